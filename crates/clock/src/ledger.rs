@@ -1,0 +1,91 @@
+//! What is on the wire between parts of one process while time is virtual.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// One request and its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExchangeId(pub u64);
+
+/// Units in flight per exchange. A unit is a request, a response head, a body byte or the end of a
+/// body: the poster and the taker only have to agree.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    next: AtomicU64,
+    open: Mutex<HashMap<ExchangeId, i64>>,
+    posted: Notify,
+}
+
+impl Ledger {
+    /// The header that carries an exchange's id from client to server, so that both post and take
+    /// under the same one. Sent only to an embedded simulator.
+    pub const HEADER: &str = "x-tandem-exchange";
+
+    pub(crate) fn new() -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                next: AtomicU64::new(1),
+                open: Mutex::new(HashMap::new()),
+                posted: Notify::new(),
+            }),
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<ExchangeId, i64>> {
+        self.shared
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens an exchange.
+    pub fn open(&self) -> ExchangeId {
+        let id = ExchangeId(self.shared.next.fetch_add(1, Ordering::Relaxed));
+        self.entries().insert(id, 0);
+        id
+    }
+
+    /// Puts units on the wire. Does nothing for a closed exchange.
+    pub fn post(&self, id: ExchangeId, units: u64) {
+        if let Some(count) = self.entries().get_mut(&id) {
+            *count += units.cast_signed();
+        }
+        self.shared.posted.notify_one();
+    }
+
+    /// Takes units off the wire. Does nothing for a closed exchange.
+    pub fn take(&self, id: ExchangeId, units: u64) {
+        if let Some(count) = self.entries().get_mut(&id) {
+            *count -= units.cast_signed();
+        }
+    }
+
+    /// Ends an exchange, whatever is still posted: the client has its answer or has given up.
+    pub fn close(&self, id: ExchangeId) {
+        self.entries().remove(&id);
+    }
+
+    fn anything_in_flight(&self) -> bool {
+        self.entries().values().any(|count| *count > 0)
+    }
+
+    /// Keeps the runtime from idling, and so virtual time from moving, while anything is in flight.
+    pub(crate) async fn guard(self) {
+        loop {
+            while self.anything_in_flight() {
+                // A yield lets tokio poll its I/O driver without parking, and only parking moves
+                // a paused clock.
+                tokio::task::yield_now().await;
+            }
+            self.shared.posted.notified().await;
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What the runtime needs of a model server. Implemented by the Ollama client, and by fakes.
+
+use std::fmt;
+
+use futures_core::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::options::ModelOptions;
+use crate::outcome::{FailureKind, Outcome, TimeoutPhase};
+use crate::units::{Nanos, Stamp};
+
+/// One generation to ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateCall {
+    /// Model name as the server knows it.
+    pub model: String,
+    /// System text, when there is one.
+    pub system: Option<String>,
+    /// The prompt.
+    pub prompt: String,
+    /// Options; empty sends none.
+    pub options: ModelOptions,
+    /// How long the server should keep the model loaded; `None` leaves the server's own rule.
+    pub keep_alive: Option<KeepAlive>,
+}
+
+/// The `keep_alive` of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepAlive {
+    /// Unload as soon as the last request in flight has ended.
+    Unload,
+    /// Keep for so long after the last request.
+    For(Nanos),
+    /// Never unload by time.
+    Forever,
+}
+
+/// Everything one request showed on the client's side, filled in as it happens. The caller owns
+/// it, so that what was seen survives when the future is dropped.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Exchange {
+    /// The request's bytes were handed to the connection.
+    pub sent: Option<Stamp>,
+    /// The response head arrived.
+    pub headers: Option<Stamp>,
+    /// First chunk with non-empty text, content or thinking.
+    pub first_token: Option<Stamp>,
+    /// First chunk with thinking text.
+    pub first_thinking: Option<Stamp>,
+    /// First chunk with content text.
+    pub first_content: Option<Stamp>,
+    /// Last chunk with non-empty text.
+    pub last_token: Option<Stamp>,
+    /// The final object arrived.
+    pub done: Option<Stamp>,
+    /// Arrival of each chunk with text, stamped when its bytes arrived and before they were decoded.
+    pub chunks: Vec<Stamp>,
+    /// The generated content.
+    pub text: String,
+    /// The generated thinking.
+    pub thinking: String,
+    /// The server's own counters.
+    pub counters: ServerCounters,
+    /// Why the server stopped.
+    pub done_reason: Option<String>,
+}
+
+/// Counters of the final object. Ollama omits zero values, so each is optional.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServerCounters {
+    /// From the request's arrival at the server to its end.
+    #[serde(rename = "total_ns", skip_serializing_if = "Option::is_none")]
+    pub total: Option<Nanos>,
+    /// Until the model was ready for this request. Holds queueing for a reload, unloading and
+    /// loading; it is not disk time.
+    #[serde(rename = "load_ns", skip_serializing_if = "Option::is_none")]
+    pub load: Option<Nanos>,
+    /// Prompt tokens, cached ones included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_eval_count: Option<u64>,
+    /// Prefill of the tokens that were not cached.
+    #[serde(rename = "prompt_eval_ns", skip_serializing_if = "Option::is_none")]
+    pub prompt_eval: Option<Nanos>,
+    /// Prompt tokens served from the cache, on servers that tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_eval_cached_count: Option<u64>,
+    /// Generated tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eval_count: Option<u64>,
+    /// Decoding.
+    #[serde(rename = "eval_ns", skip_serializing_if = "Option::is_none")]
+    pub eval: Option<Nanos>,
+}
+
+/// What a server says it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerIdentity {
+    /// `ollama`, `tandem-simulator`, …
+    pub kind: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// A model a server has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelIdentity {
+    /// Its name.
+    pub name: String,
+    /// Content digest, when the server tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Size on disk, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    /// For example `4.3B`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter_size: Option<String>,
+    /// For example `Q4_K_M`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<String>,
+}
+
+/// A loaded model as `/api/ps` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadedModel {
+    /// Its name.
+    pub name: String,
+    /// Memory in all, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    /// Device memory, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_vram_bytes: Option<u64>,
+    /// Context length per slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_length: Option<u64>,
+    /// When the server means to unload it, as the server wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+}
+
+/// A call other than a generation went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BackendError {
+    /// It failed.
+    #[error("{endpoint}: {message}")]
+    Failed {
+        /// The endpoint, without credentials.
+        endpoint: String,
+        /// What kind of failure.
+        failure: FailureKind,
+        /// The server's or the transport's words.
+        message: String,
+    },
+    /// One of our limits ran out.
+    #[error("{endpoint}: no answer in time ({phase:?})")]
+    TimedOut {
+        /// The endpoint, without credentials.
+        endpoint: String,
+        /// Which limit.
+        phase: TimeoutPhase,
+    },
+}
+
+/// A model server.
+///
+/// Dropping a future that a method returned closes its connection, which is how a request is
+/// cancelled.
+pub trait ChatBackend: Send + Sync + fmt::Debug {
+    /// The endpoint as it may be shown: no credentials.
+    fn endpoint(&self) -> String;
+
+    /// Runs one generation to its end, filling `exchange` as things happen.
+    fn generate<'a>(
+        &'a self,
+        call: &'a GenerateCall,
+        exchange: &'a mut Exchange,
+    ) -> BoxFuture<'a, Outcome>;
+
+    /// What the server says it is.
+    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>>;
+
+    /// The model, if the server has it.
+    fn find_model<'a>(
+        &'a self,
+        model: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>>;
+
+    /// The models in memory.
+    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>>;
+
+    /// Loads the model with these options and returns when it is ready.
+    fn preload<'a>(
+        &'a self,
+        model: &'a str,
+        options: &'a ModelOptions,
+    ) -> BoxFuture<'a, Result<(), BackendError>>;
+
+    /// Unloads the model and returns when the server no longer lists it.
+    fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), BackendError>>;
+}

@@ -1,0 +1,35 @@
+//! Seeds and orders derived from names, so that nothing random depends on the order in which
+//! things happen to be asked for.
+
+use sha2::{Digest, Sha256};
+
+/// A 64-bit value that depends on every part and on their boundaries, and on nothing else.
+///
+/// ```
+/// use domain::hash::derive;
+/// assert_eq!(derive(&["plan", "7"]), derive(&["plan", "7"]));
+/// assert_ne!(derive(&["plan", "7"]), derive(&["plan7", ""]));
+/// ```
+pub fn derive(parts: &[&str]) -> u64 {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    let digest = hasher.finalize();
+    let mut first = [0_u8; 8];
+    first.copy_from_slice(&digest[..8]);
+    u64::from_le_bytes(first)
+}
+
+/// SHA-256 of a text as lowercase hexadecimal.
+pub fn sha256_hex(text: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let digest = Sha256::digest(text);
+    digest
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}

@@ -1,0 +1,433 @@
+//! The plan file: TOML in, [`SweepPlan`] out, or an error that names file, line, key and fix.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use serde::Deserialize;
+
+use super::{
+    AgentSpec, Arm, CachePolicy, Config, ConfigId, PlanError, PlanErrorKind, Protocol,
+    ProtocolKind, StatePolicy, SweepPlan, Timeouts, Topology, WorkflowKind,
+};
+use crate::options::ModelOptions;
+use crate::units::Nanos;
+
+/// Version of the plan file's format.
+const PLAN_SCHEMA: u32 = 1;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanFile {
+    schema: u32,
+    name: String,
+    #[serde(default)]
+    description: String,
+    model: String,
+    #[serde(default = "default_seed")]
+    seed: u64,
+    #[serde(default)]
+    protocol: ProtocolFile,
+    #[serde(default)]
+    topologies: Option<Vec<Topology>>,
+    #[serde(default)]
+    timeouts: TimeoutsFile,
+    #[serde(default = "default_hz")]
+    telemetry_hz: f64,
+    #[serde(default)]
+    presets: BTreeMap<String, ModelOptions>,
+    #[serde(default)]
+    configs: Vec<ConfigFile>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProtocolFile {
+    kind: Option<ProtocolKind>,
+    repetitions: Option<u32>,
+    repetitions_simulated: Option<u32>,
+    arms: Option<Vec<Arm>>,
+    state: Option<StatePolicy>,
+    cache: Option<CachePolicy>,
+    probe: Option<bool>,
+    interleave: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimeoutsFile {
+    connect: Option<String>,
+    first_byte: Option<String>,
+    between_chunks: Option<String>,
+    total: Option<String>,
+}
+
+/// One configuration, or with `axes` one for every combination of their values.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    id: String,
+    scenario: String,
+    #[serde(default)]
+    axes: toml::Table,
+    agents: Vec<AgentFile>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AgentFile {
+    name: String,
+    #[serde(default)]
+    preset: Option<String>,
+    #[serde(default)]
+    options: ModelOptions,
+    /// Takes the axes' values as options.
+    #[serde(default)]
+    varies: bool,
+    #[serde(default = "default_workflow")]
+    workflow: WorkflowKind,
+    #[serde(default = "default_calls")]
+    calls: u32,
+}
+
+const fn default_seed() -> u64 {
+    113
+}
+const fn default_hz() -> f64 {
+    10.0
+}
+const fn default_workflow() -> WorkflowKind {
+    WorkflowKind::SingleCall
+}
+const fn default_calls() -> u32 {
+    1
+}
+
+/// Reads a plan. `origin` is the file's name for messages.
+pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
+    let file: PlanFile = deserialize(origin, text)?;
+    if file.schema > PLAN_SCHEMA {
+        return Err(PlanError::key(
+            origin,
+            "schema",
+            PlanErrorKind::NewerSchema {
+                found: file.schema,
+                supported: PLAN_SCHEMA,
+            },
+        ));
+    }
+    let mut configs = Vec::new();
+    for (i, config) in file.configs.iter().enumerate() {
+        expand_axes(
+            origin,
+            &format!("configs[{i}]"),
+            config,
+            &file.presets,
+            &mut configs,
+        )?;
+    }
+    if configs.is_empty() {
+        return Err(PlanError::key(origin, "configs", PlanErrorKind::Empty));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for config in &configs {
+        if !seen.insert(&config.id) {
+            let kind = PlanErrorKind::DuplicateId {
+                id: config.id.to_string(),
+            };
+            return Err(PlanError::key(origin, "id", kind));
+        }
+    }
+    if !(file.telemetry_hz > 0.0 && file.telemetry_hz <= 1000.0) {
+        return Err(out_of_range(
+            origin,
+            "telemetry_hz",
+            file.telemetry_hz,
+            "0 < hz <= 1000",
+        ));
+    }
+    let topologies = file.topologies.unwrap_or_else(|| vec![Topology::Shared]);
+    if topologies.is_empty() {
+        return Err(out_of_range(
+            origin,
+            "topologies",
+            "[]",
+            "give \"shared\", \"per_agent\" or both",
+        ));
+    }
+    Ok(SweepPlan {
+        name: file.name,
+        description: file.description,
+        model: file.model,
+        seed: file.seed,
+        protocol: resolve_protocol(origin, &file.protocol)?,
+        topologies,
+        timeouts: resolve_timeouts(origin, &file.timeouts)?,
+        telemetry_hz: file.telemetry_hz,
+        configs,
+    })
+}
+
+/// TOML to the file's shape. Unknown keys and wrong types come back with line and key.
+fn deserialize(origin: &str, text: &str) -> Result<PlanFile, PlanError> {
+    let line_of = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
+    let error = |e: &toml::de::Error, key: Option<String>| PlanError {
+        origin: origin.to_owned(),
+        line: e.span().map(|span| line_of(span.start)),
+        key: key.filter(|k| k != "."),
+        kind: PlanErrorKind::Syntax(e.message().to_owned()),
+    };
+    let deserializer = toml::de::Deserializer::parse(text).map_err(|e| error(&e, None))?;
+    serde_path_to_error::deserialize(deserializer)
+        .map_err(|e| error(e.inner(), Some(e.path().to_string())))
+}
+
+fn expand_axes(
+    origin: &str,
+    key: &str,
+    config: &ConfigFile,
+    presets: &BTreeMap<String, ModelOptions>,
+    configs: &mut Vec<Config>,
+) -> Result<(), PlanError> {
+    let mut points: Vec<toml::Table> = vec![toml::Table::new()];
+    for (axis, values) in &config.axes {
+        let axis_key = format!("{key}.axes.{axis}");
+        let values = match values {
+            toml::Value::Array(values) if values.is_empty() => {
+                return Err(PlanError::key(origin, axis_key, PlanErrorKind::EmptyAxis));
+            }
+            toml::Value::Array(values) => values.clone(),
+            single => vec![single.clone()],
+        };
+        points = points
+            .into_iter()
+            .flat_map(|point| {
+                values.iter().map(move |value| {
+                    let mut point = point.clone();
+                    point.insert(axis.clone(), value.clone());
+                    point
+                })
+            })
+            .collect();
+    }
+    for point in points {
+        let varied: ModelOptions =
+            serde_path_to_error::deserialize(toml::Value::Table(point.clone())).map_err(|e| {
+                let kind = PlanErrorKind::Syntax(e.inner().message().to_owned());
+                PlanError::key(origin, format!("{key}.axes.{}", e.path()), kind)
+            })?;
+        let id = fill_template(origin, &format!("{key}.id"), &config.id, &point)?;
+        let agents = resolve_agents(origin, key, &config.agents, presets, &varied)?;
+        configs.push(Config {
+            id,
+            scenario: config.scenario.clone(),
+            agents,
+        });
+    }
+    Ok(())
+}
+
+fn fill_template(
+    origin: &str,
+    key: &str,
+    template: &str,
+    point: &toml::Table,
+) -> Result<ConfigId, PlanError> {
+    let mut id = String::new();
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        id.push_str(&rest[..open]);
+        let Some(close) = rest[open..].find('}') else {
+            break;
+        };
+        let name = &rest[open + 1..open + close];
+        let value = point.get(name).ok_or_else(|| {
+            let axes = point.keys().cloned().collect();
+            PlanError::key(
+                origin,
+                key,
+                PlanErrorKind::UnknownPlaceholder {
+                    name: name.to_owned(),
+                    axes,
+                },
+            )
+        })?;
+        match value {
+            toml::Value::String(s) => id.push_str(s),
+            other => id.push_str(&other.to_string()),
+        }
+        rest = &rest[open + close + 1..];
+    }
+    id.push_str(rest);
+    config_id(origin, key, &id)
+}
+
+fn config_id(origin: &str, key: &str, id: &str) -> Result<ConfigId, PlanError> {
+    ConfigId::new(id)
+        .ok_or_else(|| PlanError::key(origin, key, PlanErrorKind::BadId { id: id.to_owned() }))
+}
+
+fn resolve_agents(
+    origin: &str,
+    key: &str,
+    agents: &[AgentFile],
+    presets: &BTreeMap<String, ModelOptions>,
+    varied: &ModelOptions,
+) -> Result<Vec<AgentSpec>, PlanError> {
+    if agents.is_empty() {
+        return Err(PlanError::key(
+            origin,
+            format!("{key}.agents"),
+            PlanErrorKind::NoAgents,
+        ));
+    }
+    agents
+        .iter()
+        .enumerate()
+        .map(|(i, agent)| {
+            let key = format!("{key}.agents[{i}]");
+            let preset = match &agent.preset {
+                None => ModelOptions::default(),
+                Some(name) => presets.get(name).cloned().ok_or_else(|| {
+                    let defined = presets.keys().cloned().collect();
+                    let kind = PlanErrorKind::UnknownPreset {
+                        name: name.clone(),
+                        defined,
+                    };
+                    PlanError::key(origin, format!("{key}.preset"), kind)
+                })?,
+            };
+            let varied = if agent.varies {
+                varied.clone()
+            } else {
+                ModelOptions::default()
+            };
+            let options = agent.options.over(&varied).over(&preset);
+            check_options(origin, &key, &options)?;
+            let calls = NonZeroU32::new(agent.calls)
+                .ok_or_else(|| out_of_range(origin, &format!("{key}.calls"), 0, "at least 1"))?;
+            Ok(AgentSpec {
+                name: agent.name.clone(),
+                options,
+                workflow: agent.workflow,
+                calls,
+            })
+        })
+        .collect()
+}
+
+/// Values that no server accepts, or that are surely a slip of the unit.
+fn check_options(origin: &str, key: &str, options: &ModelOptions) -> Result<(), PlanError> {
+    let key = |name: &str| format!("{key}.options.{name}");
+    if let Some(ctx) = options.num_ctx
+        && ctx < 4
+    {
+        return Err(out_of_range(
+            origin,
+            &key("num_ctx"),
+            ctx,
+            "tokens, at least 4",
+        ));
+    }
+    if let Some(gpu) = options.num_gpu
+        && gpu < -1
+    {
+        return Err(out_of_range(
+            origin,
+            &key("num_gpu"),
+            gpu,
+            "layers, 0 or more, or -1 for auto",
+        ));
+    }
+    if let Some(t) = options.temperature
+        && !(0.0..=5.0).contains(&t)
+    {
+        return Err(out_of_range(origin, &key("temperature"), t, "0 to 5"));
+    }
+    if let Some(p) = options.top_p
+        && !(0.0..=1.0).contains(&p)
+    {
+        return Err(out_of_range(origin, &key("top_p"), p, "0 to 1"));
+    }
+    if let Some(n) = options.num_predict
+        && n < -2
+    {
+        return Err(out_of_range(
+            origin,
+            &key("num_predict"),
+            n,
+            "tokens, or -1 for the server's limit",
+        ));
+    }
+    Ok(())
+}
+
+fn out_of_range(origin: &str, key: &str, value: impl ToString, expected: &str) -> PlanError {
+    let kind = PlanErrorKind::OutOfRange {
+        value: value.to_string(),
+        expected: expected.to_owned(),
+    };
+    PlanError::key(origin, key, kind)
+}
+
+fn resolve_protocol(origin: &str, file: &ProtocolFile) -> Result<Protocol, PlanError> {
+    let mut protocol = match file.kind.unwrap_or(ProtocolKind::Rigorous) {
+        ProtocolKind::Tr113 => Protocol::tr113(),
+        ProtocolKind::Rigorous => Protocol::rigorous(),
+    };
+    let count = |key: &str, n: u32| {
+        NonZeroU32::new(n)
+            .ok_or_else(|| out_of_range(origin, &format!("protocol.{key}"), n, "at least 1"))
+    };
+    if let Some(n) = file.repetitions {
+        protocol.repetitions = count("repetitions", n)?;
+        protocol.repetitions_simulated = protocol.repetitions;
+    }
+    if let Some(n) = file.repetitions_simulated {
+        protocol.repetitions_simulated = count("repetitions_simulated", n)?;
+    }
+    if let Some(arms) = &file.arms {
+        if arms.is_empty() {
+            return Err(out_of_range(
+                origin,
+                "protocol.arms",
+                "[]",
+                "\"together\", \"sequential\" or both",
+            ));
+        }
+        protocol.arms.clone_from(arms);
+        protocol.arms.sort_unstable();
+        protocol.arms.dedup();
+    }
+    protocol.state = file.state.unwrap_or(protocol.state);
+    protocol.cache = file.cache.unwrap_or(protocol.cache);
+    protocol.probe = file.probe.unwrap_or(protocol.probe);
+    protocol.interleave = file.interleave.unwrap_or(protocol.interleave);
+    Ok(protocol)
+}
+
+fn resolve_timeouts(origin: &str, file: &TimeoutsFile) -> Result<Timeouts, PlanError> {
+    let defaults = Timeouts::default();
+    let read = |key: &str, value: &Option<String>, default: Nanos| match value {
+        None => Ok(default),
+        Some(text) => match humantime::parse_duration(text) {
+            Ok(d) if !d.is_zero() => Ok(Nanos::from(d)),
+            _ => Err(PlanError::key(
+                origin,
+                format!("timeouts.{key}"),
+                PlanErrorKind::BadDuration {
+                    value: text.clone(),
+                },
+            )),
+        },
+    };
+    Ok(Timeouts {
+        connect: read("connect", &file.connect, defaults.connect)?,
+        first_byte: read("first_byte", &file.first_byte, defaults.first_byte)?,
+        between_chunks: read(
+            "between_chunks",
+            &file.between_chunks,
+            defaults.between_chunks,
+        )?,
+        total: read("total", &file.total, defaults.total)?,
+    })
+}

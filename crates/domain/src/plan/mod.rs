@@ -1,0 +1,370 @@
+//! What to run: a validated plan, and its expansion into arms.
+
+mod error;
+mod expand;
+mod file;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::{PlanError, PlanErrorKind};
+pub use expand::{ArmSpec, RunSpec};
+pub use file::parse;
+
+use crate::options::ModelOptions;
+use crate::units::Nanos;
+
+/// A configuration's id, as in TR113's tables: `bvc_g60_c512_t0.6`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConfigId(String);
+
+impl ConfigId {
+    /// An id from a name, with TR113's slash written as an underscore. `None` when something is
+    /// left that cannot stand in a file name.
+    pub fn new(name: &str) -> Option<Self> {
+        let id = name.trim().replace('/', "_");
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        (!id.is_empty() && id.chars().all(fits)).then_some(Self(id))
+    }
+
+    /// The id of a recorded folder: `bvc_gpu60_ctx512_temp0p6` is `bvc_g60_c512_t0.6`, and
+    /// `hetero_het_g60c512t06__g120c1024t08` is `het_g60_g120`. Anything else keeps its name.
+    pub fn from_folder(folder: &str) -> Option<Self> {
+        if let Some(rest) = folder.strip_prefix("hetero_het_") {
+            let gpus: Vec<_> = rest
+                .split("__")
+                .filter_map(|part| part.split('c').next().filter(|gpu| gpu.starts_with('g')))
+                .collect();
+            if gpus.len() > 1 {
+                return Self::new(&format!("het_{}", gpus.join("_")));
+            }
+        }
+        let parts: Vec<_> = folder.split('_').collect();
+        let renamed = parts.iter().map(|part| {
+            for (long, short) in [("gpu", "g"), ("ctx", "c"), ("temp", "t")] {
+                if let Some(rest) = part.strip_prefix(long)
+                    && rest.starts_with(|c: char| c.is_ascii_digit())
+                {
+                    let value = if long == "temp" {
+                        rest.replace('p', ".")
+                    } else {
+                        rest.to_owned()
+                    };
+                    return format!("{short}{value}");
+                }
+            }
+            (*part).to_owned()
+        });
+        Self::new(&renamed.collect::<Vec<_>>().join("_"))
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConfigId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A validated plan with every default written in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SweepPlan {
+    /// The plan's name.
+    pub name: String,
+    /// What the plan is for, in a sentence.
+    pub description: String,
+    /// The model every agent uses.
+    pub model: String,
+    /// Root of everything random.
+    pub seed: u64,
+    /// How often, which arms, from which state.
+    pub protocol: Protocol,
+    /// One server for all agents, one each, or both as an experiment.
+    pub topologies: Vec<Topology>,
+    /// Our own limits on a request.
+    pub timeouts: Timeouts,
+    /// How often devices and host are sampled, per second.
+    pub telemetry_hz: f64,
+    /// The configurations, in the plan's order.
+    pub configs: Vec<Config>,
+}
+
+/// How a configuration is measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protocol {
+    /// The protocol's name.
+    pub kind: ProtocolKind,
+    /// Repetitions on a real server.
+    pub repetitions: NonZeroU32,
+    /// Repetitions on the simulator.
+    pub repetitions_simulated: NonZeroU32,
+    /// The arms of each repetition.
+    pub arms: Vec<Arm>,
+    /// The server's state before each arm.
+    pub state: StatePolicy,
+    /// Whether prompts may hit a prompt cache.
+    pub cache: CachePolicy,
+    /// Whether a short request after a preload measures the warm `load` of an agent none of whose
+    /// requests found its model ready.
+    pub probe: bool,
+    /// Whether arms are put in seeded random order inside each repetition.
+    pub interleave: bool,
+}
+
+/// The protocols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProtocolKind {
+    /// As TR113 was run: once, together only, shared server, nothing unloaded, equal prompts.
+    Tr113,
+    /// Repeated, both arms, stated server state, no help from prompt caches.
+    Rigorous,
+}
+
+impl Protocol {
+    /// TR113's protocol.
+    pub fn tr113() -> Self {
+        Self {
+            kind: ProtocolKind::Tr113,
+            repetitions: NonZeroU32::MIN,
+            repetitions_simulated: NonZeroU32::MIN,
+            arms: vec![Arm::Together],
+            state: StatePolicy::AsLeft,
+            cache: CachePolicy::Warm,
+            probe: false,
+            interleave: false,
+        }
+    }
+
+    /// The rigorous protocol, the default.
+    pub fn rigorous() -> Self {
+        const FIVE: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
+        const THREE: NonZeroU32 = NonZeroU32::new(3).expect("not zero");
+        Self {
+            kind: ProtocolKind::Rigorous,
+            repetitions: FIVE,
+            repetitions_simulated: THREE,
+            arms: vec![Arm::Sequential, Arm::Together],
+            state: StatePolicy::Unloaded,
+            cache: CachePolicy::Nonce,
+            probe: true,
+            interleave: true,
+        }
+    }
+}
+
+/// How the agents of a repetition are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arm {
+    /// One agent after another, in the plan's order.
+    Sequential,
+    /// All at once.
+    Together,
+}
+
+impl fmt::Display for Arm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Sequential => "sequential",
+            Self::Together => "together",
+        })
+    }
+}
+
+/// The server's state before an arm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatePolicy {
+    /// Nothing loaded.
+    Unloaded,
+    /// Whatever the arm before left.
+    AsLeft,
+    /// Loaded with the first agent's options.
+    WarmForFirst,
+}
+
+impl fmt::Display for StatePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unloaded => "unloaded",
+            Self::AsLeft => "as left",
+            Self::WarmForFirst => "warm for agent 0",
+        })
+    }
+}
+
+/// Whether prompts may hit a prompt cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CachePolicy {
+    /// Every prompt starts with a unique nonce, so that a prefix cache helps no arm.
+    Nonce,
+    /// Prompts are equal every time.
+    Warm,
+}
+
+/// How agents are dealt to servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topology {
+    /// Every agent talks to the first endpoint.
+    Shared,
+    /// Agent `i` talks to endpoint `i`, modulo the number of endpoints.
+    PerAgent,
+}
+
+impl Topology {
+    /// The endpoint of an agent among `endpoints` of them.
+    pub const fn endpoint_of(self, agent: usize, endpoints: usize) -> usize {
+        match self {
+            Self::Shared => 0,
+            Self::PerAgent => agent % endpoints,
+        }
+    }
+}
+
+impl fmt::Display for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Shared => "shared",
+            Self::PerAgent => "per_agent",
+        })
+    }
+}
+
+/// Our own limits on a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// Making the connection.
+    #[serde(rename = "connect_ns")]
+    pub connect: Nanos,
+    /// From the send to the first byte. Generous: it covers queueing, loading and prefill.
+    #[serde(rename = "first_byte_ns")]
+    pub first_byte: Nanos,
+    /// Between two chunks.
+    #[serde(rename = "between_chunks_ns")]
+    pub between_chunks: Nanos,
+    /// The whole request.
+    #[serde(rename = "total_ns")]
+    pub total: Nanos,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Nanos::from_secs(10),
+            first_byte: Nanos::from_secs(600),
+            between_chunks: Nanos::from_secs(120),
+            total: Nanos::from_secs(1800),
+        }
+    }
+}
+
+/// One configuration: a scenario and its agents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// The id.
+    pub id: ConfigId,
+    /// The scenario it belongs to: `baseline_vs_chimera`, `chimera_hetero`, `chimera_homo`, …
+    pub scenario: String,
+    /// The agents, in order.
+    pub agents: Vec<AgentSpec>,
+}
+
+/// One agent of a configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgentSpec {
+    /// Its name, which also names its built-in prompts: `collector`, `insight`.
+    pub name: String,
+    /// The options it sends; empty sends none.
+    pub options: ModelOptions,
+    /// What it does.
+    pub workflow: WorkflowKind,
+    /// Generations one after another; more than one lets differing options reload the model at
+    /// every alternation.
+    pub calls: NonZeroU32,
+}
+
+/// What an agent does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkflowKind {
+    /// One prompt in, one text out, as TR113's agents did.
+    SingleCall,
+    /// Ingest benchmark files, analyse, report.
+    Full,
+}
+
+impl SweepPlan {
+    /// Repetitions on this kind of server.
+    pub fn repetitions(&self, simulated: bool) -> NonZeroU32 {
+        if simulated {
+            self.protocol.repetitions_simulated
+        } else {
+            self.protocol.repetitions
+        }
+    }
+
+    /// SHA-256 of the plan's JSON: two sweeps with the same hash ran the same plan.
+    pub fn hash(&self) -> String {
+        let json = serde_json::to_vec(self).expect("a plan has no maps with non-string keys");
+        crate::hash::sha256_hex(&json)
+    }
+
+    /// Keeps the configurations whose id matches one of the globs.
+    pub fn keep_only(&mut self, globs: &[String]) -> Result<(), PlanError> {
+        if globs.is_empty() {
+            return Ok(());
+        }
+        let mut set = globset::GlobSetBuilder::new();
+        for glob in globs {
+            let parsed = globset::Glob::new(glob)
+                .map_err(|e| PlanError::flag("--only", PlanErrorKind::BadGlob(e.to_string())))?;
+            set.add(parsed);
+        }
+        let set = set
+            .build()
+            .map_err(|e| PlanError::flag("--only", PlanErrorKind::BadGlob(e.to_string())))?;
+        let known: Vec<_> = self.configs.iter().map(|c| c.id.to_string()).collect();
+        self.configs
+            .retain(|config| set.is_match(config.id.as_str()));
+        if self.configs.is_empty() {
+            return Err(PlanError::flag(
+                "--only",
+                PlanErrorKind::NothingMatches {
+                    globs: globs.to_vec(),
+                    known,
+                },
+            ));
+        }
+        Ok(())
+    }
+
+    /// The scenarios, in order of first appearance, with the number of configurations of each.
+    pub fn scenarios(&self) -> Vec<(&str, usize)> {
+        let mut order: Vec<&str> = Vec::new();
+        let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+        for config in &self.configs {
+            if !order.contains(&config.scenario.as_str()) {
+                order.push(&config.scenario);
+            }
+            *count.entry(&config.scenario).or_default() += 1;
+        }
+        order
+            .into_iter()
+            .map(|scenario| (scenario, count[scenario]))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,332 @@
+//! What a sweep writes to disk. Raw facts only: everything else is derived from these and can be
+//! derived again.
+//!
+//! A results folder holds `manifest.json` ([`Manifest`]), `journal.jsonl` (one [`JournalLine`] a
+//! line, appended and flushed as things end) and `telemetry.jsonl` (one
+//! [`Sample`](crate::telemetry::Sample) a line).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::{LoadedModel, ModelIdentity, ServerCounters, ServerIdentity};
+use crate::options::ModelOptions;
+use crate::outcome::Outcome;
+use crate::plan::{Arm, ConfigId, SweepPlan, Topology};
+use crate::telemetry::GpuSource;
+use crate::units::{Nanos, Stamp};
+
+/// Version of the results folder's format. A folder with a higher number is refused.
+pub const RESULTS_SCHEMA: u32 = 1;
+
+/// `manifest.json`: what was going to be run, by what, where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`RESULTS_SCHEMA`].
+    pub schema: u32,
+    /// The sweep's name.
+    pub name: String,
+    /// Measured on a server, or on the simulator.
+    pub provenance: Provenance,
+    /// What wrote this: `tandem 0.1.0 (git 1234abc)`.
+    pub tool: String,
+    /// Which client ran the agents: `rust-tokio`; the Python twin writes its own.
+    pub runner: String,
+    /// When the sweep began, RFC 3339 in UTC; the one wall-clock reading of a sweep.
+    pub started_at: String,
+    /// The command line, ready to repeat.
+    pub command: String,
+    /// The resolved plan, defaults written in.
+    pub plan: SweepPlan,
+    /// SHA-256 of the resolved plan's JSON.
+    pub plan_hash: String,
+    /// Repetitions this sweep makes of each configuration.
+    pub repetitions: u32,
+    /// The endpoints, without credentials, in the order that agents are dealt to them.
+    pub endpoints: Vec<EndpointFacts>,
+    /// Simulated seconds per real second; absent on a real server, `"virtual"` when time was
+    /// skipped rather than waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_scale: Option<TimeScale>,
+    /// The machine.
+    pub environment: Environment,
+}
+
+/// Where a number comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provenance {
+    /// On a real server.
+    Measured,
+    /// On the simulator.
+    Simulated,
+    /// From somebody else's records.
+    Imported,
+}
+
+/// How simulated time ran against real time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeScale {
+    /// Waits were skipped: the clock jumps to the next event.
+    Virtual,
+    /// So many simulated seconds per real second.
+    Scaled(f64),
+}
+
+/// One endpoint as it was when the sweep began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndpointFacts {
+    /// URL without credentials.
+    pub url: String,
+    /// What it says it is.
+    pub server: ServerIdentity,
+    /// The plan's model there.
+    pub model: Option<ModelIdentity>,
+}
+
+/// The machine a sweep ran on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Operating system and version.
+    pub os: String,
+    /// Processor.
+    pub cpu: String,
+    /// Cores the process may use.
+    pub cores: u32,
+    /// Memory, bytes.
+    pub memory_bytes: u64,
+    /// Where GPU readings come from, or why there are none.
+    pub gpu: GpuSource,
+    /// Further facts by name (governor, kernel, …).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, String>,
+    /// Conditions that spoil a benchmark, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// One line of `journal.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub enum JournalLine {
+    /// A request ended.
+    Request(RequestRecord),
+    /// A step of an agent's workflow ended.
+    Step(StepRecord),
+    /// An arm ended.
+    Arm(ArmRecord),
+    /// The sweep was interrupted, resumed or finished.
+    Mark(Mark),
+}
+
+/// Which run of the plan something belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RunKey {
+    /// Configuration.
+    pub config: ConfigId,
+    /// One server for all agents, or one each.
+    pub topology: Topology,
+    /// Repetition, from 1.
+    pub repetition: u32,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequestRecord {
+    /// The run.
+    #[serde(flatten)]
+    pub run: RunKey,
+    /// The arm.
+    pub arm: Arm,
+    /// Which attempt at this arm, from 1; a resumed sweep starts a new attempt.
+    pub attempt: u32,
+    /// What the request was for.
+    pub role: RequestRole,
+    /// The agent's place in the configuration, from 0.
+    pub agent: u32,
+    /// The agent's name.
+    pub agent_name: String,
+    /// The workflow step.
+    pub step: String,
+    /// The call's place among this agent's main requests, from 0.
+    pub call: u32,
+    /// Index into the manifest's endpoints.
+    pub endpoint: u32,
+    /// Model asked for.
+    pub model: String,
+    /// Options sent.
+    pub options: ModelOptions,
+    /// SHA-256 of the prompt as sent.
+    pub prompt_sha256: String,
+    /// When the plan wanted it to start.
+    pub scheduled: Stamp,
+    /// The request's bytes were handed to the connection; absent when none could be made.
+    pub sent: Option<Stamp>,
+    /// The response head arrived.
+    pub headers: Option<Stamp>,
+    /// First chunk with non-empty text.
+    pub first_token: Option<Stamp>,
+    /// First chunk with thinking text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_thinking: Option<Stamp>,
+    /// First chunk with content text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_content: Option<Stamp>,
+    /// Last chunk with non-empty text.
+    pub last_token: Option<Stamp>,
+    /// The final object arrived.
+    pub done: Option<Stamp>,
+    /// The request ended for us, however it ended.
+    pub ended: Stamp,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Tokens generated: the server's count, or the number of chunks when it gave none.
+    pub tokens: u64,
+    /// Whose count `tokens` is.
+    pub tokens_from: TokenSource,
+    /// The server's counters.
+    pub counters: ServerCounters,
+    /// Why the server stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_reason: Option<String>,
+    /// Arrivals of the chunks with text: the first as nanoseconds after `sent`, each later one as
+    /// nanoseconds after the one before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chunk_gaps_ns: Vec<u64>,
+    /// Characters of content.
+    pub output_chars: u64,
+}
+
+/// What a request was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestRole {
+    /// The work that is measured.
+    Main,
+    /// A short request after a preload, to learn the warm `load`. Kept out of every other figure.
+    Probe,
+}
+
+/// Whose token count it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenSource {
+    /// The server's counter.
+    Server,
+    /// Chunks were counted, which is an estimate.
+    Estimated,
+}
+
+/// One step of an agent's workflow, so that time spent outside requests is known too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// The run.
+    #[serde(flatten)]
+    pub run: RunKey,
+    /// The arm.
+    pub arm: Arm,
+    /// Which attempt at this arm.
+    pub attempt: u32,
+    /// The agent's place in the configuration.
+    pub agent: u32,
+    /// The step's name.
+    pub step: String,
+    /// What the step does: `ingest`, `generate`, `think`, `write`.
+    pub kind: String,
+    /// It began.
+    pub started: Stamp,
+    /// It ended.
+    pub ended: Stamp,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// One arm of one run. Its presence with `complete` says that the arm need not be run again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ArmRecord {
+    /// The run.
+    #[serde(flatten)]
+    pub run: RunKey,
+    /// The arm.
+    pub arm: Arm,
+    /// Which attempt at this arm.
+    pub attempt: u32,
+    /// It began (after the server's state was set).
+    pub started: Stamp,
+    /// It ended.
+    pub ended: Stamp,
+    /// Every agent ran to its end, with whatever outcome.
+    pub complete: bool,
+    /// The server's state as it was set before the arm: `unloaded`, `as left`, `warm for agent 0`.
+    pub state_rule: String,
+    /// Loaded models per endpoint before the arm; `None` where the server would not say.
+    pub loaded_before: Vec<Option<Vec<LoadedModel>>>,
+    /// Loaded models per endpoint after the arm.
+    pub loaded_after: Vec<Option<Vec<LoadedModel>>>,
+    /// When each agent began and ended, in agent order.
+    pub agents: Vec<AgentSpan>,
+    /// What could not be done as planned (state not reached, telemetry lost, …).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// One agent's stay in an arm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentSpan {
+    /// Its workflow began.
+    pub started: Stamp,
+    /// Its workflow ended.
+    pub ended: Stamp,
+}
+
+/// A mark in the life of a sweep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// When.
+    pub at: Stamp,
+    /// What.
+    pub what: MarkKind,
+    /// Details.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// The marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarkKind {
+    /// The sweep began.
+    Started,
+    /// A stopped sweep went on. Stamps go on from where they stopped.
+    Resumed,
+    /// Somebody stopped it.
+    Interrupted,
+    /// Every arm is complete.
+    Finished,
+}
+
+impl RequestRecord {
+    /// Arrivals of the chunks as stamps.
+    pub fn chunk_stamps(&self) -> impl Iterator<Item = Stamp> + '_ {
+        let mut at = self.sent.unwrap_or_default();
+        self.chunk_gaps_ns.iter().map(move |gap| {
+            at = at + Nanos(*gap);
+            at
+        })
+    }
+
+    /// The gaps of `chunks` after `sent`, as `chunk_gaps_ns` keeps them.
+    pub fn gaps(sent: Option<Stamp>, chunks: &[Stamp]) -> Vec<u64> {
+        let mut before = sent.unwrap_or_default();
+        chunks
+            .iter()
+            .map(|at| {
+                let gap = at.since(before).0;
+                before = *at;
+                gap
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,157 @@
+//! What was observed, in the one shape that all computations start from.
+
+use domain::backend::ServerCounters;
+use domain::plan::{Arm, ConfigId, Topology};
+use domain::record::{Environment, Manifest, Provenance, TokenSource};
+use domain::telemetry::Sample;
+use domain::{ModelOptions, Nanos, Outcome, Stamp};
+
+/// Everything a report is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// Name of the sweep or of the imported set.
+    pub name: String,
+    /// Measured, simulated or imported.
+    pub provenance: Provenance,
+    /// The sweep's manifest, when there is one.
+    pub manifest: Option<Manifest>,
+    /// The machine, when it is known.
+    pub environment: Option<Environment>,
+    /// Where the data come from, in words fit for a report.
+    pub source: String,
+    /// The runs, in the plan's order of configurations, then topology, then repetition.
+    pub runs: Vec<RunObservation>,
+    /// Rows of a published table, when there is one.
+    pub published: Vec<PublishedRow>,
+    /// GPU and host samples, in time order.
+    pub telemetry: Vec<Sample>,
+    /// What could not be loaded or used, in words.
+    pub warnings: Vec<String>,
+}
+
+/// One repetition of one configuration on one topology.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunObservation {
+    /// Configuration.
+    pub config: ConfigId,
+    /// Scenario.
+    pub scenario: String,
+    /// One server or one each; `None` when the data do not say.
+    pub topology: Option<Topology>,
+    /// Repetition, from 1.
+    pub repetition: u32,
+    /// The arm in which all agents ran at once.
+    pub together: Option<ArmObservation>,
+    /// The arm in which they ran one after another.
+    pub sequential: Option<ArmObservation>,
+    /// `load` of requests that were measured after a preload, by agent.
+    pub probes: Vec<WarmLoad>,
+    /// The contention flag somebody else recorded with the run.
+    pub contention_recorded: Option<bool>,
+    /// The speedup somebody else recorded with the run.
+    pub speedup_recorded: Option<f64>,
+    /// The wall time somebody else recorded with the run, seconds. It may differ in the last
+    /// digits from what the stamps give.
+    pub wall_recorded_s: Option<f64>,
+}
+
+/// The warm `load` of an agent, from a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WarmLoad {
+    /// The agent.
+    pub agent: u32,
+    /// The `load` a ready model cost.
+    pub load: Nanos,
+}
+
+/// One arm of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArmObservation {
+    /// Which arm.
+    pub arm: Arm,
+    /// The server's state before it, in words (`unloaded`, `as left`, …); `None` when unknown.
+    pub state_rule: Option<String>,
+    /// The agents, in order.
+    pub agents: Vec<AgentObservation>,
+    /// Every agent ran to its end, with whatever outcome.
+    pub complete: bool,
+    /// Intervals in which the device held its clocks down for heat or power.
+    pub throttled: Vec<(Stamp, Stamp)>,
+}
+
+/// One agent in one arm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentObservation {
+    /// Its place, from 0.
+    pub agent: u32,
+    /// Its name.
+    pub name: String,
+    /// Options it sent.
+    pub options: ModelOptions,
+    /// Index of the server it talked to; agents with equal indices share a server.
+    pub server: u32,
+    /// Its main requests, in order.
+    pub requests: Vec<RequestObservation>,
+    /// Its workflow's own span, where steps other than requests were recorded.
+    pub span: Option<(Stamp, Stamp)>,
+    /// The rate somebody else recorded for it, tok/s.
+    pub rate_recorded: Option<f64>,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequestObservation {
+    /// When the plan wanted it to start.
+    pub scheduled: Stamp,
+    /// Its bytes were handed to the connection.
+    pub sent: Option<Stamp>,
+    /// First chunk with text.
+    pub first_token: Option<Stamp>,
+    /// Last chunk with text.
+    pub last_token: Option<Stamp>,
+    /// The final object.
+    pub done: Option<Stamp>,
+    /// It ended for us, however it ended.
+    pub ended: Stamp,
+    /// Arrival of each chunk with text; empty when the data have none.
+    pub chunks: Vec<Stamp>,
+    /// Tokens generated.
+    pub tokens: u64,
+    /// Whose count that is.
+    pub tokens_from: TokenSource,
+    /// The server's counters.
+    pub counters: ServerCounters,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether the stamps were taken or rebuilt from durations.
+    pub stamps: StampSource,
+}
+
+/// Where a request's stamps come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StampSource {
+    /// Taken as things happened.
+    Taken,
+    /// Rebuilt from recorded durations: all agents are taken to start at zero, `first_token` is
+    /// the recorded TTFT, `last_token` and `done` the end of the execution time.
+    Rebuilt,
+}
+
+/// A row of TR113's published tables.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishedRow {
+    /// Configuration.
+    pub config: ConfigId,
+    /// Scenario.
+    pub scenario: String,
+    /// Published concurrency speedup.
+    pub speedup: f64,
+    /// Published parallel efficiency, percent.
+    pub efficiency_percent: f64,
+    /// Published TTFT delta, ms; the heterogeneous table has none.
+    pub ttft_delta_ms: Option<f64>,
+    /// Published throughput delta, tok/s; the heterogeneous table has none.
+    pub tp_delta: Option<f64>,
+    /// Published contention flag.
+    pub contention: bool,
+}
