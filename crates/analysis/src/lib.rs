@@ -1,1 +1,11 @@
-//! See ARCHITECTURE.md.
+//! Loads records with polars, computes tables, draws charts with plotters, writes reports.
+//!
+//! polars and plotters live only here, in private modules. This crate knows nothing of tokio,
+//! HTTP, NVML or a terminal; what the numbers mean is the [`metrics`] crate's business.
+
+pub mod audit;
+pub mod charts;
+pub mod compare;
+pub mod load;
+pub mod report;
+pub mod tables;
