@@ -80,35 +80,30 @@ fn run(binary: &Path, command: &str, args: &[String]) -> Result<ExitCode> {
 }
 
 /// The benchmarks, by the name users type: package, bench target, what it answers.
-const BENCHES: &[(&str, &str, &str, &str)] = &[
+const BENCHES: &[(&str, &str, &str)] = &[
     (
         "mechanisms",
-        "tandem",
         "mechanisms",
         "task switches and small chunks, as TR113 blames them",
     ),
     (
         "report",
-        "analysis",
         "report",
         "report generation from the 19 recorded runs",
     ),
     ("decode", "decode", "records decoded per second"),
     (
         "stream",
-        "tandem",
         "stream",
         "client CPU time per streamed token at 1, 32 and 256 streams",
     ),
     (
-        "simulator",
         "simulator",
         "streams",
         "simulator CPU time per token and token lateness",
     ),
     (
         "validate",
-        "metrics",
         "validate",
         "how often the stated interval holds the known truth",
     ),
@@ -128,15 +123,7 @@ pub(crate) fn bench(args: &[String]) -> Result<ExitCode> {
         return Ok(ExitCode::from(2));
     };
     let status = cargo()
-        .args([
-            "bench",
-            "--locked",
-            "--package",
-            package,
-            "--bench",
-            target,
-            "--",
-        ])
+        .args(["bench", "--locked", "--workspace", "--bench", target, "--"])
         .args(rest)
         .status()
         .context("cargo could not be started")?;
