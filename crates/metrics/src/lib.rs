@@ -6,6 +6,7 @@
 //!
 //! What it does not know: files, polars, charts, servers, tokio.
 
+pub mod from_records;
 pub mod observation;
 
 pub use observation::{
