@@ -6,10 +6,20 @@
 //!
 //! What it does not know: files, polars, charts, servers, tokio.
 
-pub mod from_records;
+pub mod advice;
+pub mod cause;
 pub mod observation;
+pub mod request;
+pub mod run;
+pub mod stats;
+pub mod summary;
 
+pub use advice::{EvidenceRef, Finding};
 pub use observation::{
     AgentObservation, ArmObservation, Dataset, PublishedRow, RequestObservation, RunObservation,
     StampSource, WarmLoad,
 };
+pub use request::RequestMetrics;
+pub use run::RunMetrics;
+pub use stats::Estimate;
+pub use summary::{ConfigSummary, Summary, Verdict};
