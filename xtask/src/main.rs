@@ -1,2 +1,57 @@
-//! See ARCHITECTURE.md.
-fn main() {}
+//! Developer commands. `cargo xtask help` lists them.
+//!
+//! This crate depends on none of ours, so that it builds in seconds; it runs the two binaries.
+//! Sweeps run in the release profile. Reports run in the dev profile, which the tests have built
+//! already: polars in release takes minutes to build and saves well under a second a report.
+
+mod ci;
+mod delegate;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const HELP: &str = "\
+cargo xtask COMMAND [ARGS]
+
+Measure
+  sweep      run the 19-configuration matrix of TR113 (or --plan FILE); see `sweep --help`
+  run        run one configuration given by flags
+  serve      start the Ollama simulator on a port
+
+Read
+  report     turn the newest sweep, or --input PATH, into Markdown, PNG, JSON and CSV
+  audit      hold TR113's claims against its own data
+  compare    compare two results: compare BASE NEW [--fail-if 'ttft_p95 > +5%']
+
+Guard
+  ci         everything that guards the repository
+  tidy       crate graph, file sizes, stray files, words that do not belong
+  bench      benchmarks: bench [NAME] [ARGS]; without a name, lists them
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let result: Result<ExitCode> = match command.as_str() {
+        "sweep" | "run" | "serve" | "calibrate-profile" => delegate::tandem(&command, &rest),
+        "report" | "audit" | "compare" => delegate::tandem_report(&command, &rest),
+        "bench" => delegate::bench(&rest),
+        "ci" => ci::run(),
+        "tidy" => tidy::run(),
+        "" | "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        other => {
+            eprintln!("xtask: unknown command `{other}`\n\n{HELP}");
+            Ok(ExitCode::from(2))
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::from(3)
+    })
+}

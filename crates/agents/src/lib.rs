@@ -1,1 +1,5 @@
-//! See ARCHITECTURE.md.
+//! Agents and their workflows: ingest, generate, think, write.
+
+mod ingest;
+
+pub use ingest::IngestError;

@@ -1,6 +1,8 @@
 //! What the runtime needs of a model server. Implemented by the Ollama client, and by fakes.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_core::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -63,6 +65,32 @@ pub struct Exchange {
     pub counters: ServerCounters,
     /// Why the server stopped.
     pub done_reason: Option<String>,
+    /// Chunks with text so far, for whoever watches while the exchange is being filled. A backend
+    /// adds to it whenever it adds to `chunks`.
+    pub progress: Progress,
+}
+
+/// A count of chunks that can be read while a request runs; clones share the count. It is no part
+/// of what was observed, so two exchanges that differ only here are equal.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<AtomicU64>);
+
+impl Progress {
+    /// Counts more chunks with text.
+    pub fn add(&self, chunks: u64) {
+        self.0.fetch_add(chunks, Ordering::Relaxed);
+    }
+
+    /// Chunks with text so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl PartialEq for Progress {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
 }
 
 /// Counters of the final object. Ollama omits zero values, so each is optional.

@@ -109,6 +109,10 @@ pub struct Environment {
 /// One line of `journal.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lines are written or read one at a time"
+)]
 pub enum JournalLine {
     /// A request ended.
     Request(RequestRecord),

@@ -49,6 +49,7 @@ impl Nanos {
     }
 
     /// The difference, or zero when `other` is longer.
+    #[must_use]
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }

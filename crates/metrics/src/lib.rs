@@ -6,9 +6,23 @@
 //!
 //! What it does not know: files, polars, charts, servers, tokio.
 
+pub mod advice;
+pub mod cause;
+pub mod from_records;
 pub mod observation;
+pub mod request;
+pub mod run;
+mod spans;
+pub mod stats;
+pub mod summary;
+mod timeline;
 
+pub use advice::{EvidenceRef, Finding};
 pub use observation::{
     AgentObservation, ArmObservation, Dataset, PublishedRow, RequestObservation, RunObservation,
     StampSource, WarmLoad,
 };
+pub use request::RequestMetrics;
+pub use run::RunMetrics;
+pub use stats::Estimate;
+pub use summary::{ConfigSummary, Summary, Verdict};

@@ -1,1 +1,59 @@
-//! See ARCHITECTURE.md.
+//! A typed client for Ollama's native HTTP API, built for measuring.
+//!
+//! - [`Client`] speaks `/api/generate`, `/api/chat`, `/api/embed`, `/api/tags`, `/api/show`,
+//!   `/api/ps` and `/api/version`, and is a [`domain::backend::ChatBackend`].
+//! - [`ndjson`] splits a byte stream into lines and does no I/O.
+//! - [`wire`] is the protocol's JSON.
+//!
+//! A request writes what it sees into the caller's [`domain::backend::Exchange`] as it happens:
+//! a dropped future loses nothing that was seen, and closes its connection. Arrivals are stamped
+//! before they are decoded; lines that came in one network read carry one stamp, and a line that
+//! came in several reads carries the stamp of the read that completed it. A chunk is not a token.
+//!
+//! Nothing is retried, redirected or sent through a proxy: each would bend a measurement. Every
+//! limit ([`domain::plan::Timeouts`]) runs on the [`clock::Clock`], not on the wall.
+//!
+//! What it does not know: plans, agents, what is being compared, whether the server is a real
+//! Ollama or a simulator. It never sleeps or stamps on any clock but the one it was given.
+//!
+//! ```no_run
+//! use clock::Clock;
+//! use domain::backend::{ChatBackend, Exchange, GenerateCall};
+//! use domain::plan::Timeouts;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = ollama::Client::new("127.0.0.1:11434", Clock::real(), Timeouts::default())?;
+//! let call = GenerateCall {
+//!     model: "gemma3:latest".to_owned(),
+//!     system: None,
+//!     prompt: "Why is the sky blue?".to_owned(),
+//!     options: domain::ModelOptions { num_predict: Some(64), ..Default::default() },
+//!     keep_alive: None,
+//! };
+//! let mut exchange = Exchange::default();
+//! let outcome = client.generate(&call, &mut exchange).await;
+//! if let (Some(sent), Some(first)) = (exchange.sent, exchange.first_token) {
+//!     println!("{}: TTFT {}", outcome.class(), first.since(sent));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod backend;
+mod chunk;
+mod client;
+mod connect;
+mod endpoint;
+mod error;
+mod http;
+pub mod ndjson;
+mod stream;
+pub mod wire;
+
+pub use client::{Client, ClientBuilder};
+pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
+pub use error::BuildError;
+pub use stream::Reply;
+
+#[cfg(test)]
+mod tests;

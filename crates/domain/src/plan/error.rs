@@ -56,12 +56,6 @@ pub enum PlanErrorKind {
     /// Not TOML, or a value of the wrong type.
     #[error("{0}")]
     Syntax(String),
-    /// A key that means nothing here.
-    #[error("unknown key; known here: {}", known.join(", "))]
-    UnknownKey {
-        /// The keys that would be understood.
-        known: Vec<String>,
-    },
     /// A newer plan.
     #[error("schema {found} is newer than this program understands ({supported}); update tandem")]
     NewerSchema {
@@ -71,7 +65,7 @@ pub enum PlanErrorKind {
         supported: u32,
     },
     /// A duration that is not one.
-    #[error("`{value}` is not a duration; write a number with a unit, such as \"30s\" or \"2min\"")]
+    #[error("{value} is not a duration; write a number with a unit, such as \"30s\" or \"2min\"")]
     BadDuration {
         /// What was written.
         value: String,
@@ -113,7 +107,7 @@ pub enum PlanErrorKind {
         axes: Vec<String>,
     },
     /// A preset that is not defined.
-    #[error("no preset `{name}`; defined: {}", defined.join(", "))]
+    #[error("no preset `{name}`; defined: {}", if defined.is_empty() { "none".to_owned() } else { defined.join(", ") })]
     UnknownPreset {
         /// The name asked for.
         name: String,

@@ -55,10 +55,10 @@ struct ProtocolFile {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TimeoutsFile {
-    connect: Option<String>,
-    first_byte: Option<String>,
-    between_chunks: Option<String>,
-    total: Option<String>,
+    connect: Option<toml::Value>,
+    first_byte: Option<toml::Value>,
+    between_chunks: Option<toml::Value>,
+    total: Option<toml::Value>,
 }
 
 /// One configuration, or with `axes` one for every combination of their values.
@@ -116,7 +116,9 @@ pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
         ));
     }
     let mut configs = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
     for (i, config) in file.configs.iter().enumerate() {
+        let first = configs.len();
         expand_axes(
             origin,
             &format!("configs[{i}]"),
@@ -124,18 +126,17 @@ pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
             &file.presets,
             &mut configs,
         )?;
+        for config in &configs[first..] {
+            if !seen.insert(config.id.clone()) {
+                let kind = PlanErrorKind::DuplicateId {
+                    id: config.id.to_string(),
+                };
+                return Err(PlanError::key(origin, format!("configs[{i}].id"), kind));
+            }
+        }
     }
     if configs.is_empty() {
         return Err(PlanError::key(origin, "configs", PlanErrorKind::Empty));
-    }
-    let mut seen = std::collections::BTreeSet::new();
-    for config in &configs {
-        if !seen.insert(&config.id) {
-            let kind = PlanErrorKind::DuplicateId {
-                id: config.id.to_string(),
-            };
-            return Err(PlanError::key(origin, "id", kind));
-        }
     }
     if !(file.telemetry_hz > 0.0 && file.telemetry_hz <= 1000.0) {
         return Err(out_of_range(
@@ -361,6 +362,7 @@ fn check_options(origin: &str, key: &str, options: &ModelOptions) -> Result<(), 
     Ok(())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "call sites pass literals")]
 fn out_of_range(origin: &str, key: &str, value: impl ToString, expected: &str) -> PlanError {
     let kind = PlanErrorKind::OutOfRange {
         value: value.to_string(),
@@ -407,18 +409,20 @@ fn resolve_protocol(origin: &str, file: &ProtocolFile) -> Result<Protocol, PlanE
 
 fn resolve_timeouts(origin: &str, file: &TimeoutsFile) -> Result<Timeouts, PlanError> {
     let defaults = Timeouts::default();
-    let read = |key: &str, value: &Option<String>, default: Nanos| match value {
-        None => Ok(default),
-        Some(text) => match humantime::parse_duration(text) {
-            Ok(d) if !d.is_zero() => Ok(Nanos::from(d)),
+    let read = |key: &str, value: &Option<toml::Value>, default: Nanos| {
+        let Some(value) = value else {
+            return Ok(default);
+        };
+        match value.as_str().map(humantime::parse_duration) {
+            Some(Ok(d)) if !d.is_zero() => Ok(Nanos::from(d)),
             _ => Err(PlanError::key(
                 origin,
                 format!("timeouts.{key}"),
                 PlanErrorKind::BadDuration {
-                    value: text.clone(),
+                    value: value.to_string(),
                 },
             )),
-        },
+        }
     };
     Ok(Timeouts {
         connect: read("connect", &file.connect, defaults.connect)?,

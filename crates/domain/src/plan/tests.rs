@@ -31,3 +31,170 @@ fn tr113_has_its_nineteen_configurations() {
         assert!(ids.contains(&id), "{id} in {ids:?}");
     }
 }
+
+/// A plan that parses, with one line replaced.
+fn plan_with(from: &str, to: &str) -> String {
+    let plan = r#"
+schema = 1
+name = "p"
+model = "m"
+[timeouts]
+total = "30s"
+[[configs]]
+id = "a_c{num_ctx}"
+scenario = "s"
+axes = { num_ctx = [512, 1024] }
+agents = [{ name = "collector", varies = true }]
+"#;
+    assert!(plan.contains(from), "{from}");
+    plan.replace(from, to)
+}
+
+fn error_of(from: &str, to: &str) -> String {
+    parse("p.toml", &plan_with(from, to))
+        .expect_err("should be refused")
+        .to_string()
+}
+
+#[test]
+fn a_plain_plan_gets_the_rigorous_protocol_and_every_default() {
+    let plan = parse("p.toml", &plan_with("schema", "schema")).unwrap();
+    assert_eq!(plan.protocol, Protocol::rigorous());
+    assert_eq!(plan.topologies, [Topology::Shared]);
+    assert_eq!(plan.timeouts.total, Nanos::from_secs(30));
+    assert_eq!(plan.timeouts.connect, Timeouts::default().connect);
+    assert_eq!(plan.configs[1].agents[0].options.num_ctx, Some(1024));
+}
+
+#[test]
+fn every_mistake_names_file_key_and_fix() {
+    let mistakes = [
+        ("schema = 1", "schema = 9"),
+        ("schema = 1", "schema = 1\nrepeats = 3"),
+        ("model = \"m\"", "model = 3"),
+        (
+            "model = \"m\"",
+            "model = \"m\"\nprotocol = { kind = \"fast\" }",
+        ),
+        (
+            "model = \"m\"",
+            "model = \"m\"\nprotocol = { repetitions = 0 }",
+        ),
+        ("model = \"m\"", "model = \"m\"\ntopologies = []"),
+        ("total = \"30s\"", "total = 30"),
+        ("total = \"30s\"", "total = \"30 parsecs\""),
+        ("total = \"30s\"", "total = \"0s\""),
+        ("num_ctx = [512, 1024]", "num_ctx = []"),
+        ("num_ctx = [512, 1024]", "num_ctx = [512, 512]"),
+        ("num_ctx = [512, 1024]", "num_ctx = [512, \"1k\"]"),
+        ("num_ctx = [512, 1024]", "num_ctx = [2]"),
+        ("num_ctx = [512, 1024]", "num_cttx = [512]"),
+        ("a_c{num_ctx}", "a_c{num_gpu}"),
+        ("a_c{num_ctx}", "a c{num_ctx}"),
+        (
+            "name = \"collector\", varies",
+            "name = \"collector\", preset = \"fast\", varies",
+        ),
+        (
+            "agents = [{ name = \"collector\", varies = true }]",
+            "agents = []",
+        ),
+    ];
+    let messages: Vec<_> = mistakes
+        .iter()
+        .map(|(from, to)| error_of(from, to))
+        .collect();
+    insta::assert_snapshot!(messages.join("\n"));
+    let empty = parse("p.toml", "schema = 1\nname = \"p\"\nmodel = \"m\"\n").unwrap_err();
+    insta::assert_snapshot!(empty, @"p.toml: configs: the plan has no configurations; add at least one [[configs]] entry");
+}
+
+#[test]
+fn only_keeps_what_matches_and_says_what_there_is() {
+    let mut plan = parse("tr113.toml", TR113).unwrap();
+    plan.keep_only(&["homo_*".into(), "het_g60*".into()])
+        .unwrap();
+    assert_eq!(plan.configs.len(), 5);
+    let error = plan.keep_only(&["bvc_*".into()]).unwrap_err().to_string();
+    assert!(
+        error.starts_with("--only: no configuration matches bvc_*; the plan has: het_g60_g120"),
+        "{error}"
+    );
+}
+
+#[test]
+fn recorded_folders_map_to_the_same_ids() {
+    for (folder, id) in [
+        ("bvc_gpu60_ctx512_temp0p6", "bvc_g60_c512_t0.6"),
+        ("baseline_gpu80_ctx512_temp0p8", "baseline_g80_c512_t0.8"),
+        ("homo_gpu80_ctx1024_temp0p8", "homo_g80_c1024_t0.8"),
+        ("hetero_het_g60c512t06__g120c1024t08", "het_g60_g120"),
+        ("hetero_het_g80c512t08__g120c1024t06", "het_g80_g120"),
+        ("something_else", "something_else"),
+    ] {
+        assert_eq!(ConfigId::from_folder(folder).unwrap().as_str(), id);
+    }
+}
+
+#[test]
+fn expansion_is_seeded_and_pairs_arms_within_a_repetition() {
+    let mut plan = parse("tr113.toml", TR113).unwrap();
+    let arms = plan.expand(3);
+    assert_eq!(arms.len(), 19 * 3 * 2);
+    assert_eq!(arms, plan.expand(3), "the same seed gives the same order");
+    for pair in arms.chunks(2) {
+        assert_eq!(
+            pair[0].run, pair[1].run,
+            "the arms of a run stand side by side"
+        );
+        assert_ne!(pair[0].arm, pair[1].arm);
+    }
+    let sequential_first = arms
+        .chunks(2)
+        .filter(|p| p[0].arm == Arm::Sequential)
+        .count();
+    assert!(
+        (10..47).contains(&sequential_first),
+        "{sequential_first} of 57 sequential first"
+    );
+    plan.seed += 1;
+    assert_ne!(arms, plan.expand(3), "another seed gives another order");
+}
+
+#[test]
+fn tr113_protocol_runs_once_in_order_together_only() {
+    let mut plan = parse("tr113.toml", TR113).unwrap();
+    plan.protocol = Protocol::tr113();
+    let arms = plan.expand(1);
+    assert_eq!(arms.len(), 19);
+    assert!(arms.iter().all(|a| a.arm == Arm::Together));
+    assert!(
+        arms.iter()
+            .map(|a| &a.run.config)
+            .eq(plan.configs.iter().map(|c| &c.id))
+    );
+}
+
+#[test]
+fn call_seeds_are_equal_in_both_arms_and_differ_otherwise() {
+    let plan = parse("tr113.toml", TR113).unwrap();
+    let id = &plan.configs[0].id;
+    let seed = plan.call_seed(id, 1, 0, 0);
+    assert!((0..=i64::from(i32::MAX)).contains(&seed));
+    assert_eq!(seed, plan.call_seed(id, 1, 0, 0));
+    for other in [
+        plan.call_seed(id, 2, 0, 0),
+        plan.call_seed(id, 1, 1, 0),
+        plan.call_seed(id, 1, 0, 1),
+    ] {
+        assert_ne!(seed, other);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_slash_in_an_id_becomes_an_underscore(name in "[a-z0-9._/-]{1,20}") {
+        let id = ConfigId::new(&name).unwrap();
+        proptest::prop_assert!(!id.as_str().contains('/'));
+    }
+}

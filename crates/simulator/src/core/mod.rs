@@ -1,1 +1,26 @@
-//! See the crate's documentation.
+//! Ollama's scheduler and a GPU, as one discrete-event machine without I/O.
+//!
+//! Time comes in as [`domain::Stamp`]; nothing here sleeps, reads a clock or opens a socket. The
+//! caller submits [`Work`], asks [`Core::next_event`] when to come back, calls [`Core::advance`]
+//! then, and takes the [`Notice`]s out with [`Core::poll`].
+//!
+//! Everything is decided by content: seeded draws come from hashes, requests that arrive together
+//! are ordered by a latency drawn from their own tag, and stamps are whole microseconds.
+
+mod batch;
+mod device;
+mod log;
+mod machine;
+mod placement;
+mod reload;
+mod scheduler;
+mod state;
+pub mod tokens;
+mod types;
+
+pub use log::{EvictReason, Happened, ReloadReason, SchedulerEvent};
+pub use machine::{Core, CoreError};
+pub use types::{
+    Generation, LoadedView, Notice, RequestId, ResolvedOptions, RunnerOptions, ServerId,
+    StopReason, Timings, What, Work, WorkKind,
+};

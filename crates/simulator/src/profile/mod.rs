@@ -1,1 +1,343 @@
-//! See the crate's documentation.
+//! Profiles: what a simulated machine has and how fast it is. TOML in, checked types out.
+
+mod check;
+mod outputs;
+
+use std::path::Path;
+
+use domain::Nanos;
+use domain::backend::KeepAlive;
+use serde::Deserialize;
+
+pub use check::ProfileError;
+pub use outputs::{Distribution, OutputClass, OutputDraw};
+
+/// TR113's machine.
+const RTX4080_LAPTOP: &str = include_str!("../../../../fixtures/profiles/rtx4080-laptop.toml");
+/// A machine that takes next to no time.
+const INSTANT: &str = include_str!("../../../../fixtures/profiles/instant.toml");
+
+/// The profiles that ship, by name.
+pub const BUILTIN: [&str; 2] = ["rtx4080-laptop", "instant"];
+
+/// A simulated machine.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Version of the profile's format; 1.
+    pub schema: u32,
+    /// Its name.
+    pub name: String,
+    /// What it stands for, in words.
+    pub description: String,
+    /// Seed of every draw.
+    pub seed: u64,
+    /// Server settings.
+    pub server: ServerSettings,
+    /// The client's way to the server.
+    pub network: Network,
+    /// Devices, in index order; empty for a machine without a GPU.
+    #[serde(default)]
+    pub devices: Vec<DeviceSpec>,
+    /// The models it has.
+    pub models: Vec<ModelSpec>,
+}
+
+/// Ollama's settings, as its environment variables would give them.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSettings {
+    /// The release it behaves like, `x.y.z`.
+    pub version: String,
+    /// Slots per runner (`OLLAMA_NUM_PARALLEL`), at least 1.
+    pub num_parallel: usize,
+    /// Models at a time (`OLLAMA_MAX_LOADED_MODELS`); 0 is three per device, three on CPU.
+    pub max_loaded_models: usize,
+    /// Entries of the pending queue (`OLLAMA_MAX_QUEUE`).
+    pub max_queue: usize,
+    /// Seconds a model stays after its last request (`OLLAMA_KEEP_ALIVE`); negative is for ever.
+    pub keep_alive_s: f64,
+    /// Default context length (`OLLAMA_CONTEXT_LENGTH`); 0 leaves it to the release's own rule.
+    pub context_length: u32,
+    /// `auto` takes the release's own scheduling.
+    #[serde(default)]
+    pub scheduling: Scheduling,
+    /// Seconds between polls of a starting runner's readiness.
+    pub ready_poll_s: f64,
+    /// Seconds between polls of the memory a dead runner gives back.
+    pub recovery_poll_s: f64,
+    /// Seconds after which the memory is waited for no longer.
+    pub recovery_cap_s: f64,
+}
+
+/// How requests that match a loaded runner are handled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheduling {
+    /// As the release does: `fastpath` from 0.11.5, `fifo` before.
+    #[default]
+    Auto,
+    /// Every request passes the pending queue.
+    Fifo,
+    /// A request that matches a loaded runner passes the queue by.
+    Fastpath,
+}
+
+/// Latency from a client to the server, drawn evenly per request from its content.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Shortest, milliseconds.
+    pub latency_min_ms: f64,
+    /// Longest, milliseconds.
+    pub latency_max_ms: f64,
+}
+
+/// One GPU.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceSpec {
+    /// Its name.
+    pub name: String,
+    /// Memory, bytes.
+    pub memory_bytes: u64,
+    /// Memory that others hold (desktop, driver), bytes.
+    #[serde(default)]
+    pub reserved_bytes: u64,
+    /// What sharing costs: `k` busy runners each get `1 / (k * (1 + sharing_loss * (k - 1)))` of
+    /// the device.
+    pub sharing_loss: f64,
+    /// Board power when idle, watts.
+    pub idle_w: f64,
+    /// Board power when busy, watts.
+    pub busy_w: f64,
+    /// SM clock when busy, MHz.
+    pub sm_clock_mhz: u32,
+    /// SM clock when idle, MHz.
+    pub idle_sm_clock_mhz: u32,
+    /// Memory clock, MHz.
+    pub memory_clock_mhz: u32,
+    /// Heat; without it the device never throttles and reports no temperature.
+    #[serde(default)]
+    pub thermal: Option<Thermal>,
+}
+
+/// A first-order thermal model: the core drifts to `ambient_c + c_per_w * power`.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thermal {
+    /// Temperature without power, degrees Celsius.
+    pub ambient_c: f64,
+    /// Degrees Celsius per watt in the long run.
+    pub c_per_w: f64,
+    /// Time constant, seconds.
+    pub time_constant_s: f64,
+    /// Throttling begins at this temperature.
+    pub throttle_at_c: f64,
+    /// Throttling ends below this temperature.
+    pub resume_below_c: f64,
+    /// Speed and clock while throttled, as a share of the full ones.
+    pub throttled_speed: f64,
+    /// Board power while throttled and busy, watts.
+    pub throttled_w: f64,
+}
+
+/// One model tag.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// Full name with tag: `gemma3:latest`.
+    pub name: String,
+    /// Manifest digest, 64 hex digits.
+    pub digest: String,
+    /// Weights blob, when several tags share one; the runner's key. The digest when absent.
+    #[serde(default)]
+    pub blob: Option<String>,
+    /// Size on disk, bytes.
+    pub size_bytes: u64,
+    /// For example `4.3B`.
+    pub parameter_size: String,
+    /// For example `Q4_K_M`.
+    pub quantization: String,
+    /// Architecture family: `gemma3`.
+    pub family: String,
+    /// Transformer blocks.
+    pub layers: u32,
+    /// Context the model was trained for, tokens.
+    pub train_ctx: u32,
+    /// Width of an embedding.
+    pub embedding_length: u32,
+    /// Attention heads.
+    pub heads: u32,
+    /// Key-value heads.
+    pub kv_heads: u32,
+    /// `completion`, `tools`, `vision`, `embedding`, `thinking`, `insert`.
+    pub capabilities: Vec<String>,
+    /// Runner options of its Modelfile.
+    #[serde(default)]
+    pub parameters: crate::core::RunnerOptions,
+    /// Memory.
+    pub memory: Memory,
+    /// Speed.
+    pub rates: Rates,
+    /// Loading and unloading.
+    pub load: LoadTimes,
+    /// Output lengths by kind of prompt; the first that matches counts. The last one should match
+    /// everything.
+    pub outputs: Vec<OutputClass>,
+}
+
+/// What a loaded model occupies.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// Weights, bytes.
+    pub weights_bytes: u64,
+    /// KV cache, bytes per token of context and slot.
+    pub kv_bytes_per_token: u64,
+    /// Compute buffers, bytes per token of prompt batch.
+    pub compute_bytes_per_batch_token: u64,
+    /// What every runner holds besides, bytes.
+    pub fixed_bytes: u64,
+}
+
+/// How fast a model runs, alone, on an unthrottled device.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rates {
+    /// Decoding of one stream, all layers on the device, tok/s.
+    pub decode_tps: f64,
+    /// Prefill, all layers on the device, tok/s.
+    pub prefill_tps: f64,
+    /// Decoding of one stream on the CPU, tok/s.
+    pub cpu_decode_tps: f64,
+    /// Prefill on the CPU, tok/s.
+    pub cpu_prefill_tps: f64,
+    /// A step that decodes `n` streams takes `1 + batch_cost * (n - 1)` times a step of one.
+    pub batch_cost: f64,
+    /// Added to every batch that holds prompt tokens, seconds.
+    pub prefill_overhead_s: f64,
+}
+
+/// What becoming ready costs.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadTimes {
+    /// Starting a runner until it is ready, seconds, before rounding up to the readiness poll.
+    pub load_s: f64,
+    /// Added the first time a server loads the weights, seconds (they are not in the page cache).
+    pub first_load_s: f64,
+    /// Added to the first batch of a fresh runner, seconds.
+    pub warm_up_s: f64,
+    /// Killing a runner until its process is gone, seconds.
+    pub unload_s: f64,
+    /// From then until the driver shows its memory as free, seconds, before rounding up to the poll.
+    pub recovery_s: f64,
+    /// Resolving a request before it is scheduled, seconds. All of a warm request's `load_duration`.
+    pub resolve_s: f64,
+    /// Templating and tokenising after the runner is ready, seconds. In no counter but the total.
+    pub prepare_s: f64,
+}
+
+/// One server: settings and the devices it may use.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerSpec {
+    /// Its settings.
+    pub settings: ServerSettings,
+    /// Indices into [`Profile::devices`]; empty for CPU only.
+    pub devices: Vec<usize>,
+}
+
+impl Profile {
+    /// Reads a profile. `origin` is the file's name for messages.
+    pub fn parse(origin: &str, text: &str) -> Result<Self, ProfileError> {
+        check::parse(origin, text)
+    }
+
+    /// A profile that ships.
+    pub fn builtin(name: &str) -> Option<Self> {
+        let text = match name {
+            "rtx4080-laptop" => RTX4080_LAPTOP,
+            "instant" => INSTANT,
+            _ => return None,
+        };
+        Some(Self::parse(name, text).expect("profiles that ship are checked by a test"))
+    }
+
+    /// A profile that ships, by name, or else one from a file.
+    pub fn load(name_or_path: &str) -> Result<Self, ProfileError> {
+        if let Some(profile) = Self::builtin(name_or_path) {
+            return Ok(profile);
+        }
+        let text = std::fs::read_to_string(Path::new(name_or_path))
+            .map_err(|e| ProfileError::unreadable(name_or_path, &e))?;
+        Self::parse(name_or_path, &text)
+    }
+
+    /// A server on every device of the profile.
+    pub fn server(&self) -> ServerSpec {
+        ServerSpec {
+            settings: self.server.clone(),
+            devices: (0..self.devices.len()).collect(),
+        }
+    }
+
+    /// A model by name; `gemma3` means `gemma3:latest`.
+    pub fn find_model(&self, name: &str) -> Option<&ModelSpec> {
+        let full = if name
+            .rsplit('/')
+            .next()
+            .is_some_and(|last| last.contains(':'))
+        {
+            name.to_owned()
+        } else {
+            format!("{name}:latest")
+        };
+        self.models.iter().find(|m| m.name == full)
+    }
+}
+
+impl ModelSpec {
+    /// The runner's key: at most one runner per key and server.
+    pub fn key(&self) -> &str {
+        self.blob.as_deref().unwrap_or(&self.digest)
+    }
+
+    /// True when it has a capability.
+    pub fn can(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|c| c == capability)
+    }
+}
+
+impl ServerSettings {
+    /// The default keep-alive.
+    pub fn keep_alive(&self) -> KeepAlive {
+        if self.keep_alive_s < 0.0 {
+            KeepAlive::Forever
+        } else if self.keep_alive_s == 0.0 {
+            KeepAlive::Unload
+        } else {
+            KeepAlive::For(Nanos::from_secs_f64(self.keep_alive_s))
+        }
+    }
+
+    /// The release as numbers; a missing part is 0. Anything after a `-` is ignored.
+    pub fn release(&self) -> (u32, u32, u32) {
+        let plain = self.version.split('-').next().unwrap_or_default();
+        let mut parts = plain.split('.').map(|p| p.parse().unwrap_or(0));
+        let mut next = || parts.next().unwrap_or(0);
+        (next(), next(), next())
+    }
+
+    /// True when a request that matches a loaded runner passes the queue by.
+    pub fn fastpath(&self) -> bool {
+        match self.scheduling {
+            Scheduling::Auto => self.release() >= (0, 11, 5),
+            Scheduling::Fifo => false,
+            Scheduling::Fastpath => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! What can be wrong with an input: each error names the file, the line where there is one, and
+//! what to do.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// An input was refused.
+#[derive(Debug, thiserror::Error)]
+pub struct LoadError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The line in the file, from 1, when known.
+    pub line: Option<u64>,
+    /// What is wrong.
+    #[source]
+    pub kind: LoadErrorKind,
+}
+
+impl LoadError {
+    pub(super) fn new(path: &Path, kind: LoadErrorKind) -> Self {
+        Self {
+            path: path.to_owned(),
+            line: None,
+            kind,
+        }
+    }
+
+    pub(super) fn at(path: &Path, line: u64, kind: LoadErrorKind) -> Self {
+        Self {
+            path: path.to_owned(),
+            line: Some(line),
+            kind,
+        }
+    }
+
+    pub(super) fn io(path: &Path, error: std::io::Error) -> Self {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => LoadErrorKind::NotFound,
+            _ => LoadErrorKind::Io(error),
+        };
+        Self::new(path, kind)
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with an input.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadErrorKind {
+    /// There is nothing there.
+    #[error("no such file or folder")]
+    NotFound,
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Io(std::io::Error),
+    /// It holds nothing.
+    #[error("the file is empty")]
+    Empty,
+    /// It is none of the known kinds of input.
+    #[error(
+        "not a kind of input that is understood; give a results folder (manifest.json), a folder of \
+         recorded runs (<config>/run_1/metrics.json), a figures table or a published table (.csv)"
+    )]
+    NotUnderstood,
+    /// JSON that does not parse or lacks a key.
+    #[error("{what}: {message}")]
+    Json {
+        /// What was expected there.
+        what: &'static str,
+        /// The parser's words.
+        message: String,
+    },
+    /// A table whose rows do not fit its header.
+    #[error("not a well-formed table: {0}")]
+    Csv(String),
+    /// A table without a column that is needed.
+    #[error("the table has no column `{column}`; it has: {}", known.join(", "))]
+    MissingColumn {
+        /// The column.
+        column: String,
+        /// The columns there are.
+        known: Vec<String>,
+    },
+    /// A cell that is not what its column holds.
+    #[error("column `{column}` holds `{value}`, which is not {expected}")]
+    BadCell {
+        /// The column.
+        column: String,
+        /// What the cell holds.
+        value: String,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// A name that cannot be a configuration's id.
+    #[error("`{0}` cannot be a configuration id; use letters, digits, `.`, `_` and `-`")]
+    BadConfigId(String),
+    /// A newer results folder.
+    #[error("schema {found} is newer than this program understands ({supported}); update tandem")]
+    NewerSchema {
+        /// The folder's.
+        found: u64,
+        /// Ours.
+        supported: u32,
+    },
+    /// A folder in which nothing could be loaded.
+    #[error("nothing in it could be loaded")]
+    NothingLoaded,
+    /// Inputs that may not be pooled.
+    #[error(
+        "{found} data cannot be pooled with {other} data in one report; \
+         use `tandem-report compare` to set them side by side"
+    )]
+    MixedProvenance {
+        /// This input's provenance.
+        found: &'static str,
+        /// The provenance of the inputs before it.
+        other: &'static str,
+    },
+}

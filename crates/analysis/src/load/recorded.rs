@@ -1,0 +1,253 @@
+//! A folder of recorded runs: `<config>/summary.json` and `<config>/run_N/metrics.json`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use domain::plan::{ConfigId, Topology};
+use domain::{ModelOptions, Nanos};
+use metrics::RunObservation;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::figures::{RecordedAgent, recorded_arm};
+use super::{LoadError, LoadErrorKind, Skipped};
+
+#[derive(Debug, Deserialize)]
+struct MetricsFile {
+    collector: AgentFile,
+    insight: AgentFile,
+    scenario: String,
+    run_number: u32,
+    summary: RunSummary,
+}
+
+#[derive(Debug, Deserialize)]
+struct AgentFile {
+    config: AgentConfig,
+    execution_time_s: f64,
+    result: AgentResult,
+}
+
+#[derive(Debug, Deserialize)]
+struct AgentConfig {
+    id: String,
+    base_url: String,
+    #[serde(default)]
+    options: ModelOptions,
+}
+
+#[derive(Debug, Deserialize)]
+struct AgentResult {
+    aggregate_metrics: Aggregate,
+}
+
+#[derive(Debug, Deserialize)]
+struct Aggregate {
+    average_tokens_per_second: f64,
+    average_ttft_ms: f64,
+    load_duration_ms: f64,
+    prompt_eval_duration_ms: f64,
+    eval_duration_ms: f64,
+    total_tokens_generated: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct RunSummary {
+    concurrency_speedup: f64,
+    concurrent_wall_time_s: f64,
+    resource_contention_detected: bool,
+}
+
+/// `summary.json`, for what is checked against it: every run it lists must be there.
+#[derive(Debug, Deserialize)]
+struct SummaryFile {
+    runs: Vec<SummaryRun>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SummaryRun {
+    run_number: u32,
+}
+
+/// True when the folder itself, or one of its folders, holds recorded runs.
+pub(super) fn is_recorded(folder: &Path) -> bool {
+    is_config(folder) || subfolders(folder).is_ok_and(|all| all.iter().any(|f| is_config(f)))
+}
+
+fn is_config(folder: &Path) -> bool {
+    folder.join("summary.json").is_file()
+        || subfolders(folder).is_ok_and(|all| all.iter().any(|f| f.join("metrics.json").is_file()))
+}
+
+fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|e| LoadError::io(folder, e))? {
+        let path = entry.map_err(|e| LoadError::io(folder, e))?.path();
+        if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// Reads the folder.
+pub(super) fn read(
+    folder: &Path,
+    keep_going: bool,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<RunObservation>, LoadError> {
+    let configs = if is_config(folder) {
+        vec![folder.to_owned()]
+    } else {
+        let all = subfolders(folder)?;
+        all.into_iter().filter(|f| is_config(f)).collect()
+    };
+    let mut runs = Vec::new();
+    for config in configs {
+        read_config(&config, keep_going, skipped, &mut runs)?;
+    }
+    if runs.is_empty() {
+        return Err(LoadError::new(folder, LoadErrorKind::NothingLoaded));
+    }
+    Ok(runs)
+}
+
+fn read_config(
+    folder: &Path,
+    keep_going: bool,
+    skipped: &mut Vec<Skipped>,
+    runs: &mut Vec<RunObservation>,
+) -> Result<(), LoadError> {
+    let mut forgive = |result: Result<(), LoadError>| match result {
+        Err(error) if keep_going => {
+            skipped.push(Skipped::from_error(&error));
+            Ok(())
+        }
+        other => other,
+    };
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let Some(id) = ConfigId::from_folder(&name) else {
+        let kind = LoadErrorKind::BadConfigId(name.into_owned());
+        return forgive(Err(LoadError::new(folder, kind)));
+    };
+    let mut present = Vec::new();
+    for run in subfolders(folder)? {
+        let path = run.join("metrics.json");
+        if !path.is_file() {
+            continue;
+        }
+        let result = read_json::<MetricsFile>(&path, "recorded run").map(|file| {
+            present.push(file.run_number);
+            runs.push(observe(&id, file));
+        });
+        if result.is_err() {
+            // Present, though unreadable: it is reported once.
+            present.extend(
+                name_number(&run.file_name().unwrap_or_default().to_string_lossy()).into_iter(),
+            );
+        }
+        forgive(result)?;
+    }
+    let summary = folder.join("summary.json");
+    if summary.is_file() {
+        let listed = read_json::<SummaryFile>(&summary, "summary of recorded runs");
+        forgive(listed.and_then(|file| {
+            let missing = file.runs.iter().find(|r| !present.contains(&r.run_number));
+            missing.map_or(Ok(()), |run| {
+                let path = folder.join(format!("run_{}/metrics.json", run.run_number));
+                Err(LoadError::new(&path, LoadErrorKind::NotFound))
+            })
+        }))?;
+    }
+    Ok(())
+}
+
+fn name_number(name: &str) -> Option<u32> {
+    name.rsplit('_').next()?.parse().ok()
+}
+
+fn observe(id: &ConfigId, file: MetricsFile) -> RunObservation {
+    let shared = file.collector.config.base_url == file.insight.config.base_url;
+    let agents = [file.collector, file.insight]
+        .into_iter()
+        .zip(0_u32..)
+        .map(|(agent, place)| {
+            let figures = agent.result.aggregate_metrics;
+            RecordedAgent {
+                name: agent.config.id,
+                options: shortest(agent.config.options),
+                server: if shared { 0 } else { place },
+                execution: Nanos::from_secs_f64(agent.execution_time_s),
+                ttft: Nanos::from_millis_f64(figures.average_ttft_ms),
+                load: Nanos::from_millis_f64(figures.load_duration_ms),
+                prompt_eval: Nanos::from_millis_f64(figures.prompt_eval_duration_ms),
+                eval: Nanos::from_millis_f64(figures.eval_duration_ms),
+                tokens: figures.total_tokens_generated,
+                rate: Some(figures.average_tokens_per_second),
+            }
+        })
+        .collect();
+    RunObservation {
+        config: id.clone(),
+        scenario: file.scenario,
+        topology: Some(if shared {
+            Topology::Shared
+        } else {
+            Topology::PerAgent
+        }),
+        repetition: file.run_number,
+        together: Some(recorded_arm(agents)),
+        sequential: None,
+        probes: Vec::new(),
+        contention_recorded: Some(file.summary.resource_contention_detected),
+        speedup_recorded: Some(file.summary.concurrency_speedup),
+        wall_recorded_s: Some(file.summary.concurrent_wall_time_s),
+    }
+}
+
+/// The recorder kept its options as 32-bit floats and wrote them as 64-bit ones: 0.6 became
+/// 0.6000000238418579. The shortest decimal that is the same 32-bit float is what was meant.
+fn shortest(mut options: ModelOptions) -> ModelOptions {
+    for value in [
+        &mut options.temperature,
+        &mut options.top_p,
+        &mut options.min_p,
+        &mut options.typical_p,
+        &mut options.repeat_penalty,
+        &mut options.presence_penalty,
+        &mut options.frequency_penalty,
+    ]
+    .into_iter()
+    .flatten()
+    {
+        let narrow = *value as f32;
+        if f64::from(narrow).to_bits() == value.to_bits()
+            && let Ok(meant) = narrow.to_string().parse()
+        {
+            *value = meant;
+        }
+    }
+    options
+}
+
+/// Reads a JSON file; an error names file and line.
+pub(super) fn read_json<T: DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+) -> Result<T, LoadError> {
+    let text = fs::read_to_string(path).map_err(|e| LoadError::io(path, e))?;
+    if text.trim().is_empty() {
+        return Err(LoadError::new(path, LoadErrorKind::Empty));
+    }
+    serde_json::from_str(&text).map_err(|e| json_error(path, &e, what))
+}
+
+pub(super) fn json_error(path: &Path, error: &serde_json::Error, what: &'static str) -> LoadError {
+    let message = error.to_string();
+    LoadError {
+        path: path.to_owned(),
+        line: (error.line() > 0).then_some(error.line() as u64),
+        kind: LoadErrorKind::Json { what, message },
+    }
+}

@@ -1,0 +1,241 @@
+//! A results folder of our own: `manifest.json`, `journal.jsonl`, `telemetry.jsonl`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use domain::plan::Arm;
+use domain::record::{JournalLine, Manifest, MarkKind, RESULTS_SCHEMA, RunKey};
+use domain::telemetry::Sample;
+use metrics::{ArmObservation, Dataset};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::recorded::{json_error, read_json};
+use super::{LoadError, LoadErrorKind, Skipped};
+
+#[derive(Debug, Deserialize)]
+struct SchemaOnly {
+    schema: u64,
+}
+
+/// Reads the folder.
+pub(super) fn read(
+    folder: &Path,
+    keep_going: bool,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Dataset, LoadError> {
+    let manifest_path = folder.join("manifest.json");
+    // The number first: a newer folder may not even parse as ours.
+    let schema = read_json::<SchemaOnly>(&manifest_path, "manifest")?.schema;
+    if schema > u64::from(RESULTS_SCHEMA) {
+        return Err(LoadError::new(
+            &manifest_path,
+            LoadErrorKind::NewerSchema {
+                found: schema,
+                supported: RESULTS_SCHEMA,
+            },
+        ));
+    }
+    let manifest: Manifest = read_json(&manifest_path, "manifest")?;
+    let mut warnings = Vec::new();
+    let journal: Vec<JournalLine> = read_lines(
+        &folder.join("journal.jsonl"),
+        "journal line",
+        keep_going,
+        skipped,
+        &mut warnings,
+    )?;
+    let telemetry_path = folder.join("telemetry.jsonl");
+    let telemetry: Vec<Sample> = if telemetry_path.is_file() {
+        read_lines(
+            &telemetry_path,
+            "telemetry sample",
+            keep_going,
+            skipped,
+            &mut warnings,
+        )?
+    } else {
+        warnings.push("no telemetry.jsonl: device and host use are unknown".to_owned());
+        Vec::new()
+    };
+    describe_gaps(&manifest, &journal, &mut warnings);
+    warnings.extend(manifest.environment.warnings.iter().cloned());
+    let failed_steps = failed_steps(&journal);
+    let source = format!(
+        "results folder `{}`, written by {} from {}",
+        manifest.name, manifest.tool, manifest.started_at
+    );
+    let mut dataset = metrics::from_records::dataset(manifest, journal, telemetry, source);
+    dataset.warnings.extend(warnings);
+    leave_out_arms_without_requests(&mut dataset, &failed_steps);
+    if dataset.runs.is_empty() {
+        return Err(LoadError::new(folder, LoadErrorKind::NothingLoaded));
+    }
+    Ok(dataset)
+}
+
+/// One JSON value a line. A last line without its line feed that does not parse is what a killed
+/// writer leaves: a warning, not an error.
+fn read_lines<T: DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+    keep_going: bool,
+    skipped: &mut Vec<Skipped>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<T>, LoadError> {
+    let bytes = fs::read(path).map_err(|e| LoadError::io(path, e))?;
+    if bytes.is_empty() {
+        return Err(LoadError::new(path, LoadErrorKind::Empty));
+    }
+    let ends_whole = bytes.ends_with(b"\n");
+    let lines: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
+    let mut values = Vec::with_capacity(lines.len());
+    for (line, number) in lines.iter().zip(1_u64..) {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let error = match serde_json::from_slice(line) {
+            Ok(value) => {
+                values.push(value);
+                continue;
+            }
+            Err(error) => error,
+        };
+        if number == lines.len() as u64 && !ends_whole {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            warnings.push(format!(
+                "{name} line {number} is cut off, as a killed sweep leaves it; it is left out"
+            ));
+            continue;
+        }
+        let mut error = json_error(path, &error, what);
+        error.line = Some(number);
+        if !keep_going {
+            return Err(error);
+        }
+        skipped.push(Skipped::from_error(&error));
+    }
+    Ok(values)
+}
+
+/// Puts into words what a reader of the results must know about arms that are not there.
+fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Vec<String>) {
+    let planned = manifest.plan.expand(manifest.repetitions);
+    let mut attempts: BTreeMap<(&RunKey, Arm), (u32, bool)> = BTreeMap::new();
+    let mut begun: BTreeSet<(&RunKey, Arm)> = BTreeSet::new();
+    let mut last_mark = None;
+    for line in journal {
+        match line {
+            JournalLine::Arm(arm) => {
+                begun.insert((&arm.run, arm.arm));
+                let seen = attempts.entry((&arm.run, arm.arm)).or_default();
+                seen.0 += 1;
+                seen.1 |= arm.complete;
+                for note in &arm.notes {
+                    warnings.push(format!("{}: {note}", place(&arm.run, arm.arm)));
+                }
+            }
+            JournalLine::Request(request) => {
+                begun.insert((&request.run, request.arm));
+            }
+            JournalLine::Step(_) => {}
+            JournalLine::Mark(mark) => last_mark = Some(mark.what),
+        }
+    }
+    let never: Vec<String> = planned
+        .iter()
+        .filter(|spec| !begun.contains(&(&spec.run, spec.arm)))
+        .map(|spec| place(&spec.run, spec.arm))
+        .collect();
+    if !never.is_empty() {
+        warnings.push(format!(
+            "{} of {} planned arms were never run: {}",
+            never.len(),
+            planned.len(),
+            list(&never, 4)
+        ));
+    }
+    let retried = attempts.values().filter(|(n, done)| *n > 1 && *done).count();
+    if retried > 0 {
+        warnings.push(format!(
+            "{retried} arms were tried more than once; the last complete attempt counts"
+        ));
+    }
+    let in_plan: BTreeSet<_> = planned.iter().map(|s| (&s.run, s.arm)).collect();
+    let strange = attempts.keys().filter(|key| !in_plan.contains(key)).count();
+    if strange > 0 {
+        warnings.push(format!(
+            "{strange} recorded arms are not in the manifest's plan and are left out"
+        ));
+    }
+    if last_mark == Some(MarkKind::Interrupted) {
+        warnings.push("the sweep was interrupted and not resumed".to_owned());
+    }
+}
+
+fn place(run: &RunKey, arm: Arm) -> String {
+    format!(
+        "{} ({}, repetition {}, {arm})",
+        run.config, run.topology, run.repetition
+    )
+}
+
+/// Agents whose workflow failed outside a request: they may rightly have no request at all.
+fn failed_steps(journal: &[JournalLine]) -> BTreeSet<(RunKey, Arm, u32)> {
+    let failed = journal.iter().filter_map(|line| match line {
+        JournalLine::Step(step) if step.error.is_some() => {
+            Some((step.run.clone(), step.arm, step.agent))
+        }
+        _ => None,
+    });
+    failed.collect()
+}
+
+/// A complete arm has a request of every agent, or a step that says why not. Where it has neither,
+/// lines of the journal are lost, and a figure made from the rest would be wrong.
+fn leave_out_arms_without_requests(
+    dataset: &mut Dataset,
+    failed_steps: &BTreeSet<(RunKey, Arm, u32)>,
+) {
+    let warnings = &mut dataset.warnings;
+    for run in &mut dataset.runs {
+        let Some(topology) = run.topology else {
+            continue;
+        };
+        let key = RunKey {
+            config: run.config.clone(),
+            topology,
+            repetition: run.repetition,
+        };
+        for slot in [&mut run.together, &mut run.sequential] {
+            let lost = |arm: &ArmObservation| {
+                let silent = arm.agents.iter().find(|agent| {
+                    agent.requests.is_empty()
+                        && !failed_steps.contains(&(key.clone(), arm.arm, agent.agent))
+                });
+                silent.map(|agent| (arm.arm, agent.name.clone()))
+            };
+            if let Some((arm, agent)) = slot.as_ref().and_then(lost) {
+                warnings.push(format!(
+                    "{} is left out: the journal has no request of agent {agent}",
+                    place(&key, arm)
+                ));
+                *slot = None;
+            }
+        }
+    }
+    dataset
+        .runs
+        .retain(|run| run.together.is_some() || run.sequential.is_some());
+}
+
+/// The first few of `items`, and how many more.
+pub(super) fn list(items: &[String], most: usize) -> String {
+    let mut text = items[..items.len().min(most)].join(", ");
+    if items.len() > most {
+        text.push_str(&format!(" and {} more", items.len() - most));
+    }
+    text
+}
+

@@ -1,0 +1,244 @@
+//! From a sweep's records to a [`Dataset`]. Pure: reading the files is the caller's business.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::Stamp;
+use domain::plan::{Arm, Config, ConfigId, Topology};
+use domain::record::{ArmRecord, JournalLine, Manifest, RequestRecord, RequestRole, RunKey};
+use domain::telemetry::Sample;
+
+use crate::observation::{
+    AgentObservation, ArmObservation, Dataset, RequestObservation, RunObservation, StampSource,
+    WarmLoad,
+};
+
+/// One attempt at one arm.
+type AttemptKey = (RunKey, Arm, u32);
+
+/// Builds the dataset of a sweep.
+///
+/// Of several attempts at an arm the last complete one counts. Arms that never completed are left
+/// out and named in the warnings; requests that did not complete inside a complete arm stay.
+pub fn dataset(
+    manifest: Manifest,
+    journal: impl IntoIterator<Item = JournalLine>,
+    telemetry: Vec<Sample>,
+    source: String,
+) -> Dataset {
+    let mut arms: BTreeMap<(RunKey, Arm), ArmRecord> = BTreeMap::new();
+    let mut begun: BTreeSet<(RunKey, Arm)> = BTreeSet::new();
+    let mut requests: BTreeMap<AttemptKey, Vec<RequestRecord>> = BTreeMap::new();
+    let mut probes: BTreeMap<(ConfigId, Topology), Vec<(u32, WarmLoad)>> = BTreeMap::new();
+    for line in journal {
+        match line {
+            JournalLine::Arm(arm) => {
+                let key = (arm.run.clone(), arm.arm);
+                begun.insert(key.clone());
+                let newer = arms
+                    .get(&key)
+                    .is_none_or(|known| known.attempt <= arm.attempt);
+                if arm.complete && newer {
+                    arms.insert(key, arm);
+                }
+            }
+            JournalLine::Request(request) => match request.role {
+                RequestRole::Main => {
+                    begun.insert((request.run.clone(), request.arm));
+                    let key = (request.run.clone(), request.arm, request.attempt);
+                    requests.entry(key).or_default().push(request);
+                }
+                RequestRole::Probe => {
+                    if let (true, Some(load)) =
+                        (request.outcome.is_completed(), request.counters.load)
+                    {
+                        probes
+                            .entry((request.run.config.clone(), request.run.topology))
+                            .or_default()
+                            .push((
+                                request.run.repetition,
+                                WarmLoad {
+                                    agent: request.agent,
+                                    load,
+                                },
+                            ));
+                    }
+                }
+            },
+            JournalLine::Step(_) | JournalLine::Mark(_) => {}
+        }
+    }
+    let throttled = throttled_intervals(&telemetry);
+    let mut warnings = Vec::new();
+    for (run, arm) in begun.iter().filter(|key| !arms.contains_key(*key)) {
+        warnings.push(format!(
+            "{} ({}, repetition {}): the {arm} arm did not run to its end and is left out",
+            run.config, run.topology, run.repetition
+        ));
+    }
+    let mut runs = Vec::new();
+    for config in &manifest.plan.configs {
+        for topology in &manifest.plan.topologies {
+            for repetition in 1..=manifest.repetitions {
+                let key = RunKey {
+                    config: config.id.clone(),
+                    topology: *topology,
+                    repetition,
+                };
+                let mut observe = |arm: Arm| {
+                    let record = arms.get(&(key.clone(), arm))?;
+                    let main = requests
+                        .remove(&(key.clone(), arm, record.attempt))
+                        .unwrap_or_default();
+                    Some(arm_observation(config, &manifest, record, main, &throttled))
+                };
+                let together = observe(Arm::Together);
+                let sequential = observe(Arm::Sequential);
+                if together.is_none() && sequential.is_none() {
+                    continue;
+                }
+                runs.push(RunObservation {
+                    config: config.id.clone(),
+                    scenario: config.scenario.clone(),
+                    topology: Some(*topology),
+                    repetition,
+                    together,
+                    sequential,
+                    probes: probes_for(&probes, &key),
+                    contention_recorded: None,
+                    speedup_recorded: None,
+                    wall_recorded_s: None,
+                });
+            }
+        }
+    }
+    Dataset {
+        name: manifest.name.clone(),
+        provenance: manifest.provenance,
+        environment: Some(manifest.environment.clone()),
+        manifest: Some(manifest),
+        source,
+        runs,
+        published: Vec::new(),
+        telemetry,
+        warnings,
+    }
+}
+
+/// The probes of this repetition where it has some, else those of the configuration's others: a
+/// warm load depends on the options, not on the repetition.
+fn probes_for(
+    probes: &BTreeMap<(ConfigId, Topology), Vec<(u32, WarmLoad)>>,
+    key: &RunKey,
+) -> Vec<WarmLoad> {
+    let Some(known) = probes.get(&(key.config.clone(), key.topology)) else {
+        return Vec::new();
+    };
+    let own: Vec<_> = known
+        .iter()
+        .filter(|(r, _)| *r == key.repetition)
+        .map(|(_, load)| *load)
+        .collect();
+    if own.is_empty() {
+        known.iter().map(|(_, load)| *load).collect()
+    } else {
+        own
+    }
+}
+
+fn arm_observation(
+    config: &Config,
+    manifest: &Manifest,
+    record: &ArmRecord,
+    requests: Vec<RequestRecord>,
+    throttled: &[(Stamp, Stamp)],
+) -> ArmObservation {
+    let mut by_agent: BTreeMap<u32, Vec<RequestRecord>> = BTreeMap::new();
+    for request in requests {
+        by_agent.entry(request.agent).or_default().push(request);
+    }
+    let agents = config
+        .agents
+        .iter()
+        .zip(0_u32..)
+        .map(|(spec, agent)| {
+            let mut own = by_agent.remove(&agent).unwrap_or_default();
+            own.sort_by_key(|request| request.call);
+            let dealt = record
+                .run
+                .topology
+                .endpoint_of(agent as usize, manifest.endpoints.len().max(1));
+            AgentObservation {
+                agent,
+                name: spec.name.clone(),
+                options: spec.options.clone(),
+                server: own.first().map_or(dealt as u32, |request| request.endpoint),
+                requests: own.into_iter().map(request_observation).collect(),
+                span: record
+                    .agents
+                    .get(agent as usize)
+                    .map(|span| (span.started, span.ended)),
+                rate_recorded: None,
+            }
+        })
+        .collect();
+    ArmObservation {
+        arm: record.arm,
+        state_rule: Some(record.state_rule.clone()),
+        agents,
+        complete: record.complete,
+        throttled: throttled
+            .iter()
+            .filter(|(from, to)| *from < record.ended && record.started < *to)
+            .map(|(from, to)| ((*from).max(record.started), (*to).min(record.ended)))
+            .collect(),
+    }
+}
+
+fn request_observation(request: RequestRecord) -> RequestObservation {
+    RequestObservation {
+        chunks: request.chunk_stamps().collect(),
+        scheduled: request.scheduled,
+        sent: request.sent,
+        first_token: request.first_token,
+        last_token: request.last_token,
+        done: request.done,
+        ended: request.ended,
+        tokens: request.tokens,
+        tokens_from: request.tokens_from,
+        counters: request.counters,
+        outcome: request.outcome,
+        stamps: StampSource::Taken,
+    }
+}
+
+/// Intervals in which a device held its clocks down for heat or power, between the first sample
+/// that says so and the first that no longer does.
+pub fn throttled_intervals(samples: &[Sample]) -> Vec<(Stamp, Stamp)> {
+    let throttles = |sample: &Sample| {
+        sample
+            .gpus
+            .iter()
+            .flat_map(|gpu| &gpu.throttle_reasons)
+            .any(|reason| {
+                ["thermal", "power"]
+                    .iter()
+                    .any(|word| reason.contains(word))
+            })
+    };
+    let mut intervals = Vec::new();
+    let mut since: Option<Stamp> = None;
+    for sample in samples {
+        match (throttles(sample), since) {
+            (true, None) => since = Some(sample.at),
+            (false, Some(from)) => {
+                intervals.push((from, sample.at));
+                since = None;
+            }
+            _ => {}
+        }
+    }
+    if let (Some(from), Some(last)) = (since, samples.last()) {
+        intervals.push((from, last.at));
+    }
+    intervals
+}

@@ -1,0 +1,204 @@
+//! One run: TR113's figures under their own names, and the measured truth beside them.
+
+mod arm;
+mod baseline;
+mod compute;
+mod warm;
+
+use domain::Outcome;
+use domain::plan::{ConfigId, Topology};
+use serde::Serialize;
+
+use crate::cause::RunCause;
+use crate::observation::ArmObservation;
+
+pub(crate) use arm::ArmTimes;
+pub(crate) use baseline::{
+    AgentBaseline, CallBaseline, decode_work, e2e, load, signed, slot_wait, transport,
+};
+pub(crate) use compute::{Arms, start_offset};
+pub use warm::{WarmLoads, warm_loads};
+
+/// Everything computed from one run. Times are seconds, rates tokens per second.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunMetrics {
+    /// Configuration.
+    pub config: ConfigId,
+    /// Scenario.
+    pub scenario: String,
+    /// One server or one each, when it is known.
+    pub topology: Option<Topology>,
+    /// Repetition, from 1.
+    pub repetition: u32,
+    /// Number of agents.
+    pub agents: u32,
+    /// Why the run stays out of every aggregate; none when it takes part.
+    pub excluded: Option<String>,
+    /// Outcomes of the together arm's main requests.
+    pub outcomes: Outcomes,
+    /// Outcomes of the sequential arm's main requests; none without that arm.
+    pub outcomes_sequential: Option<Outcomes>,
+    /// TR113's figures; none when the together arm has no usable wall time.
+    pub seed: Option<SeedMetrics>,
+    /// The measurement against running in turn; none without a usable sequential arm.
+    pub baseline: Option<BaselineMetrics>,
+    /// Time with two or more agents decoding over time with one or more; 0 is serial. None when
+    /// nobody decoded.
+    pub decode_overlap: Option<f64>,
+    /// All tokens over `wall` in the together arm; none without tokens.
+    pub throughput_together: Option<f64>,
+    /// At most this much can `speedup` be, from the waits alone; for runs without a sequential
+    /// arm. A bound, not a measurement.
+    pub speedup_upper_bound: Option<f64>,
+    /// The agents, in order.
+    pub per_agent: Vec<AgentMetrics>,
+    /// Contention by the three rules, and as somebody else recorded it.
+    pub contention: Contention,
+    /// Where the lost seconds went.
+    pub cause: RunCause,
+    /// What is odd about the data, in words.
+    pub warnings: Vec<String>,
+}
+
+/// TR113's figures (section 3a), names and signs as there.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SeedMetrics {
+    /// `wall`, seconds: last `done` less first `sent`, or as recorded.
+    pub concurrent_wall_time: f64,
+    /// Sum of the agents' times while they ran together, seconds.
+    pub sequential_estimated_time: f64,
+    /// Their ratio. It cannot tell a serial server from a parallel one.
+    pub speedup_est: f64,
+    /// `100 * speedup_est / n`.
+    pub efficiency_est: f64,
+    /// `TTFT_A - TTFT_B`, ms; positive: B is sooner. None unless there are two agents with tokens.
+    pub ttft_delta_ms: Option<f64>,
+    /// `rate_B - rate_A`, tok/s, of the recorded or the server's own decode rates.
+    pub tp_delta: Option<f64>,
+}
+
+/// The measurement against running in turn (section 3b).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct BaselineMetrics {
+    /// The sequential arm's wall as it was, seconds.
+    pub wall_sequential_raw: f64,
+    /// The same at the output lengths of the together arm, seconds.
+    pub wall_sequential: f64,
+    /// `wall_sequential / wall`.
+    pub speedup: f64,
+    /// `wall_sequential_raw / wall`.
+    pub speedup_raw: f64,
+    /// `100 * speedup / n`.
+    pub efficiency: f64,
+    /// Sum of the agents' normalised progress; none when a solo time is unknown.
+    pub stp: Option<f64>,
+    /// Mean of `1 / np_i`.
+    pub antt: Option<f64>,
+    /// `min np / max np`.
+    pub fairness: Option<f64>,
+    /// Jain's index of the `np_i`.
+    pub jain: Option<f64>,
+    /// All tokens over wall in the sequential arm.
+    pub throughput_sequential: Option<f64>,
+}
+
+/// One agent in one run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AgentMetrics {
+    /// Its place, from 0.
+    pub agent: u32,
+    /// Its name.
+    pub name: String,
+    /// `T_i` together, seconds: first `sent` to last `done`.
+    pub time: Option<f64>,
+    /// `T_i` in the sequential arm, seconds, as it was.
+    pub time_sequential_raw: Option<f64>,
+    /// The same at the together arm's output length, seconds.
+    pub time_sequential: Option<f64>,
+    /// Warm solo time at the together arm's output length, seconds.
+    pub solo: Option<f64>,
+    /// Warm solo time at the sequential arm's own output length, seconds.
+    pub solo_raw: Option<f64>,
+    /// `solo_i / T_i`.
+    pub np: Option<f64>,
+    /// `load` of a ready model, seconds.
+    pub warm_load: Option<f64>,
+    /// TTFT of its first call together, seconds.
+    pub ttft: Option<f64>,
+    /// TTFT of its first call alone on a ready model, seconds.
+    pub ttft_solo: Option<f64>,
+    /// Its decode rate together: recorded, or the server's own.
+    pub rate: Option<f64>,
+    /// Its decode rate in the sequential arm.
+    pub rate_sequential: Option<f64>,
+    /// Tokens generated together.
+    pub tokens: u64,
+    /// Tokens generated in the sequential arm.
+    pub tokens_sequential: Option<u64>,
+}
+
+/// Contention by three rules side by side; none where the data cannot tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Contention {
+    /// An agent's TTFT exceeds its solo TTFT by more than 3 s.
+    pub ttft_rule: Option<bool>,
+    /// `speedup_est < 1.5`.
+    pub speedup_rule: Option<bool>,
+    /// More than 5 % of the wall was lost to waiting for other agents or sharing with them.
+    pub cause: Option<bool>,
+    /// As somebody else recorded it.
+    pub published: Option<bool>,
+}
+
+/// Main requests by outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Outcomes {
+    /// The final object arrived.
+    pub completed: u32,
+    /// The request failed.
+    pub failed: u32,
+    /// The stream ended without the final object.
+    pub incomplete: u32,
+    /// We stopped it.
+    pub cancelled: u32,
+    /// One of our limits ran out.
+    pub timed_out: u32,
+}
+
+impl Outcomes {
+    /// The main requests of an arm.
+    pub fn of(arm: &ArmObservation) -> Self {
+        let mut counts = Self::default();
+        for request in arm.agents.iter().flat_map(|a| &a.requests) {
+            counts.count(&request.outcome);
+        }
+        counts
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        *match outcome {
+            Outcome::Completed => &mut self.completed,
+            Outcome::Failed { .. } => &mut self.failed,
+            Outcome::Incomplete => &mut self.incomplete,
+            Outcome::Cancelled => &mut self.cancelled,
+            Outcome::TimedOut { .. } => &mut self.timed_out,
+        } += 1;
+    }
+
+    /// Adds another count.
+    pub fn add(&mut self, other: &Self) {
+        self.completed += other.completed;
+        self.failed += other.failed;
+        self.incomplete += other.incomplete;
+        self.cancelled += other.cancelled;
+        self.timed_out += other.timed_out;
+    }
+
+    /// Requests that did not complete.
+    pub const fn not_completed(&self) -> u32 {
+        self.failed + self.incomplete + self.cancelled + self.timed_out
+    }
+}
+
+#[cfg(test)]
+mod tests;

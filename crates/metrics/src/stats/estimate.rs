@@ -1,0 +1,60 @@
+//! A number that never travels without its `n`.
+
+use serde::Serialize;
+
+use super::{Interval, log_ratio_interval, mean, mean_interval, sample_sd};
+
+/// A mean of repeated observations with its 95 % interval.
+///
+/// Below three observations there is neither interval nor deviation: that is a single run, or two.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Arithmetic mean; geometric where it is made by [`Estimate::of_ratios`].
+    pub mean: f64,
+    /// Lower end of the 95 % interval; none for `n < 3`.
+    pub lo: Option<f64>,
+    /// Upper end of the 95 % interval; none for `n < 3`.
+    pub hi: Option<f64>,
+    /// Sample standard deviation (`n - 1`); none for `n < 3`.
+    pub sd: Option<f64>,
+    /// Observations.
+    pub n: u32,
+}
+
+impl Estimate {
+    /// The arithmetic mean of the values with the interval of [`mean_interval`]; none of nothing,
+    /// or when a value is not finite.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        Self::with(values, mean(values)?, mean_interval(values))
+    }
+
+    /// The geometric mean of ratios with the interval of [`log_ratio_interval`], for relative
+    /// changes: swapping numerator and denominator inverts it. None of nothing, or when a ratio is
+    /// not positive and finite.
+    pub fn of_ratios(ratios: &[f64]) -> Option<Self> {
+        if ratios.iter().any(|r| *r <= 0.0) {
+            return None;
+        }
+        let logs: Vec<f64> = ratios.iter().map(|r| r.ln()).collect();
+        Self::with(ratios, mean(&logs)?.exp(), log_ratio_interval(ratios))
+    }
+
+    fn with(values: &[f64], mean: f64, interval: Option<Interval>) -> Option<Self> {
+        let repeated = values.len() >= 3;
+        values.iter().all(|v| v.is_finite()).then(|| Self {
+            mean,
+            lo: interval.map(|i| i.lo),
+            hi: interval.map(|i| i.hi),
+            sd: repeated.then(|| sample_sd(values)).flatten(),
+            n: u32::try_from(values.len()).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// The interval, when there is one.
+    pub fn interval(&self) -> Option<Interval> {
+        Some(Interval {
+            lo: self.lo?,
+            hi: self.hi?,
+        })
+    }
+}

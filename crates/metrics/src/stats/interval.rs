@@ -1,0 +1,95 @@
+//! 95 % intervals of repeated runs.
+
+use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, StudentsT};
+
+use super::{Bootstrap, mean, sample_sd};
+
+/// The level of every interval.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// From so many observations on an interval of a mean is bootstrapped. Below, resampling so few
+/// values cannot reach the stated level (a percentile of resamples never leaves the range of the
+/// sample, and the range of three values holds the mean of a symmetric distribution 75 times in
+/// 100), and Student's t is used.
+pub const BOOTSTRAP_FROM: usize = 6;
+
+/// A closed interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// Lower end.
+    pub lo: f64,
+    /// Upper end.
+    pub hi: f64,
+}
+
+impl Interval {
+    /// True when `value` lies in the interval, ends included.
+    pub fn contains(&self, value: f64) -> bool {
+        (self.lo..=self.hi).contains(&value)
+    }
+}
+
+/// The 95 % interval of a mean: none below three values, Student's t below [`BOOTSTRAP_FROM`],
+/// the studentised bootstrap from there on.
+pub fn mean_interval(values: &[f64]) -> Option<Interval> {
+    if values.len() < BOOTSTRAP_FROM {
+        student_interval(values)
+    } else {
+        Bootstrap::default().mean_studentised(values)
+    }
+}
+
+/// Student's interval of a mean; none below three values or when one is not finite.
+pub fn student_interval(values: &[f64]) -> Option<Interval> {
+    if values.len() < 3 || values.iter().any(|v| !v.is_finite()) {
+        return None;
+    }
+    let n = values.len() as f64;
+    let centre = mean(values)?;
+    let half = t_quantile(n - 1.0) * sample_sd(values)? / n.sqrt();
+    Some(Interval {
+        lo: centre - half,
+        hi: centre + half,
+    })
+}
+
+/// The 97.5 % quantile of Student's t.
+fn t_quantile(freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom)
+        .expect("there is at least one degree of freedom")
+        .inverse_cdf(f64::midpoint(1.0, CONFIDENCE))
+}
+
+/// The 95 % interval of the geometric mean of ratios, computed on their logarithms; none below
+/// three values or when one is not positive.
+pub fn log_ratio_interval(ratios: &[f64]) -> Option<Interval> {
+    if ratios.iter().any(|r| !r.is_finite() || *r <= 0.0) {
+        return None;
+    }
+    let logs: Vec<f64> = ratios.iter().map(|r| r.ln()).collect();
+    mean_interval(&logs).map(|i| Interval {
+        lo: i.lo.exp(),
+        hi: i.hi.exp(),
+    })
+}
+
+/// The distribution-free interval of a median from order statistics, at least 95 %; none below
+/// six values, where even the whole range falls short of that.
+pub fn median_interval(values: &[f64]) -> Option<Interval> {
+    let n = values.len();
+    if values.iter().any(|v| !v.is_finite()) {
+        return None;
+    }
+    let below = Binomial::new(0.5, n as u64).expect("a half is a probability");
+    let tail = (1.0 - CONFIDENCE) / 2.0;
+    // The largest k with P(fewer than k values below the median) within the tail.
+    let k = (1..=n / 2)
+        .take_while(|k| below.cdf(*k as u64 - 1) <= tail)
+        .last()?;
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    Some(Interval {
+        lo: sorted[k - 1],
+        hi: sorted[n - k],
+    })
+}

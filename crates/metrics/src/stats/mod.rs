@@ -1,0 +1,25 @@
+//! Statistics for few repetitions: estimates with honest intervals, tests, certified percentiles.
+//!
+//! Which method is used where, and the simulations behind the choice, are in `docs/statistics.md`.
+
+mod bootstrap;
+mod certified;
+mod describe;
+mod estimate;
+mod interval;
+mod outliers;
+mod tests_of_difference;
+
+pub use bootstrap::Bootstrap;
+pub use certified::{certified_percentile, printable_percentile, samples_needed};
+pub use describe::{jain, mean, median, percentile, population_sd, sample_sd};
+pub use estimate::Estimate;
+pub use interval::{
+    BOOTSTRAP_FROM, CONFIDENCE, Interval, log_ratio_interval, mean_interval, median_interval,
+    student_interval,
+};
+pub use outliers::{Outlier, outliers};
+pub use tests_of_difference::{holm, paired_t_test, sign_flip_test, sign_test, welch_t_test};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+//! What a report says: per configuration, per scenario, over all.
+
+use domain::plan::{ConfigId, Topology};
+use domain::record::Provenance;
+use serde::Serialize;
+
+use crate::cause::{LostSeconds, WhySerial};
+use crate::run::{Outcomes, RunMetrics};
+use crate::stats::Estimate;
+
+/// Everything a report is written from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// Name of the data set.
+    pub name: String,
+    /// Measured, simulated or imported.
+    pub provenance: Provenance,
+    /// One entry per configuration and topology, in the data set's order.
+    pub configs: Vec<ConfigSummary>,
+    /// One entry per scenario (and topology, where there are several), in order of appearance.
+    pub scenarios: Vec<ScenarioSummary>,
+    /// Over all configurations; one entry per topology.
+    pub overall: Vec<Overall>,
+    /// One server against one per agent, per configuration measured on both.
+    pub topologies: Vec<TopologyComparison>,
+    /// Best configurations together with those that cannot be told apart from them.
+    pub best: Vec<Best>,
+    /// The runs behind all of it, in the data set's order.
+    #[serde(skip)]
+    pub runs: Vec<RunMetrics>,
+    /// What is odd about the data, in words.
+    pub warnings: Vec<String>,
+}
+
+/// The statistics that configurations, scenarios and the whole share. None is unknown, never zero.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Statistics {
+    /// Wall time of the together arm, s.
+    pub wall_s: Option<Estimate>,
+    /// TR113's sum of times, s.
+    pub sequential_estimated_s: Option<Estimate>,
+    /// TR113's speedup.
+    pub speedup_est: Option<Estimate>,
+    /// TR113's efficiency, percent.
+    pub efficiency_est: Option<Estimate>,
+    /// `TTFT_A - TTFT_B`, ms.
+    pub ttft_delta_ms: Option<Estimate>,
+    /// `rate_B - rate_A`, tok/s.
+    pub tp_delta: Option<Estimate>,
+    /// Sequential wall at the together arm's work, s.
+    pub wall_sequential_s: Option<Estimate>,
+    /// Sequential wall as it was, s.
+    pub wall_sequential_raw_s: Option<Estimate>,
+    /// Measured speedup.
+    pub speedup: Option<Estimate>,
+    /// Measured speedup without work normalisation.
+    pub speedup_raw: Option<Estimate>,
+    /// `100 * speedup / n`, percent.
+    pub efficiency: Option<Estimate>,
+    /// System throughput.
+    pub stp: Option<Estimate>,
+    /// Average normalised turnaround time.
+    pub antt: Option<Estimate>,
+    /// `min np / max np`.
+    pub fairness: Option<Estimate>,
+    /// Jain's index.
+    pub jain: Option<Estimate>,
+    /// Share of decoding time with two or more agents decoding, 0..1.
+    pub decode_overlap: Option<Estimate>,
+    /// Tokens over wall together, tok/s.
+    pub throughput_together: Option<Estimate>,
+    /// Tokens over wall in turn, tok/s.
+    pub throughput_sequential: Option<Estimate>,
+    /// Bound on the measured speedup where it is unknown.
+    pub speedup_upper_bound: Option<Estimate>,
+    /// Mean seconds lost per run, by cause.
+    pub lost_s: Option<LostSeconds>,
+    /// Runs with contention, by rule.
+    pub contention_runs: ContentionRuns,
+    /// Main requests of the together arm, by outcome.
+    pub outcomes: Outcomes,
+    /// Main requests of the sequential arm, by outcome.
+    pub outcomes_sequential: Option<Outcomes>,
+    /// How often the agents overlapped.
+    pub overlap: OverlapEvidence,
+}
+
+/// Runs with contention by each rule; none where no run can tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ContentionRuns {
+    /// See [`crate::run::Contention::ttft_rule`].
+    pub ttft_rule: Option<u32>,
+    /// See [`crate::run::Contention::speedup_rule`].
+    pub speedup_rule: Option<u32>,
+    /// See [`crate::run::Contention::cause`].
+    pub cause: Option<u32>,
+    /// See [`crate::run::Contention::published`].
+    pub published: Option<u32>,
+}
+
+/// "Overlap 0 in k of n runs."
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct OverlapEvidence {
+    /// Runs whose overlap is known.
+    pub known: u32,
+    /// Of these, runs in which no two agents ever decoded at the same time.
+    pub zero: u32,
+    /// Of these, runs with an overlap below 5 %.
+    pub below_5_percent: u32,
+}
+
+/// What a configuration's concurrency amounts to (section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The agents decoded one after another.
+    Serial,
+    /// They overlapped, but running together bought nothing that can be shown.
+    Shared,
+    /// Running together was faster.
+    Parallel,
+    /// Running together was slower.
+    Degraded,
+    /// Too few runs, or an interval too wide to say.
+    Undecided,
+    /// The data have no sequential arm, and the agents overlapped or their overlap is unknown.
+    Unknown,
+}
+
+/// One configuration on one topology.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConfigSummary {
+    /// Configuration.
+    pub id: ConfigId,
+    /// Scenario.
+    pub scenario: String,
+    /// One server or one each, when it is known.
+    pub topology: Option<Topology>,
+    /// Number of agents.
+    pub agents: u32,
+    /// Runs seen.
+    pub runs: u32,
+    /// Runs left out of the aggregates.
+    pub runs_excluded: u32,
+    /// The statistics over the runs that take part.
+    #[serde(flatten)]
+    pub stats: Statistics,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The agents, in order.
+    pub per_agent: Vec<AgentSummary>,
+    /// TTFT over all main requests of the together arm, s.
+    pub ttft: Tail,
+    /// Why the agents ran in turn: the evidence of the first serial run that has it.
+    pub why_serial: Option<WhySerial>,
+    /// Peak device memory during the together arms, bytes; none without telemetry.
+    pub memory_peak_bytes: Option<Estimate>,
+    /// What a reader must know, in words.
+    pub notes: Vec<String>,
+}
+
+/// One agent of a configuration.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AgentSummary {
+    /// Its place, from 0.
+    pub agent: u32,
+    /// Its name.
+    pub name: String,
+    /// Time together, s.
+    pub time_s: Option<Estimate>,
+    /// Warm solo time, s.
+    pub solo_s: Option<Estimate>,
+    /// Normalised progress.
+    pub np: Option<Estimate>,
+    /// TTFT of the first call together, ms.
+    pub ttft_ms: Option<Estimate>,
+    /// TTFT of the first call alone on a ready model, ms.
+    pub ttft_solo_ms: Option<Estimate>,
+    /// Decode rate together, tok/s.
+    pub rate: Option<Estimate>,
+    /// Decode rate in turn, tok/s.
+    pub rate_sequential: Option<Estimate>,
+    /// Tokens generated together.
+    pub tokens: Option<Estimate>,
+    /// Mean seconds lost, by cause.
+    pub lost_s: Option<LostSeconds>,
+}
+
+/// Percentiles of a pooled sample. A tail is given only where the sample can carry it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Tail {
+    /// Observations.
+    pub n: u32,
+    /// Median.
+    pub p50: Option<f64>,
+    /// 90th percentile; none below 64 observations.
+    pub p90: Option<f64>,
+    /// 95th percentile; none below 130 observations.
+    pub p95: Option<f64>,
+    /// 99th percentile; none below 662 observations.
+    pub p99: Option<f64>,
+}
+
+/// One scenario on one topology: the same statistics over its configurations' means.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScenarioSummary {
+    /// The scenario.
+    pub scenario: String,
+    /// One server or one each, when it is known.
+    pub topology: Option<Topology>,
+    /// Configurations.
+    pub configs: u32,
+    /// Runs.
+    pub runs: u32,
+    /// The statistics; each estimate's `n` counts configurations.
+    #[serde(flatten)]
+    pub stats: Statistics,
+    /// Configurations by verdict.
+    pub verdicts: VerdictCounts,
+}
+
+/// All configurations on one topology.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Overall {
+    /// One server or one each, when it is known.
+    pub topology: Option<Topology>,
+    /// Configurations.
+    pub configs: u32,
+    /// Runs.
+    pub runs: u32,
+    /// The statistics; each estimate's `n` counts configurations.
+    #[serde(flatten)]
+    pub stats: Statistics,
+    /// Configurations by verdict.
+    pub verdicts: VerdictCounts,
+}
+
+/// Configurations by verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct VerdictCounts {
+    /// [`Verdict::Serial`].
+    pub serial: u32,
+    /// [`Verdict::Shared`].
+    pub shared: u32,
+    /// [`Verdict::Parallel`].
+    pub parallel: u32,
+    /// [`Verdict::Degraded`].
+    pub degraded: u32,
+    /// [`Verdict::Undecided`].
+    pub undecided: u32,
+    /// [`Verdict::Unknown`].
+    pub unknown: u32,
+}
+
+/// One server against one per agent for one configuration, paired by repetition.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TopologyComparison {
+    /// Configuration.
+    pub id: ConfigId,
+    /// Pairs of repetitions.
+    pub pairs: u32,
+    /// Each quantity on one server, on one per agent, and the paired difference.
+    pub wall_s: Option<Paired>,
+    /// Tokens over wall, tok/s.
+    pub throughput: Option<Paired>,
+    /// Mean TTFT over the agents, s.
+    pub ttft_s: Option<Paired>,
+    /// Mean decode rate over the agents, tok/s.
+    pub rate: Option<Paired>,
+    /// TR113's speedup.
+    pub speedup_est: Option<Paired>,
+    /// Measured speedup.
+    pub speedup: Option<Paired>,
+    /// Peak device memory, bytes.
+    pub memory_peak_bytes: Option<Paired>,
+}
+
+/// A quantity measured both ways.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Paired {
+    /// On one shared server.
+    pub shared: Estimate,
+    /// On one server per agent.
+    pub per_agent: Estimate,
+    /// `per_agent - shared`, paired.
+    pub difference: Estimate,
+    /// `per_agent / shared`, paired; none where a value is not positive.
+    pub ratio: Option<Estimate>,
+    /// p value of the paired difference, Holm-corrected over the comparison's quantities; none
+    /// below three pairs.
+    pub p_holm: Option<f64>,
+}
+
+/// The best configuration by one quantity, and those that cannot be told apart from it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Best {
+    /// `speedup`, `throughput_together`, `wall_s`, …
+    pub by: &'static str,
+    /// The configuration with the best mean.
+    pub id: ConfigId,
+    /// Its topology.
+    pub topology: Option<Topology>,
+    /// Its value.
+    pub value: Estimate,
+    /// The others that cannot be told apart from it (Holm-corrected at 5 %), with topology.
+    pub not_told_apart: Vec<(ConfigId, Option<Topology>)>,
+    /// Configurations compared, itself included.
+    pub compared: u32,
+}

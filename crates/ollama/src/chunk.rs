@@ -1,0 +1,176 @@
+//! One line of a generate or chat stream, decoded no further than recording it needs: text is
+//! borrowed from the line, tool calls stay unparsed, everything else is skipped.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use domain::Nanos;
+use domain::backend::ServerCounters;
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde_json::value::RawValue;
+
+/// A chunk of either endpoint: `response`/`thinking` come from generate, `message` from chat.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Chunk<'a> {
+    #[serde(borrow)]
+    response: Option<Text<'a>>,
+    #[serde(borrow)]
+    thinking: Option<Text<'a>>,
+    #[serde(borrow)]
+    message: Option<Message<'a>>,
+    #[serde(borrow)]
+    tool_calls: Option<&'a RawValue>,
+    /// Absent from an error line.
+    pub(crate) done: Option<bool>,
+    #[serde(borrow)]
+    pub(crate) done_reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) error: Option<&'a RawValue>,
+    total_duration: Option<Count>,
+    load_duration: Option<Count>,
+    prompt_eval_count: Option<Count>,
+    prompt_eval_duration: Option<Count>,
+    prompt_eval_cached_count: Option<Count>,
+    eval_count: Option<Count>,
+    eval_duration: Option<Count>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    content: Option<Text<'a>>,
+    #[serde(borrow)]
+    thinking: Option<Text<'a>>,
+    #[serde(borrow)]
+    tool_calls: Option<&'a RawValue>,
+}
+
+impl<'a> Chunk<'a> {
+    /// Decodes a line. The error says what is wrong with it, not where it came from.
+    pub(crate) fn decode(line: &'a [u8]) -> Result<Self, ChunkError> {
+        let text = std::str::from_utf8(line).map_err(|e| ChunkError {
+            what: format!("invalid UTF-8 after byte {}", e.valid_up_to()),
+            truncated: e.error_len().is_none(),
+        })?;
+        let chunk: Self = serde_json::from_str(text).map_err(|e| ChunkError {
+            what: e.to_string(),
+            truncated: e.is_eof(),
+        })?;
+        if chunk.done.is_none() && chunk.error.is_none() {
+            return Err(ChunkError {
+                what: "neither `done` nor `error` in the object".to_owned(),
+                truncated: false,
+            });
+        }
+        Ok(chunk)
+    }
+
+    /// Content text, possibly empty.
+    pub(crate) fn content(&self) -> &str {
+        let message = || self.message.as_ref().and_then(|m| m.content.as_ref());
+        self.response
+            .as_ref()
+            .or_else(message)
+            .map_or("", Text::as_str)
+    }
+
+    /// Thinking text, possibly empty.
+    pub(crate) fn thinking(&self) -> &str {
+        let message = || self.message.as_ref().and_then(|m| m.thinking.as_ref());
+        self.thinking
+            .as_ref()
+            .or_else(message)
+            .map_or("", Text::as_str)
+    }
+
+    /// Tool calls as they stand in the line.
+    pub(crate) fn tool_calls(&self) -> Option<&'a RawValue> {
+        self.tool_calls
+            .or_else(|| self.message.as_ref().and_then(|m| m.tool_calls))
+    }
+
+    /// The counters; meaningful in the final object.
+    pub(crate) fn counters(&self) -> ServerCounters {
+        let nanos = |count: Option<Count>| count.and_then(|c| c.0).map(Nanos);
+        let plain = |count: Option<Count>| count.and_then(|c| c.0);
+        ServerCounters {
+            total: nanos(self.total_duration),
+            load: nanos(self.load_duration),
+            prompt_eval_count: plain(self.prompt_eval_count),
+            prompt_eval: nanos(self.prompt_eval_duration),
+            prompt_eval_cached_count: plain(self.prompt_eval_cached_count),
+            eval_count: plain(self.eval_count),
+            eval: nanos(self.eval_duration),
+        }
+    }
+}
+
+/// Why a line is no chunk.
+#[derive(Debug)]
+pub(crate) struct ChunkError {
+    pub(crate) what: String,
+    /// It may be the beginning of a good line.
+    pub(crate) truncated: bool,
+}
+
+/// Borrowed from the line, unless it holds escapes.
+#[derive(Debug)]
+pub(crate) struct Text<'a>(Cow<'a, str>);
+
+impl Text<'_> {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text")
+            }
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// A counter. A server whose clock steps can report a negative duration, which is no measurement:
+/// it becomes absent, and does not cost the request its outcome.
+#[derive(Debug, Clone, Copy)]
+struct Count(Option<u64>);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct CountVisitor;
+        impl Visitor<'_> for CountVisitor {
+            type Value = Count;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+            fn visit_u64<E: Error>(self, n: u64) -> Result<Count, E> {
+                Ok(Count(Some(n)))
+            }
+            fn visit_i64<E: Error>(self, n: i64) -> Result<Count, E> {
+                if n < 0 {
+                    tracing::warn!(value = n, "negative counter dropped");
+                }
+                Ok(Count(u64::try_from(n).ok()))
+            }
+            fn visit_f64<E: Error>(self, n: f64) -> Result<Count, E> {
+                if n.fract() == 0.0 && (0.0..9e15).contains(&n) {
+                    return Ok(Count(Some(n as u64)));
+                }
+                Err(E::invalid_value(Unexpected::Float(n), &self))
+            }
+        }
+        deserializer.deserialize_any(CountVisitor)
+    }
+}

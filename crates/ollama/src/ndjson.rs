@@ -1,0 +1,125 @@
+//! Newline-delimited JSON: bytes in, whole lines out. No I/O, no JSON.
+//!
+//! Neither TCP segments nor HTTP chunks need match lines, so bytes are kept until their newline
+//! comes. A line that lies whole in one push is lent from it without a copy.
+
+/// Longest line accepted, bytes; the official client's limit.
+pub const MAX_LINE: usize = 8 * 1024 * 1024;
+
+/// A line grew beyond the limit before its newline came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a line is longer than {limit} bytes")]
+pub struct LineTooLong {
+    /// The limit, bytes.
+    pub limit: usize,
+}
+
+/// Splits pushed bytes into lines.
+///
+/// ```
+/// let mut decoder = ollama::ndjson::Decoder::new();
+/// let mut lines = decoder.push(b"{\"a\":1}\n{\"b\"");
+/// assert_eq!(lines.next_line()?, Some(b"{\"a\":1}".as_slice()));
+/// assert_eq!(lines.next_line()?, None);
+/// let mut lines = decoder.push(b":2}\n");
+/// assert_eq!(lines.next_line()?, Some(b"{\"b\":2}".as_slice()));
+/// # Ok::<(), ollama::ndjson::LineTooLong>(())
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    /// A line whose newline has not come yet, or the line lent last.
+    buffer: Vec<u8>,
+    lent: bool,
+    limit: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Decoder {
+    /// A decoder with the limit [`MAX_LINE`].
+    pub fn new() -> Self {
+        Self::with_limit(MAX_LINE)
+    }
+
+    /// A decoder that accepts lines of at most `limit` bytes, newline not counted.
+    pub fn with_limit(limit: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            lent: false,
+            limit,
+        }
+    }
+
+    /// Takes bytes. Read the lines to their end: dropping [`Lines`] early drops what it had left.
+    pub fn push<'d>(&'d mut self, bytes: &'d [u8]) -> Lines<'d> {
+        Lines {
+            decoder: self,
+            rest: bytes,
+        }
+    }
+
+    /// What came after the last newline, when it is more than white space. Servers end a stream's
+    /// last line with a newline but send a single object without one.
+    pub fn finish(&mut self) -> Option<&[u8]> {
+        self.forget_lent();
+        let line = self.buffer.trim_ascii();
+        (!line.is_empty()).then_some(line)
+    }
+
+    fn forget_lent(&mut self) {
+        if self.lent {
+            self.buffer.clear();
+            self.lent = false;
+        }
+    }
+
+    fn room_for(&self, more: usize) -> Result<(), LineTooLong> {
+        if self.buffer.len() + more > self.limit {
+            return Err(LineTooLong { limit: self.limit });
+        }
+        Ok(())
+    }
+}
+
+/// The lines that one push completed.
+#[derive(Debug)]
+#[must_use = "lines that are not read are lost"]
+pub struct Lines<'d> {
+    decoder: &'d mut Decoder,
+    rest: &'d [u8],
+}
+
+impl Lines<'_> {
+    /// The next line without its newline and surrounding white space; blank lines are skipped.
+    /// After an error the stream cannot be followed any further.
+    pub fn next_line(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
+        loop {
+            self.decoder.forget_lent();
+            let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') else {
+                self.decoder.room_for(self.rest.len())?;
+                self.decoder.buffer.extend_from_slice(self.rest);
+                self.rest = &[];
+                return Ok(None);
+            };
+            let (line, rest) = (&self.rest[..end], &self.rest[end + 1..]);
+            self.decoder.room_for(line.len())?;
+            self.rest = rest;
+            if self.decoder.buffer.is_empty() {
+                let line = line.trim_ascii();
+                if !line.is_empty() {
+                    return Ok(Some(line));
+                }
+                continue;
+            }
+            self.decoder.buffer.extend_from_slice(line);
+            self.decoder.lent = true;
+            if !self.decoder.buffer.trim_ascii().is_empty() {
+                return Ok(Some(self.decoder.buffer.trim_ascii()));
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The one path that every generation takes, streamed or not: a reply that is not streamed is a
+//! stream of one line.
+
+use bytes::Bytes;
+use domain::backend::Exchange;
+use domain::{FailureKind, Nanos, Outcome, Stamp, TimeoutPhase};
+use reqwest::Method;
+
+use crate::chunk::{Chunk, Text};
+use crate::error::{Trouble, clip, error_words};
+use crate::http::{Limits, Response, Transport};
+use crate::ndjson::{Decoder, LineTooLong};
+use crate::wire::ToolCall;
+
+/// How long the end of a body is waited for after the final object, so that the connection can be
+/// used again. The request itself is over by then.
+const DRAIN: Nanos = Nanos::from_secs(1);
+
+/// How a typed generation ended; what it produced is in the caller's exchange.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Tool calls in order of arrival, whether they came in a middle chunk or in the final one.
+    pub tool_calls: Vec<ToolCall>,
+}
+
+/// What one stream has shown.
+struct Recorder<'e> {
+    exchange: &'e mut Exchange,
+    tool_calls: Vec<ToolCall>,
+}
+
+impl Transport {
+    pub(crate) async fn generation(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        model: &str,
+        exchange: &mut Exchange,
+    ) -> Reply {
+        let mut recorder = Recorder {
+            exchange,
+            tool_calls: Vec::new(),
+        };
+        let limits = self.limits();
+        let ended = self
+            .follow(path, body, model, &limits, &mut recorder)
+            .await;
+        let outcome = match ended {
+            Ok(()) => Outcome::Completed,
+            Err(trouble) => trouble.into_outcome(),
+        };
+        Reply {
+            outcome,
+            tool_calls: recorder.tool_calls,
+        }
+    }
+
+    /// Follows a stream to its final object.
+    async fn follow(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        model: &str,
+        limits: &Limits<'_>,
+        recorder: &mut Recorder<'_>,
+    ) -> Result<(), Trouble> {
+        let mut response = self
+            .send(Method::POST, path, Some(body), limits, recorder.exchange)
+            .await?;
+        response.expect_json(limits, Some(model)).await?;
+        let mut decoder = Decoder::new();
+        let mut arrived = self.clock.now();
+        while let Some(bytes) = response.chunk(limits).await? {
+            arrived = self.clock.now();
+            if recorder.take(&mut decoder, &bytes, arrived)? {
+                drain(&mut response, limits).await;
+                return Ok(());
+            }
+        }
+        match decoder.finish() {
+            None => Err(Trouble::Incomplete),
+            Some(line) => match recorder.line(line, arrived) {
+                Ok(true) => Ok(()),
+                Ok(false) | Err(BadLine::Truncated) => Err(Trouble::Incomplete),
+                Err(BadLine::Bad(trouble)) => Err(trouble),
+            },
+        }
+    }
+}
+
+/// Reads what follows the final object. Nothing there changes the outcome: a second final object,
+/// an error line or a broken connection comes after the server said it was done.
+async fn drain(response: &mut Response, limits: &Limits<'_>) {
+    let until = limits.clock.now() + DRAIN;
+    loop {
+        let left = until.since(limits.clock.now());
+        let next = response
+            .chunk_within(limits, TimeoutPhase::BetweenChunks, left)
+            .await;
+        if !matches!(next, Ok(Some(_))) || left == Nanos::ZERO {
+            return;
+        }
+    }
+}
+
+/// A line that cannot be used.
+enum BadLine {
+    /// It may be the beginning of a good one.
+    Truncated,
+    Bad(Trouble),
+}
+
+impl Recorder<'_> {
+    /// Records the lines that some bytes complete; true when one of them was the final object.
+    fn take(&mut self, decoder: &mut Decoder, bytes: &Bytes, at: Stamp) -> Result<bool, Trouble> {
+        let too_long = |e: LineTooLong| Trouble::failed(FailureKind::LineTooLong, e.to_string());
+        let mut lines = decoder.push(bytes);
+        while let Some(line) = lines.next_line().map_err(too_long)? {
+            match self.line(line, at) {
+                Ok(false) => {}
+                Ok(true) => return Ok(true),
+                Err(BadLine::Bad(trouble)) => return Err(trouble),
+                Err(BadLine::Truncated) => {
+                    return Err(malformed("the line stops in the middle of a value", line));
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Records one line; true when it is the final object.
+    fn line(&mut self, line: &[u8], at: Stamp) -> Result<bool, BadLine> {
+        let chunk = Chunk::decode(line).map_err(|e| {
+            if e.truncated {
+                BadLine::Truncated
+            } else {
+                BadLine::Bad(malformed(&e.what, line))
+            }
+        })?;
+        if let Some(error) = chunk.error {
+            let trouble = Trouble::Failed(FailureKind::MidStream, error_words(error));
+            return Err(BadLine::Bad(trouble));
+        }
+        self.text(&chunk, at);
+        if let Some(calls) = chunk.tool_calls() {
+            let calls: Option<Vec<ToolCall>> = serde_json::from_str(calls.get())
+                .map_err(|e| BadLine::Bad(malformed(&format!("tool calls: {e}"), line)))?;
+            self.tool_calls.extend(calls.unwrap_or_default());
+        }
+        if chunk.done != Some(true) {
+            return Ok(false);
+        }
+        let exchange = &mut *self.exchange;
+        exchange.done = Some(at);
+        exchange.counters = chunk.counters();
+        let reason = chunk.done_reason.as_ref().map(Text::as_str);
+        exchange.done_reason = reason.filter(|r| !r.is_empty()).map(str::to_owned);
+        Ok(true)
+    }
+
+    fn text(&mut self, chunk: &Chunk<'_>, at: Stamp) {
+        let exchange = &mut *self.exchange;
+        let (thinking, content) = (chunk.thinking(), chunk.content());
+        if thinking.is_empty() && content.is_empty() {
+            return;
+        }
+        exchange.first_token.get_or_insert(at);
+        exchange.last_token = Some(at);
+        exchange.chunks.push(at);
+        if !thinking.is_empty() {
+            exchange.first_thinking.get_or_insert(at);
+            exchange.thinking.push_str(thinking);
+        }
+        if !content.is_empty() {
+            exchange.first_content.get_or_insert(at);
+            exchange.text.push_str(content);
+        }
+    }
+}
+
+fn malformed(what: &str, line: &[u8]) -> Trouble {
+    let start = clip(&String::from_utf8_lossy(line), 80);
+    let message = format!("malformed line: {what}; it starts with {start:?}");
+    Trouble::Failed(FailureKind::Malformed, message)
+}

@@ -1,0 +1,464 @@
+//! The JSON of Ollama's native API. Durations are nanoseconds, sizes bytes, times RFC 3339 text.
+
+use std::collections::BTreeMap;
+
+use domain::ModelOptions;
+use domain::backend::{GenerateCall, KeepAlive};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+
+/// Body of `POST /api/generate`. An absent member leaves the choice to the server.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GenerateRequest {
+    /// Model name.
+    pub model: String,
+    /// The prompt; empty only loads (or, with `keep_alive` 0, unloads) the model.
+    pub prompt: String,
+    /// System text in place of the model's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Text after the insertion point, for models that fill in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suffix: Option<String>,
+    /// Prompt template in place of the model's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Send the prompt untemplated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<bool>,
+    /// Images, base64.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
+    /// Many chunks, or one object at the end.
+    pub stream: bool,
+    /// Members shared with chat.
+    #[serde(flatten)]
+    pub common: Common,
+}
+
+/// Body of `POST /api/chat`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChatRequest {
+    /// Model name.
+    pub model: String,
+    /// The conversation so far; empty only loads (or unloads) the model.
+    pub messages: Vec<Message>,
+    /// Tools the model may call.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Tool>,
+    /// Many chunks, or one object at the end.
+    pub stream: bool,
+    /// Members shared with generate.
+    #[serde(flatten)]
+    pub common: Common,
+}
+
+/// Members that generate and chat share.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Common {
+    /// Options; empty sends none.
+    #[serde(skip_serializing_if = "ModelOptions::is_empty")]
+    pub options: ModelOptions,
+    /// How long the model stays loaded afterwards; absent leaves the server's rule alone.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "optional_keep_alive"
+    )]
+    pub keep_alive: Option<KeepAlive>,
+    /// Thinking; absent means on where the model can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub think: Option<Think>,
+    /// Shape of the output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// Cut a prompt that is longer than the context rather than fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncate: Option<bool>,
+    /// Shift the context when it is full rather than stop. Compared when the server decides
+    /// whether to reload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shift: Option<bool>,
+}
+
+impl GenerateRequest {
+    /// A streaming request with nothing else set.
+    pub fn new(model: impl Into<String>, prompt: impl Into<String>) -> Self {
+        Self {
+            model: model.into(),
+            prompt: prompt.into(),
+            system: None,
+            suffix: None,
+            template: None,
+            raw: None,
+            images: Vec::new(),
+            stream: true,
+            common: Common::default(),
+        }
+    }
+}
+
+impl From<&GenerateCall> for GenerateRequest {
+    fn from(call: &GenerateCall) -> Self {
+        let mut request = Self::new(&call.model, &call.prompt);
+        request.system.clone_from(&call.system);
+        request.common.options = call.options.clone();
+        request.common.keep_alive = call.keep_alive;
+        request
+    }
+}
+
+impl ChatRequest {
+    /// A streaming request with nothing else set.
+    pub fn new(model: impl Into<String>, messages: Vec<Message>) -> Self {
+        Self {
+            model: model.into(),
+            messages,
+            tools: Vec::new(),
+            stream: true,
+            common: Common::default(),
+        }
+    }
+}
+
+/// `think`: a switch, or a level on models that have levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Think {
+    /// No thinking.
+    Off,
+    /// Thinking.
+    On,
+    /// Little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+    /// As much as there is.
+    Max,
+}
+
+impl Serialize for Think {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Off => serializer.serialize_bool(false),
+            Self::On => serializer.serialize_bool(true),
+            Self::Low => serializer.serialize_str("low"),
+            Self::Medium => serializer.serialize_str("medium"),
+            Self::High => serializer.serialize_str("high"),
+            Self::Max => serializer.serialize_str("max"),
+        }
+    }
+}
+
+/// `format`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Format {
+    /// Any JSON.
+    Json,
+    /// JSON after a JSON Schema.
+    Schema(Value),
+}
+
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Json => serializer.serialize_str("json"),
+            Self::Schema(schema) => schema.serialize(serializer),
+        }
+    }
+}
+
+/// A `keep_alive` as the server reads it: a number is seconds, a string a Go duration. Lengths
+/// that are no whole seconds go as a string, so that none is rounded.
+fn keep_alive<S: Serializer>(keep_alive: KeepAlive, serializer: S) -> Result<S::Ok, S::Error> {
+    match keep_alive {
+        KeepAlive::Unload => serializer.serialize_i64(0),
+        KeepAlive::Forever => serializer.serialize_i64(-1),
+        KeepAlive::For(length) => match length.0 {
+            ns if ns % 1_000_000_000 == 0 => serializer.serialize_u64(ns / 1_000_000_000),
+            ns if ns % 1_000_000 == 0 => serializer.collect_str(&format_args!("{}ms", ns / 1_000_000)),
+            ns => serializer.collect_str(&format_args!("{ns}ns")),
+        },
+    }
+}
+
+#[expect(
+    clippy::ref_option,
+    reason = "the signature that serde's serialize_with calls"
+)]
+fn optional_keep_alive<S: Serializer>(
+    value: &Option<KeepAlive>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => keep_alive(*value, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// A chat message.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Message {
+    /// `system`, `user`, `assistant` or `tool`.
+    pub role: String,
+    /// Its text.
+    pub content: String,
+    /// The model's thinking, when an assistant's message is sent back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<String>,
+    /// Images, base64.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
+    /// Tool calls of an assistant's message.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Of a tool's message: which tool answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_name: Option<String>,
+    /// Of a tool's message: which call it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+}
+
+impl Message {
+    /// A message of text.
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
+        Self {
+            role: role.into(),
+            content: content.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A tool the model may call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tool {
+    /// `function`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The function.
+    pub function: ToolFunction,
+}
+
+/// A function that is a tool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolFunction {
+    /// Its name.
+    pub name: String,
+    /// What it does, for the model.
+    pub description: String,
+    /// JSON Schema of its arguments.
+    pub parameters: Value,
+}
+
+impl Tool {
+    /// A function as a tool.
+    pub fn function(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        parameters: Value,
+    ) -> Self {
+        Self {
+            kind: "function".to_owned(),
+            function: ToolFunction {
+                name: name.into(),
+                description: description.into(),
+                parameters,
+            },
+        }
+    }
+}
+
+/// A call the model asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// Its id, on servers that give one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What to call.
+    pub function: CalledFunction,
+}
+
+/// The function of a [`ToolCall`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CalledFunction {
+    /// Place among the calls of a reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
+    /// Its name.
+    pub name: String,
+    /// The arguments by name.
+    #[serde(default)]
+    pub arguments: serde_json::Map<String, Value>,
+}
+
+/// Reply of `GET /api/version`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Version {
+    /// The server's version.
+    pub version: String,
+    /// Who answers, on servers that are no Ollama and say so.
+    #[serde(default)]
+    pub server: Option<String>,
+}
+
+/// Reply of `GET /api/tags`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Tags {
+    /// The models on disk.
+    pub models: Vec<TaggedModel>,
+}
+
+/// A model on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct TaggedModel {
+    /// Name with tag.
+    pub name: String,
+    /// The same, on servers that give it.
+    pub model: Option<String>,
+    /// When it last changed.
+    pub modified_at: Option<String>,
+    /// Size on disk, bytes.
+    pub size: Option<u64>,
+    /// Content digest.
+    pub digest: Option<String>,
+    /// What it is.
+    pub details: Details,
+}
+
+/// What a model is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Details {
+    /// The model it was made from.
+    pub parent_model: Option<String>,
+    /// File format, `gguf`.
+    pub format: Option<String>,
+    /// Architecture family.
+    pub family: Option<String>,
+    /// All its families; some servers write null.
+    pub families: Option<Vec<String>>,
+    /// For example `4.3B`.
+    pub parameter_size: Option<String>,
+    /// For example `Q4_K_M`.
+    pub quantization_level: Option<String>,
+}
+
+/// Reply of `GET /api/ps`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Running {
+    /// The models in memory, the one that expires last first.
+    pub models: Vec<RunningModel>,
+}
+
+/// A model in memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct RunningModel {
+    /// Name with tag.
+    pub name: String,
+    /// The same, on servers that give it.
+    pub model: Option<String>,
+    /// Memory in all, bytes.
+    pub size: Option<u64>,
+    /// Device memory, bytes.
+    pub size_vram: Option<u64>,
+    /// Content digest.
+    pub digest: Option<String>,
+    /// What it is.
+    pub details: Details,
+    /// When the server means to unload it; in the past while it is stopping.
+    pub expires_at: Option<String>,
+    /// Context length per slot, tokens; since 0.10.0.
+    pub context_length: Option<u64>,
+}
+
+/// Body of `POST /api/show`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ShowRequest<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) verbose: bool,
+}
+
+/// Reply of `POST /api/show`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Shown {
+    /// Licence text.
+    pub license: Option<String>,
+    /// The Modelfile.
+    pub modelfile: Option<String>,
+    /// The Modelfile's parameters, a line each.
+    pub parameters: Option<String>,
+    /// Prompt template.
+    pub template: Option<String>,
+    /// System text.
+    pub system: Option<String>,
+    /// What it is.
+    pub details: Details,
+    /// GGUF keys and values.
+    pub model_info: BTreeMap<String, Value>,
+    /// `completion`, `tools`, `thinking`, …
+    pub capabilities: Vec<String>,
+    /// When it last changed.
+    pub modified_at: Option<String>,
+}
+
+/// Body of `POST /api/embed`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EmbedRequest {
+    /// Model name.
+    pub model: String,
+    /// Texts to embed.
+    pub input: Vec<String>,
+    /// Length of each vector, on models that can choose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<u64>,
+    /// Cut texts that are too long rather than fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncate: Option<bool>,
+    /// Options; empty sends none.
+    #[serde(skip_serializing_if = "ModelOptions::is_empty")]
+    pub options: ModelOptions,
+    /// How long the model stays loaded afterwards.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "optional_keep_alive"
+    )]
+    pub keep_alive: Option<KeepAlive>,
+}
+
+impl EmbedRequest {
+    /// A request with nothing else set.
+    pub fn new(model: impl Into<String>, input: Vec<String>) -> Self {
+        Self {
+            model: model.into(),
+            input,
+            dimensions: None,
+            truncate: None,
+            options: ModelOptions::default(),
+            keep_alive: None,
+        }
+    }
+}
+
+/// Reply of `POST /api/embed`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Embeddings {
+    /// Model name.
+    pub model: String,
+    /// A vector per text.
+    pub embeddings: Vec<Vec<f32>>,
+    /// From arrival to end, nanoseconds.
+    #[serde(default)]
+    pub total_duration: Option<u64>,
+    /// Until the model was ready, nanoseconds.
+    #[serde(default)]
+    pub load_duration: Option<u64>,
+    /// Tokens read.
+    #[serde(default)]
+    pub prompt_eval_count: Option<u64>,
+}

@@ -1,0 +1,207 @@
+//! What the scheduler really did, with true stamps.
+
+use domain::{Nanos, Stamp};
+use serde::Serialize;
+
+use super::types::{RequestId, ServerId};
+
+/// One thing the scheduler did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SchedulerEvent {
+    /// When; a whole number of microseconds.
+    pub at: Stamp,
+    /// On which server.
+    pub server: ServerId,
+    /// What.
+    #[serde(flatten)]
+    pub happened: Happened,
+}
+
+/// What happened. Requests are named by their tag too, which does not depend on who submitted first.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Happened {
+    /// A request reached the server.
+    Arrived {
+        /// Which.
+        id: RequestId,
+        /// Its tag.
+        tag: u64,
+        /// The model.
+        model: String,
+    },
+    /// It joined the pending queue.
+    Queued {
+        /// Which.
+        id: RequestId,
+        /// Entries in the queue, this one included.
+        depth: usize,
+    },
+    /// The pending queue was full.
+    Refused {
+        /// Which.
+        id: RequestId,
+    },
+    /// It was given a runner.
+    Attached {
+        /// Which.
+        id: RequestId,
+        /// The model.
+        model: String,
+        /// Since its arrival.
+        load: Nanos,
+        /// It went past the queue because the runner matched.
+        fast_path: bool,
+    },
+    /// It was given a slot; the order of these is the order served.
+    Served {
+        /// Which.
+        id: RequestId,
+        /// Its tag.
+        tag: u64,
+        /// The slot.
+        slot: usize,
+        /// Since it was attached.
+        waited: Nanos,
+        /// Prompt tokens taken from the slot's cache.
+        cached: u32,
+    },
+    /// It ended.
+    Finished {
+        /// Which.
+        id: RequestId,
+        /// Its tag.
+        tag: u64,
+        /// Tokens generated.
+        tokens: u32,
+        /// Since it was served.
+        took: Nanos,
+    },
+    /// Its client went away.
+    Cancelled {
+        /// Which.
+        id: RequestId,
+        /// Its tag.
+        tag: u64,
+        /// Where it was.
+        state: &'static str,
+    },
+    /// A cancelled entry reached the head of the queue and was passed over.
+    Skipped {
+        /// Which.
+        id: RequestId,
+    },
+    /// A runner has to go before a request can be handled.
+    Evicting {
+        /// The request.
+        id: RequestId,
+        /// The runner's model.
+        victim: String,
+        /// Why.
+        reason: EvictReason,
+        /// Requests still in flight on it.
+        in_flight: usize,
+    },
+    /// A model began to load.
+    LoadStarted {
+        /// For whom.
+        id: RequestId,
+        /// The model.
+        model: String,
+        /// Context per slot.
+        num_ctx: u32,
+        /// Layers on the device.
+        gpu_layers: u32,
+        /// Memory in all, bytes.
+        size: u64,
+        /// Device memory, bytes.
+        size_vram: u64,
+    },
+    /// A model is ready.
+    LoadFinished {
+        /// For whom.
+        id: RequestId,
+        /// The model.
+        model: String,
+        /// Since it began.
+        took: Nanos,
+    },
+    /// A load failed.
+    LoadFailed {
+        /// For whom.
+        id: RequestId,
+        /// The model.
+        model: String,
+        /// The server's words.
+        message: String,
+    },
+    /// The only client that wanted a load went away during it.
+    LoadAborted {
+        /// Which.
+        id: RequestId,
+        /// The model.
+        model: String,
+    },
+    /// A runner's keep-alive ran out.
+    Expired {
+        /// The model.
+        model: String,
+    },
+    /// A runner began to unload.
+    UnloadStarted {
+        /// The model.
+        model: String,
+    },
+    /// A runner is gone and its memory is back.
+    Unloaded {
+        /// The model.
+        model: String,
+        /// Since it began.
+        took: Nanos,
+    },
+    /// A runner died.
+    Crashed {
+        /// The model.
+        model: String,
+        /// Requests it took along.
+        lost: usize,
+    },
+}
+
+/// Why a runner has to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "because", content = "option", rename_all = "snake_case")]
+pub enum EvictReason {
+    /// The same model is wanted with other runner options.
+    Reload(ReloadReason),
+    /// As many models are loaded as may be.
+    MaxLoaded,
+    /// Another model needs the memory.
+    Memory,
+    /// It is already being unloaded.
+    Draining,
+}
+
+/// The first difference found that makes a loaded runner unfit for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadReason {
+    /// The child process does not answer.
+    Unhealthy,
+    /// Context shift.
+    Shift,
+    /// Context length.
+    NumCtx,
+    /// Layers on the GPU.
+    NumGpu,
+    /// Prompt batch.
+    NumBatch,
+    /// CPU threads.
+    NumThread,
+    /// Main GPU.
+    MainGpu,
+    /// Memory mapping.
+    UseMmap,
+    /// Draft length.
+    DraftNumPredict,
+}

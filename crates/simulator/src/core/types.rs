@@ -1,0 +1,219 @@
+//! What goes into the core and what comes out of it.
+
+use std::sync::Arc;
+
+use domain::backend::KeepAlive;
+use domain::{Nanos, Stamp};
+use serde::{Deserialize, Serialize};
+
+/// One request, as the caller numbers it. Never used twice in one core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(pub u64);
+
+/// One server (one port), counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ServerId(pub usize);
+
+/// A request as the scheduler sees it.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// Its number.
+    pub id: RequestId,
+    /// What it asks for.
+    pub kind: WorkKind,
+    /// The model's full name as the profile has it; see [`crate::profile::Profile::find_model`].
+    pub model: String,
+    /// Its runner options as sent; absent is not the same as any value.
+    pub runner: RunnerOptions,
+    /// Its `keep_alive`, when it sent one.
+    pub keep_alive: Option<KeepAlive>,
+    /// Hash of the request's content. Seeds its network latency and breaks ties between requests
+    /// that arrive at one moment, so that the order of submission decides nothing.
+    pub tag: u64,
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone)]
+pub enum WorkKind {
+    /// A generation.
+    Generate(Generation),
+    /// An empty prompt: load the model and say so.
+    Preload,
+    /// An empty prompt with `keep_alive` 0: unload when idle.
+    Unload,
+    /// An embedding: prefill only.
+    Embed {
+        /// Token ids of the input; see [`crate::core::tokens`].
+        prompt: Arc<[u32]>,
+    },
+}
+
+/// A generation to run.
+#[derive(Debug, Clone)]
+pub struct Generation {
+    /// Token ids of the rendered prompt; equal leading ids hit the prompt cache. See
+    /// [`crate::core::tokens`].
+    pub prompt: Arc<[u32]>,
+    /// Token ids the model would generate if nothing stopped it, the end-of-text token included as
+    /// the last one (it carries no text). At least one.
+    pub output: Arc<[u32]>,
+    /// Most tokens to generate; `None` for the server's own limit.
+    pub num_predict: Option<u32>,
+}
+
+/// Options that decide how a runner is started. `None`: not sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunnerOptions {
+    /// Context length per slot, tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_ctx: Option<u32>,
+    /// Layers on the GPU; negative is the same as not sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_gpu: Option<i64>,
+    /// Prompt batch, tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_batch: Option<u32>,
+    /// CPU threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_thread: Option<i64>,
+    /// Main GPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub main_gpu: Option<i64>,
+    /// Memory-map the weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_mmap: Option<bool>,
+    /// Speculative draft length.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draft_num_predict: Option<i64>,
+    /// Context shift (the request's `shift`, not one of its options).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shift: Option<bool>,
+}
+
+/// Something a request's client must be told, at the moment it happens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// When; a whole number of microseconds.
+    pub at: Stamp,
+    /// Whose.
+    pub id: RequestId,
+    /// What.
+    pub what: What,
+}
+
+/// What happened to a request. Every submitted request gets exactly one notice for which
+/// [`What::is_final`] is true, and nothing after it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// Final: the pending queue is full (503).
+    Busy,
+    /// Final: the model could not be loaded (500).
+    LoadFailed {
+        /// The server's words.
+        message: String,
+    },
+    /// The model is ready for this request. Nothing goes over the wire yet.
+    Attached {
+        /// Its `load_duration`.
+        load: Nanos,
+    },
+    /// Final: a preload is done.
+    Preloaded,
+    /// Final: an unload request was accepted. Sent at once; the unload itself may wait.
+    Unloading,
+    /// The prompt is evaluated. Comes with the first token, at the same moment.
+    PrefillDone {
+        /// Prompt tokens taken from the cache.
+        cached: u32,
+    },
+    /// A token.
+    Token {
+        /// Its index in [`Generation::output`], from 0.
+        index: u32,
+    },
+    /// Final: a generation or an embedding is done. Comes with the last token, at the same moment.
+    Done {
+        /// The final object's counters.
+        timings: Timings,
+        /// Why it stopped.
+        reason: StopReason,
+    },
+    /// Final: the runner died under it. 500 before the first token, an error line after.
+    Failed {
+        /// The server's words.
+        message: String,
+    },
+    /// Final: it was cancelled. Sent at the moment of the cancellation, though its entry in a queue
+    /// may live on.
+    Dropped,
+}
+
+impl What {
+    /// True when nothing follows for this request.
+    pub fn is_final(&self) -> bool {
+        !matches!(
+            self,
+            Self::Attached { .. } | Self::PrefillDone { .. } | Self::Token { .. }
+        )
+    }
+}
+
+/// Why a generation stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// The text came to its end.
+    Stop,
+    /// `num_predict` or the context limit.
+    Length,
+}
+
+/// The counters of a final object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timings {
+    /// From arrival to the end. Holds the wait for a slot, which no other counter does.
+    pub total: Nanos,
+    /// From arrival until the model was ready for this request.
+    pub load: Nanos,
+    /// Prompt tokens, counted as this version counts them.
+    pub prompt_eval_count: u32,
+    /// Prompt tokens taken from the cache.
+    pub cached: u32,
+    /// Evaluation of the prompt tokens that were not cached, up to the first token.
+    pub prompt_eval: Nanos,
+    /// Generated tokens, the end-of-text token included.
+    pub eval_count: u32,
+    /// First token to last token.
+    pub eval: Nanos,
+}
+
+/// A loaded model as `/api/ps` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedView {
+    /// The model's name, as the request that loaded it gave it.
+    pub model: String,
+    /// Memory in all, bytes.
+    pub size: u64,
+    /// Device memory, bytes.
+    pub size_vram: u64,
+    /// Context length per slot.
+    pub context_length: u32,
+    /// When it will be unloaded; `None` for never. In the past while it is being stopped.
+    pub expires_at: Option<Stamp>,
+}
+
+/// Runner options with every default filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResolvedOptions {
+    /// Context length per slot, tokens.
+    pub num_ctx: u32,
+    /// Prompt batch, tokens.
+    pub num_batch: u32,
+    /// Layers asked for on the GPU; `None` when the server chooses.
+    pub num_gpu: Option<u32>,
+    /// Context shift.
+    pub shift: bool,
+}

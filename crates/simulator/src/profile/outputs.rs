@@ -1,0 +1,100 @@
+//! How long an answer is: drawn from the profile's distribution for the kind of prompt, and from
+//! nothing but content.
+
+use domain::hash::derive;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution as _, LogNormal, Normal};
+use serde::Deserialize;
+
+use super::{ModelSpec, Profile};
+
+/// Output length for one kind of prompt.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputClass {
+    /// Its name, for reports.
+    pub name: String,
+    /// Words of which the prompt must contain one; empty matches every prompt.
+    #[serde(default)]
+    pub contains: Vec<String>,
+    /// Shape.
+    pub distribution: Distribution,
+    /// Mean, tokens.
+    pub mean: f64,
+    /// Standard deviation, tokens.
+    #[serde(default)]
+    pub sd: f64,
+    /// Least, tokens.
+    pub min: u32,
+    /// Most, tokens.
+    pub max: u32,
+}
+
+/// Shape of an output length's distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Distribution {
+    /// Always the mean.
+    Fixed,
+    /// Normal.
+    Normal,
+    /// Log-normal with this mean and standard deviation.
+    LogNormal,
+}
+
+/// What an output length is drawn from.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputDraw<'a> {
+    /// System text and prompt, or the rendered conversation.
+    pub prompt: &'a str,
+    /// The request's sampling seed. Without one the caller gives something that tells repeated
+    /// requests apart and does not depend on timing.
+    pub seed: i64,
+    /// Sampling temperature; at 0 the seed plays no part, as with a real sampler.
+    pub temperature: f64,
+}
+
+impl Profile {
+    /// Tokens that the model would generate if nothing stopped it, the end-of-text token included.
+    pub fn output_tokens(&self, model: &ModelSpec, draw: OutputDraw<'_>) -> u32 {
+        let class = model
+            .outputs
+            .iter()
+            .find(|class| {
+                class.contains.is_empty()
+                    || class
+                        .contains
+                        .iter()
+                        .any(|w| draw.prompt.contains(w.as_str()))
+            })
+            .expect("a checked profile ends with a class that matches everything");
+        let sampling = if draw.temperature > 0.0 { draw.seed } else { 0 };
+        let seed = derive(&[
+            "output",
+            &self.seed.to_string(),
+            &model.name,
+            &sampling.to_string(),
+            draw.prompt,
+        ]);
+        class.draw(&mut ChaCha8Rng::seed_from_u64(seed))
+    }
+}
+
+impl OutputClass {
+    fn draw(&self, rng: &mut ChaCha8Rng) -> u32 {
+        let length = match self.distribution {
+            Distribution::Fixed => self.mean,
+            Distribution::Normal => Normal::new(self.mean, self.sd)
+                .expect("the check refuses a standard deviation that is not above zero")
+                .sample(rng),
+            Distribution::LogNormal => {
+                let sigma2 = (1.0 + (self.sd / self.mean).powi(2)).ln();
+                LogNormal::new(self.mean.ln() - sigma2 / 2.0, sigma2.sqrt())
+                    .expect("the check refuses a standard deviation that is not above zero")
+                    .sample(rng)
+            }
+        };
+        (length.round().max(0.0) as u32).clamp(self.min, self.max)
+    }
+}

@@ -1,0 +1,56 @@
+//! The host's own load.
+
+use domain::telemetry::HostReading;
+use domain::{Nanos, Stamp};
+use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
+
+/// Samples CPU, memory and load average.
+#[derive(Debug)]
+pub struct HostSampler {
+    system: System,
+    cpu_from: Option<Stamp>,
+    cpu_percent: Option<f64>,
+}
+
+/// The host's counters cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the host's CPU and memory counters cannot be read: {0}")]
+pub struct HostUnreadable(String);
+
+impl HostSampler {
+    /// A sampler. Reads nothing yet.
+    pub fn new() -> Result<Self, HostUnreadable> {
+        let system = System::new().map_err(|e| HostUnreadable(format!("{e:?}")))?;
+        Ok(Self {
+            system,
+            cpu_from: None,
+            cpu_percent: None,
+        })
+    }
+
+    /// One reading; `at` must be in real time. CPU use is that of the last whole interval of
+    /// `MINIMUM_CPU_UPDATE_INTERVAL` or more (0.2 s on Linux), so there is nothing to tell before
+    /// the first one has passed.
+    pub fn sample(&mut self, at: Stamp) -> Option<HostReading> {
+        match self.cpu_from {
+            None => {
+                self.system.refresh_cpu_usage();
+                self.cpu_from = Some(at);
+            }
+            Some(from) if at.since(from) >= Nanos::from(MINIMUM_CPU_UPDATE_INTERVAL) => {
+                self.system.refresh_cpu_usage();
+                self.cpu_from = Some(at);
+                self.cpu_percent = Some(f64::from(self.system.global_cpu_usage()));
+            }
+            Some(_) => {}
+        }
+        let cpu_percent = self.cpu_percent?;
+        self.system.refresh_memory();
+        Some(HostReading {
+            cpu_percent,
+            memory_used_bytes: self.system.used_memory(),
+            memory_total_bytes: self.system.total_memory(),
+            load_1m: System::load_average().ok().map(|load| load.one),
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! Samplers on a task of their own.
+
+use clock::Clock;
+use domain::telemetry::{GpuReading, GpuSampler, HostReading, Sample};
+use domain::{Nanos, Stamp};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::host::HostSampler;
+
+/// How many samples there were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Samples handed to the sink.
+    pub taken: u64,
+    /// Moments at which a sample was due but one before it was still being taken.
+    pub missed: u64,
+    /// A sampler panicked and sampling ended there.
+    pub broken: bool,
+}
+
+/// Sampling under way. Dropping it stops it too, but only [`Sampling::stop`] waits for its end.
+#[derive(Debug)]
+pub struct Sampling {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Counts>,
+}
+
+impl Sampling {
+    /// Starts sampling `hz` times per second of clock time, the first time at once. Sample `k` is
+    /// due at the start plus `k / hz`, whatever the ones before it cost.
+    ///
+    /// Host readings are left out in virtual time, where the host's load means nothing. In real
+    /// time devices are read on a blocking thread, for drivers can take milliseconds. Must be
+    /// called inside a tokio runtime; `hz` must be finite and above zero.
+    pub fn start(
+        clock: Clock,
+        hz: f64,
+        gpu: Option<Box<dyn GpuSampler>>,
+        host: bool,
+        sink: impl FnMut(&Sample) + Send + 'static,
+    ) -> Self {
+        assert!(
+            hz.is_finite() && hz > 0.0,
+            "a sampling rate is a finite number above zero"
+        );
+        let host = if host && !clock.is_virtual() {
+            HostSampler::new()
+                .inspect_err(|error| tracing::warn!(%error, "host readings are left out"))
+                .ok()
+        } else {
+            None
+        };
+        let (stop, stopped) = oneshot::channel();
+        let devices = Devices { gpu, host };
+        let task = tokio::spawn(run(clock, hz, devices, sink, stopped));
+        Self { stop, task }
+    }
+
+    /// Ends sampling and waits until the sink has had its last sample.
+    pub async fn stop(self) -> Counts {
+        // The task may have ended by itself; it is then not listening any more.
+        let _ = self.stop.send(());
+        self.task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the sampling task was lost");
+            Counts {
+                broken: true,
+                ..Counts::default()
+            }
+        })
+    }
+}
+
+struct Devices {
+    gpu: Option<Box<dyn GpuSampler>>,
+    host: Option<HostSampler>,
+}
+
+impl Devices {
+    fn sample(&mut self, clock: &Clock) -> Sample {
+        let at = clock.now();
+        let gpus: Vec<GpuReading> = self
+            .gpu
+            .as_mut()
+            .map(|gpu| gpu.sample())
+            .unwrap_or_default();
+        let host: Option<HostReading> = self.host.as_mut().and_then(|host| host.sample(at));
+        Sample { at, gpus, host }
+    }
+}
+
+async fn run(
+    clock: Clock,
+    hz: f64,
+    mut devices: Devices,
+    mut sink: impl FnMut(&Sample) + Send,
+    mut stopped: oneshot::Receiver<()>,
+) -> Counts {
+    let started = clock.now();
+    let due = |tick: u64| started + Nanos::from_secs_f64(tick as f64 / hz);
+    let mut counts = Counts::default();
+    let mut tick = 0;
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut stopped => return counts,
+            () = clock.sleep_until(due(tick)) => {}
+        }
+        let sample = if clock.is_virtual() {
+            devices.sample(&clock)
+        } else {
+            let reading = tokio::task::spawn_blocking({
+                let clock = clock.clone();
+                move || {
+                    let sample = devices.sample(&clock);
+                    (devices, sample)
+                }
+            });
+            match reading.await {
+                Ok((back, sample)) => {
+                    devices = back;
+                    sample
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a sampler panicked; there are no more samples");
+                    counts.broken = true;
+                    return counts;
+                }
+            }
+        };
+        sink(&sample);
+        counts.taken += 1;
+        let next = next_tick(tick, started, clock.now(), hz, due);
+        counts.missed += next - tick - 1;
+        tick = next;
+    }
+}
+
+/// The first tick after `tick` that is not yet past.
+fn next_tick(tick: u64, started: Stamp, now: Stamp, hz: f64, due: impl Fn(u64) -> Stamp) -> u64 {
+    let mut next = (now.since(started).as_secs_f64() * hz).floor() as u64;
+    next = next.max(tick + 1);
+    // The floor above is exact only up to rounding.
+    while due(next) < now {
+        next += 1;
+    }
+    next
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+use std::sync::{Arc, Mutex};
+
+use domain::telemetry::GpuSource;
+
+use super::*;
+
+/// A device whose utilisation counts its readings.
+struct Counting(u32);
+
+impl GpuSampler for Counting {
+    fn source(&self) -> GpuSource {
+        GpuSource::Simulated {
+            devices: vec!["counting".to_owned()],
+        }
+    }
+    fn sample(&mut self) -> Vec<GpuReading> {
+        self.0 += 1;
+        vec![GpuReading {
+            utilisation_percent: Some(f64::from(self.0)),
+            ..GpuReading::default()
+        }]
+    }
+}
+
+fn collector() -> (
+    Arc<Mutex<Vec<Sample>>>,
+    impl FnMut(&Sample) + Send + 'static,
+) {
+    let samples = Arc::new(Mutex::new(Vec::new()));
+    let sink = {
+        let samples = Arc::clone(&samples);
+        move |sample: &Sample| samples.lock().unwrap().push(sample.clone())
+    };
+    (samples, sink)
+}
+
+#[tokio::test(start_paused = true)]
+async fn samples_fall_exactly_on_their_ticks_in_virtual_time() {
+    let clock = Clock::start_virtual_from(Nanos::from_secs(2));
+    let (samples, sink) = collector();
+    let gpu: Box<dyn GpuSampler> = Box::new(Counting(0));
+    let sampling = Sampling::start(clock.clone(), 10.0, Some(gpu), true, sink);
+    clock.sleep(Nanos::from_secs(60)).await;
+    let counts = sampling.stop().await;
+    let samples = samples.lock().unwrap();
+    let at: Vec<_> = samples.iter().map(|s| s.at).collect();
+    let expected: Vec<_> = (0..600)
+        .map(|k| Stamp(2_000_000_000 + k * 100_000_000))
+        .collect();
+    assert_eq!(at[..600], expected);
+    assert!(
+        samples.iter().all(|s| s.host.is_none()),
+        "host in virtual time"
+    );
+    let used: Vec<_> = samples
+        .iter()
+        .map(|s| s.gpus[0].utilisation_percent)
+        .collect();
+    assert_eq!(used[..3], [Some(1.0), Some(2.0), Some(3.0)]);
+    assert_eq!(counts.taken, samples.len() as u64);
+    assert_eq!(counts.missed, 0);
+    assert!(!counts.broken);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_that_does_not_divide_a_second_does_not_drift() {
+    let clock = Clock::start_virtual();
+    let (samples, sink) = collector();
+    let sampling = Sampling::start(clock.clone(), 3.0, None, false, sink);
+    clock.sleep(Nanos::from_secs(999)).await;
+    sampling.stop().await;
+    let samples = samples.lock().unwrap();
+    for (k, sample) in samples.iter().enumerate() {
+        let late = sample.at.0 as f64 - k as f64 * 1e9 / 3.0;
+        assert!(
+            (0.0..=1000.0).contains(&late),
+            "sample {k} is {late} ns late"
+        );
+    }
+    assert!(samples.len() >= 2997);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ticks_that_pass_while_a_sink_is_busy_are_counted_not_made_up() {
+    let clock = Clock::start_virtual();
+    let (samples, mut sink) = collector();
+    let mut first = true;
+    let sampling = Sampling::start(clock.clone(), 10.0, None, false, move |sample| {
+        if std::mem::take(&mut first) {
+            // A tokio clock that is moved by hand stands for a sink that takes 250 ms of clock
+            // time, a thousand times that in tokio's.
+            futures_advance();
+        }
+        sink(sample);
+    });
+    clock.sleep(Nanos::from_secs(1)).await;
+    let counts = sampling.stop().await;
+    let at: Vec<_> = samples
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|s| s.at.0 / 1_000_000)
+        .collect();
+    assert_eq!(at[..3], [0, 300, 400]);
+    assert_eq!(counts.missed, 2);
+}
+
+/// Moves tokio's paused clock from inside a synchronous sink: the first poll does it.
+fn futures_advance() {
+    let mut advance = Box::pin(tokio::time::advance(std::time::Duration::from_secs(250)));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let _ = std::future::Future::poll(advance.as_mut(), &mut context);
+}
+
+struct Panicking;
+
+impl GpuSampler for Panicking {
+    fn source(&self) -> GpuSource {
+        GpuSource::Absent {
+            reason: "it panics".to_owned(),
+        }
+    }
+    fn sample(&mut self) -> Vec<GpuReading> {
+        panic!("as a broken driver might")
+    }
+}
+
+#[tokio::test]
+async fn a_panicking_sampler_ends_sampling_and_says_so() {
+    let (_, sink) = collector();
+    let gpu: Box<dyn GpuSampler> = Box::new(Panicking);
+    let sampling = Sampling::start(Clock::real(), 1000.0, Some(gpu), false, sink);
+    while !sampling.task.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    let counts = sampling.stop().await;
+    assert!(counts.broken);
+    assert_eq!(counts.taken, 0);
+}
+
+#[tokio::test]
+async fn real_time_samples_carry_host_readings_after_the_first_interval() {
+    let (samples, sink) = collector();
+    let sampling = Sampling::start(Clock::real(), 100.0, None, true, sink);
+    // Waits for evidence, not for a duration: the first host reading.
+    let seen = || samples.lock().unwrap().iter().any(|s| s.host.is_some());
+    while !seen() {
+        tokio::task::yield_now().await;
+    }
+    let counts = sampling.stop().await;
+    let samples = samples.lock().unwrap();
+    assert_eq!(counts.taken, samples.len() as u64);
+    assert!(samples.windows(2).all(|w| w[0].at < w[1].at));
+    assert_eq!(samples[0].host, None, "CPU use needs an interval");
+    let host = samples.iter().find_map(|s| s.host.clone()).unwrap();
+    assert!((0.0..=100.0).contains(&host.cpu_percent));
+    assert!(host.memory_used_bytes <= host.memory_total_bytes);
+    assert!(host.memory_total_bytes > 0);
+}

@@ -1,0 +1,135 @@
+//! Builds one of the binaries and runs it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// Profiles of the binaries we run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    Dev,
+    Release,
+}
+
+/// The workspace's root: the folder above this crate's.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_path_buf)
+        .unwrap_or_default()
+}
+
+/// A cargo command in the workspace's root, using the toolchain that runs us.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Runs a command of the measuring binary.
+pub(crate) fn tandem(command: &str, args: &[String]) -> Result<ExitCode> {
+    run(&build("tandem", Profile::Release)?, command, args)
+}
+
+/// Runs a command of the analysing binary.
+pub(crate) fn tandem_report(command: &str, args: &[String]) -> Result<ExitCode> {
+    run(&build("tandem-report", Profile::Dev)?, command, args)
+}
+
+/// Builds a binary and returns its path.
+///
+/// Always with `--workspace`: a build of one package alone resolves features differently from a
+/// build of all of them, and would compile half the dependencies a second time.
+pub(crate) fn build(binary: &str, profile: Profile) -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["build", "--locked", "--workspace", "--bin", binary]);
+    command.arg("--message-format=json-render-diagnostics");
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    let output = command
+        .stderr(Stdio::inherit())
+        .stdout(Stdio::piped())
+        .output()
+        .context("cargo could not be started")?;
+    if !output.status.success() {
+        bail!("building {binary} failed");
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == binary)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .with_context(|| format!("cargo built {binary} without saying where"))
+}
+
+fn run(binary: &Path, command: &str, args: &[String]) -> Result<ExitCode> {
+    let status = Command::new(binary)
+        .arg(command)
+        .args(args)
+        .current_dir(root())
+        .status()
+        .with_context(|| format!("{} could not be started", binary.display()))?;
+    Ok(match status.code() {
+        Some(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        // Ended by a signal: Ctrl-C reaches the child as well as us.
+        None => ExitCode::from(130),
+    })
+}
+
+/// The benchmarks, by the name users type: package, bench target, what it answers.
+const BENCHES: &[(&str, &str, &str)] = &[
+    (
+        "mechanisms",
+        "mechanisms",
+        "task switches and small chunks, as TR113 blames them",
+    ),
+    (
+        "report",
+        "report",
+        "report generation from the 19 recorded runs",
+    ),
+    ("decode", "decode", "records decoded per second"),
+    (
+        "stream",
+        "stream",
+        "client CPU time per streamed token at 1, 32 and 256 streams",
+    ),
+    (
+        "simulator",
+        "streams",
+        "simulator CPU time per token and token lateness",
+    ),
+    (
+        "validate",
+        "validate",
+        "how often the stated interval holds the known truth",
+    ),
+];
+
+/// Runs one benchmark, or lists them.
+pub(crate) fn bench(args: &[String]) -> Result<ExitCode> {
+    let Some((name, rest)) = args.split_first() else {
+        println!("cargo xtask bench NAME [ARGS]\n");
+        for (name, _, what) in BENCHES {
+            println!("  {name:<12} {what}");
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let Some((_, target, _)) = BENCHES.iter().find(|(known, ..)| known == name) else {
+        eprintln!("xtask: no benchmark `{name}`; `cargo xtask bench` lists them");
+        return Ok(ExitCode::from(2));
+    };
+    let status = cargo()
+        .args(["bench", "--locked", "--workspace", "--bench", target, "--"])
+        .args(rest)
+        .status()
+        .context("cargo could not be started")?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,182 @@
+//! What the compiler does not check: the crate graph, where heavy crates may be, stray files,
+//! files that have grown too long, and words that do not belong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+
+use crate::delegate::{cargo, root};
+
+/// Which of our crates may depend on which. `ARCHITECTURE.md` says why.
+const GRAPH: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("clock", &["domain"]),
+    ("ollama", &["clock", "domain"]),
+    ("agents", &["clock", "domain"]),
+    ("telemetry", &["clock", "domain"]),
+    ("simulator", &["clock", "domain"]),
+    ("runtime", &["agents", "clock", "domain", "telemetry"]),
+    ("metrics", &["domain"]),
+    ("analysis", &["domain", "metrics"]),
+    (
+        "tandem",
+        &[
+            "agents",
+            "clock",
+            "domain",
+            "metrics",
+            "ollama",
+            "runtime",
+            "simulator",
+            "telemetry",
+        ],
+    ),
+    ("tandem-report", &["analysis", "domain", "metrics"]),
+    ("xtask", &[]),
+];
+
+/// Crates from elsewhere that only one of ours may name.
+const CONFINED: &[(&str, &[&str])] = &[
+    ("polars", &["analysis"]),
+    ("polars-io", &["analysis"]),
+    ("plotters", &["analysis"]),
+    ("nvml-wrapper", &["telemetry"]),
+    ("reqwest", &["ollama"]),
+    ("hyper", &["simulator"]),
+];
+
+/// Crates that must not be in the lockfile, and why.
+const ABSENT: &[(&str, &str)] = &[
+    (
+        "font-kit",
+        "it would draw charts with whatever fonts the system has",
+    ),
+    ("openssl-sys", "it would need a system library to build"),
+    (
+        "object_store",
+        "polars' streaming engine crept in; it doubles the build",
+    ),
+];
+
+/// Lines of a Rust source file beyond which it should have been split.
+const LONGEST_FILE: usize = 800;
+
+pub(crate) fn run() -> Result<ExitCode> {
+    let findings = check()?;
+    Ok(if findings.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs every check, prints every finding, returns them.
+pub(crate) fn check() -> Result<Vec<String>> {
+    let mut findings = Vec::new();
+    crate_graph(&mut findings)?;
+    lockfile(&mut findings)?;
+    files(&mut findings)?;
+    for finding in &findings {
+        eprintln!("tidy: {finding}");
+    }
+    if findings.is_empty() {
+        eprintln!("tidy: nothing to say");
+    }
+    Ok(findings)
+}
+
+fn crate_graph(findings: &mut Vec<String>) -> Result<()> {
+    let output = cargo()
+        .args(["metadata", "--locked", "--no-deps", "--format-version", "1"])
+        .output()
+        .context("cargo metadata could not be started")?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
+    let packages = metadata["packages"]
+        .as_array()
+        .context("cargo metadata has no packages")?;
+    let ours: BTreeSet<&str> = packages.iter().filter_map(|p| p["name"].as_str()).collect();
+    let allowed: BTreeMap<&str, &[&str]> = GRAPH.iter().copied().collect();
+    for package in packages {
+        let name = package["name"].as_str().unwrap_or_default();
+        let Some(allowed) = allowed.get(name) else {
+            findings.push(format!(
+                "crate `{name}` is not in the crate graph (xtask/src/tidy.rs)"
+            ));
+            continue;
+        };
+        let dependencies = package["dependencies"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        for dependency in dependencies {
+            let dev = dependency["kind"] == "dev";
+            let Some(to) = dependency["name"].as_str() else {
+                continue;
+            };
+            if ours.contains(to) && !allowed.contains(&to) && !dev {
+                findings.push(format!("`{name}` must not depend on `{to}`"));
+            }
+            if let Some((_, homes)) = CONFINED.iter().find(|(confined, _)| *confined == to)
+                && !homes.contains(&name)
+                && !dev
+            {
+                findings.push(format!("`{to}` belongs to {homes:?} only, not to `{name}`"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn lockfile(findings: &mut Vec<String>) -> Result<()> {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).context("no Cargo.lock")?;
+    for (name, why) in ABSENT {
+        if lock.contains(&format!("name = \"{name}\"\n")) {
+            findings.push(format!("`{name}` is in Cargo.lock: {why}"));
+        }
+    }
+    Ok(())
+}
+
+/// Paths of the machines this is developed on have no place in the project. The pattern is put
+/// together so that this file does not find itself.
+fn machine_paths() -> [String; 2] {
+    [format!("/{}/", "work"), format!("/{}/.cargo", "root")]
+}
+
+fn files(findings: &mut Vec<String>) -> Result<()> {
+    let output = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .context("git could not be started")?;
+    let list = String::from_utf8_lossy(&output.stdout);
+    for path in list.lines() {
+        if path.ends_with(".snap.new") || path.ends_with(".new.png") || path.ends_with(".diff.png")
+        {
+            findings.push(format!("{path}: left over from a failed snapshot"));
+        }
+        let Ok(text) = std::fs::read_to_string(root().join(path)) else {
+            continue;
+        };
+        let is = |extension: &str| Path::new(path).extension().is_some_and(|e| e == extension);
+        if is("rs") && text.lines().count() > LONGEST_FILE {
+            findings.push(format!("{path}: more than {LONGEST_FILE} lines; split it"));
+        }
+        let prose = ["rs", "toml", "md", "yml", "py"]
+            .iter()
+            .any(|e| path.ends_with(&format!(".{e}")));
+        for (number, line) in text.lines().enumerate() {
+            let at = number + 1;
+            if prose && line.ends_with(' ') {
+                findings.push(format!("{path}:{at}: trailing space"));
+            }
+            if machine_paths().iter().any(|p| line.contains(p.as_str())) {
+                findings.push(format!("{path}:{at}: names a path of somebody's machine"));
+            }
+        }
+    }
+    Ok(())
+}
