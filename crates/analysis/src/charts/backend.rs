@@ -114,7 +114,7 @@ impl Ring {
                 reversed,
             } => {
                 // Four cubic arcs; the constant puts them within 0.03 % of a circle.
-                let (c, r) = (*center - origin, *radius);
+                let (middle, r) = (*center - origin, *radius);
                 let k = r * 0.552_284_8;
                 let quarters = [
                     [(r, 0.0), (r, k), (k, r), (0.0, r)],
@@ -123,12 +123,12 @@ impl Ring {
                     [(0.0, -r), (k, -r), (r, -k), (r, 0.0)],
                 ];
                 for quarter in quarters {
-                    let [a, b, d, e] = quarter.map(|(x, y)| point(c.x + x, c.y + y));
+                    let mut arc = quarter.map(|(x, y)| point(middle.x + x, middle.y + y));
                     if *reversed {
-                        rasterizer.draw_cubic(e, d, b, a);
-                    } else {
-                        rasterizer.draw_cubic(a, b, d, e);
+                        arc.reverse();
                     }
+                    let [from, pull, push, to] = arc;
+                    rasterizer.draw_cubic(from, pull, push, to);
                 }
             }
         }

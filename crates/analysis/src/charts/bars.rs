@@ -103,13 +103,15 @@ impl GroupedBars {
         if self.categories.is_empty() || self.series.is_empty() {
             return empty(theme, &page, &self.heading.title);
         }
-        match self.orientation {
-            Orientation::Vertical => self.render_vertical(theme, &page),
-            Orientation::Horizontal => self.render_horizontal(theme, &page),
-            Orientation::Auto if self.names_fit_beneath(theme) => {
-                self.render_vertical(theme, &page)
-            }
-            Orientation::Auto => self.render_horizontal(theme, &page),
+        let upright = match self.orientation {
+            Orientation::Vertical => true,
+            Orientation::Horizontal => false,
+            Orientation::Auto => self.names_fit_beneath(theme),
+        };
+        if upright {
+            self.render_vertical(theme, &page)
+        } else {
+            self.render_horizontal(theme, &page)
         }
     }
 

@@ -155,7 +155,7 @@ pub(crate) fn short(value: f64) -> String {
     let size = value.abs();
     let text = if size == 0.0 {
         "0".to_owned()
-    } else if size >= 9_999_999.5 || size < 0.000_995 {
+    } else if !(0.000_995..9_999_999.5).contains(&size) {
         format!("{value:.2e}")
     } else if size >= 99.95 {
         format!("{value:.0}")
