@@ -168,3 +168,6 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
         None => (authority, None),
     }
 }
+
+#[cfg(test)]
+mod tests;

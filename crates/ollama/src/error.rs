@@ -140,7 +140,12 @@ pub(crate) fn error_words(raw: &RawValue) -> String {
 }
 
 /// What a response that is no success means. `model` is the one that was asked for.
-pub(crate) fn status_trouble(status: u16, reason: &str, body: &[u8], model: Option<&str>) -> Trouble {
+pub(crate) fn status_trouble(
+    status: u16,
+    reason: &str,
+    body: &[u8],
+    model: Option<&str>,
+) -> Trouble {
     #[derive(serde::Deserialize)]
     struct ErrorBody<'a> {
         #[serde(borrow)]

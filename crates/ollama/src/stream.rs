@@ -44,9 +44,7 @@ impl Transport {
             tool_calls: Vec::new(),
         };
         let limits = self.limits();
-        let ended = self
-            .follow(path, body, model, &limits, &mut recorder)
-            .await;
+        let ended = self.follow(path, body, model, &limits, &mut recorder).await;
         let outcome = match ended {
             Ok(()) => Outcome::Completed,
             Err(trouble) => trouble.into_outcome(),
@@ -79,14 +77,7 @@ impl Transport {
                 return Ok(());
             }
         }
-        match decoder.finish() {
-            None => Err(Trouble::Incomplete),
-            Some(line) => match recorder.line(line, arrived) {
-                Ok(true) => Ok(()),
-                Ok(false) | Err(BadLine::Truncated) => Err(Trouble::Incomplete),
-                Err(BadLine::Bad(trouble)) => Err(trouble),
-            },
-        }
+        recorder.finish(&mut decoder, arrived)
     }
 }
 
@@ -128,6 +119,19 @@ impl Recorder<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Records what stands after the last newline, once the body has ended without a final
+    /// object. `at` is when its last bytes arrived.
+    fn finish(&mut self, decoder: &mut Decoder, at: Stamp) -> Result<(), Trouble> {
+        let Some(line) = decoder.finish() else {
+            return Err(Trouble::Incomplete);
+        };
+        match self.line(line, at) {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(BadLine::Truncated) => Err(Trouble::Incomplete),
+            Err(BadLine::Bad(trouble)) => Err(trouble),
+        }
     }
 
     /// Records one line; true when it is the final object.
@@ -185,3 +189,6 @@ fn malformed(what: &str, line: &[u8]) -> Trouble {
     let message = format!("malformed line: {what}; it starts with {start:?}");
     Trouble::Failed(FailureKind::Malformed, message)
 }
+
+#[cfg(test)]
+mod tests;
