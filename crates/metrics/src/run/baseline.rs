@@ -14,8 +14,6 @@ pub(crate) struct AgentBaseline {
     pub(crate) solo: Option<i64>,
     /// `solo_i` at the sequential arm's own work.
     pub(crate) solo_raw: Option<i64>,
-    /// Time per token, nanoseconds; none without tokens.
-    pub(crate) per_token: Option<f64>,
     /// Its calls, when both arms have as many and the warm `load` is known.
     pub(crate) calls: Option<Vec<CallBaseline>>,
 }
@@ -147,7 +145,6 @@ impl AgentBaseline {
             work_delta,
             solo: solo_raw.map(|solo| solo + work_delta),
             solo_raw,
-            per_token,
             calls,
         })
     }
