@@ -57,8 +57,9 @@ impl ClientBuilder {
 
     /// Trusts a certificate beside the system's, for servers behind an https proxy of one's own.
     /// The text is PEM.
-    pub fn certificate(mut self, pem: &[u8]) -> Result<Self, reqwest::Error> {
-        self.certificates.push(reqwest::Certificate::from_pem(pem)?);
+    pub fn certificate(mut self, pem: &[u8]) -> Result<Self, BuildError> {
+        let certificate = reqwest::Certificate::from_pem(pem).map_err(BuildError::Certificate)?;
+        self.certificates.push(certificate);
         Ok(self)
     }
 

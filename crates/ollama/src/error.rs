@@ -17,6 +17,9 @@ pub enum BuildError {
     /// The endpoint cannot be used.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// A certificate to trust is no PEM certificate.
+    #[error("the certificate to trust is not a PEM certificate")]
+    Certificate(#[source] reqwest::Error),
     /// The HTTP client could not be set up, for example because the system has no certificates.
     #[error("the HTTP client for {endpoint} could not be set up")]
     Http {

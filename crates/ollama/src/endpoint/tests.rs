@@ -25,10 +25,11 @@ fn hosts_are_read_as_ollama_reads_them() {
 #[test]
 fn what_cannot_be_used_is_refused_without_repeating_secrets() {
     for (text, word) in [
-        ("http://user:hunter2@host", "credentials"),
-        ("hunter2@host:11434", "credentials"),
-        ("https://host/?key=hunter2", "credentials"),
-        ("host#hunter2", "credentials"),
+        ("http://user:hunter2@host", "credential"),
+        ("hunter2@host:11434", "credential"),
+        ("https://host/?key=hunter2", "credential"),
+        ("host#hunter2", "credential"),
+        ("user:hunter2@x://host", "credential"),
         ("ftp://host", "`ftp`"),
         ("host:notaport", "`notaport`"),
         ("host:0", "`0`"),
