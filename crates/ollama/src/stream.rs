@@ -173,6 +173,7 @@ impl Recorder<'_> {
         exchange.first_token.get_or_insert(at);
         exchange.last_token = Some(at);
         exchange.chunks.push(at);
+        exchange.progress.add(1);
         if !thinking.is_empty() {
             exchange.first_thinking.get_or_insert(at);
             exchange.thinking.push_str(thinking);
