@@ -12,8 +12,10 @@ pub mod from_records;
 pub mod observation;
 pub mod request;
 pub mod run;
+mod spans;
 pub mod stats;
 pub mod summary;
+mod timeline;
 
 pub use advice::{EvidenceRef, Finding};
 pub use observation::{

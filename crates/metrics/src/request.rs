@@ -1,7 +1,9 @@
 //! One request's figures, each absent when its condition says so.
 
-use domain::Nanos;
+use domain::{Nanos, Stamp};
 use serde::Serialize;
+
+use crate::observation::RequestObservation;
 
 /// The figures of one request. Lengths of time are whole nanoseconds, rates are tokens per second.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,3 +46,79 @@ pub struct ClockWarning {
     /// How far it lies below zero, nanoseconds; always negative.
     pub by_ns: i64,
 }
+
+impl RequestMetrics {
+    /// The figures of a request. Stamps in the wrong order give no figure and a clock warning.
+    pub fn of(request: &RequestObservation) -> Self {
+        let mut clock_warnings = Vec::new();
+        let mut between = |figure, later: Option<Stamp>, earlier: Option<Stamp>| {
+            let ns = later?.signed_since(earlier?);
+            if ns < 0 {
+                clock_warnings.push(ClockWarning { figure, by_ns: ns });
+            }
+            u64::try_from(ns).ok().map(Nanos)
+        };
+        let done = request.done.filter(|_| request.outcome.is_completed());
+        let ttft = between("ttft", request.first_token, request.sent);
+        let ttft_scheduled = between(
+            "ttft_scheduled",
+            request.first_token,
+            Some(request.scheduled),
+        );
+        let client_queue = between("client_queue", request.sent, Some(request.scheduled));
+        let e2e = between("e2e", done, request.sent);
+        let text = between("decode", request.last_token, request.first_token);
+        let itl = (request.chunks.len() >= 2)
+            .then(|| {
+                let gaps = request.chunks.windows(2);
+                gaps.map(|w| between("itl", Some(w[1]), Some(w[0])))
+                    .collect()
+            })
+            .flatten();
+
+        let counters = &request.counters;
+        let steps = request.tokens.checked_sub(1).filter(|s| *s > 0);
+        let rate = |count: u64, time: Nanos| {
+            (time > Nanos::ZERO && count > 0).then(|| count as f64 / time.as_secs_f64())
+        };
+        let slot_wait = counters.total.map(|total| {
+            [counters.load, counters.prompt_eval, counters.eval]
+                .into_iter()
+                .flatten()
+                .fold(total, Nanos::saturating_sub)
+        });
+        let transport_ns = e2e
+            .zip(counters.total)
+            .map(|(e2e, total)| e2e.0.wrapping_sub(total.0).cast_signed());
+        if let Some(by_ns) = transport_ns.filter(|ns| *ns < 0) {
+            clock_warnings.push(ClockWarning {
+                figure: "transport",
+                by_ns,
+            });
+        }
+        Self {
+            ttft,
+            ttft_scheduled,
+            client_queue,
+            itl,
+            tpot: steps
+                .zip(text)
+                .map(|(steps, text)| text.as_secs_f64() / steps as f64),
+            e2e,
+            decode_rate_server: counters
+                .eval_count
+                .zip(counters.eval)
+                .and_then(|(n, t)| rate(n, t)),
+            decode_rate_client: steps.zip(text).and_then(|(n, t)| rate(n, t)),
+            load: counters.load,
+            prefill: counters.prompt_eval,
+            decode: counters.eval,
+            slot_wait,
+            transport_ns,
+            clock_warnings,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

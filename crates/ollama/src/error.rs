@@ -17,6 +17,9 @@ pub enum BuildError {
     /// The endpoint cannot be used.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// A certificate to trust is no PEM certificate.
+    #[error("the certificate to trust is not a PEM certificate")]
+    Certificate(#[source] reqwest::Error),
     /// The HTTP client could not be set up, for example because the system has no certificates.
     #[error("the HTTP client for {endpoint} could not be set up")]
     Http {
@@ -140,7 +143,12 @@ pub(crate) fn error_words(raw: &RawValue) -> String {
 }
 
 /// What a response that is no success means. `model` is the one that was asked for.
-pub(crate) fn status_trouble(status: u16, reason: &str, body: &[u8], model: Option<&str>) -> Trouble {
+pub(crate) fn status_trouble(
+    status: u16,
+    reason: &str,
+    body: &[u8],
+    model: Option<&str>,
+) -> Trouble {
     #[derive(serde::Deserialize)]
     struct ErrorBody<'a> {
         #[serde(borrow)]

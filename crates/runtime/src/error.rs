@@ -130,9 +130,6 @@ pub enum RuntimeError {
         /// The last failure, in words.
         last: String,
     },
-    /// The telemetry task could not go on.
-    #[error("telemetry stopped: {0}")]
-    Telemetry(String),
 }
 
 fn owner_note(owner: Option<u32>) -> String {

@@ -38,6 +38,45 @@ impl LossNs {
         ]
     }
 
+    fn explained_mut(&mut self) -> [&mut i64; 7] {
+        [
+            &mut self.wait_other_config,
+            &mut self.model_reload,
+            &mut self.slot_queue,
+            &mut self.shared_prefill,
+            &mut self.shared_decode,
+            &mut self.client,
+            &mut self.thermal_or_power,
+        ]
+    }
+
+    /// Adds another loss, part by part.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (part, more) in self.explained_mut().into_iter().zip(other.explained()) {
+            *part += more;
+        }
+        self.unexplained += other.unexplained;
+    }
+
+    /// Lets `unexplained` close the parts to `total`.
+    pub(crate) fn closed_to(mut self, total: i64) -> Self {
+        self.unexplained = total - self.explained().iter().sum::<i64>();
+        self
+    }
+
+    /// The loss without `slack`, which is taken from the known causes in proportion, and from
+    /// `unexplained` when they are used up.
+    pub(crate) fn less_slack(mut self, slack: i64) -> Self {
+        let total = self.total() - slack;
+        let known: i64 = self.explained().iter().sum();
+        let kept = (known - slack).clamp(0, known.max(0));
+        let shares = share_out(kept, self.explained());
+        for (part, share) in self.explained_mut().into_iter().zip(shares) {
+            *part = share;
+        }
+        self.closed_to(total)
+    }
+
     /// The whole loss.
     pub fn total(&self) -> i64 {
         self.explained().iter().sum::<i64>() + self.unexplained
@@ -87,9 +126,14 @@ impl LostSeconds {
 
     /// The mean of several losses; none of none.
     pub fn mean_of(losses: &[LossNs]) -> Option<Self> {
-        let mean = |part: fn(&LossNs) -> i64| {
-            losses.iter().map(|l| part(l) as f64).sum::<f64>() / losses.len() as f64 / 1e9
-        };
+        let losses: Vec<Self> = losses.iter().copied().map(Self::from).collect();
+        Self::mean_of_means(&losses)
+    }
+
+    /// The mean of several mean losses; none of none.
+    pub fn mean_of_means(losses: &[Self]) -> Option<Self> {
+        let mean =
+            |part: fn(&Self) -> f64| losses.iter().map(part).sum::<f64>() / losses.len() as f64;
         (!losses.is_empty()).then(|| Self {
             wait_other_config: mean(|l| l.wait_other_config),
             model_reload: mean(|l| l.model_reload),
@@ -117,4 +161,22 @@ impl From<LossNs> for LostSeconds {
             unexplained: s(loss.unexplained),
         }
     }
+}
+
+/// Splits `whole` in proportion to weights that are not negative. The shares are whole and sum to
+/// it exactly: what rounding leaves goes to the largest. All zero when the weights are.
+pub(crate) fn share_out<const N: usize>(whole: i64, weights: [i64; N]) -> [i64; N] {
+    let sum: i128 = weights.iter().map(|w| i128::from(*w)).sum();
+    if sum <= 0 {
+        return [0; N];
+    }
+    let mut shares = weights.map(|w| {
+        let share = i128::from(whole) * i128::from(w) / sum;
+        i64::try_from(share).unwrap_or(whole)
+    });
+    let left = whole - shares.iter().sum::<i64>();
+    if let Some(largest) = (0..N).max_by_key(|i| weights[*i]) {
+        shares[largest] += left;
+    }
+    shares
 }

@@ -2,14 +2,20 @@
 
 use serde::Serialize;
 
+mod attribute;
+mod flights;
 mod loss;
 mod waits;
 
 pub use loss::{LossNs, LostSeconds};
+pub(crate) use waits::SERIAL_BELOW;
 pub use waits::{AgentWaits, WhySerial};
 
+use crate::run::{Arms, start_offset};
+use flights::Flights;
+
 /// The causes of one run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RunCause {
     /// Seconds lost by the run, `wall - max(solo)`, and their parts; none without solo times.
     pub lost: Option<LossNs>,
@@ -31,3 +37,73 @@ pub struct AgentLoss {
     /// Each of its requests; what they do not explain lies between them.
     pub requests: Vec<LossNs>,
 }
+
+impl RunCause {
+    pub(crate) fn of(arms: &Arms<'_>, decode_overlap: Option<f64>) -> Self {
+        let flights = Flights::of(arms.together);
+        let waits = waits::of(&flights, arms.together);
+        let why_serial = waits::why_serial(&flights, arms, &waits, decode_overlap);
+        let agents = attribute::agents(&flights, arms);
+        let lost = agents.as_ref().and_then(|agents| run_loss(arms, agents));
+        Self {
+            lost,
+            agents,
+            waits,
+            why_serial,
+        }
+    }
+
+    /// At most what running in turn can take, over the wall: the agents' times less what they are
+    /// known to have waited for each other. None when nothing is known of the waits.
+    pub(crate) fn upper_bound(&self, arms: &Arms<'_>, wall: f64) -> Option<f64> {
+        let work = self
+            .waits
+            .iter()
+            .enumerate()
+            .map(|(i, waits)| {
+                let time = arms.times.time(i).as_secs_f64();
+                let waited = [waits.wait_other_config, waits.slot_queue];
+                waited.iter().any(Option::is_some).then(|| {
+                    let waited: f64 = waited.iter().flatten().map(|w| w.as_secs_f64()).sum();
+                    (time - waited).max(0.0)
+                })
+            })
+            .collect::<Option<Vec<f64>>>()?;
+        Some(work.iter().sum::<f64>() / wall)
+    }
+
+    /// The share of the wall lost to other agents: exact from the split loss, else at least what
+    /// the longest waiting agent waited. The flag says which.
+    pub(crate) fn share_of_wall(&self, wall: f64) -> Option<(f64, bool)> {
+        if let Some(lost) = &self.lost {
+            let others =
+                lost.wait_other_config + lost.slot_queue + lost.shared_prefill + lost.shared_decode;
+            return Some((others as f64 / 1e9 / wall, true));
+        }
+        let longest = self
+            .waits
+            .iter()
+            .filter_map(|w| w.wait_other_config.into_iter().chain(w.slot_queue).max())
+            .max()?;
+        Some((longest.as_secs_f64() / wall, false))
+    }
+}
+
+/// The run's loss: the loss of the agent that ended last, less what stays hidden behind a longer
+/// agent's own work. If the agent that ended last is not the one with the longest solo time, the
+/// difference would have passed anyway; it is taken from all known causes alike.
+fn run_loss(arms: &Arms<'_>, agents: &[AgentLoss]) -> Option<LossNs> {
+    let baselines = arms.baselines.as_ref()?;
+    let solos = baselines
+        .iter()
+        .map(|b| b.solo)
+        .collect::<Option<Vec<_>>>()?;
+    let last = (0..solos.len()).max_by_key(|i| arms.times.agents[*i].1)?;
+    let slack = solos.iter().max()? - solos[last];
+    let mut lost = agents[last].lost;
+    lost.client += start_offset(&arms.times, last);
+    Some(lost.less_slack(slack))
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,13 @@
 use domain::Nanos;
 use serde::Serialize;
 
+use super::flights::{Flight, Flights, in_flight};
+use crate::observation::{ArmObservation, StampSource};
+use crate::run::Arms;
+
+/// An overlap below this is none worth the name: the agents ran one after another.
+pub(crate) const SERIAL_BELOW: f64 = 0.05;
+
 /// What one agent is known to have waited for in the together arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct AgentWaits {
@@ -43,4 +50,100 @@ pub enum WhySerial {
         /// How long it waited.
         waited: Nanos,
     },
+}
+
+/// Waits of every agent of an arm.
+pub(super) fn of(flights: &Flights<'_>, arm: &ArmObservation) -> Vec<AgentWaits> {
+    arm.agents
+        .iter()
+        .enumerate()
+        .map(|(place, agent)| {
+            let own = || flights.0.iter().filter(move |f| f.agent == place);
+            let loads_known = own().all(|f| f.request.counters.load.is_some());
+            let residue_known = own().all(|f| {
+                let c = &f.request.counters;
+                c.total.is_some() || (f.request.stamps == StampSource::Rebuilt && c.eval.is_some())
+            });
+            let any = own().next().is_some();
+            let other: u64 = own().map(|f| waited_for_config(flights, f)).sum();
+            let load: u64 = own().map(|f| f.ready.since(f.sent).0).sum();
+            let slot: u64 = own().map(|f| waited_for_slot(flights, f)).sum();
+            AgentWaits {
+                agent: agent.agent,
+                wait_other_config: (any && loads_known).then_some(Nanos(other)),
+                load_after_wait: (any && loads_known).then_some(Nanos(load - other)),
+                slot_queue: (any && residue_known).then_some(Nanos(slot)),
+            }
+        })
+        .collect()
+}
+
+/// The part of a request's `load` in which a request with other options was ahead of it.
+pub(super) fn waited_for_config(flights: &Flights<'_>, f: &Flight<'_>) -> u64 {
+    in_flight(flights.blockers(f)).within(f.sent, f.ready)
+}
+
+/// The part of a request's residue in which others were in flight on its server.
+pub(super) fn waited_for_slot(flights: &Flights<'_>, f: &Flight<'_>) -> u64 {
+    in_flight(flights.neighbours(f)).within(f.ready, f.ready + f.slot_wait)
+}
+
+/// The longest wait of an arm whose agents did not overlap, and whom it was for.
+pub(super) fn why_serial(
+    flights: &Flights<'_>,
+    arms: &Arms<'_>,
+    waits: &[AgentWaits],
+    decode_overlap: Option<f64>,
+) -> Option<WhySerial> {
+    if waits.len() < 2 || decode_overlap? >= SERIAL_BELOW {
+        return None;
+    }
+    let least = arms.times.wall.0 / 20;
+    let longest = |wait: fn(&AgentWaits) -> Option<Nanos>| {
+        (0..waits.len())
+            .filter_map(|i| Some((wait(&waits[i])?, i)))
+            .filter(|(waited, _)| waited.0 > least)
+            .max_by_key(|(waited, i)| (*waited, std::cmp::Reverse(*i)))
+    };
+    let place = |i: usize| waits[i].agent;
+    // Whom an agent waited for longest, by the overlap of its waiting with their stay.
+    let behind = |waiting: usize, for_slot: bool| {
+        (0..waits.len())
+            .filter(|other| *other != waiting)
+            .max_by_key(|other| {
+                let waited: u64 = flights
+                    .0
+                    .iter()
+                    .filter(|f| f.agent == waiting)
+                    .map(|f| {
+                        if for_slot {
+                            let stay = flights.neighbours(f).filter(|n| n.agent == *other);
+                            in_flight(stay).within(f.ready, f.ready + f.slot_wait)
+                        } else {
+                            let stay = flights.blockers(f).filter(|n| n.agent == *other);
+                            in_flight(stay).within(f.sent, f.ready)
+                        }
+                    })
+                    .sum();
+                (waited, std::cmp::Reverse(*other))
+            })
+    };
+    let config = longest(|w| w.wait_other_config);
+    let slot = longest(|w| w.slot_queue);
+    match (config, slot) {
+        (Some((waited, i)), slot) if slot.is_none_or(|(s, _)| waited >= s) => {
+            Some(WhySerial::OtherConfig {
+                waiting: place(i),
+                behind: place(behind(i, false)?),
+                waited,
+                load_after_wait: waits[i].load_after_wait?,
+            })
+        }
+        (_, Some((waited, i))) => Some(WhySerial::SlotQueue {
+            waiting: place(i),
+            behind: place(behind(i, true)?),
+            waited,
+        }),
+        _ => None,
+    }
 }

@@ -1,9 +1,23 @@
 //! One run: TR113's figures under their own names, and the measured truth beside them.
 
+mod arm;
+mod baseline;
+mod compute;
+mod warm;
+
+use domain::Outcome;
 use domain::plan::{ConfigId, Topology};
 use serde::Serialize;
 
 use crate::cause::RunCause;
+use crate::observation::ArmObservation;
+
+pub(crate) use arm::ArmTimes;
+pub(crate) use baseline::{
+    AgentBaseline, CallBaseline, decode_work, e2e, load, signed, slot_wait, transport,
+};
+pub(crate) use compute::{Arms, start_offset};
+pub use warm::{WarmLoads, warm_loads};
 
 /// Everything computed from one run. Times are seconds, rates tokens per second.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -130,7 +144,7 @@ pub struct Contention {
     pub ttft_rule: Option<bool>,
     /// `speedup_est < 1.5`.
     pub speedup_rule: Option<bool>,
-    /// More than 5 % of the wall was lost to other agents or to reloading.
+    /// More than 5 % of the wall was lost to waiting for other agents or sharing with them.
     pub cause: Option<bool>,
     /// As somebody else recorded it.
     pub published: Option<bool>,
@@ -150,3 +164,41 @@ pub struct Outcomes {
     /// One of our limits ran out.
     pub timed_out: u32,
 }
+
+impl Outcomes {
+    /// The main requests of an arm.
+    pub fn of(arm: &ArmObservation) -> Self {
+        let mut counts = Self::default();
+        for request in arm.agents.iter().flat_map(|a| &a.requests) {
+            counts.count(&request.outcome);
+        }
+        counts
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        *match outcome {
+            Outcome::Completed => &mut self.completed,
+            Outcome::Failed { .. } => &mut self.failed,
+            Outcome::Incomplete => &mut self.incomplete,
+            Outcome::Cancelled => &mut self.cancelled,
+            Outcome::TimedOut { .. } => &mut self.timed_out,
+        } += 1;
+    }
+
+    /// Adds another count.
+    pub fn add(&mut self, other: &Self) {
+        self.completed += other.completed;
+        self.failed += other.failed;
+        self.incomplete += other.incomplete;
+        self.cancelled += other.cancelled;
+        self.timed_out += other.timed_out;
+    }
+
+    /// Requests that did not complete.
+    pub const fn not_completed(&self) -> u32 {
+        self.failed + self.incomplete + self.cancelled + self.timed_out
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,28 +1,85 @@
 //! The machine: events in time order, and the servers and devices they act on.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 
-use domain::Stamp;
+use domain::backend::KeepAlive;
+use domain::hash::derive;
 use domain::telemetry::GpuReading;
+use domain::{Nanos, Stamp};
 
-use super::log::SchedulerEvent;
-use super::types::{LoadedView, Notice, RequestId, ResolvedOptions, RunnerOptions, ServerId, Work};
+use super::device::{Device, whole_micros};
+use super::log::{Happened, SchedulerEvent};
+use super::placement::total_vram;
+use super::reload::Launch;
+use super::state::{Head, Request, Runner, RunnerState, Server, State, Uid};
+use super::types::{
+    LoadedView, Notice, RequestId, ResolvedOptions, RunnerOptions, ServerId, What, Work,
+};
 use crate::profile::{Profile, ServerSpec};
+
+/// What a runner's death says to its requests.
+const RUNNER_STOPPED: &str = "model runner has unexpectedly stopped, this may be due to resource \
+                              limitations or an internal error, check ollama server logs for details";
 
 /// Servers and devices, and everything that is going on in them.
 #[derive(Debug)]
 pub struct Core {
-    profile: Profile,
-    servers: Vec<ServerSpec>,
+    pub(super) profile: Profile,
+    pub(super) servers: Vec<Server>,
+    pub(super) devices: Vec<Device>,
+    /// Runners that compute on the host's CPU, which they share evenly.
+    pub(super) cpu_busy: BTreeSet<Uid>,
+    pub(super) runners: BTreeMap<Uid, Runner>,
+    pub(super) requests: HashMap<RequestId, Request>,
+    /// Weights that have been read from disk once.
+    pub(super) page_cache: BTreeSet<String>,
+    events: BinaryHeap<Reverse<Entry>>,
+    pub(super) now: Stamp,
+    serial: u64,
     outbox: VecDeque<Notice>,
     log: Vec<SchedulerEvent>,
+}
+
+/// Something that will happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Event {
+    /// A device begins or ends throttling.
+    Thermal { device: usize, version: u64 },
+    /// A batch is done.
+    Step { runner: Uid, version: u64 },
+    /// A runner is ready, or has failed to become so.
+    LoadEnded { runner: Uid },
+    /// A runner is gone and its memory is back.
+    Unloaded { runner: Uid },
+    /// A runner's keep-alive runs out.
+    Expired { runner: Uid, timer: u64 },
+    /// A request's prompt is ready for a slot.
+    Prepared { id: RequestId },
+    /// A request reaches its server.
+    Arrived { id: RequestId },
+    /// A request's model is resolved: it can be scheduled.
+    Resolved { id: RequestId },
+}
+
+/// An event in the queue. At one moment: by kind, then by content, and only then by history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    at: Stamp,
+    kind: u8,
+    tie: u64,
+    serial: u64,
+    event: Event,
 }
 
 /// A core that cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CoreError {
     /// A server on a device that the profile lacks.
-    #[error("server {server} is placed on device {device}, but the profile has {devices}; use 0 to {}", devices.saturating_sub(1))]
+    #[error(
+        "server {server} is placed on device {device}, but the profile has {devices}; \
+         give indices below that, or none for the CPU"
+    )]
     NoSuchDevice {
         /// The server.
         server: usize,
@@ -37,7 +94,8 @@ impl Core {
     /// A machine with these servers, nothing loaded, at time zero.
     pub fn new(profile: Profile, servers: Vec<ServerSpec>) -> Result<Self, CoreError> {
         for (i, server) in servers.iter().enumerate() {
-            if let Some(&device) = server.devices.iter().find(|&&d| d >= profile.devices.len()) {
+            let missing = |d: &&usize| **d >= profile.devices.len();
+            if let Some(&device) = server.devices.iter().find(missing) {
                 return Err(CoreError::NoSuchDevice {
                     server: i,
                     device,
@@ -45,12 +103,36 @@ impl Core {
                 });
             }
         }
-        Ok(Self {
+        let devices = profile.devices.iter().cloned().map(Device::new).collect();
+        let servers = servers
+            .into_iter()
+            .map(|spec| Server {
+                spec,
+                loaded: BTreeMap::new(),
+                pending: VecDeque::new(),
+                head: Head::None,
+                retried: BTreeSet::new(),
+                fail_next: None,
+            })
+            .collect();
+        let mut core = Self {
             profile,
             servers,
+            devices,
+            cpu_busy: BTreeSet::new(),
+            runners: BTreeMap::new(),
+            requests: HashMap::new(),
+            page_cache: BTreeSet::new(),
+            events: BinaryHeap::new(),
+            now: Stamp::ZERO,
+            serial: 0,
             outbox: VecDeque::new(),
             log: Vec::new(),
-        })
+        };
+        for device in 0..core.devices.len() {
+            core.schedule_thermal(device);
+        }
+        Ok(core)
     }
 
     /// The profile it was built from.
@@ -60,7 +142,7 @@ impl Core {
 
     /// A server's settings.
     pub fn server(&self, server: ServerId) -> &ServerSpec {
-        &self.servers[server.0]
+        &self.servers[server.0].spec
     }
 
     /// Runner options with this server's defaults filled in, for the checks that need them before
@@ -71,41 +153,245 @@ impl Core {
         model: &str,
         options: &RunnerOptions,
     ) -> Option<ResolvedOptions> {
-        let _ = (server, model, options);
-        None
+        let model = self.profile.models.iter().position(|m| m.name == model)?;
+        Some(ResolvedOptions::from(
+            &self.wanted(server.0, model, options),
+        ))
+    }
+
+    pub(super) fn wanted(&self, server: usize, model: usize, options: &RunnerOptions) -> Launch {
+        let spec = &self.servers[server].spec;
+        let vram = total_vram(&self.profile.devices, &spec.devices);
+        Launch::wanted(&spec.settings, &self.profile.models[model], vram, options)
     }
 
     /// Hands a request to a server. It arrives a seeded network latency after `at`. Events up to
-    /// `at` are processed first. The model must be one of the profile's.
+    /// `at` are processed first.
     pub fn submit(&mut self, at: Stamp, server: ServerId, work: Work) {
-        let _ = (at, server, work);
+        self.advance(whole_micros(at));
+        let (id, tag) = (work.id, work.tag);
+        let Some(model) = self
+            .profile
+            .models
+            .iter()
+            .position(|m| m.name == work.model)
+        else {
+            let message = format!("model '{}' not found", work.model);
+            self.notify(id, What::LoadFailed { message });
+            return;
+        };
+        let latency = self.latency(server.0, tag);
+        let arrives = whole_micros(self.now + latency);
+        let request = Request::new(work, server.0, model, arrives);
+        self.requests.insert(id, request);
+        self.schedule(arrives, tag, Event::Arrived { id });
     }
 
-    /// The client of a request has gone away. Does nothing for a request that has ended.
-    pub fn cancel(&mut self, at: Stamp, id: RequestId) {
-        let _ = (at, id);
+    /// The way to the server: by content, and by how many equal requests are under way.
+    fn latency(&self, server: usize, tag: u64) -> Nanos {
+        let nth = self
+            .requests
+            .values()
+            .filter(|request| request.server == server && request.work.tag == tag)
+            .count();
+        let draw = derive(&[
+            "latency",
+            &self.profile.seed.to_string(),
+            &server.to_string(),
+            &tag.to_string(),
+            &nth.to_string(),
+        ]);
+        // The upper 53 bits as an even draw from [0, 1).
+        let unit = (draw >> 11) as f64 / (1_u64 << 53) as f64;
+        let net = self.profile.network;
+        Nanos::from_millis_f64(
+            net.latency_min_ms + unit * (net.latency_max_ms - net.latency_min_ms),
+        )
     }
 
     /// Kills the runner of a model, or every runner of the server: what is in flight on it fails.
     /// Returns how many runners died.
     pub fn crash_runner(&mut self, at: Stamp, server: ServerId, model: Option<&str>) -> usize {
-        let _ = (at, server, model);
-        0
+        self.advance(whole_micros(at));
+        let doomed: Vec<Uid> = self
+            .runners
+            .iter()
+            .filter(|(_, runner)| {
+                runner.server == server.0
+                    && matches!(runner.state, RunnerState::Ready | RunnerState::Loading)
+                    && model.is_none_or(|name| runner.name == name)
+            })
+            .map(|(uid, _)| *uid)
+            .collect();
+        for uid in &doomed {
+            self.crash(*uid);
+        }
+        doomed.len()
+    }
+
+    fn crash(&mut self, uid: Uid) {
+        let runner = &self.runners[&uid];
+        let (server, name) = (runner.server, runner.name.clone());
+        if runner.state == RunnerState::Loading {
+            self.happened(
+                server,
+                Happened::Crashed {
+                    model: name,
+                    lost: 1,
+                },
+            );
+            self.load_failed(uid, "llama-server process has terminated: exit status 2");
+            return;
+        }
+        let mut lost: Vec<RequestId> = self
+            .requests
+            .iter()
+            .filter(|(_, request)| request.runner() == Some(uid))
+            .map(|(id, _)| *id)
+            .collect();
+        lost.sort_unstable_by_key(|id| {
+            (self.requests[id].attached, self.requests[id].work.tag, *id)
+        });
+        self.happened(
+            server,
+            Happened::Crashed {
+                model: name,
+                lost: lost.len(),
+            },
+        );
+        self.stop_computing(uid);
+        for device in &mut self.devices {
+            device.release(uid);
+        }
+        if let Some(runner) = self.runners.get_mut(&uid) {
+            runner.state = RunnerState::Crashed;
+            runner.waiting.clear();
+            runner.slots.iter_mut().for_each(|slot| {
+                slot.request = None;
+                slot.cache.clear();
+            });
+        }
+        for id in lost {
+            if !self.requests[&id].gone {
+                let message = RUNNER_STOPPED.to_owned();
+                self.notify(id, What::Failed { message });
+            }
+            self.requests.remove(&id);
+            self.detach(uid);
+        }
     }
 
     /// Makes the server's next load fail with this message when it would have been ready.
     pub fn fail_next_load(&mut self, server: ServerId, message: &str) {
-        let _ = (server, message);
+        self.servers[server.0].fail_next = Some(message.to_owned());
     }
 
     /// When something will next happen by itself; `None` while nothing is pending.
     pub fn next_event(&self) -> Option<Stamp> {
-        None
+        self.events.peek().map(|Reverse(entry)| entry.at)
     }
 
     /// Processes every event up to and including `to`, in time order.
     pub fn advance(&mut self, to: Stamp) {
-        let _ = to;
+        while let Some(Reverse(entry)) = self.events.peek().copied() {
+            if entry.at > to {
+                break;
+            }
+            self.events.pop();
+            self.now = entry.at;
+            self.handle(entry.event);
+        }
+        self.now = self.now.max(Stamp(to.0 / 1000 * 1000));
+        // What has been overtaken must not wake the caller.
+        while let Some(Reverse(entry)) = self.events.peek().copied()
+            && self.is_stale(entry.event)
+        {
+            self.events.pop();
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        if self.is_stale(event) {
+            return;
+        }
+        match event {
+            Event::Thermal { device, .. } => {
+                self.devices[device].switch_throttling(self.now);
+                self.device_changed(device);
+            }
+            Event::Step { runner, .. } => self.step_done(runner),
+            Event::LoadEnded { runner } => self.load_ended(runner),
+            Event::Unloaded { runner } => self.unloaded(runner),
+            Event::Expired { runner, .. } => self.keep_alive_expired(runner),
+            Event::Prepared { id } => self.prepared(id),
+            Event::Arrived { id } => self.arrived(id),
+            Event::Resolved { id } => self.resolved(id),
+        }
+    }
+
+    fn is_stale(&self, event: Event) -> bool {
+        match event {
+            Event::Thermal { device, version } => self.devices[device].version != version,
+            Event::Step { runner, version } => self
+                .runners
+                .get(&runner)
+                .and_then(|r| r.step.as_ref())
+                .is_none_or(|step| step.version != version),
+            Event::LoadEnded { runner } | Event::Unloaded { runner } => {
+                !self.runners.contains_key(&runner)
+            }
+            Event::Expired { runner, timer } => {
+                self.runners.get(&runner).is_none_or(|r| r.timer != timer)
+            }
+            Event::Prepared { id } | Event::Arrived { id } | Event::Resolved { id } => {
+                !self.requests.contains_key(&id)
+            }
+        }
+    }
+
+    pub(super) fn schedule(&mut self, at: Stamp, tie: u64, event: Event) {
+        let kind = match event {
+            Event::Thermal { .. } => 0,
+            Event::Step { .. } => 1,
+            Event::LoadEnded { .. } => 2,
+            Event::Unloaded { .. } => 3,
+            Event::Expired { .. } => 4,
+            Event::Prepared { .. } => 5,
+            Event::Resolved { .. } => 6,
+            Event::Arrived { .. } => 7,
+        };
+        let serial = self.next_serial();
+        self.events.push(Reverse(Entry {
+            at,
+            kind,
+            tie,
+            serial,
+            event,
+        }));
+    }
+
+    pub(super) fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    pub(super) fn schedule_thermal(&mut self, device: usize) {
+        let version = self.next_serial();
+        self.devices[device].version = version;
+        if let Some(at) = self.devices[device].next_thermal(self.now) {
+            self.schedule(at, device as u64, Event::Thermal { device, version });
+        }
+    }
+
+    fn arrived(&mut self, id: RequestId) {
+        let request = self.requests.get_mut(&id).expect("not stale");
+        request.state = State::Resolving;
+        let (server, tag) = (request.server, request.work.tag);
+        let model = request.work.model.clone();
+        let resolve = self.profile.models[request.model].load.resolve_s;
+        self.happened(server, Happened::Arrived { id, tag, model });
+        let at = whole_micros(self.now + Nanos::from_secs_f64(resolve));
+        self.schedule(at, tag, Event::Resolved { id });
     }
 
     /// The next notice, in time order. Take them all after each [`Core::advance`],
@@ -114,16 +400,55 @@ impl Core {
         self.outbox.pop_front()
     }
 
+    pub(super) fn notify(&mut self, id: RequestId, what: What) {
+        self.outbox.push_back(Notice {
+            at: self.now,
+            id,
+            what,
+        });
+    }
+
+    pub(super) fn happened(&mut self, server: usize, happened: Happened) {
+        self.log.push(SchedulerEvent {
+            at: self.now,
+            server: ServerId(server),
+            happened,
+        });
+    }
+
     /// The loaded models of a server, by expiry, latest first.
     pub fn loaded(&self, server: ServerId, at: Stamp) -> Vec<LoadedView> {
-        let _ = (server, at);
-        Vec::new()
+        let mut views: Vec<LoadedView> = self.servers[server.0]
+            .loaded
+            .values()
+            .map(|uid| &self.runners[uid])
+            .filter(|runner| runner.state != RunnerState::Loading)
+            .map(|runner| LoadedView {
+                model: runner.name.clone(),
+                size: runner.size,
+                size_vram: runner.size_vram,
+                context_length: runner.launch.num_ctx,
+                expires_at: match (runner.session, runner.expires) {
+                    (KeepAlive::Forever, _) => None,
+                    (_, Some(expires)) => Some(expires),
+                    // Not idle yet since it was loaded.
+                    (KeepAlive::For(d), None) => Some(at + d),
+                    (KeepAlive::Unload, None) => Some(at),
+                },
+            })
+            .collect();
+        views.sort_by_key(|view| Reverse(view.expires_at.unwrap_or(Stamp(u64::MAX))));
+        views
     }
 
     /// One reading of every device. Call [`Core::advance`] to `at` first.
     pub fn readings(&self, at: Stamp) -> Vec<GpuReading> {
-        let _ = at;
-        Vec::new()
+        let at = at.max(self.now);
+        self.devices
+            .iter()
+            .enumerate()
+            .map(|(i, device)| device.reading(i as u32, at))
+            .collect()
     }
 
     /// Takes out the log since the last call.

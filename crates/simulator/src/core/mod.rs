@@ -7,8 +7,14 @@
 //! Everything is decided by content: seeded draws come from hashes, requests that arrive together
 //! are ordered by a latency drawn from their own tag, and stamps are whole microseconds.
 
+mod batch;
+mod device;
 mod log;
 mod machine;
+mod placement;
+mod reload;
+mod scheduler;
+mod state;
 pub mod tokens;
 mod types;
 

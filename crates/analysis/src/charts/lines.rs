@@ -1,0 +1,410 @@
+//! Lines and points over a common x axis, in one or more panels.
+
+use super::bars::{ReferenceLine, count_from, empty, whisker};
+use super::canvas::{Align, Canvas, Font, paint};
+use super::page::{Entry, Page, Swatch};
+use super::scale::{Scale, Ticks, range, ticks};
+use super::value::drawable;
+use super::{Chart, ChartError, Color, Heading, Theme, Value};
+
+/// Panels of lines or points above one x axis.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Lines {
+    /// Words around it.
+    pub heading: Heading,
+    /// Name and unit of the x axis.
+    pub x_label: String,
+    /// The panels, from the top.
+    pub panels: Vec<Panel>,
+    /// Stretches of x to shade in every panel: arms, warm-ups.
+    pub spans: Vec<Span>,
+}
+
+/// A panel.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Panel {
+    /// Name and unit of its values, written above it.
+    pub label: String,
+    /// Its series. Equal names share a legend entry and a colour across panels.
+    pub series: Vec<LineSeries>,
+    /// Values its axis must reach: 0 and 100 for percentages, say.
+    pub include: Vec<f64>,
+    /// Lines at fixed values.
+    pub reference_lines: Vec<ReferenceLine>,
+}
+
+/// A series.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LineSeries {
+    /// Its name in the legend; empty: no entry.
+    pub name: String,
+    /// Its points, in the order in which a line joins them.
+    pub points: Vec<LinePoint>,
+    /// How it is drawn.
+    pub mark: Mark,
+    /// Its colour; `None` takes the theme's next.
+    pub color: Option<Color>,
+}
+
+/// A point.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct LinePoint {
+    /// Where; a point whose x is not finite is not drawn.
+    pub x: f64,
+    /// What; an unknown value interrupts the line.
+    pub y: Value,
+}
+
+/// How a series is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mark {
+    /// A line.
+    #[default]
+    Line,
+    /// A line with a dot at each point and its interval as an error bar.
+    LineAndDots,
+    /// Dots with error bars: a scatter plot.
+    Dots,
+    /// A line within a band made of the intervals.
+    Band,
+}
+
+/// A shaded stretch of x.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Span {
+    /// Written at its top in the first panel where it fits; may be empty.
+    pub label: String,
+    /// Start.
+    pub from: f64,
+    /// End.
+    pub to: f64,
+    /// Its colour; `None`: grey.
+    pub color: Option<Color>,
+}
+
+/// A point in pixels, and the top and bottom of its interval.
+type Spot = (i32, i32, Option<(i32, i32)>);
+
+const PANEL_GAP: i32 = 72;
+const SPAN_ROOM: i32 = 34;
+
+impl Lines {
+    /// Draws it.
+    pub fn render(&self, theme: &Theme) -> Result<Chart, ChartError> {
+        let colors = self.colors(theme);
+        let page = Page::new(theme, &self.heading, self.legend(&colors));
+        if self.panels.is_empty() {
+            return empty(theme, &page, &self.heading.title);
+        }
+        let panel_height = match self.panels.len() {
+            1 => 520,
+            2 => 320,
+            3 => 230,
+            _ => 170,
+        };
+        let small = Font::new(theme.small_em, theme.quiet);
+        let spans = self.spans.iter().any(|span| !span.label.is_empty());
+        let first = PANEL_GAP - 18 + if spans { SPAN_ROOM } else { 0 };
+        let panels = count_from(self.panels.len());
+        let body =
+            first + panels * panel_height + (panels - 1) * PANEL_GAP + 14 + 2 * small.leading();
+        paint(
+            &self.heading.title,
+            theme.width_px(),
+            page.height(body),
+            |canvas| {
+                page.draw(canvas, body)?;
+                let axes: Vec<(Ticks, (f64, f64))> = self
+                    .panels
+                    .iter()
+                    .map(|panel| panel.axis(panel_height))
+                    .collect();
+                let tick_width = axes
+                    .iter()
+                    .map(|(ticks, _)| small.widest(ticks.labels.iter().map(String::as_str)))
+                    .max()
+                    .unwrap_or(0);
+                let left = theme.margin_px() + tick_width + 14;
+                let right = theme.width_px() - theme.margin_px() - self.reference_room(theme);
+                let (low, high) = self.x_range();
+                let (x_ticks, _) = ticks(low, high, 9, false);
+                let x = Scale {
+                    low,
+                    high,
+                    from: left,
+                    to: right,
+                };
+
+                let mut top = page.top() + first;
+                let plot = (top, panels * panel_height + (panels - 1) * PANEL_GAP);
+                self.draw_spans(canvas, theme, &x, plot)?;
+                for ((panel, (marks, (low, high))), colors) in
+                    self.panels.iter().zip(&axes).zip(&colors)
+                {
+                    let bottom = top + panel_height;
+                    let y = Scale {
+                        low: *low,
+                        high: *high,
+                        from: bottom,
+                        to: top,
+                    };
+                    let label_font = Font::new(theme.label_em, theme.ink).bold();
+                    let lift = if spans && top == plot.0 { SPAN_ROOM } else { 0 };
+                    let at = (theme.margin_px(), top - 32 - lift);
+                    let label = label_font.elide(&panel.label, right - theme.margin_px());
+                    canvas.text(&label, at, Align::Left, label_font)?;
+                    for (value, label) in marks.values.iter().zip(&marks.labels) {
+                        let at = y.at(*value);
+                        canvas.rect((left, at, right - left, 1), theme.grid)?;
+                        canvas.text(label, (left - 12, at), Align::Right, small)?;
+                    }
+                    canvas.rect((left, bottom - 1, right - left, 2), theme.axis)?;
+                    for line in panel
+                        .reference_lines
+                        .iter()
+                        .filter(|line| line.value.is_finite())
+                    {
+                        let at = y.at(line.value);
+                        canvas.dashes((left, at), (right, at), theme.ink)?;
+                        let label = small.elide(&line.label, 240);
+                        let font = small.color(theme.ink);
+                        canvas.text(&label, (right + 12, at), Align::Left, font)?;
+                    }
+                    // Bands first: they must not veil other series.
+                    for (series, color) in panel.series.iter().zip(colors) {
+                        if series.mark == Mark::Band {
+                            series.draw_band(canvas, &x, &y, *color)?;
+                        }
+                    }
+                    for (series, color) in panel.series.iter().zip(colors) {
+                        series.draw(canvas, theme, &x, &y, *color)?;
+                    }
+                    if panel
+                        .series
+                        .iter()
+                        .all(|series| series.drawn().next().is_none())
+                    {
+                        let middle = (i32::midpoint(left, right), i32::midpoint(top, bottom));
+                        canvas.text("no data to show", middle, Align::Middle, small)?;
+                    }
+                    top = bottom + PANEL_GAP;
+                }
+                let bottom = plot.0 + plot.1;
+                for (value, label) in x_ticks.values.iter().zip(&x_ticks.labels) {
+                    let at = x.at(*value);
+                    canvas.rect((at, bottom, 2, 7), theme.axis)?;
+                    canvas.text(label, (at, bottom + 22), Align::Middle, small)?;
+                }
+                let middle = (i32::midpoint(left, right), bottom + 22 + small.leading());
+                let label = small.elide(&self.x_label, right - left);
+                canvas.text(&label, middle, Align::Middle, small)
+            },
+        )
+    }
+
+    /// A colour for each series of each panel: equal names, equal colours.
+    fn colors(&self, theme: &Theme) -> Vec<Vec<Color>> {
+        let mut names: Vec<&str> = Vec::new();
+        for series in self.panels.iter().flat_map(|panel| &panel.series) {
+            if !series.name.is_empty() && !names.contains(&series.name.as_str()) {
+                names.push(&series.name);
+            }
+        }
+        self.panels
+            .iter()
+            .map(|panel| {
+                let mut nameless = 0;
+                let mut place = |series: &LineSeries| {
+                    names
+                        .iter()
+                        .position(|name| *name == series.name)
+                        .unwrap_or_else(|| {
+                            nameless += 1;
+                            nameless - 1
+                        })
+                };
+                panel
+                    .series
+                    .iter()
+                    .map(|series| {
+                        let place = place(series);
+                        series.color.unwrap_or_else(|| theme.series(place))
+                    })
+                    .collect()
+            })
+            .collect()
+    }
+
+    fn legend(&self, colors: &[Vec<Color>]) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for (panel, colors) in self.panels.iter().zip(colors) {
+            for (series, color) in panel.series.iter().zip(colors) {
+                let new = entries.iter().all(|entry| entry.label != series.name);
+                if new && !series.name.is_empty() {
+                    let swatch = match series.mark {
+                        Mark::Line | Mark::Band => Swatch::Line(*color, false),
+                        Mark::LineAndDots => Swatch::Line(*color, true),
+                        Mark::Dots => Swatch::Dot(*color),
+                    };
+                    entries.push(Entry::new(swatch, series.name.clone()));
+                }
+            }
+        }
+        entries
+    }
+
+    fn reference_room(&self, theme: &Theme) -> i32 {
+        let small = Font::new(theme.small_em, theme.ink);
+        let labels = self.panels.iter().flat_map(|panel| &panel.reference_lines);
+        match small
+            .widest(labels.map(|line| line.label.as_str()))
+            .min(240)
+        {
+            0 => 10,
+            width => width + 14,
+        }
+    }
+
+    fn x_range(&self) -> (f64, f64) {
+        let points = self
+            .panels
+            .iter()
+            .flat_map(|panel| &panel.series)
+            .flat_map(|s| &s.points);
+        let spans = self.spans.iter().flat_map(|span| [span.from, span.to]);
+        let (low, high) = range(points.map(|point| point.x).chain(spans)).unwrap_or((0.0, 1.0));
+        // Dots need air at the edges; lines may touch them.
+        let dots = self
+            .panels
+            .iter()
+            .flat_map(|panel| &panel.series)
+            .any(|series| matches!(series.mark, Mark::Dots | Mark::LineAndDots));
+        let air = if dots { (high - low) * 0.03 } else { 0.0 };
+        if low < high {
+            (low - air, high + air)
+        } else {
+            (low - 0.5, low + 0.5)
+        }
+    }
+
+    fn draw_spans(
+        &self,
+        canvas: &Canvas<'_>,
+        theme: &Theme,
+        x: &Scale,
+        (top, height): (i32, i32),
+    ) -> Result<(), ChartError> {
+        let font = Font::new(theme.small_em, theme.ink);
+        for span in &self.spans {
+            let (Some(from), Some(to)) = (drawable(span.from), drawable(span.to)) else {
+                continue;
+            };
+            let (from, to) = (x.at(from.min(to)), x.at(from.max(to)));
+            let color = span.color.unwrap_or(Color::GREY);
+            let width = (to - from).max(2);
+            canvas.rect(
+                (from, top - SPAN_ROOM + 6, width, height + SPAN_ROOM - 6),
+                color.tint(16),
+            )?;
+            canvas.rect((from, top - SPAN_ROOM + 6, width, 4), color)?;
+            let label = font.elide(&span.label, width - 8);
+            if label.chars().count() > 2 || label == span.label {
+                let at = (from + width / 2, top - SPAN_ROOM + 24);
+                canvas.text(&label, at, Align::Middle, font)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Panel {
+    fn axis(&self, height: i32) -> (Ticks, (f64, f64)) {
+        let values = self
+            .series
+            .iter()
+            .flat_map(LineSeries::drawn)
+            .flat_map(|(_, y)| y.extents());
+        let fixed = self.include.iter().copied();
+        let lines = self.reference_lines.iter().map(|line| line.value);
+        let (low, high) = range(values.chain(fixed).chain(lines)).unwrap_or((0.0, 1.0));
+        let target = usize::try_from(height / 75).unwrap_or(3);
+        ticks(low, high, target, true)
+    }
+}
+
+impl LineSeries {
+    /// Points that can be drawn.
+    fn drawn(&self) -> impl Iterator<Item = (f64, Value)> {
+        self.points.iter().filter_map(|point| {
+            point.y.known()?;
+            Some((drawable(point.x)?, point.y))
+        })
+    }
+
+    /// Points as pixels, with their intervals; an unknown point ends a piece.
+    fn pieces(&self, x: &Scale, y: &Scale) -> Vec<Vec<Spot>> {
+        let mut pieces: Vec<Vec<Spot>> = vec![Vec::new()];
+        for point in &self.points {
+            match (drawable(point.x), point.y.known()) {
+                (Some(at), Some(value)) => {
+                    let interval = point
+                        .y
+                        .known_interval()
+                        .map(|(low, high)| (y.at(high), y.at(low)));
+                    if let Some(piece) = pieces.last_mut() {
+                        piece.push((x.at(at), y.at(value), interval));
+                    }
+                }
+                _ => pieces.push(Vec::new()),
+            }
+        }
+        pieces
+    }
+
+    fn draw_band(
+        &self,
+        canvas: &Canvas<'_>,
+        x: &Scale,
+        y: &Scale,
+        color: Color,
+    ) -> Result<(), ChartError> {
+        for piece in self.pieces(x, y) {
+            for pair in piece.windows(2) {
+                let [(x0, _, Some((top0, low0))), (x1, _, Some((top1, low1)))] = pair else {
+                    continue;
+                };
+                let corners = [(*x0, *top0), (*x1, *top1), (*x1, *low1), (*x0, *low0)];
+                canvas.shade_polygon(&corners, color, 20)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn draw(
+        &self,
+        canvas: &Canvas<'_>,
+        theme: &Theme,
+        x: &Scale,
+        y: &Scale,
+        color: Color,
+    ) -> Result<(), ChartError> {
+        for piece in self.pieces(x, y) {
+            if self.mark != Mark::Dots {
+                let path: Vec<(i32, i32)> = piece.iter().map(|(x, y, _)| (*x, *y)).collect();
+                canvas.path(&path, color, 3)?;
+            }
+            let dots = matches!(self.mark, Mark::Dots | Mark::LineAndDots);
+            for (at, value, interval) in &piece {
+                if let (true, Some(interval)) = (dots, interval) {
+                    whisker(canvas, theme, *interval, *at, true)?;
+                }
+                // A lone point has no line to show it.
+                if dots || piece.len() == 1 {
+                    canvas.circle((*at, *value), 8, Color(255, 255, 255))?;
+                    canvas.circle((*at, *value), 7, color)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! From values to pixels, and the round numbers beside an axis.
+//!
+//! No logarithm or power function is used: their last bits differ between platforms.
+
+use super::value::drawable;
+
+/// A linear axis: a range of values on a range of pixels (which may run backwards).
+#[derive(Debug, Clone)]
+pub(crate) struct Scale {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    pub(crate) from: i32,
+    pub(crate) to: i32,
+}
+
+impl Scale {
+    /// Where `value` lies, held inside the axis.
+    pub(crate) fn at(&self, value: f64) -> i32 {
+        let span = self.high - self.low;
+        let share = if span > 0.0 {
+            ((value - self.low) / span).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        let length = f64::from(self.to) - f64::from(self.from);
+        self.from + (share * length + 0.5).floor() as i32
+    }
+}
+
+/// Round values for an axis.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ticks {
+    pub(crate) values: Vec<f64>,
+    pub(crate) labels: Vec<String>,
+}
+
+/// A range that holds all values, or `None` when there are none.
+pub(crate) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+    values
+        .into_iter()
+        .filter_map(drawable)
+        .fold(None, |range, value| {
+            let (low, high) = range.unwrap_or((value, value));
+            Some((value.min(low), value.max(high)))
+        })
+}
+
+/// Widens a range that is too thin to divide.
+fn opened(low: f64, high: f64) -> (f64, f64) {
+    let (low, high) = (low.clamp(-1e300, 1e300), high.clamp(-1e300, 1e300));
+    let size = low.abs().max(high.abs());
+    if high - low > size * 1e-12 && high - low > 1e-300 {
+        (low, high)
+    } else if size < 1e-290 {
+        (0.0, 1.0)
+    } else {
+        (low - size * 0.05, high + size * 0.05)
+    }
+}
+
+/// A step of 1, 2 or 5 times a power of ten, kept apart so that multiples come out exact.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    mantissa: i64,
+    exponent: i32,
+}
+
+impl Step {
+    /// The smallest round step not below `raw`, which is positive.
+    fn at_least(raw: f64) -> Self {
+        let mut exponent = 0;
+        let mut unit = raw;
+        while unit >= 10.0 {
+            unit /= 10.0;
+            exponent += 1;
+        }
+        while unit < 1.0 {
+            unit *= 10.0;
+            exponent -= 1;
+        }
+        match unit {
+            unit if unit <= 1.000_001 => Self {
+                mantissa: 1,
+                exponent,
+            },
+            unit if unit <= 2.000_001 => Self {
+                mantissa: 2,
+                exponent,
+            },
+            unit if unit <= 5.000_001 => Self {
+                mantissa: 5,
+                exponent,
+            },
+            _ => Self {
+                mantissa: 1,
+                exponent: exponent + 1,
+            },
+        }
+    }
+
+    /// The `n`th multiple, as the nearest number to its decimal form.
+    fn times(self, n: i64) -> f64 {
+        let digits = n.saturating_mul(self.mantissa);
+        format!("{digits}e{}", self.exponent).parse().unwrap_or(0.0)
+    }
+
+    fn label(self, n: i64) -> String {
+        let value = self.times(n);
+        if n == 0 {
+            "0".to_owned()
+        } else if (-6..=5).contains(&self.exponent) && value.abs() < 1e7 {
+            let decimals = usize::try_from(-self.exponent).unwrap_or(0);
+            minus(&format!("{value:.decimals$}"))
+        } else {
+            minus(&format!("{value:e}"))
+        }
+    }
+}
+
+/// About `target` round values from `low` to `high`. With `whole`, the range grows to the next
+/// round values; the returned pair is the range of the axis.
+pub(crate) fn ticks(low: f64, high: f64, target: usize, whole: bool) -> (Ticks, (f64, f64)) {
+    let (low, high) = opened(low, high);
+    let step = Step::at_least((high - low) / target.max(1) as f64);
+    let unit = step.times(1);
+    let slack = 1e-9;
+    let (first, last) = if whole {
+        (
+            (low / unit + slack).floor() as i64,
+            (high / unit - slack).ceil() as i64,
+        )
+    } else {
+        (
+            (low / unit - slack).ceil() as i64,
+            (high / unit + slack).floor() as i64,
+        )
+    };
+    // A thin range far from zero has no exact multiples of its step: keep the ends only.
+    let count = last.saturating_sub(first).clamp(0, 200);
+    let multiples = first..=first.saturating_add(count);
+    let ticks = Ticks {
+        values: multiples.clone().map(|n| step.times(n)).collect(),
+        labels: multiples.map(|n| step.label(n)).collect(),
+    };
+    let range = if whole {
+        (step.times(first), step.times(last))
+    } else {
+        (low, high)
+    };
+    (ticks, range)
+}
+
+/// A value to three significant digits, in as few characters as read well.
+pub(crate) fn short(value: f64) -> String {
+    let size = value.abs();
+    let text = if size == 0.0 {
+        "0".to_owned()
+    } else if !(0.000_995..9_999_999.5).contains(&size) {
+        format!("{value:.2e}")
+    } else if size >= 99.95 {
+        format!("{value:.0}")
+    } else if size >= 9.995 {
+        format!("{value:.1}")
+    } else if size >= 0.995 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.3}")
+    };
+    minus(&text)
+}
+
+/// A share as a percentage.
+pub(crate) fn percent(share: f64) -> String {
+    let hundredfold = share * 100.0;
+    let size = hundredfold.abs();
+    let text = if hundredfold == 0.0 {
+        "0".to_owned()
+    } else if size < 0.1 {
+        return "< 0.1 %".to_owned();
+    } else if size < 1.0 || (size > 99.0 && size < 100.0) {
+        format!("{hundredfold:.1}")
+    } else {
+        format!("{hundredfold:.0}")
+    };
+    format!("{} %", minus(&text))
+}
+
+/// A typographic minus sign.
+fn minus(text: &str) -> String {
+    text.replace('-', "\u{2212}")
+}

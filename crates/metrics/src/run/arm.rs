@@ -1,0 +1,135 @@
+//! Times of one arm, when every agent of it ran to a good end.
+
+use domain::{Nanos, Outcome, Stamp};
+
+use crate::observation::{AgentObservation, ArmObservation, RequestObservation, StampSource};
+use crate::spans::Spans;
+
+/// When an arm and its agents began and ended.
+#[derive(Debug, Clone)]
+pub(crate) struct ArmTimes {
+    /// First `sent` of all.
+    pub(crate) begin: Stamp,
+    /// Last `done` less first `sent`.
+    pub(crate) wall: Nanos,
+    /// Each agent's first `sent` and last `done`, in order.
+    pub(crate) agents: Vec<(Stamp, Stamp)>,
+}
+
+impl ArmTimes {
+    /// The times, or why the arm cannot be used.
+    pub(crate) fn of(arm: &ArmObservation) -> Result<Self, String> {
+        let agents = arm
+            .agents
+            .iter()
+            .map(agent_span)
+            .collect::<Result<Vec<_>, _>>()?;
+        let (Some(begin), Some(end)) = (
+            agents.iter().map(|a| a.0).min(),
+            agents.iter().map(|a| a.1).max(),
+        ) else {
+            return Err("it has no agents".to_owned());
+        };
+        if !arm.complete {
+            return Err("it was not finished".to_owned());
+        }
+        let wall = end.since(begin);
+        if wall == Nanos::ZERO {
+            return Err("no time passed between the first send and the last answer".to_owned());
+        }
+        Ok(Self {
+            begin,
+            wall,
+            agents,
+        })
+    }
+
+    /// An agent's time.
+    pub(crate) fn time(&self, agent: usize) -> Nanos {
+        let (begin, end) = self.agents[agent];
+        end.since(begin)
+    }
+}
+
+fn agent_span(agent: &AgentObservation) -> Result<(Stamp, Stamp), String> {
+    let who = format!("agent {} ({})", agent.agent, agent.name);
+    let (mut begin, mut end) = (Stamp(u64::MAX), Stamp::ZERO);
+    for (call, request) in agent.requests.iter().enumerate() {
+        let which = format!("{who}, request {}", call + 1);
+        if !request.outcome.is_completed() {
+            return Err(format!("{which} {}", in_words(&request.outcome)));
+        }
+        let (Some(sent), Some(done)) = (request.sent, request.done) else {
+            return Err(format!("{which} is completed but lacks a stamp"));
+        };
+        if done < sent {
+            return Err(format!(
+                "{which} ends {} before it was sent: the clock stepped",
+                sent.since(done)
+            ));
+        }
+        begin = begin.min(sent);
+        end = end.max(done);
+    }
+    if agent.requests.is_empty() {
+        return Err(format!("{who} sent no request"));
+    }
+    Ok((begin, end))
+}
+
+fn in_words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Completed => "completed".to_owned(),
+        Outcome::Incomplete => "ended without the final object".to_owned(),
+        Outcome::Failed { message, .. } => format!("failed: {message}"),
+        Outcome::Cancelled => "was cancelled".to_owned(),
+        Outcome::TimedOut { .. } => "timed out".to_owned(),
+    }
+}
+
+/// The stretches in which an agent was decoding.
+pub(crate) fn decoding(agent: &AgentObservation) -> Spans {
+    Spans::union(
+        agent
+            .requests
+            .iter()
+            .filter_map(|r| Some((r.first_token?, r.last_token?))),
+    )
+}
+
+/// Time with two or more agents decoding over time with one or more; none when nobody did.
+pub(crate) fn decode_overlap(arm: &ArmObservation) -> Option<f64> {
+    let sets: Vec<_> = arm.agents.iter().map(decoding).collect();
+    let (one, two) = Spans::depth(&sets);
+    (one > 0).then(|| two as f64 / one as f64)
+}
+
+/// True when a request's stamps were rebuilt from durations.
+pub(crate) fn rebuilt(arm: &ArmObservation) -> bool {
+    requests(arm).any(|r| r.stamps == StampSource::Rebuilt)
+}
+
+/// All requests of an arm.
+pub(crate) fn requests(arm: &ArmObservation) -> impl Iterator<Item = &RequestObservation> {
+    arm.agents.iter().flat_map(|a| &a.requests)
+}
+
+/// An agent's tokens.
+pub(crate) fn tokens(agent: &AgentObservation) -> u64 {
+    agent.requests.iter().map(|r| r.tokens).sum()
+}
+
+/// An agent's decode rate: as recorded, or the server's tokens over the server's time.
+pub(crate) fn rate(agent: &AgentObservation) -> Option<f64> {
+    if agent.rate_recorded.is_some() {
+        return agent.rate_recorded;
+    }
+    let (mut count, mut time) = (0, Nanos::ZERO);
+    for counters in agent.requests.iter().map(|r| &r.counters) {
+        if let (Some(n), Some(t)) = (counters.eval_count, counters.eval) {
+            count += n;
+            time += t;
+        }
+    }
+    (count > 0 && time > Nanos::ZERO).then(|| count as f64 / time.as_secs_f64())
+}

@@ -1,0 +1,151 @@
+//! The sequential arm at the together arm's work, and each agent's warm solo time.
+
+use domain::{Nanos, Stamp};
+
+use crate::observation::{AgentObservation, RequestObservation};
+
+/// One agent's times in the sequential arm. Signed nanoseconds, because a correction may exceed
+/// what it corrects when the data are odd.
+#[derive(Debug, Clone)]
+pub(crate) struct AgentBaseline {
+    /// What normalising to the together arm's work adds to the agent's time.
+    pub(crate) work_delta: i64,
+    /// `solo_i` at the together arm's work; none without a warm `load`.
+    pub(crate) solo: Option<i64>,
+    /// `solo_i` at the sequential arm's own work.
+    pub(crate) solo_raw: Option<i64>,
+    /// Its calls, when both arms have as many and the warm `load` is known.
+    pub(crate) calls: Option<Vec<CallBaseline>>,
+}
+
+/// One call's times in the sequential arm on a ready model.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallBaseline {
+    pub(crate) load: i64,
+    pub(crate) slot_wait: i64,
+    pub(crate) prefill: i64,
+    /// Decoding at the together arm's tokens.
+    pub(crate) decode: i64,
+    pub(crate) transport: i64,
+    /// The whole call.
+    pub(crate) solo: i64,
+}
+
+/// Signed nanoseconds of a length.
+pub(crate) fn signed(ns: Nanos) -> i64 {
+    i64::try_from(ns.0).unwrap_or(i64::MAX)
+}
+
+/// Decoding time of a request and the tokens it is shared by: the server's counters, else the
+/// client's stamps from the first token on. `(0, 0)` when there is neither.
+pub(crate) fn decode_work(request: &RequestObservation) -> (i64, u64) {
+    let counters = &request.counters;
+    match (counters.eval, counters.eval_count) {
+        (Some(time), Some(tokens)) if tokens > 0 => (signed(time), tokens),
+        _ => match (request.first_token, request.last_token) {
+            (Some(first), Some(last)) if request.tokens >= 2 => {
+                (signed(last.since(first)), request.tokens - 1)
+            }
+            _ => (0, 0),
+        },
+    }
+}
+
+/// Signed length between two stamps of a completed request.
+pub(crate) fn e2e(request: &RequestObservation) -> i64 {
+    match (request.sent, request.done) {
+        (Some(sent), Some(done)) => done.signed_since(sent),
+        _ => 0,
+    }
+}
+
+/// Reported `load`, zero when it was omitted.
+pub(crate) fn load(request: &RequestObservation) -> i64 {
+    request.counters.load.map_or(0, signed)
+}
+
+/// Residue of the server's total, zero without it.
+pub(crate) fn slot_wait(request: &RequestObservation) -> i64 {
+    let c = &request.counters;
+    c.total.map_or(0, |total| {
+        let parts = [c.load, c.prompt_eval, c.eval];
+        signed(
+            parts
+                .into_iter()
+                .flatten()
+                .fold(total, Nanos::saturating_sub),
+        )
+    })
+}
+
+/// What lies between the client's and the server's view, zero without the server's total.
+pub(crate) fn transport(request: &RequestObservation) -> i64 {
+    let total = request.counters.total;
+    total.map_or(0, |total| e2e(request) - signed(total))
+}
+
+impl AgentBaseline {
+    /// From the same agent in both arms. None when the sequential arm has no tokens to take a
+    /// time per token from, though the together arm has some.
+    pub(crate) fn of(
+        sequential: &AgentObservation,
+        span: (Stamp, Stamp),
+        together: &AgentObservation,
+        warm: Option<Nanos>,
+    ) -> Option<Self> {
+        let work = |agent: &AgentObservation| {
+            agent
+                .requests
+                .iter()
+                .map(decode_work)
+                .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+        };
+        let (decode, tokens) = work(sequential);
+        let (_, tokens_together) = work(together);
+        let per_token = (tokens > 0).then(|| decode as f64 / tokens as f64);
+        let at_work = |tokens: u64| per_token.map_or(0, |t| (t * tokens as f64).round() as i64);
+        if per_token.is_none() && tokens_together > 0 {
+            return None;
+        }
+        let work_delta = if tokens == tokens_together {
+            0
+        } else {
+            at_work(tokens_together) - decode
+        };
+        let time = span.1.signed_since(span.0);
+        let cold = |warm: Nanos| -> i64 {
+            let excess = |r| (load(r) - signed(warm)).max(0);
+            sequential.requests.iter().map(excess).sum()
+        };
+        let solo_raw = warm.map(|warm| time - cold(warm));
+        let calls = warm
+            .filter(|_| sequential.requests.len() == together.requests.len())
+            .map(|warm| {
+                let both = sequential.requests.iter().zip(&together.requests);
+                both.map(|(alone, beside)| {
+                    let (own, own_tokens) = decode_work(alone);
+                    let (_, wanted) = decode_work(beside);
+                    let decode = if wanted == own_tokens {
+                        own
+                    } else {
+                        at_work(wanted)
+                    };
+                    CallBaseline {
+                        load: load(alone).min(signed(warm)),
+                        slot_wait: slot_wait(alone),
+                        prefill: alone.counters.prompt_eval.map_or(0, signed),
+                        decode,
+                        transport: transport(alone),
+                        solo: e2e(alone) - (load(alone) - signed(warm)).max(0) - own + decode,
+                    }
+                })
+                .collect()
+            });
+        Some(Self {
+            work_delta,
+            solo: solo_raw.map(|solo| solo + work_delta),
+            solo_raw,
+            calls,
+        })
+    }
+}

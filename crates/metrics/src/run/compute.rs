@@ -1,0 +1,280 @@
+//! From an observed run to its figures.
+
+use domain::{Nanos, Stamp};
+
+use super::arm::{decode_overlap, rate, rebuilt, requests, tokens};
+use super::{
+    AgentBaseline, AgentMetrics, ArmTimes, BaselineMetrics, Contention, Outcomes, RunMetrics,
+    SeedMetrics, WarmLoads, warm_loads,
+};
+use crate::cause::RunCause;
+use crate::observation::{AgentObservation, ArmObservation, RunObservation};
+use crate::request::RequestMetrics;
+use crate::stats;
+
+/// A TTFT this much above the solo TTFT is contention by TR113's rule, seconds.
+const TTFT_RULE_S: f64 = 3.0;
+/// A `speedup_est` below this is contention by TR113's other rule.
+const SPEEDUP_RULE: f64 = 1.5;
+/// A share of the wall lost to others above this is contention by cause.
+const CAUSE_RULE: f64 = 0.05;
+
+/// Both arms of a run with their times.
+pub(crate) struct Arms<'a> {
+    pub(crate) together: &'a ArmObservation,
+    pub(crate) times: ArmTimes,
+    pub(crate) sequential: Option<(&'a ArmObservation, ArmTimes)>,
+    /// By agent, in order; all there or none.
+    pub(crate) baselines: Option<Vec<AgentBaseline>>,
+}
+
+impl RunMetrics {
+    /// The figures of a run, with warm loads from this run alone.
+    pub fn of(run: &RunObservation) -> Self {
+        Self::with_warm_loads(run, &WarmLoads::new())
+    }
+
+    /// The figures of a run; `fallback` holds warm loads for agents for which this run itself has
+    /// none, usually those of the configuration's other runs.
+    pub fn with_warm_loads(run: &RunObservation, fallback: &WarmLoads) -> Self {
+        let mut warm = warm_loads([run]);
+        for (agent, load) in fallback {
+            warm.entry(*agent).or_insert(*load);
+        }
+        let mut warnings = Vec::new();
+        let arms = arms(run, &warm, &mut warnings);
+        let observed = run.together.as_ref().or(run.sequential.as_ref());
+        let mut metrics = Self {
+            config: run.config.clone(),
+            scenario: run.scenario.clone(),
+            topology: run.topology,
+            repetition: run.repetition,
+            agents: observed.map_or(0, |arm| arm.agents.len() as u32),
+            excluded: None,
+            outcomes: run.together.as_ref().map(Outcomes::of).unwrap_or_default(),
+            outcomes_sequential: run.sequential.as_ref().map(Outcomes::of),
+            seed: None,
+            baseline: None,
+            decode_overlap: None,
+            throughput_together: None,
+            speedup_upper_bound: None,
+            per_agent: Vec::new(),
+            contention: Contention {
+                published: run.contention_recorded,
+                ..Contention::default()
+            },
+            cause: RunCause::default(),
+            warnings: Vec::new(),
+        };
+        match arms {
+            Err(reason) => metrics.excluded = Some(reason),
+            Ok(arms) => metrics.fill(run, &arms, &warm),
+        }
+        for (name, arm) in [("together", &run.together), ("sequential", &run.sequential)] {
+            warnings.extend(arm.as_ref().and_then(|arm| clock_warning(name, arm)));
+        }
+        metrics.warnings = warnings;
+        metrics
+    }
+
+    fn fill(&mut self, run: &RunObservation, arms: &Arms<'_>, warm: &WarmLoads) {
+        let together = arms.together;
+        let recorded = run.wall_recorded_s.filter(|_| rebuilt(together));
+        let wall = recorded.unwrap_or(arms.times.wall.as_secs_f64());
+        let agents = together.agents.len() as f64;
+        self.per_agent = (0..together.agents.len())
+            .map(|i| agent_metrics(arms, i, warm))
+            .collect();
+
+        let sum: f64 = self.per_agent.iter().filter_map(|a| a.time).sum();
+        let [ttft_delta_ms, tp_delta] = match self.per_agent.as_slice() {
+            [a, b] => [
+                a.ttft.zip(b.ttft).map(|(a, b)| 1e3 * a - 1e3 * b),
+                a.rate.zip(b.rate).map(|(a, b)| b - a),
+            ],
+            _ => [None, None],
+        };
+        let seed = SeedMetrics {
+            concurrent_wall_time: wall,
+            sequential_estimated_time: sum,
+            speedup_est: sum / wall,
+            efficiency_est: 100.0 * (sum / wall) / agents,
+            ttft_delta_ms,
+            tp_delta,
+        };
+        self.seed = Some(seed);
+        self.decode_overlap = decode_overlap(together);
+        let all: u64 = together.agents.iter().map(tokens).sum();
+        self.throughput_together = (all > 0).then(|| all as f64 / wall);
+        self.baseline = self.baseline_metrics(arms, wall);
+        self.cause = RunCause::of(arms, self.decode_overlap);
+        if self.baseline.is_none() {
+            self.speedup_upper_bound = self.cause.upper_bound(arms, wall);
+        }
+        self.contention = Contention {
+            ttft_rule: self.ttft_rule(),
+            speedup_rule: Some(seed.speedup_est < SPEEDUP_RULE),
+            cause: self.cause.share_of_wall(wall).and_then(|(share, exact)| {
+                (exact || share > CAUSE_RULE).then_some(share > CAUSE_RULE)
+            }),
+            published: run.contention_recorded,
+        };
+    }
+
+    fn ttft_rule(&self) -> Option<bool> {
+        let excess = self
+            .per_agent
+            .iter()
+            .map(|a| Some(a.ttft? - a.ttft_solo?))
+            .collect::<Option<Vec<_>>>()?;
+        Some(excess.iter().any(|s| *s > TTFT_RULE_S))
+    }
+
+    fn baseline_metrics(&self, arms: &Arms<'_>, wall: f64) -> Option<BaselineMetrics> {
+        let (sequential, times) = arms.sequential.as_ref()?;
+        let baselines = arms.baselines.as_ref()?;
+        let raw = times.wall.as_secs_f64();
+        let delta: i64 = baselines.iter().map(|b| b.work_delta).sum();
+        let normalised = raw + delta as f64 / 1e9;
+        let progress = self
+            .per_agent
+            .iter()
+            .map(|a| a.np.filter(|np| *np > 0.0))
+            .collect::<Option<Vec<f64>>>();
+        let extremes = progress.as_ref().map(|np| {
+            let least = np.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = np.iter().copied().fold(0.0, f64::max);
+            least / most
+        });
+        let all: u64 = sequential.agents.iter().map(tokens).sum();
+        let speedup = normalised / wall;
+        Some(BaselineMetrics {
+            wall_sequential_raw: raw,
+            wall_sequential: normalised,
+            speedup,
+            speedup_raw: raw / wall,
+            efficiency: 100.0 * speedup / self.per_agent.len() as f64,
+            stp: progress.as_ref().map(|np| np.iter().sum()),
+            antt: progress.as_ref().and_then(|np| {
+                let slowed: Vec<f64> = np.iter().map(|np| 1.0 / np).collect();
+                stats::mean(&slowed)
+            }),
+            fairness: extremes,
+            jain: progress.as_ref().and_then(|np| stats::jain(np)),
+            throughput_sequential: (all > 0).then(|| all as f64 / raw),
+        })
+    }
+}
+
+fn arms<'a>(
+    run: &'a RunObservation,
+    warm: &WarmLoads,
+    warnings: &mut Vec<String>,
+) -> Result<Arms<'a>, String> {
+    let Some(together) = &run.together else {
+        return Err("there is no together arm".to_owned());
+    };
+    let times = ArmTimes::of(together).map_err(|why| format!("together arm: {why}"))?;
+    let sequential = run.sequential.as_ref().and_then(|arm| {
+        let same_agents = arm.agents.len() == together.agents.len()
+            && arm
+                .agents
+                .iter()
+                .zip(&together.agents)
+                .all(|(a, b)| a.agent == b.agent);
+        let times = if same_agents {
+            ArmTimes::of(arm)
+        } else {
+            Err("its agents are not those of the together arm".to_owned())
+        };
+        times
+            .map_err(|why| warnings.push(format!("sequential arm left out: {why}")))
+            .ok()
+            .map(|times| (arm, times))
+    });
+    let baselines = sequential.as_ref().and_then(|(arm, times)| {
+        let both = arm.agents.iter().zip(&together.agents).zip(&times.agents);
+        let found = both
+            .map(|((alone, beside), span)| {
+                AgentBaseline::of(alone, *span, beside, warm.get(&beside.agent).copied())
+            })
+            .collect::<Option<Vec<_>>>();
+        if found.is_none() {
+            warnings.push(
+                "sequential arm left out: an agent generated tokens together but none alone"
+                    .to_owned(),
+            );
+        }
+        found
+    });
+    Ok(Arms {
+        together,
+        times,
+        sequential,
+        baselines,
+    })
+}
+
+fn first_ttft(agent: &AgentObservation) -> Option<f64> {
+    let first = agent.requests.first()?;
+    RequestMetrics::of(first).ttft.map(Nanos::as_secs_f64)
+}
+
+fn agent_metrics(arms: &Arms<'_>, i: usize, warm: &WarmLoads) -> AgentMetrics {
+    let agent = &arms.together.agents[i];
+    let alone = arms
+        .sequential
+        .as_ref()
+        .map(|(arm, times)| (&arm.agents[i], times.time(i)));
+    let baseline = arms.baselines.as_ref().map(|b| &b[i]);
+    let seconds = |ns: i64| ns as f64 / 1e9;
+    let time = arms.times.time(i).as_secs_f64();
+    let solo = baseline.and_then(|b| b.solo).map(seconds);
+    let warm_load = warm.get(&agent.agent).map(|w| w.as_secs_f64());
+    let ttft_solo = alone.and_then(|(alone, _)| {
+        let load = alone.requests.first()?.counters.load?.as_secs_f64();
+        Some(first_ttft(alone)? - (load - warm_load?).max(0.0))
+    });
+    AgentMetrics {
+        agent: agent.agent,
+        name: agent.name.clone(),
+        time: Some(time),
+        time_sequential_raw: alone.map(|(_, time)| time.as_secs_f64()),
+        time_sequential: alone
+            .zip(baseline)
+            .map(|((_, time), b)| time.as_secs_f64() + seconds(b.work_delta)),
+        solo,
+        solo_raw: baseline.and_then(|b| b.solo_raw).map(seconds),
+        np: solo.filter(|_| time > 0.0).map(|solo| solo / time),
+        warm_load,
+        ttft: first_ttft(agent),
+        ttft_solo,
+        rate: rate(agent),
+        rate_sequential: alone.and_then(|(alone, _)| rate(alone)),
+        tokens: tokens(agent),
+        tokens_sequential: alone.map(|(alone, _)| tokens(alone)),
+    }
+}
+
+/// One sentence on all contradicting stamps of an arm.
+fn clock_warning(name: &str, arm: &ArmObservation) -> Option<String> {
+    let found: Vec<_> = requests(arm)
+        .map(|r| RequestMetrics::of(r).clock_warnings)
+        .filter(|w| !w.is_empty())
+        .collect();
+    let worst = found.iter().flatten().min_by_key(|w| w.by_ns)?;
+    Some(format!(
+        "{name} arm: the clocks of {} of {} requests contradict each other; the largest step is {} \
+         short by {:.6} s",
+        found.len(),
+        requests(arm).count(),
+        worst.figure,
+        -(worst.by_ns as f64) / 1e9,
+    ))
+}
+
+/// First `sent` of an agent relative to the arm's.
+pub(crate) fn start_offset(times: &ArmTimes, i: usize) -> i64 {
+    let (begin, _): (Stamp, Stamp) = times.agents[i];
+    begin.signed_since(times.begin)
+}

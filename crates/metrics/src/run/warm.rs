@@ -1,0 +1,112 @@
+//! What `load` costs on a ready model.
+
+use std::collections::BTreeMap;
+
+use domain::plan::StatePolicy;
+use domain::{ModelOptions, Nanos, Stamp};
+
+use crate::observation::{ArmObservation, RequestObservation, RunObservation};
+use crate::stats;
+
+/// Warm `load` by agent.
+pub type WarmLoads = BTreeMap<u32, Nanos>;
+
+/// The warm `load` of each agent over some runs of one configuration: the median over its main
+/// requests that found their model ready, else over its probes. Agents with neither are absent.
+pub fn warm_loads<'a>(runs: impl IntoIterator<Item = &'a RunObservation>) -> WarmLoads {
+    let mut ready: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    let mut probes: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    for run in runs {
+        for (agent, load) in [
+            run.sequential.as_ref().map(ready_in_turn),
+            run.together.as_ref().map(ready_together),
+        ]
+        .into_iter()
+        .flatten()
+        .flatten()
+        {
+            ready.entry(agent).or_default().push(load.0 as f64);
+        }
+        for probe in &run.probes {
+            probes
+                .entry(probe.agent)
+                .or_default()
+                .push(probe.load.0 as f64);
+        }
+    }
+    for (agent, loads) in probes {
+        ready.entry(agent).or_insert(loads);
+    }
+    ready
+        .into_iter()
+        .filter_map(|(agent, loads)| Some((agent, Nanos(stats::median(&loads)?.round() as u64))))
+        .collect()
+}
+
+/// The reported `load`; a zero that the wire omits counts where the total is there.
+fn load_of(request: &RequestObservation) -> Option<Nanos> {
+    request
+        .counters
+        .load
+        .or_else(|| request.counters.total.map(|_| Nanos::ZERO))
+        .filter(|_| request.outcome.is_completed())
+}
+
+/// One after another, what is loaded follows from who went before on the same server.
+fn ready_in_turn(arm: &ArmObservation) -> Vec<(u32, Nanos)> {
+    let warm_for_first =
+        arm.state_rule.as_deref() == Some(StatePolicy::WarmForFirst.to_string().as_str());
+    let mut loaded: BTreeMap<u32, &ModelOptions> = BTreeMap::new();
+    if warm_for_first && let Some(first) = arm.agents.first() {
+        loaded.insert(first.server, &first.options);
+    }
+    let mut calls: Vec<_> = arm
+        .agents
+        .iter()
+        .flat_map(|a| a.requests.iter().map(move |r| (r.sent, a, r)))
+        .collect();
+    calls.sort_by_key(|(sent, a, _)| (*sent, a.agent));
+    let mut found = Vec::new();
+    for (_, agent, request) in calls {
+        match loaded.get(&agent.server) {
+            Some(options) if !options.reloads_for(&agent.options) => {
+                found.extend(load_of(request).map(|load| (agent.agent, load)));
+            }
+            _ if request.outcome.is_completed() => {
+                loaded.insert(agent.server, &agent.options);
+            }
+            // What a failed request left behind is not known.
+            _ => {
+                loaded.remove(&agent.server);
+            }
+        }
+    }
+    found
+}
+
+/// All at once, a request is sure to find its model ready only where no agent of its server needs
+/// other options, and after some answer of that server has ended.
+fn ready_together(arm: &ArmObservation) -> Vec<(u32, Nanos)> {
+    let mut found = Vec::new();
+    for agent in &arm.agents {
+        let peers = || arm.agents.iter().filter(|p| p.server == agent.server);
+        let settled = peers().all(|p| {
+            !p.options.reloads_for(&agent.options) && !agent.options.reloads_for(&p.options)
+        });
+        let first_done: Option<Stamp> = peers()
+            .flat_map(|p| &p.requests)
+            .filter(|r| r.outcome.is_completed())
+            .filter_map(|r| r.done)
+            .min();
+        if let (true, Some(first_done)) = (settled, first_done) {
+            found.extend(
+                agent
+                    .requests
+                    .iter()
+                    .filter(|r| r.sent.is_some_and(|sent| sent >= first_done))
+                    .filter_map(|r| Some((agent.agent, load_of(r)?))),
+            );
+        }
+    }
+    found
+}

@@ -1,0 +1,402 @@
+//! What a runner does: slots, prompt caches, and one batch after another on shared devices.
+//!
+//! A runner works like llama.cpp's server loop. Each batch holds one token of every stream that
+//! decodes, plus as many prompt tokens of newcomers as fit `num_batch`; everybody in it waits for
+//! all of it. So decoding in company, and the stall that a newcomer's prefill causes, need no rule
+//! of their own. A batch is an amount of work; how fast the work goes depends on who else is busy
+//! on the same devices, and changes only at events.
+
+use domain::{Nanos, Stamp};
+
+use super::device::whole_micros;
+use super::log::Happened;
+use super::machine::{Core, Event};
+use super::state::{State, Step, Uid};
+use super::types::{RequestId, StopReason, What, WorkKind};
+use crate::profile::Rates;
+
+/// Without a limit of its own a generation ends after so many contexts.
+const CONTEXTS_PER_GENERATION: u32 = 10;
+
+impl Core {
+    /// A request's prompt is ready: it takes a slot or waits for one.
+    pub(super) fn prepared(&mut self, id: RequestId) {
+        let State::Preparing(uid) = self.requests[&id].state else {
+            return;
+        };
+        self.set_state(id, State::Waiting(uid));
+        if let Some(runner) = self.runners.get_mut(&uid) {
+            runner.waiting.push_back(id);
+        }
+        self.fill_slots(uid);
+        self.start_step(uid, 0.0);
+    }
+
+    /// Gives free slots to those who wait, first come, first served.
+    fn fill_slots(&mut self, uid: Uid) {
+        loop {
+            let Some(runner) = self.runners.get_mut(&uid) else {
+                return;
+            };
+            if runner.slots.iter().all(|slot| slot.request.is_some()) {
+                return;
+            }
+            let Some(id) = runner.waiting.pop_front() else {
+                return;
+            };
+            self.serve(id, uid);
+        }
+    }
+
+    /// Puts a request into the free slot whose cache shares the longest prefix with its prompt;
+    /// among equals, into the one that was used longest ago.
+    fn serve(&mut self, id: RequestId, uid: Uid) {
+        let serial = self.next_serial();
+        let now = self.now;
+        let request = self.requests.get_mut(&id).expect("it waits for a slot");
+        let runner = self.runners.get_mut(&uid).expect("it has slots");
+        let prompt = request.prompt().map_or(&[][..], |p| p);
+        // What exceeds the context is cut before it is evaluated.
+        let prompt = &prompt[..prompt.len().min(runner.launch.num_ctx as usize)];
+        let shared = |cache: &[u32]| cache.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        let (_, _, index) = runner
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.request.is_none())
+            .map(|(i, slot)| (std::cmp::Reverse(shared(&slot.cache)), slot.used, i))
+            .min()
+            .expect("a slot is free");
+        let slot = &mut runner.slots[index];
+        let len = prompt.len().max(1);
+        // At least one token is always evaluated.
+        let cached = shared(&slot.cache).min(len - 1);
+        slot.request = Some(id);
+        slot.used = serial;
+        slot.cache.clear();
+        slot.cache.extend_from_slice(prompt);
+
+        let ctx = runner.launch.num_ctx;
+        if let WorkKind::Generate(generation) = &request.work.kind {
+            let natural = (generation.output.len() as u32).max(1);
+            let mut most = ctx.saturating_mul(CONTEXTS_PER_GENERATION);
+            if !runner.launch.shift {
+                most = most.min(ctx.saturating_sub(len as u32));
+            }
+            if let Some(n) = generation.num_predict.filter(|n| *n > 0) {
+                most = most.min(n);
+            }
+            let most = most.max(1);
+            request.limit = natural.min(most);
+            request.reason = if most < natural {
+                StopReason::Length
+            } else {
+                StopReason::Stop
+            };
+        }
+        request.state = State::Prefill(uid, index);
+        request.served = now;
+        request.prompt_len = len;
+        request.cached = cached;
+        request.prompt_left = len - cached;
+        let happened = Happened::Served {
+            id,
+            tag: request.work.tag,
+            slot: index,
+            waited: now.since(request.attached),
+            cached: cached as u32,
+        };
+        let server = request.server;
+        self.happened(server, happened);
+    }
+
+    /// Starts the next batch if there is anything to do and none is under way. `owed` is work that
+    /// the batch before did beyond its end, because ends fall on whole microseconds.
+    fn start_step(&mut self, uid: Uid, owed: f64) {
+        let now = self.now;
+        let version = self.next_serial();
+        let Some(runner) = self.runners.get_mut(&uid) else {
+            return;
+        };
+        if runner.step.is_some() {
+            return;
+        }
+        let mut serving: Vec<(u64, RequestId)> = runner
+            .slots
+            .iter()
+            .filter_map(|slot| slot.request.map(|id| (slot.used, id)))
+            .collect();
+        serving.sort_unstable();
+        let mut decode = Vec::with_capacity(serving.len());
+        for (_, id) in &serving {
+            if matches!(self.requests[id].state, State::Decode(..)) {
+                decode.push(*id);
+            }
+        }
+        let mut room = (runner.launch.num_batch as usize)
+            .saturating_sub(decode.len())
+            .max(1);
+        let mut prompt = Vec::new();
+        for (_, id) in &serving {
+            let Some(request) = self.requests.get_mut(id) else {
+                continue;
+            };
+            if room > 0 && matches!(request.state, State::Prefill(..)) {
+                let part = request.prompt_left.min(room);
+                room -= part;
+                request.prompt_began(now);
+                prompt.push((*id, part));
+            }
+        }
+        if decode.is_empty() && prompt.is_empty() {
+            self.stop_computing(uid);
+            return;
+        }
+        let tokens = prompt.iter().map(|(_, n)| n).sum();
+        let model = &self.profile.models[runner.model];
+        let (gpu, cpu) = batch_seconds(&model.rates, decode.len(), tokens);
+        let mut gpu = gpu * runner.gpu_share;
+        let cpu = cpu * (1.0 - runner.gpu_share);
+        if !runner.warm {
+            gpu += model.load.warm_up_s;
+        }
+        runner.step_version = version;
+        runner.step = Some(Step {
+            left: (gpu + cpu) * 1e9 - owed,
+            since: now,
+            slow: 1.0,
+            gpu_share: if gpu + cpu > 0.0 {
+                gpu / (gpu + cpu)
+            } else {
+                1.0
+            },
+            version,
+            prompt,
+            decode,
+        });
+        self.start_computing(uid);
+        self.reschedule(uid);
+    }
+
+    /// How much longer a runner's work takes now than alone.
+    fn slowness(&self, uid: Uid) -> f64 {
+        let runner = &self.runners[&uid];
+        let gpu_share = runner.step.as_ref().map_or(1.0, |step| step.gpu_share);
+        let on_devices: f64 = if runner.size_vram > 0 {
+            runner
+                .held
+                .iter()
+                .map(|&(device, bytes)| {
+                    self.devices[device].slow() * bytes as f64 / runner.size_vram as f64
+                })
+                .sum()
+        } else {
+            1.0
+        };
+        let on_cpu = self.cpu_busy.len().max(1) as f64;
+        gpu_share * on_devices + (1.0 - gpu_share) * on_cpu
+    }
+
+    /// Brings a batch up to date and puts its end where it now belongs.
+    fn reschedule(&mut self, uid: Uid) {
+        let now = self.now;
+        let slow = self.slowness(uid);
+        let version = self.next_serial();
+        let Some(runner) = self.runners.get_mut(&uid) else {
+            return;
+        };
+        let Some(step) = runner.step.as_mut() else {
+            return;
+        };
+        step.left -= now.since(step.since).0 as f64 / step.slow;
+        step.since = now;
+        step.slow = slow;
+        step.version = version;
+        let wait = Nanos((step.left * slow).ceil().max(0.0) as u64);
+        self.schedule(
+            whole_micros(now + wait),
+            uid.0,
+            Event::Step {
+                runner: uid,
+                version,
+            },
+        );
+    }
+
+    fn start_computing(&mut self, uid: Uid) {
+        let runner = &self.runners[&uid];
+        let held: Vec<usize> = runner.held.iter().map(|(device, _)| *device).collect();
+        for device in held {
+            if self.devices[device].set_busy(self.now, uid, true) {
+                self.device_changed(device);
+            }
+        }
+        if self.runners[&uid].gpu_share < 1.0 && self.cpu_busy.insert(uid) {
+            self.cpu_changed();
+        }
+    }
+
+    /// The runner has nothing to do, or is dead.
+    pub(super) fn stop_computing(&mut self, uid: Uid) {
+        let Some(runner) = self.runners.get_mut(&uid) else {
+            return;
+        };
+        runner.step = None;
+        let held: Vec<usize> = runner.held.iter().map(|(device, _)| *device).collect();
+        for device in held {
+            if self.devices[device].set_busy(self.now, uid, false) {
+                self.device_changed(device);
+            }
+        }
+        if self.cpu_busy.remove(&uid) {
+            self.cpu_changed();
+        }
+    }
+
+    /// Who is busy on a device, or its speed, has changed: every batch on it goes at another rate.
+    pub(super) fn device_changed(&mut self, device: usize) {
+        self.schedule_thermal(device);
+        let busy: Vec<Uid> = self.devices[device].busy().iter().copied().collect();
+        for uid in busy {
+            self.reschedule(uid);
+        }
+    }
+
+    fn cpu_changed(&mut self) {
+        let busy: Vec<Uid> = self.cpu_busy.iter().copied().collect();
+        for uid in busy {
+            self.reschedule(uid);
+        }
+    }
+
+    /// A batch is done: everybody in it has a token, or part of a prompt.
+    pub(super) fn step_done(&mut self, uid: Uid) {
+        let now = self.now;
+        let Some(runner) = self.runners.get_mut(&uid) else {
+            return;
+        };
+        let Some(step) = runner.step.take() else {
+            return;
+        };
+        runner.warm = true;
+        // Work beyond the end of this batch that fits before the whole microsecond it ended at.
+        let owed = now.since(step.since).0 as f64 / step.slow - step.left;
+        for id in step.decode {
+            self.token(id, uid);
+        }
+        for (id, part) in step.prompt {
+            let Some(request) = self.requests.get_mut(&id) else {
+                continue;
+            };
+            let State::Prefill(_, slot) = request.state else {
+                continue;
+            };
+            request.prompt_left -= part;
+            if request.prompt_left > 0 {
+                continue;
+            }
+            if request.gone {
+                self.leave_slot_quietly(id, uid, slot);
+                continue;
+            }
+            request.first_token = now;
+            request.state = State::Decode(uid, slot);
+            let cached = request.cached as u32;
+            self.notify(id, What::PrefillDone { cached });
+            self.token(id, uid);
+        }
+        self.fill_slots(uid);
+        self.start_step(uid, owed.max(0.0));
+    }
+
+    /// One token for a request that decodes, and its end if it was the last one.
+    fn token(&mut self, id: RequestId, uid: Uid) {
+        let now = self.now;
+        let Some(request) = self.requests.get_mut(&id) else {
+            return;
+        };
+        let State::Decode(at, slot) = request.state else {
+            return;
+        };
+        debug_assert_eq!(at, uid, "a request decodes on one runner");
+        let embedding = matches!(request.work.kind, WorkKind::Embed { .. });
+        if !embedding {
+            request.emitted += 1;
+            let index = request.emitted - 1;
+            self.notify(id, What::Token { index });
+        }
+        let request = &self.requests[&id];
+        if !embedding && request.emitted < request.limit {
+            return;
+        }
+        let release = self.servers[request.server].spec.settings.release();
+        // Before 0.4.0, and in 0.30.0 alone, only evaluated tokens were counted.
+        let counts_cached = release >= (0, 4, 0) && release != (0, 30, 0);
+        let timings = request.timings(now, counts_cached);
+        let reason = request.reason;
+        let happened = Happened::Finished {
+            id,
+            tag: request.work.tag,
+            tokens: request.emitted,
+            took: now.since(request.served),
+        };
+        let server = request.server;
+        self.happened(server, happened);
+        self.notify(id, What::Done { timings, reason });
+        self.leave_slot_quietly(id, uid, slot);
+    }
+
+    /// Takes a request out of its slot and lets the next one in at once.
+    pub(super) fn leave_slot(&mut self, id: RequestId, uid: Uid, slot: usize) {
+        self.leave_slot_quietly(id, uid, slot);
+        self.fill_slots(uid);
+        self.start_step(uid, 0.0);
+    }
+
+    /// Takes a request out of its slot. What was evaluated stays in the slot's cache.
+    fn leave_slot_quietly(&mut self, id: RequestId, uid: Uid, slot: usize) {
+        let Some(request) = self.requests.remove(&id) else {
+            return;
+        };
+        if let Some(runner) = self.runners.get_mut(&uid) {
+            let ctx = runner.launch.num_ctx as usize;
+            let slot = &mut runner.slots[slot];
+            slot.request = None;
+            slot.cache
+                .truncate(request.prompt_len - request.prompt_left.min(request.prompt_len));
+            if let WorkKind::Generate(generation) = &request.work.kind {
+                // The last token was sampled but never evaluated.
+                let evaluated = (request.emitted as usize).saturating_sub(1);
+                slot.cache.extend(generation.output.iter().take(evaluated));
+            }
+            if slot.cache.len() > ctx {
+                // The context has been shifted; its beginning is gone.
+                slot.cache.clear();
+            }
+        }
+        self.detach(uid);
+    }
+}
+
+impl super::state::Request {
+    fn prompt_began(&mut self, now: Stamp) {
+        self.prefill_began.get_or_insert(now);
+    }
+}
+
+/// Seconds a batch takes with all layers on a device, and with all of them on the CPU.
+fn batch_seconds(rates: &Rates, decode: usize, prompt: usize) -> (f64, f64) {
+    let seconds = |decode_tps: f64, prefill_tps: f64| {
+        // Every batch reads the weights once, whatever is in it.
+        let streams = decode.max(1) as f64;
+        let base = (1.0 + rates.batch_cost * (streams - 1.0)) / decode_tps;
+        if prompt == 0 {
+            return base;
+        }
+        base + rates.prefill_overhead_s + prompt as f64 / prefill_tps
+    };
+    (
+        seconds(rates.decode_tps, rates.prefill_tps),
+        seconds(rates.cpu_decode_tps, rates.cpu_prefill_tps),
+    )
+}

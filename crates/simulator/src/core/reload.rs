@@ -1,0 +1,193 @@
+//! Runner options: defaults, and which differences force a reload.
+
+use super::log::ReloadReason;
+use super::types::{ResolvedOptions, RunnerOptions};
+use crate::profile::{ModelSpec, ServerSettings};
+
+/// Contexts by total device memory, largest first: at least so many bytes, so many tokens.
+const TIERS: [(u64, u32); 2] = [(47 << 30, 262_144), (23 << 30, 32_768)];
+/// The context below the smallest tier.
+const SMALLEST_TIER: u32 = 4096;
+/// Vision models get no less.
+const LEAST_VISION_CTX: u32 = 2048;
+
+/// What a runner was started with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own, named as Ollama names it"
+)]
+pub(super) struct Launch {
+    pub(super) num_ctx: u32,
+    /// Nobody asked for that context.
+    pub(super) ctx_auto: bool,
+    pub(super) num_batch: u32,
+    pub(super) batch_auto: bool,
+    /// Layers asked for; `None` when the server chose.
+    pub(super) num_gpu: Option<u32>,
+    pub(super) num_thread: i64,
+    pub(super) main_gpu: Option<i64>,
+    pub(super) use_mmap: bool,
+    pub(super) draft_num_predict: i64,
+    pub(super) shift: bool,
+    pub(super) parallel: usize,
+}
+
+impl Launch {
+    /// What a request asks for, with the Modelfile's and the server's defaults filled in.
+    pub(super) fn wanted(
+        settings: &ServerSettings,
+        model: &ModelSpec,
+        vram: u64,
+        request: &RunnerOptions,
+    ) -> Self {
+        let base = &model.parameters;
+        let release = settings.release();
+        let asked_ctx = request.num_ctx.or(base.num_ctx);
+        let num_ctx = asked_ctx.unwrap_or_else(|| default_ctx(settings, vram));
+        let parallel = parallel(settings, model);
+        let num_ctx = clamp_ctx(model, num_ctx);
+        let asked_batch = request.num_batch.or(base.num_batch);
+        Self {
+            num_ctx,
+            ctx_auto: asked_ctx.is_none(),
+            num_batch: asked_batch
+                .unwrap_or_else(|| default_batch(release, model, num_ctx, parallel))
+                .max(1),
+            batch_auto: asked_batch.is_none(),
+            num_gpu: request
+                .num_gpu
+                .or(base.num_gpu)
+                .and_then(|n| u32::try_from(n).ok()),
+            num_thread: request.num_thread.or(base.num_thread).unwrap_or(0),
+            main_gpu: request.main_gpu.or(base.main_gpu),
+            use_mmap: request.use_mmap.or(base.use_mmap).unwrap_or(true),
+            draft_num_predict: request
+                .draft_num_predict
+                .or(base.draft_num_predict)
+                .unwrap_or(0),
+            shift: request
+                .shift
+                .or(base.shift)
+                .unwrap_or_else(|| !model.family.starts_with("deepseek2")),
+            parallel,
+        }
+    }
+
+    /// The first thing that makes a runner started like this unfit for a request that wants
+    /// `wanted`.
+    pub(super) fn differs(&self, wanted: &Self, release: (u32, u32, u32)) -> Option<ReloadReason> {
+        let both_auto = |a: bool, b: bool| a && b;
+        // Context shift became a launch attribute in 0.30.9.
+        if release >= (0, 30, 9) && self.shift != wanted.shift {
+            return Some(ReloadReason::Shift);
+        }
+        if !both_auto(self.ctx_auto, wanted.ctx_auto) && self.num_ctx != wanted.num_ctx {
+            return Some(ReloadReason::NumCtx);
+        }
+        // Asking for nothing takes whatever is loaded; asking for a number wants that very request.
+        if wanted.num_gpu.is_some() && self.num_gpu != wanted.num_gpu {
+            return Some(ReloadReason::NumGpu);
+        }
+        if !both_auto(self.batch_auto, wanted.batch_auto) && self.num_batch != wanted.num_batch {
+            return Some(ReloadReason::NumBatch);
+        }
+        if self.num_thread != wanted.num_thread {
+            return Some(ReloadReason::NumThread);
+        }
+        if self.main_gpu != wanted.main_gpu {
+            return Some(ReloadReason::MainGpu);
+        }
+        if self.use_mmap != wanted.use_mmap {
+            return Some(ReloadReason::UseMmap);
+        }
+        if self.draft_num_predict != wanted.draft_num_predict {
+            return Some(ReloadReason::DraftNumPredict);
+        }
+        None
+    }
+
+    /// The next context tier down, for an automatic context that ran out of memory.
+    pub(super) fn smaller_tier(&self) -> Option<u32> {
+        if !self.ctx_auto {
+            return None;
+        }
+        [TIERS[0].1, TIERS[1].1, SMALLEST_TIER]
+            .into_iter()
+            .find(|&tier| tier < self.num_ctx)
+    }
+}
+
+impl From<&Launch> for ResolvedOptions {
+    fn from(launch: &Launch) -> Self {
+        Self {
+            num_ctx: launch.num_ctx,
+            num_batch: launch.num_batch,
+            num_gpu: launch.num_gpu,
+            shift: launch.shift,
+        }
+    }
+}
+
+fn default_ctx(settings: &ServerSettings, vram: u64) -> u32 {
+    if settings.context_length > 0 {
+        return settings.context_length;
+    }
+    match settings.release() {
+        release if release >= (0, 15, 5) => TIERS
+            .iter()
+            .find(|(least, _)| vram >= *least)
+            .map_or(SMALLEST_TIER, |(_, ctx)| *ctx),
+        release if release >= (0, 6, 7) => 4096,
+        _ => 2048,
+    }
+}
+
+pub(super) fn clamp_ctx(model: &ModelSpec, num_ctx: u32) -> u32 {
+    let least = if model.can("vision") {
+        LEAST_VISION_CTX
+    } else {
+        4
+    };
+    num_ctx.max(least).min(model.train_ctx)
+}
+
+/// Slots: some models cannot share a runner.
+fn parallel(settings: &ServerSettings, model: &ModelSpec) -> usize {
+    const ALONE: [&str; 6] = [
+        "mllama",
+        "qwen3vl",
+        "qwen35",
+        "qwen3next",
+        "lfm2",
+        "nemotron_h",
+    ];
+    if model.can("embedding") || ALONE.iter().any(|family| model.family.starts_with(family)) {
+        1
+    } else {
+        settings.num_parallel
+    }
+}
+
+fn default_batch(
+    release: (u32, u32, u32),
+    model: &ModelSpec,
+    num_ctx: u32,
+    parallel: usize,
+) -> u32 {
+    if model.can("embedding") {
+        return num_ctx.min(2048);
+    }
+    let total = u64::from(num_ctx) * parallel as u64;
+    match total {
+        // Batches grow with the context since models run in llama-server.
+        _ if release < (0, 30, 0) => 512,
+        0..=4096 => 512,
+        4097..=32_768 => 1024,
+        _ => 2048,
+    }
+}
+
+#[cfg(test)]
+#[path = "reload_tests.rs"]
+mod tests;

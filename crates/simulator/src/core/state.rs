@@ -1,0 +1,248 @@
+//! What the machine keeps about requests, runners and servers.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use domain::backend::KeepAlive;
+use domain::{Nanos, Stamp};
+
+use super::reload::Launch;
+use super::types::{RequestId, StopReason, Timings, Work, WorkKind};
+use crate::profile::ServerSpec;
+
+/// A runner, for the life of the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Uid(pub(super) u64);
+
+/// Where a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// On its way to the server.
+    Travelling,
+    /// Its model is being resolved.
+    Resolving,
+    /// Waiting for the lock of a runner that is being unloaded.
+    Blocked,
+    /// In the pending queue.
+    Queued,
+    /// At the head, waiting for a runner to unload.
+    Head,
+    /// At the head, its model is loading.
+    Loading,
+    /// It has a runner; its prompt is being templated.
+    Preparing(Uid),
+    /// It waits for a slot.
+    Waiting(Uid),
+    /// Its prompt is being evaluated in a slot.
+    Prefill(Uid, usize),
+    /// It decodes in a slot.
+    Decode(Uid, usize),
+}
+
+impl State {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Travelling | Self::Resolving => "arriving",
+            Self::Blocked | Self::Queued => "queued",
+            Self::Head => "waiting for an eviction",
+            Self::Loading => "loading",
+            Self::Preparing(_) | Self::Waiting(_) => "waiting for a slot",
+            Self::Prefill(..) => "prefill",
+            Self::Decode(..) => "decoding",
+        }
+    }
+}
+
+/// A request and what has become of it.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) work: Work,
+    pub(super) server: usize,
+    pub(super) model: usize,
+    pub(super) state: State,
+    pub(super) arrived: Stamp,
+    pub(super) attached: Stamp,
+    pub(super) served: Stamp,
+    /// The first batch that held part of its prompt began.
+    pub(super) prefill_began: Option<Stamp>,
+    pub(super) first_token: Stamp,
+    pub(super) load: Nanos,
+    pub(super) prompt_len: usize,
+    /// Prompt tokens still to evaluate.
+    pub(super) prompt_left: usize,
+    pub(super) cached: usize,
+    pub(super) emitted: u32,
+    pub(super) limit: u32,
+    pub(super) reason: StopReason,
+    /// Its client has been told the end; what is left is its place somewhere.
+    pub(super) gone: bool,
+}
+
+impl Request {
+    pub(super) fn new(work: Work, server: usize, model: usize, arrives: Stamp) -> Self {
+        Self {
+            work,
+            server,
+            model,
+            state: State::Travelling,
+            arrived: arrives,
+            attached: arrives,
+            served: arrives,
+            prefill_began: None,
+            first_token: arrives,
+            load: Nanos::ZERO,
+            prompt_len: 0,
+            prompt_left: 0,
+            cached: 0,
+            emitted: 0,
+            limit: 0,
+            reason: StopReason::Stop,
+            gone: false,
+        }
+    }
+
+    pub(super) fn prompt(&self) -> Option<&Arc<[u32]>> {
+        match &self.work.kind {
+            WorkKind::Generate(generation) => Some(&generation.prompt),
+            WorkKind::Embed { prompt } => Some(prompt),
+            WorkKind::Preload | WorkKind::Unload => None,
+        }
+    }
+
+    /// The runner it is attached to.
+    pub(super) fn runner(&self) -> Option<Uid> {
+        match self.state {
+            State::Preparing(uid)
+            | State::Waiting(uid)
+            | State::Prefill(uid, _)
+            | State::Decode(uid, _) => Some(uid),
+            _ => None,
+        }
+    }
+
+    /// The counters at the moment of its last token. `counts_cached` is the release's rule.
+    pub(super) fn timings(&self, now: Stamp, counts_cached: bool) -> Timings {
+        let evaluated = if counts_cached {
+            self.prompt_len
+        } else {
+            self.prompt_len - self.cached
+        };
+        Timings {
+            total: now.since(self.arrived),
+            load: self.load,
+            prompt_eval_count: evaluated as u32,
+            cached: self.cached as u32,
+            prompt_eval: self
+                .first_token
+                .since(self.prefill_began.unwrap_or(self.served)),
+            eval_count: self.emitted,
+            eval: now.since(self.first_token),
+        }
+    }
+}
+
+/// What a runner is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RunnerState {
+    /// Starting; nobody sees it yet.
+    Loading,
+    /// Serving.
+    Ready,
+    /// Its process died; nobody has noticed.
+    Crashed,
+    /// Being killed and waited for.
+    Unloading,
+}
+
+/// One slot and its prompt cache.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) request: Option<RequestId>,
+    pub(super) cache: Vec<u32>,
+    /// Serial number of its last use; smaller is longer ago.
+    pub(super) used: u64,
+}
+
+/// A batch under way.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// Work left at `since`, nanoseconds on an unshared device at full speed. Below zero when the
+    /// step before ran over its end by rounding.
+    pub(super) left: f64,
+    pub(super) since: Stamp,
+    /// Nanoseconds per nanosecond of work.
+    pub(super) slow: f64,
+    /// Share of the work that is done on devices; the rest on the CPU.
+    pub(super) gpu_share: f64,
+    /// Which scheduling of its end counts.
+    pub(super) version: u64,
+    /// Prompt tokens in it, by request.
+    pub(super) prompt: Vec<(RequestId, usize)>,
+    /// Requests it decodes a token for.
+    pub(super) decode: Vec<RequestId>,
+}
+
+/// A runner: a process with a model in memory.
+#[derive(Debug)]
+pub(super) struct Runner {
+    pub(super) server: usize,
+    pub(super) model: usize,
+    /// The name it was loaded under.
+    pub(super) name: String,
+    pub(super) key: String,
+    pub(super) launch: Launch,
+    pub(super) state: RunnerState,
+    /// Device memory it holds, by device.
+    pub(super) held: Vec<(usize, u64)>,
+    pub(super) size: u64,
+    pub(super) size_vram: u64,
+    /// Share of the layers on devices.
+    pub(super) gpu_share: f64,
+    pub(super) session: KeepAlive,
+    pub(super) in_flight: usize,
+    /// Set when it was last idle.
+    pub(super) expires: Option<Stamp>,
+    /// Which idle timer counts.
+    pub(super) timer: u64,
+    /// Since its load or its unload began.
+    pub(super) since: Stamp,
+    pub(super) slots: Vec<Slot>,
+    pub(super) waiting: VecDeque<RequestId>,
+    /// Callers blocked on its lock while it unloads.
+    pub(super) blocked: Vec<RequestId>,
+    pub(super) step: Option<Step>,
+    pub(super) step_version: u64,
+    /// Its first batch is done.
+    pub(super) warm: bool,
+}
+
+impl Runner {
+    pub(super) fn idle(&self) -> bool {
+        self.in_flight == 0
+    }
+}
+
+/// What the pending loop is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Head {
+    /// Waiting for an entry.
+    None,
+    /// Waiting for an unload, for this request.
+    Evicting(RequestId),
+    /// Loading, for this request.
+    Loading(RequestId, Uid),
+}
+
+/// One server.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) spec: ServerSpec,
+    /// Runners by weights blob, those that are unloading included.
+    pub(super) loaded: BTreeMap<String, Uid>,
+    pub(super) pending: VecDeque<RequestId>,
+    pub(super) head: Head,
+    /// Requests that have retried after running out of memory, so that they do so once.
+    pub(super) retried: BTreeSet<RequestId>,
+    /// Injected: the next load fails with this.
+    pub(super) fail_next: Option<String>,
+}
