@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::claims::Entries;
+use super::claims::{Entries, Published};
 use super::error::{AuditError, RecomputeError};
 use super::figures::{Sources, Value};
 use super::method::Recompute;
@@ -26,7 +26,7 @@ struct PublishedCell {
     row: String,
     column: String,
     printed: String,
-    value: Value,
+    value: Published,
     tolerance: Option<f64>,
     recompute: Option<Recompute>,
     not_testable: Option<String>,
@@ -44,7 +44,7 @@ pub struct CellCheck {
     /// As printed.
     pub printed: String,
     /// As a value.
-    pub published: Value,
+    pub published: Published,
     /// What the rows give; `None` when they cannot tell.
     pub recomputed: Option<Value>,
     /// Half a unit in the last printed place.
@@ -53,6 +53,23 @@ pub struct CellCheck {
     pub differs: bool,
     /// Why the rows cannot tell.
     pub why: Option<String>,
+}
+
+impl PublishedCell {
+    fn differs(&self, recomputed: &Value) -> bool {
+        let outside = |low: f64, high: f64, recomputed: f64| {
+            let slack = self.tolerance.unwrap_or(0.0) + 1e-9 * high.abs().max(1.0);
+            recomputed < low - slack || recomputed > high + slack
+        };
+        match (&self.value, recomputed) {
+            (Published::One(Value::Number(one)), Value::Number(number)) => {
+                outside(*one, *one, *number)
+            }
+            (Published::Range([low, high]), Value::Number(number)) => outside(*low, *high, *number),
+            (Published::One(Value::Text(published)), Value::Text(text)) => published != text,
+            _ => true,
+        }
+    }
 }
 
 impl PublishedCells {
@@ -77,7 +94,7 @@ impl PublishedCells {
                 (None, None, _) | (Some(_), Some(_), _) => {
                     Some("must have either `recompute` or `not_testable`")
                 }
-                (Some(_), None, Value::Number(_))
+                (Some(_), None, Published::One(Value::Number(_)) | Published::Range(_))
                     if !cell.tolerance.is_some_and(|t| t.is_finite() && t >= 0.0) =>
                 {
                     Some("must have a `tolerance` of 0 or more")
@@ -130,14 +147,9 @@ impl PublishedCells {
                     }
                 },
             };
-            let differs = match (&cell.value, &recomputed) {
-                (_, None) => false,
-                (Value::Number(published), Some(Value::Number(recomputed))) => {
-                    let tolerance = cell.tolerance.unwrap_or(0.0);
-                    (recomputed - published).abs() > tolerance + 1e-9 * published.abs().max(1.0)
-                }
-                (published, Some(recomputed)) => published != recomputed,
-            };
+            let differs = recomputed
+                .as_ref()
+                .is_some_and(|recomputed| cell.differs(recomputed));
             checks.push(CellCheck {
                 section: cell.section.clone(),
                 row: cell.row.clone(),

@@ -198,7 +198,10 @@ impl RawClaim {
         let (recompute, published) = match (&self.recompute, &self.not_testable) {
             (None, Some(why)) => return Ok(Test::NotTestable(why.clone())),
             (Some(_), Some(_)) => {
-                return Err(("not_testable", "stands beside `recompute`; keep one of them"));
+                return Err((
+                    "not_testable",
+                    "stands beside `recompute`; keep one of them",
+                ));
             }
             (None, None) => {
                 return Err((
@@ -234,7 +237,10 @@ fn check(
     match (published, relation) {
         (Published::Range([low, high]), Relation::Within) if low <= high => {}
         (Published::Range(_), Relation::Within) => {
-            return Err(("published", "is a range whose low end lies above its high end"));
+            return Err((
+                "published",
+                "is a range whose low end lies above its high end",
+            ));
         }
         (Published::Range(_), _) => {
             return Err(("relation", "of a range must be `within`"));
@@ -244,10 +250,16 @@ fn check(
         }
         (Published::One(Value::Text(_)), Relation::Equals | Relation::VersionAtLeast) => {}
         (Published::One(Value::Text(_)), _) => {
-            return Err(("relation", "of a text must be `equals` or `version_at_least`"));
+            return Err((
+                "relation",
+                "of a text must be `equals` or `version_at_least`",
+            ));
         }
         (Published::One(Value::Number(_)), Relation::VersionAtLeast) => {
-            return Err(("published", "must be a version in quotes for `version_at_least`"));
+            return Err((
+                "published",
+                "must be a version in quotes for `version_at_least`",
+            ));
         }
         (Published::One(Value::Number(_)), _) => {}
     }
@@ -308,7 +320,11 @@ impl Entries {
             };
             for (key, value) in table {
                 let method = value.try_into().map_err(|error: toml::de::Error| {
-                    refuse(line, format!("quantity `{key}`"), error.message().to_owned())
+                    refuse(
+                        line,
+                        format!("quantity `{key}`"),
+                        error.message().to_owned(),
+                    )
                 })?;
                 quantities.insert(key, method);
             }

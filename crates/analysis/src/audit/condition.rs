@@ -44,7 +44,9 @@ enum Operator {
 
 /// A condition that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("condition `{term}` cannot be read; write `column operator value`, operator one of = != < <= > >=")]
+#[error(
+    "condition `{term}` cannot be read; write `column operator value`, operator one of = != < <= > >="
+)]
 pub struct ConditionError {
     term: String,
 }

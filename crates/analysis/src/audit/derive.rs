@@ -8,6 +8,7 @@ use super::rows::{Cell, Row};
 ///
 /// | column | meaning |
 /// |---|---|
+/// | `contention` | `contention_recorded`, under the published table's name |
 /// | `efficiency_percent` | 100 · `speedup` / 2 |
 /// | `speedup_from_times` | (`a_execution_s` + `b_execution_s`) / wall |
 /// | `ttft_delta_ms` | TTFT of A less TTFT of B (positive: B is sooner) |
@@ -35,6 +36,12 @@ pub(super) fn derive(row: Row) -> Row {
         }
         _ => {}
     }
+    if let (None, Some(Cell::Text(flag))) =
+        (row.cell("contention"), row.cell("contention_recorded"))
+    {
+        let flag = flag == "yes";
+        row = row.flag("contention", flag);
+    }
     let Some(run) = Run::of(&row) else {
         return row;
     };
@@ -44,11 +51,16 @@ pub(super) fn derive(row: Row) -> Row {
         (&run.b, &run.a)
     };
     let both = (first.execution_s.min(second.execution_s) - second.ttft_s).max(0.0);
-    let any = first.execution_s.max(second.execution_s) - first.ttft_s
+    let any = first.execution_s.max(second.execution_s)
+        - first.ttft_s
         - (second.ttft_s - first.execution_s).max(0.0);
     let work = run.a.server_s + run.b.server_s;
     let tokens = run.a.tokens + run.b.tokens;
-    let name = if run.a.ttft_s <= run.b.ttft_s { "a" } else { "b" };
+    let name = if run.a.ttft_s <= run.b.ttft_s {
+        "a"
+    } else {
+        "b"
+    };
     let mut row = row
         .number(
             "speedup_from_times",

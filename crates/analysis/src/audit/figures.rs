@@ -65,8 +65,8 @@ impl Sources {
             path: path.to_owned(),
             source,
         })?;
-        let table: toml::Table =
-            toml::from_str(&text).map_err(|error| super::claims::toml_error(path, &text, &error))?;
+        let table: toml::Table = toml::from_str(&text)
+            .map_err(|error| super::claims::toml_error(path, &text, &error))?;
         for (key, value) in &table {
             if key != "schema" {
                 self.flatten(&format!("{prefix}.{key}"), value, path)?;

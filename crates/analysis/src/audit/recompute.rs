@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use metrics::stats;
+
 use super::condition::Condition;
 use super::error::RecomputeError;
 use super::figures::{Sources, Value};
@@ -105,7 +107,10 @@ impl Context<'_> {
                         group.push(value);
                     }
                 }
-                let means: Vec<f64> = groups.values().map(|group| mean(group)).collect();
+                let means: Vec<f64> = groups
+                    .values()
+                    .filter_map(|group| stats::mean(group))
+                    .collect();
                 Stat::Mean.of(&means, rows)
             }
             Recompute::Pairs {
@@ -158,13 +163,9 @@ impl Context<'_> {
             Recompute::Product { terms } => terms.iter().map(operand).product(),
             Recompute::Mean { terms } => {
                 let values: Result<Vec<f64>, _> = terms.iter().map(operand).collect();
-                let values = values?;
-                if values.is_empty() {
-                    return Err(RecomputeError::Zero {
-                        what: "a mean of no terms".to_owned(),
-                    });
-                }
-                Ok(mean(&values))
+                stats::mean(&values?).ok_or_else(|| RecomputeError::Zero {
+                    what: "a mean of no terms".to_owned(),
+                })
             }
             Recompute::Text { key } => Err(kind(key, "a text", "a number")),
             Recompute::Best { column, .. } => Err(kind(column, "a configuration", "a number")),
@@ -319,44 +320,25 @@ fn kind(key: &str, found: &'static str, wanted: &'static str) -> RecomputeError 
     }
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
 impl Stat {
     fn of(self, values: &[f64], rows: &Rows) -> Result<f64, RecomputeError> {
         let n = values.len();
-        let least = match self {
-            Self::Sd => 2,
-            Self::Count | Self::Sum => 0,
-            _ => 1,
+        let least = if self == Self::Sd { 2 } else { 1 };
+        let value = match self {
+            Self::Mean => stats::mean(values),
+            Self::Sd => stats::sample_sd(values),
+            Self::PopulationSd => stats::population_sd(values),
+            Self::Median => stats::median(values),
+            Self::Min => values.iter().copied().reduce(f64::min),
+            Self::Max => values.iter().copied().reduce(f64::max),
+            Self::Sum => Some(values.iter().sum()),
+            Self::Count => Some(n as f64),
         };
-        if n < least {
-            return Err(RecomputeError::TooFew {
-                needs: self.name(),
-                least,
-                rows: rows.name().to_owned(),
-                have: n,
-            });
-        }
-        let squares = || {
-            let centre = mean(values);
-            let squared = values.iter().map(|value| (value - centre).powi(2));
-            squared.sum::<f64>()
-        };
-        Ok(match self {
-            Self::Mean => mean(values),
-            Self::Sd => (squares() / (n - 1) as f64).sqrt(),
-            Self::PopulationSd => (squares() / n as f64).sqrt(),
-            Self::Median => {
-                let mut sorted = values.to_vec();
-                sorted.sort_by(f64::total_cmp);
-                (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0
-            }
-            Self::Min => values.iter().copied().fold(f64::INFINITY, f64::min),
-            Self::Max => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            Self::Sum => values.iter().sum(),
-            Self::Count => n as f64,
+        value.ok_or_else(|| RecomputeError::TooFew {
+            needs: self.name(),
+            least,
+            rows: rows.name().to_owned(),
+            have: n,
         })
     }
 }

@@ -42,12 +42,18 @@ impl LedgerEntry {
             _ => "",
         };
         let value = match published {
-            Published::One(Value::Number(number)) => plain(*number),
+            Published::One(Value::Number(number)) => self.printed_text(*number),
             Published::One(Value::Text(text)) => {
                 // A version claimed is one version; the relation is about what it must reach.
                 return text.clone();
             }
-            Published::Range([low, high]) => format!("{} to {}", plain(*low), plain(*high)),
+            Published::Range([low, high]) => {
+                format!(
+                    "{} to {}",
+                    self.printed_text(*low),
+                    self.printed_text(*high)
+                )
+            }
         };
         format!("{sign}{value}{}", self.unit_text())
     }
@@ -70,6 +76,21 @@ impl LedgerEntry {
         }
     }
 
+    /// A published number as printed: to the place that its tolerance is half a unit of.
+    fn printed_text(&self, number: f64) -> String {
+        let tolerance = self.tolerance.unwrap_or(0.0);
+        let half_unit = (2.0 * tolerance).log10();
+        let shortest = number.to_string();
+        if tolerance > 0.0 && (half_unit - half_unit.round()).abs() < 1e-9 {
+            let decimals = (-half_unit.round()).clamp(0.0, 7.0) as usize;
+            let rounded = format!("{number:.decimals$}");
+            if rounded.len() > shortest.len() {
+                return grouped(&rounded);
+            }
+        }
+        grouped(&shortest)
+    }
+
     /// The last printed place and one more; at least two digits of a small figure.
     fn number_text(&self, number: f64) -> String {
         let tolerance = self.tolerance.unwrap_or(0.0);
@@ -77,13 +98,12 @@ impl LedgerEntry {
         if number == 0.0 || (whole && (tolerance == 0.0 || tolerance >= 0.5)) {
             return grouped(&format!("{number:.0}"));
         }
-        let places = |size: f64| (1.0 - size.log10().floor()).clamp(0.0, 7.0) as usize;
-        let printed = if tolerance > 0.0 {
-            places(tolerance).saturating_sub(1) + usize::from(tolerance < 1.0)
+        let decimals = if tolerance > 0.0 {
+            places(tolerance).saturating_sub(1)
         } else {
             2
         };
-        let decimals = printed.max(places(number.abs()).min(7).saturating_sub(1));
+        let decimals = decimals.max(places(number.abs()).saturating_sub(1));
         grouped(&format!("{number:.decimals$}"))
     }
 
@@ -116,7 +136,9 @@ impl LedgerEntry {
                 ..
             } => {
                 let mut text = "contradicted".to_owned();
-                if let Some(difference) = difference {
+                if *difference == Some(0.0) {
+                    text.push_str(": they are equal");
+                } else if let Some(difference) = difference {
                     let sign = if *difference > 0.0 { "+" } else { "" };
                     let unit = match self.unit_text() {
                         // A difference of percentages is in percentage points.
@@ -126,7 +148,11 @@ impl LedgerEntry {
                     _ = write!(text, " by {sign}{}{unit}", self.number_text(*difference));
                 }
                 if let Some(tolerances) = tolerances {
-                    _ = write!(text, ", {} tolerances", grouped(&format!("{:.1}", tolerances.abs())));
+                    _ = write!(
+                        text,
+                        ", {} tolerances",
+                        grouped(&format!("{:.1}", tolerances.abs()))
+                    );
                 }
                 for (index, tried) in also_tried.iter().enumerate() {
                     let lead = if index == 0 { "; nor as" } else { "," };
@@ -140,9 +166,9 @@ impl LedgerEntry {
     }
 }
 
-/// A number as short as it reads back, thousands apart.
-fn plain(number: f64) -> String {
-    grouped(&number.to_string())
+/// Decimals that show two digits of a number of this size, 7 at most.
+fn places(size: f64) -> usize {
+    (1.0 - size.log10().floor()).clamp(0.0, 7.0) as usize
 }
 
 /// `12345.6` as `12,345.6`, a minus as a minus.
@@ -219,9 +245,7 @@ impl Ledger {
             let sections = distinct(of_document.iter().map(|entry| entry.section.as_str()));
             for section in sections {
                 _ = writeln!(out, "\n{} {section}\n", heading(1));
-                out.push_str(
-                    "| claim | published | recomputed | finding |\n|---|---:|---:|---|\n",
-                );
+                out.push_str("| claim | published | recomputed | finding |\n|---|---:|---:|---|\n");
                 for entry in of_document.iter().filter(|e| e.section == section) {
                     let mut finding = match entry.finding {
                         Finding::Contradicted { .. } | Finding::Redefined { .. } => {
@@ -258,29 +282,35 @@ impl Ledger {
         out
     }
 
-    /// The ledger as plain text: what is not simply reproduced first, then the counts.
+    /// The ledger as plain text: `ok` reproduced, `def` only under another definition, `NO`
+    /// contradicted, `?` not testable; the counts last.
     pub fn to_text(&self) -> String {
         let mut out = String::new();
         for document in self.documents() {
             _ = writeln!(out, "{}", document.title());
+            let mut section = "";
             for entry in self.entries.iter().filter(|e| e.document == document) {
+                if entry.section != section {
+                    section = &entry.section;
+                    _ = writeln!(out, "\n  {section}");
+                }
                 let mark = match entry.finding {
-                    Finding::Reproduced { .. } => "ok  ",
-                    Finding::Redefined { .. } => "def ",
-                    Finding::Contradicted { .. } => "NO  ",
-                    Finding::NotTestable { .. } => "?   ",
+                    Finding::Reproduced { .. } => "ok ",
+                    Finding::Redefined { .. } => "def",
+                    Finding::Contradicted { .. } => "NO ",
+                    Finding::NotTestable { .. } => "?  ",
                 };
-                _ = writeln!(out, "  {mark}{:<8} {}", entry.section, entry.claim);
+                _ = writeln!(out, "    {mark} {}", entry.claim);
                 if !matches!(entry.finding, Finding::NotTestable { .. }) {
                     _ = writeln!(
                         out,
-                        "               published {}, recomputed {}",
+                        "         published {}, recomputed {}",
                         entry.published_text(),
                         entry.recomputed_text()
                     );
                 }
                 if !matches!(entry.finding, Finding::Reproduced { .. }) {
-                    _ = writeln!(out, "               {}", entry.finding_text());
+                    _ = writeln!(out, "         {}", entry.finding_text());
                 }
             }
             out.push('\n');
