@@ -3,9 +3,10 @@
 use domain::Nanos;
 use serde::Serialize;
 
+use super::Reloads;
 use super::flights::{Flight, Flights, in_flight};
 use crate::observation::{ArmObservation, StampSource};
-use crate::run::Arms;
+use crate::run::{Arms, WarmLoads};
 
 /// An overlap below this is none worth the name: the agents ran one after another.
 pub(crate) const SERIAL_BELOW: f64 = 0.05;
@@ -86,6 +87,33 @@ pub(super) fn waited_for_config(flights: &Flights<'_>, f: &Flight<'_>) -> u64 {
 /// The part of a request's residue in which others were in flight on its server.
 pub(super) fn waited_for_slot(flights: &Flights<'_>, f: &Flight<'_>) -> u64 {
     in_flight(flights.neighbours(f)).within(f.ready, f.ready + f.slot_wait)
+}
+
+/// A `load` longer than this, above what a ready model costs, is a reload: Ollama asks a loading
+/// model every 250 ms whether it is ready.
+const RELOAD_ABOVE: Nanos = Nanos::from_millis(250);
+
+/// Reloads that happened because an agent with other runner options had been served before.
+pub(super) fn avoidable_reloads(
+    flights: &Flights<'_>,
+    arm: &ArmObservation,
+    warm: &WarmLoads,
+) -> Reloads {
+    let mut reloads = Reloads::default();
+    for f in &flights.0 {
+        if flights.blockers(f).next().is_none() {
+            continue;
+        }
+        let waited = Nanos(waited_for_config(flights, f));
+        let ready = warm.get(&arm.agents[f.agent].agent).copied();
+        let rest = f.ready.since(f.sent).saturating_sub(waited);
+        let reload = rest.saturating_sub(ready.unwrap_or_default());
+        if reload > RELOAD_ABOVE {
+            reloads.count += 1;
+            reloads.time += reload;
+        }
+    }
+    reloads
 }
 
 /// The longest wait of an arm whose agents did not overlap, and whom it was for.

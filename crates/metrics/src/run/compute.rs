@@ -107,7 +107,7 @@ impl RunMetrics {
         let all: u64 = together.agents.iter().map(tokens).sum();
         self.throughput_together = (all > 0).then(|| all as f64 / wall);
         self.baseline = self.baseline_metrics(arms, wall);
-        self.cause = RunCause::of(arms, self.decode_overlap);
+        self.cause = RunCause::of(arms, self.decode_overlap, warm);
         if self.baseline.is_none() {
             self.speedup_upper_bound = self.cause.upper_bound(arms, wall);
         }

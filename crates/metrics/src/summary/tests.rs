@@ -239,11 +239,16 @@ fn unknown_is_null_in_json_order_of_the_schema() {
 }
 
 /// The recorded figures as runs, or none with a printed reason where the file is absent.
-fn recorded(name: &str) -> Option<Vec<RunObservation>> {
+pub(crate) fn recorded(name: &str) -> Option<Vec<RunObservation>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let places: [PathBuf; 2] = [
+    let committed = match name {
+        "tr113-figures.csv" => "recorded.csv",
+        other => other.trim_end_matches("-figures.csv"),
+    };
+    let places: [PathBuf; 3] = [
+        root.join("fixtures/tr113").join(committed),
+        root.join("fixtures/tr113").join(format!("{committed}.csv")),
         root.join("../shared/data").join(name),
-        root.join("shared/data").join(name),
     ];
     let Some(text) = places.iter().find_map(|p| fs::read_to_string(p).ok()) else {
         println!("skipped: shared/data/{name} is absent");
