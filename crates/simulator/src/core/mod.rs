@@ -24,3 +24,6 @@ pub use types::{
     Generation, LoadedView, Notice, RequestId, ResolvedOptions, RunnerOptions, ServerId,
     StopReason, Timings, What, Work, WorkKind,
 };
+
+#[cfg(test)]
+mod tests;

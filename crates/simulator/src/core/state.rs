@@ -167,7 +167,7 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct Step {
     /// Work left at `since`, nanoseconds on an unshared device at full speed. Below zero when the
-    /// step before ran over its end by rounding.
+    /// step before ran over its end.
     pub(super) left: f64,
     pub(super) since: Stamp,
     /// Nanoseconds per nanosecond of work.
