@@ -99,6 +99,10 @@ pub(crate) struct Trial {
 
 impl Trial {
     /// Must be called inside a paused runtime.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "tests write their script in place"
+    )]
     pub(crate) fn new(results: ResultsDir, script: fake::Script) -> Self {
         let offset = results.resume_point().map_or(Nanos::ZERO, |p| p.offset);
         let clock = Clock::start_virtual_from(offset);
