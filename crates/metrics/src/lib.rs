@@ -8,6 +8,7 @@
 
 pub mod advice;
 pub mod cause;
+pub mod compare;
 pub mod from_records;
 pub mod observation;
 pub mod request;

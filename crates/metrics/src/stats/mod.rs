@@ -16,7 +16,7 @@ pub use describe::{jain, mean, median, percentile, population_sd, sample_sd};
 pub use estimate::Estimate;
 pub use interval::{
     BOOTSTRAP_FROM, CONFIDENCE, Interval, log_ratio_interval, mean_interval, median_interval,
-    student_interval,
+    student_interval, welch_interval,
 };
 pub use outliers::{Outlier, outliers};
 pub use tests_of_difference::{holm, paired_t_test, sign_flip_test, sign_test, welch_t_test};
