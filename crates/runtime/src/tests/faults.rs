@@ -337,6 +337,54 @@ async fn a_full_disk_stops_the_sweep_and_what_was_recorded_can_be_resumed() {
     }
 }
 
+/// Fails at its second write, half way through, and has room again after that.
+#[derive(Default)]
+struct BadMoment {
+    writes: usize,
+    held: Arc<std::sync::Mutex<Vec<u8>>>,
+}
+
+impl Write for BadMoment {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        let n = match self.writes {
+            2 => bytes.len() / 2,
+            3 => return Err(io::ErrorKind::StorageFull.into()),
+            _ => bytes.len(),
+        };
+        self.held.lock().unwrap().extend(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for BadMoment {
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_is_appended_after_half_a_line() {
+    let disk = BadMoment::default();
+    let held = Arc::clone(&disk.held);
+    let mut journal = Journal::new("j".into(), Box::new(disk));
+    let line = domain::record::JournalLine::Mark(domain::record::Mark {
+        at: ms(1),
+        what: MarkKind::Started,
+        note: String::new(),
+    });
+    journal.append(&line).unwrap();
+    journal.append(&line).unwrap_err();
+    let after = held.lock().unwrap().clone();
+    journal.append(&line).unwrap_err();
+    journal.sync().unwrap_err();
+    assert_eq!(*held.lock().unwrap(), after);
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_more_is_asked_of_the_server_once_the_disk_is_full() {
     let dir = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use clock::Clock;
 use domain::plan::Arm;
 use domain::record::{MarkKind, RequestRole};
 use domain::{Nanos, Stamp};
@@ -147,6 +148,22 @@ async fn the_clock_goes_on_after_the_last_telemetry_too() {
     assert_eq!(
         fs::read_to_string(dir.path().join("telemetry.jsonl")).unwrap(),
         sample
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_would_repeat_stamps_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    cut(dir.path(), usize::MAX).await;
+    let results = ResultsDir::resume(dir.path()).unwrap();
+    let offset = results.resume_point().unwrap().offset;
+    let error = Trial::on(Clock::start_virtual(), results, by_context())
+        .run()
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, RuntimeError::ClockBehind { offset: o, .. } if o == offset),
+        "{error}"
     );
 }
 

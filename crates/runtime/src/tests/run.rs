@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use clock::Clock;
 use domain::event::Event;
 use domain::plan::{Arm, Topology};
 use domain::record::{MarkKind, RequestRole, TokenSource};
@@ -397,6 +398,30 @@ async fn a_reply_without_tokens_is_complete_and_has_none() {
     assert_eq!((r.tokens, r.tokens_from), (0, TokenSource::Server));
     assert_eq!((r.first_token, r.last_token), (None, None));
     assert!(r.chunk_gaps_ns.is_empty() && r.done == Some(ms(3150)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_several_threads_all_agents_are_scheduled_at_one_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let results = ResultsDir::create(dir.path(), manifest(&plan(3, BOTH, ""), 2, 1)).unwrap();
+    // Four thousand times as fast as real time; no duration is asserted.
+    let trial = Trial::on(Clock::scaled(4000.0), results, by_context());
+    let summary = trial.run().await.unwrap();
+    assert!(summary.is_complete());
+    assert_eq!(summary.requests.completed, 12);
+    let journal = read(dir.path());
+    for arm in &journal.arms {
+        let own = journal
+            .requests
+            .iter()
+            .filter(|r| (&r.run, r.arm) == (&arm.run, arm.arm));
+        let mut scheduled: Vec<_> = own.map(|r| r.scheduled).collect();
+        scheduled.dedup();
+        match arm.arm {
+            Arm::Together => assert_eq!(scheduled, [arm.started]),
+            Arm::Sequential => assert_eq!(scheduled.len(), 3),
+        }
+    }
 }
 
 #[derive(Debug)]
