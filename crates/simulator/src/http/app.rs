@@ -219,7 +219,10 @@ impl App {
                 let Received { exchange, fault, body } = received;
                 let answer = match path {
                     "/api/version" => {
-                        Ok(json!({"version": self.config.profile.server.version}))
+                        // The one thing a twin says more than Ollama does, so that no record
+                        // made on it passes for a measurement.
+                        let version = &self.config.profile.server.version;
+                        Ok(json!({"version": version, "server": "tandem-simulator"}))
                     }
                     "/api/tags" => Ok(models::tags(self)),
                     "/api/ps" => Ok(models::ps(self, exchange.server())),

@@ -466,7 +466,7 @@ fn bad_object(fault: &FaultRule) -> Vec<u8> {
             line.extend_from_slice(b"\"}");
             line
         }
-        _ => b"{\"model\":\"m\",\"response\":\"half a".to_vec(),
+        _ => b"{\"model\":\"m\",\"response\":half an object,\"done\":false}".to_vec(),
     }
 }
 
