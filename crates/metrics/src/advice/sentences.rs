@@ -1,6 +1,5 @@
 //! The sentences, each with the numbers it rests on.
 
-use domain::ModelOptions;
 use domain::plan::Topology;
 
 use super::{EvidenceRef, Finding};
@@ -174,21 +173,20 @@ fn differing(arm: &ArmObservation, a: u32, b: u32) -> Option<String> {
     let (a, b) = (options(a)?, options(b)?);
     let number = |n: Option<i64>| n.map_or("unset".to_owned(), |n| n.to_string());
     let mut named = Vec::new();
-    let fields: [(&str, fn(&ModelOptions) -> Option<i64>); 6] = [
-        ("num_ctx", |o| o.num_ctx),
-        ("num_gpu", |o| o.num_gpu),
-        ("num_batch", |o| o.num_batch),
-        ("num_thread", |o| o.num_thread),
-        ("main_gpu", |o| o.main_gpu),
-        ("draft_num_predict", |o| o.draft_num_predict),
-    ];
-    for (name, field) in fields {
-        if field(a) != field(b) {
-            named.push(format!(
-                "{name} {} and {}",
-                number(field(a)),
-                number(field(b))
-            ));
+    for (name, of_a, of_b) in [
+        ("num_ctx", a.num_ctx, b.num_ctx),
+        ("num_gpu", a.num_gpu, b.num_gpu),
+        ("num_batch", a.num_batch, b.num_batch),
+        ("num_thread", a.num_thread, b.num_thread),
+        ("main_gpu", a.main_gpu, b.main_gpu),
+        (
+            "draft_num_predict",
+            a.draft_num_predict,
+            b.draft_num_predict,
+        ),
+    ] {
+        if of_a != of_b {
+            named.push(format!("{name} {} and {}", number(of_a), number(of_b)));
         }
     }
     if a.use_mmap != b.use_mmap {

@@ -32,7 +32,7 @@ pub struct Gate {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Limit {
+pub(super) enum Limit {
     /// Relative change, as a fraction.
     Relative(f64),
     /// Change in the figure's unit.
@@ -154,7 +154,7 @@ impl FromStr for Gate {
     }
 }
 
-fn limit_of(text: &str, unit: &str) -> Option<Limit> {
+pub(super) fn limit_of(text: &str, unit: &str) -> Option<Limit> {
     let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
     if let Some(percent) = text.strip_suffix('%') {
         return number(percent).map(|p| Limit::Relative(p / 100.0));
@@ -315,13 +315,6 @@ impl Gate {
             }
         })
         .collect()
-    }
-
-    #[cfg(test)]
-    pub(super) fn limit_for_test(&self) -> f64 {
-        match self.limit {
-            Limit::Relative(v) | Limit::Change(v) | Limit::Value(v) => v,
-        }
     }
 
     fn shown(&self, value: f64) -> String {

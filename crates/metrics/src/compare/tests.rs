@@ -1,3 +1,4 @@
+use super::gate::{Limit, limit_of};
 use super::*;
 use crate::observation::RunObservation;
 use crate::summary::tests::dataset;
@@ -113,15 +114,10 @@ fn gates_that_cannot_be_read_say_why() {
     assert!(error("walls > 5%").contains("known are wall_s"));
     assert!(error("wall_s > five").contains("`five` is not a limit"));
     assert!(error("speedup > 2s").contains("is not a limit"));
-    assert_eq!(
-        "speedup < 1.5x".parse::<Gate>().unwrap().limit_for_test(),
-        1.5
-    );
-    assert_eq!(
-        "ttft_delta_ms > 2s"
-            .parse::<Gate>()
-            .unwrap()
-            .limit_for_test(),
-        2000.0
-    );
+    assert_eq!(limit_of("1.5x", ""), Some(Limit::Value(1.5)));
+    assert_eq!(limit_of("2s", "ms"), Some(Limit::Value(2000.0)));
+    assert_eq!(limit_of("+250ms", "s"), Some(Limit::Change(0.25)));
+    assert_eq!(limit_of("-3 %", "tok/s"), Some(Limit::Relative(-0.03)));
+    assert_eq!(limit_of("-3 tok/s", "tok/s"), Some(Limit::Change(-3.0)));
+    assert_eq!(limit_of("inf", "s"), None);
 }

@@ -189,7 +189,7 @@ impl Model {
         verdict == Verdict::Undecided || right.contains(&verdict)
     }
 
-    fn place(self, calls: [Vec<Call>; 2], which: Arm) -> ArmObservation {
+    fn place(self, calls: &[Vec<Call>; 2], which: Arm) -> ArmObservation {
         let agents: Vec<AgentObservation> = calls
             .iter()
             .zip(0..)
@@ -222,7 +222,7 @@ impl Model {
             }
             own
         });
-        self.place(calls, Arm::Sequential)
+        self.place(&calls, Arm::Sequential)
     }
 
     const fn calls(self) -> usize {
@@ -269,7 +269,7 @@ impl Model {
             }
             Self::ReloadEachSwitch => self.alternating(lengths, noise),
         };
-        self.place(calls, Arm::Together)
+        self.place(&calls, Arm::Together)
     }
 
     /// A, B, A, B, each after a reload that begins when the one before has ended.

@@ -47,14 +47,14 @@ fn on_two(config: &str, repetition: u32, per_token_ms: u64) -> RunObservation {
     )
 }
 
-fn estimate(mean: f64, lo: f64, hi: f64) -> Option<Estimate> {
-    Some(Estimate {
+fn estimate(mean: f64, lo: f64, hi: f64) -> Estimate {
+    Estimate {
         mean,
         lo: Some(lo),
         hi: Some(hi),
         sd: Some(0.1),
         n: 3,
-    })
+    }
 }
 
 #[test]
@@ -62,14 +62,26 @@ fn verdicts_by_the_rules() {
     let single = Estimate::of(&[1.9]);
     for (overlap, speedup, verdict) in [
         (Some(0.0), None, Verdict::Serial),
-        (Some(0.049), estimate(1.0, 0.98, 1.02), Verdict::Serial),
-        (Some(0.0), estimate(0.5, 0.4, 0.6), Verdict::Degraded),
-        (Some(0.9), estimate(0.9, 0.85, 0.94), Verdict::Degraded),
-        (Some(0.9), estimate(1.0, 0.97, 1.2), Verdict::Shared),
-        (Some(0.9), estimate(1.03, 1.02, 1.04), Verdict::Shared),
-        (Some(0.9), estimate(1.2, 1.1, 1.3), Verdict::Parallel),
-        (Some(0.9), estimate(1.2, 1.02, 1.3), Verdict::Undecided),
-        (Some(0.9), estimate(1.2, 0.5, 1.9), Verdict::Undecided),
+        (
+            Some(0.049),
+            Some(estimate(1.0, 0.98, 1.02)),
+            Verdict::Serial,
+        ),
+        (Some(0.0), Some(estimate(0.5, 0.4, 0.6)), Verdict::Degraded),
+        (
+            Some(0.9),
+            Some(estimate(0.9, 0.85, 0.94)),
+            Verdict::Degraded,
+        ),
+        (Some(0.9), Some(estimate(1.0, 0.97, 1.2)), Verdict::Shared),
+        (Some(0.9), Some(estimate(1.03, 1.02, 1.04)), Verdict::Shared),
+        (Some(0.9), Some(estimate(1.2, 1.1, 1.3)), Verdict::Parallel),
+        (
+            Some(0.9),
+            Some(estimate(1.2, 1.02, 1.3)),
+            Verdict::Undecided,
+        ),
+        (Some(0.9), Some(estimate(1.2, 0.5, 1.9)), Verdict::Undecided),
         (Some(0.9), single, Verdict::Undecided),
         (Some(0.9), None, Verdict::Unknown),
         (None, None, Verdict::Unknown),
