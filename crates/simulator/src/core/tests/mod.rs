@@ -1,4 +1,8 @@
 //! Known truths about the core, each worked out by hand.
+#![expect(
+    clippy::float_cmp,
+    reason = "stamps are whole microseconds, and being exact is what is tested"
+)]
 
 mod cancel;
 mod device;
