@@ -11,7 +11,7 @@ pub const CONFIDENCE: f64 = 0.95;
 /// values cannot reach the stated level (a percentile of resamples never leaves the range of the
 /// sample, and the range of three values holds the mean of a symmetric distribution 75 times in
 /// 100), and Student's t is used.
-pub const BOOTSTRAP_FROM: usize = 6;
+pub const BOOTSTRAP_FROM: usize = 8;
 
 /// A closed interval.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,6 +9,7 @@ mod estimate;
 mod interval;
 mod outliers;
 mod tests_of_difference;
+mod usl;
 
 pub use bootstrap::Bootstrap;
 pub use certified::{certified_percentile, printable_percentile, samples_needed};
@@ -20,6 +21,7 @@ pub use interval::{
 };
 pub use outliers::{Outlier, outliers};
 pub use tests_of_difference::{holm, paired_t_test, sign_flip_test, sign_test, welch_t_test};
+pub use usl::{Usl, UslFit, fit_usl};
 
 #[cfg(test)]
 mod tests;
