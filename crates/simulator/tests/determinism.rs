@@ -25,18 +25,26 @@ fn load() -> (Vec<Answer>, Vec<LogLine>) {
         })
         .await;
         let calls = (0..12).map(|client| {
-            let model = if client % 3 == 0 { "qwen3:8b" } else { "gemma3" };
+            let model = if client % 3 == 0 {
+                "qwen3:8b"
+            } else {
+                "gemma3"
+            };
             let num_ctx = if client % 4 == 1 { 2048 } else { 4096 };
             let ask = json!({"model": model, "prompt": format!("client {client} says hello"),
                 "stream": client != 5, "options": {"num_ctx": num_ctx}});
             let leave_after = (client == 7).then_some(4);
-            Call { leave_after, ..post("/api/generate", ask) }
+            Call {
+                leave_after,
+                ..post("/api/generate", ask)
+            }
         });
         let bench = &bench;
-        let answers = futures_util::future::join_all(calls.enumerate().map(|(i, call)| async move {
-            bench.clock.sleep(Nanos::from_millis(i as u64 / 4)).await;
-            bench.send(call).await
-        }));
+        let answers =
+            futures_util::future::join_all(calls.enumerate().map(|(i, call)| async move {
+                bench.clock.sleep(Nanos::from_millis(i as u64 / 4)).await;
+                bench.send(call).await
+            }));
         result.0 = answers.await;
         result.1 = bench.simulator.log();
     });
@@ -51,10 +59,19 @@ fn the_same_load_twice_is_the_same_byte_for_byte() {
         assert_eq!(a.head, b.head, "head of client {client}");
         assert_eq!(a.text(), b.text(), "body of client {client}");
         assert_eq!(a.frames, b.frames, "stamps of client {client}");
-        assert_eq!((a.sent, a.ended, a.end), (b.sent, b.ended, b.end), "client {client}");
+        assert_eq!(
+            (a.sent, a.ended, a.end),
+            (b.sent, b.ended, b.end),
+            "client {client}"
+        );
     }
     assert_eq!(first_log, second_log);
-    assert!(first.iter().any(|answer| answer.text().contains("\"error\"")), "a fault was played");
+    assert!(
+        first
+            .iter()
+            .any(|answer| answer.text().contains("\"error\"")),
+        "a fault was played"
+    );
     assert!(first_log.len() > 60, "{}", first_log.len());
 }
 
@@ -64,7 +81,10 @@ fn another_seed_says_something_else() {
         let mut text = String::new();
         virtually(async {
             let bench = Bench::new(|config| config.seed = Some(seed)).await;
-            text = bench.generate(json!({"model": "gemma3", "prompt": "x"})).await.text();
+            text = bench
+                .generate(json!({"model": "gemma3", "prompt": "x"}))
+                .await
+                .text();
         });
         text
     };

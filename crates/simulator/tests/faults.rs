@@ -60,7 +60,10 @@ async fn v1(clock: &Clock, endpoint: &str, streamed: bool) -> Expected {
     let ask = json!({"model": MODEL, "stream": streamed,
         "messages": [{"role": "user", "content": "say something"}]});
     let call: Call<'_> = post("/v1/chat/completions", ask);
-    let answer = match clock.timeout(LIMITS.total, call.send(clock, endpoint)).await {
+    let answer = match clock
+        .timeout(LIMITS.total, call.send(clock, endpoint))
+        .await
+    {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
             return Expected::Failed(FailureKind::ConnectionRefused);
@@ -68,8 +71,13 @@ async fn v1(clock: &Clock, endpoint: &str, streamed: bool) -> Expected {
         Ok(Err(_)) => return Expected::Failed(FailureKind::ConnectionReset),
         // The bare client does not say how far it got, so ask it again for one frame.
         Err(_) => {
-            let begun = Call { leave_after: Some(1), ..call };
-            let head = clock.timeout(LIMITS.first_byte, begun.send(clock, endpoint)).await;
+            let begun = Call {
+                leave_after: Some(1),
+                ..call
+            };
+            let head = clock
+                .timeout(LIMITS.first_byte, begun.send(clock, endpoint))
+                .await;
             return Expected::TimedOut(match head {
                 Ok(_) => TimeoutPhase::BetweenChunks,
                 Err(_) => TimeoutPhase::FirstByte,
@@ -82,8 +90,15 @@ async fn v1(clock: &Clock, endpoint: &str, streamed: bool) -> Expected {
         503 => return Expected::Failed(FailureKind::Busy),
         status => return Expected::Failed(FailureKind::Http { status }),
     }
-    let promised = if streamed { "text/event-stream" } else { "application/json" };
-    if !answer.header("content-type").is_some_and(|kind| kind.starts_with(promised)) {
+    let promised = if streamed {
+        "text/event-stream"
+    } else {
+        "application/json"
+    };
+    if !answer
+        .header("content-type")
+        .is_some_and(|kind| kind.starts_with(promised))
+    {
         return Expected::Failed(FailureKind::WrongContentType);
     }
     if answer.end == End::Broken {
@@ -91,7 +106,11 @@ async fn v1(clock: &Clock, endpoint: &str, streamed: bool) -> Expected {
     }
     let mut finished = false;
     let events: Vec<&[u8]> = if streamed {
-        answer.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect()
+        answer
+            .body
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .collect()
     } else {
         vec![&answer.body]
     };
@@ -109,7 +128,11 @@ async fn v1(clock: &Clock, endpoint: &str, streamed: bool) -> Expected {
             Err(_) => return Expected::Failed(FailureKind::Malformed),
         }
     }
-    if finished && !streamed { Expected::Completed } else { Expected::Incomplete }
+    if finished && !streamed {
+        Expected::Completed
+    } else {
+        Expected::Incomplete
+    }
 }
 
 #[test]
@@ -127,7 +150,10 @@ fn every_cell_of_the_table_holds() {
                     _ => native(&clock, &endpoint, path).await.0,
                 };
                 if found != expected {
-                    wrong.push(format!("{:?} on {path:?}: {found:?}, not {expected:?}", row.kind));
+                    wrong.push(format!(
+                        "{:?} on {path:?}: {found:?}, not {expected:?}",
+                        row.kind
+                    ));
                 }
             });
         }
@@ -141,7 +167,11 @@ fn the_table_names_every_fault_once() {
     kinds.sort();
     kinds.dedup();
     assert_eq!(kinds.len(), FAULTS.len());
-    assert_eq!(kinds.last(), Some(&FaultKind::ClockJump), "the last of the enum");
+    assert_eq!(
+        kinds.last(),
+        Some(&FaultKind::ClockJump),
+        "the last of the enum"
+    );
     assert_eq!(FaultKind::ClockJump as usize + 1, FAULTS.len());
 }
 
@@ -149,7 +179,10 @@ fn the_table_names_every_fault_once() {
 fn what_a_fault_left_is_still_seen() {
     virtually(async {
         let clock = Clock::start_virtual();
-        let rule = FaultRule { after_tokens: 5, ..FaultRule::always(FaultKind::ResetMidToken) };
+        let rule = FaultRule {
+            after_tokens: 5,
+            ..FaultRule::always(FaultKind::ResetMidToken)
+        };
         let simulator = start(&clock, rule).await;
         let endpoint = simulator.endpoints().remove(0);
         let (found, exchange) = native(&clock, &endpoint, ClientPath::GenerateStream).await;
@@ -164,15 +197,24 @@ fn a_clock_jump_bends_the_servers_durations_and_nothing_else() {
     for (jump_s, seen) in [(3600.0, true), (-3600.0, false)] {
         virtually(async {
             let clock = Clock::start_virtual();
-            let rule = FaultRule { jump_s, ..FaultRule::always(FaultKind::ClockJump) };
+            let rule = FaultRule {
+                jump_s,
+                ..FaultRule::always(FaultKind::ClockJump)
+            };
             let simulator = start(&clock, rule).await;
             let endpoint = simulator.endpoints().remove(0);
             let (found, exchange) = native(&clock, &endpoint, ClientPath::GenerateStream).await;
             assert_eq!(found, Expected::Completed);
-            let took = exchange.done.expect("done").since(exchange.sent.expect("sent"));
+            let took = exchange
+                .done
+                .expect("done")
+                .since(exchange.sent.expect("sent"));
             assert!(took < Nanos::from_secs(3), "{took}");
             let total = exchange.counters.total;
-            assert_eq!(total.is_some_and(|total| total > Nanos::from_secs(3600)), seen);
+            assert_eq!(
+                total.is_some_and(|total| total > Nanos::from_secs(3600)),
+                seen
+            );
         });
     }
 }
@@ -190,7 +232,10 @@ fn a_stall_of_a_given_length_ends() {
         let endpoint = simulator.endpoints().remove(0);
         let (found, exchange) = native(&clock, &endpoint, ClientPath::ChatStream).await;
         assert_eq!(found, Expected::Completed);
-        assert_eq!(exchange.chunks[2].since(exchange.chunks[1]), Nanos(5_010_000_000));
+        assert_eq!(
+            exchange.chunks[2].since(exchange.chunks[1]),
+            Nanos(5_010_000_000)
+        );
     });
 }
 
@@ -208,7 +253,11 @@ fn refusing_begins_and_ends_on_time() {
         let mut seen = Vec::new();
         for at in [0, 11, 16] {
             clock.sleep_until(domain::Stamp(at * 1_000_000_000)).await;
-            seen.push(native(&clock, &endpoint, ClientPath::GenerateStream).await.0);
+            seen.push(
+                native(&clock, &endpoint, ClientPath::GenerateStream)
+                    .await
+                    .0,
+            );
         }
         let refused = Expected::Failed(FailureKind::ConnectionRefused);
         assert_eq!(seen, [Expected::Completed, refused, Expected::Completed]);

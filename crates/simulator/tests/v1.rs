@@ -25,13 +25,23 @@ fn a_chat_stream_has_role_content_reason_usage_and_done() {
         assert_eq!(answer.head_at, answer.frames[0].0);
         let events = answer.events();
         let count = events.len();
-        assert_eq!(events[0]["choices"][0]["delta"], json!({"role": "assistant", "content": ""}));
+        assert_eq!(
+            events[0]["choices"][0]["delta"],
+            json!({"role": "assistant", "content": ""})
+        );
         for event in &events[..count - 1] {
             assert_eq!(event["object"], "chat.completion.chunk");
             assert_eq!(event["system_fingerprint"], "fp_ollama");
-            assert_eq!((&event["id"], &event["created"]), (&events[0]["id"], &events[0]["created"]));
+            assert_eq!(
+                (&event["id"], &event["created"]),
+                (&events[0]["id"], &events[0]["created"])
+            );
         }
-        assert!(events[1..count - 3].iter().all(|e| e["choices"][0]["finish_reason"].is_null()));
+        assert!(
+            events[1..count - 3]
+                .iter()
+                .all(|e| e["choices"][0]["finish_reason"].is_null())
+        );
         assert_eq!(events[count - 3]["choices"][0]["finish_reason"], "stop");
         assert_eq!(events[count - 3]["choices"][0]["delta"]["content"], "");
         let usage = &events[count - 2];
@@ -40,8 +50,15 @@ fn a_chat_stream_has_role_content_reason_usage_and_done() {
         let total = usage["usage"]["prompt_tokens"].as_u64().map(|n| n + 20);
         assert_eq!(usage["usage"]["total_tokens"].as_u64(), total);
         assert_eq!(events[count - 1], Value::Null, "[DONE]");
-        let plain = bench.send(post("/v1/chat/completions", chat(&json!({"stream": true})))).await;
-        assert!(plain.events().iter().all(|event| event.get("usage").is_none()));
+        let plain = bench
+            .send(post("/v1/chat/completions", chat(&json!({"stream": true}))))
+            .await;
+        assert!(
+            plain
+                .events()
+                .iter()
+                .all(|event| event.get("usage").is_none())
+        );
     });
 }
 
@@ -58,11 +75,24 @@ fn answers_are_whole_unless_a_stream_is_asked_for() {
         let ask = json!({"model": MODEL, "prompt": "once", "stop": "."});
         let object = bench.send(post("/v1/completions", ask)).await.json();
         assert_eq!(object["object"], "text_completion");
-        assert!(!object["choices"][0]["text"].as_str().expect("text").contains('.'));
+        assert!(
+            !object["choices"][0]["text"]
+                .as_str()
+                .expect("text")
+                .contains('.')
+        );
         let ask = json!({"model": MODEL, "prompt": "once", "stream": true});
         let events = bench.send(post("/v1/completions", ask)).await.events();
-        assert!(!events[0]["choices"][0]["text"].as_str().expect("text").is_empty());
-        assert_eq!(events[events.len() - 2]["choices"][0]["finish_reason"], "stop");
+        assert!(
+            !events[0]["choices"][0]["text"]
+                .as_str()
+                .expect("text")
+                .is_empty()
+        );
+        assert_eq!(
+            events[events.len() - 2]["choices"][0]["finish_reason"],
+            "stop"
+        );
         assert_eq!(events[events.len() - 1], Value::Null);
     });
 }
@@ -77,7 +107,10 @@ fn thinking_is_reasoning_and_effort_turns_it() {
             post("/v1/chat/completions", chat(&more)).body
         };
         for (effort, thoughts) in [("none", 0), ("minimal", 10), ("low", 10), ("ultra", 38)] {
-            let events = bench.send(post("/v1/chat/completions", ask(effort))).await.events();
+            let events = bench
+                .send(post("/v1/chat/completions", ask(effort)))
+                .await
+                .events();
             let found = events
                 .iter()
                 .filter(|event| event["choices"][0]["delta"]["reasoning"].is_string())
@@ -103,7 +136,10 @@ fn sampling_defaults_are_forced() {
         // do not. On /v1 the forced temperature is 1.
         let mut texts = Vec::new();
         for _ in 0..2 {
-            let answer = bench.send(post("/v1/chat/completions", chat(&json!({})))).await.json();
+            let answer = bench
+                .send(post("/v1/chat/completions", chat(&json!({}))))
+                .await
+                .json();
             texts.push(answer["choices"][0]["message"]["content"].clone());
         }
         assert_ne!(texts[0], texts[1]);
@@ -127,7 +163,9 @@ fn json_formats_and_parts_of_content_are_understood() {
             "messages": [{"role": "user", "content": [{"type": "text", "text": "say so"}]}],
         }));
         let object = bench.send(post("/v1/chat/completions", ask)).await.json();
-        let text = object["choices"][0]["message"]["content"].as_str().expect("text");
+        let text = object["choices"][0]["message"]["content"]
+            .as_str()
+            .expect("text");
         assert!(serde_json::from_str::<Value>(text).expect("JSON")["ok"].is_boolean());
     });
 }
@@ -138,15 +176,27 @@ fn errors_have_the_other_shape() {
         let bench = Bench::new(|_| {}).await;
         let mut seen = String::new();
         for call in [
-            post("/v1/chat/completions", json!({"model": MODEL, "messages": []})),
+            post(
+                "/v1/chat/completions",
+                json!({"model": MODEL, "messages": []}),
+            ),
             post("/v1/chat/completions", chat(&json!({"model": "nope"}))),
             post("/v1/chat/completions", chat(&json!({"stop": 5}))),
-            post("/v1/chat/completions", chat(&json!({"reasoning_effort": "heroic"}))),
+            post(
+                "/v1/chat/completions",
+                chat(&json!({"reasoning_effort": "heroic"})),
+            ),
             post("/v1/embeddings", json!({"model": "nope", "input": "x"})),
             get("/v1/models/nope"),
         ] {
             let answer = bench.send(call.clone()).await;
-            seen.push_str(&format!("{} {}\n  {} {}\n", call.path, call.body, answer.status, answer.text()));
+            seen.push_str(&format!(
+                "{} {}\n  {} {}\n",
+                call.path,
+                call.body,
+                answer.status,
+                answer.text()
+            ));
         }
         insta::assert_snapshot!(seen);
     });

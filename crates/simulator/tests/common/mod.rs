@@ -51,7 +51,10 @@ impl Answer {
 
     /// The objects of a native stream.
     pub(crate) fn lines(&self) -> Vec<Value> {
-        self.text().lines().map(|line| serde_json::from_str(line).expect("JSON line")).collect()
+        self.text()
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON line"))
+            .collect()
     }
 
     /// The events of a /v1 stream; `[DONE]` as null.
@@ -59,16 +62,21 @@ impl Answer {
         self.text()
             .split("\n\n")
             .filter(|event| !event.is_empty())
-            .map(|event| match event.strip_prefix("data: ").expect("an event") {
-                "[DONE]" => Value::Null,
-                json => serde_json::from_str(json).expect("JSON event"),
-            })
+            .map(
+                |event| match event.strip_prefix("data: ").expect("an event") {
+                    "[DONE]" => Value::Null,
+                    json => serde_json::from_str(json).expect("JSON event"),
+                },
+            )
             .collect()
     }
 
     /// Arrival of each frame in seconds of clock time since the request was sent.
     pub(crate) fn arrivals(&self) -> Vec<f64> {
-        self.frames.iter().map(|(at, _)| at.since(self.sent).as_secs_f64()).collect()
+        self.frames
+            .iter()
+            .map(|(at, _)| at.since(self.sent).as_secs_f64())
+            .collect()
     }
 }
 
@@ -104,11 +112,20 @@ pub(crate) struct Call<'a> {
 
 pub(crate) fn post(path: &str, body: impl ToString) -> Call<'_> {
     let headers = vec![("host", "localhost")];
-    Call { method: "POST", path, body: body.to_string(), headers, leave_after: None }
+    Call {
+        method: "POST",
+        path,
+        body: body.to_string(),
+        headers,
+        leave_after: None,
+    }
 }
 
 pub(crate) fn get(path: &str) -> Call<'_> {
-    Call { method: "GET", ..post(path, "") }
+    Call {
+        method: "GET",
+        ..post(path, "")
+    }
 }
 
 impl Call<'_> {
@@ -126,7 +143,11 @@ impl Call<'_> {
             request.push_str(&format!("{}: {}\r\n", Ledger::HEADER, id.0));
             ledger.post(*id, 1);
         }
-        request.push_str(&format!("content-length: {}\r\n\r\n{}", self.body.len(), self.body));
+        request.push_str(&format!(
+            "content-length: {}\r\n\r\n{}",
+            self.body.len(),
+            self.body
+        ));
         let sent = clock.now();
         stream.write_all(request.as_bytes()).await?;
         self.receive(clock, stream, sent, &in_flight).await
@@ -150,7 +171,11 @@ impl Call<'_> {
         };
         in_flight.took(1);
         let head = String::from_utf8(wire.drain(..head_end).collect()).expect("ASCII head");
-        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|s| s.parse().ok())
+            .expect("a status");
         let mut answer = Answer {
             status,
             head,
@@ -184,7 +209,10 @@ impl Call<'_> {
                 answer.end = End::Whole;
                 return Ok(answer);
             }
-            if self.leave_after.is_some_and(|most| answer.frames.len() >= most) {
+            if self
+                .leave_after
+                .is_some_and(|most| answer.frames.len() >= most)
+            {
                 return Ok(answer);
             }
             match stream.read_buf(&mut wire).await {
@@ -234,11 +262,17 @@ impl Bench {
         change(&mut config);
         let simulator = Simulator::start(config).await.expect("it starts");
         let endpoint = simulator.endpoints().remove(0);
-        Self { clock, simulator, endpoint }
+        Self {
+            clock,
+            simulator,
+            endpoint,
+        }
     }
 
     pub(crate) async fn send(&self, call: Call<'_>) -> Answer {
-        call.send(&self.clock, &self.endpoint).await.expect("a response")
+        call.send(&self.clock, &self.endpoint)
+            .await
+            .expect("a response")
     }
 
     pub(crate) async fn generate(&self, body: Value) -> Answer {
