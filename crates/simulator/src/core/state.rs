@@ -214,6 +214,8 @@ pub(super) struct Runner {
     pub(super) step_version: u64,
     /// Its first batch is done.
     pub(super) warm: bool,
+    /// It will fail to load, with these words.
+    pub(super) doomed: Option<String>,
 }
 
 impl Runner {

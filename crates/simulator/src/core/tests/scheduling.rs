@@ -222,6 +222,7 @@ fn layers_that_do_not_fit_are_out_of_memory_when_asked_for_and_left_out_when_not
         What::LoadFailed { message } => assert!(message.contains("out of memory"), "{message}"),
         other => panic!("{other:?}"),
     }
+    assert_eq!(rig.ended_at(asked), 0.25, "seen at the first poll");
     rig.advance(20.0);
     assert!(matches!(rig.end(auto).what, What::Done { .. }));
     // 10 layers share 1.4096 GB: five fit.
