@@ -8,7 +8,6 @@
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, SystemTime};
 
 use clock::Clock;
 use domain::Nanos;
@@ -131,7 +130,7 @@ async fn read(clock: Clock, address: SocketAddr, index: usize, after: Nanos) -> 
     }
 }
 
-/// `created_at` as nanoseconds since the hour began; the epoch is a whole hour.
+/// `created_at` as nanoseconds since the hour began; the default epoch is one.
 fn created_at(line: &[u8]) -> Option<u64> {
     const KEY: &[u8] = b"\"created_at\":\"2026-01-01T00:";
     let start = line.windows(KEY.len()).position(|w| w == KEY)? + KEY.len();
@@ -160,7 +159,6 @@ fn run(case: Case) {
                 let mut config = SimulatorConfig::new(profile(case), clock.clone());
                 config.servers = case.servers;
                 config.placement = Placement::OneEach;
-                config.epoch = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
                 let simulator = Simulator::start(config).await.expect("it starts");
                 let started = clock.now();
                 tell.send((

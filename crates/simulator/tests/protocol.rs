@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::fmt::Write as _;
+
 use common::{Bench, Call, End, get, post, virtually};
 use domain::Nanos;
 use serde_json::{Value, json};
@@ -253,11 +255,12 @@ fn errors_have_ollamas_status_and_words() {
             let title = format!("{} {} {what}", call.method, call.path);
             let answer = bench.send(call.clone()).await;
             let kind = answer.header("content-type").unwrap_or("-").to_owned();
-            seen.push_str(&format!(
-                "{title}\n  {} {kind} {}\n",
+            let _ = writeln!(
+                seen,
+                "{title}\n  {} {kind} {}",
                 answer.status,
                 answer.text()
-            ));
+            );
         }
         insta::assert_snapshot!(seen);
     });

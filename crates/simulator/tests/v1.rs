@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::fmt::Write as _;
+
 use common::{Bench, get, post, virtually};
 use serde_json::{Value, json};
 
@@ -190,13 +192,14 @@ fn errors_have_the_other_shape() {
             get("/v1/models/nope"),
         ] {
             let answer = bench.send(call.clone()).await;
-            seen.push_str(&format!(
-                "{} {}\n  {} {}\n",
+            let _ = writeln!(
+                seen,
+                "{} {}\n  {} {}",
                 call.path,
                 call.body,
                 answer.status,
                 answer.text()
-            ));
+            );
         }
         insta::assert_snapshot!(seen);
     });

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+use std::fmt::Write as _;
 use std::io;
 
 use clock::{Clock, ExchangeId, Ledger};
@@ -110,6 +111,10 @@ pub(crate) struct Call<'a> {
     pub(crate) leave_after: Option<usize>,
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "tests pass what they just made"
+)]
 pub(crate) fn post(path: &str, body: impl ToString) -> Call<'_> {
     let headers = vec![("host", "localhost")];
     Call {
@@ -137,17 +142,18 @@ impl Call<'_> {
         let in_flight = InFlight(clock.ledger().map(|l| (l.clone(), l.open())));
         let mut request = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
         for (name, value) in &self.headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(request, "{name}: {value}\r\n");
         }
         if let Some((ledger, id)) = &in_flight.0 {
-            request.push_str(&format!("{}: {}\r\n", Ledger::HEADER, id.0));
+            let _ = write!(request, "{}: {}\r\n", Ledger::HEADER, id.0);
             ledger.post(*id, 1);
         }
-        request.push_str(&format!(
+        let _ = write!(
+            request,
             "content-length: {}\r\n\r\n{}",
             self.body.len(),
             self.body
-        ));
+        );
         let sent = clock.now();
         stream.write_all(request.as_bytes()).await?;
         self.receive(clock, stream, sent, &in_flight).await
