@@ -19,6 +19,8 @@ pub struct RecordedRun {
     pub order: String,
     /// Servers the agents used: one for all, or one each.
     pub servers: usize,
+    /// Every server was empty when it began; otherwise it was as the run before had left it.
+    pub unloaded: bool,
     /// From the start to the last end, seconds.
     pub wall_s: f64,
     /// `Σ execution / wall` as recorded.
@@ -198,6 +200,7 @@ impl From<Row> for RecordedRun {
             config: row.config,
             order,
             servers: row.servers.unwrap_or(1),
+            unloaded: false,
             wall_s: row.concurrent_wall_time_s,
             speedup_est: row.speedup,
             agents,

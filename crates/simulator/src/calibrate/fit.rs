@@ -187,26 +187,44 @@ fn fit_load(
         _ => case.recorded.load_ms / 1e3 - resolve_s,
     };
     let loaded: Vec<&Case<'_>> = cases.iter().filter(|case| case.replayed.loaded).collect();
-    // The very first load had nothing to unload, and may have had to read the disk.
-    let reloads: Vec<f64> = loaded.iter().skip(1).map(|case| reload_s(case)).collect();
-    let n = reloads.len();
-    let total_s = median(reloads).ok_or(CalibrateError::Missing {
-        what: "reload",
-        parameter: "load.load_s",
-        fix: "record runs whose agents differ in num_ctx or num_gpu",
-    })?;
-    // Only whole polls of load and recovery can be told apart from outside: what they do not
-    // explain is the time the process takes to die.
+    // The very first load may have had to read the disk.
+    let (reloads, fresh): (Vec<&Case<'_>>, Vec<&Case<'_>>) = loaded
+        .iter()
+        .skip(1)
+        .partition(|case| case.replayed.evicted);
+    let n = reloads.len() + fresh.len();
+    let total_s = median(reloads.iter().map(|case| reload_s(case)).collect());
+    let alone_s = median(fresh.iter().map(|case| reload_s(case)).collect());
     let settings = &base.server;
     let recovery_s = whole_polls(spec.load.recovery_s, settings.recovery_poll_s);
-    let rest_s = (total_s - recovery_s).max(0.0);
     let poll_s = settings.ready_poll_s;
-    if poll_s > 0.0 {
-        let polls = (rest_s / poll_s).floor().max(1.0);
-        spec.load.load_s = polls * poll_s;
-        spec.load.unload_s = (rest_s - spec.load.load_s).max(0.0);
-    } else {
-        spec.load.load_s = (rest_s - spec.load.unload_s).max(0.0);
+    let polls = |seconds: f64, round: fn(f64) -> f64| {
+        if poll_s > 0.0 {
+            round(seconds / poll_s).max(1.0) * poll_s
+        } else {
+            seconds
+        }
+    };
+    match (total_s, alone_s) {
+        (Some(total_s), Some(alone_s)) => {
+            spec.load.load_s = polls(alone_s, f64::round);
+            spec.load.unload_s = (total_s - recovery_s - spec.load.load_s).max(0.0);
+        }
+        (None, Some(alone_s)) => spec.load.load_s = polls(alone_s, f64::round),
+        // Unload, recovery and load in one: the last two come in whole polls, and what these do
+        // not explain is the time the process takes to die.
+        (Some(total_s), None) => {
+            let rest_s = (total_s - recovery_s).max(0.0);
+            spec.load.load_s = polls(rest_s, f64::floor);
+            spec.load.unload_s = (rest_s - spec.load.load_s).max(0.0);
+        }
+        (None, None) => {
+            return Err(CalibrateError::Missing {
+                what: "load beyond the first one",
+                parameter: "load.load_s",
+                fix: "record runs that start unloaded, or whose agents differ in num_ctx or num_gpu",
+            });
+        }
     }
     constants.push(("load.load_s", spec.load.load_s, n));
     constants.push(("load.unload_s", spec.load.unload_s, n));

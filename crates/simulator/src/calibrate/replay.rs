@@ -8,7 +8,8 @@ use domain::{Nanos, Stamp};
 
 use super::figures::{AgentRun, CalibrateError, RecordedRun};
 use crate::core::{
-    Core, Generation, Happened, RequestId, ServerId, Timings, What, Work, WorkKind, tokens,
+    Core, Generation, Happened, RequestId, RunnerOptions, ServerId, Timings, What, Work, WorkKind,
+    tokens,
 };
 use crate::profile::{OutputDraw, Profile, ServerSpec};
 
@@ -62,6 +63,8 @@ pub struct ReplayedAgent {
     pub timings: Timings,
     /// The model was loaded for it.
     pub loaded: bool,
+    /// A runner had to go before that load.
+    pub evicted: bool,
     /// Others had requests in flight on its server while it waited for that load.
     pub waited: bool,
     /// Prompt tokens that were evaluated.
@@ -121,7 +124,7 @@ struct Player<'a> {
 }
 
 impl Player<'_> {
-    fn work(&mut self, kind: WorkKind, options: crate::core::RunnerOptions) -> Work {
+    fn work(&mut self, kind: WorkKind, options: RunnerOptions) -> Work {
         self.next += 1;
         Work {
             id: RequestId(self.next),
@@ -144,7 +147,28 @@ impl Player<'_> {
             let work = self.work(WorkKind::Generate(other), options);
             self.core.submit(self.at, ServerId(server), work);
         }
-        let mut left = run.servers;
+        self.settle(run.servers);
+    }
+
+    /// Empties every server.
+    fn unload(&mut self, servers: usize) {
+        for server in 0..servers {
+            let work = self.work(WorkKind::Unload, RunnerOptions::default());
+            self.core.submit(self.at, ServerId(server), work);
+        }
+        self.settle(servers);
+        // The answer comes at once; the unload takes its time.
+        while (0..servers).any(|server| !self.core.loaded(ServerId(server), self.at).is_empty())
+            && let Some(at) = self.core.next_event()
+        {
+            self.core.advance(at);
+            self.at = at + PAUSE;
+        }
+        self.core.drain_log();
+    }
+
+    /// Waits for the ends of so many requests that are no part of a run.
+    fn settle(&mut self, mut left: usize) {
         while left > 0
             && let Some(at) = self.core.next_event()
         {
@@ -160,6 +184,9 @@ impl Player<'_> {
     }
 
     fn play(&mut self, index: usize, run: &RecordedRun, lengths: Lengths) -> ReplayedRun {
+        if run.unloaded {
+            self.unload(run.servers);
+        }
         let start = self.at;
         let mut ids = BTreeMap::new();
         for (place, agent_index) in run.served().into_iter().enumerate() {
@@ -208,6 +235,7 @@ impl Player<'_> {
                             ttft_ms: first.since(start).as_millis_f64(),
                             timings,
                             loaded: false,
+                            evicted: false,
                             waited: false,
                             evaluated: timings.prompt_eval_count - timings.cached,
                         });
@@ -223,8 +251,10 @@ impl Player<'_> {
         for event in self.core.drain_log() {
             match event.happened {
                 Happened::LoadStarted { id, .. } => agents[ids[&id]].loaded = true,
-                Happened::Evicting { id, in_flight, .. } if in_flight > 0 => {
-                    agents[ids[&id]].waited = true;
+                Happened::Evicting { id, in_flight, .. } => {
+                    let agent = &mut agents[ids[&id]];
+                    agent.evicted = true;
+                    agent.waited |= in_flight > 0;
                 }
                 _ => {}
             }

@@ -171,61 +171,76 @@ fn two_servers_on_one_device_overlap_and_gain_little() {
     }
 }
 
+/// What a machine with other constants would have recorded.
+fn recorded_by(truth: &Profile, plan: &[RecordedRun]) -> Vec<RecordedRun> {
+    let played = replay(truth, MODEL, plan, Lengths::Recorded, Start::Cold).unwrap();
+    let record = |(run, played): (&RecordedRun, &ReplayedRun)| {
+        let mut run = run.clone();
+        run.wall_s = played.wall_s;
+        run.speedup_est = played.speedup_est;
+        for (agent, played) in run.agents.iter_mut().zip(&played.agents) {
+            agent.execution_s = played.execution_s;
+            agent.ttft_ms = played.ttft_ms;
+            agent.load_ms = played.timings.load.as_millis_f64();
+            agent.prompt_eval_ms = played.timings.prompt_eval.as_millis_f64();
+            agent.eval_ms = played.timings.eval.as_millis_f64();
+        }
+        run
+    };
+    plan.iter().zip(&played).map(record).collect()
+}
+
 #[test]
 fn a_fit_finds_the_constants_of_the_machine_that_made_the_data() {
-    let truth = {
-        let mut profile = Profile::builtin("rtx4080-laptop").unwrap();
-        let model = &mut profile.models[0];
-        model.rates.decode_tps = 40.0;
-        model.rates.prefill_tps = 2000.0;
-        model.rates.prefill_overhead_s = 0.01;
-        model.load.load_s = 6.0;
-        model.load.unload_s = 0.1;
-        model.load.first_load_s = 2.0;
-        model.load.warm_up_s = 0.5;
-        model.load.resolve_s = 0.05;
-        model.load.prepare_s = 0.004;
-        profile
-    };
-    let plan = made_up_runs();
-    let played = replay(&truth, MODEL, &plan, Lengths::Recorded, Start::Cold).unwrap();
-    let recorded: Vec<RecordedRun> = plan
-        .iter()
-        .zip(&played)
-        .map(|(run, played)| {
-            let mut run = run.clone();
-            run.wall_s = played.wall_s;
-            run.speedup_est = played.speedup_est;
-            for (agent, played) in run.agents.iter_mut().zip(&played.agents) {
-                agent.execution_s = played.execution_s;
-                agent.ttft_ms = played.ttft_ms;
-                agent.load_ms = played.timings.load.as_millis_f64();
-                agent.prompt_eval_ms = played.timings.prompt_eval.as_millis_f64();
-                agent.eval_ms = played.timings.eval.as_millis_f64();
-            }
-            run
-        })
-        .collect();
+    let mut truth = Profile::builtin("rtx4080-laptop").unwrap();
+    let model = &mut truth.models[0];
+    model.rates.decode_tps = 40.0;
+    model.rates.prefill_tps = 2000.0;
+    model.rates.prefill_overhead_s = 0.01;
+    model.load.load_s = 6.0;
+    model.load.unload_s = 0.7;
+    model.load.first_load_s = 2.0;
+    model.load.warm_up_s = 0.5;
+    model.load.resolve_s = 0.05;
+    model.load.prepare_s = 0.004;
     let base = Profile::builtin("rtx4080-laptop").unwrap();
-    let fitted = fit(&base, MODEL, &recorded, &[]).unwrap();
-    let again = replay(
-        &fitted.profile,
-        MODEL,
-        &recorded,
-        Lengths::Recorded,
-        Start::Cold,
-    )
-    .unwrap();
-    let report = FitReport::new(&recorded, &again);
-    assert!(report.worst_mean_percent() < 0.5, "{report}");
-    let (is, was) = (&fitted.profile.models[0], &truth.models[0]);
-    assert!((is.rates.decode_tps - was.rates.decode_tps).abs() < 0.1);
-    assert!((is.rates.prefill_tps - was.rates.prefill_tps).abs() < 20.0);
-    assert!((is.load.warm_up_s - was.load.warm_up_s).abs() < 0.005);
-    assert!((is.load.load_s - was.load.load_s).abs() < 1e-9);
-    assert!((is.load.unload_s - was.load.unload_s).abs() < 0.005);
-    assert!((is.load.first_load_s - was.load.first_load_s).abs() < 0.005);
-    assert!((is.load.resolve_s - was.load.resolve_s).abs() < 0.002);
+    let as_left = made_up_runs();
+    let mut some_unloaded = made_up_runs();
+    some_unloaded[1].unloaded = true;
+    some_unloaded[5].unloaded = true;
+    for (plan, tells_unload_apart) in [(as_left, false), (some_unloaded, true)] {
+        let recorded = recorded_by(&truth, &plan);
+        let fitted = fit(&base, MODEL, &recorded, &[]).unwrap();
+        let again = &fitted.profile;
+        let again = replay(again, MODEL, &recorded, Lengths::Recorded, Start::Cold).unwrap();
+        let report = FitReport::new(&recorded, &again);
+        assert!(report.worst_mean_percent() < 0.5, "{report}");
+        let (is, was) = (&fitted.profile.models[0], &truth.models[0]);
+        let near = |what: &str, is: f64, was: f64, by: f64| {
+            assert!((is - was).abs() <= by, "{what}: {is} fitted, {was} true");
+        };
+        near("decode_tps", is.rates.decode_tps, was.rates.decode_tps, 0.1);
+        near(
+            "prefill_tps",
+            is.rates.prefill_tps,
+            was.rates.prefill_tps,
+            20.0,
+        );
+        near("warm_up_s", is.load.warm_up_s, was.load.warm_up_s, 0.005);
+        near(
+            "first_load_s",
+            is.load.first_load_s + is.load.load_s,
+            8.0,
+            0.005,
+        );
+        near("resolve_s", is.load.resolve_s, was.load.resolve_s, 0.002);
+        near("prepare_s", is.load.prepare_s, was.load.prepare_s, 0.002);
+        let sum = is.load.load_s + is.load.unload_s;
+        near("load_s and unload_s", sum, 6.7, 0.005);
+        if tells_unload_apart {
+            near("load_s", is.load.load_s, was.load.load_s, 1e-9);
+        }
+    }
 }
 
 /// Six runs: equal options, differing options, either order.
@@ -260,6 +275,7 @@ fn made_up_runs() -> Vec<RecordedRun> {
         config: format!("run {i}"),
         order: format!("{i}"),
         servers: 1,
+        unloaded: false,
         wall_s: 0.0,
         speedup_est: 0.0,
         agents: vec![agent(0, a, a_first), agent(1, b, !a_first)],
