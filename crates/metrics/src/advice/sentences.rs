@@ -415,6 +415,22 @@ fn change(paired: &Paired, more: &str, less: &str) -> Option<String> {
     })
 }
 
+/// Decode rate together over the rate in turn, over all agents, and the least `n` behind it.
+fn solo_share(config: &ConfigSummary) -> Option<(f64, u32)> {
+    let shares = config
+        .per_agent
+        .iter()
+        .map(|a| {
+            Some((
+                a.rate?.mean / a.rate_sequential?.mean,
+                a.rate?.n.min(a.rate_sequential?.n),
+            ))
+        })
+        .collect::<Option<Vec<_>>>()?;
+    let n = shares.iter().map(|s| s.1).min()?;
+    Some((mean(&shares.iter().map(|s| s.0).collect::<Vec<_>>())?, n))
+}
+
 pub(super) fn topology(summary: &Summary, compared: &TopologyComparison) -> Option<Finding> {
     let wall = compared.wall_s?;
     let own = summary
@@ -442,7 +458,18 @@ pub(super) fn topology(summary: &Summary, compared: &TopologyComparison) -> Opti
         parts.push(format!("time to the first token is {words}"));
         evidence.push(of(own, "topologies.ttft_s.difference", ttft.difference));
     }
-    if let Some(rate) = compared.rate
+    if let Some(share) = solo_share(own) {
+        parts.push(format!(
+            "each agent decodes at {} % of its rate in turn",
+            short(100.0 * share.0)
+        ));
+        evidence.push(reference(
+            Some(own),
+            "per_agent.rate / per_agent.rate_sequential",
+            share.0,
+            share.1,
+        ));
+    } else if let Some(rate) = compared.rate
         && let Some(ratio) = rate.ratio
     {
         parts.push(format!(
