@@ -107,13 +107,14 @@ impl From<reqwest::Error> for Trouble {
     }
 }
 
-/// The causes below reqwest's own sentence, which only repeats the URL.
+/// The causes below the sentences of reqwest and of its connection pool, which repeat the URL and
+/// say only that there was an error.
 fn causes(error: &reqwest::Error) -> String {
     let mut words = String::new();
     let mut cause = error.source();
     while let Some(e) = cause {
         let text = e.to_string();
-        if !words.ends_with(&text) {
+        if !text.starts_with("client error (") && !words.ends_with(&text) {
             let separator = if words.is_empty() { "" } else { ": " };
             let _ = write!(words, "{separator}{text}");
         }

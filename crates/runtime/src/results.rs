@@ -32,8 +32,19 @@ pub struct ResultsDir {
     pub(crate) manifest: Manifest,
     pub(crate) resume: Option<ResumePoint>,
     pub(crate) journal: Journal,
-    /// Held for its lock, which ends with the process however it ends.
-    pub(crate) lock: File,
+    pub(crate) lock: Lock,
+}
+
+/// The folder's lock. It ends with the process however that ends.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing would do, but not while a child process that is just being started still holds a
+        // copy of the handle.
+        let _ = self.0.unlock();
+    }
 }
 
 /// Where a stopped sweep goes on.
@@ -195,7 +206,7 @@ fn ended(line: &JournalLine) -> Stamp {
     }
 }
 
-fn take_lock(dir: &Path) -> Result<File, RuntimeError> {
+fn take_lock(dir: &Path) -> Result<Lock, RuntimeError> {
     let path = dir.join(LOCK_FILE);
     let failed = |source| RuntimeError::Write {
         path: path.clone(),
@@ -226,7 +237,7 @@ fn take_lock(dir: &Path) -> Result<File, RuntimeError> {
     file.set_len(0).map_err(failed)?;
     file.seek(SeekFrom::Start(0)).map_err(failed)?;
     write!(file, "{}", std::process::id()).map_err(failed)?;
-    Ok(file)
+    Ok(Lock(file))
 }
 
 fn read_whole(path: &Path) -> Result<Option<Vec<u8>>, RuntimeError> {

@@ -12,7 +12,7 @@ use domain::event::{Event, Observer};
 use domain::plan::{ArmSpec, ConfigId, SweepPlan, Topology, WorkflowKind};
 use domain::record::{JournalLine, Manifest, Mark, MarkKind};
 use domain::telemetry::GpuSampler;
-use domain::{Nanos, Outcome};
+use domain::{Nanos, Outcome, Stamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -219,12 +219,16 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         .collect();
     let resumed = resume.is_some();
     let ResumePoint {
-        offset: _,
+        offset,
         complete,
         mut attempts,
         probed,
         warnings,
     } = resume.unwrap_or_default();
+    let now = clock.now().since(Stamp::ZERO);
+    if now < offset {
+        return Err(RuntimeError::ClockBehind { now, offset });
+    }
     let mut ground = Ground {
         artefacts: dir.join(ARTEFACTS_DIR),
         plan: Arc::clone(&plan),

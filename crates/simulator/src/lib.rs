@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+pub mod calibrate;
 pub mod core;
 mod driver;
 pub mod faults;

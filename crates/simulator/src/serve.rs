@@ -101,7 +101,10 @@ impl Limits {
             near.read_u8().await?;
             trips.push(Nanos(clock.now().since(before).0 / 2));
         }
-        Ok(Self { timer: median(sleeps), transport: median(trips) })
+        Ok(Self {
+            timer: median(sleeps),
+            transport: median(trips),
+        })
     }
 
     /// The shortest gap between tokens that is kept.
@@ -156,7 +159,11 @@ pub struct Announcement {
 impl fmt::Display for Announcement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, description) = &self.profile;
-        writeln!(f, "pretending to be Ollama {}: {name} ({description})", self.version)?;
+        writeln!(
+            f,
+            "pretending to be Ollama {}: {name} ({description})",
+            self.version
+        )?;
         let devices = match self.devices.as_slice() {
             [] => "CPU only".to_owned(),
             devices => devices.join(", "),
@@ -173,7 +180,10 @@ impl fmt::Display for Announcement {
             Micros(self.limits.transport)
         )?;
         for endpoint in &self.endpoints {
-            writeln!(f, "  listening {endpoint}   (what really happened: {endpoint}/tandem/log)")?;
+            writeln!(
+                f,
+                "  listening {endpoint}   (what really happened: {endpoint}/tandem/log)"
+            )?;
         }
         for warning in &self.warnings {
             writeln!(f, "  warning   {warning}")?;
@@ -188,21 +198,46 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
     announce: impl FnOnce(&Announcement),
 ) -> Result<(), ServeError> {
-    let ServeConfig { mut simulator, time_scale } = config;
+    let ServeConfig {
+        mut simulator,
+        time_scale,
+    } = config;
     if !(time_scale.is_finite() && time_scale > 0.0) {
         return Err(ServeError::BadScale(time_scale));
     }
     let limits = Limits::measure().await.map_err(ServeError::Probe)?;
     let warnings = check_pace(&simulator.profile, time_scale, limits)?;
-    #[expect(clippy::float_cmp, reason = "exactly 1 is real time and needs no arithmetic")]
+    #[expect(
+        clippy::float_cmp,
+        reason = "exactly 1 is real time and needs no arithmetic"
+    )]
     let real = time_scale == 1.0;
-    simulator.clock = if real { Clock::real() } else { Clock::scaled(time_scale) };
+    simulator.clock = if real {
+        Clock::real()
+    } else {
+        Clock::scaled(time_scale)
+    };
     let mut announcement = Announcement {
         version: simulator.profile.server.version.clone(),
-        profile: (simulator.profile.name.clone(), simulator.profile.description.clone()),
-        devices: simulator.profile.devices.iter().map(|device| device.name.clone()).collect(),
-        models: simulator.profile.models.iter().map(|model| model.name.clone()).collect(),
-        num_parallel: simulator.num_parallel.unwrap_or(simulator.profile.server.num_parallel),
+        profile: (
+            simulator.profile.name.clone(),
+            simulator.profile.description.clone(),
+        ),
+        devices: simulator
+            .profile
+            .devices
+            .iter()
+            .map(|device| device.name.clone())
+            .collect(),
+        models: simulator
+            .profile
+            .models
+            .iter()
+            .map(|model| model.name.clone())
+            .collect(),
+        num_parallel: simulator
+            .num_parallel
+            .unwrap_or(simulator.profile.server.num_parallel),
         fault_rules: simulator.faults.rules.len(),
         time_scale,
         limits,
@@ -213,7 +248,9 @@ pub async fn serve(
     announcement.endpoints = simulator.endpoints();
     announce(&announcement);
     shutdown.await;
-    simulator.shutdown(Nanos::from_secs_f64(GRACE.as_secs_f64() * time_scale)).await;
+    simulator
+        .shutdown(Nanos::from_secs_f64(GRACE.as_secs_f64() * time_scale))
+        .await;
     Ok(())
 }
 
@@ -246,7 +283,10 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits { timer: Nanos(600_000), transport: Nanos(30_000) }
+        Limits {
+            timer: Nanos(600_000),
+            transport: Nanos(30_000),
+        }
     }
 
     #[test]
@@ -257,8 +297,18 @@ mod tests {
             model.rates.cpu_decode_tps = 10.0;
         }
         assert_eq!(check_pace(&profile, 8.0, limits()).expect("kept"), [""; 0]);
-        assert_eq!(check_pace(&profile, 10.0, limits()).expect("warned of").len(), 1);
-        let error = check_pace(&profile, 20.0, limits()).expect_err("refused").to_string();
-        assert!(error.contains("500 us") && error.contains("--time-scale 16.7"), "{error}");
+        assert_eq!(
+            check_pace(&profile, 10.0, limits())
+                .expect("warned of")
+                .len(),
+            1
+        );
+        let error = check_pace(&profile, 20.0, limits())
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            error.contains("500 us") && error.contains("--time-scale 16.7"),
+            "{error}"
+        );
     }
 }

@@ -155,7 +155,11 @@ impl Simulator {
                 server
             })
             .collect();
-        let devices = profile.devices.iter().map(|device| device.name.clone()).collect();
+        let devices = profile
+            .devices
+            .iter()
+            .map(|device| device.name.clone())
+            .collect();
         let core = Core::new(profile.clone(), servers)?;
         let clock = config.clock;
         let world = World::new(core, clock.clone(), config.log);
@@ -201,17 +205,30 @@ impl Simulator {
                 }
             });
         }
-        Ok(Self { world, addresses, devices, stops, driver, tasks })
+        Ok(Self {
+            world,
+            addresses,
+            devices,
+            stops,
+            driver,
+            tasks,
+        })
     }
 
     /// The servers' URLs, in order.
     pub fn endpoints(&self) -> Vec<String> {
-        self.addresses.iter().map(|address| format!("http://{address}")).collect()
+        self.addresses
+            .iter()
+            .map(|address| format!("http://{address}"))
+            .collect()
     }
 
     /// Reads the simulated devices at the clock's now.
     pub fn sampler(&self) -> Box<dyn GpuSampler> {
-        Box::new(Sampler { world: Arc::clone(&self.world), devices: self.devices.clone() })
+        Box::new(Sampler {
+            world: Arc::clone(&self.world),
+            devices: self.devices.clone(),
+        })
     }
 
     /// What really happened, oldest first: the last twenty thousand lines.

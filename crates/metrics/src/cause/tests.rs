@@ -178,6 +178,9 @@ fn reloading_at_every_alternation() {
         }
     );
     assert_eq!(m.decode_overlap, Some(0.0));
+    // All but A's first load: 2.9 s each.
+    assert_eq!(m.cause.avoidable_reloads.count, 3);
+    assert_eq!(m.cause.avoidable_reloads.time, Nanos::from_millis(8700));
 }
 
 #[test]

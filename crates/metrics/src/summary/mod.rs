@@ -317,4 +317,4 @@ pub struct Best {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

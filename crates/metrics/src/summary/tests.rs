@@ -47,14 +47,14 @@ fn on_two(config: &str, repetition: u32, per_token_ms: u64) -> RunObservation {
     )
 }
 
-fn estimate(mean: f64, lo: f64, hi: f64) -> Option<Estimate> {
-    Some(Estimate {
+fn estimate(mean: f64, lo: f64, hi: f64) -> Estimate {
+    Estimate {
         mean,
         lo: Some(lo),
         hi: Some(hi),
         sd: Some(0.1),
         n: 3,
-    })
+    }
 }
 
 #[test]
@@ -62,14 +62,26 @@ fn verdicts_by_the_rules() {
     let single = Estimate::of(&[1.9]);
     for (overlap, speedup, verdict) in [
         (Some(0.0), None, Verdict::Serial),
-        (Some(0.049), estimate(1.0, 0.98, 1.02), Verdict::Serial),
-        (Some(0.0), estimate(0.5, 0.4, 0.6), Verdict::Degraded),
-        (Some(0.9), estimate(0.9, 0.85, 0.94), Verdict::Degraded),
-        (Some(0.9), estimate(1.0, 0.97, 1.2), Verdict::Shared),
-        (Some(0.9), estimate(1.03, 1.02, 1.04), Verdict::Shared),
-        (Some(0.9), estimate(1.2, 1.1, 1.3), Verdict::Parallel),
-        (Some(0.9), estimate(1.2, 1.02, 1.3), Verdict::Undecided),
-        (Some(0.9), estimate(1.2, 0.5, 1.9), Verdict::Undecided),
+        (
+            Some(0.049),
+            Some(estimate(1.0, 0.98, 1.02)),
+            Verdict::Serial,
+        ),
+        (Some(0.0), Some(estimate(0.5, 0.4, 0.6)), Verdict::Degraded),
+        (
+            Some(0.9),
+            Some(estimate(0.9, 0.85, 0.94)),
+            Verdict::Degraded,
+        ),
+        (Some(0.9), Some(estimate(1.0, 0.97, 1.2)), Verdict::Shared),
+        (Some(0.9), Some(estimate(1.03, 1.02, 1.04)), Verdict::Shared),
+        (Some(0.9), Some(estimate(1.2, 1.1, 1.3)), Verdict::Parallel),
+        (
+            Some(0.9),
+            Some(estimate(1.2, 1.02, 1.3)),
+            Verdict::Undecided,
+        ),
+        (Some(0.9), Some(estimate(1.2, 0.5, 1.9)), Verdict::Undecided),
         (Some(0.9), single, Verdict::Undecided),
         (Some(0.9), None, Verdict::Unknown),
         (None, None, Verdict::Unknown),
@@ -239,11 +251,16 @@ fn unknown_is_null_in_json_order_of_the_schema() {
 }
 
 /// The recorded figures as runs, or none with a printed reason where the file is absent.
-fn recorded(name: &str) -> Option<Vec<RunObservation>> {
+pub(crate) fn recorded(name: &str) -> Option<Vec<RunObservation>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let places: [PathBuf; 2] = [
+    let committed = match name {
+        "tr113-figures.csv" => "recorded.csv",
+        other => other.trim_end_matches("-figures.csv"),
+    };
+    let places: [PathBuf; 3] = [
+        root.join("fixtures/tr113").join(committed),
+        root.join("fixtures/tr113").join(format!("{committed}.csv")),
         root.join("../shared/data").join(name),
-        root.join("shared/data").join(name),
     ];
     let Some(text) = places.iter().find_map(|p| fs::read_to_string(p).ok()) else {
         println!("skipped: shared/data/{name} is absent");
@@ -386,4 +403,126 @@ fn one_server_against_two_recorded() {
     assert!(wall.difference.lo.unwrap() > 0.0, "{wall:?}");
     let rate = compared.rate.unwrap().ratio.unwrap();
     assert!((0.4..0.6).contains(&rate.mean), "{rate:?}");
+}
+
+mod nonsense {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_stamp() -> impl Strategy<Value = Option<Stamp>> {
+        prop_oneof![
+            Just(None),
+            any::<u64>().prop_map(|s| Some(Stamp(s))),
+            (0..20_u64).prop_map(|s| Some(Stamp(s * 1_000_000_000))),
+        ]
+    }
+
+    fn likely_sent() -> impl Strategy<Value = Option<Stamp>> {
+        prop_oneof![
+            20 => (0..20_u64).prop_map(|s| Some(Stamp(s * 1_000_000_000))),
+            1 => any_stamp(),
+        ]
+    }
+
+    fn any_length() -> impl Strategy<Value = Option<Nanos>> {
+        any_stamp().prop_map(|s| s.map(|s| Nanos(s.0)))
+    }
+
+    fn any_request() -> impl Strategy<Value = RequestObservation> {
+        (
+            (likely_sent(), any_stamp(), any_stamp(), any_stamp()),
+            (any_length(), any_length(), any_length(), any_length()),
+            proptest::collection::vec(any_stamp(), 0..4),
+            prop_oneof![0..9_u64, any::<u64>()],
+            any::<bool>(),
+            0..20_u8,
+        )
+            .prop_map(|(stamps, lengths, chunks, tokens, rebuilt, outcome)| {
+                RequestObservation {
+                    scheduled: stamps.0.unwrap_or_default(),
+                    sent: stamps.0,
+                    first_token: stamps.1,
+                    last_token: stamps.2,
+                    // Mostly after `sent`, so that most runs are used and not left out.
+                    done: match (stamps.0, stamps.3) {
+                        (Some(sent), Some(after)) if outcome < 18 => {
+                            Some(Stamp(sent.0.saturating_add(after.0)))
+                        }
+                        (Some(sent), None) if outcome < 18 => Some(sent),
+                        (_, done) => done,
+                    },
+                    ended: stamps.3.unwrap_or_default(),
+                    chunks: chunks.into_iter().flatten().collect(),
+                    tokens,
+                    tokens_from: TokenSource::Estimated,
+                    counters: ServerCounters {
+                        total: lengths.0,
+                        load: lengths.1,
+                        prompt_eval: lengths.2,
+                        eval: lengths.3,
+                        eval_count: Some(tokens),
+                        ..ServerCounters::default()
+                    },
+                    outcome: match outcome {
+                        0 => Outcome::Incomplete,
+                        1 => Outcome::Cancelled,
+                        _ => Outcome::Completed,
+                    },
+                    stamps: if rebuilt {
+                        StampSource::Rebuilt
+                    } else {
+                        StampSource::Taken
+                    },
+                }
+            })
+    }
+
+    fn any_arm() -> impl Strategy<Value = Option<crate::ArmObservation>> {
+        let agents = proptest::collection::vec(
+            (0..2_u32, proptest::collection::vec(any_request(), 1..3)),
+            0..4,
+        );
+        proptest::option::of(agents.prop_map(|agents| {
+            let agents = agents.into_iter().zip(0..);
+            let agents = agents.map(|((server, requests), i)| {
+                agent(
+                    i,
+                    server,
+                    crate::timeline::context(512 << (i % 2)),
+                    requests,
+                )
+            });
+            let mut arm = arm(Together, "as left", agents.collect());
+            arm.throttled = vec![(Stamp(5), Stamp(u64::MAX)), (Stamp(9), Stamp(3))];
+            arm
+        }))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// Whatever is recorded, there is a summary and no panic, and no figure is infinite.
+        #[test]
+        fn gives_a_result_and_never_a_panic(
+            arms in proptest::collection::vec((any_arm(), any_arm()), 0..4),
+            wall in proptest::option::of(0.0..9.0_f64),
+        ) {
+            let runs = arms.into_iter().zip(1..).map(|((together, sequential), r)| {
+                let mut observed = run("odd", r, together, sequential);
+                observed.wall_recorded_s = wall;
+                observed
+            });
+            let data = dataset(runs.collect());
+            let summary = Summary::of(&data);
+            for config in &summary.configs {
+                for quantity in &QUANTITIES {
+                    let finite = quantity.of(&config.stats).is_none_or(|e| e.mean.is_finite());
+                    prop_assert!(finite, "{}", quantity.name);
+                }
+            }
+            let _ = crate::advice::findings(&data, &summary);
+            let _ = crate::compare::compare(&summary, &summary);
+        }
+    }
 }

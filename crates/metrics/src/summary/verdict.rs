@@ -24,10 +24,8 @@ impl Verdict {
         }
         match (speedup, interval) {
             (None, _) => Self::Unknown,
-            (_, None) => Self::Undecided,
             (_, Some(i)) if i.lo > GAIN => Self::Parallel,
-            (_, Some(i)) if i.lo < LOSS && i.hi > GAIN => Self::Undecided,
-            (_, Some(i)) if i.contains(1.0) || i.hi < GAIN => Self::Shared,
+            (_, Some(i)) if (i.lo >= LOSS && i.contains(1.0)) || i.hi <= GAIN => Self::Shared,
             _ => Self::Undecided,
         }
     }

@@ -62,6 +62,7 @@ async fn nobody_listening_is_connection_refused() {
         panic!("{outcome:?}");
     };
     assert_eq!(failure, FailureKind::ConnectionRefused);
+    assert!(message.starts_with("tcp connect error: "), "{message}");
     assert!(message.to_lowercase().contains("refused"), "{message}");
     assert_eq!(exchange.sent, None);
     let error = client.tags().await.unwrap_err();

@@ -98,10 +98,18 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    /// Must be called inside a paused runtime.
+    /// In virtual time; must be called inside a paused runtime.
     pub(crate) fn new(results: ResultsDir, script: fake::Script) -> Self {
         let offset = results.resume_point().map_or(Nanos::ZERO, |p| p.offset);
-        let clock = Clock::start_virtual_from(offset);
+        Self::on(Clock::start_virtual_from(offset), results, script)
+    }
+
+    /// On a clock of the caller's.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "tests write their script in place"
+    )]
+    pub(crate) fn on(clock: Clock, results: ResultsDir, script: fake::Script) -> Self {
         let fakes: Vec<Arc<Fake>> = (0..results.manifest().endpoints.len())
             .map(|i| {
                 Arc::new(Fake::new(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use clock::Clock;
 use domain::event::Event;
 use domain::plan::{Arm, Topology};
 use domain::record::{MarkKind, RequestRole, TokenSource};
@@ -327,7 +328,12 @@ async fn the_full_workflow_reads_thinks_asks_and_writes() {
     let own: Vec<_> = journal.steps.iter().filter(|s| s.agent == 0).collect();
     assert!(own.windows(2).all(|pair| pair[0].ended == pair[1].started));
     assert_eq!(journal.requests[0].scheduled, own[1].ended);
-    assert!(own[1].ended > ms(5), "thinking takes its modelled time");
+    let thought = own[1].ended.since(own[1].started);
+    assert_eq!(
+        thought,
+        Nanos::from_millis(1),
+        "thinking takes its modelled time"
+    );
     assert!(fake.prompts.lock().unwrap()[0].contains("tr113_latency.csv: 38 rows"));
 
     let folder = dir
@@ -335,7 +341,7 @@ async fn the_full_workflow_reads_thinks_asks_and_writes() {
         .join("artefacts/one/shared/repetition-1/together-attempt-1");
     let text = std::fs::read_to_string(folder.join("0-collector.md")).unwrap();
     assert!(
-        text.contains("37550402023") && text.contains("xyzzy xyzzy"),
+        text.contains("1709600813") && text.contains("xyzzy xyzzy"),
         "{text}"
     );
     assert!(folder.join("1-b.md").exists());
@@ -392,6 +398,30 @@ async fn a_reply_without_tokens_is_complete_and_has_none() {
     assert_eq!((r.tokens, r.tokens_from), (0, TokenSource::Server));
     assert_eq!((r.first_token, r.last_token), (None, None));
     assert!(r.chunk_gaps_ns.is_empty() && r.done == Some(ms(3150)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_several_threads_all_agents_are_scheduled_at_one_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let results = ResultsDir::create(dir.path(), manifest(&plan(3, BOTH, ""), 2, 1)).unwrap();
+    // Four thousand times as fast as real time; no duration is asserted.
+    let trial = Trial::on(Clock::scaled(4000.0), results, by_context());
+    let summary = trial.run().await.unwrap();
+    assert!(summary.is_complete());
+    assert_eq!(summary.requests.completed, 12);
+    let journal = read(dir.path());
+    for arm in &journal.arms {
+        let own = journal
+            .requests
+            .iter()
+            .filter(|r| (&r.run, r.arm) == (&arm.run, arm.arm));
+        let mut scheduled: Vec<_> = own.map(|r| r.scheduled).collect();
+        scheduled.dedup();
+        match arm.arm {
+            Arm::Together => assert_eq!(scheduled, [arm.started]),
+            Arm::Sequential => assert_eq!(scheduled.len(), 3),
+        }
+    }
 }
 
 #[derive(Debug)]

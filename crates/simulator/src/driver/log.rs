@@ -74,7 +74,12 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn new(sink: Option<Box<dyn Write + Send>>) -> Self {
-        Self { lines: VecDeque::new(), forgotten: 0, sink, dirty: false }
+        Self {
+            lines: VecDeque::new(),
+            forgotten: 0,
+            sink,
+            dirty: false,
+        }
     }
 
     pub(super) fn push(&mut self, line: LogLine) {

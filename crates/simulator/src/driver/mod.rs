@@ -41,7 +41,9 @@ struct Inner {
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("clock", &self.clock).finish_non_exhaustive()
+        f.debug_struct("World")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
     }
 }
 
@@ -136,7 +138,12 @@ impl World {
                 tag: submission.tag,
             };
             inner.core.submit(now, submission.server, work);
-            Ticket { world: Arc::clone(self), outlet, id, over: false }
+            Ticket {
+                world: Arc::clone(self),
+                outlet,
+                id,
+                over: false,
+            }
         })
     }
 
@@ -274,9 +281,13 @@ pub(crate) struct Sampler {
 impl GpuSampler for Sampler {
     fn source(&self) -> GpuSource {
         if self.devices.is_empty() {
-            return GpuSource::Absent { reason: "the simulated machine has no GPU".to_owned() };
+            return GpuSource::Absent {
+                reason: "the simulated machine has no GPU".to_owned(),
+            };
         }
-        GpuSource::Simulated { devices: self.devices.clone() }
+        GpuSource::Simulated {
+            devices: self.devices.clone(),
+        }
     }
 
     fn sample(&mut self) -> Vec<GpuReading> {

@@ -23,7 +23,10 @@ struct Queue {
 
 impl Outlet {
     pub(crate) fn new(streams: bool) -> Self {
-        Self { streams, queue: Mutex::default() }
+        Self {
+            streams,
+            queue: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -44,14 +47,16 @@ impl Outlet {
 
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Notice> {
         let mut queue = self.lock();
-        match queue.notices.pop_front() {
-            Some(notice) => Poll::Ready(notice),
-            None => {
-                if !queue.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                    queue.waker = Some(cx.waker().clone());
-                }
-                Poll::Pending
-            }
+        if let Some(notice) = queue.notices.pop_front() {
+            return Poll::Ready(notice);
         }
+        let known = queue
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()));
+        if !known {
+            queue.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
     }
 }

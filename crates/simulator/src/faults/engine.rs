@@ -33,8 +33,15 @@ fn in_window(rule: &FaultRule, at: Stamp) -> bool {
 
 impl Engine {
     pub(crate) fn new(rules: FaultRules, seed: u64) -> Self {
-        let rules = rules.rules.into_iter().map(|rule| (rule, AtomicU64::new(0))).collect();
-        Self { rules, seed: seed.to_string() }
+        let rules = rules
+            .rules
+            .into_iter()
+            .map(|rule| (rule, AtomicU64::new(0)))
+            .collect();
+        Self {
+            rules,
+            seed: seed.to_string(),
+        }
     }
 
     /// The fault for a request, if there is one. Counts it for every rule that it could have met.
@@ -42,8 +49,14 @@ impl Engine {
         let mut hit = None;
         for (index, (rule, count)) in self.rules.iter().enumerate() {
             let meets = rule.kind != FaultKind::Refuse
-                && rule.path.as_deref().map_or(seen.inference, |path| path == seen.path)
-                && rule.model.as_deref().is_none_or(|model| model == seen.model)
+                && rule
+                    .path
+                    .as_deref()
+                    .map_or(seen.inference, |path| path == seen.path)
+                && rule
+                    .model
+                    .as_deref()
+                    .is_none_or(|model| model == seen.model)
                 && rule.server.is_none_or(|server| server == seen.server)
                 && rule
                     .agent
@@ -101,7 +114,14 @@ mod tests {
     use super::*;
 
     fn seen(path: &str) -> Seen<'_> {
-        Seen { at: Stamp::ZERO, server: 0, path, model: "m", agents: ["", "python/1"], inference: true }
+        Seen {
+            at: Stamp::ZERO,
+            server: 0,
+            path,
+            model: "m",
+            agents: ["", "python/1"],
+            inference: true,
+        }
     }
 
     fn engine(rules: Vec<FaultRule>) -> Engine {
@@ -126,10 +146,15 @@ mod tests {
 
     #[test]
     fn a_rate_is_kept_and_repeats_with_the_seed() {
-        let rule = FaultRule { rate: Some(0.2), ..FaultRule::always(FaultKind::Busy) };
+        let rule = FaultRule {
+            rate: Some(0.2),
+            ..FaultRule::always(FaultKind::Busy)
+        };
         let run = || {
             let engine = engine(vec![rule.clone()]);
-            (0..5000).map(|_| engine.pick(&seen("/")).is_some()).collect::<Vec<_>>()
+            (0..5000)
+                .map(|_| engine.pick(&seen("/")).is_some())
+                .collect::<Vec<_>>()
         };
         let hits = run();
         let share = hits.iter().filter(|hit| **hit).count() as f64 / 5000.0;
@@ -145,7 +170,9 @@ mod tests {
             ..FaultRule::always(FaultKind::Refuse)
         };
         let engine = engine(vec![rule]);
-        let refused: Vec<bool> = [9, 10, 14, 15].map(|at| engine.refuses(0, Stamp(at))).into();
+        let refused: Vec<bool> = [9, 10, 14, 15]
+            .map(|at| engine.refuses(0, Stamp(at)))
+            .into();
         assert_eq!(refused, [false, true, true, false]);
         assert_eq!(engine.next_refusal_edge(0, Stamp::ZERO), Some(Stamp(10)));
         assert_eq!(engine.next_refusal_edge(0, Stamp(10)), Some(Stamp(15)));

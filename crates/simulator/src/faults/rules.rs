@@ -59,17 +59,30 @@ pub struct FaultRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
     /// Only from this moment of simulated time on.
-    #[serde(default, with = "opt_duration", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "opt_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub from: Option<Nanos>,
     /// Only for so long from there.
-    #[serde(default, rename = "for", with = "opt_duration", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "for",
+        with = "opt_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub lasts: Option<Nanos>,
     /// Played once so many objects with text have left; 0 is before the response head.
     #[serde(default = "three")]
     pub after_tokens: u64,
     /// Length of a stall; for ever when absent. Pause between the bytes of a slow drip, 20 ms when
     /// absent.
-    #[serde(default, with = "opt_duration", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "opt_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub pause: Option<Nanos>,
     /// Bytes of a huge line.
     #[serde(default = "sixteen_mib")]
@@ -159,7 +172,9 @@ impl FaultRules {
                 || rule.model.is_some()
                 || rule.agent.is_some();
             let problem = if rule.kind == FaultKind::Refuse && counts {
-                Some("a refused connection carries no request to count; give `server`, `from` and `for`")
+                Some(
+                    "a refused connection carries no request to count; give `server`, `from` and `for`",
+                )
             } else if rule.rate.is_some_and(|rate| !(0.0..=1.0).contains(&rate)) {
                 Some("`rate` is a share from 0 to 1")
             } else if rule.every == Some(0) || rule.requests.contains(&0) {
@@ -221,7 +236,10 @@ mod tests {
     #[test]
     fn senseless_rules_are_refused_with_the_fix() {
         for (text, words) in [
-            ("kind = \"refuse\"\nrate = 0.5", "give `server`, `from` and `for`"),
+            (
+                "kind = \"refuse\"\nrate = 0.5",
+                "give `server`, `from` and `for`",
+            ),
             ("kind = \"busy\"\nrate = 1.5", "from 0 to 1"),
             ("kind = \"busy\"\nevery = 0", "counted from 1"),
             ("kind = \"busy\"\nfor = \"1s\"", "needs `from`"),
@@ -232,7 +250,10 @@ mod tests {
             let error = FaultRules::parse("f.toml", &format!("[[fault]]\n{text}\n"))
                 .expect_err("must not pass")
                 .to_string();
-            assert!(error.starts_with("f.toml: ") && error.contains(words), "{error}");
+            assert!(
+                error.starts_with("f.toml: ") && error.contains(words),
+                "{error}"
+            );
         }
     }
 }

@@ -63,7 +63,11 @@ pub(super) struct Received {
 
 impl App {
     pub(crate) fn new(config: AppConfig) -> Self {
-        Self { config, received: AtomicU64::new(0), repeats: Mutex::default() }
+        Self {
+            config,
+            received: AtomicU64::new(0),
+            repeats: Mutex::default(),
+        }
     }
 
     /// How often this has been asked before: a sampler without a seed answers differently each
@@ -89,7 +93,13 @@ impl App {
         let body = Limited::new(body, MAX_REQUEST).collect().await;
         let world = &self.config.world;
         let ledger = world.clock().ledger().and_then(|ledger| {
-            let id = head.headers.get(Ledger::HEADER)?.to_str().ok()?.parse().ok()?;
+            let id = head
+                .headers
+                .get(Ledger::HEADER)?
+                .to_str()
+                .ok()?
+                .parse()
+                .ok()?;
             Some((ledger.clone(), ExchangeId(id)))
         });
         if let Some((ledger, id)) = &ledger {
@@ -117,7 +127,10 @@ impl App {
         };
         let mut exchange = Exchange::new(Arc::clone(world), control, ledger, line);
         let text = |name: &str| {
-            head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+            head.headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
         };
         if !host::allowed(text(header::HOST.as_str())) {
             return Ok(reply::empty(exchange, 403));
@@ -155,7 +168,11 @@ impl App {
                 _ => {}
             }
         }
-        let received = Received { exchange, fault, body };
+        let received = Received {
+            exchange,
+            fault,
+            body,
+        };
         Ok(self.route(&head.method, path, received).await)
     }
 
@@ -169,7 +186,14 @@ impl App {
         at: Stamp,
     ) -> Option<FaultRule> {
         let model = model_of(body);
-        let seen = Seen { at, server, path, model: &model, agents, inference: is_inference(path) };
+        let seen = Seen {
+            at,
+            server,
+            path,
+            model: &model,
+            agents,
+            inference: is_inference(path),
+        };
         self.config.faults.pick(&seen)
     }
 
@@ -179,10 +203,21 @@ impl App {
         let known = match path {
             "/" | "/api/version" | "/api/tags" | "/v1/models" => read,
             "/api/ps" => *method == Method::GET,
-            "/api/generate" | "/api/chat" | "/api/embed" | "/api/embeddings" | "/api/show"
-            | "/v1/chat/completions" | "/v1/completions" | "/v1/embeddings" => post,
+            "/api/generate"
+            | "/api/chat"
+            | "/api/embed"
+            | "/api/embeddings"
+            | "/api/show"
+            | "/v1/chat/completions"
+            | "/v1/completions"
+            | "/v1/embeddings" => post,
             "/tandem/log" if self.config.log_route => read,
-            _ if path.strip_prefix("/v1/models/").is_some_and(|name| !name.is_empty()) => read,
+            _ if path
+                .strip_prefix("/v1/models/")
+                .is_some_and(|name| !name.is_empty()) =>
+            {
+                read
+            }
             _ => return reply::text(received.exchange, 404, "404 page not found").await,
         };
         if !known {
@@ -216,10 +251,17 @@ impl App {
             }
             "/api/embed" | "/api/embeddings" | "/v1/embeddings" => self.embed(received).await,
             _ => {
-                let Received { exchange, fault, body } = received;
+                let Received {
+                    exchange,
+                    fault,
+                    body,
+                } = received;
                 let answer = match path {
                     "/api/version" => {
-                        Ok(json!({"version": self.config.profile.server.version}))
+                        // The one thing a twin says more than Ollama does, so that no record
+                        // made on it passes for a measurement.
+                        let version = &self.config.profile.server.version;
+                        Ok(json!({"version": version, "server": "tandem-simulator"}))
                     }
                     "/api/tags" => Ok(models::tags(self)),
                     "/api/ps" => Ok(models::ps(self, exchange.server())),
@@ -264,8 +306,13 @@ impl App {
 fn is_inference(path: &str) -> bool {
     matches!(
         path,
-        "/api/generate" | "/api/chat" | "/api/embed" | "/api/embeddings" | "/v1/chat/completions"
-            | "/v1/completions" | "/v1/embeddings"
+        "/api/generate"
+            | "/api/chat"
+            | "/api/embed"
+            | "/api/embeddings"
+            | "/v1/chat/completions"
+            | "/v1/completions"
+            | "/v1/embeddings"
     )
 }
 

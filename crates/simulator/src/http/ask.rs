@@ -1,14 +1,16 @@
 //! A generation request, whichever protocol it came in by, in one form.
 
+use std::fmt::Write as _;
+
 use domain::ModelOptions;
 use domain::backend::KeepAlive;
 use serde_json::{Map, Value, json};
 
 use super::encode::Dialect;
+use super::keep_alive;
 use super::options::{self, ParsedOptions};
 use super::reply::Refusal;
 use super::wire::{ChatWire, CommonWire, GenerateWire, OpenAiWire, ToolWire};
-use super::keep_alive;
 
 /// How much to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +29,20 @@ pub(crate) struct Turn {
     pub(crate) text: String,
 }
 
+/// The shape of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Format {
+    /// Any JSON object.
+    Json,
+    /// JSON that fits a schema.
+    Schema(Value),
+}
+
 /// What is asked for.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a member of the request"
+)]
 #[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) dialect: Dialect,
@@ -40,8 +55,7 @@ pub(crate) struct Ask {
     pub(crate) tools: Vec<ToolWire>,
     pub(crate) stream: bool,
     pub(crate) include_usage: bool,
-    /// JSON out, to a schema if there is one.
-    pub(crate) format: Option<Option<Value>>,
+    pub(crate) format: Option<Format>,
     pub(crate) keep_alive: Option<KeepAlive>,
     pub(crate) options: ModelOptions,
     pub(crate) unknown_options: Vec<String>,
@@ -70,16 +84,18 @@ fn think(value: Option<&Value>) -> Result<Option<Think>, Refusal> {
                 "invalid think value: {other:?} (must be \"high\", \"medium\", \"low\", \"max\", true, or false)"
             ))),
         },
-        Some(_) => Err(bad("think must be a boolean or string (\"high\", \"medium\", \"low\", \"max\", true, or false)")),
+        Some(_) => Err(bad(
+            "think must be a boolean or string (\"high\", \"medium\", \"low\", \"max\", true, or false)",
+        )),
     }
 }
 
-fn format(value: Option<Value>) -> Result<Option<Option<Value>>, Refusal> {
+fn format(value: Option<Value>) -> Result<Option<Format>, Refusal> {
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) if text == "json" => Ok(Some(None)),
-        Some(schema @ Value::Object(_)) => Ok(Some(Some(schema))),
+        Some(Value::String(text)) if text == "json" => Ok(Some(Format::Json)),
+        Some(schema @ Value::Object(_)) => Ok(Some(Format::Schema(schema))),
         Some(other) => Err(bad(format!(
             "invalid format: {other}; expected \"json\" or a valid JSON Schema object"
         ))),
@@ -126,19 +142,27 @@ impl Ask {
         if wire.raw
             && !(wire.system.is_empty() && wire.template.is_empty() && wire.context.is_empty())
         {
-            return Err(bad("raw mode does not support template, system, or context"));
+            return Err(bad(
+                "raw mode does not support template, system, or context",
+            ));
         }
         let mut turns = Vec::new();
         if !wire.prompt.is_empty() {
             if !wire.system.is_empty() {
-                turns.push(Turn { role: "system".to_owned(), text: wire.system });
+                turns.push(Turn {
+                    role: "system".to_owned(),
+                    text: wire.system,
+                });
             }
             let text = if wire.suffix.is_empty() {
                 wire.prompt
             } else {
                 format!("{}\n{}", wire.prompt, wire.suffix)
             };
-            turns.push(Turn { role: "user".to_owned(), text });
+            turns.push(Turn {
+                role: "user".to_owned(),
+                text,
+            });
         }
         let mut ask = Self::common(Dialect::Generate, wire.model, turns, wire.common)?;
         ask.raw = wire.raw;
@@ -188,7 +212,10 @@ impl Ask {
                 Some(Value::String(text)) => text.clone(),
                 Some(_) => return Err(bad("invalid type for 'prompt' field: expected string")),
             };
-            vec![Turn { role: "user".to_owned(), text }]
+            vec![Turn {
+                role: "user".to_owned(),
+                text,
+            }]
         };
         let options = ModelOptions {
             // Forced when absent, unlike the native routes' defaults.
@@ -204,7 +231,9 @@ impl Ask {
                 Some(Value::Array(many)) => {
                     let many: Option<Vec<_>> =
                         many.iter().map(|s| s.as_str().map(str::to_owned)).collect();
-                    Some(many.ok_or_else(|| bad("invalid type for 'stop' field: expected strings"))?)
+                    Some(
+                        many.ok_or_else(|| bad("invalid type for 'stop' field: expected strings"))?,
+                    )
                 }
                 Some(_) => return Err(bad("invalid type for 'stop' field: expected string")),
             },
@@ -213,8 +242,10 @@ impl Ask {
         let format = match &wire.response_format {
             None | Some(Value::Null) => None,
             Some(format) => match format["type"].as_str() {
-                Some("json_object") => Some(None),
-                Some("json_schema") => Some(Some(format["json_schema"]["schema"].clone())),
+                Some("json_object") => Some(Format::Json),
+                Some("json_schema") => {
+                    Some(Format::Schema(format["json_schema"]["schema"].clone()))
+                }
                 _ => None,
             },
         };
@@ -226,7 +257,9 @@ impl Ask {
             Some("high") => Some(Think::High),
             Some("xhigh" | "ultra" | "max") => Some(Think::Max),
             Some(other) => {
-                return Err(bad(format!("invalid reasoning value: '{other}' (must be \"high\", \"medium\", \"low\", \"max\", or \"none\")")));
+                return Err(bad(format!(
+                    "invalid reasoning value: '{other}' (must be \"high\", \"medium\", \"low\", \"max\", or \"none\")"
+                )));
             }
         };
         Ok(Self {
@@ -259,11 +292,11 @@ impl Ask {
         if !self.tools.is_empty() {
             for tool in &self.tools {
                 let parameters = json!(tool.function.parameters);
-                text.push_str(&format!("<tool>{}{parameters}\n", tool.function.name));
+                let _ = writeln!(text, "<tool>{}{parameters}", tool.function.name);
             }
         }
         for turn in turns {
-            text.push_str(&format!("<{}>{}\n", turn.role, turn.text));
+            let _ = writeln!(text, "<{}>{}", turn.role, turn.text);
         }
         text.push_str("<assistant>");
         text
@@ -302,7 +335,10 @@ fn v1_turns(wire: &OpenAiWire) -> Result<Vec<Turn>, Refusal> {
             for call in &message.tool_calls {
                 text.push_str(&call.to_string());
             }
-            Ok(Turn { role: message.role.to_lowercase(), text })
+            Ok(Turn {
+                role: message.role.to_lowercase(),
+                text,
+            })
         })
         .collect()
 }

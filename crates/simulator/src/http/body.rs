@@ -34,6 +34,12 @@ pub(crate) enum First {
     Refused(u16, String),
 }
 
+/// A pause in the middle of a response.
+enum Stall {
+    For(Sleep),
+    Ever,
+}
+
 type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A generation on its way to the client.
@@ -62,7 +68,7 @@ pub(crate) struct Reply {
     /// Kept back by a stall.
     held: Vec<u8>,
     end: Option<End>,
-    stall: Option<Option<Sleep>>,
+    stall: Option<Stall>,
     drip: Option<(Nanos, Option<Sleep>)>,
     failed: Option<(u16, String)>,
     /// Everything before a reset has had its chance to leave.
@@ -73,7 +79,9 @@ pub(crate) struct Reply {
 
 impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reply").field("exchange", &self.exchange).finish_non_exhaustive()
+        f.debug_struct("Reply")
+            .field("exchange", &self.exchange)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,11 +124,7 @@ impl Reply {
     }
 
     /// A document that is known whole.
-    pub(crate) fn document(
-        exchange: Exchange,
-        fault: Option<FaultRule>,
-        bytes: Vec<u8>,
-    ) -> Self {
+    pub(crate) fn document(exchange: Exchange, fault: Option<FaultRule>, bytes: Vec<u8>) -> Self {
         let mut reply = Self::with(exchange, fault);
         reply.out = bytes;
         reply.end = Some(End::Clean);
@@ -172,8 +176,8 @@ impl Reply {
         loop {
             if let Some(stall) = &mut self.stall {
                 match stall {
-                    Some(sleep) => ready!(sleep.as_mut().poll(cx)),
-                    None => return Poll::Pending,
+                    Stall::For(sleep) => ready!(sleep.as_mut().poll(cx)),
+                    Stall::Ever => return Poll::Pending,
                 }
                 self.stall = None;
                 self.out.append(&mut self.held);
@@ -245,7 +249,11 @@ impl Reply {
                 }
             }
             What::Preloaded | What::Unloading => {
-                let reason = if matches!(notice.what, What::Preloaded) { "load" } else { "unload" };
+                let reason = if matches!(notice.what, What::Preloaded) {
+                    "load"
+                } else {
+                    "unload"
+                };
                 let finale = Finale {
                     at: notice.at,
                     reason: Some(reason),
@@ -254,17 +262,20 @@ impl Reply {
                     jump: 0,
                     tool_called: false,
                 };
-                generation.encoder.whole(&finale, "", "", None, &mut self.out);
+                generation
+                    .encoder
+                    .whole(&finale, "", "", None, &mut self.out);
                 self.end = Some(End::Clean);
                 self.spoil_document();
             }
             What::Busy => self.failed = Some((503, super::reply::BUSY.to_owned())),
-            What::LoadFailed { message } => self.failed = Some((500, message)),
             What::Failed { message } if begun => {
                 generation.encoder.error(&message, &mut self.out);
                 self.end = Some(End::Clean);
             }
-            What::Failed { message } => self.failed = Some((500, message)),
+            What::LoadFailed { message } | What::Failed { message } => {
+                self.failed = Some((500, message));
+            }
             // Only cancelling gets there, and then nobody is left to be told.
             What::Dropped => self.end = Some(End::Reset),
         }
@@ -284,7 +295,9 @@ impl Reply {
         }
         let from = self.out.len();
         let (thinking, content) = generation.script.between(generation.shown, to);
-        generation.encoder.text(at, thinking, content, &mut self.out);
+        generation
+            .encoder
+            .text(at, thinking, content, &mut self.out);
         generation.shown = to;
         let due = self
             .fault
@@ -308,7 +321,7 @@ impl Reply {
             FaultKind::Stall => {
                 let pause = fault.pause;
                 self.held = self.out.split_off(from);
-                self.stall = Some(pause.map(|pause| self.sleep(pause)));
+                self.stall = Some(pause.map_or(Stall::Ever, |pause| Stall::For(self.sleep(pause))));
             }
             FaultKind::MalformedJson | FaultKind::InvalidUtf8 | FaultKind::HugeLine => {
                 let good = self.out.split_off(from);
@@ -331,9 +344,15 @@ impl Reply {
     }
 
     fn crash(&self, generation: &Generation) {
-        if self.fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::RunnerCrash) {
+        if self
+            .fault
+            .as_ref()
+            .is_some_and(|fault| fault.kind == FaultKind::RunnerCrash)
+        {
             let server = ServerId(self.exchange.server());
-            self.exchange.world().crash_runner(server, &generation.model);
+            self.exchange
+                .world()
+                .crash_runner(server, &generation.model);
         }
     }
 
@@ -381,19 +400,26 @@ impl Reply {
         let script = &generation.script;
         let tokens = timings.eval_count;
         let (thinking, content) = script.between(0, script.generated_after(tokens));
-        let tool = script.tool.as_ref().filter(|_| tokens as usize == script.ids.len());
+        let tool = script
+            .tool
+            .as_ref()
+            .filter(|_| tokens as usize == script.ids.len());
         let cut = kind == Some(FaultKind::EofWithoutDone);
         let context = generation.context.take();
         let finale = Finale {
             at,
             reason: (!cut).then(|| words(reason)),
             timings: (!cut).then_some(timings),
-            context: context.as_deref().map(|prompt| [prompt, &script.ids[..tokens as usize]]),
+            context: context
+                .as_deref()
+                .map(|prompt| [prompt, &script.ids[..tokens as usize]]),
             jump: self.jump(),
             tool_called: tool.is_some() && !cut,
         };
         self.exchange.chunk();
-        generation.encoder.whole(&finale, thinking, content, tool, &mut self.out);
+        generation
+            .encoder
+            .whole(&finale, thinking, content, tool, &mut self.out);
         self.end = Some(End::Clean);
         self.spoil_document();
     }
@@ -414,7 +440,7 @@ impl Reply {
             FaultKind::Stall => {
                 let pause = fault.pause;
                 self.held = std::mem::take(&mut self.out);
-                self.stall = Some(pause.map(|pause| self.sleep(pause)));
+                self.stall = Some(pause.map_or(Stall::Ever, |pause| Stall::For(self.sleep(pause))));
             }
             FaultKind::MalformedJson | FaultKind::InvalidUtf8 | FaultKind::HugeLine => {
                 self.out = bad_object(fault);
@@ -444,8 +470,7 @@ impl Reply {
     }
 }
 
-const RUNNER_ERROR: &str =
-    "an error was encountered while running the model: unexpected EOF";
+const RUNNER_ERROR: &str = "an error was encountered while running the model: unexpected EOF";
 
 fn words(reason: StopReason) -> &'static str {
     match reason {
@@ -466,7 +491,7 @@ fn bad_object(fault: &FaultRule) -> Vec<u8> {
             line.extend_from_slice(b"\"}");
             line
         }
-        _ => b"{\"model\":\"m\",\"response\":\"half a".to_vec(),
+        _ => b"{\"model\":\"m\",\"response\":half an object,\"done\":false}".to_vec(),
     }
 }
 

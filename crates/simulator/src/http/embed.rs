@@ -12,9 +12,9 @@ use super::ask::read_options;
 use super::body::Reply;
 use super::exchange::Exchange;
 use super::generate::{OUT_OF_MEMORY, runner_options};
+use super::keep_alive;
 use super::reply::{self, Refusal};
 use super::wire::{self, EmbedWire, EmbeddingsWire, OpenAiEmbedWire};
-use super::keep_alive;
 use crate::core::{ServerId, Timings, What, WorkKind, tokens};
 use crate::driver::Submission;
 use crate::faults::{FaultKind, FaultRule};
@@ -113,11 +113,18 @@ fn vector(model: &str, text: &str, width: usize) -> Vec<f32> {
 
 impl App {
     pub(super) async fn embed(&self, received: Received) -> Response<Reply> {
-        let Received { mut exchange, fault, body } = received;
+        let Received {
+            mut exchange,
+            fault,
+            body,
+        } = received;
         let path = exchange.path().to_owned();
         let v1 = path.starts_with("/v1/");
         let answer = match read(&path, &body) {
-            Ok(ask) => self.embedded(&mut exchange, fault.as_ref(), &path, ask).await,
+            Ok(ask) => {
+                self.embedded(&mut exchange, fault.as_ref(), &path, ask)
+                    .await
+            }
             Err(refusal) => Err(refusal),
         };
         match answer {
@@ -190,8 +197,11 @@ impl App {
             }
             _ => return Err(Refusal::new(500, "the request was cancelled")),
         };
-        let vectors: Vec<Vec<f32>> =
-            ask.inputs.iter().map(|input| vector(&model.name, input, width)).collect();
+        let vectors: Vec<Vec<f32>> = ask
+            .inputs
+            .iter()
+            .map(|input| vector(&model.name, input, width))
+            .collect();
         Ok(answer(path, &ask.model, &vectors, &timings))
     }
 }

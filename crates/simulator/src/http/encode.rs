@@ -93,7 +93,9 @@ impl Encoder {
             opening.extend_from_slice(b"data: {\"id\":\"");
             opening.extend_from_slice(id.as_bytes());
             opening.extend_from_slice(match dialect {
-                Dialect::V1Chat => b"\",\"object\":\"chat.completion.chunk\",\"created\":".as_slice(),
+                Dialect::V1Chat => {
+                    b"\",\"object\":\"chat.completion.chunk\",\"created\":".as_slice()
+                }
                 _ => b"\",\"object\":\"text_completion\",\"created\":",
             });
             push_json(&mut opening, &created);
@@ -229,7 +231,11 @@ impl Encoder {
             };
             push_number(out, "total_duration", off(timings.total));
             push_number(out, "load_duration", off(timings.load));
-            push_number(out, "prompt_eval_count", i64::from(timings.prompt_eval_count));
+            push_number(
+                out,
+                "prompt_eval_count",
+                i64::from(timings.prompt_eval_count),
+            );
             push_number(out, "prompt_eval_duration", off(timings.prompt_eval));
             push_number(out, "eval_count", i64::from(timings.eval_count));
             push_number(out, "eval_duration", off(timings.eval));
@@ -246,9 +252,9 @@ impl Encoder {
     }
 
     fn usage(finale: &Finale<'_>) -> Value {
-        let (prompt, completion) = finale
-            .timings
-            .map_or((0, 0), |timings| (timings.prompt_eval_count, timings.eval_count));
+        let (prompt, completion) = finale.timings.map_or((0, 0), |timings| {
+            (timings.prompt_eval_count, timings.eval_count)
+        });
         json!({"prompt_tokens": prompt, "completion_tokens": completion,
             "total_tokens": prompt + completion})
     }
@@ -306,11 +312,14 @@ impl Encoder {
                 let choice = json!({"text": content, "index": 0, "finish_reason": finish});
                 ("text_completion", choice)
             };
-            push_json(out, &json!({
-                "id": self.id, "object": object, "created": self.created, "model": self.model,
-                "system_fingerprint": "fp_ollama", "choices": [choice],
-                "usage": Self::usage(finale),
-            }));
+            push_json(
+                out,
+                &json!({
+                    "id": self.id, "object": object, "created": self.created, "model": self.model,
+                    "system_fingerprint": "fp_ollama", "choices": [choice],
+                    "usage": Self::usage(finale),
+                }),
+            );
             return;
         }
         self.open(finale.at, out);
@@ -358,12 +367,19 @@ impl Encoder {
                 } else {
                     json!({"text": "", "index": 0, "finish_reason": null})
                 };
-                let object = if chat { "chat.completion.chunk" } else { "text_completion" };
+                let object = if chat {
+                    "chat.completion.chunk"
+                } else {
+                    "text_completion"
+                };
                 out.extend_from_slice(b"data: ");
-                push_json(out, &json!({
-                    "id": self.id, "object": object, "created": self.created, "model": "",
-                    "system_fingerprint": "fp_ollama", "choices": [choice],
-                }));
+                push_json(
+                    out,
+                    &json!({
+                        "id": self.id, "object": object, "created": self.created, "model": "",
+                        "system_fingerprint": "fp_ollama", "choices": [choice],
+                    }),
+                );
                 out.extend_from_slice(b"\n\n");
             }
         }
@@ -375,6 +391,10 @@ impl Encoder {
             out.extend_from_slice(b"data: ");
         }
         out.extend_from_slice(bytes);
-        out.extend_from_slice(if self.dialect.is_v1() { b"\n\n".as_slice() } else { b"\n" });
+        out.extend_from_slice(if self.dialect.is_v1() {
+            b"\n\n".as_slice()
+        } else {
+            b"\n"
+        });
     }
 }

@@ -44,7 +44,12 @@ impl Exchange {
         ledger: Option<(Ledger, ExchangeId)>,
         line: RequestLog,
     ) -> Self {
-        Self { world, control, ledger, line }
+        Self {
+            world,
+            control,
+            ledger,
+            line,
+        }
     }
 
     pub(crate) fn world(&self) -> &Arc<World> {

@@ -7,7 +7,7 @@ use domain::backend::KeepAlive;
 use domain::hash::{derive, sha256_hex};
 
 use super::app::App;
-use super::ask::{Ask, Think, Turn};
+use super::ask::{Ask, Format, Think, Turn};
 use super::body::Generation;
 use super::encode::{Dialect, Encoder};
 use super::exchange::Exchange;
@@ -44,7 +44,10 @@ fn require(model: &ModelSpec, asked: &str, capability: &str, words: &str) -> Res
     if model.can(capability) {
         return Ok(());
     }
-    Err(Refusal::new(400, format!("{asked:?} does not support {words}")))
+    Err(Refusal::new(
+        400,
+        format!("{asked:?} does not support {words}"),
+    ))
 }
 
 /// How much of a model's natural length it thinks before it answers.
@@ -72,7 +75,12 @@ pub(super) fn start(
         .find_model(&ask.model)
         .ok_or_else(|| Refusal::new(404, format!("model '{}' not found", ask.model)))?;
     let chat = matches!(ask.dialect, Dialect::Chat | Dialect::V1Chat);
-    require(model, &ask.model, "completion", if chat { "chat" } else { "generate" })?;
+    require(
+        model,
+        &ask.model,
+        "completion",
+        if chat { "chat" } else { "generate" },
+    )?;
     if ask.suffix {
         require(model, &ask.model, "insert", "insert")?;
     }
@@ -114,8 +122,7 @@ pub(super) fn start(
         content = sha256_hex(rendered.as_bytes());
         script = write_script(app, model, &ask, think, &rendered, &content);
         let prompt: Arc<[u32]> = prompt.into();
-        context =
-            (ask.dialect == Dialect::Generate && !ask.raw).then(|| Arc::clone(&prompt));
+        context = (ask.dialect == Dialect::Generate && !ask.raw).then(|| Arc::clone(&prompt));
         WorkKind::Generate(core::Generation {
             prompt,
             output: script.ids.clone().into(),
@@ -172,11 +179,17 @@ fn prompt_within(ask: &Ask, limit: usize) -> Result<(String, Vec<u32>), Refusal>
         return Ok((rendered, ids));
     }
     if !ask.truncate {
-        return Err(Refusal::new(400, "the input length exceeds the context length"));
+        return Err(Refusal::new(
+            400,
+            "the input length exceeds the context length",
+        ));
     }
     let mut turns: Vec<Turn> = ask.turns.clone();
     while ids.len() > limit {
-        let oldest = turns.iter().take(turns.len() - 1).position(|turn| turn.role != "system");
+        let oldest = turns
+            .iter()
+            .take(turns.len() - 1)
+            .position(|turn| turn.role != "system");
         let Some(oldest) = oldest else { break };
         turns.remove(oldest);
         rendered = ask.rendered(&turns);
@@ -201,17 +214,30 @@ fn write_script(
         Some(seed) if seed >= 0 => seed,
         _ => app.repeat(derive(&[&model.name, content])),
     };
-    let draw = OutputDraw { prompt: rendered, seed, temperature };
-    let natural = app.config.profile.output_tokens(model, draw).saturating_sub(1) as usize;
+    let draw = OutputDraw {
+        prompt: rendered,
+        seed,
+        temperature,
+    };
+    let natural = app
+        .config
+        .profile
+        .output_tokens(model, draw)
+        .saturating_sub(1) as usize;
     let no_parameters = serde_json::Value::Null;
     let tool = ask.tool();
     let answer = match (tool, &ask.format) {
         (Some(tool), _) => {
             let parameters = &tool.function.parameters;
-            let parameters = if parameters.is_null() { &no_parameters } else { parameters };
+            let parameters = if parameters.is_null() {
+                &no_parameters
+            } else {
+                parameters
+            };
             Answer::Tool(&tool.function.name, parameters)
         }
-        (None, Some(schema)) => Answer::Json(schema.as_ref()),
+        (None, Some(Format::Json)) => Answer::Json(None),
+        (None, Some(Format::Schema(schema))) => Answer::Json(Some(schema)),
         (None, None) => Answer::Prose(natural),
     };
     Script::new(&ScriptSpec {

@@ -25,7 +25,9 @@ pub(crate) fn allowed(header: &str) -> bool {
     let host = host.to_ascii_lowercase();
     host.is_empty()
         || host == "localhost"
-        || [".localhost", ".local", ".internal"].iter().any(|end| host.ends_with(end))
+        || [".localhost", ".local", ".internal"]
+            .iter()
+            .any(|end| host.ends_with(end))
         || own_name().is_some_and(|own| own == host)
 }
 
@@ -41,12 +43,26 @@ mod tests {
     #[test]
     fn only_names_that_stay_at_home_pass() {
         for host in [
-            "127.0.0.1:11434", "localhost", "LOCALHOST:1", "[::1]:80", "::1", "10.1.2.3",
-            "192.168.0.9:1", "my.local", "x.internal:9", "a.localhost", "",
+            "127.0.0.1:11434",
+            "localhost",
+            "LOCALHOST:1",
+            "[::1]:80",
+            "::1",
+            "10.1.2.3",
+            "192.168.0.9:1",
+            "my.local",
+            "x.internal:9",
+            "a.localhost",
+            "",
         ] {
             assert!(allowed(host), "{host}");
         }
-        for host in ["example.com", "8.8.8.8", "localhost.example.com:80", "evil.localx"] {
+        for host in [
+            "example.com",
+            "8.8.8.8",
+            "localhost.example.com:80",
+            "evil.localx",
+        ] {
             assert!(!allowed(host), "{host}");
         }
     }

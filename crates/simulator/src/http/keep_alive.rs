@@ -28,7 +28,7 @@ pub(crate) fn parse(value: &Value) -> Result<Option<KeepAlive>, String> {
 
 fn from_seconds(seconds: f64) -> KeepAlive {
     // Nanoseconds beyond an i64 overflow in Go; nobody keeps a model for 292 years.
-    if seconds < 0.0 || seconds >= 9.2e9 {
+    if !(0.0..9.2e9).contains(&seconds) {
         KeepAlive::Forever
     } else if seconds * 1e9 < 1.0 {
         KeepAlive::Unload
@@ -126,7 +126,10 @@ mod tests {
         for (value, expected) in [
             (json!(null), Ok(None)),
             (json!(300), Ok(Some(minutes(5)))),
-            (json!(0.5), Ok(Some(KeepAlive::For(Nanos::from_millis(500))))),
+            (
+                json!(0.5),
+                Ok(Some(KeepAlive::For(Nanos::from_millis(500)))),
+            ),
             (json!(0), Ok(Some(KeepAlive::Unload))),
             (json!(-1), Ok(Some(KeepAlive::Forever))),
             (json!("5m"), Ok(Some(minutes(5)))),

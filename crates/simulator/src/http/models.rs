@@ -49,9 +49,10 @@ pub(super) fn ps(app: &App, server: usize) -> Value {
         .into_iter()
         .filter_map(|loaded| {
             let model = profile.find_model(&loaded.model)?;
-            let expires_at = loaded
-                .expires_at
-                .map_or_else(|| Epoch::NEVER.to_owned(), |at| app.config.epoch.rfc3339(at));
+            let expires_at = loaded.expires_at.map_or_else(
+                || Epoch::NEVER.to_owned(),
+                |at| app.config.epoch.rfc3339(at),
+            );
             let mut entry = json!({
                 "name": model.name, "model": model.name, "size": loaded.size,
                 "digest": model.digest, "details": details(model), "expires_at": expires_at,
@@ -68,7 +69,11 @@ pub(super) fn ps(app: &App, server: usize) -> Value {
 
 pub(super) fn show(app: &App, body: &[u8]) -> Result<Value, Refusal> {
     let wire: ShowWire = wire::read(body).map_err(|words| Refusal::new(400, words))?;
-    let name = if wire.model.is_empty() { wire.name } else { wire.model };
+    let name = if wire.model.is_empty() {
+        wire.name
+    } else {
+        wire.model
+    };
     if name.is_empty() {
         return Err(Refusal::new(400, "model is required"));
     }
@@ -122,8 +127,13 @@ fn v1_model(app: &App, model: &ModelSpec) -> Value {
 }
 
 pub(super) fn v1_list(app: &App) -> Value {
-    let models: Vec<Value> =
-        app.config.profile.models.iter().map(|model| v1_model(app, model)).collect();
+    let models: Vec<Value> = app
+        .config
+        .profile
+        .models
+        .iter()
+        .map(|model| v1_model(app, model))
+        .collect();
     json!({"object": "list", "data": models})
 }
 

@@ -93,8 +93,10 @@ mod tests {
 
     #[test]
     fn numbers_may_be_floats_and_unknown_keys_are_noted() {
-        let parsed = read(&json!({"num_ctx": 2048.9, "temperature": 1, "tfs_z": 1, "numa": true,
-            "stop": ["a"], "seed": null}))
+        let parsed = read(
+            &json!({"num_ctx": 2048.9, "temperature": 1, "tfs_z": 1, "numa": true,
+            "stop": ["a"], "seed": null}),
+        )
         .expect("valid");
         assert_eq!(parsed.options.num_ctx, Some(2048));
         assert_eq!(parsed.options.temperature, Some(1.0));
@@ -106,11 +108,26 @@ mod tests {
     #[test]
     fn wrong_types_have_ollamas_words() {
         for (value, text) in [
-            (json!({"num_ctx": "1"}), r#"option "num_ctx" must be of type integer"#),
-            (json!({"temperature": "1"}), r#"option "temperature" must be of type float32"#),
-            (json!({"use_mmap": 1}), r#"option "use_mmap" must be of type boolean"#),
-            (json!({"stop": "x"}), r#"option "stop" must be of type array"#),
-            (json!({"stop": [1]}), r#"option "stop" must be of an array of strings"#),
+            (
+                json!({"num_ctx": "1"}),
+                r#"option "num_ctx" must be of type integer"#,
+            ),
+            (
+                json!({"temperature": "1"}),
+                r#"option "temperature" must be of type float32"#,
+            ),
+            (
+                json!({"use_mmap": 1}),
+                r#"option "use_mmap" must be of type boolean"#,
+            ),
+            (
+                json!({"stop": "x"}),
+                r#"option "stop" must be of type array"#,
+            ),
+            (
+                json!({"stop": [1]}),
+                r#"option "stop" must be of an array of strings"#,
+            ),
         ] {
             assert_eq!(read(&value), Err(text.to_owned()));
         }

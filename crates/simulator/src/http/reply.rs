@@ -9,8 +9,7 @@ use super::exchange::Exchange;
 use crate::faults::FaultRule;
 
 /// Ollama's words for a full queue, with their two spaces.
-pub(crate) const BUSY: &str =
-    "server busy, please try again.  maximum pending requests exceeded";
+pub(crate) const BUSY: &str = "server busy, please try again.  maximum pending requests exceeded";
 
 /// Content types as Ollama sends them.
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
@@ -27,7 +26,10 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(status: u16, words: impl Into<String>) -> Self {
-        Self { status, words: words.into() }
+        Self {
+            status,
+            words: words.into(),
+        }
     }
 }
 
@@ -38,7 +40,10 @@ fn finish(mut reply: Reply, status: u16, content_type: &'static str) -> Response
     *response.status_mut() = StatusCode::from_u16(status).expect("a status of our own");
     let headers = response.headers_mut();
     if !content_type.is_empty() {
-        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+        headers.insert(
+            header::CONTENT_TYPE,
+            header::HeaderValue::from_static(content_type),
+        );
     }
     if let Some(length) = length {
         headers.insert(header::CONTENT_LENGTH, length.into());
@@ -53,7 +58,14 @@ pub(crate) async fn document(
     status: u16,
     value: &Value,
 ) -> Response<Reply> {
-    bytes(exchange, fault, status, JSON, value.to_string().into_bytes()).await
+    bytes(
+        exchange,
+        fault,
+        status,
+        JSON,
+        value.to_string().into_bytes(),
+    )
+    .await
 }
 
 /// Any document.

@@ -90,10 +90,12 @@ async fn serve(app: Arc<App>, server: usize, stream: TcpStream, close: Cancellat
     }
     let is_virtual = app.config.world.clock().is_virtual();
     let control = Arc::new(Control::default());
-    let io = TokioIo::new(Wire { stream, control: Arc::clone(&control) });
-    let service = service_fn(move |request| {
-        Arc::clone(&app).handle(server, Arc::clone(&control), request)
+    let io = TokioIo::new(Wire {
+        stream,
+        control: Arc::clone(&control),
     });
+    let service =
+        service_fn(move |request| Arc::clone(&app).handle(server, Arc::clone(&control), request));
     let connection = http1::Builder::new()
         .header_read_timeout(None)
         // Objects are small: one copied write is cheaper than a gathered one.
@@ -162,4 +164,3 @@ impl AsyncWrite for Wire {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
-

@@ -33,14 +33,23 @@ pub(crate) struct StampWriter {
 
 impl StampWriter {
     pub(crate) fn new(epoch: Epoch) -> Self {
-        Self { epoch, second: None, text: String::new() }
+        Self {
+            epoch,
+            second: None,
+            text: String::new(),
+        }
     }
 
     pub(crate) fn write(&mut self, at: Stamp, out: &mut Vec<u8>) {
-        let since = self.epoch.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+        let since = self
+            .epoch
+            .0
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
             + Duration::from_nanos(at.0);
         if self.second != Some(since.as_secs()) {
-            self.text = humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since).to_string();
+            self.text =
+                humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since).to_string();
             self.text.pop();
             self.second = Some(since.as_secs());
         }
@@ -63,10 +72,20 @@ mod tests {
     fn the_writer_and_the_formatter_agree() {
         let epoch = Epoch(SystemTime::UNIX_EPOCH + Duration::new(1_767_225_600, 500));
         let mut writer = StampWriter::new(epoch);
-        for nanos in [0, 1_000, 999_999_999, 1_000_000_000, 59_999_999_499, 86_400_000_001_000] {
+        for nanos in [
+            0,
+            1_000,
+            999_999_999,
+            1_000_000_000,
+            59_999_999_499,
+            86_400_000_001_000,
+        ] {
             let mut out = Vec::new();
             writer.write(Stamp(nanos), &mut out);
-            assert_eq!(String::from_utf8(out).expect("ASCII"), epoch.rfc3339(Stamp(nanos)));
+            assert_eq!(
+                String::from_utf8(out).expect("ASCII"),
+                epoch.rfc3339(Stamp(nanos))
+            );
         }
     }
 }

@@ -5,16 +5,102 @@ use serde_json::{Map, Value, json};
 /// Words with the space before them. Each is one token, as [`crate::core::tokens`] splits; some need
 /// more than one byte a character.
 const WORDS: [&str; 96] = [
-    " the", " model", " run", " agent", " token", " load", " time", " queue", " cache", " batch",
-    " slot", " rate", " first", " second", " under", " over", " shows", " holds", " keeps",
-    " waits", " slow", " fast", " equal", " lower", " higher", " mean", " median", " tail",
-    " spread", " share", " server", " client", " memory", " device", " layer", " prompt",
-    " answer", " result", " report", " value", " figure", " table", " count", " total", " part",
-    " whole", " each", " both", " other", " same", " next", " last", " then", " while", " after",
-    " before", " with", " from", " into", " than", " and", " but", " or", " so", " it", " is",
-    " was", " has", " can", " may", " one", " two", " three", " four", " café", " naïve", " über",
-    " größer", " señal", " être", " π", " данные", " 数据", " モデル", " łódź", " Ωmega", " çok",
-    " año", " fjörð", " voilà", " more", " less", " near", " about", " often", " never",
+    " the",
+    " model",
+    " run",
+    " agent",
+    " token",
+    " load",
+    " time",
+    " queue",
+    " cache",
+    " batch",
+    " slot",
+    " rate",
+    " first",
+    " second",
+    " under",
+    " over",
+    " shows",
+    " holds",
+    " keeps",
+    " waits",
+    " slow",
+    " fast",
+    " equal",
+    " lower",
+    " higher",
+    " mean",
+    " median",
+    " tail",
+    " spread",
+    " share",
+    " server",
+    " client",
+    " memory",
+    " device",
+    " layer",
+    " prompt",
+    " answer",
+    " result",
+    " report",
+    " value",
+    " figure",
+    " table",
+    " count",
+    " total",
+    " part",
+    " whole",
+    " each",
+    " both",
+    " other",
+    " same",
+    " next",
+    " last",
+    " then",
+    " while",
+    " after",
+    " before",
+    " with",
+    " from",
+    " into",
+    " than",
+    " and",
+    " but",
+    " or",
+    " so",
+    " it",
+    " is",
+    " was",
+    " has",
+    " can",
+    " may",
+    " one",
+    " two",
+    " three",
+    " four",
+    " café",
+    " naïve",
+    " über",
+    " größer",
+    " señal",
+    " être",
+    " π",
+    " данные",
+    " 数据",
+    " モデル",
+    " łódź",
+    " Ωmega",
+    " çok",
+    " año",
+    " fjörð",
+    " voilà",
+    " more",
+    " less",
+    " near",
+    " about",
+    " often",
+    " never",
 ];
 
 /// A stream of pseudo-random numbers that is the same on every platform (SplitMix64).
@@ -46,7 +132,11 @@ pub(super) fn words(seed: u64, tokens: usize, text: &mut String, ends: &mut Vec<
         let last = index + 1 == tokens;
         if in_sentence > 4 && (last || in_sentence > 18 || mix.below(8) == 0) {
             sentences += 1;
-            text.push(if sentences.is_multiple_of(6) { '?' } else { '.' });
+            text.push(if sentences.is_multiple_of(6) {
+                '?'
+            } else {
+                '.'
+            });
             in_sentence = 0;
         } else if in_sentence > 2 && mix.below(12) == 0 {
             text.push(',');
@@ -108,7 +198,10 @@ fn instance(mix: &mut Mix, root: &Value, schema: &Value, depth: usize) -> Value 
         return constant.clone();
     }
     for key in ["enum", "anyOf", "oneOf"] {
-        if let Some(choices) = schema.get(key).and_then(Value::as_array).filter(|c| !c.is_empty())
+        if let Some(choices) = schema
+            .get(key)
+            .and_then(Value::as_array)
+            .filter(|c| !c.is_empty())
         {
             let choice = &choices[mix.below(choices.len())];
             return match key {

@@ -70,7 +70,12 @@ impl Script {
     pub(crate) fn new(spec: &ScriptSpec<'_>) -> Self {
         let mut mix = Mix(spec.seed);
         let mut script = Self::default();
-        words(mix.next(), spec.thinking_tokens, &mut script.text, &mut script.generated);
+        words(
+            mix.next(),
+            spec.thinking_tokens,
+            &mut script.text,
+            &mut script.generated,
+        );
         let thinking = script.text.len() as u32;
         script.content_from = thinking;
         let mut content = String::new();
@@ -124,7 +129,9 @@ impl Script {
             script.shown.extend(shown.iter().map(|end| thinking + end));
             merge(&mut script.shown, spec.chunk_tokens, spec.thinking_tokens);
         }
-        script.generated.extend(ends.iter().map(|end| thinking + end));
+        script
+            .generated
+            .extend(ends.iter().map(|end| thinking + end));
         script.text.push_str(&content);
         script.ids = ids;
         script
@@ -132,8 +139,16 @@ impl Script {
 
     /// Bytes of text that may be shown after so many tokens.
     pub(crate) fn shown_after(&self, tokens: u32) -> u32 {
-        let ends = if self.shown.is_empty() { &self.generated } else { &self.shown };
-        tokens.checked_sub(1).and_then(|last| ends.get(last as usize)).copied().unwrap_or(0)
+        let ends = if self.shown.is_empty() {
+            &self.generated
+        } else {
+            &self.shown
+        };
+        tokens
+            .checked_sub(1)
+            .and_then(|last| ends.get(last as usize))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Bytes of text there are after so many tokens: what is shown when generation ends there.
@@ -166,7 +181,11 @@ fn call_id(mix: &mut Mix) -> String {
 /// Cuts the text before the first stop string, ends the tokens where that string is complete, and
 /// keeps back, token by token, what may yet turn out to be the start of one. True when one was met.
 fn hold_back_for_stops(text: &mut String, ends: &mut Vec<u32>, stops: &[String]) -> bool {
-    let stops: Vec<&str> = stops.iter().map(String::as_str).filter(|s| !s.is_empty()).collect();
+    let stops: Vec<&str> = stops
+        .iter()
+        .map(String::as_str)
+        .filter(|s| !s.is_empty())
+        .collect();
     if stops.is_empty() {
         return false;
     }
@@ -179,12 +198,18 @@ fn hold_back_for_stops(text: &mut String, ends: &mut Vec<u32>, stops: &[String])
         let count = ends.partition_point(|end| (*end as usize) < complete) + 1;
         ends.truncate(count);
         let seen = ends.last().map_or(0, |end| *end as usize);
-        let cut = stops.iter().filter_map(|stop| text[..seen].find(stop)).min();
+        let cut = stops
+            .iter()
+            .filter_map(|stop| text[..seen].find(stop))
+            .min();
         text.truncate(cut.unwrap_or(seen));
     }
     for end in ends.iter_mut() {
         let seen = &text[..(*end as usize).min(text.len())];
-        let held = stops.iter().map(|stop| suffix_that_starts(seen, stop)).max();
+        let held = stops
+            .iter()
+            .map(|stop| suffix_that_starts(seen, stop))
+            .max();
         *end = (seen.len() - held.unwrap_or(0)) as u32;
     }
     if let Some(last) = ends.last_mut() {
@@ -210,7 +235,11 @@ fn merge(ends: &mut [u32], group: usize, thinking: usize) {
     let count = ends.len();
     let mut shown = 0;
     for (index, end) in ends.iter_mut().enumerate() {
-        let in_part = if index < thinking { index } else { index - thinking };
+        let in_part = if index < thinking {
+            index
+        } else {
+            index - thinking
+        };
         let closes = index + 1 == count || index + 1 == thinking;
         if closes || (in_part + 1).is_multiple_of(group) {
             shown = *end;
@@ -236,7 +265,10 @@ mod tests {
     };
 
     fn content(script: &Script) -> String {
-        script.between(0, script.generated_after(script.ids.len() as u32)).1.to_owned()
+        script
+            .between(0, script.generated_after(script.ids.len() as u32))
+            .1
+            .to_owned()
     }
 
     /// What a client sees when generation ends after so many tokens.
@@ -258,8 +290,15 @@ mod tests {
 
     #[test]
     fn thinking_comes_before_content_and_chunks_rejoin_to_the_whole() {
-        let script = Script::new(&ScriptSpec { thinking_tokens: 10, ..PLAIN });
-        assert_eq!(script.ids.len(), 71, "60 of content, 10 of thinking and the end");
+        let script = Script::new(&ScriptSpec {
+            thinking_tokens: 10,
+            ..PLAIN
+        });
+        assert_eq!(
+            script.ids.len(),
+            71,
+            "60 of content, 10 of thinking and the end"
+        );
         let pieces = streamed(&script, 71);
         for (index, (thinking, content)) in pieces.iter().enumerate() {
             assert_eq!(!thinking.is_empty(), index < 10);
@@ -274,7 +313,10 @@ mod tests {
         let whole = content(&Script::new(&PLAIN));
         let stop: String = whole.chars().skip(40).take(5).collect();
         let stops = [stop.clone(), "never said".to_owned()];
-        let script = Script::new(&ScriptSpec { stop: &stops, ..PLAIN });
+        let script = Script::new(&ScriptSpec {
+            stop: &stops,
+            ..PLAIN
+        });
         let at = whole.find(&stop).expect("taken from it");
         assert_eq!(content(&script), whole[..at]);
         assert!(script.ids.len() < 60);
@@ -284,7 +326,10 @@ mod tests {
     #[test]
     fn a_tool_call_is_spelled_out_of_sight() {
         let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-        let script = Script::new(&ScriptSpec { answer: Answer::Tool("weather", &schema), ..PLAIN });
+        let script = Script::new(&ScriptSpec {
+            answer: Answer::Tool("weather", &schema),
+            ..PLAIN
+        });
         let call = script.tool.as_ref().expect("a call");
         assert!(call.arguments["city"].is_string() && call.id.len() == 13);
         assert!(script.ids.len() > 5 && content(&script).is_empty());
@@ -292,9 +337,14 @@ mod tests {
 
     #[test]
     fn json_streams_to_valid_json() {
-        let script = Script::new(&ScriptSpec { answer: Answer::Json(None), ..PLAIN });
-        let text: String =
-            streamed(&script, script.ids.len() as u32).into_iter().map(|(_, text)| text).collect();
+        let script = Script::new(&ScriptSpec {
+            answer: Answer::Json(None),
+            ..PLAIN
+        });
+        let text: String = streamed(&script, script.ids.len() as u32)
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect();
         serde_json::from_str::<Value>(&text).expect("valid");
     }
 
