@@ -78,7 +78,7 @@ pub enum Test {
         /// texts.
         tolerance: Option<f64>,
         /// The definition as the document states it.
-        recompute: Recompute,
+        recompute: Box<Recompute>,
         /// Other definitions, tried in order.
         alternatives: Vec<Alternative>,
     },
@@ -222,7 +222,7 @@ impl RawClaim {
             unit: self.unit.clone(),
             relation: self.relation,
             tolerance: self.tolerance,
-            recompute: recompute.clone(),
+            recompute: Box::new(recompute.clone()),
             alternatives: self.alternatives.clone(),
         })
     }

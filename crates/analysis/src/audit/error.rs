@@ -93,7 +93,7 @@ pub enum RecomputeError {
         have: usize,
     },
     /// There is no such figure.
-    #[error("no figure or quantity `{key}`{}", nearest(.near))]
+    #[error("no figure or quantity `{key}`{}", nearest(.near.as_deref()))]
     UnknownFigure {
         /// The key asked for.
         key: String,
@@ -124,7 +124,6 @@ pub enum RecomputeError {
     },
 }
 
-fn nearest(near: &Option<String>) -> String {
-    near.as_ref()
-        .map_or_else(String::new, |near| format!("; is `{near}` meant?"))
+fn nearest(near: Option<&str>) -> String {
+    near.map_or_else(String::new, |near| format!("; is `{near}` meant?"))
 }

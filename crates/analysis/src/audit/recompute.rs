@@ -69,7 +69,9 @@ impl Context<'_> {
                 let rows = self.rows(rows.as_deref())?;
                 let mut values = select(rows, column, condition.as_ref(), *stat == Stat::Count)?;
                 if *absolute {
-                    values.iter_mut().for_each(|value| *value = value.abs());
+                    for value in &mut values {
+                        *value = value.abs();
+                    }
                 }
                 stat.of(&values, rows)
             }

@@ -104,7 +104,7 @@ impl Row {
 pub struct Rows {
     name: String,
     columns: BTreeSet<String>,
-    rows: Vec<Row>,
+    list: Vec<Row>,
 }
 
 impl Rows {
@@ -117,7 +117,7 @@ impl Rows {
         Self {
             name: name.to_owned(),
             columns,
-            rows,
+            list: rows,
         }
     }
 
@@ -197,7 +197,7 @@ impl Rows {
 
     /// The rows, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter()
+        self.list.iter()
     }
 
     pub(super) fn require(&self, column: &str) -> Result<(), RecomputeError> {
