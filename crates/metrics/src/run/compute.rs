@@ -79,7 +79,9 @@ impl RunMetrics {
 
     fn fill(&mut self, run: &RunObservation, arms: &Arms<'_>, warm: &WarmLoads) {
         let together = arms.together;
-        let recorded = run.wall_recorded_s.filter(|_| rebuilt(together));
+        let recorded = run
+            .wall_recorded_s
+            .filter(|wall| rebuilt(together) && *wall > 0.0);
         let wall = recorded.unwrap_or(arms.times.wall.as_secs_f64());
         let agents = together.agents.len() as f64;
         self.per_agent = (0..together.agents.len())
