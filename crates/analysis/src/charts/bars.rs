@@ -229,7 +229,22 @@ impl GroupedBars {
                                 )?;
                             }
                             None => {
-                                canvas.text(UNKNOWN, (zero + 10, middle), Align::Left, small)?;
+                                // On the side that has room.
+                                if zero + 20 + small.width(UNKNOWN) < theme.width_px() {
+                                    canvas.text(
+                                        UNKNOWN,
+                                        (zero + 10, middle),
+                                        Align::Left,
+                                        small,
+                                    )?;
+                                } else {
+                                    canvas.text(
+                                        UNKNOWN,
+                                        (zero - 10, middle),
+                                        Align::Right,
+                                        small,
+                                    )?;
+                                }
                             }
                         }
                         bar += BAR + BAR_GAP;
@@ -391,7 +406,7 @@ impl GroupedBars {
                         let center = x + bar / 2;
                         let value = series.values[index];
                         let Some(point) = value.known() else {
-                            self.unknown_upright(canvas, small, (center, zero), bar)?;
+                            self.unknown_upright(canvas, small, (center, zero), (bar, top))?;
                             continue;
                         };
                         let end = scale.at(point);
@@ -442,12 +457,19 @@ impl GroupedBars {
         canvas: &Canvas<'_>,
         font: Font,
         (center, zero): (i32, i32),
-        bar: i32,
+        (bar, top): (i32, i32),
     ) -> Result<(), ChartError> {
         if font.width(UNKNOWN) <= bar {
             canvas.text(UNKNOWN, (center, zero - 18), Align::Middle, font)
         } else {
-            canvas.rising_text(UNKNOWN, (center, zero - 10), font)
+            // Above zero, or below it where all values are negative.
+            let length = font.width(UNKNOWN);
+            let from = if zero - 10 - length >= top {
+                zero - 10
+            } else {
+                zero + 10 + length
+            };
+            canvas.rising_text(UNKNOWN, (center, from), font)
         }
     }
 
