@@ -1,6 +1,7 @@
-//! Reading benchmark files.
+//! Reading benchmark tables: every CSV file of a folder, column by column.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// Benchmark files could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -31,4 +32,164 @@ pub enum IngestError {
         /// What is wrong with it.
         message: String,
     },
+}
+
+/// One benchmark table, column by column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// File name.
+    pub name: String,
+    /// Data rows.
+    pub rows: usize,
+    /// Size of the file, bytes.
+    pub bytes: u64,
+    /// The columns, in order.
+    pub columns: Vec<Column>,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Its heading.
+    pub name: String,
+    /// Its cells where every cell that says anything is a number; `None` for a column of words.
+    /// An empty cell is `None`, never zero.
+    pub numbers: Option<Vec<Option<f64>>>,
+}
+
+/// A column of numbers in four figures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figures {
+    /// Cells with a number.
+    pub n: usize,
+    /// The smallest.
+    pub min: f64,
+    /// The middle one; the mean of the middle two where there is no single one.
+    pub median: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Column {
+    /// The column's figures; `None` for words and for a column without any number.
+    pub fn figures(&self) -> Option<Figures> {
+        let mut sorted: Vec<f64> = self.numbers.as_ref()?.iter().copied().flatten().collect();
+        sorted.sort_by(f64::total_cmp);
+        let n = sorted.len();
+        Some(Figures {
+            n,
+            min: *sorted.first()?,
+            median: f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2]),
+            max: *sorted.last()?,
+        })
+    }
+}
+
+/// Reads every `*.csv` of a folder, in the order of their names.
+pub fn read_tables(dir: &Path) -> Result<Vec<Table>, IngestError> {
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| IngestError::Read { path, source }
+    };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).map_err(unreadable(dir))? {
+        let path = entry.map_err(unreadable(dir))?.path();
+        if path.extension().is_some_and(|ext| ext == "csv") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(IngestError::Empty {
+            path: dir.to_owned(),
+        });
+    }
+    files
+        .iter()
+        .map(|path| {
+            let bytes = fs::read(path).map_err(unreadable(path))?;
+            parse_table(path, &bytes)
+        })
+        .collect()
+}
+
+fn parse_table(path: &Path, bytes: &[u8]) -> Result<Table, IngestError> {
+    let malformed = |line: u64, message: String| IngestError::Malformed {
+        path: path.to_owned(),
+        line,
+        message,
+    };
+    let from_csv = |e: &csv::Error| {
+        let line = e.position().map_or(1, csv::Position::line);
+        let message = match e.kind() {
+            csv::ErrorKind::UnequalLengths {
+                expected_len, len, ..
+            } => {
+                format!("{len} cells where the heading has {expected_len}")
+            }
+            csv::ErrorKind::Utf8 { .. } => "not UTF-8".to_owned(),
+            _ => e.to_string(),
+        };
+        malformed(line, message)
+    };
+    let mut reader = csv::Reader::from_reader(bytes);
+    let headings = reader.headers().map_err(|e| from_csv(&e))?.clone();
+    if headings.is_empty() {
+        return Err(malformed(1, "no heading".to_owned()));
+    }
+    let mut cells: Vec<Vec<(u64, String)>> = vec![Vec::new(); headings.len()];
+    let mut rows = 0;
+    for record in reader.records() {
+        let record = record.map_err(|e| from_csv(&e))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        for (column, cell) in cells.iter_mut().zip(record.iter()) {
+            column.push((line, cell.trim().to_owned()));
+        }
+        rows += 1;
+    }
+    let columns = headings
+        .iter()
+        .zip(&cells)
+        .map(|(name, cells)| {
+            let numbers = parse_numbers(cells)
+                .map_err(|line| malformed(line, format!("`{name}` is not a finite number")))?;
+            Ok(Column {
+                name: name.trim().to_owned(),
+                numbers,
+            })
+        })
+        .collect::<Result<_, IngestError>>()?;
+    Ok(Table {
+        name: path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        rows,
+        bytes: bytes.len() as u64,
+        columns,
+    })
+}
+
+/// Numbers where every non-empty cell is one; the line of the first that is infinite or NaN.
+fn parse_numbers(cells: &[(u64, String)]) -> Result<Option<Vec<Option<f64>>>, u64> {
+    let mut numbers = Vec::with_capacity(cells.len());
+    let mut not_finite = None;
+    for (line, cell) in cells {
+        if cell.is_empty() {
+            numbers.push(None);
+            continue;
+        }
+        let Ok(number) = cell.parse::<f64>() else {
+            return Ok(None);
+        };
+        if !number.is_finite() {
+            not_finite.get_or_insert(*line);
+        }
+        numbers.push(Some(number));
+    }
+    match not_finite {
+        Some(line) => Err(line),
+        None if numbers.iter().all(Option::is_none) => Ok(None),
+        None => Ok(Some(numbers)),
+    }
 }

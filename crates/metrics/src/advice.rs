@@ -28,3 +28,24 @@ pub struct EvidenceRef {
     /// Observations behind it.
     pub n: u32,
 }
+
+mod sentences;
+
+use crate::observation::Dataset;
+use crate::summary::Summary;
+
+/// What the data say, in sentences: first over all, then by configuration, then one server against
+/// one per agent.
+pub fn findings(data: &Dataset, summary: &Summary) -> Vec<Finding> {
+    let mut found = sentences::overall(summary);
+    for config in &summary.configs {
+        found.extend(sentences::config(data, summary, config));
+    }
+    for comparison in &summary.topologies {
+        found.extend(sentences::topology(summary, comparison));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

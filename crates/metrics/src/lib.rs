@@ -8,6 +8,8 @@
 
 pub mod advice;
 pub mod cause;
+pub mod compare;
+pub mod coverage;
 pub mod from_records;
 pub mod observation;
 pub mod request;

@@ -1,5 +1,6 @@
 //! One line of a generate or chat stream, decoded no further than recording it needs: text is
-//! borrowed from the line, tool calls stay unparsed, everything else is skipped.
+//! borrowed from the line, tool calls stay unparsed, everything else is skipped. Only text with
+//! escapes is copied, since its bytes are not in the line.
 
 use std::borrow::Cow;
 use std::fmt;

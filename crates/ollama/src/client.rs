@@ -57,8 +57,9 @@ impl ClientBuilder {
 
     /// Trusts a certificate beside the system's, for servers behind an https proxy of one's own.
     /// The text is PEM.
-    pub fn certificate(mut self, pem: &[u8]) -> Result<Self, reqwest::Error> {
-        self.certificates.push(reqwest::Certificate::from_pem(pem)?);
+    pub fn certificate(mut self, pem: &[u8]) -> Result<Self, BuildError> {
+        let certificate = reqwest::Certificate::from_pem(pem).map_err(BuildError::Certificate)?;
+        self.certificates.push(certificate);
         Ok(self)
     }
 
@@ -119,7 +120,12 @@ impl Client {
     /// things happen.
     pub async fn generate_with(&self, request: &GenerateRequest, exchange: &mut Exchange) -> Reply {
         self.transport
-            .generation("/api/generate", json_body(request), &request.model, exchange)
+            .generation(
+                "/api/generate",
+                json_body(request),
+                &request.model,
+                exchange,
+            )
             .await
     }
 
@@ -182,7 +188,14 @@ impl Client {
     ) -> Result<T, BackendError> {
         let limits = self.transport.limits();
         self.transport
-            .call(Method::POST, path, Some(body), Some(model), MAX_REPLY, &limits)
+            .call(
+                Method::POST,
+                path,
+                Some(body),
+                Some(model),
+                MAX_REPLY,
+                &limits,
+            )
             .await
             .map_err(|trouble| self.backend_error(trouble))
     }
@@ -213,7 +226,10 @@ impl Client {
 /// True when two names mean one model: a missing tag is `latest`, and case does not count.
 pub(crate) fn same_model(a: &str, b: &str) -> bool {
     let name = |full: &str| {
-        let tag_follows = full.rsplit('/').next().is_some_and(|last| last.contains(':'));
+        let tag_follows = full
+            .rsplit('/')
+            .next()
+            .is_some_and(|last| last.contains(':'));
         if tag_follows {
             full.to_ascii_lowercase()
         } else {

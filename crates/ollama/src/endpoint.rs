@@ -38,10 +38,10 @@ pub struct Endpoint {
 /// An endpoint that cannot be used. No message repeats a credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// A user name, password or key in the URL.
+    /// A user name, password or key in the URL, or a part of it that may be one.
     #[error(
-        "the endpoint holds credentials ({part}); they would end up in records and reports, and \
-         Ollama has no use for them: leave them out"
+        "the endpoint has {part}, which may be a credential and would end up in records and \
+         reports; Ollama has no use for it: leave it out"
     )]
     Credentials {
         /// Which part of the URL.
@@ -91,6 +91,7 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let text = text.trim().trim_matches(['"', '\'']);
+        refuse_credentials(text)?;
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
         let scheme = scheme.to_ascii_lowercase();
         let (scheme, default_port) = match scheme.as_str() {
@@ -99,7 +100,6 @@ impl FromStr for Endpoint {
             "https" => ("https", 443),
             _ => return Err(EndpointError::Scheme { scheme }),
         };
-        refuse_credentials(rest)?;
         let (authority, path) = match rest.find('/') {
             Some(slash) => rest.split_at(slash),
             None => (rest, ""),
@@ -139,18 +139,17 @@ impl FromStr for Endpoint {
     }
 }
 
-fn refuse_credentials(rest: &str) -> Result<(), EndpointError> {
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let part = if authority.contains('@') {
-        "a user name or key before `@`"
-    } else if rest.contains('?') {
-        "a query after `?`"
-    } else if rest.contains('#') {
-        "a fragment after `#`"
-    } else {
-        return Ok(());
-    };
-    Err(EndpointError::Credentials { part })
+fn refuse_credentials(text: &str) -> Result<(), EndpointError> {
+    for (mark, part) in [
+        ('@', "a user name or key before `@`"),
+        ('?', "a query after `?`"),
+        ('#', "a fragment after `#`"),
+    ] {
+        if text.contains(mark) {
+            return Err(EndpointError::Credentials { part });
+        }
+    }
+    Ok(())
 }
 
 /// Host without brackets, and the port's text. A bare number is a port, a bare IPv6 address a host.
@@ -168,3 +167,6 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
         None => (authority, None),
     }
 }
+
+#[cfg(test)]
+mod tests;

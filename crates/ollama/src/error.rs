@@ -17,6 +17,9 @@ pub enum BuildError {
     /// The endpoint cannot be used.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// A certificate to trust is no PEM certificate.
+    #[error("the certificate to trust is not a PEM certificate")]
+    Certificate(#[source] reqwest::Error),
     /// The HTTP client could not be set up, for example because the system has no certificates.
     #[error("the HTTP client for {endpoint} could not be set up")]
     Http {
@@ -104,13 +107,14 @@ impl From<reqwest::Error> for Trouble {
     }
 }
 
-/// The causes below reqwest's own sentence, which only repeats the URL.
+/// The causes below the sentences of reqwest and of its connection pool, which repeat the URL and
+/// say only that there was an error.
 fn causes(error: &reqwest::Error) -> String {
     let mut words = String::new();
     let mut cause = error.source();
     while let Some(e) = cause {
         let text = e.to_string();
-        if !words.ends_with(&text) {
+        if !text.starts_with("client error (") && !words.ends_with(&text) {
             let separator = if words.is_empty() { "" } else { ": " };
             let _ = write!(words, "{separator}{text}");
         }
@@ -140,7 +144,12 @@ pub(crate) fn error_words(raw: &RawValue) -> String {
 }
 
 /// What a response that is no success means. `model` is the one that was asked for.
-pub(crate) fn status_trouble(status: u16, reason: &str, body: &[u8], model: Option<&str>) -> Trouble {
+pub(crate) fn status_trouble(
+    status: u16,
+    reason: &str,
+    body: &[u8],
+    model: Option<&str>,
+) -> Trouble {
     #[derive(serde::Deserialize)]
     struct ErrorBody<'a> {
         #[serde(borrow)]

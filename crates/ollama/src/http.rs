@@ -306,7 +306,6 @@ impl Transport {
             flight.ledger.post(flight.id, 1);
         }
         let mut responding = pin!(request.headers(headers).send());
-        let first_byte = self.timeouts.first_byte;
         let early = if has_body {
             // The connector keeps the connect limit; only the total runs here besides.
             limits
@@ -321,20 +320,16 @@ impl Transport {
         } else {
             None
         };
-        let response = match early {
-            Some(response) => response?,
-            None => {
-                let from = sent.at.get().copied().unwrap_or_else(|| self.clock.now());
-                into.note();
-                let waited = self.clock.now().since(from);
-                limits
-                    .within(
-                        TimeoutPhase::FirstByte,
-                        first_byte.saturating_sub(waited),
-                        responding,
-                    )
-                    .await??
-            }
+        let response = if let Some(response) = early {
+            response?
+        } else {
+            into.note();
+            let from = sent.at.get().copied();
+            let waited = from.map_or(Nanos::ZERO, |at| self.clock.now().since(at));
+            let left = self.timeouts.first_byte.saturating_sub(waited);
+            limits
+                .within(TimeoutPhase::FirstByte, left, responding)
+                .await??
         };
         drop(into);
         exchange.headers = Some(self.clock.now());

@@ -13,6 +13,19 @@
 //! Nothing is retried, redirected or sent through a proxy: each would bend a measurement. Every
 //! limit ([`domain::plan::Timeouts`]) runs on the [`clock::Clock`], not on the wall.
 //!
+//! How a generation ends:
+//! - `completed` at the first final object (`done: true`). What follows it is not read for content:
+//!   a second final object, an error line or a broken connection change nothing any more.
+//! - `incomplete` when the body ends in good order without one, be it in the middle of a line.
+//! - `failed` when the connection cannot be made or breaks (a chunked body cut short is a break),
+//!   on a status that is no success, a wrong content type, an error line, or a line that is not the
+//!   protocol. A 404 is a missing model only when the server says so in JSON.
+//! - `timed_out` with the limit that ran out. The first-byte limit ends with the response's head.
+//!
+//! In virtual time ([`clock::Clock::ledger`]) each request carries its ledger id in a header, and
+//! every request, response head, body byte and end of body is accounted for. A server that breaks
+//! a connection on purpose must post a unit first, or time may run on before the break is seen.
+//!
 //! What it does not know: plans, agents, what is being compared, whether the server is a real
 //! Ollama or a simulator. It never sleeps or stamps on any clock but the one it was given.
 //!

@@ -123,3 +123,6 @@ impl Lines<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

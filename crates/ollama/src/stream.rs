@@ -44,9 +44,7 @@ impl Transport {
             tool_calls: Vec::new(),
         };
         let limits = self.limits();
-        let ended = self
-            .follow(path, body, model, &limits, &mut recorder)
-            .await;
+        let ended = self.follow(path, body, model, &limits, &mut recorder).await;
         let outcome = match ended {
             Ok(()) => Outcome::Completed,
             Err(trouble) => trouble.into_outcome(),
@@ -79,14 +77,7 @@ impl Transport {
                 return Ok(());
             }
         }
-        match decoder.finish() {
-            None => Err(Trouble::Incomplete),
-            Some(line) => match recorder.line(line, arrived) {
-                Ok(true) => Ok(()),
-                Ok(false) | Err(BadLine::Truncated) => Err(Trouble::Incomplete),
-                Err(BadLine::Bad(trouble)) => Err(trouble),
-            },
-        }
+        recorder.finish(&mut decoder, arrived)
     }
 }
 
@@ -130,6 +121,19 @@ impl Recorder<'_> {
         Ok(false)
     }
 
+    /// Records what stands after the last newline, once the body has ended without a final
+    /// object. `at` is when its last bytes arrived.
+    fn finish(&mut self, decoder: &mut Decoder, at: Stamp) -> Result<(), Trouble> {
+        let Some(line) = decoder.finish() else {
+            return Err(Trouble::Incomplete);
+        };
+        match self.line(line, at) {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(BadLine::Truncated) => Err(Trouble::Incomplete),
+            Err(BadLine::Bad(trouble)) => Err(trouble),
+        }
+    }
+
     /// Records one line; true when it is the final object.
     fn line(&mut self, line: &[u8], at: Stamp) -> Result<bool, BadLine> {
         let chunk = Chunk::decode(line).map_err(|e| {
@@ -169,6 +173,7 @@ impl Recorder<'_> {
         exchange.first_token.get_or_insert(at);
         exchange.last_token = Some(at);
         exchange.chunks.push(at);
+        exchange.progress.add(1);
         if !thinking.is_empty() {
             exchange.first_thinking.get_or_insert(at);
             exchange.thinking.push_str(thinking);
@@ -185,3 +190,6 @@ fn malformed(what: &str, line: &[u8]) -> Trouble {
     let message = format!("malformed line: {what}; it starts with {start:?}");
     Trouble::Failed(FailureKind::Malformed, message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,7 +176,9 @@ fn keep_alive<S: Serializer>(keep_alive: KeepAlive, serializer: S) -> Result<S::
         KeepAlive::Forever => serializer.serialize_i64(-1),
         KeepAlive::For(length) => match length.0 {
             ns if ns % 1_000_000_000 == 0 => serializer.serialize_u64(ns / 1_000_000_000),
-            ns if ns % 1_000_000 == 0 => serializer.collect_str(&format_args!("{}ms", ns / 1_000_000)),
+            ns if ns % 1_000_000 == 0 => {
+                serializer.collect_str(&format_args!("{}ms", ns / 1_000_000))
+            }
             ns => serializer.collect_str(&format_args!("{ns}ns")),
         },
     }
@@ -462,3 +464,6 @@ pub struct Embeddings {
     #[serde(default)]
     pub prompt_eval_count: Option<u64>,
 }
+
+#[cfg(test)]
+mod tests;

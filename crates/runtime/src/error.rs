@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use domain::Nanos;
+
 /// A sweep could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -99,6 +101,14 @@ pub enum RuntimeError {
         /// Given.
         given: usize,
     },
+    /// The clock of a resumed sweep would repeat stamps.
+    #[error("the clock is at {now}, but the sweep goes on at {offset}; start it there")]
+    ClockBehind {
+        /// What the clock says.
+        now: Nanos,
+        /// The resume point's offset.
+        offset: Nanos,
+    },
     /// A configuration without agents.
     #[error("configuration {config} has no agents; give it at least one")]
     NoAgents {
@@ -130,9 +140,6 @@ pub enum RuntimeError {
         /// The last failure, in words.
         last: String,
     },
-    /// The telemetry task could not go on.
-    #[error("telemetry stopped: {0}")]
-    Telemetry(String),
 }
 
 fn owner_note(owner: Option<u32>) -> String {

@@ -1,13 +1,32 @@
 //! The concurrent executor: arms, admission, cancellation, journal.
+//!
+//! [`run_sweep`] takes a plan through its arms. For each it sets the servers' state by the plan's
+//! rule, runs the agents one after another or all at once, and records everything as it ends into
+//! the results folder that a [`ResultsDir`] holds. [`Shutdown`] stops it in two levels, and
+//! [`ResultsDir::resume`] goes on where a stopped or killed sweep left off.
+//!
+//! What it does not know: which server or which device it talks to (it sees the traits of `domain`
+//! alone), what the figures mean, and who watches.
 
+mod admission;
+mod arm;
+mod book;
 mod error;
+mod journal;
+mod live;
 mod manifest;
+mod probe;
 mod results;
+mod sampling;
 mod shutdown;
+mod state;
 mod sweep;
 
 pub use error::RuntimeError;
 pub use manifest::{read_manifest, write_manifest};
-pub use results::{ResultsDir, ResumePoint};
+pub use results::{ResultsDir, ResumePoint, resume_point};
 pub use shutdown::{Shutdown, ShutdownLevel};
 pub use sweep::{DEFAULT_DEAD_ARMS, OutcomeCounts, SweepSetup, SweepSummary, run_sweep};
+
+#[cfg(test)]
+mod tests;

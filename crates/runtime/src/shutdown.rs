@@ -1,5 +1,7 @@
 //! Stopping a sweep in two levels.
 
+use std::io;
+
 use domain::Nanos;
 use tokio_util::sync::CancellationToken;
 
@@ -70,15 +72,20 @@ impl Shutdown {
         }
     }
 
-    /// Takes each Ctrl-C as a [`Shutdown::request`]. Never returns; run it beside the sweep and
-    /// drop it with it. `told` hears the level reached, to say it on the terminal.
-    pub async fn on_ctrl_c(&self, told: impl Fn(ShutdownLevel)) -> std::io::Error {
-        loop {
-            match tokio::signal::ctrl_c().await {
-                Ok(()) => told(self.request()),
-                Err(e) => return e,
-            }
+    /// Takes each Ctrl-C as a [`Shutdown::request`]; `told` hears the level reached, to say it on
+    /// the terminal. Run it beside the sweep and drop it with it: it returns only when the signal
+    /// cannot be listened to.
+    pub async fn on_ctrl_c(&self, told: impl Fn(ShutdownLevel)) -> io::Error {
+        // One listener for all of them: one made anew for each could miss a second Ctrl-C that
+        // comes while the first is being told.
+        let mut pressed = match interrupts() {
+            Ok(pressed) => pressed,
+            Err(e) => return e,
+        };
+        while pressed.recv().await.is_some() {
+            told(self.request());
         }
+        io::Error::other("the signal can no longer be listened to")
     }
 
     /// Begin nothing new once this is cancelled.
@@ -94,4 +101,14 @@ impl Shutdown {
     pub(crate) fn grace(&self) -> Nanos {
         self.grace
     }
+}
+
+#[cfg(unix)]
+fn interrupts() -> io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+}
+
+#[cfg(windows)]
+fn interrupts() -> io::Result<tokio::signal::windows::CtrlC> {
+    tokio::signal::windows::ctrl_c()
 }

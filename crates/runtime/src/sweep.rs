@@ -1,19 +1,29 @@
 //! A sweep: every arm of a plan, in order, each recorded as it ends.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clock::Clock;
-use domain::Nanos;
 use domain::backend::ChatBackend;
-use domain::event::Observer;
+use domain::event::{Event, Observer};
+use domain::plan::{ArmSpec, ConfigId, SweepPlan, Topology, WorkflowKind};
+use domain::record::{JournalLine, Manifest, Mark, MarkKind};
 use domain::telemetry::GpuSampler;
+use domain::{Nanos, Outcome, Stamp};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
+use crate::admission::Admitted;
+use crate::arm::run_arm;
+use crate::book::Book;
 use crate::error::RuntimeError;
-use crate::results::ResultsDir;
+use crate::results::{ARTEFACTS_DIR, ResultsDir, ResumePoint};
+use crate::sampling::Telemetry;
 use crate::shutdown::Shutdown;
+use crate::state::ASK_LIMIT;
 
 /// Arms one after another in which no server could be reached, before a sweep gives up.
 pub const DEFAULT_DEAD_ARMS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");
@@ -104,11 +114,305 @@ pub struct OutcomeCounts {
     pub timed_out: u32,
 }
 
+impl OutcomeCounts {
+    pub(crate) fn add(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Completed => self.completed += 1,
+            Outcome::Incomplete => self.incomplete += 1,
+            Outcome::Failed { .. } => self.failed += 1,
+            Outcome::Cancelled => self.cancelled += 1,
+            Outcome::TimedOut { .. } => self.timed_out += 1,
+        }
+    }
+}
+
+/// What the arms of a sweep share.
+pub(crate) struct Ground {
+    pub(crate) plan: Arc<SweepPlan>,
+    pub(crate) backends: Vec<Arc<dyn ChatBackend>>,
+    pub(crate) clock: Clock,
+    pub(crate) book: Arc<Book>,
+    pub(crate) observer: Arc<dyn Observer>,
+    /// Begin nothing new once this is cancelled.
+    pub(crate) stop: CancellationToken,
+    /// Drop what runs once this is cancelled.
+    pub(crate) abort: CancellationToken,
+    pub(crate) benchmarks: PathBuf,
+    pub(crate) artefacts: PathBuf,
+    pub(crate) arm_deadline: Option<Nanos>,
+    /// Agents whose warm load a probe has told.
+    pub(crate) probed: BTreeSet<(ConfigId, Topology, u32)>,
+}
+
 /// Runs what is left of the plan, arm by arm, and returns when it is done, stopped or stuck.
+///
+/// A failed request is a record and the sweep goes on. Errors are what keeps it from recording
+/// anything: a results folder that cannot be written, servers that cannot be reached for
+/// `dead_arms` arms one after another, a model that a server does not have. What was recorded
+/// before an error stays, and [`ResultsDir::resume`] goes on from there.
 pub async fn run_sweep(
     setup: SweepSetup,
     shutdown: Shutdown,
 ) -> Result<SweepSummary, RuntimeError> {
-    let _ = (setup, shutdown);
-    todo!("in the next commit")
+    let clock = setup.clock.clone();
+    let after_grace = async {
+        shutdown.stopping().cancelled().await;
+        clock.sleep(shutdown.grace()).await;
+        shutdown.abort();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        biased;
+        result = sweep(setup, &shutdown) => result,
+        () = after_grace => unreachable!("it never ends"),
+    }
+}
+
+async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, RuntimeError> {
+    let SweepSetup {
+        results,
+        backends,
+        clock,
+        gpu,
+        host,
+        observer,
+        admission,
+        benchmarks,
+        arm_deadline,
+        dead_arms,
+    } = setup;
+    let ResultsDir {
+        dir,
+        manifest,
+        resume,
+        journal,
+        lock: _lock,
+    } = results;
+    check_setup(&manifest, &backends)?;
+    if manifest
+        .plan
+        .configs
+        .iter()
+        .flat_map(|c| &c.agents)
+        .any(|a| a.workflow == WorkflowKind::Full)
+    {
+        agents::read_tables(&benchmarks).map_err(|source| RuntimeError::Benchmarks { source })?;
+    }
+
+    let plan = Arc::new(manifest.plan);
+    let stop = shutdown.stopping().child_token();
+    let abort = shutdown.aborted().child_token();
+    let unwritable = CancellationToken::new();
+    let book = Arc::new(Book::new(journal, unwritable.clone()));
+    let permits = admission.map(|limit| Arc::new(Semaphore::new(limit.get())));
+    let backends = backends
+        .into_iter()
+        .map(|inner| {
+            Arc::new(Admitted {
+                inner,
+                permits: permits.clone(),
+                clock: clock.clone(),
+                total: plan.timeouts.total,
+                stop: stop.clone(),
+            }) as Arc<dyn ChatBackend>
+        })
+        .collect();
+    let resumed = resume.is_some();
+    let ResumePoint {
+        offset,
+        complete,
+        mut attempts,
+        probed,
+        warnings,
+    } = resume.unwrap_or_default();
+    let now = clock.now().since(Stamp::ZERO);
+    if now < offset {
+        return Err(RuntimeError::ClockBehind { now, offset });
+    }
+    let mut ground = Ground {
+        artefacts: dir.join(ARTEFACTS_DIR),
+        plan: Arc::clone(&plan),
+        backends,
+        clock: clock.clone(),
+        book: Arc::clone(&book),
+        observer: Arc::clone(&observer),
+        stop: stop.clone(),
+        abort: abort.clone(),
+        benchmarks,
+        arm_deadline,
+        probed,
+    };
+    let mut told = Told {
+        observer: Arc::clone(&observer),
+        warnings: Vec::new(),
+    };
+    for warning in warnings {
+        told.warn(warning);
+    }
+    check_model(&ground, &mut told).await?;
+
+    let all = plan.expand(manifest.repetitions);
+    let arms = all.len();
+    let todo: Vec<ArmSpec> = all
+        .into_iter()
+        .filter(|spec| !complete.contains(&(spec.run.clone(), spec.arm)))
+        .collect();
+    let began = clock.now();
+    observer.on_event(&Event::SweepStarted {
+        arms: todo.len(),
+        already_complete: arms - todo.len(),
+    });
+    let mark = |what, note: &str| {
+        book.append(&JournalLine::Mark(Mark {
+            at: clock.now(),
+            what,
+            note: note.to_owned(),
+        }));
+    };
+    mark(
+        if resumed {
+            MarkKind::Resumed
+        } else {
+            MarkKind::Started
+        },
+        "",
+    );
+    let mut summary = SweepSummary {
+        arms,
+        already_complete: arms - todo.len(),
+        completed: 0,
+        not_completed: 0,
+        requests: OutcomeCounts::default(),
+        interrupted: false,
+        took: Nanos::ZERO,
+        warnings: Vec::new(),
+    };
+    let sampling = Telemetry::start(&dir, &clock, plan.telemetry_hz, gpu, host, &book)?;
+    let mut dead_in_a_row = 0;
+    let mut stuck = None;
+    for spec in &todo {
+        if stop.is_cancelled() || unwritable.is_cancelled() {
+            break;
+        }
+        let config = plan
+            .configs
+            .iter()
+            .find(|config| config.id == spec.run.config)
+            .expect("arms are expanded from these configurations");
+        let attempt = attempts.entry((spec.run.clone(), spec.arm)).or_default();
+        *attempt += 1;
+        let attempt = *attempt;
+        let end = tokio::select! {
+            biased;
+            end = run_arm(&mut ground, spec, config, attempt) => end,
+            // The journal takes no rows any more, so the arm's tasks are dropped as they stand.
+            () = unwritable.cancelled() => None,
+        };
+        let Some(end) = end else { break };
+        if end.complete {
+            summary.completed += 1;
+        } else {
+            summary.not_completed += 1;
+        }
+        match end.dead {
+            None => dead_in_a_row = 0,
+            Some(last) => {
+                dead_in_a_row += 1;
+                told.warn(format!(
+                    "{} ({}, repetition {}, {}): no server could be reached: {last}",
+                    spec.run.config, spec.run.topology, spec.run.repetition, spec.arm
+                ));
+                if dead_in_a_row >= dead_arms.get() {
+                    stuck = Some(RuntimeError::Unreachable {
+                        arms: dead_in_a_row,
+                        last,
+                    });
+                    break;
+                }
+            }
+        }
+    }
+    if let Some(problem) = sampling.stop().await {
+        told.warn(problem);
+    }
+    book.check()?;
+    summary.requests = book.counts();
+    summary.took = clock.now().since(began);
+    if let Some(e) = &stuck {
+        mark(MarkKind::Interrupted, &e.to_string());
+    } else if summary.is_complete() {
+        mark(MarkKind::Finished, "");
+    } else if stop.is_cancelled() {
+        summary.interrupted = true;
+        mark(MarkKind::Interrupted, "");
+    }
+    book.sync();
+    book.check()?;
+    summary.warnings = told.warnings;
+    stuck.map_or(Ok(summary), Err)
+}
+
+/// What the user should know: told at once and kept for the summary.
+struct Told {
+    observer: Arc<dyn Observer>,
+    warnings: Vec<String>,
+}
+
+impl Told {
+    fn warn(&mut self, text: String) {
+        tracing::warn!("{text}");
+        self.observer.on_event(&Event::Warning(text.clone()));
+        self.warnings.push(text);
+    }
+}
+
+fn check_setup(manifest: &Manifest, backends: &[Arc<dyn ChatBackend>]) -> Result<(), RuntimeError> {
+    if backends.is_empty() {
+        return Err(RuntimeError::NoEndpoint);
+    }
+    if manifest.endpoints.len() != backends.len() {
+        return Err(RuntimeError::EndpointCount {
+            listed: manifest.endpoints.len(),
+            given: backends.len(),
+        });
+    }
+    match manifest
+        .plan
+        .configs
+        .iter()
+        .find(|config| config.agents.is_empty())
+    {
+        Some(config) => Err(RuntimeError::NoAgents {
+            config: config.id.to_string(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// A server without the model fails every request, so it is better said before the first. One that
+/// cannot be asked may be there in time.
+async fn check_model(ground: &Ground, told: &mut Told) -> Result<(), RuntimeError> {
+    for backend in &ground.backends {
+        let model = &ground.plan.model;
+        let asked = tokio::select! {
+            biased;
+            () = ground.stop.cancelled() => return Ok(()),
+            asked = ground.clock.timeout(ASK_LIMIT, backend.find_model(model)) => asked,
+        };
+        match asked {
+            Ok(Ok(Some(_))) => {}
+            Ok(Ok(None)) => {
+                return Err(RuntimeError::ModelNotFound {
+                    endpoint: backend.endpoint(),
+                    model: model.clone(),
+                });
+            }
+            Ok(Err(e)) => told.warn(format!("could not ask for the model {model}: {e}")),
+            Err(clock::Elapsed) => told.warn(format!(
+                "{} did not say within {ASK_LIMIT} whether it has the model {model}",
+                backend.endpoint()
+            )),
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,39 @@
 //! An Ollama twin: scheduler and device as a machine without I/O, and the protocol around it on a
 //! loopback port.
+//!
+//! - [`core`] is the machine: time in, notices out.
+//! - [`profile`] says what it has and how fast it is.
+//! - [`Simulator`] runs it on a [`clock::Clock`] behind HTTP listeners.
+//! - [`serve()`] is the same, standing alone.
+//! - [`faults`] makes it misbehave on demand.
+//!
+//! What it does not know: plans, agents, clients, reports.
+//!
+//! ```
+//! use simulator::{Simulator, SimulatorConfig, profile::Profile};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = clock::virtual_runtime()?;
+//! runtime.block_on(async {
+//!     let profile = Profile::builtin("instant").expect("it ships");
+//!     let clock = clock::Clock::start_virtual();
+//!     let simulator = Simulator::start(SimulatorConfig::new(profile, clock)).await?;
+//!     assert!(simulator.endpoints()[0].starts_with("http://127.0.0.1:"));
+//!     simulator.shutdown(domain::Nanos::ZERO).await;
+//!     Ok(())
+//! })
+//! # }
+//! ```
 
+pub mod calibrate;
 pub mod core;
+mod driver;
 pub mod faults;
-pub mod http;
+mod http;
 pub mod profile;
+mod serve;
+mod simulator;
+
+pub use driver::{LogLine, RequestLog};
+pub use serve::{Announcement, Limits, ServeConfig, ServeError, serve};
+pub use simulator::{Placement, Simulator, SimulatorConfig, StartError};

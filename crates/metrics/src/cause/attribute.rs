@@ -1,5 +1,7 @@
 //! Splits each agent's loss by what happened when.
 
+use domain::{Nanos, Stamp};
+
 use super::flights::{Flight, Flights};
 use super::loss::share_out;
 use super::waits::{waited_for_config, waited_for_slot};
@@ -45,8 +47,8 @@ pub(super) fn agents(flights: &Flights<'_>, arms: &Arms<'_>) -> Option<Vec<Agent
         .collect()
 }
 
-fn within(spans: &Spans, f: (domain::Stamp, domain::Stamp)) -> i64 {
-    i64::try_from(spans.within(f.0, f.1)).unwrap_or(i64::MAX)
+fn within(spans: &Spans, f: (Stamp, Stamp)) -> i64 {
+    signed(Nanos(spans.within(f.0, f.1)))
 }
 
 /// What one request took longer than alone on a ready model, phase by phase. `held` is when the
@@ -61,10 +63,10 @@ fn request_loss(
 ) -> LossNs {
     let request = f.request;
     let load_excess = (load(request) - base.load).max(0);
-    let wait_other_config = load_excess.min(waited_for_config(flights, f).cast_signed());
+    let wait_other_config = load_excess.min(signed(Nanos(waited_for_config(flights, f))));
 
     let slot_excess = (slot_wait(request) - base.slot_wait).max(0);
-    let slot_queue = slot_excess.min(waited_for_slot(flights, f).cast_signed());
+    let slot_queue = slot_excess.min(signed(Nanos(waited_for_slot(flights, f))));
 
     let prefill = request.counters.prompt_eval.map_or(0, signed);
     let prefill_excess = (prefill - base.prefill).max(0);

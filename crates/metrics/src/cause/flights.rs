@@ -35,7 +35,7 @@ impl<'a> Flights<'a> {
                 let (Some(sent), Some(done)) = (request.sent, request.done) else {
                     continue;
                 };
-                let ready = sent + Nanos(load(request).unsigned_abs());
+                let ready = later(sent, Nanos(load(request).unsigned_abs()));
                 let slot_wait = residue(request, sent, done);
                 let first = request.first_token.unwrap_or(done);
                 let prefill = request.counters.prompt_eval.unwrap_or_default();
@@ -102,6 +102,11 @@ fn residue(request: &RequestObservation, sent: Stamp, done: Stamp) -> Nanos {
         .into_iter()
         .flatten()
         .fold(done.since(sent), Nanos::saturating_sub)
+}
+
+/// A stamp moved on, at most to the end of time.
+pub(crate) const fn later(at: Stamp, by: Nanos) -> Stamp {
+    Stamp(at.0.saturating_add(by.0))
 }
 
 /// In-flight stretches.

@@ -126,9 +126,14 @@ impl LostSeconds {
 
     /// The mean of several losses; none of none.
     pub fn mean_of(losses: &[LossNs]) -> Option<Self> {
-        let mean = |part: fn(&LossNs) -> i64| {
-            losses.iter().map(|l| part(l) as f64).sum::<f64>() / losses.len() as f64 / 1e9
-        };
+        let losses: Vec<Self> = losses.iter().copied().map(Self::from).collect();
+        Self::mean_of_means(&losses)
+    }
+
+    /// The mean of several mean losses; none of none.
+    pub fn mean_of_means(losses: &[Self]) -> Option<Self> {
+        let mean =
+            |part: fn(&Self) -> f64| losses.iter().map(part).sum::<f64>() / losses.len() as f64;
         (!losses.is_empty()).then(|| Self {
             wait_other_config: mean(|l| l.wait_other_config),
             model_reload: mean(|l| l.model_reload),

@@ -11,7 +11,7 @@ pub use loss::{LossNs, LostSeconds};
 pub(crate) use waits::SERIAL_BELOW;
 pub use waits::{AgentWaits, WhySerial};
 
-use crate::run::{Arms, start_offset};
+use crate::run::{Arms, WarmLoads, start_offset};
 use flights::Flights;
 
 /// The causes of one run.
@@ -25,6 +25,18 @@ pub struct RunCause {
     pub waits: Vec<AgentWaits>,
     /// Why the agents ran one after another, when they did and the evidence shows why.
     pub why_serial: Option<WhySerial>,
+    /// Reloads that equal runner options would have spared.
+    pub avoidable_reloads: Reloads,
+}
+
+/// Reloads of requests before which the same server had served other runner options.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Reloads {
+    /// How many.
+    pub count: u32,
+    /// What was left of their `load` after waiting for others, less the warm `load` where it is
+    /// known.
+    pub time: domain::Nanos,
 }
 
 /// One agent's loss.
@@ -39,7 +51,7 @@ pub struct AgentLoss {
 }
 
 impl RunCause {
-    pub(crate) fn of(arms: &Arms<'_>, decode_overlap: Option<f64>) -> Self {
+    pub(crate) fn of(arms: &Arms<'_>, decode_overlap: Option<f64>, warm: &WarmLoads) -> Self {
         let flights = Flights::of(arms.together);
         let waits = waits::of(&flights, arms.together);
         let why_serial = waits::why_serial(&flights, arms, &waits, decode_overlap);
@@ -50,6 +62,7 @@ impl RunCause {
             agents,
             waits,
             why_serial,
+            avoidable_reloads: waits::avoidable_reloads(&flights, arms.together, warm),
         }
     }
 

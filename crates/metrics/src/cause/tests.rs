@@ -1,1 +1,354 @@
+use domain::plan::Arm::{Sequential, Together};
+use domain::{ModelOptions, Nanos, Stamp};
+use proptest::prelude::*;
 
+use super::*;
+use crate::observation::{RequestObservation, RunObservation, WarmLoad};
+use crate::run::RunMetrics;
+use crate::timeline::{RequestBuilder, agent, arm, context, request, run};
+
+const MS: i64 = 1_000_000;
+
+/// Both arms of agents given as (server, options, together, alone), with probes of 100 ms.
+fn both(
+    agents: Vec<(u32, ModelOptions, Vec<RequestBuilder>, Vec<RequestBuilder>)>,
+) -> RunObservation {
+    let build = |calls: &[RequestBuilder]| -> Vec<RequestObservation> {
+        calls.iter().map(|c| c.build()).collect()
+    };
+    let (mut beside, mut alone) = (Vec::new(), Vec::new());
+    for (i, (server, options, together, sequential)) in agents.into_iter().enumerate() {
+        let i = i as u32;
+        beside.push(agent(i, server, options.clone(), build(&together)));
+        alone.push(agent(i, server, options, build(&sequential)));
+    }
+    let probes = (0..beside.len() as u32).map(|agent| WarmLoad {
+        agent,
+        load: Nanos::from_millis(100),
+    });
+    let probes = probes.collect();
+    let mut observed = run(
+        "case",
+        1,
+        Some(arm(Together, "unloaded", beside)),
+        Some(arm(Sequential, "unloaded", alone)),
+    );
+    observed.probes = probes;
+    observed
+}
+
+fn lost(observed: &RunObservation) -> LossNs {
+    RunMetrics::of(observed).cause.lost.unwrap()
+}
+
+#[test]
+fn waiting_for_a_slot() {
+    let a = request(0).load(100).prefill(100).decode(10, 100);
+    let b = request(0).load(100).slot(1100).prefill(100).decode(20, 100);
+    let b_alone = request(1200).load(100).prefill(100).decode(20, 100);
+    let observed = both(vec![
+        (0, ModelOptions::default(), vec![a], vec![a]),
+        (0, ModelOptions::default(), vec![b], vec![b_alone]),
+    ]);
+    let expected = LossNs {
+        slot_queue: 1100 * MS,
+        ..LossNs::default()
+    };
+    let cause = RunMetrics::of(&observed).cause;
+    assert_eq!(cause.lost, Some(expected));
+    let agents = cause.agents.unwrap();
+    assert_eq!(agents[0].lost, LossNs::default());
+    assert_eq!(agents[1].requests, [expected]);
+    assert_eq!(
+        cause.why_serial,
+        Some(WhySerial::SlotQueue {
+            waiting: 1,
+            behind: 0,
+            waited: Nanos::from_millis(1100),
+        })
+    );
+}
+
+#[test]
+fn what_hides_behind_a_longer_agent_is_not_lost() {
+    // A waits 2.1 s for B, but B alone would have taken 1 s longer than A.
+    let b = request(0).load(100).prefill(100).decode(20, 100);
+    let a = request(0).load(100).slot(2100).prefill(100).decode(10, 100);
+    let a_alone = request(0).load(100).prefill(100).decode(10, 100);
+    let b_alone = request(1200).load(100).prefill(100).decode(20, 100);
+    let observed = both(vec![
+        (0, ModelOptions::default(), vec![a], vec![a_alone]),
+        (0, ModelOptions::default(), vec![b], vec![b_alone]),
+    ]);
+    let cause = RunMetrics::of(&observed).cause;
+    assert_eq!(cause.agents.unwrap()[0].lost.slot_queue, 2100 * MS);
+    assert_eq!(
+        cause.lost.unwrap(),
+        LossNs {
+            slot_queue: 1100 * MS,
+            ..LossNs::default()
+        }
+    );
+}
+
+#[test]
+fn waiting_for_another_configuration_and_reloading() {
+    // A loads for 3 s and ends at 4.1 s; B waits for all of that, then reloads for 3 s.
+    let a = request(0).load(3000).prefill(100).decode(10, 100);
+    let b = request(0).load(7100).prefill(100).decode(10, 100);
+    let b_alone = request(4100).load(3000).prefill(100).decode(10, 100);
+    let observed = both(vec![
+        (0, context(512), vec![a], vec![a]),
+        (0, context(1024), vec![b], vec![b_alone]),
+    ]);
+    let m = RunMetrics::of(&observed);
+    assert_eq!(
+        m.cause.lost.unwrap(),
+        LossNs {
+            wait_other_config: 4100 * MS,
+            model_reload: 2900 * MS,
+            ..LossNs::default()
+        }
+    );
+    // A was never behind B, though B was in flight all the time that A was loading.
+    assert_eq!(
+        m.cause.agents.unwrap()[0].lost,
+        LossNs {
+            model_reload: 2900 * MS,
+            ..LossNs::default()
+        }
+    );
+    assert_eq!(
+        m.cause.why_serial,
+        Some(WhySerial::OtherConfig {
+            waiting: 1,
+            behind: 0,
+            waited: Nanos::from_millis(4100),
+            load_after_wait: Nanos::from_millis(3000),
+        })
+    );
+    assert!((m.baseline.unwrap().speedup - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_load_waited_for_together_is_a_reload_for_both() {
+    // Equal options: both wait for the one load, then share.
+    let a = request(0).load(3000).prefill(100).decode(10, 100);
+    let a_alone = request(0).load(3000).prefill(100).decode(10, 100);
+    let b_alone = request(4100).load(100).prefill(100).decode(10, 100);
+    let observed = both(vec![
+        (0, context(512), vec![a], vec![a_alone]),
+        (0, context(512), vec![a], vec![b_alone]),
+    ]);
+    assert_eq!(
+        lost(&observed),
+        LossNs {
+            model_reload: 2900 * MS,
+            ..LossNs::default()
+        }
+    );
+}
+
+#[test]
+fn reloading_at_every_alternation() {
+    let call = |sent, load| request(sent).load(load).decode(10, 100);
+    let observed = both(vec![
+        (
+            0,
+            context(512),
+            vec![call(0, 3000), call(4000, 7000)],
+            vec![call(0, 3000), call(4000, 100)],
+        ),
+        (
+            0,
+            context(1024),
+            vec![call(0, 7000), call(8000, 7000)],
+            vec![call(5100, 3000), call(9100, 100)],
+        ),
+    ]);
+    let m = RunMetrics::of(&observed);
+    // In turn two loads and 10.2 s, together four loads and 16 s.
+    assert!((m.baseline.unwrap().speedup - 10.2 / 16.0).abs() < 1e-12);
+    assert_eq!(
+        m.cause.lost.unwrap(),
+        LossNs {
+            wait_other_config: 8000 * MS,
+            model_reload: 5800 * MS,
+            ..LossNs::default()
+        }
+    );
+    assert_eq!(m.decode_overlap, Some(0.0));
+    // All but A's first load: 2.9 s each.
+    assert_eq!(m.cause.avoidable_reloads.count, 3);
+    assert_eq!(m.cause.avoidable_reloads.time, Nanos::from_millis(8700));
+}
+
+#[test]
+fn decoding_at_half_speed_while_the_other_decodes() {
+    for with_chunks in [true, false] {
+        let a = request(0).load(100).prefill(100).decode(10, 200);
+        let b = request(0)
+            .load(100)
+            .prefill(100)
+            .decode(20, 100)
+            .slow(10, 200);
+        let alone = |sent, n| request(sent).load(100).prefill(100).decode(n, 100);
+        let mut observed = both(vec![
+            (0, ModelOptions::default(), vec![a], vec![alone(0, 10)]),
+            (1, ModelOptions::default(), vec![b], vec![alone(1200, 20)]),
+        ]);
+        if !with_chunks {
+            for agent in &mut observed.together.as_mut().unwrap().agents {
+                agent.requests[0].chunks.clear();
+            }
+        }
+        let m = RunMetrics::of(&observed);
+        assert_eq!(
+            m.cause.lost.unwrap(),
+            LossNs {
+                shared_decode: 1000 * MS,
+                ..LossNs::default()
+            },
+            "chunks: {with_chunks}"
+        );
+        assert!((m.baseline.unwrap().speedup - 3.4 / 3.2).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn prefill_slowed_by_the_others_prefill() {
+    let a = request(0).load(100).prefill(400).decode(10, 100);
+    let alone = |sent| request(sent).load(100).prefill(200).decode(10, 100);
+    let observed = both(vec![
+        (0, ModelOptions::default(), vec![a], vec![alone(0)]),
+        (0, ModelOptions::default(), vec![a], vec![alone(1300)]),
+    ]);
+    assert_eq!(
+        lost(&observed),
+        LossNs {
+            shared_prefill: 200 * MS,
+            ..LossNs::default()
+        }
+    );
+}
+
+#[test]
+fn clocks_held_down_with_nobody_beside() {
+    let a = request(0).load(100).decode(10, 100).slow(5, 200);
+    let alone = request(0).load(100).decode(10, 100);
+    let mut observed = both(vec![(0, ModelOptions::default(), vec![a], vec![alone])]);
+    assert_eq!(lost(&observed).unexplained, 500 * MS);
+    let held = (Stamp(100_000_000), Stamp(1_100_000_000));
+    observed.together.as_mut().unwrap().throttled = vec![held];
+    assert_eq!(
+        lost(&observed),
+        LossNs {
+            thermal_or_power: 500 * MS,
+            ..LossNs::default()
+        }
+    );
+}
+
+#[test]
+fn our_own_overhead() {
+    // B starts 30 ms late, leaves 50 ms more between its calls, and its last byte takes 20 ms.
+    let call = |sent| request(sent).load(100).decode(10, 100);
+    let mut observed = both(vec![
+        (0, ModelOptions::default(), vec![call(0)], vec![call(0)]),
+        (
+            1,
+            ModelOptions::default(),
+            vec![call(30), call(1180)],
+            vec![call(1100), call(2200)],
+        ),
+    ]);
+    let late = &mut observed.together.as_mut().unwrap().agents[1].requests[1];
+    late.done = late.done.map(|d| d + Nanos::from_millis(20));
+    assert_eq!(
+        lost(&observed),
+        LossNs {
+            client: 100 * MS,
+            ..LossNs::default()
+        }
+    );
+}
+
+#[test]
+fn faster_than_alone_is_a_negative_remainder() {
+    let fast = request(0).load(100).decode(10, 90);
+    let alone = request(0).load(100).decode(10, 100);
+    let observed = both(vec![(0, ModelOptions::default(), vec![fast], vec![alone])]);
+    let lost = lost(&observed);
+    assert_eq!((lost.total(), lost.unexplained), (-100 * MS, -100 * MS));
+}
+
+#[test]
+fn shares_are_whole_and_complete() {
+    assert_eq!(loss::share_out(10, [1, 1, 1]), [3, 3, 4]);
+    assert_eq!(loss::share_out(10, [0, 0, 0]), [0, 0, 0]);
+    let lost = LossNs {
+        wait_other_config: 5,
+        model_reload: 3,
+        ..LossNs::default()
+    };
+    let less = lost.less_slack(2);
+    assert_eq!((less.total(), less.unexplained), (6, 0));
+    assert_eq!(lost.less_slack(10).unexplained, -2);
+}
+
+fn any_call() -> impl Strategy<Value = RequestBuilder> {
+    (
+        0..5000_u64,
+        0..4000_u64,
+        0..3000_u64,
+        0..500_u64,
+        0..30_u64,
+        1..300_u64,
+        1..300_u64,
+    )
+        .prop_map(|(sent, load, slot, prefill, tokens, slow, fast)| {
+            request(sent)
+                .load(load)
+                .slot(slot)
+                .prefill(prefill)
+                .decode(tokens, fast)
+                .slow(tokens / 2, slow)
+        })
+}
+
+fn any_agent()
+-> impl Strategy<Value = (u32, ModelOptions, Vec<RequestBuilder>, Vec<RequestBuilder>)> {
+    (1..4_usize).prop_flat_map(|calls| {
+        (
+            0..2_u32,
+            (0..2_i64).prop_map(|c| context(512 << c)),
+            proptest::collection::vec(any_call(), calls),
+            proptest::collection::vec(any_call(), calls),
+        )
+    })
+}
+
+proptest! {
+    /// However odd the timeline, the parts sum to the loss, and known causes are never negative.
+    #[test]
+    fn parts_sum_to_the_loss(agents in proptest::collection::vec(any_agent(), 1..5)) {
+        let m = RunMetrics::of(&both(agents));
+        prop_assume!(m.excluded.is_none());
+        if let Some(lost) = m.cause.lost {
+            let solos: Vec<f64> = m.per_agent.iter().filter_map(|a| a.solo).collect();
+            let longest = solos.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let loss = m.seed.unwrap().concurrent_wall_time - longest;
+            prop_assert!((lost.total() as f64 / 1e9 - loss).abs() < 1e-6);
+            prop_assert!(lost.explained().iter().all(|p| *p >= 0));
+            for (agent, a) in m.cause.agents.unwrap().iter().zip(&m.per_agent) {
+                let loss = a.time.unwrap() - a.solo.unwrap();
+                prop_assert!((agent.lost.total() as f64 / 1e9 - loss).abs() < 1e-6);
+                prop_assert!(agent.lost.explained().iter().all(|p| *p >= 0));
+            }
+        }
+        if let Some(base) = m.baseline {
+            prop_assert!(base.speedup.is_finite());
+        }
+        prop_assert!(m.decode_overlap.is_none_or(|o| (0.0..=1.0).contains(&o)));
+    }
+}

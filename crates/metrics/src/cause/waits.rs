@@ -3,9 +3,10 @@
 use domain::Nanos;
 use serde::Serialize;
 
-use super::flights::{Flight, Flights, in_flight};
+use super::Reloads;
+use super::flights::{Flight, Flights, in_flight, later};
 use crate::observation::{ArmObservation, StampSource};
-use crate::run::Arms;
+use crate::run::{Arms, WarmLoads};
 
 /// An overlap below this is none worth the name: the agents ran one after another.
 pub(crate) const SERIAL_BELOW: f64 = 0.05;
@@ -65,17 +66,21 @@ pub(super) fn of(flights: &Flights<'_>, arm: &ArmObservation) -> Vec<AgentWaits>
                 c.total.is_some() || (f.request.stamps == StampSource::Rebuilt && c.eval.is_some())
             });
             let any = own().next().is_some();
-            let other: u64 = own().map(|f| waited_for_config(flights, f)).sum();
-            let load: u64 = own().map(|f| f.ready.since(f.sent).0).sum();
-            let slot: u64 = own().map(|f| waited_for_slot(flights, f)).sum();
+            let other = sum(own().map(|f| waited_for_config(flights, f)));
+            let load = sum(own().map(|f| f.ready.since(f.sent).0));
+            let slot = sum(own().map(|f| waited_for_slot(flights, f)));
             AgentWaits {
                 agent: agent.agent,
                 wait_other_config: (any && loads_known).then_some(Nanos(other)),
-                load_after_wait: (any && loads_known).then_some(Nanos(load - other)),
+                load_after_wait: (any && loads_known).then_some(Nanos(load.saturating_sub(other))),
                 slot_queue: (any && residue_known).then_some(Nanos(slot)),
             }
         })
         .collect()
+}
+
+fn sum(times: impl Iterator<Item = u64>) -> u64 {
+    times.fold(0, u64::saturating_add)
 }
 
 /// The part of a request's `load` in which a request with other options was ahead of it.
@@ -85,7 +90,34 @@ pub(super) fn waited_for_config(flights: &Flights<'_>, f: &Flight<'_>) -> u64 {
 
 /// The part of a request's residue in which others were in flight on its server.
 pub(super) fn waited_for_slot(flights: &Flights<'_>, f: &Flight<'_>) -> u64 {
-    in_flight(flights.neighbours(f)).within(f.ready, f.ready + f.slot_wait)
+    in_flight(flights.neighbours(f)).within(f.ready, later(f.ready, f.slot_wait))
+}
+
+/// A `load` longer than this, above what a ready model costs, is a reload: Ollama asks a loading
+/// model every 250 ms whether it is ready.
+const RELOAD_ABOVE: Nanos = Nanos::from_millis(250);
+
+/// Reloads that happened because an agent with other runner options had been served before.
+pub(super) fn avoidable_reloads(
+    flights: &Flights<'_>,
+    arm: &ArmObservation,
+    warm: &WarmLoads,
+) -> Reloads {
+    let mut reloads = Reloads::default();
+    for f in &flights.0 {
+        if flights.blockers(f).next().is_none() {
+            continue;
+        }
+        let waited = Nanos(waited_for_config(flights, f));
+        let ready = warm.get(&arm.agents[f.agent].agent).copied();
+        let rest = f.ready.since(f.sent).saturating_sub(waited);
+        let reload = rest.saturating_sub(ready.unwrap_or_default());
+        if reload > RELOAD_ABOVE {
+            reloads.count += 1;
+            reloads.time = Nanos(reloads.time.0.saturating_add(reload.0));
+        }
+    }
+    reloads
 }
 
 /// The longest wait of an arm whose agents did not overlap, and whom it was for.
@@ -111,20 +143,16 @@ pub(super) fn why_serial(
         (0..waits.len())
             .filter(|other| *other != waiting)
             .max_by_key(|other| {
-                let waited: u64 = flights
-                    .0
-                    .iter()
-                    .filter(|f| f.agent == waiting)
-                    .map(|f| {
-                        if for_slot {
-                            let stay = flights.neighbours(f).filter(|n| n.agent == *other);
-                            in_flight(stay).within(f.ready, f.ready + f.slot_wait)
-                        } else {
-                            let stay = flights.blockers(f).filter(|n| n.agent == *other);
-                            in_flight(stay).within(f.sent, f.ready)
-                        }
-                    })
-                    .sum();
+                let own = flights.0.iter().filter(|f| f.agent == waiting);
+                let waited = sum(own.map(|f| {
+                    if for_slot {
+                        let stay = flights.neighbours(f).filter(|n| n.agent == *other);
+                        in_flight(stay).within(f.ready, later(f.ready, f.slot_wait))
+                    } else {
+                        let stay = flights.blockers(f).filter(|n| n.agent == *other);
+                        in_flight(stay).within(f.sent, f.ready)
+                    }
+                }));
                 (waited, std::cmp::Reverse(*other))
             })
     };

@@ -116,7 +116,10 @@ pub(crate) fn requests(arm: &ArmObservation) -> impl Iterator<Item = &RequestObs
 
 /// An agent's tokens.
 pub(crate) fn tokens(agent: &AgentObservation) -> u64 {
-    agent.requests.iter().map(|r| r.tokens).sum()
+    agent
+        .requests
+        .iter()
+        .fold(0, |sum, r| sum.saturating_add(r.tokens))
 }
 
 /// An agent's decode rate: as recorded, or the server's tokens over the server's time.
@@ -124,11 +127,11 @@ pub(crate) fn rate(agent: &AgentObservation) -> Option<f64> {
     if agent.rate_recorded.is_some() {
         return agent.rate_recorded;
     }
-    let (mut count, mut time) = (0, Nanos::ZERO);
+    let (mut count, mut time) = (0_u64, Nanos::ZERO);
     for counters in agent.requests.iter().map(|r| &r.counters) {
         if let (Some(n), Some(t)) = (counters.eval_count, counters.eval) {
-            count += n;
-            time += t;
+            count = n.saturating_add(count);
+            time = Nanos(time.0.saturating_add(t.0));
         }
     }
     (count > 0 && time > Nanos::ZERO).then(|| count as f64 / time.as_secs_f64())

@@ -14,8 +14,6 @@ pub(crate) struct AgentBaseline {
     pub(crate) solo: Option<i64>,
     /// `solo_i` at the sequential arm's own work.
     pub(crate) solo_raw: Option<i64>,
-    /// Time per token, nanoseconds; none without tokens.
-    pub(crate) per_token: Option<f64>,
     /// Its calls, when both arms have as many and the warm `load` is known.
     pub(crate) calls: Option<Vec<CallBaseline>>,
 }
@@ -33,9 +31,12 @@ pub(crate) struct CallBaseline {
     pub(crate) solo: i64,
 }
 
+/// The longest time that counts, about a year: corrupt records must not overflow what is added up.
+const LONGEST: i64 = 1 << 55;
+
 /// Signed nanoseconds of a length.
 pub(crate) fn signed(ns: Nanos) -> i64 {
-    i64::try_from(ns.0).unwrap_or(i64::MAX)
+    i64::try_from(ns.0).map_or(LONGEST, |ns| ns.min(LONGEST))
 }
 
 /// Decoding time of a request and the tokens it is shared by: the server's counters, else the
@@ -56,7 +57,7 @@ pub(crate) fn decode_work(request: &RequestObservation) -> (i64, u64) {
 /// Signed length between two stamps of a completed request.
 pub(crate) fn e2e(request: &RequestObservation) -> i64 {
     match (request.sent, request.done) {
-        (Some(sent), Some(done)) => done.signed_since(sent),
+        (Some(sent), Some(done)) => done.signed_since(sent).clamp(-LONGEST, LONGEST),
         _ => 0,
     }
 }
@@ -100,12 +101,18 @@ impl AgentBaseline {
                 .requests
                 .iter()
                 .map(decode_work)
-                .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+                .fold((0, 0_u64), |sum, one| {
+                    (sum.0 + one.0, sum.1.saturating_add(one.1))
+                })
         };
         let (decode, tokens) = work(sequential);
         let (_, tokens_together) = work(together);
         let per_token = (tokens > 0).then(|| decode as f64 / tokens as f64);
-        let at_work = |tokens: u64| per_token.map_or(0, |t| (t * tokens as f64).round() as i64);
+        let at_work = |tokens: u64| {
+            per_token.map_or(0, |t| {
+                (t * tokens as f64).round().min(LONGEST as f64) as i64
+            })
+        };
         if per_token.is_none() && tokens_together > 0 {
             return None;
         }
@@ -114,7 +121,7 @@ impl AgentBaseline {
         } else {
             at_work(tokens_together) - decode
         };
-        let time = span.1.signed_since(span.0);
+        let time = span.1.signed_since(span.0).clamp(-LONGEST, LONGEST);
         let cold = |warm: Nanos| -> i64 {
             let excess = |r| (load(r) - signed(warm)).max(0);
             sequential.requests.iter().map(excess).sum()
@@ -147,7 +154,6 @@ impl AgentBaseline {
             work_delta,
             solo: solo_raw.map(|solo| solo + work_delta),
             solo_raw,
-            per_token,
             calls,
         })
     }

@@ -104,10 +104,10 @@ impl RunMetrics {
         };
         self.seed = Some(seed);
         self.decode_overlap = decode_overlap(together);
-        let all: u64 = together.agents.iter().map(tokens).sum();
+        let all = all_tokens(together);
         self.throughput_together = (all > 0).then(|| all as f64 / wall);
         self.baseline = self.baseline_metrics(arms, wall);
-        self.cause = RunCause::of(arms, self.decode_overlap);
+        self.cause = RunCause::of(arms, self.decode_overlap, warm);
         if self.baseline.is_none() {
             self.speedup_upper_bound = self.cause.upper_bound(arms, wall);
         }
@@ -146,7 +146,7 @@ impl RunMetrics {
             let most = np.iter().copied().fold(0.0, f64::max);
             least / most
         });
-        let all: u64 = sequential.agents.iter().map(tokens).sum();
+        let all = all_tokens(sequential);
         let speedup = normalised / wall;
         Some(BaselineMetrics {
             wall_sequential_raw: raw,
@@ -254,6 +254,11 @@ fn agent_metrics(arms: &Arms<'_>, i: usize, warm: &WarmLoads) -> AgentMetrics {
         tokens: tokens(agent),
         tokens_sequential: alone.map(|(alone, _)| tokens(alone)),
     }
+}
+
+fn all_tokens(arm: &ArmObservation) -> u64 {
+    let each = arm.agents.iter().map(tokens);
+    each.fold(0, u64::saturating_add)
 }
 
 /// One sentence on all contradicting stamps of an arm.

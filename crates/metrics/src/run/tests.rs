@@ -1,1 +1,253 @@
+use domain::plan::Arm::{Sequential, Together};
+use domain::{FailureKind, ModelOptions, Nanos, Outcome, Stamp};
 
+use super::*;
+use crate::observation::RunObservation;
+use crate::timeline::{agent, arm, request, run};
+
+fn close(a: f64, b: f64) {
+    assert!((a - b).abs() < 1e-9, "{a} is not {b}");
+}
+
+fn same() -> ModelOptions {
+    ModelOptions::default()
+}
+
+/// One slot, one configuration, warm: A is served from 0.1 to 1.2 s, B waits and ends at 3.3 s.
+pub(crate) fn one_slot() -> RunObservation {
+    let a = request(0).load(100).prefill(100).decode(10, 100);
+    let b = request(0).load(100).slot(1100).prefill(100).decode(20, 100);
+    let b_alone = request(1200).load(100).prefill(100).decode(20, 100);
+    run(
+        "one_slot",
+        1,
+        Some(arm(
+            Together,
+            "warm for agent 0",
+            vec![
+                agent(0, 0, same(), vec![a.build()]),
+                agent(1, 0, same(), vec![b.build()]),
+            ],
+        )),
+        Some(arm(
+            Sequential,
+            "warm for agent 0",
+            vec![
+                agent(0, 0, same(), vec![a.build()]),
+                agent(1, 0, same(), vec![b_alone.build()]),
+            ],
+        )),
+    )
+}
+
+#[test]
+fn a_serial_server_by_both_metrics() {
+    let m = RunMetrics::of(&one_slot());
+    assert_eq!(m.excluded, None);
+    let seed = m.seed.unwrap();
+    close(seed.concurrent_wall_time, 3.3);
+    close(seed.sequential_estimated_time, 4.5);
+    close(seed.speedup_est, 4.5 / 3.3);
+    close(seed.efficiency_est, 50.0 * 4.5 / 3.3);
+    // First tokens at 0.3 s and 1.4 s: A is sooner, so the delta is negative.
+    close(seed.ttft_delta_ms.unwrap(), -1100.0);
+    close(seed.tp_delta.unwrap(), 0.0);
+    assert_eq!(m.decode_overlap, Some(0.0));
+    let base = m.baseline.unwrap();
+    close(base.wall_sequential, 3.4);
+    close(base.speedup, 3.4 / 3.3);
+    close(base.efficiency, 50.0 * 3.4 / 3.3);
+    close(base.stp.unwrap(), 1.0 + 2.2 / 3.3);
+    close(base.antt.unwrap(), f64::midpoint(1.0, 1.5));
+    close(base.fairness.unwrap(), 2.2 / 3.3);
+    close(base.throughput_sequential.unwrap(), 30.0 / 3.4);
+    close(m.throughput_together.unwrap(), 30.0 / 3.3);
+    assert_eq!(m.speedup_upper_bound, None);
+    assert_eq!(m.contention.ttft_rule, Some(false));
+    assert_eq!(m.contention.speedup_rule, Some(true));
+    assert_eq!(m.contention.cause, Some(true));
+    close(m.per_agent[1].warm_load.unwrap(), 0.1);
+    close(m.per_agent[1].ttft_solo.unwrap(), 0.3);
+}
+
+#[test]
+fn work_is_normalised_to_the_together_arm() {
+    // Alone B generated 10 tokens instead of 20: its time grows by 10 * 0.1 s.
+    let mut observed = one_slot();
+    let alone = request(1200).load(100).prefill(100).decode(10, 100).build();
+    observed.sequential.as_mut().unwrap().agents[1].requests = vec![alone];
+    let base = RunMetrics::of(&observed).baseline.unwrap();
+    close(base.wall_sequential_raw, 2.4);
+    close(base.speedup_raw, 2.4 / 3.3);
+    close(base.wall_sequential, 3.4);
+    close(base.speedup, 3.4 / 3.3);
+}
+
+#[test]
+fn work_is_normalised_without_counters_too() {
+    let mut observed = one_slot();
+    let alone = request(1200).load(100).prefill(100).decode(10, 100).build();
+    observed.sequential.as_mut().unwrap().agents[1].requests = vec![alone];
+    for arm in [&mut observed.together, &mut observed.sequential] {
+        for agent in &mut arm.as_mut().unwrap().agents {
+            agent.requests[0].counters = domain::backend::ServerCounters::default();
+        }
+    }
+    let m = RunMetrics::of(&observed);
+    close(m.baseline.unwrap().speedup, 3.4 / 3.3);
+    // Without a warm load there is no solo time, so nothing that needs one.
+    assert_eq!(m.baseline.unwrap().stp, None);
+    assert_eq!(m.cause.lost, None);
+    assert_eq!(m.contention.ttft_rule, None);
+}
+
+#[test]
+fn three_agents_are_measured_as_two_are() {
+    let solo = |sent| request(sent).load(100).prefill(100).decode(10, 100).build();
+    let on_own = |sent: [u64; 3]| {
+        (0..3)
+            .map(|i| agent(i, i, same(), vec![solo(sent[i as usize])]))
+            .collect()
+    };
+    let m = RunMetrics::of(&run(
+        "three",
+        1,
+        Some(arm(Together, "warm", on_own([0, 0, 0]))),
+        Some(arm(Sequential, "warm", on_own([0, 1200, 2400]))),
+    ));
+    let base = m.baseline.unwrap();
+    close(base.speedup, 3.0);
+    close(base.efficiency, 100.0);
+    close(m.decode_overlap.unwrap(), 1.0);
+    // The two-agent deltas are not defined for three.
+    assert_eq!(m.seed.unwrap().ttft_delta_ms, None);
+    // Each server saw its model only once: nothing says what a warm load costs.
+    assert_eq!(base.stp, None);
+}
+
+#[test]
+fn warm_loads_follow_what_is_loaded() {
+    let observed = one_slot();
+    let warm = warm_loads([&observed]);
+    assert_eq!(warm.get(&0), Some(&Nanos::from_millis(100)));
+    // From an unloaded server the first agent's load is cold, and only a probe knows better.
+    let mut cold = one_slot();
+    cold.sequential.as_mut().unwrap().state_rule = Some("unloaded".to_owned());
+    let warm = warm_loads([&cold]);
+    assert_eq!((warm.get(&0), warm.len()), (None, 1));
+    cold.probes.push(crate::WarmLoad {
+        agent: 0,
+        load: Nanos::from_millis(70),
+    });
+    cold.probes.push(crate::WarmLoad {
+        agent: 1,
+        load: Nanos::from_millis(70),
+    });
+    let warm = warm_loads([&cold]);
+    assert_eq!(warm.get(&0), Some(&Nanos::from_millis(70)));
+    // A main request that found its model ready goes before a probe.
+    assert_eq!(warm.get(&1), Some(&Nanos::from_millis(100)));
+}
+
+#[test]
+fn a_failed_agent_is_counted_and_left_out() {
+    let mut observed = one_slot();
+    let failed = &mut observed.together.as_mut().unwrap().agents[1].requests[0];
+    failed.outcome = Outcome::Failed {
+        failure: FailureKind::MidStream,
+        message: "out of memory".to_owned(),
+    };
+    let m = RunMetrics::of(&observed);
+    let why = m.excluded.unwrap();
+    assert!(
+        why.contains("agent 1 (agent-1), request 1 failed: out of memory"),
+        "{why}"
+    );
+    assert_eq!((m.outcomes.completed, m.outcomes.failed), (1, 1));
+    assert_eq!(m.outcomes_sequential.unwrap().completed, 2);
+    assert_eq!((m.seed, m.baseline), (None, None));
+}
+
+#[test]
+fn a_failed_sequential_arm_leaves_the_together_arm_standing() {
+    let mut observed = one_slot();
+    observed.sequential.as_mut().unwrap().agents[0].requests[0].outcome = Outcome::Cancelled;
+    let m = RunMetrics::of(&observed);
+    assert_eq!(m.excluded, None);
+    assert!(m.seed.is_some() && m.baseline.is_none());
+    assert!(m.warnings[0].contains("was cancelled"), "{:?}", m.warnings);
+    // The waits are known without it: B cannot have gained more than what it did not wait.
+    close(m.speedup_upper_bound.unwrap(), (1.2 + 2.2) / 3.3);
+}
+
+#[test]
+fn a_run_without_tokens_has_no_rates() {
+    let mut observed = one_slot();
+    for arm in [&mut observed.together, &mut observed.sequential] {
+        for (i, agent) in arm.as_mut().unwrap().agents.iter_mut().enumerate() {
+            agent.requests = vec![request(1200 * i as u64).load(100).prefill(100).build()];
+        }
+    }
+    let m = RunMetrics::of(&observed);
+    let seed = m.seed.unwrap();
+    assert_eq!((seed.ttft_delta_ms, seed.tp_delta), (None, None));
+    assert_eq!((m.decode_overlap, m.throughput_together), (None, None));
+    assert_eq!(m.baseline.unwrap().throughput_sequential, None);
+    close(m.baseline.unwrap().speedup, 1.0);
+}
+
+#[test]
+fn stepping_clocks_are_said_and_never_panic() {
+    let mut observed = one_slot();
+    let r = &mut observed.together.as_mut().unwrap().agents[0].requests[0];
+    r.sent = Some(Stamp(5_000_000_000));
+    let m = RunMetrics::of(&observed);
+    assert!(m.excluded.unwrap().contains("the clock stepped"));
+    assert!(
+        m.warnings
+            .iter()
+            .any(|w| w.contains("contradict each other"))
+    );
+
+    let mut observed = one_slot();
+    let r = &mut observed.together.as_mut().unwrap().agents[0].requests[0];
+    (r.first_token, r.last_token) = (r.last_token, Some(Stamp::ZERO));
+    r.chunks.reverse();
+    let m = RunMetrics::of(&observed);
+    assert_eq!(m.excluded, None);
+    assert_eq!(m.warnings.len(), 1, "{:?}", m.warnings);
+}
+
+#[test]
+fn no_agents_no_arm_no_requests() {
+    let none = RunMetrics::of(&run("none", 1, None, None));
+    assert_eq!(none.excluded.as_deref(), Some("there is no together arm"));
+    let empty = RunMetrics::of(&run("none", 1, Some(arm(Together, "warm", vec![])), None));
+    assert_eq!(
+        empty.excluded.as_deref(),
+        Some("together arm: it has no agents")
+    );
+    let idle = vec![agent(0, 0, same(), vec![])];
+    let idle = RunMetrics::of(&run("none", 1, Some(arm(Together, "warm", idle)), None));
+    assert!(idle.excluded.unwrap().contains("sent no request"));
+    let mut unfinished = one_slot();
+    unfinished.together.as_mut().unwrap().complete = false;
+    let unfinished = RunMetrics::of(&unfinished);
+    assert_eq!(
+        unfinished.excluded.as_deref(),
+        Some("together arm: it was not finished")
+    );
+}
+
+#[test]
+fn one_agent_is_its_own_baseline() {
+    let mut observed = one_slot();
+    observed.together.as_mut().unwrap().agents.truncate(1);
+    observed.sequential.as_mut().unwrap().agents.truncate(1);
+    let m = RunMetrics::of(&observed);
+    close(m.seed.unwrap().speedup_est, 1.0);
+    close(m.baseline.unwrap().speedup, 1.0);
+    close(m.baseline.unwrap().antt.unwrap(), 1.0);
+    assert_eq!(m.decode_overlap, Some(0.0));
+    assert_eq!(m.cause.lost.unwrap().total(), 0);
+}

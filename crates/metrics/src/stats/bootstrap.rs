@@ -29,14 +29,16 @@ impl Default for Bootstrap {
 impl Bootstrap {
     /// Percentile interval of a mean; none below three values.
     pub fn mean_percentile(&self, values: &[f64]) -> Option<Interval> {
-        let (means, _) = self.resampled(values)?;
+        let (mut means, _) = self.resampled(values)?;
+        means.sort_by(f64::total_cmp);
         Self::between(&means, 50.0 - 50.0 * CONFIDENCE, 50.0 + 50.0 * CONFIDENCE)
     }
 
     /// Bias-corrected and accelerated interval of a mean (Efron 1987); none below three values.
     pub fn mean_bca(&self, values: &[f64]) -> Option<Interval> {
         let centre = mean(values)?;
-        let (means, _) = self.resampled(values)?;
+        let (mut means, _) = self.resampled(values)?;
+        means.sort_by(f64::total_cmp);
         if sample_sd(values)? <= 0.0 {
             return Some(Interval {
                 lo: centre,
@@ -115,7 +117,7 @@ impl Bootstrap {
         Self::between(&ratios, 50.0 - 50.0 * CONFIDENCE, 50.0 + 50.0 * CONFIDENCE)
     }
 
-    /// Sorted means of the resamples, and the t values of those that have spread.
+    /// Means of the resamples, and the t values of those that have spread.
     fn resampled(&self, values: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
         if values.len() < 3 || values.iter().any(|v| !v.is_finite()) {
             return None;
@@ -140,7 +142,6 @@ impl Bootstrap {
                 ts.push(shift / (variance / n).sqrt());
             }
         }
-        means.sort_by(f64::total_cmp);
         Some((means, ts))
     }
 

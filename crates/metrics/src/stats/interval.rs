@@ -11,7 +11,7 @@ pub const CONFIDENCE: f64 = 0.95;
 /// values cannot reach the stated level (a percentile of resamples never leaves the range of the
 /// sample, and the range of three values holds the mean of a symmetric distribution 75 times in
 /// 100), and Student's t is used.
-pub const BOOTSTRAP_FROM: usize = 6;
+pub const BOOTSTRAP_FROM: usize = 8;
 
 /// A closed interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,6 +51,33 @@ pub fn student_interval(values: &[f64]) -> Option<Interval> {
         lo: centre - half,
         hi: centre + half,
     })
+}
+
+/// Welch's interval of the difference of two independent means, `b - a`; none below three values
+/// in either.
+pub fn welch_interval(a: &[f64], b: &[f64]) -> Option<Interval> {
+    if a.len() < 3 || b.len() < 3 || a.iter().chain(b).any(|v| !v.is_finite()) {
+        return None;
+    }
+    let (error, freedom) = welch(a, b)?;
+    let centre = mean(b)? - mean(a)?;
+    let half = if error > 0.0 {
+        t_quantile(freedom) * error
+    } else {
+        0.0
+    };
+    Some(Interval {
+        lo: centre - half,
+        hi: centre + half,
+    })
+}
+
+/// Standard error of the difference of two means, and its degrees of freedom (Welch 1947).
+pub(super) fn welch(a: &[f64], b: &[f64]) -> Option<(f64, f64)> {
+    let (na, nb) = (a.len() as f64, b.len() as f64);
+    let (va, vb) = (sample_sd(a)?.powi(2) / na, sample_sd(b)?.powi(2) / nb);
+    let freedom = (va + vb).powi(2) / (va.powi(2) / (na - 1.0) + vb.powi(2) / (nb - 1.0));
+    Some(((va + vb).sqrt(), freedom))
 }
 
 /// The 97.5 % quantile of Student's t.

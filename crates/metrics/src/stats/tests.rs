@@ -17,6 +17,10 @@ const SLEEP_2: [f64; 10] = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4];
 fn students_sleep_data_as_r_computes_them() {
     // R: t.test(extra ~ group): t = -1.8608, df = 17.776, p-value = 0.07939.
     close(welch_t_test(&SLEEP_1, &SLEEP_2).unwrap(), 0.079_39, 5e-6);
+    // R: 95 percent confidence interval of the same: -3.3654832 0.2054832.
+    let interval = welch_interval(&SLEEP_2, &SLEEP_1).unwrap();
+    close(interval.lo, -3.365_483_2, 5e-7);
+    close(interval.hi, 0.205_483_2, 5e-7);
     // R: paired: t = -4.0621, df = 9, p-value = 0.002833, interval -2.4598858 -0.7001142.
     let d: Vec<f64> = SLEEP_1.iter().zip(SLEEP_2).map(|(a, b)| a - b).collect();
     close(paired_t_test(&d).unwrap(), 0.002_833, 5e-7);

@@ -4,6 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, StudentsT};
 
+use super::interval::welch;
 use super::{Bootstrap, mean, sample_sd};
 
 /// Up to so many pairs every sign pattern is tried; above, 10,000 seeded ones.
@@ -87,10 +88,8 @@ pub fn welch_t_test(a: &[f64], b: &[f64]) -> Option<f64> {
     if a.len() < 3 || b.len() < 3 || a.iter().chain(b).any(|v| !v.is_finite()) {
         return None;
     }
-    let (na, nb) = (a.len() as f64, b.len() as f64);
-    let (va, vb) = (sample_sd(a)?.powi(2) / na, sample_sd(b)?.powi(2) / nb);
-    let freedom = (va + vb).powi(2) / (va.powi(2) / (na - 1.0) + vb.powi(2) / (nb - 1.0));
-    Some(p_of(mean(a)? - mean(b)?, (va + vb).sqrt(), freedom))
+    let (error, freedom) = welch(a, b)?;
+    Some(p_of(mean(a)? - mean(b)?, error, freedom))
 }
 
 fn p_of(difference: f64, error: f64, freedom: f64) -> f64 {

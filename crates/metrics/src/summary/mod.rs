@@ -1,5 +1,11 @@
 //! What a report says: per configuration, per scenario, over all.
 
+mod best;
+mod collect;
+mod quantity;
+mod topology;
+mod verdict;
+
 use domain::plan::{ConfigId, Topology};
 use domain::record::Provenance;
 use serde::Serialize;
@@ -7,6 +13,8 @@ use serde::Serialize;
 use crate::cause::{LostSeconds, WhySerial};
 use crate::run::{Outcomes, RunMetrics};
 use crate::stats::Estimate;
+
+pub use quantity::{Better, QUANTITIES, Quantity};
 
 /// Everything a report is written from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -307,3 +315,6 @@ pub struct Best {
     /// Configurations compared, itself included.
     pub compared: u32,
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

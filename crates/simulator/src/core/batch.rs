@@ -8,7 +8,6 @@
 
 use domain::{Nanos, Stamp};
 
-use super::device::whole_micros;
 use super::log::Happened;
 use super::machine::{Core, Event};
 use super::state::{State, Step, Uid};
@@ -111,7 +110,7 @@ impl Core {
     }
 
     /// Starts the next batch if there is anything to do and none is under way. `owed` is work that
-    /// the batch before did beyond its end, because ends fall on whole microseconds.
+    /// the batch before did beyond its end, or left undone, because ends fall on whole microseconds.
     fn start_step(&mut self, uid: Uid, owed: f64) {
         let now = self.now;
         let version = self.next_serial();
@@ -212,9 +211,11 @@ impl Core {
         step.since = now;
         step.slow = slow;
         step.version = version;
-        let wait = Nanos((step.left * slow).ceil().max(0.0) as u64);
+        // Ends fall on the nearest whole microsecond; the next batch makes up for the rest.
+        let wait = Nanos((step.left * slow).round().max(0.0) as u64);
+        let at = Stamp((now + wait).0.saturating_add(500) / 1000 * 1000);
         self.schedule(
-            whole_micros(now + wait),
+            at,
             uid.0,
             Event::Step {
                 runner: uid,
@@ -279,7 +280,7 @@ impl Core {
             return;
         };
         runner.warm = true;
-        // Work beyond the end of this batch that fits before the whole microsecond it ended at.
+        // Work done beyond the end of this batch; negative when some is left.
         let owed = now.since(step.since).0 as f64 / step.slow - step.left;
         for id in step.decode {
             self.token(id, uid);
@@ -306,7 +307,7 @@ impl Core {
             self.token(id, uid);
         }
         self.fill_slots(uid);
-        self.start_step(uid, owed.max(0.0));
+        self.start_step(uid, owed);
     }
 
     /// One token for a request that decodes, and its end if it was the last one.

@@ -1,14 +1,12 @@
-//! Ollama's scheduler: the pending queue and its one handler, loading, unloading and keep-alive.
+//! Ollama's scheduler: which requests pass the pending queue, and the one loop that reads it.
 
 use domain::backend::KeepAlive;
-use domain::{Nanos, Stamp};
 
-use super::device::whole_micros;
 use super::log::{EvictReason, Happened, ReloadReason};
-use super::machine::{Core, Event};
+use super::machine::Core;
 use super::placement::{NoPlace, Placement, Room, place};
 use super::reload::Launch;
-use super::state::{Head, Runner, RunnerState, Slot, State, Uid};
+use super::state::{Head, RunnerState, State, Uid};
 use super::types::{RequestId, What, WorkKind};
 
 /// What a loaded runner is to a request.
@@ -103,7 +101,7 @@ impl Core {
     }
 
     /// One turn of the loop for the entry at the head. Leaves the head waiting or free.
-    fn handle_head(&mut self, id: RequestId) {
+    pub(super) fn handle_head(&mut self, id: RequestId) {
         let server = self.requests[&id].server;
         self.servers[server].head = Head::None;
         if self.requests[&id].gone {
@@ -161,17 +159,7 @@ impl Core {
                     "llama-server process has terminated: cudaMalloc failed: out of memory \
                      (asked for {asked} bytes)"
                 );
-                self.servers[server].retried.remove(&id);
-                self.happened(
-                    server,
-                    Happened::LoadFailed {
-                        id,
-                        model: self.profile.models[model].name.clone(),
-                        message: message.clone(),
-                    },
-                );
-                self.notify(id, What::LoadFailed { message });
-                self.requests.remove(&id);
+                self.begin_doomed_load(id, launch, message);
             }
         }
     }
@@ -221,24 +209,6 @@ impl Core {
         self.expire(uid);
     }
 
-    /// Its keep-alive is over: it goes now, or when its last request ends.
-    fn expire(&mut self, uid: Uid) {
-        let now = self.now;
-        let timer = self.next_serial();
-        let Some(runner) = self.runners.get_mut(&uid) else {
-            return;
-        };
-        if runner.state == RunnerState::Unloading {
-            return;
-        }
-        runner.timer = timer;
-        runner.session = KeepAlive::Unload;
-        runner.expires = Some(now);
-        if runner.idle() {
-            self.begin_unload(uid);
-        }
-    }
-
     /// Not the least recently used: the shortest keep-alive, idle ones first.
     fn evict_one(&mut self, id: RequestId, reason: EvictReason) {
         let server = &self.servers[self.requests[&id].server];
@@ -272,328 +242,9 @@ impl Core {
         }
     }
 
-    fn begin_load(&mut self, id: RequestId, launch: Launch, placement: Placement) {
-        let request = &self.requests[&id];
-        let (server, model_index) = (request.server, request.model);
-        let model = &self.profile.models[model_index];
-        let key = model.key().to_owned();
-        let name = request.work.model.clone();
-        let first = !self.page_cache.contains(&key);
-        let seconds = model.load.load_s + if first { model.load.first_load_s } else { 0.0 };
-        let poll = self.servers[server].spec.settings.ready_poll_s;
-        let ready = whole_polls(seconds, settings_poll(poll));
-        let uid = Uid(self.next_serial());
-        self.happened(
-            server,
-            Happened::LoadStarted {
-                id,
-                model: name.clone(),
-                num_ctx: launch.num_ctx,
-                gpu_layers: placement.gpu_layers,
-                size: placement.size,
-                size_vram: placement.size_vram,
-            },
-        );
-        self.page_cache.insert(key.clone());
-        for &(device, bytes) in &placement.held {
-            self.devices[device].hold(uid, bytes);
-        }
-        let slots = (0..launch.parallel).map(|_| Slot::default()).collect();
-        self.runners.insert(
-            uid,
-            Runner {
-                server,
-                model: model_index,
-                name,
-                key,
-                launch,
-                state: RunnerState::Loading,
-                held: placement.held,
-                size: placement.size,
-                size_vram: placement.size_vram,
-                gpu_share: f64::from(placement.gpu_layers) / f64::from(placement.all_layers),
-                session: self.servers[server].spec.settings.keep_alive(),
-                in_flight: 0,
-                expires: None,
-                timer: 0,
-                since: self.now,
-                slots,
-                waiting: std::collections::VecDeque::new(),
-                blocked: Vec::new(),
-                step: None,
-                step_version: 0,
-                warm: false,
-            },
-        );
-        self.set_state(id, State::Loading);
-        self.servers[server].head = Head::Loading(id, uid);
-        let at = whole_micros(self.now + ready);
-        self.schedule(at, uid.0, Event::LoadEnded { runner: uid });
-    }
-
-    pub(super) fn load_ended(&mut self, uid: Uid) {
-        let server = self.runners[&uid].server;
-        if let Some(message) = self.servers[server].fail_next.take() {
-            self.load_failed(uid, &message);
-            return;
-        }
-        let Head::Loading(id, _) = self.servers[server].head else {
-            return;
-        };
-        let now = self.now;
-        let Some(runner) = self.runners.get_mut(&uid) else {
-            return;
-        };
-        runner.state = RunnerState::Ready;
-        let took = now.since(runner.since);
-        let (model, key) = (runner.name.clone(), runner.key.clone());
-        self.servers[server].loaded.insert(key, uid);
-        self.servers[server].head = Head::None;
-        self.servers[server].retried.remove(&id);
-        self.happened(server, Happened::LoadFinished { id, model, took });
-        self.attach(id, uid, false);
-        self.take_pending(server);
-    }
-
-    /// The runner that is loading will never be ready.
-    pub(super) fn load_failed(&mut self, uid: Uid, message: &str) {
-        let server = self.runners[&uid].server;
-        let Head::Loading(id, _) = self.servers[server].head else {
-            return;
-        };
-        let model = self.runners[&uid].name.clone();
-        self.forget_runner(uid);
-        self.servers[server].retried.remove(&id);
-        let message = message.to_owned();
-        self.happened(
-            server,
-            Happened::LoadFailed {
-                id,
-                model,
-                message: message.clone(),
-            },
-        );
-        self.notify(id, What::LoadFailed { message });
-        self.requests.remove(&id);
-        self.servers[server].head = Head::None;
-        self.take_pending(server);
-    }
-
-    fn forget_runner(&mut self, uid: Uid) {
-        self.runners.remove(&uid);
-        for device in &mut self.devices {
-            device.release(uid);
-        }
-    }
-
-    /// Gives a request its runner.
-    fn attach(&mut self, id: RequestId, uid: Uid, fast_path: bool) {
-        let now = self.now;
-        let timer = self.next_serial();
-        let request = self
-            .requests
-            .get_mut(&id)
-            .expect("only live requests attach");
-        request.attached = now;
-        request.load = now.since(request.arrived);
-        request.state = State::Preparing(uid);
-        let (server, tag, load) = (request.server, request.work.tag, request.load);
-        let keep_alive = request.work.keep_alive;
-        let preload = matches!(request.work.kind, WorkKind::Preload);
-        let model = request.work.model.clone();
-        let prepare = self.profile.models[request.model].load.prepare_s;
-        let runner = self.runners.get_mut(&uid).expect("matched just now");
-        runner.in_flight += 1;
-        runner.timer = timer;
-        // The last one attached decides for everybody, even over an eviction.
-        if let Some(keep_alive) = keep_alive {
-            runner.session = keep_alive;
-        }
-        self.happened(
-            server,
-            Happened::Attached {
-                id,
-                model,
-                load,
-                fast_path,
-            },
-        );
-        self.notify(id, What::Attached { load });
-        if preload {
-            self.notify(id, What::Preloaded);
-            self.requests.remove(&id);
-            self.detach(uid);
-            return;
-        }
-        let at = whole_micros(now + Nanos::from_secs_f64(prepare));
-        self.schedule(at, tag, Event::Prepared { id });
-    }
-
-    /// A request has left its runner.
-    pub(super) fn detach(&mut self, uid: Uid) {
-        let now = self.now;
-        let timer = self.next_serial();
-        let Some(runner) = self.runners.get_mut(&uid) else {
-            return;
-        };
-        runner.in_flight -= 1;
-        if !runner.idle() {
-            return;
-        }
-        runner.timer = timer;
-        match runner.session {
-            KeepAlive::Unload => {
-                runner.expires = Some(now);
-                self.begin_unload(uid);
-            }
-            KeepAlive::For(d) => {
-                let at = whole_micros(now + d);
-                runner.expires = Some(at);
-                self.schedule(at, uid.0, Event::Expired { runner: uid, timer });
-            }
-            KeepAlive::Forever => runner.expires = None,
-        }
-    }
-
-    pub(super) fn keep_alive_expired(&mut self, uid: Uid) {
-        let runner = &self.runners[&uid];
-        let (server, model) = (runner.server, runner.name.clone());
-        self.happened(server, Happened::Expired { model });
-        self.expire(uid);
-    }
-
-    fn unload_wanted(&mut self, id: RequestId) {
-        let request = &self.requests[&id];
-        let key = self.profile.models[request.model].key();
-        let loaded = self.servers[request.server].loaded.get(key).copied();
-        self.notify(id, What::Unloading);
-        self.requests.remove(&id);
-        if let Some(uid) = loaded {
-            self.expire(uid);
-        }
-    }
-
-    fn begin_unload(&mut self, uid: Uid) {
-        let now = self.now;
-        let Some(runner) = self.runners.get_mut(&uid) else {
-            return;
-        };
-        let crashed = runner.state == RunnerState::Crashed;
-        runner.state = RunnerState::Unloading;
-        runner.since = now;
-        let (server, model) = (runner.server, runner.name.clone());
-        let settings = &self.servers[server].spec.settings;
-        let times = &self.profile.models[runner.model].load;
-        // A dead process holds no memory; a runner on the CPU has none to give back.
-        let mut took = Nanos::ZERO;
-        if !crashed {
-            took += Nanos::from_secs_f64(times.unload_s);
-            if runner.size_vram > 0 {
-                let waited = whole_polls(times.recovery_s, settings_poll(settings.recovery_poll_s));
-                took += waited.min(Nanos::from_secs_f64(settings.recovery_cap_s));
-            }
-        }
-        self.happened(server, Happened::UnloadStarted { model });
-        self.stop_computing(uid);
-        let at = whole_micros(now + took);
-        self.schedule(at, uid.0, Event::Unloaded { runner: uid });
-    }
-
-    pub(super) fn unloaded(&mut self, uid: Uid) {
-        let runner = &self.runners[&uid];
-        let (server, model) = (runner.server, runner.name.clone());
-        let took = self.now.since(runner.since);
-        let blocked = runner.blocked.clone();
-        let key = runner.key.clone();
-        self.servers[server].loaded.remove(&key);
-        self.forget_runner(uid);
-        self.happened(server, Happened::Unloaded { model, took });
-        // Whoever waits at the head wakes for any unload; it looks again.
-        if let Head::Evicting(id) = self.servers[server].head {
-            self.handle_head(id);
-        }
-        for id in blocked {
-            if self.requests[&id].gone {
-                self.requests.remove(&id);
-            } else {
-                self.resolved(id);
-            }
-        }
-        self.take_pending(server);
-    }
-
-    /// The client of a request has gone away. Does nothing for a request that has ended.
-    pub fn cancel(&mut self, at: Stamp, id: RequestId) {
-        self.advance(whole_micros(at));
-        let Some(request) = self.requests.get_mut(&id) else {
-            return;
-        };
-        if request.gone {
-            return;
-        }
-        let (server, tag, state) = (request.server, request.work.tag, request.state);
-        let early = self.servers[server].spec.settings.release() < (0, 30, 0);
-        request.gone = true;
-        self.happened(
-            server,
-            Happened::Cancelled {
-                id,
-                tag,
-                state: state.name(),
-            },
-        );
-        self.notify(id, What::Dropped);
-        match state {
-            State::Travelling | State::Resolving => {
-                self.requests.remove(&id);
-            }
-            // The entry keeps its place; nobody looks at it before its turn.
-            State::Blocked | State::Queued | State::Head => {}
-            State::Loading => {
-                if let Head::Loading(_, uid) = self.servers[server].head {
-                    let model = self.runners[&uid].name.clone();
-                    self.forget_runner(uid);
-                    self.happened(server, Happened::LoadAborted { id, model });
-                }
-                self.requests.remove(&id);
-                self.servers[server].retried.remove(&id);
-                self.servers[server].head = Head::None;
-                self.take_pending(server);
-            }
-            State::Preparing(uid) => {
-                self.requests.remove(&id);
-                self.detach(uid);
-            }
-            State::Waiting(uid) => {
-                if let Some(runner) = self.runners.get_mut(&uid) {
-                    runner.waiting.retain(|other| *other != id);
-                }
-                self.requests.remove(&id);
-                self.detach(uid);
-            }
-            // Runners before llama-server look at the connection only when they write to it.
-            State::Prefill(..) if early => {}
-            State::Prefill(uid, slot) | State::Decode(uid, slot) => self.leave_slot(id, uid, slot),
-        }
-    }
-
     pub(super) fn set_state(&mut self, id: RequestId, state: State) {
         if let Some(request) = self.requests.get_mut(&id) {
             request.state = state;
         }
-    }
-}
-
-/// A poll interval, or none.
-fn settings_poll(seconds: f64) -> Option<Nanos> {
-    (seconds > 0.0).then(|| Nanos::from_secs_f64(seconds))
-}
-
-/// A wait as somebody sees who looks every `poll`: whole intervals, at least one.
-fn whole_polls(seconds: f64, poll: Option<Nanos>) -> Nanos {
-    let exact = Nanos::from_secs_f64(seconds);
-    match poll {
-        None => exact,
-        Some(poll) => Nanos(exact.0.div_ceil(poll.0).max(1) * poll.0),
     }
 }

@@ -167,7 +167,7 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct Step {
     /// Work left at `since`, nanoseconds on an unshared device at full speed. Below zero when the
-    /// step before ran over its end by rounding.
+    /// step before ran over its end.
     pub(super) left: f64,
     pub(super) since: Stamp,
     /// Nanoseconds per nanosecond of work.
@@ -214,6 +214,8 @@ pub(super) struct Runner {
     pub(super) step_version: u64,
     /// Its first batch is done.
     pub(super) warm: bool,
+    /// It will fail to load, with these words.
+    pub(super) doomed: Option<String>,
 }
 
 impl Runner {

@@ -1,1 +1,25 @@
-//! See the crate's documentation.
+//! The protocol: Ollama's native routes and its /v1 ones, as real clients know them.
+//!
+//! A response begins when its first object exists and not before, durations and `created_at` come
+//! from the simulated clock, and a request whose client goes away is cancelled wherever it is.
+
+mod app;
+mod ask;
+mod body;
+mod embed;
+mod encode;
+mod exchange;
+mod generate;
+mod host;
+mod keep_alive;
+mod models;
+mod options;
+mod reply;
+mod server;
+mod stamp;
+mod text;
+mod wire;
+
+pub(crate) use app::{App, AppConfig};
+pub(crate) use server::{Stops, listen};
+pub(crate) use stamp::Epoch;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use domain::Nanos;
 use domain::backend::KeepAlive;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use check::ProfileError;
 pub use outputs::{Distribution, OutputClass, OutputDraw};
@@ -21,7 +21,7 @@ const INSTANT: &str = include_str!("../../../../fixtures/profiles/instant.toml")
 pub const BUILTIN: [&str; 2] = ["rtx4080-laptop", "instant"];
 
 /// A simulated machine.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// Version of the profile's format; 1.
@@ -44,7 +44,7 @@ pub struct Profile {
 }
 
 /// Ollama's settings, as its environment variables would give them.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerSettings {
     /// The release it behaves like, `x.y.z`.
@@ -71,7 +71,7 @@ pub struct ServerSettings {
 }
 
 /// How requests that match a loaded runner are handled.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheduling {
     /// As the release does: `fastpath` from 0.11.5, `fifo` before.
@@ -84,7 +84,7 @@ pub enum Scheduling {
 }
 
 /// Latency from a client to the server, drawn evenly per request from its content.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// Shortest, milliseconds.
@@ -94,7 +94,7 @@ pub struct Network {
 }
 
 /// One GPU.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSpec {
     /// Its name.
@@ -123,7 +123,7 @@ pub struct DeviceSpec {
 }
 
 /// A first-order thermal model: the core drifts to `ambient_c + c_per_w * power`.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Thermal {
     /// Temperature without power, degrees Celsius.
@@ -143,7 +143,7 @@ pub struct Thermal {
 }
 
 /// One model tag.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSpec {
     /// Full name with tag: `gemma3:latest`.
@@ -188,7 +188,7 @@ pub struct ModelSpec {
 }
 
 /// What a loaded model occupies.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
     /// Weights, bytes.
@@ -202,7 +202,7 @@ pub struct Memory {
 }
 
 /// How fast a model runs, alone, on an unthrottled device.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
     /// Decoding of one stream, all layers on the device, tok/s.
@@ -220,7 +220,7 @@ pub struct Rates {
 }
 
 /// What becoming ready costs.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoadTimes {
     /// Starting a runner until it is ready, seconds, before rounding up to the readiness poll.
@@ -272,6 +272,11 @@ impl Profile {
         let text = std::fs::read_to_string(Path::new(name_or_path))
             .map_err(|e| ProfileError::unreadable(name_or_path, &e))?;
         Self::parse(name_or_path, &text)
+    }
+
+    /// The profile as TOML, without comments.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a checked profile holds nothing that TOML lacks")
     }
 
     /// A server on every device of the profile.

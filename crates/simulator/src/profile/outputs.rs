@@ -5,12 +5,12 @@ use domain::hash::derive;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, LogNormal, Normal};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ModelSpec, Profile};
 
 /// Output length for one kind of prompt.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputClass {
     /// Its name, for reports.
@@ -32,7 +32,7 @@ pub struct OutputClass {
 }
 
 /// Shape of an output length's distribution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Distribution {
     /// Always the mean.

@@ -6,3 +6,104 @@ fn the_profiles_that_ship_are_valid() {
         assert_eq!(Profile::builtin(name).expect("ships").name, name);
     }
 }
+
+#[test]
+fn a_written_profile_reads_back_the_same() {
+    for name in BUILTIN {
+        let profile = Profile::builtin(name).expect("ships");
+        assert_eq!(Profile::parse("written", &profile.to_toml()), Ok(profile));
+    }
+}
+
+fn refusal(from: &str, to: &str) -> String {
+    assert!(INSTANT.contains(from), "{from}");
+    Profile::parse("my.toml", &INSTANT.replacen(from, to, 1))
+        .expect_err("refused")
+        .to_string()
+}
+
+#[test]
+fn refusals_name_the_key_and_the_fix() {
+    assert_eq!(
+        refusal("num_parallel = 4", "num_parallel = 0"),
+        "my.toml: server.num_parallel: 0 is out of range; give 1 or more"
+    );
+    assert_eq!(
+        refusal("decode_tps = 1_000_000.0", "decode_tps = 0.0"),
+        "my.toml: models[0].rates.decode_tps: 0 is out of range; give a number above 0"
+    );
+    assert_eq!(
+        refusal("version = \"0.32.10\"", "version = \"new\""),
+        "my.toml: server.version: `new` is not a release; write x.y.z"
+    );
+    assert_eq!(
+        refusal("latency_max_ms = 0.0", "latency_max_ms = -1.0"),
+        "my.toml: network.latency_max_ms: must not be below latency_min_ms"
+    );
+    assert_eq!(
+        refusal("name = \"qwen3:8b\"", "name = \"gemma3:latest\""),
+        "my.toml: models[1].name: `gemma3:latest` is there twice"
+    );
+    assert_eq!(
+        refusal("name = \"qwen3:8b\"", "name = \"qwen3\""),
+        "my.toml: models[1].name: `qwen3` has no tag; write name:tag"
+    );
+    assert_eq!(
+        refusal("schema = 1", "schema = 2"),
+        "my.toml: schema: 2 is not understood here; this program reads 1"
+    );
+}
+
+#[test]
+fn an_unknown_key_names_its_line() {
+    let message = refusal("max_queue = 512", "max_queu = 512");
+    assert!(message.starts_with("my.toml:10: "), "{message}");
+    assert!(message.contains("max_queu"), "{message}");
+}
+
+#[test]
+fn a_missing_file_says_which_profiles_ship() {
+    let message = Profile::load("/nowhere/p.toml")
+        .expect_err("absent")
+        .to_string();
+    assert!(message.contains("rtx4080-laptop, instant"), "{message}");
+}
+
+#[test]
+fn output_lengths_follow_the_class_and_nothing_but_content() {
+    let profile = Profile::builtin("rtx4080-laptop").expect("ships");
+    let model = profile.find_model("gemma3").expect("has it");
+    let draw = |prompt, seed, temperature| {
+        let draw = OutputDraw {
+            prompt,
+            seed,
+            temperature,
+        };
+        profile.output_tokens(model, draw)
+    };
+    let collector = "You are DataCollector-9000, a systems analyst";
+    assert_eq!(draw(collector, 3, 0.8), draw(collector, 3, 0.8));
+    assert_eq!(draw(collector, 3, 0.0), draw(collector, 4, 0.0), "greedy");
+    let lengths: Vec<f64> = (0..500)
+        .map(|seed| f64::from(draw(collector, seed, 0.8)))
+        .collect();
+    let mean = lengths.iter().sum::<f64>() / 500.0;
+    let sd = (lengths.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / 499.0).sqrt();
+    let class = &model.outputs[0];
+    assert!(
+        (mean - class.mean).abs() < 4.0 * class.sd / 500_f64.sqrt(),
+        "{mean}"
+    );
+    assert!((sd - class.sd).abs() < 0.15 * class.sd, "{sd}");
+}
+
+#[test]
+fn releases_choose_the_scheduling() {
+    let mut settings = Profile::builtin("instant").expect("ships").server;
+    for (version, fastpath) in [("0.11.4", false), ("0.11.5", true), ("0.33.0-rc2", true)] {
+        version.clone_into(&mut settings.version);
+        assert_eq!(settings.fastpath(), fastpath, "{version}");
+    }
+    settings.scheduling = Scheduling::Fifo;
+    assert!(!settings.fastpath());
+}

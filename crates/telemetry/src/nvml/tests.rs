@@ -1,4 +1,12 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use clock::Clock as SweepClock;
+use domain::telemetry::Sample;
+use domain::{Nanos, Stamp};
+
 use super::*;
+use crate::{Sampling, throttled_intervals};
 
 /// A recorded moment of one device; `None` where the device refused.
 #[derive(Clone, Default)]
@@ -15,7 +23,25 @@ struct Moment {
     split: bool,
 }
 
-struct Replay(Vec<Moment>);
+/// Recorded moments, each with all devices; the test says which moment it is.
+struct Replay {
+    series: Vec<Vec<Moment>>,
+    now: Arc<AtomicUsize>,
+}
+
+impl Replay {
+    fn once(devices: Vec<Moment>) -> Box<dyn DeviceReadings> {
+        Box::new(Self {
+            series: vec![devices],
+            now: Arc::default(),
+        })
+    }
+
+    fn moment(&self, device: u32) -> &Moment {
+        let now = self.now.load(Ordering::Relaxed).min(self.series.len() - 1);
+        &self.series[now][device as usize]
+    }
+}
 
 fn told<T: Clone>(value: Option<&T>) -> Result<T, Unreadable> {
     value.cloned().ok_or_else(|| NvmlError::NotSupported.into())
@@ -26,40 +52,40 @@ impl DeviceReadings for Replay {
         Ok("570.00".to_owned())
     }
     fn count(&self) -> Result<u32, Unreadable> {
-        Ok(self.0.len() as u32)
+        Ok(self.series[0].len() as u32)
     }
     fn name(&self, device: u32) -> Result<String, Unreadable> {
         Ok(format!("Card {device}"))
     }
     fn is_split(&self, device: u32) -> Result<bool, Unreadable> {
-        Ok(self.0[device as usize].split)
+        Ok(self.moment(device).split)
     }
     fn utilisation_percent(&self, device: u32) -> Result<u32, Unreadable> {
-        told(self.0[device as usize].utilisation.as_ref())
+        told(self.moment(device).utilisation.as_ref())
     }
     fn memory_bytes(&self, device: u32) -> Result<(u64, u64), Unreadable> {
-        told(self.0[device as usize].memory.as_ref())
+        told(self.moment(device).memory.as_ref())
     }
     fn power_mw(&self, device: u32) -> Result<u32, Unreadable> {
-        told(self.0[device as usize].power_mw.as_ref())
+        told(self.moment(device).power_mw.as_ref())
     }
     fn energy_mj(&self, device: u32) -> Result<u64, Unreadable> {
-        told(self.0[device as usize].energy_mj.as_ref())
+        told(self.moment(device).energy_mj.as_ref())
     }
     fn sm_clock_mhz(&self, device: u32) -> Result<u32, Unreadable> {
-        told(self.0[device as usize].sm.as_ref())
+        told(self.moment(device).sm.as_ref())
     }
     fn memory_clock_mhz(&self, device: u32) -> Result<u32, Unreadable> {
-        told(self.0[device as usize].mem.as_ref())
+        told(self.moment(device).mem.as_ref())
     }
     fn temperature_c(&self, device: u32) -> Result<u32, Unreadable> {
-        told(self.0[device as usize].temperature.as_ref())
+        told(self.moment(device).temperature.as_ref())
     }
     fn throttle_bits(&self, device: u32) -> Result<u64, Unreadable> {
-        told(self.0[device as usize].throttle.as_ref())
+        told(self.moment(device).throttle.as_ref())
     }
     fn processes(&self, device: u32) -> Result<Vec<GpuProcess>, Unreadable> {
-        told(self.0[device as usize].processes.as_ref())
+        told(self.moment(device).processes.as_ref())
     }
 }
 
@@ -69,7 +95,7 @@ fn process(pid: u32, memory_bytes: Option<u64>) -> GpuProcess {
 
 #[test]
 fn every_quantity_comes_out_in_its_unit() {
-    let mut sampler = NvmlSampler::over(Box::new(Replay(vec![Moment {
+    let mut sampler = NvmlSampler::over(Replay::once(vec![Moment {
         utilisation: Some(97),
         memory: Some((6_000_000_000, 12_000_000_000)),
         power_mw: Some(181_250),
@@ -85,7 +111,7 @@ fn every_quantity_comes_out_in_its_unit() {
             process(7, Some(10)),
         ]),
         split: false,
-    }])))
+    }]))
     .unwrap();
     assert_eq!(
         sampler.sample(),
@@ -107,7 +133,7 @@ fn every_quantity_comes_out_in_its_unit() {
 
 #[test]
 fn what_a_device_refuses_is_absent_and_a_dead_device_is_left_out() {
-    let mut sampler = NvmlSampler::over(Box::new(Replay(vec![
+    let mut sampler = NvmlSampler::over(Replay::once(vec![
         Moment::default(),
         Moment {
             memory: Some((1, 2)),
@@ -118,7 +144,7 @@ fn what_a_device_refuses_is_absent_and_a_dead_device_is_left_out() {
             throttle: Some(1),
             ..Moment::default()
         },
-    ])))
+    ]))
     .unwrap();
     let expected = GpuSource::Nvml {
         driver: "570.00".to_owned(),
@@ -136,7 +162,7 @@ fn what_a_device_refuses_is_absent_and_a_dead_device_is_left_out() {
 
 #[test]
 fn no_device_is_an_absence_with_a_reason() {
-    let absent = NvmlSampler::over(Box::new(Replay(Vec::new()))).unwrap_err();
+    let absent = NvmlSampler::over(Replay::once(Vec::new())).unwrap_err();
     assert_eq!(
         GpuSource::from(absent),
         GpuSource::Absent {
@@ -171,4 +197,56 @@ fn this_machine_opens_or_says_why_not() {
             assert!(!absent.reason.is_empty());
         }
     }
+}
+
+/// A device that works, is capped by power for two moments, and is lost.
+fn recorded() -> Vec<Vec<Moment>> {
+    let working = |power_mw, energy_mj, throttle| {
+        vec![Moment {
+            power_mw: Some(power_mw),
+            energy_mj: Some(energy_mj),
+            throttle: Some(throttle),
+            ..Moment::default()
+        }]
+    };
+    vec![
+        working(60_000, 1_000_000, 0b1),
+        working(200_000, 1_020_000, 0b0),
+        working(285_000, 1_048_500, 0b100),
+        working(285_000, 1_077_000, 0b100),
+        working(120_000, 1_089_000, 0b0),
+        vec![Moment::default()],
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorded_series_comes_out_as_samples_on_the_sweeps_clock() {
+    let clock = SweepClock::start_virtual();
+    let now = Arc::new(AtomicUsize::new(0));
+    let replay = Replay {
+        series: recorded(),
+        now: Arc::clone(&now),
+    };
+    let sampler = NvmlSampler::over(Box::new(replay)).unwrap();
+    let samples = Arc::new(Mutex::new(Vec::<Sample>::new()));
+    let sink = {
+        let samples = Arc::clone(&samples);
+        move |sample: &Sample| {
+            samples.lock().unwrap().push(sample.clone());
+            now.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let sampling = Sampling::start(clock.clone(), 10.0, Some(Box::new(sampler)), false, sink);
+    clock.sleep(Nanos::from_millis(550)).await;
+    assert_eq!(sampling.stop().await.taken, 6);
+    let samples = samples.lock().unwrap();
+    let power: Vec<_> = samples
+        .iter()
+        .map(|s| s.gpus.first().and_then(|gpu| gpu.power_w))
+        .collect();
+    let watts = [60.0, 200.0, 285.0, 285.0, 120.0].map(Some);
+    assert_eq!(power[..5], watts);
+    assert!(samples[5].gpus.is_empty(), "a lost device is left out");
+    let at = |ms: u64| Stamp(ms * 1_000_000);
+    assert_eq!(throttled_intervals(&samples), [(at(200), at(400))]);
 }

@@ -1,0 +1,456 @@
+//! One agent in one arm: its workflow, step by step.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clock::Clock;
+use domain::backend::{ChatBackend, Exchange, GenerateCall, Progress};
+use domain::hash::sha256_hex;
+use domain::plan::{AgentSpec, Arm, ProtocolKind, SweepPlan, WorkflowKind};
+use domain::record::{AgentSpan, RequestRecord, RequestRole, RunKey, StepRecord, TokenSource};
+use domain::{ModelOptions, Nanos, Outcome, Stamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::analyse::{Findings, THINK_MODELLED, read_modelled, think};
+use crate::ingest::{Table, read_tables};
+use crate::write::{artefact, artefact_path, write_artefact};
+use crate::{Recorder, prompts};
+
+/// What writing an artefact takes in virtual time; a stated figure.
+const WRITE_MODELLED: Nanos = Nanos::from_millis(1);
+
+/// Everything one agent needs for its part in one arm.
+#[derive(Debug, Clone)]
+pub struct AgentJob {
+    /// The plan: model, seed, cache policy, protocol.
+    pub plan: Arc<SweepPlan>,
+    /// The run.
+    pub run: RunKey,
+    /// The arm.
+    pub arm: Arm,
+    /// Which attempt at the arm, from 1.
+    pub attempt: u32,
+    /// The agent's place in the configuration, from 0.
+    pub agent: u32,
+    /// What it is and does.
+    pub spec: AgentSpec,
+    /// Index of its server among the manifest's endpoints.
+    pub endpoint: u32,
+    /// Its server.
+    pub backend: Arc<dyn ChatBackend>,
+    /// The sweep's clock.
+    pub clock: Clock,
+    /// Takes the records.
+    pub recorder: Arc<dyn Recorder>,
+    /// Once cancelled, no further step begins.
+    pub stop: CancellationToken,
+    /// Once cancelled, the running step is dropped.
+    pub cancel: CancellationToken,
+    /// Counts this agent's chunks as they arrive.
+    pub progress: Progress,
+    /// Folder of CSV files that a `full` workflow reads.
+    pub benchmarks: PathBuf,
+    /// Folder that artefacts go into.
+    pub artefacts: PathBuf,
+}
+
+/// How an agent's part in an arm ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentEnd {
+    /// From its first step's beginning to its last step's end.
+    pub span: AgentSpan,
+    /// It ran to its end, with whatever outcome; false when it was stopped.
+    pub finished: bool,
+    /// The step that made it give up, and why.
+    pub gave_up: Option<String>,
+}
+
+/// How a probe ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeEnd {
+    /// How the request ended.
+    pub outcome: Outcome,
+    /// The `load` it reported.
+    pub load: Option<Nanos>,
+}
+
+/// A step of a workflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Ingest,
+    Think,
+    /// The n-th call, from 0.
+    Generate(u32),
+    Write,
+}
+
+impl Step {
+    /// The steps of an agent, in order.
+    fn of(spec: &AgentSpec) -> Vec<Self> {
+        let calls = (0..spec.calls.get()).map(Self::Generate);
+        match spec.workflow {
+            WorkflowKind::SingleCall => calls.collect(),
+            WorkflowKind::Full => [Self::Ingest, Self::Think]
+                .into_iter()
+                .chain(calls)
+                .chain([Self::Write])
+                .collect(),
+        }
+    }
+
+    fn name(self, spec: &AgentSpec) -> String {
+        match self {
+            Self::Ingest => "ingest".to_owned(),
+            Self::Think => "analyse".to_owned(),
+            Self::Generate(_) if spec.calls.get() == 1 => "generate".to_owned(),
+            Self::Generate(call) => format!("generate_{}", call + 1),
+            Self::Write => "write".to_owned(),
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Think => "think",
+            Self::Generate(_) => "generate",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// What an agent carries from step to step.
+#[derive(Debug, Default)]
+struct Memory {
+    tables: Vec<Table>,
+    findings: Option<Findings>,
+    answer: String,
+    ends: Vec<String>,
+}
+
+/// How a step ended.
+enum StepEnd {
+    Done,
+    /// It failed; the workflow goes on.
+    Failed(String),
+    /// It failed, and nothing after it makes sense.
+    GaveUp(String),
+    /// We dropped it.
+    Dropped,
+}
+
+/// Takes an agent through its workflow. `scheduled` is when the plan wanted it to begin; each later
+/// step is scheduled at the end of the one before.
+///
+/// A request that fails is recorded and the workflow goes on. A step that fails to read the
+/// benchmark files ends the workflow, because nothing is left to write about.
+pub async fn run_agent(job: &AgentJob, scheduled: Stamp) -> AgentEnd {
+    let started = job.clock.now();
+    let mut memory = Memory::default();
+    let mut scheduled = scheduled;
+    let mut ended = started;
+    for step in Step::of(&job.spec) {
+        if job.stop.is_cancelled() || job.cancel.is_cancelled() {
+            return AgentEnd {
+                span: AgentSpan { started, ended },
+                finished: false,
+                gave_up: None,
+            };
+        }
+        let name = step.name(&job.spec);
+        let began = job.clock.now();
+        let end = run_step(job, step, &name, scheduled, &mut memory).await;
+        ended = job.clock.now();
+        let error = match &end {
+            StepEnd::Done => None,
+            StepEnd::Failed(why) | StepEnd::GaveUp(why) => Some(why.clone()),
+            StepEnd::Dropped => Some("cancelled".to_owned()),
+        };
+        job.recorder.step(StepRecord {
+            run: job.run.clone(),
+            arm: job.arm,
+            attempt: job.attempt,
+            agent: job.agent,
+            step: name.clone(),
+            kind: step.kind().to_owned(),
+            started: began,
+            ended,
+            error,
+        });
+        let (finished, gave_up) = match end {
+            StepEnd::Done | StepEnd::Failed(_) => {
+                scheduled = ended;
+                continue;
+            }
+            StepEnd::GaveUp(why) => (true, Some(format!("{name}: {why}"))),
+            StepEnd::Dropped => (false, None),
+        };
+        return AgentEnd {
+            span: AgentSpan { started, ended },
+            finished,
+            gave_up,
+        };
+    }
+    AgentEnd {
+        span: AgentSpan { started, ended },
+        finished: true,
+        gave_up: None,
+    }
+}
+
+/// One short request with the agent's options, to learn what `load` says when the model is ready.
+/// The caller has loaded the model with these options just before.
+pub async fn run_probe(job: &AgentJob, scheduled: Stamp) -> ProbeEnd {
+    let prompt = job.prompt_as_sent(&prompts::probe(), "probe");
+    let options = ModelOptions {
+        num_predict: Some(1),
+        ..job.options(0)
+    };
+    let (outcome, exchange) = job
+        .request(RequestRole::Probe, "probe", 0, prompt, options, scheduled)
+        .await;
+    ProbeEnd {
+        outcome,
+        load: exchange.counters.load,
+    }
+}
+
+async fn run_step(
+    job: &AgentJob,
+    step: Step,
+    name: &str,
+    scheduled: Stamp,
+    memory: &mut Memory,
+) -> StepEnd {
+    match step {
+        Step::Ingest => {
+            let folder = job.benchmarks.clone();
+            // What reading takes in virtual time depends on what was read, so it is slept after.
+            let read = job
+                .uncancelled(job.clock.compute(Nanos::ZERO, move || read_tables(&folder)))
+                .await;
+            match read {
+                None => StepEnd::Dropped,
+                Some(Err(e)) => StepEnd::GaveUp(format!("reading failed: {e}")),
+                Some(Ok(Err(e))) => StepEnd::GaveUp(with_causes(&e)),
+                Some(Ok(Ok(tables))) => {
+                    if job.clock.is_virtual() {
+                        let took = job.clock.sleep(read_modelled(&tables));
+                        if job.uncancelled(took).await.is_none() {
+                            return StepEnd::Dropped;
+                        }
+                    }
+                    memory.tables = tables;
+                    StepEnd::Done
+                }
+            }
+        }
+        Step::Think => {
+            let agent = job.spec.name.clone();
+            let tables = std::mem::take(&mut memory.tables);
+            let thought = job
+                .clock
+                .compute(THINK_MODELLED, move || think(&agent, &tables));
+            match job.uncancelled(thought).await {
+                None => StepEnd::Dropped,
+                Some(Err(e)) => StepEnd::GaveUp(format!("thinking failed: {e}")),
+                Some(Ok(findings)) => {
+                    memory.findings = Some(findings);
+                    StepEnd::Done
+                }
+            }
+        }
+        Step::Generate(call) => generate(job, call, name, scheduled, memory).await,
+        Step::Write => {
+            let path = artefact_path(
+                &job.artefacts,
+                &job.run,
+                job.arm,
+                job.attempt,
+                job.agent,
+                &job.spec.name,
+            );
+            let text = artefact(
+                &job.spec.name,
+                memory.findings.as_ref(),
+                &memory.ends,
+                &memory.answer,
+            );
+            let shown = path.display().to_string();
+            let written = job
+                .clock
+                .compute(WRITE_MODELLED, move || write_artefact(&path, &text));
+            match job.uncancelled(written).await {
+                None => StepEnd::Dropped,
+                Some(Err(e)) => StepEnd::Failed(format!("writing failed: {e}")),
+                Some(Ok(Err(e))) => StepEnd::Failed(format!("failed to write {shown}: {e}")),
+                Some(Ok(Ok(()))) => StepEnd::Done,
+            }
+        }
+    }
+}
+
+async fn generate(
+    job: &AgentJob,
+    call: u32,
+    name: &str,
+    scheduled: Stamp,
+    memory: &mut Memory,
+) -> StepEnd {
+    let data = memory.findings.as_ref().map_or("", |f| f.text.as_str());
+    let first = prompts::first(&job.spec.name, job.spec.workflow, data);
+    let prompt = if call == 0 {
+        first
+    } else {
+        prompts::further(&first, &memory.answer)
+    };
+    let prompt = job.prompt_as_sent(&prompt, &call.to_string());
+    let (outcome, exchange) = job
+        .request(
+            RequestRole::Main,
+            name,
+            call,
+            prompt,
+            job.options(call),
+            scheduled,
+        )
+        .await;
+    if !memory.answer.is_empty() && !exchange.text.is_empty() {
+        memory.answer.push_str("\n\n");
+    }
+    memory.answer.push_str(&exchange.text);
+    let end = in_words(&outcome);
+    memory.ends.push(end.clone());
+    match outcome {
+        Outcome::Completed => StepEnd::Done,
+        Outcome::Cancelled => StepEnd::Dropped,
+        _ => StepEnd::Failed(end),
+    }
+}
+
+impl AgentJob {
+    /// The options of a call. The rigorous protocol adds a sampling seed that is equal in both
+    /// arms; TR113's agents sent none.
+    fn options(&self, call: u32) -> ModelOptions {
+        let mut options = self.spec.options.clone();
+        if self.plan.protocol.kind == ProtocolKind::Rigorous && options.seed.is_none() {
+            options.seed =
+                Some(
+                    self.plan
+                        .call_seed(&self.run.config, self.run.repetition, self.agent, call),
+                );
+        }
+        options
+    }
+
+    fn prompt_as_sent(&self, prompt: &str, what: &str) -> String {
+        let nonce = prompts::nonce(
+            self.plan.seed,
+            &self.run,
+            self.arm,
+            self.attempt,
+            self.agent,
+            what,
+        );
+        prompts::under(self.plan.protocol.cache, &nonce, prompt)
+    }
+
+    /// The future's output, or `None` once the job is cancelled. What is ready at the same moment
+    /// counts as done.
+    async fn uncancelled<F: Future>(&self, future: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            () = self.cancel.cancelled() => None,
+        }
+    }
+
+    /// Makes one request and records it, however it ends.
+    async fn request(
+        &self,
+        role: RequestRole,
+        step: &str,
+        call: u32,
+        prompt: String,
+        options: ModelOptions,
+        scheduled: Stamp,
+    ) -> (Outcome, Exchange) {
+        let wanted = GenerateCall {
+            model: self.plan.model.clone(),
+            system: None,
+            prompt,
+            options,
+            keep_alive: None,
+        };
+        let mut exchange = Exchange {
+            progress: self.progress.clone(),
+            ..Exchange::default()
+        };
+        let seen_before = self.progress.get();
+        let outcome = self
+            .uncancelled(self.backend.generate(&wanted, &mut exchange))
+            .await
+            .unwrap_or(Outcome::Cancelled);
+        let ended = self.clock.now();
+        // A backend that does not count as it goes is caught up with here.
+        let seen = self.progress.get() - seen_before;
+        let chunks = exchange.chunks.len() as u64;
+        self.progress.add(chunks.saturating_sub(seen));
+        let (tokens, tokens_from) = match exchange.counters.eval_count {
+            Some(count) => (count, TokenSource::Server),
+            // Servers omit counters that are zero.
+            None if chunks == 0 && exchange.counters.total.is_some() => (0, TokenSource::Server),
+            None => (chunks, TokenSource::Estimated),
+        };
+        self.recorder.request(RequestRecord {
+            run: self.run.clone(),
+            arm: self.arm,
+            attempt: self.attempt,
+            role,
+            agent: self.agent,
+            agent_name: self.spec.name.clone(),
+            step: step.to_owned(),
+            call,
+            endpoint: self.endpoint,
+            model: wanted.model,
+            options: wanted.options,
+            prompt_sha256: sha256_hex(wanted.prompt.as_bytes()),
+            scheduled,
+            sent: exchange.sent,
+            headers: exchange.headers,
+            first_token: exchange.first_token,
+            first_thinking: exchange.first_thinking,
+            first_content: exchange.first_content,
+            last_token: exchange.last_token,
+            done: exchange.done,
+            ended,
+            outcome: outcome.clone(),
+            tokens,
+            tokens_from,
+            counters: exchange.counters,
+            done_reason: exchange.done_reason.clone(),
+            chunk_gaps_ns: RequestRecord::gaps(exchange.sent, &exchange.chunks),
+            output_chars: exchange.text.chars().count() as u64,
+        });
+        (outcome, exchange)
+    }
+}
+
+fn in_words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Failed { message, .. } => format!("failed: {message}"),
+        Outcome::TimedOut { phase } => format!("timed out ({phase:?})"),
+        other => other.class().to_owned(),
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

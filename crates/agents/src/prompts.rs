@@ -1,0 +1,124 @@
+//! The agents' prompts: our own words, about as long as TR113's.
+
+use domain::hash::derive;
+use domain::plan::{Arm, CachePolicy, WorkflowKind};
+use domain::record::RunKey;
+
+const COLLECTOR: &str = include_str!("../prompts/collector.txt");
+const COLLECTOR_FULL: &str = include_str!("../prompts/collector.full.txt");
+const INSIGHT: &str = include_str!("../prompts/insight.txt");
+const INSIGHT_FULL: &str = include_str!("../prompts/insight.full.txt");
+const ANALYST: &str = include_str!("../prompts/analyst.txt");
+const ANALYST_FULL: &str = include_str!("../prompts/analyst.full.txt");
+const CONTINUE: &str = include_str!("../prompts/continue.txt");
+const PROBE: &str = include_str!("../prompts/probe.txt");
+
+/// The first prompt of an agent. `data` is what it found in the files it read; a `single_call`
+/// prompt has no place for it.
+pub(crate) fn first(name: &str, workflow: WorkflowKind, data: &str) -> String {
+    let template = match (name, workflow) {
+        ("collector", WorkflowKind::SingleCall) => COLLECTOR,
+        ("collector", WorkflowKind::Full) => COLLECTOR_FULL,
+        ("insight", WorkflowKind::SingleCall) => INSIGHT,
+        ("insight", WorkflowKind::Full) => INSIGHT_FULL,
+        (_, WorkflowKind::SingleCall) => ANALYST,
+        (_, WorkflowKind::Full) => ANALYST_FULL,
+    };
+    fill(template, &[("name", name), ("data", data.trim_end())])
+}
+
+/// The prompt of a further call: the first one, what was answered so far, and to go on.
+pub(crate) fn further(first: &str, answer: &str) -> String {
+    fill(CONTINUE, &[("prompt", first), ("answer", answer.trim())])
+}
+
+/// A prompt that is short to read and to answer.
+pub(crate) fn probe() -> String {
+    PROBE.trim_end().to_owned()
+}
+
+/// Puts values into `{placeholders}`. Values are not looked into again.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut text = String::with_capacity(template.len());
+    let mut rest = template.trim_end();
+    'scan: while let Some(open) = rest.find('{') {
+        text.push_str(&rest[..open]);
+        let after = &rest[open + 1..];
+        for (name, value) in values {
+            if let Some(tail) = after
+                .strip_prefix(name)
+                .and_then(|tail| tail.strip_prefix('}'))
+            {
+                text.push_str(value);
+                rest = tail;
+                continue 'scan;
+            }
+        }
+        text.push('{');
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+/// Sixteen hexadecimal digits that no other prompt of the sweep starts with. `what` tells calls
+/// of one agent apart: the call's number, or `probe`.
+pub fn nonce(
+    plan_seed: u64,
+    run: &RunKey,
+    arm: Arm,
+    attempt: u32,
+    agent: u32,
+    what: &str,
+) -> String {
+    let value = derive(&[
+        "nonce",
+        &plan_seed.to_string(),
+        run.config.as_str(),
+        &run.topology.to_string(),
+        &run.repetition.to_string(),
+        &arm.to_string(),
+        &attempt.to_string(),
+        &agent.to_string(),
+        what,
+    ]);
+    format!("{value:016x}")
+}
+
+/// The prompt as it is sent under a cache policy. The nonce stands first: a prompt cache reuses
+/// the longest common beginning, so anything before it would be shared.
+pub(crate) fn under(policy: CachePolicy, nonce: &str, prompt: &str) -> String {
+    match policy {
+        CachePolicy::Nonce => {
+            format!("{nonce} (an identifier of this run, of no meaning)\n\n{prompt}")
+        }
+        CachePolicy::Warm => prompt.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_filled_once_and_other_braces_stay() {
+        assert_eq!(
+            fill("{a} {b} {c} {", &[("a", "{b}"), ("b", "2")]),
+            "{b} 2 {c} {"
+        );
+    }
+
+    #[test]
+    fn every_prompt_is_about_as_long_as_tr113s() {
+        for name in ["collector", "insight", "scout"] {
+            for workflow in [WorkflowKind::SingleCall, WorkflowKind::Full] {
+                let prompt = first(name, workflow, "");
+                let words = prompt.split_whitespace().count();
+                assert!((70..=130).contains(&words), "{name} {workflow:?}: {words}");
+                assert!(!prompt.contains('{'), "{prompt}");
+            }
+        }
+        assert!(first("scout", WorkflowKind::SingleCall, "").contains("scout"));
+        assert!(first("insight", WorkflowKind::Full, "x = 1\n").contains("x = 1\n"));
+    }
+}

@@ -1,0 +1,69 @@
+//! Writing an agent's findings into the results folder.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use domain::plan::Arm;
+use domain::record::RunKey;
+
+use crate::analyse::{Findings, PRIME_LIMIT};
+
+/// Where an agent's artefact belongs under `root`: one folder an attempt at an arm, so that no
+/// attempt writes over another's.
+pub(crate) fn artefact_path(
+    root: &Path,
+    run: &RunKey,
+    arm: Arm,
+    attempt: u32,
+    agent: u32,
+    name: &str,
+) -> PathBuf {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let name: String = name
+        .chars()
+        .map(|c| if fits(c) { c } else { '_' })
+        .collect();
+    root.join(run.config.as_str())
+        .join(run.topology.to_string())
+        .join(format!("repetition-{}", run.repetition))
+        .join(format!("{arm}-attempt-{attempt}"))
+        .join(format!("{agent}-{name}.md"))
+}
+
+/// The artefact: what was found, what the model made of it, and how its calls ended.
+pub(crate) fn artefact(
+    name: &str,
+    findings: Option<&Findings>,
+    ends: &[String],
+    answer: &str,
+) -> String {
+    let mut text = format!("# Findings of {name}\n");
+    if let Some(findings) = findings {
+        let _ = write!(
+            text,
+            "\n## Read from the benchmark tables\n\n{}\nPrimes below {PRIME_LIMIT} sum to {}.\n",
+            findings.text, findings.prime_sum
+        );
+    }
+    text.push_str("\n## Written by the model\n\n");
+    if answer.trim().is_empty() {
+        text.push_str("No text.\n");
+    } else {
+        text.push_str(answer.trim());
+        text.push('\n');
+    }
+    for (end, call) in ends.iter().zip(1..) {
+        let _ = write!(text, "\nCall {call}: {end}.");
+    }
+    text.push('\n');
+    text
+}
+
+pub(crate) fn write_artefact(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, text)
+}

@@ -1,0 +1,327 @@
+//! Gates: conditions under which a comparison fails.
+
+use std::fmt;
+use std::str::FromStr;
+
+use domain::plan::{ConfigId, Topology};
+use serde::Serialize;
+use thiserror::Error;
+
+use super::{Change, Comparison, Figure, LEVEL};
+use crate::stats::samples_needed;
+use crate::summary::QUANTITIES;
+
+const TAILS: [(&str, f64); 4] = [
+    ("ttft_p50", 50.0),
+    ("ttft_p90", 90.0),
+    ("ttft_p95", 95.0),
+    ("ttft_p99", 99.0),
+];
+
+/// A condition under which a comparison fails: `wall_s > +5%`, `speedup < -3%`, `ttft_s > +0.2s`,
+/// `wall_s > 20s`.
+///
+/// A percentage is a relative change against the base. A number with a sign is a change in the
+/// quantity's unit; a number without one is the new value itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gate {
+    text: String,
+    figure: &'static str,
+    above: bool,
+    limit: Limit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Limit {
+    /// Relative change, as a fraction.
+    Relative(f64),
+    /// Change in the figure's unit.
+    Change(f64),
+    /// The new value in the figure's unit.
+    Value(f64),
+}
+
+/// A gate that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum GateError {
+    /// No comparison sign.
+    #[error("gate `{0}` has neither `>` nor `<`; write for example `wall_s > +5%`")]
+    NoOperator(String),
+    /// A figure that comparisons do not know.
+    #[error("gate `{gate}`: unknown figure `{figure}`; known are {known}")]
+    UnknownFigure {
+        /// The gate.
+        gate: String,
+        /// The figure.
+        figure: String,
+        /// The figures there are.
+        known: String,
+    },
+    /// A limit that is not a number with a unit.
+    #[error(
+        "gate `{gate}`: `{limit}` is not a limit; write a number with `%`, `{unit}` or no unit"
+    )]
+    BadLimit {
+        /// The gate.
+        gate: String,
+        /// The limit.
+        limit: String,
+        /// The figure's unit.
+        unit: &'static str,
+    },
+}
+
+/// What became of a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateOutcome {
+    /// The condition is not met.
+    Pass,
+    /// The data do not decide it.
+    Undecided,
+    /// The condition is met.
+    Fail,
+}
+
+/// A gate's outcome: the worst of its cases, or undecided when there is none.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GateReport {
+    /// The gate as written.
+    pub gate: String,
+    /// The outcome.
+    pub outcome: GateOutcome,
+    /// Each configuration.
+    pub cases: Vec<GateCase>,
+}
+
+/// A gate on one configuration.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GateCase {
+    /// Configuration.
+    pub config: ConfigId,
+    /// Its topology.
+    pub topology: Option<Topology>,
+    /// The outcome.
+    pub outcome: GateOutcome,
+    /// Why, with the numbers.
+    pub reason: String,
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl FromStr for Gate {
+    type Err = GateError;
+
+    fn from_str(text: &str) -> Result<Self, GateError> {
+        let gate = || text.trim().to_owned();
+        let (name, above, limit) = text
+            .split_once('>')
+            .map(|(name, limit)| (name, true, limit))
+            .or_else(|| {
+                text.split_once('<')
+                    .map(|(name, limit)| (name, false, limit))
+            })
+            .ok_or_else(|| GateError::NoOperator(gate()))?;
+        let (name, limit) = (name.trim(), limit.trim());
+        let known = Figure::named(name).map(|f| (f.parts().0, f.parts().1));
+        let tail = TAILS.iter().find(|t| t.0 == name).map(|t| (t.0, "s"));
+        let (figure, unit) = known.or(tail).ok_or_else(|| GateError::UnknownFigure {
+            gate: gate(),
+            figure: name.to_owned(),
+            known: QUANTITIES
+                .iter()
+                .map(|q| q.name)
+                .chain(["ttft_s"])
+                .chain(TAILS.iter().map(|t| t.0))
+                .collect::<Vec<_>>()
+                .join(", "),
+        })?;
+        let limit = limit_of(limit, unit).ok_or_else(|| GateError::BadLimit {
+            gate: gate(),
+            limit: limit.to_owned(),
+            unit,
+        })?;
+        Ok(Self {
+            text: gate(),
+            figure,
+            above,
+            limit,
+        })
+    }
+}
+
+pub(super) fn limit_of(text: &str, unit: &str) -> Option<Limit> {
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
+    if let Some(percent) = text.strip_suffix('%') {
+        return number(percent).map(|p| Limit::Relative(p / 100.0));
+    }
+    let (value, factor) = match unit {
+        "s" | "ms" => {
+            let to = if unit == "s" { 1.0 } else { 1e3 };
+            if let Some(ms) = text.strip_suffix("ms") {
+                (ms, to / 1e3)
+            } else {
+                text.strip_suffix('s').map_or((text, 1.0), |s| (s, to))
+            }
+        }
+        "" => (text.strip_suffix('x').unwrap_or(text), 1.0),
+        _ => (text.strip_suffix(unit).unwrap_or(text), 1.0),
+    };
+    let limit = number(value)? * factor;
+    Some(if value.starts_with(['+', '-']) {
+        Limit::Change(limit)
+    } else {
+        Limit::Value(limit)
+    })
+}
+
+impl Gate {
+    /// Checks the gate on every configuration of a comparison. With an interval the condition is
+    /// met when the whole interval meets it and, for a change, the change is beyond doubt after
+    /// correction; an interval on both sides of the limit decides nothing.
+    pub fn check(&self, comparison: &Comparison) -> GateReport {
+        let cases: Vec<GateCase> = match TAILS.iter().find(|t| t.0 == self.figure) {
+            Some((_, p)) => self.tail_cases(comparison, *p),
+            None => self.row_cases(comparison),
+        };
+        let outcome = cases
+            .iter()
+            .map(|c| c.outcome)
+            .max()
+            .unwrap_or(GateOutcome::Undecided);
+        GateReport {
+            gate: self.text.clone(),
+            outcome,
+            cases,
+        }
+    }
+
+    fn row_cases(&self, comparison: &Comparison) -> Vec<GateCase> {
+        let rows = comparison.rows.iter().filter(|r| r.figure == self.figure);
+        rows.map(|row| {
+            let (limit, value, corrected) = match self.limit {
+                Limit::Relative(limit) => (limit, row.relative, true),
+                Limit::Change(limit) => (limit, Some(row.difference), true),
+                Limit::Value(limit) => {
+                    let new = Change {
+                        value: row.new.mean,
+                        lo: row.new.lo,
+                        hi: row.new.hi,
+                    };
+                    (limit, Some(new), false)
+                }
+            };
+            let (outcome, reason) = match value {
+                None => (
+                    GateOutcome::Undecided,
+                    "a value is not positive, so there is no relative change".to_owned(),
+                ),
+                Some(value) => {
+                    let sure = !corrected || row.p_holm.is_some_and(|p| p < LEVEL);
+                    self.judge(value, limit, sure, (row.base.n, row.new.n))
+                }
+            };
+            GateCase {
+                config: row.config.clone(),
+                topology: row.topology,
+                outcome,
+                reason,
+            }
+        })
+        .collect()
+    }
+
+    fn judge(&self, value: Change, limit: f64, sure: bool, n: (u32, u32)) -> (GateOutcome, String) {
+        let (Some(lo), Some(hi)) = (value.lo, value.hi) else {
+            return (
+                GateOutcome::Undecided,
+                format!(
+                    "{} without interval: {} and {} runs, three of each are needed",
+                    self.shown(value.value),
+                    n.0,
+                    n.1
+                ),
+            );
+        };
+        let met = if self.above { lo > limit } else { hi < limit };
+        let missed = if self.above { hi <= limit } else { lo >= limit };
+        let numbers = format!(
+            "{} [{}, {}]",
+            self.shown(value.value),
+            self.shown(lo),
+            self.shown(hi)
+        );
+        if missed {
+            (GateOutcome::Pass, numbers)
+        } else if met && sure {
+            (GateOutcome::Fail, numbers)
+        } else if met {
+            (
+                GateOutcome::Undecided,
+                format!("{numbers} is beyond the limit, but not after correction for many tests"),
+            )
+        } else {
+            (
+                GateOutcome::Undecided,
+                format!("{numbers} lies on both sides of the limit"),
+            )
+        }
+    }
+
+    fn tail_cases(&self, comparison: &Comparison, p: f64) -> Vec<GateCase> {
+        let rows = comparison.tails.iter().filter(|r| r.figure == self.figure);
+        rows.map(|row| {
+            let value = match (self.limit, row.base, row.new) {
+                (Limit::Value(limit), _, Some(new)) => Some((new, limit)),
+                (Limit::Change(limit), Some(base), Some(new)) => Some((new - base, limit)),
+                (Limit::Relative(limit), Some(base), Some(new)) if base > 0.0 => {
+                    Some((new / base - 1.0, limit))
+                }
+                _ => None,
+            };
+            let (outcome, reason) = match value {
+                None => (
+                    GateOutcome::Undecided,
+                    format!(
+                        "the percentile wants {} requests at 99 % confidence; there are {} and {}",
+                        samples_needed(p).unwrap_or(1),
+                        row.n.0,
+                        row.n.1
+                    ),
+                ),
+                Some((value, limit)) => {
+                    let met = if self.above {
+                        value > limit
+                    } else {
+                        value < limit
+                    };
+                    let outcome = if met {
+                        GateOutcome::Fail
+                    } else {
+                        GateOutcome::Pass
+                    };
+                    (outcome, self.shown(value))
+                }
+            };
+            GateCase {
+                config: row.config.clone(),
+                topology: row.topology,
+                outcome,
+                reason,
+            }
+        })
+        .collect()
+    }
+
+    fn shown(&self, value: f64) -> String {
+        match self.limit {
+            Limit::Relative(_) => format!("{:+.1} %", 100.0 * value),
+            Limit::Change(_) => format!("{value:+.3}"),
+            Limit::Value(_) => format!("{value:.3}"),
+        }
+    }
+}

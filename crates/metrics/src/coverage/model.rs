@@ -1,0 +1,307 @@
+//! Servers whose behaviour is known, and noisy runs of them.
+
+use domain::plan::Arm;
+use domain::{ModelOptions, Nanos};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use serde::Serialize;
+
+use crate::observation::{AgentObservation, ArmObservation, RunObservation, WarmLoad};
+use crate::run::ArmTimes;
+use crate::summary::Verdict;
+use crate::timeline::{RequestBuilder, agent, arm, context, run};
+
+/// A ready model's `load`, s.
+const WARM_LOAD: f64 = 0.12;
+/// Unloading and loading with other options, s.
+const RELOAD: f64 = 3.0;
+/// Prefill, s.
+const PREFILL: f64 = 0.05;
+/// A token alone, s.
+const TOKEN: f64 = 0.01;
+/// What two decoding at once get done against one alone, on the batching server.
+const BATCH_GAIN: f64 = 1.6;
+/// Mean output lengths of the two agents.
+const TOKENS: [f64; 2] = [100.0, 160.0];
+
+/// A server, with two agents on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Model {
+    /// One slot: strictly one after another.
+    Serial,
+    /// Two decode at once, each at half its speed.
+    FairShared,
+    /// A device each.
+    TwoDevices,
+    /// Two decode at once and get 1.6 times as much done as one.
+    Batched,
+    /// Options differ and each agent makes two calls: the model is reloaded at every switch.
+    ReloadEachSwitch,
+}
+
+/// Output lengths of each agent's calls, tokens.
+pub(super) struct Lengths([[u64; 2]; 2]);
+
+impl Lengths {
+    pub(super) fn draw(rng: &mut ChaCha8Rng) -> Self {
+        let one = |mean: f64, rng: &mut ChaCha8Rng| scaled(mean, 0.1, rng).round().max(2.0) as u64;
+        Self(TOKENS.map(|mean| [one(mean, rng), one(mean, rng)]))
+    }
+
+    /// Nearly the same lengths: what the other arm's answers might be.
+    fn varied(&self, rng: &mut ChaCha8Rng) -> Self {
+        Self(self.0.map(|calls| {
+            calls.map(|tokens| scaled(tokens as f64, 0.05, rng).round().max(2.0) as u64)
+        }))
+    }
+}
+
+/// A value times a lognormal factor.
+fn scaled(value: f64, spread: f64, rng: &mut ChaCha8Rng) -> f64 {
+    let z: f64 = StandardNormal.sample(rng);
+    value * (spread * z).exp()
+}
+
+/// What disturbs an arm: a speed of the whole arm, and jitter of every phase.
+pub(super) struct Noise<'a> {
+    rng: Option<&'a mut ChaCha8Rng>,
+    speed: f64,
+}
+
+impl<'a> Noise<'a> {
+    pub(super) fn none() -> Self {
+        Self {
+            rng: None,
+            speed: 1.0,
+        }
+    }
+
+    fn of_an_arm(rng: &'a mut ChaCha8Rng) -> Self {
+        let speed = scaled(1.0, 0.02, rng);
+        Self {
+            rng: Some(rng),
+            speed,
+        }
+    }
+
+    fn phase(&mut self, seconds: f64, spread: f64) -> f64 {
+        let seconds = seconds * self.speed;
+        match &mut self.rng {
+            Some(rng) => scaled(seconds, spread, rng),
+            None => seconds,
+        }
+    }
+
+    fn load(&mut self) -> f64 {
+        self.phase(WARM_LOAD, 0.1)
+    }
+
+    fn reload(&mut self) -> f64 {
+        self.phase(RELOAD, 0.05)
+    }
+
+    fn prefill(&mut self) -> f64 {
+        self.phase(PREFILL, 0.05)
+    }
+
+    fn token(&mut self) -> f64 {
+        self.phase(TOKEN, 0.01)
+    }
+}
+
+fn ns(seconds: f64) -> Nanos {
+    Nanos::from_secs_f64(seconds)
+}
+
+/// A call as seconds: sent, load, slot, prefill; its end follows from the tokens.
+struct Call {
+    sent: f64,
+    load: f64,
+    slot: f64,
+    prefill: f64,
+    tokens: u64,
+    token: f64,
+    /// The first so many tokens take so long instead.
+    slow: (u64, f64),
+}
+
+impl Call {
+    fn alone(sent: f64, load: f64, tokens: u64, noise: &mut Noise<'_>) -> Self {
+        Self {
+            sent,
+            load,
+            slot: 0.0,
+            prefill: noise.prefill(),
+            tokens,
+            token: noise.token(),
+            slow: (0, 0.0),
+        }
+    }
+
+    fn end(&self) -> f64 {
+        let slow = self.slow.0.min(self.tokens);
+        self.sent
+            + self.load
+            + self.slot
+            + self.prefill
+            + slow as f64 * self.slow.1
+            + (self.tokens - slow) as f64 * self.token
+    }
+
+    fn build(&self) -> crate::RequestObservation {
+        RequestBuilder::at(ns(self.sent))
+            .phases(ns(self.load), ns(self.slot), ns(self.prefill))
+            .tokens(self.tokens, ns(self.token))
+            .first_tokens(self.slow.0, ns(self.slow.1))
+            .build()
+    }
+}
+
+/// An arm's wall, s.
+pub(super) fn wall(arm: &ArmObservation) -> f64 {
+    ArmTimes::of(arm)
+        .expect("models build whole arms")
+        .wall
+        .as_secs_f64()
+}
+
+impl Model {
+    /// Every model.
+    pub const ALL: [Self; 5] = [
+        Self::Serial,
+        Self::FairShared,
+        Self::TwoDevices,
+        Self::Batched,
+        Self::ReloadEachSwitch,
+    ];
+
+    /// True when a verdict says nothing untrue of the server. Decoding at half speed each still
+    /// gains what loads and prefills overlap, here about 6 %: whether that shows is a matter of
+    /// repetitions, so `shared` and `parallel` are both right.
+    pub fn allows(self, verdict: Verdict) -> bool {
+        let right: &[Verdict] = match self {
+            Self::Serial => &[Verdict::Serial],
+            Self::FairShared => &[Verdict::Shared, Verdict::Parallel],
+            Self::TwoDevices | Self::Batched => &[Verdict::Parallel],
+            Self::ReloadEachSwitch => &[Verdict::Degraded],
+        };
+        verdict == Verdict::Undecided || right.contains(&verdict)
+    }
+
+    fn place(self, calls: &[Vec<Call>; 2], which: Arm) -> ArmObservation {
+        let agents: Vec<AgentObservation> = calls
+            .iter()
+            .zip(0..)
+            .map(|(calls, i)| {
+                let server = if self == Self::TwoDevices { i } else { 0 };
+                let options = match self {
+                    Self::ReloadEachSwitch => context(512 << i),
+                    _ => ModelOptions::default(),
+                };
+                agent(i, server, options, calls.iter().map(Call::build).collect())
+            })
+            .collect();
+        arm(which, "unloaded", agents)
+    }
+
+    /// One agent after the other.
+    pub(super) fn sequential(self, lengths: &Lengths, noise: &mut Noise<'_>) -> ArmObservation {
+        let mut at = 0.0;
+        let calls = [0, 1].map(|i| {
+            let mut own = Vec::new();
+            for (k, tokens) in lengths.0[i].into_iter().take(self.calls()).enumerate() {
+                let load = if self == Self::ReloadEachSwitch && k == 0 {
+                    noise.reload()
+                } else {
+                    noise.load()
+                };
+                let call = Call::alone(at, load, tokens, noise);
+                at = call.end();
+                own.push(call);
+            }
+            own
+        });
+        self.place(&calls, Arm::Sequential)
+    }
+
+    const fn calls(self) -> usize {
+        match self {
+            Self::ReloadEachSwitch => 2,
+            _ => 1,
+        }
+    }
+
+    /// Both at once.
+    pub(super) fn together(self, lengths: &Lengths, noise: &mut Noise<'_>) -> ArmObservation {
+        let [[a, _], [b, _]] = lengths.0;
+        let calls = match self {
+            Self::Serial => {
+                let (load_a, load_b) = (noise.load(), noise.load());
+                let first = Call::alone(0.0, load_a, a, noise);
+                let mut second = Call::alone(0.0, load_b, b, noise);
+                second.slot = (first.end() - second.load).max(0.0);
+                [vec![first], vec![second]]
+            }
+            Self::TwoDevices => [a, b].map(|tokens| {
+                let load = noise.load();
+                vec![Call::alone(0.0, load, tokens, noise)]
+            }),
+            Self::FairShared | Self::Batched => {
+                let gain = if self == Self::Batched {
+                    BATCH_GAIN
+                } else {
+                    1.0
+                };
+                // One batch: both begin to decode together and step together.
+                let (load, prefill, token) = (noise.load(), noise.prefill(), noise.token());
+                [a, b].map(|tokens| {
+                    vec![Call {
+                        sent: 0.0,
+                        load,
+                        slot: 0.0,
+                        prefill,
+                        tokens,
+                        token,
+                        slow: (a.min(b), 2.0 * token / gain),
+                    }]
+                })
+            }
+            Self::ReloadEachSwitch => self.alternating(lengths, noise),
+        };
+        self.place(&calls, Arm::Together)
+    }
+
+    /// A, B, A, B, each after a reload that begins when the one before has ended.
+    fn alternating(self, lengths: &Lengths, noise: &mut Noise<'_>) -> [Vec<Call>; 2] {
+        let mut calls = [Vec::new(), Vec::new()];
+        let mut free = 0.0;
+        let mut sent = [0.0, 0.0];
+        for k in 0..self.calls() {
+            for i in 0..2 {
+                let load = free + noise.reload() - sent[i];
+                let call = Call::alone(sent[i], load, lengths.0[i][k], noise);
+                free = call.end();
+                sent[i] = free;
+                calls[i].push(call);
+            }
+        }
+        calls
+    }
+
+    /// A noisy run of both arms, with output lengths that differ a little between them.
+    pub(super) fn run(self, repetition: u32, rng: &mut ChaCha8Rng) -> RunObservation {
+        let lengths = Lengths::draw(rng);
+        let other = lengths.varied(rng);
+        let together = self.together(&lengths, &mut Noise::of_an_arm(rng));
+        let sequential = self.sequential(&other, &mut Noise::of_an_arm(rng));
+        let mut observed = run("model", repetition, Some(together), Some(sequential));
+        observed.probes = [0, 1]
+            .map(|agent| WarmLoad {
+                agent,
+                load: ns(scaled(WARM_LOAD, 0.1, rng)),
+            })
+            .to_vec();
+        observed
+    }
+}

@@ -1,0 +1,406 @@
+//! From runs to configurations, scenarios and the whole.
+
+use domain::plan::{ConfigId, Topology};
+use domain::record::TokenSource;
+
+use super::best::best;
+use super::topology::comparisons;
+use super::{
+    AgentSummary, ConfigSummary, ContentionRuns, Overall, OverlapEvidence, QUANTITIES,
+    ScenarioSummary, Statistics, Summary, Tail, Verdict, VerdictCounts,
+};
+use crate::cause::{LossNs, LostSeconds, SERIAL_BELOW};
+use crate::observation::{Dataset, PublishedRow, RunObservation, StampSource};
+use crate::request::RequestMetrics;
+use crate::run::{AgentMetrics, ArmTimes, Outcomes, RunMetrics, warm_loads};
+use crate::stats::{self, Estimate, printable_percentile};
+
+impl Summary {
+    /// Everything a report is written from.
+    pub fn of(data: &Dataset) -> Self {
+        let keys = in_order(data.runs.iter().map(|r| (r.config.clone(), r.topology)));
+        let mut runs: Vec<Option<RunMetrics>> = vec![None; data.runs.len()];
+        let mut configs = Vec::new();
+        let mut memory: Vec<Option<f64>> = vec![None; data.runs.len()];
+        for (id, topology) in &keys {
+            let places: Vec<usize> = (0..data.runs.len())
+                .filter(|i| data.runs[*i].config == *id && data.runs[*i].topology == *topology)
+                .collect();
+            let observed: Vec<_> = places.iter().map(|i| &data.runs[*i]).collect();
+            let warm = warm_loads(observed.iter().copied());
+            let group: Vec<_> = observed
+                .iter()
+                .map(|run| RunMetrics::with_warm_loads(run, &warm))
+                .collect();
+            let peaks: Vec<_> = observed.iter().map(|run| memory_peak(data, run)).collect();
+            configs.push(config_summary(id, *topology, &observed, &group, &peaks));
+            for ((i, run), peak) in places.into_iter().zip(group).zip(peaks) {
+                runs[i] = Some(run);
+                memory[i] = peak;
+            }
+        }
+        configs.extend(
+            data.published
+                .iter()
+                .filter(|row| keys.iter().all(|(id, _)| *id != row.config))
+                .map(published_config),
+        );
+        let runs: Vec<RunMetrics> = runs.into_iter().flatten().collect();
+        let measured: Vec<_> = runs.iter().zip(memory).collect();
+        let ids = in_order(configs.iter().map(|c| c.id.clone()));
+        let mut warnings = data.warnings.clone();
+        warnings.extend(runs.iter().flat_map(|run| {
+            run.warnings
+                .iter()
+                .map(|w| format!("{} run {}: {w}", run.config, run.repetition))
+        }));
+        Self {
+            name: data.name.clone(),
+            provenance: data.provenance,
+            scenarios: scenarios(&configs),
+            overall: overall(&configs),
+            topologies: comparisons(&ids, &measured),
+            best: best(&configs, &runs),
+            configs,
+            runs,
+            warnings,
+        }
+    }
+}
+
+/// Distinct items in order of first appearance.
+fn in_order<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = Vec::new();
+    for item in items {
+        if !seen.contains(&item) {
+            seen.push(item);
+        }
+    }
+    seen
+}
+
+fn estimate<T>(items: &[T], value: impl Fn(&T) -> Option<f64>) -> Option<Estimate> {
+    let values: Vec<f64> = items.iter().filter_map(value).collect();
+    Estimate::of(&values)
+}
+
+/// Most device memory in use during the together arm, all devices together, bytes.
+fn memory_peak(data: &Dataset, run: &RunObservation) -> Option<f64> {
+    let arm = run.together.as_ref()?;
+    let rebuilt = |r: &crate::RequestObservation| r.stamps == StampSource::Rebuilt;
+    if arm.agents.iter().flat_map(|a| &a.requests).any(rebuilt) {
+        return None;
+    }
+    let times = ArmTimes::of(arm).ok()?;
+    data.telemetry
+        .iter()
+        .filter(|s| s.at >= times.begin && s.at <= times.begin + times.wall)
+        .filter_map(|s| {
+            s.gpus
+                .iter()
+                .filter_map(|g| g.memory_used_bytes)
+                .reduce(|a, b| a + b)
+        })
+        .max()
+        .map(|bytes| bytes as f64)
+}
+
+fn count(runs: &[&RunMetrics], rule: impl Fn(&RunMetrics) -> Option<bool>) -> Option<u32> {
+    runs.iter()
+        .filter_map(|r| rule(r))
+        .map(u32::from)
+        .reduce(|a, b| a + b)
+}
+
+fn sum(counts: impl Iterator<Item = Option<u32>>) -> Option<u32> {
+    counts.flatten().reduce(|a, b| a + b)
+}
+
+fn over_runs(all: &[RunMetrics]) -> Statistics {
+    let used: Vec<&RunMetrics> = all.iter().filter(|r| r.excluded.is_none()).collect();
+    let mut statistics = Statistics::default();
+    for quantity in &QUANTITIES {
+        quantity.set(&mut statistics, estimate(&used, |r| quantity.of_run(r)));
+    }
+    let losses: Vec<LossNs> = used.iter().filter_map(|r| r.cause.lost).collect();
+    statistics.lost_s = LostSeconds::mean_of(&losses);
+    statistics.contention_runs = ContentionRuns {
+        ttft_rule: count(&used, |r| r.contention.ttft_rule),
+        speedup_rule: count(&used, |r| r.contention.speedup_rule),
+        cause: count(&used, |r| r.contention.cause),
+        published: count(&used, |r| r.contention.published),
+    };
+    for run in all {
+        statistics.outcomes.add(&run.outcomes);
+        if let Some(outcomes) = &run.outcomes_sequential {
+            let sequential = &mut statistics.outcomes_sequential;
+            sequential
+                .get_or_insert_with(Outcomes::default)
+                .add(outcomes);
+        }
+    }
+    for overlap in used
+        .iter()
+        .filter(|r| r.agents > 1)
+        .filter_map(|r| r.decode_overlap)
+    {
+        statistics.overlap.known += 1;
+        statistics.overlap.zero += u32::from(overlap <= 0.0);
+        statistics.overlap.below_5_percent += u32::from(overlap < SERIAL_BELOW);
+    }
+    statistics
+}
+
+/// The same statistics over configurations: each configuration's mean counts once.
+fn over_configs(configs: &[&ConfigSummary]) -> Statistics {
+    let mut statistics = Statistics::default();
+    for quantity in &QUANTITIES {
+        let means = estimate(configs, |c| quantity.of(&c.stats).map(|e| e.mean));
+        quantity.set(&mut statistics, means);
+    }
+    let losses: Vec<_> = configs.iter().filter_map(|c| c.stats.lost_s).collect();
+    statistics.lost_s = LostSeconds::mean_of_means(&losses);
+    let contention = |rule: fn(&ContentionRuns) -> Option<u32>| {
+        sum(configs.iter().map(|c| rule(&c.stats.contention_runs)))
+    };
+    statistics.contention_runs = ContentionRuns {
+        ttft_rule: contention(|c| c.ttft_rule),
+        speedup_rule: contention(|c| c.speedup_rule),
+        cause: contention(|c| c.cause),
+        published: contention(|c| c.published),
+    };
+    for config in configs {
+        statistics.outcomes.add(&config.stats.outcomes);
+        if let Some(outcomes) = &config.stats.outcomes_sequential {
+            let sequential = &mut statistics.outcomes_sequential;
+            sequential
+                .get_or_insert_with(Outcomes::default)
+                .add(outcomes);
+        }
+        let OverlapEvidence {
+            known,
+            zero,
+            below_5_percent,
+        } = config.stats.overlap;
+        statistics.overlap.known += known;
+        statistics.overlap.zero += zero;
+        statistics.overlap.below_5_percent += below_5_percent;
+    }
+    statistics
+}
+
+fn config_summary(
+    id: &ConfigId,
+    topology: Option<Topology>,
+    observed: &[&RunObservation],
+    runs: &[RunMetrics],
+    memory: &[Option<f64>],
+) -> ConfigSummary {
+    let stats = over_runs(runs);
+    let used: Vec<&RunMetrics> = runs.iter().filter(|r| r.excluded.is_none()).collect();
+    let agents = runs.iter().map(|r| r.agents).max().unwrap_or(0);
+    let verdict = if agents < 2 {
+        Verdict::Unknown
+    } else {
+        Verdict::of(stats.decode_overlap.map(|o| o.mean), stats.speedup)
+    };
+    let ttfts: Vec<f64> = observed
+        .iter()
+        .zip(runs)
+        .filter(|(_, run)| run.excluded.is_none())
+        .filter_map(|(observed, _)| observed.together.as_ref())
+        .flat_map(|arm| arm.agents.iter().flat_map(|a| &a.requests))
+        .filter_map(|r| RequestMetrics::of(r).ttft)
+        .map(domain::Nanos::as_secs_f64)
+        .collect();
+    let peaks: Vec<f64> = used_values(runs, memory);
+    ConfigSummary {
+        id: id.clone(),
+        scenario: runs.first().map(|r| r.scenario.clone()).unwrap_or_default(),
+        topology,
+        agents,
+        runs: runs.len() as u32,
+        runs_excluded: (runs.len() - used.len()) as u32,
+        verdict,
+        per_agent: agent_summaries(&used),
+        ttft: Tail::of(&ttfts),
+        why_serial: used.iter().find_map(|r| r.cause.why_serial),
+        memory_peak_bytes: Estimate::of(&peaks),
+        notes: notes(observed, runs, &stats, verdict, agents),
+        stats,
+    }
+}
+
+fn used_values(runs: &[RunMetrics], values: &[Option<f64>]) -> Vec<f64> {
+    runs.iter()
+        .zip(values)
+        .filter(|(run, _)| run.excluded.is_none())
+        .filter_map(|(_, value)| *value)
+        .collect()
+}
+
+impl Tail {
+    /// The percentiles of a sample that it can carry.
+    pub fn of(values: &[f64]) -> Self {
+        Self {
+            n: values.len() as u32,
+            p50: stats::median(values),
+            p90: printable_percentile(values, 90.0),
+            p95: printable_percentile(values, 95.0),
+            p99: printable_percentile(values, 99.0),
+        }
+    }
+}
+
+fn agent_summaries(runs: &[&RunMetrics]) -> Vec<AgentSummary> {
+    let agents = runs.iter().map(|r| r.per_agent.len()).max().unwrap_or(0);
+    (0..agents)
+        .filter_map(|i| {
+            let all: Vec<&AgentMetrics> = runs.iter().filter_map(|r| r.per_agent.get(i)).collect();
+            let first = all.first()?;
+            let losses: Vec<LossNs> = runs
+                .iter()
+                .filter_map(|r| r.cause.agents.as_ref()?.get(i).map(|a| a.lost))
+                .collect();
+            Some(AgentSummary {
+                agent: first.agent,
+                name: first.name.clone(),
+                time_s: estimate(&all, |a| a.time),
+                solo_s: estimate(&all, |a| a.solo),
+                np: estimate(&all, |a| a.np),
+                ttft_ms: estimate(&all, |a| a.ttft.map(|s| 1e3 * s)),
+                ttft_solo_ms: estimate(&all, |a| a.ttft_solo.map(|s| 1e3 * s)),
+                rate: estimate(&all, |a| a.rate),
+                rate_sequential: estimate(&all, |a| a.rate_sequential),
+                tokens: estimate(&all, |a| Some(a.tokens as f64)),
+                lost_s: LostSeconds::mean_of(&losses),
+            })
+        })
+        .collect()
+}
+
+fn notes(
+    observed: &[&RunObservation],
+    runs: &[RunMetrics],
+    stats: &Statistics,
+    verdict: Verdict,
+    agents: u32,
+) -> Vec<String> {
+    let mut notes: Vec<String> = runs
+        .iter()
+        .filter_map(|r| {
+            let why = r.excluded.as_ref()?;
+            Some(format!("run {} is left out: {why}", r.repetition))
+        })
+        .collect();
+    let used = runs.iter().filter(|r| r.excluded.is_none()).count();
+    match used {
+        0 => notes.push("no run can be used".to_owned()),
+        1 => notes.push("single run: no interval, no deviation".to_owned()),
+        2 => notes.push("two runs: no interval, no deviation".to_owned()),
+        _ => {}
+    }
+    if agents == 1 {
+        notes.push("one agent: nothing runs beside it".to_owned());
+    }
+    let gained = stats.speedup.and_then(|s| s.lo).is_some_and(|lo| lo > 1.05);
+    if verdict == Verdict::Serial && gained {
+        notes.push(
+            "decoding hardly overlapped, yet running together was faster: what overlapped lies \
+             outside decoding"
+                .to_owned(),
+        );
+    }
+    let together = || observed.iter().filter_map(|r| r.together.as_ref());
+    let mut all = together().flat_map(|arm| arm.agents.iter().flat_map(|a| &a.requests));
+    if all.any(|r| r.tokens_from == TokenSource::Estimated && r.tokens > 0) {
+        notes.push("token counts are estimated: chunks were counted".to_owned());
+    }
+    for name in ["wall_s", "speedup"] {
+        let Some(quantity) = super::Quantity::named(name) else {
+            continue;
+        };
+        let known: Vec<_> = runs
+            .iter()
+            .filter_map(|r| Some((r.repetition, quantity.of_run(r)?)))
+            .collect();
+        let values: Vec<f64> = known.iter().map(|k| k.1).collect();
+        // Below five values a distance from the median says nothing.
+        if values.len() >= 5 {
+            notes.extend(stats::outliers(&values).into_iter().map(|o| {
+                format!(
+                    "{name} of run {} lies far from the others (modified z-score {:.1}); it is kept",
+                    known[o.index].0, o.score
+                )
+            }));
+        }
+    }
+    notes
+}
+
+/// A configuration of which only a published row is known.
+fn published_config(row: &PublishedRow) -> ConfigSummary {
+    let single = |value: Option<f64>| value.and_then(|v| Estimate::of(&[v]));
+    ConfigSummary {
+        id: row.config.clone(),
+        scenario: row.scenario.clone(),
+        topology: None,
+        agents: 2,
+        runs: 1,
+        runs_excluded: 0,
+        stats: Statistics {
+            speedup_est: single(Some(row.speedup)),
+            efficiency_est: single(Some(row.efficiency_percent)),
+            ttft_delta_ms: single(row.ttft_delta_ms),
+            tp_delta: single(row.tp_delta),
+            contention_runs: ContentionRuns {
+                speedup_rule: Some(u32::from(row.speedup < 1.5)),
+                published: Some(u32::from(row.contention)),
+                ..ContentionRuns::default()
+            },
+            ..Statistics::default()
+        },
+        verdict: Verdict::Unknown,
+        per_agent: Vec::new(),
+        ttft: Tail::default(),
+        why_serial: None,
+        memory_peak_bytes: None,
+        notes: vec!["only a published row is known".to_owned()],
+    }
+}
+
+fn scenarios(configs: &[ConfigSummary]) -> Vec<ScenarioSummary> {
+    in_order(configs.iter().map(|c| (&c.scenario, c.topology)))
+        .into_iter()
+        .map(|(scenario, topology)| {
+            let members: Vec<_> = configs
+                .iter()
+                .filter(|c| c.scenario == *scenario && c.topology == topology)
+                .collect();
+            ScenarioSummary {
+                scenario: scenario.clone(),
+                topology,
+                configs: members.len() as u32,
+                runs: members.iter().map(|c| c.runs).sum(),
+                stats: over_configs(&members),
+                verdicts: VerdictCounts::of(members.iter().map(|c| c.verdict)),
+            }
+        })
+        .collect()
+}
+
+fn overall(configs: &[ConfigSummary]) -> Vec<Overall> {
+    in_order(configs.iter().map(|c| c.topology))
+        .into_iter()
+        .map(|topology| {
+            let members: Vec<_> = configs.iter().filter(|c| c.topology == topology).collect();
+            Overall {
+                topology,
+                configs: members.len() as u32,
+                runs: members.iter().map(|c| c.runs).sum(),
+                stats: over_configs(&members),
+                verdicts: VerdictCounts::of(members.iter().map(|c| c.verdict)),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,122 @@
+//! The quantities that runs, configurations, scenarios and comparisons share, in one table.
+
+use super::Statistics;
+use crate::run::{BaselineMetrics, RunMetrics, SeedMetrics};
+use crate::stats::Estimate;
+
+/// Which way is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// More is better.
+    Higher,
+    /// Less is better.
+    Lower,
+    /// Neither way.
+    Neither,
+}
+
+/// One quantity: its name in `report.json`, its unit, and where it is kept.
+#[derive(Clone, Copy)]
+pub struct Quantity {
+    /// Name in `report.json`.
+    pub name: &'static str,
+    /// Unit; empty for a ratio.
+    pub unit: &'static str,
+    /// Which way is better.
+    pub better: Better,
+    run: fn(&RunMetrics) -> Option<f64>,
+    read: fn(&Statistics) -> Option<Estimate>,
+    slot: fn(&mut Statistics) -> &mut Option<Estimate>,
+}
+
+impl std::fmt::Debug for Quantity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Quantity")
+            .field("name", &self.name)
+            .field("unit", &self.unit)
+            .field("better", &self.better)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Quantity {
+    /// The quantity of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        QUANTITIES.iter().find(|q| q.name == name)
+    }
+
+    /// Its value in one run; none where it is unknown or the run is left out.
+    pub fn of_run(&self, run: &RunMetrics) -> Option<f64> {
+        (self.run)(run).filter(|_| run.excluded.is_none())
+    }
+
+    /// Its estimate.
+    pub fn of(&self, statistics: &Statistics) -> Option<Estimate> {
+        (self.read)(statistics)
+    }
+
+    pub(super) fn set(&self, statistics: &mut Statistics, estimate: Option<Estimate>) {
+        *(self.slot)(statistics) = estimate;
+    }
+}
+
+fn seed(run: &RunMetrics, value: fn(&SeedMetrics) -> Option<f64>) -> Option<f64> {
+    run.seed.as_ref().and_then(value)
+}
+
+fn base(run: &RunMetrics, value: fn(&BaselineMetrics) -> Option<f64>) -> Option<f64> {
+    run.baseline.as_ref().and_then(value)
+}
+
+macro_rules! quantity {
+    ($name:ident, $unit:literal, $better:ident, $run:expr) => {
+        Quantity {
+            name: stringify!($name),
+            unit: $unit,
+            better: Better::$better,
+            run: $run,
+            read: |s| s.$name,
+            slot: |s| &mut s.$name,
+        }
+    };
+}
+
+/// Every quantity, in the order of [`Statistics`].
+pub static QUANTITIES: [Quantity; 19] = [
+    quantity!(wall_s, "s", Lower, |r| seed(r, |s| Some(
+        s.concurrent_wall_time
+    ))),
+    quantity!(sequential_estimated_s, "s", Neither, |r| seed(r, |s| Some(
+        s.sequential_estimated_time
+    ))),
+    quantity!(speedup_est, "", Higher, |r| seed(r, |s| Some(
+        s.speedup_est
+    ))),
+    quantity!(efficiency_est, "%", Higher, |r| seed(r, |s| Some(
+        s.efficiency_est
+    ))),
+    quantity!(ttft_delta_ms, "ms", Neither, |r| seed(r, |s| s
+        .ttft_delta_ms)),
+    quantity!(tp_delta, "tok/s", Neither, |r| seed(r, |s| s.tp_delta)),
+    quantity!(wall_sequential_s, "s", Neither, |r| base(r, |b| Some(
+        b.wall_sequential
+    ))),
+    quantity!(wall_sequential_raw_s, "s", Neither, |r| base(r, |b| Some(
+        b.wall_sequential_raw
+    ))),
+    quantity!(speedup, "", Higher, |r| base(r, |b| Some(b.speedup))),
+    quantity!(speedup_raw, "", Higher, |r| base(r, |b| Some(
+        b.speedup_raw
+    ))),
+    quantity!(efficiency, "%", Higher, |r| base(r, |b| Some(b.efficiency))),
+    quantity!(stp, "", Higher, |r| base(r, |b| b.stp)),
+    quantity!(antt, "", Lower, |r| base(r, |b| b.antt)),
+    quantity!(fairness, "", Higher, |r| base(r, |b| b.fairness)),
+    quantity!(jain, "", Higher, |r| base(r, |b| b.jain)),
+    quantity!(decode_overlap, "", Neither, |r| r.decode_overlap),
+    quantity!(throughput_together, "tok/s", Higher, |r| r
+        .throughput_together),
+    quantity!(throughput_sequential, "tok/s", Higher, |r| base(r, |b| b
+        .throughput_sequential)),
+    quantity!(speedup_upper_bound, "", Neither, |r| r.speedup_upper_bound),
+];

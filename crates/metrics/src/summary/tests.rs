@@ -1,0 +1,528 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use domain::ModelOptions;
+use domain::backend::ServerCounters;
+use domain::plan::Arm::{Sequential, Together};
+use domain::record::TokenSource;
+use domain::{Nanos, Outcome, Stamp};
+
+use super::*;
+use crate::cause::WhySerial;
+use crate::observation::{Dataset, PublishedRow, RequestObservation, RunObservation, StampSource};
+use crate::timeline::{agent, arm, request, run};
+
+fn close(a: f64, b: f64) {
+    assert!((a - b).abs() < 1e-9, "{a} is not {b}");
+}
+
+pub(crate) fn dataset(runs: Vec<RunObservation>) -> Dataset {
+    Dataset {
+        name: "test".to_owned(),
+        provenance: Provenance::Simulated,
+        manifest: None,
+        environment: None,
+        source: "a test".to_owned(),
+        runs,
+        published: Vec::new(),
+        telemetry: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+/// Two agents on one server each: alone 1.2 s, together `together_ms` per token.
+fn on_two(config: &str, repetition: u32, per_token_ms: u64) -> RunObservation {
+    let call = |sent, ms| request(sent).load(100).prefill(100).decode(10, ms).build();
+    let arms = |sent: u64, ms: u64| {
+        vec![
+            agent(0, 0, ModelOptions::default(), vec![call(0, ms)]),
+            agent(1, 1, ModelOptions::default(), vec![call(sent, ms)]),
+        ]
+    };
+    run(
+        config,
+        repetition,
+        Some(arm(Together, "warm for agent 0", arms(0, per_token_ms))),
+        Some(arm(Sequential, "warm for agent 0", arms(1200, 100))),
+    )
+}
+
+fn estimate(mean: f64, lo: f64, hi: f64) -> Estimate {
+    Estimate {
+        mean,
+        lo: Some(lo),
+        hi: Some(hi),
+        sd: Some(0.1),
+        n: 3,
+    }
+}
+
+#[test]
+fn verdicts_by_the_rules() {
+    let single = Estimate::of(&[1.9]);
+    for (overlap, speedup, verdict) in [
+        (Some(0.0), None, Verdict::Serial),
+        (
+            Some(0.049),
+            Some(estimate(1.0, 0.98, 1.02)),
+            Verdict::Serial,
+        ),
+        (Some(0.0), Some(estimate(0.5, 0.4, 0.6)), Verdict::Degraded),
+        (
+            Some(0.9),
+            Some(estimate(0.9, 0.85, 0.94)),
+            Verdict::Degraded,
+        ),
+        (Some(0.9), Some(estimate(1.0, 0.97, 1.2)), Verdict::Shared),
+        (Some(0.9), Some(estimate(1.03, 1.02, 1.04)), Verdict::Shared),
+        (Some(0.9), Some(estimate(1.2, 1.1, 1.3)), Verdict::Parallel),
+        (
+            Some(0.9),
+            Some(estimate(1.2, 1.02, 1.3)),
+            Verdict::Undecided,
+        ),
+        (Some(0.9), Some(estimate(1.2, 0.5, 1.9)), Verdict::Undecided),
+        (Some(0.9), single, Verdict::Undecided),
+        (Some(0.9), None, Verdict::Unknown),
+        (None, None, Verdict::Unknown),
+    ] {
+        assert_eq!(
+            Verdict::of(overlap, speedup),
+            verdict,
+            "{overlap:?} {speedup:?}"
+        );
+    }
+}
+
+#[test]
+fn one_configuration_repeated() {
+    let runs = (1..=3)
+        .map(|r| on_two("a", r, 100 + u64::from(r)))
+        .collect();
+    let summary = Summary::of(&dataset(runs));
+    let config = &summary.configs[0];
+    assert_eq!(
+        (config.runs, config.runs_excluded, config.agents),
+        (3, 0, 2)
+    );
+    let wall = config.stats.wall_s.unwrap();
+    close(wall.mean, 1.22);
+    close(wall.sd.unwrap(), 0.01);
+    assert_eq!(config.verdict, Verdict::Parallel);
+    assert_eq!(config.stats.overlap.known, 3);
+    assert_eq!(config.stats.overlap.zero, 0);
+    assert_eq!(config.stats.outcomes.completed, 6);
+    assert_eq!(config.stats.outcomes_sequential.unwrap().completed, 6);
+    assert_eq!(config.ttft.n, 6);
+    assert!(config.ttft.p50.is_some() && config.ttft.p90.is_none());
+    // Agent 1's server was not warm, and no probe was made: its solo time is unknown, not zero.
+    assert!(config.per_agent[0].solo_s.is_some());
+    assert_eq!(config.per_agent[1].solo_s, None);
+    assert_eq!(config.stats.lost_s, None);
+    assert_eq!(summary.overall[0].verdicts.parallel, 1);
+    // One configuration: its mean is the scenario's, with n = 1 and no interval.
+    let scenario = summary.scenarios[0].stats.speedup.unwrap();
+    assert_eq!((scenario.n, scenario.lo), (1, None));
+    assert!(summary.best.is_empty());
+}
+
+#[test]
+fn best_is_said_with_its_equals() {
+    let mut runs = Vec::new();
+    for r in 1..=5 {
+        runs.push(on_two("fast", r, 100 + u64::from(r % 2)));
+        runs.push(on_two("equal", r, 100 + u64::from(r % 3)));
+        runs.push(on_two("slow", r, 150 + u64::from(r % 2)));
+    }
+    let summary = Summary::of(&dataset(runs));
+    let best = summary.best.iter().find(|b| b.by == "speedup").unwrap();
+    assert_eq!((best.id.as_str(), best.compared), ("fast", 3));
+    let equals: Vec<_> = best
+        .not_told_apart
+        .iter()
+        .map(|(id, _)| id.as_str())
+        .collect();
+    assert_eq!(equals, ["equal"]);
+    // Single runs can never be told apart.
+    let single = ["a", "b"].iter().zip([100, 190]);
+    let summary = Summary::of(&dataset(single.map(|(c, ms)| on_two(c, 1, ms)).collect()));
+    assert!(summary.best.iter().all(|b| b.not_told_apart.len() == 1));
+}
+
+#[test]
+fn topologies_are_compared_in_pairs() {
+    let mut runs = Vec::new();
+    for r in 1..=3 {
+        for (topology, ms) in [(Topology::Shared, 200), (Topology::PerAgent, 100)] {
+            let mut observed = on_two("a", r, ms + u64::from(r));
+            observed.topology = Some(topology);
+            runs.push(observed);
+        }
+    }
+    let summary = Summary::of(&dataset(runs));
+    assert_eq!((summary.configs.len(), summary.overall.len()), (2, 2));
+    let compared = &summary.topologies[0];
+    assert_eq!(compared.pairs, 3);
+    let wall = compared.wall_s.unwrap();
+    close(wall.difference.mean, -1.0);
+    close(wall.difference.sd.unwrap(), 0.0);
+    assert!(wall.ratio.unwrap().hi.unwrap() < 0.6);
+    assert!(wall.p_holm.unwrap() < 1e-6);
+    assert_eq!(compared.memory_peak_bytes, None);
+}
+
+#[test]
+fn memory_is_the_peak_within_the_arm() {
+    let mut data = dataset(vec![on_two("a", 1, 100)]);
+    for (ms, bytes) in [(500, 7), (600, 9), (1100, 8), (1300, 99)] {
+        data.telemetry.push(domain::telemetry::Sample {
+            at: Stamp::ZERO + Nanos::from_millis(ms),
+            gpus: vec![domain::telemetry::GpuReading {
+                memory_used_bytes: Some(bytes),
+                ..Default::default()
+            }],
+            host: None,
+        });
+    }
+    let peak = Summary::of(&data).configs[0].memory_peak_bytes.unwrap();
+    close(peak.mean, 9.0);
+}
+
+#[test]
+fn failed_runs_are_counted_and_noted() {
+    let mut bad = on_two("a", 2, 100);
+    bad.together.as_mut().unwrap().agents[0].requests[0].outcome = Outcome::Incomplete;
+    let summary = Summary::of(&dataset(vec![on_two("a", 1, 100), bad]));
+    let config = &summary.configs[0];
+    assert_eq!((config.runs, config.runs_excluded), (2, 1));
+    assert_eq!(config.stats.outcomes.incomplete, 1);
+    assert_eq!(config.stats.wall_s.unwrap().n, 1);
+    assert!(
+        config.notes[0].contains("run 2 is left out"),
+        "{:?}",
+        config.notes
+    );
+    assert_eq!(config.notes[1], "single run: no interval, no deviation");
+    // A configuration of which nothing can be used still has its row.
+    let mut worse = on_two("b", 1, 100);
+    worse.together = None;
+    let config = &Summary::of(&dataset(vec![worse])).configs[0];
+    assert_eq!(
+        (config.stats.wall_s, config.verdict),
+        (None, Verdict::Unknown)
+    );
+    assert!(Summary::of(&dataset(Vec::new())).configs.is_empty());
+}
+
+#[test]
+fn a_published_row_alone_makes_a_configuration() {
+    let mut data = dataset(Vec::new());
+    data.published.push(PublishedRow {
+        config: ConfigId::new("homo_g80_c512_t0.6").unwrap(),
+        scenario: "chimera_homo".to_owned(),
+        speedup: 1.55,
+        efficiency_percent: 77.4,
+        ttft_delta_ms: Some(-3566.3),
+        tp_delta: None,
+        contention: false,
+    });
+    let config = &Summary::of(&data).configs[0];
+    close(config.stats.speedup_est.unwrap().mean, 1.55);
+    assert_eq!(
+        (config.stats.tp_delta, config.verdict),
+        (None, Verdict::Unknown)
+    );
+}
+
+#[test]
+fn unknown_is_null_in_json_order_of_the_schema() {
+    let summary = Summary::of(&dataset(vec![on_two("a", 1, 100)]));
+    assert_eq!(summary.configs[0].stats.speedup_upper_bound, None);
+    let names: Vec<_> = QUANTITIES.iter().map(|q| q.name).collect();
+    for key in [
+        "wall_s",
+        "speedup_est",
+        "efficiency_est",
+        "ttft_delta_ms",
+        "tp_delta",
+    ] {
+        assert!(names.contains(&key));
+    }
+}
+
+/// The recorded figures as runs, or none with a printed reason where the file is absent.
+pub(crate) fn recorded(name: &str) -> Option<Vec<RunObservation>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let committed = match name {
+        "tr113-figures.csv" => "recorded.csv",
+        other => other.trim_end_matches("-figures.csv"),
+    };
+    let places: [PathBuf; 3] = [
+        root.join("fixtures/tr113").join(committed),
+        root.join("fixtures/tr113").join(format!("{committed}.csv")),
+        root.join("../shared/data").join(name),
+    ];
+    let Some(text) = places.iter().find_map(|p| fs::read_to_string(p).ok()) else {
+        println!("skipped: shared/data/{name} is absent");
+        return None;
+    };
+    let mut lines = text.lines();
+    let keys: Vec<&str> = lines.next()?.split(',').collect();
+    let runs = lines.map(|line| {
+        let cells: Vec<&str> = line.split(',').collect();
+        let text = |key: &str| keys.iter().position(|k| *k == key).map(|i| cells[i]);
+        let number = |key: &str| text(key).and_then(|t| t.parse::<f64>().ok());
+        let one = |who: &str, server: u32| {
+            let of = |key: &str| number(&format!("{who}_{key}"));
+            let end = Stamp::ZERO + Nanos::from_secs_f64(of("execution_s").unwrap());
+            let ms = |key: &str| of(key).map(Nanos::from_millis_f64);
+            let tokens = of("tokens").unwrap() as u64;
+            let first = Some(Stamp::ZERO + ms("ttft_ms").unwrap());
+            let options = ModelOptions {
+                num_gpu: of("num_gpu").map(|v| v as i64),
+                num_ctx: of("num_ctx").map(|v| v as i64),
+                temperature: of("temperature"),
+                ..ModelOptions::default()
+            };
+            let request = RequestObservation {
+                scheduled: Stamp::ZERO,
+                sent: Some(Stamp::ZERO),
+                first_token: first,
+                last_token: Some(end),
+                done: Some(end),
+                ended: end,
+                chunks: Vec::new(),
+                tokens,
+                tokens_from: TokenSource::Server,
+                counters: ServerCounters {
+                    load: ms("load_ms"),
+                    prompt_eval: ms("prompt_eval_ms"),
+                    eval: ms("eval_ms"),
+                    eval_count: Some(tokens),
+                    ..ServerCounters::default()
+                },
+                outcome: Outcome::Completed,
+                stamps: StampSource::Rebuilt,
+            };
+            agent(u32::from(who == "b"), server, options, vec![request])
+        };
+        let second = u32::from(text("servers") == Some("2"));
+        let mut observed = run(
+            text("config").unwrap(),
+            number("run").map_or(1, |r| r as u32),
+            Some(arm(
+                Together,
+                "as left",
+                vec![one("a", 0), one("b", second)],
+            )),
+            None,
+        );
+        observed.scenario = text("scenario").unwrap().to_owned();
+        observed.wall_recorded_s = number("concurrent_wall_time_s");
+        observed.speedup_recorded = number("speedup");
+        observed.contention_recorded = text("contention_recorded").map(|t| t == "true");
+        observed
+    });
+    Some(runs.collect())
+}
+
+#[test]
+fn the_nineteen_recorded_runs() {
+    let Some(runs) = recorded("tr113-figures.csv") else {
+        return;
+    };
+    let summary = Summary::of(&dataset(runs.clone()));
+    assert_eq!(summary.configs.len(), 19);
+    for (observed, m) in runs.iter().zip(&summary.runs) {
+        let id = &observed.config;
+        assert_eq!(m.excluded, None, "{id}");
+        close(
+            m.seed.unwrap().speedup_est,
+            observed.speedup_recorded.unwrap(),
+        );
+        assert_eq!(m.decode_overlap, Some(0.0), "{id}");
+        assert_eq!(
+            m.contention.speedup_rule, observed.contention_recorded,
+            "{id}"
+        );
+        assert_eq!((m.baseline, m.contention.ttft_rule), (None, None), "{id}");
+        assert_eq!(m.contention.cause, Some(true), "{id}");
+        // Without sharing nothing can have been gained but the load that both waited for.
+        let bound = m.speedup_upper_bound.unwrap();
+        assert!((0.9..1.35).contains(&bound), "{id}: {bound}");
+        let homogeneous = observed.scenario == "chimera_homo";
+        match m.cause.why_serial.unwrap() {
+            WhySerial::SlotQueue { .. } => assert!(homogeneous, "{id}"),
+            WhySerial::OtherConfig {
+                load_after_wait, ..
+            } => {
+                assert!(!homogeneous, "{id}");
+                // What is left of the load is the reload: about 3 to 5 s on that machine.
+                assert!((2.0..6.0).contains(&load_after_wait.as_secs_f64()), "{id}");
+            }
+        }
+    }
+    let overall = &summary.overall[0];
+    assert_eq!(overall.stats.overlap.zero, 19);
+    assert_eq!(overall.stats.overlap.known, 19);
+    assert_eq!(overall.verdicts.serial, 19);
+    assert_eq!(overall.stats.speedup, None);
+    assert_eq!(
+        overall.stats.contention_runs.published,
+        overall.stats.contention_runs.speedup_rule
+    );
+}
+
+#[test]
+fn one_server_against_two_recorded() {
+    let (Some(one), Some(two)) = (
+        recorded("one-server-figures.csv"),
+        recorded("two-servers-figures.csv"),
+    ) else {
+        return;
+    };
+    let with = |runs: Vec<RunObservation>, topology| {
+        runs.into_iter().map(move |mut r| {
+            r.topology = Some(topology);
+            r
+        })
+    };
+    let runs: Vec<_> = with(one, Topology::Shared)
+        .chain(with(two, Topology::PerAgent))
+        .collect();
+    let summary = Summary::of(&dataset(runs));
+    assert_eq!(summary.configs[0].verdict, Verdict::Serial);
+    // They overlapped, but without a sequential arm nobody knows what it bought.
+    assert_eq!(summary.configs[1].verdict, Verdict::Unknown);
+    assert!(summary.configs[1].stats.decode_overlap.unwrap().mean > 0.7);
+    let compared = &summary.topologies[0];
+    // The seed's metric says two servers are better, the wall says they are slower.
+    let seed = compared.speedup_est.unwrap();
+    assert!(seed.difference.mean > 0.2, "{seed:?}");
+    let wall = compared.wall_s.unwrap();
+    assert!(wall.difference.lo.unwrap() > 0.0, "{wall:?}");
+    let rate = compared.rate.unwrap().ratio.unwrap();
+    assert!((0.4..0.6).contains(&rate.mean), "{rate:?}");
+}
+
+mod nonsense {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_stamp() -> impl Strategy<Value = Option<Stamp>> {
+        prop_oneof![
+            Just(None),
+            any::<u64>().prop_map(|s| Some(Stamp(s))),
+            (0..20_u64).prop_map(|s| Some(Stamp(s * 1_000_000_000))),
+        ]
+    }
+
+    fn likely_sent() -> impl Strategy<Value = Option<Stamp>> {
+        prop_oneof![
+            20 => (0..20_u64).prop_map(|s| Some(Stamp(s * 1_000_000_000))),
+            1 => any_stamp(),
+        ]
+    }
+
+    fn any_length() -> impl Strategy<Value = Option<Nanos>> {
+        any_stamp().prop_map(|s| s.map(|s| Nanos(s.0)))
+    }
+
+    fn any_request() -> impl Strategy<Value = RequestObservation> {
+        (
+            (likely_sent(), any_stamp(), any_stamp(), any_stamp()),
+            (any_length(), any_length(), any_length(), any_length()),
+            proptest::collection::vec(any_stamp(), 0..4),
+            prop_oneof![0..9_u64, any::<u64>()],
+            any::<bool>(),
+            0..20_u8,
+        )
+            .prop_map(|(stamps, lengths, chunks, tokens, rebuilt, outcome)| {
+                RequestObservation {
+                    scheduled: stamps.0.unwrap_or_default(),
+                    sent: stamps.0,
+                    first_token: stamps.1,
+                    last_token: stamps.2,
+                    // Mostly after `sent`, so that most runs are used and not left out.
+                    done: match (stamps.0, stamps.3) {
+                        (Some(sent), Some(after)) if outcome < 18 => {
+                            Some(Stamp(sent.0.saturating_add(after.0)))
+                        }
+                        (Some(sent), None) if outcome < 18 => Some(sent),
+                        (_, done) => done,
+                    },
+                    ended: stamps.3.unwrap_or_default(),
+                    chunks: chunks.into_iter().flatten().collect(),
+                    tokens,
+                    tokens_from: TokenSource::Estimated,
+                    counters: ServerCounters {
+                        total: lengths.0,
+                        load: lengths.1,
+                        prompt_eval: lengths.2,
+                        eval: lengths.3,
+                        eval_count: Some(tokens),
+                        ..ServerCounters::default()
+                    },
+                    outcome: match outcome {
+                        0 => Outcome::Incomplete,
+                        1 => Outcome::Cancelled,
+                        _ => Outcome::Completed,
+                    },
+                    stamps: if rebuilt {
+                        StampSource::Rebuilt
+                    } else {
+                        StampSource::Taken
+                    },
+                }
+            })
+    }
+
+    fn any_arm() -> impl Strategy<Value = Option<crate::ArmObservation>> {
+        let agents = proptest::collection::vec(
+            (0..2_u32, proptest::collection::vec(any_request(), 1..3)),
+            0..4,
+        );
+        proptest::option::of(agents.prop_map(|agents| {
+            let agents = agents.into_iter().zip(0..);
+            let agents = agents.map(|((server, requests), i)| {
+                agent(
+                    i,
+                    server,
+                    crate::timeline::context(512 << (i % 2)),
+                    requests,
+                )
+            });
+            let mut arm = arm(Together, "as left", agents.collect());
+            arm.throttled = vec![(Stamp(5), Stamp(u64::MAX)), (Stamp(9), Stamp(3))];
+            arm
+        }))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// Whatever is recorded, there is a summary and no panic, and no figure is infinite.
+        #[test]
+        fn gives_a_result_and_never_a_panic(
+            arms in proptest::collection::vec((any_arm(), any_arm()), 0..4),
+            wall in proptest::option::of(0.0..9.0_f64),
+        ) {
+            let runs = arms.into_iter().zip(1..).map(|((together, sequential), r)| {
+                let mut observed = run("odd", r, together, sequential);
+                observed.wall_recorded_s = wall;
+                observed
+            });
+            let data = dataset(runs.collect());
+            let summary = Summary::of(&data);
+            for config in &summary.configs {
+                for quantity in &QUANTITIES {
+                    let finite = quantity.of(&config.stats).is_none_or(|e| e.mean.is_finite());
+                    prop_assert!(finite, "{}", quantity.name);
+                }
+            }
+            let _ = crate::advice::findings(&data, &summary);
+            let _ = crate::compare::compare(&summary, &summary);
+        }
+    }
+}

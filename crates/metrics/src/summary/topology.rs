@@ -1,0 +1,110 @@
+//! One server against one per agent, paired by repetition.
+
+use std::collections::BTreeMap;
+
+use domain::plan::{ConfigId, Topology};
+
+use super::{Paired, Quantity, TopologyComparison};
+use crate::run::RunMetrics;
+use crate::stats::{Estimate, holm, mean, paired_t_test};
+
+/// A run with its peak device memory.
+pub(super) type Measured<'a> = (&'a RunMetrics, Option<f64>);
+
+/// The comparison of each configuration that has pairs.
+pub(super) fn comparisons(ids: &[ConfigId], runs: &[Measured<'_>]) -> Vec<TopologyComparison> {
+    ids.iter().filter_map(|id| comparison(id, runs)).collect()
+}
+
+fn comparison(id: &ConfigId, runs: &[Measured<'_>]) -> Option<TopologyComparison> {
+    let mut both: BTreeMap<u32, [Option<Measured<'_>>; 2]> = BTreeMap::new();
+    for run in runs
+        .iter()
+        .filter(|r| r.0.config == *id && r.0.excluded.is_none())
+    {
+        let side = match run.0.topology? {
+            Topology::Shared => 0,
+            Topology::PerAgent => 1,
+        };
+        both.entry(run.0.repetition).or_default()[side].get_or_insert(*run);
+    }
+    let pairs: Vec<_> = both
+        .into_values()
+        .filter_map(|[shared, own]| Some((shared?, own?)))
+        .collect();
+    if pairs.is_empty() {
+        return None;
+    }
+    let over_agents = |value: fn(&crate::run::AgentMetrics) -> Option<f64>| {
+        move |run: &Measured<'_>| {
+            let all = run
+                .0
+                .per_agent
+                .iter()
+                .map(value)
+                .collect::<Option<Vec<_>>>()?;
+            mean(&all)
+        }
+    };
+    let quantity = |name: &'static str| {
+        move |run: &Measured<'_>| Quantity::named(name).and_then(|q| q.of_run(run.0))
+    };
+    let mut found = [
+        paired(&pairs, quantity("wall_s")),
+        paired(&pairs, quantity("throughput_together")),
+        paired(&pairs, over_agents(|a| a.ttft)),
+        paired(&pairs, over_agents(|a| a.rate)),
+        paired(&pairs, quantity("speedup_est")),
+        paired(&pairs, quantity("speedup")),
+        paired(&pairs, |run| run.1),
+    ];
+    let tested: Vec<usize> = (0..found.len())
+        .filter(|i| found[*i].is_some_and(|p| p.p_holm.is_some()))
+        .collect();
+    let raw: Vec<f64> = found.iter().flatten().filter_map(|p| p.p_holm).collect();
+    for (i, p) in tested.into_iter().zip(holm(&raw)) {
+        if let Some(paired) = &mut found[i] {
+            paired.p_holm = Some(p);
+        }
+    }
+    let [
+        wall_s,
+        throughput,
+        ttft_s,
+        rate,
+        speedup_est,
+        speedup,
+        memory_peak_bytes,
+    ] = found;
+    Some(TopologyComparison {
+        id: id.clone(),
+        pairs: pairs.len() as u32,
+        wall_s,
+        throughput,
+        ttft_s,
+        rate,
+        speedup_est,
+        speedup,
+        memory_peak_bytes,
+    })
+}
+
+/// Over the pairs that have the value on both sides; `p_holm` is not yet corrected.
+fn paired(
+    pairs: &[(Measured<'_>, Measured<'_>)],
+    value: impl Fn(&Measured<'_>) -> Option<f64>,
+) -> Option<Paired> {
+    let (shared, own): (Vec<f64>, Vec<f64>) = pairs
+        .iter()
+        .filter_map(|(a, b)| value(a).zip(value(b)))
+        .unzip();
+    let difference: Vec<f64> = shared.iter().zip(&own).map(|(a, b)| b - a).collect();
+    let ratio: Vec<f64> = shared.iter().zip(&own).map(|(a, b)| b / a).collect();
+    Some(Paired {
+        shared: Estimate::of(&shared)?,
+        per_agent: Estimate::of(&own)?,
+        difference: Estimate::of(&difference)?,
+        ratio: Estimate::of_ratios(&ratio),
+        p_holm: paired_t_test(&difference),
+    })
+}

@@ -1,0 +1,102 @@
+use domain::Nanos;
+use serde_json::json;
+
+use super::*;
+
+fn as_json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap()
+}
+
+#[test]
+fn a_bare_request_sends_nothing_it_was_not_told() {
+    assert_eq!(
+        as_json(&GenerateRequest::new("m", "hi")),
+        json!({"model": "m", "prompt": "hi", "stream": true})
+    );
+    assert_eq!(
+        as_json(&ChatRequest::new("m", vec![Message::new("user", "hi")])),
+        json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": true})
+    );
+    assert_eq!(
+        as_json(&EmbedRequest::new("m", vec!["a".to_owned()])),
+        json!({"model": "m", "input": ["a"]})
+    );
+}
+
+#[test]
+fn every_option_goes_out_under_its_own_name() {
+    let options = json!({
+        "num_gpu": 60, "num_ctx": 512, "num_batch": 256, "num_thread": 4, "main_gpu": 1,
+        "use_mmap": false, "draft_num_predict": 2, "temperature": 0.6, "top_p": 0.9, "top_k": 40,
+        "min_p": 0.05, "typical_p": 1.0, "repeat_penalty": 1.1, "repeat_last_n": 64,
+        "presence_penalty": 0.5, "frequency_penalty": 0.25, "num_keep": 4, "num_predict": 128,
+        "seed": 7, "stop": ["\n\n"],
+    });
+    let call = GenerateCall {
+        model: "m".to_owned(),
+        system: Some("be brief".to_owned()),
+        prompt: "hi".to_owned(),
+        options: serde_json::from_value(options.clone()).unwrap(),
+        keep_alive: Some(KeepAlive::Forever),
+    };
+    let sent = as_json(&GenerateRequest::from(&call));
+    assert_eq!(sent["options"], options);
+    assert_eq!(sent["system"], "be brief");
+    assert_eq!(sent["keep_alive"], -1);
+}
+
+#[test]
+fn keep_alive_has_the_forms_the_server_reads() {
+    for (value, form) in [
+        (KeepAlive::Unload, json!(0)),
+        (KeepAlive::Forever, json!(-1)),
+        (KeepAlive::For(Nanos::from_secs(300)), json!(300)),
+        (KeepAlive::For(Nanos::from_millis(1500)), json!("1500ms")),
+        (KeepAlive::For(Nanos(1_000_001)), json!("1000001ns")),
+    ] {
+        let mut request = GenerateRequest::new("m", "");
+        request.common.keep_alive = Some(value);
+        assert_eq!(as_json(&request)["keep_alive"], form);
+    }
+}
+
+#[test]
+fn think_format_and_tools_have_their_forms() {
+    for (think, form) in [
+        (Think::Off, json!(false)),
+        (Think::On, json!(true)),
+        (Think::Low, json!("low")),
+        (Think::Medium, json!("medium")),
+        (Think::High, json!("high")),
+        (Think::Max, json!("max")),
+    ] {
+        assert_eq!(as_json(&think), form);
+    }
+    assert_eq!(as_json(&Format::Json), json!("json"));
+    let schema = json!({"type": "object"});
+    assert_eq!(as_json(&Format::Schema(schema.clone())), schema);
+
+    let mut chat = ChatRequest::new("m", Vec::new());
+    chat.tools.push(Tool::function("f", "does", schema.clone()));
+    let tool = json!({"type": "function",
+        "function": {"name": "f", "description": "does", "parameters": schema}});
+    assert_eq!(as_json(&chat)["tools"], json!([tool]));
+}
+
+#[test]
+fn replies_are_read_with_members_missing_unknown_or_null() {
+    let tags: Tags = serde_json::from_value(json!({"models": [
+        {"name": "a:1b", "size": 5, "details": {"families": null, "quantization_level": "Q4_0"}},
+        {"name": "b", "new_member": 1},
+    ]}))
+    .unwrap();
+    assert_eq!(
+        tags.models[0].details.quantization_level.as_deref(),
+        Some("Q4_0")
+    );
+    assert_eq!(tags.models[1].size, None);
+    let running: Running =
+        serde_json::from_value(json!({"models": [{"name": "a", "size_vram": 0}]})).unwrap();
+    assert_eq!(running.models[0].size_vram, Some(0));
+    assert_eq!(running.models[0].context_length, None);
+}

@@ -1,0 +1,328 @@
+//! One arm: the server's state, the agents, what they left.
+
+use std::sync::Arc;
+
+use agents::{AgentEnd, AgentJob, Recorder, run_agent, run_probe};
+use domain::Stamp;
+use domain::backend::Progress;
+use domain::event::Event;
+use domain::plan::{Arm, ArmSpec, Config};
+use domain::record::{ArmRecord, JournalLine};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::book::Seen;
+use crate::live::{Live, TELL_EVERY};
+use crate::sweep::Ground;
+use crate::{probe, state};
+
+/// What became of an arm.
+#[derive(Debug)]
+pub(crate) struct ArmEnd {
+    /// It need not be run again.
+    pub(crate) complete: bool,
+    /// No server could be reached; the last failure in words.
+    pub(crate) dead: Option<String>,
+}
+
+/// Runs one arm and records it. `None` when it was stopped before any agent began.
+pub(crate) async fn run_arm(
+    ground: &mut Ground,
+    spec: &ArmSpec,
+    config: &Config,
+    attempt: u32,
+) -> Option<ArmEnd> {
+    let prepared = unless(&ground.stop, async {
+        let mut notes = state::set(ground, config, spec.run.topology).await;
+        let before = state::loaded(ground).await;
+        notes.extend(state::not_unloaded(ground, &before));
+        (notes, before)
+    });
+    let (mut notes, loaded_before) = prepared.await?;
+    ground.book.take_arm();
+    ground.observer.on_event(&Event::ArmStarted {
+        spec: spec.clone(),
+        at: ground.clock.now(),
+    });
+
+    let mut run = Running::new(ground, spec, config, attempt);
+    let started = match spec.arm {
+        Arm::Sequential => run.one_after_another().await,
+        Arm::Together => run.all_at_once().await,
+    };
+    let Running {
+        ends, notes: said, ..
+    } = run;
+    notes.extend(said);
+    let ended = ground.clock.now();
+    let finished = ends.iter().flatten().filter(|end| end.finished).count();
+    let mut complete = finished == config.agents.len();
+    for (end, agent) in ends.iter().zip(0..) {
+        let gave_up = end.as_ref().and_then(|end| end.gave_up.as_ref());
+        notes.extend(gave_up.map(|why| format!("agent {agent} gave up at {why}")));
+    }
+
+    let requests = ground.book.take_arm();
+    let dead =
+        (complete && !requests.is_empty() && requests.iter().all(Seen::unreached)).then(|| {
+            requests
+                .last()
+                .map_or_else(String::new, |r| in_words(&r.outcome))
+        });
+    if dead.is_some() {
+        // Every agent ended, but on no server: a resumed sweep makes this arm again.
+        complete = false;
+        notes.push("no server could be reached".to_owned());
+    }
+
+    let loaded_after = unless(&ground.abort, state::loaded(ground))
+        .await
+        .unwrap_or_else(|| vec![None; ground.backends.len()]);
+    if complete && spec.arm == Arm::Sequential && ground.plan.protocol.probe {
+        let wanted = probe::wanted(config, ground.plan.protocol.state, &requests);
+        complete = probe_agents(ground, spec, config, attempt, &wanted, &mut notes).await;
+    }
+
+    let completed = requests.iter().filter(|r| r.outcome.is_completed()).count() as u32;
+    let record = ArmRecord {
+        run: spec.run.clone(),
+        arm: spec.arm,
+        attempt,
+        started,
+        ended,
+        complete,
+        state_rule: ground.plan.protocol.state.to_string(),
+        loaded_before,
+        loaded_after,
+        agents: ends.iter().flatten().map(|end| end.span).collect(),
+        notes,
+    };
+    ground.book.append(&JournalLine::Arm(record.clone()));
+    if !ground.clock.is_virtual() {
+        // A sweep in virtual time is made again sooner than a disk syncs its arms.
+        ground.book.sync();
+    }
+    ground.observer.on_event(&Event::ArmEnded {
+        record,
+        completed,
+        not_completed: requests.len() as u32 - completed,
+    });
+    Some(ArmEnd { complete, dead })
+}
+
+/// The future's output, or `None` once the token is cancelled.
+async fn unless<F: Future>(token: &CancellationToken, future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        () = token.cancelled() => None,
+        output = future => Some(output),
+    }
+}
+
+fn in_words(outcome: &domain::Outcome) -> String {
+    match outcome {
+        domain::Outcome::Failed { message, .. } => message.clone(),
+        other => other.class().to_owned(),
+    }
+}
+
+/// Probes agents after a sequential arm. False when it was stopped before the last one ended.
+async fn probe_agents(
+    ground: &mut Ground,
+    spec: &ArmSpec,
+    config: &Config,
+    attempt: u32,
+    wanted: &[u32],
+    notes: &mut Vec<String>,
+) -> bool {
+    for agent in wanted {
+        let key = (spec.run.config.clone(), spec.run.topology, *agent);
+        if ground.probed.contains(&key) {
+            continue;
+        }
+        let load = state::load_for(ground, config, spec.run.topology, *agent as usize);
+        match unless(&ground.stop, load).await {
+            None => return false,
+            Some(Some(problem)) => {
+                notes.push(problem);
+                continue;
+            }
+            Some(None) => {}
+        }
+        let job = job(
+            ground,
+            spec,
+            config,
+            attempt,
+            *agent as usize,
+            Progress::default(),
+            &ground.abort,
+        );
+        let end = run_probe(&job, ground.clock.now()).await;
+        match (end.outcome, end.load) {
+            (domain::Outcome::Completed, Some(_)) => {
+                ground.probed.insert(key);
+            }
+            (domain::Outcome::Cancelled, _) => return false,
+            (outcome, _) => notes.push(format!(
+                "the probe of agent {agent} told no warm load: {}",
+                in_words(&outcome)
+            )),
+        }
+    }
+    true
+}
+
+fn job(
+    ground: &Ground,
+    spec: &ArmSpec,
+    config: &Config,
+    attempt: u32,
+    agent: usize,
+    progress: Progress,
+    cancel: &CancellationToken,
+) -> AgentJob {
+    let endpoint = spec.run.topology.endpoint_of(agent, ground.backends.len());
+    AgentJob {
+        plan: Arc::clone(&ground.plan),
+        run: spec.run.clone(),
+        arm: spec.arm,
+        attempt,
+        agent: agent as u32,
+        spec: config.agents[agent].clone(),
+        endpoint: endpoint as u32,
+        backend: Arc::clone(&ground.backends[endpoint]),
+        clock: ground.clock.clone(),
+        recorder: Arc::clone(&ground.book) as Arc<dyn Recorder>,
+        stop: ground.stop.clone(),
+        cancel: cancel.clone(),
+        progress,
+        benchmarks: ground.benchmarks.clone(),
+        artefacts: ground.artefacts.clone(),
+    }
+}
+
+/// The agents of an arm while they run.
+struct Running<'a> {
+    ground: &'a Ground,
+    jobs: Vec<AgentJob>,
+    /// Cancels what still runs.
+    cancel: CancellationToken,
+    tasks: JoinSet<(usize, AgentEnd)>,
+    live: Live<'a>,
+    next_tell: Stamp,
+    deadline: Option<Stamp>,
+    ends: Vec<Option<AgentEnd>>,
+    notes: Vec<String>,
+}
+
+impl<'a> Running<'a> {
+    fn new(ground: &'a Ground, spec: &ArmSpec, config: &Config, attempt: u32) -> Self {
+        let agents = config.agents.len();
+        let cancel = ground.abort.child_token();
+        let live = Live::new(ground.observer.as_ref(), agents);
+        let jobs = (0..agents)
+            .map(|agent| {
+                let progress = live.progress(agent);
+                job(ground, spec, config, attempt, agent, progress, &cancel)
+            })
+            .collect();
+        let now = ground.clock.now();
+        Self {
+            ground,
+            jobs,
+            cancel,
+            tasks: JoinSet::new(),
+            live,
+            next_tell: now + TELL_EVERY,
+            deadline: ground.arm_deadline.map(|limit| now + limit),
+            ends: vec![None; agents],
+            notes: Vec::new(),
+        }
+    }
+
+    /// One agent after another, each scheduled at the moment the one before ended. Returns when
+    /// the first was scheduled.
+    async fn one_after_another(&mut self) -> Stamp {
+        let started = self.ground.clock.now();
+        let mut scheduled = started;
+        for (agent, job) in std::mem::take(&mut self.jobs).into_iter().enumerate() {
+            if self.ground.stop.is_cancelled() || self.cancel.is_cancelled() {
+                break;
+            }
+            self.tasks
+                .spawn(async move { (agent, run_agent(&job, scheduled).await) });
+            self.wait_for_all().await;
+            match &self.ends[agent] {
+                Some(end) if end.finished => scheduled = end.span.ended,
+                _ => break,
+            }
+        }
+        started
+    }
+
+    /// All agents at once: every task stands ready before the one moment at which all are
+    /// scheduled. Returns that moment. They are let go in the plan's order, which on one thread is
+    /// the order in which they reach the server.
+    async fn all_at_once(&mut self) -> Stamp {
+        let (ready, mut standing) = mpsc::channel(self.jobs.len());
+        let mut releases = Vec::with_capacity(self.jobs.len());
+        for (agent, job) in std::mem::take(&mut self.jobs).into_iter().enumerate() {
+            let ready = ready.clone();
+            let (release, released) = oneshot::channel();
+            releases.push(release);
+            self.tasks.spawn(async move {
+                ready.send(()).await.expect("the arm waits for everyone");
+                let scheduled = released.await.expect("the arm lets everyone go");
+                (agent, run_agent(&job, scheduled).await)
+            });
+        }
+        for _ in &releases {
+            standing.recv().await;
+        }
+        let scheduled = self.ground.clock.now();
+        for release in releases {
+            release
+                .send(scheduled)
+                .expect("an agent's task waits until it is let go");
+        }
+        self.wait_for_all().await;
+        scheduled
+    }
+
+    /// Waits until every task has ended, telling watchers of tokens meanwhile.
+    async fn wait_for_all(&mut self) {
+        let clock = self.ground.clock.clone();
+        loop {
+            let deadline = async {
+                match self.deadline {
+                    Some(at) => clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                joined = self.tasks.join_next() => match joined {
+                    None => break,
+                    Some(Ok((agent, end))) => self.ends[agent] = Some(end),
+                    Some(Err(e)) => match e.try_into_panic() {
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        Err(e) => unreachable!("agents are cancelled by their token alone: {e}"),
+                    },
+                },
+                () = deadline => {
+                    self.deadline = None;
+                    self.notes.push("the arm's deadline passed".to_owned());
+                    self.cancel.cancel();
+                }
+                () = clock.sleep_until(self.next_tell) => {
+                    let now = clock.now();
+                    self.live.tell(now);
+                    self.next_tell = now + TELL_EVERY;
+                }
+            }
+        }
+        self.live.tell(clock.now());
+    }
+}

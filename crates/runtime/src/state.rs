@@ -1,0 +1,113 @@
+//! The servers' state before an arm: set by the plan's rule, and written down.
+
+use clock::Clock;
+use domain::Nanos;
+use domain::backend::{BackendError, LoadedModel};
+use domain::plan::{Config, StatePolicy, Topology};
+
+use crate::sweep::Ground;
+
+/// How long a server may take to say what it has loaded. It needs no model for that.
+pub(crate) const ASK_LIMIT: Nanos = Nanos::from_secs(30);
+
+/// What could not be done, as a note for the arm.
+async fn noted(
+    clock: &Clock,
+    limit: Nanos,
+    what: &str,
+    call: impl Future<Output = Result<(), BackendError>>,
+) -> Option<String> {
+    match clock.timeout(limit, call).await {
+        Ok(Ok(())) => None,
+        Ok(Err(e)) => Some(format!("{what} failed: {e}")),
+        Err(_) => Some(format!("{what} did not end within {limit}")),
+    }
+}
+
+/// Sets the state of every server of the sweep, those that the arm does not use too: they may
+/// share a device with the ones it does. Returns what could not be done.
+pub(crate) async fn set(ground: &Ground, config: &Config, topology: Topology) -> Vec<String> {
+    let policy = ground.plan.protocol.state;
+    let limit = ground.plan.timeouts.first_byte;
+    let model = ground.plan.model.as_str();
+    let mut notes = Vec::new();
+    if policy == StatePolicy::AsLeft {
+        return notes;
+    }
+    // Also before a preload: an agent without `num_gpu` would take over whatever offload the arm
+    // before had left.
+    for backend in &ground.backends {
+        let what = format!("unloading {model} at {}", backend.endpoint());
+        notes.extend(noted(&ground.clock, limit, &what, backend.unload(model)).await);
+    }
+    if policy == StatePolicy::WarmForFirst {
+        for endpoint in endpoints_in_use(config, topology, ground.backends.len()) {
+            let backend = &ground.backends[endpoint];
+            let what = format!("loading {model} at {}", backend.endpoint());
+            let call = backend.preload(model, &config.agents[0].options);
+            notes.extend(noted(&ground.clock, limit, &what, call).await);
+        }
+    }
+    notes
+}
+
+/// Loads the model as an agent wants it; says what went wrong.
+pub(crate) async fn load_for(
+    ground: &Ground,
+    config: &Config,
+    topology: Topology,
+    agent: usize,
+) -> Option<String> {
+    let backend = &ground.backends[topology.endpoint_of(agent, ground.backends.len())];
+    let model = ground.plan.model.as_str();
+    let what = format!(
+        "loading {model} at {} for the probe of agent {agent}",
+        backend.endpoint()
+    );
+    let call = backend.preload(model, &config.agents[agent].options);
+    noted(&ground.clock, ground.plan.timeouts.first_byte, &what, call).await
+}
+
+/// What each server has loaded; `None` where it does not say.
+pub(crate) async fn loaded(ground: &Ground) -> Vec<Option<Vec<LoadedModel>>> {
+    let mut all = Vec::with_capacity(ground.backends.len());
+    for backend in &ground.backends {
+        let answer = ground.clock.timeout(ASK_LIMIT, backend.loaded()).await;
+        all.push(answer.ok().and_then(Result::ok));
+    }
+    all
+}
+
+/// Servers that list a model although nothing should be loaded, as notes.
+pub(crate) fn not_unloaded(ground: &Ground, before: &[Option<Vec<LoadedModel>>]) -> Vec<String> {
+    if ground.plan.protocol.state != StatePolicy::Unloaded {
+        return Vec::new();
+    }
+    before
+        .iter()
+        .zip(&ground.backends)
+        .filter_map(|(models, backend)| {
+            let models = models.as_ref().filter(|models| !models.is_empty())?;
+            let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+            Some(format!(
+                "state not reached: {} still has {} loaded",
+                backend.endpoint(),
+                names.join(", ")
+            ))
+        })
+        .collect()
+}
+
+/// The servers that a configuration's agents are dealt to, each once.
+pub(crate) fn endpoints_in_use(
+    config: &Config,
+    topology: Topology,
+    endpoints: usize,
+) -> Vec<usize> {
+    let mut used: Vec<usize> = (0..config.agents.len())
+        .map(|agent| topology.endpoint_of(agent, endpoints))
+        .collect();
+    used.sort_unstable();
+    used.dedup();
+    used
+}

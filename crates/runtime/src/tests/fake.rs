@@ -1,0 +1,232 @@
+//! A server that does what a script says, on the sweep's clock.
+
+use std::sync::{Arc, Mutex};
+
+use clock::Clock;
+use domain::backend::{
+    BackendError, ChatBackend, Exchange, GenerateCall, LoadedModel, ModelIdentity, ServerIdentity,
+};
+use domain::{FailureKind, ModelOptions, Nanos, Outcome};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+/// What a generation does.
+#[derive(Debug, Clone)]
+pub(crate) enum Reply {
+    /// Loads where the options need it, prefills, decodes.
+    Text { tokens: u64 },
+    /// Nobody listens.
+    Refused,
+    /// An error line after so many tokens.
+    Breaks { after: u64 },
+    /// Nothing, for ever.
+    Stalls,
+}
+
+/// The n-th generation's reply (from 0), by its call.
+pub(crate) type Script = Arc<dyn Fn(&GenerateCall, usize) -> Reply + Send + Sync>;
+
+/// 20 tokens for the agent with the context 512, 40 for 1024, 60 for 1536, …
+pub(crate) fn by_context() -> Script {
+    Arc::new(|call, _| Reply::Text {
+        tokens: match call.options.num_predict {
+            Some(most) => most as u64,
+            None => (call.options.num_ctx.unwrap() / 512 * 20) as u64,
+        },
+    })
+}
+
+pub(crate) const LOAD: Nanos = Nanos::from_millis(3000);
+pub(crate) const WARM: Nanos = Nanos::from_millis(100);
+pub(crate) const PREFILL: Nanos = Nanos::from_millis(50);
+pub(crate) const TOKEN: Nanos = Nanos::from_millis(10);
+
+/// One runner, one slot: a request with other runner options reloads, and requests are served
+/// one at a time in the order in which they came.
+pub(crate) struct Fake {
+    endpoint: String,
+    clock: Clock,
+    script: Script,
+    slot: tokio::sync::Mutex<Option<ModelOptions>>,
+    /// What was asked for, in order: `unload`, `preload 512`, `generate 512`.
+    pub(crate) log: Mutex<Vec<String>>,
+    pub(crate) prompts: Mutex<Vec<String>>,
+    pub(crate) has_model: bool,
+    /// Unloading does nothing.
+    pub(crate) keeps_model: bool,
+}
+
+impl std::fmt::Debug for Fake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.endpoint)
+    }
+}
+
+impl Fake {
+    pub(crate) fn new(endpoint: String, clock: Clock, script: Script) -> Self {
+        Self {
+            endpoint,
+            clock,
+            script,
+            slot: tokio::sync::Mutex::new(None),
+            log: Mutex::default(),
+            prompts: Mutex::default(),
+            has_model: true,
+            keeps_model: false,
+        }
+    }
+
+    fn note(&self, what: &str, options: Option<&ModelOptions>) {
+        let context = options.and_then(|o| o.num_ctx);
+        let context = context.map_or_else(String::new, |n| format!(" {n}"));
+        self.log.lock().unwrap().push(format!("{what}{context}"));
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    async fn load(&self, loaded: &mut Option<ModelOptions>, options: &ModelOptions) {
+        if loaded.as_ref().is_none_or(|old| old.reloads_for(options)) {
+            self.clock.sleep(LOAD).await;
+            *loaded = Some(options.clone());
+        }
+    }
+
+    async fn reply(&self, call: &GenerateCall, exchange: &mut Exchange) -> Outcome {
+        self.note("generate", Some(&call.options));
+        let nth = {
+            let mut prompts = self.prompts.lock().unwrap();
+            prompts.push(call.prompt.clone());
+            prompts.len() - 1
+        };
+        let (tokens, breaks) = match (self.script)(call, nth) {
+            Reply::Text { tokens } => (tokens, false),
+            Reply::Breaks { after } => (after, true),
+            Reply::Refused => {
+                return Outcome::Failed {
+                    failure: FailureKind::ConnectionRefused,
+                    message: "connection refused".to_owned(),
+                };
+            }
+            Reply::Stalls => {
+                exchange.sent = Some(self.clock.now());
+                return std::future::pending().await;
+            }
+        };
+        let sent = self.clock.now();
+        exchange.sent = Some(sent);
+        let mut loaded = self.slot.lock().await;
+        self.load(&mut loaded, &call.options).await;
+        self.clock.sleep(WARM).await;
+        let ready = self.clock.now();
+        self.clock.sleep(PREFILL).await;
+        let prefilled = self.clock.now();
+        exchange.headers = Some(prefilled);
+        for _ in 0..tokens {
+            let at = self.clock.now();
+            exchange.first_token.get_or_insert(at);
+            exchange.first_content.get_or_insert(at);
+            exchange.last_token = Some(at);
+            exchange.chunks.push(at);
+            exchange.progress.add(1);
+            exchange.text.push_str("xyzzy ");
+            self.clock.sleep(TOKEN).await;
+        }
+        if breaks {
+            return Outcome::Failed {
+                failure: FailureKind::MidStream,
+                message: "out of memory".to_owned(),
+            };
+        }
+        let done = self.clock.now();
+        exchange.done = Some(done);
+        exchange.done_reason = Some("stop".to_owned());
+        exchange.counters.total = Some(done.since(sent));
+        exchange.counters.load = Some(ready.since(sent));
+        exchange.counters.prompt_eval = Some(PREFILL);
+        if tokens > 0 {
+            exchange.counters.eval_count = Some(tokens);
+            exchange.counters.eval = Some(done.since(prefilled));
+        }
+        Outcome::Completed
+    }
+}
+
+impl ChatBackend for Fake {
+    fn endpoint(&self) -> String {
+        self.endpoint.clone()
+    }
+
+    fn generate<'a>(
+        &'a self,
+        call: &'a GenerateCall,
+        exchange: &'a mut Exchange,
+    ) -> BoxFuture<'a, Outcome> {
+        self.reply(call, exchange).boxed()
+    }
+
+    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
+        std::future::ready(Ok(ServerIdentity {
+            kind: "fake".to_owned(),
+            version: "1".to_owned(),
+        }))
+        .boxed()
+    }
+
+    fn find_model<'a>(
+        &'a self,
+        model: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
+        let found = self.has_model.then(|| ModelIdentity {
+            name: model.to_owned(),
+            digest: None,
+            size_bytes: None,
+            parameter_size: None,
+            quantization: None,
+        });
+        std::future::ready(Ok(found)).boxed()
+    }
+
+    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
+        async {
+            let loaded = self.slot.lock().await;
+            Ok(loaded
+                .iter()
+                .map(|options| LoadedModel {
+                    name: "m".to_owned(),
+                    size_bytes: None,
+                    size_vram_bytes: None,
+                    context_length: options.num_ctx.map(|n| n as u64),
+                    expires_at: None,
+                })
+                .collect())
+        }
+        .boxed()
+    }
+
+    fn preload<'a>(
+        &'a self,
+        _model: &'a str,
+        options: &'a ModelOptions,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        async {
+            self.note("preload", Some(options));
+            let mut loaded = self.slot.lock().await;
+            self.load(&mut loaded, options).await;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn unload<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
+        async {
+            self.note("unload", None);
+            if !self.keeps_model {
+                *self.slot.lock().await = None;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,455 @@
+//! What goes wrong is recorded, and only what keeps a sweep from recording stops it.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use domain::backend::GenerateCall;
+use domain::event::Event;
+use domain::plan::Arm;
+use domain::record::MarkKind;
+use domain::{FailureKind, Nanos, Outcome, TimeoutPhase};
+
+use super::fake::{Fake, Reply, Script, by_context};
+use super::{Trial, fresh, manifest, ms, plan, read, three};
+use crate::journal::{Journal, Sink};
+use crate::{ResultsDir, RuntimeError, SweepSummary, read_manifest, write_manifest};
+
+const TOGETHER: &str = "arms = [\"together\"]\ninterleave = false";
+
+/// Does `reply` for the agent with this context, and what [`by_context`] does for the others.
+fn only(context: i64, reply: Reply) -> Script {
+    let others = by_context();
+    Arc::new(move |call: &GenerateCall, nth| {
+        if call.options.num_ctx == Some(context) {
+            reply.clone()
+        } else {
+            others(call, nth)
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_agent_is_a_row_and_the_sweep_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan(3, "interleave = false\nprobe = false", "");
+    let trial = fresh(dir.path(), &plan, only(1024, Reply::Breaks { after: 7 }));
+    let summary = trial.run().await.unwrap();
+    assert!(summary.is_complete());
+    assert_eq!(
+        (summary.requests.completed, summary.requests.failed),
+        (4, 2)
+    );
+    let journal = read(dir.path());
+    for arm in [Arm::Sequential, Arm::Together] {
+        let of_arm: Vec<_> = journal.requests.iter().filter(|r| r.arm == arm).collect();
+        assert_eq!(of_arm.len(), 3);
+        let broken = of_arm.iter().find(|r| r.agent == 1).unwrap();
+        assert_eq!(
+            broken.outcome,
+            Outcome::Failed {
+                failure: FailureKind::MidStream,
+                message: "out of memory".to_owned()
+            }
+        );
+        // What had arrived before it broke is kept.
+        assert_eq!(
+            (broken.tokens, broken.chunk_gaps_ns.len(), broken.done),
+            (7, 7, None)
+        );
+    }
+    let step = journal.steps.iter().find(|s| s.agent == 1).unwrap();
+    assert_eq!(step.error.as_deref(), Some("failed: out of memory"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_request_ends_at_the_plans_total_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut plan = plan(2, TOGETHER, "");
+    plan.timeouts.total = Nanos::from_secs(60);
+    let trial = fresh(dir.path(), &plan, only(1024, Reply::Stalls));
+    let summary = trial.run().await.unwrap();
+    assert_eq!(
+        (summary.requests.completed, summary.requests.timed_out),
+        (1, 1)
+    );
+    let journal = read(dir.path());
+    let stalled = &journal.requests[1];
+    let phase = TimeoutPhase::Total;
+    assert_eq!(
+        (&stalled.outcome, stalled.ended),
+        (&Outcome::TimedOut { phase }, ms(60_000))
+    );
+    assert!(journal.arms[0].complete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_arm_that_outlives_its_deadline_is_cut_and_the_next_one_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan(1, "interleave = false\nprobe = false", "");
+    let script: Script = Arc::new(|_, nth| {
+        if nth == 0 {
+            Reply::Stalls
+        } else {
+            Reply::Text { tokens: 5 }
+        }
+    });
+    let mut trial = fresh(dir.path(), &plan, script);
+    trial.setup.arm_deadline = Some(Nanos::from_secs(20));
+    let summary = trial.run().await.unwrap();
+    assert_eq!(
+        (
+            summary.completed,
+            summary.not_completed,
+            summary.interrupted
+        ),
+        (1, 1, false)
+    );
+    let journal = read(dir.path());
+    assert_eq!(journal.requests[0].outcome, Outcome::Cancelled);
+    assert_eq!(journal.arms[0].ended, ms(20_000));
+    assert!(!journal.arms[0].complete);
+    assert_eq!(journal.arms[0].notes, ["the arm's deadline passed"]);
+    assert!(journal.arms[1].complete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_gone_stops_the_sweep_after_three_arms_and_keeps_what_was_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan(2, TOGETHER, "");
+    let results = ResultsDir::create(dir.path(), manifest(&plan, 9, 1)).unwrap();
+    // Four requests are answered, then nobody listens.
+    let script: Script = Arc::new(|_, nth| {
+        if nth < 4 {
+            Reply::Text { tokens: 3 }
+        } else {
+            Reply::Refused
+        }
+    });
+    let trial = Trial::new(results, script);
+    let watch = Arc::clone(&trial.watch);
+    let error = trial.run().await.unwrap_err();
+    assert!(
+        matches!(&error, RuntimeError::Unreachable { arms: 3, last } if last == "connection refused")
+    );
+    assert!(error.to_string().contains("--resume"), "{error}");
+    let journal = read(dir.path());
+    let complete: Vec<_> = journal.arms.iter().map(|a| a.complete).collect();
+    assert_eq!(complete, [true, true, false, false, false]);
+    assert_eq!(journal.requests.len(), 10);
+    assert_eq!(journal.arms[2].notes, ["no server could be reached"]);
+    assert_eq!(journal.marks.last().unwrap().what, MarkKind::Interrupted);
+    let events = watch.0.lock().unwrap();
+    let warned = events
+        .iter()
+        .filter(|e| matches!(e, Event::Warning(_)))
+        .count();
+    assert_eq!(warned, 3);
+    drop(events);
+
+    // Once the server is back, the arms that reached nobody are made again.
+    let point = ResultsDir::resume(dir.path())
+        .unwrap()
+        .resume_point()
+        .unwrap()
+        .clone();
+    assert_eq!(point.complete.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_comes_back_in_time_ends_the_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let results = ResultsDir::create(dir.path(), manifest(&plan(1, TOGETHER, ""), 8, 1)).unwrap();
+    let script: Script = Arc::new(|_, nth| {
+        if nth % 3 == 2 {
+            Reply::Text { tokens: 3 }
+        } else {
+            Reply::Refused
+        }
+    });
+    let mut trial = Trial::new(results, script);
+    trial.setup.dead_arms = three();
+    let summary = trial.run().await.unwrap();
+    assert_eq!((summary.completed, summary.not_completed), (2, 6));
+    assert!(!summary.is_complete());
+    // Not every arm is complete, so the sweep is not marked as finished.
+    let marks: Vec<_> = read(dir.path()).marks.iter().map(|m| m.what).collect();
+    assert_eq!(marks, [MarkKind::Started]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_model_is_said_before_anything_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut trial = fresh(dir.path(), &plan(1, TOGETHER, ""), by_context());
+    let mut fake = Fake::new(
+        "fake://0".to_owned(),
+        trial.setup.clock.clone(),
+        by_context(),
+    );
+    fake.has_model = false;
+    trial.setup.backends = vec![Arc::new(fake)];
+    let error = trial.run().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "fake://0 does not have the model m; run `ollama pull m` there"
+    );
+    assert!(read(dir.path()).requests.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_that_was_not_reached_is_noted() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan(1, "interleave = false\nprobe = false", "");
+    let mut trial = fresh(dir.path(), &plan, by_context());
+    let mut fake = Fake::new(
+        "fake://0".to_owned(),
+        trial.setup.clock.clone(),
+        by_context(),
+    );
+    fake.keeps_model = true;
+    trial.setup.backends = vec![Arc::new(fake)];
+    trial.run().await.unwrap();
+    let arms = read(dir.path()).arms;
+    assert!(arms[0].notes.is_empty());
+    assert_eq!(
+        arms[1].notes,
+        ["state not reached: fake://0 still has m loaded"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn unreadable_benchmarks_are_said_before_anything_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let tables = dir.path().join("tables");
+    std::fs::create_dir(&tables).unwrap();
+    std::fs::write(tables.join("x.csv"), "a,b\n1,2\n3\n").unwrap();
+    let plan = plan(1, TOGETHER, ", workflow = \"full\"");
+    let mut trial = fresh(&dir.path().join("out"), &plan, by_context());
+    trial.setup.benchmarks = tables;
+    let error = trial.run().await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(
+        cause.ends_with("x.csv:3: 1 cells where the heading has 2"),
+        "{cause}"
+    );
+}
+
+#[test]
+fn two_sweeps_into_one_folder_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = manifest(&plan(1, TOGETHER, ""), 1, 1);
+    let first = ResultsDir::create(dir.path(), manifest.clone()).unwrap();
+    for second in [
+        ResultsDir::create(dir.path(), manifest.clone()),
+        ResultsDir::resume(dir.path()),
+    ] {
+        match second {
+            Err(RuntimeError::InUse { owner, .. }) => assert_eq!(owner, Some(std::process::id())),
+            other => panic!("{other:?}"),
+        }
+    }
+    drop(first);
+    // Nobody holds it now, but it is not empty.
+    let third = ResultsDir::create(dir.path(), manifest);
+    assert!(matches!(third, Err(RuntimeError::AlreadyThere { .. })));
+    ResultsDir::resume(dir.path()).unwrap();
+}
+
+/// Takes so many bytes, then the disk is full.
+struct SmallDisk {
+    left: usize,
+    held: std::fs::File,
+}
+
+impl Write for SmallDisk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let n = bytes.len().min(self.left);
+        self.left -= n;
+        self.held.write_all(&bytes[..n])?;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.held.flush()
+    }
+}
+
+impl Sink for SmallDisk {
+    fn sync(&mut self) -> io::Result<()> {
+        self.held.sync_data()
+    }
+}
+
+/// A sweep of four arms whose journal may hold so many bytes.
+async fn on_small_disk(
+    dir: &std::path::Path,
+    bytes: usize,
+) -> (Result<SweepSummary, RuntimeError>, Vec<String>) {
+    let plan = plan(2, "interleave = false", "");
+    let mut results = ResultsDir::create(dir, manifest(&plan, 2, 1)).unwrap();
+    let path = dir.join("journal.jsonl");
+    let held = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .unwrap();
+    let disk = SmallDisk { left: bytes, held };
+    results.journal = Journal::new(path, Box::new(disk));
+    let trial = Trial::new(results, by_context());
+    let fake = Arc::clone(&trial.fakes[0]);
+    let result = trial.run().await;
+    (result, fake.log())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_stops_the_sweep_and_what_was_recorded_can_be_resumed() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = dir.path().join("whole");
+    let (result, log) = on_small_disk(&whole, usize::MAX).await;
+    result.unwrap();
+    let size = std::fs::metadata(whole.join("journal.jsonl"))
+        .unwrap()
+        .len() as usize;
+    for (i, bytes) in (0..size).step_by(size / 23).enumerate() {
+        let dir = dir.path().join(i.to_string());
+        let (result, short_log) = on_small_disk(&dir, bytes).await;
+        let error = result.unwrap_err();
+        assert!(
+            matches!(&error, RuntimeError::Write { path, source }
+                if path.ends_with("journal.jsonl") && source.kind() == io::ErrorKind::StorageFull),
+            "{error:?}"
+        );
+        // It stops where the disk is full, it does not run on without a record.
+        assert!(short_log.len() <= log.len());
+
+        let results = ResultsDir::resume(&dir).unwrap();
+        assert!(
+            Trial::new(results, by_context())
+                .run()
+                .await
+                .unwrap()
+                .is_complete()
+        );
+        let journal = read(&dir);
+        let complete = journal.arms.iter().filter(|a| a.complete).count();
+        assert_eq!(complete, 4, "with {bytes} bytes");
+    }
+}
+
+/// Fails at its second write, half way through, and has room again after that.
+#[derive(Default)]
+struct BadMoment {
+    writes: usize,
+    held: Arc<std::sync::Mutex<Vec<u8>>>,
+}
+
+impl Write for BadMoment {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        let n = match self.writes {
+            2 => bytes.len() / 2,
+            3 => return Err(io::ErrorKind::StorageFull.into()),
+            _ => bytes.len(),
+        };
+        self.held.lock().unwrap().extend(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for BadMoment {
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_is_appended_after_half_a_line() {
+    let disk = BadMoment::default();
+    let held = Arc::clone(&disk.held);
+    let mut journal = Journal::new("j".into(), Box::new(disk));
+    let line = domain::record::JournalLine::Mark(domain::record::Mark {
+        at: ms(1),
+        what: MarkKind::Started,
+        note: String::new(),
+    });
+    journal.append(&line).unwrap();
+    journal.append(&line).unwrap_err();
+    let after = held.lock().unwrap().clone();
+    journal.append(&line).unwrap_err();
+    journal.sync().unwrap_err();
+    assert_eq!(*held.lock().unwrap(), after);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_more_is_asked_of_the_server_once_the_disk_is_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let (result, log) = on_small_disk(dir.path(), 10).await;
+    assert!(result.is_err());
+    assert!(
+        !log.iter().any(|call| call.starts_with("generate")),
+        "{log:?}"
+    );
+}
+
+/// A device that tells nothing.
+#[derive(Debug)]
+struct Silent;
+
+impl domain::telemetry::GpuSampler for Silent {
+    fn source(&self) -> domain::telemetry::GpuSource {
+        domain::telemetry::GpuSource::Simulated {
+            devices: Vec::new(),
+        }
+    }
+
+    fn sample(&mut self) -> Vec<domain::telemetry::GpuReading> {
+        Vec::new()
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn telemetry_that_cannot_be_written_stops_the_sweep_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut trial = fresh(dir.path(), &plan(1, TOGETHER, ""), by_context());
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("telemetry.jsonl")).unwrap();
+    trial.setup.gpu = Some(Box::new(Silent));
+    let error = trial.run().await.unwrap_err();
+    assert!(
+        matches!(&error, RuntimeError::Write { path, source }
+            if path.ends_with("telemetry.jsonl") && source.kind() == io::ErrorKind::StorageFull),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_manifest_is_written_whole_and_a_newer_one_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = manifest(&plan(2, "", ""), 3, 2);
+    write_manifest(dir.path(), &manifest).unwrap();
+    assert_eq!(read_manifest(dir.path()).unwrap(), manifest);
+    let files: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+    assert_eq!(files.len(), 1, "no temporary file is left");
+
+    let path = dir.path().join("manifest.json");
+    std::fs::write(&path, "{\n \"schema\": 2, \"shape\": \"unknown\"\n}").unwrap();
+    let newer = read_manifest(dir.path());
+    assert!(matches!(
+        newer,
+        Err(RuntimeError::NewerSchema {
+            found: 2,
+            supported: 1,
+            ..
+        })
+    ));
+    std::fs::write(&path, "{\n \"schema\": 1,\n \"name\": ").unwrap();
+    let error = read_manifest(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("manifest.json:3:"), "{error}");
+    let missing = write_manifest(&dir.path().join("absent"), &manifest).unwrap_err();
+    assert!(missing.to_string().contains("absent"), "{missing}");
+}

@@ -1,0 +1,227 @@
+//! Going on where a stopped or killed sweep left off.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use clock::Clock;
+use domain::plan::Arm;
+use domain::record::{MarkKind, RequestRole};
+use domain::{Nanos, Stamp};
+
+use super::fake::by_context;
+use super::{Trial, manifest, plan, read};
+use crate::{ResultsDir, RuntimeError, resume_point};
+
+/// A finished sweep of two repetitions of two arms, cut to its first `keep` bytes.
+async fn cut(dir: &Path, keep: usize) -> (Vec<u8>, usize) {
+    let plan = plan(2, "", "");
+    let results = ResultsDir::create(dir, manifest(&plan, 2, 1)).unwrap();
+    Trial::new(results, by_context()).run().await.unwrap();
+    let path = dir.join("journal.jsonl");
+    let mut bytes = fs::read(&path).unwrap();
+    let whole = bytes.len();
+    bytes.truncate(keep);
+    fs::write(&path, &bytes).unwrap();
+    (bytes, whole)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_sweep_is_completed_without_repeating_what_is_complete() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, size) = cut(&root.path().join("size"), usize::MAX).await;
+    for (i, keep) in (0..size).step_by(size / 29).enumerate() {
+        let dir = root.path().join(i.to_string());
+        let (kept, _) = cut(&dir, keep).await;
+        let text = String::from_utf8_lossy(&kept);
+        let whole_lines = text.matches('\n').count();
+        let torn = !kept.is_empty() && !kept.ends_with(b"\n");
+
+        let results = ResultsDir::resume(&dir).unwrap();
+        let point = results.resume_point().unwrap().clone();
+        assert_eq!(!point.warnings.is_empty(), torn, "keep {keep}");
+        let before = read(&dir);
+        let lines =
+            before.requests.len() + before.steps.len() + before.arms.len() + before.marks.len();
+        assert_eq!(lines, whole_lines);
+        if torn {
+            let aside = fs::read(dir.join("journal.jsonl.cut")).unwrap();
+            let tail = &kept[kept
+                .iter()
+                .rposition(|b| *b == b'\n')
+                .map_or(0, |at| at + 1)..];
+            assert_eq!(aside, [tail, b"\n"].concat(), "nothing is thrown away");
+        }
+
+        let summary = Trial::new(results, by_context()).run().await.unwrap();
+        assert!(summary.is_complete());
+        assert_eq!(summary.already_complete, point.complete.len());
+        let after = read(&dir);
+        // Each arm is complete exactly once, under the highest attempt at it.
+        let complete: Vec<_> = after.arms.iter().filter(|a| a.complete).collect();
+        let distinct: BTreeSet<_> = complete.iter().map(|a| (a.run.clone(), a.arm)).collect();
+        assert_eq!((complete.len(), distinct.len()), (4, 4));
+        for arm in complete {
+            let of_attempt = |attempt| {
+                let main = |r: &&domain::record::RequestRecord| {
+                    r.role == RequestRole::Main
+                        && (&r.run, r.arm, r.attempt) == (&arm.run, arm.arm, attempt)
+                };
+                after.requests.iter().filter(main).count()
+            };
+            assert_eq!(of_attempt(arm.attempt), 2);
+            assert_eq!(of_attempt(arm.attempt + 1), 0);
+        }
+        // Time goes on: whatever the second process recorded lies after all of the first's.
+        let resumed = after
+            .marks
+            .iter()
+            .find(|m| m.what == MarkKind::Resumed)
+            .unwrap();
+        let last = before
+            .requests
+            .iter()
+            .map(|r| r.ended)
+            .max()
+            .unwrap_or(Stamp::ZERO);
+        assert!(resumed.at > last);
+        assert_eq!(resumed.at, Stamp(point.offset.0));
+        // Warm loads that were measured are not measured again.
+        let probes = after
+            .requests
+            .iter()
+            .filter(|r| r.role == RequestRole::Probe);
+        let probed: Vec<_> = probes.map(|r| r.agent).collect();
+        assert_eq!(probed.iter().filter(|a| **a == 0).count(), 1, "{probed:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_complete_sweep_has_nothing_left_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    cut(dir.path(), usize::MAX).await;
+    let before = read(dir.path());
+    let results = ResultsDir::resume(dir.path()).unwrap();
+    let summary = Trial::new(results, by_context()).run().await.unwrap();
+    assert_eq!((summary.already_complete, summary.completed), (4, 0));
+    assert!(summary.is_complete());
+    let after = read(dir.path());
+    assert_eq!(before.requests, after.requests);
+    assert_eq!(before.arms, after.arms);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_whole_but_for_its_newline_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (bytes, whole) = cut(dir.path(), usize::MAX).await;
+    fs::write(dir.path().join("journal.jsonl"), &bytes[..whole - 1]).unwrap();
+    let point = resume_point(dir.path()).unwrap();
+    assert!(point.warnings.is_empty());
+    assert_eq!(fs::read(dir.path().join("journal.jsonl")).unwrap(), bytes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_corrupt_line_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (bytes, _) = cut(dir.path(), usize::MAX).await;
+    let text = String::from_utf8(bytes).unwrap();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines[2] = "{\"t\":\"request\",";
+    fs::write(dir.path().join("journal.jsonl"), lines.join("\n") + "\n").unwrap();
+    let error = ResultsDir::resume(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("journal.jsonl:3: "), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_goes_on_after_the_last_telemetry_too() {
+    let dir = tempfile::tempdir().unwrap();
+    cut(dir.path(), usize::MAX).await;
+    let sample = "{\"at\":900000000123,\"gpus\":[]}\n";
+    fs::write(
+        dir.path().join("telemetry.jsonl"),
+        format!("{sample}{{\"at\":90"),
+    )
+    .unwrap();
+    let point = resume_point(dir.path()).unwrap();
+    assert_eq!(point.offset, Nanos::from_millis(900_001));
+    assert_eq!(point.warnings.len(), 1);
+    assert_eq!(
+        fs::read_to_string(dir.path().join("telemetry.jsonl")).unwrap(),
+        sample
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_would_repeat_stamps_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    cut(dir.path(), usize::MAX).await;
+    let results = ResultsDir::resume(dir.path()).unwrap();
+    let offset = results.resume_point().unwrap().offset;
+    let error = Trial::on(Clock::start_virtual(), results, by_context())
+        .run()
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, RuntimeError::ClockBehind { offset: o, .. } if o == offset),
+        "{error}"
+    );
+}
+
+#[test]
+fn other_conditions_are_refused_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = manifest(&plan(2, "", ""), 3, 1);
+    let results = ResultsDir::create(dir.path(), first.clone()).unwrap();
+    results.check_same(&first).unwrap();
+
+    let mut changed = plan(2, "", "");
+    changed.seed = 7;
+    changed.configs[0].agents[1].options.num_ctx = Some(4096);
+    let mut second = manifest(&changed, 5, 1);
+    second.started_at = "2025-11-13T00:00:00Z".to_owned();
+    let RuntimeError::NotTheSame { differences, .. } = results.check_same(&second).unwrap_err()
+    else {
+        panic!()
+    };
+    assert_eq!(
+        differences,
+        [
+            "repetitions: there 3, here 5",
+            "plan.configs[0].agents[1].options.num_ctx: there 1024, here 4096",
+            "plan.seed: there 113, here 7",
+        ]
+    );
+}
+
+#[test]
+fn a_folder_without_a_sweep_cannot_be_resumed() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = ResultsDir::resume(dir.path()).unwrap_err();
+    assert!(matches!(error, RuntimeError::NothingThere { .. }));
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        0,
+        "nothing is left behind"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_attempt_sends_other_prompts() {
+    let dir = tempfile::tempdir().unwrap();
+    cut(dir.path(), usize::MAX).await;
+    let text = fs::read_to_string(dir.path().join("journal.jsonl")).unwrap();
+    // As if the process had died before the arms' own lines were written.
+    let kept: String = text
+        .lines()
+        .filter(|line| !line.contains("\"t\":\"arm\""))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    fs::write(dir.path().join("journal.jsonl"), kept).unwrap();
+    let results = ResultsDir::resume(dir.path()).unwrap();
+    Trial::new(results, by_context()).run().await.unwrap();
+    let requests = read(dir.path()).requests;
+    let hashes: BTreeSet<_> = requests.iter().map(|r| r.prompt_sha256.clone()).collect();
+    assert_eq!(hashes.len(), requests.len());
+    let second = requests.iter().filter(|r| r.attempt == 2);
+    assert_eq!(second.filter(|r| r.arm == Arm::Together).count(), 4);
+}

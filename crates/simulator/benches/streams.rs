@@ -1,0 +1,254 @@
+//! CPU time per token and lateness of tokens, with a server on one thread and a reader on bare
+//! sockets on another.
+//!
+//! `cargo bench -p simulator --bench streams [-- CASE]`, with CASE one of `paced`, `lockstep`,
+//! `unpaced`; all of them without. Lateness is the reader's clock minus the moment the simulated
+//! machine made the token, so it holds timers, transport and the reader too.
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread;
+
+use clock::Clock;
+use domain::Nanos;
+use simulator::profile::{Distribution, Profile};
+use simulator::{Placement, Simulator, SimulatorConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+/// One load.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    name: &'static str,
+    streams: usize,
+    servers: usize,
+    tokens: u32,
+    tps: f64,
+}
+
+const CASES: [Case; 3] = [
+    // Streams of one batch get their tokens at one moment; twenty of them do here.
+    Case {
+        name: "paced",
+        streams: 2000,
+        servers: 100,
+        tokens: 400,
+        tps: 20.0,
+    },
+    // The worst case: one batch of two thousand.
+    Case {
+        name: "lockstep",
+        streams: 2000,
+        servers: 1,
+        tokens: 400,
+        tps: 20.0,
+    },
+    Case {
+        name: "unpaced",
+        streams: 200,
+        servers: 4,
+        tokens: 20_000,
+        tps: 1e6,
+    },
+];
+
+fn profile(case: Case) -> Profile {
+    let mut profile = Profile::builtin("instant").expect("it ships");
+    profile.server.num_parallel = case.streams.div_ceil(case.servers);
+    profile.server.context_length = 65_536;
+    profile.devices[0].memory_bytes = u64::MAX / 4;
+    let device = profile.devices[0].clone();
+    profile.devices = vec![device; case.servers];
+    profile.models.truncate(1);
+    let model = &mut profile.models[0];
+    model.memory.kv_bytes_per_token = 0;
+    model.rates.decode_tps = case.tps;
+    model.rates.prefill_tps = 1e9;
+    let outputs = &mut model.outputs[0];
+    outputs.distribution = Distribution::Fixed;
+    outputs.mean = f64::from(case.tokens);
+    outputs.max = case.tokens;
+    profile
+}
+
+/// CPU time of this thread so far, as the scheduler counts it; absent off Linux.
+fn cpu_time() -> Option<Nanos> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse().ok().map(Nanos)
+}
+
+fn resident_kib() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn one_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// Reads one stream to its end. Returns tokens and the lateness of each chunk.
+async fn read(clock: Clock, address: SocketAddr, index: usize, after: Nanos) -> Vec<u64> {
+    clock.sleep(after).await;
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let body = format!("{{\"model\":\"gemma3\",\"prompt\":\"stream {index}\"}}");
+    let request = format!(
+        "POST /api/generate HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("it reads");
+    let mut lateness = Vec::new();
+    let mut buffer = Vec::with_capacity(64 * 1024);
+    loop {
+        let count = stream.read_buf(&mut buffer).await.expect("it sends");
+        assert!(count > 0, "the server closed stream {index} early");
+        let now = clock.now().0;
+        let mut at = 0;
+        // Objects may be cut anywhere; what is left of the last one stays for the next read.
+        while let Some(end) = buffer[at..]
+            .iter()
+            .position(|b| *b == b'\n')
+            .map(|n| at + n)
+        {
+            let line = &buffer[at..end];
+            at = end + 1;
+            if let Some(due) = created_at(line) {
+                lateness.push(now.saturating_sub(due));
+                if line.windows(11).any(|w| w == b"\"done\":true") {
+                    return lateness;
+                }
+            }
+        }
+        buffer.drain(..at);
+    }
+}
+
+/// `created_at` as nanoseconds since the hour began; the default epoch is one.
+fn created_at(line: &[u8]) -> Option<u64> {
+    const KEY: &[u8] = b"\"created_at\":\"2026-01-01T00:";
+    let start = line.windows(KEY.len()).position(|w| w == KEY)? + KEY.len();
+    let number = |range: std::ops::Range<usize>| -> Option<u64> {
+        std::str::from_utf8(line.get(start + range.start..start + range.end)?)
+            .ok()?
+            .parse()
+            .ok()
+    };
+    Some(number(0..2)? * 60_000_000_000 + number(3..5)? * 1_000_000_000 + number(6..12)? * 1000)
+}
+
+fn percentile(sorted: &[u64], share: f64) -> f64 {
+    let rank = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len());
+    sorted[rank - 1] as f64 / 1e6
+}
+
+fn run(case: Case) {
+    let (tell, told) = mpsc::channel();
+    let stop = CancellationToken::new();
+    let server = {
+        let stop = stop.clone();
+        thread::spawn(move || {
+            one_thread().block_on(async move {
+                let clock = Clock::real();
+                let mut config = SimulatorConfig::new(profile(case), clock.clone());
+                config.servers = case.servers;
+                config.placement = Placement::OneEach;
+                let simulator = Simulator::start(config).await.expect("it starts");
+                let started = clock.now();
+                tell.send((
+                    clock.clone(),
+                    simulator.endpoints(),
+                    started,
+                    resident_kib(),
+                ))
+                .expect("somebody listens");
+                stop.cancelled().await;
+                let spent = cpu_time();
+                simulator.shutdown(Nanos::ZERO).await;
+                spent
+            })
+        })
+    };
+    let (clock, endpoints, started, idle) = told.recv().expect("the server started");
+    let addresses: Vec<SocketAddr> = endpoints
+        .iter()
+        .map(|endpoint| {
+            endpoint
+                .trim_start_matches("http://")
+                .parse()
+                .expect("an address")
+        })
+        .collect();
+    let begin = clock.now();
+    let (mut lateness, read_cpu) = one_thread().block_on(async {
+        // Streams start over one second, so that their tokens are spread like real ones are.
+        let tasks: Vec<_> = (0..case.streams)
+            .map(|index| {
+                let after = Nanos(1_000_000_000 / case.streams as u64 * index as u64);
+                let address = addresses[index % addresses.len()];
+                tokio::spawn(read(clock.clone(), address, index, after))
+            })
+            .collect();
+        let mut lateness = Vec::new();
+        for task in tasks {
+            lateness.extend(task.await.expect("read to the end"));
+        }
+        (lateness, cpu_time())
+    });
+    let took = clock.now().since(begin);
+    stop.cancel();
+    let spent = server.join().expect("the server ended");
+    lateness.sort_unstable();
+    let tokens = lateness.len() as f64;
+    println!(
+        "{}: {} streams on {} servers, {tokens} tokens in {took}: {:.0} tok/s",
+        case.name,
+        case.streams,
+        case.servers,
+        tokens / took.as_secs_f64()
+    );
+    if let (Some(spent), Some(read_cpu)) = (spent, read_cpu) {
+        println!(
+            "  server CPU {:.2} us per token ({:.0} tok/s on one core), reader {:.2} us",
+            spent.0 as f64 / 1e3 / tokens,
+            tokens / spent.as_secs_f64(),
+            read_cpu.0 as f64 / 1e3 / tokens
+        );
+    }
+    println!(
+        "  lateness p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms; started in {:.1} ms, {} KiB when idle",
+        percentile(&lateness, 0.5),
+        percentile(&lateness, 0.99),
+        percentile(&lateness, 1.0),
+        started.0 as f64 / 1e6,
+        idle.map_or_else(|| "?".to_owned(), |kib| kib.to_string())
+    );
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test --all-targets` runs this too, without `--bench`: a small load checks that it works.
+    let full = arguments.iter().any(|argument| argument == "--bench");
+    for case in CASES {
+        let named: Vec<_> = arguments
+            .iter()
+            .filter(|name| !name.starts_with('-'))
+            .collect();
+        if full && (named.is_empty() || named.iter().any(|name| *name == case.name)) {
+            run(case);
+        } else if !full {
+            run(Case {
+                streams: 8,
+                servers: case.servers.min(2),
+                tokens: 20,
+                ..case
+            });
+        }
+    }
+}

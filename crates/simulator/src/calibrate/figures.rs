@@ -1,0 +1,230 @@
+//! Recorded runs as plain figures.
+
+use std::io::Read;
+
+use serde::Deserialize;
+
+use crate::core::RunnerOptions;
+
+/// Prompt lengths of TR113's two agents, in our tokens: their prompts have 471 and 378 characters.
+/// The figures tables do not hold them.
+const PROMPT_TOKENS: [u32; 2] = [116, 93];
+
+/// One recorded run: agents that started together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedRun {
+    /// Configuration.
+    pub config: String,
+    /// Sorts the runs into the order in which they were made.
+    pub order: String,
+    /// Servers the agents used: one for all, or one each.
+    pub servers: usize,
+    /// Every server was empty when it began; otherwise it was as the run before had left it.
+    pub unloaded: bool,
+    /// From the start to the last end, seconds.
+    pub wall_s: f64,
+    /// `Σ execution / wall` as recorded.
+    pub speedup_est: f64,
+    /// The agents, in order.
+    pub agents: Vec<AgentRun>,
+}
+
+/// One agent's single request in a recorded run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentRun {
+    /// Its place: 0 for A, 1 for B.
+    pub agent: usize,
+    /// Runner options it sent.
+    pub options: RunnerOptions,
+    /// Sampling temperature it sent.
+    pub temperature: Option<f64>,
+    /// From send to end, seconds.
+    pub execution_s: f64,
+    /// From send to first token, ms.
+    pub ttft_ms: f64,
+    /// `load_duration`, ms.
+    pub load_ms: f64,
+    /// `prompt_eval_duration`, ms.
+    pub prompt_eval_ms: f64,
+    /// `eval_duration`, ms.
+    pub eval_ms: f64,
+    /// Tokens generated.
+    pub tokens: u32,
+    /// Tokens of its prompt.
+    pub prompt_tokens: u32,
+    /// Its prompt begins unlike any other, so that no prompt cache helps; otherwise an agent
+    /// sends the same prompt in every run.
+    pub prompt_unique: bool,
+}
+
+impl RecordedRun {
+    /// The agents in the order in which they were served: by first token.
+    pub fn served(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.agents.len()).collect();
+        order.sort_by(|&i, &j| self.agents[i].ttft_ms.total_cmp(&self.agents[j].ttft_ms));
+        order
+    }
+
+    /// True when each agent's first token came after the end of the one served before.
+    pub fn never_overlapped(&self) -> bool {
+        self.served()
+            .windows(2)
+            .all(|pair| self.agents[pair[1]].ttft_ms >= self.agents[pair[0]].execution_s * 1e3)
+    }
+}
+
+/// Figures that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CalibrateError {
+    /// Not the table that was expected.
+    #[error("{origin}: {source}")]
+    Table {
+        /// The file.
+        origin: String,
+        /// What the reader says; names line and field.
+        source: csv::Error,
+    },
+    /// A table without rows.
+    #[error("{origin}: no runs; give a table with at least one row")]
+    Empty {
+        /// The file.
+        origin: String,
+    },
+    /// Something a fit needs is not in the runs.
+    #[error("the recording has no {what}, so {parameter} cannot be fitted; {fix}")]
+    Missing {
+        /// What kind of request is missing.
+        what: &'static str,
+        /// The parameter.
+        parameter: &'static str,
+        /// What would help.
+        fix: &'static str,
+    },
+    /// The profile lacks the model.
+    #[error("the profile has no model `{0}`")]
+    NoModel(String),
+    /// The profile cannot be simulated.
+    #[error(transparent)]
+    Core(#[from] crate::core::CoreError),
+}
+
+/// A row of a figures table. Tables without per-agent options hold one configuration, whose
+/// options its name tells.
+#[derive(Debug, Deserialize)]
+struct Row {
+    config: String,
+    #[serde(default)]
+    servers: Option<usize>,
+    #[serde(default)]
+    run: Option<u32>,
+    #[serde(default)]
+    recorded_at: Option<String>,
+    concurrent_wall_time_s: f64,
+    speedup: f64,
+    #[serde(default)]
+    a_num_gpu: Option<i64>,
+    #[serde(default)]
+    a_num_ctx: Option<u32>,
+    #[serde(default)]
+    a_temperature: Option<f64>,
+    a_execution_s: f64,
+    a_ttft_ms: f64,
+    a_load_ms: f64,
+    a_prompt_eval_ms: f64,
+    a_eval_ms: f64,
+    a_tokens: u32,
+    #[serde(default)]
+    b_num_gpu: Option<i64>,
+    #[serde(default)]
+    b_num_ctx: Option<u32>,
+    #[serde(default)]
+    b_temperature: Option<f64>,
+    b_execution_s: f64,
+    b_ttft_ms: f64,
+    b_load_ms: f64,
+    b_prompt_eval_ms: f64,
+    b_eval_ms: f64,
+    b_tokens: u32,
+}
+
+impl From<Row> for RecordedRun {
+    fn from(row: Row) -> Self {
+        let options = |num_gpu, num_ctx| RunnerOptions {
+            num_ctx,
+            num_gpu,
+            ..RunnerOptions::default()
+        };
+        // `homo_g80_c1024_t0.8`: both agents alike, as the name says.
+        let named = |letter: char| {
+            row.config
+                .split('_')
+                .filter(|_| row.recorded_at.is_none())
+                .find_map(|part| part.strip_prefix(letter))
+                .and_then(|n| n.parse::<u32>().ok())
+        };
+        let gpu = |given: Option<i64>| given.or_else(|| named('g').map(i64::from));
+        let ctx = |given: Option<u32>| given.or_else(|| named('c'));
+        let agents = vec![
+            AgentRun {
+                agent: 0,
+                options: options(gpu(row.a_num_gpu), ctx(row.a_num_ctx)),
+                temperature: row.a_temperature,
+                execution_s: row.a_execution_s,
+                ttft_ms: row.a_ttft_ms,
+                load_ms: row.a_load_ms,
+                prompt_eval_ms: row.a_prompt_eval_ms,
+                eval_ms: row.a_eval_ms,
+                tokens: row.a_tokens,
+                prompt_tokens: PROMPT_TOKENS[0],
+                prompt_unique: false,
+            },
+            AgentRun {
+                agent: 1,
+                options: options(gpu(row.b_num_gpu), ctx(row.b_num_ctx)),
+                temperature: row.b_temperature,
+                execution_s: row.b_execution_s,
+                ttft_ms: row.b_ttft_ms,
+                load_ms: row.b_load_ms,
+                prompt_eval_ms: row.b_prompt_eval_ms,
+                eval_ms: row.b_eval_ms,
+                tokens: row.b_tokens,
+                prompt_tokens: PROMPT_TOKENS[1],
+                prompt_unique: false,
+            },
+        ];
+        let order = row
+            .recorded_at
+            .clone()
+            .unwrap_or_else(|| format!("{:06}", row.run.unwrap_or(0)));
+        Self {
+            config: row.config,
+            order,
+            servers: row.servers.unwrap_or(1),
+            unloaded: false,
+            wall_s: row.concurrent_wall_time_s,
+            speedup_est: row.speedup,
+            agents,
+        }
+    }
+}
+
+/// Reads a table of figures such as `fixtures/tr113/recorded.csv`: run a row,
+/// agents `a` and `b` side by side. Runs come back in the
+/// order in which they were recorded.
+pub fn read_figures(origin: &str, table: impl Read) -> Result<Vec<RecordedRun>, CalibrateError> {
+    let mut runs = csv::Reader::from_reader(table)
+        .deserialize::<Row>()
+        .map(|row| row.map(RecordedRun::from))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|source| CalibrateError::Table {
+            origin: origin.to_owned(),
+            source,
+        })?;
+    if runs.is_empty() {
+        return Err(CalibrateError::Empty {
+            origin: origin.to_owned(),
+        });
+    }
+    runs.sort_by(|a, b| a.order.cmp(&b.order));
+    Ok(runs)
+}

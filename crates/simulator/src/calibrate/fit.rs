@@ -1,0 +1,339 @@
+//! From recorded durations to a profile's constants.
+
+use super::figures::{AgentRun, CalibrateError, RecordedRun};
+use super::replay::{Lengths, ReplayedAgent, ReplayedRun, Start, replay};
+use crate::profile::{ModelSpec, Profile};
+
+/// A fitted profile, and how many figures each constant rests on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fitted {
+    /// The profile.
+    pub profile: Profile,
+    /// Constant, fitted value, figures it rests on.
+    pub constants: Vec<(&'static str, f64, usize)>,
+}
+
+/// One recorded request beside what the machine says it had to do.
+struct Case<'a> {
+    recorded: &'a AgentRun,
+    replayed: &'a ReplayedAgent,
+    /// Execution time of the agent served before it in the same run, seconds.
+    after_s: Option<f64>,
+}
+
+/// Fits the constants of `model` to recorded runs.
+///
+/// `shared` are runs of all agents on one server. Which of their requests needed a load, waited
+/// for another agent, or found their prompt cached is what `base` says when the runs are replayed
+/// on it: that follows from options and order alone. `apart`, which may be empty, are runs with a
+/// server for each agent on one device; they give the loss of sharing it.
+pub fn fit(
+    base: &Profile,
+    model: &str,
+    shared: &[RecordedRun],
+    apart: &[RecordedRun],
+) -> Result<Fitted, CalibrateError> {
+    let index = base
+        .find_model(model)
+        .and_then(|found| base.models.iter().position(|m| m.name == found.name))
+        .ok_or_else(|| CalibrateError::NoModel(model.to_owned()))?;
+    let replayed = replay(base, model, shared, Lengths::Recorded, Start::Cold)?;
+    let cases = cases(shared, &replayed);
+    let mut fitted = Fitted {
+        profile: base.clone(),
+        constants: Vec::new(),
+    };
+    let spec = &mut fitted.profile.models[index];
+    fit_decode(spec, &cases, &mut fitted.constants)?;
+    fit_prefill(spec, &cases, &mut fitted.constants)?;
+    fit_load(base, spec, &cases, &mut fitted.constants)?;
+    fit_lengths(spec, shared, &mut fitted.constants);
+    if !apart.is_empty() {
+        let decode_tps = spec.rates.decode_tps;
+        fit_sharing(&mut fitted, apart, decode_tps)?;
+    }
+    Ok(fitted)
+}
+
+fn cases<'a>(recorded: &'a [RecordedRun], replayed: &'a [ReplayedRun]) -> Vec<Case<'a>> {
+    let mut cases = Vec::new();
+    for (run, again) in recorded.iter().zip(replayed) {
+        let mut after_s = None;
+        for agent in run.served() {
+            cases.push(Case {
+                recorded: &run.agents[agent],
+                replayed: &again.agents[agent],
+                after_s,
+            });
+            after_s = Some(run.agents[agent].execution_s);
+        }
+    }
+    cases
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    Some(if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        f64::midpoint(values[middle - 1], values[middle])
+    })
+}
+
+type Constants = Vec<(&'static str, f64, usize)>;
+
+fn fit_decode(
+    spec: &mut ModelSpec,
+    cases: &[Case<'_>],
+    constants: &mut Constants,
+) -> Result<(), CalibrateError> {
+    let steps: Vec<f64> = cases
+        .iter()
+        .filter(|case| case.recorded.tokens > 1)
+        .map(|case| f64::from(case.recorded.tokens - 1) / case.recorded.eval_ms * 1e3)
+        .collect();
+    let n = steps.len();
+    let tps = median(steps).ok_or(CalibrateError::Missing {
+        what: "generation of two tokens or more",
+        parameter: "rates.decode_tps",
+        fix: "record longer generations",
+    })?;
+    spec.rates.decode_tps = tps;
+    constants.push(("rates.decode_tps", tps, n));
+    Ok(())
+}
+
+/// A fully cached prompt costs one step and the overhead; the rest of a cold one is its rate.
+fn fit_prefill(
+    spec: &mut ModelSpec,
+    cases: &[Case<'_>],
+    constants: &mut Constants,
+) -> Result<(), CalibrateError> {
+    let step_ms = 1e3 / spec.rates.decode_tps;
+    let ready = || cases.iter().filter(|case| !case.replayed.loaded);
+    let cached: Vec<f64> = ready()
+        .filter(|case| case.replayed.evaluated == 1)
+        .map(|case| case.recorded.prompt_eval_ms)
+        .collect();
+    let n = cached.len();
+    if let Some(cached_ms) = median(cached) {
+        let rates: Vec<f64> = ready()
+            .filter(|case| case.replayed.evaluated > 16)
+            .filter(|case| case.recorded.prompt_eval_ms > cached_ms)
+            .map(|case| {
+                let more = f64::from(case.replayed.evaluated - 1);
+                more / (case.recorded.prompt_eval_ms - cached_ms) * 1e3
+            })
+            .collect();
+        let of = rates.len();
+        if let Some(tps) = median(rates) {
+            spec.rates.prefill_tps = tps;
+            constants.push(("rates.prefill_tps", tps, of));
+        }
+        let overhead_ms = cached_ms - step_ms - 1e3 / spec.rates.prefill_tps;
+        spec.rates.prefill_overhead_s = overhead_ms.max(0.0) / 1e3;
+        constants.push(("rates.prefill_overhead_s", spec.rates.prefill_overhead_s, n));
+    }
+    let fixed_ms = step_ms + spec.rates.prefill_overhead_s * 1e3;
+    let warm_up: Vec<f64> = cases
+        .iter()
+        .filter(|case| case.replayed.loaded)
+        .map(|case| {
+            let prompt_ms = f64::from(case.replayed.evaluated) / spec.rates.prefill_tps * 1e3;
+            case.recorded.prompt_eval_ms - fixed_ms - prompt_ms
+        })
+        .collect();
+    let n = warm_up.len();
+    let warm_up_ms = median(warm_up).ok_or(CalibrateError::Missing {
+        what: "request that loaded its model",
+        parameter: "load.warm_up_s",
+        fix: "record a run that starts with the model unloaded or with other options",
+    })?;
+    spec.load.warm_up_s = warm_up_ms.max(0.0) / 1e3;
+    constants.push(("load.warm_up_s", spec.load.warm_up_s, n));
+    Ok(())
+}
+
+fn fit_load(
+    base: &Profile,
+    spec: &mut ModelSpec,
+    cases: &[Case<'_>],
+    constants: &mut Constants,
+) -> Result<(), CalibrateError> {
+    let first_served = |case: &&Case<'_>| case.after_s.is_none();
+    // A request behind another one's load reports that load; it tells nothing about readiness.
+    let behind_load = |case: &Case<'_>| case.replayed.timings.load.as_millis_f64() > 1e3;
+    let warm: Vec<f64> = cases
+        .iter()
+        .filter(|case| !case.replayed.loaded && !behind_load(case))
+        .map(|case| case.recorded.load_ms / 1e3)
+        .collect();
+    let n = warm.len();
+    let resolve_s = median(warm).ok_or(CalibrateError::Missing {
+        what: "request that found its model ready",
+        parameter: "load.resolve_s",
+        fix: "record two runs with equal options in a row",
+    })?;
+    spec.load.resolve_s = resolve_s;
+    constants.push(("load.resolve_s", resolve_s, n));
+
+    // From the moment nothing is in the way: unload, recovery, load.
+    let reload_s = |case: &Case<'_>| match (case.replayed.waited, case.after_s) {
+        (true, Some(after_s)) => case.recorded.load_ms / 1e3 - after_s,
+        _ => case.recorded.load_ms / 1e3 - resolve_s,
+    };
+    let loaded: Vec<&Case<'_>> = cases.iter().filter(|case| case.replayed.loaded).collect();
+    // The very first load may have had to read the disk.
+    let (reloads, fresh): (Vec<&Case<'_>>, Vec<&Case<'_>>) = loaded
+        .iter()
+        .skip(1)
+        .partition(|case| case.replayed.evicted);
+    let n = reloads.len() + fresh.len();
+    let total_s = median(reloads.iter().map(|case| reload_s(case)).collect());
+    let alone_s = median(fresh.iter().map(|case| reload_s(case)).collect());
+    let settings = &base.server;
+    let recovery_s = whole_polls(spec.load.recovery_s, settings.recovery_poll_s);
+    let poll_s = settings.ready_poll_s;
+    let polls = |seconds: f64, round: fn(f64) -> f64| {
+        if poll_s > 0.0 {
+            round(seconds / poll_s).max(1.0) * poll_s
+        } else {
+            seconds
+        }
+    };
+    match (total_s, alone_s) {
+        (Some(total_s), Some(alone_s)) => {
+            spec.load.load_s = polls(alone_s, f64::round);
+            spec.load.unload_s = (total_s - recovery_s - spec.load.load_s).max(0.0);
+        }
+        (None, Some(alone_s)) => spec.load.load_s = polls(alone_s, f64::round),
+        // Unload, recovery and load in one: the last two come in whole polls, and what these do
+        // not explain is the time the process takes to die.
+        (Some(total_s), None) => {
+            let rest_s = (total_s - recovery_s).max(0.0);
+            spec.load.load_s = polls(rest_s, f64::floor);
+            spec.load.unload_s = (rest_s - spec.load.load_s).max(0.0);
+        }
+        (None, None) => {
+            return Err(CalibrateError::Missing {
+                what: "load beyond the first one",
+                parameter: "load.load_s",
+                fix: "record runs that start unloaded, or whose agents differ in num_ctx or num_gpu",
+            });
+        }
+    }
+    constants.push(("load.load_s", spec.load.load_s, n));
+    constants.push(("load.unload_s", spec.load.unload_s, n));
+    if let Some(first) = loaded.first() {
+        let extra_s = first.recorded.load_ms / 1e3 - resolve_s - spec.load.load_s;
+        spec.load.first_load_s = extra_s.max(0.0);
+        constants.push(("load.first_load_s", spec.load.first_load_s, 1));
+    }
+    let latency_ms = f64::midpoint(base.network.latency_min_ms, base.network.latency_max_ms);
+    let prepare: Vec<f64> = cases
+        .iter()
+        .filter(first_served)
+        .map(|case| {
+            let r = case.recorded;
+            r.ttft_ms - r.load_ms - r.prompt_eval_ms - latency_ms
+        })
+        .collect();
+    let n = prepare.len();
+    if let Some(prepare_ms) = median(prepare) {
+        spec.load.prepare_s = prepare_ms.max(0.0) / 1e3;
+        constants.push(("load.prepare_s", spec.load.prepare_s, n));
+    }
+    Ok(())
+}
+
+fn whole_polls(seconds: f64, poll_s: f64) -> f64 {
+    if poll_s > 0.0 {
+        (seconds / poll_s).ceil().max(1.0) * poll_s
+    } else {
+        seconds
+    }
+}
+
+/// From a median absolute deviation to the standard deviation of a normal distribution.
+const MAD_TO_SD: f64 = 1.4826;
+/// So many standard deviations from the median, a length is left out.
+const OUTLIER: f64 = 5.0;
+
+/// Mean and standard deviation of each agent's output, into the classes in order.
+fn fit_lengths(spec: &mut ModelSpec, runs: &[RecordedRun], constants: &mut Constants) {
+    const NAMES: [[&str; 2]; 2] = [
+        ["outputs[0].mean", "outputs[0].sd"],
+        ["outputs[1].mean", "outputs[1].sd"],
+    ];
+    for (agent, names) in NAMES.iter().enumerate() {
+        let lengths: Vec<f64> = runs
+            .iter()
+            .filter_map(|run| run.agents.get(agent))
+            .map(|agent| f64::from(agent.tokens))
+            .collect();
+        let Some(centre) = median(lengths.clone()) else {
+            continue;
+        };
+        let Some(spread) = median(lengths.iter().map(|l| (l - centre).abs()).collect()) else {
+            continue;
+        };
+        // A single answer that stopped early is no spread.
+        let usual: Vec<f64> = lengths
+            .into_iter()
+            .filter(|l| (l - centre).abs() <= OUTLIER * MAD_TO_SD * spread)
+            .collect();
+        let n = usual.len();
+        if n < 2 {
+            continue;
+        }
+        let mean = usual.iter().sum::<f64>() / n as f64;
+        let squares: f64 = usual.iter().map(|l| (l - mean).powi(2)).sum();
+        let sd = (squares / (n - 1) as f64).sqrt();
+        if let Some(class) = spec.outputs.get_mut(agent).filter(|_| sd > 0.0) {
+            class.mean = mean;
+            class.sd = sd;
+            constants.push((names[0], mean, n));
+            constants.push((names[1], sd, n));
+        }
+    }
+}
+
+/// While both agents decode, each step takes `2 (1 + loss)` times a step alone. The agent that
+/// ends first has company all the time.
+fn fit_sharing(
+    fitted: &mut Fitted,
+    apart: &[RecordedRun],
+    decode_tps: f64,
+) -> Result<(), CalibrateError> {
+    let losses: Vec<f64> = apart
+        .iter()
+        .filter(|run| run.agents.len() == 2 && !run.never_overlapped())
+        .filter_map(|run| {
+            let first = run
+                .agents
+                .iter()
+                .min_by(|a, b| a.execution_s.total_cmp(&b.execution_s))?;
+            // From the client's stamps: the server's own counter leaves out part of a shared step.
+            let decode_s = first.execution_s - first.ttft_ms / 1e3;
+            let step_s = decode_s / f64::from(first.tokens.saturating_sub(1).max(1));
+            Some(step_s * decode_tps / 2.0 - 1.0)
+        })
+        .collect();
+    let n = losses.len();
+    let loss = median(losses).ok_or(CalibrateError::Missing {
+        what: "run whose two agents overlapped",
+        parameter: "sharing_loss",
+        fix: "record runs with a server for each agent",
+    })?;
+    for device in &mut fitted.profile.devices {
+        device.sharing_loss = loss.max(0.0);
+    }
+    fitted
+        .constants
+        .push(("devices.sharing_loss", loss.max(0.0), n));
+    Ok(())
+}

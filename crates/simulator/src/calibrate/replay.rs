@@ -1,0 +1,289 @@
+//! The recorded requests again, on the simulated machine, as TR113 ran them: one run after
+//! another, from the state that the one before left.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::{Nanos, Stamp};
+
+use super::figures::{AgentRun, CalibrateError, RecordedRun};
+use crate::core::{
+    Core, Generation, Happened, RequestId, RunnerOptions, ServerId, Timings, What, Work, WorkKind,
+    tokens,
+};
+use crate::profile::{OutputDraw, Profile, ServerSpec};
+
+/// Between two runs.
+const PAUSE: Nanos = Nanos::from_millis(300);
+/// Between the agents of a run, so that they are served in the recorded order.
+const APART: Nanos = Nanos::from_millis(2);
+/// Tokens that prompts begin with alike: the template's and their first words.
+const SHARED_TOKENS: u32 = 6;
+/// What the two agents' prompts are about, for classes of output length.
+const PROMPTS: [&str; 2] = ["You are DataCollector-9000", "You are InsightAgent"];
+
+/// Where the replayed generations' lengths come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lengths {
+    /// As recorded: the same work, so that only the machine is judged.
+    Recorded,
+    /// Drawn from the profile, as in a sweep.
+    Drawn,
+}
+
+/// The servers' state before the first run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing loaded, weights not in the page cache.
+    Cold,
+    /// Each server has the model loaded as its agent in the first run wants it, and has answered
+    /// some other prompt.
+    Warm,
+}
+
+/// A replayed run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplayedRun {
+    /// From the start to the last end, seconds.
+    pub wall_s: f64,
+    /// `Σ execution / wall`.
+    pub speedup_est: f64,
+    /// The agents, in order.
+    pub agents: Vec<ReplayedAgent>,
+}
+
+/// A replayed agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplayedAgent {
+    /// From the run's start to its end, seconds.
+    pub execution_s: f64,
+    /// From the run's start to its first token, ms.
+    pub ttft_ms: f64,
+    /// Its counters.
+    pub timings: Timings,
+    /// The model was loaded for it.
+    pub loaded: bool,
+    /// A runner had to go before that load.
+    pub evicted: bool,
+    /// Others had requests in flight on its server while it waited for that load.
+    pub waited: bool,
+    /// Prompt tokens that were evaluated.
+    pub evaluated: u32,
+}
+
+impl ReplayedRun {
+    /// True when each agent's first token came after the end of the one served before.
+    pub fn never_overlapped(&self) -> bool {
+        let mut order: Vec<&ReplayedAgent> = self.agents.iter().collect();
+        order.sort_by(|a, b| a.ttft_ms.total_cmp(&b.ttft_ms));
+        order
+            .windows(2)
+            .all(|pair| pair[1].ttft_ms >= pair[0].execution_s * 1e3)
+    }
+}
+
+/// Replays runs on a profile's model, which must be its only concern. All servers share the
+/// profile's devices.
+pub fn replay(
+    profile: &Profile,
+    model: &str,
+    runs: &[RecordedRun],
+    lengths: Lengths,
+    start: Start,
+) -> Result<Vec<ReplayedRun>, CalibrateError> {
+    if profile.find_model(model).is_none() {
+        return Err(CalibrateError::NoModel(model.to_owned()));
+    }
+    let servers = runs.iter().map(|run| run.servers).max().unwrap_or(1);
+    let specs: Vec<ServerSpec> = (0..servers).map(|_| profile.server()).collect();
+    let mut player = Player {
+        core: Core::new(profile.clone(), specs)?,
+        profile,
+        model: model.to_owned(),
+        next: 0,
+        at: Stamp(1_000_000_000),
+    };
+    if start == Start::Warm
+        && let Some(first) = runs.first()
+    {
+        player.warm(first);
+    }
+    Ok(runs
+        .iter()
+        .enumerate()
+        .map(|(i, run)| player.play(i, run, lengths))
+        .collect())
+}
+
+struct Player<'a> {
+    core: Core,
+    profile: &'a Profile,
+    model: String,
+    next: u64,
+    at: Stamp,
+}
+
+impl Player<'_> {
+    fn work(&mut self, kind: WorkKind, options: RunnerOptions) -> Work {
+        self.next += 1;
+        Work {
+            id: RequestId(self.next),
+            kind,
+            model: self.model.clone(),
+            runner: options,
+            keep_alive: None,
+            tag: self.next,
+        }
+    }
+
+    fn warm(&mut self, run: &RecordedRun) {
+        for server in 0..run.servers {
+            let options = run.agents[server].options;
+            let other = Generation {
+                prompt: Arc::from([u32::MAX]),
+                output: Arc::from([0]),
+                num_predict: None,
+            };
+            let work = self.work(WorkKind::Generate(other), options);
+            self.core.submit(self.at, ServerId(server), work);
+        }
+        self.settle(run.servers);
+    }
+
+    /// Empties every server.
+    fn unload(&mut self, servers: usize) {
+        for server in 0..servers {
+            let work = self.work(WorkKind::Unload, RunnerOptions::default());
+            self.core.submit(self.at, ServerId(server), work);
+        }
+        self.settle(servers);
+        // The answer comes at once; the unload takes its time.
+        while (0..servers).any(|server| !self.core.loaded(ServerId(server), self.at).is_empty())
+            && let Some(at) = self.core.next_event()
+        {
+            self.core.advance(at);
+            self.at = at + PAUSE;
+        }
+        self.core.drain_log();
+    }
+
+    /// Waits for the ends of so many requests that are no part of a run.
+    fn settle(&mut self, mut left: usize) {
+        while left > 0
+            && let Some(at) = self.core.next_event()
+        {
+            self.core.advance(at);
+            while let Some(notice) = self.core.poll() {
+                if notice.what.is_final() {
+                    left -= 1;
+                    self.at = notice.at + PAUSE;
+                }
+            }
+        }
+        self.core.drain_log();
+    }
+
+    fn play(&mut self, index: usize, run: &RecordedRun, lengths: Lengths) -> ReplayedRun {
+        if run.unloaded {
+            self.unload(run.servers);
+        }
+        let start = self.at;
+        let mut ids = BTreeMap::new();
+        for (place, agent_index) in run.served().into_iter().enumerate() {
+            let agent = &run.agents[agent_index];
+            let length = match lengths {
+                Lengths::Recorded => agent.tokens,
+                Lengths::Drawn => {
+                    let model = self.profile.find_model(&self.model).expect("checked");
+                    let draw = OutputDraw {
+                        prompt: PROMPTS[agent.agent % 2],
+                        seed: i64::try_from(index).unwrap_or(i64::MAX),
+                        temperature: agent.temperature.unwrap_or(0.8),
+                    };
+                    self.profile.output_tokens(model, draw)
+                }
+            };
+            let kind = WorkKind::Generate(Generation {
+                prompt: prompt(agent, index),
+                output: (0..length).map(|i| tokens::id("out") ^ i).collect(),
+                num_predict: None,
+            });
+            let work = self.work(kind, agent.options);
+            ids.insert(work.id, agent_index);
+            let at = start + Nanos(APART.0 * place as u64);
+            self.core
+                .submit(at, ServerId(agent_index % run.servers), work);
+        }
+        let mut agents: Vec<Option<ReplayedAgent>> = vec![None; run.agents.len()];
+        let mut first_tokens = BTreeMap::new();
+        let mut last = start;
+        while agents.iter().any(Option::is_none)
+            && let Some(at) = self.core.next_event()
+        {
+            self.core.advance(at);
+            while let Some(notice) = self.core.poll() {
+                let agent = ids[&notice.id];
+                match notice.what {
+                    What::Token { index: 0 } => {
+                        first_tokens.insert(agent, notice.at);
+                    }
+                    What::Done { timings, .. } => {
+                        last = notice.at;
+                        let first = first_tokens.get(&agent).copied().unwrap_or(notice.at);
+                        agents[agent] = Some(ReplayedAgent {
+                            execution_s: notice.at.since(start).as_secs_f64(),
+                            ttft_ms: first.since(start).as_millis_f64(),
+                            timings,
+                            loaded: false,
+                            evicted: false,
+                            waited: false,
+                            evaluated: timings.prompt_eval_count - timings.cached,
+                        });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let mut agents: Vec<ReplayedAgent> = agents
+            .into_iter()
+            .map(|agent| agent.expect("a generation without faults is done in the end"))
+            .collect();
+        for event in self.core.drain_log() {
+            match event.happened {
+                Happened::LoadStarted { id, .. } => agents[ids[&id]].loaded = true,
+                Happened::Evicting { id, in_flight, .. } => {
+                    let agent = &mut agents[ids[&id]];
+                    agent.evicted = true;
+                    agent.waited |= in_flight > 0;
+                }
+                _ => {}
+            }
+        }
+        self.at = last + PAUSE;
+        let wall_s = last.since(start).as_secs_f64();
+        let spent: f64 = agents.iter().map(|agent| agent.execution_s).sum();
+        ReplayedRun {
+            wall_s,
+            speedup_est: spent / wall_s,
+            agents,
+        }
+    }
+}
+
+/// An agent's prompt. `run` tells unique ones apart.
+fn prompt(agent: &AgentRun, run: usize) -> Arc<[u32]> {
+    let nonce = if agent.prompt_unique {
+        run as u32 + 1
+    } else {
+        0
+    };
+    let shared = if agent.prompt_unique {
+        0
+    } else {
+        SHARED_TOKENS
+    };
+    let own = (nonce << 20) + ((agent.agent as u32 + 1) << 16);
+    (0..agent.prompt_tokens)
+        .map(|i| if i < shared { i } else { own + i })
+        .collect()
+}

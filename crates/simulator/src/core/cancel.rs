@@ -1,0 +1,66 @@
+//! Cancellation: what a client that goes away leaves behind, by where its request was.
+
+use domain::Stamp;
+
+use super::device::whole_micros;
+use super::log::Happened;
+use super::machine::Core;
+use super::state::{Head, State};
+use super::types::{RequestId, What};
+
+impl Core {
+    /// The client of a request has gone away. Does nothing for a request that has ended.
+    pub fn cancel(&mut self, at: Stamp, id: RequestId) {
+        self.advance(whole_micros(at));
+        let Some(request) = self.requests.get_mut(&id) else {
+            return;
+        };
+        if request.gone {
+            return;
+        }
+        let (server, tag, state) = (request.server, request.work.tag, request.state);
+        let early = self.servers[server].spec.settings.release() < (0, 30, 0);
+        request.gone = true;
+        self.happened(
+            server,
+            Happened::Cancelled {
+                id,
+                tag,
+                state: state.name(),
+            },
+        );
+        self.notify(id, What::Dropped);
+        match state {
+            State::Travelling | State::Resolving => {
+                self.requests.remove(&id);
+            }
+            // The entry keeps its place; nobody looks at it before its turn.
+            State::Blocked | State::Queued | State::Head => {}
+            State::Loading => {
+                if let Head::Loading(_, uid) = self.servers[server].head {
+                    let model = self.runners[&uid].name.clone();
+                    self.forget_runner(uid);
+                    self.happened(server, Happened::LoadAborted { id, model });
+                }
+                self.requests.remove(&id);
+                self.servers[server].retried.remove(&id);
+                self.servers[server].head = Head::None;
+                self.take_pending(server);
+            }
+            State::Preparing(uid) => {
+                self.requests.remove(&id);
+                self.detach(uid);
+            }
+            State::Waiting(uid) => {
+                if let Some(runner) = self.runners.get_mut(&uid) {
+                    runner.waiting.retain(|other| *other != id);
+                }
+                self.requests.remove(&id);
+                self.detach(uid);
+            }
+            // Runners before llama-server look at the connection only when they write to it.
+            State::Prefill(..) if early => {}
+            State::Prefill(uid, slot) | State::Decode(uid, slot) => self.leave_slot(id, uid, slot),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What really happened, for whoever tests a client against the twin.
+
+use std::collections::VecDeque;
+use std::io::Write;
+
+use domain::{Nanos, Stamp};
+use serde::Serialize;
+
+use crate::core::{RequestId, SchedulerEvent};
+use crate::faults::FaultKind;
+
+/// Lines kept for `GET /tandem/log`; older ones are in the file only.
+const KEPT: usize = 20_000;
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "log", rename_all = "snake_case")]
+pub enum LogLine {
+    /// The scheduler did something.
+    Scheduler(SchedulerEvent),
+    /// An HTTP exchange ended.
+    Request(RequestLog),
+}
+
+/// One HTTP exchange as the server saw it, on the true clock.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RequestLog {
+    /// The server.
+    pub server: usize,
+    /// Its place among the requests that this process received, from 1.
+    pub number: u64,
+    /// `POST`, `GET`, …
+    pub method: String,
+    /// Path.
+    pub path: String,
+    /// Model asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The scheduler's number for it, when it got that far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<RequestId>,
+    /// The whole request had arrived.
+    pub received: Stamp,
+    /// The response head left; absent when none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub responded: Option<Stamp>,
+    /// The exchange was over.
+    pub ended: Stamp,
+    /// Status of the response; absent when there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Objects with text that left.
+    pub chunks: u64,
+    /// Bytes of body that left.
+    pub bytes: u64,
+    /// The body left to its end. False when the client went away, or a fault cut it.
+    pub whole: bool,
+    /// The fault that was played.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultKind>,
+    /// Options that the server does not know and passed over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_options: Vec<String>,
+    /// From arrival to the end.
+    pub took: Nanos,
+}
+
+pub(super) struct Log {
+    lines: VecDeque<LogLine>,
+    forgotten: u64,
+    sink: Option<Box<dyn Write + Send>>,
+    dirty: bool,
+}
+
+impl Log {
+    pub(super) fn new(sink: Option<Box<dyn Write + Send>>) -> Self {
+        Self {
+            lines: VecDeque::new(),
+            forgotten: 0,
+            sink,
+            dirty: false,
+        }
+    }
+
+    pub(super) fn push(&mut self, line: LogLine) {
+        if let Some(sink) = &mut self.sink {
+            let mut json = serde_json::to_vec(&line).expect("a log line has only text keys");
+            json.push(b'\n');
+            let written = sink.write_all(&json);
+            self.dirty = true;
+            self.stop_on(written);
+        }
+        if self.lines.len() == KEPT {
+            self.lines.pop_front();
+            self.forgotten += 1;
+        }
+        self.lines.push_back(line);
+    }
+
+    pub(super) fn flush(&mut self) {
+        if let Some(sink) = self.sink.as_mut().filter(|_| self.dirty) {
+            let flushed = sink.flush();
+            self.dirty = false;
+            self.stop_on(flushed);
+        }
+    }
+
+    /// A full disk must not stop the server: the file ends, and the operator is told once.
+    fn stop_on(&mut self, result: std::io::Result<()>) {
+        if let Err(error) = result {
+            tracing::error!(%error, "the log file cannot be written and ends here");
+            self.sink = None;
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> (Vec<LogLine>, u64) {
+        (self.lines.iter().cloned().collect(), self.forgotten)
+    }
+}

@@ -1,0 +1,296 @@
+//! Drives the core in clock time: one task wakes it when it has something to do, handlers put
+//! requests in, and each request's notices come out at its own [`Outlet`].
+
+mod log;
+mod outlet;
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use clock::Clock;
+use domain::Stamp;
+use domain::backend::KeepAlive;
+use domain::telemetry::{GpuReading, GpuSampler, GpuSource};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub use log::{LogLine, RequestLog};
+pub(crate) use outlet::Outlet;
+
+use crate::core::{
+    Core, LoadedView, Notice, RequestId, ResolvedOptions, RunnerOptions, ServerId, Work, WorkKind,
+};
+use log::Log;
+
+/// The simulated machine, shared by everyone who has business with it.
+pub(crate) struct World {
+    clock: Clock,
+    wake: Notify,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    core: Core,
+    outlets: HashMap<RequestId, Arc<Outlet>>,
+    next_id: u64,
+    /// When the driver means to wake up.
+    planned: Option<Stamp>,
+    log: Log,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request to hand in; the world numbers it.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub(crate) server: ServerId,
+    pub(crate) kind: WorkKind,
+    pub(crate) model: String,
+    pub(crate) runner: RunnerOptions,
+    pub(crate) keep_alive: Option<KeepAlive>,
+    pub(crate) tag: u64,
+    /// Whether anybody wants to know of single tokens.
+    pub(crate) streams: bool,
+}
+
+impl Inner {
+    /// Hands out what the core has to say, and keeps what it has done.
+    fn deliver(&mut self) {
+        while let Some(notice) = self.core.poll() {
+            if notice.what.is_final() {
+                if let Some(outlet) = self.outlets.remove(&notice.id) {
+                    outlet.push(notice);
+                }
+            } else if let Some(outlet) = self.outlets.get(&notice.id) {
+                outlet.push(notice);
+            }
+        }
+        for event in self.core.drain_log() {
+            self.log.push(LogLine::Scheduler(event));
+        }
+    }
+}
+
+impl World {
+    pub(crate) fn new(core: Core, clock: Clock, sink: Option<Box<dyn Write + Send>>) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            wake: Notify::new(),
+            inner: Mutex::new(Inner {
+                core,
+                outlets: HashMap::new(),
+                next_id: 1,
+                planned: None,
+                log: Log::new(sink),
+            }),
+        })
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something to the core now, hands out what follows, and wakes the driver when the next
+    /// event is earlier than it thinks.
+    fn act<T>(&self, what: impl FnOnce(&mut Inner, Stamp) -> T) -> T {
+        let mut inner = self.lock();
+        // Read under the lock, so that the core never sees time run backwards.
+        let now = self.clock.now();
+        let result = what(&mut inner, now);
+        inner.deliver();
+        let next = inner.core.next_event();
+        let sooner = match (next, inner.planned) {
+            (Some(next), Some(planned)) => next < planned,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        drop(inner);
+        if sooner {
+            self.wake.notify_one();
+        }
+        result
+    }
+
+    /// Hands a request in. Dropping the ticket before its final notice cancels the request.
+    pub(crate) fn submit(self: &Arc<Self>, submission: Submission) -> Ticket {
+        self.act(|inner, now| {
+            let id = RequestId(inner.next_id);
+            inner.next_id += 1;
+            let outlet = Arc::new(Outlet::new(submission.streams));
+            inner.outlets.insert(id, Arc::clone(&outlet));
+            let work = Work {
+                id,
+                kind: submission.kind,
+                model: submission.model,
+                runner: submission.runner,
+                keep_alive: submission.keep_alive,
+                tag: submission.tag,
+            };
+            inner.core.submit(now, submission.server, work);
+            Ticket {
+                world: Arc::clone(self),
+                outlet,
+                id,
+                over: false,
+            }
+        })
+    }
+
+    pub(crate) fn crash_runner(&self, server: ServerId, model: &str) -> usize {
+        self.act(|inner, now| inner.core.crash_runner(now, server, Some(model)))
+    }
+
+    pub(crate) fn fail_next_load(&self, server: ServerId, message: &str) {
+        self.act(|inner, _| inner.core.fail_next_load(server, message));
+    }
+
+    pub(crate) fn resolve(
+        &self,
+        server: ServerId,
+        model: &str,
+        options: &RunnerOptions,
+    ) -> Option<ResolvedOptions> {
+        self.lock().core.resolve(server, model, options)
+    }
+
+    pub(crate) fn loaded(&self, server: ServerId) -> Vec<LoadedView> {
+        self.act(|inner, now| {
+            inner.core.advance(now);
+            inner.core.loaded(server, now)
+        })
+    }
+
+    fn readings(&self) -> Vec<GpuReading> {
+        self.act(|inner, now| {
+            inner.core.advance(now);
+            inner.core.readings(now)
+        })
+    }
+
+    pub(crate) fn log_request(&self, line: RequestLog) {
+        self.lock().log.push(LogLine::Request(line));
+    }
+
+    /// Everything still remembered of what happened, oldest first, and how much was forgotten.
+    pub(crate) fn log(&self) -> (Vec<LogLine>, u64) {
+        self.act(|inner, now| {
+            inner.core.advance(now);
+            inner.deliver();
+            inner.log.snapshot()
+        })
+    }
+
+    pub(crate) fn flush_log(&self) {
+        self.lock().log.flush();
+    }
+
+    /// Wakes the core at its events until told to stop.
+    pub(crate) async fn drive(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            let next = {
+                let mut inner = self.lock();
+                let now = self.clock.now();
+                inner.core.advance(now);
+                inner.deliver();
+                inner.log.flush();
+                inner.planned = inner.core.next_event();
+                inner.planned
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.wake.notified() => {}
+                () = async {
+                    match next {
+                        Some(at) => self.clock.sleep_until(at).await,
+                        None => std::future::pending().await,
+                    }
+                } => {}
+            }
+        }
+    }
+}
+
+/// A request in the machine.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    world: Arc<World>,
+    outlet: Arc<Outlet>,
+    id: RequestId,
+    over: bool,
+}
+
+impl Ticket {
+    pub(crate) fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// The next notice. After the final one there is none, ever.
+    pub(crate) fn poll(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Notice> {
+        let notice = self.outlet.poll(cx);
+        if let std::task::Poll::Ready(notice) = &notice {
+            self.over |= notice.what.is_final();
+        }
+        notice
+    }
+
+    /// The next notice.
+    pub(crate) async fn next(&mut self) -> Notice {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// Waits for the final notice, passing the others by.
+    pub(crate) async fn finish(&mut self) -> Notice {
+        loop {
+            let notice = self.next().await;
+            if notice.what.is_final() {
+                return notice;
+            }
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.over {
+            self.world.act(|inner, now| {
+                inner.outlets.remove(&self.id);
+                inner.core.cancel(now, self.id);
+            });
+        }
+    }
+}
+
+/// Reads the simulated devices on the sweep's clock.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    pub(crate) world: Arc<World>,
+    pub(crate) devices: Vec<String>,
+}
+
+impl GpuSampler for Sampler {
+    fn source(&self) -> GpuSource {
+        if self.devices.is_empty() {
+            return GpuSource::Absent {
+                reason: "the simulated machine has no GPU".to_owned(),
+            };
+        }
+        GpuSource::Simulated {
+            devices: self.devices.clone(),
+        }
+    }
+
+    fn sample(&mut self) -> Vec<GpuReading> {
+        self.world.readings()
+    }
+}

@@ -1,0 +1,181 @@
+//! Decides, request by request, what is played.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use domain::Stamp;
+use domain::hash::derive;
+
+use super::{FaultKind, FaultRule, FaultRules};
+
+/// Counts requests and picks faults.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    rules: Vec<(FaultRule, AtomicU64)>,
+    seed: String,
+}
+
+/// A request as the rules see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) at: Stamp,
+    pub(crate) server: usize,
+    pub(crate) path: &'a str,
+    pub(crate) model: &'a str,
+    pub(crate) agents: [&'a str; 2],
+    /// A generation or an embedding.
+    pub(crate) inference: bool,
+}
+
+fn in_window(rule: &FaultRule, at: Stamp) -> bool {
+    let since = at.since(Stamp(rule.from.unwrap_or_default().0));
+    rule.from.is_none_or(|from| at.0 >= from.0) && rule.lasts.is_none_or(|lasts| since < lasts)
+}
+
+impl Engine {
+    pub(crate) fn new(rules: FaultRules, seed: u64) -> Self {
+        let rules = rules
+            .rules
+            .into_iter()
+            .map(|rule| (rule, AtomicU64::new(0)))
+            .collect();
+        Self {
+            rules,
+            seed: seed.to_string(),
+        }
+    }
+
+    /// The fault for a request, if there is one. Counts it for every rule that it could have met.
+    pub(crate) fn pick(&self, seen: &Seen<'_>) -> Option<FaultRule> {
+        let mut hit = None;
+        for (index, (rule, count)) in self.rules.iter().enumerate() {
+            let meets = rule.kind != FaultKind::Refuse
+                && rule
+                    .path
+                    .as_deref()
+                    .map_or(seen.inference, |path| path == seen.path)
+                && rule
+                    .model
+                    .as_deref()
+                    .is_none_or(|model| model == seen.model)
+                && rule.server.is_none_or(|server| server == seen.server)
+                && rule
+                    .agent
+                    .as_deref()
+                    .is_none_or(|agent| seen.agents.iter().any(|name| name.contains(agent)))
+                && in_window(rule, seen.at);
+            if !meets {
+                continue;
+            }
+            let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+            let picked = (rule.requests.is_empty() || rule.requests.contains(&number))
+                && rule.every.is_none_or(|every| number.is_multiple_of(every))
+                && rule.rate.is_none_or(|rate| self.draw(index, number) < rate);
+            if picked && hit.is_none() {
+                hit = Some(rule.clone());
+            }
+        }
+        hit
+    }
+
+    /// Evenly from 0 to 1.
+    fn draw(&self, rule: usize, number: u64) -> f64 {
+        let bits = derive(&["fault", &self.seed, &rule.to_string(), &number.to_string()]);
+        (bits >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// True while a server refuses connections.
+    pub(crate) fn refuses(&self, server: usize, at: Stamp) -> bool {
+        self.refusals(server).any(|rule| in_window(rule, at))
+    }
+
+    /// The next moment at which a server may begin or cease to refuse connections.
+    pub(crate) fn next_refusal_edge(&self, server: usize, after: Stamp) -> Option<Stamp> {
+        self.refusals(server)
+            .flat_map(|rule| {
+                let from = Stamp(rule.from.unwrap_or_default().0);
+                [Some(from), rule.lasts.map(|lasts| from + lasts)]
+            })
+            .flatten()
+            .filter(|edge| *edge > after)
+            .min()
+    }
+
+    fn refusals(&self, server: usize) -> impl Iterator<Item = &FaultRule> {
+        self.rules.iter().map(|(rule, _)| rule).filter(move |rule| {
+            rule.kind == FaultKind::Refuse && rule.server.is_none_or(|only| only == server)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Nanos;
+
+    use super::*;
+
+    fn seen(path: &str) -> Seen<'_> {
+        Seen {
+            at: Stamp::ZERO,
+            server: 0,
+            path,
+            model: "m",
+            agents: ["", "python/1"],
+            inference: true,
+        }
+    }
+
+    fn engine(rules: Vec<FaultRule>) -> Engine {
+        Engine::new(FaultRules { rules }, 7)
+    }
+
+    #[test]
+    fn numbers_count_only_what_the_other_conditions_let_through() {
+        let rule = FaultRule {
+            path: Some("/b".into()),
+            requests: vec![2],
+            agent: Some("python".into()),
+            ..FaultRule::always(FaultKind::Busy)
+        };
+        let engine = engine(vec![rule]);
+        let hits: Vec<bool> = ["/b", "/a", "/b", "/b"]
+            .iter()
+            .map(|path| engine.pick(&seen(path)).is_some())
+            .collect();
+        assert_eq!(hits, [false, false, true, false]);
+    }
+
+    #[test]
+    fn a_rate_is_kept_and_repeats_with_the_seed() {
+        let rule = FaultRule {
+            rate: Some(0.2),
+            ..FaultRule::always(FaultKind::Busy)
+        };
+        let run = || {
+            let engine = engine(vec![rule.clone()]);
+            (0..5000)
+                .map(|_| engine.pick(&seen("/")).is_some())
+                .collect::<Vec<_>>()
+        };
+        let hits = run();
+        let share = hits.iter().filter(|hit| **hit).count() as f64 / 5000.0;
+        assert!((0.18..0.22).contains(&share), "{share}");
+        assert_eq!(hits, run());
+    }
+
+    #[test]
+    fn windows_open_and_close() {
+        let rule = FaultRule {
+            from: Some(Nanos(10)),
+            lasts: Some(Nanos(5)),
+            ..FaultRule::always(FaultKind::Refuse)
+        };
+        let engine = engine(vec![rule]);
+        let refused: Vec<bool> = [9, 10, 14, 15]
+            .map(|at| engine.refuses(0, Stamp(at)))
+            .into();
+        assert_eq!(refused, [false, true, true, false]);
+        assert_eq!(engine.next_refusal_edge(0, Stamp::ZERO), Some(Stamp(10)));
+        assert_eq!(engine.next_refusal_edge(0, Stamp(10)), Some(Stamp(15)));
+        assert_eq!(engine.next_refusal_edge(0, Stamp(15)), None);
+    }
+}

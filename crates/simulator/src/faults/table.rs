@@ -1,0 +1,249 @@
+//! What a careful client makes of each fault: the documentation and the test in one.
+
+use std::fmt::Write as _;
+
+use domain::{FailureKind, TimeoutPhase};
+
+use super::FaultKind;
+
+/// The ways a client asks for a generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClientPath {
+    /// POST /api/generate, streamed.
+    GenerateStream,
+    /// POST /api/generate with `stream: false`.
+    GenerateWhole,
+    /// POST /api/chat, streamed.
+    ChatStream,
+    /// POST /api/chat with `stream: false`.
+    ChatWhole,
+    /// POST /v1/chat/completions with `stream: true`.
+    V1Stream,
+    /// POST /v1/chat/completions.
+    V1Whole,
+}
+
+impl ClientPath {
+    /// All of them, in the table's order.
+    pub const ALL: [Self; 6] = [
+        Self::GenerateStream,
+        Self::GenerateWhole,
+        Self::ChatStream,
+        Self::ChatWhole,
+        Self::V1Stream,
+        Self::V1Whole,
+    ];
+
+    /// The column's heading.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Self::GenerateStream => "generate, streamed",
+            Self::GenerateWhole => "generate, whole",
+            Self::ChatStream => "chat, streamed",
+            Self::ChatWhole => "chat, whole",
+            Self::V1Stream => "/v1 chat, streamed",
+            Self::V1Whole => "/v1 chat, whole",
+        }
+    }
+}
+
+/// The class of outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// The answer is complete.
+    Completed,
+    /// The answer ended without saying so.
+    Incomplete,
+    /// It failed, in this way.
+    Failed(FailureKind),
+    /// One of the client's own limits ran out.
+    TimedOut(TimeoutPhase),
+}
+
+/// One fault and what comes of it.
+#[derive(Debug, Clone, Copy)]
+pub struct FaultRow {
+    /// The fault.
+    pub kind: FaultKind,
+    /// What happens on the wire.
+    pub what: &'static str,
+    /// For each of [`ClientPath::ALL`].
+    pub expected: [Expected; 6],
+}
+
+use Expected::{Completed, Failed, Incomplete, TimedOut};
+
+const BROKEN: Expected = Failed(FailureKind::Malformed);
+const RESET: Expected = Failed(FailureKind::ConnectionReset);
+const SERVER_ERROR: Expected = Failed(FailureKind::Http { status: 500 });
+const ERROR_LINE: Expected = Failed(FailureKind::MidStream);
+const NO_BYTE: Expected = TimedOut(TimeoutPhase::FirstByte);
+const TOO_LONG: Expected = Failed(FailureKind::LineTooLong);
+
+/// The table. Faults are played as a rule plays them by default: in the middle of a stream, once
+/// three objects with text have left.
+pub const FAULTS: [FaultRow; 18] = [
+    FaultRow {
+        kind: FaultKind::Refuse,
+        what: "nobody listens on the port",
+        expected: [Failed(FailureKind::ConnectionRefused); 6],
+    },
+    FaultRow {
+        kind: FaultKind::ResetBeforeHeaders,
+        what: "the connection is reset before a byte of the response",
+        expected: [RESET; 6],
+    },
+    FaultRow {
+        kind: FaultKind::ResetMidToken,
+        what: "half an object, then a reset",
+        expected: [RESET; 6],
+    },
+    FaultRow {
+        kind: FaultKind::Stall,
+        what: "nothing more is sent; the connection stays open",
+        expected: [
+            TimedOut(TimeoutPhase::BetweenChunks),
+            NO_BYTE,
+            TimedOut(TimeoutPhase::BetweenChunks),
+            NO_BYTE,
+            TimedOut(TimeoutPhase::BetweenChunks),
+            NO_BYTE,
+        ],
+    },
+    FaultRow {
+        kind: FaultKind::SlowDrip,
+        what: "one byte of body every 20 ms",
+        expected: [Completed; 6],
+    },
+    FaultRow {
+        kind: FaultKind::TruncatedFinal,
+        what: "half of the last object, then the body ends in good order (on /v1, without `[DONE]`)",
+        expected: [Incomplete; 6],
+    },
+    FaultRow {
+        kind: FaultKind::MalformedJson,
+        what: "an object that is not JSON",
+        expected: [BROKEN; 6],
+    },
+    FaultRow {
+        kind: FaultKind::InvalidUtf8,
+        what: "an object whose text is not UTF-8",
+        expected: [BROKEN; 6],
+    },
+    FaultRow {
+        kind: FaultKind::ErrorLine,
+        what: "an error line ends the stream; whole answers are status 500. /v1 swallows it: an empty \
+               chunk and no `[DONE]`",
+        expected: [
+            ERROR_LINE,
+            SERVER_ERROR,
+            ERROR_LINE,
+            SERVER_ERROR,
+            Incomplete,
+            SERVER_ERROR,
+        ],
+    },
+    FaultRow {
+        kind: FaultKind::EofWithoutDone,
+        what: "the body ends in good order without its last object; whole answers say `done: false`. \
+               /v1 leaves `finish_reason` and `[DONE]` out",
+        expected: [Incomplete; 6],
+    },
+    FaultRow {
+        kind: FaultKind::Busy,
+        what: "status 503",
+        expected: [Failed(FailureKind::Busy); 6],
+    },
+    FaultRow {
+        kind: FaultKind::NotFound,
+        what: "status 404, no such model",
+        expected: [Failed(FailureKind::ModelNotFound); 6],
+    },
+    FaultRow {
+        kind: FaultKind::WrongContentType,
+        what: "status 200 and a web page",
+        expected: [Failed(FailureKind::WrongContentType); 6],
+    },
+    FaultRow {
+        kind: FaultKind::HugeLine,
+        what: "an object of 16 MiB",
+        expected: [TOO_LONG; 6],
+    },
+    FaultRow {
+        kind: FaultKind::OomOnLoad,
+        what: "the model does not fit into memory: status 500 when this request has to load it",
+        expected: [SERVER_ERROR; 6],
+    },
+    FaultRow {
+        kind: FaultKind::RunnerCrash,
+        what: "the runner dies: an error line, or status 500 when nothing has been sent. Others on it \
+               die too",
+        expected: [
+            ERROR_LINE,
+            SERVER_ERROR,
+            ERROR_LINE,
+            SERVER_ERROR,
+            Incomplete,
+            SERVER_ERROR,
+        ],
+    },
+    FaultRow {
+        kind: FaultKind::DuplicateFinal,
+        what: "the last object twice; a client is done with the first, unless it takes the whole body for \
+               one value",
+        expected: [
+            Completed, Completed, Completed, Completed, Completed, BROKEN,
+        ],
+    },
+    FaultRow {
+        kind: FaultKind::ClockJump,
+        what: "durations off by an hour; the client's own clock is not. /v1 has no durations",
+        expected: [Completed; 6],
+    },
+];
+
+fn words(expected: Expected) -> String {
+    match expected {
+        Completed => "completed".to_owned(),
+        Incomplete => "incomplete".to_owned(),
+        Failed(FailureKind::Http { status }) => format!("failed: HTTP {status}"),
+        Failed(kind) => format!("failed: {}", snake(&format!("{kind:?}"))),
+        TimedOut(phase) => format!("timed out: {}", snake(&format!("{phase:?}"))),
+    }
+}
+
+fn snake(camel: &str) -> String {
+    let mut words = String::new();
+    for c in camel.chars() {
+        if c.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
+}
+
+/// The table as Markdown.
+pub fn markdown() -> String {
+    let mut page = String::from(
+        "# Faults\n\n\
+         What the simulator can play, and what a client should report. Rules are written in TOML \
+         (`[[fault]]`);\nsee `simulator::faults::FaultRule` for their keys. Every cell is checked by \
+         `crates/simulator/tests/faults.rs`.\n\n\
+         This page is rendered from `crates/simulator/src/faults/table.rs`: change that instead.\n\n",
+    );
+    page.push_str("| `kind` | on the wire |");
+    for path in ClientPath::ALL {
+        let _ = write!(page, " {} |", path.heading());
+    }
+    page.push_str("\n|---|---|---|---|---|---|---|---|\n");
+    for row in FAULTS {
+        let name = snake(&format!("{:?}", row.kind)).replace(' ', "_");
+        let _ = write!(page, "| `{name}` | {} |", row.what);
+        for expected in row.expected {
+            let _ = write!(page, " {} |", words(expected));
+        }
+        page.push('\n');
+    }
+    page
+}

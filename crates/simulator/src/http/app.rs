@@ -1,0 +1,326 @@
+//! The routes.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clock::{ExchangeId, Ledger};
+use domain::{Nanos, Stamp};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Request, Response, header};
+use serde_json::json;
+
+use super::ask::Ask;
+use super::body::Reply;
+use super::encode::Dialect;
+use super::exchange::{Control, Exchange};
+use super::reply::{self, Refusal};
+use super::stamp::Epoch;
+use super::{generate, host, models, wire};
+use crate::driver::{RequestLog, World};
+use crate::faults::{Engine, FaultKind, FaultRule, Seen};
+use crate::profile::Profile;
+
+/// Largest request accepted, bytes: images come in it.
+const MAX_REQUEST: usize = 256 * 1024 * 1024;
+/// Distinct prompts whose repetitions are counted.
+const MAX_COUNTED: usize = 1 << 16;
+
+/// What an [`App`] is made of.
+#[derive(Debug)]
+pub(crate) struct AppConfig {
+    pub(crate) world: Arc<World>,
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) faults: Engine,
+    pub(crate) epoch: Epoch,
+    pub(crate) seed: u64,
+    pub(crate) chunk_tokens: usize,
+    /// Serve `GET /tandem/log`.
+    pub(crate) log_route: bool,
+}
+
+/// Everything the handlers share.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) config: AppConfig,
+    received: AtomicU64,
+    repeats: Mutex<HashMap<u64, i64>>,
+}
+
+/// The connection is to be closed without a response.
+#[derive(Debug, thiserror::Error)]
+#[error("closed without a response")]
+pub(crate) struct Closed;
+
+/// A request that has been read whole.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) exchange: Exchange,
+    pub(super) fault: Option<FaultRule>,
+    pub(super) body: Bytes,
+}
+
+impl App {
+    pub(crate) fn new(config: AppConfig) -> Self {
+        Self {
+            config,
+            received: AtomicU64::new(0),
+            repeats: Mutex::default(),
+        }
+    }
+
+    /// How often this has been asked before: a sampler without a seed answers differently each
+    /// time, and must not depend on anything but what it was asked.
+    pub(super) fn repeat(&self, content: u64) -> i64 {
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        if repeats.len() >= MAX_COUNTED && !repeats.contains_key(&content) {
+            return 0;
+        }
+        let count = repeats.entry(content).or_insert(-1);
+        *count += 1;
+        *count
+    }
+
+    /// Answers one request.
+    pub(crate) async fn handle(
+        self: Arc<Self>,
+        server: usize,
+        control: Arc<Control>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Reply>, Closed> {
+        let (head, body) = request.into_parts();
+        let body = Limited::new(body, MAX_REQUEST).collect().await;
+        let world = &self.config.world;
+        let ledger = world.clock().ledger().and_then(|ledger| {
+            let id = head
+                .headers
+                .get(Ledger::HEADER)?
+                .to_str()
+                .ok()?
+                .parse()
+                .ok()?;
+            Some((ledger.clone(), ExchangeId(id)))
+        });
+        if let Some((ledger, id)) = &ledger {
+            // The request is off the wire only now that all of it is here.
+            ledger.take(*id, 1);
+        }
+        let now = world.clock().now();
+        let line = RequestLog {
+            server,
+            number: self.received.fetch_add(1, Ordering::Relaxed) + 1,
+            method: head.method.to_string(),
+            path: head.uri.path().to_owned(),
+            model: None,
+            id: None,
+            received: now,
+            responded: None,
+            ended: now,
+            status: None,
+            chunks: 0,
+            bytes: 0,
+            whole: false,
+            fault: None,
+            unknown_options: Vec::new(),
+            took: Nanos::ZERO,
+        };
+        let mut exchange = Exchange::new(Arc::clone(world), control, ledger, line);
+        let text = |name: &str| {
+            head.headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+        };
+        if !host::allowed(text(header::HOST.as_str())) {
+            return Ok(reply::empty(exchange, 403));
+        }
+        let Ok(body) = body else {
+            let refusal = Refusal::new(400, "the request body could not be read");
+            return Ok(reply::refuse(exchange, false, &refusal).await);
+        };
+        let path = head.uri.path();
+        let v1 = path.starts_with("/v1/");
+        let body = body.to_bytes();
+        let agents = [text("x-tandem-agent"), text(header::USER_AGENT.as_str())];
+        let fault = self.pick_fault(server, path, &body, agents, now);
+        if let Some(fault) = &fault {
+            exchange.set_fault(fault.kind);
+            match fault.kind {
+                FaultKind::ResetBeforeHeaders => {
+                    exchange.reset();
+                    return Err(Closed);
+                }
+                FaultKind::Busy => {
+                    let refusal = Refusal::new(503, reply::BUSY);
+                    return Ok(reply::refuse(exchange, v1, &refusal).await);
+                }
+                FaultKind::NotFound => {
+                    let model = model_of(&body);
+                    let refusal = Refusal::new(404, format!("model '{model}' not found"));
+                    return Ok(reply::refuse(exchange, v1, &refusal).await);
+                }
+                FaultKind::WrongContentType => {
+                    let page = b"<!doctype html><title>Sign in</title><p>Sign in to go on.</p>\n";
+                    let html = "text/html; charset=utf-8";
+                    return Ok(reply::bytes(exchange, None, 200, html, page.to_vec()).await);
+                }
+                _ => {}
+            }
+        }
+        let received = Received {
+            exchange,
+            fault,
+            body,
+        };
+        Ok(self.route(&head.method, path, received).await)
+    }
+
+    /// Rules without a path are about inference; a client's polling is not counted by them.
+    fn pick_fault(
+        &self,
+        server: usize,
+        path: &str,
+        body: &[u8],
+        agents: [&str; 2],
+        at: Stamp,
+    ) -> Option<FaultRule> {
+        let model = model_of(body);
+        let seen = Seen {
+            at,
+            server,
+            path,
+            model: &model,
+            agents,
+            inference: is_inference(path),
+        };
+        self.config.faults.pick(&seen)
+    }
+
+    async fn route(&self, method: &Method, path: &str, received: Received) -> Response<Reply> {
+        let read = matches!(*method, Method::GET | Method::HEAD);
+        let post = *method == Method::POST;
+        let known = match path {
+            "/" | "/api/version" | "/api/tags" | "/v1/models" => read,
+            "/api/ps" => *method == Method::GET,
+            "/api/generate"
+            | "/api/chat"
+            | "/api/embed"
+            | "/api/embeddings"
+            | "/api/show"
+            | "/v1/chat/completions"
+            | "/v1/completions"
+            | "/v1/embeddings" => post,
+            "/tandem/log" if self.config.log_route => read,
+            _ if path
+                .strip_prefix("/v1/models/")
+                .is_some_and(|name| !name.is_empty()) =>
+            {
+                read
+            }
+            _ => return reply::text(received.exchange, 404, "404 page not found").await,
+        };
+        if !known {
+            return reply::text(received.exchange, 405, "405 method not allowed").await;
+        }
+        match path {
+            "/" => reply::text(received.exchange, 200, "Ollama is running").await,
+            "/api/generate" => {
+                let ask = wire::read(&received.body)
+                    .map_err(|words| Refusal::new(400, words))
+                    .and_then(Ask::from_generate);
+                self.generation(received, ask, Dialect::Generate).await
+            }
+            "/api/chat" => {
+                let ask = wire::read(&received.body)
+                    .map_err(|words| Refusal::new(400, words))
+                    .and_then(Ask::from_chat);
+                self.generation(received, ask, Dialect::Chat).await
+            }
+            "/v1/chat/completions" => {
+                let ask = wire::read(&received.body)
+                    .map_err(|words| Refusal::new(400, words))
+                    .and_then(|wire| Ask::from_v1(Dialect::V1Chat, wire));
+                self.generation(received, ask, Dialect::V1Chat).await
+            }
+            "/v1/completions" => {
+                let ask = wire::read(&received.body)
+                    .map_err(|words| Refusal::new(400, words))
+                    .and_then(|wire| Ask::from_v1(Dialect::V1Completion, wire));
+                self.generation(received, ask, Dialect::V1Completion).await
+            }
+            "/api/embed" | "/api/embeddings" | "/v1/embeddings" => self.embed(received).await,
+            _ => {
+                let Received {
+                    exchange,
+                    fault,
+                    body,
+                } = received;
+                let answer = match path {
+                    "/api/version" => {
+                        // The one thing a twin says more than Ollama does, so that no record
+                        // made on it passes for a measurement.
+                        let version = &self.config.profile.server.version;
+                        Ok(json!({"version": version, "server": "tandem-simulator"}))
+                    }
+                    "/api/tags" => Ok(models::tags(self)),
+                    "/api/ps" => Ok(models::ps(self, exchange.server())),
+                    "/api/show" => models::show(self, &body),
+                    "/v1/models" => Ok(models::v1_list(self)),
+                    "/tandem/log" => {
+                        let (lines, forgotten) = self.config.world.log();
+                        Ok(json!({"lines": lines, "forgotten": forgotten}))
+                    }
+                    _ => models::v1_one(self, path.trim_start_matches("/v1/models/")),
+                };
+                match answer {
+                    Ok(value) => reply::document(exchange, fault, 200, &value).await,
+                    Err(refusal) => {
+                        reply::refuse(exchange, path.starts_with("/v1/"), &refusal).await
+                    }
+                }
+            }
+        }
+    }
+
+    async fn generation(
+        &self,
+        mut received: Received,
+        ask: Result<Ask, Refusal>,
+        dialect: Dialect,
+    ) -> Response<Reply> {
+        let started = match ask {
+            Ok(ask) => generate::start(self, &mut received.exchange, received.fault.as_ref(), ask),
+            Err(refusal) => Err(refusal),
+        };
+        match started {
+            Ok((generation, streamed)) => {
+                let reply = Reply::generation(received.exchange, received.fault, generation);
+                reply::generation(reply, dialect, streamed).await
+            }
+            Err(refusal) => reply::refuse(received.exchange, dialect.is_v1(), &refusal).await,
+        }
+    }
+}
+
+fn is_inference(path: &str) -> bool {
+    matches!(
+        path,
+        "/api/generate"
+            | "/api/chat"
+            | "/api/embed"
+            | "/api/embeddings"
+            | "/v1/chat/completions"
+            | "/v1/completions"
+            | "/v1/embeddings"
+    )
+}
+
+/// The model that a body names, whatever else it holds.
+fn model_of(body: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        model: String,
+    }
+    serde_json::from_slice(body).map_or_else(|_| String::new(), |named: Named| named.model)
+}

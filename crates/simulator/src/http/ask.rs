@@ -1,0 +1,352 @@
+//! A generation request, whichever protocol it came in by, in one form.
+
+use std::fmt::Write as _;
+
+use domain::ModelOptions;
+use domain::backend::KeepAlive;
+use serde_json::{Map, Value, json};
+
+use super::encode::Dialect;
+use super::keep_alive;
+use super::options::{self, ParsedOptions};
+use super::reply::Refusal;
+use super::wire::{ChatWire, CommonWire, GenerateWire, OpenAiWire, ToolWire};
+
+/// How much to think.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Think {
+    Off,
+    Low,
+    Medium,
+    High,
+    Max,
+}
+
+/// One turn of a conversation; generate has a single one.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Turn {
+    pub(crate) role: String,
+    pub(crate) text: String,
+}
+
+/// The shape of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Format {
+    /// Any JSON object.
+    Json,
+    /// JSON that fits a schema.
+    Schema(Value),
+}
+
+/// What is asked for.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a member of the request"
+)]
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) dialect: Dialect,
+    pub(crate) model: String,
+    pub(crate) turns: Vec<Turn>,
+    /// Ids of generate's deprecated `context`.
+    pub(crate) context: Vec<u32>,
+    pub(crate) raw: bool,
+    pub(crate) suffix: bool,
+    pub(crate) tools: Vec<ToolWire>,
+    pub(crate) stream: bool,
+    pub(crate) include_usage: bool,
+    pub(crate) format: Option<Format>,
+    pub(crate) keep_alive: Option<KeepAlive>,
+    pub(crate) options: ModelOptions,
+    pub(crate) unknown_options: Vec<String>,
+    /// A wrong type among the options: reported only once the model is known, as status 500.
+    pub(crate) bad_option: Option<String>,
+    pub(crate) think: Option<Think>,
+    pub(crate) truncate: bool,
+    pub(crate) shift: Option<bool>,
+}
+
+fn bad(words: impl Into<String>) -> Refusal {
+    Refusal::new(400, words)
+}
+
+fn think(value: Option<&Value>) -> Result<Option<Think>, Refusal> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(true)) => Ok(Some(Think::Medium)),
+        Some(Value::Bool(false)) => Ok(Some(Think::Off)),
+        Some(Value::String(level)) => match level.as_str() {
+            "low" => Ok(Some(Think::Low)),
+            "medium" => Ok(Some(Think::Medium)),
+            "high" => Ok(Some(Think::High)),
+            "max" => Ok(Some(Think::Max)),
+            other => Err(bad(format!(
+                "invalid think value: {other:?} (must be \"high\", \"medium\", \"low\", \"max\", true, or false)"
+            ))),
+        },
+        Some(_) => Err(bad(
+            "think must be a boolean or string (\"high\", \"medium\", \"low\", \"max\", true, or false)",
+        )),
+    }
+}
+
+fn format(value: Option<Value>) -> Result<Option<Format>, Refusal> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) if text == "json" => Ok(Some(Format::Json)),
+        Some(schema @ Value::Object(_)) => Ok(Some(Format::Schema(schema))),
+        Some(other) => Err(bad(format!(
+            "invalid format: {other}; expected \"json\" or a valid JSON Schema object"
+        ))),
+    }
+}
+
+impl Ask {
+    fn common(
+        dialect: Dialect,
+        model: String,
+        turns: Vec<Turn>,
+        common: CommonWire,
+    ) -> Result<Self, Refusal> {
+        let keep_alive = match &common.keep_alive {
+            Some(value) => keep_alive::parse(value).map_err(bad)?,
+            None => None,
+        };
+        if common.top_logprobs.is_some_and(|n| !(0..=20).contains(&n)) {
+            return Err(bad("top_logprobs must be between 0 and 20"));
+        }
+        let (ParsedOptions { options, unknown }, bad_option) = read_options(&common.options);
+        Ok(Self {
+            dialect,
+            model,
+            turns,
+            context: Vec::new(),
+            raw: false,
+            suffix: false,
+            tools: Vec::new(),
+            stream: common.stream.unwrap_or(true),
+            include_usage: false,
+            format: format(common.format)?,
+            keep_alive,
+            options,
+            unknown_options: unknown,
+            bad_option,
+            think: think(common.think.as_ref())?,
+            truncate: common.truncate.unwrap_or(true),
+            shift: common.shift,
+        })
+    }
+
+    pub(crate) fn from_generate(wire: GenerateWire) -> Result<Self, Refusal> {
+        if wire.raw
+            && !(wire.system.is_empty() && wire.template.is_empty() && wire.context.is_empty())
+        {
+            return Err(bad(
+                "raw mode does not support template, system, or context",
+            ));
+        }
+        let mut turns = Vec::new();
+        if !wire.prompt.is_empty() {
+            if !wire.system.is_empty() {
+                turns.push(Turn {
+                    role: "system".to_owned(),
+                    text: wire.system,
+                });
+            }
+            let text = if wire.suffix.is_empty() {
+                wire.prompt
+            } else {
+                format!("{}\n{}", wire.prompt, wire.suffix)
+            };
+            turns.push(Turn {
+                role: "user".to_owned(),
+                text,
+            });
+        }
+        let mut ask = Self::common(Dialect::Generate, wire.model, turns, wire.common)?;
+        ask.raw = wire.raw;
+        ask.suffix = !wire.suffix.is_empty();
+        ask.context = wire.context.iter().map(|id| *id as u32).collect();
+        Ok(ask)
+    }
+
+    pub(crate) fn from_chat(wire: ChatWire) -> Result<Self, Refusal> {
+        if wire.model.is_empty() {
+            return Err(bad("model is required"));
+        }
+        let mut turns = Vec::new();
+        for message in wire.messages {
+            let role = message.role.to_lowercase();
+            if !["system", "user", "assistant", "tool"].contains(&role.as_str()) {
+                return Err(bad(format!(
+                    "invalid role: {role:?}; expected system, user, assistant or tool"
+                )));
+            }
+            let mut text = message.content;
+            for part in [message.thinking, message.tool_name] {
+                if !part.is_empty() {
+                    text.push('\n');
+                    text.push_str(&part);
+                }
+            }
+            for call in message.tool_calls {
+                text.push_str(&call.to_string());
+            }
+            turns.push(Turn { role, text });
+        }
+        let mut ask = Self::common(Dialect::Chat, wire.model, turns, wire.common)?;
+        ask.tools = wire.tools;
+        Ok(ask)
+    }
+
+    pub(crate) fn from_v1(dialect: Dialect, wire: OpenAiWire) -> Result<Self, Refusal> {
+        let turns = if dialect == Dialect::V1Chat {
+            if wire.messages.is_empty() {
+                return Err(bad("[] is too short - 'messages'"));
+            }
+            v1_turns(&wire)?
+        } else {
+            let text = match &wire.prompt {
+                None | Some(Value::Null) => String::new(),
+                Some(Value::String(text)) => text.clone(),
+                Some(_) => return Err(bad("invalid type for 'prompt' field: expected string")),
+            };
+            vec![Turn {
+                role: "user".to_owned(),
+                text,
+            }]
+        };
+        let options = ModelOptions {
+            // Forced when absent, unlike the native routes' defaults.
+            temperature: Some(wire.temperature.unwrap_or(1.0)),
+            top_p: Some(wire.top_p.unwrap_or(1.0)),
+            num_predict: wire.max_tokens,
+            seed: wire.seed,
+            frequency_penalty: wire.frequency_penalty,
+            presence_penalty: wire.presence_penalty,
+            stop: match &wire.stop {
+                None | Some(Value::Null) => None,
+                Some(Value::String(one)) => Some(vec![one.clone()]),
+                Some(Value::Array(many)) => {
+                    let many: Option<Vec<_>> =
+                        many.iter().map(|s| s.as_str().map(str::to_owned)).collect();
+                    Some(
+                        many.ok_or_else(|| bad("invalid type for 'stop' field: expected strings"))?,
+                    )
+                }
+                Some(_) => return Err(bad("invalid type for 'stop' field: expected string")),
+            },
+            ..ModelOptions::default()
+        };
+        let format = match &wire.response_format {
+            None | Some(Value::Null) => None,
+            Some(format) => match format["type"].as_str() {
+                Some("json_object") => Some(Format::Json),
+                Some("json_schema") => {
+                    Some(Format::Schema(format["json_schema"]["schema"].clone()))
+                }
+                _ => None,
+            },
+        };
+        let think = match wire.reasoning_effort.as_deref() {
+            None | Some("") => None,
+            Some("none") => Some(Think::Off),
+            Some("minimal" | "low") => Some(Think::Low),
+            Some("medium") => Some(Think::Medium),
+            Some("high") => Some(Think::High),
+            Some("xhigh" | "ultra" | "max") => Some(Think::Max),
+            Some(other) => {
+                return Err(bad(format!(
+                    "invalid reasoning value: '{other}' (must be \"high\", \"medium\", \"low\", \"max\", or \"none\")"
+                )));
+            }
+        };
+        Ok(Self {
+            dialect,
+            model: wire.model,
+            turns,
+            context: Vec::new(),
+            raw: false,
+            suffix: false,
+            tools: wire.tools,
+            stream: wire.stream,
+            include_usage: wire.stream_options.include_usage,
+            format,
+            keep_alive: None,
+            options,
+            unknown_options: Vec::new(),
+            bad_option: None,
+            think,
+            truncate: true,
+            shift: None,
+        })
+    }
+
+    /// The conversation as one text, roles marked, as a template would render it.
+    pub(crate) fn rendered(&self, turns: &[Turn]) -> String {
+        if self.raw || (turns.len() == 1 && self.dialect == Dialect::V1Completion) {
+            return turns.iter().map(|turn| turn.text.as_str()).collect();
+        }
+        let mut text = String::new();
+        if !self.tools.is_empty() {
+            for tool in &self.tools {
+                let parameters = json!(tool.function.parameters);
+                let _ = writeln!(text, "<tool>{}{parameters}", tool.function.name);
+            }
+        }
+        for turn in turns {
+            let _ = writeln!(text, "<{}>{}", turn.role, turn.text);
+        }
+        text.push_str("<assistant>");
+        text
+    }
+
+    /// The tool this turn calls: none once a tool has answered, else one that the last message
+    /// names, else the first.
+    pub(crate) fn tool(&self) -> Option<&ToolWire> {
+        let last = self.turns.last().filter(|turn| turn.role != "tool")?;
+        self.tools
+            .iter()
+            .find(|tool| last.text.contains(&tool.function.name))
+            .or_else(|| self.tools.first())
+            .filter(|tool| !tool.function.name.is_empty())
+    }
+}
+
+fn v1_turns(wire: &OpenAiWire) -> Result<Vec<Turn>, Refusal> {
+    wire.messages
+        .iter()
+        .map(|message| {
+            let mut text = match &message.content {
+                None | Some(Value::Null) => String::new(),
+                Some(Value::String(text)) => text.clone(),
+                Some(Value::Array(parts)) => parts
+                    .iter()
+                    .filter_map(|part| part["text"].as_str())
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+                Some(_) => return Err(bad("invalid message content type")),
+            };
+            if let Some(name) = &message.name {
+                text.push('\n');
+                text.push_str(name);
+            }
+            for call in &message.tool_calls {
+                text.push_str(&call.to_string());
+            }
+            Ok(Turn {
+                role: message.role.to_lowercase(),
+                text,
+            })
+        })
+        .collect()
+}
+
+/// Options, and the words about a wrong type among them.
+pub(crate) fn read_options(map: &Map<String, Value>) -> (ParsedOptions, Option<String>) {
+    match options::parse(map) {
+        Ok(parsed) => (parsed, None),
+        Err(words) => (ParsedOptions::default(), Some(words)),
+    }
+}

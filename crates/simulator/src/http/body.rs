@@ -1,0 +1,549 @@
+//! Response bodies: a generation as it happens, or a document, and the faults played on either.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use domain::{Nanos, Stamp};
+use hyper::body::{Body, Frame, SizeHint};
+
+use super::encode::{Encoder, Finale};
+use super::exchange::Exchange;
+use super::text::Script;
+use crate::core::{Notice, ServerId, StopReason, What};
+use crate::driver::Ticket;
+use crate::faults::{FaultKind, FaultRule};
+
+/// Pause between the bytes of a slow drip.
+const DRIP: Nanos = Nanos::from_millis(20);
+
+/// How a body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Clean,
+    Reset,
+}
+
+/// What the first look at a response showed.
+#[derive(Debug)]
+pub(crate) enum First {
+    /// There are bytes to send, with status 200.
+    Bytes,
+    /// It failed before any: status and words.
+    Refused(u16, String),
+}
+
+/// A pause in the middle of a response.
+enum Stall {
+    For(Sleep),
+    Ever,
+}
+
+type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A generation on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    pub(crate) ticket: Ticket,
+    pub(crate) script: Script,
+    pub(crate) encoder: Encoder,
+    /// One object at the end instead of a stream.
+    pub(crate) whole: bool,
+    /// The prompt's ids, when the final object repeats them.
+    pub(crate) context: Option<std::sync::Arc<[u32]>>,
+    /// The model's name as the core knows it.
+    pub(crate) model: String,
+    /// Tokens so far, and bytes of text shown.
+    pub(crate) tokens: u32,
+    pub(crate) shown: u32,
+}
+
+/// A response body.
+pub(crate) struct Reply {
+    generation: Option<Box<Generation>>,
+    fault: Option<FaultRule>,
+    /// Encoded and not yet handed to the connection.
+    out: Vec<u8>,
+    /// Kept back by a stall.
+    held: Vec<u8>,
+    end: Option<End>,
+    stall: Option<Stall>,
+    drip: Option<(Nanos, Option<Sleep>)>,
+    failed: Option<(u16, String)>,
+    /// Everything before a reset has had its chance to leave.
+    flushed: bool,
+    over: bool,
+    exchange: Exchange,
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reply")
+            .field("exchange", &self.exchange)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reply {
+    /// A response without a body.
+    pub(crate) fn empty(exchange: Exchange) -> Self {
+        let mut reply = Self::with(exchange, None);
+        reply.end = Some(End::Clean);
+        reply
+    }
+
+    /// Must be called when the response's head is complete.
+    pub(crate) fn responded(&mut self, status: u16) {
+        self.exchange.responded(status);
+        if self.length() == Some(0) {
+            // Nobody asks an empty body for its end.
+            self.exchange.whole();
+            self.over = true;
+        }
+    }
+
+    fn with(exchange: Exchange, fault: Option<FaultRule>) -> Self {
+        let drip = fault
+            .as_ref()
+            .filter(|fault| fault.kind == FaultKind::SlowDrip)
+            .map(|fault| (fault.pause.unwrap_or(DRIP), None));
+        Self {
+            generation: None,
+            fault,
+            out: Vec::new(),
+            held: Vec::new(),
+            end: None,
+            stall: None,
+            drip,
+            failed: None,
+            flushed: false,
+            over: false,
+            exchange,
+        }
+    }
+
+    /// A document that is known whole.
+    pub(crate) fn document(exchange: Exchange, fault: Option<FaultRule>, bytes: Vec<u8>) -> Self {
+        let mut reply = Self::with(exchange, fault);
+        reply.out = bytes;
+        reply.end = Some(End::Clean);
+        reply.spoil_document();
+        reply
+    }
+
+    /// A generation.
+    pub(crate) fn generation(
+        exchange: Exchange,
+        fault: Option<FaultRule>,
+        generation: Generation,
+    ) -> Self {
+        let mut reply = Self::with(exchange, fault);
+        reply.generation = Some(Box::new(generation));
+        reply
+    }
+
+    /// Gives the exchange back, for a response of another kind.
+    pub(crate) fn into_parts(self) -> (Exchange, Option<FaultRule>) {
+        (self.exchange, self.fault)
+    }
+
+    /// True when all of the body is there already.
+    pub(crate) fn length(&self) -> Option<usize> {
+        let generation_is_whole = self.generation.as_ref().is_none_or(|g| g.whole);
+        (self.end == Some(End::Clean) && self.stall.is_none() && generation_is_whole)
+            .then_some(self.out.len())
+    }
+
+    /// Waits until it is known how the response begins. Nothing, not even a head, leaves before.
+    pub(crate) async fn first(&mut self) -> First {
+        std::future::poll_fn(|cx| {
+            let filled = self.fill(cx);
+            if let Some((status, words)) = self.failed.take() {
+                return Poll::Ready(First::Refused(status, words));
+            }
+            if !self.out.is_empty() || (self.end.is_some() && self.stall.is_none()) {
+                return Poll::Ready(First::Bytes);
+            }
+            ready!(filled);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Takes in everything that has happened. Ready when nothing more will.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(stall) = &mut self.stall {
+                match stall {
+                    Stall::For(sleep) => ready!(sleep.as_mut().poll(cx)),
+                    Stall::Ever => return Poll::Pending,
+                }
+                self.stall = None;
+                self.out.append(&mut self.held);
+            }
+            if self.end.is_some() || self.failed.is_some() {
+                return Poll::Ready(());
+            }
+            let Some(mut generation) = self.generation.take() else {
+                return Poll::Ready(());
+            };
+            let Poll::Ready(notice) = generation.ticket.poll(cx) else {
+                self.generation = Some(generation);
+                return Poll::Pending;
+            };
+            self.take_in(&mut generation, notice);
+            self.generation = Some(generation);
+        }
+    }
+
+    fn take_in(&mut self, generation: &mut Generation, notice: Notice) {
+        let begun = !self.out.is_empty() || self.exchange.chunks() > 0;
+        match notice.what {
+            What::Attached { .. } => {
+                if generation.whole || self.fault.as_ref().is_some_and(|f| f.after_tokens == 0) {
+                    self.crash(generation);
+                }
+            }
+            What::PrefillDone { .. } => {}
+            What::Token { index } => {
+                generation.tokens = index + 1;
+                let to = generation.script.shown_after(generation.tokens);
+                self.show(generation, notice.at, to);
+            }
+            What::Done { timings, reason } => {
+                if generation.whole {
+                    return self.whole(generation, notice.at, &timings, reason);
+                }
+                generation.tokens = timings.eval_count;
+                let to = generation.script.generated_after(generation.tokens);
+                self.show(generation, notice.at, to);
+                if self.end.is_some() {
+                    return;
+                }
+                let from = self.out.len();
+                let complete = generation.tokens as usize == generation.script.ids.len();
+                let tool = generation.script.tool.as_ref().filter(|_| complete);
+                if let Some(call) = tool {
+                    generation.encoder.tool(notice.at, call, &mut self.out);
+                    self.exchange.chunk();
+                }
+                let tail = self.out.len();
+                let tool_called = tool.is_some();
+                let context = generation.context.take();
+                let said = &generation.script.ids[..generation.tokens as usize];
+                let finale = Finale {
+                    at: notice.at,
+                    reason: Some(words(reason)),
+                    timings: Some(&timings),
+                    context: context.as_deref().map(|prompt| [prompt, said]),
+                    jump: self.jump(),
+                    tool_called,
+                };
+                generation.encoder.last(&finale, &mut self.out);
+                self.end = Some(End::Clean);
+                self.spoil_last(generation, tail);
+                if self.stall.is_some() {
+                    self.held.extend_from_slice(&self.out[from..]);
+                    self.out.truncate(from);
+                }
+            }
+            What::Preloaded | What::Unloading => {
+                let reason = if matches!(notice.what, What::Preloaded) {
+                    "load"
+                } else {
+                    "unload"
+                };
+                let finale = Finale {
+                    at: notice.at,
+                    reason: Some(reason),
+                    timings: None,
+                    context: None,
+                    jump: 0,
+                    tool_called: false,
+                };
+                generation
+                    .encoder
+                    .whole(&finale, "", "", None, &mut self.out);
+                self.end = Some(End::Clean);
+                self.spoil_document();
+            }
+            What::Busy => self.failed = Some((503, super::reply::BUSY.to_owned())),
+            What::Failed { message } if begun => {
+                generation.encoder.error(&message, &mut self.out);
+                self.end = Some(End::Clean);
+            }
+            What::LoadFailed { message } | What::Failed { message } => {
+                self.failed = Some((500, message));
+            }
+            // Only cancelling gets there, and then nobody is left to be told.
+            What::Dropped => self.end = Some(End::Reset),
+        }
+    }
+
+    fn jump(&self) -> i64 {
+        match &self.fault {
+            Some(fault) if fault.kind == FaultKind::ClockJump => (fault.jump_s * 1e9) as i64,
+            _ => 0,
+        }
+    }
+
+    /// Shows the text up to a place, as one object, and plays the fault whose turn has come.
+    fn show(&mut self, generation: &mut Generation, at: Stamp, to: u32) {
+        if to <= generation.shown {
+            return;
+        }
+        let from = self.out.len();
+        let (thinking, content) = generation.script.between(generation.shown, to);
+        generation
+            .encoder
+            .text(at, thinking, content, &mut self.out);
+        generation.shown = to;
+        let due = self
+            .fault
+            .as_ref()
+            .is_some_and(|fault| self.exchange.chunks() == fault.after_tokens);
+        self.exchange.chunk();
+        if due {
+            self.play(generation, from);
+        }
+    }
+
+    /// Plays a fault on the object that begins at `from`, in the middle of a stream.
+    fn play(&mut self, generation: &mut Generation, from: usize) {
+        let Some(fault) = &self.fault else { return };
+        match fault.kind {
+            FaultKind::ResetMidToken => {
+                let half = usize::midpoint(from, self.out.len());
+                self.out.truncate(half);
+                self.end = Some(End::Reset);
+            }
+            FaultKind::Stall => {
+                let pause = fault.pause;
+                self.held = self.out.split_off(from);
+                self.stall = Some(pause.map_or(Stall::Ever, |pause| Stall::For(self.sleep(pause))));
+            }
+            FaultKind::MalformedJson | FaultKind::InvalidUtf8 | FaultKind::HugeLine => {
+                let good = self.out.split_off(from);
+                let bad = bad_object(fault);
+                generation.encoder.raw(&bad, &mut self.out);
+                self.out.extend_from_slice(&good);
+            }
+            FaultKind::ErrorLine => {
+                self.out.truncate(from);
+                generation.encoder.error(RUNNER_ERROR, &mut self.out);
+                self.end = Some(End::Clean);
+            }
+            FaultKind::EofWithoutDone => {
+                self.out.truncate(from);
+                self.end = Some(End::Clean);
+            }
+            FaultKind::RunnerCrash => self.crash(generation),
+            _ => {}
+        }
+    }
+
+    fn crash(&self, generation: &Generation) {
+        if self
+            .fault
+            .as_ref()
+            .is_some_and(|fault| fault.kind == FaultKind::RunnerCrash)
+        {
+            let server = ServerId(self.exchange.server());
+            self.exchange
+                .world()
+                .crash_runner(server, &generation.model);
+        }
+    }
+
+    /// Plays the faults of a final object, which begins at `from`.
+    fn spoil_last(&mut self, generation: &Generation, from: usize) {
+        let Some(fault) = &self.fault else { return };
+        match fault.kind {
+            FaultKind::TruncatedFinal => {
+                let mut half = usize::midpoint(from, self.out.len());
+                if generation.encoder.dialect().is_v1() {
+                    // Half of the object with the finish reason, not half of all that ends a stream.
+                    let object = self.out[from..].windows(2).position(|w| w == b"\n\n");
+                    half = from + object.unwrap_or(self.out.len() - from) / 2;
+                }
+                self.out.truncate(half);
+            }
+            FaultKind::DuplicateFinal => self.out.extend_from_within(from..),
+            // A stream that was over before the fault's turn came.
+            FaultKind::ResetMidToken | FaultKind::EofWithoutDone
+                if self.exchange.chunks() <= fault.after_tokens =>
+            {
+                if fault.kind == FaultKind::ResetMidToken {
+                    self.out.truncate(usize::midpoint(from, self.out.len()));
+                    self.end = Some(End::Reset);
+                } else {
+                    self.out.truncate(from);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn whole(
+        &mut self,
+        generation: &mut Generation,
+        at: Stamp,
+        timings: &crate::core::Timings,
+        reason: StopReason,
+    ) {
+        let kind = self.fault.as_ref().map(|fault| fault.kind);
+        if kind == Some(FaultKind::ErrorLine) {
+            self.failed = Some((500, RUNNER_ERROR.to_owned()));
+            return;
+        }
+        let script = &generation.script;
+        let tokens = timings.eval_count;
+        let (thinking, content) = script.between(0, script.generated_after(tokens));
+        let tool = script
+            .tool
+            .as_ref()
+            .filter(|_| tokens as usize == script.ids.len());
+        let cut = kind == Some(FaultKind::EofWithoutDone);
+        let context = generation.context.take();
+        let finale = Finale {
+            at,
+            reason: (!cut).then(|| words(reason)),
+            timings: (!cut).then_some(timings),
+            context: context
+                .as_deref()
+                .map(|prompt| [prompt, &script.ids[..tokens as usize]]),
+            jump: self.jump(),
+            tool_called: tool.is_some() && !cut,
+        };
+        self.exchange.chunk();
+        generation
+            .encoder
+            .whole(&finale, thinking, content, tool, &mut self.out);
+        self.end = Some(End::Clean);
+        self.spoil_document();
+    }
+
+    /// Plays the fault on a body that is known whole.
+    fn spoil_document(&mut self) {
+        let Some(fault) = &self.fault else { return };
+        match fault.kind {
+            FaultKind::ResetMidToken => {
+                self.out.truncate(self.out.len() / 2);
+                self.end = Some(End::Reset);
+            }
+            FaultKind::TruncatedFinal => self.out.truncate(self.out.len() / 2),
+            FaultKind::DuplicateFinal => {
+                self.out.push(b'\n');
+                self.out.extend_from_within(..self.out.len() - 1);
+            }
+            FaultKind::Stall => {
+                let pause = fault.pause;
+                self.held = std::mem::take(&mut self.out);
+                self.stall = Some(pause.map_or(Stall::Ever, |pause| Stall::For(self.sleep(pause))));
+            }
+            FaultKind::MalformedJson | FaultKind::InvalidUtf8 | FaultKind::HugeLine => {
+                self.out = bad_object(fault);
+            }
+            _ => {}
+        }
+    }
+
+    fn sleep(&self, length: Nanos) -> Sleep {
+        let clock = self.exchange.world().clock().clone();
+        Box::pin(async move { clock.sleep(length).await })
+    }
+
+    /// What may leave now: all of it, or one byte of a slow drip.
+    fn portion(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let Some((pause, sleep)) = &mut self.drip else {
+            return Poll::Ready(std::mem::take(&mut self.out).into());
+        };
+        if let Some(waiting) = sleep {
+            ready!(waiting.as_mut().poll(cx));
+        }
+        let pause = *pause;
+        let next = self.sleep(pause);
+        self.drip = Some((pause, Some(next)));
+        let rest = self.out.split_off(1);
+        Poll::Ready(std::mem::replace(&mut self.out, rest).into())
+    }
+}
+
+const RUNNER_ERROR: &str = "an error was encountered while running the model: unexpected EOF";
+
+fn words(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Stop => "stop",
+        StopReason::Length => "length",
+    }
+}
+
+fn bad_object(fault: &FaultRule) -> Vec<u8> {
+    match fault.kind {
+        FaultKind::InvalidUtf8 => {
+            b"{\"model\":\"m\",\"response\":\"\xff\xfe\xc3\x28\",\"message\":{\"content\":\"\xff\"},\"done\":false}"
+                .to_vec()
+        }
+        FaultKind::HugeLine => {
+            let mut line = b"{\"model\":\"m\",\"done\":false,\"response\":\"".to_vec();
+            line.resize(fault.bytes.max(line.len() + 2) - 2, b'x');
+            line.extend_from_slice(b"\"}");
+            line
+        }
+        _ => b"{\"model\":\"m\",\"response\":half an object,\"done\":false}".to_vec(),
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        let this = &mut *self;
+        if this.over {
+            return Poll::Ready(None);
+        }
+        let filled = this.fill(cx);
+        if !this.out.is_empty() {
+            let bytes = ready!(this.portion(cx));
+            this.exchange.sent(bytes.len());
+            if this.out.is_empty() && this.end == Some(End::Clean) && this.stall.is_none() {
+                // A connection that knows the length does not ask again after the last byte.
+                this.exchange.whole();
+                this.over = true;
+            }
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        ready!(filled);
+        match this.end {
+            Some(End::Reset) if !this.flushed => {
+                // What was handed over before leaves first: the connection flushes while we wait.
+                this.flushed = true;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(End::Reset) => {
+                this.over = true;
+                this.exchange.reset();
+                Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
+            }
+            _ => {
+                this.over = true;
+                this.exchange.whole();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.over
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}

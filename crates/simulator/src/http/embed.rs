@@ -1,0 +1,238 @@
+//! Embeddings: prefill only, and vectors that depend on the text alone.
+
+use domain::backend::KeepAlive;
+use domain::hash::derive;
+use hyper::Response;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+use super::app::{App, Received};
+use super::ask::read_options;
+use super::body::Reply;
+use super::exchange::Exchange;
+use super::generate::{OUT_OF_MEMORY, runner_options};
+use super::keep_alive;
+use super::reply::{self, Refusal};
+use super::wire::{self, EmbedWire, EmbeddingsWire, OpenAiEmbedWire};
+use crate::core::{ServerId, Timings, What, WorkKind, tokens};
+use crate::driver::Submission;
+use crate::faults::{FaultKind, FaultRule};
+
+/// What is to be embedded.
+struct Ask {
+    model: String,
+    inputs: Vec<String>,
+    truncate: bool,
+    dimensions: Option<i64>,
+    keep_alive: Option<KeepAlive>,
+    options: serde_json::Map<String, Value>,
+}
+
+fn bad(words: impl Into<String>) -> Refusal {
+    Refusal::new(400, words)
+}
+
+fn inputs(value: Option<Value>) -> Result<Vec<String>, Refusal> {
+    match value {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::String(text)) if text.is_empty() => Ok(Vec::new()),
+        Some(Value::String(text)) => Ok(vec![text]),
+        Some(Value::Array(items)) => items
+            .into_iter()
+            .map(|item| match item {
+                Value::String(text) => Ok(text),
+                _ => Err(bad("invalid input type")),
+            })
+            .collect(),
+        Some(_) => Err(bad("invalid input type")),
+    }
+}
+
+fn read(path: &str, body: &[u8]) -> Result<Ask, Refusal> {
+    let keep = |value: Option<Value>| match value {
+        Some(value) => keep_alive::parse(&value).map_err(bad),
+        None => Ok(None),
+    };
+    match path {
+        "/api/embed" => {
+            let wire: EmbedWire = wire::read(body).map_err(bad)?;
+            Ok(Ask {
+                model: wire.model,
+                inputs: inputs(wire.input)?,
+                truncate: wire.truncate.unwrap_or(true),
+                dimensions: wire.dimensions,
+                keep_alive: keep(wire.keep_alive)?,
+                options: wire.options,
+            })
+        }
+        "/api/embeddings" => {
+            let wire: EmbeddingsWire = wire::read(body).map_err(bad)?;
+            Ok(Ask {
+                model: wire.model,
+                inputs: inputs(Some(Value::String(wire.prompt)))?,
+                truncate: true,
+                dimensions: None,
+                keep_alive: keep(wire.keep_alive)?,
+                options: wire.options,
+            })
+        }
+        _ => {
+            let wire: OpenAiEmbedWire = wire::read(body).map_err(bad)?;
+            let inputs = inputs(wire.input)?;
+            if inputs.is_empty() {
+                return Err(bad("invalid input"));
+            }
+            Ok(Ask {
+                model: wire.model,
+                inputs,
+                truncate: true,
+                dimensions: wire.dimensions,
+                keep_alive: None,
+                options: serde_json::Map::new(),
+            })
+        }
+    }
+}
+
+/// A vector of length one, drawn from the text.
+fn vector(model: &str, text: &str, width: usize) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(derive(&["embedding", model, text]));
+    let mut vector: Vec<f32> = (0..width)
+        .map(|_| {
+            let bits = (rng.next_u32() >> 8) as f32;
+            bits / 8_388_608.0 - 1.0
+        })
+        .collect();
+    let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    for x in &mut vector {
+        *x /= norm;
+    }
+    vector
+}
+
+impl App {
+    pub(super) async fn embed(&self, received: Received) -> Response<Reply> {
+        let Received {
+            mut exchange,
+            fault,
+            body,
+        } = received;
+        let path = exchange.path().to_owned();
+        let v1 = path.starts_with("/v1/");
+        let answer = match read(&path, &body) {
+            Ok(ask) => {
+                self.embedded(&mut exchange, fault.as_ref(), &path, ask)
+                    .await
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match answer {
+            Ok(value) => reply::document(exchange, fault, 200, &value).await,
+            Err(refusal) => reply::refuse(exchange, v1, &refusal).await,
+        }
+    }
+
+    async fn embedded(
+        &self,
+        exchange: &mut Exchange,
+        fault: Option<&FaultRule>,
+        path: &str,
+        ask: Ask,
+    ) -> Result<Value, Refusal> {
+        exchange.set_model(&ask.model);
+        let model = self.config.profile.find_model(&ask.model).ok_or_else(|| {
+            let words = format!("model {:?} not found, try pulling it first", ask.model);
+            Refusal::new(404, words)
+        })?;
+        let (parsed, bad_option) = read_options(&ask.options);
+        if let Some(words) = bad_option {
+            return Err(Refusal::new(500, words));
+        }
+        exchange.set_unknown_options(parsed.unknown);
+        let runner = runner_options(&parsed.options, None);
+        let server = ServerId(exchange.server());
+        if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
+            exchange.world().fail_next_load(server, OUT_OF_MEMORY);
+        }
+        let width = model.embedding_length as usize;
+        let width = match ask.dimensions {
+            Some(n) if n > 0 => width.min(usize::try_from(n).unwrap_or(width)),
+            _ => width,
+        };
+        let limit = exchange
+            .world()
+            .resolve(server, &model.name, &runner)
+            .map_or(usize::MAX, |resolved| resolved.num_ctx as usize);
+        let mut ids = Vec::new();
+        for input in &ask.inputs {
+            let mut input = tokens::ids(input);
+            if input.len() > limit && !ask.truncate {
+                return Err(bad("the input length exceeds the context length"));
+            }
+            input.truncate(limit);
+            ids.extend(input);
+        }
+        let content: Vec<&str> = ask.inputs.iter().map(String::as_str).collect();
+        let mut ticket = exchange.world().submit(Submission {
+            server,
+            kind: if ask.inputs.is_empty() {
+                WorkKind::Preload
+            } else {
+                WorkKind::Embed { prompt: ids.into() }
+            },
+            model: model.name.clone(),
+            runner,
+            keep_alive: ask.keep_alive,
+            tag: derive(&[&["embed", &model.name], content.as_slice()].concat()),
+            streams: false,
+        });
+        exchange.set_id(ticket.id());
+        let timings = match ticket.finish().await.what {
+            What::Done { timings, .. } => timings,
+            What::Preloaded => Timings::default(),
+            What::Busy => return Err(Refusal::new(503, reply::BUSY)),
+            What::LoadFailed { message } | What::Failed { message } => {
+                return Err(Refusal::new(500, message));
+            }
+            _ => return Err(Refusal::new(500, "the request was cancelled")),
+        };
+        let vectors: Vec<Vec<f32>> = ask
+            .inputs
+            .iter()
+            .map(|input| vector(&model.name, input, width))
+            .collect();
+        Ok(answer(path, &ask.model, &vectors, &timings))
+    }
+}
+
+fn answer(path: &str, model: &str, vectors: &[Vec<f32>], timings: &Timings) -> Value {
+    let count = timings.prompt_eval_count;
+    match path {
+        "/api/embed" => {
+            let mut answer = json!({"model": model, "embeddings": vectors});
+            for (name, value) in [
+                ("total_duration", timings.total.0),
+                ("load_duration", timings.load.0),
+                ("prompt_eval_count", u64::from(count)),
+            ] {
+                if value != 0 {
+                    answer[name] = json!(value);
+                }
+            }
+            answer
+        }
+        "/api/embeddings" => json!({"embedding": vectors.first().map_or(&[][..], |v| v)}),
+        _ => {
+            let data: Vec<Value> = vectors
+                .iter()
+                .enumerate()
+                .map(|(index, vector)| {
+                    json!({"object": "embedding", "embedding": vector, "index": index})
+                })
+                .collect();
+            json!({"object": "list", "data": data, "model": model,
+                "usage": {"prompt_tokens": count, "total_tokens": count}})
+        }
+    }
+}

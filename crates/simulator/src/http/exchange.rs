@@ -1,0 +1,140 @@
+//! One HTTP exchange from the server's side: its place in the virtual-time ledger and its line in
+//! the log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clock::{ExchangeId, Ledger};
+use domain::Stamp;
+
+use crate::core::RequestId;
+use crate::driver::{RequestLog, World};
+use crate::faults::FaultKind;
+
+/// What a connection must know when it is closed.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    reset: AtomicBool,
+}
+
+impl Control {
+    /// Makes the connection end with a reset.
+    pub(crate) fn reset(&self) {
+        self.reset.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_reset(&self) -> bool {
+        self.reset.load(Ordering::Acquire)
+    }
+}
+
+/// One exchange. It is logged when it is dropped, however it ended.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    world: Arc<World>,
+    control: Arc<Control>,
+    ledger: Option<(Ledger, ExchangeId)>,
+    line: RequestLog,
+}
+
+impl Exchange {
+    pub(crate) fn new(
+        world: Arc<World>,
+        control: Arc<Control>,
+        ledger: Option<(Ledger, ExchangeId)>,
+        line: RequestLog,
+    ) -> Self {
+        Self {
+            world,
+            control,
+            ledger,
+            line,
+        }
+    }
+
+    pub(crate) fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
+    pub(crate) fn server(&self) -> usize {
+        self.line.server
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.line.number
+    }
+
+    pub(crate) fn received(&self) -> Stamp {
+        self.line.received
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.line.path
+    }
+
+    pub(crate) fn set_model(&mut self, model: &str) {
+        self.line.model = Some(model.to_owned());
+    }
+
+    pub(crate) fn set_id(&mut self, id: RequestId) {
+        self.line.id = Some(id);
+    }
+
+    pub(crate) fn set_fault(&mut self, fault: FaultKind) {
+        self.line.fault = Some(fault);
+    }
+
+    pub(crate) fn set_unknown_options(&mut self, names: Vec<String>) {
+        self.line.unknown_options = names;
+    }
+
+    fn post(&self, units: u64) {
+        if let Some((ledger, id)) = &self.ledger {
+            ledger.post(*id, units);
+        }
+    }
+
+    /// The head is about to leave.
+    pub(crate) fn responded(&mut self, status: u16) {
+        self.line.status = Some(status);
+        self.line.responded = Some(self.world.clock().now());
+        self.post(1);
+    }
+
+    /// Bytes of the body are about to leave.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.line.bytes += bytes as u64;
+        self.post(bytes as u64);
+    }
+
+    /// An object with text was encoded.
+    pub(crate) fn chunk(&mut self) {
+        self.line.chunks += 1;
+    }
+
+    pub(crate) fn chunks(&self) -> u64 {
+        self.line.chunks
+    }
+
+    /// The end of the body is about to leave.
+    pub(crate) fn whole(&mut self) {
+        self.line.whole = true;
+        self.post(1);
+    }
+
+    /// The connection is about to be reset. The unit that is posted here is never taken: time
+    /// stands still until the client has seen the reset and closed its exchange.
+    pub(crate) fn reset(&mut self) {
+        self.control.reset();
+        self.post(1);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let now = self.world.clock().now();
+        self.line.ended = now;
+        self.line.took = now.since(self.line.received);
+        self.world.log_request(self.line.clone());
+    }
+}

@@ -1,0 +1,256 @@
+//! Generations: checks, the prompt's tokens, what will be said, and the hand-over to the machine.
+
+use std::sync::Arc;
+
+use domain::ModelOptions;
+use domain::backend::KeepAlive;
+use domain::hash::{derive, sha256_hex};
+
+use super::app::App;
+use super::ask::{Ask, Format, Think, Turn};
+use super::body::Generation;
+use super::encode::{Dialect, Encoder};
+use super::exchange::Exchange;
+use super::reply::Refusal;
+use super::text::{Answer, Script, ScriptSpec};
+use crate::core::{self, RunnerOptions, ServerId, WorkKind, tokens};
+use crate::driver::Submission;
+use crate::faults::{FaultKind, FaultRule};
+use crate::profile::{ModelSpec, OutputDraw};
+
+/// Ollama's words when memory runs out while a model loads.
+pub(super) const OUT_OF_MEMORY: &str = "llama-server process has terminated: cudaMalloc failed: \
+                                        out of memory";
+
+/// Temperature when a native request names none.
+const NATIVE_TEMPERATURE: f64 = 0.8;
+
+/// The runner's share of a request's options.
+pub(super) fn runner_options(options: &ModelOptions, shift: Option<bool>) -> RunnerOptions {
+    let positive = |n: Option<i64>| n.map(|n| u32::try_from(n.max(0)).unwrap_or(u32::MAX));
+    RunnerOptions {
+        num_ctx: positive(options.num_ctx),
+        num_gpu: options.num_gpu,
+        num_batch: positive(options.num_batch),
+        num_thread: options.num_thread,
+        main_gpu: options.main_gpu,
+        use_mmap: options.use_mmap,
+        draft_num_predict: options.draft_num_predict,
+        shift,
+    }
+}
+
+fn require(model: &ModelSpec, asked: &str, capability: &str, words: &str) -> Result<(), Refusal> {
+    if model.can(capability) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        400,
+        format!("{asked:?} does not support {words}"),
+    ))
+}
+
+/// How much of a model's natural length it thinks before it answers.
+fn thinking_share(think: Think) -> f64 {
+    match think {
+        Think::Off => 0.0,
+        Think::Low => 0.5,
+        Think::Medium => 1.0,
+        Think::High => 1.5,
+        Think::Max => 2.0,
+    }
+}
+
+/// Hands a generation to the machine. Also says whether the answer is streamed.
+pub(super) fn start(
+    app: &App,
+    exchange: &mut Exchange,
+    fault: Option<&FaultRule>,
+    ask: Ask,
+) -> Result<(Generation, bool), Refusal> {
+    exchange.set_model(&ask.model);
+    exchange.set_unknown_options(ask.unknown_options.clone());
+    let profile = &app.config.profile;
+    let model = profile
+        .find_model(&ask.model)
+        .ok_or_else(|| Refusal::new(404, format!("model '{}' not found", ask.model)))?;
+    let chat = matches!(ask.dialect, Dialect::Chat | Dialect::V1Chat);
+    require(
+        model,
+        &ask.model,
+        "completion",
+        if chat { "chat" } else { "generate" },
+    )?;
+    if ask.suffix {
+        require(model, &ask.model, "insert", "insert")?;
+    }
+    if !ask.tools.is_empty() {
+        require(model, &ask.model, "tools", "tools")?;
+    }
+    if ask.think.is_some_and(|think| think != Think::Off) {
+        require(model, &ask.model, "thinking", "thinking")?;
+    }
+    let think = match ask.think {
+        None if model.can("thinking") => Think::Medium,
+        None => Think::Off,
+        Some(think) => think,
+    };
+    if let Some(words) = ask.bad_option {
+        return Err(Refusal::new(500, words));
+    }
+    let runner = runner_options(&ask.options, ask.shift);
+    let server = ServerId(exchange.server());
+    if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
+        exchange.world().fail_next_load(server, OUT_OF_MEMORY);
+    }
+
+    let empty = ask.turns.is_empty() && ask.dialect != Dialect::V1Completion;
+    let mut whole = !ask.stream;
+    let mut script = Script::default();
+    let mut context = None;
+    let mut content = sha256_hex(ask.model.as_bytes());
+    let kind = if empty {
+        whole = true;
+        match ask.keep_alive {
+            Some(KeepAlive::Unload) => WorkKind::Unload,
+            _ => WorkKind::Preload,
+        }
+    } else {
+        let resolved = exchange.world().resolve(server, &model.name, &runner);
+        let limit = resolved.map_or(usize::MAX, |resolved| resolved.num_ctx as usize);
+        let (rendered, prompt) = prompt_within(&ask, limit)?;
+        content = sha256_hex(rendered.as_bytes());
+        script = write_script(app, model, &ask, think, &rendered, &content);
+        let prompt: Arc<[u32]> = prompt.into();
+        context = (ask.dialect == Dialect::Generate && !ask.raw).then(|| Arc::clone(&prompt));
+        WorkKind::Generate(core::Generation {
+            prompt,
+            output: script.ids.clone().into(),
+            num_predict: ask
+                .options
+                .num_predict
+                .filter(|n| *n > 0)
+                .map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+        })
+    };
+    let options = serde_json::to_string(&ask.options).expect("options have only text keys");
+    let ticket = exchange.world().submit(Submission {
+        server,
+        kind,
+        model: model.name.clone(),
+        runner,
+        keep_alive: ask.keep_alive,
+        tag: derive(&["request", exchange.path(), &content, &options]),
+        streams: !whole,
+    });
+    exchange.set_id(ticket.id());
+    let encoder = Encoder::new(
+        ask.dialect,
+        app.config.epoch,
+        &ask.model,
+        exchange.number(),
+        exchange.received(),
+        ask.include_usage,
+    );
+    let generation = Generation {
+        ticket,
+        script,
+        encoder,
+        whole,
+        context,
+        model: model.name.clone(),
+        tokens: 0,
+        shown: 0,
+    };
+    Ok((generation, !whole))
+}
+
+/// The rendered conversation and its ids, cut to the context: a chat loses its oldest turns, a
+/// single text its beginning.
+fn prompt_within(ask: &Ask, limit: usize) -> Result<(String, Vec<u32>), Refusal> {
+    let ids_of = |rendered: &str| {
+        let mut ids = ask.context.clone();
+        ids.extend(tokens::ids(rendered));
+        ids
+    };
+    let mut rendered = ask.rendered(&ask.turns);
+    let mut ids = ids_of(&rendered);
+    if ids.len() <= limit {
+        return Ok((rendered, ids));
+    }
+    if !ask.truncate {
+        return Err(Refusal::new(
+            400,
+            "the input length exceeds the context length",
+        ));
+    }
+    let mut turns: Vec<Turn> = ask.turns.clone();
+    while ids.len() > limit {
+        let oldest = turns
+            .iter()
+            .take(turns.len() - 1)
+            .position(|turn| turn.role != "system");
+        let Some(oldest) = oldest else { break };
+        turns.remove(oldest);
+        rendered = ask.rendered(&turns);
+        ids = ids_of(&rendered);
+    }
+    let over = ids.len().saturating_sub(limit);
+    ids.drain(..over);
+    Ok((rendered, ids))
+}
+
+fn write_script(
+    app: &App,
+    model: &ModelSpec,
+    ask: &Ask,
+    think: Think,
+    rendered: &str,
+    content: &str,
+) -> Script {
+    let temperature = ask.options.temperature.unwrap_or(NATIVE_TEMPERATURE);
+    let seed = match ask.options.seed {
+        _ if temperature <= 0.0 => 0,
+        Some(seed) if seed >= 0 => seed,
+        _ => app.repeat(derive(&[&model.name, content])),
+    };
+    let draw = OutputDraw {
+        prompt: rendered,
+        seed,
+        temperature,
+    };
+    let natural = app
+        .config
+        .profile
+        .output_tokens(model, draw)
+        .saturating_sub(1) as usize;
+    let no_parameters = serde_json::Value::Null;
+    let tool = ask.tool();
+    let answer = match (tool, &ask.format) {
+        (Some(tool), _) => {
+            let parameters = &tool.function.parameters;
+            let parameters = if parameters.is_null() {
+                &no_parameters
+            } else {
+                parameters
+            };
+            Answer::Tool(&tool.function.name, parameters)
+        }
+        (None, Some(Format::Json)) => Answer::Json(None),
+        (None, Some(Format::Schema(schema))) => Answer::Json(Some(schema)),
+        (None, None) => Answer::Prose(natural),
+    };
+    Script::new(&ScriptSpec {
+        seed: derive(&[
+            "text",
+            &app.config.seed.to_string(),
+            &model.name,
+            content,
+            &seed.to_string(),
+        ]),
+        thinking_tokens: (natural as f64 * thinking_share(think)).round() as usize,
+        answer,
+        stop: ask.options.stop.as_deref().unwrap_or_default(),
+        chunk_tokens: app.config.chunk_tokens,
+    })
+}

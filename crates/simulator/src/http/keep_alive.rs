@@ -1,0 +1,145 @@
+//! `keep_alive` in all its forms, and Go's duration syntax, which it borrows.
+
+use domain::Nanos;
+use domain::backend::KeepAlive;
+use serde_json::Value;
+
+/// Reads a `keep_alive` value: seconds as a number, or a Go duration as text. `null` is absent.
+pub(crate) fn parse(value: &Value) -> Result<Option<KeepAlive>, String> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Number(number) => {
+            let seconds = number.as_f64().unwrap_or(f64::INFINITY);
+            Ok(Some(from_seconds(seconds)))
+        }
+        Value::String(text) => {
+            let nanos = go_duration(text)?;
+            Ok(Some(match nanos {
+                n if n < 0 => KeepAlive::Forever,
+                0 => KeepAlive::Unload,
+                n => KeepAlive::For(Nanos(n.unsigned_abs())),
+            }))
+        }
+        Value::Bool(_) => Err("Unsupported type: 'bool'".to_owned()),
+        Value::Array(_) => Err("Unsupported type: '[]interface {}'".to_owned()),
+        Value::Object(_) => Err("Unsupported type: 'map[string]interface {}'".to_owned()),
+    }
+}
+
+fn from_seconds(seconds: f64) -> KeepAlive {
+    // Nanoseconds beyond an i64 overflow in Go; nobody keeps a model for 292 years.
+    if !(0.0..9.2e9).contains(&seconds) {
+        KeepAlive::Forever
+    } else if seconds * 1e9 < 1.0 {
+        KeepAlive::Unload
+    } else {
+        KeepAlive::For(Nanos((seconds * 1e9) as u64))
+    }
+}
+
+/// Go's `time.ParseDuration`: signed decimal numbers with units, such as `1h30m` or `-1.5s`; only
+/// zero may stand without a unit. Nanoseconds.
+pub(crate) fn go_duration(text: &str) -> Result<i64, String> {
+    let invalid = || format!("time: invalid duration {text:?}");
+    let (negative, mut rest) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    if rest == "0" {
+        return Ok(0);
+    }
+    if rest.is_empty() {
+        return Err(invalid());
+    }
+    let mut total = 0_f64;
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
+        let (number, after) = rest.split_at(digits);
+        if !number.bytes().any(|b| b.is_ascii_digit()) || number.matches('.').count() > 1 {
+            return Err(invalid());
+        }
+        let number: f64 = number.parse().map_err(|_| invalid())?;
+        let unit_len = after
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit_len);
+        let nanos = match unit {
+            "" => return Err(format!("time: missing unit in duration {text:?}")),
+            "ns" => 1.0,
+            "us" | "\u{b5}s" | "\u{3bc}s" => 1e3,
+            "ms" => 1e6,
+            "s" => 1e9,
+            "m" => 60e9,
+            "h" => 3600e9,
+            unit => return Err(format!("time: unknown unit {unit:?} in duration {text:?}")),
+        };
+        total += number * nanos;
+        if total > 9.2e18 {
+            return Err(invalid());
+        }
+        rest = after;
+    }
+    let nanos = total as i64;
+    Ok(if negative { -nanos } else { nanos })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn go_durations_parse_as_go_parses_them() {
+        for (text, nanos) in [
+            ("0", 0),
+            ("0s", 0),
+            ("5m", 300_000_000_000),
+            ("1h30m", 5_400_000_000_000),
+            ("300ms", 300_000_000),
+            ("-1m", -60_000_000_000),
+            ("+1.5s", 1_500_000_000),
+            ("1.s", 1_000_000_000),
+            ("2us", 2_000),
+        ] {
+            assert_eq!(go_duration(text), Ok(nanos), "{text}");
+        }
+        for (text, message) in [
+            ("300", "time: missing unit in duration \"300\""),
+            ("-1", "time: missing unit in duration \"-1\""),
+            ("", "time: invalid duration \"\""),
+            ("-", "time: invalid duration \"-\""),
+            ("abc", "time: invalid duration \"abc\""),
+            (".s", "time: invalid duration \".s\""),
+            ("5x", "time: unknown unit \"x\" in duration \"5x\""),
+            ("1h30", "time: missing unit in duration \"1h30\""),
+        ] {
+            assert_eq!(go_duration(text), Err(message.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_form_of_keep_alive_has_its_meaning() {
+        let minutes = |m: u64| KeepAlive::For(Nanos::from_secs(60 * m));
+        for (value, expected) in [
+            (json!(null), Ok(None)),
+            (json!(300), Ok(Some(minutes(5)))),
+            (
+                json!(0.5),
+                Ok(Some(KeepAlive::For(Nanos::from_millis(500)))),
+            ),
+            (json!(0), Ok(Some(KeepAlive::Unload))),
+            (json!(-1), Ok(Some(KeepAlive::Forever))),
+            (json!("5m"), Ok(Some(minutes(5)))),
+            (json!("0"), Ok(Some(KeepAlive::Unload))),
+            (json!("0s"), Ok(Some(KeepAlive::Unload))),
+            (json!("-1m"), Ok(Some(KeepAlive::Forever))),
+            (json!(true), Err("Unsupported type: 'bool'".to_owned())),
+        ] {
+            assert_eq!(parse(&value), expected, "{value}");
+        }
+        assert!(parse(&json!("300")).is_err(), "bare digits are no duration");
+    }
+}

@@ -1,0 +1,146 @@
+//! What the server has and what it has loaded.
+
+use serde_json::{Map, Value, json};
+
+use super::app::App;
+use super::reply::Refusal;
+use super::stamp::Epoch;
+use super::wire::{self, ShowWire};
+use crate::core::ServerId;
+use crate::profile::ModelSpec;
+
+fn details(model: &ModelSpec) -> Value {
+    json!({
+        "parent_model": "", "format": "gguf", "family": model.family,
+        "families": [model.family], "parameter_size": model.parameter_size,
+        "quantization_level": model.quantization,
+    })
+}
+
+/// When the simulated models were pulled: the moment of stamp zero.
+fn modified_at(app: &App) -> String {
+    app.config.epoch.rfc3339(domain::Stamp::ZERO)
+}
+
+pub(super) fn tags(app: &App) -> Value {
+    let models: Vec<Value> = app
+        .config
+        .profile
+        .models
+        .iter()
+        .map(|model| {
+            json!({
+                "name": model.name, "model": model.name, "modified_at": modified_at(app),
+                "size": model.size_bytes, "digest": model.digest, "details": details(model),
+            })
+        })
+        .collect();
+    json!({"models": models})
+}
+
+pub(super) fn ps(app: &App, server: usize) -> Value {
+    let profile = &app.config.profile;
+    // Releases before 0.10.0 do not tell the context length.
+    let tells_context = profile.server.release() >= (0, 10, 0);
+    let models: Vec<Value> = app
+        .config
+        .world
+        .loaded(ServerId(server))
+        .into_iter()
+        .filter_map(|loaded| {
+            let model = profile.find_model(&loaded.model)?;
+            let expires_at = loaded.expires_at.map_or_else(
+                || Epoch::NEVER.to_owned(),
+                |at| app.config.epoch.rfc3339(at),
+            );
+            let mut entry = json!({
+                "name": model.name, "model": model.name, "size": loaded.size,
+                "digest": model.digest, "details": details(model), "expires_at": expires_at,
+                "size_vram": loaded.size_vram,
+            });
+            if tells_context {
+                entry["context_length"] = json!(loaded.context_length);
+            }
+            Some(entry)
+        })
+        .collect();
+    json!({"models": models})
+}
+
+pub(super) fn show(app: &App, body: &[u8]) -> Result<Value, Refusal> {
+    let wire: ShowWire = wire::read(body).map_err(|words| Refusal::new(400, words))?;
+    let name = if wire.model.is_empty() {
+        wire.name
+    } else {
+        wire.model
+    };
+    if name.is_empty() {
+        return Err(Refusal::new(400, "model is required"));
+    }
+    let model = app
+        .config
+        .profile
+        .find_model(&name)
+        .ok_or_else(|| Refusal::new(404, format!("model '{name}' not found")))?;
+    let family = &model.family;
+    let mut info = Map::new();
+    info.insert("general.architecture".to_owned(), json!(family));
+    info.insert("general.file_type".to_owned(), json!(15));
+    for (key, value) in [
+        ("block_count", model.layers),
+        ("context_length", model.train_ctx),
+        ("embedding_length", model.embedding_length),
+        ("attention.head_count", model.heads),
+        ("attention.head_count_kv", model.kv_heads),
+    ] {
+        info.insert(format!("{family}.{key}"), json!(value));
+    }
+    let parameters = serde_json::to_value(model.parameters).expect("plain numbers");
+    let lines: Vec<String> = parameters
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| format!("{name:<30} {value}"))
+        .collect();
+    let mut answer = json!({
+        "modelfile": format!("# Simulated by Tandem\nFROM {}\n", model.name),
+        "template": "{{ .Prompt }}",
+        "details": details(model),
+        "model_info": info,
+        "capabilities": model.capabilities,
+        "modified_at": modified_at(app),
+    });
+    if !lines.is_empty() {
+        answer["parameters"] = json!(lines.join("\n"));
+    }
+    if wire.verbose {
+        answer["tensors"] = json!([]);
+    }
+    Ok(answer)
+}
+
+fn v1_model(app: &App, model: &ModelSpec) -> Value {
+    json!({
+        "id": model.name, "object": "model", "owned_by": "library",
+        "created": app.config.epoch.unix_seconds(domain::Stamp::ZERO),
+    })
+}
+
+pub(super) fn v1_list(app: &App) -> Value {
+    let models: Vec<Value> = app
+        .config
+        .profile
+        .models
+        .iter()
+        .map(|model| v1_model(app, model))
+        .collect();
+    json!({"object": "list", "data": models})
+}
+
+pub(super) fn v1_one(app: &App, name: &str) -> Result<Value, Refusal> {
+    app.config
+        .profile
+        .find_model(name)
+        .map(|model| v1_model(app, model))
+        .ok_or_else(|| Refusal::new(404, format!("model '{name}' not found")))
+}

@@ -1,0 +1,130 @@
+//! Responses: status, headers and error bodies in both protocols' shapes.
+
+use hyper::{Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::body::{First, Reply};
+use super::encode::Dialect;
+use super::exchange::Exchange;
+use crate::faults::FaultRule;
+
+/// Ollama's words for a full queue, with their two spaces.
+pub(crate) const BUSY: &str = "server busy, please try again.  maximum pending requests exceeded";
+
+/// Content types as Ollama sends them.
+pub(crate) const JSON: &str = "application/json; charset=utf-8";
+const NDJSON: &str = "application/x-ndjson";
+const SSE: &str = "text/event-stream";
+const TEXT: &str = "text/plain";
+
+/// A request that cannot be served: status and words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) words: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: u16, words: impl Into<String>) -> Self {
+        Self {
+            status,
+            words: words.into(),
+        }
+    }
+}
+
+fn finish(mut reply: Reply, status: u16, content_type: &'static str) -> Response<Reply> {
+    let length = reply.length();
+    reply.responded(status);
+    let mut response = Response::new(reply);
+    *response.status_mut() = StatusCode::from_u16(status).expect("a status of our own");
+    let headers = response.headers_mut();
+    if !content_type.is_empty() {
+        headers.insert(
+            header::CONTENT_TYPE,
+            header::HeaderValue::from_static(content_type),
+        );
+    }
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    response
+}
+
+/// A JSON document.
+pub(crate) async fn document(
+    exchange: Exchange,
+    fault: Option<FaultRule>,
+    status: u16,
+    value: &Value,
+) -> Response<Reply> {
+    bytes(
+        exchange,
+        fault,
+        status,
+        JSON,
+        value.to_string().into_bytes(),
+    )
+    .await
+}
+
+/// Any document.
+pub(crate) async fn bytes(
+    exchange: Exchange,
+    fault: Option<FaultRule>,
+    status: u16,
+    content_type: &'static str,
+    bytes: Vec<u8>,
+) -> Response<Reply> {
+    let mut reply = Reply::document(exchange, fault, bytes);
+    // A stalled document does not even send its head.
+    reply.first().await;
+    finish(reply, status, content_type)
+}
+
+/// Plain text, as the router itself answers.
+pub(crate) async fn text(exchange: Exchange, status: u16, words: &str) -> Response<Reply> {
+    bytes(exchange, None, status, TEXT, words.as_bytes().to_vec()).await
+}
+
+/// A head alone.
+pub(crate) fn empty(exchange: Exchange, status: u16) -> Response<Reply> {
+    finish(Reply::empty(exchange), status, "")
+}
+
+/// An error in the shape of the protocol that was spoken.
+pub(crate) async fn refuse(exchange: Exchange, v1: bool, refusal: &Refusal) -> Response<Reply> {
+    let body = if v1 {
+        let kind = match refusal.status {
+            400 => "invalid_request_error",
+            404 => "not_found_error",
+            _ => "api_error",
+        };
+        json!({"error": {"message": refusal.words, "type": kind, "param": null, "code": null}})
+    } else {
+        json!({"error": refusal.words})
+    };
+    document(exchange, None, refusal.status, &body).await
+}
+
+/// A generation, once its first object exists.
+pub(crate) async fn generation(
+    mut reply: Reply,
+    dialect: Dialect,
+    streamed: bool,
+) -> Response<Reply> {
+    match reply.first().await {
+        First::Bytes => {
+            let content_type = match (streamed, dialect.is_v1()) {
+                (false, _) => JSON,
+                (true, false) => NDJSON,
+                (true, true) => SSE,
+            };
+            finish(reply, 200, content_type)
+        }
+        First::Refused(status, words) => {
+            let (exchange, _) = reply.into_parts();
+            refuse(exchange, dialect.is_v1(), &Refusal { status, words }).await
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Listeners and connections.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::app::App;
+use super::exchange::Control;
+
+/// How a server is told to stop.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stops {
+    /// Accept nothing new, and let what is in flight end.
+    pub(crate) graceful: CancellationToken,
+    /// Drop everything.
+    pub(crate) now: CancellationToken,
+}
+
+/// Accepts connections until stopped. `listener` is absent while the server refuses them.
+pub(crate) async fn listen(
+    app: Arc<App>,
+    server: usize,
+    address: SocketAddr,
+    mut listener: Option<TcpListener>,
+    stops: Stops,
+    connections: TaskTracker,
+) -> io::Result<()> {
+    let clock = app.config.world.clock().clone();
+    let mut open = stops.graceful.child_token();
+    loop {
+        let now = clock.now();
+        if app.config.faults.refuses(server, now) {
+            if listener.take().is_some() {
+                open.cancel();
+                open = stops.graceful.child_token();
+            }
+        } else if listener.is_none() {
+            listener = Some(TcpListener::bind(address).await?);
+        }
+        let edge = app.config.faults.next_refusal_edge(server, now);
+        tokio::select! {
+            () = stops.graceful.cancelled() => return Ok(()),
+            accepted = async {
+                match &listener {
+                    Some(listener) => listener.accept().await,
+                    None => std::future::pending().await,
+                }
+            } => match accepted {
+                Ok((stream, _)) => {
+                    let serving = serve(Arc::clone(&app), server, stream, open.clone());
+                    let kill = stops.now.clone();
+                    connections.spawn(async move {
+                        tokio::select! {
+                            () = kill.cancelled() => {}
+                            () = serving => {}
+                        }
+                    });
+                }
+                // Too many open files, or a connection that was gone before it was accepted:
+                // neither is a reason to stop, and trying at once would spin.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    clock.sleep(domain::Nanos::from_millis(10)).await;
+                }
+            },
+            () = async {
+                match edge {
+                    Some(at) => clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            } => {}
+        }
+    }
+}
+
+async fn serve(app: Arc<App>, server: usize, stream: TcpStream, close: CancellationToken) {
+    // Each token leaves at once; without this they wait for the client's acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let is_virtual = app.config.world.clock().is_virtual();
+    let control = Arc::new(Control::default());
+    let io = TokioIo::new(Wire {
+        stream,
+        control: Arc::clone(&control),
+    });
+    let service =
+        service_fn(move |request| Arc::clone(&app).handle(server, Arc::clone(&control), request));
+    let connection = http1::Builder::new()
+        .header_read_timeout(None)
+        // Objects are small: one copied write is cheaper than a gathered one.
+        .writev(false)
+        // A date from the wall clock would make responses differ from run to run.
+        .auto_date_header(!is_virtual)
+        .serve_connection(io, service);
+    tokio::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = close.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// A socket that can be closed with a reset.
+struct Wire {
+    stream: TcpStream,
+    control: Arc<Control>,
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if self.control.is_reset() {
+            // Closing with a linger of zero sends a reset instead of an orderly end.
+            let socket = socket2::SockRef::from(&self.stream);
+            if let Err(error) = socket.set_linger(Some(std::time::Duration::ZERO)) {
+                tracing::warn!(%error, "a connection could not be reset");
+            }
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.control.is_reset() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

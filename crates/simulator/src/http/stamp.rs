@@ -1,0 +1,91 @@
+//! Simulated time as the wire shows it.
+
+use std::time::{Duration, SystemTime};
+
+use domain::Stamp;
+
+/// The moment that stamp zero stands for. One fixed date makes responses repeat byte for byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Epoch(pub(crate) SystemTime);
+
+impl Epoch {
+    pub(crate) fn rfc3339(self, at: Stamp) -> String {
+        humantime::format_rfc3339_micros(self.0 + Duration::from_nanos(at.0)).to_string()
+    }
+
+    pub(crate) fn unix_seconds(self, at: Stamp) -> u64 {
+        let since = (self.0 + Duration::from_nanos(at.0)).duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs())
+    }
+
+    /// An expiry that never comes, as Ollama writes it.
+    pub(crate) const NEVER: &str = "2318-09-23T10:20:00.000000Z";
+}
+
+/// Writes stamps one after another. The part down to the second is kept, because a stream writes
+/// many stamps within one.
+#[derive(Debug)]
+pub(crate) struct StampWriter {
+    epoch: Epoch,
+    second: Option<u64>,
+    text: String,
+}
+
+impl StampWriter {
+    pub(crate) fn new(epoch: Epoch) -> Self {
+        Self {
+            epoch,
+            second: None,
+            text: String::new(),
+        }
+    }
+
+    pub(crate) fn write(&mut self, at: Stamp, out: &mut Vec<u8>) {
+        let since = self
+            .epoch
+            .0
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            + Duration::from_nanos(at.0);
+        if self.second != Some(since.as_secs()) {
+            self.text =
+                humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since).to_string();
+            self.text.pop();
+            self.second = Some(since.as_secs());
+        }
+        out.extend_from_slice(self.text.as_bytes());
+        let mut micros = since.subsec_micros();
+        let mut digits = *b".000000Z";
+        for digit in digits[1..7].iter_mut().rev() {
+            *digit = b'0' + (micros % 10) as u8;
+            micros /= 10;
+        }
+        out.extend_from_slice(&digits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_writer_and_the_formatter_agree() {
+        let epoch = Epoch(SystemTime::UNIX_EPOCH + Duration::new(1_767_225_600, 500));
+        let mut writer = StampWriter::new(epoch);
+        for nanos in [
+            0,
+            1_000,
+            999_999_999,
+            1_000_000_000,
+            59_999_999_499,
+            86_400_000_001_000,
+        ] {
+            let mut out = Vec::new();
+            writer.write(Stamp(nanos), &mut out);
+            assert_eq!(
+                String::from_utf8(out).expect("ASCII"),
+                epoch.rfc3339(Stamp(nanos))
+            );
+        }
+    }
+}

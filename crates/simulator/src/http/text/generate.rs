@@ -1,0 +1,306 @@
+//! Deterministic text: words from a fixed vocabulary, and JSON that fits a schema.
+
+use serde_json::{Map, Value, json};
+
+/// Words with the space before them. Each is one token, as [`crate::core::tokens`] splits; some need
+/// more than one byte a character.
+const WORDS: [&str; 96] = [
+    " the",
+    " model",
+    " run",
+    " agent",
+    " token",
+    " load",
+    " time",
+    " queue",
+    " cache",
+    " batch",
+    " slot",
+    " rate",
+    " first",
+    " second",
+    " under",
+    " over",
+    " shows",
+    " holds",
+    " keeps",
+    " waits",
+    " slow",
+    " fast",
+    " equal",
+    " lower",
+    " higher",
+    " mean",
+    " median",
+    " tail",
+    " spread",
+    " share",
+    " server",
+    " client",
+    " memory",
+    " device",
+    " layer",
+    " prompt",
+    " answer",
+    " result",
+    " report",
+    " value",
+    " figure",
+    " table",
+    " count",
+    " total",
+    " part",
+    " whole",
+    " each",
+    " both",
+    " other",
+    " same",
+    " next",
+    " last",
+    " then",
+    " while",
+    " after",
+    " before",
+    " with",
+    " from",
+    " into",
+    " than",
+    " and",
+    " but",
+    " or",
+    " so",
+    " it",
+    " is",
+    " was",
+    " has",
+    " can",
+    " may",
+    " one",
+    " two",
+    " three",
+    " four",
+    " café",
+    " naïve",
+    " über",
+    " größer",
+    " señal",
+    " être",
+    " π",
+    " данные",
+    " 数据",
+    " モデル",
+    " łódź",
+    " Ωmega",
+    " çok",
+    " año",
+    " fjörð",
+    " voilà",
+    " more",
+    " less",
+    " near",
+    " about",
+    " often",
+    " never",
+];
+
+/// A stream of pseudo-random numbers that is the same on every platform (SplitMix64).
+#[derive(Debug, Clone)]
+pub(super) struct Mix(pub(super) u64);
+
+impl Mix {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(super) fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+}
+
+/// Appends exactly `tokens` tokens of prose to `text`, and the end of each to `ends`.
+pub(super) fn words(seed: u64, tokens: usize, text: &mut String, ends: &mut Vec<u32>) {
+    let mut mix = Mix(seed);
+    text.reserve(tokens * 6);
+    ends.reserve(tokens);
+    let mut in_sentence = 0_usize;
+    let mut sentences = 0_usize;
+    for index in 0..tokens {
+        let last = index + 1 == tokens;
+        if in_sentence > 4 && (last || in_sentence > 18 || mix.below(8) == 0) {
+            sentences += 1;
+            text.push(if sentences.is_multiple_of(6) {
+                '?'
+            } else {
+                '.'
+            });
+            in_sentence = 0;
+        } else if in_sentence > 2 && mix.below(12) == 0 {
+            text.push(',');
+            in_sentence += 1;
+        } else if in_sentence == 0 && sentences > 0 && sentences.is_multiple_of(4) {
+            text.push('\n');
+            sentences += 1;
+        } else {
+            let word = WORDS[mix.below(WORDS.len())];
+            let word = if text.is_empty() { &word[1..] } else { word };
+            text.push_str(word);
+            in_sentence += 1;
+        }
+        ends.push(text.len() as u32);
+    }
+}
+
+/// JSON text for `format`: an object of its own making for `"json"`, an instance of the schema
+/// when a schema is given.
+pub(super) fn json_text(seed: u64, schema: Option<&Value>) -> String {
+    let mut mix = Mix(seed);
+    let value = match schema {
+        Some(schema) => instance(&mut mix, schema, schema, 0),
+        None => json!({
+            "summary": phrase(&mut mix, 6),
+            "count": mix.below(1000),
+            "ok": mix.below(2) == 0,
+            "items": [phrase(&mut mix, 2), phrase(&mut mix, 2)],
+        }),
+    };
+    value.to_string()
+}
+
+/// A value that fits a schema, for the arguments of a tool call.
+pub(super) fn sample_value(seed: u64, schema: &Value) -> Value {
+    instance(&mut Mix(seed), schema, schema, 0)
+}
+
+fn phrase(mix: &mut Mix, count: usize) -> String {
+    let mut text = String::new();
+    for _ in 0..count {
+        text.push_str(WORDS[mix.below(WORDS.len())]);
+    }
+    text[1..].to_owned()
+}
+
+/// Follows the parts of JSON Schema that clients use to shape output. What it does not know is
+/// left open, as a grammar would leave it.
+fn instance(mix: &mut Mix, root: &Value, schema: &Value, depth: usize) -> Value {
+    if depth > 16 {
+        return Value::Null;
+    }
+    let deeper = depth + 1;
+    if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+        let target = target.strip_prefix('#').and_then(|path| root.pointer(path));
+        return target.map_or(Value::Null, |schema| instance(mix, root, schema, deeper));
+    }
+    if let Some(constant) = schema.get("const") {
+        return constant.clone();
+    }
+    for key in ["enum", "anyOf", "oneOf"] {
+        if let Some(choices) = schema
+            .get(key)
+            .and_then(Value::as_array)
+            .filter(|c| !c.is_empty())
+        {
+            let choice = &choices[mix.below(choices.len())];
+            return match key {
+                "enum" => choice.clone(),
+                _ => instance(mix, root, choice, deeper),
+            };
+        }
+    }
+    let kind = match schema.get("type") {
+        Some(Value::String(kind)) => kind.as_str(),
+        Some(Value::Array(kinds)) => kinds.first().and_then(Value::as_str).unwrap_or("null"),
+        _ if schema.get("properties").is_some() => "object",
+        _ => "string",
+    };
+    match kind {
+        "object" => {
+            let mut object = Map::new();
+            if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+                for (name, property) in properties {
+                    object.insert(name.clone(), instance(mix, root, property, deeper));
+                }
+            }
+            Value::Object(object)
+        }
+        "array" => {
+            let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(1);
+            let item = schema.get("items").cloned().unwrap_or_else(|| json!({}));
+            (0..least.clamp(0, 16))
+                .map(|_| instance(mix, root, &item, deeper))
+                .collect()
+        }
+        "integer" | "number" => {
+            let bound = |key| schema.get(key).and_then(Value::as_i64);
+            let low = bound("minimum").unwrap_or(0);
+            let high = bound("maximum").unwrap_or(low.saturating_add(100)).max(low);
+            let span = high.abs_diff(low).saturating_add(1);
+            json!(low.saturating_add_unsigned(mix.next() % span))
+        }
+        "boolean" => json!(mix.below(2) == 0),
+        "null" => Value::Null,
+        _ => Value::String(phrase(mix, 2)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::tokens;
+
+    #[test]
+    fn prose_has_the_asked_number_of_tokens_and_is_tokenized_as_it_was_made() {
+        for (seed, tokens) in [(1, 0), (2, 1), (3, 7), (4, 500), (5, 4000)] {
+            let (mut text, mut ends) = (String::new(), Vec::new());
+            words(seed, tokens, &mut text, &mut ends);
+            let mut end = 0;
+            let tokenized: Vec<u32> = tokens::pieces(&text)
+                .iter()
+                .map(|piece| {
+                    end += piece.len() as u32;
+                    end
+                })
+                .collect();
+            assert_eq!(ends, tokenized);
+            assert_eq!(ends.len(), tokens);
+        }
+    }
+
+    #[test]
+    fn prose_depends_on_the_seed_alone_and_holds_multi_byte_characters() {
+        let make = |seed| {
+            let (mut text, mut ends) = (String::new(), Vec::new());
+            words(seed, 300, &mut text, &mut ends);
+            text
+        };
+        assert_eq!(make(9), make(9));
+        assert_ne!(make(9), make(10));
+        assert!(make(9).chars().any(|c| c.len_utf8() > 1));
+    }
+
+    #[test]
+    fn json_fits_its_schema() {
+        let schema = json!({"type": "object", "properties": {
+            "n": {"type": "integer", "minimum": 3, "maximum": 5},
+            "tags": {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 2},
+            "inner": {"$ref": "#/$defs/inner"}},
+            "$defs": {"inner": {"type": "object", "properties": {"ok": {"type": "boolean"}}}}});
+        for seed in 0..20 {
+            let value: Value = serde_json::from_str(&json_text(seed, Some(&schema))).expect("JSON");
+            assert!((3..=5).contains(&value["n"].as_i64().expect("integer")));
+            assert_eq!(value["tags"].as_array().expect("array").len(), 2);
+            assert!(value["inner"]["ok"].is_boolean());
+            let free: Value = serde_json::from_str(&json_text(seed, None)).expect("JSON");
+            assert!(free.is_object());
+        }
+    }
+
+    #[test]
+    fn a_schema_that_refers_to_itself_ends() {
+        let schema = json!({"type": "object", "properties": {"next": {"$ref": "#"}}});
+        assert!(sample_value(1, &schema).is_object());
+    }
+}

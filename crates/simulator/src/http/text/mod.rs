@@ -1,0 +1,6 @@
+//! What the simulated model says: deterministic text, decided when a request arrives.
+
+mod generate;
+mod script;
+
+pub(crate) use script::{Answer, Script, ScriptSpec, ToolCall};

@@ -1,0 +1,371 @@
+//! Everything one request will say, decided when it arrives: which text is visible after each
+//! token, and when to stop.
+
+use serde_json::Value;
+
+use super::generate::{Mix, json_text, sample_value, words};
+use crate::core::tokens;
+
+/// A call the model makes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ToolCall {
+    /// `call_` and eight characters.
+    pub(crate) id: String,
+    /// The tool's name.
+    pub(crate) name: String,
+    /// Its arguments, an object.
+    pub(crate) arguments: Value,
+}
+
+/// What the model is to answer with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer<'a> {
+    /// Prose of so many tokens.
+    Prose(usize),
+    /// JSON, to this schema if there is one.
+    Json(Option<&'a Value>),
+    /// A call of the tool with this name and parameter schema.
+    Tool(&'a str, &'a Value),
+}
+
+/// What decides a script.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScriptSpec<'a> {
+    /// Everything random comes from here.
+    pub(crate) seed: u64,
+    /// Thinking tokens before the answer.
+    pub(crate) thinking_tokens: usize,
+    /// The answer.
+    pub(crate) answer: Answer<'a>,
+    /// Stop strings.
+    pub(crate) stop: &'a [String],
+    /// Tokens that leave together as one chunk; real servers hold tokens back and merge them.
+    pub(crate) chunk_tokens: usize,
+}
+
+/// What one request will say if nothing cuts it short.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Script {
+    /// Thinking, then content, as far as either may become visible.
+    text: String,
+    /// Where content begins in `text`.
+    content_from: u32,
+    /// After each token, how many bytes of `text` have been generated.
+    generated: Vec<u32>,
+    /// After each token, how many bytes of `text` may be shown; empty when that is all of them.
+    shown: Vec<u32>,
+    /// The ids of the tokens, the end-of-text token included.
+    pub(crate) ids: Vec<u32>,
+    /// The call that is made with the last token.
+    pub(crate) tool: Option<ToolCall>,
+}
+
+/// The id of the token that ends a text. No piece of text has an empty spelling.
+fn end_of_text() -> u32 {
+    tokens::id("")
+}
+
+impl Script {
+    /// Decides what to say.
+    pub(crate) fn new(spec: &ScriptSpec<'_>) -> Self {
+        let mut mix = Mix(spec.seed);
+        let mut script = Self::default();
+        words(
+            mix.next(),
+            spec.thinking_tokens,
+            &mut script.text,
+            &mut script.generated,
+        );
+        let thinking = script.text.len() as u32;
+        script.content_from = thinking;
+        let mut content = String::new();
+        let mut ends = Vec::new();
+        let mut ids = tokens::ids(&script.text);
+        match spec.answer {
+            Answer::Tool(name, parameters) => {
+                let arguments = match sample_value(mix.next(), parameters) {
+                    object @ Value::Object(_) => object,
+                    _ => Value::Object(serde_json::Map::new()),
+                };
+                // The model spells the call out; the server parses it and shows none of it.
+                let spelled = format!("{{\"name\": {name:?}, \"arguments\": {arguments}}}");
+                ids.extend(tokens::ids(&spelled));
+                ends.resize(ids.len() - script.generated.len(), 0);
+                script.tool = Some(ToolCall {
+                    id: call_id(&mut mix),
+                    name: name.to_owned(),
+                    arguments,
+                });
+            }
+            Answer::Json(schema) => content = json_text(mix.next(), schema),
+            Answer::Prose(count) => words(mix.next(), count, &mut content, &mut ends),
+        }
+        if script.tool.is_none() {
+            let pieces = tokens::pieces(&content);
+            ids.extend(pieces.iter().map(|piece| tokens::id(piece)));
+            if ends.is_empty() {
+                let mut end = 0;
+                ends.extend(pieces.iter().map(|piece| {
+                    end += piece.len() as u32;
+                    end
+                }));
+            }
+        }
+        let mut shown = ends.clone();
+        let stopped = hold_back_for_stops(&mut content, &mut shown, spec.stop);
+        if stopped {
+            ends.truncate(shown.len());
+            ids.truncate(script.generated.len() + shown.len());
+            for end in &mut ends {
+                *end = (*end).min(content.len() as u32);
+            }
+        } else {
+            ids.push(end_of_text());
+            ends.push(content.len() as u32);
+            shown.push(content.len() as u32);
+        }
+        if spec.chunk_tokens > 1 || shown != ends {
+            script.shown.clone_from(&script.generated);
+            script.shown.extend(shown.iter().map(|end| thinking + end));
+            merge(&mut script.shown, spec.chunk_tokens, spec.thinking_tokens);
+        }
+        script
+            .generated
+            .extend(ends.iter().map(|end| thinking + end));
+        script.text.push_str(&content);
+        script.ids = ids;
+        script
+    }
+
+    /// Bytes of text that may be shown after so many tokens.
+    pub(crate) fn shown_after(&self, tokens: u32) -> u32 {
+        let ends = if self.shown.is_empty() {
+            &self.generated
+        } else {
+            &self.shown
+        };
+        tokens
+            .checked_sub(1)
+            .and_then(|last| ends.get(last as usize))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Bytes of text there are after so many tokens: what is shown when generation ends there.
+    pub(crate) fn generated_after(&self, tokens: u32) -> u32 {
+        tokens
+            .checked_sub(1)
+            .and_then(|last| self.generated.get(last as usize))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// The thinking and the content between two places in the text.
+    pub(crate) fn between(&self, from: u32, to: u32) -> (&str, &str) {
+        let (from, to, border) = (from as usize, to as usize, self.content_from as usize);
+        let thinking = &self.text[from.min(border)..to.min(border)];
+        let content = &self.text[from.max(border)..to.max(border)];
+        (thinking, content)
+    }
+}
+
+fn call_id(mix: &mut Mix) -> String {
+    const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut id = String::from("call_");
+    for _ in 0..8 {
+        id.push(char::from(ALPHABET[mix.below(ALPHABET.len())]));
+    }
+    id
+}
+
+/// Cuts the text before the first stop string, ends the tokens where that string is complete, and
+/// keeps back, token by token, what may yet turn out to be the start of one. True when one was met.
+fn hold_back_for_stops(text: &mut String, ends: &mut Vec<u32>, stops: &[String]) -> bool {
+    let stops: Vec<&str> = stops
+        .iter()
+        .map(String::as_str)
+        .filter(|s| !s.is_empty())
+        .collect();
+    if stops.is_empty() {
+        return false;
+    }
+    let first = stops
+        .iter()
+        .filter_map(|stop| text.find(stop).map(|at| (at + stop.len(), at)))
+        .min();
+    if let Some((complete, _)) = first {
+        // Several may be complete with the same token: the earliest start wins.
+        let count = ends.partition_point(|end| (*end as usize) < complete) + 1;
+        ends.truncate(count);
+        let seen = ends.last().map_or(0, |end| *end as usize);
+        let cut = stops
+            .iter()
+            .filter_map(|stop| text[..seen].find(stop))
+            .min();
+        text.truncate(cut.unwrap_or(seen));
+    }
+    for end in ends.iter_mut() {
+        let seen = &text[..(*end as usize).min(text.len())];
+        let held = stops
+            .iter()
+            .map(|stop| suffix_that_starts(seen, stop))
+            .max();
+        *end = (seen.len() - held.unwrap_or(0)) as u32;
+    }
+    if let Some(last) = ends.last_mut() {
+        *last = text.len() as u32;
+    }
+    first.is_some()
+}
+
+/// Length of the longest suffix of `text` that is a proper prefix of `stop`.
+fn suffix_that_starts(text: &str, stop: &str) -> usize {
+    (1..stop.len())
+        .rev()
+        .filter(|length| stop.is_char_boundary(*length))
+        .find(|length| text.ends_with(&stop[..*length]))
+        .unwrap_or(0)
+}
+
+/// Lets tokens become visible only in groups, none of which spans thinking and content.
+fn merge(ends: &mut [u32], group: usize, thinking: usize) {
+    if group < 2 {
+        return;
+    }
+    let count = ends.len();
+    let mut shown = 0;
+    for (index, end) in ends.iter_mut().enumerate() {
+        let in_part = if index < thinking {
+            index
+        } else {
+            index - thinking
+        };
+        let closes = index + 1 == count || index + 1 == thinking;
+        if closes || (in_part + 1).is_multiple_of(group) {
+            shown = *end;
+        } else {
+            *end = shown;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const PLAIN: ScriptSpec<'static> = ScriptSpec {
+        seed: 7,
+        thinking_tokens: 0,
+        answer: Answer::Prose(60),
+        stop: &[],
+        chunk_tokens: 1,
+    };
+
+    fn content(script: &Script) -> String {
+        script
+            .between(0, script.generated_after(script.ids.len() as u32))
+            .1
+            .to_owned()
+    }
+
+    /// What a client sees when generation ends after so many tokens.
+    fn streamed(script: &Script, tokens: u32) -> Vec<(String, String)> {
+        let mut at = 0;
+        (1..=tokens)
+            .map(|token| {
+                let to = if token == tokens {
+                    script.generated_after(token)
+                } else {
+                    script.shown_after(token)
+                };
+                let (a, b) = script.between(at, to);
+                at = to;
+                (a.to_owned(), b.to_owned())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn thinking_comes_before_content_and_chunks_rejoin_to_the_whole() {
+        let script = Script::new(&ScriptSpec {
+            thinking_tokens: 10,
+            ..PLAIN
+        });
+        assert_eq!(
+            script.ids.len(),
+            71,
+            "60 of content, 10 of thinking and the end"
+        );
+        let pieces = streamed(&script, 71);
+        for (index, (thinking, content)) in pieces.iter().enumerate() {
+            assert_eq!(!thinking.is_empty(), index < 10);
+            assert_eq!(!content.is_empty(), (10..70).contains(&index));
+        }
+        let text: String = pieces.iter().map(|(_, content)| content.as_str()).collect();
+        assert_eq!(text, content(&script));
+    }
+
+    #[test]
+    fn a_stop_string_ends_the_text_before_it() {
+        let whole = content(&Script::new(&PLAIN));
+        let stop: String = whole.chars().skip(40).take(5).collect();
+        let stops = [stop.clone(), "never said".to_owned()];
+        let script = Script::new(&ScriptSpec {
+            stop: &stops,
+            ..PLAIN
+        });
+        let at = whole.find(&stop).expect("taken from it");
+        assert_eq!(content(&script), whole[..at]);
+        assert!(script.ids.len() < 60);
+        assert_eq!(script.ids, Script::new(&PLAIN).ids[..script.ids.len()]);
+    }
+
+    #[test]
+    fn a_tool_call_is_spelled_out_of_sight() {
+        let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+        let script = Script::new(&ScriptSpec {
+            answer: Answer::Tool("weather", &schema),
+            ..PLAIN
+        });
+        let call = script.tool.as_ref().expect("a call");
+        assert!(call.arguments["city"].is_string() && call.id.len() == 13);
+        assert!(script.ids.len() > 5 && content(&script).is_empty());
+    }
+
+    #[test]
+    fn json_streams_to_valid_json() {
+        let script = Script::new(&ScriptSpec {
+            answer: Answer::Json(None),
+            ..PLAIN
+        });
+        let text: String = streamed(&script, script.ids.len() as u32)
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect();
+        serde_json::from_str::<Value>(&text).expect("valid");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_only_grows_and_never_shows_a_stop_string(
+            seed: u64,
+            stop in "[a-z]{1,3}",
+            cut in 1_u32..80,
+            chunk_tokens in 1_usize..5,
+        ) {
+            let stops = [stop.clone()];
+            let spec = ScriptSpec {
+                seed, stop: &stops, chunk_tokens, thinking_tokens: 3, ..PLAIN
+            };
+            let script = Script::new(&spec);
+            let tokens = cut.min(script.ids.len() as u32);
+            let text: String =
+                streamed(&script, tokens).into_iter().map(|(_, content)| content).collect();
+            prop_assert!(!text.contains(&stop));
+            prop_assert!(content(&script).starts_with(&text));
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The simulator standing alone, for other people's clients.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+
+use clock::Clock;
+use domain::Nanos;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::profile::Profile;
+use crate::simulator::{Simulator, SimulatorConfig, StartError};
+
+/// Time for what is in flight to end when the server is stopped.
+const GRACE: Nanos = Nanos::from_secs(5);
+/// Measurements of each limit; their median counts.
+const PROBES: usize = 9;
+
+/// A simulator to run until told to stop. The configuration's clock is not used: time starts
+/// with the server, at `time_scale`.
+#[derive(Debug)]
+pub struct ServeConfig {
+    /// What to simulate and where to listen.
+    pub simulator: SimulatorConfig,
+    /// Simulated seconds per real second.
+    pub time_scale: f64,
+}
+
+/// Why serving failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// It could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Not a usable number.
+    #[error("--time-scale {0} is not a finite number above zero")]
+    BadScale(f64),
+    /// More than this machine can keep.
+    #[error(
+        "--time-scale {scale} leaves {gap} between tokens, and this machine keeps no less than \
+         {kept}; use --time-scale {most:.1} or less"
+    )]
+    TooFast {
+        /// What was asked for.
+        scale: f64,
+        /// Real time between two tokens of one stream.
+        gap: Micros,
+        /// What can be kept.
+        kept: Micros,
+        /// The largest scale that can be kept.
+        most: f64,
+    },
+    /// The limits could not be measured.
+    #[error("cannot measure what this machine can keep")]
+    Probe(#[source] io::Error),
+}
+
+/// A length of time, shown in whole microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Micros(pub Nanos);
+
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} us", self.0.0.div_ceil(1000))
+    }
+}
+
+/// What real time costs on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Median overshoot of a sleep of one millisecond.
+    pub timer: Nanos,
+    /// Median of half a round trip over loopback.
+    pub transport: Nanos,
+}
+
+impl Limits {
+    /// Measures, in some 20 ms.
+    pub async fn measure() -> io::Result<Self> {
+        let clock = Clock::real();
+        let millisecond = Nanos::from_millis(1);
+        let mut sleeps = Vec::with_capacity(PROBES);
+        for _ in 0..PROBES {
+            let before = clock.now();
+            clock.sleep(millisecond).await;
+            sleeps.push(clock.now().since(before).saturating_sub(millisecond));
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (mut near, (mut far, _)) = (near?, far?);
+        near.set_nodelay(true)?;
+        far.set_nodelay(true)?;
+        let mut trips = Vec::with_capacity(PROBES);
+        for _ in 0..PROBES {
+            let before = clock.now();
+            near.write_all(b"?").await?;
+            far.read_u8().await?;
+            far.write_all(b"!").await?;
+            near.read_u8().await?;
+            trips.push(Nanos(clock.now().since(before).0 / 2));
+        }
+        Ok(Self {
+            timer: median(sleeps),
+            transport: median(trips),
+        })
+    }
+
+    /// The shortest gap between tokens that is kept.
+    pub fn shortest_gap(&self) -> Nanos {
+        // A timer that fires late by this much cannot tell shorter gaps apart, and an object needs
+        // its way to the client.
+        self.timer.max(self.transport)
+    }
+}
+
+fn median(mut values: Vec<Nanos>) -> Nanos {
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+/// Simulated time between two tokens of the profile's fastest model.
+fn shortest_token_gap(profile: &Profile) -> Nanos {
+    let fastest = profile
+        .models
+        .iter()
+        .filter(|model| model.can("completion"))
+        .map(|model| model.rates.decode_tps.max(model.rates.cpu_decode_tps))
+        .fold(f64::MIN_POSITIVE, f64::max);
+    Nanos::from_secs_f64(1.0 / fastest)
+}
+
+/// What the server pretends to be.
+#[derive(Debug, Clone)]
+pub struct Announcement {
+    /// Release.
+    pub version: String,
+    /// Profile's name and description.
+    pub profile: (String, String),
+    /// Devices.
+    pub devices: Vec<String>,
+    /// Models.
+    pub models: Vec<String>,
+    /// Slots per runner.
+    pub num_parallel: usize,
+    /// Fault rules in force.
+    pub fault_rules: usize,
+    /// Simulated seconds per real second.
+    pub time_scale: f64,
+    /// What the machine can keep.
+    pub limits: Limits,
+    /// What it cannot keep, in words.
+    pub warnings: Vec<String>,
+    /// URLs.
+    pub endpoints: Vec<String>,
+}
+
+impl fmt::Display for Announcement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, description) = &self.profile;
+        writeln!(
+            f,
+            "pretending to be Ollama {}: {name} ({description})",
+            self.version
+        )?;
+        let devices = match self.devices.as_slice() {
+            [] => "CPU only".to_owned(),
+            devices => devices.join(", "),
+        };
+        writeln!(f, "  devices   {devices}")?;
+        writeln!(f, "  models    {}", self.models.join(", "))?;
+        writeln!(f, "  slots     {} per model", self.num_parallel)?;
+        writeln!(f, "  faults    {} rules", self.fault_rules)?;
+        writeln!(
+            f,
+            "  time      {} simulated seconds per second; timers {} late, transport {}",
+            self.time_scale,
+            Micros(self.limits.timer),
+            Micros(self.limits.transport)
+        )?;
+        for endpoint in &self.endpoints {
+            writeln!(
+                f,
+                "  listening {endpoint}   (what really happened: {endpoint}/tandem/log)"
+            )?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "  warning   {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Serves until `shutdown` is ready. `announce` is called once, when requests can be sent.
+pub async fn serve(
+    config: ServeConfig,
+    shutdown: impl Future<Output = ()>,
+    announce: impl FnOnce(&Announcement),
+) -> Result<(), ServeError> {
+    let ServeConfig {
+        mut simulator,
+        time_scale,
+    } = config;
+    if !(time_scale.is_finite() && time_scale > 0.0) {
+        return Err(ServeError::BadScale(time_scale));
+    }
+    let limits = Limits::measure().await.map_err(ServeError::Probe)?;
+    let warnings = check_pace(&simulator.profile, time_scale, limits)?;
+    #[expect(
+        clippy::float_cmp,
+        reason = "exactly 1 is real time and needs no arithmetic"
+    )]
+    let real = time_scale == 1.0;
+    simulator.clock = if real {
+        Clock::real()
+    } else {
+        Clock::scaled(time_scale)
+    };
+    let mut announcement = Announcement {
+        version: simulator.profile.server.version.clone(),
+        profile: (
+            simulator.profile.name.clone(),
+            simulator.profile.description.clone(),
+        ),
+        devices: simulator
+            .profile
+            .devices
+            .iter()
+            .map(|device| device.name.clone())
+            .collect(),
+        models: simulator
+            .profile
+            .models
+            .iter()
+            .map(|model| model.name.clone())
+            .collect(),
+        num_parallel: simulator
+            .num_parallel
+            .unwrap_or(simulator.profile.server.num_parallel),
+        fault_rules: simulator.faults.rules.len(),
+        time_scale,
+        limits,
+        warnings,
+        endpoints: Vec::new(),
+    };
+    let simulator = Simulator::start(simulator).await?;
+    announcement.endpoints = simulator.endpoints();
+    announce(&announcement);
+    shutdown.await;
+    simulator
+        .shutdown(Nanos::from_secs_f64(GRACE.as_secs_f64() * time_scale))
+        .await;
+    Ok(())
+}
+
+/// Refuses a compression that cannot be kept, and warns where gaps will be uneven.
+fn check_pace(profile: &Profile, scale: f64, limits: Limits) -> Result<Vec<String>, ServeError> {
+    let simulated = shortest_token_gap(profile);
+    let gap = Nanos::from_secs_f64(simulated.as_secs_f64() / scale);
+    let kept = limits.shortest_gap();
+    if gap >= Nanos(kept.0 * 2) {
+        return Ok(Vec::new());
+    }
+    if gap < kept && scale > 1.0 {
+        return Err(ServeError::TooFast {
+            scale,
+            gap: Micros(gap),
+            kept: Micros(kept),
+            most: simulated.as_secs_f64() / kept.as_secs_f64(),
+        });
+    }
+    Ok(vec![format!(
+        "tokens of the fastest model are {} apart and this machine keeps no less than {}: rates \
+         hold over many tokens, single gaps do not",
+        Micros(gap),
+        Micros(kept)
+    )])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits {
+            timer: Nanos(600_000),
+            transport: Nanos(30_000),
+        }
+    }
+
+    #[test]
+    fn compression_is_kept_warned_of_or_refused() {
+        let mut profile = Profile::builtin("instant").expect("it ships");
+        for model in &mut profile.models {
+            model.rates.decode_tps = 100.0;
+            model.rates.cpu_decode_tps = 10.0;
+        }
+        assert_eq!(check_pace(&profile, 8.0, limits()).expect("kept"), [""; 0]);
+        assert_eq!(
+            check_pace(&profile, 10.0, limits())
+                .expect("warned of")
+                .len(),
+            1
+        );
+        let error = check_pace(&profile, 20.0, limits())
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            error.contains("500 us") && error.contains("--time-scale 16.7"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,265 @@
+//! The simulator as one thing: a machine, its driver, and a listener for each of its servers.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use clock::Clock;
+use domain::telemetry::GpuSampler;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::core::{Core, CoreError};
+use crate::driver::{LogLine, Sampler, World};
+use crate::faults::{Engine, FaultRules, FaultRulesError};
+use crate::http::{App, AppConfig, Epoch, Stops, listen};
+use crate::profile::Profile;
+
+/// 2026-01-01T00:00:00Z, what stamp zero is called when nobody says otherwise.
+const DEFAULT_EPOCH: u64 = 1_767_225_600;
+
+/// Which devices each server may use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Placement {
+    /// Every server may use every device of the profile, as several servers on one machine do.
+    #[default]
+    Shared,
+    /// Server `i` has device `i`, modulo the number of devices, to itself.
+    OneEach,
+}
+
+/// What to simulate and where to listen.
+pub struct SimulatorConfig {
+    /// The machine.
+    pub profile: Profile,
+    /// Time: virtual, real or scaled.
+    pub clock: Clock,
+    /// Servers, each with its own port; at least 1.
+    pub servers: usize,
+    /// Which devices they use.
+    pub placement: Placement,
+    /// Root of everything random, instead of the profile's.
+    pub seed: Option<u64>,
+    /// Slots per runner, instead of the profile's.
+    pub num_parallel: Option<usize>,
+    /// Faults to play.
+    pub faults: FaultRules,
+    /// Address to listen on.
+    pub address: IpAddr,
+    /// Port of the first server; the others follow. 0 takes any free ports.
+    pub port: u16,
+    /// The moment that stamp zero stands for in `created_at`.
+    pub epoch: SystemTime,
+    /// Tokens that leave together as one chunk; 1 is a chunk for each.
+    pub chunk_tokens: usize,
+    /// Where the log goes as JSONL, besides memory.
+    pub log: Option<Box<dyn Write + Send>>,
+    /// Serve `GET /tandem/log`.
+    pub log_route: bool,
+}
+
+impl std::fmt::Debug for SimulatorConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimulatorConfig")
+            .field("profile", &self.profile.name)
+            .field("servers", &self.servers)
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SimulatorConfig {
+    /// One server on loopback, on any free port, without faults.
+    pub fn new(profile: Profile, clock: Clock) -> Self {
+        Self {
+            profile,
+            clock,
+            servers: 1,
+            placement: Placement::Shared,
+            seed: None,
+            num_parallel: None,
+            faults: FaultRules::default(),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(DEFAULT_EPOCH),
+            chunk_tokens: 1,
+            log: None,
+            log_route: true,
+        }
+    }
+}
+
+/// Why a simulator could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its servers do not fit the profile.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+    /// Its fault rules make no sense.
+    #[error(transparent)]
+    Faults(#[from] FaultRulesError),
+    /// A number that must be at least 1 is 0.
+    #[error("{0} must be at least 1")]
+    Zero(&'static str),
+    /// A port could not be had.
+    #[error("cannot listen on {address}; choose another --port, or 0 for any free one")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A running simulator. Dropping it stops it at once.
+#[derive(Debug)]
+pub struct Simulator {
+    world: Arc<World>,
+    addresses: Vec<SocketAddr>,
+    devices: Vec<String>,
+    stops: Stops,
+    driver: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Simulator {
+    /// Starts on the current runtime. Requests can be sent as soon as this returns.
+    pub async fn start(config: SimulatorConfig) -> Result<Self, StartError> {
+        for (name, number) in [
+            ("servers", config.servers),
+            ("num_parallel", config.num_parallel.unwrap_or(1)),
+            ("chunk_tokens", config.chunk_tokens),
+        ] {
+            if number == 0 {
+                return Err(StartError::Zero(name));
+            }
+        }
+        config.faults.check("faults")?;
+        let mut profile = config.profile;
+        if let Some(seed) = config.seed {
+            profile.seed = seed;
+        }
+        if let Some(num_parallel) = config.num_parallel {
+            profile.server.num_parallel = num_parallel;
+        }
+        let seed = profile.seed;
+        let servers = (0..config.servers)
+            .map(|index| {
+                let mut server = profile.server();
+                if config.placement == Placement::OneEach && !server.devices.is_empty() {
+                    server.devices = vec![index % server.devices.len()];
+                }
+                server
+            })
+            .collect();
+        let devices = profile
+            .devices
+            .iter()
+            .map(|device| device.name.clone())
+            .collect();
+        let core = Core::new(profile.clone(), servers)?;
+        let clock = config.clock;
+        let world = World::new(core, clock.clone(), config.log);
+        let app = Arc::new(App::new(AppConfig {
+            world: Arc::clone(&world),
+            profile: Arc::new(profile),
+            faults: Engine::new(config.faults, seed),
+            epoch: Epoch(config.epoch),
+            seed,
+            chunk_tokens: config.chunk_tokens,
+            log_route: config.log_route,
+        }));
+        let mut bound = Vec::new();
+        for index in 0..config.servers {
+            let port = match config.port {
+                0 => 0,
+                first => first.checked_add(index as u16).unwrap_or(0),
+            };
+            let address = SocketAddr::new(config.address, port);
+            let failed = |source| StartError::Bind { address, source };
+            let listener = TcpListener::bind(address).await.map_err(failed)?;
+            bound.push((listener.local_addr().map_err(failed)?, listener));
+        }
+        let stops = Stops::default();
+        let driver = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        tasks.spawn(Arc::clone(&world).drive(driver.clone()));
+        let mut addresses = Vec::new();
+        for (index, (address, listener)) in bound.into_iter().enumerate() {
+            addresses.push(address);
+            let refuses = app.config.faults.refuses(index, clock.now());
+            let listening = listen(
+                Arc::clone(&app),
+                index,
+                address,
+                (!refuses).then_some(listener),
+                stops.clone(),
+                tasks.clone(),
+            );
+            tasks.spawn(async move {
+                if let Err(error) = listening.await {
+                    tracing::error!(%error, %address, "the port could not be taken again");
+                }
+            });
+        }
+        Ok(Self {
+            world,
+            addresses,
+            devices,
+            stops,
+            driver,
+            tasks,
+        })
+    }
+
+    /// The servers' URLs, in order.
+    pub fn endpoints(&self) -> Vec<String> {
+        self.addresses
+            .iter()
+            .map(|address| format!("http://{address}"))
+            .collect()
+    }
+
+    /// Reads the simulated devices at the clock's now.
+    pub fn sampler(&self) -> Box<dyn GpuSampler> {
+        Box::new(Sampler {
+            world: Arc::clone(&self.world),
+            devices: self.devices.clone(),
+        })
+    }
+
+    /// What really happened, oldest first: the last twenty thousand lines.
+    pub fn log(&self) -> Vec<LogLine> {
+        self.world.log().0
+    }
+
+    /// Accepts nothing more, lets what is in flight end within `grace` of clock time, then stops.
+    pub async fn shutdown(self, grace: domain::Nanos) {
+        self.stops.graceful.cancel();
+        let clock = self.world.clock().clone();
+        self.tasks.close();
+        let waiting = async {
+            // The driver must go on while streams end, so it is not waited for here.
+            while self.tasks.len() > 1 {
+                clock.sleep(domain::Nanos::from_millis(5)).await;
+            }
+        };
+        // Running out of grace is not an error: what is left is dropped below.
+        let _ = clock.timeout(grace, waiting).await;
+        self.stops.now.cancel();
+        self.driver.cancel();
+        self.tasks.wait().await;
+        self.world.flush_log();
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.stops.graceful.cancel();
+        self.stops.now.cancel();
+        self.driver.cancel();
+    }
+}

@@ -1,0 +1,311 @@
+//! A client on a bare socket: it sees what a library would hide, and stamps every frame.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::fmt::Write as _;
+use std::io;
+
+use clock::{Clock, ExchangeId, Ledger};
+use domain::Stamp;
+use serde_json::Value;
+use simulator::profile::Profile;
+use simulator::{Simulator, SimulatorConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How a response ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Whole,
+    /// The connection broke or closed before the body was whole.
+    Broken,
+}
+
+/// One response as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) sent: Stamp,
+    pub(crate) head_at: Stamp,
+    pub(crate) frames: Vec<(Stamp, Vec<u8>)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) end: End,
+    pub(crate) ended: Stamp,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).expect("UTF-8")
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
+    }
+
+    /// The objects of a native stream.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.text()
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON line"))
+            .collect()
+    }
+
+    /// The events of a /v1 stream; `[DONE]` as null.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.text()
+            .split("\n\n")
+            .filter(|event| !event.is_empty())
+            .map(
+                |event| match event.strip_prefix("data: ").expect("an event") {
+                    "[DONE]" => Value::Null,
+                    json => serde_json::from_str(json).expect("JSON event"),
+                },
+            )
+            .collect()
+    }
+
+    /// Arrival of each frame in seconds of clock time since the request was sent.
+    pub(crate) fn arrivals(&self) -> Vec<f64> {
+        self.frames
+            .iter()
+            .map(|(at, _)| at.since(self.sent).as_secs_f64())
+            .collect()
+    }
+}
+
+/// An exchange in the ledger, closed when the client is done with it.
+struct InFlight(Option<(Ledger, ExchangeId)>);
+
+impl InFlight {
+    fn took(&self, units: u64) {
+        if let Some((ledger, id)) = &self.0 {
+            ledger.take(*id, units);
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if let Some((ledger, id)) = &self.0 {
+            ledger.close(*id);
+        }
+    }
+}
+
+/// A request to send.
+#[derive(Debug, Clone)]
+pub(crate) struct Call<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) body: String,
+    pub(crate) headers: Vec<(&'a str, &'a str)>,
+    /// Go away after so many frames.
+    pub(crate) leave_after: Option<usize>,
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "tests pass what they just made"
+)]
+pub(crate) fn post(path: &str, body: impl ToString) -> Call<'_> {
+    let headers = vec![("host", "localhost")];
+    Call {
+        method: "POST",
+        path,
+        body: body.to_string(),
+        headers,
+        leave_after: None,
+    }
+}
+
+pub(crate) fn get(path: &str) -> Call<'_> {
+    Call {
+        method: "GET",
+        ..post(path, "")
+    }
+}
+
+impl Call<'_> {
+    /// Sends it on a connection of its own.
+    pub(crate) async fn send(&self, clock: &Clock, endpoint: &str) -> io::Result<Answer> {
+        let address = endpoint.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let in_flight = InFlight(clock.ledger().map(|l| (l.clone(), l.open())));
+        let mut request = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
+        for (name, value) in &self.headers {
+            let _ = write!(request, "{name}: {value}\r\n");
+        }
+        if let Some((ledger, id)) = &in_flight.0 {
+            let _ = write!(request, "{}: {}\r\n", Ledger::HEADER, id.0);
+            ledger.post(*id, 1);
+        }
+        let _ = write!(
+            request,
+            "content-length: {}\r\n\r\n{}",
+            self.body.len(),
+            self.body
+        );
+        let sent = clock.now();
+        stream.write_all(request.as_bytes()).await?;
+        self.receive(clock, stream, sent, &in_flight).await
+    }
+
+    async fn receive(
+        &self,
+        clock: &Clock,
+        mut stream: TcpStream,
+        sent: Stamp,
+        in_flight: &InFlight,
+    ) -> io::Result<Answer> {
+        let mut wire = Vec::new();
+        let head_end = loop {
+            if let Some(end) = wire.windows(4).position(|w| w == b"\r\n\r\n") {
+                break end + 4;
+            }
+            if stream.read_buf(&mut wire).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        };
+        in_flight.took(1);
+        let head = String::from_utf8(wire.drain(..head_end).collect()).expect("ASCII head");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|s| s.parse().ok())
+            .expect("a status");
+        let mut answer = Answer {
+            status,
+            head,
+            sent,
+            head_at: clock.now(),
+            frames: Vec::new(),
+            body: Vec::new(),
+            end: End::Broken,
+            ended: clock.now(),
+        };
+        let length: Option<usize> = answer.header("content-length").and_then(|n| n.parse().ok());
+        let bodiless = self.method == "HEAD";
+        loop {
+            let (parts, whole) = match length {
+                _ if bodiless => (Vec::new(), true),
+                Some(length) => {
+                    let part: Vec<u8> = std::mem::take(&mut wire);
+                    let whole = answer.body.len() + part.len() >= length;
+                    (vec![part], whole)
+                }
+                None => dechunk(&mut wire),
+            };
+            for part in parts.into_iter().filter(|part| !part.is_empty()) {
+                in_flight.took(part.len() as u64);
+                answer.body.extend_from_slice(&part);
+                answer.frames.push((clock.now(), part));
+            }
+            answer.ended = clock.now();
+            if whole {
+                in_flight.took(1);
+                answer.end = End::Whole;
+                return Ok(answer);
+            }
+            if self
+                .leave_after
+                .is_some_and(|most| answer.frames.len() >= most)
+            {
+                return Ok(answer);
+            }
+            match stream.read_buf(&mut wire).await {
+                Ok(0) | Err(_) => {
+                    answer.ended = clock.now();
+                    return Ok(answer);
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+/// Takes whole chunks out of the bytes; also says whether the last one was among them.
+fn dechunk(wire: &mut Vec<u8>) -> (Vec<Vec<u8>>, bool) {
+    let mut parts = Vec::new();
+    loop {
+        let Some(line) = wire.windows(2).position(|w| w == b"\r\n") else {
+            return (parts, false);
+        };
+        let size = std::str::from_utf8(&wire[..line]).expect("hexadecimal");
+        let size = usize::from_str_radix(size, 16).expect("a chunk size");
+        if wire.len() < line + 2 + size + 2 {
+            return (parts, false);
+        }
+        let chunk = wire[line + 2..line + 2 + size].to_vec();
+        wire.drain(..line + 2 + size + 2);
+        if size == 0 {
+            return (parts, true);
+        }
+        parts.push(chunk);
+    }
+}
+
+/// A simulator in virtual time and the clock it runs on.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) clock: Clock,
+    pub(crate) simulator: Simulator,
+    pub(crate) endpoint: String,
+}
+
+impl Bench {
+    pub(crate) async fn new(change: impl FnOnce(&mut SimulatorConfig)) -> Self {
+        let clock = Clock::start_virtual();
+        let mut config = SimulatorConfig::new(paced(), clock.clone());
+        change(&mut config);
+        let simulator = Simulator::start(config).await.expect("it starts");
+        let endpoint = simulator.endpoints().remove(0);
+        Self {
+            clock,
+            simulator,
+            endpoint,
+        }
+    }
+
+    pub(crate) async fn send(&self, call: Call<'_>) -> Answer {
+        call.send(&self.clock, &self.endpoint)
+            .await
+            .expect("a response")
+    }
+
+    pub(crate) async fn generate(&self, body: Value) -> Answer {
+        self.send(post("/api/generate", body)).await
+    }
+}
+
+/// The instant profile at paces that can be checked by hand: loading 2 s, 100 tok/s of decoding,
+/// 1000 tok/s of prefill, answers of exactly 20 tokens.
+pub(crate) fn paced() -> Profile {
+    let mut profile = Profile::builtin("instant").expect("it ships");
+    for model in &mut profile.models {
+        model.load.load_s = 2.0;
+        model.rates.decode_tps = 100.0;
+        model.rates.prefill_tps = 1000.0;
+        model.rates.cpu_decode_tps = 10.0;
+        model.rates.cpu_prefill_tps = 100.0;
+        for class in &mut model.outputs {
+            class.distribution = simulator::profile::Distribution::Fixed;
+            class.mean = 20.0;
+            class.sd = 0.0;
+        }
+    }
+    profile
+}
+
+/// Runs a test in virtual time.
+pub(crate) fn virtually(test: impl Future<Output = ()>) {
+    clock::virtual_runtime().expect("a runtime").block_on(test);
+}

@@ -1,0 +1,93 @@
+//! The same load twice gives the same bytes, stamps and log.
+
+mod common;
+
+use common::{Answer, Bench, Call, post, virtually};
+use domain::Nanos;
+use serde_json::json;
+use simulator::LogLine;
+use simulator::faults::{FaultKind, FaultRule};
+
+/// Twelve clients, two models, differing options, a fault rate and one client that leaves.
+fn load() -> (Vec<Answer>, Vec<LogLine>) {
+    let mut result = (Vec::new(), Vec::new());
+    virtually(async {
+        let bench = Bench::new(|config| {
+            config.servers = 1;
+            config.seed = Some(99);
+            config.num_parallel = Some(2);
+            config.profile.network.latency_min_ms = 0.1;
+            config.profile.network.latency_max_ms = 1.0;
+            config.faults.rules = vec![FaultRule {
+                rate: Some(0.15),
+                ..FaultRule::always(FaultKind::ErrorLine)
+            }];
+        })
+        .await;
+        let calls = (0..12).map(|client| {
+            let model = if client % 3 == 0 {
+                "qwen3:8b"
+            } else {
+                "gemma3"
+            };
+            let num_ctx = if client % 4 == 1 { 2048 } else { 4096 };
+            let ask = json!({"model": model, "prompt": format!("client {client} says hello"),
+                "stream": client != 5, "options": {"num_ctx": num_ctx}});
+            let leave_after = (client == 7).then_some(4);
+            Call {
+                leave_after,
+                ..post("/api/generate", ask)
+            }
+        });
+        let bench = &bench;
+        let answers =
+            futures_util::future::join_all(calls.enumerate().map(|(i, call)| async move {
+                bench.clock.sleep(Nanos::from_millis(i as u64 / 4)).await;
+                bench.send(call).await
+            }));
+        result.0 = answers.await;
+        result.1 = bench.simulator.log();
+    });
+    result
+}
+
+#[test]
+fn the_same_load_twice_is_the_same_byte_for_byte() {
+    let (first, first_log) = load();
+    let (second, second_log) = load();
+    for (client, (a, b)) in first.iter().zip(&second).enumerate() {
+        assert_eq!(a.head, b.head, "head of client {client}");
+        assert_eq!(a.text(), b.text(), "body of client {client}");
+        assert_eq!(a.frames, b.frames, "stamps of client {client}");
+        assert_eq!(
+            (a.sent, a.ended, a.end),
+            (b.sent, b.ended, b.end),
+            "client {client}"
+        );
+    }
+    assert_eq!(first_log, second_log);
+    assert!(
+        first
+            .iter()
+            .any(|answer| answer.text().contains("\"error\"")),
+        "a fault was played"
+    );
+    assert!(first_log.len() > 60, "{}", first_log.len());
+}
+
+#[test]
+fn another_seed_says_something_else() {
+    let say = |seed| {
+        let mut text = String::new();
+        virtually(async {
+            let bench = Bench::new(|config| config.seed = Some(seed)).await;
+            text = bench
+                .generate(json!({"model": "gemma3", "prompt": "x"}))
+                .await
+                .text();
+        });
+        text
+    };
+    assert_eq!(say(1), say(1));
+    assert_ne!(say(1), say(2));
+}

@@ -1,0 +1,233 @@
+//! What was typed. Nothing here reads files or the network.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Does running agents concurrently really pay, on this server, with these options?
+///
+/// Exit codes: 0 done; 1 done, but some requests or arms failed; 2 wrong usage or plan;
+/// 3 the environment is not ready (no server, no model, disk full); 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// More log lines: -v info, -vv debug, -vvv trace. RUST_LOG overrides.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a plan: the 19 configurations of TR113 by default.
+    Sweep(SweepArgs),
+    /// Run one configuration given by flags.
+    Run(RunArgs),
+    /// Serve the Ollama simulator on a port, for any client.
+    Serve(ServeArgs),
+    /// Fit a simulator profile to recorded runs and print the fit error of each quantity.
+    CalibrateProfile(CalibrateArgs),
+    /// Reports, audits and comparisons are `tandem-report`'s; this passes them on.
+    #[command(external_subcommand)]
+    Report(Vec<String>),
+}
+
+/// Flags of `tandem sweep`.
+#[derive(Debug, Args)]
+pub(crate) struct SweepArgs {
+    /// A shipped plan (tr113, tr110, tr113-extended, one-or-two-servers) or a plan file.
+    #[arg(long, default_value = "tr113", value_name = "NAME|FILE")]
+    pub(crate) plan: String,
+    /// Only configurations whose id matches; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Vec<String>,
+    /// Print the runs the plan expands to and stop.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Finish an interrupted sweep in this folder; what is complete is not repeated.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "plan", "only", "repeats", "protocol", "seed", "model"])]
+    pub(crate) resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Flags of `tandem run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The scenario's name, for tables.
+    #[arg(long, default_value = "custom")]
+    pub(crate) scenario: String,
+    /// Repetitions.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) runs: u32,
+    /// An agent's options, as `num_gpu=60,num_ctx=512,temperature=0.8`, or `default` for none; once
+    /// per agent.
+    #[arg(long = "agent", value_name = "OPTIONS", required = true)]
+    pub(crate) agents: Vec<String>,
+    /// What each agent does.
+    #[arg(long, value_enum, default_value_t = Workflow::SingleCall)]
+    pub(crate) workflow: Workflow,
+    /// Generations of each agent, one after another.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) calls: u32,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Flags of both.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// A server; repeat it for one server per agent. Without it: OLLAMA_HOST, else
+    /// 127.0.0.1:11434, else the simulator.
+    #[arg(long = "endpoint", value_name = "URL")]
+    pub(crate) endpoints: Vec<String>,
+    /// How it is measured: `rigorous` runs each configuration repeatedly, in turn and together;
+    /// `tr113` runs it once, together only, as TR113 did.
+    #[arg(long, value_enum)]
+    pub(crate) protocol: Option<ProtocolArg>,
+    /// The model, instead of the plan's.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Repetitions of each configuration, instead of the protocol's.
+    #[arg(long, value_name = "N")]
+    pub(crate) repeats: Option<std::num::NonZeroU32>,
+    /// Root of everything random, instead of the plan's.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Where to write; a new folder under results/ by default.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Use the embedded simulator even when a server is there.
+    #[arg(long, conflicts_with_all = ["endpoints", "no_simulate"])]
+    pub(crate) simulate: bool,
+    /// A missing server is an error.
+    #[arg(long)]
+    pub(crate) no_simulate: bool,
+    /// Simulated seconds per real second; `max` skips every wait. Recorded durations are in
+    /// simulated time either way and do not depend on it.
+    #[arg(long, value_name = "N|max", default_value = "max")]
+    pub(crate) time_scale: TimeScaleArg,
+    /// The simulator's profile: a shipped one (rtx4080-laptop, instant) or a file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "rtx4080-laptop")]
+    pub(crate) profile: String,
+    /// Slots per loaded model on the simulator (OLLAMA_NUM_PARALLEL), instead of the profile's.
+    #[arg(long, value_name = "N")]
+    pub(crate) num_parallel: Option<u32>,
+    /// Faults on the simulator: a file of rules, or `KIND=RATE` such as `reset-mid-token=0.05`;
+    /// may be repeated.
+    #[arg(long = "fault", value_name = "FILE|KIND=RATE")]
+    pub(crate) faults: Vec<String>,
+    /// Most requests in flight at once; all of them by default.
+    #[arg(long, value_name = "N")]
+    pub(crate) admission: Option<std::num::NonZeroU32>,
+    /// Folder of CSV files that agents with the full workflow read.
+    #[arg(long, value_name = "DIR", default_value = "fixtures/benchmarks")]
+    pub(crate) benchmarks: PathBuf,
+    /// Machine-readable: progress and summary as JSON lines on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Flags of `tandem serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// A shipped profile (rtx4080-laptop, instant) or a file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "rtx4080-laptop")]
+    pub(crate) profile: String,
+    /// Port; 0 takes a free one.
+    #[arg(long, value_name = "N", default_value_t = 11434)]
+    pub(crate) port: u16,
+    /// Address to listen on.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
+    pub(crate) host: std::net::IpAddr,
+    /// Servers on one simulated GPU, on consecutive ports.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) servers: u16,
+    /// Root of everything random, instead of the profile's.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Slots per loaded model, instead of the profile's.
+    #[arg(long, value_name = "N")]
+    pub(crate) num_parallel: Option<u32>,
+    /// Behave like this Ollama release (0.11.4 and before: every request queues in one FIFO).
+    #[arg(long, value_name = "X.Y.Z")]
+    pub(crate) ollama_version: Option<String>,
+    /// Simulated seconds per real second.
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    pub(crate) time_scale: f64,
+    /// Faults: a plan file, or `KIND=RATE` such as `reset-mid-token=0.05`; may be repeated.
+    #[arg(long = "fault", value_name = "FILE|KIND=RATE")]
+    pub(crate) faults: Vec<String>,
+    /// Also write what the simulator really did to this file, a JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+}
+
+/// Flags of `tandem calibrate-profile`.
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateArgs {
+    /// Recorded runs: a figures table (CSV).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// The profile to start from.
+    #[arg(long, value_name = "NAME|FILE", default_value = "rtx4080-laptop")]
+    pub(crate) profile: String,
+    /// Write the fitted profile here.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The protocols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProtocolArg {
+    /// Repeated, in turn and together, stated server state.
+    Rigorous,
+    /// Once, together only, server as left.
+    Tr113,
+}
+
+/// What an agent does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workflow {
+    /// One prompt in, one text out.
+    SingleCall,
+    /// Ingest files, analyse, report.
+    Full,
+}
+
+impl Workflow {
+    /// As the plan file writes it.
+    pub(crate) fn as_plan(self) -> &'static str {
+        match self {
+            Self::SingleCall => "single_call",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// `--time-scale`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum TimeScaleArg {
+    /// Skip every wait.
+    Max,
+    /// So many simulated seconds per real second.
+    Times(f64),
+}
+
+impl std::str::FromStr for TimeScaleArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "max" {
+            return Ok(Self::Max);
+        }
+        match text.parse::<f64>() {
+            Ok(n) if n.is_finite() && n > 0.0 => Ok(Self::Times(n)),
+            _ => Err(
+                "give a number above zero (60 = a simulated minute a second) or `max`".to_owned(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! `tandem sweep` and `tandem run`: plan, target, run, summary.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use clock::Clock;
+use domain::Nanos;
+use domain::backend::ChatBackend;
+use domain::plan::{Protocol, SweepPlan, Topology};
+use domain::record::{EndpointFacts, Manifest, Provenance, RESULTS_SCHEMA, TimeScale};
+use domain::telemetry::{GpuSampler, GpuSource};
+use runtime::{ResultsDir, Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
+use simulator::Simulator;
+use telemetry::NvmlSampler;
+
+use crate::args::{Common, ProtocolArg, RunArgs, SweepArgs, TimeScaleArg};
+use crate::exit::{ExitStatus, Fatal};
+use crate::plans;
+use crate::progress::{Progress, Style};
+use crate::summary;
+use crate::target::{self, Target};
+
+/// What requests in flight get to end in after the first Ctrl-C.
+const GRACE: Nanos = Nanos::from_secs(30);
+
+/// Runs a plan, or what is left of one.
+pub(crate) fn sweep(args: &SweepArgs) -> Result<ExitStatus, Fatal> {
+    if let Some(dir) = &args.resume {
+        return resume(dir, &args.common);
+    }
+    let mut plan = plans::load(&args.plan)?;
+    plan.keep_only(&args.only).map_err(Fatal::usage)?;
+    apply_flags(&mut plan, &args.common);
+    if args.dry_run {
+        return dry_run(&plan, &args.common);
+    }
+    start(plan, &args.common)
+}
+
+/// Runs one configuration given by flags.
+pub(crate) fn run(args: &RunArgs) -> Result<ExitStatus, Fatal> {
+    let mut plan = plans::from_flags(args)?;
+    apply_flags(&mut plan, &args.common);
+    start(plan, &args.common)
+}
+
+fn apply_flags(plan: &mut SweepPlan, common: &Common) {
+    match common.protocol {
+        Some(ProtocolArg::Tr113) => {
+            plan.protocol = Protocol::tr113();
+            plan.topologies = vec![Topology::Shared];
+        }
+        Some(ProtocolArg::Rigorous) => plan.protocol = Protocol::rigorous(),
+        None => {}
+    }
+    if let Some(model) = &common.model {
+        plan.model.clone_from(model);
+    }
+    if let Some(seed) = common.seed {
+        plan.seed = seed;
+    }
+    if let Some(repeats) = common.repeats {
+        plan.protocol.repetitions = repeats;
+        plan.protocol.repetitions_simulated = repeats;
+    }
+}
+
+/// Prints what would be run, in running order.
+fn dry_run(plan: &SweepPlan, common: &Common) -> Result<ExitStatus, Fatal> {
+    let simulated = matches!(
+        target::choose(common, &plan.model)?,
+        Target::Simulator { .. }
+    );
+    let repetitions = plan.repetitions(simulated).get();
+    let arms = plan.expand(repetitions);
+    println!("{}", summary::describe_plan(plan, repetitions, simulated));
+    for (i, arm) in arms.iter().enumerate() {
+        println!(
+            "{:>4}  {:<24} {:<10} repetition {}  {}",
+            i + 1,
+            arm.run.config,
+            arm.run.topology,
+            arm.run.repetition,
+            arm.arm
+        );
+    }
+    Ok(ExitStatus::Done)
+}
+
+fn start(plan: SweepPlan, common: &Common) -> Result<ExitStatus, Fatal> {
+    let target = target::choose(common, &plan.model)?;
+    Job {
+        plan,
+        common,
+        resume: None,
+    }
+    .run(target)
+}
+
+/// Goes on with a sweep under the conditions it began under.
+fn resume(dir: &Path, common: &Common) -> Result<ExitStatus, Fatal> {
+    let manifest = runtime::read_manifest(dir).map_err(Fatal::usage)?;
+    let target = match manifest.provenance {
+        Provenance::Simulated => Target::Simulator {
+            why: "it began on the simulator".to_owned(),
+        },
+        Provenance::Measured | Provenance::Imported => {
+            let endpoints = if common.endpoints.is_empty() {
+                manifest.endpoints.iter().map(|e| e.url.clone()).collect()
+            } else {
+                common.endpoints.clone()
+            };
+            Target::Real(target::look(&endpoints, &manifest.plan.model)?)
+        }
+    };
+    Job {
+        plan: manifest.plan,
+        common,
+        resume: Some(dir.to_owned()),
+    }
+    .run(target)
+}
+
+/// A sweep about to be run.
+struct Job<'a> {
+    plan: SweepPlan,
+    common: &'a Common,
+    resume: Option<PathBuf>,
+}
+
+/// Where a job runs, once its servers are there.
+struct Stage {
+    provenance: Provenance,
+    endpoints: Vec<EndpointFacts>,
+    backends: Vec<Arc<dyn ChatBackend>>,
+    gpu: Option<Box<dyn GpuSampler>>,
+    gpu_source: GpuSource,
+    time_scale: Option<TimeScale>,
+    host: bool,
+    clock: Clock,
+    /// Kept while the sweep runs; stops when dropped.
+    simulator: Option<Simulator>,
+}
+
+impl Job<'_> {
+    fn run(self, target: Target) -> Result<ExitStatus, Fatal> {
+        let progress = Arc::new(Progress::new(Style::choose(self.common.json)));
+        let runtime = match &target {
+            Target::Real(_) => tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build(),
+            Target::Simulator { .. } => clock::virtual_runtime(),
+        }
+        .context("the async runtime could not be started")
+        .map_err(Fatal::environment)?;
+        runtime.block_on(async {
+            let held = match &self.resume {
+                Some(dir) => Some(ResultsDir::resume(dir).map_err(runtime_error)?),
+                None => None,
+            };
+            let offset = held
+                .as_ref()
+                .and_then(ResultsDir::resume_point)
+                .map_or(Nanos::ZERO, |point| point.offset);
+            let stage = match target {
+                Target::Real(facts) => {
+                    for facts in &facts {
+                        let model = facts.model.as_ref().map_or("?", |m| m.name.as_str());
+                        progress.say(&format!(
+                            "Running on {} ({} {}, {model})",
+                            facts.url, facts.server.kind, facts.server.version
+                        ));
+                    }
+                    self.real_stage(facts, offset)?
+                }
+                Target::Simulator { why } => {
+                    progress.say(&format!(
+                        "SIMULATED: no real server is used ({why}); running on the embedded simulator, \
+                         profile {}",
+                        self.common.profile
+                    ));
+                    self.simulated_stage(offset).await?
+                }
+            };
+            self.execute(stage, held, &progress).await
+        })
+    }
+
+    fn real_stage(&self, endpoints: Vec<EndpointFacts>, offset: Nanos) -> Result<Stage, Fatal> {
+        let clock = Clock::real_from(offset);
+        let backends = self.clients(endpoints.iter().map(|e| e.url.as_str()), &clock)?;
+        let (gpu, gpu_source) = match NvmlSampler::open() {
+            Ok(sampler) => {
+                let source = sampler.source();
+                (Some(Box::new(sampler) as Box<dyn GpuSampler>), source)
+            }
+            Err(absent) => (
+                None,
+                GpuSource::Absent {
+                    reason: absent.reason,
+                },
+            ),
+        };
+        Ok(Stage {
+            provenance: Provenance::Measured,
+            endpoints,
+            backends,
+            gpu,
+            gpu_source,
+            time_scale: None,
+            host: true,
+            clock,
+            simulator: None,
+        })
+    }
+
+    async fn simulated_stage(&self, offset: Nanos) -> Result<Stage, Fatal> {
+        let clock = Clock::start_virtual_from(offset);
+        let time_scale = match self.common.time_scale {
+            TimeScaleArg::Max => TimeScale::Virtual,
+            TimeScaleArg::Times(scale) => {
+                tokio::spawn(clock.clone().pace(scale));
+                TimeScale::Scaled(scale)
+            }
+        };
+        let per_agent = self.plan.topologies.contains(&Topology::PerAgent);
+        let agents = self
+            .plan
+            .configs
+            .iter()
+            .map(|c| c.agents.len())
+            .max()
+            .unwrap_or(1);
+        let servers = if per_agent { agents } else { 1 };
+        let simulator =
+            crate::simulated::embedded(self.common, &self.plan, servers, &clock).await?;
+        let urls = simulator.endpoints();
+        let backends = self.clients(urls.iter().map(String::as_str), &clock)?;
+        let mut endpoints = Vec::new();
+        for backend in &backends {
+            let server = backend.identify().await.map_err(Fatal::environment)?;
+            let model = backend
+                .find_model(&self.plan.model)
+                .await
+                .map_err(Fatal::environment)?;
+            if model.is_none() {
+                return Err(Fatal::usage(anyhow!(
+                    "the profile {} has no model {}",
+                    self.common.profile,
+                    self.plan.model
+                ))
+                .hint("name one of its models with --model, or add it to the profile"));
+            }
+            endpoints.push(EndpointFacts {
+                url: backend.endpoint(),
+                server,
+                model,
+            });
+        }
+        let gpu = simulator.sampler();
+        let gpu_source = gpu.source();
+        Ok(Stage {
+            provenance: Provenance::Simulated,
+            endpoints,
+            backends,
+            gpu: Some(gpu),
+            gpu_source,
+            time_scale: Some(time_scale),
+            host: false,
+            clock,
+            simulator: Some(simulator),
+        })
+    }
+
+    fn clients<'u>(
+        &self,
+        urls: impl Iterator<Item = &'u str>,
+        clock: &Clock,
+    ) -> Result<Vec<Arc<dyn ChatBackend>>, Fatal> {
+        urls.map(|url| {
+            let client = ollama::Client::new(url, clock.clone(), self.plan.timeouts)
+                .map_err(Fatal::usage)?;
+            Ok(Arc::new(client) as Arc<dyn ChatBackend>)
+        })
+        .collect()
+    }
+
+    async fn execute(
+        &self,
+        stage: Stage,
+        held: Option<ResultsDir>,
+        progress: &Arc<Progress>,
+    ) -> Result<ExitStatus, Fatal> {
+        let (manifest, dir) = self.manifest(&stage, held.as_ref());
+        let results = match held {
+            Some(held) => {
+                held.check_same(&manifest).map_err(runtime_error)?;
+                held
+            }
+            None => ResultsDir::create(&dir, manifest).map_err(runtime_error)?,
+        };
+        let shutdown = Shutdown::new(GRACE);
+        let told = |level| {
+            progress.say(match level {
+                ShutdownLevel::Running | ShutdownLevel::Stopping => {
+                    "Stopping once the requests in flight have ended; Ctrl-C again stops at once."
+                }
+                ShutdownLevel::Aborted => "Stopping now; what was recorded is kept.",
+            });
+        };
+        let setup = SweepSetup {
+            results,
+            backends: stage.backends,
+            clock: stage.clock,
+            gpu: stage.gpu,
+            host: stage.host,
+            observer: Arc::clone(progress) as _,
+            admission: self
+                .common
+                .admission
+                .and_then(|n| NonZeroUsize::try_from(n).ok()),
+            benchmarks: self.common.benchmarks.clone(),
+            arm_deadline: None,
+            dead_arms: runtime::DEFAULT_DEAD_ARMS,
+        };
+        let summary = tokio::select! {
+            summary = run_sweep(setup, shutdown.clone()) => summary.map_err(runtime_error),
+            error = shutdown.on_ctrl_c(told) => Err(Fatal::environment(error)),
+        };
+        progress.finish();
+        drop(stage.simulator);
+        finish(&dir, &summary?, self.common.json)
+    }
+
+    fn manifest(&self, stage: &Stage, held: Option<&ResultsDir>) -> (Manifest, PathBuf) {
+        let simulated = stage.provenance == Provenance::Simulated;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one wall-clock reading of a sweep"
+        )]
+        let now = std::time::SystemTime::now();
+        let dir = match (held, &self.common.out) {
+            (Some(held), _) => held.path().to_owned(),
+            (None, Some(out)) => out.clone(),
+            (None, None) => {
+                let day = humantime::format_rfc3339_seconds(now).to_string();
+                let day: String = day
+                    .chars()
+                    .filter(char::is_ascii_alphanumeric)
+                    .collect::<String>()
+                    .replace('T', "-");
+                let suffix = if simulated { "-simulated" } else { "" };
+                let day = day.trim_end_matches('Z');
+                Path::new("results").join(format!("{}-{day}{suffix}", self.plan.name))
+            }
+        };
+        let name = dir.file_name().map_or_else(
+            || self.plan.name.clone(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        let manifest = Manifest {
+            schema: RESULTS_SCHEMA,
+            name,
+            provenance: stage.provenance,
+            tool: format!(
+                "tandem {} (git {})",
+                env!("CARGO_PKG_VERSION"),
+                env!("TANDEM_REVISION")
+            ),
+            runner: "rust-tokio".to_owned(),
+            started_at: humantime::format_rfc3339_seconds(now).to_string(),
+            command: command_line(),
+            plan_hash: self.plan.hash(),
+            plan: self.plan.clone(),
+            repetitions: self.plan.repetitions(simulated).get(),
+            endpoints: stage.endpoints.clone(),
+            time_scale: stage.time_scale,
+            environment: telemetry::environment(stage.gpu_source.clone()),
+        };
+        (manifest, dir)
+    }
+}
+
+/// The command line as it can be typed again.
+fn command_line() -> String {
+    let quote = |arg: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@".contains(c);
+        if !arg.is_empty() && arg.chars().all(plain) {
+            arg
+        } else {
+            format!("'{}'", arg.replace('\'', "'\\''"))
+        }
+    };
+    std::iter::once("tandem".to_owned())
+        .chain(std::env::args().skip(1).map(quote))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn runtime_error(error: runtime::RuntimeError) -> Fatal {
+    match error {
+        runtime::RuntimeError::InUse { .. }
+        | runtime::RuntimeError::AlreadyThere { .. }
+        | runtime::RuntimeError::NothingThere { .. }
+        | runtime::RuntimeError::NotTheSame { .. }
+        | runtime::RuntimeError::NewerSchema { .. } => Fatal::usage(error),
+        _ => Fatal::environment(error),
+    }
+}
+
+/// Prints the summary table and where everything is.
+fn finish(dir: &Path, summary: &SweepSummary, json: bool) -> Result<ExitStatus, Fatal> {
+    summary::print(dir, summary, json).map_err(Fatal::environment)?;
+    Ok(if summary.interrupted {
+        ExitStatus::Interrupted
+    } else if summary.is_complete() && summary.requests.completed == total(summary) {
+        ExitStatus::Done
+    } else {
+        ExitStatus::SomeFailed
+    })
+}
+
+fn total(summary: &SweepSummary) -> u32 {
+    let r = &summary.requests;
+    r.completed + r.incomplete + r.failed + r.cancelled + r.timed_out
+}

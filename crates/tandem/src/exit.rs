@@ -1,0 +1,73 @@
+//! How the process ends, in one place.
+
+use std::process::ExitCode;
+
+/// Documented exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExitStatus {
+    /// All went well.
+    Done,
+    /// Done, but some requests or arms failed; they are in the data.
+    SomeFailed,
+    /// Interrupted; what was recorded is kept.
+    Interrupted,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(match status {
+            ExitStatus::Done => 0,
+            ExitStatus::SomeFailed => 1,
+            ExitStatus::Interrupted => 130,
+        })
+    }
+}
+
+/// An error that ends the process, with what the user can do about it.
+#[derive(Debug)]
+pub(crate) struct Fatal {
+    code: u8,
+    error: anyhow::Error,
+    hint: Option<String>,
+}
+
+impl Fatal {
+    /// Wrong usage, or a plan that is refused: exit code 2.
+    pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            code: 2,
+            error: error.into(),
+            hint: None,
+        }
+    }
+
+    /// The environment is not ready: exit code 3.
+    pub(crate) fn environment(error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            code: 3,
+            error: error.into(),
+            hint: None,
+        }
+    }
+
+    /// Adds what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Prints the error and gives its exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        eprintln!("error: {:#}", self.error);
+        if let Some(hint) = &self.hint {
+            eprintln!("hint: {hint}");
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl std::fmt::Display for Fatal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.error)
+    }
+}

@@ -1,0 +1,94 @@
+//! Where a plan comes from: a shipped name or a file.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, anyhow};
+use domain::plan::{self, SweepPlan};
+
+use crate::args::RunArgs;
+use crate::exit::Fatal;
+
+/// The plans that ship, by name. The same files stand in `fixtures/plans`.
+pub(crate) const SHIPPED: &[(&str, &str)] = &[
+    ("tr113", include_str!("../../../fixtures/plans/tr113.toml")),
+    ("tr110", include_str!("../../../fixtures/plans/tr110.toml")),
+    (
+        "tr113-extended",
+        include_str!("../../../fixtures/plans/tr113-extended.toml"),
+    ),
+    (
+        "one-or-two-servers",
+        include_str!("../../../fixtures/plans/one-or-two-servers.toml"),
+    ),
+];
+
+/// Names of the agents of a run given by flags, in order; further ones are numbered.
+const AGENT_NAMES: &[&str] = &["collector", "insight", "reviewer"];
+
+/// Reads a shipped plan or a plan file.
+pub(crate) fn load(name: &str) -> Result<SweepPlan, Fatal> {
+    if let Some((_, text)) = SHIPPED.iter().find(|(known, _)| *known == name) {
+        return plan::parse(&format!("{name}.toml"), text).map_err(Fatal::usage);
+    }
+    let text = std::fs::read_to_string(name)
+        .with_context(|| format!("the plan {name} could not be read"))
+        .map_err(|error| {
+            let known: Vec<_> = SHIPPED.iter().map(|(known, _)| *known).collect();
+            Fatal::usage(error).hint(format!("shipped plans: {}", known.join(", ")))
+        })?;
+    plan::parse(name, &text).map_err(Fatal::usage)
+}
+
+/// The plan that `tandem run`'s flags describe. It is written as a plan file and parsed like one,
+/// so that the same checks apply.
+pub(crate) fn from_flags(args: &RunArgs) -> Result<SweepPlan, Fatal> {
+    let mut agents = String::new();
+    for (i, text) in args.agents.iter().enumerate() {
+        let name = AGENT_NAMES
+            .get(i)
+            .map_or_else(|| format!("agent{}", i + 1), |n| (*n).to_owned());
+        let options = agent_options(text)?;
+        let _ = writeln!(
+            agents,
+            "  {{ name = {name:?}, workflow = {:?}, calls = {}, options = {{ {options} }} }},",
+            args.workflow.as_plan(),
+            args.calls,
+        );
+    }
+    let topology = if args.common.endpoints.len() > 1 {
+        "per_agent"
+    } else {
+        "shared"
+    };
+    let text = format!(
+        "schema = 1\nname = {name:?}\ndescription = \"One configuration given by flags\"\n\
+         model = \"gemma3:latest\"\ntopologies = [{topology:?}]\n\
+         [protocol]\nrepetitions = {runs}\n\
+         [[configs]]\nid = {name:?}\nscenario = {name:?}\nagents = [\n{agents}]\n",
+        name = args.scenario,
+        runs = args.runs,
+    );
+    plan::parse("the command line", &text).map_err(Fatal::usage)
+}
+
+/// `num_gpu=60,stop=x` as the inside of a TOML table.
+fn agent_options(text: &str) -> Result<String, Fatal> {
+    if text == "default" {
+        return Ok(String::new());
+    }
+    let mut table = Vec::new();
+    for part in text.split(',') {
+        let Some((key, value)) = part.split_once('=') else {
+            return Err(Fatal::usage(anyhow!("--agent {text}: `{part}` is not KEY=VALUE"))
+                .hint("for example --agent num_gpu=60,num_ctx=512,temperature=0.8, or --agent default"));
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let literal = value.parse::<f64>().is_ok() || matches!(value, "true" | "false");
+        table.push(match (key, literal) {
+            ("stop", _) => format!("stop = [{value:?}]"),
+            (_, true) => format!("{key} = {value}"),
+            (_, false) => format!("{key} = {value:?}"),
+        });
+    }
+    Ok(table.join(", "))
+}

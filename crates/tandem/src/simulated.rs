@@ -1,0 +1,83 @@
+//! Setting up the simulator from flags, embedded or standing alone.
+
+use anyhow::Context;
+use clock::Clock;
+use domain::plan::SweepPlan;
+use simulator::faults::{FaultRule, FaultRules};
+use simulator::profile::Profile;
+use simulator::{Simulator, SimulatorConfig};
+
+use crate::args::{Common, ServeArgs};
+use crate::exit::Fatal;
+
+/// Starts the embedded simulator: `servers` servers on the profile's devices, seeded by the plan.
+pub(crate) async fn embedded(
+    common: &Common,
+    plan: &SweepPlan,
+    servers: usize,
+    clock: &Clock,
+) -> Result<Simulator, Fatal> {
+    let profile = Profile::load(&common.profile).map_err(Fatal::usage)?;
+    let mut config = SimulatorConfig::new(profile, clock.clone());
+    config.servers = servers;
+    config.seed = Some(plan.seed);
+    config.num_parallel = common.num_parallel.map(|n| n as usize);
+    config.faults = faults(&common.faults)?;
+    Simulator::start(config).await.map_err(Fatal::usage)
+}
+
+/// The configuration of a simulator that stands alone.
+pub(crate) fn standing_alone(args: &ServeArgs) -> Result<SimulatorConfig, Fatal> {
+    let mut profile = Profile::load(&args.profile).map_err(Fatal::usage)?;
+    if let Some(version) = &args.ollama_version {
+        profile.server.version.clone_from(version);
+    }
+    // The clock is replaced by `serve`, which starts time with the server.
+    let mut config = SimulatorConfig::new(profile, Clock::real());
+    config.servers = usize::from(args.servers);
+    config.seed = args.seed;
+    config.num_parallel = args.num_parallel.map(|n| n as usize);
+    config.faults = faults(&args.faults)?;
+    config.address = args.host;
+    config.port = args.port;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "created_at of a server that stands alone"
+    )]
+    let now = std::time::SystemTime::now();
+    config.epoch = now;
+    if let Some(path) = &args.log {
+        let file = std::fs::File::create(path)
+            .with_context(|| format!("{} could not be written", path.display()))
+            .map_err(Fatal::environment)?;
+        config.log = Some(Box::new(std::io::LineWriter::new(file)));
+    }
+    Ok(config)
+}
+
+/// Faults from flags: `KIND=RATE`, or a file of rules.
+fn faults(flags: &[String]) -> Result<FaultRules, Fatal> {
+    let mut all = FaultRules::default();
+    for flag in flags {
+        if let Some((kind, rate)) = flag.split_once('=') {
+            // Written as a rules file, so that kinds and ranges are checked in one place.
+            let text = format!(
+                "[[fault]]\nkind = {:?}\nrate = {rate}\n",
+                kind.replace('-', "_")
+            );
+            let parsed =
+                FaultRules::parse(&format!("--fault {flag}"), &text).map_err(Fatal::usage)?;
+            all.rules.extend(parsed.rules);
+        } else {
+            let text = std::fs::read_to_string(flag)
+                .with_context(|| format!("the fault rules {flag} could not be read"))
+                .map_err(|e| {
+                    Fatal::usage(e).hint("give a TOML file, or KIND=RATE such as busy=0.1")
+                })?;
+            let parsed: Vec<FaultRule> =
+                FaultRules::parse(flag, &text).map_err(Fatal::usage)?.rules;
+            all.rules.extend(parsed);
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,427 @@
+//! The command line as a user meets it: a real binary, the embedded simulator, files on disk.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use assert_cmd::cargo::cargo_bin_cmd;
+use domain::record::{JournalLine, MarkKind};
+use tempfile::TempDir;
+
+/// A port on which nobody listens: bound once to find it free, then let go.
+fn closed_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn tandem(args: &[&str]) -> Output {
+    cargo_bin_cmd!("tandem")
+        .args(args)
+        .env_remove("OLLAMA_HOST")
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn journal(dir: &Path) -> Vec<JournalLine> {
+    fs::read_to_string(dir.join("journal.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn help_names_every_command_and_exit_code() {
+    let output = tandem(&["--help"]);
+    assert!(output.status.success());
+    insta::assert_snapshot!(text(&output.stdout));
+}
+
+#[test]
+fn a_dry_run_prints_the_expanded_arms() {
+    let output = tandem(&[
+        "sweep",
+        "--simulate",
+        "--dry-run",
+        "--only",
+        "h*",
+        "--repeats",
+        "1",
+        "--seed",
+        "7",
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    insta::assert_snapshot!(text(&output.stdout));
+}
+
+#[test]
+fn a_simulated_sweep_says_so_everywhere_and_repeats_exactly() {
+    let temp = TempDir::new().unwrap();
+    let sweep = |name: &str| {
+        let dir = temp.path().join(name);
+        let out = dir.to_str().unwrap();
+        let output = tandem(&[
+            "sweep",
+            "--simulate",
+            "--only",
+            "homo_g80_c512_t0.6",
+            "--out",
+            out,
+        ]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("SIMULATED: no real server is used"));
+        assert!(text(&output.stdout).contains("SIMULATED"));
+        assert!(text(&output.stdout).contains("homo_g80_c512_t0.6"));
+        let manifest = fs::read_to_string(dir.join("manifest.json")).unwrap();
+        assert!(
+            manifest.contains("\"provenance\": \"simulated\""),
+            "{manifest}"
+        );
+        dir
+    };
+    let (one, two) = (sweep("one"), sweep("two"));
+    let read = |dir: &Path| fs::read_to_string(dir.join("journal.jsonl")).unwrap();
+    assert!(
+        read(&one) == read(&two),
+        "the same seed and plan must give the same journal"
+    );
+    let again = tandem(&["sweep", "--simulate", "--out", one.to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(
+        text(&again.stderr).contains("already holds a sweep"),
+        "{}",
+        text(&again.stderr)
+    );
+}
+
+#[test]
+fn tr113s_protocol_runs_each_configuration_once_together_only() {
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("r");
+    let args = [
+        "sweep",
+        "--simulate",
+        "--protocol",
+        "tr113",
+        "--json",
+        "--out",
+        dir.to_str().unwrap(),
+    ];
+    let output = tandem(&args);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let events: Vec<serde_json::Value> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let arms: Vec<_> = events
+        .iter()
+        .filter(|e| e["event"] == "arm_ended")
+        .collect();
+    assert_eq!(arms.len(), 19);
+    assert!(
+        arms.iter()
+            .all(|arm| arm["arm"] == "together" && arm["completed"] == 2)
+    );
+    let ended = events.last().unwrap();
+    assert_eq!(ended["event"], "sweep_ended");
+    let configs = ended["summary"]["configs"].as_array().unwrap();
+    assert!(
+        configs
+            .iter()
+            .all(|c| c["speedup"].is_null() && c["decode_overlap"]["mean"] == 0.0),
+        "one slot: nothing overlaps, and without a sequential arm the speedup is unknown"
+    );
+}
+
+#[test]
+fn run_takes_a_configuration_from_flags() {
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("r");
+    let output = tandem(&[
+        "run",
+        "--simulate",
+        "--scenario",
+        "chimera_hetero",
+        "--runs",
+        "1",
+        "--calls",
+        "2",
+        "--agent",
+        "num_gpu=60,num_ctx=512,temperature=0.8",
+        "--agent",
+        "num_gpu=80,num_ctx=1024,temperature=0.6",
+        "--agent",
+        "default",
+        "--out",
+        dir.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let mut agents = BTreeSet::new();
+    for line in journal(&dir) {
+        if let JournalLine::Request(request) = line {
+            agents.insert((request.agent, request.options.num_ctx));
+        }
+    }
+    assert_eq!(
+        agents,
+        BTreeSet::from([(0, Some(512)), (1, Some(1024)), (2, None)])
+    );
+}
+
+#[test]
+fn the_full_workflow_ingests_generates_and_writes() {
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("r");
+    let benchmarks = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/benchmarks");
+    let output = tandem(&[
+        "run",
+        "--simulate",
+        "--runs",
+        "1",
+        "--workflow",
+        "full",
+        "--agent",
+        "default",
+        "--agent",
+        "default",
+        "--benchmarks",
+        benchmarks,
+        "--out",
+        dir.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let kinds: BTreeSet<_> = journal(&dir)
+        .into_iter()
+        .filter_map(|line| match line {
+            JournalLine::Step(step) => {
+                assert_eq!(step.error, None);
+                Some(step.kind)
+            }
+            _ => None,
+        })
+        .collect();
+    assert!(
+        kinds.is_superset(&["generate".into(), "ingest".into(), "write".into()].into()),
+        "{kinds:?}"
+    );
+}
+
+#[test]
+fn mistakes_end_with_two_and_say_what_to_do() {
+    for (args, words) in [
+        (
+            vec!["sweep", "--plan", "no-such-plan"],
+            "shipped plans: tr113",
+        ),
+        (
+            vec!["sweep", "--simulate", "--only", "x*"],
+            "no configuration matches x*",
+        ),
+        (
+            vec!["sweep", "--simulate", "--model", "nope"],
+            "has no model nope",
+        ),
+        (vec!["sweep", "--simulate", "--profile", "nope"], "nope"),
+        (
+            vec!["run", "--simulate", "--agent", "num_gpu:60"],
+            "is not KEY=VALUE",
+        ),
+        (
+            vec!["run", "--simulate", "--agent", "num_gpus=60"],
+            "unknown field `num_gpus`",
+        ),
+        (
+            vec!["run", "--simulate", "--agent", "default", "--runs", "0"],
+            "at least 1",
+        ),
+        (
+            vec!["sweep", "--simulate", "--fault", "no_such_fault=0.1"],
+            "no_such_fault",
+        ),
+        (
+            vec!["sweep", "--resume", "no-such-folder"],
+            "no-such-folder",
+        ),
+        (
+            vec!["sweep", "--endpoint", "http://user:secret@127.0.0.1"],
+            "credentials",
+        ),
+        (vec!["sweeep"], "no command `sweeep`"),
+    ] {
+        let output = tandem(&args);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {errors}");
+        assert!(errors.contains(words), "{args:?}: {errors}");
+        assert!(!errors.contains("secret"), "{errors}");
+    }
+}
+
+#[test]
+fn a_missing_server_is_an_error_only_when_one_was_asked_for() {
+    let port = closed_port();
+    let named = tandem(&["sweep", "--endpoint", &format!("127.0.0.1:{port}")]);
+    assert_eq!(named.status.code(), Some(3));
+    assert!(
+        text(&named.stderr).contains("--simulate"),
+        "{}",
+        text(&named.stderr)
+    );
+
+    let host = format!("127.0.0.1:{port}");
+    let refused = cargo_bin_cmd!("tandem")
+        .args(["sweep", "--no-simulate"])
+        .env("OLLAMA_HOST", &host)
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(3));
+
+    let dry = cargo_bin_cmd!("tandem")
+        .args(["sweep", "--dry-run", "--repeats", "1"])
+        .env("OLLAMA_HOST", &host)
+        .output()
+        .unwrap();
+    assert!(dry.status.success());
+    assert!(text(&dry.stdout).contains("on the simulator"));
+}
+
+#[test]
+fn failed_requests_are_rows_and_the_exit_code_says_so() {
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("r");
+    let output = tandem(&[
+        "sweep",
+        "--simulate",
+        "--only",
+        "homo*",
+        "--repeats",
+        "2",
+        "--fault",
+        "reset-mid-token=0.4",
+        "--out",
+        dir.to_str().unwrap(),
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let outcomes: Vec<_> = journal(&dir)
+        .into_iter()
+        .filter_map(|line| match line {
+            JournalLine::Request(request) => Some(request.outcome.is_completed()),
+            _ => None,
+        })
+        .collect();
+    assert!(outcomes.iter().any(|completed| *completed), "{outcomes:?}");
+    assert!(outcomes.iter().any(|completed| !*completed), "{outcomes:?}");
+    assert!(text(&output.stdout).contains("did not complete"));
+}
+
+/// Starts a sweep that takes its time, and waits until its journal shows that it is under way.
+fn slow_sweep(dir: &Path) -> std::process::Child {
+    let child = Command::new(env!("CARGO_BIN_EXE_tandem"))
+        .args([
+            "sweep",
+            "--simulate",
+            "--only",
+            "homo*",
+            "--repeats",
+            "2",
+            "--time-scale",
+            "40",
+        ])
+        .arg("--out")
+        .arg(dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let arms = || {
+        let text = fs::read_to_string(dir.join("journal.jsonl")).unwrap_or_default();
+        text.matches("\"t\":\"arm\"").count()
+    };
+    while arms() < 2 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child
+}
+
+fn resume_and_check(dir: &Path) {
+    let complete = |lines: &[JournalLine]| {
+        lines
+            .iter()
+            .filter_map(|line| match line {
+                JournalLine::Arm(arm) if arm.complete => Some((arm.run.clone(), arm.arm)),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    let before = complete(&journal(dir)).len();
+    let output = tandem(&["sweep", "--resume", dir.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let lines = journal(dir);
+    let arms = complete(&lines);
+    let different: BTreeSet<_> = arms.iter().cloned().collect();
+    assert!(before >= 2);
+    assert_eq!(arms.len(), different.len(), "no complete arm is run twice");
+    assert_eq!(
+        different.len(),
+        4 * 2 * 2,
+        "every arm is complete in the end"
+    );
+    let marks: Vec<_> = lines
+        .iter()
+        .filter_map(|line| match line {
+            JournalLine::Mark(mark) => Some(mark.what),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        marks.contains(&MarkKind::Resumed) && marks.contains(&MarkKind::Finished),
+        "{marks:?}"
+    );
+}
+
+#[test]
+fn a_killed_sweep_is_resumed_without_repeating_what_is_complete() {
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("r");
+    let mut child = slow_sweep(&dir);
+    let second = tandem(&["sweep", "--resume", dir.to_str().unwrap()]);
+    assert_eq!(second.status.code(), Some(2), "two sweeps into one folder");
+    assert!(
+        text(&second.stderr).contains("in use by another sweep"),
+        "{}",
+        text(&second.stderr)
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+    resume_and_check(&dir);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_is_recorded_and_ends_with_130() {
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("r");
+    let child = slow_sweep(&dir);
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stdout).contains("--resume"),
+        "{}",
+        text(&output.stdout)
+    );
+    resume_and_check(&dir);
+}
