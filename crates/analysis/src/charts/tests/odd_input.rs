@@ -256,7 +256,7 @@ fn odd_values_as_bars() {
         Orientation::Horizontal,
         Orientation::Vertical,
     ] {
-        for number in NUMBERS {
+        for number in [0.0, 1e-300, f64::MIN, f64::NAN] {
             let values = vec![
                 Value::exact(number),
                 Value::within(1.0, number, 2.0),
