@@ -77,7 +77,7 @@ pub(super) fn overall(summary: &Summary) -> Vec<Finding> {
         .collect()
 }
 
-/// The seed's speedup beside the evidence that nothing ran at once.
+/// The estimated speedup beside the evidence that nothing ran at once.
 fn never_overlapped(summary: &Summary, all: &Overall) -> Option<Finding> {
     let overlap = all.stats.overlap;
     // The average is over exactly the runs that the sentence is about.
@@ -86,9 +86,9 @@ fn never_overlapped(summary: &Summary, all: &Overall) -> Option<Finding> {
         .iter()
         .filter(|r| r.topology == all.topology && r.agents > 1 && r.excluded.is_none())
         .filter(|r| r.decode_overlap.is_some_and(|o| o <= 0.0))
-        .filter_map(|r| Some(r.seed?.speedup_est))
+        .filter_map(|r| Some(r.tr113?.speedup_est))
         .collect();
-    let seed = mean(&estimated)?;
+    let average = mean(&estimated)?;
     let topology = match all.topology {
         Some(t) if summary.overall.len() > 1 => format!(" ({t})"),
         _ => String::new(),
@@ -98,7 +98,7 @@ fn never_overlapped(summary: &Summary, all: &Overall) -> Option<Finding> {
          estimated speedup averages {}.",
         overlap.zero,
         overlap.known,
-        short(seed)
+        short(average)
     );
     let at = |figure, value, n| EvidenceRef {
         config: None,
@@ -115,7 +115,7 @@ fn never_overlapped(summary: &Summary, all: &Overall) -> Option<Finding> {
         sentence,
         evidence: vec![
             at("overlap.zero", f64::from(overlap.zero), overlap.known),
-            at("speedup_est", seed, estimated.len() as u32),
+            at("speedup_est", average, estimated.len() as u32),
         ],
     })
 }

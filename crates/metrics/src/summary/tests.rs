@@ -337,7 +337,7 @@ fn the_nineteen_recorded_runs() {
         let id = &observed.config;
         assert_eq!(m.excluded, None, "{id}");
         close(
-            m.seed.unwrap().speedup_est,
+            m.tr113.unwrap().speedup_est,
             observed.speedup_recorded.unwrap(),
         );
         assert_eq!(m.decode_overlap, Some(0.0), "{id}");
@@ -396,9 +396,9 @@ fn one_server_against_two_recorded() {
     assert_eq!(summary.configs[1].verdict, Verdict::Unknown);
     assert!(summary.configs[1].stats.decode_overlap.unwrap().mean > 0.7);
     let compared = &summary.topologies[0];
-    // The seed's metric says two servers are better, the wall says they are slower.
-    let seed = compared.speedup_est.unwrap();
-    assert!(seed.difference.mean > 0.2, "{seed:?}");
+    // TR113's metric says two servers are better, the wall says they are slower.
+    let estimated = compared.speedup_est.unwrap();
+    assert!(estimated.difference.mean > 0.2, "{estimated:?}");
     let wall = compared.wall_s.unwrap();
     assert!(wall.difference.lo.unwrap() > 0.0, "{wall:?}");
     let rate = compared.rate.unwrap().ratio.unwrap();
