@@ -44,7 +44,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("plotters", &["analysis"]),
     ("nvml-wrapper", &["telemetry"]),
     ("reqwest", &["ollama"]),
-    ("hyper", &["simulator"]),
+    ("hyper", &["ollama", "simulator"]),
 ];
 
 /// Crates that must not be in the lockfile, and why.

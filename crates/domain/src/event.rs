@@ -21,7 +21,7 @@ pub enum Event {
         /// When.
         at: Stamp,
     },
-    /// Text arrived. Sent at most once per chunk.
+    /// Text arrived.
     Tokens {
         /// The agent.
         agent: u32,

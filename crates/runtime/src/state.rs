@@ -51,6 +51,36 @@ pub(crate) async fn set(ground: &Ground, config: &Config, topology: Topology) ->
     notes
 }
 
+/// Loads and unloads the model once at every server before the first arm. A server's first load
+/// reads the weights from disk and later ones from the system's file cache: without this the first
+/// arm would start from another state than all others, although nothing is loaded in either.
+/// Returns what could not be done.
+pub(crate) async fn warm_up(ground: &Ground) -> Vec<String> {
+    if !ground.plan.protocol.warm_up {
+        return Vec::new();
+    }
+    let limit = ground.plan.timeouts.first_byte;
+    let model = ground.plan.model.as_str();
+    let Some(agent) = ground
+        .plan
+        .configs
+        .first()
+        .and_then(|config| config.agents.first())
+    else {
+        return Vec::new();
+    };
+    let mut notes = Vec::new();
+    for backend in &ground.backends {
+        let what = format!("the first load of {model} at {}", backend.endpoint());
+        let call = async {
+            backend.preload(model, &agent.options).await?;
+            backend.unload(model).await
+        };
+        notes.extend(noted(&ground.clock, limit, &what, call).await);
+    }
+    notes
+}
+
 /// Loads the model as an agent wants it; says what went wrong.
 pub(crate) async fn load_for(
     ground: &Ground,

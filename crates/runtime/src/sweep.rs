@@ -23,7 +23,7 @@ use crate::error::RuntimeError;
 use crate::results::{ARTEFACTS_DIR, ResultsDir, ResumePoint};
 use crate::sampling::Telemetry;
 use crate::shutdown::Shutdown;
-use crate::state::ASK_LIMIT;
+use crate::state::{self, ASK_LIMIT};
 
 /// Arms one after another in which no server could be reached, before a sweep gives up.
 pub const DEFAULT_DEAD_ARMS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");
@@ -250,6 +250,9 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         told.warn(warning);
     }
     check_model(&ground, &mut told).await?;
+    for note in state::warm_up(&ground).await {
+        told.warn(note);
+    }
 
     let all = plan.expand(manifest.repetitions);
     let arms = all.len();

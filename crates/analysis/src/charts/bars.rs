@@ -2,7 +2,11 @@
 
 use super::canvas::{Align, Canvas, Font, paint};
 use super::page::{Entry, Page, Swatch};
-use super::scale::{Scale, Ticks, range, short, ticks};
+use super::rows::{
+    HorizontalAxes, SECTION, count, count_from, count_of, draw_name, draw_section, empty,
+    name_column, section_starts, whisker,
+};
+use super::scale::{Scale, range, short, ticks};
 use super::{Chart, ChartError, Color, Heading, Theme, Value};
 
 /// Categories × series as bars from zero.
@@ -78,7 +82,6 @@ const PLOT_HEIGHT: i32 = 520;
 const BAR: i32 = 22;
 const BAR_GAP: i32 = 3;
 const ROW_GAP: i32 = 18;
-pub(crate) const SECTION: i32 = 48;
 const UNKNOWN: &str = "unknown";
 
 impl GroupedBars {
@@ -195,7 +198,6 @@ impl GroupedBars {
                 let mut y = top;
                 for (index, category) in self.categories.iter().enumerate() {
                     if sections.get(index).copied().unwrap_or(false) {
-                        draw_section(canvas, theme, &category.section, y)?;
                         y += SECTION;
                     }
                     draw_name(canvas, theme, category, names, y + row / 2)?;
@@ -213,7 +215,7 @@ impl GroupedBars {
                                 let mut clear = zero.max(end);
                                 if let Some((low, high)) = interval {
                                     let (low, high) = (scale.at(low), scale.at(high));
-                                    whisker(canvas, theme, (low, high), middle, false)?;
+                                    whisker(canvas, theme.ink, (low, high), middle, false)?;
                                     clear = clear.max(high);
                                 }
                                 let text = short(value);
@@ -227,7 +229,22 @@ impl GroupedBars {
                                 )?;
                             }
                             None => {
-                                canvas.text(UNKNOWN, (zero + 10, middle), Align::Left, small)?;
+                                // On the side that has room.
+                                if zero + 20 + small.width(UNKNOWN) < theme.width_px() {
+                                    canvas.text(
+                                        UNKNOWN,
+                                        (zero + 10, middle),
+                                        Align::Left,
+                                        small,
+                                    )?;
+                                } else {
+                                    canvas.text(
+                                        UNKNOWN,
+                                        (zero - 10, middle),
+                                        Align::Right,
+                                        small,
+                                    )?;
+                                }
                             }
                         }
                         bar += BAR + BAR_GAP;
@@ -235,7 +252,17 @@ impl GroupedBars {
                     canvas.rect((scale.at(0.0) - 1, y, 2, row), theme.axis)?;
                     y += row;
                 }
-                self.draw_references(canvas, theme, &scale, (top, plot_height), label_font)
+                self.draw_references(canvas, theme, &scale, (top, plot_height), label_font)?;
+                // Last, so that no line runs through a section's name.
+                let mut y = top;
+                for (category, starts) in self.categories.iter().zip(&sections) {
+                    if *starts {
+                        draw_section(canvas, theme, &category.section, y)?;
+                        y += SECTION;
+                    }
+                    y += row;
+                }
+                Ok(())
             },
         )
     }
@@ -290,8 +317,9 @@ impl GroupedBars {
             }
             let x = scale.at(line.value);
             canvas.dashes((x, top - 6), (x, top + height), theme.ink)?;
-            let width = font.width(&line.label);
             let left = theme.margin_px();
+            let label = font.elide(&line.label, theme.width_px() - 2 * left);
+            let width = font.width(&label);
             let limit = theme.width_px() - theme.margin_px() - width;
             let start = (x - width / 2).clamp(left, limit.max(left));
             // A label that would run into another goes without: its line still stands.
@@ -299,7 +327,7 @@ impl GroupedBars {
                 .iter()
                 .all(|(from, to)| start > to + 12 || start + width + 12 < *from)
             {
-                canvas.text(&line.label, (start, top - 22), Align::Left, font)?;
+                canvas.text(&label, (start, top - 22), Align::Left, font)?;
                 taken.push((start, start + width));
             }
         }
@@ -378,7 +406,7 @@ impl GroupedBars {
                         let center = x + bar / 2;
                         let value = series.values[index];
                         let Some(point) = value.known() else {
-                            self.unknown_upright(canvas, small, (center, zero), bar)?;
+                            self.unknown_upright(canvas, small, (center, zero), (bar, top))?;
                             continue;
                         };
                         let end = scale.at(point);
@@ -387,7 +415,7 @@ impl GroupedBars {
                         let (mut above, mut below) = (zero.min(end), zero.max(end));
                         if let Some((low, high)) = value.known_interval() {
                             let (low, high) = (scale.at(low), scale.at(high));
-                            whisker(canvas, theme, (high, low), center, true)?;
+                            whisker(canvas, theme.ink, (high, low), center, true)?;
                             (above, below) = (above.min(high), below.max(low));
                         }
                         let text = short(point);
@@ -429,12 +457,19 @@ impl GroupedBars {
         canvas: &Canvas<'_>,
         font: Font,
         (center, zero): (i32, i32),
-        bar: i32,
+        (bar, top): (i32, i32),
     ) -> Result<(), ChartError> {
         if font.width(UNKNOWN) <= bar {
             canvas.text(UNKNOWN, (center, zero - 18), Align::Middle, font)
         } else {
-            canvas.rising_text(UNKNOWN, (center, zero - 10), font)
+            // Above zero, or below it where all values are negative.
+            let length = font.width(UNKNOWN);
+            let from = if zero - 10 - length >= top {
+                zero - 10
+            } else {
+                zero + 10 + length
+            };
+            canvas.rising_text(UNKNOWN, (center, from), font)
         }
     }
 
@@ -464,167 +499,4 @@ impl GroupedBars {
         }
         Ok(())
     }
-}
-
-/// Axis and grid of a lying chart.
-pub(crate) struct HorizontalAxes {
-    pub(crate) above: i32,
-    plot_height: i32,
-    below: i32,
-}
-
-impl HorizontalAxes {
-    pub(crate) fn new(theme: &Theme, room_above: bool, plot_height: i32) -> Self {
-        let above = if room_above { 44 } else { 8 };
-        Self {
-            above,
-            plot_height,
-            below: 2 * Font::new(theme.small_em, theme.quiet).leading() + 14,
-        }
-    }
-
-    pub(crate) fn body(&self) -> i32 {
-        self.above + self.plot_height + self.below
-    }
-
-    pub(crate) fn draw(
-        &self,
-        canvas: &Canvas<'_>,
-        theme: &Theme,
-        scale: &Scale,
-        marks: &Ticks,
-        top: i32,
-        label: &str,
-    ) -> Result<(), ChartError> {
-        let small = Font::new(theme.small_em, theme.quiet);
-        let bottom = top + self.plot_height;
-        for (value, text) in marks.values.iter().zip(&marks.labels) {
-            let x = scale.at(*value);
-            canvas.rect((x, top, 1, self.plot_height), theme.grid)?;
-            canvas.text(text, (x, bottom + 20), Align::Middle, small)?;
-        }
-        let middle = i32::midpoint(scale.from, scale.to);
-        let label = small.elide(label, theme.width_px() - 2 * theme.margin_px());
-        canvas.text(
-            &label,
-            (middle, bottom + 20 + small.leading()),
-            Align::Middle,
-            small,
-        )
-    }
-}
-
-/// An error bar with caps between two pixels; `upright` or lying.
-pub(crate) fn whisker(
-    canvas: &Canvas<'_>,
-    theme: &Theme,
-    (from, to): (i32, i32),
-    middle: i32,
-    upright: bool,
-) -> Result<(), ChartError> {
-    let length = (to - from).max(1);
-    if upright {
-        canvas.rect((middle - 1, from, 2, length), theme.ink)?;
-        canvas.rect((middle - 6, from - 1, 12, 2), theme.ink)?;
-        canvas.rect((middle - 6, to - 1, 12, 2), theme.ink)
-    } else {
-        canvas.rect((from, middle - 1, length, 2), theme.ink)?;
-        canvas.rect((from - 1, middle - 6, 2, 12), theme.ink)?;
-        canvas.rect((to - 1, middle - 6, 2, 12), theme.ink)
-    }
-}
-
-/// Width of the column of names, px.
-pub(crate) fn name_column(theme: &Theme, categories: &[Category]) -> i32 {
-    let label = Font::new(theme.label_em, theme.ink);
-    let small = Font::new(theme.small_em, theme.quiet);
-    categories
-        .iter()
-        .map(|category| {
-            let note = small.width(&category.note);
-            label.width(&category.label) + if note > 0 { note + 14 } else { 0 }
-        })
-        .max()
-        .unwrap_or(0)
-        .min(theme.width_px() * 3 / 8)
-}
-
-/// A category's name, with its note after it, ending at the plot.
-pub(crate) fn draw_name(
-    canvas: &Canvas<'_>,
-    theme: &Theme,
-    category: &Category,
-    column: i32,
-    middle: i32,
-) -> Result<(), ChartError> {
-    let font = Font::new(theme.label_em, theme.ink);
-    let small = Font::new(theme.small_em, theme.quiet);
-    let right = theme.margin_px() + column;
-    let note = small.elide(&category.note, column / 2);
-    let note_width = if note.is_empty() {
-        0
-    } else {
-        small.width(&note) + 14
-    };
-    let label = font.elide(&category.label, column - note_width);
-    canvas.text(&note, (right, middle), Align::Right, small)?;
-    canvas.text(&label, (right - note_width, middle), Align::Right, font)
-}
-
-/// The name of a section, at the left edge.
-pub(crate) fn draw_section(
-    canvas: &Canvas<'_>,
-    theme: &Theme,
-    name: &str,
-    y: i32,
-) -> Result<(), ChartError> {
-    let font = Font::new(theme.label_em, theme.ink).bold();
-    let left = theme.margin_px();
-    let width = theme.width_px() - 2 * left;
-    let name = font.elide(name, width);
-    // Nothing of the plot shows between sections.
-    canvas.rect(
-        (left, y, theme.width_px() - left, SECTION),
-        Color(255, 255, 255),
-    )?;
-    canvas.rect((left, y + 4, width, 1), theme.grid)?;
-    canvas.text(&name, (left, y + 28), Align::Left, font)
-}
-
-/// For each category, whether a named section starts at it.
-pub(crate) fn section_starts<'s>(sections: impl Iterator<Item = &'s str>) -> Vec<bool> {
-    let mut last = "";
-    sections
-        .map(|section| {
-            let starts = section != last && !section.is_empty();
-            last = section;
-            starts
-        })
-        .collect()
-}
-
-/// How many sections start.
-pub(crate) fn count_of(starts: &[bool]) -> i32 {
-    count_from(starts.iter().filter(|starts| **starts).count())
-}
-
-/// A picture that says there are no data.
-pub(crate) fn empty(theme: &Theme, page: &Page<'_>, title: &str) -> Result<Chart, ChartError> {
-    let body = 160;
-    paint(title, theme.width_px(), page.height(body), |canvas| {
-        page.draw(canvas, body)?;
-        let middle = (theme.width_px() / 2, page.top() + body / 2);
-        let font = Font::new(theme.label_em, theme.quiet);
-        canvas.text("no data to show", middle, Align::Middle, font)
-    })
-}
-
-/// A length as pixels or as a divisor: at least 1.
-pub(crate) fn count(length: usize) -> i32 {
-    count_from(length.max(1))
-}
-
-/// A length or index as `i32`.
-pub(crate) fn count_from(length: usize) -> i32 {
-    i32::try_from(length).unwrap_or(i32::MAX / 4096)
 }

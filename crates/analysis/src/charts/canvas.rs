@@ -237,6 +237,14 @@ impl Canvas<'_> {
         self.turned_text(text, at, align, font, FontTransform::None)
     }
 
+    /// One line centred at `x`, moved aside where it would leave the sheet.
+    pub(crate) fn text_inside(&self, text: &str, (x, y): (i32, i32), font: Font) -> Drawn {
+        let width = i32::try_from(self.area.dim_in_pixel().0).unwrap_or(i32::MAX);
+        let half = font.width(text) / 2 + 12;
+        let x = x.min(width - half).max(half);
+        self.text(text, (x, y), Align::Middle, font)
+    }
+
     /// One line of text that runs upwards from `y`; `x` is the middle of its capitals.
     pub(crate) fn rising_text(&self, text: &str, at: (i32, i32), font: Font) -> Drawn {
         self.turned_text(text, at, Align::Left, font, FontTransform::Rotate270)

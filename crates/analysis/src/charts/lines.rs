@@ -1,8 +1,9 @@
 //! Lines and points over a common x axis, in one or more panels.
 
-use super::bars::{ReferenceLine, count_from, empty, whisker};
+use super::bars::ReferenceLine;
 use super::canvas::{Align, Canvas, Font, paint};
 use super::page::{Entry, Page, Swatch};
+use super::rows::{count_from, empty, whisker};
 use super::scale::{Scale, Ticks, range, ticks};
 use super::value::drawable;
 use super::{Chart, ChartError, Color, Heading, Theme, Value};
@@ -127,7 +128,7 @@ impl Lines {
                 let left = theme.margin_px() + tick_width + 14;
                 let right = theme.width_px() - theme.margin_px() - self.reference_room(theme);
                 let (low, high) = self.x_range();
-                let (x_ticks, _) = ticks(low, high, 9, false);
+                let (x_ticks, _) = ticks(low, high, self.x_divisions(high - low), false);
                 let x = Scale {
                     low,
                     high,
@@ -176,8 +177,10 @@ impl Lines {
                             series.draw_band(canvas, &x, &y, *color)?;
                         }
                     }
-                    for (series, color) in panel.series.iter().zip(colors) {
-                        series.draw(canvas, theme, &x, &y, *color)?;
+                    for ((series, color), shift) in
+                        panel.series.iter().zip(colors).zip(panel.shifts())
+                    {
+                        series.draw(canvas, &x, &y, *color, shift)?;
                     }
                     if panel
                         .series
@@ -193,11 +196,11 @@ impl Lines {
                 for (value, label) in x_ticks.values.iter().zip(&x_ticks.labels) {
                     let at = x.at(*value);
                     canvas.rect((at, bottom, 2, 7), theme.axis)?;
-                    canvas.text(label, (at, bottom + 22), Align::Middle, small)?;
+                    canvas.text_inside(label, (at, bottom + 22), small)?;
                 }
                 let middle = (i32::midpoint(left, right), bottom + 22 + small.leading());
                 let label = small.elide(&self.x_label, right - left);
-                canvas.text(&label, middle, Align::Middle, small)
+                canvas.text_inside(&label, middle, small)
             },
         )
     }
@@ -287,6 +290,24 @@ impl Lines {
         }
     }
 
+    /// About how many ticks; where all x are whole numbers, no fractions.
+    fn x_divisions(&self, span: f64) -> usize {
+        let points = self
+            .panels
+            .iter()
+            .flat_map(|panel| &panel.series)
+            .flat_map(|s| &s.points);
+        if span < 9.0
+            && points
+                .map(|point| point.x)
+                .all(|x| x.is_finite() && x.fract() == 0.0)
+        {
+            span.ceil() as usize
+        } else {
+            9
+        }
+    }
+
     fn draw_spans(
         &self,
         canvas: &Canvas<'_>,
@@ -332,7 +353,41 @@ impl Panel {
     }
 }
 
+impl Panel {
+    /// How far each series is moved aside, px, so that error bars at one x stand side by side.
+    fn shifts(&self) -> Vec<i32> {
+        let crowded = |at: usize| {
+            let own = &self.series[at];
+            own.barred().any(|x| {
+                let others = self
+                    .series
+                    .iter()
+                    .enumerate()
+                    .filter(|(other, _)| *other != at);
+                others
+                    .flat_map(|(_, other)| other.barred())
+                    .any(|other| (other - x).abs() <= 0.0)
+            })
+        };
+        let crowded: Vec<usize> = (0..self.series.len()).filter(|at| crowded(*at)).collect();
+        (0..self.series.len())
+            .map(|at| match crowded.iter().position(|other| *other == at) {
+                Some(place) => 9 * (2 * count_from(place) - count_from(crowded.len()) + 1),
+                None => 0,
+            })
+            .collect()
+    }
+}
+
 impl LineSeries {
+    /// Where it has error bars.
+    fn barred(&self) -> impl Iterator<Item = f64> {
+        let dots = matches!(self.mark, Mark::Dots | Mark::LineAndDots);
+        self.drawn()
+            .filter(move |(_, y)| dots && y.known_interval().is_some())
+            .map(|(x, _)| x)
+    }
+
     /// Points that can be drawn.
     fn drawn(&self) -> impl Iterator<Item = (f64, Value)> {
         self.points.iter().filter_map(|point| {
@@ -383,12 +438,15 @@ impl LineSeries {
     fn draw(
         &self,
         canvas: &Canvas<'_>,
-        theme: &Theme,
         x: &Scale,
         y: &Scale,
         color: Color,
+        shift: i32,
     ) -> Result<(), ChartError> {
-        for piece in self.pieces(x, y) {
+        for mut piece in self.pieces(x, y) {
+            for spot in &mut piece {
+                spot.0 += shift;
+            }
             if self.mark != Mark::Dots {
                 let path: Vec<(i32, i32)> = piece.iter().map(|(x, y, _)| (*x, *y)).collect();
                 canvas.path(&path, color, 3)?;
@@ -396,7 +454,7 @@ impl LineSeries {
             let dots = matches!(self.mark, Mark::Dots | Mark::LineAndDots);
             for (at, value, interval) in &piece {
                 if let (true, Some(interval)) = (dots, interval) {
-                    whisker(canvas, theme, *interval, *at, true)?;
+                    whisker(canvas, color, *interval, *at, true)?;
                 }
                 // A lone point has no line to show it.
                 if dots || piece.len() == 1 {

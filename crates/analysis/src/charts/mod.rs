@@ -16,7 +16,9 @@ mod bars;
 mod canvas;
 mod lines;
 mod page;
+mod phase;
 pub mod png;
+mod rows;
 mod scale;
 mod slopes;
 mod stacked;
@@ -31,10 +33,11 @@ mod tests;
 pub use bars::{BarSeries, Category, GroupedBars, Orientation, ReferenceLine};
 pub use lines::{LinePoint, LineSeries, Lines, Mark, Panel, Span};
 pub use page::Heading;
+pub use phase::Phase;
 pub use slopes::{Pair, SlopePanel, Slopes};
 pub use stacked::{Part, StackedBars, StackedRow};
 pub use theme::{Color, Theme};
-pub use timeline::{Form, Lane, LaneMark, Overlap, Phase, Segment, Timeline, TimelineGroup};
+pub use timeline::{Form, Lane, LaneMark, Overlap, Segment, Timeline, TimelineGroup};
 pub use value::Value;
 
 /// A finished picture.

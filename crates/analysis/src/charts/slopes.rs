@@ -1,8 +1,9 @@
 //! Paired values as slopes: the same configuration under two settings.
 
-use super::bars::{ReferenceLine, count, count_from, empty};
+use super::bars::ReferenceLine;
 use super::canvas::{Align, Canvas, Font, paint};
 use super::page::{Entry, Page, Swatch};
+use super::rows::{count, count_from, empty, whisker};
 use super::scale::{Scale, range, short, ticks};
 use super::{Chart, ChartError, Color, Heading, Theme, Value};
 
@@ -172,7 +173,13 @@ impl SlopePanel {
         ];
         for (name, x, align) in settings {
             let name = label_font.elide(name, (x1 - x0) / 2 + 20);
-            let x = if align == Align::Left { x - 30 } else { x + 30 };
+            // Short names stand under their line, long ones grow inwards.
+            let width = label_font.width(&name);
+            let (x, align) = match align {
+                _ if width <= 90 => (x, Align::Middle),
+                Align::Left => (x - 30, align),
+                _ => (x + 30, align),
+            };
             canvas.text(&name, (x, bottom + 28), align, label_font)?;
         }
         let mut order: Vec<usize> = (0..self.pairs.len()).collect();
@@ -247,7 +254,7 @@ impl Pair {
         canvas.path(&points, color, if self.emphasis { 6 } else { 3 })?;
         for (x, value) in ends {
             if let Some((low, high)) = value.known_interval() {
-                super::bars::whisker(canvas, theme, (y.at(high), y.at(low)), x, true)?;
+                whisker(canvas, theme.ink, (y.at(high), y.at(low)), x, true)?;
             }
         }
         for point in points {
@@ -261,7 +268,7 @@ impl Pair {
 
 /// Moves sorted places apart to a least distance, as near to where they were as one pass down and
 /// one up allow, within the limits where there is room.
-fn apart(wanted: &[i32], distance: i32, (top, bottom): (i32, i32)) -> Vec<i32> {
+pub(crate) fn apart(wanted: &[i32], distance: i32, (top, bottom): (i32, i32)) -> Vec<i32> {
     let mut places = wanted.to_vec();
     // Merge neighbours that collide into blocks centred on their mean.
     let mut blocks: Vec<(i64, i64)> = Vec::new();

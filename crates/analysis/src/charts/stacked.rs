@@ -1,11 +1,12 @@
 //! Bars made of parts: where the time went.
 
-use super::bars::{
-    Category, HorizontalAxes, SECTION, count, count_of, draw_name, draw_section, empty,
-    name_column, section_starts,
-};
+use super::bars::Category;
 use super::canvas::{Align, Font, paint};
 use super::page::{Entry, Page, Swatch};
+use super::rows::{
+    HorizontalAxes, SECTION, count, count_of, draw_name, draw_section, empty, name_column,
+    section_starts,
+};
 use super::scale::{Scale, short, ticks};
 use super::value::drawable;
 use super::{Chart, ChartError, Color, Heading, Theme};
@@ -190,7 +191,7 @@ impl StackedBars {
         let (low, high) = row.reach();
         match (row.known().count(), row.unknown()) {
             (0, _) => "unknown".to_owned(),
-            (_, true) => format!("≥ {}{}, rest unknown", short(low + high), self.unit),
+            (_, true) => format!("≥ {}{}", short(low + high), self.unit),
             (_, false) => format!("{}{}", short(low + high), self.unit),
         }
     }

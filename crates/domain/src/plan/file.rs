@@ -50,6 +50,7 @@ struct ProtocolFile {
     cache: Option<CachePolicy>,
     probe: Option<bool>,
     interleave: Option<bool>,
+    warm_up: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -404,6 +405,7 @@ fn resolve_protocol(origin: &str, file: &ProtocolFile) -> Result<Protocol, PlanE
     protocol.cache = file.cache.unwrap_or(protocol.cache);
     protocol.probe = file.probe.unwrap_or(protocol.probe);
     protocol.interleave = file.interleave.unwrap_or(protocol.interleave);
+    protocol.warm_up = file.warm_up.unwrap_or(protocol.warm_up);
     Ok(protocol)
 }
 

@@ -117,6 +117,11 @@ pub struct Protocol {
     pub probe: bool,
     /// Whether arms are put in seeded random order inside each repetition.
     pub interleave: bool,
+    /// Whether every server loads and unloads the model once before the first arm. Its first load
+    /// reads the weights from disk, later ones from the system's file cache; without a warm-up the
+    /// first arm starts from another state than all others.
+    #[serde(default)]
+    pub warm_up: bool,
 }
 
 /// The protocols.
@@ -141,6 +146,7 @@ impl Protocol {
             cache: CachePolicy::Warm,
             probe: false,
             interleave: false,
+            warm_up: false,
         }
     }
 
@@ -157,6 +163,7 @@ impl Protocol {
             cache: CachePolicy::Nonce,
             probe: true,
             interleave: true,
+            warm_up: true,
         }
     }
 }

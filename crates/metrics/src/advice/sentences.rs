@@ -77,23 +77,28 @@ pub(super) fn overall(summary: &Summary) -> Vec<Finding> {
         .collect()
 }
 
-/// The seed's speedup beside the evidence that nothing ran at once.
+/// The estimated speedup beside the evidence that nothing ran at once.
 fn never_overlapped(summary: &Summary, all: &Overall) -> Option<Finding> {
-    let seed = all.stats.speedup_est?;
     let overlap = all.stats.overlap;
-    if overlap.zero == 0 {
-        return None;
-    }
+    // The average is over exactly the runs that the sentence is about.
+    let estimated: Vec<f64> = summary
+        .runs
+        .iter()
+        .filter(|r| r.topology == all.topology && r.agents > 1 && r.excluded.is_none())
+        .filter(|r| r.decode_overlap.is_some_and(|o| o <= 0.0))
+        .filter_map(|r| Some(r.tr113?.speedup_est))
+        .collect();
+    let average = mean(&estimated)?;
     let topology = match all.topology {
         Some(t) if summary.overall.len() > 1 => format!(" ({t})"),
         _ => String::new(),
     };
     let sentence = format!(
-        "In {} of {} runs{topology} no two agents ever decoded at the same time, yet the estimated \
-         speedup averages {}.",
+        "In {} of {} runs{topology} no two agents ever decoded at the same time, yet their \
+         estimated speedup averages {}.",
         overlap.zero,
         overlap.known,
-        short(seed.mean)
+        short(average)
     );
     let at = |figure, value, n| EvidenceRef {
         config: None,
@@ -110,7 +115,7 @@ fn never_overlapped(summary: &Summary, all: &Overall) -> Option<Finding> {
         sentence,
         evidence: vec![
             at("overlap.zero", f64::from(overlap.zero), overlap.known),
-            at("speedup_est", seed.mean, seed.n),
+            at("speedup_est", average, estimated.len() as u32),
         ],
     })
 }

@@ -337,7 +337,7 @@ proptest! {
         if let Some(lost) = m.cause.lost {
             let solos: Vec<f64> = m.per_agent.iter().filter_map(|a| a.solo).collect();
             let longest = solos.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let loss = m.seed.unwrap().concurrent_wall_time - longest;
+            let loss = m.tr113.unwrap().concurrent_wall_time - longest;
             prop_assert!((lost.total() as f64 / 1e9 - loss).abs() < 1e-6);
             prop_assert!(lost.explained().iter().all(|p| *p >= 0));
             for (agent, a) in m.cause.agents.unwrap().iter().zip(&m.per_agent) {

@@ -5,7 +5,7 @@ use domain::{Nanos, Stamp};
 use super::arm::{decode_overlap, rate, rebuilt, requests, tokens};
 use super::{
     AgentBaseline, AgentMetrics, ArmTimes, BaselineMetrics, Contention, Outcomes, RunMetrics,
-    SeedMetrics, WarmLoads, warm_loads,
+    Tr113Metrics, WarmLoads, warm_loads,
 };
 use crate::cause::RunCause;
 use crate::observation::{AgentObservation, ArmObservation, RunObservation};
@@ -53,7 +53,7 @@ impl RunMetrics {
             excluded: None,
             outcomes: run.together.as_ref().map(Outcomes::of).unwrap_or_default(),
             outcomes_sequential: run.sequential.as_ref().map(Outcomes::of),
-            seed: None,
+            tr113: None,
             baseline: None,
             decode_overlap: None,
             throughput_together: None,
@@ -79,7 +79,9 @@ impl RunMetrics {
 
     fn fill(&mut self, run: &RunObservation, arms: &Arms<'_>, warm: &WarmLoads) {
         let together = arms.together;
-        let recorded = run.wall_recorded_s.filter(|_| rebuilt(together));
+        let recorded = run
+            .wall_recorded_s
+            .filter(|wall| rebuilt(together) && *wall > 0.0);
         let wall = recorded.unwrap_or(arms.times.wall.as_secs_f64());
         let agents = together.agents.len() as f64;
         self.per_agent = (0..together.agents.len())
@@ -94,7 +96,7 @@ impl RunMetrics {
             ],
             _ => [None, None],
         };
-        let seed = SeedMetrics {
+        let tr113 = Tr113Metrics {
             concurrent_wall_time: wall,
             sequential_estimated_time: sum,
             speedup_est: sum / wall,
@@ -102,7 +104,7 @@ impl RunMetrics {
             ttft_delta_ms,
             tp_delta,
         };
-        self.seed = Some(seed);
+        self.tr113 = Some(tr113);
         self.decode_overlap = decode_overlap(together);
         let all = all_tokens(together);
         self.throughput_together = (all > 0).then(|| all as f64 / wall);
@@ -113,7 +115,7 @@ impl RunMetrics {
         }
         self.contention = Contention {
             ttft_rule: self.ttft_rule(),
-            speedup_rule: Some(seed.speedup_est < SPEEDUP_RULE),
+            speedup_rule: Some(tr113.speedup_est < SPEEDUP_RULE),
             cause: self.cause.share_of_wall(wall).and_then(|(share, exact)| {
                 (exact || share > CAUSE_RULE).then_some(share > CAUSE_RULE)
             }),

@@ -39,7 +39,7 @@ pub struct RunMetrics {
     /// Outcomes of the sequential arm's main requests; none without that arm.
     pub outcomes_sequential: Option<Outcomes>,
     /// TR113's figures; none when the together arm has no usable wall time.
-    pub seed: Option<SeedMetrics>,
+    pub tr113: Option<Tr113Metrics>,
     /// The measurement against running in turn; none without a usable sequential arm.
     pub baseline: Option<BaselineMetrics>,
     /// Time with two or more agents decoding over time with one or more; 0 is serial. None when
@@ -62,7 +62,7 @@ pub struct RunMetrics {
 
 /// TR113's figures (section 3a), names and signs as there.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct SeedMetrics {
+pub struct Tr113Metrics {
     /// `wall`, seconds: last `done` less first `sent`, or as recorded.
     pub concurrent_wall_time: f64,
     /// Sum of the agents' times while they ran together, seconds.

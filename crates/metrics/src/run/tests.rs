@@ -44,14 +44,14 @@ pub(crate) fn one_slot() -> RunObservation {
 fn a_serial_server_by_both_metrics() {
     let m = RunMetrics::of(&one_slot());
     assert_eq!(m.excluded, None);
-    let seed = m.seed.unwrap();
-    close(seed.concurrent_wall_time, 3.3);
-    close(seed.sequential_estimated_time, 4.5);
-    close(seed.speedup_est, 4.5 / 3.3);
-    close(seed.efficiency_est, 50.0 * 4.5 / 3.3);
+    let tr113 = m.tr113.unwrap();
+    close(tr113.concurrent_wall_time, 3.3);
+    close(tr113.sequential_estimated_time, 4.5);
+    close(tr113.speedup_est, 4.5 / 3.3);
+    close(tr113.efficiency_est, 50.0 * 4.5 / 3.3);
     // First tokens at 0.3 s and 1.4 s: A is sooner, so the delta is negative.
-    close(seed.ttft_delta_ms.unwrap(), -1100.0);
-    close(seed.tp_delta.unwrap(), 0.0);
+    close(tr113.ttft_delta_ms.unwrap(), -1100.0);
+    close(tr113.tp_delta.unwrap(), 0.0);
     assert_eq!(m.decode_overlap, Some(0.0));
     let base = m.baseline.unwrap();
     close(base.wall_sequential, 3.4);
@@ -120,7 +120,7 @@ fn three_agents_are_measured_as_two_are() {
     close(base.efficiency, 100.0);
     close(m.decode_overlap.unwrap(), 1.0);
     // The two-agent deltas are not defined for three.
-    assert_eq!(m.seed.unwrap().ttft_delta_ms, None);
+    assert_eq!(m.tr113.unwrap().ttft_delta_ms, None);
     // Each server saw its model only once: nothing says what a warm load costs.
     assert_eq!(base.stp, None);
 }
@@ -165,7 +165,7 @@ fn a_failed_agent_is_counted_and_left_out() {
     );
     assert_eq!((m.outcomes.completed, m.outcomes.failed), (1, 1));
     assert_eq!(m.outcomes_sequential.unwrap().completed, 2);
-    assert_eq!((m.seed, m.baseline), (None, None));
+    assert_eq!((m.tr113, m.baseline), (None, None));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_failed_sequential_arm_leaves_the_together_arm_standing() {
     observed.sequential.as_mut().unwrap().agents[0].requests[0].outcome = Outcome::Cancelled;
     let m = RunMetrics::of(&observed);
     assert_eq!(m.excluded, None);
-    assert!(m.seed.is_some() && m.baseline.is_none());
+    assert!(m.tr113.is_some() && m.baseline.is_none());
     assert!(m.warnings[0].contains("was cancelled"), "{:?}", m.warnings);
     // The waits are known without it: B cannot have gained more than what it did not wait.
     close(m.speedup_upper_bound.unwrap(), (1.2 + 2.2) / 3.3);
@@ -189,8 +189,8 @@ fn a_run_without_tokens_has_no_rates() {
         }
     }
     let m = RunMetrics::of(&observed);
-    let seed = m.seed.unwrap();
-    assert_eq!((seed.ttft_delta_ms, seed.tp_delta), (None, None));
+    let tr113 = m.tr113.unwrap();
+    assert_eq!((tr113.ttft_delta_ms, tr113.tp_delta), (None, None));
     assert_eq!((m.decode_overlap, m.throughput_together), (None, None));
     assert_eq!(m.baseline.unwrap().throughput_sequential, None);
     close(m.baseline.unwrap().speedup, 1.0);
@@ -245,7 +245,7 @@ fn one_agent_is_its_own_baseline() {
     observed.together.as_mut().unwrap().agents.truncate(1);
     observed.sequential.as_mut().unwrap().agents.truncate(1);
     let m = RunMetrics::of(&observed);
-    close(m.seed.unwrap().speedup_est, 1.0);
+    close(m.tr113.unwrap().speedup_est, 1.0);
     close(m.baseline.unwrap().speedup, 1.0);
     close(m.baseline.unwrap().antt.unwrap(), 1.0);
     assert_eq!(m.decode_overlap, Some(0.0));

@@ -1,7 +1,7 @@
 //! The quantities that runs, configurations, scenarios and comparisons share, in one table.
 
 use super::Statistics;
-use crate::run::{BaselineMetrics, RunMetrics, SeedMetrics};
+use crate::run::{BaselineMetrics, RunMetrics, Tr113Metrics};
 use crate::stats::Estimate;
 
 /// Which way is better.
@@ -60,8 +60,8 @@ impl Quantity {
     }
 }
 
-fn seed(run: &RunMetrics, value: fn(&SeedMetrics) -> Option<f64>) -> Option<f64> {
-    run.seed.as_ref().and_then(value)
+fn tr113(run: &RunMetrics, value: fn(&Tr113Metrics) -> Option<f64>) -> Option<f64> {
+    run.tr113.as_ref().and_then(value)
 }
 
 fn base(run: &RunMetrics, value: fn(&BaselineMetrics) -> Option<f64>) -> Option<f64> {
@@ -83,21 +83,22 @@ macro_rules! quantity {
 
 /// Every quantity, in the order of [`Statistics`].
 pub static QUANTITIES: [Quantity; 19] = [
-    quantity!(wall_s, "s", Lower, |r| seed(r, |s| Some(
+    quantity!(wall_s, "s", Lower, |r| tr113(r, |s| Some(
         s.concurrent_wall_time
     ))),
-    quantity!(sequential_estimated_s, "s", Neither, |r| seed(r, |s| Some(
-        s.sequential_estimated_time
-    ))),
-    quantity!(speedup_est, "", Higher, |r| seed(r, |s| Some(
+    quantity!(sequential_estimated_s, "s", Neither, |r| tr113(
+        r,
+        |s| Some(s.sequential_estimated_time)
+    )),
+    quantity!(speedup_est, "", Higher, |r| tr113(r, |s| Some(
         s.speedup_est
     ))),
-    quantity!(efficiency_est, "%", Higher, |r| seed(r, |s| Some(
+    quantity!(efficiency_est, "%", Higher, |r| tr113(r, |s| Some(
         s.efficiency_est
     ))),
-    quantity!(ttft_delta_ms, "ms", Neither, |r| seed(r, |s| s
+    quantity!(ttft_delta_ms, "ms", Neither, |r| tr113(r, |s| s
         .ttft_delta_ms)),
-    quantity!(tp_delta, "tok/s", Neither, |r| seed(r, |s| s.tp_delta)),
+    quantity!(tp_delta, "tok/s", Neither, |r| tr113(r, |s| s.tp_delta)),
     quantity!(wall_sequential_s, "s", Neither, |r| base(r, |b| Some(
         b.wall_sequential
     ))),

@@ -40,7 +40,10 @@ pub(crate) fn plan(agents: usize, protocol: &str, extra: &str) -> SweepPlan {
          [[configs]]\nid = \"one\"\nscenario = \"s\"\nagents = [{}]\n",
         agents.join(", ")
     );
-    parse("test", &text).unwrap()
+    let mut plan = parse("test", &text).unwrap();
+    // Most tests count from the first arm; the warm-up has one of its own.
+    plan.protocol.warm_up = false;
+    plan
 }
 
 pub(crate) fn manifest(plan: &SweepPlan, repetitions: u32, endpoints: usize) -> Manifest {

@@ -185,6 +185,25 @@ async fn a_warm_state_is_loaded_for_the_first_agent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_warm_up_loads_and_unloads_once_before_the_first_arm() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut plan = plan(2, "arms = [\"together\"]\nprobe = false", "");
+    plan.protocol.warm_up = true;
+    let results = ResultsDir::create(dir.path(), manifest(&plan, 2, 1)).unwrap();
+    let trial = Trial::new(results, by_context());
+    let fake = Arc::clone(&trial.fakes[0]);
+    trial.run().await.unwrap();
+    let log = fake.log();
+    assert_eq!(log[..3], ["preload 512", "unload", "unload"]);
+    assert_eq!(log.iter().filter(|call| *call == "preload 512").count(), 1);
+    assert_eq!(
+        log.iter().filter(|call| *call == "unload").count(),
+        3,
+        "one of the warm-up, one an arm"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn agents_that_always_reload_are_probed_once_each() {
     let dir = tempfile::tempdir().unwrap();
     let plan = plan(2, "interleave = false", "");

@@ -1,7 +1,7 @@
 //! Fits a profile to recorded runs, and says how well it fits.
 //!
-//! The machine learns nothing it could not be told: [`fit`] turns medians of recorded durations
-//! into the profile's few constants, and [`replay`] runs the same requests through the core, in the
+//! The machine learns nothing it could not be told: [`fit()`] turns medians of recorded durations
+//! into the profile's few constants, and [`replay()`] runs the same requests through the core, in the
 //! order in which the recording served them and from the state it left, so that [`FitReport`]
 //! can set every recorded figure beside the simulated one.
 

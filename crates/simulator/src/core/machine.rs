@@ -16,7 +16,7 @@ use super::state::{Head, Request, Runner, RunnerState, Server, State, Uid};
 use super::types::{
     LoadedView, Notice, RequestId, ResolvedOptions, RunnerOptions, ServerId, What, Work,
 };
-use crate::profile::{Profile, ServerSpec};
+use crate::profile::{Profile, ProfileError, ServerSpec};
 
 /// What a runner's death says to its requests.
 const RUNNER_STOPPED: &str = "model runner has unexpectedly stopped, this may be due to resource \
@@ -88,12 +88,16 @@ pub enum CoreError {
         /// Devices there are.
         devices: usize,
     },
+    /// Settings that no server can have.
+    #[error(transparent)]
+    Settings(#[from] ProfileError),
 }
 
 impl Core {
     /// A machine with these servers, nothing loaded, at time zero.
     pub fn new(profile: Profile, servers: Vec<ServerSpec>) -> Result<Self, CoreError> {
         for (i, server) in servers.iter().enumerate() {
+            server.settings.check(&profile.name)?;
             let missing = |d: &&usize| **d >= profile.devices.len();
             if let Some(&device) = server.devices.iter().find(missing) {
                 return Err(CoreError::NoSuchDevice {

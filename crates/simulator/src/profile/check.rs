@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use super::{Distribution, Profile};
+use super::{Distribution, Profile, ServerSettings};
 
 /// Version of the profile's format.
 const SCHEMA: u32 = 1;
+/// The first release with a scheduler.
+const FIRST_SCHEDULER: (u32, u32, u32) = (0, 1, 33);
 
 /// A profile was refused: the file, the line or the key, and what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,6 +104,11 @@ pub(super) fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
     Ok(profile)
 }
 
+/// Checks settings that were changed after their profile was read.
+pub(super) fn settings(origin: &str, server: &ServerSettings) -> Result<(), ProfileError> {
+    check_server(&Checker { origin }, server)
+}
+
 fn check(c: &Checker<'_>, profile: &Profile) -> Result<(), ProfileError> {
     if profile.schema != SCHEMA {
         return Err(c.fail(
@@ -112,24 +119,7 @@ fn check(c: &Checker<'_>, profile: &Profile) -> Result<(), ProfileError> {
             ),
         ));
     }
-    let server = &profile.server;
-    c.at_least("server.num_parallel", server.num_parallel as u64, 1)?;
-    c.at_least("server.max_queue", server.max_queue as u64, 1)?;
-    if server.context_length != 0 {
-        c.at_least("server.context_length", u64::from(server.context_length), 4)?;
-    }
-    if !server.keep_alive_s.is_finite() {
-        return Err(c.fail("server.keep_alive_s", "give seconds, or -1 for ever"));
-    }
-    if server.release() == (0, 0, 0) {
-        return Err(c.fail(
-            "server.version",
-            format!("`{}` is not a release; write x.y.z", server.version),
-        ));
-    }
-    c.not_negative("server.ready_poll_s", server.ready_poll_s)?;
-    c.not_negative("server.recovery_poll_s", server.recovery_poll_s)?;
-    c.not_negative("server.recovery_cap_s", server.recovery_cap_s)?;
+    check_server(c, &profile.server)?;
     let net = &profile.network;
     c.not_negative("network.latency_min_ms", net.latency_min_ms)?;
     if !(net.latency_max_ms.is_finite() && net.latency_max_ms >= net.latency_min_ms) {
@@ -203,6 +193,36 @@ fn check(c: &Checker<'_>, profile: &Profile) -> Result<(), ProfileError> {
         c.not_negative(&key("load.prepare_s"), load.prepare_s)?;
         check_outputs(c, i, model)?;
     }
+    Ok(())
+}
+
+fn check_server(c: &Checker<'_>, server: &ServerSettings) -> Result<(), ProfileError> {
+    c.at_least("server.num_parallel", server.num_parallel as u64, 1)?;
+    c.at_least("server.max_queue", server.max_queue as u64, 1)?;
+    if server.context_length != 0 {
+        c.at_least("server.context_length", u64::from(server.context_length), 4)?;
+    }
+    if !server.keep_alive_s.is_finite() {
+        return Err(c.fail("server.keep_alive_s", "give seconds, or -1 for ever"));
+    }
+    if server.release() == (0, 0, 0) {
+        return Err(c.fail(
+            "server.version",
+            format!("`{}` is not a release; write x.y.z", server.version),
+        ));
+    }
+    if server.release() < FIRST_SCHEDULER {
+        return Err(c.fail(
+            "server.version",
+            format!(
+                "{} had no scheduler yet and is not simulated; give 0.1.33 or later",
+                server.version
+            ),
+        ));
+    }
+    c.not_negative("server.ready_poll_s", server.ready_poll_s)?;
+    c.not_negative("server.recovery_poll_s", server.recovery_poll_s)?;
+    c.not_negative("server.recovery_cap_s", server.recovery_cap_s)?;
     Ok(())
 }
 

@@ -315,6 +315,12 @@ impl ModelSpec {
 }
 
 impl ServerSettings {
+    /// Checks settings that were changed after their profile was read. `origin` names where the
+    /// change came from, for messages.
+    pub fn check(&self, origin: &str) -> Result<(), ProfileError> {
+        check::settings(origin, self)
+    }
+
     /// The default keep-alive.
     pub fn keep_alive(&self) -> KeepAlive {
         if self.keep_alive_s < 0.0 {

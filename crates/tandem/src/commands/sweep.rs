@@ -240,7 +240,9 @@ impl Job<'_> {
         let backends = self.clients(urls.iter().map(String::as_str), &clock)?;
         let mut endpoints = Vec::new();
         for backend in &backends {
-            let server = backend.identify().await.map_err(Fatal::environment)?;
+            // The simulator tells clients that it is an Ollama; the record says what it is.
+            let mut server = backend.identify().await.map_err(Fatal::environment)?;
+            "tandem-simulator".clone_into(&mut server.kind);
             let model = backend
                 .find_model(&self.plan.model)
                 .await

@@ -341,3 +341,41 @@ fn an_unknown_model_is_refused_not_a_panic() {
             .is_none()
     );
 }
+
+#[test]
+fn impossible_servers_are_refused() {
+    let refusal = |edit: &dyn Fn(&mut ServerSpec)| {
+        let profile = round();
+        let mut spec = profile.server();
+        edit(&mut spec);
+        Core::new(profile, vec![spec]).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refusal(&|spec| spec.devices = vec![0, 2]),
+        "server 0 is placed on device 2, but the profile has 2; give indices below that, or none \
+         for the CPU"
+    );
+    assert_eq!(
+        refusal(&|spec| spec.settings.num_parallel = 0),
+        "round: server.num_parallel: 0 is out of range; give 1 or more"
+    );
+    assert_eq!(
+        refusal(&|spec| "0.1.17".clone_into(&mut spec.settings.version)),
+        "round: server.version: 0.1.17 had no scheduler yet and is not simulated; give 0.1.33 or \
+         later"
+    );
+}
+
+#[test]
+fn the_log_is_one_flat_object_a_line() {
+    let mut rig = Rig::new(round());
+    rig.submit(0.0, 0, generate(490));
+    rig.submit(3.0, 0, generate(10).ctx(8192));
+    rig.advance(3.0);
+    let lines: Vec<String> = rig
+        .log
+        .iter()
+        .map(|event| serde_json::to_string(event).unwrap())
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}

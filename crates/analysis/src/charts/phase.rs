@@ -1,0 +1,121 @@
+//! Phases of a request, their colours, and where decoding overlaps.
+
+use super::Color;
+use super::timeline::{Segment, TimelineGroup};
+use super::value::drawable;
+
+/// What a request was doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// In the client's own queue.
+    ClientQueue,
+    /// Waiting for a free slot of the server.
+    SlotQueue,
+    /// Waiting while the server worked for another configuration.
+    WaitOther,
+    /// The model was loaded or reloaded.
+    Load,
+    /// Loading and waiting, which the data cannot tell apart.
+    LoadOrWait,
+    /// The prompt was processed.
+    Prefill,
+    /// Tokens were generated.
+    Decode,
+    /// Tools, files, thinking: the agent's own work.
+    Agent,
+    /// Not attributed.
+    Other,
+}
+
+impl Phase {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::ClientQueue,
+        Self::SlotQueue,
+        Self::WaitOther,
+        Self::Load,
+        Self::LoadOrWait,
+        Self::Prefill,
+        Self::Decode,
+        Self::Agent,
+        Self::Other,
+    ];
+
+    /// Its name in the legend.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClientQueue => "client queue",
+            Self::SlotQueue => "slot queue",
+            Self::WaitOther => "wait for the other agent",
+            Self::Load => "model load",
+            Self::LoadOrWait => "load or wait for the other agent",
+            Self::Prefill => "prefill",
+            Self::Decode => "decode",
+            Self::Agent => "agent's own work",
+            Self::Other => "unattributed",
+        }
+    }
+
+    /// Its colour, the same in every picture: work is blue, waiting grey, loading orange.
+    pub fn color(self) -> Color {
+        match self {
+            Self::ClientQueue => Color(0x8C, 0x92, 0x9A),
+            Self::SlotQueue => Color::GREY,
+            Self::WaitOther => Color(0xD3, 0xD6, 0xDA),
+            Self::Load => Color::ORANGE,
+            Self::LoadOrWait => Color(0xF3, 0xCF, 0x80),
+            Self::Prefill => Color::SKY,
+            Self::Decode => Color::BLUE,
+            Self::Agent => Color::PURPLE,
+            Self::Other => Color(0xE9, 0xDD, 0xE4),
+        }
+    }
+}
+
+impl Segment {
+    /// Its ends, when they can be drawn.
+    pub(crate) fn span(&self) -> Option<(f64, f64)> {
+        let (start, end) = (drawable(self.start_s)?, drawable(self.end_s)?);
+        (end > start).then_some((start, end))
+    }
+}
+
+/// Stretches in which two or more lanes decode, in time order. Only for shading: the figure beside
+/// the group is measured elsewhere.
+pub(crate) fn overlaps(group: &TimelineGroup) -> Vec<(f64, f64)> {
+    let mut edges: Vec<(f64, i32)> = Vec::new();
+    for lane in &group.lanes {
+        // A lane counts once even if its own segments overlap.
+        let mut own: Vec<(f64, f64)> = lane
+            .segments
+            .iter()
+            .filter(|segment| segment.phase == Phase::Decode)
+            .filter_map(Segment::span)
+            .collect();
+        own.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut merged: Vec<(f64, f64)> = Vec::new();
+        for (start, end) in own {
+            match merged.last_mut() {
+                Some(last) if start <= last.1 => last.1 = last.1.max(end),
+                _ => merged.push((start, end)),
+            }
+        }
+        edges.extend(
+            merged
+                .into_iter()
+                .flat_map(|(start, end)| [(start, 1), (end, -1)]),
+        );
+    }
+    // At one instant ends come before starts: touching is not overlapping.
+    edges.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let mut spans = Vec::new();
+    let (mut active, mut since) = (0, 0.0);
+    for (at, change) in edges {
+        if active < 2 && active + change >= 2 {
+            since = at;
+        } else if active >= 2 && active + change < 2 && at > since {
+            spans.push((since, at));
+        }
+        active += change;
+    }
+    spans
+}
