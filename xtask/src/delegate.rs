@@ -79,33 +79,49 @@ fn run(binary: &Path, command: &str, args: &[String]) -> Result<ExitCode> {
     })
 }
 
-/// The benchmarks, by the name users type: package, bench target, what it answers.
-const BENCHES: &[(&str, &str, &str)] = &[
+/// How cargo knows a benchmark.
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    Bench(&'static str),
+    Example(&'static str),
+}
+
+/// The benchmarks, by the name users type, with what each answers.
+const BENCHES: &[(&str, Target, &str)] = &[
     (
         "mechanisms",
-        "mechanisms",
+        Target::Bench("mechanisms"),
         "task switches and small chunks, as TR113 blames them",
     ),
     (
         "report",
-        "report",
+        Target::Bench("report"),
         "report generation from the 19 recorded runs",
     ),
-    ("decode", "decode", "records decoded per second"),
+    (
+        "decode",
+        Target::Bench("decode"),
+        "stream objects decoded per second",
+    ),
     (
         "stream",
-        "stream",
+        Target::Bench("stream"),
         "client CPU time per streamed token at 1, 32 and 256 streams",
     ),
     (
         "simulator",
-        "streams",
+        Target::Bench("streams"),
         "simulator CPU time per token and token lateness",
     ),
     (
         "validate",
-        "validate",
+        Target::Example("speedup_coverage"),
         "how often the stated interval holds the known truth",
+    ),
+    (
+        "intervals",
+        Target::Example("interval_coverage"),
+        "coverage of interval methods at few repetitions",
     ),
 ];
 
@@ -122,8 +138,23 @@ pub(crate) fn bench(args: &[String]) -> Result<ExitCode> {
         eprintln!("xtask: no benchmark `{name}`; `cargo xtask bench` lists them");
         return Ok(ExitCode::from(2));
     };
-    let status = cargo()
-        .args(["bench", "--locked", "--workspace", "--bench", target, "--"])
+    let mut command = cargo();
+    match target {
+        Target::Bench(name) => {
+            command.args(["bench", "--locked", "--workspace", "--bench", name, "--"])
+        }
+        Target::Example(name) => command.args([
+            "run",
+            "--release",
+            "--locked",
+            "--package",
+            "metrics",
+            "--example",
+            name,
+            "--",
+        ]),
+    };
+    let status = command
         .args(rest)
         .status()
         .context("cargo could not be started")?;

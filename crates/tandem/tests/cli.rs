@@ -1,5 +1,7 @@
 //! The command line as a user meets it: a real binary, the embedded simulator, files on disk.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
