@@ -17,8 +17,8 @@ use metrics::Estimate;
 pub(crate) use facts::{scenario_title, verdict_word, why_phrase};
 pub(crate) use number::{plain, signed};
 pub use tr110::{ComparisonFigures, comparison_figures};
-pub use truth::Difference;
 pub(crate) use truth::{differences, differences_table};
+pub use truth::Difference;
 pub(crate) use view::{RowData, View};
 
 /// Where the numbers of a column come from.
@@ -147,7 +147,12 @@ impl Cell {
     }
 
     /// A mean multiplied by `factor`, for another unit, or unknown.
-    pub fn scaled(estimate: Option<&Estimate>, factor: f64, decimals: usize, signed: bool) -> Self {
+    pub fn scaled(
+        estimate: Option<&Estimate>,
+        factor: f64,
+        decimals: usize,
+        signed: bool,
+    ) -> Self {
         estimate.map_or(Self::Unknown, |e| {
             let interval = e.lo.zip(e.hi).map(|(lo, hi)| (lo * factor, hi * factor));
             Self::build(e.mean * factor, decimals, signed, interval, Some(e.n))

@@ -73,40 +73,18 @@ fn measured(view: &View<'_>) -> Table {
     let origin = origin(view);
     type Get = fn(&ConfigSummary) -> Option<&Estimate>;
     let columns: [(&str, &str, usize, f64, Get); 12] = [
-        ("wall_s", "wall together (s)", 2, 1.0, |c| {
-            c.stats.wall_s.as_ref()
-        }),
-        ("wall_sequential_s", "wall in turn (s)", 2, 1.0, |c| {
-            c.stats.wall_sequential_s.as_ref()
-        }),
-        ("speedup", "true speedup (×)", 3, 1.0, |c| {
-            c.stats.speedup.as_ref()
-        }),
-        ("speedup_upper_bound", "at most (×)", 3, 1.0, |c| {
-            c.stats.speedup_upper_bound.as_ref()
-        }),
-        ("efficiency_percent", "true efficiency (%)", 1, 1.0, |c| {
-            c.stats.efficiency.as_ref()
-        }),
+        ("wall_s", "wall together (s)", 2, 1.0, |c| c.stats.wall_s.as_ref()),
+        ("wall_sequential_s", "wall in turn (s)", 2, 1.0, |c| c.stats.wall_sequential_s.as_ref()),
+        ("speedup", "true speedup (×)", 3, 1.0, |c| c.stats.speedup.as_ref()),
+        ("speedup_upper_bound", "at most (×)", 3, 1.0, |c| c.stats.speedup_upper_bound.as_ref()),
+        ("efficiency_percent", "true efficiency (%)", 1, 1.0, |c| c.stats.efficiency.as_ref()),
         ("stp", "STP", 3, 1.0, |c| c.stats.stp.as_ref()),
         ("antt", "ANTT", 3, 1.0, |c| c.stats.antt.as_ref()),
-        ("fairness", "fairness", 3, 1.0, |c| {
-            c.stats.fairness.as_ref()
-        }),
+        ("fairness", "fairness", 3, 1.0, |c| c.stats.fairness.as_ref()),
         ("jain", "Jain", 3, 1.0, |c| c.stats.jain.as_ref()),
-        (
-            "decode_overlap_percent",
-            "decode overlap (%)",
-            1,
-            100.0,
-            |c| c.stats.decode_overlap.as_ref(),
-        ),
-        ("throughput_together", "together (tok/s)", 1, 1.0, |c| {
-            c.stats.throughput_together.as_ref()
-        }),
-        ("throughput_sequential", "in turn (tok/s)", 1, 1.0, |c| {
-            c.stats.throughput_sequential.as_ref()
-        }),
+        ("decode_overlap_percent", "decode overlap (%)", 1, 100.0, |c| c.stats.decode_overlap.as_ref()),
+        ("throughput_together", "together (tok/s)", 1, 1.0, |c| c.stats.throughput_together.as_ref()),
+        ("throughput_sequential", "in turn (tok/s)", 1, 1.0, |c| c.stats.throughput_sequential.as_ref()),
     ];
     // A column in which every cell is unknown says nothing, except for the speedup itself.
     let kept: Vec<_> = columns
@@ -143,12 +121,7 @@ fn lost(view: &View<'_>) -> Table {
         };
         if !named {
             for (name, _) in lost.named() {
-                table.column(
-                    format!("{name}_s"),
-                    format!("{} (s)", name.replace('_', " ")),
-                    Kind::Number,
-                    Origin::Derived,
-                );
+                table.column(format!("{name}_s"), format!("{} (s)", name.replace('_', " ")), Kind::Number, Origin::Derived);
             }
             named = true;
         }
@@ -169,30 +142,10 @@ fn waits(view: &View<'_>) -> Table {
     );
     let origin = origin(view);
     table.label("agent", "agent");
-    table.column(
-        "wait_other_config_s",
-        "waited behind other options (s)",
-        Kind::Estimate,
-        origin,
-    );
-    table.column(
-        "load_after_wait_s",
-        "load after the wait (s)",
-        Kind::Estimate,
-        origin,
-    );
-    table.column(
-        "slot_queue_s",
-        "waited for a slot (s)",
-        Kind::Estimate,
-        origin,
-    );
-    for config in view
-        .summary
-        .configs
-        .iter()
-        .filter(|c| c.stats.lost_s.is_none())
-    {
+    table.column("wait_other_config_s", "waited behind other options (s)", Kind::Estimate, origin);
+    table.column("load_after_wait_s", "load after the wait (s)", Kind::Estimate, origin);
+    table.column("slot_queue_s", "waited for a slot (s)", Kind::Estimate, origin);
+    for config in view.summary.configs.iter().filter(|c| c.stats.lost_s.is_none()) {
         for agent in 0..config.agents {
             let of = |get: fn(&metrics::cause::AgentWaits) -> Option<domain::Nanos>| {
                 let values: Vec<f64> = view
@@ -273,13 +226,8 @@ fn rules(view: &View<'_>) -> Table {
         let runs = config.stats.contention_runs;
         let mut cells = config_cells(view, config);
         cells.extend(
-            [
-                runs.published,
-                runs.ttft_rule,
-                runs.speedup_rule,
-                runs.cause,
-            ]
-            .map(|k| k.map_or(Cell::Unknown, Cell::count)),
+            [runs.published, runs.ttft_rule, runs.speedup_rule, runs.cause]
+                .map(|k| k.map_or(Cell::Unknown, Cell::count)),
         );
         table.row(cells);
     }
@@ -318,13 +266,7 @@ fn outcomes(view: &View<'_>) -> Table {
         "Main requests of the together arm, and of the sequential arm after the slash. A request that \
          did not complete takes its run out of every aggregate.",
     );
-    for name in [
-        "completed",
-        "failed",
-        "incomplete",
-        "cancelled",
-        "timed_out",
-    ] {
+    for name in ["completed", "failed", "incomplete", "cancelled", "timed_out"] {
         table.column(name, name.replace('_', " "), Kind::Number, origin(view));
     }
     table.column("runs_excluded", "runs left out", Kind::Number, origin(view));
@@ -439,32 +381,12 @@ pub(crate) fn paired(
 ) -> [(&'static str, Option<&Paired>, f64, usize); 7] {
     [
         ("wall time (s)", comparison.wall_s.as_ref(), 1.0, 2),
-        (
-            "aggregate throughput (tok/s)",
-            comparison.throughput.as_ref(),
-            1.0,
-            1,
-        ),
-        (
-            "TTFT, mean over agents (s)",
-            comparison.ttft_s.as_ref(),
-            1.0,
-            2,
-        ),
-        (
-            "decode rate per agent (tok/s)",
-            comparison.rate.as_ref(),
-            1.0,
-            1,
-        ),
+        ("aggregate throughput (tok/s)", comparison.throughput.as_ref(), 1.0, 1),
+        ("TTFT, mean over agents (s)", comparison.ttft_s.as_ref(), 1.0, 2),
+        ("decode rate per agent (tok/s)", comparison.rate.as_ref(), 1.0, 1),
         ("speedup est (×)", comparison.speedup_est.as_ref(), 1.0, 3),
         ("true speedup (×)", comparison.speedup.as_ref(), 1.0, 3),
-        (
-            "peak device memory (GB)",
-            comparison.memory_peak_bytes.as_ref(),
-            1e-9,
-            2,
-        ),
+        ("peak device memory (GB)", comparison.memory_peak_bytes.as_ref(), 1e-9, 2),
     ]
 }
 
@@ -525,34 +447,10 @@ pub(crate) fn differences(dataset: &Dataset, summary: &Summary) -> Vec<Differenc
         let stats = &config.stats;
         let mean = |e: &Option<Estimate>| e.map(|e| e.mean);
         let figures = [
-            (
-                "speedup",
-                Some(row.speedup),
-                mean(&stats.speedup_est),
-                3,
-                0.0005,
-            ),
-            (
-                "efficiency (%)",
-                Some(row.efficiency_percent),
-                mean(&stats.efficiency_est),
-                1,
-                0.05,
-            ),
-            (
-                "TTFT delta (ms)",
-                row.ttft_delta_ms,
-                mean(&stats.ttft_delta_ms),
-                0,
-                0.5,
-            ),
-            (
-                "TP delta (tok/s)",
-                row.tp_delta,
-                mean(&stats.tp_delta),
-                2,
-                0.005,
-            ),
+            ("speedup", Some(row.speedup), mean(&stats.speedup_est), 3, 0.0005),
+            ("efficiency (%)", Some(row.efficiency_percent), mean(&stats.efficiency_est), 1, 0.05),
+            ("TTFT delta (ms)", row.ttft_delta_ms, mean(&stats.ttft_delta_ms), 0, 0.5),
+            ("TP delta (tok/s)", row.tp_delta, mean(&stats.tp_delta), 2, 0.005),
         ];
         for (name, published, recomputed, decimals, tolerance) in figures {
             let Some(published) = published else {
@@ -590,10 +488,7 @@ pub(crate) fn differences_table(all: &[Difference], only_differing: bool) -> Tab
     let mut table = if only_differing {
         Table::new("differences", "Differences from the published report")
     } else {
-        Table::new(
-            "comparison",
-            "Every published figure beside the recomputed one",
-        )
+        Table::new("comparison", "Every published figure beside the recomputed one")
     };
     table.label("where", "where");
     table.column("published", "published", Kind::Number, Origin::Published);
@@ -606,10 +501,7 @@ pub(crate) fn differences_table(all: &[Difference], only_differing: bool) -> Tab
         let mut cells = vec![
             Cell::text(entry.place.as_str()),
             Cell::text(entry.published.show()),
-            entry
-                .recomputed
-                .as_ref()
-                .map_or(Cell::Unknown, |r| Cell::text(r.show())),
+            entry.recomputed.as_ref().map_or(Cell::Unknown, |r| Cell::text(r.show())),
             Cell::text(entry.from),
         ];
         if !only_differing {

@@ -166,10 +166,9 @@ impl<'a> View<'a> {
         }
         for topology in &topologies {
             let (label, key) = match topology {
-                Some(t) if topologies.len() > 1 => (
-                    format!("{word}, {}", topology_word(*t)),
-                    format!("{word}_{t}"),
-                ),
+                Some(t) if topologies.len() > 1 => {
+                    (format!("{word}, {}", topology_word(*t)), format!("{word}_{t}"))
+                }
                 _ => (word.to_owned(), word.to_owned()),
             };
             let source = sources.len();
