@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// 3 the environment is not ready (no server, no model, disk full); 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "tandem", version, propagate_version = true)]
+#[command(after_help = "report, audit and compare are passed on to tandem-report")]
 pub(crate) struct Cli {
     /// More log lines: -v info, -vv debug, -vvv trace. RUST_LOG overrides.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
@@ -168,9 +169,13 @@ pub(crate) struct ServeArgs {
 /// Flags of `tandem calibrate-profile`.
 #[derive(Debug, Args)]
 pub(crate) struct CalibrateArgs {
-    /// Recorded runs: a figures table (CSV).
-    #[arg(long, value_name = "FILE")]
-    pub(crate) input: PathBuf,
+    /// Recorded runs: a figures table (CSV) such as fixtures/tr113/recorded.csv, or a results
+    /// folder; may be repeated. Runs with a server for each agent fit what sharing a device costs.
+    #[arg(long, value_name = "PATH", required = true)]
+    pub(crate) input: Vec<PathBuf>,
+    /// The model, instead of the profile's first.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
     /// The profile to start from.
     #[arg(long, value_name = "NAME|FILE", default_value = "rtx4080-laptop")]
     pub(crate) profile: String,

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         Command::Sweep(args) => commands::sweep::sweep(args),
         Command::Run(args) => commands::sweep::run(args),
         Command::Serve(args) => commands::serve::serve(args),
-        Command::CalibrateProfile(_) => return ExitCode::from(9),
+        Command::CalibrateProfile(args) => commands::calibrate::calibrate(args),
         Command::Report(args) => return pass_on(args),
     };
     match result {

@@ -82,7 +82,7 @@ fn table(summary: &Summary) -> Table {
     let several = summary.overall.len() > 1;
     let bold = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_content_arrangement(ContentArrangement::Disabled);
     let mut headings = vec!["configuration"];
     if several {
@@ -182,32 +182,47 @@ fn main_loss(config: &ConfigSummary) -> String {
     }
 }
 
-/// The sweep in a sentence.
+/// The sweep in a sentence or two.
 fn verdict_line(summary: &Summary, simulated: bool) -> String {
     let configs = summary.configs.len();
-    let serial = summary
+    let count = |verdict| {
+        summary
+            .configs
+            .iter()
+            .filter(|c| c.verdict == verdict)
+            .count()
+    };
+    let measured = summary
         .configs
         .iter()
-        .filter(|c| c.verdict == Verdict::Serial)
-        .count();
-    let parallel = summary
-        .configs
-        .iter()
-        .filter(|c| c.verdict == Verdict::Parallel)
+        .filter(|c| c.stats.speedup.is_some())
         .count();
     let on = if simulated {
         "SIMULATED: on the simulated server, "
     } else {
         "On this server, "
     };
+    let overlap = match count(Verdict::Serial) {
+        0 => "in every one of them agents decoded at the same time for some while".to_owned(),
+        serial if serial == configs => {
+            "in none of them did two agents decode at the same time".to_owned()
+        }
+        serial => format!("in {serial} of them no two agents decoded at the same time"),
+    };
+    if measured == 0 {
+        return format!(
+            "{on}{configs} configurations ran together only; {overlap}. Whether that paid is unknown \
+             without the same agents in turn: use --protocol rigorous."
+        );
+    }
     format!(
-        "{on}running the agents together paid in {parallel} of {configs} configurations; in {serial} the \
-         agents never shared the decoder."
+        "{on}running the agents together paid in {} of {configs} configurations; {overlap}.",
+        count(Verdict::Parallel)
     )
 }
 
 /// Reads a results folder back from disk.
-fn read(dir: &Path) -> Result<Dataset> {
+pub(crate) fn read(dir: &Path) -> Result<Dataset> {
     let manifest = runtime::read_manifest(dir)?;
     let journal: Vec<JournalLine> = lines(&dir.join("journal.jsonl"))?;
     let telemetry_file = dir.join("telemetry.jsonl");

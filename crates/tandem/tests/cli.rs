@@ -253,7 +253,7 @@ fn mistakes_end_with_two_and_say_what_to_do() {
         ),
         (
             vec!["sweep", "--endpoint", "http://user:secret@127.0.0.1"],
-            "credentials",
+            "credential",
         ),
         (vec!["sweeep"], "no command `sweeep`"),
     ] {
@@ -426,4 +426,50 @@ fn ctrl_c_keeps_what_is_recorded_and_ends_with_130() {
         text(&output.stdout)
     );
     resume_and_check(&dir);
+}
+
+#[test]
+fn a_profile_is_fitted_to_recorded_runs_and_to_our_own() {
+    let temp = TempDir::new().unwrap();
+    let recorded = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fixtures/tr113/recorded.csv"
+    );
+    let fitted = temp.path().join("fitted.toml");
+    let output = tandem(&[
+        "calibrate-profile",
+        "--input",
+        recorded,
+        "--out",
+        fitted.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    assert!(
+        printed.contains("never overlapped: 19 of 19 recorded, the same ones simulated"),
+        "{printed}"
+    );
+
+    let dir = temp.path().join("r");
+    let sweep = tandem(&[
+        "sweep",
+        "--simulate",
+        "--protocol",
+        "tr113",
+        "--profile",
+        fitted.to_str().unwrap(),
+        "--out",
+        dir.to_str().unwrap(),
+    ]);
+    assert!(sweep.status.success(), "{}", text(&sweep.stderr));
+    let again = tandem(&["calibrate-profile", "--input", dir.to_str().unwrap()]);
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    assert!(
+        text(&again.stdout).contains("19 runs on one shared server"),
+        "{}",
+        text(&again.stdout)
+    );
+
+    let missing = tandem(&["calibrate-profile", "--input", "no-such.csv"]);
+    assert_eq!(missing.status.code(), Some(2));
 }

@@ -1,4 +1,5 @@
 //! One file per command.
 
+pub(crate) mod calibrate;
 pub(crate) mod serve;
 pub(crate) mod sweep;
