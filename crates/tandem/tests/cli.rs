@@ -473,3 +473,36 @@ fn a_profile_is_fitted_to_recorded_runs_and_to_our_own() {
     let missing = tandem(&["calibrate-profile", "--input", "no-such.csv"]);
     assert_eq!(missing.status.code(), Some(2));
 }
+
+#[test]
+fn the_committed_example_is_what_the_simulator_still_gives() {
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("r");
+    let output = tandem(&[
+        "sweep",
+        "--simulate",
+        "--plan",
+        "one-or-two-servers",
+        "--out",
+        dir.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let committed = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fixtures/one-or-two-servers"
+    ));
+    for file in ["journal.jsonl", "telemetry.jsonl"] {
+        let read = |dir: &Path| fs::read_to_string(dir.join(file)).unwrap();
+        let (now, then) = (read(&dir), read(committed));
+        let differs = now
+            .lines()
+            .zip(then.lines())
+            .position(|(now, then)| now != then);
+        assert!(
+            now == then,
+            "{file} differs from the committed one at line {:?}; when the simulator was meant to change, \
+             sweep the plan into fixtures/one-or-two-servers again and rebuild its report",
+            differs.map(|line| line + 1)
+        );
+    }
+}
