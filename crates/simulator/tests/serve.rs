@@ -1,0 +1,169 @@
+//! The simulator standing alone, in real time on several threads. Nothing here asserts how long
+//! anything takes.
+
+mod common;
+
+use std::net::SocketAddr;
+
+use clock::Clock;
+use common::{End, get, paced, post};
+use serde_json::{Value, json};
+use simulator::faults::{FaultKind, FaultRule};
+use simulator::profile::Profile;
+use simulator::{Placement, ServeConfig, ServeError, SimulatorConfig, StartError, serve};
+
+fn config(profile: Profile) -> SimulatorConfig {
+    SimulatorConfig::new(profile, Clock::real())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_says_what_it_pretends_to_be_and_what_it_did() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("log.jsonl");
+    let mut simulator = config(Profile::builtin("instant").expect("it ships"));
+    simulator.servers = 2;
+    simulator.log = Some(Box::new(std::fs::File::create(&path).expect("a file")));
+    simulator.faults.rules = vec![FaultRule {
+        requests: vec![20],
+        ..FaultRule::always(FaultKind::Busy)
+    }];
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(serve(
+        ServeConfig {
+            simulator,
+            time_scale: 1.0,
+        },
+        async {
+            // A dropped sender stops it as well.
+            let _ = stopped.await;
+        },
+        |announcement| tell.send(announcement.clone()).expect("somebody waits"),
+    ));
+    let announcement = told.await.expect("an announcement");
+    let text = announcement.to_string();
+    for part in [
+        "pretending to be Ollama 0.32.10",
+        "gemma3:latest",
+        "/tandem/log",
+        "1 rules",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert_eq!(announcement.endpoints.len(), 2);
+    let clock = Clock::real();
+    let mut clients = Vec::new();
+    for client in 0..40 {
+        let (clock, endpoint) = (clock.clone(), announcement.endpoints[client % 2].clone());
+        clients.push(tokio::spawn(async move {
+            let ask = json!({"model": "gemma3", "prompt": format!("client {client}")});
+            let answer = post("/api/generate", ask).send(&clock, &endpoint).await;
+            let answer = answer.expect("a response");
+            assert_eq!(answer.end, End::Whole);
+            let last = answer.lines().pop().expect("a line");
+            (answer.status, last["done"] == json!(true))
+        }));
+    }
+    let mut outcomes = Vec::new();
+    for client in clients {
+        outcomes.push(client.await.expect("no panic"));
+    }
+    assert_eq!(outcomes.iter().filter(|o| **o == (200, true)).count(), 39);
+    assert_eq!(outcomes.iter().filter(|o| o.0 == 503).count(), 1);
+    let log = get("/tandem/log")
+        .send(&clock, &announcement.endpoints[0])
+        .await;
+    let log = log.expect("a response").json();
+    assert_eq!(log["forgotten"], 0);
+    stop.send(()).expect("it still runs");
+    serving.await.expect("no panic").expect("it served");
+
+    let file = std::fs::read_to_string(&path).expect("the log");
+    let lines: Vec<Value> = file
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let of_route = log["lines"].as_array().expect("lines");
+    assert_eq!(
+        &lines[..of_route.len()],
+        of_route.as_slice(),
+        "the file says the same"
+    );
+    let generations = |line: &&Value| line["path"] == "/api/generate";
+    assert_eq!(lines.iter().filter(generations).count(), 40);
+    assert_eq!(
+        lines.iter().filter(|line| line["fault"] == "busy").count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_pace_that_cannot_be_kept_is_refused() {
+    let serving = |time_scale| {
+        let config = ServeConfig {
+            simulator: config(paced()),
+            time_scale,
+        };
+        serve(config, async {}, |_| {})
+    };
+    let error = serving(1e7)
+        .await
+        .expect_err("100 tok/s a nanosecond apart");
+    assert!(matches!(error, ServeError::TooFast { .. }), "{error}");
+    let error = serving(f64::NAN).await.expect_err("not a number");
+    assert!(matches!(error, ServeError::BadScale(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_taken_port_and_senseless_numbers_are_refused() {
+    let taken = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a port");
+    let address: SocketAddr = taken.local_addr().expect("an address");
+    let mut busy = config(paced());
+    busy.port = address.port();
+    let error = simulator::Simulator::start(busy)
+        .await
+        .expect_err("it is taken");
+    assert!(error.to_string().contains("--port"), "{error}");
+    let mut none = config(paced());
+    none.servers = 0;
+    let error = simulator::Simulator::start(none)
+        .await
+        .expect_err("no servers");
+    assert!(matches!(error, StartError::Zero("servers")), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sampler_shows_the_devices_at_work() {
+    let clock = Clock::start_virtual();
+    let mut config = SimulatorConfig::new(paced(), clock.clone());
+    config.placement = Placement::OneEach;
+    let device = config.profile.devices[0].clone();
+    config.profile.devices.push(device);
+    config.servers = 2;
+    let simulator = simulator::Simulator::start(config)
+        .await
+        .expect("it starts");
+    let mut sampler = simulator.sampler();
+    assert!(matches!(sampler.source(),
+        domain::telemetry::GpuSource::Simulated { devices } if devices.len() == 2));
+    let endpoint = simulator.endpoints().remove(1);
+    let used = |sampler: &mut Box<dyn domain::telemetry::GpuSampler>| -> Vec<u64> {
+        sampler
+            .sample()
+            .iter()
+            .map(|gpu| gpu.memory_used_bytes.expect("known"))
+            .collect()
+    };
+    let before = used(&mut sampler);
+    let ask = json!({"model": "gemma3", "prompt": "x"});
+    let answer = post("/api/generate", ask)
+        .send(&clock, &endpoint)
+        .await
+        .expect("a response");
+    assert_eq!(answer.status, 200);
+    let after = used(&mut sampler);
+    assert_eq!(after[0], before[0], "the first server did nothing");
+    assert!(after[1] > before[1] + 3_000_000_000, "{after:?}");
+}
