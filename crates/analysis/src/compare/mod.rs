@@ -1,1 +1,274 @@
-//! See the crate's documentation.
+//! Two data sets side by side, for a terminal and for a pull request. What is compared and what
+//! may be said of it is [`metrics::compare`]'s business.
+
+use std::fmt::Write as _;
+
+use metrics::compare::{Change, Comparison, ComparisonRow, GateOutcome, GateReport, Told};
+use metrics::{Dataset, Summary};
+
+use crate::load::provenance_word;
+use crate::tables::{Cell, Kind, Origin, Table, short_number, signed, topology_word};
+
+/// Figures that are shown whether they changed or not.
+const ALWAYS: [&str; 3] = ["wall_s", "speedup", "throughput_together"];
+
+/// A comparison with its gates, ready to be shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    comparison: Comparison,
+    gates: Vec<GateReport>,
+    provenance: [&'static str; 2],
+}
+
+/// Compares two data sets and applies the gates.
+pub fn compare(base: &Dataset, new: &Dataset, gates: &[metrics::compare::Gate]) -> Shown {
+    let comparison = metrics::compare::compare(&Summary::of(base), &Summary::of(new));
+    Shown {
+        gates: gates.iter().map(|gate| gate.check(&comparison)).collect(),
+        comparison,
+        provenance: [base, new].map(|set| provenance_word(set.provenance)),
+    }
+}
+
+impl Shown {
+    /// The comparison.
+    pub fn comparison(&self) -> &Comparison {
+        &self.comparison
+    }
+
+    /// The gates, with what became of each.
+    pub fn gates(&self) -> &[GateReport] {
+        &self.gates
+    }
+
+    /// The worst outcome of the gates; none without gates.
+    pub fn outcome(&self) -> Option<GateOutcome> {
+        self.gates.iter().map(|g| g.outcome).max()
+    }
+
+    /// One line: how many figures are better, worse, and cannot be told apart.
+    pub fn headline(&self) -> String {
+        let count = |told: Told| {
+            self.comparison
+                .rows
+                .iter()
+                .filter(|r| r.told == told)
+                .count()
+        };
+        let mut text = format!(
+            "{} → {}: {} figures better, {} worse, {} cannot be told apart from no change, {} with too \
+             few runs to say",
+            self.comparison.base,
+            self.comparison.new,
+            count(Told::Better),
+            count(Told::Worse),
+            count(Told::NotToldApart),
+            count(Told::TooFew)
+        );
+        let different = count(Told::Different);
+        if different > 0 {
+            let _ = write!(text, ", {different} different with neither way better");
+        }
+        if self.provenance.contains(&"simulated") {
+            let _ = write!(
+                text,
+                " (SIMULATED: base {}, new {})",
+                self.provenance[0], self.provenance[1]
+            );
+        }
+        text
+    }
+
+    /// For a terminal.
+    pub fn to_text(&self) -> String {
+        let mut text = format!("{}\n\n", self.headline());
+        let shown = self.table(true);
+        if !shown.rows.is_empty() {
+            text.push_str(&shown.to_text());
+            text.push('\n');
+        }
+        text.push_str(&self.missing());
+        for gate in &self.gates {
+            let _ = writeln!(text, "gate {}: {}", gate.gate, outcome_word(gate.outcome));
+            for case in gate.cases.iter().filter(|c| c.outcome != GateOutcome::Pass) {
+                let _ = writeln!(
+                    text,
+                    "  {}: {}, {}",
+                    case.config,
+                    outcome_word(case.outcome),
+                    case.reason
+                );
+            }
+            if gate.cases.is_empty() {
+                text.push_str("  no configuration has this figure on both sides\n");
+            }
+        }
+        text
+    }
+
+    /// For a pull request.
+    pub fn to_markdown(&self) -> String {
+        let mut text = format!("### {}\n\n", self.headline());
+        if !self.gates.is_empty() {
+            text.push_str(&self.gate_table().to_markdown());
+            text.push('\n');
+        }
+        let shown = self.table(true);
+        if !shown.rows.is_empty() {
+            text.push_str(&shown.to_markdown());
+            text.push('\n');
+        }
+        text.push_str(&self.missing());
+        let all = self.table(false);
+        let _ = write!(
+            text,
+            "<details><summary>All {} figures</summary>\n\n{}\n</details>\n\nChanges in brackets are 95 % \
+             intervals, from three runs on; p values are Holm-corrected over all rows.\n",
+            all.rows.len(),
+            all.to_markdown()
+        );
+        text
+    }
+
+    /// For machines.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(&serde_json::json!({
+            "schema": 1,
+            "provenance": { "base": self.provenance[0], "new": self.provenance[1] },
+            "comparison": self.comparison,
+            "gates": self.gates,
+        }))
+    }
+
+    fn missing(&self) -> String {
+        let mut text = String::new();
+        for (side, only) in [
+            (&self.comparison.base, &self.comparison.only_base),
+            (&self.comparison.new, &self.comparison.only_new),
+        ] {
+            if only.is_empty() {
+                continue;
+            }
+            let names: Vec<String> = only
+                .iter()
+                .map(|(id, topology)| match topology {
+                    Some(t) => format!("{id} ({})", topology_word(*t)),
+                    None => id.to_string(),
+                })
+                .collect();
+            let _ = write!(text, "Only in {side}: {}.\n\n", names.join(", "));
+        }
+        text
+    }
+
+    fn gate_table(&self) -> Table {
+        let mut table = Table::new("gates", "Gates");
+        table.label("gate", "gate");
+        table.label("outcome", "outcome");
+        table.label("because", "because");
+        for gate in &self.gates {
+            let reasons: Vec<String> = gate
+                .cases
+                .iter()
+                .filter(|c| c.outcome == gate.outcome && c.outcome != GateOutcome::Pass)
+                .map(|c| format!("{}: {}", c.config, c.reason))
+                .collect();
+            let because = if gate.cases.is_empty() {
+                "no configuration has this figure on both sides".to_owned()
+            } else {
+                reasons.join("; ")
+            };
+            table.row(vec![
+                Cell::text(format!("`{}`", gate.gate)),
+                Cell::text(outcome_word(gate.outcome)),
+                Cell::text(because),
+            ]);
+        }
+        table
+    }
+
+    fn table(&self, only_notable: bool) -> Table {
+        let mut table = Table::new("compare", "Comparison");
+        let several = self
+            .comparison
+            .rows
+            .iter()
+            .any(|r| r.topology != self.comparison.rows[0].topology);
+        table.label("config", "config");
+        if several {
+            table.label("topology", "servers");
+        }
+        table.label("figure", "figure");
+        for (key, heading) in [
+            ("base", "base"),
+            ("new", "new"),
+            ("n", "n"),
+            ("difference", "difference"),
+            ("relative", "change (%)"),
+        ] {
+            table.column(key, heading, Kind::Number, Origin::Derived);
+        }
+        table.column("p_holm", "p", Kind::Number, Origin::Derived);
+        table.label("told", "reading");
+        let notable = |row: &&ComparisonRow| {
+            !only_notable
+                || ALWAYS.contains(&row.figure)
+                || matches!(row.told, Told::Better | Told::Worse | Told::Different)
+        };
+        for row in self.comparison.rows.iter().filter(notable) {
+            let mut cells = vec![Cell::text(row.config.as_str())];
+            if several {
+                cells.push(
+                    row.topology
+                        .map_or(Cell::Unknown, |t| Cell::text(topology_word(t))),
+                );
+            }
+            cells.extend([
+                Cell::text(if row.unit.is_empty() || row.figure.ends_with("_s") {
+                    row.figure.to_owned()
+                } else {
+                    format!("{} ({})", row.figure, row.unit)
+                }),
+                Cell::text(short_number(row.base.mean)),
+                Cell::text(short_number(row.new.mean)),
+                Cell::text(match row.pairs {
+                    Some(pairs) => format!("{pairs} pairs"),
+                    None => format!("{}, {}", row.base.n, row.new.n),
+                }),
+                Cell::text(changed(&row.difference, 1.0, 3)),
+                row.relative
+                    .map_or(Cell::Empty, |r| Cell::text(changed(&r, 100.0, 1))),
+                row.p_holm.map_or(Cell::Empty, |p| Cell::number(p, 3)),
+                Cell::text(told_word(row.told)),
+            ]);
+            table.row(cells);
+        }
+        table
+    }
+}
+
+fn changed(change: &Change, factor: f64, decimals: usize) -> String {
+    let show = |v: f64| signed(v * factor, decimals);
+    match change.lo.zip(change.hi) {
+        Some((lo, hi)) => format!("{} [{}, {}]", show(change.value), show(lo), show(hi)),
+        None => show(change.value),
+    }
+}
+
+const fn told_word(told: Told) -> &'static str {
+    match told {
+        Told::Better => "better",
+        Told::Worse => "worse",
+        Told::Different => "different",
+        Told::NotToldApart => "cannot be told apart",
+        Told::TooFew => "too few runs",
+    }
+}
+
+const fn outcome_word(outcome: GateOutcome) -> &'static str {
+    match outcome {
+        GateOutcome::Pass => "pass",
+        GateOutcome::Undecided => "undecided",
+        GateOutcome::Fail => "FAIL",
+    }
+}

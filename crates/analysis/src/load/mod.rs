@@ -125,8 +125,11 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
             imported(path, format!("recorded figures `{}`", short(path)), runs)
         }
         InputKind::Published => {
-            let mut dataset =
-                imported(path, format!("published table `{}`", short(path)), Vec::new());
+            let mut dataset = imported(
+                path,
+                format!("published table `{}`", short(path)),
+                Vec::new(),
+            );
             dataset.published = figures::read_published(path, keep_going, &mut skipped)?;
             dataset
         }

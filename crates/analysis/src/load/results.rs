@@ -156,7 +156,10 @@ fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Ve
             list(&never, 4)
         ));
     }
-    let retried = attempts.values().filter(|(n, done)| *n > 1 && *done).count();
+    let retried = attempts
+        .values()
+        .filter(|(n, done)| *n > 1 && *done)
+        .count();
     if retried > 0 {
         warnings.push(format!(
             "{retried} arms were tried more than once; the last complete attempt counts"
@@ -238,4 +241,3 @@ pub(super) fn list(items: &[String], most: usize) -> String {
     }
     text
 }
-

@@ -1,1 +1,509 @@
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use domain::plan::Topology;
+use domain::record::Provenance;
+use metrics::Summary;
+use tempfile::TempDir;
+
+use super::*;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113")
+}
+
+/// The recorded runs outside the repository, where they are.
+fn recorded_folder(name: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/data")
+        .join(name);
+    if !folder.is_dir() {
+        eprintln!("skipped: no recorded runs beside the repository");
+        return None;
+    }
+    Some(folder)
+}
+
+fn message(error: &LoadError) -> String {
+    format!("{error}: {}", error.kind)
+}
+
+#[test]
+fn the_kinds_of_input_are_told_apart() {
+    let dir = fixtures();
+    assert_eq!(detect(&dir).unwrap(), InputKind::PublishedAndFigures);
+    assert_eq!(
+        detect(&dir.join("published.csv")).unwrap(),
+        InputKind::Published
+    );
+    assert_eq!(
+        detect(&dir.join("two-servers.csv")).unwrap(),
+        InputKind::Figures
+    );
+    let odd = detect(&dir.join("README.md")).unwrap_err();
+    assert!(matches!(odd.kind, LoadErrorKind::NotUnderstood), "{odd:?}");
+    let gone = detect(&dir.join("gone")).unwrap_err();
+    assert!(matches!(gone.kind, LoadErrorKind::NotFound), "{gone:?}");
+}
+
+#[test]
+fn figures_give_the_recorded_speedup_to_a_billionth() {
+    let loaded = load(&fixtures(), false).unwrap();
+    let set = &loaded.dataset;
+    assert_eq!((set.runs.len(), set.published.len()), (19, 19));
+    assert_eq!(set.provenance, Provenance::Imported);
+    assert_eq!(
+        set.runs[0].config, set.published[0].config,
+        "the published order"
+    );
+    let summary = Summary::of(set);
+    for (run, config) in set.runs.iter().zip(&summary.configs) {
+        let recorded = run.speedup_recorded.unwrap();
+        let speedup = config.stats.speedup_est.unwrap().mean;
+        let efficiency = config.stats.efficiency_est.unwrap().mean;
+        assert!(
+            (speedup - recorded).abs() < 1e-9,
+            "{}: {speedup}",
+            run.config
+        );
+        assert!(
+            (efficiency - 50.0 * recorded).abs() < 1e-9,
+            "{}: {efficiency}",
+            run.config
+        );
+    }
+    let overlap = summary.overall[0].stats.overlap;
+    assert_eq!((overlap.zero, overlap.known), (19, 19));
+}
+
+#[test]
+fn a_folder_of_recorded_runs_gives_what_its_figures_table_gives() {
+    let Some(folder) = recorded_folder("tr113") else {
+        return;
+    };
+    let from_json = Summary::of(&load(&folder, false).unwrap().dataset);
+    let from_csv = Summary::of(
+        &load(&fixtures().join("recorded.csv"), false)
+            .unwrap()
+            .dataset,
+    );
+    assert_eq!(from_json.configs.len(), 19);
+    for (a, b) in from_json.configs.iter().zip(&from_csv.configs) {
+        assert_eq!(
+            (&a.id, &a.scenario, a.topology),
+            (&b.id, &b.scenario, b.topology)
+        );
+        let same = |x: Option<metrics::Estimate>, y: Option<metrics::Estimate>| {
+            (x.unwrap().mean - y.unwrap().mean).abs() < 1e-9
+        };
+        assert!(same(a.stats.speedup_est, b.stats.speedup_est), "{}", a.id);
+        assert!(
+            same(a.stats.ttft_delta_ms, b.stats.ttft_delta_ms),
+            "{}",
+            a.id
+        );
+        assert!(same(a.stats.tp_delta, b.stats.tp_delta), "{}", a.id);
+        assert_eq!(a.verdict, b.verdict, "{}", a.id);
+    }
+}
+
+#[test]
+fn recorded_options_are_the_decimals_that_were_meant() {
+    let Some(folder) = recorded_folder("tr113") else {
+        return;
+    };
+    let set = load(&folder.join("bvc_gpu60_ctx512_temp0p6"), false)
+        .unwrap()
+        .dataset;
+    let agents = &set.runs[0].together.as_ref().unwrap().agents;
+    assert!(agents[0].options.is_empty());
+    assert_eq!(agents[1].options.temperature, Some(0.6));
+    assert_eq!(agents[1].options.repeat_penalty, Some(1.1));
+    assert_eq!(set.runs[0].config.as_str(), "bvc_g60_c512_t0.6");
+}
+
+#[test]
+fn one_server_and_two_pool_into_two_topologies() {
+    let inputs = ["one-server.csv", "two-servers.csv"].map(|f| fixtures().join(f));
+    let set = load_all(&inputs, false).unwrap().dataset;
+    let count = |t| set.runs.iter().filter(|r| r.topology == Some(t)).count();
+    assert_eq!((count(Topology::Shared), count(Topology::PerAgent)), (5, 5));
+    let summary = Summary::of(&set);
+    assert_eq!(summary.topologies.len(), 1);
+    assert_eq!(summary.topologies[0].pairs, 5);
+}
+
+#[test]
+fn the_same_input_twice_counts_as_further_repetitions_and_says_so() {
+    let one = fixtures().join("one-server.csv");
+    let set = load_all(&[one.clone(), one], false).unwrap().dataset;
+    let repetitions: Vec<u32> = set.runs.iter().map(|r| r.repetition).collect();
+    assert_eq!(repetitions, (1..=10).collect::<Vec<_>>());
+    assert!(
+        set.warnings
+            .iter()
+            .any(|w| w.contains("further repetitions")),
+        "{:?}",
+        set.warnings
+    );
+}
+
+fn csv(text: &str) -> (TempDir, PathBuf) {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("runs.csv");
+    fs::write(&path, text).unwrap();
+    (dir, path)
+}
+
+#[test]
+fn a_bad_cell_names_file_line_and_column() {
+    let good = fs::read_to_string(fixtures().join("one-server.csv")).unwrap();
+    let (_dir, path) = csv(&good.replace("11.6836929", "eleven"));
+    let error = load(&path, false).unwrap_err();
+    assert_eq!(error.line, Some(3));
+    let text = message(&error);
+    assert!(text.contains("runs.csv:3"), "{text}");
+    assert!(
+        text.contains("`concurrent_wall_time_s` holds `eleven`"),
+        "{text}"
+    );
+
+    let loaded = load(&path, true).unwrap();
+    assert_eq!((loaded.dataset.runs.len(), loaded.skipped.len()), (4, 1));
+    assert_eq!(loaded.skipped[0].line, Some(3));
+}
+
+#[test]
+fn a_table_that_was_cut_off_is_refused_with_its_line() {
+    let good = fs::read_to_string(fixtures().join("recorded.csv")).unwrap();
+    let (_dir, path) = csv(&good[..good.len() - 60]);
+    let error = load(&path, false).unwrap_err();
+    assert!(error.line.is_some_and(|l| l >= 20), "{error:?}");
+    assert!(message(&error).contains("cut off"), "{}", message(&error));
+}
+
+#[test]
+fn empty_and_columnless_tables_are_refused() {
+    let (_dir, path) = csv("");
+    assert!(matches!(
+        load(&path, false).unwrap_err().kind,
+        LoadErrorKind::Empty
+    ));
+    let (_dir, path) = csv("config,concurrent_wall_time_s\nbvc_g60_c512_t0.6,1\n");
+    let error = load(&path, true).unwrap_err();
+    assert!(
+        matches!(error.kind, LoadErrorKind::MissingColumn { .. }),
+        "{error:?}"
+    );
+    let (_dir, path) = csv("config,scenario,concurrent_wall_time_s\n");
+    let error = load(&path, false).unwrap_err();
+    assert!(
+        matches!(error.kind, LoadErrorKind::NothingLoaded),
+        "{error:?}"
+    );
+}
+
+/// A copy of one recorded configuration, to be spoiled.
+fn recorded_copy() -> Option<(TempDir, PathBuf)> {
+    let from = recorded_folder("one-server")?.join("homo_gpu80_ctx1024_temp0p8");
+    let dir = TempDir::new().unwrap();
+    let to = dir.path().join("homo_gpu80_ctx1024_temp0p8");
+    for run in 1..=5 {
+        let run = format!("run_{run}");
+        fs::create_dir_all(to.join(&run)).unwrap();
+        let file = Path::new(&run).join("metrics.json");
+        fs::copy(from.join(&file), to.join(&file)).unwrap();
+    }
+    fs::copy(from.join("summary.json"), to.join("summary.json")).unwrap();
+    Some((dir, to))
+}
+
+#[test]
+fn truncated_recorded_json_names_file_and_line_and_the_rest_loads() {
+    let Some((dir, config)) = recorded_copy() else {
+        return;
+    };
+    let broken = config.join("run_2/metrics.json");
+    let text = fs::read_to_string(&broken).unwrap();
+    fs::write(&broken, &text[..text.len() / 2]).unwrap();
+    let error = load(dir.path(), false).unwrap_err();
+    assert_eq!(error.path, broken);
+    assert!(error.line.is_some_and(|l| l > 1), "{error:?}");
+
+    let loaded = load(dir.path(), true).unwrap();
+    assert_eq!(loaded.dataset.runs.len(), 4);
+    assert_eq!(loaded.skipped.len(), 1, "{:?}", loaded.skipped);
+    assert!(
+        loaded.dataset.warnings[0].contains("run_2/metrics.json"),
+        "{:?}",
+        loaded.dataset.warnings
+    );
+}
+
+#[test]
+fn a_run_that_the_summary_lists_and_the_folder_lacks_is_an_error() {
+    let Some((dir, config)) = recorded_copy() else {
+        return;
+    };
+    fs::remove_dir_all(config.join("run_4")).unwrap();
+    let error = load(dir.path(), false).unwrap_err();
+    assert!(error.path.ends_with("run_4/metrics.json"), "{error:?}");
+    assert_eq!(load(dir.path(), true).unwrap().dataset.runs.len(), 4);
+}
+
+#[test]
+fn results_of_a_newer_schema_are_refused_in_clear_words() {
+    let dir = TempDir::new().unwrap();
+    fs::write(
+        dir.path().join("manifest.json"),
+        r#"{"schema": 99, "shape": "new"}"#,
+    )
+    .unwrap();
+    let error = load(dir.path(), true).unwrap_err();
+    let text = message(&error);
+    assert!(
+        text.contains("schema 99 is newer") && text.contains("update tandem"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_journal_without_manifest_says_what_is_missing() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("journal.jsonl"), "{}\n").unwrap();
+    let error = load(dir.path(), false).unwrap_err();
+    assert!(error.path.ends_with("manifest.json"), "{error:?}");
+    assert!(matches!(error.kind, LoadErrorKind::NotFound));
+}
+
+#[test]
+fn ids_sort_with_numbers_as_numbers() {
+    let mut ids = ["g120_c512", "g60_c1024", "g60_c512"];
+    ids.sort_by_key(|id| natural(id));
+    assert_eq!(ids, ["g60_c512", "g60_c1024", "g120_c512"]);
+}
+
+mod results {
+    use domain::backend::ServerIdentity;
+    use domain::outcome::Outcome;
+    use domain::plan::{Arm, SweepPlan, parse};
+    use domain::record::*;
+    use domain::telemetry::GpuSource;
+    use domain::{ModelOptions, Stamp};
+    use std::io::Write as _;
+
+    use super::*;
+
+    const PLAN: &str = r#"
+schema = 1
+name = "small"
+model = "m"
+[[configs]]
+id = "one"
+scenario = "chimera_homo"
+agents = [{ name = "a" }, { name = "b" }]
+"#;
+
+    fn manifest(plan: SweepPlan) -> Manifest {
+        Manifest {
+            schema: RESULTS_SCHEMA,
+            name: "small".to_owned(),
+            provenance: Provenance::Measured,
+            tool: "tandem test".to_owned(),
+            runner: "rust-tokio".to_owned(),
+            started_at: "2026-01-01T00:00:00Z".to_owned(),
+            command: "tandem sweep".to_owned(),
+            plan_hash: plan.hash(),
+            plan,
+            repetitions: 2,
+            endpoints: vec![EndpointFacts {
+                url: "http://127.0.0.1:1".to_owned(),
+                server: ServerIdentity {
+                    kind: "ollama".to_owned(),
+                    version: "0".to_owned(),
+                },
+                model: None,
+            }],
+            time_scale: None,
+            environment: Environment {
+                os: "linux".to_owned(),
+                cpu: "cpu".to_owned(),
+                cores: 2,
+                memory_bytes: 1,
+                gpu: GpuSource::Absent {
+                    reason: "no driver".to_owned(),
+                },
+                facts: Default::default(),
+                warnings: Vec::new(),
+            },
+        }
+    }
+
+    fn run(repetition: u32) -> RunKey {
+        RunKey {
+            config: ConfigId::new("one").unwrap(),
+            topology: Topology::Shared,
+            repetition,
+        }
+    }
+
+    fn request(repetition: u32, arm: Arm, attempt: u32, agent: u32, done: u64) -> JournalLine {
+        let at = |ms: u64| Stamp(ms * 1_000_000);
+        JournalLine::Request(RequestRecord {
+            run: run(repetition),
+            arm,
+            attempt,
+            role: RequestRole::Main,
+            agent,
+            agent_name: ["a", "b"][agent as usize].to_owned(),
+            step: "generate".to_owned(),
+            call: 0,
+            endpoint: 0,
+            model: "m".to_owned(),
+            options: ModelOptions::default(),
+            prompt_sha256: String::new(),
+            scheduled: at(0),
+            sent: Some(at(0)),
+            headers: None,
+            first_token: Some(at(10)),
+            first_thinking: None,
+            first_content: None,
+            last_token: Some(at(done)),
+            done: Some(at(done)),
+            ended: at(done),
+            outcome: Outcome::Completed,
+            tokens: 10,
+            tokens_from: TokenSource::Server,
+            counters: Default::default(),
+            done_reason: None,
+            chunk_gaps_ns: Vec::new(),
+            output_chars: 1,
+        })
+    }
+
+    fn arm(repetition: u32, arm: Arm, attempt: u32, complete: bool) -> JournalLine {
+        let span = AgentSpan {
+            started: Stamp(0),
+            ended: Stamp(1),
+        };
+        JournalLine::Arm(ArmRecord {
+            run: run(repetition),
+            arm,
+            attempt,
+            started: Stamp(0),
+            ended: Stamp(1),
+            complete,
+            state_rule: "unloaded".to_owned(),
+            loaded_before: Vec::new(),
+            loaded_after: Vec::new(),
+            agents: vec![span, span],
+            notes: Vec::new(),
+        })
+    }
+
+    fn folder(lines: &[JournalLine], tail: &str) -> TempDir {
+        let dir = TempDir::new().unwrap();
+        let plan = parse("small.toml", PLAN).unwrap();
+        let text = serde_json::to_string(&manifest(plan)).unwrap();
+        fs::write(dir.path().join("manifest.json"), text).unwrap();
+        let mut file = fs::File::create(dir.path().join("journal.jsonl")).unwrap();
+        for line in lines {
+            writeln!(file, "{}", serde_json::to_string(line).unwrap()).unwrap();
+        }
+        file.write_all(tail.as_bytes()).unwrap();
+        dir
+    }
+
+    fn together(repetition: u32, attempt: u32, done: u64) -> Vec<JournalLine> {
+        vec![
+            request(repetition, Arm::Together, attempt, 0, done),
+            request(repetition, Arm::Together, attempt, 1, done),
+        ]
+    }
+
+    #[test]
+    fn the_last_complete_attempt_counts_and_what_is_missing_is_said() {
+        let mut lines = together(1, 1, 100);
+        lines.push(arm(1, Arm::Together, 1, false));
+        lines.extend(together(1, 2, 200));
+        lines.push(arm(1, Arm::Together, 2, true));
+        let dir = folder(&lines, "");
+        let set = load(dir.path(), false).unwrap().dataset;
+        assert_eq!(set.runs.len(), 1);
+        let arm = set.runs[0].together.as_ref().unwrap();
+        assert_eq!(arm.agents[0].requests[0].done, Some(Stamp(200_000_000)));
+        let all = set.warnings.join("\n");
+        assert!(all.contains("3 of 4 planned arms were never run"), "{all}");
+        assert!(all.contains("1 arms were tried more than once"), "{all}");
+        assert!(all.contains("no telemetry.jsonl"), "{all}");
+    }
+
+    #[test]
+    fn a_last_line_cut_off_is_left_out_and_any_other_bad_line_is_an_error() {
+        let mut lines = together(1, 1, 100);
+        lines.push(arm(1, Arm::Together, 1, true));
+        let dir = folder(&lines, r#"{"t":"request","conf"#);
+        let set = load(dir.path(), false).unwrap().dataset;
+        assert!(
+            set.warnings.iter().any(|w| w.contains("line 4 is cut off")),
+            "{:?}",
+            set.warnings
+        );
+
+        let dir = folder(&lines, "{\"t\":\"nonsense\"}\n");
+        let error = load(dir.path(), false).unwrap_err();
+        assert_eq!(error.line, Some(4));
+        assert!(error.path.ends_with("journal.jsonl"));
+        let loaded = load(dir.path(), true).unwrap();
+        assert_eq!((loaded.dataset.runs.len(), loaded.skipped.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_complete_arm_without_an_agents_requests_is_left_out() {
+        let mut lines = vec![request(1, Arm::Together, 1, 0, 100)];
+        lines.push(arm(1, Arm::Together, 1, true));
+        lines.extend(together(2, 1, 100));
+        lines.push(arm(2, Arm::Together, 1, true));
+        let dir = folder(&lines, "");
+        let set = load(dir.path(), false).unwrap().dataset;
+        assert_eq!(set.runs.len(), 1);
+        assert_eq!(set.runs[0].repetition, 2);
+        assert!(
+            set.warnings
+                .iter()
+                .any(|w| w.contains("no request of agent b")),
+            "{:?}",
+            set.warnings
+        );
+    }
+
+    #[test]
+    fn measured_and_imported_data_are_not_pooled() {
+        let mut lines = together(1, 1, 100);
+        lines.push(arm(1, Arm::Together, 1, true));
+        let dir = folder(&lines, "");
+        let inputs = [dir.path().to_owned(), fixtures()];
+        let error = load_all(&inputs, false).unwrap_err();
+        assert!(
+            matches!(error.kind, LoadErrorKind::MixedProvenance { .. }),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn the_newest_results_are_those_started_last() {
+        let root = TempDir::new().unwrap();
+        for (name, at) in [("b", "2026-01-01T00:00:00Z"), ("a", "2026-02-01T00:00:00Z")] {
+            let dir = root.path().join(name);
+            fs::create_dir(&dir).unwrap();
+            let text = format!(r#"{{"schema":1,"started_at":"{at}"}}"#);
+            fs::write(dir.join("manifest.json"), text).unwrap();
+        }
+        assert!(newest(root.path()).unwrap().ends_with("a"));
+        let empty = TempDir::new().unwrap();
+        assert!(matches!(
+            newest(empty.path()).unwrap_err().kind,
+            LoadErrorKind::NothingLoaded
+        ));
+    }
+}

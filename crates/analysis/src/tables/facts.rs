@@ -36,7 +36,7 @@ pub(crate) fn cause_phrase(config: &ConfigSummary) -> Option<String> {
 }
 
 /// Why the agents ran in turn, in a few words.
-pub(crate) fn why_phrase(why: &WhySerial) -> String {
+fn why_phrase(why: &WhySerial) -> String {
     match why {
         WhySerial::OtherConfig {
             waiting,
@@ -61,10 +61,10 @@ pub(crate) fn why_phrase(why: &WhySerial) -> String {
 
 /// `A`, `B`, … as TR113 names its agents; `agent 26` and on beyond the alphabet.
 pub(crate) fn agent_letter(agent: u32) -> String {
-    u8::try_from(agent)
-        .ok()
-        .filter(|a| *a < 26)
-        .map_or_else(|| format!("agent {agent}"), |a| char::from(b'A' + a).to_string())
+    u8::try_from(agent).ok().filter(|a| *a < 26).map_or_else(
+        || format!("agent {agent}"),
+        |a| char::from(b'A' + a).to_string(),
+    )
 }
 
 /// A scenario's name for headings.

@@ -38,14 +38,21 @@ pub(super) fn table(view: &View<'_>) -> Option<Table> {
             Cell::number(values.len() as f64, 0),
         ]);
     };
-    let mut devices: Vec<u32> =
-        samples.iter().flat_map(|s| s.gpus.iter().map(|g| g.index)).collect();
+    let mut devices: Vec<u32> = samples
+        .iter()
+        .flat_map(|s| s.gpus.iter().map(|g| g.index))
+        .collect();
     devices.sort_unstable();
     devices.dedup();
     for device in devices {
         let of = |get: fn(&GpuReading) -> Option<f64>| readings(samples, device, get);
         let name = |what: &str| format!("GPU {device} {what}");
-        add(name("memory"), "GB", 2, of(|g| g.memory_used_bytes.map(|b| b as f64 / 1e9)));
+        add(
+            name("memory"),
+            "GB",
+            2,
+            of(|g| g.memory_used_bytes.map(|b| b as f64 / 1e9)),
+        );
         add(
             name("memory, of all"),
             "%",
@@ -57,14 +64,28 @@ pub(super) fn table(view: &View<'_>) -> Option<Table> {
         );
         add(name("compute"), "%", 0, of(|g| g.utilisation_percent));
         add(name("power"), "W", 0, of(|g| g.power_w));
-        add(name("SM clock"), "MHz", 0, of(|g| g.sm_clock_mhz.map(f64::from)));
+        add(
+            name("SM clock"),
+            "MHz",
+            0,
+            of(|g| g.sm_clock_mhz.map(f64::from)),
+        );
         add(name("temperature"), "°C", 0, of(|g| g.temperature_c));
     }
     let host = |get: fn(&domain::telemetry::HostReading) -> f64| -> Vec<f64> {
-        samples.iter().filter_map(|s| s.host.as_ref()).map(get).collect()
+        samples
+            .iter()
+            .filter_map(|s| s.host.as_ref())
+            .map(get)
+            .collect()
     };
     add("CPU, all cores".to_owned(), "%", 0, host(|h| h.cpu_percent));
-    add("host memory".to_owned(), "GB", 1, host(|h| h.memory_used_bytes as f64 / 1e9));
+    add(
+        "host memory".to_owned(),
+        "GB",
+        1,
+        host(|h| h.memory_used_bytes as f64 / 1e9),
+    );
     Some(table)
 }
 

@@ -14,12 +14,11 @@ mod view;
 
 use metrics::Estimate;
 
-pub(crate) use facts::{scenario_title, verdict_word, why_phrase};
-pub(crate) use number::{plain, signed};
-pub use tr110::{ComparisonFigures, comparison_figures};
-pub(crate) use truth::{differences, differences_table};
-pub use truth::Difference;
-pub(crate) use view::{RowData, View};
+pub(crate) use facts::{agent_letter, scenario_title, verdict_word};
+pub(crate) use number::{plain, short_number, signed};
+pub use truth::{Difference, Shown};
+pub(crate) use truth::{cell_difference, differences, differences_table, paired};
+pub(crate) use view::{View, topology_word};
 
 /// Where the numbers of a column come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -147,12 +146,7 @@ impl Cell {
     }
 
     /// A mean multiplied by `factor`, for another unit, or unknown.
-    pub fn scaled(
-        estimate: Option<&Estimate>,
-        factor: f64,
-        decimals: usize,
-        signed: bool,
-    ) -> Self {
+    pub fn scaled(estimate: Option<&Estimate>, factor: f64, decimals: usize, signed: bool) -> Self {
         estimate.map_or(Self::Unknown, |e| {
             let interval = e.lo.zip(e.hi).map(|(lo, hi)| (lo * factor, hi * factor));
             Self::build(e.mean * factor, decimals, signed, interval, Some(e.n))
@@ -234,6 +228,9 @@ impl Table {
 
 /// Every table the data can fill, TR113's first, in TR113's order.
 pub(crate) fn all(view: &View<'_>) -> Vec<Table> {
+    if view.rows.is_empty() {
+        return Vec::new();
+    }
     let mut tables = tr113::tables(view);
     tables.extend(tr110::tables(view));
     tables.extend(truth::tables(view));

@@ -24,6 +24,21 @@ pub(crate) fn signed(value: f64, decimals: usize) -> String {
     }
 }
 
+/// Four significant digits or whole numbers, whichever is more.
+pub(crate) fn short_number(value: f64) -> String {
+    let size = value.abs();
+    let decimals = if size >= 1000.0 {
+        0
+    } else if size >= 100.0 {
+        1
+    } else if size >= 10.0 {
+        2
+    } else {
+        3
+    };
+    plain(value, decimals)
+}
+
 /// For machines: at most nine decimals, no trailing zeros, no thousands.
 pub(crate) fn machine(value: f64) -> String {
     let text = format!("{value:.9}");

@@ -80,6 +80,45 @@ impl Table {
         text
     }
 
+    /// The table for a terminal: columns two spaces apart, a rule under the headings.
+    pub fn to_text(&self) -> String {
+        let mut lines: Vec<Vec<String>> =
+            vec![self.columns.iter().map(|c| c.heading.clone()).collect()];
+        lines.extend(
+            self.rows
+                .iter()
+                .map(|row| row.iter().map(Cell::show).collect()),
+        );
+        let widths: Vec<usize> = (0..self.columns.len())
+            .map(|i| {
+                lines
+                    .iter()
+                    .map(|l| l[i].chars().count())
+                    .max()
+                    .unwrap_or(0)
+            })
+            .collect();
+        let mut text = String::new();
+        for (number, line) in lines.iter().enumerate() {
+            let mut row = String::new();
+            for ((cell, width), column) in line.iter().zip(&widths).zip(&self.columns) {
+                let _ = if column.kind == Kind::Text {
+                    write!(row, "{cell:<width$}  ")
+                } else {
+                    write!(row, "{cell:>width$}  ")
+                };
+            }
+            text.push_str(row.trim_end());
+            text.push('\n');
+            if number == 0 {
+                let rule: usize = widths.iter().map(|w| w + 2).sum();
+                text.push_str(&"-".repeat(rule.saturating_sub(2)));
+                text.push('\n');
+            }
+        }
+        text
+    }
+
     /// The table as CSV. An estimate fills four columns: mean, `_lo`, `_hi`, `_n`. Unknown cells
     /// are empty; so are cells that do not apply.
     pub fn to_csv(&self) -> String {

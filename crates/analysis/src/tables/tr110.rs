@@ -188,11 +188,21 @@ fn scenarios(view: &View<'_>) -> Table {
     table.column("configs", "configs (n)", Kind::Number, Origin::Derived);
     table.column("runs", "runs (n)", Kind::Number, Origin::Derived);
     table.column("speedup_est", "speedup est (×)", Kind::Estimate, origin);
-    table.column("efficiency_est_percent", "efficiency est (%)", Kind::Estimate, origin);
+    table.column(
+        "efficiency_est_percent",
+        "efficiency est (%)",
+        Kind::Estimate,
+        origin,
+    );
     table.column("wall_s", "wall (s)", Kind::Estimate, origin);
     table.column("contention", "contention flag (runs)", Kind::Number, origin);
     table.column("speedup", "true speedup (×)", Kind::Estimate, origin);
-    table.column("decode_overlap_percent", "decode overlap (%)", Kind::Estimate, origin);
+    table.column(
+        "decode_overlap_percent",
+        "decode overlap (%)",
+        Kind::Estimate,
+        origin,
+    );
     table.column("throughput", "aggregate (tok/s)", Kind::Estimate, origin);
     for (source, scenario) in each(view) {
         let stats = &scenario.stats;
@@ -204,10 +214,9 @@ fn scenarios(view: &View<'_>) -> Table {
             Cell::estimate(stats.speedup_est.as_ref(), 2),
             Cell::estimate(stats.efficiency_est.as_ref(), 1),
             Cell::estimate(stats.wall_s.as_ref(), 2),
-            stats
-                .contention_runs
-                .published
-                .map_or(Cell::Unknown, |k| Cell::text(format!("{k}/{}", scenario.runs))),
+            stats.contention_runs.published.map_or(Cell::Unknown, |k| {
+                Cell::text(format!("{k}/{}", scenario.runs))
+            }),
             Cell::estimate(stats.speedup.as_ref(), 2),
             Cell::scaled(stats.decode_overlap.as_ref(), 100.0, 0, false),
             Cell::estimate(stats.throughput_together.as_ref(), 1),
@@ -263,7 +272,12 @@ fn configs<'v>(
 }
 
 fn most_agents(view: &View<'_>) -> u32 {
-    view.summary.configs.iter().map(|c| c.agents).max().unwrap_or(0)
+    view.summary
+        .configs
+        .iter()
+        .map(|c| c.agents)
+        .max()
+        .unwrap_or(0)
 }
 
 /// A table with a column per agent for the figure together and, where known, alone.
@@ -286,13 +300,23 @@ fn per_agent(
     for agent in 0..agents {
         let letter = agent_letter(agent);
         let low = letter.to_lowercase().replace(' ', "_");
-        table.column(format!("{low}_{key}"), format!("{letter} together ({unit})"), Kind::Estimate, origin);
+        table.column(
+            format!("{low}_{key}"),
+            format!("{letter} together ({unit})"),
+            Kind::Estimate,
+            origin,
+        );
     }
     table.column(delta.0, delta.1, Kind::Estimate, origin);
     for agent in 0..agents {
         let letter = agent_letter(agent);
         let low = letter.to_lowercase().replace(' ', "_");
-        table.column(format!("{low}_{key}_alone"), format!("{letter} alone ({unit})"), Kind::Estimate, origin);
+        table.column(
+            format!("{low}_{key}_alone"),
+            format!("{letter} alone ({unit})"),
+            Kind::Estimate,
+            origin,
+        );
     }
     for (source, scenario) in each(view) {
         let mut cells = vec![
@@ -304,7 +328,10 @@ fn per_agent(
             Cell::estimate(over_configs(view, scenario, agent, get).as_ref(), decimals)
         };
         cells.extend((0..agents).map(|a| cell(a, together)));
-        cells.push(Cell::signed_estimate((delta.2)(scenario).as_ref(), decimals));
+        cells.push(Cell::signed_estimate(
+            (delta.2)(scenario).as_ref(),
+            decimals,
+        ));
         cells.extend((0..agents).map(|a| cell(a, alone)));
         table.row(cells);
         if let Some(other) = figures.report(&scenario.scenario) {
@@ -341,7 +368,11 @@ fn throughput(view: &View<'_>) -> Table {
 }
 
 fn ttft(view: &View<'_>) -> Table {
-    let table = Table::new("multi-agent-ttft", "Multi-agent report: time to first token").note(
+    let table = Table::new(
+        "multi-agent-ttft",
+        "Multi-agent report: time to first token",
+    )
+    .note(
         "Delta is A less B: positive means that B is sooner. The TR110 report prints the opposite \
          sign. `alone`: on a ready model, with nobody else.",
     );
@@ -366,8 +397,18 @@ fn ranking(view: &View<'_>) -> Table {
     table.label("scenario", "scenario");
     table.label("source", "source");
     table.column("configs", "configs (n)", Kind::Number, Origin::Derived);
-    table.column("efficiency_est_percent", "efficiency est (%)", Kind::Estimate, origin);
-    table.column("efficiency_percent", "true efficiency (%)", Kind::Estimate, origin);
+    table.column(
+        "efficiency_est_percent",
+        "efficiency est (%)",
+        Kind::Estimate,
+        origin,
+    );
+    table.column(
+        "efficiency_percent",
+        "true efficiency (%)",
+        Kind::Estimate,
+        origin,
+    );
     let mut ranked: Vec<_> = each(view)
         .filter_map(|(source, s)| s.stats.efficiency_est.map(|e| (source, s, e)))
         .collect();
@@ -410,13 +451,18 @@ fn instances(view: &View<'_>) -> Table {
             for request in agent.requests.iter().filter(|r| r.outcome.is_completed()) {
                 let figures = RequestMetrics::of(request);
                 entry.1.extend(figures.ttft.map(|t| t.as_millis_f64()));
-                entry.2.extend(figures.decode_rate_server.or(figures.decode_rate_client));
+                entry
+                    .2
+                    .extend(figures.decode_rate_server.or(figures.decode_rate_client));
                 entry.3 += 1;
             }
         }
     }
     for ((topology, server), (agents, ttft, rate, requests)) in seen {
-        let source = view.sources.iter().find(|s| !s.is_published() && s.topology == topology);
+        let source = view
+            .sources
+            .iter()
+            .find(|s| !s.is_published() && s.topology == topology);
         table.row(vec![
             Cell::text(source.map_or("", |s| s.label.as_str())),
             Cell::count(server + 1),

@@ -71,7 +71,12 @@ fn source_column(
         table.column(key, heading, kind, source.origin);
     } else {
         let key = format!("{key}_{}", source.key);
-        table.column(key, format!("{heading}, {}", source.label), kind, source.origin);
+        table.column(
+            key,
+            format!("{heading}, {}", source.label),
+            kind,
+            source.origin,
+        );
     }
 }
 
@@ -149,20 +154,50 @@ fn truth_columns(table: &mut Table, view: &View<'_>) {
             (String::new(), String::new())
         };
         let origin = source.origin;
-        table.column(format!("speedup{tail}"), format!("true speedup (×){of}"), Kind::Estimate, origin);
+        table.column(
+            format!("speedup{tail}"),
+            format!("true speedup (×){of}"),
+            Kind::Estimate,
+            origin,
+        );
         table.column(
             format!("decode_overlap_percent{tail}"),
             format!("decode overlap (%){of}"),
             Kind::Estimate,
             origin,
         );
-        table.column(format!("verdict{tail}"), format!("verdict{of}"), Kind::Text, Origin::Derived);
-        table.column(format!("cause{tail}"), format!("main cause{of}"), Kind::Text, Origin::Derived);
-        table.column(format!("n{tail}"), format!("runs (n){of}"), Kind::Number, origin);
+        table.column(
+            format!("verdict{tail}"),
+            format!("verdict{of}"),
+            Kind::Text,
+            Origin::Derived,
+        );
+        table.column(
+            format!("cause{tail}"),
+            format!("main cause{of}"),
+            Kind::Text,
+            Origin::Derived,
+        );
+        table.column(
+            format!("n{tail}"),
+            format!("runs (n){of}"),
+            Kind::Number,
+            origin,
+        );
     }
     if data_sources(view).next().is_none() {
-        table.column("speedup", "true speedup (×)", Kind::Estimate, Origin::Published);
-        table.column("decode_overlap_percent", "decode overlap (%)", Kind::Estimate, Origin::Published);
+        table.column(
+            "speedup",
+            "true speedup (×)",
+            Kind::Estimate,
+            Origin::Published,
+        );
+        table.column(
+            "decode_overlap_percent",
+            "decode overlap (%)",
+            Kind::Estimate,
+            Origin::Published,
+        );
         table.column("verdict", "verdict", Kind::Text, Origin::Derived);
         table.column("cause", "main cause", Kind::Text, Origin::Derived);
     }
@@ -180,10 +215,17 @@ fn truth_cells(view: &View<'_>, config: &ConfigId, cells: &mut Vec<Cell>) {
             continue;
         };
         cells.push(Cell::estimate(summary.stats.speedup.as_ref(), 3));
-        cells.push(Cell::scaled(summary.stats.decode_overlap.as_ref(), 100.0, 0, false));
+        cells.push(Cell::scaled(
+            summary.stats.decode_overlap.as_ref(),
+            100.0,
+            0,
+            false,
+        ));
         cells.push(Cell::text(verdict_word(summary.verdict)));
         cells.push(cause_phrase(summary).map_or(Cell::Unknown, Cell::Text));
-        cells.push(Cell::count(summary.runs - summary.runs_excluded.min(summary.runs)));
+        cells.push(Cell::count(
+            summary.runs - summary.runs_excluded.min(summary.runs),
+        ));
     }
     if !any {
         cells.extend(std::iter::repeat_n(Cell::Unknown, 4));
@@ -208,11 +250,41 @@ fn matrix(view: &View<'_>, scenario: &str) -> Table {
     table.column("num_gpu", "GPU", Kind::Number, Origin::Label);
     table.column("num_ctx", "CTX", Kind::Number, Origin::Label);
     table.column("temperature", "TEMP", Kind::Number, Origin::Label);
-    per_source(&mut table, view, "speedup_est", "speedup est (×)", Kind::Estimate);
-    per_source(&mut table, view, "efficiency_est_percent", "efficiency est (%)", Kind::Estimate);
-    per_source(&mut table, view, "ttft_delta_ms", "TTFT delta (ms)", Kind::Estimate);
-    per_source(&mut table, view, "tp_delta", "TP delta (tok/s)", Kind::Estimate);
-    per_source(&mut table, view, "contention", "contention flag", Kind::Text);
+    per_source(
+        &mut table,
+        view,
+        "speedup_est",
+        "speedup est (×)",
+        Kind::Estimate,
+    );
+    per_source(
+        &mut table,
+        view,
+        "efficiency_est_percent",
+        "efficiency est (%)",
+        Kind::Estimate,
+    );
+    per_source(
+        &mut table,
+        view,
+        "ttft_delta_ms",
+        "TTFT delta (ms)",
+        Kind::Estimate,
+    );
+    per_source(
+        &mut table,
+        view,
+        "tp_delta",
+        "TP delta (tok/s)",
+        Kind::Estimate,
+    );
+    per_source(
+        &mut table,
+        view,
+        "contention",
+        "contention flag",
+        Kind::Text,
+    );
     truth_columns(&mut table, view);
     for config in view.configs(scenario) {
         let options = view.options(config);
@@ -222,7 +294,9 @@ fn matrix(view: &View<'_>, scenario: &str) -> Table {
             setting(options, |o| o.num_ctx),
             setting(options, |o| o.temperature),
         ];
-        let rows: Vec<_> = (0..view.sources.len()).map(|s| view.row(s, config)).collect();
+        let rows: Vec<_> = (0..view.sources.len())
+            .map(|s| view.row(s, config))
+            .collect();
         cells.extend(rows.iter().map(|r| figure(*r, Pick::Speedup, 3, false)));
         cells.extend(rows.iter().map(|r| figure(*r, Pick::Efficiency, 1, false)));
         cells.extend(rows.iter().map(|r| figure(*r, Pick::TtftDelta, 0, true)));
@@ -251,8 +325,18 @@ fn averages(view: &View<'_>) -> Table {
     ] {
         table.column(key, heading, Kind::Number, Origin::Derived);
     }
-    table.column("contention_configs", "contention flag (configs)", Kind::Number, Origin::Derived);
-    table.column("contention_rate_percent", "contention rate (%)", Kind::Number, Origin::Derived);
+    table.column(
+        "contention_configs",
+        "contention flag (configs)",
+        Kind::Number,
+        Origin::Derived,
+    );
+    table.column(
+        "contention_rate_percent",
+        "contention rate (%)",
+        Kind::Number,
+        Origin::Derived,
+    );
     for group in view.group(None, &["scenario"]) {
         let mut cells = vec![
             Cell::text(scenario_title(&group.keys[0])),
@@ -271,7 +355,9 @@ fn averages(view: &View<'_>) -> Table {
 fn spread_cells(spread: &Spread, decimals: usize, range: bool) -> Vec<Cell> {
     let mut cells = vec![
         Cell::known(spread.mean, decimals),
-        spread.sd.map_or(Cell::Empty, |sd| Cell::number(sd, decimals)),
+        spread
+            .sd
+            .map_or(Cell::Empty, |sd| Cell::number(sd, decimals)),
     ];
     if range {
         cells.push(Cell::known(spread.min, decimals));
@@ -298,7 +384,10 @@ fn temperature(view: &View<'_>, scenario: &str) -> Table {
         _ => format!("{scenario}-temperature"),
     };
     let number = id.split('-').next().unwrap_or_default().to_owned();
-    let groups = view.group(Some(scenario), &["family", "num_gpu", "num_ctx", "temperature"]);
+    let groups = view.group(
+        Some(scenario),
+        &["family", "num_gpu", "num_ctx", "temperature"],
+    );
     let mut temperatures: Vec<&String> = groups.iter().map(|g| &g.keys[3]).collect();
     temperatures.sort();
     temperatures.dedup();
@@ -343,7 +432,10 @@ fn temperature(view: &View<'_>, scenario: &str) -> Table {
                 .and_then(|g| g.efficiency.mean)
         };
         let sources = 0..view.sources.len();
-        if !sources.clone().any(|s| at(s, &low).is_some() && at(s, &high).is_some()) {
+        if !sources
+            .clone()
+            .any(|s| at(s, &low).is_some() && at(s, &high).is_some())
+        {
             continue;
         }
         let mut cells = vec![Cell::text(key[1].as_str()), Cell::text(key[2].as_str())];
@@ -364,11 +456,25 @@ fn temperature_mismatch(view: &View<'_>, scenario: &str) -> Table {
         .note("Each configuration was run with one assignment of temperatures only, and with other offloads: the difference has more than one cause.");
     table.label("config", "config");
     table.label("temperatures", "TEMP A/B");
-    per_source(&mut table, view, "efficiency_est_percent", "efficiency est (%)", Kind::Estimate);
-    per_source(&mut table, view, "delta_to_first_pp", "delta to first (pp)", Kind::Number);
+    per_source(
+        &mut table,
+        view,
+        "efficiency_est_percent",
+        "efficiency est (%)",
+        Kind::Estimate,
+    );
+    per_source(
+        &mut table,
+        view,
+        "delta_to_first_pp",
+        "delta to first (pp)",
+        Kind::Number,
+    );
     let configs = view.configs(scenario);
     for config in &configs {
-        let rows: Vec<_> = (0..view.sources.len()).map(|s| view.row(s, config)).collect();
+        let rows: Vec<_> = (0..view.sources.len())
+            .map(|s| view.row(s, config))
+            .collect();
         let mut cells = vec![
             Cell::text(config.as_str()),
             setting(view.options(config), |o| o.temperature),
@@ -397,10 +503,32 @@ fn contention_by_layers(view: &View<'_>, scenario: &str) -> Table {
     );
     table.label("group", "group");
     table.column("num_gpu", "GPU", Kind::Number, Origin::Label);
-    per_source(&mut table, view, "contention_configs", "flagged", Kind::Number);
-    per_source(&mut table, view, "contention_rate_percent", "rate (%)", Kind::Number);
-    table.column("tr110_rate_percent", "TR110, as cited (%)", Kind::Number, Origin::Published);
-    table.column("tr110_recount_percent", "TR110, from its counts (%)", Kind::Number, Origin::Derived);
+    per_source(
+        &mut table,
+        view,
+        "contention_configs",
+        "flagged",
+        Kind::Number,
+    );
+    per_source(
+        &mut table,
+        view,
+        "contention_rate_percent",
+        "rate (%)",
+        Kind::Number,
+    );
+    table.column(
+        "tr110_rate_percent",
+        "TR110, as cited (%)",
+        Kind::Number,
+        Origin::Published,
+    );
+    table.column(
+        "tr110_recount_percent",
+        "TR110, from its counts (%)",
+        Kind::Number,
+        Origin::Derived,
+    );
     let groups = view.group(Some(scenario), &["family", "num_gpu"]);
     let mut seen: Vec<&[String]> = Vec::new();
     for group in &groups {
@@ -419,9 +547,10 @@ fn contention_by_layers(view: &View<'_>, scenario: &str) -> Table {
             Cell::text(group.keys[1].as_str()),
         ];
         for part in 0..2 {
-            cells.extend((0..view.sources.len()).map(|s| {
-                of(s).map_or(Cell::Empty, |cells| cells[part].clone())
-            }));
+            cells.extend(
+                (0..view.sources.len())
+                    .map(|s| of(s).map_or(Cell::Empty, |cells| cells[part].clone())),
+            );
         }
         let cited = (group.keys[0] == "bvc")
             .then(|| tr110.contention(&group.keys[1]))
@@ -447,7 +576,11 @@ fn best<'r, 'a>(view: &'r View<'a>, source: usize, scenario: &str) -> Option<&'r
 fn peak(view: &View<'_>, scenario: &str) -> Table {
     let tr110 = comparison_figures();
     let other = tr110.scenario(scenario);
-    let mut table = Table::new("3.3.1-peak", "3.3.1 Best homogeneous configuration beside TR110's").note(
+    let mut table = Table::new(
+        "3.3.1-peak",
+        "3.3.1 Best homogeneous configuration beside TR110's",
+    )
+    .note(
         "TR110's runs had a server per agent; these figures compare two ways of serving, not two \
          languages.",
     );
@@ -459,10 +592,11 @@ fn peak(view: &View<'_>, scenario: &str) -> Table {
     for source in &view.sources {
         source_column(&mut table, view, source, "delta", "delta", Kind::Number);
     }
-    let rows: Vec<_> = (0..view.sources.len()).map(|s| best(view, s, scenario)).collect();
-    let name = |row: &Option<&RowData<'_>>| {
-        row.map_or(Cell::Empty, |r| Cell::text(r.config.as_str()))
-    };
+    let rows: Vec<_> = (0..view.sources.len())
+        .map(|s| best(view, s, scenario))
+        .collect();
+    let name =
+        |row: &Option<&RowData<'_>>| row.map_or(Cell::Empty, |r| Cell::text(r.config.as_str()));
     let mut cells = vec![Cell::text("configuration")];
     cells.extend(rows.iter().map(name));
     cells.push(Cell::text("GPU=80, CTX=2048, TEMP=1.0"));
@@ -473,10 +607,38 @@ fn peak(view: &View<'_>, scenario: &str) -> Table {
     };
     type Get = fn(&RowData<'_>) -> Option<f64>;
     let lines: [(&str, Get, Option<f64>, usize, bool, bool); 4] = [
-        ("speedup est (×)", |r| r.speedup_est, Some(other.best_speedup), 3, false, true),
-        ("efficiency est (%)", |r| r.efficiency_est, Some(other.best_efficiency), 1, false, false),
-        ("TTFT delta (ms)", |r| r.ttft_delta_ms, other.best_ttft_delta_ms, 0, true, false),
-        ("TP delta (tok/s)", |r| r.tp_delta, other.best_tp_delta, 2, true, false),
+        (
+            "speedup est (×)",
+            |r| r.speedup_est,
+            Some(other.best_speedup),
+            3,
+            false,
+            true,
+        ),
+        (
+            "efficiency est (%)",
+            |r| r.efficiency_est,
+            Some(other.best_efficiency),
+            1,
+            false,
+            false,
+        ),
+        (
+            "TTFT delta (ms)",
+            |r| r.ttft_delta_ms,
+            other.best_ttft_delta_ms,
+            0,
+            true,
+            false,
+        ),
+        (
+            "TP delta (tok/s)",
+            |r| r.tp_delta,
+            other.best_tp_delta,
+            2,
+            true,
+            false,
+        ),
     ];
     for (metric, get, theirs, decimals, signed, relative) in lines {
         let show = |value: Option<f64>| {
@@ -486,15 +648,19 @@ fn peak(view: &View<'_>, scenario: &str) -> Table {
                 Cell::known(value, decimals)
             }
         };
-        let values: Vec<Option<f64>> = rows.iter().map(|r| r.as_ref().and_then(|r| get(r))).collect();
+        let values: Vec<Option<f64>> = rows
+            .iter()
+            .map(|r| r.as_ref().and_then(|r| get(r)))
+            .collect();
         let mut cells = vec![Cell::text(metric)];
         cells.extend(values.iter().map(|v| show(*v)));
         cells.push(theirs.map_or(Cell::Empty, |v| show(Some(v))));
         cells.extend(values.iter().map(|value| match value.zip(theirs) {
             None => Cell::Empty,
-            Some((ours, theirs)) if relative => {
-                Cell::text(format!("{} %", super::signed(100.0 * (ours / theirs - 1.0), 1)))
-            }
+            Some((ours, theirs)) if relative => Cell::text(format!(
+                "{} %",
+                super::signed(100.0 * (ours / theirs - 1.0), 1)
+            )),
             Some((ours, theirs)) => Cell::signed(ours - theirs, decimals),
         }));
         table.row(cells);
@@ -513,9 +679,17 @@ fn scenarios_against_tr110(view: &View<'_>) -> Table {
     table.column("n", "configs (n)", Kind::Number, Origin::Derived);
     for (key, heading, origin) in [
         ("best_speedup_est", "best speedup est (×)", Origin::Derived),
-        ("best_efficiency_est_percent", "best efficiency est (%)", Origin::Derived),
+        (
+            "best_efficiency_est_percent",
+            "best efficiency est (%)",
+            Origin::Derived,
+        ),
         ("mean_speedup_est", "mean speedup est (×)", Origin::Derived),
-        ("mean_efficiency_est_percent", "mean efficiency est (%)", Origin::Derived),
+        (
+            "mean_efficiency_est_percent",
+            "mean efficiency est (%)",
+            Origin::Derived,
+        ),
         ("tr110_best_speedup", "TR110 best (×)", Origin::Published),
         ("tr110_mean_speedup", "TR110 mean (×)", Origin::Published),
         ("delta_best_percent", "delta best (%)", Origin::Derived),
@@ -624,7 +798,9 @@ fn contention(view: &View<'_>) -> Table {
     }
     for group in view.group(None, &[]) {
         let source = &view.sources[group.source];
-        let runs: u32 = summaries(view, group.source).map(|s| s.runs - s.runs_excluded).sum();
+        let runs: u32 = summaries(view, group.source)
+            .map(|s| s.runs - s.runs_excluded)
+            .sum();
         let [count, rate] = rate_cells(group.contended);
         let rule = |pick: fn(&ContentionRuns) -> Option<u32>| {
             if source.is_published() {
@@ -641,7 +817,9 @@ fn contention(view: &View<'_>) -> Table {
         };
         let speedup_rule = if source.is_published() {
             let below = view.rows.iter().filter(|r| r.source == group.source);
-            let below = below.filter(|r| r.speedup_est.is_some_and(|s| s < 1.5)).count();
+            let below = below
+                .filter(|r| r.speedup_est.is_some_and(|s| s < 1.5))
+                .count();
             Cell::text(format!("{below}/{}", group.configs))
         } else {
             rule(|c| c.speedup_rule)
@@ -649,7 +827,11 @@ fn contention(view: &View<'_>) -> Table {
         table.row(vec![
             Cell::text(source.label.as_str()),
             Cell::count(group.configs),
-            if source.is_published() { Cell::Empty } else { Cell::count(runs) },
+            if source.is_published() {
+                Cell::Empty
+            } else {
+                Cell::count(runs)
+            },
             count,
             rate,
             rule(|c| c.ttft_rule),
@@ -659,7 +841,13 @@ fn contention(view: &View<'_>) -> Table {
     }
     let (contended, configs) = (tr110.distribution().contention_configs, tr110.configs());
     let [count, rate] = rate_cells((contended, configs));
-    let mut cells = vec![Cell::text("TR110, as cited"), Cell::count(configs), Cell::Empty, count, rate];
+    let mut cells = vec![
+        Cell::text("TR110, as cited"),
+        Cell::count(configs),
+        Cell::Empty,
+        count,
+        rate,
+    ];
     cells.extend(std::iter::repeat_n(Cell::Empty, 3));
     table.row(cells);
     table
@@ -669,11 +857,18 @@ fn summaries<'v, 'a>(
     view: &'v View<'a>,
     source: usize,
 ) -> impl Iterator<Item = &'a metrics::ConfigSummary> + 'v {
-    view.rows.iter().filter(move |r| r.source == source).filter_map(|r| r.summary)
+    view.rows
+        .iter()
+        .filter(move |r| r.source == source)
+        .filter_map(|r| r.summary)
 }
 
 fn sweet_spots(view: &View<'_>) -> Table {
-    let mut table = Table::new("4.4-sweet-spots", "4.4 Configuration sweet spots, by TR113's metric").note(
+    let mut table = Table::new(
+        "4.4-sweet-spots",
+        "4.4 Configuration sweet spots, by TR113's metric",
+    )
+    .note(
         "The configuration with the highest efficiency est of its scenario. Without repetitions it \
          cannot be told apart from the others; with them see \"Best configurations\".",
     );
@@ -682,7 +877,12 @@ fn sweet_spots(view: &View<'_>) -> Table {
     table.label("config", "best config");
     table.label("agent_a", "agent A");
     table.label("agent_b", "agent B");
-    table.column("efficiency_est_percent", "efficiency est (%)", Kind::Estimate, Origin::Derived);
+    table.column(
+        "efficiency_est_percent",
+        "efficiency est (%)",
+        Kind::Estimate,
+        Origin::Derived,
+    );
     table.column("compared", "of configs (n)", Kind::Number, Origin::Derived);
     table.label("verdict", "verdict");
     for scenario in view.scenarios() {
@@ -690,7 +890,10 @@ fn sweet_spots(view: &View<'_>) -> Table {
             let Some(row) = best(view, index, scenario) else {
                 continue;
             };
-            let compared = view.rows.iter().filter(|r| r.source == index && r.scenario == scenario);
+            let compared = view
+                .rows
+                .iter()
+                .filter(|r| r.source == index && r.scenario == scenario);
             let options = view.options(&row.config);
             table.row(vec![
                 Cell::text(scenario_title(scenario)),
@@ -700,7 +903,8 @@ fn sweet_spots(view: &View<'_>) -> Table {
                 Cell::text(options[1].words()),
                 figure(Some(row), Pick::Efficiency, 1, false),
                 Cell::count(compared.count() as u32),
-                row.summary.map_or(Cell::Unknown, |s| Cell::text(verdict_word(s.verdict))),
+                row.summary
+                    .map_or(Cell::Unknown, |s| Cell::text(verdict_word(s.verdict))),
             ]);
         }
     }
@@ -719,18 +923,33 @@ fn recommended(view: &View<'_>) -> Table {
         .note("`expected` is what TR113 promises. A verdict of `serial` means that the agents took turns: the recommended efficiency is not a gain over running them in turn.");
     table.label("scenario", "scenario");
     table.label("config", "config");
-    table.column("expected_percent", "expected (%)", Kind::Number, Origin::Published);
-    per_source(&mut table, view, "efficiency_est_percent", "efficiency est (%)", Kind::Estimate);
+    table.column(
+        "expected_percent",
+        "expected (%)",
+        Kind::Number,
+        Origin::Published,
+    );
+    per_source(
+        &mut table,
+        view,
+        "efficiency_est_percent",
+        "efficiency est (%)",
+        Kind::Estimate,
+    );
     truth_columns(&mut table, view);
     for (scenario, config, expected) in RECOMMENDED {
         let id = ConfigId::new(config).expect("a plain name");
         if !view.rows.iter().any(|r| r.config == id) {
             continue;
         }
-        let mut cells = vec![Cell::text(scenario), Cell::text(config), Cell::text(expected)];
-        cells.extend((0..view.sources.len()).map(|s| {
-            figure(view.row(s, &id), Pick::Efficiency, 1, false)
-        }));
+        let mut cells = vec![
+            Cell::text(scenario),
+            Cell::text(config),
+            Cell::text(expected),
+        ];
+        cells.extend(
+            (0..view.sources.len()).map(|s| figure(view.row(s, &id), Pick::Efficiency, 1, false)),
+        );
         truth_cells(view, &id, &mut cells);
         table.row(cells);
     }

@@ -5,6 +5,8 @@ use domain::plan::{ConfigId, Topology};
 use metrics::summary::{Paired, TopologyComparison};
 use metrics::{ConfigSummary, Dataset, Estimate, Summary};
 
+use crate::audit::{CellCheck, Published, Value};
+
 use super::facts::{agent_letter, verdict_word};
 use super::view::{View, topology_word};
 use super::{Cell, Kind, Origin, Table};
@@ -36,15 +38,11 @@ fn origin(view: &View<'_>) -> Origin {
 fn by_config(view: &View<'_>, id: &str, title: &str) -> Table {
     let mut table = Table::new(id, title);
     table.label("config", "config");
-    if several(view) {
+    if view.several_topologies() {
         table.label("topology", "servers");
     }
     table.column("n", "runs (n)", Kind::Number, origin(view));
     table
-}
-
-fn several(view: &View<'_>) -> bool {
-    view.sources.iter().filter(|s| !s.is_published()).count() > 1
 }
 
 fn taking_part(config: &ConfigSummary) -> u32 {
@@ -53,7 +51,7 @@ fn taking_part(config: &ConfigSummary) -> u32 {
 
 fn config_cells(view: &View<'_>, config: &ConfigSummary) -> Vec<Cell> {
     let mut cells = vec![Cell::text(config.id.as_str())];
-    if several(view) {
+    if view.several_topologies() {
         cells.push(topology_cell(config.topology));
     }
     cells.push(Cell::count(taking_part(config)));
@@ -73,18 +71,40 @@ fn measured(view: &View<'_>) -> Table {
     let origin = origin(view);
     type Get = fn(&ConfigSummary) -> Option<&Estimate>;
     let columns: [(&str, &str, usize, f64, Get); 12] = [
-        ("wall_s", "wall together (s)", 2, 1.0, |c| c.stats.wall_s.as_ref()),
-        ("wall_sequential_s", "wall in turn (s)", 2, 1.0, |c| c.stats.wall_sequential_s.as_ref()),
-        ("speedup", "true speedup (×)", 3, 1.0, |c| c.stats.speedup.as_ref()),
-        ("speedup_upper_bound", "at most (×)", 3, 1.0, |c| c.stats.speedup_upper_bound.as_ref()),
-        ("efficiency_percent", "true efficiency (%)", 1, 1.0, |c| c.stats.efficiency.as_ref()),
+        ("wall_s", "wall together (s)", 2, 1.0, |c| {
+            c.stats.wall_s.as_ref()
+        }),
+        ("wall_sequential_s", "wall in turn (s)", 2, 1.0, |c| {
+            c.stats.wall_sequential_s.as_ref()
+        }),
+        ("speedup", "true speedup (×)", 3, 1.0, |c| {
+            c.stats.speedup.as_ref()
+        }),
+        ("speedup_upper_bound", "at most (×)", 3, 1.0, |c| {
+            c.stats.speedup_upper_bound.as_ref()
+        }),
+        ("efficiency_percent", "true efficiency (%)", 1, 1.0, |c| {
+            c.stats.efficiency.as_ref()
+        }),
         ("stp", "STP", 3, 1.0, |c| c.stats.stp.as_ref()),
         ("antt", "ANTT", 3, 1.0, |c| c.stats.antt.as_ref()),
-        ("fairness", "fairness", 3, 1.0, |c| c.stats.fairness.as_ref()),
+        ("fairness", "fairness", 3, 1.0, |c| {
+            c.stats.fairness.as_ref()
+        }),
         ("jain", "Jain", 3, 1.0, |c| c.stats.jain.as_ref()),
-        ("decode_overlap_percent", "decode overlap (%)", 1, 100.0, |c| c.stats.decode_overlap.as_ref()),
-        ("throughput_together", "together (tok/s)", 1, 1.0, |c| c.stats.throughput_together.as_ref()),
-        ("throughput_sequential", "in turn (tok/s)", 1, 1.0, |c| c.stats.throughput_sequential.as_ref()),
+        (
+            "decode_overlap_percent",
+            "decode overlap (%)",
+            1,
+            100.0,
+            |c| c.stats.decode_overlap.as_ref(),
+        ),
+        ("throughput_together", "together (tok/s)", 1, 1.0, |c| {
+            c.stats.throughput_together.as_ref()
+        }),
+        ("throughput_sequential", "in turn (tok/s)", 1, 1.0, |c| {
+            c.stats.throughput_sequential.as_ref()
+        }),
     ];
     // A column in which every cell is unknown says nothing, except for the speedup itself.
     let kept: Vec<_> = columns
@@ -121,7 +141,12 @@ fn lost(view: &View<'_>) -> Table {
         };
         if !named {
             for (name, _) in lost.named() {
-                table.column(format!("{name}_s"), format!("{} (s)", name.replace('_', " ")), Kind::Number, Origin::Derived);
+                table.column(
+                    format!("{name}_s"),
+                    format!("{} (s)", name.replace('_', " ")),
+                    Kind::Number,
+                    Origin::Derived,
+                );
             }
             named = true;
         }
@@ -142,10 +167,30 @@ fn waits(view: &View<'_>) -> Table {
     );
     let origin = origin(view);
     table.label("agent", "agent");
-    table.column("wait_other_config_s", "waited behind other options (s)", Kind::Estimate, origin);
-    table.column("load_after_wait_s", "load after the wait (s)", Kind::Estimate, origin);
-    table.column("slot_queue_s", "waited for a slot (s)", Kind::Estimate, origin);
-    for config in view.summary.configs.iter().filter(|c| c.stats.lost_s.is_none()) {
+    table.column(
+        "wait_other_config_s",
+        "waited behind other options (s)",
+        Kind::Estimate,
+        origin,
+    );
+    table.column(
+        "load_after_wait_s",
+        "load after the wait (s)",
+        Kind::Estimate,
+        origin,
+    );
+    table.column(
+        "slot_queue_s",
+        "waited for a slot (s)",
+        Kind::Estimate,
+        origin,
+    );
+    for config in view
+        .summary
+        .configs
+        .iter()
+        .filter(|c| c.stats.lost_s.is_none())
+    {
         for agent in 0..config.agents {
             let of = |get: fn(&metrics::cause::AgentWaits) -> Option<domain::Nanos>| {
                 let values: Vec<f64> = view
@@ -226,8 +271,13 @@ fn rules(view: &View<'_>) -> Table {
         let runs = config.stats.contention_runs;
         let mut cells = config_cells(view, config);
         cells.extend(
-            [runs.published, runs.ttft_rule, runs.speedup_rule, runs.cause]
-                .map(|k| k.map_or(Cell::Unknown, Cell::count)),
+            [
+                runs.published,
+                runs.ttft_rule,
+                runs.speedup_rule,
+                runs.cause,
+            ]
+            .map(|k| k.map_or(Cell::Unknown, Cell::count)),
         );
         table.row(cells);
     }
@@ -266,7 +316,13 @@ fn outcomes(view: &View<'_>) -> Table {
         "Main requests of the together arm, and of the sequential arm after the slash. A request that \
          did not complete takes its run out of every aggregate.",
     );
-    for name in ["completed", "failed", "incomplete", "cancelled", "timed_out"] {
+    for name in [
+        "completed",
+        "failed",
+        "incomplete",
+        "cancelled",
+        "timed_out",
+    ] {
         table.column(name, name.replace('_', " "), Kind::Number, origin(view));
     }
     table.column("runs_excluded", "runs left out", Kind::Number, origin(view));
@@ -299,7 +355,7 @@ fn best(view: &View<'_>) -> Table {
     );
     table.label("by", "by");
     table.label("config", "best");
-    if several(view) {
+    if view.several_topologies() {
         table.label("topology", "servers");
     }
     table.column("value", "value", Kind::Estimate, origin(view));
@@ -307,7 +363,7 @@ fn best(view: &View<'_>) -> Table {
     table.label("not_told_apart", "cannot be told apart from it");
     for best in &view.summary.best {
         let mut cells = vec![Cell::text(best.by), Cell::text(best.id.as_str())];
-        if several(view) {
+        if view.several_topologies() {
             cells.push(topology_cell(best.topology));
         }
         cells.push(Cell::estimate(Some(&best.value), 3));
@@ -322,7 +378,7 @@ fn best(view: &View<'_>) -> Table {
                 .not_told_apart
                 .iter()
                 .map(|(id, topology)| match topology {
-                    Some(t) if several(view) => format!("{id} ({})", topology_word(*t)),
+                    Some(t) if view.several_topologies() => format!("{id} ({})", topology_word(*t)),
                     _ => id.to_string(),
                 })
                 .collect();
@@ -381,12 +437,32 @@ pub(crate) fn paired(
 ) -> [(&'static str, Option<&Paired>, f64, usize); 7] {
     [
         ("wall time (s)", comparison.wall_s.as_ref(), 1.0, 2),
-        ("aggregate throughput (tok/s)", comparison.throughput.as_ref(), 1.0, 1),
-        ("TTFT, mean over agents (s)", comparison.ttft_s.as_ref(), 1.0, 2),
-        ("decode rate per agent (tok/s)", comparison.rate.as_ref(), 1.0, 1),
+        (
+            "aggregate throughput (tok/s)",
+            comparison.throughput.as_ref(),
+            1.0,
+            1,
+        ),
+        (
+            "TTFT, mean over agents (s)",
+            comparison.ttft_s.as_ref(),
+            1.0,
+            2,
+        ),
+        (
+            "decode rate per agent (tok/s)",
+            comparison.rate.as_ref(),
+            1.0,
+            1,
+        ),
         ("speedup est (×)", comparison.speedup_est.as_ref(), 1.0, 3),
         ("true speedup (×)", comparison.speedup.as_ref(), 1.0, 3),
-        ("peak device memory (GB)", comparison.memory_peak_bytes.as_ref(), 1e-9, 2),
+        (
+            "peak device memory (GB)",
+            comparison.memory_peak_bytes.as_ref(),
+            1e-9,
+            2,
+        ),
     ]
 }
 
@@ -412,21 +488,23 @@ pub enum Shown {
     Number(f64, usize),
     /// A word.
     Word(String),
+    /// As a report prints it, with its value where that is a single number.
+    Printed(String, Option<f64>),
 }
 
 impl Shown {
     fn show(&self) -> String {
         match self {
             Self::Number(value, decimals) => super::plain(*value, *decimals),
-            Self::Word(word) => word.clone(),
+            Self::Word(word) | Self::Printed(word, _) => word.clone(),
         }
     }
 
     /// For `report.json`.
     pub(crate) fn json(&self) -> serde_json::Value {
         match self {
-            Self::Number(value, _) => serde_json::json!(value),
-            Self::Word(word) => serde_json::json!(word),
+            Self::Number(value, _) | Self::Printed(_, Some(value)) => serde_json::json!(value),
+            Self::Word(word) | Self::Printed(word, None) => serde_json::json!(word),
         }
     }
 }
@@ -447,10 +525,34 @@ pub(crate) fn differences(dataset: &Dataset, summary: &Summary) -> Vec<Differenc
         let stats = &config.stats;
         let mean = |e: &Option<Estimate>| e.map(|e| e.mean);
         let figures = [
-            ("speedup", Some(row.speedup), mean(&stats.speedup_est), 3, 0.0005),
-            ("efficiency (%)", Some(row.efficiency_percent), mean(&stats.efficiency_est), 1, 0.05),
-            ("TTFT delta (ms)", row.ttft_delta_ms, mean(&stats.ttft_delta_ms), 0, 0.5),
-            ("TP delta (tok/s)", row.tp_delta, mean(&stats.tp_delta), 2, 0.005),
+            (
+                "speedup",
+                Some(row.speedup),
+                mean(&stats.speedup_est),
+                3,
+                0.0005,
+            ),
+            (
+                "efficiency (%)",
+                Some(row.efficiency_percent),
+                mean(&stats.efficiency_est),
+                1,
+                0.05,
+            ),
+            (
+                "TTFT delta (ms)",
+                row.ttft_delta_ms,
+                mean(&stats.ttft_delta_ms),
+                0,
+                0.5,
+            ),
+            (
+                "TP delta (tok/s)",
+                row.tp_delta,
+                mean(&stats.tp_delta),
+                2,
+                0.005,
+            ),
         ];
         for (name, published, recomputed, decimals, tolerance) in figures {
             let Some(published) = published else {
@@ -479,6 +581,35 @@ pub(crate) fn differences(dataset: &Dataset, summary: &Summary) -> Vec<Differenc
     all
 }
 
+/// A figure of one of the published report's tables beside what its own rows give.
+pub(crate) fn cell_difference(check: &CellCheck) -> Difference {
+    // As many decimals as are printed; one more where the recomputed figure needs it to differ.
+    let decimals = check.tolerance.map_or(2, |t| {
+        if t <= 0.0 {
+            0
+        } else {
+            (-(2.0 * t).log10()).round().max(0.0) as usize
+        }
+    });
+    let recomputed = check.recomputed.as_ref().map(|value| match value {
+        Value::Number(v) => Shown::Number(*v, decimals),
+        Value::Text(word) => Shown::Word(word.clone()),
+    });
+    Difference {
+        place: format!("{} {}: {}", check.section, check.row, check.column),
+        from: "published rows",
+        published: Shown::Printed(
+            check.printed.clone(),
+            match &check.published {
+                Published::One(Value::Number(v)) => Some(*v),
+                _ => None,
+            },
+        ),
+        recomputed,
+        differs: check.differs,
+    }
+}
+
 fn single<'s>(summary: &'s Summary, config: &ConfigId) -> Option<&'s ConfigSummary> {
     summary.configs.iter().find(|c| c.id == *config)
 }
@@ -488,7 +619,10 @@ pub(crate) fn differences_table(all: &[Difference], only_differing: bool) -> Tab
     let mut table = if only_differing {
         Table::new("differences", "Differences from the published report")
     } else {
-        Table::new("comparison", "Every published figure beside the recomputed one")
+        Table::new(
+            "comparison",
+            "Every published figure beside the recomputed one",
+        )
     };
     table.label("where", "where");
     table.column("published", "published", Kind::Number, Origin::Published);
@@ -501,7 +635,10 @@ pub(crate) fn differences_table(all: &[Difference], only_differing: bool) -> Tab
         let mut cells = vec![
             Cell::text(entry.place.as_str()),
             Cell::text(entry.published.show()),
-            entry.recomputed.as_ref().map_or(Cell::Unknown, |r| Cell::text(r.show())),
+            entry
+                .recomputed
+                .as_ref()
+                .map_or(Cell::Unknown, |r| Cell::text(r.show())),
             Cell::text(entry.from),
         ];
         if !only_differing {

@@ -166,9 +166,10 @@ impl<'a> View<'a> {
         }
         for topology in &topologies {
             let (label, key) = match topology {
-                Some(t) if topologies.len() > 1 => {
-                    (format!("{word}, {}", topology_word(*t)), format!("{word}_{t}"))
-                }
+                Some(t) if topologies.len() > 1 => (
+                    format!("{word}, {}", topology_word(*t)),
+                    format!("{word}_{t}"),
+                ),
                 _ => (word.to_owned(), word.to_owned()),
             };
             let source = sources.len();
@@ -194,6 +195,11 @@ impl<'a> View<'a> {
             rows,
             frame,
         }
+    }
+
+    /// True when the data have both one server and one per agent.
+    pub(crate) fn several_topologies(&self) -> bool {
+        self.sources.iter().filter(|s| !s.is_published()).count() > 1
     }
 
     /// The scenarios, in order of appearance.
@@ -265,8 +271,8 @@ impl<'a> View<'a> {
         groups(&result, keys)
     }
 
-    /// Whether a group's `key` equals a number, as the frame writes it.
-    pub(crate) fn key(value: Option<f64>) -> String {
+    /// A number as the frame's keys write it.
+    fn key(value: Option<f64>) -> String {
         value.map_or_else(String::new, |v| v.to_string())
     }
 }
@@ -318,7 +324,15 @@ fn frame(rows: &[RowData<'_>]) -> DataFrame {
     let number = |name: &str, value: &dyn Fn(&RowData<'_>) -> Option<f64>| {
         Series::new(name.into(), rows.iter().map(value).collect::<Vec<_>>()).into()
     };
-    let last = |row: &RowData<'_>| row.options[1];
+    // Where two agents differ the key names both, so that only like is grouped with like.
+    let key = |row: &RowData<'_>, get: &dyn Fn(&Setting) -> Option<f64>| {
+        let [a, b] = row.options.map(|o| View::key(get(&o)));
+        if a.is_empty() || a == b {
+            b
+        } else {
+            format!("{a}/{b}")
+        }
+    };
     let columns = vec![
         Series::new(
             "source".into(),
@@ -328,9 +342,9 @@ fn frame(rows: &[RowData<'_>]) -> DataFrame {
         text("config", &|r| r.config.to_string()),
         text("scenario", &|r| r.scenario.clone()),
         text("family", &|r| family(&r.config).to_owned()),
-        text("num_gpu", &|r| View::key(last(r).num_gpu)),
-        text("num_ctx", &|r| View::key(last(r).num_ctx)),
-        text("temperature", &|r| View::key(last(r).temperature)),
+        text("num_gpu", &|r| key(r, &|o| o.num_gpu)),
+        text("num_ctx", &|r| key(r, &|o| o.num_ctx)),
+        text("temperature", &|r| key(r, &|o| o.temperature)),
         number("speedup", &|r| r.speedup_est),
         number("efficiency", &|r| r.efficiency_est),
         number("contended", &|r| r.contended),

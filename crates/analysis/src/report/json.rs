@@ -1,0 +1,141 @@
+//! `report.json`, schema 1. Unknown is null, never 0; keys may be added, a changed meaning raises
+//! the number.
+
+use metrics::summary::{ContentionRuns, Statistics};
+use metrics::{ConfigSummary, Dataset, Estimate, Finding, PublishedRow, Summary, Verdict};
+use serde_json::{Map, Value, json};
+
+use crate::load::provenance_word;
+use crate::tables::Difference;
+
+/// Version of `report.json`.
+pub const REPORT_SCHEMA: u32 = 1;
+
+pub(super) struct Parts<'a> {
+    pub(super) name: &'a str,
+    pub(super) dataset: &'a Dataset,
+    pub(super) summary: &'a Summary,
+    pub(super) differences: &'a [Difference],
+    pub(super) findings: &'a [Finding],
+    pub(super) answer: &'a str,
+    pub(super) inputs: &'a [String],
+    pub(super) files: &'a [String],
+}
+
+/// The document, pretty-printed, with a final line feed.
+pub(super) fn write(parts: &Parts<'_>) -> Result<String, serde_json::Error> {
+    let summary = parts.summary;
+    let published: Vec<ConfigSummary>;
+    // Without runs the published rows are all there is to say of a configuration.
+    let configs: &[ConfigSummary] = if summary.configs.is_empty() {
+        published = parts
+            .dataset
+            .published
+            .iter()
+            .map(published_config)
+            .collect();
+        &published
+    } else {
+        &summary.configs
+    };
+    let mut scenarios = Map::new();
+    let several = summary.overall.len() > 1;
+    for scenario in &summary.scenarios {
+        let key = match scenario.topology {
+            Some(topology) if several => format!("{}@{topology}", scenario.scenario),
+            _ => scenario.scenario.clone(),
+        };
+        scenarios.insert(key, serde_json::to_value(scenario)?);
+    }
+    let overall = match &summary.overall[..] {
+        [one] => serde_json::to_value(one)?,
+        all => json!({ "by_topology": all }),
+    };
+    let differences: Vec<Value> = parts
+        .differences
+        .iter()
+        .filter(|d| d.differs)
+        .map(|d| {
+            json!({
+                "where": d.place,
+                "from": d.from,
+                "published": d.published.json(),
+                "recomputed": d.recomputed.as_ref().map(crate::tables::Shown::json),
+            })
+        })
+        .collect();
+    let published: Vec<Value> = parts
+        .dataset
+        .published
+        .iter()
+        .map(|row| {
+            json!({
+                "id": row.config,
+                "scenario": row.scenario,
+                "speedup": row.speedup,
+                "efficiency_percent": row.efficiency_percent,
+                "ttft_delta_ms": row.ttft_delta_ms,
+                "tp_delta": row.tp_delta,
+                "contention": row.contention,
+            })
+        })
+        .collect();
+    let document = json!({
+        "schema": REPORT_SCHEMA,
+        "name": parts.name,
+        "provenance": provenance_word(parts.dataset.provenance),
+        "source": parts.dataset.source,
+        "inputs": parts.inputs,
+        "answer": parts.answer,
+        "configs": configs,
+        "scenarios": scenarios,
+        "overall": overall,
+        "topologies": summary.topologies,
+        "best": summary.best,
+        "findings": parts.findings,
+        "published": published,
+        "compared": parts.differences.len(),
+        "differences": differences,
+        "warnings": parts.dataset.warnings.iter().chain(&summary.warnings).collect::<Vec<_>>(),
+        "files": parts.files,
+    });
+    let mut text = serde_json::to_string_pretty(&document)?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn published_config(row: &PublishedRow) -> ConfigSummary {
+    let single = |mean: f64| Estimate {
+        mean,
+        lo: None,
+        hi: None,
+        sd: None,
+        n: 1,
+    };
+    ConfigSummary {
+        id: row.config.clone(),
+        scenario: row.scenario.clone(),
+        topology: None,
+        agents: 2,
+        runs: 1,
+        runs_excluded: 0,
+        stats: Statistics {
+            speedup_est: Some(single(row.speedup)),
+            efficiency_est: Some(single(row.efficiency_percent)),
+            ttft_delta_ms: row.ttft_delta_ms.map(single),
+            tp_delta: row.tp_delta.map(single),
+            contention_runs: ContentionRuns {
+                published: Some(u32::from(row.contention)),
+                speedup_rule: Some(u32::from(row.speedup < 1.5)),
+                ..ContentionRuns::default()
+            },
+            ..Statistics::default()
+        },
+        verdict: Verdict::Unknown,
+        per_agent: Vec::new(),
+        ttft: metrics::summary::Tail::default(),
+        why_serial: None,
+        memory_peak_bytes: None,
+        notes: Vec::new(),
+    }
+}

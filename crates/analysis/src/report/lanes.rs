@@ -1,0 +1,200 @@
+//! Observations as lanes: what each request was doing, stretch by stretch.
+
+use domain::plan::Arm;
+use domain::{Nanos, Stamp};
+use metrics::{
+    AgentObservation, ArmObservation, ConfigSummary, Dataset, RequestObservation, RunObservation,
+    StampSource, Summary,
+};
+
+use crate::charts::{Lane, LaneMark, Overlap, Phase, Segment};
+use crate::tables::agent_letter;
+
+/// The runs behind a configuration, by repetition.
+pub(super) fn runs<'d>(dataset: &'d Dataset, config: &ConfigSummary) -> Vec<&'d RunObservation> {
+    dataset
+        .runs
+        .iter()
+        .filter(|r| r.config == config.id && r.topology == config.topology)
+        .collect()
+}
+
+/// The measured overlap of one run.
+pub(super) fn overlap(summary: &Summary, run: &RunObservation) -> Overlap {
+    let measured = summary.runs.iter().find(|r| {
+        r.config == run.config && r.topology == run.topology && r.repetition == run.repetition
+    });
+    match measured {
+        Some(m) if m.agents < 2 => Overlap::NotShown,
+        Some(m) => m.decode_overlap.map_or(Overlap::Unknown, Overlap::Measured),
+        None => Overlap::Unknown,
+    }
+}
+
+/// The run whose arms did the most alike amount of work, so that a picture of both is fair; the
+/// first where there is one arm only.
+pub(super) fn most_alike<'r>(runs: &[&'r RunObservation]) -> Option<&'r RunObservation> {
+    let unlike = |run: &RunObservation| match (&run.together, &run.sequential) {
+        (Some(a), Some(b)) => tokens(a).abs_diff(tokens(b)),
+        (Some(_), None) => u64::MAX - 1,
+        (None, _) => u64::MAX,
+    };
+    runs.iter().copied().min_by_key(|run| unlike(run))
+}
+
+/// Tokens generated in an arm.
+pub(super) fn tokens(arm: &ArmObservation) -> u64 {
+    arm.agents
+        .iter()
+        .flat_map(|a| &a.requests)
+        .map(|r| r.tokens)
+        .sum()
+}
+
+/// True when the run's stamps were rebuilt from durations.
+pub(super) fn is_rebuilt(run: &RunObservation) -> bool {
+    run.together
+        .iter()
+        .flat_map(|arm| &arm.agents)
+        .flat_map(|agent| &agent.requests)
+        .any(|r| r.stamps == StampSource::Rebuilt)
+}
+
+/// An arm's agents as lanes, times from the arm's first request.
+pub(super) fn of_arm(arm: &ArmObservation) -> Vec<Lane> {
+    let zero = arm
+        .agents
+        .iter()
+        .flat_map(|a| &a.requests)
+        .map(|r| r.sent.unwrap_or(r.scheduled).min(r.scheduled))
+        .min()
+        .unwrap_or_default();
+    arm.agents
+        .iter()
+        .map(|agent| {
+            let mut segments = Vec::new();
+            let mut marks = Vec::new();
+            for request in &agent.requests {
+                for (phase, from, to) in stretches(arm, agent, request) {
+                    segments.push(Segment {
+                        phase,
+                        start_s: from.since(zero).as_secs_f64(),
+                        end_s: to.since(zero).as_secs_f64(),
+                    });
+                }
+                if !request.outcome.is_completed() {
+                    marks.push(LaneMark {
+                        at_s: request.ended.since(zero).as_secs_f64(),
+                        text: request.outcome.class().replace('_', " "),
+                    });
+                }
+            }
+            Lane {
+                label: format!("{} {}", agent_letter(agent.agent), agent.name),
+                segments,
+                marks,
+            }
+        })
+        .collect()
+}
+
+/// First send to last final object, seconds.
+pub(super) fn wall(arm: &ArmObservation) -> Option<f64> {
+    let requests = || arm.agents.iter().flat_map(|a| &a.requests);
+    let from = requests().filter_map(|r| r.sent).min()?;
+    let to = requests().filter_map(|r| r.done).max()?;
+    Some(to.since(from).as_secs_f64())
+}
+
+/// The phases of one request in time order, each with its start and end.
+fn stretches(
+    arm: &ArmObservation,
+    agent: &AgentObservation,
+    request: &RequestObservation,
+) -> Vec<(Phase, Stamp, Stamp)> {
+    let Some(sent) = request.sent else {
+        return vec![(Phase::ClientQueue, request.scheduled, request.ended)];
+    };
+    let mut parts = Vec::new();
+    let mut push = |phase, from: Stamp, to: Stamp| {
+        if to > from {
+            parts.push((phase, from, to));
+        }
+    };
+    push(Phase::ClientQueue, request.scheduled, sent);
+    let Some(first) = request.first_token else {
+        push(Phase::Other, sent, request.ended);
+        return parts;
+    };
+    let prefill_from = (first - request.counters.prompt_eval.unwrap_or(Nanos::ZERO)).max(sent);
+    let load_to = (sent + request.counters.load.unwrap_or(Nanos::ZERO)).min(prefill_from);
+    if request.counters.total.is_none() && request.counters.load.is_none() {
+        push(Phase::Other, sent, first);
+    } else {
+        let behind = waited_until(arm, agent, request, sent, load_to);
+        push(Phase::WaitOther, sent, behind);
+        push(Phase::Load, behind, load_to);
+        push(Phase::SlotQueue, load_to, prefill_from);
+        push(Phase::Prefill, prefill_from, first);
+    }
+    if let Some(last) = request.last_token {
+        push(Phase::Decode, first, last);
+    }
+    parts
+}
+
+/// The end of the part of `load` in which an agent with other runner options, whose tokens came
+/// first, was in flight on the same server.
+fn waited_until(
+    arm: &ArmObservation,
+    agent: &AgentObservation,
+    request: &RequestObservation,
+    sent: Stamp,
+    load_to: Stamp,
+) -> Stamp {
+    if arm.arm == Arm::Sequential {
+        return sent;
+    }
+    arm.agents
+        .iter()
+        .filter(|other| other.agent != agent.agent && other.server == agent.server)
+        .filter(|other| {
+            other.options.reloads_for(&agent.options) || agent.options.reloads_for(&other.options)
+        })
+        .flat_map(|other| &other.requests)
+        .filter(|other| other.first_token < request.first_token)
+        .filter_map(|other| other.done.or(other.last_token))
+        .filter(|done| *done > sent)
+        .map(|done| done.min(load_to))
+        .max()
+        .unwrap_or(sent)
+}
+
+/// Mean seconds of each phase before the first token of an agent's first call; none when no run
+/// has one.
+pub(super) fn ttft_parts(
+    runs: &[&RunObservation],
+    agent: u32,
+    phases: &[Phase],
+) -> Option<Vec<f64>> {
+    let mut sums = vec![0.0; phases.len()];
+    let mut n = 0_u32;
+    for arm in runs.iter().filter_map(|r| r.together.as_ref()) {
+        let Some(observed) = arm.agents.iter().find(|a| a.agent == agent) else {
+            continue;
+        };
+        let Some(request) = observed.requests.first() else {
+            continue;
+        };
+        if request.first_token.is_none() {
+            continue;
+        }
+        n += 1;
+        for (phase, from, to) in stretches(arm, observed, request) {
+            if let Some(slot) = phases.iter().position(|p| *p == phase) {
+                sums[slot] += to.since(from).as_secs_f64();
+            }
+        }
+    }
+    (n > 0).then(|| sums.into_iter().map(|sum| sum / f64::from(n)).collect())
+}

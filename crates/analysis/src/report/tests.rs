@@ -1,0 +1,279 @@
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::charts::png;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113")
+}
+
+fn options(name: &str) -> ReportOptions {
+    ReportOptions {
+        name: name.to_owned(),
+        inputs: vec!["fixtures/tr113".to_owned()],
+        published: None,
+    }
+}
+
+fn report_of(inputs: &[&str], name: &str) -> Report {
+    let inputs: Vec<PathBuf> = inputs.iter().map(|i| fixtures().join(i)).collect();
+    let loaded = crate::load::load_all(&inputs, false).unwrap();
+    build(&loaded.dataset, &options(name)).unwrap()
+}
+
+fn text<'r>(report: &'r Report, file: &str) -> &'r str {
+    match &report.files[file] {
+        Content::Text(text) => text,
+        Content::Png(_) => panic!("{file} is a picture"),
+    }
+}
+
+fn json(report: &Report) -> serde_json::Value {
+    serde_json::from_str(text(report, "report.json")).unwrap()
+}
+
+#[test]
+fn recorded_runs_make_a_report_that_says_the_agents_never_overlapped() {
+    let report = report_of(&[""], "tr113");
+    assert!(
+        report.answer.starts_with("No gain is shown."),
+        "{}",
+        report.answer
+    );
+    let md = text(&report, "report.md");
+    assert!(
+        md.contains("In 19 of 19 runs the agents never decoded at the same time"),
+        "{md}"
+    );
+    assert!(md.contains("the true speedup is unknown"));
+    assert!(!md.contains("SIMULATED"));
+
+    let json = json(&report);
+    assert_eq!(json["schema"], 1);
+    assert_eq!(json["provenance"], "imported");
+    assert_eq!(json["configs"].as_array().unwrap().len(), 19);
+    let first = &json["configs"][0];
+    assert_eq!(first["id"], "bvc_g60_c512_t0.6");
+    assert_eq!(first["verdict"], "serial");
+    assert_eq!(first["agents"], 2);
+    assert!(
+        first["speedup"].is_null() && first["lost_s"].is_null(),
+        "unknown is null: {first}"
+    );
+    assert!(first["wall_s"]["lo"].is_null(), "no interval of one run");
+    assert_eq!(first["wall_s"]["n"], 1);
+    assert_eq!(first["outcomes"]["completed"], 2);
+    assert_eq!(first["contention_runs"]["published"], 0);
+    assert!(first["contention_runs"]["ttft_rule"].is_null());
+    assert_eq!(json["scenarios"]["chimera_homo"]["configs"], 4);
+    assert_eq!(json["overall"]["overlap"]["zero"], 19);
+    assert_eq!(json["differences"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn every_link_to_the_dictionary_has_its_heading() {
+    let dictionary =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reports/README.md"))
+            .unwrap();
+    for report in [
+        report_of(&[""], "a"),
+        report_of(&["one-server.csv", "two-servers.csv"], "b"),
+    ] {
+        let md = text(&report, "report.md");
+        for part in md.split("../README.md#").skip(1) {
+            let anchor = part.split(')').next().unwrap();
+            assert!(
+                dictionary.contains(&format!("### {anchor}\n")),
+                "no heading for {anchor}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_file_that_the_text_names_exists() {
+    let report = report_of(&[""], "tr113");
+    let md = text(&report, "report.md");
+    for part in md.split("](").skip(1) {
+        let target = part.split(')').next().unwrap();
+        if target.starts_with("../") {
+            continue;
+        }
+        assert!(report.files.contains_key(target), "{target}");
+    }
+}
+
+#[test]
+fn a_published_table_alone_says_that_it_cannot_tell() {
+    let report = report_of(&["published.csv"], "published");
+    assert!(report.answer.starts_with("Unknown."), "{}", report.answer);
+    let json = json(&report);
+    let first = &json["configs"][0];
+    assert_eq!(first["speedup_est"]["mean"], 1.557);
+    assert_eq!(first["verdict"], "unknown");
+    assert!(first["decode_overlap"].is_null());
+}
+
+#[test]
+fn one_server_against_two_crowns_no_winner() {
+    let report = report_of(&["one-server.csv", "two-servers.csv"], "servers");
+    let md = text(&report, "report.md");
+    assert!(
+        md.contains("no single winner: one server is better by wall time"),
+        "{}",
+        report.answer
+    );
+    assert!(md.contains("speedup est (×) 1.515 on one server, 1.797 on a server each"));
+    let json = json(&report);
+    assert_eq!(json["topologies"][0]["pairs"], 5);
+    assert!(json["scenarios"]["chimera_homo@per_agent"].is_object());
+    assert_eq!(json["overall"]["by_topology"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_simulated_report_says_so_everywhere() {
+    let mut set = crate::load::load(&fixtures().join("recorded.csv"), false)
+        .unwrap()
+        .dataset;
+    let plain = build(&set, &options("x")).unwrap();
+    set.provenance = domain::record::Provenance::Simulated;
+    let report = build(&set, &options("x")).unwrap();
+    let md = text(&report, "report.md");
+    assert!(md.contains("\n# SIMULATED: x\n"));
+    assert!(md.contains("provenance: SIMULATED\nsimulated: true"));
+    assert_eq!(json(&report)["provenance"], "simulated");
+    for (name, content) in &report.files {
+        if let (Content::Png(badged), Some(Content::Png(bare))) = (content, plain.files.get(name)) {
+            assert!(
+                !png::compare(badged, bare, 1).unwrap().is_match(),
+                "{name} has no badge"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_same_data_give_the_same_report() {
+    assert_eq!(report_of(&[""], "x"), report_of(&[""], "x"));
+}
+
+#[test]
+fn nothing_at_all_gives_a_report_that_says_unknown() {
+    let mut set = crate::load::load(&fixtures(), false).unwrap().dataset;
+    set.runs.clear();
+    set.published.clear();
+    let report = build(&set, &options("empty")).unwrap();
+    assert!(report.answer.starts_with("Unknown."), "{}", report.answer);
+    assert!(!text(&report, "report.md").contains("NaN"));
+}
+
+/// A small report to write and spoil.
+fn small() -> Report {
+    let picture = |shade: u8| png::encode(&[shade; 12], 2, 2).unwrap();
+    let files = [
+        ("report.json".to_owned(), Content::Text("{}\n".to_owned())),
+        (
+            "report.md".to_owned(),
+            Content::Text("one\ntwo\nthree\n".to_owned()),
+        ),
+        ("charts/a.png".to_owned(), Content::Png(picture(100))),
+    ];
+    Report {
+        name: "small".to_owned(),
+        answer: String::new(),
+        files: files.into(),
+    }
+}
+
+#[test]
+fn a_written_report_checks_and_a_changed_one_shows_the_difference() {
+    let dir = TempDir::new().unwrap();
+    let at = dir.path().join("small");
+    let report = small();
+    report.write(&at).unwrap();
+    assert!(report.check(&at).unwrap().is_match());
+
+    fs::write(at.join("report.md"), "one\n2\nthree\n").unwrap();
+    fs::write(at.join("stray.csv"), "x\n").unwrap();
+    let found = report.check(&at).unwrap();
+    let all = found.differences.join("\n");
+    assert_eq!(found.differences.len(), 2, "{all}");
+    assert!(all.contains("-2\n+two\n"), "{all}");
+    assert!(
+        all.contains("stray.csv: is no longer part of the report"),
+        "{all}"
+    );
+}
+
+#[test]
+fn pictures_may_differ_by_one_in_a_channel_and_not_by_more() {
+    let dir = TempDir::new().unwrap();
+    let at = dir.path().join("small");
+    let report = small();
+    report.write(&at).unwrap();
+    let chart = at.join("charts/a.png");
+    fs::write(&chart, png::encode(&[101; 12], 2, 2).unwrap()).unwrap();
+    assert!(report.check(&at).unwrap().is_match());
+    fs::write(&chart, png::encode(&[103; 12], 2, 2).unwrap()).unwrap();
+    let found = report.check(&at).unwrap();
+    assert_eq!(found.differences.len(), 1);
+    assert!(at.join("charts/a.new.png").is_file() && at.join("charts/a.diff.png").is_file());
+    assert_eq!(found.written.len(), 2);
+    fs::write(&chart, b"not a picture").unwrap();
+    let found = report.check(&at).unwrap();
+    assert!(
+        found.differences[0].contains("cannot be compared"),
+        "{:?}",
+        found.differences
+    );
+}
+
+#[test]
+fn a_missing_file_is_a_difference() {
+    let dir = TempDir::new().unwrap();
+    let at = dir.path().join("small");
+    let report = small();
+    report.write(&at).unwrap();
+    fs::remove_file(at.join("charts/a.png")).unwrap();
+    assert!(report.check(&at).unwrap().differences[0].contains("a.png: is missing"));
+}
+
+#[test]
+fn a_folder_that_is_no_report_is_left_alone() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("precious.txt"), "x").unwrap();
+    let error = small().write(dir.path()).unwrap_err();
+    assert!(matches!(error, ReportError::NotAReport(_)), "{error}");
+    assert!(dir.path().join("precious.txt").is_file());
+}
+
+#[test]
+fn a_write_that_fails_leaves_the_earlier_report_whole() {
+    let dir = TempDir::new().unwrap();
+    let at = dir.path().join("small");
+    small().write(&at).unwrap();
+    let mut second = small();
+    // A file where a folder must be: the write fails half way.
+    second
+        .files
+        .insert("charts".to_owned(), Content::Text("in the way".to_owned()));
+    second
+        .files
+        .insert("report.md".to_owned(), Content::Text("new\n".to_owned()));
+    assert!(matches!(
+        second.write(&at).unwrap_err(),
+        ReportError::Write { .. }
+    ));
+    assert_eq!(
+        fs::read_to_string(at.join("report.md")).unwrap(),
+        "one\ntwo\nthree\n"
+    );
+    let beside: Vec<_> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert_eq!(beside, ["small"], "nothing half-written is left");
+}

@@ -1,0 +1,213 @@
+//! A report's files: written all or none, and compared with a committed report.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use similar::TextDiff;
+
+use super::{Content, Report, ReportError};
+use crate::charts::png;
+
+/// Largest difference of a colour channel that still counts as the same picture.
+const TOLERANCE: u8 = 1;
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckOutcome {
+    /// Files compared.
+    pub compared: usize,
+    /// What differs, in words and unified diffs, one entry a file.
+    pub differences: Vec<String>,
+    /// Pictures written for a reader to look at: `*.new.png`, `*.diff.png`.
+    pub written: Vec<PathBuf>,
+}
+
+impl CheckOutcome {
+    /// Nothing differs.
+    pub fn is_match(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+impl Report {
+    /// Writes the report to `dir`, replacing an earlier report there. Either every file is written
+    /// or the earlier report stays as it was.
+    pub fn write(&self, dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
+        refuse_what_is_no_report(dir)?;
+        let parent = dir.parent().filter(|p| !p.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        let fresh = parent.join(format!(".{name}.partial"));
+        let old = parent.join(format!(".{name}.old"));
+        let result = self.fill(&fresh).and_then(|()| swap(&fresh, dir, &old));
+        if result.is_err() {
+            // The partial folder is ours alone; failing to remove it must not hide the cause.
+            let _ = fs::remove_dir_all(&fresh);
+        }
+        result?;
+        Ok(self.files.keys().map(|file| dir.join(file)).collect())
+    }
+
+    fn fill(&self, dir: &Path) -> Result<(), ReportError> {
+        remove_if_there(dir)?;
+        for (name, content) in &self.files {
+            let path = dir.join(name);
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder).map_err(|e| ReportError::write(folder, e))?;
+            }
+            fs::write(&path, content.bytes()).map_err(|e| ReportError::write(&path, e))?;
+        }
+        Ok(())
+    }
+
+    /// Compares this report with the one in `dir`: texts exactly, pictures by decoded pixels. For a
+    /// picture that differs, `*.new.png` and `*.diff.png` are written beside it.
+    pub fn check(&self, dir: &Path) -> Result<CheckOutcome, ReportError> {
+        let mut outcome = CheckOutcome::default();
+        for (name, content) in &self.files {
+            let path = dir.join(name);
+            outcome.compared += 1;
+            let committed = match fs::read(&path) {
+                Ok(bytes) => bytes,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    outcome
+                        .differences
+                        .push(format!("{}: is missing", path.display()));
+                    continue;
+                }
+                Err(e) => return Err(ReportError::read(&path, e)),
+            };
+            match content {
+                Content::Text(text) => {
+                    let committed = String::from_utf8_lossy(&committed);
+                    if committed != *text {
+                        outcome.differences.push(unified(name, &committed, text));
+                    }
+                }
+                Content::Png(bytes) => check_picture(&path, &committed, bytes, &mut outcome)?,
+            }
+        }
+        let known: BTreeSet<&str> = self.files.keys().map(String::as_str).collect();
+        for extra in files_in(dir)? {
+            if !known.contains(extra.as_str()) && !is_leftover(&extra) {
+                outcome.differences.push(format!(
+                    "{}: is no longer part of the report",
+                    dir.join(&extra).display()
+                ));
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+fn unified(name: &str, committed: &str, fresh: &str) -> String {
+    TextDiff::from_lines(committed, fresh)
+        .unified_diff()
+        .context_radius(2)
+        .header(&format!("committed/{name}"), &format!("regenerated/{name}"))
+        .to_string()
+}
+
+fn check_picture(
+    path: &Path,
+    committed: &[u8],
+    fresh: &[u8],
+    outcome: &mut CheckOutcome,
+) -> Result<(), ReportError> {
+    let mut keep = |ending: &str, bytes: &[u8]| {
+        let beside = path.with_extension(ending);
+        fs::write(&beside, bytes).map_err(|e| ReportError::write(&beside, e))?;
+        outcome.written.push(beside);
+        Ok::<(), ReportError>(())
+    };
+    let words = match png::compare(committed, fresh, TOLERANCE) {
+        Ok(diff) if diff.is_match() => return Ok(()),
+        Ok(diff) => {
+            keep("new.png", fresh)?;
+            if !diff.picture.is_empty() {
+                keep("diff.png", &diff.picture)?;
+            }
+            match diff.sizes {
+                Some(((a, b), (c, d))) => format!("is {a} × {b} px, regenerated {c} × {d} px"),
+                None => format!(
+                    "{} pixels differ by more than {TOLERANCE}, at most by {}",
+                    diff.differing_pixels, diff.max_channel_difference
+                ),
+            }
+        }
+        Err(error) => {
+            keep("new.png", fresh)?;
+            format!("cannot be compared: {error}")
+        }
+    };
+    outcome
+        .differences
+        .push(format!("{}: {words}", path.display()));
+    Ok(())
+}
+
+/// What an earlier check wrote.
+fn is_leftover(name: &str) -> bool {
+    name.ends_with(".new.png") || name.ends_with(".diff.png")
+}
+
+/// The files under `dir`, as relative paths with forward slashes.
+fn files_in(dir: &Path) -> Result<Vec<String>, ReportError> {
+    let mut files = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let here = dir.join(&folder);
+        for entry in fs::read_dir(&here).map_err(|e| ReportError::read(&here, e))? {
+            let entry = entry.map_err(|e| ReportError::read(&here, e))?;
+            let relative = folder.join(entry.file_name());
+            if entry.path().is_dir() {
+                folders.push(relative);
+            } else {
+                files.push(relative.to_string_lossy().replace('\\', "/"));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// A folder with something else in it is not ours to replace.
+fn refuse_what_is_no_report(dir: &Path) -> Result<(), ReportError> {
+    match fs::read_dir(dir) {
+        Ok(mut entries) => {
+            let empty = entries.next().is_none();
+            if empty || dir.join("report.json").is_file() {
+                Ok(())
+            } else {
+                Err(ReportError::NotAReport(dir.to_owned()))
+            }
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(ReportError::write(dir, e)),
+    }
+}
+
+fn swap(fresh: &Path, dir: &Path, old: &Path) -> Result<(), ReportError> {
+    remove_if_there(old)?;
+    let had = dir.exists();
+    if had {
+        fs::rename(dir, old).map_err(|e| ReportError::write(dir, e))?;
+    }
+    if let Err(e) = fs::rename(fresh, dir) {
+        if had {
+            fs::rename(old, dir).map_err(|e| ReportError::write(dir, e))?;
+        }
+        return Err(ReportError::write(dir, e));
+    }
+    remove_if_there(old)
+}
+
+fn remove_if_there(dir: &Path) -> Result<(), ReportError> {
+    match fs::remove_dir_all(dir) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(ReportError::write(dir, e)),
+    }
+}

@@ -1,0 +1,107 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
+
+/// Reports, audits and comparisons from recorded runs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tandem-report",
+    version,
+    after_help = "Exit codes: 0 all is well, 1 a check or a gate failed, 2 wrong usage or unusable input, \
+                  3 the machine would not (disk full, no permission)."
+)]
+pub(crate) struct Args {
+    /// More logs on standard error; twice for still more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Turn a sweep, recorded runs or a published table into Markdown, PNG, JSON and CSV
+    Report(ReportArgs),
+    /// Test the claims of a published report against its own tables, text and recorded runs
+    Audit(AuditArgs),
+    /// Set two inputs side by side, with gates
+    Compare(CompareArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReportArgs {
+    /// A results folder, a folder of recorded runs, a figures table or a published table; repeat to
+    /// pool several. Without it: the newest folder under results/
+    #[arg(long, value_name = "PATH")]
+    pub(crate) input: Vec<PathBuf>,
+
+    /// The report's name [default: the input's]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+
+    /// The report's folder [default: reports/<name>]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Regenerate in memory and compare with what is there: texts exactly, pictures by their pixels.
+    /// Without --input: every report under reports/
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// Leave out what cannot be read inside an input, and list it
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+
+    /// Say on standard output, as JSON, what was written or found
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AuditArgs {
+    /// The claims; the data lie beside them
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "fixtures/tr113/claims.toml"
+    )]
+    pub(crate) claims: PathBuf,
+
+    /// The ledger as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CompareArgs {
+    /// What to compare with: any input that `report` takes
+    #[arg(value_name = "BASE")]
+    pub(crate) base: PathBuf,
+
+    /// What to compare
+    #[arg(value_name = "NEW")]
+    pub(crate) new: PathBuf,
+
+    /// Fail when this holds: `ttft_p95 > +5%`, `speedup < -0.05`; repeat for more
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) fail_if: Vec<String>,
+
+    /// Fail as well when the data cannot decide a gate
+    #[arg(long, requires = "fail_if")]
+    pub(crate) undecided_fails: bool,
+
+    /// Leave out what cannot be read inside an input, and list it
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+
+    /// Markdown for a pull request instead of a terminal table
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
+
+    /// The comparison as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}

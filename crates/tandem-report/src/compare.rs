@@ -1,0 +1,37 @@
+//! `compare`: two inputs side by side, with gates.
+
+use std::io::Write;
+
+use analysis::compare::compare;
+use analysis::load;
+use metrics::compare::{Gate, GateOutcome};
+
+use crate::args::CompareArgs;
+use crate::exit::{Exit, Failure};
+
+pub(crate) fn run(args: &CompareArgs, out: &mut impl Write) -> Result<Exit, Failure> {
+    let gates = args
+        .fail_if
+        .iter()
+        .map(|text| text.parse::<Gate>())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(Failure::bad_input)?;
+    let base = load::load(&args.base, args.keep_going)?;
+    let new = load::load(&args.new, args.keep_going)?;
+    for skipped in base.skipped.iter().chain(&new.skipped) {
+        tracing::warn!("{}", skipped.line());
+    }
+    let shown = compare(&base.dataset, &new.dataset, &gates);
+    if args.json {
+        writeln!(out, "{}", shown.to_json()?)?;
+    } else if args.markdown {
+        write!(out, "{}", shown.to_markdown())?;
+    } else {
+        write!(out, "{}", shown.to_text())?;
+    }
+    Ok(match shown.outcome() {
+        Some(GateOutcome::Fail) => Exit::Failed,
+        Some(GateOutcome::Undecided) if args.undecided_fails => Exit::Failed,
+        _ => Exit::Ok,
+    })
+}

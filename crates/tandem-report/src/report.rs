@@ -1,0 +1,234 @@
+//! `report`: makes a report, or checks the committed ones.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use analysis::load::{self, Loaded};
+use analysis::report::{self as reporting, CheckOutcome, Report, ReportOptions};
+use domain::record::Provenance;
+use serde_json::json;
+
+use crate::args::ReportArgs;
+use crate::exit::{Exit, Failure};
+
+const REPORTS: &str = "reports";
+const RESULTS: &str = "results";
+
+pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Failure> {
+    if args.check && args.input.is_empty() && args.out.is_none() {
+        return check_all(args, out);
+    }
+    let inputs = if args.input.is_empty() {
+        let newest = load::newest(Path::new(RESULTS)).map_err(|e| {
+            Failure::from(e)
+                .hint("run `cargo xtask sweep` first, or name the data with --input PATH")
+        })?;
+        vec![newest]
+    } else {
+        args.input.clone()
+    };
+    let (loaded, report) = make(&inputs, args.name.as_deref(), args.keep_going)?;
+    let dir = args
+        .out
+        .clone()
+        .unwrap_or_else(|| Path::new(REPORTS).join(&report.name));
+    if args.check {
+        let outcome = report.check(&dir)?;
+        return tell_checks(args, out, &[(report.name, dir, outcome)]);
+    }
+    let files = report.write(&dir)?;
+    tell_report(args, out, &loaded, &report, &dir, &files)?;
+    Ok(Exit::Ok)
+}
+
+/// Loads the inputs and makes their report in memory.
+fn make(
+    inputs: &[PathBuf],
+    name: Option<&str>,
+    keep_going: bool,
+) -> Result<(Loaded, Report), Failure> {
+    let loaded = load::load_all(inputs, keep_going)?;
+    let name = name.unwrap_or(&loaded.dataset.name);
+    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
+        return Err(Failure::bad_input(anyhow::anyhow!(
+            "`{name}` cannot be a report's name; give one with --name"
+        )));
+    }
+    let options = ReportOptions {
+        name: name.to_owned(),
+        inputs: inputs
+            .iter()
+            .map(|p| p.to_string_lossy().replace('\\', "/"))
+            .collect(),
+        published: inputs
+            .iter()
+            .find(|p| p.join("claims.toml").is_file())
+            .cloned(),
+    };
+    let report = reporting::build(&loaded.dataset, &options)?;
+    Ok((loaded, report))
+}
+
+fn tell_report(
+    args: &ReportArgs,
+    out: &mut impl Write,
+    loaded: &Loaded,
+    report: &Report,
+    dir: &Path,
+    files: &[PathBuf],
+) -> Result<(), Failure> {
+    if args.json {
+        let document = json!({
+            "name": report.name,
+            "dir": dir,
+            "provenance": loaded.dataset.provenance,
+            "source": loaded.dataset.source,
+            "answer": report.answer,
+            "files": files,
+            "skipped": loaded.skipped.iter().map(load::Skipped::line).collect::<Vec<_>>(),
+            "warnings": loaded.dataset.warnings,
+        });
+        writeln!(out, "{document:#}")?;
+        return Ok(());
+    }
+    if loaded.dataset.provenance == Provenance::Simulated {
+        writeln!(
+            out,
+            "SIMULATED: the data come from the simulator, not from a real server."
+        )?;
+    }
+    writeln!(out, "{}", report.answer)?;
+    writeln!(out)?;
+    for skipped in &loaded.skipped {
+        writeln!(out, "{}", skipped.line())?;
+    }
+    writeln!(out, "{}", dir.join("report.md").display())?;
+    let pictures = files
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "png"))
+        .count();
+    let tables = files
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "csv"))
+        .count();
+    writeln!(
+        out,
+        "{} and {pictures} pictures, {tables} tables beside it",
+        dir.join("report.json").display()
+    )?;
+    Ok(())
+}
+
+/// The inputs that a committed report says it was made from.
+fn committed_inputs(dir: &Path) -> Result<(String, Vec<PathBuf>), Failure> {
+    #[derive(serde::Deserialize)]
+    struct Made {
+        name: String,
+        inputs: Vec<PathBuf>,
+    }
+    let path = dir.join("report.json");
+    let text = fs::read_to_string(&path)?;
+    let made: Made = serde_json::from_str(&text)
+        .map_err(|e| Failure::bad_input(anyhow::anyhow!("{}:{}: {e}", path.display(), e.line())))?;
+    Ok((made.name, made.inputs))
+}
+
+/// Checks every report under `reports/`.
+fn check_all(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Failure> {
+    let root = Path::new(REPORTS);
+    let entries = fs::read_dir(root).map_err(|e| {
+        if e.kind() == io::ErrorKind::NotFound {
+            Failure::bad_input(anyhow::anyhow!("no folder `{REPORTS}` here"))
+                .hint("run from the repository's root")
+        } else {
+            e.into()
+        }
+    })?;
+    let mut dirs: Vec<PathBuf> = Vec::new();
+    for entry in entries {
+        let dir = entry?.path();
+        if dir.join("report.json").is_file() {
+            dirs.push(dir);
+        }
+    }
+    dirs.sort();
+    if let Some(name) = &args.name {
+        dirs.retain(|d| d.file_name().is_some_and(|n| n == name.as_str()));
+    }
+    if dirs.is_empty() {
+        return Err(Failure::bad_input(anyhow::anyhow!(
+            "nothing to check: no {REPORTS}/*/report.json"
+        )));
+    }
+    let mut checks = Vec::new();
+    for dir in dirs {
+        let (name, inputs) = committed_inputs(&dir)?;
+        // A report of somebody's own sweep is checked where its results still are.
+        if let Some(gone) = inputs
+            .iter()
+            .find(|i| i.starts_with(RESULTS) && !i.exists())
+        {
+            tracing::warn!(report = %name, input = %gone.display(), "not checked: its input is gone");
+            continue;
+        }
+        let (_, report) = make(&inputs, Some(&name), args.keep_going)?;
+        let outcome = report.check(&dir)?;
+        checks.push((name, dir, outcome));
+    }
+    tell_checks(args, out, &checks)
+}
+
+fn tell_checks(
+    args: &ReportArgs,
+    out: &mut impl Write,
+    checks: &[(String, PathBuf, CheckOutcome)],
+) -> Result<Exit, Failure> {
+    let exit = if checks.iter().all(|(_, _, outcome)| outcome.is_match()) {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    };
+    if args.json {
+        let reports: Vec<_> = checks
+            .iter()
+            .map(|(name, dir, outcome)| {
+                json!({
+                    "name": name,
+                    "dir": dir,
+                    "match": outcome.is_match(),
+                    "compared": outcome.compared,
+                    "differences": outcome.differences,
+                    "written": outcome.written,
+                })
+            })
+            .collect();
+        writeln!(out, "{:#}", json!({ "reports": reports }))?;
+        return Ok(exit);
+    }
+    for (_, dir, outcome) in checks {
+        if outcome.is_match() {
+            writeln!(
+                out,
+                "{}: {} files as committed",
+                dir.display(),
+                outcome.compared
+            )?;
+            continue;
+        }
+        for difference in &outcome.differences {
+            writeln!(out, "{}", difference.trim_end())?;
+        }
+        for path in &outcome.written {
+            writeln!(out, "written for a look: {}", path.display())?;
+        }
+        writeln!(
+            out,
+            "{}: {} of {} files differ from the committed report",
+            dir.display(),
+            outcome.differences.len(),
+            outcome.compared
+        )?;
+    }
+    Ok(exit)
+}
