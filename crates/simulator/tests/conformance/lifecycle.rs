@@ -1,0 +1,283 @@
+//! Loading, unloading, keep_alive and /api/ps.
+
+use domain::Nanos;
+use serde_json::{Value, json};
+
+use crate::common::post;
+use crate::suite::{Checked, Server, Suite, holds, is_moment, object, same, text_of, wrong};
+
+async fn load(server: &Server, more: Value) -> Checked<Value> {
+    let mut body = json!({"model": server.model});
+    for (key, value) in more.as_object().into_iter().flatten() {
+        body[key] = value.clone();
+    }
+    let answer = server.send(post("/api/generate", &body)).await?;
+    same(&body.to_string(), answer.status, 200)?;
+    let kind = answer.header("content-type");
+    same(
+        "content type",
+        kind,
+        Some("application/json; charset=utf-8"),
+    )?;
+    object(&answer)
+}
+
+async fn entry(server: &Server) -> Checked<Value> {
+    match server.loaded().await? {
+        Some(entry) => Ok(entry),
+        None => wrong("not in /api/ps"),
+    }
+}
+
+/// An object that says nothing but that it is done, and why.
+fn bare(object: &Value, reason: &str) -> Checked {
+    same(
+        "done",
+        (&object["done"], &object["done_reason"]),
+        (&json!(true), &json!(reason)),
+    )?;
+    for key in [
+        "total_duration",
+        "load_duration",
+        "eval_count",
+        "prompt_eval_count",
+        "context",
+    ] {
+        holds(object.get(key).is_none(), || format!("{key} in {object}"))?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn check(suite: &mut Suite) {
+    let server = suite.server.clone();
+    suite
+        .check(
+            "an empty prompt loads: one JSON object, reason load, no durations",
+            async {
+                server.unload().await?;
+                let object = load(&server, json!({"stream": true})).await?;
+                bare(&object, "load")?;
+                same("response", &object["response"], "")?;
+                entry(&server).await.map(|_| ())
+            },
+        )
+        .await;
+    suite
+        .check("no messages load too", async {
+            let body = json!({"model": server.model, "messages": []});
+            let answer = server.send(post("/api/chat", body)).await?;
+            let object = object(&answer)?;
+            bare(&object, "load")?;
+            same(
+                "message",
+                &object["message"],
+                &json!({"role": "assistant", "content": ""}),
+            )
+        })
+        .await;
+    suite
+        .check(
+            "keep_alive 0 without a prompt unloads: answered at once, reason unload, no durations",
+            async {
+                load(&server, json!({})).await?;
+                let object = load(&server, json!({"keep_alive": 0})).await?;
+                bare(&object, "unload")?;
+                for _ in 0..100 {
+                    if server.loaded().await?.is_none() {
+                        return Ok(());
+                    }
+                    server.clock.sleep(Nanos::from_millis(100)).await;
+                }
+                wrong("still in /api/ps after 10 s")
+            },
+        )
+        .await;
+    suite
+        .check("unloading loads nothing", async {
+            for zero in [json!("0"), json!("0s"), json!(0)] {
+                let body = json!({"model": server.model, "messages": [], "keep_alive": zero});
+                let object = object(&server.send(post("/api/chat", body)).await?)?;
+                bare(&object, "unload")?;
+            }
+            same("in /api/ps", server.loaded().await?, None::<Value>)
+        })
+        .await;
+    suite
+        .check("keep_alive in every form sets the time in /api/ps", async {
+            for (value, seconds) in [
+                (json!(90), 90_i64),
+                (json!("120s"), 120),
+                (json!("1h30m"), 5400),
+                (json!("1.5h"), 5400),
+                (json!(45.5), 45),
+                (json!("+2m"), 120),
+            ] {
+                load(&server, json!({"keep_alive": value})).await?;
+                let stated = expiry(&server).await?;
+                holds((stated - seconds).abs() <= 5, || {
+                    format!("{value}: {stated} s to go")
+                })?;
+            }
+            Ok(())
+        })
+        .await;
+    suite
+        .check("a negative keep_alive is for centuries", async {
+            for value in [json!(-1), json!("-1m"), json!(-0.5)] {
+                load(&server, json!({"keep_alive": value})).await?;
+                let entry = entry(&server).await?;
+                let year = text_of(&entry["expires_at"])
+                    .get(..4)
+                    .and_then(|y| y.parse().ok());
+                holds(year > Some(2200), || format!("{value}: {entry}"))?;
+            }
+            Ok(())
+        })
+        .await;
+    suite
+        .check(
+            "without keep_alive the loaded model's own is kept, null too",
+            async {
+                load(&server, json!({"keep_alive": 1000})).await?;
+                for more in [json!({}), json!({"keep_alive": null})] {
+                    load(&server, more).await?;
+                    let stated = expiry(&server).await?;
+                    holds((900..=1005).contains(&stated), || {
+                        format!("{stated} s to go")
+                    })?;
+                }
+                Ok(())
+            },
+        )
+        .await;
+    suite
+        .check("a model goes when its keep_alive has passed", async {
+            load(&server, json!({"keep_alive": "300ms"})).await?;
+            for _ in 0..100 {
+                if server.loaded().await?.is_none() {
+                    return Ok(());
+                }
+                server.clock.sleep(Nanos::from_millis(100)).await;
+            }
+            wrong("still in /api/ps after 10 s")
+        })
+        .await;
+    suite
+        .check(
+            "/api/ps states name, size, memory, expiry and context length",
+            async {
+                load(&server, json!({"options": {"num_ctx": 512}})).await?;
+                let entry = entry(&server).await?;
+                same("model", &entry["model"], &entry["name"])?;
+                let number = |key: &str| entry[key].as_u64();
+                holds(number("size") > Some(0), || entry.to_string())?;
+                // Left out or 0 means: all of it in the CPU's memory.
+                holds(
+                    number("size_vram").unwrap_or(0) <= number("size").unwrap_or(0),
+                    || entry.to_string(),
+                )?;
+                holds(is_moment(&entry["expires_at"]), || entry.to_string())?;
+                same("context_length", number("context_length"), Some(512))?;
+                same("digest", text_of(&entry["digest"]).len(), 64)?;
+                holds(entry["details"]["family"].is_string(), || entry.to_string())
+            },
+        )
+        .await;
+    suite
+        .check(
+            "another num_ctx reloads the model; the same one does not",
+            async {
+                let ask = |ctx: u32| json!({"options": {"num_ctx": ctx}});
+                let load_of = async |ctx: u32| -> Checked<u64> {
+                    let answer = server.generate(&ask(ctx)).await?;
+                    let lines = crate::suite::lines(&answer)?;
+                    Ok(lines
+                        .last()
+                        .and_then(|line| line["load_duration"].as_u64())
+                        .unwrap_or(0))
+                };
+                load_of(512).await?;
+                let (same_again, other) = (load_of(512).await?, load_of(768).await?);
+                same(
+                    "context_length",
+                    &entry(&server).await?["context_length"],
+                    768,
+                )?;
+                let back = load_of(512).await?;
+                holds(other > 2 * same_again && back > 2 * same_again, || {
+                    format!("load_duration: same {same_again} ns, other {other} ns, back {back} ns")
+                })
+            },
+        )
+        .await;
+    suite
+        .check("temperature, seed, stop, num_predict and format reload nothing", async {
+            server.generate(&json!({"options": {"num_ctx": 512}})).await?;
+            let before = entry(&server).await?;
+            let cold = {
+                let answer = server.generate(&json!({"format": "json", "options": {"num_ctx": 512, "temperature": 0.1,
+                    "top_k": 3, "top_p": 0.5, "min_p": 0.1, "seed": 3, "stop": ["zz"], "repeat_penalty": 1.3}})).await?;
+                let lines = crate::suite::lines(&answer)?;
+                lines.last().and_then(|line| line["load_duration"].as_u64()).unwrap_or(0)
+            };
+            let other = server.generate(&json!({"options": {"num_ctx": 640}})).await?;
+            let lines = crate::suite::lines(&other)?;
+            let reload = lines.last().and_then(|line| line["load_duration"].as_u64()).unwrap_or(0);
+            same("context_length before", &before["context_length"], 512)?;
+            holds(reload > 2 * cold, || format!("load_duration {cold} ns, of a reload {reload} ns"))
+        })
+        .await;
+}
+
+/// Seconds until the model goes, as /api/ps states it, by the server's own clock.
+async fn expiry(server: &Server) -> Checked<i64> {
+    let entry = entry(server).await?;
+    let now = object(
+        &server
+            .send(post("/api/generate", json!({"model": server.model})))
+            .await?,
+    )?;
+    // Loading again restarts the idle time, so the moment stated before is at most a little early.
+    let (Some(then), Some(now)) = (seconds(&entry["expires_at"]), seconds(&now["created_at"]))
+    else {
+        return wrong(format!("no moments: {entry} {now}"));
+    };
+    Ok(then - now)
+}
+
+/// Seconds since 1970 of an RFC 3339 moment.
+fn seconds(value: &Value) -> Option<i64> {
+    let text = text_of(value);
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    // Days from civil, with the year beginning in March.
+    let (y, m) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
+    let zone = match text.get(19..)?.find(['+', '-']) {
+        Some(at) => {
+            let at = 19 + at;
+            let minutes = number(at + 1, at + 3)? * 60 + number(at + 4, at + 6)?;
+            if text.as_bytes()[at] == b'-' {
+                -minutes
+            } else {
+                minutes
+            }
+        }
+        None => 0,
+    };
+    Some(days * 86_400 + number(11, 13)? * 3600 + (number(14, 16)? - zone) * 60 + number(17, 19)?)
+}
+
+/// Leaves the server as a stranger would wish to find it.
+pub(crate) async fn leave_unloaded(suite: &mut Suite) {
+    let server = suite.server.clone();
+    suite
+        .check("the model can be unloaded at the end", async {
+            server.unload().await
+        })
+        .await;
+}

@@ -1,0 +1,82 @@
+//! Facts of the protocol, checked on the simulator and, unchanged, on any real Ollama.
+//!
+//! `cargo test -p simulator --test conformance` runs them on the simulator. With
+//! `TANDEM_CONFORMANCE_ENDPOINT` and `TANDEM_CONFORMANCE_MODEL` set they also run on that server;
+//! `cargo xtask clients --conformance --endpoint URL --model NAME` sets them. The model needs no
+//! sense: random weights do. `docs/verified-servers.md` says which servers have passed.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod embeddings;
+mod generation;
+mod lifecycle;
+mod models;
+mod openai;
+mod refusals;
+mod suite;
+
+use clock::Clock;
+use common::{paced, virtually};
+use simulator::{Simulator, SimulatorConfig};
+use suite::{Suite, Verdict};
+
+/// Every check, in an order that leaves the model unloaded at the end.
+async fn run(suite: &mut Suite) {
+    models::check(suite).await;
+    refusals::check(suite).await;
+    generation::check(suite).await;
+    lifecycle::check(suite).await;
+    embeddings::check(suite).await;
+    openai::check(suite).await;
+    lifecycle::leave_unloaded(suite).await;
+}
+
+fn simulator_conforms(model: &str) {
+    virtually(async {
+        let clock = Clock::start_virtual();
+        let config = SimulatorConfig::new(paced(), clock.clone());
+        let simulator = Simulator::start(config).await.expect("it starts");
+        let mut suite = Suite::new(clock, &simulator.endpoints()[0], model)
+            .await
+            .expect("the model is there");
+        run(&mut suite).await;
+        suite.report();
+        assert!(suite.count(Verdict::Holds) >= 40, "too little was checked");
+        assert_eq!(suite.count(Verdict::Fails), 0);
+    });
+}
+
+#[test]
+fn the_simulator_conforms_with_a_plain_model() {
+    simulator_conforms("gemma3:latest");
+}
+
+#[test]
+fn the_simulator_conforms_with_a_thinking_model() {
+    simulator_conforms("qwen3:8b");
+}
+
+#[test]
+fn a_real_server_conforms() {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let (Some(endpoint), Some(model)) = (
+        variable("TANDEM_CONFORMANCE_ENDPOINT"),
+        variable("TANDEM_CONFORMANCE_MODEL"),
+    ) else {
+        println!("skipped: TANDEM_CONFORMANCE_ENDPOINT and TANDEM_CONFORMANCE_MODEL are not set");
+        return;
+    };
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(async {
+            let mut suite = Suite::new(Clock::real(), &endpoint, &model)
+                .await
+                .unwrap_or_else(|miss| panic!("{endpoint}: {miss}"));
+            run(&mut suite).await;
+            suite.report();
+            assert_eq!(suite.count(Verdict::Fails), 0, "see the table above");
+        });
+}

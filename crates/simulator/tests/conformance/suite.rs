@@ -1,0 +1,356 @@
+//! Named checks, their verdicts, and the table of them.
+
+use std::fmt;
+
+use clock::Clock;
+use domain::Nanos;
+use serde_json::{Value, json};
+
+use crate::common::{Answer, Call, End, get, post};
+
+/// Longest wait for one check, on the clock of the server under test.
+const PATIENCE: Nanos = Nanos::from_secs(180);
+
+/// Characters of an explanation that are printed: a vector is longer than anybody reads.
+const LONGEST_DETAIL: usize = 600;
+
+/// Why a check does not hold.
+#[derive(Debug)]
+pub(crate) enum Miss {
+    /// The server does otherwise.
+    Wrong(String),
+    /// This model or server gives no occasion to see it.
+    NotApplicable(String),
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wrong(text) | Self::NotApplicable(text) => f.write_str(text),
+        }
+    }
+}
+
+pub(crate) type Checked<T = ()> = Result<T, Miss>;
+
+/// A check that fails with these words.
+pub(crate) fn wrong<T>(text: impl Into<String>) -> Checked<T> {
+    Err(Miss::Wrong(text.into()))
+}
+
+/// A check that cannot be made here.
+pub(crate) fn not_here<T>(text: impl Into<String>) -> Checked<T> {
+    Err(Miss::NotApplicable(text.into()))
+}
+
+/// Fails the check unless this holds.
+pub(crate) fn holds(condition: bool, otherwise: impl FnOnce() -> String) -> Checked {
+    if condition {
+        Ok(())
+    } else {
+        wrong(otherwise())
+    }
+}
+
+/// Fails the check unless the two are equal.
+pub(crate) fn same<A: PartialEq<B> + fmt::Debug, B: fmt::Debug>(
+    what: &str,
+    seen: A,
+    expected: B,
+) -> Checked {
+    holds(seen == expected, || {
+        format!("{what}: expected {expected:?}, got {seen:?}")
+    })
+}
+
+/// What came of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Holds,
+    Fails,
+    NotApplicable,
+}
+
+/// The server under test, and what has been found about it.
+#[derive(Debug)]
+pub(crate) struct Suite {
+    pub(crate) server: Server,
+    found: Vec<(&'static str, Verdict, String)>,
+}
+
+/// A server and one of its models.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    pub(crate) clock: Clock,
+    endpoint: String,
+    pub(crate) model: String,
+    capabilities: Vec<String>,
+    pub(crate) version: String,
+}
+
+impl Suite {
+    pub(crate) async fn new(clock: Clock, endpoint: &str, model: &str) -> Checked<Self> {
+        let mut server = Server {
+            clock,
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            model: model.to_owned(),
+            capabilities: Vec::new(),
+            version: String::new(),
+        };
+        let shown = server
+            .send(post("/api/show", json!({"model": model})))
+            .await?;
+        same("status of /api/show", shown.status, 200)?;
+        server.capabilities = object(&shown)?["capabilities"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect();
+        let version = server.send(get("/api/version")).await?;
+        server.version = text_of(&object(&version)?["version"]).to_owned();
+        Ok(Self {
+            server,
+            found: Vec::new(),
+        })
+    }
+
+    /// Makes one check; a panic in it is not caught, an answer that does not come is.
+    pub(crate) async fn check(&mut self, name: &'static str, check: impl Future<Output = Checked>) {
+        let clock = self.server.clock.clone();
+        let outcome = tokio::select! {
+            outcome = check => outcome,
+            () = clock.sleep(PATIENCE) => wrong(format!("no answer within {PATIENCE}")),
+        };
+        let (verdict, detail) = match outcome {
+            Ok(()) => (Verdict::Holds, String::new()),
+            Err(Miss::Wrong(detail)) => (Verdict::Fails, detail),
+            Err(Miss::NotApplicable(detail)) => (Verdict::NotApplicable, detail),
+        };
+        self.found.push((name, verdict, detail));
+    }
+
+    pub(crate) fn count(&self, verdict: Verdict) -> usize {
+        self.found.iter().filter(|(_, v, _)| *v == verdict).count()
+    }
+
+    /// Prints the table.
+    pub(crate) fn report(&self) {
+        let Server { version, model, .. } = &self.server;
+        println!("\nversion {version}, model {model}");
+        for (name, verdict, detail) in &self.found {
+            let mark = match verdict {
+                Verdict::Holds => "ok  ",
+                Verdict::Fails => "FAIL",
+                Verdict::NotApplicable => "n/a ",
+            };
+            println!("  {mark} {name}");
+            if !detail.is_empty() {
+                let shown: String = detail.chars().take(LONGEST_DETAIL).collect();
+                println!("         {shown}");
+            }
+        }
+        println!(
+            "{} hold, {} fail, {} not applicable",
+            self.count(Verdict::Holds),
+            self.count(Verdict::Fails),
+            self.count(Verdict::NotApplicable)
+        );
+    }
+}
+
+impl Server {
+    pub(crate) fn can(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|name| name == capability)
+    }
+
+    /// Whether the endpoint is a loopback address, which Ollama treats differently.
+    pub(crate) fn on_loopback(&self) -> bool {
+        ["127.", "localhost", "[::1]"].iter().any(|host| {
+            self.endpoint
+                .trim_start_matches("http://")
+                .starts_with(host)
+        })
+    }
+
+    pub(crate) async fn send(&self, call: Call<'_>) -> Checked<Answer> {
+        match call.send(&self.clock, &self.endpoint).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => wrong(format!("{} {}: {error}", call.method, call.path)),
+        }
+    }
+
+    /// Posts and expects an error with exactly these words.
+    pub(crate) async fn refused(
+        &self,
+        path: &str,
+        body: impl ToString,
+        status: u16,
+        words: &str,
+    ) -> Checked {
+        let answer = self.send(post(path, body)).await?;
+        same(
+            path,
+            (answer.status, object(&answer)?),
+            (status, json!({"error": words})),
+        )?;
+        let kind = answer.header("content-type").unwrap_or_default();
+        holds(kind.starts_with("application/json"), || {
+            format!("{path}: content type {kind}")
+        })
+    }
+
+    /// A generation request: a few tokens, always the same, unless `more` says otherwise.
+    pub(crate) fn generate_body(&self, more: &Value) -> Value {
+        let mut body = json!({"model": self.model, "prompt": "The quick brown fox",
+            "options": {"num_predict": 8, "seed": 7}});
+        merge(&mut body, more);
+        body
+    }
+
+    /// The same as a chat.
+    pub(crate) fn chat_body(&self, more: &Value) -> Value {
+        let mut body = json!({"model": self.model,
+            "messages": [{"role": "user", "content": "The quick brown fox"}],
+            "options": {"num_predict": 8, "seed": 7}});
+        merge(&mut body, more);
+        body
+    }
+
+    /// The same on /v1.
+    pub(crate) fn v1_body(&self, more: &Value) -> Value {
+        let mut body = json!({"model": self.model, "max_tokens": 8, "seed": 7,
+            "messages": [{"role": "user", "content": "The quick brown fox"}]});
+        merge(&mut body, more);
+        body
+    }
+
+    pub(crate) async fn generate(&self, more: &Value) -> Checked<Answer> {
+        let answer = self
+            .send(post("/api/generate", self.generate_body(more)))
+            .await?;
+        same("status", (answer.status, answer.end), (200, End::Whole))?;
+        Ok(answer)
+    }
+
+    pub(crate) async fn chat(&self, more: &Value) -> Checked<Answer> {
+        let answer = self.send(post("/api/chat", self.chat_body(more))).await?;
+        same("status", (answer.status, answer.end), (200, End::Whole))?;
+        Ok(answer)
+    }
+
+    pub(crate) async fn v1(&self, more: &Value) -> Checked<Answer> {
+        let answer = self
+            .send(post("/v1/chat/completions", self.v1_body(more)))
+            .await?;
+        same("status", (answer.status, answer.end), (200, End::Whole))?;
+        Ok(answer)
+    }
+
+    /// This model's entry of /api/ps.
+    pub(crate) async fn loaded(&self) -> Checked<Option<Value>> {
+        let ps = self.send(get("/api/ps")).await?;
+        same("status of /api/ps", ps.status, 200)?;
+        let ps = object(&ps)?;
+        let Some(models) = ps["models"].as_array() else {
+            return wrong(format!("no list of models: {ps}"));
+        };
+        Ok(models
+            .iter()
+            .find(|model| named(&model["name"], &self.model))
+            .cloned())
+    }
+
+    /// Unloads the model and waits until it is gone.
+    pub(crate) async fn unload(&self) -> Checked {
+        let body = json!({"model": self.model, "keep_alive": 0});
+        let answer = self.send(post("/api/generate", body)).await?;
+        same("status of an unload", answer.status, 200)?;
+        for _ in 0..100 {
+            if self.loaded().await?.is_none() {
+                return Ok(());
+            }
+            self.clock.sleep(Nanos::from_millis(100)).await;
+        }
+        wrong("still listed by /api/ps 10 s after it was unloaded")
+    }
+}
+
+/// Whether the server's name of a model is the one that was asked for, with or without its tag.
+pub(crate) fn named(seen: &Value, asked: &str) -> bool {
+    let seen = text_of(seen);
+    seen == asked || seen.strip_suffix(":latest") == Some(asked)
+}
+
+pub(crate) fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn merge(into: &mut Value, more: &Value) {
+    for (key, value) in more.as_object().into_iter().flatten() {
+        match (into.get_mut(key), value) {
+            (Some(old @ Value::Object(_)), Value::Object(_)) => merge(old, value),
+            _ => into[key] = value.clone(),
+        }
+    }
+}
+
+/// The one JSON object of an answer.
+pub(crate) fn object(answer: &Answer) -> Checked<Value> {
+    serde_json::from_slice(&answer.body).or_else(|error| {
+        wrong(format!(
+            "status {}, not JSON ({error}): {:?}",
+            answer.status,
+            String::from_utf8_lossy(&answer.body)
+        ))
+    })
+}
+
+/// The objects of a native stream, of which there is at least one.
+pub(crate) fn lines(answer: &Answer) -> Checked<Vec<Value>> {
+    let Some(body) = answer.body.strip_suffix(b"\n") else {
+        return wrong("the body does not end in a line feed");
+    };
+    body.split(|byte| *byte == b'\n')
+        .map(|line| {
+            serde_json::from_slice(line)
+                .or_else(|error| wrong(format!("{error}: {:?}", String::from_utf8_lossy(line))))
+        })
+        .collect()
+}
+
+/// The events of a /v1 stream; `[DONE]` as null.
+pub(crate) fn events(answer: &Answer) -> Checked<Vec<Value>> {
+    let text = String::from_utf8_lossy(&answer.body);
+    let Some(text) = text.strip_suffix("\n\n") else {
+        return wrong(format!("the body does not end in an empty line: {text:?}"));
+    };
+    text.split("\n\n")
+        .map(|event| match event.strip_prefix("data: ") {
+            Some("[DONE]") => Ok(Value::Null),
+            Some(json) => {
+                serde_json::from_str(json).or_else(|error| wrong(format!("{error}: {json}")))
+            }
+            None => wrong(format!("not a data event: {event:?}")),
+        })
+        .collect()
+}
+
+/// The text of a list of chunks.
+pub(crate) fn joined<'a>(chunks: &'a [Value], part: impl Fn(&'a Value) -> &'a Value) -> String {
+    chunks.iter().map(|chunk| text_of(part(chunk))).collect()
+}
+
+/// Whether it is a moment as RFC 3339 writes it.
+pub(crate) fn is_moment(value: &Value) -> bool {
+    let text = text_of(value);
+    let date = text.get(..19).unwrap_or_default();
+    date.len() == 19
+        && date.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            10 => byte == b'T',
+            13 | 16 => byte == b':',
+            _ => byte.is_ascii_digit(),
+        })
+        && (text.ends_with('Z') || text.get(19..).is_some_and(|zone| zone.contains(['+', '-'])))
+}
