@@ -17,6 +17,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+/// Streams start spread over this long, as real ones do.
+const START_OVER: Nanos = Nanos::from_secs(5);
+
 /// One load.
 #[derive(Debug, Clone, Copy)]
 struct Case {
@@ -187,10 +190,9 @@ fn run(case: Case) {
         .collect();
     let begin = clock.now();
     let (mut lateness, read_cpu) = one_thread().block_on(async {
-        // Streams start over one second, so that their tokens are spread like real ones are.
         let tasks: Vec<_> = (0..case.streams)
             .map(|index| {
-                let after = Nanos(1_000_000_000 / case.streams as u64 * index as u64);
+                let after = Nanos(START_OVER.0 / case.streams as u64 * index as u64);
                 let address = addresses[index % addresses.len()];
                 tokio::spawn(read(clock.clone(), address, index, after))
             })
