@@ -1,0 +1,124 @@
+//! Faults played on a body, in the middle of a stream, on its last object or on a document.
+
+use super::{End, Generation, RUNNER_ERROR, Reply, Stall};
+use crate::core::ServerId;
+use crate::faults::{FaultKind, FaultRule};
+
+impl Reply {
+    /// Plays a fault on the object that begins at `from`, in the middle of a stream.
+    pub(super) fn play(&mut self, generation: &mut Generation, from: usize) {
+        let Some(fault) = &self.fault else { return };
+        match fault.kind {
+            FaultKind::ResetMidToken => {
+                let half = usize::midpoint(from, self.out.len());
+                self.out.truncate(half);
+                self.end = Some(End::Reset);
+            }
+            FaultKind::Stall => {
+                let pause = fault.pause;
+                self.held = self.out.split_off(from);
+                self.stall = Some(pause.map_or(Stall::Ever, |pause| Stall::For(self.sleep(pause))));
+            }
+            FaultKind::MalformedJson | FaultKind::InvalidUtf8 | FaultKind::HugeLine => {
+                let good = self.out.split_off(from);
+                let bad = bad_object(fault);
+                generation.encoder.raw(&bad, &mut self.out);
+                self.out.extend_from_slice(&good);
+            }
+            FaultKind::ErrorLine => {
+                self.out.truncate(from);
+                generation.encoder.error(RUNNER_ERROR, &mut self.out);
+                self.end = Some(End::Clean);
+            }
+            FaultKind::EofWithoutDone => {
+                self.out.truncate(from);
+                self.end = Some(End::Clean);
+            }
+            FaultKind::RunnerCrash => self.crash(generation),
+            _ => {}
+        }
+    }
+
+    pub(super) fn crash(&self, generation: &Generation) {
+        if self
+            .fault
+            .as_ref()
+            .is_some_and(|fault| fault.kind == FaultKind::RunnerCrash)
+        {
+            let server = ServerId(self.exchange.server());
+            self.exchange
+                .world()
+                .crash_runner(server, &generation.model);
+        }
+    }
+
+    /// Plays the faults of a final object, which begins at `from`.
+    pub(super) fn spoil_last(&mut self, generation: &Generation, from: usize) {
+        let Some(fault) = &self.fault else { return };
+        match fault.kind {
+            FaultKind::TruncatedFinal => {
+                let mut half = usize::midpoint(from, self.out.len());
+                if generation.encoder.dialect().is_v1() {
+                    // Half of the object with the finish reason, not half of all that ends a stream.
+                    let object = self.out[from..].windows(2).position(|w| w == b"\n\n");
+                    half = from + object.unwrap_or(self.out.len() - from) / 2;
+                }
+                self.out.truncate(half);
+            }
+            FaultKind::DuplicateFinal => self.out.extend_from_within(from..),
+            // A stream that was over before the fault's turn came.
+            FaultKind::ResetMidToken | FaultKind::EofWithoutDone
+                if self.exchange.chunks() <= fault.after_tokens =>
+            {
+                if fault.kind == FaultKind::ResetMidToken {
+                    self.out.truncate(usize::midpoint(from, self.out.len()));
+                    self.end = Some(End::Reset);
+                } else {
+                    self.out.truncate(from);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Plays the fault on a body that is known whole.
+    pub(super) fn spoil_document(&mut self) {
+        let Some(fault) = &self.fault else { return };
+        match fault.kind {
+            FaultKind::ResetMidToken => {
+                self.out.truncate(self.out.len() / 2);
+                self.end = Some(End::Reset);
+            }
+            FaultKind::TruncatedFinal => self.out.truncate(self.out.len() / 2),
+            FaultKind::DuplicateFinal => {
+                self.out.push(b'\n');
+                self.out.extend_from_within(..self.out.len() - 1);
+            }
+            FaultKind::Stall => {
+                let pause = fault.pause;
+                self.held = std::mem::take(&mut self.out);
+                self.stall = Some(pause.map_or(Stall::Ever, |pause| Stall::For(self.sleep(pause))));
+            }
+            FaultKind::MalformedJson | FaultKind::InvalidUtf8 | FaultKind::HugeLine => {
+                self.out = bad_object(fault);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn bad_object(fault: &FaultRule) -> Vec<u8> {
+    match fault.kind {
+        FaultKind::InvalidUtf8 => {
+            b"{\"model\":\"m\",\"response\":\"\xff\xfe\xc3\x28\",\"message\":{\"content\":\"\xff\"},\"done\":false}"
+                .to_vec()
+        }
+        FaultKind::HugeLine => {
+            let mut line = b"{\"model\":\"m\",\"done\":false,\"response\":\"".to_vec();
+            line.resize(fault.bytes.max(line.len() + 2) - 2, b'x');
+            line.extend_from_slice(b"\"}");
+            line
+        }
+        _ => b"{\"model\":\"m\",\"response\":half an object,\"done\":false}".to_vec(),
+    }
+}
