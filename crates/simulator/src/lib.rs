@@ -35,5 +35,5 @@ mod serve;
 mod simulator;
 
 pub use driver::{LogLine, RequestLog};
-pub use serve::{Announcement, Limits, ServeConfig, ServeError, serve};
+pub use serve::{Announcement, Limits, Micros, ServeConfig, ServeError, serve};
 pub use simulator::{Placement, Simulator, SimulatorConfig, StartError};
