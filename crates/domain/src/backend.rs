@@ -130,6 +130,14 @@ pub struct ServerIdentity {
     pub version: String,
 }
 
+impl ServerIdentity {
+    /// True for servers that hold their model from their start to their end: none of their requests
+    /// ever waits for a load, which such a server therefore does not report.
+    pub fn holds_model(&self) -> bool {
+        matches!(self.kind.as_str(), "llama.cpp" | "vllm" | "sglang")
+    }
+}
+
 /// A model a server has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelIdentity {

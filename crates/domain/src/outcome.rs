@@ -73,6 +73,8 @@ pub enum FailureKind {
     WrongContentType,
     /// A line longer than the client accepts.
     LineTooLong,
+    /// The server has no such operation.
+    Unsupported,
 }
 
 /// Which of our limits ran out.
