@@ -76,6 +76,7 @@ pub(crate) struct AuditArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "a flag each")]
 pub(crate) struct CompareArgs {
     /// What to compare with: any input that `report` takes
     #[arg(value_name = "BASE")]

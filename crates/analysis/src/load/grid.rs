@@ -172,8 +172,11 @@ impl Grid {
 /// Every row as long as the header: a row that was cut off is found here, with its line.
 fn check_shape(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
     let mut reader = csv::Reader::from_reader(bytes);
-    for record in reader.records() {
-        record.map_err(|e| csv_error(path, &e))?;
+    for (row, record) in reader.records().enumerate() {
+        record.map_err(|e| LoadError {
+            line: Some(Grid::line(row)),
+            ..csv_error(path, &e)
+        })?;
     }
     Ok(())
 }

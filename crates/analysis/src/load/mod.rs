@@ -227,6 +227,12 @@ fn run_group(run: &RunObservation) -> (ConfigId, Option<domain::plan::Topology>)
     (run.config.clone(), run.topology)
 }
 
+/// The part of a manifest that says when.
+#[derive(serde::Deserialize)]
+struct Started {
+    started_at: String,
+}
+
 /// The newest results folder in `results`: the one whose manifest was started last.
 pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
     let mut found: Vec<(String, PathBuf)> = Vec::new();
@@ -235,10 +241,6 @@ pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
         let manifest = folder.join("manifest.json");
         if !manifest.is_file() {
             continue;
-        }
-        #[derive(serde::Deserialize)]
-        struct Started {
-            started_at: String,
         }
         // One that cannot be read is still a candidate: loading it will say what is wrong.
         let started = recorded::read_json::<Started>(&manifest, "manifest")

@@ -143,9 +143,9 @@ fn read_config(
         });
         if result.is_err() {
             // Present, though unreadable: it is reported once.
-            present.extend(
-                name_number(&run.file_name().unwrap_or_default().to_string_lossy()).into_iter(),
-            );
+            present.extend(name_number(
+                &run.file_name().unwrap_or_default().to_string_lossy(),
+            ));
         }
         forgive(result)?;
     }

@@ -1,6 +1,7 @@
 //! A results folder of our own: `manifest.json`, `journal.jsonl`, `telemetry.jsonl`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -237,7 +238,7 @@ fn leave_out_arms_without_requests(
 pub(super) fn list(items: &[String], most: usize) -> String {
     let mut text = items[..items.len().min(most)].join(", ");
     if items.len() > most {
-        text.push_str(&format!(" and {} more", items.len() - most));
+        let _ = write!(text, " and {} more", items.len() - most);
     }
     text
 }

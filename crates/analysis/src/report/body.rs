@@ -471,7 +471,6 @@ fn limits(text: &mut String, material: &Material<'_>) {
                 .to_owned(),
         );
     }
-    limits.extend(set.warnings.iter().cloned());
     limits.extend(material.summary.warnings.iter().cloned());
     for config in &material.summary.configs {
         limits.extend(

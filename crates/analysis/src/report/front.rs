@@ -1,6 +1,8 @@
 //! The front page: the question, the answer, how sure it is, the three figures that matter. Every
 //! sentence is made from numbers; where a number is missing, so is the sentence.
 
+use std::fmt::Write as _;
+
 use domain::record::Provenance;
 use metrics::summary::{Overall, TopologyComparison};
 use metrics::{Estimate, Finding, Verdict};
@@ -470,10 +472,11 @@ fn confidence(view: &View<'_>) -> String {
         }
     };
     if excluded > 0 {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             " {excluded} runs are left out of every aggregate because a request did not complete or \
              its stamps are unusable."
-        ));
+        );
     }
     match view.dataset.provenance {
         Provenance::Simulated => text.push_str(

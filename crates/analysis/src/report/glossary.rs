@@ -1,5 +1,7 @@
 //! The words of a report, each linked to its definition in `reports/README.md`.
 
+use std::fmt::Write as _;
+
 /// Term, anchor in the dictionary, meaning in a line.
 const TERMS: [(&str, &str, &str); 20] = [
     (
@@ -98,10 +100,11 @@ const TERMS: [(&str, &str, &str); 20] = [
 
 /// The glossary as a Markdown list.
 pub(super) fn markdown(dictionary: &str) -> String {
-    TERMS
-        .iter()
-        .map(|(term, anchor, meaning)| format!("- [{term}]({dictionary}#{anchor}): {meaning}.\n"))
-        .collect()
+    let mut text = String::new();
+    for (term, anchor, meaning) in TERMS {
+        let _ = writeln!(text, "- [{term}]({dictionary}#{anchor}): {meaning}.");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! `report.json`, schema 1. Unknown is null, never 0; keys may be added, a changed meaning raises
 //! the number.
 
-use metrics::summary::{ContentionRuns, Statistics};
-use metrics::{ConfigSummary, Dataset, Estimate, Finding, PublishedRow, Summary, Verdict};
+use metrics::{Dataset, Finding, Summary};
 use serde_json::{Map, Value, json};
 
 use crate::load::provenance_word;
@@ -14,6 +13,7 @@ pub const REPORT_SCHEMA: u32 = 1;
 pub(super) struct Parts<'a> {
     pub(super) name: &'a str,
     pub(super) dataset: &'a Dataset,
+    /// With the configurations of which only a published row is known.
     pub(super) summary: &'a Summary,
     pub(super) differences: &'a [Difference],
     pub(super) findings: &'a [Finding],
@@ -25,19 +25,6 @@ pub(super) struct Parts<'a> {
 /// The document, pretty-printed, with a final line feed.
 pub(super) fn write(parts: &Parts<'_>) -> Result<String, serde_json::Error> {
     let summary = parts.summary;
-    let published: Vec<ConfigSummary>;
-    // Without runs the published rows are all there is to say of a configuration.
-    let configs: &[ConfigSummary] = if summary.configs.is_empty() {
-        published = parts
-            .dataset
-            .published
-            .iter()
-            .map(published_config)
-            .collect();
-        &published
-    } else {
-        &summary.configs
-    };
     let mut scenarios = Map::new();
     let several = summary.overall.len() > 1;
     for scenario in &summary.scenarios {
@@ -87,7 +74,7 @@ pub(super) fn write(parts: &Parts<'_>) -> Result<String, serde_json::Error> {
         "source": parts.dataset.source,
         "inputs": parts.inputs,
         "answer": parts.answer,
-        "configs": configs,
+        "configs": summary.configs,
         "scenarios": scenarios,
         "overall": overall,
         "topologies": summary.topologies,
@@ -96,46 +83,10 @@ pub(super) fn write(parts: &Parts<'_>) -> Result<String, serde_json::Error> {
         "published": published,
         "compared": parts.differences.len(),
         "differences": differences,
-        "warnings": parts.dataset.warnings.iter().chain(&summary.warnings).collect::<Vec<_>>(),
+        "warnings": summary.warnings,
         "files": parts.files,
     });
     let mut text = serde_json::to_string_pretty(&document)?;
     text.push('\n');
     Ok(text)
-}
-
-fn published_config(row: &PublishedRow) -> ConfigSummary {
-    let single = |mean: f64| Estimate {
-        mean,
-        lo: None,
-        hi: None,
-        sd: None,
-        n: 1,
-    };
-    ConfigSummary {
-        id: row.config.clone(),
-        scenario: row.scenario.clone(),
-        topology: None,
-        agents: 2,
-        runs: 1,
-        runs_excluded: 0,
-        stats: Statistics {
-            speedup_est: Some(single(row.speedup)),
-            efficiency_est: Some(single(row.efficiency_percent)),
-            ttft_delta_ms: row.ttft_delta_ms.map(single),
-            tp_delta: row.tp_delta.map(single),
-            contention_runs: ContentionRuns {
-                published: Some(u32::from(row.contention)),
-                speedup_rule: Some(u32::from(row.speedup < 1.5)),
-                ..ContentionRuns::default()
-            },
-            ..Statistics::default()
-        },
-        verdict: Verdict::Unknown,
-        per_agent: Vec::new(),
-        ttft: metrics::summary::Tail::default(),
-        why_serial: None,
-        memory_peak_bytes: None,
-        notes: Vec::new(),
-    }
 }

@@ -135,7 +135,8 @@ pub(crate) struct Material<'a> {
 
 /// Makes a report.
 pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, ReportError> {
-    let summary = Summary::of(dataset);
+    let everything = Summary::of(dataset);
+    let summary = tables::with_runs(&everything);
     let view = View::new(dataset, &summary);
     let mut differences = tables::differences(dataset, &summary);
     let mut ledger = None;
@@ -197,7 +198,7 @@ pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, Repor
     let text = json::write(&json::Parts {
         name: &options.name,
         dataset,
-        summary: &summary,
+        summary: &everything,
         differences: &differences,
         findings: &findings,
         answer: &answer,

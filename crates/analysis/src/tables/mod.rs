@@ -12,7 +12,7 @@ mod tr113;
 mod truth;
 mod view;
 
-use metrics::Estimate;
+use metrics::{Estimate, Summary};
 
 pub(crate) use facts::{agent_letter, scenario_title, verdict_word};
 pub(crate) use number::{plain, short_number, signed};
@@ -224,6 +224,34 @@ impl Table {
         debug_assert_eq!(cells.len(), self.columns.len(), "table {}", self.id);
         self.rows.push(cells);
     }
+}
+
+/// The summary without configurations of which only a published row is known: those stand in the
+/// columns of the published table, not among the measured ones.
+pub(crate) fn with_runs(summary: &Summary) -> Summary {
+    let mut measured = summary.clone();
+    let ran = |id: &domain::plan::ConfigId, topology| {
+        summary
+            .runs
+            .iter()
+            .any(|r| r.config == *id && r.topology == topology)
+    };
+    let Summary {
+        configs,
+        scenarios,
+        overall,
+        best,
+        ..
+    } = &mut measured;
+    configs.retain(|c| ran(&c.id, c.topology));
+    scenarios.retain(|s| {
+        configs
+            .iter()
+            .any(|c| c.scenario == s.scenario && c.topology == s.topology)
+    });
+    overall.retain(|o| configs.iter().any(|c| c.topology == o.topology));
+    best.retain(|b| ran(&b.id, b.topology));
+    measured
 }
 
 /// Every table the data can fill, TR113's first, in TR113's order.

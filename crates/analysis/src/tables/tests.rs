@@ -1,7 +1,5 @@
 use std::path::Path;
 
-use metrics::Summary;
-
 use super::*;
 
 fn published_only() -> metrics::Dataset {
@@ -15,7 +13,7 @@ fn both() -> metrics::Dataset {
 }
 
 fn tables_of(set: &metrics::Dataset) -> Vec<Table> {
-    let summary = Summary::of(set);
+    let summary = with_runs(&Summary::of(set));
     all(&View::new(set, &summary))
 }
 

@@ -14,7 +14,7 @@ use super::{Cell, Kind, Origin, Table};
 
 /// TR110's figures: those TR113 cites and those of the TR110 report's own tables.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct ComparisonFigures {
+pub(super) struct ComparisonFigures {
     cited: Cited,
     report: Report,
 }
@@ -31,43 +31,43 @@ struct Cited {
 
 /// What TR113 cites of one of TR110's scenarios.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub struct CitedScenario {
+pub(super) struct CitedScenario {
     /// Best speedup.
-    pub best_speedup: f64,
+    pub(super) best_speedup: f64,
     /// Best efficiency, percent.
-    pub best_efficiency: f64,
+    pub(super) best_efficiency: f64,
     /// Average speedup.
-    pub average_speedup: f64,
+    pub(super) average_speedup: f64,
     /// Average efficiency, percent.
-    pub average_efficiency: f64,
+    pub(super) average_efficiency: f64,
     /// TTFT delta of the best configuration, ms.
-    pub best_ttft_delta_ms: Option<f64>,
+    pub(super) best_ttft_delta_ms: Option<f64>,
     /// Throughput delta of the best configuration, tok/s.
-    pub best_tp_delta: Option<f64>,
+    pub(super) best_tp_delta: Option<f64>,
 }
 
 /// What TR113 cites of TR110's distribution of efficiencies, percent.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub struct CitedDistribution {
+pub(super) struct CitedDistribution {
     /// Least.
-    pub min_efficiency: f64,
+    pub(super) min_efficiency: f64,
     /// Greatest.
-    pub max_efficiency: f64,
+    pub(super) max_efficiency: f64,
     /// Mean.
-    pub mean_efficiency: f64,
+    pub(super) mean_efficiency: f64,
     /// Standard deviation; which one is not said.
-    pub sd_efficiency: f64,
+    pub(super) sd_efficiency: f64,
     /// Configurations above 95 %.
-    pub configs_above_95: u32,
+    pub(super) configs_above_95: u32,
     /// Configurations with contention.
-    pub contention_configs: u32,
+    pub(super) contention_configs: u32,
 }
 
 /// What TR113 cites of TR110's contention at one number of GPU layers.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub struct CitedContention {
+pub(super) struct CitedContention {
     /// As printed.
-    pub percent: f64,
+    pub(super) percent: f64,
     c512_contended: u32,
     c512_runs: u32,
     c1024_contended: u32,
@@ -76,7 +76,7 @@ pub struct CitedContention {
 
 impl CitedContention {
     /// The percentage from the counts printed beside it.
-    pub fn recount(&self) -> f64 {
+    pub(super) fn recount(&self) -> f64 {
         let contended = self.c512_contended + self.c1024_contended;
         100.0 * f64::from(contended) / f64::from(self.c512_runs + self.c1024_runs)
     }
@@ -107,7 +107,7 @@ struct ReportScenario {
 
 impl ComparisonFigures {
     /// What TR113 cites of a scenario.
-    pub fn scenario(&self, name: &str) -> Option<&CitedScenario> {
+    pub(super) fn scenario(&self, name: &str) -> Option<&CitedScenario> {
         match name {
             "baseline_vs_chimera" => Some(&self.cited.baseline_vs_chimera),
             "chimera_hetero" => Some(&self.cited.chimera_hetero),
@@ -117,17 +117,17 @@ impl ComparisonFigures {
     }
 
     /// What TR113 cites of TR110's distribution.
-    pub fn distribution(&self) -> &CitedDistribution {
+    pub(super) fn distribution(&self) -> &CitedDistribution {
         &self.cited.distribution
     }
 
     /// TR110's configurations.
-    pub fn configs(&self) -> u32 {
+    pub(super) fn configs(&self) -> u32 {
         self.cited.configs
     }
 
     /// What TR113 cites of contention at this many layers.
-    pub fn contention(&self, num_gpu: &str) -> Option<&CitedContention> {
+    pub(super) fn contention(&self, num_gpu: &str) -> Option<&CitedContention> {
         self.cited.contention.get(&format!("g{num_gpu}"))
     }
 
@@ -142,7 +142,7 @@ impl ComparisonFigures {
 }
 
 /// TR110's figures, as kept in `fixtures/tr113/tr110.toml`.
-pub fn comparison_figures() -> &'static ComparisonFigures {
+pub(super) fn comparison_figures() -> &'static ComparisonFigures {
     static FIGURES: LazyLock<ComparisonFigures> = LazyLock::new(|| {
         toml::from_str(include_str!("../../../../fixtures/tr113/tr110.toml"))
             .expect("the figures are read by a test")
@@ -280,6 +280,9 @@ fn most_agents(view: &View<'_>) -> u32 {
         .unwrap_or(0)
 }
 
+/// A difference between two agents, over a scenario.
+type Delta = fn(&ScenarioSummary) -> Option<Estimate>;
+
 /// A table with a column per agent for the figure together and, where known, alone.
 fn per_agent(
     view: &View<'_>,
@@ -287,7 +290,7 @@ fn per_agent(
     figure: (&str, &str, usize),
     together: fn(&AgentSummary) -> Option<Estimate>,
     alone: fn(&AgentSummary) -> Option<Estimate>,
-    delta: (&str, &str, fn(&ScenarioSummary) -> Option<Estimate>),
+    delta: (&str, &str, Delta),
     published: impl Fn(&ReportScenario) -> [f64; 3],
 ) -> Table {
     let figures = comparison_figures();
@@ -429,6 +432,15 @@ fn ranking(view: &View<'_>) -> Table {
 /// One server's requests on one topology.
 type Instance = (Option<domain::plan::Topology>, u32);
 
+/// What a server answered.
+#[derive(Debug, Default)]
+struct Answered {
+    agents: Vec<String>,
+    ttft_ms: Vec<f64>,
+    rates: Vec<f64>,
+    requests: u32,
+}
+
 fn instances(view: &View<'_>) -> Table {
     let origin = data_origin(view);
     let mut table = Table::new("multi-agent-instances", "Multi-agent report: per instance").note(
@@ -441,24 +453,26 @@ fn instances(view: &View<'_>) -> Table {
     table.column("requests", "requests (n)", Kind::Number, origin);
     table.column("ttft_ms", "TTFT (ms)", Kind::Estimate, origin);
     table.column("rate_tok_s", "decode rate (tok/s)", Kind::Estimate, origin);
-    let mut seen: BTreeMap<Instance, (Vec<String>, Vec<f64>, Vec<f64>, u32)> = BTreeMap::new();
+    let mut seen: BTreeMap<Instance, Answered> = BTreeMap::new();
     for run in &view.dataset.runs {
         for agent in run.together.iter().flat_map(|arm| &arm.agents) {
             let entry = seen.entry((run.topology, agent.server)).or_default();
-            if !entry.0.contains(&agent.name) {
-                entry.0.push(agent.name.clone());
+            if !entry.agents.contains(&agent.name) {
+                entry.agents.push(agent.name.clone());
             }
             for request in agent.requests.iter().filter(|r| r.outcome.is_completed()) {
                 let figures = RequestMetrics::of(request);
-                entry.1.extend(figures.ttft.map(|t| t.as_millis_f64()));
                 entry
-                    .2
+                    .ttft_ms
+                    .extend(figures.ttft.map(domain::Nanos::as_millis_f64));
+                entry
+                    .rates
                     .extend(figures.decode_rate_server.or(figures.decode_rate_client));
-                entry.3 += 1;
+                entry.requests += 1;
             }
         }
     }
-    for ((topology, server), (agents, ttft, rate, requests)) in seen {
+    for ((topology, server), answered) in seen {
         let source = view
             .sources
             .iter()
@@ -466,10 +480,10 @@ fn instances(view: &View<'_>) -> Table {
         table.row(vec![
             Cell::text(source.map_or("", |s| s.label.as_str())),
             Cell::count(server + 1),
-            Cell::text(agents.join(", ")),
-            Cell::count(requests),
-            Cell::estimate(Estimate::of(&ttft).as_ref(), 0),
-            Cell::estimate(Estimate::of(&rate).as_ref(), 1),
+            Cell::text(answered.agents.join(", ")),
+            Cell::count(answered.requests),
+            Cell::estimate(Estimate::of(&answered.ttft_ms).as_ref(), 0),
+            Cell::estimate(Estimate::of(&answered.rates).as_ref(), 1),
         ]);
     }
     table

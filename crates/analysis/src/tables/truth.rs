@@ -62,6 +62,15 @@ fn topology_cell(topology: Option<Topology>) -> Cell {
     topology.map_or(Cell::Unknown, |t| Cell::text(topology_word(t)))
 }
 
+/// Key, heading, decimals, factor to the heading's unit, the figure.
+type Measured = (
+    &'static str,
+    &'static str,
+    usize,
+    f64,
+    fn(&ConfigSummary) -> Option<&Estimate>,
+);
+
 fn measured(view: &View<'_>) -> Table {
     let mut table = by_config(view, "truth-measured", "Together against in turn").note(
         "Wall times and `true speedup` are at equal work: the sequential arm is taken at the output \
@@ -69,8 +78,7 @@ fn measured(view: &View<'_>) -> Table {
          bound from the waits alone.",
     );
     let origin = origin(view);
-    type Get = fn(&ConfigSummary) -> Option<&Estimate>;
-    let columns: [(&str, &str, usize, f64, Get); 12] = [
+    let columns: [Measured; 12] = [
         ("wall_s", "wall together (s)", 2, 1.0, |c| {
             c.stats.wall_s.as_ref()
         }),
@@ -202,7 +210,7 @@ fn waits(view: &View<'_>) -> Table {
                     .flat_map(|r| &r.cause.waits)
                     .filter(|w| w.agent == agent)
                     .filter_map(get)
-                    .map(|span| span.as_secs_f64())
+                    .map(domain::Nanos::as_secs_f64)
                     .collect();
                 Cell::estimate(Estimate::of(&values).as_ref(), 2)
             };
@@ -330,8 +338,7 @@ fn outcomes(view: &View<'_>) -> Table {
         let together = config.stats.outcomes;
         let sequential = config.stats.outcomes_sequential;
         let mut cells = config_cells(view, config);
-        type Get = fn(&metrics::run::Outcomes) -> u32;
-        let gets: [Get; 5] = [
+        let gets: [fn(&metrics::run::Outcomes) -> u32; 5] = [
             |o| o.completed,
             |o| o.failed,
             |o| o.incomplete,

@@ -358,7 +358,7 @@ pub(crate) fn family(config: &ConfigId) -> &str {
     config.as_str().split('_').next().unwrap_or_default()
 }
 
-fn published_rows<'a>(dataset: &'a Dataset) -> impl Iterator<Item = RowData<'a>> {
+fn published_rows(dataset: &Dataset) -> impl Iterator<Item = RowData<'_>> {
     dataset.published.iter().map(|row| RowData {
         source: 0,
         config: row.config.clone(),
