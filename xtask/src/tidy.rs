@@ -14,6 +14,7 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &["domain"]),
     ("ollama", &["clock", "domain"]),
+    ("openai", &["clock", "domain"]),
     ("agents", &["clock", "domain"]),
     ("telemetry", &["clock", "domain"]),
     ("simulator", &["clock", "domain"]),
@@ -28,6 +29,7 @@ const GRAPH: &[(&str, &[&str])] = &[
             "domain",
             "metrics",
             "ollama",
+            "openai",
             "runtime",
             "simulator",
             "telemetry",
@@ -43,8 +45,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("polars-io", &["analysis"]),
     ("plotters", &["analysis"]),
     ("nvml-wrapper", &["telemetry"]),
-    ("reqwest", &["ollama"]),
-    ("hyper", &["ollama", "simulator"]),
+    ("reqwest", &["ollama", "openai"]),
+    ("hyper", &["ollama", "openai", "simulator"]),
 ];
 
 /// Crates that must not be in the lockfile, and why.

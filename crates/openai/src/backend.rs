@@ -1,0 +1,123 @@
+//! [`ChatBackend`] over the typed calls.
+
+use domain::backend::{
+    BackendError, ChatBackend, Exchange, GenerateCall, LoadedModel, ModelIdentity, ServerIdentity,
+};
+use domain::{FailureKind, ModelOptions, Outcome};
+use futures_core::future::BoxFuture;
+
+use crate::client::Client;
+use crate::error::Trouble;
+use crate::wire::{ChatRequest, Dialect, Model};
+
+impl ChatBackend for Client {
+    fn endpoint(&self) -> String {
+        self.base_url().to_owned()
+    }
+
+    fn generate<'a>(
+        &'a self,
+        call: &'a GenerateCall,
+        exchange: &'a mut Exchange,
+    ) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            let (request, dropped) = ChatRequest::from_call(call, self.dialect);
+            if !dropped.is_empty() {
+                tracing::debug!(?dropped, "options that this protocol cannot carry");
+            }
+            self.chat(&request, exchange).await
+        })
+    }
+
+    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
+        Box::pin(async move { Ok(self.look().await?.identity) })
+    }
+
+    /// llama.cpp serves its one model under every name, so there the model is what it serves.
+    fn find_model<'a>(
+        &'a self,
+        model: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
+        Box::pin(async move {
+            let mut models = self.models().await?.data;
+            let named = models
+                .iter()
+                .position(|m| m.id == model || m.aliases.iter().any(|alias| alias == model));
+            let place = match named {
+                None if self.dialect == Dialect::LlamaCpp && models.len() == 1 => Some(0),
+                named => named,
+            };
+            Ok(place.map(|place| models.swap_remove(place).into()))
+        })
+    }
+
+    /// A llama.cpp server has what it offers in memory; other servers do not tell.
+    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
+        Box::pin(async move {
+            if self.dialect != Dialect::LlamaCpp {
+                return Err(self.unsupported("does not tell which models are in memory"));
+            }
+            let facts = self.look().await?;
+            if !facts.identity.holds_model() {
+                return Err(self.unsupported("does not tell which models are in memory"));
+            }
+            let models = self.models().await?.data;
+            Ok(models
+                .into_iter()
+                .map(|model| LoadedModel {
+                    name: model.id,
+                    size_bytes: model.meta.and_then(|meta| meta.size),
+                    size_vram_bytes: None,
+                    context_length: facts.context_length,
+                    expires_at: None,
+                })
+                .collect())
+        })
+    }
+
+    /// Refused: the protocol has no such operation.
+    fn preload<'a>(
+        &'a self,
+        _model: &'a str,
+        _options: &'a ModelOptions,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        Box::pin(async move { Err(self.unsupported("cannot be told to load a model")) })
+    }
+
+    /// Refused: the protocol has no such operation, and an `Ok` would say that the model is gone.
+    fn unload<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
+        Box::pin(async move { Err(self.unsupported("cannot be told to unload a model")) })
+    }
+}
+
+impl Client {
+    fn unsupported(&self, what: &str) -> BackendError {
+        let message = format!("a server of this protocol {what}");
+        self.backend_error(Trouble::Failed(FailureKind::Unsupported, message))
+    }
+}
+
+impl From<Model> for ModelIdentity {
+    fn from(model: Model) -> Self {
+        let meta = model.meta.unwrap_or_default();
+        Self {
+            name: model.id,
+            digest: None,
+            size_bytes: meta.size,
+            parameter_size: meta.n_params.map(in_words),
+            quantization: None,
+        }
+    }
+}
+
+/// A number of weights as model names write it: `4.3B`, `270.0M`.
+fn in_words(weights: u64) -> String {
+    let n = weights as f64;
+    if n >= 1e9 {
+        format!("{:.1}B", n / 1e9)
+    } else if n >= 1e6 {
+        format!("{:.1}M", n / 1e6)
+    } else {
+        format!("{:.1}K", n / 1e3)
+    }
+}

@@ -1,0 +1,246 @@
+//! The client and its typed calls.
+
+use clock::Clock;
+use domain::Outcome;
+use domain::backend::{BackendError, Exchange, ServerIdentity};
+use domain::plan::Timeouts;
+use reqwest::redirect;
+
+use crate::connect::ConnectLimit;
+use crate::endpoint::Endpoint;
+use crate::error::{BuildError, Trouble};
+use crate::http::{Transport, json_body};
+use crate::key::ApiKey;
+use crate::sse::MAX_EVENT;
+use crate::wire::{ChatRequest, Dialect, LLAMA_CPP, Models, Props, Version};
+
+/// Longest reply of a call that is no generation, bytes. Hosted services list hundreds of models,
+/// llama.cpp prints its chat template.
+const MAX_REPLY: usize = MAX_EVENT;
+
+/// A client of one server, with its own connection pool.
+#[derive(Debug)]
+pub struct Client {
+    pub(crate) transport: Transport,
+    pub(crate) dialect: Dialect,
+}
+
+/// Settings of a [`Client`].
+#[derive(Debug, Clone)]
+pub struct ClientBuilder {
+    clock: Clock,
+    timeouts: Timeouts,
+    certificates: Vec<reqwest::Certificate>,
+    key: Option<ApiKey>,
+    dialect: Dialect,
+}
+
+impl ClientBuilder {
+    /// A builder with the default limits, no key and no additions to the protocol.
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            timeouts: Timeouts::default(),
+            certificates: Vec::new(),
+            key: None,
+            dialect: Dialect::Plain,
+        }
+    }
+
+    /// Sets the limits of every request.
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Sends a bearer key with every request.
+    #[must_use]
+    pub fn api_key(mut self, key: Option<ApiKey>) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// Uses a server's additions to the protocol.
+    #[must_use]
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// Trusts a certificate beside the system's, for servers behind an https proxy of one's own.
+    /// The text is PEM.
+    pub fn certificate(mut self, pem: &[u8]) -> Result<Self, BuildError> {
+        let certificate = reqwest::Certificate::from_pem(pem).map_err(BuildError::Certificate)?;
+        self.certificates.push(certificate);
+        Ok(self)
+    }
+
+    /// Makes the client for a server's base URL (see [`Endpoint`]). Connects to nothing yet.
+    /// Installs rustls's ring provider for the process where none is installed.
+    pub fn build(self, server: &str) -> Result<Client, BuildError> {
+        let endpoint: Endpoint = server.parse()?;
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // A race with another thread is lost only to a provider that serves as well.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let builder = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .tcp_nodelay(true)
+            .pool_idle_timeout(None)
+            .http1_only()
+            .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")))
+            .connector_layer(ConnectLimit {
+                clock: self.clock.clone(),
+                limit: self.timeouts.connect,
+            });
+        let builder = if endpoint.is_https() {
+            builder.tls_certs_merge(self.certificates)
+        } else {
+            // Plain HTTP must not depend on the system having certificates.
+            builder.tls_certs_only([])
+        };
+        let http = builder.build().map_err(|source| BuildError::Http {
+            endpoint: endpoint.to_string(),
+            source,
+        })?;
+        Ok(Client {
+            transport: Transport {
+                http,
+                base: endpoint.to_string(),
+                clock: self.clock,
+                timeouts: self.timeouts,
+                key: self.key,
+            },
+            dialect: self.dialect,
+        })
+    }
+}
+
+/// What a server tells about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// Who it is. Kinds: `llama.cpp`, `llama.cpp router` (loads models on demand), `vllm`, `sglang`,
+    /// `ollama /v1`, `openai-compatible`.
+    pub identity: ServerIdentity,
+    /// Requests it serves at the same time, where it tells.
+    pub slots: Option<u64>,
+    /// Context of one slot, tokens, where it tells.
+    pub context_length: Option<u64>,
+}
+
+/// What stands for a version that a server does not tell.
+const NO_VERSION: &str = "version not told";
+
+impl Client {
+    /// A client with a server's base URL (see [`Endpoint`]) and nothing else set. Connects to
+    /// nothing yet.
+    pub fn new(server: &str, clock: Clock, timeouts: Timeouts) -> Result<Self, BuildError> {
+        ClientBuilder::new(clock).timeouts(timeouts).build(server)
+    }
+
+    /// The server's base URL, without `/v1`; it holds no credentials.
+    pub fn base_url(&self) -> &str {
+        &self.transport.base
+    }
+
+    /// Runs a chat turn to its end, filling `exchange` as things happen.
+    pub async fn chat(&self, request: &ChatRequest, exchange: &mut Exchange) -> Outcome {
+        self.transport
+            .generation(
+                "/v1/chat/completions",
+                json_body(request),
+                &request.model,
+                exchange,
+            )
+            .await
+    }
+
+    /// The models that the server offers.
+    pub async fn models(&self) -> Result<Models, BackendError> {
+        self.get("/v1/models").await.map(|(models, _)| models)
+    }
+
+    /// llama.cpp's properties; other servers have none.
+    pub async fn props(&self) -> Result<Props, BackendError> {
+        self.get("/props").await.map(|(props, _)| props)
+    }
+
+    /// Finds out which server this is: by who owns its models and by its `Server` header, and by
+    /// asking for what only that server has. A server without `/v1/models` is refused.
+    pub async fn look(&self) -> Result<ServerFacts, BackendError> {
+        let (models, server): (Models, _) = self.get("/v1/models").await?;
+        let owner = models.data.iter().find_map(|m| m.owned_by.as_deref());
+        let context_length = models.data.first().and_then(|m| m.max_model_len);
+        let version = match owner {
+            Some("llamacpp") => return Ok(self.look_at_llama_cpp().await),
+            _ if server.as_deref() == Some(LLAMA_CPP) => {
+                return Ok(self.look_at_llama_cpp().await);
+            }
+            Some("vllm") => ("vllm", self.version_at(&["/version"]).await),
+            Some("sglang") => {
+                let paths = ["/get_server_info", "/server_info"];
+                ("sglang", self.version_at(&paths).await)
+            }
+            Some("library") => ("ollama /v1", self.version_at(&["/api/version"]).await),
+            _ => ("openai-compatible", None),
+        };
+        let (kind, version) = version;
+        Ok(ServerFacts {
+            identity: ServerIdentity {
+                kind: kind.to_owned(),
+                version: version.unwrap_or_else(|| NO_VERSION.to_owned()),
+            },
+            slots: None,
+            context_length,
+        })
+    }
+
+    async fn look_at_llama_cpp(&self) -> ServerFacts {
+        // A server may be told to keep its properties to itself.
+        let props = self.props().await.unwrap_or_default();
+        let kind = match props.role.as_deref() {
+            Some("router") => format!("{LLAMA_CPP} router"),
+            _ => LLAMA_CPP.to_owned(),
+        };
+        let version = props.build_info.filter(|build| !build.is_empty());
+        ServerFacts {
+            identity: ServerIdentity {
+                kind,
+                version: version.unwrap_or_else(|| NO_VERSION.to_owned()),
+            },
+            slots: props.total_slots,
+            context_length: props.default_generation_settings.n_ctx,
+        }
+    }
+
+    /// The version by the first of these paths that tells one.
+    async fn version_at(&self, paths: &[&str]) -> Option<String> {
+        for path in paths {
+            if let Ok((Version { version }, _)) = self.get(path).await {
+                return Some(version);
+            }
+        }
+        None
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<(T, Option<String>), BackendError> {
+        let limits = self.transport.limits();
+        self.transport
+            .get(path, MAX_REPLY, &limits)
+            .await
+            .map_err(|trouble| self.backend_error(trouble))
+    }
+
+    pub(crate) fn backend_error(&self, trouble: Trouble) -> BackendError {
+        self.transport
+            .without_key(trouble)
+            .into_backend_error(&self.transport.base)
+    }
+}

@@ -1,0 +1,177 @@
+//! Where a server is: host and port, or a base URL with or without `/v1`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use reqwest::Url;
+
+/// The port where none is given and no scheme asks for its own: llama.cpp's.
+pub const DEFAULT_PORT: u16 = 8080;
+
+/// A server's base URL: no credentials, no query, no trailing slash, no `/v1`.
+///
+/// ```
+/// use openai::Endpoint;
+/// for (text, url) in [
+///     ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+///     ("http://127.0.0.1:8080/v1", "http://127.0.0.1:8080"),
+///     ("http://127.0.0.1:8080/v1/", "http://127.0.0.1:8080"),
+///     ("http://127.0.0.1:8080/v1/chat/completions", "http://127.0.0.1:8080"),
+///     ("8000", "http://127.0.0.1:8000"),
+///     ("[::1]:8000/v1", "http://[::1]:8000"),
+///     ("https://llm.example/api/v1", "https://llm.example:443/api"),
+/// ] {
+///     assert_eq!(text.parse::<Endpoint>()?.to_string(), url);
+/// }
+/// # Ok::<(), openai::EndpointError>(())
+/// ```
+///
+/// A scheme brings its own default port: `http://host` is port 80.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    url: String,
+    https: bool,
+}
+
+/// An endpoint that cannot be used. No message repeats a credential.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// A user name, password or key in the URL, or a part of it that may be one.
+    #[error(
+        "the endpoint has {part}, which may be a credential and would end up in records and \
+         reports; put a key into TANDEM_API_KEY and leave it out of the URL"
+    )]
+    Credentials {
+        /// Which part of the URL.
+        part: &'static str,
+    },
+    /// A scheme other than http and https.
+    #[error("endpoint scheme `{scheme}` is not http or https")]
+    Scheme {
+        /// The scheme.
+        scheme: String,
+    },
+    /// The port is no number from 1 to 65535.
+    #[error("endpoint port `{port}` is not a number from 1 to 65535")]
+    Port {
+        /// The port as given.
+        port: String,
+    },
+    /// Anything else.
+    #[error("endpoint `{text}` is not HOST, HOST:PORT, PORT or a URL: {why}")]
+    Form {
+        /// The text as given.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Endpoint {
+    pub(crate) fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// The URL as it may be shown.
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.url)
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let text = text.trim().trim_matches(['"', '\'']);
+        refuse_credentials(text)?;
+        let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+        let scheme = scheme.to_ascii_lowercase();
+        let (scheme, default_port) = match scheme.as_str() {
+            "" => ("http", DEFAULT_PORT),
+            "http" => ("http", 80),
+            "https" => ("https", 443),
+            _ => return Err(EndpointError::Scheme { scheme }),
+        };
+        let (authority, path) = match rest.find('/') {
+            Some(slash) => rest.split_at(slash),
+            None => (rest, ""),
+        };
+        let (host, port) = split_port(authority);
+        let port = match port {
+            None => default_port,
+            Some(port) => match port.parse::<u16>() {
+                Ok(port) if port != 0 => port,
+                _ => {
+                    let port = port.to_owned();
+                    return Err(EndpointError::Port { port });
+                }
+            },
+        };
+        // Addresses to listen on are no addresses to connect to.
+        let host = match host {
+            "" | "0.0.0.0" => "127.0.0.1",
+            "::" => "::1",
+            host => host,
+        };
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        let path = base_path(path);
+        let url = format!("{scheme}://{host}:{port}{path}");
+        Url::parse(&url).map_err(|e| EndpointError::Form {
+            text: text.to_owned(),
+            why: e.to_string(),
+        })?;
+        Ok(Self {
+            url,
+            https: scheme == "https",
+        })
+    }
+}
+
+/// The path without what the client adds itself.
+fn base_path(path: &str) -> &str {
+    let path = path.trim_end_matches('/');
+    let path = path.strip_suffix("/chat/completions").unwrap_or(path);
+    path.strip_suffix("/v1").unwrap_or(path)
+}
+
+fn refuse_credentials(text: &str) -> Result<(), EndpointError> {
+    for (mark, part) in [
+        ('@', "a user name or key before `@`"),
+        ('?', "a query after `?`"),
+        ('#', "a fragment after `#`"),
+    ] {
+        if text.contains(mark) {
+            return Err(EndpointError::Credentials { part });
+        }
+    }
+    Ok(())
+}
+
+/// Host without brackets, and the port's text. A bare number is a port, a bare IPv6 address a host.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    if let Some(rest) = authority.strip_prefix('[') {
+        let (host, after) = rest.split_once(']').unwrap_or((rest, ""));
+        return (host, after.strip_prefix(':'));
+    }
+    if !authority.is_empty() && authority.bytes().all(|b| b.is_ascii_digit()) {
+        return ("", Some(authority));
+    }
+    match authority.split_once(':') {
+        Some((_, port)) if port.contains(':') => (authority, None),
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    }
+}
+
+#[cfg(test)]
+mod tests;

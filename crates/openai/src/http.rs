@@ -1,0 +1,436 @@
+//! One HTTP exchange: limits on our clock, stamps, and the ledger of virtual time.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use clock::{Clock, ExchangeId, Ledger};
+use domain::backend::Exchange;
+use domain::plan::Timeouts;
+use domain::{FailureKind, Nanos, Stamp, TimeoutPhase};
+use hyper::body::{Body, Frame, SizeHint};
+use reqwest::Method;
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, SERVER,
+};
+use tokio::sync::Notify;
+
+use crate::error::{Refusal, Trouble, clip, error_in};
+use crate::key::ApiKey;
+
+/// Most of an error page that is read, bytes.
+const ERROR_BODY: usize = 64 * 1024;
+
+/// The limits of one call. The total limit runs from the moment this is made.
+#[derive(Debug)]
+pub(crate) struct Limits<'a> {
+    pub(crate) clock: &'a Clock,
+    timeouts: &'a Timeouts,
+    deadline: Stamp,
+}
+
+impl<'a> Limits<'a> {
+    pub(crate) fn start(clock: &'a Clock, timeouts: &'a Timeouts) -> Self {
+        let deadline = Stamp(clock.now().0.saturating_add(timeouts.total.0));
+        Self {
+            clock,
+            timeouts,
+            deadline,
+        }
+    }
+
+    /// Runs a future within a limit and within what is left of the total.
+    pub(crate) async fn within<F: Future>(
+        &self,
+        phase: TimeoutPhase,
+        limit: Nanos,
+        future: F,
+    ) -> Result<F::Output, Trouble> {
+        let left = self.deadline.since(self.clock.now());
+        let (phase, limit) = if left < limit {
+            (TimeoutPhase::Total, left)
+        } else {
+            (phase, limit)
+        };
+        self.clock
+            .timeout(limit, future)
+            .await
+            .map_err(|clock::Elapsed| Trouble::TimedOut(phase))
+    }
+
+    /// Runs a future within what is left of the total.
+    pub(crate) async fn within_total<F: Future>(&self, future: F) -> Result<F::Output, Trouble> {
+        self.within(TimeoutPhase::Total, Nanos(u64::MAX), future)
+            .await
+    }
+}
+
+/// When a request's bytes were handed to the connection, told by the body that hyper reads as it
+/// writes.
+#[derive(Debug, Default)]
+struct Sent {
+    at: OnceLock<Stamp>,
+    told: Notify,
+}
+
+/// A request body that says when it is taken.
+#[derive(Debug)]
+struct TellingBody {
+    bytes: Option<Bytes>,
+    clock: Clock,
+    sent: Arc<Sent>,
+}
+
+impl Body for TellingBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        let Some(bytes) = this.bytes.take() else {
+            return Poll::Ready(None);
+        };
+        if this.sent.at.set(this.clock.now()).is_ok() {
+            this.sent.told.notify_one();
+        }
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
+
+/// Writes `sent` into the exchange even when the future is dropped before it could.
+struct SentInto<'e> {
+    exchange: &'e mut Exchange,
+    sent: Arc<Sent>,
+}
+
+impl SentInto<'_> {
+    fn note(&mut self) {
+        self.exchange.sent = self.sent.at.get().copied();
+    }
+}
+
+impl Drop for SentInto<'_> {
+    fn drop(&mut self) {
+        self.note();
+    }
+}
+
+/// This exchange in the ledger; closed when dropped, however that comes about.
+#[derive(Debug)]
+struct InFlight {
+    ledger: Ledger,
+    id: ExchangeId,
+}
+
+impl InFlight {
+    fn open(clock: &Clock) -> Option<Self> {
+        clock.ledger().map(|ledger| Self {
+            ledger: ledger.clone(),
+            id: ledger.open(),
+        })
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.ledger.close(self.id);
+    }
+}
+
+/// A response whose head has arrived.
+#[derive(Debug)]
+pub(crate) struct Response {
+    inner: reqwest::Response,
+    in_flight: Option<InFlight>,
+    with_key: bool,
+}
+
+fn wrong_type(kind: &str, promised: &str, body: &[u8]) -> Trouble {
+    let start = clip(&String::from_utf8_lossy(body), 80);
+    Trouble::Failed(
+        FailureKind::WrongContentType,
+        format!(
+            "content type `{kind}` where {promised} was promised; is this an OpenAI-compatible \
+             server? The body starts with {start:?}"
+        ),
+    )
+}
+
+impl Response {
+    fn took(&self, units: u64) {
+        if let Some(flight) = &self.in_flight {
+            flight.ledger.take(flight.id, units);
+        }
+    }
+
+    /// The next bytes of the body; `None` at its end.
+    pub(crate) async fn chunk(&mut self, limits: &Limits<'_>) -> Result<Option<Bytes>, Trouble> {
+        let limit = limits.timeouts.between_chunks;
+        self.chunk_within(limits, TimeoutPhase::BetweenChunks, limit)
+            .await
+    }
+
+    /// The next bytes of the body within another limit than the one between chunks.
+    pub(crate) async fn chunk_within(
+        &mut self,
+        limits: &Limits<'_>,
+        phase: TimeoutPhase,
+        limit: Nanos,
+    ) -> Result<Option<Bytes>, Trouble> {
+        let chunk = limits.within(phase, limit, self.inner.chunk()).await??;
+        self.took(chunk.as_ref().map_or(1, |bytes| bytes.len() as u64));
+        Ok(chunk)
+    }
+
+    /// The body as a whole, at most `most` bytes of it. With `keep_going`, what had arrived when
+    /// something went wrong.
+    async fn body(
+        &mut self,
+        limits: &Limits<'_>,
+        most: usize,
+        keep_going: bool,
+    ) -> Result<Vec<u8>, Trouble> {
+        let mut body = Vec::new();
+        loop {
+            match self.chunk(limits).await {
+                Ok(Some(bytes)) => body.extend_from_slice(&bytes),
+                Err(trouble) if !keep_going => return Err(trouble),
+                Ok(None) | Err(_) => return Ok(body),
+            }
+            if body.len() > most {
+                if keep_going {
+                    return Ok(body);
+                }
+                let message = format!("the reply is longer than {most} bytes");
+                return Err(Trouble::failed(FailureKind::LineTooLong, message));
+            }
+        }
+    }
+
+    /// The `Server` header.
+    pub(crate) fn server(&self) -> Option<String> {
+        self.header(&SERVER).map(str::to_owned)
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.inner.headers().get(name)?.to_str().ok()
+    }
+
+    /// Refuses a status that is no success. `model` is the one asked for.
+    async fn expect_success(
+        &mut self,
+        limits: &Limits<'_>,
+        model: Option<&str>,
+    ) -> Result<(), Trouble> {
+        let status = self.inner.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let body = self.body(limits, ERROR_BODY, true).await?;
+        let refusal = Refusal {
+            status: status.as_u16(),
+            reason: status.canonical_reason().unwrap_or_default(),
+            body: &body,
+            location: self.header(&LOCATION),
+            retry_after: self.header(&RETRY_AFTER),
+            with_key: self.with_key,
+            model,
+        };
+        Err(refusal.trouble())
+    }
+
+    /// The content type without its parameters, in lower case; none when there is no header.
+    fn content_type(&self) -> Option<String> {
+        let kind = self.inner.headers().get(CONTENT_TYPE)?;
+        let kind = String::from_utf8_lossy(kind.as_bytes());
+        Some(kind.split(';').next()?.trim().to_ascii_lowercase())
+    }
+
+    /// Refuses everything but a success of JSON.
+    pub(crate) async fn expect_json(&mut self, limits: &Limits<'_>) -> Result<(), Trouble> {
+        self.expect_success(limits, None).await?;
+        match self.content_type().as_deref() {
+            None | Some("application/json") => Ok(()),
+            Some(kind) => {
+                let kind = kind.to_owned();
+                let body = self.body(limits, ERROR_BODY, true).await?;
+                Err(wrong_type(&kind, "JSON", &body))
+            }
+        }
+    }
+
+    /// Refuses everything but a success of server-sent events.
+    pub(crate) async fn expect_events(
+        &mut self,
+        limits: &Limits<'_>,
+        model: &str,
+    ) -> Result<(), Trouble> {
+        self.expect_success(limits, Some(model)).await?;
+        let kind = match self.content_type() {
+            None => return Ok(()),
+            Some(kind) if kind == "text/event-stream" => return Ok(()),
+            Some(kind) => kind,
+        };
+        let body = self.body(limits, ERROR_BODY, true).await?;
+        if kind != "application/json" {
+            return Err(wrong_type(&kind, "a stream of events", &body));
+        }
+        let message = match error_in(&String::from_utf8_lossy(&body)) {
+            Some(words) => format!("status 200 with an error instead of a stream: {words}"),
+            None => "the server ignored `stream`: it answered with one JSON object, which has no time to \
+                     first token; turn streaming on, or use another endpoint"
+                .to_owned(),
+        };
+        Err(Trouble::Failed(FailureKind::WrongContentType, message))
+    }
+
+    /// The body as one JSON value.
+    pub(crate) async fn json<T: serde::de::DeserializeOwned>(
+        &mut self,
+        limits: &Limits<'_>,
+        most: usize,
+    ) -> Result<T, Trouble> {
+        let body = self.body(limits, most, false).await?;
+        serde_json::from_slice(&body).map_err(|e| {
+            let start = clip(&String::from_utf8_lossy(&body), 80);
+            let message = format!("{e}; the reply starts with {start:?}");
+            Trouble::Failed(FailureKind::Malformed, message)
+        })
+    }
+}
+
+/// A connection pool for one endpoint, and the clock.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    pub(crate) http: reqwest::Client,
+    pub(crate) base: String,
+    pub(crate) clock: Clock,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) key: Option<ApiKey>,
+}
+
+impl Transport {
+    pub(crate) fn limits(&self) -> Limits<'_> {
+        Limits::start(&self.clock, &self.timeouts)
+    }
+
+    /// Sends a request and waits for the response's head, stamping `sent` and `headers`. A request
+    /// without a body has no `sent`: nothing tells when its head is written.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        limits: &Limits<'_>,
+        exchange: &mut Exchange,
+    ) -> Result<Response, Trouble> {
+        let in_flight = InFlight::open(&self.clock);
+        let mut headers = HeaderMap::new();
+        if let Some(flight) = &in_flight {
+            headers.insert(Ledger::HEADER, HeaderValue::from(flight.id.0));
+        }
+        if let Some(key) = &self.key {
+            headers.insert(AUTHORIZATION, key.header());
+        }
+        let sent = Arc::new(Sent::default());
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        let has_body = body.is_some();
+        let request = match body {
+            None => request,
+            Some(bytes) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                request.body(reqwest::Body::wrap(TellingBody {
+                    bytes: Some(bytes.into()),
+                    clock: self.clock.clone(),
+                    sent: Arc::clone(&sent),
+                }))
+            }
+        };
+        let mut into = SentInto {
+            exchange: &mut *exchange,
+            sent: Arc::clone(&sent),
+        };
+        if let Some(flight) = &in_flight {
+            flight.ledger.post(flight.id, 1);
+        }
+        let mut responding = pin!(request.headers(headers).send());
+        let early = if has_body {
+            // The connector keeps the connect limit; only the total runs here besides.
+            limits
+                .within_total(async {
+                    tokio::select! {
+                        biased;
+                        response = &mut responding => Some(response),
+                        () = sent.told.notified() => None,
+                    }
+                })
+                .await?
+        } else {
+            None
+        };
+        let response = if let Some(response) = early {
+            response?
+        } else {
+            into.note();
+            let from = sent.at.get().copied();
+            let waited = from.map_or(Nanos::ZERO, |at| self.clock.now().since(at));
+            let left = self.timeouts.first_byte.saturating_sub(waited);
+            limits
+                .within(TimeoutPhase::FirstByte, left, responding)
+                .await??
+        };
+        drop(into);
+        exchange.headers = Some(self.clock.now());
+        let response = Response {
+            inner: response,
+            in_flight,
+            with_key: self.key.is_some(),
+        };
+        response.took(1);
+        Ok(response)
+    }
+
+    /// A GET whose reply is one JSON value, and the `Server` header.
+    pub(crate) async fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        most: usize,
+        limits: &Limits<'_>,
+    ) -> Result<(T, Option<String>), Trouble> {
+        let mut response = self
+            .send(Method::GET, path, None, limits, &mut Exchange::default())
+            .await?;
+        response.expect_json(limits).await?;
+        let server = response.server();
+        Ok((response.json(limits, most).await?, server))
+    }
+
+    /// Strikes the key from a server's words.
+    pub(crate) fn without_key(&self, trouble: Trouble) -> Trouble {
+        match (trouble, &self.key) {
+            (Trouble::Failed(kind, words), Some(key)) => {
+                Trouble::Failed(kind, key.strike_from(&words))
+            }
+            (trouble, _) => trouble,
+        }
+    }
+}
+
+/// A request body as JSON.
+pub(crate) fn json_body<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("requests have no maps with non-string keys")
+}

@@ -1,0 +1,75 @@
+//! The API key: into one header, and nowhere else.
+
+use std::fmt;
+
+use reqwest::header::HeaderValue;
+
+/// What stands where the key stood.
+const STRUCK: &str = "[key]";
+
+/// A bearer key. Nothing prints it.
+#[derive(Clone)]
+pub struct ApiKey {
+    text: String,
+    header: HeaderValue,
+}
+
+/// A key that cannot be sent. The message does not repeat it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the API key is empty or has a character that no header can carry (a line break?)")]
+pub struct KeyError;
+
+impl ApiKey {
+    /// A key from its text; white space around it is dropped.
+    pub fn new(text: &str) -> Result<Self, KeyError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(KeyError);
+        }
+        let mut header = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| KeyError)?;
+        header.set_sensitive(true);
+        Ok(Self {
+            text: text.to_owned(),
+            header,
+        })
+    }
+
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+
+    /// A server's words without the key, which some repeat when they refuse it.
+    pub(crate) fn strike_from(&self, words: &str) -> String {
+        words.replace(&self.text, STRUCK)
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_prints_it() {
+        let key = ApiKey::new(" sk-secret\n").unwrap();
+        assert_eq!(format!("{key:?}"), "ApiKey(…)");
+        assert!(!format!("{:?}", key.header()).contains("secret"));
+        assert_eq!(
+            key.strike_from("wrong key sk-secret given"),
+            "wrong key [key] given"
+        );
+        assert_eq!(key.header().to_str().unwrap(), "Bearer sk-secret");
+    }
+
+    #[test]
+    fn keys_that_cannot_be_sent_are_refused() {
+        for text in ["", "  ", "a\nb", "a\0"] {
+            assert_eq!(ApiKey::new(text).unwrap_err(), KeyError);
+        }
+    }
+}

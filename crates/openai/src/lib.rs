@@ -1,0 +1,83 @@
+//! A typed client for servers that speak OpenAI's chat completions, built for measuring: llama.cpp,
+//! vLLM, SGLang, LM Studio, Ollama's own `/v1` and whatever else is compatible.
+//!
+//! - [`Client`] speaks `/v1/chat/completions` and `/v1/models` and is a
+//!   [`domain::backend::ChatBackend`].
+//! - [`sse`] splits a byte stream into server-sent events and does no I/O.
+//! - [`wire`] is the protocol's JSON, with what the servers add to it.
+//!
+//! It is a sibling of `ollama` and records in the same way: a request writes what it sees into the
+//! caller's [`domain::backend::Exchange`] as it happens, arrivals are stamped before they are
+//! decoded, events that came in one network read carry one stamp, and an event that came in several
+//! reads carries the stamp of the read that completed it. A chunk is not a token, and a chunk
+//! without text (the role, a null content, a finish reason, the usage) is not a first token.
+//!
+//! Nothing is retried, redirected or sent through a proxy: each would bend a measurement. Every
+//! limit ([`domain::plan::Timeouts`]) runs on the [`clock::Clock`], not on the wall.
+//!
+//! How a generation ends:
+//! - `completed` when the server gave a finish reason and then `[DONE]`. What follows is not read
+//!   for content.
+//! - `incomplete` when the body ends in good order without one of the two: Ollama's `/v1` ends so
+//!   when its runner dies, and proxies send `[DONE]` for answers that were cut.
+//! - `failed` when the connection cannot be made or breaks, on a status that is no success, on an
+//!   answer that is not a stream though one was asked for, on an error event, or on an event that is
+//!   not the protocol.
+//! - `timed_out` with the limit that ran out. The first-byte limit ends with the response's head;
+//!   some servers send it before they have a token.
+//!
+//! What such a server cannot do is said, not pretended: it has no operation that loads or unloads a
+//! model, and it takes only options of the protocol ([`wire::ChatRequest::from_call`] names the
+//! others). llama.cpp's `timings` and vLLM's `metrics` become [`domain::backend::ServerCounters`];
+//! what a server does not tell stays absent.
+//!
+//! An API key ([`ApiKey`]) goes into one header. It is in no `Debug` output, and it is struck out of
+//! every message that a server sends back.
+//!
+//! What it does not know: plans, agents, what is being compared. It never sleeps or stamps on any
+//! clock but the one it was given.
+//!
+//! ```no_run
+//! use clock::Clock;
+//! use domain::backend::{ChatBackend, Exchange, GenerateCall};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = openai::ClientBuilder::new(Clock::real())
+//!     .dialect(openai::Dialect::LlamaCpp)
+//!     .build("127.0.0.1:8080/v1")?;
+//! let call = GenerateCall {
+//!     model: "any".to_owned(),
+//!     system: None,
+//!     prompt: "Why is the sky blue?".to_owned(),
+//!     options: domain::ModelOptions { num_predict: Some(64), ..Default::default() },
+//!     keep_alive: None,
+//! };
+//! let mut exchange = Exchange::default();
+//! let outcome = client.generate(&call, &mut exchange).await;
+//! if let (Some(sent), Some(first)) = (exchange.sent, exchange.first_token) {
+//!     println!("{}: TTFT {}", outcome.class(), first.since(sent));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod backend;
+mod chunk;
+mod client;
+mod connect;
+mod endpoint;
+mod error;
+mod http;
+mod key;
+pub mod sse;
+mod stream;
+pub mod wire;
+
+pub use client::{Client, ClientBuilder, ServerFacts};
+pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
+pub use error::BuildError;
+pub use key::{ApiKey, KeyError};
+pub use wire::Dialect;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! Server-sent events: bytes in, whole events out. No I/O, no JSON.
+//!
+//! Neither TCP segments nor HTTP chunks need match lines or events, so bytes are kept until the
+//! blank line comes that ends an event. Lines end with LF, CRLF or CR; a line that begins with a
+//! colon is a comment; several `data` lines of an event are joined with LF; a byte order mark at the
+//! beginning is skipped. Bytes are not looked at as text: UTF-8 may be split anywhere.
+
+/// Longest event accepted, bytes of data.
+pub const MAX_EVENT: usize = 8 * 1024 * 1024;
+
+/// An event grew beyond the limit before its end came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an event is longer than {limit} bytes")]
+pub struct EventTooLong {
+    /// The limit, bytes.
+    pub limit: usize,
+}
+
+/// An event with data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event<'d> {
+    /// The `event` field; empty when there was none. Older llama.cpp servers send errors in a field
+    /// of their own, `error: {…}`; those have the kind `error`.
+    pub kind: &'d [u8],
+    /// The data lines, joined with LF.
+    pub data: &'d [u8],
+}
+
+/// Splits pushed bytes into events.
+///
+/// ```
+/// let mut decoder = openai::sse::Decoder::new();
+/// let mut events = decoder.push(b": hello\n\ndata: {\"a\"");
+/// assert_eq!(events.next_event()?, None);
+/// let mut events = decoder.push(b":1}\r\n\r\ndata: [DONE]\n\n");
+/// assert_eq!(events.next_event()?.map(|e| e.data), Some(b"{\"a\":1}".as_slice()));
+/// assert_eq!(events.next_event()?.map(|e| e.data), Some(b"[DONE]".as_slice()));
+/// assert_eq!(events.next_event()?, None);
+/// # Ok::<(), openai::sse::EventTooLong>(())
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    /// A line whose end has not come yet.
+    line: Vec<u8>,
+    /// The data lines of the event so far, each followed by LF.
+    data: Vec<u8>,
+    kind: Vec<u8>,
+    /// The event was lent; forget it before going on.
+    lent: bool,
+    /// The byte before was CR, so that an LF now ends no second line.
+    after_cr: bool,
+    /// No line has ended yet, so that a byte order mark may stand before the first.
+    at_start: bool,
+    limit: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Decoder {
+    /// A decoder with the limit [`MAX_EVENT`].
+    pub fn new() -> Self {
+        Self::with_limit(MAX_EVENT)
+    }
+
+    /// A decoder that accepts events, and lines, of at most `limit` bytes.
+    pub fn with_limit(limit: usize) -> Self {
+        Self {
+            line: Vec::new(),
+            data: Vec::new(),
+            kind: Vec::new(),
+            lent: false,
+            after_cr: false,
+            at_start: true,
+            limit,
+        }
+    }
+
+    /// Takes bytes. Read the events to their end: dropping [`Events`] early drops what it had left.
+    pub fn push<'d>(&'d mut self, bytes: &'d [u8]) -> Events<'d> {
+        Events {
+            decoder: self,
+            rest: bytes,
+        }
+    }
+
+    /// The event whose blank line had not come when the body ended, if there is one. The standard
+    /// drops it; some servers end their last event with the body.
+    pub fn finish(&mut self) -> Result<Option<Event<'_>>, EventTooLong> {
+        self.forget_lent();
+        if !self.line.is_empty() {
+            self.end_line(&[])?;
+        }
+        Ok(self.lend())
+    }
+
+    fn forget_lent(&mut self) {
+        if self.lent {
+            self.data.clear();
+            self.kind.clear();
+            self.lent = false;
+        }
+    }
+
+    fn lend(&mut self) -> Option<Event<'_>> {
+        self.lent = true;
+        let data = self.data.strip_suffix(b"\n")?;
+        Some(Event {
+            kind: &self.kind,
+            data,
+        })
+    }
+
+    fn room_for(&self, held: usize, more: usize) -> Result<(), EventTooLong> {
+        if held + more > self.limit {
+            return Err(EventTooLong { limit: self.limit });
+        }
+        Ok(())
+    }
+
+    /// Takes the line made of what was kept and `rest`; true when it was blank.
+    fn end_line(&mut self, rest: &[u8]) -> Result<bool, EventTooLong> {
+        self.room_for(self.line.len(), rest.len())?;
+        let kept = std::mem::take(&mut self.line);
+        let mut joined = kept;
+        let mut line = rest;
+        if !joined.is_empty() {
+            joined.extend_from_slice(rest);
+            line = &joined;
+        }
+        if std::mem::take(&mut self.at_start) {
+            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        }
+        let blank = line.is_empty();
+        self.field(line)?;
+        // The allocation is used again.
+        joined.clear();
+        self.line = joined;
+        Ok(blank)
+    }
+
+    fn field(&mut self, line: &[u8]) -> Result<(), EventTooLong> {
+        let (name, value) = match line.iter().position(|byte| *byte == b':') {
+            Some(colon) => (&line[..colon], &line[colon + 1..]),
+            None => (line, &[][..]),
+        };
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match name {
+            b"data" | b"error" => {
+                self.room_for(self.data.len(), value.len())?;
+                self.data.extend_from_slice(value);
+                self.data.push(b'\n');
+                if name == b"error" {
+                    self.kind = b"error".to_vec();
+                }
+            }
+            b"event" => self.kind = value.to_vec(),
+            // Comments have the empty name; `id` and `retry` are for reconnecting, which no
+            // measurement does.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The events that one push completed.
+#[derive(Debug)]
+#[must_use = "events that are not read are lost"]
+pub struct Events<'d> {
+    decoder: &'d mut Decoder,
+    rest: &'d [u8],
+}
+
+impl Events<'_> {
+    /// The next event; events without data are skipped. After an error the stream cannot be
+    /// followed any further.
+    pub fn next_event(&mut self) -> Result<Option<Event<'_>>, EventTooLong> {
+        self.decoder.forget_lent();
+        loop {
+            if self.decoder.after_cr
+                && let Some(first) = self.rest.first()
+            {
+                if *first == b'\n' {
+                    self.rest = &self.rest[1..];
+                }
+                self.decoder.after_cr = false;
+            }
+            let end = self.rest.iter().position(|b| matches!(b, b'\n' | b'\r'));
+            let Some(end) = end else {
+                self.decoder
+                    .room_for(self.decoder.line.len(), self.rest.len())?;
+                self.decoder.line.extend_from_slice(self.rest);
+                self.rest = &[];
+                return Ok(None);
+            };
+            self.decoder.after_cr = self.rest[end] == b'\r';
+            let line = &self.rest[..end];
+            self.rest = &self.rest[end + 1..];
+            if self.decoder.end_line(line)? {
+                if self.decoder.data.is_empty() {
+                    self.decoder.kind.clear();
+                    continue;
+                }
+                return Ok(self.decoder.lend());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

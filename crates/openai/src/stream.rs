@@ -1,0 +1,196 @@
+//! The one path that every generation takes.
+
+use bytes::Bytes;
+use domain::backend::Exchange;
+use domain::{FailureKind, Nanos, Outcome, Stamp, TimeoutPhase};
+use reqwest::Method;
+
+use crate::chunk::Chunk;
+use crate::error::{Trouble, clip, error_in, error_words};
+use crate::http::{Limits, Response, Transport};
+use crate::sse::{Decoder, Event, EventTooLong};
+
+/// How long the end of a body is waited for after `[DONE]`, so that the connection can be used
+/// again. The request itself is over by then.
+const DRAIN: Nanos = Nanos::from_secs(1);
+
+/// What ends a stream.
+const DONE: &[u8] = b"[DONE]";
+
+/// What one stream has shown.
+struct Recorder<'e> {
+    exchange: &'e mut Exchange,
+}
+
+impl Transport {
+    pub(crate) async fn generation(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        model: &str,
+        exchange: &mut Exchange,
+    ) -> Outcome {
+        let mut recorder = Recorder { exchange };
+        let limits = self.limits();
+        match self.follow(path, body, model, &limits, &mut recorder).await {
+            Ok(()) => Outcome::Completed,
+            Err(trouble) => self.without_key(trouble).into_outcome(),
+        }
+    }
+
+    /// Follows a stream to `[DONE]`.
+    async fn follow(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        model: &str,
+        limits: &Limits<'_>,
+        recorder: &mut Recorder<'_>,
+    ) -> Result<(), Trouble> {
+        let mut response = self
+            .send(Method::POST, path, Some(body), limits, recorder.exchange)
+            .await?;
+        response.expect_events(limits, model).await?;
+        let mut decoder = Decoder::new();
+        let mut arrived = self.clock.now();
+        while let Some(bytes) = response.chunk(limits).await? {
+            arrived = self.clock.now();
+            if recorder.take(&mut decoder, &bytes, arrived)? {
+                drain(&mut response, limits).await;
+                return recorder.ended();
+            }
+        }
+        recorder.finish(&mut decoder, arrived)
+    }
+}
+
+/// Reads what follows `[DONE]`. Nothing there changes the outcome.
+async fn drain(response: &mut Response, limits: &Limits<'_>) {
+    let until = limits.clock.now() + DRAIN;
+    loop {
+        let left = until.since(limits.clock.now());
+        let next = response
+            .chunk_within(limits, TimeoutPhase::BetweenChunks, left)
+            .await;
+        if !matches!(next, Ok(Some(_))) || left == Nanos::ZERO {
+            return;
+        }
+    }
+}
+
+/// An event that cannot be used.
+enum BadEvent {
+    /// It may be the beginning of a good one.
+    Truncated,
+    Bad(Trouble),
+}
+
+impl Recorder<'_> {
+    /// Records the events that some bytes complete; true when one of them was `[DONE]`.
+    fn take(&mut self, decoder: &mut Decoder, bytes: &Bytes, at: Stamp) -> Result<bool, Trouble> {
+        let mut events = decoder.push(bytes);
+        while let Some(event) = events.next_event().map_err(too_long)? {
+            match self.event(&event, at) {
+                Ok(false) => {}
+                Ok(true) => return Ok(true),
+                Err(BadEvent::Bad(trouble)) => return Err(trouble),
+                Err(BadEvent::Truncated) => {
+                    let what = "the event stops in the middle of a value";
+                    return Err(malformed(what, event.data));
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Records an event that ends with the body. `at` is when its last bytes arrived.
+    fn finish(&mut self, decoder: &mut Decoder, at: Stamp) -> Result<(), Trouble> {
+        let Some(event) = decoder.finish().map_err(too_long)? else {
+            return Err(Trouble::Incomplete);
+        };
+        match self.event(&event, at) {
+            Ok(true) => self.ended(),
+            Ok(false) | Err(BadEvent::Truncated) => Err(Trouble::Incomplete),
+            Err(BadEvent::Bad(trouble)) => Err(trouble),
+        }
+    }
+
+    /// After `[DONE]`: complete only when the server also said why it stopped. Proxies end a stream
+    /// in good order when the server behind them died.
+    fn ended(&self) -> Result<(), Trouble> {
+        match self.exchange.done_reason {
+            Some(_) => Ok(()),
+            None => Err(Trouble::Incomplete),
+        }
+    }
+
+    /// Records one event; true when it is `[DONE]`.
+    fn event(&mut self, event: &Event<'_>, at: Stamp) -> Result<bool, BadEvent> {
+        let data = event.data.trim_ascii();
+        if event.kind == b"error" {
+            let words = String::from_utf8_lossy(data);
+            let words = error_in(&words).unwrap_or_else(|| clip(&words, 400));
+            return Err(BadEvent::Bad(Trouble::Failed(
+                FailureKind::MidStream,
+                words,
+            )));
+        }
+        if data == DONE {
+            self.exchange.done = Some(at);
+            return Ok(true);
+        }
+        if data.is_empty() {
+            return Ok(false);
+        }
+        let chunk = Chunk::decode(data).map_err(|e| {
+            if e.truncated {
+                BadEvent::Truncated
+            } else {
+                BadEvent::Bad(malformed(&e.what, data))
+            }
+        })?;
+        if let Some(error) = chunk.error.filter(|error| error.get() != "null") {
+            let trouble = Trouble::Failed(FailureKind::MidStream, error_words(error));
+            return Err(BadEvent::Bad(trouble));
+        }
+        self.text(&chunk, at);
+        chunk.count(&mut self.exchange.counters);
+        if let Some(reason) = chunk.finish_reason() {
+            self.exchange.done_reason = Some(reason.to_owned());
+        }
+        Ok(false)
+    }
+
+    fn text(&mut self, chunk: &Chunk<'_>, at: Stamp) {
+        let exchange = &mut *self.exchange;
+        let (thinking, content) = (chunk.thinking(), chunk.content());
+        if thinking.is_empty() && content.is_empty() {
+            return;
+        }
+        exchange.first_token.get_or_insert(at);
+        exchange.last_token = Some(at);
+        exchange.chunks.push(at);
+        exchange.progress.add(1);
+        if !thinking.is_empty() {
+            exchange.first_thinking.get_or_insert(at);
+            exchange.thinking.push_str(&thinking);
+        }
+        if !content.is_empty() {
+            exchange.first_content.get_or_insert(at);
+            exchange.text.push_str(&content);
+        }
+    }
+}
+
+fn too_long(error: EventTooLong) -> Trouble {
+    Trouble::failed(FailureKind::LineTooLong, error.to_string())
+}
+
+fn malformed(what: &str, data: &[u8]) -> Trouble {
+    let start = clip(&String::from_utf8_lossy(data), 80);
+    let message = format!("malformed event: {what}; it starts with {start:?}");
+    Trouble::Failed(FailureKind::Malformed, message)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! A server that does exactly as it is told, and plays its side of the ledger.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use clock::{Clock, ExchangeId, Ledger};
+use domain::Nanos;
+use domain::plan::Timeouts;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::Client;
+
+/// What the server does next.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    /// Lets clock time pass.
+    Wait(u64),
+    /// Writes a response head: status line and content type, chunked body.
+    Head(&'static str, &'static str),
+    /// Writes one HTTP chunk.
+    Chunk(Vec<u8>),
+    /// Ends the chunked body.
+    End,
+    /// Writes bytes as they are; so many ledger units.
+    Raw(Vec<u8>, u64),
+    /// Closes the connection in good order.
+    Close,
+    /// Resets the connection.
+    Reset,
+    /// Waits until the client closes the connection.
+    AwaitClose,
+}
+
+pub(super) const SSE: &str = "text/event-stream";
+pub(super) const JSON: &str = "application/json; charset=utf-8";
+
+pub(super) fn chunk(text: &str) -> Step {
+    Step::Chunk(text.as_bytes().to_vec())
+}
+
+/// A whole JSON reply.
+pub(super) fn json(status: &'static str, body: &str) -> Vec<Step> {
+    vec![Step::Head(status, JSON), chunk(body), Step::End]
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) line: String,
+    pub(super) head: String,
+    pub(super) body: String,
+    /// The number of the connection it came on.
+    pub(super) connection: usize,
+}
+
+/// The server's notes.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) requests: Vec<Seen>,
+    pub(super) closed_by_client: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) clock: Clock,
+    pub(super) notes: Arc<Mutex<Notes>>,
+}
+
+impl Server {
+    /// Serves the scripts, one per request in order of arrival.
+    pub(super) async fn start(clock: &Clock, scripts: Vec<Vec<Step>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(listener, clock, scripts)
+    }
+
+    pub(super) fn on(listener: TcpListener, clock: &Clock, scripts: Vec<Vec<Step>>) -> Self {
+        let address = listener.local_addr().unwrap();
+        let notes = Arc::new(Mutex::new(Notes::default()));
+        let scripts = Arc::new(Mutex::new(VecDeque::from(scripts)));
+        let server = Self {
+            address,
+            clock: clock.clone(),
+            notes: Arc::clone(&notes),
+        };
+        let clock = clock.clone();
+        tokio::spawn(async move {
+            for connection in 0.. {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                tokio::spawn(serve(
+                    stream,
+                    connection,
+                    clock.clone(),
+                    Arc::clone(&scripts),
+                    Arc::clone(&notes),
+                ));
+            }
+        });
+        server
+    }
+
+    pub(super) fn client(&self, timeouts: Timeouts) -> Client {
+        Client::new(&self.address.to_string(), self.clock.clone(), timeouts).unwrap()
+    }
+
+    pub(super) fn request(&self, n: usize) -> Seen {
+        self.notes.lock().unwrap().requests[n].clone()
+    }
+
+    /// Lets other tasks run until the client's closing has been seen; real bytes may take a while.
+    pub(super) async fn sees_a_close(&self) {
+        while self.notes.lock().unwrap().closed_by_client == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// This request's place in the ledger, when it came with one.
+struct Place(Option<(Ledger, ExchangeId)>);
+
+impl Place {
+    fn of(clock: &Clock, head: &str) -> Self {
+        let id = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case(Ledger::HEADER)
+                .then(|| ExchangeId(value.parse().unwrap()))
+        });
+        Self(clock.ledger().cloned().zip(id))
+    }
+
+    fn post(&self, units: u64) {
+        if let Some((ledger, id)) = &self.0 {
+            ledger.post(*id, units);
+        }
+    }
+
+    fn take(&self, units: u64) {
+        if let Some((ledger, id)) = &self.0 {
+            ledger.take(*id, units);
+        }
+    }
+}
+
+async fn serve(
+    mut stream: TcpStream,
+    connection: usize,
+    clock: Clock,
+    scripts: Arc<Mutex<VecDeque<Vec<Step>>>>,
+    notes: Arc<Mutex<Notes>>,
+) {
+    while let Some(seen) = read_request(&mut stream, connection).await {
+        let place = Place::of(&clock, &seen.head);
+        place.take(1);
+        notes.lock().unwrap().requests.push(seen);
+        let script = scripts.lock().unwrap().pop_front().expect("a script");
+        for step in script {
+            match step {
+                Step::Wait(ms) => clock.sleep(Nanos::from_millis(ms)).await,
+                Step::Head(status, kind) => {
+                    let head = format!(
+                        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n\
+                         Transfer-Encoding: chunked\r\n\r\n"
+                    );
+                    place.post(1);
+                    write(&mut stream, head.as_bytes()).await;
+                }
+                Step::Chunk(bytes) => {
+                    place.post(bytes.len() as u64);
+                    let mut framed = format!("{:x}\r\n", bytes.len()).into_bytes();
+                    framed.extend_from_slice(&bytes);
+                    framed.extend_from_slice(b"\r\n");
+                    write(&mut stream, &framed).await;
+                }
+                Step::End => {
+                    place.post(1);
+                    write(&mut stream, b"0\r\n\r\n").await;
+                }
+                Step::Raw(bytes, units) => {
+                    place.post(units);
+                    write(&mut stream, &bytes).await;
+                }
+                Step::Close => {
+                    place.post(1);
+                    return;
+                }
+                Step::Reset => {
+                    place.post(1);
+                    let socket = socket2::SockRef::from(&stream);
+                    socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
+                    return;
+                }
+                Step::AwaitClose => {
+                    let mut rest = Vec::new();
+                    let _ = stream.read_to_end(&mut rest).await;
+                    notes.lock().unwrap().closed_by_client += 1;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn write(stream: &mut TcpStream, bytes: &[u8]) {
+    // A client that has gone is for the test to notice.
+    let _ = stream.write_all(bytes).await;
+}
+
+async fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Seen> {
+    let mut bytes = Vec::new();
+    let head_end = loop {
+        if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
+            break end;
+        }
+        if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+            return None;
+        }
+    };
+    let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        is_length.then(|| value.parse::<usize>().unwrap())
+    });
+    let mut body = bytes.split_off(head_end + 4);
+    while body.len() < length.unwrap_or(0) {
+        assert_ne!(
+            stream.read_buf(&mut body).await.unwrap(),
+            0,
+            "a cut request"
+        );
+    }
+    Some(Seen {
+        line: head.lines().next().unwrap().to_owned(),
+        head,
+        body: String::from_utf8(body).unwrap(),
+        connection,
+    })
+}

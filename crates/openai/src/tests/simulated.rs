@@ -1,0 +1,184 @@
+//! Against the simulator's `/v1`, which shares no code with this client.
+
+use std::future::Future;
+
+use clock::Clock;
+use domain::backend::{ChatBackend, Exchange, GenerateCall};
+use domain::plan::Timeouts;
+use domain::{ModelOptions, Nanos, Outcome};
+use simulator::faults::{ClientPath, Expected, FAULTS, FaultRule};
+use simulator::profile::Profile;
+use simulator::{LogLine, RequestLog, Simulator, SimulatorConfig};
+
+use crate::{Client, ServerFacts};
+
+const LIMITS: Timeouts = Timeouts {
+    connect: Nanos::from_secs(1),
+    first_byte: Nanos::from_secs(60),
+    between_chunks: Nanos::from_secs(10),
+    total: Nanos::from_secs(600),
+};
+
+fn virtually(body: impl Future<Output = ()>) {
+    clock::virtual_runtime().unwrap().block_on(body);
+}
+
+async fn start(clock: &Clock, change: impl FnOnce(&mut SimulatorConfig)) -> (Simulator, Client) {
+    let mut profile = Profile::builtin("rtx4080-laptop").unwrap();
+    // So that the server's stamps are the client's; latencies are drawn per request, and two
+    // protocols are two requests.
+    profile.network.latency_min_ms = 0.0;
+    profile.network.latency_max_ms = 0.0;
+    let mut config = SimulatorConfig::new(profile, clock.clone());
+    change(&mut config);
+    let simulator = Simulator::start(config).await.unwrap();
+    let url = format!("{}/v1", simulator.endpoints()[0]);
+    let client = Client::new(&url, clock.clone(), LIMITS).unwrap();
+    (simulator, client)
+}
+
+fn call(num_predict: i64) -> GenerateCall {
+    GenerateCall {
+        model: "gemma3:latest".to_owned(),
+        system: None,
+        prompt: "say something long".to_owned(),
+        options: ModelOptions {
+            num_predict: Some(num_predict),
+            seed: Some(7),
+            ..ModelOptions::default()
+        },
+        keep_alive: None,
+    }
+}
+
+/// The chat exchanges as the server saw them.
+fn chats(simulator: &Simulator) -> Vec<RequestLog> {
+    let lines = simulator.log().into_iter();
+    lines
+        .filter_map(|line| match line {
+            LogLine::Request(request) if request.path == "/v1/chat/completions" => Some(request),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn counts_and_stamps_are_the_servers() {
+    for chunk_tokens in [1, 4] {
+        virtually(async {
+            let clock = Clock::start_virtual();
+            let (simulator, client) = start(&clock, |config| {
+                config.chunk_tokens = chunk_tokens;
+            })
+            .await;
+            let mut exchange = Exchange::default();
+            let outcome = client.generate(&call(40), &mut exchange).await;
+            assert_eq!(outcome, Outcome::Completed);
+            assert_eq!(exchange.counters.eval_count, Some(40));
+            assert_eq!(exchange.done_reason.as_deref(), Some("length"));
+            // The client's chunks are the server's, and a chunk is not a token.
+            let seen = &chats(&simulator)[0];
+            assert_eq!(exchange.chunks.len() as u64, seen.chunks);
+            assert_eq!(seen.chunks, 40_u64.div_ceil(chunk_tokens as u64));
+            assert!(exchange.counters.prompt_eval_count > Some(3));
+            // It tells no durations, so there are none.
+            assert_eq!(
+                (exchange.counters.total, exchange.counters.eval),
+                (None, None)
+            );
+            // The model had to be loaded, which takes seconds; not a nanosecond of it is lost.
+            let ttft = exchange.first_token.unwrap().since(exchange.sent.unwrap());
+            assert!(ttft > Nanos::from_secs(1), "{ttft}");
+            assert_eq!(exchange.sent, Some(seen.received));
+            assert_eq!(exchange.headers, seen.responded);
+            assert_eq!(exchange.first_token, exchange.headers);
+        });
+    }
+}
+
+/// One exchange's stamps from the first to the last.
+async fn stamps() -> Vec<u64> {
+    let clock = Clock::start_virtual();
+    let (_simulator, client) = start(&clock, |_| {}).await;
+    let mut exchange = Exchange::default();
+    client.generate(&call(30), &mut exchange).await;
+    let mut all = vec![exchange.sent.unwrap().0, exchange.headers.unwrap().0];
+    all.extend(exchange.chunks.iter().map(|at| at.0));
+    all.push(exchange.done.unwrap().0);
+    all
+}
+
+#[test]
+fn the_same_run_has_the_same_stamps_and_native_agrees() {
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        virtually(async { runs.push(stamps().await) });
+    }
+    assert_eq!(runs[0], runs[1]);
+    // Through the native protocol the same request shows the same TTFT: only framing differs.
+    virtually(async {
+        let clock = Clock::start_virtual();
+        let (simulator, _) = start(&clock, |_| {}).await;
+        let url = simulator.endpoints().remove(0);
+        let client = ollama::Client::new(&url, clock.clone(), LIMITS).unwrap();
+        let mut request = ollama::wire::ChatRequest::new(
+            "gemma3:latest",
+            vec![ollama::wire::Message::new("user", "say something long")],
+        );
+        // What /v1 sets when nothing is asked for.
+        request.common.options = ModelOptions {
+            temperature: Some(1.0),
+            top_p: Some(1.0),
+            ..call(30).options
+        };
+        let mut exchange = Exchange::default();
+        let reply = client.chat(&request, &mut exchange).await;
+        assert_eq!(reply.outcome, Outcome::Completed);
+        let native: Vec<u64> = exchange.chunks.iter().map(|at| at.0).collect();
+        assert_eq!(native, runs[0][2..runs[0].len() - 1]);
+    });
+}
+
+#[test]
+fn it_is_an_ollama_with_its_models() {
+    virtually(async {
+        let clock = Clock::start_virtual();
+        let (_simulator, client) = start(&clock, |_| {}).await;
+        let ServerFacts { identity, .. } = client.look().await.unwrap();
+        assert_eq!(identity.kind, "ollama /v1");
+        assert!(!identity.holds_model());
+        assert!(client.find_model("gemma3:latest").await.unwrap().is_some());
+        assert_eq!(client.find_model("nosuch").await.unwrap(), None);
+    });
+}
+
+#[test]
+fn every_fault_of_its_table_is_told_apart() {
+    let column = ClientPath::ALL
+        .iter()
+        .position(|path| *path == ClientPath::V1Stream)
+        .unwrap();
+    let mut wrong = Vec::new();
+    for row in FAULTS {
+        virtually(async {
+            let clock = Clock::start_virtual();
+            let (_simulator, client) = start(&clock, |config| {
+                config.faults.rules = vec![FaultRule::always(row.kind)];
+            })
+            .await;
+            let mut exchange = Exchange::default();
+            let found = match client.generate(&call(20), &mut exchange).await {
+                Outcome::Completed => Expected::Completed,
+                Outcome::Incomplete => Expected::Incomplete,
+                Outcome::Failed { failure, .. } => Expected::Failed(failure),
+                Outcome::TimedOut { phase } => Expected::TimedOut(phase),
+                Outcome::Cancelled => unreachable!("nobody cancelled"),
+            };
+            if found != row.expected[column] {
+                let expected = row.expected[column];
+                wrong.push(format!("{:?}: {found:?}, not {expected:?}", row.kind));
+            }
+        });
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
