@@ -8,7 +8,7 @@ use metrics::Finding;
 
 use super::{Material, glossary};
 use crate::load::provenance_word;
-use crate::tables::{Cell, Kind, Origin, Table, plain};
+use crate::tables::{Cell, Kind, Origin, Table, plain, topology_word};
 
 /// Where the dictionary lies, seen from a report's folder.
 const DICTIONARY: &str = "../README.md";
@@ -135,35 +135,32 @@ fn said(text: &mut String, kind: &str, group: &[&Finding]) {
         }
         return;
     }
-    let _ = write!(
-        text,
-        "- In {} configurations alike; the first of them: {}\n\n",
-        group.len(),
-        group[0].sentence
-    );
-    let mut figures: Vec<&'static str> = Vec::new();
-    for reference in group.iter().flat_map(|f| &f.evidence) {
-        if !figures.contains(&reference.figure) {
-            figures.push(reference.figure);
-        }
-    }
+    let several = group
+        .iter()
+        .flat_map(|f| &f.evidence)
+        .any(|e| e.topology != group[0].evidence.first().and_then(|e| e.topology));
     let mut table = Table::new(kind, kind);
     table.label("config", "config");
-    table.column("n", "n", Kind::Number, Origin::Derived);
-    for figure in &figures {
-        table.column(*figure, linked(figure), Kind::Number, Origin::Derived);
+    if several {
+        table.label("topology", "servers");
     }
+    table.label("finding", &format!("finding: {}", kind.replace('-', " ")));
+    table.label("evidence", "rests on");
     for finding in group {
-        let config = finding.evidence.iter().find_map(|e| e.config.as_ref());
-        let id = config.map_or("all", |c| c.as_str());
-        let least = finding.evidence.iter().map(|e| e.n).min().unwrap_or(0);
-        let mut cells = vec![Cell::text(id), Cell::count(least)];
-        cells.extend(figures.iter().map(|figure| {
-            let found = finding.evidence.iter().find(|e| e.figure == *figure);
-            found.map_or(Cell::Empty, |e| {
-                Cell::text(crate::tables::short_number(e.value))
-            })
-        }));
+        let first = finding.evidence.first();
+        let config = first.and_then(|e| e.config.as_ref());
+        let mut cells = vec![Cell::text(config.map_or("all", |c| c.as_str()))];
+        if several {
+            let topology = first.and_then(|e| e.topology);
+            cells.push(topology.map_or(Cell::Unknown, |t| Cell::text(topology_word(t))));
+        }
+        // The sentence begins with its configuration, which the row names already.
+        let sentence = match (config, finding.sentence.split_once(": ")) {
+            (Some(config), Some((place, rest))) if place.starts_with(config.as_str()) => rest,
+            _ => &finding.sentence,
+        };
+        cells.push(Cell::text(sentence));
+        cells.push(Cell::text(evidence_of(finding)));
         table.row(cells);
     }
     let _ = writeln!(text, "{}", table.to_markdown());
@@ -185,8 +182,17 @@ fn linked(figure: &str) -> String {
     format!("[{figure}]({DICTIONARY}#{anchor})")
 }
 
-/// The evidence of a finding, linked to the meaning of each figure.
 fn rests_on(finding: &Finding) -> String {
+    let evidence = evidence_of(finding);
+    if evidence.is_empty() {
+        evidence
+    } else {
+        format!(" — {evidence}")
+    }
+}
+
+/// The evidence of a finding, linked to the meaning of each figure.
+fn evidence_of(finding: &Finding) -> String {
     let parts: Vec<String> = finding
         .evidence
         .iter()
@@ -199,11 +205,7 @@ fn rests_on(finding: &Finding) -> String {
             )
         })
         .collect();
-    if parts.is_empty() {
-        String::new()
-    } else {
-        format!(" — {}", parts.join("; "))
-    }
+    parts.join("; ")
 }
 
 fn differences(text: &mut String, material: &Material<'_>) {
@@ -439,6 +441,31 @@ fn environment(text: &mut String, material: &Material<'_>) {
     text.push('\n');
 }
 
+/// The notes of configurations; one that several share is said once.
+fn notes(material: &Material<'_>) -> Vec<String> {
+    let configs = &material.summary.configs;
+    let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
+    for config in configs {
+        for note in &config.notes {
+            let id = config.id.to_string();
+            match notes.iter_mut().find(|(known, _)| known == note) {
+                Some((_, ids)) => ids.push(id),
+                None => notes.push((note, vec![id])),
+            }
+        }
+    }
+    notes
+        .into_iter()
+        .map(|(note, ids)| {
+            if ids.len() == configs.len() && ids.len() > 1 {
+                format!("all {} configurations: {note}", ids.len())
+            } else {
+                format!("{}: {note}", ids.join(", "))
+            }
+        })
+        .collect()
+}
+
 fn limits(text: &mut String, material: &Material<'_>) {
     let set = material.dataset;
     let mut limits: Vec<String> = Vec::new();
@@ -472,14 +499,7 @@ fn limits(text: &mut String, material: &Material<'_>) {
         );
     }
     limits.extend(material.summary.warnings.iter().cloned());
-    for config in &material.summary.configs {
-        limits.extend(
-            config
-                .notes
-                .iter()
-                .map(|note| format!("{}: {note}", config.id)),
-        );
-    }
+    limits.extend(notes(material));
     limits.dedup();
     text.push_str("## Limits\n\n");
     for limit in limits {

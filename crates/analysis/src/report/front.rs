@@ -342,14 +342,27 @@ fn change_sentence(findings: &[Finding]) -> Option<String> {
         .collect();
     let (low, high) = bounds(&spared);
     (!spared.is_empty()).then(|| {
+        let (low, high) = (plain(low, 1), plain(high, 1));
+        let seconds = if low == high {
+            format!("{low} s")
+        } else {
+            format!("{low} s to {high} s")
+        };
         format!(
-            "What would change it: the same num_ctx and num_gpu for all agents would have spared {} s \
-             to {} s of reloading per run, in {} configurations.",
-            plain(low, 1),
-            plain(high, 1),
+            "What would change it: the same num_ctx and num_gpu for all agents would have spared \
+             {seconds} of reloading per run, in {} configurations.",
             spared.len()
         )
     })
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn joined(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
 }
 
 /// What one server against one per agent shows, without crowning a winner the data do not support.
@@ -386,8 +399,10 @@ fn servers_sentences(comparison: &TopologyComparison) -> (String, String) {
                 None => " (too few pairs for an interval)".to_owned(),
             }
         ));
-        // The estimate is no measure of gain, and memory is a price, not a result.
-        if told_apart && !quantity.starts_with("speedup est") && !quantity.starts_with("peak") {
+        // What a user feels decides. The estimate is no measure of gain, a rate per agent and a speedup
+        // against its own baseline do not compare two ways of serving, and memory is a price.
+        let decides = ["wall time", "aggregate throughput", "TTFT"].contains(&quantity);
+        if told_apart && decides {
             let lower_is_better = quantity.starts_with("wall") || quantity.starts_with("TTFT");
             if (difference.mean < 0.0) == lower_is_better {
                 for_each.push(quantity);
@@ -400,16 +415,16 @@ fn servers_sentences(comparison: &TopologyComparison) -> (String, String) {
         (true, true) => "nothing can be told apart, the data crown no winner".to_owned(),
         (false, true) => format!(
             "one server is better by {}; nothing shown speaks for a server each",
-            for_one.join(", ")
+            joined(&for_one)
         ),
         (true, false) => format!(
             "a server each is better by {}; nothing shown speaks for one server",
-            for_each.join(", ")
+            joined(&for_each)
         ),
         (false, false) => format!(
             "no single winner: one server is better by {}, a server each by {}",
-            for_one.join(", "),
-            for_each.join(", ")
+            joined(&for_one),
+            joined(&for_each)
         ),
     };
     let details = format!(
