@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::Stamp;
 use domain::plan::{Arm, Config, ConfigId, Topology};
 use domain::record::{ArmRecord, JournalLine, Manifest, RequestRecord, RequestRole, RunKey};
 use domain::telemetry::Sample;
+use domain::{Nanos, Stamp};
 
 use crate::observation::{
     AgentObservation, ArmObservation, Dataset, RequestObservation, RunObservation, StampSource,
@@ -172,7 +172,10 @@ fn arm_observation(
                 name: spec.name.clone(),
                 options: spec.options.clone(),
                 server: own.first().map_or(dealt as u32, |request| request.endpoint),
-                requests: own.into_iter().map(request_observation).collect(),
+                requests: own
+                    .into_iter()
+                    .map(|request| request_observation(request, manifest))
+                    .collect(),
                 span: record
                     .agents
                     .get(agent as usize)
@@ -194,7 +197,13 @@ fn arm_observation(
     }
 }
 
-fn request_observation(request: RequestRecord) -> RequestObservation {
+fn request_observation(request: RequestRecord, manifest: &Manifest) -> RequestObservation {
+    let mut counters = request.counters;
+    let server = manifest.endpoints.get(request.endpoint as usize);
+    // A server that holds its model tells no load because there is none.
+    if request.outcome.is_completed() && server.is_some_and(|e| e.server.holds_model()) {
+        counters.load.get_or_insert(Nanos::ZERO);
+    }
     RequestObservation {
         chunks: request.chunk_stamps().collect(),
         scheduled: request.scheduled,
@@ -205,7 +214,7 @@ fn request_observation(request: RequestRecord) -> RequestObservation {
         ended: request.ended,
         tokens: request.tokens,
         tokens_from: request.tokens_from,
-        counters: request.counters,
+        counters,
         outcome: request.outcome,
         stamps: StampSource::Taken,
     }

@@ -30,7 +30,8 @@ pub struct RequestMetrics {
     pub prefill: Option<Nanos>,
     /// `eval_duration` as reported.
     pub decode: Option<Nanos>,
-    /// `total_duration - load - prefill - decode`, at least zero; none without the total.
+    /// `total_duration - load - prefill - decode`, at least zero. On a server that tells these three
+    /// and no total, `e2e` stands for it and transport is in it. None without either.
     pub slot_wait: Option<Nanos>,
     /// `e2e - total_duration` in nanoseconds; a negative value is kept and is a clock warning.
     pub transport_ns: Option<i64>,
@@ -81,12 +82,7 @@ impl RequestMetrics {
         let rate = |count: u64, time: Nanos| {
             (time > Nanos::ZERO && count > 0).then(|| count as f64 / time.as_secs_f64())
         };
-        let slot_wait = counters.total.map(|total| {
-            [counters.load, counters.prompt_eval, counters.eval]
-                .into_iter()
-                .flatten()
-                .fold(total, Nanos::saturating_sub)
-        });
+        let slot_wait = crate::run::residue(request);
         let transport_ns = e2e
             .zip(counters.total)
             .map(|(e2e, total)| e2e.0.wrapping_sub(total.0).cast_signed());

@@ -3,7 +3,7 @@
 use domain::{ModelOptions, Nanos, Stamp};
 
 use crate::observation::{ArmObservation, RequestObservation, StampSource};
-use crate::run::{load, slot_wait};
+use crate::run::{self, load};
 use crate::spans::Spans;
 
 /// One request's stay on its server.
@@ -88,14 +88,14 @@ impl<'a> Flights<'a> {
     }
 }
 
-/// The residue of the total: the server's, or the client's where stamps were rebuilt from
-/// durations and the server's total is not there.
+/// The residue of the total: the server's, or the client's where the server tells its phases only,
+/// and where stamps were rebuilt from durations and the server's total is not there.
 fn residue(request: &RequestObservation, sent: Stamp, done: Stamp) -> Nanos {
     let c = &request.counters;
-    if c.total.is_some() {
-        return Nanos(slot_wait(request).unsigned_abs());
+    if c.total.is_some() || request.stamps == StampSource::Taken {
+        return run::residue(request).unwrap_or_default();
     }
-    if request.stamps == StampSource::Taken || c.eval.is_none() {
+    if c.eval.is_none() {
         return Nanos::ZERO;
     }
     [c.load, c.prompt_eval, c.eval]

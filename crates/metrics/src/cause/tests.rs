@@ -352,3 +352,62 @@ proptest! {
         prop_assert!(m.decode_overlap.is_none_or(|o| (0.0..=1.0).contains(&o)));
     }
 }
+
+/// A request as llama.cpp tells it: phases and no total, on a server that holds its model.
+fn phases_only(mut observed: RunObservation) -> RunObservation {
+    for arm in [&mut observed.together, &mut observed.sequential] {
+        for request in arm
+            .iter_mut()
+            .flat_map(|arm| &mut arm.agents)
+            .flat_map(|a| &mut a.requests)
+        {
+            request.counters.total = None;
+            request.counters.load = Some(Nanos::ZERO);
+        }
+    }
+    observed.probes.clear();
+    observed
+}
+
+#[test]
+fn waiting_for_a_slot_shows_without_a_total() {
+    let a = request(0).prefill(100).decode(10, 100);
+    let b = request(0).slot(1100).prefill(100).decode(20, 100);
+    let b_alone = request(1200).prefill(100).decode(20, 100);
+    let observed = phases_only(both(vec![
+        (0, ModelOptions::default(), vec![a], vec![a]),
+        (0, context(1024), vec![b], vec![b_alone]),
+    ]));
+    let m = RunMetrics::of(&observed);
+    assert_eq!(
+        m.cause.lost.unwrap(),
+        LossNs {
+            slot_queue: 1100 * MS,
+            ..LossNs::default()
+        }
+    );
+    assert_eq!(
+        m.cause.why_serial,
+        Some(WhySerial::SlotQueue {
+            waiting: 1,
+            behind: 0,
+            waited: Nanos::from_millis(1100),
+        })
+    );
+    assert_eq!(m.cause.waits[1].slot_queue, Some(Nanos::from_millis(1100)));
+    assert_eq!(m.per_agent[0].warm_load, Some(0.0));
+    // Without the phases nothing is known.
+    let mut blind = observed;
+    for arm in [&mut blind.together, &mut blind.sequential] {
+        for request in arm
+            .iter_mut()
+            .flat_map(|arm| &mut arm.agents)
+            .flat_map(|a| &mut a.requests)
+        {
+            request.counters = domain::backend::ServerCounters::default();
+        }
+    }
+    let cause = RunMetrics::of(&blind).cause;
+    assert_eq!((cause.lost, cause.why_serial), (None, None));
+    assert_eq!(cause.waits[1].slot_queue, None);
+}

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Reloads;
 use super::flights::{Flight, Flights, in_flight, later};
 use crate::observation::{ArmObservation, StampSource};
-use crate::run::{Arms, WarmLoads};
+use crate::run::{Arms, WarmLoads, residue};
 
 /// An overlap below this is none worth the name: the agents ran one after another.
 pub(crate) const SERIAL_BELOW: f64 = 0.05;
@@ -62,8 +62,9 @@ pub(super) fn of(flights: &Flights<'_>, arm: &ArmObservation) -> Vec<AgentWaits>
             let own = || flights.0.iter().filter(move |f| f.agent == place);
             let loads_known = own().all(|f| f.request.counters.load.is_some());
             let residue_known = own().all(|f| {
-                let c = &f.request.counters;
-                c.total.is_some() || (f.request.stamps == StampSource::Rebuilt && c.eval.is_some())
+                residue(f.request).is_some()
+                    || (f.request.stamps == StampSource::Rebuilt
+                        && f.request.counters.eval.is_some())
             });
             let any = own().next().is_some();
             let other = sum(own().map(|f| waited_for_config(flights, f)));

@@ -2,7 +2,7 @@
 
 use domain::{Nanos, Stamp};
 
-use crate::observation::{AgentObservation, RequestObservation};
+use crate::observation::{AgentObservation, RequestObservation, StampSource};
 
 /// One agent's times in the sequential arm. Signed nanoseconds, because a correction may exceed
 /// what it corrects when the data are odd.
@@ -67,18 +67,29 @@ pub(crate) fn load(request: &RequestObservation) -> i64 {
     request.counters.load.map_or(0, signed)
 }
 
-/// Residue of the server's total, zero without it.
+/// Residue of the server's total, zero where it is not known.
 pub(crate) fn slot_wait(request: &RequestObservation) -> i64 {
+    residue(request).map_or(0, signed)
+}
+
+/// What is left of the server's total after load, prefill and decoding. Where the server tells its
+/// phases and no total (llama.cpp), what is left of the client's own `e2e`: transport is then in it.
+/// None without either.
+pub(crate) fn residue(request: &RequestObservation) -> Option<Nanos> {
     let c = &request.counters;
-    c.total.map_or(0, |total| {
-        let parts = [c.load, c.prompt_eval, c.eval];
-        signed(
-            parts
-                .into_iter()
-                .flatten()
-                .fold(total, Nanos::saturating_sub),
-        )
-    })
+    let phases_told = c.load.is_some() && c.prompt_eval.is_some() && c.eval.is_some();
+    let own = request.outcome.is_completed() && request.stamps == StampSource::Taken && phases_told;
+    let whole = c.total.or_else(|| {
+        let (sent, done) = request.sent.zip(request.done).filter(|_| own)?;
+        Some(done.since(sent))
+    })?;
+    let parts = [c.load, c.prompt_eval, c.eval];
+    Some(
+        parts
+            .into_iter()
+            .flatten()
+            .fold(whole, Nanos::saturating_sub),
+    )
 }
 
 /// What lies between the client's and the server's view, zero without the server's total.

@@ -14,7 +14,7 @@ use crate::observation::ArmObservation;
 
 pub(crate) use arm::ArmTimes;
 pub(crate) use baseline::{
-    AgentBaseline, CallBaseline, decode_work, e2e, load, signed, slot_wait, transport,
+    AgentBaseline, CallBaseline, decode_work, e2e, load, residue, signed, slot_wait, transport,
 };
 pub(crate) use compute::{Arms, start_offset};
 pub use warm::{WarmLoads, warm_loads};
