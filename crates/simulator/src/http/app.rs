@@ -238,13 +238,13 @@ impl App {
                 self.generation(received, ask, Dialect::Chat).await
             }
             "/v1/chat/completions" => {
-                let ask = wire::read(&received.body)
+                let ask = wire::read_v1(&received.body)
                     .map_err(|words| Refusal::new(400, words))
                     .and_then(|wire| Ask::from_v1(Dialect::V1Chat, wire));
                 self.generation(received, ask, Dialect::V1Chat).await
             }
             "/v1/completions" => {
-                let ask = wire::read(&received.body)
+                let ask = wire::read_v1(&received.body)
                     .map_err(|words| Refusal::new(400, words))
                     .and_then(|wire| Ask::from_v1(Dialect::V1Completion, wire));
                 self.generation(received, ask, Dialect::V1Completion).await

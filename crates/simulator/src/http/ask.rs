@@ -7,6 +7,7 @@ use domain::backend::KeepAlive;
 use serde_json::{Map, Value, json};
 
 use super::encode::Dialect;
+use super::go_types;
 use super::keep_alive;
 use super::options::{self, ParsedOptions};
 use super::reply::Refusal;
@@ -96,9 +97,15 @@ fn format(value: Option<Value>) -> Result<Option<Format>, Refusal> {
         Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(Value::String(text)) if text == "json" => Ok(Some(Format::Json)),
         Some(schema @ Value::Object(_)) => Ok(Some(Format::Schema(schema))),
-        Some(other) => Err(bad(format!(
-            "invalid format: {other}; expected \"json\" or a valid JSON Schema object"
-        ))),
+        // Found out only when the engine is asked, hence no 400; the value is quoted as Go quotes
+        // its JSON.
+        Some(other) => Err(Refusal::new(
+            500,
+            format!(
+                "invalid format: {:?}; expected \"json\" or a valid JSON Schema object",
+                other.to_string()
+            ),
+        )),
     }
 }
 
@@ -177,12 +184,8 @@ impl Ask {
         }
         let mut turns = Vec::new();
         for message in wire.messages {
+            // Any role is taken; the model's template decides what becomes of it.
             let role = message.role.to_lowercase();
-            if !["system", "user", "assistant", "tool"].contains(&role.as_str()) {
-                return Err(bad(format!(
-                    "invalid role: {role:?}; expected system, user, assistant or tool"
-                )));
-            }
             let mut text = message.content;
             for part in [message.thinking, message.tool_name] {
                 if !part.is_empty() {
@@ -210,12 +213,22 @@ impl Ask {
             let text = match &wire.prompt {
                 None | Some(Value::Null) => String::new(),
                 Some(Value::String(text)) => text.clone(),
-                Some(_) => return Err(bad("invalid type for 'prompt' field: expected string")),
+                Some(other) => {
+                    return Err(bad(format!(
+                        "json: cannot unmarshal {} into Go struct field CompletionRequest.prompt \
+                         of type string",
+                        go_types::json_kind(other)
+                    )));
+                }
             };
-            vec![Turn {
-                role: "user".to_owned(),
-                text,
-            }]
+            if text.is_empty() {
+                Vec::new()
+            } else {
+                vec![Turn {
+                    role: "user".to_owned(),
+                    text,
+                }]
+            }
         };
         let options = ModelOptions {
             // Forced when absent, unlike the native routes' defaults.
@@ -226,16 +239,22 @@ impl Ask {
             frequency_penalty: wire.frequency_penalty,
             presence_penalty: wire.presence_penalty,
             stop: match &wire.stop {
-                None | Some(Value::Null) => None,
                 Some(Value::String(one)) => Some(vec![one.clone()]),
+                // Chat leaves out what is no text, completions refuse it.
                 Some(Value::Array(many)) => {
-                    let many: Option<Vec<_>> =
-                        many.iter().map(|s| s.as_str().map(str::to_owned)).collect();
-                    Some(
-                        many.ok_or_else(|| bad("invalid type for 'stop' field: expected strings"))?,
-                    )
+                    let texts: Vec<_> = many.iter().filter_map(Value::as_str).collect();
+                    if let Some(other) = many.iter().find(|one| !one.is_string())
+                        && dialect == Dialect::V1Completion
+                    {
+                        return Err(bad(format!(
+                            "invalid type for 'stop' field: {}",
+                            go_types::type_of(other)
+                        )));
+                    }
+                    Some(texts.into_iter().map(str::to_owned).collect())
                 }
-                Some(_) => return Err(bad("invalid type for 'stop' field: expected string")),
+                // Neither minds anything else.
+                _ => None,
             },
             ..ModelOptions::default()
         };
@@ -258,7 +277,7 @@ impl Ask {
             Some("xhigh" | "ultra" | "max") => Some(Think::Max),
             Some(other) => {
                 return Err(bad(format!(
-                    "invalid reasoning value: '{other}' (must be \"high\", \"medium\", \"low\", \"max\", or \"none\")"
+                    "invalid reasoning value: {other:?} (must be \"minimal\", \"low\", \"medium\", \"high\", \"xhigh\", \"ultra\", \"max\", or \"none\")"
                 )));
             }
         };
@@ -319,14 +338,23 @@ fn v1_turns(wire: &OpenAiWire) -> Result<Vec<Turn>, Refusal> {
         .iter()
         .map(|message| {
             let mut text = match &message.content {
-                None | Some(Value::Null) => String::new(),
+                // An assistant's turn that calls tools needs no words.
+                None | Some(Value::Null) if !message.tool_calls.is_empty() => String::new(),
+                None | Some(Value::Null) => {
+                    return Err(bad("invalid message content type: <nil>"));
+                }
                 Some(Value::String(text)) => text.clone(),
                 Some(Value::Array(parts)) => parts
                     .iter()
                     .filter_map(|part| part["text"].as_str())
                     .collect::<Vec<_>>()
                     .join("\n"),
-                Some(_) => return Err(bad("invalid message content type")),
+                Some(other) => {
+                    return Err(bad(format!(
+                        "invalid message content type: {}",
+                        go_types::type_of(other)
+                    )));
+                }
             };
             if let Some(name) = &message.name {
                 text.push('\n');

@@ -1,5 +1,6 @@
 //! Embeddings: prefill only, and vectors that depend on the text alone.
 
+use base64::Engine as _;
 use domain::backend::KeepAlive;
 use domain::hash::derive;
 use hyper::Response;
@@ -19,6 +20,9 @@ use crate::core::{ServerId, Timings, What, WorkKind, tokens};
 use crate::driver::Submission;
 use crate::faults::{FaultKind, FaultRule};
 
+/// The engine's words when it was started for completions.
+const NO_EMBEDDINGS: &str = "This server does not support embeddings. Start it with `--embeddings`";
+
 /// What is to be embedded.
 struct Ask {
     model: String,
@@ -27,6 +31,8 @@ struct Ask {
     dimensions: Option<i64>,
     keep_alive: Option<KeepAlive>,
     options: serde_json::Map<String, Value>,
+    /// /v1 clients may ask for packed numbers.
+    base64: bool,
 }
 
 fn bad(words: impl Into<String>) -> Refusal {
@@ -64,6 +70,7 @@ fn read(path: &str, body: &[u8]) -> Result<Ask, Refusal> {
                 dimensions: wire.dimensions,
                 keep_alive: keep(wire.keep_alive)?,
                 options: wire.options,
+                base64: false,
             })
         }
         "/api/embeddings" => {
@@ -75,11 +82,24 @@ fn read(path: &str, body: &[u8]) -> Result<Ask, Refusal> {
                 dimensions: None,
                 keep_alive: keep(wire.keep_alive)?,
                 options: wire.options,
+                base64: false,
             })
         }
         _ => {
-            let wire: OpenAiEmbedWire = wire::read(body).map_err(bad)?;
-            let inputs = inputs(wire.input)?;
+            let wire: OpenAiEmbedWire = wire::read_v1(body).map_err(bad)?;
+            let format = wire.encoding_format;
+            let base64 = format.eq_ignore_ascii_case("base64");
+            if !(format.is_empty() || base64 || format.eq_ignore_ascii_case("float")) {
+                return Err(bad(format!(
+                    "Invalid value for 'encoding_format' = {format}. Supported values: \
+                     ['float', 'base64']."
+                )));
+            }
+            let inputs = match wire.input {
+                // An empty text is embedded here, where the native route has nothing to do.
+                Some(Value::String(text)) => vec![text],
+                other => inputs(other)?,
+            };
             if inputs.is_empty() {
                 return Err(bad("invalid input"));
             }
@@ -90,6 +110,7 @@ fn read(path: &str, body: &[u8]) -> Result<Ask, Refusal> {
                 dimensions: wire.dimensions,
                 keep_alive: None,
                 options: serde_json::Map::new(),
+                base64,
             })
         }
     }
@@ -188,7 +209,13 @@ impl App {
             streams: false,
         });
         exchange.set_id(ticket.id());
+        let engine = self.config.profile.server.release() >= (0, 30, 0);
         let timings = match ticket.finish().await.what {
+            // Since every model runs in an engine of its own, one that was not started to embed
+            // cannot.
+            What::Done { .. } if !model.can("embedding") && engine => {
+                return Err(Refusal::new(501, NO_EMBEDDINGS));
+            }
             What::Done { timings, .. } => timings,
             What::Preloaded => Timings::default(),
             What::Busy => return Err(Refusal::new(503, reply::BUSY)),
@@ -202,12 +229,19 @@ impl App {
             .iter()
             .map(|input| vector(&model.name, input, width))
             .collect();
-        Ok(answer(path, &ask.model, &vectors, &timings))
+        Ok(answer(path, &ask, &vectors, &timings))
     }
 }
 
-fn answer(path: &str, model: &str, vectors: &[Vec<f32>], timings: &Timings) -> Value {
+/// Numbers as text, four bytes each, the lowest first.
+fn packed(vector: &[f32]) -> String {
+    let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn answer(path: &str, ask: &Ask, vectors: &[Vec<f32>], timings: &Timings) -> Value {
     let count = timings.prompt_eval_count;
+    let model = &ask.model;
     match path {
         "/api/embed" => {
             let mut answer = json!({"model": model, "embeddings": vectors});
@@ -228,7 +262,12 @@ fn answer(path: &str, model: &str, vectors: &[Vec<f32>], timings: &Timings) -> V
                 .iter()
                 .enumerate()
                 .map(|(index, vector)| {
-                    json!({"object": "embedding", "embedding": vector, "index": index})
+                    let embedding = if ask.base64 {
+                        json!(packed(vector))
+                    } else {
+                        json!(vector)
+                    };
+                    json!({"object": "embedding", "embedding": embedding, "index": index})
                 })
                 .collect();
             json!({"object": "list", "data": data, "model": model,

@@ -140,19 +140,17 @@ impl Encoder {
         out.extend_from_slice(b"}]}\n\n");
     }
 
-    /// What precedes the first object: the role, on /v1 chat.
-    fn begin(&mut self, out: &mut Vec<u8>) {
-        if !self.begun {
-            self.begun = true;
-            if self.dialect == Dialect::V1Chat {
-                self.delta(b"{\"role\":\"assistant\",\"content\":\"\"}", "null", out);
-            }
+    /// The start of a delta of /v1 chat: the first one says who speaks.
+    fn open_delta(&mut self) -> Vec<u8> {
+        if std::mem::replace(&mut self.begun, true) {
+            b"{".to_vec()
+        } else {
+            b"{\"role\":\"assistant\",".to_vec()
         }
     }
 
     /// A chunk of text.
     pub(crate) fn text(&mut self, at: Stamp, thinking: &str, content: &str, out: &mut Vec<u8>) {
-        self.begin(out);
         match self.dialect {
             Dialect::Generate => {
                 self.open(at, out);
@@ -175,7 +173,8 @@ impl Encoder {
                 out.extend_from_slice(b"},\"done\":false}\n");
             }
             Dialect::V1Chat => {
-                let mut delta = b"{\"content\":".to_vec();
+                let mut delta = self.open_delta();
+                delta.extend_from_slice(b"\"content\":");
                 push_json(&mut delta, content);
                 if !thinking.is_empty() {
                     delta.extend_from_slice(b",\"reasoning\":");
@@ -195,7 +194,6 @@ impl Encoder {
 
     /// A tool call, in a chunk of its own.
     pub(crate) fn tool(&mut self, at: Stamp, call: &ToolCall, out: &mut Vec<u8>) {
-        self.begin(out);
         match self.dialect {
             Dialect::Chat => {
                 self.open(at, out);
@@ -206,8 +204,11 @@ impl Encoder {
                 out.extend_from_slice(b"},\"done\":false}\n");
             }
             Dialect::V1Chat => {
-                let delta = json!({"content": "", "tool_calls": [v1_call(0, call)]}).to_string();
-                self.delta(delta.as_bytes(), "null", out);
+                let mut delta = self.open_delta();
+                delta.extend_from_slice(b"\"content\":\"\",\"tool_calls\":");
+                push_json(&mut delta, &[v1_call(0, call)]);
+                delta.push(b'}');
+                self.delta(&delta, "null", out);
             }
             Dialect::Generate | Dialect::V1Completion => {}
         }
@@ -246,6 +247,7 @@ impl Encoder {
         match finale.reason {
             _ if finale.tool_called => "\"tool_calls\"",
             Some("length") => "\"length\"",
+            Some("load") => "\"load\"",
             Some(_) => "\"stop\"",
             None => "null",
         }
@@ -261,13 +263,19 @@ impl Encoder {
 
     /// What ends a stream.
     pub(crate) fn last(&mut self, finale: &Finale<'_>, out: &mut Vec<u8>) {
-        self.begin(out);
         match self.dialect {
             Dialect::Generate | Dialect::Chat => {
                 self.whole(finale, "", "", None, out);
                 out.push(b'\n');
             }
-            Dialect::V1Chat => self.delta(b"{\"content\":\"\"}", Self::finish_reason(finale), out),
+            Dialect::V1Chat if self.begun => {
+                self.delta(b"{}", Self::finish_reason(finale), out);
+            }
+            // Not a word was said.
+            Dialect::V1Chat => {
+                let delta = b"{\"role\":\"assistant\",\"content\":\"\"}";
+                self.delta(delta, Self::finish_reason(finale), out);
+            }
             Dialect::V1Completion => {
                 out.extend_from_slice(&self.opening);
                 out.extend_from_slice(b"{\"text\":\"\",\"index\":0,\"finish_reason\":");

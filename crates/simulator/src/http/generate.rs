@@ -22,6 +22,11 @@ use crate::profile::{ModelSpec, OutputDraw};
 pub(super) const OUT_OF_MEMORY: &str = "llama-server process has terminated: cudaMalloc failed: \
                                         out of memory";
 
+/// Ollama's words for a prompt that may neither be cut nor shifted out.
+const TOO_LONG: &str = "the prompt is longer than the context length currently available to the \
+                        model; shorten the prompt, adjust the context length in settings, or use \
+                        a model with a longer context length";
+
 /// Temperature when a native request names none.
 const NATIVE_TEMPERATURE: f64 = 0.8;
 
@@ -40,14 +45,23 @@ pub(super) fn runner_options(options: &ModelOptions, shift: Option<bool>) -> Run
     }
 }
 
-fn require(model: &ModelSpec, asked: &str, capability: &str, words: &str) -> Result<(), Refusal> {
+/// Checks a capability; `name` is the model's as that check words it.
+fn require(model: &ModelSpec, name: &str, capability: &str, words: &str) -> Result<(), Refusal> {
     if model.can(capability) {
         return Ok(());
     }
-    Err(Refusal::new(
-        400,
-        format!("{asked:?} does not support {words}"),
-    ))
+    let words = format!("{name} does not support {words}");
+    Err(Refusal::new(400, words))
+}
+
+/// A model's name with the registry and owner it would come from.
+fn full_name(name: &str) -> String {
+    let from = match name.split('/').count() {
+        1 => "registry.ollama.ai/library/",
+        2 => "registry.ollama.ai/",
+        _ => "",
+    };
+    format!("{from}{name}")
 }
 
 /// How much of a model's natural length it thinks before it answers.
@@ -75,20 +89,21 @@ pub(super) fn start(
         .find_model(&ask.model)
         .ok_or_else(|| Refusal::new(404, format!("model '{}' not found", ask.model)))?;
     let chat = matches!(ask.dialect, Dialect::Chat | Dialect::V1Chat);
+    let (quoted, full) = (format!("{:?}", ask.model), full_name(&model.name));
+    if ask.think.is_some_and(|think| think != Think::Off) {
+        require(model, &quoted, "thinking", "thinking")?;
+    }
     require(
         model,
-        &ask.model,
+        &quoted,
         "completion",
         if chat { "chat" } else { "generate" },
     )?;
     if ask.suffix {
-        require(model, &ask.model, "insert", "insert")?;
+        require(model, &full, "insert", "insert")?;
     }
     if !ask.tools.is_empty() {
-        require(model, &ask.model, "tools", "tools")?;
-    }
-    if ask.think.is_some_and(|think| think != Think::Off) {
-        require(model, &ask.model, "thinking", "thinking")?;
+        require(model, &full, "tools", "tools")?;
     }
     let think = match ask.think {
         None if model.can("thinking") => Think::Medium,
@@ -104,7 +119,7 @@ pub(super) fn start(
         exchange.world().fail_next_load(server, OUT_OF_MEMORY);
     }
 
-    let empty = ask.turns.is_empty() && ask.dialect != Dialect::V1Completion;
+    let empty = ask.turns.is_empty();
     let mut whole = !ask.stream;
     let mut script = Script::default();
     let mut context = None;
@@ -118,7 +133,8 @@ pub(super) fn start(
     } else {
         let resolved = exchange.world().resolve(server, &model.name, &runner);
         let limit = resolved.map_or(usize::MAX, |resolved| resolved.num_ctx as usize);
-        let (rendered, prompt) = prompt_within(&ask, limit)?;
+        let engine = profile.server.release() >= (0, 30, 0);
+        let (rendered, prompt) = prompt_within(&ask, limit, engine)?;
         content = sha256_hex(rendered.as_bytes());
         script = write_script(app, model, &ask, think, &rendered, &content);
         let prompt: Arc<[u32]> = prompt.into();
@@ -167,7 +183,11 @@ pub(super) fn start(
 
 /// The rendered conversation and its ids, cut to the context: a chat loses its oldest turns, a
 /// single text its beginning.
-fn prompt_within(ask: &Ask, limit: usize) -> Result<(String, Vec<u32>), Refusal> {
+fn prompt_within(
+    ask: &Ask,
+    limit: usize,
+    llama_server: bool,
+) -> Result<(String, Vec<u32>), Refusal> {
     let ids_of = |rendered: &str| {
         let mut ids = ask.context.clone();
         ids.extend(tokens::ids(rendered));
@@ -178,11 +198,20 @@ fn prompt_within(ask: &Ask, limit: usize) -> Result<(String, Vec<u32>), Refusal>
     if ids.len() <= limit {
         return Ok((rendered, ids));
     }
+    if !ask.truncate && llama_server {
+        // The engine's own error, passed on as it came.
+        let count = ids.len();
+        let words = format!(
+            r#"{{"error":{{"code":400,"message":"request ({count} tokens) exceeds the available context size ({limit} tokens), try increasing it","type":"exceed_context_size_error","n_prompt_tokens":{count},"n_ctx":{limit}}}}}"#
+        );
+        return Err(Refusal::new(400, words));
+    }
     if !ask.truncate {
-        return Err(Refusal::new(
-            400,
-            "the input length exceeds the context length",
-        ));
+        let words = "the input length exceeds the context length";
+        return Err(Refusal::new(400, words));
+    }
+    if llama_server && ask.shift == Some(false) && ask.dialect == Dialect::Generate {
+        return Err(Refusal::new(400, TOO_LONG));
     }
     let mut turns: Vec<Turn> = ask.turns.clone();
     while ids.len() > limit {

@@ -10,6 +10,7 @@ mod embed;
 mod encode;
 mod exchange;
 mod generate;
+mod go_types;
 mod host;
 mod keep_alive;
 mod models;

@@ -67,6 +67,13 @@ pub(super) fn ps(app: &App, server: usize) -> Value {
     json!({"models": models})
 }
 
+/// Showing names the tag that was looked for, unlike running.
+fn unknown(name: &str) -> Refusal {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let tag = if last.contains(':') { "" } else { ":latest" };
+    Refusal::new(404, format!("model '{name}{tag}' not found"))
+}
+
 pub(super) fn show(app: &App, body: &[u8]) -> Result<Value, Refusal> {
     let wire: ShowWire = wire::read(body).map_err(|words| Refusal::new(400, words))?;
     let name = if wire.model.is_empty() {
@@ -81,7 +88,7 @@ pub(super) fn show(app: &App, body: &[u8]) -> Result<Value, Refusal> {
         .config
         .profile
         .find_model(&name)
-        .ok_or_else(|| Refusal::new(404, format!("model '{name}' not found")))?;
+        .ok_or_else(|| unknown(&name))?;
     let family = &model.family;
     let mut info = Map::new();
     info.insert("general.architecture".to_owned(), json!(family));
@@ -142,5 +149,5 @@ pub(super) fn v1_one(app: &App, name: &str) -> Result<Value, Refusal> {
         .profile
         .find_model(name)
         .map(|model| v1_model(app, model))
-        .ok_or_else(|| Refusal::new(404, format!("model '{name}' not found")))
+        .ok_or_else(|| unknown(name))
 }

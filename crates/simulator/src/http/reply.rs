@@ -13,6 +13,8 @@ pub(crate) const BUSY: &str = "server busy, please try again.  maximum pending r
 
 /// Content types as Ollama sends them.
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
+/// What the /v1 routes say of their answers.
+const V1_JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 const SSE: &str = "text/event-stream";
 const TEXT: &str = "text/plain";
@@ -116,7 +118,8 @@ pub(crate) async fn generation(
     match reply.first().await {
         First::Bytes => {
             let content_type = match (streamed, dialect.is_v1()) {
-                (false, _) => JSON,
+                (false, false) => JSON,
+                (false, true) => V1_JSON,
                 (true, false) => NDJSON,
                 (true, true) => SSE,
             };

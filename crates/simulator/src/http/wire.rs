@@ -4,6 +4,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::go_types::{self, GoStruct};
+
 fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     from: D,
 ) -> Result<T, D::Error> {
@@ -187,14 +189,34 @@ pub(crate) struct OpenAiEmbedWire {
     pub(crate) model: String,
     pub(crate) input: Option<Value>,
     pub(crate) dimensions: Option<i64>,
+    #[serde(deserialize_with = "nullable")]
+    pub(crate) encoding_format: String,
+}
+
+/// Reads a body of /v1, where an empty one is reported as Go's decoder does.
+pub(crate) fn read_v1<'a, T: Deserialize<'a> + GoStruct>(body: &'a [u8]) -> Result<T, String> {
+    if body.is_empty() {
+        return Err("EOF".to_owned());
+    }
+    read(body)
 }
 
 /// Reads a body; the error is the text of a 400.
-pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
+pub(crate) fn read<'a, T: Deserialize<'a> + GoStruct>(body: &'a [u8]) -> Result<T, String> {
     if body.is_empty() {
         return Err("missing request body".to_owned());
     }
     // One pass for syntax, so that a wrong type is told from broken JSON.
-    let raw: &RawValue = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    serde_json::from_str(raw.get()).map_err(|error| format!("json: cannot unmarshal: {error}"))
+    let raw: &RawValue = serde_json::from_slice(body).map_err(|error| {
+        if error.is_eof() {
+            "unexpected EOF".to_owned()
+        } else {
+            error.to_string()
+        }
+    })?;
+    serde_json::from_str(raw.get()).map_err(|error| {
+        let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
+        go_types::mismatch::<T>(&value)
+            .unwrap_or_else(|| format!("json: cannot unmarshal: {error}"))
+    })
 }

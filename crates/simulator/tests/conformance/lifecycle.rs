@@ -166,7 +166,7 @@ pub(crate) async fn check(suite: &mut Suite) {
         .check(
             "/api/ps states name, size, memory, expiry and context length",
             async {
-                load(&server, json!({"options": {"num_ctx": 512}})).await?;
+                load(&server, json!({"options": {"num_ctx": server.ctx(512)}})).await?;
                 let entry = entry(&server).await?;
                 same("model", &entry["model"], &entry["name"])?;
                 let number = |key: &str| entry[key].as_u64();
@@ -177,7 +177,11 @@ pub(crate) async fn check(suite: &mut Suite) {
                     || entry.to_string(),
                 )?;
                 holds(is_moment(&entry["expires_at"]), || entry.to_string())?;
-                same("context_length", number("context_length"), Some(512))?;
+                same(
+                    "context_length",
+                    number("context_length"),
+                    Some(server.ctx(512).into()),
+                )?;
                 same("digest", text_of(&entry["digest"]).len(), 64)?;
                 holds(entry["details"]["family"].is_string(), || entry.to_string())
             },
@@ -187,7 +191,7 @@ pub(crate) async fn check(suite: &mut Suite) {
         .check(
             "another num_ctx reloads the model; the same one does not",
             async {
-                let ask = |ctx: u32| json!({"options": {"num_ctx": ctx}});
+                let ask = |ctx: u32| json!({"options": {"num_ctx": server.ctx(ctx)}});
                 let load_of = async |ctx: u32| -> Checked<u64> {
                     let answer = server.generate(&ask(ctx)).await?;
                     let lines = crate::suite::lines(&answer)?;
@@ -201,7 +205,7 @@ pub(crate) async fn check(suite: &mut Suite) {
                 same(
                     "context_length",
                     &entry(&server).await?["context_length"],
-                    768,
+                    server.ctx(768),
                 )?;
                 let back = load_of(512).await?;
                 holds(other > 2 * same_again && back > 2 * same_again, || {
@@ -212,18 +216,18 @@ pub(crate) async fn check(suite: &mut Suite) {
         .await;
     suite
         .check("temperature, seed, stop, num_predict and format reload nothing", async {
-            server.generate(&json!({"options": {"num_ctx": 512}})).await?;
+            server.generate(&json!({"options": {"num_ctx": server.ctx(512)}})).await?;
             let before = entry(&server).await?;
             let cold = {
-                let answer = server.generate(&json!({"format": "json", "options": {"num_ctx": 512, "temperature": 0.1,
+                let answer = server.generate(&json!({"format": "json", "options": {"num_ctx": server.ctx(512), "temperature": 0.1,
                     "top_k": 3, "top_p": 0.5, "min_p": 0.1, "seed": 3, "stop": ["zz"], "repeat_penalty": 1.3}})).await?;
                 let lines = crate::suite::lines(&answer)?;
                 lines.last().and_then(|line| line["load_duration"].as_u64()).unwrap_or(0)
             };
-            let other = server.generate(&json!({"options": {"num_ctx": 640}})).await?;
+            let other = server.generate(&json!({"options": {"num_ctx": server.ctx(640)}})).await?;
             let lines = crate::suite::lines(&other)?;
             let reload = lines.last().and_then(|line| line["load_duration"].as_u64()).unwrap_or(0);
-            same("context_length before", &before["context_length"], 512)?;
+            same("context_length before", &before["context_length"], server.ctx(512))?;
             holds(reload > 2 * cold, || format!("load_duration {cold} ns, of a reload {reload} ns"))
         })
         .await;

@@ -3,7 +3,7 @@
 //! `cargo test -p simulator --test conformance` runs them on the simulator. With
 //! `TANDEM_CONFORMANCE_ENDPOINT` and `TANDEM_CONFORMANCE_MODEL` set they also run on that server;
 //! `cargo xtask clients --conformance --endpoint URL --model NAME` sets them. The model needs no
-//! sense: random weights do. `docs/verified-servers.md` says which servers have passed.
+//! sense: random weights do. `TANDEM_CONFORMANCE_EMBEDDER` names one that embeds, if another does. `docs/verified-servers.md` says which servers have passed.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -37,7 +37,7 @@ fn simulator_conforms(model: &str) {
         let clock = Clock::start_virtual();
         let config = SimulatorConfig::new(paced(), clock.clone());
         let simulator = Simulator::start(config).await.expect("it starts");
-        let mut suite = Suite::new(clock, &simulator.endpoints()[0], model)
+        let mut suite = Suite::new(clock, &simulator.endpoints()[0], model, "nomic-embed-text")
             .await
             .expect("the model is there");
         run(&mut suite).await;
@@ -67,12 +67,13 @@ fn a_real_server_conforms() {
         println!("skipped: TANDEM_CONFORMANCE_ENDPOINT and TANDEM_CONFORMANCE_MODEL are not set");
         return;
     };
+    let embedder = variable("TANDEM_CONFORMANCE_EMBEDDER").unwrap_or_else(|| model.clone());
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime")
         .block_on(async {
-            let mut suite = Suite::new(Clock::real(), &endpoint, &model)
+            let mut suite = Suite::new(Clock::real(), &endpoint, &model, &embedder)
                 .await
                 .unwrap_or_else(|miss| panic!("{endpoint}: {miss}"));
             run(&mut suite).await;

@@ -60,7 +60,7 @@ pub(crate) async fn check(suite: &mut Suite) {
                 Value::Null,
                 404,
                 "not_found_error",
-                "model 'no-such-model' not found",
+                "model 'no-such-model:latest' not found",
             )
             .await
         })
@@ -235,6 +235,35 @@ pub(crate) async fn check(suite: &mut Suite) {
             refused(&server, path, body, 400, invalid, words).await?;
             let body = json!({"model": server.model, "prompt": "x", "stop": [5]});
             refused(&server, "/v1/completions", body, 400, invalid, "invalid type for 'stop' field: float64").await
+        })
+        .await;
+    suite
+        .check("an empty body on /v1 is 400 `EOF`", async {
+            let path = "/v1/chat/completions";
+            let answer = server.send(post(path, "")).await?;
+            let error = json!({"error": {"message": "EOF", "type": "invalid_request_error",
+                "param": null, "code": null}});
+            same(path, (answer.status, object(&answer)?), (400, error))
+        })
+        .await;
+    suite
+        .check("an empty prompt on /v1 loads, and says so", async {
+            let body = json!({"model": server.model, "prompt": ""});
+            let whole = object(&server.send(post("/v1/completions", body)).await?)?;
+            same(
+                "finish_reason",
+                &whole["choices"][0]["finish_reason"],
+                "load",
+            )?;
+            same("total_tokens", &whole["usage"]["total_tokens"], 0)
+        })
+        .await;
+    suite
+        .check("a stop of another type is ignored on /v1 chat", async {
+            for stop in [json!(5), json!([5])] {
+                server.v1(&json!({"stop": stop})).await?;
+            }
+            Ok(())
         })
         .await;
     suite

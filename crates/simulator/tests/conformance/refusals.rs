@@ -36,25 +36,22 @@ pub(crate) async fn check(suite: &mut Suite) {
         })
         .await;
     suite
-        .check(
-            "JSON of the wrong type is 400 `json: cannot unmarshal ...`",
-            async {
-                for body in [
-                    json!({"model": 1}),
-                    json!({"model": "x", "prompt": []}),
-                    json!([]),
-                ] {
-                    let answer = server.send(post("/api/generate", &body)).await?;
-                    let words = object(&answer)?;
-                    same(&body.to_string(), answer.status, 400)?;
-                    holds(
-                        text_of(&words["error"]).starts_with("json: cannot unmarshal "),
-                        || words.to_string(),
-                    )?;
-                }
-                Ok(())
-            },
-        )
+        .check("JSON of the wrong type is 400 with Go's words", async {
+            for (path, body, words) in [
+                ("/api/generate", json!({"model": 1}), "number into Go struct field GenerateRequest.model of type string"),
+                ("/api/generate", json!({"model": "x", "prompt": []}), "array into Go struct field GenerateRequest.prompt of type string"),
+                ("/api/generate", json!({"model": "x", "stream": "yes"}), "string into Go struct field GenerateRequest.stream of type bool"),
+                ("/api/generate", json!({"model": "x", "options": []}), "array into Go struct field GenerateRequest.options of type map[string]interface {}"),
+                ("/api/generate", json!([]), "array into Go value of type api.GenerateRequest"),
+                ("/api/chat", json!({"model": {}}), "object into Go struct field ChatRequest.model of type string"),
+                ("/api/embed", json!({"model": true}), "bool into Go struct field EmbedRequest.model of type string"),
+                ("/api/show", json!({"model": 5}), "number into Go struct field ShowRequest.model of type string"),
+            ] {
+                let words = format!("json: cannot unmarshal {words}");
+                server.refused(path, body, 400, &words).await?;
+            }
+            Ok(())
+        })
         .await;
     suite
         .check("a request needs no Content-Type", async {
@@ -72,12 +69,21 @@ pub(crate) async fn check(suite: &mut Suite) {
             for (path, body) in [
                 ("/api/generate", json!({"model": "no-such-model", "prompt": "x"})),
                 ("/api/chat", json!({"model": "no-such-model", "messages": [{"role": "user", "content": "x"}]})),
-                ("/api/show", json!({"model": "no-such-model"})),
             ] {
                 server.refused(path, body, 404, words).await?;
             }
             Ok(())
         })
+        .await;
+    suite
+        .check(
+            "an unknown model to show is 404 with the tag that was looked for",
+            async {
+                let body = json!({"model": "no-such-model"});
+                let words = "model 'no-such-model:latest' not found";
+                server.refused("/api/show", body, 404, words).await
+            },
+        )
         .await;
     suite
         .check(
@@ -241,15 +247,26 @@ pub(crate) async fn check(suite: &mut Suite) {
         })
         .await;
     suite
-        .check("a prompt over the context is 400 when nothing may be cut off", async {
-            let long = "one two three four five six seven eight ".repeat(40);
-            let more = json!({"prompt": long, "truncate": false, "shift": false, "options": {"num_ctx": 64}});
-            let body = server.generate_body(&more);
-            let answer = server.send(post("/api/generate", body)).await?;
-            same("status", answer.status, 400)?;
-            let words = object(&answer)?;
-            holds(text_of(&words["error"]).contains("exceed"), || words.to_string())
-        })
+        .check(
+            "a prompt over the context is 400 when nothing may be cut off",
+            async {
+                // Engines round the context up, so the prompt is far beyond it.
+                let long = "one two three four five six seven eight ".repeat(400);
+                for route in ["/api/generate", "/api/chat"] {
+                    let more = json!({"prompt": long, "truncate": false, "shift": false,
+                    "messages": [{"role": "user", "content": long}],
+                    "options": {"num_ctx": server.ctx(64)}});
+                    let body = server.generate_body(&more);
+                    let answer = server.send(post(route, body)).await?;
+                    same("status", answer.status, 400)?;
+                    let words = object(&answer)?;
+                    holds(text_of(&words["error"]).contains("exceed"), || {
+                        words.to_string()
+                    })?;
+                }
+                Ok(())
+            },
+        )
         .await;
     suite
         .check(

@@ -53,6 +53,10 @@ pub(crate) fn holds(condition: bool, otherwise: impl FnOnce() -> String) -> Chec
 }
 
 /// Fails the check unless the two are equal.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "checks pass what they just made"
+)]
 pub(crate) fn same<A: PartialEq<B> + fmt::Debug, B: fmt::Debug>(
     what: &str,
     seen: A,
@@ -84,16 +88,24 @@ pub(crate) struct Server {
     pub(crate) clock: Clock,
     endpoint: String,
     pub(crate) model: String,
+    /// The model to embed with.
+    pub(crate) embedder: String,
     capabilities: Vec<String>,
     pub(crate) version: String,
 }
 
 impl Suite {
-    pub(crate) async fn new(clock: Clock, endpoint: &str, model: &str) -> Checked<Self> {
+    pub(crate) async fn new(
+        clock: Clock,
+        endpoint: &str,
+        model: &str,
+        embedder: &str,
+    ) -> Checked<Self> {
         let mut server = Server {
             clock,
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             model: model.to_owned(),
+            embedder: embedder.to_owned(),
             capabilities: Vec::new(),
             version: String::new(),
         };
@@ -108,7 +120,7 @@ impl Suite {
             .filter_map(|name| name.as_str().map(str::to_owned))
             .collect();
         let version = server.send(get("/api/version")).await?;
-        server.version = text_of(&object(&version)?["version"]).to_owned();
+        text_of(&object(&version)?["version"]).clone_into(&mut server.version);
         Ok(Self {
             server,
             found: Vec::new(),
@@ -162,6 +174,15 @@ impl Suite {
 impl Server {
     pub(crate) fn can(&self, capability: &str) -> bool {
         self.capabilities.iter().any(|name| name == capability)
+    }
+
+    /// A context length that the server takes as it is: models that see have at least 2048.
+    pub(crate) fn ctx(&self, length: u32) -> u32 {
+        if self.can("vision") {
+            2048 + length
+        } else {
+            length
+        }
     }
 
     /// Whether the endpoint is a loopback address, which Ollama treats differently.
