@@ -380,6 +380,10 @@ fn servers_sentences(comparison: &TopologyComparison) -> (String, String) {
             .lo
             .zip(difference.hi)
             .is_some_and(|(lo, hi)| lo > 0.0 || hi < 0.0);
+        // The rest stands in the comparison's table.
+        if quantity.starts_with("decode rate") || quantity.starts_with("true speedup") {
+            continue;
+        }
         parts.push(format!(
             "{name} {} on one server, {} on a server each, difference {}{}",
             plain(paired.shared.mean * factor, decimals),

@@ -88,68 +88,114 @@ pub(super) fn options(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>,
     }))
 }
 
-/// One server against one per agent.
-pub(super) fn servers(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>, ChartError> {
-    let compared = &view.summary.topologies;
-    if compared.is_empty() {
-        return Ok(None);
-    }
-    let panel = |label: &str, get: fn(&TopologyComparison) -> Option<&Paired>| {
-        let pairs: Vec<Pair> = compared
-            .iter()
-            .filter_map(|c| {
-                let paired = get(c)?;
-                Some(Pair {
-                    label: if compared.len() == 1 {
-                        String::new()
-                    } else {
-                        c.id.to_string()
-                    },
-                    left: value(Some(&paired.shared), 1.0),
-                    right: value(Some(&paired.per_agent), 1.0),
-                    emphasis: false,
-                })
-            })
-            .collect();
-        (!pairs.is_empty()).then(|| SlopePanel {
-            label: label.to_owned(),
-            left: "one".to_owned(),
-            right: "each".to_owned(),
-            pairs,
-            reference_lines: Vec::new(),
-        })
-    };
-    let panels = [
-        panel("speedup est (×)", |c| c.speedup_est.as_ref()),
-        panel("wall time (s)", |c| c.wall_s.as_ref()),
-        panel("aggregate (tok/s)", |c| c.throughput.as_ref()),
-        panel("mean TTFT (s)", |c| c.ttft_s.as_ref()),
-    ];
-    let panels: Vec<SlopePanel> = panels.into_iter().flatten().collect();
-    if panels.is_empty() {
-        return Ok(None);
-    }
-    let chart = Slopes {
-        heading: heading(
-            view,
-            "One server or one per agent: each quantity has its own answer",
-            match &compared[..] {
-                [single] => format!(
-                    "{}: means over {} paired repetitions with 95 % intervals.",
-                    single.id, single.pairs
-                ),
-                _ => "Means over paired repetitions with 95 % intervals.".to_owned(),
-            },
+/// File stem, title, caption, and the two quantities with their labels.
+type ServersPicture = (
+    &'static str,
+    &'static str,
+    &'static str,
+    [(&'static str, Quantity); 2],
+);
+
+/// A quantity of a comparison.
+type Quantity = fn(&TopologyComparison) -> Option<&Paired>;
+
+/// One server against one per agent, two quantities to a picture.
+pub(super) fn servers(view: &View<'_>, theme: &Theme) -> Result<Vec<Picture>, ChartError> {
+    let pictures: [ServersPicture; 2] = [
+        (
+            "servers",
+            "One server or one per agent: the estimate and the wall time",
+            "TR113's estimate and the wall time of the same agents on one server and on a server each. \
+             The estimate rises with every overlap, whether the wall time falls or not.",
+            [
+                ("speedup est (×)", |c| c.speedup_est.as_ref()),
+                ("wall time (s)", |c| c.wall_s.as_ref()),
+            ],
         ),
-        panels,
-        shared_axis: false,
+        (
+            "servers-rates",
+            "One server or one per agent: throughput and time to first token",
+            "Aggregate throughput and mean time to first token of the same agents on one server and on a \
+             server each.",
+            [
+                ("aggregate (tok/s)", |c| c.throughput.as_ref()),
+                ("mean TTFT (s)", |c| c.ttft_s.as_ref()),
+            ],
+        ),
+    ];
+    let compared = &view.summary.topologies;
+    let mut drawn = Vec::new();
+    for (name, title, caption, quantities) in pictures {
+        let panels: Vec<SlopePanel> = quantities
+            .into_iter()
+            .filter_map(|(label, get)| servers_panel(compared, label, get))
+            .collect();
+        if panels.is_empty() {
+            continue;
+        }
+        let subtitle = match &compared[..] {
+            [single] => format!(
+                "{}: means over {} paired repetitions with 95 % intervals.",
+                single.id, single.pairs
+            ),
+            _ => "Means over paired repetitions with 95 % intervals.".to_owned(),
+        };
+        let chart = Slopes {
+            heading: heading(view, title, subtitle),
+            panels,
+            shared_axis: false,
+        }
+        .render(theme)?;
+        drawn.push(Picture {
+            name: name.to_owned(),
+            caption: caption.to_owned(),
+            chart,
+        });
     }
-    .render(theme)?;
-    Ok(Some(Picture {
-        name: "servers".to_owned(),
-        caption: "The same agents on one server and on a server each: TR113's estimate, wall time, \
-                  aggregate throughput and TTFT. The estimate can rise while the wall time does too."
-            .to_owned(),
-        chart,
-    }))
+    Ok(drawn)
+}
+
+fn servers_panel(
+    compared: &[TopologyComparison],
+    label: &str,
+    get: Quantity,
+) -> Option<SlopePanel> {
+    let pairs: Vec<Pair> = compared
+        .iter()
+        .filter_map(|c| {
+            let paired = get(c)?;
+            Some(Pair {
+                label: if compared.len() == 1 {
+                    String::new()
+                } else {
+                    short_name(compared, c)
+                },
+                left: value(Some(&paired.shared), 1.0),
+                right: value(Some(&paired.per_agent), 1.0),
+                emphasis: false,
+            })
+        })
+        .collect();
+    (!pairs.is_empty()).then(|| SlopePanel {
+        label: label.to_owned(),
+        left: "one server".to_owned(),
+        right: "one each".to_owned(),
+        pairs,
+        reference_lines: Vec::new(),
+    })
+}
+
+/// The part of an id before its first underscore where that is enough to know it by, so that the
+/// change written after it has room.
+fn short_name(compared: &[TopologyComparison], one: &TopologyComparison) -> String {
+    let short = |c: &TopologyComparison| {
+        let id = c.id.as_str();
+        id.split('_').next().unwrap_or(id).to_owned()
+    };
+    let own = short(one);
+    if compared.iter().filter(|c| short(c) == own).count() == 1 {
+        own
+    } else {
+        one.id.to_string()
+    }
 }
