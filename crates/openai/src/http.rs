@@ -61,6 +61,12 @@ impl<'a> Limits<'a> {
             .map_err(|clock::Elapsed| Trouble::TimedOut(phase))
     }
 
+    /// What is left of the limit that runs from the send to the first sign of an answer.
+    pub(crate) fn first_byte_left(&self, sent: Option<Stamp>) -> Nanos {
+        let waited = sent.map_or(Nanos::ZERO, |at| self.clock.now().since(at));
+        self.timeouts.first_byte.saturating_sub(waited)
+    }
+
     /// Runs a future within what is left of the total.
     pub(crate) async fn within_total<F: Future>(&self, future: F) -> Result<F::Output, Trouble> {
         self.within(TimeoutPhase::Total, Nanos(u64::MAX), future)
@@ -386,9 +392,7 @@ impl Transport {
             response?
         } else {
             into.note();
-            let from = sent.at.get().copied();
-            let waited = from.map_or(Nanos::ZERO, |at| self.clock.now().since(at));
-            let left = self.timeouts.first_byte.saturating_sub(waited);
+            let left = limits.first_byte_left(sent.at.get().copied());
             limits
                 .within(TimeoutPhase::FirstByte, left, responding)
                 .await??

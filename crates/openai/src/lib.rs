@@ -23,8 +23,8 @@
 //! - `failed` when the connection cannot be made or breaks, on a status that is no success, on an
 //!   answer that is not a stream though one was asked for, on an error event, or on an event that is
 //!   not the protocol.
-//! - `timed_out` with the limit that ran out. The first-byte limit ends with the response's head;
-//!   some servers send it before they have a token.
+//! - `timed_out` with the limit that ran out. The first-byte limit ends with the first token, not
+//!   with the response's head, which some servers send before they begin.
 //!
 //! What such a server cannot do is said, not pretended: it has no operation that loads or unloads a
 //! model, and it takes only options of the protocol ([`wire::ChatRequest::from_call`] names the

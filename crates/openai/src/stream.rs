@@ -53,7 +53,7 @@ impl Transport {
         response.expect_events(limits, model).await?;
         let mut decoder = Decoder::new();
         let mut arrived = self.clock.now();
-        while let Some(bytes) = response.chunk(limits).await? {
+        while let Some(bytes) = recorder.next(&mut response, limits).await? {
             arrived = self.clock.now();
             if recorder.take(&mut decoder, &bytes, arrived)? {
                 drain(&mut response, limits).await;
@@ -86,6 +86,24 @@ enum BadEvent {
 }
 
 impl Recorder<'_> {
+    /// The next bytes. Until there is a token the limit from the send on goes on: llama.cpp and vLLM
+    /// answer with a head at once and queue and prefill behind it.
+    async fn next(
+        &self,
+        response: &mut Response,
+        limits: &Limits<'_>,
+    ) -> Result<Option<Bytes>, Trouble> {
+        match self.exchange.first_token {
+            Some(_) => response.chunk(limits).await,
+            None => {
+                let left = limits.first_byte_left(self.exchange.sent);
+                response
+                    .chunk_within(limits, TimeoutPhase::FirstByte, left)
+                    .await
+            }
+        }
+    }
+
     /// Records the events that some bytes complete; true when one of them was `[DONE]`.
     fn take(&mut self, decoder: &mut Decoder, bytes: &Bytes, at: Stamp) -> Result<bool, Trouble> {
         let mut events = decoder.push(bytes);

@@ -353,12 +353,14 @@ async fn each_limit_runs_out_at_its_own_time() {
         (vec![Step::Wait(60_000)], TimeoutPhase::FirstByte, 5_000),
         (
             vec![
-                Step::Wait(4_999),
+                Step::Wait(100),
                 Step::Head("200 OK", SSE),
+                Step::Wait(4_000),
+                chunk(": still waiting for a slot\n\n"),
                 Step::Wait(60_000),
             ],
-            TimeoutPhase::BetweenChunks,
-            5_699,
+            TimeoutPhase::FirstByte,
+            5_000,
         ),
         (
             began(&[Step::Wait(60_000)]),
