@@ -12,7 +12,11 @@ use analysis::report::{self, ReportOptions};
 
 fn main() {
     // `cargo test --all-targets` runs this too, without `--bench`: once checks that it works.
-    let rounds = if std::env::args().any(|argument| argument == "--bench") { 10 } else { 1 };
+    let rounds = if std::env::args().any(|argument| argument == "--bench") {
+        10
+    } else {
+        1
+    };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let input = root.join("fixtures/tr113");
     let options = ReportOptions {
@@ -25,7 +29,10 @@ fn main() {
             let started = Instant::now();
             let loaded = load::load(&input, false).expect("the fixture loads");
             let report = report::build(&loaded.dataset, &options).expect("the report builds");
-            assert!(report.files.len() > 5, "a report has text, data and pictures");
+            assert!(
+                report.files.len() > 5,
+                "a report has text, data and pictures"
+            );
             started.elapsed().as_secs_f64()
         })
         .collect();
