@@ -222,6 +222,21 @@ fn gates_decide_the_exit_code() {
 }
 
 #[test]
+fn two_ways_of_serving_are_compared_and_named() {
+    let place = Place::new();
+    let [one, two] = ["one-server.csv", "two-servers.csv"].map(|f| format!("fixtures/tr113/{f}"));
+    let gate = ["--fail-if", "wall_s > +5%"];
+    let (code, out, err) = place.run(&[&["compare", &one, &two], &gate[..]].concat());
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(
+        out.contains("(base: one server, new: a server per agent)"),
+        "{out}"
+    );
+    let (code, out, _) = place.run(&[&["compare", &two, &one], &gate[..]].concat());
+    assert_eq!(code, 0, "{out}");
+}
+
+#[test]
 fn a_comparison_fits_a_pull_request_and_a_machine() {
     let place = Place::new();
     let base = "fixtures/tr113/one-server.csv";

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use domain::plan::Topology;
 use metrics::compare::{Change, Comparison, ComparisonRow, GateOutcome, GateReport, Told};
 use metrics::{Dataset, Summary};
 
@@ -18,12 +19,35 @@ pub struct Shown {
     comparison: Comparison,
     gates: Vec<GateReport>,
     provenance: [&'static str; 2],
+    /// How each side was served, where that is the difference between them.
+    serving: Option<[Topology; 2]>,
+}
+
+/// The topology of every configuration, where there is one.
+fn only_topology(summary: &Summary) -> Option<Topology> {
+    let first = summary.configs.first()?.topology?;
+    let same = summary.configs.iter().all(|c| c.topology == Some(first));
+    same.then_some(first)
 }
 
 /// Compares two data sets and applies the gates.
 pub fn compare(base: &Dataset, new: &Dataset, gates: &[metrics::compare::Gate]) -> Shown {
-    let comparison = metrics::compare::compare(&Summary::of(base), &Summary::of(new));
+    let (mut before, mut after) = (Summary::of(base), Summary::of(new));
+    let servings = [&before, &after].map(only_topology);
+    let mut serving = None;
+    if let [Some(a), Some(b)] = servings
+        && a != b
+    {
+        // Two ways of serving are what is compared: they must not keep equal configurations apart.
+        for summary in [&mut before, &mut after] {
+            summary.configs.iter_mut().for_each(|c| c.topology = None);
+            summary.runs.iter_mut().for_each(|r| r.topology = None);
+        }
+        serving = Some([a, b]);
+    }
+    let comparison = metrics::compare::compare(&before, &after);
     Shown {
+        serving,
         gates: gates.iter().map(|gate| gate.check(&comparison)).collect(),
         comparison,
         provenance: [base, new].map(|set| provenance_word(set.provenance)),
@@ -68,6 +92,14 @@ impl Shown {
         let different = count(Told::Different);
         if different > 0 {
             let _ = write!(text, ", {different} different with neither way better");
+        }
+        if let Some([a, b]) = self.serving {
+            let _ = write!(
+                text,
+                " (base: {}, new: {})",
+                topology_word(a),
+                topology_word(b)
+            );
         }
         if self.provenance.contains(&"simulated") {
             let _ = write!(
@@ -135,6 +167,7 @@ impl Shown {
         serde_json::to_string_pretty(&serde_json::json!({
             "schema": 1,
             "provenance": { "base": self.provenance[0], "new": self.provenance[1] },
+            "serving": self.serving,
             "comparison": self.comparison,
             "gates": self.gates,
         }))
