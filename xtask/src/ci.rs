@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::clients;
 use crate::delegate::{Profile, build, cargo, root};
 use crate::tidy;
 
@@ -46,6 +47,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     step("test", &mut || {
         cargo_ok(["test", "--locked", "--workspace"])
     })?;
+    step("clients", &mut clients::all)?;
     step("docs", &mut || {
         let status = cargo()
             .args([

@@ -5,6 +5,7 @@
 //! already: polars in release takes minutes to build and saves well under a second a report.
 
 mod ci;
+mod clients;
 mod delegate;
 mod tidy;
 
@@ -26,6 +27,7 @@ Read
   compare    compare two results: compare BASE NEW [--fail-if 'ttft_p95 > +5%']
 
 Guard
+  clients    other people's clients against the simulator; --conformance against any server
   ci         everything that guards the repository
   tidy       crate graph, file sizes, stray files, words that do not belong
   bench      benchmarks: bench [NAME] [ARGS]; without a name, lists them
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         "sweep" | "run" | "serve" | "calibrate-profile" => delegate::tandem(&command, &rest),
         "report" | "audit" | "compare" => delegate::tandem_report(&command, &rest),
         "bench" => delegate::bench(&rest),
+        "clients" => clients::run(&rest),
         "ci" => ci::run(),
         "tidy" => tidy::run(),
         "" | "help" | "--help" | "-h" => {

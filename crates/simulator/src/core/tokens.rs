@@ -46,11 +46,13 @@ fn piece_len(text: &str) -> usize {
     }
 }
 
-/// The id of a piece (FNV-1a, 32 bits).
+/// The id of a piece: FNV-1a, without its highest bit, because clients read ids as signed numbers
+/// of 32 bits.
 pub fn id(piece: &str) -> u32 {
-    piece.bytes().fold(0x811c_9dc5, |hash, byte| {
+    let hash = piece.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
+    });
+    hash & 0x7fff_ffff
 }
 
 /// The ids of a text's pieces.

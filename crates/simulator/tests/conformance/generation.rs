@@ -257,9 +257,13 @@ async fn metrics(suite: &mut Suite) {
             async {
                 let last = last(&lines(&server.generate(&json!({})).await?)?)?;
                 let ids = last["context"].as_array().cloned().unwrap_or_default();
-                holds(!ids.is_empty() && ids.iter().all(Value::is_u64), || {
-                    last.to_string()
-                })
+                holds(
+                    !ids.is_empty()
+                        && ids
+                            .iter()
+                            .all(|id| id.as_i64().is_some_and(|id| (0..1 << 31).contains(&id))),
+                    || last.to_string(),
+                )
             },
         )
         .await;

@@ -1,0 +1,269 @@
+//! Other people's clients against the simulator, and our conformance suite against any server.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::delegate::{Profile, build, cargo, root};
+
+const USAGE: &str = "\
+cargo xtask clients
+    run other people's clients (clients/) against the simulator
+cargo xtask clients --conformance --endpoint URL --model NAME [--embedder NAME]
+    run the conformance suite against a server; the model is loaded and unloaded by it";
+
+/// What a package manager says when nobody answers it, as opposed to when a pin is wrong.
+const UNREACHABLE: &[&str] = &[
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ETIMEDOUT",
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "Could not resolve host",
+    "Failed to establish a new connection",
+    "Connection refused",
+    "Connection timed out",
+    "Network is unreachable",
+];
+
+/// What came of one client.
+enum Outcome {
+    Holds,
+    Fails,
+    /// Not run, and why.
+    Skipped(String),
+}
+
+/// `cargo xtask clients`.
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let ok = match args {
+        [] => all()?,
+        [first, rest @ ..] if first == "--conformance" => conformance(rest)?,
+        _ => {
+            eprintln!("{USAGE}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    Ok(if ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs every client against a simulator of its own making; true when none failed.
+pub(crate) fn all() -> Result<bool> {
+    let folder = root().join("clients");
+    let server = Server::start(&folder)?;
+    let scratch = scratch();
+    let mut ok = true;
+    for (name, client) in [
+        (
+            "ollama and openai (Python)",
+            python as fn(&Path, &Path, &str) -> Result<Outcome>,
+        ),
+        ("ollama (JavaScript)", node),
+        ("ollama-rs", rust),
+    ] {
+        match client(&folder, &scratch, &server.endpoint)? {
+            Outcome::Holds => {}
+            Outcome::Fails => {
+                ok = false;
+                eprintln!("{name}: FAILED");
+            }
+            Outcome::Skipped(reason) => println!("{name}: skipped: {reason}"),
+        }
+    }
+    Ok(ok)
+}
+
+/// A simulator on a free port, stopped when it is let go of.
+struct Server {
+    child: Child,
+    endpoint: String,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Result<Self> {
+        let binary = build("tandem", Profile::Dev)?;
+        let mut child = Command::new(&binary)
+            .args(["serve", "--port", "0", "--profile"])
+            .arg(folder.join("profile.toml"))
+            .arg("--fault")
+            .arg(folder.join("faults.toml"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{} could not be started", binary.display()))?;
+        let output = child.stdout.take().context("the simulator has no output")?;
+        // Named before its output is read, so that it is stopped whatever is found there.
+        let mut server = Self {
+            child,
+            endpoint: String::new(),
+        };
+        for line in BufReader::new(output).lines() {
+            let line = line.context("the simulator's output broke off")?;
+            if let Some(rest) = line.trim_start().strip_prefix("listening ") {
+                let endpoint = rest.split_whitespace().next().unwrap_or_default();
+                endpoint.clone_into(&mut server.endpoint);
+            }
+            // The last line: the rest of the pipe can be closed.
+            if line.starts_with("Ctrl-C") {
+                break;
+            }
+        }
+        if server.endpoint.is_empty() {
+            bail!("the simulator ended before it listened");
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way nothing is left of it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where the clients' packages are installed.
+fn scratch() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("target"), PathBuf::from)
+        .join("clients")
+}
+
+fn python(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
+    let sources = folder.join("python");
+    let venv = scratch.join("python");
+    let python = venv.join("bin/python");
+    if !python.exists() {
+        let mut command = Command::new("python3");
+        command.args(["-m", "venv"]).arg(&venv);
+        if let Some(skipped) = install(&mut command)? {
+            return Ok(skipped);
+        }
+    }
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--requirement"])
+        .arg(sources.join("requirements.txt"));
+    if let Some(skipped) = install(&mut pip)? {
+        return Ok(skipped);
+    }
+    let mut holds = true;
+    for script in ["ollama_client.py", "openai_client.py"] {
+        let mut command = Command::new(&python);
+        command.arg("-B").arg(sources.join(script)).arg(endpoint);
+        holds &= passes(&mut command)?;
+    }
+    Ok(verdict(holds))
+}
+
+fn node(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
+    let sources = folder.join("node");
+    let place = scratch.join("node");
+    std::fs::create_dir_all(&place)
+        .with_context(|| format!("{} could not be made", place.display()))?;
+    for name in ["package.json", "package-lock.json", "checks.mjs"] {
+        let from = sources.join(name);
+        std::fs::copy(&from, place.join(name))
+            .with_context(|| format!("{} could not be copied", from.display()))?;
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--no-audit", "--no-fund"])
+        .current_dir(&place);
+    if let Some(skipped) = install(&mut npm)? {
+        return Ok(skipped);
+    }
+    let mut command = Command::new("node");
+    command.args(["checks.mjs", endpoint]).current_dir(&place);
+    passes(&mut command).map(verdict)
+}
+
+fn rust(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
+    let manifest = folder.join("rust/Cargo.toml");
+    let target = scratch.join("rust");
+    let mut fetch = cargo();
+    fetch
+        .args(["fetch", "--quiet", "--locked", "--manifest-path"])
+        .arg(&manifest);
+    if let Some(skipped) = install(&mut fetch)? {
+        return Ok(skipped);
+    }
+    let mut command = cargo();
+    command
+        .args(["run", "--quiet", "--locked", "--manifest-path"])
+        .arg(&manifest)
+        .env("CARGO_TARGET_DIR", target)
+        .args(["--", endpoint]);
+    passes(&mut command).map(verdict)
+}
+
+fn verdict(holds: bool) -> Outcome {
+    if holds {
+        Outcome::Holds
+    } else {
+        Outcome::Fails
+    }
+}
+
+fn passes(command: &mut Command) -> Result<bool> {
+    let status = command
+        .status()
+        .with_context(|| format!("{} could not be started", command.get_program().display()))?;
+    Ok(status.success())
+}
+
+/// Runs a package manager. `Some` when it cannot do its work on this machine.
+fn install(command: &mut Command) -> Result<Option<Outcome>> {
+    let program = command.get_program().display().to_string();
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Some(Outcome::Skipped(format!(
+                "{program} is not installed"
+            ))));
+        }
+        Err(error) => return Err(error).with_context(|| format!("{program} could not be started")),
+    };
+    if output.status.success() {
+        return Ok(None);
+    }
+    let words = String::from_utf8_lossy(&output.stderr);
+    if UNREACHABLE.iter().any(|sign| words.contains(sign)) {
+        return Ok(Some(Outcome::Skipped(format!(
+            "{program} cannot reach its package index"
+        ))));
+    }
+    eprint!("{words}");
+    Ok(Some(Outcome::Fails))
+}
+
+/// Runs the conformance suite against a server; true when everything holds.
+fn conformance(args: &[String]) -> Result<bool> {
+    let mut command = cargo();
+    command.args(["test", "--locked", "--workspace", "--test", "conformance"]);
+    command.args(["--", "--nocapture", "a_real_server_conforms"]);
+    let mut given = Vec::new();
+    for pair in args.chunks(2) {
+        let (name, value) = match pair {
+            [name, value] => (name.as_str(), value),
+            _ => bail!("{} needs a value\n\n{USAGE}", pair[0]),
+        };
+        let variable = match name {
+            "--endpoint" => "TANDEM_CONFORMANCE_ENDPOINT",
+            "--model" => "TANDEM_CONFORMANCE_MODEL",
+            "--embedder" => "TANDEM_CONFORMANCE_EMBEDDER",
+            other => bail!("unknown flag `{other}`\n\n{USAGE}"),
+        };
+        command.env(variable, value);
+        given.push(name);
+    }
+    if !(given.contains(&"--endpoint") && given.contains(&"--model")) {
+        bail!("--endpoint and --model are needed\n\n{USAGE}");
+    }
+    passes(&mut command)
+}
