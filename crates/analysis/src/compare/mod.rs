@@ -271,7 +271,7 @@ impl Shown {
                 Cell::text(changed(&row.difference, 1.0, 3)),
                 row.relative
                     .map_or(Cell::Empty, |r| Cell::text(changed(&r, 100.0, 1))),
-                row.p_holm.map_or(Cell::Empty, |p| Cell::number(p, 3)),
+                Cell::p_value(row.p_holm),
                 Cell::text(told_word(row.told)),
             ]);
             table.row(cells);

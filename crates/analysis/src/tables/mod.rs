@@ -153,6 +153,17 @@ impl Cell {
         })
     }
 
+    /// A p value; one that three decimals cannot show is `<0.001`.
+    pub fn p_value(p: Option<f64>) -> Self {
+        p.map_or(Self::Empty, |p| {
+            if p < 0.001 {
+                Self::text("<0.001")
+            } else {
+                Self::number(p, 3)
+            }
+        })
+    }
+
     /// A number, or unknown.
     pub fn known(value: Option<f64>, decimals: usize) -> Self {
         value.map_or(Self::Unknown, |v| Self::number(v, decimals))

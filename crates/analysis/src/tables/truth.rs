@@ -432,7 +432,7 @@ fn topology(view: &View<'_>, comparison: &TopologyComparison) -> Table {
             Cell::scaled(Some(&paired.per_agent), factor, decimals, false),
             Cell::scaled(Some(&paired.difference), factor, decimals, true),
             Cell::estimate(paired.ratio.as_ref(), 3),
-            paired.p_holm.map_or(Cell::Empty, |p| Cell::number(p, 3)),
+            Cell::p_value(paired.p_holm),
         ]);
     }
     table
