@@ -93,15 +93,13 @@ impl Recorder<'_> {
         response: &mut Response,
         limits: &Limits<'_>,
     ) -> Result<Option<Bytes>, Trouble> {
-        match self.exchange.first_token {
-            Some(_) => response.chunk(limits).await,
-            None => {
-                let left = limits.first_byte_left(self.exchange.sent);
-                response
-                    .chunk_within(limits, TimeoutPhase::FirstByte, left)
-                    .await
-            }
+        if self.exchange.first_token.is_some() {
+            return response.chunk(limits).await;
         }
+        let left = limits.first_byte_left(self.exchange.sent);
+        response
+            .chunk_within(limits, TimeoutPhase::FirstByte, left)
+            .await
     }
 
     /// Records the events that some bytes complete; true when one of them was `[DONE]`.

@@ -28,6 +28,12 @@ impl Dialect {
 /// Kind of a llama.cpp server.
 pub(crate) const LLAMA_CPP: &str = "llama.cpp";
 
+/// True when a server of this kind was found, and is talked to, by this client.
+pub fn is_kind(kind: &str) -> bool {
+    kind.starts_with(LLAMA_CPP)
+        || ["vllm", "sglang", "ollama /v1", "openai-compatible"].contains(&kind)
+}
+
 /// Body of `POST /v1/chat/completions`. An absent member leaves the choice to the server.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ChatRequest {

@@ -84,6 +84,10 @@ pub(crate) struct Common {
     /// 127.0.0.1:11434, else the simulator.
     #[arg(long = "endpoint", value_name = "URL")]
     pub(crate) endpoints: Vec<String>,
+    /// What the servers speak. `auto` asks: Ollama's own API first, then an OpenAI-compatible one
+    /// (llama.cpp, vLLM, SGLang, LM Studio). The latter take a key from TANDEM_API_KEY.
+    #[arg(long, value_enum, default_value_t = ApiArg::Auto)]
+    pub(crate) api: ApiArg,
     /// How it is measured: `rigorous` runs each configuration repeatedly, in turn and together;
     /// `tr113` runs it once, together only, as TR113 did.
     #[arg(long, value_enum)]
@@ -182,6 +186,17 @@ pub(crate) struct CalibrateArgs {
     /// Write the fitted profile here.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ApiArg {
+    /// Ask it.
+    Auto,
+    /// Ollama's native API.
+    Ollama,
+    /// OpenAI-compatible chat completions.
+    Openai,
 }
 
 /// The protocols.

@@ -56,6 +56,18 @@ impl Fatal {
         self
     }
 
+    /// Adds what else is known about the error, after it.
+    pub(crate) fn context(mut self, more: impl std::fmt::Display) -> Self {
+        self.error = anyhow::anyhow!("{:#}; {more}", self.error);
+        self
+    }
+
+    /// What to do about it.
+    #[cfg(test)]
+    pub(crate) fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// Prints the error and gives its exit code.
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("error: {:#}", self.error);

@@ -1,21 +1,24 @@
 //! Which server a sweep runs on: one that was named, one that is found, or the simulator.
 
-use anyhow::anyhow;
-use clock::Clock;
-use domain::Nanos;
+mod detect;
+mod fit;
+
 use domain::backend::ChatBackend;
 use domain::plan::Timeouts;
 use domain::record::EndpointFacts;
-use ollama::Client;
+use std::sync::Arc;
 
-use crate::args::Common;
+use crate::args::{ApiArg, Common};
 use crate::exit::Fatal;
+
+pub(crate) use detect::Found;
+pub(crate) use fit::{Fitted, fit};
 
 /// The server a plan will run on.
 #[derive(Debug)]
 pub(crate) enum Target {
     /// Real servers, looked at.
-    Real(Vec<EndpointFacts>),
+    Real(Vec<Found>),
     /// The embedded simulator, and why.
     Simulator {
         /// Why no real server is used, in words.
@@ -26,6 +29,9 @@ pub(crate) enum Target {
 /// Where a real server is looked for when no endpoint is named.
 const DEFAULT_ENDPOINT: &str = "127.0.0.1:11434";
 
+/// The environment variable with the key for OpenAI-compatible servers. It is never recorded.
+const KEY_VARIABLE: &str = "TANDEM_API_KEY";
+
 /// Decides where to run. Servers named with `--endpoint` must be there: falling back to a simulator
 /// when somebody named a server would answer another question than the one asked.
 pub(crate) fn choose(common: &Common, model: &str) -> Result<Target, Fatal> {
@@ -35,14 +41,14 @@ pub(crate) fn choose(common: &Common, model: &str) -> Result<Target, Fatal> {
         });
     }
     if !common.endpoints.is_empty() {
-        return look(&common.endpoints, model).map(Target::Real);
+        return look(&common.endpoints, common.api, model).map(Target::Real);
     }
     let (endpoint, from) = match std::env::var("OLLAMA_HOST") {
         Ok(host) if !host.trim().is_empty() => (host, "OLLAMA_HOST"),
         _ => (DEFAULT_ENDPOINT.to_owned(), "the default"),
     };
-    match look(std::slice::from_ref(&endpoint), model) {
-        Ok(facts) => Ok(Target::Real(facts)),
+    match look(std::slice::from_ref(&endpoint), common.api, model) {
+        Ok(found) => Ok(Target::Real(found)),
         Err(fatal) if common.no_simulate => Err(fatal),
         Err(fatal) => Ok(Target::Simulator {
             why: format!("{fatal} ({from})"),
@@ -50,49 +56,72 @@ pub(crate) fn choose(common: &Common, model: &str) -> Result<Target, Fatal> {
     }
 }
 
-/// Asks each server who it is and whether it has the model.
-pub(crate) fn look(endpoints: &[String], model: &str) -> Result<Vec<EndpointFacts>, Fatal> {
+/// Looks again at the servers of a sweep that is resumed, through the protocol it began with. Other
+/// endpoints may be named in place of the recorded ones.
+pub(crate) fn look_again(
+    recorded: &[EndpointFacts],
+    common: &Common,
+    model: &str,
+) -> Result<Vec<Found>, Fatal> {
+    if !common.endpoints.is_empty() {
+        return look(&common.endpoints, common.api, model);
+    }
+    let mut found = Vec::new();
+    for facts in recorded {
+        let api = match common.api {
+            ApiArg::Auto if openai::wire::is_kind(&facts.server.kind) => ApiArg::Openai,
+            ApiArg::Auto => ApiArg::Ollama,
+            named => named,
+        };
+        found.extend(look(std::slice::from_ref(&facts.url), api, model)?);
+    }
+    Ok(found)
+}
+
+/// Asks each server what it is and whether it has the model.
+pub(crate) fn look(endpoints: &[String], api: ApiArg, model: &str) -> Result<Vec<Found>, Fatal> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Fatal::environment)?;
+    let key = api_key()?;
     runtime.block_on(async {
-        let mut facts = Vec::new();
+        let mut found = Vec::new();
         for endpoint in endpoints {
-            facts.push(look_at(endpoint, model).await?);
+            found.push(detect::look_at(endpoint, api, key.as_ref(), model).await?);
         }
-        Ok(facts)
+        Ok(found)
     })
 }
 
-async fn look_at(endpoint: &str, model: &str) -> Result<EndpointFacts, Fatal> {
-    let limits = Timeouts {
-        connect: Nanos::from_secs(2),
-        first_byte: Nanos::from_secs(10),
-        between_chunks: Nanos::from_secs(10),
-        total: Nanos::from_secs(20),
-    };
-    let client = Client::new(endpoint, Clock::real(), limits).map_err(Fatal::usage)?;
-    let hint = "start it with `ollama serve`, or use --simulate";
-    let server = client
-        .identify()
-        .await
-        .map_err(|e| Fatal::environment(e).hint(hint))?;
-    let found = client
-        .find_model(model)
-        .await
-        .map_err(|e| Fatal::environment(e).hint(hint))?;
-    let url = client.endpoint();
-    let Some(found) = found else {
-        return Err(
-            Fatal::environment(anyhow!("{url} does not have the model {model}")).hint(format!(
-                "fetch it with `ollama pull {model}`, name another with --model, or use --simulate"
-            )),
-        );
-    };
-    Ok(EndpointFacts {
-        url,
-        server,
-        model: Some(found),
-    })
+/// The key for OpenAI-compatible servers, when there is one.
+fn api_key() -> Result<Option<openai::ApiKey>, Fatal> {
+    match std::env::var(KEY_VARIABLE) {
+        Ok(key) if !key.trim().is_empty() => openai::ApiKey::new(&key)
+            .map(Some)
+            .map_err(|e| Fatal::usage(e).hint(format!("it was read from {KEY_VARIABLE}"))),
+        Ok(_) | Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(Fatal::usage(openai::KeyError).hint(format!("it was read from {KEY_VARIABLE}")))
+        }
+    }
+}
+
+/// A client for a server that was looked at, of the kind it turned out to be.
+pub(crate) fn client(
+    facts: &EndpointFacts,
+    clock: &clock::Clock,
+    timeouts: Timeouts,
+) -> Result<Arc<dyn ChatBackend>, Fatal> {
+    if openai::wire::is_kind(&facts.server.kind) {
+        let client = openai::ClientBuilder::new(clock.clone())
+            .timeouts(timeouts)
+            .api_key(api_key()?)
+            .dialect(openai::Dialect::of_kind(&facts.server.kind))
+            .build(&facts.url)
+            .map_err(Fatal::usage)?;
+        return Ok(Arc::new(client));
+    }
+    let client = ollama::Client::new(&facts.url, clock.clone(), timeouts).map_err(Fatal::usage)?;
+    Ok(Arc::new(client))
 }

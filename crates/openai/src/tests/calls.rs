@@ -117,6 +117,7 @@ async fn servers_are_told_apart() {
             (kind, version)
         );
         assert_eq!(facts.context_length, context, "{kind}");
+        assert!(crate::wire::is_kind(&facts.identity.kind));
         let holds = ["llama.cpp", "vllm", "sglang"].contains(&kind);
         assert_eq!(facts.identity.holds_model(), holds, "{kind}");
     }

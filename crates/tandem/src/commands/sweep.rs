@@ -9,7 +9,7 @@ use clock::Clock;
 use domain::Nanos;
 use domain::backend::ChatBackend;
 use domain::plan::{Protocol, SweepPlan, Topology};
-use domain::record::{EndpointFacts, Manifest, Provenance, RESULTS_SCHEMA, TimeScale};
+use domain::record::{EndpointFacts, Environment, Manifest, Provenance, RESULTS_SCHEMA, TimeScale};
 use domain::telemetry::{GpuSampler, GpuSource};
 use runtime::{ResultsDir, Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
 use simulator::Simulator;
@@ -20,7 +20,7 @@ use crate::exit::{ExitStatus, Fatal};
 use crate::plans;
 use crate::progress::{Progress, Style};
 use crate::summary;
-use crate::target::{self, Target};
+use crate::target::{self, Fitted, Target};
 
 /// What requests in flight get to end in after the first Ctrl-C.
 const GRACE: Nanos = Nanos::from_secs(30);
@@ -34,7 +34,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<ExitStatus, Fatal> {
     plan.keep_only(&args.only).map_err(Fatal::usage)?;
     apply_flags(&mut plan, &args.common);
     if args.dry_run {
-        return dry_run(&plan, &args.common);
+        return dry_run(plan, &args.common);
     }
     start(plan, &args.common)
 }
@@ -68,14 +68,15 @@ fn apply_flags(plan: &mut SweepPlan, common: &Common) {
 }
 
 /// Prints what would be run, in running order.
-fn dry_run(plan: &SweepPlan, common: &Common) -> Result<ExitStatus, Fatal> {
-    let simulated = matches!(
-        target::choose(common, &plan.model)?,
-        Target::Simulator { .. }
-    );
+fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<ExitStatus, Fatal> {
+    let target = target::choose(common, &plan.model)?;
+    for note in fit_to(&target, &mut plan).notes {
+        eprintln!("note: {note}");
+    }
+    let simulated = matches!(target, Target::Simulator { .. });
     let repetitions = plan.repetitions(simulated).get();
     let arms = plan.expand(repetitions);
-    println!("{}", summary::describe_plan(plan, repetitions, simulated));
+    println!("{}", summary::describe_plan(&plan, repetitions, simulated));
     for (i, arm) in arms.iter().enumerate() {
         println!(
             "{:>4}  {:<24} {:<10} repetition {}  {}",
@@ -89,14 +90,24 @@ fn dry_run(plan: &SweepPlan, common: &Common) -> Result<ExitStatus, Fatal> {
     Ok(ExitStatus::Done)
 }
 
-fn start(plan: SweepPlan, common: &Common) -> Result<ExitStatus, Fatal> {
+fn start(mut plan: SweepPlan, common: &Common) -> Result<ExitStatus, Fatal> {
     let target = target::choose(common, &plan.model)?;
+    let fitted = fit_to(&target, &mut plan);
     Job {
         plan,
         common,
         resume: None,
+        fitted,
     }
     .run(target)
+}
+
+/// The plan as the target can carry it out.
+fn fit_to(target: &Target, plan: &mut SweepPlan) -> Fitted {
+    match target {
+        Target::Real(found) => target::fit(plan, found),
+        Target::Simulator { .. } => Fitted::default(),
+    }
 }
 
 /// Goes on with a sweep under the conditions it began under.
@@ -107,18 +118,18 @@ fn resume(dir: &Path, common: &Common) -> Result<ExitStatus, Fatal> {
             why: "it began on the simulator".to_owned(),
         },
         Provenance::Measured | Provenance::Imported => {
-            let endpoints = if common.endpoints.is_empty() {
-                manifest.endpoints.iter().map(|e| e.url.clone()).collect()
-            } else {
-                common.endpoints.clone()
-            };
-            Target::Real(target::look(&endpoints, &manifest.plan.model)?)
+            let found = target::look_again(&manifest.endpoints, common, &manifest.plan.model)?;
+            Target::Real(found)
         }
     };
+    // The plan was fitted when the sweep began; what is left is what to tell.
+    let mut plan = manifest.plan;
+    let fitted = fit_to(&target, &mut plan);
     Job {
-        plan: manifest.plan,
+        plan,
         common,
         resume: Some(dir.to_owned()),
+        fitted,
     }
     .run(target)
 }
@@ -128,6 +139,7 @@ struct Job<'a> {
     plan: SweepPlan,
     common: &'a Common,
     resume: Option<PathBuf>,
+    fitted: Fitted,
 }
 
 /// Where a job runs, once its servers are there.
@@ -165,14 +177,14 @@ impl Job<'_> {
                 .and_then(ResultsDir::resume_point)
                 .map_or(Nanos::ZERO, |point| point.offset);
             let stage = match target {
-                Target::Real(facts) => {
-                    for facts in &facts {
-                        let model = facts.model.as_ref().map_or("?", |m| m.name.as_str());
-                        progress.say(&format!(
-                            "Running on {} ({} {}, {model})",
-                            facts.url, facts.server.kind, facts.server.version
-                        ));
+                Target::Real(found) => {
+                    for server in &found {
+                        progress.say(&format!("Running on {}", server.in_words()));
                     }
+                    for note in &self.fitted.notes {
+                        progress.say(&format!("note: {note}"));
+                    }
+                    let facts = found.into_iter().map(|server| server.facts).collect();
                     self.real_stage(facts, offset)?
                 }
                 Target::Simulator { why } => {
@@ -190,7 +202,10 @@ impl Job<'_> {
 
     fn real_stage(&self, endpoints: Vec<EndpointFacts>, offset: Nanos) -> Result<Stage, Fatal> {
         let clock = Clock::real_from(offset);
-        let backends = self.clients(endpoints.iter().map(|e| e.url.as_str()), &clock)?;
+        let backends = endpoints
+            .iter()
+            .map(|facts| target::client(facts, &clock, self.plan.timeouts))
+            .collect::<Result<Vec<_>, _>>()?;
         let (gpu, gpu_source) = match NvmlSampler::open() {
             Ok(sampler) => {
                 let source = sampler.source();
@@ -237,7 +252,7 @@ impl Job<'_> {
         let simulator =
             crate::simulated::embedded(self.common, &self.plan, servers, &clock).await?;
         let urls = simulator.endpoints();
-        let backends = self.clients(urls.iter().map(String::as_str), &clock)?;
+        let backends = self.clients(&urls, &clock)?;
         let mut endpoints = Vec::new();
         for backend in &backends {
             // The simulator tells clients that it is an Ollama; the record says what it is.
@@ -276,17 +291,14 @@ impl Job<'_> {
         })
     }
 
-    fn clients<'u>(
-        &self,
-        urls: impl Iterator<Item = &'u str>,
-        clock: &Clock,
-    ) -> Result<Vec<Arc<dyn ChatBackend>>, Fatal> {
-        urls.map(|url| {
-            let client = ollama::Client::new(url, clock.clone(), self.plan.timeouts)
-                .map_err(Fatal::usage)?;
-            Ok(Arc::new(client) as Arc<dyn ChatBackend>)
-        })
-        .collect()
+    fn clients(&self, urls: &[String], clock: &Clock) -> Result<Vec<Arc<dyn ChatBackend>>, Fatal> {
+        urls.iter()
+            .map(|url| {
+                let client = ollama::Client::new(url, clock.clone(), self.plan.timeouts)
+                    .map_err(Fatal::usage)?;
+                Ok(Arc::new(client) as Arc<dyn ChatBackend>)
+            })
+            .collect()
     }
 
     async fn execute(
@@ -336,6 +348,13 @@ impl Job<'_> {
         finish(&dir, &summary?, self.common.json)
     }
 
+    /// The machine, and what the servers made of the plan.
+    fn environment(&self, stage: &Stage) -> Environment {
+        let mut environment = telemetry::environment(stage.gpu_source.clone());
+        environment.facts.extend(self.fitted.facts.clone());
+        environment
+    }
+
     fn manifest(&self, stage: &Stage, held: Option<&ResultsDir>) -> (Manifest, PathBuf) {
         let simulated = stage.provenance == Provenance::Simulated;
         #[expect(
@@ -379,7 +398,7 @@ impl Job<'_> {
             repetitions: self.plan.repetitions(simulated).get(),
             endpoints: stage.endpoints.clone(),
             time_scale: stage.time_scale,
-            environment: telemetry::environment(stage.gpu_source.clone()),
+            environment: self.environment(stage),
         };
         (manifest, dir)
     }

@@ -1,0 +1,92 @@
+//! A plan as these servers can carry it out, and what that leaves out. A server that cannot load or
+//! unload on demand has one state only: as it was left. Saying `unloaded` in every arm's record and
+//! noting each time that it was not reached would be the same fact, less clearly.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::plan::{StatePolicy, SweepPlan};
+
+use super::Found;
+
+/// What was made of a plan.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fitted {
+    /// What the user should know, in words.
+    pub(crate) notes: Vec<String>,
+    /// What the record keeps, by name.
+    pub(crate) facts: BTreeMap<String, String>,
+}
+
+/// Changes the plan's protocol where none of the servers could follow it, and names the options that
+/// they cannot take.
+///
+/// Among several servers of which some can load and unload, the plan stays as it is, and each arm
+/// notes where its state was not reached.
+pub(crate) fn fit(plan: &mut SweepPlan, found: &[Found]) -> Fitted {
+    let mut fitted = Fitted::default();
+    for (place, server) in found.iter().enumerate() {
+        for (name, value) in &server.told {
+            fitted
+                .facts
+                .insert(format!("endpoint_{place}_{name}"), value.clone());
+        }
+        let left_out = left_out(plan, server);
+        if !left_out.is_empty() {
+            fitted.notes.push(format!(
+                "{} ({}) cannot be sent {left_out}: the server's own settings hold",
+                server.facts.url, server.facts.server.kind
+            ));
+            fitted
+                .facts
+                .insert(format!("endpoint_{place}_options_not_sent"), left_out);
+        }
+    }
+    let compatible = |f: &Found| openai::wire::is_kind(&f.facts.server.kind);
+    if found.is_empty() || !found.iter().all(compatible) {
+        return fitted;
+    }
+    let protocol = &mut plan.protocol;
+    let mut changed = Vec::new();
+    if protocol.state != StatePolicy::AsLeft {
+        changed.push(format!(
+            "the server's state is as left, not {}",
+            protocol.state
+        ));
+        protocol.state = StatePolicy::AsLeft;
+    }
+    if protocol.warm_up {
+        changed.push("there is no first load to warm up with".to_owned());
+        protocol.warm_up = false;
+    }
+    if protocol.probe {
+        changed.push("no probe measures a warm load".to_owned());
+        protocol.probe = false;
+    }
+    if !changed.is_empty() {
+        let changed = changed.join(", ");
+        fitted.notes.push(format!(
+            "servers of this protocol cannot load or unload a model on demand: {changed}"
+        ));
+        fitted.facts.insert("protocol_fitted".to_owned(), changed);
+    }
+    fitted
+}
+
+/// Names of options that the plan's agents set and this server cannot take.
+fn left_out(plan: &SweepPlan, server: &Found) -> String {
+    let kind = &server.facts.server.kind;
+    if !openai::wire::is_kind(kind) {
+        return String::new();
+    }
+    let dialect = openai::Dialect::of_kind(kind);
+    let names: BTreeSet<&str> = plan
+        .configs
+        .iter()
+        .flat_map(|config| &config.agents)
+        .flat_map(|agent| openai::wire::not_sent(&agent.options, dialect))
+        .collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;
