@@ -108,6 +108,8 @@ pub enum Cell {
         /// Observations behind it, where it is a mean.
         n: Option<u32>,
     },
+    /// A p value; one that three decimals cannot show reads `<0.001`.
+    P(f64),
     /// The data cannot tell.
     Unknown,
     /// Does not apply.
@@ -153,15 +155,9 @@ impl Cell {
         })
     }
 
-    /// A p value; one that three decimals cannot show is `<0.001`.
+    /// A p value, where there is one.
     pub fn p_value(p: Option<f64>) -> Self {
-        p.map_or(Self::Empty, |p| {
-            if p < 0.001 {
-                Self::text("<0.001")
-            } else {
-                Self::number(p, 3)
-            }
-        })
+        p.map_or(Self::Empty, Self::P)
     }
 
     /// A number, or unknown.

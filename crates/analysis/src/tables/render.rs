@@ -29,6 +29,8 @@ impl Cell {
                     None => show(*value),
                 }
             }
+            Self::P(p) if *p < 0.001 => "<0.001".to_owned(),
+            Self::P(p) => plain(*p, 3),
             Self::Unknown => "unknown".to_owned(),
             Self::Empty => "–".to_owned(),
         }
@@ -139,6 +141,7 @@ impl Table {
                     Cell::Number {
                         value, interval, n, ..
                     } => (machine(*value), *interval, *n),
+                    Cell::P(p) => (machine(*p), None, None),
                     Cell::Unknown | Cell::Empty => (String::new(), None, None),
                 };
                 record.push(value);
