@@ -195,7 +195,13 @@ fn prompt_within(
     };
     let mut rendered = ask.rendered(&ask.turns);
     let mut ids = ids_of(&rendered);
-    if ids.len() <= limit {
+    // The engine keeps a place free for the first token of the answer.
+    let longest = if llama_server {
+        limit.saturating_sub(1)
+    } else {
+        limit
+    };
+    if ids.len() <= longest {
         return Ok((rendered, ids));
     }
     if !ask.truncate && llama_server {
@@ -214,7 +220,7 @@ fn prompt_within(
         return Err(Refusal::new(400, TOO_LONG));
     }
     let mut turns: Vec<Turn> = ask.turns.clone();
-    while ids.len() > limit {
+    while ids.len() > longest {
         let oldest = turns
             .iter()
             .take(turns.len() - 1)
@@ -224,10 +230,34 @@ fn prompt_within(
         rendered = ask.rendered(&turns);
         ids = ids_of(&rendered);
     }
-    let over = ids.len().saturating_sub(limit);
-    ids.drain(..over);
+    if llama_server {
+        cut_as_llama_server(&mut ids, limit, ask.options.num_keep);
+    } else {
+        let over = ids.len().saturating_sub(limit);
+        ids.drain(..over);
+    }
     Ok((rendered, ids))
 }
+
+/// Cuts a prompt as a first context shift would: the kept beginning stays, and half of what is
+/// left of the context is freed for the answer.
+fn cut_as_llama_server(ids: &mut Vec<u32>, limit: usize, num_keep: Option<i64>) {
+    let longest = limit.saturating_sub(1);
+    if ids.len() <= longest {
+        return;
+    }
+    let keep = match num_keep.unwrap_or(NUM_KEEP) {
+        all if all < 0 => ids.len(),
+        // And the mark that begins every text.
+        n => usize::try_from(n).unwrap_or(longest).saturating_add(1),
+    };
+    let keep = keep.min(longest);
+    let room = limit - ((limit - keep) / 2).max(1);
+    ids.drain(keep..keep + (ids.len() - room));
+}
+
+/// `num_keep` when a request names none.
+const NUM_KEEP: i64 = 4;
 
 fn write_script(
     app: &App,
@@ -282,4 +312,24 @@ fn write_script(
         stop: ask.options.stop.as_deref().unwrap_or_default(),
         chunk_tokens: app.config.chunk_tokens,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut_as_llama_server;
+
+    #[test]
+    fn a_prompt_over_the_context_is_cut_to_what_ollama_counted() {
+        // Measured: 635 tokens at num_ctx 512 became 259, 91 at 64 became 35.
+        for (count, limit, kept) in [(635, 512, 259), (91, 64, 35), (64, 64, 35), (63, 64, 63)] {
+            let mut ids: Vec<u32> = (0..count).collect();
+            cut_as_llama_server(&mut ids, limit, None);
+            assert_eq!(ids.len(), kept, "{count} at {limit}");
+            assert_eq!(ids[..5], [0, 1, 2, 3, 4]);
+            assert_eq!(ids[kept - 1], count - 1);
+        }
+        let mut ids: Vec<u32> = (0..100).collect();
+        cut_as_llama_server(&mut ids, 16, Some(-1));
+        assert_eq!(ids.len(), 15, "all is kept, and one place is free");
+    }
 }

@@ -426,6 +426,26 @@ async fn options(suite: &mut Suite) {
         )
         .await;
     suite
+        .check(
+            "a prompt over the context loses its middle, and half the context is freed",
+            async {
+                if server.release() < (0, 30) {
+                    return not_here(format!("release {} cuts otherwise", server.version));
+                }
+                let context = server.ctx(64);
+                let long = "one two three four five six seven eight ".repeat(400);
+                let ask = json!({"stream": false, "prompt": long, "options": {"num_ctx": context}});
+                let object = object(&server.generate(&ask).await?)?;
+                // num_keep's default is 4; a vocabulary with a mark for the beginning keeps that too.
+                let left = |keep: u32| json!(context - (context - keep) / 2);
+                let count = &object["prompt_eval_count"];
+                holds([left(4), left(5)].contains(count), || {
+                    format!("{count} tokens left of {context}")
+                })
+            },
+        )
+        .await;
+    suite
         .check("roles are not checked, and their case does not matter", async {
             let ask = json!({"stream": false, "messages": [
                 {"role": "System", "content": "be brief"}, {"role": "judge", "content": "x"}, {"role": "USER", "content": "hello"}]});

@@ -176,6 +176,16 @@ impl Server {
         self.capabilities.iter().any(|name| name == capability)
     }
 
+    /// Major and minor number of the release.
+    pub(crate) fn release(&self) -> (u32, u32) {
+        let mut parts = self
+            .version
+            .split('.')
+            .map(|part| part.parse().unwrap_or(0));
+        let mut next = || parts.next().unwrap_or(0);
+        (next(), next())
+    }
+
     /// A context length that the server takes as it is: models that see have at least 2048.
     pub(crate) fn ctx(&self, length: u32) -> u32 {
         if self.can("vision") {
