@@ -42,7 +42,7 @@ pub(crate) struct ReportArgs {
     #[arg(long)]
     pub(crate) name: Option<String>,
 
-    /// The report's folder [default: reports/<name>]
+    /// The report's folder (default: `reports/NAME`)
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 

@@ -141,7 +141,7 @@ impl Rows {
     }
 
     /// Reads a CSV table with at least `config` and `scenario`. Recorded runs (those with both
-    /// agents' times) gain the columns that [`derive`](super::derive) adds.
+    /// agents' times) gain the columns that `derive` adds.
     pub fn read(name: &str, path: &Path) -> Result<Self, AuditError> {
         let row_error = |line: u64, problem: String| AuditError::Row {
             path: path.to_owned(),
