@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use common::{Answer, Bench, Call, post, virtually};
 use domain::Nanos;
 use serde_json::json;
@@ -73,6 +75,30 @@ fn the_same_load_twice_is_the_same_byte_for_byte() {
         "a fault was played"
     );
     assert!(first_log.len() > 60, "{}", first_log.len());
+}
+
+#[test]
+fn a_busy_machine_changes_nothing() {
+    let (quiet, quiet_log) = load();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..2 * cores {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        for _ in 0..3 {
+            let (busy, busy_log) = load();
+            for (a, b) in quiet.iter().zip(&busy) {
+                assert_eq!((&a.frames, a.ended, a.end), (&b.frames, b.ended, b.end));
+            }
+            assert_eq!(quiet_log, busy_log);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

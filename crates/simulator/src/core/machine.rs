@@ -19,7 +19,7 @@ use super::types::{
 use crate::profile::{Profile, ProfileError, ServerSpec};
 
 /// What a runner's death says to its requests.
-const RUNNER_STOPPED: &str = "model runner has unexpectedly stopped, this may be due to resource \
+pub(crate) const RUNNER_STOPPED: &str = "model runner has unexpectedly stopped, this may be due to resource \
                               limitations or an internal error, check ollama server logs for details";
 
 /// Servers and devices, and everything that is going on in them.

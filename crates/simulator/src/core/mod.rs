@@ -57,6 +57,7 @@ pub mod tokens;
 mod types;
 
 pub use log::{EvictReason, Happened, ReloadReason, SchedulerEvent};
+pub(crate) use machine::RUNNER_STOPPED;
 pub use machine::{Core, CoreError};
 pub use types::{
     Generation, LoadedView, Notice, RequestId, ResolvedOptions, RunnerOptions, ServerId,

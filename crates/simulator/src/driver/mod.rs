@@ -248,16 +248,6 @@ impl Ticket {
     pub(crate) async fn next(&mut self) -> Notice {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
-
-    /// Waits for the final notice, passing the others by.
-    pub(crate) async fn finish(&mut self) -> Notice {
-        loop {
-            let notice = self.next().await;
-            if notice.what.is_final() {
-                return notice;
-            }
-        }
-    }
 }
 
 impl Drop for Ticket {

@@ -34,6 +34,8 @@ pub enum FaultKind {
     ErrorLine,
     /// The body ends in good order without its final object.
     EofWithoutDone,
+    /// The model says one word over and over until the server hangs up.
+    Repetition,
     /// 503, the queue is full.
     Busy,
     /// 404, no such model.

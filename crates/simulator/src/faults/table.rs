@@ -82,7 +82,7 @@ const TOO_LONG: Expected = Failed(FailureKind::LineTooLong);
 
 /// The table. Faults are played as a rule plays them by default: in the middle of a stream, once
 /// three objects with text have left.
-pub const FAULTS: [FaultRow; 18] = [
+pub const FAULTS: [FaultRow; 19] = [
     FaultRow {
         kind: FaultKind::Refuse,
         what: "nobody listens on the port",
@@ -147,6 +147,12 @@ pub const FAULTS: [FaultRow; 18] = [
         kind: FaultKind::EofWithoutDone,
         what: "the body ends in good order without its last object; whole answers say `done: false`. \
                /v1 leaves `finish_reason` and `[DONE]` out",
+        expected: [Incomplete; 6],
+    },
+    FaultRow {
+        kind: FaultKind::Repetition,
+        what: "the model says one word over and over; after 31 of them the server ends the body in good \
+               order, without its last object. Whole answers say `done: false`",
         expected: [Incomplete; 6],
     },
     FaultRow {

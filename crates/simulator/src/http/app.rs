@@ -198,11 +198,10 @@ impl App {
     }
 
     async fn route(&self, method: &Method, path: &str, received: Received) -> Response<Reply> {
-        let read = matches!(*method, Method::GET | Method::HEAD);
-        let post = *method == Method::POST;
-        let known = match path {
-            "/" | "/api/version" | "/api/tags" | "/v1/models" => read,
-            "/api/ps" => *method == Method::GET,
+        const READ: &str = "GET, HEAD";
+        let allow = match path {
+            "/" | "/api/version" | "/api/tags" => READ,
+            "/api/ps" | "/v1/models" => "GET",
             "/api/generate"
             | "/api/chat"
             | "/api/embed"
@@ -210,18 +209,18 @@ impl App {
             | "/api/show"
             | "/v1/chat/completions"
             | "/v1/completions"
-            | "/v1/embeddings" => post,
-            "/tandem/log" if self.config.log_route => read,
+            | "/v1/embeddings" => "POST",
+            "/tandem/log" if self.config.log_route => READ,
             _ if path
                 .strip_prefix("/v1/models/")
                 .is_some_and(|name| !name.is_empty()) =>
             {
-                read
+                "GET"
             }
             _ => return reply::text(received.exchange, 404, "404 page not found").await,
         };
-        if !known {
-            return reply::text(received.exchange, 405, "405 method not allowed").await;
+        if !allow.split(", ").any(|known| known == method.as_str()) {
+            return reply::not_allowed(received.exchange, allow).await;
         }
         match path {
             "/" => reply::text(received.exchange, 200, "Ollama is running").await,

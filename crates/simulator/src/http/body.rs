@@ -220,10 +220,18 @@ impl Reply {
                 generation.tokens = timings.eval_count;
                 let to = generation.script.generated_after(generation.tokens);
                 self.show(generation, notice.at, to);
+                if generation.script.hangs_up_after(generation.tokens) {
+                    self.end = Some(End::Clean);
+                }
                 if self.end.is_some() {
                     return;
                 }
                 let from = self.out.len();
+                let stalled = self.stall.is_some();
+                let unplayed = self
+                    .fault
+                    .as_ref()
+                    .is_some_and(|fault| self.exchange.chunks() <= fault.after_tokens);
                 let complete = generation.tokens as usize == generation.script.ids.len();
                 let tool = generation.script.tool.as_ref().filter(|_| complete);
                 if let Some(call) = tool {
@@ -244,8 +252,8 @@ impl Reply {
                 };
                 generation.encoder.last(&finale, &mut self.out);
                 self.end = Some(End::Clean);
-                self.spoil_last(generation, tail);
-                if self.stall.is_some() {
+                self.spoil_last(generation, tail, unplayed);
+                if stalled {
                     self.held.extend_from_slice(&self.out[from..]);
                     self.out.truncate(from);
                 }
@@ -330,7 +338,7 @@ impl Reply {
             .tool
             .as_ref()
             .filter(|_| tokens as usize == script.ids.len());
-        let cut = kind == Some(FaultKind::EofWithoutDone);
+        let cut = kind == Some(FaultKind::EofWithoutDone) || script.hangs_up_after(tokens);
         let context = generation.context.take();
         let finale = Finale {
             at,
@@ -371,7 +379,8 @@ impl Reply {
     }
 }
 
-const RUNNER_ERROR: &str = "an error was encountered while running the model: unexpected EOF";
+pub(super) const RUNNER_ERROR: &str =
+    "an error was encountered while running the model: unexpected EOF";
 
 fn words(reason: StopReason) -> &'static str {
     match reason {

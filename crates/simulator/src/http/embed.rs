@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::app::{App, Received};
 use super::ask::read_options;
-use super::body::Reply;
+use super::body::{RUNNER_ERROR, Reply};
 use super::exchange::Exchange;
 use super::generate::{OUT_OF_MEMORY, runner_options};
 use super::keep_alive;
@@ -210,7 +210,21 @@ impl App {
         });
         exchange.set_id(ticket.id());
         let engine = self.config.profile.server.release() >= (0, 30, 0);
-        let timings = match ticket.finish().await.what {
+        let kind = fault.map(|fault| fault.kind);
+        let last = loop {
+            let notice = ticket.next().await;
+            let attached = matches!(notice.what, What::Attached { .. });
+            if attached && kind == Some(FaultKind::RunnerCrash) {
+                exchange.world().crash_runner(server, &model.name);
+            }
+            if notice.what.is_final() {
+                break notice.what;
+            }
+        };
+        let timings = match last {
+            What::Done { .. } | What::Preloaded if kind == Some(FaultKind::ErrorLine) => {
+                return Err(Refusal::new(500, RUNNER_ERROR));
+            }
             // Since every model runs in an engine of its own, one that was not started to embed
             // cannot.
             What::Done { .. } if !model.can("embedding") && engine => {

@@ -137,6 +137,9 @@ pub(super) fn start(
         let (rendered, prompt) = prompt_within(&ask, limit, engine)?;
         content = sha256_hex(rendered.as_bytes());
         script = write_script(app, model, &ask, think, &rendered, &content);
+        if let Some(fault) = fault.filter(|fault| fault.kind == FaultKind::Repetition) {
+            script.stick(fault.after_tokens);
+        }
         let prompt: Arc<[u32]> = prompt.into();
         context = (ask.dialect == Dialect::Generate && !ask.raw).then(|| Arc::clone(&prompt));
         WorkKind::Generate(core::Generation {

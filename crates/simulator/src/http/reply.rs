@@ -89,6 +89,14 @@ pub(crate) async fn text(exchange: Exchange, status: u16, words: &str) -> Respon
     bytes(exchange, None, status, TEXT, words.as_bytes().to_vec()).await
 }
 
+/// The answer to a method that a path does not know.
+pub(crate) async fn not_allowed(exchange: Exchange, allow: &'static str) -> Response<Reply> {
+    let mut response = text(exchange, 405, "405 method not allowed").await;
+    let allow = header::HeaderValue::from_static(allow);
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
+}
+
 /// A head alone.
 pub(crate) fn empty(exchange: Exchange, status: u16) -> Response<Reply> {
     finish(Reply::empty(exchange), status, "")

@@ -1,7 +1,7 @@
 //! Faults played on a body, in the middle of a stream, on its last object or on a document.
 
 use super::{End, Generation, RUNNER_ERROR, Reply, Stall};
-use crate::core::ServerId;
+use crate::core::{RUNNER_STOPPED, ServerId};
 use crate::faults::{FaultKind, FaultRule};
 
 impl Reply {
@@ -52,8 +52,9 @@ impl Reply {
         }
     }
 
-    /// Plays the faults of a final object, which begins at `from`.
-    pub(super) fn spoil_last(&mut self, generation: &Generation, from: usize) {
+    /// Plays the faults of a final object, which begins at `from`. `unplayed` says that the stream
+    /// was over before the turn of a fault in its middle came: that one is played here, too.
+    pub(super) fn spoil_last(&mut self, generation: &mut Generation, from: usize, unplayed: bool) {
         let Some(fault) = &self.fault else { return };
         match fault.kind {
             FaultKind::TruncatedFinal => {
@@ -66,17 +67,12 @@ impl Reply {
                 self.out.truncate(half);
             }
             FaultKind::DuplicateFinal => self.out.extend_from_within(from..),
-            // A stream that was over before the fault's turn came.
-            FaultKind::ResetMidToken | FaultKind::EofWithoutDone
-                if self.exchange.chunks() <= fault.after_tokens =>
-            {
-                if fault.kind == FaultKind::ResetMidToken {
-                    self.out.truncate(usize::midpoint(from, self.out.len()));
-                    self.end = Some(End::Reset);
-                } else {
-                    self.out.truncate(from);
-                }
+            FaultKind::RunnerCrash if unplayed => {
+                self.crash(generation);
+                self.out.truncate(from);
+                generation.encoder.error(RUNNER_STOPPED, &mut self.out);
             }
+            _ if unplayed => self.play(generation, from),
             _ => {}
         }
     }

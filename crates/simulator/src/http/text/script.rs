@@ -58,7 +58,14 @@ pub(crate) struct Script {
     pub(crate) ids: Vec<u32>,
     /// The call that is made with the last token.
     pub(crate) tool: Option<ToolCall>,
+    /// With the last token the server hangs up instead of saying that it is done.
+    stuck: bool,
 }
+
+/// Equal pieces in a row that a server sends; with one more it gives up without a word.
+const MOST_EQUAL: usize = 31;
+/// What a stuck model says. No other text has it.
+const STUCK: &str = " again";
 
 /// The id of the token that ends a text. No piece of text has an empty spelling.
 fn end_of_text() -> u32 {
@@ -135,6 +142,36 @@ impl Script {
         script.text.push_str(&content);
         script.ids = ids;
         script
+    }
+
+    /// After so many tokens the model says one word over and over.
+    pub(crate) fn stick(&mut self, after: u64) {
+        // The end of text is never reached.
+        let most = self.ids.len().saturating_sub(1);
+        let keep = usize::try_from(after).map_or(most, |after| after.min(most));
+        self.ids.truncate(keep);
+        self.generated.truncate(keep);
+        self.shown.clear();
+        self.tool = None;
+        let end = self.generated.last().copied().unwrap_or(0);
+        self.text.truncate(end as usize);
+        let thinks = self.content_from > end;
+        for _ in 0..MOST_EQUAL {
+            self.text.push_str(STUCK);
+            self.ids.push(tokens::id(STUCK));
+            self.generated.push(self.text.len() as u32);
+        }
+        self.ids.push(tokens::id(STUCK));
+        self.generated.push(self.text.len() as u32);
+        if thinks {
+            self.content_from = self.text.len() as u32;
+        }
+        self.stuck = true;
+    }
+
+    /// True when the server hangs up after so many tokens.
+    pub(crate) fn hangs_up_after(&self, tokens: u32) -> bool {
+        self.stuck && tokens as usize == self.ids.len()
     }
 
     /// Bytes of text that may be shown after so many tokens.
@@ -321,6 +358,35 @@ mod tests {
         assert_eq!(content(&script), whole[..at]);
         assert!(script.ids.len() < 60);
         assert_eq!(script.ids, Script::new(&PLAIN).ids[..script.ids.len()]);
+    }
+
+    #[test]
+    fn a_stuck_model_repeats_itself_until_the_server_hangs_up() {
+        for (thinking_tokens, after) in [(0, 0), (0, 5), (10, 5), (10, 15), (0, 1000)] {
+            let spec = ScriptSpec {
+                thinking_tokens,
+                ..PLAIN
+            };
+            let mut script = Script::new(&spec);
+            let said = after.min(60 + thinking_tokens as u64) as usize;
+            let before = streamed(&script, said as u32);
+            script.stick(after);
+            let count = script.ids.len();
+            assert_eq!(count, said + 32);
+            assert!(script.hangs_up_after(count as u32) && !script.hangs_up_after(31));
+            let pieces = streamed(&script, count as u32);
+            assert_eq!(pieces[..said], before[..said]);
+            for (index, piece) in pieces[said..said + 31].iter().enumerate() {
+                // Nobody thinks again after having begun to speak.
+                let expected = if said < thinking_tokens {
+                    (" again", "")
+                } else {
+                    ("", " again")
+                };
+                assert_eq!((piece.0.as_str(), piece.1.as_str()), expected, "{index}");
+            }
+            assert_eq!(pieces[count - 1], (String::new(), String::new()));
+        }
     }
 
     #[test]

@@ -1,0 +1,213 @@
+//! Smaller parts of the native protocol: what goes into a prompt, embeddings, repetition.
+
+mod common;
+
+use common::{Bench, End, get, post, virtually};
+use serde_json::{Value, json};
+use simulator::faults::{FaultKind, FaultRule};
+
+const MODEL: &str = "gemma3:latest";
+
+fn count(object: &Value) -> u64 {
+    object["prompt_eval_count"].as_u64().expect("a count")
+}
+
+#[test]
+fn raw_system_suffix_and_context_change_the_prompt() {
+    virtually(async {
+        let bench = Bench::new(|config| {
+            config.profile.models[0]
+                .capabilities
+                .push("insert".to_owned());
+        })
+        .await;
+        let ask = async |more: Value| {
+            let mut body = json!({"model": MODEL, "prompt": "one two three", "stream": false});
+            for (key, value) in more.as_object().expect("an object") {
+                body[key] = value.clone();
+            }
+            let answer = bench.generate(body).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            answer.json()
+        };
+        let raw = ask(json!({"raw": true})).await;
+        assert_eq!(count(&raw), 3, "the prompt as it is");
+        assert!(raw.get("context").is_none());
+        let plain = ask(json!({})).await;
+        assert!(count(&plain) > 3, "with the marks of a template");
+        let system = ask(json!({"system": "be brief"})).await;
+        assert!(count(&system) > count(&plain));
+        let suffix = ask(json!({"suffix": "five six"})).await;
+        assert!(count(&suffix) > count(&plain));
+        let context = plain["context"].as_array().expect("ids").len() as u64;
+        let on = ask(json!({"context": plain["context"]})).await;
+        assert_eq!(
+            count(&on),
+            context + count(&plain),
+            "what was said, then the same again"
+        );
+    });
+}
+
+#[test]
+fn embeddings_are_cut_when_they_may_be_and_as_wide_as_asked() {
+    virtually(async {
+        let bench = Bench::new(|_| {}).await;
+        let ask = |more: Value| {
+            let mut body = json!({"model": "nomic-embed-text", "input": "a b c d e f g h",
+                "options": {"num_ctx": 4}});
+            for (key, value) in more.as_object().expect("an object") {
+                body[key] = value.clone();
+            }
+            post("/api/embed", body)
+        };
+        let cut = bench.send(ask(json!({}))).await;
+        assert_eq!((cut.status, count(&cut.json())), (200, 4));
+        let refused = bench.send(ask(json!({"truncate": false}))).await;
+        assert_eq!(refused.status, 400);
+        assert_eq!(
+            refused.json(),
+            json!({"error": "the input length exceeds the context length"})
+        );
+        let narrow = bench.send(ask(json!({"dimensions": 8}))).await.json();
+        let vector = narrow["embeddings"][0]
+            .as_array()
+            .expect("a vector")
+            .clone();
+        assert_eq!(vector.len(), 8);
+        let squares = vector.iter().filter_map(Value::as_f64).map(|x| x * x);
+        assert!(
+            (squares.sum::<f64>() - 1.0).abs() < 1e-4,
+            "of length one again"
+        );
+    });
+}
+
+#[test]
+fn a_model_that_repeats_itself_is_cut_off_without_a_word() {
+    virtually(async {
+        let bench = Bench::new(|config| {
+            config.faults.rules = vec![FaultRule::always(FaultKind::Repetition)];
+        })
+        .await;
+        let ask = |stream: bool| json!({"model": MODEL, "prompt": "x", "stream": stream, "options": {"seed": 1}});
+        let answer = bench.generate(ask(true)).await;
+        assert_eq!(
+            (answer.status, answer.end),
+            (200, End::Whole),
+            "in good order"
+        );
+        let lines = answer.lines();
+        assert!(
+            lines.iter().all(|line| line["done"] == false),
+            "no final object"
+        );
+        assert_eq!(lines.len(), 3 + 31);
+        assert!(lines[3..].iter().all(|line| line["response"] == " again"));
+        let gap = answer.frames[33].0.since(answer.frames[32].0);
+        assert_eq!(gap.0, 10_000_000, "at the model's pace");
+        assert_eq!(
+            answer.ended.since(answer.frames[33].0),
+            gap,
+            "found out with the next one"
+        );
+        let whole = bench.generate(ask(false)).await;
+        let object = whole.json();
+        assert_eq!((whole.status, &object["done"]), (200, &json!(false)));
+        for key in [
+            "done_reason",
+            "total_duration",
+            "eval_count",
+            "eval_duration",
+        ] {
+            assert!(object.get(key).is_none(), "{key}: {object}");
+        }
+        assert!(
+            object["response"]
+                .as_str()
+                .expect("text")
+                .ends_with(" again again")
+        );
+        // A limit that comes first ends it as ever.
+        let mut short = ask(false);
+        short["options"]["num_predict"] = json!(10);
+        assert_eq!(bench.generate(short).await.json()["done_reason"], "length");
+    });
+}
+
+#[test]
+fn a_stream_too_short_for_a_fault_meets_it_at_its_end() {
+    let tools = json!([{"type": "function", "function": {"name": "weather", "parameters":
+        {"type": "object", "properties": {"city": {"type": "string"}}}}}]);
+    let ask = json!({"model": MODEL, "tools": tools,
+        "messages": [{"role": "user", "content": "how is the weather"}]});
+    for kind in [
+        FaultKind::MalformedJson,
+        FaultKind::InvalidUtf8,
+        FaultKind::ErrorLine,
+        FaultKind::RunnerCrash,
+        FaultKind::EofWithoutDone,
+        FaultKind::ResetMidToken,
+    ] {
+        virtually(async {
+            let bench = Bench::new(|config| {
+                config.faults.rules = vec![FaultRule::always(kind)];
+            })
+            .await;
+            let answer = bench.send(post("/api/chat", &ask)).await;
+            let lines: Vec<Result<Value, _>> = answer
+                .body
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+                .map(serde_json::from_slice)
+                .collect();
+            let call = lines[0].as_ref().expect("the call comes first");
+            assert!(call["message"]["tool_calls"].is_array(), "{kind:?}");
+            let broken = lines.iter().any(Result::is_err);
+            let error = lines
+                .iter()
+                .flatten()
+                .any(|line| line.get("error").is_some());
+            let done = lines.iter().flatten().any(|line| line["done"] == true);
+            let reset = answer.end == End::Broken;
+            let seen = match kind {
+                FaultKind::MalformedJson | FaultKind::InvalidUtf8 => broken,
+                FaultKind::ErrorLine | FaultKind::RunnerCrash => error && !done,
+                FaultKind::ResetMidToken => reset && !done,
+                _ => !reset && !done,
+            };
+            assert!(seen, "{kind:?}: {}", String::from_utf8_lossy(&answer.body));
+        });
+    }
+}
+
+#[test]
+fn embeddings_meet_the_faults_of_a_runner() {
+    for kind in [FaultKind::ErrorLine, FaultKind::RunnerCrash] {
+        virtually(async {
+            let bench = Bench::new(|config| {
+                config.faults.rules = vec![FaultRule::always(kind)];
+            })
+            .await;
+            let ask = json!({"model": "nomic-embed-text", "input": "x"});
+            let answer = bench.send(post("/api/embed", ask)).await;
+            assert_eq!(answer.status, 500, "{kind:?}");
+            assert!(answer.json()["error"].is_string());
+        });
+    }
+}
+
+#[test]
+fn a_wrong_method_is_told_the_right_ones() {
+    virtually(async {
+        let bench = Bench::new(|_| {}).await;
+        for (call, allow) in [
+            (get("/api/generate"), "POST"),
+            (post("/api/ps", ""), "GET"),
+            (post("/api/tags", ""), "GET, HEAD"),
+        ] {
+            let answer = bench.send(call).await;
+            assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)));
+        }
+    });
+}
