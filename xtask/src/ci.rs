@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::clients;
 use crate::delegate::{Profile, build, cargo, root};
+use crate::engine;
 use crate::tidy;
 
 pub(crate) fn run() -> Result<ExitCode> {
@@ -48,6 +49,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         cargo_ok(["test", "--locked", "--workspace"])
     })?;
     step("clients", &mut clients::all)?;
+    step("engine", &mut engine::check)?;
     step("docs", &mut || {
         let status = cargo()
             .args([

@@ -7,6 +7,7 @@
 mod ci;
 mod clients;
 mod delegate;
+mod engine;
 mod tidy;
 
 use std::process::ExitCode;
@@ -19,7 +20,9 @@ cargo xtask COMMAND [ARGS]
 Measure
   sweep      run the 19-configuration matrix of TR113 (or --plan FILE); see `sweep --help`
   run        run one configuration given by flags
+  load       send a fixed number of requests and print how they were carried
   serve      start the Ollama simulator on a port
+  engine     a real llama.cpp server with a random model: engine up [--slots N] | down | check
 
 Read
   report     turn the newest sweep, or --input PATH, into Markdown, PNG, JSON and CSV
@@ -38,10 +41,13 @@ fn main() -> ExitCode {
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
     let result: Result<ExitCode> = match command.as_str() {
-        "sweep" | "run" | "serve" | "calibrate-profile" => delegate::tandem(&command, &rest),
+        "sweep" | "run" | "load" | "serve" | "calibrate-profile" => {
+            delegate::tandem(&command, &rest)
+        }
         "report" | "audit" | "compare" => delegate::tandem_report(&command, &rest),
         "bench" => delegate::bench(&rest),
         "clients" => clients::run(&rest),
+        "engine" => engine::run(&rest),
         "ci" => ci::run(),
         "tidy" => tidy::run(),
         "" | "help" | "--help" | "-h" => {

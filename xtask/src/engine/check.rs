@@ -1,0 +1,223 @@
+//! What a sweep must find on a real llama.cpp server: with one slot the agents queue, with two they
+//! decode side by side, and every count is the server's own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::{Engine, Installed, http, install};
+use crate::delegate::{Profile, build, root};
+
+const PLAN: &str = "fixtures/plans/llama-cpp.toml";
+
+/// U+FFFD in UTF-8: the server's mark for bytes that are no text.
+const GARBLED: &[u8] = "\u{fffd}".as_bytes();
+
+/// What was seen and what was not as it must be.
+#[derive(Debug, Default)]
+struct Findings(Vec<String>);
+
+impl Findings {
+    fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(what());
+        }
+    }
+}
+
+/// Sweeps with one slot and with two. True when all is as it must be, and where there is no engine.
+pub(crate) fn check() -> Result<bool> {
+    let engine = match install()? {
+        Installed::Ready(engine) => engine,
+        Installed::Not(why) => {
+            eprintln!("skipped: {why}");
+            return Ok(true);
+        }
+    };
+    let tandem = build("tandem", Profile::Dev)?;
+    let report = build("tandem-report", Profile::Dev)?;
+    let mut findings = Findings::default();
+    let queued = sweep(&engine, 1, &tandem, &report, &mut findings)?;
+    let shared = sweep(&engine, 2, &tandem, &report, &mut findings)?;
+    findings.expect(queued > 2.0 * shared, || {
+        format!("{queued:.3} s queued with one slot, {shared:.3} s with two")
+    });
+    for finding in &findings.0 {
+        eprintln!("engine: {finding}");
+    }
+    Ok(findings.0.is_empty())
+}
+
+/// One sweep and its report; the seconds lost to the queue for a slot.
+fn sweep(
+    engine: &Engine,
+    slots: u64,
+    tandem: &Path,
+    report: &Path,
+    findings: &mut Findings,
+) -> Result<f64> {
+    let mut server = engine.start(&["--slots".to_owned(), slots.to_string()], false)?;
+    let results = engine.folder.join(format!("slots-{slots}"));
+    let _ = fs::remove_dir_all(&results);
+    let output = Command::new(tandem)
+        .args([
+            "sweep",
+            "--json",
+            "--plan",
+            PLAN,
+            "--endpoint",
+            server.url(),
+        ])
+        .arg("--out")
+        .arg(&results)
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("{} could not be started", tandem.display()))?;
+    findings.expect(output.status.success(), || {
+        format!("slots {slots}: the sweep ended with {}", output.status)
+    });
+    let said = String::from_utf8_lossy(&output.stdout);
+    let last: Value = serde_json::from_str(said.lines().last().unwrap_or_default())
+        .context("the sweep's last line is no JSON")?;
+    counts(slots, server.url(), &results, findings)?;
+    garbage(server.url(), findings)?;
+    let config = &last["summary"]["configs"][0];
+    eprintln!(
+        "engine: {slots} slots: verdict {}, overlap {}, speedup {}, wall {} s, slot queue {} s",
+        config["verdict"],
+        mean(config, "decode_overlap"),
+        mean(config, "speedup"),
+        mean(config, "wall_s"),
+        config["lost_s"]["slot_queue"]
+    );
+    let queued = verdict(slots, config, findings);
+    let out = reported(report, &results, config, findings)?;
+    drop(server.child.stdin.take());
+    server.child.wait()?;
+    eprintln!("engine: {slots} slots: report in {}", out.display());
+    Ok(queued)
+}
+
+/// A statistic's mean; null where it is not known.
+fn mean<'v>(config: &'v Value, name: &str) -> &'v Value {
+    &config[name]["mean"]
+}
+
+/// What the summary must say.
+fn verdict(slots: u64, config: &Value, findings: &mut Findings) -> f64 {
+    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    let overlap = number(mean(config, "decode_overlap"));
+    let wall = number(mean(config, "wall_s"));
+    let queued = number(&config["lost_s"]["slot_queue"]);
+    let says = &config["verdict"];
+    if slots == 1 {
+        findings.expect(says == "serial", || {
+            format!("slots 1: the verdict is {says}")
+        });
+        findings.expect(overlap < 0.05, || format!("slots 1: overlap {overlap}"));
+        findings.expect(queued > 0.2 * wall, || {
+            format!("slots 1: {queued} s of {wall} s lost to the queue")
+        });
+        let why = &config["why_serial"]["why"];
+        findings.expect(why == "slot_queue", || format!("slots 1: serial for {why}"));
+    } else {
+        findings.expect(says != "serial", || {
+            format!("slots 2: the verdict is {says}")
+        });
+        findings.expect(overlap > 0.3, || format!("slots 2: overlap {overlap}"));
+        let why = &config["why_serial"];
+        findings.expect(why.is_null(), || format!("slots 2: serial for {why}"));
+    }
+    queued
+}
+
+/// Every request completed with the server's count, and the server's own totals agree.
+fn counts(slots: u64, url: &str, results: &Path, findings: &mut Findings) -> Result<()> {
+    let journal = fs::read_to_string(results.join("journal.jsonl"))?;
+    let (mut requests, mut prompt, mut generated) = (0_u64, 0, 0);
+    for line in journal.lines() {
+        let record: Value = serde_json::from_str(line)?;
+        if record["t"] != "request" {
+            continue;
+        }
+        requests += 1;
+        let counters = &record["counters"];
+        let count = |name: &str| counters[name].as_u64().unwrap_or(0);
+        prompt += count("prompt_eval_count") - count("prompt_eval_cached_count");
+        generated += count("eval_count");
+        let tokens = &record["tokens"];
+        let asked = &record["options"]["num_predict"];
+        findings.expect(
+            tokens == asked
+                && tokens == &counters["eval_count"]
+                && record["tokens_from"] == "server",
+            || format!("slots {slots}: {tokens} tokens of {asked}: {record}"),
+        );
+        findings.expect(record["outcome"]["kind"] == "completed", || {
+            format!("slots {slots}: {}", record["outcome"])
+        });
+    }
+    findings.expect(requests == 12, || {
+        format!("slots {slots}: {requests} requests, not 12")
+    });
+    let metrics = String::from_utf8(http::get(url, "/metrics")?)?;
+    for (name, ours) in [
+        ("llamacpp:prompt_tokens_total", prompt),
+        ("llamacpp:tokens_predicted_total", generated),
+    ] {
+        let theirs = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        findings.expect(theirs == Some(ours as f64), || {
+            format!("slots {slots}: {name} is {theirs:?}, the records say {ours}")
+        });
+    }
+    Ok(())
+}
+
+/// The text really is garbage: otherwise nothing above would show that garbage does no harm.
+fn garbage(url: &str, findings: &mut Findings) -> Result<()> {
+    let ask = r#"{"messages":[{"role":"user","content":"hello"}],"max_tokens":64,"stream":true,"seed":1}"#;
+    let answer = http::post(url, "/v1/chat/completions", ask)?;
+    let garbled = answer.windows(GARBLED.len()).any(|w| w == GARBLED);
+    findings.expect(garbled, || {
+        "the model's text has no garbled characters".to_owned()
+    });
+    Ok(())
+}
+
+/// Makes the report and holds its numbers against the summary's.
+fn reported(
+    report: &Path,
+    results: &Path,
+    config: &Value,
+    findings: &mut Findings,
+) -> Result<PathBuf> {
+    let out = results.join("report");
+    let status = Command::new(report)
+        .arg("report")
+        .arg("--input")
+        .arg(results)
+        .arg("--out")
+        .arg(&out)
+        .current_dir(root())
+        .stdout(Stdio::null())
+        .status()
+        .with_context(|| format!("{} could not be started", report.display()))?;
+    findings.expect(status.success(), || {
+        format!("the report ended with {status}")
+    });
+    let written = fs::read_to_string(out.join("report.json")).context("no report.json")?;
+    let written: Value = serde_json::from_str(&written)?;
+    for name in ["verdict", "lost_s", "decode_overlap"] {
+        let (theirs, ours) = (&written["configs"][0][name], &config[name]);
+        findings.expect(theirs == ours && !ours.is_null(), || {
+            format!("{name}: the report has {theirs}, the sweep's summary {ours}")
+        });
+    }
+    Ok(out)
+}

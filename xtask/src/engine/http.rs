@@ -1,0 +1,39 @@
+//! Just enough HTTP to ask a loopback server: one request a connection, the whole answer as bytes.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+/// The body of a GET that succeeded.
+pub(super) fn get(url: &str, path: &str) -> Result<Vec<u8>> {
+    ask(url, &format!("GET {path} HTTP/1.0\r\n\r\n"))
+}
+
+/// The body of a POST of JSON that succeeded.
+pub(super) fn post(url: &str, path: &str, body: &str) -> Result<Vec<u8>> {
+    let length = body.len();
+    ask(
+        url,
+        &format!(
+            "POST {path} HTTP/1.0\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        ),
+    )
+}
+
+fn ask(url: &str, request: &str) -> Result<Vec<u8>> {
+    let address = url.strip_prefix("http://").unwrap_or(url);
+    let mut stream = TcpStream::connect(address).with_context(|| url.to_owned())?;
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let head = String::from_utf8_lossy(answer.get(..15).unwrap_or(&answer)).into_owned();
+    if head.split(' ').nth(1) != Some("200") {
+        bail!("{url} answered {head:?}");
+    }
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n");
+    Ok(end.map_or_else(Vec::new, |end| answer.split_off(end + 4)))
+}
