@@ -5,6 +5,8 @@
 //! the results folder that a [`ResultsDir`] holds. [`Shutdown`] stops it in two levels, and
 //! [`ResultsDir::resume`] goes on where a stopped or killed sweep left off.
 //!
+//! [`load::run_load`] runs a fixed amount of work in a closed or an open loop instead of a plan.
+//!
 //! What it does not know: which server or which device it talks to (it sees the traits of `domain`
 //! alone), what the figures mean, and who watches.
 
@@ -14,6 +16,7 @@ mod book;
 mod error;
 mod journal;
 mod live;
+pub mod load;
 mod manifest;
 mod probe;
 mod results;

@@ -1,4 +1,4 @@
-//! The command line's measuring half: `sweep`, `run`, `serve`, `calibrate-profile`.
+//! The command line's measuring half: `sweep`, `run`, `load`, `serve`, `calibrate-profile`.
 //!
 //! This is the only place that knows every crate that measures. It does not link polars or
 //! plotters, so that the first sweep on a new machine need not wait for them: reports are made by
@@ -10,6 +10,7 @@ mod exit;
 mod plans;
 mod progress;
 mod simulated;
+mod stage;
 mod summary;
 mod target;
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Sweep(args) => commands::sweep::sweep(args),
         Command::Run(args) => commands::sweep::run(args),
+        Command::Load(args) => commands::load::load(args),
         Command::Serve(args) => commands::serve::serve(args),
         Command::CalibrateProfile(args) => commands::calibrate::calibrate(args),
         Command::Report(args) => return pass_on(args),

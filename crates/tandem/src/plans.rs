@@ -55,7 +55,7 @@ pub(crate) fn from_flags(args: &RunArgs) -> Result<SweepPlan, Fatal> {
             args.calls,
         );
     }
-    let topology = if args.common.endpoints.len() > 1 {
+    let topology = if args.common.server.endpoints.len() > 1 {
         "per_agent"
     } else {
         "shared"

@@ -2,27 +2,26 @@
 
 use anyhow::Context;
 use clock::Clock;
-use domain::plan::SweepPlan;
 use simulator::faults::{FaultRule, FaultRules};
 use simulator::profile::Profile;
 use simulator::{Simulator, SimulatorConfig};
 
-use crate::args::{Common, ServeArgs};
+use crate::args::{ServeArgs, ServerArgs};
 use crate::exit::Fatal;
 
-/// Starts the embedded simulator: `servers` servers on the profile's devices, seeded by the plan.
+/// Starts the embedded simulator: `servers` servers on the profile's devices, seeded with `seed`.
 pub(crate) async fn embedded(
-    common: &Common,
-    plan: &SweepPlan,
+    flags: &ServerArgs,
+    seed: u64,
     servers: usize,
     clock: &Clock,
 ) -> Result<Simulator, Fatal> {
-    let profile = Profile::load(&common.profile).map_err(Fatal::usage)?;
+    let profile = Profile::load(&flags.profile).map_err(Fatal::usage)?;
     let mut config = SimulatorConfig::new(profile, clock.clone());
     config.servers = servers;
-    config.seed = Some(plan.seed);
-    config.num_parallel = common.num_parallel.map(|n| n as usize);
-    config.faults = faults(&common.faults)?;
+    config.seed = Some(seed);
+    config.num_parallel = flags.num_parallel.map(|n| n as usize);
+    config.faults = faults(&flags.faults)?;
     Simulator::start(config).await.map_err(Fatal::usage)
 }
 

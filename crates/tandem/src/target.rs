@@ -8,7 +8,7 @@ use domain::plan::Timeouts;
 use domain::record::EndpointFacts;
 use std::sync::Arc;
 
-use crate::args::{ApiArg, Common};
+use crate::args::{ApiArg, ServerArgs};
 use crate::exit::Fatal;
 
 pub(crate) use detect::Found;
@@ -34,22 +34,22 @@ const KEY_VARIABLE: &str = "TANDEM_API_KEY";
 
 /// Decides where to run. Servers named with `--endpoint` must be there: falling back to a simulator
 /// when somebody named a server would answer another question than the one asked.
-pub(crate) fn choose(common: &Common, model: &str) -> Result<Target, Fatal> {
-    if common.simulate {
+pub(crate) fn choose(flags: &ServerArgs, model: &str) -> Result<Target, Fatal> {
+    if flags.simulate {
         return Ok(Target::Simulator {
             why: "--simulate".to_owned(),
         });
     }
-    if !common.endpoints.is_empty() {
-        return look(&common.endpoints, common.api, model).map(Target::Real);
+    if !flags.endpoints.is_empty() {
+        return look(&flags.endpoints, flags.api, model).map(Target::Real);
     }
     let (endpoint, from) = match std::env::var("OLLAMA_HOST") {
         Ok(host) if !host.trim().is_empty() => (host, "OLLAMA_HOST"),
         _ => (DEFAULT_ENDPOINT.to_owned(), "the default"),
     };
-    match look(std::slice::from_ref(&endpoint), common.api, model) {
+    match look(std::slice::from_ref(&endpoint), flags.api, model) {
         Ok(found) => Ok(Target::Real(found)),
-        Err(fatal) if common.no_simulate => Err(fatal),
+        Err(fatal) if flags.no_simulate => Err(fatal),
         Err(fatal) => Ok(Target::Simulator {
             why: format!("{fatal} ({from})"),
         }),
@@ -60,15 +60,15 @@ pub(crate) fn choose(common: &Common, model: &str) -> Result<Target, Fatal> {
 /// endpoints may be named in place of the recorded ones.
 pub(crate) fn look_again(
     recorded: &[EndpointFacts],
-    common: &Common,
+    flags: &ServerArgs,
     model: &str,
 ) -> Result<Vec<Found>, Fatal> {
-    if !common.endpoints.is_empty() {
-        return look(&common.endpoints, common.api, model);
+    if !flags.endpoints.is_empty() {
+        return look(&flags.endpoints, flags.api, model);
     }
     let mut found = Vec::new();
     for facts in recorded {
-        let api = match common.api {
+        let api = match flags.api {
             ApiArg::Auto if openai::wire::is_kind(&facts.server.kind) => ApiArg::Openai,
             ApiArg::Auto => ApiArg::Ollama,
             named => named,

@@ -1,5 +1,6 @@
 //! One file per command.
 
 pub(crate) mod calibrate;
+pub(crate) mod load;
 pub(crate) mod serve;
 pub(crate) mod sweep;

@@ -4,21 +4,16 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
-use clock::Clock;
 use domain::Nanos;
-use domain::backend::ChatBackend;
 use domain::plan::{Protocol, SweepPlan, Topology};
-use domain::record::{EndpointFacts, Environment, Manifest, Provenance, RESULTS_SCHEMA, TimeScale};
-use domain::telemetry::{GpuSampler, GpuSource};
+use domain::record::{Environment, Manifest, Provenance, RESULTS_SCHEMA};
 use runtime::{ResultsDir, Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
-use simulator::Simulator;
-use telemetry::NvmlSampler;
 
-use crate::args::{Common, ProtocolArg, RunArgs, SweepArgs, TimeScaleArg};
+use crate::args::{Common, ProtocolArg, RunArgs, RuntimeArg, SweepArgs};
 use crate::exit::{ExitStatus, Fatal};
 use crate::plans;
 use crate::progress::{Progress, Style};
+use crate::stage::{self, Cast, Stage};
 use crate::summary;
 use crate::target::{self, Fitted, Target};
 
@@ -69,7 +64,7 @@ fn apply_flags(plan: &mut SweepPlan, common: &Common) {
 
 /// Prints what would be run, in running order.
 fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<ExitStatus, Fatal> {
-    let target = target::choose(common, &plan.model)?;
+    let target = target::choose(&common.server, &plan.model)?;
     for note in fit_to(&target, &mut plan).notes {
         eprintln!("note: {note}");
     }
@@ -91,7 +86,7 @@ fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<ExitStatus, Fatal> {
 }
 
 fn start(mut plan: SweepPlan, common: &Common) -> Result<ExitStatus, Fatal> {
-    let target = target::choose(common, &plan.model)?;
+    let target = target::choose(&common.server, &plan.model)?;
     let fitted = fit_to(&target, &mut plan);
     Job {
         plan,
@@ -118,7 +113,8 @@ fn resume(dir: &Path, common: &Common) -> Result<ExitStatus, Fatal> {
             why: "it began on the simulator".to_owned(),
         },
         Provenance::Measured | Provenance::Imported => {
-            let found = target::look_again(&manifest.endpoints, common, &manifest.plan.model)?;
+            let found =
+                target::look_again(&manifest.endpoints, &common.server, &manifest.plan.model)?;
             Target::Real(found)
         }
     };
@@ -142,31 +138,10 @@ struct Job<'a> {
     fitted: Fitted,
 }
 
-/// Where a job runs, once its servers are there.
-struct Stage {
-    provenance: Provenance,
-    endpoints: Vec<EndpointFacts>,
-    backends: Vec<Arc<dyn ChatBackend>>,
-    gpu: Option<Box<dyn GpuSampler>>,
-    gpu_source: GpuSource,
-    time_scale: Option<TimeScale>,
-    host: bool,
-    clock: Clock,
-    /// Kept while the sweep runs; stops when dropped.
-    simulator: Option<Simulator>,
-}
-
 impl Job<'_> {
     fn run(self, target: Target) -> Result<ExitStatus, Fatal> {
         let progress = Arc::new(Progress::new(Style::choose(self.common.json)));
-        let runtime = match &target {
-            Target::Real(_) => tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build(),
-            Target::Simulator { .. } => clock::virtual_runtime(),
-        }
-        .context("the async runtime could not be started")
-        .map_err(Fatal::environment)?;
+        let runtime = stage::runtime(&target, RuntimeArg::Multi)?;
         runtime.block_on(async {
             let held = match &self.resume {
                 Some(dir) => Some(ResultsDir::resume(dir).map_err(runtime_error)?),
@@ -185,120 +160,31 @@ impl Job<'_> {
                         progress.say(&format!("note: {note}"));
                     }
                     let facts = found.into_iter().map(|server| server.facts).collect();
-                    self.real_stage(facts, offset)?
+                    Stage::real(facts, self.plan.timeouts, offset)?
                 }
                 Target::Simulator { why } => {
-                    progress.say(&format!(
-                        "SIMULATED: no real server is used ({why}); running on the embedded simulator, \
-                         profile {}",
-                        self.common.profile
-                    ));
-                    self.simulated_stage(offset).await?
+                    progress.say(&stage::simulated_in_words(&why, &self.common.server));
+                    let cast = Cast {
+                        model: &self.plan.model,
+                        servers: self.servers(),
+                        seed: self.plan.seed,
+                        timeouts: self.plan.timeouts,
+                    };
+                    Stage::simulated(&self.common.server, &cast, offset).await?
                 }
             };
             self.execute(stage, held, &progress).await
         })
     }
 
-    fn real_stage(&self, endpoints: Vec<EndpointFacts>, offset: Nanos) -> Result<Stage, Fatal> {
-        let clock = Clock::real_from(offset);
-        let backends = endpoints
-            .iter()
-            .map(|facts| target::client(facts, &clock, self.plan.timeouts))
-            .collect::<Result<Vec<_>, _>>()?;
-        let (gpu, gpu_source) = match NvmlSampler::open() {
-            Ok(sampler) => {
-                let source = sampler.source();
-                (Some(Box::new(sampler) as Box<dyn GpuSampler>), source)
-            }
-            Err(absent) => (
-                None,
-                GpuSource::Absent {
-                    reason: absent.reason,
-                },
-            ),
-        };
-        Ok(Stage {
-            provenance: Provenance::Measured,
-            endpoints,
-            backends,
-            gpu,
-            gpu_source,
-            time_scale: None,
-            host: true,
-            clock,
-            simulator: None,
-        })
-    }
-
-    async fn simulated_stage(&self, offset: Nanos) -> Result<Stage, Fatal> {
-        let clock = Clock::start_virtual_from(offset);
-        let time_scale = match self.common.time_scale {
-            TimeScaleArg::Max => TimeScale::Virtual,
-            TimeScaleArg::Times(scale) => {
-                tokio::spawn(clock.clone().pace(scale));
-                TimeScale::Scaled(scale)
-            }
-        };
-        let per_agent = self.plan.topologies.contains(&Topology::PerAgent);
-        let agents = self
-            .plan
-            .configs
-            .iter()
-            .map(|c| c.agents.len())
-            .max()
-            .unwrap_or(1);
-        let servers = if per_agent { agents } else { 1 };
-        let simulator =
-            crate::simulated::embedded(self.common, &self.plan, servers, &clock).await?;
-        let urls = simulator.endpoints();
-        let backends = self.clients(&urls, &clock)?;
-        let mut endpoints = Vec::new();
-        for backend in &backends {
-            // The simulator tells clients that it is an Ollama; the record says what it is.
-            let mut server = backend.identify().await.map_err(Fatal::environment)?;
-            "tandem-simulator".clone_into(&mut server.kind);
-            let model = backend
-                .find_model(&self.plan.model)
-                .await
-                .map_err(Fatal::environment)?;
-            if model.is_none() {
-                return Err(Fatal::usage(anyhow!(
-                    "the profile {} has no model {}",
-                    self.common.profile,
-                    self.plan.model
-                ))
-                .hint("name one of its models with --model, or add it to the profile"));
-            }
-            endpoints.push(EndpointFacts {
-                url: backend.endpoint(),
-                server,
-                model,
-            });
+    /// Servers that the plan needs on the simulator.
+    fn servers(&self) -> usize {
+        let agents = self.plan.configs.iter().map(|c| c.agents.len()).max();
+        if self.plan.topologies.contains(&Topology::PerAgent) {
+            agents.unwrap_or(1)
+        } else {
+            1
         }
-        let gpu = simulator.sampler();
-        let gpu_source = gpu.source();
-        Ok(Stage {
-            provenance: Provenance::Simulated,
-            endpoints,
-            backends,
-            gpu: Some(gpu),
-            gpu_source,
-            time_scale: Some(time_scale),
-            host: false,
-            clock,
-            simulator: Some(simulator),
-        })
-    }
-
-    fn clients(&self, urls: &[String], clock: &Clock) -> Result<Vec<Arc<dyn ChatBackend>>, Fatal> {
-        urls.iter()
-            .map(|url| {
-                let client = ollama::Client::new(url, clock.clone(), self.plan.timeouts)
-                    .map_err(Fatal::usage)?;
-                Ok(Arc::new(client) as Arc<dyn ChatBackend>)
-            })
-            .collect()
     }
 
     async fn execute(
@@ -329,7 +215,7 @@ impl Job<'_> {
             backends: stage.backends,
             clock: stage.clock,
             gpu: stage.gpu,
-            host: stage.host,
+            host: stage.provenance == Provenance::Measured,
             observer: Arc::clone(progress) as _,
             admission: self
                 .common
@@ -405,7 +291,7 @@ impl Job<'_> {
 }
 
 /// The command line as it can be typed again.
-fn command_line() -> String {
+pub(crate) fn command_line() -> String {
     let quote = |arg: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@".contains(c);
         if !arg.is_empty() && arg.chars().all(plain) {

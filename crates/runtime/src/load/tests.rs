@@ -1,0 +1,458 @@
+//! Loads in virtual time against a server that does what it is told, to the microsecond.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::AtomicU64;
+
+use domain::backend::{BackendError, LoadedModel, ModelIdentity, ServerIdentity};
+use domain::{FailureKind, TimeoutPhase};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use proptest::prelude::*;
+use tokio::sync::Semaphore;
+
+use super::*;
+
+const FIRST: Nanos = Nanos::from_millis(50);
+const TOKEN: Nanos = Nanos::from_millis(10);
+
+/// What the n-th request to arrive gets.
+#[derive(Debug, Clone, Copy)]
+enum Reply {
+    Tokens(u64),
+    Refused,
+    Stalls,
+}
+
+/// So many slots, first come first served; each reply takes [`FIRST`] and then [`TOKEN`] a token.
+struct Fake {
+    clock: Clock,
+    slots: Semaphore,
+    script: fn(u64) -> Reply,
+    arrived: AtomicU64,
+    calls: Mutex<Vec<GenerateCall>>,
+}
+
+impl fmt::Debug for Fake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("fake")
+    }
+}
+
+impl Fake {
+    async fn reply(&self, call: &GenerateCall, exchange: &mut Exchange) -> Outcome {
+        self.calls.lock().unwrap().push(call.clone());
+        let tokens = match (self.script)(self.arrived.fetch_add(1, Ordering::Relaxed)) {
+            Reply::Tokens(tokens) => tokens,
+            Reply::Refused => {
+                return Outcome::Failed {
+                    failure: FailureKind::ConnectionRefused,
+                    message: "connection refused".to_owned(),
+                };
+            }
+            Reply::Stalls => {
+                exchange.sent = Some(self.clock.now());
+                return std::future::pending().await;
+            }
+        };
+        exchange.sent = Some(self.clock.now());
+        let _slot = self.slots.acquire().await.unwrap();
+        self.clock.sleep(FIRST).await;
+        for token in 0..tokens {
+            if token > 0 {
+                self.clock.sleep(TOKEN).await;
+            }
+            let at = self.clock.now();
+            exchange.first_token.get_or_insert(at);
+            exchange.last_token = Some(at);
+            exchange.chunks.push(at);
+            exchange.text.push('x');
+        }
+        exchange.done = Some(self.clock.now());
+        exchange.counters.eval_count = Some(tokens);
+        Outcome::Completed
+    }
+}
+
+fn unused<T>() -> BoxFuture<'static, Result<T, BackendError>>
+where
+    T: Send + 'static,
+{
+    std::future::ready(Err(BackendError::TimedOut {
+        endpoint: "fake".to_owned(),
+        phase: TimeoutPhase::Total,
+    }))
+    .boxed()
+}
+
+impl ChatBackend for Fake {
+    fn endpoint(&self) -> String {
+        "fake".to_owned()
+    }
+
+    fn generate<'a>(
+        &'a self,
+        call: &'a GenerateCall,
+        exchange: &'a mut Exchange,
+    ) -> BoxFuture<'a, Outcome> {
+        self.reply(call, exchange).boxed()
+    }
+
+    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
+        unused()
+    }
+
+    fn find_model<'a>(
+        &'a self,
+        _model: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
+        unused()
+    }
+
+    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
+        unused()
+    }
+
+    fn preload<'a>(
+        &'a self,
+        _model: &'a str,
+        _options: &'a ModelOptions,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        unused()
+    }
+
+    fn unload<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
+        unused()
+    }
+}
+
+/// A load run to its end: what became of it, its records by request, and the server.
+struct Ran {
+    end: LoadEnd,
+    records: Vec<RequestRecord>,
+    servers: Vec<Arc<Fake>>,
+}
+
+struct Case {
+    shape: LoadShape,
+    requests: u32,
+    servers: usize,
+    slots: usize,
+    script: fn(u64) -> Reply,
+    cache: CachePolicy,
+    /// Stop at this time, with this grace.
+    stop: Option<(Nanos, Nanos)>,
+}
+
+impl Case {
+    fn new(shape: LoadShape, requests: u32) -> Self {
+        Self {
+            shape,
+            requests,
+            servers: 1,
+            slots: 1000,
+            script: |_| Reply::Tokens(6),
+            cache: CachePolicy::Nonce,
+            stop: None,
+        }
+    }
+
+    fn run(self) -> Ran {
+        clock::virtual_runtime()
+            .unwrap()
+            .block_on(self.in_runtime())
+    }
+
+    async fn in_runtime(self) -> Ran {
+        let clock = Clock::start_virtual();
+        let servers: Vec<_> = (0..self.servers)
+            .map(|_| {
+                Arc::new(Fake {
+                    clock: clock.clone(),
+                    slots: Semaphore::new(self.slots),
+                    script: self.script,
+                    arrived: AtomicU64::new(0),
+                    calls: Mutex::default(),
+                })
+            })
+            .collect();
+        let records = Arc::new(Mutex::new(Vec::new()));
+        let setup = LoadSetup {
+            plan: LoadPlan {
+                shape: self.shape,
+                requests: self.requests,
+                model: "m".to_owned(),
+                prompt: "Say something.".to_owned(),
+                cache: self.cache,
+                options: ModelOptions::default(),
+                seed: 7,
+            },
+            backends: servers.iter().map(|s| Arc::clone(s) as _).collect(),
+            clock: clock.clone(),
+            on_record: {
+                let records = Arc::clone(&records);
+                Arc::new(move |record| records.lock().unwrap().push(record))
+            },
+        };
+        let shutdown = Shutdown::new(self.stop.map_or(Nanos::ZERO, |(_, grace)| grace));
+        if let Some((at, _)) = self.stop {
+            let shutdown = shutdown.clone();
+            tokio::spawn(async move {
+                clock.sleep(at).await;
+                shutdown.stop();
+            });
+        }
+        let end = run_load(setup, &shutdown).await.unwrap();
+        let mut records = std::mem::take(&mut *records.lock().unwrap());
+        records.sort_by_key(|r| (r.scheduled, r.agent));
+        Ran {
+            end,
+            records,
+            servers,
+        }
+    }
+}
+
+fn agents(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).unwrap()
+}
+
+fn closed(n: u32, think_ms: u64) -> LoadShape {
+    LoadShape::Closed {
+        agents: agents(n),
+        think: Nanos::from_millis(think_ms),
+    }
+}
+
+fn constant(per_second: f64, most: Option<u32>) -> LoadShape {
+    LoadShape::Open {
+        arrivals: Arrivals::Constant(Rate::new(per_second).unwrap()),
+        agents: most.map(agents),
+    }
+}
+
+fn ms(stamps: impl IntoIterator<Item = Stamp>) -> Vec<u64> {
+    stamps
+        .into_iter()
+        .map(|stamp| {
+            assert_eq!(stamp.0 % 1_000_000, 0, "{stamp:?}");
+            stamp.0 / 1_000_000
+        })
+        .collect()
+}
+
+fn scheduled(ran: &Ran) -> Vec<u64> {
+    ms(ran.records.iter().map(|r| r.scheduled))
+}
+
+fn sent(ran: &Ran) -> Vec<u64> {
+    ms(ran.records.iter().map(|r| r.sent.unwrap()))
+}
+
+#[test]
+fn in_a_closed_loop_each_agent_sends_when_its_last_request_has_ended() {
+    // A request takes 50 ms and five gaps of 10 ms.
+    let ran = Case::new(closed(2, 0), 5).run();
+    assert_eq!(scheduled(&ran), [0, 0, 100, 100, 200]);
+    assert_eq!(sent(&ran), [0, 0, 100, 100, 200]);
+    let places: Vec<_> = ran.records.iter().map(|r| (r.agent, r.call)).collect();
+    assert_eq!(places, [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)]);
+    assert_eq!(
+        ran.end,
+        LoadEnd {
+            started: Stamp::ZERO,
+            ended: Stamp(300_000_000),
+            begun: 5,
+            peak_in_flight: 2,
+            interrupted: false,
+        }
+    );
+}
+
+#[test]
+fn think_time_lies_between_an_end_and_the_next_planned_start() {
+    let ran = Case::new(closed(1, 200), 3).run();
+    assert_eq!(scheduled(&ran), [0, 300, 600]);
+    assert_eq!(sent(&ran), [0, 300, 600]);
+}
+
+#[test]
+fn an_open_loop_sends_on_time_however_slow_the_server_is() {
+    let mut case = Case::new(constant(25.0, None), 5);
+    case.slots = 1;
+    let ran = case.run();
+    assert_eq!(sent(&ran), [0, 40, 80, 120, 160]);
+    let first_tokens = ms(ran.records.iter().map(|r| r.first_token.unwrap()));
+    assert_eq!(first_tokens, [50, 150, 250, 350, 450]);
+    assert_eq!(ran.end.peak_in_flight, 4);
+    assert_eq!(ran.end.ended, Stamp(500_000_000));
+}
+
+#[test]
+fn a_limited_open_loop_keeps_planned_starts_and_shows_the_wait() {
+    let ran = Case::new(constant(20.0, Some(1)), 4).run();
+    assert_eq!(scheduled(&ran), [0, 50, 100, 150]);
+    assert_eq!(sent(&ran), [0, 100, 200, 300]);
+    assert_eq!(ran.end.peak_in_flight, 1);
+}
+
+#[test]
+fn a_limit_that_is_never_reached_changes_nothing() {
+    let free = Case::new(constant(25.0, None), 6).run();
+    let limited = Case::new(constant(25.0, Some(50)), 6).run();
+    assert_eq!(sent(&free), sent(&limited));
+    assert_eq!(free.end, limited.end);
+}
+
+#[test]
+fn agents_are_dealt_to_the_servers_in_turn() {
+    let mut case = Case::new(closed(3, 0), 6);
+    case.servers = 2;
+    let ran = case.run();
+    let dealt: Vec<_> = ran.records.iter().map(|r| (r.agent, r.endpoint)).collect();
+    assert_eq!(dealt, [(0, 0), (1, 1), (2, 0), (0, 0), (1, 1), (2, 0)]);
+    let served: Vec<_> = ran
+        .servers
+        .iter()
+        .map(|s| s.calls.lock().unwrap().len())
+        .collect();
+    assert_eq!(served, [4, 2]);
+}
+
+#[test]
+fn prompts_differ_unless_they_are_asked_to_be_equal() {
+    let prompts = |cache| {
+        let mut case = Case::new(closed(2, 0), 8);
+        case.cache = cache;
+        let ran = case.run();
+        let calls = ran.servers[0].calls.lock().unwrap();
+        let seeds: std::collections::BTreeSet<_> = calls.iter().map(|c| c.options.seed).collect();
+        assert_eq!(seeds.len(), 8, "sampling seeds repeat");
+        let texts: std::collections::BTreeSet<_> = calls.iter().map(|c| c.prompt.clone()).collect();
+        texts
+    };
+    assert_eq!(prompts(CachePolicy::Nonce).len(), 8);
+    assert_eq!(
+        prompts(CachePolicy::Warm).into_iter().collect::<Vec<_>>(),
+        ["Say something."]
+    );
+}
+
+#[test]
+fn a_failed_request_is_a_record_and_its_agent_goes_on() {
+    let mut case = Case::new(closed(1, 0), 3);
+    case.script = |n| {
+        if n == 1 {
+            Reply::Refused
+        } else {
+            Reply::Tokens(6)
+        }
+    };
+    let ran = case.run();
+    let classes: Vec<_> = ran.records.iter().map(|r| r.outcome.class()).collect();
+    assert_eq!(classes, ["completed", "failed", "completed"]);
+    assert!(!ran.end.interrupted);
+}
+
+#[test]
+fn stopping_begins_nothing_new_and_cancels_what_outlasts_the_grace() {
+    let mut case = Case::new(closed(2, 0), 10);
+    case.script = |n| {
+        if n == 1 {
+            Reply::Stalls
+        } else {
+            Reply::Tokens(6)
+        }
+    };
+    // Agent 0 is in its second request, which ends within the grace.
+    case.stop = Some((Nanos::from_millis(150), Nanos::from_millis(80)));
+    let ran = case.run();
+    let classes: Vec<_> = ran
+        .records
+        .iter()
+        .map(|r| (r.agent, r.outcome.class()))
+        .collect();
+    assert_eq!(
+        classes,
+        [(0, "completed"), (1, "cancelled"), (0, "completed")]
+    );
+    assert_eq!(
+        ran.end,
+        LoadEnd {
+            started: Stamp::ZERO,
+            ended: Stamp(230_000_000),
+            begun: 3,
+            peak_in_flight: 2,
+            interrupted: true,
+        }
+    );
+}
+
+#[test]
+fn stopping_an_open_loop_ends_its_waits() {
+    for most in [None, Some(2)] {
+        let mut case = Case::new(constant(1.0, most), 10);
+        case.stop = Some((Nanos::from_millis(1500), Nanos::ZERO));
+        let ran = case.run();
+        assert_eq!((ran.end.begun, ran.records.len()), (2, 2));
+        assert_eq!(ran.end.ended, Stamp(1_500_000_000));
+        assert!(ran.end.interrupted);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_without_a_server_is_refused() {
+    let setup = LoadSetup {
+        plan: LoadPlan {
+            shape: closed(1, 0),
+            requests: 1,
+            model: "m".to_owned(),
+            prompt: String::new(),
+            cache: CachePolicy::Warm,
+            options: ModelOptions::default(),
+            seed: 1,
+        },
+        backends: Vec::new(),
+        clock: Clock::start_virtual(),
+        on_record: Arc::new(|_| {}),
+    };
+    assert_eq!(
+        run_load(setup, &Shutdown::new(Nanos::ZERO)).await,
+        Err(NoBackend)
+    );
+}
+
+#[test]
+fn poisson_arrivals_have_the_mean_and_the_spread_of_their_rate() {
+    let rate = Rate::new(50.0).unwrap();
+    let starts: Vec<_> = Arrivals::Poisson(rate).starts(3).take(20_001).collect();
+    let gaps: Vec<f64> = starts
+        .windows(2)
+        .map(|w| w[1].saturating_sub(w[0]).as_secs_f64())
+        .collect();
+    let n = gaps.len() as f64;
+    let mean = gaps.iter().sum::<f64>() / n;
+    let sd = (gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / n).sqrt();
+    // Four standard errors of 20,000 exponential gaps of 20 ms.
+    assert!((mean - 0.02).abs() < 0.02 * 4.0 / n.sqrt(), "{mean}");
+    assert!((sd / mean - 1.0).abs() < 0.05, "{sd} against {mean}");
+}
+
+proptest! {
+    #[test]
+    fn starts_begin_at_zero_never_go_back_and_repeat_by_seed(
+        rate in 0.01_f64..10_000.0, seed: u64, poisson: bool,
+    ) {
+        let rate = Rate::new(rate).unwrap();
+        let arrivals = if poisson { Arrivals::Poisson(rate) } else { Arrivals::Constant(rate) };
+        let starts: Vec<_> = arrivals.starts(seed).take(50).collect();
+        prop_assert_eq!(starts[0], Nanos::ZERO);
+        prop_assert!(starts.windows(2).all(|w| w[0] <= w[1]));
+        prop_assert!(starts.iter().all(|s| s.0 % 1_000 == 0));
+        prop_assert_eq!(starts, arrivals.starts(seed).take(50).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn only_finite_rates_above_zero_are_rates(rate: f64) {
+        prop_assert_eq!(Rate::new(rate).is_some(), rate.is_finite() && rate > 0.0);
+    }
+}

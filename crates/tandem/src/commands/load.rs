@@ -1,0 +1,305 @@
+//! `tandem load`: a fixed number of requests, and how they were carried.
+
+mod figures;
+mod print;
+mod process;
+mod rows;
+mod slo;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use domain::backend::BackendError;
+use domain::plan::{CachePolicy, Timeouts};
+use domain::record::{EndpointFacts, Provenance, RequestRecord};
+use domain::{FailureKind, ModelOptions, Nanos};
+use indicatif::{ProgressBar, ProgressStyle};
+use runtime::load::{Arrivals, LoadEnd, LoadPlan, LoadSetup, LoadShape, run_load};
+use runtime::{Shutdown, ShutdownLevel};
+use serde::Serialize;
+
+use self::figures::{Collected, Figures};
+use self::rows::Rows;
+use crate::args::{ArrivalsArg, LoadArgs};
+use crate::commands::sweep::command_line;
+use crate::exit::{ExitStatus, Fatal};
+use crate::stage::{self, Cast, Stage};
+use crate::target::{self, Target};
+
+pub(crate) use self::slo::Slo;
+
+/// Agents of a closed loop when none are named.
+const AGENTS: NonZeroU32 = NonZeroU32::new(8).expect("eight is not zero");
+
+/// Version of the JSON object; raised when a key changes its meaning or goes.
+const SCHEMA: u32 = 1;
+
+/// What `--json` prints. `docs/performance.md` describes it.
+#[derive(Debug, Serialize)]
+struct Document {
+    schema: u32,
+    tool: String,
+    command: String,
+    provenance: Provenance,
+    endpoints: Vec<EndpointFacts>,
+    model: String,
+    shape: Shape,
+    requests: u32,
+    num_predict: i64,
+    seed: u64,
+    interrupted: bool,
+    not_begun: u32,
+    peak_in_flight: u32,
+    #[serde(flatten)]
+    figures: Figures,
+    client: Client,
+}
+
+/// When requests were to start.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Shape {
+    Closed {
+        agents: u32,
+        think_s: f64,
+    },
+    Open {
+        arrivals: &'static str,
+        rate: f64,
+        agents: Option<u32>,
+    },
+}
+
+/// What measuring cost.
+#[derive(Debug, Serialize)]
+struct Client {
+    cpu_s: Option<f64>,
+    cpu_us_per_token: Option<f64>,
+    peak_memory_bytes: Option<u64>,
+    /// The simulator ran in this process, so that its cost cannot be told from the client's.
+    shared_with_simulator: bool,
+}
+
+/// Runs the load, prints the figures, and writes them if asked to.
+pub(crate) fn load(args: &LoadArgs) -> Result<ExitStatus, Fatal> {
+    let target = target::choose(&args.server, &args.model)?;
+    let runtime = stage::runtime(&target, args.runtime)?;
+    runtime.block_on(async {
+        let stage = set(target, args).await?;
+        let stop = Shutdown::new(Nanos::ZERO);
+        let told = |level| {
+            if level < ShutdownLevel::Aborted {
+                eprintln!("Stopping; requests in flight are cancelled.");
+            }
+        };
+        tokio::select! {
+            status = run(stage, args, &stop) => status,
+            error = stop.on_ctrl_c(told) => Err(Fatal::environment(error)),
+        }
+    })
+}
+
+async fn set(target: Target, args: &LoadArgs) -> Result<Stage, Fatal> {
+    let timeouts = Timeouts::default();
+    match target {
+        Target::Real(found) => {
+            for server in &found {
+                eprintln!("Running on {}", server.in_words());
+            }
+            let facts = found.into_iter().map(|server| server.facts).collect();
+            Stage::real(facts, timeouts, Nanos::ZERO)
+        }
+        Target::Simulator { why } => {
+            eprintln!("{}", stage::simulated_in_words(&why, &args.server));
+            let cast = Cast {
+                model: &args.model,
+                servers: 1,
+                seed: args.seed,
+                timeouts,
+            };
+            Stage::simulated(&args.server, &cast, Nanos::ZERO).await
+        }
+    }
+}
+
+async fn run(stage: Stage, args: &LoadArgs, stop: &Shutdown) -> Result<ExitStatus, Fatal> {
+    let plan = plan(args);
+    if !args.no_preload {
+        preload(&stage, &plan).await?;
+    }
+    let (rows, send) = match &args.out {
+        Some(dir) => {
+            let (rows, send) = Rows::create(dir)?;
+            (Some(rows), Some(send))
+        }
+        None => (None, None),
+    };
+    let bar = bar(args);
+    let collected = Arc::new(Mutex::new(Collected::new(args.slo.clone())));
+    let on_record = {
+        let (collected, bar) = (Arc::clone(&collected), bar.clone());
+        Arc::new(move |record: RequestRecord| {
+            let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
+            collected.add(&record);
+            bar.inc(1);
+            if let Some(send) = &send {
+                // A writer that is gone says why when it is joined.
+                let _ = send.send(record);
+            }
+        })
+    };
+    let setup = LoadSetup {
+        plan: plan.clone(),
+        backends: stage.backends,
+        clock: stage.clock,
+        on_record,
+    };
+    let cpu_before = process::cpu_time();
+    let end = run_load(setup, stop).await.map_err(Fatal::usage)?;
+    let cpu = cpu_before.zip(process::cpu_time());
+    bar.finish_and_clear();
+    let shared = stage.simulator.is_some();
+    drop(stage.simulator);
+    let figures = collected
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .figures();
+    let document = Document {
+        schema: SCHEMA,
+        tool: format!(
+            "tandem {} (git {})",
+            env!("CARGO_PKG_VERSION"),
+            env!("TANDEM_REVISION")
+        ),
+        command: command_line(),
+        provenance: stage.provenance,
+        endpoints: stage.endpoints,
+        model: plan.model,
+        shape: plan.shape.into(),
+        requests: plan.requests,
+        num_predict: args.num_predict,
+        seed: plan.seed,
+        interrupted: end.interrupted,
+        not_begun: plan.requests - end.begun,
+        peak_in_flight: end.peak_in_flight,
+        client: client(cpu.filter(|_| !shared), &figures, shared),
+        figures,
+    };
+    finish(&document, rows, args.json)?;
+    Ok(status(&end, &document.figures))
+}
+
+fn plan(args: &LoadArgs) -> LoadPlan {
+    let shape = match args.rate {
+        None => LoadShape::Closed {
+            agents: args.agents.unwrap_or(AGENTS),
+            think: Nanos::from(args.think),
+        },
+        Some(rate) => LoadShape::Open {
+            arrivals: match args.arrivals {
+                ArrivalsArg::Constant => Arrivals::Constant(rate),
+                ArrivalsArg::Poisson => Arrivals::Poisson(rate),
+            },
+            agents: args.agents,
+        },
+    };
+    LoadPlan {
+        shape,
+        requests: args.requests.get(),
+        model: args.model.clone(),
+        prompt: args.prompt.clone(),
+        cache: if args.same_prompt {
+            CachePolicy::Warm
+        } else {
+            CachePolicy::Nonce
+        },
+        options: ModelOptions {
+            num_predict: Some(args.num_predict),
+            ..ModelOptions::default()
+        },
+        seed: args.seed,
+    }
+}
+
+/// Loads the model on every server, so that no measured request waits for it. Servers that hold
+/// their model have nothing to load.
+async fn preload(stage: &Stage, plan: &LoadPlan) -> Result<(), Fatal> {
+    for backend in &stage.backends {
+        match backend.preload(&plan.model, &plan.options).await {
+            Ok(())
+            | Err(BackendError::Failed {
+                failure: FailureKind::Unsupported,
+                ..
+            }) => {}
+            Err(error) => {
+                return Err(Fatal::environment(error)
+                    .context(format!("{} could not be loaded", plan.model))
+                    .hint("--no-preload sends the requests all the same"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Shown where a person can see it.
+fn bar(args: &LoadArgs) -> ProgressBar {
+    if args.json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(u64::from(args.requests.get()));
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:24} {pos}/{len} requests  {elapsed} elapsed, {eta} left")
+    {
+        bar.set_style(style.progress_chars("━╸─"));
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn client(cpu: Option<(Nanos, Nanos)>, figures: &Figures, shared: bool) -> Client {
+    let cpu = cpu.map(|(before, after)| after.saturating_sub(before));
+    let tokens = figures.tokens + figures.tokens_not_completed;
+    Client {
+        cpu_s: cpu.map(Nanos::as_secs_f64),
+        cpu_us_per_token: cpu
+            .filter(|_| tokens > 0)
+            .map(|cpu| cpu.0 as f64 / 1e3 / tokens as f64),
+        peak_memory_bytes: process::peak_memory(),
+        shared_with_simulator: shared,
+    }
+}
+
+/// Prints first: what was measured must not be lost to a full disk.
+fn finish(document: &Document, rows: Option<Rows>, json: bool) -> Result<(), Fatal> {
+    let text = if json {
+        let mut line = serde_json::to_string(document).map_err(Fatal::environment)?;
+        line.push('\n');
+        line
+    } else {
+        print::block(document)
+    };
+    std::io::stdout()
+        .lock()
+        .write_all(text.as_bytes())
+        .context("the figures could not be printed")
+        .map_err(Fatal::environment)?;
+    if let Some(rows) = rows {
+        for path in rows.finish(document)? {
+            eprintln!("Wrote {}", path.display());
+        }
+    }
+    Ok(())
+}
+
+fn status(end: &LoadEnd, figures: &Figures) -> ExitStatus {
+    if end.interrupted {
+        ExitStatus::Interrupted
+    } else if figures.outcomes.not_completed() > 0 {
+        ExitStatus::SomeFailed
+    } else {
+        ExitStatus::Done
+    }
+}

@@ -1,0 +1,252 @@
+//! A load's figures: counted as records arrive, so that no record is kept.
+
+use std::collections::BTreeMap;
+
+use domain::record::{RequestRecord, TokenSource};
+use domain::{Outcome, Stamp};
+use metrics::stats::{mean, percentile, printable_percentile, samples_needed};
+use metrics::{RequestMetrics, RequestObservation, StampSource};
+use serde::Serialize;
+
+use super::slo::Slo;
+
+/// Tails that are printed when the sample can carry them.
+const TAILS: [f64; 3] = [90.0, 95.0, 99.0];
+
+/// What is kept of the records so far. Latencies, in milliseconds, are those of completed requests.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    slo: Option<Slo>,
+    outcomes: Outcomes,
+    failures: BTreeMap<String, u32>,
+    tokens: u64,
+    tokens_estimated: u64,
+    tokens_not_completed: u64,
+    clock_warnings: u32,
+    sent: u32,
+    first_sent: Option<Stamp>,
+    last_sent: Option<Stamp>,
+    last_done: Option<Stamp>,
+    good: u32,
+    ttft: Vec<f64>,
+    ttft_scheduled: Vec<f64>,
+    client_queue: Vec<f64>,
+    tpot: Vec<f64>,
+    itl: Vec<f64>,
+    e2e: Vec<f64>,
+}
+
+/// Requests by how they ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Outcomes {
+    pub(super) completed: u32,
+    pub(super) incomplete: u32,
+    pub(super) failed: u32,
+    pub(super) cancelled: u32,
+    pub(super) timed_out: u32,
+}
+
+impl Outcomes {
+    pub(super) fn total(&self) -> u32 {
+        self.completed + self.not_completed()
+    }
+
+    pub(super) fn not_completed(&self) -> u32 {
+        self.incomplete + self.failed + self.cancelled + self.timed_out
+    }
+}
+
+impl Collected {
+    pub(super) fn new(slo: Option<Slo>) -> Self {
+        Self {
+            slo,
+            ..Self::default()
+        }
+    }
+
+    /// Counts a request in.
+    pub(super) fn add(&mut self, record: &RequestRecord) {
+        self.count_outcome(&record.outcome);
+        let earliest = |a: Option<Stamp>, b| a.map_or(Some(b), |a| Some(a.min(b)));
+        if let Some(sent) = record.sent {
+            self.sent += 1;
+            self.first_sent = earliest(self.first_sent, sent);
+            self.last_sent = self.last_sent.max(Some(sent));
+        }
+        if !record.outcome.is_completed() {
+            self.tokens_not_completed += record.tokens;
+            return;
+        }
+        self.last_done = self.last_done.max(record.done);
+        self.tokens += record.tokens;
+        if record.tokens_from == TokenSource::Estimated {
+            self.tokens_estimated += record.tokens;
+        }
+        let of = RequestMetrics::of(&observation(record));
+        self.clock_warnings += u32::try_from(of.clock_warnings.len()).unwrap_or(u32::MAX);
+        if self
+            .slo
+            .as_ref()
+            .is_some_and(|slo| slo.is_met(&of, record.tokens))
+        {
+            self.good += 1;
+        }
+        self.ttft.extend(of.ttft.map(domain::Nanos::as_millis_f64));
+        self.ttft_scheduled
+            .extend(of.ttft_scheduled.map(domain::Nanos::as_millis_f64));
+        self.client_queue
+            .extend(of.client_queue.map(domain::Nanos::as_millis_f64));
+        self.tpot.extend(of.tpot.map(|s| s * 1e3));
+        self.e2e.extend(of.e2e.map(domain::Nanos::as_millis_f64));
+        let gaps = of.itl.unwrap_or_default();
+        self.itl
+            .extend(gaps.into_iter().map(domain::Nanos::as_millis_f64));
+    }
+
+    fn count_outcome(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Completed => self.outcomes.completed += 1,
+            Outcome::Incomplete => self.outcomes.incomplete += 1,
+            Outcome::Cancelled => self.outcomes.cancelled += 1,
+            Outcome::Failed { message, .. } => {
+                self.outcomes.failed += 1;
+                *self.failures.entry(message.clone()).or_default() += 1;
+            }
+            Outcome::TimedOut { phase } => {
+                self.outcomes.timed_out += 1;
+                *self
+                    .failures
+                    .entry(format!("timed out ({phase:?})"))
+                    .or_default() += 1;
+            }
+        }
+    }
+
+    /// The figures of everything counted in.
+    pub(super) fn figures(&self) -> Figures {
+        let wall_s = self
+            .last_done
+            .zip(self.first_sent)
+            .map(|(done, sent)| done.since(sent).as_secs_f64())
+            .filter(|wall| *wall > 0.0);
+        let per_s = |count: f64| wall_s.map(|wall| count / wall);
+        let total = self.outcomes.total();
+        let sending_s = self
+            .last_sent
+            .zip(self.first_sent)
+            .map(|(last, first)| last.since(first).as_secs_f64())
+            .filter(|s| *s > 0.0);
+        Figures {
+            outcomes: self.outcomes,
+            failures: self.failures.clone(),
+            wall_s,
+            tokens: self.tokens,
+            tokens_estimated: self.tokens_estimated,
+            tokens_not_completed: self.tokens_not_completed,
+            requests_per_s: per_s(f64::from(self.outcomes.completed)),
+            tokens_per_s: per_s(self.tokens as f64),
+            sent_per_s: sending_s.map(|s| f64::from(self.sent - 1) / s),
+            ttft_ms: Spread::of(&self.ttft),
+            ttft_scheduled_ms: Spread::of(&self.ttft_scheduled),
+            client_queue_ms: Spread::of(&self.client_queue),
+            tpot_ms: Spread::of(&self.tpot),
+            itl_ms: Spread::of(&self.itl),
+            e2e_ms: Spread::of(&self.e2e),
+            slo: self.slo.as_ref().map(|slo| Goodput {
+                limits: slo.text().to_owned(),
+                good: self.good,
+                share: (total > 0).then(|| f64::from(self.good) / f64::from(total)),
+                goodput_per_s: per_s(f64::from(self.good)),
+            }),
+            clock_warnings: self.clock_warnings,
+        }
+    }
+}
+
+fn observation(record: &RequestRecord) -> RequestObservation {
+    RequestObservation {
+        scheduled: record.scheduled,
+        sent: record.sent,
+        first_token: record.first_token,
+        last_token: record.last_token,
+        done: record.done,
+        ended: record.ended,
+        chunks: record.chunk_stamps().collect(),
+        tokens: record.tokens,
+        tokens_from: record.tokens_from,
+        counters: record.counters,
+        outcome: record.outcome.clone(),
+        stamps: StampSource::Taken,
+    }
+}
+
+/// A load's figures. `docs/performance.md` says what each is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Figures {
+    pub(super) outcomes: Outcomes,
+    pub(super) failures: BTreeMap<String, u32>,
+    pub(super) wall_s: Option<f64>,
+    pub(super) tokens: u64,
+    pub(super) tokens_estimated: u64,
+    pub(super) tokens_not_completed: u64,
+    pub(super) requests_per_s: Option<f64>,
+    pub(super) tokens_per_s: Option<f64>,
+    pub(super) sent_per_s: Option<f64>,
+    pub(super) ttft_ms: Option<Spread>,
+    pub(super) ttft_scheduled_ms: Option<Spread>,
+    pub(super) client_queue_ms: Option<Spread>,
+    pub(super) tpot_ms: Option<Spread>,
+    pub(super) itl_ms: Option<Spread>,
+    pub(super) e2e_ms: Option<Spread>,
+    pub(super) slo: Option<Goodput>,
+    pub(super) clock_warnings: u32,
+}
+
+/// Requests that kept every limit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Goodput {
+    pub(super) limits: String,
+    pub(super) good: u32,
+    pub(super) share: Option<f64>,
+    pub(super) goodput_per_s: Option<f64>,
+}
+
+/// How a quantity is spread. A percentile that the sample cannot carry is none, and `needs` says
+/// how many observations it takes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Spread {
+    pub(super) n: usize,
+    pub(super) mean: f64,
+    pub(super) min: f64,
+    pub(super) p50: f64,
+    pub(super) p90: Option<f64>,
+    pub(super) p95: Option<f64>,
+    pub(super) p99: Option<f64>,
+    pub(super) max: f64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) needs: BTreeMap<&'static str, usize>,
+}
+
+impl Spread {
+    /// None of nothing.
+    fn of(values: &[f64]) -> Option<Self> {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let [p90, p95, p99] = TAILS.map(|p| printable_percentile(&sorted, p));
+        let named = [("p90", p90), ("p95", p95), ("p99", p99)];
+        let missing = named.iter().zip(TAILS).filter(|((_, v), _)| v.is_none());
+        Some(Self {
+            n: sorted.len(),
+            mean: mean(&sorted)?,
+            min: *sorted.first()?,
+            p50: percentile(&sorted, 50.0)?,
+            p90,
+            p95,
+            p99,
+            max: *sorted.last()?,
+            needs: missing
+                .filter_map(|((name, _), p)| Some((*name, samples_needed(p)?)))
+                .collect(),
+        })
+    }
+}

@@ -1,0 +1,233 @@
+//! A load's figures for people.
+
+use std::fmt::Write as _;
+
+use domain::record::Provenance;
+use runtime::load::LoadShape;
+
+use super::figures::Spread;
+use super::{Document, Shape};
+
+/// The whole block, ending with a line break.
+pub(super) fn block(document: &Document) -> String {
+    let mut text = String::new();
+    put(&mut text, document).expect("writing to a string does not fail");
+    text
+}
+
+fn put(text: &mut String, document: &Document) -> std::fmt::Result {
+    let figures = &document.figures;
+    if document.provenance == Provenance::Simulated {
+        writeln!(
+            text,
+            "SIMULATED: no real server was used; times are simulated times"
+        )?;
+    }
+    writeln!(text, "{}", in_words(document))?;
+    writeln!(text)?;
+
+    let outcomes = &figures.outcomes;
+    let mut ended = vec![format!("{} completed", outcomes.completed)];
+    for (count, word) in [
+        (outcomes.incomplete, "incomplete"),
+        (outcomes.failed, "failed"),
+        (outcomes.cancelled, "cancelled"),
+        (outcomes.timed_out, "timed out"),
+    ] {
+        if count > 0 {
+            ended.push(format!("{count} {word}"));
+        }
+    }
+    if document.not_begun > 0 {
+        ended.push(format!("{} not begun", document.not_begun));
+    }
+    writeln!(text, "Outcomes    {}", ended.join(", "))?;
+    for (message, count) in &figures.failures {
+        writeln!(text, "            {count} x {message}")?;
+    }
+    let seconds = |s: Option<f64>| s.map_or_else(unknown, |s| format!("{s:.3} s"));
+    writeln!(
+        text,
+        "Wall        {} from the first send to the last answer",
+        seconds(figures.wall_s)
+    )?;
+    let rate = |r: Option<f64>| r.map_or_else(unknown, |r| format!("{r:.2}"));
+    writeln!(
+        text,
+        "Throughput  {} requests/s, {} tok/s; at most {} in flight",
+        rate(figures.requests_per_s),
+        rate(figures.tokens_per_s),
+        document.peak_in_flight
+    )?;
+    if let Shape::Open { rate: offered, .. } = document.shape {
+        writeln!(
+            text,
+            "Sent        {} requests/s, {offered} planned",
+            rate(figures.sent_per_s)
+        )?;
+    }
+    let count = match figures.tokens_estimated {
+        0 => "the server's count".to_owned(),
+        n if n == figures.tokens => "chunks counted, an estimate".to_owned(),
+        n => format!("{n} of them chunks counted, an estimate"),
+    };
+    writeln!(text, "Tokens      {} ({count})", figures.tokens)?;
+    if let Some(slo) = &figures.slo {
+        let share = slo
+            .share
+            .map_or_else(unknown, |share| format!("{:.1} %", 100.0 * share));
+        writeln!(
+            text,
+            "Goodput     {} requests/s; {} requests ({share}) kept {}",
+            rate(slo.goodput_per_s),
+            slo.good,
+            slo.limits
+        )?;
+    }
+    writeln!(text)?;
+    put_spreads(text, document)?;
+    writeln!(text)?;
+    put_client(text, document)?;
+    if figures.clock_warnings > 0 {
+        writeln!(
+            text,
+            "warning: {} figures contradict the server's own counters or each other",
+            figures.clock_warnings
+        )?;
+    }
+    Ok(())
+}
+
+fn put_spreads(text: &mut String, document: &Document) -> std::fmt::Result {
+    let figures = &document.figures;
+    writeln!(
+        text,
+        "{:<22}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>9}",
+        "ms", "mean", "min", "p50", "p90", "p95", "p99", "max", "n"
+    )?;
+    let mut needs = std::collections::BTreeMap::new();
+    for (name, spread) in [
+        ("TTFT", &figures.ttft_ms),
+        ("TTFT from the plan", &figures.ttft_scheduled_ms),
+        ("client queue", &figures.client_queue_ms),
+        ("TPOT", &figures.tpot_ms),
+        ("ITL", &figures.itl_ms),
+        ("end to end", &figures.e2e_ms),
+    ] {
+        let Some(spread) = spread else {
+            writeln!(text, "{name:<22}{:>10}", "none")?;
+            continue;
+        };
+        needs.extend(spread.needs.clone());
+        writeln!(text, "{name:<22}{}", row(spread))?;
+    }
+    let not_completed = figures.outcomes.not_completed();
+    if not_completed > 0 {
+        writeln!(text, "Completed requests only; {not_completed} left out.")?;
+    }
+    if !needs.is_empty() {
+        let needs: Vec<_> = needs
+            .iter()
+            .map(|(p, n)| format!("{p} needs {n}"))
+            .collect();
+        writeln!(text, "- too few to certify: {}.", needs.join(", "))?;
+    }
+    Ok(())
+}
+
+fn row(spread: &Spread) -> String {
+    let number = |v: f64| format!("{v:.3}");
+    let tail = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), number);
+    format!(
+        "{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>9}",
+        number(spread.mean),
+        number(spread.min),
+        number(spread.p50),
+        tail(spread.p90),
+        tail(spread.p95),
+        tail(spread.p99),
+        number(spread.max),
+        spread.n
+    )
+}
+
+fn put_client(text: &mut String, document: &Document) -> std::fmt::Result {
+    let client = &document.client;
+    let cpu = match client.cpu_us_per_token {
+        Some(us) => format!("{us:.1} us of CPU per token"),
+        None if client.shared_with_simulator => {
+            "CPU per token unknown: the simulator shares this process".to_owned()
+        }
+        None => "CPU per token unknown on this system".to_owned(),
+    };
+    let memory = client.peak_memory_bytes.map_or_else(
+        || "peak memory unknown".to_owned(),
+        |bytes| {
+            format!(
+                "peak memory {:.1} MiB{}",
+                bytes as f64 / 1_048_576.0,
+                if client.shared_with_simulator {
+                    ", the simulator's with it"
+                } else {
+                    ""
+                }
+            )
+        },
+    );
+    writeln!(text, "Client      {cpu}; {memory}")
+}
+
+/// What was asked for, in a sentence.
+fn in_words(document: &Document) -> String {
+    let plural = |n: u32, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let what = format!(
+        "{} to {}, at most {} tokens each",
+        plural(document.requests, "request"),
+        document.model,
+        document.num_predict
+    );
+    match &document.shape {
+        Shape::Closed { agents, think_s } => {
+            let think = if *think_s > 0.0 {
+                format!(", {think_s} s of thought between them")
+            } else {
+                String::new()
+            };
+            format!("Closed loop: {}, {what}{think}", plural(*agents, "agent"))
+        }
+        Shape::Open {
+            arrivals,
+            rate,
+            agents,
+        } => {
+            let limit = agents.map_or_else(
+                || "no limit in flight".to_owned(),
+                |n| format!("at most {n} in flight"),
+            );
+            format!("Open loop: {rate} requests/s ({arrivals}), {limit}, {what}")
+        }
+    }
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+impl From<LoadShape> for Shape {
+    fn from(shape: LoadShape) -> Self {
+        match shape {
+            LoadShape::Closed { agents, think } => Self::Closed {
+                agents: agents.get(),
+                think_s: think.as_secs_f64(),
+            },
+            LoadShape::Open { arrivals, agents } => Self::Open {
+                arrivals: match arrivals {
+                    runtime::load::Arrivals::Constant(_) => "constant",
+                    runtime::load::Arrivals::Poisson(_) => "poisson",
+                },
+                rate: arrivals.rate().per_second(),
+                agents: agents.map(std::num::NonZeroU32::get),
+            },
+        }
+    }
+}

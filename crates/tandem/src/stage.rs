@@ -1,0 +1,160 @@
+//! Where something runs, once its servers are there: real ones, or the embedded simulator.
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use clock::Clock;
+use domain::Nanos;
+use domain::backend::ChatBackend;
+use domain::plan::Timeouts;
+use domain::record::{EndpointFacts, Provenance, TimeScale};
+use domain::telemetry::{GpuSampler, GpuSource};
+use simulator::Simulator;
+use telemetry::NvmlSampler;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::args::{RuntimeArg, ServerArgs, TimeScaleArg};
+use crate::exit::Fatal;
+use crate::target::{self, Target};
+
+/// Servers, a clock they share, and the device under them.
+pub(crate) struct Stage {
+    pub(crate) provenance: Provenance,
+    pub(crate) endpoints: Vec<EndpointFacts>,
+    pub(crate) backends: Vec<Arc<dyn ChatBackend>>,
+    pub(crate) gpu: Option<Box<dyn GpuSampler>>,
+    pub(crate) gpu_source: GpuSource,
+    pub(crate) time_scale: Option<TimeScale>,
+    pub(crate) clock: Clock,
+    /// Kept while anything runs on it; stops when dropped.
+    pub(crate) simulator: Option<Simulator>,
+}
+
+/// What the simulator has to play.
+#[derive(Debug)]
+pub(crate) struct Cast<'a> {
+    /// A model its profile must have.
+    pub(crate) model: &'a str,
+    /// Servers on the profile's devices.
+    pub(crate) servers: usize,
+    /// Root of everything random on it.
+    pub(crate) seed: u64,
+    /// The client's limits.
+    pub(crate) timeouts: Timeouts,
+}
+
+/// The async runtime that a target needs. Virtual time has one flavour only.
+pub(crate) fn runtime(target: &Target, flavour: RuntimeArg) -> Result<Runtime, Fatal> {
+    match (target, flavour) {
+        (Target::Simulator { .. }, _) => clock::virtual_runtime(),
+        (Target::Real(_), RuntimeArg::Multi) => Builder::new_multi_thread().enable_all().build(),
+        (Target::Real(_), RuntimeArg::Current) => {
+            Builder::new_current_thread().enable_all().build()
+        }
+    }
+    .context("the async runtime could not be started")
+    .map_err(Fatal::environment)
+}
+
+/// What everybody must see who reads simulated figures.
+pub(crate) fn simulated_in_words(why: &str, flags: &ServerArgs) -> String {
+    format!(
+        "SIMULATED: no real server is used ({why}); running on the embedded simulator, profile {}",
+        flags.profile
+    )
+}
+
+impl Stage {
+    /// Real servers, on real time from `offset`.
+    pub(crate) fn real(
+        endpoints: Vec<EndpointFacts>,
+        timeouts: Timeouts,
+        offset: Nanos,
+    ) -> Result<Self, Fatal> {
+        let clock = Clock::real_from(offset);
+        let backends = endpoints
+            .iter()
+            .map(|facts| target::client(facts, &clock, timeouts))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (gpu, gpu_source) = match NvmlSampler::open() {
+            Ok(sampler) => {
+                let source = sampler.source();
+                (Some(Box::new(sampler) as Box<dyn GpuSampler>), source)
+            }
+            Err(absent) => (
+                None,
+                GpuSource::Absent {
+                    reason: absent.reason,
+                },
+            ),
+        };
+        Ok(Self {
+            provenance: Provenance::Measured,
+            endpoints,
+            backends,
+            gpu,
+            gpu_source,
+            time_scale: None,
+            clock,
+            simulator: None,
+        })
+    }
+
+    /// The embedded simulator, on virtual time from `offset`. Call it inside a runtime of
+    /// [`runtime`]'s for a simulator.
+    pub(crate) async fn simulated(
+        flags: &ServerArgs,
+        cast: &Cast<'_>,
+        offset: Nanos,
+    ) -> Result<Self, Fatal> {
+        let clock = Clock::start_virtual_from(offset);
+        let time_scale = match flags.time_scale {
+            TimeScaleArg::Max => TimeScale::Virtual,
+            TimeScaleArg::Times(scale) => {
+                tokio::spawn(clock.clone().pace(scale));
+                TimeScale::Scaled(scale)
+            }
+        };
+        let simulator = crate::simulated::embedded(flags, cast.seed, cast.servers, &clock).await?;
+        let mut backends = Vec::new();
+        let mut endpoints = Vec::new();
+        for url in simulator.endpoints() {
+            let client =
+                ollama::Client::new(&url, clock.clone(), cast.timeouts).map_err(Fatal::usage)?;
+            let backend: Arc<dyn ChatBackend> = Arc::new(client);
+            // The simulator tells clients that it is an Ollama; the record says what it is.
+            let mut server = backend.identify().await.map_err(Fatal::environment)?;
+            "tandem-simulator".clone_into(&mut server.kind);
+            let model = backend
+                .find_model(cast.model)
+                .await
+                .map_err(Fatal::environment)?;
+            if model.is_none() {
+                return Err(Fatal::usage(anyhow!(
+                    "the profile {} has no model {}",
+                    flags.profile,
+                    cast.model
+                ))
+                .hint("name one of its models with --model, or add it to the profile"));
+            }
+            endpoints.push(EndpointFacts {
+                url: backend.endpoint(),
+                server,
+                model,
+            });
+            backends.push(backend);
+        }
+        let gpu = simulator.sampler();
+        let gpu_source = gpu.source();
+        Ok(Self {
+            provenance: Provenance::Simulated,
+            endpoints,
+            backends,
+            gpu: Some(gpu),
+            gpu_source,
+            time_scale: Some(time_scale),
+            clock,
+            simulator: Some(simulator),
+        })
+    }
+}
