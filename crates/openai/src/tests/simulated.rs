@@ -167,7 +167,8 @@ fn every_fault_of_its_table_is_told_apart() {
             })
             .await;
             let mut exchange = Exchange::default();
-            let found = match client.generate(&call(20), &mut exchange).await {
+            // Long enough for what needs some tokens to show.
+            let found = match client.generate(&call(60), &mut exchange).await {
                 Outcome::Completed => Expected::Completed,
                 Outcome::Incomplete => Expected::Incomplete,
                 Outcome::Failed { failure, .. } => Expected::Failed(failure),
