@@ -13,6 +13,9 @@ use crate::delegate::{Profile, build, root};
 
 const PLAN: &str = "fixtures/plans/llama-cpp.toml";
 
+/// A key that the server does not ask for. It must turn up nowhere.
+const KEY: &str = "sk-nobody-may-see-this";
+
 /// U+FFFD in UTF-8: the server's mark for bytes that are no text.
 const GARBLED: &[u8] = "\u{fffd}".as_bytes();
 
@@ -73,6 +76,7 @@ fn sweep(
         ])
         .arg("--out")
         .arg(&results)
+        .env("TANDEM_API_KEY", KEY)
         .current_dir(root())
         .stderr(Stdio::inherit())
         .output()
@@ -83,6 +87,13 @@ fn sweep(
     let said = String::from_utf8_lossy(&output.stdout);
     let last: Value = serde_json::from_str(said.lines().last().unwrap_or_default())
         .context("the sweep's last line is no JSON")?;
+    findings.expect(!said.contains(KEY), || {
+        "the sweep printed the key".to_owned()
+    });
+    for file in ["manifest.json", "journal.jsonl", "telemetry.jsonl"] {
+        let text = fs::read_to_string(results.join(file)).unwrap_or_default();
+        findings.expect(!text.contains(KEY), || format!("{file} has the key"));
+    }
     counts(slots, server.url(), &results, findings)?;
     garbage(server.url(), findings)?;
     let config = &last["summary"]["configs"][0];
