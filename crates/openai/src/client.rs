@@ -18,7 +18,7 @@ use crate::wire::{ChatRequest, Dialect, LLAMA_CPP, Models, Props, Version};
 /// llama.cpp prints its chat template.
 const MAX_REPLY: usize = MAX_EVENT;
 
-/// A client of one server, with its own connection pool.
+/// A client of one server.
 #[derive(Debug)]
 pub struct Client {
     pub(crate) transport: Transport,
@@ -90,7 +90,10 @@ impl ClientBuilder {
             .retry(reqwest::retry::never())
             .referer(false)
             .tcp_nodelay(true)
-            .pool_idle_timeout(None)
+            // Every request has a connection of its own. llama.cpp now and then closes one right
+            // after a stream, and a request that had just taken it from the pool would fail though
+            // nothing is wrong. Connecting lies before `sent`, so no figure holds it.
+            .pool_max_idle_per_host(0)
             .http1_only()
             .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")))
             .connector_layer(ConnectLimit {
