@@ -196,7 +196,7 @@ pub(crate) struct LoadArgs {
     /// time always runs on one.
     #[arg(long, value_enum, default_value_t = RuntimeArg::Multi)]
     pub(crate) runtime: RuntimeArg,
-    /// Also write each request to DIR/requests.jsonl as it ends, and the figures to DIR/load.json.
+    /// Also write each request to DIR/requests.jsonl, in batches, and the figures to DIR/load.json.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Machine-readable: one JSON object on standard output. docs/performance.md has its keys.

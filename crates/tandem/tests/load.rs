@@ -3,12 +3,20 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use assert_cmd::cargo::cargo_bin_cmd;
+use clock::Clock;
+use domain::Nanos;
 use domain::record::RequestRecord;
 use serde_json::Value;
+use simulator::profile::Profile;
+use simulator::{Simulator, SimulatorConfig};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 fn load(args: &[&str]) -> Output {
     cargo_bin_cmd!("tandem")
@@ -163,7 +171,8 @@ fn rows_and_figures_are_written_and_agree() {
         .map(|row| row.first_token.unwrap().since(row.sent.unwrap()).0)
         .collect();
     measured.sort_unstable();
-    assert_eq!(ttft["max"].as_f64().unwrap() * 1e6, measured[129] as f64);
+    let longest_ms = ttft["max"].as_f64().unwrap();
+    assert_eq!((longest_ms * 1e6).round() as u64, measured[129]);
     assert!(ttft["p95"].is_number(), "130 requests carry a p95: {ttft}");
     assert!(ttft["p99"].is_null(), "they do not carry a p99: {ttft}");
     assert_eq!(ttft["needs"], serde_json::json!({ "p99": 662 }));
@@ -215,4 +224,95 @@ fn mistakes_end_with_two_and_say_what_to_do() {
         let error = text(&output.stderr);
         assert!(error.contains(part), "{args:?}: {error}");
     }
+}
+
+/// A server on real time in this process, so that to the client it is a real one.
+fn with_server(test: impl FnOnce(&str)) {
+    let (tell, told) = mpsc::channel();
+    let stop = CancellationToken::new();
+    let server = thread::spawn({
+        let stop = stop.clone();
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let profile = Profile::builtin("instant").unwrap();
+                let config = SimulatorConfig::new(profile, Clock::real());
+                let simulator = Simulator::start(config).await.unwrap();
+                tell.send(simulator.endpoints()[0].clone()).unwrap();
+                stop.cancelled().await;
+                simulator.shutdown(Nanos::ZERO).await;
+            });
+        }
+    });
+    test(&told.recv().unwrap());
+    stop.cancel();
+    server.join().unwrap();
+}
+
+#[test]
+fn a_real_server_is_measured_on_either_runtime_with_the_clients_cost() {
+    with_server(|endpoint| {
+        for runtime in ["multi", "current"] {
+            let output = load(&[
+                "--endpoint",
+                endpoint,
+                "--runtime",
+                runtime,
+                "--agents",
+                "16",
+                "--requests",
+                "200",
+                "--json",
+            ]);
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(value["provenance"], "measured");
+            assert_eq!(value["outcomes"]["completed"], 200);
+            assert!(value["tokens"].as_u64().unwrap() > 200);
+            assert!(value["e2e_ms"]["p95"].is_number());
+            let client = &value["client"];
+            assert_eq!(client["shared_with_simulator"], false);
+            if cfg!(target_os = "linux") {
+                assert!(client["cpu_us_per_token"].as_f64().unwrap() > 0.0);
+                assert!(client["peak_memory_bytes"].as_u64().unwrap() > 1_000_000);
+            } else {
+                assert!(client["cpu_us_per_token"].is_null());
+            }
+        }
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
+    let temp = TempDir::new().unwrap();
+    let rows_file = temp.path().join("requests.jsonl");
+    let child = Command::new(env!("CARGO_BIN_EXE_tandem"))
+        .args(["load", "--simulate", "--time-scale", "300", "--json"])
+        .args(["--agents", "4", "--requests", "1000000"])
+        .arg("--out")
+        .arg(temp.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while std::fs::metadata(&rows_file).map_or(0, |file| file.len()) == 0 {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let pid = child.id().to_string();
+    let told = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(told.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["interrupted"], true);
+    let rows = rows(temp.path());
+    let class = |class| rows.iter().filter(|r| r.outcome.class() == class).count();
+    assert_eq!(value["outcomes"]["completed"], class("completed"));
+    assert_eq!(value["outcomes"]["cancelled"], class("cancelled"));
+    assert!((1..=4).contains(&class("cancelled")));
+    assert_eq!(value["not_begun"], 1_000_000 - rows.len());
 }
