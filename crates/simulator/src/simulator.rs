@@ -171,6 +171,7 @@ impl Simulator {
             seed,
             chunk_tokens: config.chunk_tokens,
             log_route: config.log_route,
+            check_host: config.address.is_loopback(),
         }));
         let mut bound = Vec::new();
         for index in 0..config.servers {

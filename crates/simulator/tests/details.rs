@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, End, get, post, virtually};
+use common::{Bench, Call, End, get, post, virtually};
 use serde_json::{Value, json};
 use simulator::faults::{FaultKind, FaultRule};
 
@@ -209,5 +209,65 @@ fn a_wrong_method_is_told_the_right_ones() {
             let answer = bench.send(call).await;
             assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)));
         }
+    });
+}
+
+#[test]
+fn log_probabilities_come_with_every_token_that_is_told() {
+    virtually(async {
+        let bench = Bench::new(|_| {}).await;
+        let ask = |stream: bool| {
+            json!({"model": MODEL, "prompt": "x", "stream": stream, "logprobs": true,
+            "top_logprobs": 3, "options": {"seed": 1}})
+        };
+        let lines = bench.generate(ask(true)).await.lines();
+        let (last, chunks) = lines.split_last().expect("lines");
+        assert!(
+            last.get("logprobs").is_none(),
+            "the end of text is not told"
+        );
+        for chunk in chunks {
+            let told = chunk["logprobs"].as_array().expect("a list");
+            assert_eq!((told.len(), &told[0]["token"]), (1, &chunk["response"]));
+            let top = told[0]["top_logprobs"].as_array().expect("alternatives");
+            assert_eq!((top.len(), &top[0]["token"]), (3, &told[0]["token"]));
+            let likely: Vec<f64> = top.iter().filter_map(|t| t["logprob"].as_f64()).collect();
+            assert!(
+                likely[0] <= 0.0 && likely.is_sorted_by(|a, b| a > b),
+                "{likely:?}"
+            );
+        }
+        let joined: Vec<&Value> = chunks.iter().map(|chunk| &chunk["logprobs"][0]).collect();
+        let whole = bench.generate(ask(false)).await.json();
+        let told: Vec<&Value> = whole["logprobs"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .collect();
+        assert_eq!(told, joined);
+        let v1 = json!({"model": MODEL, "logprobs": true, "messages": [{"role": "user", "content": "x"}]});
+        let v1 = bench.send(post("/v1/chat/completions", v1)).await.json();
+        let told = &v1["choices"][0]["logprobs"]["content"];
+        assert_eq!(told.as_array().map(Vec::len), Some(19));
+        assert!(told[0].get("top_logprobs").is_none());
+    });
+}
+
+#[test]
+fn a_server_for_the_network_takes_any_name() {
+    virtually(async {
+        let bench = Bench::new(|config| {
+            config.address = std::net::Ipv4Addr::UNSPECIFIED.into();
+        })
+        .await;
+        let port = bench.endpoint.rsplit(':').next().expect("a port");
+        let call = Call {
+            headers: vec![("host", "models.example.com")],
+            ..get("/api/version")
+        };
+        let answer = call
+            .send(&bench.clock, &format!("http://127.0.0.1:{port}"))
+            .await;
+        assert_eq!(answer.expect("a response").status, 200);
     });
 }

@@ -65,6 +65,15 @@ pub(crate) struct Ask {
     pub(crate) think: Option<Think>,
     pub(crate) truncate: bool,
     pub(crate) shift: Option<bool>,
+    /// How likely each token was is wanted, with so many alternatives.
+    pub(crate) logprobs: Option<usize>,
+}
+
+/// Whether log probabilities are wanted, and with how many alternatives.
+fn logprobs(wanted: Option<bool>, top: Option<i64>) -> Result<Option<usize>, Refusal> {
+    let top = usize::try_from(top.unwrap_or(0)).ok().filter(|n| *n <= 20);
+    let top = top.ok_or_else(|| bad("top_logprobs must be between 0 and 20"))?;
+    Ok(wanted.unwrap_or(false).then_some(top))
 }
 
 fn bad(words: impl Into<String>) -> Refusal {
@@ -120,9 +129,7 @@ impl Ask {
             Some(value) => keep_alive::parse(value).map_err(bad)?,
             None => None,
         };
-        if common.top_logprobs.is_some_and(|n| !(0..=20).contains(&n)) {
-            return Err(bad("top_logprobs must be between 0 and 20"));
-        }
+        let logprobs = logprobs(common.logprobs, common.top_logprobs)?;
         let (ParsedOptions { options, unknown }, bad_option) = read_options(&common.options);
         Ok(Self {
             dialect,
@@ -142,6 +149,7 @@ impl Ask {
             think: think(common.think.as_ref())?,
             truncate: common.truncate.unwrap_or(true),
             shift: common.shift,
+            logprobs,
         })
     }
 
@@ -299,6 +307,10 @@ impl Ask {
             think,
             truncate: true,
             shift: None,
+            logprobs: match dialect {
+                Dialect::V1Chat => logprobs(wire.logprobs, wire.top_logprobs)?,
+                _ => None,
+            },
         })
     }
 

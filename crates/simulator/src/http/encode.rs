@@ -4,7 +4,7 @@ use domain::Stamp;
 use serde_json::{Value, json};
 
 use super::stamp::{Epoch, StampWriter};
-use super::text::ToolCall;
+use super::text::{ToolCall, likelihood};
 use crate::core::Timings;
 
 /// Which protocol a request came in by.
@@ -48,6 +48,8 @@ pub(crate) struct Encoder {
     id: String,
     model: String,
     include_usage: bool,
+    /// Tell how likely each token was, with so many alternatives.
+    logprobs: Option<usize>,
     begun: bool,
 }
 
@@ -82,6 +84,7 @@ impl Encoder {
         number: u64,
         at: Stamp,
         include_usage: bool,
+        logprobs: Option<usize>,
     ) -> Self {
         let mut opening = Vec::new();
         let (id, created) = match dialect {
@@ -115,12 +118,30 @@ impl Encoder {
             id,
             model: model.to_owned(),
             include_usage,
+            logprobs,
             begun: false,
         }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// The member that tells how likely the tokens of a text were, after a comma; nothing when
+    /// nobody wants to know.
+    fn push_logprobs(&self, thinking: &str, content: &str, out: &mut Vec<u8>) {
+        let Some(top) = self.logprobs else { return };
+        let tokens = likelihood::of(thinking, top).chain(likelihood::of(content, top));
+        let tokens: Vec<Value> = tokens.collect();
+        if tokens.is_empty() {
+            return;
+        }
+        out.extend_from_slice(b",\"logprobs\":");
+        if self.dialect.is_v1() {
+            push_json(out, &json!({"content": tokens}));
+        } else {
+            push_json(out, &tokens);
+        }
     }
 
     fn open(&mut self, at: Stamp, out: &mut Vec<u8>) {
@@ -160,7 +181,9 @@ impl Encoder {
                     out.extend_from_slice(b",\"thinking\":");
                     push_json(out, thinking);
                 }
-                out.extend_from_slice(b",\"done\":false}\n");
+                out.extend_from_slice(b",\"done\":false");
+                self.push_logprobs(thinking, content, out);
+                out.extend_from_slice(b"}\n");
             }
             Dialect::Chat => {
                 self.open(at, out);
@@ -170,7 +193,9 @@ impl Encoder {
                     out.extend_from_slice(b",\"thinking\":");
                     push_json(out, thinking);
                 }
-                out.extend_from_slice(b"},\"done\":false}\n");
+                out.extend_from_slice(b"},\"done\":false");
+                self.push_logprobs(thinking, content, out);
+                out.extend_from_slice(b"}\n");
             }
             Dialect::V1Chat => {
                 let mut delta = self.open_delta();
@@ -181,6 +206,7 @@ impl Encoder {
                     push_json(&mut delta, thinking);
                 }
                 delta.push(b'}');
+                self.push_logprobs(thinking, content, &mut delta);
                 self.delta(&delta, "null", out);
             }
             Dialect::V1Completion => {
@@ -314,7 +340,11 @@ impl Encoder {
                 if let Some(call) = tool {
                     message["tool_calls"] = json!([v1_call(0, call)]);
                 }
-                let choice = json!({"index": 0, "message": message, "finish_reason": finish});
+                let mut choice = json!({"index": 0, "message": message, "finish_reason": finish});
+                if let Some(top) = self.logprobs {
+                    let tokens = likelihood::of(thinking, top).chain(likelihood::of(content, top));
+                    choice["logprobs"] = json!({"content": tokens.collect::<Vec<_>>()});
+                }
                 ("chat.completion", choice)
             } else {
                 let choice = json!({"text": content, "index": 0, "finish_reason": finish});
@@ -357,6 +387,7 @@ impl Encoder {
             None => out.extend_from_slice(b",\"done\":false"),
         }
         Self::push_metrics(finale, out);
+        self.push_logprobs(thinking, content, out);
         out.push(b'}');
     }
 

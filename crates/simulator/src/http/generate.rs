@@ -170,6 +170,7 @@ pub(super) fn start(
         exchange.number(),
         exchange.received(),
         ask.include_usage,
+        ask.logprobs,
     );
     let generation = Generation {
         ticket,

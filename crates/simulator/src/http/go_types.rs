@@ -28,6 +28,7 @@ impl GoStruct for GenerateWire {
         ("options", "map[string]interface {}"),
         ("truncate", "bool"),
         ("shift", "bool"),
+        ("logprobs", "bool"),
         ("top_logprobs", "int"),
     ];
 }
@@ -42,6 +43,7 @@ impl GoStruct for ChatWire {
         ("options", "map[string]interface {}"),
         ("truncate", "bool"),
         ("shift", "bool"),
+        ("logprobs", "bool"),
         ("top_logprobs", "int"),
     ];
 }
@@ -82,6 +84,8 @@ impl GoStruct for OpenAiWire {
         ("temperature", "float64"),
         ("top_p", "float64"),
         ("tools", "[]api.Tool"),
+        ("logprobs", "bool"),
+        ("top_logprobs", "int"),
     ];
 }
 

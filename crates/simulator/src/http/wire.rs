@@ -60,6 +60,7 @@ pub(crate) struct CommonWire {
     pub(crate) think: Option<Value>,
     pub(crate) truncate: Option<bool>,
     pub(crate) shift: Option<bool>,
+    pub(crate) logprobs: Option<bool>,
     pub(crate) top_logprobs: Option<i64>,
 }
 
@@ -159,6 +160,8 @@ pub(crate) struct OpenAiWire {
     #[serde(deserialize_with = "nullable")]
     pub(crate) tools: Vec<ToolWire>,
     pub(crate) reasoning_effort: Option<String>,
+    pub(crate) logprobs: Option<bool>,
+    pub(crate) top_logprobs: Option<i64>,
 }
 
 /// `stream_options` of a /v1 request.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// Words with the space before them. Each is one token, as [`crate::core::tokens`] splits; some need
 /// more than one byte a character.
-const WORDS: [&str; 96] = [
+pub(super) const WORDS: [&str; 96] = [
     " the",
     " model",
     " run",

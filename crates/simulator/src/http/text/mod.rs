@@ -1,6 +1,7 @@
 //! What the simulated model says: deterministic text, decided when a request arrives.
 
 mod generate;
+pub(crate) mod likelihood;
 mod script;
 
 pub(crate) use script::{Answer, Script, ScriptSpec, ToolCall};
