@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Bench, Call, End, get, post, virtually};
+use domain::Nanos;
 use serde_json::{Value, json};
 use simulator::faults::{FaultKind, FaultRule};
 
@@ -269,5 +270,61 @@ fn a_server_for_the_network_takes_any_name() {
             .send(&bench.clock, &format!("http://127.0.0.1:{port}"))
             .await;
         assert_eq!(answer.expect("a response").status, 200);
+    });
+}
+
+#[test]
+fn a_short_stream_stalls_between_its_call_and_its_end() {
+    virtually(async {
+        let bench = Bench::new(|config| {
+            config.faults.rules = vec![FaultRule {
+                pause: Some(Nanos::from_secs(5)),
+                ..FaultRule::always(FaultKind::Stall)
+            }];
+        })
+        .await;
+        let ask = json!({"model": MODEL, "messages": [{"role": "user", "content": "go"}],
+            "tools": [{"type": "function", "function": {"name": "go"}}]});
+        let answer = bench.send(post("/api/chat", ask)).await;
+        assert_eq!((answer.end, answer.frames.len()), (End::Whole, 2));
+        let gap = answer.frames[1].0.since(answer.frames[0].0);
+        assert_eq!(gap, Nanos::from_secs(5));
+        let lines = answer.lines();
+        assert!(lines[0]["message"]["tool_calls"].is_array() && lines[1]["done"] == true);
+    });
+}
+
+#[test]
+fn a_storm_of_503_comes_and_goes() {
+    virtually(async {
+        let bench = Bench::new(|config| {
+            config.faults.rules = vec![FaultRule {
+                from: Some(Nanos::from_secs(10)),
+                lasts: Some(Nanos::from_secs(5)),
+                rate: Some(0.5),
+                ..FaultRule::always(FaultKind::Busy)
+            }];
+        })
+        .await;
+        let mut refused = Vec::new();
+        for second in 5..20 {
+            let at = domain::Stamp(second * 1_000_000_000);
+            bench.clock.sleep_until(at).await;
+            let statuses = (0..4).map(|_| bench.generate(json!({"model": MODEL})));
+            let answers = futures_util::future::join_all(statuses).await;
+            let busy = answers.iter().filter(|answer| answer.status == 503).count();
+            assert_eq!(
+                answers.iter().filter(|answer| answer.status == 200).count(),
+                4 - busy
+            );
+            refused.push(busy);
+        }
+        let (before, rest) = refused.split_at(5);
+        let (during, after) = rest.split_at(5);
+        assert_eq!((before, after), ([0; 5].as_slice(), [0; 5].as_slice()));
+        assert!(
+            (3..=17).contains(&during.iter().sum::<usize>()),
+            "{refused:?}"
+        );
     });
 }
