@@ -40,7 +40,7 @@ pub(crate) enum Command {
 /// Flags of `tandem sweep`.
 #[derive(Debug, Args)]
 pub(crate) struct SweepArgs {
-    /// A shipped plan (tr113, tr110, tr113-extended, one-or-two-servers) or a plan file.
+    /// A shipped plan (tr113, tr110, tr113-extended, one-or-two-servers, llama-cpp) or a plan file.
     #[arg(long, default_value = "tr113", value_name = "NAME|FILE")]
     pub(crate) plan: String,
     /// Only configurations whose id matches; may be repeated.

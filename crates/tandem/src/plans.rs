@@ -17,6 +17,10 @@ pub(crate) const SHIPPED: &[(&str, &str)] = &[
         include_str!("../../../fixtures/plans/tr113-extended.toml"),
     ),
     (
+        "llama-cpp",
+        include_str!("../../../fixtures/plans/llama-cpp.toml"),
+    ),
+    (
         "one-or-two-servers",
         include_str!("../../../fixtures/plans/one-or-two-servers.toml"),
     ),

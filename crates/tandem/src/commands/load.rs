@@ -128,7 +128,13 @@ async fn set(target: Target, args: &LoadArgs) -> Result<Stage, Fatal> {
 async fn run(stage: Stage, args: &LoadArgs, stop: &Shutdown) -> Result<ExitStatus, Fatal> {
     let plan = plan(args);
     if !args.no_preload {
-        preload(&stage, &plan).await?;
+        tokio::select! {
+            loaded = preload(&stage, &plan) => loaded?,
+            _ = tokio::signal::ctrl_c() => {
+                eprintln!("Stopped while the model was loaded; nothing was measured.");
+                return Ok(ExitStatus::Interrupted);
+            }
+        }
     }
     let (rows, send) = match &args.out {
         Some(dir) => {

@@ -156,7 +156,7 @@ impl Collected {
                 limits: slo.text().to_owned(),
                 good: self.good,
                 share: (total > 0).then(|| f64::from(self.good) / f64::from(total)),
-                goodput_per_s: per_s(f64::from(self.good)),
+                per_s: per_s(f64::from(self.good)),
             }),
             clock_warnings: self.clock_warnings,
         }
@@ -208,7 +208,7 @@ pub(super) struct Goodput {
     pub(super) limits: String,
     pub(super) good: u32,
     pub(super) share: Option<f64>,
-    pub(super) goodput_per_s: Option<f64>,
+    pub(super) per_s: Option<f64>,
 }
 
 /// How a quantity is spread. A percentile that the sample cannot carry is none, and `needs` says
@@ -250,3 +250,6 @@ impl Spread {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,7 @@ fn put(text: &mut String, document: &Document) -> std::fmt::Result {
         writeln!(
             text,
             "Goodput     {} requests/s; {} requests ({share}) kept {}",
-            rate(slo.goodput_per_s),
+            rate(slo.per_s),
             slo.good,
             slo.limits
         )?;

@@ -15,7 +15,8 @@ pub(super) fn cpu_time() -> Option<Nanos> {
         };
         sum += Nanos(text.split(' ').next()?.parse().ok()?);
     }
-    Some(sum)
+    // Kernels that keep no such counters write zeros; nothing runs without CPU time.
+    (sum > Nanos::ZERO).then_some(sum)
 }
 
 /// The most memory this process has held at one time, bytes. `None` on systems other than Linux.

@@ -1,0 +1,102 @@
+//! Figures of requests whose stamps are known.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A request planned at `scheduled`, sent at `sent`, with a chunk at each of `chunks`, done 1 ms
+/// after the last one; all in milliseconds.
+fn request(scheduled: u64, sent: u64, chunks: &[u64], outcome: &Value) -> RequestRecord {
+    let ns = |ms: u64| ms * 1_000_000;
+    let mut before = sent;
+    let gaps: Vec<u64> = chunks
+        .iter()
+        .map(|at| ns(at - std::mem::replace(&mut before, *at)))
+        .collect();
+    let last = chunks.last().copied();
+    serde_json::from_value(json!({
+        "config": "load", "topology": "shared", "repetition": 1, "arm": "together", "attempt": 1,
+        "role": "main", "agent": 0, "agent_name": "agent0", "step": "load", "call": 0,
+        "endpoint": 0, "model": "m", "options": {}, "prompt_sha256": "",
+        "scheduled": ns(scheduled), "sent": ns(sent), "headers": chunks.first().map(|c| ns(*c)),
+        "first_token": chunks.first().map(|c| ns(*c)), "last_token": last.map(ns),
+        "done": last.map(|c| ns(c + 1)), "ended": last.map_or(ns(sent), |c| ns(c + 1)),
+        "outcome": outcome, "tokens": chunks.len(), "tokens_from": "server", "counters": {},
+        "chunk_gaps_ns": gaps, "output_chars": 0,
+    }))
+    .unwrap()
+}
+
+fn completed() -> Value {
+    json!({ "kind": "completed" })
+}
+
+#[test]
+fn figures_follow_from_the_stamps() {
+    let mut collected = Collected::new(Some("ttft<60ms,tpot<15ms".parse().unwrap()));
+    collected.add(&request(0, 0, &[50, 60, 70], &completed()));
+    // Sent 30 ms late: its TTFT keeps the limit, and seen from the plan it does not.
+    collected.add(&request(100, 130, &[170, 190], &completed()));
+    collected.add(&request(200, 200, &[299], &completed()));
+    let figures = collected.figures();
+    assert_eq!(figures.wall_s, Some(0.3));
+    assert_eq!((figures.tokens, figures.tokens_per_s), (6, Some(20.0)));
+    assert_eq!(figures.requests_per_s, Some(10.0));
+    assert_eq!(figures.sent_per_s, Some(10.0));
+    let ttft = figures.ttft_ms.unwrap();
+    assert_eq!(
+        (ttft.n, ttft.min, ttft.p50, ttft.max),
+        (3, 40.0, 50.0, 99.0)
+    );
+    assert_eq!((ttft.mean, ttft.p90), (63.0, None));
+    assert_eq!(ttft.needs["p90"], 64);
+    let planned = figures.ttft_scheduled_ms.unwrap();
+    assert_eq!((planned.min, planned.max), (50.0, 99.0));
+    let queue = figures.client_queue_ms.unwrap();
+    assert_eq!((queue.min, queue.max), (0.0, 30.0));
+    let tpot = figures.tpot_ms.unwrap();
+    assert_eq!((tpot.n, tpot.min, tpot.max), (2, 10.0, 20.0));
+    assert_eq!(figures.itl_ms.unwrap().n, 3);
+    let e2e = figures.e2e_ms.unwrap();
+    assert_eq!((e2e.min, e2e.max), (61.0, 100.0));
+    // The second breaks the TPOT limit, the third the TTFT limit.
+    let slo = figures.slo.unwrap();
+    assert_eq!((slo.good, slo.share), (1, Some(1.0 / 3.0)));
+    assert_eq!(slo.per_s, Some(1.0 / 0.3));
+}
+
+#[test]
+fn what_did_not_complete_is_counted_and_left_out() {
+    let mut collected = Collected::new(Some("ttft<1s".parse().unwrap()));
+    collected.add(&request(0, 0, &[50, 60], &completed()));
+    let failed = json!({ "kind": "failed", "failure": "busy", "message": "server busy" });
+    collected.add(&request(0, 10, &[], &failed));
+    let timed_out = json!({ "kind": "timed_out", "phase": "between_chunks" });
+    collected.add(&request(0, 0, &[900, 901, 902], &timed_out));
+    collected.add(&request(0, 0, &[], &json!({ "kind": "cancelled" })));
+    collected.add(&request(0, 0, &[2000], &json!({ "kind": "incomplete" })));
+    let figures = collected.figures();
+    assert_eq!(
+        figures.outcomes,
+        Outcomes {
+            completed: 1,
+            incomplete: 1,
+            failed: 1,
+            cancelled: 1,
+            timed_out: 1
+        }
+    );
+    assert_eq!(figures.failures["server busy"], 1);
+    assert_eq!(figures.failures["timed out (BetweenChunks)"], 1);
+    assert_eq!((figures.tokens, figures.tokens_not_completed), (2, 4));
+    assert_eq!(figures.ttft_ms.unwrap().n, 1);
+    assert_eq!(figures.wall_s, Some(0.061));
+    assert_eq!(figures.slo.unwrap().share, Some(0.2));
+}
+
+#[test]
+fn nothing_gives_no_figures_rather_than_zeros() {
+    let figures = Collected::new(None).figures();
+    assert_eq!((figures.wall_s, figures.tokens_per_s), (None, None));
+    assert_eq!((figures.ttft_ms, figures.sent_per_s), (None, None));
+}
