@@ -11,6 +11,7 @@ use crate::observation::{
     AgentObservation, ArmObservation, Dataset, RequestObservation, RunObservation, StampSource,
     WarmLoad,
 };
+use crate::throttle::throttled_intervals;
 
 /// One attempt at one arm.
 type AttemptKey = (RunKey, Arm, u32);
@@ -218,36 +219,4 @@ fn request_observation(request: RequestRecord, manifest: &Manifest) -> RequestOb
         outcome: request.outcome,
         stamps: StampSource::Taken,
     }
-}
-
-/// Intervals in which a device held its clocks down for heat or power, between the first sample
-/// that says so and the first that no longer does.
-pub fn throttled_intervals(samples: &[Sample]) -> Vec<(Stamp, Stamp)> {
-    let throttles = |sample: &Sample| {
-        sample
-            .gpus
-            .iter()
-            .flat_map(|gpu| &gpu.throttle_reasons)
-            .any(|reason| {
-                ["thermal", "power"]
-                    .iter()
-                    .any(|word| reason.contains(word))
-            })
-    };
-    let mut intervals = Vec::new();
-    let mut since: Option<Stamp> = None;
-    for sample in samples {
-        match (throttles(sample), since) {
-            (true, None) => since = Some(sample.at),
-            (false, Some(from)) => {
-                intervals.push((from, sample.at));
-                since = None;
-            }
-            _ => {}
-        }
-    }
-    if let (Some(from), Some(last)) = (since, samples.last()) {
-        intervals.push((from, last.at));
-    }
-    intervals
 }

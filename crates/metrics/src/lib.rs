@@ -17,6 +17,7 @@ pub mod run;
 mod spans;
 pub mod stats;
 pub mod summary;
+pub mod throttle;
 mod timeline;
 
 pub use advice::{EvidenceRef, Finding};

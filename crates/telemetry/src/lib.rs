@@ -5,7 +5,6 @@
 //! - [`HostSampler`] reads CPU, memory and load.
 //! - [`Sampling`] runs samplers on their own task at a fixed rate.
 //! - [`environment`] describes the machine once, with what may spoil a benchmark on it.
-//! - [`throttled_intervals`] finds when heat or power held a device's clocks down.
 //!
 //! What it does not know: requests, plans, files. What it reads it hands to the caller's sink.
 //!
@@ -35,10 +34,8 @@ mod environment;
 mod host;
 mod nvml;
 mod sampling;
-mod throttle;
 
 pub use environment::environment;
 pub use host::{HostSampler, HostUnreadable};
 pub use nvml::{DeviceReadings, GpuAbsent, NvmlSampler, Unreadable};
 pub use sampling::{Counts, Sampling};
-pub use throttle::{is_thermal_or_power, throttled_intervals};

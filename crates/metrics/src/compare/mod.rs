@@ -11,7 +11,7 @@ pub use gate::{Gate, GateCase, GateError, GateOutcome, GateReport};
 
 use crate::run::RunMetrics;
 use crate::stats::{Estimate, Interval, holm, mean, paired_t_test, welch_interval, welch_t_test};
-use crate::summary::{Better, ConfigSummary, QUANTITIES, Quantity, Summary};
+use crate::summary::{Better, ConfigSummary, NOT_NEGATIVE, QUANTITIES, Quantity, Summary};
 
 /// Level of the corrected tests.
 const LEVEL: f64 = 0.05;
@@ -185,6 +185,13 @@ impl Figure {
         }
     }
 
+    fn range(&self) -> (f64, f64) {
+        match self {
+            Self::Of(q) => q.range(),
+            Self::Ttft => NOT_NEGATIVE,
+        }
+    }
+
     fn of_run(&self, run: &RunMetrics) -> Option<f64> {
         match self {
             Self::Of(q) => q.of_run(run),
@@ -217,7 +224,8 @@ fn row(
 ) -> Option<ComparisonRow> {
     let a: Vec<f64> = base.values().copied().collect();
     let b: Vec<f64> = new.values().copied().collect();
-    let (estimate_a, estimate_b) = (Estimate::of(&a)?, Estimate::of(&b)?);
+    let estimate = |values: &[f64]| Some(Estimate::of(values)?.within(figure.range()));
+    let (estimate_a, estimate_b) = (estimate(&a)?, estimate(&b)?);
     let paired = base.keys().eq(new.keys());
     let logs = |v: &[f64]| -> Vec<f64> { v.iter().map(|x| x.ln()).collect() };
     let positive = a.iter().chain(&b).all(|v| *v > 0.0);

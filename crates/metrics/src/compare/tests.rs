@@ -63,6 +63,34 @@ fn a_paired_change_shows_through_spread() {
 }
 
 #[test]
+fn no_estimate_of_tr113_is_ever_better() {
+    // Two agents, the second waiting ever longer: the estimate falls whatever the wall time does.
+    let summary = |gap: u64| {
+        let runs = (1..=4).map(|repetition| {
+            let calls = |ms| vec![request(0).load(100).decode(10, ms + repetition).build()];
+            let agents = vec![
+                agent(0, 0, ModelOptions::default(), calls(100)),
+                agent(1, 0, ModelOptions::default(), calls(gap)),
+            ];
+            run(
+                "a",
+                repetition as u32,
+                Some(arm(Together, "warm", agents)),
+                None,
+            )
+        });
+        Summary::of(&dataset(runs.collect()))
+    };
+    let c = compare(&summary(300), &summary(100));
+    for figure in ["speedup_est", "efficiency_est"] {
+        let row = find(&c, figure);
+        assert!(row.difference.value > 0.3, "{figure} {row:?}");
+        assert_eq!(row.told, Told::Different, "{figure}");
+    }
+    assert_eq!(find(&c, "wall_s").told, Told::Better);
+}
+
+#[test]
 fn unequal_repetitions_are_compared_unpaired() {
     let c = compare(
         &summary("a", &[100, 101, 102]),

@@ -50,6 +50,18 @@ impl Estimate {
         })
     }
 
+    /// The same with the interval cut to the values that the quantity can have, as `(least, most)`:
+    /// Student's interval of a few positive times may reach below zero. The true mean cannot lie
+    /// in what is cut off, so the coverage stays. The mean itself is left alone.
+    #[must_use]
+    pub fn within(self, (least, most): (f64, f64)) -> Self {
+        Self {
+            lo: self.lo.map(|lo| lo.max(least).min(self.mean)),
+            hi: self.hi.map(|hi| hi.min(most).max(self.mean)),
+            ..self
+        }
+    }
+
     /// The interval, when there is one.
     pub fn interval(&self) -> Option<Interval> {
         Some(Interval {

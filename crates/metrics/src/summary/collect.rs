@@ -4,6 +4,7 @@ use domain::plan::{ConfigId, Topology};
 use domain::record::TokenSource;
 
 use super::best::best;
+use super::quantity::NOT_NEGATIVE;
 use super::topology::comparisons;
 use super::{
     AgentSummary, ConfigSummary, ContentionRuns, Overall, OverlapEvidence, QUANTITIES,
@@ -45,6 +46,15 @@ impl Summary {
                 .filter(|row| keys.iter().all(|(id, _)| *id != row.config))
                 .map(published_config),
         );
+        // A published row is one unverifiable number: it never enters a mean of observed runs.
+        let aggregated: Vec<&ConfigSummary> = configs
+            .iter()
+            .take(if keys.is_empty() {
+                configs.len()
+            } else {
+                keys.len()
+            })
+            .collect();
         let runs: Vec<RunMetrics> = runs.into_iter().flatten().collect();
         let measured: Vec<_> = runs.iter().zip(memory).collect();
         let ids = in_order(configs.iter().map(|c| c.id.clone()));
@@ -57,8 +67,8 @@ impl Summary {
         Self {
             name: data.name.clone(),
             provenance: data.provenance,
-            scenarios: scenarios(&configs),
-            overall: overall(&configs),
+            scenarios: scenarios(&aggregated),
+            overall: overall(&aggregated),
             topologies: comparisons(&ids, &measured),
             best: best(&configs, &runs),
             configs,
@@ -82,6 +92,11 @@ fn in_order<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
 fn estimate<T>(items: &[T], value: impl Fn(&T) -> Option<f64>) -> Option<Estimate> {
     let values: Vec<f64> = items.iter().filter_map(value).collect();
     Estimate::of(&values)
+}
+
+/// Of values that cannot be negative.
+fn positive<T>(items: &[T], value: impl Fn(&T) -> Option<f64>) -> Option<Estimate> {
+    Some(estimate(items, value)?.within(NOT_NEGATIVE))
 }
 
 /// Most device memory in use during the together arm, all devices together, bytes.
@@ -120,7 +135,8 @@ fn over_runs(all: &[RunMetrics]) -> Statistics {
     let used: Vec<&RunMetrics> = all.iter().filter(|r| r.excluded.is_none()).collect();
     let mut statistics = Statistics::default();
     for quantity in &QUANTITIES {
-        quantity.set(&mut statistics, estimate(&used, |r| quantity.of_run(r)));
+        let mean = estimate(&used, |r| quantity.of_run(r));
+        quantity.set(&mut statistics, mean.map(|e| e.within(quantity.range())));
     }
     let losses: Vec<LossNs> = used.iter().filter_map(|r| r.cause.lost).collect();
     statistics.lost_s = LostSeconds::mean_of(&losses);
@@ -156,7 +172,7 @@ fn over_configs(configs: &[&ConfigSummary]) -> Statistics {
     let mut statistics = Statistics::default();
     for quantity in &QUANTITIES {
         let means = estimate(configs, |c| quantity.of(&c.stats).map(|e| e.mean));
-        quantity.set(&mut statistics, means);
+        quantity.set(&mut statistics, means.map(|e| e.within(quantity.range())));
     }
     let losses: Vec<_> = configs.iter().filter_map(|c| c.stats.lost_s).collect();
     statistics.lost_s = LostSeconds::mean_of_means(&losses);
@@ -225,7 +241,7 @@ fn config_summary(
         per_agent: agent_summaries(&used),
         ttft: Tail::of(&ttfts),
         why_serial: used.iter().find_map(|r| r.cause.why_serial),
-        memory_peak_bytes: Estimate::of(&peaks),
+        memory_peak_bytes: Estimate::of(&peaks).map(|e| e.within(NOT_NEGATIVE)),
         notes: notes(observed, runs, &stats, verdict, agents),
         stats,
     }
@@ -265,14 +281,14 @@ fn agent_summaries(runs: &[&RunMetrics]) -> Vec<AgentSummary> {
             Some(AgentSummary {
                 agent: first.agent,
                 name: first.name.clone(),
-                time_s: estimate(&all, |a| a.time),
-                solo_s: estimate(&all, |a| a.solo),
-                np: estimate(&all, |a| a.np),
-                ttft_ms: estimate(&all, |a| a.ttft.map(|s| 1e3 * s)),
-                ttft_solo_ms: estimate(&all, |a| a.ttft_solo.map(|s| 1e3 * s)),
-                rate: estimate(&all, |a| a.rate),
-                rate_sequential: estimate(&all, |a| a.rate_sequential),
-                tokens: estimate(&all, |a| Some(a.tokens as f64)),
+                time_s: positive(&all, |a| a.time),
+                solo_s: positive(&all, |a| a.solo),
+                np: positive(&all, |a| a.np),
+                ttft_ms: positive(&all, |a| a.ttft.map(|s| 1e3 * s)),
+                ttft_solo_ms: positive(&all, |a| a.ttft_solo.map(|s| 1e3 * s)),
+                rate: positive(&all, |a| a.rate),
+                rate_sequential: positive(&all, |a| a.rate_sequential),
+                tokens: positive(&all, |a| Some(a.tokens as f64)),
                 lost_s: LostSeconds::mean_of(&losses),
             })
         })
@@ -369,12 +385,13 @@ fn published_config(row: &PublishedRow) -> ConfigSummary {
     }
 }
 
-fn scenarios(configs: &[ConfigSummary]) -> Vec<ScenarioSummary> {
+fn scenarios(configs: &[&ConfigSummary]) -> Vec<ScenarioSummary> {
     in_order(configs.iter().map(|c| (&c.scenario, c.topology)))
         .into_iter()
         .map(|(scenario, topology)| {
             let members: Vec<_> = configs
                 .iter()
+                .copied()
                 .filter(|c| c.scenario == *scenario && c.topology == topology)
                 .collect();
             ScenarioSummary {
@@ -389,11 +406,15 @@ fn scenarios(configs: &[ConfigSummary]) -> Vec<ScenarioSummary> {
         .collect()
 }
 
-fn overall(configs: &[ConfigSummary]) -> Vec<Overall> {
+fn overall(configs: &[&ConfigSummary]) -> Vec<Overall> {
     in_order(configs.iter().map(|c| c.topology))
         .into_iter()
         .map(|topology| {
-            let members: Vec<_> = configs.iter().filter(|c| c.topology == topology).collect();
+            let members: Vec<_> = configs
+                .iter()
+                .copied()
+                .filter(|c| c.topology == topology)
+                .collect();
             Overall {
                 topology,
                 configs: members.len() as u32,

@@ -14,6 +14,7 @@ use crate::cause::{LostSeconds, WhySerial};
 use crate::run::{Outcomes, RunMetrics};
 use crate::stats::Estimate;
 
+pub(crate) use quantity::NOT_NEGATIVE;
 pub use quantity::{Better, QUANTITIES, Quantity};
 
 /// Everything a report is written from.

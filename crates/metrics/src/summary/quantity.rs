@@ -4,6 +4,9 @@ use super::Statistics;
 use crate::run::{BaselineMetrics, RunMetrics, Tr113Metrics};
 use crate::stats::Estimate;
 
+/// Range of times, rates, sizes and ratios.
+pub(crate) const NOT_NEGATIVE: (f64, f64) = (0.0, f64::INFINITY);
+
 /// Which way is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
@@ -45,6 +48,15 @@ impl Quantity {
         QUANTITIES.iter().find(|q| q.name == name)
     }
 
+    /// The values it can have, both ends included.
+    pub fn range(&self) -> (f64, f64) {
+        match self.name {
+            "ttft_delta_ms" | "tp_delta" => (f64::NEG_INFINITY, f64::INFINITY),
+            "fairness" | "jain" | "decode_overlap" => (0.0, 1.0),
+            _ => NOT_NEGATIVE,
+        }
+    }
+
     /// Its value in one run; none where it is unknown or the run is left out.
     pub fn of_run(&self, run: &RunMetrics) -> Option<f64> {
         (self.run)(run).filter(|_| run.excluded.is_none())
@@ -82,6 +94,8 @@ macro_rules! quantity {
 }
 
 /// Every quantity, in the order of [`Statistics`].
+///
+/// TR113's estimates are better neither way: they rise with every overlap, gain or not.
 pub static QUANTITIES: [Quantity; 19] = [
     quantity!(wall_s, "s", Lower, |r| tr113(r, |s| Some(
         s.concurrent_wall_time
@@ -90,10 +104,10 @@ pub static QUANTITIES: [Quantity; 19] = [
         r,
         |s| Some(s.sequential_estimated_time)
     )),
-    quantity!(speedup_est, "", Higher, |r| tr113(r, |s| Some(
+    quantity!(speedup_est, "", Neither, |r| tr113(r, |s| Some(
         s.speedup_est
     ))),
-    quantity!(efficiency_est, "%", Higher, |r| tr113(r, |s| Some(
+    quantity!(efficiency_est, "%", Neither, |r| tr113(r, |s| Some(
         s.efficiency_est
     ))),
     quantity!(ttft_delta_ms, "ms", Neither, |r| tr113(r, |s| s

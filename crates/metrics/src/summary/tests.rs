@@ -214,10 +214,8 @@ fn failed_runs_are_counted_and_noted() {
     assert!(Summary::of(&dataset(Vec::new())).configs.is_empty());
 }
 
-#[test]
-fn a_published_row_alone_makes_a_configuration() {
-    let mut data = dataset(Vec::new());
-    data.published.push(PublishedRow {
+fn published() -> PublishedRow {
+    PublishedRow {
         config: ConfigId::new("homo_g80_c512_t0.6").unwrap(),
         scenario: "chimera_homo".to_owned(),
         speedup: 1.55,
@@ -225,7 +223,47 @@ fn a_published_row_alone_makes_a_configuration() {
         ttft_delta_ms: Some(-3566.3),
         tp_delta: None,
         contention: false,
+    }
+}
+
+#[test]
+fn a_published_row_enters_no_mean_of_observed_runs() {
+    let calls = |i| request(i).load(100).decode(10, 100).build();
+    let agents = (0..2).map(|i| agent(i, 0, ModelOptions::default(), vec![calls(0)]));
+    let together = arm(Together, "warm", agents.collect());
+    let mut data = dataset(vec![run("a", 1, Some(together), None)]);
+    data.runs[0].topology = None;
+    data.runs[0].scenario = "chimera_homo".to_owned();
+    let alone = Summary::of(&data);
+    data.published.push(published());
+    let both = Summary::of(&data);
+    assert_eq!((alone.configs.len(), both.configs.len()), (1, 2));
+    assert_eq!(both.scenarios, alone.scenarios);
+    assert_eq!(both.overall, alone.overall);
+    assert_eq!(both.overall[0].configs, 1);
+}
+
+#[test]
+fn intervals_stay_among_the_values_that_a_quantity_can_have() {
+    // Prefills of 1, 1 and 2,000 ms: Student's interval of their mean reaches far below zero.
+    let runs = [1, 1, 2_000].into_iter().zip(1..).map(|(ms, repetition)| {
+        let calls = vec![request(0).prefill(ms).decode(10, 10).build()];
+        let agents = vec![agent(0, 0, ModelOptions::default(), calls)];
+        run("a", repetition, Some(arm(Together, "warm", agents)), None)
     });
+    let summary = Summary::of(&dataset(runs.collect()));
+    let ttft = summary.configs[0].per_agent[0].ttft_ms.unwrap();
+    assert_eq!((ttft.lo, ttft.n), (Some(0.0), 3));
+    assert!(ttft.hi.unwrap() > ttft.mean);
+    let delta = Quantity::named("ttft_delta_ms").unwrap().range();
+    assert_eq!(delta, (f64::NEG_INFINITY, f64::INFINITY));
+    assert_eq!(Quantity::named("jain").unwrap().range(), (0.0, 1.0));
+}
+
+#[test]
+fn a_published_row_alone_makes_a_configuration() {
+    let mut data = dataset(Vec::new());
+    data.published.push(published());
     let config = &Summary::of(&data).configs[0];
     close(config.stats.speedup_est.unwrap().mean, 1.55);
     assert_eq!(

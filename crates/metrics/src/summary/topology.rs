@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::plan::{ConfigId, Topology};
 
+use super::quantity::NOT_NEGATIVE;
 use super::{Paired, Quantity, TopologyComparison};
 use crate::run::RunMetrics;
 use crate::stats::{Estimate, holm, mean, paired_t_test};
@@ -89,7 +90,7 @@ fn comparison(id: &ConfigId, runs: &[Measured<'_>]) -> Option<TopologyComparison
     })
 }
 
-/// Over the pairs that have the value on both sides; `p_holm` is not yet corrected.
+/// Over the pairs that have the value, never negative, on both sides; `p_holm` is not yet corrected.
 fn paired(
     pairs: &[(Measured<'_>, Measured<'_>)],
     value: impl Fn(&Measured<'_>) -> Option<f64>,
@@ -101,8 +102,8 @@ fn paired(
     let difference: Vec<f64> = shared.iter().zip(&own).map(|(a, b)| b - a).collect();
     let ratio: Vec<f64> = shared.iter().zip(&own).map(|(a, b)| b / a).collect();
     Some(Paired {
-        shared: Estimate::of(&shared)?,
-        per_agent: Estimate::of(&own)?,
+        shared: Estimate::of(&shared)?.within(NOT_NEGATIVE),
+        per_agent: Estimate::of(&own)?.within(NOT_NEGATIVE),
         difference: Estimate::of(&difference)?,
         ratio: Estimate::of_ratios(&ratio),
         p_holm: paired_t_test(&difference),
