@@ -192,6 +192,13 @@ fn verdict_line(summary: &Summary, simulated: bool) -> String {
             .filter(|c| c.verdict == verdict)
             .count()
     };
+    let usable = summary.configs.iter().filter(|c| c.stats.wall_s.is_some());
+    if usable.count() == 0 {
+        return format!(
+            "{}: in no run of {configs} configurations did every request complete, so nothing can be said.",
+            if simulated { "SIMULATED" } else { "No answer" }
+        );
+    }
     let measured = summary
         .configs
         .iter()
@@ -202,12 +209,19 @@ fn verdict_line(summary: &Summary, simulated: bool) -> String {
     } else {
         "On this server, "
     };
-    let overlap = match count(Verdict::Serial) {
-        0 => "in every one of them agents decoded at the same time for some while".to_owned(),
-        serial if serial == configs => {
+    let seen = summary.configs.iter().filter(|c| c.stats.overlap.known > 0);
+    let overlap = match (count(Verdict::Serial), seen.count()) {
+        (_, 0) => "whether agents decoded at the same time is unknown".to_owned(),
+        (0, seen) if seen == configs => {
+            "in every one of them agents decoded at the same time for some while".to_owned()
+        }
+        (0, seen) => {
+            format!("in all {seen} that can tell agents decoded at the same time for some while")
+        }
+        (serial, _) if serial == configs => {
             "in none of them did two agents decode at the same time".to_owned()
         }
-        serial => format!("in {serial} of them no two agents decoded at the same time"),
+        (serial, _) => format!("in {serial} of them no two agents decoded at the same time"),
     };
     if measured == 0 {
         return format!(
@@ -216,7 +230,7 @@ fn verdict_line(summary: &Summary, simulated: bool) -> String {
         );
     }
     format!(
-        "{on}running the agents together paid in {} of {configs} configurations; {overlap}.",
+        "{on}running the agents together paid in {} of {measured} measured configurations; {overlap}.",
         count(Verdict::Parallel)
     )
 }

@@ -170,9 +170,7 @@ fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
              after the other."
                 .to_owned()
         } else {
-            "**Unknown.** The data hold no run of the agents one after another, so there is nothing \
-             to compare running together with."
-                .to_owned()
+            unknown(view, overall)
         };
         if took_turns {
             reasons.push(
@@ -267,6 +265,29 @@ fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
     (answer, reasons)
 }
 
+/// Why there is no answer.
+fn unknown(view: &View<'_>, overall: &Overall) -> String {
+    let runs = || {
+        let of = |r: &&metrics::RunMetrics| r.topology == overall.topology;
+        view.summary.runs.iter().filter(of)
+    };
+    let n = runs().count();
+    if n > 0 && runs().all(|r| r.excluded.is_some()) {
+        return format!(
+            "**Unknown.** In none of the {n} runs did every request complete, so no run can be used. \
+             The failures are counted below."
+        );
+    }
+    if runs().any(|r| r.outcomes_sequential.is_some()) {
+        return "**Unknown.** No run has both a usable run of the agents one after another and one \
+                of the agents together, so there is nothing to compare."
+            .to_owned();
+    }
+    "**Unknown.** The data hold no run of the agents one after another, so there is nothing to \
+     compare running together with."
+        .to_owned()
+}
+
 fn bounds(values: &[f64]) -> (f64, f64) {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -321,9 +342,7 @@ fn why_sentence(view: &View<'_>, overall: &Overall) -> Option<String> {
         ));
     }
     if slot > 0 {
-        parts.push(format!(
-            "in {slot} it waited for the server's only free slot"
-        ));
+        parts.push(format!("in {slot} it waited for a free slot of the server"));
     }
     (!parts.is_empty()).then(|| format!("Why in turn: {}.", parts.join("; ")))
 }
@@ -511,6 +530,13 @@ fn confidence(view: &View<'_>) -> String {
     text
 }
 
+/// Configurations whose loss is known.
+fn with_loss(view: &View<'_>, overall: &Overall) -> u32 {
+    let configs = view.summary.configs.iter();
+    let known = configs.filter(|c| c.topology == overall.topology && c.stats.lost_s.is_some());
+    known.count() as u32
+}
+
 fn figures(view: &View<'_>) -> Table {
     let mut table = Table::new("front", "The three figures that matter");
     table.label("figure", "figure");
@@ -522,7 +548,7 @@ fn figures(view: &View<'_>) -> Table {
     table.label("reading", "how to read it");
     for overall in &view.summary.overall {
         let stats = &overall.stats;
-        let mut add = |name: &str, cell: Cell, reading: &str| {
+        let mut add = |name: &str, cell: Cell, n: Option<u32>, reading: &str| {
             let mut cells = vec![Cell::text(name)];
             if view.summary.overall.len() > 1 {
                 cells.push(
@@ -532,30 +558,34 @@ fn figures(view: &View<'_>) -> Table {
                 );
             }
             cells.push(cell);
-            cells.push(Cell::count(overall.configs));
+            cells.push(Cell::count(n.unwrap_or(0)));
             cells.push(Cell::text(reading));
             table.row(cells);
         };
         add(
             "true speedup (×)",
             Cell::estimate(stats.speedup.as_ref(), 2),
+            stats.speedup.map(|e| e.n),
             "1 = running together bought nothing; the number of agents = perfect; below 1 = it cost",
         );
         add(
             "decode overlap (%)",
             Cell::scaled(stats.decode_overlap.as_ref(), 100.0, 1, false),
+            stats.decode_overlap.map(|e| e.n),
             "share of decoding time with two or more agents decoding; 0 = they took turns",
         );
         if stats.lost_s.is_some() {
             add(
                 "lost per run (s)",
                 Cell::known(stats.lost_s.map(|l| l.total()), 2),
+                Some(with_loss(view, overall)),
                 "wall time less the longest solo time: what perfect concurrency would have saved",
             );
         } else {
             add(
                 "TR113's speedup est (×)",
                 Cell::estimate(stats.speedup_est.as_ref(), 2),
+                stats.speedup_est.map(|e| e.n),
                 "for comparison only: it lies between 1 and the number of agents on any server",
             );
         }

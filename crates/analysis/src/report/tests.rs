@@ -88,6 +88,42 @@ fn recorded_runs_make_a_report_that_says_the_agents_never_overlapped() {
 }
 
 #[test]
+fn where_every_request_failed_the_report_says_that_and_counts_none() {
+    let folder = fixtures().join("../one-or-two-servers");
+    let mut dataset = crate::load::load_all(&[folder], false).unwrap().dataset;
+    let arms = dataset
+        .runs
+        .iter_mut()
+        .flat_map(|run| [&mut run.together, &mut run.sequential]);
+    for request in arms
+        .flatten()
+        .flat_map(|arm| &mut arm.agents)
+        .flat_map(|agent| &mut agent.requests)
+    {
+        request.outcome = domain::Outcome::Cancelled;
+    }
+    let report = build(&dataset, &options("failed")).unwrap();
+    assert!(
+        report
+            .answer
+            .contains("In none of the 15 runs did every request complete"),
+        "{}",
+        report.answer
+    );
+    let md = text(&report, "report.md");
+    assert!(!md.contains("hold no run"), "{md}");
+    let speedups: Vec<Vec<&str>> = md
+        .lines()
+        .filter(|line| line.starts_with("| true speedup"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(speedups.len(), 2);
+    for cells in speedups {
+        assert_eq!(cells[3..5], ["unknown", "0"]);
+    }
+}
+
+#[test]
 fn every_link_to_the_dictionary_has_its_heading() {
     let dictionary =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reports/README.md"))

@@ -6,6 +6,9 @@ use crate::observation::{ArmObservation, RequestObservation, StampSource};
 use crate::run::{self, load};
 use crate::spans::Spans;
 
+/// How far the client's end of one request and the server's load of the next may be apart.
+const STAMPS_DIFFER: Nanos = Nanos::from_millis(250);
+
 /// One request's stay on its server.
 pub(crate) struct Flight<'a> {
     pub(crate) agent: usize,
@@ -59,7 +62,9 @@ impl<'a> Flights<'a> {
 
     /// Requests of other agents with other runner options that were ahead of `of` on its server.
     /// Ahead is whose model was ready first: of two requests that are both in flight the server
-    /// serves that one, and the other waits.
+    /// serves that one, and the other waits. A request whose model was ready while the other was
+    /// still in flight did not wait for another model: the server takes the two sets of options
+    /// for one (Ollama gives models that see images a context of 2,048 at least), or holds both.
     pub(crate) fn blockers<'s>(
         &'s self,
         of: &'s Flight<'a>,
@@ -68,6 +73,7 @@ impl<'a> Flights<'a> {
             other.agent != of.agent
                 && other.server == of.server
                 && other.ready < of.ready
+                && other.done <= later(of.ready, STAMPS_DIFFER)
                 && other.options.reloads_for(of.options)
         })
     }

@@ -150,6 +150,35 @@ fn a_load_waited_for_together_is_a_reload_for_both() {
 }
 
 #[test]
+fn options_that_differ_without_a_reload_are_no_reason() {
+    // num_ctx 512 and 1024, but the server starts one runner for both: one load for the two, equal
+    // to a microsecond, then A is served and B waits for the slot.
+    let a = request(0).load(3000).prefill(100).decode(10, 100);
+    let b = request(0)
+        .load(3001)
+        .slot(1099)
+        .prefill(100)
+        .decode(10, 100);
+    let b_alone = request(4100).load(100).prefill(100).decode(10, 100);
+    let observed = both(vec![
+        (0, context(512), vec![a], vec![a]),
+        (0, context(1024), vec![b], vec![b_alone]),
+    ]);
+    let cause = RunMetrics::of(&observed).cause;
+    let lost = cause.lost.unwrap();
+    assert_eq!(lost.wait_other_config, 0);
+    assert_eq!((lost.model_reload, lost.slot_queue), (2901 * MS, 1099 * MS));
+    assert!(
+        matches!(
+            cause.why_serial,
+            Some(WhySerial::SlotQueue { waiting: 1, .. })
+        ),
+        "{:?}",
+        cause.why_serial
+    );
+}
+
+#[test]
 fn reloading_at_every_alternation() {
     let call = |sent, load| request(sent).load(load).decode(10, 100);
     let observed = both(vec![

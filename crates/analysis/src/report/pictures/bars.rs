@@ -93,8 +93,8 @@ pub(super) fn speedup(view: &View<'_>, theme: &Theme) -> Result<Picture, ChartEr
              shows. The estimate lies between 1 and n even where concurrency brings nothing."
                 .to_owned()
         } else {
-            "Speedup est by configuration. The data hold no run of the agents in turn, so the true \
-             speedup is unknown; two agents that merely take turns also score between 1 and 2."
+            "Speedup est by configuration. The data hold no usable run of the agents in turn, so the \
+             true speedup is unknown; two agents that merely take turns also score between 1 and 2."
                 .to_owned()
         },
         chart,
