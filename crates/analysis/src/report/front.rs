@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use domain::record::Provenance;
-use metrics::summary::{Overall, TopologyComparison};
+use metrics::summary::{Overall, Statistics, TopologyComparison};
 use metrics::{Estimate, Finding, Verdict};
 
 use crate::tables::{
@@ -111,10 +111,27 @@ fn answer(view: &View<'_>) -> (String, Vec<String>) {
     (answers.join("\n\n"), because)
 }
 
+/// The statistics of a part, and what their `n` counts: runs where there is one configuration only,
+/// for a mean over one configuration hides that it was repeated; configurations otherwise.
+fn statistics<'v>(view: &'v View<'_>, overall: &'v Overall) -> (&'v Statistics, &'static str) {
+    let mut configs = view.summary.configs.iter();
+    let only = configs.find(|c| c.topology == overall.topology);
+    match only.filter(|_| one_configuration(view)) {
+        Some(config) => (&config.stats, "runs"),
+        None => (&overall.stats, "configurations"),
+    }
+}
+
+fn one_configuration(view: &View<'_>) -> bool {
+    let parts = &view.summary.overall;
+    !parts.is_empty() && parts.iter().all(|part| part.configs == 1)
+}
+
 fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
     let configs = overall.configs;
+    let (stats, counting) = statistics(view, overall);
     let mut reasons = Vec::new();
-    let evidence = overall.stats.overlap;
+    let evidence = stats.overlap;
     let took_turns = evidence.known > 0 && evidence.zero == evidence.known;
     if evidence.known > 0 {
         reasons.push(if took_turns {
@@ -124,7 +141,7 @@ fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
                 evidence.zero, evidence.known
             )
         } else {
-            let share = overall.stats.decode_overlap.map_or(String::new(), |o| {
+            let share = stats.decode_overlap.map_or(String::new(), |o| {
                 format!("; on average {} % of the decoding time was shared", plain(100.0 * o.mean, 0))
             });
             format!(
@@ -134,7 +151,7 @@ fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
             )
         });
     }
-    if let Some(est) = &overall.stats.speedup_est {
+    if let Some(est) = &stats.speedup_est {
         let ranges: Vec<f64> = view
             .summary
             .configs
@@ -164,7 +181,7 @@ fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
             )
         });
     }
-    let Some(speedup) = &overall.stats.speedup else {
+    let Some(speedup) = &stats.speedup else {
         let answer = if took_turns {
             "**No gain is shown.** The agents were started together, but the server served them one \
              after the other."
@@ -179,12 +196,7 @@ fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
                     .to_owned(),
             );
         }
-        if let Some(bound) = overall
-            .stats
-            .speedup_upper_bound
-            .as_ref()
-            .filter(|_| took_turns)
-        {
+        if let Some(bound) = stats.speedup_upper_bound.as_ref().filter(|_| took_turns) {
             reasons.push(format!(
                 "A bound, not a measurement: the waits alone allow a true speedup of at most {}× on \
                  average (n = {}).",
@@ -246,15 +258,10 @@ fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
             )
         }
     };
-    if let Some((together, in_turn)) = overall
-        .stats
-        .wall_s
-        .as_ref()
-        .zip(overall.stats.wall_sequential_s.as_ref())
-    {
+    if let Some((together, in_turn)) = stats.wall_s.as_ref().zip(stats.wall_sequential_s.as_ref()) {
         reasons.push(format!(
             "Wall time together {} s, one after another {} s at equal work (means over {} \
-             configurations).",
+             {counting}).",
             plain(together.mean, 2),
             plain(in_turn.mean, 2),
             together.n
@@ -530,8 +537,13 @@ fn confidence(view: &View<'_>) -> String {
     text
 }
 
-/// Configurations whose loss is known.
+/// How many runs, of one configuration, or configurations have a known loss.
 fn with_loss(view: &View<'_>, overall: &Overall) -> u32 {
+    if one_configuration(view) {
+        let runs = view.summary.runs.iter().filter(|r| r.excluded.is_none());
+        let known = runs.filter(|r| r.topology == overall.topology && r.cause.lost.is_some());
+        return known.count() as u32;
+    }
     let configs = view.summary.configs.iter();
     let known = configs.filter(|c| c.topology == overall.topology && c.stats.lost_s.is_some());
     known.count() as u32
@@ -544,10 +556,15 @@ fn figures(view: &View<'_>) -> Table {
         table.label("topology", "servers");
     }
     table.column("value", "value", Kind::Estimate, Origin::Derived);
-    table.column("n", "configs (n)", Kind::Number, Origin::Derived);
+    let heading = if one_configuration(view) {
+        "runs (n)"
+    } else {
+        "configs (n)"
+    };
+    table.column("n", heading, Kind::Number, Origin::Derived);
     table.label("reading", "how to read it");
     for overall in &view.summary.overall {
-        let stats = &overall.stats;
+        let (stats, _) = statistics(view, overall);
         let mut add = |name: &str, cell: Cell, n: Option<u32>, reading: &str| {
             let mut cells = vec![Cell::text(name)];
             if view.summary.overall.len() > 1 {

@@ -124,6 +124,24 @@ fn where_every_request_failed_the_report_says_that_and_counts_none() {
 }
 
 #[test]
+fn one_configuration_repeated_shows_its_spread_on_the_front_page() {
+    // Five runs of one configuration on each kind of serving.
+    let md = text(servers(), "report.md");
+    let overlap: Vec<&str> = md
+        .lines()
+        .filter(|line| line.starts_with("| decode overlap"))
+        .collect();
+    assert_eq!(overlap.len(), 2, "{md}");
+    for line in overlap {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        assert!(cells[3].contains('['), "no interval: {line}");
+        assert_eq!(cells[4], "5", "{line}");
+    }
+    assert!(md.contains("runs (n)"));
+    assert!(text(tr113(), "report.md").contains("configs (n)"));
+}
+
+#[test]
 fn every_link_to_the_dictionary_has_its_heading() {
     let dictionary =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reports/README.md"))
