@@ -158,7 +158,7 @@ fn put_client(text: &mut String, document: &Document) -> std::fmt::Result {
         None if client.shared_with_simulator => {
             "CPU per token unknown: the simulator shares this process".to_owned()
         }
-        None => "CPU per token unknown on this system".to_owned(),
+        None => "CPU per token unknown".to_owned(),
     };
     let memory = client.peak_memory_bytes.map_or_else(
         || "peak memory unknown".to_owned(),
