@@ -344,12 +344,17 @@ fn why_sentence(view: &View<'_>, overall: &Overall) -> Option<String> {
     let mut parts = Vec::new();
     if other_config > 0 {
         parts.push(format!(
-            "in {other_config} configurations the later agent waited because the server had to reload \
-             the model with other options"
+            "in {} the later agent waited because the server had to reload the model with other \
+             options",
+            counted(other_config)
         ));
     }
     if slot > 0 {
-        parts.push(format!("in {slot} it waited for a free slot of the server"));
+        let place = match other_config {
+            0 => format!("{} the later agent", counted(slot)),
+            _ => format!("{slot} it"),
+        };
+        parts.push(format!("in {place} waited for a free slot of the server"));
     }
     (!parts.is_empty()).then(|| format!("Why in turn: {}.", parts.join("; ")))
 }
