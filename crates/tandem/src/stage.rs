@@ -101,7 +101,7 @@ impl Stage {
     }
 
     /// The embedded simulator, on virtual time from `offset`. Call it inside a runtime of
-    /// [`runtime`]'s for a simulator.
+    /// [`runtime()`]'s for a simulator.
     pub(crate) async fn simulated(
         flags: &ServerArgs,
         cast: &Cast<'_>,
