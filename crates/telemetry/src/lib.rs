@@ -4,7 +4,7 @@
 //!   ([`GpuAbsent`]), not an error.
 //! - [`HostSampler`] reads CPU, memory and load.
 //! - [`Sampling`] runs samplers on their own task at a fixed rate.
-//! - [`environment`] describes the machine once, with what may spoil a benchmark on it.
+//! - [`environment()`] describes the machine once, with what may spoil a benchmark on it.
 //!
 //! What it does not know: requests, plans, files. What it reads it hands to the caller's sink.
 //!
