@@ -19,7 +19,7 @@ use super::rows::{Cell, Row};
 /// | `second_ttft_ms`, `second_load_ms` | TTFT and `load_duration` of the other |
 /// | `gap_ms` | the other's first token less the first agent's end; at least 0: they never overlapped |
 /// | `overlap_s`, `decode_overlap` | time with both agents decoding; its share of the time with any decoding |
-/// | `serial_speedup` | 1 + `first_execution_s` / wall: the seed's speedup of a strictly serial server |
+/// | `serial_speedup` | 1 + `first_execution_s` / wall: TR113's speedup of a strictly serial server |
 /// | `server_work_s`, `server_work_speedup` | load + prompt evaluation + generation of both; over the wall time |
 /// | `start_s`, `end_s` | seconds since 1970 of the run's first request and last result |
 /// | `num_gpu`, `num_ctx`, `temperature` | agent B's options |
