@@ -11,6 +11,7 @@ pub mod cause;
 pub mod compare;
 pub mod coverage;
 pub mod from_records;
+pub mod load;
 pub mod observation;
 pub mod request;
 pub mod run;

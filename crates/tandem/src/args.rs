@@ -174,7 +174,7 @@ pub(crate) struct LoadArgs {
     /// Limits that a request must keep to count as good, such as `ttft<2s,tpot<80ms`; of ttft,
     /// ttft_scheduled, tpot and e2e.
     #[arg(long, value_name = "LIMITS")]
-    pub(crate) slo: Option<crate::commands::load::Slo>,
+    pub(crate) slo: Option<metrics::load::Slo>,
     /// The prompt of every request.
     #[arg(
         long,

@@ -1,10 +1,8 @@
 //! `tandem load`: a fixed number of requests, and how they were carried.
 
-mod figures;
 mod print;
 mod process;
 mod rows;
-mod slo;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::num::NonZeroU32;
@@ -17,19 +15,17 @@ use domain::plan::{CachePolicy, Timeouts};
 use domain::record::{EndpointFacts, Provenance, RequestRecord};
 use domain::{FailureKind, ModelOptions, Nanos};
 use indicatif::{ProgressBar, ProgressStyle};
+use metrics::load::{Collected, Figures};
 use runtime::load::{Arrivals, LoadEnd, LoadPlan, LoadSetup, LoadShape, run_load};
 use runtime::{Shutdown, ShutdownLevel};
 use serde::Serialize;
 
-use self::figures::{Collected, Figures};
 use self::rows::Rows;
 use crate::args::{ArrivalsArg, LoadArgs};
 use crate::commands::sweep::command_line;
 use crate::exit::{ExitStatus, Fatal};
 use crate::stage::{self, Cast, Stage};
 use crate::target::{self, Target};
-
-pub(crate) use self::slo::Slo;
 
 /// Agents of a closed loop when none are named.
 const AGENTS: NonZeroU32 = NonZeroU32::new(8).expect("eight is not zero");

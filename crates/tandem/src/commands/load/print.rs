@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use domain::record::Provenance;
 use runtime::load::LoadShape;
 
-use super::figures::Spread;
 use super::{Document, Shape};
+use metrics::load::Spread;
 
 /// The whole block, ending with a line break.
 pub(super) fn block(document: &Document) -> String {

@@ -2,22 +2,26 @@
 
 use std::str::FromStr;
 
+use crate::RequestMetrics;
 use domain::Nanos;
-use metrics::RequestMetrics;
 
 /// Limits that a request must keep, all of them, to count as good.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Slo {
+pub struct Slo {
     text: String,
     limits: Vec<(Figure, Nanos)>,
 }
 
 /// A figure that can be limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Figure {
+pub enum Figure {
+    /// Time to first token, from the send.
     Ttft,
+    /// Time to first token, from the planned start.
     TtftScheduled,
+    /// Time per output token after the first.
     Tpot,
+    /// From the send to the final object.
     E2e,
 }
 
@@ -30,13 +34,13 @@ const FIGURES: &[(&str, Figure)] = &[
 
 impl Slo {
     /// As it was given.
-    pub(super) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         &self.text
     }
 
     /// True when a completed request lies below every limit. One without a limited figure does
     /// not, except that a request of a single token has no TPOT to break.
-    pub(super) fn is_met(&self, of: &RequestMetrics, tokens: u64) -> bool {
+    pub fn is_met(&self, of: &RequestMetrics, tokens: u64) -> bool {
         self.limits.iter().all(|(figure, limit)| {
             let below = |d: Option<Nanos>| d.is_some_and(|d| d < *limit);
             match figure {

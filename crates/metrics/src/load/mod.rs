@@ -1,21 +1,24 @@
 //! A load's figures: counted as records arrive, so that no record is kept.
 
+mod slo;
+
 use std::collections::BTreeMap;
 
 use domain::record::{RequestRecord, TokenSource};
 use domain::{Outcome, Stamp};
-use metrics::stats::{mean, percentile, printable_percentile, samples_needed};
-use metrics::{RequestMetrics, RequestObservation, StampSource};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::slo::Slo;
+use crate::stats::{mean, percentile, printable_percentile, samples_needed};
+use crate::{RequestMetrics, RequestObservation, StampSource};
+
+pub use slo::{Figure, Slo};
 
 /// Tails that are printed when the sample can carry them.
 const TAILS: [f64; 3] = [90.0, 95.0, 99.0];
 
 /// What is kept of the records so far. Latencies, in milliseconds, are those of completed requests.
 #[derive(Debug, Default)]
-pub(super) struct Collected {
+pub struct Collected {
     slo: Option<Slo>,
     outcomes: Outcomes,
     failures: BTreeMap<String, u32>,
@@ -37,27 +40,35 @@ pub(super) struct Collected {
 }
 
 /// Requests by how they ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Outcomes {
-    pub(super) completed: u32,
-    pub(super) incomplete: u32,
-    pub(super) failed: u32,
-    pub(super) cancelled: u32,
-    pub(super) timed_out: u32,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcomes {
+    /// The final object arrived.
+    pub completed: u32,
+    /// The stream ended without its final object.
+    pub incomplete: u32,
+    /// Refused, broken off or malformed.
+    pub failed: u32,
+    /// Dropped by this side.
+    pub cancelled: u32,
+    /// A limit of ours ran out.
+    pub timed_out: u32,
 }
 
 impl Outcomes {
-    pub(super) fn total(&self) -> u32 {
+    /// All of them.
+    pub fn total(&self) -> u32 {
         self.completed + self.not_completed()
     }
 
-    pub(super) fn not_completed(&self) -> u32 {
+    /// All but the completed ones.
+    pub fn not_completed(&self) -> u32 {
         self.incomplete + self.failed + self.cancelled + self.timed_out
     }
 }
 
 impl Collected {
-    pub(super) fn new(slo: Option<Slo>) -> Self {
+    /// Nothing counted yet.
+    pub fn new(slo: Option<Slo>) -> Self {
         Self {
             slo,
             ..Self::default()
@@ -65,7 +76,7 @@ impl Collected {
     }
 
     /// Counts a request in.
-    pub(super) fn add(&mut self, record: &RequestRecord) {
+    pub fn add(&mut self, record: &RequestRecord) {
         self.count_outcome(&record.outcome);
         let earliest = |a: Option<Stamp>, b| a.map_or(Some(b), |a| Some(a.min(b)));
         if let Some(sent) = record.sent {
@@ -123,7 +134,7 @@ impl Collected {
     }
 
     /// The figures of everything counted in.
-    pub(super) fn figures(&self) -> Figures {
+    pub fn figures(&self) -> Figures {
         let wall_s = self
             .last_done
             .zip(self.first_sent)
@@ -181,50 +192,80 @@ fn observation(record: &RequestRecord) -> RequestObservation {
 }
 
 /// A load's figures. `docs/performance.md` says what each is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Figures {
-    pub(super) outcomes: Outcomes,
-    pub(super) failures: BTreeMap<String, u32>,
-    pub(super) wall_s: Option<f64>,
-    pub(super) tokens: u64,
-    pub(super) tokens_estimated: u64,
-    pub(super) tokens_not_completed: u64,
-    pub(super) requests_per_s: Option<f64>,
-    pub(super) tokens_per_s: Option<f64>,
-    pub(super) sent_per_s: Option<f64>,
-    pub(super) ttft_ms: Option<Spread>,
-    pub(super) ttft_scheduled_ms: Option<Spread>,
-    pub(super) client_queue_ms: Option<Spread>,
-    pub(super) tpot_ms: Option<Spread>,
-    pub(super) itl_ms: Option<Spread>,
-    pub(super) e2e_ms: Option<Spread>,
-    pub(super) slo: Option<Goodput>,
-    pub(super) clock_warnings: u32,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Requests by how they ended.
+    pub outcomes: Outcomes,
+    /// Requests by the server's or the transport's words.
+    pub failures: BTreeMap<String, u32>,
+    /// From the first send to the last completed answer, seconds.
+    pub wall_s: Option<f64>,
+    /// Of completed requests.
+    pub tokens: u64,
+    /// Those of them that are counted chunks, where the server gave no count.
+    pub tokens_estimated: u64,
+    /// Of the other requests.
+    pub tokens_not_completed: u64,
+    /// Completed requests over the wall time.
+    pub requests_per_s: Option<f64>,
+    /// Their tokens over the wall time.
+    pub tokens_per_s: Option<f64>,
+    /// Sends after the first over the time from the first send to the last.
+    pub sent_per_s: Option<f64>,
+    /// From the send to the first chunk with text.
+    pub ttft_ms: Option<Spread>,
+    /// From the planned start to the first chunk with text.
+    pub ttft_scheduled_ms: Option<Spread>,
+    /// From the planned start to the send.
+    pub client_queue_ms: Option<Spread>,
+    /// From the first token to the last, over the tokens after the first.
+    pub tpot_ms: Option<Spread>,
+    /// Gaps between consecutive chunks with text, of all requests together.
+    pub itl_ms: Option<Spread>,
+    /// From the send to the final object.
+    pub e2e_ms: Option<Spread>,
+    /// How many requests kept the limits, when there are any.
+    pub slo: Option<Goodput>,
+    /// Figures that contradict each other or the server's own counters.
+    pub clock_warnings: u32,
 }
 
 /// Requests that kept every limit.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Goodput {
-    pub(super) limits: String,
-    pub(super) good: u32,
-    pub(super) share: Option<f64>,
-    pub(super) per_s: Option<f64>,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Goodput {
+    /// As they were given.
+    pub limits: String,
+    /// Requests that kept all of them.
+    pub good: u32,
+    /// Good ones among all requests.
+    pub share: Option<f64>,
+    /// The goodput: good requests over the wall time.
+    pub per_s: Option<f64>,
 }
 
 /// How a quantity is spread. A percentile that the sample cannot carry is none, and `needs` says
 /// how many observations it takes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Spread {
-    pub(super) n: usize,
-    pub(super) mean: f64,
-    pub(super) min: f64,
-    pub(super) p50: f64,
-    pub(super) p90: Option<f64>,
-    pub(super) p95: Option<f64>,
-    pub(super) p99: Option<f64>,
-    pub(super) max: f64,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) needs: BTreeMap<&'static str, usize>,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Observations.
+    pub n: usize,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// The least.
+    pub min: f64,
+    /// The median.
+    pub p50: f64,
+    /// The 90th percentile.
+    pub p90: Option<f64>,
+    /// The 95th percentile.
+    pub p95: Option<f64>,
+    /// The 99th percentile.
+    pub p99: Option<f64>,
+    /// The most.
+    pub max: f64,
+    /// Observations that each missing percentile takes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub needs: BTreeMap<String, usize>,
 }
 
 impl Spread {
@@ -245,7 +286,7 @@ impl Spread {
             p99,
             max: *sorted.last()?,
             needs: missing
-                .filter_map(|((name, _), p)| Some((*name, samples_needed(p)?)))
+                .filter_map(|((name, _), p)| Some(((*name).to_owned(), samples_needed(p)?)))
                 .collect(),
         })
     }
