@@ -416,6 +416,7 @@ impl AgentJob {
             options: wanted.options,
             prompt_sha256: sha256_hex(wanted.prompt.as_bytes()),
             scheduled,
+            connect_ns: exchange.connect,
             sent: exchange.sent,
             headers: exchange.headers,
             first_token: exchange.first_token,

@@ -41,6 +41,10 @@ pub enum KeepAlive {
 /// it, so that what was seen survives when the future is dropped.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Exchange {
+    /// How long it took to make the connection that carried the request: name lookup, TCP and TLS.
+    /// It lies before `sent`. None when a kept connection was used, when none could be made, and in
+    /// virtual time, where making one takes no time.
+    pub connect: Option<Nanos>,
     /// The request's bytes were handed to the connection.
     pub sent: Option<Stamp>,
     /// The response head arrived.

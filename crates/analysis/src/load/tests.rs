@@ -363,6 +363,7 @@ agents = [{ name = "a" }, { name = "b" }]
             options: ModelOptions::default(),
             prompt_sha256: String::new(),
             scheduled: at(0),
+            connect_ns: None,
             sent: Some(at(0)),
             headers: None,
             first_token: Some(at(10)),

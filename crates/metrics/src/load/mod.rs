@@ -5,7 +5,7 @@ mod slo;
 use std::collections::BTreeMap;
 
 use domain::record::{RequestRecord, TokenSource};
-use domain::{Outcome, Stamp};
+use domain::{Nanos, Outcome, Stamp};
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{mean, percentile, printable_percentile, samples_needed};
@@ -16,7 +16,12 @@ pub use slo::{Figure, Slo};
 /// Tails that are printed when the sample can carry them.
 const TAILS: [f64; 3] = [90.0, 95.0, 99.0];
 
-/// What is kept of the records so far. Latencies, in milliseconds, are those of completed requests.
+/// A connection that took so long lost its first packet: systems repeat it after one second. On a
+/// network that loses nothing, a listener whose accept queue is full has dropped it.
+const SLOW_CONNECT: Nanos = Nanos::from_secs(1);
+
+/// What is kept of the records so far. Latencies, in milliseconds, are those of completed requests;
+/// connection times those of every request that made a connection.
 #[derive(Debug, Default)]
 pub struct Collected {
     slo: Option<Slo>,
@@ -34,6 +39,8 @@ pub struct Collected {
     ttft: Vec<f64>,
     ttft_scheduled: Vec<f64>,
     client_queue: Vec<f64>,
+    connect: Vec<f64>,
+    slow_connects: u32,
     tpot: Vec<f64>,
     itl: Vec<f64>,
     e2e: Vec<f64>,
@@ -84,6 +91,10 @@ impl Collected {
             self.first_sent = earliest(self.first_sent, sent);
             self.last_sent = self.last_sent.max(Some(sent));
         }
+        if let Some(connect) = record.connect_ns {
+            self.connect.push(connect.as_millis_f64());
+            self.slow_connects += u32::from(connect >= SLOW_CONNECT);
+        }
         if !record.outcome.is_completed() {
             self.tokens_not_completed += record.tokens;
             return;
@@ -102,16 +113,15 @@ impl Collected {
         {
             self.good += 1;
         }
-        self.ttft.extend(of.ttft.map(domain::Nanos::as_millis_f64));
+        self.ttft.extend(of.ttft.map(Nanos::as_millis_f64));
         self.ttft_scheduled
-            .extend(of.ttft_scheduled.map(domain::Nanos::as_millis_f64));
+            .extend(of.ttft_scheduled.map(Nanos::as_millis_f64));
         self.client_queue
-            .extend(of.client_queue.map(domain::Nanos::as_millis_f64));
+            .extend(of.client_queue.map(Nanos::as_millis_f64));
         self.tpot.extend(of.tpot.map(|s| s * 1e3));
-        self.e2e.extend(of.e2e.map(domain::Nanos::as_millis_f64));
+        self.e2e.extend(of.e2e.map(Nanos::as_millis_f64));
         let gaps = of.itl.unwrap_or_default();
-        self.itl
-            .extend(gaps.into_iter().map(domain::Nanos::as_millis_f64));
+        self.itl.extend(gaps.into_iter().map(Nanos::as_millis_f64));
     }
 
     fn count_outcome(&mut self, outcome: &Outcome) {
@@ -160,6 +170,8 @@ impl Collected {
             ttft_ms: Spread::of(&self.ttft),
             ttft_scheduled_ms: Spread::of(&self.ttft_scheduled),
             client_queue_ms: Spread::of(&self.client_queue),
+            connect_ms: Spread::of(&self.connect),
+            slow_connects: self.slow_connects,
             tpot_ms: Spread::of(&self.tpot),
             itl_ms: Spread::of(&self.itl),
             e2e_ms: Spread::of(&self.e2e),
@@ -218,6 +230,15 @@ pub struct Figures {
     pub ttft_scheduled_ms: Option<Spread>,
     /// From the planned start to the send.
     pub client_queue_ms: Option<Spread>,
+    /// Making a connection: name lookup, TCP and TLS; of every request that made one, however it
+    /// ended. It lies before the send, so `client_queue_ms` holds it and `ttft_ms` does not. None
+    /// when every request used a kept connection, and in virtual time.
+    #[serde(default)]
+    pub connect_ms: Option<Spread>,
+    /// Connections that took one second or more: the server's accept queue was full and the
+    /// system had to knock again.
+    #[serde(default)]
+    pub slow_connects: u32,
     /// From the first token to the last, over the tokens after the first.
     pub tpot_ms: Option<Spread>,
     /// Gaps between consecutive chunks with text, of all requests together.

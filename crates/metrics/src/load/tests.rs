@@ -100,3 +100,29 @@ fn nothing_gives_no_figures_rather_than_zeros() {
     assert_eq!((figures.wall_s, figures.tokens_per_s), (None, None));
     assert_eq!((figures.ttft_ms, figures.sent_per_s), (None, None));
 }
+
+#[test]
+fn connections_are_counted_however_their_request_ended() {
+    let mut collected = Collected::new(None);
+    let mut add = |outcome: &Value, connect_ms: Option<u64>| {
+        let mut record = request(0, 0, &[50], outcome);
+        record.connect_ns = connect_ms.map(Nanos::from_millis);
+        collected.add(&record);
+    };
+    add(&completed(), Some(2));
+    add(&completed(), None);
+    add(&completed(), Some(1_000));
+    add(&json!({ "kind": "incomplete" }), Some(999));
+    let figures = collected.figures();
+    let connect = figures.connect_ms.unwrap();
+    assert_eq!((connect.n, connect.min, connect.max), (3, 2.0, 1_000.0));
+    assert_eq!(figures.slow_connects, 1);
+}
+
+#[test]
+fn a_row_without_connection_time_reads_and_writes_as_before() {
+    let record = request(0, 0, &[50], &completed());
+    assert_eq!(record.connect_ns, None);
+    let text = serde_json::to_string(&record).unwrap();
+    assert!(!text.contains("connect"), "{text}");
+}

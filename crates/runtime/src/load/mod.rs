@@ -354,6 +354,7 @@ impl Ground {
             options: call.options,
             prompt_sha256: sha256_hex(call.prompt.as_bytes()),
             scheduled,
+            connect_ns: exchange.connect,
             sent: exchange.sent,
             headers: exchange.headers,
             first_token: exchange.first_token,
