@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::flavour::RuntimeFlags;
+
 /// Does running agents concurrently really pay, on this server, with these options?
 ///
 /// Exit codes: 0 done; 1 done, but some requests or arms failed; 2 wrong usage or plan;
@@ -106,6 +108,8 @@ pub(crate) struct Common {
     /// Folder of CSV files that agents with the full workflow read.
     #[arg(long, value_name = "DIR", default_value = "fixtures/benchmarks")]
     pub(crate) benchmarks: PathBuf,
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeFlags,
     /// Machine-readable: progress and summary as JSON lines on standard output.
     #[arg(long)]
     pub(crate) json: bool,
@@ -192,10 +196,8 @@ pub(crate) struct LoadArgs {
     /// Root of arrivals, nonces and sampling seeds.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Threads of the client against a real server: one for each core, or one in all. Simulated
-    /// time always runs on one.
-    #[arg(long, value_enum, default_value_t = RuntimeArg::Multi)]
-    pub(crate) runtime: RuntimeArg,
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeFlags,
     /// Also write each request to DIR/requests.jsonl, in batches, and the figures to DIR/load.json.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -282,15 +284,6 @@ pub(crate) enum ArrivalsArg {
     Constant,
     /// Independent, exponentially distributed gaps.
     Poisson,
-}
-
-/// Flavours of the async runtime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RuntimeArg {
-    /// A thread for each core.
-    Multi,
-    /// One thread.
-    Current,
 }
 
 /// The protocols.

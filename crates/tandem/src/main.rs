@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod exit;
+mod flavour;
 mod plans;
 mod progress;
 mod simulated;

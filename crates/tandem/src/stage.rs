@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clock::Clock;
 use domain::Nanos;
 use domain::backend::ChatBackend;
@@ -11,11 +11,10 @@ use domain::record::{EndpointFacts, Provenance, TimeScale};
 use domain::telemetry::{GpuSampler, GpuSource};
 use simulator::Simulator;
 use telemetry::NvmlSampler;
-use tokio::runtime::{Builder, Runtime};
 
-use crate::args::{RuntimeArg, ServerArgs, TimeScaleArg};
+use crate::args::{ServerArgs, TimeScaleArg};
 use crate::exit::Fatal;
-use crate::target::{self, Target};
+use crate::target;
 
 /// Servers, a clock they share, and the device under them.
 pub(crate) struct Stage {
@@ -41,19 +40,6 @@ pub(crate) struct Cast<'a> {
     pub(crate) seed: u64,
     /// The client's limits.
     pub(crate) timeouts: Timeouts,
-}
-
-/// The async runtime that a target needs. Virtual time has one flavour only.
-pub(crate) fn runtime(target: &Target, flavour: RuntimeArg) -> Result<Runtime, Fatal> {
-    match (target, flavour) {
-        (Target::Simulator { .. }, _) => clock::virtual_runtime(),
-        (Target::Real(_), RuntimeArg::Multi) => Builder::new_multi_thread().enable_all().build(),
-        (Target::Real(_), RuntimeArg::Current) => {
-            Builder::new_current_thread().enable_all().build()
-        }
-    }
-    .context("the async runtime could not be started")
-    .map_err(Fatal::environment)
 }
 
 /// What everybody must see who reads simulated figures.
@@ -100,8 +86,8 @@ impl Stage {
         })
     }
 
-    /// The embedded simulator, on virtual time from `offset`. Call it inside a runtime of
-    /// [`runtime()`]'s for a simulator.
+    /// The embedded simulator, on virtual time from `offset`. Call it inside a runtime
+    /// that [`RuntimeFlags`](crate::flavour::RuntimeFlags) started for a simulator.
     pub(crate) async fn simulated(
         flags: &ServerArgs,
         cast: &Cast<'_>,

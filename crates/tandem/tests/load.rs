@@ -218,6 +218,12 @@ fn mistakes_end_with_two_and_say_what_to_do() {
         (&["--rate", "2", "--think", "1s"], "cannot be used with"),
         (&["--slo", "speed<2s"], "no figure `speed`"),
         (&["--simulate", "--model", "nope"], "has no model nope"),
+        (
+            &["--simulate", "--runtime", "current", "--workers", "2"],
+            "--workers 2 needs --runtime multi",
+        ),
+        (&["--simulate", "--workers", "2"], "leave --workers out"),
+        (&["--pin", "2-1"], "`2-1` runs backwards"),
     ] {
         let output = load(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
@@ -255,21 +261,30 @@ fn with_server(test: impl FnOnce(&str)) {
 #[test]
 fn a_real_server_is_measured_on_either_runtime_with_the_clients_cost() {
     with_server(|endpoint| {
-        for runtime in ["multi", "current"] {
-            let output = load(&[
+        for (flags, runtime) in [
+            (
+                ["--workers", "3"],
+                serde_json::json!({ "flavour": "multi", "workers": 3 }),
+            ),
+            (
+                ["--runtime", "current"],
+                serde_json::json!({ "flavour": "current", "workers": 1 }),
+            ),
+        ] {
+            let common = [
                 "--endpoint",
                 endpoint,
-                "--runtime",
-                runtime,
                 "--agents",
                 "16",
                 "--requests",
                 "200",
                 "--json",
-            ]);
+            ];
+            let output = load(&[&common[..], &flags].concat());
             assert!(output.status.success(), "{}", text(&output.stderr));
             let value: Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(value["provenance"], "measured");
+            assert_eq!(value["runtime"], runtime);
             assert_eq!(value["outcomes"]["completed"], 200);
             assert!(value["tokens"].as_u64().unwrap() > 200);
             assert!(value["e2e_ms"]["p95"].is_number());

@@ -325,6 +325,7 @@ agents = [{ name = "a" }, { name = "b" }]
                 model: None,
             }],
             time_scale: None,
+            runtime: None,
             environment: Environment {
                 os: "linux".to_owned(),
                 cpu: "cpu".to_owned(),

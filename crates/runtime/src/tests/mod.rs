@@ -69,6 +69,7 @@ pub(crate) fn manifest(plan: &SweepPlan, repetitions: u32, endpoints: usize) -> 
             })
             .collect(),
         time_scale: Some(TimeScale::Virtual),
+        runtime: None,
         environment: Environment {
             os: String::new(),
             cpu: String::new(),

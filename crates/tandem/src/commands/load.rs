@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use domain::backend::BackendError;
 use domain::plan::{CachePolicy, Timeouts};
-use domain::record::{EndpointFacts, Provenance, RequestRecord};
+use domain::record::{EndpointFacts, Provenance, RequestRecord, RuntimeFacts};
 use domain::{FailureKind, ModelOptions, Nanos};
 use indicatif::{ProgressBar, ProgressStyle};
 use metrics::load::{Collected, Figures};
@@ -46,6 +46,7 @@ struct Document {
     requests: u32,
     num_predict: i64,
     seed: u64,
+    runtime: Option<RuntimeFacts>,
     interrupted: bool,
     not_begun: u32,
     peak_in_flight: u32,
@@ -82,7 +83,7 @@ struct Client {
 /// Runs the load, prints the figures, and writes them if asked to.
 pub(crate) fn load(args: &LoadArgs) -> Result<ExitStatus, Fatal> {
     let target = target::choose(&args.server, &args.model)?;
-    let runtime = stage::runtime(&target, args.runtime)?;
+    let (runtime, facts) = args.runtime.start(&target)?;
     runtime.block_on(async {
         let stage = set(target, args).await?;
         let stop = Shutdown::new(Nanos::ZERO);
@@ -92,7 +93,7 @@ pub(crate) fn load(args: &LoadArgs) -> Result<ExitStatus, Fatal> {
             }
         };
         tokio::select! {
-            status = run(stage, args, &stop) => status,
+            status = run(stage, args, facts, &stop) => status,
             error = stop.on_ctrl_c(told) => Err(Fatal::environment(error)),
         }
     })
@@ -121,7 +122,12 @@ async fn set(target: Target, args: &LoadArgs) -> Result<Stage, Fatal> {
     }
 }
 
-async fn run(stage: Stage, args: &LoadArgs, stop: &Shutdown) -> Result<ExitStatus, Fatal> {
+async fn run(
+    stage: Stage,
+    args: &LoadArgs,
+    runtime: Option<RuntimeFacts>,
+    stop: &Shutdown,
+) -> Result<ExitStatus, Fatal> {
     let plan = plan(args);
     if !args.no_preload {
         tokio::select! {
@@ -184,6 +190,7 @@ async fn run(stage: Stage, args: &LoadArgs, stop: &Shutdown) -> Result<ExitStatu
         requests: plan.requests,
         num_predict: args.num_predict,
         seed: plan.seed,
+        runtime,
         interrupted: end.interrupted,
         not_begun: plan.requests - end.begun,
         peak_in_flight: end.peak_in_flight,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use domain::Nanos;
 use domain::plan::{Protocol, SweepPlan, Topology};
-use domain::record::{Environment, Manifest, Provenance, RESULTS_SCHEMA};
+use domain::record::{Environment, Manifest, Provenance, RESULTS_SCHEMA, RuntimeFacts};
 use runtime::{ResultsDir, Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
 
-use crate::args::{Common, ProtocolArg, RunArgs, RuntimeArg, SweepArgs};
+use crate::args::{Common, ProtocolArg, RunArgs, SweepArgs};
 use crate::exit::{ExitStatus, Fatal};
 use crate::plans;
 use crate::progress::{Progress, Style};
@@ -141,7 +141,7 @@ struct Job<'a> {
 impl Job<'_> {
     fn run(self, target: Target) -> Result<ExitStatus, Fatal> {
         let progress = Arc::new(Progress::new(Style::choose(self.common.json)));
-        let runtime = stage::runtime(&target, RuntimeArg::Multi)?;
+        let (runtime, facts) = self.common.runtime.start(&target)?;
         runtime.block_on(async {
             let held = match &self.resume {
                 Some(dir) => Some(ResultsDir::resume(dir).map_err(runtime_error)?),
@@ -173,7 +173,7 @@ impl Job<'_> {
                     Stage::simulated(&self.common.server, &cast, offset).await?
                 }
             };
-            self.execute(stage, held, &progress).await
+            self.execute(stage, facts, held, &progress).await
         })
     }
 
@@ -190,10 +190,11 @@ impl Job<'_> {
     async fn execute(
         &self,
         stage: Stage,
+        runtime: Option<RuntimeFacts>,
         held: Option<ResultsDir>,
         progress: &Arc<Progress>,
     ) -> Result<ExitStatus, Fatal> {
-        let (manifest, dir) = self.manifest(&stage, held.as_ref());
+        let (manifest, dir) = self.manifest(&stage, runtime, held.as_ref());
         let results = match held {
             Some(held) => {
                 held.check_same(&manifest).map_err(runtime_error)?;
@@ -241,7 +242,12 @@ impl Job<'_> {
         environment
     }
 
-    fn manifest(&self, stage: &Stage, held: Option<&ResultsDir>) -> (Manifest, PathBuf) {
+    fn manifest(
+        &self,
+        stage: &Stage,
+        runtime: Option<RuntimeFacts>,
+        held: Option<&ResultsDir>,
+    ) -> (Manifest, PathBuf) {
         let simulated = stage.provenance == Provenance::Simulated;
         #[expect(
             clippy::disallowed_methods,
@@ -284,6 +290,7 @@ impl Job<'_> {
             repetitions: self.plan.repetitions(simulated).get(),
             endpoints: stage.endpoints.clone(),
             time_scale: stage.time_scale,
+            runtime,
             environment: self.environment(stage),
         };
         (manifest, dir)

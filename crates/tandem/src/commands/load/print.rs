@@ -6,6 +6,7 @@ use domain::record::Provenance;
 use runtime::load::LoadShape;
 
 use super::{Document, Shape};
+use crate::flavour;
 use metrics::load::Spread;
 
 /// The whole block, ending with a line break.
@@ -174,7 +175,11 @@ fn put_client(text: &mut String, document: &Document) -> std::fmt::Result {
             )
         },
     );
-    writeln!(text, "Client      {cpu}; {memory}")
+    writeln!(text, "Client      {cpu}; {memory}")?;
+    match &document.runtime {
+        Some(facts) => writeln!(text, "            {}", flavour::in_words(facts)),
+        None => Ok(()),
+    }
 }
 
 /// What was asked for, in a sentence.

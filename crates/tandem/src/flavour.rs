@@ -1,0 +1,188 @@
+//! What the client runs on: the async runtime's flavour, its threads, and the CPUs it is held to.
+
+use std::num::NonZeroU32;
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, ValueEnum};
+use domain::record::{RuntimeFacts, RuntimeFlavour};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::exit::Fatal;
+use crate::target::Target;
+
+/// Flags of whatever measures. In simulated time there is one thread always.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RuntimeFlags {
+    /// The client's async runtime against a real server. `multi` runs agents on threads that take
+    /// work from each other, `current` runs all of them on one thread.
+    #[arg(long, value_enum, default_value_t = RuntimeArg::Multi)]
+    pub(crate) runtime: RuntimeArg,
+    /// Threads of the `multi` runtime; one for each CPU that it may use when not given.
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<NonZeroU32>,
+    /// Keep the client on these CPUs, such as 1 or 0,2-3, away from a server on the same machine.
+    /// Linux only.
+    #[arg(long, value_name = "CPUS")]
+    pub(crate) pin: Option<CpuList>,
+}
+
+/// Flavours of the async runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RuntimeArg {
+    /// Threads that take work from each other.
+    Multi,
+    /// One thread.
+    Current,
+}
+
+/// CPUs by their number, in order, each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CpuList(Vec<u32>);
+
+impl std::str::FromStr for CpuList {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = |text: &str| {
+            text.trim()
+                .parse::<u32>()
+                .ok()
+                .filter(|cpu| *cpu < MOST_CPUS)
+                .ok_or_else(|| {
+                    format!("`{text}` is no CPU; give numbers from 0 such as 1 or 0,2-3")
+                })
+        };
+        let mut cpus = Vec::new();
+        for part in text.split(',') {
+            match part.split_once('-') {
+                None => cpus.push(number(part)?),
+                Some((first, last)) => {
+                    let (first, last) = (number(first)?, number(last)?);
+                    if first > last {
+                        return Err(format!("`{part}` runs backwards"));
+                    }
+                    cpus.extend(first..=last);
+                }
+            }
+        }
+        cpus.sort_unstable();
+        cpus.dedup();
+        Ok(Self(cpus))
+    }
+}
+
+/// No kernel numbers a CPU higher.
+const MOST_CPUS: u32 = 8192;
+
+impl RuntimeFlags {
+    /// Holds the process to its CPUs and starts the runtime that a target needs, with what there is
+    /// to record of it. Virtual time has one flavour only and nothing to record. Call it before any
+    /// other thread is started: threads stay where the one was that started them.
+    pub(crate) fn start(&self, target: &Target) -> Result<(Runtime, Option<RuntimeFacts>), Fatal> {
+        if let (RuntimeArg::Current, Some(workers)) = (self.runtime, self.workers) {
+            return Err(Fatal::usage(anyhow!(
+                "--workers {workers} needs --runtime multi; `current` is one thread"
+            ))
+            .hint("leave one of the two out"));
+        }
+        let simulated = matches!(target, Target::Simulator { .. });
+        if simulated && self.workers.is_some() {
+            return Err(
+                Fatal::usage(anyhow!("simulated time runs on one thread always"))
+                    .hint("leave --workers out"),
+            );
+        }
+        let pinned = match &self.pin {
+            None => Vec::new(),
+            Some(CpuList(cpus)) => {
+                pin(cpus)?;
+                cpus.clone()
+            }
+        };
+        let failed = "the async runtime could not be started";
+        if simulated {
+            let runtime = clock::virtual_runtime()
+                .context(failed)
+                .map_err(Fatal::environment)?;
+            return Ok((runtime, None));
+        }
+        let (runtime, flavour, workers) = match self.runtime {
+            RuntimeArg::Multi => {
+                let workers = self.workers.map_or_else(usable_cpus, NonZeroU32::get);
+                let mut builder = Builder::new_multi_thread();
+                builder.worker_threads(workers as usize);
+                (builder.enable_all().build(), RuntimeFlavour::Multi, workers)
+            }
+            RuntimeArg::Current => {
+                let runtime = Builder::new_current_thread().enable_all().build();
+                (runtime, RuntimeFlavour::Current, 1)
+            }
+        };
+        let runtime = runtime.context(failed).map_err(Fatal::environment)?;
+        let facts = RuntimeFacts {
+            flavour,
+            workers,
+            pinned,
+        };
+        Ok((runtime, Some(facts)))
+    }
+}
+
+/// The facts for a person: `2 threads, CPUs 0 and 1`.
+pub(crate) fn in_words(facts: &RuntimeFacts) -> String {
+    let threads = match (facts.flavour, facts.workers) {
+        (RuntimeFlavour::Current, _) => "one thread for all agents".to_owned(),
+        (RuntimeFlavour::Multi, 1) => "multi-thread runtime of 1 thread".to_owned(),
+        (RuntimeFlavour::Multi, n) => format!("multi-thread runtime of {n} threads"),
+    };
+    let cpus: Vec<_> = facts.pinned.iter().map(u32::to_string).collect();
+    match cpus.as_slice() {
+        [] => threads,
+        [cpu] => format!("{threads}, held to CPU {cpu}"),
+        _ => format!("{threads}, held to CPUs {}", cpus.join(", ")),
+    }
+}
+
+/// CPUs that this process may use, which a pin and a container narrow.
+fn usable_cpus() -> u32 {
+    std::thread::available_parallelism()
+        .ok()
+        .and_then(|cpus| u32::try_from(cpus.get()).ok())
+        .unwrap_or(1)
+}
+
+#[cfg(target_os = "linux")]
+fn pin(cpus: &[u32]) -> Result<(), Fatal> {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+    let allowed = sched_getaffinity(None)
+        .context("the CPUs of this process cannot be told")
+        .map_err(Fatal::environment)?;
+    let may = |cpu: u32| (cpu as usize) < CpuSet::MAX_CPU && allowed.is_set(cpu as usize);
+    if let Some(cpu) = cpus.iter().find(|cpu| !may(**cpu)) {
+        let usable: Vec<_> = (0..CpuSet::MAX_CPU)
+            .filter(|cpu| allowed.is_set(*cpu))
+            .map(|cpu| cpu.to_string())
+            .collect();
+        return Err(
+            Fatal::usage(anyhow!("--pin: this process may not use CPU {cpu}"))
+                .hint(format!("it may use {}", usable.join(", "))),
+        );
+    }
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        set.set(*cpu as usize);
+    }
+    sched_setaffinity(None, &set)
+        .context("the process could not be held to its CPUs")
+        .map_err(Fatal::environment)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pin(_cpus: &[u32]) -> Result<(), Fatal> {
+    Err(Fatal::usage(anyhow!("--pin works on Linux only"))
+        .hint("leave it out, or use the system's own tool"))
+}
+
+#[cfg(test)]
+mod tests;
