@@ -13,8 +13,10 @@ use crate::delegate::{cargo, root};
 const GRAPH: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &["domain"]),
-    ("ollama", &["clock", "domain"]),
-    ("openai", &["clock", "domain"]),
+    ("transport", &["clock", "domain"]),
+    ("ollama", &["clock", "domain", "transport"]),
+    ("openai", &["clock", "domain", "transport"]),
+    ("scripted", &["clock", "domain"]),
     ("agents", &["clock", "domain"]),
     ("telemetry", &["clock", "domain"]),
     ("simulator", &["clock", "domain"]),
@@ -45,8 +47,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("polars-io", &["analysis"]),
     ("plotters", &["analysis"]),
     ("nvml-wrapper", &["telemetry"]),
-    ("reqwest", &["ollama", "openai"]),
-    ("hyper", &["ollama", "openai", "simulator"]),
+    ("reqwest", &["transport"]),
+    ("hyper", &["simulator", "transport"]),
 ];
 
 /// Crates that must not be in the lockfile, and why.

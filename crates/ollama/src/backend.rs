@@ -6,10 +6,9 @@ use domain::backend::{
 };
 use domain::{ModelOptions, Outcome};
 use futures_core::future::BoxFuture;
+use transport::{Trouble, json_body};
 
 use crate::client::{Client, same_model};
-use crate::error::Trouble;
-use crate::http::json_body;
 use crate::wire::{GenerateRequest, RunningModel, TaggedModel};
 
 impl ChatBackend for Client {
@@ -85,7 +84,6 @@ impl Client {
     /// A generation with an empty prompt.
     async fn load_or_unload(&self, request: &GenerateRequest) -> Result<(), BackendError> {
         let reply = self
-            .transport
             .generation(
                 "/api/generate",
                 json_body(request),

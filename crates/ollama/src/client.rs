@@ -4,18 +4,20 @@ use clock::Clock;
 use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
 use domain::{Nanos, TimeoutPhase};
-use reqwest::{Method, redirect};
+use transport::{
+    BuildError, Endpoint, EndpointError, Limits, Rules, Transport, Trouble, json_body,
+};
 
-use crate::connect::ConnectLimit;
-use crate::endpoint::Endpoint;
-use crate::error::{BuildError, Trouble};
-use crate::http::{Limits, Transport, json_body};
 use crate::ndjson::MAX_LINE;
+use crate::reply::expect_json;
 use crate::stream::Reply;
 use crate::wire::{
     ChatRequest, EmbedRequest, Embeddings, GenerateRequest, Running, ShowRequest, Shown, Tags,
     Version,
 };
+
+/// The port where none is given and no scheme asks for its own.
+pub const DEFAULT_PORT: u16 = 11434;
 
 /// Longest reply of a call that is no generation, bytes. Verbose model descriptions list every
 /// tensor, and embeddings are long.
@@ -23,6 +25,35 @@ const MAX_REPLY: usize = 8 * MAX_LINE;
 
 /// Between two looks at whether a model is gone.
 const UNLOAD_POLL: Nanos = Nanos::from_millis(50);
+
+/// Reads where a server is as Ollama reads `OLLAMA_HOST`, and a bare port besides:
+///
+/// ```
+/// for (text, url) in [
+///     ("", "http://127.0.0.1:11434"),
+///     ("11500", "http://127.0.0.1:11500"),
+///     (":11500", "http://127.0.0.1:11500"),
+///     ("0.0.0.0", "http://127.0.0.1:11434"),
+///     ("gpu-box", "http://gpu-box:11434"),
+///     ("[::1]:11500", "http://[::1]:11500"),
+///     ("https://llm.example/ollama/", "https://llm.example:443/ollama"),
+/// ] {
+///     assert_eq!(ollama::endpoint(text)?.to_string(), url);
+/// }
+/// # Ok::<(), ollama::EndpointError>(())
+/// ```
+///
+/// As with Ollama, a scheme brings its own default port: `http://host` is port 80.
+pub fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
+    Endpoint::read(
+        text,
+        &Rules {
+            default_port: DEFAULT_PORT,
+            own_paths: &[],
+            credentials: "Ollama has no use for it: leave it out",
+        },
+    )
+}
 
 /// A client of one server, with its own connection pool.
 #[derive(Debug)]
@@ -33,107 +64,66 @@ pub struct Client {
 /// Settings of a [`Client`].
 #[derive(Debug, Clone)]
 pub struct ClientBuilder {
-    clock: Clock,
-    timeouts: Timeouts,
-    certificates: Vec<reqwest::Certificate>,
+    transport: transport::Builder,
 }
 
 impl ClientBuilder {
     /// A builder with the default limits.
     pub fn new(clock: Clock) -> Self {
         Self {
-            clock,
-            timeouts: Timeouts::default(),
-            certificates: Vec::new(),
+            transport: transport::Builder::new(clock),
         }
     }
 
     /// Sets the limits of every request.
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
+        self.transport = self.transport.timeouts(timeouts);
         self
     }
 
     /// Trusts a certificate beside the system's, for servers behind an https proxy of one's own.
     /// The text is PEM.
     pub fn certificate(mut self, pem: &[u8]) -> Result<Self, BuildError> {
-        let certificate = reqwest::Certificate::from_pem(pem).map_err(BuildError::Certificate)?;
-        self.certificates.push(certificate);
+        self.transport = self.transport.certificate(pem)?;
         Ok(self)
     }
 
-    /// Makes the client for a server given like `OLLAMA_HOST` (see [`Endpoint`]). Connects to
+    /// Makes the client for a server given like `OLLAMA_HOST` (see [`endpoint`]). Connects to
     /// nothing yet. Installs rustls's ring provider for the process where none is installed.
     pub fn build(self, server: &str) -> Result<Client, BuildError> {
-        let endpoint: Endpoint = server.parse()?;
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // A race with another thread is lost only to a provider that serves as well.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        let builder = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .tcp_nodelay(true)
-            .pool_idle_timeout(None)
-            .http1_only()
-            .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")))
-            .connector_layer(ConnectLimit {
-                clock: self.clock.clone(),
-                limit: self.timeouts.connect,
-            });
-        let builder = if endpoint.is_https() {
-            builder.tls_certs_merge(self.certificates)
-        } else {
-            // Plain HTTP must not depend on the system having certificates.
-            builder.tls_certs_only([])
-        };
-        let http = builder.build().map_err(|source| BuildError::Http {
-            endpoint: endpoint.to_string(),
-            source,
-        })?;
-        Ok(Client {
-            transport: Transport {
-                http,
-                base: endpoint.to_string(),
-                clock: self.clock,
-                timeouts: self.timeouts,
-            },
-        })
+        let transport = self.transport.build(&endpoint(server)?)?;
+        Ok(Client { transport })
     }
 }
 
 impl Client {
-    /// A client for a server given like `OLLAMA_HOST` (see [`Endpoint`]). Connects to nothing yet.
+    /// A client for a server given like `OLLAMA_HOST` (see [`endpoint`]). Connects to nothing yet.
     pub fn new(server: &str, clock: Clock, timeouts: Timeouts) -> Result<Self, BuildError> {
         ClientBuilder::new(clock).timeouts(timeouts).build(server)
     }
 
     /// The server's base URL; it holds no credentials.
     pub fn base_url(&self) -> &str {
-        &self.transport.base
+        self.transport.base_url()
     }
 
     /// Runs a generation to its end, streamed or not as the request says, filling `exchange` as
     /// things happen.
     pub async fn generate_with(&self, request: &GenerateRequest, exchange: &mut Exchange) -> Reply {
-        self.transport
-            .generation(
-                "/api/generate",
-                json_body(request),
-                &request.model,
-                exchange,
-            )
-            .await
+        self.generation(
+            "/api/generate",
+            json_body(request),
+            &request.model,
+            exchange,
+        )
+        .await
     }
 
     /// Runs a chat turn to its end, streamed or not as the request says, filling `exchange` as
     /// things happen.
     pub async fn chat(&self, request: &ChatRequest, exchange: &mut Exchange) -> Reply {
-        self.transport
-            .generation("/api/chat", json_body(request), &request.model, exchange)
+        self.generation("/api/chat", json_body(request), &request.model, exchange)
             .await
     }
 
@@ -175,9 +165,7 @@ impl Client {
         path: &str,
         limits: &Limits<'_>,
     ) -> Result<T, Trouble> {
-        self.transport
-            .call(Method::GET, path, None, None, MAX_REPLY, limits)
-            .await
+        self.call(path, None, None, limits).await
     }
 
     async fn post<T: serde::de::DeserializeOwned>(
@@ -187,21 +175,29 @@ impl Client {
         model: &str,
     ) -> Result<T, BackendError> {
         let limits = self.transport.limits();
-        self.transport
-            .call(
-                Method::POST,
-                path,
-                Some(body),
-                Some(model),
-                MAX_REPLY,
-                &limits,
-            )
+        self.call(path, Some(body), Some(model), &limits)
             .await
             .map_err(|trouble| self.backend_error(trouble))
     }
 
+    /// A call whose reply is one JSON value.
+    async fn call<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Option<Vec<u8>>,
+        model: Option<&str>,
+        limits: &Limits<'_>,
+    ) -> Result<T, Trouble> {
+        let mut response = self
+            .transport
+            .send(path, body, limits, &mut Exchange::default())
+            .await?;
+        expect_json(&mut response, limits, model).await?;
+        response.json(limits, MAX_REPLY).await
+    }
+
     pub(crate) fn backend_error(&self, trouble: Trouble) -> BackendError {
-        trouble.into_backend_error(&self.transport.base)
+        self.transport.backend_error(trouble)
     }
 
     /// Waits until `/api/ps` lists the model no longer.
@@ -216,7 +212,7 @@ impl Client {
                 return Ok(());
             }
             limits
-                .within_total(limits.clock.sleep(UNLOAD_POLL))
+                .within_total(limits.clock().sleep(UNLOAD_POLL))
                 .await
                 .map_err(|_| Trouble::TimedOut(TimeoutPhase::Total))?;
         }

@@ -1,211 +1,26 @@
-//! What can go wrong, and which of the domain's kinds it is.
+//! The server's words in its error objects, and what a refusal means.
 
-use std::error::Error as StdError;
-use std::fmt::Write as _;
-use std::io;
-
-use domain::backend::BackendError;
-use domain::{FailureKind, Outcome, TimeoutPhase};
+use domain::FailureKind;
 use serde_json::value::RawValue;
-
-use crate::connect::ConnectTimedOut;
-use crate::endpoint::EndpointError;
-
-/// A client could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The endpoint cannot be used.
-    #[error(transparent)]
-    Endpoint(#[from] EndpointError),
-    /// A certificate to trust is no PEM certificate.
-    #[error("the certificate to trust is not a PEM certificate")]
-    Certificate(#[source] reqwest::Error),
-    /// The HTTP client could not be set up, for example because the system has no certificates.
-    #[error("the HTTP client for {endpoint} could not be set up")]
-    Http {
-        /// The endpoint.
-        endpoint: String,
-        /// Why.
-        #[source]
-        source: reqwest::Error,
-    },
-}
-
-/// How a request went wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    Failed(FailureKind, String),
-    TimedOut(TimeoutPhase),
-    /// The body ended in good order but too soon.
-    Incomplete,
-}
-
-impl Trouble {
-    pub(crate) fn failed(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self::Failed(kind, message.into())
-    }
-
-    pub(crate) fn into_outcome(self) -> Outcome {
-        match self {
-            Self::Failed(failure, message) => Outcome::Failed { failure, message },
-            Self::TimedOut(phase) => Outcome::TimedOut { phase },
-            Self::Incomplete => Outcome::Incomplete,
-        }
-    }
-
-    pub(crate) fn into_backend_error(self, endpoint: &str) -> BackendError {
-        let endpoint = endpoint.to_owned();
-        match self {
-            Self::Failed(failure, message) => BackendError::Failed {
-                endpoint,
-                failure,
-                message,
-            },
-            Self::TimedOut(phase) => BackendError::TimedOut { endpoint, phase },
-            Self::Incomplete => BackendError::Failed {
-                endpoint,
-                failure: FailureKind::Malformed,
-                message: "the reply ended before it was complete".to_owned(),
-            },
-        }
-    }
-}
-
-impl From<reqwest::Error> for Trouble {
-    fn from(error: reqwest::Error) -> Self {
-        let mut io_kind = None;
-        let mut garbled = false;
-        let mut cause: Option<&(dyn StdError + 'static)> = Some(&error);
-        while let Some(e) = cause {
-            if e.is::<ConnectTimedOut>() {
-                return Self::TimedOut(TimeoutPhase::Connect);
-            }
-            if let Some(e) = e.downcast_ref::<io::Error>() {
-                io_kind = Some(e.kind());
-            }
-            if let Some(e) = e.downcast_ref::<hyper::Error>() {
-                garbled |= e.is_parse();
-            }
-            cause = e.source();
-        }
-        let kind = if error.is_connect() {
-            match io_kind {
-                Some(io::ErrorKind::ConnectionRefused) => FailureKind::ConnectionRefused,
-                _ => FailureKind::Connect,
-            }
-        } else if garbled
-            || matches!(
-                io_kind,
-                Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
-            )
-        {
-            FailureKind::Malformed
-        } else {
-            FailureKind::ConnectionReset
-        };
-        Self::Failed(kind, causes(&error))
-    }
-}
-
-/// The causes below the sentences of reqwest and of its connection pool, which repeat the URL and
-/// say only that there was an error.
-fn causes(error: &reqwest::Error) -> String {
-    let mut words = String::new();
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        let text = e.to_string();
-        if !text.starts_with("client error (") && !words.ends_with(&text) {
-            let separator = if words.is_empty() { "" } else { ": " };
-            let _ = write!(words, "{separator}{text}");
-        }
-        cause = e.source();
-    }
-    if words.is_empty() {
-        words = error.to_string();
-    }
-    words
-}
-
-/// Longest server message kept, characters.
-const MESSAGE_CHARS: usize = 400;
-
-/// The words in an `error` member: a string natively, an object with `message` on other servers.
-pub(crate) fn error_words(raw: &RawValue) -> String {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum Words {
-        Plain(String),
-        Object { message: String },
-    }
-    match serde_json::from_str(raw.get()) {
-        Ok(Words::Plain(text) | Words::Object { message: text }) => clip(&text, MESSAGE_CHARS),
-        Err(_) => clip(raw.get(), MESSAGE_CHARS),
-    }
-}
+use transport::{Refusal, Trouble, error_words};
 
 /// What a response that is no success means. `model` is the one that was asked for.
-pub(crate) fn status_trouble(
-    status: u16,
-    reason: &str,
-    body: &[u8],
-    model: Option<&str>,
-) -> Trouble {
+pub(crate) fn refused(refusal: &Refusal, model: Option<&str>) -> Trouble {
+    let told = error_in(&refusal.body);
+    if let (404, Some(words), Some(model)) = (refusal.status, &told, model) {
+        let message = format!("{words}; to get it: ollama pull {model}");
+        return Trouble::Failed(FailureKind::ModelNotFound, message);
+    }
+    refusal.trouble(told, None)
+}
+
+/// The words of a body that is an error object.
+fn error_in(body: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct ErrorBody<'a> {
         #[serde(borrow)]
         error: &'a RawValue,
     }
-    let body = String::from_utf8_lossy(body);
-    let told = serde_json::from_str::<ErrorBody<'_>>(&body)
-        .ok()
-        .map(|body| error_words(body.error));
-    if let (404, Some(words), Some(model)) = (status, &told, model) {
-        let message = format!("{words}; to get it: ollama pull {model}");
-        return Trouble::Failed(FailureKind::ModelNotFound, message);
-    }
-    let message = told.unwrap_or_else(|| {
-        let words = clip(&without_tags(&body), MESSAGE_CHARS);
-        if words.is_empty() {
-            format!("HTTP {status} {reason} with an empty body")
-        } else {
-            words
-        }
-    });
-    match status {
-        503 => Trouble::Failed(FailureKind::Busy, message),
-        _ => Trouble::Failed(FailureKind::Http { status }, message),
-    }
-}
-
-/// A page's words on one line: markup, styles and scripts dropped, white space collapsed. Text
-/// without markup only has its line ends trimmed.
-fn without_tags(page: &str) -> String {
-    if !page.trim_start().starts_with('<') {
-        return page.trim().to_owned();
-    }
-    let mut words = String::new();
-    let mut rest = page;
-    while let Some(open) = rest.find('<') {
-        words.push_str(&rest[..open]);
-        words.push(' ');
-        rest = &rest[open..];
-        for element in ["style", "script"] {
-            if rest[1..].starts_with(element)
-                && let Some(end) = rest.find(&format!("</{element}"))
-            {
-                rest = &rest[end..];
-            }
-        }
-        rest = rest.find('>').map_or("", |close| &rest[close + 1..]);
-    }
-    words.push_str(rest);
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The first `chars` characters, with an ellipsis when there are more.
-pub(crate) fn clip(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
+    let body = serde_json::from_str::<ErrorBody<'_>>(body).ok()?;
+    Some(error_words(body.error))
 }

@@ -55,18 +55,15 @@
 mod backend;
 mod chunk;
 mod client;
-mod connect;
-mod endpoint;
 mod error;
-mod http;
 pub mod ndjson;
+mod reply;
 mod stream;
 pub mod wire;
 
-pub use client::{Client, ClientBuilder};
-pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
-pub use error::BuildError;
+pub use client::{Client, ClientBuilder, DEFAULT_PORT, endpoint};
 pub use stream::Reply;
+pub use transport::{BuildError, Endpoint, EndpointError};
 
 /// Opened for the repository's benchmark of decoding; not for use.
 #[doc(hidden)]

@@ -3,18 +3,14 @@
 
 use bytes::Bytes;
 use domain::backend::Exchange;
-use domain::{FailureKind, Nanos, Outcome, Stamp, TimeoutPhase};
-use reqwest::Method;
+use domain::{FailureKind, Outcome, Stamp};
+use transport::{Limits, Trouble, clip, error_words};
 
 use crate::chunk::{Chunk, Text};
-use crate::error::{Trouble, clip, error_words};
-use crate::http::{Limits, Response, Transport};
+use crate::client::Client;
 use crate::ndjson::{Decoder, LineTooLong};
+use crate::reply::expect_json;
 use crate::wire::ToolCall;
-
-/// How long the end of a body is waited for after the final object, so that the connection can be
-/// used again. The request itself is over by then.
-const DRAIN: Nanos = Nanos::from_secs(1);
 
 /// How a typed generation ended; what it produced is in the caller's exchange.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +27,7 @@ struct Recorder<'e> {
     tool_calls: Vec<ToolCall>,
 }
 
-impl Transport {
+impl Client {
     pub(crate) async fn generation(
         &self,
         path: &str,
@@ -43,14 +39,10 @@ impl Transport {
             exchange,
             tool_calls: Vec::new(),
         };
-        let limits = self.limits();
+        let limits = self.transport.limits();
         let ended = self.follow(path, body, model, &limits, &mut recorder).await;
-        let outcome = match ended {
-            Ok(()) => Outcome::Completed,
-            Err(trouble) => trouble.into_outcome(),
-        };
         Reply {
-            outcome,
+            outcome: self.transport.outcome(ended),
             tool_calls: recorder.tool_calls,
         }
     }
@@ -65,34 +57,20 @@ impl Transport {
         recorder: &mut Recorder<'_>,
     ) -> Result<(), Trouble> {
         let mut response = self
-            .send(Method::POST, path, Some(body), limits, recorder.exchange)
+            .transport
+            .send(path, Some(body), limits, recorder.exchange)
             .await?;
-        response.expect_json(limits, Some(model)).await?;
+        expect_json(&mut response, limits, Some(model)).await?;
         let mut decoder = Decoder::new();
-        let mut arrived = self.clock.now();
+        let mut arrived = limits.clock().now();
         while let Some(bytes) = response.chunk(limits).await? {
-            arrived = self.clock.now();
+            arrived = limits.clock().now();
             if recorder.take(&mut decoder, &bytes, arrived)? {
-                drain(&mut response, limits).await;
+                response.drain(limits).await;
                 return Ok(());
             }
         }
         recorder.finish(&mut decoder, arrived)
-    }
-}
-
-/// Reads what follows the final object. Nothing there changes the outcome: a second final object,
-/// an error line or a broken connection comes after the server said it was done.
-async fn drain(response: &mut Response, limits: &Limits<'_>) {
-    let until = limits.clock.now() + DRAIN;
-    loop {
-        let left = until.since(limits.clock.now());
-        let next = response
-            .chunk_within(limits, TimeoutPhase::BetweenChunks, left)
-            .await;
-        if !matches!(next, Ok(Some(_))) || left == Nanos::ZERO {
-            return;
-        }
     }
 }
 

@@ -5,9 +5,9 @@ use domain::backend::{
 };
 use domain::{FailureKind, ModelOptions, Outcome};
 use futures_core::future::BoxFuture;
+use transport::Trouble;
 
 use crate::client::Client;
-use crate::error::Trouble;
 use crate::wire::{ChatRequest, Dialect, Model};
 
 impl ChatBackend for Client {

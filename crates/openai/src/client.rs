@@ -4,19 +4,49 @@ use clock::Clock;
 use domain::Outcome;
 use domain::backend::{BackendError, Exchange, ServerIdentity};
 use domain::plan::Timeouts;
-use reqwest::redirect;
+use transport::{
+    ApiKey, BuildError, Endpoint, EndpointError, Rules, Transport, Trouble, json_body,
+};
 
-use crate::connect::ConnectLimit;
-use crate::endpoint::Endpoint;
-use crate::error::{BuildError, Trouble};
-use crate::http::{Transport, json_body};
-use crate::key::ApiKey;
+use crate::reply::expect_json;
 use crate::sse::MAX_EVENT;
 use crate::wire::{ChatRequest, Dialect, LLAMA_CPP, Models, Props, Version};
+
+/// The port where none is given and no scheme asks for its own: llama.cpp's.
+pub const DEFAULT_PORT: u16 = 8080;
 
 /// Longest reply of a call that is no generation, bytes. Hosted services list hundreds of models,
 /// llama.cpp prints its chat template.
 const MAX_REPLY: usize = MAX_EVENT;
+
+/// Reads where a server is: host and port, or a base URL with or without `/v1`.
+///
+/// ```
+/// for (text, url) in [
+///     ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+///     ("http://127.0.0.1:8080/v1", "http://127.0.0.1:8080"),
+///     ("http://127.0.0.1:8080/v1/", "http://127.0.0.1:8080"),
+///     ("http://127.0.0.1:8080/v1/chat/completions", "http://127.0.0.1:8080"),
+///     ("8000", "http://127.0.0.1:8000"),
+///     ("[::1]:8000/v1", "http://[::1]:8000"),
+///     ("https://llm.example/api/v1", "https://llm.example:443/api"),
+/// ] {
+///     assert_eq!(openai::endpoint(text)?.to_string(), url);
+/// }
+/// # Ok::<(), openai::EndpointError>(())
+/// ```
+///
+/// A scheme brings its own default port: `http://host` is port 80.
+pub fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
+    Endpoint::read(
+        text,
+        &Rules {
+            default_port: DEFAULT_PORT,
+            own_paths: &["/chat/completions", "/v1"],
+            credentials: "put a key into TANDEM_API_KEY and leave it out of the URL",
+        },
+    )
+}
 
 /// A client of one server.
 #[derive(Debug)]
@@ -28,10 +58,7 @@ pub struct Client {
 /// Settings of a [`Client`].
 #[derive(Debug, Clone)]
 pub struct ClientBuilder {
-    clock: Clock,
-    timeouts: Timeouts,
-    certificates: Vec<reqwest::Certificate>,
-    key: Option<ApiKey>,
+    transport: transport::Builder,
     dialect: Dialect,
 }
 
@@ -39,10 +66,10 @@ impl ClientBuilder {
     /// A builder with the default limits, no key and no additions to the protocol.
     pub fn new(clock: Clock) -> Self {
         Self {
-            clock,
-            timeouts: Timeouts::default(),
-            certificates: Vec::new(),
-            key: None,
+            // llama.cpp now and then closes a connection right after a stream, and a request that had
+            // just taken it from the pool would fail though nothing is wrong. Connecting lies before
+            // `sent`, so no figure of the server holds it.
+            transport: transport::Builder::new(clock).keep_connections(false),
             dialect: Dialect::Plain,
         }
     }
@@ -50,14 +77,14 @@ impl ClientBuilder {
     /// Sets the limits of every request.
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
+        self.transport = self.transport.timeouts(timeouts);
         self
     }
 
     /// Sends a bearer key with every request.
     #[must_use]
     pub fn api_key(mut self, key: Option<ApiKey>) -> Self {
-        self.key = key;
+        self.transport = self.transport.api_key(key);
         self
     }
 
@@ -71,53 +98,15 @@ impl ClientBuilder {
     /// Trusts a certificate beside the system's, for servers behind an https proxy of one's own.
     /// The text is PEM.
     pub fn certificate(mut self, pem: &[u8]) -> Result<Self, BuildError> {
-        let certificate = reqwest::Certificate::from_pem(pem).map_err(BuildError::Certificate)?;
-        self.certificates.push(certificate);
+        self.transport = self.transport.certificate(pem)?;
         Ok(self)
     }
 
-    /// Makes the client for a server's base URL (see [`Endpoint`]). Connects to nothing yet.
+    /// Makes the client for a server's base URL (see [`endpoint`]). Connects to nothing yet.
     /// Installs rustls's ring provider for the process where none is installed.
     pub fn build(self, server: &str) -> Result<Client, BuildError> {
-        let endpoint: Endpoint = server.parse()?;
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // A race with another thread is lost only to a provider that serves as well.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        let builder = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .tcp_nodelay(true)
-            // Every request has a connection of its own. llama.cpp now and then closes one right
-            // after a stream, and a request that had just taken it from the pool would fail though
-            // nothing is wrong. Connecting lies before `sent`, so no figure holds it.
-            .pool_max_idle_per_host(0)
-            .http1_only()
-            .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")))
-            .connector_layer(ConnectLimit {
-                clock: self.clock.clone(),
-                limit: self.timeouts.connect,
-            });
-        let builder = if endpoint.is_https() {
-            builder.tls_certs_merge(self.certificates)
-        } else {
-            // Plain HTTP must not depend on the system having certificates.
-            builder.tls_certs_only([])
-        };
-        let http = builder.build().map_err(|source| BuildError::Http {
-            endpoint: endpoint.to_string(),
-            source,
-        })?;
         Ok(Client {
-            transport: Transport {
-                http,
-                base: endpoint.to_string(),
-                clock: self.clock,
-                timeouts: self.timeouts,
-                key: self.key,
-            },
+            transport: self.transport.build(&endpoint(server)?)?,
             dialect: self.dialect,
         })
     }
@@ -139,7 +128,7 @@ pub struct ServerFacts {
 const NO_VERSION: &str = "version not told";
 
 impl Client {
-    /// A client with a server's base URL (see [`Endpoint`]) and nothing else set. Connects to
+    /// A client with a server's base URL (see [`endpoint`]) and nothing else set. Connects to
     /// nothing yet.
     pub fn new(server: &str, clock: Clock, timeouts: Timeouts) -> Result<Self, BuildError> {
         ClientBuilder::new(clock).timeouts(timeouts).build(server)
@@ -147,19 +136,18 @@ impl Client {
 
     /// The server's base URL, without `/v1`; it holds no credentials.
     pub fn base_url(&self) -> &str {
-        &self.transport.base
+        self.transport.base_url()
     }
 
     /// Runs a chat turn to its end, filling `exchange` as things happen.
     pub async fn chat(&self, request: &ChatRequest, exchange: &mut Exchange) -> Outcome {
-        self.transport
-            .generation(
-                "/v1/chat/completions",
-                json_body(request),
-                &request.model,
-                exchange,
-            )
-            .await
+        self.generation(
+            "/v1/chat/completions",
+            json_body(request),
+            &request.model,
+            exchange,
+        )
+        .await
     }
 
     /// The models that the server offers.
@@ -234,16 +222,27 @@ impl Client {
         &self,
         path: &str,
     ) -> Result<(T, Option<String>), BackendError> {
-        let limits = self.transport.limits();
-        self.transport
-            .get(path, MAX_REPLY, &limits)
+        self.get_json(path)
             .await
             .map_err(|trouble| self.backend_error(trouble))
     }
 
+    /// A GET whose reply is one JSON value, and the `Server` header.
+    async fn get_json<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<(T, Option<String>), Trouble> {
+        let limits = self.transport.limits();
+        let mut response = self
+            .transport
+            .send(path, None, &limits, &mut Exchange::default())
+            .await?;
+        expect_json(&mut response, &limits).await?;
+        let server = response.header("server").map(str::to_owned);
+        Ok((response.json(&limits, MAX_REPLY).await?, server))
+    }
+
     pub(crate) fn backend_error(&self, trouble: Trouble) -> BackendError {
-        self.transport
-            .without_key(trouble)
-            .into_backend_error(&self.transport.base)
+        self.transport.backend_error(trouble)
     }
 }

@@ -64,19 +64,14 @@
 mod backend;
 mod chunk;
 mod client;
-mod connect;
-mod endpoint;
 mod error;
-mod http;
-mod key;
+mod reply;
 pub mod sse;
 mod stream;
 pub mod wire;
 
-pub use client::{Client, ClientBuilder, ServerFacts};
-pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError};
-pub use error::BuildError;
-pub use key::{ApiKey, KeyError};
+pub use client::{Client, ClientBuilder, DEFAULT_PORT, ServerFacts, endpoint};
+pub use transport::{ApiKey, BuildError, Endpoint, EndpointError, KeyError};
 pub use wire::Dialect;
 
 #[cfg(test)]

@@ -2,17 +2,14 @@
 
 use bytes::Bytes;
 use domain::backend::Exchange;
-use domain::{FailureKind, Nanos, Outcome, Stamp, TimeoutPhase};
-use reqwest::Method;
+use domain::{FailureKind, Outcome, Stamp, TimeoutPhase};
+use transport::{Limits, Response, Trouble, clip, error_words};
 
 use crate::chunk::Chunk;
-use crate::error::{Trouble, clip, error_in, error_words};
-use crate::http::{Limits, Response, Transport};
+use crate::client::Client;
+use crate::error::error_in;
+use crate::reply::expect_events;
 use crate::sse::{Decoder, Event, EventTooLong};
-
-/// How long the end of a body is waited for after `[DONE]`, so that the connection can be used
-/// again. The request itself is over by then.
-const DRAIN: Nanos = Nanos::from_secs(1);
 
 /// What ends a stream.
 const DONE: &[u8] = b"[DONE]";
@@ -22,7 +19,7 @@ struct Recorder<'e> {
     exchange: &'e mut Exchange,
 }
 
-impl Transport {
+impl Client {
     pub(crate) async fn generation(
         &self,
         path: &str,
@@ -31,11 +28,9 @@ impl Transport {
         exchange: &mut Exchange,
     ) -> Outcome {
         let mut recorder = Recorder { exchange };
-        let limits = self.limits();
-        match self.follow(path, body, model, &limits, &mut recorder).await {
-            Ok(()) => Outcome::Completed,
-            Err(trouble) => self.without_key(trouble).into_outcome(),
-        }
+        let limits = self.transport.limits();
+        let ended = self.follow(path, body, model, &limits, &mut recorder).await;
+        self.transport.outcome(ended)
     }
 
     /// Follows a stream to `[DONE]`.
@@ -48,33 +43,20 @@ impl Transport {
         recorder: &mut Recorder<'_>,
     ) -> Result<(), Trouble> {
         let mut response = self
-            .send(Method::POST, path, Some(body), limits, recorder.exchange)
+            .transport
+            .send(path, Some(body), limits, recorder.exchange)
             .await?;
-        response.expect_events(limits, model).await?;
+        expect_events(&mut response, limits, model).await?;
         let mut decoder = Decoder::new();
-        let mut arrived = self.clock.now();
+        let mut arrived = limits.clock().now();
         while let Some(bytes) = recorder.next(&mut response, limits).await? {
-            arrived = self.clock.now();
+            arrived = limits.clock().now();
             if recorder.take(&mut decoder, &bytes, arrived)? {
-                drain(&mut response, limits).await;
+                response.drain(limits).await;
                 return recorder.ended();
             }
         }
         recorder.finish(&mut decoder, arrived)
-    }
-}
-
-/// Reads what follows `[DONE]`. Nothing there changes the outcome.
-async fn drain(response: &mut Response, limits: &Limits<'_>) {
-    let until = limits.clock.now() + DRAIN;
-    loop {
-        let left = until.since(limits.clock.now());
-        let next = response
-            .chunk_within(limits, TimeoutPhase::BetweenChunks, left)
-            .await;
-        if !matches!(next, Ok(Some(_))) || left == Nanos::ZERO {
-            return;
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Recorded streams through decoder and recorder, cut at every byte.
 
+use domain::Nanos;
 use domain::backend::ServerCounters;
 use proptest::prelude::*;
 

@@ -3,8 +3,8 @@ use domain::backend::{BackendError, ChatBackend};
 use domain::plan::Timeouts;
 use domain::{FailureKind, ModelOptions, Nanos, Stamp, TimeoutPhase};
 
-use super::server::{Server, Step, json};
 use crate::wire::EmbedRequest;
+use scripted::{Server, Step, json};
 
 const PS: &str = r#"{"models":[{"name":"gemma3:latest","size":6,"size_vram":5,
     "expires_at":"2318-01-01T00:00:00Z","context_length":4096}]}"#;
@@ -37,7 +37,7 @@ async fn the_server_and_its_models_are_read() {
         ],
     )
     .await;
-    let client = server.client(Timeouts::default());
+    let client = super::client(&server, Timeouts::default());
     assert_eq!(client.endpoint(), format!("http://{}", server.address));
     let identity = client.identify().await.unwrap();
     assert_eq!(
@@ -88,8 +88,7 @@ async fn preload_sends_options_and_an_empty_prompt_and_waits_for_the_load() {
         num_gpu: Some(60),
         ..ModelOptions::default()
     };
-    server
-        .client(Timeouts::default())
+    super::client(&server, Timeouts::default())
         .preload("gemma3", &options)
         .await
         .unwrap();
@@ -113,8 +112,7 @@ async fn unload_waits_until_the_model_is_listed_no_longer() {
         ],
     )
     .await;
-    server
-        .client(Timeouts::default())
+    super::client(&server, Timeouts::default())
         .unload("gemma3")
         .await
         .unwrap();
@@ -131,10 +129,13 @@ async fn unload_gives_up_at_the_total_limit() {
     let mut scripts = vec![json("200 OK", r#"{"done":true,"done_reason":"unload"}"#)];
     scripts.extend(std::iter::repeat_n(json("200 OK", PS), 10));
     let server = Server::start(&clock, scripts).await;
-    let client = server.client(Timeouts {
-        total: Nanos::from_millis(220),
-        ..Timeouts::default()
-    });
+    let client = super::client(
+        &server,
+        Timeouts {
+            total: Nanos::from_millis(220),
+            ..Timeouts::default()
+        },
+    );
     let error = client.unload("gemma3:latest").await.unwrap_err();
     assert!(matches!(
         error,
@@ -161,7 +162,7 @@ async fn calls_that_fail_name_the_endpoint_and_the_reason() {
         ],
     )
     .await;
-    let client = server.client(Timeouts::default());
+    let client = super::client(&server, Timeouts::default());
     let kind = |error: BackendError| match error {
         BackendError::Failed { failure, .. } => failure,
         BackendError::TimedOut { .. } => panic!("{error}"),

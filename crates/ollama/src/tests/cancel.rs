@@ -3,7 +3,7 @@ use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
 use domain::{ModelOptions, Nanos, Stamp};
 
-use super::server::{NDJSON, Server, Step, chunk};
+use scripted::{NDJSON, Server, Step, chunk};
 
 fn call() -> GenerateCall {
     GenerateCall {
@@ -19,7 +19,7 @@ fn call() -> GenerateCall {
 async fn dropped(script: Vec<Step>) -> (Exchange, Server) {
     let clock = Clock::start_virtual();
     let server = Server::start(&clock, vec![script]).await;
-    let client = server.client(Timeouts::default());
+    let client = super::client(&server, Timeouts::default());
     let mut exchange = Exchange::default();
     let limit = Nanos::from_millis(250);
     let ended = clock
@@ -64,10 +64,13 @@ async fn dropping_a_request_in_its_stream_closes_the_connection_and_keeps_what_w
 async fn a_limit_that_runs_out_closes_the_connection_too() {
     let clock = Clock::start_virtual();
     let server = Server::start(&clock, vec![vec![Step::AwaitClose]]).await;
-    let client = server.client(Timeouts {
-        first_byte: Nanos::from_millis(50),
-        ..Timeouts::default()
-    });
+    let client = super::client(
+        &server,
+        Timeouts {
+            first_byte: Nanos::from_millis(50),
+            ..Timeouts::default()
+        },
+    );
     let outcome = client.generate(&call(), &mut Exchange::default()).await;
     assert_eq!(outcome.class(), "timed_out");
     server.sees_a_close().await;

@@ -3,8 +3,8 @@ use domain::backend::{BackendError, ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
 use domain::{FailureKind, ModelOptions, Nanos, Outcome, Stamp, TimeoutPhase};
 
-use super::server::{JSON, NDJSON, Server, Step, chunk, json};
 use crate::Client;
+use scripted::{JSON, NDJSON, Server, Step, chunk, json};
 
 const TOKEN: &str = "{\"response\":\"a\",\"done\":false}\n";
 
@@ -30,7 +30,7 @@ const LIMITS: Timeouts = Timeouts {
 async fn against(script: Vec<Step>) -> (Outcome, Exchange, Stamp) {
     let clock = Clock::start_virtual();
     let server = Server::start(&clock, vec![script]).await;
-    let client = server.client(LIMITS);
+    let client = super::client(&server, LIMITS);
     let mut exchange = Exchange::default();
     let outcome = client.generate(&call(), &mut exchange).await;
     (outcome, exchange, clock.now())
@@ -188,7 +188,7 @@ async fn statuses_carry_the_servers_words() {
                 Step::End,
             ],
             http(302),
-            "elsewhere",
+            "elsewhere; redirects are not followed",
         ),
         // What had come of the words stands when the connection then breaks.
         (

@@ -2,6 +2,10 @@
 
 mod calls;
 mod cancel;
+mod endpoint;
 mod failures;
-mod server;
 mod streaming;
+
+fn client(server: &scripted::Server, timeouts: domain::plan::Timeouts) -> crate::Client {
+    crate::Client::new(&server.address.to_string(), server.clock.clone(), timeouts).unwrap()
+}

@@ -3,9 +3,9 @@ use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 
-use super::server::{JSON, NDJSON, Server, Step, chunk};
 use crate::Client;
 use crate::wire::{ChatRequest, GenerateRequest, Message, Think};
+use scripted::{JSON, NDJSON, Server, Step, chunk};
 
 const FINAL: &str = "{\"response\":\"\",\"done\":true,\"done_reason\":\"stop\",\"eval_count\":2}\n";
 
@@ -45,7 +45,7 @@ async fn every_stamp_is_exact() {
         Step::End,
     ];
     let server = Server::start(&clock, vec![script]).await;
-    let client = server.client(Timeouts::default());
+    let client = super::client(&server, Timeouts::default());
     clock.sleep(Nanos::from_secs(2)).await;
     let mut exchange = Exchange::default();
     let outcome = client.generate(&call("why?"), &mut exchange).await;
@@ -68,7 +68,7 @@ async fn requests_say_what_they_are_and_connections_are_used_again() {
     let clock = Clock::start_virtual();
     let script = vec![Step::Head("200 OK", NDJSON), chunk(FINAL), Step::End];
     let server = Server::start(&clock, vec![script.clone(), script]).await;
-    let client = server.client(Timeouts::default());
+    let client = super::client(&server, Timeouts::default());
     for prompt in ["one", "two"] {
         let outcome = client
             .generate(&call(prompt), &mut Exchange::default())
@@ -115,8 +115,7 @@ async fn a_reply_that_is_not_streamed_takes_the_same_path() {
     request.stream = false;
     request.common.think = Some(Think::On);
     let mut exchange = Exchange::default();
-    let reply = server
-        .client(Timeouts::default())
+    let reply = super::client(&server, Timeouts::default())
         .chat(&request, &mut exchange)
         .await;
     assert_eq!(reply.outcome, Outcome::Completed);
@@ -139,7 +138,7 @@ async fn tool_calls_come_back_with_the_reply() {
     let bytes = include_str!("../../../../fixtures/ndjson/tools_middle.ndjson");
     let script = vec![Step::Head("200 OK", NDJSON), chunk(bytes), Step::End];
     let server = Server::start(&clock, vec![script]).await;
-    let client = server.client(Timeouts::default());
+    let client = super::client(&server, Timeouts::default());
     let request = ChatRequest::new("m", vec![Message::new("user", "weather?")]);
     let reply = client.chat(&request, &mut Exchange::default()).await;
     let cities: Vec<_> = reply
@@ -158,7 +157,7 @@ async fn what_follows_the_final_object_changes_nothing() {
     let scripts = endings.map(|end| vec![Step::Head("200 OK", NDJSON), chunk(bytes), end]);
     let server = Server::start(&clock, scripts.to_vec()).await;
     for _ in 0..4 {
-        let client = server.client(Timeouts::default());
+        let client = super::client(&server, Timeouts::default());
         let mut exchange = Exchange::default();
         let began = clock.now();
         let outcome = client.generate(&call("x"), &mut exchange).await;
@@ -183,7 +182,7 @@ async fn many_streams_at_once_keep_their_own_time() {
         script
     });
     let server = Server::start(&clock, scripts.collect()).await;
-    let client = std::sync::Arc::new(server.client(Timeouts::default()));
+    let client = std::sync::Arc::new(super::client(&server, Timeouts::default()));
     let mut tasks = Vec::new();
     for _ in 0..40 {
         let client = client.clone();

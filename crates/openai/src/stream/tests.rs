@@ -1,3 +1,4 @@
+use domain::Nanos;
 use domain::backend::ServerCounters;
 use proptest::prelude::*;
 

@@ -3,8 +3,8 @@ use domain::backend::{BackendError, ChatBackend};
 use domain::plan::Timeouts;
 use domain::{FailureKind, ModelOptions};
 
-use super::server::{Server, Step, chunk, json};
 use crate::{Client, ClientBuilder, Dialect, EndpointError};
+use scripted::{Server, Step, chunk, json};
 
 /// A JSON reply with a `Server` header.
 fn served_by(name: &str, body: &str) -> Vec<Step> {
@@ -108,7 +108,10 @@ async fn servers_are_told_apart() {
     for (scripts, kind, version, context) in cases {
         let clock = Clock::start_virtual();
         let server = Server::start(&clock, scripts).await;
-        let facts = server.client(Timeouts::default()).look().await.unwrap();
+        let facts = super::client(&server, Timeouts::default())
+            .look()
+            .await
+            .unwrap();
         assert_eq!(
             (
                 facts.identity.kind.as_str(),
@@ -148,7 +151,7 @@ async fn a_llama_cpp_server_serves_its_model_under_every_name() {
 async fn other_servers_have_the_models_they_list() {
     let clock = Clock::start_virtual();
     let server = Server::start(&clock, vec![json("200 OK", &models("vllm")); 2]).await;
-    let client = server.client(Timeouts::default());
+    let client = super::client(&server, Timeouts::default());
     assert!(client.find_model("m").await.unwrap().is_some());
     assert_eq!(client.find_model("gemma3:latest").await.unwrap(), None);
 }
@@ -169,7 +172,7 @@ async fn llama_cpp_tells_what_it_holds() {
 async fn what_the_protocol_cannot_do_is_refused_without_asking() {
     let clock = Clock::start_virtual();
     let server = Server::start(&clock, vec![]).await;
-    let client = server.client(Timeouts::default());
+    let client = super::client(&server, Timeouts::default());
     let options = ModelOptions::default();
     for (error, words) in [
         (
@@ -209,7 +212,7 @@ async fn calls_that_fail_say_where_and_why() {
         ),
     ];
     let server = Server::start(&clock, scripts).await;
-    let client = server.client(Timeouts::default());
+    let client = super::client(&server, Timeouts::default());
     for words in [
         "is this an OpenAI-compatible server?",
         "the reply starts with",

@@ -3,9 +3,9 @@ use domain::backend::{BackendError, ChatBackend, Exchange};
 use domain::plan::Timeouts;
 use domain::{FailureKind, Nanos, Outcome, Stamp, TimeoutPhase};
 
-use super::server::{JSON, SSE, Server, Step, chunk, json};
 use super::streaming::{TOKEN, call};
 use crate::{ApiKey, Client, ClientBuilder};
+use scripted::{JSON, SSE, Server, Step, chunk, json};
 
 /// Short limits that differ, so that each shows which one ran out.
 const LIMITS: Timeouts = Timeouts {
@@ -19,7 +19,7 @@ const LIMITS: Timeouts = Timeouts {
 async fn against(script: Vec<Step>) -> (Outcome, Exchange, Stamp) {
     let clock = Clock::start_virtual();
     let server = Server::start(&clock, vec![script]).await;
-    let client = server.client(LIMITS);
+    let client = super::client(&server, LIMITS);
     let mut exchange = Exchange::default();
     let outcome = client.generate(&call(), &mut exchange).await;
     (outcome, exchange, clock.now())

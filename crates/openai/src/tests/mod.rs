@@ -2,7 +2,11 @@
 //! simulator.
 
 mod calls;
+mod endpoint;
 mod failures;
-mod server;
 mod simulated;
 mod streaming;
+
+fn client(server: &scripted::Server, timeouts: domain::plan::Timeouts) -> crate::Client {
+    crate::Client::new(&server.address.to_string(), server.clock.clone(), timeouts).unwrap()
+}

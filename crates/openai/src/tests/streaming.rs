@@ -3,8 +3,8 @@ use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 
-use super::server::{SSE, Server, Step, chunk};
 use crate::{ApiKey, ClientBuilder};
+use scripted::{SSE, Server, Step, chunk};
 
 pub(super) const TOKEN: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
 pub(super) const FINAL: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
@@ -49,7 +49,7 @@ async fn every_stamp_is_exact() {
         Step::End,
     ];
     let server = Server::start(&clock, vec![script]).await;
-    let client = server.client(Timeouts::default());
+    let client = super::client(&server, Timeouts::default());
     clock.sleep(Nanos::from_secs(2)).await;
     let mut exchange = Exchange::default();
     let outcome = client.generate(&call(), &mut exchange).await;
@@ -100,7 +100,7 @@ async fn without_a_key_there_is_no_such_header() {
     let clock = Clock::start_virtual();
     let script = vec![Step::Head("200 OK", SSE), chunk(FINAL), Step::End];
     let server = Server::start(&clock, vec![script]).await;
-    let client = server.client(Timeouts::default());
+    let client = super::client(&server, Timeouts::default());
     client.generate(&call(), &mut Exchange::default()).await;
     let head = server.request(0).head.to_ascii_lowercase();
     assert!(!head.contains("authorization"), "{head}");
@@ -114,7 +114,7 @@ async fn what_follows_done_changes_nothing() {
     let scripts = endings.map(|end| vec![Step::Head("200 OK", SSE), chunk(&after), end]);
     let server = Server::start(&clock, scripts.to_vec()).await;
     for _ in 0..4 {
-        let client = server.client(Timeouts::default());
+        let client = super::client(&server, Timeouts::default());
         let mut exchange = Exchange::default();
         let began = clock.now();
         let outcome = client.generate(&call(), &mut exchange).await;
@@ -137,7 +137,7 @@ async fn http_1_0_and_a_body_that_ends_with_its_connection() {
     ];
     let server = Server::start(&clock, vec![script]).await;
     let mut exchange = Exchange::default();
-    let client = server.client(Timeouts::default());
+    let client = super::client(&server, Timeouts::default());
     let outcome = client.generate(&call(), &mut exchange).await;
     assert_eq!(outcome, Outcome::Completed);
     assert_eq!(exchange.first_token, Some(ms(20)));
@@ -170,7 +170,7 @@ async fn a_dropped_request_closes_its_connection_and_keeps_what_was_seen() {
     let clock = Clock::start_virtual();
     let script = vec![Step::Head("200 OK", SSE), chunk(TOKEN), Step::AwaitClose];
     let server = Server::start(&clock, vec![script]).await;
-    let client = server.client(Timeouts::default());
+    let client = super::client(&server, Timeouts::default());
     let mut exchange = Exchange::default();
     let call = call();
     let cut = clock

@@ -8,29 +8,34 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use clock::{Clock, ExchangeId, Ledger};
-use domain::backend::Exchange;
+use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
-use domain::{FailureKind, Nanos, Stamp, TimeoutPhase};
+use domain::{FailureKind, Nanos, Outcome, Stamp, TimeoutPhase};
 use hyper::body::{Body, Frame, SizeHint};
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use tokio::sync::Notify;
 
-use crate::error::{Trouble, clip, status_trouble};
+use crate::error::{Refusal, Trouble, clip};
+use crate::key::ApiKey;
 
 /// Most of an error page that is read, bytes.
 const ERROR_BODY: usize = 64 * 1024;
 
+/// How long the end of a body is waited for after the protocol's last word, so that the connection
+/// can be used again. The request itself is over by then.
+const DRAIN: Nanos = Nanos::from_secs(1);
+
 /// The limits of one call. The total limit runs from the moment this is made.
 #[derive(Debug)]
-pub(crate) struct Limits<'a> {
-    pub(crate) clock: &'a Clock,
+pub struct Limits<'a> {
+    clock: &'a Clock,
     timeouts: &'a Timeouts,
     deadline: Stamp,
 }
 
 impl<'a> Limits<'a> {
-    pub(crate) fn start(clock: &'a Clock, timeouts: &'a Timeouts) -> Self {
+    fn start(clock: &'a Clock, timeouts: &'a Timeouts) -> Self {
         let deadline = Stamp(clock.now().0.saturating_add(timeouts.total.0));
         Self {
             clock,
@@ -39,8 +44,19 @@ impl<'a> Limits<'a> {
         }
     }
 
+    /// The clock they run on.
+    pub fn clock(&self) -> &'a Clock {
+        self.clock
+    }
+
+    /// What is left of the limit that runs from the send to the first sign of an answer.
+    pub fn first_byte_left(&self, sent: Option<Stamp>) -> Nanos {
+        let waited = sent.map_or(Nanos::ZERO, |at| self.clock.now().since(at));
+        self.timeouts.first_byte.saturating_sub(waited)
+    }
+
     /// Runs a future within a limit and within what is left of the total.
-    pub(crate) async fn within<F: Future>(
+    pub async fn within<F: Future>(
         &self,
         phase: TimeoutPhase,
         limit: Nanos,
@@ -59,7 +75,7 @@ impl<'a> Limits<'a> {
     }
 
     /// Runs a future within what is left of the total.
-    pub(crate) async fn within_total<F: Future>(&self, future: F) -> Result<F::Output, Trouble> {
+    pub async fn within_total<F: Future>(&self, future: F) -> Result<F::Output, Trouble> {
         self.within(TimeoutPhase::Total, Nanos(u64::MAX), future)
             .await
     }
@@ -150,9 +166,10 @@ impl Drop for InFlight {
 
 /// A response whose head has arrived.
 #[derive(Debug)]
-pub(crate) struct Response {
+pub struct Response {
     inner: reqwest::Response,
     in_flight: Option<InFlight>,
+    with_key: bool,
 }
 
 impl Response {
@@ -163,14 +180,14 @@ impl Response {
     }
 
     /// The next bytes of the body; `None` at its end.
-    pub(crate) async fn chunk(&mut self, limits: &Limits<'_>) -> Result<Option<Bytes>, Trouble> {
+    pub async fn chunk(&mut self, limits: &Limits<'_>) -> Result<Option<Bytes>, Trouble> {
         let limit = limits.timeouts.between_chunks;
         self.chunk_within(limits, TimeoutPhase::BetweenChunks, limit)
             .await
     }
 
     /// The next bytes of the body within another limit than the one between chunks.
-    pub(crate) async fn chunk_within(
+    pub async fn chunk_within(
         &mut self,
         limits: &Limits<'_>,
         phase: TimeoutPhase,
@@ -179,6 +196,21 @@ impl Response {
         let chunk = limits.within(phase, limit, self.inner.chunk()).await??;
         self.took(chunk.as_ref().map_or(1, |bytes| bytes.len() as u64));
         Ok(chunk)
+    }
+
+    /// Reads what follows the protocol's last word. Nothing there changes the outcome: a second one,
+    /// an error or a broken connection comes after the server said it was done.
+    pub async fn drain(&mut self, limits: &Limits<'_>) {
+        let until = limits.clock.now() + DRAIN;
+        loop {
+            let left = until.since(limits.clock.now());
+            let next = self
+                .chunk_within(limits, TimeoutPhase::BetweenChunks, left)
+                .await;
+            if !matches!(next, Ok(Some(_))) || left == Nanos::ZERO {
+                return;
+            }
+        }
     }
 
     /// The body as a whole, at most `most` bytes of it. With `keep_going`, what had arrived when
@@ -206,42 +238,44 @@ impl Response {
         }
     }
 
-    /// Refuses everything but a success of JSON or NDJSON. `model` is the one asked for.
-    pub(crate) async fn expect_json(
-        &mut self,
-        limits: &Limits<'_>,
-        model: Option<&str>,
-    ) -> Result<(), Trouble> {
-        let status = self.inner.status();
-        if !status.is_success() {
-            let body = self.body(limits, ERROR_BODY, true).await?;
-            let reason = status.canonical_reason().unwrap_or_default();
-            return Err(status_trouble(status.as_u16(), reason, &body, model));
-        }
-        let Some(kind) = self.inner.headers().get(CONTENT_TYPE) else {
-            return Ok(());
-        };
-        let kind = String::from_utf8_lossy(kind.as_bytes()).into_owned();
-        let essence = kind.split(';').next().unwrap_or_default().trim();
-        if ["application/x-ndjson", "application/json"]
-            .iter()
-            .any(|good| essence.eq_ignore_ascii_case(good))
-        {
-            return Ok(());
-        }
+    /// The start of a body that is not what was asked for, as text: what had arrived when it ended
+    /// or something went wrong.
+    pub async fn page(&mut self, limits: &Limits<'_>) -> Result<String, Trouble> {
         let body = self.body(limits, ERROR_BODY, true).await?;
-        let start = clip(&String::from_utf8_lossy(&body), 80);
-        Err(Trouble::Failed(
-            FailureKind::WrongContentType,
-            format!(
-                "content type `{kind}` where JSON was promised; is this an Ollama server? The \
-                 body starts with {start:?}"
-            ),
-        ))
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// What the server said, when its status is no success.
+    pub async fn refusal(&mut self, limits: &Limits<'_>) -> Result<Option<Refusal>, Trouble> {
+        let status = self.inner.status();
+        if status.is_success() {
+            return Ok(None);
+        }
+        let header = |name| self.header(name).map(str::to_owned);
+        let (location, retry_after) = (header(LOCATION.as_str()), header(RETRY_AFTER.as_str()));
+        Ok(Some(Refusal {
+            status: status.as_u16(),
+            reason: status.canonical_reason().unwrap_or_default(),
+            body: self.page(limits).await?,
+            location,
+            retry_after,
+            with_key: self.with_key,
+        }))
+    }
+
+    /// A header's value, when it is there and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.inner.headers().get(name)?.to_str().ok()
+    }
+
+    /// The content type as the server wrote it; none when there is no such header.
+    pub fn content_type(&self) -> Option<String> {
+        let kind = self.inner.headers().get(CONTENT_TYPE)?;
+        Some(String::from_utf8_lossy(kind.as_bytes()).into_owned())
     }
 
     /// The body as one JSON value.
-    pub(crate) async fn json<T: serde::de::DeserializeOwned>(
+    pub async fn json<T: serde::de::DeserializeOwned>(
         &mut self,
         limits: &Limits<'_>,
         most: usize,
@@ -257,23 +291,30 @@ impl Response {
 
 /// A connection pool for one endpoint, and the clock.
 #[derive(Debug)]
-pub(crate) struct Transport {
+pub struct Transport {
     pub(crate) http: reqwest::Client,
     pub(crate) base: String,
     pub(crate) clock: Clock,
     pub(crate) timeouts: Timeouts,
+    pub(crate) key: Option<ApiKey>,
 }
 
 impl Transport {
-    pub(crate) fn limits(&self) -> Limits<'_> {
+    /// The server's base URL; it holds no credentials.
+    pub fn base_url(&self) -> &str {
+        &self.base
+    }
+
+    /// The limits of a call that starts now.
+    pub fn limits(&self) -> Limits<'_> {
         Limits::start(&self.clock, &self.timeouts)
     }
 
-    /// Sends a request and waits for the response's head, stamping `sent` and `headers`. A request
-    /// without a body has no `sent`: nothing tells when its head is written.
-    pub(crate) async fn send(
+    /// Sends a request and waits for the response's head, stamping `sent` and `headers`: a POST of
+    /// JSON, or a GET when there is no body. A request without a body has no `sent`: nothing tells
+    /// when its head is written.
+    pub async fn send(
         &self,
-        method: Method,
         path: &str,
         body: Option<Vec<u8>>,
         limits: &Limits<'_>,
@@ -285,6 +326,14 @@ impl Transport {
             headers.insert(Ledger::HEADER, HeaderValue::from(flight.id.0));
         }
         let sent = Arc::new(Sent::default());
+        if let Some(key) = &self.key {
+            headers.insert(AUTHORIZATION, key.header());
+        }
+        let method = if body.is_some() {
+            Method::POST
+        } else {
+            Method::GET
+        };
         let request = self.http.request(method, format!("{}{path}", self.base));
         let has_body = body.is_some();
         let request = match body {
@@ -324,9 +373,7 @@ impl Transport {
             response?
         } else {
             into.note();
-            let from = sent.at.get().copied();
-            let waited = from.map_or(Nanos::ZERO, |at| self.clock.now().since(at));
-            let left = self.timeouts.first_byte.saturating_sub(waited);
+            let left = limits.first_byte_left(sent.at.get().copied());
             limits
                 .within(TimeoutPhase::FirstByte, left, responding)
                 .await??
@@ -336,30 +383,37 @@ impl Transport {
         let response = Response {
             inner: response,
             in_flight,
+            with_key: self.key.is_some(),
         };
         response.took(1);
         Ok(response)
     }
 
-    /// A call whose reply is one JSON value.
-    pub(crate) async fn call<T: serde::de::DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Vec<u8>>,
-        model: Option<&str>,
-        most: usize,
-        limits: &Limits<'_>,
-    ) -> Result<T, Trouble> {
-        let mut response = self
-            .send(method, path, body, limits, &mut Exchange::default())
-            .await?;
-        response.expect_json(limits, model).await?;
-        response.json(limits, most).await
+    /// How a generation ended, without the key in anybody's words.
+    pub fn outcome(&self, ended: Result<(), Trouble>) -> Outcome {
+        match ended {
+            Ok(()) => Outcome::Completed,
+            Err(trouble) => self.without_key(trouble).into_outcome(),
+        }
+    }
+
+    /// Why a call failed, without the key in anybody's words.
+    pub fn backend_error(&self, trouble: Trouble) -> BackendError {
+        self.without_key(trouble).into_backend_error(&self.base)
+    }
+
+    /// Strikes the key from a server's words.
+    fn without_key(&self, trouble: Trouble) -> Trouble {
+        match (trouble, &self.key) {
+            (Trouble::Failed(kind, words), Some(key)) => {
+                Trouble::Failed(kind, key.strike_from(&words))
+            }
+            (trouble, _) => trouble,
+        }
     }
 }
 
 /// A request body as JSON.
-pub(crate) fn json_body<T: serde::Serialize>(value: &T) -> Vec<u8> {
+pub fn json_body<T: serde::Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("requests have no maps with non-string keys")
 }

@@ -1,4 +1,4 @@
-use super::*;
+use crate::endpoint;
 
 #[test]
 fn hosts_are_read_as_ollama_reads_them() {
@@ -18,7 +18,7 @@ fn hosts_are_read_as_ollama_reads_them() {
         ("https://llm.example/a/b//", "https://llm.example:443/a/b"),
         ("gpu-box/ollama", "http://gpu-box:11434/ollama"),
     ] {
-        assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), url, "{text}");
+        assert_eq!(endpoint(text).unwrap().to_string(), url, "{text}");
     }
 }
 
@@ -36,7 +36,7 @@ fn what_cannot_be_used_is_refused_without_repeating_secrets() {
         ("70000", "`70000`"),
         ("http://a b", "is not HOST"),
     ] {
-        let message = text.parse::<Endpoint>().unwrap_err().to_string();
+        let message = endpoint(text).unwrap_err().to_string();
         assert!(message.contains(word), "{text}: {message}");
         assert!(!message.contains("hunter2"), "{message}");
     }

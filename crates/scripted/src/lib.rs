@@ -1,4 +1,12 @@
-//! A server that does exactly as it is told, and plays its side of the ledger.
+//! A server for tests: it does exactly as it is told, and plays its side of the ledger.
+//!
+//! A script is what follows one request; scripts are used in order of arrival. It knows no protocol
+//! but HTTP's framing.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "used by tests alone, where a panic is a failure"
+)]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -6,16 +14,13 @@ use std::sync::{Arc, Mutex};
 
 use clock::{Clock, ExchangeId, Ledger};
 use domain::Nanos;
-use domain::plan::Timeouts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::Client;
-
 /// What the server does next.
 #[derive(Debug, Clone)]
-pub(super) enum Step {
-    /// Lets clock time pass.
+pub enum Step {
+    /// Lets clock time pass, milliseconds.
     Wait(u64),
     /// Writes a response head: status line and content type, chunked body.
     Head(&'static str, &'static str),
@@ -33,50 +38,65 @@ pub(super) enum Step {
     AwaitClose,
 }
 
-pub(super) const SSE: &str = "text/event-stream";
-pub(super) const JSON: &str = "application/json; charset=utf-8";
+/// Ollama's content type of a stream.
+pub const NDJSON: &str = "application/x-ndjson";
+/// The content type of server-sent events.
+pub const SSE: &str = "text/event-stream";
+/// The content type of a whole reply.
+pub const JSON: &str = "application/json; charset=utf-8";
 
-pub(super) fn chunk(text: &str) -> Step {
+/// Writes one HTTP chunk of text.
+pub fn chunk(text: &str) -> Step {
     Step::Chunk(text.as_bytes().to_vec())
 }
 
 /// A whole JSON reply.
-pub(super) fn json(status: &'static str, body: &str) -> Vec<Step> {
+pub fn json(status: &'static str, body: &str) -> Vec<Step> {
     vec![Step::Head(status, JSON), chunk(body), Step::End]
 }
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) line: String,
-    pub(super) head: String,
-    pub(super) body: String,
+pub struct Seen {
+    /// The request line.
+    pub line: String,
+    /// The request line and headers.
+    pub head: String,
+    /// The body.
+    pub body: String,
     /// The number of the connection it came on.
-    pub(super) connection: usize,
+    pub connection: usize,
 }
 
 /// The server's notes.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
-    pub(super) requests: Vec<Seen>,
-    pub(super) closed_by_client: usize,
+pub struct Notes {
+    /// In order of arrival.
+    pub requests: Vec<Seen>,
+    /// Connections whose closing a script waited for and saw.
+    pub closed_by_client: usize,
 }
 
+/// The server.
 #[derive(Debug)]
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
-    pub(super) clock: Clock,
-    pub(super) notes: Arc<Mutex<Notes>>,
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its clock.
+    pub clock: Clock,
+    /// Its notes.
+    pub notes: Arc<Mutex<Notes>>,
 }
 
 impl Server {
     /// Serves the scripts, one per request in order of arrival.
-    pub(super) async fn start(clock: &Clock, scripts: Vec<Vec<Step>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    pub async fn start(clock: &Clock, scripts: Vec<Vec<Step>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         Self::on(listener, clock, scripts)
     }
 
-    pub(super) fn on(listener: TcpListener, clock: &Clock, scripts: Vec<Vec<Step>>) -> Self {
+    /// Serves the scripts on a listener of one's own.
+    pub fn on(listener: TcpListener, clock: &Clock, scripts: Vec<Vec<Step>>) -> Self {
         let address = listener.local_addr().unwrap();
         let notes = Arc::new(Mutex::new(Notes::default()));
         let scripts = Arc::new(Mutex::new(VecDeque::from(scripts)));
@@ -102,16 +122,13 @@ impl Server {
         server
     }
 
-    pub(super) fn client(&self, timeouts: Timeouts) -> Client {
-        Client::new(&self.address.to_string(), self.clock.clone(), timeouts).unwrap()
-    }
-
-    pub(super) fn request(&self, n: usize) -> Seen {
+    /// A request by its place in order of arrival.
+    pub fn request(&self, n: usize) -> Seen {
         self.notes.lock().unwrap().requests[n].clone()
     }
 
     /// Lets other tasks run until the client's closing has been seen; real bytes may take a while.
-    pub(super) async fn sees_a_close(&self) {
+    pub async fn sees_a_close(&self) {
         while self.notes.lock().unwrap().closed_by_client == 0 {
             tokio::task::yield_now().await;
         }

@@ -1,32 +1,25 @@
-//! Where a server is: host and port, or a base URL with or without `/v1`.
+//! Where a server is.
 
 use std::fmt;
-use std::str::FromStr;
 
 use reqwest::Url;
 
-/// The port where none is given and no scheme asks for its own: llama.cpp's.
-pub const DEFAULT_PORT: u16 = 8080;
+/// How a kind of server is addressed.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// The port where none is given and no scheme asks for its own.
+    pub default_port: u16,
+    /// Ends of a path that the client adds itself, in the order in which they are taken off.
+    pub own_paths: &'static [&'static str],
+    /// What to do with a credential instead of putting it into the URL.
+    pub credentials: &'static str,
+}
 
-/// A server's base URL: no credentials, no query, no trailing slash, no `/v1`.
+/// A server's base URL: no credentials, no query, no trailing slash, no path of the protocol's own.
 ///
-/// ```
-/// use openai::Endpoint;
-/// for (text, url) in [
-///     ("127.0.0.1:8080", "http://127.0.0.1:8080"),
-///     ("http://127.0.0.1:8080/v1", "http://127.0.0.1:8080"),
-///     ("http://127.0.0.1:8080/v1/", "http://127.0.0.1:8080"),
-///     ("http://127.0.0.1:8080/v1/chat/completions", "http://127.0.0.1:8080"),
-///     ("8000", "http://127.0.0.1:8000"),
-///     ("[::1]:8000/v1", "http://[::1]:8000"),
-///     ("https://llm.example/api/v1", "https://llm.example:443/api"),
-/// ] {
-///     assert_eq!(text.parse::<Endpoint>()?.to_string(), url);
-/// }
-/// # Ok::<(), openai::EndpointError>(())
-/// ```
-///
-/// A scheme brings its own default port: `http://host` is port 80.
+/// Written as `HOST`, `HOST:PORT`, `PORT`, `:PORT` or a URL, an IPv6 host with or without brackets
+/// where no port follows it. Addresses to listen on become loopback addresses. A scheme brings its
+/// own default port: `http://host` is port 80.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     url: String,
@@ -39,11 +32,13 @@ pub enum EndpointError {
     /// A user name, password or key in the URL, or a part of it that may be one.
     #[error(
         "the endpoint has {part}, which may be a credential and would end up in records and \
-         reports; put a key into TANDEM_API_KEY and leave it out of the URL"
+         reports; {instead}"
     )]
     Credentials {
         /// Which part of the URL.
         part: &'static str,
+        /// What to do with it.
+        instead: &'static str,
     },
     /// A scheme other than http and https.
     #[error("endpoint scheme `{scheme}` is not http or https")]
@@ -84,16 +79,15 @@ impl fmt::Display for Endpoint {
     }
 }
 
-impl FromStr for Endpoint {
-    type Err = EndpointError;
-
-    fn from_str(text: &str) -> Result<Self, EndpointError> {
+impl Endpoint {
+    /// Reads an endpoint as a kind of server takes it.
+    pub fn read(text: &str, rules: &Rules) -> Result<Self, EndpointError> {
         let text = text.trim().trim_matches(['"', '\'']);
-        refuse_credentials(text)?;
+        refuse_credentials(text, rules)?;
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
         let scheme = scheme.to_ascii_lowercase();
         let (scheme, default_port) = match scheme.as_str() {
-            "" => ("http", DEFAULT_PORT),
+            "" => ("http", rules.default_port),
             "http" => ("http", 80),
             "https" => ("https", 443),
             _ => return Err(EndpointError::Scheme { scheme }),
@@ -124,7 +118,10 @@ impl FromStr for Endpoint {
         } else {
             host.to_owned()
         };
-        let path = base_path(path);
+        let mut path = path.trim_end_matches('/');
+        for own in rules.own_paths {
+            path = path.strip_suffix(own).unwrap_or(path);
+        }
         let url = format!("{scheme}://{host}:{port}{path}");
         Url::parse(&url).map_err(|e| EndpointError::Form {
             text: text.to_owned(),
@@ -137,21 +134,17 @@ impl FromStr for Endpoint {
     }
 }
 
-/// The path without what the client adds itself.
-fn base_path(path: &str) -> &str {
-    let path = path.trim_end_matches('/');
-    let path = path.strip_suffix("/chat/completions").unwrap_or(path);
-    path.strip_suffix("/v1").unwrap_or(path)
-}
-
-fn refuse_credentials(text: &str) -> Result<(), EndpointError> {
+fn refuse_credentials(text: &str, rules: &Rules) -> Result<(), EndpointError> {
     for (mark, part) in [
         ('@', "a user name or key before `@`"),
         ('?', "a query after `?`"),
         ('#', "a fragment after `#`"),
     ] {
         if text.contains(mark) {
-            return Err(EndpointError::Credentials { part });
+            return Err(EndpointError::Credentials {
+                part,
+                instead: rules.credentials,
+            });
         }
     }
     Ok(())
@@ -172,6 +165,3 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
         None => (authority, None),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,73 @@
+//! What a response must be before its body is read.
+
+use domain::FailureKind;
+use transport::{Limits, Response, Trouble, clip};
+
+use crate::error::{error_in, refused};
+
+/// Refuses everything but a success of JSON.
+pub(crate) async fn expect_json(
+    response: &mut Response,
+    limits: &Limits<'_>,
+) -> Result<(), Trouble> {
+    expect_success(response, limits, None).await?;
+    match essence(response).as_deref() {
+        None | Some("application/json") => Ok(()),
+        Some(kind) => Err(wrong_type(kind, "JSON", &response.page(limits).await?)),
+    }
+}
+
+/// Refuses everything but a success of server-sent events. `model` is the one asked for.
+pub(crate) async fn expect_events(
+    response: &mut Response,
+    limits: &Limits<'_>,
+    model: &str,
+) -> Result<(), Trouble> {
+    expect_success(response, limits, Some(model)).await?;
+    let kind = match essence(response) {
+        None => return Ok(()),
+        Some(kind) if kind == "text/event-stream" => return Ok(()),
+        Some(kind) => kind,
+    };
+    let body = response.page(limits).await?;
+    if kind != "application/json" {
+        return Err(wrong_type(&kind, "a stream of events", &body));
+    }
+    let message = match error_in(&body) {
+        Some(words) => format!("status 200 with an error instead of a stream: {words}"),
+        None => {
+            "the server ignored `stream`: it answered with one JSON object, which has no time to \
+                 first token; turn streaming on, or use another endpoint"
+                .to_owned()
+        }
+    };
+    Err(Trouble::Failed(FailureKind::WrongContentType, message))
+}
+
+async fn expect_success(
+    response: &mut Response,
+    limits: &Limits<'_>,
+    model: Option<&str>,
+) -> Result<(), Trouble> {
+    match response.refusal(limits).await? {
+        None => Ok(()),
+        Some(refusal) => Err(refused(&refusal, model)),
+    }
+}
+
+/// The content type without its parameters, in lower case.
+fn essence(response: &Response) -> Option<String> {
+    let kind = response.content_type()?;
+    Some(kind.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+fn wrong_type(kind: &str, promised: &str, body: &str) -> Trouble {
+    let start = clip(body, 80);
+    Trouble::Failed(
+        FailureKind::WrongContentType,
+        format!(
+            "content type `{kind}` where {promised} was promised; is this an OpenAI-compatible \
+             server? The body starts with {start:?}"
+        ),
+    )
+}

@@ -1,0 +1,31 @@
+//! HTTP for measuring: what the clients of the protocols have in common.
+//!
+//! - [`Endpoint`] reads where a server is and refuses what may be a credential.
+//! - [`Builder`] makes a [`Transport`]: one server, its connections, its limits, its key.
+//! - [`Transport::send`] runs a request to the response's head, [`Response::chunk`] takes the body's
+//!   bytes as they arrive.
+//! - [`Trouble`] is what can go wrong, [`Refusal`] a status that is no success.
+//!
+//! Nothing is retried, redirected or sent through a proxy: each would bend a measurement. Every
+//! limit ([`domain::plan::Timeouts`]) runs on the [`clock::Clock`], not on the wall. In virtual time
+//! ([`clock::Clock::ledger`]) each request carries its ledger id in a header, and every request,
+//! response head, body byte and end of body is accounted for. A server that breaks a connection on
+//! purpose must post a unit first, or time may run on before the break is seen.
+//!
+//! A dropped future closes its connection.
+//!
+//! What it does not know: what the bytes mean. Error objects, content types and streams belong to
+//! the protocols, `ollama` and `openai`.
+
+mod builder;
+mod connect;
+mod endpoint;
+mod error;
+mod http;
+mod key;
+
+pub use builder::Builder;
+pub use endpoint::{Endpoint, EndpointError, Rules};
+pub use error::{BuildError, Refusal, Trouble, clip, error_words};
+pub use http::{Limits, Response, Transport, json_body};
+pub use key::{ApiKey, KeyError};
