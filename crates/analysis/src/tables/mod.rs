@@ -261,6 +261,11 @@ pub(crate) fn with_runs(summary: &Summary) -> Summary {
     measured
 }
 
+/// The mean of times, rates or counts: its interval is cut at zero, below which none of them can lie.
+fn mean_of_amounts(values: &[f64]) -> Option<Estimate> {
+    Estimate::of(values).map(|e| e.within((0.0, f64::INFINITY)))
+}
+
 /// Every table the data can fill, TR113's first, in TR113's order.
 pub(crate) fn all(view: &View<'_>) -> Vec<Table> {
     if view.rows.is_empty() {

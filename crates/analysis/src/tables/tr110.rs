@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::facts::{agent_letter, scenario_title};
 use super::view::{Source, View};
-use super::{Cell, Kind, Origin, Table};
+use super::{Cell, Kind, Origin, Table, mean_of_amounts};
 
 /// TR110's figures: those TR113 cites and those of the TR110 report's own tables.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -258,7 +258,7 @@ fn over_configs(
         .filter_map(get)
         .map(|e| e.mean)
         .collect();
-    Estimate::of(&values)
+    mean_of_amounts(&values)
 }
 
 fn configs<'v>(
@@ -482,8 +482,8 @@ fn instances(view: &View<'_>) -> Table {
             Cell::count(server + 1),
             Cell::text(answered.agents.join(", ")),
             Cell::count(answered.requests),
-            Cell::estimate(Estimate::of(&answered.ttft_ms).as_ref(), 0),
-            Cell::estimate(Estimate::of(&answered.rates).as_ref(), 1),
+            Cell::estimate(mean_of_amounts(&answered.ttft_ms).as_ref(), 0),
+            Cell::estimate(mean_of_amounts(&answered.rates).as_ref(), 1),
         ]);
     }
     table

@@ -9,7 +9,7 @@ use crate::audit::{CellCheck, Published, Value};
 
 use super::facts::{agent_letter, verdict_word};
 use super::view::{View, topology_word};
-use super::{Cell, Kind, Origin, Table};
+use super::{Cell, Kind, Origin, Table, mean_of_amounts};
 
 pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
     if view.summary.configs.is_empty() {
@@ -212,7 +212,7 @@ fn waits(view: &View<'_>) -> Table {
                     .filter_map(get)
                     .map(domain::Nanos::as_secs_f64)
                     .collect();
-                Cell::estimate(Estimate::of(&values).as_ref(), 2)
+                Cell::estimate(mean_of_amounts(&values).as_ref(), 2)
             };
             let mut cells = config_cells(view, config);
             cells.push(Cell::text(agent_letter(agent)));
