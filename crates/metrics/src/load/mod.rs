@@ -1,5 +1,7 @@
 //! A load's figures: counted as records arrive, so that no record is kept.
 
+mod agents;
+mod samples;
 mod slo;
 
 use std::collections::BTreeMap;
@@ -8,13 +10,18 @@ use domain::record::{RequestRecord, TokenSource};
 use domain::{Nanos, Outcome, Stamp};
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{mean, percentile, printable_percentile, samples_needed};
+use crate::stats::{mean, percentile_by, samples_needed};
 use crate::{RequestMetrics, RequestObservation, StampSource};
 
+pub use agents::{AgentFigures, ByAgent, Fairness};
+pub use samples::Samples;
 pub use slo::{Figure, Slo};
 
 /// Tails that are printed when the sample can carry them.
 const TAILS: [f64; 3] = [90.0, 95.0, 99.0];
+const NAMES: [&str; 3] = ["p90", "p95", "p99"];
+/// The least, the median, the tails and the most, as percentiles.
+const ASKED: [f64; 6] = [0.0, 50.0, TAILS[0], TAILS[1], TAILS[2], 100.0];
 
 /// A connection that took so long lost its first packet: systems repeat it after one second. On a
 /// network that loses nothing, a listener whose accept queue is full has dropped it.
@@ -36,14 +43,15 @@ pub struct Collected {
     last_sent: Option<Stamp>,
     last_done: Option<Stamp>,
     good: u32,
-    ttft: Vec<f64>,
-    ttft_scheduled: Vec<f64>,
-    client_queue: Vec<f64>,
-    connect: Vec<f64>,
+    ttft: Samples,
+    ttft_scheduled: Samples,
+    client_queue: Samples,
+    connect: Samples,
     slow_connects: u32,
+    /// In milliseconds: a quotient, not a whole number of nanoseconds.
     tpot: Vec<f64>,
-    itl: Vec<f64>,
-    e2e: Vec<f64>,
+    itl: Samples,
+    e2e: Samples,
 }
 
 /// Requests by how they ended.
@@ -84,44 +92,95 @@ impl Collected {
 
     /// Counts a request in.
     pub fn add(&mut self, record: &RequestRecord) {
-        self.count_outcome(&record.outcome);
-        let earliest = |a: Option<Stamp>, b| a.map_or(Some(b), |a| Some(a.min(b)));
-        if let Some(sent) = record.sent {
+        let seen = observation(record);
+        self.add_observed(&seen, &RequestMetrics::of(&seen), record.connect_ns);
+    }
+
+    /// Counts in a request whose figures `of` are known already, with the time its connection took
+    /// if it made one.
+    pub fn add_observed(
+        &mut self,
+        seen: &RequestObservation,
+        of: &RequestMetrics,
+        connect: Option<Nanos>,
+    ) {
+        self.count_outcome(&seen.outcome);
+        if let Some(sent) = seen.sent {
             self.sent += 1;
-            self.first_sent = earliest(self.first_sent, sent);
+            self.first_sent = earliest(self.first_sent, Some(sent));
             self.last_sent = self.last_sent.max(Some(sent));
         }
-        if let Some(connect) = record.connect_ns {
-            self.connect.push(connect.as_millis_f64());
+        if let Some(connect) = connect {
+            self.connect.push(connect);
             self.slow_connects += u32::from(connect >= SLOW_CONNECT);
         }
-        if !record.outcome.is_completed() {
-            self.tokens_not_completed += record.tokens;
+        if !seen.outcome.is_completed() {
+            self.tokens_not_completed += seen.tokens;
             return;
         }
-        self.last_done = self.last_done.max(record.done);
-        self.tokens += record.tokens;
-        if record.tokens_from == TokenSource::Estimated {
-            self.tokens_estimated += record.tokens;
+        self.last_done = self.last_done.max(seen.done);
+        self.tokens += seen.tokens;
+        if seen.tokens_from == TokenSource::Estimated {
+            self.tokens_estimated += seen.tokens;
         }
-        let of = RequestMetrics::of(&observation(record));
         self.clock_warnings += u32::try_from(of.clock_warnings.len()).unwrap_or(u32::MAX);
         if self
             .slo
             .as_ref()
-            .is_some_and(|slo| slo.is_met(&of, record.tokens))
+            .is_some_and(|slo| slo.is_met(of, seen.tokens))
         {
             self.good += 1;
         }
-        self.ttft.extend(of.ttft.map(Nanos::as_millis_f64));
-        self.ttft_scheduled
-            .extend(of.ttft_scheduled.map(Nanos::as_millis_f64));
-        self.client_queue
-            .extend(of.client_queue.map(Nanos::as_millis_f64));
+        for (into, time) in [
+            (&mut self.ttft, of.ttft),
+            (&mut self.ttft_scheduled, of.ttft_scheduled),
+            (&mut self.client_queue, of.client_queue),
+            (&mut self.e2e, of.e2e),
+        ] {
+            if let Some(time) = time {
+                into.push(time);
+            }
+        }
         self.tpot.extend(of.tpot.map(|s| s * 1e3));
-        self.e2e.extend(of.e2e.map(Nanos::as_millis_f64));
-        let gaps = of.itl.unwrap_or_default();
-        self.itl.extend(gaps.into_iter().map(Nanos::as_millis_f64));
+        for gap in of.itl.iter().flatten() {
+            self.itl.push(*gap);
+        }
+    }
+
+    /// Counts in everything that `other` has counted, under the same limits. The figures do not
+    /// depend on the order of merging.
+    pub fn merge(&mut self, other: Self) {
+        let sum = |a: &mut u32, b| *a += b;
+        sum(&mut self.outcomes.completed, other.outcomes.completed);
+        sum(&mut self.outcomes.incomplete, other.outcomes.incomplete);
+        sum(&mut self.outcomes.failed, other.outcomes.failed);
+        sum(&mut self.outcomes.cancelled, other.outcomes.cancelled);
+        sum(&mut self.outcomes.timed_out, other.outcomes.timed_out);
+        sum(&mut self.clock_warnings, other.clock_warnings);
+        sum(&mut self.sent, other.sent);
+        sum(&mut self.good, other.good);
+        sum(&mut self.slow_connects, other.slow_connects);
+        for (words, count) in other.failures {
+            *self.failures.entry(words).or_default() += count;
+        }
+        self.tokens += other.tokens;
+        self.tokens_estimated += other.tokens_estimated;
+        self.tokens_not_completed += other.tokens_not_completed;
+        self.first_sent = earliest(self.first_sent, other.first_sent);
+        self.last_sent = self.last_sent.max(other.last_sent);
+        self.last_done = self.last_done.max(other.last_done);
+        self.ttft.merge(other.ttft);
+        self.ttft_scheduled.merge(other.ttft_scheduled);
+        self.client_queue.merge(other.client_queue);
+        self.connect.merge(other.connect);
+        self.tpot.extend_from_slice(&other.tpot);
+        self.itl.merge(other.itl);
+        self.e2e.merge(other.e2e);
+    }
+
+    /// The gaps between consecutive chunks with text, of all completed requests.
+    pub fn itl(&self) -> &Samples {
+        &self.itl
     }
 
     fn count_outcome(&mut self, outcome: &Outcome) {
@@ -172,7 +231,7 @@ impl Collected {
             client_queue_ms: Spread::of(&self.client_queue),
             connect_ms: Spread::of(&self.connect),
             slow_connects: self.slow_connects,
-            tpot_ms: Spread::of(&self.tpot),
+            tpot_ms: Spread::of_values(&self.tpot),
             itl_ms: Spread::of(&self.itl),
             e2e_ms: Spread::of(&self.e2e),
             slo: self.slo.as_ref().map(|slo| Goodput {
@@ -186,7 +245,12 @@ impl Collected {
     }
 }
 
-fn observation(record: &RequestRecord) -> RequestObservation {
+fn earliest(a: Option<Stamp>, b: Option<Stamp>) -> Option<Stamp> {
+    a.zip(b).map_or(a.or(b), |(a, b)| Some(a.min(b)))
+}
+
+/// What was observed of a request, from its row.
+pub fn observation(record: &RequestRecord) -> RequestObservation {
     RequestObservation {
         scheduled: record.scheduled,
         sent: record.sent,
@@ -290,25 +354,45 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// None of nothing.
-    fn of(values: &[f64]) -> Option<Self> {
+    /// Of times, in milliseconds; none of nothing.
+    pub fn of(times: &Samples) -> Option<Self> {
+        let [min, p50, p90, p95, p99, max] = times.percentiles_ms(&ASKED).try_into().ok()?;
+        let asked = [min, p50, p90, p95, p99, max];
+        Self::from_parts(times.len(), times.mean_ms()?, asked)
+    }
+
+    /// Of any values; none of nothing.
+    pub fn of_values(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let [p90, p95, p99] = TAILS.map(|p| printable_percentile(&sorted, p));
-        let named = [("p90", p90), ("p95", p95), ("p99", p99)];
-        let missing = named.iter().zip(TAILS).filter(|((_, v), _)| v.is_none());
+        sorted.sort_unstable_by(f64::total_cmp);
+        let asked = ASKED.map(|p| percentile_by(sorted.len(), p, |rank| sorted[rank]));
+        Self::from_parts(sorted.len(), mean(&sorted)?, asked)
+    }
+
+    /// Leaves out the tails that `n` cannot carry.
+    fn from_parts(n: usize, mean: f64, asked: [Option<f64>; 6]) -> Option<Self> {
+        let [min, p50, tails @ .., max] = asked;
+        let mut needs = BTreeMap::new();
+        let mut shown = [None; 3];
+        for (((shown, tail), p), name) in shown.iter_mut().zip(tails).zip(TAILS).zip(NAMES) {
+            let needed = samples_needed(p)?;
+            if n >= needed {
+                *shown = tail;
+            } else {
+                needs.insert(name.to_owned(), needed);
+            }
+        }
+        let [p90, p95, p99] = shown;
         Some(Self {
-            n: sorted.len(),
-            mean: mean(&sorted)?,
-            min: *sorted.first()?,
-            p50: percentile(&sorted, 50.0)?,
+            n,
+            mean,
+            min: min?,
+            p50: p50?,
             p90,
             p95,
             p99,
-            max: *sorted.last()?,
-            needs: missing
-                .filter_map(|((name, _), p)| Some(((*name).to_owned(), samples_needed(p)?)))
-                .collect(),
+            max: max?,
+            needs,
         })
     }
 }

@@ -126,3 +126,76 @@ fn a_row_without_connection_time_reads_and_writes_as_before() {
     let text = serde_json::to_string(&record).unwrap();
     assert!(!text.contains("connect"), "{text}");
 }
+
+#[test]
+fn merged_parts_give_the_figures_of_the_whole() {
+    let rows = [
+        request(0, 0, &[50, 60, 70], &completed()),
+        request(100, 130, &[170, 5_190], &completed()),
+        request(200, 200, &[299], &completed()),
+        request(
+            0,
+            10,
+            &[],
+            &json!({ "kind": "failed", "failure": "busy", "message": "no" }),
+        ),
+    ];
+    let slo = || Some("ttft<60ms".parse().unwrap());
+    let mut whole = Collected::new(slo());
+    let mut parts = [Collected::new(slo()), Collected::new(slo())];
+    for (at, row) in rows.iter().enumerate() {
+        whole.add(row);
+        parts[at % 2].add(row);
+    }
+    let [mut first, second] = parts;
+    first.merge(second);
+    assert_eq!(first.figures(), whole.figures());
+    let mut nothing = Collected::new(slo());
+    nothing.merge(first);
+    assert_eq!(nothing.figures(), whole.figures());
+}
+
+#[test]
+fn agents_are_told_apart_and_an_unserved_one_is_starved() {
+    let mut agents = ByAgent::default();
+    let mut add = |agent, row: &RequestRecord| {
+        let seen = observation(row);
+        agents.add(agent, &seen, &RequestMetrics::of(&seen));
+    };
+    // 3 tokens in 101 ms from the plan, 2 in 99 ms: 25 tokens a second.
+    add(0, &request(0, 30, &[50, 60, 100], &completed()));
+    add(0, &request(200, 200, &[250, 298], &completed()));
+    // 1 token in 100 ms.
+    add(1, &request(0, 0, &[99], &completed()));
+    let fairness = agents.fairness().unwrap();
+    assert_eq!((fairness.agents, fairness.starved), (2, 0));
+    assert_eq!(fairness.fairness, Some(0.4));
+    assert_eq!(fairness.jain, Some(35.0 * 35.0 / (2.0 * (625.0 + 100.0))));
+    let mut others = ByAgent::default();
+    let failed = json!({ "kind": "failed", "failure": "busy", "message": "server busy" });
+    let seen = observation(&request(0, 0, &[], &failed));
+    others.add(7, &seen, &RequestMetrics::of(&seen));
+    assert_eq!(
+        others.fairness(),
+        None,
+        "one agent is nobody to compare with"
+    );
+    agents.merge(others);
+    let figures = agents.figures();
+    assert_eq!((figures[0].tokens, figures[0].asking_s), (5, 0.2));
+    assert_eq!(figures[0].ttft_scheduled_mean_ms, Some(50.0));
+    assert_eq!(figures[0].ttft_scheduled_max_ms, Some(50.0));
+    assert_eq!((figures[2].agent, figures[2].tokens_per_s), (7, None));
+    let fairness = agents.fairness().unwrap();
+    assert_eq!((fairness.starved, fairness.fairness), (1, Some(0.0)));
+}
+
+#[test]
+fn where_every_request_is_an_agent_there_is_no_fairness_among_agents() {
+    let mut agents = ByAgent::default();
+    for agent in 0..3 {
+        let seen = observation(&request(0, 0, &[50], &completed()));
+        agents.add(agent, &seen, &RequestMetrics::of(&seen));
+    }
+    assert_eq!((agents.figures().len(), agents.fairness()), (3, None));
+}

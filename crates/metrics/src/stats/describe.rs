@@ -42,12 +42,17 @@ pub fn percentile(values: &[f64], p: f64) -> Option<f64> {
 }
 
 pub(super) fn percentile_sorted(sorted: &[f64], p: f64) -> Option<f64> {
-    if sorted.is_empty() || !(0.0..=100.0).contains(&p) {
+    percentile_by(sorted.len(), p, |rank| sorted[rank])
+}
+
+/// Percentile `p` of `n` values of which `at` tells the one at a rank, from 0 in ascending order.
+pub(crate) fn percentile_by(n: usize, p: f64, mut at: impl FnMut(usize) -> f64) -> Option<f64> {
+    if n == 0 || !(0.0..=100.0).contains(&p) {
         return None;
     }
-    let rank = (sorted.len() - 1) as f64 * p / 100.0;
-    let below = sorted[rank.floor() as usize];
-    let above = sorted[rank.ceil() as usize];
+    let rank = (n - 1) as f64 * p / 100.0;
+    let below = at(rank.floor() as usize);
+    let above = at(rank.ceil() as usize);
     // The exact value where two neighbours are equal, which interpolation would round.
     Some(if below.total_cmp(&above).is_eq() {
         below

@@ -13,6 +13,7 @@ mod usl;
 
 pub use bootstrap::Bootstrap;
 pub use certified::{certified_percentile, printable_percentile, samples_needed};
+pub(crate) use describe::percentile_by;
 pub use describe::{jain, mean, median, percentile, population_sd, sample_sd};
 pub use estimate::Estimate;
 pub use interval::{

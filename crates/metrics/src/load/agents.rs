@@ -1,0 +1,170 @@
+//! A load agent by agent: who was served how fast, and who was not served.
+
+use std::collections::BTreeMap;
+
+use domain::Nanos;
+use serde::{Deserialize, Serialize};
+
+use crate::stats::jain;
+use crate::{RequestMetrics, RequestObservation};
+
+/// What is kept of each agent's requests so far.
+#[derive(Debug, Clone, Default)]
+pub struct ByAgent(BTreeMap<u32, Tally>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    requests: u32,
+    completed: u32,
+    tokens: u64,
+    asking: Nanos,
+    ttft: Times,
+    e2e: Times,
+}
+
+/// Times of which only the mean and the greatest are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+struct Times {
+    n: u32,
+    sum: Nanos,
+    most: Nanos,
+}
+
+impl Times {
+    fn push(&mut self, time: Option<Nanos>) {
+        let Some(time) = time else { return };
+        self.n += 1;
+        self.sum += time;
+        self.most = self.most.max(time);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.n += other.n;
+        self.sum += other.sum;
+        self.most = self.most.max(other.most);
+    }
+
+    fn mean_ms(self) -> Option<f64> {
+        (self.n > 0).then(|| self.sum.as_millis_f64() / f64::from(self.n))
+    }
+}
+
+/// One agent's part in a load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgentFigures {
+    /// Its number, from 0.
+    pub agent: u32,
+    /// Its requests, however they ended.
+    pub requests: u32,
+    /// Those that completed.
+    pub completed: u32,
+    /// All its tokens, those of requests that did not complete as well.
+    pub tokens: u64,
+    /// Its time in requests: from each planned start to the end, summed, seconds.
+    pub asking_s: f64,
+    /// `tokens` over `asking_s`: how fast it was served. None when it has spent no time.
+    pub tokens_per_s: Option<f64>,
+    /// Mean time from the planned start to the first token, ms; of completed requests.
+    pub ttft_scheduled_mean_ms: Option<f64>,
+    /// The longest of them, ms.
+    pub ttft_scheduled_max_ms: Option<f64>,
+    /// Mean time from the send to the final object, ms; of completed requests.
+    pub e2e_mean_ms: Option<f64>,
+}
+
+/// How evenly a load's agents were served.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fairness {
+    /// Agents that made a request.
+    pub agents: u32,
+    /// Those of them with no completed request.
+    pub starved: u32,
+    /// `tokens_per_s` of the agent that was served slowest.
+    pub slowest_tokens_per_s: f64,
+    /// `tokens_per_s` of the agent that was served fastest.
+    pub fastest_tokens_per_s: f64,
+    /// Slowest over fastest: 1 when all were served alike, 0 when one was not served. None when no
+    /// agent was.
+    pub fairness: Option<f64>,
+    /// Jain's index of `tokens_per_s`: 1 when all were served alike, one over the number of agents
+    /// when one had everything.
+    pub jain: Option<f64>,
+}
+
+impl ByAgent {
+    /// Counts a request in.
+    pub fn add(&mut self, agent: u32, seen: &RequestObservation, of: &RequestMetrics) {
+        let tally = self.0.entry(agent).or_default();
+        tally.requests += 1;
+        tally.tokens += seen.tokens;
+        tally.asking += seen.ended.since(seen.scheduled);
+        if seen.outcome.is_completed() {
+            tally.completed += 1;
+            tally.ttft.push(of.ttft_scheduled);
+            tally.e2e.push(of.e2e);
+        }
+    }
+
+    /// Counts in everything that `other` has counted.
+    pub fn merge(&mut self, other: Self) {
+        for (agent, more) in other.0 {
+            let tally = self.0.entry(agent).or_default();
+            tally.requests += more.requests;
+            tally.completed += more.completed;
+            tally.tokens += more.tokens;
+            tally.asking += more.asking;
+            tally.ttft.merge(more.ttft);
+            tally.e2e.merge(more.e2e);
+        }
+    }
+
+    /// The agents in the order of their numbers.
+    pub fn figures(&self) -> Vec<AgentFigures> {
+        self.0
+            .iter()
+            .map(|(agent, tally)| AgentFigures {
+                agent: *agent,
+                requests: tally.requests,
+                completed: tally.completed,
+                tokens: tally.tokens,
+                asking_s: tally.asking.as_secs_f64(),
+                tokens_per_s: tally.tokens_per_s(),
+                ttft_scheduled_mean_ms: tally.ttft.mean_ms(),
+                ttft_scheduled_max_ms: (tally.ttft.n > 0).then(|| tally.ttft.most.as_millis_f64()),
+                e2e_mean_ms: tally.e2e.mean_ms(),
+            })
+            .collect()
+    }
+
+    /// How evenly the agents were served. None for fewer than two agents, or where none made a
+    /// second request: there every request is an agent of its own, and the spread of the latencies
+    /// says all there is to say.
+    pub fn fairness(&self) -> Option<Fairness> {
+        let repeated = self.0.values().any(|tally| tally.requests > 1);
+        if self.0.len() < 2 || !repeated {
+            return None;
+        }
+        let rates: Vec<f64> = self
+            .0
+            .values()
+            .map(|tally| tally.tokens_per_s().unwrap_or(0.0))
+            .collect();
+        let slowest = rates.iter().copied().fold(f64::INFINITY, f64::min);
+        let fastest = rates.iter().copied().fold(0.0, f64::max);
+        let starved = self.0.values().filter(|tally| tally.completed == 0).count();
+        Some(Fairness {
+            agents: u32::try_from(self.0.len()).unwrap_or(u32::MAX),
+            starved: u32::try_from(starved).unwrap_or(u32::MAX),
+            slowest_tokens_per_s: slowest,
+            fastest_tokens_per_s: fastest,
+            fairness: (fastest > 0.0).then(|| slowest / fastest),
+            jain: jain(&rates),
+        })
+    }
+}
+
+impl Tally {
+    fn tokens_per_s(&self) -> Option<f64> {
+        (self.asking > Nanos::ZERO).then(|| self.tokens as f64 / self.asking.as_secs_f64())
+    }
+}
