@@ -20,6 +20,7 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("agents", &["clock", "domain"]),
     ("telemetry", &["clock", "domain"]),
     ("simulator", &["clock", "domain"]),
+    ("metronome", &["clock", "domain"]),
     ("runtime", &["agents", "clock", "domain", "telemetry"]),
     ("metrics", &["domain"]),
     ("analysis", &["domain", "metrics"]),
@@ -30,6 +31,7 @@ const GRAPH: &[(&str, &[&str])] = &[
             "clock",
             "domain",
             "metrics",
+            "metronome",
             "ollama",
             "openai",
             "runtime",
@@ -49,6 +51,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("nvml-wrapper", &["telemetry"]),
     ("reqwest", &["transport"]),
     ("hyper", &["simulator", "transport"]),
+    ("httparse", &["metronome"]),
+    ("mio", &["metronome"]),
 ];
 
 /// Crates that must not be in the lockfile, and why.

@@ -1,0 +1,273 @@
+//! One connection: what it has received, what it streams, what could not be written yet.
+
+use std::io::{self, Read as _, Write as _};
+
+use clock::Clock;
+use domain::Stamp;
+use mio::net::TcpStream;
+
+use crate::request::{Generation, Method, Parsed, Request, parse};
+use crate::wire::{self, Parts, Shape};
+use crate::{Pace, StreamLog, Write};
+
+/// Some client's connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    socket: TcpStream,
+    number: u64,
+    accepted: Stamp,
+    received: Vec<u8>,
+    /// Bytes that the socket would not take. Empty while the client reads.
+    unsent: Vec<u8>,
+    /// The client has been told to go on with its body.
+    told: bool,
+    /// Close once everything is sent.
+    close: bool,
+    pub(crate) stream: Option<Stream>,
+}
+
+/// A reply under way.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    shape: Shape,
+    tokens: u32,
+    last: Vec<u8>,
+    log: StreamLog,
+}
+
+/// What became of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Nothing new.
+    Waits,
+    /// A stream began; its first token is due in time.
+    Begins,
+    /// It is over.
+    Gone,
+}
+
+/// What became of a stream with a token.
+#[derive(Debug)]
+pub(crate) enum Token {
+    /// Another is due in time.
+    More,
+    /// That was the last.
+    Last(StreamLog),
+}
+
+impl Connection {
+    pub(crate) fn new(socket: TcpStream, number: u64, accepted: Stamp) -> Self {
+        Self {
+            socket,
+            number,
+            accepted,
+            received: Vec::new(),
+            unsent: Vec::new(),
+            told: false,
+            close: false,
+            stream: None,
+        }
+    }
+
+    pub(crate) fn socket(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
+
+    /// Takes what the socket has, and begins to answer a request that is whole.
+    pub(crate) fn read(&mut self, scratch: &mut [u8], pace: Pace, clock: &Clock) -> Turn {
+        loop {
+            match self.socket.read(scratch) {
+                Ok(0) => return Turn::Gone,
+                Ok(count) => {
+                    self.received.extend_from_slice(&scratch[..count]);
+                    // A short read has emptied the socket; what comes later is told anew.
+                    if count < scratch.len() {
+                        break;
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Turn::Gone,
+            }
+        }
+        self.answer(pace, clock)
+    }
+
+    /// Answers what has been received, one request after another.
+    pub(crate) fn answer(&mut self, pace: Pace, clock: &Clock) -> Turn {
+        while self.stream.is_none() && !self.received.is_empty() {
+            match parse(&self.received) {
+                Parsed::Part { expects } => {
+                    if expects && !self.told {
+                        self.told = true;
+                        if !self.send(b"HTTP/1.1 100 Continue\r\n\r\n") {
+                            return Turn::Gone;
+                        }
+                    }
+                    return Turn::Waits;
+                }
+                Parsed::Refused(status) => {
+                    let body = wire::error("", "not a request this server reads");
+                    let sent = self.send(&wire::json(status, &body, true));
+                    self.received.clear();
+                    self.close = true;
+                    return self.after(sent);
+                }
+                Parsed::Whole(request, length) => {
+                    self.received.drain(..length);
+                    self.told = false;
+                    self.close |= request.close;
+                    if let Some(reply) = self.begin(&request, pace, clock) {
+                        let sent = self.send(&reply);
+                        let turn = self.after(sent);
+                        if turn == Turn::Gone {
+                            return turn;
+                        }
+                    } else {
+                        return Turn::Begins;
+                    }
+                }
+            }
+        }
+        Turn::Waits
+    }
+
+    /// Begins a stream, or gives the reply that is no stream.
+    fn begin(&mut self, request: &Request, pace: Pace, clock: &Clock) -> Option<Vec<u8>> {
+        let path = request.path.as_str();
+        let refuse =
+            |status, words: &str| Some(wire::json(status, &wire::error(path, words), true));
+        let shape = match request.method {
+            Method::Get | Method::Head => {
+                let with_body = request.method == Method::Get;
+                return match wire::page(path) {
+                    Some(page) => Some(wire::json(200, &page, with_body)),
+                    None => refuse(404, "no such page"),
+                };
+            }
+            Method::Post => match Shape::of_path(path) {
+                Some(shape) => shape,
+                None => return refuse(404, "no such operation"),
+            },
+            Method::Other => return refuse(405, "GET, HEAD or POST"),
+        };
+        let Ok(asked) = serde_json::from_slice::<Generation>(&request.body) else {
+            return refuse(422, "the body is no JSON object of this operation");
+        };
+        if shape.is_native() && asked.is_empty() {
+            return Some(wire::json(200, &wire::loaded(shape), true));
+        }
+        // Ollama streams unless told not to; the compatible API only when told to.
+        if !asked.stream.unwrap_or(shape.is_native()) {
+            return refuse(422, "a metronome only streams; ask with stream true");
+        }
+        let tokens = asked.tokens(pace.tokens);
+        let last = Parts::new(shape).last(pace, tokens, asked.include_usage());
+        self.stream = Some(Stream {
+            shape,
+            tokens,
+            last,
+            log: StreamLog {
+                connection: self.number,
+                accepted: self.accepted,
+                asked: clock.now(),
+                seed: asked.seed(),
+                writes: Vec::with_capacity(tokens as usize),
+                complete: false,
+            },
+        });
+        None
+    }
+
+    /// When the stream's request had been read.
+    pub(crate) fn asked(&self) -> Option<Stamp> {
+        self.stream.as_ref().map(|stream| stream.log.asked)
+    }
+
+    /// Sends the next token. `begun` is now; returns the moment after it. None when the
+    /// connection is gone, or never had a stream.
+    pub(crate) fn tick(
+        &mut self,
+        parts: &[Parts; 4],
+        begun: Stamp,
+        clock: &Clock,
+    ) -> Option<(Token, Stamp)> {
+        let stream = self.stream.as_mut()?;
+        let parts = &parts[stream.shape as usize];
+        let number = stream.log.writes.len() as u32 + 1;
+        let bytes = if number == stream.tokens {
+            &stream.last
+        } else if number == 1 {
+            &parts.first
+        } else {
+            &parts.middle
+        };
+        let sent = put(&mut self.socket, &mut self.unsent, bytes);
+        let returned = clock.now();
+        if !sent {
+            return None;
+        }
+        stream.log.writes.push(Write { begun, returned });
+        if number < stream.tokens {
+            return Some((Token::More, returned));
+        }
+        let mut log = self.stream.take()?.log;
+        log.complete = true;
+        Some((Token::Last(log), returned))
+    }
+
+    /// The stream's log as far as it went, when the connection goes before its end.
+    pub(crate) fn cut_short(&mut self) -> Option<StreamLog> {
+        self.stream.take().map(|stream| stream.log)
+    }
+
+    /// Writes what could not be written before.
+    pub(crate) fn flush(&mut self) -> Turn {
+        if self.unsent.is_empty() {
+            return Turn::Waits;
+        }
+        let unsent = std::mem::take(&mut self.unsent);
+        let sent = put(&mut self.socket, &mut self.unsent, &unsent);
+        self.after(sent)
+    }
+
+    /// True when nothing is left to send and the connection is to be closed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.close && self.stream.is_none() && self.unsent.is_empty()
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> bool {
+        put(&mut self.socket, &mut self.unsent, bytes)
+    }
+
+    fn after(&self, sent: bool) -> Turn {
+        if sent && !self.is_over() {
+            Turn::Waits
+        } else {
+            Turn::Gone
+        }
+    }
+}
+
+/// Writes, and keeps what the socket would not take. False when the connection is broken.
+fn put(socket: &mut TcpStream, unsent: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    if !unsent.is_empty() {
+        // The client reads too slowly; order matters more than the allocation.
+        unsent.extend_from_slice(bytes);
+        return true;
+    }
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match socket.write(rest) {
+            Ok(0) => return false,
+            Ok(count) => rest = &rest[count..],
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                unsent.extend_from_slice(rest);
+                return true;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}

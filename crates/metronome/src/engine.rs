@@ -1,0 +1,260 @@
+//! The thread: connections, requests, and two queues of due tokens.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use clock::Clock;
+use domain::{Nanos, Stamp};
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token as Id, Waker};
+
+use crate::connection::{Connection, Token, Turn};
+use crate::wire::{Parts, Shape};
+use crate::{Pace, Shared};
+
+const LISTENER: Id = Id(usize::MAX);
+const WAKER: Id = Id(usize::MAX - 1);
+
+/// Tokens sent before the sockets are looked at again, so that a new request is read soon even
+/// when very many tokens are due at once.
+const BURST: usize = 64;
+
+/// Out of file descriptors: how long to leave the listener alone.
+const BREATH: Nanos = Nanos::from_millis(10);
+
+/// A token that is due.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    at: Stamp,
+    slot: usize,
+    /// The connection that had the slot when this was written; another may have it by then.
+    connection: u64,
+}
+
+pub(crate) struct Engine {
+    pace: Pace,
+    listener: TcpListener,
+    clock: Clock,
+    shared: Arc<Shared>,
+    poll: Poll,
+    parts: [Parts; 4],
+    slots: Vec<Option<(u64, Connection)>>,
+    free: Vec<usize>,
+    accepted: u64,
+    /// First tokens. All wait equally long from their requests, which come in order, so that the
+    /// front is always the next one.
+    firsts: VecDeque<Due>,
+    /// Later tokens, each put here when the one before is sent: in order for the same reason.
+    nexts: VecDeque<Due>,
+    /// Accept again no sooner.
+    resume: Option<Stamp>,
+    scratch: Vec<u8>,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        pace: Pace,
+        listener: StdListener,
+        clock: Clock,
+        shared: Arc<Shared>,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut listener = TcpListener::from_std(listener);
+        poll.registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)?;
+        Ok(Self {
+            pace,
+            listener,
+            clock,
+            shared,
+            poll,
+            parts: Shape::ALL.map(Parts::new),
+            slots: Vec::new(),
+            free: Vec::new(),
+            accepted: 0,
+            firsts: VecDeque::new(),
+            nexts: VecDeque::new(),
+            resume: None,
+            scratch: vec![0; 64 * 1024],
+        })
+    }
+
+    pub(crate) fn waker(&self) -> io::Result<Waker> {
+        Waker::new(self.poll.registry(), WAKER)
+    }
+
+    pub(crate) fn run(&mut self) {
+        if let Ok(task) = std::fs::read_link("/proc/thread-self") {
+            let mut place = self
+                .shared
+                .task
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *place = Some(std::path::Path::new("/proc").join(task));
+        }
+        let mut events = Events::with_capacity(1024);
+        while !self.shared.is_stopped() {
+            match self.poll.poll(&mut events, self.patience()) {
+                Ok(()) => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                // The poll itself is broken: nothing can be served any more.
+                Err(_) => break,
+            }
+            for event in &events {
+                match event.token() {
+                    LISTENER => self.accept(),
+                    WAKER => {}
+                    Id(slot) => self.serve(slot, event.is_readable(), event.is_writable()),
+                }
+            }
+            if self.resume.is_some_and(|at| at <= self.clock.now()) {
+                self.resume = None;
+                self.accept();
+            }
+            self.tick();
+        }
+        for (_, mut connection) in self.slots.drain(..).flatten() {
+            if let Some(log) = connection.cut_short() {
+                self.shared.note(log);
+            }
+        }
+    }
+
+    /// How long nothing is due.
+    fn patience(&self) -> Option<Duration> {
+        let next = [
+            self.firsts.front().map(|due| due.at),
+            self.nexts.front().map(|due| due.at),
+            self.resume,
+        ];
+        let next = next.into_iter().flatten().min()?;
+        Some(next.since(self.clock.now()).as_duration())
+    }
+
+    fn accept(&mut self) {
+        loop {
+            let mut socket = match self.listener.accept() {
+                Ok((socket, _)) => socket,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                // Out of file descriptors, or a connection that was gone before it was accepted.
+                Err(_) => {
+                    self.resume = Some(self.clock.now() + BREATH);
+                    return;
+                }
+            };
+            let accepted = self.clock.now();
+            let slot = self.free.pop().unwrap_or(self.slots.len());
+            if slot == self.slots.len() {
+                self.slots.push(None);
+            }
+            let both = Interest::READABLE | Interest::WRITABLE;
+            let ready = socket
+                .set_nodelay(true)
+                .and_then(|()| self.poll.registry().register(&mut socket, Id(slot), both));
+            if ready.is_err() {
+                self.free.push(slot);
+                continue;
+            }
+            let number = self.accepted;
+            self.accepted += 1;
+            self.slots[slot] = Some((number, Connection::new(socket, number, accepted)));
+        }
+    }
+
+    fn serve(&mut self, slot: usize, readable: bool, writable: bool) {
+        let Some(Some((_, connection))) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let mut turn = if writable {
+            connection.flush()
+        } else {
+            Turn::Waits
+        };
+        if readable && turn != Turn::Gone {
+            turn = connection.read(&mut self.scratch, self.pace, &self.clock);
+        }
+        self.follow(slot, turn);
+    }
+
+    fn follow(&mut self, slot: usize, turn: Turn) {
+        match turn {
+            Turn::Waits => {}
+            Turn::Gone => self.close(slot),
+            Turn::Begins => {
+                let Some(Some((number, connection))) = self.slots.get(slot) else {
+                    return;
+                };
+                if let Some(asked) = connection.asked() {
+                    self.firsts.push_back(Due {
+                        at: asked + self.pace.ttft,
+                        slot,
+                        connection: *number,
+                    });
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, slot: usize) {
+        let Some((_, mut connection)) = self.slots.get_mut(slot).and_then(Option::take) else {
+            return;
+        };
+        // A socket that is closed leaves the poll by itself where this fails.
+        let _ = self.poll.registry().deregister(connection.socket());
+        if let Some(log) = connection.cut_short() {
+            self.shared.note(log);
+        }
+        self.free.push(slot);
+    }
+
+    /// Sends what is due.
+    fn tick(&mut self) {
+        let mut now = self.clock.now();
+        for _ in 0..BURST {
+            let firsts = match (self.firsts.front(), self.nexts.front()) {
+                (Some(first), Some(next)) => first.at <= next.at,
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+                (None, None) => return,
+            };
+            let queue = if firsts {
+                &mut self.firsts
+            } else {
+                &mut self.nexts
+            };
+            let Some(due) = queue.pop_front_if(|due| due.at <= now) else {
+                return;
+            };
+            let Some(Some((number, connection))) = self.slots.get_mut(due.slot) else {
+                continue;
+            };
+            if *number != due.connection {
+                continue;
+            }
+            let Some((token, returned)) = connection.tick(&self.parts, now, &self.clock) else {
+                self.close(due.slot);
+                continue;
+            };
+            now = returned;
+            match token {
+                Token::More => self.nexts.push_back(Due {
+                    at: due.at + self.pace.gap,
+                    ..due
+                }),
+                Token::Last(log) => {
+                    self.shared.note(log);
+                    if connection.is_over() {
+                        self.close(due.slot);
+                        continue;
+                    }
+                    let turn = connection.answer(self.pace, &self.clock);
+                    self.follow(due.slot, turn);
+                }
+            }
+        }
+    }
+}

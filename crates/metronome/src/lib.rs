@@ -1,0 +1,239 @@
+//! A streaming server whose every token is due at a known time, and which notes when it really
+//! sent it. Clients are calibrated by it: what a client reports later than the log says is the
+//! client's own error, whatever the server's own lateness was.
+//!
+//! It speaks just enough HTTP/1.1 to be read by any client of Ollama (`/api/generate` and
+//! `/api/chat`, NDJSON) or of an OpenAI-compatible server (`/v1/chat/completions` and
+//! `/v1/completions`, server-sent events), always streamed. It runs on one thread of its own with
+//! one system call per token, no allocation per token and no timer per token: every stream waits
+//! the same time for its first token and the same time between tokens, so that two queues in order
+//! of arrival are queues in order of due time as well.
+//!
+//! What it does not know: models, prompts, agents, and who the client is.
+//!
+//! ```
+//! use clock::Clock;
+//! use domain::Nanos;
+//! use metronome::{Pace, Server};
+//!
+//! let clock = Clock::real();
+//! let pace = Pace { ttft: Nanos::from_millis(51), gap: Nanos::from_millis(20), tokens: 50 };
+//! let server = Server::start(pace, ([127, 0, 0, 1], 0).into(), clock.clone())?;
+//! // … let a client with the same clock stream from server.url() …
+//! for stream in server.take_log() {
+//!     let first = stream.writes[0];
+//!     println!("due {:?}, sent {:?}", stream.due(pace, 0), first.begun);
+//! }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod connection;
+mod engine;
+mod request;
+mod wire;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use clock::Clock;
+use domain::{Nanos, Stamp};
+use mio::Waker;
+use serde::Serialize;
+
+/// The one model it says it has.
+pub const MODEL: &str = "metronome";
+
+/// Connections that may wait to be accepted. Where the system allows fewer, fewer wait.
+pub const BACKLOG: i32 = 4096;
+
+/// When tokens are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Pace {
+    /// From the moment the request has been read to its first token.
+    pub ttft: Nanos,
+    /// From one token to the next.
+    pub gap: Nanos,
+    /// Tokens of each stream. A request that asks for fewer (`num_predict`, `max_tokens`) gets
+    /// those.
+    pub tokens: u32,
+}
+
+/// What happened to one stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StreamLog {
+    /// The connection it ran on, counted from 0; several streams may follow each other on one.
+    pub connection: u64,
+    /// That connection was accepted.
+    pub accepted: Stamp,
+    /// Its request had been read whole: the moment its tokens' due times count from.
+    pub asked: Stamp,
+    /// The request's sampling seed, by which a client that sends different ones finds its streams
+    /// again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// One for each token, in order.
+    pub writes: Vec<Write>,
+    /// Every token was sent.
+    pub complete: bool,
+}
+
+/// One token on its way out. The truth lies between the two stamps: on a core that server and
+/// client share, the client may run before the system call that woke it returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Write {
+    /// Just before its bytes were handed to the socket.
+    pub begun: Stamp,
+    /// The system call had returned.
+    pub returned: Stamp,
+}
+
+impl StreamLog {
+    /// When a token was due, counted from 0.
+    pub fn due(&self, pace: Pace, token: u32) -> Stamp {
+        self.asked + pace.ttft + Nanos(pace.gap.0.saturating_mul(u64::from(token)))
+    }
+
+    /// The longest that a token was begun after it was due; none without tokens.
+    pub fn latest(&self, pace: Pace) -> Option<Nanos> {
+        (0..)
+            .zip(&self.writes)
+            .map(|(token, write)| write.begun.since(self.due(pace, token)))
+            .max()
+    }
+}
+
+/// What the server's thread shares with its handle.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    stop: AtomicBool,
+    log: Mutex<Vec<StreamLog>>,
+    /// The name of the thread's folder under `/proc`, where there is one.
+    task: Mutex<Option<std::path::PathBuf>>,
+}
+
+impl Shared {
+    pub(crate) fn note(&self, stream: StreamLog) {
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(stream);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+}
+
+/// A running server; stops when dropped.
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Listens on an address (port 0 takes a free one) and serves on a thread of its own. Stamps
+    /// are `clock`'s, which must run in real time.
+    ///
+    /// # Errors
+    /// When the address cannot be bound or the thread cannot be started.
+    pub fn start(pace: Pace, address: SocketAddr, clock: Clock) -> io::Result<Self> {
+        assert!(!clock.is_virtual(), "a metronome ticks in real time");
+        let listener = listen(address)?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::default());
+        let mut engine = engine::Engine::new(pace, listener, clock, Arc::clone(&shared))?;
+        let waker = engine.waker()?;
+        let thread = thread::Builder::new()
+            .name("metronome".to_owned())
+            .spawn(move || engine.run())?;
+        Ok(Self {
+            address,
+            shared,
+            waker,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its base URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Every stream that has ended since the last call, in order of their ends.
+    pub fn take_log(&self) -> Vec<StreamLog> {
+        std::mem::take(
+            &mut self
+                .shared
+                .log
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    /// CPU time that its thread has used so far. None on systems other than Linux.
+    pub fn cpu_time(&self) -> Option<Nanos> {
+        let task = self
+            .shared
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()?;
+        let text = std::fs::read_to_string(task.join("schedstat")).ok()?;
+        text.split(' ').next()?.parse().ok().map(Nanos)
+    }
+
+    /// Stops, closing every connection, and returns the streams that were not yet taken; those cut
+    /// short are not complete.
+    pub fn shutdown(mut self) -> Vec<StreamLog> {
+        self.stop();
+        self.take_log()
+    }
+
+    fn stop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        // A thread that cannot be woken looks again at the next token or connection.
+        let _ = self.waker.wake();
+        if let Some(thread) = self.thread.take() {
+            // Its panic has been printed; a server that is going away has nobody else to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A listener with room for a burst of connects.
+fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+    if address.port() != 0 {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}

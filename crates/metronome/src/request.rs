@@ -1,0 +1,216 @@
+//! One HTTP request, read no further than is needed.
+
+use serde::Deserialize;
+
+/// Longest request, head and body.
+const LONGEST: usize = 1024 * 1024;
+
+/// Headers of one request.
+const MOST_HEADERS: usize = 64;
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// The path without its query.
+    pub(crate) path: String,
+    pub(crate) body: Vec<u8>,
+    /// The client closes the connection after the reply.
+    pub(crate) close: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Head,
+    Post,
+    Other,
+}
+
+/// What stands at the start of a buffer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Parsed {
+    /// Not all of a request yet.
+    Part {
+        /// The client wants to be told to go on.
+        expects: bool,
+    },
+    /// A request and its length in bytes.
+    Whole(Request, usize),
+    /// Nothing this server reads; the status says why.
+    Refused(u16),
+}
+
+/// Looks at the start of what a connection has received.
+pub(crate) fn parse(received: &[u8]) -> Parsed {
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut head = httparse::Request::new(&mut headers);
+    let length = match head.parse(received) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) if received.len() < LONGEST => {
+            return Parsed::Part { expects: false };
+        }
+        Ok(httparse::Status::Partial) => return Parsed::Refused(431),
+        Err(_) => return Parsed::Refused(400),
+    };
+    let mut body = 0_usize;
+    let mut close = head.version == Some(0);
+    let mut expects = false;
+    for header in head.headers.iter() {
+        let value = String::from_utf8_lossy(header.value);
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+        let says = |word: &str| {
+            value
+                .split(',')
+                .any(|part| part.trim().eq_ignore_ascii_case(word))
+        };
+        if is("content-length") {
+            let Ok(count) = value.trim().parse() else {
+                return Parsed::Refused(400);
+            };
+            body = count;
+        } else if is("transfer-encoding") {
+            return Parsed::Refused(411);
+        } else if is("connection") {
+            close |= says("close");
+        } else if is("expect") {
+            expects = says("100-continue");
+        }
+    }
+    if body > LONGEST {
+        return Parsed::Refused(413);
+    }
+    let Some(bytes) = received.get(length..length + body) else {
+        return Parsed::Part { expects };
+    };
+    let path = head.path.unwrap_or("/");
+    let request = Request {
+        method: match head.method {
+            Some("GET") => Method::Get,
+            Some("HEAD") => Method::Head,
+            Some("POST") => Method::Post,
+            _ => Method::Other,
+        },
+        path: path.split('?').next().unwrap_or(path).to_owned(),
+        body: bytes.to_vec(),
+        close,
+    };
+    Parsed::Whole(request, length + body)
+}
+
+/// The members of a generation's body that matter here, of either protocol.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Generation {
+    /// Ollama's.
+    prompt: Option<serde_json::Value>,
+    messages: Option<Vec<serde::de::IgnoredAny>>,
+    pub(crate) stream: Option<bool>,
+    options: Option<Options>,
+    seed: Option<i64>,
+    max_tokens: Option<i64>,
+    max_completion_tokens: Option<i64>,
+    stream_options: Option<StreamOptions>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Options {
+    seed: Option<i64>,
+    num_predict: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct StreamOptions {
+    include_usage: Option<bool>,
+}
+
+impl Generation {
+    pub(crate) fn seed(&self) -> Option<i64> {
+        self.seed
+            .or_else(|| self.options.as_ref().and_then(|o| o.seed))
+    }
+
+    /// Tokens of the reply: what was asked for, at most `most`.
+    pub(crate) fn tokens(&self, most: u32) -> u32 {
+        let asked = self
+            .options
+            .as_ref()
+            .and_then(|o| o.num_predict)
+            .or(self.max_completion_tokens)
+            .or(self.max_tokens);
+        // Negative numbers mean "no limit".
+        asked
+            .and_then(|n| u32::try_from(n).ok())
+            .map_or(most, |n| n.min(most))
+            .max(1)
+    }
+
+    pub(crate) fn include_usage(&self) -> bool {
+        self.stream_options
+            .as_ref()
+            .and_then(|o| o.include_usage)
+            .unwrap_or(false)
+    }
+
+    /// Ollama loads or unloads a model when there is nothing to say.
+    pub(crate) fn is_empty(&self) -> bool {
+        let prompt = match &self.prompt {
+            None | Some(serde_json::Value::Null) => true,
+            Some(serde_json::Value::String(text)) => text.is_empty(),
+            Some(_) => false,
+        };
+        prompt && self.messages.as_ref().is_none_or(Vec::is_empty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POST: &[u8] = b"POST /api/generate?x=1 HTTP/1.1\r\nContent-Length: 4\r\n\r\nbodyGET";
+
+    #[test]
+    fn a_request_is_whole_once_its_body_is_there() {
+        for cut in 0..POST.len() - 3 {
+            assert_eq!(parse(&POST[..cut]), Parsed::Part { expects: false });
+        }
+        let Parsed::Whole(request, length) = parse(POST) else {
+            panic!("{:?}", parse(POST));
+        };
+        assert_eq!(length, POST.len() - 3);
+        assert_eq!(request.path, "/api/generate");
+        assert_eq!(request.body, b"body");
+        assert_eq!(request.method, Method::Post);
+        assert!(!request.close);
+    }
+
+    #[test]
+    fn what_it_cannot_read_is_refused() {
+        let chunked = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+        assert_eq!(parse(chunked), Parsed::Refused(411));
+        let long = b"POST / HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n";
+        assert_eq!(parse(long), Parsed::Refused(413));
+        assert_eq!(parse(b"\x16\x03\x01 tls"), Parsed::Refused(400));
+    }
+
+    #[test]
+    fn a_client_may_want_to_be_told_to_go_on() {
+        let head = b"POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n";
+        assert_eq!(parse(head), Parsed::Part { expects: true });
+        let old = b"GET / HTTP/1.0\r\n\r\n";
+        assert!(matches!(parse(old), Parsed::Whole(request, _) if request.close));
+    }
+
+    #[test]
+    fn both_protocols_say_how_many_tokens() {
+        let tokens = |body: &str| {
+            serde_json::from_str::<Generation>(body)
+                .expect("JSON")
+                .tokens(50)
+        };
+        assert_eq!(tokens(r#"{"options":{"num_predict":7}}"#), 7);
+        assert_eq!(tokens(r#"{"options":{"num_predict":-1}}"#), 50);
+        assert_eq!(tokens(r#"{"max_tokens":70}"#), 50);
+        assert_eq!(tokens(r#"{"max_completion_tokens":3}"#), 3);
+        assert_eq!(tokens(r#"{"max_tokens":0}"#), 1);
+    }
+}

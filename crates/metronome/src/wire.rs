@@ -1,0 +1,244 @@
+//! The bytes of replies. Those of a token are made once for each protocol.
+
+use crate::{MODEL, Pace};
+
+/// What a stream looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `/api/generate`.
+    Generate,
+    /// `/api/chat`.
+    Chat,
+    /// `/v1/chat/completions`.
+    ChatCompletions,
+    /// `/v1/completions`.
+    Completions,
+}
+
+impl Shape {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Generate,
+        Self::Chat,
+        Self::ChatCompletions,
+        Self::Completions,
+    ];
+
+    pub(crate) fn of_path(path: &str) -> Option<Self> {
+        Some(match path {
+            "/api/generate" => Self::Generate,
+            "/api/chat" => Self::Chat,
+            "/v1/chat/completions" => Self::ChatCompletions,
+            "/v1/completions" => Self::Completions,
+            _ => return None,
+        })
+    }
+
+    /// Ollama's own API rather than the compatible one.
+    pub(crate) const fn is_native(self) -> bool {
+        matches!(self, Self::Generate | Self::Chat)
+    }
+
+    const fn content_type(self) -> &'static str {
+        if self.is_native() {
+            "application/x-ndjson"
+        } else {
+            "text/event-stream"
+        }
+    }
+}
+
+/// The creation time in every object: a moment that no clock is asked for.
+const CREATED: &str = "2026-01-01T00:00:00Z";
+
+/// The text of every token.
+const TEXT: &str = " tick";
+
+/// The bytes that all streams of one shape share.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    shape: Shape,
+    /// Head and first token, in one write, as Ollama sends them.
+    pub(crate) first: Vec<u8>,
+    /// A token in the middle.
+    pub(crate) middle: Vec<u8>,
+}
+
+impl Parts {
+    pub(crate) fn new(shape: Shape) -> Self {
+        let middle = chunk(&token(shape));
+        let mut first = head(shape);
+        first.extend_from_slice(&middle);
+        Self {
+            shape,
+            first,
+            middle,
+        }
+    }
+
+    /// Last token, final object and the body's end, in one write, with the head before them when
+    /// it is the first token too.
+    pub(crate) fn last(&self, pace: Pace, tokens: u32, usage: bool) -> Vec<u8> {
+        let mut bytes = if tokens == 1 {
+            self.first.clone()
+        } else {
+            self.middle.clone()
+        };
+        let prefill = pace.ttft.0;
+        let decode = pace.gap.0.saturating_mul(u64::from(tokens - 1));
+        let total = prefill.saturating_add(decode);
+        let counters = format!(
+            "\"total_duration\":{total},\"prompt_eval_count\":1,\
+             \"prompt_eval_duration\":{prefill},\"eval_count\":{tokens},\"eval_duration\":{decode}"
+        );
+        let last = match self.shape {
+            Shape::Generate => format!(
+                "{{\"model\":\"{MODEL}\",\"created_at\":\"{CREATED}\",\"response\":\"\",\
+                 \"done\":true,\"done_reason\":\"length\",{counters}}}\n"
+            ),
+            Shape::Chat => format!(
+                "{{\"model\":\"{MODEL}\",\"created_at\":\"{CREATED}\",\
+                 \"message\":{{\"role\":\"assistant\",\"content\":\"\"}},\
+                 \"done\":true,\"done_reason\":\"length\",{counters}}}\n"
+            ),
+            Shape::ChatCompletions | Shape::Completions => {
+                let delta = if self.shape == Shape::ChatCompletions {
+                    "\"delta\":{}"
+                } else {
+                    "\"text\":\"\""
+                };
+                let mut text = event(
+                    self.shape,
+                    &format!("{{\"index\":0,{delta},\"finish_reason\":\"length\"}}"),
+                    "",
+                );
+                if usage {
+                    let usage = format!(
+                        ",\"usage\":{{\"prompt_tokens\":1,\"completion_tokens\":{tokens},\
+                         \"total_tokens\":{}}}",
+                        u64::from(tokens) + 1
+                    );
+                    text.push_str(&event(self.shape, "", &usage));
+                }
+                text.push_str("data: [DONE]\n\n");
+                text
+            }
+        };
+        bytes.extend_from_slice(&chunk(&last));
+        bytes.extend_from_slice(b"0\r\n\r\n");
+        bytes
+    }
+}
+
+fn head(shape: Shape) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {}\r\ntransfer-encoding: chunked\r\n\r\n",
+        shape.content_type()
+    )
+    .into_bytes()
+}
+
+fn token(shape: Shape) -> String {
+    match shape {
+        Shape::Generate => format!(
+            "{{\"model\":\"{MODEL}\",\"created_at\":\"{CREATED}\",\"response\":\"{TEXT}\",\
+             \"done\":false}}\n"
+        ),
+        Shape::Chat => format!(
+            "{{\"model\":\"{MODEL}\",\"created_at\":\"{CREATED}\",\
+             \"message\":{{\"role\":\"assistant\",\"content\":\"{TEXT}\"}},\"done\":false}}\n"
+        ),
+        Shape::ChatCompletions => event(
+            shape,
+            &format!("{{\"index\":0,\"delta\":{{\"content\":\"{TEXT}\"}},\"finish_reason\":null}}"),
+            "",
+        ),
+        Shape::Completions => event(
+            shape,
+            &format!("{{\"index\":0,\"text\":\"{TEXT}\",\"finish_reason\":null}}"),
+            "",
+        ),
+    }
+}
+
+fn event(shape: Shape, choice: &str, more: &str) -> String {
+    let object = if shape == Shape::ChatCompletions {
+        "chat.completion.chunk"
+    } else {
+        "text_completion"
+    };
+    format!(
+        "data: {{\"id\":\"tick\",\"object\":\"{object}\",\"created\":1767225600,\
+         \"model\":\"{MODEL}\",\"choices\":[{choice}]{more}}}\n\n"
+    )
+}
+
+/// Text as one chunk of a chunked body.
+fn chunk(text: &str) -> Vec<u8> {
+    format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
+}
+
+/// A whole reply of one JSON object.
+pub(crate) fn json(status: u16, body: &str, with_body: bool) -> Vec<u8> {
+    let reason = match status {
+        200 => "OK",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        422 => "Unprocessable Content",
+        431 => "Request Header Fields Too Large",
+        _ => "Error",
+    };
+    let close = if matches!(status, 400 | 411 | 413 | 431) {
+        "connection: close\r\n"
+    } else {
+        ""
+    };
+    format!(
+        "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\n{close}content-length: {}\r\n\r\n{}",
+        body.len(),
+        if with_body { body } else { "" }
+    )
+    .into_bytes()
+}
+
+/// The reply to a request that only loads or unloads: done at once.
+pub(crate) fn loaded(shape: Shape) -> String {
+    let empty = if shape == Shape::Chat {
+        "\"message\":{\"role\":\"assistant\",\"content\":\"\"}"
+    } else {
+        "\"response\":\"\""
+    };
+    format!(
+        "{{\"model\":\"{MODEL}\",\"created_at\":\"{CREATED}\",{empty},\"done\":true,\
+         \"done_reason\":\"load\"}}"
+    )
+}
+
+/// What a `GET` finds.
+pub(crate) fn page(path: &str) -> Option<String> {
+    Some(match path {
+        "/" | "/health" => "{\"status\":\"ok\"}".to_owned(),
+        "/api/version" => "{\"version\":\"0.0.0\",\"server\":\"metronome\"}".to_owned(),
+        "/api/tags" => format!(
+            "{{\"models\":[{{\"name\":\"{MODEL}\",\"model\":\"{MODEL}\",\
+             \"modified_at\":\"{CREATED}\",\"size\":0,\"digest\":\"\",\"details\":{{}}}}]}}"
+        ),
+        "/api/ps" => "{\"models\":[]}".to_owned(),
+        "/v1/models" => format!(
+            "{{\"object\":\"list\",\"data\":[{{\"id\":\"{MODEL}\",\"object\":\"model\",\
+             \"created\":1767225600,\"owned_by\":\"{MODEL}\"}}]}}"
+        ),
+        _ => return None,
+    })
+}
+
+/// An error in the shape that clients of the path read.
+pub(crate) fn error(path: &str, message: &str) -> String {
+    if path.starts_with("/v1/") {
+        format!("{{\"error\":{{\"message\":\"{message}\",\"type\":\"invalid_request_error\"}}}}")
+    } else {
+        format!("{{\"error\":\"{message}\"}}")
+    }
+}
