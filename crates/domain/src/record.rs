@@ -5,6 +5,8 @@
 //! line, appended and flushed as things end) and `telemetry.jsonl` (one
 //! [`Sample`](crate::telemetry::Sample) a line).
 
+mod budget;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,8 @@ use crate::outcome::Outcome;
 use crate::plan::{Arm, ConfigId, SweepPlan, Topology};
 use crate::telemetry::GpuSource;
 use crate::units::{Nanos, Stamp};
+
+pub use budget::{Bias, BudgetDepth, BudgetEnd, BudgetStep, ClientBudget};
 
 /// Version of the results folder's format. A folder with a higher number is refused.
 pub const RESULTS_SCHEMA: u32 = 1;
@@ -51,6 +55,10 @@ pub struct Manifest {
     /// What the client ran on; absent in virtual time, which always runs on one thread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeFacts>,
+    /// The client's own error, measured before the sweep; absent in virtual time, where the client
+    /// costs no time, and where nobody measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_budget: Option<ClientBudget>,
     /// The machine.
     pub environment: Environment,
 }

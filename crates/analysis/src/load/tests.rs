@@ -326,6 +326,7 @@ agents = [{ name = "a" }, { name = "b" }]
             }],
             time_scale: None,
             runtime: None,
+            client_budget: None,
             environment: Environment {
                 os: "linux".to_owned(),
                 cpu: "cpu".to_owned(),

@@ -70,6 +70,7 @@ pub(crate) fn manifest(plan: &SweepPlan, repetitions: u32, endpoints: usize) -> 
             .collect(),
         time_scale: Some(TimeScale::Virtual),
         runtime: None,
+        client_budget: None,
         environment: Environment {
             os: String::new(),
             cpu: String::new(),

@@ -291,6 +291,7 @@ impl Job<'_> {
             endpoints: stage.endpoints.clone(),
             time_scale: stage.time_scale,
             runtime,
+            client_budget: None,
             environment: self.environment(stage),
         };
         (manifest, dir)

@@ -1,0 +1,110 @@
+//! The client's own error: how much later than the truth its stamps are, and what it costs.
+//! `docs/calibration.md` says how it is measured.
+
+use serde::{Deserialize, Serialize};
+
+use super::RuntimeFacts;
+use crate::units::Nanos;
+
+/// The client's error budget: its error at rising load, against a server that notes when it really
+/// sent each token. Steps are in the order in which they were measured, the load rising.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientBudget {
+    /// How thoroughly it was measured.
+    pub depth: BudgetDepth,
+    /// What the client spoke: `ollama`, `openai`.
+    pub api: String,
+    /// What the client ran on.
+    pub runtime: RuntimeFacts,
+    /// Cores the process may use.
+    pub cores: u32,
+    /// The server's thread may run on the client's cores, so that each holds the other up.
+    pub shared_cores: bool,
+    /// The system's one-minute load average before the first step, where the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_average: Option<f64>,
+    /// What was measured, from the least load to the most.
+    pub steps: Vec<BudgetStep>,
+    /// Why no higher load was tried.
+    pub ended: BudgetEnd,
+}
+
+/// How thoroughly a budget was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetDepth {
+    /// In about a second, before a run.
+    Quick,
+    /// By `tandem calibrate`, in about half a minute.
+    Full,
+}
+
+/// Why no higher load was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetEnd {
+    /// The mean bias reached a millisecond.
+    Bias,
+    /// The machine had no CPU time left.
+    Cpu,
+    /// The time for measuring was over.
+    Time,
+    /// Every load that was to be tried was tried.
+    Done,
+    /// Somebody stopped it.
+    Interrupted,
+}
+
+/// The client's error at one load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BudgetStep {
+    /// Streams at once.
+    pub streams: u32,
+    /// From one token of a stream to its next, as it was due.
+    pub gap_ns: Nanos,
+    /// Streams that ended, one after another on each connection.
+    pub requests: u64,
+    /// Of those, the ones that did not complete or were not found in the server's log. They are in
+    /// no other figure.
+    pub left_out: u64,
+    /// Tokens that were compared.
+    pub tokens: u64,
+    /// Those tokens over the time in which the server really sent them.
+    pub tokens_per_s: f64,
+    /// Reported TTFT less true TTFT. The true one is the server's: from the request it had read to
+    /// the token it began to send, so that what the request took to be read is in the error.
+    pub ttft_bias: Option<Bias>,
+    /// A token's stamp less the moment at which the server began to send it, of all tokens.
+    pub token_bias: Option<Bias>,
+    /// A reported gap between tokens less the true one: its mean is the bias of inter-token
+    /// latencies.
+    pub gap_error: Option<Bias>,
+    /// The 99th percentile of the size of that error, whatever its sign; none when there are too few
+    /// gaps to carry it.
+    pub jitter_p99_ns: Option<Nanos>,
+    /// CPU time of the client for each token, the server's taken off; none where the system does
+    /// not tell.
+    pub cpu_per_token_ns: Option<Nanos>,
+    /// CPU time of client and server together, of all there was, 0 to 1.
+    pub cpu_used: Option<f64>,
+    /// Memory that the process held more than before the first step, the server's taken off, over
+    /// the streams; none where the system does not tell.
+    pub memory_per_agent_bytes: Option<u64>,
+    /// How late the server itself was, which is in none of the figures above.
+    pub server_late: Option<Bias>,
+}
+
+/// How an error is spread, in nanoseconds; above zero is too late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bias {
+    /// Observations.
+    pub n: u64,
+    /// Arithmetic mean.
+    pub mean_ns: i64,
+    /// The median.
+    pub p50_ns: i64,
+    /// The 99th percentile; none when the sample cannot carry it.
+    pub p99_ns: Option<i64>,
+    /// The most.
+    pub max_ns: i64,
+}
