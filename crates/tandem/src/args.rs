@@ -29,7 +29,7 @@ pub(crate) enum Command {
     /// Run one configuration given by flags.
     Run(RunArgs),
     /// Send a fixed number of requests to a server and print how it carried them.
-    Load(LoadArgs),
+    Load(crate::commands::load::LoadArgs),
     /// Serve the Ollama simulator on a port, for any client.
     Serve(ServeArgs),
     /// Fit a simulator profile to recorded runs and print the fit error of each quantity.
@@ -148,71 +148,6 @@ pub(crate) struct ServerArgs {
     pub(crate) faults: Vec<String>,
 }
 
-/// Flags of `tandem load`.
-#[derive(Debug, Args)]
-pub(crate) struct LoadArgs {
-    #[command(flatten)]
-    pub(crate) server: ServerArgs,
-    /// The model.
-    #[arg(long, value_name = "NAME", default_value = "gemma3:latest")]
-    pub(crate) model: String,
-    /// Agents. Closed loop: each sends its next request when its last one has ended; 8 when not
-    /// given. With --rate: the most requests in flight; no limit when not given.
-    #[arg(long, value_name = "N")]
-    pub(crate) agents: Option<std::num::NonZeroU32>,
-    /// Requests in all.
-    #[arg(long, value_name = "N", default_value = "64")]
-    pub(crate) requests: std::num::NonZeroU32,
-    /// Most tokens of each answer.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
-    pub(crate) num_predict: i64,
-    /// Open loop: requests start at so many per second, whatever became of those before them.
-    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
-    pub(crate) rate: Option<runtime::load::Rate>,
-    /// How the starts of an open loop are spread.
-    #[arg(long, value_enum, default_value_t = ArrivalsArg::Constant, requires = "rate")]
-    pub(crate) arrivals: ArrivalsArg,
-    /// Closed loop: from the end of an agent's request to its next one, such as 200ms.
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration, conflicts_with = "rate")]
-    pub(crate) think: std::time::Duration,
-    /// Limits that a request must keep to count as good, such as `ttft<2s,tpot<80ms`; of ttft,
-    /// ttft_scheduled, tpot and e2e.
-    #[arg(long, value_name = "LIMITS")]
-    pub(crate) slo: Option<metrics::load::Slo>,
-    /// The prompt of every request.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "Explain in a few plain paragraphs how a computer runs several programs at once."
-    )]
-    pub(crate) prompt: String,
-    /// Send the same prompt every time. Without it each begins with a nonce, so that a prefix
-    /// cache helps none of them.
-    #[arg(long)]
-    pub(crate) same_prompt: bool,
-    /// Do not load the model first: the first requests wait for it.
-    #[arg(long)]
-    pub(crate) no_preload: bool,
-    /// Root of arrivals, nonces and sampling seeds.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) seed: u64,
-    #[command(flatten)]
-    pub(crate) runtime: RuntimeFlags,
-    /// Also write each request to DIR/requests.jsonl, in batches, and the figures to DIR/load.json.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// Machine-readable: one JSON object on standard output. docs/performance.md has its keys.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-fn rate(text: &str) -> Result<runtime::load::Rate, String> {
-    text.parse()
-        .ok()
-        .and_then(runtime::load::Rate::new)
-        .ok_or_else(|| "give a number above zero".to_owned())
-}
-
 /// Flags of `tandem serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -275,15 +210,6 @@ pub(crate) enum ApiArg {
     Ollama,
     /// OpenAI-compatible chat completions.
     Openai,
-}
-
-/// Arrival processes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ArrivalsArg {
-    /// Equal gaps.
-    Constant,
-    /// Independent, exponentially distributed gaps.
-    Poisson,
 }
 
 /// The protocols.

@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod exit;
 mod flavour;
+mod folder;
 mod plans;
 mod progress;
 mod simulated;

@@ -12,6 +12,7 @@ use assert_cmd::cargo::cargo_bin_cmd;
 use clock::Clock;
 use domain::Nanos;
 use domain::record::RequestRecord;
+use metrics::load::{Collected, Figures, LoadFile};
 use serde_json::Value;
 use simulator::profile::Profile;
 use simulator::{Simulator, SimulatorConfig};
@@ -19,7 +20,12 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 fn load(args: &[&str]) -> Output {
+    load_in(TempDir::new().unwrap().path(), args)
+}
+
+fn load_in(folder: &Path, args: &[&str]) -> Output {
     cargo_bin_cmd!("tandem")
+        .current_dir(folder)
         .arg("load")
         .args(args)
         .env_remove("OLLAMA_HOST")
@@ -38,9 +44,20 @@ fn figures(args: &[&str]) -> Value {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let mut value: Value = serde_json::from_slice(&output.stdout).unwrap();
     let object = value.as_object_mut().unwrap();
-    for varies in ["tool", "command", "endpoints", "client"] {
+    for varies in [
+        "name",
+        "tool",
+        "command",
+        "started_at",
+        "endpoints",
+        "environment",
+    ] {
         assert!(object.remove(varies).is_some(), "{varies} is missing");
     }
+    let mut result = object.remove("result").unwrap();
+    let cost = result.as_object_mut().unwrap().remove("client");
+    assert!(cost.is_some());
+    object.extend(std::mem::take(result.as_object_mut().unwrap()));
     value
 }
 
@@ -160,11 +177,23 @@ fn rows_and_figures_are_written_and_agree() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let rows = rows(&dir);
     assert_eq!(rows.len(), 130);
-    let written: Value =
-        serde_json::from_str(&std::fs::read_to_string(dir.join("load.json")).unwrap()).unwrap();
+    let written = std::fs::read_to_string(dir.join("load.json")).unwrap();
+    let typed: LoadFile = serde_json::from_str(&written).unwrap();
+    assert_eq!(typed.name, "l");
+    let counted = {
+        let mut counted = Collected::new(None);
+        for row in &rows {
+            counted.add(row);
+        }
+        // Through JSON, which rounds a float's last digit.
+        let text = serde_json::to_string(&counted.figures()).unwrap();
+        serde_json::from_str::<Figures>(&text).unwrap()
+    };
+    assert_eq!(typed.result.unwrap().figures, counted);
+    let written: Value = serde_json::from_str(&written).unwrap();
     let tokens: u64 = rows.iter().map(|row| row.tokens).sum();
-    assert_eq!(written["tokens"], tokens);
-    let ttft = &written["ttft_ms"];
+    assert_eq!(written["result"]["tokens"], tokens);
+    let ttft = &written["result"]["ttft_ms"];
     assert_eq!(ttft["n"], 130);
     let mut measured: Vec<u64> = rows
         .iter()
@@ -183,6 +212,29 @@ fn rows_and_figures_are_written_and_agree() {
 }
 
 #[test]
+fn a_load_goes_into_a_folder_of_its_own_unless_it_is_told_otherwise() {
+    let temp = TempDir::new().unwrap();
+    let args = ["--simulate", "--profile", "instant", "--requests", "4"];
+    let made = || -> Vec<String> {
+        let folders = std::fs::read_dir(temp.path().join("results"));
+        let names = folders.into_iter().flatten();
+        names
+            .map(|folder| folder.unwrap().file_name().into_string().unwrap())
+            .collect()
+    };
+    let output = load_in(temp.path(), &[&args[..], &["--no-record"]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(made(), [""; 0]);
+    let output = load_in(temp.path(), &[&args[..], &["--name", "tenfold"]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let made = made();
+    assert_eq!(made.len(), 1);
+    assert!(made[0].starts_with("tenfold-"), "{made:?}");
+    assert!(made[0].ends_with("-simulated"), "{made:?}");
+    assert!(text(&output.stderr).contains(&made[0]));
+}
+
+#[test]
 fn failed_requests_are_counted_left_out_and_give_exit_code_one() {
     let output = load(&[
         "--simulate",
@@ -197,6 +249,7 @@ fn failed_requests_are_counted_left_out_and_give_exit_code_one() {
     ]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let value = &value["result"];
     let count = |class: &str| value["outcomes"][class].as_u64().unwrap();
     assert!(count("failed") > 0);
     assert_eq!(count("failed") + count("completed"), 40);
@@ -285,6 +338,7 @@ fn a_real_server_is_measured_on_either_runtime_with_the_clients_cost() {
             let value: Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(value["provenance"], "measured");
             assert_eq!(value["runtime"], runtime);
+            let value = &value["result"];
             assert_eq!(value["outcomes"]["completed"], 200);
             assert!(value["tokens"].as_u64().unwrap() > 200);
             assert!(value["e2e_ms"]["p95"].is_number());
@@ -317,12 +371,17 @@ fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
     while std::fs::metadata(&rows_file).map_or(0, |file| file.len()) == 0 {
         thread::sleep(Duration::from_millis(20));
     }
+    let begun: LoadFile =
+        serde_json::from_str(&std::fs::read_to_string(temp.path().join("load.json")).unwrap())
+            .unwrap();
+    assert_eq!((begun.asked.requests, begun.result), (1_000_000, None));
     let pid = child.id().to_string();
     let told = Command::new("kill").args(["-INT", &pid]).status().unwrap();
     assert!(told.success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let value = &value["result"];
     assert_eq!(value["interrupted"], true);
     let rows = rows(temp.path());
     let class = |class| rows.iter().filter(|r| r.outcome.class() == class).count();

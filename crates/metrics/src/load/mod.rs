@@ -1,6 +1,7 @@
 //! A load's figures: counted as records arrive, so that no record is kept.
 
 mod agents;
+mod file;
 mod samples;
 mod slo;
 
@@ -14,6 +15,10 @@ use crate::stats::{mean, percentile_by, samples_needed};
 use crate::{RequestMetrics, RequestObservation, StampSource};
 
 pub use agents::{AgentFigures, ByAgent, Fairness};
+pub use file::{
+    Asked, ClientCost, LOAD_FILE, LOAD_SCHEMA, LoadFile, LoadResult, REQUESTS_FILE, RampAsked,
+    Shape, WorkAsked,
+};
 pub use samples::Samples;
 pub use slo::{Figure, Slo};
 
@@ -267,7 +272,7 @@ pub fn observation(record: &RequestRecord) -> RequestObservation {
     }
 }
 
-/// A load's figures. `docs/performance.md` says what each is.
+/// A load's figures. `docs/load.md` says what each is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Requests by how they ended.

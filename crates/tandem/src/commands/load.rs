@@ -1,5 +1,6 @@
 //! `tandem load`: a fixed number of requests, and how they were carried.
 
+mod args;
 mod print;
 mod process;
 mod rows;
@@ -12,73 +13,24 @@ use std::time::Duration;
 use anyhow::Context as _;
 use domain::backend::BackendError;
 use domain::plan::{CachePolicy, Timeouts};
-use domain::record::{EndpointFacts, Provenance, RequestRecord, RuntimeFacts};
+use domain::record::{Provenance, RequestRecord, RuntimeFacts};
 use domain::{FailureKind, ModelOptions, Nanos};
 use indicatif::{ProgressBar, ProgressStyle};
-use metrics::load::{Collected, Figures};
+use metrics::load::{Asked, ClientCost, Collected, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
 use runtime::load::{Arrivals, LoadEnd, LoadPlan, LoadSetup, LoadShape, run_load};
 use runtime::{Shutdown, ShutdownLevel};
-use serde::Serialize;
 
+use self::args::ArrivalsArg;
+pub(crate) use self::args::LoadArgs;
 use self::rows::Rows;
-use crate::args::{ArrivalsArg, LoadArgs};
 use crate::commands::sweep::command_line;
 use crate::exit::{ExitStatus, Fatal};
+use crate::folder;
 use crate::stage::{self, Cast, Stage};
 use crate::target::{self, Target};
 
 /// Agents of a closed loop when none are named.
 const AGENTS: NonZeroU32 = NonZeroU32::new(8).expect("eight is not zero");
-
-/// Version of the JSON object; raised when a key changes its meaning or goes.
-const SCHEMA: u32 = 1;
-
-/// What `--json` prints. `docs/performance.md` describes it.
-#[derive(Debug, Serialize)]
-struct Document {
-    schema: u32,
-    tool: String,
-    command: String,
-    provenance: Provenance,
-    endpoints: Vec<EndpointFacts>,
-    model: String,
-    shape: Shape,
-    requests: u32,
-    num_predict: i64,
-    seed: u64,
-    runtime: Option<RuntimeFacts>,
-    interrupted: bool,
-    not_begun: u32,
-    peak_in_flight: u32,
-    #[serde(flatten)]
-    figures: Figures,
-    client: Client,
-}
-
-/// When requests were to start.
-#[derive(Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-enum Shape {
-    Closed {
-        agents: u32,
-        think_s: f64,
-    },
-    Open {
-        arrivals: &'static str,
-        rate: f64,
-        agents: Option<u32>,
-    },
-}
-
-/// What measuring cost.
-#[derive(Debug, Serialize)]
-struct Client {
-    cpu_s: Option<f64>,
-    cpu_us_per_token: Option<f64>,
-    peak_memory_bytes: Option<u64>,
-    /// The simulator ran in this process, so that its cost cannot be told from the client's.
-    shared_with_simulator: bool,
-}
 
 /// Runs the load, prints the figures, and writes them if asked to.
 pub(crate) fn load(args: &LoadArgs) -> Result<ExitStatus, Fatal> {
@@ -138,12 +90,32 @@ async fn run(
             }
         }
     }
-    let (rows, send) = match &args.out {
-        Some(dir) => {
-            let (rows, send) = Rows::create(dir)?;
-            (Some(rows), Some(send))
-        }
-        None => (None, None),
+    let now = folder::wall_clock();
+    let simulated = stage.provenance == Provenance::Simulated;
+    let dir = args
+        .output
+        .out
+        .clone()
+        .unwrap_or_else(|| folder::default_dir(&args.output.name, now, simulated));
+    let mut file = LoadFile {
+        schema: LOAD_SCHEMA,
+        name: folder::name_of(&dir, &args.output.name),
+        provenance: stage.provenance,
+        tool: folder::tool(),
+        started_at: folder::started_at(now),
+        command: command_line(),
+        endpoints: stage.endpoints.clone(),
+        time_scale: stage.time_scale,
+        runtime,
+        environment: Some(telemetry::environment(stage.gpu_source.clone())),
+        asked: asked(&plan, args),
+        result: None,
+    };
+    let (rows, send) = if args.output.no_record {
+        (None, None)
+    } else {
+        let (rows, send) = Rows::create(&dir, &file)?;
+        (Some(rows), Some(send))
     };
     let bar = bar(args);
     let collected = Arc::new(Mutex::new(Collected::new(args.slo.clone())));
@@ -175,30 +147,31 @@ async fn run(
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .figures();
-    let document = Document {
-        schema: SCHEMA,
-        tool: format!(
-            "tandem {} (git {})",
-            env!("CARGO_PKG_VERSION"),
-            env!("TANDEM_REVISION")
-        ),
-        command: command_line(),
-        provenance: stage.provenance,
-        endpoints: stage.endpoints,
-        model: plan.model,
-        shape: plan.shape.into(),
-        requests: plan.requests,
-        num_predict: args.num_predict,
-        seed: plan.seed,
-        runtime,
+    let status = status(&end, &figures);
+    file.result = Some(LoadResult {
         interrupted: end.interrupted,
         not_begun: plan.requests - end.begun,
         peak_in_flight: end.peak_in_flight,
         client: client(cpu.filter(|_| !shared), &figures, shared),
         figures,
-    };
-    finish(&document, rows, args.json)?;
-    Ok(status(&end, &document.figures))
+    });
+    finish(&file, rows, args.output.json)?;
+    Ok(status)
+}
+
+/// What the folder says before anything has run.
+fn asked(plan: &LoadPlan, args: &LoadArgs) -> Asked {
+    Asked {
+        model: plan.model.clone(),
+        shape: print::shape(plan.shape),
+        requests: plan.requests,
+        num_predict: args.num_predict,
+        seed: plan.seed,
+        same_prompt: args.same_prompt,
+        turns: None,
+        work: None,
+        slo: args.slo.as_ref().map(|slo| slo.text().to_owned()),
+    }
 }
 
 fn plan(args: &LoadArgs) -> LoadPlan {
@@ -255,7 +228,7 @@ async fn preload(stage: &Stage, plan: &LoadPlan) -> Result<(), Fatal> {
 
 /// Shown where a person can see it.
 fn bar(args: &LoadArgs) -> ProgressBar {
-    if args.json || !std::io::stderr().is_terminal() {
+    if args.output.json || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(u64::from(args.requests.get()));
@@ -268,27 +241,28 @@ fn bar(args: &LoadArgs) -> ProgressBar {
     bar
 }
 
-fn client(cpu: Option<(Nanos, Nanos)>, figures: &Figures, shared: bool) -> Client {
+fn client(cpu: Option<(Nanos, Nanos)>, figures: &Figures, shared: bool) -> ClientCost {
     let cpu = cpu.map(|(before, after)| after.saturating_sub(before));
     let tokens = figures.tokens + figures.tokens_not_completed;
-    Client {
+    ClientCost {
         cpu_s: cpu.map(Nanos::as_secs_f64),
         cpu_us_per_token: cpu
             .filter(|_| tokens > 0)
             .map(|cpu| cpu.0 as f64 / 1e3 / tokens as f64),
         peak_memory_bytes: process::peak_memory(),
         shared_with_simulator: shared,
+        ..ClientCost::default()
     }
 }
 
 /// Prints first: what was measured must not be lost to a full disk.
-fn finish(document: &Document, rows: Option<Rows>, json: bool) -> Result<(), Fatal> {
+fn finish(file: &LoadFile, rows: Option<Rows>, json: bool) -> Result<(), Fatal> {
     let text = if json {
-        let mut line = serde_json::to_string(document).map_err(Fatal::environment)?;
+        let mut line = serde_json::to_string(file).map_err(Fatal::environment)?;
         line.push('\n');
         line
     } else {
-        print::block(document)
+        print::block(file)
     };
     std::io::stdout()
         .lock()
@@ -296,9 +270,8 @@ fn finish(document: &Document, rows: Option<Rows>, json: bool) -> Result<(), Fat
         .context("the figures could not be printed")
         .map_err(Fatal::environment)?;
     if let Some(rows) = rows {
-        for path in rows.finish(document)? {
-            eprintln!("Wrote {}", path.display());
-        }
+        let dir = rows.finish(file)?;
+        eprintln!("Wrote {}", dir.display());
     }
     Ok(())
 }

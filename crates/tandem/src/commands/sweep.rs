@@ -11,6 +11,7 @@ use runtime::{ResultsDir, Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run
 
 use crate::args::{Common, ProtocolArg, RunArgs, SweepArgs};
 use crate::exit::{ExitStatus, Fatal};
+use crate::folder;
 use crate::plans;
 use crate::progress::{Progress, Style};
 use crate::stage::{self, Cast, Stage};
@@ -249,41 +250,20 @@ impl Job<'_> {
         held: Option<&ResultsDir>,
     ) -> (Manifest, PathBuf) {
         let simulated = stage.provenance == Provenance::Simulated;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one wall-clock reading of a sweep"
-        )]
-        let now = std::time::SystemTime::now();
+        let now = folder::wall_clock();
         let dir = match (held, &self.common.out) {
             (Some(held), _) => held.path().to_owned(),
             (None, Some(out)) => out.clone(),
-            (None, None) => {
-                let day = humantime::format_rfc3339_seconds(now).to_string();
-                let day: String = day
-                    .chars()
-                    .filter(char::is_ascii_alphanumeric)
-                    .collect::<String>()
-                    .replace('T', "-");
-                let suffix = if simulated { "-simulated" } else { "" };
-                let day = day.trim_end_matches('Z');
-                Path::new("results").join(format!("{}-{day}{suffix}", self.plan.name))
-            }
+            (None, None) => folder::default_dir(&self.plan.name, now, simulated),
         };
-        let name = dir.file_name().map_or_else(
-            || self.plan.name.clone(),
-            |name| name.to_string_lossy().into_owned(),
-        );
+        let name = folder::name_of(&dir, &self.plan.name);
         let manifest = Manifest {
             schema: RESULTS_SCHEMA,
             name,
             provenance: stage.provenance,
-            tool: format!(
-                "tandem {} (git {})",
-                env!("CARGO_PKG_VERSION"),
-                env!("TANDEM_REVISION")
-            ),
+            tool: folder::tool(),
             runner: "rust-tokio".to_owned(),
-            started_at: humantime::format_rfc3339_seconds(now).to_string(),
+            started_at: folder::started_at(now),
             command: command_line(),
             plan_hash: self.plan.hash(),
             plan: self.plan.clone(),

@@ -2,31 +2,34 @@
 
 use std::fmt::Write as _;
 
-use domain::record::Provenance;
+use domain::record::{Provenance, RuntimeFacts};
 use runtime::load::LoadShape;
 
-use super::{Document, Shape};
+use metrics::load::{LoadFile, LoadResult, Shape, Spread};
+
 use crate::flavour;
-use metrics::load::Spread;
 
 /// The whole block, ending with a line break.
-pub(super) fn block(document: &Document) -> String {
+pub(super) fn block(file: &LoadFile) -> String {
     let mut text = String::new();
-    put(&mut text, document).expect("writing to a string does not fail");
+    put(&mut text, file).expect("writing to a string does not fail");
     text
 }
 
-fn put(text: &mut String, document: &Document) -> std::fmt::Result {
-    let figures = &document.figures;
-    if document.provenance == Provenance::Simulated {
+fn put(text: &mut String, file: &LoadFile) -> std::fmt::Result {
+    if file.provenance == Provenance::Simulated {
         writeln!(
             text,
             "SIMULATED: no real server was used; times are simulated times"
         )?;
     }
-    writeln!(text, "{}", in_words(document))?;
+    writeln!(text, "{}", in_words(file))?;
     writeln!(text)?;
 
+    let Some(result) = &file.result else {
+        return writeln!(text, "No figures: it has not ended");
+    };
+    let figures = &result.figures;
     let outcomes = &figures.outcomes;
     let mut ended = vec![format!("{} completed", outcomes.completed)];
     for (count, word) in [
@@ -39,8 +42,8 @@ fn put(text: &mut String, document: &Document) -> std::fmt::Result {
             ended.push(format!("{count} {word}"));
         }
     }
-    if document.not_begun > 0 {
-        ended.push(format!("{} not begun", document.not_begun));
+    if result.not_begun > 0 {
+        ended.push(format!("{} not begun", result.not_begun));
     }
     writeln!(text, "Outcomes    {}", ended.join(", "))?;
     for (message, count) in &figures.failures {
@@ -58,9 +61,9 @@ fn put(text: &mut String, document: &Document) -> std::fmt::Result {
         "Throughput  {} requests/s, {} tok/s; at most {} in flight",
         rate(figures.requests_per_s),
         rate(figures.tokens_per_s),
-        document.peak_in_flight
+        result.peak_in_flight
     )?;
-    if let Shape::Open { rate: offered, .. } = document.shape {
+    if let Shape::Open { rate: offered, .. } = file.asked.shape {
         writeln!(
             text,
             "Sent        {} requests/s, {offered} planned",
@@ -86,9 +89,9 @@ fn put(text: &mut String, document: &Document) -> std::fmt::Result {
         )?;
     }
     writeln!(text)?;
-    put_spreads(text, document)?;
+    put_spreads(text, result)?;
     writeln!(text)?;
-    put_client(text, document)?;
+    put_client(text, result, file.runtime.as_ref())?;
     if figures.clock_warnings > 0 {
         writeln!(
             text,
@@ -99,8 +102,8 @@ fn put(text: &mut String, document: &Document) -> std::fmt::Result {
     Ok(())
 }
 
-fn put_spreads(text: &mut String, document: &Document) -> std::fmt::Result {
-    let figures = &document.figures;
+fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
+    let figures = &result.figures;
     writeln!(
         text,
         "{:<22}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>9}",
@@ -152,8 +155,12 @@ fn row(spread: &Spread) -> String {
     )
 }
 
-fn put_client(text: &mut String, document: &Document) -> std::fmt::Result {
-    let client = &document.client;
+fn put_client(
+    text: &mut String,
+    result: &LoadResult,
+    runtime: Option<&RuntimeFacts>,
+) -> std::fmt::Result {
+    let client = &result.client;
     let cpu = match client.cpu_us_per_token {
         Some(us) => format!("{us:.1} us of CPU per token"),
         None if client.shared_with_simulator => {
@@ -176,22 +183,22 @@ fn put_client(text: &mut String, document: &Document) -> std::fmt::Result {
         },
     );
     writeln!(text, "Client      {cpu}; {memory}")?;
-    match &document.runtime {
+    match runtime {
         Some(facts) => writeln!(text, "            {}", flavour::in_words(facts)),
         None => Ok(()),
     }
 }
 
 /// What was asked for, in a sentence.
-fn in_words(document: &Document) -> String {
+fn in_words(file: &LoadFile) -> String {
     let plural = |n: u32, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let what = format!(
         "{} to {}, at most {} tokens each",
-        plural(document.requests, "request"),
-        document.model,
-        document.num_predict
+        plural(file.asked.requests, "request"),
+        file.asked.model,
+        file.asked.num_predict
     );
-    match &document.shape {
+    match &file.asked.shape {
         Shape::Closed { agents, think_s } => {
             let think = if *think_s > 0.0 {
                 format!(", {think_s} s of thought between them")
@@ -204,12 +211,16 @@ fn in_words(document: &Document) -> String {
             arrivals,
             rate,
             agents,
+            ..
         } => {
             let limit = agents.map_or_else(
                 || "no limit in flight".to_owned(),
                 |n| format!("at most {n} in flight"),
             );
             format!("Open loop: {rate} requests/s ({arrivals}), {limit}, {what}")
+        }
+        Shape::Replay { trace, speed, .. } => {
+            format!("Replay of {trace} at {speed} times its pace, {what}")
         }
     }
 }
@@ -218,21 +229,24 @@ fn unknown() -> String {
     "unknown".to_owned()
 }
 
-impl From<LoadShape> for Shape {
-    fn from(shape: LoadShape) -> Self {
-        match shape {
-            LoadShape::Closed { agents, think } => Self::Closed {
-                agents: agents.get(),
-                think_s: think.as_secs_f64(),
-            },
-            LoadShape::Open { arrivals, agents } => Self::Open {
-                arrivals: match arrivals {
-                    runtime::load::Arrivals::Constant(_) => "constant",
-                    runtime::load::Arrivals::Poisson(_) => "poisson",
-                },
-                rate: arrivals.rate().per_second(),
-                agents: agents.map(std::num::NonZeroU32::get),
-            },
-        }
+/// A shape as `load.json` says it.
+pub(super) fn shape(shape: LoadShape) -> Shape {
+    match shape {
+        LoadShape::Closed { agents, think } => Shape::Closed {
+            agents: agents.get(),
+            think_s: think.as_secs_f64(),
+        },
+        LoadShape::Open { arrivals, agents } => Shape::Open {
+            arrivals: match arrivals {
+                runtime::load::Arrivals::Constant(_) => "constant",
+                runtime::load::Arrivals::Poisson(_) => "poisson",
+            }
+            .to_owned(),
+            cv: None,
+            rate: arrivals.rate().per_second(),
+            ramp: None,
+            agents: agents.map(std::num::NonZeroU32::get),
+            think_s: 0.0,
+        },
     }
 }

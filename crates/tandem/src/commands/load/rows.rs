@@ -1,4 +1,4 @@
-//! The requests' rows, written by a thread of their own so that no request waits for the disk.
+//! A load's folder. Rows are written by a thread of their own so that no request waits for the disk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
@@ -8,11 +8,10 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, anyhow};
 use domain::record::RequestRecord;
+use metrics::load::{LOAD_FILE, LoadFile, REQUESTS_FILE};
 
 use crate::exit::Fatal;
-
-const ROWS_FILE: &str = "requests.jsonl";
-const FIGURES_FILE: &str = "load.json";
+use crate::folder;
 
 /// An output folder of one load.
 #[derive(Debug)]
@@ -22,9 +21,13 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Makes the folder and starts the writer, which ends once every clone of the sender is gone.
-    pub(super) fn create(dir: &Path) -> Result<(Self, Sender<RequestRecord>), Fatal> {
-        let path = dir.join(ROWS_FILE);
+    /// Makes the folder, says in it what is going to run, and starts the writer, which ends once
+    /// every clone of the sender is gone.
+    pub(super) fn create(
+        dir: &Path,
+        asked: &LoadFile,
+    ) -> Result<(Self, Sender<RequestRecord>), Fatal> {
+        let path = dir.join(REQUESTS_FILE);
         let unwritable = || format!("{} could not be written", path.display());
         fs::create_dir_all(dir)
             .with_context(unwritable)
@@ -39,6 +42,7 @@ impl Rows {
             }
             other => other.with_context(unwritable).map_err(Fatal::environment)?,
         };
+        write_facts(dir, asked)?;
         let (send, rows) = mpsc::channel::<RequestRecord>();
         let writer = thread::Builder::new()
             .name("rows".to_owned())
@@ -49,9 +53,9 @@ impl Rows {
         Ok((Self { dir, writer }, send))
     }
 
-    /// Waits for the last row and puts the figures beside them. Returns what was written.
-    pub(super) fn finish(self, figures: &impl serde::Serialize) -> Result<[PathBuf; 2], Fatal> {
-        let rows = self.dir.join(ROWS_FILE);
+    /// Waits for the last row and puts the figures beside them. Returns the folder.
+    pub(super) fn finish(self, figures: &LoadFile) -> Result<PathBuf, Fatal> {
+        let rows = self.dir.join(REQUESTS_FILE);
         let written = self
             .writer
             .join()
@@ -60,14 +64,16 @@ impl Rows {
         written
             .with_context(|| format!("{} is not complete", rows.display()))
             .map_err(Fatal::environment)?;
-        let path = self.dir.join(FIGURES_FILE);
-        let mut text = serde_json::to_string_pretty(figures).map_err(Fatal::environment)?;
-        text.push('\n');
-        fs::write(&path, text)
-            .with_context(|| format!("{} could not be written", path.display()))
-            .map_err(Fatal::environment)?;
-        Ok([rows, path])
+        write_facts(&self.dir, figures)?;
+        Ok(self.dir)
     }
+}
+
+fn write_facts(dir: &Path, facts: &LoadFile) -> Result<(), Fatal> {
+    let path = dir.join(LOAD_FILE);
+    folder::write_json(&path, facts)
+        .with_context(|| format!("{} could not be written", path.display()))
+        .map_err(Fatal::environment)
 }
 
 fn write(file: File, rows: impl IntoIterator<Item = RequestRecord>) -> io::Result<()> {
