@@ -49,6 +49,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("polars-io", &["analysis"]),
     ("plotters", &["analysis"]),
     ("nvml-wrapper", &["telemetry"]),
+    ("procfs-core", &["telemetry"]),
     ("reqwest", &["transport"]),
     ("hyper", &["simulator", "transport"]),
     ("httparse", &["metronome"]),

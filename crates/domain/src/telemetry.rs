@@ -1,11 +1,13 @@
-//! What a sampler reports: GPU and host readings, each on the sweep's clock.
+//! What a sampler reports: GPU, host and server readings, each on the sweep's clock.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::units::Stamp;
 
 /// One line of `telemetry.jsonl`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// When the reading was taken.
     pub at: Stamp,
@@ -15,13 +17,20 @@ pub struct Sample {
     /// The host, when it is sampled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostReading>,
+    /// The servers' own processes, where they run on this host and are found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<ServerReading>,
 }
 
 /// One device at one moment. A quantity the device cannot report is absent, never zero.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GpuReading {
-    /// Device index.
+    /// Device index: its place in [`GpuSource::devices`].
     pub index: u32,
+    /// The device that this one is a part of, as a MIG instance is. Such a part's memory is also
+    /// counted by the whole, where the whole can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<u32>,
     /// Share of the last sample period in which a kernel ran, 0..100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utilisation_percent: Option<f64>,
@@ -46,23 +55,30 @@ pub struct GpuReading {
     /// Core temperature, degrees Celsius.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature_c: Option<f64>,
-    /// Why the clocks are held down, in NVML's words (`sw_power_cap`, `hw_thermal_slowdown`, …).
-    /// Idle is not a reason.
+    /// Why the clocks are held down, in NVML's words (`sw_power_cap`, `hw_thermal_slowdown`, …)
+    /// or the AMD driver's (`ppt0`, `temp_hotspot`, …). Idle is not a reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub throttle_reasons: Vec<String>,
-    /// Memory by process.
+    /// Memory by process. Processes are listed about once a second, not in every sample.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<GpuProcess>,
 }
 
 /// A process on a device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpuProcess {
     /// Process id.
     pub pid: u32,
     /// Device memory it holds, bytes, when the driver tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
+    /// Its short name, when it can be seen from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The endpoint whose server it belongs to, as an index into the manifest's endpoints; `None`
+    /// for everybody else's processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<u32>,
 }
 
 /// The host at one moment.
@@ -77,6 +93,24 @@ pub struct HostReading {
     /// One-minute load average, where the system has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_1m: Option<f64>,
+    /// Swap in use, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap_used_bytes: Option<u64>,
+}
+
+/// A server's process and its descendants at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerReading {
+    /// Index into the manifest's endpoints.
+    pub endpoint: u32,
+    /// Processes in its tree.
+    pub processes: u32,
+    /// CPU use of the tree over the last whole second, percent of one core: 250 is two and a half
+    /// cores. Absent until the first second has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<f64>,
+    /// Resident memory of the tree, bytes. Pages that its processes share count once for each.
+    pub memory_bytes: u64,
 }
 
 /// What a sampler reads from, stated once per sweep.
@@ -94,19 +128,73 @@ pub enum GpuSource {
         driver: String,
         /// Device names in index order.
         devices: Vec<String>,
+        /// What cannot be read, and why, in words.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+    },
+    /// The kernel's files on AMD devices.
+    Amd {
+        /// The kernel's driver and its version.
+        driver: String,
+        /// Device names in index order.
+        devices: Vec<String>,
+        /// What cannot be read, and why, in words.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
     },
     /// The simulator's device.
     Simulated {
         /// Device names in index order.
         devices: Vec<String>,
     },
+    /// Several of the above at once; the devices are numbered on from one to the next.
+    Several {
+        /// The sources, in the order of their devices.
+        sources: Vec<Self>,
+    },
 }
 
-/// Reads devices. Implemented by the NVML sampler, by the simulator's device and by fakes.
+impl GpuSource {
+    /// The devices' names; a device's place is its index in readings.
+    pub fn devices(&self) -> Vec<&str> {
+        match self {
+            Self::Absent { .. } => Vec::new(),
+            Self::Nvml { devices, .. }
+            | Self::Amd { devices, .. }
+            | Self::Simulated { devices } => devices.iter().map(String::as_str).collect(),
+            Self::Several { sources } => sources.iter().flat_map(Self::devices).collect(),
+        }
+    }
+
+    /// What cannot be read, and why, in words.
+    pub fn notes(&self) -> Vec<&str> {
+        match self {
+            Self::Absent { .. } | Self::Simulated { .. } => Vec::new(),
+            Self::Nvml { notes, .. } | Self::Amd { notes, .. } => {
+                notes.iter().map(String::as_str).collect()
+            }
+            Self::Several { sources } => sources.iter().flat_map(Self::notes).collect(),
+        }
+    }
+}
+
+/// Reads devices. Implemented by the NVML and the AMD sampler, by the simulator's device and by
+/// fakes.
 pub trait GpuSampler: Send {
     /// What this sampler reads from.
     fn source(&self) -> GpuSource;
 
     /// One reading of every device. A device that fails this time is left out.
     fn sample(&mut self) -> Vec<GpuReading>;
+
+    /// One reading of every device at a known moment, so that what is dear to read can be read
+    /// less often. Without it, everything is read every time.
+    fn sample_at(&mut self, _at: Stamp) -> Vec<GpuReading> {
+        self.sample()
+    }
+
+    /// What does not change about the devices (power limit, link, …), by name.
+    fn facts(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
 }

@@ -73,6 +73,7 @@ mod tests {
             at: at(ms),
             gpus: gpus.collect(),
             host: None,
+            servers: Vec::new(),
         }
     }
 

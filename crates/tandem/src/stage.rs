@@ -10,7 +10,6 @@ use domain::plan::Timeouts;
 use domain::record::{EndpointFacts, Provenance, TimeScale};
 use domain::telemetry::{GpuSampler, GpuSource};
 use simulator::Simulator;
-use telemetry::NvmlSampler;
 
 use crate::args::{ServerArgs, TimeScaleArg};
 use crate::exit::Fatal;
@@ -62,18 +61,7 @@ impl Stage {
             .iter()
             .map(|facts| target::client(facts, &clock, timeouts))
             .collect::<Result<Vec<_>, _>>()?;
-        let (gpu, gpu_source) = match NvmlSampler::open() {
-            Ok(sampler) => {
-                let source = sampler.source();
-                (Some(Box::new(sampler) as Box<dyn GpuSampler>), source)
-            }
-            Err(absent) => (
-                None,
-                GpuSource::Absent {
-                    reason: absent.reason,
-                },
-            ),
-        };
+        let (gpu, gpu_source) = telemetry::open_gpus();
         Ok(Self {
             provenance: Provenance::Measured,
             endpoints,

@@ -4,13 +4,89 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use domain::record::Environment;
-use domain::telemetry::GpuSource;
+use domain::telemetry::{GpuSampler, GpuSource};
 use sysinfo::{CpuRefreshKind, System};
+
+use crate::proc::{Proc, read};
+use crate::server::{FoundBy, ServerProcess, server_process};
+
+/// Swap in use below this is what any machine carries along, bytes.
+const SWAP_TOLERATED: u64 = 64 << 20;
 
 /// Describes the machine. What cannot be read is left out; readings that may spoil a benchmark are
 /// put into words under `warnings`.
 pub fn environment(gpu: GpuSource) -> Environment {
     describe(gpu, Path::new("/sys"))
+}
+
+/// Adds what does not change about the devices and, for servers on this machine, their processes.
+pub fn describe_devices(
+    environment: &mut Environment,
+    gpu: Option<&dyn GpuSampler>,
+    endpoints: &[String],
+) {
+    environment
+        .facts
+        .extend(gpu.map(GpuSampler::facts).unwrap_or_default());
+    let proc = Proc::here();
+    let own = proc.own_cores();
+    for (place, endpoint) in (1..).zip(endpoints) {
+        let fact = |what: &str| format!("server_{place}_{what}");
+        match server_process(endpoint) {
+            Ok(server) => {
+                let process = describe_server(&server);
+                environment.facts.insert(fact("process"), process);
+                let both = server.cores.as_deref().zip(own.as_deref());
+                if let Some(shared) = both.map(|(server, own)| shared_cores(server, own))
+                    && shared > 0
+                {
+                    let shared = shared.to_string();
+                    environment.facts.insert(fact("cores_shared"), shared);
+                }
+            }
+            Err(why) => {
+                environment
+                    .facts
+                    .insert(fact("process"), format!("unknown: {why}"));
+            }
+        }
+    }
+}
+
+fn describe_server(server: &ServerProcess) -> String {
+    let ServerProcess {
+        pid,
+        name,
+        descendants,
+        cores,
+        found,
+    } = server;
+    let below = match descendants.len() {
+        0 => String::new(),
+        1 => " with 1 descendant".to_owned(),
+        n => format!(" with {n} descendants"),
+    };
+    let cores = cores.as_ref().map(|cores| format!(" on cores {cores}"));
+    let doubt = match found {
+        FoundBy::Socket => "",
+        FoundBy::User => ", taken for the server because its user runs nothing else",
+    };
+    format!(
+        "{name} (pid {pid}){below}{}{doubt}",
+        cores.unwrap_or_default()
+    )
+}
+
+/// How many cores two of the kernel's lists have in common, `0-3,8` and `2-5` having two.
+fn shared_cores(one: &str, other: &str) -> usize {
+    let cores = |list: &str| -> BTreeSet<u32> {
+        let ranges = list.split(',').filter_map(|range| {
+            let (from, to) = range.split_once('-').unwrap_or((range, range));
+            Some(from.trim().parse().ok()?..=to.trim().parse().ok()?)
+        });
+        ranges.flatten().collect()
+    };
+    cores(one).intersection(&cores(other)).count()
 }
 
 /// `sys` is where the kernel's device tree is mounted; there is none outside Linux.
@@ -33,6 +109,16 @@ fn describe(gpu: GpuSource, sys: &Path) -> Environment {
         if host_cores != cores && host_cores != 0 {
             facts.insert("cores_of_host".to_owned(), host_cores.to_string());
         }
+        let swap = system.used_swap();
+        if swap > 0 {
+            facts.insert("swap_used_bytes_at_start".to_owned(), swap.to_string());
+        }
+        if swap >= SWAP_TOLERATED {
+            warnings.push(format!(
+                "swap is in use: {:.1} GB before the start; what was swapped out comes back slowly",
+                swap as f64 / 1e9
+            ));
+        }
         if let Some(limits) = system.cgroup_limits()
             && limits.total_memory > 0
             && limits.total_memory < memory_bytes
@@ -49,7 +135,7 @@ fn describe(gpu: GpuSource, sys: &Path) -> Environment {
         facts.insert("load_1m_at_start".to_owned(), format!("{:.2}", load.one));
         if load.one > f64::from(cores) / 2.0 {
             warnings.push(format!(
-                "other work is running: one-minute load average {:.1} on {cores} cores",
+                "other work is running: load {:.1} on {cores} cores before the start",
                 load.one
             ));
         }
@@ -122,12 +208,6 @@ fn on_battery(sys: &Path) -> Option<bool> {
     None
 }
 
-fn read(path: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +250,33 @@ mod tests {
             let about = |w: &String| w.contains(word);
             assert!(environment.warnings.iter().any(about), "{word}");
         }
+    }
+
+    #[test]
+    fn cores_in_common_are_counted_from_the_kernels_lists() {
+        assert_eq!(shared_cores("0-3,8", "2-5"), 2);
+        assert_eq!(shared_cores("0", "0-1"), 1);
+        assert_eq!(shared_cores("0-1", "2-3"), 0);
+        assert_eq!(shared_cores("garbage", "0-3"), 0);
+    }
+
+    #[test]
+    fn a_server_of_this_machine_is_described_and_one_elsewhere_says_why_not() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let here = format!("http://{}", listener.local_addr().unwrap());
+        let mut environment = describe(absent(), Path::new("/nowhere"));
+        let endpoints = [here, "http://example.com:80".to_owned()];
+        describe_devices(&mut environment, None, &endpoints);
+        let elsewhere = &environment.facts["server_2_process"];
+        assert!(elsewhere.contains("not on loopback"), "{elsewhere}");
+        if !Path::new("/proc/net/tcp").exists() {
+            println!("skipped the rest: no /proc/net/tcp here");
+            return;
+        }
+        let process = &environment.facts["server_1_process"];
+        let pid = format!("(pid {})", std::process::id());
+        assert!(process.contains(&pid), "{process}");
+        assert!(environment.facts.contains_key("server_1_cores_shared"));
     }
 
     #[test]

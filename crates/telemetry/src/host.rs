@@ -51,6 +51,7 @@ impl HostSampler {
             memory_used_bytes: self.system.used_memory(),
             memory_total_bytes: self.system.total_memory(),
             load_1m: System::load_average().ok().map(|load| load.one),
+            swap_used_bytes: Some(self.system.used_swap()),
         })
     }
 }

@@ -1,7 +1,11 @@
 //! Devices and host, read while a sweep runs, on the sweep's own clock.
 //!
-//! - [`NvmlSampler`] reads NVIDIA devices through NVML; a machine without one is a stated fact
-//!   ([`GpuAbsent`]), not an error.
+//! - [`open_gpus`] opens what devices there are: [`NvmlSampler`] reads NVIDIA's through NVML,
+//!   [`AmdSampler`] AMD's through the kernel's files. A machine without any is a stated fact, not
+//!   an error.
+//! - [`gpus()`] lists them once, with memory and users.
+//! - [`server_process`] finds the process behind a loopback endpoint; [`ServerSampler`] reads what
+//!   its tree costs.
 //! - [`HostSampler`] reads CPU, memory and load.
 //! - [`Sampling`] runs samplers on their own task at a fixed rate.
 //! - [`environment()`] describes the machine once, with what may spoil a benchmark on it.
@@ -10,17 +14,10 @@
 //!
 //! ```no_run
 //! use clock::Clock;
-//! use domain::telemetry::GpuSampler;
-//! use telemetry::{NvmlSampler, Sampling, environment};
+//! use telemetry::{Sampling, environment, open_gpus};
 //!
 //! # async fn example() {
-//! let (gpu, source) = match NvmlSampler::open() {
-//!     Ok(sampler) => {
-//!         let source = sampler.source();
-//!         (Some(Box::new(sampler) as Box<dyn GpuSampler>), source)
-//!     }
-//!     Err(absent) => (None, absent.into()),
-//! };
+//! let (gpu, source) = open_gpus();
 //! println!("{:?}", environment(source).warnings);
 //! let sampling = Sampling::start(Clock::real(), 10.0, gpu, true, |sample| {
 //!     println!("{sample:?}");
@@ -30,12 +27,21 @@
 //! # }
 //! ```
 
+mod amd;
 mod environment;
+#[cfg(test)]
+mod fixture;
+mod gpus;
 mod host;
 mod nvml;
+mod proc;
 mod sampling;
+mod server;
 
-pub use environment::environment;
+pub use amd::AmdSampler;
+pub use environment::{describe_devices, environment};
+pub use gpus::{GpuDevice, GpuList, gpus, open_gpus};
 pub use host::{HostSampler, HostUnreadable};
 pub use nvml::{DeviceReadings, GpuAbsent, NvmlSampler, Unreadable};
 pub use sampling::{Counts, Sampling};
+pub use server::{FoundBy, ServerNotFound, ServerProcess, ServerSampler, server_process};

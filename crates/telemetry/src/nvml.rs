@@ -123,6 +123,7 @@ impl NvmlSampler {
         let any_throttle = throttle.is_ok();
         let reading = GpuReading {
             index: device,
+            part_of: None,
             utilisation_percent: from.utilisation_percent(device).ok().map(f64::from),
             memory_used_bytes: memory.map(|(used, _)| used),
             memory_total_bytes: memory.map(|(_, total)| total),
@@ -147,6 +148,7 @@ impl GpuSampler for NvmlSampler {
         GpuSource::Nvml {
             driver: self.driver.clone(),
             devices: self.devices.clone(),
+            notes: Vec::new(),
         }
     }
 
@@ -293,6 +295,7 @@ impl DeviceReadings for Driver {
                 UsedGpuMemory::Used(bytes) => Some(bytes),
                 UsedGpuMemory::Unavailable => None,
             },
+            ..GpuProcess::default()
         };
         match (compute, graphics) {
             (Err(error), Err(_)) => Err(error.into()),

@@ -85,7 +85,12 @@ impl Devices {
             .map(|gpu| gpu.sample())
             .unwrap_or_default();
         let host: Option<HostReading> = self.host.as_mut().and_then(|host| host.sample(at));
-        Sample { at, gpus, host }
+        Sample {
+            at,
+            gpus,
+            host,
+            servers: Vec::new(),
+        }
     }
 }
 

@@ -381,16 +381,10 @@ fn environment(text: &mut String, material: &Material<'_>) {
             "memory",
             format!("{} GB", plain(env.memory_bytes as f64 / 1e9, 1)),
         );
-        line(
-            "GPU",
-            match &env.gpu {
-                GpuSource::Absent { reason } => format!("none can be read: {reason}"),
-                GpuSource::Nvml { driver, devices } => {
-                    format!("{}, driver {driver}", devices.join(", "))
-                }
-                GpuSource::Simulated { devices } => format!("SIMULATED {}", devices.join(", ")),
-            },
-        );
+        line("GPU", gpu_words(&env.gpu));
+        for note in env.gpu.notes() {
+            line("not readable", note.to_owned());
+        }
         for (name, value) in &env.facts {
             line(name, value.clone());
         }
@@ -439,6 +433,24 @@ fn environment(text: &mut String, material: &Material<'_>) {
         ),
     );
     text.push('\n');
+}
+
+/// Devices and driver, or why there are none.
+fn gpu_words(source: &GpuSource) -> String {
+    match source {
+        GpuSource::Absent { reason } => format!("none can be read: {reason}"),
+        GpuSource::Nvml {
+            driver, devices, ..
+        }
+        | GpuSource::Amd {
+            driver, devices, ..
+        } => format!("{}, driver {driver}", devices.join(", ")),
+        GpuSource::Simulated { devices } => format!("SIMULATED {}", devices.join(", ")),
+        GpuSource::Several { sources } => {
+            let all: Vec<String> = sources.iter().map(gpu_words).collect();
+            all.join("; ")
+        }
+    }
 }
 
 /// The notes of configurations; one that several share is said once.

@@ -181,7 +181,7 @@ fn memory_is_the_peak_within_the_arm() {
                 memory_used_bytes: Some(bytes),
                 ..Default::default()
             }],
-            host: None,
+            ..Default::default()
         });
     }
     let peak = Summary::of(&data).configs[0].memory_peak_bytes.unwrap();

@@ -179,6 +179,7 @@ impl Device {
         };
         GpuReading {
             index,
+            part_of: None,
             utilisation_percent: Some(self.utilisation(now)),
             memory_used_bytes: Some(self.used()),
             memory_total_bytes: Some(self.spec.memory_bytes),
@@ -198,6 +199,7 @@ impl Device {
                 .map(|(uid, bytes)| GpuProcess {
                     pid: FIRST_PID.wrapping_add(uid.0 as u32),
                     memory_bytes: Some(*bytes),
+                    ..GpuProcess::default()
                 })
                 .collect(),
         }

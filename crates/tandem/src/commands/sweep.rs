@@ -239,6 +239,10 @@ impl Job<'_> {
     /// The machine, and what the servers made of the plan.
     fn environment(&self, stage: &Stage) -> Environment {
         let mut environment = telemetry::environment(stage.gpu_source.clone());
+        if stage.provenance == Provenance::Measured {
+            let urls: Vec<String> = stage.endpoints.iter().map(|e| e.url.clone()).collect();
+            telemetry::describe_devices(&mut environment, stage.gpu.as_deref(), &urls);
+        }
         environment.facts.extend(self.fitted.facts.clone());
         environment
     }

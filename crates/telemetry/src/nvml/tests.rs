@@ -90,7 +90,11 @@ impl DeviceReadings for Replay {
 }
 
 fn process(pid: u32, memory_bytes: Option<u64>) -> GpuProcess {
-    GpuProcess { pid, memory_bytes }
+    GpuProcess {
+        pid,
+        memory_bytes,
+        ..GpuProcess::default()
+    }
 }
 
 #[test]
@@ -117,6 +121,7 @@ fn every_quantity_comes_out_in_its_unit() {
         sampler.sample(),
         [GpuReading {
             index: 0,
+            part_of: None,
             utilisation_percent: Some(97.0),
             memory_used_bytes: Some(6_000_000_000),
             memory_total_bytes: Some(12_000_000_000),
@@ -151,6 +156,7 @@ fn what_a_device_refuses_is_absent_and_a_dead_device_is_left_out() {
         devices: ["Card 0", "Card 1 (MIG)", "Card 2"]
             .map(str::to_owned)
             .to_vec(),
+        notes: Vec::new(),
     };
     assert_eq!(sampler.source(), expected);
     let readings = sampler.sample();

@@ -1,0 +1,169 @@
+//! AMD devices through the kernel's files.
+//!
+//! Everything comes from `/sys/class/drm/card*/device` and its `hwmon` folder, so it needs no
+//! library and, but for other users' processes, no rights. `pcie_bw` is left alone: the driver
+//! sleeps for a second whenever it is read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use domain::telemetry::{GpuReading, GpuSampler, GpuSource};
+use domain::{Nanos, Stamp};
+
+use crate::nvml::GpuAbsent;
+use crate::proc::{Proc, read};
+
+mod card;
+mod clients;
+mod throttle;
+
+use card::Card;
+use clients::Clients;
+
+/// AMD's number among the makers of PCI devices.
+const AMD: &str = "0x1002";
+/// The one driver that tells anything.
+const DRIVER: &str = "amdgpu";
+/// Processes are listed this often.
+const PROCESSES_EVERY: Nanos = Nanos::from_secs(1);
+
+/// Samples AMD devices. What a device does not tell is absent from its readings and stands in the
+/// source's notes; a device of which nothing can be read this time is left out.
+#[derive(Debug)]
+pub struct AmdSampler {
+    driver: String,
+    cards: Vec<Card>,
+    notes: Vec<String>,
+    clients: Clients,
+    processes_due: Option<Stamp>,
+}
+
+impl AmdSampler {
+    /// Looks for this machine's AMD devices.
+    pub fn open() -> Result<Self, GpuAbsent> {
+        Self::under(
+            Path::new("/sys"),
+            Path::new("/proc"),
+            &PCI_IDS.map(PathBuf::from),
+        )
+    }
+
+    /// A sampler over a copy of the kernel's trees. `pci_ids` are the places in which the names of
+    /// PCI devices may be found.
+    pub fn under(sys: &Path, proc: &Path, pci_ids: &[PathBuf]) -> Result<Self, GpuAbsent> {
+        let mut notes = Vec::new();
+        let mut cards = Vec::new();
+        for folder in card_folders(&sys.join("class/drm")) {
+            let device = folder.join("device");
+            if read(&device.join("vendor")).as_deref() != Some(AMD) {
+                continue;
+            }
+            let driver = uevent(&device, "DRIVER");
+            if driver.as_deref() == Some(DRIVER) {
+                let card = Card::open(cards.len() as u32, &device, pci_ids);
+                notes.extend(card.notes());
+                cards.push(card);
+            } else {
+                notes.push(format!(
+                    "the AMD device {} is driven by {}, which tells nothing; the amdgpu driver does",
+                    uevent(&device, "PCI_SLOT_NAME").unwrap_or_else(|| "of unknown place".to_owned()),
+                    driver.as_deref().unwrap_or("no driver"),
+                ));
+            }
+        }
+        if cards.is_empty() {
+            let reason = if notes.is_empty() {
+                "no AMD GPU here".to_owned()
+            } else {
+                notes.join("; ")
+            };
+            return Err(GpuAbsent { reason });
+        }
+        let version = read(&sys.join("module/amdgpu/version"));
+        let driver = match (version, read(&proc.join("sys/kernel/osrelease"))) {
+            (Some(version), _) => format!("amdgpu {version}"),
+            (None, Some(kernel)) => format!("amdgpu of kernel {kernel}"),
+            (None, None) => "amdgpu".to_owned(),
+        };
+        let slots = cards.iter().map(|card| card.slot.clone()).collect();
+        Ok(Self {
+            driver,
+            cards,
+            notes,
+            clients: Clients::new(Proc::at(proc), sys, slots),
+            processes_due: None,
+        })
+    }
+
+    fn read(&mut self, at: Option<Stamp>) -> Vec<GpuReading> {
+        let due = at.is_none_or(|at| self.processes_due.is_none_or(|due| at >= due));
+        let mut processes = if due {
+            self.processes_due = at.map(|at| at + PROCESSES_EVERY);
+            self.clients.list(at)
+        } else {
+            BTreeMap::new()
+        };
+        let mut readings = Vec::new();
+        for card in &mut self.cards {
+            if let Some(mut reading) = card.read() {
+                reading.processes = processes.remove(&card.slot).unwrap_or_default();
+                readings.push(reading);
+            }
+        }
+        readings
+    }
+}
+
+impl GpuSampler for AmdSampler {
+    fn source(&self) -> GpuSource {
+        GpuSource::Amd {
+            driver: self.driver.clone(),
+            devices: self.cards.iter().map(|card| card.name.clone()).collect(),
+            notes: self.notes.clone(),
+        }
+    }
+
+    fn sample(&mut self) -> Vec<GpuReading> {
+        self.read(None)
+    }
+
+    fn sample_at(&mut self, at: Stamp) -> Vec<GpuReading> {
+        self.read(Some(at))
+    }
+
+    fn facts(&self) -> BTreeMap<String, String> {
+        self.cards.iter().flat_map(Card::facts).collect()
+    }
+}
+
+/// Where distributions keep the names of PCI devices.
+const PCI_IDS: [&str; 2] = ["/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids"];
+
+/// The cards' folders in the order of their numbers; connectors (`card0-DP-1`) are none.
+fn card_folders(drm: &Path) -> Vec<PathBuf> {
+    let mut cards: Vec<(u32, PathBuf)> = drm
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let number = name.to_str()?.strip_prefix("card")?.parse().ok()?;
+            Some((number, entry.path()))
+        })
+        .collect();
+    cards.sort_unstable();
+    cards.into_iter().map(|(_, folder)| folder).collect()
+}
+
+/// What the kernel tells of a device under one of its keys.
+fn uevent(device: &Path, key: &str) -> Option<String> {
+    let text = read(&device.join("uevent"))?;
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+    Some(value.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

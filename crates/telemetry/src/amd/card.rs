@@ -1,0 +1,352 @@
+//! One card's files.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+use std::path::{Path, PathBuf};
+
+use domain::telemetry::GpuReading;
+
+use super::{throttle, uevent};
+use crate::proc::read;
+
+/// One card with its files kept open.
+#[derive(Debug)]
+pub(super) struct Card {
+    index: u32,
+    pub(super) name: String,
+    /// Its place on the PCI bus, `0000:03:00.0`.
+    pub(super) slot: String,
+    power_limit_w: Option<f64>,
+    link: Option<String>,
+    busy: Quantity,
+    memory_used: Quantity,
+    memory_total: Quantity,
+    power: Quantity,
+    energy: Quantity,
+    sm_clock: Quantity,
+    memory_clock: Quantity,
+    temperature: Quantity,
+    throttle: Throttle,
+}
+
+impl Card {
+    pub(super) fn open(index: u32, device: &Path, pci_ids: &[PathBuf]) -> Self {
+        let hwmon = hwmon(device);
+        let sensor = |file: &str| hwmon.as_ref().map(|folder| folder.join(file));
+        let number = |files: Vec<Option<PathBuf>>, what, scale| {
+            Quantity::open(files.into_iter().flatten(), what, Shape::Number, scale)
+        };
+        let clock = |label, sensors: [&str; 2], table, what| {
+            // The sensor in hertz where it carries the right label, the table of levels otherwise.
+            let labelled = sensors.into_iter().find_map(|name| {
+                let of = sensor(&format!("{name}_label"))?;
+                (read(&of).as_deref() == Some(label)).then(|| sensor(&format!("{name}_input")))?
+            });
+            match labelled {
+                Some(sensor) if sensor.exists() => number(vec![Some(sensor)], what, 1e-6),
+                _ => {
+                    let table = [device.join(table)].into_iter();
+                    Quantity::open(table, what, Shape::Levels, 1.0)
+                }
+            }
+        };
+        Self {
+            index,
+            name: name(device, pci_ids),
+            slot: uevent(device, "PCI_SLOT_NAME").unwrap_or_else(|| format!("card {index}")),
+            power_limit_w: sensor("power1_cap")
+                .and_then(|path| read(&path)?.parse::<f64>().ok())
+                .map(|microwatts| microwatts / 1e6),
+            link: link(device),
+            busy: number(
+                vec![Some(device.join("gpu_busy_percent"))],
+                "utilisation",
+                1.0,
+            ),
+            memory_used: number(
+                vec![Some(device.join("mem_info_vram_used"))],
+                "memory in use",
+                1.0,
+            ),
+            memory_total: number(
+                vec![Some(device.join("mem_info_vram_total"))],
+                "memory in all",
+                1.0,
+            ),
+            power: number(
+                vec![sensor("power1_average"), sensor("power1_input")],
+                "power",
+                1e-6,
+            ),
+            energy: number(vec![sensor("energy1_input")], "energy counter", 1e-6),
+            sm_clock: clock("sclk", ["freq1", "freq2"], "pp_dpm_sclk", "shader clock"),
+            memory_clock: clock("mclk", ["freq2", "freq1"], "pp_dpm_mclk", "memory clock"),
+            temperature: number(vec![sensor("temp1_input")], "temperature", 1e-3),
+            throttle: Throttle::open(&device.join("gpu_metrics")),
+        }
+    }
+
+    pub(super) fn read(&mut self) -> Option<GpuReading> {
+        let whole = |value: Option<f64>| value.map(|v| v.round() as u64);
+        let clock = |value: Option<f64>| value.map(|v| v.round() as u32);
+        let throttle = self.throttle.read();
+        let known = throttle.is_some();
+        let reading = GpuReading {
+            index: self.index,
+            part_of: None,
+            utilisation_percent: self.busy.read(),
+            memory_used_bytes: whole(self.memory_used.read()),
+            memory_total_bytes: whole(self.memory_total.read()),
+            power_w: self.power.read(),
+            energy_j: self.energy.read(),
+            sm_clock_mhz: clock(self.sm_clock.read()),
+            memory_clock_mhz: clock(self.memory_clock.read()),
+            temperature_c: self.temperature.read(),
+            throttle_reasons: throttle.unwrap_or_default(),
+            processes: Vec::new(),
+        };
+        let nothing = GpuReading {
+            index: self.index,
+            ..GpuReading::default()
+        };
+        (known || reading != nothing).then_some(reading)
+    }
+
+    /// What the card does not tell, and why. That it has no energy counter is said too, for
+    /// energy is then an estimate.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let quantities = [
+            &self.busy,
+            &self.memory_used,
+            &self.memory_total,
+            &self.power,
+            &self.energy,
+            &self.sm_clock,
+            &self.memory_clock,
+            &self.temperature,
+        ];
+        quantities
+            .into_iter()
+            .filter_map(|quantity| quantity.source.as_ref().err())
+            .chain(self.throttle.0.as_ref().err())
+            .map(|why| format!("{}: {why}", self.name))
+            .collect()
+    }
+
+    pub(super) fn facts(&self) -> Vec<(String, String)> {
+        let fact = |what: &str, value: Option<String>| {
+            value.map(|value| (format!("gpu_{}_{what}", self.index), value))
+        };
+        [
+            fact("pci", Some(self.slot.clone())),
+            fact("link", self.link.clone()),
+            fact(
+                "power_limit",
+                self.power_limit_w.map(|watts| format!("{watts:.0} W")),
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// How a file writes its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// One whole number.
+    Number,
+    /// A level a line, `1: 1800Mhz *`; the star marks the one in use.
+    Levels,
+}
+
+/// One number of a card, or why there is none.
+#[derive(Debug)]
+struct Quantity {
+    source: Result<Kept, String>,
+    shape: Shape,
+    scale: f64,
+}
+
+impl Quantity {
+    /// The first of several files that holds such a number.
+    fn open(files: impl Iterator<Item = PathBuf>, what: &str, shape: Shape, scale: f64) -> Self {
+        let mut why: Option<String> = None;
+        for path in files {
+            let mut kept = match Kept::open(&path) {
+                Ok(kept) => kept,
+                Err(problem) => {
+                    why.get_or_insert(problem);
+                    continue;
+                }
+            };
+            match kept
+                .text()
+                .map(|text| parse(text, shape).ok_or_else(|| shown(text)))
+            {
+                Ok(Ok(_)) => {
+                    return Self {
+                        source: Ok(kept),
+                        shape,
+                        scale,
+                    };
+                }
+                Ok(Err(text)) => why = Some(format!("{} holds `{text}`", file_name(&path))),
+                Err(error) => why = Some(unreadable(&path, &error)),
+            }
+        }
+        let why = why.unwrap_or_else(|| "no hwmon folder".to_owned());
+        Self {
+            source: Err(format!("no {what} ({why})")),
+            shape,
+            scale,
+        }
+    }
+
+    fn read(&mut self) -> Option<f64> {
+        let text = self.source.as_mut().ok()?.text().ok()?;
+        parse(text, self.shape).map(|number| number * self.scale)
+    }
+}
+
+fn parse(text: &str, shape: Shape) -> Option<f64> {
+    let digits = match shape {
+        Shape::Number => text.trim(),
+        Shape::Levels => {
+            let level = text.lines().find(|line| line.trim_end().ends_with('*'))?;
+            let (_, level) = level.split_once(':')?;
+            let level = level.trim_end().trim_end_matches('*').trim();
+            let unit = level.find(|c: char| !c.is_ascii_digit())?;
+            if !level[unit..].eq_ignore_ascii_case("mhz") {
+                return None;
+            }
+            &level[..unit]
+        }
+    };
+    // Temperatures may lie below zero; whatever is not a whole number is not the kernel's.
+    digits.parse::<i64>().ok().map(|number| number as f64)
+}
+
+/// The throttle bits, or why there are none.
+#[derive(Debug)]
+struct Throttle(Result<Kept, String>);
+
+impl Throttle {
+    fn open(path: &Path) -> Self {
+        let opened = Kept::open(path).and_then(|mut kept| {
+            let table = kept.bytes().map_err(|error| unreadable(path, &error))?;
+            throttle::bits(table).map_err(|why| format!("gpu_metrics: {why}"))?;
+            Ok(kept)
+        });
+        Self(opened.map_err(|why| format!("no throttle reasons ({why})")))
+    }
+
+    fn read(&mut self) -> Option<Vec<String>> {
+        let table = self.0.as_mut().ok()?.bytes().ok()?;
+        throttle::bits(table).ok().map(throttle::names)
+    }
+}
+
+/// A file kept open; the kernel writes it anew for each reading from its start.
+#[derive(Debug)]
+struct Kept {
+    file: File,
+    content: Vec<u8>,
+}
+
+impl Kept {
+    fn open(path: &Path) -> Result<Self, String> {
+        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        Ok(Self {
+            file,
+            content: Vec::with_capacity(128),
+        })
+    }
+
+    fn bytes(&mut self) -> io::Result<&[u8]> {
+        self.file.rewind()?;
+        self.content.clear();
+        self.file.read_to_end(&mut self.content)?;
+        Ok(&self.content)
+    }
+
+    fn text(&mut self) -> io::Result<&str> {
+        let bytes = self.bytes()?;
+        std::str::from_utf8(bytes)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "is not there".to_owned(),
+        io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
+        io::ErrorKind::InvalidData => "holds no text".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    format!("{} {why}", file_name(path))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// The start of a text that was not understood.
+fn shown(text: &str) -> String {
+    text.trim().chars().take(20).collect()
+}
+
+/// The folder of the card's own sensors.
+fn hwmon(device: &Path) -> Option<PathBuf> {
+    let mut folders: Vec<PathBuf> = device
+        .join("hwmon")
+        .read_dir()
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    folders.sort_unstable();
+    folders.into_iter().next()
+}
+
+/// `16.0 GT/s PCIe x16`, as the link runs now; an idle card slows it down.
+fn link(device: &Path) -> Option<String> {
+    let speed = read(&device.join("current_link_speed"))?;
+    let width = read(&device.join("current_link_width"))
+        .map(|width| format!(" x{width}"))
+        .unwrap_or_default();
+    Some(format!("{speed}{width}"))
+}
+
+/// What the maker wrote into the card, what the list of PCI devices says, or its numbers.
+fn name(device: &Path, pci_ids: &[PathBuf]) -> String {
+    if let Some(name) = read(&device.join("product_name")) {
+        return name;
+    }
+    let Some(id) = read(&device.join("device")) else {
+        return "AMD GPU".to_owned();
+    };
+    let id = id.trim_start_matches("0x").to_ascii_lowercase();
+    pci_ids
+        .iter()
+        .find_map(|path| device_name(&read(path)?, &id))
+        .map_or_else(
+            || format!("AMD GPU 1002:{id}"),
+            |name| format!("AMD {name}"),
+        )
+}
+
+/// AMD's device with this number in a list of PCI devices.
+fn device_name(list: &str, id: &str) -> Option<String> {
+    let of_amd = list
+        .lines()
+        .skip_while(|line| !line.starts_with("1002 "))
+        .skip(1)
+        .take_while(|line| line.starts_with('\t') || line.starts_with('#'));
+    let mut devices = of_amd.filter(|line| !line.starts_with("\t\t"));
+    devices.find_map(|line| {
+        let (number, name) = line.trim().split_once(char::is_whitespace)?;
+        (number == id).then(|| name.trim().to_owned())
+    })
+}

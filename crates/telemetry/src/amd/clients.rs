@@ -1,0 +1,196 @@
+//! Which processes hold a card's memory.
+//!
+//! Graphics and compute clients show in `/proc/<pid>/fdinfo` (the kernel's "DRM client usage
+//! stats"), compute processes in `/sys/class/kfd/kfd/proc` as well. Of other users' processes only
+//! root sees the first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use domain::telemetry::GpuProcess;
+use domain::{Nanos, Stamp};
+
+use crate::proc::{Proc, read};
+
+/// Who has a device open is looked for this often; it means looking at every open file there is.
+const LOOK_EVERY: Nanos = Nanos::from_secs(10);
+
+/// The processes on AMD devices.
+#[derive(Debug)]
+pub(super) struct Clients {
+    proc: Proc,
+    kfd: PathBuf,
+    slots: BTreeSet<String>,
+    /// KFD's numbers of the cards.
+    ids: BTreeMap<String, String>,
+    /// Descriptions of open device files.
+    open: Vec<(u32, PathBuf)>,
+    look_due: Option<Stamp>,
+}
+
+impl Clients {
+    pub(super) fn new(proc: Proc, sys: &Path, slots: BTreeSet<String>) -> Self {
+        let kfd = sys.join("class/kfd/kfd");
+        let ids = ids(&kfd);
+        Self {
+            proc,
+            kfd,
+            slots,
+            ids,
+            open: Vec::new(),
+            look_due: None,
+        }
+    }
+
+    /// The processes with memory on each card, by the card's place on the bus, in the order of
+    /// their ids.
+    pub(super) fn list(&mut self, at: Option<Stamp>) -> BTreeMap<String, Vec<GpuProcess>> {
+        if at.is_none_or(|at| self.look_due.is_none_or(|due| at >= due)) {
+            self.look_due = at.map(|at| at + LOOK_EVERY);
+            self.open = self.look();
+        }
+        // A client may be open under several numbers and in several processes; it counts once in
+        // each process.
+        let mut seen = BTreeSet::new();
+        let mut held: BTreeMap<(String, u32), u64> = BTreeMap::new();
+        self.open.retain(|(pid, path)| {
+            let Some(client) = std::fs::read_to_string(path)
+                .ok()
+                .as_deref()
+                .and_then(client)
+            else {
+                return false;
+            };
+            if self.slots.contains(&client.slot)
+                && seen.insert((*pid, client.slot.clone(), client.id.clone()))
+            {
+                *held.entry((client.slot, *pid)).or_default() += client.bytes;
+            }
+            true
+        });
+        for (slot, pid, bytes) in self.compute() {
+            // The kernel counts compute memory in both places, or only here.
+            let known = held.entry((slot, pid)).or_default();
+            *known = bytes.max(*known);
+        }
+        let mut processes: BTreeMap<String, Vec<GpuProcess>> = BTreeMap::new();
+        for ((slot, pid), bytes) in held {
+            processes.entry(slot).or_default().push(GpuProcess {
+                pid,
+                memory_bytes: Some(bytes),
+                ..GpuProcess::default()
+            });
+        }
+        processes
+    }
+
+    /// The descriptions of all open device files that may be seen.
+    fn look(&self) -> Vec<(u32, PathBuf)> {
+        let mut found = Vec::new();
+        for pid in self.proc.pids() {
+            let folder = self.proc.process(pid);
+            let Ok(files) = folder.join("fd").read_dir() else {
+                continue;
+            };
+            for file in files.flatten() {
+                let target = file.path().read_link();
+                if target.is_ok_and(|target| target.starts_with("/dev/dri")) {
+                    found.push((pid, folder.join("fdinfo").join(file.file_name())));
+                }
+            }
+        }
+        found
+    }
+
+    /// What KFD tells: card, process, bytes.
+    fn compute(&self) -> Vec<(String, u32, u64)> {
+        let folders = self.kfd.join("proc").read_dir();
+        let mut found = Vec::new();
+        for process in folders.into_iter().flatten().flatten() {
+            let name = process.file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            for (id, slot) in &self.ids {
+                let bytes = read(&process.path().join(format!("vram_{id}")));
+                if let Some(bytes) = bytes.and_then(|bytes| bytes.parse().ok())
+                    && bytes > 0
+                    && self.slots.contains(slot)
+                {
+                    found.push((slot.clone(), pid, bytes));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// One description of an open device file.
+#[derive(Debug, PartialEq, Eq)]
+struct Client {
+    slot: String,
+    id: String,
+    bytes: u64,
+}
+
+fn client(text: &str) -> Option<Client> {
+    let fields: BTreeMap<&str, &str> = text
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(key, value)| (key, value.trim()))
+        .collect();
+    if *fields.get("drm-driver")? != super::DRIVER {
+        return None;
+    }
+    // Of newer kernels, then of older ones.
+    let keys = ["drm-resident-vram", "drm-memory-vram", "drm-total-vram"];
+    let bytes = keys.iter().find_map(|key| size(fields.get(key)?));
+    Some(Client {
+        slot: (*fields.get("drm-pdev")?).to_owned(),
+        id: fields
+            .get("drm-client-id")
+            .copied()
+            .unwrap_or("")
+            .to_owned(),
+        bytes: bytes?,
+    })
+}
+
+/// Bytes, of a number with or without its unit.
+fn size(value: &str) -> Option<u64> {
+    let mut words = value.split_whitespace();
+    let number: u64 = words.next()?.parse().ok()?;
+    let unit = match words.next() {
+        None => 1,
+        Some("KiB") => 1 << 10,
+        Some("MiB") => 1 << 20,
+        Some("GiB") => 1 << 30,
+        Some(_) => return None,
+    };
+    number.checked_mul(unit)
+}
+
+/// KFD's number of each card, with the card's place on the bus.
+fn ids(kfd: &Path) -> BTreeMap<String, String> {
+    let nodes = kfd.join("topology/nodes").read_dir();
+    nodes
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|node| {
+            let id = read(&node.path().join("gpu_id")).filter(|id| id != "0")?;
+            let properties = read(&node.path().join("properties"))?;
+            let property = |name: &str| -> Option<u64> {
+                let of = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
+                properties.lines().find_map(of)
+            };
+            let place = property("location_id ")?;
+            let (bus, device, function) = (place >> 8 & 0xff, place >> 3 & 0x1f, place & 7);
+            let domain = property("domain ").unwrap_or(0);
+            Some((
+                id,
+                format!("{domain:04x}:{bus:02x}:{device:02x}.{function}"),
+            ))
+        })
+        .collect()
+}

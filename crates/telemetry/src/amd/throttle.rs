@@ -1,0 +1,94 @@
+//! Throttle reasons from the `gpu_metrics` table.
+//!
+//! The table's shape depends on its revision, which its header names. Read here are the revisions
+//! that hold `indep_throttle_status`, the mask whose bits mean the same on every chip. Older ones
+//! have only a mask of each chip's own, and those of newer APUs and accelerators hold counters.
+
+/// Where the mask lies in a table, by revision of format and content.
+const fn offset(format: u8, content: u8) -> Option<usize> {
+    match (format, content) {
+        (1, 3) => Some(112),
+        (2, 2..=4) => Some(120),
+        _ => None,
+    }
+}
+
+/// The mask of a table, or why there is none.
+pub(super) fn bits(table: &[u8]) -> Result<u64, String> {
+    let [low, high, format, content, ..] = *table else {
+        return Err("the table is empty".to_owned());
+    };
+    let size = usize::from(u16::from_le_bytes([low, high]));
+    let at = offset(format, content).ok_or_else(|| {
+        format!(
+            "revision {format}.{content} holds no throttle status that means the same on every chip"
+        )
+    })?;
+    let mask = table
+        .get(at..at + 8)
+        .filter(|_| size >= at + 8 && table.len() >= size)
+        .and_then(|mask| mask.try_into().ok())
+        .map(u64::from_le_bytes)
+        .ok_or_else(|| {
+            format!(
+                "revision {format}.{content} is cut off at {} bytes",
+                table.len()
+            )
+        })?;
+    // The driver fills what a chip does not tell with ones.
+    if mask == u64::MAX {
+        return Err("the chip does not tell its throttle status".to_owned());
+    }
+    Ok(mask)
+}
+
+/// The bits' names as the driver's source has them, in small letters.
+const NAMES: [(u32, &str); 34] = [
+    (0, "ppt0"),
+    (1, "ppt1"),
+    (2, "ppt2"),
+    (3, "ppt3"),
+    (4, "spl"),
+    (5, "fppt"),
+    (6, "sppt"),
+    (7, "sppt_apu"),
+    (16, "tdc_gfx"),
+    (17, "tdc_soc"),
+    (18, "tdc_mem"),
+    (19, "tdc_vdd"),
+    (20, "tdc_cvip"),
+    (21, "edc_cpu"),
+    (22, "edc_gfx"),
+    (23, "apcc"),
+    (32, "temp_gpu"),
+    (33, "temp_core"),
+    (34, "temp_mem"),
+    (35, "temp_edge"),
+    (36, "temp_hotspot"),
+    (37, "temp_soc"),
+    (38, "temp_vr_gfx"),
+    (39, "temp_vr_soc"),
+    (40, "temp_vr_mem0"),
+    (41, "temp_vr_mem1"),
+    (42, "temp_liquid0"),
+    (43, "temp_liquid1"),
+    (44, "vrhot0"),
+    (45, "vrhot1"),
+    (46, "prochot_cpu"),
+    (47, "prochot_gfx"),
+    (56, "ppm"),
+    (57, "fit"),
+];
+
+/// The names of the bits that are set; one without a name is called by its number.
+pub(super) fn names(mask: u64) -> Vec<String> {
+    (0..u64::BITS)
+        .filter(|bit| mask >> bit & 1 == 1)
+        .map(|bit| {
+            NAMES
+                .iter()
+                .find(|(known, _)| *known == bit)
+                .map_or_else(|| format!("bit_{bit}"), |(_, name)| (*name).to_owned())
+        })
+        .collect()
+}

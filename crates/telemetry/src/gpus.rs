@@ -1,0 +1,243 @@
+//! All devices of this machine, whoever made them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use domain::Stamp;
+use domain::telemetry::{GpuProcess, GpuReading, GpuSampler, GpuSource};
+
+use crate::amd::AmdSampler;
+use crate::nvml::{GpuAbsent, NvmlSampler};
+use crate::proc::Proc;
+use crate::server::{ServerProcess, server_process};
+
+/// The devices of this machine and who uses them, at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GpuList {
+    /// What they were read from, or why there are none.
+    pub source: GpuSource,
+    /// The devices, in index order.
+    pub devices: Vec<GpuDevice>,
+}
+
+/// One device. What it does not tell is absent; [`GpuSource::notes`] says why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GpuDevice {
+    /// Its index.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// The device that it is a part of, as a MIG instance is.
+    pub part_of: Option<u32>,
+    /// Memory in all, bytes.
+    pub memory_total_bytes: Option<u64>,
+    /// Memory in use, bytes.
+    pub memory_used_bytes: Option<u64>,
+    /// Processes on it that can be seen. Those of an endpoint's server say which.
+    pub processes: Vec<GpuProcess>,
+}
+
+impl GpuDevice {
+    /// Memory not in use, bytes.
+    pub fn memory_free_bytes(&self) -> Option<u64> {
+        let (total, used) = self.memory_total_bytes.zip(self.memory_used_bytes)?;
+        Some(total.saturating_sub(used))
+    }
+
+    /// Processes of nobody's server: what else uses the device.
+    pub fn others(&self) -> impl Iterator<Item = &GpuProcess> {
+        self.processes.iter().filter(|p| p.server.is_none())
+    }
+}
+
+/// Lists the devices with memory and processes. `endpoints` are the servers about to be measured:
+/// their processes, where they run here and are found, are told from everybody else's by
+/// [`GpuProcess::server`].
+pub fn gpus(endpoints: &[String]) -> GpuList {
+    let (sampler, source) = open_gpus();
+    let servers: Vec<_> = endpoints.iter().map(|e| server_process(e).ok()).collect();
+    let readings = sampler.map(|mut sampler| sampler.sample());
+    list(source, readings.unwrap_or_default(), &servers)
+}
+
+fn list(
+    source: GpuSource,
+    readings: Vec<GpuReading>,
+    servers: &[Option<ServerProcess>],
+) -> GpuList {
+    let mut readings: BTreeMap<u32, GpuReading> =
+        readings.into_iter().map(|r| (r.index, r)).collect();
+    let owner = |pid: u32| {
+        let owns = |s: &Option<ServerProcess>| s.as_ref().is_some_and(|s| s.owns(pid));
+        servers.iter().position(owns).map(|place| place as u32)
+    };
+    let devices = (0..)
+        .zip(source.devices())
+        .map(|(index, name)| {
+            let reading = readings.remove(&index).unwrap_or_default();
+            let mut processes = reading.processes;
+            attribute(&mut processes, owner);
+            GpuDevice {
+                index,
+                name: name.to_owned(),
+                part_of: reading.part_of,
+                memory_total_bytes: reading.memory_total_bytes,
+                memory_used_bytes: reading.memory_used_bytes,
+                processes,
+            }
+        })
+        .collect();
+    GpuList { source, devices }
+}
+
+/// Says of each process whose server it belongs to.
+pub(crate) fn attribute(processes: &mut [GpuProcess], owner: impl Fn(u32) -> Option<u32>) {
+    for process in processes {
+        process.server = owner(process.pid);
+    }
+}
+
+/// Opens what devices there are, NVIDIA's first, then AMD's. There is a sampler unless the source
+/// says that there is nothing to sample, and why.
+pub fn open_gpus() -> (Option<Box<dyn GpuSampler>>, GpuSource) {
+    combine([
+        NvmlSampler::open().map(|s| Box::new(s) as Box<dyn GpuSampler>),
+        AmdSampler::open().map(|s| Box::new(s) as Box<dyn GpuSampler>),
+    ])
+}
+
+fn combine(
+    opened: [Result<Box<dyn GpuSampler>, GpuAbsent>; 2],
+) -> (Option<Box<dyn GpuSampler>>, GpuSource) {
+    let mut samplers = Vec::new();
+    let mut absences = Vec::new();
+    for one in opened {
+        match one {
+            Ok(sampler) => samplers.push(sampler),
+            Err(absent) => absences.push(absent.reason),
+        }
+    }
+    let Some(sampler) = Combined::of(samplers) else {
+        let reason = absences.join("; ");
+        return (None, GpuSource::Absent { reason });
+    };
+    let source = sampler.source();
+    (Some(sampler), source)
+}
+
+/// Several samplers in a row; devices are numbered on from one to the next.
+struct Combined {
+    samplers: Vec<(u32, Box<dyn GpuSampler>)>,
+    names: Names,
+}
+
+impl fmt::Debug for Combined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Combined")
+            .field("source", &self.source())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Combined {
+    fn of(samplers: Vec<Box<dyn GpuSampler>>) -> Option<Box<dyn GpuSampler>> {
+        let mut first = 0;
+        let mut numbered = Vec::new();
+        for sampler in samplers {
+            let devices = sampler.source().devices().len() as u32;
+            numbered.push((first, sampler));
+            first += devices;
+        }
+        (!numbered.is_empty()).then(|| {
+            Box::new(Self {
+                samplers: numbered,
+                names: Names::new(Proc::here()),
+            }) as Box<dyn GpuSampler>
+        })
+    }
+
+    fn renumbered(
+        &mut self,
+        read: impl Fn(&mut dyn GpuSampler) -> Vec<GpuReading>,
+    ) -> Vec<GpuReading> {
+        let Self { samplers, names } = self;
+        let mut all = Vec::new();
+        for (first, sampler) in samplers {
+            for mut reading in read(&mut **sampler) {
+                reading.index += *first;
+                reading.part_of = reading.part_of.map(|whole| whole + *first);
+                names.fill(&mut reading.processes);
+                all.push(reading);
+            }
+        }
+        all
+    }
+}
+
+impl GpuSampler for Combined {
+    fn source(&self) -> GpuSource {
+        let mut sources: Vec<_> = self.samplers.iter().map(|(_, s)| s.source()).collect();
+        match sources.len() {
+            1 => sources.remove(0),
+            _ => GpuSource::Several { sources },
+        }
+    }
+
+    fn sample(&mut self) -> Vec<GpuReading> {
+        self.renumbered(|sampler| sampler.sample())
+    }
+
+    fn sample_at(&mut self, at: Stamp) -> Vec<GpuReading> {
+        self.renumbered(|sampler| sampler.sample_at(at))
+    }
+
+    fn facts(&self) -> BTreeMap<String, String> {
+        self.samplers
+            .iter()
+            .flat_map(|(first, sampler)| {
+                let facts = sampler.facts().into_iter();
+                facts.map(|(name, value)| (numbered(&name, *first), value))
+            })
+            .collect()
+    }
+}
+
+/// A fact's name, `gpu_0_link`, with the device's number moved on.
+fn numbered(name: &str, first: u32) -> String {
+    let moved = || {
+        let rest = name.strip_prefix("gpu_")?;
+        let (index, what) = rest.split_once('_')?;
+        Some(format!("gpu_{}_{what}", index.parse::<u32>().ok()? + first))
+    };
+    moved().unwrap_or_else(|| name.to_owned())
+}
+
+/// Short names of processes, each asked for once.
+struct Names {
+    proc: Proc,
+    known: BTreeMap<u32, Option<String>>,
+}
+
+impl Names {
+    fn new(proc: Proc) -> Self {
+        Self {
+            proc,
+            known: BTreeMap::new(),
+        }
+    }
+
+    fn fill(&mut self, processes: &mut [GpuProcess]) {
+        for process in processes {
+            if process.name.is_none() {
+                let Self { proc, known } = self;
+                let name = known
+                    .entry(process.pid)
+                    .or_insert_with(|| proc.name(process.pid));
+                process.name.clone_from(name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

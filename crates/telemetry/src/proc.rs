@@ -1,0 +1,280 @@
+//! What the kernel tells of processes under `/proc`, read with care for its cost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use procfs_core::net::{TcpNetEntries, TcpState};
+use procfs_core::process::Stat;
+use procfs_core::{ExplicitSystemInfo, FromBufReadSI as _, FromRead as _, ProcResult};
+
+/// A process table, or a copy of one in a test.
+#[derive(Debug, Clone)]
+pub(crate) struct Proc {
+    root: PathBuf,
+}
+
+/// A listening TCP socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
+    pub(crate) uid: u32,
+    pub(crate) inode: u64,
+}
+
+/// A process's parent, by process.
+pub(crate) type Parents = BTreeMap<u32, u32>;
+
+impl Proc {
+    pub(crate) fn here() -> Self {
+        Self::at("/proc")
+    }
+
+    pub(crate) fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Who listens, over IPv4 and IPv6; `None` where that is not told.
+    pub(crate) fn listeners(&self) -> Option<Vec<Listener>> {
+        let tables = ["net/tcp", "net/tcp6"].map(|table| {
+            let table = std::fs::read(self.root.join(table)).ok()?;
+            entries(&table).ok()
+        });
+        if tables.iter().all(Option::is_none) {
+            return None;
+        }
+        let listening = tables
+            .into_iter()
+            .flatten()
+            .flat_map(|entries| entries.0)
+            .filter(|entry| entry.state == TcpState::Listen);
+        let listeners = listening.map(|entry| Listener {
+            address: entry.local_address,
+            uid: entry.uid,
+            inode: entry.inode,
+        });
+        Some(listeners.collect())
+    }
+
+    /// The processes that hold one of these sockets, and those whose open files may not be seen.
+    pub(crate) fn holders(&self, inodes: &[u64]) -> (Vec<u32>, Vec<u32>) {
+        let names: BTreeSet<String> = inodes.iter().map(|i| format!("socket:[{i}]")).collect();
+        let mut holders = Vec::new();
+        let mut hidden = Vec::new();
+        for pid in self.pids() {
+            let Ok(files) = self.process(pid).join("fd").read_dir() else {
+                hidden.push(pid);
+                continue;
+            };
+            let mut targets = files.flatten().filter_map(|fd| fd.path().read_link().ok());
+            if targets.any(|target| target.to_str().is_some_and(|t| names.contains(t))) {
+                holders.push(pid);
+            }
+        }
+        (holders, hidden)
+    }
+
+    /// All processes with their parents.
+    pub(crate) fn parents(&self) -> Parents {
+        self.pids()
+            .filter_map(|pid| {
+                let stat =
+                    Stat::from_read(File::open(self.process(pid).join("stat")).ok()?).ok()?;
+                Some((pid, u32::try_from(stat.ppid).ok()?))
+            })
+            .collect()
+    }
+
+    /// Of several processes, the one that is no descendant of another of them. A forked worker
+    /// holds its parent's sockets too.
+    pub(crate) fn eldest(parents: &Parents, among: &[u32]) -> Option<u32> {
+        let descends = |pid: &u32| ancestors(parents, *pid).any(|a| among.contains(&a));
+        among.iter().find(|pid| !descends(pid)).copied()
+    }
+
+    /// All descendants of a process, parents before their children.
+    pub(crate) fn below(parents: &Parents, root: u32) -> Vec<u32> {
+        let mut found = vec![root];
+        let mut next = 0;
+        while let Some(&parent) = found.get(next) {
+            for (&pid, &of) in parents {
+                if of == parent && !found.contains(&pid) {
+                    found.push(pid);
+                }
+            }
+            next += 1;
+        }
+        found.remove(0);
+        found
+    }
+
+    /// The one process of a user, among those that may not be looked into, whose parent is not the
+    /// user's; `None` when there are several.
+    pub(crate) fn only_root_of(&self, uid: u32, parents: &Parents, hidden: &[u32]) -> Option<u32> {
+        let own: BTreeSet<u32> = hidden
+            .iter()
+            .copied()
+            .filter(|pid| self.uid(*pid) == Some(uid))
+            .collect();
+        let mut roots = own
+            .iter()
+            .filter(|pid| parents.get(pid).is_none_or(|parent| !own.contains(parent)));
+        let root = *roots.next()?;
+        roots.next().is_none().then_some(root)
+    }
+
+    /// A process and its descendants as they are now.
+    pub(crate) fn tree(&self, root: u32) -> Vec<u32> {
+        // Where the kernel lists children by thread that is far cheaper than to read all processes.
+        let listed = self.process(root).join(format!("task/{root}/children"));
+        if !listed.exists() {
+            let mut tree = vec![root];
+            tree.extend(Self::below(&self.parents(), root));
+            return tree;
+        }
+        let mut tree = vec![root];
+        let mut next = 0;
+        while let Some(&parent) = tree.get(next) {
+            if let Ok(threads) = self.process(parent).join("task").read_dir() {
+                for thread in threads.flatten() {
+                    let children = read(&thread.path().join("children")).unwrap_or_default();
+                    let pids = children
+                        .split_whitespace()
+                        .filter_map(|pid| pid.parse::<u32>().ok());
+                    tree.extend(pids);
+                }
+            }
+            next += 1;
+        }
+        tree
+    }
+
+    /// A process's short name.
+    pub(crate) fn name(&self, pid: u32) -> Option<String> {
+        read(&self.process(pid).join("comm"))
+    }
+
+    /// The cores a process may run on, as the kernel writes them.
+    pub(crate) fn cores(&self, pid: u32) -> Option<String> {
+        self.status(pid, "Cpus_allowed_list:")
+    }
+
+    /// The cores that this process may run on.
+    pub(crate) fn own_cores(&self) -> Option<String> {
+        self.status(std::process::id(), "Cpus_allowed_list:")
+    }
+
+    /// Keeps a process's file open for repeated readings.
+    pub(crate) fn open(&self, pid: u32) -> Option<ProcessFile> {
+        let file = File::open(self.process(pid).join("stat")).ok()?;
+        Some(ProcessFile {
+            pid,
+            file,
+            text: Vec::with_capacity(512),
+        })
+    }
+
+    /// Every process's id.
+    pub(crate) fn pids(&self) -> impl Iterator<Item = u32> + use<> {
+        let entries = self.root.read_dir().into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+    }
+
+    /// A process's folder.
+    pub(crate) fn process(&self, pid: u32) -> PathBuf {
+        self.root.join(pid.to_string())
+    }
+
+    fn uid(&self, pid: u32) -> Option<u32> {
+        // Real, effective, saved and file system's; a service's are one.
+        let ids = self.status(pid, "Uid:")?;
+        ids.split_whitespace().nth(1)?.parse().ok()
+    }
+
+    fn status(&self, pid: u32, key: &str) -> Option<String> {
+        let status = read(&self.process(pid).join("status"))?;
+        let value = status.lines().find_map(|line| line.strip_prefix(key))?;
+        Some(value.trim().to_owned())
+    }
+}
+
+/// A process's `stat`, kept open.
+#[derive(Debug)]
+pub(crate) struct ProcessFile {
+    pub(crate) pid: u32,
+    file: File,
+    text: Vec<u8>,
+}
+
+/// What a process has used.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Usage {
+    /// CPU time of the process and of the children it waited for, seconds.
+    pub(crate) cpu_s: f64,
+    /// Resident memory, bytes.
+    pub(crate) memory_bytes: u64,
+}
+
+impl ProcessFile {
+    /// Reads it again; `None` once the process is gone.
+    pub(crate) fn read(&mut self) -> Option<Usage> {
+        self.file.rewind().ok()?;
+        self.text.clear();
+        self.file.read_to_end(&mut self.text).ok()?;
+        let stat = Stat::from_read(&*self.text).ok()?;
+        // A zombie uses nothing any more, and its parent has not taken its CPU time over yet.
+        let of_children = stat.cutime.max(0).unsigned_abs() + stat.cstime.max(0).unsigned_abs();
+        let ticks = stat.utime + stat.stime + of_children;
+        Some(Usage {
+            cpu_s: ticks as f64 / ticks_per_second() as f64,
+            memory_bytes: stat.rss * page_size(),
+        })
+    }
+}
+
+/// The ancestors of a process, nearest first.
+fn ancestors(parents: &Parents, pid: u32) -> impl Iterator<Item = u32> + '_ {
+    let up = |pid: &u32| parents.get(pid).copied().filter(|parent| parent != pid);
+    std::iter::successors(up(&pid), up)
+}
+
+fn entries(table: &[u8]) -> ProcResult<TcpNetEntries> {
+    let system = ExplicitSystemInfo {
+        boot_time_secs: 0,
+        ticks_per_second: ticks_per_second(),
+        page_size: page_size(),
+        is_little_endian: cfg!(target_endian = "little"),
+    };
+    TcpNetEntries::from_buf_read(table, &system)
+}
+
+/// A short file's text without blanks at its ends; `None` when it is empty or unreadable.
+pub(crate) fn read(path: &Path) -> Option<String> {
+    let text = std::fs::read(path).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(unix)]
+fn ticks_per_second() -> u64 {
+    rustix::param::clock_ticks_per_second()
+}
+
+#[cfg(unix)]
+fn page_size() -> u64 {
+    rustix::param::page_size() as u64
+}
+
+// Elsewhere there is no `/proc` to read.
+#[cfg(not(unix))]
+fn ticks_per_second() -> u64 {
+    100
+}
+
+#[cfg(not(unix))]
+fn page_size() -> u64 {
+    4096
+}

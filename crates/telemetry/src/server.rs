@@ -1,0 +1,289 @@
+//! The process behind an endpoint on this host, and what it costs.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use domain::Nanos;
+use domain::Stamp;
+use domain::telemetry::ServerReading;
+use url::{Host, Url};
+
+use crate::proc::{Listener, Proc, ProcessFile};
+
+/// CPU use is told over this much time; shorter intervals hold too few of the kernel's ticks.
+const CPU_INTERVAL: Nanos = Nanos::from_secs(1);
+
+/// The process that listens where an endpoint points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerProcess {
+    /// Its id.
+    pub pid: u32,
+    /// Its short name, as the kernel keeps it (15 characters).
+    pub name: String,
+    /// Its descendants (Ollama's runners, for example), at the moment it was looked for.
+    pub descendants: Vec<u32>,
+    /// The cores it may run on, as the kernel writes them: `0-7`.
+    pub cores: Option<String>,
+    /// How sure that is.
+    pub found: FoundBy,
+}
+
+impl ServerProcess {
+    /// True for the process itself and for its descendants.
+    pub fn owns(&self, pid: u32) -> bool {
+        self.pid == pid || self.descendants.contains(&pid)
+    }
+}
+
+/// How the process of an endpoint was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundBy {
+    /// It holds the listening socket.
+    Socket,
+    /// The socket's holder may not be looked at from here, but the user who owns the socket has no
+    /// other processes: a service with a user of its own.
+    User,
+}
+
+/// Why the process of an endpoint is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ServerNotFound {
+    /// The endpoint is not a URL with a host.
+    #[error("`{endpoint}` is not the URL of a server")]
+    NotAUrl {
+        /// As it was given.
+        endpoint: String,
+    },
+    /// It is another machine, or this one by an address of its network.
+    #[error("{endpoint} is not on loopback, so its process is not looked for here")]
+    Elsewhere {
+        /// The endpoint.
+        endpoint: String,
+    },
+    /// This system has no `/proc`.
+    #[error("this system does not tell which process listens on a port (no /proc/net/tcp)")]
+    NoProc,
+    /// Nobody listens there.
+    #[error("no process listens on port {port} of this host; is the server in a container?")]
+    NoListener {
+        /// The port.
+        port: u16,
+    },
+    /// Somebody listens, but may not be looked at.
+    #[error(
+        "port {port} belongs to user {uid}, whose processes cannot be told apart from here; run \
+         as that user or as root to see the server's CPU and memory"
+    )]
+    NotPermitted {
+        /// The port.
+        port: u16,
+        /// The user.
+        uid: u32,
+    },
+}
+
+/// The process that serves a loopback endpoint, with its descendants.
+///
+/// From the listening port to the socket's inode (`/proc/net/tcp`, `/proc/net/tcp6`) to the
+/// process that holds it (`/proc/<pid>/fd`). Costs some milliseconds.
+pub fn server_process(endpoint: &str) -> Result<ServerProcess, ServerNotFound> {
+    find(&Proc::here(), endpoint)
+}
+
+fn find(proc: &Proc, endpoint: &str) -> Result<ServerProcess, ServerNotFound> {
+    let (hosts, port) = loopback(endpoint)?;
+    let listeners = proc.listeners().ok_or(ServerNotFound::NoProc)?;
+    let at = |wanted: &dyn Fn(IpAddr) -> bool| -> Vec<&Listener> {
+        let mut at = Vec::new();
+        for listener in &listeners {
+            if listener.address.port() == port && wanted(plain(listener.address)) {
+                at.push(listener);
+            }
+        }
+        at
+    };
+    // A socket bound to the very address takes precedence over one bound to all of them.
+    let mut serving = at(&|ip| hosts.contains(&ip));
+    if serving.is_empty() {
+        serving = at(&|ip| ip.is_unspecified());
+    }
+    let Some(first) = serving.first() else {
+        return Err(ServerNotFound::NoListener { port });
+    };
+    let uid = first.uid;
+    let inodes: Vec<u64> = serving.iter().map(|listener| listener.inode).collect();
+    let (holders, hidden) = proc.holders(&inodes);
+    let parents = proc.parents();
+    let (pid, found) = match Proc::eldest(&parents, &holders) {
+        Some(pid) => (pid, FoundBy::Socket),
+        None => (
+            proc.only_root_of(uid, &parents, &hidden)
+                .ok_or(ServerNotFound::NotPermitted { port, uid })?,
+            FoundBy::User,
+        ),
+    };
+    Ok(ServerProcess {
+        pid,
+        name: proc.name(pid).unwrap_or_else(|| "unknown".to_owned()),
+        descendants: Proc::below(&parents, pid),
+        cores: proc.cores(pid),
+        found,
+    })
+}
+
+/// The loopback addresses an endpoint may mean, and its port.
+fn loopback(endpoint: &str) -> Result<(Vec<IpAddr>, u16), ServerNotFound> {
+    let not_a_url = || ServerNotFound::NotAUrl {
+        endpoint: endpoint.to_owned(),
+    };
+    let url = Url::parse(endpoint).map_err(|_| not_a_url())?;
+    let port = url.port_or_known_default().ok_or_else(not_a_url)?;
+    let v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    let one = |ip: IpAddr| match ip {
+        ip if ip.is_unspecified() => Some(vec![v4, v6]),
+        ip if ip.to_canonical().is_loopback() => Some(vec![ip.to_canonical()]),
+        _ => None,
+    };
+    let hosts = match url.host().ok_or_else(not_a_url)? {
+        Host::Domain(name) if name.eq_ignore_ascii_case("localhost") => Some(vec![v4, v6]),
+        Host::Domain(_) => None,
+        Host::Ipv4(ip) => one(ip.into()),
+        Host::Ipv6(ip) => one(ip.into()),
+    };
+    let hosts = hosts.ok_or_else(|| ServerNotFound::Elsewhere {
+        endpoint: url.host_str().unwrap_or(endpoint).to_owned(),
+    })?;
+    Ok((hosts, port))
+}
+
+/// An address as IPv4 writes it where it is one in IPv6's clothes.
+fn plain(address: SocketAddr) -> IpAddr {
+    address.ip().to_canonical()
+}
+
+/// Samples the process trees of the servers of endpoints.
+#[derive(Debug)]
+pub struct ServerSampler {
+    proc: Proc,
+    servers: Vec<Watched>,
+}
+
+/// One server under watch.
+#[derive(Debug)]
+struct Watched {
+    endpoint: u32,
+    root: u32,
+    /// It ended. Its number may be another process's by now, so it is not looked for again.
+    gone: bool,
+    tree: Vec<ProcessFile>,
+    /// When the tree was last walked, and the CPU time it had used by then.
+    walked: Option<(Stamp, f64)>,
+    cpu_percent: Option<f64>,
+}
+
+impl ServerSampler {
+    /// Looks for the process of each endpoint; the endpoint's place is its index in readings.
+    /// Endpoints without a process that can be seen come back with the reason.
+    pub fn find(endpoints: &[String]) -> (Self, Vec<Result<ServerProcess, ServerNotFound>>) {
+        Self::find_under(Proc::here(), endpoints)
+    }
+
+    pub(crate) fn find_under(
+        proc: Proc,
+        endpoints: &[String],
+    ) -> (Self, Vec<Result<ServerProcess, ServerNotFound>>) {
+        let found: Vec<_> = endpoints.iter().map(|e| find(&proc, e)).collect();
+        let servers = (0..).zip(&found).filter_map(|(endpoint, server)| {
+            let server = server.as_ref().ok()?;
+            Some(Watched {
+                endpoint,
+                root: server.pid,
+                gone: false,
+                tree: Vec::new(),
+                walked: None,
+                cpu_percent: None,
+            })
+        });
+        let servers = servers.collect();
+        (Self { proc, servers }, found)
+    }
+
+    /// True when no endpoint has a process that can be seen.
+    pub fn is_empty(&self) -> bool {
+        self.servers.is_empty()
+    }
+
+    /// One reading of every server that still runs. Its tree is walked anew once a second; in
+    /// between, the processes known then are read, each from a file kept open.
+    pub fn sample(&mut self, at: Stamp) -> Vec<ServerReading> {
+        let Self { proc, servers } = self;
+        servers
+            .iter_mut()
+            .filter_map(|server| server.sample(proc, at))
+            .collect()
+    }
+
+    /// The endpoint whose server a process belongs to, as of the last sample.
+    pub fn owner(&self, pid: u32) -> Option<u32> {
+        self.servers
+            .iter()
+            .find(|server| server.tree.iter().any(|process| process.pid == pid))
+            .map(|server| server.endpoint)
+    }
+}
+
+impl Watched {
+    fn sample(&mut self, proc: &Proc, at: Stamp) -> Option<ServerReading> {
+        if self.gone {
+            return None;
+        }
+        let due = self
+            .walked
+            .is_none_or(|(walked, _)| at.since(walked) >= CPU_INTERVAL);
+        if due {
+            self.walk(proc);
+        }
+        let mut cpu_s = 0.0;
+        let mut memory_bytes = 0;
+        self.tree.retain_mut(|process| match process.read() {
+            Some(usage) => {
+                cpu_s += usage.cpu_s;
+                memory_bytes += usage.memory_bytes;
+                true
+            }
+            None => false,
+        });
+        if !self.tree.iter().any(|process| process.pid == self.root) {
+            self.gone = true;
+            self.tree.clear();
+            return None;
+        }
+        if due {
+            // Over whole intervals between two walks, so that what a new process used before it
+            // was seen falls into the interval it was used in.
+            self.cpu_percent = self.walked.and_then(|(walked, before)| {
+                let wall = at.since(walked).as_secs_f64();
+                (wall > 0.0).then(|| 100.0 * (cpu_s - before).max(0.0) / wall)
+            });
+            self.walked = Some((at, cpu_s));
+        }
+        Some(ServerReading {
+            endpoint: self.endpoint,
+            processes: self.tree.len() as u32,
+            cpu_percent: self.cpu_percent,
+            memory_bytes,
+        })
+    }
+
+    /// Opens what is new in the tree and forgets what left it.
+    fn walk(&mut self, proc: &Proc) {
+        let mut pids = proc.tree(self.root);
+        self.tree.retain(|process| pids.contains(&process.pid));
+        pids.retain(|pid| !self.tree.iter().any(|process| process.pid == *pid));
+        let fresh = pids.into_iter().filter_map(|pid| proc.open(pid));
+        self.tree.extend(fresh);
+    }
+}
+
+#[cfg(test)]
+mod tests;
