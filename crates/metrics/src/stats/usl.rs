@@ -23,7 +23,7 @@ pub struct Usl {
 }
 
 /// A fitted law with 95 % intervals; none where a level has fewer than three observations.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct UslFit {
     /// The law.
     pub law: Usl,
@@ -35,6 +35,8 @@ pub struct UslFit {
     pub kappa: Option<Interval>,
     /// Interval of the best number; its upper end is infinite where no peak need exist.
     pub best: Option<Interval>,
+    /// The laws fitted to what was drawn, behind the intervals; empty without them.
+    drawn: Vec<Usl>,
 }
 
 impl Usl {
@@ -47,6 +49,52 @@ impl Usl {
     pub fn best(&self) -> Option<f64> {
         (self.kappa > 0.0).then(|| ((1.0 - self.sigma).max(0.0) / self.kappa).sqrt().max(1.0))
     }
+
+    /// The knee: the number that makes the most of throughput and of latency alike, where
+    /// throughput over time in the system (Kleinrock's power, 1979) is highest, at least 1. In a
+    /// closed loop without thought that time is `N / X(N)`, so the power is `X(N)² / N`; setting its
+    /// slope to zero gives `3 κ N² + (σ - κ) N - (1 - σ) = 0`. None where more is always better by
+    /// this too.
+    pub fn knee(&self) -> Option<f64> {
+        let (a, b, c) = (
+            3.0 * self.kappa,
+            self.sigma - self.kappa,
+            (1.0 - self.sigma).max(0.0),
+        );
+        let knee = if a > 0.0 {
+            (-b + (b * b + 4.0 * a * c).sqrt()) / (2.0 * a)
+        } else if b > 0.0 {
+            c / b
+        } else {
+            return None;
+        };
+        Some(knee.max(1.0))
+    }
+}
+
+impl UslFit {
+    /// Interval of the throughput of `n`.
+    pub fn at(&self, n: f64) -> Option<Interval> {
+        interval(&self.drawn, |law| law.at(n))
+    }
+
+    /// Interval of the knee; its upper end is infinite where there need be none.
+    pub fn knee(&self) -> Option<Interval> {
+        interval(&self.drawn, |law| law.knee().unwrap_or(f64::INFINITY))
+    }
+}
+
+/// The middle 95 % of a quantity of the drawn laws; none of nothing.
+fn interval(drawn: &[Usl], of: impl Fn(&Usl) -> f64) -> Option<Interval> {
+    let mut values: Vec<f64> = drawn.iter().map(of).collect();
+    values.sort_by(f64::total_cmp);
+    // Interpolating towards infinity would give no number: take the nearest rank there.
+    let at =
+        |p: f64| percentile_sorted(&values, p).map(|v| if v.is_nan() { f64::INFINITY } else { v });
+    Some(Interval {
+        lo: at(2.5)?,
+        hi: at(97.5)?,
+    })
 }
 
 /// Fits the law to throughputs observed at several numbers of agents: weighted least squares of
@@ -74,6 +122,7 @@ pub fn fit_usl(levels: &[(u32, Vec<f64>)]) -> Option<UslFit> {
             sigma: None,
             kappa: None,
             best: None,
+            drawn: Vec::new(),
         });
     };
     let mut rng = ChaCha8Rng::seed_from_u64(Bootstrap::default().seed);
@@ -91,24 +140,13 @@ pub fn fit_usl(levels: &[(u32, Vec<f64>)]) -> Option<UslFit> {
             fit(&points)
         })
         .collect();
-    let interval = |of: fn(&Usl) -> f64| {
-        let mut values: Vec<f64> = drawn.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        // Interpolating towards infinity would give no number: take the nearest rank there.
-        let at = |p: f64| {
-            percentile_sorted(&values, p).map(|v| if v.is_nan() { f64::INFINITY } else { v })
-        };
-        Some(Interval {
-            lo: at(2.5)?,
-            hi: at(97.5)?,
-        })
-    };
     Some(UslFit {
         law,
-        lambda: interval(|u| u.lambda),
-        sigma: interval(|u| u.sigma),
-        kappa: interval(|u| u.kappa),
-        best: interval(|u| u.best().unwrap_or(f64::INFINITY)),
+        lambda: interval(&drawn, |u| u.lambda),
+        sigma: interval(&drawn, |u| u.sigma),
+        kappa: interval(&drawn, |u| u.kappa),
+        best: interval(&drawn, |u| u.best().unwrap_or(f64::INFINITY)),
+        drawn,
     })
 }
 
@@ -208,6 +246,31 @@ mod tests {
         // sqrt(0.95 / 0.01) agents.
         assert!((found.law.best().unwrap() - 95.0_f64.sqrt()).abs() < 1e-6);
         assert!((found.best.unwrap().hi - 95.0_f64.sqrt()).abs() < 1e-4);
+    }
+
+    #[test]
+    fn the_knee_is_where_power_is_highest() {
+        let power = |law: &Usl, n: f64| law.at(n).powi(2) / n;
+        for law in [LAW, Usl { kappa: 0.0, ..LAW }, Usl { sigma: 0.0, ..LAW }] {
+            let knee = law.knee().unwrap();
+            assert!(power(&law, knee) > power(&law, knee * 1.01), "{law:?}");
+            assert!(power(&law, knee) > power(&law, knee * 0.99), "{law:?}");
+        }
+        // Amdahl's law: (1 - σ) / σ.
+        let amdahl = Usl { kappa: 0.0, ..LAW };
+        assert!((amdahl.knee().unwrap() - 19.0).abs() < 1e-9);
+        let serial = Usl {
+            sigma: 1.0,
+            kappa: 0.0,
+            lambda: 1.0,
+        };
+        assert_eq!(serial.knee(), Some(1.0));
+        let perfect = Usl {
+            sigma: 0.0,
+            kappa: 0.0,
+            lambda: 1.0,
+        };
+        assert_eq!(perfect.knee(), None);
     }
 
     #[test]

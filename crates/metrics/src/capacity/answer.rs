@@ -1,0 +1,264 @@
+//! The answer, in a sentence made from numbers.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CapacityRecord, Criterion, Judged, LevelEnd, LevelFigures, Objective, Probe, RunEnd, Scaling,
+    Search, SearchEnd, Verdict,
+};
+
+/// What can be said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Which kind of answer it is.
+    pub kind: AnswerKind,
+    /// The most agents that pass below every level that fails.
+    pub carries: Option<u32>,
+    /// The fewest agents that fail.
+    pub breaks: Option<u32>,
+    /// The sentence.
+    pub sentence: String,
+    /// What a reader must know beside it.
+    pub notes: Vec<String>,
+}
+
+/// Kinds of answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerKind {
+    /// So many agents are carried, and more break the limits.
+    Bracketed,
+    /// So many agents at least are carried; none that break the limits were found.
+    AtLeast,
+    /// Not even the least level keeps the limits.
+    None,
+    /// The data cannot say.
+    Unresolved,
+}
+
+/// The answer that a run's levels give. `levels` are the figures of its probes that have a window.
+pub fn answer(
+    record: &CapacityRecord,
+    objective: &Objective,
+    levels: &[LevelFigures],
+    scaling: Option<&Scaling>,
+) -> Answer {
+    let seen = record.observed();
+    let carries = Search::carried(&seen);
+    let breaks = Search::breaks(&seen);
+    let unresolved: Vec<&Probe> = record
+        .probes
+        .iter()
+        .filter(|p| p.end != LevelEnd::Interrupted && p.observed().verdict == Verdict::Unresolved)
+        .collect();
+    let open =
+        |p: &&&Probe| carries.is_none_or(|c| p.agents > c) && breaks.is_none_or(|b| p.agents < b);
+    let between: Vec<&Probe> = unresolved.iter().filter(open).copied().collect();
+    let interrupted = record.end.is_none_or(|end| end == RunEnd::Interrupted);
+    let least = seen.iter().map(|o| o.agents).min().unwrap_or(1);
+    let kind = match (carries, breaks) {
+        (Some(_), Some(_)) => AnswerKind::Bracketed,
+        (Some(_), None) => AnswerKind::AtLeast,
+        (None, Some(b)) if b == 1 || (!interrupted && b == least) => AnswerKind::None,
+        _ => AnswerKind::Unresolved,
+    };
+    let why = breaks.and_then(|b| {
+        let probe = record.probes.iter().find(|p| p.agents == b)?;
+        why_broken(probe, objective, levels)
+    });
+    let broken = |b: u32| match &why {
+        Some(why) => format!(
+            "{b} {}: {why}",
+            if b == 1 { "breaks it" } else { "break it" }
+        ),
+        None => format!("{b} {}", if b == 1 { "breaks it" } else { "break it" }),
+    };
+    let mut sentence = match (kind, carries, breaks) {
+        (AnswerKind::Bracketed, Some(c), Some(b)) => format!(
+            "This server carries {} within {objective} ({})",
+            agents(c),
+            broken(b)
+        ),
+        (AnswerKind::AtLeast, Some(c), _) => {
+            let reason = match record.end {
+                Some(RunEnd::Finished(SearchEnd::MostAgents)) if between.is_empty() => {
+                    ", the most that were asked for"
+                }
+                _ => "",
+            };
+            format!(
+                "This server carries at least {} within {objective}{reason}",
+                agents(c)
+            )
+        }
+        (AnswerKind::None, _, Some(b)) => format!(
+            "This server does not carry even {} within {objective} ({})",
+            agents(b),
+            broken(b)
+        ),
+        (_, _, Some(b)) => format!(
+            "Unresolved: no level is shown to keep {objective}; {}",
+            broken(b)
+        ),
+        _ => format!("Unresolved: no level is shown to keep or to break {objective}"),
+    };
+    for probe in &between {
+        let needs = match probe.decision.needs {
+            Some(n) => format!("needs about {n} more requests at {}", agents(probe.agents)),
+            None => format!(
+                "{} lie too close to the limit to be told",
+                agents(probe.agents)
+            ),
+        };
+        sentence.push_str("; unresolved: ");
+        sentence.push_str(&needs);
+    }
+    if let Some(course) = course(record, levels, scaling) {
+        sentence.push_str("; ");
+        sentence.push_str(&course);
+    }
+    sentence.push('.');
+    let mut notes = Vec::new();
+    if interrupted {
+        notes.push("Interrupted: the search did not come to its end; --resume goes on.".to_owned());
+    }
+    for agents in Search::out_of_order(&seen) {
+        notes.push(format!(
+            "{agents} agents pass although {} fail: the levels are not in order, and the lower one is \
+             taken.",
+            breaks.unwrap_or_default()
+        ));
+    }
+    for probe in record.probes.iter().filter(|p| p.failing) {
+        notes.push(format!(
+            "At {} more than {} % of the requests did not complete.",
+            agents(probe.agents),
+            100.0 * record.asked.max_failed
+        ));
+    }
+    Answer {
+        kind,
+        carries,
+        breaks,
+        sentence,
+        notes,
+    }
+}
+
+fn agents(n: u32) -> String {
+    format!("{n} agent{}", if n == 1 { "" } else { "s" })
+}
+
+/// `ttft_p95 2.9 s [2.6 .. 3.4]`, of the limit that is broken.
+fn why_broken(probe: &Probe, objective: &Objective, levels: &[LevelFigures]) -> Option<String> {
+    let fails = |j: &&(&Criterion, &Judged)| j.1.verdict == Verdict::Fail;
+    let judged: Vec<_> = objective
+        .criteria()
+        .iter()
+        .zip(&probe.decision.judged)
+        .collect();
+    if let Some((criterion, judged)) = judged.iter().find(fails) {
+        let seen = judged.seen?;
+        let show = |v: f64| match criterion {
+            Criterion::Latency { .. } => seconds(v),
+            Criterion::Goodput { .. } | Criterion::Failed { .. } => format!("{:.1} %", 100.0 * v),
+        };
+        let interval = judged
+            .seen_lo
+            .zip(judged.seen_hi)
+            .map_or_else(String::new, |(lo, hi)| {
+                format!(" [{} .. {}]", show(lo), show(hi))
+            });
+        return Some(format!("{} {}{interval}", criterion.name(), show(seen)));
+    }
+    let level = levels.iter().find(|l| l.agents == probe.agents)?;
+    let outcomes = &level.load.outcomes;
+    probe.failing.then(|| {
+        format!(
+            "{} of {} requests did not complete",
+            outcomes.not_completed(),
+            outcomes.total()
+        )
+    })
+}
+
+/// A time with three significant digits, in s from 1 s on and in ms below.
+pub(super) fn seconds(s: f64) -> String {
+    let (value, unit) = if s.abs() >= 0.9995 {
+        (s, "s")
+    } else {
+        (s * 1e3, "ms")
+    };
+    let size = value.abs();
+    if size >= 99.95 {
+        format!("{value:.0} {unit}")
+    } else if size >= 9.995 {
+        format!("{value:.1} {unit}")
+    } else {
+        format!("{value:.2} {unit}")
+    }
+}
+
+/// Where throughput goes, in half a sentence.
+fn course(
+    record: &CapacityRecord,
+    levels: &[LevelFigures],
+    scaling: Option<&Scaling>,
+) -> Option<String> {
+    let top = levels
+        .iter()
+        .max_by(|a, b| a.tokens_per_s.mean.total_cmp(&b.tokens_per_s.mean))?;
+    let highest = levels.iter().map(|l| l.agents).max()?;
+    let saturated = record
+        .probes
+        .iter()
+        .filter(|p| p.end != LevelEnd::Interrupted)
+        .filter_map(|p| p.saturation)
+        .min_by_key(|s| s.agents);
+    let rate = |x: f64| {
+        if x >= 99.95 {
+            format!("{x:.0} tok/s")
+        } else {
+            format!("{x:.1} tok/s")
+        }
+    };
+    if let Some(s) = saturated {
+        let from = levels.iter().find(|l| l.agents == s.from)?;
+        let peak = scaling
+            .and_then(|s| Some((s.best?, s.fit.law)))
+            .filter(|(best, _)| *best <= highest);
+        return Some(match peak {
+            Some((best, law)) => format!(
+                "throughput peaks near {} at {}; beyond it waiting grows and throughput does not",
+                agents(best),
+                rate(law.at(f64::from(best)))
+            ),
+            None => format!(
+                "throughput is {} with {} and does not grow with more; waiting does",
+                rate(from.tokens_per_s.mean),
+                agents(s.from)
+            ),
+        });
+    }
+    Some(format!(
+        "throughput still grows: {} with {}, the most that were looked at",
+        rate(
+            levels
+                .iter()
+                .find(|l| l.agents == highest)?
+                .tokens_per_s
+                .mean
+        ),
+        agents(highest)
+    ))
+    .filter(|_| top.agents == highest && levels.len() > 1)
+    .or_else(|| {
+        (levels.len() > 1).then(|| {
+            format!(
+                "the highest throughput seen is {} with {}",
+                rate(top.tokens_per_s.mean),
+                agents(top.agents)
+            )
+        })
+    })
+}

@@ -1,0 +1,384 @@
+//! Whether a level keeps its limits: yes, no, or not to be told yet.
+
+use domain::Stamp;
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::bound::{Item, clopper_pearson, design_effect, share_bound, told};
+use super::objective::{Criterion, LatencyFigure, Objective, Statistic};
+use super::sample::{Sample, Window};
+use crate::stats::{mean, percentile, sample_sd};
+
+/// Blocks of time whose means give a mean's interval.
+const BLOCKS: u64 = 10;
+
+/// More observations than anybody takes: beyond, a level is too close to its limit to be told.
+const TOO_MANY: f64 = 1e7;
+
+/// How sure a decision must be.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    /// The chance that a level is decided wrongly, over all looks at it: half of it for a level that
+    /// does not keep its limits and passes, half for one that keeps them and fails.
+    pub error: f64,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self { error: 0.05 }
+    }
+}
+
+/// What the data say of a level or of one limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It keeps the limit.
+    Pass,
+    /// It breaks the limit.
+    Fail,
+    /// The data cannot say.
+    Unresolved,
+}
+
+impl Verdict {
+    /// In a word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Unresolved => "unresolved",
+        }
+    }
+}
+
+/// A level, judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Of the level: it passes when it keeps every limit and fails when it breaks one.
+    pub verdict: Verdict,
+    /// Which look at the level's data this was, from 1.
+    pub look: u32,
+    /// Requests that counted.
+    pub requests: u32,
+    /// Each limit.
+    pub judged: Vec<Judged>,
+    /// About so many more requests would decide it, if they are like those seen; none when it is
+    /// decided, or too close to a limit to be told.
+    pub needs: Option<u64>,
+}
+
+/// One limit, judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The limit in its one form.
+    pub limit: String,
+    /// What the data say of it.
+    pub verdict: Verdict,
+    /// The limited figure as it was seen: seconds, or a share in 0..=1. For a percentile of completed
+    /// requests; none without any.
+    pub seen: Option<f64>,
+    /// Its 95 % interval, lower end.
+    pub seen_lo: Option<f64>,
+    /// Its 95 % interval, upper end.
+    pub seen_hi: Option<f64>,
+    /// What is compared with `target`: the share of observations within the limit, or the mean.
+    pub statistic: Option<f64>,
+    /// The true value lies above this, at the confidence of this look.
+    pub lo: Option<f64>,
+    /// The true value lies below this, at the confidence of this look.
+    pub hi: Option<f64>,
+    /// What `statistic` must reach (a share) or stay below (a mean, seconds).
+    pub target: f64,
+    /// Observations.
+    pub n: u64,
+    /// How many times more they scatter over time than independent ones would.
+    pub design_effect: f64,
+    /// About so many more requests would decide it.
+    pub needs: Option<u64>,
+}
+
+impl Rule {
+    /// Judges a sample. `before` are the requests that counted at earlier looks at this level's
+    /// growing data: look `j` spends `1 / (j (j + 1))` of the error, which adds up to all of it over
+    /// however many looks.
+    pub fn judge(&self, sample: &Sample<'_>, objective: &Objective, before: &[u32]) -> Decision {
+        let look = u32::try_from(before.len() + 1).unwrap_or(u32::MAX);
+        let limits = objective.criteria().len().max(1) as f64;
+        let judged: Vec<Judged> = objective
+            .criteria()
+            .iter()
+            .map(|criterion| {
+                // To fail, any one limit suffices, so each may err only a part as often.
+                let fail = self.error / 2.0 / limits * spent(look);
+                let by = Judge {
+                    sample,
+                    objective,
+                    half: self.error / 2.0,
+                    fail,
+                    before,
+                };
+                by.one(criterion)
+            })
+            .collect();
+        let any = |verdict| judged.iter().any(|j| j.verdict == verdict);
+        let verdict = if any(Verdict::Fail) {
+            Verdict::Fail
+        } else if any(Verdict::Unresolved) || sample.is_empty() {
+            Verdict::Unresolved
+        } else {
+            Verdict::Pass
+        };
+        let open = || judged.iter().filter(|j| j.verdict == Verdict::Unresolved);
+        // All open limits must pass for the level to pass, and each has its own need.
+        let needs = if verdict == Verdict::Unresolved && open().all(|j| j.needs.is_some()) {
+            open().filter_map(|j| j.needs).max()
+        } else {
+            None
+        };
+        Decision {
+            verdict,
+            look,
+            requests: u32::try_from(sample.len()).unwrap_or(u32::MAX),
+            judged,
+            needs,
+        }
+    }
+}
+
+/// The part of the error that look `j` spends.
+fn spent(look: u32) -> f64 {
+    let j = f64::from(look.max(1));
+    1.0 / (j * (j + 1.0))
+}
+
+struct Judge<'a, 'r> {
+    sample: &'a Sample<'r>,
+    objective: &'a Objective,
+    half: f64,
+    fail: f64,
+    before: &'a [u32],
+}
+
+impl Judge<'_, '_> {
+    fn one(&self, criterion: &Criterion) -> Judged {
+        match *criterion {
+            Criterion::Latency {
+                figure,
+                statistic: Statistic::Percentile(p),
+                below,
+            } => {
+                let items = self.sample.within(figure, below.as_secs_f64());
+                let target = f64::from(p) / 100.0;
+                let values = self.sample.latencies(figure);
+                let clumping = tail_clumping(&values, f64::from(p), self.sample.window);
+                let mut judged = self.share(criterion, &items, target, clumping);
+                put_percentile(&mut judged, &values, f64::from(p));
+                judged
+            }
+            Criterion::Latency {
+                figure,
+                statistic: Statistic::Mean,
+                below,
+            } => self.mean(criterion, figure, below.as_secs_f64()),
+            Criterion::Goodput { at_least } => {
+                let items = self.sample.good(self.objective);
+                let mut judged = self.share(criterion, &items, at_least, 1.0);
+                put_share(&mut judged, false);
+                judged
+            }
+            Criterion::Failed { below } => {
+                let items = self.sample.completed();
+                let mut judged = self.share(criterion, &items, 1.0 - below, 1.0);
+                put_share(&mut judged, true);
+                judged
+            }
+        }
+    }
+
+    /// The error that a pass may make now. Looks at which even a sample all within the limit could
+    /// not have passed have spent nothing: whether they could depends on their size alone.
+    fn pass(&self, n: u64, target: f64) -> f64 {
+        let needed = self.half.ln() / target.ln();
+        let of_a_request = n as f64 / self.sample.len().max(1) as f64;
+        let could = |requests: &&u32| f64::from(**requests) * of_a_request >= needed;
+        let could_before = self.before.iter().filter(could).count();
+        self.half * spent(u32::try_from(could_before + 1).unwrap_or(u32::MAX))
+    }
+
+    fn share(&self, criterion: &Criterion, items: &[Item], target: f64, clumping: f64) -> Judged {
+        let n: u64 = items.iter().map(|i| u64::from(i.n)).sum();
+        let pass = self.pass(n, target);
+        let bound = share_bound(items, self.sample.window, (pass, self.fail), clumping);
+        let mut judged = Judged {
+            limit: criterion.to_string(),
+            verdict: Verdict::Unresolved,
+            seen: None,
+            seen_lo: None,
+            seen_hi: None,
+            statistic: None,
+            lo: None,
+            hi: None,
+            target,
+            n,
+            design_effect: clumping,
+            needs: None,
+        };
+        let Some(bound) = bound else {
+            return judged;
+        };
+        judged.statistic = Some(bound.share);
+        judged.lo = Some(bound.lo);
+        judged.hi = Some(bound.hi);
+        judged.design_effect = bound.design_effect;
+        if bound.lo >= target {
+            judged.verdict = Verdict::Pass;
+        } else if bound.hi < target {
+            judged.verdict = Verdict::Fail;
+        } else {
+            let requests = items.len() as f64 / n.max(1) as f64;
+            // The next look spends less.
+            let error = (pass.min(self.fail)) / 3.0;
+            judged.needs = enough(bound.share, target, error)
+                .map(|effective| effective * bound.design_effect - n as f64)
+                .filter(|more| *more < TOO_MANY)
+                .map(|more| (more * requests).ceil().max(1.0) as u64);
+        }
+        judged
+    }
+
+    fn mean(&self, criterion: &Criterion, figure: LatencyFigure, below: f64) -> Judged {
+        let values = self.sample.latencies(figure);
+        let plain: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
+        let blocks = block_means(&values, self.sample.window);
+        let pass = self.half * spent(u32::try_from(self.before.len() + 1).unwrap_or(u32::MAX));
+        let seen = mean(&plain);
+        let mut judged = Judged {
+            limit: criterion.to_string(),
+            verdict: Verdict::Unresolved,
+            seen,
+            seen_lo: None,
+            seen_hi: None,
+            statistic: seen,
+            lo: None,
+            hi: None,
+            target: below,
+            n: plain.len() as u64,
+            design_effect: 1.0,
+            needs: None,
+        };
+        let (Some(centre), Some(sd), true) = (seen, sample_sd(&blocks), blocks.len() >= 3) else {
+            return judged;
+        };
+        let count = blocks.len() as f64;
+        let error = sd / count.sqrt();
+        let t = |tail: f64| {
+            StudentsT::new(0.0, 1.0, count - 1.0)
+                .map_or(f64::INFINITY, |t| t.inverse_cdf(1.0 - tail))
+        };
+        if let Some(sd) = sample_sd(&plain).filter(|sd| *sd > 0.0) {
+            judged.design_effect = (error.powi(2) / (sd.powi(2) / plain.len() as f64)).max(1.0);
+        }
+        let (lo, hi) = (centre - t(self.fail) * error, centre + t(pass) * error);
+        judged.seen_lo = Some(centre - t(0.025) * error);
+        judged.seen_hi = Some(centre + t(0.025) * error);
+        judged.lo = Some(lo);
+        judged.hi = Some(hi);
+        if hi < below {
+            judged.verdict = Verdict::Pass;
+        } else if lo >= below {
+            judged.verdict = Verdict::Fail;
+        } else {
+            let ratio = (hi - centre).max(centre - lo) / (below - centre).abs();
+            let more = plain.len() as f64 * (ratio.powi(2) - 1.0);
+            judged.needs = Some(more)
+                .filter(|m| *m < TOO_MANY)
+                .map(|m| m.ceil().max(1.0) as u64);
+        }
+        judged
+    }
+}
+
+/// The percentile itself, with the interval that follows from its rank's (Woodruff 1952).
+fn put_percentile(judged: &mut Judged, values: &[Latency], p: f64) {
+    let plain: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
+    judged.seen = percentile(&plain, p);
+    if plain.len() < 6 {
+        return;
+    }
+    let effective = plain.len() as f64 / judged.design_effect;
+    let (lo, hi) = clopper_pearson(p / 100.0, effective, 0.025, 0.025);
+    judged.seen_lo = percentile(&plain, 100.0 * lo);
+    judged.seen_hi = percentile(&plain, 100.0 * hi);
+}
+
+/// An agent, the start of its request, and a latency of it in seconds.
+type Latency = (u32, Stamp, f64);
+
+/// How much the slowest come in bunches: the design effect of lying above the sample's own
+/// percentile. It tells of correlation even where every value keeps the limit.
+fn tail_clumping(values: &[Latency], p: f64, window: Window) -> f64 {
+    let plain: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
+    let Some(own) = percentile(&plain, p) else {
+        return 1.0;
+    };
+    let items: Vec<Item> = values
+        .iter()
+        .map(|(agent, at, value)| Item {
+            agent: *agent,
+            at: *at,
+            n: 1,
+            ok: u32::from(*value <= own),
+        })
+        .collect();
+    design_effect(&items, window)
+}
+
+/// Means of equal stretches of the window that hold any.
+fn block_means(values: &[Latency], window: Window) -> Vec<f64> {
+    let count = (values.len() as u64 / 3).clamp(1, BLOCKS);
+    let mut blocks = vec![Vec::new(); count as usize];
+    for (_, at, value) in values {
+        blocks[window.block(*at, count)].push(*value);
+    }
+    blocks.iter().filter_map(|b| mean(b)).collect()
+}
+
+/// A share as the seen figure: of goodput itself, or of those that failed.
+fn put_share(judged: &mut Judged, failed: bool) {
+    let Some(share) = judged.statistic else {
+        return;
+    };
+    let effective = judged.n as f64 / judged.design_effect;
+    let (lo, hi) = clopper_pearson(share, effective, 0.025, 0.025);
+    let (seen, lo, hi) = if failed {
+        (1.0 - share, 1.0 - hi, 1.0 - lo)
+    } else {
+        (share, lo, hi)
+    };
+    judged.seen = Some(seen);
+    judged.seen_lo = Some(lo);
+    judged.seen_hi = Some(hi);
+}
+
+/// The least number of independent observations of this share that tells it from the target.
+fn enough(share: f64, target: f64, error: f64) -> Option<f64> {
+    let told = |n: f64| told(share, n, target, error);
+    let mut high = 8.0;
+    while !told(high) {
+        high *= 2.0;
+        if high > TOO_MANY {
+            return None;
+        }
+    }
+    let mut low = high / 2.0;
+    while high - low > 1.0 {
+        let middle = f64::midpoint(low, high);
+        if told(middle) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    Some(high)
+}

@@ -1,0 +1,200 @@
+//! A level's figures over its steady window.
+
+use std::collections::BTreeMap;
+
+use domain::record::RequestRecord;
+use domain::{Nanos, Stamp};
+use serde::Serialize;
+
+use super::objective::{LatencyFigure, Objective};
+use super::sample::{Sample, Window};
+use crate::Estimate;
+use crate::load::{Collected, Figures};
+use crate::stats::{jain, mean, mean_interval, median};
+
+/// Equal stretches of the window whose throughputs give the interval of its mean.
+const BLOCKS: u64 = 10;
+
+/// An agent below this share of the median agent's throughput starves.
+const STARVED_BELOW: f64 = 0.5;
+
+/// What a level did while it was steady.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LevelFigures {
+    /// Agents.
+    pub agents: u32,
+    /// The window.
+    pub window: Window,
+    /// Requests recorded in all.
+    pub requests: u32,
+    /// Of those: began before the window, to warm up.
+    pub warmup: u32,
+    /// Of those: began after the window, while the level ended.
+    pub after: u32,
+    /// Tokens that arrived in the window, per second.
+    pub tokens_per_s: Estimate,
+    /// The same of ten equal stretches of the window.
+    pub block_tokens_per_s: Vec<f64>,
+    /// Completed requests among those that count, over the window's length.
+    pub requests_per_s: f64,
+    /// Requests that keep every limit on a request's own latency, over the window's length.
+    pub goodput_per_s: f64,
+    /// Their share of the requests that count; none without any.
+    pub good_share: Option<f64>,
+    /// Mean end-to-end time with its interval over stretches of time, seconds.
+    pub e2e_s: Option<Estimate>,
+    /// How evenly the agents were served.
+    pub fairness: Fairness,
+    /// Outcomes and latencies of the requests that count.
+    pub load: Figures,
+}
+
+/// How evenly the agents were served in the window.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Fairness {
+    /// Jain's index of the agents' throughputs; none when no token arrived.
+    pub jain: Option<f64>,
+    /// The least throughput over the greatest.
+    pub min_over_max: Option<f64>,
+    /// The least agent's throughput, tok/s.
+    pub least: f64,
+    /// The median agent's, tok/s.
+    pub median: f64,
+    /// The greatest agent's, tok/s.
+    pub most: f64,
+    /// Agents with less than half of the median throughput.
+    pub starved: u32,
+    /// The longest that an agent with an open request waited for a token, seconds, and which.
+    pub longest_wait_s: f64,
+    /// That agent.
+    pub longest_wait_agent: u32,
+}
+
+impl LevelFigures {
+    /// The figures of a level of `agents` agents.
+    pub fn of(
+        records: &[RequestRecord],
+        agents: u32,
+        window: Window,
+        objective: &Objective,
+    ) -> Self {
+        let sample = Sample::of(records, window);
+        let mut collected = Collected::new(None);
+        for (record, _) in &sample.counted {
+            collected.add(record);
+        }
+        let seconds = window.seconds();
+        let block_s = seconds / BLOCKS as f64;
+        let mut blocks = vec![0.0; BLOCKS as usize];
+        let mut per_agent = vec![0.0; agents as usize];
+        for record in records {
+            for (at, tokens) in arrivals(record) {
+                if window.holds(at) {
+                    blocks[window.block(at, BLOCKS)] += tokens / block_s;
+                    if let Some(agent) = per_agent.get_mut(record.agent as usize) {
+                        *agent += tokens / seconds;
+                    }
+                }
+            }
+        }
+        let good = sample.good(objective);
+        let good_count = good.iter().filter(|i| i.ok > 0).count() as f64;
+        let load = collected.figures();
+        let count = |of: &dyn Fn(&RequestRecord) -> bool| {
+            u32::try_from(records.iter().filter(|r| of(r)).count()).unwrap_or(u32::MAX)
+        };
+        Self {
+            agents,
+            window,
+            requests: count(&|_| true),
+            warmup: count(&|r| r.scheduled < window.from),
+            after: count(&|r| r.scheduled >= window.to),
+            tokens_per_s: estimate(&blocks).expect("ten finite numbers have a mean"),
+            block_tokens_per_s: blocks,
+            requests_per_s: f64::from(load.outcomes.completed) / seconds,
+            goodput_per_s: good_count / seconds,
+            good_share: (!good.is_empty()).then(|| good_count / good.len() as f64),
+            e2e_s: e2e(&sample),
+            fairness: fairness(records, &per_agent, window),
+            load,
+        }
+    }
+}
+
+/// A mean with the interval of batch means.
+fn estimate(blocks: &[f64]) -> Option<Estimate> {
+    let mut estimate = Estimate::of(blocks)?;
+    let interval = mean_interval(blocks);
+    estimate.lo = interval.map(|i| i.lo.max(0.0));
+    estimate.hi = interval.map(|i| i.hi);
+    Some(estimate)
+}
+
+fn e2e(sample: &Sample<'_>) -> Option<Estimate> {
+    let values = sample.latencies(LatencyFigure::E2e);
+    let all: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
+    let count = (values.len() as u64 / 3).clamp(1, BLOCKS);
+    let mut blocks = vec![Vec::new(); count as usize];
+    for (_, at, value) in &values {
+        blocks[sample.window.block(*at, count)].push(*value);
+    }
+    let means: Vec<f64> = blocks.iter().filter_map(|b| mean(b)).collect();
+    let mut estimate = estimate(&means)?;
+    estimate.mean = mean(&all)?;
+    estimate.lo = estimate.lo.map(|lo| lo.min(estimate.mean));
+    estimate.hi = estimate.hi.map(|hi| hi.max(estimate.mean));
+    Some(estimate)
+}
+
+/// When a request's tokens arrived: its tokens dealt evenly to its chunks, since servers count
+/// tokens and stamp chunks.
+fn arrivals(record: &RequestRecord) -> impl Iterator<Item = (Stamp, f64)> + '_ {
+    let each = record.tokens as f64 / record.chunk_gaps_ns.len().max(1) as f64;
+    record.chunk_stamps().map(move |at| (at, each))
+}
+
+fn fairness(records: &[RequestRecord], per_agent: &[f64], window: Window) -> Fairness {
+    let least = per_agent.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = per_agent.iter().copied().fold(0.0, f64::max);
+    let middle = median(per_agent).unwrap_or(0.0);
+    let (wait, agent) = longest_wait(records, window);
+    Fairness {
+        jain: jain(per_agent),
+        min_over_max: (most > 0.0).then(|| least / most),
+        least: if least.is_finite() { least } else { 0.0 },
+        median: middle,
+        most,
+        starved: u32::try_from(
+            per_agent
+                .iter()
+                .filter(|x| **x < STARVED_BELOW * middle)
+                .count(),
+        )
+        .unwrap_or(u32::MAX),
+        longest_wait_s: wait.as_secs_f64(),
+        longest_wait_agent: agent,
+    }
+}
+
+/// The longest stretch in which an agent had a request open and got no token, of the requests that
+/// were open in the window, and whose it was.
+fn longest_wait(records: &[RequestRecord], window: Window) -> (Nanos, u32) {
+    let mut longest: BTreeMap<u32, Nanos> = BTreeMap::new();
+    for record in records {
+        if record.ended < window.from || record.scheduled >= window.to {
+            continue;
+        }
+        let mut last = record.scheduled;
+        let mut most = Nanos::ZERO;
+        for at in record.chunk_stamps().chain([record.ended]) {
+            most = most.max(at.since(last));
+            last = last.max(at);
+        }
+        let slot = longest.entry(record.agent).or_default();
+        *slot = (*slot).max(most);
+    }
+    longest
+        .into_iter()
+        .max_by_key(|(agent, wait)| (*wait, std::cmp::Reverse(*agent)))
+        .map_or((Nanos::ZERO, 0), |(agent, wait)| (wait, agent))
+}

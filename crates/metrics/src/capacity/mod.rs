@@ -1,0 +1,30 @@
+//! How many agents a server carries: limits, a rule that decides a level, the search over levels,
+//! and what the levels say together. `docs/capacity.md` states the method and its limits.
+//!
+//! Everything here is derived from request records and a few stated choices, so that a report can
+//! derive it again.
+
+mod answer;
+mod bound;
+mod decide;
+mod level;
+mod objective;
+mod record;
+mod sample;
+mod scaling;
+mod search;
+
+pub use answer::{Answer, AnswerKind, answer};
+pub use bound::{ShareBound, share_bound};
+pub use decide::{Decision, Judged, Rule, Verdict};
+pub use level::{Fairness, LevelFigures};
+pub use objective::{Criterion, LatencyFigure, Objective, Statistic};
+pub use record::{
+    Asked, Budget, CAPACITY_SCHEMA, CapacityRecord, LevelEnd, Probe, RunEnd, level_folder,
+};
+pub use sample::{Sample, Window};
+pub use scaling::{Located, Saturation, Scaling};
+pub use search::{Next, Observed, Phase, Search, SearchEnd};
+
+#[cfg(test)]
+mod tests;

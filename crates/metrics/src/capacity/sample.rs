@@ -1,0 +1,204 @@
+//! The requests of a level that count, and what each limit sees of them.
+
+use std::collections::BTreeMap;
+
+use domain::record::RequestRecord;
+use domain::{Nanos, Outcome, Stamp};
+use serde::{Deserialize, Serialize};
+
+use super::bound::Item;
+use super::objective::{LatencyFigure, Objective};
+use crate::RequestMetrics;
+use crate::load::observation;
+
+/// The stretch of time in which a level was steady: `[from, to)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Every agent had ended its warm-up requests.
+    pub from: Stamp,
+    /// Every request that began before this is known to its end.
+    pub to: Stamp,
+}
+
+impl Window {
+    /// From the end of the last agent's warm-up to the moment up to which every request that began
+    /// has ended, given that each agent begins its next request `think` after its last one ended.
+    /// `stopped` is that moment where it is known: when nothing new began any more and all ended.
+    ///
+    /// None while an agent is still warming up, or when nothing lies between.
+    pub fn of(
+        records: &[RequestRecord],
+        agents: u32,
+        warmup: u32,
+        think: Nanos,
+        stopped: Option<Stamp>,
+    ) -> Option<Self> {
+        let mut ends: BTreeMap<u32, Vec<Stamp>> = BTreeMap::new();
+        for record in records {
+            ends.entry(record.agent).or_default().push(record.ended);
+        }
+        if ends.len() < agents as usize {
+            return None;
+        }
+        let mut from = Stamp::ZERO;
+        let mut known = Stamp(u64::MAX);
+        for ends in ends.values_mut() {
+            ends.sort_unstable();
+            from = match warmup.checked_sub(1) {
+                Some(last) => from.max(*ends.get(last as usize)?),
+                None => from,
+            };
+            known = known.min(*ends.last()? + think);
+        }
+        if warmup == 0 {
+            from = records.iter().map(|r| r.scheduled).min()?;
+        }
+        let to = stopped.unwrap_or(known);
+        (from < to).then_some(Self { from, to })
+    }
+
+    /// Its length, seconds.
+    pub fn seconds(self) -> f64 {
+        self.to.since(self.from).as_secs_f64()
+    }
+
+    /// True for a moment in it.
+    pub fn holds(self, at: Stamp) -> bool {
+        self.from <= at && at < self.to
+    }
+
+    /// Which of `count` equal blocks of it a moment lies in.
+    pub(super) fn block(self, at: Stamp, count: u64) -> usize {
+        let length = self.to.since(self.from).0.max(1);
+        let into = u128::from(at.since(self.from).0) * u128::from(count) / u128::from(length);
+        (into as u64).min(count - 1) as usize
+    }
+}
+
+/// The requests that began in a window.
+#[derive(Debug)]
+pub struct Sample<'r> {
+    /// The window.
+    pub window: Window,
+    /// The requests with their figures, in the order of the records.
+    pub(super) counted: Vec<(&'r RequestRecord, RequestMetrics)>,
+}
+
+impl<'r> Sample<'r> {
+    /// Those of the records that began in the window.
+    pub fn of(records: &'r [RequestRecord], window: Window) -> Self {
+        let counted = records
+            .iter()
+            .filter(|r| window.holds(r.scheduled))
+            .map(|r| (r, RequestMetrics::of(&observation(r))))
+            .collect();
+        Self { window, counted }
+    }
+
+    /// Requests that count.
+    pub fn len(&self) -> usize {
+        self.counted.len()
+    }
+
+    /// True when none count.
+    pub fn is_empty(&self) -> bool {
+        self.counted.is_empty()
+    }
+
+    /// The latencies of completed requests, seconds; each with its request's agent and start.
+    pub(super) fn latencies(&self, figure: LatencyFigure) -> Vec<(u32, Stamp, f64)> {
+        let completed = self
+            .counted
+            .iter()
+            .filter(|(r, _)| r.outcome.is_completed());
+        completed
+            .flat_map(|(r, of)| latencies(of, figure).map(|value| (r.agent, r.scheduled, value)))
+            .collect()
+    }
+
+    /// For each request, how many of its latencies lie below a limit. One that did not complete
+    /// breaks it; one that we cancelled counts only when it had broken it before.
+    pub(super) fn within(&self, figure: LatencyFigure, below: f64) -> Vec<Item> {
+        self.counted
+            .iter()
+            .filter_map(|(r, of)| {
+                let item = |n: usize, ok: usize| Item {
+                    agent: r.agent,
+                    at: r.scheduled,
+                    n: u32::try_from(n).unwrap_or(u32::MAX),
+                    ok: u32::try_from(ok).unwrap_or(u32::MAX),
+                };
+                match r.outcome {
+                    Outcome::Completed => {
+                        let (n, ok) = latencies(of, figure).fold((0, 0), |(n, ok), value| {
+                            (n + 1, ok + usize::from(value < below))
+                        });
+                        (n > 0).then(|| item(n, ok))
+                    }
+                    Outcome::Cancelled => {
+                        let waited = match figure {
+                            LatencyFigure::Ttft if r.first_token.is_none() => r.sent,
+                            LatencyFigure::TtftScheduled if r.first_token.is_none() => {
+                                Some(r.scheduled)
+                            }
+                            LatencyFigure::E2e => r.sent,
+                            _ => None,
+                        };
+                        let broken =
+                            waited.is_some_and(|s| r.ended.since(s).as_secs_f64() >= below);
+                        broken.then(|| item(1, 0))
+                    }
+                    _ => Some(item(1, 0)),
+                }
+            })
+            .collect()
+    }
+
+    /// Whether each request keeps every limit on its own latency. One that we cancelled is left out.
+    pub(super) fn good(&self, objective: &Objective) -> Vec<Item> {
+        self.each(|(r, of)| {
+            r.outcome.is_completed()
+                && objective.per_request().all(|(figure, below)| {
+                    // A request of a single token has no TPOT to break.
+                    figure == LatencyFigure::Tpot && r.tokens == 1
+                        || latencies(of, figure).any(|value| value < below.as_secs_f64())
+                })
+        })
+    }
+
+    /// Whether each request completed. One that we cancelled is left out.
+    pub(super) fn completed(&self) -> Vec<Item> {
+        self.each(|(r, _)| r.outcome.is_completed())
+    }
+
+    fn each(&self, ok: impl Fn(&(&RequestRecord, RequestMetrics)) -> bool) -> Vec<Item> {
+        self.counted
+            .iter()
+            .filter(|(r, _)| r.outcome != Outcome::Cancelled)
+            .map(|one| Item {
+                agent: one.0.agent,
+                at: one.0.scheduled,
+                n: 1,
+                ok: u32::from(ok(one)),
+            })
+            .collect()
+    }
+}
+
+/// A request's latencies of a kind, seconds: one, none, or as many as it has gaps.
+fn latencies(of: &RequestMetrics, figure: LatencyFigure) -> impl Iterator<Item = f64> + '_ {
+    let one = match figure {
+        LatencyFigure::Ttft => of.ttft.map(Nanos::as_secs_f64),
+        LatencyFigure::TtftScheduled => of.ttft_scheduled.map(Nanos::as_secs_f64),
+        LatencyFigure::Tpot => of.tpot,
+        LatencyFigure::E2e => of.e2e.map(Nanos::as_secs_f64),
+        LatencyFigure::Itl => None,
+    };
+    let gaps = of
+        .itl
+        .iter()
+        .flatten()
+        .filter(move |_| figure == LatencyFigure::Itl)
+        .map(|gap| gap.as_secs_f64());
+    one.into_iter().chain(gaps)
+}

@@ -1,0 +1,308 @@
+//! Which level to look at next: doubling, then bisection, then a little way beyond.
+
+use serde::{Deserialize, Serialize};
+
+use super::Verdict;
+
+/// How far and how finely to search.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Search {
+    /// The first level.
+    pub start: u32,
+    /// No level beyond this.
+    pub max_agents: u32,
+    /// Bisection ends when the levels that pass and fail are no further apart than this share of the
+    /// passing one, or than one agent.
+    pub precision: f64,
+    /// Levels beyond the first that fails, each with twice the agents, to see where throughput
+    /// ends.
+    pub beyond: u32,
+}
+
+/// A level that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Observed {
+    /// Its agents.
+    pub agents: u32,
+    /// What the data say.
+    pub verdict: Verdict,
+    /// Too many requests failed: no level beyond it is tried.
+    pub failing: bool,
+    /// Throughput does not grow any more and waiting does, against a lower level.
+    pub saturated: bool,
+}
+
+/// What a level is looked at for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// For the first level that fails.
+    Doubling,
+    /// For the boundary.
+    Bisection,
+    /// For the course of throughput beyond it.
+    Beyond,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Look at so many agents.
+    Level(u32, Phase),
+    /// Nothing: the search is at its end.
+    Done(SearchEnd),
+}
+
+/// Why a search ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchEnd {
+    /// The boundary is known as finely as was asked, or as the data allow.
+    Bracketed,
+    /// Not even the least level passes.
+    NoneCarried,
+    /// No level up to the most agents fails.
+    MostAgents,
+    /// No level fails, and throughput does not grow any more.
+    Saturated,
+    /// No level breaks its limits, and too many requests failed.
+    Failing,
+}
+
+impl Search {
+    /// What to do after the levels seen so far.
+    pub fn next(&self, seen: &[Observed]) -> Next {
+        if seen.is_empty() {
+            return Next::Level(self.start.min(self.max_agents), Phase::Doubling);
+        }
+        let highest = seen.iter().map(|o| o.agents).max().unwrap_or(self.start);
+        let ceiling = seen.iter().any(|o| o.failing || o.saturated);
+        let fails = seen.iter().filter(|o| o.verdict == Verdict::Fail);
+        let Some(fail) = fails.map(|o| o.agents).min() else {
+            return if seen.iter().any(|o| o.failing) {
+                Next::Done(SearchEnd::Failing)
+            } else if ceiling {
+                Next::Done(SearchEnd::Saturated)
+            } else if highest >= self.max_agents {
+                Next::Done(SearchEnd::MostAgents)
+            } else {
+                Next::Level(self.twice(highest), Phase::Doubling)
+            };
+        };
+        if let Some(between) = self.between(seen, fail) {
+            return Next::Level(between, Phase::Bisection);
+        }
+        let beyond = seen.iter().filter(|o| o.agents > fail).count();
+        if !ceiling && highest < self.max_agents && beyond < self.beyond as usize {
+            return Next::Level(self.twice(highest), Phase::Beyond);
+        }
+        Next::Done(match Self::carried(seen) {
+            Some(_) => SearchEnd::Bracketed,
+            None if seen
+                .iter()
+                .any(|o| o.verdict == Verdict::Unresolved && o.agents < fail) =>
+            {
+                SearchEnd::Bracketed
+            }
+            None => SearchEnd::NoneCarried,
+        })
+    }
+
+    fn twice(&self, agents: u32) -> u32 {
+        agents.saturating_mul(2).min(self.max_agents)
+    }
+
+    /// The middle of the widest gap that is still too wide below the least level that fails and
+    /// above the most agents that pass below it.
+    fn between(&self, seen: &[Observed], fail: u32) -> Option<u32> {
+        let pass = Self::carried(seen).unwrap_or(0);
+        let mut known: Vec<u32> = seen
+            .iter()
+            .map(|o| o.agents)
+            .filter(|agents| (pass..=fail).contains(agents))
+            .chain([pass, fail])
+            .collect();
+        known.sort_unstable();
+        known.dedup();
+        let mut widest = None;
+        for pair in known.windows(2) {
+            let [low, high] = [pair[0], pair[1]];
+            // Not even the least level is known to pass: what lies below it is asked for too.
+            let allowed = (f64::from(low) * self.precision).floor().max(1.0) as u32;
+            let gap = high - low;
+            if gap > allowed && widest.is_none_or(|(most, _)| gap > most) {
+                widest = Some((gap, u32::midpoint(low, high)));
+            }
+        }
+        widest.map(|(_, middle)| middle).filter(|m| *m > 0)
+    }
+
+    /// The most agents that pass below every level that fails.
+    pub fn carried(seen: &[Observed]) -> Option<u32> {
+        let fail = Self::breaks(seen).unwrap_or(u32::MAX);
+        seen.iter()
+            .filter(|o| o.verdict == Verdict::Pass && o.agents < fail)
+            .map(|o| o.agents)
+            .max()
+    }
+
+    /// The fewest agents that fail.
+    pub fn breaks(seen: &[Observed]) -> Option<u32> {
+        seen.iter()
+            .filter(|o| o.verdict == Verdict::Fail)
+            .map(|o| o.agents)
+            .min()
+    }
+
+    /// Levels that pass although fewer agents fail.
+    pub fn out_of_order(seen: &[Observed]) -> Vec<u32> {
+        let fail = Self::breaks(seen).unwrap_or(u32::MAX);
+        let mut passes: Vec<u32> = seen
+            .iter()
+            .filter(|o| o.verdict == Verdict::Pass && o.agents > fail)
+            .map(|o| o.agents)
+            .collect();
+        passes.sort_unstable();
+        passes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SEARCH: Search = Search {
+        start: 1,
+        max_agents: 512,
+        precision: 0.0,
+        beyond: 0,
+    };
+
+    fn observed(agents: u32, verdict: Verdict) -> Observed {
+        Observed {
+            agents,
+            verdict,
+            failing: false,
+            saturated: false,
+        }
+    }
+
+    /// Runs a search against a server whose verdicts are known.
+    fn run(search: Search, server: impl Fn(u32) -> Observed) -> (Vec<Observed>, SearchEnd) {
+        let mut seen = Vec::new();
+        loop {
+            match search.next(&seen) {
+                Next::Level(agents, _) => {
+                    assert!(
+                        seen.iter().all(|o: &Observed| o.agents != agents),
+                        "{agents} again"
+                    );
+                    seen.push(server(agents));
+                }
+                Next::Done(end) => return (seen, end),
+            }
+        }
+    }
+
+    fn up_to(most: u32) -> impl Fn(u32) -> Observed {
+        move |agents| {
+            let verdict = if agents <= most {
+                Verdict::Pass
+            } else {
+                Verdict::Fail
+            };
+            observed(agents, verdict)
+        }
+    }
+
+    fn levels(seen: &[Observed]) -> Vec<u32> {
+        seen.iter().map(|o| o.agents).collect()
+    }
+
+    #[test]
+    fn it_doubles_then_halves() {
+        let (seen, end) = run(SEARCH, up_to(11));
+        assert_eq!(levels(&seen), [1, 2, 4, 8, 16, 12, 10, 11]);
+        assert_eq!(end, SearchEnd::Bracketed);
+        assert_eq!(Search::carried(&seen), Some(11));
+        let coarse = Search {
+            precision: 0.25,
+            beyond: 2,
+            ..SEARCH
+        };
+        let (seen, _) = run(coarse, up_to(11));
+        assert_eq!(levels(&seen), [1, 2, 4, 8, 16, 12, 10, 32]);
+    }
+
+    #[test]
+    fn the_ends_of_the_range_are_told_apart() {
+        assert_eq!(
+            run(SEARCH, up_to(0)),
+            (vec![observed(1, Verdict::Fail)], SearchEnd::NoneCarried)
+        );
+        let few = Search {
+            max_agents: 100,
+            ..SEARCH
+        };
+        let (seen, end) = run(few, up_to(1000));
+        assert_eq!(levels(&seen), [1, 2, 4, 8, 16, 32, 64, 100]);
+        assert_eq!(end, SearchEnd::MostAgents);
+        let later = Search {
+            start: 16,
+            ..SEARCH
+        };
+        let (seen, _) = run(later, up_to(5));
+        assert_eq!(levels(&seen), [16, 8, 4, 6, 5]);
+    }
+
+    #[test]
+    fn saturation_and_failures_end_the_climb() {
+        let (seen, end) = run(SEARCH, |agents| Observed {
+            saturated: agents >= 8,
+            ..observed(agents, Verdict::Pass)
+        });
+        assert_eq!(
+            (levels(&seen), end),
+            (vec![1, 2, 4, 8], SearchEnd::Saturated)
+        );
+        let (seen, end) = run(SEARCH, |agents| Observed {
+            failing: agents >= 4,
+            ..observed(agents, Verdict::Unresolved)
+        });
+        assert_eq!((levels(&seen), end), (vec![1, 2, 4], SearchEnd::Failing));
+    }
+
+    #[test]
+    fn levels_that_cannot_be_told_are_worked_around_and_disorder_is_said() {
+        let (seen, end) = run(SEARCH, |agents| {
+            let verdict = match agents {
+                ..=9 => Verdict::Pass,
+                10..=12 => Verdict::Unresolved,
+                _ => Verdict::Fail,
+            };
+            observed(agents, verdict)
+        });
+        assert_eq!(end, SearchEnd::Bracketed);
+        assert_eq!(Search::carried(&seen), Some(9));
+        assert_eq!(Search::breaks(&seen), Some(13));
+        let odd = [
+            observed(1, Verdict::Pass),
+            observed(4, Verdict::Fail),
+            observed(8, Verdict::Pass),
+        ];
+        assert_eq!(Search::out_of_order(&odd), [8]);
+        assert_eq!(Search::carried(&odd), Some(1));
+    }
+
+    proptest! {
+        #[test]
+        fn it_finds_any_boundary_once_and_in_few_levels(most in 0_u32..600) {
+            let (seen, _) = run(SEARCH, up_to(most));
+            let found = Search::carried(&seen);
+            prop_assert_eq!(found, (most > 0).then_some(most.min(512)));
+            prop_assert!(seen.len() <= 20);
+        }
+    }
+}

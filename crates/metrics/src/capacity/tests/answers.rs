@@ -1,0 +1,120 @@
+//! Sentences.
+
+use serde_json::json;
+
+use super::super::*;
+use super::figures::level;
+
+fn record(probes: &[(u32, Verdict, f64)], end: Option<RunEnd>) -> CapacityRecord {
+    let search = Search {
+        start: 1,
+        max_agents: 512,
+        precision: 0.1,
+        beyond: 2,
+    };
+    let mut record: CapacityRecord = serde_json::from_value(json!({
+        "schema": 1, "name": "c", "provenance": "measured", "tool": "t", "command": "c",
+        "started_at": "", "endpoints": [],
+        "environment": { "os": "", "cpu": "", "cores": 1, "memory_bytes": 0,
+                         "gpu": { "source": "absent", "reason": "" } },
+        "asked": { "slo": "ttft_p95 < 2s", "model": "m", "num_predict": 5, "prompt": "p",
+                   "same_prompt": false, "think_s": 0.0, "warmup": 1, "budget": {},
+                   "search": search, "error": 0.05, "max_failed": 0.1, "seed": 1 },
+        "probes": []
+    }))
+    .unwrap();
+    for (place, (agents, verdict, seen)) in probes.iter().enumerate() {
+        record.probes.push(Probe {
+            folder: level_folder(place + 1, *agents),
+            agents: *agents,
+            phase: Phase::Doubling,
+            end: LevelEnd::Decided,
+            window: None,
+            looks: Vec::new(),
+            decision: Decision {
+                verdict: *verdict,
+                look: 1,
+                requests: 100,
+                judged: vec![Judged {
+                    limit: "ttft_p95 < 2s".to_owned(),
+                    verdict: *verdict,
+                    seen: Some(*seen),
+                    seen_lo: Some(seen * 0.9),
+                    seen_hi: Some(seen * 1.2),
+                    statistic: None,
+                    lo: None,
+                    hi: None,
+                    target: 0.95,
+                    n: 100,
+                    design_effect: 1.0,
+                    needs: None,
+                }],
+                needs: (*verdict == Verdict::Unresolved).then_some(70),
+            },
+            failing: false,
+            saturation: None,
+            tokens_per_s: None,
+        });
+    }
+    record.end = end;
+    record
+}
+
+fn said(record: &CapacityRecord, levels: &[LevelFigures]) -> Answer {
+    let objective: Objective = record.asked.slo.parse().unwrap();
+    let scaling = Scaling::of(levels);
+    answer(record, &objective, levels, scaling.as_ref())
+}
+
+const FINISHED: Option<RunEnd> = Some(RunEnd::Finished(SearchEnd::Bracketed));
+
+#[test]
+fn sentences_follow_from_the_levels() {
+    use Verdict::{Fail, Pass, Unresolved};
+    let law = crate::stats::Usl {
+        lambda: 60.0,
+        sigma: 0.05,
+        kappa: 0.003,
+    };
+    let levels: Vec<_> = [1, 2, 4, 8, 16, 32]
+        .map(|n| level(n, law.at(f64::from(n))))
+        .to_vec();
+    let mut full = record(
+        &[(8, Pass, 1.0), (12, Pass, 1.8), (16, Fail, 2.9)],
+        FINISHED,
+    );
+    full.probes[2].saturation = Some(Saturation {
+        from: 8,
+        agents: 16,
+        throughput: 1.0,
+        throughput_hi: 1.04,
+        e2e: 2.0,
+        e2e_lo: 1.9,
+    });
+    let open = [(8, Pass, 1.0), (12, Unresolved, 1.9), (16, Fail, 2.9)];
+    let said = [
+        said(&full, &levels),
+        said(&record(&open, FINISHED), &[]),
+        said(
+            &record(
+                &[(1, Fail, 3.0)],
+                Some(RunEnd::Finished(SearchEnd::NoneCarried)),
+            ),
+            &[],
+        ),
+        said(
+            &record(&[(1, Pass, 0.1), (2, Pass, 0.2)], None),
+            &levels[..2],
+        ),
+        said(&record(&[(1, Unresolved, 1.9)], FINISHED), &[]),
+        said(
+            &record(&[(1, Pass, 0.1), (2, Fail, 2.5), (4, Pass, 0.5)], FINISHED),
+            &[],
+        ),
+    ];
+    let lines: Vec<String> = said
+        .iter()
+        .map(|a| format!("{:?}: {} {}", a.kind, a.sentence, a.notes.join(" ")))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}

@@ -1,0 +1,154 @@
+//! Figures and windows worked by hand.
+
+use domain::{Nanos, Stamp};
+
+use super::super::*;
+use super::{failed, ms, request};
+
+/// Two agents, requests of 100 ms with two tokens each, the second agent's every other one.
+fn two_agents() -> Vec<domain::record::RequestRecord> {
+    let mut records = Vec::new();
+    for i in 0..10 {
+        records.push(request(0, i * 100, &[i * 100 + 50, i * 100 + 100]));
+        if i % 2 == 0 {
+            records.push(request(1, i * 100, &[i * 100 + 150, i * 100 + 200]));
+        }
+    }
+    records
+}
+
+#[test]
+fn a_window_lies_between_the_last_warm_up_and_what_is_known() {
+    let records = two_agents();
+    let window = |warmup, think, stopped| {
+        Window::of(&records, 2, warmup, Nanos::from_millis(think), stopped)
+    };
+    // The second agent's first request ends at 200 ms; both have ended all by 1 s.
+    assert_eq!(
+        window(1, 0, None),
+        Some(Window {
+            from: ms(200),
+            to: ms(1000)
+        })
+    );
+    assert_eq!(window(2, 0, None).unwrap().from, ms(400));
+    assert_eq!(window(1, 30, None).unwrap().to, ms(1030));
+    assert_eq!(window(1, 0, Some(ms(700))).unwrap().to, ms(700));
+    assert_eq!(window(0, 0, None).unwrap().from, Stamp::ZERO);
+    assert_eq!(window(9, 0, None), None, "an agent is still warming up");
+    let three = Window::of(&records, 3, 1, Nanos::ZERO, None);
+    assert_eq!(three, None, "an agent has ended nothing");
+}
+
+#[test]
+fn figures_are_those_of_the_window() {
+    let records = two_agents();
+    let window = Window {
+        from: ms(200),
+        to: ms(1000),
+    };
+    let objective: Objective = "ttft_p95 < 100ms".parse().unwrap();
+    let level = LevelFigures::of(&records, 2, window, &objective);
+    assert_eq!((level.requests, level.warmup, level.after), (15, 3, 0));
+    assert_eq!(level.load.outcomes.completed, 12);
+    // The first agent's tokens come at 250, 300 … 950 ms and the one before at 200: 16 in 0.8 s. The
+    // second's at 200, 350, 400 … 950: 8.
+    assert!(
+        (level.fairness.most - 20.0).abs() < 1e-9,
+        "{:?}",
+        level.fairness
+    );
+    assert!((level.fairness.least - 10.0).abs() < 1e-9);
+    assert!((level.tokens_per_s.mean - 30.0).abs() < 1e-9);
+    assert_eq!(level.fairness.min_over_max, Some(0.5));
+    assert_eq!(level.fairness.jain, Some(0.9));
+    assert_eq!(level.fairness.starved, 0);
+    assert!((level.fairness.longest_wait_s - 0.15).abs() < 1e-9);
+    assert_eq!(level.fairness.longest_wait_agent, 1);
+    // Eight of the first agent's keep 100 ms; the second's four take 150 ms.
+    assert_eq!(level.good_share, Some(8.0 / 12.0));
+    assert!((level.goodput_per_s - 10.0).abs() < 1e-9);
+    assert!((level.requests_per_s - 15.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_starved_agent_is_seen() {
+    let mut records = Vec::new();
+    for i in 0..10 {
+        for agent in 0..3 {
+            records.push(request(agent, i * 100, &[i * 100 + 50, i * 100 + 100]));
+        }
+    }
+    records.push(failed(3, 0, 100));
+    records.push(request(3, 100, &[900, 950]));
+    let window = Window {
+        from: ms(100),
+        to: ms(1000),
+    };
+    let level = LevelFigures::of(&records, 4, window, &"failed < 1%".parse().unwrap());
+    assert_eq!(level.fairness.starved, 1);
+    assert_eq!(level.fairness.longest_wait_agent, 3);
+    assert!((level.fairness.longest_wait_s - 0.8).abs() < 1e-9);
+}
+
+/// A level of ten blocks with a little noise, and a request time to match.
+pub(super) fn level(agents: u32, throughput: f64) -> LevelFigures {
+    let records = two_agents();
+    let window = Window {
+        from: ms(200),
+        to: ms(1000),
+    };
+    let mut level = LevelFigures::of(&records, 2, window, &"ttft_p95 < 1s".parse().unwrap());
+    level.agents = agents;
+    level.block_tokens_per_s = (0..10)
+        .map(|i| throughput * (1.0 + 0.002 * (f64::from(i) - 4.5)))
+        .collect();
+    level.tokens_per_s = crate::Estimate::of(&level.block_tokens_per_s).unwrap();
+    let e2e: Vec<f64> = level
+        .block_tokens_per_s
+        .iter()
+        .map(|x| 50.0 * f64::from(agents) / x)
+        .collect();
+    level.e2e_s = crate::Estimate::of(&e2e);
+    level
+}
+
+#[test]
+fn the_law_gives_knee_and_peak_and_says_when_there_is_none() {
+    let law = crate::stats::Usl {
+        lambda: 100.0,
+        sigma: 0.05,
+        kappa: 0.01,
+    };
+    let levels: Vec<_> = [1, 2, 4, 8, 16, 32]
+        .map(|n| level(n, law.at(f64::from(n))))
+        .to_vec();
+    let scaling = Scaling::of(&levels).unwrap();
+    assert!(!scaling.peak.unbounded);
+    assert!((scaling.peak.at.unwrap() - 95.0_f64.sqrt()).abs() < 0.1);
+    assert_eq!(scaling.best, Some(10));
+    assert!(scaling.knee.at.unwrap() < scaling.peak.at.unwrap());
+    assert!(scaling.knee.lo.unwrap() <= scaling.knee.at.unwrap());
+    assert!(scaling.misfit < 0.01);
+
+    let amdahl = crate::stats::Usl { kappa: 0.0, ..law };
+    let levels: Vec<_> = [1, 2, 4, 8]
+        .map(|n| level(n, amdahl.at(f64::from(n))))
+        .to_vec();
+    let scaling = Scaling::of(&levels).unwrap();
+    assert!(scaling.peak.unbounded && scaling.best.is_none());
+    assert!(scaling.knee.at.unwrap() > 15.0);
+    assert!(Scaling::of(&levels[..2]).is_none());
+}
+
+#[test]
+fn saturation_is_no_growth_and_longer_waits() {
+    let levels = [level(1, 100.0), level(2, 180.0), level(4, 200.0)];
+    assert_eq!(Saturation::of(&level(8, 230.0), &levels), None);
+    let found = Saturation::of(&level(8, 202.0), &levels).unwrap();
+    assert_eq!((found.from, found.agents), (4, 8));
+    assert!(found.throughput_hi < 1.05 && found.e2e_lo > 1.9);
+    // 6 is compared with 2, which has at most half of its agents.
+    assert_eq!(Saturation::of(&level(6, 201.0), &levels), None);
+    assert_eq!(Saturation::of(&level(1, 100.0), &[]), None);
+}
