@@ -20,10 +20,11 @@ pub use decide::{Decision, Judged, Rule, Verdict};
 pub use level::{Fairness, LevelFigures};
 pub use objective::{Criterion, LatencyFigure, Objective, Statistic};
 pub use record::{
-    Asked, Budget, CAPACITY_SCHEMA, CapacityRecord, LevelEnd, Probe, RunEnd, level_folder,
+    Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, LevelEnd, Probe,
+    RunEnd, level_folder,
 };
 pub use sample::{Sample, Window};
-pub use scaling::{Located, Saturation, Scaling};
+pub use scaling::{Located, Saturation, Scaling, ScalingFigures};
 pub use search::{Next, Observed, Phase, Search, SearchEnd};
 
 #[cfg(test)]

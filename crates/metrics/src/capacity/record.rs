@@ -1,9 +1,17 @@
 //! `capacity.json`: what was asked, and each level's decision in the order they were made.
 
-use domain::record::{EndpointFacts, Environment, Provenance, TimeScale};
+use domain::record::{
+    ClientBudget, EndpointFacts, Environment, Provenance, RuntimeFacts, TimeScale,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Decision, Observed, Phase, Saturation, Search, SearchEnd, Verdict, Window};
+
+/// What was asked, and each level's decision.
+pub const CAPACITY_FILE: &str = "capacity.json";
+
+/// The folder of the levels, each a load's folder.
+pub const LEVELS_FOLDER: &str = "levels";
 
 /// Version of a capacity run's folder. A folder with a higher number is refused.
 pub const CAPACITY_SCHEMA: u32 = 1;
@@ -28,6 +36,13 @@ pub struct CapacityRecord {
     /// Simulated seconds per real second; absent on a real server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_scale: Option<TimeScale>,
+    /// What the client ran on; absent in virtual time, which always runs on one thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<RuntimeFacts>,
+    /// The client's own error, measured before the run; absent in virtual time, where the client
+    /// costs no time, and where nobody measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_budget: Option<ClientBudget>,
     /// The machine that the client ran on.
     pub environment: Environment,
     /// What was asked.

@@ -90,6 +90,40 @@ impl Scaling {
     }
 }
 
+/// A scaling law in figures, for machines.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ScalingFigures {
+    /// Throughput of one agent, tok/s.
+    pub lambda: Located,
+    /// Contention: the part that must be done one at a time.
+    pub sigma: Located,
+    /// Coherency: the cost of each pair.
+    pub kappa: Located,
+    /// The knee, agents.
+    pub knee: Located,
+    /// The peak, agents.
+    pub peak: Located,
+    /// The whole number of agents with the highest predicted throughput.
+    pub best: Option<u32>,
+    /// The largest difference of a level's throughput from the law's, as a share of the former.
+    pub misfit: f64,
+}
+
+impl From<&Scaling> for ScalingFigures {
+    fn from(scaling: &Scaling) -> Self {
+        let law = scaling.fit.law;
+        Self {
+            lambda: Located::new(Some(law.lambda), scaling.fit.lambda),
+            sigma: Located::new(Some(law.sigma), scaling.fit.sigma),
+            kappa: Located::new(Some(law.kappa), scaling.fit.kappa),
+            knee: scaling.knee,
+            peak: scaling.peak,
+            best: scaling.best,
+            misfit: scaling.misfit,
+        }
+    }
+}
+
 /// The better one of the whole numbers around the peak.
 fn best(law: &Usl, at: f64) -> u32 {
     let (low, high) = (at.floor().max(1.0), at.ceil().max(1.0));
