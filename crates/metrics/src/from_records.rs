@@ -7,6 +7,7 @@ use domain::record::{ArmRecord, JournalLine, Manifest, RequestRecord, RequestRol
 use domain::telemetry::Sample;
 use domain::{Nanos, Stamp};
 
+use crate::budget::bias_at;
 use crate::observation::{
     AgentObservation, ArmObservation, Dataset, RequestObservation, RunObservation, StampSource,
     WarmLoad,
@@ -157,7 +158,7 @@ fn arm_observation(
     for request in requests {
         by_agent.entry(request.agent).or_default().push(request);
     }
-    let agents = config
+    let agents: Vec<AgentObservation> = config
         .agents
         .iter()
         .zip(0_u32..)
@@ -185,17 +186,36 @@ fn arm_observation(
             }
         })
         .collect();
+    let client_bias = client_bias(manifest, &agents);
     ArmObservation {
         arm: record.arm,
         state_rule: Some(record.state_rule.clone()),
         agents,
         complete: record.complete,
+        client_bias,
         throttled: throttled
             .iter()
             .filter(|(from, to)| *from < record.ended && record.started < *to)
             .map(|(from, to)| ((*from).max(record.started), (*to).min(record.ended)))
             .collect(),
     }
+}
+
+/// The calibrated bias at the rate of an arm: its chunks with text over the time from the first of
+/// them to the last.
+fn client_bias(manifest: &Manifest, agents: &[AgentObservation]) -> Option<Nanos> {
+    let budget = manifest.client_budget.as_ref()?;
+    let chunks = || {
+        let requests = agents.iter().flat_map(|agent| &agent.requests);
+        requests.flat_map(|request| &request.chunks)
+    };
+    let span = chunks().max()?.since(*chunks().min()?);
+    let rate = if span > Nanos::ZERO {
+        chunks().count().saturating_sub(1) as f64 / span.as_secs_f64()
+    } else {
+        0.0
+    };
+    bias_at(budget, rate).map(|ns| Nanos(ns.round() as u64))
 }
 
 fn request_observation(request: RequestRecord, manifest: &Manifest) -> RequestObservation {

@@ -77,6 +77,9 @@ pub struct ArmObservation {
     pub complete: bool,
     /// Intervals in which the device held its clocks down for heat or power.
     pub throttled: Vec<(Stamp, Stamp)>,
+    /// How late the client's stamps were on the average, at the rate at which this arm's tokens
+    /// came, as calibrated before the run; `None` where it was not.
+    pub client_bias: Option<Nanos>,
 }
 
 /// One agent in one arm.

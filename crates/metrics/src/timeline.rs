@@ -146,6 +146,7 @@ pub(crate) fn arm(arm: Arm, state: &str, agents: Vec<AgentObservation>) -> ArmOb
         agents,
         complete: true,
         throttled: Vec::new(),
+        client_bias: None,
     }
 }
 

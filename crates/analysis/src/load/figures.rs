@@ -88,6 +88,7 @@ pub(super) fn recorded_arm(agents: Vec<RecordedAgent>) -> ArmObservation {
             .collect(),
         complete: true,
         throttled: Vec::new(),
+        client_bias: None,
     }
 }
 

@@ -6,12 +6,14 @@ use super::flights::{Flight, Flights};
 use super::loss::share_out;
 use super::waits::{waited_for_config, waited_for_slot};
 use super::{AgentLoss, LossNs};
+use crate::observation::RequestObservation;
 use crate::run::{Arms, CallBaseline, decode_work, e2e, load, signed, slot_wait, transport};
 use crate::spans::Spans;
 
 /// Every agent's loss; none when a solo time or the calls' counterparts are missing.
 pub(super) fn agents(flights: &Flights<'_>, arms: &Arms<'_>) -> Option<Vec<AgentLoss>> {
     let throttled = Spans::union(arms.together.throttled.iter().copied());
+    let calibrated = calibrated_excess(arms);
     arms.baselines
         .as_ref()?
         .iter()
@@ -24,7 +26,7 @@ pub(super) fn agents(flights: &Flights<'_>, arms: &Arms<'_>) -> Option<Vec<Agent
             let requests: Vec<LossNs> = own
                 .iter()
                 .zip(calls)
-                .map(|(f, base)| request_loss(flights, f, base, &others, &held))
+                .map(|(f, base)| request_loss(flights, f, base, &others, &held, calibrated))
                 .collect();
             let time = signed(arms.times.time(i));
             let solo = baseline.solo?;
@@ -60,6 +62,7 @@ fn request_loss(
     base: &CallBaseline,
     others: &Spans,
     held: &Spans,
+    calibrated: Option<i64>,
 ) -> LossNs {
     let request = f.request;
     let load_excess = (load(request) - base.load).max(0);
@@ -77,17 +80,51 @@ fn request_loss(
     let decode_excess = decode_work(request).0 - base.decode;
     let (shared_decode, decode_held) = split_decode(f, base, decode_excess, others, held);
 
-    let lost = LossNs {
+    let mut lost = LossNs {
         wait_other_config,
         model_reload: load_excess - wait_other_config,
         slot_queue,
         shared_prefill,
         shared_decode,
-        client: (transport(request) - base.transport).max(0),
+        client: 0,
         thermal_or_power: prefill_held + decode_held,
         unexplained: 0,
-    };
+    }
+    .closed_to(e2e(request) - base.solo);
+    lost.client = ours(request, base, calibrated, lost.unexplained);
     lost.closed_to(e2e(request) - base.solo)
+}
+
+/// How much later the client's stamps were in the together arm than in the sequential one, as
+/// calibrated at the rates of the two; none without a calibration.
+fn calibrated_excess(arms: &Arms<'_>) -> Option<i64> {
+    let (alone, _) = arms.sequential.as_ref()?;
+    let together = signed(arms.together.client_bias?);
+    Some((together - signed(alone.client_bias?)).max(0))
+}
+
+/// The client's own part of what one request took longer. Its end is one stamp, so that what the
+/// client is late on the average is in it once.
+///
+/// Calibrated, that is at most what the calibration says: transport beyond it is the network's or
+/// the server's, and nobody's known cause. Without a calibration all of transport counts. Where the
+/// server tells no total, there is no transport to see, and the calibrated part comes out of what
+/// nothing else explains.
+fn ours(
+    request: &RequestObservation,
+    base: &CallBaseline,
+    calibrated: Option<i64>,
+    unexplained: i64,
+) -> i64 {
+    let seen = request
+        .counters
+        .total
+        .map(|_| (transport(request) - base.transport).max(0));
+    match (calibrated, seen) {
+        (None, seen) => seen.unwrap_or(0),
+        (Some(most), Some(seen)) => seen.min(most),
+        (Some(most), None) => most.min(unexplained.max(0)),
+    }
 }
 
 /// The part of slower decoding that fell into times when others were served, and when the device

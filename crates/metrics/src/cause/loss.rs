@@ -16,7 +16,8 @@ pub struct LossNs {
     pub shared_prefill: i64,
     /// Decoding slowed while others were being served.
     pub shared_decode: i64,
-    /// Our own overhead: queueing before the send, gaps between requests, transport.
+    /// Our own overhead: queueing before the send, gaps between requests, and stamps taken late, as
+    /// calibrated; without a calibration, transport in their place.
     pub client: i64,
     /// Slowed while the device held its clocks down and nobody else was being served.
     pub thermal_or_power: i64,

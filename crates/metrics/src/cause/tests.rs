@@ -440,3 +440,64 @@ fn waiting_for_a_slot_shows_without_a_total() {
     assert_eq!((cause.lost, cause.why_serial), (None, None));
     assert_eq!(cause.waits[1].slot_queue, None);
 }
+
+/// The run of [`calibrated_case`] with these biases, together and sequential, in microseconds.
+fn calibrated(biases: Option<(u64, u64)>, tell_total: bool) -> LossNs {
+    // B waits a second for the slot, and its stream ends 30 ms later than its server says.
+    let a = request(0).load(100).prefill(100).decode(10, 100);
+    let b = request(0).load(100).slot(1000).prefill(100).decode(20, 100);
+    let b_alone = request(1200).load(100).prefill(100).decode(20, 100);
+    let mut observed = both(vec![
+        (0, ModelOptions::default(), vec![a], vec![a]),
+        (0, ModelOptions::default(), vec![b], vec![b_alone]),
+    ]);
+    if let Some((together, alone)) = biases {
+        let us = |us: u64| Some(Nanos(us * 1000));
+        observed.together.as_mut().unwrap().client_bias = us(together);
+        observed.sequential.as_mut().unwrap().client_bias = us(alone);
+    }
+    let requests = |arm: &mut crate::ArmObservation| {
+        let agents = arm.agents.iter_mut();
+        agents.for_each(|agent| {
+            for request in &mut agent.requests {
+                if !tell_total {
+                    request.counters.total = None;
+                    request.counters.load = None;
+                }
+            }
+        });
+    };
+    let together = observed.together.as_mut().unwrap();
+    let late = &mut together.agents[1].requests[0];
+    late.done = Some(late.done.unwrap() + Nanos::from_millis(30));
+    late.ended = late.ended + Nanos::from_millis(30);
+    requests(together);
+    requests(observed.sequential.as_mut().unwrap());
+    let lost = lost(&observed);
+    assert_eq!(lost.total(), 1030 * MS, "{lost:?}");
+    lost
+}
+
+#[test]
+fn the_clients_part_is_what_was_calibrated_and_no_more_than_was_seen() {
+    let parts = |lost: LossNs| (lost.slot_queue, lost.client, lost.unexplained);
+    // Not calibrated: all of transport counts as ours.
+    assert_eq!(parts(calibrated(None, true)), (1000 * MS, 30 * MS, 0));
+    // Stamps 5 ms late together and 1 ms alone: 4 of the 30 ms are ours, the rest is nobody's.
+    let lost = calibrated(Some((5000, 1000)), true);
+    assert_eq!(parts(lost), (1000 * MS, 4 * MS, 26 * MS));
+    // What was not seen is not charged: a client 90 ms late shows as no more than 30.
+    let lost = calibrated(Some((90_000, 0)), true);
+    assert_eq!(parts(lost), (1000 * MS, 30 * MS, 0));
+    // A client that was later alone than together lost nothing.
+    let lost = calibrated(Some((1000, 2000)), true);
+    assert_eq!(parts(lost), (1000 * MS, 0, 30 * MS));
+}
+
+#[test]
+fn without_the_servers_total_the_clients_part_comes_out_of_the_unexplained() {
+    let lost = calibrated(Some((5000, 1000)), false);
+    assert_eq!((lost.client, lost.unexplained), (4 * MS, 1026 * MS));
+    let lost = calibrated(None, false);
+    assert_eq!((lost.client, lost.unexplained), (0, 1030 * MS));
+}

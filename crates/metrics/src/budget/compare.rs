@@ -1,0 +1,112 @@
+//! From what a client saw and what the server did to one step of a budget.
+
+use domain::record::{Bias, BudgetStep, RequestRecord};
+use domain::{Nanos, Stamp};
+
+use crate::stats::{mean, percentile, printable_percentile};
+
+/// What the server knows of one stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Truth {
+    /// It had read the request.
+    pub asked: Stamp,
+    /// It began to send each token.
+    pub sent: Vec<Stamp>,
+    /// It should have begun to send each token.
+    pub due: Vec<Stamp>,
+}
+
+/// The errors of one step, collected stream by stream, in nanoseconds.
+#[derive(Debug, Default)]
+pub struct Compared {
+    requests: u64,
+    left_out: u64,
+    ttft: Vec<f64>,
+    token: Vec<f64>,
+    gap: Vec<f64>,
+    late: Vec<f64>,
+    first: Option<Stamp>,
+    last: Option<Stamp>,
+}
+
+impl Compared {
+    /// Compares one stream. A request that did not complete, that the server does not know, or that
+    /// saw another number of tokens than were sent, is left out and counted.
+    pub fn add(&mut self, seen: &RequestRecord, truth: Option<&Truth>) {
+        self.requests += 1;
+        let usable = truth.filter(|truth| {
+            seen.outcome.is_completed()
+                && !truth.sent.is_empty()
+                && truth.sent.len() == seen.chunk_gaps_ns.len()
+        });
+        let (Some(truth), Some(sent)) = (usable, seen.sent) else {
+            self.left_out += 1;
+            return;
+        };
+        let mut before: Option<i64> = None;
+        for (stamp, true_stamp) in seen.chunk_stamps().zip(&truth.sent) {
+            let bias = stamp.signed_since(*true_stamp);
+            match before {
+                // Of the first token: the way of the request is in it too.
+                None => {
+                    let asked = truth.asked.signed_since(sent);
+                    self.ttft.push((bias + asked) as f64);
+                }
+                Some(before) => self.gap.push((bias - before) as f64),
+            }
+            self.token.push(bias as f64);
+            before = Some(bias);
+        }
+        for (sent, due) in truth.sent.iter().zip(&truth.due) {
+            self.late.push(sent.signed_since(*due) as f64);
+        }
+        let (first, last) = (truth.sent.first(), truth.sent.last());
+        self.first = self.first.into_iter().chain(first.copied()).min();
+        self.last = self.last.into_iter().chain(last.copied()).max();
+    }
+
+    /// Tokens compared so far.
+    pub fn tokens(&self) -> u64 {
+        self.token.len() as u64
+    }
+
+    /// The step. What it cost is the caller's to add.
+    pub fn step(self, streams: u32, gap: Nanos) -> BudgetStep {
+        let span = self.first.zip(self.last).map(|(a, b)| b.since(a));
+        // Between the first token and the last lie all but one.
+        let tokens_per_s = span
+            .filter(|span| *span > Nanos::ZERO)
+            .map_or(0.0, |span| {
+                self.token.len().saturating_sub(1) as f64 / span.as_secs_f64()
+            });
+        let sizes: Vec<f64> = self.gap.iter().map(|error| error.abs()).collect();
+        BudgetStep {
+            streams,
+            gap_ns: gap,
+            requests: self.requests,
+            left_out: self.left_out,
+            tokens: self.token.len() as u64,
+            tokens_per_s,
+            ttft_bias: bias(&self.ttft),
+            token_bias: bias(&self.token),
+            gap_error: bias(&self.gap),
+            jitter_p99_ns: printable_percentile(&sizes, 99.0)
+                .map(|jitter| Nanos(jitter.round() as u64)),
+            cpu_per_token_ns: None,
+            cpu_used: None,
+            memory_per_agent_bytes: None,
+            server_late: bias(&self.late),
+        }
+    }
+}
+
+fn bias(errors: &[f64]) -> Option<Bias> {
+    let whole = |ns: f64| ns.round() as i64;
+    Some(Bias {
+        n: errors.len() as u64,
+        mean_ns: whole(mean(errors)?),
+        p50_ns: whole(percentile(errors, 50.0)?),
+        p99_ns: printable_percentile(errors, 99.0).map(whole),
+        max_ns: whole(errors.iter().copied().fold(f64::MIN, f64::max)),
+    })
+}

@@ -1,0 +1,242 @@
+use domain::plan::{Arm, ConfigId, Topology};
+use domain::record::{
+    Bias, BudgetDepth, BudgetEnd, RequestRecord, RequestRole, RunKey, RuntimeFacts, RuntimeFlavour,
+    TokenSource,
+};
+use domain::{ModelOptions, Outcome};
+
+use super::*;
+
+/// A completed request that was sent at `sent` and saw tokens at these times, microseconds.
+fn seen(sent: u64, tokens: &[u64]) -> RequestRecord {
+    let us = |us: u64| Stamp(us * 1000);
+    let chunks: Vec<Stamp> = tokens.iter().copied().map(us).collect();
+    RequestRecord {
+        run: RunKey {
+            config: ConfigId::new("calibrate").unwrap(),
+            topology: Topology::Shared,
+            repetition: 1,
+        },
+        arm: Arm::Together,
+        attempt: 1,
+        role: RequestRole::Main,
+        agent: 0,
+        agent_name: "agent0".to_owned(),
+        step: "load".to_owned(),
+        call: 0,
+        endpoint: 0,
+        model: "metronome".to_owned(),
+        options: ModelOptions::default(),
+        prompt_sha256: String::new(),
+        scheduled: us(sent),
+        connect_ns: None,
+        sent: Some(us(sent)),
+        headers: None,
+        first_token: chunks.first().copied(),
+        first_thinking: None,
+        first_content: None,
+        last_token: chunks.last().copied(),
+        done: chunks.last().copied(),
+        ended: chunks.last().copied().unwrap_or_default(),
+        outcome: Outcome::Completed,
+        tokens: chunks.len() as u64,
+        tokens_from: TokenSource::Server,
+        counters: domain::backend::ServerCounters::default(),
+        done_reason: None,
+        chunk_gaps_ns: RequestRecord::gaps(Some(us(sent)), &chunks),
+        output_chars: 0,
+    }
+}
+
+fn truth(asked: u64, sent: &[u64], due: &[u64]) -> Truth {
+    let stamps = |us: &[u64]| us.iter().map(|us| Stamp(us * 1000)).collect();
+    Truth {
+        asked: Stamp(asked * 1000),
+        sent: stamps(sent),
+        due: stamps(due),
+    }
+}
+
+#[test]
+fn errors_by_hand() {
+    // Sent at 1,000 us, read by the server 30 us later. Tokens sent at 51,100, 71,050 and 91,200
+    // are seen 100, 250 and 40 us later; they were due at 51,030, 71,030 and 91,030.
+    let mut compared = Compared::default();
+    compared.add(
+        &seen(1000, &[51_200, 71_300, 91_240]),
+        Some(&truth(
+            1030,
+            &[51_100, 71_050, 91_200],
+            &[51_030, 71_030, 91_030],
+        )),
+    );
+    let step = compared.step(1, Nanos::from_millis(20));
+    // Reported TTFT 50,200; true TTFT 51,100 - 1,030 = 50,070.
+    let ttft = step.ttft_bias.unwrap();
+    assert_eq!((ttft.n, ttft.mean_ns, ttft.max_ns), (1, 130_000, 130_000));
+    let token = step.token_bias.unwrap();
+    assert_eq!((token.n, token.mean_ns, token.p50_ns), (3, 130_000, 100_000));
+    assert_eq!((token.max_ns, token.p99_ns), (250_000, None));
+    // The gaps: 20,100 seen of 19,950 (+150), 19,940 of 20,150 (-210).
+    let gap = step.gap_error.unwrap();
+    assert_eq!((gap.n, gap.mean_ns, gap.max_ns), (2, -30_000, 150_000));
+    assert_eq!(step.jitter_p99_ns, None, "two gaps carry no percentile");
+    // The server's own lateness, 70, 20 and 170 us, is in none of them.
+    let late = step.server_late.unwrap();
+    assert_eq!((late.mean_ns, late.max_ns), (86_667, 170_000));
+    // Two tokens after the first in 40.1 ms.
+    assert!((step.tokens_per_s - 2.0 / 0.0401).abs() < 1e-9);
+    assert_eq!((step.requests, step.left_out, step.tokens), (1, 0, 3));
+}
+
+#[test]
+fn what_cannot_be_compared_is_counted_and_left_out() {
+    let mut compared = Compared::default();
+    let good = truth(1000, &[2000, 3000], &[2000, 3000]);
+    compared.add(&seen(1000, &[2000, 3000]), Some(&good));
+    compared.add(&seen(1000, &[2000, 3000]), None);
+    compared.add(&seen(1000, &[2000]), Some(&good));
+    let mut broken = seen(1000, &[2000, 3000]);
+    broken.outcome = Outcome::Incomplete;
+    compared.add(&broken, Some(&good));
+    let step = compared.step(4, Nanos::from_millis(1));
+    assert_eq!((step.requests, step.left_out, step.tokens), (4, 3, 2));
+    assert!(!is_within(&step), "a step with gaps in it proves nothing");
+}
+
+#[test]
+fn a_tail_is_printed_when_the_sample_carries_it() {
+    // 1,000 tokens, the i-th seen i us late: the 99th percentile lies at rank 989.01.
+    let sent: Vec<u64> = (0..1000).map(|i| 10_000 * (i + 1)).collect();
+    let late: Vec<u64> = (0..).zip(&sent).map(|(i, at)| at + i).collect();
+    let mut compared = Compared::default();
+    compared.add(&seen(0, &late), Some(&truth(0, &sent, &sent)));
+    let step = compared.step(1, Nanos::from_millis(10));
+    assert_eq!(step.token_bias.unwrap().p99_ns, Some(989_010));
+    assert_eq!(step.jitter_p99_ns, Some(Nanos(1000)));
+    assert_eq!(step.gap_error.unwrap().mean_ns, 1000);
+}
+
+fn step(tokens_per_s: f64, mean_us: i64, ttft_p99_us: Option<i64>) -> BudgetStep {
+    let bias = |us: i64, p99: Option<i64>| Bias {
+        n: 1000,
+        mean_ns: us * 1000,
+        p50_ns: us * 1000,
+        p99_ns: p99.map(|us| us * 1000),
+        max_ns: 9_000_000,
+    };
+    BudgetStep {
+        streams: (tokens_per_s / 50.0) as u32,
+        gap_ns: Nanos::from_millis(20),
+        requests: 10,
+        left_out: 0,
+        tokens: 1000,
+        tokens_per_s,
+        ttft_bias: Some(bias(2 * mean_us, ttft_p99_us)),
+        token_bias: Some(bias(mean_us, Some(3 * mean_us))),
+        gap_error: None,
+        jitter_p99_ns: None,
+        cpu_per_token_ns: Some(Nanos(21_400)),
+        cpu_used: None,
+        memory_per_agent_bytes: None,
+        server_late: None,
+    }
+}
+
+pub(crate) fn budget(steps: Vec<BudgetStep>) -> ClientBudget {
+    ClientBudget {
+        depth: BudgetDepth::Quick,
+        api: "ollama".to_owned(),
+        runtime: RuntimeFacts {
+            flavour: RuntimeFlavour::Multi,
+            workers: 2,
+            pinned: Vec::new(),
+        },
+        cores: 2,
+        shared_cores: true,
+        load_average: None,
+        steps,
+        ended: BudgetEnd::Bias,
+    }
+}
+
+#[test]
+fn a_budget_holds_up_to_the_last_step_before_the_first_that_is_late() {
+    let held = |steps: Vec<BudgetStep>| calibrated_to(&budget(steps)).map(|s| s.tokens_per_s);
+    let (a, b, late) = (
+        step(50.0, 100, None),
+        step(1200.0, 999, None),
+        step(2000.0, 1000, Some(8000)),
+    );
+    assert_eq!(held(vec![a.clone(), b.clone(), late.clone()]), Some(1200.0));
+    // A good step beyond a bad one is luck.
+    let lucky = step(9000.0, 100, None);
+    assert_eq!(held(vec![a.clone(), late.clone(), lucky]), Some(50.0));
+    assert_eq!(held(vec![late]), None);
+    assert_eq!(held(Vec::new()), None);
+    // Order of measurement does not matter.
+    assert_eq!(held(vec![b, a]), Some(1200.0));
+}
+
+#[test]
+fn bias_between_steps_is_linear_and_flat_beyond_them() {
+    let budget = budget(vec![
+        step(100.0, 50, None),
+        step(1100.0, 250, None),
+        step(2100.0, 1250, None),
+    ]);
+    for (rate, us) in [
+        (0.0, 50.0),
+        (100.0, 50.0),
+        (600.0, 150.0),
+        (1100.0, 250.0),
+        (1850.0, 1000.0),
+        (5000.0, 1250.0),
+    ] {
+        let bias = bias_at(&budget, rate).unwrap();
+        assert!((bias - us * 1000.0).abs() < 1e-6, "{rate}: {bias}");
+    }
+    assert_eq!(bias_at(&super::tests::budget(Vec::new()), 1.0), None);
+}
+
+#[test]
+fn what_lies_beyond_the_budget_is_flagged_with_how_late_it_may_be() {
+    let known = budget(vec![step(1200.0, 400, None), step(2400.0, 1500, Some(7250))]);
+    assert_eq!(beyond(&known, 1200.0), None);
+    let flagged = beyond(&known, 1900.0).unwrap();
+    assert_eq!(
+        beyond_in_words(&flagged),
+        "this run received 1,900 tok/s; the client is calibrated to 1,200 tok/s with bias under 1 \
+         ms: figures of TTFT may be late by up to 7.25 ms"
+    );
+    let off = beyond(&known, 25_000.0).unwrap();
+    assert!(off.off_the_scale);
+    assert_eq!(
+        beyond_in_words(&off),
+        "this run received 25,000 tok/s; the client is calibrated to 1,200 tok/s with bias under 1 \
+         ms: figures of TTFT may be late by 7.25 ms or more, for no rate so high was calibrated"
+    );
+    let nowhere = budget(vec![step(1200.0, 1400, None)]);
+    let flagged = beyond(&nowhere, 10.0).unwrap();
+    assert_eq!(
+        beyond_in_words(&flagged),
+        "this run received 10 tok/s; the client is calibrated to no rate with bias under 1 ms: \
+         figures of TTFT may be late by up to 9.00 ms"
+    );
+    assert_eq!(
+        in_words(&known),
+        "calibrated to 1,200 tok/s with bias under 1 ms (in a quick calibration before the run); \
+         there, with 24 streams at once, stamps were late by 0.400 ms mean, p99 1.20 ms, TTFT by \
+         0.800 ms mean, 21 µs of CPU per token"
+    );
+}
+
+#[test]
+fn the_busiest_second_is_found_wherever_it_lies() {
+    let at = |ms: &[u64]| busiest_second(ms.iter().map(|ms| Stamp(ms * 1_000_000)).collect());
+    assert_eq!(at(&[]), None);
+    assert_eq!(at(&[7]), Some(1));
+    // From 900 up to, not including, 1,900: four.
+    assert_eq!(at(&[0, 900, 1000, 1500, 1899, 1900, 3000]), Some(4));
+    assert_eq!(at(&[1500, 0, 1000]), Some(2));
+}
