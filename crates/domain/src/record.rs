@@ -18,7 +18,10 @@ use crate::plan::{Arm, ConfigId, SweepPlan, Topology};
 use crate::telemetry::GpuSource;
 use crate::units::{Nanos, Stamp};
 
-pub use budget::{Bias, BudgetDepth, BudgetEnd, BudgetStep, ClientBudget};
+pub use budget::{
+    Bias, BudgetDepth, BudgetEnd, BudgetStep, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration,
+    ClientBudget,
+};
 
 /// Version of the results folder's format. A folder with a higher number is refused.
 pub const RESULTS_SCHEMA: u32 = 1;

@@ -3,8 +3,34 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RuntimeFacts;
+use super::{Environment, RuntimeFacts};
 use crate::units::Nanos;
+
+/// Version of `calibration.json`; raised when a key changes its meaning or goes. Readers refuse a
+/// higher one.
+pub const CALIBRATION_SCHEMA: u32 = 1;
+
+/// What `tandem calibrate --out` writes.
+pub const CALIBRATION_FILE: &str = "calibration.json";
+
+/// `calibration.json`, and what `tandem calibrate --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// [`CALIBRATION_SCHEMA`].
+    pub schema: u32,
+    /// The folder's name, or `calibration`.
+    pub name: String,
+    /// What wrote this: `tandem 0.1.0 (git 1234abc)`.
+    pub tool: String,
+    /// When it began, RFC 3339 in UTC.
+    pub started_at: String,
+    /// The command line, ready to repeat.
+    pub command: String,
+    /// The machine.
+    pub environment: Environment,
+    /// What was measured.
+    pub budget: ClientBudget,
+}
 
 /// The client's error budget: its error at rising load, against a server that notes when it really
 /// sent each token. Steps are in the order in which they were measured, the load rising.

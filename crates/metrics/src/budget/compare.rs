@@ -74,11 +74,9 @@ impl Compared {
     pub fn step(self, streams: u32, gap: Nanos) -> BudgetStep {
         let span = self.first.zip(self.last).map(|(a, b)| b.since(a));
         // Between the first token and the last lie all but one.
-        let tokens_per_s = span
-            .filter(|span| *span > Nanos::ZERO)
-            .map_or(0.0, |span| {
-                self.token.len().saturating_sub(1) as f64 / span.as_secs_f64()
-            });
+        let tokens_per_s = span.filter(|span| *span > Nanos::ZERO).map_or(0.0, |span| {
+            self.token.len().saturating_sub(1) as f64 / span.as_secs_f64()
+        });
         let sizes: Vec<f64> = self.gap.iter().map(|error| error.abs()).collect();
         BudgetStep {
             streams,

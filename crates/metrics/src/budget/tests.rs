@@ -75,7 +75,10 @@ fn errors_by_hand() {
     let ttft = step.ttft_bias.unwrap();
     assert_eq!((ttft.n, ttft.mean_ns, ttft.max_ns), (1, 130_000, 130_000));
     let token = step.token_bias.unwrap();
-    assert_eq!((token.n, token.mean_ns, token.p50_ns), (3, 130_000, 100_000));
+    assert_eq!(
+        (token.n, token.mean_ns, token.p50_ns),
+        (3, 130_000, 100_000)
+    );
     assert_eq!((token.max_ns, token.p99_ns), (250_000, None));
     // The gaps: 20,100 seen of 19,950 (+150), 19,940 of 20,150 (-210).
     let gap = step.gap_error.unwrap();
@@ -201,7 +204,10 @@ fn bias_between_steps_is_linear_and_flat_beyond_them() {
 
 #[test]
 fn what_lies_beyond_the_budget_is_flagged_with_how_late_it_may_be() {
-    let known = budget(vec![step(1200.0, 400, None), step(2400.0, 1500, Some(7250))]);
+    let known = budget(vec![
+        step(1200.0, 400, None),
+        step(2400.0, 1500, Some(7250)),
+    ]);
     assert_eq!(beyond(&known, 1200.0), None);
     let flagged = beyond(&known, 1900.0).unwrap();
     assert_eq!(

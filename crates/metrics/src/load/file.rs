@@ -1,7 +1,9 @@
 //! A load's folder: what its `load.json` says. The file is written when the load begins, without a
 //! result, and replaced in one step when it has ended; a load that was killed has none.
 
-use domain::record::{EndpointFacts, Environment, Provenance, RuntimeFacts, TimeScale};
+use domain::record::{
+    ClientBudget, EndpointFacts, Environment, Provenance, RuntimeFacts, TimeScale,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Figures;
@@ -39,6 +41,10 @@ pub struct LoadFile {
     /// What the client ran on; absent in virtual time, which always runs on one thread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeFacts>,
+    /// The client's own error, measured before the load; absent in virtual time, where the client
+    /// costs no time, and where nobody measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_budget: Option<ClientBudget>,
     /// The machine; absent where a file above this one says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,

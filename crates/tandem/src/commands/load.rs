@@ -107,6 +107,7 @@ async fn run(
         endpoints: stage.endpoints.clone(),
         time_scale: stage.time_scale,
         runtime,
+        client_budget: None,
         environment: Some(telemetry::environment(stage.gpu_source.clone())),
         asked: asked(&plan, args),
         result: None,
