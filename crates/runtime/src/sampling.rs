@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clock::Clock;
-use domain::telemetry::{GpuSampler, Sample};
-use telemetry::Sampling;
+use domain::telemetry::Sample;
+use telemetry::{Sampling, Sources};
 
 use crate::book::Book;
 use crate::error::RuntimeError;
@@ -24,11 +24,10 @@ impl Telemetry {
         dir: &Path,
         clock: &Clock,
         hz: f64,
-        gpu: Option<Box<dyn GpuSampler>>,
-        host: bool,
+        sources: Sources,
         book: &Arc<Book>,
     ) -> Result<Self, RuntimeError> {
-        if gpu.is_none() && (!host || clock.is_virtual()) {
+        if sources.gpu.is_none() && (!sources.host || clock.is_virtual()) {
             return Ok(Self(None));
         }
         let path = dir.join(TELEMETRY_FILE);
@@ -58,8 +57,7 @@ impl Telemetry {
         Ok(Self(Some(Sampling::start(
             clock.clone(),
             hz,
-            gpu,
-            host,
+            sources,
             sink,
         ))))
     }

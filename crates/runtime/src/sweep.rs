@@ -13,6 +13,7 @@ use domain::plan::{ArmSpec, ConfigId, SweepPlan, Topology, WorkflowKind};
 use domain::record::{JournalLine, Manifest, Mark, MarkKind};
 use domain::telemetry::GpuSampler;
 use domain::{Nanos, Outcome, Stamp};
+use telemetry::Sources;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +40,7 @@ pub struct SweepSetup {
     pub clock: Clock,
     /// Reads the devices; `None` when there are none to read.
     pub gpu: Option<Box<dyn GpuSampler>>,
-    /// Sample the host as well. Leave it off in virtual time, where the host's readings would
+    /// Sample the host as well, and the servers' processes where they run on it. Leave it off in virtual time, where the host's readings would
     /// stand at moments that have nothing to do with it.
     pub host: bool,
     /// Who watches.
@@ -199,6 +200,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         agents::read_tables(&benchmarks).map_err(|source| RuntimeError::Benchmarks { source })?;
     }
 
+    let servers = manifest.endpoints.iter().map(|e| e.url.clone()).collect();
     let plan = Arc::new(manifest.plan);
     let stop = shutdown.stopping().child_token();
     let abort = shutdown.aborted().child_token();
@@ -290,7 +292,12 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         took: Nanos::ZERO,
         warnings: Vec::new(),
     };
-    let sampling = Telemetry::start(&dir, &clock, plan.telemetry_hz, gpu, host, &book)?;
+    let sources = Sources {
+        gpu,
+        host,
+        servers: if host { servers } else { Vec::new() },
+    };
+    let sampling = Telemetry::start(&dir, &clock, plan.telemetry_hz, sources, &book)?;
     let mut dead_in_a_row = 0;
     let mut stuck = None;
     for spec in &todo {

@@ -14,12 +14,17 @@
 //!
 //! ```no_run
 //! use clock::Clock;
-//! use telemetry::{Sampling, environment, open_gpus};
+//! use telemetry::{Sampling, Sources, environment, open_gpus};
 //!
 //! # async fn example() {
 //! let (gpu, source) = open_gpus();
 //! println!("{:?}", environment(source).warnings);
-//! let sampling = Sampling::start(Clock::real(), 10.0, gpu, true, |sample| {
+//! let sources = Sources {
+//!     gpu,
+//!     host: true,
+//!     servers: vec!["http://127.0.0.1:11434".to_owned()],
+//! };
+//! let sampling = Sampling::start(Clock::real(), 10.0, sources, |sample| {
 //!     println!("{sample:?}");
 //! });
 //! // … the sweep …
@@ -42,6 +47,6 @@ pub use amd::AmdSampler;
 pub use environment::{describe_devices, environment};
 pub use gpus::{GpuDevice, GpuList, gpus, open_gpus};
 pub use host::{HostSampler, HostUnreadable};
-pub use nvml::{DeviceReadings, GpuAbsent, NvmlSampler, Unreadable};
-pub use sampling::{Counts, Sampling};
+pub use nvml::{DeviceReadings, GpuAbsent, NvmlSampler, Place, Unreadable};
+pub use sampling::{Counts, Sampling, Sources};
 pub use server::{FoundBy, ServerNotFound, ServerProcess, ServerSampler, server_process};

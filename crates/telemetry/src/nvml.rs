@@ -1,14 +1,18 @@
 //! NVIDIA devices through NVML.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use domain::telemetry::{GpuProcess, GpuReading, GpuSampler, GpuSource};
+use domain::{Nanos, Stamp};
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
-use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
-use nvml_wrapper::enums::device::UsedGpuMemory;
-use nvml_wrapper::error::NvmlError;
-use nvml_wrapper::struct_wrappers::device::ProcessInfo;
-use nvml_wrapper::{Device, Nvml};
+
+mod driver;
+
+use driver::Driver;
+
+/// Processes are listed this often.
+const PROCESSES_EVERY: Nanos = Nanos::from_secs(1);
 
 /// Why there are no GPU readings, in words a user can act on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,15 +30,27 @@ impl From<GpuAbsent> for GpuSource {
     }
 }
 
-/// A quantity could not be read: not supported, not permitted, device gone.
+/// Why a quantity could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(pub String);
+pub enum Unreadable {
+    /// The device does not have it, and will not have it next time.
+    #[error("the device does not tell it")]
+    NotSupported,
+    /// This user may not read it.
+    #[error("this user may not read it")]
+    NotPermitted,
+    /// Something else: the device is gone, or the driver is in trouble. The driver's own words.
+    #[error("{0}")]
+    Failed(String),
+}
 
-impl From<NvmlError> for Unreadable {
-    fn from(error: NvmlError) -> Self {
-        Self(error.to_string())
-    }
+/// A device: a whole card, or one MIG instance on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The card, in NVML's order.
+    pub card: u32,
+    /// The instance, in NVML's order; there may be gaps.
+    pub instance: Option<u32>,
 }
 
 /// The readings [`NvmlSampler`] is made of, in NVML's own units, so that recorded series can be
@@ -42,39 +58,86 @@ impl From<NvmlError> for Unreadable {
 pub trait DeviceReadings: Send {
     /// Driver version.
     fn driver(&self) -> Result<String, Unreadable>;
-    /// Number of devices.
-    fn count(&self) -> Result<u32, Unreadable>;
+    /// The cards, each followed by the MIG instances it is split into.
+    fn places(&self) -> Result<Vec<Place>, Unreadable>;
     /// Device name.
-    fn name(&self, device: u32) -> Result<String, Unreadable>;
-    /// True when the device is split into MIG instances; it then has no utilisation of its own.
-    fn is_split(&self, device: u32) -> Result<bool, Unreadable>;
+    fn name(&self, at: Place) -> Result<String, Unreadable>;
     /// Share of the last sample period in which a kernel ran, 0..100.
-    fn utilisation_percent(&self, device: u32) -> Result<u32, Unreadable>;
+    fn utilisation_percent(&self, at: Place) -> Result<u32, Unreadable>;
     /// Memory in use and in all, bytes.
-    fn memory_bytes(&self, device: u32) -> Result<(u64, u64), Unreadable>;
+    fn memory_bytes(&self, at: Place) -> Result<(u64, u64), Unreadable>;
     /// Board power, milliwatts.
-    fn power_mw(&self, device: u32) -> Result<u32, Unreadable>;
+    fn power_mw(&self, at: Place) -> Result<u32, Unreadable>;
     /// Energy since the driver loaded, millijoules.
-    fn energy_mj(&self, device: u32) -> Result<u64, Unreadable>;
+    fn energy_mj(&self, at: Place) -> Result<u64, Unreadable>;
     /// SM clock, MHz.
-    fn sm_clock_mhz(&self, device: u32) -> Result<u32, Unreadable>;
+    fn sm_clock_mhz(&self, at: Place) -> Result<u32, Unreadable>;
     /// Memory clock, MHz.
-    fn memory_clock_mhz(&self, device: u32) -> Result<u32, Unreadable>;
+    fn memory_clock_mhz(&self, at: Place) -> Result<u32, Unreadable>;
     /// Core temperature, degrees Celsius.
-    fn temperature_c(&self, device: u32) -> Result<u32, Unreadable>;
+    fn temperature_c(&self, at: Place) -> Result<u32, Unreadable>;
     /// NVML's bit mask of throttle reasons.
-    fn throttle_bits(&self, device: u32) -> Result<u64, Unreadable>;
+    fn throttle_bits(&self, at: Place) -> Result<u64, Unreadable>;
     /// Processes on the device; one may appear more than once.
-    fn processes(&self, device: u32) -> Result<Vec<GpuProcess>, Unreadable>;
+    fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable>;
+    /// What does not change (`power_limit`, `link`, …), as far as it is told.
+    fn facts(&self, at: Place) -> Vec<(&'static str, String)>;
 }
 
-/// Samples NVIDIA devices. What a device does not support or permit is absent from its readings;
-/// a device of which nothing can be read this time is left out.
+/// Samples NVIDIA devices, MIG instances included. What a device does not support or permit is
+/// absent from its readings and stands in the source's notes; it is not asked for again. A device
+/// of which nothing can be read this time is left out.
 pub struct NvmlSampler {
     readings: Box<dyn DeviceReadings>,
     driver: String,
-    devices: Vec<String>,
+    devices: Vec<KnownDevice>,
+    notes: Vec<String>,
+    processes_due: Option<Stamp>,
 }
+
+/// A device as it was when the sampler was opened.
+#[derive(Debug)]
+struct KnownDevice {
+    at: Place,
+    name: String,
+    part_of: Option<u32>,
+    tells: Tells,
+}
+
+/// Which quantities are worth asking for.
+#[derive(Debug, Clone, Copy)]
+struct Tells([bool; QUANTITIES.len()]);
+
+impl Tells {
+    fn has(self, quantity: Quantity) -> bool {
+        self.0[quantity as usize]
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quantity {
+    Utilisation,
+    Memory,
+    Power,
+    Energy,
+    SmClock,
+    MemoryClock,
+    Temperature,
+    Throttle,
+    Processes,
+}
+
+const QUANTITIES: [(Quantity, &str); 9] = [
+    (Quantity::Utilisation, "utilisation"),
+    (Quantity::Memory, "memory"),
+    (Quantity::Power, "power"),
+    (Quantity::Energy, "energy counter"),
+    (Quantity::SmClock, "SM clock"),
+    (Quantity::MemoryClock, "memory clock"),
+    (Quantity::Temperature, "temperature"),
+    (Quantity::Throttle, "throttle reasons"),
+    (Quantity::Processes, "list of processes"),
+];
 
 impl fmt::Debug for NvmlSampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,58 +151,107 @@ impl fmt::Debug for NvmlSampler {
 impl NvmlSampler {
     /// Loads the driver's library and lists the devices.
     pub fn open() -> Result<Self, GpuAbsent> {
-        let nvml = Nvml::init().map_err(|error| GpuAbsent {
-            reason: absence(&error),
-        })?;
-        Self::over(Box::new(Driver(nvml)))
+        Self::over(Box::new(Driver::open()?))
     }
 
     /// A sampler over other readings than the driver's.
     pub fn over(readings: Box<dyn DeviceReadings>) -> Result<Self, GpuAbsent> {
         let driver = readings
             .driver()
-            .unwrap_or_else(|Unreadable(why)| format!("unknown ({why})"));
-        let count = readings.count().map_err(|Unreadable(why)| GpuAbsent {
+            .unwrap_or_else(|why| format!("unknown ({why})"));
+        let places = readings.places().map_err(|why| GpuAbsent {
             reason: format!("NVIDIA driver {driver} does not list its devices: {why}"),
         })?;
-        if count == 0 {
+        if places.is_empty() {
             return Err(GpuAbsent {
                 reason: format!("NVIDIA driver {driver} is loaded but finds no device"),
             });
         }
-        let devices = (0..count).map(|device| describe(&*readings, device));
-        let devices = devices.collect();
+        let mut notes = Vec::new();
+        let devices = places
+            .iter()
+            .map(|&at| {
+                let split = at.instance.is_none()
+                    && places
+                        .iter()
+                        .any(|p| p.card == at.card && p.instance.is_some());
+                let name = name(&*readings, at, split);
+                let (tells, missing) = ask(&*readings, at);
+                notes.extend(note(&name, &missing, split || at.instance.is_some()));
+                let whole = Place {
+                    instance: None,
+                    ..at
+                };
+                let place = places.iter().position(|p| *p == whole);
+                KnownDevice {
+                    at,
+                    name,
+                    part_of: at.instance.and(place).map(|place| place as u32),
+                    tells,
+                }
+            })
+            .collect();
         Ok(Self {
             readings,
             driver,
             devices,
+            notes,
+            processes_due: None,
         })
     }
 
-    fn read(&self, device: u32) -> Option<GpuReading> {
+    fn read(&mut self, when: Option<Stamp>) -> Vec<GpuReading> {
+        let processes = when.is_none_or(|now| self.processes_due.is_none_or(|due| now >= due));
+        if processes {
+            self.processes_due = when.map(|now| now + PROCESSES_EVERY);
+        }
+        (0..)
+            .zip(&self.devices)
+            .filter_map(|(index, device)| self.read_one(index, device, processes))
+            .collect()
+    }
+
+    fn read_one(&self, index: u32, device: &KnownDevice, processes: bool) -> Option<GpuReading> {
         let from = &*self.readings;
-        let memory = from.memory_bytes(device).ok();
-        let throttle = from.throttle_bits(device);
-        let any_throttle = throttle.is_ok();
-        let reading = GpuReading {
-            index: device,
-            part_of: None,
-            utilisation_percent: from.utilisation_percent(device).ok().map(f64::from),
-            memory_used_bytes: memory.map(|(used, _)| used),
-            memory_total_bytes: memory.map(|(_, total)| total),
-            power_w: from.power_mw(device).ok().map(|mw| f64::from(mw) / 1e3),
-            energy_j: from.energy_mj(device).ok().map(|mj| mj as f64 / 1e3),
-            sm_clock_mhz: from.sm_clock_mhz(device).ok(),
-            memory_clock_mhz: from.memory_clock_mhz(device).ok(),
-            temperature_c: from.temperature_c(device).ok().map(f64::from),
-            throttle_reasons: throttle.map(reason_names).unwrap_or_default(),
-            processes: from.processes(device).map(merge).unwrap_or_default(),
+        let KnownDevice {
+            at, part_of, tells, ..
+        } = *device;
+        // Asks only for what the device tells.
+        macro_rules! read {
+            ($quantity:ident, $method:ident) => {
+                tells
+                    .has(Quantity::$quantity)
+                    .then(|| from.$method(at).ok())
+                    .flatten()
+            };
+        }
+        let memory = read!(Memory, memory_bytes);
+        let throttle = read!(Throttle, throttle_bits);
+        let listed = if processes {
+            read!(Processes, processes)
+        } else {
+            None
         };
         let nothing = GpuReading {
-            index: device,
+            index,
+            part_of,
             ..GpuReading::default()
         };
-        (any_throttle || reading != nothing).then_some(reading)
+        let known = throttle.is_some() || listed.is_some();
+        let reading = GpuReading {
+            utilisation_percent: read!(Utilisation, utilisation_percent).map(f64::from),
+            memory_used_bytes: memory.map(|(used, _)| used),
+            memory_total_bytes: memory.map(|(_, total)| total),
+            power_w: read!(Power, power_mw).map(|mw| f64::from(mw) / 1e3),
+            energy_j: read!(Energy, energy_mj).map(|mj| mj as f64 / 1e3),
+            sm_clock_mhz: read!(SmClock, sm_clock_mhz),
+            memory_clock_mhz: read!(MemoryClock, memory_clock_mhz),
+            temperature_c: read!(Temperature, temperature_c).map(f64::from),
+            throttle_reasons: throttle.map(reason_names).unwrap_or_default(),
+            processes: listed.map(merge).unwrap_or_default(),
+            ..nothing.clone()
+        };
+        (known || reading != nothing).then_some(reading)
     }
 }
 
@@ -147,27 +259,83 @@ impl GpuSampler for NvmlSampler {
     fn source(&self) -> GpuSource {
         GpuSource::Nvml {
             driver: self.driver.clone(),
-            devices: self.devices.clone(),
-            notes: Vec::new(),
+            devices: self.devices.iter().map(|d| d.name.clone()).collect(),
+            notes: self.notes.clone(),
         }
     }
 
     fn sample(&mut self) -> Vec<GpuReading> {
+        self.read(None)
+    }
+
+    fn sample_at(&mut self, at: Stamp) -> Vec<GpuReading> {
+        self.read(Some(at))
+    }
+
+    fn facts(&self) -> BTreeMap<String, String> {
         (0..)
             .zip(&self.devices)
-            .filter_map(|(device, _)| self.read(device))
+            .flat_map(|(index, device): (u32, _)| {
+                let facts = self.readings.facts(device.at).into_iter();
+                facts.map(move |(what, value)| (format!("gpu_{index}_{what}"), value))
+            })
             .collect()
     }
 }
 
-fn describe(readings: &dyn DeviceReadings, device: u32) -> String {
+fn name(readings: &dyn DeviceReadings, at: Place, split: bool) -> String {
     let name = readings
-        .name(device)
-        .unwrap_or_else(|Unreadable(why)| format!("device {device} ({why})"));
-    match readings.is_split(device) {
-        Ok(true) => format!("{name} (MIG)"),
-        _ => name,
+        .name(at)
+        .unwrap_or_else(|why| format!("card {} ({why})", at.card));
+    match at.instance {
+        Some(instance) => format!("{name} (MIG instance {instance} of card {})", at.card),
+        None if split => format!("{name} (split by MIG)"),
+        None => name,
     }
+}
+
+/// Asks once for everything: what is worth asking for again, and what is not told and why.
+fn ask(readings: &dyn DeviceReadings, at: Place) -> (Tells, Vec<(&'static str, Unreadable)>) {
+    let mut tells = Tells([true; QUANTITIES.len()]);
+    let mut missing = Vec::new();
+    for (quantity, what) in QUANTITIES {
+        let why = match quantity {
+            Quantity::Utilisation => readings.utilisation_percent(at).err(),
+            Quantity::Memory => readings.memory_bytes(at).err(),
+            Quantity::Power => readings.power_mw(at).err(),
+            Quantity::Energy => readings.energy_mj(at).err(),
+            Quantity::SmClock => readings.sm_clock_mhz(at).err(),
+            Quantity::MemoryClock => readings.memory_clock_mhz(at).err(),
+            Quantity::Temperature => readings.temperature_c(at).err(),
+            Quantity::Throttle => readings.throttle_bits(at).err(),
+            Quantity::Processes => readings.processes(at).err(),
+        };
+        if let Some(why) = why {
+            // What merely failed may work next time.
+            tells.0[quantity as usize] = matches!(why, Unreadable::Failed(_));
+            missing.push((what, why));
+        }
+    }
+    (tells, missing)
+}
+
+/// What a device does not tell, quantities with one reason together.
+fn note(name: &str, missing: &[(&'static str, Unreadable)], mig: bool) -> Vec<String> {
+    let mut by_reason: Vec<(String, Vec<&str>)> = Vec::new();
+    for (what, why) in missing {
+        let why = match why {
+            Unreadable::NotSupported if mig => "not given with MIG".to_owned(),
+            other => other.to_string(),
+        };
+        match by_reason.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, all)) => all.push(what),
+            None => by_reason.push((why, vec![what])),
+        }
+    }
+    by_reason
+        .into_iter()
+        .map(|(why, what)| format!("{name}: no {} ({why})", what.join(", no ")))
+        .collect()
 }
 
 /// NVML's words for the reasons in a mask; idle is none.
@@ -205,106 +373,6 @@ fn merge(mut processes: Vec<GpuProcess>) -> Vec<GpuProcess> {
     processes.sort_unstable_by_key(|p| (p.pid, std::cmp::Reverse(p.memory_bytes)));
     processes.dedup_by_key(|p| p.pid);
     processes
-}
-
-/// Why NVML did not start.
-fn absence(error: &NvmlError) -> String {
-    match error {
-        NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound => {
-            "no NVIDIA driver here: its management library (NVML) could not be loaded".to_owned()
-        }
-        NvmlError::DriverNotLoaded => "the NVIDIA driver is installed but not running".to_owned(),
-        NvmlError::NoPermission => {
-            "no permission to talk to the NVIDIA driver; may this user open /dev/nvidia*?"
-                .to_owned()
-        }
-        NvmlError::LibRmVersionMismatch => {
-            "NVIDIA driver and library differ in version; reboot after the update".to_owned()
-        }
-        other => format!("the NVIDIA driver cannot be used: {other}"),
-    }
-}
-
-/// The driver itself.
-struct Driver(Nvml);
-
-impl Driver {
-    fn device(&self, device: u32) -> Result<Device<'_>, Unreadable> {
-        Ok(self.0.device_by_index(device)?)
-    }
-}
-
-impl DeviceReadings for Driver {
-    fn driver(&self) -> Result<String, Unreadable> {
-        Ok(self.0.sys_driver_version()?)
-    }
-
-    fn count(&self) -> Result<u32, Unreadable> {
-        Ok(self.0.device_count()?)
-    }
-
-    fn name(&self, device: u32) -> Result<String, Unreadable> {
-        Ok(self.device(device)?.name()?)
-    }
-
-    fn is_split(&self, device: u32) -> Result<bool, Unreadable> {
-        Ok(self.device(device)?.mig_mode()?.current != 0)
-    }
-
-    fn utilisation_percent(&self, device: u32) -> Result<u32, Unreadable> {
-        Ok(self.device(device)?.utilization_rates()?.gpu)
-    }
-
-    fn memory_bytes(&self, device: u32) -> Result<(u64, u64), Unreadable> {
-        let memory = self.device(device)?.memory_info()?;
-        Ok((memory.used, memory.total))
-    }
-
-    fn power_mw(&self, device: u32) -> Result<u32, Unreadable> {
-        Ok(self.device(device)?.power_usage()?)
-    }
-
-    fn energy_mj(&self, device: u32) -> Result<u64, Unreadable> {
-        Ok(self.device(device)?.total_energy_consumption()?)
-    }
-
-    fn sm_clock_mhz(&self, device: u32) -> Result<u32, Unreadable> {
-        Ok(self.device(device)?.clock_info(Clock::SM)?)
-    }
-
-    fn memory_clock_mhz(&self, device: u32) -> Result<u32, Unreadable> {
-        Ok(self.device(device)?.clock_info(Clock::Memory)?)
-    }
-
-    fn temperature_c(&self, device: u32) -> Result<u32, Unreadable> {
-        Ok(self.device(device)?.temperature(TemperatureSensor::Gpu)?)
-    }
-
-    fn throttle_bits(&self, device: u32) -> Result<u64, Unreadable> {
-        Ok(self.device(device)?.current_throttle_reasons()?.bits())
-    }
-
-    fn processes(&self, device: u32) -> Result<Vec<GpuProcess>, Unreadable> {
-        let device = self.device(device)?;
-        // Drivers before release 510 lack both calls; they tell of no processes.
-        let compute = device.running_compute_processes();
-        let graphics = device.running_graphics_processes();
-        let of = |process: ProcessInfo| GpuProcess {
-            pid: process.pid,
-            memory_bytes: match process.used_gpu_memory {
-                UsedGpuMemory::Used(bytes) => Some(bytes),
-                UsedGpuMemory::Unavailable => None,
-            },
-            ..GpuProcess::default()
-        };
-        match (compute, graphics) {
-            (Err(error), Err(_)) => Err(error.into()),
-            (compute, graphics) => {
-                let both = compute.unwrap_or_default().into_iter();
-                Ok(both.chain(graphics.unwrap_or_default()).map(of).collect())
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,38 @@
 //! Samplers on a task of their own.
 
+use std::fmt;
+
 use clock::Clock;
 use domain::telemetry::{GpuReading, GpuSampler, HostReading, Sample};
 use domain::{Nanos, Stamp};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::gpus::attribute;
 use crate::host::HostSampler;
+use crate::server::ServerSampler;
+
+/// What is sampled.
+#[derive(Default)]
+pub struct Sources {
+    /// Reads the devices.
+    pub gpu: Option<Box<dyn GpuSampler>>,
+    /// Read the host as well.
+    pub host: bool,
+    /// URLs of the servers whose processes are read, where they run on this machine. A server's
+    /// place here is its index in readings.
+    pub servers: Vec<String>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("gpu", &self.gpu.is_some())
+            .field("host", &self.host)
+            .field("servers", &self.servers)
+            .finish()
+    }
+}
 
 /// How many samples there were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,29 +56,35 @@ impl Sampling {
     /// Starts sampling `hz` times per second of clock time, the first time at once. Sample `k` is
     /// due at the start plus `k / hz`, whatever the ones before it cost.
     ///
-    /// Host readings are left out in virtual time, where the host's load means nothing. In real
-    /// time devices are read on a blocking thread, for drivers can take milliseconds. Must be
+    /// Host and servers are left out in virtual time, where their load means nothing. In real
+    /// time everything is read on a blocking thread, for drivers can take milliseconds. Must be
     /// called inside a tokio runtime; `hz` must be finite and above zero.
     pub fn start(
         clock: Clock,
         hz: f64,
-        gpu: Option<Box<dyn GpuSampler>>,
-        host: bool,
+        sources: Sources,
         sink: impl FnMut(&Sample) + Send + 'static,
     ) -> Self {
         assert!(
             hz.is_finite() && hz > 0.0,
             "a sampling rate is a finite number above zero"
         );
-        let host = if host && !clock.is_virtual() {
+        let host = if sources.host && !clock.is_virtual() {
             HostSampler::new()
                 .inspect_err(|error| tracing::warn!(%error, "host readings are left out"))
                 .ok()
         } else {
             None
         };
+        let servers = (!sources.servers.is_empty() && !clock.is_virtual())
+            .then(|| ServerSampler::find(&sources.servers).0)
+            .filter(|servers| !servers.is_empty());
         let (stop, stopped) = oneshot::channel();
-        let devices = Devices { gpu, host };
+        let devices = Devices {
+            gpu: sources.gpu,
+            host,
+            servers,
+        };
         let task = tokio::spawn(run(clock, hz, devices, sink, stopped));
         Self { stop, task }
     }
@@ -74,22 +106,27 @@ impl Sampling {
 struct Devices {
     gpu: Option<Box<dyn GpuSampler>>,
     host: Option<HostSampler>,
+    servers: Option<ServerSampler>,
 }
 
 impl Devices {
     fn sample(&mut self, clock: &Clock) -> Sample {
         let at = clock.now();
-        let gpus: Vec<GpuReading> = self
-            .gpu
-            .as_mut()
-            .map(|gpu| gpu.sample())
-            .unwrap_or_default();
+        let gpu = self.gpu.as_mut().map(|gpu| gpu.sample_at(at));
+        let mut gpus: Vec<GpuReading> = gpu.unwrap_or_default();
         let host: Option<HostReading> = self.host.as_mut().and_then(|host| host.sample(at));
+        let servers = self.servers.as_mut().map(|servers| {
+            let readings = servers.sample(at);
+            for gpu in &mut gpus {
+                attribute(&mut gpu.processes, |pid| servers.owner(pid));
+            }
+            readings
+        });
         Sample {
             at,
             gpus,
             host,
-            servers: Vec::new(),
+            servers: servers.unwrap_or_default(),
         }
     }
 }

@@ -5,8 +5,10 @@ use clock::Clock as SweepClock;
 use domain::telemetry::Sample;
 use domain::{Nanos, Stamp};
 
+use nvml_wrapper::error::NvmlError;
+
 use super::*;
-use crate::Sampling;
+use crate::{Sampling, Sources};
 
 /// A recorded moment of one device; `None` where the device refused.
 #[derive(Clone, Default)]
@@ -20,7 +22,12 @@ struct Moment {
     temperature: Option<u32>,
     throttle: Option<u64>,
     processes: Option<Vec<GpuProcess>>,
-    split: bool,
+    /// The instance of the card before it that this device is.
+    instance: Option<u32>,
+    /// What is not told is refused to this user.
+    denied: bool,
+    /// What is not told failed.
+    failed: bool,
 }
 
 /// Recorded moments, each with all devices; the test says which moment it is.
@@ -37,55 +44,77 @@ impl Replay {
         })
     }
 
-    fn moment(&self, device: u32) -> &Moment {
+    fn moment(&self, at: Place) -> &Moment {
         let now = self.now.load(Ordering::Relaxed).min(self.series.len() - 1);
-        &self.series[now][device as usize]
+        let places = self.places().unwrap();
+        let device = places.iter().position(|place| *place == at).unwrap();
+        &self.series[now][device]
     }
-}
 
-fn told<T: Clone>(value: Option<&T>) -> Result<T, Unreadable> {
-    value.cloned().ok_or_else(|| NvmlError::NotSupported.into())
+    fn told<T: Clone>(
+        &self,
+        at: Place,
+        get: impl Fn(&Moment) -> Option<&T>,
+    ) -> Result<T, Unreadable> {
+        let moment = self.moment(at);
+        get(moment).cloned().ok_or_else(|| {
+            let error = match moment {
+                Moment { denied: true, .. } => NvmlError::NoPermission,
+                Moment { failed: true, .. } => NvmlError::Unknown,
+                _ => NvmlError::NotSupported,
+            };
+            error.into()
+        })
+    }
 }
 
 impl DeviceReadings for Replay {
     fn driver(&self) -> Result<String, Unreadable> {
         Ok("570.00".to_owned())
     }
-    fn count(&self) -> Result<u32, Unreadable> {
-        Ok(self.series[0].len() as u32)
+    fn places(&self) -> Result<Vec<Place>, Unreadable> {
+        let mut cards = 0;
+        let devices = self.series[0].iter().map(|moment| {
+            cards += u32::from(moment.instance.is_none());
+            Place {
+                card: cards - 1,
+                instance: moment.instance,
+            }
+        });
+        Ok(devices.collect())
     }
-    fn name(&self, device: u32) -> Result<String, Unreadable> {
-        Ok(format!("Card {device}"))
+    fn name(&self, at: Place) -> Result<String, Unreadable> {
+        Ok(format!("Card {}", at.card))
     }
-    fn is_split(&self, device: u32) -> Result<bool, Unreadable> {
-        Ok(self.moment(device).split)
+    fn utilisation_percent(&self, at: Place) -> Result<u32, Unreadable> {
+        self.told(at, |m| m.utilisation.as_ref())
     }
-    fn utilisation_percent(&self, device: u32) -> Result<u32, Unreadable> {
-        told(self.moment(device).utilisation.as_ref())
+    fn memory_bytes(&self, at: Place) -> Result<(u64, u64), Unreadable> {
+        self.told(at, |m| m.memory.as_ref())
     }
-    fn memory_bytes(&self, device: u32) -> Result<(u64, u64), Unreadable> {
-        told(self.moment(device).memory.as_ref())
+    fn power_mw(&self, at: Place) -> Result<u32, Unreadable> {
+        self.told(at, |m| m.power_mw.as_ref())
     }
-    fn power_mw(&self, device: u32) -> Result<u32, Unreadable> {
-        told(self.moment(device).power_mw.as_ref())
+    fn energy_mj(&self, at: Place) -> Result<u64, Unreadable> {
+        self.told(at, |m| m.energy_mj.as_ref())
     }
-    fn energy_mj(&self, device: u32) -> Result<u64, Unreadable> {
-        told(self.moment(device).energy_mj.as_ref())
+    fn sm_clock_mhz(&self, at: Place) -> Result<u32, Unreadable> {
+        self.told(at, |m| m.sm.as_ref())
     }
-    fn sm_clock_mhz(&self, device: u32) -> Result<u32, Unreadable> {
-        told(self.moment(device).sm.as_ref())
+    fn memory_clock_mhz(&self, at: Place) -> Result<u32, Unreadable> {
+        self.told(at, |m| m.mem.as_ref())
     }
-    fn memory_clock_mhz(&self, device: u32) -> Result<u32, Unreadable> {
-        told(self.moment(device).mem.as_ref())
+    fn temperature_c(&self, at: Place) -> Result<u32, Unreadable> {
+        self.told(at, |m| m.temperature.as_ref())
     }
-    fn temperature_c(&self, device: u32) -> Result<u32, Unreadable> {
-        told(self.moment(device).temperature.as_ref())
+    fn throttle_bits(&self, at: Place) -> Result<u64, Unreadable> {
+        self.told(at, |m| m.throttle.as_ref())
     }
-    fn throttle_bits(&self, device: u32) -> Result<u64, Unreadable> {
-        told(self.moment(device).throttle.as_ref())
+    fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable> {
+        self.told(at, |m| m.processes.as_ref())
     }
-    fn processes(&self, device: u32) -> Result<Vec<GpuProcess>, Unreadable> {
-        told(self.moment(device).processes.as_ref())
+    fn facts(&self, at: Place) -> Vec<(&'static str, String)> {
+        vec![("power_limit", format!("{} W", 300 + at.card))]
     }
 }
 
@@ -114,7 +143,7 @@ fn every_quantity_comes_out_in_its_unit() {
             process(3, None),
             process(7, Some(10)),
         ]),
-        split: false,
+        ..Moment::default()
     }]))
     .unwrap();
     assert_eq!(
@@ -136,34 +165,143 @@ fn every_quantity_comes_out_in_its_unit() {
     );
 }
 
+/// A device that tells everything.
+fn open_handed() -> Moment {
+    Moment {
+        utilisation: Some(50),
+        memory: Some((1, 2)),
+        power_mw: Some(1000),
+        energy_mj: Some(1000),
+        sm: Some(1),
+        mem: Some(1),
+        temperature: Some(1),
+        throttle: Some(0),
+        processes: Some(Vec::new()),
+        ..Moment::default()
+    }
+}
+
 #[test]
-fn what_a_device_refuses_is_absent_and_a_dead_device_is_left_out() {
+fn what_a_device_refuses_is_absent_with_a_reason_and_a_silent_device_is_left_out() {
     let mut sampler = NvmlSampler::over(Replay::once(vec![
         Moment::default(),
         Moment {
-            memory: Some((1, 2)),
-            split: true,
-            ..Moment::default()
+            power_mw: None,
+            sm: None,
+            processes: None,
+            denied: true,
+            ..open_handed()
         },
         Moment {
-            throttle: Some(1),
-            ..Moment::default()
+            energy_mj: None,
+            ..open_handed()
         },
     ]))
     .unwrap();
-    let expected = GpuSource::Nvml {
-        driver: "570.00".to_owned(),
-        devices: ["Card 0", "Card 1 (MIG)", "Card 2"]
-            .map(str::to_owned)
-            .to_vec(),
-        notes: Vec::new(),
+    let GpuSource::Nvml {
+        driver,
+        devices,
+        notes,
+    } = sampler.source()
+    else {
+        panic!("it reads NVML");
     };
-    assert_eq!(sampler.source(), expected);
+    assert_eq!(driver, "570.00");
+    assert_eq!(devices, ["Card 0", "Card 1", "Card 2"]);
+    assert_eq!(
+        notes[1..],
+        [
+            "Card 1: no power, no SM clock, no list of processes (this user may not read it)",
+            "Card 2: no energy counter (the device does not tell it)",
+        ]
+    );
+    assert!(notes[0].starts_with("Card 0: no utilisation, no memory, no power"));
     let readings = sampler.sample();
     assert_eq!(readings.iter().map(|r| r.index).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(readings[0].memory_used_bytes, Some(1));
-    assert_eq!(readings[0].utilisation_percent, None);
-    assert!(readings[1].throttle_reasons.is_empty());
+    assert_eq!(readings[0].power_w, None);
+    assert_eq!(sampler.facts()["gpu_2_power_limit"], "302 W");
+}
+
+#[test]
+fn mig_instances_are_devices_of_their_own_and_parts_of_their_card() {
+    let instance = |number, used, pid| Moment {
+        memory: Some((used, 10_000)),
+        processes: Some(vec![process(pid, Some(used))]),
+        instance: Some(number),
+        ..Moment::default()
+    };
+    let mut sampler = NvmlSampler::over(Replay::once(vec![
+        open_handed(),
+        // NVML numbers instances with gaps.
+        Moment {
+            utilisation: None,
+            ..open_handed()
+        },
+        instance(0, 700, 7),
+        instance(3, 300, 8),
+    ]))
+    .unwrap();
+    assert_eq!(
+        sampler.source().devices(),
+        [
+            "Card 0",
+            "Card 1 (split by MIG)",
+            "Card 1 (MIG instance 0 of card 1)",
+            "Card 1 (MIG instance 3 of card 1)",
+        ]
+    );
+    let notes = sampler.source().notes().join("\n");
+    for line in [
+        "Card 1 (split by MIG): no utilisation (not given with MIG)",
+        "Card 1 (MIG instance 3 of card 1): no utilisation, no power, no energy counter, no SM \
+         clock, no memory clock, no temperature, no throttle reasons (not given with MIG)",
+    ] {
+        assert!(notes.contains(line), "{line} in\n{notes}");
+    }
+    assert!(!notes.contains("Card 0:"));
+    let readings = sampler.sample();
+    let parts: Vec<_> = readings.iter().map(|r| (r.index, r.part_of)).collect();
+    assert_eq!(parts, [(0, None), (1, None), (2, Some(1)), (3, Some(1))]);
+    assert_eq!(readings[3].memory_used_bytes, Some(300));
+    assert_eq!(readings[3].processes, [process(8, Some(300))]);
+    assert_eq!(readings[3].power_w, None);
+}
+
+#[test]
+fn what_failed_is_asked_for_again_and_what_is_not_supported_is_not() {
+    let now = Arc::new(AtomicUsize::new(0));
+    let late = |failed| Moment {
+        power_mw: None,
+        failed,
+        ..open_handed()
+    };
+    let replay = Replay {
+        series: vec![
+            vec![late(true), late(false)],
+            vec![open_handed(), open_handed()],
+        ],
+        now: Arc::clone(&now),
+    };
+    let mut sampler = NvmlSampler::over(Box::new(replay)).unwrap();
+    now.store(1, Ordering::Relaxed);
+    let power: Vec<_> = sampler.sample().iter().map(|r| r.power_w).collect();
+    assert_eq!(power, [Some(1.0), None]);
+}
+
+#[test]
+fn processes_are_listed_once_a_second() {
+    let device = Moment {
+        processes: Some(vec![process(5, Some(1))]),
+        ..open_handed()
+    };
+    let mut sampler = NvmlSampler::over(Replay::once(vec![device])).unwrap();
+    let mut listed = |ms: u64| sampler.sample_at(Stamp(ms * 1_000_000))[0].processes.len();
+    assert_eq!(
+        [0, 100, 999, 1000, 1900, 5000].map(&mut listed),
+        [1, 0, 0, 1, 0, 1]
+    );
+    assert_eq!(sampler.sample()[0].processes.len(), 1);
 }
 
 #[test]
@@ -182,7 +320,7 @@ fn no_device_is_an_absence_with_a_reason() {
         (NvmlError::LibraryNotFound, "could not be loaded"),
         (NvmlError::Unknown, "cannot be used"),
     ] {
-        let reason = absence(&error);
+        let reason = driver::absence(&error);
         assert!(reason.contains(word), "{reason}");
     }
 }
@@ -242,7 +380,11 @@ async fn a_recorded_series_comes_out_as_samples_on_the_sweeps_clock() {
             now.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let sampling = Sampling::start(clock.clone(), 10.0, Some(Box::new(sampler)), false, sink);
+    let sources = Sources {
+        gpu: Some(Box::new(sampler)),
+        ..Sources::default()
+    };
+    let sampling = Sampling::start(clock.clone(), 10.0, sources, sink);
     clock.sleep(Nanos::from_millis(550)).await;
     assert_eq!(sampling.stop().await.taken, 6);
     let samples = samples.lock().unwrap();

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex};
 
-use domain::telemetry::GpuSource;
+use domain::telemetry::{GpuProcess, GpuSource};
 
 use super::*;
 
@@ -22,6 +22,15 @@ impl GpuSampler for Counting {
     }
 }
 
+/// The host, a device and a server that nobody can see.
+fn all(gpu: Option<Box<dyn GpuSampler>>) -> Sources {
+    Sources {
+        gpu,
+        host: true,
+        servers: vec!["http://127.0.0.1:1".to_owned()],
+    }
+}
+
 fn collector() -> (
     Arc<Mutex<Vec<Sample>>>,
     impl FnMut(&Sample) + Send + 'static,
@@ -39,7 +48,7 @@ async fn samples_fall_exactly_on_their_ticks_in_virtual_time() {
     let clock = Clock::start_virtual_from(Nanos::from_secs(2));
     let (samples, sink) = collector();
     let gpu: Box<dyn GpuSampler> = Box::new(Counting(0));
-    let sampling = Sampling::start(clock.clone(), 10.0, Some(gpu), true, sink);
+    let sampling = Sampling::start(clock.clone(), 10.0, all(Some(gpu)), sink);
     clock.sleep(Nanos::from_secs(60)).await;
     let counts = sampling.stop().await;
     let samples = samples.lock().unwrap();
@@ -66,7 +75,7 @@ async fn samples_fall_exactly_on_their_ticks_in_virtual_time() {
 async fn a_rate_that_does_not_divide_a_second_does_not_drift() {
     let clock = Clock::start_virtual();
     let (samples, sink) = collector();
-    let sampling = Sampling::start(clock.clone(), 3.0, None, false, sink);
+    let sampling = Sampling::start(clock.clone(), 3.0, Sources::default(), sink);
     clock.sleep(Nanos::from_secs(999)).await;
     sampling.stop().await;
     let samples = samples.lock().unwrap();
@@ -85,7 +94,7 @@ async fn ticks_that_pass_while_a_sink_is_busy_are_counted_not_made_up() {
     let clock = Clock::start_virtual();
     let (samples, mut sink) = collector();
     let mut first = true;
-    let sampling = Sampling::start(clock.clone(), 10.0, None, false, move |sample| {
+    let sampling = Sampling::start(clock.clone(), 10.0, Sources::default(), move |sample| {
         if std::mem::take(&mut first) {
             // A tokio clock that is moved by hand stands for a sink that takes 250 ms of clock
             // time, a thousand times that in tokio's.
@@ -129,7 +138,7 @@ impl GpuSampler for Panicking {
 async fn a_panicking_sampler_ends_sampling_and_says_so() {
     let (_, sink) = collector();
     let gpu: Box<dyn GpuSampler> = Box::new(Panicking);
-    let sampling = Sampling::start(Clock::real(), 1000.0, Some(gpu), false, sink);
+    let sampling = Sampling::start(Clock::real(), 1000.0, all(Some(gpu)), sink);
     while !sampling.task.is_finished() {
         tokio::task::yield_now().await;
     }
@@ -141,7 +150,7 @@ async fn a_panicking_sampler_ends_sampling_and_says_so() {
 #[tokio::test]
 async fn real_time_samples_carry_host_readings_after_the_first_interval() {
     let (samples, sink) = collector();
-    let sampling = Sampling::start(Clock::real(), 100.0, None, true, sink);
+    let sampling = Sampling::start(Clock::real(), 100.0, all(None), sink);
     // Waits for evidence, not for a duration: the first host reading.
     let seen = || samples.lock().unwrap().iter().any(|s| s.host.is_some());
     while !seen() {
@@ -156,4 +165,53 @@ async fn real_time_samples_carry_host_readings_after_the_first_interval() {
     assert!((0.0..=100.0).contains(&host.cpu_percent));
     assert!(host.memory_used_bytes <= host.memory_total_bytes);
     assert!(host.memory_total_bytes > 0);
+}
+
+/// Lists this test's process and one that does not exist.
+struct Processes;
+
+impl GpuSampler for Processes {
+    fn source(&self) -> GpuSource {
+        GpuSource::Simulated {
+            devices: vec!["busy".to_owned()],
+        }
+    }
+    fn sample(&mut self) -> Vec<GpuReading> {
+        let process = |pid| GpuProcess {
+            pid,
+            memory_bytes: Some(1),
+            ..GpuProcess::default()
+        };
+        vec![GpuReading {
+            processes: vec![process(std::process::id()), process(u32::MAX)],
+            ..GpuReading::default()
+        }]
+    }
+}
+
+#[tokio::test]
+async fn a_servers_process_is_sampled_and_its_device_memory_is_its_own() {
+    if !std::path::Path::new("/proc/net/tcp").exists() {
+        println!("skipped: no /proc/net/tcp here");
+        return;
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = format!("http://{}", listener.local_addr().unwrap());
+    let (samples, sink) = collector();
+    let sources = Sources {
+        gpu: Some(Box::new(Processes)),
+        host: false,
+        servers: vec!["http://192.0.2.1:80".to_owned(), here],
+    };
+    let sampling = Sampling::start(Clock::real(), 1000.0, sources, sink);
+    while samples.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    sampling.stop().await;
+    let sample = samples.lock().unwrap()[0].clone();
+    assert_eq!(sample.servers.len(), 1);
+    assert_eq!(sample.servers[0].endpoint, 1);
+    assert!(sample.servers[0].memory_bytes > 100_000);
+    let owners: Vec<_> = sample.gpus[0].processes.iter().map(|p| p.server).collect();
+    assert_eq!(owners, [Some(1), None]);
 }

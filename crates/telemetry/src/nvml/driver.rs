@@ -1,0 +1,195 @@
+//! NVML as the driver's library gives it.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use domain::telemetry::GpuProcess;
+use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
+use nvml_wrapper::enums::device::UsedGpuMemory;
+use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::struct_wrappers::device::ProcessInfo;
+use nvml_wrapper::{Device, Nvml};
+
+use super::{DeviceReadings, GpuAbsent, Place, Unreadable};
+
+/// Why NVML did not start.
+pub(super) fn absence(error: &NvmlError) -> String {
+    match error {
+        NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound => {
+            "no NVIDIA driver here: its management library (NVML) could not be loaded".to_owned()
+        }
+        NvmlError::DriverNotLoaded => "the NVIDIA driver is installed but not running".to_owned(),
+        NvmlError::NoPermission => {
+            "no permission to talk to the NVIDIA driver; may this user open /dev/nvidia*?"
+                .to_owned()
+        }
+        NvmlError::LibRmVersionMismatch => {
+            "NVIDIA driver and library differ in version; reboot after the update".to_owned()
+        }
+        other => format!("the NVIDIA driver cannot be used: {other}"),
+    }
+}
+
+/// The library, loaded once per process; handles of devices live as long as it does.
+static LIBRARY: OnceLock<Result<Nvml, GpuAbsent>> = OnceLock::new();
+
+impl From<NvmlError> for Unreadable {
+    fn from(error: NvmlError) -> Self {
+        match error {
+            // Drivers that are too old for a call lack its symbol.
+            NvmlError::NotSupported | NvmlError::FailedToLoadSymbol(_) => Self::NotSupported,
+            NvmlError::NoPermission => Self::NotPermitted,
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+/// The driver itself, with the handles of its devices.
+#[derive(Debug)]
+pub(super) struct Driver {
+    nvml: &'static Nvml,
+    handles: BTreeMap<Place, Device<'static>>,
+}
+
+impl Driver {
+    pub(super) fn open() -> Result<Self, GpuAbsent> {
+        let library = LIBRARY.get_or_init(|| {
+            Nvml::init().map_err(|error| GpuAbsent {
+                reason: absence(&error),
+            })
+        });
+        let nvml = library.as_ref().map_err(Clone::clone)?;
+        let mut handles = BTreeMap::new();
+        for card in 0..nvml.device_count().unwrap_or_default() {
+            // A card without a handle fails each of its readings.
+            let Ok(device) = nvml.device_by_index(card) else {
+                continue;
+            };
+            let split = device.mig_mode().is_ok_and(|mode| mode.current != 0);
+            let instances = match device.mig_device_count() {
+                Ok(most) if split => most,
+                _ => 0,
+            };
+            for instance in 0..instances {
+                // Instances are numbered with gaps.
+                if let Ok(part) = device.mig_device_by_index(instance) {
+                    let place = Place {
+                        card,
+                        instance: Some(instance),
+                    };
+                    handles.insert(place, part);
+                }
+            }
+            let place = Place {
+                card,
+                instance: None,
+            };
+            handles.insert(place, device);
+        }
+        Ok(Self { nvml, handles })
+    }
+
+    fn device(&self, at: Place) -> Result<&Device<'static>, Unreadable> {
+        self.handles
+            .get(&at)
+            .ok_or_else(|| Unreadable::Failed("the driver gives no handle of it".to_owned()))
+    }
+}
+
+impl DeviceReadings for Driver {
+    fn driver(&self) -> Result<String, Unreadable> {
+        Ok(self.nvml.sys_driver_version()?)
+    }
+
+    fn places(&self) -> Result<Vec<Place>, Unreadable> {
+        let mut places: Vec<Place> = self.handles.keys().copied().collect();
+        let cards = (0..self.nvml.device_count()?).map(|card| Place {
+            card,
+            instance: None,
+        });
+        places.extend(cards.filter(|card| !self.handles.contains_key(card)));
+        places.sort_unstable();
+        Ok(places)
+    }
+
+    fn name(&self, at: Place) -> Result<String, Unreadable> {
+        Ok(self.device(at)?.name()?)
+    }
+
+    fn utilisation_percent(&self, at: Place) -> Result<u32, Unreadable> {
+        Ok(self.device(at)?.utilization_rates()?.gpu)
+    }
+
+    fn memory_bytes(&self, at: Place) -> Result<(u64, u64), Unreadable> {
+        let memory = self.device(at)?.memory_info()?;
+        Ok((memory.used, memory.total))
+    }
+
+    fn power_mw(&self, at: Place) -> Result<u32, Unreadable> {
+        Ok(self.device(at)?.power_usage()?)
+    }
+
+    fn energy_mj(&self, at: Place) -> Result<u64, Unreadable> {
+        Ok(self.device(at)?.total_energy_consumption()?)
+    }
+
+    fn sm_clock_mhz(&self, at: Place) -> Result<u32, Unreadable> {
+        Ok(self.device(at)?.clock_info(Clock::SM)?)
+    }
+
+    fn memory_clock_mhz(&self, at: Place) -> Result<u32, Unreadable> {
+        Ok(self.device(at)?.clock_info(Clock::Memory)?)
+    }
+
+    fn temperature_c(&self, at: Place) -> Result<u32, Unreadable> {
+        Ok(self.device(at)?.temperature(TemperatureSensor::Gpu)?)
+    }
+
+    fn throttle_bits(&self, at: Place) -> Result<u64, Unreadable> {
+        Ok(self.device(at)?.current_throttle_reasons()?.bits())
+    }
+
+    fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable> {
+        let device = self.device(at)?;
+        // Drivers before release 510 lack both calls; they tell of no processes.
+        let compute = device.running_compute_processes();
+        let graphics = device.running_graphics_processes();
+        let of = |process: ProcessInfo| GpuProcess {
+            pid: process.pid,
+            memory_bytes: match process.used_gpu_memory {
+                UsedGpuMemory::Used(bytes) => Some(bytes),
+                UsedGpuMemory::Unavailable => None,
+            },
+            ..GpuProcess::default()
+        };
+        match (compute, graphics) {
+            (Err(error), Err(_)) => Err(error.into()),
+            (compute, graphics) => {
+                let both = compute.unwrap_or_default().into_iter();
+                Ok(both.chain(graphics.unwrap_or_default()).map(of).collect())
+            }
+        }
+    }
+
+    fn facts(&self, at: Place) -> Vec<(&'static str, String)> {
+        let Ok(device) = self.device(at) else {
+            return Vec::new();
+        };
+        let mut facts = Vec::new();
+        if let Ok(pci) = device.pci_info() {
+            facts.push(("pci", pci.bus_id));
+        }
+        if let Ok(milliwatts) = device.enforced_power_limit() {
+            let watts = f64::from(milliwatts) / 1e3;
+            facts.push(("power_limit", format!("{watts:.0} W")));
+        }
+        let link = (
+            device.current_pcie_link_gen(),
+            device.current_pcie_link_width(),
+        );
+        if let (Ok(generation), Ok(width)) = link {
+            facts.push(("link", format!("PCIe generation {generation} x{width}")));
+        }
+        facts
+    }
+}
