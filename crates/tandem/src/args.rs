@@ -122,10 +122,11 @@ pub(crate) struct ServerArgs {
     /// 127.0.0.1:11434, else the simulator.
     #[arg(long = "endpoint", value_name = "URL")]
     pub(crate) endpoints: Vec<String>,
-    /// What the servers speak. `auto` asks: Ollama's own API first, then an OpenAI-compatible one
-    /// (llama.cpp, vLLM, SGLang, LM Studio). The latter take a key from TANDEM_API_KEY.
-    #[arg(long, value_enum, default_value_t = ApiArg::Auto)]
-    pub(crate) api: ApiArg,
+    /// What the servers speak: once for all of them, or once for each in the order of --endpoint.
+    /// `auto`, the default, asks: Ollama's own API first, then an OpenAI-compatible one (llama.cpp,
+    /// vLLM, SGLang, LM Studio). The latter take a key from TANDEM_API_KEY.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) api: Vec<ApiArg>,
     /// Use the embedded simulator even when a server is there.
     #[arg(long, conflicts_with_all = ["endpoints", "no_simulate"])]
     pub(crate) simulate: bool,

@@ -3,16 +3,18 @@
 mod detect;
 mod fit;
 
+use std::sync::Arc;
+
+use anyhow::anyhow;
 use domain::backend::ChatBackend;
 use domain::plan::Timeouts;
 use domain::record::EndpointFacts;
-use std::sync::Arc;
 
 use crate::args::{ApiArg, ServerArgs};
 use crate::exit::Fatal;
 
 pub(crate) use detect::Found;
-pub(crate) use fit::{Fitted, fit};
+pub(crate) use fit::{Fitted, fit, fit_load};
 
 /// The server a plan will run on.
 #[derive(Debug)]
@@ -41,13 +43,13 @@ pub(crate) fn choose(flags: &ServerArgs, model: &str) -> Result<Target, Fatal> {
         });
     }
     if !flags.endpoints.is_empty() {
-        return look(&flags.endpoints, flags.api, model).map(Target::Real);
+        return look(&flags.endpoints, &apis(flags)?, model).map(Target::Real);
     }
     let (endpoint, from) = match std::env::var("OLLAMA_HOST") {
         Ok(host) if !host.trim().is_empty() => (host, "OLLAMA_HOST"),
         _ => (DEFAULT_ENDPOINT.to_owned(), "the default"),
     };
-    match look(std::slice::from_ref(&endpoint), flags.api, model) {
+    match look(std::slice::from_ref(&endpoint), &apis(flags)?, model) {
         Ok(found) => Ok(Target::Real(found)),
         Err(fatal) if flags.no_simulate => Err(fatal),
         Err(fatal) => Ok(Target::Simulator {
@@ -64,22 +66,45 @@ pub(crate) fn look_again(
     model: &str,
 ) -> Result<Vec<Found>, Fatal> {
     if !flags.endpoints.is_empty() {
-        return look(&flags.endpoints, flags.api, model);
+        return look(&flags.endpoints, &apis(flags)?, model);
     }
+    let named = apis_of(recorded.len(), &flags.api)?;
     let mut found = Vec::new();
-    for facts in recorded {
-        let api = match flags.api {
+    for (facts, named) in recorded.iter().zip(named) {
+        let api = match named {
             ApiArg::Auto if openai::wire::is_kind(&facts.server.kind) => ApiArg::Openai,
             ApiArg::Auto => ApiArg::Ollama,
             named => named,
         };
-        found.extend(look(std::slice::from_ref(&facts.url), api, model)?);
+        found.extend(look(std::slice::from_ref(&facts.url), &[api], model)?);
     }
     Ok(found)
 }
 
-/// Asks each server what it is and whether it has the model.
-pub(crate) fn look(endpoints: &[String], api: ApiArg, model: &str) -> Result<Vec<Found>, Fatal> {
+/// What each endpoint is to be asked by.
+pub(crate) fn apis(flags: &ServerArgs) -> Result<Vec<ApiArg>, Fatal> {
+    apis_of(flags.endpoints.len().max(1), &flags.api)
+}
+
+fn apis_of(endpoints: usize, named: &[ApiArg]) -> Result<Vec<ApiArg>, Fatal> {
+    match named {
+        [] => Ok(vec![ApiArg::Auto; endpoints]),
+        [one] => Ok(vec![*one; endpoints]),
+        each if each.len() == endpoints => Ok(each.to_vec()),
+        each => Err(Fatal::usage(anyhow!(
+            "--api is given {} times for {endpoints} endpoint(s)",
+            each.len()
+        ))
+        .hint("give it once for all of them, or once for each in the order of --endpoint")),
+    }
+}
+
+/// Asks each server, by its API, what it is and whether it has the model.
+pub(crate) fn look(
+    endpoints: &[String],
+    apis: &[ApiArg],
+    model: &str,
+) -> Result<Vec<Found>, Fatal> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -87,8 +112,8 @@ pub(crate) fn look(endpoints: &[String], api: ApiArg, model: &str) -> Result<Vec
     let key = api_key()?;
     runtime.block_on(async {
         let mut found = Vec::new();
-        for endpoint in endpoints {
-            found.push(detect::look_at(endpoint, api, key.as_ref(), model).await?);
+        for (endpoint, api) in endpoints.iter().zip(apis) {
+            found.push(detect::look_at(endpoint, *api, key.as_ref(), model).await?);
         }
         Ok(found)
     })

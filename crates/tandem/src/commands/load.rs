@@ -27,7 +27,7 @@ use crate::commands::sweep::command_line;
 use crate::exit::{ExitStatus, Fatal};
 use crate::folder;
 use crate::stage::{self, Cast, Stage};
-use crate::target::{self, Target};
+use crate::target::{self, Fitted, Target};
 
 /// Agents of a closed loop when none are named.
 const AGENTS: NonZeroU32 = NonZeroU32::new(8).expect("eight is not zero");
@@ -37,7 +37,8 @@ pub(crate) fn load(args: &LoadArgs) -> Result<ExitStatus, Fatal> {
     let target = target::choose(&args.server, &args.model)?;
     let (runtime, facts) = args.runtime.start(&target)?;
     runtime.block_on(async {
-        let stage = set(target, args).await?;
+        let fitted = fitted(&target, &plan(args));
+        let stage = set(target, args, &fitted).await?;
         let stop = Shutdown::new(Nanos::ZERO);
         let told = |level| {
             if level < ShutdownLevel::Aborted {
@@ -45,18 +46,29 @@ pub(crate) fn load(args: &LoadArgs) -> Result<ExitStatus, Fatal> {
             }
         };
         tokio::select! {
-            status = run(stage, args, facts, &stop) => status,
+            status = run(stage, args, (facts, fitted), &stop) => status,
             error = stop.on_ctrl_c(told) => Err(Fatal::environment(error)),
         }
     })
 }
 
-async fn set(target: Target, args: &LoadArgs) -> Result<Stage, Fatal> {
+/// What becomes of the load's options on these servers.
+fn fitted(target: &Target, plan: &LoadPlan) -> Fitted {
+    match target {
+        Target::Real(found) => target::fit_load(&plan.options, found),
+        Target::Simulator { .. } => Fitted::default(),
+    }
+}
+
+async fn set(target: Target, args: &LoadArgs, fitted: &Fitted) -> Result<Stage, Fatal> {
     let timeouts = Timeouts::default();
     match target {
         Target::Real(found) => {
             for server in &found {
                 eprintln!("Running on {}", server.in_words());
+            }
+            for note in &fitted.notes {
+                eprintln!("note: {note}");
             }
             let facts = found.into_iter().map(|server| server.facts).collect();
             Stage::real(facts, timeouts, Nanos::ZERO)
@@ -77,7 +89,7 @@ async fn set(target: Target, args: &LoadArgs) -> Result<Stage, Fatal> {
 async fn run(
     stage: Stage,
     args: &LoadArgs,
-    runtime: Option<RuntimeFacts>,
+    (runtime, fitted): (Option<RuntimeFacts>, Fitted),
     stop: &Shutdown,
 ) -> Result<ExitStatus, Fatal> {
     let plan = plan(args);
@@ -97,6 +109,8 @@ async fn run(
         .out
         .clone()
         .unwrap_or_else(|| folder::default_dir(&args.output.name, now, simulated));
+    let mut environment = telemetry::environment(stage.gpu_source.clone());
+    environment.facts.extend(fitted.facts);
     let mut file = LoadFile {
         schema: LOAD_SCHEMA,
         name: folder::name_of(&dir, &args.output.name),
@@ -108,7 +122,7 @@ async fn run(
         time_scale: stage.time_scale,
         runtime,
         client_budget: None,
-        environment: Some(telemetry::environment(stage.gpu_source.clone())),
+        environment: Some(environment),
         asked: asked(&plan, args),
         result: None,
     };

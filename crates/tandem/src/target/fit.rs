@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::ModelOptions;
 use domain::plan::{StatePolicy, SweepPlan};
 
 use super::Found;
@@ -23,24 +24,9 @@ pub(crate) struct Fitted {
 /// Among several servers of which some can load and unload, the plan stays as it is, and each arm
 /// notes where its state was not reached.
 pub(crate) fn fit(plan: &mut SweepPlan, found: &[Found]) -> Fitted {
-    let mut fitted = Fitted::default();
-    for (place, server) in found.iter().enumerate() {
-        for (name, value) in &server.told {
-            fitted
-                .facts
-                .insert(format!("endpoint_{place}_{name}"), value.clone());
-        }
-        let left_out = left_out(plan, server);
-        if !left_out.is_empty() {
-            fitted.notes.push(format!(
-                "{} ({}) cannot be sent {left_out}: the server's own settings hold",
-                server.facts.url, server.facts.server.kind
-            ));
-            fitted
-                .facts
-                .insert(format!("endpoint_{place}_options_not_sent"), left_out);
-        }
-    }
+    let options = plan.configs.iter().flat_map(|config| &config.agents);
+    let options: Vec<_> = options.map(|agent| &agent.options).collect();
+    let mut fitted = carried(&options, found);
     let compatible = |f: &Found| openai::wire::is_kind(&f.facts.server.kind);
     if found.is_empty() || !found.iter().all(compatible) {
         return fitted;
@@ -72,18 +58,44 @@ pub(crate) fn fit(plan: &mut SweepPlan, found: &[Found]) -> Fitted {
     fitted
 }
 
-/// Names of options that the plan's agents set and this server cannot take.
-fn left_out(plan: &SweepPlan, server: &Found) -> String {
+/// What becomes of a load's options. A load has no protocol that servers could not follow.
+pub(crate) fn fit_load(options: &ModelOptions, found: &[Found]) -> Fitted {
+    carried(&[options], found)
+}
+
+/// What the servers told, and the options that they cannot take.
+fn carried(options: &[&ModelOptions], found: &[Found]) -> Fitted {
+    let mut fitted = Fitted::default();
+    for (place, server) in found.iter().enumerate() {
+        for (name, value) in &server.told {
+            fitted
+                .facts
+                .insert(format!("endpoint_{place}_{name}"), value.clone());
+        }
+        let left_out = left_out(options, server);
+        if !left_out.is_empty() {
+            fitted.notes.push(format!(
+                "{} ({}) cannot be sent {left_out}: the server's own settings hold",
+                server.facts.url, server.facts.server.kind
+            ));
+            fitted
+                .facts
+                .insert(format!("endpoint_{place}_options_not_sent"), left_out);
+        }
+    }
+    fitted
+}
+
+/// Names of the options that are set and that this server cannot take.
+fn left_out(options: &[&ModelOptions], server: &Found) -> String {
     let kind = &server.facts.server.kind;
     if !openai::wire::is_kind(kind) {
         return String::new();
     }
     let dialect = openai::Dialect::of_kind(kind);
-    let names: BTreeSet<&str> = plan
-        .configs
+    let names: BTreeSet<&str> = options
         .iter()
-        .flat_map(|config| &config.agents)
-        .flat_map(|agent| openai::wire::not_sent(&agent.options, dialect))
+        .flat_map(|options| openai::wire::not_sent(options, dialect))
         .collect();
     names.into_iter().collect::<Vec<_>>().join(", ")
 }

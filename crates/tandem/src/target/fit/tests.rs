@@ -70,3 +70,27 @@ fn among_servers_of_both_kinds_the_protocol_stays() {
     assert_eq!(fitted, plan());
     assert_eq!(made.notes.len(), 1, "{:?}", made.notes);
 }
+
+#[test]
+fn a_load_keeps_what_was_told_and_names_what_cannot_be_sent() {
+    let options = ModelOptions {
+        num_ctx: Some(512),
+        top_k: Some(40),
+        num_predict: Some(50),
+        ..ModelOptions::default()
+    };
+    let made = fit_load(
+        &options,
+        &[found("ollama"), found("llama.cpp"), found("vllm")],
+    );
+    assert_eq!(
+        made.notes,
+        [
+            "http://llama.cpp (llama.cpp) cannot be sent num_ctx: the server's own settings hold",
+            "http://vllm (vllm) cannot be sent num_ctx, top_k: the server's own settings hold",
+        ]
+    );
+    assert_eq!(made.facts["endpoint_0_slots"], "2");
+    assert!(!made.facts.contains_key("endpoint_0_options_not_sent"));
+    assert_eq!(made.facts["endpoint_2_options_not_sent"], "num_ctx, top_k");
+}
