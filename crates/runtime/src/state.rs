@@ -1,16 +1,17 @@
 //! The servers' state before an arm: set by the plan's rule, and written down.
 
 use clock::Clock;
-use domain::Nanos;
 use domain::backend::{BackendError, LoadedModel};
 use domain::plan::{Config, StatePolicy, Topology};
+use domain::{FailureKind, Nanos};
 
 use crate::sweep::Ground;
 
 /// How long a server may take to say what it has loaded. It needs no model for that.
 pub(crate) const ASK_LIMIT: Nanos = Nanos::from_secs(30);
 
-/// What could not be done, as a note for the arm.
+/// What could not be done, as a note for the arm. That a server has no such operation is no news of
+/// this arm: it holds for the whole sweep, and whoever set the sweep up says it once.
 async fn noted(
     clock: &Clock,
     limit: Nanos,
@@ -18,7 +19,13 @@ async fn noted(
     call: impl Future<Output = Result<(), BackendError>>,
 ) -> Option<String> {
     match clock.timeout(limit, call).await {
-        Ok(Ok(())) => None,
+        Ok(
+            Ok(())
+            | Err(BackendError::Failed {
+                failure: FailureKind::Unsupported,
+                ..
+            }),
+        ) => None,
         Ok(Err(e)) => Some(format!("{what} failed: {e}")),
         Err(_) => Some(format!("{what} did not end within {limit}")),
     }

@@ -403,7 +403,11 @@ fn environment(text: &mut String, material: &Material<'_>) {
                         m.digest.clone().map(|d| format!("digest {d}")),
                     ];
                     let facts: Vec<String> = facts.into_iter().flatten().collect();
-                    format!("{} ({})", m.name, facts.join(", "))
+                    if facts.is_empty() {
+                        m.name.clone()
+                    } else {
+                        format!("{} ({})", m.name, facts.join(", "))
+                    }
                 });
             line(
                 &format!("server {place}"),

@@ -21,14 +21,26 @@ pub(crate) struct Fitted {
 /// Changes the plan's protocol where none of the servers could follow it, and names the options that
 /// they cannot take.
 ///
-/// Among several servers of which some can load and unload, the plan stays as it is, and each arm
-/// notes where its state was not reached.
+/// Among several servers of which some can load and unload, the plan stays as it is, and it is said of
+/// the others that their state is as left.
 pub(crate) fn fit(plan: &mut SweepPlan, found: &[Found]) -> Fitted {
     let options = plan.configs.iter().flat_map(|config| &config.agents);
     let options: Vec<_> = options.map(|agent| &agent.options).collect();
     let mut fitted = carried(&options, found);
     let compatible = |f: &Found| openai::wire::is_kind(&f.facts.server.kind);
     if found.is_empty() || !found.iter().all(compatible) {
+        if plan.protocol.state != StatePolicy::AsLeft {
+            for (place, server) in found.iter().enumerate().filter(|(_, f)| compatible(f)) {
+                fitted.notes.push(format!(
+                    "{} ({}) cannot load or unload a model on demand: its state is as left, not {}",
+                    server.facts.url, server.facts.server.kind, plan.protocol.state
+                ));
+                let state = StatePolicy::AsLeft.to_string();
+                fitted
+                    .facts
+                    .insert(format!("endpoint_{place}_state"), state);
+            }
+        }
         return fitted;
     }
     let protocol = &mut plan.protocol;

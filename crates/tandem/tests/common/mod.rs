@@ -5,15 +5,15 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 /// A running `tandem serve`, ended when it is let go of.
-pub struct Serving {
+pub(crate) struct Serving {
     child: Child,
     /// Where it listens, a URL for each of its servers.
-    pub endpoints: Vec<String>,
+    pub(crate) endpoints: Vec<String>,
 }
 
 impl Serving {
     /// Starts `tandem serve` on free ports and waits until it listens.
-    pub fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tandem"))
             .args(["serve", "--port", "0"])
             .args(args)

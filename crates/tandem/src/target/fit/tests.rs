@@ -68,7 +68,14 @@ fn among_servers_of_both_kinds_the_protocol_stays() {
     let mut fitted = plan();
     let made = fit(&mut fitted, &[found("ollama"), found("llama.cpp")]);
     assert_eq!(fitted, plan());
-    assert_eq!(made.notes.len(), 1, "{:?}", made.notes);
+    assert_eq!(made.notes.len(), 2, "{:?}", made.notes);
+    assert!(
+        made.notes[1].contains("its state is as left, not unloaded"),
+        "{:?}",
+        made.notes
+    );
+    assert_eq!(made.facts["endpoint_1_state"], "as left");
+    assert!(!made.facts.contains_key("endpoint_0_state"));
 }
 
 #[test]
