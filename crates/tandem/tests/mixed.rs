@@ -46,6 +46,7 @@ fn a_load_is_dealt_to_both_and_its_document_names_both() {
     let output = tandem(&[
         "load",
         "--json",
+        "--no-record",
         "--endpoint",
         url,
         "--endpoint",
@@ -68,7 +69,7 @@ fn a_load_is_dealt_to_both_and_its_document_names_both() {
         .map(|endpoint| endpoint["server"]["kind"].as_str().unwrap())
         .collect();
     assert_eq!(kinds, ["tandem-simulator", "ollama /v1"]);
-    assert_eq!(document["outcomes"]["completed"], 12);
+    assert_eq!(document["result"]["outcomes"]["completed"], 12);
 }
 
 #[test]
