@@ -16,6 +16,7 @@
 //!
 //! What it does not know: what is being timed.
 
+mod alarm;
 mod ledger;
 
 use std::future::Future;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use domain::{Nanos, Stamp};
 use tokio::time::Instant;
 
+pub use alarm::Alarm;
 pub use ledger::{ExchangeId, Ledger};
 
 /// tokio nanoseconds per clock nanosecond in virtual time. tokio's timers tick in whole
@@ -170,8 +172,7 @@ impl Clock {
 
     /// Sleeps until a moment of clock time; returns at once when it has passed.
     pub async fn sleep_until(&self, at: Stamp) {
-        let after_epoch = Nanos(at.0.saturating_sub(self.inner.offset.0));
-        tokio::time::sleep_until(self.inner.epoch + self.to_tokio(after_epoch)).await;
+        tokio::time::sleep_until(self.instant(at)).await;
     }
 
     /// Runs a future within a length of clock time.

@@ -54,6 +54,10 @@ pub enum FailureKind {
     ConnectionRefused,
     /// The connection could not be made for another reason (name, route, TLS).
     Connect,
+    /// This system has no local port left to connect from, or no address that reaches the server's.
+    NoLocalPort,
+    /// This process has as many open files as it may have.
+    FileLimit,
     /// The connection broke before the response was complete.
     ConnectionReset,
     /// The server has no such model.

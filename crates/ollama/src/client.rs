@@ -5,7 +5,7 @@ use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
 use domain::{Nanos, TimeoutPhase};
 use transport::{
-    BuildError, Endpoint, EndpointError, Limits, Rules, Transport, Trouble, json_body,
+    ApiKey, BuildError, Endpoint, EndpointError, Limits, Rules, Transport, Trouble, json_body,
 };
 
 use crate::ndjson::MAX_LINE;
@@ -50,7 +50,7 @@ pub fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
         &Rules {
             default_port: DEFAULT_PORT,
             own_paths: &[],
-            credentials: "Ollama has no use for it: leave it out",
+            credentials: "leave it out, and put a key that a proxy wants into TANDEM_API_KEY",
         },
     )
 }
@@ -79,6 +79,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.transport = self.transport.timeouts(timeouts);
+        self
+    }
+
+    /// Sends a bearer key with every request: Ollama itself wants none, what stands before it may.
+    #[must_use]
+    pub fn api_key(mut self, key: Option<ApiKey>) -> Self {
+        self.transport = self.transport.api_key(key);
         self
     }
 

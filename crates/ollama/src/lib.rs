@@ -63,7 +63,7 @@ pub mod wire;
 
 pub use client::{Client, ClientBuilder, DEFAULT_PORT, endpoint};
 pub use stream::Reply;
-pub use transport::{BuildError, Endpoint, EndpointError};
+pub use transport::{ApiKey, BuildError, Endpoint, EndpointError, KeyError};
 
 /// Opened for the repository's benchmark of decoding; not for use.
 #[doc(hidden)]

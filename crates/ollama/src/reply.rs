@@ -1,7 +1,6 @@
 //! What a response must be before its body is read.
 
-use domain::FailureKind;
-use transport::{Limits, Response, Trouble, clip};
+use transport::{Limits, Response, Trouble};
 
 use crate::error::refused;
 
@@ -24,12 +23,5 @@ pub(crate) async fn expect_json(
     {
         return Ok(());
     }
-    let start = clip(&response.page(limits).await?, 80);
-    Err(Trouble::Failed(
-        FailureKind::WrongContentType,
-        format!(
-            "content type `{kind}` where JSON was promised; is this an Ollama server? The body \
-             starts with {start:?}"
-        ),
-    ))
+    Err(response.wrong_type(limits, "JSON", "an Ollama").await?)
 }

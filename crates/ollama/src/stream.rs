@@ -62,15 +62,13 @@ impl Client {
             .await?;
         expect_json(&mut response, limits, Some(model)).await?;
         let mut decoder = Decoder::new();
-        let mut arrived = limits.clock().now();
         while let Some(bytes) = response.chunk(limits).await? {
-            arrived = limits.clock().now();
-            if recorder.take(&mut decoder, &bytes, arrived)? {
+            if recorder.take(&mut decoder, &bytes, response.arrived())? {
                 response.drain(limits).await;
                 return Ok(());
             }
         }
-        recorder.finish(&mut decoder, arrived)
+        recorder.finish(&mut decoder, response.arrived())
     }
 }
 

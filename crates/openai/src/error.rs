@@ -17,8 +17,8 @@ pub(crate) fn refused(refusal: &Refusal, model: Option<&str>) -> Trouble {
         return Trouble::Failed(FailureKind::ModelNotFound, message);
     }
     let advice = match refusal.status {
-        401 | 403 if refusal.with_key => Some("the server refused the key in TANDEM_API_KEY"),
-        401 | 403 => Some("the server wants a key: set TANDEM_API_KEY"),
+        403 if refusal.with_key => Some("the server refused the key in TANDEM_API_KEY"),
+        403 => Some("the server wants a key: set TANDEM_API_KEY"),
         404 => Some("is this an OpenAI-compatible server, and its base URL?"),
         _ => None,
     };

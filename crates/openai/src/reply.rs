@@ -1,9 +1,12 @@
 //! What a response must be before its body is read.
 
 use domain::FailureKind;
-use transport::{Limits, Response, Trouble, clip};
+use transport::{Limits, Response, Trouble};
 
 use crate::error::{error_in, refused};
+
+/// What is talked to, in words.
+const SERVER: &str = "an OpenAI-compatible";
 
 /// Refuses everything but a success of JSON.
 pub(crate) async fn expect_json(
@@ -13,7 +16,7 @@ pub(crate) async fn expect_json(
     expect_success(response, limits, None).await?;
     match essence(response).as_deref() {
         None | Some("application/json") => Ok(()),
-        Some(kind) => Err(wrong_type(kind, "JSON", &response.page(limits).await?)),
+        Some(_) => Err(response.wrong_type(limits, "JSON", SERVER).await?),
     }
 }
 
@@ -29,10 +32,11 @@ pub(crate) async fn expect_events(
         Some(kind) if kind == "text/event-stream" => return Ok(()),
         Some(kind) => kind,
     };
-    let body = response.page(limits).await?;
     if kind != "application/json" {
-        return Err(wrong_type(&kind, "a stream of events", &body));
+        let promised = "a stream of events";
+        return Err(response.wrong_type(limits, promised, SERVER).await?);
     }
+    let body = response.page(limits).await?;
     let message = match error_in(&body) {
         Some(words) => format!("status 200 with an error instead of a stream: {words}"),
         None => {
@@ -59,15 +63,4 @@ async fn expect_success(
 fn essence(response: &Response) -> Option<String> {
     let kind = response.content_type()?;
     Some(kind.split(';').next()?.trim().to_ascii_lowercase())
-}
-
-fn wrong_type(kind: &str, promised: &str, body: &str) -> Trouble {
-    let start = clip(body, 80);
-    Trouble::Failed(
-        FailureKind::WrongContentType,
-        format!(
-            "content type `{kind}` where {promised} was promised; is this an OpenAI-compatible \
-             server? The body starts with {start:?}"
-        ),
-    )
 }

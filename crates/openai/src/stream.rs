@@ -48,15 +48,13 @@ impl Client {
             .await?;
         expect_events(&mut response, limits, model).await?;
         let mut decoder = Decoder::new();
-        let mut arrived = limits.clock().now();
         while let Some(bytes) = recorder.next(&mut response, limits).await? {
-            arrived = limits.clock().now();
-            if recorder.take(&mut decoder, &bytes, arrived)? {
+            if recorder.take(&mut decoder, &bytes, response.arrived())? {
                 response.drain(limits).await;
                 return recorder.ended();
             }
         }
-        recorder.finish(&mut decoder, arrived)
+        recorder.finish(&mut decoder, response.arrived())
     }
 }
 
@@ -78,9 +76,9 @@ impl Recorder<'_> {
         if self.exchange.first_token.is_some() {
             return response.chunk(limits).await;
         }
-        let left = limits.first_byte_left(self.exchange.sent);
+        let due = limits.first_byte_due(self.exchange.sent);
         response
-            .chunk_within(limits, TimeoutPhase::FirstByte, left)
+            .chunk_by(limits, TimeoutPhase::FirstByte, due)
             .await
     }
 

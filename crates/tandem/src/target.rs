@@ -31,7 +31,8 @@ pub(crate) enum Target {
 /// Where a real server is looked for when no endpoint is named.
 const DEFAULT_ENDPOINT: &str = "127.0.0.1:11434";
 
-/// The environment variable with the key for OpenAI-compatible servers. It is never recorded.
+/// The environment variable with the key that a server, or a proxy before it, wants. It is never
+/// recorded.
 const KEY_VARIABLE: &str = "TANDEM_API_KEY";
 
 /// Decides where to run. Servers named with `--endpoint` must be there: falling back to a simulator
@@ -119,7 +120,7 @@ pub(crate) fn look(
     })
 }
 
-/// The key for OpenAI-compatible servers, when there is one.
+/// The key for the servers, when there is one.
 fn api_key() -> Result<Option<openai::ApiKey>, Fatal> {
     match std::env::var(KEY_VARIABLE) {
         Ok(key) if !key.trim().is_empty() => openai::ApiKey::new(&key)
@@ -147,6 +148,10 @@ pub(crate) fn client(
             .map_err(Fatal::usage)?;
         return Ok(Arc::new(client));
     }
-    let client = ollama::Client::new(&facts.url, clock.clone(), timeouts).map_err(Fatal::usage)?;
+    let client = ollama::ClientBuilder::new(clock.clone())
+        .timeouts(timeouts)
+        .api_key(api_key()?)
+        .build(&facts.url)
+        .map_err(Fatal::usage)?;
     Ok(Arc::new(client))
 }

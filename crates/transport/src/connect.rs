@@ -1,7 +1,8 @@
-//! Our own limit on making a connection, where reqwest makes it.
+//! Our own limit on making a connection and the time that it takes, where reqwest makes it.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use clock::Clock;
@@ -18,7 +19,21 @@ pub(crate) struct ConnectTimedOut {
     limit: Nanos,
 }
 
-/// Adds the limit to a connector.
+tokio::task_local! {
+    /// Where the request that is being sent learns how long its connection took.
+    ///
+    /// The pool hands the first of two to a request: a connection that has become free, or the one
+    /// that it is making, which then goes on in a task of its own and into the pool. So what is
+    /// made while the request itself waits is its connection, and what is made elsewhere is not.
+    static MADE: Arc<OnceLock<Nanos>>;
+}
+
+/// Sends a request; the time that making its connection takes goes into `made`.
+pub(crate) async fn timed<F: Future>(made: Arc<OnceLock<Nanos>>, sending: F) -> F::Output {
+    MADE.scope(made, sending).await
+}
+
+/// Adds the limit to a connector, and tells how long a connection took.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectLimit {
     pub(crate) clock: Clock,
@@ -60,8 +75,18 @@ where
         let connecting = self.connector.call(target);
         let ConnectLimit { clock, limit } = self.rule.clone();
         Box::pin(async move {
+            let began = clock.now();
             match clock.timeout(limit, connecting).await {
-                Ok(connected) => connected,
+                Ok(connected) => {
+                    // Nothing takes time in virtual time, and which connections happen to be kept is
+                    // not simulated: rows must be the same run after run.
+                    if connected.is_ok() && !clock.is_virtual() {
+                        let took = clock.now().since(began);
+                        // Nobody asks when the connection is made for the pool.
+                        let _ = MADE.try_with(|made| made.set(took));
+                    }
+                    connected
+                }
                 Err(clock::Elapsed) => Err(Box::new(ConnectTimedOut { limit }) as BoxError),
             }
         })

@@ -1,14 +1,9 @@
 //! What can go wrong, and which of the domain's kinds it is.
 
-use std::error::Error as StdError;
-use std::fmt::Write as _;
-use std::io;
-
 use domain::backend::BackendError;
 use domain::{FailureKind, Outcome, TimeoutPhase};
 use serde_json::value::RawValue;
 
-use crate::connect::ConnectTimedOut;
 use crate::endpoint::EndpointError;
 
 /// A client could not be made.
@@ -74,61 +69,6 @@ impl Trouble {
     }
 }
 
-impl From<reqwest::Error> for Trouble {
-    fn from(error: reqwest::Error) -> Self {
-        let mut io_kind = None;
-        let mut garbled = false;
-        let mut cause: Option<&(dyn StdError + 'static)> = Some(&error);
-        while let Some(e) = cause {
-            if e.is::<ConnectTimedOut>() {
-                return Self::TimedOut(TimeoutPhase::Connect);
-            }
-            if let Some(e) = e.downcast_ref::<io::Error>() {
-                io_kind = Some(e.kind());
-            }
-            if let Some(e) = e.downcast_ref::<hyper::Error>() {
-                garbled |= e.is_parse();
-            }
-            cause = e.source();
-        }
-        let kind = if error.is_connect() {
-            match io_kind {
-                Some(io::ErrorKind::ConnectionRefused) => FailureKind::ConnectionRefused,
-                _ => FailureKind::Connect,
-            }
-        } else if garbled
-            || matches!(
-                io_kind,
-                Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
-            )
-        {
-            FailureKind::Malformed
-        } else {
-            FailureKind::ConnectionReset
-        };
-        Self::Failed(kind, causes(&error))
-    }
-}
-
-/// The causes below the sentences of reqwest and of its connection pool, which repeat the URL and
-/// say only that there was an error.
-fn causes(error: &reqwest::Error) -> String {
-    let mut words = String::new();
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        let text = e.to_string();
-        if !text.starts_with("client error (") && !words.ends_with(&text) {
-            let separator = if words.is_empty() { "" } else { ": " };
-            let _ = write!(words, "{separator}{text}");
-        }
-        cause = e.source();
-    }
-    if words.is_empty() {
-        words = error.to_string();
-    }
-    words
-}
-
 /// Longest server message kept, characters.
 const MESSAGE_CHARS: usize = 400;
 
@@ -159,21 +99,25 @@ pub struct Refusal {
     pub location: Option<String>,
     /// `Retry-After` as it was sent.
     pub retry_after: Option<String>,
+    /// What stands between the server and here, as far as it says so.
+    pub through: Option<String>,
     /// A key was sent along.
     pub with_key: bool,
 }
 
 impl Refusal {
     /// What it means: `told`, the words that the protocol finds in the body, else the page's words,
-    /// and what to do about it: the protocol's advice, else what holds for every server.
+    /// and what to do about it: what holds for every server, else the protocol's advice.
     pub fn trouble(&self, told: Option<String>, advice: Option<String>) -> Trouble {
+        // A page of nobody's protocol may be somebody else's.
+        let page = told.is_none().then(|| self.passed_through()).flatten();
         let words = told.unwrap_or_else(|| clip(&without_tags(&self.body), MESSAGE_CHARS));
         let words = if words.is_empty() {
             format!("HTTP {} {} with an empty body", self.status, self.reason)
         } else {
             words
         };
-        let message = match advice.or_else(|| self.advice()) {
+        let message = match self.advice().or(advice).or(page) {
             Some(advice) => format!("{words}; {advice}"),
             None => words,
         };
@@ -183,8 +127,21 @@ impl Refusal {
         }
     }
 
+    fn passed_through(&self) -> Option<String> {
+        let through = self.through.as_ref()?;
+        Some(format!("it came through {through}"))
+    }
+
     fn advice(&self) -> Option<String> {
         match self.status {
+            401 if self.with_key => Some("the server refused the key in TANDEM_API_KEY".to_owned()),
+            401 => Some("the server wants a key: set TANDEM_API_KEY".to_owned()),
+            407 => Some(match &self.through {
+                Some(through) => {
+                    format!("a proxy answered instead of the server: {through}")
+                }
+                None => "a proxy answered instead of the server".to_owned(),
+            }),
             300..=399 => Some(match &self.location {
                 // A query may hold a credential.
                 Some(to) => format!(

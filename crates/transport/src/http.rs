@@ -1,21 +1,24 @@
 //! One HTTP exchange: limits on our clock, stamps, and the ledger of virtual time.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use clock::{Clock, ExchangeId, Ledger};
+use clock::{Alarm, Clock, ExchangeId, Ledger};
 use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
 use domain::{FailureKind, Nanos, Outcome, Stamp, TimeoutPhase};
 use hyper::body::{Body, Frame, SizeHint};
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, VIA,
+};
 use tokio::sync::Notify;
 
+use crate::connect::timed;
 use crate::error::{Refusal, Trouble, clip};
 use crate::key::ApiKey;
 
@@ -34,13 +37,17 @@ pub struct Limits<'a> {
     deadline: Stamp,
 }
 
+/// A limit may be longer than time can be told.
+fn after(at: Stamp, limit: Nanos) -> Stamp {
+    Stamp(at.0.saturating_add(limit.0))
+}
+
 impl<'a> Limits<'a> {
     fn start(clock: &'a Clock, timeouts: &'a Timeouts) -> Self {
-        let deadline = Stamp(clock.now().0.saturating_add(timeouts.total.0));
         Self {
             clock,
             timeouts,
-            deadline,
+            deadline: after(clock.now(), timeouts.total),
         }
     }
 
@@ -49,10 +56,12 @@ impl<'a> Limits<'a> {
         self.clock
     }
 
-    /// What is left of the limit that runs from the send to the first sign of an answer.
-    pub fn first_byte_left(&self, sent: Option<Stamp>) -> Nanos {
-        let waited = sent.map_or(Nanos::ZERO, |at| self.clock.now().since(at));
-        self.timeouts.first_byte.saturating_sub(waited)
+    /// When the limit runs out that runs from the send to the first sign of an answer.
+    pub fn first_byte_due(&self, sent: Option<Stamp>) -> Stamp {
+        after(
+            sent.unwrap_or_else(|| self.clock.now()),
+            self.timeouts.first_byte,
+        )
     }
 
     /// Runs a future within a limit and within what is left of the total.
@@ -124,15 +133,17 @@ impl Body for TellingBody {
     }
 }
 
-/// Writes `sent` into the exchange even when the future is dropped before it could.
+/// Writes `sent` and `connect` into the exchange even when the future is dropped before it could.
 struct SentInto<'e> {
     exchange: &'e mut Exchange,
     sent: Arc<Sent>,
+    connect: Arc<OnceLock<Nanos>>,
 }
 
 impl SentInto<'_> {
     fn note(&mut self) {
         self.exchange.sent = self.sent.at.get().copied();
+        self.exchange.connect = self.connect.get().copied();
     }
 }
 
@@ -170,6 +181,8 @@ pub struct Response {
     inner: reqwest::Response,
     in_flight: Option<InFlight>,
     with_key: bool,
+    arrived: Stamp,
+    alarm: Alarm,
 }
 
 impl Response {
@@ -179,21 +192,51 @@ impl Response {
         }
     }
 
+    /// When the last bytes arrived, the head's until there are any of the body. Stamped before they
+    /// are looked at.
+    pub fn arrived(&self) -> Stamp {
+        self.arrived
+    }
+
     /// The next bytes of the body; `None` at its end.
     pub async fn chunk(&mut self, limits: &Limits<'_>) -> Result<Option<Bytes>, Trouble> {
-        let limit = limits.timeouts.between_chunks;
-        self.chunk_within(limits, TimeoutPhase::BetweenChunks, limit)
+        let due = after(self.arrived, limits.timeouts.between_chunks);
+        self.chunk_by(limits, TimeoutPhase::BetweenChunks, due)
             .await
     }
 
-    /// The next bytes of the body within another limit than the one between chunks.
-    pub async fn chunk_within(
+    /// The next bytes of the body, until another moment than the limit between chunks sets.
+    pub async fn chunk_by(
         &mut self,
         limits: &Limits<'_>,
         phase: TimeoutPhase,
-        limit: Nanos,
+        due: Stamp,
     ) -> Result<Option<Bytes>, Trouble> {
-        let chunk = limits.within(phase, limit, self.inner.chunk()).await??;
+        let (phase, due) = if limits.deadline < due {
+            (TimeoutPhase::Total, limits.deadline)
+        } else {
+            (phase, due)
+        };
+        let alarm = &mut self.alarm;
+        let chunk = {
+            let mut next = pin!(self.inner.chunk());
+            let mut waiting = false;
+            let arriving = poll_fn(|context| {
+                if let Poll::Ready(chunk) = next.as_mut().poll(context) {
+                    return Poll::Ready(Ok(chunk));
+                }
+                if !waiting {
+                    waiting = true;
+                    alarm.set(due);
+                }
+                let late = || Err(Trouble::TimedOut(phase));
+                alarm.poll_due(context).map(|()| late())
+            });
+            arriving.await??
+        };
+        if chunk.is_some() {
+            self.arrived = limits.clock.now();
+        }
         self.took(chunk.as_ref().map_or(1, |bytes| bytes.len() as u64));
         Ok(chunk)
     }
@@ -202,12 +245,9 @@ impl Response {
     /// an error or a broken connection comes after the server said it was done.
     pub async fn drain(&mut self, limits: &Limits<'_>) {
         let until = limits.clock.now() + DRAIN;
-        loop {
-            let left = until.since(limits.clock.now());
-            let next = self
-                .chunk_within(limits, TimeoutPhase::BetweenChunks, left)
-                .await;
-            if !matches!(next, Ok(Some(_))) || left == Nanos::ZERO {
+        let phase = TimeoutPhase::BetweenChunks;
+        while let Ok(Some(_)) = self.chunk_by(limits, phase, until).await {
+            if self.arrived >= until {
                 return;
             }
         }
@@ -253,12 +293,14 @@ impl Response {
         }
         let header = |name| self.header(name).map(str::to_owned);
         let (location, retry_after) = (header(LOCATION.as_str()), header(RETRY_AFTER.as_str()));
+        let through = self.through();
         Ok(Some(Refusal {
             status: status.as_u16(),
             reason: status.canonical_reason().unwrap_or_default(),
             body: self.page(limits).await?,
             location,
             retry_after,
+            through,
             with_key: self.with_key,
         }))
     }
@@ -266,6 +308,33 @@ impl Response {
     /// A header's value, when it is there and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.inner.headers().get(name)?.to_str().ok()
+    }
+
+    /// The proxies that the response passed, as they name themselves.
+    pub fn through(&self) -> Option<String> {
+        self.header(VIA.as_str()).map(|via| clip(via, 100))
+    }
+
+    /// The words for a body of a content type that nobody promised.
+    pub async fn wrong_type(
+        &mut self,
+        limits: &Limits<'_>,
+        promised: &str,
+        server: &str,
+    ) -> Result<Trouble, Trouble> {
+        let kind = self.content_type().unwrap_or_default();
+        let start = clip(&self.page(limits).await?, 80);
+        let through = match self.through() {
+            Some(through) => format!("; it came through {through}"),
+            None => String::new(),
+        };
+        Ok(Trouble::Failed(
+            FailureKind::WrongContentType,
+            format!(
+                "content type `{kind}` where {promised} was promised; is this {server} server? The \
+                 body starts with {start:?}{through}"
+            ),
+        ))
     }
 
     /// The content type as the server wrote it; none when there is no such header.
@@ -350,11 +419,15 @@ impl Transport {
         let mut into = SentInto {
             exchange: &mut *exchange,
             sent: Arc::clone(&sent),
+            connect: Arc::default(),
         };
         if let Some(flight) = &in_flight {
             flight.ledger.post(flight.id, 1);
         }
-        let mut responding = pin!(request.headers(headers).send());
+        let mut responding = pin!(timed(
+            Arc::clone(&into.connect),
+            request.headers(headers).send()
+        ));
         let early = if has_body {
             // The connector keeps the connect limit; only the total runs here besides.
             limits
@@ -373,17 +446,21 @@ impl Transport {
             response?
         } else {
             into.note();
-            let left = limits.first_byte_left(sent.at.get().copied());
+            let due = limits.first_byte_due(sent.at.get().copied());
+            let left = due.since(self.clock.now());
             limits
                 .within(TimeoutPhase::FirstByte, left, responding)
                 .await??
         };
         drop(into);
-        exchange.headers = Some(self.clock.now());
+        let arrived = self.clock.now();
+        exchange.headers = Some(arrived);
         let response = Response {
             inner: response,
             in_flight,
             with_key: self.key.is_some(),
+            arrived,
+            alarm: Alarm::new(&self.clock, after(arrived, self.timeouts.between_chunks)),
         };
         response.took(1);
         Ok(response)

@@ -17,6 +17,7 @@
 //! What it does not know: what the bytes mean. Error objects, content types and streams belong to
 //! the protocols, `ollama` and `openai`.
 
+mod broken;
 mod builder;
 mod connect;
 mod endpoint;

@@ -126,46 +126,6 @@ async fn what_follows_done_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn http_1_0_and_a_body_that_ends_with_its_connection() {
-    let clock = Clock::start_virtual();
-    let head = "HTTP/1.0 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n";
-    let body = format!("{TOKEN}{FINAL}");
-    let script = vec![
-        Step::Wait(20),
-        Step::Raw(format!("{head}{body}").into_bytes(), 1 + body.len() as u64),
-        Step::Close,
-    ];
-    let server = Server::start(&clock, vec![script]).await;
-    let mut exchange = Exchange::default();
-    let client = super::client(&server, Timeouts::default());
-    let outcome = client.generate(&call(), &mut exchange).await;
-    assert_eq!(outcome, Outcome::Completed);
-    assert_eq!(exchange.first_token, Some(ms(20)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn ipv6() {
-    let Ok(listener) = tokio::net::TcpListener::bind("[::1]:0").await else {
-        println!("skipped: no IPv6 loopback here");
-        return;
-    };
-    let clock = Clock::start_virtual();
-    let script = vec![
-        Step::Head("200 OK", SSE),
-        chunk(TOKEN),
-        chunk(FINAL),
-        Step::End,
-    ];
-    let server = Server::on(listener, &clock, vec![script]);
-    let client = ClientBuilder::new(clock)
-        .build(&format!("http://{}/v1", server.address))
-        .unwrap();
-    let outcome = client.generate(&call(), &mut Exchange::default()).await;
-    assert_eq!(outcome, Outcome::Completed);
-    assert!(client.endpoint().starts_with("http://[::1]:"));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_dropped_request_closes_its_connection_and_keeps_what_was_seen() {
     let clock = Clock::start_virtual();
     let script = vec![Step::Head("200 OK", SSE), chunk(TOKEN), Step::AwaitClose];

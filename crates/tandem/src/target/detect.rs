@@ -54,7 +54,7 @@ pub(crate) async fn look_at(
     model: &str,
 ) -> Result<Found, Fatal> {
     match api {
-        ApiArg::Ollama => native(endpoint, model).await,
+        ApiArg::Ollama => native(endpoint, key, model).await,
         ApiArg::Openai => compatible(endpoint, key, model).await,
         ApiArg::Auto => either(endpoint, key, model).await,
     }
@@ -69,9 +69,9 @@ fn without_v1(endpoint: &str) -> &str {
 
 async fn either(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<Found, Fatal> {
     let base = without_v1(endpoint);
-    let client = ollama::Client::new(base, Clock::real(), LIMITS).map_err(Fatal::usage)?;
+    let client = ollama_client(base, key)?;
     let why_not = match client.identify().await {
-        Ok(_) => return native(base, model).await,
+        Ok(_) => return native(base, key, model).await,
         Err(error) if is_unreachable(&error) => {
             return Err(Fatal::environment(error).hint(START_HINT));
         }
@@ -88,13 +88,24 @@ async fn either(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<Fou
         })
 }
 
+fn ollama_client(endpoint: &str, key: Option<&ApiKey>) -> Result<ollama::Client, Fatal> {
+    ollama::ClientBuilder::new(Clock::real())
+        .timeouts(LIMITS)
+        .api_key(key.cloned())
+        .build(endpoint)
+        .map_err(Fatal::usage)
+}
+
 /// Nothing there would answer another protocol either.
 fn is_unreachable(error: &BackendError) -> bool {
     match error {
         BackendError::TimedOut { .. } => true,
         BackendError::Failed { failure, .. } => matches!(
             failure,
-            FailureKind::ConnectionRefused | FailureKind::Connect
+            FailureKind::ConnectionRefused
+                | FailureKind::Connect
+                | FailureKind::NoLocalPort
+                | FailureKind::FileLimit
         ),
     }
 }
@@ -106,8 +117,8 @@ fn without_endpoint(error: &BackendError) -> String {
     }
 }
 
-async fn native(endpoint: &str, model: &str) -> Result<Found, Fatal> {
-    let client = ollama::Client::new(endpoint, Clock::real(), LIMITS).map_err(Fatal::usage)?;
+async fn native(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<Found, Fatal> {
+    let client = ollama_client(endpoint, key)?;
     let server = client
         .identify()
         .await

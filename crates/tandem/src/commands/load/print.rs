@@ -102,6 +102,9 @@ fn put(text: &mut String, file: &LoadFile) -> std::fmt::Result {
     Ok(())
 }
 
+/// A line that is left out when no request made a connection of its own.
+const CONNECT: &str = "connect";
+
 fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
     let figures = &result.figures;
     writeln!(
@@ -114,11 +117,15 @@ fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
         ("TTFT", &figures.ttft_ms),
         ("TTFT from the plan", &figures.ttft_scheduled_ms),
         ("client queue", &figures.client_queue_ms),
+        (CONNECT, &figures.connect_ms),
         ("TPOT", &figures.tpot_ms),
         ("ITL", &figures.itl_ms),
         ("end to end", &figures.e2e_ms),
     ] {
         let Some(spread) = spread else {
+            if name == CONNECT {
+                continue;
+            }
             writeln!(text, "{name:<22}{:>10}", "none")?;
             continue;
         };
@@ -136,7 +143,22 @@ fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
             .collect();
         writeln!(text, "- too few to certify: {}.", needs.join(", "))?;
     }
+    if figures.slow_connects > 0 {
+        writeln!(text, "{}", slow_connects(figures.slow_connects))?;
+    }
     Ok(())
+}
+
+fn slow_connects(count: u32) -> String {
+    let connections = if count == 1 {
+        "connection"
+    } else {
+        "connections"
+    };
+    format!(
+        "- {count} {connections} took 1 s or more: the server's accept queue overflowed; see \
+         docs/load.md, \"Connections\"."
+    )
 }
 
 fn row(spread: &Spread) -> String {

@@ -1,0 +1,235 @@
+//! Requests that broke below HTTP: which of the domain's kinds it is, and what to do about it.
+
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+use std::io;
+
+use domain::{FailureKind, TimeoutPhase};
+
+use crate::connect::ConnectTimedOut;
+use crate::error::Trouble;
+
+impl From<reqwest::Error> for Trouble {
+    fn from(error: reqwest::Error) -> Self {
+        if chain(&error).any(<dyn StdError>::is::<ConnectTimedOut>) {
+            return Self::TimedOut(TimeoutPhase::Connect);
+        }
+        let found = Found::of(&error);
+        let (kind, advice) = if error.is_connect() {
+            found.while_connecting()
+        } else {
+            (found.afterwards(), None)
+        };
+        let mut words = causes(&error);
+        if let Some(advice) = advice {
+            let _ = write!(words, "; {advice}");
+        }
+        Self::Failed(kind, words)
+    }
+}
+
+/// An error and its causes, outermost first.
+fn chain<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |e: &&'e (dyn StdError + 'static)| {
+        (*e).source()
+    })
+}
+
+/// The TLS error that an I/O error holds: its source is its inner error's source, not the inner
+/// error, which may be an I/O error again.
+fn tls_inside(error: &io::Error) -> Option<&rustls::Error> {
+    let inner = error.get_ref()?;
+    inner
+        .downcast_ref::<rustls::Error>()
+        .or_else(|| tls_inside(inner.downcast_ref::<io::Error>()?))
+}
+
+/// What the causes of an error tell.
+#[derive(Debug, Default)]
+struct Found {
+    io: Option<io::ErrorKind>,
+    os: Option<i32>,
+    tls: Option<Tls>,
+    garbled: bool,
+}
+
+/// Why there is no TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tls {
+    /// The other side speaks something else.
+    NotSpoken,
+    /// Its certificate is not trusted.
+    NotTrusted,
+    /// It did not want it.
+    Other,
+}
+
+impl Found {
+    fn of(error: &(dyn StdError + 'static)) -> Self {
+        let mut found = Self::default();
+        for cause in chain(error) {
+            if let Some(e) = cause.downcast_ref::<io::Error>() {
+                found.io = Some(e.kind());
+                found.os = e.raw_os_error().or(found.os);
+                found.tls = tls_inside(e).map(Tls::of).or(found.tls);
+            }
+            if let Some(e) = cause.downcast_ref::<hyper::Error>() {
+                found.garbled |= e.is_parse();
+            }
+        }
+        found
+    }
+
+    fn while_connecting(&self) -> (FailureKind, Option<String>) {
+        if let Some(tls) = self.tls {
+            return (FailureKind::Connect, tls.advice().map(str::to_owned));
+        }
+        match (self.io, self.os) {
+            (Some(io::ErrorKind::ConnectionRefused), _) => (FailureKind::ConnectionRefused, None),
+            (Some(io::ErrorKind::AddrNotAvailable), _) => {
+                (FailureKind::NoLocalPort, Some(no_local_port(port_range())))
+            }
+            (_, Some(OPEN_FILES | OPEN_FILES_OF_ALL)) => {
+                (FailureKind::FileLimit, Some(file_limit(open_files())))
+            }
+            _ => (FailureKind::Connect, None),
+        }
+    }
+
+    fn afterwards(&self) -> FailureKind {
+        let not_http = matches!(
+            self.io,
+            Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+        );
+        if self.garbled || not_http {
+            FailureKind::Malformed
+        } else {
+            FailureKind::ConnectionReset
+        }
+    }
+}
+
+impl Tls {
+    fn of(error: &rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidMessage(_) => Self::NotSpoken,
+            rustls::Error::InvalidCertificate(_) => Self::NotTrusted,
+            _ => Self::Other,
+        }
+    }
+
+    fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::NotSpoken => Some("the port speaks no TLS: is it http:// there?"),
+            Self::NotTrusted => Some(
+                "this system does not trust the server's certificate (is it self-signed?): add it \
+                 to the system's certificates, or name its PEM file in SSL_CERT_FILE",
+            ),
+            Self::Other => None,
+        }
+    }
+}
+
+/// `EMFILE` and `ENFILE`, which are the same number on every Unix.
+const OPEN_FILES: i32 = 24;
+const OPEN_FILES_OF_ALL: i32 = 23;
+
+/// `limit`: how many files this process may have open.
+fn file_limit(limit: Option<u64>) -> String {
+    let limit = limit.map_or_else(String::new, |n| format!(" of {n}"));
+    format!(
+        "every request in flight is an open file, and the limit{limit} is reached: raise it with \
+         `ulimit -n`, or use fewer agents"
+    )
+}
+
+/// `range`: first and last port that the system gives to connections.
+fn no_local_port(range: Option<(u16, u16)>) -> String {
+    let range = range.map_or_else(String::new, |(first, last)| {
+        let ports = u32::from(last.saturating_sub(first)) + 1;
+        format!(" of the {ports} from {first} to {last}")
+    });
+    format!(
+        "no local port{range} is left, or this system has no address to connect from: a closed \
+         connection keeps its port for a minute; widen net.ipv4.ip_local_port_range, or name \
+         several endpoints"
+    )
+}
+
+#[cfg(unix)]
+fn open_files() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+#[cfg(not(unix))]
+fn open_files() -> Option<u64> {
+    None
+}
+
+/// As Linux tells it.
+fn port_range() -> Option<(u16, u16)> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut numbers = text.split_whitespace().map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// The causes below the sentences of reqwest and of its connection pool, which repeat the URL and
+/// say only that there was an error.
+fn causes(error: &reqwest::Error) -> String {
+    let mut words = String::new();
+    for cause in chain(error).skip(1) {
+        let text = cause.to_string();
+        if !text.starts_with("client error (") && !words.ends_with(&text) {
+            let separator = if words.is_empty() { "" } else { ": " };
+            let _ = write!(words, "{separator}{text}");
+        }
+    }
+    if words.is_empty() {
+        words = error.to_string();
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connecting(os: i32) -> (FailureKind, Option<String>) {
+        Found::of(&io::Error::from_raw_os_error(os)).while_connecting()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_own_system_lacks_is_told_apart_from_what_the_server_does() {
+        assert_eq!(connecting(111), (FailureKind::ConnectionRefused, None));
+        assert_eq!(connecting(101), (FailureKind::Connect, None));
+        let (kind, words) = connecting(99);
+        assert_eq!(kind, FailureKind::NoLocalPort);
+        let (first, last) = port_range().unwrap();
+        let range = format!("from {first} to {last}");
+        assert!(words.unwrap().contains(&range), "{range}");
+        for os in [23, 24] {
+            let (kind, words) = connecting(os);
+            assert_eq!(kind, FailureKind::FileLimit);
+            let words = words.unwrap();
+            assert!(words.contains("`ulimit -n`"), "{words}");
+        }
+    }
+
+    #[test]
+    fn limits_are_named_where_they_are_known() {
+        assert_eq!(
+            file_limit(Some(1024)),
+            "every request in flight is an open file, and the limit of 1024 is reached: raise it \
+             with `ulimit -n`, or use fewer agents"
+        );
+        assert!(file_limit(None).contains("the limit is reached"));
+        let words = no_local_port(Some((32_768, 60_999)));
+        assert!(
+            words.starts_with("no local port of the 28232 from 32768 to 60999 is left"),
+            "{words}"
+        );
+    }
+}
