@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Send a fixed number of requests to a server and print how it carried them.
     Load(crate::commands::load::LoadArgs),
+    /// Look at servers, plan and machine before a sweep, and say what is in the way.
+    Doctor(crate::commands::doctor::DoctorArgs),
     /// Serve the Ollama simulator on a port, for any client.
     Serve(ServeArgs),
     /// Fit a simulator profile to recorded runs and print the fit error of each quantity.
@@ -105,6 +107,10 @@ pub(crate) struct Common {
     /// Most requests in flight at once; all of them by default.
     #[arg(long, value_name = "N")]
     pub(crate) admission: Option<std::num::NonZeroU32>,
+    /// Begin without the quick look at servers and machine that warns of what would spoil the
+    /// figures; `tandem doctor` is the thorough one.
+    #[arg(long)]
+    pub(crate) no_checks: bool,
     /// Folder of CSV files that agents with the full workflow read.
     #[arg(long, value_name = "DIR", default_value = "fixtures/benchmarks")]
     pub(crate) benchmarks: PathBuf,

@@ -9,17 +9,27 @@ pub(crate) enum ExitStatus {
     Done,
     /// Done, but some requests or arms failed; they are in the data.
     SomeFailed,
+    /// A server cannot be reached.
+    NotReady,
     /// Interrupted; what was recorded is kept.
     Interrupted,
 }
 
+impl ExitStatus {
+    /// The process's exit code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::SomeFailed => 1,
+            Self::NotReady => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
-        Self::from(match status {
-            ExitStatus::Done => 0,
-            ExitStatus::SomeFailed => 1,
-            ExitStatus::Interrupted => 130,
-        })
+        Self::from(status.code())
     }
 }
 
@@ -63,7 +73,6 @@ impl Fatal {
     }
 
     /// What to do about it.
-    #[cfg(test)]
     pub(crate) fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
     }

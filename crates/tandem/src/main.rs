@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Sweep(args) => commands::sweep::sweep(args),
         Command::Run(args) => commands::sweep::run(args),
         Command::Load(args) => commands::load::load(args),
+        Command::Doctor(args) => commands::doctor::doctor(args),
         Command::Serve(args) => commands::serve::serve(args),
         Command::CalibrateProfile(args) => commands::calibrate::calibrate(args),
         Command::Report(args) => return pass_on(args),

@@ -13,7 +13,7 @@ use domain::record::EndpointFacts;
 use crate::args::{ApiArg, ServerArgs};
 use crate::exit::Fatal;
 
-pub(crate) use detect::Found;
+pub(crate) use detect::{Found, NotSeen, Seen, Why, see};
 pub(crate) use fit::{Fitted, fit, fit_load};
 
 /// The server a plan will run on.
@@ -46,16 +46,30 @@ pub(crate) fn choose(flags: &ServerArgs, model: &str) -> Result<Target, Fatal> {
     if !flags.endpoints.is_empty() {
         return look(&flags.endpoints, &apis(flags)?, model).map(Target::Real);
     }
-    let (endpoint, from) = match std::env::var("OLLAMA_HOST") {
-        Ok(host) if !host.trim().is_empty() => (host, "OLLAMA_HOST"),
-        _ => (DEFAULT_ENDPOINT.to_owned(), "the default"),
-    };
+    let (endpoint, from) = unnamed();
     match look(std::slice::from_ref(&endpoint), &apis(flags)?, model) {
         Ok(found) => Ok(Target::Real(found)),
         Err(fatal) if flags.no_simulate => Err(fatal),
         Err(fatal) => Ok(Target::Simulator {
             why: format!("{fatal} ({from})"),
         }),
+    }
+}
+
+/// The server that is looked for when none is named, and why that one.
+fn unnamed() -> (String, &'static str) {
+    match std::env::var("OLLAMA_HOST") {
+        Ok(host) if !host.trim().is_empty() => (host, "OLLAMA_HOST"),
+        _ => (DEFAULT_ENDPOINT.to_owned(), "the default"),
+    }
+}
+
+/// The endpoints that were named, or the one that is looked for when none is.
+pub(crate) fn endpoints(flags: &ServerArgs) -> Vec<String> {
+    if flags.endpoints.is_empty() {
+        vec![unnamed().0]
+    } else {
+        flags.endpoints.clone()
     }
 }
 
@@ -121,7 +135,7 @@ pub(crate) fn look(
 }
 
 /// The key for the servers, when there is one.
-fn api_key() -> Result<Option<openai::ApiKey>, Fatal> {
+pub(crate) fn api_key() -> Result<Option<openai::ApiKey>, Fatal> {
     match std::env::var(KEY_VARIABLE) {
         Ok(key) if !key.trim().is_empty() => openai::ApiKey::new(&key)
             .map(Some)

@@ -1,5 +1,5 @@
-//! What a sweep must find on a real llama.cpp server: with one slot the agents queue, with two they
-//! decode side by side, and every count is the server's own.
+//! What a sweep and the doctor must find on a real llama.cpp server: with one slot the agents queue,
+//! with two they decode side by side, and every count is the server's own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -63,6 +63,8 @@ fn sweep(
     findings: &mut Findings,
 ) -> Result<f64> {
     let mut server = engine.start(&["--slots".to_owned(), slots.to_string()], false)?;
+    doctor(slots, server.url(), tandem, findings)?;
+    let before = totals(server.url())?;
     let results = engine.folder.join(format!("slots-{slots}"));
     let _ = fs::remove_dir_all(&results);
     let output = Command::new(tandem)
@@ -94,7 +96,7 @@ fn sweep(
         let text = fs::read_to_string(results.join(file)).unwrap_or_default();
         findings.expect(!text.contains(KEY), || format!("{file} has the key"));
     }
-    counts(slots, server.url(), &results, findings)?;
+    counts(slots, server.url(), &before, &results, findings)?;
     garbage(server.url(), findings)?;
     let config = &last["summary"]["configs"][0];
     eprintln!(
@@ -111,6 +113,42 @@ fn sweep(
     server.child.wait()?;
     eprintln!("engine: {slots} slots: report in {}", out.display());
     Ok(queued)
+}
+
+/// What `tandem doctor` must find: a llama.cpp server with its model, and as many slots as there are.
+/// It tells the number and shows it.
+fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Result<()> {
+    let output = Command::new(tandem)
+        .args(["doctor", "--json", "--plan", PLAN, "--endpoint", url])
+        .env("TANDEM_API_KEY", KEY)
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("{} could not be started", tandem.display()))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    findings.expect(!said.contains(KEY), || {
+        "the doctor printed the key".to_owned()
+    });
+    let said: Value = serde_json::from_str(&said).context("the doctor's answer is no JSON")?;
+    let server = &said["servers"][0];
+    let seen = &server["probe"]["slots"];
+    eprintln!("engine: {slots} slots: the doctor infers {seen}");
+    findings.expect(seen["inferred"] == "exactly" && seen["n"] == slots, || {
+        format!("slots {slots}: the doctor infers {seen}")
+    });
+    findings.expect(server["slots_told"] == slots, || {
+        format!("slots {slots}: told {}", server["slots_told"])
+    });
+    findings.expect(server["server"]["kind"] == "llama.cpp", || {
+        format!("the doctor found {}", server["server"])
+    });
+    // What else this machine does may be worth a warning; nothing may stop a sweep.
+    for finding in said["findings"].as_array().into_iter().flatten() {
+        findings.expect(finding["level"] != "problem", || {
+            format!("slots {slots}: the doctor has a problem: {finding}")
+        });
+    }
+    Ok(())
 }
 
 /// A statistic's mean; null where it is not known.
@@ -146,8 +184,30 @@ fn verdict(slots: u64, config: &Value, findings: &mut Findings) -> f64 {
     queued
 }
 
+/// The server's own totals, in their order: prompt tokens and generated ones.
+const TOTALS: [&str; 2] = [
+    "llamacpp:prompt_tokens_total",
+    "llamacpp:tokens_predicted_total",
+];
+
+/// What the server has counted since it started; none where it does not say.
+fn totals(url: &str) -> Result<[Option<f64>; 2]> {
+    let metrics = String::from_utf8(http::get(url, "/metrics")?)?;
+    Ok(TOTALS.map(|name| {
+        metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok())
+    }))
+}
+
 /// Every request completed with the server's count, and the server's own totals agree.
-fn counts(slots: u64, url: &str, results: &Path, findings: &mut Findings) -> Result<()> {
+fn counts(
+    slots: u64,
+    url: &str,
+    before: &[Option<f64>; 2],
+    results: &Path,
+    findings: &mut Findings,
+) -> Result<()> {
     let journal = fs::read_to_string(results.join("journal.jsonl"))?;
     let (mut requests, mut prompt, mut generated) = (0_u64, 0, 0);
     for line in journal.lines() {
@@ -175,16 +235,12 @@ fn counts(slots: u64, url: &str, results: &Path, findings: &mut Findings) -> Res
     findings.expect(requests == 12, || {
         format!("slots {slots}: {requests} requests, not 12")
     });
-    let metrics = String::from_utf8(http::get(url, "/metrics")?)?;
-    for (name, ours) in [
-        ("llamacpp:prompt_tokens_total", prompt),
-        ("llamacpp:tokens_predicted_total", generated),
-    ] {
-        let theirs = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+    let after = totals(url)?;
+    let ours = [prompt, generated];
+    for (((name, ours), before), after) in TOTALS.iter().zip(ours).zip(before).zip(after) {
+        let theirs = before.zip(after).map(|(before, after)| after - before);
         findings.expect(theirs == Some(ours as f64), || {
-            format!("slots {slots}: {name} is {theirs:?}, the records say {ours}")
+            format!("slots {slots}: {name} grew by {theirs:?}, the records say {ours}")
         });
     }
     Ok(())

@@ -10,6 +10,7 @@ use domain::record::{Environment, Manifest, Provenance, RESULTS_SCHEMA, RuntimeF
 use runtime::{ResultsDir, Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
 
 use crate::args::{Common, ProtocolArg, RunArgs, SweepArgs};
+use crate::commands::doctor;
 use crate::exit::{ExitStatus, Fatal};
 use crate::folder;
 use crate::plans;
@@ -159,6 +160,13 @@ impl Job<'_> {
                     }
                     for note in &self.fitted.notes {
                         progress.say(&format!("note: {note}"));
+                    }
+                    if !self.common.no_checks {
+                        let out = self.common.out.as_deref();
+                        let out = out.unwrap_or_else(|| Path::new("results"));
+                        for line in doctor::before(&found, &self.plan, out).await {
+                            progress.say(&line);
+                        }
                     }
                     let facts = found.into_iter().map(|server| server.facts).collect();
                     Stage::real(facts, self.plan.timeouts, offset)?

@@ -46,13 +46,92 @@ const LIMITS: Timeouts = Timeouts {
 
 const START_HINT: &str = "start it with `ollama serve`, or use --simulate";
 
-/// Finds out what is at an endpoint and whether it has the model.
+/// A server that was looked at, whether or not it has the model.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Seen {
+    /// What it is; its model is none where it has no such model.
+    pub(crate) found: Found,
+    /// Names of the models it has.
+    pub(crate) has: Vec<String>,
+}
+
+/// An endpoint at which no server could be made out.
+#[derive(Debug)]
+pub(crate) struct NotSeen {
+    /// Why, in short.
+    pub(crate) why: Why,
+    /// Why, in words, and what to do.
+    pub(crate) fatal: Fatal,
+}
+
+/// Why no server could be made out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The endpoint cannot be used as it was written.
+    Usage,
+    /// Nobody answers there.
+    Unreachable,
+    /// It wants a key, or another one.
+    Key,
+    /// What answers is no model server.
+    Other,
+}
+
+impl NotSeen {
+    fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            why: Why::Usage,
+            fatal: Fatal::usage(error),
+        }
+    }
+
+    fn backend(error: BackendError, hint: &str) -> Self {
+        let why = match &error {
+            BackendError::Failed {
+                failure: FailureKind::Http { status: 401 | 403 },
+                ..
+            } => Why::Key,
+            error if is_unreachable(error) => Why::Unreachable,
+            _ => Why::Other,
+        };
+        Self {
+            why,
+            fatal: Fatal::environment(error).hint(hint),
+        }
+    }
+}
+
+/// Finds out what is at an endpoint and whether it has the model, which it must.
 pub(crate) async fn look_at(
     endpoint: &str,
     api: ApiArg,
     key: Option<&ApiKey>,
     model: &str,
 ) -> Result<Found, Fatal> {
+    let seen = see(endpoint, api, key, model).await.map_err(|n| n.fatal)?;
+    let Found { facts, .. } = &seen.found;
+    if facts.model.is_some() {
+        return Ok(seen.found);
+    }
+    let hint = if !openai::wire::is_kind(&facts.server.kind) {
+        format!("fetch it with `ollama pull {model}`, name another with --model, or use --simulate")
+    } else if seen.has.is_empty() {
+        "it lists no model".to_owned()
+    } else {
+        let names: Vec<_> = seen.has.iter().take(8).map(String::as_str).collect();
+        format!("name one it has with --model: {}", names.join(", "))
+    };
+    let missing = anyhow!("{} does not have the model {model}", facts.url);
+    Err(Fatal::environment(missing).hint(hint))
+}
+
+/// Finds out what is at an endpoint and which models it has.
+pub(crate) async fn see(
+    endpoint: &str,
+    api: ApiArg,
+    key: Option<&ApiKey>,
+    model: &str,
+) -> Result<Seen, NotSeen> {
     match api {
         ApiArg::Ollama => native(endpoint, key, model).await,
         ApiArg::Openai => compatible(endpoint, key, model).await,
@@ -67,33 +146,32 @@ fn without_v1(endpoint: &str) -> &str {
     trimmed.strip_suffix("/v1").unwrap_or(endpoint)
 }
 
-async fn either(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<Found, Fatal> {
+async fn either(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<Seen, NotSeen> {
     let base = without_v1(endpoint);
     let client = ollama_client(base, key)?;
     let why_not = match client.identify().await {
         Ok(_) => return native(base, key, model).await,
-        Err(error) if is_unreachable(&error) => {
-            return Err(Fatal::environment(error).hint(START_HINT));
-        }
+        Err(error) if is_unreachable(&error) => return Err(NotSeen::backend(error, START_HINT)),
         Err(error) => error,
     };
     // The address is settled by now, default port and all.
     compatible(client.base_url(), key, model)
         .await
-        .map_err(|fatal| {
+        .map_err(|NotSeen { why, fatal }| {
             let what = without_endpoint(&why_not);
-            fatal.context(format!(
+            let fatal = fatal.context(format!(
                 "not Ollama's API either (/api/version: {what}); --api names what it speaks"
-            ))
+            ));
+            NotSeen { why, fatal }
         })
 }
 
-fn ollama_client(endpoint: &str, key: Option<&ApiKey>) -> Result<ollama::Client, Fatal> {
+fn ollama_client(endpoint: &str, key: Option<&ApiKey>) -> Result<ollama::Client, NotSeen> {
     ollama::ClientBuilder::new(Clock::real())
         .timeouts(LIMITS)
         .api_key(key.cloned())
         .build(endpoint)
-        .map_err(Fatal::usage)
+        .map_err(NotSeen::usage)
 }
 
 /// Nothing there would answer another protocol either.
@@ -117,71 +195,50 @@ fn without_endpoint(error: &BackendError) -> String {
     }
 }
 
-async fn native(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<Found, Fatal> {
+async fn native(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<Seen, NotSeen> {
     let client = ollama_client(endpoint, key)?;
-    let server = client
-        .identify()
-        .await
-        .map_err(|e| Fatal::environment(e).hint(START_HINT))?;
-    let found = client
-        .find_model(model)
-        .await
-        .map_err(|e| Fatal::environment(e).hint(START_HINT))?;
-    let url = client.endpoint();
-    let Some(found) = found else {
-        return Err(
-            Fatal::environment(anyhow!("{url} does not have the model {model}")).hint(format!(
-                "fetch it with `ollama pull {model}`, name another with --model, or use --simulate"
-            )),
-        );
+    let asked = async {
+        let server = client.identify().await?;
+        let model = client.find_model(model).await?;
+        let has = client.tags().await?.models;
+        Ok((server, model, has.into_iter().map(|m| m.name).collect()))
     };
-    Ok(Found {
-        facts: EndpointFacts {
-            url,
-            server,
-            model: Some(found),
+    let (server, model, has) = asked
+        .await
+        .map_err(|error| NotSeen::backend(error, START_HINT))?;
+    Ok(Seen {
+        found: Found {
+            facts: EndpointFacts {
+                url: client.endpoint(),
+                server,
+                model,
+            },
+            told: BTreeMap::new(),
         },
-        told: BTreeMap::new(),
+        has,
     })
 }
 
-async fn compatible(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<Found, Fatal> {
-    let hint = "give the base URL of a server with /v1/models, or use --simulate";
+async fn compatible(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<Seen, NotSeen> {
     let build = |dialect| {
         openai::ClientBuilder::new(Clock::real())
             .timeouts(LIMITS)
             .api_key(key.cloned())
             .dialect(dialect)
             .build(endpoint)
-            .map_err(Fatal::usage)
+            .map_err(NotSeen::usage)
+    };
+    let failed = |error| {
+        let hint = "give the base URL of a server with /v1/models, or use --simulate";
+        NotSeen::backend(error, hint)
     };
     let server = build(openai::Dialect::Plain)?
         .look()
         .await
-        .map_err(|e| Fatal::environment(e).hint(hint))?;
+        .map_err(failed)?;
     let client = build(openai::Dialect::of_kind(&server.identity.kind))?;
-    let found = client
-        .find_model(model)
-        .await
-        .map_err(|e| Fatal::environment(e).hint(hint))?;
-    let url = client.endpoint();
-    let Some(found) = found else {
-        let models = client.models().await.map(|models| models.data);
-        let names: Vec<String> = models
-            .unwrap_or_default()
-            .into_iter()
-            .map(|m| m.id)
-            .take(8)
-            .collect();
-        let hint = if names.is_empty() {
-            "it lists no model".to_owned()
-        } else {
-            format!("name one it has with --model: {}", names.join(", "))
-        };
-        return Err(
-            Fatal::environment(anyhow!("{url} does not have the model {model}")).hint(hint),
-        );
-    };
+    let model = client.find_model(model).await.map_err(failed)?;
+    let models = client.models().await.map_err(failed)?;
     let mut told = BTreeMap::new();
     let mut tell = |name: &str, number: Option<u64>| {
         if let Some(number) = number {
@@ -190,13 +247,16 @@ async fn compatible(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result
     };
     tell("slots", server.slots);
     tell("context_per_slot", server.context_length);
-    Ok(Found {
-        facts: EndpointFacts {
-            url,
-            server: server.identity,
-            model: Some(found),
+    Ok(Seen {
+        found: Found {
+            facts: EndpointFacts {
+                url: client.endpoint(),
+                server: server.identity,
+                model,
+            },
+            told,
         },
-        told,
+        has: models.data.into_iter().map(|m| m.id).collect(),
     })
 }
 

@@ -1,0 +1,360 @@
+//! Looks at servers: what they tell, and what short requests show.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use clock::Clock;
+use domain::backend::{ChatBackend, Exchange, GenerateCall, LoadedModel};
+use domain::plan::{SweepPlan, Timeouts};
+use domain::{FailureKind, ModelOptions, Nanos, Outcome};
+use futures_util::future::join_all;
+
+use super::facts::{PlanFacts, There};
+use super::keep_alive;
+use super::memory::{Need, Shape};
+use super::slots::{self, Probe, Slots, Window};
+use crate::exit::Fatal;
+use crate::target::{self, Seen};
+
+/// Most that the probe may take: a load of the model, and then its requests.
+const LOAD_LIMIT: Nanos = Nanos::from_secs(300);
+const REQUESTS_LIMIT: Nanos = Nanos::from_secs(120);
+
+/// Tokens of each request: enough to see who decodes beside whom.
+pub(super) const NUM_PREDICT: i64 = 32;
+
+/// Most requests that are sent together.
+const MOST_TOGETHER: usize = 8;
+
+/// Limits of everything that is no probe.
+const LIMITS: Timeouts = Timeouts {
+    connect: Nanos::from_secs(2),
+    first_byte: Nanos::from_secs(10),
+    between_chunks: Nanos::from_secs(10),
+    total: Nanos::from_secs(20),
+};
+
+/// Limits of the probe's requests.
+const PROBE_LIMITS: Timeouts = Timeouts {
+    connect: Nanos::from_secs(5),
+    first_byte: LOAD_LIMIT,
+    between_chunks: Nanos::from_secs(60),
+    total: LOAD_LIMIT,
+};
+
+/// Requests that tell one slot from as many as the plan has agents: one more than those.
+pub(super) fn together(plan: &PlanFacts) -> usize {
+    (plan.agents + 1).clamp(3, MOST_TOGETHER)
+}
+
+/// The options of the configuration that needs the most memory: the largest context, where a server's
+/// own stands for Ollama's default.
+pub(super) fn largest(plan: &SweepPlan) -> ModelOptions {
+    let context = |o: &ModelOptions| {
+        o.num_ctx
+            .unwrap_or(super::memory::DEFAULT_CONTEXT.cast_signed())
+    };
+    let layers = |o: &ModelOptions| o.num_gpu.filter(|n| *n >= 0).unwrap_or(i64::MAX);
+    let agents = plan.configs.iter().flat_map(|config| &config.agents);
+    agents
+        .map(|agent| &agent.options)
+        .max_by_key(|o| (context(o), layers(o)))
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// What a server tells without being made to do anything.
+pub(super) async fn look(
+    seen: &Seen,
+    plan: &SweepPlan,
+    facts: &PlanFacts,
+    clock: &Clock,
+    simulated: bool,
+) -> Result<There, Fatal> {
+    let endpoint = &seen.found.facts;
+    let kind = &endpoint.server.kind;
+    let compatible = openai::wire::is_kind(kind);
+    let backend = target::client(endpoint, clock, LIMITS)?;
+    let loaded_before = backend.loaded().await.ok();
+    let told = |name: &str| seen.found.told.get(name).and_then(|n| n.parse().ok());
+    let mut shape = None;
+    let model = endpoint.model.clone();
+    if let (Some(model), false) = (&model, compatible) {
+        let client =
+            ollama::Client::new(&endpoint.url, clock.clone(), LIMITS).map_err(Fatal::usage)?;
+        let shown = client.show(&model.name, false).await;
+        shape = shown.ok().and_then(|shown| Shape::of(&shown.model_info));
+    }
+    let mut options_not_sent = Vec::new();
+    if compatible {
+        let dialect = openai::Dialect::of_kind(kind);
+        let agents = plan.configs.iter().flat_map(|config| &config.agents);
+        options_not_sent = agents
+            .flat_map(|agent| openai::wire::not_sent(&agent.options, dialect))
+            .collect();
+        options_not_sent.sort_unstable();
+        options_not_sent.dedup();
+    }
+    let need = need(
+        model.as_ref().and_then(|m| m.size_bytes),
+        shape.as_ref(),
+        facts,
+        None,
+        None,
+    );
+    Ok(There {
+        server: endpoint.server.clone(),
+        loads_on_demand: !compatible,
+        simulated,
+        key_sent: compatible && target::api_key()?.is_some(),
+        model,
+        has: seen.has.clone(),
+        slots_told: told("slots"),
+        context_told: told("context_per_slot"),
+        options_not_sent,
+        shape,
+        need,
+        loaded_before,
+        loaded: None,
+        keep_alive_s: None,
+        probe: None,
+    })
+}
+
+/// The need of the plan's largest configuration. A server's own context is what it was seen to be.
+fn need(
+    weights: Option<u64>,
+    shape: Option<&Shape>,
+    plan: &PlanFacts,
+    seen_context: Option<u64>,
+    slots: Option<u64>,
+) -> Option<Need> {
+    let context = match plan.largest_context {
+        Some(named) => Some(named),
+        None => seen_context.max(
+            plan.largest_named_context
+                .filter(|_| seen_context.is_some()),
+        ),
+    };
+    Some(Need::of(weights?, shape?, context, slots))
+}
+
+/// Loads the model as the largest configuration wants it, sends a request alone and some together,
+/// and leaves the model loaded only where it was.
+pub(super) async fn probe(
+    seen: &Seen,
+    there: &mut There,
+    plan: &SweepPlan,
+    facts: &PlanFacts,
+    clock: &Clock,
+) -> Result<(), Fatal> {
+    let Some(model) = &there.model else {
+        return Ok(());
+    };
+    let backend = target::client(&seen.found.facts, clock, PROBE_LIMITS)?;
+    let options = largest(plan);
+    let began = clock.now();
+    let mut probe = Probe {
+        together: together(facts),
+        num_predict: NUM_PREDICT,
+        slots: Slots::Unknown {
+            why: "no request completed".to_owned(),
+        },
+        solo_rate: None,
+        took_s: 0.0,
+        failures: Vec::new(),
+        key_refused: false,
+    };
+    let asked = Asked {
+        backend,
+        model: model.name.clone(),
+        options: ModelOptions {
+            num_predict: Some(NUM_PREDICT),
+            ..options
+        },
+    };
+    // The first one waits for the model; it is no part of the figures of the others.
+    let alone = clock.timeout(LOAD_LIMIT, asked.send(0)).await;
+    if let Some((window, rate)) = probe.take(alone.ok()) {
+        probe.solo_rate = rate.filter(|_| window.chunks > 1);
+        let many = join_all((1..=probe.together as u64).map(|n| asked.send(n)));
+        let answers: Vec<_> = match clock.timeout(REQUESTS_LIMIT, many).await {
+            Ok(answers) => answers.into_iter().map(Some).collect(),
+            Err(_) => vec![None],
+        };
+        let windows: Vec<Window> = answers
+            .into_iter()
+            .filter_map(|answer| probe.take(answer))
+            .map(|(window, _)| window)
+            .collect();
+        probe.slots = slots::infer(&windows);
+    }
+    let ended = clock.now();
+    probe.took_s = ended.since(began).as_secs_f64();
+    let same = |m: &LoadedModel| m.name == model.name;
+    let running = asked.backend.loaded().await.unwrap_or_default();
+    there.loaded = running.into_iter().find(same);
+    if there.loads_on_demand && !there.simulated && probe.solo_rate.is_some() {
+        there.keep_alive_s = match &there.loaded {
+            None => Some(0.0),
+            Some(loaded) => loaded.expires_at.as_deref().and_then(keep_alive::from_now),
+        };
+    }
+    let slots = match probe.slots {
+        Slots::Exactly { n } | Slots::AtLeast { n } => Some(n as u64),
+        Slots::Unknown { .. } => None,
+    };
+    there.need = need(
+        model.size_bytes,
+        there.shape.as_ref(),
+        facts,
+        there.loaded.as_ref().and_then(|l| l.context_length),
+        slots,
+    );
+    let was_loaded = there.loaded_before.iter().flatten().any(same);
+    if there.loads_on_demand && !was_loaded && there.loaded.is_some() {
+        // It would be unloaded sooner or later; nothing depends on this one.
+        let _ = clock
+            .timeout(LIMITS.total, asked.backend.unload(&model.name))
+            .await;
+    }
+    there.probe = Some(probe);
+    Ok(())
+}
+
+/// Whom the probe asks, and for what.
+struct Asked {
+    backend: Arc<dyn ChatBackend>,
+    model: String,
+    options: ModelOptions,
+}
+
+impl Asked {
+    async fn send(&self, n: u64) -> (Outcome, Exchange) {
+        let call = GenerateCall {
+            model: self.model.clone(),
+            system: None,
+            // They begin differently, so that no prompt cache serves one of them sooner.
+            prompt: format!("{n}: count from one to one hundred, in words."),
+            options: ModelOptions {
+                seed: Some(n.cast_signed() + 1),
+                ..self.options.clone()
+            },
+            keep_alive: None,
+        };
+        let mut exchange = Exchange::default();
+        let outcome = self.backend.generate(&call, &mut exchange).await;
+        (outcome, exchange)
+    }
+}
+
+impl Probe {
+    /// The window of a request that completed, and its rate; says what went wrong otherwise.
+    fn take(&mut self, answer: Option<(Outcome, Exchange)>) -> Option<(Window, Option<f64>)> {
+        let Some((outcome, exchange)) = answer else {
+            self.fail("no answer within the probe's limit".to_owned());
+            return None;
+        };
+        match outcome {
+            Outcome::Completed => {}
+            Outcome::Failed { failure, message } => {
+                self.key_refused |= matches!(failure, FailureKind::Http { status: 401 | 403 });
+                self.fail(message);
+                return None;
+            }
+            Outcome::TimedOut { .. } => {
+                self.fail("no answer in time".to_owned());
+                return None;
+            }
+            Outcome::Incomplete => {
+                self.fail("the answer ended without its final object".to_owned());
+                return None;
+            }
+            Outcome::Cancelled => return None,
+        }
+        let (first, last) = exchange.first_token.zip(exchange.last_token)?;
+        let tokens = exchange
+            .counters
+            .eval_count
+            .unwrap_or(exchange.chunks.len() as u64);
+        let span = last.since(first).as_secs_f64();
+        let window = Window {
+            first,
+            last,
+            chunks: exchange.chunks.len(),
+        };
+        let rate = (tokens > 1 && span > 0.0).then(|| (tokens - 1) as f64 / span);
+        Some((window, rate))
+    }
+
+    fn fail(&mut self, message: String) {
+        if !self.failures.contains(&message) {
+            self.failures.push(message);
+        }
+    }
+}
+
+/// What the plan asks for, as far as a server's state depends on it.
+pub(super) fn plan_facts(plan: &SweepPlan, endpoints: usize) -> PlanFacts {
+    use domain::plan::{StatePolicy, Topology};
+    let agents = || plan.configs.iter().flat_map(|config| &config.agents);
+    let named = agents().filter_map(|agent| agent.options.num_ctx);
+    let largest_named_context = named.max().and_then(|n| u64::try_from(n).ok());
+    let every_one_named = agents().all(|agent| agent.options.num_ctx.is_some());
+    let mut differing = BTreeSet::new();
+    let mut reloading = 0;
+    for config in &plan.configs {
+        let mut reloads = false;
+        for topology in &plan.topologies {
+            for (i, one) in config.agents.iter().enumerate() {
+                for (k, other) in config.agents.iter().enumerate().skip(i + 1) {
+                    let same =
+                        topology.endpoint_of(i, endpoints) == topology.endpoint_of(k, endpoints);
+                    let (a, b) = (&one.options, &other.options);
+                    if same && (a.reloads_for(b) || b.reloads_for(a)) {
+                        reloads = true;
+                        for (name, differs) in [
+                            ("num_ctx", a.num_ctx != b.num_ctx),
+                            ("num_gpu", a.num_gpu != b.num_gpu),
+                            ("num_batch", a.num_batch != b.num_batch),
+                            ("num_thread", a.num_thread != b.num_thread),
+                            ("main_gpu", a.main_gpu != b.main_gpu),
+                            ("use_mmap", a.use_mmap != b.use_mmap),
+                            (
+                                "draft_num_predict",
+                                a.draft_num_predict != b.draft_num_predict,
+                            ),
+                        ] {
+                            if differs {
+                                differing.insert(name);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        reloading += usize::from(reloads);
+    }
+    let most = plan
+        .configs
+        .iter()
+        .map(|c| c.agents.len())
+        .max()
+        .unwrap_or(0);
+    PlanFacts {
+        name: plan.name.clone(),
+        model: plan.model.clone(),
+        configs: plan.configs.len(),
+        agents: most,
+        servers: if plan.topologies.contains(&Topology::PerAgent) {
+            most
+        } else {
+            1
+        },
+        largest_context: largest_named_context.filter(|_| every_one_named),
+        largest_named_context,
+        reloading,
+        reloading_options: differing.into_iter().collect(),
+        sets_state: plan.protocol.state != StatePolicy::AsLeft,
+    }
+}

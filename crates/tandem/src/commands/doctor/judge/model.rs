@@ -1,0 +1,86 @@
+//! The model: there, or which ones are.
+
+use super::{Findings, Level};
+use crate::commands::doctor::facts::{PlanFacts, There};
+use crate::commands::doctor::memory::size;
+
+/// True when the model is there.
+pub(super) fn model(findings: &mut Findings, there: &There, plan: &PlanFacts) -> bool {
+    let Some(model) = &there.model else {
+        let near = nearest(&plan.model, &there.has);
+        let has = if there.has.is_empty() {
+            "it lists none at all".to_owned()
+        } else if near.is_empty() {
+            format!("it has {}", few(&there.has))
+        } else {
+            format!("near to that it has {}", near.join(", "))
+        };
+        let fetch = if there.loads_on_demand {
+            format!("`ollama pull {}`, or ", plan.model)
+        } else {
+            String::new()
+        };
+        findings
+            .add(
+                Level::Problem,
+                "model",
+                format!("does not have the model {}; {has}", plan.model),
+            )
+            .todo(format!("{fetch}name another with --model"));
+        return false;
+    };
+    let known = |text: &Option<String>| text.clone().filter(|t| t != "unknown");
+    let facts = [
+        known(&model.parameter_size),
+        known(&model.quantization),
+        model.size_bytes.map(size),
+        model
+            .digest
+            .as_ref()
+            .map(|d| format!("digest {}", short(d))),
+    ];
+    let facts: Vec<_> = facts.into_iter().flatten().collect();
+    let facts = if facts.is_empty() {
+        "it tells neither size nor quantisation".to_owned()
+    } else {
+        facts.join(", ")
+    };
+    findings.add(Level::Ok, "model", format!("has {} ({facts})", model.name));
+    true
+}
+
+/// Names like the one that was asked for, the likest first.
+fn nearest(wanted: &str, has: &[String]) -> Vec<String> {
+    let likeness = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        let base = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
+        let wanted = wanted.to_ascii_lowercase();
+        let of = |a: &str, b: &str| similar::TextDiff::from_chars(a, b).ratio();
+        of(&wanted, &name).max(of(&base(&wanted), &base(&name)))
+    };
+    let mut like: Vec<_> = has
+        .iter()
+        .map(|name| (likeness(name), name))
+        .filter(|(likeness, _)| *likeness > 0.6)
+        .collect();
+    like.sort_by(|a, b| b.0.total_cmp(&a.0));
+    like.into_iter()
+        .take(3)
+        .map(|(_, name)| name.clone())
+        .collect()
+}
+
+fn few(names: &[String]) -> String {
+    const MOST: usize = 6;
+    let first: Vec<_> = names.iter().take(MOST).map(String::as_str).collect();
+    let first = first.join(", ");
+    match names.len().saturating_sub(MOST) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+fn short(digest: &str) -> &str {
+    let digest = digest.strip_prefix("sha256:").unwrap_or(digest);
+    digest.get(..12).unwrap_or(digest)
+}

@@ -1,0 +1,147 @@
+//! Looks at this machine.
+
+use std::path::{Path, PathBuf};
+
+use clock::Clock;
+use domain::Nanos;
+use telemetry::{GpuDevice, GpuList};
+
+use super::facts::{ClockFacts, FileLimit, GpuFacts, MachineFacts};
+
+/// Sleeps of the timer's trial.
+const SLEEPS: usize = 200;
+
+/// Readings of the clock's trial.
+const READINGS: usize = 20_000;
+
+/// What is told without a trial. `results` is where results will go, or would.
+pub(super) fn look(endpoints: &[String], results: &Path) -> MachineFacts {
+    let GpuList { source, devices } = telemetry::gpus(endpoints);
+    let environment = telemetry::environment(source);
+    MachineFacts {
+        warnings: environment.warnings,
+        gpus: devices.into_iter().map(gpu).collect(),
+        memory_free_bytes: memory_free(),
+        memory_total_bytes: Some(environment.memory_bytes).filter(|bytes| *bytes > 0),
+        clock: None,
+        files: files(),
+        disk_free_bytes: disk_free(results),
+    }
+}
+
+fn gpu(device: GpuDevice) -> GpuFacts {
+    let others = device
+        .others()
+        .map(|process| {
+            let name = process.name.as_deref().unwrap_or("a process");
+            let memory = process.memory_bytes.map_or_else(String::new, |bytes| {
+                format!(", {}", super::memory::size(bytes))
+            });
+            format!("{name} (pid {}{memory})", process.pid)
+        })
+        .collect();
+    GpuFacts {
+        index: device.index,
+        memory_total_bytes: device.memory_total_bytes,
+        memory_used_bytes: device.memory_used_bytes,
+        name: device.name,
+        others,
+    }
+}
+
+/// Tries the clock and its timer, on whatever runtime this is called in. Takes a quarter of a
+/// second.
+pub(super) async fn try_clock() -> ClockFacts {
+    let clock = Clock::real();
+    let mut step_ns = u64::MAX;
+    let mut last = clock.now();
+    for _ in 0..READINGS {
+        let now = clock.now();
+        if now > last {
+            step_ns = step_ns.min(now.since(last).0);
+        }
+        last = now;
+    }
+    let asked = Nanos::from_millis(1);
+    let mut over = Vec::with_capacity(SLEEPS);
+    for _ in 0..SLEEPS {
+        let began = clock.now();
+        clock.sleep(asked).await;
+        let slept = clock.now().since(began);
+        over.push(slept.saturating_sub(asked).as_millis_f64());
+    }
+    over.sort_unstable_by(f64::total_cmp);
+    ClockFacts {
+        step_ns,
+        oversleep_p99_ms: over[SLEEPS * 99 / 100 - 1],
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
+fn files() -> Option<FileLimit> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    Some(FileLimit {
+        soft: limit.current,
+        hard: limit.maximum,
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn files() -> Option<FileLimit> {
+    None
+}
+
+/// Free space for this user where a folder is, or where it would be made.
+#[cfg(target_os = "linux")]
+fn disk_free(folder: &Path) -> Option<u64> {
+    let absolute: PathBuf = std::path::absolute(folder).ok()?;
+    let there = absolute.ancestors().find(|path| path.exists())?;
+    let disk = rustix::fs::statvfs(there).ok()?;
+    Some(disk.f_bavail * disk.f_frsize)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn disk_free(_: &Path) -> Option<u64> {
+    None
+}
+
+/// Memory that can be had without swapping. Linux tells.
+fn memory_free() -> Option<u64> {
+    free_in(&std::fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+fn free_in(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn available_memory_is_read_in_bytes() {
+        let text = "MemTotal:  100 kB\nMemFree:  1 kB\nMemAvailable:     42 kB\n";
+        assert_eq!(free_in(text), Some(42 * 1024));
+        assert_eq!(free_in("MemTotal:  100 kB\n"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_is_yet_to_be_made_lies_on_its_parents_disk() {
+        let temp = tempfile::TempDir::new().unwrap();
+        assert!(disk_free(&temp.path().join("not/there/yet")).unwrap() > 0);
+        assert!(files().unwrap().soft != Some(0));
+    }
+
+    #[tokio::test]
+    async fn the_clock_moves_and_no_sleep_is_too_short() {
+        let clock = try_clock().await;
+        assert!(clock.step_ns < u64::MAX);
+        assert!(clock.oversleep_p99_ms >= 0.0);
+    }
+}

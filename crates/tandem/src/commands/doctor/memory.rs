@@ -1,0 +1,187 @@
+//! What a model needs in memory, estimated from its metadata.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// Bytes of a cached value. Servers keep them in 16 bits unless they are told otherwise.
+const CACHE_BYTES: u64 = 2;
+
+/// A model's dimensions, as far as they say how large its cache gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Shape {
+    /// Cached values of a token: keys and values of all layers.
+    pub(crate) values_per_token: u64,
+    /// Layers.
+    pub(crate) layers: u64,
+    /// Longest context that it was trained for, tokens.
+    pub(crate) context: Option<u64>,
+    /// Some layers look back over a window only and need less than this says.
+    pub(crate) windowed: bool,
+}
+
+impl Shape {
+    /// From the keys and values of a GGUF file, as `/api/show` gives them. None where a needed one
+    /// is missing, as for models without attention.
+    pub(crate) fn of(info: &BTreeMap<String, Value>) -> Option<Self> {
+        let family = info.get("general.architecture")?.as_str()?;
+        let value = |name: &str| info.get(&format!("{family}.{name}"));
+        let number = |name: &str| value(name).and_then(Value::as_u64);
+        let layers = number("block_count")?;
+        let heads = number("attention.head_count");
+        let head_length = || number("embedding_length")?.checked_div(heads?);
+        let key = number("attention.key_length").or_else(head_length)?;
+        let value_length = number("attention.value_length").or_else(head_length)?;
+        // A number for all layers, or one for each.
+        let kv_heads: u64 = match value("attention.head_count_kv") {
+            Some(Value::Array(each)) => each.iter().filter_map(Value::as_u64).sum(),
+            Some(one) => one.as_u64()? * layers,
+            None => heads? * layers,
+        };
+        Some(Self {
+            values_per_token: kv_heads * (key + value_length),
+            layers,
+            context: number("context_length"),
+            windowed: value("attention.sliding_window").is_some_and(|w| w.as_u64() != Some(0)),
+        })
+    }
+}
+
+/// What a configuration needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Need {
+    /// The weights, bytes.
+    pub(crate) weights_bytes: u64,
+    /// The cache of all slots, bytes.
+    pub(crate) cache_bytes: u64,
+    /// Context of a slot, tokens.
+    pub(crate) context: u64,
+    /// The context is the server's own and was assumed.
+    pub(crate) context_assumed: bool,
+    /// Slots.
+    pub(crate) slots: u64,
+    /// The number of slots is Ollama's default and was assumed.
+    pub(crate) slots_assumed: bool,
+}
+
+/// What Ollama takes where nobody names a context and there is no large GPU.
+pub(crate) const DEFAULT_CONTEXT: u64 = 4096;
+
+impl Need {
+    /// Weights and cache for a context and a number of slots; none where nothing was said of one, a
+    /// default stands for it.
+    pub(crate) fn of(
+        weights_bytes: u64,
+        shape: &Shape,
+        context: Option<u64>,
+        slots: Option<u64>,
+    ) -> Self {
+        let wanted = context.unwrap_or(DEFAULT_CONTEXT);
+        let tokens = shape.context.map_or(wanted, |most| wanted.min(most));
+        let count = slots.unwrap_or(1);
+        Self {
+            weights_bytes,
+            cache_bytes: shape.values_per_token * CACHE_BYTES * tokens * count,
+            context: tokens,
+            context_assumed: context.is_none(),
+            slots: count,
+            slots_assumed: slots.is_none(),
+        }
+    }
+
+    /// Both together, bytes.
+    pub(crate) fn total(&self) -> u64 {
+        self.weights_bytes + self.cache_bytes
+    }
+}
+
+/// Bytes for a person: `4.1 GB`, `86 MB`.
+pub(crate) fn size(bytes: u64) -> String {
+    let n = bytes as f64;
+    if n >= 1e9 {
+        format!("{:.1} GB", n / 1e9)
+    } else if n >= 1e7 {
+        format!("{:.0} MB", n / 1e6)
+    } else {
+        format!("{:.1} MB", n / 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(json: Value) -> BTreeMap<String, Value> {
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn the_cache_follows_from_layers_heads_and_their_length() {
+        // Gemma 3 4B: 34 layers, 4 key-value heads of 256.
+        let shape = Shape::of(&info(serde_json::json!({
+            "general.architecture": "gemma3",
+            "gemma3.block_count": 34,
+            "gemma3.attention.head_count": 8,
+            "gemma3.attention.head_count_kv": 4,
+            "gemma3.attention.key_length": 256,
+            "gemma3.attention.value_length": 256,
+            "gemma3.attention.sliding_window": 1024,
+            "gemma3.context_length": 131_072,
+            "gemma3.embedding_length": 2560,
+        })))
+        .unwrap();
+        assert_eq!(shape.values_per_token, 34 * 4 * 512);
+        assert!(shape.windowed);
+        let need = Need::of(3_300_000_000, &shape, Some(1024), Some(2));
+        // 139,264 bytes a token, 1024 tokens, 2 slots.
+        assert_eq!(need.cache_bytes, 285_212_672);
+        assert_eq!(need.total(), 3_585_212_672);
+        assert!(!need.context_assumed && !need.slots_assumed);
+        let assumed = Need::of(1, &shape, None, None);
+        assert_eq!((assumed.context, assumed.slots), (4096, 1));
+        assert!(assumed.context_assumed && assumed.slots_assumed);
+    }
+
+    #[test]
+    fn lengths_that_are_not_told_follow_from_the_width() {
+        let shape = Shape::of(&info(serde_json::json!({
+            "general.architecture": "llama",
+            "llama.block_count": 8,
+            "llama.attention.head_count": 8,
+            "llama.embedding_length": 512,
+            "llama.context_length": 4096,
+        })))
+        .unwrap();
+        assert_eq!(shape.values_per_token, 8 * 8 * 128);
+        // No context is longer than what the model was trained for.
+        let need = Need::of(0, &shape, Some(8192), Some(1));
+        assert_eq!(need.cache_bytes, 8 * 8 * 128 * 2 * 4096);
+    }
+
+    #[test]
+    fn layers_may_differ_and_some_models_tell_nothing() {
+        let shape = Shape::of(&info(serde_json::json!({
+            "general.architecture": "x",
+            "x.block_count": 4,
+            "x.attention.head_count_kv": [0, 2, 0, 2],
+            "x.attention.key_length": 64,
+            "x.attention.value_length": 32,
+        })))
+        .unwrap();
+        assert_eq!(shape.values_per_token, 4 * 96);
+        for without in [
+            serde_json::json!({}),
+            serde_json::json!({ "general.architecture": "x", "x.block_count": 4 }),
+        ] {
+            assert_eq!(Shape::of(&info(without)), None);
+        }
+    }
+
+    #[test]
+    fn sizes_are_for_people() {
+        assert_eq!(size(4_120_000_000), "4.1 GB");
+        assert_eq!(size(85_511_741), "86 MB");
+        assert_eq!(size(1_234_567), "1.2 MB");
+    }
+}

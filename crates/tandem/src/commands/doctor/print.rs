@@ -1,0 +1,154 @@
+//! The findings for a person.
+
+use std::fmt::Write as _;
+
+use clap::builder::styling::{AnsiColor, Style};
+
+use super::facts::{Facts, ServerState};
+use super::judge::{Finding, Level, OF_PLAN};
+
+/// Width of a line; longer ones go on under the words.
+const WIDTH: usize = 100;
+
+/// Before the words of a finding: two blanks, the level, two blanks.
+const INDENT: usize = 11;
+
+/// How levels look.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// Colours may be used.
+    pub(super) colour: bool,
+}
+
+impl Look {
+    fn level(self, level: Level) -> String {
+        let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+        let (word, style) = match level {
+            Level::Ok => ("ok", colour(AnsiColor::Green)),
+            Level::Note => ("note", colour(AnsiColor::Cyan)),
+            Level::Warning => ("warning", colour(AnsiColor::Yellow)),
+            Level::Problem => ("problem", colour(AnsiColor::Red).bold()),
+        };
+        if self.colour {
+            format!("{style}{word:<7}{style:#}")
+        } else {
+            format!("{word:<7}")
+        }
+    }
+}
+
+/// Everything that was found.
+pub(super) fn report(facts: &Facts, findings: &[Finding], look: Look) -> String {
+    let mut text = String::new();
+    for (place, server) in facts.servers.iter().enumerate() {
+        let name = match &server.state {
+            ServerState::There(there) if there.simulated => " (SIMULATED)",
+            _ => "",
+        };
+        let _ = writeln!(text, "{}{name}", server.url);
+        block(
+            &mut text,
+            findings.iter().filter(|f| f.server == Some(place)),
+            look,
+        );
+    }
+    let plan = &facts.plan;
+    let _ = writeln!(
+        text,
+        "Plan {}: {} configuration{}, up to {} agent{}, model {}",
+        plan.name,
+        plan.configs,
+        plural(plan.configs),
+        plan.agents,
+        plural(plan.agents),
+        plan.model
+    );
+    let of_plan = |f: &&Finding| f.server.is_none() && OF_PLAN.contains(&f.code);
+    block(&mut text, findings.iter().filter(of_plan), look);
+    if facts.machine.is_some() {
+        let _ = writeln!(text, "This machine");
+        let of_machine = |f: &&Finding| f.server.is_none() && !OF_PLAN.contains(&f.code);
+        block(&mut text, findings.iter().filter(of_machine), look);
+    }
+    text.push('\n');
+    text.push_str(&conclusion(findings));
+    text.push('\n');
+    text
+}
+
+fn plural(n: usize) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}
+
+/// One finding a line, with what to do under it.
+fn block<'f>(text: &mut String, findings: impl Iterator<Item = &'f Finding>, look: Look) {
+    for finding in findings {
+        let _ = write!(text, "  {}  ", look.level(finding.level));
+        wrapped(text, &finding.what, "");
+        if let Some(todo) = &finding.todo {
+            let _ = write!(text, "{:INDENT$}", "");
+            wrapped(text, todo, "-> ");
+        }
+    }
+}
+
+/// Words from here on, further lines indented alike.
+fn wrapped(text: &mut String, words: &str, mark: &str) {
+    let indent = INDENT + mark.len();
+    text.push_str(mark);
+    let mut column = indent;
+    for (i, word) in words.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if i > 0 {
+            if column + 1 + length > WIDTH {
+                let _ = write!(text, "\n{:indent$}", "");
+                column = indent;
+            } else {
+                text.push(' ');
+                column += 1;
+            }
+        }
+        text.push_str(word);
+        column += length;
+    }
+    text.push('\n');
+}
+
+/// Warnings and problems in a line each, for whoever is about to begin.
+pub(super) fn brief(facts: &Facts, findings: &[Finding]) -> Vec<String> {
+    findings
+        .iter()
+        .filter(|f| f.level >= Level::Warning)
+        .map(|f| {
+            let server = f.server.and_then(|place| facts.servers.get(place));
+            let at = server.map_or_else(String::new, |s| format!("{}: ", s.url));
+            let todo = f.todo.as_ref();
+            let todo = todo.map_or_else(String::new, |todo| format!(" ({todo})"));
+            let level = match f.level {
+                Level::Problem => "problem",
+                _ => "warning",
+            };
+            format!("{level}: {at}{}{todo}", f.what)
+        })
+        .collect()
+}
+
+/// What follows.
+fn conclusion(findings: &[Finding]) -> String {
+    let count = |level| findings.iter().filter(|f| f.level == level).count();
+    let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
+    let n = |n: usize, what: &str| format!("{n} {what}{}", plural(n));
+    match (problems, warnings) {
+        (0, 0) => "Nothing in the way.".to_owned(),
+        (0, _) => format!(
+            "{}: a sweep would run, and its figures would be worth less.",
+            n(warnings, "warning")
+        ),
+        (_, 0) => format!("{}: a sweep would fail.", n(problems, "problem")),
+        _ => format!(
+            "{} and {}: a sweep would fail.",
+            n(problems, "problem"),
+            n(warnings, "warning")
+        ),
+    }
+}
