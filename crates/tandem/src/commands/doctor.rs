@@ -18,6 +18,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use clap::Args;
 use clock::Clock;
+use domain::Nanos;
 use domain::plan::SweepPlan;
 use domain::record::Provenance;
 use serde::Serialize;
@@ -35,6 +36,9 @@ use crate::target::{self, Found, NotSeen, Seen, Why};
 
 /// Version of the JSON object; raised when a key changes its meaning or goes.
 const SCHEMA: u32 = 1;
+
+/// Most that a sweep waits for what a server tells before it begins.
+const QUICK: Nanos = Nanos::from_secs(5);
 
 /// Flags of `tandem doctor`.
 ///
@@ -205,7 +209,7 @@ fn simulated(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
             seed: plan.seed,
             timeouts: plan.timeouts,
         };
-        let stage = Stage::simulated(&args.server, &cast, domain::Nanos::ZERO).await?;
+        let stage = Stage::simulated(&args.server, &cast, Nanos::ZERO).await?;
         let mut servers = Vec::new();
         for facts in &stage.endpoints {
             let seen = Seen {
@@ -234,7 +238,8 @@ fn simulated(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
 fn announce(seen: &Seen, plan: &facts::PlanFacts) {
     let together = gather::together(plan);
     eprintln!(
-        "Asking {} for {} short answers, {together} of them at once; --no-probe leaves this out.",
+        "Asking {} for {} short answers, {together} of them at once, and to load the model where it is \
+         not loaded; --no-probe leaves this out.",
         seen.found.facts.url,
         together + 1,
     );
@@ -298,7 +303,8 @@ pub(crate) async fn before(found: &[Found], plan: &SweepPlan, results: &Path) ->
             has: Vec::new(),
         };
         // A server that was there a moment ago and is not now shows in the sweep itself.
-        if let Ok(there) = gather::look(&seen, plan, &plan_facts, &clock, false).await {
+        let look = gather::look(&seen, plan, &plan_facts, &clock, false);
+        if let Ok(Ok(there)) = clock.timeout(QUICK, look).await {
             servers.push(server(&seen, there));
         }
     }

@@ -20,8 +20,15 @@ use crate::target::{self, Seen};
 const LOAD_LIMIT: Nanos = Nanos::from_secs(300);
 const REQUESTS_LIMIT: Nanos = Nanos::from_secs(120);
 
-/// Tokens of each request: enough to see who decodes beside whom.
-pub(super) const NUM_PREDICT: i64 = 32;
+/// Tokens of the request alone, and the fewest of those that are sent together.
+const NUM_PREDICT: i64 = 32;
+
+/// Most tokens of a request.
+const MOST_TOKENS: f64 = 512.0;
+
+/// How long a fast server should take for an answer: long beside the moments by which this machine
+/// may be late in sending one of them.
+const ANSWER_S: f64 = 0.3;
 
 /// Most requests that are sent together.
 const MOST_TOGETHER: usize = 8;
@@ -80,8 +87,11 @@ pub(super) async fn look(
     let mut shape = None;
     let model = endpoint.model.clone();
     if let (Some(model), false) = (&model, compatible) {
-        let client =
-            ollama::Client::new(&endpoint.url, clock.clone(), LIMITS).map_err(Fatal::usage)?;
+        let client = ollama::ClientBuilder::new(clock.clone())
+            .timeouts(LIMITS)
+            .api_key(target::api_key()?.filter(|_| !simulated))
+            .build(&endpoint.url)
+            .map_err(Fatal::usage)?;
         let shown = client.show(&model.name, false).await;
         shape = shown.ok().and_then(|shown| Shape::of(&shown.model_info));
     }
@@ -106,7 +116,7 @@ pub(super) async fn look(
         server: endpoint.server.clone(),
         loads_on_demand: !compatible,
         simulated,
-        key_sent: compatible && target::api_key()?.is_some(),
+        key_sent: !simulated && target::api_key()?.is_some(),
         model,
         has: seen.has.clone(),
         slots_told: told("slots"),
@@ -168,16 +178,17 @@ pub(super) async fn probe(
     let asked = Asked {
         backend,
         model: model.name.clone(),
-        options: ModelOptions {
-            num_predict: Some(NUM_PREDICT),
-            ..options
-        },
+        options,
     };
     // The first one waits for the model; it is no part of the figures of the others.
-    let alone = clock.timeout(LOAD_LIMIT, asked.send(0)).await;
+    let alone = clock.timeout(LOAD_LIMIT, asked.send(0, NUM_PREDICT)).await;
     if let Some((window, rate)) = probe.take(alone.ok()) {
         probe.solo_rate = rate.filter(|_| window.chunks > 1);
-        let many = join_all((1..=probe.together as u64).map(|n| asked.send(n)));
+        let longer = rate.map_or(0.0, |rate| (rate * ANSWER_S).min(MOST_TOKENS));
+        let num_predict = NUM_PREDICT.max(longer as i64);
+        probe.num_predict = num_predict;
+        let numbers = 1..=probe.together as u64;
+        let many = join_all(numbers.map(|n| asked.send(n, num_predict)));
         let answers: Vec<_> = match clock.timeout(REQUESTS_LIMIT, many).await {
             Ok(answers) => answers.into_iter().map(Some).collect(),
             Err(_) => vec![None],
@@ -230,13 +241,14 @@ struct Asked {
 }
 
 impl Asked {
-    async fn send(&self, n: u64) -> (Outcome, Exchange) {
+    async fn send(&self, n: u64, num_predict: i64) -> (Outcome, Exchange) {
         let call = GenerateCall {
             model: self.model.clone(),
             system: None,
             // They begin differently, so that no prompt cache serves one of them sooner.
             prompt: format!("{n}: count from one to one hundred, in words."),
             options: ModelOptions {
+                num_predict: Some(num_predict),
                 seed: Some(n.cast_signed() + 1),
                 ..self.options.clone()
             },
@@ -272,6 +284,7 @@ impl Probe {
             }
             Outcome::Cancelled => return None,
         }
+        let sent = exchange.sent?;
         let (first, last) = exchange.first_token.zip(exchange.last_token)?;
         let tokens = exchange
             .counters
@@ -279,6 +292,7 @@ impl Probe {
             .unwrap_or(exchange.chunks.len() as u64);
         let span = last.since(first).as_secs_f64();
         let window = Window {
+            sent,
             first,
             last,
             chunks: exchange.chunks.len(),

@@ -9,7 +9,7 @@ use serde::Serialize;
 pub(crate) struct Probe {
     /// Requests that were sent together.
     pub(crate) together: usize,
-    /// Most tokens of each.
+    /// Most tokens of each of them.
     pub(crate) num_predict: i64,
     /// What their stamps say.
     pub(crate) slots: Slots,
@@ -47,6 +47,8 @@ pub(crate) enum Slots {
 /// From the first token of a request to its last, and how many chunks there were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
+    /// Sent.
+    pub(crate) sent: Stamp,
     /// First token.
     pub(crate) first: Stamp,
     /// Last token.
@@ -72,6 +74,11 @@ pub(crate) fn infer(windows: &[Window]) -> Slots {
     }
     if windows.iter().any(|w| w.chunks < FEWEST_CHUNKS) {
         return unknown("the answers were too short to overlap");
+    }
+    let last_sent = windows.iter().map(|w| w.sent).max();
+    let first_end = windows.iter().map(|w| w.last).min();
+    if last_sent >= first_end {
+        return unknown("one had ended before all of them were sent");
     }
     // At one moment, ends come before beginnings.
     let mut edges = Vec::new();
@@ -106,6 +113,7 @@ mod tests {
         spans
             .iter()
             .map(|(first, last)| Window {
+                sent: Stamp::ZERO,
                 first: Stamp(first * 1_000_000),
                 last: Stamp(last * 1_000_000),
                 chunks: 32,
@@ -141,6 +149,9 @@ mod tests {
         };
         assert!(why(&windows(&[(0, 9)])).contains("too few"));
         assert!(why(&windows(&[(5, 5), (6, 6)])).contains("one piece"));
+        let mut late = windows(&[(10, 100), (120, 200)]);
+        late[1].sent = Stamp(101_000_000);
+        assert!(why(&late).contains("before all of them were sent"));
         let mut short = windows(&[(0, 100), (0, 100)]);
         short[1].chunks = 3;
         assert!(why(&short).contains("too short"));
