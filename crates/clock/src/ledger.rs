@@ -20,8 +20,37 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Shared {
     next: AtomicU64,
-    open: Mutex<HashMap<ExchangeId, i64>>,
+    open: Mutex<Open>,
     posted: Notify,
+}
+
+/// The exchanges that are open, and how many of them have something in flight: the guard asks
+/// at every turn of the runtime, and there may be thousands.
+#[derive(Debug, Default)]
+struct Open {
+    units: HashMap<ExchangeId, i64>,
+    in_flight: usize,
+}
+
+impl Open {
+    fn add(&mut self, id: ExchangeId, units: i64) {
+        let Some(count) = self.units.get_mut(&id) else {
+            return;
+        };
+        let before = *count > 0;
+        *count += units;
+        match (before, *count > 0) {
+            (false, true) => self.in_flight += 1,
+            (true, false) => self.in_flight -= 1,
+            _ => {}
+        }
+    }
+
+    fn remove(&mut self, id: ExchangeId) {
+        if self.units.remove(&id).is_some_and(|count| count > 0) {
+            self.in_flight -= 1;
+        }
+    }
 }
 
 impl Ledger {
@@ -33,13 +62,13 @@ impl Ledger {
         Self {
             shared: Arc::new(Shared {
                 next: AtomicU64::new(1),
-                open: Mutex::new(HashMap::new()),
+                open: Mutex::default(),
                 posted: Notify::new(),
             }),
         }
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<ExchangeId, i64>> {
+    fn entries(&self) -> MutexGuard<'_, Open> {
         self.shared
             .open
             .lock()
@@ -49,32 +78,28 @@ impl Ledger {
     /// Opens an exchange.
     pub fn open(&self) -> ExchangeId {
         let id = ExchangeId(self.shared.next.fetch_add(1, Ordering::Relaxed));
-        self.entries().insert(id, 0);
+        self.entries().units.insert(id, 0);
         id
     }
 
     /// Puts units on the wire. Does nothing for a closed exchange.
     pub fn post(&self, id: ExchangeId, units: u64) {
-        if let Some(count) = self.entries().get_mut(&id) {
-            *count += units.cast_signed();
-        }
+        self.entries().add(id, units.cast_signed());
         self.shared.posted.notify_one();
     }
 
     /// Takes units off the wire. Does nothing for a closed exchange.
     pub fn take(&self, id: ExchangeId, units: u64) {
-        if let Some(count) = self.entries().get_mut(&id) {
-            *count -= units.cast_signed();
-        }
+        self.entries().add(id, -units.cast_signed());
     }
 
     /// Ends an exchange, whatever is still posted: the client has its answer or has given up.
     pub fn close(&self, id: ExchangeId) {
-        self.entries().remove(&id);
+        self.entries().remove(id);
     }
 
     fn anything_in_flight(&self) -> bool {
-        self.entries().values().any(|count| *count > 0)
+        self.entries().in_flight > 0
     }
 
     /// Keeps the runtime from idling, and so virtual time from moving, while anything is in flight.

@@ -98,7 +98,7 @@ pub(crate) async fn run_arm(
         agents: ends.iter().flatten().map(|end| end.span).collect(),
         notes,
     };
-    ground.book.append(&JournalLine::Arm(record.clone()));
+    ground.book.append(JournalLine::Arm(record.clone()));
     if !ground.clock.is_virtual() {
         // A sweep in virtual time is made again sooner than a disk syncs its arms.
         ground.book.sync();

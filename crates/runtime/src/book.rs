@@ -1,6 +1,11 @@
 //! Where records go as they arrive: onto disk, and into the counts of the running arm.
+//!
+//! A thread of its own writes them, in order. A disk that stops for a second would otherwise stop
+//! the thread on which other agents' tokens are stamped.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use agents::Recorder;
 use domain::record::{JournalLine, RequestRecord, RequestRole, StepRecord};
@@ -16,16 +21,62 @@ use crate::sweep::OutcomeCounts;
 #[derive(Debug)]
 pub(crate) struct Book {
     inner: Mutex<Inner>,
+    failure: Arc<Failure>,
+    /// None only while the book is being closed.
+    lines: Option<Sender<Entry>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    counts: OutcomeCounts,
+    arm: Vec<Seen>,
+}
+
+/// The first write that failed.
+#[derive(Debug)]
+struct Failure {
+    error: Mutex<Option<RuntimeError>>,
     /// Cancelled when a write fails.
     unwritable: CancellationToken,
 }
 
+impl Failure {
+    fn keep(&self, result: Result<(), RuntimeError>) {
+        if let Err(e) = result {
+            let mut error = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+            // The first failure names the cause, those after it only follow from it.
+            error.get_or_insert(e);
+            self.unwritable.cancel();
+        }
+    }
+}
+
+/// What the writer is told.
 #[derive(Debug)]
-struct Inner {
-    journal: Journal,
-    error: Option<RuntimeError>,
-    counts: OutcomeCounts,
-    arm: Vec<Seen>,
+enum Entry {
+    Line(Box<JournalLine>),
+    /// Everything before this is to be written, and with `durable` to survive a loss of power;
+    /// the channel hears when it is.
+    Settle {
+        durable: bool,
+        done: SyncSender<()>,
+    },
+}
+
+fn write(mut journal: Journal, entries: &Receiver<Entry>, failure: &Failure) {
+    while let Ok(entry) = entries.recv() {
+        match entry {
+            Entry::Line(line) => failure.keep(journal.append(&line)),
+            Entry::Settle { durable, done } => {
+                if durable {
+                    failure.keep(journal.sync());
+                }
+                // Whoever asked may be gone.
+                let _ = done.send(());
+            }
+        }
+    }
 }
 
 /// What the runtime needs of a main request of the running arm.
@@ -59,52 +110,78 @@ impl Seen {
 }
 
 impl Book {
-    pub(crate) fn new(journal: Journal, unwritable: CancellationToken) -> Self {
-        Self {
-            inner: Mutex::new(Inner {
-                journal,
-                error: None,
-                counts: OutcomeCounts::default(),
-                arm: Vec::new(),
-            }),
+    pub(crate) fn new(
+        journal: Journal,
+        unwritable: CancellationToken,
+    ) -> Result<Self, RuntimeError> {
+        let failure = Arc::new(Failure {
+            error: Mutex::new(None),
             unwritable,
-        }
+        });
+        let path = journal.path().to_owned();
+        let (lines, entries) = mpsc::channel();
+        let writer = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn({
+                let failure = Arc::clone(&failure);
+                move || write(journal, &entries, &failure)
+            })
+            .map_err(|source| RuntimeError::Write { path, source })?;
+        Ok(Self {
+            inner: Mutex::default(),
+            failure,
+            lines: Some(lines),
+            writer: Some(writer),
+        })
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends a line; a failure is kept for [`Book::check`].
-    pub(crate) fn append(&self, line: &JournalLine) {
-        let mut inner = self.inner();
-        let result = inner.journal.append(line);
-        self.keep(&mut inner, result);
+    fn tell(&self, entry: Entry) {
+        if let Some(lines) = &self.lines {
+            // The writer ends only when this side does.
+            let _ = lines.send(entry);
+        }
     }
 
-    /// Makes everything so far survive a loss of power.
+    /// Appends a line, and does not wait for the disk; a failure is kept for [`Book::check`].
+    pub(crate) fn append(&self, line: JournalLine) {
+        self.tell(Entry::Line(Box::new(line)));
+    }
+
+    /// Waits until everything so far is written. For moments at which nothing is measured.
+    pub(crate) fn settle(&self) {
+        self.wait(false);
+    }
+
+    /// Waits until everything so far would survive a loss of power.
     pub(crate) fn sync(&self) {
-        let mut inner = self.inner();
-        let result = inner.journal.sync();
-        self.keep(&mut inner, result);
+        self.wait(true);
+    }
+
+    fn wait(&self, durable: bool) {
+        let (done, told) = mpsc::sync_channel(1);
+        self.tell(Entry::Settle { durable, done });
+        // An error means that the writer is gone, and then there is nothing to wait for.
+        let _ = told.recv();
     }
 
     /// Something that belongs in the results folder could not be written.
     pub(crate) fn fail(&self, error: RuntimeError) {
-        self.keep(&mut self.inner(), Err(error));
+        self.failure.keep(Err(error));
     }
 
-    fn keep(&self, inner: &mut Inner, result: Result<(), RuntimeError>) {
-        if let Err(e) = result {
-            // The first failure names the cause, those after it only follow from it.
-            inner.error.get_or_insert(e);
-            self.unwritable.cancel();
-        }
-    }
-
-    /// The first write that failed, once.
+    /// The first write that failed, once. Waits for those under way.
     pub(crate) fn check(&self) -> Result<(), RuntimeError> {
-        self.inner().error.take().map_or(Ok(()), Err)
+        self.settle();
+        let mut error = self
+            .failure
+            .error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        error.take().map_or(Ok(()), Err)
     }
 
     /// The main requests since the last call, in the order in which they ended.
@@ -131,10 +208,21 @@ impl Recorder for Book {
                 answered: record.headers.is_some() || record.first_token.is_some(),
             });
         }
-        self.append(&JournalLine::Request(record));
+        self.append(JournalLine::Request(record));
     }
 
     fn step(&self, record: StepRecord) {
-        self.append(&JournalLine::Step(record));
+        self.append(JournalLine::Step(record));
+    }
+}
+
+impl Drop for Book {
+    /// Whoever opens the folder next finds everything in it.
+    fn drop(&mut self) {
+        drop(self.lines.take());
+        if let Some(writer) = self.writer.take() {
+            // A panic there has been told by the panic hook.
+            let _ = writer.join();
+        }
     }
 }

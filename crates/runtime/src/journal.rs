@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use domain::record::JournalLine;
 
@@ -49,6 +49,11 @@ impl Journal {
             line: Vec::new(),
             failed: false,
         }
+    }
+
+    /// Where it is, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Appends one line, in one write, and flushes it.

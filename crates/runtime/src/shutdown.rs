@@ -41,7 +41,7 @@ impl Shutdown {
         }
     }
 
-    /// One step further, as each Ctrl-C does; returns the level reached.
+    /// One step further, as each signal does; returns the level reached.
     pub fn request(&self) -> ShutdownLevel {
         match self.level() {
             ShutdownLevel::Running => self.stop(),
@@ -72,13 +72,13 @@ impl Shutdown {
         }
     }
 
-    /// Takes each Ctrl-C as a [`Shutdown::request`]; `told` hears the level reached, to say it on
+    /// Takes each Ctrl-C and each SIGTERM as a [`Shutdown::request`]; `told` hears the level reached, to say it on
     /// the terminal. Run it beside the sweep and drop it with it: it returns only when the signal
     /// cannot be listened to.
     pub async fn on_ctrl_c(&self, told: impl Fn(ShutdownLevel)) -> io::Error {
-        // One listener for all of them: one made anew for each could miss a second Ctrl-C that
+        // One listener for all of them: one made anew for each could miss a second signal that
         // comes while the first is being told.
-        let mut pressed = match interrupts() {
+        let mut pressed = match Interrupts::new() {
             Ok(pressed) => pressed,
             Err(e) => return e,
         };
@@ -103,12 +103,51 @@ impl Shutdown {
     }
 }
 
-#[cfg(unix)]
-fn interrupts() -> io::Result<tokio::signal::unix::Signal> {
-    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+/// Waits for the first Ctrl-C or SIGTERM.
+pub async fn asked_to_stop() -> io::Result<()> {
+    match Interrupts::new()?.recv().await {
+        Some(()) => Ok(()),
+        None => Err(io::Error::other("the signal can no longer be listened to")),
+    }
 }
 
-#[cfg(windows)]
-fn interrupts() -> io::Result<tokio::signal::windows::CtrlC> {
-    tokio::signal::windows::ctrl_c()
+/// What asks a program to stop: Ctrl-C, and where there is one, SIGTERM, which `kill`, service
+/// managers and batch systems send.
+struct Interrupts {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
+}
+
+impl Interrupts {
+    #[cfg(unix)]
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    #[cfg(windows)]
+    fn new() -> io::Result<Self> {
+        let interrupt = tokio::signal::windows::ctrl_c()?;
+        Ok(Self { interrupt })
+    }
+
+    #[cfg(unix)]
+    async fn recv(&mut self) -> Option<()> {
+        tokio::select! {
+            asked = self.interrupt.recv() => asked,
+            asked = self.terminate.recv() => asked,
+        }
+    }
+
+    #[cfg(windows)]
+    async fn recv(&mut self) -> Option<()> {
+        self.interrupt.recv().await
+    }
 }

@@ -205,7 +205,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     let stop = shutdown.stopping().child_token();
     let abort = shutdown.aborted().child_token();
     let unwritable = CancellationToken::new();
-    let book = Arc::new(Book::new(journal, unwritable.clone()));
+    let book = Arc::new(Book::new(journal, unwritable.clone())?);
     let permits = admission.map(|limit| Arc::new(Semaphore::new(limit.get())));
     let backends = backends
         .into_iter()
@@ -268,7 +268,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         already_complete: arms - todo.len(),
     });
     let mark = |what, note: &str| {
-        book.append(&JournalLine::Mark(Mark {
+        book.append(JournalLine::Mark(Mark {
             at: clock.now(),
             what,
             note: note.to_owned(),
@@ -301,6 +301,8 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     let mut dead_in_a_row = 0;
     let mut stuck = None;
     for spec in &todo {
+        // No server is asked for anything while a folder takes no records.
+        book.settle();
         if stop.is_cancelled() || unwritable.is_cancelled() {
             break;
         }

@@ -96,7 +96,7 @@ async fn run(
     if !args.no_preload {
         tokio::select! {
             loaded = preload(&stage, &plan) => loaded?,
-            _ = tokio::signal::ctrl_c() => {
+            _ = runtime::asked_to_stop() => {
                 eprintln!("Stopped while the model was loaded; nothing was measured.");
                 return Ok(ExitStatus::Interrupted);
             }

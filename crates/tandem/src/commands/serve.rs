@@ -21,7 +21,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<ExitStatus, Fatal> {
         };
         let stopped = async {
             // Without a signal handler there is nothing to wait for: stop at once.
-            let _ = tokio::signal::ctrl_c().await;
+            let _ = runtime::asked_to_stop().await;
         };
         simulator::serve(config, stopped, |announcement| {
             print!("{announcement}");

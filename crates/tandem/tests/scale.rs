@@ -1,0 +1,295 @@
+//! A thousand streams at once, and what may happen to them. Time is virtual, so that nothing here
+//! depends on how fast the machine is; the client's rows are held against the server's own log.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+
+use clock::Clock;
+use domain::backend::ChatBackend;
+use domain::plan::{CachePolicy, Timeouts};
+use domain::record::RequestRecord;
+use domain::{FailureKind, ModelOptions, Nanos, Outcome, Stamp};
+use runtime::Shutdown;
+use runtime::load::{LoadEnd, LoadPlan, LoadSetup, LoadShape, run_load};
+use serde_json::Value;
+use simulator::faults::FaultRules;
+use simulator::profile::{Distribution, Profile};
+use simulator::{Simulator, SimulatorConfig};
+
+const AGENTS: u32 = 1000;
+const TOKENS: u32 = 12;
+/// A token every 50 ms. The twin takes new prompts between its decoding steps, as llama.cpp does, so
+/// that a thousand streams at once begin within a second of each other.
+const RATE: f64 = 20.0;
+
+fn profile() -> Profile {
+    let mut profile = Profile::builtin("instant").unwrap();
+    profile.server.num_parallel = AGENTS as usize;
+    profile.server.max_queue = 10 * AGENTS as usize;
+    profile.devices[0].memory_bytes = u64::MAX / 4;
+    let model = &mut profile.models[0];
+    model.memory.kv_bytes_per_token = 0;
+    model.rates.decode_tps = RATE;
+    let outputs = &mut model.outputs[0];
+    outputs.distribution = Distribution::Fixed;
+    outputs.mean = f64::from(TOKENS);
+    outputs.max = TOKENS;
+    profile
+}
+
+/// A log file in memory.
+#[derive(Clone, Default)]
+struct LogFile(Arc<Mutex<Vec<u8>>>);
+
+impl Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl LogFile {
+    /// The generations that this server was asked for. The call that loads the model beforehand is
+    /// a whole answer without text, and no other is.
+    fn generations(&self) -> Vec<Value> {
+        let loads =
+            |line: &Value| line["whole"] == true && line["status"] == 200 && line["chunks"] == 0;
+        String::from_utf8(self.0.lock().unwrap().clone())
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .filter(|line| line["log"] == "request" && line["path"] == "/api/generate")
+            .filter(|line| !line["fault"].is_null() || !loads(line))
+            .collect()
+    }
+}
+
+async fn server(clock: &Clock, port: u16, faults: &str, log: &LogFile) -> Simulator {
+    let mut config = SimulatorConfig::new(profile(), clock.clone());
+    config.port = port;
+    config.faults = FaultRules::parse("faults", faults).unwrap();
+    config.log = Some(Box::new(log.clone()));
+    Simulator::start(config).await.unwrap()
+}
+
+/// The port of its one server.
+fn port(simulator: &Simulator) -> u16 {
+    let url = &simulator.endpoints()[0];
+    url.rsplit(':').next().unwrap().parse().unwrap()
+}
+
+/// A closed loop of all agents against one port, its rows kept.
+async fn load(
+    clock: &Clock,
+    port: u16,
+    each: u32,
+    think: Nanos,
+    shutdown: &Shutdown,
+) -> (LoadEnd, Vec<RequestRecord>) {
+    let timeouts = Timeouts {
+        between_chunks: Nanos::from_secs(5),
+        ..Timeouts::default()
+    };
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let client = ollama::Client::new(&endpoint, clock.clone(), timeouts).unwrap();
+    let model = profile().models[0].name.clone();
+    client
+        .preload(&model, &ModelOptions::default())
+        .await
+        .unwrap();
+    let rows = Arc::new(Mutex::new(Vec::new()));
+    let setup = LoadSetup {
+        plan: LoadPlan {
+            shape: LoadShape::Closed {
+                agents: NonZeroU32::new(AGENTS).unwrap(),
+                think,
+            },
+            requests: AGENTS * each,
+            model,
+            prompt: "Say something.".to_owned(),
+            cache: CachePolicy::Nonce,
+            options: ModelOptions::default(),
+            seed: 11,
+        },
+        backends: vec![Arc::new(client) as Arc<dyn ChatBackend>],
+        clock: clock.clone(),
+        on_record: {
+            let rows = Arc::clone(&rows);
+            Arc::new(move |row| rows.lock().unwrap().push(row))
+        },
+    };
+    let end = run_load(setup, shutdown).await.unwrap();
+    let rows = std::mem::take(&mut *rows.lock().unwrap());
+    (end, rows)
+}
+
+/// Each agent's each request left one row.
+fn nothing_lost_and_nothing_twice(rows: &[RequestRecord], each: u32) {
+    let places: BTreeSet<_> = rows.iter().map(|row| (row.agent, row.call)).collect();
+    assert_eq!(rows.len(), (AGENTS * each) as usize);
+    assert_eq!(places.len(), rows.len());
+}
+
+fn completed(rows: &[RequestRecord]) -> impl Iterator<Item = &RequestRecord> {
+    rows.iter().filter(|row| row.outcome.is_completed())
+}
+
+/// When answers were asked for, and with how many chunks of text they came.
+type Answers = BTreeMap<(u64, u64), u32>;
+
+fn counted(answers: impl Iterator<Item = (u64, u64)>) -> Answers {
+    let mut counts = Answers::new();
+    for answer in answers {
+        *counts.entry(answer).or_default() += 1;
+    }
+    counts
+}
+
+/// The whole answers as the client saw them.
+fn received(rows: &[RequestRecord]) -> Answers {
+    counted(completed(rows).map(|row| (row.sent.unwrap().0, row.chunk_gaps_ns.len() as u64)))
+}
+
+/// The whole answers as the servers sent them; the simulated network takes no time here.
+fn answered(lines: &[Value]) -> Answers {
+    let whole = lines
+        .iter()
+        .filter(|line| line["whole"] == true && line["status"] == 200 && line["fault"].is_null());
+    let number = |line: &Value, key: &str| line[key].as_u64().unwrap();
+    counted(whole.map(|line| (number(line, "received"), number(line, "chunks"))))
+}
+
+#[test]
+fn a_server_that_restarts_under_a_thousand_streams_loses_no_row_and_counts_none_twice() {
+    const EACH: u32 = 3;
+    const GONE: Stamp = Stamp(1_200_000_000);
+    let runtime = clock::virtual_runtime().unwrap();
+    runtime.block_on(async {
+        let clock = Clock::start_virtual();
+        let (before, after) = (LogFile::default(), LogFile::default());
+        let first = server(&clock, 0, "", &before).await;
+        let port = port(&first);
+        let shutdown = Shutdown::new(Nanos::ZERO);
+        let work = load(&clock, port, EACH, Nanos::from_millis(300), &shutdown);
+        let restart = async {
+            clock.sleep_until(GONE).await;
+            first.shutdown(Nanos::ZERO).await;
+            clock.sleep(Nanos::from_millis(500)).await;
+            server(&clock, port, "", &after).await
+        };
+        let ((end, rows), second) = tokio::join!(work, restart);
+        second.shutdown(Nanos::from_secs(1)).await;
+
+        nothing_lost_and_nothing_twice(&rows, EACH);
+        assert_eq!(end.begun, EACH * AGENTS);
+        assert!(end.peak_in_flight > AGENTS / 2, "{}", end.peak_in_flight);
+        let failed = |kind: FailureKind| -> Vec<&RequestRecord> {
+            let of_kind = |r: &&RequestRecord| {
+                matches!(&r.outcome, Outcome::Failed { failure, .. } if *failure == kind)
+            };
+            rows.iter().filter(of_kind).collect()
+        };
+        let broken = failed(FailureKind::ConnectionReset);
+        let refused = failed(FailureKind::ConnectionRefused);
+        assert!(broken.len() > AGENTS as usize / 2, "{}", broken.len());
+        assert_eq!(completed(&rows).count() + broken.len() + refused.len(), rows.len());
+        // What had arrived when the server went is kept.
+        assert!(broken.iter().any(|row| row.tokens > 0));
+        for row in &broken {
+            assert!(row.ended == GONE && row.tokens < u64::from(TOKENS), "{row:?}");
+        }
+        for row in &refused {
+            assert!(row.ended >= GONE && row.tokens == 0, "{row:?}");
+        }
+        // The two lives of the server account for every answer and for every one that was cut.
+        let mut lines = before.generations();
+        let cut = lines.iter().filter(|line| line["whole"] == false).count();
+        assert_eq!(cut, broken.len());
+        lines.extend(after.generations());
+        assert_eq!(lines.len(), rows.len() - refused.len());
+        assert_eq!(answered(&lines), received(&rows));
+    });
+}
+
+#[test]
+fn five_percent_of_faulty_streams_are_told_from_the_others_one_by_one() {
+    // Kinds that break an answer for a client of the native API; docs/faults.md has all of them.
+    let kinds = [
+        "reset_before_headers",
+        "reset_mid_token",
+        "stall",
+        "malformed_json",
+        "error_line",
+        "eof_without_done",
+        "busy",
+        "wrong_content_type",
+        "truncated_final",
+    ];
+    let rules: String = kinds
+        .iter()
+        .map(|kind| format!("[[fault]]\nkind = \"{kind}\"\nrate = 0.005\n"))
+        .collect();
+    let runtime = clock::virtual_runtime().unwrap();
+    runtime.block_on(async {
+        let clock = Clock::start_virtual();
+        let log = LogFile::default();
+        let simulator = server(&clock, 0, &rules, &log).await;
+        let port = port(&simulator);
+        let shutdown = Shutdown::new(Nanos::ZERO);
+        let (_, rows) = load(&clock, port, 2, Nanos::ZERO, &shutdown).await;
+        simulator.shutdown(Nanos::from_secs(1)).await;
+
+        nothing_lost_and_nothing_twice(&rows, 2);
+        let lines = log.generations();
+        let faulty: Vec<_> = lines.iter().filter(|l| !l["fault"].is_null()).collect();
+        let played: BTreeSet<_> = faulty
+            .iter()
+            .map(|l| l["fault"].as_str().unwrap())
+            .collect();
+        assert_eq!(played, kinds.into_iter().collect());
+        let share = faulty.len() as f64 / rows.len() as f64;
+        assert!((0.03..0.07).contains(&share), "{share}");
+        assert_eq!(answered(&lines), received(&rows));
+    });
+}
+
+#[test]
+fn stopping_a_thousand_streams_takes_the_grace_period_and_no_longer() {
+    let runtime = clock::virtual_runtime().unwrap();
+    runtime.block_on(async {
+        let clock = Clock::start_virtual();
+        let log = LogFile::default();
+        // Every third stream stalls, and would go on to its limit of 5 s between chunks.
+        let stall = "[[fault]]\nkind = \"stall\"\nevery = 3\nafter_tokens = 2\n";
+        let simulator = server(&clock, 0, stall, &log).await;
+        let port = port(&simulator);
+        let shutdown = Shutdown::new(Nanos::from_millis(300));
+        let at = Stamp(1_200_000_000);
+        let work = load(&clock, port, 1, Nanos::ZERO, &shutdown);
+        let stop = async {
+            clock.sleep_until(at).await;
+            shutdown.stop();
+        };
+        let ((end, rows), ()) = tokio::join!(work, stop);
+        simulator.shutdown(Nanos::ZERO).await;
+
+        assert!(end.interrupted);
+        assert_eq!((end.begun, rows.len()), (AGENTS, AGENTS as usize));
+        let (whole, dropped): (Vec<_>, Vec<_>) =
+            rows.iter().partition(|row| row.outcome.is_completed());
+        assert!(!whole.is_empty() && dropped.len() > AGENTS as usize / 3);
+        for row in dropped {
+            assert_eq!((&row.outcome, row.ended), (&Outcome::Cancelled, end.ended));
+        }
+        assert_eq!(end.ended, at + Nanos::from_millis(300));
+        assert_eq!(answered(&log.generations()), received(&rows));
+    });
+}
