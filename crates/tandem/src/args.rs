@@ -153,6 +153,9 @@ pub(crate) struct ServerArgs {
     /// may be repeated.
     #[arg(long = "fault", value_name = "FILE|KIND=RATE")]
     pub(crate) faults: Vec<String>,
+    /// Write what the simulator really did, as JSONL: what reached it, what it sent, reloads.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["endpoints", "no_simulate"])]
+    pub(crate) simulator_log: Option<PathBuf>,
 }
 
 /// Flags of `tandem serve`.

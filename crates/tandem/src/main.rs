@@ -6,6 +6,7 @@
 
 mod args;
 mod commands;
+mod descriptors;
 mod exit;
 mod flavour;
 mod folder;
@@ -27,6 +28,7 @@ use crate::exit::{ExitStatus, Fatal};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(cli.verbose);
+    descriptors::raise();
     let result = match &cli.command {
         Command::Sweep(args) => commands::sweep::sweep(args),
         Command::Run(args) => commands::sweep::run(args),

@@ -1,5 +1,9 @@
 //! Setting up the simulator from flags, embedded or standing alone.
 
+use std::fs::File;
+use std::io::{LineWriter, Write};
+use std::path::Path;
+
 use anyhow::Context;
 use clock::Clock;
 use simulator::faults::{FaultRule, FaultRules};
@@ -22,6 +26,7 @@ pub(crate) async fn embedded(
     config.seed = Some(seed);
     config.num_parallel = flags.num_parallel.map(|n| n as usize);
     config.faults = faults(&flags.faults)?;
+    config.log = flags.simulator_log.as_deref().map(log_file).transpose()?;
     Simulator::start(config).await.map_err(Fatal::usage)
 }
 
@@ -45,13 +50,15 @@ pub(crate) fn standing_alone(args: &ServeArgs) -> Result<SimulatorConfig, Fatal>
     )]
     let now = std::time::SystemTime::now();
     config.epoch = now;
-    if let Some(path) = &args.log {
-        let file = std::fs::File::create(path)
-            .with_context(|| format!("{} could not be written", path.display()))
-            .map_err(Fatal::environment)?;
-        config.log = Some(Box::new(std::io::LineWriter::new(file)));
-    }
+    config.log = args.log.as_deref().map(log_file).transpose()?;
     Ok(config)
+}
+
+fn log_file(path: &Path) -> Result<Box<dyn Write + Send>, Fatal> {
+    let file = File::create(path)
+        .with_context(|| format!("{} could not be written", path.display()))
+        .map_err(Fatal::environment)?;
+    Ok(Box::new(LineWriter::new(file)))
 }
 
 /// Faults from flags: `KIND=RATE`, or a file of rules.

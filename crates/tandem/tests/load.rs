@@ -390,3 +390,36 @@ fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
     assert!((1..=4).contains(&class("cancelled")));
     assert_eq!(value["not_begun"], 1_000_000 - rows.len());
 }
+
+/// `tandem load` on the simulator with 200 agents, from a shell that has set its limits.
+#[cfg(unix)]
+fn load_under(limit: &str) -> Output {
+    let folder = TempDir::new().unwrap();
+    Command::new("sh")
+        .current_dir(folder.path())
+        .arg("-c")
+        .arg(format!(
+            "{limit}; exec {:?} load --simulate --profile instant --agents 200 --requests 200 --json",
+            env!("CARGO_BIN_EXE_tandem")
+        ))
+        .env_remove("OLLAMA_HOST")
+        .output()
+        .unwrap()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_low_limit_of_open_files_is_raised_and_one_that_cannot_be_is_an_error_that_names_it() {
+    let raised = load_under("ulimit -Sn 100");
+    assert!(raised.status.success(), "{}", text(&raised.stderr));
+    let refused = load_under("ulimit -n 300");
+    assert_eq!(refused.status.code(), Some(2));
+    let words = text(&refused.stderr);
+    for part in [
+        "200 agents need about 464 open files",
+        "may have 300",
+        "at most 118 agents",
+    ] {
+        assert!(words.contains(part), "{words}");
+    }
+}

@@ -8,9 +8,11 @@ use domain::event::Event;
 use domain::plan::Arm;
 use domain::record::MarkKind;
 use domain::{FailureKind, Nanos, Outcome, TimeoutPhase};
+use tokio_util::sync::CancellationToken;
 
 use super::fake::{Fake, Reply, Script, by_context};
 use super::{Trial, fresh, manifest, ms, plan, read, three};
+use crate::book::Book;
 use crate::journal::{Journal, Sink};
 use crate::{ResultsDir, RuntimeError, SweepSummary, read_manifest, write_manifest};
 
@@ -383,6 +385,71 @@ fn nothing_is_appended_after_half_a_line() {
     journal.append(&line).unwrap_err();
     journal.sync().unwrap_err();
     assert_eq!(*held.lock().unwrap(), after);
+}
+
+/// A disk that takes nothing until it is let.
+struct Stuck {
+    let_go: std::sync::mpsc::Receiver<()>,
+    free: bool,
+    file: std::fs::File,
+}
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.free {
+            self.let_go.recv().map_err(io::Error::other)?;
+            self.free = true;
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Sink for Stuck {
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+#[test]
+fn rows_wait_for_a_slow_disk_and_whoever_made_them_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.jsonl");
+    let (let_it, let_go) = std::sync::mpsc::channel();
+    let disk = Stuck {
+        let_go,
+        free: false,
+        file: std::fs::File::create(&path).unwrap(),
+    };
+    let book = Book::new(
+        Journal::new(path.clone(), Box::new(disk)),
+        CancellationToken::new(),
+    )
+    .unwrap();
+    for at in 0..100 {
+        // Returns although the disk has not taken the first one.
+        book.append(domain::record::JournalLine::Mark(domain::record::Mark {
+            at: ms(at),
+            what: MarkKind::Started,
+            note: String::new(),
+        }));
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+    let_it.send(()).unwrap();
+    book.check().unwrap();
+    let lines = std::fs::read_to_string(&path).unwrap();
+    let times: Vec<u64> = lines
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["at"]
+                .as_u64()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(times, (0..100).map(|at| ms(at).0).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,7 @@ use self::args::ArrivalsArg;
 pub(crate) use self::args::LoadArgs;
 use self::rows::Rows;
 use crate::commands::sweep::command_line;
+use crate::descriptors;
 use crate::exit::{ExitStatus, Fatal};
 use crate::folder;
 use crate::stage::{self, Cast, Stage};
@@ -93,6 +94,13 @@ async fn run(
     stop: &Shutdown,
 ) -> Result<ExitStatus, Fatal> {
     let plan = plan(args);
+    let at_once = match plan.shape {
+        LoadShape::Closed { agents, .. } => Some(agents),
+        LoadShape::Open { agents, .. } => agents,
+    };
+    if let Some(agents) = at_once {
+        descriptors::enough_for(agents.get(), stage.simulator.is_some())?;
+    }
     if !args.no_preload {
         tokio::select! {
             loaded = preload(&stage, &plan) => loaded?,
