@@ -84,6 +84,8 @@ fn run(binary: &Path, command: &str, args: &[String]) -> Result<ExitCode> {
 enum Target {
     Bench(&'static str),
     Example(&'static str),
+    /// A test at another size: its name, a variable of the environment, and what that is set to.
+    Test(&'static str, &'static str, &'static str),
 }
 
 /// The benchmarks, by the name users type, with what each answers.
@@ -119,6 +121,11 @@ const BENCHES: &[(&str, Target, &str)] = &[
         "how often the stated interval holds the known truth",
     ),
     (
+        "soak",
+        Target::Test("soak", "TANDEM_SOAK_HOURS", "24"),
+        "24 simulated hours: memory, and the journal against the simulator's log",
+    ),
+    (
         "intervals",
         Target::Example("interval_coverage"),
         "coverage of interval methods at few repetitions",
@@ -143,6 +150,16 @@ pub(crate) fn bench(args: &[String]) -> Result<ExitCode> {
         Target::Bench(name) => {
             command.args(["bench", "--locked", "--workspace", "--bench", name, "--"])
         }
+        Target::Test(name, variable, value) => command.env(variable, value).args([
+            "test",
+            "--release",
+            "--locked",
+            "--workspace",
+            "--test",
+            name,
+            "--",
+            "--nocapture",
+        ]),
         Target::Example(name) => command.args([
             "run",
             "--release",

@@ -1,0 +1,129 @@
+//! A sweep of many simulated hours: its memory stays flat, and its journal agrees with the
+//! simulator's own log, request by request. `cargo xtask bench soak` makes it 24 hours.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Simulated time that a repetition of TR113's matrix takes, hours; a little less than it is.
+const HOURS_A_REPETITION: f64 = 0.19;
+
+/// What memory may grow by in the second half of a run: the simulator keeps its last twenty
+/// thousand log lines, and allocators round up.
+const GROWTH: u64 = 16 << 20;
+
+fn hours() -> f64 {
+    let asked = std::env::var("TANDEM_SOAK_HOURS");
+    asked.map_or(HOURS_A_REPETITION, |hours| hours.parse().unwrap())
+}
+
+fn memory(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib << 10)
+}
+
+fn lines(path: &Path) -> impl Iterator<Item = Value> {
+    BufReader::new(File::open(path).unwrap())
+        .lines()
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+}
+
+/// A generation: when it was sent or had arrived, and its chunks of text.
+fn generation(line: &Value, at: &str, chunks: u64) -> (u64, u64) {
+    (line[at].as_u64().unwrap(), chunks)
+}
+
+#[test]
+fn a_long_sweep_keeps_its_memory_flat_and_agrees_with_the_servers_log() {
+    let folder = TempDir::new().unwrap();
+    let repeats = (hours() / HOURS_A_REPETITION).ceil();
+    let mut sweep = Command::new(env!("CARGO_BIN_EXE_tandem"))
+        .current_dir(folder.path())
+        .args([
+            "sweep",
+            "--simulate",
+            "--simulator-log",
+            "log.jsonl",
+            "--out",
+            "soak",
+        ])
+        .args(["--repeats", &repeats.to_string()])
+        .env_remove("OLLAMA_HOST")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let journal = folder.path().join("soak/journal.jsonl");
+    let mut samples = Vec::new();
+    let status = loop {
+        if let Some(status) = sweep.try_wait().unwrap() {
+            break status;
+        }
+        if let (Ok(file), Some(bytes)) = (fs::metadata(&journal), memory(sweep.id())) {
+            samples.push((file.len(), bytes));
+        }
+        // Only how often it is looked at, nothing is waited for.
+        thread::sleep(Duration::from_millis(20));
+    };
+    assert!(status.success());
+
+    let size = fs::metadata(&journal).unwrap().len();
+    // At its end it reads the journal for its table, which is another matter.
+    let second_half: Vec<u64> = samples
+        .iter()
+        .filter(|(at, _)| (size / 2..size / 100 * 98).contains(at))
+        .map(|(_, bytes)| *bytes)
+        .collect();
+    let (first, most) = (second_half[0], *second_half.iter().max().unwrap());
+    assert!(most < first + GROWTH, "from {first} to {most} bytes");
+
+    let mut sent = Vec::new();
+    let mut simulated = 0;
+    for line in lines(&journal) {
+        simulated = simulated.max(line["at"].as_u64().unwrap_or(0));
+        if line["t"] == "request" {
+            assert_eq!(line["outcome"]["kind"], "completed");
+            let chunks = line["chunk_gaps_ns"].as_array().unwrap().len() as u64;
+            sent.push(generation(&line, "sent", chunks));
+        }
+    }
+    let mut received: Vec<_> = lines(&folder.path().join("log.jsonl"))
+        .filter(|line| line["log"] == "request" && line["path"] == "/api/generate")
+        // Loading and unloading give no text.
+        .filter(|line| line["chunks"] != 0)
+        .map(|line| {
+            assert_eq!(line["whole"], true);
+            let chunks = line["chunks"].as_u64().unwrap();
+            generation(&line, "received", chunks)
+        })
+        .collect();
+    sent.sort_unstable();
+    received.sort_unstable();
+    assert_eq!(sent.len(), received.len());
+    for (sent, received) in sent.iter().zip(&received) {
+        assert_eq!(sent.1, received.1, "{sent:?} {received:?}");
+        // The profile's network takes less than this.
+        let travelled = received.0 - sent.0;
+        assert!(travelled < 5_000_000, "{sent:?} {received:?}");
+    }
+    println!(
+        "{:.1} simulated hours, {} requests, all in the simulator's log once: memory {:.1} MiB half \
+         way, at most {:.1} MiB after it; journal {:.1} MiB",
+        simulated as f64 / 3.6e12,
+        sent.len(),
+        first as f64 / 1048576.0,
+        most as f64 / 1048576.0,
+        size as f64 / 1048576.0,
+    );
+}
