@@ -233,10 +233,9 @@ fn five_percent_of_faulty_streams_are_told_from_the_others_one_by_one() {
         "wrong_content_type",
         "truncated_final",
     ];
-    let rules: String = kinds
-        .iter()
+    let rules = kinds
         .map(|kind| format!("[[fault]]\nkind = \"{kind}\"\nrate = 0.005\n"))
-        .collect();
+        .concat();
     let runtime = clock::virtual_runtime().unwrap();
     runtime.block_on(async {
         let clock = Clock::start_virtual();
