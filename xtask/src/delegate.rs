@@ -101,6 +101,11 @@ const BENCHES: &[(&str, Target, &str)] = &[
         "report generation from the 19 recorded runs",
     ),
     (
+        "analyse",
+        Target::Bench("analyse"),
+        "a load of a million requests read and reported; --requests N for another number",
+    ),
+    (
         "decode",
         Target::Bench("decode"),
         "stream objects decoded per second",

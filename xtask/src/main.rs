@@ -26,7 +26,7 @@ Measure
   engine     a real llama.cpp server with a random model: engine up [--slots N] | down | check
 
 Read
-  report     turn the newest sweep, or --input PATH, into Markdown, PNG, JSON and CSV
+  report     turn the newest sweep or load, or --input PATH, into Markdown, PNG, JSON and CSV
   audit      hold TR113's claims against its own data
   compare    compare two results: compare BASE NEW [--fail-if 'ttft_p95 > +5%']
 

@@ -7,5 +7,6 @@ pub mod audit;
 pub mod charts;
 pub mod compare;
 pub mod load;
+pub mod load_report;
 pub mod report;
 pub mod tables;

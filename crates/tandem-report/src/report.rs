@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use analysis::load::{self, Loaded};
+use analysis::load::{self, InputKind};
+use analysis::load_report;
 use analysis::report::{self as reporting, CheckOutcome, Report, ReportOptions};
 use domain::record::Provenance;
 use serde_json::json;
@@ -28,71 +29,97 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Failu
     } else {
         args.input.clone()
     };
-    let (loaded, report) = make(&inputs, args.name.as_deref(), args.keep_going)?;
+    let made = make(&inputs, args.name.as_deref(), args.keep_going)?;
+    let report = &made.report;
     let dir = args
         .out
         .clone()
         .unwrap_or_else(|| Path::new(REPORTS).join(&report.name));
     if args.check {
         let outcome = report.check(&dir)?;
-        return tell_checks(args, out, &[(report.name, dir, outcome)]);
+        return tell_checks(args, out, &[(report.name.clone(), dir, outcome)]);
     }
     let files = report.write(&dir)?;
-    tell_report(args, out, &loaded, &report, &dir, &files)?;
+    tell_report(args, out, &made, &dir, &files)?;
     Ok(Exit::Ok)
 }
 
+/// What a report was made from, as far as it is told.
+struct Made {
+    report: Report,
+    provenance: Provenance,
+    source: String,
+    skipped: Vec<load::Skipped>,
+    warnings: Vec<String>,
+}
+
 /// Loads the inputs and makes their report in memory.
-fn make(
-    inputs: &[PathBuf],
-    name: Option<&str>,
-    keep_going: bool,
-) -> Result<(Loaded, Report), Failure> {
-    let loaded = load::load_all(inputs, keep_going)?;
-    let name = name.unwrap_or(&loaded.dataset.name);
-    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
-        return Err(Failure::bad_input(anyhow::anyhow!(
-            "`{name}` cannot be a report's name; give one with --name"
-        )));
-    }
-    let options = ReportOptions {
-        name: name.to_owned(),
-        inputs: inputs
-            .iter()
-            .map(|p| p.to_string_lossy().replace('\\', "/"))
-            .collect(),
-        published: inputs
-            .iter()
-            .find(|p| p.join("claims.toml").is_file())
-            .cloned(),
+fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made, Failure> {
+    let options = |own: &str| {
+        let name = name.unwrap_or(own);
+        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
+            return Err(Failure::bad_input(anyhow::anyhow!(
+                "`{name}` cannot be a report's name; give one with --name"
+            )));
+        }
+        Ok(ReportOptions {
+            name: name.to_owned(),
+            inputs: inputs
+                .iter()
+                .map(|p| p.to_string_lossy().replace('\\', "/"))
+                .collect(),
+            published: inputs
+                .iter()
+                .find(|p| p.join("claims.toml").is_file())
+                .cloned(),
+        })
     };
-    let report = reporting::build(&loaded.dataset, &options)?;
-    Ok((loaded, report))
+    if let [input] = inputs
+        && load::detect(input)? == InputKind::Load
+    {
+        let loaded = load::read(input, keep_going)?;
+        return Ok(Made {
+            report: load_report::build(&loaded, &options(&loaded.file.name)?)?,
+            provenance: loaded.file.provenance,
+            source: load_report::source(&loaded),
+            skipped: loaded.skipped,
+            warnings: loaded.warnings,
+        });
+    }
+    let loaded = load::load_all(inputs, keep_going)?;
+    let dataset = loaded.dataset;
+    Ok(Made {
+        report: reporting::build(&dataset, &options(&dataset.name)?)?,
+        provenance: dataset.provenance,
+        source: dataset.source,
+        skipped: loaded.skipped,
+        warnings: dataset.warnings,
+    })
 }
 
 fn tell_report(
     args: &ReportArgs,
     out: &mut impl Write,
-    loaded: &Loaded,
-    report: &Report,
+    made: &Made,
     dir: &Path,
     files: &[PathBuf],
 ) -> Result<(), Failure> {
+    let report = &made.report;
     if args.json {
         let document = json!({
             "name": report.name,
             "dir": dir,
-            "provenance": loaded.dataset.provenance,
-            "source": loaded.dataset.source,
+            "provenance": made.provenance,
+            "source": made.source,
             "answer": report.answer,
             "files": files,
-            "skipped": loaded.skipped.iter().map(load::Skipped::line).collect::<Vec<_>>(),
-            "warnings": loaded.dataset.warnings,
+            "skipped": made.skipped.iter().map(load::Skipped::line).collect::<Vec<_>>(),
+            "warnings": made.warnings,
         });
         writeln!(out, "{document:#}")?;
         return Ok(());
     }
-    if loaded.dataset.provenance == Provenance::Simulated {
+    if made.provenance == Provenance::Simulated {
         writeln!(
             out,
             "SIMULATED: the data come from the simulator, not from a real server."
@@ -100,7 +127,7 @@ fn tell_report(
     }
     writeln!(out, "{}", report.answer)?;
     writeln!(out)?;
-    for skipped in &loaded.skipped {
+    for skipped in &made.skipped {
         writeln!(out, "{}", skipped.line())?;
     }
     writeln!(out, "{}", dir.join("report.md").display())?;
@@ -172,7 +199,7 @@ fn check_all(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Failure> {
             tracing::warn!(report = %name, input = %gone.display(), "not checked: its input is gone");
             continue;
         }
-        let (_, report) = make(&inputs, Some(&name), args.keep_going)?;
+        let report = make(&inputs, Some(&name), args.keep_going)?.report;
         let outcome = report.check(&dir)?;
         checks.push((name, dir, outcome));
     }

@@ -67,7 +67,7 @@ pub enum LoadErrorKind {
     Empty,
     /// It is none of the known kinds of input.
     #[error(
-        "not a kind of input that is understood; give a results folder (manifest.json), a folder of \
+        "not a kind of input that is understood; give a sweep's folder (manifest.json), a load's (load.json), a folder of \
          recorded runs (<config>/run_1/metrics.json), a figures table or a published table (.csv)"
     )]
     NotUnderstood,
@@ -111,6 +111,21 @@ pub enum LoadErrorKind {
         /// Ours.
         supported: u32,
     },
+    /// An older file that this program no longer reads.
+    #[error(
+        "schema {found} is older than this program reads ({supported}); run the load again, or use the tandem that wrote it"
+    )]
+    OlderSchema {
+        /// The file's.
+        found: u64,
+        /// Ours.
+        supported: u32,
+    },
+    /// A load where runs of agents together and in turn are needed.
+    #[error(
+        "this is a load, which cannot be pooled or compared with other inputs; report it alone: `report --input FOLDER`"
+    )]
+    ALoad,
     /// A folder in which nothing could be loaded.
     #[error("nothing in it could be loaded")]
     NothingLoaded,

@@ -1,10 +1,12 @@
 //! Reads what a report is made from: our own results, somebody else's recorded runs, figures
 //! tables and published tables. Whatever the input, the outcome is one [`metrics::Dataset`].
 
+mod blocks;
 mod error;
 mod figures;
 mod grid;
 mod recorded;
+mod requests;
 mod results;
 #[cfg(test)]
 mod tests;
@@ -15,16 +17,20 @@ use std::path::{Path, PathBuf};
 
 use domain::plan::ConfigId;
 use domain::record::Provenance;
+use metrics::load::{LOAD_FILE, REQUESTS_FILE};
 use metrics::{Dataset, RunObservation};
 
 pub use error::{LoadError, LoadErrorKind};
 use grid::Grid;
+pub use requests::{Arrivals, End, Load, Phases, Request, read};
 
 /// What kind of input a path holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKind {
-    /// A results folder of ours.
+    /// A results folder of a sweep.
     Results,
+    /// A results folder of a load.
+    Load,
     /// A folder of recorded runs.
     RecordedRuns,
     /// The figures table of recorded runs.
@@ -95,14 +101,19 @@ pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
     if path.join("manifest.json").exists() {
         return Ok(InputKind::Results);
     }
+    if path.join(LOAD_FILE).exists() {
+        return Ok(InputKind::Load);
+    }
     if path.join("published.csv").is_file() && path.join("recorded.csv").is_file() {
         return Ok(InputKind::PublishedAndFigures);
     }
-    if path.join("journal.jsonl").exists() {
-        return Err(LoadError::new(
-            &path.join("manifest.json"),
-            LoadErrorKind::NotFound,
-        ));
+    for (rows, facts) in [
+        ("journal.jsonl", "manifest.json"),
+        (REQUESTS_FILE, LOAD_FILE),
+    ] {
+        if path.join(rows).exists() {
+            return Err(LoadError::new(&path.join(facts), LoadErrorKind::NotFound));
+        }
     }
     if recorded::is_recorded(path) {
         return Ok(InputKind::RecordedRuns);
@@ -115,6 +126,8 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
     let kind = detect(path)?;
     let mut skipped = Vec::new();
     let mut dataset = match kind {
+        // One load alone fills a report of its own: `read`.
+        InputKind::Load => return Err(LoadError::new(path, LoadErrorKind::ALoad)),
         InputKind::Results => results::read(path, keep_going, &mut skipped)?,
         InputKind::RecordedRuns => {
             let runs = recorded::read(path, keep_going, &mut skipped)?;
@@ -233,17 +246,17 @@ struct Started {
     started_at: String,
 }
 
-/// The newest results folder in `results`: the one whose manifest was started last.
+/// The newest results folder in `results`, of a sweep or of a load: the one that was started last.
 pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     for entry in fs::read_dir(results).map_err(|e| LoadError::io(results, e))? {
         let folder = entry.map_err(|e| LoadError::io(results, e))?.path();
-        let manifest = folder.join("manifest.json");
-        if !manifest.is_file() {
+        let facts = ["manifest.json", LOAD_FILE].map(|name| folder.join(name));
+        let Some(facts) = facts.iter().find(|facts| facts.is_file()) else {
             continue;
-        }
+        };
         // One that cannot be read is still a candidate: loading it will say what is wrong.
-        let started = recorded::read_json::<Started>(&manifest, "manifest")
+        let started = recorded::read_json::<Started>(facts, "manifest")
             .map_or_else(|_| String::new(), |m| m.started_at);
         found.push((started, folder));
     }

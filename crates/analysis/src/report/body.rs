@@ -11,7 +11,7 @@ use crate::load::provenance_word;
 use crate::tables::{Cell, Kind, Origin, Table, plain, topology_word};
 
 /// Where the dictionary lies, seen from a report's folder.
-const DICTIONARY: &str = "../README.md";
+pub(crate) const DICTIONARY: &str = "../README.md";
 
 /// Writes the report.
 pub(super) fn write(material: &Material<'_>, findings: &[Finding]) -> String {
@@ -83,13 +83,8 @@ fn front(text: &mut String, material: &Material<'_>) {
         .first()
         .filter(|p| p.name == "timeline-front")
     {
-        show(text, &picture.name, &picture.caption);
+        picture.show(text);
     }
-}
-
-fn show(text: &mut String, name: &str, caption: &str) {
-    let alt = caption.replace(['[', ']'], "");
-    let _ = write!(text, "![{alt}](charts/{name}.png)\n\n*{caption}*\n\n");
 }
 
 fn evidence(text: &mut String, material: &Material<'_>, findings: &[Finding]) {
@@ -108,7 +103,7 @@ fn evidence(text: &mut String, material: &Material<'_>, findings: &[Finding]) {
         .iter()
         .filter(|p| p.name != "timeline-front")
     {
-        show(text, &picture.name, &picture.caption);
+        picture.show(text);
     }
 }
 
@@ -274,7 +269,7 @@ fn tables(text: &mut String, material: &Material<'_>) {
 }
 
 /// Every column of every table: heading, what it holds, where its numbers come from.
-pub(super) fn column_dictionary(tables: &[&Table]) -> String {
+pub(crate) fn column_dictionary(tables: &[&Table]) -> String {
     let mut all = Table::new("columns", "Columns");
     for key in ["table", "column", "heading", "holds", "origin"] {
         all.label(key, key);
@@ -440,7 +435,7 @@ fn environment(text: &mut String, material: &Material<'_>) {
 }
 
 /// Devices and driver, or why there are none.
-fn gpu_words(source: &GpuSource) -> String {
+pub(crate) fn gpu_words(source: &GpuSource) -> String {
     match source {
         GpuSource::Absent { reason } => format!("none can be read: {reason}"),
         GpuSource::Nvml {

@@ -184,8 +184,8 @@ impl Collected {
     }
 
     /// The gaps between consecutive chunks with text, of all completed requests.
-    pub fn itl(&self) -> &Samples {
-        &self.itl
+    pub fn into_itl(self) -> Samples {
+        self.itl
     }
 
     fn count_outcome(&mut self, outcome: &Outcome) {

@@ -4,6 +4,8 @@ mod bars;
 mod slopes;
 mod times;
 
+use std::fmt::Write as _;
+
 use domain::record::Provenance;
 use metrics::Estimate;
 
@@ -21,6 +23,15 @@ pub(crate) struct Picture {
     /// Can be read alone.
     pub(crate) caption: String,
     pub(crate) chart: Chart,
+}
+
+impl Picture {
+    /// The picture and its caption, as Markdown.
+    pub(crate) fn show(&self, text: &mut String) {
+        let Self { name, caption, .. } = self;
+        let alt = caption.replace(['[', ']'], "");
+        let _ = write!(text, "![{alt}](charts/{name}.png)\n\n*{caption}*\n\n");
+    }
 }
 
 /// Every picture the data can fill. The first one, when there is any run, is the front page's.

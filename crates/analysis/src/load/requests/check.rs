@@ -1,0 +1,103 @@
+//! What the folder says of itself against what its rows say.
+
+use domain::record::TimeScale;
+use metrics::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
+use serde_json::Value;
+
+use super::super::results::list;
+use crate::tables::plain;
+
+/// Relative difference that decimals and the order of additions can make.
+const TOLERANCE: f64 = 1e-9;
+
+/// Differences that are named one by one.
+const MOST: usize = 6;
+
+/// What a reader must know, in words.
+pub(super) fn against_the_file(file: &LoadFile, rows: u32, figures: &Figures) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let count = |n: u32| plain(f64::from(n), 0);
+    let asked = file.asked.requests;
+    match &file.result {
+        None => {
+            warnings.push(format!(
+                "{LOAD_FILE} has no result: the load was killed, or still runs. {} of {} requests have a \
+                 row; those in flight have none",
+                count(rows),
+                count(asked)
+            ));
+        }
+        Some(result) => {
+            if result.interrupted {
+                warnings.push(format!(
+                    "the load was interrupted: {} of {} requests were never begun",
+                    count(result.not_begun),
+                    count(asked)
+                ));
+            }
+            let stated = result.figures.outcomes.total();
+            if stated != rows {
+                warnings.push(format!(
+                    "{LOAD_FILE} counts {} requests where {REQUESTS_FILE} has {} rows; the rows stand",
+                    count(stated),
+                    count(rows)
+                ));
+            }
+            let different = differences(&result.figures, figures);
+            if !different.is_empty() {
+                warnings.push(format!(
+                    "figures of {LOAD_FILE} differ from those made again from the rows, which stand: {}",
+                    list(&different, MOST)
+                ));
+            }
+        }
+    }
+    // In virtual time a busy machine changes no figure.
+    let real = !matches!(file.time_scale, Some(TimeScale::Virtual));
+    if let Some(environment) = file.environment.as_ref().filter(|_| real) {
+        warnings.extend(environment.warnings.iter().cloned());
+    }
+    warnings
+}
+
+/// Each figure that differs: its key, stated, recomputed.
+fn differences(stated: &Figures, recomputed: &Figures) -> Vec<String> {
+    let value = |figures: &Figures| serde_json::to_value(figures).unwrap_or_default();
+    let mut found = Vec::new();
+    walk("", &value(stated), &value(recomputed), &mut found);
+    found
+}
+
+fn walk(key: &str, stated: &Value, again: &Value, found: &mut Vec<String>) {
+    let same = match (stated, again) {
+        (Value::Object(a), Value::Object(b)) => {
+            let none = Value::Null;
+            let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
+            keys.sort();
+            keys.dedup();
+            for name in keys {
+                let path = if key.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{key}.{name}")
+                };
+                let of = |map: &serde_json::Map<String, Value>| map.get(name).cloned();
+                walk(
+                    &path,
+                    &of(a).unwrap_or(none.clone()),
+                    &of(b).unwrap_or(none.clone()),
+                    found,
+                );
+            }
+            return;
+        }
+        (Value::Number(a), Value::Number(b)) => match a.as_f64().zip(b.as_f64()) {
+            Some((a, b)) => (a - b).abs() <= TOLERANCE * a.abs().max(b.abs()),
+            None => a == b,
+        },
+        (a, b) => a == b,
+    };
+    if !same {
+        found.push(format!("{key} {stated}, again {again}"));
+    }
+}

@@ -1,0 +1,420 @@
+//! A load's folder: `load.json` and `requests.jsonl`, a million rows as well as ten.
+//!
+//! Every figure is made again from the rows; those in `load.json` are only compared with them.
+
+mod arrivals;
+mod check;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use domain::record::RequestRole;
+use domain::{Nanos, Outcome, Stamp};
+use metrics::load::{
+    AgentFigures, ByAgent, Collected, Fairness, Figures, LOAD_FILE, LOAD_SCHEMA, LoadFile,
+    REQUESTS_FILE, Samples, Slo,
+};
+use metrics::{RequestMetrics, RequestObservation};
+use serde::Deserialize;
+
+use super::blocks::{self, Block};
+use super::recorded::{json_error, read_json};
+use super::{LoadError, LoadErrorKind, Skipped};
+pub use arrivals::Arrivals;
+use row::Row;
+
+/// A load, read from its folder.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// What `load.json` says.
+    pub file: LoadFile,
+    /// The figures, made again from the rows.
+    pub figures: Figures,
+    /// The agents in the order of their numbers.
+    pub agents: Vec<AgentFigures>,
+    /// How evenly they were served; none where there is nothing to compare.
+    pub fairness: Option<Fairness>,
+    /// Every request, in the order of the rows.
+    pub requests: Vec<Request>,
+    /// When chunks with text arrived, of all requests.
+    pub arrivals: Arrivals,
+    /// Gaps between consecutive chunks with text, of completed requests.
+    pub itl: Samples,
+    /// Where the completed requests' time went, where the server tells.
+    pub phases: Phases,
+    /// Rows of probes, which enter no figure.
+    pub probes: u32,
+    /// What a reader must know: rows that are cut off or lost, figures that differ from those in
+    /// `load.json`.
+    pub warnings: Vec<String>,
+    /// Rows that were left out because that was asked for.
+    pub skipped: Vec<Skipped>,
+}
+
+/// What is kept of a request. Times are those of [`RequestMetrics`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// Whose it is.
+    pub agent: u32,
+    /// Its place among the agent's requests, from 0.
+    pub call: u32,
+    /// Index into the file's endpoints.
+    pub endpoint: u32,
+    /// Tokens received.
+    pub tokens: u32,
+    /// How it ended.
+    pub end: End,
+    /// When it was to start.
+    pub scheduled: Stamp,
+    /// When it ended, however it ended.
+    pub ended: Stamp,
+    sent: Compact,
+    first_token: Compact,
+    last_token: Compact,
+    done: Compact,
+    connect: Compact,
+}
+
+/// Where the time of completed requests went, summed, from the counters of servers that tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Requests whose server told.
+    pub n: u32,
+    /// From the planned start to the send.
+    pub client_queue: Nanos,
+    /// In the server, in none of the phases below: waiting for a slot.
+    pub slot_wait: Nanos,
+    /// `load_duration`: waiting for a reload, unloading, loading.
+    pub load: Nanos,
+    /// `prompt_eval_duration`.
+    pub prefill: Nanos,
+    /// `eval_duration`.
+    pub decode: Nanos,
+    /// From the planned start to the final object.
+    pub whole: Nanos,
+}
+
+impl Phases {
+    fn add(&mut self, seen: &RequestObservation, of: &RequestMetrics) {
+        let (Some(slot_wait), Some(done), true) =
+            (of.slot_wait, seen.done, seen.outcome.is_completed())
+        else {
+            return;
+        };
+        self.merge(Self {
+            n: 1,
+            client_queue: of.client_queue.unwrap_or_default(),
+            slot_wait,
+            load: of.load.unwrap_or_default(),
+            prefill: of.prefill.unwrap_or_default(),
+            decode: of.decode.unwrap_or_default(),
+            whole: done.since(seen.scheduled),
+        });
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.n += other.n;
+        self.client_queue += other.client_queue;
+        self.slot_wait += other.slot_wait;
+        self.load += other.load;
+        self.prefill += other.prefill;
+        self.decode += other.decode;
+        self.whole += other.whole;
+    }
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// The final object arrived, and every limit was kept where there are any.
+    Good,
+    /// The final object arrived, but a limit was broken.
+    OverLimit,
+    /// The stream ended without its final object.
+    Incomplete,
+    /// Refused, broken off or malformed.
+    Failed,
+    /// Dropped by the client.
+    Cancelled,
+    /// A limit of the client's ran out.
+    TimedOut,
+}
+
+impl End {
+    /// The final object arrived.
+    pub const fn is_completed(self) -> bool {
+        matches!(self, Self::Good | Self::OverLimit)
+    }
+}
+
+/// Nanoseconds that may be absent, in eight bytes. The greatest number, 584 years, stands for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Compact(u64);
+
+impl Compact {
+    fn of(ns: Option<u64>) -> Self {
+        Self(ns.unwrap_or(u64::MAX))
+    }
+
+    fn get(self) -> Option<u64> {
+        (self.0 != u64::MAX).then_some(self.0)
+    }
+}
+
+impl Request {
+    /// When its bytes were handed to the connection.
+    pub fn sent(&self) -> Option<Stamp> {
+        self.sent.get().map(Stamp)
+    }
+
+    /// When the first chunk with text arrived.
+    pub fn first_token(&self) -> Option<Stamp> {
+        self.first_token.get().map(Stamp)
+    }
+
+    /// When the last chunk with text arrived.
+    pub fn last_token(&self) -> Option<Stamp> {
+        self.last_token.get().map(Stamp)
+    }
+
+    /// How long its connection took, if it made one.
+    pub fn connect(&self) -> Option<Nanos> {
+        self.connect.get().map(Nanos)
+    }
+
+    /// `first_token - sent`.
+    pub fn ttft(&self) -> Option<Nanos> {
+        after(self.first_token()?, self.sent()?)
+    }
+
+    /// `first_token - scheduled`.
+    pub fn ttft_scheduled(&self) -> Option<Nanos> {
+        after(self.first_token()?, self.scheduled)
+    }
+
+    /// `sent - scheduled`.
+    pub fn client_queue(&self) -> Option<Nanos> {
+        after(self.sent()?, self.scheduled)
+    }
+
+    /// `done - sent`.
+    pub fn e2e(&self) -> Option<Nanos> {
+        after(Stamp(self.done.get()?), self.sent()?)
+    }
+
+    /// `(last_token - first_token) / (tokens - 1)` in milliseconds.
+    pub fn tpot_ms(&self) -> Option<f64> {
+        let steps = self.tokens.checked_sub(1).filter(|steps| *steps > 0)?;
+        let text = after(self.last_token()?, self.first_token()?)?;
+        Some(text.as_millis_f64() / f64::from(steps))
+    }
+}
+
+fn after(later: Stamp, earlier: Stamp) -> Option<Nanos> {
+    later.0.checked_sub(earlier.0).map(Nanos)
+}
+
+#[derive(Debug, Deserialize)]
+struct SchemaOnly {
+    schema: u64,
+}
+
+/// Reads a load's folder. A malformed row is an error, or is left out and listed with
+/// `keep_going`; a last row that a killed client left half-written is a warning.
+pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
+    let facts = folder.join(LOAD_FILE);
+    // The number first: a newer file may not even parse as ours.
+    let schema = read_json::<SchemaOnly>(&facts, "load")?.schema;
+    if schema != u64::from(LOAD_SCHEMA) {
+        return Err(LoadError::new(
+            &facts,
+            if schema > u64::from(LOAD_SCHEMA) {
+                LoadErrorKind::NewerSchema {
+                    found: schema,
+                    supported: LOAD_SCHEMA,
+                }
+            } else {
+                LoadErrorKind::OlderSchema {
+                    found: schema,
+                    supported: LOAD_SCHEMA,
+                }
+            },
+        ));
+    }
+    let file: LoadFile = read_json(&facts, "load")?;
+    let slo: Option<Slo> = match &file.asked.slo {
+        Some(text) => Some(text.parse().map_err(|message| {
+            LoadError::new(
+                &facts,
+                LoadErrorKind::Json {
+                    what: "`slo`",
+                    message,
+                },
+            )
+        })?),
+        None => None,
+    };
+
+    let path = folder.join(REQUESTS_FILE);
+    let mut all = Part::new(slo.clone());
+    let mut skipped = Vec::new();
+    let mut warnings = Vec::new();
+    let mut lines_before = 0;
+    blocks::parse(
+        &path,
+        |block| Part::of(block, slo.clone()),
+        |part| {
+            for problem in &part.problems {
+                let line = lines_before + problem.line;
+                if problem.cut_off {
+                    warnings.push(format!(
+                        "{REQUESTS_FILE} line {line} is cut off, as a killed load leaves it; it is left out"
+                    ));
+                    continue;
+                }
+                let mut error = json_error(&path, &problem.error, "request row");
+                error.line = Some(line);
+                if !keep_going {
+                    return Err(error);
+                }
+                skipped.push(Skipped::from_error(&error));
+            }
+            lines_before += part.lines;
+            all.merge(part);
+            Ok(())
+        },
+    )?;
+    if all.requests.is_empty() {
+        return Err(LoadError::new(&path, LoadErrorKind::NothingLoaded));
+    }
+    let figures = all.collected.figures();
+    warnings.extend(check::against_the_file(
+        &file,
+        u32::try_from(all.requests.len()).unwrap_or(u32::MAX),
+        &figures,
+    ));
+    Ok(Load {
+        figures,
+        agents: all.agents.figures(),
+        fairness: all.agents.fairness(),
+        requests: all.requests,
+        arrivals: all.arrivals,
+        itl: all.collected.into_itl(),
+        phases: all.phases,
+        probes: all.probes,
+        warnings,
+        skipped,
+        file,
+    })
+}
+
+/// What is kept of some of the rows.
+struct Part {
+    slo: Option<Slo>,
+    requests: Vec<Request>,
+    collected: Collected,
+    agents: ByAgent,
+    arrivals: Arrivals,
+    phases: Phases,
+    probes: u32,
+    lines: u64,
+    problems: Vec<Problem>,
+}
+
+/// A line that is no row.
+struct Problem {
+    /// From 1, within the block.
+    line: u64,
+    cut_off: bool,
+    error: serde_json::Error,
+}
+
+impl Part {
+    fn new(slo: Option<Slo>) -> Self {
+        Self {
+            requests: Vec::new(),
+            collected: Collected::new(slo.clone()),
+            slo,
+            agents: ByAgent::default(),
+            arrivals: Arrivals::default(),
+            phases: Phases::default(),
+            probes: 0,
+            lines: 0,
+            problems: Vec::new(),
+        }
+    }
+
+    fn of(block: Block<'_>, slo: Option<Slo>) -> Self {
+        let mut part = Self::new(slo);
+        for (number, line, cut_off) in block.lines() {
+            part.lines = number;
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            if let Err(error) = Row::read(line).and_then(|row| part.add(row)) {
+                part.problems.push(Problem {
+                    line: number,
+                    cut_off,
+                    error,
+                });
+            }
+        }
+        part
+    }
+
+    fn add(&mut self, row: Row<'_>) -> serde_json::Result<()> {
+        if row.role == RequestRole::Probe {
+            self.probes += 1;
+            return Ok(());
+        }
+        let (agent, call, endpoint, connect) = (row.agent, row.call, row.endpoint, row.connect);
+        let seen = row.observation()?;
+        let of = RequestMetrics::of(&seen);
+        for at in &seen.chunks {
+            self.arrivals.add(*at, 1);
+        }
+        self.agents.add(agent, &seen, &of);
+        self.phases.add(&seen, &of);
+        self.collected.add_observed(&seen, &of, connect);
+        let kept = || {
+            self.slo
+                .as_ref()
+                .is_none_or(|slo| slo.is_met(&of, seen.tokens))
+        };
+        let end = match &seen.outcome {
+            Outcome::Completed if kept() => End::Good,
+            Outcome::Completed => End::OverLimit,
+            Outcome::Incomplete => End::Incomplete,
+            Outcome::Failed { .. } => End::Failed,
+            Outcome::Cancelled => End::Cancelled,
+            Outcome::TimedOut { .. } => End::TimedOut,
+        };
+        let stamp = |at: Option<Stamp>| Compact::of(at.map(|at| at.0));
+        self.requests.push(Request {
+            agent,
+            call,
+            endpoint,
+            tokens: u32::try_from(seen.tokens).unwrap_or(u32::MAX),
+            end,
+            scheduled: seen.scheduled,
+            ended: seen.ended,
+            sent: stamp(seen.sent),
+            first_token: stamp(seen.first_token),
+            last_token: stamp(seen.last_token),
+            done: stamp(seen.done),
+            connect: Compact::of(connect.map(|ns| ns.0)),
+        });
+        Ok(())
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.requests.extend_from_slice(&other.requests);
+        self.collected.merge(other.collected);
+        self.agents.merge(other.agents);
+        self.arrivals.merge(&other.arrivals);
+        self.phases.merge(other.phases);
+        self.probes += other.probes;
+    }
+}

@@ -1,0 +1,325 @@
+//! Folders of loads whose rows are known.
+
+use std::fs;
+use std::path::Path;
+
+use domain::backend::{ServerCounters, ServerIdentity};
+use domain::plan::{Arm, ConfigId, Topology};
+use domain::record::{EndpointFacts, Provenance, RequestRecord, RunKey, TokenSource};
+use domain::{FailureKind, ModelOptions, TimeoutPhase};
+use metrics::load::{Asked, ClientCost, LoadResult, Shape};
+use tempfile::TempDir;
+
+use super::*;
+
+const MS: u64 = 1_000_000;
+
+fn record(agent: u32, call: u32, outcome: Outcome) -> RequestRecord {
+    let scheduled = Stamp(u64::from(agent) * 3 * MS + u64::from(call) * 500 * MS);
+    let sent = scheduled + Nanos(1_000);
+    let gaps = vec![40 * MS + u64::from(agent), 20 * MS, 20 * MS + 7, 21 * MS];
+    let completed = outcome.is_completed();
+    let first = sent + Nanos(gaps[0]);
+    let last = sent + gaps.iter().map(|ns| Nanos(*ns)).sum();
+    RequestRecord {
+        run: RunKey {
+            config: ConfigId::new("load").unwrap(),
+            topology: Topology::Shared,
+            repetition: 1,
+        },
+        arm: Arm::Together,
+        attempt: 1,
+        role: RequestRole::Main,
+        agent,
+        agent_name: format!("agent{agent}"),
+        step: "load".to_owned(),
+        call,
+        endpoint: 0,
+        model: "m\"\u{e9}".to_owned(),
+        options: ModelOptions {
+            num_predict: Some(4),
+            ..ModelOptions::default()
+        },
+        prompt_sha256: "0".repeat(64),
+        scheduled,
+        sent: Some(sent),
+        connect_ns: (call == 0).then_some(Nanos(300_000)),
+        headers: Some(first),
+        first_token: Some(first),
+        first_thinking: None,
+        first_content: Some(first),
+        last_token: Some(last),
+        done: completed.then_some(last + Nanos(MS)),
+        ended: last + Nanos(MS),
+        outcome,
+        tokens: 4,
+        tokens_from: TokenSource::Server,
+        counters: ServerCounters {
+            total: Some(Nanos(102 * MS)),
+            ..ServerCounters::default()
+        },
+        done_reason: completed.then(|| "length".to_owned()),
+        chunk_gaps_ns: gaps,
+        output_chars: 16,
+    }
+}
+
+/// Two agents with three requests each, three of which do not complete.
+fn records() -> Vec<RequestRecord> {
+    let mut all = Vec::new();
+    for call in 0..3 {
+        for agent in 0..2 {
+            let outcome = match (agent, call) {
+                (1, 0) => Outcome::Failed {
+                    failure: FailureKind::Http { status: 500 },
+                    message: "HTTP 500: \"out\nof\" memory \u{2026}".to_owned(),
+                },
+                (1, 1) => Outcome::TimedOut {
+                    phase: TimeoutPhase::BetweenChunks,
+                },
+                (0, 2) => Outcome::Incomplete,
+                _ => Outcome::Completed,
+            };
+            all.push(record(agent, call, outcome));
+        }
+    }
+    all
+}
+
+fn figures(records: &[RequestRecord], slo: &str) -> Figures {
+    let mut collected = Collected::new(Some(slo.parse().unwrap()));
+    for record in records {
+        collected.add(record);
+    }
+    collected.figures()
+}
+
+fn file(records: &[RequestRecord]) -> LoadFile {
+    let slo = "ttft<40000001ns";
+    LoadFile {
+        schema: LOAD_SCHEMA,
+        name: "small".to_owned(),
+        provenance: Provenance::Simulated,
+        tool: "tandem 0.1.0 (git 1234abc)".to_owned(),
+        started_at: "2026-11-22T02:00:00Z".to_owned(),
+        command: "tandem load --simulate".to_owned(),
+        endpoints: vec![EndpointFacts {
+            url: "http://127.0.0.1:1".to_owned(),
+            server: ServerIdentity {
+                kind: "tandem-simulator".to_owned(),
+                version: "1".to_owned(),
+            },
+            model: None,
+        }],
+        time_scale: None,
+        runtime: None,
+        client_budget: None,
+        environment: None,
+        asked: Asked {
+            model: "m".to_owned(),
+            shape: Shape::Closed {
+                agents: 2,
+                think_s: 0.0,
+            },
+            requests: 6,
+            num_predict: 4,
+            seed: 1,
+            same_prompt: false,
+            turns: None,
+            work: None,
+            slo: Some(slo.to_owned()),
+        },
+        result: Some(LoadResult {
+            interrupted: false,
+            not_begun: 0,
+            peak_in_flight: 2,
+            figures: figures(records, slo),
+            client: ClientCost::default(),
+        }),
+    }
+}
+
+fn rows(records: &[RequestRecord]) -> String {
+    let line = |record| serde_json::to_string(record).unwrap() + "\n";
+    records.iter().map(line).collect()
+}
+
+fn folder(file: &LoadFile, rows: &str) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    fs::write(
+        dir.path().join(LOAD_FILE),
+        serde_json::to_string(file).unwrap(),
+    )
+    .unwrap();
+    fs::write(dir.path().join(REQUESTS_FILE), rows).unwrap();
+    dir
+}
+
+fn error(dir: &Path) -> String {
+    let error = read(dir, false).unwrap_err();
+    format!("{error}: {}", error.kind)
+}
+
+#[test]
+fn figures_made_again_are_those_that_were_written() {
+    let records = records();
+    let file = file(&records);
+    let dir = folder(&file, &rows(&records));
+    let load = read(dir.path(), false).unwrap();
+    assert_eq!(load.warnings, [""; 0]);
+    assert_eq!(
+        Some(&load.figures),
+        file.result.as_ref().map(|r| &r.figures)
+    );
+    assert_eq!(load.file.asked, file.asked);
+    assert_eq!(load.figures.outcomes.completed, 3);
+    assert_eq!(load.figures.failures.len(), 2);
+    // Agent 1's first token comes a nanosecond later, over the limit.
+    assert_eq!(load.figures.slo.as_ref().unwrap().good, 2);
+    let ends: Vec<End> = load.requests.iter().map(|r| r.end).collect();
+    let expected = [
+        End::Good,
+        End::Failed,
+        End::Good,
+        End::TimedOut,
+        End::Incomplete,
+        End::OverLimit,
+    ];
+    assert_eq!(ends, expected);
+    let first = load.requests[0];
+    assert_eq!(first.ttft(), Some(Nanos(40 * MS)));
+    assert_eq!(first.ttft_scheduled(), Some(Nanos(40 * MS + 1_000)));
+    assert_eq!(
+        (first.client_queue(), first.connect()),
+        (Some(Nanos(1_000)), Some(Nanos(300_000)))
+    );
+    assert_eq!(
+        (first.e2e(), load.requests[2].connect()),
+        (Some(Nanos(102 * MS + 7)), None)
+    );
+    assert_eq!(first.tpot_ms(), Some((61 * MS + 7) as f64 / 3e6));
+    assert_eq!(load.itl.len(), 9);
+    assert_eq!(load.arrivals.windows().map(|(_, n)| n).sum::<u32>(), 24);
+    let agents: Vec<_> = load
+        .agents
+        .iter()
+        .map(|a| (a.agent, a.requests, a.completed))
+        .collect();
+    assert_eq!(agents, [(0, 3, 2), (1, 3, 1)]);
+}
+
+#[test]
+fn a_row_that_a_killed_client_left_half_written_is_said() {
+    let records = records();
+    let mut file = file(&records);
+    file.result = None;
+    let mut text = rows(&records);
+    text.truncate(text.len() - 40);
+    let load = read(folder(&file, &text).path(), false).unwrap();
+    assert_eq!(load.requests.len(), 5);
+    let said = load.warnings.join("\n");
+    assert!(said.contains("requests.jsonl line 6 is cut off"), "{said}");
+    assert!(said.contains("load.json has no result"), "{said}");
+    assert!(said.contains("5 of 6 requests have a row"), "{said}");
+}
+
+#[test]
+fn a_malformed_row_is_an_error_with_its_line_or_left_out_when_asked() {
+    let records = records();
+    let text = rows(&records);
+    for (part, with, says) in [
+        ("\"agent\":1", "\"agent\":-1", "invalid value"),
+        (
+            "\"scheduled\":",
+            "\"planned\":",
+            "missing field `scheduled`",
+        ),
+        (
+            "\"failure\":{\"http\":{\"status\":500}},",
+            "",
+            "no `failure`",
+        ),
+        ("20000000,", "18446744073709551615,", "add up to no moment"),
+        ("{\"config", "{config", "key must be a string"),
+    ] {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        assert!(lines[1].contains(part), "{} lacks {part}", lines[1]);
+        lines[1] = lines[1].replacen(part, with, 1);
+        let dir = folder(&file(&records), &(lines.join("\n") + "\n"));
+        let error = error(dir.path());
+        assert!(error.contains("requests.jsonl:2: request row: "), "{error}");
+        assert!(error.contains(says), "{error}");
+        let load = read(dir.path(), true).unwrap();
+        assert_eq!((load.requests.len(), load.skipped.len()), (5, 1));
+        assert_eq!(load.skipped[0].line, Some(2));
+        let said = load.warnings.join("\n");
+        assert!(
+            said.contains("counts 6 requests where requests.jsonl has 5 rows"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn figures_that_do_not_follow_from_the_rows_are_named() {
+    let records = records();
+    let mut file = file(&records);
+    let result = file.result.as_mut().unwrap();
+    result.figures.tokens += 1;
+    result.figures.ttft_ms.as_mut().unwrap().p50 += 0.5;
+    // Less than decimals can tell.
+    result.figures.ttft_ms.as_mut().unwrap().mean *= 1.0 + 1e-12;
+    let load = read(folder(&file, &rows(&records)).path(), false).unwrap();
+    assert_eq!(load.warnings.len(), 1, "{:?}", load.warnings);
+    let said = &load.warnings[0];
+    assert!(said.contains("tokens 13, again 12"), "{said}");
+    assert!(said.contains("ttft_ms.p50 40.5, again 40"), "{said}");
+    assert!(!said.contains("mean"), "{said}");
+}
+
+#[test]
+fn other_folders_are_told_apart() {
+    let records = records();
+    let file = file(&records);
+    let dir = folder(&file, &rows(&records));
+    assert_eq!(
+        super::super::detect(dir.path()).unwrap(),
+        crate::load::InputKind::Load
+    );
+    let pooled = crate::load::load(dir.path(), false).unwrap_err();
+    assert!(
+        pooled.kind.to_string().contains("report it alone"),
+        "{}",
+        pooled.kind
+    );
+
+    let mut newer = file.clone();
+    newer.schema += 1;
+    let newer = error(folder(&newer, "").path());
+    assert!(newer.contains("newer than this program"), "{newer}");
+    let mut older = file.clone();
+    older.schema -= 1;
+    let older = error(folder(&older, "").path());
+    assert!(older.contains("run the load again"), "{older}");
+    let mut odd = file.clone();
+    odd.asked.slo = Some("speed<2s".to_owned());
+    let odd = error(folder(&odd, &rows(&records)).path());
+    assert!(odd.contains("load.json: `slo`: no figure `speed`"), "{odd}");
+
+    assert!(error(folder(&file, "").path()).contains("the file is empty"));
+    assert!(error(folder(&file, "\n\n").path()).contains("nothing in it could be loaded"));
+    fs::remove_file(dir.path().join(LOAD_FILE)).unwrap();
+    let missing = super::super::detect(dir.path()).unwrap_err();
+    assert!(missing.to_string().ends_with("load.json"), "{missing}");
+}
+
+#[test]
+fn probes_enter_no_figure_and_blank_lines_are_no_rows() {
+    let records = records();
+    let mut probe = record(0, 9, Outcome::Completed);
+    probe.role = RequestRole::Probe;
+    let text = format!("\n{}\n{}", rows(&records), rows(&[probe]));
+    let load = read(folder(&file(&records), &text).path(), false).unwrap();
+    assert_eq!((load.requests.len(), load.probes), (6, 1));
+    assert_eq!(load.warnings, [""; 0]);
+}

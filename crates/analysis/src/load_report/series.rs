@@ -1,0 +1,227 @@
+//! A load over time: what happened in each of a row of equal windows.
+
+use domain::{Nanos, Stamp};
+use metrics::stats::{percentile, printable_percentile};
+
+use crate::load::{End, Load, Request};
+
+/// Windows of throughput that still read well in one picture.
+const MOST_WINDOWS: u64 = 100;
+
+/// Requests that a window of latencies should hold, enough for its 95th percentile.
+const PER_WINDOW: usize = 160;
+
+/// One window of time.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Window {
+    /// Its beginning, seconds since the first planned start.
+    pub(super) from_s: f64,
+    /// Its end, which for the last window is the load's.
+    pub(super) to_s: f64,
+    /// Chunks with text that arrived in it.
+    pub(super) chunks: u64,
+    /// Requests that completed in it.
+    pub(super) completed: u32,
+    /// Requests that ended in it otherwise.
+    pub(super) not_completed: u32,
+    /// Requests waiting for their first token, on average over the window.
+    pub(super) waiting: f64,
+    /// Requests past their first token, on average over the window.
+    pub(super) answering: f64,
+}
+
+impl Window {
+    pub(super) fn middle_s(&self) -> f64 {
+        f64::midpoint(self.from_s, self.to_s)
+    }
+
+    pub(super) fn width_s(&self) -> f64 {
+        self.to_s - self.from_s
+    }
+}
+
+/// Latencies of the requests that were planned to start in one window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Latency {
+    /// Its beginning and end, seconds since the first planned start.
+    pub(super) span_s: (f64, f64),
+    /// Completed requests.
+    pub(super) n: usize,
+    /// TTFT from the send, ms: median, and 95th percentile where `n` carries it.
+    pub(super) ttft_ms: (Option<f64>, Option<f64>),
+    /// TTFT from the plan, ms.
+    pub(super) planned_ms: (Option<f64>, Option<f64>),
+    /// TPOT, ms.
+    pub(super) tpot_ms: (Option<f64>, Option<f64>),
+}
+
+/// The load in windows.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Series {
+    /// The first planned start.
+    pub(super) origin: Stamp,
+    pub(super) windows: Vec<Window>,
+    pub(super) latencies: Vec<Latency>,
+    /// The most chunks that arrived within one second, by the arrivals' own windows.
+    pub(super) busiest_second: u64,
+}
+
+impl Series {
+    pub(super) fn of(load: &Load) -> Self {
+        let starts = load.requests.iter().map(|r| r.scheduled);
+        let origin = starts.min().unwrap_or_default();
+        let ends = load.requests.iter().map(|r| r.ended);
+        let end = ends.max().unwrap_or_default().max(origin + Nanos(1));
+        Self {
+            origin,
+            windows: windows(load, origin, end),
+            latencies: latencies(load, origin),
+            busiest_second: busiest_second(load),
+        }
+    }
+
+    /// Seconds since the first planned start.
+    pub(super) fn at_s(&self, stamp: Stamp) -> f64 {
+        stamp.since(self.origin).as_secs_f64()
+    }
+}
+
+/// A round width (1, 2 or 5 times a power of ten, at least `least`) that cuts `length` into at most
+/// `most` windows.
+fn round_width(length: Nanos, most: u64, least: Nanos) -> Nanos {
+    let mut power = least.0.max(1);
+    loop {
+        for step in [1, 2, 5] {
+            let width = power.saturating_mul(step);
+            if length.0.div_ceil(width) <= most {
+                return Nanos(width);
+            }
+        }
+        power = power.saturating_mul(10);
+    }
+}
+
+fn windows(load: &Load, origin: Stamp, end: Stamp) -> Vec<Window> {
+    let length = end.since(origin);
+    let width = round_width(length, MOST_WINDOWS, load.arrivals.width());
+    let count = length.0.div_ceil(width.0) as usize;
+    let mut windows: Vec<Window> = (0..count)
+        .map(|place| Window {
+            from_s: Nanos(place as u64 * width.0).as_secs_f64(),
+            to_s: Nanos((place as u64 + 1) * width.0)
+                .min(length)
+                .as_secs_f64(),
+            ..Window::default()
+        })
+        .collect();
+    let slot = |at: Stamp| ((at.since(origin).0 / width.0) as usize).min(count - 1);
+    for (at, chunks) in load.arrivals.windows() {
+        windows[slot(at)].chunks += u64::from(chunks);
+    }
+    for request in &load.requests {
+        let window = &mut windows[slot(request.ended)];
+        if request.end.is_completed() {
+            window.completed += 1;
+        } else {
+            window.not_completed += 1;
+        }
+        let Some(sent) = request.sent() else { continue };
+        let first = request.first_token().unwrap_or(request.ended);
+        let mut spend = |from: Stamp, to: Stamp, waiting: bool| {
+            if to <= from {
+                return;
+            }
+            let (first, last) = (slot(from), slot(to));
+            for (place, window) in (first..).zip(&mut windows[first..=last]) {
+                let begin = origin + Nanos(place as u64 * width.0);
+                let inside = to.min(begin + width).since(from.max(begin)).as_secs_f64();
+                if waiting {
+                    window.waiting += inside;
+                } else {
+                    window.answering += inside;
+                }
+            }
+        };
+        spend(sent, first, true);
+        spend(first, request.ended, false);
+    }
+    for window in &mut windows {
+        let width = window.width_s();
+        window.waiting /= width;
+        window.answering /= width;
+    }
+    windows
+}
+
+fn latencies(load: &Load, origin: Stamp) -> Vec<Latency> {
+    let completed: Vec<&Request> = load
+        .requests
+        .iter()
+        .filter(|r| matches!(r.end, End::Good | End::OverLimit))
+        .collect();
+    let Some(last) = completed.iter().map(|r| r.scheduled).max() else {
+        return Vec::new();
+    };
+    let length = last.since(origin) + Nanos(1);
+    let most = (completed.len() / PER_WINDOW).clamp(5, 80) as u64;
+    let width = round_width(length, most, Nanos(1_000));
+    let mut windows: Vec<Vec<&Request>> = Vec::new();
+    windows.resize(length.0.div_ceil(width.0) as usize, Vec::new());
+    for request in completed {
+        windows[(request.scheduled.since(origin).0 / width.0) as usize].push(request);
+    }
+    (0_u64..)
+        .zip(windows)
+        .map(|(place, requests)| {
+            let spread = |get: fn(&Request) -> Option<f64>| {
+                let mut values: Vec<f64> = requests.iter().filter_map(|r| get(r)).collect();
+                values.sort_unstable_by(f64::total_cmp);
+                (
+                    percentile(&values, 50.0),
+                    printable_percentile(&values, 95.0),
+                )
+            };
+            Latency {
+                span_s: (
+                    Nanos(place * width.0).as_secs_f64(),
+                    Nanos((place + 1) * width.0).as_secs_f64(),
+                ),
+                n: requests.len(),
+                ttft_ms: spread(|r| r.ttft().map(Nanos::as_millis_f64)),
+                planned_ms: spread(|r| r.ttft_scheduled().map(Nanos::as_millis_f64)),
+                tpot_ms: spread(Request::tpot_ms),
+            }
+        })
+        .collect()
+}
+
+fn busiest_second(load: &Load) -> u64 {
+    let windows: Vec<(Stamp, u32)> = load.arrivals.windows().collect();
+    let (mut first, mut within, mut most) = (0, 0_u64, 0);
+    for (at, chunks) in &windows {
+        within += u64::from(*chunks);
+        while at.since(windows[first].0) >= Nanos::from_secs(1) {
+            within -= u64::from(windows[first].1);
+            first += 1;
+        }
+        most = most.max(within);
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_round_and_windows_few() {
+        let ms = Nanos::from_millis;
+        for (length, width) in [(1, 1), (99, 1), (101, 2), (200, 2), (201, 5), (4_000, 50)] {
+            assert_eq!(round_width(ms(length), 100, ms(1)), ms(width), "{length}");
+        }
+        assert_eq!(
+            round_width(Nanos(u64::MAX), 2, ms(1)),
+            Nanos(10_000_000_000_000_000_000)
+        );
+    }
+}
