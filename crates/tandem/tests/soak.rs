@@ -122,8 +122,8 @@ fn a_long_sweep_keeps_its_memory_flat_and_agrees_with_the_servers_log() {
          way, at most {:.1} MiB after it; journal {:.1} MiB",
         simulated as f64 / 3.6e12,
         sent.len(),
-        first as f64 / 1048576.0,
-        most as f64 / 1048576.0,
-        size as f64 / 1048576.0,
+        first as f64 / 1_048_576.0,
+        most as f64 / 1_048_576.0,
+        size as f64 / 1_048_576.0,
     );
 }
