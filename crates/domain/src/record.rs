@@ -201,9 +201,9 @@ pub struct RequestRecord {
     pub prompt_sha256: String,
     /// When the plan wanted it to start.
     pub scheduled: Stamp,
-    /// How long it took to make the connection that carried the request: name lookup, TCP and TLS.
-    /// It lies before `sent`. Absent when a kept connection was used, when none could be made, and
-    /// in virtual time.
+    /// How long the request waited for a connection when none was free: making one (name lookup, TCP
+    /// and TLS), or until another request's became free meanwhile. It lies before `sent`. Absent
+    /// when a kept connection was free at once, when none could be made, and in virtual time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ns: Option<Nanos>,
     /// The request's bytes were handed to the connection; absent when none could be made.

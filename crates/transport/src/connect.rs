@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use clock::Clock;
-use domain::Nanos;
+use domain::{Nanos, Stamp};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -19,18 +19,32 @@ pub(crate) struct ConnectTimedOut {
     limit: Nanos,
 }
 
-tokio::task_local! {
-    /// Where the request that is being sent learns how long its connection took.
-    ///
-    /// The pool hands the first of two to a request: a connection that has become free, or the one
-    /// that it is making, which then goes on in a task of its own and into the pool. So what is
-    /// made while the request itself waits is its connection, and what is made elsewhere is not.
-    static MADE: Arc<OnceLock<Nanos>>;
+/// What a request learns about its connection.
+#[derive(Debug, Default)]
+pub(crate) struct Connecting {
+    began: OnceLock<Stamp>,
+    took: OnceLock<Nanos>,
 }
 
-/// Sends a request; the time that making its connection takes goes into `made`.
-pub(crate) async fn timed<F: Future>(made: Arc<OnceLock<Nanos>>, sending: F) -> F::Output {
-    MADE.scope(made, sending).await
+impl Connecting {
+    /// How long a request that was sent at `sent` waited for a connection. The pool hands a request
+    /// that found none free the first of two: the one that is being made for it, or another
+    /// request's that has become free. None when one was free at once.
+    pub(crate) fn until(&self, sent: Option<Stamp>) -> Option<Nanos> {
+        let waited = || Some(sent?.since(*self.began.get()?));
+        self.took.get().copied().or_else(waited)
+    }
+}
+
+tokio::task_local! {
+    /// The request that is being sent. A connection that the pool goes on making in a task of its
+    /// own, because the request has another one by then, is nobody's.
+    static CONNECTING: Arc<Connecting>;
+}
+
+/// Sends a request, which learns about its connection.
+pub(crate) async fn timed<F: Future>(connecting: Arc<Connecting>, sending: F) -> F::Output {
+    CONNECTING.scope(connecting, sending).await
 }
 
 /// Adds the limit to a connector, and tells how long a connection took.
@@ -74,21 +88,40 @@ where
     fn call(&mut self, target: R) -> Self::Future {
         let connecting = self.connector.call(target);
         let ConnectLimit { clock, limit } = self.rule.clone();
+        let began = clock.now();
+        // Nothing takes time in virtual time, and which connections happen to be free is not
+        // simulated: rows must be the same run after run. Outside a request nobody asks.
+        let timed = !clock.is_virtual();
+        if timed {
+            let _ = CONNECTING.try_with(|request| request.began.set(began));
+        }
         Box::pin(async move {
-            let began = clock.now();
             match clock.timeout(limit, connecting).await {
                 Ok(connected) => {
-                    // Nothing takes time in virtual time, and which connections happen to be kept is
-                    // not simulated: rows must be the same run after run.
-                    if connected.is_ok() && !clock.is_virtual() {
+                    if timed && connected.is_ok() {
                         let took = clock.now().since(began);
-                        // Nobody asks when the connection is made for the pool.
-                        let _ = MADE.try_with(|made| made.set(took));
+                        let _ = CONNECTING.try_with(|request| request.took.set(took));
                     }
                     connected
                 }
                 Err(clock::Elapsed) => Err(Box::new(ConnectTimedOut { limit }) as BoxError),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_took_anothers_connection_waited_until_it_was_sent() {
+        let connecting = Connecting::default();
+        assert_eq!(connecting.until(Some(Stamp(900))), None);
+        connecting.began.set(Stamp(200)).unwrap();
+        assert_eq!(connecting.until(Some(Stamp(900))), Some(Nanos(700)));
+        assert_eq!(connecting.until(None), None);
+        connecting.took.set(Nanos(400)).unwrap();
+        assert_eq!(connecting.until(Some(Stamp(900))), Some(Nanos(400)));
     }
 }

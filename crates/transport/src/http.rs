@@ -18,7 +18,7 @@ use reqwest::header::{
 };
 use tokio::sync::Notify;
 
-use crate::connect::timed;
+use crate::connect::{Connecting, timed};
 use crate::error::{Refusal, Trouble, clip};
 use crate::key::ApiKey;
 
@@ -137,13 +137,14 @@ impl Body for TellingBody {
 struct SentInto<'e> {
     exchange: &'e mut Exchange,
     sent: Arc<Sent>,
-    connect: Arc<OnceLock<Nanos>>,
+    connecting: Arc<Connecting>,
 }
 
 impl SentInto<'_> {
     fn note(&mut self) {
-        self.exchange.sent = self.sent.at.get().copied();
-        self.exchange.connect = self.connect.get().copied();
+        let sent = self.sent.at.get().copied();
+        self.exchange.sent = sent;
+        self.exchange.connect = self.connecting.until(sent);
     }
 }
 
@@ -419,13 +420,13 @@ impl Transport {
         let mut into = SentInto {
             exchange: &mut *exchange,
             sent: Arc::clone(&sent),
-            connect: Arc::default(),
+            connecting: Arc::default(),
         };
         if let Some(flight) = &in_flight {
             flight.ledger.post(flight.id, 1);
         }
         let mut responding = pin!(timed(
-            Arc::clone(&into.connect),
+            Arc::clone(&into.connecting),
             request.headers(headers).send()
         ));
         let early = if has_body {

@@ -33,7 +33,7 @@ const ASKED: [f64; 6] = [0.0, 50.0, TAILS[0], TAILS[1], TAILS[2], 100.0];
 const SLOW_CONNECT: Nanos = Nanos::from_secs(1);
 
 /// What is kept of the records so far. Latencies, in milliseconds, are those of completed requests;
-/// connection times those of every request that made a connection.
+/// connection times those of every request that found no connection free.
 #[derive(Debug, Default)]
 pub struct Collected {
     slo: Option<Slo>,
@@ -299,9 +299,10 @@ pub struct Figures {
     pub ttft_scheduled_ms: Option<Spread>,
     /// From the planned start to the send.
     pub client_queue_ms: Option<Spread>,
-    /// Making a connection: name lookup, TCP and TLS; of every request that made one, however it
-    /// ended. It lies before the send, so `client_queue_ms` holds it and `ttft_ms` does not. None
-    /// when every request used a kept connection, and in virtual time.
+    /// Waiting for a connection when none was free: name lookup, TCP and TLS, or until another
+    /// request's became free; of every such request, however it ended. It lies before the send, so
+    /// `client_queue_ms` holds it and `ttft_ms` does not. None when there was always a free one,
+    /// and in virtual time.
     #[serde(default)]
     pub connect_ms: Option<Spread>,
     /// Connections that took one second or more: the server's accept queue was full and the
