@@ -86,7 +86,8 @@ impl Engine {
         Waker::new(self.poll.registry(), WAKER)
     }
 
-    pub(crate) fn run(&mut self) {
+    /// Says which thread this is, so that its CPU time can be read.
+    pub(crate) fn note_thread(&self) {
         if let Ok(task) = std::fs::read_link("/proc/thread-self") {
             let mut place = self
                 .shared
@@ -95,6 +96,9 @@ impl Engine {
                 .unwrap_or_else(PoisonError::into_inner);
             *place = Some(std::path::Path::new("/proc").join(task));
         }
+    }
+
+    pub(crate) fn run(&mut self) {
         let mut events = Events::with_capacity(1024);
         while !self.shared.is_stopped() {
             match self.poll.poll(&mut events, self.patience()) {

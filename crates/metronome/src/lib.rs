@@ -36,7 +36,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 use clock::Clock;
@@ -60,6 +60,19 @@ pub struct Pace {
     /// Tokens of each stream. A request that asks for fewer (`num_predict`, `max_tokens`) gets
     /// those.
     pub tokens: u32,
+}
+
+impl Pace {
+    /// Bytes that the log of one stream takes.
+    pub const fn log_bytes(self) -> u64 {
+        (size_of::<StreamLog>() + self.tokens as usize * size_of::<Write>()) as u64
+    }
+
+    /// How long a stream is from its request to its last token.
+    pub const fn length(self) -> Nanos {
+        let gaps = self.tokens.saturating_sub(1) as u64;
+        Nanos(self.ttft.0.saturating_add(self.gap.0.saturating_mul(gaps)))
+    }
 }
 
 /// What happened to one stream.
@@ -151,15 +164,38 @@ impl Server {
     /// # Errors
     /// When the address cannot be bound or the thread cannot be started.
     pub fn start(pace: Pace, address: SocketAddr, clock: Clock) -> io::Result<Self> {
+        Self::start_with(pace, address, clock, || {})
+    }
+
+    /// As [`Server::start`], running `begin` on the server's thread before it serves: to hold that
+    /// thread to a core of its own, for example.
+    ///
+    /// # Errors
+    /// When the address cannot be bound or the thread cannot be started.
+    pub fn start_with(
+        pace: Pace,
+        address: SocketAddr,
+        clock: Clock,
+        begin: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self> {
         assert!(!clock.is_virtual(), "a metronome ticks in real time");
         let listener = listen(address)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
         let mut engine = engine::Engine::new(pace, listener, clock, Arc::clone(&shared))?;
         let waker = engine.waker()?;
+        let (tell, told) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("metronome".to_owned())
-            .spawn(move || engine.run())?;
+            .spawn(move || {
+                begin();
+                engine.note_thread();
+                // Nobody waits any more only when the caller is gone.
+                let _ = tell.send(());
+                engine.run();
+            })?;
+        // From here on its CPU time can be told. A thread that panicked is found out by its silence.
+        let _ = told.recv();
         Ok(Self {
             address,
             shared,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::commands::calibrate::CalibrateArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::flavour::RuntimeFlags;
@@ -34,8 +35,10 @@ pub(crate) enum Command {
     Doctor(crate::commands::doctor::DoctorArgs),
     /// Serve the Ollama simulator on a port, for any client.
     Serve(ServeArgs),
+    /// Measure the client's own error: how late its stamps are, at rising load, and what it costs.
+    Calibrate(CalibrateArgs),
     /// Fit a simulator profile to recorded runs and print the fit error of each quantity.
-    CalibrateProfile(CalibrateArgs),
+    CalibrateProfile(CalibrateProfileArgs),
     /// Reports, audits and comparisons are `tandem-report`'s; this passes them on.
     #[command(external_subcommand)]
     Report(Vec<String>),
@@ -133,6 +136,10 @@ pub(crate) struct ServerArgs {
     /// vLLM, SGLang, LM Studio). The latter take a key from TANDEM_API_KEY.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) api: Vec<ApiArg>,
+    /// Do not measure the client's own error first, which takes about a second against a real
+    /// server. The report then cannot say what of it is in the figures.
+    #[arg(long)]
+    pub(crate) no_calibrate: bool,
     /// Use the embedded simulator even when a server is there.
     #[arg(long, conflicts_with_all = ["endpoints", "no_simulate"])]
     pub(crate) simulate: bool,
@@ -195,7 +202,7 @@ pub(crate) struct ServeArgs {
 
 /// Flags of `tandem calibrate-profile`.
 #[derive(Debug, Args)]
-pub(crate) struct CalibrateArgs {
+pub(crate) struct CalibrateProfileArgs {
     /// Recorded runs: a figures table (CSV) such as fixtures/tr113/recorded.csv, or a results
     /// folder; may be repeated. Runs with a server for each agent fit what sharing a device costs.
     #[arg(long, value_name = "PATH", required = true)]

@@ -144,7 +144,7 @@ pub(crate) fn in_words(facts: &RuntimeFacts) -> String {
 }
 
 /// CPUs that this process may use, which a pin and a container narrow.
-fn usable_cpus() -> u32 {
+pub(crate) fn usable_cpus() -> u32 {
     std::thread::available_parallelism()
         .ok()
         .and_then(|cpus| u32::try_from(cpus.get()).ok())
@@ -152,7 +152,7 @@ fn usable_cpus() -> u32 {
 }
 
 #[cfg(target_os = "linux")]
-fn pin(cpus: &[u32]) -> Result<(), Fatal> {
+pub(crate) fn pin(cpus: &[u32]) -> Result<(), Fatal> {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
     let allowed = sched_getaffinity(None)
@@ -178,8 +178,52 @@ fn pin(cpus: &[u32]) -> Result<(), Fatal> {
         .map_err(Fatal::environment)
 }
 
+/// CPUs that this thread may use, by number. Empty where the system does not tell.
+#[cfg(target_os = "linux")]
+pub(crate) fn usable() -> Vec<u32> {
+    use rustix::thread::{CpuSet, sched_getaffinity};
+
+    sched_getaffinity(None).map_or_else(
+        |_| Vec::new(),
+        |allowed| {
+            (0..MOST_CPUS)
+                .take(CpuSet::MAX_CPU)
+                .filter(|cpu| allowed.is_set(*cpu as usize))
+                .collect()
+        },
+    )
+}
+
 #[cfg(not(target_os = "linux"))]
-fn pin(_cpus: &[u32]) -> Result<(), Fatal> {
+pub(crate) fn usable() -> Vec<u32> {
+    Vec::new()
+}
+
+/// Files that this process may have open at one time, once it has asked for as many as it can get.
+/// `None` where there is no limit or the system does not tell.
+#[cfg(target_os = "linux")]
+pub(crate) fn open_files() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn open_files() -> Option<u64> {
+    None
+}
+
+/// Holds the calling thread, and those it starts, to these CPUs.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn pin(_cpus: &[u32]) -> Result<(), Fatal> {
     Err(Fatal::usage(anyhow!("--pin works on Linux only"))
         .hint("leave it out, or use the system's own tool"))
 }

@@ -1,4 +1,5 @@
-//! The command line's measuring half: `sweep`, `run`, `load`, `serve`, `calibrate-profile`.
+//! The command line's measuring half: `sweep`, `run`, `load`, `serve`, `calibrate`,
+//! `calibrate-profile`.
 //!
 //! This is the only place that knows every crate that measures. It does not link polars or
 //! plotters, so that the first sweep on a new machine need not wait for them: reports are made by
@@ -35,7 +36,8 @@ fn main() -> ExitCode {
         Command::Load(args) => commands::load::load(args),
         Command::Doctor(args) => commands::doctor::doctor(args),
         Command::Serve(args) => commands::serve::serve(args),
-        Command::CalibrateProfile(args) => commands::calibrate::calibrate(args),
+        Command::Calibrate(args) => commands::calibrate::calibrate(args),
+        Command::CalibrateProfile(args) => commands::calibrate_profile::calibrate(args),
         Command::Report(args) => return pass_on(args),
     };
     match result {

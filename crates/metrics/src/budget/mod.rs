@@ -7,6 +7,8 @@ mod words;
 use domain::record::{BudgetStep, ClientBudget};
 use domain::{Nanos, Stamp};
 
+use crate::observation::Dataset;
+
 pub use compare::{Compared, Truth};
 pub use words::{beyond_in_words, ended_in_words, in_words, percentile_word};
 
@@ -91,6 +93,21 @@ pub fn beyond(budget: &ClientBudget, received: f64) -> Option<Beyond> {
             .map(|bias| bias.p99_ns.unwrap_or(bias.max_ns)),
         off_the_scale: reached.is_none(),
     })
+}
+
+/// The rate at which a data set's tokens came in their busiest second, tok/s: the most chunks with
+/// text that any arm received within one. None where no arrival is known.
+pub fn busiest(set: &Dataset) -> Option<f64> {
+    let arms = set
+        .runs
+        .iter()
+        .flat_map(|run| [&run.together, &run.sequential].into_iter().flatten());
+    arms.filter_map(|arm| {
+        let requests = arm.agents.iter().flat_map(|agent| &agent.requests);
+        busiest_second(requests.flat_map(|r| r.chunks.iter().copied()).collect())
+    })
+    .max()
+    .map(|count| count as f64)
 }
 
 /// The most arrivals within one second, of chunks in any order; none of nothing.

@@ -2,7 +2,7 @@
 
 mod args;
 mod print;
-mod process;
+pub(crate) mod process;
 mod rows;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -23,6 +23,7 @@ use runtime::{Shutdown, ShutdownLevel};
 use self::args::ArrivalsArg;
 pub(crate) use self::args::LoadArgs;
 use self::rows::Rows;
+use crate::commands::calibrate;
 use crate::commands::sweep::command_line;
 use crate::descriptors;
 use crate::exit::{ExitStatus, Fatal};
@@ -101,6 +102,7 @@ async fn run(
     if let Some(agents) = at_once {
         descriptors::enough_for(agents.get(), stage.simulator.is_some())?;
     }
+    let budget = calibrate::before_run(&args.server, runtime.as_ref(), &stage.endpoints).await;
     if !args.no_preload {
         tokio::select! {
             loaded = preload(&stage, &plan) => loaded?,
@@ -129,7 +131,7 @@ async fn run(
         endpoints: stage.endpoints.clone(),
         time_scale: stage.time_scale,
         runtime,
-        client_budget: None,
+        client_budget: budget,
         environment: Some(environment),
         asked: asked(&plan, args),
         result: None,

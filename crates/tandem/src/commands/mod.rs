@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod calibrate;
+pub(crate) mod calibrate_profile;
 pub(crate) mod doctor;
 pub(crate) mod load;
 pub(crate) mod serve;

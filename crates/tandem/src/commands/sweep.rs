@@ -10,6 +10,7 @@ use domain::record::{Environment, Manifest, Provenance, RESULTS_SCHEMA, RuntimeF
 use runtime::{ResultsDir, Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
 
 use crate::args::{Common, ProtocolArg, RunArgs, SweepArgs};
+use crate::commands::calibrate;
 use crate::commands::doctor;
 use crate::exit::{ExitStatus, Fatal};
 use crate::folder;
@@ -203,7 +204,15 @@ impl Job<'_> {
         held: Option<ResultsDir>,
         progress: &Arc<Progress>,
     ) -> Result<ExitStatus, Fatal> {
-        let (manifest, dir) = self.manifest(&stage, runtime, held.as_ref());
+        // A sweep that goes on keeps the budget it began with.
+        let budget = if held.is_some() {
+            None
+        } else {
+            let flags = &self.common.server;
+            calibrate::before_run(flags, runtime.as_ref(), &stage.endpoints).await
+        };
+        let (mut manifest, dir) = self.manifest(&stage, runtime, held.as_ref());
+        manifest.client_budget = budget;
         let results = match held {
             Some(held) => {
                 held.check_same(&manifest).map_err(runtime_error)?;

@@ -6,7 +6,7 @@ use domain::Nanos;
 
 /// CPU time of all threads of this process so far. Linux's scheduler counts it in nanoseconds, by
 /// thread; what threads that have ended used is not in it. `None` on other systems.
-pub(super) fn cpu_time() -> Option<Nanos> {
+pub(crate) fn cpu_time() -> Option<Nanos> {
     let mut sum = Nanos::ZERO;
     for thread in fs::read_dir("/proc/self/task").ok()? {
         // A thread may end between being listed and being read.
@@ -20,12 +20,17 @@ pub(super) fn cpu_time() -> Option<Nanos> {
 }
 
 /// The most memory this process has held at one time, bytes. `None` on systems other than Linux.
-pub(super) fn peak_memory() -> Option<u64> {
-    peak_in(&fs::read_to_string("/proc/self/status").ok()?)
+pub(crate) fn peak_memory() -> Option<u64> {
+    kib_in(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
-fn peak_in(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+/// The memory that this process holds now, bytes. `None` on systems other than Linux.
+pub(crate) fn memory() -> Option<u64> {
+    kib_in(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
+}
+
+fn kib_in(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|l| l.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -37,8 +42,8 @@ mod tests {
     #[test]
     fn the_peak_is_read_in_bytes() {
         let status = "Name:\ttandem\nVmPeak:\t  99 kB\nVmHWM:\t   12340 kB\nVmRSS:\t 1 kB\n";
-        assert_eq!(peak_in(status), Some(12_340 * 1024));
-        assert_eq!(peak_in("Name:\ttandem\n"), None);
+        assert_eq!(kib_in(status, "VmHWM:"), Some(12_340 * 1024));
+        assert_eq!(kib_in("Name:\ttandem\n", "VmHWM:"), None);
     }
 
     #[test]

@@ -1,0 +1,317 @@
+//! Which loads are tried, and when it is enough.
+
+use domain::Nanos;
+use domain::record::{BudgetDepth, BudgetEnd, BudgetStep, ClientBudget};
+use metrics::budget::is_within;
+use metronome::Pace;
+
+/// One load to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Load {
+    /// Streams at once.
+    pub(super) streams: u32,
+    /// When their tokens are due.
+    pub(super) pace: Pace,
+    /// Streams one after another on each connection.
+    pub(super) rounds: u32,
+}
+
+/// Tokens of a stream at the plain pace.
+const TOKENS: u32 = 50;
+const PLAIN: Pace = Pace {
+    ttft: Nanos::from_millis(51),
+    gap: Nanos::from_millis(20),
+    tokens: TOKENS,
+};
+const HASTY: Pace = Pace {
+    ttft: Nanos::from_millis(10),
+    gap: Nanos::from_millis(10),
+    tokens: 20,
+};
+
+/// Tried first and forgotten, so that what happens once in a process is in no figure.
+pub(super) const WARM_UP: Load = Load {
+    streams: 1,
+    pace: Pace {
+        ttft: Nanos::from_millis(1),
+        gap: Nanos::from_millis(1),
+        tokens: 2,
+    },
+    rounds: 2,
+};
+
+/// A server that ticks in milliseconds cannot send two tokens of a stream apart in less.
+const LEAST_GAP: Nanos = Nanos(1_250_000);
+
+/// Machine time in use from which a higher load measures the machine and not the client.
+const CPU_FULL: f64 = 0.97;
+
+/// Loads between the last good one and the first late one.
+const REFINEMENTS: u32 = 2;
+
+/// Chooses loads by what the steps so far came to.
+#[derive(Debug)]
+pub(super) struct Ladder {
+    depth: BudgetDepth,
+    /// Given loads not yet tried, the next one last.
+    given: Vec<Load>,
+    /// When nothing new begins any more, from the start.
+    time: Nanos,
+    /// Streams that the process has file descriptors for.
+    most_streams: u32,
+    /// The highest load so far that held, and the lowest that did not.
+    held: Option<Load>,
+    late: Option<Load>,
+    refined: u32,
+    end: BudgetEnd,
+    given_over: bool,
+}
+
+impl Ladder {
+    /// A few loads in about a second.
+    pub(super) fn quick(most_streams: u32) -> Self {
+        let load = |streams| Load {
+            streams,
+            pace: HASTY,
+            rounds: 1,
+        };
+        Self::new(
+            BudgetDepth::Quick,
+            [1, 16, 64, 256].map(load).to_vec(),
+            Nanos::from_secs(2),
+            most_streams,
+        )
+    }
+
+    /// The given numbers of streams, then twice the rate of the last one again and again.
+    pub(super) fn full(streams: &[u32], most_streams: u32) -> Self {
+        let load = |streams: &u32| Load {
+            streams: *streams,
+            pace: PLAIN,
+            rounds: 2,
+        };
+        Self::new(
+            BudgetDepth::Full,
+            streams.iter().map(load).collect(),
+            Nanos::from_secs(27),
+            most_streams,
+        )
+    }
+
+    fn new(depth: BudgetDepth, mut given: Vec<Load>, time: Nanos, most_streams: u32) -> Self {
+        given.retain(|load| load.streams <= most_streams);
+        given.reverse();
+        Self {
+            depth,
+            given,
+            time,
+            most_streams,
+            held: None,
+            late: None,
+            refined: 0,
+            end: BudgetEnd::Done,
+            given_over: false,
+        }
+    }
+
+    /// How thorough it is.
+    pub(super) fn depth(&self) -> BudgetDepth {
+        self.depth
+    }
+
+    /// The next load; none when it is enough. `past` is the time since the start.
+    pub(super) fn next(&mut self, past: Nanos) -> Option<Load> {
+        let load = self.choose();
+        if load.is_some() && past >= self.time {
+            self.end = BudgetEnd::Time;
+            return None;
+        }
+        load
+    }
+
+    fn choose(&mut self) -> Option<Load> {
+        if self.end != BudgetEnd::Done {
+            return self.refinement();
+        }
+        if let Some(load) = self.given.pop() {
+            return Some(load);
+        }
+        self.given_over = true;
+        if self.depth == BudgetDepth::Quick || self.late.is_some() {
+            return self.refinement();
+        }
+        doubled(self.held?)
+    }
+
+    /// Halfway, by ratio, between what held and what did not.
+    fn refinement(&mut self) -> Option<Load> {
+        let both = self.held.zip(self.late);
+        let (held, late) = both.filter(|_| self.depth == BudgetDepth::Full)?;
+        if self.refined == REFINEMENTS {
+            return None;
+        }
+        self.refined += 1;
+        let between = |a: f64, b: f64| (a * b).sqrt().round();
+        let streams = between(f64::from(held.streams), f64::from(late.streams));
+        let gap = between(held.pace.gap.0 as f64, late.pace.gap.0 as f64);
+        let load = at_gap(streams as u32, Nanos(gap as u64));
+        (load != held && load != late && load.streams <= self.most_streams).then_some(load)
+    }
+
+    /// Takes notice of a step.
+    pub(super) fn learn(&mut self, load: Load, step: &BudgetStep) {
+        if is_within(step) {
+            let more = self.held.is_none_or(|held| rate(held) < rate(load));
+            if more && self.late.is_none_or(|late| rate(load) < rate(late)) {
+                self.held = Some(load);
+            }
+        } else if self.late.is_none_or(|late| rate(load) < rate(late)) {
+            self.late = Some(load);
+            if self.held.is_some_and(|held| rate(held) >= rate(load)) {
+                self.held = None;
+            }
+        }
+        let full = step.cpu_used.is_some_and(|used| used >= CPU_FULL);
+        let over = self.given_over || self.depth == BudgetDepth::Quick;
+        if self.end == BudgetEnd::Done && over {
+            if !is_within(step) {
+                self.end = BudgetEnd::Bias;
+            } else if full {
+                self.end = BudgetEnd::Cpu;
+            }
+        }
+    }
+
+    /// Why it was enough.
+    pub(super) fn end(&self) -> BudgetEnd {
+        match self.end {
+            BudgetEnd::Done if self.late.is_some() => BudgetEnd::Bias,
+            end => end,
+        }
+    }
+}
+
+/// Tokens per second that are due.
+fn rate(load: Load) -> f64 {
+    f64::from(load.streams) / load.pace.gap.as_secs_f64()
+}
+
+/// Twice the rate on as many streams, for about as long.
+fn doubled(load: Load) -> Option<Load> {
+    let gap = Nanos(load.pace.gap.0 / 2);
+    (gap >= LEAST_GAP).then(|| at_gap(load.streams, gap))
+}
+
+fn at_gap(streams: u32, gap: Nanos) -> Load {
+    let tokens = u64::from(TOKENS) * PLAIN.gap.0 / gap.0.max(1);
+    Load {
+        streams,
+        pace: Pace {
+            gap,
+            tokens: u32::try_from(tokens).unwrap_or(u32::MAX).max(2),
+            ..PLAIN
+        },
+        rounds: 2,
+    }
+}
+
+/// Puts the steps in order of their rate, as a budget has them.
+pub(super) fn sort(budget: &mut ClientBudget) {
+    budget
+        .steps
+        .sort_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s));
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::record::Bias;
+
+    use super::*;
+
+    /// Climbs a ladder on a client that is late above `limit` tok/s.
+    fn climb(mut ladder: Ladder, limit: f64, cpu_full_at: f64) -> (Vec<(u32, u64)>, BudgetEnd) {
+        let mut tried = Vec::new();
+        while let Some(load) = ladder.next(Nanos::ZERO) {
+            tried.push((load.streams, rate(load).round() as u64));
+            let mean_ns = if rate(load) > limit {
+                1_500_000
+            } else {
+                90_000
+            };
+            let step = BudgetStep {
+                token_bias: Some(Bias {
+                    n: 100,
+                    mean_ns,
+                    p50_ns: mean_ns,
+                    p99_ns: None,
+                    max_ns: mean_ns,
+                }),
+                cpu_used: Some(rate(load) / cpu_full_at),
+                ..metrics::budget::Compared::default().step(load.streams, load.pace.gap)
+            };
+            ladder.learn(load, &step);
+            assert!(tried.len() < 20, "it never ends: {tried:?}");
+        }
+        (tried, ladder.end())
+    }
+
+    #[test]
+    fn the_rate_doubles_until_the_client_is_late_and_is_then_narrowed_down() {
+        let (tried, end) = climb(Ladder::full(&[1, 32, 128, 500], 5000), 60_000.0, 1e9);
+        assert_eq!(
+            tried,
+            [
+                (1, 50),
+                (32, 1600),
+                (128, 6400),
+                (500, 25_000),
+                (500, 50_000),
+                (500, 100_000),
+                (500, 70_711),
+                (500, 59_460),
+            ]
+        );
+        assert_eq!(end, BudgetEnd::Bias);
+    }
+
+    #[test]
+    fn what_is_given_is_tried_even_when_the_client_is_late_before() {
+        let (tried, end) = climb(Ladder::full(&[32, 128, 500], 5000), 2000.0, 1e9);
+        assert_eq!(
+            tried,
+            [
+                (32, 1600),
+                (128, 6400),
+                (500, 25_000),
+                (64, 3200),
+                (45, 2250)
+            ]
+        );
+        assert_eq!(end, BudgetEnd::Bias);
+    }
+
+    #[test]
+    fn a_full_machine_a_fast_client_and_few_descriptors_end_it_too() {
+        let (tried, end) = climb(Ladder::full(&[500], 5000), 1e9, 50_000.0);
+        assert_eq!(tried, [(500, 25_000), (500, 50_000)]);
+        assert_eq!(end, BudgetEnd::Cpu);
+        let (tried, end) = climb(Ladder::full(&[1, 500], 5000), 1e9, 1e9);
+        assert_eq!(tried.last(), Some(&(500, 400_000)));
+        assert_eq!(end, BudgetEnd::Done);
+        let (tried, _) = climb(Ladder::full(&[32, 500], 100), 1e9, 1e9);
+        assert!(tried.iter().all(|(streams, _)| *streams == 32), "{tried:?}");
+        let mut ladder = Ladder::full(&[1], 5000);
+        assert_eq!(ladder.next(Nanos::from_secs(60)), None);
+        assert_eq!(ladder.end(), BudgetEnd::Time);
+    }
+
+    #[test]
+    fn a_quick_one_stops_at_the_first_late_load() {
+        let (tried, end) = climb(Ladder::quick(5000), 2000.0, 1e9);
+        assert_eq!(tried, [(1, 100), (16, 1600), (64, 6400)]);
+        assert_eq!(end, BudgetEnd::Bias);
+        let (tried, end) = climb(Ladder::quick(5000), 1e9, 1e9);
+        assert_eq!(tried.len(), 4);
+        assert_eq!(end, BudgetEnd::Done);
+    }
+}

@@ -1,0 +1,168 @@
+//! One load: the product's own client and load loop against a server whose token times are known.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, anyhow};
+use clock::Clock;
+use domain::backend::ChatBackend;
+use domain::plan::{CachePolicy, Timeouts};
+use domain::record::{BudgetStep, RequestRecord};
+use domain::{ModelOptions, Nanos};
+use metrics::budget::{Compared, Truth};
+use metronome::{MODEL, Pace, Server, StreamLog};
+use runtime::Shutdown;
+use runtime::load::{LoadPlan, LoadSetup, LoadShape, run_load};
+
+use super::ladder::Load;
+use crate::commands::load::process;
+use crate::exit::Fatal;
+use crate::flavour;
+
+/// Streams from which memory is told.
+const FEW: u32 = 16;
+
+/// What stays the same from load to load.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    /// The client speaks `/v1` rather than Ollama's own API.
+    pub(super) compatible: bool,
+    /// CPUs that the server's thread is held to, when the client is held to others.
+    pub(super) server_cpus: Vec<u32>,
+    /// Cores of the process.
+    pub(super) cores: u32,
+    /// Memory of the process before the first load.
+    pub(super) memory: Option<u64>,
+}
+
+/// Runs one load and compares what the client saw with what was sent. None when it was stopped.
+pub(super) async fn step(
+    load: Load,
+    setting: &Setting,
+    stop: &Shutdown,
+) -> Result<Option<BudgetStep>, Fatal> {
+    let clock = Clock::real();
+    let cpus = setting.server_cpus.clone();
+    let server = Server::start_with(
+        load.pace,
+        ([127, 0, 0, 1], 0).into(),
+        clock.clone(),
+        move || {
+            if !cpus.is_empty() {
+                // A server that shares cores after all costs accuracy, and no more.
+                let _ = flavour::pin(&cpus);
+            }
+        },
+    )
+    .context("the server that clients are calibrated by could not be started")
+    .map_err(Fatal::environment)?;
+    let backend = client(&server, &clock, setting.compatible)?;
+    let streams =
+        NonZeroU32::new(load.streams).ok_or_else(|| Fatal::usage(anyhow!("no streams")))?;
+    let requests = load.streams.saturating_mul(load.rounds);
+    let records = Arc::new(Mutex::new(Vec::with_capacity(requests as usize)));
+    let setup = LoadSetup {
+        plan: LoadPlan {
+            shape: LoadShape::Closed {
+                agents: streams,
+                think: Nanos::ZERO,
+            },
+            requests,
+            model: MODEL.to_owned(),
+            prompt: "tick".to_owned(),
+            cache: CachePolicy::Nonce,
+            options: ModelOptions::default(),
+            seed: 1,
+        },
+        backends: vec![backend],
+        clock: clock.clone(),
+        on_record: {
+            let records = Arc::clone(&records);
+            Arc::new(move |record: RequestRecord| {
+                let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
+                records.push(record);
+            })
+        },
+    };
+    let cpu = || process::cpu_time().zip(server.cpu_time());
+    let (began, before) = (clock.now(), cpu());
+    let held = async {
+        // Halfway through the first round every stream is open and none has left a record.
+        clock.sleep(Nanos(load.pace.length().0 / 2)).await;
+        process::memory()
+    };
+    let (end, held) = tokio::join!(run_load(setup, stop), held);
+    let (after, took) = (cpu(), clock.now().since(began));
+    if end.map_err(Fatal::usage)?.interrupted {
+        return Ok(None);
+    }
+    let mut log = by_seed(server.shutdown(), load.pace);
+    let records = std::mem::take(&mut *records.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut compared = Compared::default();
+    for record in &records {
+        let truth = record.options.seed.and_then(|seed| take(&mut log, seed));
+        compared.add(record, truth.as_ref());
+    }
+    let tokens = compared.tokens();
+    let mut step = compared.step(load.streams, load.pace.gap);
+    if let Some(((all0, server0), (all1, server1))) = before.zip(after) {
+        let all = all1.saturating_sub(all0);
+        let ours = all.saturating_sub(server1.saturating_sub(server0));
+        step.cpu_per_token_ns = (tokens > 0).then(|| Nanos(ours.0 / tokens));
+        let there_was = took.0 as f64 * f64::from(setting.cores);
+        step.cpu_used = Some((all.0 as f64 / there_was).min(1.0));
+    }
+    // A few agents do not show beside what else the process holds.
+    let enough = load.streams >= FEW;
+    step.memory_per_agent_bytes =
+        setting
+            .memory
+            .zip(held)
+            .filter(|_| enough)
+            .map(|(before, held)| {
+                let more = held.saturating_sub(before) / u64::from(load.streams);
+                more.saturating_sub(load.pace.log_bytes())
+            });
+    Ok(Some(step))
+}
+
+fn client(server: &Server, clock: &Clock, compatible: bool) -> Result<Arc<dyn ChatBackend>, Fatal> {
+    let url = server.url();
+    if compatible {
+        let client = openai::ClientBuilder::new(clock.clone())
+            .timeouts(Timeouts::default())
+            .build(&url)
+            .map_err(Fatal::environment)?;
+        return Ok(Arc::new(client));
+    }
+    let client = ollama::Client::new(&url, clock.clone(), Timeouts::default())
+        .map_err(Fatal::environment)?;
+    Ok(Arc::new(client))
+}
+
+/// Streams by their request's sampling seed, in reverse order of arrival where several share one.
+type Log = HashMap<i64, Vec<Truth>>;
+
+fn by_seed(mut streams: Vec<StreamLog>, pace: Pace) -> Log {
+    streams.sort_by_key(|stream| std::cmp::Reverse(stream.asked));
+    let mut log = Log::new();
+    for stream in streams.into_iter().filter(|stream| stream.complete) {
+        let Some(seed) = stream.seed else { continue };
+        let truth = Truth {
+            asked: stream.asked,
+            due: (0..)
+                .zip(&stream.writes)
+                .map(|(token, _)| stream.due(pace, token))
+                .collect(),
+            sent: stream.writes.iter().map(|write| write.begun).collect(),
+        };
+        log.entry(seed).or_default().push(truth);
+    }
+    log
+}
+
+/// Each stream is found once.
+fn take(log: &mut Log, seed: i64) -> Option<Truth> {
+    log.get_mut(&seed)?.pop()
+}

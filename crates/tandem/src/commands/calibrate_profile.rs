@@ -1,0 +1,162 @@
+//! `tandem calibrate-profile`: fits a profile to recorded runs and says how well it fits.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use domain::ModelOptions;
+use domain::plan::{CachePolicy, StatePolicy};
+use metrics::{AgentObservation, ArmObservation, Dataset};
+use simulator::calibrate::{
+    AgentRun, FitReport, Lengths, RecordedRun, Start, fit, read_figures, replay,
+};
+use simulator::core::RunnerOptions;
+use simulator::profile::Profile;
+
+use crate::args::CalibrateProfileArgs;
+use crate::exit::{ExitStatus, Fatal};
+use crate::summary;
+
+/// Fits, prints the error of every quantity, and writes the profile if asked to.
+pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<ExitStatus, Fatal> {
+    let base = Profile::load(&args.profile).map_err(Fatal::usage)?;
+    let model = match &args.model {
+        Some(model) => model.clone(),
+        None => base.models[0].name.clone(),
+    };
+    let mut shared = Vec::new();
+    let mut apart = Vec::new();
+    for input in &args.input {
+        for run in recorded(input)? {
+            if run.servers > 1 {
+                apart.push(run);
+            } else {
+                shared.push(run);
+            }
+        }
+    }
+    if shared.is_empty() {
+        return Err(Fatal::usage(anyhow!(
+            "no runs of agents that share one server; the fit starts from them"
+        )));
+    }
+    let fitted = fit(&base, &model, &shared, &apart).map_err(Fatal::usage)?;
+    println!("{:<28} {:>14} {:>8}", "constant", "fitted", "figures");
+    for (constant, value, figures) in &fitted.constants {
+        println!("{constant:<28} {value:>14.4} {figures:>8}");
+    }
+    for (title, runs, start) in [
+        ("one shared server", &shared, Start::Cold),
+        ("a server for each agent", &apart, Start::Warm),
+    ] {
+        if !runs.is_empty() {
+            let again = replay(&fitted.profile, &model, runs, Lengths::Recorded, start)
+                .map_err(Fatal::usage)?;
+            println!(
+                "\nThe same requests simulated, {} runs on {title}:",
+                runs.len()
+            );
+            println!("{}", FitReport::new(runs, &again));
+        }
+    }
+    if let Some(out) = &args.out {
+        fs::write(out, fitted.profile.to_toml())
+            .with_context(|| format!("{} could not be written", out.display()))
+            .map_err(Fatal::environment)?;
+        println!(
+            "\nWrote {}; use it with --profile {}",
+            out.display(),
+            out.display()
+        );
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// The runs of a figures table, or of a results folder of ours.
+fn recorded(input: &Path) -> Result<Vec<RecordedRun>, Fatal> {
+    if input.is_dir() {
+        let dataset = summary::read(input).map_err(Fatal::usage)?;
+        return Ok(from_dataset(&dataset));
+    }
+    let file = File::open(input)
+        .with_context(|| format!("{} could not be read", input.display()))
+        .map_err(|e| Fatal::usage(e).hint("give a figures table (CSV) or a results folder"))?;
+    read_figures(&input.display().to_string(), file).map_err(Fatal::usage)
+}
+
+/// Runs of ours as plain figures: those whose agents made one completed request each.
+fn from_dataset(dataset: &Dataset) -> Vec<RecordedRun> {
+    let protocol = dataset
+        .manifest
+        .as_ref()
+        .map(|manifest| &manifest.plan.protocol);
+    let unloaded = protocol.is_some_and(|p| p.state == StatePolicy::Unloaded);
+    let unique = protocol.is_some_and(|p| p.cache == CachePolicy::Nonce);
+    let mut runs = Vec::new();
+    for run in &dataset.runs {
+        let Some(arm) = &run.together else { continue };
+        let Some(agents) = agent_runs(arm, unique) else {
+            continue;
+        };
+        let sent = arm.agents.iter().filter_map(|a| a.requests[0].sent).min();
+        let done = arm.agents.iter().filter_map(|a| a.requests[0].done).max();
+        let (Some(sent), Some(done)) = (sent, done) else {
+            continue;
+        };
+        let wall_s = done.since(sent).as_secs_f64();
+        let servers: std::collections::BTreeSet<u32> =
+            arm.agents.iter().map(|a| a.server).collect();
+        runs.push(RecordedRun {
+            config: run.config.to_string(),
+            order: format!("{:020}", sent.0),
+            servers: servers.len(),
+            unloaded,
+            speedup_est: agents.iter().map(|a| a.execution_s).sum::<f64>() / wall_s,
+            wall_s,
+            agents,
+        });
+    }
+    runs.sort_by(|a, b| a.order.cmp(&b.order));
+    runs
+}
+
+fn agent_runs(arm: &ArmObservation, unique: bool) -> Option<Vec<AgentRun>> {
+    arm.agents
+        .iter()
+        .map(|agent| agent_run(agent, unique))
+        .collect()
+}
+
+fn agent_run(agent: &AgentObservation, unique: bool) -> Option<AgentRun> {
+    let [request] = agent.requests.as_slice() else {
+        return None;
+    };
+    let ms = |d: Option<domain::Nanos>| d.map_or(0.0, domain::Nanos::as_millis_f64);
+    let sent = request.sent?;
+    Some(AgentRun {
+        agent: agent.agent as usize,
+        options: runner(&agent.options),
+        temperature: agent.options.temperature,
+        execution_s: request.done?.since(sent).as_secs_f64(),
+        ttft_ms: request.first_token?.since(sent).as_millis_f64(),
+        load_ms: ms(request.counters.load),
+        prompt_eval_ms: ms(request.counters.prompt_eval),
+        eval_ms: ms(request.counters.eval),
+        tokens: u32::try_from(request.tokens).ok()?,
+        prompt_tokens: u32::try_from(request.counters.prompt_eval_count?).ok()?,
+        prompt_unique: unique,
+    })
+}
+
+fn runner(options: &ModelOptions) -> RunnerOptions {
+    RunnerOptions {
+        num_ctx: options.num_ctx.and_then(|n| u32::try_from(n).ok()),
+        num_gpu: options.num_gpu,
+        num_batch: options.num_batch.and_then(|n| u32::try_from(n).ok()),
+        num_thread: options.num_thread,
+        main_gpu: options.main_gpu,
+        use_mmap: options.use_mmap,
+        draft_num_predict: options.draft_num_predict,
+        shift: None,
+    }
+}
