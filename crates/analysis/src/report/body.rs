@@ -6,7 +6,7 @@ use domain::record::Provenance;
 use domain::telemetry::GpuSource;
 use metrics::Finding;
 
-use super::{Material, glossary};
+use super::{Material, client, glossary};
 use crate::load::provenance_word;
 use crate::tables::{Cell, Kind, Origin, Table, plain, topology_word};
 
@@ -331,6 +331,12 @@ fn method(text: &mut String, material: &Material<'_>) {
             },
             topologies.join(", "),
         );
+        if let Some(words) = client::in_words(set) {
+            let _ = writeln!(
+                text,
+                "- The client's own error: {words} ([calibration](../../docs/calibration.md))."
+            );
+        }
     } else if set.runs.is_empty() {
         text.push_str(
             "- The figures are those of a published table. Aggregates are computed again from its own \
@@ -509,6 +515,7 @@ fn limits(text: &mut String, material: &Material<'_>) {
                 .to_owned(),
         );
     }
+    limits.extend(client::flag(set));
     limits.extend(material.summary.warnings.iter().cloned());
     limits.extend(notes(material));
     limits.dedup();

@@ -83,6 +83,7 @@ pub(super) fn write(parts: &Parts<'_>) -> Result<String, serde_json::Error> {
         "published": published,
         "compared": parts.differences.len(),
         "differences": differences,
+        "client": super::client::json(parts.dataset),
         "warnings": summary.warnings,
         "files": parts.files,
     });

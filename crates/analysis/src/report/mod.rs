@@ -4,6 +4,7 @@
 //! files or none; [`Report::check`] compares it with a committed one.
 
 mod body;
+mod client;
 mod front;
 mod glossary;
 mod json;

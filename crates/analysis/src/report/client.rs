@@ -1,0 +1,55 @@
+//! What a report says of the client's own error.
+
+use domain::record::{Manifest, Provenance, TimeScale};
+use metrics::Dataset;
+use metrics::budget::{self, Beyond};
+use serde_json::{Value, json};
+
+/// The client's error in one sentence; none where there is no client to speak of, as with somebody
+/// else's records.
+pub(super) fn in_words(set: &Dataset) -> Option<String> {
+    let manifest = set.manifest.as_ref()?;
+    if skips_time(manifest) {
+        return Some("virtual time: the client costs no time".to_owned());
+    }
+    Some(manifest.client_budget.as_ref().map_or_else(
+        || "not calibrated: what of it is in the figures is unknown".to_owned(),
+        budget::in_words,
+    ))
+}
+
+/// A simulated sweep always runs in virtual time, which `--time-scale` only paces.
+fn skips_time(manifest: &Manifest) -> bool {
+    manifest.time_scale == Some(TimeScale::Virtual) || manifest.provenance == Provenance::Simulated
+}
+
+/// The flag of data received faster than the client is calibrated to.
+pub(super) fn flag(set: &Dataset) -> Option<String> {
+    beyond(set).map(|beyond| {
+        format!(
+            "Beyond the client's calibration: {}.",
+            budget::beyond_in_words(&beyond)
+        )
+    })
+}
+
+fn beyond(set: &Dataset) -> Option<Beyond> {
+    let budget = set.manifest.as_ref()?.client_budget.as_ref()?;
+    budget::beyond(budget, budget::busiest(set)?)
+}
+
+/// For `report.json`: the budget, the busiest rate, and the flag where there is one.
+pub(super) fn json(set: &Dataset) -> Value {
+    let budget = set.manifest.as_ref().and_then(|m| m.client_budget.as_ref());
+    let calibrated = budget.and_then(budget::calibrated_to);
+    json!({
+        "words": in_words(set),
+        "budget": budget,
+        "calibrated_tokens_per_s": calibrated.map(|step| step.tokens_per_s),
+        "busiest_tokens_per_s": budget.and_then(|_| budget::busiest(set)),
+        "flag": flag(set),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+use std::path::{Path, PathBuf};
+
+use domain::Nanos;
+use domain::record::{
+    Bias, BudgetDepth, BudgetEnd, BudgetStep, ClientBudget, RuntimeFacts, RuntimeFlavour,
+};
+
+use super::*;
+use crate::report::{Content, ReportOptions, build};
+
+fn sweep() -> Dataset {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/one-or-two-servers");
+    crate::load::load_all(&[path], false).unwrap().dataset
+}
+
+/// The sweep as if a real server had been measured by a client with this budget.
+fn measured(budget: Option<ClientBudget>) -> Dataset {
+    let mut set = sweep();
+    set.provenance = Provenance::Measured;
+    let manifest = set.manifest.as_mut().unwrap();
+    manifest.provenance = Provenance::Measured;
+    manifest.time_scale = None;
+    manifest.client_budget = budget;
+    set
+}
+
+/// One load of `rate` tok/s at which stamps were `us` late.
+fn budget(rate: f64, us: i64) -> ClientBudget {
+    let bias = |us: i64| {
+        Some(Bias {
+            n: 700,
+            mean_ns: us * 1000,
+            p50_ns: us * 900,
+            p99_ns: Some(us * 4000),
+            max_ns: us * 9000,
+        })
+    };
+    ClientBudget {
+        depth: BudgetDepth::Quick,
+        api: "ollama".to_owned(),
+        runtime: RuntimeFacts {
+            flavour: RuntimeFlavour::Multi,
+            workers: 2,
+            pinned: Vec::new(),
+        },
+        cores: 2,
+        shared_cores: true,
+        load_average: Some(0.5),
+        steps: vec![BudgetStep {
+            streams: 2,
+            gap_ns: Nanos::from_millis(10),
+            requests: 14,
+            left_out: 0,
+            tokens: 700,
+            tokens_per_s: rate,
+            ttft_bias: bias(2 * us),
+            token_bias: bias(us),
+            gap_error: bias(1),
+            jitter_p99_ns: Some(Nanos(90_000)),
+            cpu_per_token_ns: Some(Nanos(18_000)),
+            cpu_used: Some(0.2),
+            memory_per_agent_bytes: Some(20_480),
+            server_late: bias(300),
+        }],
+        ended: BudgetEnd::Done,
+    }
+}
+
+#[test]
+fn virtual_time_costs_nothing_and_what_was_not_calibrated_is_unknown() {
+    let simulated = sweep();
+    assert_eq!(
+        in_words(&simulated).unwrap(),
+        "virtual time: the client costs no time"
+    );
+    assert_eq!(flag(&simulated), None);
+    let unknown = measured(None);
+    assert_eq!(
+        in_words(&unknown).unwrap(),
+        "not calibrated: what of it is in the figures is unknown"
+    );
+    assert_eq!(flag(&unknown), None);
+    let mut imported = sweep();
+    imported.manifest = None;
+    assert_eq!(in_words(&imported), None);
+}
+
+#[test]
+fn the_report_says_the_budget_and_flags_what_lies_beyond_it() {
+    let rate = budget::busiest(&sweep()).unwrap();
+    let within = measured(Some(budget(rate, 100)));
+    assert_eq!(flag(&within), None);
+    let set = measured(Some(budget(rate - 1.0, 100)));
+    let sentence = flag(&set).unwrap();
+    assert!(
+        sentence
+            .ends_with("TTFT may be late by 0.800 ms or more, for no rate so high was calibrated."),
+        "{sentence}"
+    );
+    let options = ReportOptions {
+        name: "flagged".to_owned(),
+        inputs: Vec::<String>::new(),
+        published: Option::<PathBuf>::None,
+    };
+    let report = build(&set, &options).unwrap();
+    let text = |file: &str| match &report.files[file] {
+        Content::Text(text) => text.clone(),
+        Content::Png(_) => panic!("{file} is a picture"),
+    };
+    let md = text("report.md");
+    assert!(
+        md.contains("- The client's own error: calibrated to"),
+        "{md}"
+    );
+    assert!(md.contains(&format!("- {sentence}")), "{md}");
+    let json: Value = serde_json::from_str(&text("report.json")).unwrap();
+    assert_eq!(json["client"]["busiest_tokens_per_s"], rate);
+    assert_eq!(json["client"]["budget"]["steps"][0]["tokens"], 700);
+    assert_eq!(json["client"]["flag"], sentence);
+}
