@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use domain::record::{Provenance, RuntimeFacts};
 use runtime::load::LoadShape;
 
+use metrics::budget;
 use metrics::load::{LoadFile, LoadResult, Shape, Spread};
 
 use crate::flavour;
@@ -92,6 +93,14 @@ fn put(text: &mut String, file: &LoadFile) -> std::fmt::Result {
     put_spreads(text, result)?;
     writeln!(text)?;
     put_client(text, result, file.runtime.as_ref())?;
+    let beyond = file
+        .client_budget
+        .as_ref()
+        .zip(figures.tokens_per_s)
+        .and_then(|(known, received)| budget::beyond(known, received));
+    if let Some(beyond) = beyond {
+        writeln!(text, "warning: {}", budget::beyond_in_words(&beyond))?;
+    }
     if figures.clock_warnings > 0 {
         writeln!(
             text,
