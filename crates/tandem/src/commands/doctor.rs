@@ -40,20 +40,19 @@ const SCHEMA: u32 = 1;
 /// Most that a sweep waits for what a server tells before it begins.
 const QUICK: Nanos = Nanos::from_secs(5);
 
+/// What `--help` says below the flags.
+const HELP: &str = "\
+Without --endpoint it looks at OLLAMA_HOST, else at 127.0.0.1:11434, and never falls back to the
+simulator. To learn how many requests a server decodes at the same time it sends it a few short
+ones, with the options of the plan's largest configuration; that loads the model, and a model that
+was not loaded before is unloaded again.
+
+Exit codes: 0 nothing in the way; 1 something would spoil or stop a sweep; 2 wrong usage or plan;
+3 a server cannot be reached.";
+
 /// Flags of `tandem doctor`.
-///
-/// Looks at servers, plan and machine before a sweep and says of each finding what to do. Without
-/// --endpoint: OLLAMA_HOST, else 127.0.0.1:11434; unlike a sweep it never falls back to the
-/// simulator.
-///
-/// To learn how many requests a server decodes at the same time it sends a few short ones, with the
-/// options of the plan's largest configuration, which loads the model where it is not loaded; a
-/// model that was not loaded is unloaded again.
-///
-/// Exit codes: 0 nothing in the way; 1 something will spoil or stop a sweep; 2 wrong usage or plan;
-/// 3 a server cannot be reached.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = HELP)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,

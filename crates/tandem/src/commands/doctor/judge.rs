@@ -338,20 +338,23 @@ fn needed(there: &There) -> Option<(u64, String)> {
 }
 
 fn in_words(need: &Need, there: &There) -> String {
-    let context = if need.context_assumed { " assumed" } else { "" };
-    let slots = if need.slots_assumed { " assumed" } else { "" };
+    let assumed = match (need.context_assumed, need.slots_assumed) {
+        (true, true) => ", both assumed",
+        (true, false) => ", the context assumed",
+        (false, true) => ", the slot assumed",
+        (false, false) => "",
+    };
     let windowed = if there.shape.as_ref().is_some_and(|s| s.windowed) {
         ", at most: some layers keep a window only"
     } else {
         ""
     };
     format!(
-        "estimated: weights {} + cache {} for {} tokens{context} x {} slot{}{slots} at 16 bits{windowed}",
+        "estimated: weights {} + cache {} of {} x {} tokens at 16 bits{assumed}{windowed}",
         size(need.weights_bytes),
         size(need.cache_bytes),
+        count(need.slots, "slot"),
         need.context,
-        need.slots,
-        if need.slots == 1 { "" } else { "s" },
     )
 }
 
