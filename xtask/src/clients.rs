@@ -30,7 +30,7 @@ const UNREACHABLE: &[&str] = &[
 ];
 
 /// What came of one client.
-enum Outcome {
+pub(crate) enum Outcome {
     Holds,
     Fails,
     /// Not run, and why.
@@ -130,29 +130,38 @@ impl Drop for Server {
 }
 
 /// Where the clients' packages are installed.
-fn scratch() -> PathBuf {
+pub(crate) fn scratch() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root().join("target"), PathBuf::from)
         .join("clients")
 }
 
-fn python(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
-    let sources = folder.join("python");
-    let venv = scratch.join("python");
-    let python = venv.join("bin/python");
+/// A Python with what a file of pinned requirements names, in an environment of its own. The inner
+/// error says what came of it instead.
+pub(crate) fn venv(place: &Path, requirements: &Path) -> Result<Result<PathBuf, Outcome>> {
+    let python = place.join("bin/python");
     if !python.exists() {
         let mut command = Command::new("python3");
-        command.args(["-m", "venv"]).arg(&venv);
-        if let Some(skipped) = install(&mut command)? {
-            return Ok(skipped);
+        command.args(["-m", "venv"]).arg(place);
+        if let Some(outcome) = install(&mut command)? {
+            return Ok(Err(outcome));
         }
     }
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--requirement"])
-        .arg(sources.join("requirements.txt"));
-    if let Some(skipped) = install(&mut pip)? {
-        return Ok(skipped);
-    }
+        .arg(requirements);
+    Ok(match install(&mut pip)? {
+        Some(outcome) => Err(outcome),
+        None => Ok(python),
+    })
+}
+
+fn python(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
+    let sources = folder.join("python");
+    let python = match venv(&scratch.join("python"), &sources.join("requirements.txt"))? {
+        Ok(python) => python,
+        Err(outcome) => return Ok(outcome),
+    };
     let mut holds = true;
     for script in ["ollama_client.py", "openai_client.py"] {
         let mut command = Command::new(&python);

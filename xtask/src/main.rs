@@ -4,6 +4,7 @@
 //! Sweeps run in the release profile. Reports run in the dev profile, which the tests have built
 //! already: polars in release takes minutes to build and saves well under a second a report.
 
+mod bench;
 mod ci;
 mod clients;
 mod delegate;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
             delegate::tandem(&command, &rest)
         }
         "report" | "audit" | "compare" => delegate::tandem_report(&command, &rest),
-        "bench" => delegate::bench(&rest),
+        "bench" => bench::run(&rest),
         "clients" => clients::run(&rest),
         "engine" => engine::run(&rest),
         "ci" => ci::run(),

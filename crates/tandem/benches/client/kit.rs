@@ -1,0 +1,274 @@
+//! What all cases share: running a client in a process of its own, and holding what it reports
+//! against what the server did.
+
+use std::collections::HashMap;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use domain::Nanos;
+use metronome::Pace;
+
+use crate::cpus::{self, Cpus};
+use crate::floor::Row;
+use crate::server::{Server, Truth};
+
+/// The pace of the tables: first token after 51 ms, then one each 20 ms.
+pub(crate) const PACE: Pace = Pace {
+    ttft: Nanos::from_millis(51),
+    gap: Nanos::from_millis(20),
+    tokens: 50,
+};
+
+/// What a client is asked to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Work {
+    pub(crate) streams: u32,
+    /// Of each stream, one after another.
+    pub(crate) requests: u32,
+    pub(crate) tokens: u32,
+}
+
+/// The least a client can do. What it costs is its start-up and its end.
+const LEAST: Work = Work {
+    streams: 1,
+    requests: 1,
+    tokens: 1,
+};
+
+/// What a client reports.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// Each request, with the seed by which the server knows it.
+    Rows(Vec<Row>),
+    /// Figures over all requests, ms; those that there are.
+    Figures {
+        ttft_mean: Option<f64>,
+        ttft_p50: Option<f64>,
+        ttft_p99: Option<f64>,
+    },
+}
+
+/// A client in a process of its own.
+pub(crate) trait Client {
+    /// For the table.
+    fn name(&self) -> String;
+
+    /// Does the work against a server, on a processor.
+    fn run(&self, server: &Server, work: Work, cpu: Option<u32>) -> Result<(Told, Ended)>;
+}
+
+/// A process that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// CPU time of it and of those it waited for; absent where the system does not tell.
+    pub(crate) cpu: Option<Nanos>,
+    pub(crate) output: Vec<u8>,
+}
+
+#[cfg(unix)]
+fn children_cpu() -> Option<Nanos> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    let us = |time: nix::sys::time::TimeVal| {
+        u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap_or(0)
+    };
+    Some(Nanos(
+        1000 * (us(usage.user_time()) + us(usage.system_time())),
+    ))
+}
+
+#[cfg(not(unix))]
+fn children_cpu() -> Option<Nanos> {
+    None
+}
+
+/// Runs a command to its end on a processor. Its standard error is passed on only when it fails.
+pub(crate) fn finish(command: &mut Command, cpu: Option<u32>) -> Result<Ended> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let name = command.get_program().display().to_string();
+    let before = children_cpu();
+    let child =
+        cpus::on(cpu, || command.spawn()).with_context(|| format!("{name} did not start"))?;
+    let output = child.wait_with_output()?;
+    let cpu = children_cpu()
+        .zip(before)
+        .map(|(now, before)| now.saturating_sub(before));
+    if !output.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        bail!("{name} ended with {}", output.status);
+    }
+    Ok(Ended {
+        cpu,
+        output: output.stdout,
+    })
+}
+
+/// What one run of a client came to.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    /// CPU time of the whole process.
+    pub(crate) cpu: Option<Nanos>,
+    pub(crate) tokens: u64,
+    pub(crate) bias: Bias,
+    /// Making connections, ms, in order; empty where the client does not say.
+    pub(crate) connects: Vec<f64>,
+    /// The longest that the server was late with a token in each stream, ms, in order.
+    pub(crate) late: Vec<f64>,
+}
+
+/// Reported TTFT minus true TTFT, ms.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Bias {
+    pub(crate) mean: Option<f64>,
+    pub(crate) p50: Option<f64>,
+    pub(crate) p99: Option<f64>,
+}
+
+/// Runs a client once.
+pub(crate) fn sample(
+    client: &dyn Client,
+    server: &mut Server,
+    work: Work,
+    cpu: Option<u32>,
+) -> Result<Sample> {
+    server.truths()?;
+    let (told, ended) = client.run(server, work, cpu)?;
+    let mut truths = server.truths()?;
+    // A client that leaves at the last token cuts the last stream of its connection short.
+    truths.retain(|truth| truth.tokens >= u64::from(work.tokens.min(PACE.tokens)));
+    let wanted = work.streams as usize * work.requests as usize;
+    ensure!(
+        truths.len() >= wanted,
+        "{}: the server sent {} of {wanted} streams",
+        client.name(),
+        truths.len()
+    );
+    let connects = match &told {
+        Told::Rows(rows) => sorted(rows.iter().filter_map(|row| row.connect_ns).map(ms)),
+        Told::Figures { .. } => Vec::new(),
+    };
+    Ok(Sample {
+        cpu: ended.cpu,
+        tokens: truths.iter().map(|truth| truth.tokens).sum(),
+        bias: bias(&told, &truths).with_context(|| client.name())?,
+        connects,
+        late: sorted(truths.iter().map(|truth| ms(truth.late_ns))),
+    })
+}
+
+fn bias(told: &Told, truths: &[Truth]) -> Result<Bias> {
+    let true_ttfts = sorted(truths.iter().map(|truth| ms(truth.ttft_ns)));
+    match *told {
+        Told::Rows(ref rows) => {
+            let mut by_seed: HashMap<i64, Option<u64>> = HashMap::new();
+            for truth in truths {
+                // A seed that came twice names no stream.
+                by_seed
+                    .entry(truth.seed.context("a request came without its seed")?)
+                    .and_modify(|ttft| *ttft = None)
+                    .or_insert(Some(truth.ttft_ns));
+            }
+            let mut errors = Vec::new();
+            for row in rows {
+                let truth = by_seed
+                    .get(&row.seed)
+                    .with_context(|| format!("the server saw no request with seed {}", row.seed))?;
+                if let Some(truth) = truth {
+                    errors.push(ms(row.ttft_ns) - ms(*truth));
+                }
+            }
+            ensure!(errors.len() * 10 > rows.len() * 9, "seeds are not unique");
+            let errors = sorted(errors.into_iter());
+            Ok(Bias {
+                mean: mean(&errors),
+                p50: quantile(&errors, 0.5),
+                p99: quantile(&errors, 0.99),
+            })
+        }
+        // Requests cannot be told apart. The truth hardly varies, so its mean and its median serve.
+        Told::Figures {
+            ttft_mean,
+            ttft_p50,
+            ttft_p99,
+        } => {
+            let less = |reported: Option<f64>, truth: Option<f64>| {
+                reported
+                    .zip(truth)
+                    .map(|(reported, truth)| reported - truth)
+            };
+            let median = quantile(&true_ttfts, 0.5);
+            Ok(Bias {
+                mean: less(ttft_mean, mean(&true_ttfts)),
+                p50: less(ttft_p50, median),
+                p99: less(ttft_p99, median),
+            })
+        }
+    }
+}
+
+/// The CPU time of a client that does next to nothing: the median of a few runs.
+pub(crate) fn start_up(
+    client: &dyn Client,
+    server: &mut Server,
+    cpu: Option<u32>,
+    runs: u32,
+) -> Result<Option<Nanos>> {
+    let mut costs = Vec::new();
+    for _ in 0..runs {
+        server.truths()?;
+        let (_, ended) = client.run(server, LEAST, cpu)?;
+        let Some(cost) = ended.cpu else {
+            return Ok(None);
+        };
+        costs.push(cost);
+    }
+    costs.sort_unstable();
+    Ok(costs.get(costs.len() / 2).copied())
+}
+
+/// CPU time per token, us, start-up taken away.
+pub(crate) fn per_token(sample: &Sample, start_up: Option<Nanos>) -> Option<f64> {
+    let spent = sample.cpu?.saturating_sub(start_up?);
+    Some(spent.0 as f64 / 1e3 / sample.tokens.checked_sub(1)?.max(1) as f64)
+}
+
+/// Where server and client run; says so when they cannot be kept apart.
+pub(crate) fn apart() -> Option<Cpus> {
+    match cpus::choose() {
+        Ok(cpus) => {
+            println!(
+                "Server on CPU {}, each client on CPU {}.",
+                cpus.server, cpus.client
+            );
+            Some(cpus)
+        }
+        Err(why) => {
+            println!("Server and client are not pinned: {why}. They disturb each other.");
+            None
+        }
+    }
+}
+
+/// Nanoseconds as ms.
+pub(crate) fn ms(ns: u64) -> f64 {
+    ns as f64 / 1e6
+}
+
+pub(crate) fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+pub(crate) fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// The smallest value that a share of all do not exceed.
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+    let rank = (sorted.len() as f64 * share).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied()
+}

@@ -1,0 +1,183 @@
+//! Memory of each waiting agent: what the client's process grows by when ten thousand streams are
+//! open instead of one.
+
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use domain::Nanos;
+use metronome::Pace;
+
+use crate::cpus;
+use crate::kit::{self, Work};
+use crate::product::Product;
+use crate::server::Server;
+use crate::table::{Table, goal, one};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Streams open at once.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..))]
+    streams: u32,
+    /// Tokens of each stream, a second apart.
+    #[arg(long, default_value_t = 5)]
+    tokens: u32,
+    /// From a request to its first token, seconds: all streams must be open before.
+    #[arg(long, default_value_t = 15)]
+    wait: u64,
+}
+
+/// Descriptors that a process needs besides its streams.
+const SPARE: u64 = 100;
+
+/// Raises this process's limit of open files, which its children inherit, as far as is allowed;
+/// returns how many streams it leaves room for.
+#[cfg(unix)]
+fn room() -> Option<u64> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    // Raising the soft limit to the hard one is always allowed.
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
+    Some(hard.saturating_sub(SPARE))
+}
+
+#[cfg(not(unix))]
+fn room() -> Option<u64> {
+    None
+}
+
+/// Memory of the client, KiB.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    /// With all streams open and no token yet.
+    waiting: u64,
+    /// The most at any time.
+    peak: u64,
+}
+
+/// `bench memory`.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if !cfg!(target_os = "linux") {
+        println!("skipped: this system does not tell a process's memory (needs Linux's /proc)");
+        return Ok(());
+    }
+    let cpus = kit::apart();
+    let mut streams = args.streams;
+    match room() {
+        Some(room) if room < u64::from(streams) => {
+            streams = u32::try_from(room).unwrap_or(streams);
+            println!("The limit of open files leaves room for {streams} streams only.");
+        }
+        Some(_) => {}
+        None => println!("The limit of open files is left as it is."),
+    }
+    let pace = Pace {
+        ttft: Nanos::from_secs(args.wait),
+        gap: Nanos::from_secs(1),
+        tokens: args.tokens,
+    };
+    let server = Server::start(pace, cpus.map(|cpus| cpus.server))?;
+    let hold = |streams| hold(&server, streams, args.tokens, cpus.map(|cpus| cpus.client));
+    let (one_stream, all) = (hold(1)?, hold(streams)?);
+    let more = f64::from(streams - 1);
+    let each = |of: fn(Held) -> u64| (of(all) as f64 - of(one_stream) as f64) / more;
+    let mut table = Table::new(&[
+        "client's memory",
+        "1 stream",
+        &format!("{streams} streams"),
+        "KiB each",
+    ]);
+    for (what, of) in [
+        (
+            "all streams open, no token yet",
+            (|held| held.waiting) as fn(Held) -> u64,
+        ),
+        ("peak, tokens and records included", |held| held.peak),
+    ] {
+        table.row(&[
+            what.to_owned(),
+            format!("{:.1} MiB", of(one_stream) as f64 / 1024.0),
+            format!("{:.1} MiB", of(all) as f64 / 1024.0),
+            one(Some(each(of)), 1),
+        ]);
+    }
+    println!("\n{}", table.text());
+    println!(
+        "{}",
+        goal(
+            "memory per waiting agent",
+            Some(each(|held| held.waiting)),
+            Some(40.0),
+            " KiB"
+        )
+    );
+    Ok(())
+}
+
+/// Opens streams and looks at the client's memory while they wait.
+fn hold(server: &Server, streams: u32, tokens: u32, cpu: Option<u32>) -> Result<Held> {
+    let folder = tempfile::tempdir()?;
+    let work = Work {
+        streams,
+        requests: 1,
+        tokens,
+    };
+    let mut command = Product::default().command(&server.url(), work);
+    command
+        .arg("--out")
+        .arg(folder.path().join("load"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let mut child = cpus::on(cpu, || command.spawn()).context("the client did not start")?;
+    let held = watch(&mut child, streams);
+    if held.is_err() {
+        // It may have ended by itself.
+        let _ = child.kill();
+    }
+    let status = child.wait()?;
+    let held = held?;
+    ensure!(status.success(), "the client ended with {status}");
+    Ok(held)
+}
+
+fn watch(child: &mut Child, streams: u32) -> Result<Held> {
+    let process = std::path::PathBuf::from(format!("/proc/{}", child.id()));
+    let (mut waiting, mut peak, mut sockets_before) = (None, 0, 0);
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        if child.try_wait()?.is_some() {
+            break;
+        }
+        let Ok(status) = std::fs::read_to_string(process.join("status")) else {
+            break;
+        };
+        let Some(resident) = kib(&status, "VmRSS:") else {
+            break;
+        };
+        peak = peak.max(kib(&status, "VmHWM:").unwrap_or(0));
+        // Every stream has its socket, and none was opened since the last look.
+        let open = sockets(&process);
+        if waiting.is_none() && open >= streams as usize && open == sockets_before {
+            waiting = Some(resident);
+        }
+        sockets_before = open;
+    }
+    match waiting {
+        Some(waiting) => Ok(Held { waiting, peak }),
+        None => bail!("{streams} streams were never open at once; try --wait with more seconds"),
+    }
+}
+
+fn sockets(process: &std::path::Path) -> usize {
+    std::fs::read_dir(process.join("fd")).map_or(0, |entries| {
+        entries
+            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+            .filter(|target| target.to_string_lossy().starts_with("socket:"))
+            .count()
+    })
+}
+
+fn kib(status: &str, key: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}

@@ -1,0 +1,98 @@
+//! The product itself: `tandem load --out`, as a user runs it.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use domain::record::RequestRecord;
+
+use crate::floor::Row;
+use crate::kit::{Client, Ended, Told, Work, finish};
+use crate::server::Server;
+
+/// `tandem load`, with more flags if there are any.
+#[derive(Debug, Default)]
+pub(crate) struct Product {
+    pub(crate) flags: Vec<String>,
+}
+
+impl Product {
+    /// The command, but for where it writes.
+    pub(crate) fn command(&self, url: &str, work: Work) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+        command
+            .args(["load", "--json", "--no-preload", "--model", "metronome"])
+            .args(["--endpoint", url])
+            .args(["--agents", &work.streams.to_string()])
+            .args(["--requests", &(work.streams * work.requests).to_string()])
+            .args(["--num-predict", &work.tokens.to_string()])
+            .args(&self.flags);
+        command
+    }
+}
+
+impl Client for Product {
+    fn name(&self) -> String {
+        if self.flags.is_empty() {
+            "tandem load".to_owned()
+        } else {
+            format!("tandem load {}", self.flags.join(" "))
+        }
+    }
+
+    fn run(&self, server: &Server, work: Work, cpu: Option<u32>) -> Result<(Told, Ended)> {
+        let folder = tempfile::tempdir()?;
+        let out = folder.path().join("load");
+        let mut command = self.command(&server.url(), work);
+        command.arg("--out").arg(&out);
+        let ended = finish(&mut command, cpu)?;
+        Ok((Told::Rows(rows(&out)?), ended))
+    }
+}
+
+fn rows(folder: &Path) -> Result<Vec<Row>> {
+    let text = std::fs::read_to_string(folder.join("requests.jsonl"))?;
+    text.lines()
+        .map(|line| {
+            let record: RequestRecord = serde_json::from_str(line)?;
+            let (first, sent) = record
+                .first_token
+                .zip(record.sent)
+                .context("a request without its stamps")?;
+            Ok(Row {
+                seed: record.options.seed.context("a request without its seed")?,
+                ttft_ns: first.since(sent).0,
+                connect_ns: record.connect_ns.map(|connect| connect.0),
+            })
+        })
+        .collect()
+}
+
+/// The floor, as a client.
+#[derive(Debug, Default)]
+pub(crate) struct Floor {
+    /// Bytes it reads at once, when they are not the usual 64 KiB.
+    pub(crate) buffer: Option<usize>,
+}
+
+impl Client for Floor {
+    fn name(&self) -> String {
+        match self.buffer {
+            None => "floor".to_owned(),
+            Some(bytes) => format!("floor, {bytes} bytes"),
+        }
+    }
+
+    fn run(&self, server: &Server, work: Work, cpu: Option<u32>) -> Result<(Told, Ended)> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["floor", &server.address])
+            .arg(work.streams.to_string())
+            .arg(work.requests.to_string())
+            .arg(work.tokens.to_string())
+            .args(self.buffer.map(|bytes| bytes.to_string()));
+        let ended = finish(&mut command, cpu)?;
+        let rows = serde_json::from_slice(&ended.output).context("what the floor read")?;
+        Ok((Told::Rows(rows), ended))
+    }
+}

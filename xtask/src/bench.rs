@@ -1,0 +1,160 @@
+//! The benchmarks. Performance claims come from here.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::clients::{self, Outcome};
+use crate::delegate::{cargo, root};
+
+/// How cargo knows a benchmark, and what is passed before the user's own arguments.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Bench(&'static str, &'static [&'static str]),
+    Example(&'static str),
+    /// A test at another size: its name, a variable of the environment, and what that is set to.
+    Test(&'static str, &'static str, &'static str),
+}
+
+/// A benchmark by the name users type, what it runs, and what it answers.
+struct Bench {
+    name: &'static str,
+    steps: &'static [Step],
+    what: &'static str,
+}
+
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "stream",
+        steps: &[Step::Bench("client", &["stream"])],
+        what: "client CPU per token and TTFT bias at 1, 32, 256 and 500 streams, beside the floor",
+    },
+    Bench {
+        name: "memory",
+        steps: &[Step::Bench("client", &["memory"])],
+        what: "client memory of each waiting agent at 10,000 streams",
+    },
+    Bench {
+        name: "startup",
+        steps: &[Step::Bench("client", &["startup"])],
+        what: "from the start of the process to its first request",
+    },
+    Bench {
+        name: "peers",
+        steps: &[Step::Bench("client", &["peers"])],
+        what: "other tools beside ours on the same server: httpx, and what is on the path",
+    },
+    Bench {
+        name: "mechanisms",
+        steps: &[
+            Step::Bench("mechanisms", &[]),
+            Step::Bench("client", &["buffers"]),
+            Step::Bench("client", &["runtimes"]),
+        ],
+        what: "task switches, small chunks, read buffers, worker counts and pinning",
+    },
+    Bench {
+        name: "buffers",
+        steps: &[Step::Bench("client", &["buffers"])],
+        what: "of these: read buffers of 1 to 8 KiB",
+    },
+    Bench {
+        name: "runtimes",
+        steps: &[Step::Bench("client", &["runtimes"])],
+        what: "of these: flavours of the runtime, worker counts and pinning",
+    },
+    Bench {
+        name: "report",
+        steps: &[Step::Bench("report", &[])],
+        what: "report generation from the 19 recorded runs",
+    },
+    Bench {
+        name: "analyse",
+        steps: &[Step::Bench("analyse", &[])],
+        what: "a load of a million requests read and reported; --requests N for another number",
+    },
+    Bench {
+        name: "decode",
+        steps: &[Step::Bench("decode", &[])],
+        what: "stream objects decoded per second",
+    },
+    Bench {
+        name: "simulator",
+        steps: &[Step::Bench("streams", &[])],
+        what: "simulator CPU time per token and token lateness",
+    },
+    Bench {
+        name: "soak",
+        steps: &[Step::Test("soak", "TANDEM_SOAK_HOURS", "24")],
+        what: "24 simulated hours: memory, and the journal against the simulator's log",
+    },
+    Bench {
+        name: "validate",
+        steps: &[Step::Example("speedup_coverage")],
+        what: "how often the stated interval holds the known truth",
+    },
+    Bench {
+        name: "intervals",
+        steps: &[Step::Example("interval_coverage")],
+        what: "coverage of interval methods at few repetitions",
+    },
+];
+
+/// `cargo xtask bench`: runs one benchmark, or lists them.
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let Some((name, rest)) = args.split_first() else {
+        println!("cargo xtask bench NAME [ARGS]\n");
+        for bench in BENCHES {
+            println!("  {:<12} {}", bench.name, bench.what);
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let Some(bench) = BENCHES.iter().find(|known| known.name == name) else {
+        eprintln!("xtask: no benchmark `{name}`; `cargo xtask bench` lists them");
+        return Ok(ExitCode::from(2));
+    };
+    let mut rest = rest.to_vec();
+    if bench.name == "peers" {
+        rest.extend(httpx()?);
+    }
+    for step in bench.steps {
+        let mut command = cargo();
+        match step {
+            Step::Bench(name, given) => {
+                command.args(["bench", "--locked", "--workspace", "--bench", name, "--"]);
+                command.args(*given);
+            }
+            Step::Example(name) => {
+                command.args(["run", "--release", "--locked", "--package", "metrics"]);
+                command.args(["--example", name, "--"]);
+            }
+            Step::Test(name, variable, value) => {
+                command.env(variable, value);
+                command.args(["test", "--release", "--locked", "--workspace"]);
+                command.args(["--test", name, "--", "--nocapture"]);
+            }
+        }
+        let status = command
+            .args(&rest)
+            .status()
+            .context("cargo could not be started")?;
+        if !status.success() {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A Python with httpx for `bench peers`, or why there is none.
+fn httpx() -> Result<[String; 2]> {
+    let requirements = root().join("crates/tandem/benches/peers/requirements.txt");
+    let made = clients::venv(&clients::scratch().join("peers"), &requirements)?;
+    Ok(match made {
+        Ok(python) => ["--httpx".to_owned(), python.display().to_string()],
+        Err(Outcome::Skipped(reason)) => ["--no-httpx".to_owned(), reason],
+        Err(Outcome::Fails | Outcome::Holds) => [
+            "--no-httpx".to_owned(),
+            "it could not be installed".to_owned(),
+        ],
+    })
+}
