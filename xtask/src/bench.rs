@@ -45,6 +45,11 @@ const BENCHES: &[Bench] = &[
         what: "other tools beside ours on the same server: httpx, and what is on the path",
     },
     Bench {
+        name: "agents",
+        steps: &[Step::Bench("agents", &[])],
+        what: "1 to 500 agents that compute, and that compute, touch files and wait; by cores",
+    },
+    Bench {
         name: "mechanisms",
         steps: &[
             Step::Bench("mechanisms", &[]),

@@ -8,12 +8,13 @@ use clock::Clock;
 use domain::backend::{ChatBackend, Exchange, GenerateCall, Progress};
 use domain::hash::sha256_hex;
 use domain::plan::{AgentSpec, Arm, ProtocolKind, SweepPlan, WorkflowKind};
-use domain::record::{AgentSpan, RequestRecord, RequestRole, RunKey, StepRecord, TokenSource};
+use domain::record::{AgentSpan, RequestRecord, RequestRole, RunKey, StepRecord};
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::analyse::{Findings, THINK_MODELLED, read_modelled, think};
 use crate::ingest::{Table, read_tables};
+use crate::work::WorkPool;
 use crate::write::{artefact, artefact_path, write_artefact};
 use crate::{Recorder, prompts};
 
@@ -49,6 +50,8 @@ pub struct AgentJob {
     pub cancel: CancellationToken,
     /// Counts this agent's chunks as they arrive.
     pub progress: Progress,
+    /// Threads for CPU and file work, shared by all agents.
+    pub pool: WorkPool,
     /// Folder of CSV files that a `full` workflow reads.
     pub benchmarks: PathBuf,
     /// Folder that artefacts go into.
@@ -80,6 +83,8 @@ pub struct ProbeEnd {
 enum Step {
     Ingest,
     Think,
+    /// The agent's CPU and file work before the n-th call.
+    Work(u32),
     /// The n-th call, from 0.
     Generate(u32),
     Write,
@@ -88,7 +93,10 @@ enum Step {
 impl Step {
     /// The steps of an agent, in order.
     fn of(spec: &AgentSpec) -> Vec<Self> {
-        let calls = (0..spec.calls.get()).map(Self::Generate);
+        let calls = (0..spec.calls.get()).flat_map(|call| {
+            let work = (!spec.work.is_empty()).then_some(Self::Work(call));
+            work.into_iter().chain([Self::Generate(call)])
+        });
         match spec.workflow {
             WorkflowKind::SingleCall => calls.collect(),
             WorkflowKind::Full => [Self::Ingest, Self::Think]
@@ -103,6 +111,8 @@ impl Step {
         match self {
             Self::Ingest => "ingest".to_owned(),
             Self::Think => "analyse".to_owned(),
+            Self::Work(_) if spec.calls.get() == 1 => "work".to_owned(),
+            Self::Work(call) => format!("work_{}", call + 1),
             Self::Generate(_) if spec.calls.get() == 1 => "generate".to_owned(),
             Self::Generate(call) => format!("generate_{}", call + 1),
             Self::Write => "write".to_owned(),
@@ -112,7 +122,7 @@ impl Step {
     fn kind(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
-            Self::Think => "think",
+            Self::Think | Self::Work(_) => "think",
             Self::Generate(_) => "generate",
             Self::Write => "write",
         }
@@ -126,6 +136,8 @@ struct Memory {
     findings: Option<Findings>,
     answer: String,
     ends: Vec<String>,
+    /// What the step that has just ended waited for a thread of the pool.
+    queued: Option<Nanos>,
 }
 
 /// How a step ended.
@@ -175,6 +187,7 @@ pub async fn run_agent(job: &AgentJob, scheduled: Stamp) -> AgentEnd {
             kind: step.kind().to_owned(),
             started: began,
             ended,
+            queue_ns: memory.queued.take(),
             error,
         });
         let (finished, gave_up) = match end {
@@ -256,6 +269,17 @@ async fn run_step(
                 Some(Err(e)) => StepEnd::GaveUp(format!("thinking failed: {e}")),
                 Some(Ok(findings)) => {
                     memory.findings = Some(findings);
+                    StepEnd::Done
+                }
+            }
+        }
+        Step::Work(_) => {
+            let work = job.pool.run(&job.clock, job.spec.work);
+            match job.uncancelled(work).await {
+                None => StepEnd::Dropped,
+                Some(Err(e)) => StepEnd::Failed(with_causes(&e)),
+                Some(Ok(done)) => {
+                    memory.queued = Some(done.queue_ns);
                     StepEnd::Done
                 }
             }
@@ -378,6 +402,7 @@ impl AgentJob {
         let wanted = GenerateCall {
             model: self.plan.model.clone(),
             system: None,
+            history: None,
             prompt,
             options,
             keep_alive: None,
@@ -396,12 +421,7 @@ impl AgentJob {
         let seen = self.progress.get() - seen_before;
         let chunks = exchange.chunks.len() as u64;
         self.progress.add(chunks.saturating_sub(seen));
-        let (tokens, tokens_from) = match exchange.counters.eval_count {
-            Some(count) => (count, TokenSource::Server),
-            // Servers omit counters that are zero.
-            None if chunks == 0 && exchange.counters.total.is_some() => (0, TokenSource::Server),
-            None => (chunks, TokenSource::Estimated),
-        };
+        let (tokens, tokens_from) = exchange.tokens();
         self.recorder.request(RequestRecord {
             run: self.run.clone(),
             arm: self.arm,
@@ -432,6 +452,8 @@ impl AgentJob {
             done_reason: exchange.done_reason.clone(),
             chunk_gaps_ns: RequestRecord::gaps(exchange.sent, &exchange.chunks),
             output_chars: exchange.text.chars().count() as u64,
+            turn: None,
+            work: None,
         });
         (outcome, exchange)
     }

@@ -207,6 +207,7 @@ fn job(workflow: WorkflowKind, artefacts: &Path) -> (AgentJob, Arc<Kept>) {
         plan: Arc::new(plan),
         endpoint: 0,
         backend: Arc::new(Slow(clock.clone())),
+        pool: WorkPool::beside_the_network(&clock),
         clock,
         recorder: Arc::clone(&kept) as _,
         stop: CancellationToken::new(),
@@ -299,5 +300,33 @@ async fn a_probe_asks_for_one_token() {
     assert!(
         kept.steps.lock().unwrap().is_empty(),
         "a probe is no step of the workflow"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_is_a_think_step_before_each_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut job, kept) = job(WorkflowKind::SingleCall, dir.path());
+    job.spec.calls = NonZeroU32::new(2).unwrap();
+    job.spec.work.cpu = Some("primes:200000".parse().unwrap());
+    let end = run_agent(&job, Stamp::ZERO).await;
+    assert!(end.finished);
+    let steps = kept.steps.lock().unwrap();
+    let seen: Vec<_> = steps
+        .iter()
+        .map(|s| {
+            let took = s.ended.since(s.started).0 / 1_000;
+            (s.step.as_str(), s.kind.as_str(), took, s.queue_ns)
+        })
+        .collect();
+    let free = Some(Nanos::ZERO);
+    assert_eq!(
+        seen,
+        [
+            ("work_1", "think", 10_700, free),
+            ("generate_1", "generate", 1_000_000, None),
+            ("work_2", "think", 10_700, free),
+            ("generate_2", "generate", 1_000_000, None),
+        ]
     );
 }

@@ -9,21 +9,53 @@ use serde::{Deserialize, Serialize};
 
 use crate::options::ModelOptions;
 use crate::outcome::{FailureKind, Outcome, TimeoutPhase};
+use crate::record::TokenSource;
 use crate::units::{Nanos, Stamp};
 
 /// One generation to ask for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct GenerateCall {
     /// Model name as the server knows it.
     pub model: String,
     /// System text, when there is one.
     pub system: Option<String>,
-    /// The prompt.
+    /// The conversation before the prompt. `None` for a prompt that stands alone; with `Some`, even
+    /// of nothing yet, the prompt is a turn of a chat and goes to the server's chat operation.
+    pub history: Option<Vec<Message>>,
+    /// The prompt; in a chat, what the user says last.
     pub prompt: String,
     /// Options; empty sends none.
     pub options: ModelOptions,
     /// How long the server should keep the model loaded; `None` leaves the server's own rule.
     pub keep_alive: Option<KeepAlive>,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who said it.
+    pub role: Role,
+    /// What was said.
+    pub text: String,
+}
+
+/// Who speaks in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Whoever asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+impl Role {
+    /// The word that servers use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
 }
 
 /// The `keep_alive` of a request.
@@ -73,6 +105,20 @@ pub struct Exchange {
     /// Chunks with text so far, for whoever watches while the exchange is being filled. A backend
     /// adds to it whenever it adds to `chunks`.
     pub progress: Progress,
+}
+
+impl Exchange {
+    /// How many tokens there were: the server's count, or the number of chunks with text where it
+    /// gave none.
+    pub fn tokens(&self) -> (u64, TokenSource) {
+        let chunks = self.chunks.len() as u64;
+        match self.counters.eval_count {
+            Some(count) => (count, TokenSource::Server),
+            // Servers omit counters that are zero.
+            None if chunks == 0 && self.counters.total.is_some() => (0, TokenSource::Server),
+            None => (chunks, TokenSource::Estimated),
+        }
+    }
 }
 
 /// A count of chunks that can be read while a request runs; clones share the count. It is no part

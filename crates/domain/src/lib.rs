@@ -17,6 +17,7 @@ pub mod plan;
 pub mod record;
 pub mod telemetry;
 pub mod units;
+pub mod work;
 
 pub use options::ModelOptions;
 pub use outcome::{FailureKind, Outcome, TimeoutPhase};

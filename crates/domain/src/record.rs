@@ -17,6 +17,7 @@ use crate::outcome::Outcome;
 use crate::plan::{Arm, ConfigId, SweepPlan, Topology};
 use crate::telemetry::GpuSource;
 use crate::units::{Nanos, Stamp};
+use crate::work::WorkRecord;
 
 pub use budget::{
     Bias, BudgetDepth, BudgetEnd, BudgetStep, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration,
@@ -241,6 +242,21 @@ pub struct RequestRecord {
     pub chunk_gaps_ns: Vec<u64>,
     /// Characters of content.
     pub output_chars: u64,
+    /// Its place in a session of several turns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
+    /// What the agent did just before it, besides waiting. That time lies before `scheduled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<WorkRecord>,
+}
+
+/// A request's place in a session of several turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The session, from 0.
+    pub session: u32,
+    /// The turn, from 1. Its prompt holds all the turns before it that were answered.
+    pub turn: u32,
 }
 
 /// What a request was for.
@@ -283,6 +299,9 @@ pub struct StepRecord {
     pub started: Stamp,
     /// It ended.
     pub ended: Stamp,
+    /// Of it, waiting for a thread that was free for CPU or file work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_ns: Option<Nanos>,
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -25,6 +25,7 @@ fn call(seed: i64) -> GenerateCall {
     GenerateCall {
         model: MODEL.to_owned(),
         system: None,
+        history: None,
         prompt: "count".to_owned(),
         options: ModelOptions {
             seed: Some(seed),

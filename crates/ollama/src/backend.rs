@@ -9,7 +9,7 @@ use futures_core::future::BoxFuture;
 use transport::{Trouble, json_body};
 
 use crate::client::{Client, same_model};
-use crate::wire::{GenerateRequest, RunningModel, TaggedModel};
+use crate::wire::{ChatRequest, GenerateRequest, RunningModel, TaggedModel};
 
 impl ChatBackend for Client {
     fn endpoint(&self) -> String {
@@ -22,6 +22,10 @@ impl ChatBackend for Client {
         exchange: &'a mut Exchange,
     ) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
+            if call.history.is_some() {
+                let request = ChatRequest::from(call);
+                return self.chat(&request, exchange).await.outcome;
+            }
             let request = GenerateRequest::from(call);
             self.generate_with(&request, exchange).await.outcome
         })

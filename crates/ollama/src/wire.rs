@@ -120,6 +120,20 @@ impl ChatRequest {
     }
 }
 
+/// The conversation of a call, its prompt the user's last word.
+impl From<&GenerateCall> for ChatRequest {
+    fn from(call: &GenerateCall) -> Self {
+        let system = call.system.iter().map(|text| Message::new("system", text));
+        let history = call.history.iter().flatten();
+        let history = history.map(|said| Message::new(said.role.as_str(), &said.text));
+        let last = std::iter::once(Message::new("user", &call.prompt));
+        let mut request = Self::new(&call.model, system.chain(history).chain(last).collect());
+        request.common.options = call.options.clone();
+        request.common.keep_alive = call.keep_alive;
+        request
+    }
+}
+
 /// `think`: a switch, or a level on models that have levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Think {

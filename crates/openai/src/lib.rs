@@ -48,6 +48,7 @@
 //! let call = GenerateCall {
 //!     model: "any".to_owned(),
 //!     system: None,
+//!     history: None,
 //!     prompt: "Why is the sky blue?".to_owned(),
 //!     options: domain::ModelOptions { num_predict: Some(64), ..Default::default() },
 //!     keep_alive: None,

@@ -126,6 +126,9 @@ impl ChatRequest {
         if let Some(system) = &call.system {
             say("system", system);
         }
+        for said in call.history.iter().flatten() {
+            say(said.role.as_str(), &said.text);
+        }
         say("user", &call.prompt);
         let llama_cpp = match dialect {
             Dialect::LlamaCpp => LlamaCppOptions {

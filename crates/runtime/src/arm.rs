@@ -198,6 +198,7 @@ fn job(
         stop: ground.stop.clone(),
         cancel: cancel.clone(),
         progress,
+        pool: ground.pool.clone(),
         benchmarks: ground.benchmarks.clone(),
         artefacts: ground.artefacts.clone(),
     }

@@ -78,6 +78,7 @@ mod tests {
                     options: options(*num_ctx),
                     workflow: WorkflowKind::SingleCall,
                     calls: std::num::NonZeroU32::MIN,
+                    work: domain::work::Work::default(),
                 })
                 .collect(),
         }

@@ -6,6 +6,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use agents::WorkPool;
 use clock::Clock;
 use domain::backend::ChatBackend;
 use domain::event::{Event, Observer};
@@ -138,6 +139,7 @@ pub(crate) struct Ground {
     pub(crate) stop: CancellationToken,
     /// Drop what runs once this is cancelled.
     pub(crate) abort: CancellationToken,
+    pub(crate) pool: WorkPool,
     pub(crate) benchmarks: PathBuf,
     pub(crate) artefacts: PathBuf,
     pub(crate) arm_deadline: Option<Nanos>,
@@ -240,6 +242,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         observer: Arc::clone(&observer),
         stop: stop.clone(),
         abort: abort.clone(),
+        pool: WorkPool::beside_the_network(&clock),
         benchmarks,
         arm_deadline,
         probed,

@@ -264,11 +264,135 @@ fn failed_requests_are_counted_left_out_and_give_exit_code_one() {
 }
 
 #[test]
+fn a_ramp_sends_what_falls_into_it() {
+    let args = [
+        "--simulate",
+        "--profile",
+        "instant",
+        "--ramp",
+        "0..20",
+        "--over",
+        "10s",
+    ];
+    let value = figures(&[&args[..], &["--arrivals", "gamma", "--cv", "2"]].concat());
+    assert_eq!(value["requests"], 101);
+    assert_eq!(value["outcomes"]["completed"], 101);
+    assert_eq!(value["shape"]["ramp"]["over_s"], 10.0);
+    assert_eq!(value["shape"]["cv"], 2.0);
+}
+
+#[test]
+fn turns_grow_the_prompt_and_show_their_own_time_to_first_token() {
+    let args = [
+        "--simulate",
+        "--agents",
+        "2",
+        "--requests",
+        "12",
+        "--turns",
+        "3",
+    ];
+    let value = figures(&[&args[..], &["--think", "2s", "--num-predict", "20"]].concat());
+    let turns = value["turns"].as_array().unwrap();
+    assert_eq!(turns.len(), 3);
+    let mut before = 0.0;
+    for (turn, of) in (1..).zip(turns) {
+        assert_eq!(
+            (&of["turn"], &of["ttft_ms"]["n"]),
+            (&turn.into(), &4.into())
+        );
+        let prompt = of["prompt_tokens_mean"].as_f64().unwrap();
+        assert!(
+            prompt >= before + 20.0,
+            "turn {turn}: {prompt} after {before}"
+        );
+        before = prompt;
+    }
+}
+
+#[test]
+fn a_load_can_be_replayed_from_its_folder_and_from_a_published_trace() {
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("first");
+    let dir = dir.to_str().unwrap();
+    let first = figures(&[
+        "--simulate",
+        "--rate",
+        "3",
+        "--arrivals",
+        "poisson",
+        "--requests",
+        "9",
+        "--out",
+        dir,
+    ]);
+    let again = figures(&["--simulate", "--trace", dir]);
+    assert_eq!(again["shape"]["kind"], "replay");
+    assert_eq!(again["sent_per_s"], first["sent_per_s"]);
+    assert_eq!(again["outcomes"]["completed"], 9);
+
+    let trace = temp.path().join("mooncake.jsonl");
+    let lines = (0..20).map(|n| {
+        let (at, input) = (n * 250, 10 + 5 * n);
+        format!(r#"{{"timestamp": {at}, "input_length": {input}, "output_length": 7}}"#)
+    });
+    std::fs::write(&trace, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let trace = trace.to_str().unwrap();
+    let value = figures(&["--simulate", "--trace", trace, "--trace-speed", "2"]);
+    assert_eq!(value["sent_per_s"], 8.0);
+    assert_eq!(value["requests"], 20);
+    assert!(value["tokens"].as_u64().unwrap() <= 140);
+    let output = load(&["--simulate", "--trace", trace, "--requests", "21"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("holds 20 requests"));
+}
+
+#[test]
+fn work_between_requests_is_recorded_apart() {
+    let args = [
+        "--simulate",
+        "--profile",
+        "instant",
+        "--agents",
+        "9",
+        "--requests",
+        "18",
+    ];
+    let work = ["--cpu-work", "primes:200000", "--file-work", "64KiB"];
+    let value = figures(&[&args[..], &work].concat());
+    let of = |what: &str| value["work"][what].clone();
+    assert_eq!(
+        (of("cpu_ms")["p50"].as_f64(), of("file_ms")["p50"].as_f64()),
+        (Some(10.7), Some(0.332))
+    );
+    assert_eq!(of("queue_ms")["n"], 18);
+    assert!(
+        of("queue_ms")["max"].as_f64().unwrap() >= 11.0,
+        "nine agents, four threads"
+    );
+    assert_eq!(value["client_queue_ms"]["max"], 0.0);
+}
+
+#[test]
 fn mistakes_end_with_two_and_say_what_to_do() {
     for (args, part) in [
         (&["--rate", "0"][..], "give a number above zero"),
         (&["--arrivals", "poisson"], "--rate"),
-        (&["--rate", "2", "--think", "1s"], "cannot be used with"),
+        (&["--rate", "2", "--think", "1s"], "add --turns"),
+        (&["--rate", "2", "--arrivals", "gamma"], "add --cv"),
+        (&["--rate", "2", "--cv", "2"], "--arrivals gamma"),
+        (&["--ramp", "1..20"], "--over"),
+        (&["--ramp", "1-20", "--over", "1s"], "such as 1..20"),
+        (&["--ramp", "1..2", "--over", "0s"], "give it a length"),
+        (
+            &["--rate", "2", "--ramp", "1..2", "--over", "1s"],
+            "cannot be used with",
+        ),
+        (&["--trace", "absent.csv"], "absent.csv"),
+        (&["--trace-speed", "2"], "--trace"),
+        (&["--work-threads", "2"], "add --cpu-work"),
+        (&["--cpu-work", "sieve:3"], "such as primes:200000"),
+        (&["--file-work", "64kb"], "such as 64KiB"),
         (&["--slo", "speed<2s"], "no figure `speed`"),
         (&["--simulate", "--model", "nope"], "has no model nope"),
         (
@@ -309,6 +433,32 @@ fn with_server(test: impl FnOnce(&str)) {
     test(&told.recv().unwrap());
     stop.cancel();
     server.join().unwrap();
+}
+
+#[test]
+fn real_work_takes_real_time_beside_a_real_server() {
+    with_server(|endpoint| {
+        let output = load(&[
+            "--endpoint",
+            endpoint,
+            "--agents",
+            "4",
+            "--requests",
+            "12",
+            "--json",
+            "--cpu-work",
+            "primes:20000",
+            "--file-work",
+            "16KiB",
+        ]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let work = &value["result"]["work"];
+        for kind in ["queue_ms", "cpu_ms", "file_ms"] {
+            assert_eq!(work[kind]["n"], 12, "{work}");
+        }
+        assert!(work["cpu_ms"]["min"].as_f64().unwrap() > 0.0);
+    });
 }
 
 #[test]

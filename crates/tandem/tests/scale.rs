@@ -14,7 +14,7 @@ use domain::plan::{CachePolicy, Timeouts};
 use domain::record::RequestRecord;
 use domain::{FailureKind, ModelOptions, Nanos, Outcome, Stamp};
 use runtime::Shutdown;
-use runtime::load::{LoadEnd, LoadPlan, LoadSetup, LoadShape, run_load};
+use runtime::load::{LoadEnd, LoadPlan, LoadSetup, LoadShape, OnRecord, run_load};
 use serde_json::Value;
 use simulator::faults::FaultRules;
 use simulator::profile::{Distribution, Profile};
@@ -106,26 +106,21 @@ async fn load(
         .await
         .unwrap();
     let rows = Arc::new(Mutex::new(Vec::new()));
-    let setup = LoadSetup {
-        plan: LoadPlan {
-            shape: LoadShape::Closed {
-                agents: NonZeroU32::new(AGENTS).unwrap(),
-                think,
-            },
-            requests: AGENTS * each,
-            model,
-            prompt: "Say something.".to_owned(),
-            cache: CachePolicy::Nonce,
-            options: ModelOptions::default(),
-            seed: 11,
-        },
-        backends: vec![Arc::new(client) as Arc<dyn ChatBackend>],
-        clock: clock.clone(),
-        on_record: {
-            let rows = Arc::clone(&rows);
-            Arc::new(move |row| rows.lock().unwrap().push(row))
-        },
+    let shape = LoadShape::Closed {
+        agents: NonZeroU32::new(AGENTS).unwrap(),
+        think,
     };
+    let plan = LoadPlan {
+        cache: CachePolicy::Nonce,
+        seed: 11,
+        ..LoadPlan::new(shape, AGENTS * each, &model, "Say something.")
+    };
+    let on_record: OnRecord = {
+        let rows = Arc::clone(&rows);
+        Arc::new(move |row| rows.lock().unwrap().push(row))
+    };
+    let backends = vec![Arc::new(client) as Arc<dyn ChatBackend>];
+    let setup = LoadSetup::new(plan, backends, clock.clone(), on_record);
     let end = run_load(setup, shutdown).await.unwrap();
     let rows = std::mem::take(&mut *rows.lock().unwrap());
     (end, rows)

@@ -381,6 +381,8 @@ agents = [{ name = "a" }, { name = "b" }]
             done_reason: None,
             chunk_gaps_ns: Vec::new(),
             output_chars: 1,
+            turn: None,
+            work: None,
         })
     }
 

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::options::ModelOptions;
 use crate::units::Nanos;
+use crate::work::{CpuWork, FileWork, Work};
 
 /// Version of the plan file's format.
 const PLAN_SCHEMA: u32 = 1;
@@ -88,6 +89,10 @@ struct AgentFile {
     workflow: WorkflowKind,
     #[serde(default = "default_calls")]
     calls: u32,
+    #[serde(default)]
+    cpu_work: Option<CpuWork>,
+    #[serde(default)]
+    file_work: Option<FileWork>,
 }
 
 const fn default_seed() -> u64 {
@@ -312,6 +317,10 @@ fn resolve_agents(
                 options,
                 workflow: agent.workflow,
                 calls,
+                work: Work {
+                    cpu: agent.cpu_work,
+                    file: agent.file_work,
+                },
             })
         })
         .collect()

@@ -16,6 +16,7 @@ pub use file::parse;
 
 use crate::options::ModelOptions;
 use crate::units::Nanos;
+use crate::work::Work;
 
 /// A configuration's id, as in TR113's tables: `bvc_g60_c512_t0.6`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -299,6 +300,9 @@ pub struct AgentSpec {
     /// Generations one after another; more than one lets differing options reload the model at
     /// every alternation.
     pub calls: NonZeroU32,
+    /// CPU and file work before each call, a step of its own.
+    #[serde(default, skip_serializing_if = "Work::is_empty")]
+    pub work: Work,
 }
 
 /// What an agent does.

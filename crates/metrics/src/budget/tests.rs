@@ -45,6 +45,8 @@ fn seen(sent: u64, tokens: &[u64]) -> RequestRecord {
         done_reason: None,
         chunk_gaps_ns: RequestRecord::gaps(Some(us(sent)), &chunks),
         output_chars: 0,
+        turn: None,
+        work: None,
     }
 }
 

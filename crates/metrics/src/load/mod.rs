@@ -2,6 +2,8 @@
 
 mod agents;
 mod file;
+mod many;
+mod parts;
 mod samples;
 mod slo;
 
@@ -19,6 +21,8 @@ pub use file::{
     Asked, ClientCost, LOAD_FILE, LOAD_SCHEMA, LoadFile, LoadResult, REQUESTS_FILE, RampAsked,
     Shape, WorkAsked,
 };
+pub use many::HISTOGRAM_ERROR;
+pub use parts::{TurnFigures, WorkFigures};
 pub use samples::Samples;
 pub use slo::{Figure, Slo};
 
@@ -55,9 +59,20 @@ pub struct Collected {
     slow_connects: u32,
     /// In milliseconds: a quotient, not a whole number of nanoseconds.
     tpot: Vec<f64>,
+    /// All of them, to the nanosecond, once there are more than `limit`.
+    tpot_many: Samples,
     itl: Samples,
     e2e: Samples,
+    turns: parts::Turns,
+    work: parts::Works,
+    /// Most times of each kind that are kept exactly.
+    limit: Option<usize>,
 }
+
+/// Different words of failures that are told apart.
+const MOST_FAILURES: usize = 100;
+/// The words of all others.
+const OTHERS: &str = "other failures";
 
 /// Requests by how they ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,10 +110,36 @@ impl Collected {
         }
     }
 
+    /// Nothing counted yet, in memory that stops growing once there are more than so many times of
+    /// each kind; see [`Samples::limited`].
+    pub fn limited(slo: Option<Slo>, most: usize) -> Self {
+        let samples = || Samples::limited(most);
+        Self {
+            slo,
+            ttft: samples(),
+            ttft_scheduled: samples(),
+            client_queue: samples(),
+            connect: samples(),
+            tpot_many: Samples::limited(0),
+            itl: samples(),
+            e2e: samples(),
+            work: parts::Works::limited(most),
+            limit: Some(most),
+            ..Self::default()
+        }
+    }
+
     /// Counts a request in.
     pub fn add(&mut self, record: &RequestRecord) {
         let seen = observation(record);
-        self.add_observed(&seen, &RequestMetrics::of(&seen), record.connect_ns);
+        let of = RequestMetrics::of(&seen);
+        self.add_observed(&seen, &of, record.connect_ns);
+        if let Some(work) = &record.work {
+            self.work.add(work);
+        }
+        if record.outcome.is_completed() {
+            self.turns.add(record, of.ttft, self.limit);
+        }
     }
 
     /// Counts in a request whose figures `of` are known already, with the time its connection took
@@ -146,7 +187,9 @@ impl Collected {
                 into.push(time);
             }
         }
-        self.tpot.extend(of.tpot.map(|s| s * 1e3));
+        if let Some(tpot) = of.tpot {
+            self.add_tpot(tpot);
+        }
         for gap in of.itl.iter().flatten() {
             self.itl.push(*gap);
         }
@@ -166,7 +209,7 @@ impl Collected {
         sum(&mut self.good, other.good);
         sum(&mut self.slow_connects, other.slow_connects);
         for (words, count) in other.failures {
-            *self.failures.entry(words).or_default() += count;
+            self.count_failure(words, count);
         }
         self.tokens += other.tokens;
         self.tokens_estimated += other.tokens_estimated;
@@ -178,7 +221,12 @@ impl Collected {
         self.ttft_scheduled.merge(other.ttft_scheduled);
         self.client_queue.merge(other.client_queue);
         self.connect.merge(other.connect);
-        self.tpot.extend_from_slice(&other.tpot);
+        for ms in other.tpot {
+            self.add_tpot(ms / 1e3);
+        }
+        self.tpot_many.merge(other.tpot_many);
+        self.turns.merge(other.turns);
+        self.work.merge(other.work);
         self.itl.merge(other.itl);
         self.e2e.merge(other.e2e);
     }
@@ -188,6 +236,26 @@ impl Collected {
         self.itl
     }
 
+    /// `tpot` in seconds.
+    fn add_tpot(&mut self, tpot: f64) {
+        let full = self.limit.is_some_and(|limit| self.tpot.len() >= limit);
+        if !full && self.tpot_many.is_empty() {
+            self.tpot.push(tpot * 1e3);
+            return;
+        }
+        for ms in std::mem::take(&mut self.tpot) {
+            self.tpot_many.push(Nanos::from_millis_f64(ms));
+        }
+        self.tpot_many.push(Nanos::from_secs_f64(tpot));
+    }
+
+    /// Servers may put an id into their words, so that no two are alike.
+    fn count_failure(&mut self, words: String, count: u32) {
+        let known = self.failures.contains_key(&words) || self.failures.len() < MOST_FAILURES;
+        let words = if known { words } else { OTHERS.to_owned() };
+        *self.failures.entry(words).or_default() += count;
+    }
+
     fn count_outcome(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Completed => self.outcomes.completed += 1,
@@ -195,14 +263,11 @@ impl Collected {
             Outcome::Cancelled => self.outcomes.cancelled += 1,
             Outcome::Failed { message, .. } => {
                 self.outcomes.failed += 1;
-                *self.failures.entry(message.clone()).or_default() += 1;
+                self.count_failure(message.clone(), 1);
             }
             Outcome::TimedOut { phase } => {
                 self.outcomes.timed_out += 1;
-                *self
-                    .failures
-                    .entry(format!("timed out ({phase:?})"))
-                    .or_default() += 1;
+                self.count_failure(format!("timed out ({phase:?})"), 1);
             }
         }
     }
@@ -236,7 +301,11 @@ impl Collected {
             client_queue_ms: Spread::of(&self.client_queue),
             connect_ms: Spread::of(&self.connect),
             slow_connects: self.slow_connects,
-            tpot_ms: Spread::of_values(&self.tpot),
+            tpot_ms: if self.tpot_many.is_empty() {
+                Spread::of_values(&self.tpot)
+            } else {
+                Spread::of(&self.tpot_many)
+            },
             itl_ms: Spread::of(&self.itl),
             e2e_ms: Spread::of(&self.e2e),
             slo: self.slo.as_ref().map(|slo| Goodput {
@@ -246,6 +315,8 @@ impl Collected {
                 per_s: per_s(f64::from(self.good)),
             }),
             clock_warnings: self.clock_warnings,
+            turns: self.turns.figures(),
+            work: self.work.figures(),
         }
     }
 }
@@ -319,6 +390,12 @@ pub struct Figures {
     pub slo: Option<Goodput>,
     /// Figures that contradict each other or the server's own counters.
     pub clock_warnings: u32,
+    /// Of sessions of several turns, turn by turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<TurnFigures>,
+    /// What agents did between requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<WorkFigures>,
 }
 
 /// Requests that kept every limit.
@@ -357,6 +434,10 @@ pub struct Spread {
     /// Observations that each missing percentile takes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub needs: BTreeMap<String, usize>,
+    /// Most that a percentile may differ from the exact one, as a share of it; absent for exact
+    /// ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative_error: Option<f64>,
 }
 
 impl Spread {
@@ -364,7 +445,11 @@ impl Spread {
     pub fn of(times: &Samples) -> Option<Self> {
         let [min, p50, p90, p95, p99, max] = times.percentiles_ms(&ASKED).try_into().ok()?;
         let asked = [min, p50, p90, p95, p99, max];
-        Self::from_parts(times.len(), times.mean_ms()?, asked)
+        let spread = Self::from_parts(times.len(), times.mean_ms()?, asked)?;
+        Some(Self {
+            relative_error: (!times.is_exact()).then_some(HISTOGRAM_ERROR),
+            ..spread
+        })
     }
 
     /// Of any values; none of nothing.
@@ -399,6 +484,7 @@ impl Spread {
             p99,
             max: max?,
             needs,
+            relative_error: None,
         })
     }
 }

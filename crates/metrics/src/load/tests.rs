@@ -199,3 +199,62 @@ fn where_every_request_is_an_agent_there_is_no_fairness_among_agents() {
     }
     assert_eq!((agents.figures().len(), agents.fairness()), (3, None));
 }
+
+#[test]
+fn memory_is_bounded_and_the_figures_say_how_exact_they_are() {
+    let (mut exact, mut limited) = (Collected::new(None), Collected::limited(None, 50));
+    for n in 0..400 {
+        let at = n * 1000;
+        let mut request = request(
+            at,
+            at,
+            &[at + 50 + n % 90, at + 170, at + 190 + n % 7],
+            &completed(),
+        );
+        request.work = Some(domain::work::WorkRecord {
+            queue_ns: Nanos(n),
+            ..domain::work::WorkRecord::default()
+        });
+        request.turn = Some(domain::record::Turn {
+            session: 0,
+            turn: 1 + (n % 2) as u32,
+        });
+        request.counters.prompt_eval_count = Some(10 * (1 + n % 2));
+        exact.add(&request);
+        limited.add(&request);
+    }
+    for n in 0..1000 {
+        let words = format!("request {n} was refused");
+        let outcome = json!({ "kind": "failed", "failure": "busy", "message": words });
+        let failed: Result<Outcome, _> = serde_json::from_value(outcome.clone());
+        assert!(failed.is_ok(), "{failed:?}");
+        limited.add(&request(0, 0, &[], &outcome));
+    }
+    let (exact, limited) = (exact.figures(), limited.figures());
+    assert_eq!(limited.failures.len(), 101);
+    assert_eq!(limited.failures["other failures"], 900);
+    let pairs = [
+        (exact.ttft_ms, limited.ttft_ms),
+        (exact.tpot_ms, limited.tpot_ms),
+        (exact.itl_ms, limited.itl_ms),
+        (
+            exact.turns[1].ttft_ms.clone(),
+            limited.turns[1].ttft_ms.clone(),
+        ),
+    ];
+    for (exact, limited) in pairs {
+        let (exact, limited) = (exact.unwrap(), limited.unwrap());
+        assert_eq!(exact.relative_error, None);
+        let error = limited.relative_error.unwrap();
+        assert_eq!(exact.n, limited.n);
+        for (a, b) in [(exact.p50, limited.p50), (exact.max, limited.max)] {
+            assert!((a - b).abs() <= a * error + 1e-6, "{a} {b}");
+        }
+    }
+    let turns = exact.turns.iter().map(|t| (t.turn, t.prompt_tokens_mean));
+    assert_eq!(
+        turns.collect::<Vec<_>>(),
+        [(1, Some(10.0)), (2, Some(20.0))]
+    );
+    assert_eq!(exact.work.unwrap().queue_ms.unwrap().n, 400);
+}

@@ -9,6 +9,7 @@ fn call() -> GenerateCall {
     GenerateCall {
         model: "gemma3".to_owned(),
         system: None,
+        history: None,
         prompt: "why?".to_owned(),
         options: ModelOptions::default(),
         keep_alive: None,

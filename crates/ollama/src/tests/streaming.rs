@@ -17,6 +17,7 @@ fn call(prompt: &str) -> GenerateCall {
     GenerateCall {
         model: "gemma3".to_owned(),
         system: None,
+        history: None,
         prompt: prompt.to_owned(),
         options: ModelOptions {
             num_ctx: Some(512),

@@ -35,6 +35,7 @@ fn every_option_goes_out_under_its_own_name() {
     let call = GenerateCall {
         model: "m".to_owned(),
         system: Some("be brief".to_owned()),
+        history: None,
         prompt: "hi".to_owned(),
         options: serde_json::from_value(options.clone()).unwrap(),
         keep_alive: Some(KeepAlive::Forever),
@@ -43,6 +44,33 @@ fn every_option_goes_out_under_its_own_name() {
     assert_eq!(sent["options"], options);
     assert_eq!(sent["system"], "be brief");
     assert_eq!(sent["keep_alive"], -1);
+
+    let said = |role, text: &str| domain::backend::Message {
+        role,
+        text: text.to_owned(),
+    };
+    let history = vec![
+        said(domain::backend::Role::User, "hello"),
+        said(domain::backend::Role::Assistant, "hello you"),
+    ];
+    let turn = GenerateCall {
+        history: Some(history),
+        ..call
+    };
+    let sent = as_json(&ChatRequest::from(&turn));
+    assert_eq!(
+        sent["messages"],
+        json!([
+            { "role": "system", "content": "be brief" },
+            { "role": "user", "content": "hello" },
+            { "role": "assistant", "content": "hello you" },
+            { "role": "user", "content": "hi" },
+        ])
+    );
+    assert_eq!(
+        (&sent["options"], &sent["keep_alive"]),
+        (&options, &json!(-1))
+    );
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn call(num_predict: i64) -> GenerateCall {
     GenerateCall {
         model: "gemma3:latest".to_owned(),
         system: None,
+        history: None,
         prompt: "say something long".to_owned(),
         options: ModelOptions {
             num_predict: Some(num_predict),

@@ -18,6 +18,7 @@ pub(super) fn call() -> GenerateCall {
     GenerateCall {
         model: "m".to_owned(),
         system: None,
+        history: None,
         prompt: "why?".to_owned(),
         options: ModelOptions {
             num_ctx: Some(512),

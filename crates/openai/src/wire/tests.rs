@@ -7,6 +7,7 @@ fn call() -> GenerateCall {
     GenerateCall {
         model: "m".to_owned(),
         system: Some("be brief".to_owned()),
+        history: None,
         prompt: "why?".to_owned(),
         options: ModelOptions {
             num_gpu: Some(60),
@@ -49,6 +50,30 @@ fn plain_servers_get_the_protocol_and_the_rest_is_named() {
             "keep_alive"
         ]
     );
+}
+
+#[test]
+fn what_was_said_before_comes_before_the_prompt() {
+    use domain::backend::{Message as Said, Role};
+    let said = |role, text: &str| Said {
+        role,
+        text: text.to_owned(),
+    };
+    let history = Some(vec![said(Role::User, "a"), said(Role::Assistant, "b")]);
+    let call = GenerateCall { history, ..call() };
+    let (request, _) = ChatRequest::from_call(&call, Dialect::Plain);
+    let messages: Vec<_> = request
+        .messages
+        .iter()
+        .map(|m| (m.role, m.content.as_str()))
+        .collect();
+    let expected = [
+        ("system", "be brief"),
+        ("user", "a"),
+        ("assistant", "b"),
+        ("user", "why?"),
+    ];
+    assert_eq!(messages, expected);
 }
 
 #[test]

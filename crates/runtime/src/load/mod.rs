@@ -5,32 +5,42 @@
 //! was planned for, and what it waited for an agent, or for this program, lies between `scheduled`
 //! and `sent`.
 
+mod backlog;
+mod conversation;
+mod request;
 mod shape;
+mod trace;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use agents::nonce;
+use agents::{WorkError, WorkPool};
 use clock::Clock;
-use domain::backend::{ChatBackend, Exchange, GenerateCall};
-use domain::hash::{derive, sha256_hex};
-use domain::plan::{Arm, CachePolicy, ConfigId, Topology};
-use domain::record::{RequestRecord, RequestRole, RunKey, TokenSource};
-use domain::{ModelOptions, Nanos, Outcome, Stamp};
+use domain::backend::ChatBackend;
+use domain::plan::{CachePolicy, ConfigId, Topology};
+use domain::record::{RequestRecord, RunKey, Turn};
+use domain::work::Work;
+use domain::{ModelOptions, Nanos, Stamp};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::conversation::Conversation;
+use self::request::Ask;
 use crate::shutdown::Shutdown;
 
-pub use shape::{Arrivals, LoadShape, Rate, Starts};
+pub use backlog::Backlog;
+pub use conversation::Turns;
+pub use shape::{Arrivals, Gaps, LoadShape, Rate, RateCurve, Speed, Starts, Variation};
+pub use trace::{Trace, TraceEntry, TraceError, TracePrompt};
 
 /// What is to be sent, and when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadPlan {
     /// When requests start.
     pub shape: LoadShape,
-    /// How many there are.
+    /// How many there are; of a trace, how many of its first ones.
     pub requests: u32,
     /// The model.
     pub model: String,
@@ -42,6 +52,27 @@ pub struct LoadPlan {
     pub options: ModelOptions,
     /// Root of arrivals, nonces and sampling seeds.
     pub seed: u64,
+    /// Sessions of several turns; `None` for requests that stand alone. A trace has none.
+    pub turns: Option<Turns>,
+    /// What an agent does before each request. A request is due when it is done.
+    pub work: Work,
+}
+
+impl LoadPlan {
+    /// Requests that stand alone, with nothing between them and no options.
+    pub fn new(shape: LoadShape, requests: u32, model: &str, prompt: &str) -> Self {
+        Self {
+            shape,
+            requests,
+            model: model.to_owned(),
+            prompt: prompt.to_owned(),
+            cache: CachePolicy::Nonce,
+            options: ModelOptions::default(),
+            seed: 1,
+            turns: None,
+            work: Work::default(),
+        }
+    }
 }
 
 /// A load about to be run.
@@ -52,8 +83,31 @@ pub struct LoadSetup {
     pub backends: Vec<Arc<dyn ChatBackend>>,
     /// The clock.
     pub clock: Clock,
+    /// Threads for the agents' work.
+    pub pool: WorkPool,
     /// Takes the record of each request as it ends, on the task that made it: it must not block.
     pub on_record: OnRecord,
+    /// Rows that wait for the disk; holds requests back while there are too many.
+    pub backlog: Option<Arc<Backlog>>,
+}
+
+impl LoadSetup {
+    /// With the usual pool for the agents' work, and rows that wait for nothing.
+    pub fn new(
+        plan: LoadPlan,
+        backends: Vec<Arc<dyn ChatBackend>>,
+        clock: Clock,
+        on_record: OnRecord,
+    ) -> Self {
+        Self {
+            plan,
+            backends,
+            pool: WorkPool::beside_the_network(&clock),
+            clock,
+            on_record,
+            backlog: None,
+        }
+    }
 }
 
 /// Takes records.
@@ -84,16 +138,23 @@ pub struct LoadEnd {
     pub interrupted: bool,
 }
 
-/// No server to send to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no endpoint to send requests to; give at least one")]
-pub struct NoBackend;
+/// A load could not be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// No server to send to.
+    #[error("no endpoint to send requests to; give at least one")]
+    NoBackend,
+    /// The agents' work could not be done; it ended there. What was recorded stays.
+    #[error("the agents' work could not be done")]
+    Work(#[source] WorkError),
+}
 
 /// Runs the load to its end, or until `shutdown` stops it: then nothing new begins, and what is in
 /// flight has the grace period before it is cancelled. Every request that began leaves a record.
-pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, NoBackend> {
+pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, LoadError> {
     if setup.backends.is_empty() {
-        return Err(NoBackend);
+        return Err(LoadError::NoBackend);
     }
     let ground = Arc::new(Ground {
         started: setup.clock.now(),
@@ -106,23 +167,25 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
             repetition: 1,
         },
         setup,
-        stop: shutdown.stopping().clone(),
+        stop: shutdown.stopping().child_token(),
         drop: CancellationToken::new(),
         begun: AtomicU32::new(0),
         in_flight: AtomicU32::new(0),
         peak: AtomicU32::new(0),
+        broken: Mutex::new(None),
     });
     let work = async {
-        match ground.setup.plan.shape {
-            LoadShape::Closed { agents, think } => closed(&ground, agents.get(), think).await,
+        match &ground.setup.plan.shape {
+            LoadShape::Closed { agents, think } => closed(&ground, agents.get(), *think).await,
+            LoadShape::Open { agents: None, .. } | LoadShape::Replay { agents: None, .. } => {
+                unlimited(&ground).await;
+            }
             LoadShape::Open {
-                arrivals,
-                agents: None,
-            } => unlimited(&ground, arrivals).await,
-            LoadShape::Open {
-                arrivals,
-                agents: Some(most),
-            } => limited(&ground, arrivals, most.get()).await,
+                agents: Some(most), ..
+            }
+            | LoadShape::Replay {
+                agents: Some(most), ..
+            } => limited(&ground, most.get()).await,
         }
     };
     let watch = async {
@@ -138,6 +201,10 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
         biased;
         () = work => {}
         () = watch => {}
+    }
+    let broken = ground.broken.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(error) = { broken }.take() {
+        return Err(LoadError::Work(error));
     }
     let begun = ground.begun.load(Ordering::Relaxed);
     Ok(LoadEnd {
@@ -161,6 +228,8 @@ struct Ground {
     begun: AtomicU32,
     in_flight: AtomicU32,
     peak: AtomicU32,
+    /// Why the agents' work could not be done.
+    broken: Mutex<Option<WorkError>>,
 }
 
 /// Which request it is, and of whom.
@@ -172,6 +241,7 @@ struct Place {
     agent: u32,
     /// Among the agent's requests, from 0.
     call: u32,
+    turn: Option<Turn>,
 }
 
 async fn closed(ground: &Arc<Ground>, agents: u32, think: Nanos) {
@@ -180,73 +250,147 @@ async fn closed(ground: &Arc<Ground>, agents: u32, think: Nanos) {
     for agent in 0..agents.min(requests) {
         let ground = Arc::clone(ground);
         tasks.spawn(async move {
-            let mut scheduled = ground.started;
+            let mut due = ground.started;
+            let mut talk = Conversation::default();
             for (index, call) in (agent..requests).step_by(agents as usize).zip(0..) {
-                if call > 0 && think > Nanos::ZERO && !ground.wait_until(scheduled).await {
-                    break;
+                let turn = ground.setup.plan.turns.as_ref().map(|turns| {
+                    let count = turns.count.get();
+                    // Dealt like the requests: session s is agent s mod N's.
+                    let session = agent + (call / count) * agents;
+                    (session, call % count + 1, turns.think)
+                });
+                let begins = turn.is_none_or(|(_, turn, _)| turn == 1);
+                if begins {
+                    talk = Conversation::default();
+                }
+                if call > 0 {
+                    let pause = turn
+                        .filter(|_| !begins)
+                        .map_or(think, |(_, _, pause)| pause);
+                    due = due + pause;
+                    if pause > Nanos::ZERO && !ground.wait_until(due).await {
+                        break;
+                    }
                 }
                 if ground.stop.is_cancelled() {
                     break;
                 }
-                let place = Place { index, agent, call };
-                scheduled = ground.request(place, scheduled).await + think;
+                let place = Place {
+                    index,
+                    agent,
+                    call,
+                    turn: turn.map(|(session, turn, _)| Turn { session, turn }),
+                };
+                let ended = ground.request(place, due, Ask::Plan, &mut talk).await;
+                let Some(ended) = ended else { break };
+                due = ended;
             }
         });
     }
     join(tasks).await;
 }
 
-/// As many agents as there are requests: none ever waits for another.
-async fn unlimited(ground: &Arc<Ground>, arrivals: Arrivals) {
-    let plan = &ground.setup.plan;
-    let mut tasks = JoinSet::new();
-    for (index, start) in (0..plan.requests).zip(arrivals.starts(plan.seed)) {
-        let scheduled = ground.started + start;
-        if !ground.wait_until(scheduled).await {
-            break;
-        }
-        let task = Arc::clone(ground);
-        tasks.spawn(async move {
-            let place = Place {
-                index,
-                agent: index,
-                call: 0,
-            };
-            task.request(place, scheduled).await;
-        });
-        while let Some(ended) = tasks.try_join_next() {
-            rethrow(ended);
-        }
-    }
-    join(tasks).await;
+/// Something that is planned to start: a request, or a session of several.
+#[derive(Debug, Clone)]
+struct Planned {
+    /// Among all that are planned, from 0.
+    number: u32,
+    at: Stamp,
+    ask: Ask,
+    /// Whose it is, where the plan says.
+    agent: Option<u32>,
 }
 
-/// Agents that take the next planned request whenever they are free.
-async fn limited(ground: &Arc<Ground>, arrivals: Arrivals, agents: u32) {
+/// What a plan holds, in the order of its starts.
+fn planned(ground: &Ground) -> Box<dyn Iterator<Item = Planned> + Send> {
     let plan = &ground.setup.plan;
-    let planned = (0..plan.requests).zip(arrivals.starts(plan.seed));
-    let planned = Arc::new(Mutex::new(planned));
+    let started = ground.started;
+    match &plan.shape {
+        LoadShape::Replay { trace, speed, .. } => {
+            let (trace, speed, sessions) = (Arc::clone(trace), *speed, trace.sessions());
+            let entries = (0..plan.requests).take(trace.entries.len());
+            Box::new(entries.map(move |number| {
+                let entry = &trace.entries[number as usize];
+                Planned {
+                    number,
+                    at: started + speed.rescale(entry.start),
+                    ask: Ask::Trace(Arc::clone(&trace)),
+                    // Those without a session are agents of their own, after those with one.
+                    agent: Some(entry.session.unwrap_or(sessions + number)),
+                }
+            }))
+        }
+        LoadShape::Open { arrivals, .. } => {
+            let starts = (0..plan.sessions()).zip(arrivals.starts(plan.seed));
+            Box::new(starts.map(move |(number, start)| Planned {
+                number,
+                at: started + start,
+                ask: Ask::Plan,
+                agent: None,
+            }))
+        }
+        LoadShape::Closed { .. } => Box::new(std::iter::empty()),
+    }
+}
+
+/// As many agents as are needed: none ever waits for another.
+async fn unlimited(ground: &Arc<Ground>) {
     let mut tasks = JoinSet::new();
-    for agent in 0..agents.min(plan.requests) {
+    let mut calls: BTreeMap<u32, u32> = BTreeMap::new();
+    for planned in planned(ground) {
+        if !ground.wait_until(planned.at).await {
+            break;
+        }
+        let agent = planned.agent.unwrap_or(planned.number);
+        // Only a trace's agents come again.
+        let call = planned.agent.map_or(0, |agent| {
+            let calls = calls.entry(agent).or_default();
+            std::mem::replace(calls, *calls + 1)
+        });
+        let task = Arc::clone(ground);
+        tasks.spawn(async move { task.session(planned, agent, call).await });
+        while let Some(ended) = tasks.try_join_next() {
+            rethrow(ended.map(drop));
+        }
+    }
+    while let Some(ended) = tasks.join_next().await {
+        rethrow(ended.map(drop));
+    }
+}
+
+/// Agents that take what is planned next whenever they are free.
+async fn limited(ground: &Arc<Ground>, agents: u32) {
+    let planned = Arc::new(Mutex::new(planned(ground)));
+    let mut tasks = JoinSet::new();
+    for agent in 0..agents.min(ground.setup.plan.requests) {
         let (ground, planned) = (Arc::clone(ground), Arc::clone(&planned));
         tasks.spawn(async move {
-            for call in 0.. {
+            let mut call = 0;
+            loop {
                 let next = planned
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .next();
-                let Some((index, start)) = next else { break };
-                let scheduled = ground.started + start;
-                if !ground.wait_until(scheduled).await {
+                let Some(next) = next else { break };
+                if !ground.wait_until(next.at).await {
                     break;
                 }
-                ground
-                    .request(Place { index, agent, call }, scheduled)
-                    .await;
+                call += ground.session(next, agent, call).await;
             }
         });
     }
     join(tasks).await;
+}
+
+impl LoadPlan {
+    /// Sessions, each of several turns or of one; the last may be cut short.
+    fn sessions(&self) -> u32 {
+        self.requests.div_ceil(self.turns_each())
+    }
+
+    fn turns_each(&self) -> u32 {
+        self.turns.as_ref().map_or(1, |turns| turns.count.get())
+    }
 }
 
 async fn join(mut tasks: JoinSet<()>) {
@@ -274,103 +418,43 @@ impl Ground {
         }
     }
 
-    /// Makes one request and records it, however it ends; returns when it ended.
-    async fn request(&self, place: Place, scheduled: Stamp) -> Stamp {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        let now_in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        self.peak.fetch_max(now_in_flight, Ordering::Relaxed);
-        let call = self.call(place.index);
-        let endpoint = place.agent as usize % self.setup.backends.len();
-        let mut exchange = Exchange::default();
-        let outcome = tokio::select! {
-            biased;
-            outcome = self.setup.backends[endpoint].generate(&call, &mut exchange) => outcome,
-            () = self.drop.cancelled() => Outcome::Cancelled,
-        };
-        let ended = self.setup.clock.now();
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        let record = self.record(place, endpoint, call, exchange, outcome, scheduled, ended);
-        (self.setup.on_record)(record);
-        ended
-    }
-
-    fn call(&self, index: u32) -> GenerateCall {
+    /// All the turns of what was planned, one after another; says how many.
+    async fn session(&self, planned: Planned, agent: u32, first_call: u32) -> u32 {
         let plan = &self.setup.plan;
-        let prompt = match plan.cache {
-            CachePolicy::Warm => plan.prompt.clone(),
-            CachePolicy::Nonce => {
-                let what = index.to_string();
-                let nonce = nonce(plan.seed, &self.run, Arm::Together, 1, 0, &what);
-                format!("{nonce} (an identifier, of no meaning)\n\n{}", plan.prompt)
+        let each = plan.turns_each();
+        let first = planned.number * each;
+        let mut talk = Conversation::default();
+        let mut due = planned.at;
+        for turn in 0..each.min(plan.requests - first) {
+            if let Some(turns) = &plan.turns
+                && turn > 0
+            {
+                due = due + turns.think;
+                if turns.think > Nanos::ZERO && !self.wait_until(due).await {
+                    return turn;
+                }
+                if self.stop.is_cancelled() {
+                    return turn;
+                }
             }
-        };
-        let mut options = plan.options.clone();
-        options.seed.get_or_insert_with(|| {
-            let seed = derive(&["load", &plan.seed.to_string(), &index.to_string()]);
-            // Servers keep the seed in a 32-bit integer and take -1 for "random".
-            (seed & 0x7fff_ffff).cast_signed()
-        });
-        GenerateCall {
-            model: plan.model.clone(),
-            system: None,
-            prompt,
-            options,
-            keep_alive: None,
+            let place = Place {
+                index: first + turn,
+                agent,
+                call: first_call + turn,
+                turn: plan.turns.as_ref().map(|_| Turn {
+                    session: planned.number,
+                    turn: turn + 1,
+                }),
+            };
+            match self
+                .request(place, due, planned.ask.clone(), &mut talk)
+                .await
+            {
+                Some(ended) => due = ended,
+                None => return turn,
+            }
         }
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all that is known of a request, once"
-    )]
-    fn record(
-        &self,
-        place: Place,
-        endpoint: usize,
-        call: GenerateCall,
-        exchange: Exchange,
-        outcome: Outcome,
-        scheduled: Stamp,
-        ended: Stamp,
-    ) -> RequestRecord {
-        let chunks = exchange.chunks.len() as u64;
-        let (tokens, tokens_from) = match exchange.counters.eval_count {
-            Some(count) => (count, TokenSource::Server),
-            // Servers omit counters that are zero.
-            None if chunks == 0 && exchange.counters.total.is_some() => (0, TokenSource::Server),
-            None => (chunks, TokenSource::Estimated),
-        };
-        RequestRecord {
-            run: self.run.clone(),
-            arm: Arm::Together,
-            attempt: 1,
-            role: RequestRole::Main,
-            agent: place.agent,
-            agent_name: format!("agent{}", place.agent),
-            step: "load".to_owned(),
-            call: place.call,
-            endpoint: u32::try_from(endpoint).unwrap_or(u32::MAX),
-            model: call.model,
-            options: call.options,
-            prompt_sha256: sha256_hex(call.prompt.as_bytes()),
-            scheduled,
-            connect_ns: exchange.connect,
-            sent: exchange.sent,
-            headers: exchange.headers,
-            first_token: exchange.first_token,
-            first_thinking: exchange.first_thinking,
-            first_content: exchange.first_content,
-            last_token: exchange.last_token,
-            done: exchange.done,
-            ended,
-            outcome,
-            tokens,
-            tokens_from,
-            counters: exchange.counters,
-            done_reason: exchange.done_reason,
-            chunk_gaps_ns: RequestRecord::gaps(exchange.sent, &exchange.chunks),
-            output_chars: exchange.text.chars().count() as u64,
-        }
+        each
     }
 }
 

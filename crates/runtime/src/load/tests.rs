@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 use std::sync::atomic::AtomicU64;
 
 use domain::backend::{BackendError, LoadedModel, ModelIdentity, ServerIdentity};
-use domain::{FailureKind, TimeoutPhase};
+use domain::backend::{Exchange, GenerateCall};
+use domain::work::Work;
+use domain::{FailureKind, Outcome, TimeoutPhase};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use proptest::prelude::*;
@@ -139,6 +141,8 @@ struct Case {
     slots: usize,
     script: fn(u64) -> Reply,
     cache: CachePolicy,
+    turns: Option<Turns>,
+    work: Work,
     /// Stop at this time, with this grace.
     stop: Option<(Nanos, Nanos)>,
 }
@@ -152,6 +156,8 @@ impl Case {
             slots: 1000,
             script: |_| Reply::Tokens(6),
             cache: CachePolicy::Nonce,
+            turns: None,
+            work: Work::default(),
             stop: None,
         }
     }
@@ -176,22 +182,21 @@ impl Case {
             })
             .collect();
         let records = Arc::new(Mutex::new(Vec::new()));
+        let plan = LoadPlan {
+            cache: self.cache,
+            seed: 7,
+            turns: self.turns,
+            work: self.work,
+            ..LoadPlan::new(self.shape, self.requests, "m", "Say something.")
+        };
+        let backends = servers.iter().map(|s| Arc::clone(s) as _).collect();
+        let on_record: OnRecord = {
+            let records = Arc::clone(&records);
+            Arc::new(move |record| records.lock().unwrap().push(record))
+        };
         let setup = LoadSetup {
-            plan: LoadPlan {
-                shape: self.shape,
-                requests: self.requests,
-                model: "m".to_owned(),
-                prompt: "Say something.".to_owned(),
-                cache: self.cache,
-                options: ModelOptions::default(),
-                seed: 7,
-            },
-            backends: servers.iter().map(|s| Arc::clone(s) as _).collect(),
-            clock: clock.clone(),
-            on_record: {
-                let records = Arc::clone(&records);
-                Arc::new(move |record| records.lock().unwrap().push(record))
-            },
+            pool: WorkPool::new(agents(2), "nowhere".into()),
+            ..LoadSetup::new(plan, backends, clock.clone(), on_record)
         };
         let shutdown = Shutdown::new(self.stop.map_or(Nanos::ZERO, |(_, grace)| grace));
         if let Some((at, _)) = self.stop {
@@ -225,7 +230,7 @@ fn closed(n: u32, think_ms: u64) -> LoadShape {
 
 fn constant(per_second: f64, most: Option<u32>) -> LoadShape {
     LoadShape::Open {
-        arrivals: Arrivals::Constant(Rate::new(per_second).unwrap()),
+        arrivals: Arrivals::constant(Rate::new(per_second).unwrap()),
         agents: most.map(agents),
     }
 }
@@ -401,58 +406,11 @@ fn stopping_an_open_loop_ends_its_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_load_without_a_server_is_refused() {
-    let setup = LoadSetup {
-        plan: LoadPlan {
-            shape: closed(1, 0),
-            requests: 1,
-            model: "m".to_owned(),
-            prompt: String::new(),
-            cache: CachePolicy::Warm,
-            options: ModelOptions::default(),
-            seed: 1,
-        },
-        backends: Vec::new(),
-        clock: Clock::start_virtual(),
-        on_record: Arc::new(|_| {}),
-    };
-    assert_eq!(
-        run_load(setup, &Shutdown::new(Nanos::ZERO)).await,
-        Err(NoBackend)
-    );
+    let plan = LoadPlan::new(closed(1, 0), 1, "m", "");
+    let setup = LoadSetup::new(plan, Vec::new(), Clock::start_virtual(), Arc::new(|_| {}));
+    let refused = run_load(setup, &Shutdown::new(Nanos::ZERO)).await;
+    assert!(matches!(refused, Err(LoadError::NoBackend)));
 }
 
-#[test]
-fn poisson_arrivals_have_the_mean_and_the_spread_of_their_rate() {
-    let rate = Rate::new(50.0).unwrap();
-    let starts: Vec<_> = Arrivals::Poisson(rate).starts(3).take(20_001).collect();
-    let gaps: Vec<f64> = starts
-        .windows(2)
-        .map(|w| w[1].saturating_sub(w[0]).as_secs_f64())
-        .collect();
-    let n = gaps.len() as f64;
-    let mean = gaps.iter().sum::<f64>() / n;
-    let sd = (gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / n).sqrt();
-    // Four standard errors of 20,000 exponential gaps of 20 ms.
-    assert!((mean - 0.02).abs() < 0.02 * 4.0 / n.sqrt(), "{mean}");
-    assert!((sd / mean - 1.0).abs() < 0.05, "{sd} against {mean}");
-}
-
-proptest! {
-    #[test]
-    fn starts_begin_at_zero_never_go_back_and_repeat_by_seed(
-        rate in 0.01_f64..10_000.0, seed: u64, poisson: bool,
-    ) {
-        let rate = Rate::new(rate).unwrap();
-        let arrivals = if poisson { Arrivals::Poisson(rate) } else { Arrivals::Constant(rate) };
-        let starts: Vec<_> = arrivals.starts(seed).take(50).collect();
-        prop_assert_eq!(starts[0], Nanos::ZERO);
-        prop_assert!(starts.windows(2).all(|w| w[0] <= w[1]));
-        prop_assert!(starts.iter().all(|s| s.0 % 1_000 == 0));
-        prop_assert_eq!(starts, arrivals.starts(seed).take(50).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn only_finite_rates_above_zero_are_rates(rate: f64) {
-        prop_assert_eq!(Rate::new(rate).is_some(), rate.is_finite() && rate > 0.0);
-    }
-}
+mod arrivals;
+mod sessions;

@@ -1,26 +1,25 @@
 //! `tandem load`: a fixed number of requests, and how they were carried.
 
 mod args;
+mod plan;
 mod print;
 pub(crate) mod process;
 mod rows;
 
 use std::io::{IsTerminal as _, Write as _};
-use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use domain::backend::BackendError;
-use domain::plan::{CachePolicy, Timeouts};
-use domain::record::{Provenance, RequestRecord, RuntimeFacts};
-use domain::{FailureKind, ModelOptions, Nanos};
+use domain::plan::Timeouts;
+use domain::record::{Provenance, RuntimeFacts};
+use domain::{FailureKind, Nanos};
 use indicatif::{ProgressBar, ProgressStyle};
-use metrics::load::{Asked, ClientCost, Collected, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
-use runtime::load::{Arrivals, LoadEnd, LoadPlan, LoadSetup, LoadShape, run_load};
+use metrics::load::{ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
+use runtime::load::{Backlog, LoadEnd, LoadError, LoadPlan, LoadSetup, LoadShape, run_load};
 use runtime::{Shutdown, ShutdownLevel};
 
-use self::args::ArrivalsArg;
 pub(crate) use self::args::LoadArgs;
 use self::rows::Rows;
 use crate::commands::calibrate;
@@ -31,15 +30,13 @@ use crate::folder;
 use crate::stage::{self, Cast, Stage};
 use crate::target::{self, Fitted, Target};
 
-/// Agents of a closed loop when none are named.
-const AGENTS: NonZeroU32 = NonZeroU32::new(8).expect("eight is not zero");
-
 /// Runs the load, prints the figures, and writes them if asked to.
 pub(crate) fn load(args: &LoadArgs) -> Result<ExitStatus, Fatal> {
-    let target = target::choose(&args.server, &args.model)?;
+    let plan = plan::plan(args)?;
+    let target = target::choose(&args.server, &args.ask.model)?;
     let (runtime, facts) = args.runtime.start(&target)?;
     runtime.block_on(async {
-        let fitted = fitted(&target, &plan(args));
+        let fitted = fitted(&target, &plan);
         let stage = set(target, args, &fitted).await?;
         let stop = Shutdown::new(Nanos::ZERO);
         let told = |level| {
@@ -48,7 +45,7 @@ pub(crate) fn load(args: &LoadArgs) -> Result<ExitStatus, Fatal> {
             }
         };
         tokio::select! {
-            status = run(stage, args, (facts, fitted), &stop) => status,
+            status = run(stage, args, plan, (facts, fitted), &stop) => status,
             error = stop.on_ctrl_c(told) => Err(Fatal::environment(error)),
         }
     })
@@ -78,9 +75,9 @@ async fn set(target: Target, args: &LoadArgs, fitted: &Fitted) -> Result<Stage, 
         Target::Simulator { why } => {
             eprintln!("{}", stage::simulated_in_words(&why, &args.server));
             let cast = Cast {
-                model: &args.model,
+                model: &args.ask.model,
                 servers: 1,
-                seed: args.seed,
+                seed: args.ask.seed,
                 timeouts,
             };
             Stage::simulated(&args.server, &cast, Nanos::ZERO).await
@@ -91,19 +88,19 @@ async fn set(target: Target, args: &LoadArgs, fitted: &Fitted) -> Result<Stage, 
 async fn run(
     stage: Stage,
     args: &LoadArgs,
+    plan: LoadPlan,
     (runtime, fitted): (Option<RuntimeFacts>, Fitted),
     stop: &Shutdown,
 ) -> Result<ExitStatus, Fatal> {
-    let plan = plan(args);
     let at_once = match plan.shape {
         LoadShape::Closed { agents, .. } => Some(agents),
-        LoadShape::Open { agents, .. } => agents,
+        LoadShape::Open { agents, .. } | LoadShape::Replay { agents, .. } => agents,
     };
     if let Some(agents) = at_once {
         descriptors::enough_for(agents.get(), stage.simulator.is_some())?;
     }
     let budget = calibrate::before_run(&args.server, runtime.as_ref(), &stage.endpoints).await;
-    if !args.no_preload {
+    if !args.ask.no_preload {
         tokio::select! {
             loaded = preload(&stage, &plan) => loaded?,
             _ = runtime::asked_to_stop() => {
@@ -121,6 +118,7 @@ async fn run(
         .unwrap_or_else(|| folder::default_dir(&args.output.name, now, simulated));
     let mut environment = telemetry::environment(stage.gpu_source.clone());
     environment.facts.extend(fitted.facts);
+    let pool = plan::pool(args, &stage.clock);
     let mut file = LoadFile {
         schema: LOAD_SCHEMA,
         name: folder::name_of(&dir, &args.output.name),
@@ -133,102 +131,50 @@ async fn run(
         runtime,
         client_budget: budget,
         environment: Some(environment),
-        asked: asked(&plan, args),
+        asked: plan::asked(&plan, args, &pool),
         result: None,
     };
-    let (rows, send) = if args.output.no_record {
-        (None, None)
-    } else {
-        let (rows, send) = Rows::create(&dir, &file)?;
-        (Some(rows), Some(send))
-    };
-    let bar = bar(args);
-    let collected = Arc::new(Mutex::new(Collected::new(args.slo.clone())));
-    let on_record = {
-        let (collected, bar) = (Arc::clone(&collected), bar.clone());
-        Arc::new(move |record: RequestRecord| {
-            let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
-            collected.add(&record);
-            bar.inc(1);
-            if let Some(send) = &send {
-                // A writer that is gone says why when it is joined.
-                let _ = send.send(record);
-            }
-        })
-    };
+    let folder = (!args.output.no_record).then_some(dir);
+    let rows_file = folder
+        .as_ref()
+        .map(|dir| rows::create(dir, &file))
+        .transpose()?;
+    let bar = bar(plan.requests, args.output.json);
+    let slo = args.output.slo.clone();
+    let (rows, on_record) = Rows::start(rows_file, slo, bar.clone(), stop.clone())?;
+    let requests = plan.requests;
     let setup = LoadSetup {
-        plan: plan.clone(),
-        backends: stage.backends,
-        clock: stage.clock,
-        on_record,
+        pool,
+        backlog: Some(Arc::clone(&rows.backlog)),
+        ..LoadSetup::new(plan, stage.backends, stage.clock, on_record)
     };
     let cpu_before = process::cpu_time();
-    let end = run_load(setup, stop).await.map_err(Fatal::usage)?;
+    let end = run_load(setup, stop).await.map_err(|error| match error {
+        LoadError::NoBackend => Fatal::usage(error),
+        _ => Fatal::environment(error),
+    })?;
     let cpu = cpu_before.zip(process::cpu_time());
     bar.finish_and_clear();
     let shared = stage.simulator.is_some();
     drop(stage.simulator);
-    let figures = collected
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .figures();
+    let backlog = Arc::clone(&rows.backlog);
+    let kept = rows.finish()?;
+    let figures = kept.collected.figures();
     let status = status(&end, &figures);
     file.result = Some(LoadResult {
         interrupted: end.interrupted,
-        not_begun: plan.requests - end.begun,
+        not_begun: requests - end.begun,
         peak_in_flight: end.peak_in_flight,
-        client: client(cpu.filter(|_| !shared), &figures, shared),
+        client: client(cpu.filter(|_| !shared), &figures, shared, &backlog),
         figures,
     });
-    finish(&file, rows, args.output.json)?;
+    print_out(&file, args.output.json)?;
+    if let Some(dir) = folder {
+        let at = || format!("{} is not complete", dir.display());
+        kept.written.with_context(at).map_err(Fatal::environment)?;
+        eprintln!("Wrote {}", rows::write_facts(&dir, &file)?.display());
+    }
     Ok(status)
-}
-
-/// What the folder says before anything has run.
-fn asked(plan: &LoadPlan, args: &LoadArgs) -> Asked {
-    Asked {
-        model: plan.model.clone(),
-        shape: print::shape(plan.shape),
-        requests: plan.requests,
-        num_predict: args.num_predict,
-        seed: plan.seed,
-        same_prompt: args.same_prompt,
-        turns: None,
-        work: None,
-        slo: args.slo.as_ref().map(|slo| slo.text().to_owned()),
-    }
-}
-
-fn plan(args: &LoadArgs) -> LoadPlan {
-    let shape = match args.rate {
-        None => LoadShape::Closed {
-            agents: args.agents.unwrap_or(AGENTS),
-            think: Nanos::from(args.think),
-        },
-        Some(rate) => LoadShape::Open {
-            arrivals: match args.arrivals {
-                ArrivalsArg::Constant => Arrivals::Constant(rate),
-                ArrivalsArg::Poisson => Arrivals::Poisson(rate),
-            },
-            agents: args.agents,
-        },
-    };
-    LoadPlan {
-        shape,
-        requests: args.requests.get(),
-        model: args.model.clone(),
-        prompt: args.prompt.clone(),
-        cache: if args.same_prompt {
-            CachePolicy::Warm
-        } else {
-            CachePolicy::Nonce
-        },
-        options: ModelOptions {
-            num_predict: Some(args.num_predict),
-            ..ModelOptions::default()
-        },
-        seed: args.seed,
-    }
 }
 
 /// Loads the model on every server, so that no measured request waits for it. Servers that hold
@@ -252,11 +198,11 @@ async fn preload(stage: &Stage, plan: &LoadPlan) -> Result<(), Fatal> {
 }
 
 /// Shown where a person can see it.
-fn bar(args: &LoadArgs) -> ProgressBar {
-    if args.output.json || !std::io::stderr().is_terminal() {
+fn bar(requests: u32, json: bool) -> ProgressBar {
+    if json || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::new(u64::from(args.requests.get()));
+    let bar = ProgressBar::new(u64::from(requests));
     if let Ok(style) =
         ProgressStyle::with_template("{bar:24} {pos}/{len} requests  {elapsed} elapsed, {eta} left")
     {
@@ -266,7 +212,12 @@ fn bar(args: &LoadArgs) -> ProgressBar {
     bar
 }
 
-fn client(cpu: Option<(Nanos, Nanos)>, figures: &Figures, shared: bool) -> ClientCost {
+fn client(
+    cpu: Option<(Nanos, Nanos)>,
+    figures: &Figures,
+    shared: bool,
+    backlog: &Backlog,
+) -> ClientCost {
     let cpu = cpu.map(|(before, after)| after.saturating_sub(before));
     let tokens = figures.tokens + figures.tokens_not_completed;
     ClientCost {
@@ -276,12 +227,13 @@ fn client(cpu: Option<(Nanos, Nanos)>, figures: &Figures, shared: bool) -> Clien
             .map(|cpu| cpu.0 as f64 / 1e3 / tokens as f64),
         peak_memory_bytes: process::peak_memory(),
         shared_with_simulator: shared,
-        ..ClientCost::default()
+        disk_waits: backlog.waits(),
+        disk_wait_s: backlog.waited().as_secs_f64(),
     }
 }
 
-/// Prints first: what was measured must not be lost to a full disk.
-fn finish(file: &LoadFile, rows: Option<Rows>, json: bool) -> Result<(), Fatal> {
+/// Comes before the folder: what was measured must not be lost to a full disk.
+fn print_out(file: &LoadFile, json: bool) -> Result<(), Fatal> {
     let text = if json {
         let mut line = serde_json::to_string(file).map_err(Fatal::environment)?;
         line.push('\n');
@@ -293,12 +245,7 @@ fn finish(file: &LoadFile, rows: Option<Rows>, json: bool) -> Result<(), Fatal> 
         .lock()
         .write_all(text.as_bytes())
         .context("the figures could not be printed")
-        .map_err(Fatal::environment)?;
-    if let Some(rows) = rows {
-        let dir = rows.finish(file)?;
-        eprintln!("Wrote {}", dir.display());
-    }
-    Ok(())
+        .map_err(Fatal::environment)
 }
 
 fn status(end: &LoadEnd, figures: &Figures) -> ExitStatus {

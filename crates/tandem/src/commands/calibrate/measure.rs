@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
 use clock::Clock;
+use domain::Nanos;
 use domain::backend::ChatBackend;
-use domain::plan::{CachePolicy, Timeouts};
+use domain::plan::Timeouts;
 use domain::record::{BudgetStep, RequestRecord};
-use domain::{ModelOptions, Nanos};
 use metrics::budget::{Compared, Truth};
 use metronome::{MODEL, Pace, Server, StreamLog};
 use runtime::Shutdown;
-use runtime::load::{LoadPlan, LoadSetup, LoadShape, run_load};
+use runtime::load::{LoadPlan, LoadSetup, LoadShape, OnRecord, run_load};
 
 use super::ladder::Load;
 use crate::commands::load::process;
@@ -62,29 +62,19 @@ pub(super) async fn step(
         NonZeroU32::new(load.streams).ok_or_else(|| Fatal::usage(anyhow!("no streams")))?;
     let requests = load.streams.saturating_mul(load.rounds);
     let records = Arc::new(Mutex::new(Vec::with_capacity(requests as usize)));
-    let setup = LoadSetup {
-        plan: LoadPlan {
-            shape: LoadShape::Closed {
-                agents: streams,
-                think: Nanos::ZERO,
-            },
-            requests,
-            model: MODEL.to_owned(),
-            prompt: "tick".to_owned(),
-            cache: CachePolicy::Nonce,
-            options: ModelOptions::default(),
-            seed: 1,
-        },
-        backends: vec![backend],
-        clock: clock.clone(),
-        on_record: {
-            let records = Arc::clone(&records);
-            Arc::new(move |record: RequestRecord| {
-                let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
-                records.push(record);
-            })
-        },
+    let shape = LoadShape::Closed {
+        agents: streams,
+        think: Nanos::ZERO,
     };
+    let plan = LoadPlan::new(shape, requests, MODEL, "tick");
+    let on_record: OnRecord = {
+        let records = Arc::clone(&records);
+        Arc::new(move |record: RequestRecord| {
+            let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
+            records.push(record);
+        })
+    };
+    let setup = LoadSetup::new(plan, vec![backend], clock.clone(), on_record);
     let cpu = || process::cpu_time().zip(server.cpu_time());
     let (began, before) = (clock.now(), cpu());
     let held = async {

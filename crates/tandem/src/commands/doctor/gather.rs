@@ -245,6 +245,7 @@ impl Asked {
         let call = GenerateCall {
             model: self.model.clone(),
             system: None,
+            history: None,
             // They begin differently, so that no prompt cache serves one of them sooner.
             prompt: format!("{n}: count from one to one hundred, in words."),
             options: ModelOptions {

@@ -5,43 +5,49 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use domain::work::{CpuWork, FileWork};
 use metrics::load::Slo;
-use runtime::load::Rate;
+use runtime::load::{Rate, Speed, Variation};
 
 use crate::args::ServerArgs;
 use crate::flavour::RuntimeFlags;
 
 /// Flags of `tandem load`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "docs/load.md describes the load shapes and every figure.\n\
+                  Exit codes: 0 every request completed; 1 some did not; 2 wrong usage; 3 no server,\n\
+                  no model, or rows could not be written; 130 interrupted."
+)]
 pub(crate) struct LoadArgs {
     #[command(flatten)]
+    pub(crate) ask: AskArgs,
+    #[command(flatten)]
+    pub(crate) when: WhenArgs,
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten, next_help_heading = "Where it runs")]
     pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeFlags,
+}
+
+/// What is asked.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is asked")]
+pub(crate) struct AskArgs {
     /// The model.
     #[arg(long, value_name = "NAME", default_value = "gemma3:latest")]
     pub(crate) model: String,
-    /// Agents. Closed loop: each sends its next request when its last one has ended; 8 when not
-    /// given. With --rate: the most requests in flight; no limit when not given.
+    /// Requests in all: 64 when not given; with --ramp those that fall into the ramp, with --trace
+    /// all of the trace.
     #[arg(long, value_name = "N")]
-    pub(crate) agents: Option<NonZeroU32>,
-    /// Requests in all.
-    #[arg(long, value_name = "N", default_value = "64")]
-    pub(crate) requests: NonZeroU32,
+    pub(crate) requests: Option<NonZeroU32>,
     /// Most tokens of each answer.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
     pub(crate) num_predict: i64,
-    /// Open loop: requests start at so many per second, whatever became of those before them.
-    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
-    pub(crate) rate: Option<Rate>,
-    /// How the starts of an open loop are spread.
-    #[arg(long, value_enum, default_value_t = ArrivalsArg::Constant, requires = "rate")]
-    pub(crate) arrivals: ArrivalsArg,
-    /// Closed loop: from the end of an agent's request to its next one, such as 200ms.
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration, conflicts_with = "rate")]
-    pub(crate) think: Duration,
-    /// Limits that a request must keep to count as good, such as `ttft<2s,tpot<80ms`; of ttft,
-    /// ttft_scheduled, tpot and e2e.
-    #[arg(long, value_name = "LIMITS")]
-    pub(crate) slo: Option<Slo>,
     /// The prompt of every request.
     #[arg(
         long,
@@ -59,15 +65,80 @@ pub(crate) struct LoadArgs {
     /// Root of arrivals, nonces and sampling seeds.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
-    #[command(flatten)]
-    pub(crate) runtime: RuntimeFlags,
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
+}
+
+/// When requests start.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "When requests start")]
+pub(crate) struct WhenArgs {
+    /// Agents. Closed loop: each sends its next request when its last one has ended; 8 when not
+    /// given. With --rate, --ramp or --trace: the most at one time; no limit when not given.
+    #[arg(long, value_name = "N")]
+    pub(crate) agents: Option<NonZeroU32>,
+    /// From an answer to the agent's next request, such as 200ms; with --rate, to the next of its
+    /// --turns.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) think: Option<Duration>,
+    /// Open loop: requests start at so many per second, whatever became of those before them.
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate, conflicts_with_all = ["ramp", "trace"])]
+    pub(crate) rate: Option<Rate>,
+    /// Open loop whose rate changes linearly, such as 1..20, in the time of --over.
+    #[arg(long, value_name = "FROM..TO", value_parser = ramp, requires = "over", conflicts_with = "trace")]
+    pub(crate) ramp: Option<(f64, Rate)>,
+    /// How long the ramp takes, such as 60s; the rate stays where it ends.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "ramp")]
+    pub(crate) over: Option<Duration>,
+    /// How the starts of an open loop are spread: constant when not given.
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) arrivals: Option<ArrivalsArg>,
+    /// Coefficient of variation of the gaps of --arrivals gamma: 1 is Poisson, more comes in bursts.
+    #[arg(long, value_name = "N", value_parser = variation)]
+    pub(crate) cv: Option<Variation>,
+    /// Replay a recorded trace: JSON lines or CSV with starts and lengths, as Azure and Mooncake
+    /// publish them, or the folder of a load or a sweep.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Recorded seconds per second.
+    #[arg(long, value_name = "N", value_parser = speed, requires = "trace")]
+    pub(crate) trace_speed: Option<Speed>,
+}
+
+/// What each agent does.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What each agent does")]
+pub(crate) struct AgentArgs {
+    /// Sessions of so many turns, each with all that was said before it; --rate is that of
+    /// sessions.
+    #[arg(long, value_name = "N", conflicts_with = "trace")]
+    pub(crate) turns: Option<NonZeroU32>,
+    /// What is asked from the second turn on.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "turns",
+        default_value = "Explain your last point in more detail, with an example."
+    )]
+    pub(crate) follow_up: String,
+    /// CPU work before each request: primes:N sums the primes below N.
+    #[arg(long, value_name = "primes:N")]
+    pub(crate) cpu_work: Option<CpuWork>,
+    /// File work before each request: so much is written, read back and deleted, such as 64KiB.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) file_work: Option<FileWork>,
+    /// Threads that all agents share for it; one less than there are cores when not given, and 4 in
+    /// simulated time.
+    #[arg(long, value_name = "N")]
+    pub(crate) work_threads: Option<NonZeroU32>,
 }
 
 /// What becomes of what was measured.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "What is printed and kept")]
 pub(crate) struct OutputArgs {
+    /// Limits that a request must keep to count as good, such as `ttft<2s,tpot<80ms`; of ttft,
+    /// ttft_scheduled, tpot and e2e.
+    #[arg(long, value_name = "LIMITS")]
+    pub(crate) slo: Option<Slo>,
     /// Where to write each request and the figures; a new folder under results/ by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -89,6 +160,8 @@ pub(crate) enum ArrivalsArg {
     Constant,
     /// Independent, exponentially distributed gaps.
     Poisson,
+    /// Independent, gamma distributed gaps of the variation --cv.
+    Gamma,
 }
 
 fn rate(text: &str) -> Result<Rate, String> {
@@ -96,6 +169,32 @@ fn rate(text: &str) -> Result<Rate, String> {
         .ok()
         .and_then(Rate::new)
         .ok_or_else(|| "give a number above zero".to_owned())
+}
+
+fn ramp(text: &str) -> Result<(f64, Rate), String> {
+    let wrong = || "give two rates, such as 1..20; the last is above zero".to_owned();
+    let (from, to) = text.split_once("..").ok_or_else(wrong)?;
+    let from: f64 = from.trim().parse().map_err(|_| wrong())?;
+    let to = rate(to.trim()).map_err(|_| wrong())?;
+    if from.is_finite() && from >= 0.0 {
+        Ok((from, to))
+    } else {
+        Err(wrong())
+    }
+}
+
+fn variation(text: &str) -> Result<Variation, String> {
+    text.parse()
+        .ok()
+        .and_then(Variation::new)
+        .ok_or_else(|| "give a number from 0.01 to 100".to_owned())
+}
+
+fn speed(text: &str) -> Result<Speed, String> {
+    text.parse()
+        .ok()
+        .and_then(Speed::new)
+        .ok_or_else(|| "give a number above zero; 2 replays twice as fast".to_owned())
 }
 
 /// A name that can begin a folder's.

@@ -3,8 +3,6 @@
 use std::fmt::Write as _;
 
 use domain::record::{Provenance, RuntimeFacts};
-use runtime::load::LoadShape;
-
 use metrics::budget;
 use metrics::load::{LoadFile, LoadResult, Shape, Spread};
 
@@ -64,12 +62,18 @@ fn put(text: &mut String, file: &LoadFile) -> std::fmt::Result {
         rate(figures.tokens_per_s),
         result.peak_in_flight
     )?;
-    if let Shape::Open { rate: offered, .. } = file.asked.shape {
-        writeln!(
+    match &file.asked.shape {
+        Shape::Open {
+            rate: offered,
+            ramp: None,
+            ..
+        } if file.asked.turns.is_none() => writeln!(
             text,
             "Sent        {} requests/s, {offered} planned",
             rate(figures.sent_per_s)
-        )?;
+        )?,
+        Shape::Closed { .. } => {}
+        _ => writeln!(text, "Sent        {} requests/s", rate(figures.sent_per_s))?,
     }
     let count = match figures.tokens_estimated {
         0 => "the server's count".to_owned(),
@@ -122,6 +126,7 @@ fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
         "ms", "mean", "min", "p50", "p90", "p95", "p99", "max", "n"
     )?;
     let mut needs = std::collections::BTreeMap::new();
+    let mut rounded = None;
     for (name, spread) in [
         ("TTFT", &figures.ttft_ms),
         ("TTFT from the plan", &figures.ttft_scheduled_ms),
@@ -139,7 +144,25 @@ fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
             continue;
         };
         needs.extend(spread.needs.clone());
+        rounded = rounded.or(spread.relative_error);
         writeln!(text, "{name:<22}{}", row(spread))?;
+    }
+    let turns = figures.turns.iter();
+    let turns = turns.map(|of| (format!("TTFT of turn {}", of.turn), &of.ttft_ms));
+    let work = figures.work.iter().flat_map(|work| {
+        [
+            ("wait for a thread", &work.queue_ms),
+            ("CPU work", &work.cpu_ms),
+            ("file work", &work.file_ms),
+        ]
+    });
+    let work = work.map(|(name, spread)| (name.to_owned(), spread));
+    for (name, spread) in turns.chain(work) {
+        if let Some(spread) = spread {
+            needs.extend(spread.needs.clone());
+            rounded = rounded.or(spread.relative_error);
+            writeln!(text, "{name:<22}{}", row(spread))?;
+        }
     }
     let not_completed = figures.outcomes.not_completed();
     if not_completed > 0 {
@@ -154,6 +177,18 @@ fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
     }
     if figures.slow_connects > 0 {
         writeln!(text, "{}", slow_connects(figures.slow_connects))?;
+    }
+    let grown = figures.turns.iter().filter_map(|of| of.prompt_tokens_mean);
+    let grown: Vec<_> = grown.map(|tokens| format!("{tokens:.0}")).collect();
+    if !grown.is_empty() {
+        writeln!(text, "Prompt tokens by turn: {}.", grown.join(", "))?;
+    }
+    if let Some(error) = rounded {
+        writeln!(
+            text,
+            "Percentiles of many values come from a histogram, within {} %.",
+            100.0 * error
+        )?;
     }
     Ok(())
 }
@@ -214,6 +249,13 @@ fn put_client(
         },
     );
     writeln!(text, "Client      {cpu}; {memory}")?;
+    if client.disk_waits > 0 {
+        writeln!(
+            text,
+            "            {} requests waited {:.1} s in all until rows were on disk",
+            client.disk_waits, client.disk_wait_s
+        )?;
+    }
     match runtime {
         Some(facts) => writeln!(text, "            {}", flavour::in_words(facts)),
         None => Ok(()),
@@ -222,62 +264,79 @@ fn put_client(
 
 /// What was asked for, in a sentence.
 fn in_words(file: &LoadFile) -> String {
+    let asked = &file.asked;
     let plural = |n: u32, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    let what = format!(
-        "{} to {}, at most {} tokens each",
-        plural(file.asked.requests, "request"),
-        file.asked.model,
-        file.asked.num_predict
-    );
-    match &file.asked.shape {
+    let limit = |agents: &Option<u32>| {
+        agents.map_or_else(
+            || "no limit in flight".to_owned(),
+            |n| format!("at most {n} at one time"),
+        )
+    };
+    let pause = |think_s: f64, what: &str| {
+        let paused = think_s > 0.0;
+        paused.then(|| format!("{think_s} s of thought between {what}"))
+    };
+    let mut parts = Vec::new();
+    match &asked.shape {
         Shape::Closed { agents, think_s } => {
-            let think = if *think_s > 0.0 {
-                format!(", {think_s} s of thought between them")
-            } else {
-                String::new()
-            };
-            format!("Closed loop: {}, {what}{think}", plural(*agents, "agent"))
+            parts.push(format!("Closed loop: {}", plural(*agents, "agent")));
+            parts.extend(pause(*think_s, "requests"));
         }
         Shape::Open {
             arrivals,
+            cv,
             rate,
+            ramp,
+            agents,
+            think_s,
+        } => {
+            let what = asked.turns.map_or("requests/s", |_| "sessions/s");
+            let rate = match ramp {
+                Some(ramp) => format!("{} to {rate} {what} over {} s", ramp.from, ramp.over_s),
+                None => format!("{rate} {what}"),
+            };
+            let spread = cv.map_or_else(|| arrivals.clone(), |cv| format!("{arrivals}, cv {cv}"));
+            parts.push(format!("Open loop: {rate} ({spread})"));
+            parts.push(limit(agents));
+            parts.extend(pause(*think_s, "turns"));
+        }
+        Shape::Replay {
+            trace,
+            speed,
             agents,
             ..
         } => {
-            let limit = agents.map_or_else(
-                || "no limit in flight".to_owned(),
-                |n| format!("at most {n} in flight"),
-            );
-            format!("Open loop: {rate} requests/s ({arrivals}), {limit}, {what}")
-        }
-        Shape::Replay { trace, speed, .. } => {
-            format!("Replay of {trace} at {speed} times its pace, {what}")
+            parts.push(format!("Replay of {trace}, {speed} s of it a second"));
+            parts.push(limit(agents));
         }
     }
+    parts.push(format!(
+        "{} to {}",
+        plural(asked.requests, "request"),
+        asked.model
+    ));
+    if let Some(turns) = asked.turns {
+        parts.push(format!("sessions of {}", plural(turns, "turn")));
+    }
+    parts.push(match asked.shape {
+        Shape::Replay { .. } => format!(
+            "answers as long as recorded, at most {} tokens where that is not known",
+            asked.num_predict
+        ),
+        _ => format!("at most {} tokens each", asked.num_predict),
+    });
+    if let Some(work) = &asked.work {
+        let file = work.file_bytes.map(|bytes| format!("a file of {bytes} B"));
+        let work_is: Vec<_> = work.cpu.iter().cloned().chain(file).collect();
+        parts.push(format!(
+            "{} before each on {}",
+            work_is.join(" and "),
+            plural(work.threads, "thread")
+        ));
+    }
+    parts.join(", ")
 }
 
 fn unknown() -> String {
     "unknown".to_owned()
-}
-
-/// A shape as `load.json` says it.
-pub(super) fn shape(shape: LoadShape) -> Shape {
-    match shape {
-        LoadShape::Closed { agents, think } => Shape::Closed {
-            agents: agents.get(),
-            think_s: think.as_secs_f64(),
-        },
-        LoadShape::Open { arrivals, agents } => Shape::Open {
-            arrivals: match arrivals {
-                runtime::load::Arrivals::Constant(_) => "constant",
-                runtime::load::Arrivals::Poisson(_) => "poisson",
-            }
-            .to_owned(),
-            cv: None,
-            rate: arrivals.rate().per_second(),
-            ramp: None,
-            agents: agents.map(std::num::NonZeroU32::get),
-            think_s: 0.0,
-        },
-    }
 }

@@ -1,86 +1,174 @@
-//! A load's folder. Rows are written by a thread of their own so that no request waits for the disk.
+//! A load's folder, and the thread that counts and writes its rows, so that no request waits for
+//! either.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Sender};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use domain::record::RequestRecord;
-use metrics::load::{LOAD_FILE, LoadFile, REQUESTS_FILE};
+use indicatif::ProgressBar;
+use metrics::load::{Collected, LOAD_FILE, LoadFile, REQUESTS_FILE, Slo};
+use runtime::Shutdown;
+use runtime::load::{Backlog, OnRecord};
 
 use crate::exit::Fatal;
 use crate::folder;
 
-/// An output folder of one load.
-#[derive(Debug)]
-pub(super) struct Rows {
-    dir: PathBuf,
-    writer: JoinHandle<io::Result<()>>,
+/// Rows are written in pieces of this size.
+const BATCH: usize = 64 * 1024;
+/// A row waits no longer than this for others to be written with.
+const FLUSH: Duration = Duration::from_secs(1);
+/// Rows may take this much memory before requests wait for the disk.
+const WAITING: u64 = 64 * 1024 * 1024;
+/// Times of each kind that are kept exactly; beyond it they are counted in a histogram.
+const EXACT: usize = 1_000_000;
+
+/// Makes the folder, and says in it what is going to run. Returns the file for its rows.
+pub(super) fn create(dir: &Path, asked: &LoadFile) -> Result<File, Fatal> {
+    let path = dir.join(REQUESTS_FILE);
+    let unwritable = || format!("{} could not be written", path.display());
+    fs::create_dir_all(dir)
+        .with_context(unwritable)
+        .map_err(Fatal::environment)?;
+    let file = OpenOptions::new().write(true).create_new(true).open(&path);
+    let file = match file {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(
+                Fatal::usage(anyhow!("{} already holds a load", dir.display()))
+                    .hint("give another --out"),
+            );
+        }
+        other => other.with_context(unwritable).map_err(Fatal::environment)?,
+    };
+    write_facts(dir, asked)?;
+    Ok(file)
 }
 
-impl Rows {
-    /// Makes the folder, says in it what is going to run, and starts the writer, which ends once
-    /// every clone of the sender is gone.
-    pub(super) fn create(
-        dir: &Path,
-        asked: &LoadFile,
-    ) -> Result<(Self, Sender<RequestRecord>), Fatal> {
-        let path = dir.join(REQUESTS_FILE);
-        let unwritable = || format!("{} could not be written", path.display());
-        fs::create_dir_all(dir)
-            .with_context(unwritable)
-            .map_err(Fatal::environment)?;
-        let file = OpenOptions::new().write(true).create_new(true).open(&path);
-        let file = match file {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(
-                    Fatal::usage(anyhow!("{} already holds a load", dir.display()))
-                        .hint("give another --out"),
-                );
-            }
-            other => other.with_context(unwritable).map_err(Fatal::environment)?,
-        };
-        write_facts(dir, asked)?;
-        let (send, rows) = mpsc::channel::<RequestRecord>();
-        let writer = thread::Builder::new()
-            .name("rows".to_owned())
-            .spawn(move || write(file, rows))
-            .context("a thread could not be started")
-            .map_err(Fatal::environment)?;
-        let dir = dir.to_owned();
-        Ok((Self { dir, writer }, send))
-    }
-
-    /// Waits for the last row and puts the figures beside them. Returns the folder.
-    pub(super) fn finish(self, figures: &LoadFile) -> Result<PathBuf, Fatal> {
-        let rows = self.dir.join(REQUESTS_FILE);
-        let written = self
-            .writer
-            .join()
-            .map_err(|_| anyhow!("the writer of {} panicked", rows.display()))
-            .map_err(Fatal::environment)?;
-        written
-            .with_context(|| format!("{} is not complete", rows.display()))
-            .map_err(Fatal::environment)?;
-        write_facts(&self.dir, figures)?;
-        Ok(self.dir)
-    }
-}
-
-fn write_facts(dir: &Path, facts: &LoadFile) -> Result<(), Fatal> {
+/// Puts the figures into the folder in one step. Returns it.
+pub(super) fn write_facts(dir: &Path, facts: &LoadFile) -> Result<PathBuf, Fatal> {
     let path = dir.join(LOAD_FILE);
     folder::write_json(&path, facts)
         .with_context(|| format!("{} could not be written", path.display()))
-        .map_err(Fatal::environment)
+        .map_err(Fatal::environment)?;
+    Ok(dir.to_owned())
 }
 
-fn write(file: File, rows: impl IntoIterator<Item = RequestRecord>) -> io::Result<()> {
-    let mut file = BufWriter::with_capacity(64 * 1024, file);
-    for row in rows {
-        serde_json::to_writer(&mut file, &row)?;
-        file.write_all(b"\n")?;
+/// What came of all rows.
+pub(super) struct Kept {
+    pub(super) collected: Collected,
+    /// Whether all of them are on disk, where they were to be.
+    pub(super) written: io::Result<()>,
+}
+
+/// The thread that takes the rows.
+#[derive(Debug)]
+pub(super) struct Rows {
+    thread: JoinHandle<Kept>,
+    pub(super) backlog: Arc<Backlog>,
+}
+
+impl Rows {
+    /// Starts it. It ends once what it returns to take records is gone. When a row cannot be
+    /// written it stops the load: work that leaves no trace is wasted.
+    pub(super) fn start(
+        file: Option<File>,
+        slo: Option<Slo>,
+        bar: ProgressBar,
+        stop: Shutdown,
+    ) -> Result<(Self, OnRecord), Fatal> {
+        let (send, rows) = mpsc::channel::<RequestRecord>();
+        let backlog = Arc::new(Backlog::new(WAITING));
+        let mut writer = Writer {
+            file,
+            text: Vec::with_capacity(2 * BATCH),
+            waiting: 0,
+            backlog: Arc::clone(&backlog),
+            written: Ok(()),
+            stop,
+        };
+        let thread = thread::Builder::new()
+            .name("rows".to_owned())
+            .spawn(move || {
+                let mut collected = Collected::limited(slo, EXACT);
+                writer.take_all(&rows, |row| {
+                    collected.add(row);
+                    bar.inc(1);
+                });
+                Kept {
+                    collected,
+                    written: writer.written,
+                }
+            })
+            .context("a thread could not be started")
+            .map_err(Fatal::environment)?;
+        let on_record = {
+            let backlog = Arc::clone(&backlog);
+            Arc::new(move |record: RequestRecord| {
+                backlog.add(Backlog::size_of(&record));
+                // The thread ends after the last sender only, unless it panicked: then its join
+                // says so.
+                let _ = send.send(record);
+            })
+        };
+        Ok((Self { thread, backlog }, on_record))
     }
-    file.flush()
+
+    /// Waits for the last row.
+    pub(super) fn finish(self) -> Result<Kept, Fatal> {
+        self.thread
+            .join()
+            .map_err(|_| Fatal::environment(anyhow!("the thread that writes rows panicked")))
+    }
+}
+
+struct Writer {
+    file: Option<File>,
+    text: Vec<u8>,
+    /// What the rows in `text` took as records.
+    waiting: u64,
+    backlog: Arc<Backlog>,
+    written: io::Result<()>,
+    stop: Shutdown,
+}
+
+impl Writer {
+    fn take_all(&mut self, rows: &Receiver<RequestRecord>, mut count: impl FnMut(&RequestRecord)) {
+        loop {
+            match rows.recv_timeout(FLUSH) {
+                Ok(row) => {
+                    count(&row);
+                    self.waiting += Backlog::size_of(&row);
+                    if self.file.is_some() && self.written.is_ok() {
+                        let line = serde_json::to_writer(&mut self.text, &row);
+                        self.written = line.map_err(io::Error::from);
+                        self.text.push(b'\n');
+                    }
+                    if self.text.len() >= BATCH || self.file.is_none() {
+                        self.flush();
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.flush(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        if let Some(file) = &mut self.file
+            && self.written.is_ok()
+        {
+            self.written = file.write_all(&self.text);
+        }
+        if self.written.is_err() {
+            self.stop.stop();
+        }
+        self.text.clear();
+        self.backlog.take(std::mem::take(&mut self.waiting));
+    }
 }

@@ -1,0 +1,244 @@
+//! CPU and file work of agents, on threads that the network does not need.
+//!
+//! A task that computes holds the thread it runs on, and with it the stamps of every stream that
+//! thread serves. So work runs on the runtime's blocking threads, and a semaphore lets in no more
+//! of it than there are threads to spare: that keeps the waiting first come first served, lets a
+//! waiting agent be cancelled, and leaves the runtime's other blocking work (names looked up, files
+//! read) a thread at any time.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clock::Clock;
+use domain::Nanos;
+use domain::work::{CpuWork, FileWork, Work, WorkRecord};
+use tokio::sync::Semaphore;
+
+/// Tells the files of one process apart.
+static FILES: AtomicU64 = AtomicU64::new(0);
+
+/// Work could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkError {
+    /// The file could not be written, read back or deleted.
+    #[error("file work failed in {}", path.display())]
+    File {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The runtime shut down, or the work panicked.
+    #[error("work was dropped")]
+    Dropped(#[source] tokio::task::JoinError),
+}
+
+/// Threads for CPU and file work; clones share them.
+#[derive(Debug, Clone)]
+pub struct WorkPool {
+    threads: NonZeroU32,
+    free: Arc<Semaphore>,
+    dir: PathBuf,
+}
+
+impl WorkPool {
+    /// At most so many pieces of work at one time, with their files in `dir`.
+    pub fn new(threads: NonZeroU32, dir: PathBuf) -> Self {
+        Self {
+            threads,
+            free: Arc::new(Semaphore::new(threads.get() as usize)),
+            dir,
+        }
+    }
+
+    /// On real time one thread less than there are cores, at least one: the network keeps a core to
+    /// itself. In virtual time four, whatever the machine. Files go into the system's temporary
+    /// folder.
+    pub fn beside_the_network(clock: &Clock) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let spare = if clock.is_virtual() {
+            4
+        } else {
+            u32::try_from(cores - 1).unwrap_or(u32::MAX)
+        };
+        let threads = NonZeroU32::new(spare).unwrap_or(NonZeroU32::MIN);
+        Self::new(threads, std::env::temp_dir())
+    }
+
+    /// How many pieces of work run at one time.
+    pub fn threads(&self) -> NonZeroU32 {
+        self.threads
+    }
+
+    /// Does the work and tells what it took, and what it waited for a thread. In virtual time
+    /// nothing is computed and no file is touched: the work holds its place among the pool's
+    /// threads for its modelled time, so that figures are the same on every machine.
+    ///
+    /// Work that has begun runs to its end, also when the future is dropped.
+    pub async fn run(&self, clock: &Clock, work: Work) -> Result<WorkRecord, WorkError> {
+        let asked = clock.now();
+        let free = Arc::clone(&self.free);
+        let permit = free.acquire_owned().await.expect("it is never closed");
+        if clock.is_virtual() {
+            let queue_ns = clock.now().since(asked);
+            let modelled = work.modelled();
+            clock.sleep(modelled.busy()).await;
+            drop(permit);
+            return Ok(WorkRecord {
+                queue_ns,
+                ..modelled
+            });
+        }
+        let (clock, dir) = (clock.clone(), self.dir.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            let began = clock.now();
+            let mut record = WorkRecord {
+                queue_ns: began.since(asked),
+                ..WorkRecord::default()
+            };
+            let mut before = began;
+            let mut lap = || -> Nanos {
+                let now = clock.now();
+                now.since(std::mem::replace(&mut before, now))
+            };
+            if let Some(cpu) = work.cpu {
+                std::hint::black_box(do_cpu_work(cpu));
+                record.cpu_ns = Some(lap());
+            }
+            if let Some(file) = work.file {
+                do_file_work(&dir, file).map_err(|source| WorkError::File { path: dir, source })?;
+                record.file_ns = Some(lap());
+            }
+            drop(permit);
+            Ok(record)
+        });
+        done.await.map_err(WorkError::Dropped)?
+    }
+}
+
+/// Does CPU work; returns what was computed.
+pub fn do_cpu_work(work: CpuWork) -> u64 {
+    let CpuWork::Primes { below } = work;
+    let prime = |n: u32| (2..=n.isqrt()).all(|divisor| !n.is_multiple_of(divisor));
+    (2..below).filter(|n| prime(*n)).map(u64::from).sum()
+}
+
+/// Writes a new file, reads it back, compares, and deletes it. It is not synced: what is measured
+/// is the system's file layer, and the disk only where the system's cache is full.
+pub fn do_file_work(dir: &Path, work: FileWork) -> io::Result<()> {
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let path = dir.join(format!("tandem-work-{}-{number}", std::process::id()));
+    let written: Vec<u8> = (0..work.bytes()).map(|n| n as u8).collect();
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
+    let mut round = || {
+        file.write_all(&written)?;
+        file.rewind()?;
+        let mut read = Vec::with_capacity(written.len());
+        file.read_to_end(&mut read)?;
+        if read == written {
+            Ok(())
+        } else {
+            Err(io::Error::other(
+                "read back something else than was written",
+            ))
+        }
+    };
+    let result = round();
+    drop(file);
+    result.and(fs::remove_file(&path))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Stamp;
+
+    use super::*;
+
+    fn primes(below: u32) -> CpuWork {
+        CpuWork::Primes { below }
+    }
+
+    fn pool(threads: u32, dir: &Path) -> WorkPool {
+        WorkPool::new(NonZeroU32::new(threads).unwrap(), dir.to_owned())
+    }
+
+    #[test]
+    fn the_primes_sum_to_the_articles_figure() {
+        assert_eq!(do_cpu_work(primes(2)), 0);
+        assert_eq!(do_cpu_work(primes(10)), 17);
+        assert_eq!(do_cpu_work(primes(200_000)), 1_709_600_813);
+    }
+
+    #[test]
+    fn work_really_runs_on_real_time_and_leaves_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let work = Work {
+            cpu: Some(primes(20_000)),
+            file: FileWork::new(100_000),
+        };
+        let pool = pool(2, dir.path());
+        runtime.block_on(async {
+            let clock = Clock::real();
+            let done = pool.run(&clock, work).await.unwrap();
+            assert!(done.cpu_ns.unwrap() > Nanos::ZERO);
+            assert!(done.file_ns.unwrap() > Nanos::ZERO);
+            assert!(done.queue_ns + done.busy() <= clock.now().since(Stamp::ZERO));
+        });
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let absent = dir.path().join("absent");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let work = Work {
+            cpu: None,
+            file: FileWork::new(10),
+        };
+        let error = runtime
+            .block_on(pool(1, &absent).run(&Clock::real(), work))
+            .unwrap_err();
+        assert!(error.to_string().contains("absent"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn virtual_work_queues_for_the_pool_and_takes_its_modelled_time() {
+        let clock = Clock::start_virtual();
+        let pool = pool(2, Path::new("nowhere"));
+        let work = Work {
+            cpu: Some(primes(200_000)),
+            file: FileWork::new(64 << 10),
+        };
+        let agents: Vec<_> = (0..5)
+            .map(|_| {
+                let (clock, pool) = (clock.clone(), pool.clone());
+                tokio::spawn(async move { pool.run(&clock, work).await.unwrap() })
+            })
+            .collect();
+        let mut waited = Vec::new();
+        for agent in agents {
+            let done = agent.await.unwrap();
+            assert_eq!(done.busy(), Nanos(11_032_000));
+            waited.push(done.queue_ns.0 / 1_000);
+        }
+        assert_eq!(waited, [0, 0, 11_032, 11_032, 22_064]);
+        assert_eq!(clock.now(), Stamp(33_096_000));
+    }
+}

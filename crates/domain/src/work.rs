@@ -1,0 +1,244 @@
+//! What an agent does besides talking to a model: CPU work and file work, each of a stated size.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::Nanos;
+
+/// Work between two requests. Nothing at all is no work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Work for a processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<CpuWork>,
+    /// Work for a disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileWork>,
+}
+
+impl Work {
+    /// True when there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.cpu.is_none() && self.file.is_none()
+    }
+
+    /// What it takes in virtual time, where nothing is measured.
+    pub fn modelled(&self) -> WorkRecord {
+        WorkRecord {
+            queue_ns: Nanos::ZERO,
+            cpu_ns: self.cpu.map(CpuWork::modelled),
+            file_ns: self.file.map(FileWork::modelled),
+        }
+    }
+}
+
+/// CPU work of one agent. In text: `primes:200000`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum CpuWork {
+    /// Sums the primes below a bound, each number tried by division up to its root.
+    Primes {
+        /// The bound.
+        below: u32,
+    },
+}
+
+impl CpuWork {
+    /// Bounds above this would take an agent hours.
+    const MOST: u32 = 100_000_000;
+
+    /// What it takes in virtual time: the 10.7 ms that the article states for 200,000 on one core,
+    /// and in proportion to the bound and its root for others. A stated figure, not a measured one.
+    pub fn modelled(self) -> Nanos {
+        let Self::Primes { below } = self;
+        let times = f64::from(below) / 200_000.0;
+        let us = (10_700.0 * times * times.sqrt()).round();
+        Nanos(us as u64 * 1_000)
+    }
+}
+
+impl fmt::Display for CpuWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Primes { below } = self;
+        write!(f, "primes:{below}")
+    }
+}
+
+impl FromStr for CpuWork {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("`{text}` is no CPU work; write primes:N, such as primes:200000");
+        let below = text.trim().strip_prefix("primes:").ok_or_else(wrong)?;
+        let below: u32 = below.replace('_', "").parse().map_err(|_| wrong())?;
+        if (2..=Self::MOST).contains(&below) {
+            Ok(Self::Primes { below })
+        } else {
+            Err(format!(
+                "primes:{below} is out of range; 2 to {}",
+                Self::MOST
+            ))
+        }
+    }
+}
+
+impl TryFrom<String> for CpuWork {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<CpuWork> for String {
+    fn from(work: CpuWork) -> Self {
+        work.to_string()
+    }
+}
+
+/// File work of one agent: so many bytes written to a new file, read back and deleted. In text:
+/// `64KiB`; units are `B`, `KiB` and `MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FileWork {
+    bytes: u32,
+}
+
+impl FileWork {
+    /// A buffer of this size is held while the work runs.
+    const MOST: u32 = 1 << 30;
+
+    /// So many bytes; none of none and of more than 1 GiB.
+    pub fn new(bytes: u32) -> Option<Self> {
+        (1..=Self::MOST).contains(&bytes).then_some(Self { bytes })
+    }
+
+    /// How many.
+    pub fn bytes(self) -> u32 {
+        self.bytes
+    }
+
+    /// What it takes in virtual time: 0.2 ms for making and deleting the file, and 1 GB/s each way.
+    pub fn modelled(self) -> Nanos {
+        let us = 200 + 2 * u64::from(self.bytes).div_ceil(1_000);
+        Nanos(us * 1_000)
+    }
+}
+
+impl fmt::Display for FileWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.bytes {
+            n if n.is_multiple_of(1 << 20) => write!(f, "{}MiB", n >> 20),
+            n if n.is_multiple_of(1 << 10) => write!(f, "{}KiB", n >> 10),
+            n => write!(f, "{n}B"),
+        }
+    }
+}
+
+impl FromStr for FileWork {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("`{text}` is no size of a file; write 1B to 1024MiB, such as 64KiB");
+        let digits = text.trim().trim_end_matches(|c: char| !c.is_ascii_digit());
+        let times: u32 = match text.trim()[digits.len()..].trim() {
+            "B" | "" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            _ => return Err(wrong()),
+        };
+        digits
+            .parse()
+            .ok()
+            .and_then(|n: u32| n.checked_mul(times))
+            .and_then(Self::new)
+            .ok_or_else(wrong)
+    }
+}
+
+impl TryFrom<String> for FileWork {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<FileWork> for String {
+    fn from(work: FileWork) -> Self {
+        work.to_string()
+    }
+}
+
+/// How work went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkRecord {
+    /// Waiting for a thread that was free to do it.
+    #[serde(default)]
+    pub queue_ns: Nanos,
+    /// The CPU work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ns: Option<Nanos>,
+    /// The file work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_ns: Option<Nanos>,
+}
+
+impl WorkRecord {
+    /// The work itself, without the waiting.
+    pub fn busy(&self) -> Nanos {
+        self.cpu_ns.unwrap_or_default() + self.file_ns.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_read_as_it_is_written_and_mistakes_name_the_fix() {
+        for text in ["primes:2", "primes:200000"] {
+            assert_eq!(text.parse::<CpuWork>().unwrap().to_string(), text);
+        }
+        for text in ["1B", "100B", "64KiB", "3MiB", "1024MiB"] {
+            assert_eq!(text.parse::<FileWork>().unwrap().to_string(), text);
+        }
+        assert_eq!("65536".parse::<FileWork>().unwrap().to_string(), "64KiB");
+        for (text, part) in [
+            ("primes", "write primes:N"),
+            ("primes:x", "write primes:N"),
+            ("primes:1", "out of range"),
+            ("primes:100000001", "out of range"),
+            ("sieve:9", "write primes:N"),
+        ] {
+            assert!(text.parse::<CpuWork>().unwrap_err().contains(part));
+        }
+        for text in [
+            "",
+            "KiB",
+            "0B",
+            "64kb",
+            "1025MiB",
+            "99999999MiB",
+            "-1B",
+            "Ä",
+        ] {
+            let error = text.parse::<FileWork>().unwrap_err();
+            assert!(error.contains("such as 64KiB"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn modelled_times_are_the_stated_ones() {
+        let primes = |below| CpuWork::Primes { below }.modelled();
+        assert_eq!(primes(200_000), Nanos(10_700_000));
+        assert_eq!(primes(800_000), Nanos(8 * 10_700_000));
+        let file = FileWork::new(64 << 10).unwrap();
+        assert_eq!(file.modelled(), Nanos(332_000));
+        let both = Work {
+            cpu: Some(CpuWork::Primes { below: 200_000 }),
+            file: Some(file),
+        };
+        assert_eq!(both.modelled().busy(), Nanos(11_032_000));
+    }
+}

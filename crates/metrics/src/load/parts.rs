@@ -1,0 +1,153 @@
+//! A load turn by turn, and what its agents did between requests.
+
+use std::collections::BTreeMap;
+
+use domain::Nanos;
+use domain::record::RequestRecord;
+use domain::work::WorkRecord;
+use serde::{Deserialize, Serialize};
+
+use super::{Samples, Spread};
+
+/// The completed requests that were the same turn of their sessions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TurnFigures {
+    /// Which turn, from 1.
+    pub turn: u32,
+    /// From the send to the first chunk with text, ms.
+    pub ttft_ms: Option<Spread>,
+    /// Mean tokens of the prompt with all that was said before, by the server's count; none where
+    /// it gave none.
+    pub prompt_tokens_mean: Option<f64>,
+    /// Mean tokens of them that the server had in a cache, of the requests of which it said so.
+    pub cached_tokens_mean: Option<f64>,
+}
+
+/// What agents did before their requests, besides waiting for the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkFigures {
+    /// Waiting for a thread that was free for it, ms.
+    pub queue_ms: Option<Spread>,
+    /// CPU work, ms.
+    pub cpu_ms: Option<Spread>,
+    /// File work, ms.
+    pub file_ms: Option<Spread>,
+}
+
+/// What is kept of each turn.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Turns(BTreeMap<u32, Tally>);
+
+#[derive(Debug, Clone, Default)]
+struct Tally {
+    ttft: Samples,
+    prompt: Mean,
+    cached: Mean,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Mean {
+    sum: u64,
+    n: u64,
+}
+
+impl Mean {
+    fn push(&mut self, value: Option<u64>) {
+        if let Some(value) = value {
+            self.sum += value;
+            self.n += 1;
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.sum += other.sum;
+        self.n += other.n;
+    }
+
+    fn get(self) -> Option<f64> {
+        (self.n > 0).then(|| self.sum as f64 / self.n as f64)
+    }
+}
+
+impl Turns {
+    /// Counts a completed request in.
+    pub(super) fn add(
+        &mut self,
+        record: &RequestRecord,
+        ttft: Option<Nanos>,
+        limit: Option<usize>,
+    ) {
+        let Some(turn) = record.turn else { return };
+        let tally = self.0.entry(turn.turn).or_insert_with(|| Tally {
+            ttft: limit.map_or_else(Samples::default, Samples::limited),
+            ..Tally::default()
+        });
+        if let Some(ttft) = ttft {
+            tally.ttft.push(ttft);
+        }
+        tally.prompt.push(record.counters.prompt_eval_count);
+        tally.cached.push(record.counters.prompt_eval_cached_count);
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        for (turn, more) in other.0 {
+            let tally = self.0.entry(turn).or_default();
+            tally.ttft.merge(more.ttft);
+            tally.prompt.merge(more.prompt);
+            tally.cached.merge(more.cached);
+        }
+    }
+
+    pub(super) fn figures(&self) -> Vec<TurnFigures> {
+        let figures = self.0.iter().map(|(turn, tally)| TurnFigures {
+            turn: *turn,
+            ttft_ms: Spread::of(&tally.ttft),
+            prompt_tokens_mean: tally.prompt.get(),
+            cached_tokens_mean: tally.cached.get(),
+        });
+        figures.collect()
+    }
+}
+
+/// What is kept of the agents' work.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Works {
+    queue: Samples,
+    cpu: Samples,
+    file: Samples,
+}
+
+impl Works {
+    /// Keeps at most so many times exactly.
+    pub(super) fn limited(most: usize) -> Self {
+        Self {
+            queue: Samples::limited(most),
+            cpu: Samples::limited(most),
+            file: Samples::limited(most),
+        }
+    }
+
+    pub(super) fn add(&mut self, work: &WorkRecord) {
+        self.queue.push(work.queue_ns);
+        if let Some(cpu) = work.cpu_ns {
+            self.cpu.push(cpu);
+        }
+        if let Some(file) = work.file_ns {
+            self.file.push(file);
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.queue.merge(other.queue);
+        self.cpu.merge(other.cpu);
+        self.file.merge(other.file);
+    }
+
+    pub(super) fn figures(&self) -> Option<WorkFigures> {
+        (!self.queue.is_empty()).then(|| WorkFigures {
+            queue_ms: Spread::of(&self.queue),
+            cpu_ms: Spread::of(&self.cpu),
+            file_ms: Spread::of(&self.file),
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! Sessions of several turns, and prompts of a stated length.
+
+use std::num::NonZeroU32;
+
+use domain::Nanos;
+use domain::backend::{Message, Role};
+use domain::hash::derive;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+/// Sessions in which each prompt holds what was said before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turns {
+    /// Turns of each session.
+    pub count: NonZeroU32,
+    /// From an answer to the planned start of the session's next turn.
+    pub think: Nanos,
+    /// What the user says from the second turn on.
+    pub follow_up: String,
+}
+
+/// A session's conversation so far.
+#[derive(Debug, Default)]
+pub(super) struct Conversation(Vec<Message>);
+
+impl Conversation {
+    /// What was said before the next turn.
+    pub(super) fn so_far(&self) -> Vec<Message> {
+        self.0.clone()
+    }
+
+    /// Adds a turn that was answered. One that was not leaves no trace: the next turn goes on from
+    /// what there is.
+    pub(super) fn answered(&mut self, prompt: String, answer: String) {
+        self.0.push(Message {
+            role: Role::User,
+            text: prompt,
+        });
+        self.0.push(Message {
+            role: Role::Assistant,
+            text: answer,
+        });
+    }
+}
+
+/// Common words that most vocabularies hold whole.
+const WORDS: &[&str] = &[
+    "the", "of", "and", "to", "in", "is", "that", "for", "it", "with", "as", "was", "on", "are",
+    "by", "this", "be", "from", "or", "at", "an", "not", "have", "one", "time", "work", "part",
+    "way", "day", "name", "line", "place", "point", "water", "house", "world", "hand", "book",
+    "light", "road", "city", "state", "number", "table", "plan", "room", "field", "stone", "tree",
+    "river", "paper", "glass", "north", "south", "early", "late", "long", "short", "high", "low",
+    "open", "clear", "small", "large",
+];
+
+/// A text of so many words, about as many tokens. Texts of one `name` begin alike: a longer one goes
+/// on where a shorter one ends.
+pub(super) fn words(seed: u64, name: &str, count: u32) -> String {
+    let mut random = ChaCha8Rng::seed_from_u64(derive(&["words", &seed.to_string(), name]));
+    let mut text = String::with_capacity(count as usize * 6);
+    for n in 0..count {
+        if n > 0 {
+            text.push(' ');
+        }
+        text.push_str(WORDS[random.random_range(0..WORDS.len())]);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_have_their_length_and_grow_by_their_end() {
+        let short = words(1, "a", 20);
+        assert_eq!(short.split(' ').count(), 20);
+        assert!(words(1, "a", 30).starts_with(&short));
+        assert_ne!(words(1, "b", 20), short);
+        assert_ne!(words(2, "a", 20), short);
+        assert_eq!(words(1, "a", 0), "");
+    }
+}

@@ -1,0 +1,232 @@
+//! One request of a load: what comes before it, what is sent, what is recorded.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use agents::nonce;
+use domain::backend::{Exchange, GenerateCall};
+use domain::hash::{derive, sha256_hex};
+use domain::plan::{Arm, CachePolicy};
+use domain::record::{RequestRecord, RequestRole};
+use domain::work::WorkRecord;
+use domain::{Outcome, Stamp};
+
+use super::conversation::{Conversation, words};
+use super::trace::{Trace, TracePrompt};
+use super::{Ground, Place};
+
+/// What says what is asked for.
+#[derive(Debug, Clone)]
+pub(super) enum Ask {
+    /// The load's plan.
+    Plan,
+    /// The entry of a trace that has the request's number.
+    Trace(Arc<Trace>),
+}
+
+/// What is known of a request when it has ended.
+struct Ended {
+    place: Place,
+    endpoint: usize,
+    call: GenerateCall,
+    outcome: Outcome,
+    scheduled: Stamp,
+    at: Stamp,
+    work: Option<WorkRecord>,
+}
+
+impl Ground {
+    /// Waits for room for another row, does the agent's work, makes one request and records it,
+    /// however it ends. Returns when it ended; nothing when the load was stopped before it began.
+    pub(super) async fn request(
+        &self,
+        place: Place,
+        due: Stamp,
+        ask: Ask,
+        talk: &mut Conversation,
+    ) -> Option<Stamp> {
+        if let Some(backlog) = &self.setup.backlog {
+            tokio::select! {
+                biased;
+                () = backlog.room(&self.setup.clock) => {}
+                () = self.stop.cancelled() => return None,
+            }
+        }
+        let work = self.work().await?;
+        let scheduled = match work {
+            Some(_) => self.setup.clock.now(),
+            None => due,
+        };
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        let now_in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        self.peak.fetch_max(now_in_flight, Ordering::Relaxed);
+        let mut call = self.call(place, &ask, talk);
+        let endpoint = place.agent as usize % self.setup.backends.len();
+        let mut exchange = Exchange::default();
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.setup.backends[endpoint].generate(&call, &mut exchange) => outcome,
+            () = self.drop.cancelled() => Outcome::Cancelled,
+        };
+        let at = self.setup.clock.now();
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let said = std::mem::take(&mut exchange.text);
+        let sha256 = sha256_of(&call);
+        if call.history.is_some() && outcome.is_completed() {
+            talk.answered(std::mem::take(&mut call.prompt), said.clone());
+        }
+        let ended = Ended {
+            place,
+            endpoint,
+            call,
+            outcome,
+            scheduled,
+            at,
+            work,
+        };
+        (self.setup.on_record)(self.record(ended, exchange, &said, sha256));
+        Some(at)
+    }
+
+    /// The agent's work, if it has any; nothing at all when the load was stopped.
+    async fn work(&self) -> Option<Option<WorkRecord>> {
+        let work = self.setup.plan.work;
+        if work.is_empty() {
+            return Some(None);
+        }
+        let done = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return None,
+            done = self.setup.pool.run(&self.setup.clock, work) => done,
+        };
+        match done {
+            Ok(record) => Some(Some(record)),
+            Err(error) => {
+                let mut broken = self
+                    .broken
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                broken.get_or_insert(error);
+                self.stop.cancel();
+                None
+            }
+        }
+    }
+
+    fn call(&self, place: Place, ask: &Ask, talk: &Conversation) -> GenerateCall {
+        let plan = &self.setup.plan;
+        let mut options = plan.options.clone();
+        options.seed.get_or_insert_with(|| {
+            let seed = derive(&["load", &plan.seed.to_string(), &place.index.to_string()]);
+            // Servers keep the seed in a 32-bit integer and take -1 for "random".
+            (seed & 0x7fff_ffff).cast_signed()
+        });
+        let prompt = match (ask, place.turn) {
+            (Ask::Trace(trace), _) => {
+                let entry = &trace.entries[place.index as usize];
+                if let Some(tokens) = entry.output_tokens {
+                    options.num_predict = Some(i64::from(tokens));
+                }
+                match &entry.prompt {
+                    TracePrompt::Text(text) => text.as_ref().to_owned(),
+                    TracePrompt::Tokens(count) => {
+                        let name = match (plan.cache, entry.session) {
+                            (CachePolicy::Warm, _) => "one".to_owned(),
+                            (_, Some(session)) => format!("session {session}"),
+                            (_, None) => format!("request {}", place.index),
+                        };
+                        words(plan.seed, &name, *count)
+                    }
+                    TracePrompt::Unknown => self.under_nonce(&place.index.to_string()),
+                }
+            }
+            (Ask::Plan, None) => self.under_nonce(&place.index.to_string()),
+            (Ask::Plan, Some(turn)) if turn.turn == 1 => {
+                self.under_nonce(&format!("session {}", turn.session))
+            }
+            (Ask::Plan, Some(_)) => match &plan.turns {
+                Some(turns) => turns.follow_up.clone(),
+                None => plan.prompt.clone(),
+            },
+        };
+        GenerateCall {
+            model: plan.model.clone(),
+            history: place.turn.map(|_| talk.so_far()),
+            prompt,
+            options,
+            ..GenerateCall::default()
+        }
+    }
+
+    /// The plan's prompt, told apart from all others where prompts are to differ.
+    fn under_nonce(&self, what: &str) -> String {
+        let plan = &self.setup.plan;
+        match plan.cache {
+            CachePolicy::Warm => plan.prompt.clone(),
+            CachePolicy::Nonce => {
+                let nonce = nonce(plan.seed, &self.run, Arm::Together, 1, 0, what);
+                format!("{nonce} (an identifier, of no meaning)\n\n{}", plan.prompt)
+            }
+        }
+    }
+
+    fn record(
+        &self,
+        ended: Ended,
+        exchange: Exchange,
+        said: &str,
+        prompt_sha256: String,
+    ) -> RequestRecord {
+        let (tokens, tokens_from) = exchange.tokens();
+        RequestRecord {
+            run: self.run.clone(),
+            arm: Arm::Together,
+            attempt: 1,
+            role: RequestRole::Main,
+            agent: ended.place.agent,
+            agent_name: format!("agent{}", ended.place.agent),
+            step: "load".to_owned(),
+            call: ended.place.call,
+            endpoint: u32::try_from(ended.endpoint).unwrap_or(u32::MAX),
+            model: ended.call.model,
+            options: ended.call.options,
+            prompt_sha256,
+            scheduled: ended.scheduled,
+            connect_ns: exchange.connect,
+            sent: exchange.sent,
+            headers: exchange.headers,
+            first_token: exchange.first_token,
+            first_thinking: exchange.first_thinking,
+            first_content: exchange.first_content,
+            last_token: exchange.last_token,
+            done: exchange.done,
+            ended: ended.at,
+            outcome: ended.outcome,
+            tokens,
+            tokens_from,
+            counters: exchange.counters,
+            done_reason: exchange.done_reason,
+            chunk_gaps_ns: RequestRecord::gaps(exchange.sent, &exchange.chunks),
+            output_chars: said.chars().count() as u64,
+            turn: ended.place.turn,
+            work: ended.work,
+        }
+    }
+}
+
+/// Of the prompt as sent: in a chat, of everything said, each after who said it.
+fn sha256_of(call: &GenerateCall) -> String {
+    let Some(history) = &call.history else {
+        return sha256_hex(call.prompt.as_bytes());
+    };
+    let mut all = String::new();
+    for said in history {
+        all.push_str(said.role.as_str());
+        all.push('\0');
+        all.push_str(&said.text);
+        all.push('\0');
+    }
+    all.push_str("user\0");
+    all.push_str(&call.prompt);
+    sha256_hex(all.as_bytes())
+}

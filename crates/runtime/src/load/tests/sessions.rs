@@ -1,0 +1,265 @@
+//! Sessions, traces, work between requests, and a disk that does not keep up.
+
+use std::path::Path;
+
+use domain::backend::Role;
+
+use super::*;
+
+fn turns(count: u32, think_ms: u64) -> Turns {
+    Turns {
+        count: agents(count),
+        think: Nanos::from_millis(think_ms),
+        follow_up: "Go on.".to_owned(),
+    }
+}
+
+/// Session, turn, agent and planned start, in ms.
+fn places(ran: &Ran) -> Vec<(u32, u32, u32, u64)> {
+    let of = |r: &RequestRecord| {
+        let turn = r.turn.unwrap();
+        (turn.session, turn.turn, r.agent, r.scheduled.0 / 1_000_000)
+    };
+    ran.records.iter().map(of).collect()
+}
+
+#[test]
+fn an_agents_sessions_follow_each_other_and_keep_their_conversation() {
+    let mut case = Case::new(closed(2, 1000), 10);
+    case.turns = Some(turns(3, 20));
+    case.script = |n| {
+        if n == 2 {
+            Reply::Refused
+        } else {
+            Reply::Tokens(6)
+        }
+    };
+    let ran = case.run();
+    // 100 ms an answer, 20 ms between turns, 1 s between sessions; the third request is refused
+    // at once.
+    assert_eq!(
+        places(&ran),
+        [
+            (0, 1, 0, 0),
+            (1, 1, 1, 0),
+            (0, 2, 0, 120),
+            (1, 2, 1, 120),
+            (0, 3, 0, 140),
+            (1, 3, 1, 240),
+            (2, 1, 0, 1240),
+            (3, 1, 1, 1340),
+            (2, 2, 0, 1360),
+            (3, 2, 1, 1460),
+        ]
+    );
+    let calls = ran.servers[0].calls.lock().unwrap();
+    let lengths = |agent: usize| -> Vec<usize> {
+        let of = ran.records.iter().zip(calls.iter());
+        let of = of.filter(|(record, _)| record.agent as usize == agent);
+        of.map(|(_, call)| call.history.as_ref().unwrap().len())
+            .collect()
+    };
+    // The refused turn leaves no trace in agent 0's conversation.
+    assert_eq!(
+        (lengths(0), lengths(1)),
+        (vec![0, 2, 2, 0, 2], vec![0, 2, 4, 0, 2])
+    );
+    let history = calls[3].history.as_ref().unwrap();
+    assert_eq!(history[0].role, Role::User);
+    assert!(history[0].text.ends_with("Say something."));
+    assert_eq!(
+        (history[1].role, history[1].text.as_str()),
+        (Role::Assistant, "xxxxxx")
+    );
+    assert_eq!(calls[3].prompt, "Go on.");
+    let openings: std::collections::BTreeSet<_> = calls
+        .iter()
+        .filter(|call| call.history.as_ref().unwrap().is_empty())
+        .map(|call| call.prompt.clone())
+        .collect();
+    assert_eq!(openings.len(), 4, "each session has a nonce of its own");
+}
+
+#[test]
+fn sessions_of_an_open_loop_start_on_time_and_take_their_turns() {
+    for most in [None, Some(5)] {
+        let mut case = Case::new(constant(5.0, most), 5);
+        case.turns = Some(turns(2, 50));
+        assert_eq!(
+            places(&case.run()),
+            [
+                (0, 1, 0, 0),
+                (0, 2, 0, 150),
+                (1, 1, 1, 200),
+                (1, 2, 1, 350),
+                (2, 1, 2, 400),
+            ]
+        );
+    }
+    // One agent for all: each session waits for the one before.
+    let mut case = Case::new(constant(5.0, Some(1)), 4);
+    case.turns = Some(turns(2, 50));
+    let ran = case.run();
+    assert_eq!(
+        ms(ran.records.iter().map(|r| r.sent.unwrap())),
+        [0, 150, 250, 400]
+    );
+    assert_eq!(
+        places(&ran)[2],
+        (1, 1, 0, 200),
+        "it keeps its planned start"
+    );
+}
+
+#[test]
+fn a_trace_is_replayed_at_its_times_with_its_lengths() {
+    let text = "start_ms,prompt_tokens,output_tokens,session\n\
+                100,5,7,a\n300,9,8,a\n200,5,,b\n";
+    let trace = Arc::new(Trace::parse(Path::new("t.csv"), text).unwrap());
+    let replay = |speed| LoadShape::Replay {
+        trace: Arc::clone(&trace),
+        speed: Speed::new(speed).unwrap(),
+        agents: None,
+    };
+    let ran = Case::new(replay(2.0), 3).run();
+    let seen: Vec<_> = ran
+        .records
+        .iter()
+        .map(|r| {
+            (
+                r.scheduled.0 / 1_000_000,
+                r.agent,
+                r.call,
+                r.options.num_predict,
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [(0, 0, 0, Some(7)), (50, 1, 0, None), (100, 0, 1, Some(8))]
+    );
+    let calls = ran.servers[0].calls.lock().unwrap();
+    let words = |n: usize| calls[n].prompt.split(' ').count();
+    assert_eq!((words(0), words(1), words(2)), (5, 5, 9));
+    assert!(
+        calls[2].prompt.starts_with(&calls[0].prompt),
+        "one session, one beginning"
+    );
+    assert_ne!(calls[1].prompt, calls[0].prompt);
+    assert_eq!(
+        Case::new(replay(1.0), 2).run().end.begun,
+        2,
+        "its first two"
+    );
+}
+
+#[test]
+fn work_comes_before_each_request_and_queues_for_the_pool() {
+    let mut case = Case::new(closed(3, 0), 6);
+    case.work.cpu = Some("primes:200000".parse().unwrap());
+    let ran = case.run();
+    // Two threads: the third agent waits for one of them. A request is due when its work is done.
+    let us = |n: Nanos| n.0 / 1_000;
+    let mut seen: Vec<_> = ran
+        .records
+        .iter()
+        .map(|r| {
+            let work = r.work.unwrap();
+            assert_eq!(work.cpu_ns, Some(Nanos(10_700_000)));
+            assert_eq!(
+                r.sent,
+                Some(r.scheduled),
+                "the work is no part of the client's queue"
+            );
+            (r.agent, r.call, us(work.queue_ns), r.scheduled.0 / 1_000)
+        })
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(
+        seen,
+        [
+            (0, 0, 0, 10_700),
+            (0, 1, 0, 121_400),
+            (1, 0, 0, 10_700),
+            (1, 1, 0, 121_400),
+            (2, 0, 10_700, 21_400),
+            (2, 1, 0, 132_100),
+        ]
+    );
+    assert_eq!(ran.end.peak_in_flight, 3);
+}
+
+#[test]
+fn work_that_cannot_be_done_ends_the_load_with_its_reason() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let refused = runtime.block_on(async {
+        let clock = Clock::real();
+        let server = Arc::new(Fake {
+            clock: clock.clone(),
+            slots: Semaphore::new(1),
+            script: |_| Reply::Refused,
+            arrived: AtomicU64::new(0),
+            calls: Mutex::default(),
+        });
+        let mut plan = LoadPlan::new(closed(2, 0), 4, "m", "");
+        plan.work.file = Some("1KiB".parse().unwrap());
+        let setup = LoadSetup {
+            pool: WorkPool::new(agents(1), "no such folder".into()),
+            ..LoadSetup::new(plan, vec![server as _], clock, Arc::new(|_| {}))
+        };
+        run_load(setup, &Shutdown::new(Nanos::ZERO)).await
+    });
+    assert!(matches!(refused, Err(LoadError::Work(_))), "{refused:?}");
+}
+
+#[test]
+fn a_full_backlog_holds_the_next_request_back_and_no_other() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let backlog = Arc::new(Backlog::new(10));
+    backlog.add(8);
+    backlog.add(9);
+    runtime.block_on(async {
+        let clock = Clock::real();
+        let held = tokio::spawn({
+            let (backlog, clock) = (Arc::clone(&backlog), clock.clone());
+            async move { backlog.room(&clock).await }
+        });
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!held.is_finished());
+        backlog.take(8);
+        held.await.unwrap();
+        backlog.room(&clock).await;
+    });
+    assert_eq!((backlog.waits(), backlog.most()), (1, 17));
+    assert!(backlog.waited() > Nanos::ZERO);
+}
+
+#[test]
+fn virtual_time_stands_still_while_the_disk_catches_up() {
+    let backlog = Arc::new(Backlog::new(10));
+    backlog.add(11);
+    let disk = std::thread::spawn({
+        let backlog = Arc::clone(&backlog);
+        move || {
+            while backlog.waits() == 0 {
+                std::thread::yield_now();
+            }
+            backlog.take(11);
+        }
+    });
+    clock::virtual_runtime().unwrap().block_on(async {
+        let clock = Clock::start_virtual();
+        backlog.room(&clock).await;
+        assert_eq!(clock.now(), Stamp::ZERO);
+    });
+    disk.join().unwrap();
+    assert_eq!((backlog.waits(), backlog.waited()), (1, Nanos::ZERO));
+}

@@ -1,0 +1,234 @@
+//! The plan of a load from what was typed, and how its file says it.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use agents::WorkPool;
+use anyhow::anyhow;
+use clock::Clock;
+use domain::plan::CachePolicy;
+use domain::work::Work;
+use domain::{ModelOptions, Nanos};
+use metrics::load::{Asked, RampAsked, Shape, WorkAsked};
+use runtime::load::{
+    Arrivals, Gaps, LoadPlan, LoadShape, RateCurve, Speed, Trace, Turns, Variation,
+};
+
+use super::args::{ArrivalsArg, LoadArgs};
+use crate::exit::Fatal;
+
+/// Agents of a closed loop when none are named.
+const AGENTS: NonZeroU32 = NonZeroU32::new(8).expect("eight is not zero");
+/// Requests when no number is given.
+const REQUESTS: u32 = 64;
+
+/// Reads the flags, and the trace if there is one. What does not go together is refused.
+pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
+    let when = &args.when;
+    let think = when.think.map_or(Nanos::ZERO, Nanos::from);
+    let turns = args.agent.turns.map(|count| Turns {
+        count,
+        think,
+        follow_up: args.agent.follow_up.clone(),
+    });
+    let each = turns.as_ref().map_or(1, |turns| turns.count.get());
+    let rate = match (when.rate, when.ramp, when.over) {
+        (Some(rate), _, _) => Some(RateCurve::Constant(rate)),
+        (None, Some((from, to)), Some(over)) if !over.is_zero() => Some(RateCurve::Ramp {
+            from,
+            to,
+            over: Nanos::from(over),
+        }),
+        (None, Some(_), _) => {
+            return Err(refused(
+                "--over 0s is no time for a ramp",
+                "give it a length, or use --rate",
+            ));
+        }
+        (None, None, _) => None,
+    };
+    if rate.is_none() && (when.arrivals.is_some() || when.cv.is_some()) {
+        return Err(refused(
+            "--arrivals and --cv spread the starts of an open loop, and there is none",
+            "add --rate or --ramp",
+        ));
+    }
+    let alone = when.think.is_some() && turns.is_none();
+    let (shape, usual) = if let Some(path) = &when.trace {
+        if when.think.is_some() {
+            return Err(refused(
+                "a trace has its own starts; --think has no part in it",
+                "leave it out",
+            ));
+        }
+        let trace = Trace::read(path).map_err(|error| {
+            let fatal = Fatal::usage(error);
+            fatal.hint("docs/load.md lists the columns that a trace may have")
+        })?;
+        let held = u32::try_from(trace.entries.len()).unwrap_or(u32::MAX);
+        if let Some(wanted) = args.ask.requests.filter(|n| n.get() > held) {
+            let what = format!(
+                "{} holds {held} requests, and --requests asks for {wanted}",
+                trace.name
+            );
+            return Err(refused(
+                &what,
+                "leave --requests out, or give a smaller number",
+            ));
+        }
+        let shape = LoadShape::Replay {
+            trace: Arc::new(trace),
+            speed: when.trace_speed.unwrap_or(Speed::RECORDED),
+            agents: when.agents,
+        };
+        (shape, held)
+    } else if let Some(rate) = rate {
+        if alone {
+            return Err(refused(
+                "--think lies between an agent's requests, and in an open loop each has one",
+                "add --turns for sessions of several, or leave one of the two out",
+            ));
+        }
+        let shape = LoadShape::Open {
+            arrivals: Arrivals {
+                rate,
+                gaps: gaps(when.arrivals, when.cv)?,
+            },
+            agents: when.agents,
+        };
+        let in_ramp = rate.starts_in_ramp();
+        let usual = in_ramp.map_or(Ok(REQUESTS), |sessions| {
+            u32::try_from(sessions.saturating_mul(u64::from(each))).map_err(|_| {
+                refused(
+                    "the ramp holds more requests than can be counted",
+                    "give --requests",
+                )
+            })
+        })?;
+        (shape, usual)
+    } else {
+        let shape = LoadShape::Closed {
+            agents: when.agents.unwrap_or(AGENTS),
+            think,
+        };
+        (shape, REQUESTS)
+    };
+    let work = Work {
+        cpu: args.agent.cpu_work,
+        file: args.agent.file_work,
+    };
+    if work.is_empty() && args.agent.work_threads.is_some() {
+        return Err(refused(
+            "--work-threads has no work to do",
+            "add --cpu-work or --file-work",
+        ));
+    }
+    Ok(LoadPlan {
+        cache: if args.ask.same_prompt {
+            CachePolicy::Warm
+        } else {
+            CachePolicy::Nonce
+        },
+        options: ModelOptions {
+            num_predict: Some(args.ask.num_predict),
+            ..ModelOptions::default()
+        },
+        seed: args.ask.seed,
+        turns,
+        work,
+        ..LoadPlan::new(
+            shape,
+            args.ask.requests.map_or(usual, NonZeroU32::get),
+            &args.ask.model,
+            &args.ask.prompt,
+        )
+    })
+}
+
+fn refused(what: &str, fix: &str) -> Fatal {
+    Fatal::usage(anyhow!("{what}")).hint(fix)
+}
+
+fn gaps(arrivals: Option<ArrivalsArg>, cv: Option<Variation>) -> Result<Gaps, Fatal> {
+    match (arrivals, cv) {
+        (Some(ArrivalsArg::Gamma), Some(cv)) => Ok(Gaps::Gamma(cv)),
+        (Some(ArrivalsArg::Gamma), None) => Err(refused(
+            "--arrivals gamma needs to know how much gaps vary",
+            "add --cv, such as --cv 2",
+        )),
+        (_, Some(_)) => Err(refused(
+            "--cv is of --arrivals gamma",
+            "add that, or leave --cv out: constant has 0, poisson 1",
+        )),
+        (Some(ArrivalsArg::Poisson), None) => Ok(Gaps::Exponential),
+        (Some(ArrivalsArg::Constant) | None, None) => Ok(Gaps::Equal),
+    }
+}
+
+/// The threads for the agents' work.
+pub(super) fn pool(args: &LoadArgs, clock: &Clock) -> WorkPool {
+    match args.agent.work_threads {
+        Some(threads) => WorkPool::new(threads, std::env::temp_dir()),
+        None => WorkPool::beside_the_network(clock),
+    }
+}
+
+/// The plan as `load.json` says it before anything has run.
+pub(super) fn asked(plan: &LoadPlan, args: &LoadArgs, pool: &WorkPool) -> Asked {
+    Asked {
+        model: plan.model.clone(),
+        shape: shape(plan),
+        requests: plan.requests,
+        num_predict: args.ask.num_predict,
+        seed: plan.seed,
+        same_prompt: args.ask.same_prompt,
+        turns: plan.turns.as_ref().map(|turns| turns.count.get()),
+        work: (!plan.work.is_empty()).then(|| WorkAsked {
+            cpu: plan.work.cpu.map(|cpu| cpu.to_string()),
+            file_bytes: plan.work.file.map(|file| u64::from(file.bytes())),
+            threads: pool.threads().get(),
+        }),
+        slo: args.output.slo.as_ref().map(|slo| slo.text().to_owned()),
+    }
+}
+
+fn shape(plan: &LoadPlan) -> Shape {
+    match &plan.shape {
+        LoadShape::Closed { agents, think } => Shape::Closed {
+            agents: agents.get(),
+            think_s: think.as_secs_f64(),
+        },
+        LoadShape::Open { arrivals, agents } => {
+            let (name, cv) = match arrivals.gaps {
+                Gaps::Equal => ("constant", None),
+                Gaps::Exponential => ("poisson", None),
+                Gaps::Gamma(cv) => ("gamma", Some(cv.get())),
+            };
+            let think = plan.turns.as_ref().map_or(Nanos::ZERO, |turns| turns.think);
+            Shape::Open {
+                arrivals: name.to_owned(),
+                cv,
+                rate: arrivals.rate.last().per_second(),
+                ramp: match arrivals.rate {
+                    RateCurve::Constant(_) => None,
+                    RateCurve::Ramp { from, over, .. } => Some(RampAsked {
+                        from,
+                        over_s: over.as_secs_f64(),
+                    }),
+                },
+                agents: agents.map(NonZeroU32::get),
+                think_s: think.as_secs_f64(),
+            }
+        }
+        LoadShape::Replay {
+            trace,
+            speed,
+            agents,
+        } => Shape::Replay {
+            trace: trace.name.clone(),
+            sha256: trace.sha256.clone(),
+            speed: speed.get(),
+            agents: agents.map(NonZeroU32::get),
+        },
+    }
+}
