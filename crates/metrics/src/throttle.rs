@@ -6,8 +6,9 @@ use domain::telemetry::Sample;
 /// A gap this many times the usual one is no interval between two samples but a pause.
 const PAUSE: u64 = 10;
 
-/// True for a throttle reason that heat or power is behind, false for one that a setting is
-/// behind (`applications_clocks_setting`, `display_clock_setting`, `sync_boost`).
+/// True for a throttle reason that heat, power or current is behind, false for one that a setting
+/// is behind (`applications_clocks_setting`, `display_clock_setting`, `sync_boost`) and for AMD's
+/// `ppm`, `fit` and bits without a name, of which it is not known.
 pub fn is_thermal_or_power(reason: &str) -> bool {
     matches!(
         reason,
@@ -16,7 +17,11 @@ pub fn is_thermal_or_power(reason: &str) -> bool {
             | "sw_thermal_slowdown"
             | "hw_thermal_slowdown"
             | "hw_power_brake_slowdown"
-    )
+            // AMD's limits of package power and of current.
+            | "spl" | "fppt" | "sppt" | "sppt_apu" | "apcc"
+    ) || ["ppt", "tdc_", "edc_", "temp_", "vrhot", "prochot"]
+        .iter()
+        .any(|start| reason.starts_with(start))
 }
 
 /// The intervals in which a thermal or power reason was seen on any device, in time order and
@@ -106,6 +111,30 @@ mod tests {
             sample(300, &[&[], &[]]),
         ];
         assert_eq!(throttled_intervals(&samples), [(at(0), at(300))]);
+    }
+
+    #[test]
+    fn reasons_of_both_makers_are_told_from_settings() {
+        for reason in [
+            "sw_power_cap",
+            "ppt0",
+            "tdc_gfx",
+            "temp_hotspot",
+            "vrhot1",
+            "fppt",
+        ] {
+            assert!(is_thermal_or_power(reason), "{reason}");
+        }
+        for reason in [
+            "sync_boost",
+            "display_clock_setting",
+            "ppm",
+            "fit",
+            "bit_60",
+            "",
+        ] {
+            assert!(!is_thermal_or_power(reason), "{reason}");
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@ use super::{
     ScenarioSummary, Statistics, Summary, Tail, Verdict, VerdictCounts,
 };
 use crate::cause::{LossNs, LostSeconds, SERIAL_BELOW};
-use crate::observation::{Dataset, PublishedRow, RunObservation, StampSource};
+use crate::energy::{ArmEnergy, ConfigEnergy, Meter};
+use crate::observation::{ArmObservation, Dataset, PublishedRow, RunObservation, StampSource};
 use crate::request::RequestMetrics;
 use crate::run::{AgentMetrics, ArmTimes, Outcomes, RunMetrics, warm_loads};
 use crate::stats::{self, Estimate, printable_percentile};
@@ -23,6 +24,7 @@ impl Summary {
         let mut runs: Vec<Option<RunMetrics>> = vec![None; data.runs.len()];
         let mut configs = Vec::new();
         let mut memory: Vec<Option<f64>> = vec![None; data.runs.len()];
+        let meter = Meter::of(&data.telemetry);
         for (id, topology) in &keys {
             let places: Vec<usize> = (0..data.runs.len())
                 .filter(|i| data.runs[*i].config == *id && data.runs[*i].topology == *topology)
@@ -34,7 +36,11 @@ impl Summary {
                 .map(|run| RunMetrics::with_warm_loads(run, &warm))
                 .collect();
             let peaks: Vec<_> = observed.iter().map(|run| memory_peak(data, run)).collect();
-            configs.push(config_summary(id, *topology, &observed, &group, &peaks));
+            let energy = energy(&meter, &observed, &group);
+            configs.push(ConfigSummary {
+                energy,
+                ..config_summary(id, *topology, &observed, &group, &peaks)
+            });
             for ((i, run), peak) in places.into_iter().zip(group).zip(peaks) {
                 runs[i] = Some(run);
                 memory[i] = peak;
@@ -99,20 +105,57 @@ fn positive<T>(items: &[T], value: impl Fn(&T) -> Option<f64>) -> Option<Estimat
     Some(estimate(items, value)?.within(NOT_NEGATIVE))
 }
 
-/// Most device memory in use during the together arm, all devices together, bytes.
-fn memory_peak(data: &Dataset, run: &RunObservation) -> Option<f64> {
-    let arm = run.together.as_ref()?;
+/// An arm's times on the clock that telemetry is on; rebuilt stamps are on none.
+fn clocked(arm: &ArmObservation) -> Option<ArmTimes> {
     let rebuilt = |r: &crate::RequestObservation| r.stamps == StampSource::Rebuilt;
     if arm.agents.iter().flat_map(|a| &a.requests).any(rebuilt) {
         return None;
     }
-    let times = ArmTimes::of(arm).ok()?;
+    ArmTimes::of(arm).ok()
+}
+
+/// The energy of the runs that take part, where telemetry tells it.
+fn energy(
+    meter: &Meter,
+    observed: &[&RunObservation],
+    runs: &[RunMetrics],
+) -> Option<ConfigEnergy> {
+    let of = |arm: Option<&ArmObservation>| {
+        let arm = arm?;
+        let times = clocked(arm)?;
+        let energy = meter.between(times.begin, times.begin + times.wall)?;
+        let requests = arm.agents.iter().flat_map(|a| &a.requests);
+        let tokens: u64 = requests.map(|r| r.tokens).sum();
+        Some(ArmEnergy {
+            energy,
+            per_token: (tokens > 0).then(|| energy.joules / tokens as f64),
+        })
+    };
+    let used = || {
+        let both = observed.iter().zip(runs);
+        both.filter(|(_, run)| run.excluded.is_none())
+            .map(|(o, _)| o)
+    };
+    let together: Vec<_> = used().filter_map(|o| of(o.together.as_ref())).collect();
+    let sequential: Vec<_> = used().filter_map(|o| of(o.sequential.as_ref())).collect();
+    ConfigEnergy::of(&together, &sequential)
+}
+
+/// Most device memory in use during the together arm, all devices together, bytes. A part's memory
+/// is counted with the whole, or for itself where the whole does not tell.
+fn memory_peak(data: &Dataset, run: &RunObservation) -> Option<f64> {
+    let times = clocked(run.together.as_ref()?)?;
     data.telemetry
         .iter()
         .filter(|s| s.at >= times.begin && s.at <= times.begin + times.wall)
         .filter_map(|s| {
+            let told = |index: u32| {
+                let mut whole = s.gpus.iter().filter(|g| g.index == index);
+                whole.any(|g| g.memory_used_bytes.is_some())
+            };
             s.gpus
                 .iter()
+                .filter(|g| !g.part_of.is_some_and(told))
                 .filter_map(|g| g.memory_used_bytes)
                 .reduce(|a, b| a + b)
         })
@@ -242,6 +285,7 @@ fn config_summary(
         ttft: Tail::of(&ttfts),
         why_serial: used.iter().find_map(|r| r.cause.why_serial),
         memory_peak_bytes: Estimate::of(&peaks).map(|e| e.within(NOT_NEGATIVE)),
+        energy: None,
         notes: notes(observed, runs, &stats, verdict, agents),
         stats,
     }
@@ -381,6 +425,7 @@ fn published_config(row: &PublishedRow) -> ConfigSummary {
         ttft: Tail::default(),
         why_serial: None,
         memory_peak_bytes: None,
+        energy: None,
         notes: vec!["only a published row is known".to_owned()],
     }
 }

@@ -11,6 +11,7 @@ use domain::record::Provenance;
 use serde::Serialize;
 
 use crate::cause::{LostSeconds, WhySerial};
+use crate::energy::ConfigEnergy;
 use crate::run::{Outcomes, RunMetrics};
 use crate::stats::Estimate;
 
@@ -164,6 +165,9 @@ pub struct ConfigSummary {
     pub why_serial: Option<WhySerial>,
     /// Peak device memory during the together arms, bytes; none without telemetry.
     pub memory_peak_bytes: Option<Estimate>,
+    /// Device energy; none without telemetry that tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy: Option<ConfigEnergy>,
     /// What a reader must know, in words.
     pub notes: Vec<String>,
 }
