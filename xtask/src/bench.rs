@@ -94,6 +94,11 @@ const BENCHES: &[Bench] = &[
         what: "24 simulated hours: memory, and the journal against the simulator's log",
     },
     Bench {
+        name: "telemetry",
+        steps: &[Step::Bench("sampling", &[])],
+        what: "CPU time of sampling GPU, host and server, and the rate kept",
+    },
+    Bench {
         name: "validate",
         steps: &[Step::Example("speedup_coverage")],
         what: "how often the stated interval holds the known truth",

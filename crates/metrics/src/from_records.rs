@@ -31,6 +31,7 @@ pub fn dataset(
     let mut begun: BTreeSet<(RunKey, Arm)> = BTreeSet::new();
     let mut requests: BTreeMap<AttemptKey, Vec<RequestRecord>> = BTreeMap::new();
     let mut probes: BTreeMap<(ConfigId, Topology), Vec<(u32, WarmLoad)>> = BTreeMap::new();
+    let mut contexts: BTreeSet<u64> = BTreeSet::new();
     for line in journal {
         match line {
             JournalLine::Arm(arm) => {
@@ -39,6 +40,9 @@ pub fn dataset(
                 let newer = arms
                     .get(&key)
                     .is_none_or(|known| known.attempt <= arm.attempt);
+                let loaded = arm.loaded_before.iter().chain(&arm.loaded_after);
+                let models = loaded.flatten().flatten();
+                contexts.extend(models.filter_map(|model| model.context_length));
                 if arm.complete && newer {
                     arms.insert(key, arm);
                 }
@@ -122,6 +126,7 @@ pub fn dataset(
         runs,
         published: Vec::new(),
         telemetry,
+        contexts: contexts.into_iter().collect(),
         warnings,
     }
 }

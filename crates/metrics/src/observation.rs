@@ -25,6 +25,8 @@ pub struct Dataset {
     pub published: Vec<PublishedRow>,
     /// GPU and host samples, in time order.
     pub telemetry: Vec<Sample>,
+    /// Contexts per slot of the models the servers said they had loaded, tokens, ascending.
+    pub contexts: Vec<u64>,
     /// What could not be loaded or used, in words.
     pub warnings: Vec<String>,
 }

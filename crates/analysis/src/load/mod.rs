@@ -287,6 +287,7 @@ fn imported(path: &Path, source: String, runs: Vec<RunObservation>) -> Dataset {
         runs,
         published: Vec::new(),
         telemetry: Vec::new(),
+        contexts: Vec::new(),
         warnings: Vec::new(),
     }
 }

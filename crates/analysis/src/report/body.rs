@@ -1,7 +1,9 @@
 //! `report.md`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use domain::plan::SweepPlan;
 use domain::record::Provenance;
 use domain::telemetry::GpuSource;
 use metrics::Finding;
@@ -78,6 +80,7 @@ fn front(text: &mut String, material: &Material<'_>) {
         front.figures.title,
         front.figures.to_markdown()
     );
+    conditions(text, material);
     if let Some(picture) = material
         .pictures
         .first()
@@ -85,6 +88,18 @@ fn front(text: &mut String, material: &Material<'_>) {
     {
         picture.show(text);
     }
+}
+
+/// What was wrong with the machine, where a reader sees it before the figures' details.
+fn conditions(text: &mut String, material: &Material<'_>) {
+    if material.conditions.is_empty() {
+        return;
+    }
+    text.push_str("**Conditions that may have spoilt these figures.**\n\n");
+    for condition in material.conditions {
+        let _ = writeln!(text, "- {}", condition.sentence);
+    }
+    text.push('\n');
 }
 
 fn evidence(text: &mut String, material: &Material<'_>, findings: &[Finding]) {
@@ -418,6 +433,7 @@ fn environment(text: &mut String, material: &Material<'_>) {
                 ),
             );
         }
+        line("context", context(&manifest.plan, &set.contexts));
         line("tool", manifest.tool.clone());
         line("started", manifest.started_at.clone());
         line("plan hash", manifest.plan_hash.clone());
@@ -438,6 +454,26 @@ fn environment(text: &mut String, material: &Material<'_>) {
         ),
     );
     text.push('\n');
+}
+
+/// Contexts in tokens: what the plan asks for, and what the servers said they had loaded.
+fn context(plan: &SweepPlan, loaded: &[u64]) -> String {
+    let agents = plan.configs.iter().flat_map(|config| &config.agents);
+    let asked: BTreeSet<i64> = agents.filter_map(|a| a.options.num_ctx).collect();
+    let asked = match asked.len() {
+        0 => "the server's own is asked for".to_owned(),
+        _ => format!("num_ctx {} asked for", listed(&asked)),
+    };
+    let loaded = match loaded.len() {
+        0 => "what was loaded is not told".to_owned(),
+        _ => format!("{} loaded", listed(loaded)),
+    };
+    format!("{asked}; {loaded}")
+}
+
+fn listed<T: ToString>(numbers: impl IntoIterator<Item = T>) -> String {
+    let words: Vec<String> = numbers.into_iter().map(|n| n.to_string()).collect();
+    words.join(", ")
 }
 
 /// Devices and driver, or why there are none.
@@ -516,7 +552,8 @@ fn limits(text: &mut String, material: &Material<'_>) {
         );
     }
     limits.extend(client::flag(set));
-    limits.extend(material.summary.warnings.iter().cloned());
+    let said = |warning: &&String| material.conditions.iter().all(|c| c.sentence != **warning);
+    limits.extend(material.summary.warnings.iter().filter(said).cloned());
     limits.extend(notes(material));
     limits.dedup();
     text.push_str("## Limits\n\n");

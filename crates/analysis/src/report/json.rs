@@ -1,6 +1,7 @@
 //! `report.json`, schema 1. Unknown is null, never 0; keys may be added, a changed meaning raises
 //! the number.
 
+use metrics::conditions::Condition;
 use metrics::{Dataset, Finding, Summary};
 use serde_json::{Map, Value, json};
 
@@ -17,6 +18,7 @@ pub(super) struct Parts<'a> {
     pub(super) summary: &'a Summary,
     pub(super) differences: &'a [Difference],
     pub(super) findings: &'a [Finding],
+    pub(super) conditions: &'a [Condition],
     pub(super) answer: &'a str,
     pub(super) inputs: &'a [String],
     pub(super) files: &'a [String],
@@ -80,6 +82,7 @@ pub(super) fn write(parts: &Parts<'_>) -> Result<String, serde_json::Error> {
         "topologies": summary.topologies,
         "best": summary.best,
         "findings": parts.findings,
+        "conditions": parts.conditions,
         "published": published,
         "compared": parts.differences.len(),
         "differences": differences,

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use metrics::conditions::Condition;
 use metrics::{Dataset, Summary};
 
 use crate::audit::{AuditError, Claims, Ledger, PublishedCells, Sources};
@@ -134,6 +135,7 @@ pub(crate) struct Material<'a> {
     pub(crate) differing: &'a Table,
     pub(crate) pictures: &'a [pictures::Picture],
     pub(crate) ledger: Option<&'a Ledger>,
+    pub(crate) conditions: &'a [Condition],
 }
 
 /// Makes a report.
@@ -157,6 +159,7 @@ pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, Repor
     let findings = metrics::advice::findings(dataset, &summary);
     let front = front::write(&view, &findings);
     let answer = front.answer.replace("**", "");
+    let conditions = metrics::conditions::conditions(dataset);
 
     let mut files = BTreeMap::new();
     for picture in &pictures {
@@ -193,6 +196,7 @@ pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, Repor
             differing: &differing,
             pictures: &pictures,
             ledger: ledger.as_ref(),
+            conditions: &conditions,
         },
         &findings,
     );
@@ -204,6 +208,7 @@ pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, Repor
         summary: &everything,
         differences: &differences,
         findings: &findings,
+        conditions: &conditions,
         answer: &answer,
         inputs: &options.inputs,
         files: &names,

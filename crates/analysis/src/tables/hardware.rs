@@ -1,6 +1,8 @@
 //! TR113's 8.3 from telemetry.
 
-use domain::telemetry::{GpuReading, Sample};
+use std::collections::BTreeMap;
+
+use domain::telemetry::{GpuReading, Sample, ServerReading};
 
 use super::view::View;
 use super::{Cell, Kind, Origin, Table};
@@ -86,7 +88,40 @@ pub(super) fn table(view: &View<'_>) -> Option<Table> {
         1,
         host(|h| h.memory_used_bytes as f64 / 1e9),
     );
+    let mut servers: Vec<u32> = samples
+        .iter()
+        .flat_map(|s| s.servers.iter().map(|server| server.endpoint))
+        .collect();
+    servers.sort_unstable();
+    servers.dedup();
+    for server in servers {
+        let of = |get: fn(&ServerReading) -> Option<f64>| -> Vec<f64> {
+            let readings = samples.iter().flat_map(|s| &s.servers);
+            let own = readings.filter(|reading| reading.endpoint == server);
+            own.filter_map(get).collect()
+        };
+        let name = |what: &str| format!("server {} {what}", server + 1);
+        add(name("CPU, of one core"), "%", 0, of(|s| s.cpu_percent));
+        let memory = of(|s| Some(s.memory_bytes as f64 / 1e9));
+        add(name("memory"), "GB", 2, memory);
+        let on_devices = samples.iter().filter_map(|s| device_memory(s, server));
+        add(name("memory on GPUs"), "GB", 2, on_devices.collect());
+    }
     Some(table)
+}
+
+/// What a server's processes hold on all devices, GB; none where no device lists them. On a device
+/// and on its parts a process is listed twice.
+fn device_memory(sample: &Sample, server: u32) -> Option<f64> {
+    let mut held: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+    for gpu in &sample.gpus {
+        for process in gpu.processes.iter().filter(|p| p.server == Some(server)) {
+            let place = (gpu.part_of.unwrap_or(gpu.index), process.pid);
+            let known = held.entry(place).or_default();
+            *known = (*known).max(process.memory_bytes?);
+        }
+    }
+    (!held.is_empty()).then(|| held.values().sum::<u64>() as f64 / 1e9)
 }
 
 fn readings(samples: &[Sample], device: u32, get: fn(&GpuReading) -> Option<f64>) -> Vec<f64> {

@@ -1,6 +1,7 @@
 //! Tables: TR113's, the TR110 report's, and the measured truth beside them, from whatever data
 //! there are. A table renders to aligned Markdown for readers and to CSV for machines.
 
+mod energy;
 mod facts;
 mod hardware;
 mod number;
@@ -274,6 +275,7 @@ pub(crate) fn all(view: &View<'_>) -> Vec<Table> {
     let mut tables = tr113::tables(view);
     tables.extend(tr110::tables(view));
     tables.extend(truth::tables(view));
+    tables.extend(energy::table(view));
     tables.retain(|table| !table.rows.is_empty());
     tables
 }

@@ -29,13 +29,13 @@ pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
     tables
 }
 
-fn origin(view: &View<'_>) -> Origin {
+pub(super) fn origin(view: &View<'_>) -> Origin {
     let data = view.sources.iter().find(|s| !s.is_published());
     data.map_or(Origin::Derived, |s| s.origin)
 }
 
 /// A table that begins with configuration, and with the servers where both kinds were used.
-fn by_config(view: &View<'_>, id: &str, title: &str) -> Table {
+pub(super) fn by_config(view: &View<'_>, id: &str, title: &str) -> Table {
     let mut table = Table::new(id, title);
     table.label("config", "config");
     if view.several_topologies() {
@@ -49,7 +49,7 @@ fn taking_part(config: &ConfigSummary) -> u32 {
     config.runs - config.runs_excluded.min(config.runs)
 }
 
-fn config_cells(view: &View<'_>, config: &ConfigSummary) -> Vec<Cell> {
+pub(super) fn config_cells(view: &View<'_>, config: &ConfigSummary) -> Vec<Cell> {
     let mut cells = vec![Cell::text(config.id.as_str())];
     if view.several_topologies() {
         cells.push(topology_cell(config.topology));

@@ -26,6 +26,7 @@ pub(crate) fn dataset(runs: Vec<RunObservation>) -> Dataset {
         runs,
         published: Vec::new(),
         telemetry: Vec::new(),
+        contexts: Vec::new(),
         warnings: Vec::new(),
     }
 }
