@@ -61,6 +61,8 @@ fn record(agent: u32, call: u32, outcome: Outcome) -> RequestRecord {
         done_reason: completed.then(|| "length".to_owned()),
         chunk_gaps_ns: gaps,
         output_chars: 16,
+        turn: None,
+        work: None,
     }
 }
 
