@@ -13,7 +13,7 @@ mod urls;
 use clock::Clock;
 use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
-use domain::{FailureKind, ModelOptions, Nanos, Outcome, Stamp};
+use domain::{FailureKind, Nanos, Outcome, Stamp};
 use scripted::{NDJSON, SSE, Server, Step, chunk};
 
 /// Short limits that differ, so that each shows which one ran out.
@@ -84,10 +84,8 @@ fn words(error: impl std::error::Error) -> String {
 fn call() -> GenerateCall {
     GenerateCall {
         model: "m".to_owned(),
-        system: None,
         prompt: "why?".to_owned(),
-        options: ModelOptions::default(),
-        keep_alive: None,
+        ..GenerateCall::default()
     }
 }
 
