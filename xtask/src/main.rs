@@ -24,6 +24,7 @@ Measure
   load       send a fixed number of requests and print how they were carried
   doctor     look at servers, plan and machine before a sweep, and say what is in the way
   calibrate  the client's own error: bias, jitter and cost at rising load
+  capacity   find how many agents a server carries: capacity --slo 'ttft_p95 < 2s'
   serve      start the Ollama simulator on a port
   engine     a real llama.cpp server with a random model: engine up [--slots N] | down | check
 
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
     let result: Result<ExitCode> = match command.as_str() {
-        "sweep" | "run" | "load" | "calibrate" | "doctor" | "serve" | "calibrate-profile" => {
+        "sweep" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve" | "calibrate-profile" => {
             delegate::tandem(&command, &rest)
         }
         "report" | "audit" | "compare" => delegate::tandem_report(&command, &rest),

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Load(crate::commands::load::LoadArgs),
     /// Look at servers, plan and machine before a sweep, and say what is in the way.
     Doctor(crate::commands::doctor::DoctorArgs),
+    /// Find how many agents a server carries under limits on its latencies.
+    Capacity(crate::commands::capacity::CapacityArgs),
     /// Serve the Ollama simulator on a port, for any client.
     Serve(ServeArgs),
     /// Measure the client's own error: how late its stamps are, at rising load, and what it costs.

@@ -1,4 +1,4 @@
-//! The command line's measuring half: `sweep`, `run`, `load`, `serve`, `calibrate`,
+//! The command line's measuring half: `sweep`, `run`, `load`, `capacity`, `serve`, `calibrate`,
 //! `calibrate-profile`.
 //!
 //! This is the only place that knows every crate that measures. It does not link polars or
@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::sweep::run(args),
         Command::Load(args) => commands::load::load(args),
         Command::Doctor(args) => commands::doctor::doctor(args),
+        Command::Capacity(args) => commands::capacity::capacity(args),
         Command::Serve(args) => commands::serve::serve(args),
         Command::Calibrate(args) => commands::calibrate::calibrate(args),
         Command::CalibrateProfile(args) => commands::calibrate_profile::calibrate(args),

@@ -16,6 +16,8 @@ pub struct Answer {
     pub carries: Option<u32>,
     /// The fewest agents that fail.
     pub breaks: Option<u32>,
+    /// Levels between the two that the data cannot tell.
+    pub open: u32,
     /// The sentence.
     pub sentence: String,
     /// What a reader must know beside it.
@@ -140,6 +142,7 @@ pub fn answer(
         kind,
         carries,
         breaks,
+        open: u32::try_from(between.len()).unwrap_or(u32::MAX),
         sentence,
         notes,
     }
@@ -157,19 +160,8 @@ fn why_broken(probe: &Probe, objective: &Objective, levels: &[LevelFigures]) -> 
         .iter()
         .zip(&probe.decision.judged)
         .collect();
-    if let Some((criterion, judged)) = judged.iter().find(fails) {
-        let seen = judged.seen?;
-        let show = |v: f64| match criterion {
-            Criterion::Latency { .. } => seconds(v),
-            Criterion::Goodput { .. } | Criterion::Failed { .. } => format!("{:.1} %", 100.0 * v),
-        };
-        let interval = judged
-            .seen_lo
-            .zip(judged.seen_hi)
-            .map_or_else(String::new, |(lo, hi)| {
-                format!(" [{} .. {}]", show(lo), show(hi))
-            });
-        return Some(format!("{} {}{interval}", criterion.name(), show(seen)));
+    if let Some((_, judged)) = judged.iter().find(fails) {
+        return figure_in_words(judged);
     }
     let level = levels.iter().find(|l| l.agents == probe.agents)?;
     let outcomes = &level.load.outcomes;
@@ -182,20 +174,39 @@ fn why_broken(probe: &Probe, objective: &Objective, levels: &[LevelFigures]) -> 
     })
 }
 
-/// A time with three significant digits, in s from 1 s on and in ms below.
-pub(super) fn seconds(s: f64) -> String {
-    let (value, unit) = if s.abs() >= 0.9995 {
-        (s, "s")
-    } else {
-        (s * 1e3, "ms")
+/// A limited figure as it was seen: `ttft_p95 2.90 s [2.61 .. 3.48]`; none when none was.
+pub fn figure_in_words(judged: &Judged) -> Option<String> {
+    let criterion: Objective = judged.limit.parse().ok()?;
+    let criterion = criterion.criteria().first()?;
+    let seen = judged.seen?;
+    // One unit for all three, the seen figure's.
+    let (factor, unit) = match criterion {
+        Criterion::Latency { .. } if seen >= 0.9995 => (1.0, "s"),
+        Criterion::Latency { .. } => (1e3, "ms"),
+        Criterion::Goodput { .. } | Criterion::Failed { .. } => (100.0, "%"),
     };
+    let interval = judged
+        .seen_lo
+        .zip(judged.seen_hi)
+        .map_or_else(String::new, |(lo, hi)| {
+            format!(" [{} .. {}]", digits(lo * factor), digits(hi * factor))
+        });
+    Some(format!(
+        "{} {} {unit}{interval}",
+        criterion.name(),
+        digits(seen * factor)
+    ))
+}
+
+/// Three significant digits.
+fn digits(value: f64) -> String {
     let size = value.abs();
     if size >= 99.95 {
-        format!("{value:.0} {unit}")
+        format!("{value:.0}")
     } else if size >= 9.995 {
-        format!("{value:.1} {unit}")
+        format!("{value:.1}")
     } else {
-        format!("{value:.2} {unit}")
+        format!("{value:.2}")
     }
 }
 

@@ -98,6 +98,19 @@ pub struct Judged {
     pub needs: Option<u64>,
 }
 
+impl Decision {
+    /// Of a level that never was steady.
+    pub fn unknown() -> Self {
+        Self {
+            verdict: Verdict::Unresolved,
+            look: 0,
+            requests: 0,
+            judged: Vec::new(),
+            needs: None,
+        }
+    }
+}
+
 impl Rule {
     /// Judges a sample. `before` are the requests that counted at earlier looks at this level's
     /// growing data: look `j` spends `1 / (j (j + 1))` of the error, which adds up to all of it over

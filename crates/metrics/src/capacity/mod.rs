@@ -14,7 +14,7 @@ mod sample;
 mod scaling;
 mod search;
 
-pub use answer::{Answer, AnswerKind, answer};
+pub use answer::{Answer, AnswerKind, answer, figure_in_words};
 pub use bound::{ShareBound, share_bound};
 pub use decide::{Decision, Judged, Rule, Verdict};
 pub use level::{Fairness, LevelFigures};

@@ -5,7 +5,9 @@ use domain::record::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Observed, Phase, Saturation, Search, SearchEnd, Verdict, Window};
+use super::{
+    Decision, LevelFigures, Observed, Phase, Saturation, Search, SearchEnd, Verdict, Window,
+};
 
 /// What was asked, and each level's decision.
 pub const CAPACITY_FILE: &str = "capacity.json";
@@ -165,6 +167,36 @@ impl CapacityRecord {
 }
 
 impl Probe {
+    /// A level as its data have it. `others` are the levels looked at before.
+    pub fn new(
+        folder: String,
+        (agents, phase, end): (u32, Phase, LevelEnd),
+        looks: Vec<u32>,
+        decision: Decision,
+        figures: Option<&LevelFigures>,
+        others: &[LevelFigures],
+        max_failed: f64,
+    ) -> Self {
+        let failing = figures.is_some_and(|f| {
+            let outcomes = &f.load.outcomes;
+            let counted = outcomes.total() - outcomes.cancelled;
+            let failed = counted - outcomes.completed;
+            counted > 0 && f64::from(failed) > max_failed * f64::from(counted)
+        });
+        Self {
+            folder,
+            agents,
+            phase,
+            end,
+            window: figures.map(|f| f.window),
+            looks,
+            decision,
+            failing,
+            saturation: figures.and_then(|f| Saturation::of(f, others)),
+            tokens_per_s: figures.map(|f| f.tokens_per_s.mean),
+        }
+    }
+
     /// As the search sees it.
     pub fn observed(&self) -> Observed {
         Observed {

@@ -4,7 +4,7 @@ mod args;
 mod plan;
 mod print;
 pub(crate) mod process;
-mod rows;
+pub(crate) mod rows;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -102,7 +102,7 @@ async fn run(
     let budget = calibrate::before_run(&args.server, runtime.as_ref(), &stage.endpoints).await;
     if !args.ask.no_preload {
         tokio::select! {
-            loaded = preload(&stage, &plan) => loaded?,
+            loaded = preload(&stage, &plan.model, args.num_predict) => loaded?,
             _ = runtime::asked_to_stop() => {
                 eprintln!("Stopped while the model was loaded; nothing was measured.");
                 return Ok(ExitStatus::Interrupted);
@@ -179,9 +179,13 @@ async fn run(
 
 /// Loads the model on every server, so that no measured request waits for it. Servers that hold
 /// their model have nothing to load.
-async fn preload(stage: &Stage, plan: &LoadPlan) -> Result<(), Fatal> {
+pub(crate) async fn preload(stage: &Stage, model: &str, num_predict: i64) -> Result<(), Fatal> {
+    let options = ModelOptions {
+        num_predict: Some(num_predict),
+        ..ModelOptions::default()
+    };
     for backend in &stage.backends {
-        match backend.preload(&plan.model, &plan.options).await {
+        match backend.preload(model, &options).await {
             Ok(())
             | Err(BackendError::Failed {
                 failure: FailureKind::Unsupported,
@@ -189,7 +193,7 @@ async fn preload(stage: &Stage, plan: &LoadPlan) -> Result<(), Fatal> {
             }) => {}
             Err(error) => {
                 return Err(Fatal::environment(error)
-                    .context(format!("{} could not be loaded", plan.model))
+                    .context(format!("{model} could not be loaded"))
                     .hint("--no-preload sends the requests all the same"));
             }
         }

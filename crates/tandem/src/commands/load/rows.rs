@@ -29,7 +29,7 @@ const WAITING: u64 = 64 * 1024 * 1024;
 const EXACT: usize = 1_000_000;
 
 /// Makes the folder, and says in it what is going to run. Returns the file for its rows.
-pub(super) fn create(dir: &Path, asked: &LoadFile) -> Result<File, Fatal> {
+pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<File, Fatal> {
     let path = dir.join(REQUESTS_FILE);
     let unwritable = || format!("{} could not be written", path.display());
     fs::create_dir_all(dir)
@@ -50,7 +50,7 @@ pub(super) fn create(dir: &Path, asked: &LoadFile) -> Result<File, Fatal> {
 }
 
 /// Puts the figures into the folder in one step. Returns it.
-pub(super) fn write_facts(dir: &Path, facts: &LoadFile) -> Result<PathBuf, Fatal> {
+pub(crate) fn write_facts(dir: &Path, facts: &LoadFile) -> Result<PathBuf, Fatal> {
     let path = dir.join(LOAD_FILE);
     folder::write_json(&path, facts)
         .with_context(|| format!("{} could not be written", path.display()))
@@ -59,23 +59,23 @@ pub(super) fn write_facts(dir: &Path, facts: &LoadFile) -> Result<PathBuf, Fatal
 }
 
 /// What came of all rows.
-pub(super) struct Kept {
-    pub(super) collected: Collected,
+pub(crate) struct Kept {
+    pub(crate) collected: Collected,
     /// Whether all of them are on disk, where they were to be.
-    pub(super) written: io::Result<()>,
+    pub(crate) written: io::Result<()>,
 }
 
 /// The thread that takes the rows.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     thread: JoinHandle<Kept>,
-    pub(super) backlog: Arc<Backlog>,
+    pub(crate) backlog: Arc<Backlog>,
 }
 
 impl Rows {
     /// Starts it. It ends once what it returns to take records is gone. When a row cannot be
     /// written it stops the load: work that leaves no trace is wasted.
-    pub(super) fn start(
+    pub(crate) fn start(
         file: Option<File>,
         slo: Option<Slo>,
         bar: ProgressBar,
@@ -119,7 +119,7 @@ impl Rows {
     }
 
     /// Waits for the last row.
-    pub(super) fn finish(self) -> Result<Kept, Fatal> {
+    pub(crate) fn finish(self) -> Result<Kept, Fatal> {
         self.thread
             .join()
             .map_err(|_| Fatal::environment(anyhow!("the thread that writes rows panicked")))

@@ -1,0 +1,380 @@
+//! `tandem capacity`: how many agents does this server carry?
+
+mod args;
+mod level;
+mod show;
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context as _, anyhow};
+use domain::Nanos;
+use domain::plan::Timeouts;
+use domain::record::{Provenance, RequestRecord, RuntimeFacts};
+use metrics::capacity::{
+    Answer, AnswerKind, Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord,
+    LEVELS_FOLDER, LevelEnd, LevelFigures, Next, Objective, RunEnd, Scaling, ScalingFigures,
+    Search, answer, level_folder,
+};
+use metrics::load::REQUESTS_FILE;
+use runtime::{Shutdown, ShutdownLevel};
+use serde::Serialize;
+
+pub(crate) use self::args::CapacityArgs;
+use self::show::Progress;
+use crate::commands::load::preload;
+use crate::commands::sweep::command_line;
+use crate::exit::{ExitStatus, Fatal};
+use crate::folder;
+use crate::stage::{self, Cast, Stage};
+use crate::target::{self, Target};
+
+/// The chance that a level is decided wrongly.
+const ERROR: f64 = 0.05;
+
+/// Whether somebody stopped the run, and the level to stop then.
+#[derive(Debug)]
+struct Running {
+    run: Shutdown,
+    level: Mutex<Option<Shutdown>>,
+}
+
+impl Running {
+    /// The level that runs now.
+    fn level(&self, level: &Shutdown) {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner) = Some(level.clone());
+        if self.interrupted() {
+            level.abort();
+        }
+    }
+
+    fn interrupted(&self) -> bool {
+        self.run.level() > ShutdownLevel::Running
+    }
+
+    fn stop(&self) {
+        let level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(level) = level.as_ref() {
+            level.abort();
+        }
+    }
+}
+
+/// What `--json` prints. `docs/capacity.md` describes it.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    record: &'a CapacityRecord,
+    answer: &'a Answer,
+    scaling: Option<ScalingFigures>,
+    levels: &'a [LevelFigures],
+}
+
+/// Searches, prints the answer, and keeps everything it rests on.
+pub(crate) fn capacity(args: &CapacityArgs) -> Result<ExitStatus, Fatal> {
+    let earlier = args.resume.as_deref().map(read).transpose()?;
+    let model = earlier.as_ref().map_or(&args.model, |r| &r.asked.model);
+    let target = match &earlier {
+        Some(record) if record.provenance == Provenance::Simulated => Target::Simulator {
+            why: "the run began on it".to_owned(),
+        },
+        Some(record) => Target::Real(target::look_again(&record.endpoints, &args.server, model)?),
+        None => target::choose(&args.server, model)?,
+    };
+    let (runtime, facts) = args.runtime.start(&target)?;
+    runtime.block_on(async {
+        let seed = earlier.as_ref().map_or(args.seed, |r| r.asked.seed);
+        let stage = set(target, args, model, seed).await?;
+        let running = Running {
+            run: Shutdown::new(Nanos::ZERO),
+            level: Mutex::new(None),
+        };
+        let told = |level| {
+            if level < ShutdownLevel::Aborted {
+                eprintln!("Stopping; what was measured is kept.");
+            }
+            running.stop();
+        };
+        tokio::select! {
+            status = run(&stage, args, earlier.clone(), facts, &running) => status,
+            error = running.run.on_ctrl_c(told) => Err(Fatal::environment(error)),
+        }
+    })
+}
+
+async fn set(target: Target, args: &CapacityArgs, model: &str, seed: u64) -> Result<Stage, Fatal> {
+    let timeouts = Timeouts::default();
+    match target {
+        Target::Real(found) => {
+            for server in &found {
+                eprintln!("Running on {}", server.in_words());
+            }
+            let facts = found.into_iter().map(|server| server.facts).collect();
+            Stage::real(facts, timeouts, Nanos::ZERO)
+        }
+        Target::Simulator { why } => {
+            eprintln!("{}", stage::simulated_in_words(&why, &args.server));
+            let cast = Cast {
+                model,
+                servers: 1,
+                seed,
+                timeouts,
+            };
+            Stage::simulated(&args.server, &cast, Nanos::ZERO).await
+        }
+    }
+}
+
+async fn run(
+    stage: &Stage,
+    args: &CapacityArgs,
+    earlier: Option<CapacityRecord>,
+    facts: Option<RuntimeFacts>,
+    running: &Running,
+) -> Result<ExitStatus, Fatal> {
+    let (dir, mut record) = match earlier {
+        Some(record) => (args.resume.clone().unwrap_or_default(), record),
+        None => begin(stage, args, facts)?,
+    };
+    let objective: Objective = record
+        .asked
+        .slo
+        .parse()
+        .map_err(|e| Fatal::usage(anyhow!("{}: slo: {e}", dir.display())))?;
+    let mut levels = read_levels(&dir, &record, &objective)?;
+    record.end = None;
+    write(&dir, &record)?;
+    if !args.no_preload {
+        let loaded = preload(stage, &record.asked.model, record.asked.num_predict);
+        tokio::select! {
+            loaded = loaded => loaded?,
+            _ = tokio::signal::ctrl_c() => {
+                eprintln!("Stopped while the model was loaded; nothing was measured.");
+                return Ok(ExitStatus::Interrupted);
+            }
+        }
+    }
+    let progress = Progress::new(args.json);
+    eprintln!(
+        "How many agents within {objective}? At most {} tokens an answer.",
+        record.asked.num_predict
+    );
+    let end = loop {
+        let (agents, phase) = match record.asked.search.next(&record.observed()) {
+            Next::Level(agents, phase) => (agents, phase),
+            Next::Done(end) => break RunEnd::Finished(end),
+        };
+        let agents = NonZeroU32::new(agents).expect("a search begins at one agent or more");
+        let place = dir
+            .join(LEVELS_FOLDER)
+            .join(level_folder(record.probes.len() + 1, agents.get()));
+        let ground = level::Ground {
+            stage,
+            record: &record,
+            objective: &objective,
+            running,
+            progress: &progress,
+        };
+        let level = level::run(ground, (agents, phase), &place, &levels).await?;
+        if !args.json {
+            progress.ended(&level.probe, level.figures.as_ref());
+        }
+        let stopped = level.probe.end == LevelEnd::Interrupted;
+        record.probes.push(level.probe);
+        if !stopped {
+            levels.extend(level.figures);
+        }
+        write(&dir, &record)?;
+        if running.interrupted() {
+            break RunEnd::Interrupted;
+        }
+    };
+    progress.finish();
+    record.end = Some(end);
+    write(&dir, &record)?;
+    tell(args, &dir, &record, &objective, &levels)
+}
+
+/// The folder and the record of a new run.
+fn begin(
+    stage: &Stage,
+    args: &CapacityArgs,
+    runtime: Option<RuntimeFacts>,
+) -> Result<(PathBuf, CapacityRecord), Fatal> {
+    let now = folder::wall_clock();
+    let simulated = stage.provenance == Provenance::Simulated;
+    let dir = args
+        .out
+        .clone()
+        .unwrap_or_else(|| folder::default_dir(&args.name, now, simulated));
+    if dir.join(CAPACITY_FILE).exists() {
+        return Err(
+            Fatal::usage(anyhow!("{} already holds a capacity run", dir.display()))
+                .hint("go on with it by --resume, or give another --out"),
+        );
+    }
+    fs::create_dir_all(&dir)
+        .with_context(|| format!("{} could not be made", dir.display()))
+        .map_err(Fatal::environment)?;
+    let record = CapacityRecord {
+        schema: CAPACITY_SCHEMA,
+        name: folder::name_of(&dir, &args.name),
+        provenance: stage.provenance,
+        tool: folder::tool(),
+        command: command_line(),
+        started_at: folder::started_at(now),
+        endpoints: stage.endpoints.clone(),
+        time_scale: stage.time_scale,
+        runtime,
+        client_budget: None,
+        environment: telemetry::environment(stage.gpu_source.clone()),
+        asked: asked(args),
+        probes: Vec::new(),
+        end: None,
+    };
+    Ok((dir, record))
+}
+
+fn asked(args: &CapacityArgs) -> Asked {
+    Asked {
+        slo: args.slo.to_string(),
+        model: args.model.clone(),
+        num_predict: args.num_predict,
+        prompt: args.prompt.clone(),
+        same_prompt: args.same_prompt,
+        think_s: args.think.as_secs_f64(),
+        warmup: args.warmup,
+        budget: Budget {
+            requests_per_agent: args.requests_per_agent.map(NonZeroU32::get),
+            time_per_level_s: args.time_per_level.map(|t| t.as_secs_f64()),
+        },
+        search: Search {
+            start: args.start.get(),
+            max_agents: args.max_agents.get(),
+            precision: args.precision,
+            beyond: args.beyond,
+        },
+        error: ERROR,
+        max_failed: args.max_failed,
+        seed: args.seed,
+    }
+}
+
+fn write(dir: &Path, record: &CapacityRecord) -> Result<(), Fatal> {
+    let path = dir.join(CAPACITY_FILE);
+    folder::write_json(&path, record)
+        .with_context(|| format!("{} could not be written", path.display()))
+        .map_err(Fatal::environment)
+}
+
+/// The record of a run that is to go on.
+fn read(dir: &Path) -> Result<CapacityRecord, Fatal> {
+    let path = dir.join(CAPACITY_FILE);
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("{} could not be read", path.display()))
+        .map_err(|e| Fatal::usage(e).hint("give the folder of a capacity run"))?;
+    let record: CapacityRecord = serde_json::from_str(&text)
+        .with_context(|| format!("{} is not understood", path.display()))
+        .map_err(Fatal::usage)?;
+    if record.schema > CAPACITY_SCHEMA {
+        return Err(Fatal::usage(anyhow!(
+            "{}: schema {} is newer than {CAPACITY_SCHEMA}, which this program reads",
+            path.display(),
+            record.schema
+        )));
+    }
+    Ok(record)
+}
+
+/// The figures of the levels that a run has already.
+fn read_levels(
+    dir: &Path,
+    record: &CapacityRecord,
+    objective: &Objective,
+) -> Result<Vec<LevelFigures>, Fatal> {
+    let mut levels = Vec::new();
+    for probe in &record.probes {
+        let (Some(window), false) = (probe.window, probe.end == LevelEnd::Interrupted) else {
+            continue;
+        };
+        let path = dir
+            .join(LEVELS_FOLDER)
+            .join(&probe.folder)
+            .join(REQUESTS_FILE);
+        let rows = read_rows(&path)
+            .with_context(|| format!("{} could not be read", path.display()))
+            .map_err(Fatal::environment)?;
+        levels.push(LevelFigures::of(&rows, probe.agents, window, objective));
+    }
+    Ok(levels)
+}
+
+fn read_rows(path: &Path) -> anyhow::Result<Vec<RequestRecord>> {
+    let mut rows = Vec::new();
+    for (number, line) in BufReader::new(File::open(path)?).lines().enumerate() {
+        let row = serde_json::from_str(&line?).with_context(|| format!("line {}", number + 1))?;
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn tell(
+    args: &CapacityArgs,
+    dir: &Path,
+    record: &CapacityRecord,
+    objective: &Objective,
+    levels: &[LevelFigures],
+) -> Result<ExitStatus, Fatal> {
+    let scaling = Scaling::of(levels);
+    let answer = answer(record, objective, levels, scaling.as_ref());
+    let text = if args.json {
+        let document = Document {
+            record,
+            answer: &answer,
+            scaling: scaling.as_ref().map(ScalingFigures::from),
+            levels,
+        };
+        let mut line = serde_json::to_string(&document).map_err(Fatal::environment)?;
+        line.push('\n');
+        line
+    } else {
+        let badge = if record.provenance == Provenance::Simulated {
+            "SIMULATED: no real server was used; times are simulated times\n"
+        } else {
+            ""
+        };
+        let mut text = format!("\n{badge}{}\n", answer.sentence);
+        for note in &answer.notes {
+            text.push_str(note);
+            text.push('\n');
+        }
+        text
+    };
+    std::io::stdout()
+        .lock()
+        .write_all(text.as_bytes())
+        .context("the answer could not be printed")
+        .map_err(Fatal::environment)?;
+    eprintln!(
+        "Wrote {dir}; `cargo xtask report --input {dir}` draws it",
+        dir = dir.display()
+    );
+    Ok(status(record, &answer, levels))
+}
+
+fn status(record: &CapacityRecord, answer: &Answer, levels: &[LevelFigures]) -> ExitStatus {
+    let failed = levels.iter().any(|l| {
+        let outcomes = &l.load.outcomes;
+        outcomes.not_completed() > outcomes.cancelled
+    });
+    if record.end == Some(RunEnd::Interrupted) {
+        ExitStatus::Interrupted
+    } else if failed || answer.kind == AnswerKind::Unresolved || answer.open > 0 {
+        ExitStatus::SomeFailed
+    } else {
+        ExitStatus::Done
+    }
+}

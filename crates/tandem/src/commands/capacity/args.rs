@@ -1,0 +1,135 @@
+//! Flags of `tandem capacity`.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use metrics::capacity::Objective;
+
+use crate::args::ServerArgs;
+use crate::flavour::RuntimeFlags;
+
+const ASKED: [&str; 17] = [
+    "model",
+    "slo",
+    "start",
+    "max_agents",
+    "precision",
+    "requests_per_agent",
+    "time_per_level",
+    "num_predict",
+    "think",
+    "prompt",
+    "same_prompt",
+    "warmup",
+    "max_failed",
+    "beyond",
+    "seed",
+    "out",
+    "name",
+];
+
+/// Flags of `tandem capacity`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 answered; 1 unresolved, or some requests failed; 2 wrong usage; 3 no server or no \
+                  model; 130 interrupted.\ndocs/capacity.md says how a level is decided and what the answer means."
+)]
+pub(crate) struct CapacityArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// The model.
+    #[arg(long, value_name = "NAME", default_value = "gemma3:latest")]
+    pub(crate) model: String,
+    /// What a level must keep: ttft, ttft_scheduled, tpot, itl and e2e with _p50 to _p99 or _mean
+    /// below a time, `goodput >= 95%`, `failed < 1%`; joined by `and` or commas.
+    #[arg(
+        long,
+        value_name = "LIMITS",
+        default_value = "ttft_p95 < 2s and tpot_p95 < 80ms"
+    )]
+    pub(crate) slo: Objective,
+    /// Look no further than this many agents.
+    #[arg(long, value_name = "N", default_value = "512")]
+    pub(crate) max_agents: NonZeroU32,
+    /// Agents of the first level.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) start: NonZeroU32,
+    /// How close the levels that pass and fail must come: a share of the passing one.
+    #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = share)]
+    pub(crate) precision: f64,
+    /// Most requests of each agent that count at a level; without it and --time-per-level as many as
+    /// make 1,024 in all, at least 8.
+    #[arg(long, value_name = "N")]
+    pub(crate) requests_per_agent: Option<NonZeroU32>,
+    /// Most time at a level, such as 30s; a level that is decided sooner ends sooner.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) time_per_level: Option<Duration>,
+    /// Most tokens of each answer.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) num_predict: i64,
+    /// From the end of an agent's request to its next one, such as 200ms.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
+    pub(crate) think: Duration,
+    /// The prompt of every request.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "Explain in a few plain paragraphs how a computer runs several programs at once."
+    )]
+    pub(crate) prompt: String,
+    /// Send the same prompt every time. Without it each begins with a nonce, so that a prefix
+    /// cache helps none of them.
+    #[arg(long)]
+    pub(crate) same_prompt: bool,
+    /// Do not load the model first.
+    #[arg(long)]
+    pub(crate) no_preload: bool,
+    /// Requests of each agent that warm a level up and do not count.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) warmup: u32,
+    /// Try no level beyond one at which more than this share of the requests did not complete.
+    #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = share)]
+    pub(crate) max_failed: f64,
+    /// Levels beyond the first that breaks the limits, to see where throughput ends.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) beyond: u32,
+    /// Root of nonces and sampling seeds.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeFlags,
+    /// Where to write; a new folder under results/ by default.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// The beginning of the new folder's name.
+    #[arg(long, value_name = "NAME", default_value = "capacity", conflicts_with = "out", value_parser = folder_name)]
+    pub(crate) name: String,
+    /// Go on with the interrupted run in this folder, with what was asked of it.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ASKED)]
+    pub(crate) resume: Option<PathBuf>,
+    /// Machine-readable: one JSON object on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let (number, unit) = match text.strip_suffix('%') {
+        Some(number) => (number.trim(), 100.0),
+        None => (text, 1.0),
+    };
+    number
+        .parse::<f64>()
+        .ok()
+        .map(|n| n / unit)
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "give a share from 0 to 100%, such as 10%".to_owned())
+}
+
+/// A name that can begin a folder's.
+fn folder_name(text: &str) -> Result<String, String> {
+    domain::plan::ConfigId::new(text)
+        .map(|id| id.as_str().to_owned())
+        .ok_or_else(|| "use letters, digits, `.`, `_` and `-`".to_owned())
+}

@@ -1,0 +1,305 @@
+//! One level: so many agents in a closed loop, looked at until their limits can be judged or the
+//! budget is used up.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+
+use domain::Nanos;
+use domain::hash::derive;
+use domain::plan::CachePolicy;
+use domain::record::RequestRecord;
+use domain::{ModelOptions, Stamp};
+use metrics::capacity::{
+    CapacityRecord, Decision, LevelEnd, LevelFigures, Objective, Phase, Probe, Rule, Sample, Window,
+};
+use metrics::load::{ClientCost, Collected, LOAD_SCHEMA, LoadFile, LoadResult, Shape};
+use runtime::load::{LoadEnd, LoadPlan, LoadSetup, LoadShape, run_load};
+use runtime::{Shutdown, ShutdownLevel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::Running;
+use super::show::Progress;
+use crate::commands::load::rows::Rows;
+use crate::exit::Fatal;
+use crate::stage::Stage;
+
+/// Requests that count before the first look, at least.
+const FIRST_LOOK: u32 = 32;
+
+/// What requests in flight get to end in once a level is over. They belong to it all the same:
+/// their tokens arrived while it was steady.
+const GRACE: Nanos = Nanos::from_secs(60);
+
+/// Requests planned for an agent: more than any budget, so that none ever has nothing to do.
+const ENDLESS: u32 = 1 << 20;
+
+/// A level, run.
+pub(super) struct Level {
+    pub(super) probe: Probe,
+    pub(super) figures: Option<LevelFigures>,
+}
+
+/// What looking at a level led to.
+struct Looked {
+    records: Vec<RequestRecord>,
+    looks: Vec<u32>,
+    end: LevelEnd,
+    /// The look that decided it.
+    decided: Option<(Window, Decision)>,
+    /// When nothing new began any more, if it was not decided.
+    stopped: Stamp,
+}
+
+/// What all levels of a run share.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'a> {
+    pub(super) stage: &'a Stage,
+    pub(super) record: &'a CapacityRecord,
+    pub(super) objective: &'a Objective,
+    pub(super) running: &'a Running,
+    pub(super) progress: &'a Progress,
+}
+
+/// Runs a level and judges it. `others` are the levels before it.
+pub(super) async fn run(
+    ground: Ground<'_>,
+    (agents, phase): (NonZeroU32, Phase),
+    dir: &Path,
+    others: &[LevelFigures],
+) -> Result<Level, Fatal> {
+    let Ground {
+        stage,
+        record,
+        objective,
+        running,
+        progress,
+    } = ground;
+    let plan = plan(record, agents);
+    let mut file = load_file(record, &plan, agents.get());
+    let (rows, send) = Rows::create(dir, &file)?;
+    let (tell, heard) = unbounded_channel();
+    let on_record = Arc::new(move |row: RequestRecord| {
+        // Both end with the level; whoever is gone says why when it is joined.
+        let _ = tell.send(row.clone());
+        let _ = send.send(row);
+    });
+    let stop = Shutdown::new(GRACE);
+    running.level(&stop);
+    progress.started(agents.get());
+    let setup = LoadSetup {
+        plan: plan.clone(),
+        backends: stage.backends.clone(),
+        clock: stage.clock.clone(),
+        on_record,
+    };
+    let (end, looked) = tokio::join!(
+        run_load(setup, &stop),
+        look(ground, agents.get(), heard, &stop)
+    );
+    let end = end.map_err(Fatal::usage)?;
+    let level = judge(record, objective, agents.get(), phase, dir, &looked, others);
+    file.result = Some(result(&looked.records, &end));
+    rows.finish(&file)?;
+    Ok(level)
+}
+
+fn plan(record: &CapacityRecord, agents: NonZeroU32) -> LoadPlan {
+    let asked = &record.asked;
+    LoadPlan {
+        shape: LoadShape::Closed {
+            agents,
+            think: Nanos::from_secs_f64(asked.think_s),
+        },
+        requests: agents.get().saturating_mul(ENDLESS),
+        model: asked.model.clone(),
+        prompt: asked.prompt.clone(),
+        cache: if asked.same_prompt {
+            CachePolicy::Warm
+        } else {
+            CachePolicy::Nonce
+        },
+        options: ModelOptions {
+            num_predict: Some(asked.num_predict),
+            ..ModelOptions::default()
+        },
+        // A level must not find its prompts in the cache that another one left.
+        seed: derive(&[
+            "capacity",
+            &asked.seed.to_string(),
+            &record.probes.len().to_string(),
+            &agents.to_string(),
+        ]),
+    }
+}
+
+fn load_file(record: &CapacityRecord, plan: &LoadPlan, agents: u32) -> LoadFile {
+    LoadFile {
+        schema: LOAD_SCHEMA,
+        name: format!("{}, {agents} agents", record.name),
+        provenance: record.provenance,
+        tool: record.tool.clone(),
+        started_at: record.started_at.clone(),
+        command: record.command.clone(),
+        endpoints: record.endpoints.clone(),
+        time_scale: record.time_scale,
+        runtime: None,
+        environment: None,
+        asked: metrics::load::Asked {
+            model: plan.model.clone(),
+            shape: Shape::Closed {
+                agents,
+                think_s: record.asked.think_s,
+            },
+            requests: plan.requests,
+            num_predict: record.asked.num_predict,
+            seed: plan.seed,
+            same_prompt: record.asked.same_prompt,
+            turns: None,
+            work: None,
+            slo: None,
+        },
+        result: None,
+    }
+}
+
+/// Takes the records as they come and stops the level when it can be judged, when its budget is used
+/// up, or when somebody stops the run.
+async fn look(
+    ground: Ground<'_>,
+    agents: u32,
+    mut heard: UnboundedReceiver<RequestRecord>,
+    stop: &Shutdown,
+) -> Looked {
+    let Ground {
+        stage, objective, ..
+    } = ground;
+    let asked = &ground.record.asked;
+    let think = Nanos::from_secs_f64(asked.think_s);
+    let rule = Rule { error: asked.error };
+    let budget = asked.budget.requests(agents);
+    let warmup = agents.saturating_mul(asked.warmup);
+    let mut next = FIRST_LOOK.max(agents.saturating_mul(2)).min(budget.max(1));
+    let mut out = Looked {
+        records: Vec::new(),
+        looks: Vec::new(),
+        end: LevelEnd::Budget,
+        decided: None,
+        stopped: Stamp(u64::MAX),
+    };
+    // Look again only when so many more have come: counting them is not free.
+    let mut wait_for = warmup.saturating_add(next) as usize;
+    let time_is_up = async {
+        match asked.budget.time_per_level_s {
+            Some(s) => stage.clock.sleep(Nanos::from_secs_f64(s)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(time_is_up);
+    let mut timed = false;
+    loop {
+        let row = tokio::select! {
+            biased;
+            row = heard.recv() => row,
+            () = &mut time_is_up, if !timed => {
+                timed = true;
+                if stop.level() == ShutdownLevel::Running {
+                    out.stopped = stage.clock.now();
+                    stop.stop();
+                }
+                continue;
+            }
+        };
+        let Some(row) = row else { break };
+        out.records.push(row);
+        ground.progress.heard(out.records.len());
+        if stop.level() != ShutdownLevel::Running || out.records.len() < wait_for {
+            continue;
+        }
+        let window = Window::of(&out.records, agents, asked.warmup, think, None);
+        let sample = window.map(|window| Sample::of(&out.records, window));
+        let counted = sample.as_ref().map_or(0, Sample::len) as u32;
+        if let (Some(window), Some(sample)) = (window, &sample)
+            && counted >= next
+            && counted < budget
+        {
+            let decision = rule.judge(sample, objective, &out.looks);
+            if decision.verdict != metrics::capacity::Verdict::Unresolved {
+                out.end = LevelEnd::Decided;
+                out.decided = Some((window, decision));
+                stop.stop();
+                continue;
+            }
+            out.looks.push(counted);
+            next = counted.saturating_mul(2).min(budget);
+        }
+        // One agent that is never answered must not keep a level open: what was taken counts.
+        let taken = out.records.len() as u32;
+        if counted >= budget || taken.saturating_sub(warmup) >= budget.saturating_add(agents) {
+            out.stopped = stage.clock.now();
+            stop.stop();
+            continue;
+        }
+        wait_for = out.records.len() + (next.saturating_sub(counted)).max(1) as usize;
+    }
+    if ground.running.interrupted() && out.decided.is_none() {
+        out.end = LevelEnd::Interrupted;
+    }
+    out
+}
+
+fn judge(
+    record: &CapacityRecord,
+    objective: &Objective,
+    agents: u32,
+    phase: Phase,
+    dir: &Path,
+    looked: &Looked,
+    others: &[LevelFigures],
+) -> Level {
+    let asked = &record.asked;
+    let rule = Rule { error: asked.error };
+    let (window, decision) = if let Some((window, decision)) = &looked.decided {
+        (Some(*window), decision.clone())
+    } else {
+        let think = Nanos::from_secs_f64(asked.think_s);
+        let stopped = Some(looked.stopped).filter(|at| *at < Stamp(u64::MAX));
+        let window = Window::of(&looked.records, agents, asked.warmup, think, stopped);
+        let decision = window.map_or_else(Decision::unknown, |window| {
+            let sample = Sample::of(&looked.records, window);
+            rule.judge(&sample, objective, &looked.looks)
+        });
+        (window, decision)
+    };
+    let figures = window.map(|w| LevelFigures::of(&looked.records, agents, w, objective));
+    Level {
+        probe: Probe::new(
+            dir.file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            (agents, phase, looked.end),
+            looked.looks.clone(),
+            decision,
+            figures.as_ref(),
+            others,
+            asked.max_failed,
+        ),
+        figures,
+    }
+}
+
+/// All records of the level, warm-up and all: the folder's own figures.
+fn result(records: &[RequestRecord], end: &LoadEnd) -> LoadResult {
+    let mut collected = Collected::new(None);
+    for record in records {
+        collected.add(record);
+    }
+    LoadResult {
+        // A level has as many requests as it takes: it is whole when it is judged.
+        interrupted: false,
+        not_begun: 0,
+        peak_in_flight: end.peak_in_flight,
+        figures: collected.figures(),
+        client: ClientCost::default(),
+    }
+}

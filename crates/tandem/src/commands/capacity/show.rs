@@ -1,0 +1,86 @@
+//! What a person sees of a capacity run: a line a level, then the answer.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use metrics::capacity::{LevelEnd, LevelFigures, Probe, figure_in_words};
+
+/// Progress on standard error.
+#[derive(Debug)]
+pub(super) struct Progress(ProgressBar);
+
+impl Progress {
+    pub(super) fn new(json: bool) -> Self {
+        if json || !std::io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(bar)
+    }
+
+    pub(super) fn started(&self, agents: u32) {
+        self.0.reset_elapsed();
+        self.0.set_prefix(agents.to_string());
+        self.heard(0);
+    }
+
+    pub(super) fn heard(&self, requests: usize) {
+        self.0.set_message(format!(
+            "{:>4} agents: {requests} requests",
+            self.0.prefix()
+        ));
+    }
+
+    pub(super) fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+
+    /// A level's line.
+    pub(super) fn ended(&self, probe: &Probe, figures: Option<&LevelFigures>) {
+        let text = line(probe, figures);
+        self.0.suspend(|| eprintln!("{text}"));
+    }
+}
+
+/// `   8 agents  pass        ttft_p95 812 ms [790 ms .. 840 ms]; 231 tok/s; 128 requests in 34 s`.
+fn line(probe: &Probe, figures: Option<&LevelFigures>) -> String {
+    let verdict = match probe.end {
+        LevelEnd::Interrupted => "interrupted",
+        _ if probe.failing => "failing",
+        _ => probe.decision.verdict.word(),
+    };
+    let agents = probe.agents;
+    let noun = if agents == 1 { "agent " } else { "agents" };
+    let mut text = format!("{agents:>5} {noun}  {verdict:<11}");
+    let judged: Vec<String> = probe
+        .decision
+        .judged
+        .iter()
+        .filter_map(figure_in_words)
+        .collect();
+    let mut parts = vec![judged.join(", ")];
+    if let Some(figures) = figures {
+        parts.push(format!(
+            "{:.1} tok/s; {} requests in {:.1} s",
+            figures.tokens_per_s.mean,
+            figures.load.outcomes.total(),
+            figures.window.seconds()
+        ));
+    } else {
+        parts.push("never steady".to_owned());
+    }
+    if let Some(needs) = probe.decision.needs {
+        parts.push(format!("needs about {needs} more"));
+    }
+    if probe.saturation.is_some() {
+        parts.push("saturated".to_owned());
+    }
+    parts.retain(|part| !part.is_empty());
+    text.push_str(&parts.join("; "));
+    text
+}
