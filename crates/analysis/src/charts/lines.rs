@@ -70,7 +70,8 @@ pub enum Mark {
     Band,
 }
 
-/// A shaded stretch of x.
+/// A shaded stretch of x; one without a length is a dashed line, its label in a row of its own
+/// above the first panel.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Span {
     /// Written at its top in the first panel where it fits; may be empty.
@@ -105,7 +106,12 @@ impl Lines {
         };
         let small = Font::new(theme.small_em, theme.quiet);
         let spans = self.spans.iter().any(|span| !span.label.is_empty());
-        let first = PANEL_GAP - 18 + if spans { SPAN_ROOM } else { 0 };
+        let marks = count_from(self.spans.iter().filter(|span| span.is_mark()).count());
+        let room = match marks {
+            0 if spans => SPAN_ROOM,
+            _ => marks * SPAN_ROOM,
+        };
+        let first = PANEL_GAP - 18 + room;
         let panels = count_from(self.panels.len());
         let body =
             first + panels * panel_height + (panels - 1) * PANEL_GAP + 14 + 2 * small.leading();
@@ -150,7 +156,7 @@ impl Lines {
                         to: top,
                     };
                     let label_font = Font::new(theme.label_em, theme.ink).bold();
-                    let lift = if spans && top == plot.0 { SPAN_ROOM } else { 0 };
+                    let lift = if top == plot.0 { room } else { 0 };
                     let at = (theme.margin_px(), top - 32 - lift);
                     let label = label_font.elide(&panel.label, right - theme.margin_px());
                     canvas.text(&label, at, Align::Left, label_font)?;
@@ -316,7 +322,17 @@ impl Lines {
         (top, height): (i32, i32),
     ) -> Result<(), ChartError> {
         let font = Font::new(theme.small_em, theme.ink);
+        let mut row = 0;
         for span in &self.spans {
+            if let (true, Some(at)) = (span.is_mark(), drawable(span.from)) {
+                let at = x.at(at);
+                row += 1;
+                let middle = top - row * SPAN_ROOM + SPAN_ROOM / 2;
+                let color = span.color.unwrap_or(theme.ink);
+                canvas.dashes((at, middle + 14), (at, top + height), color)?;
+                canvas.text_inside(&span.label, (at, middle), font)?;
+                continue;
+            }
             let (Some(from), Some(to)) = (drawable(span.from), drawable(span.to)) else {
                 continue;
             };
@@ -335,6 +351,13 @@ impl Lines {
             }
         }
         Ok(())
+    }
+}
+
+impl Span {
+    /// A single place rather than a stretch.
+    fn is_mark(&self) -> bool {
+        self.from.to_bits() == self.to.to_bits()
     }
 }
 

@@ -17,7 +17,7 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    pub(super) fn new(path: &Path, kind: LoadErrorKind) -> Self {
+    pub(crate) fn new(path: &Path, kind: LoadErrorKind) -> Self {
         Self {
             path: path.to_owned(),
             line: None,
@@ -25,7 +25,7 @@ impl LoadError {
         }
     }
 
-    pub(super) fn at(path: &Path, line: u64, kind: LoadErrorKind) -> Self {
+    pub(crate) fn at(path: &Path, line: u64, kind: LoadErrorKind) -> Self {
         Self {
             path: path.to_owned(),
             line: Some(line),
@@ -33,7 +33,7 @@ impl LoadError {
         }
     }
 
-    pub(super) fn io(path: &Path, error: std::io::Error) -> Self {
+    pub(crate) fn io(path: &Path, error: std::io::Error) -> Self {
         let kind = match error.kind() {
             std::io::ErrorKind::NotFound => LoadErrorKind::NotFound,
             _ => LoadErrorKind::Io(error),

@@ -232,7 +232,7 @@ fn shortest(mut options: ModelOptions) -> ModelOptions {
 }
 
 /// Reads a JSON file; an error names file and line.
-pub(super) fn read_json<T: DeserializeOwned>(
+pub(crate) fn read_json<T: DeserializeOwned>(
     path: &Path,
     what: &'static str,
 ) -> Result<T, LoadError> {

@@ -154,6 +154,16 @@ pub(super) fn design_effect(items: &[Item], window: Window) -> f64 {
     between.max(1.0) * (t(filled - 1.0) / t(n - 1.0)).powi(2) * in_turn(items, share)
 }
 
+/// What a design effect of `items` observations would be with all blocks filled: few blocks have few
+/// degrees of freedom, and more observations bring more blocks.
+pub(super) fn with_all_blocks(effect: f64, items: usize) -> f64 {
+    let count = (items as u64 / PER_BLOCK).min(BLOCKS);
+    if effect <= 1.0 || count < 2 {
+        return effect;
+    }
+    (effect * (t(BLOCKS as f64 - 1.0) / t(count as f64 - 1.0)).powi(2)).max(1.0)
+}
+
 /// `(1 + ρ) / (1 - ρ)` with the correlation ρ of one agent's consecutive requests, at least 0: what a
 /// first-order autoregression makes of the variance of a mean. No more than the requests of an
 /// agent, since they cannot say less than one.

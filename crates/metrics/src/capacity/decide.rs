@@ -4,7 +4,7 @@ use domain::Stamp;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::bound::{Item, clopper_pearson, design_effect, share_bound, told};
+use super::bound::{Item, clopper_pearson, design_effect, share_bound, told, with_all_blocks};
 use super::objective::{Criterion, LatencyFigure, Objective, Statistic};
 use super::sample::{Sample, Window};
 use crate::stats::{mean, percentile, sample_sd};
@@ -13,7 +13,7 @@ use crate::stats::{mean, percentile, sample_sd};
 const BLOCKS: u64 = 10;
 
 /// More observations than anybody takes: beyond, a level is too close to its limit to be told.
-const TOO_MANY: f64 = 1e7;
+const TOO_MANY: f64 = 1e5;
 
 /// How sure a decision must be.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -253,7 +253,9 @@ impl Judge<'_, '_> {
             // The next look spends less.
             let error = (pass.min(self.fail)) / 3.0;
             judged.needs = enough(bound.share, target, error)
-                .map(|effective| effective * bound.design_effect - n as f64)
+                .map(|effective| {
+                    effective * with_all_blocks(bound.design_effect, items.len()) - n as f64
+                })
                 .filter(|more| *more < TOO_MANY)
                 .map(|more| (more * requests).ceil().max(1.0) as u64);
         }

@@ -31,6 +31,12 @@ const FIRST_LOOK: u32 = 32;
 /// their tokens arrived while it was steady.
 const GRACE: Nanos = Nanos::from_secs(60);
 
+/// A level's throughput is known when its interval is this share of it, either way.
+const KNOWN_TO: f64 = 0.02;
+
+/// Requests of each agent after which a level is not kept on for its throughput alone.
+const ROUNDS: u32 = 16;
+
 /// Requests planned for an agent: more than any budget, so that none ever has nothing to do.
 const ENDLESS: u32 = 1 << 20;
 
@@ -144,6 +150,7 @@ fn load_file(record: &CapacityRecord, plan: &LoadPlan, agents: u32) -> LoadFile 
         endpoints: record.endpoints.clone(),
         time_scale: record.time_scale,
         runtime: None,
+        client_budget: None,
         environment: None,
         asked: metrics::load::Asked {
             model: plan.model.clone(),
@@ -224,7 +231,8 @@ async fn look(
             && counted < budget
         {
             let decision = rule.judge(sample, objective, &out.looks);
-            if decision.verdict != metrics::capacity::Verdict::Unresolved {
+            let decided = decision.verdict != metrics::capacity::Verdict::Unresolved;
+            if decided && is_known(&out.records, agents, window, objective, counted) {
                 out.end = LevelEnd::Decided;
                 out.decided = Some((window, decision));
                 stop.stop();
@@ -246,6 +254,26 @@ async fn look(
         out.end = LevelEnd::Interrupted;
     }
     out
+}
+
+/// True when the throughput of a level is known well enough to be compared, or as well as it is
+/// worth: levels that fail are decided by a few requests.
+fn is_known(
+    records: &[RequestRecord],
+    agents: u32,
+    window: Window,
+    objective: &Objective,
+    counted: u32,
+) -> bool {
+    let enough = agents.max(FIRST_LOOK / 4).saturating_mul(ROUNDS);
+    if counted >= enough {
+        return true;
+    }
+    let throughput = LevelFigures::of(records, agents, window, objective).tokens_per_s;
+    throughput
+        .lo
+        .zip(throughput.hi)
+        .is_some_and(|(lo, hi)| hi - lo <= 2.0 * KNOWN_TO * throughput.mean)
 }
 
 fn judge(

@@ -1,0 +1,170 @@
+//! A capacity run's folder: `capacity.json` and each level's `requests.jsonl`.
+
+use std::fs;
+use std::path::Path;
+
+use domain::record::RequestRecord;
+use metrics::capacity::{
+    CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, Decision, LEVELS_FOLDER, LevelEnd,
+    LevelFigures, Objective, Probe, Rule, Sample,
+};
+use metrics::load::REQUESTS_FILE;
+
+use crate::load::{LoadError, LoadErrorKind, read_json};
+
+#[derive(serde::Deserialize)]
+struct SchemaOnly {
+    schema: u64,
+}
+
+/// A capacity run, its levels derived again from their requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CapacityRun {
+    /// What was asked; its probes are those derived again.
+    pub record: CapacityRecord,
+    /// The limits.
+    pub objective: Objective,
+    /// The levels in the order they were looked at.
+    pub levels: Vec<Level>,
+    /// Where the data come from, in words.
+    pub source: String,
+    /// What a reader must know.
+    pub warnings: Vec<String>,
+}
+
+/// A level.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Level {
+    /// Its decision, derived again.
+    pub probe: Probe,
+    /// Its figures; none when it never was steady.
+    pub figures: Option<LevelFigures>,
+}
+
+impl CapacityRun {
+    /// The figures of the levels that count, in the order they were looked at.
+    pub fn whole(&self) -> Vec<LevelFigures> {
+        self.levels
+            .iter()
+            .filter(|l| l.probe.end != LevelEnd::Interrupted)
+            .filter_map(|l| l.figures.clone())
+            .collect()
+    }
+}
+
+/// True for a capacity run's folder.
+pub fn is_capacity(path: &Path) -> bool {
+    path.join(CAPACITY_FILE).is_file()
+}
+
+/// Reads a capacity run's folder.
+pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
+    let path = folder.join(CAPACITY_FILE);
+    let schema = read_json::<SchemaOnly>(&path, "capacity run")?.schema;
+    if schema > u64::from(CAPACITY_SCHEMA) {
+        return Err(LoadError::new(
+            &path,
+            LoadErrorKind::NewerSchema {
+                found: schema,
+                supported: CAPACITY_SCHEMA,
+            },
+        ));
+    }
+    let mut record: CapacityRecord = read_json(&path, "capacity run")?;
+    let objective: Objective = record.asked.slo.parse().map_err(|why: String| {
+        LoadError::new(
+            &path,
+            LoadErrorKind::Json {
+                what: "slo",
+                message: why,
+            },
+        )
+    })?;
+    let mut warnings = record.environment.warnings.clone();
+    let mut levels: Vec<Level> = Vec::new();
+    for probe in &record.probes {
+        let place = folder
+            .join(LEVELS_FOLDER)
+            .join(&probe.folder)
+            .join(REQUESTS_FILE);
+        let rows = rows(&place)?;
+        let level = again(&record, &objective, probe, &rows, &levels);
+        if level.probe.decision.verdict != probe.decision.verdict {
+            warnings.push(format!(
+                "{}: was recorded as {} and is {} by its requests, which counts",
+                probe.folder,
+                probe.decision.verdict.word(),
+                level.probe.decision.verdict.word()
+            ));
+        }
+        levels.push(level);
+    }
+    record.probes = levels.iter().map(|l| l.probe.clone()).collect();
+    if record.end.is_none() {
+        warnings.push(
+            "The run was cut off: it has no end, and what came after its last level is lost."
+                .to_owned(),
+        );
+    }
+    let source = format!(
+        "capacity run `{}`, written by {} from {}",
+        record.name, record.tool, record.started_at
+    );
+    Ok(CapacityRun {
+        record,
+        objective,
+        levels,
+        source,
+        warnings,
+    })
+}
+
+/// A level, judged again from its requests in its recorded window.
+fn again(
+    record: &CapacityRecord,
+    objective: &Objective,
+    probe: &Probe,
+    rows: &[RequestRecord],
+    before: &[Level],
+) -> Level {
+    let rule = Rule {
+        error: record.asked.error,
+    };
+    let decision = probe.window.map_or_else(Decision::unknown, |window| {
+        rule.judge(&Sample::of(rows, window), objective, &probe.looks)
+    });
+    let figures = probe
+        .window
+        .map(|window| LevelFigures::of(rows, probe.agents, window, objective));
+    let others: Vec<LevelFigures> = before
+        .iter()
+        .filter(|l| l.probe.end != LevelEnd::Interrupted)
+        .filter_map(|l| l.figures.clone())
+        .collect();
+    Level {
+        probe: Probe::new(
+            probe.folder.clone(),
+            (probe.agents, probe.phase, probe.end),
+            probe.looks.clone(),
+            decision,
+            figures.as_ref(),
+            &others,
+            record.asked.max_failed,
+        ),
+        figures,
+    }
+}
+
+fn rows(path: &Path) -> Result<Vec<RequestRecord>, LoadError> {
+    let text = fs::read_to_string(path).map_err(|e| LoadError::io(path, e))?;
+    text.lines()
+        .zip(1..)
+        .map(|(line, number)| {
+            serde_json::from_str(line).map_err(|e| {
+                let message = e.to_string();
+                let what = "request";
+                LoadError::at(path, number, LoadErrorKind::Json { what, message })
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,119 @@
+//! The committed run as a report.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use metrics::capacity::{AnswerKind, LevelEnd, Verdict};
+
+use super::{build, is_capacity, read};
+use crate::report::{Content, ReportOptions};
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/capacity")
+}
+
+fn options() -> ReportOptions {
+    ReportOptions {
+        name: "capacity".to_owned(),
+        inputs: vec!["fixtures/capacity".to_owned()],
+        published: None,
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap().path();
+        let target = to.join(entry.file_name().unwrap());
+        if entry.is_dir() {
+            copy(&entry, &target);
+        } else {
+            fs::copy(&entry, &target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn decisions_are_derived_again_from_the_requests() {
+    assert!(is_capacity(&fixture()));
+    let run = read(&fixture()).unwrap();
+    let text = fs::read_to_string(fixture().join("capacity.json")).unwrap();
+    let recorded: metrics::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();
+    assert_eq!(run.record.probes, recorded.probes);
+    assert!(run.levels.len() >= 5);
+}
+
+#[test]
+fn the_front_page_answers() {
+    let run = read(&fixture()).unwrap();
+    let report = build(&run, &options()).unwrap();
+    let Content::Text(text) = &report.files["report.md"] else {
+        panic!("report.md is text");
+    };
+    let front = text.split("## Evidence").next().unwrap();
+    insta::assert_snapshot!(front);
+    assert_eq!(report.files.keys().filter(|f| f.ends_with(".png")).count(), 5);
+}
+
+#[test]
+fn changed_requests_change_the_decision_and_an_interrupted_run_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&fixture(), dir.path());
+    let run = read(dir.path()).unwrap();
+    let passing = run
+        .levels
+        .iter()
+        .find(|l| l.probe.decision.verdict == Verdict::Pass)
+        .unwrap();
+    // Every request of the level becomes a failed one.
+    let rows = dir
+        .path()
+        .join("levels")
+        .join(&passing.probe.folder)
+        .join("requests.jsonl");
+    let text = fs::read_to_string(&rows).unwrap().replace(
+        r#""outcome":{"kind":"completed"}"#,
+        r#""outcome":{"kind":"failed","failure":"busy","message":"server busy"}"#,
+    );
+    fs::write(&rows, text).unwrap();
+    let mut run = read(dir.path()).unwrap();
+    assert!(
+        run.warnings.iter().any(|w| w.contains("was recorded as pass and is fail")),
+        "{:?}",
+        run.warnings
+    );
+    run.record.end = None;
+    for (level, probe) in run.levels.iter_mut().zip(&mut run.record.probes) {
+        level.probe.end = LevelEnd::Interrupted;
+        probe.end = LevelEnd::Interrupted;
+    }
+    let report = build(&run, &options()).unwrap();
+    let Content::Text(text) = &report.files["report.md"] else {
+        panic!("report.md is text");
+    };
+    assert!(text.contains("Interrupted"), "{text}");
+    assert!(text.contains("**No answer yet.**"));
+    let answer = metrics::capacity::answer(&run.record, &run.objective, &[], None);
+    assert_eq!(answer.kind, AnswerKind::Unresolved);
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&fixture(), dir.path());
+    let path = dir.path().join("capacity.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("\"schema\": 1", "\"schema\": 99", 1)).unwrap();
+    let error = read(dir.path()).unwrap_err();
+    assert!(error.kind.to_string().contains("schema 99"), "{error}");
+    fs::write(&path, text).unwrap();
+    let run = read(dir.path()).unwrap();
+    let rows = dir
+        .path()
+        .join("levels")
+        .join(&run.levels[1].probe.folder)
+        .join("requests.jsonl");
+    fs::write(&rows, "{}\n").unwrap();
+    let error = read(dir.path()).unwrap_err();
+    assert_eq!((error.path.as_path(), error.line), (rows.as_path(), Some(1)));
+}

@@ -1,0 +1,141 @@
+//! `tandem capacity` as a user meets it: the answer, the same one again, an end before its end, exit
+//! codes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::cargo::cargo_bin_cmd;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const SMALL: [&str; 11] = [
+    "--simulate",
+    "--num-parallel",
+    "2",
+    "--num-predict",
+    "4",
+    "--slo",
+    "ttft_p60 < 500ms",
+    "--max-agents",
+    "16",
+    "--beyond",
+    "1",
+];
+
+fn capacity(args: &[&str]) -> Output {
+    cargo_bin_cmd!("tandem")
+        .arg("capacity")
+        .args(args)
+        .env_remove("OLLAMA_HOST")
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn run(dir: &Path, more: &[&str]) -> Output {
+    capacity(&[&SMALL[..], more, &["--out", dir.to_str().unwrap()]].concat())
+}
+
+fn record(dir: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(dir.join("capacity.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn the_answer_is_a_sentence_and_the_same_one_every_time() {
+    let place = TempDir::new().unwrap();
+    let [one, two] = ["one", "two"].map(|n| place.path().join(n));
+    let output = run(&one, &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(said.contains("SIMULATED"), "{said}");
+    assert!(said.contains("This server carries "), "{said}");
+    assert!(text(&output.stderr).contains("    1 agent   pass"));
+    assert_eq!(text(&run(&two, &[]).stdout), said);
+
+    let (a, b) = (record(&one), record(&two));
+    assert_eq!(a["probes"], b["probes"]);
+    assert_eq!(a["end"]["kind"], "finished");
+    for probe in a["probes"].as_array().unwrap() {
+        let folder = Path::new("levels").join(probe["folder"].as_str().unwrap());
+        let rows = |dir: &Path| fs::read(dir.join(&folder).join("requests.jsonl")).unwrap();
+        assert_eq!(rows(&one), rows(&two), "{folder:?}");
+        assert!(one.join(&folder).join("load.json").is_file());
+    }
+}
+
+#[test]
+fn a_run_that_was_cut_off_goes_on_where_it_was() {
+    let place = TempDir::new().unwrap();
+    let dir = place.path().join("run");
+    let whole = run(&dir, &["--json"]);
+    assert!(whole.status.success(), "{}", text(&whole.stderr));
+    // As it stands after two levels: the rest of the search is gone.
+    let mut cut = record(&dir);
+    let all = cut["probes"].as_array().unwrap().len();
+    assert!(all > 3);
+    for probe in &cut["probes"].as_array().unwrap()[2..] {
+        let folder = probe["folder"].as_str().unwrap();
+        fs::remove_dir_all(dir.join("levels").join(folder)).unwrap();
+    }
+    cut["probes"].as_array_mut().unwrap().truncate(2);
+    cut.as_object_mut().unwrap().remove("end");
+    fs::write(dir.join("capacity.json"), cut.to_string()).unwrap();
+
+    let resumed = capacity(&[
+        "--resume",
+        dir.to_str().unwrap(),
+        "--num-parallel",
+        "2",
+        "--json",
+    ]);
+    assert!(resumed.status.success(), "{}", text(&resumed.stderr));
+    let [whole, resumed]: [Value; 2] =
+        [whole, resumed].map(|o| serde_json::from_slice(&o.stdout).unwrap());
+    assert_eq!(resumed["probes"].as_array().unwrap().len(), all);
+    assert_eq!(resumed["answer"]["carries"], whole["answer"]["carries"]);
+    assert_eq!(resumed["probes"][0], whole["probes"][0]);
+    assert_eq!(resumed["end"]["kind"], "finished");
+}
+
+#[test]
+fn what_the_budget_does_not_decide_is_unresolved() {
+    let place = TempDir::new().unwrap();
+    let output = run(
+        &place.path().join("run"),
+        &["--requests-per-agent", "2", "--max-agents", "1", "--json"],
+    );
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["answer"]["kind"], "unresolved");
+    assert!(said["probes"][0]["decision"]["needs"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (args, part) in [
+        (&["--slo", "latency < 2s"][..], "no figure `latency`"),
+        (&["--slo", "ttft < 2s"], "ttft_p95 or ttft_mean"),
+        (&["--max-agents", "0"], "--max-agents"),
+        (&["--precision", "300%"], "a share from 0 to 100%"),
+        (&["--resume", "nowhere"], "nowhere/capacity.json"),
+        (&["--resume", "x", "--slo", "ttft_p95 < 1s"], "cannot be used with"),
+    ] {
+        let output = capacity(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(text(&output.stderr).contains(part), "{}", text(&output.stderr));
+    }
+    let place = TempDir::new().unwrap();
+    fs::write(place.path().join("capacity.json"), "{}").unwrap();
+    let output = run(place.path(), &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("already holds a capacity run"));
+    let output = capacity(&["--endpoint", "http://127.0.0.1:9"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+}
