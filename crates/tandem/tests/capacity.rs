@@ -125,11 +125,18 @@ fn mistakes_are_named() {
         (&["--max-agents", "0"], "--max-agents"),
         (&["--precision", "300%"], "a share from 0 to 100%"),
         (&["--resume", "nowhere"], "nowhere/capacity.json"),
-        (&["--resume", "x", "--slo", "ttft_p95 < 1s"], "cannot be used with"),
+        (
+            &["--resume", "x", "--slo", "ttft_p95 < 1s"],
+            "cannot be used with",
+        ),
     ] {
         let output = capacity(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
-        assert!(text(&output.stderr).contains(part), "{}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains(part),
+            "{}",
+            text(&output.stderr)
+        );
     }
     let place = TempDir::new().unwrap();
     fs::write(place.path().join("capacity.json"), "{}").unwrap();

@@ -1,7 +1,7 @@
 //! The report's pictures.
 
 use metrics::Estimate;
-use metrics::capacity::{Criterion, LatencyFigure, LevelFigures, Statistic};
+use metrics::capacity::{Criterion, LatencyFigure, LevelEnd, LevelFigures, Statistic};
 use metrics::load::Spread;
 
 use super::Material;
@@ -199,6 +199,46 @@ fn spread(level: &LevelFigures, figure: LatencyFigure) -> Option<&Spread> {
     }
 }
 
+/// The limits on a figure: the percentile, none for its mean, and the limit in its one form.
+fn limited(material: &Material<'_>, figure: LatencyFigure) -> Vec<(Option<u8>, String)> {
+    let criteria = material.objective.criteria().iter();
+    criteria
+        .filter_map(|c| match c {
+            Criterion::Latency {
+                figure: of,
+                statistic,
+                ..
+            } if *of == figure => {
+                let p = match statistic {
+                    Statistic::Percentile(p) => Some(*p),
+                    Statistic::Mean => None,
+                };
+                Some((p, c.to_string()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// A limited latency as it was seen at a level, ms, with its interval.
+fn seen(material: &Material<'_>, agents: u32, limit: &str) -> Value {
+    let levels = material.run.levels.iter();
+    let judged = levels
+        .filter(|l| l.probe.agents == agents && l.probe.end != LevelEnd::Interrupted)
+        .flat_map(|l| &l.probe.decision.judged)
+        .find(|j| j.limit == limit);
+    let Some(judged) = judged else {
+        return Value::UNKNOWN;
+    };
+    Value {
+        point: judged.seen.map(|s| 1e3 * s),
+        interval: judged
+            .seen_lo
+            .zip(judged.seen_hi)
+            .map(|(lo, hi)| (1e3 * lo, 1e3 * hi)),
+    }
+}
+
 fn latency(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartError> {
     let mut figures = Vec::new();
     for criterion in material.objective.criteria() {
@@ -216,17 +256,31 @@ fn latency(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartError
     let panels = figures
         .iter()
         .map(|figure| {
-            let mut series: Vec<LineSeries> = [50, 90, 95, 99]
+            let limited = limited(material, *figure);
+            let mut percentiles = vec![50, 90, 95, 99];
+            percentiles.extend(limited.iter().filter_map(|(p, _)| *p));
+            percentiles.sort_unstable();
+            percentiles.dedup();
+            let mut series: Vec<LineSeries> = percentiles
                 .into_iter()
                 .map(|p| {
-                    over(material, &format!("p{p}"), Mark::LineAndDots, |l| {
-                        percentile(spread(l, *figure), p).into()
-                    })
+                    let limit = limited.iter().find(|(of, _)| *of == Some(p));
+                    over(
+                        material,
+                        &format!("p{p}"),
+                        Mark::LineAndDots,
+                        |l| match limit {
+                            Some((_, limit)) => seen(material, l.agents, limit),
+                            None => percentile(spread(l, *figure), p).into(),
+                        },
+                    )
                 })
                 .collect();
-            series.push(over(material, "mean", Mark::Line, |l| {
-                spread(l, *figure).map(|s| s.mean).into()
-            }));
+            if limited.iter().any(|(p, _)| p.is_none()) {
+                series.push(over(material, "mean", Mark::Line, |l| {
+                    spread(l, *figure).map(|s| s.mean).into()
+                }));
+            }
             let reference_lines = material
                 .objective
                 .criteria()

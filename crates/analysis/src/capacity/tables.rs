@@ -250,7 +250,7 @@ fn fairness_table(material: &Material<'_>, origin: Origin) -> Table {
 fn scaling_table(material: &Material<'_>) -> Table {
     let mut table = Table::new("scaling", "Universal Scalability Law").note(
         "Throughput of N agents as λ N / (1 + σ (N - 1) + κ N (N - 1)), with 95 % intervals of what the \
-         levels' throughputs scatter by; they do not hold what the law misses. Knee: where throughput over \
+         levels scatter by and of what the law misses. Knee: where throughput over \
          time in the system is highest. Peak: where throughput is; unbounded when the interval of κ holds 0.",
     );
     table.label("quantity", "quantity");

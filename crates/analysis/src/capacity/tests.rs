@@ -52,7 +52,10 @@ fn the_front_page_answers() {
     };
     let front = text.split("## Evidence").next().unwrap();
     insta::assert_snapshot!(front);
-    assert_eq!(report.files.keys().filter(|f| f.ends_with(".png")).count(), 5);
+    assert_eq!(
+        report.files.keys().filter(|f| f.ends_with(".png")).count(),
+        5
+    );
 }
 
 #[test]
@@ -78,7 +81,9 @@ fn changed_requests_change_the_decision_and_an_interrupted_run_says_so() {
     fs::write(&rows, text).unwrap();
     let mut run = read(dir.path()).unwrap();
     assert!(
-        run.warnings.iter().any(|w| w.contains("was recorded as pass and is fail")),
+        run.warnings
+            .iter()
+            .any(|w| w.contains("was recorded as pass and is fail")),
         "{:?}",
         run.warnings
     );
@@ -115,5 +120,8 @@ fn what_cannot_be_read_is_named() {
         .join("requests.jsonl");
     fs::write(&rows, "{}\n").unwrap();
     let error = read(dir.path()).unwrap_err();
-    assert_eq!((error.path.as_path(), error.line), (rows.as_path(), Some(1)));
+    assert_eq!(
+        (error.path.as_path(), error.line),
+        (rows.as_path(), Some(1))
+    );
 }

@@ -145,6 +145,7 @@ impl Lines {
                 let mut top = page.top() + first;
                 let plot = (top, panels * panel_height + (panels - 1) * PANEL_GAP);
                 self.draw_spans(canvas, theme, &x, plot)?;
+                self.draw_marks(canvas, theme, &x, plot)?;
                 for ((panel, (marks, (low, high))), colors) in
                     self.panels.iter().zip(&axes).zip(&colors)
                 {
@@ -322,15 +323,8 @@ impl Lines {
         (top, height): (i32, i32),
     ) -> Result<(), ChartError> {
         let font = Font::new(theme.small_em, theme.ink);
-        let mut row = 0;
         for span in &self.spans {
-            if let (true, Some(at)) = (span.is_mark(), drawable(span.from)) {
-                let at = x.at(at);
-                row += 1;
-                let middle = top - row * SPAN_ROOM + SPAN_ROOM / 2;
-                let color = span.color.unwrap_or(theme.ink);
-                canvas.dashes((at, middle + 14), (at, top + height), color)?;
-                canvas.text_inside(&span.label, (at, middle), font)?;
+            if span.is_mark() {
                 continue;
             }
             let (Some(from), Some(to)) = (drawable(span.from), drawable(span.to)) else {
@@ -349,6 +343,36 @@ impl Lines {
                 let at = (from + width / 2, top - SPAN_ROOM + 24);
                 canvas.text(&label, at, Align::Middle, font)?;
             }
+        }
+        Ok(())
+    }
+}
+
+impl Lines {
+    /// Dashed lines first, then their labels on white: no line runs through a label.
+    fn draw_marks(
+        &self,
+        canvas: &Canvas<'_>,
+        theme: &Theme,
+        x: &Scale,
+        (top, height): (i32, i32),
+    ) -> Result<(), ChartError> {
+        let font = Font::new(theme.small_em, theme.ink);
+        let marks = self.spans.iter().filter(|span| span.is_mark());
+        let places: Vec<(i32, i32, &Span)> = marks
+            .filter_map(|span| Some((x.at(drawable(span.from)?), span)))
+            .zip(1..)
+            .map(|((at, span), row)| (at, top - row * SPAN_ROOM + SPAN_ROOM / 2, span))
+            .collect();
+        for (at, middle, span) in &places {
+            let color = span.color.unwrap_or(theme.ink);
+            canvas.dashes((*at, middle + 14), (*at, top + height), color)?;
+        }
+        for (at, middle, span) in &places {
+            let half = font.width(&span.label) / 2 + 6;
+            let white = Color(0xFF, 0xFF, 0xFF);
+            canvas.rect((at - half, middle - 13, 2 * half, 27), white)?;
+            canvas.text_inside(&span.label, (*at, *middle), font)?;
         }
         Ok(())
     }

@@ -65,7 +65,8 @@ pub fn share_bound(
     if n == 0 {
         return None;
     }
-    let design_effect = design_effect(items, window).max(clumping).max(1.0);
+    let design_effect = between_blocks(items, window) * in_turn(items, ok as f64 / n as f64);
+    let design_effect = design_effect.max(clumping).max(1.0);
     let n_effective = n as f64 / design_effect;
     let share = ok as f64 / n as f64;
     let (lo, hi) = clopper_pearson(share, n_effective, below, above);
@@ -123,11 +124,10 @@ fn solve(rising: impl Fn(f64) -> f64) -> f64 {
     f64::midpoint(lo, hi)
 }
 
-/// How many times as many observations it takes, because they come in bunches: the variance of the
-/// share between blocks of time over that of independent observations, at least 1, with the blocks'
-/// few degrees of freedom allowed for, times what consecutive requests of one agent have in common.
-/// 1 when all observations agree, or with too few to tell.
-pub(super) fn design_effect(items: &[Item], window: Window) -> f64 {
+/// The variance of the share between blocks of time over that of independent observations, at least
+/// 1, with the blocks' few degrees of freedom allowed for: how much it takes that observations come
+/// in bunches. 1 when all observations agree, or with too few to tell.
+pub(super) fn between_blocks(items: &[Item], window: Window) -> f64 {
     let n: f64 = items.iter().map(|i| f64::from(i.n)).sum();
     let ok: f64 = items.iter().map(|i| f64::from(i.ok)).sum();
     let share = ok / n;
@@ -151,7 +151,7 @@ pub(super) fn design_effect(items: &[Item], window: Window) -> f64 {
     let squares: f64 = blocks.iter().map(|(n, ok)| (ok - share * n).powi(2)).sum();
     let variance = filled / (filled - 1.0) * squares / (n * n);
     let between = variance / (share * (1.0 - share) / n);
-    between.max(1.0) * (t(filled - 1.0) / t(n - 1.0)).powi(2) * in_turn(items, share)
+    between.max(1.0) * (t(filled - 1.0) / t(n - 1.0)).powi(2)
 }
 
 /// What a design effect of `items` observations would be with all blocks filled: few blocks have few

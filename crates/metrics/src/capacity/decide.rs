@@ -4,7 +4,7 @@ use domain::Stamp;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::bound::{Item, clopper_pearson, design_effect, share_bound, told, with_all_blocks};
+use super::bound::{Item, between_blocks, clopper_pearson, share_bound, told, with_all_blocks};
 use super::objective::{Criterion, LatencyFigure, Objective, Statistic};
 use super::sample::{Sample, Window};
 use crate::stats::{mean, percentile, sample_sd};
@@ -330,8 +330,9 @@ fn put_percentile(judged: &mut Judged, values: &[Latency], p: f64) {
 /// An agent, the start of its request, and a latency of it in seconds.
 type Latency = (u32, Stamp, f64);
 
-/// How much the slowest come in bunches: the design effect of lying above the sample's own
-/// percentile. It tells of correlation even where every value keeps the limit.
+/// How much the slowest come in bunches over time: the design effect of lying above the sample's own
+/// percentile. It tells of correlation even where every value keeps the limit. Agents that are always
+/// slower than others do not count here: the same agents are there all the time.
 fn tail_clumping(values: &[Latency], p: f64, window: Window) -> f64 {
     let plain: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
     let Some(own) = percentile(&plain, p) else {
@@ -346,7 +347,7 @@ fn tail_clumping(values: &[Latency], p: f64, window: Window) -> f64 {
             ok: u32::from(*value <= own),
         })
         .collect();
-    design_effect(&items, window)
+    between_blocks(&items, window)
 }
 
 /// Means of equal stretches of the window that hold any.

@@ -176,15 +176,15 @@ fn fairness(records: &[RequestRecord], per_agent: &[f64], window: Window) -> Fai
     }
 }
 
-/// The longest stretch in which an agent had a request open and got no token, of the requests that
-/// were open in the window, and whose it was.
+/// The longest stretch from the window's beginning on in which an agent had a request open and got
+/// no token, of the requests that were open in the window, and whose it was.
 fn longest_wait(records: &[RequestRecord], window: Window) -> (Nanos, u32) {
     let mut longest: BTreeMap<u32, Nanos> = BTreeMap::new();
     for record in records {
-        if record.ended < window.from || record.scheduled >= window.to {
+        if record.ended <= window.from || record.scheduled >= window.to {
             continue;
         }
-        let mut last = record.scheduled;
+        let mut last = record.scheduled.max(window.from);
         let mut most = Nanos::ZERO;
         for at in record.chunk_stamps().chain([record.ended]) {
             most = most.max(at.since(last));

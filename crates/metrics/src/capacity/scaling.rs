@@ -38,7 +38,7 @@ impl Located {
 /// The Universal Scalability Law of the levels' throughputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scaling {
-    /// The fit, with intervals of what the levels' throughputs scatter by.
+    /// The fit, with intervals of what the levels scatter by and of what the law misses.
     pub fit: UslFit,
     /// The knee: where Kleinrock's power is highest.
     pub knee: Located,
@@ -47,8 +47,7 @@ pub struct Scaling {
     pub peak: Located,
     /// The whole number of agents with the highest predicted throughput; none without a bound.
     pub best: Option<u32>,
-    /// The largest difference of a level's throughput from the law's, as a share of the former: what
-    /// the intervals do not contain.
+    /// The largest difference of a level's throughput from the law's, as a share of the former.
     pub misfit: f64,
 }
 

@@ -100,7 +100,8 @@ fn interval(drawn: &[Usl], of: impl Fn(&Usl) -> f64) -> Option<Interval> {
 /// Fits the law to throughputs observed at several numbers of agents: weighted least squares of
 /// `N / X` on `N - 1` and `N (N - 1)`, with weights that make it least squares of `X` to first
 /// order, and neither parameter below zero. Intervals are those of 2,000 seeded draws of each
-/// level's mean from its Student distribution. None below three different numbers, or when a
+/// level's mean from its Student distribution, widened by what the levels lie off the law beyond
+/// that, from four levels on: a law that does not fit is not known well. None below three different numbers, or when a
 /// throughput is not positive.
 pub fn fit_usl(levels: &[(u32, Vec<f64>)]) -> Option<UslFit> {
     let means = levels
@@ -125,6 +126,7 @@ pub fn fit_usl(levels: &[(u32, Vec<f64>)]) -> Option<UslFit> {
             drawn: Vec::new(),
         });
     };
+    let misfit = misfit(&means, &errors, &law);
     let mut rng = ChaCha8Rng::seed_from_u64(Bootstrap::default().seed);
     let drawn: Vec<Usl> = (0..DRAWS)
         .filter_map(|_| {
@@ -133,7 +135,7 @@ pub fn fit_usl(levels: &[(u32, Vec<f64>)]) -> Option<UslFit> {
                 .zip(&errors)
                 .map(|((n, x), (error, freedom))| {
                     let t = StudentT::new(*freedom).expect("three values leave two degrees");
-                    (*n, x + error * t.sample(&mut rng))
+                    (*n, x + error.hypot(misfit) * t.sample(&mut rng))
                 })
                 .filter(|(_, x)| *x > 0.0)
                 .collect();
@@ -148,6 +150,17 @@ pub fn fit_usl(levels: &[(u32, Vec<f64>)]) -> Option<UslFit> {
         best: interval(&drawn, |u| u.best().unwrap_or(f64::INFINITY)),
         drawn,
     })
+}
+
+/// The standard deviation of the levels about the law, beyond what their means scatter by.
+fn misfit(points: &[(f64, f64)], errors: &[(f64, f64)], law: &Usl) -> f64 {
+    let freedom = points.len() as f64 - 3.0;
+    if freedom < 1.0 {
+        return 0.0;
+    }
+    let scatter: f64 = errors.iter().map(|(error, _)| error * error).sum();
+    let about = residual(points, law) / freedom;
+    (about - scatter / points.len() as f64).max(0.0).sqrt()
 }
 
 fn fit(points: &[(f64, f64)]) -> Option<Usl> {
