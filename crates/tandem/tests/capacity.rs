@@ -146,3 +146,29 @@ fn mistakes_are_named() {
     let output = capacity(&["--endpoint", "http://127.0.0.1:9"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
 }
+
+#[test]
+fn the_committed_run_is_what_the_simulator_gives_now() {
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/capacity");
+    let place = TempDir::new().unwrap();
+    let dir = place.path().join("run");
+    let output = capacity(&[
+        "--simulate",
+        "--num-parallel",
+        "4",
+        "--num-predict",
+        "16",
+        "--slo",
+        "ttft_p80 < 720ms and tpot_p80 < 40ms",
+        "--requests-per-agent",
+        "64",
+        "--max-agents",
+        "64",
+        "--out",
+        dir.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let (ours, theirs) = (record(&dir), record(&committed));
+    assert_eq!(ours["asked"], theirs["asked"]);
+    assert_eq!(ours["probes"], theirs["probes"]);
+}
