@@ -107,10 +107,11 @@ fn a_run_that_was_cut_off_goes_on_where_it_was() {
 #[test]
 fn what_the_budget_does_not_decide_is_unresolved() {
     let place = TempDir::new().unwrap();
-    let output = run(
-        &place.path().join("run"),
-        &["--requests-per-agent", "2", "--max-agents", "1", "--json"],
-    );
+    let dir = place.path().join("run");
+    let dir = dir.to_str().unwrap();
+    let asked = "--simulate --num-predict 4 --max-agents 1 --requests-per-agent 2 --json --out";
+    let args: Vec<&str> = asked.split(' ').chain([dir]).collect();
+    let output = capacity(&args);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(said["answer"]["kind"], "unresolved");
@@ -157,11 +158,11 @@ fn the_committed_run_is_what_the_simulator_gives_now() {
         "--num-parallel",
         "4",
         "--num-predict",
-        "16",
+        "12",
         "--slo",
-        "ttft_p80 < 720ms and tpot_p80 < 40ms",
+        "ttft_p85 < 600ms and tpot_p85 < 40ms",
         "--requests-per-agent",
-        "64",
+        "128",
         "--max-agents",
         "64",
         "--out",

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use domain::record::RequestRecord;
+use domain::record::{Provenance, RequestRecord};
 use metrics::capacity::{
     CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, Decision, LEVELS_FOLDER, LevelEnd,
     LevelFigures, Objective, Probe, Rule, Sample,
@@ -80,7 +80,11 @@ pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
             },
         )
     })?;
-    let mut warnings = record.environment.warnings.clone();
+    // What else ran on the machine does not touch simulated time.
+    let mut warnings = match record.provenance {
+        Provenance::Simulated => Vec::new(),
+        Provenance::Measured | Provenance::Imported => record.environment.warnings.clone(),
+    };
     let mut levels: Vec<Level> = Vec::new();
     for probe in &record.probes {
         let place = folder
