@@ -74,7 +74,11 @@ fn the_front_page_answers() {
     let front = text.split("## Evidence").next().unwrap();
     insta::assert_snapshot!(front);
     assert_eq!(
-        report.files.keys().filter(|f| f.ends_with(".png")).count(),
+        report
+            .files
+            .values()
+            .filter(|c| matches!(c, Content::Png(_)))
+            .count(),
         5
     );
 }
