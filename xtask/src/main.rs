@@ -45,9 +45,8 @@ fn main() -> ExitCode {
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
     let result: Result<ExitCode> = match command.as_str() {
-        "sweep" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve" | "calibrate-profile" => {
-            delegate::tandem(&command, &rest)
-        }
+        "sweep" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
+        | "calibrate-profile" => delegate::tandem(&command, &rest),
         "report" | "audit" | "compare" => delegate::tandem_report(&command, &rest),
         "bench" => bench::run(&rest),
         "clients" => clients::run(&rest),

@@ -4,10 +4,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use analysis::capacity;
 use analysis::load::{self, InputKind};
 use analysis::load_report;
-use analysis::capacity;
-use analysis::load;
 use analysis::report::{self as reporting, CheckOutcome, Report, ReportOptions};
 use domain::record::Provenance;
 use serde_json::json;
@@ -33,7 +32,6 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Failu
     };
     let made = make(&inputs, args.name.as_deref(), args.keep_going)?;
     let report = &made.report;
-    let (facts, report) = make(&inputs, args.name.as_deref(), args.keep_going)?;
     let dir = args
         .out
         .clone()
@@ -53,15 +51,6 @@ struct Made {
     provenance: Provenance,
     source: String,
     skipped: Vec<load::Skipped>,
-    tell_report(args, out, &facts, &report, &dir, &files)?;
-    Ok(Exit::Ok)
-}
-
-/// What is told of a report's data beside the report.
-struct Facts {
-    provenance: Provenance,
-    source: String,
-    skipped: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -87,6 +76,7 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
         })
     };
     if let [input] = inputs
+        && !capacity::is_capacity(input)
         && load::detect(input)? == InputKind::Load
     {
         let loaded = load::read(input, keep_going)?;
@@ -98,6 +88,23 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
             warnings: loaded.warnings,
         });
     }
+    if let Some(input) = inputs.iter().find(|input| capacity::is_capacity(input)) {
+        let alone = "a capacity run is reported alone; give one --input";
+        if inputs.len() > 1 {
+            return Err(Failure::bad_input(anyhow::anyhow!(
+                "{}: {alone}",
+                input.display()
+            )));
+        }
+        let run = capacity::read(input)?;
+        return Ok(Made {
+            report: capacity::build(&run, &options(&run.record.name)?)?,
+            provenance: run.record.provenance,
+            source: run.source,
+            skipped: Vec::new(),
+            warnings: run.warnings,
+        });
+    }
     let loaded = load::load_all(inputs, keep_going)?;
     let dataset = loaded.dataset;
     Ok(Made {
@@ -106,69 +113,6 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
         source: dataset.source,
         skipped: loaded.skipped,
         warnings: dataset.warnings,
-fn make(
-    inputs: &[PathBuf],
-    name: Option<&str>,
-    keep_going: bool,
-) -> Result<(Facts, Report), Failure> {
-    if let [input] = inputs
-        && capacity::is_capacity(input)
-    {
-        return make_capacity(input, inputs, name);
-    }
-    if let Some(input) = inputs.iter().find(|i| capacity::is_capacity(i)) {
-        return Err(Failure::bad_input(anyhow::anyhow!(
-            "{}: a capacity run cannot be pooled with other inputs",
-            input.display()
-        ))
-        .hint("give it alone"));
-    }
-    let loaded = load::load_all(inputs, keep_going)?;
-    let options = options(inputs, name.unwrap_or(&loaded.dataset.name))?;
-    let report = reporting::build(&loaded.dataset, &options)?;
-    let facts = Facts {
-        provenance: loaded.dataset.provenance,
-        source: loaded.dataset.source,
-        skipped: loaded.skipped.iter().map(load::Skipped::line).collect(),
-        warnings: loaded.dataset.warnings,
-    };
-    Ok((facts, report))
-}
-
-/// The same for a capacity run.
-fn make_capacity(
-    input: &Path,
-    inputs: &[PathBuf],
-    name: Option<&str>,
-) -> Result<(Facts, Report), Failure> {
-    let run = capacity::read(input)?;
-    let options = options(inputs, name.unwrap_or(&run.record.name))?;
-    let report = capacity::build(&run, &options)?;
-    let facts = Facts {
-        provenance: run.record.provenance,
-        source: run.source,
-        skipped: Vec::new(),
-        warnings: run.warnings,
-    };
-    Ok((facts, report))
-}
-
-fn options(inputs: &[PathBuf], name: &str) -> Result<ReportOptions, Failure> {
-    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
-        return Err(Failure::bad_input(anyhow::anyhow!(
-            "`{name}` cannot be a report's name; give one with --name"
-        )));
-    }
-    Ok(ReportOptions {
-        name: name.to_owned(),
-        inputs: inputs
-            .iter()
-            .map(|p| p.to_string_lossy().replace('\\', "/"))
-            .collect(),
-        published: inputs
-            .iter()
-            .find(|p| p.join("claims.toml").is_file())
-            .cloned(),
     })
 }
 
@@ -176,8 +120,6 @@ fn tell_report(
     args: &ReportArgs,
     out: &mut impl Write,
     made: &Made,
-    facts: &Facts,
-    report: &Report,
     dir: &Path,
     files: &[PathBuf],
 ) -> Result<(), Failure> {
@@ -192,18 +134,11 @@ fn tell_report(
             "files": files,
             "skipped": made.skipped.iter().map(load::Skipped::line).collect::<Vec<_>>(),
             "warnings": made.warnings,
-            "provenance": facts.provenance,
-            "source": facts.source,
-            "answer": report.answer,
-            "files": files,
-            "skipped": facts.skipped,
-            "warnings": facts.warnings,
         });
         writeln!(out, "{document:#}")?;
         return Ok(());
     }
     if made.provenance == Provenance::Simulated {
-    if facts.provenance == Provenance::Simulated {
         writeln!(
             out,
             "SIMULATED: the data come from the simulator, not from a real server."
@@ -213,8 +148,6 @@ fn tell_report(
     writeln!(out)?;
     for skipped in &made.skipped {
         writeln!(out, "{}", skipped.line())?;
-    for skipped in &facts.skipped {
-        writeln!(out, "{skipped}")?;
     }
     writeln!(out, "{}", dir.join("report.md").display())?;
     let pictures = files

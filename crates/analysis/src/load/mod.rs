@@ -22,8 +22,8 @@ use metrics::{Dataset, RunObservation};
 
 pub use error::{LoadError, LoadErrorKind};
 use grid::Grid;
-pub use requests::{Arrivals, End, Load, Phases, Request, read};
 pub(crate) use recorded::read_json;
+pub use requests::{Arrivals, End, Load, Phases, Request, read};
 
 /// What kind of input a path holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,21 +247,15 @@ struct Started {
     started_at: String,
 }
 
-/// The newest results folder in `results`, of a sweep or of a load: the one that was started last.
-/// The newest results folder in `results`: the one of a sweep or a capacity run that was started
-/// last.
+/// The newest results folder in `results`, of a sweep, of a load or of a capacity
+/// run: the one that was started last.
 pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     for entry in fs::read_dir(results).map_err(|e| LoadError::io(results, e))? {
         let folder = entry.map_err(|e| LoadError::io(results, e))?.path();
-        let facts = ["manifest.json", LOAD_FILE].map(|name| folder.join(name));
+        let known = ["manifest.json", LOAD_FILE, metrics::capacity::CAPACITY_FILE];
+        let facts = known.map(|name| folder.join(name));
         let Some(facts) = facts.iter().find(|facts| facts.is_file()) else {
-        let known = ["manifest.json", metrics::capacity::CAPACITY_FILE];
-        let Some(manifest) = known
-            .map(|f| folder.join(f))
-            .into_iter()
-            .find(|f| f.is_file())
-        else {
             continue;
         };
         // One that cannot be read is still a candidate: loading it will say what is wrong.

@@ -25,7 +25,6 @@ use crate::audit::{AuditError, Claims, Ledger, PublishedCells, Sources};
 use crate::charts::ChartError;
 use crate::tables::{self, Difference, Table, View};
 pub(crate) use body::{DICTIONARY, column_dictionary, gpu_words};
-pub(crate) use body::{column_dictionary, gpu_words};
 pub use json::REPORT_SCHEMA;
 pub(crate) use pictures::Picture;
 pub use write::CheckOutcome;
