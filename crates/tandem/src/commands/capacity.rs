@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
-use domain::Nanos;
 use domain::plan::Timeouts;
-use domain::record::{Provenance, RequestRecord, RuntimeFacts};
+use domain::record::{ClientBudget, Provenance, RequestRecord, RuntimeFacts};
+use domain::{ModelOptions, Nanos};
 use metrics::capacity::{
     Answer, AnswerKind, Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord,
     LEVELS_FOLDER, LevelEnd, LevelFigures, Next, Objective, RunEnd, Scaling, ScalingFigures,
@@ -25,8 +25,10 @@ use serde::Serialize;
 
 pub(crate) use self::args::CapacityArgs;
 use self::show::Progress;
+use crate::commands::calibrate;
 use crate::commands::load::preload;
 use crate::commands::sweep::command_line;
+use crate::descriptors;
 use crate::exit::{ExitStatus, Fatal};
 use crate::folder;
 use crate::stage::{self, Cast, Stage};
@@ -135,9 +137,12 @@ async fn run(
     facts: Option<RuntimeFacts>,
     running: &Running,
 ) -> Result<ExitStatus, Fatal> {
-    let (dir, mut record) = match earlier {
-        Some(record) => (args.resume.clone().unwrap_or_default(), record),
-        None => begin(stage, args, facts)?,
+    let (dir, mut record) = if let Some(record) = earlier {
+        (args.resume.clone().unwrap_or_default(), record)
+    } else {
+        descriptors::enough_for(args.max_agents.get(), stage.simulator.is_some())?;
+        let budget = calibrate::before_run(&args.server, facts.as_ref(), &stage.endpoints).await;
+        begin(stage, args, facts, budget)?
     };
     let objective: Objective = record
         .asked
@@ -148,10 +153,14 @@ async fn run(
     record.end = None;
     write(&dir, &record)?;
     if !args.no_preload {
-        let loaded = preload(stage, &record.asked.model, record.asked.num_predict);
+        let options = ModelOptions {
+            num_predict: Some(record.asked.num_predict),
+            ..ModelOptions::default()
+        };
+        let loaded = preload(stage, &record.asked.model, &options);
         tokio::select! {
             loaded = loaded => loaded?,
-            _ = tokio::signal::ctrl_c() => {
+            _ = runtime::asked_to_stop() => {
                 eprintln!("Stopped while the model was loaded; nothing was measured.");
                 return Ok(ExitStatus::Interrupted);
             }
@@ -203,6 +212,7 @@ fn begin(
     stage: &Stage,
     args: &CapacityArgs,
     runtime: Option<RuntimeFacts>,
+    client_budget: Option<ClientBudget>,
 ) -> Result<(PathBuf, CapacityRecord), Fatal> {
     let now = folder::wall_clock();
     let simulated = stage.provenance == Provenance::Simulated;
@@ -229,7 +239,7 @@ fn begin(
         endpoints: stage.endpoints.clone(),
         time_scale: stage.time_scale,
         runtime,
-        client_budget: None,
+        client_budget,
         environment: telemetry::environment(stage.gpu_source.clone()),
         asked: asked(args),
         probes: Vec::new(),

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use domain::backend::BackendError;
 use domain::plan::Timeouts;
 use domain::record::{Provenance, RuntimeFacts};
-use domain::{FailureKind, Nanos};
+use domain::{FailureKind, ModelOptions, Nanos};
 use indicatif::{ProgressBar, ProgressStyle};
 use metrics::load::{ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
 use runtime::load::{Backlog, LoadEnd, LoadError, LoadPlan, LoadSetup, LoadShape, run_load};
@@ -102,7 +102,7 @@ async fn run(
     let budget = calibrate::before_run(&args.server, runtime.as_ref(), &stage.endpoints).await;
     if !args.ask.no_preload {
         tokio::select! {
-            loaded = preload(&stage, &plan.model, args.num_predict) => loaded?,
+            loaded = preload(&stage, &plan.model, &plan.options) => loaded?,
             _ = runtime::asked_to_stop() => {
                 eprintln!("Stopped while the model was loaded; nothing was measured.");
                 return Ok(ExitStatus::Interrupted);
@@ -179,13 +179,13 @@ async fn run(
 
 /// Loads the model on every server, so that no measured request waits for it. Servers that hold
 /// their model have nothing to load.
-pub(crate) async fn preload(stage: &Stage, model: &str, num_predict: i64) -> Result<(), Fatal> {
-    let options = ModelOptions {
-        num_predict: Some(num_predict),
-        ..ModelOptions::default()
-    };
+pub(crate) async fn preload(
+    stage: &Stage,
+    model: &str,
+    options: &ModelOptions,
+) -> Result<(), Fatal> {
     for backend in &stage.backends {
-        match backend.preload(model, &options).await {
+        match backend.preload(model, options).await {
             Ok(())
             | Err(BackendError::Failed {
                 failure: FailureKind::Unsupported,

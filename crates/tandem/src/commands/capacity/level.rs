@@ -5,22 +5,24 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use domain::Nanos;
 use domain::hash::derive;
 use domain::plan::CachePolicy;
 use domain::record::RequestRecord;
 use domain::{ModelOptions, Stamp};
+use indicatif::ProgressBar;
 use metrics::capacity::{
     CapacityRecord, Decision, LevelEnd, LevelFigures, Objective, Phase, Probe, Rule, Sample, Window,
 };
 use metrics::load::{ClientCost, Collected, LOAD_SCHEMA, LoadFile, LoadResult, Shape};
-use runtime::load::{LoadEnd, LoadPlan, LoadSetup, LoadShape, run_load};
+use runtime::load::{LoadEnd, LoadPlan, LoadSetup, LoadShape, OnRecord, run_load};
 use runtime::{Shutdown, ShutdownLevel};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Running;
 use super::show::Progress;
-use crate::commands::load::rows::Rows;
+use crate::commands::load::rows::{self, Rows};
 use crate::exit::Fatal;
 use crate::stage::Stage;
 
@@ -83,21 +85,25 @@ pub(super) async fn run(
     } = ground;
     let plan = plan(record, agents);
     let mut file = load_file(record, &plan, agents.get());
-    let (rows, send) = Rows::create(dir, &file)?;
-    let (tell, heard) = unbounded_channel();
-    let on_record = Arc::new(move |row: RequestRecord| {
-        // Both end with the level; whoever is gone says why when it is joined.
-        let _ = tell.send(row.clone());
-        let _ = send.send(row);
-    });
     let stop = Shutdown::new(GRACE);
+    let opened = rows::create(dir, &file)?;
+    let (rows, keep) = Rows::start(Some(opened), None, ProgressBar::hidden(), stop.clone())?;
+    let (tell, heard) = unbounded_channel();
+    let on_record: OnRecord = Arc::new(move |row: RequestRecord| {
+        // Whoever listens ends with the level, after the last sender only.
+        let _ = tell.send(row.clone());
+        keep(row);
+    });
     running.level(&stop);
     progress.started(agents.get());
     let setup = LoadSetup {
-        plan: plan.clone(),
-        backends: stage.backends.clone(),
-        clock: stage.clock.clone(),
-        on_record,
+        backlog: Some(Arc::clone(&rows.backlog)),
+        ..LoadSetup::new(
+            plan.clone(),
+            stage.backends.clone(),
+            stage.clock.clone(),
+            on_record,
+        )
     };
     let (end, looked) = tokio::join!(
         run_load(setup, &stop),
@@ -105,21 +111,23 @@ pub(super) async fn run(
     );
     let end = end.map_err(Fatal::usage)?;
     let level = judge(record, objective, agents.get(), phase, dir, &looked, others);
+    rows.finish()?
+        .written
+        .with_context(|| format!("the requests of {} are not complete", dir.display()))
+        .map_err(Fatal::environment)?;
     file.result = Some(result(&looked.records, &end));
-    rows.finish(&file)?;
+    rows::write_facts(dir, &file)?;
     Ok(level)
 }
 
 fn plan(record: &CapacityRecord, agents: NonZeroU32) -> LoadPlan {
     let asked = &record.asked;
+    let shape = LoadShape::Closed {
+        agents,
+        think: Nanos::from_secs_f64(asked.think_s),
+    };
+    let requests = agents.get().saturating_mul(ENDLESS);
     LoadPlan {
-        shape: LoadShape::Closed {
-            agents,
-            think: Nanos::from_secs_f64(asked.think_s),
-        },
-        requests: agents.get().saturating_mul(ENDLESS),
-        model: asked.model.clone(),
-        prompt: asked.prompt.clone(),
         cache: if asked.same_prompt {
             CachePolicy::Warm
         } else {
@@ -136,6 +144,7 @@ fn plan(record: &CapacityRecord, agents: NonZeroU32) -> LoadPlan {
             &record.probes.len().to_string(),
             &agents.to_string(),
         ]),
+        ..LoadPlan::new(shape, requests, &asked.model, &asked.prompt)
     }
 }
 
