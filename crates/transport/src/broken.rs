@@ -4,27 +4,24 @@ use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::io;
 
-use domain::{FailureKind, TimeoutPhase};
+use domain::FailureKind;
 
-use crate::connect::ConnectTimedOut;
 use crate::error::Trouble;
 
-impl From<reqwest::Error> for Trouble {
-    fn from(error: reqwest::Error) -> Self {
-        if chain(&error).any(<dyn StdError>::is::<ConnectTimedOut>) {
-            return Self::TimedOut(TimeoutPhase::Connect);
-        }
-        let found = Found::of(&error);
-        let (kind, advice) = if error.is_connect() {
-            found.while_connecting()
-        } else {
-            (found.afterwards(), None)
-        };
-        let mut words = causes(&error);
-        if let Some(advice) = advice {
-            let _ = write!(words, "; {advice}");
-        }
-        Self::Failed(kind, words)
+/// There is no connection. `step`: what was being done, where the error does not say it.
+pub(crate) fn not_connected(step: &str, error: &(dyn StdError + 'static)) -> Trouble {
+    let (kind, advice) = Found::of(error).while_connecting();
+    let mut words = format!("{step}{}", causes(error));
+    if let Some(advice) = advice {
+        let _ = write!(words, "; {advice}");
+    }
+    Trouble::Failed(kind, words)
+}
+
+impl From<hyper::Error> for Trouble {
+    /// A connection that was there broke, or brought what is not HTTP.
+    fn from(error: hyper::Error) -> Self {
+        Self::Failed(Found::of(&error).afterwards(), causes(&error))
     }
 }
 
@@ -175,19 +172,15 @@ fn port_range() -> Option<(u16, u16)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// The causes below the sentences of reqwest and of its connection pool, which repeat the URL and
-/// say only that there was an error.
-fn causes(error: &reqwest::Error) -> String {
+/// An error's words and those of its causes; a cause that was repeated is said once.
+fn causes(error: &(dyn StdError + 'static)) -> String {
     let mut words = String::new();
-    for cause in chain(error).skip(1) {
+    for cause in chain(error) {
         let text = cause.to_string();
-        if !text.starts_with("client error (") && !words.ends_with(&text) {
+        if !words.ends_with(&text) {
             let separator = if words.is_empty() { "" } else { ": " };
             let _ = write!(words, "{separator}{text}");
         }
-    }
-    if words.is_empty() {
-        words = error.to_string();
     }
     words
 }

@@ -1,23 +1,32 @@
 //! Settings of a transport.
 
+use std::sync::Arc;
+
 use clock::Clock;
 use domain::plan::Timeouts;
-use reqwest::redirect;
+use hyper::client::conn::http1;
+use hyper::header::HeaderValue;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use url::Position;
 
-use crate::connect::ConnectLimit;
+use crate::connect::{Connector, Tls};
 use crate::endpoint::Endpoint;
 use crate::error::BuildError;
 use crate::http::Transport;
 use crate::key::ApiKey;
+use crate::pool::Pool;
 
 /// Settings of a [`Transport`].
 #[derive(Debug, Clone)]
 pub struct Builder {
     clock: Clock,
     timeouts: Timeouts,
-    certificates: Vec<reqwest::Certificate>,
+    certificates: Vec<CertificateDer<'static>>,
     key: Option<ApiKey>,
     keep_connections: bool,
+    read_buffer: Option<usize>,
 }
 
 impl Builder {
@@ -29,6 +38,7 @@ impl Builder {
             certificates: Vec::new(),
             key: None,
             keep_connections: true,
+            read_buffer: None,
         }
     }
 
@@ -53,10 +63,18 @@ impl Builder {
         self
     }
 
+    /// The most that is read from a connection at once, bytes; a response's head must fit into it.
+    /// Without it a buffer starts with 8 KiB and grows with what arrives, to 400 KiB at most.
+    #[must_use]
+    pub fn read_buffer(mut self, bytes: Option<usize>) -> Self {
+        self.read_buffer = bytes;
+        self
+    }
+
     /// Trusts a certificate beside the system's, for servers behind an https proxy of one's own.
     /// The text is PEM.
     pub fn certificate(mut self, pem: &[u8]) -> Result<Self, BuildError> {
-        let certificate = reqwest::Certificate::from_pem(pem).map_err(BuildError::Certificate)?;
+        let certificate = CertificateDer::from_pem_slice(pem).map_err(BuildError::Certificate)?;
         self.certificates.push(certificate);
         Ok(self)
     }
@@ -64,43 +82,51 @@ impl Builder {
     /// Makes the transport. Connects to nothing yet. Installs rustls's ring provider for the process
     /// where none is installed.
     pub fn build(self, endpoint: &Endpoint) -> Result<Transport, BuildError> {
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // A race with another thread is lost only to a provider that serves as well.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        let builder = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .tcp_nodelay(true)
-            .http1_only()
-            .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")))
-            .connector_layer(ConnectLimit {
-                clock: self.clock.clone(),
-                limit: self.timeouts.connect,
-            });
-        let builder = if self.keep_connections {
-            builder.pool_idle_timeout(None)
-        } else {
-            builder.pool_max_idle_per_host(0)
-        };
-        let builder = if endpoint.is_https() {
-            builder.tls_certs_merge(self.certificates)
+        let provider = provider();
+        let url = endpoint.parsed();
+        let tls = if endpoint.is_https() {
+            let tls = Tls::new(&url, provider, self.certificates);
+            Some(tls.map_err(|source| BuildError::Tls {
+                endpoint: endpoint.to_string(),
+                source,
+            })?)
         } else {
             // Plain HTTP must not depend on the system having certificates.
-            builder.tls_certs_only([])
+            None
         };
-        let http = builder.build().map_err(|source| BuildError::Http {
-            endpoint: endpoint.to_string(),
-            source,
-        })?;
+        let mut http = http1::Builder::new();
+        if self.read_buffer.is_some() {
+            http.read_buf_exact_size(self.read_buffer);
+        }
+        let host = &url[Position::BeforeHost..Position::AfterPort];
         Ok(Transport {
-            http,
+            connector: Connector {
+                clock: self.clock.clone(),
+                host: url.host().expect("http URLs have a host").to_owned(),
+                port: url.port_or_known_default().expect("http has a port"),
+                tls,
+                http,
+            },
+            pool: self.keep_connections.then(|| Arc::new(Pool::default())),
+            host: HeaderValue::from_str(host).expect("a URL's host is ASCII"),
+            path: url.path().trim_end_matches('/').to_owned(),
             base: endpoint.to_string(),
             clock: self.clock,
             timeouts: self.timeouts,
             key: self.key,
         })
     }
+}
+
+/// The process's provider of cryptography; ring where nobody has chosen one.
+fn provider() -> Arc<CryptoProvider> {
+    if let Some(provider) = CryptoProvider::get_default() {
+        return Arc::clone(provider);
+    }
+    // A race with another thread is lost only to a provider that serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    CryptoProvider::get_default().map_or_else(
+        || Arc::new(rustls::crypto::ring::default_provider()),
+        Arc::clone,
+    )
 }

@@ -1,127 +1,243 @@
-//! Our own limit on making a connection and the time that it takes, where reqwest makes it.
+//! Making a connection: name lookup, TCP, TLS.
 
-use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use clock::Clock;
-use domain::{Nanos, Stamp};
-use tower_layer::Layer;
-use tower_service::Service;
+use domain::Nanos;
+use hyper::client::conn::http1;
+use rustls::ClientConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use url::{Host, Url};
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::broken::not_connected;
+use crate::connection::Connection;
+use crate::error::Trouble;
 
-/// Name lookup, TCP and TLS together took longer than the connect limit.
-#[derive(Debug, thiserror::Error)]
-#[error("no connection within {limit}")]
-pub(crate) struct ConnectTimedOut {
-    limit: Nanos,
-}
-
-/// What a request learns about its connection.
-#[derive(Debug, Default)]
-pub(crate) struct Connecting {
-    began: OnceLock<Stamp>,
-    took: OnceLock<Nanos>,
-}
-
-impl Connecting {
-    /// How long a request that was sent at `sent` waited for a connection. The pool hands a request
-    /// that found none free the first of two: the one that is being made for it, or another
-    /// request's that has become free. None when one was free at once.
-    pub(crate) fn until(&self, sent: Option<Stamp>) -> Option<Nanos> {
-        let waited = || Some(sent?.since(*self.began.get()?));
-        self.took.get().copied().or_else(waited)
-    }
-}
-
-tokio::task_local! {
-    /// The request that is being sent. A connection that the pool goes on making in a task of its
-    /// own, because the request has another one by then, is nobody's.
-    static CONNECTING: Arc<Connecting>;
-}
-
-/// Sends a request, which learns about its connection.
-pub(crate) async fn timed<F: Future>(connecting: Arc<Connecting>, sending: F) -> F::Output {
-    CONNECTING.scope(connecting, sending).await
-}
-
-/// Adds the limit to a connector, and tells how long a connection took.
-#[derive(Debug, Clone)]
-pub(crate) struct ConnectLimit {
+/// How to connect to one server.
+pub(crate) struct Connector {
     pub(crate) clock: Clock,
-    pub(crate) limit: Nanos,
+    pub(crate) host: Host,
+    pub(crate) port: u16,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) http: http1::Builder,
 }
 
-impl<S> Layer<S> for ConnectLimit {
-    type Service = LimitedConnect<S>;
-
-    fn layer(&self, connector: S) -> Self::Service {
-        LimitedConnect {
-            connector,
-            rule: self.clone(),
-        }
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
     }
 }
 
-/// A connector under a limit.
-#[derive(Debug, Clone)]
-pub(crate) struct LimitedConnect<S> {
-    connector: S,
-    rule: ConnectLimit,
-}
-
-impl<S, R> Service<R> for LimitedConnect<S>
-where
-    S: Service<R, Error = BoxError>,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.connector.poll_ready(context)
+impl Connector {
+    /// Connects. `limit` is what the caller allows for all of it and watches over itself.
+    pub(crate) async fn connect(&self, limit: Nanos) -> Result<Box<Connection>, Trouble> {
+        let stream = self.tcp(limit).await?;
+        let socket = match &self.tls {
+            None => Socket::Plain(stream),
+            Some(tls) => tls
+                .connector
+                .connect(tls.name.clone(), stream)
+                .await
+                .map(|stream| Socket::Tls(Box::new(stream)))
+                .map_err(|e| not_connected("", &e))?,
+        };
+        Connection::over(socket, &self.http)
+            .await
+            .map_err(|e| not_connected("", &e))
     }
 
-    fn call(&mut self, target: R) -> Self::Future {
-        let connecting = self.connector.call(target);
-        let ConnectLimit { clock, limit } = self.rule.clone();
-        let began = clock.now();
-        // Nothing takes time in virtual time, and which connections happen to be free is not
-        // simulated: rows must be the same run after run. Outside a request nobody asks.
-        let timed = !clock.is_virtual();
-        if timed {
-            let _ = CONNECTING.try_with(|request| request.began.set(began));
-        }
-        Box::pin(async move {
-            match clock.timeout(limit, connecting).await {
-                Ok(connected) => {
-                    if timed && connected.is_ok() {
-                        let took = clock.now().since(began);
-                        let _ = CONNECTING.try_with(|request| request.took.set(took));
-                    }
-                    connected
+    async fn tcp(&self, limit: Nanos) -> Result<TcpStream, Trouble> {
+        let began = self.clock.now();
+        let addresses = self.addresses().await?;
+        let mut failed = None;
+        for (nth, address) in addresses.iter().enumerate() {
+            let connecting = TcpStream::connect(address);
+            let more = addresses.len() - nth;
+            let connected = if more == 1 {
+                connecting.await
+            } else {
+                // An address that does not answer must leave time for the others.
+                let left = limit.0.saturating_sub(self.clock.now().since(began).0);
+                let share = Nanos(left / more as u64);
+                match self.clock.timeout(share, connecting).await {
+                    Ok(connected) => connected,
+                    Err(clock::Elapsed) => continue,
                 }
-                Err(clock::Elapsed) => Err(Box::new(ConnectTimedOut { limit }) as BoxError),
+            };
+            match connected {
+                Ok(stream) => {
+                    set_up(&stream);
+                    return Ok(stream);
+                }
+                Err(e) => failed = Some(e),
             }
+        }
+        let failed = failed.unwrap_or_else(|| io::Error::other("the name has no address"));
+        Err(not_connected("tcp connect error: ", &failed))
+    }
+
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, Trouble> {
+        let ip = match &self.host {
+            Host::Ipv4(ip) => IpAddr::from(*ip),
+            Host::Ipv6(ip) => IpAddr::from(*ip),
+            Host::Domain(name) => {
+                return tokio::net::lookup_host((name.as_str(), self.port))
+                    .await
+                    .map(Iterator::collect)
+                    .map_err(|e| not_connected("dns error: ", &e));
+            }
+        };
+        Ok(vec![SocketAddr::new(ip, self.port)])
+    }
+}
+
+/// After so long without a word, the other side is asked whether it is there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Small requests go out at once, and a server that has vanished is noticed. A socket that refuses
+/// this is broken, and says so when it is used.
+fn set_up(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(2 * KEEPALIVE));
+}
+
+/// How to speak TLS with one server.
+pub(crate) struct Tls {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Tls {
+    /// Trusts what the system trusts, and the certificates besides. Reads the system's.
+    pub(crate) fn new(
+        url: &Url,
+        provider: Arc<CryptoProvider>,
+        certificates: Vec<CertificateDer<'static>>,
+    ) -> Result<Self, rustls::Error> {
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
+        let verifier = verifier(provider, certificates)?;
+        let mut config = builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let name = match url.host() {
+            Some(Host::Ipv4(ip)) => ServerName::from(IpAddr::from(ip)),
+            Some(Host::Ipv6(ip)) => ServerName::from(IpAddr::from(ip)),
+            Some(Host::Domain(name)) => ServerName::try_from(name.to_owned())
+                .map_err(|e| rustls::Error::General(format!("the host `{name}`: {e}")))?,
+            None => return Err(rustls::Error::General("no host".to_owned())),
+        };
+        Ok(Self {
+            connector: TlsConnector::from(Arc::new(config)),
+            name,
         })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+#[cfg(any(all(unix, not(target_os = "android")), windows))]
+fn verifier(
+    provider: Arc<CryptoProvider>,
+    certificates: Vec<CertificateDer<'static>>,
+) -> Result<rustls_platform_verifier::Verifier, rustls::Error> {
+    rustls_platform_verifier::Verifier::new_with_extra_roots(certificates, provider)
+}
 
-    #[test]
-    fn a_request_that_took_anothers_connection_waited_until_it_was_sent() {
-        let connecting = Connecting::default();
-        assert_eq!(connecting.until(Some(Stamp(900))), None);
-        connecting.began.set(Stamp(200)).unwrap();
-        assert_eq!(connecting.until(Some(Stamp(900))), Some(Nanos(700)));
-        assert_eq!(connecting.until(None), None);
-        connecting.took.set(Nanos(400)).unwrap();
-        assert_eq!(connecting.until(Some(Stamp(900))), Some(Nanos(400)));
+#[cfg(not(any(all(unix, not(target_os = "android")), windows)))]
+fn verifier(
+    provider: Arc<CryptoProvider>,
+    certificates: Vec<CertificateDer<'static>>,
+) -> Result<rustls_platform_verifier::Verifier, rustls::Error> {
+    if certificates.is_empty() {
+        rustls_platform_verifier::Verifier::new(provider)
+    } else {
+        let words = "certificates of one's own cannot be added on this system";
+        Err(rustls::Error::General(words.to_owned()))
+    }
+}
+
+/// What HTTP is spoken over.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use reqwest::Url;
+use url::Url;
 
 /// How a kind of server is addressed.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,10 @@ pub enum EndpointError {
 impl Endpoint {
     pub(crate) fn is_https(&self) -> bool {
         self.https
+    }
+
+    pub(crate) fn parsed(&self) -> Url {
+        Url::parse(&self.url).expect("it was parsed when it was read")
     }
 
     /// The URL as it may be shown.

@@ -14,15 +14,15 @@ pub enum BuildError {
     Endpoint(#[from] EndpointError),
     /// A certificate to trust is no PEM certificate.
     #[error("the certificate to trust is not a PEM certificate")]
-    Certificate(#[source] reqwest::Error),
-    /// The HTTP client could not be set up, for example because the system has no certificates.
-    #[error("the HTTP client for {endpoint} could not be set up")]
-    Http {
+    Certificate(#[source] rustls::pki_types::pem::Error),
+    /// TLS could not be set up, for example because the system has no certificates.
+    #[error("TLS for {endpoint} could not be set up")]
+    Tls {
         /// The endpoint.
         endpoint: String,
         /// Why.
         #[source]
-        source: reqwest::Error,
+        source: rustls::Error,
     },
 }
 

@@ -4,23 +4,24 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use clock::{Alarm, Clock, ExchangeId, Ledger};
 use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
 use domain::{FailureKind, Nanos, Outcome, Stamp, TimeoutPhase};
-use hyper::body::{Body, Frame, SizeHint};
-use reqwest::Method;
-use reqwest::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, VIA,
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT, VIA,
 };
-use tokio::sync::Notify;
+use hyper::{Method, Request};
 
-use crate::connect::{Connecting, timed};
+use crate::connect::Connector;
+use crate::connection::Connection;
 use crate::error::{Refusal, Trouble, clip};
 use crate::key::ApiKey;
+use crate::pool::Pool;
 
 /// Most of an error page that is read, bytes.
 const ERROR_BODY: usize = 64 * 1024;
@@ -90,20 +91,13 @@ impl<'a> Limits<'a> {
     }
 }
 
-/// When a request's bytes were handed to the connection, told by the body that hyper reads as it
-/// writes.
-#[derive(Debug, Default)]
-struct Sent {
-    at: OnceLock<Stamp>,
-    told: Notify,
-}
-
-/// A request body that says when it is taken.
+/// A request body that says when it is taken: hyper reads it as it writes, which is when the
+/// request's bytes are handed to the connection.
 #[derive(Debug)]
-struct TellingBody {
+pub(crate) struct TellingBody {
     bytes: Option<Bytes>,
     clock: Clock,
-    sent: Arc<Sent>,
+    sent: Arc<OnceLock<Stamp>>,
 }
 
 impl Body for TellingBody {
@@ -118,9 +112,7 @@ impl Body for TellingBody {
         let Some(bytes) = this.bytes.take() else {
             return Poll::Ready(None);
         };
-        if this.sent.at.set(this.clock.now()).is_ok() {
-            this.sent.told.notify_one();
-        }
+        let _ = this.sent.set(this.clock.now());
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
@@ -130,27 +122,6 @@ impl Body for TellingBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-    }
-}
-
-/// Writes `sent` and `connect` into the exchange even when the future is dropped before it could.
-struct SentInto<'e> {
-    exchange: &'e mut Exchange,
-    sent: Arc<Sent>,
-    connecting: Arc<Connecting>,
-}
-
-impl SentInto<'_> {
-    fn note(&mut self) {
-        let sent = self.sent.at.get().copied();
-        self.exchange.sent = sent;
-        self.exchange.connect = self.connecting.until(sent);
-    }
-}
-
-impl Drop for SentInto<'_> {
-    fn drop(&mut self) {
-        self.note();
     }
 }
 
@@ -179,7 +150,10 @@ impl Drop for InFlight {
 /// A response whose head has arrived.
 #[derive(Debug)]
 pub struct Response {
-    inner: reqwest::Response,
+    inner: hyper::Response<Incoming>,
+    /// None once it is back in the pool or has ended.
+    connection: Option<Box<Connection>>,
+    pool: Option<Arc<Pool>>,
     in_flight: Option<InFlight>,
     with_key: bool,
     arrived: Stamp,
@@ -218,27 +192,36 @@ impl Response {
         } else {
             (phase, due)
         };
-        let alarm = &mut self.alarm;
-        let chunk = {
-            let mut next = pin!(self.inner.chunk());
-            let mut waiting = false;
-            let arriving = poll_fn(|context| {
-                if let Poll::Ready(chunk) = next.as_mut().poll(context) {
-                    return Poll::Ready(Ok(chunk));
-                }
-                if !waiting {
-                    waiting = true;
-                    alarm.set(due);
-                }
-                let late = || Err(Trouble::TimedOut(phase));
-                alarm.poll_due(context).map(|()| late())
-            });
-            arriving.await??
+        let Some(connection) = &mut self.connection else {
+            return Ok(None);
         };
+        let (alarm, body) = (&mut self.alarm, self.inner.body_mut());
+        let mut waiting = false;
+        let arriving = poll_fn(|context| {
+            let next = connection.poll_for(context, |inside| poll_data(body, inside));
+            if let Poll::Ready(chunk) = next {
+                let free = matches!(chunk, Ok(None)) && connection.is_free(context);
+                return Poll::Ready(Ok((chunk, free)));
+            }
+            if !waiting {
+                waiting = true;
+                alarm.set(due);
+            }
+            let late = || Err(Trouble::TimedOut(phase));
+            alarm.poll_due(context).map(|()| late())
+        });
+        let (chunk, free) = arriving.await?;
+        let chunk = chunk?;
         if chunk.is_some() {
             self.arrived = limits.clock.now();
         }
         self.took(chunk.as_ref().map_or(1, |bytes| bytes.len() as u64));
+        if chunk.is_none()
+            && let Some(connection) = self.connection.take()
+            && let Some(pool) = self.pool.as_ref().filter(|_| free)
+        {
+            pool.put(connection);
+        }
         Ok(chunk)
     }
 
@@ -359,14 +342,52 @@ impl Response {
     }
 }
 
-/// A connection pool for one endpoint, and the clock.
+/// The next bytes of a body; trailers are passed over.
+fn poll_data(
+    body: &mut Incoming,
+    context: &mut Context<'_>,
+) -> Poll<Result<Option<Bytes>, hyper::Error>> {
+    loop {
+        return match ready!(Pin::new(&mut *body).poll_frame(context)) {
+            None => Poll::Ready(Ok(None)),
+            Some(Err(e)) => Poll::Ready(Err(e)),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(bytes) => Poll::Ready(Ok(Some(bytes))),
+                Err(_) => continue,
+            },
+        };
+    }
+}
+
+/// One server, its kept connections, and the clock.
 #[derive(Debug)]
 pub struct Transport {
-    pub(crate) http: reqwest::Client,
+    pub(crate) connector: Connector,
+    /// None when connections are not kept.
+    pub(crate) pool: Option<Arc<Pool>>,
+    pub(crate) host: HeaderValue,
+    /// What the base URL's path puts before each request's; no trailing slash.
+    pub(crate) path: String,
     pub(crate) base: String,
     pub(crate) clock: Clock,
     pub(crate) timeouts: Timeouts,
     pub(crate) key: Option<ApiKey>,
+}
+
+/// Who sends.
+const AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
+
+/// Why a request has no response.
+enum Unanswered {
+    /// The connection had closed before a byte of it was written; here it is again.
+    Unsent(Box<Request<TellingBody>>, hyper::Error),
+    Failed(Trouble),
+}
+
+impl From<Trouble> for Unanswered {
+    fn from(trouble: Trouble) -> Self {
+        Self::Failed(trouble)
+    }
 }
 
 impl Transport {
@@ -391,73 +412,37 @@ impl Transport {
         exchange: &mut Exchange,
     ) -> Result<Response, Trouble> {
         let in_flight = InFlight::open(&self.clock);
-        let mut headers = HeaderMap::new();
+        let sent = Arc::new(OnceLock::new());
+        let mut request = self.request(path, body, &sent)?;
         if let Some(flight) = &in_flight {
-            headers.insert(Ledger::HEADER, HeaderValue::from(flight.id.0));
-        }
-        let sent = Arc::new(Sent::default());
-        if let Some(key) = &self.key {
-            headers.insert(AUTHORIZATION, key.header());
-        }
-        let method = if body.is_some() {
-            Method::POST
-        } else {
-            Method::GET
-        };
-        let request = self.http.request(method, format!("{}{path}", self.base));
-        let has_body = body.is_some();
-        let request = match body {
-            None => request,
-            Some(bytes) => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                request.body(reqwest::Body::wrap(TellingBody {
-                    bytes: Some(bytes.into()),
-                    clock: self.clock.clone(),
-                    sent: Arc::clone(&sent),
-                }))
-            }
-        };
-        let mut into = SentInto {
-            exchange: &mut *exchange,
-            sent: Arc::clone(&sent),
-            connecting: Arc::default(),
-        };
-        if let Some(flight) = &in_flight {
+            let id = HeaderValue::from(flight.id.0);
+            request.headers_mut().insert(Ledger::HEADER, id);
             flight.ledger.post(flight.id, 1);
         }
-        let mut responding = pin!(timed(
-            Arc::clone(&into.connecting),
-            request.headers(headers).send()
-        ));
-        let early = if has_body {
-            // The connector keeps the connect limit; only the total runs here besides.
-            limits
-                .within_total(async {
-                    tokio::select! {
-                        biased;
-                        response = &mut responding => Some(response),
-                        () = sent.told.notified() => None,
-                    }
-                })
-                .await?
-        } else {
-            None
+        let (inner, connection) = loop {
+            let kept = match &self.pool {
+                Some(pool) => poll_fn(|context| Poll::Ready(pool.take(context))).await,
+                None => None,
+            };
+            let was_kept = kept.is_some();
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => self.connect(limits, exchange).await?,
+            };
+            match respond(&mut connection, request, limits, exchange, &sent).await {
+                Ok(response) => break (response, connection),
+                // Closed while nobody looked: a new connection is what the request wanted.
+                Err(Unanswered::Unsent(unsent, _)) if was_kept => request = *unsent,
+                Err(Unanswered::Unsent(_, error)) => return Err(error.into()),
+                Err(Unanswered::Failed(trouble)) => return Err(trouble),
+            }
         };
-        let response = if let Some(response) = early {
-            response?
-        } else {
-            into.note();
-            let due = limits.first_byte_due(sent.at.get().copied());
-            let left = due.since(self.clock.now());
-            limits
-                .within(TimeoutPhase::FirstByte, left, responding)
-                .await??
-        };
-        drop(into);
         let arrived = self.clock.now();
         exchange.headers = Some(arrived);
         let response = Response {
-            inner: response,
+            inner,
+            connection: Some(connection),
+            pool: self.pool.clone(),
             in_flight,
             with_key: self.key.is_some(),
             arrived,
@@ -465,6 +450,60 @@ impl Transport {
         };
         response.took(1);
         Ok(response)
+    }
+
+    fn request(
+        &self,
+        path: &str,
+        body: Option<Vec<u8>>,
+        sent: &Arc<OnceLock<Stamp>>,
+    ) -> Result<Request<TellingBody>, Trouble> {
+        let method = if body.is_some() {
+            Method::POST
+        } else {
+            Method::GET
+        };
+        let has_body = body.is_some();
+        let mut request = Request::new(TellingBody {
+            bytes: body.map(Bytes::from),
+            clock: self.clock.clone(),
+            sent: Arc::clone(sent),
+        });
+        *request.method_mut() = method;
+        *request.uri_mut() = format!("{}{path}", self.path).parse().map_err(|e| {
+            Trouble::Failed(FailureKind::Connect, format!("the path `{path}`: {e}"))
+        })?;
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        headers.insert(HOST, self.host.clone());
+        if let Some(key) = &self.key {
+            headers.insert(AUTHORIZATION, key.header());
+        }
+        if has_body {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        Ok(request)
+    }
+
+    /// A new connection, within the connect limit, and how long it took.
+    async fn connect(
+        &self,
+        limits: &Limits<'_>,
+        exchange: &mut Exchange,
+    ) -> Result<Box<Connection>, Trouble> {
+        let began = self.clock.now();
+        let limit = self.timeouts.connect;
+        let connecting = self.connector.connect(limit);
+        let connection = limits
+            .within(TimeoutPhase::Connect, limit, connecting)
+            .await??;
+        // Nothing takes time in virtual time, and which connections happen to be free is not
+        // simulated: rows must be the same run after run.
+        if !self.clock.is_virtual() {
+            exchange.connect = Some(self.clock.now().since(began));
+        }
+        Ok(connection)
     }
 
     /// How a generation ended, without the key in anybody's words.
@@ -489,6 +528,48 @@ impl Transport {
             (trouble, _) => trouble,
         }
     }
+}
+
+/// Sends a request over a connection, and waits for the response's head.
+async fn respond(
+    connection: &mut Connection,
+    request: Request<TellingBody>,
+    limits: &Limits<'_>,
+    exchange: &mut Exchange,
+    sent: &OnceLock<Stamp>,
+) -> Result<hyper::Response<Incoming>, Unanswered> {
+    let has_body = !request.body().is_end_stream();
+    let mut responding = pin!(connection.sender().try_send_request(request));
+    let mut response = None;
+    if has_body {
+        // The limit on the first byte runs from the send; until then there is only the total.
+        let sending = poll_fn(|context| {
+            let polled = connection.poll_for(context, |inside| responding.as_mut().poll(inside));
+            exchange.sent = sent.get().copied();
+            match polled {
+                Poll::Ready(response) => Poll::Ready(Some(response)),
+                Poll::Pending if exchange.sent.is_some() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        response = limits.within_total(sending).await?;
+    }
+    let response = if let Some(response) = response {
+        response
+    } else {
+        let due = limits.first_byte_due(exchange.sent);
+        let left = due.since(limits.clock.now());
+        let responding = poll_fn(|context| {
+            connection.poll_for(context, |inside| responding.as_mut().poll(inside))
+        });
+        limits
+            .within(TimeoutPhase::FirstByte, left, responding)
+            .await?
+    };
+    response.map_err(|mut failed| match failed.take_message() {
+        Some(request) => Unanswered::Unsent(Box::new(request), failed.into_error()),
+        None => Unanswered::Failed(failed.into_error().into()),
+    })
 }
 
 /// A request body as JSON.

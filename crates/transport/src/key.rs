@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use reqwest::header::HeaderValue;
+use hyper::header::HeaderValue;
 
 /// What stands where the key stood.
 const STRUCK: &str = "[key]";

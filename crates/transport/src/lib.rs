@@ -20,10 +20,13 @@
 mod broken;
 mod builder;
 mod connect;
+mod connection;
 mod endpoint;
 mod error;
 mod http;
 mod key;
+mod pool;
+mod wakes;
 
 pub use builder::Builder;
 pub use endpoint::{Endpoint, EndpointError, Rules};

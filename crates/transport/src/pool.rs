@@ -1,0 +1,48 @@
+//! Connections that wait for their next request.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+use crate::connection::Connection;
+
+/// The kept connections of one transport. The one that was used last is used next, so that a server
+/// sees no more of them than are needed.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    idle: Mutex<VecDeque<Box<Connection>>>,
+}
+
+impl Pool {
+    fn idle(&self) -> MutexGuard<'_, VecDeque<Box<Connection>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection that is open as far as this side has heard. What the server has closed is
+    /// dropped.
+    pub(crate) fn take(&self, context: &mut Context<'_>) -> Option<Box<Connection>> {
+        loop {
+            let mut connection = self.idle().pop_back()?;
+            if connection.is_free(context) {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Keeps a connection that is free. Looks at the one that has waited longest, too: nobody else
+    /// does, and a closed one would hold its descriptor.
+    pub(crate) fn put(&self, connection: Box<Connection>) {
+        connection.rest();
+        let longest = {
+            let mut idle = self.idle();
+            idle.push_back(connection);
+            if idle.len() > 1 { idle.pop_front() } else { None }
+        };
+        if let Some(mut longest) = longest
+            && longest.is_free(&mut Context::from_waker(Waker::noop()))
+        {
+            longest.rest();
+            self.idle().push_front(longest);
+        }
+    }
+}
