@@ -73,10 +73,10 @@ pub enum KeepAlive {
 /// it, so that what was seen survives when the future is dropped.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Exchange {
-    /// How long the request waited for a connection when none was free: making one (name lookup, TCP
-    /// and TLS), or until another request's became free meanwhile. It lies before `sent`. None when
-    /// a kept connection was free at once, when none could be made, and in virtual time, where
-    /// making one takes no time.
+    /// How long the request waited for a connection of its own (name lookup, TCP and TLS) when no
+    /// kept one was free; one that another request frees meanwhile is not waited for. It lies before
+    /// `sent`. None when a kept connection was free, when none could be made, and in virtual time,
+    /// where making one takes no time.
     pub connect: Option<Nanos>,
     /// The request's bytes were handed to the connection.
     pub sent: Option<Stamp>,

@@ -89,6 +89,14 @@ impl ClientBuilder {
         self
     }
 
+    /// The most that is read from a connection at once, bytes; a response's head must fit into it.
+    /// Without it a buffer starts with 8 KiB and grows with what arrives, to 400 KiB at most.
+    #[must_use]
+    pub fn read_buffer(mut self, bytes: Option<usize>) -> Self {
+        self.transport = self.transport.read_buffer(bytes);
+        self
+    }
+
     /// Trusts a certificate beside the system's, for servers behind an https proxy of one's own.
     /// The text is PEM.
     pub fn certificate(mut self, pem: &[u8]) -> Result<Self, BuildError> {

@@ -12,6 +12,10 @@
 //! response head, body byte and end of body is accounted for. A server that breaks a connection on
 //! purpose must post a unit first, or time may run on before the break is seen.
 //!
+//! Connections are hyper's, and are polled by the task whose request they carry: no chunk wakes a
+//! second task. Those that are kept wait in a pool of the transport's own; one that the server has
+//! closed meanwhile is replaced as long as not a byte of the request has been written.
+//!
 //! A dropped future closes its connection.
 //!
 //! What it does not know: what the bytes mean. Error objects, content types and streams belong to

@@ -1,9 +1,9 @@
-//! What the size of the read buffer changes: 1, 2, 4 and 8 KiB at the socket.
+//! What the size of the read buffer changes: 1, 2, 4 and 8 KiB at the socket and in the HTTP layer.
 
 use anyhow::Result;
 
-use crate::kit::{self, PACE, Sample, Work};
-use crate::product::Floor;
+use crate::kit::{self, Client, PACE, Sample, Work};
+use crate::product::{Floor, Layers};
 use crate::server::Server;
 use crate::table::{Table, spread};
 
@@ -28,19 +28,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let cpus = kit::apart();
     let cpu = cpus.map(|cpus| cpus.client);
     let mut server = Server::start(PACE, cpus.map(|cpus| cpus.server))?;
-    let clients: Vec<_> = args
-        .sizes
-        .iter()
-        .map(|size| Floor {
-            buffer: Some(*size),
-        })
-        .collect();
+    let mut clients: Vec<Box<dyn Client>> = Vec::new();
+    for &size in &args.sizes {
+        let buffer = Some(size);
+        clients.push(Box::new(Floor { buffer }));
+    }
+    // Growing with what arrives, which is what users get.
+    clients.push(Box::new(Layers { buffer: None }));
+    for &size in &args.sizes {
+        let buffer = Some(size);
+        clients.push(Box::new(Layers { buffer }));
+    }
     let mut starts = Vec::new();
     for client in &clients {
-        starts.push(kit::start_up(client, &mut server, cpu, 3)?);
+        starts.push(kit::start_up(&**client, &mut server, cpu, 3)?);
     }
     let mut table = Table::new(&[
-        "read buffer, bytes",
+        "read buffer",
         "streams",
         "CPU us/token",
         "TTFT bias ms mean",
@@ -55,12 +59,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let mut samples: Vec<Vec<Sample>> = clients.iter().map(|_| Vec::new()).collect();
         for _ in 0..args.repeats {
             for (client, samples) in clients.iter().zip(&mut samples) {
-                samples.push(kit::sample(client, &mut server, work, cpu)?);
+                samples.push(kit::sample(&**client, &mut server, work, cpu)?);
             }
         }
-        for ((size, samples), start) in args.sizes.iter().zip(&samples).zip(&starts) {
+        for ((client, samples), start) in clients.iter().zip(&samples).zip(&starts) {
             table.row(&[
-                size.to_string(),
+                client.name(),
                 streams.to_string(),
                 spread(samples.iter().map(|s| kit::per_token(s, *start)), 2),
                 spread(samples.iter().map(|s| s.bias.mean), 2),

@@ -8,6 +8,7 @@ mod buffers;
 mod cpus;
 mod floor;
 mod kit;
+mod layers;
 mod memory;
 mod peers;
 mod product;
@@ -49,6 +50,9 @@ enum Case {
     /// The floor, as a process of its own.
     #[command(hide = true)]
     Floor(floor::Args),
+    /// The client's layers alone, as a process of their own.
+    #[command(hide = true)]
+    Layers(layers::Args),
 }
 
 fn main() -> Result<()> {
@@ -56,6 +60,7 @@ fn main() -> Result<()> {
     match cli.case {
         Some(Case::Server(args)) => server::serve(&args),
         Some(Case::Floor(args)) => floor::read(&args),
+        Some(Case::Layers(args)) => layers::read(&args),
         Some(Case::Stream(args)) => stream::run(&args),
         Some(Case::Memory(args)) => memory::run(&args),
         Some(Case::Startup(args)) => startup::run(&args),

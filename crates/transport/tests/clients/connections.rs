@@ -11,8 +11,6 @@ async fn two(protocol: Protocol, clock: &Clock) -> [Option<Nanos>; 2] {
         let seen = generate(&*client).await;
         assert_eq!(seen.outcome, Outcome::Completed);
         *connect = seen.exchange.connect;
-        // The connection's own task puts it back into the pool.
-        clock.sleep(Nanos::from_millis(20)).await;
     }
     let requests = &server.notes.lock().unwrap().requests;
     let kept = requests[0].connection == requests[1].connection;
@@ -51,4 +49,48 @@ async fn in_virtual_time_there_is_no_connect_time() {
     for protocol in PROTOCOLS {
         assert_eq!(two(protocol, &clock).await, [None, None]);
     }
+}
+
+/// What a server does with kept connections is its business: a request that finds one closed makes
+/// another, and nobody is told of a failure.
+#[tokio::test]
+async fn a_kept_connection_that_the_server_has_closed_is_not_used() {
+    let [protocol, _] = PROTOCOLS;
+    let clock = Clock::real();
+    let mut closing = protocol.whole();
+    closing.push(Step::Close);
+    let server = Server::start(&clock, vec![closing.clone(), closing, protocol.whole()]).await;
+    let client = protocol.client(&server.address.to_string(), &clock);
+    for request in 0..3 {
+        let seen = generate(&*client).await;
+        assert_eq!(seen.outcome, Outcome::Completed, "request {request}");
+        assert!(seen.exchange.connect.is_some(), "{request}");
+        // Until the runtime has heard of the closing.
+        clock.sleep(Nanos::from_millis(20)).await;
+    }
+}
+
+/// Requests at once have a connection each; as many as were made are kept.
+#[tokio::test]
+async fn requests_at_once_share_no_connection() {
+    let [protocol, _] = PROTOCOLS;
+    let clock = Clock::real();
+    let slow = || {
+        let mut script = protocol.began(&[]);
+        script.extend([chunk(protocol.last), Step::End]);
+        script
+    };
+    let server = Server::start(&clock, (0..6).map(|_| slow()).collect()).await;
+    let client = protocol.client(&server.address.to_string(), &clock);
+    for round in 0..2 {
+        let (a, b, c) = tokio::join!(generate(&*client), generate(&*client), generate(&*client));
+        for seen in [a, b, c] {
+            assert_eq!(seen.outcome, Outcome::Completed);
+            assert_eq!(seen.exchange.connect.is_some(), round == 0);
+        }
+    }
+    let requests = &server.notes.lock().unwrap().requests;
+    let mut used: Vec<_> = requests.iter().map(|seen| seen.connection).collect();
+    used.sort_unstable();
+    assert_eq!(used, [0, 0, 1, 1, 2, 2]);
 }
