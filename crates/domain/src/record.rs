@@ -202,9 +202,9 @@ pub struct RequestRecord {
     pub prompt_sha256: String,
     /// When the plan wanted it to start.
     pub scheduled: Stamp,
-    /// How long the request waited for a connection when none was free: making one (name lookup, TCP
-    /// and TLS), or until another request's became free meanwhile. It lies before `sent`. Absent
-    /// when a kept connection was free at once, when none could be made, and in virtual time.
+    /// How long the request waited for a connection of its own (name lookup, TCP and TLS) when no
+    /// kept one was free. It lies before `sent`. Absent when a kept connection was free, when none
+    /// could be made, and in virtual time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ns: Option<Nanos>,
     /// The request's bytes were handed to the connection; absent when none could be made.

@@ -36,7 +36,11 @@ impl Pool {
         let longest = {
             let mut idle = self.idle();
             idle.push_back(connection);
-            if idle.len() > 1 { idle.pop_front() } else { None }
+            if idle.len() > 1 {
+                idle.pop_front()
+            } else {
+                None
+            }
         };
         if let Some(mut longest) = longest
             && longest.is_free(&mut Context::from_waker(Waker::noop()))

@@ -370,10 +370,9 @@ pub struct Figures {
     pub ttft_scheduled_ms: Option<Spread>,
     /// From the planned start to the send.
     pub client_queue_ms: Option<Spread>,
-    /// Waiting for a connection when none was free: name lookup, TCP and TLS, or until another
-    /// request's became free; of every such request, however it ended. It lies before the send, so
-    /// `client_queue_ms` holds it and `ttft_ms` does not. None when there was always a free one,
-    /// and in virtual time.
+    /// Waiting for a connection of its own when none was free: name lookup, TCP and TLS; of every
+    /// such request, however it ended. It lies before the send, so `client_queue_ms` holds it and
+    /// `ttft_ms` does not. None when there was always a free one, and in virtual time.
     #[serde(default)]
     pub connect_ms: Option<Spread>,
     /// Connections that took one second or more: the server's accept queue was full and the

@@ -62,14 +62,13 @@ async fn all(args: &Args) -> Result<Vec<Row>> {
 async fn one(client: &ollama::Client, seed: i64, tokens: u32) -> Result<Row> {
     let call = GenerateCall {
         model: "metronome".to_owned(),
-        system: None,
         prompt: "stream".to_owned(),
         options: ModelOptions {
             seed: Some(seed),
             num_predict: Some(tokens.into()),
             ..ModelOptions::default()
         },
-        keep_alive: None,
+        ..GenerateCall::default()
     };
     let mut exchange = Exchange::default();
     let outcome = client.generate(&call, &mut exchange).await;
