@@ -47,7 +47,7 @@ async fn all(args: &Args) -> Result<Vec<Row>> {
             let mut rows = Vec::new();
             for nth in 0..requests {
                 let seed = i64::from(agent * requests + nth);
-                rows.push(one(&*client, seed, tokens).await?);
+                rows.push(one(&client, seed, tokens).await?);
             }
             anyhow::Ok(rows)
         }));
