@@ -4,6 +4,7 @@
 //! HTTP, NVML or a terminal; what the numbers mean is the [`metrics`] crate's business.
 
 pub mod audit;
+pub mod calibration;
 pub mod capacity;
 pub mod charts;
 pub mod compare;

@@ -23,7 +23,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Turn a sweep, a load, recorded runs or a published table into Markdown, PNG, JSON and CSV
+    /// Turn a sweep, a load, a capacity run, a calibration, recorded runs or a published table into Markdown, PNG, JSON and CSV
     Report(ReportArgs),
     /// Test the claims of a published report against its own tables, text and recorded runs
     Audit(AuditArgs),
@@ -33,8 +33,9 @@ pub(crate) enum Command {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ReportArgs {
-    /// A sweep's or a load's folder, a folder of recorded runs, a figures table or a published table;
-    /// repeat to pool several (a load stands alone). Without it: the newest folder under results/
+    /// The folder of a sweep, a load, a capacity run or a calibration, a folder of recorded runs, a
+    /// figures table or a published table; repeat to pool several (loads, capacity runs and
+    /// calibrations stand alone). Without it: the newest folder under results/
     #[arg(long, value_name = "PATH")]
     pub(crate) input: Vec<PathBuf>,
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use analysis::calibration;
 use analysis::capacity;
 use analysis::load::{self, InputKind};
 use analysis::load_report;
@@ -75,35 +76,40 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
                 .cloned(),
         })
     };
-    if let [input] = inputs
-        && !capacity::is_capacity(input)
-        && load::detect(input)? == InputKind::Load
-    {
-        let loaded = load::read(input, keep_going)?;
-        return Ok(Made {
-            report: load_report::build(&loaded, &options(&loaded.file.name)?)?,
-            provenance: loaded.file.provenance,
-            source: load_report::source(&loaded),
-            skipped: loaded.skipped,
-            warnings: loaded.warnings,
-        });
-    }
-    if let Some(input) = inputs.iter().find(|input| capacity::is_capacity(input)) {
-        let alone = "a capacity run is reported alone; give one --input";
-        if inputs.len() > 1 {
-            return Err(Failure::bad_input(anyhow::anyhow!(
-                "{}: {alone}",
-                input.display()
-            )));
+    if let [input] = inputs {
+        match load::detect(input)? {
+            InputKind::Load => {
+                let loaded = load::read(input, keep_going)?;
+                return Ok(Made {
+                    report: load_report::build(&loaded, &options(&loaded.file.name)?)?,
+                    provenance: loaded.file.provenance,
+                    source: load_report::source(&loaded),
+                    skipped: loaded.skipped,
+                    warnings: loaded.warnings,
+                });
+            }
+            InputKind::Capacity => {
+                let run = capacity::read(input)?;
+                return Ok(Made {
+                    report: capacity::build(&run, &options(&run.record.name)?)?,
+                    provenance: run.record.provenance,
+                    source: run.source,
+                    skipped: Vec::new(),
+                    warnings: run.warnings,
+                });
+            }
+            InputKind::Calibration => {
+                let measured = calibration::read(input)?;
+                return Ok(Made {
+                    report: calibration::build(&measured, &options(&measured.name)?)?,
+                    provenance: Provenance::Measured,
+                    source: calibration::source(&measured),
+                    skipped: Vec::new(),
+                    warnings: calibration::warnings(&measured),
+                });
+            }
+            _ => {}
         }
-        let run = capacity::read(input)?;
-        return Ok(Made {
-            report: capacity::build(&run, &options(&run.record.name)?)?,
-            provenance: run.record.provenance,
-            source: run.source,
-            skipped: Vec::new(),
-            warnings: run.warnings,
-        });
     }
     let loaded = load::load_all(inputs, keep_going)?;
     let dataset = loaded.dataset;

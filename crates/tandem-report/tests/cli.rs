@@ -18,10 +18,9 @@ struct Place(TempDir);
 impl Place {
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
-        copy(
-            &root().join("fixtures/tr113"),
-            &dir.path().join("fixtures/tr113"),
-        );
+        for fixture in ["fixtures/tr113", "fixtures/load", "fixtures/calibration"] {
+            copy(&root().join(fixture), &dir.path().join(fixture));
+        }
         Self(dir)
     }
 
@@ -110,6 +109,78 @@ fn json_output_names_the_files() {
             .iter()
             .all(|f| place.path(f.as_str().unwrap()).is_file())
     );
+}
+
+/// Makes a report and hands back its `report.json`, having looked at every file it names.
+fn made(place: &Place, input: &str, out: &str) -> (serde_json::Value, String) {
+    let (code, told, err) = place.run(&["report", "--input", input, "--out", out]);
+    assert_eq!(code, 0, "{err}");
+    let read = |name: &str| fs::read(place.path(out).join(name)).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&read("report.json")).unwrap();
+    for file in report["files"].as_array().unwrap() {
+        let file = file.as_str().unwrap();
+        let bytes = read(file);
+        let begins = if Path::new(file).extension().unwrap() == "png" {
+            bytes.starts_with(b"\x89PNG\r\n")
+        } else {
+            bytes.len() > 2
+        };
+        assert!(begins, "{file}");
+    }
+    let page = String::from_utf8(read("report.md")).unwrap();
+    for line in page.lines().filter(|line| line.starts_with("![")) {
+        let link = line.rsplit_once("](").unwrap().1.trim_end_matches(')');
+        assert!(!read(link).is_empty(), "{link}");
+    }
+    assert!(told.contains(report["answer"].as_str().unwrap()), "{told}");
+
+    let (code, told, err) = place.run(&["report", "--input", input, "--out", out, "--check"]);
+    assert_eq!(code, 0, "{told}{err}");
+    (report, page)
+}
+
+#[test]
+fn a_load_and_a_calibration_have_reports_of_their_own() {
+    let place = Place::new();
+    let (load, page) = made(&place, "fixtures/load", "a/load");
+    assert_eq!(load["kind"], "load");
+    assert_eq!(load["provenance"], "simulated");
+    let rows = fs::read_to_string(place.path("fixtures/load/requests.jsonl")).unwrap();
+    let completed = &load["figures"]["outcomes"]["completed"];
+    let failed = ["incomplete", "failed", "cancelled", "timed_out"]
+        .map(|outcome| load["figures"]["outcomes"][outcome].as_u64().unwrap_or(0));
+    assert_eq!(
+        completed.as_u64().unwrap() + failed.iter().sum::<u64>(),
+        rows.lines().count() as u64
+    );
+    assert!(page.contains("# SIMULATED: load"), "{page}");
+
+    let (calibration, page) = made(&place, "fixtures/calibration", "a/calibration");
+    assert_eq!(calibration["kind"], "calibration");
+    assert_eq!(calibration["provenance"], "measured");
+    let text = fs::read_to_string(place.path("fixtures/calibration/calibration.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(calibration["client_budget"], record["budget"]);
+    assert!(!page.contains("SIMULATED"), "{page}");
+
+    for command in [
+        vec![
+            "compare",
+            "fixtures/calibration",
+            "fixtures/tr113/one-server.csv",
+        ],
+        vec![
+            "report",
+            "--input",
+            "fixtures/calibration",
+            "--input",
+            "fixtures/load",
+        ],
+    ] {
+        let (code, _, err) = place.run(&command);
+        assert_eq!(code, 2);
+        assert!(err.contains("report it alone"), "{err}");
+    }
 }
 
 #[test]

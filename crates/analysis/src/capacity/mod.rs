@@ -19,7 +19,7 @@ use crate::report::{
 };
 use crate::tables::Table;
 
-pub use read::{CapacityRun, Level, is_capacity, read};
+pub use read::{CapacityRun, Level, read};
 
 /// What is said of a run.
 pub(crate) struct Material<'a> {

@@ -10,12 +10,7 @@ use metrics::capacity::{
 };
 use metrics::load::REQUESTS_FILE;
 
-use crate::load::{LoadError, LoadErrorKind, read_json};
-
-#[derive(serde::Deserialize)]
-struct SchemaOnly {
-    schema: u64,
-}
+use crate::load::{LoadError, LoadErrorKind, read_json, refuse_schema};
 
 /// A capacity run, its levels derived again from their requests.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,24 +47,10 @@ impl CapacityRun {
     }
 }
 
-/// True for a capacity run's folder.
-pub fn is_capacity(path: &Path) -> bool {
-    path.join(CAPACITY_FILE).is_file()
-}
-
 /// Reads a capacity run's folder.
 pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
     let path = folder.join(CAPACITY_FILE);
-    let schema = read_json::<SchemaOnly>(&path, "capacity run")?.schema;
-    if schema > u64::from(CAPACITY_SCHEMA) {
-        return Err(LoadError::new(
-            &path,
-            LoadErrorKind::NewerSchema {
-                found: schema,
-                supported: CAPACITY_SCHEMA,
-            },
-        ));
-    }
+    refuse_schema(&path, "capacity run", CAPACITY_SCHEMA)?;
     let mut record: CapacityRecord = read_json(&path, "capacity run")?;
     let objective: Objective = record.asked.slo.parse().map_err(|why: String| {
         LoadError::new(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use metrics::capacity::{AnswerKind, LevelEnd, Probe, Verdict};
 
-use super::{build, is_capacity, read};
+use super::{build, read};
 use crate::report::{Content, ReportOptions};
 
 fn fixture() -> PathBuf {
@@ -35,7 +35,10 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn decisions_are_derived_again_from_the_requests() {
-    assert!(is_capacity(&fixture()));
+    assert_eq!(
+        crate::load::detect(&fixture()).unwrap(),
+        crate::load::InputKind::Capacity
+    );
     let run = read(&fixture()).unwrap();
     let text = fs::read_to_string(fixture().join("capacity.json")).unwrap();
     let recorded: metrics::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();

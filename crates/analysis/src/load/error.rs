@@ -67,8 +67,8 @@ pub enum LoadErrorKind {
     Empty,
     /// It is none of the known kinds of input.
     #[error(
-        "not a kind of input that is understood; give a sweep's folder (manifest.json), a load's (load.json), a folder of \
-         recorded runs (<config>/run_1/metrics.json), a figures table or a published table (.csv)"
+        "not a kind of input that is understood; give a sweep's folder (manifest.json), a load's (load.json), a capacity run's \
+         (capacity.json), a calibration's (calibration.json), a folder of recorded runs (<config>/run_1/metrics.json), a figures table or a published table (.csv)"
     )]
     NotUnderstood,
     /// JSON that does not parse or lacks a key.
@@ -113,7 +113,7 @@ pub enum LoadErrorKind {
     },
     /// An older file that this program no longer reads.
     #[error(
-        "schema {found} is older than this program reads ({supported}); run the load again, or use the tandem that wrote it"
+        "schema {found} is older than this program reads ({supported}); measure again, or use the tandem that wrote it"
     )]
     OlderSchema {
         /// The file's.
@@ -121,11 +121,14 @@ pub enum LoadErrorKind {
         /// Ours.
         supported: u32,
     },
-    /// A load where runs of agents together and in turn are needed.
+    /// A load, a capacity run or a calibration where runs of agents together and in turn are needed.
     #[error(
-        "this is a load, which cannot be pooled or compared with other inputs; report it alone: `report --input FOLDER`"
+        "this is {what}, which cannot be pooled or compared with other inputs; report it alone: `report --input FOLDER`"
     )]
-    ALoad,
+    Alone {
+        /// What it is.
+        what: &'static str,
+    },
     /// A folder in which nothing could be loaded.
     #[error("nothing in it could be loaded")]
     NothingLoaded,

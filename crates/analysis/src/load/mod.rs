@@ -16,7 +16,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use domain::plan::ConfigId;
-use domain::record::Provenance;
+use domain::record::{CALIBRATION_FILE, Provenance};
+use metrics::capacity::CAPACITY_FILE;
 use metrics::load::{LOAD_FILE, REQUESTS_FILE};
 use metrics::{Dataset, RunObservation};
 
@@ -32,6 +33,10 @@ pub enum InputKind {
     Results,
     /// A results folder of a load.
     Load,
+    /// A results folder of a capacity run.
+    Capacity,
+    /// A folder of a calibration.
+    Calibration,
     /// A folder of recorded runs.
     RecordedRuns,
     /// The figures table of recorded runs.
@@ -105,6 +110,12 @@ pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
     if path.join(LOAD_FILE).exists() {
         return Ok(InputKind::Load);
     }
+    if path.join(CAPACITY_FILE).exists() {
+        return Ok(InputKind::Capacity);
+    }
+    if path.join(CALIBRATION_FILE).exists() {
+        return Ok(InputKind::Calibration);
+    }
     if path.join("published.csv").is_file() && path.join("recorded.csv").is_file() {
         return Ok(InputKind::PublishedAndFigures);
     }
@@ -127,8 +138,10 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
     let kind = detect(path)?;
     let mut skipped = Vec::new();
     let mut dataset = match kind {
-        // One load alone fills a report of its own: `read`.
-        InputKind::Load => return Err(LoadError::new(path, LoadErrorKind::ALoad)),
+        // Each of these alone fills a report of its own.
+        InputKind::Load => return Err(alone(path, "a load")),
+        InputKind::Capacity => return Err(alone(path, "a capacity run")),
+        InputKind::Calibration => return Err(alone(path, "a calibration")),
         InputKind::Results => results::read(path, keep_going, &mut skipped)?,
         InputKind::RecordedRuns => {
             let runs = recorded::read(path, keep_going, &mut skipped)?;
@@ -168,6 +181,10 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
         dataset,
         skipped,
     })
+}
+
+fn alone(path: &Path, what: &'static str) -> LoadError {
+    LoadError::new(path, LoadErrorKind::Alone { what })
 }
 
 /// Loads several inputs into one dataset. Inputs of one provenance may be pooled; a run that two
@@ -241,19 +258,42 @@ fn run_group(run: &RunObservation) -> (ConfigId, Option<domain::plan::Topology>)
     (run.config.clone(), run.topology)
 }
 
+#[derive(serde::Deserialize)]
+struct SchemaOnly {
+    schema: u64,
+}
+
+/// Refuses a file of another version. Call it first: a newer file may not even parse as ours.
+pub(crate) fn refuse_schema(
+    path: &Path,
+    what: &'static str,
+    supported: u32,
+) -> Result<(), LoadError> {
+    let found = recorded::read_json::<SchemaOnly>(path, what)?.schema;
+    if found == u64::from(supported) {
+        return Ok(());
+    }
+    let kind = if found > u64::from(supported) {
+        LoadErrorKind::NewerSchema { found, supported }
+    } else {
+        LoadErrorKind::OlderSchema { found, supported }
+    };
+    Err(LoadError::new(path, kind))
+}
+
 /// The part of a manifest that says when.
 #[derive(serde::Deserialize)]
 struct Started {
     started_at: String,
 }
 
-/// The newest results folder in `results`, of a sweep, of a load or of a capacity
-/// run: the one that was started last.
+/// The newest results folder in `results`, of a sweep, a load, a capacity run or a calibration: the
+/// one that was started last.
 pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     for entry in fs::read_dir(results).map_err(|e| LoadError::io(results, e))? {
         let folder = entry.map_err(|e| LoadError::io(results, e))?.path();
-        let known = ["manifest.json", LOAD_FILE, metrics::capacity::CAPACITY_FILE];
+        let known = ["manifest.json", LOAD_FILE, CAPACITY_FILE, CALIBRATION_FILE];
         let facts = known.map(|name| folder.join(name));
         let Some(facts) = facts.iter().find(|facts| facts.is_file()) else {
             continue;

@@ -17,11 +17,10 @@ use metrics::load::{
     REQUESTS_FILE, Samples, Slo,
 };
 use metrics::{RequestMetrics, RequestObservation};
-use serde::Deserialize;
 
 use super::blocks::{self, Block};
 use super::recorded::{json_error, read_json};
-use super::{LoadError, LoadErrorKind, Skipped};
+use super::{LoadError, LoadErrorKind, Skipped, refuse_schema};
 pub use arrivals::Arrivals;
 use row::Row;
 
@@ -216,33 +215,11 @@ fn after(later: Stamp, earlier: Stamp) -> Option<Nanos> {
     later.0.checked_sub(earlier.0).map(Nanos)
 }
 
-#[derive(Debug, Deserialize)]
-struct SchemaOnly {
-    schema: u64,
-}
-
 /// Reads a load's folder. A malformed row is an error, or is left out and listed with
 /// `keep_going`; a last row that a killed client left half-written is a warning.
 pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
     let facts = folder.join(LOAD_FILE);
-    // The number first: a newer file may not even parse as ours.
-    let schema = read_json::<SchemaOnly>(&facts, "load")?.schema;
-    if schema != u64::from(LOAD_SCHEMA) {
-        return Err(LoadError::new(
-            &facts,
-            if schema > u64::from(LOAD_SCHEMA) {
-                LoadErrorKind::NewerSchema {
-                    found: schema,
-                    supported: LOAD_SCHEMA,
-                }
-            } else {
-                LoadErrorKind::OlderSchema {
-                    found: schema,
-                    supported: LOAD_SCHEMA,
-                }
-            },
-        ));
-    }
+    refuse_schema(&facts, "load", LOAD_SCHEMA)?;
     let file: LoadFile = read_json(&facts, "load")?;
     let slo: Option<Slo> = match &file.asked.slo {
         Some(text) => Some(text.parse().map_err(|message| {

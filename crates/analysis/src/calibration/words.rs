@@ -1,0 +1,218 @@
+//! The front page of a calibration: one sentence, and what it rests on.
+
+use domain::record::{BudgetDepth, BudgetStep, Calibration, ClientBudget, RuntimeFlavour};
+use metrics::budget::{calibrated_to, ended_in_words, is_within};
+
+use crate::tables::plain;
+
+/// A machine with so much else to do, a core, is named as a reason to doubt the figures.
+const BUSY: f64 = 0.5;
+
+/// What stands on the front page.
+pub(super) struct Words {
+    pub(super) answer: String,
+    pub(super) because: Vec<String>,
+    /// Fragments without full stop.
+    pub(super) warnings: Vec<String>,
+}
+
+pub(super) fn write(calibration: &Calibration, steps: &[&BudgetStep]) -> Words {
+    let budget = &calibration.budget;
+    let mut because = Vec::new();
+    because.extend(beyond(budget, steps));
+    because.extend(one_stream(steps));
+    because.extend(gaps(budget));
+    because.extend(cost(steps));
+    because.push(format!(
+        "Measured with {}, on {}. No higher load was tried because {}.",
+        client(budget),
+        cores(budget),
+        ended_in_words(budget.ended)
+    ));
+    let warnings = warnings(calibration);
+    because.extend(warnings.iter().map(|warning| sentence(warning)));
+    Words {
+        answer: answer(budget, steps),
+        because,
+        warnings,
+    }
+}
+
+/// A fragment as a sentence.
+fn sentence(fragment: &str) -> String {
+    let mut letters = fragment.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+}
+
+/// What a reader must know before trusting the figures.
+pub(super) fn warnings(calibration: &Calibration) -> Vec<String> {
+    let budget = &calibration.budget;
+    let mut warnings = Vec::new();
+    if let Some(load) = budget
+        .load_average
+        .filter(|load| *load > BUSY * f64::from(budget.cores))
+    {
+        warnings.push(format!(
+            "the machine was not idle: its load average before was {} on {}; an idle one is likely to do better",
+            plain(load, 2),
+            count(u64::from(budget.cores), "core")
+        ));
+    }
+    let left_out: u64 = budget.steps.iter().map(|step| step.left_out).sum();
+    if left_out > 0 {
+        warnings.push(format!(
+            "{} did not complete or did not match the server's log and are left out; their loads prove nothing",
+            count(left_out, "stream")
+        ));
+    }
+    if budget.depth == BudgetDepth::Quick {
+        warnings.push("this is a quick calibration: few tokens, few loads".to_owned());
+    }
+    warnings
+}
+
+fn answer(budget: &ClientBudget, steps: &[&BudgetStep]) -> String {
+    let Some(step) = calibrated_to(budget) else {
+        let least = steps.first().map_or(0.0, |step| step.tokens_per_s);
+        return format!(
+            "**The client is calibrated to nothing: at the lowest load, {} tok/s, the mean bias of its stamps was not \
+             under 1 ms.**",
+            plain(least, 0)
+        );
+    };
+    let token = step
+        .token_bias
+        .map_or_else(|| "unknown".to_owned(), |b| spread(b.mean_ns, b.p99_ns));
+    let ttft = step
+        .ttft_bias
+        .map_or_else(|| "unknown".to_owned(), |b| spread(b.mean_ns, b.p99_ns));
+    format!(
+        "**The client is calibrated to {} tok/s, in {}: there a token's stamp was late by {token}, a TTFT by {ttft}.**",
+        plain(step.tokens_per_s, 0),
+        count(u64::from(step.streams), "stream"),
+    )
+}
+
+/// The first load beyond the one that is calibrated.
+fn beyond(budget: &ClientBudget, steps: &[&BudgetStep]) -> Option<String> {
+    let first = steps.iter().find(|step| !is_within(step))?;
+    let bias = first.token_bias?;
+    let reached = calibrated_to(budget).is_some();
+    Some(format!(
+        "{} {} tok/s in {} a stamp was late by {}.",
+        if reached {
+            "The next load was too much: at"
+        } else {
+            "At"
+        },
+        plain(first.tokens_per_s, 0),
+        count(u64::from(first.streams), "stream"),
+        spread(bias.mean_ns, bias.p99_ns)
+    ))
+}
+
+fn one_stream(steps: &[&BudgetStep]) -> Option<String> {
+    let step = steps.iter().find(|step| step.streams == 1)?;
+    let (ttft, token) = step.ttft_bias.zip(step.token_bias)?;
+    Some(format!(
+        "One stream alone: a stamp is late by {} mean, a TTFT by {}.",
+        ms(token.mean_ns),
+        ms(ttft.mean_ns)
+    ))
+}
+
+/// Gaps between tokens have two errors that take each other away.
+fn gaps(budget: &ClientBudget) -> Option<String> {
+    let step = calibrated_to(budget)?;
+    let error = step.gap_error?;
+    let jitter = step.jitter_p99_ns.map_or_else(String::new, |ns| {
+        format!(
+            ", and 99 of 100 gaps are told within {}",
+            ms(ns.0.cast_signed())
+        )
+    });
+    Some(format!(
+        "Gaps between tokens are told right on average: at the calibrated load their mean error is {}{jitter}.",
+        ms(error.mean_ns)
+    ))
+}
+
+fn cost(steps: &[&BudgetStep]) -> Option<String> {
+    let cpu: Vec<f64> = steps
+        .iter()
+        .filter_map(|step| Some(step.cpu_per_token_ns?.0 as f64 / 1e3))
+        .collect();
+    let (first, last) = (cpu.first()?, cpu.last()?);
+    let memory = steps
+        .iter()
+        .filter_map(|step| step.memory_per_agent_bytes)
+        .max()
+        .map_or_else(String::new, |bytes| {
+            format!(
+                "; an agent takes {} KiB at most",
+                plain(bytes as f64 / 1024.0, 0)
+            )
+        });
+    Some(format!(
+        "A token costs {} µs of CPU at the lowest load and {} µs at the highest{memory}.",
+        plain(*first, 1),
+        plain(*last, 1)
+    ))
+}
+
+/// What the client was.
+pub(super) fn client(budget: &ClientBudget) -> String {
+    let api = match budget.api.as_str() {
+        "openai" => "`/v1`",
+        _ => "Ollama's API",
+    };
+    let runtime = match (budget.runtime.flavour, budget.runtime.workers) {
+        (RuntimeFlavour::Current, _) => "one thread for all agents".to_owned(),
+        (RuntimeFlavour::Multi, n) => {
+            format!("a runtime of {}", count(u64::from(n), "thread"))
+        }
+    };
+    let pinned: Vec<String> = budget.runtime.pinned.iter().map(u32::to_string).collect();
+    let pinned = if pinned.is_empty() {
+        String::new()
+    } else {
+        format!(", held to CPU {}", pinned.join(", "))
+    };
+    format!("a client of {api} on {runtime}{pinned}")
+}
+
+/// What it ran on.
+pub(super) fn cores(budget: &ClientBudget) -> String {
+    format!(
+        "{}, {}",
+        count(u64::from(budget.cores), "core"),
+        if budget.shared_cores {
+            "which client and server share"
+        } else {
+            "client and server on cores of their own"
+        }
+    )
+}
+
+fn count(n: u64, what: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", plain(n as f64, 0))
+}
+
+fn spread(mean_ns: i64, p99_ns: Option<i64>) -> String {
+    let tail = p99_ns.map_or_else(String::new, |p99| format!(" (p99 {})", ms(p99)));
+    format!("{} mean{tail}", ms(mean_ns))
+}
+
+/// Milliseconds with as many decimals as say something.
+pub(super) fn ms(ns: i64) -> String {
+    let ms = ns as f64 / 1e6;
+    let decimals = match ms.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 1.0 => 2,
+        _ => 3,
+    };
+    format!("{} ms", plain(ms, decimals))
+}
