@@ -109,6 +109,7 @@ fn json(material: &Material<'_>, files: &[String]) -> Result<String, serde_json:
         "capacity": material.answer,
         "asked": run.record.asked,
         "end": run.record.end,
+        "client_budget": run.record.client_budget,
         "levels": levels,
         "scaling": material.scaling.as_ref().map(ScalingFigures::from),
         "warnings": run.warnings,

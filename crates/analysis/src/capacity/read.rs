@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use domain::record::{Provenance, RequestRecord};
+use domain::record::{ClientBudget, Provenance, RequestRecord};
+use metrics::budget;
 use metrics::capacity::{
     CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, Decision, LEVELS_FOLDER, LevelEnd,
     LevelFigures, Objective, Probe, Rule, Sample,
@@ -82,6 +83,7 @@ pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
                 level.probe.decision.verdict.word()
             ));
         }
+        warnings.extend(beyond(record.client_budget.as_ref(), &level.probe, &rows));
         levels.push(level);
     }
     record.probes = levels.iter().map(|l| l.probe.clone()).collect();
@@ -138,6 +140,15 @@ fn again(
         ),
         figures,
     }
+}
+
+/// The sentence that flags a level which received more than the client is calibrated to.
+fn beyond(known: Option<&ClientBudget>, probe: &Probe, rows: &[RequestRecord]) -> Option<String> {
+    let arrivals = rows.iter().flat_map(RequestRecord::chunk_stamps).collect();
+    let busiest = budget::busiest_second(arrivals)?;
+    let beyond = budget::beyond(known?, busiest as f64)?;
+    let words = budget::beyond_in_words(&beyond);
+    Some(format!("{}: {words}.", probe.folder))
 }
 
 fn rows(path: &Path) -> Result<Vec<RequestRecord>, LoadError> {

@@ -153,3 +153,41 @@ fn what_cannot_be_read_is_named() {
         (rows.as_path(), Some(1))
     );
 }
+
+#[test]
+fn levels_beyond_the_clients_budget_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&fixture(), dir.path());
+    let path = dir.path().join("capacity.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut record: metrics::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/calibration");
+    let mut budget = crate::calibration::read(&folder).unwrap().budget;
+    let mut flagged = |rate: f64| {
+        // One load that holds, and then one that does not.
+        budget.steps.truncate(2);
+        budget.steps[0].tokens_per_s = rate;
+        budget.steps[1].tokens_per_s = 1e9;
+        budget.steps[1].left_out = 1;
+        record.client_budget = Some(budget.clone());
+        fs::write(&path, serde_json::to_string(&record).unwrap()).unwrap();
+        let run = read(dir.path()).unwrap();
+        let named = run
+            .warnings
+            .iter()
+            .filter(|w| w.contains("this run received"));
+        (named.count(), run)
+    };
+    let (least, run) = flagged(0.5);
+    assert_eq!(least, run.levels.len(), "{:?}", run.warnings);
+    let (none, run) = flagged(1e8);
+    assert_eq!(none, 0, "{:?}", run.warnings);
+    let report = build(&run, &options()).unwrap();
+    let Content::Text(page) = &report.files["report.md"] else {
+        panic!("report.md is text");
+    };
+    assert!(
+        page.contains("The client: calibrated to 100,000,000 tok/s"),
+        "{page}"
+    );
+}

@@ -218,7 +218,11 @@ fn limits(text: &mut String, material: &Material<'_>) {
                 .to_owned(),
         ),
         None => limits.push("The client's own error was not measured before this run.".to_owned()),
-        Some(_) => {}
+        Some(known) => limits.push(format!(
+            "The client: {} ([calibration](../../docs/calibration.md)). Levels that received more are named on the \
+             front page.",
+            metrics::budget::in_words(known)
+        )),
     }
     text.push_str("## Limits\n\n");
     for limit in limits {

@@ -302,7 +302,7 @@ fn other_folders_are_told_apart() {
     let mut older = file.clone();
     older.schema -= 1;
     let older = error(folder(&older, "").path());
-    assert!(older.contains("run the load again"), "{older}");
+    assert!(older.contains("measure again"), "{older}");
     let mut odd = file.clone();
     odd.asked.slo = Some("speed<2s".to_owned());
     let odd = error(folder(&odd, &rows(&records)).path());

@@ -174,6 +174,17 @@ mod tests {
         let text = include_str!("../../../../../fixtures/calibration/calibration.json");
         let mut written = serde_json::to_string_pretty(&fixed()).unwrap();
         written.push('\n');
-        assert_eq!(written, text, "what is read is what is written");
+        assert_eq!(written.lines().count(), text.lines().count());
+        // A float may come back with another last digit.
+        let float = |line: &str| {
+            let value = line.rsplit(": ").next()?.trim_end_matches(',');
+            value.contains('.').then(|| value.parse::<f64>().ok())?
+        };
+        for (written, read) in written.lines().zip(text.lines()) {
+            let close = float(written)
+                .zip(float(read))
+                .is_some_and(|(a, b)| (a - b).abs() <= 1e-12 * b.abs());
+            assert!(written == read || close, "{written} {read}");
+        }
     }
 }
