@@ -216,12 +216,9 @@ pub(super) struct Turn {
 
 /// The turns in order; none where requests stand alone.
 pub(super) fn by_turn(load: &Load) -> Vec<Turn> {
-    let Some(turns) = load.file.asked.turns.filter(|turns| *turns > 1) else {
-        return Vec::new();
-    };
     let mut by: BTreeMap<u32, (u32, u32, Vec<f64>)> = BTreeMap::new();
-    for request in &load.requests {
-        let (requests, completed, ttft) = by.entry(request.call % turns).or_default();
+    for request in load.requests.iter().filter(|request| request.turn > 0) {
+        let (requests, completed, ttft) = by.entry(request.turn).or_default();
         *requests += 1;
         if request.end.is_completed() {
             *completed += 1;
@@ -232,7 +229,7 @@ pub(super) fn by_turn(load: &Load) -> Vec<Turn> {
         .map(|(turn, (requests, completed, mut ttft))| {
             ttft.sort_unstable_by(f64::total_cmp);
             Turn {
-                place: turn + 1,
+                place: turn,
                 requests,
                 completed,
                 ttft_ms: (percentile(&ttft, 50.0), printable_percentile(&ttft, 95.0)),

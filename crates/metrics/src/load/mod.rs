@@ -9,7 +9,8 @@ mod slo;
 
 use std::collections::BTreeMap;
 
-use domain::record::{RequestRecord, TokenSource};
+use domain::record::{RequestRecord, TokenSource, Turn};
+use domain::work::WorkRecord;
 use domain::{Nanos, Outcome, Stamp};
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +102,17 @@ impl Outcomes {
     }
 }
 
+/// What a load's record tells of a request beside its observation.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Beside {
+    /// What it waited for a connection, when none was free.
+    pub connect: Option<Nanos>,
+    /// Its place in a session of several turns.
+    pub turn: Option<Turn>,
+    /// What its agent did before it.
+    pub work: Option<WorkRecord>,
+}
+
 impl Collected {
     /// Nothing counted yet.
     pub fn new(slo: Option<Slo>) -> Self {
@@ -133,30 +145,34 @@ impl Collected {
     pub fn add(&mut self, record: &RequestRecord) {
         let seen = observation(record);
         let of = RequestMetrics::of(&seen);
-        self.add_observed(&seen, &of, record.connect_ns);
-        if let Some(work) = &record.work {
-            self.work.add(work);
-        }
-        if record.outcome.is_completed() {
-            self.turns.add(record, of.ttft, self.limit);
-        }
+        let beside = Beside {
+            connect: record.connect_ns,
+            turn: record.turn,
+            work: record.work,
+        };
+        self.add_observed(&seen, &of, &beside);
     }
 
-    /// Counts in a request whose figures `of` are known already, with the time its connection took
-    /// if it made one.
+    /// Counts in a request whose figures `of` are known already.
     pub fn add_observed(
         &mut self,
         seen: &RequestObservation,
         of: &RequestMetrics,
-        connect: Option<Nanos>,
+        beside: &Beside,
     ) {
+        if let Some(work) = &beside.work {
+            self.work.add(work);
+        }
+        if let Some(turn) = beside.turn.filter(|_| seen.outcome.is_completed()) {
+            self.turns.add(turn, of.ttft, &seen.counters, self.limit);
+        }
         self.count_outcome(&seen.outcome);
         if let Some(sent) = seen.sent {
             self.sent += 1;
             self.first_sent = earliest(self.first_sent, Some(sent));
             self.last_sent = self.last_sent.max(Some(sent));
         }
-        if let Some(connect) = connect {
+        if let Some(connect) = beside.connect {
             self.connect.push(connect);
             self.slow_connects += u32::from(connect >= SLOW_CONNECT);
         }

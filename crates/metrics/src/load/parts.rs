@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use domain::Nanos;
-use domain::record::RequestRecord;
+use domain::backend::ServerCounters;
+use domain::record::Turn;
 use domain::work::WorkRecord;
 use serde::{Deserialize, Serialize};
 
@@ -73,11 +74,11 @@ impl Turns {
     /// Counts a completed request in.
     pub(super) fn add(
         &mut self,
-        record: &RequestRecord,
+        turn: Turn,
         ttft: Option<Nanos>,
+        counters: &ServerCounters,
         limit: Option<usize>,
     ) {
-        let Some(turn) = record.turn else { return };
         let tally = self.0.entry(turn.turn).or_insert_with(|| Tally {
             ttft: limit.map_or_else(Samples::default, Samples::limited),
             ..Tally::default()
@@ -85,8 +86,8 @@ impl Turns {
         if let Some(ttft) = ttft {
             tally.ttft.push(ttft);
         }
-        tally.prompt.push(record.counters.prompt_eval_count);
-        tally.cached.push(record.counters.prompt_eval_cached_count);
+        tally.prompt.push(counters.prompt_eval_count);
+        tally.cached.push(counters.prompt_eval_cached_count);
     }
 
     pub(super) fn merge(&mut self, other: Self) {

@@ -13,7 +13,7 @@ use std::path::Path;
 use domain::record::RequestRole;
 use domain::{Nanos, Outcome, Stamp};
 use metrics::load::{
-    AgentFigures, ByAgent, Collected, Fairness, Figures, LOAD_FILE, LOAD_SCHEMA, LoadFile,
+    AgentFigures, Beside, ByAgent, Collected, Fairness, Figures, LOAD_FILE, LOAD_SCHEMA, LoadFile,
     REQUESTS_FILE, Samples, Slo,
 };
 use metrics::{RequestMetrics, RequestObservation};
@@ -59,6 +59,8 @@ pub struct Request {
     pub agent: u32,
     /// Its place among the agent's requests, from 0.
     pub call: u32,
+    /// Which turn of its session, from 1; 0 when it stands alone.
+    pub turn: u32,
     /// Index into the file's endpoints.
     pub endpoint: u32,
     /// Tokens received.
@@ -346,7 +348,12 @@ impl Part {
             self.probes += 1;
             return Ok(());
         }
-        let (agent, call, endpoint, connect) = (row.agent, row.call, row.endpoint, row.connect);
+        let (agent, call, endpoint) = (row.agent, row.call, row.endpoint);
+        let beside = Beside {
+            connect: row.connect,
+            turn: row.turn,
+            work: row.work,
+        };
         let seen = row.observation()?;
         let of = RequestMetrics::of(&seen);
         for at in &seen.chunks {
@@ -354,7 +361,7 @@ impl Part {
         }
         self.agents.add(agent, &seen, &of);
         self.phases.add(&seen, &of);
-        self.collected.add_observed(&seen, &of, connect);
+        self.collected.add_observed(&seen, &of, &beside);
         let kept = || {
             self.slo
                 .as_ref()
@@ -381,7 +388,8 @@ impl Part {
             first_token: stamp(seen.first_token),
             last_token: stamp(seen.last_token),
             done: stamp(seen.done),
-            connect: Compact::of(connect.map(|ns| ns.0)),
+            connect: Compact::of(beside.connect.map(|ns| ns.0)),
+            turn: beside.turn.map_or(0, |turn| turn.turn),
         });
         Ok(())
     }

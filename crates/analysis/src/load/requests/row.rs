@@ -6,7 +6,8 @@ use std::borrow::Cow;
 
 use domain::backend::ServerCounters;
 use domain::outcome::{FailureKind, TimeoutPhase};
-use domain::record::{RequestRole, TokenSource};
+use domain::record::{RequestRole, TokenSource, Turn};
+use domain::work::WorkRecord;
 use domain::{Nanos, Outcome, Stamp};
 use metrics::{RequestObservation, StampSource};
 use serde::Deserialize;
@@ -26,6 +27,8 @@ pub(super) struct Row<'a> {
     ended: Stamp,
     #[serde(default, rename = "connect_ns")]
     pub(super) connect: Option<Nanos>,
+    pub(super) turn: Option<Turn>,
+    pub(super) work: Option<WorkRecord>,
     #[serde(borrow)]
     outcome: OutcomeRow<'a>,
     tokens: u64,

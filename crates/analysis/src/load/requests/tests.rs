@@ -5,7 +5,8 @@ use std::path::Path;
 
 use domain::backend::{ServerCounters, ServerIdentity};
 use domain::plan::{Arm, ConfigId, Topology};
-use domain::record::{EndpointFacts, Provenance, RequestRecord, RunKey, TokenSource};
+use domain::record::{EndpointFacts, Provenance, RequestRecord, RunKey, TokenSource, Turn};
+use domain::work::WorkRecord;
 use domain::{FailureKind, ModelOptions, TimeoutPhase};
 use metrics::load::{Asked, ClientCost, LoadResult, Shape};
 use tempfile::TempDir;
@@ -61,8 +62,15 @@ fn record(agent: u32, call: u32, outcome: Outcome) -> RequestRecord {
         done_reason: completed.then(|| "length".to_owned()),
         chunk_gaps_ns: gaps,
         output_chars: 16,
-        turn: None,
-        work: None,
+        turn: Some(Turn {
+            session: agent,
+            turn: call + 1,
+        }),
+        work: (call > 0).then_some(WorkRecord {
+            queue_ns: Nanos(MS),
+            cpu_ns: Some(Nanos(u64::from(call) * MS)),
+            file_ns: None,
+        }),
     }
 }
 
