@@ -75,7 +75,7 @@ impl Shutdown {
     /// Takes each Ctrl-C and each SIGTERM as a [`Shutdown::request`]; `told` hears the level reached, to say it on
     /// the terminal. Run it beside the sweep and drop it with it: it returns only when the signal
     /// cannot be listened to.
-    pub async fn on_ctrl_c(&self, told: impl Fn(ShutdownLevel)) -> io::Error {
+    pub async fn on_signal(&self, told: impl Fn(ShutdownLevel)) -> io::Error {
         // One listener for all of them: one made anew for each could miss a second signal that
         // comes while the first is being told.
         let mut pressed = match Interrupts::new() {

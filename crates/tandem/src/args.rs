@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::commands::calibrate::CalibrateArgs;
+use crate::commands::calibrate::{BudgetFlag, CalibrateArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::flavour::RuntimeFlags;
@@ -10,7 +10,8 @@ use crate::flavour::RuntimeFlags;
 /// Does running agents concurrently really pay, on this server, with these options?
 ///
 /// Exit codes: 0 done; 1 done, but some requests or arms failed; 2 wrong usage or plan;
-/// 3 the environment is not ready (no server, no model, disk full); 130 interrupted.
+/// 3 the environment is not ready (no server, no model, disk full); 130 interrupted (Ctrl-C or
+/// SIGTERM).
 #[derive(Debug, Parser)]
 #[command(name = "tandem", version, propagate_version = true)]
 #[command(after_help = "report, audit and compare are passed on to tandem-report")]
@@ -93,6 +94,8 @@ pub(crate) struct RunArgs {
 pub(crate) struct Common {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) budget: BudgetFlag,
     /// How it is measured: `rigorous` runs each configuration repeatedly, in turn and together;
     /// `tr113` runs it once, together only, as TR113 did.
     #[arg(long, value_enum)]
@@ -138,10 +141,6 @@ pub(crate) struct ServerArgs {
     /// vLLM, SGLang, LM Studio). The latter take a key from TANDEM_API_KEY.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) api: Vec<ApiArg>,
-    /// Do not measure the client's own error first, which takes about a second against a real
-    /// server. The report then cannot say what of it is in the figures.
-    #[arg(long)]
-    pub(crate) no_calibrate: bool,
     /// Use the embedded simulator even when a server is there.
     #[arg(long, conflicts_with_all = ["endpoints", "no_simulate"])]
     pub(crate) simulate: bool,

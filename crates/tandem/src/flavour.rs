@@ -199,28 +199,6 @@ pub(crate) fn usable() -> Vec<u32> {
     Vec::new()
 }
 
-/// Files that this process may have open at one time, once it has asked for as many as it can get.
-/// `None` where there is no limit or the system does not tell.
-#[cfg(target_os = "linux")]
-pub(crate) fn open_files() -> Option<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn open_files() -> Option<u64> {
-    None
-}
-
 /// Holds the calling thread, and those it starts, to these CPUs.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn pin(_cpus: &[u32]) -> Result<(), Fatal> {

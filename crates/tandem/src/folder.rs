@@ -22,7 +22,7 @@ pub(crate) fn started_at(now: SystemTime) -> String {
 }
 
 /// Where results go when no folder was named: `results/NAME-20261122-021500`, with `-simulated` at
-/// its end where they are.
+/// its end where they are; and `-2`, `-3`, where something stands there already.
 pub(crate) fn default_dir(name: &str, now: SystemTime, simulated: bool) -> PathBuf {
     let day: String = started_at(now)
         .chars()
@@ -31,7 +31,18 @@ pub(crate) fn default_dir(name: &str, now: SystemTime, simulated: bool) -> PathB
         .replace('T', "-");
     let suffix = if simulated { "-simulated" } else { "" };
     let day = day.trim_end_matches('Z');
-    Path::new("results").join(format!("{name}-{day}{suffix}"))
+    free(Path::new("results"), &format!("{name}-{day}{suffix}"))
+}
+
+/// The first of `NAME`, `NAME-2`, `NAME-3` and so on that is not there yet.
+fn free(root: &Path, name: &str) -> PathBuf {
+    let mut dir = root.join(name);
+    let mut number = 1_u32;
+    while dir.exists() {
+        number += 1;
+        dir = root.join(format!("{name}-{number}"));
+    }
+    dir
 }
 
 /// A folder's own name; `otherwise` where it has none, such as `..`.
@@ -65,4 +76,28 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> 
         // The error that matters is the first one.
         let _ = fs::remove_file(&temporary);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_run_in_the_same_second_gets_a_folder_of_its_own() {
+        let root = tempfile::tempdir().unwrap();
+        let mut names = Vec::new();
+        for _ in 0..3 {
+            let dir = free(root.path(), "load-20261122-021500");
+            fs::create_dir(&dir).unwrap();
+            names.push(name_of(&dir, ""));
+        }
+        assert_eq!(
+            names,
+            [
+                "load-20261122-021500",
+                "load-20261122-021500-2",
+                "load-20261122-021500-3"
+            ]
+        );
+    }
 }

@@ -33,7 +33,7 @@ async fn ctrl_c_goes_one_step_further_each_time() {
     };
     let shutdown = Shutdown::new(Nanos::ZERO);
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let listening = shutdown.on_ctrl_c(move |level| {
+    let listening = shutdown.on_signal(move |level| {
         let _ = tell.send(level);
     });
     tokio::pin!(listening);

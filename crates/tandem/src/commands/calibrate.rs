@@ -23,9 +23,9 @@ use runtime::{Shutdown, ShutdownLevel};
 
 use self::ladder::{Ladder, WARM_UP};
 use self::measure::Setting;
-use crate::args::ServerArgs;
 use crate::commands::load::process;
 use crate::commands::sweep::command_line;
+use crate::descriptors;
 use crate::exit::{ExitStatus, Fatal};
 use crate::flavour::{self, RuntimeFlags};
 use crate::folder;
@@ -38,7 +38,7 @@ const OTHER_FILES: u64 = 64;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 measured; 1 measured, but some streams had to be left out; 2 wrong usage; \
-                  3 nothing could be measured; 130 interrupted."
+                  3 nothing could be measured; 130 interrupted (Ctrl-C or SIGTERM)."
 )]
 pub(crate) struct CalibrateArgs {
     /// Streams at once, one load after another. Then the rate of the last one is doubled until the
@@ -64,6 +64,15 @@ pub(crate) struct CalibrateArgs {
     /// Machine-readable: one JSON object on standard output. docs/calibration.md has its keys.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The flag of whatever measures real servers.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct BudgetFlag {
+    /// Do not measure the client's own error first, which takes about a second against a real
+    /// server. The report then cannot say what of it is in the figures.
+    #[arg(long)]
+    pub(crate) no_calibrate: bool,
 }
 
 /// What a client speaks.
@@ -121,7 +130,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitStatus, Fatal> {
         let climbing = climb(ladder, args.api, facts, &all, &stop);
         tokio::select! {
             budget = climbing => budget,
-            error = stop.on_ctrl_c(told) => Err(Fatal::environment(error)),
+            error = stop.on_signal(told) => Err(Fatal::environment(error)),
         }
     })?;
     let calibration = Calibration {
@@ -185,12 +194,12 @@ fn write(dir: &Path, calibration: &Calibration) -> std::io::Result<()> {
 /// The budget of a client about to run on real servers, in about a second; none when the user does
 /// not want it. A client that cannot be calibrated runs all the same, with a warning.
 pub(crate) async fn before_run(
-    flags: &ServerArgs,
+    flag: BudgetFlag,
     runtime: Option<&RuntimeFacts>,
     endpoints: &[EndpointFacts],
 ) -> Option<ClientBudget> {
     // Without facts the time is virtual, in which the client costs none.
-    let runtime = runtime.filter(|_| !flags.no_calibrate)?.clone();
+    let runtime = runtime.filter(|_| !flag.no_calibrate)?.clone();
     let compatible = endpoints
         .first()
         .is_some_and(|endpoint| openai::wire::is_kind(&endpoint.server.kind));
@@ -283,6 +292,6 @@ fn load_average() -> Option<f64> {
 
 /// Streams for which there are file descriptors: both ends of each lie in this process.
 fn most_streams() -> u32 {
-    let files = flavour::open_files().unwrap_or(u64::MAX);
+    let files = descriptors::limit().unwrap_or(u64::MAX);
     u32::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(u32::MAX)
 }

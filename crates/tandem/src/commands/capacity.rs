@@ -102,7 +102,7 @@ pub(crate) fn capacity(args: &CapacityArgs) -> Result<ExitStatus, Fatal> {
         };
         tokio::select! {
             status = run(&stage, args, earlier.clone(), facts, &running) => status,
-            error = running.run.on_ctrl_c(told) => Err(Fatal::environment(error)),
+            error = running.run.on_signal(told) => Err(Fatal::environment(error)),
         }
     })
 }
@@ -141,7 +141,7 @@ async fn run(
         (args.resume.clone().unwrap_or_default(), record)
     } else {
         descriptors::enough_for(args.max_agents.get(), stage.simulator.is_some())?;
-        let budget = calibrate::before_run(&args.server, facts.as_ref(), &stage.endpoints).await;
+        let budget = calibrate::before_run(args.budget, facts.as_ref(), &stage.endpoints).await;
         begin(stage, args, facts, budget)?
     };
     let objective: Objective = record

@@ -46,7 +46,7 @@ pub(crate) fn load(args: &LoadArgs) -> Result<ExitStatus, Fatal> {
         };
         tokio::select! {
             status = run(stage, args, plan, (facts, fitted), &stop) => status,
-            error = stop.on_ctrl_c(told) => Err(Fatal::environment(error)),
+            error = stop.on_signal(told) => Err(Fatal::environment(error)),
         }
     })
 }
@@ -99,7 +99,7 @@ async fn run(
     if let Some(agents) = at_once {
         descriptors::enough_for(agents.get(), stage.simulator.is_some())?;
     }
-    let budget = calibrate::before_run(&args.server, runtime.as_ref(), &stage.endpoints).await;
+    let budget = calibrate::before_run(args.budget, runtime.as_ref(), &stage.endpoints).await;
     if !args.ask.no_preload {
         tokio::select! {
             loaded = preload(&stage, &plan.model, &plan.options) => loaded?,

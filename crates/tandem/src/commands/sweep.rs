@@ -208,8 +208,8 @@ impl Job<'_> {
         let budget = if held.is_some() {
             None
         } else {
-            let flags = &self.common.server;
-            calibrate::before_run(flags, runtime.as_ref(), &stage.endpoints).await
+            let flag = self.common.budget;
+            calibrate::before_run(flag, runtime.as_ref(), &stage.endpoints).await
         };
         let (mut manifest, dir) = self.manifest(&stage, runtime, held.as_ref());
         manifest.client_budget = budget;
@@ -246,7 +246,7 @@ impl Job<'_> {
         };
         let summary = tokio::select! {
             summary = run_sweep(setup, shutdown.clone()) => summary.map_err(runtime_error),
-            error = shutdown.on_ctrl_c(told) => Err(Fatal::environment(error)),
+            error = shutdown.on_signal(told) => Err(Fatal::environment(error)),
         };
         progress.finish();
         drop(stage.simulator);

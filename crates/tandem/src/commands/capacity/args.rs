@@ -8,6 +8,7 @@ use clap::Args;
 use metrics::capacity::Objective;
 
 use crate::args::ServerArgs;
+use crate::commands::calibrate::BudgetFlag;
 use crate::flavour::RuntimeFlags;
 
 const ASKED: [&str; 17] = [
@@ -34,11 +35,13 @@ const ASKED: [&str; 17] = [
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 answered; 1 unresolved, or some requests failed; 2 wrong usage; 3 no server or no \
-                  model; 130 interrupted.\ndocs/capacity.md says how a level is decided and what the answer means."
+                  model; 130 interrupted (Ctrl-C or SIGTERM).\ndocs/capacity.md says how a level is decided and what the answer means."
 )]
 pub(crate) struct CapacityArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) budget: BudgetFlag,
     /// The model.
     #[arg(long, value_name = "NAME", default_value = "gemma3:latest")]
     pub(crate) model: String,

@@ -10,6 +10,7 @@ use metrics::load::Slo;
 use runtime::load::{Rate, Speed, Variation};
 
 use crate::args::ServerArgs;
+use crate::commands::calibrate::BudgetFlag;
 use crate::flavour::RuntimeFlags;
 
 /// Flags of `tandem load`.
@@ -17,7 +18,7 @@ use crate::flavour::RuntimeFlags;
 #[command(
     after_help = "docs/load.md describes the load shapes and every figure.\n\
                   Exit codes: 0 every request completed; 1 some did not; 2 wrong usage; 3 no server,\n\
-                  no model, or rows could not be written; 130 interrupted."
+                  no model, or rows could not be written; 130 interrupted (Ctrl-C or SIGTERM)."
 )]
 pub(crate) struct LoadArgs {
     #[command(flatten)]
@@ -30,6 +31,8 @@ pub(crate) struct LoadArgs {
     pub(crate) output: OutputArgs,
     #[command(flatten, next_help_heading = "Where it runs")]
     pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) budget: BudgetFlag,
     #[command(flatten)]
     pub(crate) runtime: RuntimeFlags,
 }
