@@ -21,7 +21,8 @@ impl Product {
     pub(crate) fn command(&self, url: &str, work: Work) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
         command
-            .args(["load", "--json", "--no-preload", "--model", "metronome"])
+            .args(["load", "--json", "--no-preload", "--no-calibrate"])
+            .args(["--model", "metronome"])
             .args(["--endpoint", url])
             .args(["--agents", &work.streams.to_string()])
             .args(["--requests", &(work.streams * work.requests).to_string()])

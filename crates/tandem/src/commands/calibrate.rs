@@ -191,9 +191,9 @@ fn write(dir: &Path, calibration: &Calibration) -> std::io::Result<()> {
     folder::write_json(&dir.join(CALIBRATION_FILE), calibration)
 }
 
-/// The budget of a client about to run on real servers, in about a second; none when the user does
+/// The budget of a client that runs on real servers, in about a second; none when the user does
 /// not want it. A client that cannot be calibrated runs all the same, with a warning.
-pub(crate) async fn before_run(
+pub(crate) async fn budget(
     flag: BudgetFlag,
     runtime: Option<&RuntimeFacts>,
     endpoints: &[EndpointFacts],

@@ -141,7 +141,7 @@ async fn run(
         (args.resume.clone().unwrap_or_default(), record)
     } else {
         descriptors::enough_for(args.max_agents.get(), stage.simulator.is_some())?;
-        let budget = calibrate::before_run(args.budget, facts.as_ref(), &stage.endpoints).await;
+        let budget = calibrate::budget(args.budget, facts.as_ref(), &stage.endpoints).await;
         begin(stage, args, facts, budget)?
     };
     let objective: Objective = record

@@ -99,7 +99,6 @@ async fn run(
     if let Some(agents) = at_once {
         descriptors::enough_for(agents.get(), stage.simulator.is_some())?;
     }
-    let budget = calibrate::before_run(args.budget, runtime.as_ref(), &stage.endpoints).await;
     if !args.ask.no_preload {
         tokio::select! {
             loaded = preload(&stage, &plan.model, &plan.options) => loaded?,
@@ -129,7 +128,7 @@ async fn run(
         endpoints: stage.endpoints.clone(),
         time_scale: stage.time_scale,
         runtime,
-        client_budget: budget,
+        client_budget: None,
         environment: Some(environment),
         asked: plan::asked(&plan, args, &pool),
         result: None,
@@ -168,6 +167,11 @@ async fn run(
         client: client(cpu.filter(|_| !shared), &figures, shared, &backlog),
         figures,
     });
+    if !end.interrupted {
+        // Afterwards, so that the first request does not wait for it, and its cost is in no figure.
+        let runtime = file.runtime.as_ref();
+        file.client_budget = calibrate::budget(args.budget, runtime, &file.endpoints).await;
+    }
     print_out(&file, args.output.json)?;
     if let Some(dir) = folder {
         let at = || format!("{} is not complete", dir.display());

@@ -209,7 +209,7 @@ impl Job<'_> {
             None
         } else {
             let flag = self.common.budget;
-            calibrate::before_run(flag, runtime.as_ref(), &stage.endpoints).await
+            calibrate::budget(flag, runtime.as_ref(), &stage.endpoints).await
         };
         let (mut manifest, dir) = self.manifest(&stage, runtime, held.as_ref());
         manifest.client_budget = budget;
