@@ -2,6 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use domain::telemetry::{GpuProcess, GpuSource, ServerReading};
 use tempfile::TempDir;
 
 use super::*;
@@ -341,4 +342,104 @@ fn a_write_that_fails_leaves_the_earlier_report_whole() {
         .map(|e| e.unwrap().file_name())
         .collect();
     assert_eq!(beside, ["small"], "nothing half-written is left");
+}
+
+/// The committed sweep's first configuration on one server, as if a real server had been measured:
+/// its telemetry shows throttling, a stranger on the device, and the server's own process.
+fn measured_on_a_troubled_machine() -> metrics::Dataset {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/one-or-two-servers");
+    let mut data = crate::load::load_all(&[folder], false).unwrap().dataset;
+    data.provenance = domain::record::Provenance::Measured;
+    let first = (data.runs[0].config.clone(), data.runs[0].topology);
+    data.runs
+        .retain(|r| (r.config.clone(), r.topology) == first);
+    let environment = data.environment.as_mut().unwrap();
+    environment.warnings = vec!["governor is powersave".to_owned()];
+    environment.gpu = GpuSource::Several {
+        sources: vec![
+            GpuSource::Nvml {
+                driver: "570.00".to_owned(),
+                devices: vec!["Big Card".to_owned()],
+                notes: vec!["Big Card: no power (this user may not read it)".to_owned()],
+            },
+            GpuSource::Amd {
+                driver: "amdgpu of kernel 6.8".to_owned(),
+                devices: vec!["Small Card".to_owned()],
+                notes: Vec::new(),
+            },
+        ],
+    };
+    for (place, sample) in data.telemetry.iter_mut().enumerate() {
+        for gpu in &mut sample.gpus {
+            gpu.energy_j = None;
+            gpu.throttle_reasons = vec!["hw_thermal_slowdown".to_owned()];
+            let process = |pid, name: &str, mib: u64, server| GpuProcess {
+                pid,
+                memory_bytes: Some(mib << 20),
+                name: Some(name.to_owned()),
+                server,
+            };
+            // The simulated processes make room; processes are not listed in every sample.
+            gpu.processes = match place % 10 {
+                0 => vec![
+                    process(7, "ollama", 4000, Some(0)),
+                    process(8, "game", 512, None),
+                ],
+                _ => Vec::new(),
+            };
+        }
+        sample.servers = vec![ServerReading {
+            endpoint: 0,
+            processes: 2,
+            cpu_percent: Some(150.0),
+            memory_bytes: 2_000_000_000,
+        }];
+    }
+    let throttled = metrics::throttle::throttled_intervals(&data.telemetry);
+    for run in &mut data.runs {
+        for arm in [&mut run.together, &mut run.sequential]
+            .into_iter()
+            .flatten()
+        {
+            arm.throttled.clone_from(&throttled);
+        }
+    }
+    data
+}
+
+#[test]
+fn conditions_stand_near_the_top_and_energy_says_how_it_was_found() {
+    let data = measured_on_a_troubled_machine();
+    let report = build(&data, &options("troubled")).unwrap();
+    let md = text(&report, "report.md");
+    let top = &md[..md.find("## Evidence").unwrap()];
+    for line in [
+        "- governor is powersave\n",
+        "- GPU throttled: heat or power held its clocks down for ",
+        "(100 %): hw_thermal_slowdown\n",
+        "- another process uses the GPU: pid 8 (game), up to 512 MiB\n",
+    ] {
+        assert!(top.contains(line), "{line} in\n{top}");
+    }
+    for line in [
+        "- GPU: Big Card, driver 570.00; Small Card, driver amdgpu of kernel 6.8\n",
+        "- not readable: Big Card: no power (this user may not read it)\n",
+        "- context: num_ctx 512, 1024 asked for; ",
+        "server 1 CPU, of one core",
+        "server 1 memory on GPUs",
+    ] {
+        assert!(md.contains(line), "{line} in\n{md}");
+    }
+    let limits = &md[md.find("## Limits").unwrap()..];
+    assert!(!limits.contains("governor"), "said once is enough");
+    let energy = text(&report, "tables/energy.csv");
+    assert!(energy.contains(",estimated"), "{energy}");
+    let json = json(&report);
+    assert_eq!(json["conditions"][1]["kind"], "throttled");
+    let of_one = &json["configs"][0]["energy"];
+    assert_eq!(of_one["source"], "estimated");
+    let per_token = of_one["joules_per_token"]["mean"].as_f64().unwrap();
+    assert!((0.1..100.0).contains(&per_token), "{per_token}");
+    let lost = json["configs"][0]["lost_s"]["thermal_or_power"].as_f64();
+    assert!(lost.is_some(), "{}", json["configs"][0]["lost_s"]);
 }
