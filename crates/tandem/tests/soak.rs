@@ -8,8 +8,6 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -58,25 +56,21 @@ fn a_long_sweep_keeps_its_memory_flat_and_agrees_with_the_servers_log() {
             "--out",
             "soak",
         ])
-        .args(["--repeats", &repeats.to_string()])
+        .args(["--repeats", &repeats.to_string(), "--json"])
         .env_remove("OLLAMA_HOST")
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let journal = folder.path().join("soak/journal.jsonl");
     let mut samples = Vec::new();
-    let status = loop {
-        if let Some(status) = sweep.try_wait().unwrap() {
-            break status;
-        }
+    // It says when an arm has ended: then it is looked at.
+    for _arm in BufReader::new(sweep.stdout.take().unwrap()).lines() {
         if let (Ok(file), Some(bytes)) = (fs::metadata(&journal), memory(sweep.id())) {
             samples.push((file.len(), bytes));
         }
-        // Only how often it is looked at, nothing is waited for.
-        thread::sleep(Duration::from_millis(20));
-    };
-    assert!(status.success());
+    }
+    assert!(sweep.wait().unwrap().success());
 
     let size = fs::metadata(&journal).unwrap().len();
     // At its end it reads the journal for its table, which is another matter.

@@ -1,14 +1,10 @@
 //! `tandem load` as a user meets it: exact figures in simulated time, rows on disk, exit codes.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
-
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use clock::Clock;
 use domain::Nanos;
 use domain::record::RequestRecord;
@@ -19,29 +15,23 @@ use simulator::{Simulator, SimulatorConfig};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::{command, good, lines, text};
+#[cfg(unix)]
+use crate::support::{interrupt, until};
+
 fn load(args: &[&str]) -> Output {
     load_in(TempDir::new().unwrap().path(), args)
 }
 
 fn load_in(folder: &Path, args: &[&str]) -> Output {
-    cargo_bin_cmd!("tandem")
-        .current_dir(folder)
-        .arg("load")
-        .args(args)
-        .env_remove("OLLAMA_HOST")
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    let mut command = command();
+    command.current_dir(folder).arg("load").args(args);
+    command.output().unwrap()
 }
 
 /// The JSON object, less what differs from one run to the next.
 fn figures(args: &[&str]) -> Value {
-    let output = load(&[args, &["--json"]].concat());
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    let output = good(load(&[args, &["--json"]].concat()));
     let mut value: Value = serde_json::from_slice(&output.stdout).unwrap();
     let object = value.as_object_mut().unwrap();
     for varies in [
@@ -62,16 +52,12 @@ fn figures(args: &[&str]) -> Value {
 }
 
 fn rows(dir: &Path) -> Vec<RequestRecord> {
-    std::fs::read_to_string(dir.join("requests.jsonl"))
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    lines(&dir.join("requests.jsonl"))
 }
 
 #[test]
 fn a_closed_loop_prints_a_block_that_a_person_can_read() {
-    let output = load(&[
+    let output = good(load(&[
         "--simulate",
         "--agents",
         "4",
@@ -81,8 +67,7 @@ fn a_closed_loop_prints_a_block_that_a_person_can_read() {
         "20",
         "--slo",
         "ttft<700ms,tpot<80ms",
-    ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    ]));
     assert!(text(&output.stderr).contains("SIMULATED: no real server is used"));
     // The peak memory is this machine's.
     let printed = text(&output.stdout);
@@ -173,8 +158,7 @@ fn rows_and_figures_are_written_and_agree() {
         "--out",
         dir.to_str().unwrap(),
     ];
-    let output = load(&args);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    good(load(&args));
     let rows = rows(&dir);
     assert_eq!(rows.len(), 130);
     let written = std::fs::read_to_string(dir.join("load.json")).unwrap();
@@ -222,11 +206,15 @@ fn a_load_goes_into_a_folder_of_its_own_unless_it_is_told_otherwise() {
             .map(|folder| folder.unwrap().file_name().into_string().unwrap())
             .collect()
     };
-    let output = load_in(temp.path(), &[&args[..], &["--no-record"]].concat());
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    good(load_in(
+        temp.path(),
+        &[&args[..], &["--no-record"]].concat(),
+    ));
     assert_eq!(made(), [""; 0]);
-    let output = load_in(temp.path(), &[&args[..], &["--name", "tenfold"]].concat());
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    let output = good(load_in(
+        temp.path(),
+        &[&args[..], &["--name", "tenfold"]].concat(),
+    ));
     let made = made();
     assert_eq!(made.len(), 1);
     assert!(made[0].starts_with("tenfold-"), "{made:?}");
@@ -438,7 +426,7 @@ fn with_server(test: impl FnOnce(&str)) {
 #[test]
 fn real_work_takes_real_time_beside_a_real_server() {
     with_server(|endpoint| {
-        let output = load(&[
+        let output = good(load(&[
             "--endpoint",
             endpoint,
             "--agents",
@@ -450,8 +438,7 @@ fn real_work_takes_real_time_beside_a_real_server() {
             "primes:20000",
             "--file-work",
             "16KiB",
-        ]);
-        assert!(output.status.success(), "{}", text(&output.stderr));
+        ]));
         let value: Value = serde_json::from_slice(&output.stdout).unwrap();
         let work = &value["result"]["work"];
         for kind in ["queue_ms", "cpu_ms", "file_ms"] {
@@ -483,8 +470,7 @@ fn a_real_server_is_measured_on_either_runtime_with_the_clients_cost() {
                 "200",
                 "--json",
             ];
-            let output = load(&[&common[..], &flags].concat());
-            assert!(output.status.success(), "{}", text(&output.stderr));
+            let output = good(load(&[&common[..], &flags].concat()));
             let value: Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(value["provenance"], "measured");
             assert_eq!(value["runtime"], runtime);
@@ -509,7 +495,7 @@ fn a_real_server_is_measured_on_either_runtime_with_the_clients_cost() {
 fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
     let temp = TempDir::new().unwrap();
     let rows_file = temp.path().join("requests.jsonl");
-    let child = Command::new(env!("CARGO_BIN_EXE_tandem"))
+    let mut child = command()
         .args(["load", "--simulate", "--time-scale", "300", "--json"])
         .args(["--agents", "4", "--requests", "1000000"])
         .arg("--out")
@@ -518,17 +504,14 @@ fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    while std::fs::metadata(&rows_file).map_or(0, |file| file.len()) == 0 {
-        thread::sleep(Duration::from_millis(20));
-    }
+    until(&mut child, || {
+        std::fs::metadata(&rows_file).is_ok_and(|file| file.len() > 0)
+    });
     let begun: LoadFile =
         serde_json::from_str(&std::fs::read_to_string(temp.path().join("load.json")).unwrap())
             .unwrap();
     assert_eq!((begun.asked.requests, begun.result), (1_000_000, None));
-    let pid = child.id().to_string();
-    let told = Command::new("kill").args(["-INT", &pid]).status().unwrap();
-    assert!(told.success());
-    let output = child.wait_with_output().unwrap();
+    let output = interrupt(child);
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();
     let value = &value["result"];
@@ -560,8 +543,7 @@ fn load_under(limit: &str) -> Output {
 #[test]
 #[cfg(unix)]
 fn a_low_limit_of_open_files_is_raised_and_one_that_cannot_be_is_an_error_that_names_it() {
-    let raised = load_under("ulimit -Sn 100");
-    assert!(raised.status.success(), "{}", text(&raised.stderr));
+    good(load_under("ulimit -Sn 100"));
     let refused = load_under("ulimit -n 300");
     assert_eq!(refused.status.code(), Some(2));
     let words = text(&refused.stderr);

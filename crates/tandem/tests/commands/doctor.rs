@@ -1,28 +1,9 @@
 //! `tandem doctor` as a user meets it: the simulator in virtual time, and a server that stands alone.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
-
-mod common;
-
-use std::process::Output;
-
-use assert_cmd::cargo::cargo_bin_cmd;
-use common::Serving;
 use serde_json::Value;
+use tempfile::TempDir;
 
-fn tandem(args: &[&str]) -> Output {
-    cargo_bin_cmd!("tandem")
-        .args(args)
-        .env_remove("OLLAMA_HOST")
-        .env_remove("TANDEM_API_KEY")
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use crate::support::{Serving, succeeds, tandem, text};
 
 /// The JSON object and the exit code, which must agree.
 fn doctor(args: &[&str]) -> (Value, i32) {
@@ -168,7 +149,7 @@ fn nobody_there_is_three_and_a_wrong_flag_is_two() {
 fn a_sweep_warns_of_what_is_in_the_way_unless_told_not_to() {
     let server = Serving::start(&["--profile", "instant"]);
     let url = server.endpoints[0].as_str();
-    let temp = tempfile::TempDir::new().unwrap();
+    let temp = TempDir::new().unwrap();
     let sweep = |name: &str, more: &[&str]| {
         let out = temp.path().join(name);
         let args = [
@@ -188,8 +169,7 @@ fn a_sweep_warns_of_what_is_in_the_way_unless_told_not_to() {
             more,
         ]
         .concat();
-        let output = tandem(&args);
-        assert!(output.status.success(), "{}", text(&output.stderr));
+        let output = succeeds(&args);
         text(&output.stderr)
     };
     let warning = "warning: the plan has a server for each of 2 agents, and one is named";

@@ -1,14 +1,10 @@
 //! The client's calibration through the binary. Durations are never asserted: a busy machine may
 //! make them anything.
 
-use assert_cmd::Command;
 use serde_json::Value;
+use tempfile::TempDir;
 
-fn tandem() -> Command {
-    let mut command = Command::cargo_bin("tandem").expect("it is built");
-    command.env("RUST_LOG", "off");
-    command
-}
+use crate::support::{succeeds, tandem, text};
 
 /// What must hold of every step, however late the machine was.
 fn check(step: &Value, tokens_each: u64) {
@@ -43,19 +39,14 @@ fn check(step: &Value, tokens_each: u64) {
 #[test]
 fn a_quick_calibration_finds_every_token_in_the_servers_log() {
     for api in ["ollama", "openai"] {
-        let output = tandem()
-            .args(["calibrate", "--quick", "--json", "--api", api])
-            .output()
-            .expect("it runs");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{told}");
-        let calibration: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let output = succeeds(&["calibrate", "--quick", "--json", "--api", api]);
+        let calibration: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(calibration["schema"], 1);
         let budget = &calibration["budget"];
         assert_eq!(budget["api"], api);
         assert_eq!(budget["depth"], "quick");
         assert_eq!(budget["shared_cores"], true);
-        let steps = budget["steps"].as_array().expect("steps");
+        let steps = budget["steps"].as_array().unwrap();
         assert!(!steps.is_empty());
         assert_eq!(steps[0]["streams"], 1);
         for step in steps {
@@ -66,36 +57,32 @@ fn a_quick_calibration_finds_every_token_in_the_servers_log() {
 
 #[test]
 fn a_folder_holds_the_calibration_and_is_not_overwritten() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let out = dir.path().join("mine");
-    let run = || {
-        tandem()
-            .args(["calibrate", "--quick", "--runtime", "current", "--out"])
-            .arg(&out)
-            .output()
-            .expect("it runs")
-    };
-    let output = run();
-    assert_eq!(output.status.code(), Some(0));
-    let printed = String::from_utf8_lossy(&output.stdout);
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("mine");
+    let args = [
+        "calibrate",
+        "--quick",
+        "--runtime",
+        "current",
+        "--out",
+        dir.to_str().unwrap(),
+    ];
+    let printed = text(&succeeds(&args).stdout);
     assert!(printed.contains("one thread for all agents"), "{printed}");
     assert!(printed.contains("token bias, ms"), "{printed}");
-    let text = std::fs::read_to_string(out.join("calibration.json")).expect("it was written");
-    let written: Value = serde_json::from_str(&text).expect("JSON");
+    let written = std::fs::read(dir.join("calibration.json")).unwrap();
+    let written: Value = serde_json::from_slice(&written).unwrap();
     assert_eq!(written["name"], "mine");
-    let again = run();
+    let again = tandem(&args);
     assert_eq!(again.status.code(), Some(2));
-    let told = String::from_utf8_lossy(&again.stderr);
+    let told = text(&again.stderr);
     assert!(told.contains("already holds a calibration"), "{told}");
 }
 
 #[test]
 fn streams_beyond_the_file_descriptors_are_refused() {
-    let output = tandem()
-        .args(["calibrate", "--streams", "4000000000"])
-        .output()
-        .expect("it runs");
+    let output = tandem(&["calibrate", "--streams", "4000000000"]);
     assert_eq!(output.status.code(), Some(2));
-    let told = String::from_utf8_lossy(&output.stderr);
+    let told = text(&output.stderr);
     assert!(told.contains("file descriptors"), "{told}");
 }

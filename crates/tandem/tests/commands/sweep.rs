@@ -1,16 +1,17 @@
-//! The command line as a user meets it: a real binary, the embedded simulator, files on disk.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+//! `tandem sweep`, `tandem run` and what holds for all commands: the embedded simulator, a missing server,
+//! interrupted runs.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Child, Stdio};
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use domain::record::{JournalLine, MarkKind};
 use tempfile::TempDir;
+
+#[cfg(unix)]
+use crate::support::interrupt;
+use crate::support::{command, journal, requests, succeeds, tandem, text, until};
 
 /// A port on which nobody listens: bound once to find it free, then let go.
 fn closed_port() -> u16 {
@@ -18,37 +19,15 @@ fn closed_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-fn tandem(args: &[&str]) -> Output {
-    cargo_bin_cmd!("tandem")
-        .args(args)
-        .env_remove("OLLAMA_HOST")
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn journal(dir: &Path) -> Vec<JournalLine> {
-    fs::read_to_string(dir.join("journal.jsonl"))
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
 #[test]
 fn help_names_every_command_and_exit_code() {
-    let output = tandem(&["--help"]);
-    assert!(output.status.success());
+    let output = succeeds(&["--help"]);
     insta::assert_snapshot!(text(&output.stdout));
 }
 
 #[test]
 fn a_dry_run_prints_the_expanded_arms() {
-    let output = tandem(&[
+    let output = succeeds(&[
         "sweep",
         "--simulate",
         "--dry-run",
@@ -59,7 +38,6 @@ fn a_dry_run_prints_the_expanded_arms() {
         "--seed",
         "7",
     ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
     insta::assert_snapshot!(text(&output.stdout));
 }
 
@@ -69,7 +47,7 @@ fn a_simulated_sweep_says_so_everywhere_and_repeats_exactly() {
     let sweep = |name: &str| {
         let dir = temp.path().join(name);
         let out = dir.to_str().unwrap();
-        let output = tandem(&[
+        let output = succeeds(&[
             "sweep",
             "--simulate",
             "--only",
@@ -77,7 +55,6 @@ fn a_simulated_sweep_says_so_everywhere_and_repeats_exactly() {
             "--out",
             out,
         ]);
-        assert!(output.status.success(), "{}", text(&output.stderr));
         assert!(text(&output.stderr).contains("SIMULATED: no real server is used"));
         assert!(text(&output.stdout).contains("SIMULATED"));
         assert!(text(&output.stdout).contains("homo_g80_c512_t0.6"));
@@ -116,8 +93,7 @@ fn tr113s_protocol_runs_each_configuration_once_together_only() {
         "--out",
         dir.to_str().unwrap(),
     ];
-    let output = tandem(&args);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    let output = succeeds(&args);
     let events: Vec<serde_json::Value> = text(&output.stdout)
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -146,7 +122,7 @@ fn tr113s_protocol_runs_each_configuration_once_together_only() {
 fn run_takes_a_configuration_from_flags() {
     let temp = TempDir::new().unwrap();
     let dir = temp.path().join("r");
-    let output = tandem(&[
+    succeeds(&[
         "run",
         "--simulate",
         "--scenario",
@@ -164,13 +140,10 @@ fn run_takes_a_configuration_from_flags() {
         "--out",
         dir.to_str().unwrap(),
     ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let mut agents = BTreeSet::new();
-    for line in journal(&dir) {
-        if let JournalLine::Request(request) = line {
-            agents.insert((request.agent, request.options.num_ctx));
-        }
-    }
+    let agents: BTreeSet<_> = requests(&dir)
+        .iter()
+        .map(|request| (request.agent, request.options.num_ctx))
+        .collect();
     assert_eq!(
         agents,
         BTreeSet::from([(0, Some(512)), (1, Some(1024)), (2, None)])
@@ -182,7 +155,7 @@ fn the_full_workflow_ingests_generates_and_writes() {
     let temp = TempDir::new().unwrap();
     let dir = temp.path().join("r");
     let benchmarks = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/benchmarks");
-    let output = tandem(&[
+    succeeds(&[
         "run",
         "--simulate",
         "--runs",
@@ -198,7 +171,6 @@ fn the_full_workflow_ingests_generates_and_writes() {
         "--out",
         dir.to_str().unwrap(),
     ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
     let kinds: BTreeSet<_> = journal(&dir)
         .into_iter()
         .filter_map(|line| match line {
@@ -277,14 +249,14 @@ fn a_missing_server_is_an_error_only_when_one_was_asked_for() {
     );
 
     let host = format!("127.0.0.1:{port}");
-    let refused = cargo_bin_cmd!("tandem")
+    let refused = command()
         .args(["sweep", "--no-simulate"])
         .env("OLLAMA_HOST", &host)
         .output()
         .unwrap();
     assert_eq!(refused.status.code(), Some(3));
 
-    let dry = cargo_bin_cmd!("tandem")
+    let dry = command()
         .args(["sweep", "--dry-run", "--repeats", "1"])
         .env("OLLAMA_HOST", &host)
         .output()
@@ -310,12 +282,9 @@ fn failed_requests_are_rows_and_the_exit_code_says_so() {
         dir.to_str().unwrap(),
     ]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-    let outcomes: Vec<_> = journal(&dir)
-        .into_iter()
-        .filter_map(|line| match line {
-            JournalLine::Request(request) => Some(request.outcome.is_completed()),
-            _ => None,
-        })
+    let outcomes: Vec<_> = requests(&dir)
+        .iter()
+        .map(|request| request.outcome.is_completed())
         .collect();
     assert!(outcomes.iter().any(|completed| *completed), "{outcomes:?}");
     assert!(outcomes.iter().any(|completed| !*completed), "{outcomes:?}");
@@ -323,8 +292,8 @@ fn failed_requests_are_rows_and_the_exit_code_says_so() {
 }
 
 /// Starts a sweep that takes its time, and waits until its journal shows that it is under way.
-fn slow_sweep(dir: &Path) -> std::process::Child {
-    let child = Command::new(env!("CARGO_BIN_EXE_tandem"))
+fn slow_sweep(dir: &Path) -> Child {
+    let mut child = command()
         .args([
             "sweep",
             "--simulate",
@@ -345,9 +314,7 @@ fn slow_sweep(dir: &Path) -> std::process::Child {
         let text = fs::read_to_string(dir.join("journal.jsonl")).unwrap_or_default();
         text.matches("\"t\":\"arm\"").count()
     };
-    while arms() < 2 {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until(&mut child, || arms() >= 2);
     child
 }
 
@@ -362,8 +329,7 @@ fn resume_and_check(dir: &Path) {
             .collect::<Vec<_>>()
     };
     let before = complete(&journal(dir)).len();
-    let output = tandem(&["sweep", "--resume", dir.to_str().unwrap()]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    succeeds(&["sweep", "--resume", dir.to_str().unwrap()]);
     let lines = journal(dir);
     let arms = complete(&lines);
     let different: BTreeSet<_> = arms.iter().cloned().collect();
@@ -409,16 +375,7 @@ fn a_killed_sweep_is_resumed_without_repeating_what_is_complete() {
 fn ctrl_c_keeps_what_is_recorded_and_ends_with_130() {
     let temp = TempDir::new().unwrap();
     let dir = temp.path().join("r");
-    let child = slow_sweep(&dir);
-    let pid = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
-    let output = child.wait_with_output().unwrap();
+    let output = interrupt(slow_sweep(&dir));
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
     assert!(
         text(&output.stdout).contains("--resume"),
@@ -436,14 +393,13 @@ fn a_profile_is_fitted_to_recorded_runs_and_to_our_own() {
         "/../../fixtures/tr113/recorded.csv"
     );
     let fitted = temp.path().join("fitted.toml");
-    let output = tandem(&[
+    let output = succeeds(&[
         "calibrate-profile",
         "--input",
         recorded,
         "--out",
         fitted.to_str().unwrap(),
     ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
     let printed = text(&output.stdout);
     assert!(
         printed.contains("never overlapped: 19 of 19 recorded, the same ones simulated"),
@@ -451,7 +407,7 @@ fn a_profile_is_fitted_to_recorded_runs_and_to_our_own() {
     );
 
     let dir = temp.path().join("r");
-    let sweep = tandem(&[
+    succeeds(&[
         "sweep",
         "--simulate",
         "--protocol",
@@ -461,9 +417,7 @@ fn a_profile_is_fitted_to_recorded_runs_and_to_our_own() {
         "--out",
         dir.to_str().unwrap(),
     ]);
-    assert!(sweep.status.success(), "{}", text(&sweep.stderr));
-    let again = tandem(&["calibrate-profile", "--input", dir.to_str().unwrap()]);
-    assert!(again.status.success(), "{}", text(&again.stderr));
+    let again = succeeds(&["calibrate-profile", "--input", dir.to_str().unwrap()]);
     assert!(
         text(&again.stdout).contains("19 runs on one shared server"),
         "{}",
@@ -478,7 +432,7 @@ fn a_profile_is_fitted_to_recorded_runs_and_to_our_own() {
 fn the_committed_example_is_what_the_simulator_still_gives() {
     let temp = TempDir::new().unwrap();
     let dir = temp.path().join("r");
-    let output = tandem(&[
+    succeeds(&[
         "sweep",
         "--simulate",
         "--plan",
@@ -486,7 +440,6 @@ fn the_committed_example_is_what_the_simulator_still_gives() {
         "--out",
         dir.to_str().unwrap(),
     ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
     let committed = Path::new(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../fixtures/one-or-two-servers"

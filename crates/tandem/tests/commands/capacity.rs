@@ -1,15 +1,14 @@
 //! `tandem capacity` as a user meets it: the answer, the same one again, an end before its end, exit
 //! codes.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
-
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::support::{good, tandem, text};
 
 const SMALL: [&str; 11] = [
     "--simulate",
@@ -26,17 +25,7 @@ const SMALL: [&str; 11] = [
 ];
 
 fn capacity(args: &[&str]) -> Output {
-    cargo_bin_cmd!("tandem")
-        .arg("capacity")
-        .args(args)
-        .env_remove("OLLAMA_HOST")
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    tandem(&[&["capacity"], args].concat())
 }
 
 fn run(dir: &Path, more: &[&str]) -> Output {
@@ -51,8 +40,7 @@ fn record(dir: &Path) -> Value {
 fn the_answer_is_a_sentence_and_the_same_one_every_time() {
     let place = TempDir::new().unwrap();
     let [one, two] = ["one", "two"].map(|n| place.path().join(n));
-    let output = run(&one, &[]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    let output = good(run(&one, &[]));
     let said = text(&output.stdout);
     assert!(said.contains("SIMULATED"), "{said}");
     assert!(said.contains("This server carries "), "{said}");
@@ -74,8 +62,7 @@ fn the_answer_is_a_sentence_and_the_same_one_every_time() {
 fn a_run_that_was_cut_off_goes_on_where_it_was() {
     let place = TempDir::new().unwrap();
     let dir = place.path().join("run");
-    let whole = run(&dir, &["--json"]);
-    assert!(whole.status.success(), "{}", text(&whole.stderr));
+    let whole = good(run(&dir, &["--json"]));
     // As it stands after two levels: the rest of the search is gone.
     let mut cut = record(&dir);
     let all = cut["probes"].as_array().unwrap().len();
@@ -88,14 +75,13 @@ fn a_run_that_was_cut_off_goes_on_where_it_was() {
     cut.as_object_mut().unwrap().remove("end");
     fs::write(dir.join("capacity.json"), cut.to_string()).unwrap();
 
-    let resumed = capacity(&[
+    let resumed = good(capacity(&[
         "--resume",
         dir.to_str().unwrap(),
         "--num-parallel",
         "2",
         "--json",
-    ]);
-    assert!(resumed.status.success(), "{}", text(&resumed.stderr));
+    ]));
     let [whole, resumed]: [Value; 2] =
         [whole, resumed].map(|o| serde_json::from_slice(&o.stdout).unwrap());
     assert_eq!(resumed["probes"].as_array().unwrap().len(), all);
@@ -153,7 +139,7 @@ fn the_committed_run_is_what_the_simulator_gives_now() {
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/capacity");
     let place = TempDir::new().unwrap();
     let dir = place.path().join("run");
-    let output = capacity(&[
+    good(capacity(&[
         "--simulate",
         "--num-parallel",
         "4",
@@ -167,8 +153,7 @@ fn the_committed_run_is_what_the_simulator_gives_now() {
         "64",
         "--out",
         dir.to_str().unwrap(),
-    ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    ]));
     let (ours, theirs) = (record(&dir), record(&committed));
     assert_eq!(ours["asked"], theirs["asked"]);
     assert_eq!(ours["probes"], theirs["probes"]);

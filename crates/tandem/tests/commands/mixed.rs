@@ -1,49 +1,18 @@
 //! One run on two protocols: some agents on Ollama's own API, others on `/v1`.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
-
-mod common;
-
 use std::path::Path;
-use std::process::Output;
 
-use assert_cmd::cargo::cargo_bin_cmd;
-use common::Serving;
-use domain::record::{JournalLine, RequestRecord};
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn tandem(args: &[&str]) -> Output {
-    cargo_bin_cmd!("tandem")
-        .args(args)
-        .env_remove("OLLAMA_HOST")
-        .env_remove("TANDEM_API_KEY")
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn requests(dir: &Path) -> Vec<RequestRecord> {
-    std::fs::read_to_string(dir.join("journal.jsonl"))
-        .unwrap()
-        .lines()
-        .filter_map(|line| match serde_json::from_str(line).unwrap() {
-            JournalLine::Request(request) => Some(request),
-            _ => None,
-        })
-        .collect()
-}
+use crate::support::{Serving, requests, succeeds, tandem, text};
 
 #[test]
 fn a_load_is_dealt_to_both_and_its_document_names_both() {
     let server = Serving::start(&["--profile", "instant"]);
     let url = server.endpoints[0].as_str();
     let v1 = format!("{url}/v1");
-    let output = tandem(&[
+    let output = succeeds(&[
         "load",
         "--json",
         "--no-record",
@@ -60,7 +29,6 @@ fn a_load_is_dealt_to_both_and_its_document_names_both() {
         "--requests",
         "12",
     ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     let kinds: Vec<_> = document["endpoints"]
         .as_array()
@@ -120,7 +88,7 @@ fn a_sweep_runs_on_both_and_its_report_names_both() {
     let plan = temp.path().join("mixed.toml");
     std::fs::write(&plan, PLAN).unwrap();
     let results = temp.path().join("results");
-    let output = tandem(&[
+    let output = succeeds(&[
         "sweep",
         "--plan",
         plan.to_str().unwrap(),
@@ -134,7 +102,6 @@ fn a_sweep_runs_on_both_and_its_report_names_both() {
         results.to_str().unwrap(),
     ]);
     let told = text(&output.stderr);
-    assert!(output.status.success(), "{told}");
     assert!(
         told.contains("(ollama /v1) cannot be sent top_k: the server's own settings hold"),
         "{told}"
@@ -167,14 +134,13 @@ fn a_sweep_runs_on_both_and_its_report_names_both() {
         return;
     }
     let out = temp.path().join("report");
-    let made = tandem(&[
+    succeeds(&[
         "report",
         "--input",
         results.to_str().unwrap(),
         "--out",
         out.to_str().unwrap(),
     ]);
-    assert!(made.status.success(), "{}", text(&made.stderr));
     let report = std::fs::read_to_string(out.join("report.md")).unwrap();
     for server in [
         "- server 1: tandem-simulator ",

@@ -1,0 +1,12 @@
+//! The commands as a user meets them: a real binary, the embedded simulator or a server of its own,
+//! files on disk, exit codes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
+mod calibrate;
+mod capacity;
+mod doctor;
+mod load;
+mod mixed;
+mod support;
+mod sweep;

@@ -1,0 +1,136 @@
+//! What the commands' tests share: the binary, what it said and wrote, and a simulator that stands
+//! alone.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use domain::record::{JournalLine, RequestRecord};
+use serde::de::DeserializeOwned;
+
+/// The binary, with nothing of the environment that changes what it does.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+    for variable in ["OLLAMA_HOST", "TANDEM_API_KEY", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    command.env("NO_COLOR", "1");
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn tandem(args: &[&str]) -> Output {
+    command().args(args).output().unwrap()
+}
+
+/// Runs it to its end, which must be a good one.
+#[track_caller]
+pub(crate) fn succeeds(args: &[&str]) -> Output {
+    good(tandem(args))
+}
+
+/// An end that must be a good one.
+#[track_caller]
+pub(crate) fn good(output: Output) -> Output {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    output
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A file of JSON lines.
+pub(crate) fn lines<T: DeserializeOwned>(file: &Path) -> Vec<T> {
+    fs::read_to_string(file)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// A sweep's journal.
+pub(crate) fn journal(dir: &Path) -> Vec<JournalLine> {
+    lines(&dir.join("journal.jsonl"))
+}
+
+/// The requests in a sweep's journal.
+pub(crate) fn requests(dir: &Path) -> Vec<RequestRecord> {
+    let requests = journal(dir).into_iter().filter_map(|line| match line {
+        JournalLine::Request(request) => Some(request),
+        _ => None,
+    });
+    requests.collect()
+}
+
+/// Waits until what a running command writes shows that it has come so far. It must not end before;
+/// ten minutes are more than any machine takes.
+pub(crate) fn until(child: &mut Child, so_far: impl Fn() -> bool) {
+    for _ in 0..30_000 {
+        if so_far() {
+            return;
+        }
+        if let Some(status) = child.try_wait().unwrap() {
+            panic!("it ended before: {status}");
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    panic!("it never came so far");
+}
+
+/// Presses Ctrl-C and waits for the end.
+#[cfg(unix)]
+pub(crate) fn interrupt(child: Child) -> Output {
+    let pid = child.id().to_string();
+    let told = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(told.success());
+    child.wait_with_output().unwrap()
+}
+
+/// A running `tandem serve`, ended when it is let go of.
+pub(crate) struct Serving {
+    child: Child,
+    /// Where it listens, a URL for each of its servers.
+    pub(crate) endpoints: Vec<String>,
+}
+
+impl Serving {
+    /// Starts `tandem serve` on free ports and waits until it listens.
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let mut child = command()
+            .args(["serve", "--port", "0"])
+            .args(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = child.stdout.take().unwrap();
+        // Named before its output is read, so that it is ended whatever is found there.
+        let mut serving = Self {
+            child,
+            endpoints: Vec::new(),
+        };
+        for line in BufReader::new(output).lines() {
+            let line = line.unwrap();
+            if let Some(rest) = line.trim_start().strip_prefix("listening ") {
+                let url = rest.split_whitespace().next().unwrap();
+                serving.endpoints.push(url.to_owned());
+            }
+            if line.starts_with("Ctrl-C") {
+                break;
+            }
+        }
+        assert!(!serving.endpoints.is_empty(), "it ended before it listened");
+        serving
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way nothing is left of it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
