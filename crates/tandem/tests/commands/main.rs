@@ -8,5 +8,6 @@ mod capacity;
 mod doctor;
 mod load;
 mod mixed;
+mod proxies;
 mod support;
 mod sweep;

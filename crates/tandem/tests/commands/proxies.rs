@@ -1,0 +1,108 @@
+//! Proxies of the environment are not used: they would be measured with the server.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Serving, command, good, requests};
+
+/// What sends whole programs through a proxy, as curl and most client libraries read it.
+const VARIABLES: [&str; 6] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
+
+/// A proxy that hangs up on everybody and notes who called.
+struct Proxy {
+    address: SocketAddr,
+    called: Receiver<SocketAddr>,
+}
+
+impl Proxy {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, called) = mpsc::channel();
+        thread::spawn(move || {
+            while let Ok((_, caller)) = listener.accept() {
+                if tell.send(caller).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { address, called }
+    }
+
+    /// Runs the binary to its good end, with every variable that names a proxy naming this one.
+    fn stdout_with(&self, args: &[&str]) -> Vec<u8> {
+        let mut command = command();
+        for variable in VARIABLES {
+            command.env(variable, format!("http://{}", self.address));
+        }
+        // Clients that use proxies make an exception of this machine where these say so.
+        for exceptions in ["NO_PROXY", "no_proxy"] {
+            command.env_remove(exceptions);
+        }
+        good(command.args(args).output().unwrap()).stdout
+    }
+
+    /// How many called before this.
+    fn calls(&self) -> usize {
+        let last = TcpStream::connect(self.address).unwrap();
+        let last = last.local_addr().unwrap();
+        self.called.iter().take_while(|call| *call != last).count()
+    }
+}
+
+#[test]
+fn a_load_goes_straight_to_the_server_on_both_protocols() {
+    let proxy = Proxy::start();
+    let server = Serving::start(&["--profile", "instant"]);
+    let url = server.endpoints[0].as_str();
+    let v1 = format!("{url}/v1");
+    let stdout = proxy.stdout_with(&[
+        "load",
+        "--json",
+        "--no-record",
+        "--endpoint",
+        url,
+        "--endpoint",
+        &v1,
+        "--api",
+        "ollama,openai",
+        "--agents",
+        "2",
+        "--requests",
+        "8",
+    ]);
+    let document: Value = serde_json::from_slice(&stdout).unwrap();
+    assert_eq!(document["result"]["outcomes"]["completed"], 8);
+    assert_eq!(proxy.calls(), 0);
+}
+
+#[test]
+fn a_sweep_goes_straight_to_the_server_and_to_the_embedded_one() {
+    let proxy = Proxy::start();
+    let server = Serving::start(&["--profile", "instant"]);
+    let temp = TempDir::new().unwrap();
+    for to in [
+        &["--endpoint", server.endpoints[0].as_str()][..],
+        &["--simulate"],
+    ] {
+        let dir = temp.path().join(to[0]);
+        let out = dir.to_str().unwrap();
+        let sweep = ["sweep", "--only", "homo_g80_c512_t0.6", "--repeats", "1"];
+        proxy.stdout_with(&[&sweep[..], to, &["--out", out]].concat());
+        let requests = requests(&dir);
+        assert!(!requests.is_empty());
+        assert!(requests.iter().all(|r| r.outcome.is_completed()));
+    }
+    assert_eq!(proxy.calls(), 0);
+}
