@@ -7,6 +7,9 @@ use super::{
     Search, SearchEnd, Verdict,
 };
 
+/// A law that misses a level by more than this share of its throughput is a rough one.
+const ROUGH: f64 = 0.1;
+
 /// What can be said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
@@ -68,12 +71,12 @@ pub fn answer(
         let probe = record.probes.iter().find(|p| p.agents == b)?;
         why_broken(probe, objective, levels)
     });
-    let broken = |b: u32| match &why {
-        Some(why) => format!(
-            "{b} {}: {why}",
-            if b == 1 { "breaks it" } else { "break it" }
-        ),
-        None => format!("{b} {}", if b == 1 { "breaks it" } else { "break it" }),
+    let broken = |b: u32| {
+        let verb = if b == 1 { "breaks" } else { "break" };
+        match &why {
+            Some(why) => format!("{b} {verb} it: {why}"),
+            None => format!("{b} {verb} it"),
+        }
     };
     let mut sentence = match (kind, carries, breaks) {
         (AnswerKind::Bracketed, Some(c), Some(b)) => format!(
@@ -86,6 +89,9 @@ pub fn answer(
                 Some(RunEnd::Finished(SearchEnd::MostAgents)) if between.is_empty() => {
                     ", the most that were asked for"
                 }
+                Some(RunEnd::Finished(SearchEnd::Saturated)) if between.is_empty() => {
+                    ", and more were not tried"
+                }
                 _ => "",
             };
             format!(
@@ -93,11 +99,13 @@ pub fn answer(
                 agents(c)
             )
         }
-        (AnswerKind::None, _, Some(b)) => format!(
-            "This server does not carry even {} within {objective} ({})",
-            agents(b),
-            broken(b)
-        ),
+        (AnswerKind::None, _, Some(b)) => {
+            let why = why.as_ref().map_or_else(String::new, |w| format!(" ({w})"));
+            format!(
+                "This server does not carry even {} within {objective}{why}",
+                agents(b)
+            )
+        }
         (_, _, Some(b)) => format!(
             "Unresolved: no level is shown to keep {objective}; {}",
             broken(b)
@@ -105,15 +113,8 @@ pub fn answer(
         _ => format!("Unresolved: no level is shown to keep or to break {objective}"),
     };
     for probe in &between {
-        let needs = match probe.decision.needs {
-            Some(n) => format!("needs about {n} more requests at {}", agents(probe.agents)),
-            None => format!(
-                "{} lie too close to the limit to be told",
-                agents(probe.agents)
-            ),
-        };
-        sentence.push_str("; unresolved: ");
-        sentence.push_str(&needs);
+        sentence.push_str("; ");
+        sentence.push_str(&open_in_words(probe));
     }
     if let Some(course) = course(record, levels, scaling) {
         sentence.push_str("; ");
@@ -138,6 +139,12 @@ pub fn answer(
             100.0 * record.asked.max_failed
         ));
     }
+    if let Some(scaling) = scaling.filter(|s| s.best.is_some() && s.misfit > ROUGH) {
+        notes.push(format!(
+            "The fitted law misses the throughput of a level by up to {:.0} %: its peak is a rough one.",
+            100.0 * scaling.misfit
+        ));
+    }
     Answer {
         kind,
         carries,
@@ -150,6 +157,30 @@ pub fn answer(
 
 fn agents(n: u32) -> String {
     format!("{n} agent{}", if n == 1 { "" } else { "s" })
+}
+
+/// Why a level is open, and what would decide it.
+fn open_in_words(probe: &Probe) -> String {
+    let one = probe.agents == 1;
+    let who = agents(probe.agents);
+    let judged = &probe.decision.judged;
+    let unheard = |j: &Judged| j.verdict == Verdict::Unresolved && j.lo.is_none();
+    match probe.decision.needs {
+        Some(n) => {
+            let (be, need) = if one {
+                ("is", "needs")
+            } else {
+                ("are", "need")
+            };
+            format!("{who} {be} unresolved and {need} about {n} more requests")
+        }
+        None if judged.is_empty() => format!("{who} never came to a steady state"),
+        None if judged.iter().any(unheard) => format!("too few requests of {who} to tell"),
+        None => {
+            let lie = if one { "lies" } else { "lie" };
+            format!("{who} {lie} too close to the limit to be told")
+        }
+    }
 }
 
 /// `ttft_p95 2.9 s [2.6 .. 3.4]`, of the limit that is broken.
@@ -210,66 +241,113 @@ fn digits(value: f64) -> String {
     }
 }
 
-/// Where throughput goes, in half a sentence.
+/// Where throughput goes and where the fitted law has its peak, in half a sentence.
 fn course(
     record: &CapacityRecord,
     levels: &[LevelFigures],
     scaling: Option<&Scaling>,
 ) -> Option<String> {
-    let top = levels
-        .iter()
-        .max_by(|a, b| a.tokens_per_s.mean.total_cmp(&b.tokens_per_s.mean))?;
-    let highest = levels.iter().map(|l| l.agents).max()?;
+    let by_rate =
+        |a: &&LevelFigures, b: &&LevelFigures| a.tokens_per_s.mean.total_cmp(&b.tokens_per_s.mean);
+    let top = levels.iter().max_by(by_rate)?;
+    let highest = levels.iter().max_by_key(|l| l.agents)?;
     let saturated = record
         .probes
         .iter()
         .filter(|p| p.end != LevelEnd::Interrupted)
         .filter_map(|p| p.saturation)
         .min_by_key(|s| s.agents);
-    let rate = |x: f64| {
-        if x >= 99.95 {
-            format!("{x:.0} tok/s")
-        } else {
-            format!("{x:.1} tok/s")
-        }
-    };
+    let law = scaling.map_or_else(
+        || "too few levels to predict where it peaks".to_owned(),
+        |scaling| peak_in_words(scaling, highest.agents),
+    );
     if let Some(s) = saturated {
+        if let Some(peak) = scaling.and_then(|s| peak(s).filter(|p| p.agents <= highest.agents)) {
+            return Some(format!(
+                "by the fitted law throughput peaks near {peak} at {}; beyond it waiting grows and throughput \
+                 does not",
+                rate(peak.tokens_per_s)
+            ));
+        }
         let from = levels.iter().find(|l| l.agents == s.from)?;
-        let peak = scaling
-            .and_then(|s| Some((s.best?, s.fit.law)))
-            .filter(|(best, _)| *best <= highest);
-        return Some(match peak {
-            Some((best, law)) => format!(
-                "throughput peaks near {} at {}; beyond it waiting grows and throughput does not",
-                agents(best),
-                rate(law.at(f64::from(best)))
-            ),
-            None => format!(
-                "throughput is {} with {} and does not grow with more; waiting does",
-                rate(from.tokens_per_s.mean),
-                agents(s.from)
-            ),
-        });
+        return Some(format!(
+            "throughput is {} with {} and does not grow with more; waiting does; {law}",
+            rate(from.tokens_per_s.mean),
+            agents(s.from)
+        ));
     }
-    Some(format!(
-        "throughput still grows: {} with {}, the most that were looked at",
-        rate(
-            levels
-                .iter()
-                .find(|l| l.agents == highest)?
-                .tokens_per_s
-                .mean
-        ),
-        agents(highest)
-    ))
-    .filter(|_| top.agents == highest && levels.len() > 1)
-    .or_else(|| {
-        (levels.len() > 1).then(|| {
-            format!(
-                "the highest throughput seen is {} with {}",
-                rate(top.tokens_per_s.mean),
-                agents(top.agents)
-            )
-        })
+    Some(if levels.len() < 2 {
+        format!(
+            "throughput is {} with {}; {law}",
+            rate(top.tokens_per_s.mean),
+            agents(top.agents)
+        )
+    } else if top.agents == highest.agents {
+        format!(
+            "throughput still grows: {} with {}, the most that were looked at; {law}",
+            rate(top.tokens_per_s.mean),
+            agents(top.agents)
+        )
+    } else {
+        format!(
+            "the highest throughput seen is {} with {}; {law}",
+            rate(top.tokens_per_s.mean),
+            agents(top.agents)
+        )
     })
+}
+
+/// A peak that the fitted law has, in whole agents.
+struct Peak {
+    agents: u32,
+    tokens_per_s: f64,
+    /// The 95 % interval, rounded outwards.
+    within: Option<(f64, f64)>,
+}
+
+impl std::fmt::Display for Peak {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&agents(self.agents))?;
+        match self.within {
+            Some((lo, hi)) => write!(f, " [{lo:.0} .. {hi:.0}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn peak(scaling: &Scaling) -> Option<Peak> {
+    let agents = scaling.best?;
+    let ends = scaling.peak.lo.zip(scaling.peak.hi);
+    Some(Peak {
+        agents,
+        tokens_per_s: scaling.fit.law.at(f64::from(agents)),
+        within: ends.map(|(lo, hi)| (lo.floor().max(1.0), hi.ceil())),
+    })
+}
+
+/// Where the law has its peak, or that it cannot give one.
+fn peak_in_words(scaling: &Scaling, highest: u32) -> String {
+    match peak(scaling) {
+        Some(peak) if peak.agents <= highest => format!(
+            "the fitted law peaks near {peak} at {}",
+            rate(peak.tokens_per_s)
+        ),
+        Some(peak) => {
+            format!("the fitted law peaks near {peak}, beyond the levels looked at")
+        }
+        None => match scaling.peak.lo.filter(|lo| *lo >= 2.0) {
+            Some(lo) => {
+                format!("these levels show no peak: if there is one, it lies above {lo:.0} agents")
+            }
+            None => "these levels show no peak".to_owned(),
+        },
+    }
+}
+
+fn rate(tokens_per_s: f64) -> String {
+    if tokens_per_s >= 99.95 {
+        format!("{tokens_per_s:.0} tok/s")
+    } else {
+        format!("{tokens_per_s:.1} tok/s")
+    }
 }

@@ -91,30 +91,80 @@ fn sentences_follow_from_the_levels() {
         e2e: 2.0,
         e2e_lo: 1.9,
     });
+    let amdahl = crate::stats::Usl { kappa: 0.0, ..law };
+    let growing: Vec<_> = [1, 2, 4, 8]
+        .map(|n| level(n, amdahl.at(f64::from(n))))
+        .to_vec();
+    // As far as it was looked at, the law only begins to bend.
+    let bending: Vec<_> = [1, 2, 4, 8]
+        .map(|n| level(n, law.at(f64::from(n))))
+        .to_vec();
     let open = [(8, Pass, 1.0), (12, Unresolved, 1.9), (16, Fail, 2.9)];
-    let said = [
-        said(&full, &levels),
-        said(&record(&open, FINISHED), &[]),
-        said(
-            &record(
-                &[(1, Fail, 3.0)],
-                Some(RunEnd::Finished(SearchEnd::NoneCarried)),
+    let ended = |how| Some(RunEnd::Finished(how));
+    let passing = [
+        (1, Pass, 0.1),
+        (2, Pass, 0.2),
+        (4, Pass, 0.3),
+        (8, Pass, 0.4),
+    ];
+    let mut flat = full.clone();
+    flat.end = ended(SearchEnd::Saturated);
+    flat.probes[2].decision.verdict = Pass;
+    let mut close = record(&open, FINISHED);
+    close.probes[1].decision.needs = None;
+    close.probes[1].decision.judged[0].lo = Some(0.94);
+    let mut few = close.clone();
+    few.probes[1].decision.judged[0].lo = None;
+    let mut never = close.clone();
+    never.probes[1].decision.judged.clear();
+    let mut failing = record(&[(1, Pass, 0.1), (2, Unresolved, 0.2)], FINISHED);
+    failing.probes[1].failing = true;
+    let cases = [
+        ("bracketed, saturated", said(&full, &levels)),
+        ("and without a peak", said(&full, &growing)),
+        ("open level", said(&record(&open, FINISHED), &[])),
+        ("too close", said(&close, &levels)),
+        ("too few", said(&few, &levels)),
+        ("never steady", said(&never, &levels)),
+        (
+            "not even one",
+            said(
+                &record(&[(1, Fail, 3.0)], ended(SearchEnd::NoneCarried)),
+                &levels[..1],
             ),
-            &[],
         ),
-        said(
-            &record(&[(1, Pass, 0.1), (2, Pass, 0.2)], None),
-            &levels[..2],
+        (
+            "interrupted",
+            said(&record(&passing[..2], None), &levels[..2]),
         ),
-        said(&record(&[(1, Unresolved, 1.9)], FINISHED), &[]),
-        said(
-            &record(&[(1, Pass, 0.1), (2, Fail, 2.5), (4, Pass, 0.5)], FINISHED),
-            &[],
+        (
+            "never reached, the law bends",
+            said(&record(&passing, ended(SearchEnd::MostAgents)), &bending),
+        ),
+        (
+            "never reached, no peak",
+            said(&record(&passing, ended(SearchEnd::MostAgents)), &growing),
+        ),
+        ("never reached, saturated", said(&flat, &levels)),
+        (
+            "one level, unresolved",
+            said(&record(&[(1, Unresolved, 1.9)], FINISHED), &levels[..1]),
+        ),
+        ("failing", said(&failing, &levels[..2])),
+        (
+            "out of order",
+            said(
+                &record(&[(1, Pass, 0.1), (2, Fail, 2.5), (4, Pass, 0.5)], FINISHED),
+                &[],
+            ),
         ),
     ];
-    let lines: Vec<String> = said
+    let lines: Vec<String> = cases
         .iter()
-        .map(|a| format!("{:?}: {} {}", a.kind, a.sentence, a.notes.join(" ")))
+        .map(|(case, a)| {
+            let notes: Vec<String> = a.notes.iter().map(|n| format!("\n  note: {n}")).collect();
+            format!("{case} ({:?}):\n  {}{}", a.kind, a.sentence, notes.concat())
+        })
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
