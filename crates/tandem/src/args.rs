@@ -129,8 +129,37 @@ pub(crate) struct Common {
     pub(crate) json: bool,
 }
 
+/// What each request of a load asks for.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RequestArgs {
+    /// The model.
+    #[arg(long, value_name = "NAME", default_value = "gemma3:latest")]
+    pub(crate) model: String,
+    /// Most tokens of each answer.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) num_predict: i64,
+    /// The prompt of every request.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "Explain in a few plain paragraphs how a computer runs several programs at once."
+    )]
+    pub(crate) prompt: String,
+    /// Send the same prompt every time. Without it each begins with a nonce, so that a prefix
+    /// cache helps none of them.
+    #[arg(long)]
+    pub(crate) same_prompt: bool,
+}
+
+/// A name that can begin a folder's.
+pub(crate) fn folder_name(text: &str) -> Result<String, String> {
+    domain::plan::ConfigId::new(text)
+        .map(|id| id.as_str().to_owned())
+        .ok_or_else(|| "use letters, digits, `.`, `_` and `-`".to_owned())
+}
+
 /// Which server, and how the simulator behaves where it stands in for one.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
     /// A server; repeat it for one server per agent. Without it: OLLAMA_HOST, else
     /// 127.0.0.1:11434, else the simulator.

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use clock::Clock;
+use domain::hash::sha256_hex;
+use metrics::capacity::SimulatorSettings;
 use simulator::faults::{FaultRule, FaultRules};
 use simulator::profile::Profile;
 use simulator::{Simulator, SimulatorConfig};
@@ -28,6 +30,19 @@ pub(crate) async fn embedded(
     config.faults = faults(&flags.faults)?;
     config.log = flags.simulator_log.as_deref().map(log_file).transpose()?;
     Simulator::start(config).await.map_err(Fatal::usage)
+}
+
+/// How flags set the embedded simulator, so that it can be set so again.
+pub(crate) fn settings(flags: &ServerArgs) -> Result<SimulatorSettings, Fatal> {
+    let profile = Profile::load(&flags.profile).map_err(Fatal::usage)?;
+    let set = (profile, faults(&flags.faults)?);
+    let text = serde_json::to_vec(&set).map_err(Fatal::environment)?;
+    Ok(SimulatorSettings {
+        profile: flags.profile.clone(),
+        num_parallel: flags.num_parallel,
+        faults: flags.faults.clone(),
+        sha256: sha256_hex(&text),
+    })
 }
 
 /// The configuration of a simulator that stands alone.

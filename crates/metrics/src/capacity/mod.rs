@@ -21,7 +21,7 @@ pub use level::{Fairness, LevelFigures};
 pub use objective::{Criterion, LatencyFigure, Objective, Statistic};
 pub use record::{
     Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, LevelEnd, Probe,
-    RunEnd, level_folder,
+    RunEnd, SimulatorSettings, level_folder,
 };
 pub use sample::{Sample, Window};
 pub use scaling::{Located, Saturation, Scaling, ScalingFigures};

@@ -38,6 +38,9 @@ pub struct CapacityRecord {
     /// Simulated seconds per real second; absent on a real server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_scale: Option<TimeScale>,
+    /// How the embedded simulator was set; absent on a real server, and where nobody recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulator: Option<SimulatorSettings>,
     /// What the client ran on; absent in virtual time, which always runs on one thread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeFacts>,
@@ -54,6 +57,21 @@ pub struct CapacityRecord {
     /// How the run ended; absent while it runs, and when it was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<RunEnd>,
+}
+
+/// How the embedded simulator was set, as it was typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimulatorSettings {
+    /// `--profile`: a shipped one or a file.
+    pub profile: String,
+    /// `--num-parallel`; absent: the profile's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_parallel: Option<u32>,
+    /// Each `--fault`: a file of rules or `KIND=RATE`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
+    /// SHA-256 of the profile and the rules that these named: a file can change.
+    pub sha256: String,
 }
 
 /// What was asked of a capacity run.

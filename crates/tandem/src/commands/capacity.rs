@@ -26,11 +26,13 @@ use serde::Serialize;
 pub(crate) use self::args::CapacityArgs;
 use self::show::Progress;
 use crate::commands::calibrate;
+use crate::commands::doctor;
 use crate::commands::load::preload;
 use crate::commands::sweep::command_line;
 use crate::descriptors;
 use crate::exit::{ExitStatus, Fatal};
 use crate::folder;
+use crate::simulated;
 use crate::stage::{self, Cast, Stage};
 use crate::target::{self, Target};
 
@@ -78,7 +80,10 @@ struct Document<'a> {
 /// Searches, prints the answer, and keeps everything it rests on.
 pub(crate) fn capacity(args: &CapacityArgs) -> Result<ExitStatus, Fatal> {
     let earlier = args.resume.as_deref().map(read).transpose()?;
-    let model = earlier.as_ref().map_or(&args.model, |r| &r.asked.model);
+    let model = earlier
+        .as_ref()
+        .map_or(&args.request.model, |r| &r.asked.model);
+    let args = &as_it_began(args, earlier.as_ref())?;
     let target = match &earlier {
         Some(record) if record.provenance == Provenance::Simulated => Target::Simulator {
             why: "the run began on it".to_owned(),
@@ -107,12 +112,66 @@ pub(crate) fn capacity(args: &CapacityArgs) -> Result<ExitStatus, Fatal> {
     })
 }
 
+/// The flags with what a run that goes on began with: the simulator's settings are the run's own.
+fn as_it_began(
+    args: &CapacityArgs,
+    earlier: Option<&CapacityRecord>,
+) -> Result<CapacityArgs, Fatal> {
+    let mut args = args.clone();
+    let Some(record) = earlier else {
+        return Ok(args);
+    };
+    args.max_agents = NonZeroU32::new(record.asked.search.max_agents).unwrap_or(args.max_agents);
+    args.request.num_predict = record.asked.num_predict;
+    if record.provenance != Provenance::Simulated {
+        return Ok(args);
+    }
+    let Some(set) = &record.simulator else {
+        return Err(Fatal::usage(anyhow!(
+            "{CAPACITY_FILE} does not say how the simulator was set, so the run cannot go on as it began"
+        ))
+        .hint(format!("begin a new one: {}", record.command)));
+    };
+    args.server.profile.clone_from(&set.profile);
+    args.server.num_parallel = set.num_parallel;
+    args.server.faults.clone_from(&set.faults);
+    let now = simulated::settings(&args.server)?;
+    if now.sha256 != set.sha256 {
+        let files: Vec<&str> = std::iter::once(&set.profile)
+            .chain(&set.faults)
+            .map(String::as_str)
+            .collect();
+        return Err(Fatal::usage(anyhow!(
+            "the simulator would not be the one that the run began on: {} changed since",
+            files.join(" or ")
+        ))
+        .hint("bring back what it was, or begin a new run"));
+    }
+    Ok(args)
+}
+
+/// The options of every request.
+fn options(args: &CapacityArgs) -> ModelOptions {
+    ModelOptions {
+        num_predict: Some(args.request.num_predict),
+        ..ModelOptions::default()
+    }
+}
+
 async fn set(target: Target, args: &CapacityArgs, model: &str, seed: u64) -> Result<Stage, Fatal> {
     let timeouts = Timeouts::default();
     match target {
         Target::Real(found) => {
             for server in &found {
                 eprintln!("Running on {}", server.in_words());
+            }
+            if !args.no_checks {
+                let place = args.resume.as_deref().or(args.out.as_deref());
+                let place = place.unwrap_or_else(|| Path::new("results"));
+                let (agents, options) = (args.max_agents.get(), options(args));
+                for line in doctor::before_load(&found, model, agents, &options, place).await {
+                    eprintln!("{line}");
+                }
             }
             let facts = found.into_iter().map(|server| server.facts).collect();
             Stage::real(facts, timeouts, Nanos::ZERO)
@@ -153,10 +212,7 @@ async fn run(
     record.end = None;
     write(&dir, &record)?;
     if !args.no_preload {
-        let options = ModelOptions {
-            num_predict: Some(record.asked.num_predict),
-            ..ModelOptions::default()
-        };
+        let options = options(args);
         let loaded = preload(stage, &record.asked.model, &options);
         tokio::select! {
             loaded = loaded => loaded?,
@@ -238,6 +294,9 @@ fn begin(
         started_at: folder::started_at(now),
         endpoints: stage.endpoints.clone(),
         time_scale: stage.time_scale,
+        simulator: simulated
+            .then(|| simulated::settings(&args.server))
+            .transpose()?,
         runtime,
         client_budget,
         environment: telemetry::environment(stage.gpu_source.clone()),
@@ -251,10 +310,10 @@ fn begin(
 fn asked(args: &CapacityArgs) -> Asked {
     Asked {
         slo: args.slo.to_string(),
-        model: args.model.clone(),
-        num_predict: args.num_predict,
-        prompt: args.prompt.clone(),
-        same_prompt: args.same_prompt,
+        model: args.request.model.clone(),
+        num_predict: args.request.num_predict,
+        prompt: args.request.prompt.clone(),
+        same_prompt: args.request.same_prompt,
         think_s: args.think.as_secs_f64(),
         warmup: args.warmup,
         budget: Budget {

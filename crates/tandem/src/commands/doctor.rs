@@ -18,12 +18,12 @@ use std::path::Path;
 use anyhow::Context as _;
 use clap::Args;
 use clock::Clock;
-use domain::Nanos;
 use domain::plan::SweepPlan;
 use domain::record::Provenance;
+use domain::{ModelOptions, Nanos};
 use serde::Serialize;
 
-use self::facts::{Absence, Facts, ServerFacts, ServerState};
+use self::facts::{Absence, Facts, PlanFacts, ServerFacts, ServerState};
 use self::judge::{Finding, Level};
 use self::print::Look;
 use crate::args::ServerArgs;
@@ -166,6 +166,7 @@ fn real(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
     runtime.block_on(async {
         let clock = Clock::real();
         let plan_facts = gather::plan_facts(plan, endpoints.len());
+        let options = gather::all_options(plan);
         let mut servers = Vec::new();
         for (endpoint, api) in endpoints.iter().zip(apis) {
             let seen = match target::see(endpoint, api, key.as_ref(), &plan.model).await {
@@ -175,7 +176,7 @@ fn real(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
                     continue;
                 }
             };
-            let mut there = gather::look(&seen, plan, &plan_facts, &clock, false).await?;
+            let mut there = gather::look(&seen, &options, &plan_facts, &clock, false).await?;
             if !args.no_probe && there.model.is_some() {
                 announce(&seen, &plan_facts);
                 gather::probe(&seen, &mut there, plan, &plan_facts, &clock).await?;
@@ -201,6 +202,7 @@ fn simulated(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
     runtime.block_on(async {
         let count = gather::plan_facts(plan, 1).servers;
         let plan_facts = gather::plan_facts(plan, count);
+        let options = gather::all_options(plan);
         eprintln!("{}", stage::simulated_in_words("--simulate", &args.server));
         let cast = Cast {
             model: &plan.model,
@@ -218,7 +220,7 @@ fn simulated(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
                     told: std::collections::BTreeMap::new(),
                 },
             };
-            let mut there = gather::look(&seen, plan, &plan_facts, &stage.clock, true).await?;
+            let mut there = gather::look(&seen, &options, &plan_facts, &stage.clock, true).await?;
             if !args.no_probe {
                 gather::probe(&seen, &mut there, plan, &plan_facts, &stage.clock).await?;
             }
@@ -234,7 +236,7 @@ fn simulated(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
 }
 
 /// What is about to be sent, before it is.
-fn announce(seen: &Seen, plan: &facts::PlanFacts) {
+fn announce(seen: &Seen, plan: &PlanFacts) {
     let together = gather::together(plan);
     eprintln!(
         "Asking {} for {} short answers, {together} of them at once, and to load the model where it is \
@@ -290,11 +292,32 @@ fn is_local(url: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(loopback)
 }
 
-/// What a sweep should know of before it begins, in lines: warnings and problems only. Sends nothing
-/// that generates, and tries no timer.
-pub(crate) async fn before(found: &[Found], plan: &SweepPlan, results: &Path) -> Vec<String> {
+/// What a sweep should know of before it begins.
+pub(crate) async fn before_sweep(found: &[Found], plan: &SweepPlan, results: &Path) -> Vec<String> {
+    let facts = gather::plan_facts(plan, found.len());
+    before(found, facts, &gather::all_options(plan), results).await
+}
+
+/// What a load of up to so many agents, all with these options, should know of before it begins.
+pub(crate) async fn before_load(
+    found: &[Found],
+    model: &str,
+    agents: u32,
+    options: &ModelOptions,
+    results: &Path,
+) -> Vec<String> {
+    let facts = gather::load_facts(model, agents as usize, options, found.len());
+    before(found, facts, &[options], results).await
+}
+
+/// In lines: warnings and problems only. Sends nothing that generates, and tries no timer.
+async fn before(
+    found: &[Found],
+    plan_facts: PlanFacts,
+    options: &[&ModelOptions],
+    results: &Path,
+) -> Vec<String> {
     let clock = Clock::real();
-    let plan_facts = gather::plan_facts(plan, found.len());
     let mut servers = Vec::new();
     for found in found {
         let seen = Seen {
@@ -302,7 +325,7 @@ pub(crate) async fn before(found: &[Found], plan: &SweepPlan, results: &Path) ->
             has: Vec::new(),
         };
         // A server that was there a moment ago and is not now shows in the sweep itself.
-        let look = gather::look(&seen, plan, &plan_facts, &clock, false);
+        let look = gather::look(&seen, options, &plan_facts, &clock, false);
         if let Ok(Ok(there)) = clock.timeout(QUICK, look).await {
             servers.push(server(&seen, there));
         }

@@ -33,7 +33,7 @@ use crate::target::{self, Fitted, Target};
 /// Runs the load, prints the figures, and writes them if asked to.
 pub(crate) fn load(args: &LoadArgs) -> Result<ExitStatus, Fatal> {
     let plan = plan::plan(args)?;
-    let target = target::choose(&args.server, &args.ask.model)?;
+    let target = target::choose(&args.server, &args.ask.request.model)?;
     let (runtime, facts) = args.runtime.start(&target)?;
     runtime.block_on(async {
         let fitted = fitted(&target, &plan);
@@ -75,7 +75,7 @@ async fn set(target: Target, args: &LoadArgs, fitted: &Fitted) -> Result<Stage, 
         Target::Simulator { why } => {
             eprintln!("{}", stage::simulated_in_words(&why, &args.server));
             let cast = Cast {
-                model: &args.ask.model,
+                model: &args.ask.request.model,
                 servers: 1,
                 seed: args.ask.seed,
                 timeouts,

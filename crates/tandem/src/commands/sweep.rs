@@ -165,7 +165,7 @@ impl Job<'_> {
                     if !self.common.no_checks {
                         let out = self.common.out.as_deref();
                         let out = out.unwrap_or_else(|| Path::new("results"));
-                        for line in doctor::before(&found, &self.plan, out).await {
+                        for line in doctor::before_sweep(&found, &self.plan, out).await {
                             progress.say(&line);
                         }
                     }

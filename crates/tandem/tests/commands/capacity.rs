@@ -8,7 +8,7 @@ use std::process::Output;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{good, tandem, text};
+use crate::support::{Serving, good, succeeds, tandem, text};
 
 const SMALL: [&str; 11] = [
     "--simulate",
@@ -75,19 +75,113 @@ fn a_run_that_was_cut_off_goes_on_where_it_was() {
     cut.as_object_mut().unwrap().remove("end");
     fs::write(dir.join("capacity.json"), cut.to_string()).unwrap();
 
-    let resumed = good(capacity(&[
-        "--resume",
-        dir.to_str().unwrap(),
-        "--num-parallel",
-        "2",
-        "--json",
-    ]));
+    // The simulator is set as it was: nothing is to be given again, and nothing can be changed.
+    let resumed = good(capacity(&["--resume", dir.to_str().unwrap(), "--json"]));
     let [whole, resumed]: [Value; 2] =
         [whole, resumed].map(|o| serde_json::from_slice(&o.stdout).unwrap());
     assert_eq!(resumed["probes"].as_array().unwrap().len(), all);
     assert_eq!(resumed["answer"]["carries"], whole["answer"]["carries"]);
     assert_eq!(resumed["probes"][0], whole["probes"][0]);
     assert_eq!(resumed["end"]["kind"], "finished");
+}
+
+#[test]
+fn a_run_goes_on_with_the_simulator_it_began_on_or_not_at_all() {
+    let place = TempDir::new().unwrap();
+    let shipped =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/profiles/instant.toml");
+    let profile = place.path().join("profile.toml");
+    let text_of = fs::read_to_string(shipped).unwrap();
+    fs::write(&profile, &text_of).unwrap();
+    let dir = place.path().join("run");
+    let small = ["--max-agents", "1", "--requests-per-agent", "64", "--fault"];
+    let named = ["busy=0.001", "--profile", profile.to_str().unwrap()];
+    capacity(
+        &[
+            &["--simulate", "--out", dir.to_str().unwrap()],
+            &small[..],
+            &named,
+        ]
+        .concat(),
+    );
+    let resume = |more: &[&str]| {
+        let output = capacity(&[&["--resume", dir.to_str().unwrap()], more].concat());
+        (output.status.code(), text(&output.stderr))
+    };
+    let set = &record(&dir)["simulator"];
+    assert_eq!(set["profile"], profile.to_str().unwrap());
+    assert_eq!(set["faults"][0], "busy=0.001");
+    assert_eq!(set["num_parallel"], Value::Null);
+
+    for (flag, value) in [
+        ("--profile", "instant"),
+        ("--num-parallel", "3"),
+        ("--fault", "busy=0.1"),
+    ] {
+        let (code, said) = resume(&[flag, value]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(
+            said.contains("cannot be used with") && said.contains(flag),
+            "{said}"
+        );
+    }
+    fs::write(&profile, text_of.replacen("seed = ", "seed = 1", 1)).unwrap();
+    let (code, said) = resume(&[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("profile.toml or busy=0.001 changed since"),
+        "{said}"
+    );
+    fs::write(&profile, &text_of).unwrap();
+    assert_ne!(resume(&[]).0, Some(2));
+
+    let mut old = record(&dir);
+    old.as_object_mut().unwrap().remove("simulator");
+    fs::write(dir.join("capacity.json"), old.to_string()).unwrap();
+    let (code, said) = resume(&[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("does not say how the simulator was set"),
+        "{said}"
+    );
+    assert!(
+        said.contains("begin a new one: tandem capacity --simulate"),
+        "{said}"
+    );
+}
+
+#[test]
+fn real_servers_are_looked_at_first() {
+    let server = Serving::start(&["--profile", "instant"]);
+    let url = server.endpoints[0].as_str();
+    // Somebody else's model is in memory.
+    let load = "load --requests 1 --no-record --no-calibrate --model qwen3:8b --endpoint";
+    let load: Vec<&str> = load.split(' ').chain([url]).collect();
+    succeeds(&load);
+    let place = TempDir::new().unwrap();
+    let run = |name: &str, more: &[&str]| {
+        let dir = place.path().join(name);
+        let asked =
+            "--no-calibrate --max-agents 1 --requests-per-agent 4 --num-predict 2 --no-preload";
+        let asked: Vec<&str> = asked.split(' ').chain(["--endpoint", url]).collect();
+        let out = ["--out", dir.to_str().unwrap()];
+        let output = capacity(&[&asked, more, &out].concat());
+        assert!(
+            matches!(output.status.code(), Some(0 | 1)),
+            "{}",
+            text(&output.stderr)
+        );
+        text(&output.stderr)
+    };
+    let warning = format!("warning: {url}: has other models in memory: qwen3:8b");
+    let said = run("one", &["--no-checks"]);
+    assert!(!said.contains("other models"), "{said}");
+    let said = run("two", &[]);
+    let (before, after) = said
+        .split_once(&warning)
+        .unwrap_or_else(|| panic!("{said}"));
+    assert!(before.contains("Running on"), "{said}");
+    assert!(after.contains("How many agents within"), "{said}");
 }
 
 #[test]

@@ -7,11 +7,12 @@ use std::time::Duration;
 use clap::Args;
 use metrics::capacity::Objective;
 
-use crate::args::ServerArgs;
+use crate::args::{RequestArgs, ServerArgs, folder_name};
 use crate::commands::calibrate::BudgetFlag;
 use crate::flavour::RuntimeFlags;
 
-const ASKED: [&str; 17] = [
+/// What a run was asked when it began, the simulator with it: none of it can change on the way.
+const ASKED: [&str; 20] = [
     "model",
     "slo",
     "start",
@@ -29,10 +30,13 @@ const ASKED: [&str; 17] = [
     "seed",
     "out",
     "name",
+    "profile",
+    "num_parallel",
+    "faults",
 ];
 
 /// Flags of `tandem capacity`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Exit codes: 0 answered; 1 unresolved, or some requests failed; 2 wrong usage; 3 no server or no \
                   model; 130 interrupted (Ctrl-C or SIGTERM).\ndocs/capacity.md says how a level is decided and what the answer means."
@@ -42,9 +46,8 @@ pub(crate) struct CapacityArgs {
     pub(crate) server: ServerArgs,
     #[command(flatten)]
     pub(crate) budget: BudgetFlag,
-    /// The model.
-    #[arg(long, value_name = "NAME", default_value = "gemma3:latest")]
-    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
     /// What a level must keep: ttft, ttft_scheduled, tpot, itl and e2e with _p50 to _p99 or _mean
     /// below a time, `goodput >= 95%`, `failed < 1%`; joined by `and` or commas.
     #[arg(
@@ -69,26 +72,16 @@ pub(crate) struct CapacityArgs {
     /// Most time at a level, such as 30s; a level that is decided sooner ends sooner.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) time_per_level: Option<Duration>,
-    /// Most tokens of each answer.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
-    pub(crate) num_predict: i64,
     /// From the end of an agent's request to its next one, such as 200ms.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
     pub(crate) think: Duration,
-    /// The prompt of every request.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "Explain in a few plain paragraphs how a computer runs several programs at once."
-    )]
-    pub(crate) prompt: String,
-    /// Send the same prompt every time. Without it each begins with a nonce, so that a prefix
-    /// cache helps none of them.
-    #[arg(long)]
-    pub(crate) same_prompt: bool,
     /// Do not load the model first.
     #[arg(long)]
     pub(crate) no_preload: bool,
+    /// Begin without the quick look at servers and machine that warns of what would spoil the
+    /// figures; `tandem doctor` is the thorough one.
+    #[arg(long)]
+    pub(crate) no_checks: bool,
     /// Requests of each agent that warm a level up and do not count.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) warmup: u32,
@@ -128,11 +121,4 @@ fn share(text: &str) -> Result<f64, String> {
         .map(|n| n / unit)
         .filter(|share| (0.0..=1.0).contains(share))
         .ok_or_else(|| "give a share from 0 to 100%, such as 10%".to_owned())
-}
-
-/// A name that can begin a folder's.
-fn folder_name(text: &str) -> Result<String, String> {
-    domain::plan::ConfigId::new(text)
-        .map(|id| id.as_str().to_owned())
-        .ok_or_else(|| "use letters, digits, `.`, `_` and `-`".to_owned())
 }

@@ -70,10 +70,39 @@ pub(super) fn largest(plan: &SweepPlan) -> ModelOptions {
         .unwrap_or_default()
 }
 
+/// The options of every agent of a plan.
+pub(super) fn all_options(plan: &SweepPlan) -> Vec<&ModelOptions> {
+    let agents = plan.configs.iter().flat_map(|config| &config.agents);
+    agents.map(|agent| &agent.options).collect()
+}
+
+/// What a load asks of a server: up to so many agents, all alike, dealt to the endpoints that there
+/// are.
+pub(super) fn load_facts(
+    model: &str,
+    agents: usize,
+    options: &ModelOptions,
+    endpoints: usize,
+) -> PlanFacts {
+    let context = options.num_ctx.and_then(|n| u64::try_from(n).ok());
+    PlanFacts {
+        name: "load".to_owned(),
+        model: model.to_owned(),
+        configs: 1,
+        agents,
+        servers: endpoints,
+        largest_context: context,
+        largest_named_context: context,
+        reloading: 0,
+        reloading_options: Vec::new(),
+        sets_state: false,
+    }
+}
+
 /// What a server tells without being made to do anything.
 pub(super) async fn look(
     seen: &Seen,
-    plan: &SweepPlan,
+    options: &[&ModelOptions],
     facts: &PlanFacts,
     clock: &Clock,
     simulated: bool,
@@ -98,9 +127,9 @@ pub(super) async fn look(
     let mut options_not_sent = Vec::new();
     if compatible {
         let dialect = openai::Dialect::of_kind(kind);
-        let agents = plan.configs.iter().flat_map(|config| &config.agents);
-        options_not_sent = agents
-            .flat_map(|agent| openai::wire::not_sent(&agent.options, dialect))
+        options_not_sent = options
+            .iter()
+            .flat_map(|options| openai::wire::not_sent(options, dialect))
             .collect();
         options_not_sent.sort_unstable();
         options_not_sent.dedup();

@@ -9,7 +9,7 @@ use domain::work::{CpuWork, FileWork};
 use metrics::load::Slo;
 use runtime::load::{Rate, Speed, Variation};
 
-use crate::args::ServerArgs;
+use crate::args::{RequestArgs, ServerArgs, folder_name};
 use crate::commands::calibrate::BudgetFlag;
 use crate::flavour::RuntimeFlags;
 
@@ -41,27 +41,12 @@ pub(crate) struct LoadArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is asked")]
 pub(crate) struct AskArgs {
-    /// The model.
-    #[arg(long, value_name = "NAME", default_value = "gemma3:latest")]
-    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
     /// Requests in all: 64 when not given; with --ramp those that fall into the ramp, with --trace
     /// all of the trace.
     #[arg(long, value_name = "N")]
     pub(crate) requests: Option<NonZeroU32>,
-    /// Most tokens of each answer.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
-    pub(crate) num_predict: i64,
-    /// The prompt of every request.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "Explain in a few plain paragraphs how a computer runs several programs at once."
-    )]
-    pub(crate) prompt: String,
-    /// Send the same prompt every time. Without it each begins with a nonce, so that a prefix
-    /// cache helps none of them.
-    #[arg(long)]
-    pub(crate) same_prompt: bool,
     /// Do not load the model first: the first requests wait for it.
     #[arg(long)]
     pub(crate) no_preload: bool,
@@ -198,11 +183,4 @@ fn speed(text: &str) -> Result<Speed, String> {
         .ok()
         .and_then(Speed::new)
         .ok_or_else(|| "give a number above zero; 2 replays twice as fast".to_owned())
-}
-
-/// A name that can begin a folder's.
-fn folder_name(text: &str) -> Result<String, String> {
-    domain::plan::ConfigId::new(text)
-        .map(|id| id.as_str().to_owned())
-        .ok_or_else(|| "use letters, digits, `.`, `_` and `-`".to_owned())
 }

@@ -124,13 +124,13 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
         ));
     }
     Ok(LoadPlan {
-        cache: if args.ask.same_prompt {
+        cache: if args.ask.request.same_prompt {
             CachePolicy::Warm
         } else {
             CachePolicy::Nonce
         },
         options: ModelOptions {
-            num_predict: Some(args.ask.num_predict),
+            num_predict: Some(args.ask.request.num_predict),
             ..ModelOptions::default()
         },
         seed: args.ask.seed,
@@ -139,8 +139,8 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
         ..LoadPlan::new(
             shape,
             args.ask.requests.map_or(usual, NonZeroU32::get),
-            &args.ask.model,
-            &args.ask.prompt,
+            &args.ask.request.model,
+            &args.ask.request.prompt,
         )
     })
 }
@@ -179,9 +179,9 @@ pub(super) fn asked(plan: &LoadPlan, args: &LoadArgs, pool: &WorkPool) -> Asked 
         model: plan.model.clone(),
         shape: shape(plan),
         requests: plan.requests,
-        num_predict: args.ask.num_predict,
+        num_predict: args.ask.request.num_predict,
         seed: plan.seed,
-        same_prompt: args.ask.same_prompt,
+        same_prompt: args.ask.request.same_prompt,
         turns: plan.turns.as_ref().map(|turns| turns.count.get()),
         work: (!plan.work.is_empty()).then(|| WorkAsked {
             cpu: plan.work.cpu.map(|cpu| cpu.to_string()),
