@@ -138,7 +138,10 @@ pub(crate) fn read(args: &Args) -> Result<()> {
     let mut rows = Vec::new();
     let mut left = args.streams;
     while left > 0 {
-        poll.poll(&mut events, None)?;
+        match poll.poll(&mut events, None) {
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            polled => polled?,
+        }
         for event in &events {
             let reader = &mut readers[event.token().0];
             if reader.done == args.requests {

@@ -20,7 +20,7 @@ pub(crate) const PACE: Pace = Pace {
 };
 
 /// What a client is asked to do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Work {
     pub(crate) streams: u32,
     /// Of each stream, one after another.
@@ -29,7 +29,7 @@ pub(crate) struct Work {
 }
 
 /// The least a client can do. What it costs is its start-up and its end.
-const LEAST: Work = Work {
+pub(crate) const LEAST: Work = Work {
     streams: 1,
     requests: 1,
     tokens: 1,
@@ -40,12 +40,8 @@ const LEAST: Work = Work {
 pub(crate) enum Told {
     /// Each request, with the seed by which the server knows it.
     Rows(Vec<Row>),
-    /// Figures over all requests, ms; those that there are.
-    Figures {
-        ttft_mean: Option<f64>,
-        ttft_p50: Option<f64>,
-        ttft_p99: Option<f64>,
-    },
+    /// TTFT over all requests, ms.
+    Figures { mean: f64, p50: f64, p99: f64 },
 }
 
 /// A client in a process of its own.
@@ -82,7 +78,8 @@ fn children_cpu() -> Option<Nanos> {
     None
 }
 
-/// Runs a command to its end on a processor. Its standard error is passed on only when it fails.
+/// Runs a command to its end on a processor. What it said is passed on only when it fails; the last
+/// error in it, or its last line, is the failure's reason.
 pub(crate) fn finish(command: &mut Command, cpu: Option<u32>) -> Result<Ended> {
     command
         .stdin(Stdio::null())
@@ -97,8 +94,18 @@ pub(crate) fn finish(command: &mut Command, cpu: Option<u32>) -> Result<Ended> {
         .zip(before)
         .map(|(now, before)| now.saturating_sub(before));
     if !output.status.success() {
-        eprint!("{}", String::from_utf8_lossy(&output.stderr));
-        bail!("{name} ended with {}", output.status);
+        let said = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
+        eprint!("{}{}", said[0], said[1]);
+        let lines = || said.iter().flat_map(|text| text.lines());
+        let last = lines()
+            .filter(|line| line.contains("ERROR"))
+            .last()
+            .or_else(|| lines().filter(|line| !line.trim().is_empty()).last());
+        bail!(
+            "{name} ended with {}: {}",
+            output.status,
+            last.unwrap_or("it said nothing").trim()
+        );
     }
     Ok(Ended {
         cpu,
@@ -146,6 +153,14 @@ pub(crate) fn sample(
         client.name(),
         truths.len()
     );
+    if let Told::Rows(rows) = &told {
+        ensure!(
+            rows.len() >= wanted,
+            "{}: it tells of {} of {wanted} requests",
+            client.name(),
+            rows.len()
+        );
+    }
     let connects = match &told {
         Told::Rows(rows) => sorted(rows.iter().filter_map(|row| row.connect_ns).map(ms)),
         Told::Figures { .. } => Vec::new(),
@@ -189,21 +204,12 @@ fn bias(told: &Told, truths: &[Truth]) -> Result<Bias> {
             })
         }
         // Requests cannot be told apart. The truth hardly varies, so its mean and its median serve.
-        Told::Figures {
-            ttft_mean,
-            ttft_p50,
-            ttft_p99,
-        } => {
-            let less = |reported: Option<f64>, truth: Option<f64>| {
-                reported
-                    .zip(truth)
-                    .map(|(reported, truth)| reported - truth)
-            };
+        Told::Figures { mean, p50, p99 } => {
             let median = quantile(&true_ttfts, 0.5);
             Ok(Bias {
-                mean: less(ttft_mean, mean(&true_ttfts)),
-                p50: less(ttft_p50, median),
-                p99: less(ttft_p99, median),
+                mean: self::mean(&true_ttfts).map(|truth| mean - truth),
+                p50: median.map(|truth| p50 - truth),
+                p99: median.map(|truth| p99 - truth),
             })
         }
     }

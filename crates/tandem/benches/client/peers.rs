@@ -1,5 +1,7 @@
 //! Other tools on the same server, with the same pinning, in the same run.
 
+mod figures;
+mod tokenizer;
 mod tools;
 
 use std::path::PathBuf;
@@ -7,19 +9,26 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use domain::Nanos;
 
-use crate::kit::{self, Client, PACE, Sample, Work};
+use crate::kit::{self, Bias, Client, PACE, Work};
 use crate::product::{Floor, Product};
 use crate::server::Server;
-use crate::table::{Table, one, spread};
+use crate::table::{Table, one};
+
+/// Requests in all, when their number is not given: what a tool costs to start differs from run to
+/// run by more than a thousand tokens cost.
+const ENOUGH: u32 = 1000;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Streams at once.
     #[arg(long, value_delimiter = ',', default_value = "32,500")]
     streams: Vec<u32>,
-    /// Requests of each stream, one after another.
-    #[arg(long, default_value_t = 2)]
-    requests: u32,
+    /// Requests of each stream, one after another. Without it two, or as many as make 1000 in all.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    requests: Option<u32>,
+    /// Runs of each client that only start it and end it; their median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    starts: u32,
     /// A Python that has httpx; `cargo xtask bench peers` makes one.
     #[arg(long, value_name = "PYTHON")]
     httpx: Option<PathBuf>,
@@ -34,27 +43,46 @@ pub(crate) struct Args {
     out: Option<PathBuf>,
 }
 
+impl Args {
+    fn work(&self, streams: u32) -> Work {
+        let requests = self
+            .requests
+            .unwrap_or_else(|| ENOUGH.div_ceil(streams.max(1)).max(2));
+        Work {
+            streams,
+            requests,
+            tokens: PACE.tokens,
+        }
+    }
+}
+
 /// `bench peers`.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let cpus = kit::apart();
     let cpu = cpus.map(|cpus| cpus.client);
     let mut server = Server::start(PACE, cpus.map(|cpus| cpus.server))?;
-    let mut clients: Vec<Box<dyn Client>> =
-        vec![Box::new(Floor::default()), Box::new(Product::default())];
-    let (found, absent) = tools::find(args.httpx.as_deref(), &args.no_httpx);
-    clients.extend(found.into_iter().filter(|client| {
-        args.only.is_empty() || args.only.iter().any(|name| client.name().contains(name))
-    }));
     let mut rows = Vec::new();
-    let mut trouble = Vec::new();
-    for client in &clients {
-        match measure(args, client.as_ref(), &mut server, cpu) {
-            Ok(mut measured) => rows.append(&mut measured),
-            Err(error) => trouble.push(format!("{}: {error:#}", client.name())),
-        }
-        eprintln!("{}: done", client.name());
+    for ours in [&Floor::default() as &dyn Client, &Product::default()] {
+        rows.extend(measure(args, ours, |_| kit::LEAST, &mut server, cpu));
     }
-    let text = print(args, rows, &absent, &trouble);
+    let wanted =
+        |name: &str| args.only.is_empty() || args.only.iter().any(|only| name.contains(only));
+    for tool in tools::find(args.httpx.as_deref(), &args.no_httpx) {
+        match tool {
+            Ok(tool) if wanted(&tool.name()) => {
+                rows.extend(measure(args, &tool, tool.least(), &mut server, cpu));
+            }
+            Err((name, why)) if wanted(name) => {
+                rows.extend(args.streams.iter().map(|&streams| Row {
+                    client: name.to_owned(),
+                    streams,
+                    measured: Err(why.clone()),
+                }));
+            }
+            _ => {}
+        }
+    }
+    let text = print(args, rows);
     match &args.out {
         None => println!("\n{text}"),
         Some(path) => {
@@ -69,42 +97,119 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 struct Row {
     client: String,
     streams: u32,
+    /// Or why there is nothing to tell.
+    measured: Result<Measured, String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Measured {
     start: Option<Nanos>,
-    sample: Sample,
+    /// CPU time, us, start-up taken away.
+    per_token: Option<f64>,
+    bias: Bias,
 }
 
 fn measure(
     args: &Args,
     client: &dyn Client,
+    least: fn(u32) -> Work,
     server: &mut Server,
     cpu: Option<u32>,
-) -> Result<Vec<Row>> {
-    let start = kit::start_up(client, server, cpu, 1)?;
-    args.streams
-        .iter()
-        .map(|&streams| {
-            let work = Work {
-                streams,
-                requests: args.requests,
-                tokens: PACE.tokens,
-            };
-            Ok(Row {
-                client: client.name(),
-                streams,
-                start,
-                sample: kit::sample(client, server, work, cpu)?,
-            })
-        })
-        .collect()
+) -> Vec<Row> {
+    let mut starts = Starts::default();
+    let mut rows = Vec::new();
+    for &streams in &args.streams {
+        let measured = starts
+            .of(client, least(streams), args.starts, server, cpu)
+            .and_then(|start| one_row(client, start, args.work(streams), server, cpu))
+            .map_err(|error| format!("{error:#}"));
+        match &measured {
+            Ok(measured) => eprintln!(
+                "{}, {streams} streams: {} us/token, TTFT bias {} ms",
+                client.name(),
+                one(measured.per_token, 1),
+                one(measured.bias.mean, 2)
+            ),
+            Err(why) => eprintln!("{}, {streams} streams: {why}", client.name()),
+        }
+        rows.push(Row {
+            client: client.name(),
+            streams,
+            measured,
+        });
+    }
+    rows
 }
 
-fn print(args: &Args, mut rows: Vec<Row>, absent: &[String], trouble: &[String]) -> String {
+fn one_row(
+    client: &dyn Client,
+    start: Start,
+    work: Work,
+    server: &mut Server,
+    cpu: Option<u32>,
+) -> Result<Measured> {
+    let sample = kit::sample(client, server, work, cpu)?;
+    let tokens = sample.tokens.saturating_sub(start.tokens).max(1);
+    // Less than nothing where a start happens to cost more than a short load.
+    let per_token = sample
+        .cpu
+        .zip(start.cpu)
+        .map(|(all, start)| (all.0 as f64 - start.0 as f64) / 1e3 / tokens as f64);
+    Ok(Measured {
+        start: start.cpu,
+        per_token,
+        bias: sample.bias,
+    })
+}
+
+/// What a client costs that has next to nothing to do.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    cpu: Option<Nanos>,
+    tokens: u64,
+}
+
+/// Starts measured so far. Most clients start alike for any number of streams.
+#[derive(Debug, Default)]
+struct Starts(Vec<(Work, Start)>);
+
+impl Starts {
+    fn of(
+        &mut self,
+        client: &dyn Client,
+        least: Work,
+        runs: u32,
+        server: &mut Server,
+        cpu: Option<u32>,
+    ) -> Result<Start> {
+        if let Some((_, start)) = self.0.iter().find(|(work, _)| *work == least) {
+            return Ok(*start);
+        }
+        let mut costs = Vec::new();
+        let mut tokens = 0;
+        for _ in 0..runs {
+            let sample = kit::sample(client, server, least, cpu)?;
+            costs.push(sample.cpu);
+            tokens = sample.tokens;
+        }
+        let costs: Option<Vec<Nanos>> = costs.into_iter().collect();
+        let cpu = costs.map(|mut costs| {
+            costs.sort_unstable();
+            costs[costs.len() / 2]
+        });
+        let start = Start { cpu, tokens };
+        self.0.push((least, start));
+        Ok(start)
+    }
+}
+
+fn print(args: &Args, mut rows: Vec<Row>) -> String {
     // Of one number of streams together, in the order they were run.
     rows.sort_by_key(|row| args.streams.iter().position(|n| *n == row.streams));
     let floors: Vec<_> = rows
         .iter()
         .filter(|row| row.client == "floor")
-        .map(|row| (row.streams, kit::per_token(&row.sample, row.start)))
+        .filter_map(|row| Some((row.streams, row.measured.as_ref().ok()?.per_token?)))
         .collect();
     let mut table = Table::new(&[
         "client",
@@ -116,32 +221,45 @@ fn print(args: &Args, mut rows: Vec<Row>, absent: &[String], trouble: &[String])
         "start-up CPU ms",
     ]);
     for row in &rows {
-        let per_token = kit::per_token(&row.sample, row.start);
-        let floor = floors.iter().find(|(streams, _)| *streams == row.streams);
-        let ratio = per_token.zip(floor.and_then(|(_, floor)| *floor));
-        table.row(&[
-            row.client.clone(),
-            row.streams.to_string(),
-            one(per_token, 1),
-            one(ratio.map(|(ours, floor)| ours / floor), 1),
-            one(row.sample.bias.mean, 2),
-            one(row.sample.bias.p99, 2),
-            spread(std::iter::once(row.start.map(Nanos::as_millis_f64)), 0),
-        ]);
+        let mut cells = vec![row.client.clone(), row.streams.to_string()];
+        match &row.measured {
+            Ok(measured) => {
+                let floor = floors.iter().find(|(streams, _)| *streams == row.streams);
+                let ratio = measured.per_token.zip(floor);
+                cells.extend([
+                    one(measured.per_token, 1),
+                    one(ratio.map(|(per_token, (_, floor))| per_token / floor), 1),
+                    one(measured.bias.mean, 2),
+                    one(measured.bias.p99, 2),
+                    one(measured.start.map(Nanos::as_millis_f64), 0),
+                ]);
+            }
+            Err(why) => {
+                // In a cell, on one line.
+                let words: Vec<_> = why.split_whitespace().collect();
+                cells.push(format!(
+                    "not measured: {}",
+                    words.join(" ").replace('|', "/")
+                ));
+                cells.extend(std::iter::repeat_n(String::new(), 4));
+            }
+        }
+        table.row(&cells);
     }
-    let mut text = format!(
-        "{} tokens a stream, {} ms apart, the first after {} ms; {} requests of each stream, one \
-         after another.\n\n{}",
+    let requests: Vec<_> = args
+        .streams
+        .iter()
+        .map(|&streams| {
+            let requests = args.work(streams).requests;
+            format!("{requests} requests of each at {streams} streams")
+        })
+        .collect();
+    format!(
+        "{} tokens a stream, {} ms apart, the first after {} ms; {}, one after another.\n\n{}",
         PACE.tokens,
         PACE.gap.as_millis_f64(),
         PACE.ttft.as_millis_f64(),
-        args.requests,
+        requests.join(", "),
         table.text()
-    );
-    for line in absent.iter().chain(trouble) {
-        text.push_str("\nLeft out: ");
-        text.push_str(line);
-        text.push('\n');
-    }
-    text
+    )
 }

@@ -9,6 +9,7 @@ import json
 import os
 import time
 
+import gevent
 from locust import HttpUser, events, task
 from locust.exception import StopUser
 
@@ -19,6 +20,8 @@ rows = []
 
 
 class Agent(HttpUser):
+    ended = 0
+
     def on_start(self):
         self.calls = 0
 
@@ -27,7 +30,15 @@ class Agent(HttpUser):
         if self.calls == REQUESTS:
             raise StopUser
         self.calls += 1
-        seed = next(numbers)
+        try:
+            rows.append(self.ask(next(numbers)))
+        finally:
+            Agent.ended += 1
+            if Agent.ended == REQUESTS * self.environment.parsed_options.num_users:
+                # Apart: it ends this user too, and would not come to its own end.
+                gevent.spawn(self.environment.runner.quit)
+
+    def ask(self, seed):
         body = {
             "model": "metronome",
             "prompt": "stream",
@@ -35,18 +46,21 @@ class Agent(HttpUser):
         }
         sent = time.perf_counter_ns()
         first = None
+        tokens = 0
         with self.client.post(
             "/api/generate", json=body, stream=True, catch_response=True
         ) as response:
+            response.raise_for_status()
             # Ten-kilobyte chunks, the default, would hold tokens back.
             for line in response.iter_lines(chunk_size=None):
                 stamp = time.perf_counter_ns()
-                if json.loads(line)["response"] and first is None:
-                    first = stamp
+                if json.loads(line)["response"]:
+                    tokens += 1
+                    first = first or stamp
+            if tokens != TOKENS:
+                raise ValueError(f"{tokens} tokens of {TOKENS}")
             response.success()
-        rows.append({"seed": seed, "ttft_ns": first - sent, "connect_ns": None})
-        if len(rows) == REQUESTS * self.environment.parsed_options.num_users:
-            self.environment.runner.quit()
+        return {"seed": seed, "ttft_ns": first - sent, "connect_ns": None}
 
 
 @events.quitting.add_listener

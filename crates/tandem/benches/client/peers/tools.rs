@@ -3,22 +3,36 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-use crate::kit::{Client, Ended, Told, Work, finish};
+use super::figures::{self, Ttft};
+use super::tokenizer;
+use crate::kit::{Client, Ended, LEAST, Told, Work, finish};
 use crate::server::Server;
 
 /// Prompts, tokenizers and results of one run.
 type Scratch = TempDir;
 
 /// How a tool is run, and what it said.
-struct Tool {
+struct Way {
+    prepare: fn(&mut Command, &Server, Work, &Scratch) -> Result<()>,
+    read: fn(&[u8], &Scratch, Work) -> Result<Told>,
+    /// What only starts it, for a number of streams.
+    least: fn(u32) -> Work,
+}
+
+/// A tool that is here.
+pub(super) struct Tool {
     name: String,
     program: PathBuf,
-    prepare: fn(&mut Command, &Server, Work, &Scratch) -> Result<()>,
-    read: fn(&[u8], &Scratch) -> Result<Told>,
+    way: Way,
+}
+
+impl Tool {
+    pub(super) fn least(&self) -> fn(u32) -> Work {
+        self.way.least
+    }
 }
 
 impl Client for Tool {
@@ -30,59 +44,77 @@ impl Client for Tool {
         let scratch = tempfile::tempdir()?;
         let mut command = Command::new(&self.program);
         command.current_dir(scratch.path());
-        (self.prepare)(&mut command, server, work, &scratch)?;
+        (self.way.prepare)(&mut command, server, work, &scratch)?;
         let ended = finish(&mut command, cpu)?;
-        let told = (self.read)(&ended.output, &scratch)?;
+        let told = (self.way.read)(&ended.output, &scratch, work)?;
         Ok((told, ended))
     }
 }
 
-/// The tools that are here, and why others are not.
-pub(super) fn find(httpx: Option<&Path>, no_httpx: &str) -> (Vec<Box<dyn Client>>, Vec<String>) {
-    let (mut found, mut absent): (Vec<Box<dyn Client>>, Vec<String>) = (Vec::new(), Vec::new());
-    match httpx {
-        Some(python) => found.push(Box::new(Tool {
-            name: "httpx 0.28.1 (Python)".to_owned(),
-            program: python.to_owned(),
-            prepare: httpx_flags,
-            read: |output, _| Ok(Told::Rows(serde_json::from_slice(output)?)),
-        })),
-        None => absent.push(format!("httpx: {no_httpx}")),
-    }
-    for (name, prepare, read) in [
-        ("oha", oha_flags as Prepare, oha_figures as Read),
-        ("locust", locust_flags, locust_rows),
-        ("guidellm", guidellm_flags, guidellm_figures),
-        ("aiperf", aiperf_flags, aiperf_figures),
-    ] {
-        match version(name) {
-            Some(version) => found.push(Box::new(Tool {
-                name: version,
-                program: name.into(),
-                prepare,
-                read,
-            })),
-            None => absent.push(format!("{name}: not on the path")),
+/// Each tool, or its name and why it is not here.
+pub(super) fn find(
+    httpx: Option<&Path>,
+    no_httpx: &str,
+) -> Vec<Result<Tool, (&'static str, String)>> {
+    let httpx = match httpx {
+        None => Err(("httpx", no_httpx.to_owned())),
+        Some(python) => {
+            const VERSION: &str = "import httpx; print(httpx.__version__)";
+            let asked = version(Command::new(python).args(["-c", VERSION]));
+            tool("httpx", python.to_owned(), asked, HTTPX)
         }
+    };
+    let mut tools = vec![httpx];
+    for (name, way) in [
+        ("oha", OHA),
+        ("locust", LOCUST),
+        ("guidellm", GUIDELLM),
+        ("aiperf", AIPERF),
+    ] {
+        let asked = version(Command::new(name).arg("--version"));
+        tools.push(tool(name, name.into(), asked, way));
     }
-    (found, absent)
+    tools
 }
 
-type Prepare = fn(&mut Command, &Server, Work, &Scratch) -> Result<()>;
-type Read = fn(&[u8], &Scratch) -> Result<Told>;
+fn tool(
+    name: &'static str,
+    program: PathBuf,
+    version: Result<String, String>,
+    way: Way,
+) -> Result<Tool, (&'static str, String)> {
+    match version {
+        Ok(version) => Ok(Tool {
+            name: format!("{name} {version}"),
+            program,
+            way,
+        }),
+        Err(why) => Err((name, why)),
+    }
+}
 
-/// Name and version of a tool that is on the path.
-fn version(name: &str) -> Option<String> {
-    let output = Command::new(name)
-        .arg("--version")
+/// The first number in what a program says of its version, or why it does not.
+fn version(command: &mut Command) -> Result<String, String> {
+    let output = command
         .stdin(Stdio::null())
         .output()
-        .ok()?;
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => "not on the path".to_owned(),
+            _ => format!("it cannot be started: {error}"),
+        })?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().last().unwrap_or("it said nothing");
+        return Err(format!(
+            "asked for its version it ended with {}: {last}",
+            output.status
+        ));
+    }
     let text = String::from_utf8_lossy(&output.stdout);
-    let number = text
-        .split_whitespace()
-        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-    Some(number.map_or_else(|| name.to_owned(), |number| format!("{name} {number}")))
+    text.split_whitespace()
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+        .map(str::to_owned)
+        .ok_or_else(|| format!("it told no version: {}", text.trim()))
 }
 
 /// A file of ours beside the benchmarks.
@@ -92,210 +124,141 @@ fn script(name: &str) -> PathBuf {
         .join(name)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "one shape for all tools")]
-fn httpx_flags(command: &mut Command, server: &Server, work: Work, _: &Scratch) -> Result<()> {
-    command
-        .arg("-B")
-        .arg(script("httpx_client.py"))
-        .arg(server.url())
-        .args([work.streams, work.requests, work.tokens].map(|n| n.to_string()));
-    Ok(())
-}
-
-/// A chat completion's body, for tools that send one body again and again.
-fn chat_body(work: Work) -> String {
-    format!(
-        "{{\"model\":\"metronome\",\"stream\":true,\"max_tokens\":{},\
-         \"messages\":[{{\"role\":\"user\",\"content\":\"stream\"}}]}}",
-        work.tokens
-    )
-}
-
-fn oha_flags(command: &mut Command, server: &Server, work: Work, scratch: &Scratch) -> Result<()> {
-    let body = scratch.path().join("body.json");
-    std::fs::write(&body, chat_body(work))?;
-    command
-        .args(["-n", &(work.streams * work.requests).to_string()])
-        .args(["-c", &work.streams.to_string()])
-        .args(["--no-tui", "--output-format", "json", "-m", "POST"])
-        .args(["-T", "application/json", "-D"])
-        .arg(&body)
-        .arg(format!("{}/v1/chat/completions", server.url()));
-    Ok(())
-}
-
-/// The first byte is the first token's here: head and first token are sent together.
-fn oha_figures(output: &[u8], _: &Scratch) -> Result<Told> {
-    let value: Value = serde_json::from_slice(output)?;
-    let rate = &value["summary"]["successRate"];
-    ensure!(
-        rate.as_f64() == Some(1.0),
-        "requests failed, or the success rate is not told: {rate}"
-    );
-    let ms = |pointer: &str| {
-        value
-            .pointer(pointer)
-            .and_then(Value::as_f64)
-            .map(|s| s * 1e3)
-    };
-    Ok(Told::Figures {
-        ttft_mean: ms("/details/firstByte/average"),
-        ttft_p50: ms("/firstBytePercentiles/p50"),
-        ttft_p99: ms("/firstBytePercentiles/p99"),
-    })
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "one shape for all tools")]
-fn locust_flags(
-    command: &mut Command,
-    server: &Server,
-    work: Work,
-    scratch: &Scratch,
-) -> Result<()> {
-    let streams = work.streams.to_string();
-    command
-        .arg("-f")
-        .arg(script("locustfile.py"))
-        .args(["--headless", "--only-summary", "--loglevel", "WARNING"])
-        .args(["-u", &streams, "-r", &streams])
-        .args(["-H", &server.url()])
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("PEER_REQUESTS", work.requests.to_string())
-        .env("PEER_TOKENS", work.tokens.to_string())
-        .env("PEER_OUT", scratch.path().join("rows.json"));
-    Ok(())
-}
-
-fn locust_rows(_: &[u8], scratch: &Scratch) -> Result<Told> {
-    let text = std::fs::read(scratch.path().join("rows.json"))?;
-    Ok(Told::Rows(serde_json::from_slice(&text)?))
-}
-
-fn guidellm_flags(
-    command: &mut Command,
-    server: &Server,
-    work: Work,
-    scratch: &Scratch,
-) -> Result<()> {
-    let prompts = scratch.path().join("prompts.jsonl");
-    let requests = work.streams * work.requests;
-    std::fs::write(
-        &prompts,
-        "{\"prompt\": \"stream\"}\n".repeat(requests as usize),
-    )?;
-    let path = |name: &str| scratch.path().join(name).display().to_string();
-    command
-        .args(["run", "--backend"])
-        .arg(format!(
-            "kind=openai_http,target={},model=metronome",
-            server.url()
-        ))
-        .arg("--profile")
-        .arg(format!("kind=concurrent,streams={}", work.streams))
-        .arg("--constraint")
-        .arg(format!("kind=max_requests,count={requests}"))
-        .arg("--data")
-        .arg(format!("kind=json_file,path={}", path("prompts.jsonl")))
-        .arg("--output")
-        .arg(format!("kind=json,path={}", path("figures.json")))
-        .arg("--disable-console-interactive");
-    Ok(())
-}
-
-fn guidellm_figures(_: &[u8], scratch: &Scratch) -> Result<Told> {
-    let text = std::fs::read(scratch.path().join("figures.json"))?;
-    let value: Value = serde_json::from_slice(&text)?;
-    let ttft = value
-        .pointer("/benchmarks/0/metrics/time_to_first_token_ms/successful")
-        .context("guidellm told no TTFT")?;
-    Ok(Told::Figures {
-        ttft_mean: ttft["mean"].as_f64(),
-        ttft_p50: ttft["percentiles"]["p50"].as_f64(),
-        ttft_p99: ttft["percentiles"]["p99"].as_f64(),
-    })
-}
-
-fn aiperf_flags(
-    command: &mut Command,
-    server: &Server,
-    work: Work,
-    scratch: &Scratch,
-) -> Result<()> {
-    let tokenizer = scratch.path().join("tokenizer");
-    write_tokenizer(&tokenizer)?;
-    let tokens = work.tokens.to_string();
-    command
-        .args(["profile", "--model", "metronome", "--url", &server.url()])
-        .args(["--endpoint-type", "chat", "--streaming"])
-        .args(["--concurrency", &work.streams.to_string()])
-        .args([
-            "--request-count",
-            &(work.streams * work.requests).to_string(),
-        ])
-        .arg("--tokenizer")
-        .arg(&tokenizer)
-        .args(["--use-server-token-count", "--isl", "8", "--osl", &tokens])
-        .args(["--ui", "none", "--no-gpu-telemetry", "--no-server-metrics"])
-        .arg("--output-artifact-dir")
-        .arg(scratch.path().join("out"))
-        // With it set, the folder above is taken for the name of a repository.
-        .env_remove("HF_HUB_OFFLINE");
-    Ok(())
-}
-
-fn aiperf_figures(_: &[u8], scratch: &Scratch) -> Result<Told> {
-    let path = scratch.path().join("out/profile_export_aiperf.json");
-    let value: Value = serde_json::from_slice(&std::fs::read(path)?)?;
-    let ttft = &value["time_to_first_token"];
-    Ok(Told::Figures {
-        ttft_mean: ttft["avg"].as_f64(),
-        ttft_p50: ttft["p50"].as_f64(),
-        ttft_p99: ttft["p99"].as_f64(),
-    })
-}
-
-/// A tokenizer that knows every byte and nothing else: aiperf loads one whether it counts tokens
-/// or not.
-fn write_tokenizer(folder: &Path) -> Result<()> {
-    std::fs::create_dir(folder)?;
-    let vocabulary: serde_json::Map<String, Value> = byte_letters()
-        .zip(0_u32..)
-        .map(|(letter, id)| (letter.to_string(), id.into()))
-        .collect();
-    let tokenizer = serde_json::json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
-        "normalizer": null, "post_processor": null,
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
-            "vocab": vocabulary, "merges": []},
-    });
-    let config = serde_json::json!({
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "chat_template": "{% for m in messages %}{{m['content']}}{% endfor %}",
-    });
-    for (name, value) in [
-        ("tokenizer.json", tokenizer),
-        ("tokenizer_config.json", config),
-        ("config.json", serde_json::json!({"model_type": "gpt2"})),
-    ] {
-        std::fs::write(folder.join(name), value.to_string())?;
+fn told(ttft: Ttft) -> Told {
+    Told::Figures {
+        mean: ttft.mean,
+        p50: ttft.p50,
+        p99: ttft.p99,
     }
-    Ok(())
 }
 
-/// The letters that byte-level tokenizers write bytes as: printable ones as themselves, the others
-/// from U+0100 on.
-fn byte_letters() -> impl Iterator<Item = char> {
-    let mut next = 0x100_u32;
-    (0..=255_u8).filter_map(move |byte| {
-        let itself = matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
-        if itself {
-            return Some(char::from(byte));
-        }
-        let letter = char::from_u32(next);
-        next += 1;
-        letter
-    })
+fn read(scratch: &Scratch, name: &str) -> Result<Vec<u8>> {
+    std::fs::read(scratch.path().join(name)).with_context(|| format!("it left no {name}"))
 }
+
+fn all(work: Work) -> u32 {
+    work.streams * work.requests
+}
+
+const HTTPX: Way = Way {
+    prepare: |command, server, work, _| {
+        command
+            .arg("-B")
+            .arg(script("httpx_client.py"))
+            .arg(server.url())
+            .args([work.streams, work.requests, work.tokens].map(|n| n.to_string()));
+        Ok(())
+    },
+    read: |output, _, _| Ok(Told::Rows(serde_json::from_slice(output)?)),
+    least: |_| LEAST,
+};
+
+const OHA: Way = Way {
+    prepare: |command, server, work, scratch| {
+        let body = scratch.path().join("body.json");
+        std::fs::write(
+            &body,
+            format!(
+                "{{\"model\":\"metronome\",\"stream\":true,\"max_tokens\":{},\
+                 \"messages\":[{{\"role\":\"user\",\"content\":\"stream\"}}]}}",
+                work.tokens
+            ),
+        )?;
+        command
+            .args(["-n", &all(work).to_string()])
+            .args(["-c", &work.streams.to_string()])
+            .args(["--no-tui", "--output-format", "json", "-m", "POST"])
+            .args(["-T", "application/json", "-D"])
+            .arg(&body)
+            .arg(format!("{}/v1/chat/completions", server.url()));
+        Ok(())
+    },
+    read: |output, _, work| figures::oha(output, all(work)).map(told),
+    least: |_| LEAST,
+};
+
+const LOCUST: Way = Way {
+    prepare: |command, server, work, scratch| {
+        let streams = work.streams.to_string();
+        command
+            .arg("-f")
+            .arg(script("locustfile.py"))
+            .args(["--headless", "--only-summary", "--loglevel", "WARNING"])
+            .args(["-u", &streams, "-r", &streams])
+            .args(["-H", &server.url()])
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PEER_REQUESTS", work.requests.to_string())
+            .env("PEER_TOKENS", work.tokens.to_string())
+            .env("PEER_OUT", scratch.path().join("rows.json"));
+        Ok(())
+    },
+    read: |_, scratch, _| {
+        let rows = read(scratch, "rows.json")?;
+        Ok(Told::Rows(serde_json::from_slice(&rows)?))
+    },
+    least: |_| LEAST,
+};
+
+const GUIDELLM: Way = Way {
+    prepare: |command, server, work, scratch| {
+        let path = |name: &str| scratch.path().join(name).display().to_string();
+        let requests = all(work) as usize;
+        std::fs::write(
+            path("prompts.jsonl"),
+            "{\"prompt\": \"stream\"}\n".repeat(requests),
+        )?;
+        command
+            .args(["run", "--backend"])
+            .arg(format!(
+                "kind=openai_http,target={},model=metronome,max_tokens={}",
+                server.url(),
+                work.tokens
+            ))
+            .arg("--profile")
+            .arg(format!("kind=concurrent,streams={}", work.streams))
+            .arg("--constraint")
+            .arg(format!("kind=max_requests,count={requests}"))
+            .arg("--data")
+            .arg(format!("kind=json_file,path={}", path("prompts.jsonl")))
+            .arg("--output")
+            .arg(format!("kind=json,path={}", path("figures.json")))
+            .arg("--disable-console-interactive");
+        Ok(())
+    },
+    read: |_, scratch, work| {
+        figures::guidellm(&read(scratch, "figures.json")?, all(work)).map(told)
+    },
+    // It starts a process for each stream, up to ten.
+    least: |streams| Work {
+        streams: streams.min(10),
+        ..LEAST
+    },
+};
+
+const AIPERF: Way = Way {
+    prepare: |command, server, work, scratch| {
+        let tokenizer = scratch.path().join("tokenizer");
+        tokenizer::write(&tokenizer)?;
+        command
+            .args(["profile", "--model", "metronome", "--url", &server.url()])
+            .args(["--endpoint-type", "chat", "--streaming"])
+            .args(["--concurrency", &work.streams.to_string()])
+            .args(["--request-count", &all(work).to_string()])
+            .arg("--tokenizer")
+            .arg(&tokenizer)
+            .args(["--use-server-token-count", "--isl", "8"])
+            .args(["--osl", &work.tokens.to_string()])
+            .args(["--ui", "none", "--no-gpu-telemetry", "--no-server-metrics"])
+            .arg("--output-artifact-dir")
+            .arg(scratch.path().join("out"))
+            // With it set, the tokenizer's folder is taken for the name of a repository.
+            .env_remove("HF_HUB_OFFLINE");
+        Ok(())
+    },
+    read: |_, scratch, work| {
+        let exported = read(scratch, "out/profile_export_aiperf.json")?;
+        figures::aiperf(&exported, all(work)).map(told)
+    },
+    // Its processes are as many as the machine has use for, whatever the streams.
+    least: |_| LEAST,
+};
