@@ -57,10 +57,7 @@ pub(crate) fn aiperf(output: &[u8], requests: u32) -> Result<Ttft> {
 
 /// That every request has a TTFT.
 fn counted(value: &Value, pointer: &str, requests: u32, instead: &Value) -> Result<()> {
-    let counted = value
-        .pointer(pointer)
-        .and_then(Value::as_u64)
-        .unwrap_or(0);
+    let counted = value.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
     ensure!(
         counted == u64::from(requests),
         "{counted} of {requests} requests have a TTFT: {instead}"
