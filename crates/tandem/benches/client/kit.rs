@@ -98,9 +98,8 @@ pub(crate) fn finish(command: &mut Command, cpu: Option<u32>) -> Result<Ended> {
         eprint!("{}{}", said[0], said[1]);
         let lines = || said.iter().flat_map(|text| text.lines());
         let last = lines()
-            .filter(|line| line.contains("ERROR"))
-            .last()
-            .or_else(|| lines().filter(|line| !line.trim().is_empty()).last());
+            .rfind(|line| line.contains("ERROR"))
+            .or_else(|| lines().rfind(|line| !line.trim().is_empty()));
         bail!(
             "{name} ended with {}: {}",
             output.status,
