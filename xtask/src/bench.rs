@@ -104,6 +104,11 @@ const BENCHES: &[Bench] = &[
         what: "how often the stated interval holds the known truth",
     },
     Bench {
+        name: "capacity",
+        steps: &[Step::Example("capacity_errors")],
+        what: "how often a level and a whole capacity search err, on servers whose truth is known",
+    },
+    Bench {
         name: "intervals",
         steps: &[Step::Example("interval_coverage")],
         what: "coverage of interval methods at few repetitions",

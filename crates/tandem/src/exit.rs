@@ -72,6 +72,11 @@ impl Fatal {
         self
     }
 
+    /// True for what the user typed or set wrong.
+    pub(crate) fn is_usage(&self) -> bool {
+        self.code == 2
+    }
+
     /// What to do about it.
     pub(crate) fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()

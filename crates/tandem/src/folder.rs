@@ -5,7 +5,13 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use anyhow::{Context as _, anyhow};
+use domain::record::CALIBRATION_FILE;
+use metrics::capacity::CAPACITY_FILE;
+use metrics::load::{LOAD_FILE, REQUESTS_FILE};
 use serde::Serialize;
+
+use crate::exit::Fatal;
 
 /// The one wall-clock reading of a command; everything else is stamped by the clock.
 pub(crate) fn wall_clock() -> SystemTime {
@@ -32,6 +38,40 @@ pub(crate) fn default_dir(name: &str, now: SystemTime, simulated: bool) -> PathB
     let suffix = if simulated { "-simulated" } else { "" };
     let day = day.trim_end_matches('Z');
     free(Path::new("results"), &format!("{name}-{day}{suffix}"))
+}
+
+/// Files by which a folder of results is known, and what it holds then.
+const HELD: [(&str, &str); 5] = [
+    ("manifest.json", "a sweep"),
+    (CAPACITY_FILE, "a capacity run"),
+    (LOAD_FILE, "a load"),
+    (REQUESTS_FILE, "a load"),
+    (CALIBRATION_FILE, "a calibration"),
+];
+
+/// Refuses a place for new results that holds others, whatever kind they are: two in one folder
+/// cannot be told apart afterwards.
+pub(crate) fn refuse_used(dir: &Path) -> Result<(), Fatal> {
+    if dir.is_file() {
+        return Err(Fatal::usage(anyhow!("{} is a file", dir.display()))
+            .hint("give a folder, or a new one, with --out"));
+    }
+    let Some((_, what)) = HELD.iter().find(|(file, _)| dir.join(file).exists()) else {
+        return Ok(());
+    };
+    let hint = if matches!(*what, "a sweep" | "a capacity run") {
+        "go on with it by --resume, or give another --out"
+    } else {
+        "give another --out"
+    };
+    Err(Fatal::usage(anyhow!("{} already holds {what}", dir.display())).hint(hint))
+}
+
+/// Makes a folder where there is none yet.
+pub(crate) fn make(dir: &Path) -> Result<(), Fatal> {
+    fs::create_dir_all(dir)
+        .with_context(|| format!("the folder {} could not be made", dir.display()))
+        .map_err(|e| Fatal::environment(e).hint("name a place that can be written with --out"))
 }
 
 /// The first of `NAME`, `NAME-2`, `NAME-3` and so on that is not there yet.
@@ -81,6 +121,23 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_that_holds_results_of_any_kind_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let said = |dir: &Path| refuse_used(dir).map_err(|fatal| fatal.to_string());
+        assert_eq!(said(&root.path().join("new")), Ok(()));
+        assert_eq!(said(root.path()), Ok(()));
+        for (file, what) in HELD {
+            let dir = root.path().join(file);
+            fs::create_dir(&dir).unwrap();
+            fs::write(dir.join(file), "").unwrap();
+            let told = said(&dir).unwrap_err();
+            assert!(told.ends_with(&format!("already holds {what}")), "{told}");
+            assert!(said(&dir.join(file)).unwrap_err().ends_with("is a file"));
+            assert!(make(&dir.join(file).join("x")).is_err());
+        }
+    }
 
     #[test]
     fn a_second_run_in_the_same_second_gets_a_folder_of_its_own() {

@@ -31,6 +31,9 @@ pub(crate) enum Target {
 /// Where a real server is looked for when no endpoint is named.
 const DEFAULT_ENDPOINT: &str = "127.0.0.1:11434";
 
+/// The environment variable that names a server where no endpoint is given.
+const HOST_VARIABLE: &str = "OLLAMA_HOST";
+
 /// The environment variable with the key that a server, or a proxy before it, wants. It is never
 /// recorded.
 const KEY_VARIABLE: &str = "TANDEM_API_KEY";
@@ -49,7 +52,12 @@ pub(crate) fn choose(flags: &ServerArgs, model: &str) -> Result<Target, Fatal> {
     let (endpoint, from) = unnamed();
     match look(std::slice::from_ref(&endpoint), &apis(flags)?, model) {
         Ok(found) => Ok(Target::Real(found)),
-        Err(fatal) if flags.no_simulate => Err(fatal),
+        // What names no server at all is a mistake, not a missing server.
+        Err(fatal) if flags.no_simulate || fatal.is_usage() => Err(if from == HOST_VARIABLE {
+            fatal.context(format!("the address is that of {HOST_VARIABLE}"))
+        } else {
+            fatal
+        }),
         Err(fatal) => Ok(Target::Simulator {
             why: format!("{fatal} ({from})"),
         }),
@@ -58,8 +66,8 @@ pub(crate) fn choose(flags: &ServerArgs, model: &str) -> Result<Target, Fatal> {
 
 /// The server that is looked for when none is named, and why that one.
 fn unnamed() -> (String, &'static str) {
-    match std::env::var("OLLAMA_HOST") {
-        Ok(host) if !host.trim().is_empty() => (host, "OLLAMA_HOST"),
+    match std::env::var(HOST_VARIABLE) {
+        Ok(host) if !host.trim().is_empty() => (host, HOST_VARIABLE),
         _ => (DEFAULT_ENDPOINT.to_owned(), "the default"),
     }
 }

@@ -6,7 +6,7 @@ use metrics::budget::{LIMIT, calibrated_to};
 
 use crate::charts::{
     ChartError, Color, Heading, LinePoint, LineSeries, Lines, Mark, Panel, ReferenceLine, Span,
-    Theme, Value,
+    Theme, Value, XAxis,
 };
 use crate::report::Picture;
 use crate::tables::{plain, short_number};
@@ -88,7 +88,7 @@ fn panel(label: &str, steps: &[&BudgetStep], get: fn(&BudgetStep) -> Option<Bias
             against_rate("median", steps, |step| Some(get(step)?.p50_ns)),
         ],
         include: vec![0.0],
-        reference_lines: one_ms(),
+        reference_lines: Vec::new(),
     }
 }
 
@@ -108,12 +108,17 @@ fn bias(
         x_label: "tokens received per second, all streams".to_owned(),
         panels: vec![
             panel("TTFT bias (ms)", steps, |step| step.ttft_bias),
-            panel("bias of a token's stamp (ms)", steps, |step| step.token_bias),
+            // What the limit is put to.
+            Panel {
+                reference_lines: one_ms(),
+                ..panel("bias of a token's stamp (ms)", steps, |step| step.token_bias)
+            },
             panel("error of a gap between tokens, ITL (ms)", steps, |step| {
                 step.gap_error
             }),
         ],
         spans: calibrated(calibration),
+        ..Lines::default()
     }
     .render(theme)?;
     let rate = calibrated_to(&calibration.budget).map(|step| step.tokens_per_s);
@@ -170,6 +175,7 @@ fn tails(
             reference_lines: one_ms(),
         }],
         spans: calibrated(calibration),
+        ..Lines::default()
     }
     .render(theme)?;
     Ok(Some(Picture {
@@ -214,7 +220,8 @@ fn cost(
             "What a token costs the client",
             "CPU time of the client, the server's taken off, over the tokens.".to_owned(),
         ),
-        x_label: "streams at once".to_owned(),
+        x_label: "streams at once (each doubling equally wide)".to_owned(),
+        x_axis: XAxis::Doubling,
         panels: vec![Panel {
             label: "CPU per token (µs)".to_owned(),
             series: series.collect(),
@@ -222,6 +229,7 @@ fn cost(
             reference_lines: Vec::new(),
         }],
         spans: Vec::new(),
+        ..Lines::default()
     }
     .render(theme)?;
     Ok(Some(Picture {

@@ -6,8 +6,8 @@ use metrics::load::Spread;
 
 use super::Material;
 use crate::charts::{
-    Chart, ChartError, Color, Heading, LinePoint, LineSeries, Lines, Mark, Panel, ReferenceLine,
-    Span, Theme, Value,
+    Chart, ChartError, Color, Heading, LinePoint, LineSeries, Lines, Mark, Note, Panel,
+    ReferenceLine, Span, Theme, Value, XAxis,
 };
 use crate::tables::plain;
 
@@ -18,8 +18,11 @@ pub(super) struct Picture {
     pub(super) chart: Chart,
 }
 
-/// Steps of the drawn law between one agent and the most.
-const STEPS: u32 = 120;
+/// Steps of the drawn law in each doubling of the agents.
+const STEPS: u32 = 24;
+
+/// The x axis: levels double, and on a linear axis the first of them would lie on each other.
+const AGENTS: &str = "agents (each doubling equally wide)";
 
 /// Every picture; the first is the front page's.
 pub(super) fn draw(material: &Material<'_>) -> Result<Vec<Picture>, ChartError> {
@@ -99,6 +102,17 @@ fn answer_marks(material: &Material<'_>) -> Vec<Span> {
     carries.into_iter().chain(breaks).collect()
 }
 
+/// Numbers from 1 to the highest, equally many in each doubling.
+fn along(highest: u32) -> impl Iterator<Item = f64> {
+    let octaves = std::iter::successors(Some(1.0), |from: &f64| Some(2.0 * from));
+    let most = f64::from(highest);
+    octaves
+        .take_while(move |from| *from < most)
+        .flat_map(|from| (0..STEPS).map(move |i| from * (1.0 + f64::from(i) / f64::from(STEPS))))
+        .filter(move |x| *x < most)
+        .chain([most])
+}
+
 fn throughput(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartError> {
     let highest = material.levels.iter().map(|l| l.agents).max().unwrap_or(1);
     let mut series = Vec::new();
@@ -107,9 +121,8 @@ fn throughput(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartEr
     let mut words = Vec::new();
     if let Some(scaling) = &material.scaling {
         let law = scaling.fit.law;
-        let points = (0..=STEPS)
-            .map(|step| {
-                let x = 1.0 + f64::from(highest - 1) * f64::from(step) / f64::from(STEPS);
+        let points = along(highest)
+            .map(|x| {
                 let y = scaling.fit.at(x).map_or(Value::exact(law.at(x)), |i| {
                     Value::within(law.at(x), i.lo, i.hi)
                 });
@@ -157,7 +170,8 @@ fn throughput(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartEr
             "Throughput against agents".to_owned(),
             words.join(", "),
         ),
-        x_label: "agents".to_owned(),
+        x_label: AGENTS.to_owned(),
+        x_axis: XAxis::Doubling,
         panels: vec![Panel {
             label: "throughput (tok/s)".to_owned(),
             series,
@@ -165,6 +179,7 @@ fn throughput(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartEr
             reference_lines: Vec::new(),
         }],
         spans,
+        ..Lines::default()
     }
     .render(theme)?;
     Ok(Picture {
@@ -257,10 +272,10 @@ fn latency(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartError
         .iter()
         .map(|figure| {
             let limited = limited(material, *figure);
-            let mut percentiles = vec![50, 90, 95, 99];
+            // Those that are limited last: they are drawn over the others.
+            let mut percentiles = vec![50, 95, 99];
+            percentiles.retain(|p| limited.iter().all(|(of, _)| *of != Some(*p)));
             percentiles.extend(limited.iter().filter_map(|(p, _)| *p));
-            percentiles.sort_unstable();
-            percentiles.dedup();
             let mut series: Vec<LineSeries> = percentiles
                 .into_iter()
                 .map(|p| {
@@ -315,9 +330,11 @@ fn latency(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartError
             "completed requests of the steady window; percentiles that the sample can carry"
                 .to_owned(),
         ),
-        x_label: "agents".to_owned(),
+        x_label: AGENTS.to_owned(),
+        x_axis: XAxis::Doubling,
         panels,
         spans: answer_marks(material),
+        ..Lines::default()
     }
     .render(theme)?;
     Ok(Picture {
@@ -349,9 +366,20 @@ fn hockey_stick(material: &Material<'_>, theme: &Theme) -> Result<Picture, Chart
         heading: heading(
             material,
             "Latency against throughput".to_owned(),
-            "each dot a level, joined in the order of their agents".to_owned(),
+            "each dot a level, with its number of agents".to_owned(),
         ),
         x_label: "throughput (tok/s)".to_owned(),
+        notes: material
+            .levels
+            .iter()
+            .filter_map(|l| {
+                Some(Note {
+                    x: l.tokens_per_s.mean,
+                    y: ms(l.load.e2e_ms.as_ref())?,
+                    label: l.agents.to_string(),
+                })
+            })
+            .collect(),
         panels: vec![Panel {
             label: "median (ms)".to_owned(),
             series: vec![
@@ -362,6 +390,7 @@ fn hockey_stick(material: &Material<'_>, theme: &Theme) -> Result<Picture, Chart
             reference_lines: Vec::new(),
         }],
         spans: Vec::new(),
+        ..Lines::default()
     }
     .render(theme)?;
     Ok(Picture {
@@ -394,7 +423,8 @@ fn goodput(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartError
             "Goodput against agents".to_owned(),
             "good: a request that keeps every limit on its own latency".to_owned(),
         ),
-        x_label: "agents".to_owned(),
+        x_label: AGENTS.to_owned(),
+        x_axis: XAxis::Doubling,
         panels: vec![
             Panel {
                 label: "requests per second".to_owned(),
@@ -417,6 +447,7 @@ fn goodput(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartError
             },
         ],
         spans: answer_marks(material),
+        ..Lines::default()
     }
     .render(theme)?;
     Ok(Picture {
@@ -434,7 +465,8 @@ fn fairness(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartErro
             "Fairness and starvation against agents".to_owned(),
             "throughput of each agent in the steady window".to_owned(),
         ),
-        x_label: "agents".to_owned(),
+        x_label: AGENTS.to_owned(),
+        x_axis: XAxis::Doubling,
         panels: vec![
             Panel {
                 label: "1 = every agent served alike".to_owned(),
@@ -459,6 +491,7 @@ fn fairness(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartErro
             },
         ],
         spans: answer_marks(material),
+        ..Lines::default()
     }
     .render(theme)?;
     Ok(Picture {

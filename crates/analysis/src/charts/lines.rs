@@ -4,7 +4,7 @@ use super::bars::ReferenceLine;
 use super::canvas::{Align, Canvas, Font, paint};
 use super::page::{Entry, Page, Swatch};
 use super::rows::{count_from, empty, whisker};
-use super::scale::{Scale, Ticks, range, ticks};
+use super::scale::{Scale, Ticks, log2, range, short, ticks};
 use super::value::drawable;
 use super::{Chart, ChartError, Color, Heading, Theme, Value};
 
@@ -15,10 +15,36 @@ pub struct Lines {
     pub heading: Heading,
     /// Name and unit of the x axis.
     pub x_label: String,
+    /// How values lie on it.
+    pub x_axis: XAxis,
     /// The panels, from the top.
     pub panels: Vec<Panel>,
     /// Stretches of x to shade in every panel: arms, warm-ups.
     pub spans: Vec<Span>,
+    /// Words beside points of the first panel.
+    pub notes: Vec<Note>,
+}
+
+/// How values lie on an x axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum XAxis {
+    /// Equal differences are equally far apart.
+    #[default]
+    Linear,
+    /// Equal ratios are: each doubling is as wide as any other. A tick at each point that has a
+    /// dot. For values above zero.
+    Doubling,
+}
+
+/// Words to the left of a point and above it, left out where they would cover others.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Note {
+    /// Where.
+    pub x: f64,
+    /// Where.
+    pub y: f64,
+    /// What.
+    pub label: String,
 }
 
 /// A panel.
@@ -84,6 +110,22 @@ pub struct Span {
     pub color: Option<Color>,
 }
 
+/// The x axis.
+struct Across {
+    axis: XAxis,
+    scale: Scale,
+}
+
+impl Across {
+    fn at(&self, value: f64) -> i32 {
+        match self.axis {
+            XAxis::Linear => self.scale.at(value),
+            XAxis::Doubling if value > 0.0 => self.scale.at(log2(value)),
+            XAxis::Doubling => self.scale.from,
+        }
+    }
+}
+
 /// A point in pixels, and the top and bottom of its interval.
 type Spot = (i32, i32, Option<(i32, i32)>);
 
@@ -134,13 +176,16 @@ impl Lines {
                 let left = theme.margin_px() + tick_width + 14;
                 let right = theme.width_px() - theme.margin_px() - self.reference_room(theme);
                 let (low, high) = self.x_range();
-                let (x_ticks, _) = ticks(low, high, self.x_divisions(high - low), false);
-                let x = Scale {
-                    low,
-                    high,
-                    from: left,
-                    to: right,
+                let x = Across {
+                    axis: self.x_axis,
+                    scale: Scale {
+                        low,
+                        high,
+                        from: left,
+                        to: right,
+                    },
                 };
+                let x_ticks = self.x_ticks(&x, small);
 
                 let mut top = page.top() + first;
                 let plot = (top, panels * panel_height + (panels - 1) * PANEL_GAP);
@@ -197,13 +242,18 @@ impl Lines {
                         let middle = (i32::midpoint(left, right), i32::midpoint(top, bottom));
                         canvas.text("no data to show", middle, Align::Middle, small)?;
                     }
+                    if top == plot.0 {
+                        self.draw_notes(canvas, theme, (&x, &y))?;
+                    }
                     top = bottom + PANEL_GAP;
                 }
                 let bottom = plot.0 + plot.1;
                 for (value, label) in x_ticks.values.iter().zip(&x_ticks.labels) {
                     let at = x.at(*value);
                     canvas.rect((at, bottom, 2, 7), theme.axis)?;
-                    canvas.text_inside(label, (at, bottom + 22), small)?;
+                    if !label.is_empty() {
+                        canvas.text_inside(label, (at, bottom + 22), small)?;
+                    }
                 }
                 let middle = (i32::midpoint(left, right), bottom + 22 + small.leading());
                 let label = small.elide(&self.x_label, right - left);
@@ -223,7 +273,8 @@ impl Lines {
         self.panels
             .iter()
             .map(|panel| {
-                let mut nameless = 0;
+                // No colour of the legend's is theirs.
+                let mut nameless = names.len();
                 let mut place = |series: &LineSeries| {
                     names
                         .iter()
@@ -250,7 +301,8 @@ impl Lines {
         for (panel, colors) in self.panels.iter().zip(colors) {
             for (series, color) in panel.series.iter().zip(colors) {
                 let new = entries.iter().all(|entry| entry.label != series.name);
-                if new && !series.name.is_empty() {
+                let named = !series.name.is_empty() && series.drawn().next().is_some();
+                if new && named {
                     let swatch = match series.mark {
                         Mark::Line | Mark::Band => Swatch::Line(*color, false),
                         Mark::LineAndDots => Swatch::Line(*color, true),
@@ -282,7 +334,12 @@ impl Lines {
             .flat_map(|panel| &panel.series)
             .flat_map(|s| &s.points);
         let spans = self.spans.iter().flat_map(|span| [span.from, span.to]);
-        let (low, high) = range(points.map(|point| point.x).chain(spans)).unwrap_or((0.0, 1.0));
+        let values = points.map(|point| point.x).chain(spans);
+        let (low, high) = match self.x_axis {
+            XAxis::Linear => range(values),
+            XAxis::Doubling => range(values.filter(|x| *x > 0.0).map(log2)),
+        }
+        .unwrap_or((0.0, 1.0));
         // Dots need air at the edges; lines may touch them.
         let dots = self
             .panels
@@ -295,6 +352,70 @@ impl Lines {
         } else {
             (low - 0.5, low + 0.5)
         }
+    }
+
+    /// Ticks below it; on a doubling axis one at each point that has a dot, labelled where there is
+    /// room: powers of two first.
+    fn x_ticks(&self, x: &Across, font: Font) -> Ticks {
+        if x.axis == XAxis::Linear {
+            let (low, high) = (x.scale.low, x.scale.high);
+            return ticks(low, high, self.x_divisions(high - low), false).0;
+        }
+        let series = self.panels.iter().flat_map(|panel| &panel.series);
+        let dotted = series.filter(|s| matches!(s.mark, Mark::Dots | Mark::LineAndDots));
+        let mut values: Vec<f64> = dotted
+            .flat_map(|series| &series.points)
+            .filter_map(|point| drawable(point.x).filter(|x| *x > 0.0))
+            .collect();
+        values.sort_by(f64::total_cmp);
+        values.dedup();
+        let mut labels = vec![String::new(); values.len()];
+        let mut taken: Vec<(i32, i32)> = Vec::new();
+        let power = |value: f64| log2(value).fract().abs() <= 0.0;
+        for first in [true, false] {
+            for (value, label) in values.iter().zip(&mut labels) {
+                let text = if value.fract().abs() <= 0.0 {
+                    format!("{value:.0}")
+                } else {
+                    short(*value)
+                };
+                let half = font.width(&text) / 2 + 5;
+                let (from, to) = (x.at(*value) - half, x.at(*value) + half);
+                let free = taken
+                    .iter()
+                    .all(|(left, right)| to <= *left || from >= *right);
+                if power(*value) == first && free {
+                    taken.push((from, to));
+                    *label = text;
+                }
+            }
+        }
+        Ticks { values, labels }
+    }
+
+    fn draw_notes(
+        &self,
+        canvas: &Canvas<'_>,
+        theme: &Theme,
+        (x, y): (&Across, &Scale),
+    ) -> Result<(), ChartError> {
+        let font = Font::new(theme.small_em, theme.ink);
+        let mut taken: Vec<(i32, i32, i32)> = Vec::new();
+        for note in &self.notes {
+            let (Some(at), Some(value)) = (drawable(note.x), drawable(note.y)) else {
+                continue;
+            };
+            let (right, middle) = (x.at(at) - 8, y.at(value) - 20);
+            let left = right - font.width(&note.label);
+            let free = |(from, to, height): &(i32, i32, i32)| {
+                (height - middle).abs() >= 24 || right < *from || left > *to
+            };
+            if taken.iter().all(free) {
+                canvas.text(&note.label, (right, middle), Align::Right, font)?;
+                taken.push((left, right, middle));
+            }
+        }
+        Ok(())
     }
 
     /// About how many ticks; where all x are whole numbers, no fractions.
@@ -319,7 +440,7 @@ impl Lines {
         &self,
         canvas: &Canvas<'_>,
         theme: &Theme,
-        x: &Scale,
+        x: &Across,
         (top, height): (i32, i32),
     ) -> Result<(), ChartError> {
         let font = Font::new(theme.small_em, theme.ink);
@@ -340,7 +461,7 @@ impl Lines {
             canvas.rect((from, top - SPAN_ROOM + 6, width, 4), color)?;
             let label = font.elide(&span.label, width - 8);
             if label.chars().count() > 2 || label == span.label {
-                let at = (from + width / 2, top - SPAN_ROOM + 24);
+                let at = (from + width / 2, top - SPAN_ROOM + 21);
                 canvas.text(&label, at, Align::Middle, font)?;
             }
         }
@@ -354,7 +475,7 @@ impl Lines {
         &self,
         canvas: &Canvas<'_>,
         theme: &Theme,
-        x: &Scale,
+        x: &Across,
         (top, height): (i32, i32),
     ) -> Result<(), ChartError> {
         let font = Font::new(theme.small_em, theme.ink);
@@ -444,7 +565,7 @@ impl LineSeries {
     }
 
     /// Points as pixels, with their intervals; an unknown point ends a piece.
-    fn pieces(&self, x: &Scale, y: &Scale) -> Vec<Vec<Spot>> {
+    fn pieces(&self, x: &Across, y: &Scale) -> Vec<Vec<Spot>> {
         let mut pieces: Vec<Vec<Spot>> = vec![Vec::new()];
         for point in &self.points {
             match (drawable(point.x), point.y.known()) {
@@ -466,7 +587,7 @@ impl LineSeries {
     fn draw_band(
         &self,
         canvas: &Canvas<'_>,
-        x: &Scale,
+        x: &Across,
         y: &Scale,
         color: Color,
     ) -> Result<(), ChartError> {
@@ -485,7 +606,7 @@ impl LineSeries {
     fn draw(
         &self,
         canvas: &Canvas<'_>,
-        x: &Scale,
+        x: &Across,
         y: &Scale,
         color: Color,
         shift: i32,

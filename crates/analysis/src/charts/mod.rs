@@ -31,7 +31,7 @@ mod value;
 mod tests;
 
 pub use bars::{BarSeries, Category, GroupedBars, Orientation, ReferenceLine};
-pub use lines::{LinePoint, LineSeries, Lines, Mark, Panel, Span};
+pub use lines::{LinePoint, LineSeries, Lines, Mark, Note, Panel, Span, XAxis};
 pub use page::Heading;
 pub use phase::Phase;
 pub use slopes::{Pair, SlopePanel, Slopes};

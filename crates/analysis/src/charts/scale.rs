@@ -27,6 +27,30 @@ impl Scale {
     }
 }
 
+/// The binary logarithm of a number above zero, from products alone, which every platform rounds
+/// alike.
+pub(crate) fn log2(value: f64) -> f64 {
+    let (mut rest, mut whole) = (value.clamp(1e-300, 1e300), 0.0);
+    while rest >= 2.0 {
+        rest /= 2.0;
+        whole += 1.0;
+    }
+    while rest < 1.0 {
+        rest *= 2.0;
+        whole -= 1.0;
+    }
+    let mut part = 0.5;
+    for _ in 0..32 {
+        rest *= rest;
+        if rest >= 2.0 {
+            rest /= 2.0;
+            whole += part;
+        }
+        part /= 2.0;
+    }
+    whole
+}
+
 /// Round values for an axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ticks {

@@ -321,9 +321,8 @@ fn environment(text: &mut String, load: &Load, options: &ReportOptions) {
 
 fn limits(text: &mut String, load: &Load) {
     text.push_str("## Limits\n\n");
-    let lines = load.skipped.iter().map(crate::load::Skipped::line);
-    for warning in load.warnings.iter().cloned().chain(lines) {
-        let _ = writeln!(text, "- {warning}.");
+    for line in load.skipped.iter().map(crate::load::Skipped::line) {
+        let _ = writeln!(text, "- {line}.");
     }
     let _ = writeln!(
         text,

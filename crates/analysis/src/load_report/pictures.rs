@@ -127,6 +127,7 @@ fn over_time(load: &Load, series: &Series, theme: &Theme) -> Result<Option<Pictu
         x_label: "seconds since the first planned start".to_owned(),
         panels,
         spans: Vec::new(),
+        ..Lines::default()
     }
     .render(theme)?;
     Ok(Some(Picture {
@@ -223,6 +224,7 @@ fn latency(load: &Load, series: &Series, theme: &Theme) -> Result<Option<Picture
         x_label: "planned start, seconds since the first one".to_owned(),
         panels,
         spans: Vec::new(),
+        ..Lines::default()
     }
     .render(theme)?;
     Ok(Some(Picture {
@@ -307,6 +309,7 @@ fn distribution(load: &Load, theme: &Theme) -> Result<Option<Picture>, ChartErro
         x_label: "time to first token (ms)".to_owned(),
         panels: vec![panel],
         spans: Vec::new(),
+        ..Lines::default()
     }
     .render(theme)?;
     Ok(Some(Picture {
@@ -345,6 +348,7 @@ fn turns(load: &Load, theme: &Theme) -> Result<Option<Picture>, ChartError> {
         x_label: "turn".to_owned(),
         panels: vec![panel("TTFT from the send (ms)", series)],
         spans: Vec::new(),
+        ..Lines::default()
     }
     .render(theme)?;
     Ok(Some(Picture {
@@ -387,6 +391,7 @@ fn agents(load: &Load, theme: &Theme) -> Result<Option<Picture>, ChartError> {
         x_label: "agents, fastest first".to_owned(),
         panels: vec![panel("tok/s of one agent", vec![line("", points, mark)])],
         spans: Vec::new(),
+        ..Lines::default()
     }
     .render(theme)?;
     Ok(Some(Picture {

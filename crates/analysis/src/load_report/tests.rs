@@ -54,6 +54,26 @@ fn the_committed_load_says_simulated_everywhere_and_answers_in_a_sentence() {
 }
 
 #[test]
+fn what_spoils_a_load_stands_on_its_front_page() {
+    let (mut load, options) = fixture();
+    load.warnings = vec![
+        "the load was interrupted: 3 of 720 requests were never begun".to_owned(),
+        "requests.jsonl line 7 is cut off".to_owned(),
+    ];
+    let report = build(&load, &options).unwrap();
+    let page = text(&report, "report.md");
+    let front = page.split("## Latency").next().unwrap();
+    assert!(
+        front.contains("- The load was interrupted: 3 of 720"),
+        "{front}"
+    );
+    assert!(
+        front.contains("- requests.jsonl line 7 is cut off.\n"),
+        "{front}"
+    );
+}
+
+#[test]
 fn windows_lose_no_chunk_and_no_request() {
     let (load, _) = fixture();
     let series = Series::of(&load);

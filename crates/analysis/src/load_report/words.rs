@@ -21,7 +21,10 @@ pub(super) struct Words {
 }
 
 pub(super) fn write(load: &Load, series: &Series) -> Words {
-    let (limit, mut because) = limit(load, series);
+    // What spoils the figures comes before them.
+    let mut because: Vec<String> = load.warnings.iter().map(|w| sentence(w)).collect();
+    let (limit, reasons) = limit(load, series);
+    because.extend(reasons);
     let (client, reasons) = client(load, series);
     because.extend(reasons);
     because.extend(goodput(load));
@@ -34,6 +37,16 @@ pub(super) fn write(load: &Load, series: &Series) -> Words {
         ),
         answer: format!("{} {limit} {client}", carried(load)),
         because,
+    }
+}
+
+/// A fragment as a sentence; names of files keep their case.
+fn sentence(fragment: &str) -> String {
+    let mut letters = fragment.chars();
+    let name = fragment.split(' ').next().is_some_and(|w| w.contains('.'));
+    match letters.next().filter(|_| !name) {
+        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
+        None => format!("{fragment}."),
     }
 }
 

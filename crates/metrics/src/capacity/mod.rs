@@ -13,6 +13,7 @@ mod record;
 mod sample;
 mod scaling;
 mod search;
+mod watch;
 
 pub use answer::{Answer, AnswerKind, answer, figure_in_words};
 pub use bound::{ShareBound, share_bound};
@@ -26,6 +27,7 @@ pub use record::{
 pub use sample::{Sample, Window};
 pub use scaling::{Located, Saturation, Scaling, ScalingFigures};
 pub use search::{Next, Observed, Phase, Search, SearchEnd};
+pub use watch::{Watch, Watched};
 
 #[cfg(test)]
 mod tests;

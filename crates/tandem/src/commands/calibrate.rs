@@ -95,11 +95,9 @@ impl CalibrateApi {
 
 /// Measures the budget, prints it, and writes it if asked to.
 pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitStatus, Fatal> {
-    if let Some(dir) = &args.out
-        && dir.join(CALIBRATION_FILE).exists()
-    {
-        let error = anyhow!("{} already holds a calibration", dir.display());
-        return Err(Fatal::usage(error).hint("give another --out"));
+    if let Some(out) = &args.out {
+        folder::refuse_used(out)?;
+        folder::make(out)?;
     }
     let all = flavour::usable();
     // The runtime that a real server would get.

@@ -199,6 +199,9 @@ async fn run(
     let (dir, mut record) = if let Some(record) = earlier {
         (args.resume.clone().unwrap_or_default(), record)
     } else {
+        if let Some(out) = &args.out {
+            folder::refuse_used(out)?;
+        }
         descriptors::enough_for(args.max_agents.get(), stage.simulator.is_some())?;
         let budget = calibrate::budget(args.budget, facts.as_ref(), &stage.endpoints).await;
         begin(stage, args, facts, budget)?
@@ -276,15 +279,7 @@ fn begin(
         .out
         .clone()
         .unwrap_or_else(|| folder::default_dir(&args.name, now, simulated));
-    if dir.join(CAPACITY_FILE).exists() {
-        return Err(
-            Fatal::usage(anyhow!("{} already holds a capacity run", dir.display()))
-                .hint("go on with it by --resume, or give another --out"),
-        );
-    }
-    fs::create_dir_all(&dir)
-        .with_context(|| format!("{} could not be made", dir.display()))
-        .map_err(Fatal::environment)?;
+    folder::make(&dir)?;
     let record = CapacityRecord {
         schema: CAPACITY_SCHEMA,
         name: folder::name_of(&dir, &args.name),

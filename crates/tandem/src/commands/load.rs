@@ -92,6 +92,9 @@ async fn run(
     (runtime, fitted): (Option<RuntimeFacts>, Fitted),
     stop: &Shutdown,
 ) -> Result<ExitStatus, Fatal> {
+    if let Some(out) = &args.output.out {
+        folder::refuse_used(out)?;
+    }
     let at_once = match plan.shape {
         LoadShape::Closed { agents, .. } => Some(agents),
         LoadShape::Open { agents, .. } | LoadShape::Replay { agents, .. } => agents,

@@ -204,6 +204,13 @@ impl Job<'_> {
         held: Option<ResultsDir>,
         progress: &Arc<Progress>,
     ) -> Result<ExitStatus, Fatal> {
+        if held.is_none() {
+            let place = self.common.out.as_deref();
+            if let Some(out) = place {
+                folder::refuse_used(out)?;
+            }
+            folder::make(place.unwrap_or_else(|| Path::new("results")))?;
+        }
         // A sweep that goes on keeps the budget it began with.
         let budget = if held.is_some() {
             None

@@ -56,6 +56,23 @@ fn rows(dir: &Path) -> Vec<RequestRecord> {
 }
 
 #[test]
+fn an_address_in_the_environment_that_names_no_server_is_a_mistake_and_never_shown() {
+    let mut command = command();
+    let output = command
+        .args(["load", "--requests", "1", "--no-record"])
+        .env("OLLAMA_HOST", "http://someone:hunter2@127.0.0.1:1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr) + &text(&output.stdout);
+    assert!(said.contains("OLLAMA_HOST"), "{said}");
+    assert!(
+        !said.contains("hunter2") && !said.contains("someone"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_closed_loop_prints_a_block_that_a_person_can_read() {
     let output = good(load(&[
         "--simulate",

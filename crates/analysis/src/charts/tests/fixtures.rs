@@ -2,8 +2,8 @@
 
 use crate::charts::{
     BarSeries, Category, Color, Form, GroupedBars, Heading, Lane, LaneMark, LinePoint, LineSeries,
-    Lines, Mark, Orientation, Overlap, Pair, Panel, Part, Phase, ReferenceLine, Segment,
-    SlopePanel, Slopes, Span, StackedBars, StackedRow, Timeline, TimelineGroup, Value,
+    Lines, Mark, Note, Orientation, Overlap, Pair, Panel, Part, Phase, ReferenceLine, Segment,
+    SlopePanel, Slopes, Span, StackedBars, StackedRow, Timeline, TimelineGroup, Value, XAxis,
 };
 
 /// Configuration; of agents A and B: queue, load, prefill, decode in seconds.
@@ -409,6 +409,7 @@ pub(super) fn telemetry() -> Lines {
             span("sequential", 1.0, 28.0, None),
             span("together", 30.0, 47.0, Some(Color::GREEN)),
         ],
+        ..Lines::default()
     }
 }
 
@@ -452,5 +453,52 @@ pub(super) fn throughput() -> Lines {
             reference_lines: Vec::new(),
         }],
         spans: Vec::new(),
+        ..Lines::default()
+    }
+}
+
+/// Levels close to each other on an axis of doublings, dots with words beside them, and a series
+/// without a point, which has no place in the legend.
+pub(super) fn levels() -> Lines {
+    let levels = [
+        1.0, 2.0, 4.0, 8.0, 16.0, 17.0, 18.0, 20.0, 24.0, 32.0, 512.0,
+    ];
+    let rate = |agents: f64| 900.0 * agents / (agents + 20.0);
+    let series = |name: &str, known: bool| LineSeries {
+        name: name.to_owned(),
+        points: levels
+            .into_iter()
+            .map(|x| LinePoint {
+                x,
+                y: Value::from(known.then(|| rate(x))),
+            })
+            .collect(),
+        mark: Mark::LineAndDots,
+        color: None,
+    };
+    Lines {
+        heading: example("Throughput against agents", true),
+        x_label: "agents".to_owned(),
+        x_axis: XAxis::Doubling,
+        panels: vec![Panel {
+            label: "aggregate throughput, tok/s".to_owned(),
+            series: vec![series("one server", true), series("nobody", false)],
+            include: vec![0.0],
+            reference_lines: Vec::new(),
+        }],
+        notes: levels
+            .into_iter()
+            .map(|x| Note {
+                x,
+                y: rate(x),
+                label: format!("{x:.0}"),
+            })
+            .collect(),
+        spans: vec![Span {
+            label: "carries 17".to_owned(),
+            from: 17.0,
+            to: 17.0,
+            color: Some(Color::GREEN),
+        }],
     }
 }

@@ -120,6 +120,7 @@ fn lines(points: Vec<LinePoint>, mark: Mark) -> Lines {
             to: 0.1,
             color: None,
         }],
+        ..Lines::default()
     }
 }
 

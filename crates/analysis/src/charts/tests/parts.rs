@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::charts::backend::ChartBackend;
 use crate::charts::phase::overlaps;
-use crate::charts::scale::{Scale, percent, short, ticks};
+use crate::charts::scale::{Scale, log2, percent, short, ticks};
 use crate::charts::slopes::apart;
 use crate::charts::text::{self, Weight};
 use crate::charts::{ChartError, Lane, Phase, Segment, TimelineGroup, png};
@@ -160,6 +160,15 @@ proptest! {
         if whole {
             prop_assert!(low <= a + size * 1e-6 && high >= a + size * (1.0 - 1e-6));
         }
+    }
+}
+
+#[test]
+fn binary_logarithms_are_exact_for_powers_of_two_and_close_between() {
+    for exponent in -20_i16..=20 {
+        let power = f64::from(exponent).exp2();
+        assert!((log2(power) - f64::from(exponent)).abs() <= 0.0, "{power}");
+        assert!((log2(power * 1.37) - (power * 1.37).log2()).abs() < 1e-9);
     }
 }
 

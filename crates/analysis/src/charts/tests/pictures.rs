@@ -119,6 +119,14 @@ fn lines_with_dots() {
 }
 
 #[test]
+fn levels_that_double() {
+    check(
+        "doubling",
+        &fixtures::levels().render(&Theme::default()).unwrap(),
+    );
+}
+
+#[test]
 fn drawing_twice_gives_the_same_file() {
     let theme = Theme::default();
     let draw = || {

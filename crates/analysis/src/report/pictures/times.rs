@@ -268,6 +268,7 @@ pub(super) fn telemetry(view: &View<'_>, theme: &Theme) -> Result<Option<Picture
         x_label: "seconds since the sweep began".to_owned(),
         panels,
         spans: Vec::new(),
+        ..Lines::default()
     }
     .render(theme)?;
     Ok(Some(Picture {

@@ -13,7 +13,8 @@ use domain::record::RequestRecord;
 use domain::{ModelOptions, Stamp};
 use indicatif::ProgressBar;
 use metrics::capacity::{
-    CapacityRecord, Decision, LevelEnd, LevelFigures, Objective, Phase, Probe, Rule, Sample, Window,
+    CapacityRecord, Decision, LevelEnd, LevelFigures, Objective, Phase, Probe, Rule, Sample, Watch,
+    Watched, Window,
 };
 use metrics::load::{ClientCost, Collected, LOAD_SCHEMA, LoadFile, LoadResult, Shape};
 use runtime::load::{LoadEnd, LoadPlan, LoadSetup, LoadShape, OnRecord, run_load};
@@ -26,18 +27,9 @@ use crate::commands::load::rows::{self, Rows};
 use crate::exit::Fatal;
 use crate::stage::Stage;
 
-/// Requests that count before the first look, at least.
-const FIRST_LOOK: u32 = 32;
-
 /// What requests in flight get to end in once a level is over. They belong to it all the same:
 /// their tokens arrived while it was steady.
 const GRACE: Nanos = Nanos::from_secs(60);
-
-/// A level's throughput is known when its interval is this share of it, either way.
-const KNOWN_TO: f64 = 0.02;
-
-/// Requests of each agent after which a level is not kept on for its throughput alone.
-const ROUNDS: u32 = 16;
 
 /// Requests planned for an agent: more than any budget, so that none ever has nothing to do.
 const ENDLESS: u32 = 1 << 20;
@@ -191,11 +183,7 @@ async fn look(
         stage, objective, ..
     } = ground;
     let asked = &ground.record.asked;
-    let think = Nanos::from_secs_f64(asked.think_s);
-    let rule = Rule { error: asked.error };
-    let budget = asked.budget.requests(agents);
-    let warmup = agents.saturating_mul(asked.warmup);
-    let mut next = FIRST_LOOK.max(agents.saturating_mul(2)).min(budget.max(1));
+    let mut watch = Watch::new(asked, objective, agents);
     let mut out = Looked {
         records: Vec::new(),
         looks: Vec::new(),
@@ -203,8 +191,6 @@ async fn look(
         decided: None,
         stopped: Stamp(u64::MAX),
     };
-    // Look again only when so many more have come: counting them is not free.
-    let mut wait_for = warmup.saturating_add(next) as usize;
     let time_is_up = async {
         match asked.budget.time_per_level_s {
             Some(s) => stage.clock.sleep(Nanos::from_secs_f64(s)).await,
@@ -229,60 +215,27 @@ async fn look(
         let Some(row) = row else { break };
         out.records.push(row);
         ground.progress.heard(out.records.len());
-        if stop.level() != ShutdownLevel::Running || out.records.len() < wait_for {
+        if stop.level() != ShutdownLevel::Running {
             continue;
         }
-        let window = Window::of(&out.records, agents, asked.warmup, think, None);
-        let sample = window.map(|window| Sample::of(&out.records, window));
-        let counted = sample.as_ref().map_or(0, Sample::len) as u32;
-        if let (Some(window), Some(sample)) = (window, &sample)
-            && counted >= next
-            && counted < budget
-        {
-            let decision = rule.judge(sample, objective, &out.looks);
-            let decided = decision.verdict != metrics::capacity::Verdict::Unresolved;
-            if decided && is_known(&out.records, agents, window, objective, counted) {
+        match watch.see(&out.records) {
+            Watched::On => {}
+            Watched::Decided(window, decision) => {
                 out.end = LevelEnd::Decided;
                 out.decided = Some((window, decision));
                 stop.stop();
-                continue;
             }
-            out.looks.push(counted);
-            next = counted.saturating_mul(2).min(budget);
+            Watched::Budget => {
+                out.stopped = stage.clock.now();
+                stop.stop();
+            }
         }
-        // One agent that is never answered must not keep a level open: what was taken counts.
-        let taken = out.records.len() as u32;
-        if counted >= budget || taken.saturating_sub(warmup) >= budget.saturating_add(agents) {
-            out.stopped = stage.clock.now();
-            stop.stop();
-            continue;
-        }
-        wait_for = out.records.len() + (next.saturating_sub(counted)).max(1) as usize;
     }
+    out.looks = watch.looks().to_vec();
     if ground.running.interrupted() && out.decided.is_none() {
         out.end = LevelEnd::Interrupted;
     }
     out
-}
-
-/// True when the throughput of a level is known well enough to be compared, or as well as it is
-/// worth: levels that fail are decided by a few requests.
-fn is_known(
-    records: &[RequestRecord],
-    agents: u32,
-    window: Window,
-    objective: &Objective,
-    counted: u32,
-) -> bool {
-    let enough = agents.max(FIRST_LOOK / 4).saturating_mul(ROUNDS);
-    if counted >= enough {
-        return true;
-    }
-    let throughput = LevelFigures::of(records, agents, window, objective).tokens_per_s;
-    throughput
-        .lo
-        .zip(throughput.hi)
-        .is_some_and(|(lo, hi)| hi - lo <= 2.0 * KNOWN_TO * throughput.mean)
 }
 
 fn judge(

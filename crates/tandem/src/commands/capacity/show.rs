@@ -56,7 +56,7 @@ fn line(probe: &Probe, figures: Option<&LevelFigures>) -> String {
     };
     let agents = probe.agents;
     let noun = if agents == 1 { "agent " } else { "agents" };
-    let mut text = format!("{agents:>5} {noun}  {verdict:<11}");
+    let mut text = format!("{agents:>5} {noun}  {verdict:<12}");
     let judged: Vec<String> = probe
         .decision
         .judged

@@ -1,7 +1,7 @@
 //! A load's folder, and the thread that counts and writes its rows, so that no request waits for
 //! either.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,9 +32,7 @@ const EXACT: usize = 1_000_000;
 pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<File, Fatal> {
     let path = dir.join(REQUESTS_FILE);
     let unwritable = || format!("{} could not be written", path.display());
-    fs::create_dir_all(dir)
-        .with_context(unwritable)
-        .map_err(Fatal::environment)?;
+    folder::make(dir)?;
     let file = OpenOptions::new().write(true).create_new(true).open(&path);
     let file = match file {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
