@@ -211,18 +211,6 @@ fn environment(text: &mut String, calibration: &Calibration, options: &ReportOpt
         "command of the calibration",
         format!("`{}`", calibration.command),
     );
-    let inputs: Vec<String> = options
-        .inputs
-        .iter()
-        .map(|i| format!(" --input {i}"))
-        .collect();
-    line(
-        "command of this report",
-        format!(
-            "`cargo xtask report{} --name {}`",
-            inputs.concat(),
-            options.name
-        ),
-    );
+    line("command of this report", options.command());
     text.push('\n');
 }

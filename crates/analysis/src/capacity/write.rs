@@ -7,7 +7,7 @@ use metrics::capacity::{AnswerKind, RunEnd};
 use super::Material;
 use super::pictures::Picture;
 use crate::load::provenance_word;
-use crate::report::gpu_words;
+use crate::report::machine;
 use crate::tables::{Table, plain};
 
 /// Where the definitions lie, seen from a report's folder.
@@ -146,17 +146,7 @@ fn environment(text: &mut String, material: &Material<'_>) {
         let _ = writeln!(text, "- {what}: {value}");
     };
     line("data", material.run.source.clone());
-    let env = &record.environment;
-    line("operating system", env.os.clone());
-    line("processor", format!("{}, {} cores", env.cpu, env.cores));
-    line(
-        "memory",
-        format!("{} GB", plain(env.memory_bytes as f64 / 1e9, 1)),
-    );
-    line("GPU", gpu_words(&env.gpu));
-    for (name, value) in &env.facts {
-        line(name, value.clone());
-    }
+    machine(&record.environment, &mut line);
     for (endpoint, place) in record.endpoints.iter().zip(1..) {
         let model = endpoint
             .model
@@ -171,20 +161,7 @@ fn environment(text: &mut String, material: &Material<'_>) {
         );
     }
     line("command of the run", format!("`{}`", record.command));
-    let inputs: Vec<String> = material
-        .options
-        .inputs
-        .iter()
-        .map(|i| format!(" --input {i}"))
-        .collect();
-    line(
-        "command of this report",
-        format!(
-            "`cargo xtask report{} --name {}`",
-            inputs.concat(),
-            material.options.name
-        ),
-    );
+    line("command of this report", material.options.command());
     text.push('\n');
 }
 

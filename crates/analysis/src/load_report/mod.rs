@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::load::{Load, provenance_word};
 use crate::report::{
     Content, DICTIONARY, Picture, REPORT_SCHEMA, Report, ReportError, ReportOptions,
-    column_dictionary, gpu_words,
+    column_dictionary, machine,
 };
 use crate::tables::{Origin, Table, plain, short_number};
 use series::Series;
@@ -251,19 +251,7 @@ fn environment(text: &mut String, load: &Load, options: &ReportOptions) {
     line("data", source(load));
     match &load.file.environment {
         Some(env) => {
-            line("operating system", env.os.clone());
-            line("processor", format!("{}, {} cores", env.cpu, env.cores));
-            line(
-                "memory",
-                format!("{} GB", plain(env.memory_bytes as f64 / 1e9, 1)),
-            );
-            line("GPU", gpu_words(&env.gpu));
-            for note in env.gpu.notes() {
-                line("not readable", note.to_owned());
-            }
-            for (name, value) in &env.facts {
-                line(name, value.clone());
-            }
+            machine(env, &mut line);
         }
         None => line("machine", "not recorded in the data".to_owned()),
     }
@@ -303,19 +291,7 @@ fn environment(text: &mut String, load: &Load, options: &ReportOptions) {
         None => {}
     }
     line("command of the load", format!("`{}`", load.file.command));
-    let inputs: Vec<String> = options
-        .inputs
-        .iter()
-        .map(|i| format!(" --input {i}"))
-        .collect();
-    line(
-        "command of this report",
-        format!(
-            "`cargo xtask report{} --name {}`",
-            inputs.concat(),
-            options.name
-        ),
-    );
+    line("command of this report", options.command());
     text.push('\n');
 }
 

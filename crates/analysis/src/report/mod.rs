@@ -5,6 +5,7 @@
 
 mod body;
 mod client;
+mod environment;
 mod front;
 mod glossary;
 mod json;
@@ -24,7 +25,8 @@ use metrics::{Dataset, Summary};
 use crate::audit::{AuditError, Claims, Ledger, PublishedCells, Sources};
 use crate::charts::ChartError;
 use crate::tables::{self, Difference, Table, View};
-pub(crate) use body::{DICTIONARY, column_dictionary, gpu_words};
+pub(crate) use body::{DICTIONARY, column_dictionary};
+pub(crate) use environment::machine;
 pub use json::REPORT_SCHEMA;
 pub(crate) use pictures::Picture;
 pub use write::CheckOutcome;
@@ -38,6 +40,18 @@ pub struct ReportOptions {
     pub inputs: Vec<String>,
     /// A folder laid out as `fixtures/tr113`, whose claims and table figures are checked as well.
     pub published: Option<PathBuf>,
+}
+
+impl ReportOptions {
+    /// The command that makes the report again, as code in Markdown.
+    pub(crate) fn command(&self) -> String {
+        let inputs = self.inputs.iter().map(|i| format!(" --input {i}"));
+        format!(
+            "`cargo xtask report{} --name {}`",
+            inputs.collect::<String>(),
+            self.name
+        )
+    }
 }
 
 /// A report in memory.
