@@ -23,7 +23,8 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("metronome", &["clock", "domain"]),
     ("runtime", &["agents", "clock", "domain", "telemetry"]),
     ("metrics", &["domain"]),
-    ("analysis", &["domain", "metrics"]),
+    ("inputs", &["domain", "metrics"]),
+    ("analysis", &["domain", "inputs", "metrics"]),
     (
         "tandem",
         &[
@@ -45,8 +46,8 @@ const GRAPH: &[(&str, &[&str])] = &[
 
 /// Crates from elsewhere that only one of ours may name.
 const CONFINED: &[(&str, &[&str])] = &[
-    ("polars", &["analysis"]),
-    ("polars-io", &["analysis"]),
+    ("polars", &["analysis", "inputs"]),
+    ("polars-io", &["inputs"]),
     ("plotters", &["analysis"]),
     ("nvml-wrapper", &["telemetry"]),
     ("procfs-core", &["telemetry"]),

@@ -24,6 +24,7 @@ pub mod stats;
 pub mod summary;
 pub mod throttle;
 mod timeline;
+pub mod words;
 
 pub use advice::{EvidenceRef, Finding};
 pub use observation::{

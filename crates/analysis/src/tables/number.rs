@@ -1,18 +1,6 @@
-//! Numbers as text: few digits, a stated sign, thousands apart.
+//! Numbers as text: few digits, a stated sign.
 
-/// A number with a fixed count of decimals and its thousands set apart by commas. A value that
-/// rounds to zero carries no minus sign.
-pub(crate) fn plain(value: f64, decimals: usize) -> String {
-    let mut text = format!("{:.decimals$}", value.abs());
-    let whole = text.find('.').unwrap_or(text.len());
-    let mut at = whole;
-    while at > 3 {
-        at -= 3;
-        text.insert(at, ',');
-    }
-    let negative = value < 0.0 && text.contains(|c| matches!(c, '1'..='9'));
-    if negative { format!("-{text}") } else { text }
-}
+pub(crate) use metrics::words::plain;
 
 /// As [`plain`], with a plus sign before what is not negative.
 pub(crate) fn signed(value: f64, decimals: usize) -> String {
@@ -55,11 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_signs_and_thousands() {
-        assert_eq!(plain(10_683.4, 0), "10,683");
-        assert_eq!(plain(-1_234_567.89, 1), "-1,234,567.9");
-        assert_eq!(plain(999.96, 1), "1,000.0");
-        assert_eq!(plain(-0.0004, 3), "0.000", "no minus zero");
+    fn signs() {
         assert_eq!(signed(1.07, 2), "+1.07");
         assert_eq!(signed(-0.001, 2), "+0.00");
         assert_eq!(signed(-3566.0, 0), "-3,566");

@@ -3,6 +3,7 @@
 use domain::record::{BudgetDepth, BudgetEnd, ClientBudget};
 
 use super::{Beyond, calibrated_to};
+use crate::words::plain;
 
 /// Milliseconds with as many decimals as say something.
 fn ms(ns: i64) -> String {
@@ -17,15 +18,7 @@ fn ms(ns: i64) -> String {
 
 /// A rate in whole tokens per second, thousands set apart.
 fn rate(tokens_per_s: f64) -> String {
-    let digits = format!("{tokens_per_s:.0}");
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    plain(tokens_per_s, 0)
 }
 
 /// A budget in one sentence, without its full stop.

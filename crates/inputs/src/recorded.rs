@@ -9,8 +9,8 @@ use metrics::RunObservation;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::figures::{RecordedAgent, recorded_arm};
-use super::{LoadError, LoadErrorKind, Skipped};
+use crate::figures::{RecordedAgent, recorded_arm};
+use crate::{LoadError, LoadErrorKind, Skipped};
 
 #[derive(Debug, Deserialize)]
 struct MetricsFile {
@@ -70,7 +70,7 @@ struct SummaryRun {
 }
 
 /// True when the folder itself, or one of its folders, holds recorded runs.
-pub(super) fn is_recorded(folder: &Path) -> bool {
+pub(crate) fn is_recorded(folder: &Path) -> bool {
     is_config(folder) || subfolders(folder).is_ok_and(|all| all.iter().any(|f| is_config(f)))
 }
 
@@ -92,7 +92,7 @@ fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
 }
 
 /// Reads the folder.
-pub(super) fn read(
+pub(crate) fn read(
     folder: &Path,
     keep_going: bool,
     skipped: &mut Vec<Skipped>,
@@ -232,10 +232,7 @@ fn shortest(mut options: ModelOptions) -> ModelOptions {
 }
 
 /// Reads a JSON file; an error names file and line.
-pub(crate) fn read_json<T: DeserializeOwned>(
-    path: &Path,
-    what: &'static str,
-) -> Result<T, LoadError> {
+pub fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T, LoadError> {
     let text = fs::read_to_string(path).map_err(|e| LoadError::io(path, e))?;
     if text.trim().is_empty() {
         return Err(LoadError::new(path, LoadErrorKind::Empty));
@@ -243,7 +240,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(
     serde_json::from_str(&text).map_err(|e| json_error(path, &e, what))
 }
 
-pub(super) fn json_error(path: &Path, error: &serde_json::Error, what: &'static str) -> LoadError {
+pub(crate) fn json_error(path: &Path, error: &serde_json::Error, what: &'static str) -> LoadError {
     let message = error.to_string();
     LoadError {
         path: path.to_owned(),

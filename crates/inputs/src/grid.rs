@@ -9,19 +9,19 @@ use polars::prelude::{DataFrame, StringChunked};
 use polars_io::SerReader as _;
 use polars_io::csv::read::CsvReadOptions;
 
-use super::{LoadError, LoadErrorKind};
+use crate::{LoadError, LoadErrorKind};
 
 /// A CSV file. Every column is text until a cell is asked for, so that a bad cell is reported with
 /// its line and column instead of turning the column into something else.
 #[derive(Debug)]
-pub(super) struct Grid {
+pub(crate) struct Grid {
     path: PathBuf,
     frame: DataFrame,
 }
 
 impl Grid {
     /// Reads the file. Refuses rows whose length differs from the header's.
-    pub(super) fn read(path: &Path) -> Result<Self, LoadError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, LoadError> {
         let bytes = fs::read(path).map_err(|e| LoadError::io(path, e))?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(LoadError::new(path, LoadErrorKind::Empty));
@@ -40,22 +40,22 @@ impl Grid {
     }
 
     /// The header of a CSV file, without reading the rest.
-    pub(super) fn header(path: &Path) -> Result<Vec<String>, LoadError> {
+    pub(crate) fn header(path: &Path) -> Result<Vec<String>, LoadError> {
         let mut reader = csv::Reader::from_path(path).map_err(|e| csv_error(path, &e))?;
         let header = reader.headers().map_err(|e| csv_error(path, &e))?;
         Ok(header.iter().map(str::to_owned).collect())
     }
 
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.frame.height()
     }
 
-    pub(super) fn has(&self, column: &str) -> bool {
+    pub(crate) fn has(&self, column: &str) -> bool {
         self.frame.get_column_index(column).is_some()
     }
 
     /// The file's line of a row: the header is line 1.
-    pub(super) fn line(row: usize) -> u64 {
+    pub(crate) fn line(row: usize) -> u64 {
         row as u64 + 2
     }
 
@@ -84,7 +84,7 @@ impl Grid {
     }
 
     /// The text of a cell; `None` when it is empty.
-    pub(super) fn text(&self, row: usize, column: &str) -> Result<Option<&str>, LoadError> {
+    pub(crate) fn text(&self, row: usize, column: &str) -> Result<Option<&str>, LoadError> {
         let text = self.column(column)?.get(row).map(str::trim);
         Ok(text.filter(|t| !t.is_empty()))
     }
@@ -117,14 +117,14 @@ impl Grid {
     }
 
     /// A finite number, when the cell holds one.
-    pub(super) fn number(&self, row: usize, column: &str) -> Result<Option<f64>, LoadError> {
+    pub(crate) fn number(&self, row: usize, column: &str) -> Result<Option<f64>, LoadError> {
         self.parsed(row, column, "a number", |t| {
             t.parse::<f64>().ok().filter(|v| v.is_finite())
         })
     }
 
     /// A number at least zero.
-    pub(super) fn amount(&self, row: usize, column: &str) -> Result<f64, LoadError> {
+    pub(crate) fn amount(&self, row: usize, column: &str) -> Result<f64, LoadError> {
         let value = self.parsed(row, column, "a number, 0 or more", |t| {
             t.parse::<f64>().ok().filter(|v| v.is_finite() && *v >= 0.0)
         })?;
@@ -132,12 +132,12 @@ impl Grid {
     }
 
     /// A whole number at least zero.
-    pub(super) fn count(&self, row: usize, column: &str) -> Result<Option<u64>, LoadError> {
+    pub(crate) fn count(&self, row: usize, column: &str) -> Result<Option<u64>, LoadError> {
         self.parsed(row, column, "a whole number", |t| t.parse::<u64>().ok())
     }
 
     /// A truth value: `true`, `false`, `yes`, `no`.
-    pub(super) fn flag(&self, row: usize, column: &str) -> Result<Option<bool>, LoadError> {
+    pub(crate) fn flag(&self, row: usize, column: &str) -> Result<Option<bool>, LoadError> {
         self.parsed(row, column, "true or false", |t| {
             match t.to_ascii_lowercase().as_str() {
                 "true" | "yes" => Some(true),
@@ -148,7 +148,7 @@ impl Grid {
     }
 
     /// A configuration's id.
-    pub(super) fn config(&self, row: usize, column: &str) -> Result<ConfigId, LoadError> {
+    pub(crate) fn config(&self, row: usize, column: &str) -> Result<ConfigId, LoadError> {
         let name = self.text(row, column)?;
         let name = self.some(row, column, name, "a configuration id")?;
         ConfigId::new(name).ok_or_else(|| {
@@ -158,7 +158,7 @@ impl Grid {
     }
 
     /// `value`, or an error about an empty cell.
-    pub(super) fn some<T>(
+    pub(crate) fn some<T>(
         &self,
         row: usize,
         column: &str,

@@ -5,6 +5,7 @@ mod blocks;
 mod error;
 mod figures;
 mod grid;
+mod lines;
 mod recorded;
 mod requests;
 mod results;
@@ -23,7 +24,7 @@ use metrics::{Dataset, RunObservation};
 
 pub use error::{LoadError, LoadErrorKind};
 use grid::Grid;
-pub(crate) use recorded::read_json;
+pub use recorded::read_json;
 pub use requests::{Arrivals, End, Load, Phases, Request, read};
 
 /// What kind of input a path holds.
@@ -264,11 +265,7 @@ struct SchemaOnly {
 }
 
 /// Refuses a file of another version. Call it first: a newer file may not even parse as ours.
-pub(crate) fn refuse_schema(
-    path: &Path,
-    what: &'static str,
-    supported: u32,
-) -> Result<(), LoadError> {
+pub fn refuse_schema(path: &Path, what: &'static str, supported: u32) -> Result<(), LoadError> {
     let found = recorded::read_json::<SchemaOnly>(path, what)?.schema;
     if found == u64::from(supported) {
         return Ok(());
@@ -311,7 +308,7 @@ pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
 }
 
 /// The word for a provenance.
-pub(crate) const fn provenance_word(provenance: Provenance) -> &'static str {
+pub const fn provenance_word(provenance: Provenance) -> &'static str {
     match provenance {
         Provenance::Measured => "measured",
         Provenance::Simulated => "simulated",

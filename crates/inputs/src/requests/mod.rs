@@ -18,9 +18,10 @@ use metrics::load::{
 };
 use metrics::{RequestMetrics, RequestObservation};
 
-use super::blocks::{self, Block};
-use super::recorded::{json_error, read_json};
-use super::{LoadError, LoadErrorKind, Skipped, refuse_schema};
+use crate::blocks::{self, Block};
+use crate::lines::{self, Problem, Unreadable};
+use crate::recorded::read_json;
+use crate::{LoadError, LoadErrorKind, Skipped, refuse_schema};
 pub use arrivals::Arrivals;
 use row::Row;
 
@@ -240,27 +241,20 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
     let mut all = Part::new(slo.clone());
     let mut skipped = Vec::new();
     let mut warnings = Vec::new();
-    let mut lines_before = 0;
+    let mut unreadable = Unreadable {
+        path: &path,
+        what: "request row",
+        writer: "load",
+        keep_going,
+        skipped: &mut skipped,
+        warnings: &mut warnings,
+        lines_before: 0,
+    };
     blocks::parse(
         &path,
         |block| Part::of(block, slo.clone()),
         |part| {
-            for problem in &part.problems {
-                let line = lines_before + problem.line;
-                if problem.cut_off {
-                    warnings.push(format!(
-                        "{REQUESTS_FILE} line {line} is cut off, as a killed load leaves it; it is left out"
-                    ));
-                    continue;
-                }
-                let mut error = json_error(&path, &problem.error, "request row");
-                error.line = Some(line);
-                if !keep_going {
-                    return Err(error);
-                }
-                skipped.push(Skipped::from_error(&error));
-            }
-            lines_before += part.lines;
+            unreadable.add(part.lines, &part.problems)?;
             all.merge(part);
             Ok(())
         },
@@ -302,14 +296,6 @@ struct Part {
     problems: Vec<Problem>,
 }
 
-/// A line that is no row.
-struct Problem {
-    /// From 1, within the block.
-    line: u64,
-    cut_off: bool,
-    error: serde_json::Error,
-}
-
 impl Part {
     fn new(slo: Option<Slo>) -> Self {
         Self {
@@ -327,19 +313,8 @@ impl Part {
 
     fn of(block: Block<'_>, slo: Option<Slo>) -> Self {
         let mut part = Self::new(slo);
-        for (number, line, cut_off) in block.lines() {
-            part.lines = number;
-            if line.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            if let Err(error) = Row::read(line).and_then(|row| part.add(row)) {
-                part.problems.push(Problem {
-                    line: number,
-                    cut_off,
-                    error,
-                });
-            }
-        }
+        (part.lines, part.problems) =
+            lines::each(block, |line| Row::read(line).and_then(|row| part.add(row)));
         part
     }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
-use super::{LoadError, LoadErrorKind};
+use crate::{LoadError, LoadErrorKind};
 
 /// Bytes of a block: large enough that taking turns costs nothing, small enough that a block in
 /// work on each of many cores is little memory.
@@ -19,17 +19,17 @@ const BLOCK: usize = 4 << 20;
 
 /// One block of whole lines.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Block<'b> {
+pub(crate) struct Block<'b> {
     /// The lines, with their line feeds.
-    pub(super) bytes: &'b [u8],
+    pub(crate) bytes: &'b [u8],
     /// The file ends with this block, and its last line has no line feed.
-    pub(super) cut_off: bool,
+    pub(crate) cut_off: bool,
 }
 
 impl<'b> Block<'b> {
     /// The lines without their line feeds, blank ones included, numbered from 1 within the block;
     /// true for a last line without a line feed.
-    pub(super) fn lines(self) -> impl Iterator<Item = (u64, &'b [u8], bool)> {
+    pub(crate) fn lines(self) -> impl Iterator<Item = (u64, &'b [u8], bool)> {
         let mut rest = self.bytes;
         let mut number = 0;
         std::iter::from_fn(move || {
@@ -92,7 +92,7 @@ impl Source {
 
 /// Parses the file block by block on as many threads as there are cores and gives the results to
 /// `take` in the order of the file. Stops at the first error in the file.
-pub(super) fn parse<T: Send>(
+pub(crate) fn parse<T: Send>(
     path: &Path,
     parse: impl Fn(Block<'_>) -> T + Sync,
     mut take: impl FnMut(T) -> Result<(), LoadError>,

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use domain::plan::Arm;
@@ -12,8 +11,9 @@ use metrics::{ArmObservation, Dataset};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::recorded::{json_error, read_json};
-use super::{LoadError, LoadErrorKind, Skipped};
+use crate::lines::{self, Unreadable};
+use crate::recorded::read_json;
+use crate::{LoadError, LoadErrorKind, Skipped};
 
 #[derive(Debug, Deserialize)]
 struct SchemaOnly {
@@ -21,7 +21,7 @@ struct SchemaOnly {
 }
 
 /// Reads the folder.
-pub(super) fn read(
+pub(crate) fn read(
     folder: &Path,
     keep_going: bool,
     skipped: &mut Vec<Skipped>,
@@ -76,48 +76,23 @@ pub(super) fn read(
     Ok(dataset)
 }
 
-/// One JSON value a line. A last line without its line feed that does not parse is what a killed
-/// writer leaves: a warning, not an error.
-fn read_lines<T: DeserializeOwned>(
+/// One JSON value a line.
+fn read_lines<T: DeserializeOwned + Send>(
     path: &Path,
     what: &'static str,
     keep_going: bool,
     skipped: &mut Vec<Skipped>,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<T>, LoadError> {
-    let bytes = fs::read(path).map_err(|e| LoadError::io(path, e))?;
-    if bytes.is_empty() {
-        return Err(LoadError::new(path, LoadErrorKind::Empty));
-    }
-    let ends_whole = bytes.ends_with(b"\n");
-    let lines: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
-    let mut values = Vec::with_capacity(lines.len());
-    for (line, number) in lines.iter().zip(1_u64..) {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let error = match serde_json::from_slice(line) {
-            Ok(value) => {
-                values.push(value);
-                continue;
-            }
-            Err(error) => error,
-        };
-        if number == lines.len() as u64 && !ends_whole {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            warnings.push(format!(
-                "{name} line {number} is cut off, as a killed sweep leaves it; it is left out"
-            ));
-            continue;
-        }
-        let mut error = json_error(path, &error, what);
-        error.line = Some(number);
-        if !keep_going {
-            return Err(error);
-        }
-        skipped.push(Skipped::from_error(&error));
-    }
-    Ok(values)
+    lines::read(Unreadable {
+        path,
+        what,
+        writer: "sweep",
+        keep_going,
+        skipped,
+        warnings,
+        lines_before: 0,
+    })
 }
 
 /// Puts into words what a reader of the results must know about arms that are not there.
@@ -235,7 +210,7 @@ fn leave_out_arms_without_requests(
 }
 
 /// The first few of `items`, and how many more.
-pub(super) fn list(items: &[String], most: usize) -> String {
+pub(crate) fn list(items: &[String], most: usize) -> String {
     let mut text = items[..items.len().min(most)].join(", ");
     if items.len() > most {
         let _ = write!(text, " and {} more", items.len() - most);

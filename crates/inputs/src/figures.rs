@@ -16,31 +16,31 @@ use metrics::{
     AgentObservation, ArmObservation, PublishedRow, RequestObservation, RunObservation, StampSource,
 };
 
-use super::grid::Grid;
-use super::{LoadError, LoadErrorKind, Skipped};
+use crate::grid::Grid;
+use crate::{LoadError, LoadErrorKind, Skipped};
 
 /// The agents of a recorded run, by column prefix.
 const AGENTS: [(&str, &str); 2] = [("a", "collector"), ("b", "insight")];
 
 /// What a recorded run tells of one agent.
 #[derive(Debug)]
-pub(super) struct RecordedAgent {
-    pub(super) name: String,
-    pub(super) options: ModelOptions,
-    pub(super) server: u32,
-    pub(super) execution: Nanos,
-    pub(super) ttft: Nanos,
-    pub(super) load: Nanos,
-    pub(super) prompt_eval: Nanos,
-    pub(super) eval: Nanos,
-    pub(super) tokens: u64,
-    pub(super) rate: Option<f64>,
+pub(crate) struct RecordedAgent {
+    pub(crate) name: String,
+    pub(crate) options: ModelOptions,
+    pub(crate) server: u32,
+    pub(crate) execution: Nanos,
+    pub(crate) ttft: Nanos,
+    pub(crate) load: Nanos,
+    pub(crate) prompt_eval: Nanos,
+    pub(crate) eval: Nanos,
+    pub(crate) tokens: u64,
+    pub(crate) rate: Option<f64>,
 }
 
 impl RecordedAgent {
     /// The agent as an observation, with stamps rebuilt from durations. The recorded execution
     /// time is the server's own total for the request.
-    pub(super) fn observe(self, agent: u32) -> AgentObservation {
+    pub(crate) fn observe(self, agent: u32) -> AgentObservation {
         let at = |span: Nanos| Stamp(span.0);
         let produced = self.tokens > 0;
         let request = RequestObservation {
@@ -77,7 +77,7 @@ impl RecordedAgent {
 }
 
 /// The together arm of a recorded run: both agents start at zero and both end.
-pub(super) fn recorded_arm(agents: Vec<RecordedAgent>) -> ArmObservation {
+pub(crate) fn recorded_arm(agents: Vec<RecordedAgent>) -> ArmObservation {
     ArmObservation {
         arm: Arm::Together,
         state_rule: None,
@@ -93,17 +93,17 @@ pub(super) fn recorded_arm(agents: Vec<RecordedAgent>) -> ArmObservation {
 }
 
 /// True for the header of a figures table.
-pub(super) fn is_figures(header: &[String]) -> bool {
+pub(crate) fn is_figures(header: &[String]) -> bool {
     header.iter().any(|c| c == "concurrent_wall_time_s")
 }
 
 /// True for the header of a published table.
-pub(super) fn is_published(header: &[String]) -> bool {
+pub(crate) fn is_published(header: &[String]) -> bool {
     header.iter().any(|c| c == "efficiency_percent") && !is_figures(header)
 }
 
 /// Reads a figures table.
-pub(super) fn read_figures(
+pub(crate) fn read_figures(
     path: &Path,
     keep_going: bool,
     skipped: &mut Vec<Skipped>,
@@ -112,7 +112,7 @@ pub(super) fn read_figures(
 }
 
 /// Reads a published table.
-pub(super) fn read_published(
+pub(crate) fn read_published(
     path: &Path,
     keep_going: bool,
     skipped: &mut Vec<Skipped>,

@@ -292,11 +292,8 @@ fn other_folders_are_told_apart() {
     let records = records();
     let file = file(&records);
     let dir = folder(&file, &rows(&records));
-    assert_eq!(
-        super::super::detect(dir.path()).unwrap(),
-        crate::load::InputKind::Load
-    );
-    let pooled = crate::load::load(dir.path(), false).unwrap_err();
+    assert_eq!(crate::detect(dir.path()).unwrap(), crate::InputKind::Load);
+    let pooled = crate::load(dir.path(), false).unwrap_err();
     assert!(
         pooled.kind.to_string().contains("report it alone"),
         "{}",
@@ -319,7 +316,7 @@ fn other_folders_are_told_apart() {
     assert!(error(folder(&file, "").path()).contains("the file is empty"));
     assert!(error(folder(&file, "\n\n").path()).contains("nothing in it could be loaded"));
     fs::remove_file(dir.path().join(LOAD_FILE)).unwrap();
-    let missing = super::super::detect(dir.path()).unwrap_err();
+    let missing = crate::detect(dir.path()).unwrap_err();
     assert!(missing.to_string().ends_with("load.json"), "{missing}");
 }
 

@@ -2,10 +2,10 @@
 
 use domain::record::TimeScale;
 use metrics::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
+use metrics::words::plain;
 use serde_json::Value;
 
-use super::super::results::list;
-use crate::tables::plain;
+use crate::results::list;
 
 /// Relative difference that decimals and the order of additions can make.
 const TOLERANCE: f64 = 1e-9;

@@ -17,7 +17,8 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    pub(crate) fn new(path: &Path, kind: LoadErrorKind) -> Self {
+    /// What is wrong with a file as a whole.
+    pub fn new(path: &Path, kind: LoadErrorKind) -> Self {
         Self {
             path: path.to_owned(),
             line: None,
@@ -25,7 +26,8 @@ impl LoadError {
         }
     }
 
-    pub(crate) fn at(path: &Path, line: u64, kind: LoadErrorKind) -> Self {
+    /// What is wrong with a line, counted from 1.
+    pub fn at(path: &Path, line: u64, kind: LoadErrorKind) -> Self {
         Self {
             path: path.to_owned(),
             line: Some(line),
@@ -33,7 +35,8 @@ impl LoadError {
         }
     }
 
-    pub(crate) fn io(path: &Path, error: std::io::Error) -> Self {
+    /// What the system says; a file that is not there is told apart.
+    pub fn io(path: &Path, error: std::io::Error) -> Self {
         let kind = match error.kind() {
             std::io::ErrorKind::NotFound => LoadErrorKind::NotFound,
             _ => LoadErrorKind::Io(error),
