@@ -1,12 +1,15 @@
 //! A limit that is moved far more often than it runs out.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 
 use domain::{Nanos, Stamp};
 use tokio::time::{Instant, Sleep};
 
 use crate::Clock;
+
+/// So near its end a timer may have gone off: clock time is rounded.
+const NEAR: Nanos = Nanos::from_millis(1);
 
 /// A moment that is put off again and again, once for each chunk of a stream. Putting it off costs
 /// nothing: the timer stays where it was, and only when it goes off is it set to the moment that
@@ -14,38 +17,63 @@ use crate::Clock;
 #[derive(Debug)]
 pub struct Alarm {
     clock: Clock,
-    due: Instant,
+    due: Stamp,
     timer: Pin<Box<Sleep>>,
+    /// When the timer goes off.
+    timer_due: Stamp,
+    /// Whom the timer wakes, once it has been polled.
+    wakes: Option<Waker>,
 }
 
 impl Alarm {
     /// An alarm that goes off at `due`. Must be made inside a runtime.
     pub fn new(clock: &Clock, due: Stamp) -> Self {
-        let due = clock.instant(due);
         Self {
             clock: clock.clone(),
             due,
-            timer: Box::pin(tokio::time::sleep_until(due)),
+            timer: Box::pin(tokio::time::sleep_until(clock.instant(due))),
+            timer_due: due,
+            wakes: None,
         }
     }
 
     /// Moves it to another moment, which may have passed.
     pub fn set(&mut self, due: Stamp) {
-        self.due = self.clock.instant(due);
-        if self.due < self.timer.deadline() {
-            self.timer.as_mut().reset(self.due);
+        self.due = due;
+        if self.due < self.timer_due {
+            self.reset();
         }
+    }
+
+    fn reset(&mut self) {
+        self.timer.as_mut().reset(self.clock.instant(self.due));
+        self.timer_due = self.due;
+        self.wakes = None;
     }
 
     /// Ready once the moment has come.
     pub fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            ready!(self.timer.as_mut().poll(context));
-            if self.timer.deadline() >= self.due {
+            if self.timer.as_mut().poll(context).is_pending() {
+                self.wakes = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            if self.timer_due >= self.due {
                 return Poll::Ready(());
             }
-            self.timer.as_mut().reset(self.due);
+            self.reset();
         }
+    }
+
+    /// The same, for a task that knows a moment since it was last woken. While the timer's own has not
+    /// come by then and the timer knows whom to wake, there is no need to look at it.
+    pub fn poll_due_after(&mut self, woken: Stamp, context: &mut Context<'_>) -> Poll<()> {
+        let waits = woken + NEAR < self.timer_due
+            && (self.wakes.as_ref()).is_some_and(|known| known.will_wake(context.waker()));
+        if waits {
+            return Poll::Pending;
+        }
+        self.poll_due(context)
     }
 }
 
@@ -59,7 +87,8 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
+    use std::future::{Future as _, poll_fn};
+    use std::pin::pin;
 
     use super::*;
 
@@ -78,6 +107,23 @@ mod tests {
             poll_fn(|context| alarm.poll_due(context)).await;
             assert_eq!(clock.now(), from(last), "{first} {last}");
         }
+    }
+
+    /// As often as the task is woken, and however near the end, for something else.
+    #[tokio::test(start_paused = true)]
+    async fn it_goes_off_in_a_task_that_is_woken_for_other_things() {
+        let clock = Clock::start_virtual();
+        let mut alarm = Alarm::new(&clock, ms(20));
+        let mut other = pin!(clock.sleep(Nanos::ZERO));
+        poll_fn(|context| {
+            while other.as_mut().poll(context).is_ready() {
+                other.set(clock.sleep(Nanos(300_000)));
+            }
+            alarm.set(ms(7));
+            alarm.poll_due_after(clock.now(), context)
+        })
+        .await;
+        assert_eq!(clock.now(), ms(7));
     }
 
     #[tokio::test(start_paused = true)]
