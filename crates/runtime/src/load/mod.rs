@@ -7,6 +7,7 @@
 
 mod backlog;
 mod conversation;
+mod dropping;
 mod request;
 mod shape;
 mod trace;
@@ -27,6 +28,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use self::conversation::Conversation;
+use self::dropping::Dropping;
 use self::request::Ask;
 use crate::shutdown::Shutdown;
 
@@ -168,7 +170,7 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
         },
         setup,
         stop: shutdown.stopping().child_token(),
-        drop: CancellationToken::new(),
+        drop: Dropping::default(),
         begun: AtomicU32::new(0),
         in_flight: AtomicU32::new(0),
         peak: AtomicU32::new(0),
@@ -194,7 +196,7 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
             () = shutdown.aborted().cancelled() => {}
             () = ground.setup.clock.sleep(shutdown.grace()) => {}
         }
-        ground.drop.cancel();
+        ground.drop.begin();
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -212,7 +214,7 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
         ended: ground.setup.clock.now(),
         begun,
         peak_in_flight: ground.peak.load(Ordering::Relaxed),
-        interrupted: begun < ground.setup.plan.requests || ground.drop.is_cancelled(),
+        interrupted: begun < ground.setup.plan.requests || ground.drop.has_begun(),
     })
 }
 
@@ -223,8 +225,8 @@ struct Ground {
     started: Stamp,
     /// Begin nothing new once this is cancelled.
     stop: CancellationToken,
-    /// Drop what runs once this is cancelled.
-    drop: CancellationToken,
+    /// Drop what runs once this has begun.
+    drop: Dropping,
     begun: AtomicU32,
     in_flight: AtomicU32,
     peak: AtomicU32,

@@ -63,11 +63,9 @@ impl Ground {
         let mut call = self.call(place, &ask, talk);
         let endpoint = place.agent as usize % self.setup.backends.len();
         let mut exchange = Exchange::default();
-        let outcome = tokio::select! {
-            biased;
-            outcome = self.setup.backends[endpoint].generate(&call, &mut exchange) => outcome,
-            () = self.drop.cancelled() => Outcome::Cancelled,
-        };
+        let generating = self.setup.backends[endpoint].generate(&call, &mut exchange);
+        let outcome = self.drop.unless(generating).await;
+        let outcome = outcome.unwrap_or(Outcome::Cancelled);
         let at = self.setup.clock.now();
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         let said = std::mem::take(&mut exchange.text);
