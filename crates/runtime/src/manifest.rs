@@ -16,9 +16,10 @@ pub fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), RuntimeErro
     let path = dir.join(MANIFEST_FILE);
     let temporary = dir.join("manifest.json.tmp");
     let write = || -> io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(manifest)?;
+        text.push(b'\n');
         let mut file = File::create(&temporary)?;
-        serde_json::to_writer_pretty(&mut file, manifest)?;
-        file.write_all(b"\n")?;
+        file.write_all(&text)?;
         file.sync_all()?;
         fs::rename(&temporary, &path)
     };
