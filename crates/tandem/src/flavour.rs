@@ -14,9 +14,10 @@ use crate::target::Target;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RuntimeFlags {
     /// The client's async runtime against a real server. `multi` runs agents on threads that take
-    /// work from each other, `current` runs all of them on one thread.
-    #[arg(long, value_enum, default_value_t = RuntimeArg::Multi)]
-    pub(crate) runtime: RuntimeArg,
+    /// work from each other, `current` runs all of them on one thread. When not given: `multi`, or
+    /// `current` where there is one CPU to use.
+    #[arg(long, value_enum)]
+    pub(crate) runtime: Option<RuntimeArg>,
     /// Threads of the `multi` runtime; one for each CPU that it may use when not given.
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<NonZeroU32>,
@@ -79,7 +80,7 @@ impl RuntimeFlags {
     /// to record of it. Virtual time has one flavour only and nothing to record. Call it before any
     /// other thread is started: threads stay where the one was that started them.
     pub(crate) fn start(&self, target: &Target) -> Result<(Runtime, Option<RuntimeFacts>), Fatal> {
-        if let (RuntimeArg::Current, Some(workers)) = (self.runtime, self.workers) {
+        if let (Some(RuntimeArg::Current), Some(workers)) = (self.runtime, self.workers) {
             return Err(Fatal::usage(anyhow!(
                 "--workers {workers} needs --runtime multi; `current` is one thread"
             ))
@@ -106,7 +107,7 @@ impl RuntimeFlags {
                 .map_err(Fatal::environment)?;
             return Ok((runtime, None));
         }
-        let (runtime, flavour, workers) = match self.runtime {
+        let (runtime, flavour, workers) = match self.flavour() {
             RuntimeArg::Multi => {
                 let workers = self.workers.map_or_else(usable_cpus, NonZeroU32::get);
                 let mut builder = Builder::new_multi_thread();
@@ -125,6 +126,19 @@ impl RuntimeFlags {
             pinned,
         };
         Ok((runtime, Some(facts)))
+    }
+}
+
+impl RuntimeFlags {
+    /// A runtime of one worker does what `current` does and wakes a thread besides
+    /// (docs/performance.md).
+    fn flavour(&self) -> RuntimeArg {
+        let alone = self.workers.is_none() && usable_cpus() == 1;
+        self.runtime.unwrap_or(if alone {
+            RuntimeArg::Current
+        } else {
+            RuntimeArg::Multi
+        })
     }
 }
 

@@ -1,8 +1,12 @@
 use super::*;
 
-fn flags(runtime: RuntimeArg, workers: Option<u32>, pin: Option<&str>) -> RuntimeFlags {
+fn flags(
+    runtime: impl Into<Option<RuntimeArg>>,
+    workers: Option<u32>,
+    pin: Option<&str>,
+) -> RuntimeFlags {
     RuntimeFlags {
-        runtime,
+        runtime: runtime.into(),
         workers: workers.map(|n| NonZeroU32::new(n).unwrap()),
         pin: pin.map(|text| text.parse().unwrap()),
     }
@@ -91,6 +95,9 @@ fn a_pin_narrows_the_threads_and_a_cpu_that_is_not_there_is_named() {
         let on_worker = runtime
             .block_on(runtime.spawn(async { sched_getaffinity(None).unwrap().count() }))
             .unwrap();
+        let flavour = |workers| flags(None, workers, None).start(&real()).unwrap().1;
+        let usual = [None, Some(1)].map(|workers| flavour(workers).unwrap().flavour);
+        assert_eq!(usual, [RuntimeFlavour::Current, RuntimeFlavour::Multi]);
         (first, facts.unwrap(), on_worker)
     });
     let (first, facts, on_worker) = pinned.join().unwrap();
