@@ -53,8 +53,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("procfs-core", &["telemetry"]),
     ("reqwest", &[]),
     ("rustls-platform-verifier", &["transport"]),
-    ("hyper", &["simulator", "transport"]),
-    ("httparse", &["metronome"]),
+    ("hyper", &["simulator"]),
+    ("httparse", &["metronome", "transport"]),
     ("mio", &["metronome"]),
 ];
 

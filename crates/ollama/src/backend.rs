@@ -21,13 +21,13 @@ impl ChatBackend for Client {
         call: &'a GenerateCall,
         exchange: &'a mut Exchange,
     ) -> BoxFuture<'a, Outcome> {
+        let (path, body) = match call.history {
+            Some(_) => ("/api/chat", json_body(&ChatRequest::from(call))),
+            None => ("/api/generate", json_body(&GenerateRequest::from(call))),
+        };
         Box::pin(async move {
-            if call.history.is_some() {
-                let request = ChatRequest::from(call);
-                return self.chat(&request, exchange).await.outcome;
-            }
-            let request = GenerateRequest::from(call);
-            self.generate_with(&request, exchange).await.outcome
+            let reply = self.generation(path, body, &call.model, exchange).await;
+            reply.outcome
         })
     }
 

@@ -11,6 +11,7 @@ use transport::{
 use crate::ndjson::MAX_LINE;
 use crate::reply::expect_json;
 use crate::stream::Reply;
+use crate::template::Last;
 use crate::wire::{
     ChatRequest, EmbedRequest, Embeddings, GenerateRequest, Running, ShowRequest, Shown, Tags,
     Version,
@@ -59,6 +60,7 @@ pub fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
 #[derive(Debug)]
 pub struct Client {
     pub(crate) transport: Transport,
+    pub(crate) last: Last,
 }
 
 /// Settings of a [`Client`].
@@ -89,8 +91,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The most that is read from a connection at once, bytes; a response's head must fit into it.
-    /// Without it a buffer starts with 8 KiB and grows with what arrives, to 400 KiB at most.
+    /// The most that is read from a connection at once, bytes; 64 KiB when this is not set.
     #[must_use]
     pub fn read_buffer(mut self, bytes: Option<usize>) -> Self {
         self.transport = self.transport.read_buffer(bytes);
@@ -108,7 +109,10 @@ impl ClientBuilder {
     /// nothing yet. Installs rustls's ring provider for the process where none is installed.
     pub fn build(self, server: &str) -> Result<Client, BuildError> {
         let transport = self.transport.build(&endpoint(server)?)?;
-        Ok(Client { transport })
+        Ok(Client {
+            transport,
+            last: Last::default(),
+        })
     }
 }
 

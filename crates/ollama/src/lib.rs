@@ -60,6 +60,7 @@ mod error;
 pub mod ndjson;
 mod reply;
 mod stream;
+mod template;
 pub mod wire;
 
 pub use client::{Client, ClientBuilder, DEFAULT_PORT, endpoint};

@@ -3,6 +3,8 @@
 //! Neither TCP segments nor HTTP chunks need match lines, so bytes are kept until their newline
 //! comes. A line that lies whole in one push is lent from it without a copy.
 
+use memchr::memchr;
+
 /// Longest line accepted, bytes; the official client's limit.
 pub const MAX_LINE: usize = 8 * 1024 * 1024;
 
@@ -99,7 +101,7 @@ impl Lines<'_> {
     pub fn next_line(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
         loop {
             self.decoder.forget_lent();
-            let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') else {
+            let Some(end) = memchr(b'\n', self.rest) else {
                 self.decoder.room_for(self.rest.len())?;
                 self.decoder.buffer.extend_from_slice(self.rest);
                 self.rest = &[];

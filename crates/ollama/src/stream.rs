@@ -1,15 +1,15 @@
 //! The one path that every generation takes, streamed or not: a reply that is not streamed is a
 //! stream of one line.
 
-use bytes::Bytes;
 use domain::backend::Exchange;
 use domain::{FailureKind, Outcome, Stamp};
-use transport::{Limits, Trouble, clip, error_words};
+use transport::{Limits, Sink, Trouble, clip, error_words};
 
 use crate::chunk::{Chunk, Text};
 use crate::client::Client;
 use crate::ndjson::{Decoder, LineTooLong};
 use crate::reply::expect_json;
+use crate::template::{Learned, Said};
 use crate::wire::ToolCall;
 
 /// How a typed generation ended; what it produced is in the caller's exchange.
@@ -21,10 +21,26 @@ pub struct Reply {
     pub tool_calls: Vec<ToolCall>,
 }
 
+/// Room for the stamps of a short answer.
+const ROOM: usize = 64;
+
 /// What one stream has shown.
 struct Recorder<'e> {
     exchange: &'e mut Exchange,
     tool_calls: Vec<ToolCall>,
+    learned: Learned<'e>,
+}
+
+/// A stream that is being read.
+struct Reading<'r, 'e> {
+    decoder: Decoder,
+    recorder: &'r mut Recorder<'e>,
+}
+
+impl Sink for Reading<'_, '_> {
+    fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, Trouble> {
+        self.recorder.take(&mut self.decoder, bytes, at)
+    }
 }
 
 impl Client {
@@ -38,6 +54,7 @@ impl Client {
         let mut recorder = Recorder {
             exchange,
             tool_calls: Vec::new(),
+            learned: Learned::from_last(&self.last),
         };
         let limits = self.transport.limits();
         let ended = self.follow(path, body, model, &limits, &mut recorder).await;
@@ -56,18 +73,24 @@ impl Client {
         limits: &Limits<'_>,
         recorder: &mut Recorder<'_>,
     ) -> Result<(), Trouble> {
-        let mut response = self
+        // What is waited for only once is boxed: this future is looked into for each token.
+        let sending = self
             .transport
-            .send(path, Some(body), limits, recorder.exchange)
-            .await?;
-        expect_json(&mut response, limits, Some(model)).await?;
-        let mut decoder = Decoder::new();
-        while let Some(bytes) = response.chunk(limits).await? {
-            if recorder.take(&mut decoder, &bytes, response.arrived())? {
-                response.drain(limits).await;
-                return Ok(());
-            }
+            .send(path, Some(body), limits, recorder.exchange);
+        let mut response = Box::pin(sending).await?;
+        Box::pin(expect_json(&mut response, limits, Some(model))).await?;
+        let mut reading = Reading {
+            decoder: Decoder::new(),
+            recorder,
+        };
+        if response.read(&mut reading, limits).await? {
+            response.drain(limits).await;
+            return Ok(());
         }
+        let Reading {
+            mut decoder,
+            recorder,
+        } = reading;
         recorder.finish(&mut decoder, response.arrived())
     }
 }
@@ -81,7 +104,7 @@ enum BadLine {
 
 impl Recorder<'_> {
     /// Records the lines that some bytes complete; true when one of them was the final object.
-    fn take(&mut self, decoder: &mut Decoder, bytes: &Bytes, at: Stamp) -> Result<bool, Trouble> {
+    fn take(&mut self, decoder: &mut Decoder, bytes: &[u8], at: Stamp) -> Result<bool, Trouble> {
         let too_long = |e: LineTooLong| Trouble::failed(FailureKind::LineTooLong, e.to_string());
         let mut lines = decoder.push(bytes);
         while let Some(line) = lines.next_line().map_err(too_long)? {
@@ -112,6 +135,17 @@ impl Recorder<'_> {
 
     /// Records one line; true when it is the final object.
     fn line(&mut self, line: &[u8], at: Stamp) -> Result<bool, BadLine> {
+        match self.learned.read(line) {
+            Some(Said::Content(content)) => {
+                self.text("", content, at);
+                return Ok(false);
+            }
+            Some(Said::Thinking(thinking)) => {
+                self.text(thinking, "", at);
+                return Ok(false);
+            }
+            None => {}
+        }
         let chunk = Chunk::decode(line).map_err(|e| {
             if e.truncated {
                 BadLine::Truncated
@@ -123,7 +157,8 @@ impl Recorder<'_> {
             let trouble = Trouble::Failed(FailureKind::MidStream, error_words(error));
             return Err(BadLine::Bad(trouble));
         }
-        self.text(&chunk, at);
+        self.learned.learn(line, &chunk);
+        self.text(chunk.thinking(), chunk.content(), at);
         if let Some(calls) = chunk.tool_calls() {
             let calls: Option<Vec<ToolCall>> = serde_json::from_str(calls.get())
                 .map_err(|e| BadLine::Bad(malformed(&format!("tool calls: {e}"), line)))?;
@@ -140,11 +175,13 @@ impl Recorder<'_> {
         Ok(true)
     }
 
-    fn text(&mut self, chunk: &Chunk<'_>, at: Stamp) {
+    fn text(&mut self, thinking: &str, content: &str, at: Stamp) {
         let exchange = &mut *self.exchange;
-        let (thinking, content) = (chunk.thinking(), chunk.content());
         if thinking.is_empty() && content.is_empty() {
             return;
+        }
+        if exchange.chunks.is_empty() {
+            exchange.chunks.reserve(ROOM);
         }
         exchange.first_token.get_or_insert(at);
         exchange.last_token = Some(at);

@@ -238,7 +238,7 @@ impl Client {
             .send(path, None, &limits, &mut Exchange::default())
             .await?;
         expect_json(&mut response, &limits).await?;
-        let server = response.header("server").map(str::to_owned);
+        let server = response.header("server");
         Ok((response.json(&limits, MAX_REPLY).await?, server))
     }
 

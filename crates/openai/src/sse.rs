@@ -5,6 +5,8 @@
 //! colon is a comment; several `data` lines of an event are joined with LF; a byte order mark at the
 //! beginning is skipped. Bytes are not looked at as text: UTF-8 may be split anywhere.
 
+use memchr::{memchr, memchr2};
+
 /// Longest event accepted, bytes of data.
 pub const MAX_EVENT: usize = 8 * 1024 * 1024;
 
@@ -143,7 +145,7 @@ impl Decoder {
     }
 
     fn field(&mut self, line: &[u8]) -> Result<(), EventTooLong> {
-        let (name, value) = match line.iter().position(|byte| *byte == b':') {
+        let (name, value) = match memchr(b':', line) {
             Some(colon) => (&line[..colon], &line[colon + 1..]),
             None => (line, &[][..]),
         };
@@ -188,7 +190,7 @@ impl Events<'_> {
                 }
                 self.decoder.after_cr = false;
             }
-            let end = self.rest.iter().position(|b| matches!(b, b'\n' | b'\r'));
+            let end = memchr2(b'\n', b'\r', self.rest);
             let Some(end) = end else {
                 self.decoder
                     .room_for(self.decoder.line.len(), self.rest.len())?;

@@ -1,9 +1,8 @@
 //! The one path that every generation takes.
 
-use bytes::Bytes;
 use domain::backend::Exchange;
-use domain::{FailureKind, Outcome, Stamp, TimeoutPhase};
-use transport::{Limits, Response, Trouble, clip, error_words};
+use domain::{FailureKind, Outcome, Stamp};
+use transport::{Limits, Sink, Trouble, clip, error_words};
 
 use crate::chunk::Chunk;
 use crate::client::Client;
@@ -17,6 +16,23 @@ const DONE: &[u8] = b"[DONE]";
 /// What one stream has shown.
 struct Recorder<'e> {
     exchange: &'e mut Exchange,
+}
+
+/// A stream that is being read.
+struct Reading<'r, 'e> {
+    decoder: Decoder,
+    recorder: &'r mut Recorder<'e>,
+}
+
+impl Sink for Reading<'_, '_> {
+    fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, Trouble> {
+        self.recorder.take(&mut self.decoder, bytes, at)
+    }
+
+    /// llama.cpp and vLLM answer with a head at once, and queue and prefill behind it.
+    fn awaits_first(&self) -> bool {
+        self.recorder.exchange.first_token.is_none()
+    }
 }
 
 impl Client {
@@ -42,17 +58,24 @@ impl Client {
         limits: &Limits<'_>,
         recorder: &mut Recorder<'_>,
     ) -> Result<(), Trouble> {
-        let mut response = self
+        // What is waited for only once is boxed: this future is looked into for each token.
+        let sending = self
             .transport
-            .send(path, Some(body), limits, recorder.exchange)
-            .await?;
-        expect_events(&mut response, limits, model).await?;
-        let mut decoder = Decoder::new();
-        while let Some(bytes) = recorder.next(&mut response, limits).await? {
-            if recorder.take(&mut decoder, &bytes, response.arrived())? {
-                response.drain(limits).await;
-                return recorder.ended();
-            }
+            .send(path, Some(body), limits, recorder.exchange);
+        let mut response = Box::pin(sending).await?;
+        Box::pin(expect_events(&mut response, limits, model)).await?;
+        let mut reading = Reading {
+            decoder: Decoder::new(),
+            recorder,
+        };
+        let done = response.read(&mut reading, limits).await?;
+        let Reading {
+            mut decoder,
+            recorder,
+        } = reading;
+        if done {
+            response.drain(limits).await;
+            return recorder.ended();
         }
         recorder.finish(&mut decoder, response.arrived())
     }
@@ -66,24 +89,8 @@ enum BadEvent {
 }
 
 impl Recorder<'_> {
-    /// The next bytes. Until there is a token the limit from the send on goes on: llama.cpp and vLLM
-    /// answer with a head at once and queue and prefill behind it.
-    async fn next(
-        &self,
-        response: &mut Response,
-        limits: &Limits<'_>,
-    ) -> Result<Option<Bytes>, Trouble> {
-        if self.exchange.first_token.is_some() {
-            return response.chunk(limits).await;
-        }
-        let due = limits.first_byte_due(self.exchange.sent);
-        response
-            .chunk_by(limits, TimeoutPhase::FirstByte, due)
-            .await
-    }
-
     /// Records the events that some bytes complete; true when one of them was `[DONE]`.
-    fn take(&mut self, decoder: &mut Decoder, bytes: &Bytes, at: Stamp) -> Result<bool, Trouble> {
+    fn take(&mut self, decoder: &mut Decoder, bytes: &[u8], at: Stamp) -> Result<bool, Trouble> {
         let mut events = decoder.push(bytes);
         while let Some(event) = events.next_event().map_err(too_long)? {
             match self.event(&event, at) {

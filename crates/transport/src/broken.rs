@@ -7,6 +7,7 @@ use std::io;
 use domain::FailureKind;
 
 use crate::error::Trouble;
+use crate::http1::{Cut, Garbled};
 
 /// There is no connection. `step`: what was being done, where the error does not say it.
 pub(crate) fn not_connected(step: &str, error: &(dyn StdError + 'static)) -> Trouble {
@@ -18,10 +19,39 @@ pub(crate) fn not_connected(step: &str, error: &(dyn StdError + 'static)) -> Tro
     Trouble::Failed(kind, words)
 }
 
-impl From<hyper::Error> for Trouble {
-    /// A connection that was there broke, or brought what is not HTTP.
-    fn from(error: hyper::Error) -> Self {
-        Self::Failed(Found::of(&error).afterwards(), causes(&error))
+/// A connection that was there broke, or brought what is not HTTP.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    /// Nothing could be read or written.
+    #[error("the connection broke")]
+    Io(#[from] io::Error),
+    /// Closed before there was an answer.
+    #[error("the server closed the connection before it had answered")]
+    Unanswered,
+    /// Closed in the middle of an answer.
+    #[error(transparent)]
+    Cut(#[from] Cut),
+    /// This is not HTTP.
+    #[error(transparent)]
+    Garbled(#[from] Garbled),
+}
+
+impl From<Broken> for Trouble {
+    fn from(broken: Broken) -> Self {
+        let kind = match &broken {
+            // What a TLS port says to those who speak none, or the other way round.
+            Broken::Io(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+                ) =>
+            {
+                FailureKind::Malformed
+            }
+            Broken::Garbled(_) => FailureKind::Malformed,
+            Broken::Io(_) | Broken::Unanswered | Broken::Cut(_) => FailureKind::ConnectionReset,
+        };
+        Self::Failed(kind, causes(&broken))
     }
 }
 
@@ -49,7 +79,6 @@ struct Found {
     io: Option<io::ErrorKind>,
     os: Option<i32>,
     tls: Option<Tls>,
-    garbled: bool,
 }
 
 /// Why there is no TLS.
@@ -72,9 +101,6 @@ impl Found {
                 found.os = e.raw_os_error().or(found.os);
                 found.tls = tls_inside(e).map(Tls::of).or(found.tls);
             }
-            if let Some(e) = cause.downcast_ref::<hyper::Error>() {
-                found.garbled |= e.is_parse();
-            }
         }
         found
     }
@@ -92,18 +118,6 @@ impl Found {
                 (FailureKind::FileLimit, Some(file_limit(open_files())))
             }
             _ => (FailureKind::Connect, None),
-        }
-    }
-
-    fn afterwards(&self) -> FailureKind {
-        let not_http = matches!(
-            self.io,
-            Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
-        );
-        if self.garbled || not_http {
-            FailureKind::Malformed
-        } else {
-            FailureKind::ConnectionReset
         }
     }
 }

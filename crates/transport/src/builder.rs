@@ -4,19 +4,18 @@ use std::sync::Arc;
 
 use clock::Clock;
 use domain::plan::Timeouts;
-use hyper::client::conn::http1;
-use hyper::header::HeaderValue;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use url::Position;
 
 use crate::connect::{Connector, Tls};
+use crate::connection::READ_AT_ONCE;
 use crate::endpoint::Endpoint;
 use crate::error::BuildError;
-use crate::http::Transport;
 use crate::key::ApiKey;
 use crate::pool::Pool;
+use crate::transport::Transport;
 
 /// Settings of a [`Transport`].
 #[derive(Debug, Clone)]
@@ -63,8 +62,7 @@ impl Builder {
         self
     }
 
-    /// The most that is read from a connection at once, bytes; a response's head must fit into it.
-    /// Without it a buffer starts with 8 KiB and grows with what arrives, to 400 KiB at most.
+    /// The most that is read from a connection at once, bytes; 64 KiB when this is not set.
     #[must_use]
     pub fn read_buffer(mut self, bytes: Option<usize>) -> Self {
         self.read_buffer = bytes;
@@ -94,10 +92,6 @@ impl Builder {
             // Plain HTTP must not depend on the system having certificates.
             None
         };
-        let mut http = http1::Builder::new();
-        if self.read_buffer.is_some() {
-            http.read_buf_exact_size(self.read_buffer);
-        }
         let host = &url[Position::BeforeHost..Position::AfterPort];
         Ok(Transport {
             connector: Connector {
@@ -105,10 +99,10 @@ impl Builder {
                 host: url.host().expect("http URLs have a host").to_owned(),
                 port: url.port_or_known_default().expect("http has a port"),
                 tls,
-                http,
+                read_at_once: self.read_buffer.unwrap_or(READ_AT_ONCE),
             },
             pool: self.keep_connections.then(|| Arc::new(Pool::default())),
-            host: HeaderValue::from_str(host).expect("a URL's host is ASCII"),
+            host: host.to_owned(),
             path: url.path().trim_end_matches('/').to_owned(),
             base: endpoint.to_string(),
             clock: self.clock,

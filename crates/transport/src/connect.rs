@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use clock::Clock;
 use domain::Nanos;
-use hyper::client::conn::http1;
 use rustls::ClientConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -30,7 +29,8 @@ pub(crate) struct Connector {
     pub(crate) host: Host,
     pub(crate) port: u16,
     pub(crate) tls: Option<Tls>,
-    pub(crate) http: http1::Builder,
+    /// Most bytes that are read from a connection at once.
+    pub(crate) read_at_once: usize,
 }
 
 impl std::fmt::Debug for Connector {
@@ -44,7 +44,7 @@ impl std::fmt::Debug for Connector {
 
 impl Connector {
     /// Connects. `limit` is what the caller allows for all of it and watches over itself.
-    pub(crate) async fn connect(&self, limit: Nanos) -> Result<Box<Connection>, Trouble> {
+    pub(crate) async fn connect(&self, limit: Nanos) -> Result<Connection, Trouble> {
         let stream = self.tcp(limit).await?;
         let socket = match &self.tls {
             None => Socket::Plain(stream),
@@ -55,9 +55,7 @@ impl Connector {
                 .map(|stream| Socket::Tls(Box::new(stream)))
                 .map_err(|e| not_connected("", &e))?,
         };
-        Connection::over(socket, &self.http)
-            .await
-            .map_err(|e| not_connected("", &e))
+        Ok(Connection::over(socket, self.read_at_once))
     }
 
     async fn tcp(&self, limit: Nanos) -> Result<TcpStream, Trouble> {
@@ -206,24 +204,6 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, parts),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
         }
     }
 

@@ -1,94 +1,74 @@
-//! One HTTP/1.1 connection, run by the task of whichever request uses it.
+//! One connection, read and written by the task of whichever request uses it.
 
-use std::fmt;
-use std::future::Future;
+use std::cell::RefCell;
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::connect::Socket;
-use crate::http::TellingBody;
-use crate::wakes::Wakes;
 
-/// How often the parts may wake each other before other tasks get their turn.
-const ROUNDS: u32 = 64;
+/// Read from a socket at once, bytes, unless the builder says otherwise.
+pub(crate) const READ_AT_ONCE: usize = 64 * 1024;
 
-/// A connection and its way to send requests. hyper means the connection to run in a task of its
-/// own, which is woken for each chunk and wakes the request's; here the request's task polls it.
-pub(crate) struct Connection {
-    sender: SendRequest<TellingBody>,
-    /// None once it has ended.
-    io: Option<http1::Connection<TokioIo<Socket>, TellingBody>>,
-    wakes: Arc<Wakes>,
-    waker: Waker,
+thread_local! {
+    /// What sockets are read into. One buffer for all connections of a thread stays in its cache,
+    /// which thousands of buffers would not; what must outlast a read is copied out of it.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").finish_non_exhaustive()
-    }
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    socket: Socket,
+    /// Most bytes that are read at once.
+    read_at_once: usize,
 }
 
 impl Connection {
-    /// HTTP/1.1 over a socket.
-    pub(crate) async fn over(socket: Socket, http: &http1::Builder) -> hyper::Result<Box<Self>> {
-        let (sender, io) = http.handshake(TokioIo::new(socket)).await?;
-        let wakes = Arc::new(Wakes::default());
-        Ok(Box::new(Self {
-            sender,
-            io: Some(io),
-            waker: Waker::from(Arc::clone(&wakes)),
-            wakes,
-        }))
+    /// Over a socket that is connected.
+    pub(crate) fn over(socket: Socket, read_at_once: usize) -> Self {
+        Self {
+            socket,
+            read_at_once: read_at_once.max(1),
+        }
     }
 
-    pub(crate) fn sender(&mut self) -> &mut SendRequest<TellingBody> {
-        &mut self.sender
-    }
-
-    /// Runs the connection until something comes of it: `wanted` is asked before the socket is, and
-    /// again whenever the socket had something.
-    pub(crate) fn poll_for<T>(
+    /// Reads once, and hands over what there is: nothing when the server has closed the connection.
+    /// `take` must not read from a connection.
+    pub(crate) fn poll_read<T>(
         &mut self,
         context: &mut Context<'_>,
-        mut wanted: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
-        self.wakes.begin(context.waker());
-        let mut inside = Context::from_waker(&self.waker);
-        for _ in 0..ROUNDS {
-            if let Poll::Ready(found) = wanted(&mut inside) {
-                self.wakes.end();
-                return Poll::Ready(found);
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Poll<io::Result<T>> {
+        BUFFER.with_borrow_mut(|buffer| {
+            if buffer.len() < self.read_at_once {
+                buffer.resize(self.read_at_once, 0);
             }
-            let Some(io) = &mut self.io else {
-                // It has told all it knows; what is wanted now will not come from here.
-                self.wakes.end();
-                return Poll::Pending;
-            };
-            if Pin::new(io).poll(&mut inside).is_ready() {
-                // Dropping it tells whoever still waits.
-                self.io = None;
-            } else if self.wakes.rest() {
-                return Poll::Pending;
-            }
-        }
-        self.wakes.end();
-        context.waker().wake_by_ref();
-        Poll::Pending
+            let mut read = ReadBuf::new(&mut buffer[..self.read_at_once]);
+            ready!(Pin::new(&mut self.socket).poll_read(context, &mut read))?;
+            Poll::Ready(Ok(take(read.filled())))
+        })
     }
 
-    /// Looks at what the socket has to say between two requests: whether it is open still, as far as
-    /// this side has heard, and free for another request.
+    /// Writes some of the bytes.
+    pub(crate) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    /// Sees to it that what was written is on its way.
+    pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    /// Looks at what the socket has to say between two requests: whether it is open still, as far
+    /// as this side has heard. A server that says anything unasked is not waited for.
     pub(crate) fn is_free(&mut self, context: &mut Context<'_>) -> bool {
-        let _ = self.poll_for(context, |_| Poll::<()>::Pending);
-        self.io.is_some() && self.sender.is_ready()
-    }
-
-    /// Nobody uses it now.
-    pub(crate) fn rest(&self) {
-        self.wakes.forget();
+        self.poll_read(context, |_| ()).is_pending()
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! - [`Endpoint`] reads where a server is and refuses what may be a credential.
 //! - [`Builder`] makes a [`Transport`]: one server, its connections, its limits, its key.
-//! - [`Transport::send`] runs a request to the response's head, [`Response::chunk`] takes the body's
-//!   bytes as they arrive.
+//! - [`Transport::send`] runs a request to the response's head, [`Response::read`] hands the body's
+//!   bytes to a [`Sink`] as they arrive.
 //! - [`Trouble`] is what can go wrong, [`Refusal`] a status that is no success.
 //!
 //! Nothing is retried, redirected or sent through a proxy: each would bend a measurement. Every
@@ -12,9 +12,10 @@
 //! response head, body byte and end of body is accounted for. A server that breaks a connection on
 //! purpose must post a unit first, or time may run on before the break is seen.
 //!
-//! Connections are hyper's, and are polled by the task whose request they carry: no chunk wakes a
-//! second task. Those that are kept wait in a pool of the transport's own; one that the server has
-//! closed meanwhile is replaced as long as not a byte of the request has been written.
+//! A connection is read by the task whose request it carries: no chunk wakes a second task, and what
+//! is read goes from one buffer of the thread straight to the sink. Connections that are kept wait in
+//! a pool; one that the server has closed meanwhile is replaced as long as not a byte of the request
+//! has been written.
 //!
 //! A dropped future closes its connection.
 //!
@@ -27,13 +28,17 @@ mod connect;
 mod connection;
 mod endpoint;
 mod error;
-mod http;
+mod http1;
 mod key;
+mod limits;
 mod pool;
-mod wakes;
+mod response;
+mod transport;
 
 pub use builder::Builder;
 pub use endpoint::{Endpoint, EndpointError, Rules};
 pub use error::{BuildError, Refusal, Trouble, clip, error_words};
-pub use http::{Limits, Response, Transport, json_body};
 pub use key::{ApiKey, KeyError};
+pub use limits::Limits;
+pub use response::{Response, Sink};
+pub use transport::{Transport, json_body};

@@ -32,7 +32,6 @@ impl Pool {
     /// Keeps a connection that is free. Looks at the one that has waited longest, too: nobody else
     /// does, and a closed one would hold its descriptor.
     pub(crate) fn put(&self, connection: Box<Connection>) {
-        connection.rest();
         let longest = {
             let mut idle = self.idle();
             idle.push_back(connection);
@@ -45,7 +44,6 @@ impl Pool {
         if let Some(mut longest) = longest
             && longest.is_free(&mut Context::from_waker(Waker::noop()))
         {
-            longest.rest();
             self.idle().push_front(longest);
         }
     }

@@ -5,6 +5,7 @@ use domain::backend::ServerCounters;
 use proptest::prelude::*;
 
 use super::*;
+use crate::template::Last;
 
 /// What the pieces of a stream come to; piece `i` arrives at stamp `i + 1`.
 #[derive(Debug, PartialEq)]
@@ -16,16 +17,18 @@ struct Shown {
 
 fn follow<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Shown {
     let mut exchange = Exchange::default();
+    let last = Last::default();
     let mut recorder = Recorder {
         exchange: &mut exchange,
         tool_calls: Vec::new(),
+        learned: Learned::from_last(&last),
     };
     let mut decoder = Decoder::new();
     let mut at = Stamp::ZERO;
     let mut ended = None;
     for piece in pieces {
         at = Stamp(at.0 + 1);
-        match recorder.take(&mut decoder, &Bytes::copy_from_slice(piece), at) {
+        match recorder.take(&mut decoder, piece, at) {
             Ok(false) => {}
             Ok(true) => ended = Some(Ok(())),
             Err(trouble) => ended = Some(Err(trouble)),

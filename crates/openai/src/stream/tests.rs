@@ -18,7 +18,7 @@ fn record(pieces: &[&[u8]]) -> (Result<(), Trouble>, Exchange) {
     let mut at = Stamp::ZERO;
     for (piece, n) in pieces.iter().zip(0..) {
         at = ms(n);
-        match recorder.take(&mut decoder, &Bytes::copy_from_slice(piece), at) {
+        match recorder.take(&mut decoder, piece, at) {
             Ok(false) => {}
             Ok(true) => {
                 let ended = recorder.ended();

@@ -1,0 +1,152 @@
+//! What the lines of a stream have in common, so that a line that differs from an earlier one in its
+//! text and its time alone need not be decoded.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use memchr::{memchr, memmem};
+
+use crate::chunk::Chunk;
+
+/// A line that was decoded, with two holes: the values of two strings.
+///
+/// A line that equals it outside of the holes, and has nothing in them that could end a string or
+/// stand for something else, is the same object with other strings, whatever else is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Template {
+    line: Box<[u8]>,
+    /// When the chunk was made; nobody records it. Empty, and at the start, when it is not there.
+    time: Range<usize>,
+    text: Range<usize>,
+    /// The text is thinking.
+    is_thinking: bool,
+}
+
+/// What a line says, when it says nothing but this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said<'l> {
+    Content(&'l str),
+    Thinking(&'l str),
+}
+
+/// What stands before the time. Raw quotes never lie inside of a string.
+const TIME: &[u8] = b"\"created_at\":\"";
+
+impl Template {
+    /// Of a chunk that was decoded from a line. None when it holds more than a text, or when its text
+    /// does not stand in the line as it is.
+    fn of(line: &[u8], chunk: &Chunk<'_>) -> Option<Self> {
+        if chunk.done != Some(false) || chunk.error.is_some() || chunk.tool_calls().is_some() {
+            return None;
+        }
+        let (text, is_thinking) = match (chunk.content(), chunk.thinking()) {
+            (text, "") if !text.is_empty() => (text, false),
+            ("", text) if !text.is_empty() => (text, true),
+            _ => return None,
+        };
+        let start = text.as_ptr().addr().checked_sub(line.as_ptr().addr())?;
+        let text = start..start + text.len();
+        let quoted = line.get(start.checked_sub(1)?) == Some(&b'"');
+        if !quoted || line.get(text.end) != Some(&b'"') {
+            return None;
+        }
+        let time = match memmem::find(&line[..text.start], TIME) {
+            None => 0..0,
+            Some(found) => {
+                let start = found + TIME.len();
+                let length = memchr(b'"', &line[start..text.start])?;
+                start..start + length
+            }
+        };
+        if !is_plain(&line[time.clone()]) || !is_plain(&line[text.clone()]) {
+            return None;
+        }
+        Some(Self {
+            line: line.into(),
+            time,
+            text,
+            is_thinking,
+        })
+    }
+
+    /// What a line of this form says.
+    fn read<'l>(&self, line: &'l [u8]) -> Option<Said<'l>> {
+        let mut rest = line.strip_prefix(&self.line[..self.time.start])?;
+        if !self.time.is_empty() {
+            let (time, after) = rest.split_at(memchr(b'"', rest)?);
+            if !time.is_ascii() || !is_plain(time) {
+                return None;
+            }
+            rest = after;
+        }
+        let rest = rest.strip_prefix(&self.line[self.time.end..self.text.start])?;
+        let text = rest.strip_suffix(&self.line[self.text.end..])?;
+        if !is_plain(text) {
+            return None;
+        }
+        let text = std::str::from_utf8(text).ok()?;
+        Some(if self.is_thinking {
+            Said::Thinking(text)
+        } else {
+            Said::Content(text)
+        })
+    }
+}
+
+/// True for what a JSON string may hold as it stands (RFC 8259, section 7), if it is UTF-8.
+fn is_plain(text: &[u8]) -> bool {
+    // Without a way out in the middle, so that many bytes are looked at together.
+    let special = |byte: u8| u8::from(byte < b' ' || byte == b'"' || byte == b'\\');
+    text.iter().fold(0, |any, &byte| any | special(byte)) == 0
+}
+
+/// The last template that a client's streams have learned. They begin with it: one server's streams
+/// are alike, and what all of them read stays in the cache.
+#[derive(Debug, Default)]
+pub(crate) struct Last(Mutex<Option<Arc<Template>>>);
+
+/// After so many templates that no line had the form of, a stream learns no more.
+const MOST_MISSES: u8 = 4;
+
+/// The template of one stream.
+#[derive(Debug)]
+pub(crate) struct Learned<'c> {
+    last: &'c Last,
+    template: Option<Arc<Template>>,
+    /// Templates learned since a line had the form of one.
+    misses: u8,
+}
+
+impl<'c> Learned<'c> {
+    pub(crate) fn from_last(last: &'c Last) -> Self {
+        let template = last.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Self {
+            last,
+            template: template.clone(),
+            misses: 0,
+        }
+    }
+
+    /// What a line says, if it has the form of the template.
+    pub(crate) fn read<'l>(&mut self, line: &'l [u8]) -> Option<Said<'l>> {
+        let said = self.template.as_ref()?.read(line)?;
+        self.misses = 0;
+        Some(said)
+    }
+
+    /// Learns from a line that had to be decoded.
+    pub(crate) fn learn(&mut self, line: &[u8], chunk: &Chunk<'_>) {
+        if self.misses >= MOST_MISSES {
+            return;
+        }
+        if let Some(template) = Template::of(line, chunk) {
+            self.misses += 1;
+            let template = Arc::new(template);
+            self.template = Some(Arc::clone(&template));
+            *self.last.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(template);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

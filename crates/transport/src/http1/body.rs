@@ -1,0 +1,242 @@
+//! Where a body's bytes end: RFC 9112, sections 6 and 7.
+
+use memchr::memchr;
+
+use super::Garbled;
+
+/// Most bytes that may follow a chunk's size on its line. Nobody needs extensions.
+const MOST_EXTENSION: u32 = 16 * 1024;
+/// Most bytes of trailers, which are passed over.
+const MOST_TRAILERS: u32 = 64 * 1024;
+
+/// A body that is being read: takes the framing off whatever bytes arrive, however they are cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Body {
+    state: State,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// So many bytes are to come.
+    Length(u64),
+    /// Whatever comes until the server closes the connection.
+    UntilClosed,
+    /// In a chunk's size, of so many digits.
+    Size {
+        size: u64,
+        digits: u8,
+    },
+    /// Behind a chunk's size, so many bytes on.
+    Extension {
+        size: u64,
+        passed: u32,
+    },
+    /// Before the line feed of a chunk's first line.
+    SizeEnd {
+        size: u64,
+    },
+    /// So many bytes of a chunk are to come.
+    Chunk(u64),
+    /// Before the carriage return that ends a chunk.
+    ChunkEnd,
+    /// Before the line feed that ends a chunk.
+    ChunkEndFeed,
+    /// Where a line of the trailers begins.
+    TrailerStart {
+        passed: u32,
+    },
+    Trailer {
+        passed: u32,
+    },
+    TrailerEnd {
+        passed: u32,
+    },
+    /// Before the line feed of the last, empty line.
+    LastFeed,
+    Done,
+}
+
+/// The server closed the connection in the middle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the server closed the connection {0}")]
+pub(crate) struct Cut(String);
+
+impl Body {
+    /// A body of so many bytes.
+    pub(crate) fn of_length(bytes: u64) -> Self {
+        let state = match bytes {
+            0 => State::Done,
+            bytes => State::Length(bytes),
+        };
+        Self { state }
+    }
+
+    /// A body in chunks.
+    pub(crate) fn chunked() -> Self {
+        Self {
+            state: State::Size { size: 0, digits: 0 },
+        }
+    }
+
+    /// A body that ends with its connection.
+    pub(crate) fn until_closed() -> Self {
+        Self {
+            state: State::UntilClosed,
+        }
+    }
+
+    /// True when all of it has been taken.
+    pub(crate) fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// The next bytes of the body in `bytes`, which begins after them when this returns. None when
+    /// all are used up or the body is done, and then those that are left are not the body's.
+    pub(crate) fn next<'b>(&mut self, bytes: &mut &'b [u8]) -> Result<Option<&'b [u8]>, Garbled> {
+        loop {
+            self.usual_framing(bytes);
+            match &mut self.state {
+                State::Done => return Ok(None),
+                _ if bytes.is_empty() => return Ok(None),
+                State::UntilClosed => return Ok(Some(std::mem::take(bytes))),
+                State::Length(left) => {
+                    let data = some_of(bytes, left);
+                    if *left == 0 {
+                        self.state = State::Done;
+                    }
+                    return Ok(Some(data));
+                }
+                State::Chunk(left) => {
+                    let data = some_of(bytes, left);
+                    if *left == 0 {
+                        self.state = State::ChunkEnd;
+                    }
+                    return Ok(Some(data));
+                }
+                _ => self.framing(bytes)?,
+            }
+        }
+    }
+
+    /// Takes what stands between two chunks where all of it is there and has no extensions: what
+    /// nearly every chunk has, without a look at each byte by itself.
+    fn usual_framing(&mut self, bytes: &mut &[u8]) {
+        if self.state == State::ChunkEnd
+            && let Some(rest) = bytes.strip_prefix(b"\r\n")
+        {
+            *bytes = rest;
+            self.state = State::Size { size: 0, digits: 0 };
+        }
+        if self.state == (State::Size { size: 0, digits: 0 }) {
+            let line = &bytes[..bytes.len().min(8)];
+            let digits = line
+                .iter()
+                .take_while(|byte| byte.is_ascii_hexdigit())
+                .count();
+            let rest = bytes[digits..].strip_prefix(b"\r\n");
+            let size = line[..digits].iter().fold(0, |size, &byte| {
+                size * 16 + u64::from(char::from(byte).to_digit(16).unwrap_or_default())
+            });
+            if let Some(rest) = rest.filter(|_| size > 0) {
+                *bytes = rest;
+                self.state = State::Chunk(size);
+            }
+        }
+    }
+
+    /// Takes framing off the front, a byte at least.
+    fn framing(&mut self, bytes: &mut &[u8]) -> Result<(), Garbled> {
+        let Some((&byte, rest)) = bytes.split_first() else {
+            return Ok(());
+        };
+        let mut taken = rest;
+        self.state = match (self.state.clone(), byte) {
+            (State::Size { size, digits }, byte) if byte.is_ascii_hexdigit() => {
+                let digit = char::from(byte).to_digit(16).unwrap_or_default();
+                let more = size.checked_mul(16).map(|size| size + u64::from(digit));
+                let size = more.ok_or_else(|| Garbled::new("a chunk's size is beyond 64 bits"))?;
+                State::Size {
+                    size,
+                    digits: digits.saturating_add(1),
+                }
+            }
+            (State::Size { size, digits: 1.. }, b'\r') => State::SizeEnd { size },
+            (State::Size { size, digits: 1.. }, b';' | b' ' | b'\t') => {
+                State::Extension { size, passed: 1 }
+            }
+            (State::Extension { size, passed }, _) => {
+                // Up to the line's end, which is looked at next.
+                let end = memchr(b'\r', bytes).unwrap_or(bytes.len());
+                let passed = passed.saturating_add(u32::try_from(end).unwrap_or(u32::MAX));
+                if passed > MOST_EXTENSION || memchr(b'\n', &bytes[..end]).is_some() {
+                    return Err(Garbled::new("what follows a chunk's size does not end"));
+                }
+                taken = bytes.get(end + 1..).unwrap_or_default();
+                if end < bytes.len() {
+                    State::SizeEnd { size }
+                } else {
+                    State::Extension { size, passed }
+                }
+            }
+            (State::SizeEnd { size: 0 }, b'\n') => State::TrailerStart { passed: 0 },
+            (State::SizeEnd { size }, b'\n') => State::Chunk(size),
+            (State::ChunkEnd, b'\r') => State::ChunkEndFeed,
+            (State::ChunkEndFeed, b'\n') => State::Size { size: 0, digits: 0 },
+            (State::TrailerStart { .. }, b'\r') => State::LastFeed,
+            (State::TrailerStart { passed } | State::Trailer { passed }, byte) => {
+                let passed = passed + 1;
+                if passed > MOST_TRAILERS {
+                    return Err(Garbled::new("the trailers do not end"));
+                }
+                match byte {
+                    b'\r' => State::TrailerEnd { passed },
+                    _ => State::Trailer { passed },
+                }
+            }
+            (State::TrailerEnd { passed }, b'\n') => State::TrailerStart { passed },
+            (State::LastFeed, b'\n') => State::Done,
+            (State::Size { .. }, byte) => {
+                return Err(Garbled::new(format!(
+                    "a chunk's size has the byte {:?}",
+                    char::from(byte)
+                )));
+            }
+            (State::ChunkEnd | State::ChunkEndFeed, _) => {
+                return Err(Garbled::new("a chunk does not end where its size says"));
+            }
+            (_, _) => {
+                return Err(Garbled::new(
+                    "a line of the framing ends without a line feed",
+                ));
+            }
+        };
+        *bytes = taken;
+        Ok(())
+    }
+
+    /// The server has closed the connection: the body's end, or what is missing.
+    pub(crate) fn closed(&mut self) -> Result<(), Cut> {
+        let missing = match &self.state {
+            State::Done | State::UntilClosed => {
+                self.state = State::Done;
+                return Ok(());
+            }
+            State::Length(left) => format!("with {left} bytes of the body to come"),
+            State::Chunk(left) => format!("in a chunk with {left} bytes to come"),
+            _ => "before the last chunk".to_owned(),
+        };
+        Err(Cut(missing))
+    }
+}
+
+/// As many bytes as there are, and `left` at most.
+fn some_of<'b>(bytes: &mut &'b [u8], left: &mut u64) -> &'b [u8] {
+    let most = usize::try_from(*left).unwrap_or(usize::MAX);
+    let (data, rest) = bytes.split_at(most.min(bytes.len()));
+    *left -= data.len() as u64;
+    *bytes = rest;
+    data
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! Bodies in all framings, cut at every place.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Data and what is left behind the body, of pieces that arrive one after another.
+fn read(body: &mut Body, pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>), Garbled> {
+    let (mut data, mut behind) = (Vec::new(), Vec::new());
+    for mut piece in pieces.iter().copied() {
+        while let Some(some) = body.next(&mut piece)? {
+            assert!(!some.is_empty());
+            data.extend_from_slice(some);
+        }
+        behind.extend_from_slice(piece);
+    }
+    Ok((data, behind))
+}
+
+fn chunked(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Garbled> {
+    read(&mut Body::chunked(), &[bytes])
+}
+
+#[test]
+fn a_body_of_a_length_ends_there() {
+    let mut body = Body::of_length(5);
+    let read = read(&mut body, &[b"hel", b"lo, world"]).unwrap();
+    assert_eq!(read, (b"hello".to_vec(), b", world".to_vec()));
+    assert!(body.is_done());
+    assert!(Body::of_length(0).is_done());
+}
+
+#[test]
+fn a_body_in_chunks_ends_with_its_last_chunk() {
+    let mut body = Body::chunked();
+    let bytes = b"5\r\nhello\r\n1;name=\"v\"\r\n!\r\n00\r\nExpires: never\r\n\r\nHTTP/1.1";
+    let read = read(&mut body, &[bytes]).unwrap();
+    assert_eq!(read, (b"hello!".to_vec(), b"HTTP/1.1".to_vec()));
+    assert!(body.is_done());
+}
+
+#[test]
+fn what_is_no_framing_is_refused() {
+    for bytes in [
+        b"zz\r\nabc".as_slice(),
+        b"\r\n",
+        b"5\nhello",
+        b"-5\r\nhello",
+        b"5\r\nhello, world\r\n",
+        b"5;a\nb\r\nhello",
+        b"5\rhello",
+        b"11111111111111111\r\n",
+        b"0\r\nA: b\rc\r\n\r\n",
+    ] {
+        assert!(chunked(bytes).is_err(), "{}", bytes.escape_ascii());
+    }
+    let long = [b"5;".as_slice(), &vec![b'a'; 20_000]].concat();
+    assert!(chunked(&long).is_err());
+    let long = [b"0\r\n".as_slice(), &vec![b'a'; 70_000]].concat();
+    assert!(chunked(&long).is_err());
+}
+
+#[test]
+fn a_connection_that_closes_says_what_is_missing() {
+    let missing = |mut body: Body, bytes: &[u8]| {
+        read(&mut body, &[bytes]).unwrap();
+        body.closed().map_err(|cut| cut.to_string())
+    };
+    let closed = "the server closed the connection";
+    for (body, bytes, words) in [
+        (
+            Body::of_length(9),
+            b"abc".as_slice(),
+            "with 6 bytes of the body to come",
+        ),
+        (
+            Body::chunked(),
+            b"5\r\nhel",
+            "in a chunk with 2 bytes to come",
+        ),
+        (Body::chunked(), b"5\r\nhello\r\n", "before the last chunk"),
+        (Body::chunked(), b"0\r\n", "before the last chunk"),
+    ] {
+        assert_eq!(missing(body, bytes), Err(format!("{closed} {words}")));
+    }
+    assert_eq!(missing(Body::until_closed(), b"abc"), Ok(()));
+    assert_eq!(missing(Body::of_length(3), b"abc"), Ok(()));
+    assert_eq!(missing(Body::chunked(), b"0\r\n\r\n"), Ok(()));
+}
+
+proptest! {
+    #[test]
+    fn it_does_not_matter_where_it_is_cut(
+        chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..8),
+        extension in "(;[a-z]{1,5}(=[a-z]{1,5})?)?",
+        trailers in prop::collection::vec("[A-Z][a-z]{1,8}: [a-z ]{0,8}", 0..3),
+        behind in prop::collection::vec(any::<u8>(), 0..5),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+    ) {
+        let mut bytes = Vec::new();
+        for chunk in &chunks {
+            bytes.extend_from_slice(format!("{:x}{extension}\r\n", chunk.len()).as_bytes());
+            bytes.extend_from_slice(chunk);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"0\r\n");
+        for trailer in &trailers {
+            bytes.extend_from_slice(format!("{trailer}\r\n").as_bytes());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(&behind);
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let pieces: Vec<&[u8]> = cuts.windows(2).map(|two| &bytes[two[0]..two[1]]).collect();
+        let mut body = Body::chunked();
+        let (data, left) = read(&mut body, &pieces).unwrap();
+        prop_assert_eq!(data, chunks.concat());
+        prop_assert_eq!(left, behind);
+        prop_assert!(body.is_done());
+    }
+
+    #[test]
+    fn nothing_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = chunked(&bytes);
+    }
+}

@@ -1,0 +1,296 @@
+//! Sending a request, and waiting for the response's head.
+
+use std::future::poll_fn;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use clock::{Alarm, Clock, Ledger};
+use domain::backend::{BackendError, Exchange};
+use domain::plan::Timeouts;
+use domain::{FailureKind, Outcome, Stamp, TimeoutPhase};
+
+use crate::broken::Broken;
+use crate::connect::Connector;
+use crate::connection::Connection;
+use crate::error::Trouble;
+use crate::http1::Head;
+use crate::key::ApiKey;
+use crate::limits::Limits;
+use crate::pool::Pool;
+use crate::response::{InFlight, Response, Unread};
+
+/// Who sends.
+const AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
+
+/// One server, its kept connections, and the clock.
+#[derive(Debug)]
+pub struct Transport {
+    pub(crate) connector: Connector,
+    /// None when connections are not kept.
+    pub(crate) pool: Option<Arc<Pool>>,
+    /// As the `Host` header says it.
+    pub(crate) host: String,
+    /// What the base URL's path puts before each request's; no trailing slash.
+    pub(crate) path: String,
+    pub(crate) base: String,
+    pub(crate) clock: Clock,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) key: Option<ApiKey>,
+}
+
+impl Transport {
+    /// The server's base URL; it holds no credentials.
+    pub fn base_url(&self) -> &str {
+        &self.base
+    }
+
+    /// The limits of a call that starts now.
+    pub fn limits(&self) -> Limits<'_> {
+        Limits::start(&self.clock, &self.timeouts)
+    }
+
+    /// Sends a request and waits for the response's head, stamping `sent` and `headers`: a POST of
+    /// JSON, or a GET when there is no body.
+    pub async fn send(
+        &self,
+        path: &str,
+        body: Option<Vec<u8>>,
+        limits: &Limits<'_>,
+        exchange: &mut Exchange,
+    ) -> Result<Response, Trouble> {
+        let in_flight = self.clock.ledger().map(|ledger| InFlight {
+            ledger: ledger.clone(),
+            id: ledger.open(),
+        });
+        let request = self.request(path, body.as_deref(), in_flight.as_ref())?;
+        if let Some(flight) = &in_flight {
+            flight.ledger.post(flight.id, 1);
+        }
+        loop {
+            let kept = match &self.pool {
+                Some(pool) => poll_fn(|context| Poll::Ready(pool.take(context))).await,
+                None => None,
+            };
+            let was_kept = kept.is_some();
+            let mut connection = match kept {
+                Some(connection) => connection,
+                // A box is left behind with what it took; the future of a request is kept, and read
+                // from for each token.
+                None => Box::pin(self.connect(limits, exchange)).await?,
+            };
+            let sent = self.clock.now();
+            exchange.sent = Some(sent);
+            let (phase, due) = limits.first_byte(sent);
+            let mut asking = Asking {
+                request: &request,
+                written: 0,
+                flushed: false,
+                write_error: None,
+                answer: Vec::new(),
+                arrived: sent,
+            };
+            let mut alarm = Alarm::new(&self.clock, due);
+            let answered = poll_fn(|context| {
+                let polled = asking.poll(&mut connection, &self.clock, context);
+                if polled.is_ready() {
+                    return polled.map(Ok);
+                }
+                let late = alarm.poll_due(context);
+                late.map(|()| Err(Trouble::TimedOut(phase)))
+            });
+            let (head, length) = match answered.await? {
+                Ok(head) => head,
+                // Closed while nobody looked: a new connection is what the request wanted.
+                Err(_) if was_kept && asking.written == 0 => continue,
+                Err(broken) => return Err(broken.into()),
+            };
+            let arrived = asking.arrived;
+            exchange.headers = Some(arrived);
+            let mut early = asking.answer;
+            early.drain(..length);
+            let unread = Unread {
+                body: head.body.clone(),
+                in_flight,
+            };
+            unread.took(1);
+            return Ok(Response {
+                head,
+                connection: Some(connection),
+                pool: self.pool.clone(),
+                unread,
+                early,
+                with_key: self.key.is_some(),
+                sent,
+                arrived,
+                alarm,
+            });
+        }
+    }
+
+    /// A request as it is written.
+    fn request(
+        &self,
+        path: &str,
+        body: Option<&[u8]>,
+        in_flight: Option<&InFlight>,
+    ) -> Result<Vec<u8>, Trouble> {
+        let target = format!("{}{path}", self.path);
+        if let Some(byte) = target.bytes().find(|byte| !byte.is_ascii_graphic()) {
+            let words = format!("the path `{target}` has the byte {byte:#04x}");
+            return Err(Trouble::Failed(FailureKind::Connect, words));
+        }
+        let body_bytes = body.unwrap_or_default();
+        let mut bytes = Vec::with_capacity(512 + body_bytes.len());
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let mut write = |words: std::fmt::Arguments<'_>| {
+            bytes
+                .write_fmt(words)
+                .expect("memory takes what is written");
+        };
+        write(format_args!("{method} {target} HTTP/1.1\r\n"));
+        write(format_args!(
+            "host: {}\r\naccept: */*\r\nuser-agent: {AGENT}\r\n",
+            self.host
+        ));
+        if let Some(key) = &self.key {
+            write(format_args!("authorization: {}\r\n", key.header()));
+        }
+        if let Some(flight) = in_flight {
+            write(format_args!("{}: {}\r\n", Ledger::HEADER, flight.id.0));
+        }
+        if body.is_some() {
+            write(format_args!(
+                "content-type: application/json\r\ncontent-length: {}\r\n",
+                body_bytes.len()
+            ));
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(body_bytes);
+        Ok(bytes)
+    }
+
+    /// A new connection, within the connect limit, and how long it took.
+    async fn connect(
+        &self,
+        limits: &Limits<'_>,
+        exchange: &mut Exchange,
+    ) -> Result<Box<Connection>, Trouble> {
+        let began = self.clock.now();
+        let limit = self.timeouts.connect;
+        let connecting = self.connector.connect(limit);
+        let connection = limits
+            .within(TimeoutPhase::Connect, limit, connecting)
+            .await??;
+        // Nothing takes time in virtual time, and which connections happen to be free is not
+        // simulated: rows must be the same run after run.
+        if !self.clock.is_virtual() {
+            exchange.connect = Some(self.clock.now().since(began));
+        }
+        Ok(Box::new(connection))
+    }
+
+    /// How a generation ended, without the key in anybody's words.
+    pub fn outcome(&self, ended: Result<(), Trouble>) -> Outcome {
+        match ended {
+            Ok(()) => Outcome::Completed,
+            Err(trouble) => self.without_key(trouble).into_outcome(),
+        }
+    }
+
+    /// Why a call failed, without the key in anybody's words.
+    pub fn backend_error(&self, trouble: Trouble) -> BackendError {
+        self.without_key(trouble).into_backend_error(&self.base)
+    }
+
+    /// Strikes the key from a server's words.
+    fn without_key(&self, trouble: Trouble) -> Trouble {
+        match (trouble, &self.key) {
+            (Trouble::Failed(kind, words), Some(key)) => {
+                Trouble::Failed(kind, key.strike_from(&words))
+            }
+            (trouble, _) => trouble,
+        }
+    }
+}
+
+/// A request on its way, until the head of its response has come.
+struct Asking<'r> {
+    request: &'r [u8],
+    written: usize,
+    flushed: bool,
+    /// Why no more could be written. The server may have answered all the same.
+    write_error: Option<io::Error>,
+    answer: Vec<u8>,
+    /// When the last bytes of the answer arrived.
+    arrived: Stamp,
+}
+
+impl Asking<'_> {
+    /// Writes what is left, and reads the head and what came with it. A server may answer before it
+    /// has taken all of the request.
+    fn poll(
+        &mut self,
+        connection: &mut Connection,
+        clock: &Clock,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(Head, usize), Broken>> {
+        if let Err(error) = self.write(connection, context) {
+            if self.written == 0 {
+                return Poll::Ready(Err(Broken::Io(error)));
+            }
+            self.write_error = Some(error);
+        }
+        loop {
+            let (answer, arrived) = (&mut self.answer, &mut self.arrived);
+            let polled = connection.poll_read(context, |bytes| {
+                *arrived = clock.now();
+                answer.extend_from_slice(bytes);
+                bytes.is_empty()
+            });
+            let closed = match polled {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(closed)) => closed,
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(Err(Broken::Io(self.write_error.take().unwrap_or(error))));
+                }
+            };
+            match Head::read(&self.answer) {
+                Err(garbled) => return Poll::Ready(Err(garbled.into())),
+                Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                Ok(None) if closed => {
+                    let broken = match self.write_error.take() {
+                        Some(error) => Broken::Io(error),
+                        None => Broken::Unanswered,
+                    };
+                    return Poll::Ready(Err(broken));
+                }
+                Ok(None) => {}
+            }
+        }
+    }
+
+    fn write(&mut self, connection: &mut Connection, context: &mut Context<'_>) -> io::Result<()> {
+        while self.written < self.request.len() && self.write_error.is_none() {
+            match connection.poll_write(context, &self.request[self.written..]) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => self.written += count,
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+        if !self.flushed
+            && self.write_error.is_none()
+            && let Poll::Ready(flushed) = connection.poll_flush(context)
+        {
+            self.flushed = true;
+            flushed?;
+        }
+        Ok(())
+    }
+}
+
+/// A request body as JSON.
+pub fn json_body<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("requests have no maps with non-string keys")
+}
