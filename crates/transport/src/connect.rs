@@ -1,6 +1,7 @@
 //! Making a connection: name lookup, TCP, TLS.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -180,6 +181,20 @@ fn verifier(
 pub(crate) enum Socket {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Socket {
+    /// True while it is open and nobody has said anything; under TLS there may be words of TLS's own.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let (stream, may_talk) = match self {
+            Self::Plain(stream) => (stream, false),
+            Self::Tls(stream) => (stream.get_ref().0, true),
+        };
+        match SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]) {
+            Ok(bytes) => bytes > 0 && may_talk,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
 }
 
 impl AsyncRead for Socket {

@@ -69,6 +69,7 @@ impl Connection {
     /// Looks at what the socket has to say between two requests: whether it is open still, as far
     /// as this side has heard. A server that says anything unasked is not waited for.
     pub(crate) fn is_free(&mut self, context: &mut Context<'_>) -> bool {
-        self.poll_read(context, |_| ()).is_pending()
+        // The system knows of a closing before the runtime does.
+        self.socket.is_quiet() && self.poll_read(context, |_| ()).is_pending()
     }
 }
