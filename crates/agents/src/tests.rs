@@ -212,7 +212,7 @@ fn job(workflow: WorkflowKind, artefacts: &Path) -> (AgentJob, Arc<Kept>) {
         recorder: Arc::clone(&kept) as _,
         stop: CancellationToken::new(),
         cancel: CancellationToken::new(),
-        progress: Progress::default(),
+        progress: Progress::watched(),
         benchmarks: benchmarks(),
         artefacts: artefacts.to_owned(),
     };

@@ -121,20 +121,29 @@ impl Exchange {
     }
 }
 
-/// A count of chunks that can be read while a request runs; clones share the count. It is no part
-/// of what was observed, so two exchanges that differ only here are equal.
+/// A count of chunks that can be read while a request runs; clones share the count. By default nobody
+/// reads it, and nothing is counted. It is no part of what was observed, so two exchanges that differ
+/// only here are equal.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<AtomicU64>);
+pub struct Progress(Option<Arc<AtomicU64>>);
 
 impl Progress {
-    /// Counts more chunks with text.
-    pub fn add(&self, chunks: u64) {
-        self.0.fetch_add(chunks, Ordering::Relaxed);
+    /// A count that somebody reads.
+    pub fn watched() -> Self {
+        Self(Some(Arc::default()))
     }
 
-    /// Chunks with text so far.
+    /// Counts more chunks with text.
+    pub fn add(&self, chunks: u64) {
+        if let Some(count) = &self.0 {
+            count.fetch_add(chunks, Ordering::Relaxed);
+        }
+    }
+
+    /// Chunks with text so far; none when nobody watches.
     pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        let count = self.0.as_ref();
+        count.map_or(0, |count| count.load(Ordering::Relaxed))
     }
 }
 

@@ -156,7 +156,7 @@ async fn probe_agents(
             config,
             attempt,
             *agent as usize,
-            Progress::default(),
+            Progress::watched(),
             &ground.abort,
         );
         let end = run_probe(&job, ground.clock.now()).await;

@@ -17,7 +17,7 @@ impl<'a> Live<'a> {
     pub(crate) fn new(observer: &'a dyn Observer, agents: usize) -> Self {
         Self {
             observer,
-            agents: (0..agents).map(|_| (Progress::default(), 0)).collect(),
+            agents: (0..agents).map(|_| (Progress::watched(), 0)).collect(),
         }
     }
 

@@ -10,17 +10,17 @@ use crate::connection::Connection;
 /// sees no more of them than are needed.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    idle: Mutex<VecDeque<Box<Connection>>>,
+    idle: Mutex<VecDeque<Connection>>,
 }
 
 impl Pool {
-    fn idle(&self) -> MutexGuard<'_, VecDeque<Box<Connection>>> {
+    fn idle(&self) -> MutexGuard<'_, VecDeque<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A connection that is open as far as this side has heard. What the server has closed is
     /// dropped.
-    pub(crate) fn take(&self, context: &mut Context<'_>) -> Option<Box<Connection>> {
+    pub(crate) fn take(&self, context: &mut Context<'_>) -> Option<Connection> {
         loop {
             let mut connection = self.idle().pop_back()?;
             if connection.is_free(context) {
@@ -31,7 +31,7 @@ impl Pool {
 
     /// Keeps a connection that is free. Looks at the one that has waited longest, too: nobody else
     /// does, and a closed one would hold its descriptor.
-    pub(crate) fn put(&self, connection: Box<Connection>) {
+    pub(crate) fn put(&self, connection: Connection) {
         let longest = {
             let mut idle = self.idle();
             idle.push_back(connection);

@@ -53,7 +53,7 @@ impl Drop for InFlight {
 pub struct Response {
     pub(crate) head: Head,
     /// None once it is back in the pool or has ended.
-    pub(crate) connection: Option<Box<Connection>>,
+    pub(crate) connection: Option<Connection>,
     pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) unread: Unread,
     /// Bytes of the body that came with the head.

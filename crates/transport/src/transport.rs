@@ -175,7 +175,7 @@ impl Transport {
         &self,
         limits: &Limits<'_>,
         exchange: &mut Exchange,
-    ) -> Result<Box<Connection>, Trouble> {
+    ) -> Result<Connection, Trouble> {
         let began = self.clock.now();
         let limit = self.timeouts.connect;
         let connecting = self.connector.connect(limit);
@@ -187,7 +187,7 @@ impl Transport {
         if !self.clock.is_virtual() {
             exchange.connect = Some(self.clock.now().since(began));
         }
-        Ok(Box::new(connection))
+        Ok(connection)
     }
 
     /// How a generation ended, without the key in anybody's words.

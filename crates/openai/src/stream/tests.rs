@@ -1,5 +1,5 @@
 use domain::Nanos;
-use domain::backend::ServerCounters;
+use domain::backend::{Progress, ServerCounters};
 use proptest::prelude::*;
 
 use super::*;
@@ -10,7 +10,10 @@ const fn ms(ms: u64) -> Stamp {
 
 /// Records pieces, one a millisecond.
 fn record(pieces: &[&[u8]]) -> (Result<(), Trouble>, Exchange) {
-    let mut exchange = Exchange::default();
+    let mut exchange = Exchange {
+        progress: Progress::watched(),
+        ..Exchange::default()
+    };
     let mut recorder = Recorder {
         exchange: &mut exchange,
     };
