@@ -46,8 +46,8 @@ const GRAPH: &[(&str, &[&str])] = &[
 
 /// Crates from elsewhere that only one of ours may name.
 const CONFINED: &[(&str, &[&str])] = &[
-    ("polars", &["analysis", "inputs"]),
-    ("polars-io", &["inputs"]),
+    ("polars", &["analysis"]),
+    ("polars-io", &["analysis"]),
     ("plotters", &["analysis"]),
     ("nvml-wrapper", &["telemetry"]),
     ("procfs-core", &["telemetry"]),

@@ -2,7 +2,7 @@
 //! what to do.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// An input was refused.
 #[derive(Debug, thiserror::Error)]
@@ -146,4 +146,45 @@ pub enum LoadErrorKind {
         /// The provenance of the inputs before it.
         other: &'static str,
     },
+}
+
+/// Something that was left out because `keep_going` was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The file, or the folder.
+    pub path: PathBuf,
+    /// The line, when known.
+    pub line: Option<u64>,
+    /// Why.
+    pub reason: String,
+}
+
+impl Skipped {
+    /// What an error would have said.
+    pub fn from_error(error: &LoadError) -> Self {
+        Self {
+            path: error.path.clone(),
+            line: error.line,
+            reason: error.kind.to_string(),
+        }
+    }
+
+    /// As one line for a reader, with the last two parts of the path.
+    pub fn line(&self) -> String {
+        let line = self.line.map_or(String::new(), |n| format!(" line {n}"));
+        format!("skipped {}{line}: {}", short(&self.path), self.reason)
+    }
+}
+
+/// The last two parts of a path, with forward slashes: enough to know the file by, and the same on
+/// every machine.
+pub fn short(path: &Path) -> String {
+    let parts: Vec<_> = path
+        .components()
+        .filter_map(|c| match c {
+            Component::Normal(part) => Some(part.to_string_lossy().into_owned()),
+            _ => None,
+        })
+        .collect();
+    parts[parts.len().saturating_sub(2)..].join("/")
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use crate::blocks::{self, Block};
-use crate::recorded::json_error;
+use crate::json::json_error;
 use crate::{LoadError, Skipped};
 
 /// A line that cannot be read.

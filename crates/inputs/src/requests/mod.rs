@@ -20,8 +20,7 @@ use metrics::{RequestMetrics, RequestObservation};
 
 use crate::blocks::{self, Block};
 use crate::lines::{self, Problem, Unreadable};
-use crate::recorded::read_json;
-use crate::{LoadError, LoadErrorKind, Skipped, refuse_schema};
+use crate::{LoadError, LoadErrorKind, Skipped, read_json, refuse_schema};
 pub use arrivals::Arrivals;
 use row::Row;
 

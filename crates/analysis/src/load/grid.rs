@@ -9,7 +9,7 @@ use polars::prelude::{DataFrame, StringChunked};
 use polars_io::SerReader as _;
 use polars_io::csv::read::CsvReadOptions;
 
-use crate::{LoadError, LoadErrorKind};
+use super::{LoadError, LoadErrorKind};
 
 /// A CSV file. Every column is text until a cell is asked for, so that a bad cell is reported with
 /// its line and column instead of turning the column into something else.

@@ -7,10 +7,9 @@ use domain::plan::{ConfigId, Topology};
 use domain::{ModelOptions, Nanos};
 use metrics::RunObservation;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-use crate::figures::{RecordedAgent, recorded_arm};
-use crate::{LoadError, LoadErrorKind, Skipped};
+use super::figures::{RecordedAgent, recorded_arm};
+use super::{LoadError, LoadErrorKind, Skipped, read_json};
 
 #[derive(Debug, Deserialize)]
 struct MetricsFile {
@@ -229,22 +228,4 @@ fn shortest(mut options: ModelOptions) -> ModelOptions {
         }
     }
     options
-}
-
-/// Reads a JSON file; an error names file and line.
-pub fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T, LoadError> {
-    let text = fs::read_to_string(path).map_err(|e| LoadError::io(path, e))?;
-    if text.trim().is_empty() {
-        return Err(LoadError::new(path, LoadErrorKind::Empty));
-    }
-    serde_json::from_str(&text).map_err(|e| json_error(path, &e, what))
-}
-
-pub(crate) fn json_error(path: &Path, error: &serde_json::Error, what: &'static str) -> LoadError {
-    let message = error.to_string();
-    LoadError {
-        path: path.to_owned(),
-        line: (error.line() > 0).then_some(error.line() as u64),
-        kind: LoadErrorKind::Json { what, message },
-    }
 }

@@ -1,5 +1,8 @@
 //! A results folder of our own: `manifest.json`, `journal.jsonl`, `telemetry.jsonl`.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,16 +15,16 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::lines::{self, Unreadable};
-use crate::recorded::read_json;
-use crate::{LoadError, LoadErrorKind, Skipped};
+use crate::{LoadError, LoadErrorKind, Skipped, read_json};
 
 #[derive(Debug, Deserialize)]
 struct SchemaOnly {
     schema: u64,
 }
 
-/// Reads the folder.
-pub(crate) fn read(
+/// Reads a sweep's folder. With `keep_going`, lines that cannot be read are left out and added to
+/// `skipped`.
+pub fn read(
     folder: &Path,
     keep_going: bool,
     skipped: &mut Vec<Skipped>,

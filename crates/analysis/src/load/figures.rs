@@ -16,8 +16,8 @@ use metrics::{
     AgentObservation, ArmObservation, PublishedRow, RequestObservation, RunObservation, StampSource,
 };
 
-use crate::grid::Grid;
-use crate::{LoadError, LoadErrorKind, Skipped};
+use super::grid::Grid;
+use super::{LoadError, LoadErrorKind, Skipped};
 
 /// The agents of a recorded run, by column prefix.
 const AGENTS: [(&str, &str); 2] = [("a", "collector"), ("b", "insight")];

@@ -1,0 +1,326 @@
+//! Reads what a report is made from: our own results, somebody else's recorded runs, figures
+//! tables and published tables. Whatever the input, the outcome is one [`metrics::Dataset`].
+
+mod figures;
+mod grid;
+mod recorded;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use domain::plan::ConfigId;
+use domain::record::{CALIBRATION_FILE, Provenance};
+use metrics::capacity::CAPACITY_FILE;
+use metrics::load::{LOAD_FILE, REQUESTS_FILE};
+use metrics::{Dataset, RunObservation};
+
+use grid::Grid;
+use inputs::short;
+pub use inputs::{
+    Arrivals, End, Load, LoadError, LoadErrorKind, Phases, Request, Skipped, read, read_json,
+    refuse_schema,
+};
+
+/// What kind of input a path holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputKind {
+    /// A results folder of a sweep.
+    Results,
+    /// A results folder of a load.
+    Load,
+    /// A results folder of a capacity run.
+    Capacity,
+    /// A folder of a calibration.
+    Calibration,
+    /// A folder of recorded runs.
+    RecordedRuns,
+    /// The figures table of recorded runs.
+    Figures,
+    /// A published table.
+    Published,
+    /// A folder with `published.csv` and `recorded.csv` side by side.
+    PublishedAndFigures,
+}
+
+/// An input, loaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// What it was.
+    pub kind: InputKind,
+    /// What it holds.
+    pub dataset: Dataset,
+    /// What was left out.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Says what kind of input a path holds.
+pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
+    let facts = fs::metadata(path).map_err(|e| LoadError::io(path, e))?;
+    let unknown = || LoadError::new(path, LoadErrorKind::NotUnderstood);
+    if facts.is_file() {
+        if path.extension().is_some_and(|e| e == "csv") {
+            let header = Grid::header(path)?;
+            if figures::is_figures(&header) {
+                return Ok(InputKind::Figures);
+            }
+            if figures::is_published(&header) {
+                return Ok(InputKind::Published);
+            }
+            if facts.len() == 0 {
+                return Err(LoadError::new(path, LoadErrorKind::Empty));
+            }
+        }
+        return Err(unknown());
+    }
+    if path.join("manifest.json").exists() {
+        return Ok(InputKind::Results);
+    }
+    if path.join(LOAD_FILE).exists() {
+        return Ok(InputKind::Load);
+    }
+    if path.join(CAPACITY_FILE).exists() {
+        return Ok(InputKind::Capacity);
+    }
+    if path.join(CALIBRATION_FILE).exists() {
+        return Ok(InputKind::Calibration);
+    }
+    if path.join("published.csv").is_file() && path.join("recorded.csv").is_file() {
+        return Ok(InputKind::PublishedAndFigures);
+    }
+    for (rows, facts) in [
+        ("journal.jsonl", "manifest.json"),
+        (REQUESTS_FILE, LOAD_FILE),
+    ] {
+        if path.join(rows).exists() {
+            return Err(LoadError::new(&path.join(facts), LoadErrorKind::NotFound));
+        }
+    }
+    if recorded::is_recorded(path) {
+        return Ok(InputKind::RecordedRuns);
+    }
+    Err(unknown())
+}
+
+/// Loads one input. With `keep_going`, what cannot be read inside it is left out and listed.
+pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
+    let kind = detect(path)?;
+    let mut skipped = Vec::new();
+    let mut dataset = match kind {
+        // Each of these alone fills a report of its own.
+        InputKind::Load => return Err(alone(path, "a load")),
+        InputKind::Capacity => return Err(alone(path, "a capacity run")),
+        InputKind::Calibration => return Err(alone(path, "a calibration")),
+        InputKind::Results => inputs::read_results(path, keep_going, &mut skipped)?,
+        InputKind::RecordedRuns => {
+            let runs = recorded::read(path, keep_going, &mut skipped)?;
+            imported(path, format!("recorded runs `{}`", short(path)), runs)
+        }
+        InputKind::Figures => {
+            let runs = figures::read_figures(path, keep_going, &mut skipped)?;
+            imported(path, format!("recorded figures `{}`", short(path)), runs)
+        }
+        InputKind::Published => {
+            let mut dataset = imported(
+                path,
+                format!("published table `{}`", short(path)),
+                Vec::new(),
+            );
+            dataset.published = figures::read_published(path, keep_going, &mut skipped)?;
+            dataset
+        }
+        InputKind::PublishedAndFigures => {
+            let published = path.join("published.csv");
+            let recorded = path.join("recorded.csv");
+            let source = format!(
+                "published table `{}` and recorded figures `{}`",
+                short(&published),
+                short(&recorded)
+            );
+            let runs = figures::read_figures(&recorded, keep_going, &mut skipped)?;
+            let mut dataset = imported(path, source, runs);
+            dataset.published = figures::read_published(&published, keep_going, &mut skipped)?;
+            dataset
+        }
+    };
+    order(&mut dataset);
+    dataset.warnings.extend(skipped.iter().map(Skipped::line));
+    Ok(Loaded {
+        kind,
+        dataset,
+        skipped,
+    })
+}
+
+fn alone(path: &Path, what: &'static str) -> LoadError {
+    LoadError::new(path, LoadErrorKind::Alone { what })
+}
+
+/// Loads several inputs into one dataset. Inputs of one provenance may be pooled; a run that two
+/// inputs share by configuration, topology and repetition becomes a further repetition.
+pub fn load_all(paths: &[PathBuf], keep_going: bool) -> Result<Loaded, LoadError> {
+    let mut pooled: Option<Loaded> = None;
+    for path in paths {
+        let next = load(path, keep_going)?;
+        pooled = Some(match pooled {
+            None => next,
+            Some(before) => pool(path, before, next)?,
+        });
+    }
+    pooled.ok_or_else(|| LoadError::new(Path::new("--input"), LoadErrorKind::NothingLoaded))
+}
+
+fn pool(path: &Path, mut into: Loaded, from: Loaded) -> Result<Loaded, LoadError> {
+    let (a, b) = (into.dataset.provenance, from.dataset.provenance);
+    if a != b {
+        return Err(LoadError::new(
+            path,
+            LoadErrorKind::MixedProvenance {
+                found: provenance_word(b),
+                other: provenance_word(a),
+            },
+        ));
+    }
+    let set = &mut into.dataset;
+    let mut highest: BTreeMap<_, u32> = BTreeMap::new();
+    for run in &set.runs {
+        let slot = highest.entry(run_group(run)).or_default();
+        *slot = (*slot).max(run.repetition);
+    }
+    let mut renumbered = 0;
+    for mut run in from.dataset.runs {
+        let taken = set
+            .runs
+            .iter()
+            .any(|r| run_group(r) == run_group(&run) && r.repetition == run.repetition);
+        if taken {
+            let slot = highest.entry(run_group(&run)).or_default();
+            *slot += 1;
+            run.repetition = *slot;
+            renumbered += 1;
+        }
+        set.runs.push(run);
+    }
+    if renumbered > 0 {
+        set.warnings.push(format!(
+            "{renumbered} runs of `{}` share their number with runs of an input before it and count \
+             as further repetitions",
+            from.dataset.name
+        ));
+    }
+    set.name = format!("{}+{}", set.name, from.dataset.name);
+    set.source = format!("{}; {}", set.source, from.dataset.source);
+    set.published.extend(from.dataset.published);
+    set.warnings.extend(from.dataset.warnings);
+    if !from.dataset.telemetry.is_empty() {
+        set.warnings.push(format!(
+            "telemetry of `{}` is left out: its clock is not that of the first input",
+            from.dataset.name
+        ));
+    }
+    into.skipped.extend(from.skipped);
+    order(&mut into.dataset);
+    Ok(into)
+}
+
+fn run_group(run: &RunObservation) -> (ConfigId, Option<domain::plan::Topology>) {
+    (run.config.clone(), run.topology)
+}
+
+/// The part of a manifest that says when.
+#[derive(serde::Deserialize)]
+struct Started {
+    started_at: String,
+}
+
+/// The newest results folder in `results`, of a sweep, a load, a capacity run or a calibration: the
+/// one that was started last.
+pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
+    let mut found: Vec<(String, PathBuf)> = Vec::new();
+    for entry in fs::read_dir(results).map_err(|e| LoadError::io(results, e))? {
+        let folder = entry.map_err(|e| LoadError::io(results, e))?.path();
+        let known = ["manifest.json", LOAD_FILE, CAPACITY_FILE, CALIBRATION_FILE];
+        let facts = known.map(|name| folder.join(name));
+        let Some(facts) = facts.iter().find(|facts| facts.is_file()) else {
+            continue;
+        };
+        // One that cannot be read is still a candidate: loading it will say what is wrong.
+        let started = read_json::<Started>(facts, "manifest")
+            .map_or_else(|_| String::new(), |m| m.started_at);
+        found.push((started, folder));
+    }
+    found
+        .into_iter()
+        .max()
+        .map(|(_, folder)| folder)
+        .ok_or_else(|| LoadError::new(results, LoadErrorKind::NothingLoaded))
+}
+
+/// The word for a provenance.
+pub const fn provenance_word(provenance: Provenance) -> &'static str {
+    match provenance {
+        Provenance::Measured => "measured",
+        Provenance::Simulated => "simulated",
+        Provenance::Imported => "imported",
+    }
+}
+
+fn imported(path: &Path, source: String, runs: Vec<RunObservation>) -> Dataset {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    Dataset {
+        name: name.into_owned(),
+        provenance: Provenance::Imported,
+        manifest: None,
+        environment: None,
+        source,
+        runs,
+        published: Vec::new(),
+        telemetry: Vec::new(),
+        contexts: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+/// Puts imported runs in a stated order: that of the published table where there is one, else by
+/// scenario and id with numbers read as numbers. Our own results keep the plan's order.
+fn order(dataset: &mut Dataset) {
+    if dataset.manifest.is_some() {
+        return;
+    }
+    let published = &dataset.published;
+    let place = |config: &ConfigId| {
+        let at = published.iter().position(|row| row.config == *config);
+        at.unwrap_or(usize::MAX)
+    };
+    dataset.runs.sort_by_cached_key(|run| {
+        (
+            place(&run.config),
+            run.scenario.clone(),
+            natural(run.config.as_str()),
+            run.topology,
+            run.repetition,
+        )
+    });
+}
+
+/// A key that sorts `g60` before `g120`.
+fn natural(name: &str) -> Vec<(String, u64)> {
+    let mut parts = vec![(String::new(), 0_u64)];
+    let mut in_number = false;
+    for c in name.chars() {
+        if let Some(digit) = c.to_digit(10) {
+            let (_, number) = parts.last_mut().expect("never empty");
+            *number = number.saturating_mul(10).saturating_add(u64::from(digit));
+            in_number = true;
+        } else {
+            if in_number {
+                parts.push((String::new(), 0));
+                in_number = false;
+            }
+            parts.last_mut().expect("never empty").0.push(c);
+        }
+    }
+    parts
+}
