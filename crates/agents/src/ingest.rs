@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use domain::hash::sha256_hex;
+
 /// Benchmark files could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -85,12 +87,13 @@ impl Column {
     }
 }
 
-/// Reads every `*.csv` of a folder, in the order of their names.
-pub fn read_tables(dir: &Path) -> Result<Vec<Table>, IngestError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| IngestError::Read { path, source }
-    };
+fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> IngestError {
+    let path = path.to_owned();
+    move |source| IngestError::Read { path, source }
+}
+
+/// Every `*.csv` of a folder, in the order of their names; at least one.
+fn files(dir: &Path) -> Result<Vec<PathBuf>, IngestError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).map_err(unreadable(dir))? {
         let path = entry.map_err(unreadable(dir))?.path();
@@ -104,13 +107,30 @@ pub fn read_tables(dir: &Path) -> Result<Vec<Table>, IngestError> {
             path: dir.to_owned(),
         });
     }
-    files
+    Ok(files)
+}
+
+/// Reads every `*.csv` of a folder, in the order of their names.
+pub fn read_tables(dir: &Path) -> Result<Vec<Table>, IngestError> {
+    files(dir)?
         .iter()
         .map(|path| {
             let bytes = fs::read(path).map_err(unreadable(path))?;
             parse_table(path, &bytes)
         })
         .collect()
+}
+
+/// SHA-256 of every `*.csv` of a folder, names included.
+pub fn tables_sha256(dir: &Path) -> Result<String, IngestError> {
+    let mut all = Vec::new();
+    for path in files(dir)? {
+        let bytes = fs::read(&path).map_err(unreadable(&path))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // Each file's own digest, so that no byte can move from one file to the next unseen.
+        all.extend(format!("{} {name}\n", sha256_hex(&bytes)).into_bytes());
+    }
+    Ok(sha256_hex(&all))
 }
 
 fn parse_table(path: &Path, bytes: &[u8]) -> Result<Table, IngestError> {

@@ -17,7 +17,7 @@ mod write;
 
 use domain::record::{RequestRecord, StepRecord};
 
-pub use ingest::{Column, Figures, IngestError, Table, read_tables};
+pub use ingest::{Column, Figures, IngestError, Table, read_tables, tables_sha256};
 pub use job::{AgentEnd, AgentJob, ProbeEnd, run_agent, run_probe};
 pub use prompts::nonce;
 pub use work::{WorkError, WorkPool, do_cpu_work, do_file_work};

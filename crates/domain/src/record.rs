@@ -8,6 +8,8 @@
 mod budget;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,16 @@ pub struct Manifest {
     /// skipped rather than waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_scale: Option<TimeScale>,
+    /// How the embedded simulator was set; absent on a real server, and where nobody recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulator: Option<SimulatorSettings>,
+    /// Most requests in flight at once, over all agents: `--admission`. Absent for no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<NonZeroU32>,
+    /// What agents with the full workflow read; absent where no agent has it, and where nobody
+    /// recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub benchmarks: Option<BenchmarkTables>,
     /// What the client ran on; absent in virtual time, which always runs on one thread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeFacts>,
@@ -65,6 +77,30 @@ pub struct Manifest {
     pub client_budget: Option<ClientBudget>,
     /// The machine.
     pub environment: Environment,
+}
+
+/// How the embedded simulator was set, as it was typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimulatorSettings {
+    /// `--profile`: a shipped one or a file.
+    pub profile: String,
+    /// `--num-parallel`; absent: the profile's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_parallel: Option<u32>,
+    /// Each `--fault`: a file of rules or `KIND=RATE`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
+    /// SHA-256 of the profile and the rules that these named: a file can change.
+    pub sha256: String,
+}
+
+/// The benchmark tables that agents with the full workflow read; their prompts hold figures of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BenchmarkTables {
+    /// The folder, as it was typed.
+    pub folder: PathBuf,
+    /// SHA-256 of the tables, names included.
+    pub sha256: String,
 }
 
 /// The async runtime that a client ran on.

@@ -1,6 +1,6 @@
 //! What was typed. Nothing here reads files or the network.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::commands::calibrate::{BudgetFlag, CalibrateArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -59,8 +59,10 @@ pub(crate) struct SweepArgs {
     /// Print the runs the plan expands to and stop.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Finish an interrupted sweep in this folder; what is complete is not repeated.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "plan", "only", "repeats", "protocol", "seed", "model"])]
+    /// Finish an interrupted sweep in this folder; what is complete is not repeated. It goes on as it
+    /// began: plan and seed, the simulator's settings, --admission, --benchmarks, --runtime, --workers
+    /// and --pin are the folder's, and a flag that says otherwise is refused.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "plan", "only", "dry_run", "repeats", "protocol", "seed", "model"])]
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -90,7 +92,7 @@ pub(crate) struct RunArgs {
 }
 
 /// Flags of both.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
@@ -119,9 +121,9 @@ pub(crate) struct Common {
     /// figures; `tandem doctor` is the thorough one.
     #[arg(long)]
     pub(crate) no_checks: bool,
-    /// Folder of CSV files that agents with the full workflow read.
-    #[arg(long, value_name = "DIR", default_value = "fixtures/benchmarks")]
-    pub(crate) benchmarks: PathBuf,
+    /// Folder of CSV files that agents with the full workflow read [default: fixtures/benchmarks].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) benchmarks: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) runtime: RuntimeFlags,
     /// Machine-readable: progress and summary as JSON lines on standard output.
@@ -180,9 +182,10 @@ pub(crate) struct ServerArgs {
     /// simulated time either way and do not depend on it.
     #[arg(long, value_name = "N|max", default_value = "max")]
     pub(crate) time_scale: TimeScaleArg,
-    /// The simulator's profile: a shipped one (rtx4080-laptop, instant) or a file.
-    #[arg(long, value_name = "NAME|FILE", default_value = "rtx4080-laptop")]
-    pub(crate) profile: String,
+    /// The simulator's profile: a shipped one (rtx4080-laptop, instant) or a file [default:
+    /// rtx4080-laptop].
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) profile: Option<String>,
     /// Slots per loaded model on the simulator (OLLAMA_NUM_PARALLEL), instead of the profile's.
     #[arg(long, value_name = "N")]
     pub(crate) num_parallel: Option<u32>,
@@ -193,6 +196,27 @@ pub(crate) struct ServerArgs {
     /// Write what the simulator really did, as JSONL: what reached it, what it sent, reloads.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["endpoints", "no_simulate"])]
     pub(crate) simulator_log: Option<PathBuf>,
+}
+
+/// The simulator's profile when none is named.
+const DEFAULT_PROFILE: &str = "rtx4080-laptop";
+
+/// Where the benchmark tables lie when nobody says.
+const DEFAULT_BENCHMARKS: &str = "fixtures/benchmarks";
+
+impl ServerArgs {
+    /// The simulator's profile: a shipped one or a file.
+    pub(crate) fn profile(&self) -> &str {
+        self.profile.as_deref().unwrap_or(DEFAULT_PROFILE)
+    }
+}
+
+impl Common {
+    /// Folder of CSV files that agents with the full workflow read.
+    pub(crate) fn benchmarks(&self) -> &Path {
+        let default = Path::new(DEFAULT_BENCHMARKS);
+        self.benchmarks.as_deref().unwrap_or(default)
+    }
 }
 
 /// Flags of `tandem serve`.

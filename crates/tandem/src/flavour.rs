@@ -1,5 +1,6 @@
 //! What the client runs on: the async runtime's flavour, its threads, and the CPUs it is held to.
 
+use std::fmt;
 use std::num::NonZeroU32;
 
 use anyhow::{Context as _, anyhow};
@@ -39,6 +40,16 @@ pub(crate) enum RuntimeArg {
 /// CPUs by their number, in order, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CpuList(Vec<u32>);
+
+impl fmt::Display for CpuList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, cpu) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}{cpu}")?;
+        }
+        Ok(())
+    }
+}
 
 impl std::str::FromStr for CpuList {
     type Err = String;
@@ -130,6 +141,19 @@ impl RuntimeFlags {
 }
 
 impl RuntimeFlags {
+    /// The flags that give the runtime that is recorded.
+    pub(crate) fn of(facts: &RuntimeFacts) -> Self {
+        let (runtime, workers) = match facts.flavour {
+            RuntimeFlavour::Multi => (RuntimeArg::Multi, NonZeroU32::new(facts.workers)),
+            RuntimeFlavour::Current => (RuntimeArg::Current, None),
+        };
+        Self {
+            runtime: Some(runtime),
+            workers,
+            pin: (!facts.pinned.is_empty()).then(|| CpuList(facts.pinned.clone())),
+        }
+    }
+
     /// A runtime of one worker does what `current` does and wakes a thread besides
     /// (docs/performance.md).
     fn flavour(&self) -> RuntimeArg {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 use clock::Clock;
 use domain::hash::sha256_hex;
-use metrics::capacity::SimulatorSettings;
+use domain::record::SimulatorSettings;
 use simulator::faults::{FaultRule, FaultRules};
 use simulator::profile::Profile;
 use simulator::{Simulator, SimulatorConfig};
@@ -22,7 +22,7 @@ pub(crate) async fn embedded(
     servers: usize,
     clock: &Clock,
 ) -> Result<Simulator, Fatal> {
-    let profile = Profile::load(&flags.profile).map_err(Fatal::usage)?;
+    let profile = Profile::load(flags.profile()).map_err(Fatal::usage)?;
     let mut config = SimulatorConfig::new(profile, clock.clone());
     config.servers = servers;
     config.seed = Some(seed);
@@ -34,11 +34,11 @@ pub(crate) async fn embedded(
 
 /// How flags set the embedded simulator, so that it can be set so again.
 pub(crate) fn settings(flags: &ServerArgs) -> Result<SimulatorSettings, Fatal> {
-    let profile = Profile::load(&flags.profile).map_err(Fatal::usage)?;
+    let profile = Profile::load(flags.profile()).map_err(Fatal::usage)?;
     let set = (profile, faults(&flags.faults)?);
     let text = serde_json::to_vec(&set).map_err(Fatal::environment)?;
     Ok(SimulatorSettings {
-        profile: flags.profile.clone(),
+        profile: flags.profile().to_owned(),
         num_parallel: flags.num_parallel,
         faults: flags.faults.clone(),
         sha256: sha256_hex(&text),

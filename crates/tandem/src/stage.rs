@@ -45,7 +45,7 @@ pub(crate) struct Cast<'a> {
 pub(crate) fn simulated_in_words(why: &str, flags: &ServerArgs) -> String {
     format!(
         "SIMULATED: no real server is used ({why}); running on the embedded simulator, profile {}",
-        flags.profile
+        flags.profile()
     )
 }
 
@@ -106,7 +106,7 @@ impl Stage {
             if model.is_none() {
                 return Err(Fatal::usage(anyhow!(
                     "the profile {} has no model {}",
-                    flags.profile,
+                    flags.profile(),
                     cast.model
                 ))
                 .hint("name one of its models with --model, or add it to the profile"));

@@ -50,6 +50,9 @@ fn manifest(plan: SweepPlan) -> Manifest {
             model: None,
         }],
         time_scale: None,
+        simulator: None,
+        admission: None,
+        benchmarks: None,
         runtime: None,
         client_budget: None,
         environment: Environment {

@@ -22,7 +22,7 @@ pub use level::{Fairness, LevelFigures};
 pub use objective::{Criterion, LatencyFigure, Objective, Statistic};
 pub use record::{
     Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, LevelEnd, Probe,
-    RunEnd, SimulatorSettings, level_folder,
+    RunEnd, level_folder,
 };
 pub use sample::{Sample, Window};
 pub use scaling::{Located, Saturation, Scaling, ScalingFigures};

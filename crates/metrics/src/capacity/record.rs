@@ -1,7 +1,8 @@
 //! `capacity.json`: what was asked, and each level's decision in the order they were made.
 
 use domain::record::{
-    ClientBudget, EndpointFacts, Environment, Provenance, RuntimeFacts, TimeScale,
+    ClientBudget, EndpointFacts, Environment, Provenance, RuntimeFacts, SimulatorSettings,
+    TimeScale,
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,21 +58,6 @@ pub struct CapacityRecord {
     /// How the run ended; absent while it runs, and when it was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<RunEnd>,
-}
-
-/// How the embedded simulator was set, as it was typed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SimulatorSettings {
-    /// `--profile`: a shipped one or a file.
-    pub profile: String,
-    /// `--num-parallel`; absent: the profile's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub num_parallel: Option<u32>,
-    /// Each `--fault`: a file of rules or `KIND=RATE`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub faults: Vec<String>,
-    /// SHA-256 of the profile and the rules that these named: a file can change.
-    pub sha256: String,
 }
 
 /// What was asked of a capacity run.

@@ -69,6 +69,9 @@ pub(crate) fn manifest(plan: &SweepPlan, repetitions: u32, endpoints: usize) -> 
             })
             .collect(),
         time_scale: Some(TimeScale::Virtual),
+        simulator: None,
+        admission: None,
+        benchmarks: None,
         runtime: None,
         client_budget: None,
         environment: Environment {

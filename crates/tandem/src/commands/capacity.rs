@@ -132,7 +132,7 @@ fn as_it_began(
         ))
         .hint(format!("begin a new one: {}", record.command)));
     };
-    args.server.profile.clone_from(&set.profile);
+    args.server.profile = Some(set.profile.clone());
     args.server.num_parallel = set.num_parallel;
     args.server.faults.clone_from(&set.faults);
     let now = simulated::settings(&args.server)?;

@@ -1,12 +1,16 @@
 //! `tandem sweep` and `tandem run`: plan, target, run, summary.
 
+mod begun;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::Nanos;
-use domain::plan::{Protocol, SweepPlan, Topology};
-use domain::record::{Environment, Manifest, Provenance, RESULTS_SCHEMA, RuntimeFacts};
+use domain::plan::{Protocol, SweepPlan, Topology, WorkflowKind};
+use domain::record::{
+    BenchmarkTables, Environment, Manifest, Provenance, RESULTS_SCHEMA, RuntimeFacts,
+};
 use runtime::{ResultsDir, Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
 
 use crate::args::{Common, ProtocolArg, RunArgs, SweepArgs};
@@ -16,6 +20,7 @@ use crate::exit::{ExitStatus, Fatal};
 use crate::folder;
 use crate::plans;
 use crate::progress::{Progress, Style};
+use crate::simulated;
 use crate::stage::{self, Cast, Stage};
 use crate::summary;
 use crate::target::{self, Fitted, Target};
@@ -111,6 +116,7 @@ fn fit_to(target: &Target, plan: &mut SweepPlan) -> Fitted {
 /// Goes on with a sweep under the conditions it began under.
 fn resume(dir: &Path, common: &Common) -> Result<ExitStatus, Fatal> {
     let manifest = runtime::read_manifest(dir).map_err(Fatal::usage)?;
+    let common = &begun::as_it_began(dir, &manifest, common)?;
     let target = match manifest.provenance {
         Provenance::Simulated => Target::Simulator {
             why: "it began on the simulator".to_owned(),
@@ -218,7 +224,7 @@ impl Job<'_> {
             let flag = self.common.budget;
             calibrate::budget(flag, runtime.as_ref(), &stage.endpoints).await
         };
-        let (mut manifest, dir) = self.manifest(&stage, runtime, held.as_ref());
+        let (mut manifest, dir) = self.manifest(&stage, runtime, held.as_ref())?;
         manifest.client_budget = budget;
         let results = match held {
             Some(held) => {
@@ -247,7 +253,7 @@ impl Job<'_> {
                 .common
                 .admission
                 .and_then(|n| NonZeroUsize::try_from(n).ok()),
-            benchmarks: self.common.benchmarks.clone(),
+            benchmarks: self.common.benchmarks().to_owned(),
             arm_deadline: None,
             dead_arms: runtime::DEFAULT_DEAD_ARMS,
         };
@@ -276,7 +282,7 @@ impl Job<'_> {
         stage: &Stage,
         runtime: Option<RuntimeFacts>,
         held: Option<&ResultsDir>,
-    ) -> (Manifest, PathBuf) {
+    ) -> Result<(Manifest, PathBuf), Fatal> {
         let simulated = stage.provenance == Provenance::Simulated;
         let now = folder::wall_clock();
         let dir = match (held, &self.common.out) {
@@ -298,11 +304,25 @@ impl Job<'_> {
             repetitions: self.plan.repetitions(simulated).get(),
             endpoints: stage.endpoints.clone(),
             time_scale: stage.time_scale,
+            simulator: simulated
+                .then(|| simulated::settings(&self.common.server))
+                .transpose()?,
+            admission: self.common.admission,
+            benchmarks: self.benchmarks()?,
             runtime,
             client_budget: None,
             environment: self.environment(stage),
         };
-        (manifest, dir)
+        Ok((manifest, dir))
+    }
+
+    /// The benchmark tables, where an agent reads them.
+    fn benchmarks(&self) -> Result<Option<BenchmarkTables>, Fatal> {
+        let mut agents = self.plan.configs.iter().flat_map(|c| &c.agents);
+        if !agents.any(|agent| agent.workflow == WorkflowKind::Full) {
+            return Ok(None);
+        }
+        begun::tables(self.common.benchmarks()).map(Some)
     }
 }
 

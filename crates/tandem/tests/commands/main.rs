@@ -9,5 +9,6 @@ mod doctor;
 mod load;
 mod mixed;
 mod proxies;
+mod resume;
 mod support;
 mod sweep;
