@@ -436,6 +436,7 @@ impl AgentJob {
             options: wanted.options,
             prompt_sha256: sha256_hex(wanted.prompt.as_bytes()),
             scheduled,
+            admission_wait_ns: exchange.admission_wait,
             connect_ns: exchange.connect,
             sent: exchange.sent,
             headers: exchange.headers,

@@ -73,6 +73,9 @@ pub enum KeepAlive {
 /// it, so that what was seen survives when the future is dropped.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Exchange {
+    /// How long the request waited for a permit where the client limits requests in flight. It lies
+    /// before everything else here. None without a limit.
+    pub admission_wait: Option<Nanos>,
     /// How long the request waited for a connection of its own (name lookup, TCP and TLS) when no
     /// kept one was free; one that another request frees meanwhile is not waited for. It lies before
     /// `sent`. None when a kept connection was free, when none could be made, and in virtual time,

@@ -238,6 +238,11 @@ pub struct RequestRecord {
     pub prompt_sha256: String,
     /// When the plan wanted it to start.
     pub scheduled: Stamp,
+    /// How long the request waited for a permit under `--admission`, before it looked for a
+    /// connection. Zero when there was one at once; absent without a limit, and where nobody recorded
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission_wait_ns: Option<Nanos>,
     /// How long the request waited for a connection of its own (name lookup, TCP and TLS) when no
     /// kept one was free. It lies before `sent`. Absent when a kept connection was free, when none
     /// could be made, and in virtual time.

@@ -233,6 +233,7 @@ fn request_observation(request: RequestRecord, manifest: &Manifest) -> RequestOb
     RequestObservation {
         chunks: request.chunk_stamps().collect(),
         scheduled: request.scheduled,
+        admission_wait: request.admission_wait_ns,
         sent: request.sent,
         first_token: request.first_token,
         last_token: request.last_token,

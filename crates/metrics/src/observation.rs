@@ -108,6 +108,8 @@ pub struct AgentObservation {
 pub struct RequestObservation {
     /// When the plan wanted it to start.
     pub scheduled: Stamp,
+    /// How long it waited for a permit, where the client limited requests in flight and said so.
+    pub admission_wait: Option<Nanos>,
     /// Its bytes were handed to the connection.
     pub sent: Option<Stamp>,
     /// First chunk with text.

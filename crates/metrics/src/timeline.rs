@@ -19,6 +19,7 @@ pub(crate) struct RequestBuilder {
     tokens: u64,
     slow: Option<(u64, Nanos)>,
     per_token: Nanos,
+    permit: Option<Nanos>,
 }
 
 /// A request sent so many milliseconds after the start.
@@ -37,6 +38,7 @@ impl RequestBuilder {
             tokens: 0,
             slow: None,
             per_token: Nanos::ZERO,
+            permit: None,
         }
     }
 
@@ -70,7 +72,8 @@ impl RequestBuilder {
             chunks.push(at);
         }
         RequestObservation {
-            scheduled: sent,
+            scheduled: sent - self.permit.unwrap_or_default(),
+            admission_wait: self.permit,
             sent: Some(sent),
             first_token: chunks.first().copied(),
             last_token: chunks.last().copied(),
@@ -96,6 +99,12 @@ impl RequestBuilder {
 
 #[cfg(test)]
 impl RequestBuilder {
+    /// It waited so long for a permit before it was sent.
+    pub(crate) fn permit(mut self, ms: u64) -> Self {
+        self.permit = Some(Nanos::from_millis(ms));
+        self
+    }
+
     pub(crate) fn load(mut self, ms: u64) -> Self {
         self.load = Nanos::from_millis(ms);
         self

@@ -13,7 +13,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// Waits for a permit before each generation, first come first served, and holds the generation
-/// to the plan's total limit. The wait lies before `sent`, so it shows as the client's queue.
+/// to the plan's total limit. The wait lies before `sent`, so it is part of the client's queue; the
+/// exchange says how much of it.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) inner: Arc<dyn ChatBackend>,
@@ -38,13 +39,21 @@ impl ChatBackend for Admitted {
         async move {
             let _permit = match &self.permits {
                 None => None,
-                Some(permits) => tokio::select! {
-                    biased;
-                    () = self.stop.cancelled() => return Outcome::Cancelled,
-                    permit = permits.acquire() => {
-                        Some(permit.expect("the semaphore is never closed"))
+                Some(permits) => {
+                    let asked = self.clock.now();
+                    let permit = tokio::select! {
+                        biased;
+                        () = self.stop.cancelled() => None,
+                        permit = permits.acquire() => {
+                            Some(permit.expect("the semaphore is never closed"))
+                        }
+                    };
+                    exchange.admission_wait = Some(self.clock.now().since(asked));
+                    if permit.is_none() {
+                        return Outcome::Cancelled;
                     }
-                },
+                    permit
+                }
             };
             // The client keeps this limit too; a backend that does not still ends.
             self.clock

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal};
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -51,7 +52,8 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<()> 
     let simulated = dataset.provenance == Provenance::Simulated;
     println!();
     println!("{}", table(&summary));
-    println!("{}", verdict_line(&summary, simulated));
+    let admission = dataset.manifest.as_ref().and_then(|m| m.admission);
+    println!("{}", verdict_line(&summary, simulated, admission));
     println!();
     let r = &sweep.requests;
     let not_completed = r.incomplete + r.failed + r.cancelled + r.timed_out;
@@ -183,7 +185,7 @@ fn main_loss(config: &ConfigSummary) -> String {
 }
 
 /// The sweep in a sentence or two.
-fn verdict_line(summary: &Summary, simulated: bool) -> String {
+fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32>) -> String {
     let configs = summary.configs.len();
     let count = |verdict| {
         summary
@@ -205,10 +207,14 @@ fn verdict_line(summary: &Summary, simulated: bool) -> String {
         .filter(|c| c.stats.speedup.is_some())
         .count();
     let on = if simulated {
-        "SIMULATED: on the simulated server, "
+        "SIMULATED: on the simulated server"
     } else {
-        "On this server, "
+        "On this server"
     };
+    let limit = admission.map_or_else(String::new, |most| {
+        format!(" with at most {most} in flight (--admission)")
+    });
+    let on = format!("{on}{limit}, ");
     let seen = summary.configs.iter().filter(|c| c.stats.overlap.known > 0);
     let overlap = match (count(Verdict::Serial), seen.count()) {
         (_, 0) => "whether agents decoded at the same time is unknown".to_owned(),

@@ -9,6 +9,8 @@ use super::value::drawable;
 pub enum Phase {
     /// In the client's own queue.
     ClientQueue,
+    /// Waiting for a permit under the client's own limit of requests in flight.
+    Admission,
     /// Waiting for a free slot of the server.
     SlotQueue,
     /// Waiting while the server worked for another configuration.
@@ -28,8 +30,9 @@ pub enum Phase {
 }
 
 impl Phase {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::ClientQueue,
+        Self::Admission,
         Self::SlotQueue,
         Self::WaitOther,
         Self::Load,
@@ -44,6 +47,7 @@ impl Phase {
     pub fn name(self) -> &'static str {
         match self {
             Self::ClientQueue => "client queue",
+            Self::Admission => "wait for a permit",
             Self::SlotQueue => "slot queue",
             Self::WaitOther => "wait for the other agent",
             Self::Load => "model load",
@@ -59,6 +63,7 @@ impl Phase {
     pub fn color(self) -> Color {
         match self {
             Self::ClientQueue => Color(0x8C, 0x92, 0x9A),
+            Self::Admission => Color(0xC9, 0xBB, 0x9E),
             Self::SlotQueue => Color::GREY,
             Self::WaitOther => Color(0xD3, 0xD6, 0xDA),
             Self::Load => Color::ORANGE,

@@ -45,6 +45,7 @@ impl RecordedAgent {
         let produced = self.tokens > 0;
         let request = RequestObservation {
             scheduled: Stamp::ZERO,
+            admission_wait: None,
             sent: Some(Stamp::ZERO),
             first_token: produced.then(|| at(self.ttft)),
             last_token: produced.then(|| at(self.execution)),

@@ -179,7 +179,7 @@ fn linked(figure: &str) -> String {
     let first = figure.split(['.', '[']).next().unwrap_or(figure);
     let anchor = match first {
         "wait_other_config" | "model_reload" | "slot_queue" | "shared_prefill"
-        | "shared_decode" | "client" | "thermal_or_power" | "unexplained" => "lost_s",
+        | "shared_decode" | "admission" | "client" | "thermal_or_power" | "unexplained" => "lost_s",
         "wall_sequential_raw_s" => "wall_sequential_s",
         "speedup_raw" => "speedup",
         "throughput_sequential" => "throughput_together",

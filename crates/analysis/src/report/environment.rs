@@ -48,6 +48,12 @@ pub(super) fn environment(text: &mut String, material: &Material<'_>) {
                 ),
             );
         }
+        if let Some(most) = manifest.admission {
+            line(
+                "requests in flight",
+                format!("at most {most}, by the client's own limit (`--admission`)"),
+            );
+        }
         line("context", context(&manifest.plan, &set.contexts));
         line("tool", manifest.tool.clone());
         line("started", manifest.started_at.clone());

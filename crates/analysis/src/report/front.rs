@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use domain::record::Provenance;
+use metrics::cause::WhySerial;
 use metrics::summary::{Overall, Statistics, TopologyComparison};
 use metrics::{Estimate, Finding, Verdict};
 
@@ -183,9 +184,15 @@ fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
     }
     let Some(speedup) = &stats.speedup else {
         let answer = if took_turns {
-            "**No gain is shown.** The agents were started together, but the server served them one \
-             after the other."
-                .to_owned()
+            let why = if by_permits(view, overall) {
+                "the client let their requests through"
+            } else {
+                "the server served them"
+            };
+            format!(
+                "**No gain is shown.** The agents were started together, but {why} one after the \
+                 other."
+            )
         } else {
             unknown(view, overall)
         };
@@ -228,6 +235,10 @@ fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
         }
         Some(Verdict::Shared) => format!(
             "**No.** The agents overlap, but the wall time does not fall: {measured} over {all}."
+        ),
+        Some(Verdict::Serial) if by_permits(view, overall) => format!(
+            "**No.** The client lets the agents' requests through one after the other \
+             (`--admission`) in {all}: {measured}."
         ),
         Some(Verdict::Serial) => format!(
             "**No.** The server serves the agents one after the other in {all}: {measured}."
@@ -324,11 +335,22 @@ fn lost_sentence(overall: &Overall) -> Option<String> {
     })
 }
 
+/// Whether nothing but the client's own limit made agents take turns.
+fn by_permits(view: &View<'_>, overall: &Overall) -> bool {
+    let configs = view.summary.configs.iter();
+    let reasons: Vec<_> = configs
+        .filter(|c| c.topology == overall.topology)
+        .filter_map(|c| c.why_serial)
+        .collect();
+    let permit = |why: &WhySerial| matches!(why, WhySerial::Admission { .. });
+    !reasons.is_empty() && reasons.iter().all(permit)
+}
+
 /// How many configurations were serial for which reason.
 fn why_sentence(view: &View<'_>, overall: &Overall) -> Option<String> {
-    use metrics::cause::WhySerial;
     let mut other_config = 0;
     let mut slot = 0;
+    let mut permit = 0;
     for config in view
         .summary
         .configs
@@ -338,6 +360,7 @@ fn why_sentence(view: &View<'_>, overall: &Overall) -> Option<String> {
         match config.why_serial {
             Some(WhySerial::OtherConfig { .. }) => other_config += 1,
             Some(WhySerial::SlotQueue { .. }) => slot += 1,
+            Some(WhySerial::Admission { .. }) => permit += 1,
             None => {}
         }
     }
@@ -349,12 +372,21 @@ fn why_sentence(view: &View<'_>, overall: &Overall) -> Option<String> {
             counted(other_config)
         ));
     }
-    if slot > 0 {
-        let place = match other_config {
-            0 => format!("{} the later agent", counted(slot)),
-            _ => format!("{slot} it"),
-        };
-        parts.push(format!("in {place} waited for a free slot of the server"));
+    for (count, what) in [
+        (slot, "a free slot of the server"),
+        (
+            permit,
+            "a permit of the client, which was told to keep so few requests in flight",
+        ),
+    ] {
+        if count > 0 {
+            let place = if parts.is_empty() {
+                format!("{} the later agent", counted(count))
+            } else {
+                format!("{count} it")
+            };
+            parts.push(format!("in {place} waited for {what}"));
+        }
     }
     (!parts.is_empty()).then(|| format!("Why in turn: {}.", parts.join("; ")))
 }

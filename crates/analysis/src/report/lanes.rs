@@ -121,7 +121,10 @@ fn stretches(
             parts.push((phase, from, to));
         }
     };
-    push(Phase::ClientQueue, request.scheduled, sent);
+    let permit = request.admission_wait.unwrap_or(Nanos::ZERO);
+    let asked = (sent - permit).max(request.scheduled);
+    push(Phase::ClientQueue, request.scheduled, asked);
+    push(Phase::Admission, asked, sent);
     let Some(first) = request.first_token else {
         push(Phase::Other, sent, request.ended);
         return parts;

@@ -1,7 +1,10 @@
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use domain::Nanos;
+use domain::plan::{Arm, Topology};
 use domain::telemetry::{GpuProcess, GpuSource, ServerReading};
 use tempfile::TempDir;
 
@@ -86,6 +89,55 @@ fn recorded_runs_make_a_report_that_says_the_agents_never_overlapped() {
     assert_eq!(json["scenarios"]["chimera_homo"]["configs"], 4);
     assert_eq!(json["overall"]["overlap"]["zero"], 19);
     assert_eq!(json["differences"].as_array().unwrap().len(), 3);
+}
+
+/// The together arm that a limit of one request in flight gives: the one in turn, with every agent
+/// scheduled at once and waiting for its permit.
+fn one_at_a_time(run: &mut metrics::RunObservation) {
+    let mut arm = run.sequential.clone().unwrap();
+    arm.arm = Arm::Together;
+    let firsts = || arm.agents.iter().map(|agent| &agent.requests[0]);
+    let began = firsts().filter_map(|first| first.sent).min().unwrap();
+    for agent in &mut arm.agents {
+        let first = &mut agent.requests[0];
+        first.scheduled = began;
+        first.admission_wait = first.sent.map(|sent| sent.since(began));
+        for later in &mut agent.requests[1..] {
+            later.admission_wait = Some(Nanos::ZERO);
+        }
+    }
+    run.together = Some(arm);
+}
+
+#[test]
+fn a_limit_of_the_clients_own_is_named_where_it_made_agents_take_turns() {
+    let folder = fixtures().join("../one-or-two-servers");
+    let mut dataset = crate::load::load_all(&[folder], false).unwrap().dataset;
+    dataset
+        .runs
+        .retain(|run| run.topology == Some(Topology::Shared));
+    let plain = build(&dataset, &options("plain")).unwrap();
+    let manifest = dataset.manifest.as_mut().unwrap();
+    manifest.admission = NonZeroU32::new(1);
+    manifest.plan.topologies = vec![Topology::Shared];
+    dataset.runs.iter_mut().for_each(one_at_a_time);
+    let limited = build(&dataset, &options("limited")).unwrap();
+    let by_client = "The client lets the agents' requests through one after the other";
+    assert!(limited.answer.contains(by_client), "{}", limited.answer);
+    let md = text(&limited, "report.md");
+    for words in [
+        "waited for a permit of the client",
+        "- requests in flight: at most 1, by the client's own limit (`--admission`)",
+        "| admission (s) |",
+        "went to waiting for a permit of the client's own limit (`--admission`)",
+    ] {
+        assert!(md.contains(words), "{words}");
+    }
+    assert!(json(&limited)["configs"][0]["lost_s"]["admission"].as_f64() > Some(1.0));
+    // Without a limit nothing speaks of permits, and the one key is zero.
+    let md = text(&plain, "report.md");
+    assert!(!md.contains("permit") && !md.contains("admission"));
+    assert_eq!(json(&plain)["configs"][0]["lost_s"]["admission"], 0.0);
 }
 
 #[test]

@@ -56,6 +56,13 @@ fn why_phrase(why: &WhySerial) -> String {
             agent_letter(*waiting),
             plain(seconds(*waited), 1)
         ),
+        WhySerial::Admission {
+            waiting, waited, ..
+        } => format!(
+            "{} waited {} s for a permit of the client",
+            agent_letter(*waiting),
+            plain(seconds(*waited), 1)
+        ),
     }
 }
 

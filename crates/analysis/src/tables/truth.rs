@@ -2,6 +2,7 @@
 //! against several, and what a published table says against what its runs give.
 
 use domain::plan::{ConfigId, Topology};
+use metrics::cause::LostSeconds;
 use metrics::summary::{Paired, TopologyComparison};
 use metrics::{ConfigSummary, Dataset, Estimate, Summary};
 
@@ -142,13 +143,18 @@ fn lost(view: &View<'_>) -> Table {
          time), by cause. The parts add up to `lost`; a negative part is time won.",
     );
     table.column("lost_s", "lost (s)", Kind::Number, origin(view));
+    let limited = limited(view);
+    let shown = |lost: &LostSeconds| {
+        let parts = lost.named().into_iter();
+        parts.filter(move |(name, _)| *name != "admission" || limited)
+    };
     let mut named = false;
     for config in &view.summary.configs {
         let Some(lost) = &config.stats.lost_s else {
             continue;
         };
         if !named {
-            for (name, _) in lost.named() {
+            for (name, _) in shown(lost) {
                 table.column(
                     format!("{name}_s"),
                     format!("{} (s)", name.replace('_', " ")),
@@ -160,10 +166,16 @@ fn lost(view: &View<'_>) -> Table {
         }
         let mut cells = config_cells(view, config);
         cells.push(Cell::number(lost.total(), 2));
-        cells.extend(lost.named().map(|(_, value)| Cell::number(value, 2)));
+        cells.extend(shown(lost).map(|(_, value)| Cell::number(value, 2)));
         table.row(cells);
     }
     table
+}
+
+/// Whether the client limited requests in flight. Where it did not, there are no permits to speak of.
+fn limited(view: &View<'_>) -> bool {
+    let waits = || view.summary.runs.iter().flat_map(|r| &r.cause.waits);
+    waits().any(|w| w.admission.is_some())
 }
 
 /// What agents waited for, from stamps and counters alone; shown where no loss could be split.
@@ -193,6 +205,15 @@ fn waits(view: &View<'_>) -> Table {
         Kind::Estimate,
         origin,
     );
+    let limited = limited(view);
+    if limited {
+        table.column(
+            "admission_s",
+            "waited for a permit (s)",
+            Kind::Estimate,
+            origin,
+        );
+    }
     for config in view
         .summary
         .configs
@@ -219,6 +240,9 @@ fn waits(view: &View<'_>) -> Table {
             cells.push(of(|w| w.wait_other_config));
             cells.push(of(|w| w.load_after_wait));
             cells.push(of(|w| w.slot_queue));
+            if limited {
+                cells.push(of(|w| w.admission));
+            }
             table.row(cells);
         }
     }

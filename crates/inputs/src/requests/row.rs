@@ -121,6 +121,7 @@ impl<'a> Row<'a> {
         }
         Ok(RequestObservation {
             scheduled: self.scheduled,
+            admission_wait: None,
             sent: self.sent,
             first_token: self.first_token,
             last_token: self.last_token,

@@ -44,6 +44,7 @@ fn record(agent: u32, call: u32, outcome: Outcome) -> RequestRecord {
         prompt_sha256: "0".repeat(64),
         scheduled,
         sent: Some(sent),
+        admission_wait_ns: None,
         connect_ns: (call == 0).then_some(Nanos(300_000)),
         headers: Some(first),
         first_token: Some(first),

@@ -93,6 +93,7 @@ fn request(repetition: u32, arm: Arm, attempt: u32, agent: u32, done: u64) -> Jo
         options: ModelOptions::default(),
         prompt_sha256: String::new(),
         scheduled: at(0),
+        admission_wait_ns: None,
         connect_ns: None,
         sent: Some(at(0)),
         headers: None,

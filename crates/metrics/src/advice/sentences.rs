@@ -203,7 +203,7 @@ fn differing(arm: &ArmObservation, a: u32, b: u32) -> Option<String> {
 /// Why the agents took turns: of all runs that show why, how many show what.
 fn serial(data: &Dataset, config: &ConfigSummary, runs: &[&RunMetrics]) -> Option<Finding> {
     let overlap = config.stats.overlap;
-    let (mut other, mut slot) = (Vec::new(), Vec::new());
+    let (mut other, mut slot, mut permit) = (Vec::new(), Vec::new(), Vec::new());
     let mut pair = None;
     for run in runs {
         match run.cause.why_serial {
@@ -217,6 +217,7 @@ fn serial(data: &Dataset, config: &ConfigSummary, runs: &[&RunMetrics]) -> Optio
                 other.push((waited.as_secs_f64(), load_after_wait.as_secs_f64()));
             }
             Some(WhySerial::SlotQueue { waited, .. }) => slot.push(waited.as_secs_f64()),
+            Some(WhySerial::Admission { waited, .. }) => permit.push(waited.as_secs_f64()),
             None => {}
         }
     }
@@ -227,7 +228,7 @@ fn serial(data: &Dataset, config: &ConfigSummary, runs: &[&RunMetrics]) -> Optio
         overlap.known,
     );
     if let Some((behind, waiting)) = pair
-        && other.len() >= slot.len()
+        && other.len() >= slot.len().max(permit.len())
     {
         let arm = data
             .runs
@@ -253,6 +254,25 @@ fn serial(data: &Dataset, config: &ConfigSummary, runs: &[&RunMetrics]) -> Optio
                 overlapped,
                 reference(Some(config), "cause.waits.wait_other_config", waited, n),
                 reference(Some(config), "cause.waits.load_after_wait", load, n),
+            ],
+        });
+    }
+    if permit.len() > slot.len() {
+        let waited = mean(&permit)?;
+        let n = permit.len() as u32;
+        return Some(Finding {
+            id: key("serial-admission", config),
+            sentence: format!(
+                "{}: the agents took turns because the client let too few requests through \
+                 (`--admission`): in {n} of {} runs one waited {} s for a permit while the other was \
+                 served.",
+                place(config),
+                runs.len(),
+                short(waited),
+            ),
+            evidence: vec![
+                overlapped,
+                reference(Some(config), "cause.waits.admission", waited, n),
             ],
         });
     }
@@ -327,6 +347,7 @@ fn costliest(config: &ConfigSummary) -> Option<Finding> {
         "slot_queue" => "waiting for a slot",
         "shared_prefill" => "prefill beside others",
         "shared_decode" => "decoding beside others",
+        "admission" => "waiting for a permit of the client's own limit (`--admission`)",
         "client" => "our own overhead",
         "thermal_or_power" => "clocks held down for heat or power",
         _ => "no cause that could be named",

@@ -29,6 +29,7 @@ fn seen(sent: u64, tokens: &[u64]) -> RequestRecord {
         options: ModelOptions::default(),
         prompt_sha256: String::new(),
         scheduled: us(sent),
+        admission_wait_ns: None,
         connect_ns: None,
         sent: Some(us(sent)),
         headers: None,

@@ -4,7 +4,7 @@ use domain::{Nanos, Stamp};
 
 use super::flights::{Flight, Flights};
 use super::loss::share_out;
-use super::waits::{waited_for_config, waited_for_slot};
+use super::waits::{later_permits, waited_for_config, waited_for_slot};
 use super::{AgentLoss, LossNs};
 use crate::observation::RequestObservation;
 use crate::run::{Arms, CallBaseline, decode_work, e2e, load, signed, slot_wait, transport};
@@ -30,11 +30,20 @@ pub(super) fn agents(flights: &Flights<'_>, arms: &Arms<'_>) -> Option<Vec<Agent
                 .collect();
             let time = signed(arms.times.time(i));
             let solo = baseline.solo?;
-            // Between its requests an agent runs our own code; what that takes more is ours.
+            // Between its requests an agent runs our own code; what that takes more is ours, but for
+            // the wait for a permit.
             let together: i64 = own.iter().map(|f| e2e(f.request)).sum();
             let alone: i64 = calls.iter().map(|c| c.solo).sum();
+            let between = ((time - together) - (solo - alone)).max(0);
+            let permits_alone = arms
+                .sequential
+                .as_ref()
+                .map_or(0, |(arm, _)| later_permits(&arm.agents[i]));
+            let permits = later_permits(&arms.together.agents[i]) - permits_alone;
+            let admission = permits.clamp(0, between);
             let mut lost = LossNs {
-                client: ((time - together) - (solo - alone)).max(0),
+                admission,
+                client: between - admission,
                 ..LossNs::default()
             };
             for part in &requests {
@@ -86,6 +95,7 @@ fn request_loss(
         slot_queue,
         shared_prefill,
         shared_decode,
+        admission: 0,
         client: 0,
         thermal_or_power: prefill_held + decode_held,
         unexplained: 0,

@@ -16,7 +16,9 @@ pub struct LossNs {
     pub shared_prefill: i64,
     /// Decoding slowed while others were being served.
     pub shared_decode: i64,
-    /// Our own overhead: queueing before the send, gaps between requests, and stamps taken late, as
+    /// Waiting for a permit under the client's own limit of requests in flight, which the user chose.
+    pub admission: i64,
+    /// Our own overhead: queueing before the send otherwise, gaps between requests, and stamps taken late, as
     /// calibrated; without a calibration, transport in their place.
     pub client: i64,
     /// Slowed while the device held its clocks down and nobody else was being served.
@@ -27,25 +29,27 @@ pub struct LossNs {
 
 impl LossNs {
     /// The parts with a known cause, in the order of the fields.
-    pub const fn explained(&self) -> [i64; 7] {
+    pub const fn explained(&self) -> [i64; 8] {
         [
             self.wait_other_config,
             self.model_reload,
             self.slot_queue,
             self.shared_prefill,
             self.shared_decode,
+            self.admission,
             self.client,
             self.thermal_or_power,
         ]
     }
 
-    fn explained_mut(&mut self) -> [&mut i64; 7] {
+    fn explained_mut(&mut self) -> [&mut i64; 8] {
         [
             &mut self.wait_other_config,
             &mut self.model_reload,
             &mut self.slot_queue,
             &mut self.shared_prefill,
             &mut self.shared_decode,
+            &mut self.admission,
             &mut self.client,
             &mut self.thermal_or_power,
         ]
@@ -97,6 +101,8 @@ pub struct LostSeconds {
     pub shared_prefill: f64,
     /// See [`LossNs::shared_decode`].
     pub shared_decode: f64,
+    /// See [`LossNs::admission`].
+    pub admission: f64,
     /// See [`LossNs::client`].
     pub client: f64,
     /// See [`LossNs::thermal_or_power`].
@@ -107,13 +113,14 @@ pub struct LostSeconds {
 
 impl LostSeconds {
     /// Names as in `report.json`, with the values, in the order of the fields.
-    pub const fn named(&self) -> [(&'static str, f64); 8] {
+    pub const fn named(&self) -> [(&'static str, f64); 9] {
         [
             ("wait_other_config", self.wait_other_config),
             ("model_reload", self.model_reload),
             ("slot_queue", self.slot_queue),
             ("shared_prefill", self.shared_prefill),
             ("shared_decode", self.shared_decode),
+            ("admission", self.admission),
             ("client", self.client),
             ("thermal_or_power", self.thermal_or_power),
             ("unexplained", self.unexplained),
@@ -141,6 +148,7 @@ impl LostSeconds {
             slot_queue: mean(|l| l.slot_queue),
             shared_prefill: mean(|l| l.shared_prefill),
             shared_decode: mean(|l| l.shared_decode),
+            admission: mean(|l| l.admission),
             client: mean(|l| l.client),
             thermal_or_power: mean(|l| l.thermal_or_power),
             unexplained: mean(|l| l.unexplained),
@@ -157,6 +165,7 @@ impl From<LossNs> for LostSeconds {
             slot_queue: s(loss.slot_queue),
             shared_prefill: s(loss.shared_prefill),
             shared_decode: s(loss.shared_decode),
+            admission: s(loss.admission),
             client: s(loss.client),
             thermal_or_power: s(loss.thermal_or_power),
             unexplained: s(loss.unexplained),

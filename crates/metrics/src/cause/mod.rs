@@ -1,5 +1,6 @@
 //! Where the lost seconds went.
 
+use domain::Nanos;
 use serde::Serialize;
 
 mod attribute;
@@ -36,7 +37,7 @@ pub struct Reloads {
     pub count: u32,
     /// What was left of their `load` after waiting for others, less the warm `load` where it is
     /// known.
-    pub time: domain::Nanos,
+    pub time: Nanos,
 }
 
 /// One agent's loss.
@@ -75,7 +76,10 @@ impl RunCause {
             .enumerate()
             .map(|(i, waits)| {
                 let time = arms.times.time(i).as_secs_f64();
-                let waited = [waits.wait_other_config, waits.slot_queue];
+                // The wait for the first permit lies before the agent's time begins.
+                let later = waits::later_permits(&arms.together.agents[i]);
+                let later = waits.admission.map(|_| Nanos(later.unsigned_abs()));
+                let waited = [waits.wait_other_config, waits.slot_queue, later];
                 waited.iter().any(Option::is_some).then(|| {
                     let waited: f64 = waited.iter().flatten().map(|w| w.as_secs_f64()).sum();
                     (time - waited).max(0.0)
@@ -114,7 +118,12 @@ fn run_loss(arms: &Arms<'_>, agents: &[AgentLoss]) -> Option<LossNs> {
     let last = (0..solos.len()).max_by_key(|i| arms.times.agents[*i].1)?;
     let slack = solos.iter().max()? - solos[last];
     let mut lost = agents[last].lost;
-    lost.client += start_offset(&arms.times, last);
+    // It was sent so much later than the first; of that it waited for its permit.
+    let late = start_offset(&arms.times, last);
+    let permit = waits::first_permit(&arms.together.agents[last]);
+    let admission = permit.clamp(0, late.max(0));
+    lost.admission += admission;
+    lost.client += late - admission;
     Some(lost.less_slack(slack))
 }
 

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::Reloads;
 use super::flights::{Flight, Flights, in_flight, later};
-use crate::observation::{ArmObservation, StampSource};
-use crate::run::{Arms, WarmLoads, residue};
+use crate::observation::{AgentObservation, ArmObservation, StampSource};
+use crate::run::{Arms, WarmLoads, residue, signed};
 
 /// An overlap below this is none worth the name: the agents ran one after another.
 pub(crate) const SERIAL_BELOW: f64 = 0.05;
@@ -24,6 +24,10 @@ pub struct AgentWaits {
     /// Its time in the queue for a slot while others were in flight on the same server; none
     /// without the server's total.
     pub slot_queue: Option<Nanos>,
+    /// Its waits for a permit under the client's own limit of requests in flight; none without a
+    /// limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Nanos>,
 }
 
 /// Why agents ran one after another.
@@ -44,6 +48,16 @@ pub enum WhySerial {
     },
     /// An agent stood in the queue for a slot while another was served.
     SlotQueue {
+        /// The agent that waited longest.
+        waiting: u32,
+        /// The agent that was in flight longest meanwhile.
+        behind: u32,
+        /// How long it waited.
+        waited: Nanos,
+    },
+    /// An agent waited for a permit while another held it: the client itself let no more requests
+    /// through.
+    Admission {
         /// The agent that waited longest.
         waiting: u32,
         /// The agent that was in flight longest meanwhile.
@@ -75,9 +89,27 @@ pub(super) fn of(flights: &Flights<'_>, arm: &ArmObservation) -> Vec<AgentWaits>
                 wait_other_config: (any && loads_known).then_some(Nanos(other)),
                 load_after_wait: (any && loads_known).then_some(Nanos(load.saturating_sub(other))),
                 slot_queue: (any && residue_known).then_some(Nanos(slot)),
+                admission: own()
+                    .map(|f| f.request.admission_wait)
+                    .reduce(|a, b| Some(Nanos(a?.0.saturating_add(b?.0))))
+                    .flatten(),
             }
         })
         .collect()
+}
+
+/// What an agent's first request waited for its permit. It lies before the agent's time begins.
+pub(super) fn first_permit(agent: &AgentObservation) -> i64 {
+    let first = agent.requests.first();
+    first.and_then(|r| r.admission_wait).map_or(0, signed)
+}
+
+/// What an agent's further requests waited for their permits. It lies between its requests.
+pub(super) fn later_permits(agent: &AgentObservation) -> i64 {
+    let waits = agent.requests.iter().skip(1);
+    waits
+        .filter_map(|r| r.admission_wait)
+        .fold(0, |all, wait| all.saturating_add(signed(wait)))
 }
 
 fn sum(times: impl Iterator<Item = u64>) -> u64 {
@@ -140,39 +172,64 @@ pub(super) fn why_serial(
     };
     let place = |i: usize| waits[i].agent;
     // Whom an agent waited for longest, by the overlap of its waiting with their stay.
-    let behind = |waiting: usize, for_slot: bool| {
+    let behind = |waiting: usize, what: Waited| {
         (0..waits.len())
             .filter(|other| *other != waiting)
             .max_by_key(|other| {
                 let own = flights.0.iter().filter(|f| f.agent == waiting);
-                let waited = sum(own.map(|f| {
-                    if for_slot {
-                        let stay = flights.neighbours(f).filter(|n| n.agent == *other);
-                        in_flight(stay).within(f.ready, later(f.ready, f.slot_wait))
-                    } else {
+                let waited = sum(own.map(|f| match what {
+                    Waited::Config => {
                         let stay = flights.blockers(f).filter(|n| n.agent == *other);
                         in_flight(stay).within(f.sent, f.ready)
+                    }
+                    Waited::Slot => {
+                        let stay = flights.neighbours(f).filter(|n| n.agent == *other);
+                        in_flight(stay).within(f.ready, later(f.ready, f.slot_wait))
+                    }
+                    // The limit is the client's, so whoever is in flight on any server counts.
+                    Waited::Permit => {
+                        let stay = flights.0.iter().filter(|n| n.agent == *other);
+                        let permit = f.request.admission_wait.unwrap_or_default();
+                        in_flight(stay).within(f.sent - permit, f.sent)
                     }
                 }));
                 (waited, std::cmp::Reverse(*other))
             })
     };
-    let config = longest(|w| w.wait_other_config);
-    let slot = longest(|w| w.slot_queue);
-    match (config, slot) {
-        (Some((waited, i)), slot) if slot.is_none_or(|(s, _)| waited >= s) => {
-            Some(WhySerial::OtherConfig {
-                waiting: place(i),
-                behind: place(behind(i, false)?),
-                waited,
-                load_after_wait: waits[i].load_after_wait?,
-            })
-        }
-        (_, Some((waited, i))) => Some(WhySerial::SlotQueue {
-            waiting: place(i),
-            behind: place(behind(i, true)?),
+    let found = [
+        (Waited::Permit, longest(|w| w.admission)),
+        (Waited::Slot, longest(|w| w.slot_queue)),
+        (Waited::Config, longest(|w| w.wait_other_config)),
+    ];
+    let (what, (waited, i)) = found
+        .into_iter()
+        .filter_map(|(what, found)| Some((what, found?)))
+        .max_by_key(|(_, (waited, _))| *waited)?;
+    let (waiting, behind) = (place(i), place(behind(i, what)?));
+    Some(match what {
+        Waited::Config => WhySerial::OtherConfig {
+            waiting,
+            behind,
             waited,
-        }),
-        _ => None,
-    }
+            load_after_wait: waits[i].load_after_wait?,
+        },
+        Waited::Slot => WhySerial::SlotQueue {
+            waiting,
+            behind,
+            waited,
+        },
+        Waited::Permit => WhySerial::Admission {
+            waiting,
+            behind,
+            waited,
+        },
+    })
+}
+
+/// What an agent waited for.
+#[derive(Debug, Clone, Copy)]
+enum Waited {
+    Config,
+    Slot,
+    Permit,
 }

@@ -345,6 +345,7 @@ fn earliest(a: Option<Stamp>, b: Option<Stamp>) -> Option<Stamp> {
 pub fn observation(record: &RequestRecord) -> RequestObservation {
     RequestObservation {
         scheduled: record.scheduled,
+        admission_wait: record.admission_wait_ns,
         sent: record.sent,
         first_token: record.first_token,
         last_token: record.last_token,

@@ -325,6 +325,7 @@ pub(crate) fn recorded(name: &str) -> Option<Vec<RunObservation>> {
             };
             let request = RequestObservation {
                 scheduled: Stamp::ZERO,
+                admission_wait: None,
                 sent: Some(Stamp::ZERO),
                 first_token: first,
                 last_token: Some(end),
@@ -392,6 +393,7 @@ fn the_nineteen_recorded_runs() {
         let homogeneous = observed.scenario == "chimera_homo";
         match m.cause.why_serial.unwrap() {
             WhySerial::SlotQueue { .. } => assert!(homogeneous, "{id}"),
+            WhySerial::Admission { .. } => panic!("{id}: no limit was recorded"),
             WhySerial::OtherConfig {
                 load_after_wait, ..
             } => {
@@ -472,49 +474,53 @@ mod nonsense {
         (
             (likely_sent(), any_stamp(), any_stamp(), any_stamp()),
             (any_length(), any_length(), any_length(), any_length()),
+            any_length(),
             proptest::collection::vec(any_stamp(), 0..4),
             prop_oneof![0..9_u64, any::<u64>()],
             any::<bool>(),
             0..20_u8,
         )
-            .prop_map(|(stamps, lengths, chunks, tokens, rebuilt, outcome)| {
-                RequestObservation {
-                    scheduled: stamps.0.unwrap_or_default(),
-                    sent: stamps.0,
-                    first_token: stamps.1,
-                    last_token: stamps.2,
-                    // Mostly after `sent`, so that most runs are used and not left out.
-                    done: match (stamps.0, stamps.3) {
-                        (Some(sent), Some(after)) if outcome < 18 => {
-                            Some(Stamp(sent.0.saturating_add(after.0)))
-                        }
-                        (Some(sent), None) if outcome < 18 => Some(sent),
-                        (_, done) => done,
-                    },
-                    ended: stamps.3.unwrap_or_default(),
-                    chunks: chunks.into_iter().flatten().collect(),
-                    tokens,
-                    tokens_from: TokenSource::Estimated,
-                    counters: ServerCounters {
-                        total: lengths.0,
-                        load: lengths.1,
-                        prompt_eval: lengths.2,
-                        eval: lengths.3,
-                        eval_count: Some(tokens),
-                        ..ServerCounters::default()
-                    },
-                    outcome: match outcome {
-                        0 => Outcome::Incomplete,
-                        1 => Outcome::Cancelled,
-                        _ => Outcome::Completed,
-                    },
-                    stamps: if rebuilt {
-                        StampSource::Rebuilt
-                    } else {
-                        StampSource::Taken
-                    },
-                }
-            })
+            .prop_map(
+                |(stamps, lengths, permit, chunks, tokens, rebuilt, outcome)| {
+                    RequestObservation {
+                        scheduled: stamps.0.unwrap_or_default(),
+                        admission_wait: permit,
+                        sent: stamps.0,
+                        first_token: stamps.1,
+                        last_token: stamps.2,
+                        // Mostly after `sent`, so that most runs are used and not left out.
+                        done: match (stamps.0, stamps.3) {
+                            (Some(sent), Some(after)) if outcome < 18 => {
+                                Some(Stamp(sent.0.saturating_add(after.0)))
+                            }
+                            (Some(sent), None) if outcome < 18 => Some(sent),
+                            (_, done) => done,
+                        },
+                        ended: stamps.3.unwrap_or_default(),
+                        chunks: chunks.into_iter().flatten().collect(),
+                        tokens,
+                        tokens_from: TokenSource::Estimated,
+                        counters: ServerCounters {
+                            total: lengths.0,
+                            load: lengths.1,
+                            prompt_eval: lengths.2,
+                            eval: lengths.3,
+                            eval_count: Some(tokens),
+                            ..ServerCounters::default()
+                        },
+                        outcome: match outcome {
+                            0 => Outcome::Incomplete,
+                            1 => Outcome::Cancelled,
+                            _ => Outcome::Completed,
+                        },
+                        stamps: if rebuilt {
+                            StampSource::Rebuilt
+                        } else {
+                            StampSource::Taken
+                        },
+                    }
+                },
+            )
     }
 
     /// Both arms of the same agents with the same numbers of calls, each now and then missing.

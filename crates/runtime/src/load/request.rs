@@ -190,6 +190,7 @@ impl Ground {
             options: ended.call.options,
             prompt_sha256,
             scheduled: ended.scheduled,
+            admission_wait_ns: None,
             connect_ns: exchange.connect,
             sent: exchange.sent,
             headers: exchange.headers,

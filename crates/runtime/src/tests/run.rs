@@ -252,7 +252,7 @@ async fn agents_that_always_reload_are_probed_once_each() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_admission_limit_shows_as_the_clients_queue() {
+async fn an_admission_limit_shows_before_the_send_and_says_how_much_of_it_is_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let trial = fresh(dir.path(), &plan(3, TOGETHER, ""), by_context()).admit(1);
     trial.run().await.unwrap();
@@ -260,16 +260,36 @@ async fn an_admission_limit_shows_as_the_clients_queue() {
     let times: Vec<_> = journal
         .requests
         .iter()
-        .map(|r| (r.agent, r.scheduled, r.sent.unwrap()))
+        .map(|r| (r.agent, r.scheduled, r.sent.unwrap(), r.admission_wait_ns))
         .collect();
+    let waited = |ms| Some(Nanos::from_millis(ms));
     assert_eq!(
         times,
         [
-            (0, ms(0), ms(0)),
-            (1, ms(0), ms(3350)),
-            (2, ms(0), ms(6900))
+            (0, ms(0), ms(0), waited(0)),
+            (1, ms(0), ms(3350), waited(3350)),
+            (2, ms(0), ms(6900), waited(6900))
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_limit_no_permit_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    fresh(dir.path(), &plan(2, TOGETHER, ""), by_context())
+        .run()
+        .await
+        .unwrap();
+    let journal = read(dir.path());
+    assert!(!journal.requests.is_empty());
+    assert!(
+        journal
+            .requests
+            .iter()
+            .all(|r| r.admission_wait_ns.is_none())
+    );
+    let text = std::fs::read_to_string(dir.path().join("journal.jsonl")).unwrap();
+    assert!(!text.contains("admission"), "a row says nothing of it");
 }
 
 #[tokio::test(start_paused = true)]

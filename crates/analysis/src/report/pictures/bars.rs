@@ -188,6 +188,7 @@ pub(super) fn efficiency(view: &View<'_>, theme: &Theme) -> Result<Picture, Char
 pub(super) fn ttft(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>, ChartError> {
     let phases = [
         Phase::ClientQueue,
+        Phase::Admission,
         Phase::WaitOther,
         Phase::Load,
         Phase::LoadOrWait,
@@ -322,6 +323,7 @@ fn lost_color(cause: &str) -> Color {
         "slot_queue" => Phase::SlotQueue,
         "shared_prefill" => Phase::Prefill,
         "shared_decode" => Phase::Decode,
+        "admission" => Phase::Admission,
         "client" => Phase::ClientQueue,
         "unexplained" => Phase::Other,
         _ => return Color::PURPLE,
