@@ -1,7 +1,7 @@
 //! Everything that guards the repository, in the order that fails soonest.
 
 use std::ffi::OsStr;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::clients;
 use crate::delegate::{Profile, build, cargo, root};
 use crate::engine;
+use crate::licences;
 use crate::tidy;
 
 pub(crate) fn run() -> Result<ExitCode> {
@@ -73,19 +74,7 @@ pub(crate) fn run() -> Result<ExitCode> {
             .with_context(|| format!("{} could not be started", binary.display()))?;
         Ok(status.success())
     })?;
-    step("licences", &mut || {
-        let installed = cargo()
-            .args(["deny", "--version"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-        if !installed {
-            eprintln!("skipped: cargo-deny is not installed");
-            return Ok(true);
-        }
-        cargo_ok(["deny", "--offline", "check", "bans", "licenses", "sources"])
-    })?;
+    step("licences", &mut licences::check)?;
 
     if failed.is_empty() {
         eprintln!("\nci: all steps passed");

@@ -227,7 +227,7 @@ fn passes(command: &mut Command) -> Result<bool> {
 }
 
 /// Runs a package manager. `Some` when it cannot do its work on this machine.
-fn install(command: &mut Command) -> Result<Option<Outcome>> {
+pub(crate) fn install(command: &mut Command) -> Result<Option<Outcome>> {
     let program = command.get_program().display().to_string();
     let output = match command.output() {
         Ok(output) => output,

@@ -9,6 +9,7 @@ mod ci;
 mod clients;
 mod delegate;
 mod engine;
+mod licences;
 mod tidy;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ Read
 Guard
   clients    other people's clients against the simulator; --conformance against any server
   ci         everything that guards the repository
+  licences   licences, sources and banned crates, as deny.toml has them
   tidy       crate graph, file sizes, stray files, words that do not belong
   bench      benchmarks: bench [NAME] [ARGS]; without a name, lists them
 ";
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         "engine" => engine::run(&rest),
         "ci" => ci::run(),
         "tidy" => tidy::run(),
+        "licences" => licences::run(),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

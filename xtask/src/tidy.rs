@@ -58,19 +58,6 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("mio", &["metronome"]),
 ];
 
-/// Crates that must not be in the lockfile, and why.
-const ABSENT: &[(&str, &str)] = &[
-    (
-        "font-kit",
-        "it would draw charts with whatever fonts the system has",
-    ),
-    ("openssl-sys", "it would need a system library to build"),
-    (
-        "object_store",
-        "polars' streaming engine crept in; it doubles the build",
-    ),
-];
-
 /// Lines of a Rust source file beyond which it should have been split.
 const LONGEST_FILE: usize = 800;
 
@@ -87,7 +74,6 @@ pub(crate) fn run() -> Result<ExitCode> {
 pub(crate) fn check() -> Result<Vec<String>> {
     let mut findings = Vec::new();
     crate_graph(&mut findings)?;
-    lockfile(&mut findings)?;
     files(&mut findings)?;
     for finding in &findings {
         eprintln!("tidy: {finding}");
@@ -136,16 +122,6 @@ fn crate_graph(findings: &mut Vec<String>) -> Result<()> {
             {
                 findings.push(format!("`{to}` belongs to {homes:?} only, not to `{name}`"));
             }
-        }
-    }
-    Ok(())
-}
-
-fn lockfile(findings: &mut Vec<String>) -> Result<()> {
-    let lock = std::fs::read_to_string(root().join("Cargo.lock")).context("no Cargo.lock")?;
-    for (name, why) in ABSENT {
-        if lock.contains(&format!("name = \"{name}\"\n")) {
-            findings.push(format!("`{name}` is in Cargo.lock: {why}"));
         }
     }
     Ok(())
