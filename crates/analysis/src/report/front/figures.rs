@@ -1,0 +1,156 @@
+//! How sure the answer is, and the three figures that matter.
+
+use std::fmt::Write as _;
+
+use domain::record::Provenance;
+use metrics::summary::Overall;
+
+use super::sentences::counted;
+use super::{one_configuration, statistics};
+use crate::tables::{Cell, Kind, Origin, Table, View, topology_word};
+
+pub(super) fn confidence(view: &View<'_>) -> String {
+    let runs: Vec<u32> = view
+        .summary
+        .configs
+        .iter()
+        .map(|c| c.runs - c.runs_excluded.min(c.runs))
+        .collect();
+    let excluded: u32 = view.summary.configs.iter().map(|c| c.runs_excluded).sum();
+    let mut text = match (runs.iter().min(), runs.iter().max()) {
+        (None, _) | (_, None) => {
+            "None of its own: a published table has one figure per configuration and no spread."
+                .to_owned()
+        }
+        (Some(1), Some(1)) => format!(
+            "{}, a single run each: what happened in these runs is certain, how much \
+             another run would differ is not known, and no configuration can be called better than \
+             another.",
+            counted(runs.len())
+        ),
+        (Some(least), Some(most)) => {
+            let n = if least == most {
+                format!("{least}")
+            } else {
+                format!("{least} to {most}")
+            };
+            let interval = if *most >= 3 {
+                "brackets hold 95 % intervals over repetitions"
+            } else {
+                "too few for intervals"
+            };
+            let ids: std::collections::BTreeSet<_> =
+                view.summary.configs.iter().map(|c| &c.id).collect();
+            let place = if view.several_topologies() {
+                " on each kind of serving"
+            } else {
+                ""
+            };
+            format!(
+                "{}, {n} repetitions each{place}; {interval}.",
+                counted(ids.len())
+            )
+        }
+    };
+    if excluded > 0 {
+        let _ = write!(
+            text,
+            " {excluded} runs are left out of every aggregate because a request did not complete or \
+             its stamps are unusable."
+        );
+    }
+    match view.dataset.provenance {
+        Provenance::Simulated => text.push_str(
+            " All of it comes from a simulated server: it shows what the tool does, not what a real \
+             server does.",
+        ),
+        Provenance::Imported => text.push_str(
+            " The records are somebody else's: stamps are rebuilt from recorded durations, with all \
+             agents taken to start at the same moment.",
+        ),
+        Provenance::Measured => {}
+    }
+    text
+}
+
+/// How many runs, of one configuration, or configurations have a known loss.
+fn with_loss(view: &View<'_>, overall: &Overall) -> u32 {
+    if one_configuration(view) {
+        let runs = view.summary.runs.iter().filter(|r| r.excluded.is_none());
+        let known = runs.filter(|r| r.topology == overall.topology && r.cause.lost.is_some());
+        return known.count() as u32;
+    }
+    let configs = view.summary.configs.iter();
+    let known = configs.filter(|c| c.topology == overall.topology && c.stats.lost_s.is_some());
+    known.count() as u32
+}
+
+pub(super) fn figures(view: &View<'_>) -> Table {
+    let mut table = Table::new("front", "The three figures that matter");
+    table.label("figure", "figure");
+    if view.summary.overall.len() > 1 {
+        table.label("topology", "servers");
+    }
+    table.column("value", "value", Kind::Estimate, Origin::Derived);
+    let heading = if one_configuration(view) {
+        "runs (n)"
+    } else {
+        "configs (n)"
+    };
+    table.column("n", heading, Kind::Number, Origin::Derived);
+    table.label("reading", "how to read it");
+    for overall in &view.summary.overall {
+        let (stats, _) = statistics(view, overall);
+        let mut add = |name: &str, cell: Cell, n: Option<u32>, reading: &str| {
+            let mut cells = vec![Cell::text(name)];
+            if view.summary.overall.len() > 1 {
+                cells.push(
+                    overall
+                        .topology
+                        .map_or(Cell::Unknown, |t| Cell::text(topology_word(t))),
+                );
+            }
+            cells.push(cell);
+            cells.push(Cell::count(n.unwrap_or(0)));
+            cells.push(Cell::text(reading));
+            table.row(cells);
+        };
+        add(
+            "true speedup (×)",
+            Cell::estimate(stats.speedup.as_ref(), 2),
+            stats.speedup.map(|e| e.n),
+            "1 = running together bought nothing; the number of agents = perfect; below 1 = it cost",
+        );
+        add(
+            "decode overlap (%)",
+            Cell::scaled(stats.decode_overlap.as_ref(), 100.0, 1, false),
+            stats.decode_overlap.map(|e| e.n),
+            "share of decoding time with two or more agents decoding; 0 = they took turns",
+        );
+        if stats.lost_s.is_some() {
+            add(
+                "lost per run (s)",
+                Cell::known(stats.lost_s.map(|l| l.total()), 2),
+                Some(with_loss(view, overall)),
+                "wall time less the longest solo time: what perfect concurrency would have saved",
+            );
+        } else {
+            add(
+                "TR113's speedup est (×)",
+                Cell::estimate(stats.speedup_est.as_ref(), 2),
+                stats.speedup_est.map(|e| e.n),
+                "for comparison only: it lies between 1 and the number of agents on any server",
+            );
+        }
+    }
+    if view.summary.overall.is_empty() {
+        let mut cells = vec![
+            Cell::text("true speedup (×)"),
+            Cell::Unknown,
+            Cell::count(0),
+        ];
+        cells.push(Cell::text("a published table cannot tell"));
+        table.row(cells);
+    }
+    table
+}

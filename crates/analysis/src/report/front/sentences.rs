@@ -1,0 +1,212 @@
+//! Sentences on the front page: what was lost, why agents took turns, what would change it, and one
+//! server against several.
+
+use metrics::Finding;
+use metrics::cause::WhySerial;
+use metrics::summary::{Overall, TopologyComparison};
+
+use crate::tables::{View, paired, plain, signed};
+
+pub(super) fn bounds(values: &[f64]) -> (f64, f64) {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (low, high)
+}
+
+pub(super) fn lost_sentence(overall: &Overall) -> Option<String> {
+    let lost = overall.stats.lost_s?;
+    let total = lost.total();
+    let mut parts: Vec<_> = lost
+        .named()
+        .into_iter()
+        .filter(|(_, s)| *s >= 0.05)
+        .collect();
+    parts.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let named: Vec<String> = parts
+        .iter()
+        .take(3)
+        .map(|(name, s)| format!("{} {} s", name.replace('_', " "), plain(*s, 2)))
+        .collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "Against perfect concurrency a run loses {} s on average; most of it: {}.",
+            plain(total, 2),
+            named.join(", ")
+        )
+    })
+}
+
+/// Whether nothing but the client's own limit made agents take turns.
+pub(super) fn by_permits(view: &View<'_>, overall: &Overall) -> bool {
+    let configs = view.summary.configs.iter();
+    let reasons: Vec<_> = configs
+        .filter(|c| c.topology == overall.topology)
+        .filter_map(|c| c.why_serial)
+        .collect();
+    let permit = |why: &WhySerial| matches!(why, WhySerial::Admission { .. });
+    !reasons.is_empty() && reasons.iter().all(permit)
+}
+
+/// How many configurations were serial for which reason.
+pub(super) fn why_sentence(view: &View<'_>, overall: &Overall) -> Option<String> {
+    let mut other_config = 0;
+    let mut slot = 0;
+    let mut permit = 0;
+    for config in view
+        .summary
+        .configs
+        .iter()
+        .filter(|c| c.topology == overall.topology)
+    {
+        match config.why_serial {
+            Some(WhySerial::OtherConfig { .. }) => other_config += 1,
+            Some(WhySerial::SlotQueue { .. }) => slot += 1,
+            Some(WhySerial::Admission { .. }) => permit += 1,
+            None => {}
+        }
+    }
+    let mut parts = Vec::new();
+    if other_config > 0 {
+        parts.push(format!(
+            "in {} the later agent waited because the server had to reload the model with other \
+             options",
+            counted(other_config)
+        ));
+    }
+    for (count, what) in [
+        (slot, "a free slot of the server"),
+        (
+            permit,
+            "a permit of the client, which was told to keep so few requests in flight",
+        ),
+    ] {
+        if count > 0 {
+            let place = if parts.is_empty() {
+                format!("{} the later agent", counted(count))
+            } else {
+                format!("{count} it")
+            };
+            parts.push(format!("in {place} waited for {what}"));
+        }
+    }
+    (!parts.is_empty()).then(|| format!("Why in turn: {}.", parts.join("; ")))
+}
+
+/// What the evidence says would change it: options that need no reload.
+pub(super) fn change_sentence(findings: &[Finding]) -> Option<String> {
+    let spared: Vec<f64> = findings
+        .iter()
+        .filter(|f| f.id.starts_with("equal-options:"))
+        .filter_map(|f| {
+            f.evidence
+                .iter()
+                .find(|e| e.figure.ends_with("avoidable_reloads.time"))
+        })
+        .map(|e| e.value)
+        .collect();
+    let (low, high) = bounds(&spared);
+    (!spared.is_empty()).then(|| {
+        let (low, high) = (plain(low, 1), plain(high, 1));
+        let seconds = if low == high {
+            format!("{low} s")
+        } else {
+            format!("{low} s to {high} s")
+        };
+        format!(
+            "What would change it: the same num_ctx and num_gpu for all agents would have spared \
+             {seconds} of reloading per run, in {} configurations.",
+            spared.len()
+        )
+    })
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn joined(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// What one server against one per agent shows, without crowning a winner the data do not support.
+pub(super) fn servers_sentences(comparison: &TopologyComparison) -> (String, String) {
+    let mut parts = Vec::new();
+    let mut for_one = Vec::new();
+    let mut for_each = Vec::new();
+    for (name, paired, factor, decimals) in paired(comparison) {
+        let Some(paired) = paired else {
+            continue;
+        };
+        let quantity = name.split(['(', ',']).next().unwrap_or(name).trim();
+        let difference = &paired.difference;
+        let told_apart = difference
+            .lo
+            .zip(difference.hi)
+            .is_some_and(|(lo, hi)| lo > 0.0 || hi < 0.0);
+        // The rest stands in the comparison's table.
+        if quantity.starts_with("decode rate") || quantity.starts_with("true speedup") {
+            continue;
+        }
+        parts.push(format!(
+            "{name} {} on one server, {} on a server each, difference {}{}",
+            plain(paired.shared.mean * factor, decimals),
+            plain(paired.per_agent.mean * factor, decimals),
+            signed(difference.mean * factor, decimals),
+            match difference.lo.zip(difference.hi) {
+                Some((lo, hi)) => format!(
+                    " [{}, {}]{}",
+                    signed(lo * factor, decimals),
+                    signed(hi * factor, decimals),
+                    if told_apart {
+                        ""
+                    } else {
+                        ", which cannot be told from none"
+                    }
+                ),
+                None => " (too few pairs for an interval)".to_owned(),
+            }
+        ));
+        // What a user feels decides. The estimate is no measure of gain, a rate per agent and a speedup
+        // against its own baseline do not compare two ways of serving, and memory is a price.
+        let decides = ["wall time", "aggregate throughput", "TTFT"].contains(&quantity);
+        if told_apart && decides {
+            let lower_is_better = quantity.starts_with("wall") || quantity.starts_with("TTFT");
+            if (difference.mean < 0.0) == lower_is_better {
+                for_each.push(quantity);
+            } else {
+                for_one.push(quantity);
+            }
+        }
+    }
+    let conclusion = match (for_one.is_empty(), for_each.is_empty()) {
+        (true, true) => "nothing can be told apart, the data crown no winner".to_owned(),
+        (false, true) => format!(
+            "one server is better by {}; nothing shown speaks for a server each",
+            joined(&for_one)
+        ),
+        (true, false) => format!(
+            "a server each is better by {}; nothing shown speaks for one server",
+            joined(&for_each)
+        ),
+        (false, false) => format!(
+            "no single winner: one server is better by {}, a server each by {}",
+            joined(&for_one),
+            joined(&for_each)
+        ),
+    };
+    let details = format!(
+        "{}, {} paired repetitions: {}.",
+        comparison.id,
+        comparison.pairs,
+        parts.join("; ")
+    );
+    (conclusion, details)
+}
+
+pub(super) fn counted(configs: usize) -> String {
+    match configs {
+        1 => "1 configuration".to_owned(),
+        n => format!("{n} configurations"),
+    }
+}
