@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead as _, Read};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -37,13 +37,14 @@ impl<'b> Block<'b> {
                 return None;
             }
             number += 1;
-            let (line, after) = match memchr::memchr(b'\n', rest) {
-                Some(at) => (&rest[..at], &rest[at + 1..]),
-                None => (rest, &rest[rest.len()..]),
-            };
+            // The standard library's search is optimised in every profile, a crate's is not.
+            let mut after = rest;
+            let taken = after.skip_until(b'\n');
+            let taken = taken.expect("reading from memory cannot fail");
+            let (line, after) = rest.split_at(taken);
             let open = after.is_empty() && self.cut_off;
             rest = after;
-            Some((number, line, open))
+            Some((number, line.strip_suffix(b"\n").unwrap_or(line), open))
         })
     }
 }
