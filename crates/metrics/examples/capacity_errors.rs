@@ -6,14 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "nothing is read that was not made here")]
 
 use domain::record::RequestRecord;
-use domain::{Nanos, Stamp};
+use domain::{Nanos, Outcome, Stamp};
 use metrics::capacity::{
     Asked, Budget, Next, Objective, Observed, Rule, Sample, Search, Verdict, Watch, Watched, Window,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Searches of each server, unless told otherwise.
 const SEARCHES: u32 = 100;
@@ -22,9 +21,11 @@ const SEARCHES: u32 = 100;
 const LIMIT_S: f64 = 0.5;
 const SPREAD: f64 = 0.4;
 
-/// What the times to the first token have in common. Each alone is normal (after its logarithm), so
-/// that the share within the limit is known.
-#[derive(Debug, Clone, Copy)]
+/// From the first token to the end of the answer.
+const ANSWER_S: f64 = 0.3;
+
+/// What the times to the first token have in common. Each alone is normal (after its logarithm).
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Together {
     /// Nothing.
     Independent,
@@ -32,86 +33,185 @@ enum Together {
     Agents,
     /// Half of their variance with everybody's of the same two seconds.
     Moments,
+    /// Half of their variance with everybody's of the same six seconds.
+    Spells,
 }
 
-/// A server that keeps the limit with up to this many agents, and how steeply it gets worse.
+impl Together {
+    /// How long everybody's part stays the same, seconds.
+    fn lasts(self) -> Option<f64> {
+        match self {
+            Self::Independent | Self::Agents => None,
+            Self::Moments => Some(2.0),
+            Self::Spells => Some(6.0),
+        }
+    }
+}
+
+/// What is limited.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Limit {
+    /// A percentile of the time to the first token.
+    Percentile(u8),
+    /// Its mean.
+    Mean,
+    /// The share of requests within a limit on it.
+    Goodput,
+    /// The share of requests that fail: those with the longest times do.
+    Failed,
+}
+
+impl Limit {
+    fn objective(self) -> Objective {
+        let slo = match self {
+            Self::Percentile(p) => format!("ttft_p{p} < {LIMIT_S}s"),
+            Self::Mean => format!("ttft_mean < {LIMIT_S}s"),
+            Self::Goodput => format!("goodput >= 95% and ttft_p50 < {LIMIT_S}s"),
+            Self::Failed => "failed < 5%".to_owned(),
+        };
+        slo.parse().unwrap()
+    }
+
+    /// What of such times is limited, in standard deviations from the middle one.
+    fn of(self, times: &mut [f64]) -> f64 {
+        let share = match self {
+            Self::Percentile(p) => f64::from(p) / 100.0,
+            Self::Goodput | Self::Failed => 0.95,
+            Self::Mean => {
+                let sum: f64 = times.iter().map(|z| (SPREAD * z).exp()).sum();
+                return (sum / times.len() as f64).ln() / SPREAD;
+            }
+        };
+        let rank = (times.len() as f64 * share) as usize;
+        *times.select_nth_unstable_by(rank, f64::total_cmp).1
+    }
+}
+
+/// A server.
 #[derive(Debug, Clone, Copy)]
 struct Server {
-    holds: f64,
-    slope: f64,
+    together: Together,
+    limit: Limit,
+    /// Where the limit lies, in standard deviations from the middle of the times.
+    at: f64,
 }
 
 impl Server {
-    /// Standard deviations by which the percentile lies above the limit.
-    fn off(self, agents: u32) -> f64 {
-        self.slope * (f64::from(agents) / self.holds).ln()
+    /// One that just keeps the limit. Agents send less while all are slow, so that the share of slow
+    /// requests is less than that of slow times: it is taken of a long run.
+    fn at_its_limit(limit: Limit, together: Together) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut server = Self {
+            together,
+            limit,
+            at: 0.0,
+        };
+        // How much less they send depends on where the limit lies.
+        for _ in 0..4 {
+            let mut times = Vec::new();
+            for _ in 0..64 {
+                let mut shared = Vec::new();
+                for _ in 0..4 {
+                    server.agent(10_000, &mut shared, &mut rng, |_, z, _| times.push(z));
+                }
+            }
+            server.at = limit.of(&mut times);
+        }
+        server
+    }
+
+    /// The same with times so many standard deviations longer.
+    fn off(self, by: f64) -> Self {
+        Self {
+            at: self.at - by,
+            ..self
+        }
+    }
+
+    /// An agent's requests: when each begins, and its time to the first token in standard deviations
+    /// from the middle and in seconds. `shared` is everybody's part so far.
+    fn agent(
+        self,
+        requests: u32,
+        shared: &mut Vec<f64>,
+        rng: &mut ChaCha8Rng,
+        mut each: impl FnMut(f64, f64, f64),
+    ) {
+        let mut begins = 0.0;
+        let mut last = normal(rng);
+        for _ in 0..requests {
+            let own = normal(rng);
+            let z = if let Some(lasts) = self.together.lasts() {
+                let moment = (begins / lasts) as usize;
+                while shared.len() <= moment {
+                    shared.push(normal(rng));
+                }
+                0.5_f64.sqrt() * (shared[moment] + own)
+            } else if self.together == Together::Agents {
+                0.5 * last + 0.75_f64.sqrt() * own
+            } else {
+                own
+            };
+            last = z;
+            let ttft = LIMIT_S * (SPREAD * (z - self.at)).exp();
+            each(begins, z, ttft);
+            begins += ttft + ANSWER_S;
+        }
+    }
+
+    /// The requests of a level in the order of their ends.
+    fn level(self, agents: u32, rng: &mut ChaCha8Rng) -> Vec<RequestRecord> {
+        let template: RequestRecord = serde_json::from_value(serde_json::json!({
+            "config": "load", "topology": "shared", "repetition": 1, "arm": "together", "attempt": 1,
+            "role": "main", "agent": 0, "agent_name": "", "step": "load", "call": 0, "endpoint": 0,
+            "model": "m", "options": {}, "prompt_sha256": "", "scheduled": 0, "sent": 0, "ended": 0,
+            "outcome": { "kind": "completed" }, "tokens": 1, "tokens_from": "server", "counters": {},
+            "output_chars": 0,
+        }))
+        .unwrap();
+        // More than are ever taken, also of the agents that are served fastest.
+        let each = 2 * BUDGET.requests(agents).div_ceil(agents) + 16;
+        let mut shared = Vec::new();
+        let mut records = Vec::new();
+        for agent in 0..agents {
+            self.agent(each, &mut shared, rng, |begins, z, ttft| {
+                let at = Stamp::ZERO + Nanos::from_secs_f64(begins);
+                let first = at + Nanos::from_secs_f64(ttft);
+                let end = first + Nanos::from_secs_f64(ANSWER_S);
+                let fails = self.limit == Limit::Failed && z > self.at;
+                records.push(RequestRecord {
+                    agent,
+                    scheduled: at,
+                    sent: Some(at),
+                    first_token: Some(first),
+                    last_token: Some(end),
+                    done: Some(end),
+                    ended: end,
+                    outcome: if fails {
+                        Outcome::Incomplete
+                    } else {
+                        Outcome::Completed
+                    },
+                    tokens: 2,
+                    chunk_gaps_ns: RequestRecord::gaps(Some(at), &[first, end]),
+                    ..template.clone()
+                });
+            });
+        }
+        records.sort_by_key(|r| r.ended);
+        records
     }
 }
 
-/// The requests of a level in the order of their ends.
-fn level(
-    agents: u32,
-    off: f64,
-    percentile: f64,
-    together: Together,
-    rng: &mut ChaCha8Rng,
-) -> Vec<RequestRecord> {
-    let quantile = Normal::standard().inverse_cdf(percentile / 100.0);
-    let template: RequestRecord = serde_json::from_value(serde_json::json!({
-        "config": "load", "topology": "shared", "repetition": 1, "arm": "together", "attempt": 1,
-        "role": "main", "agent": 0, "agent_name": "", "step": "load", "call": 0, "endpoint": 0,
-        "model": "m", "options": {}, "prompt_sha256": "", "scheduled": 0, "sent": 0, "ended": 0,
-        "outcome": { "kind": "completed" }, "tokens": 1, "tokens_from": "server", "counters": {},
-        "output_chars": 0,
-    }))
-    .unwrap();
-    let normal = |rng: &mut ChaCha8Rng| -> f64 { StandardNormal.sample(rng) };
-    let budget = Budget {
-        requests_per_agent: None,
-        time_per_level_s: None,
-    };
-    // More than are ever taken, also of the agents that are served fastest.
-    let each = 2 * budget.requests(agents).div_ceil(agents) + 16;
-    let mut moments: Vec<f64> = Vec::new();
-    let mut records = Vec::new();
-    for agent in 0..agents {
-        let mut at = Stamp::ZERO;
-        let mut last = normal(rng);
-        for _ in 0..each {
-            let own = normal(rng);
-            let z = match together {
-                Together::Independent => own,
-                Together::Agents => 0.5 * last + 0.75_f64.sqrt() * own,
-                Together::Moments => {
-                    let moment = (at.0 / 2_000_000_000) as usize;
-                    while moments.len() <= moment {
-                        moments.push(normal(rng));
-                    }
-                    0.5_f64.sqrt() * (moments[moment] + own)
-                }
-            };
-            last = z;
-            let ttft = LIMIT_S * (SPREAD * (z - quantile + off)).exp();
-            let first = at + Nanos::from_secs_f64(ttft);
-            let end = first + Nanos::from_millis(300);
-            records.push(RequestRecord {
-                agent,
-                scheduled: at,
-                sent: Some(at),
-                first_token: Some(first),
-                last_token: Some(end),
-                done: Some(end),
-                ended: end,
-                tokens: 2,
-                chunk_gaps_ns: RequestRecord::gaps(Some(at), &[first, end]),
-                ..template.clone()
-            });
-            at = end;
-        }
-    }
-    records.sort_by_key(|r| r.ended);
-    records
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    StandardNormal.sample(rng)
 }
+
+/// The budget when nothing else is said.
+const BUDGET: Budget = Budget {
+    requests_per_agent: None,
+    time_per_level_s: None,
+};
 
 /// What `tandem capacity` asks when nothing else is said.
 fn asked(objective: &Objective) -> Asked {
@@ -123,10 +223,7 @@ fn asked(objective: &Objective) -> Asked {
         same_prompt: false,
         think_s: 0.0,
         warmup: 1,
-        budget: Budget {
-            requests_per_agent: None,
-            time_per_level_s: None,
-        },
+        budget: BUDGET,
         search: Search {
             start: 1,
             max_agents: 512,
@@ -164,31 +261,86 @@ fn share(count: u32, of: u32) -> String {
     format!("{:.1}", 100.0 * f64::from(count) / f64::from(of))
 }
 
-/// Levels whose percentile lies exactly at the limit: either decision is wrong.
-fn at_the_limit(levels: u32) {
-    println!("| limit | agents | together | passes (%) | fails (%) |");
-    println!("|---|---|---|---|---|");
-    for percentile in [90_u32, 95] {
-        let slo = format!("ttft_p{percentile} < {LIMIT_S}s");
-        let objective: Objective = slo.parse().unwrap();
-        for agents in [1, 8, 64] {
-            for together in [Together::Independent, Together::Agents, Together::Moments] {
-                let mut rng = ChaCha8Rng::seed_from_u64(113);
-                let mut counts = [0_u32; 2];
-                for _ in 0..levels {
-                    let records = level(agents, 0.0, f64::from(percentile), together, &mut rng);
-                    match decide(&records, agents, &objective).0 {
-                        Verdict::Pass => counts[0] += 1,
-                        Verdict::Fail => counts[1] += 1,
-                        Verdict::Unresolved => {}
-                    }
-                }
-                println!(
-                    "| {slo} | {agents} | {together:?} | {} | {} |",
-                    share(counts[0], levels),
-                    share(counts[1], levels)
-                );
-            }
+/// What came of levels of one server.
+#[derive(Debug, Default)]
+struct Decided {
+    passes: u32,
+    fails: u32,
+    requests: u64,
+}
+
+fn levels(server: Server, agents: u32, levels: u32) -> Decided {
+    let objective = server.limit.objective();
+    let mut rng = ChaCha8Rng::seed_from_u64(113);
+    let mut out = Decided::default();
+    for _ in 0..levels {
+        let records = server.level(agents, &mut rng);
+        let (verdict, requests) = decide(&records, agents, &objective);
+        out.passes += u32::from(verdict == Verdict::Pass);
+        out.fails += u32::from(verdict == Verdict::Fail);
+        out.requests += u64::from(requests);
+    }
+    out
+}
+
+/// A table with a row for each server and a column for each number of agents and figure.
+fn table(names: &[&str], agents: &[u32], figures: &[&str]) {
+    let columns = figures
+        .iter()
+        .flat_map(|figure| agents.iter().map(move |n| format!("{figure}, {n}")));
+    let names = names.iter().map(|name| (*name).to_owned());
+    let heads: Vec<String> = names.chain(columns).collect();
+    println!("| {} |\n|{}", heads.join(" | "), "---|".repeat(heads.len()));
+}
+
+/// Levels exactly at their limit: either decision is wrong.
+fn at_the_limit(limits: &[Limit], agents: &[u32], each: u32) {
+    table(&["limit", "together"], agents, &["passes (%)", "fails (%)"]);
+    for limit in limits {
+        for together in [
+            Together::Independent,
+            Together::Agents,
+            Together::Moments,
+            Together::Spells,
+        ] {
+            let server = Server::at_its_limit(*limit, together);
+            let out: Vec<Decided> = agents.iter().map(|n| levels(server, *n, each)).collect();
+            let passes = out.iter().map(|d| share(d.passes, each));
+            let cells: Vec<String> = passes
+                .chain(out.iter().map(|d| share(d.fails, each)))
+                .collect();
+            println!(
+                "| {} | {together:?} | {} |",
+                limit.objective(),
+                cells.join(" | ")
+            );
+        }
+    }
+}
+
+/// Levels within and beyond their limit: how many are decided rightly, and by how many requests.
+fn off_the_limit(agents: &[u32], each: u32) {
+    table(
+        &["percentile / limit (%)", "together"],
+        agents,
+        &["decided rightly (%)", "requests"],
+    );
+    for off in [-1.0, -0.5, 0.5] {
+        for together in [Together::Independent, Together::Agents, Together::Moments] {
+            let server = Server::at_its_limit(Limit::Percentile(95), together).off(off);
+            let out: Vec<Decided> = agents.iter().map(|n| levels(server, *n, each)).collect();
+            let right = |d: &Decided| share(if off < 0.0 { d.passes } else { d.fails }, each);
+            let requests = |d: &Decided| format!("{:.0}", d.requests as f64 / f64::from(each));
+            let cells: Vec<String> = out
+                .iter()
+                .map(right)
+                .chain(out.iter().map(requests))
+                .collect();
+            println!(
+                "| {:.0} | {together:?} | {} |",
+                100.0 * (SPREAD * off).exp(),
+                cells.join(" | ")
+            );
         }
     }
 }
@@ -209,15 +361,18 @@ struct Outcomes {
     requests: u64,
 }
 
-fn search(server: Server, together: Together, searches: u32) -> Outcomes {
-    let objective: Objective = format!("ttft_p95 < {LIMIT_S}s").parse().unwrap();
+/// Searches of a server that keeps the limit with up to `holds` agents; the percentile of twice the
+/// agents lies `ln 2` times `slope` standard deviations higher.
+fn search(server: Server, (holds, slope): (f64, f64), searches: u32) -> Outcomes {
+    let objective = server.limit.objective();
     let search = asked(&objective).search;
     let mut rng = ChaCha8Rng::seed_from_u64(113);
     let mut out = Outcomes::default();
     for _ in 0..searches {
         let mut seen: Vec<Observed> = Vec::new();
         while let Next::Level(agents, _) = search.next(&seen) {
-            let records = level(agents, server.off(agents), 95.0, together, &mut rng);
+            let off = slope * (f64::from(agents) / holds).ln();
+            let records = server.off(off).level(agents, &mut rng);
             let (verdict, requests) = decide(&records, agents, &objective);
             seen.push(Observed {
                 agents,
@@ -230,8 +385,8 @@ fn search(server: Server, together: Together, searches: u32) -> Outcomes {
         }
         let carries = Search::carried(&seen);
         let breaks = Search::breaks(&seen);
-        let too_many = carries.is_some_and(|n| f64::from(n) > server.holds);
-        let too_few = breaks.is_some_and(|n| f64::from(n) <= server.holds);
+        let too_many = carries.is_some_and(|n| f64::from(n) > holds);
+        let too_few = breaks.is_some_and(|n| f64::from(n) <= holds);
         out.too_many += u32::from(too_many);
         out.too_few += u32::from(too_few);
         if !too_many && !too_few {
@@ -248,12 +403,7 @@ fn search(server: Server, together: Together, searches: u32) -> Outcomes {
     out
 }
 
-fn main() {
-    let told = std::env::args().skip(1).find(|a| a != "--bench");
-    let searches: u32 = told.map_or(SEARCHES, |n| n.parse().expect("a number of searches"));
-    println!("Levels exactly at their limit, {} each:\n", 5 * searches);
-    at_the_limit(5 * searches);
-    println!("\nWhole searches, ttft_p95 < {LIMIT_S}s, {searches} each:\n");
+fn searches(each: u32) {
     println!(
         "| holds up to | gets worse | together | right (%) | of these open (%) | carries too many (%) | breaks too few (%) | \
          levels | requests |"
@@ -262,18 +412,43 @@ fn main() {
     for holds in [6.5, 20.5] {
         for (how, slope) in [("steeply", 6.0), ("slowly", 1.5)] {
             for together in [Together::Independent, Together::Agents, Together::Moments] {
-                let out = search(Server { holds, slope }, together, searches);
+                let server = Server::at_its_limit(Limit::Percentile(95), together);
+                let out = search(server, (holds, slope), each);
                 println!(
                     "| {} | {how} | {together:?} | {} | {} | {} | {} | {:.1} | {:.0} |",
-                    holds.floor(),
-                    share(out.right, searches),
-                    share(out.open, searches),
-                    share(out.too_many, searches),
-                    share(out.too_few, searches),
-                    f64::from(out.levels) / f64::from(searches),
-                    out.requests as f64 / f64::from(searches),
+                    f64::floor(holds),
+                    share(out.right, each),
+                    share(out.open, each),
+                    share(out.too_many, each),
+                    share(out.too_few, each),
+                    f64::from(out.levels) / f64::from(each),
+                    out.requests as f64 / f64::from(each),
                 );
             }
         }
     }
+}
+
+fn main() {
+    let told = std::env::args().skip(1).find(|a| a != "--bench");
+    let each: u32 = told.map_or(SEARCHES, |n| n.parse().expect("a number of searches"));
+    let limits = [
+        Limit::Percentile(90),
+        Limit::Percentile(95),
+        Limit::Percentile(99),
+        Limit::Mean,
+        Limit::Goodput,
+        Limit::Failed,
+    ];
+    println!("Levels exactly at their limit, {} each:\n", 5 * each);
+    at_the_limit(&limits, &[1, 8, 64], 5 * each);
+    println!("\nThe same of many agents:\n");
+    at_the_limit(&[Limit::Percentile(95)], &[256], 5 * each);
+    println!(
+        "\nLevels off their limit, ttft_p95 < {LIMIT_S}s, {} each:\n",
+        2 * each
+    );
+    off_the_limit(&[1, 8, 64], 2 * each);
+    println!("\nWhole searches, ttft_p95 < {LIMIT_S}s, {each} each:\n");
+    searches(each);
 }

@@ -94,10 +94,11 @@ fn level_table(levels: &[&Level], origin: Origin) -> Table {
 fn limit_table(levels: &[&Level], origin: Origin) -> Table {
     let mut table = Table::new("limits", "Limits at each level").note(
         "A percentile limit is judged by the share of requests within it: the level passes when the lower \
-         bound of that share reaches the target, fails when the upper bound stays below it. The bounds \
-         hold at the confidence of the look at which the level was decided. Seen: the figure itself with \
-         its 95 % interval. Design effect: how many times as many requests it takes because they come in \
-         bunches. Needs: about so many more requests would decide it.",
+         bound of that share reaches the target and each agent has had 12 requests on average, fails when \
+         the upper bound stays below it. The bounds hold at the confidence of the look at which the level \
+         was decided. Seen: the figure itself with its 95 % interval. Design effect: how many times as many \
+         requests it takes because they come in bunches. Needs: about so many more requests would decide \
+         it.",
     );
     table.column("agents", "agents", Kind::Number, Origin::Label);
     table.label("limit", "limit");

@@ -110,7 +110,7 @@ fn method(text: &mut String, material: &Material<'_>) {
         (Some(n), Some(s)) => format!("{n} requests of each agent or {s} s"),
         (Some(n), None) => format!("{n} requests of each agent"),
         (None, Some(s)) => format!("{s} s"),
-        (None, None) => "1,024 requests in all, at least 8 of each agent".to_owned(),
+        (None, None) => "1,024 requests in all, at least 16 of each agent".to_owned(),
     };
     let _ = write!(
         text,

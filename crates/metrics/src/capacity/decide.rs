@@ -1,16 +1,19 @@
 //! Whether a level keeps its limits: yes, no, or not to be told yet.
 
-use domain::Stamp;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::bound::{Item, between_blocks, clopper_pearson, share_bound, told, with_all_blocks};
+use super::bound::{Item, clopper_pearson, share_bound, told};
+use super::bunches::{
+    BLOCKS, block_means, blocks, design_effect, in_turn, of_the_slowest, with_all_blocks,
+};
 use super::objective::{Criterion, LatencyFigure, Objective, Statistic};
-use super::sample::{Sample, Window};
+use super::sample::{Latency, Sample};
 use crate::stats::{mean, percentile, sample_sd};
 
-/// Blocks of time whose means give a mean's interval.
-const BLOCKS: u64 = 10;
+/// Requests of each agent, on average, before a level passes: one that saw a single good moment of
+/// the server must not.
+const ROUNDS: f64 = 12.0;
 
 /// More observations than anybody takes: beyond, a level is too close to its limit to be told.
 const TOO_MANY: f64 = 1e5;
@@ -182,11 +185,9 @@ impl Judge<'_, '_> {
                 below,
             } => {
                 let items = self.sample.within(figure, below.as_secs_f64());
-                let target = f64::from(p) / 100.0;
-                let values = self.sample.latencies(figure);
-                let clumping = tail_clumping(&values, f64::from(p), self.sample.window);
-                let mut judged = self.share(criterion, &items, target, clumping);
-                put_percentile(&mut judged, &values, f64::from(p));
+                let p = f64::from(p);
+                let mut judged = self.share(criterion, &items, p / 100.0, &[figure]);
+                put_percentile(&mut judged, &self.sample.latencies(figure), p);
                 judged
             }
             Criterion::Latency {
@@ -196,13 +197,15 @@ impl Judge<'_, '_> {
             } => self.mean(criterion, figure, below.as_secs_f64()),
             Criterion::Goodput { at_least } => {
                 let items = self.sample.good(self.objective);
-                let mut judged = self.share(criterion, &items, at_least, 1.0);
+                let limited = self.objective.per_request().map(|(figure, _)| figure);
+                let figures: Vec<LatencyFigure> = limited.collect();
+                let mut judged = self.share(criterion, &items, at_least, &figures);
                 put_share(&mut judged, false);
                 judged
             }
             Criterion::Failed { below } => {
                 let items = self.sample.completed();
-                let mut judged = self.share(criterion, &items, 1.0 - below, 1.0);
+                let mut judged = self.share(criterion, &items, 1.0 - below, &[LatencyFigure::E2e]);
                 put_share(&mut judged, true);
                 judged
             }
@@ -219,10 +222,33 @@ impl Judge<'_, '_> {
         self.half * spent(u32::try_from(could_before + 1).unwrap_or(u32::MAX))
     }
 
-    fn share(&self, criterion: &Criterion, items: &[Item], target: f64, clumping: f64) -> Judged {
+    /// Requests that a level still lacks to pass, whatever they say.
+    fn missing(&self) -> f64 {
+        let needed = ROUNDS * self.sample.agents() as f64;
+        (needed - self.sample.len() as f64).max(0.0)
+    }
+
+    /// Judges a share. `figures` are the latencies that it follows from, or goes with: how these come
+    /// in bunches counts too.
+    fn share(
+        &self,
+        criterion: &Criterion,
+        items: &[Item],
+        target: f64,
+        figures: &[LatencyFigure],
+    ) -> Judged {
         let n: u64 = items.iter().map(|i| u64::from(i.n)).sum();
         let pass = self.pass(n, target);
-        let bound = share_bound(items, self.sample.window, (pass, self.fail), clumping);
+        let window = self.sample.window;
+        let latencies: Vec<Vec<Latency>> =
+            figures.iter().map(|f| self.sample.latencies(*f)).collect();
+        let blocks = latencies.iter().map(|values| blocks(values, window)).min();
+        let blocks = blocks.unwrap_or(BLOCKS);
+        let effect = latencies
+            .iter()
+            .map(|values| of_the_slowest(values, 100.0 * target, window, blocks))
+            .fold(design_effect(items, window, blocks), f64::max);
+        let bound = share_bound(items, (pass, self.fail), effect);
         let mut judged = Judged {
             limit: criterion.to_string(),
             verdict: Verdict::Unresolved,
@@ -234,7 +260,7 @@ impl Judge<'_, '_> {
             hi: None,
             target,
             n,
-            design_effect: clumping,
+            design_effect: effect,
             needs: None,
         };
         let Some(bound) = bound else {
@@ -244,7 +270,8 @@ impl Judge<'_, '_> {
         judged.lo = Some(bound.lo);
         judged.hi = Some(bound.hi);
         judged.design_effect = bound.design_effect;
-        if bound.lo >= target {
+        let missing = self.missing();
+        if bound.lo >= target && missing <= 0.0 {
             judged.verdict = Verdict::Pass;
         } else if bound.hi < target {
             judged.verdict = Verdict::Fail;
@@ -252,12 +279,16 @@ impl Judge<'_, '_> {
             let requests = items.len() as f64 / n.max(1) as f64;
             // The next look spends less.
             let error = (pass.min(self.fail)) / 3.0;
-            judged.needs = enough(bound.share, target, error)
-                .map(|effective| {
-                    effective * with_all_blocks(bound.design_effect, items.len()) - n as f64
-                })
+            let (times, effect) = with_all_blocks(bound.design_effect, items, blocks);
+            let more = if bound.lo >= target {
+                Some(0.0)
+            } else {
+                enough(bound.share, target, error)
+                    .map(|effective| (effective * effect).max(n as f64 * times) - n as f64)
+            };
+            judged.needs = more
                 .filter(|more| *more < TOO_MANY)
-                .map(|more| (more * requests).ceil().max(1.0) as u64);
+                .map(|more| (more * requests).max(missing).ceil().max(1.0) as u64);
         }
         judged
     }
@@ -265,7 +296,8 @@ impl Judge<'_, '_> {
     fn mean(&self, criterion: &Criterion, figure: LatencyFigure, below: f64) -> Judged {
         let values = self.sample.latencies(figure);
         let plain: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
-        let blocks = block_means(&values, self.sample.window);
+        let window = self.sample.window;
+        let blocks = block_means(&values, window, blocks(&values, window));
         let pass = self.half * spent(u32::try_from(self.before.len() + 1).unwrap_or(u32::MAX));
         let seen = mean(&plain);
         let mut judged = Judged {
@@ -286,20 +318,25 @@ impl Judge<'_, '_> {
             return judged;
         };
         let count = blocks.len() as f64;
-        let error = sd / count.sqrt();
+        let scatter = sample_sd(&plain).unwrap_or(0.0) / (plain.len() as f64).sqrt();
+        let off = values
+            .iter()
+            .map(|(agent, at, v)| (*agent, *at, v - centre));
+        let error = (sd / count.sqrt()).max(scatter * in_turn(off).sqrt());
         let t = |tail: f64| {
             StudentsT::new(0.0, 1.0, count - 1.0)
                 .map_or(f64::INFINITY, |t| t.inverse_cdf(1.0 - tail))
         };
-        if let Some(sd) = sample_sd(&plain).filter(|sd| *sd > 0.0) {
-            judged.design_effect = (error.powi(2) / (sd.powi(2) / plain.len() as f64)).max(1.0);
+        if scatter > 0.0 {
+            judged.design_effect = (error / scatter).powi(2);
         }
         let (lo, hi) = (centre - t(self.fail) * error, centre + t(pass) * error);
         judged.seen_lo = Some(centre - t(0.025) * error);
         judged.seen_hi = Some(centre + t(0.025) * error);
         judged.lo = Some(lo);
         judged.hi = Some(hi);
-        if hi < below {
+        let missing = self.missing();
+        if hi < below && missing <= 0.0 {
             judged.verdict = Verdict::Pass;
         } else if lo >= below {
             judged.verdict = Verdict::Fail;
@@ -308,7 +345,7 @@ impl Judge<'_, '_> {
             let more = plain.len() as f64 * (ratio.powi(2) - 1.0);
             judged.needs = Some(more)
                 .filter(|m| *m < TOO_MANY)
-                .map(|m| m.ceil().max(1.0) as u64);
+                .map(|m| m.max(missing).ceil().max(1.0) as u64);
         }
         judged
     }
@@ -325,39 +362,6 @@ fn put_percentile(judged: &mut Judged, values: &[Latency], p: f64) {
     let (lo, hi) = clopper_pearson(p / 100.0, effective, 0.025, 0.025);
     judged.seen_lo = percentile(&plain, 100.0 * lo);
     judged.seen_hi = percentile(&plain, 100.0 * hi);
-}
-
-/// An agent, the start of its request, and a latency of it in seconds.
-type Latency = (u32, Stamp, f64);
-
-/// How much the slowest come in bunches over time: the design effect of lying above the sample's own
-/// percentile. It tells of correlation even where every value keeps the limit. Agents that are always
-/// slower than others do not count here: the same agents are there all the time.
-fn tail_clumping(values: &[Latency], p: f64, window: Window) -> f64 {
-    let plain: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
-    let Some(own) = percentile(&plain, p) else {
-        return 1.0;
-    };
-    let items: Vec<Item> = values
-        .iter()
-        .map(|(agent, at, value)| Item {
-            agent: *agent,
-            at: *at,
-            n: 1,
-            ok: u32::from(*value <= own),
-        })
-        .collect();
-    between_blocks(&items, window)
-}
-
-/// Means of equal stretches of the window that hold any.
-fn block_means(values: &[Latency], window: Window) -> Vec<f64> {
-    let count = (values.len() as u64 / 3).clamp(1, BLOCKS);
-    let mut blocks = vec![Vec::new(); count as usize];
-    for (_, at, value) in values {
-        blocks[window.block(*at, count)].push(*value);
-    }
-    blocks.iter().filter_map(|b| mean(b)).collect()
 }
 
 /// A share as the seen figure: of goodput itself, or of those that failed.

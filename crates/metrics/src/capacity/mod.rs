@@ -6,6 +6,7 @@
 
 mod answer;
 mod bound;
+mod bunches;
 mod decide;
 mod level;
 mod objective;

@@ -92,7 +92,7 @@ pub struct Asked {
 /// How much is taken at a level before it is left unresolved.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Budget {
-    /// Requests of each agent that count, at most; absent: as many as make 1,024 in all, at least 8.
+    /// Requests of each agent that count, at most; absent: as many as make 1,024 in all, at least 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_agent: Option<u32>,
     /// Time at a level, at most, seconds of the clock.
@@ -107,7 +107,7 @@ impl Budget {
             Some(each) => each.saturating_mul(agents),
             // Time alone is the limit.
             None if self.time_per_level_s.is_some() => u32::MAX,
-            None => 1024.max(agents.saturating_mul(8)),
+            None => 1024.max(agents.saturating_mul(16)),
         }
     }
 }

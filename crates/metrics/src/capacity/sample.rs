@@ -1,6 +1,6 @@
 //! The requests of a level that count, and what each limit sees of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::record::RequestRecord;
 use domain::{Nanos, Outcome, Stamp};
@@ -84,6 +84,9 @@ pub struct Sample<'r> {
     pub(super) counted: Vec<(&'r RequestRecord, RequestMetrics)>,
 }
 
+/// An agent, the start of its request, and a latency of it in seconds.
+pub(super) type Latency = (u32, Stamp, f64);
+
 impl<'r> Sample<'r> {
     /// Those of the records that began in the window.
     pub fn of(records: &'r [RequestRecord], window: Window) -> Self {
@@ -105,8 +108,14 @@ impl<'r> Sample<'r> {
         self.counted.is_empty()
     }
 
-    /// The latencies of completed requests, seconds; each with its request's agent and start.
-    pub(super) fn latencies(&self, figure: LatencyFigure) -> Vec<(u32, Stamp, f64)> {
+    /// Agents that any of them is of.
+    pub(super) fn agents(&self) -> usize {
+        let agents: BTreeSet<u32> = self.counted.iter().map(|(r, _)| r.agent).collect();
+        agents.len()
+    }
+
+    /// The latencies of completed requests, those of one request together.
+    pub(super) fn latencies(&self, figure: LatencyFigure) -> Vec<Latency> {
         let completed = self
             .counted
             .iter()

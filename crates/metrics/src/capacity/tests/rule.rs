@@ -19,6 +19,8 @@ enum Together {
     Rounds(f64),
     /// An agent's next request goes like its last one, so often.
     Agents(f64),
+    /// Moments that last so many rounds are bad for all agents, one in ten: then a third is slow.
+    Moments(u32),
 }
 
 /// Requests of `agents` agents in rounds of a second, of which the share `within` has a TTFT below
@@ -36,7 +38,15 @@ fn level(
     for ok in &mut last {
         *ok = rng.random_bool(within);
     }
+    let mut chance = within;
     for round in 0..rounds {
+        if let Together::Moments(length) = together
+            && round.is_multiple_of(length)
+        {
+            let slow = 1.0 - within;
+            let bad = rng.random_bool(0.1);
+            chance = 1.0 - if bad { slow + 0.3 } else { slow - 0.03 };
+        }
         let shared = match together {
             Together::Rounds(often) if rng.random_bool(often) => Some(rng.random_bool(within)),
             _ => None,
@@ -46,7 +56,7 @@ fn level(
                 Together::Agents(often) if rng.random_bool(often) => Some(last[agent as usize]),
                 _ => None,
             };
-            let ok = shared.or(again).unwrap_or_else(|| rng.random_bool(within));
+            let ok = shared.or(again).unwrap_or_else(|| rng.random_bool(chance));
             last[agent as usize] = ok;
             let ttft: u64 = if ok {
                 rng.random_range(20..100)
@@ -112,6 +122,7 @@ fn a_level_at_its_limit_is_seldom_called_either_way() {
         (Together::Independent, 0.05),
         (Together::Agents(0.5), 0.05),
         (Together::Rounds(0.2), 0.06),
+        (Together::Moments(3), 0.06),
     ] {
         for (slo, within) in [("ttft_p90 < 100ms", 0.9), ("ttft_p60 < 100ms", 0.6)] {
             let [pass, fail] = shares(within, 8, slo, together);
@@ -131,6 +142,54 @@ fn a_level_clearly_off_its_limit_is_decided() {
     assert!(pass > 0.6 && fail <= 0.01, "{pass} {fail}");
     let [pass, fail] = shares(0.85, 8, slo, Together::Independent);
     assert!(fail > 0.99 && pass <= 0.0, "{pass} {fail}");
+}
+
+#[test]
+fn no_level_passes_on_a_single_moment() {
+    let objective: Objective = "ttft_p90 < 100ms".parse().unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let records = level(64, 16, 1.0, Together::Independent, &mut rng);
+    let after = |rounds: u32| {
+        let window = Window {
+            from: Stamp::ZERO,
+            to: ms(u64::from(rounds) * 1000),
+        };
+        Rule::default().judge(&Sample::of(&records, window), &objective, &[])
+    };
+    let early = after(8);
+    assert_eq!(early.verdict, Verdict::Unresolved);
+    assert!(early.judged[0].lo.unwrap() >= 0.9, "{early:?}");
+    assert_eq!(early.needs, Some(4 * 64), "{early:?}");
+    assert_eq!(after(12).verdict, Verdict::Pass);
+}
+
+#[test]
+fn blocks_are_longer_than_slow_moments_last() {
+    let objective: Objective = "ttft_p90 < 200ms".parse().unwrap();
+    let window = Window {
+        from: Stamp::ZERO,
+        to: ms(128_000),
+    };
+    let effect = |length: u64| {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let mut records = level(8, 128, 1.0, Together::Independent, &mut rng);
+        for record in &mut records {
+            // All requests of every other moment take longer, and none too long.
+            if (record.scheduled.0 / 1_000_000_000 / length).is_multiple_of(2) {
+                let later = record.ended + Nanos::from_millis(60);
+                record.first_token = Some(later);
+                record.last_token = Some(later);
+                record.done = Some(later);
+                record.ended = later;
+            }
+        }
+        let decision = Rule::default().judge(&Sample::of(&records, window), &objective, &[]);
+        assert_eq!(decision.judged[0].statistic, Some(1.0));
+        decision.judged[0].design_effect
+    };
+    let [short, long] = [effect(1), effect(24)];
+    assert!(short < 2.0, "{short}");
+    assert!(long > 20.0, "{long}");
 }
 
 #[test]

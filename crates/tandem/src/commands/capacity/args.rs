@@ -66,7 +66,7 @@ pub(crate) struct CapacityArgs {
     #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = share)]
     pub(crate) precision: f64,
     /// Most requests of each agent that count at a level; without it and --time-per-level as many as
-    /// make 1,024 in all, at least 8.
+    /// make 1,024 in all, at least 16. No level passes with fewer than 12.
     #[arg(long, value_name = "N")]
     pub(crate) requests_per_agent: Option<NonZeroU32>,
     /// Most time at a level, such as 30s; a level that is decided sooner ends sooner.
