@@ -27,8 +27,8 @@ const STRETCHES: u64 = 64;
 const APART: u64 = 2;
 
 /// Into how many blocks of time to cut the window, from the autocorrelation of the latencies' ranks
-/// over it. Slow moments last about until it is no longer positive, as does the part of it that can
-/// be told from noise (Geyer 1992).
+/// over it. Slow moments last about until it is no longer positive; what is left beyond is noise
+/// (Geyer 1992 ends there too).
 pub(super) fn blocks(values: &[Latency], window: Window) -> u64 {
     let stretches = (requests(values).count() as u64 / PER_BLOCK).min(STRETCHES);
     if stretches < 4 {
@@ -50,7 +50,7 @@ fn rank_sums(values: &[Latency], window: Window, stretches: u64) -> Vec<f64> {
     let mut sorted: Vec<&Latency> = values.iter().collect();
     sorted.sort_by(|a, b| a.2.total_cmp(&b.2));
     let mut below = 0;
-    for equal in sorted.chunk_by(|a, b| a.2 == b.2) {
+    for equal in sorted.chunk_by(|a, b| a.2.total_cmp(&b.2).is_eq()) {
         let rank = below as f64 + equal.len() as f64 / 2.0 - values.len() as f64 / 2.0;
         below += equal.len();
         for (_, at, _) in equal {
