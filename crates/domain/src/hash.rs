@@ -23,13 +23,18 @@ pub fn derive(parts: &[&str]) -> u64 {
 }
 
 /// SHA-256 of a text as lowercase hexadecimal.
+///
+/// ```
+/// use domain::hash::sha256_hex;
+/// assert!(sha256_hex(b"abc").starts_with("ba7816bf8f01cfea414140de5dae2223"));
+/// ```
 pub fn sha256_hex(text: &[u8]) -> String {
-    use std::fmt::Write as _;
+    let digits =
+        |byte: u8| [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]);
     let digest = Sha256::digest(text);
     digest
         .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        .flat_map(|&byte| digits(byte))
+        .map(char::from)
+        .collect()
 }
