@@ -31,6 +31,7 @@ use crate::commands::load::preload;
 use crate::commands::sweep::command_line;
 use crate::descriptors;
 use crate::exit::{ExitStatus, Fatal};
+use crate::flavour::RuntimeFlags;
 use crate::folder;
 use crate::simulated;
 use crate::stage::{self, Cast, Stage};
@@ -112,7 +113,7 @@ pub(crate) fn capacity(args: &CapacityArgs) -> Result<ExitStatus, Fatal> {
     })
 }
 
-/// The flags with what a run that goes on began with: the simulator's settings are the run's own.
+/// The flags with what a run that goes on began with: whatever changes a figure is the run's own.
 fn as_it_began(
     args: &CapacityArgs,
     earlier: Option<&CapacityRecord>,
@@ -123,6 +124,9 @@ fn as_it_began(
     };
     args.max_agents = NonZeroU32::new(record.asked.search.max_agents).unwrap_or(args.max_agents);
     args.request.num_predict = record.asked.num_predict;
+    if let Some(facts) = &record.runtime {
+        args.runtime = RuntimeFlags::of(facts);
+    }
     if record.provenance != Provenance::Simulated {
         return Ok(args);
     }

@@ -117,6 +117,9 @@ fn a_run_goes_on_with_the_simulator_it_began_on_or_not_at_all() {
         ("--profile", "instant"),
         ("--num-parallel", "3"),
         ("--fault", "busy=0.1"),
+        ("--runtime", "current"),
+        ("--workers", "2"),
+        ("--pin", "0"),
     ] {
         let (code, said) = resume(&[flag, value]);
         assert_eq!(code, Some(2), "{said}");

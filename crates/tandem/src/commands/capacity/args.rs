@@ -12,7 +12,7 @@ use crate::commands::calibrate::BudgetFlag;
 use crate::flavour::RuntimeFlags;
 
 /// What a run was asked when it began, the simulator with it: none of it can change on the way.
-const ASKED: [&str; 20] = [
+const ASKED: [&str; 23] = [
     "model",
     "slo",
     "start",
@@ -33,6 +33,9 @@ const ASKED: [&str; 20] = [
     "profile",
     "num_parallel",
     "faults",
+    "runtime",
+    "workers",
+    "pin",
 ];
 
 /// Flags of `tandem capacity`.
