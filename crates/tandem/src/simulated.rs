@@ -45,6 +45,28 @@ pub(crate) fn settings(flags: &ServerArgs) -> Result<SimulatorSettings, Fatal> {
     })
 }
 
+/// Sets the flags as they were set when a run began.
+pub(crate) fn set_as(flags: &mut ServerArgs, began: &SimulatorSettings) {
+    flags.profile = Some(began.profile.clone());
+    flags.num_parallel = began.num_parallel;
+    flags.faults.clone_from(&began.faults);
+}
+
+/// The files among which one is no longer what it was when a run began, by the flags that name them.
+pub(crate) fn changed(
+    flags: &ServerArgs,
+    began: &SimulatorSettings,
+) -> Result<Option<String>, Fatal> {
+    if settings(flags)?.sha256 == began.sha256 {
+        return Ok(None);
+    }
+    let files: Vec<&str> = std::iter::once(&began.profile)
+        .chain(&began.faults)
+        .map(String::as_str)
+        .collect();
+    Ok(Some(files.join(" or ")))
+}
+
 /// The configuration of a simulator that stands alone.
 pub(crate) fn standing_alone(args: &ServeArgs) -> Result<SimulatorConfig, Fatal> {
     let mut profile = Profile::load(&args.profile).map_err(Fatal::usage)?;

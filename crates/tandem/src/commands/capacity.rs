@@ -136,18 +136,10 @@ fn as_it_began(
         ))
         .hint(format!("begin a new one: {}", record.command)));
     };
-    args.server.profile = Some(set.profile.clone());
-    args.server.num_parallel = set.num_parallel;
-    args.server.faults.clone_from(&set.faults);
-    let now = simulated::settings(&args.server)?;
-    if now.sha256 != set.sha256 {
-        let files: Vec<&str> = std::iter::once(&set.profile)
-            .chain(&set.faults)
-            .map(String::as_str)
-            .collect();
+    simulated::set_as(&mut args.server, set);
+    if let Some(files) = simulated::changed(&args.server, set)? {
         return Err(Fatal::usage(anyhow!(
-            "the simulator would not be the one that the run began on: {} changed since",
-            files.join(" or ")
+            "the simulator would not be the one that the run began on: {files} changed since"
         ))
         .hint("bring back what it was, or begin a new run"));
     }

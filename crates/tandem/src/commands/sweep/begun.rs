@@ -77,10 +77,7 @@ fn simulator(
     differ.option("--num-parallel", set.num_parallel, typed.num_parallel);
     let list = |faults: &[String]| (!faults.is_empty()).then(|| faults.join(" --fault "));
     differ.option("--fault", list(&set.faults), list(&typed.faults));
-    let server = &mut common.server;
-    server.profile = Some(set.profile.clone());
-    server.num_parallel = set.num_parallel;
-    server.faults.clone_from(&set.faults);
+    simulated::set_as(&mut common.server, set);
     Ok(())
 }
 
@@ -94,13 +91,9 @@ fn unchanged(dir: &Path, manifest: &Manifest, common: &Common) -> Result<(), Fat
         .hint("bring back what it was, or begin a new sweep"))
     };
     if let Some(set) = &manifest.simulator
-        && simulated::settings(&common.server)?.sha256 != set.sha256
+        && let Some(files) = simulated::changed(&common.server, set)?
     {
-        let files: Vec<&str> = std::iter::once(&set.profile)
-            .chain(&set.faults)
-            .map(String::as_str)
-            .collect();
-        return refused(files.join(" or "));
+        return refused(files);
     }
     if let Some(began) = &manifest.benchmarks
         && tables(&began.folder)?.sha256 != began.sha256
