@@ -1,15 +1,12 @@
 //! A limit that is moved far more often than it runs out.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use domain::{Nanos, Stamp};
 use tokio::time::{Instant, Sleep};
 
 use crate::Clock;
-
-/// So near its end a timer may have gone off: clock time is rounded.
-const NEAR: Nanos = Nanos::from_millis(1);
 
 /// A moment that is put off again and again, once for each chunk of a stream. Putting it off costs
 /// nothing: the timer stays where it was, and only when it goes off is it set to the moment that
@@ -21,8 +18,6 @@ pub struct Alarm {
     timer: Pin<Box<Sleep>>,
     /// When the timer goes off.
     timer_due: Stamp,
-    /// Whom the timer wakes, once it has been polled.
-    wakes: Option<Waker>,
 }
 
 impl Alarm {
@@ -33,7 +28,6 @@ impl Alarm {
             due,
             timer: Box::pin(tokio::time::sleep_until(clock.instant(due))),
             timer_due: due,
-            wakes: None,
         }
     }
 
@@ -48,14 +42,12 @@ impl Alarm {
     fn reset(&mut self) {
         self.timer.as_mut().reset(self.clock.instant(self.due));
         self.timer_due = self.due;
-        self.wakes = None;
     }
 
     /// Ready once the moment has come.
     pub fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.timer.as_mut().poll(context).is_pending() {
-                self.wakes = Some(context.waker().clone());
                 return Poll::Pending;
             }
             if self.timer_due >= self.due {
@@ -63,17 +55,6 @@ impl Alarm {
             }
             self.reset();
         }
-    }
-
-    /// The same, for a task that knows a moment since it was last woken. While the timer's own has not
-    /// come by then and the timer knows whom to wake, there is no need to look at it.
-    pub fn poll_due_after(&mut self, woken: Stamp, context: &mut Context<'_>) -> Poll<()> {
-        let waits = woken + NEAR < self.timer_due
-            && (self.wakes.as_ref()).is_some_and(|known| known.will_wake(context.waker()));
-        if waits {
-            return Poll::Pending;
-        }
-        self.poll_due(context)
     }
 }
 
@@ -120,7 +101,7 @@ mod tests {
                 other.set(clock.sleep(Nanos(300_000)));
             }
             alarm.set(ms(7));
-            alarm.poll_due_after(clock.now(), context)
+            alarm.poll_due(context)
         })
         .await;
         assert_eq!(clock.now(), ms(7));

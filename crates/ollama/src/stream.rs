@@ -3,7 +3,7 @@
 
 use domain::backend::Exchange;
 use domain::{FailureKind, Outcome, Stamp};
-use transport::{Limits, Sink, Trouble, clip, error_words};
+use transport::{Limits, Recorder, Recording, Sink, Trouble, clip, error_words};
 
 use crate::chunk::{Chunk, Text};
 use crate::client::Client;
@@ -25,21 +25,29 @@ pub struct Reply {
 const ROOM: usize = 64;
 
 /// What one stream has shown.
-struct Recorder<'e> {
-    exchange: &'e mut Exchange,
+#[derive(Debug, Default)]
+struct Shown {
+    exchange: Exchange,
     tool_calls: Vec<ToolCall>,
-    learned: Learned<'e>,
+    learned: Learned,
 }
 
 /// A stream that is being read.
-struct Reading<'r, 'e> {
+#[derive(Debug, Default)]
+struct Reading {
     decoder: Decoder,
-    recorder: &'r mut Recorder<'e>,
+    shown: Shown,
 }
 
-impl Sink for Reading<'_, '_> {
+impl Sink for Reading {
     fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, Trouble> {
-        self.recorder.take(&mut self.decoder, bytes, at)
+        self.shown.take(&mut self.decoder, bytes, at)
+    }
+}
+
+impl Recorder for Reading {
+    fn exchange(&mut self) -> &mut Exchange {
+        &mut self.shown.exchange
     }
 }
 
@@ -51,16 +59,14 @@ impl Client {
         model: &str,
         exchange: &mut Exchange,
     ) -> Reply {
-        let mut recorder = Recorder {
-            exchange,
-            tool_calls: Vec::new(),
-            learned: Learned::from_last(&self.last),
-        };
+        let mut reading = Reading::default();
+        reading.shown.learned = Learned::from_last(&self.last);
+        let mut reading = Recording::new(exchange, reading);
         let limits = self.transport.limits();
-        let ended = self.follow(path, body, model, &limits, &mut recorder).await;
+        let ended = self.follow(path, body, model, &limits, &mut reading).await;
         Reply {
             outcome: self.transport.outcome(ended),
-            tool_calls: recorder.tool_calls,
+            tool_calls: std::mem::take(&mut reading.shown.tool_calls),
         }
     }
 
@@ -71,27 +77,17 @@ impl Client {
         body: Vec<u8>,
         model: &str,
         limits: &Limits<'_>,
-        recorder: &mut Recorder<'_>,
+        reading: &mut Reading,
     ) -> Result<(), Trouble> {
-        // What is waited for only once is boxed: this future is looked into for each token.
-        let sending = self
-            .transport
-            .send(path, Some(body), limits, recorder.exchange);
-        let mut response = Box::pin(sending).await?;
-        Box::pin(expect_json(&mut response, limits, Some(model))).await?;
-        let mut reading = Reading {
-            decoder: Decoder::new(),
-            recorder,
-        };
-        if response.read(&mut reading, limits).await? {
+        let exchange = &mut reading.shown.exchange;
+        let sending = self.transport.send(path, Some(body), limits, exchange);
+        let mut response = sending.await?;
+        expect_json(&mut response, limits, Some(model)).await?;
+        if response.read(reading, limits).await? {
             response.drain(limits).await;
             return Ok(());
         }
-        let Reading {
-            mut decoder,
-            recorder,
-        } = reading;
-        recorder.finish(&mut decoder, response.arrived())
+        (reading.shown).finish(&mut reading.decoder, response.arrived())
     }
 }
 
@@ -102,7 +98,7 @@ enum BadLine {
     Bad(Trouble),
 }
 
-impl Recorder<'_> {
+impl Shown {
     /// Records the lines that some bytes complete; true when one of them was the final object.
     fn take(&mut self, decoder: &mut Decoder, bytes: &[u8], at: Stamp) -> Result<bool, Trouble> {
         let too_long = |e: LineTooLong| Trouble::failed(FailureKind::LineTooLong, e.to_string());
@@ -167,7 +163,7 @@ impl Recorder<'_> {
         if chunk.done != Some(true) {
             return Ok(false);
         }
-        let exchange = &mut *self.exchange;
+        let exchange = &mut self.exchange;
         exchange.done = Some(at);
         exchange.counters = chunk.counters();
         let reason = chunk.done_reason.as_ref().map(Text::as_str);
@@ -176,7 +172,7 @@ impl Recorder<'_> {
     }
 
     fn text(&mut self, thinking: &str, content: &str, at: Stamp) {
-        let exchange = &mut *self.exchange;
+        let exchange = &mut self.exchange;
         if thinking.is_empty() && content.is_empty() {
             return;
         }

@@ -2,7 +2,7 @@
 //! text and its time alone need not be decoded.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memchr::{memchr, memmem};
 
@@ -102,27 +102,32 @@ fn is_plain(text: &[u8]) -> bool {
 
 /// The last template that a client's streams have learned. They begin with it: one server's streams
 /// are alike, and what all of them read stays in the cache.
-#[derive(Debug, Default)]
-pub(crate) struct Last(Mutex<Option<Arc<Template>>>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Last(Arc<Mutex<Option<Arc<Template>>>>);
+
+impl Last {
+    fn get(&self) -> MutexGuard<'_, Option<Arc<Template>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// After so many templates that no line had the form of, a stream learns no more.
 const MOST_MISSES: u8 = 4;
 
 /// The template of one stream.
-#[derive(Debug)]
-pub(crate) struct Learned<'c> {
-    last: &'c Last,
+#[derive(Debug, Default)]
+pub(crate) struct Learned {
+    last: Last,
     template: Option<Arc<Template>>,
     /// Templates learned since a line had the form of one.
     misses: u8,
 }
 
-impl<'c> Learned<'c> {
-    pub(crate) fn from_last(last: &'c Last) -> Self {
-        let template = last.0.lock().unwrap_or_else(PoisonError::into_inner);
+impl Learned {
+    pub(crate) fn from_last(last: &Last) -> Self {
         Self {
-            last,
-            template: template.clone(),
+            template: last.get().clone(),
+            last: last.clone(),
             misses: 0,
         }
     }
@@ -143,7 +148,7 @@ impl<'c> Learned<'c> {
             self.misses += 1;
             let template = Arc::new(template);
             self.template = Some(Arc::clone(&template));
-            *self.last.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(template);
+            *self.last.get() = Some(template);
         }
     }
 }

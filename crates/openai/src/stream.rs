@@ -2,7 +2,7 @@
 
 use domain::backend::Exchange;
 use domain::{FailureKind, Outcome, Stamp};
-use transport::{Limits, Sink, Trouble, clip, error_words};
+use transport::{Limits, Recorder, Recording, Sink, Trouble, clip, error_words};
 
 use crate::chunk::Chunk;
 use crate::client::Client;
@@ -14,24 +14,32 @@ use crate::sse::{Decoder, Event, EventTooLong};
 const DONE: &[u8] = b"[DONE]";
 
 /// What one stream has shown.
-struct Recorder<'e> {
-    exchange: &'e mut Exchange,
+#[derive(Debug, Default)]
+struct Shown {
+    exchange: Exchange,
 }
 
 /// A stream that is being read.
-struct Reading<'r, 'e> {
+#[derive(Debug, Default)]
+struct Reading {
     decoder: Decoder,
-    recorder: &'r mut Recorder<'e>,
+    shown: Shown,
 }
 
-impl Sink for Reading<'_, '_> {
+impl Sink for Reading {
     fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, Trouble> {
-        self.recorder.take(&mut self.decoder, bytes, at)
+        self.shown.take(&mut self.decoder, bytes, at)
     }
 
     /// llama.cpp and vLLM answer with a head at once, and queue and prefill behind it.
     fn awaits_first(&self) -> bool {
-        self.recorder.exchange.first_token.is_none()
+        self.shown.exchange.first_token.is_none()
+    }
+}
+
+impl Recorder for Reading {
+    fn exchange(&mut self) -> &mut Exchange {
+        &mut self.shown.exchange
     }
 }
 
@@ -43,9 +51,9 @@ impl Client {
         model: &str,
         exchange: &mut Exchange,
     ) -> Outcome {
-        let mut recorder = Recorder { exchange };
+        let mut reading = Recording::new(exchange, Reading::default());
         let limits = self.transport.limits();
-        let ended = self.follow(path, body, model, &limits, &mut recorder).await;
+        let ended = self.follow(path, body, model, &limits, &mut reading).await;
         self.transport.outcome(ended)
     }
 
@@ -56,28 +64,17 @@ impl Client {
         body: Vec<u8>,
         model: &str,
         limits: &Limits<'_>,
-        recorder: &mut Recorder<'_>,
+        reading: &mut Reading,
     ) -> Result<(), Trouble> {
-        // What is waited for only once is boxed: this future is looked into for each token.
-        let sending = self
-            .transport
-            .send(path, Some(body), limits, recorder.exchange);
-        let mut response = Box::pin(sending).await?;
-        Box::pin(expect_events(&mut response, limits, model)).await?;
-        let mut reading = Reading {
-            decoder: Decoder::new(),
-            recorder,
-        };
-        let done = response.read(&mut reading, limits).await?;
-        let Reading {
-            mut decoder,
-            recorder,
-        } = reading;
-        if done {
+        let exchange = &mut reading.shown.exchange;
+        let sending = self.transport.send(path, Some(body), limits, exchange);
+        let mut response = sending.await?;
+        expect_events(&mut response, limits, model).await?;
+        if response.read(reading, limits).await? {
             response.drain(limits).await;
-            return recorder.ended();
+            return reading.shown.ended();
         }
-        recorder.finish(&mut decoder, response.arrived())
+        (reading.shown).finish(&mut reading.decoder, response.arrived())
     }
 }
 
@@ -88,7 +85,7 @@ enum BadEvent {
     Bad(Trouble),
 }
 
-impl Recorder<'_> {
+impl Shown {
     /// Records the events that some bytes complete; true when one of them was `[DONE]`.
     fn take(&mut self, decoder: &mut Decoder, bytes: &[u8], at: Stamp) -> Result<bool, Trouble> {
         let mut events = decoder.push(bytes);
@@ -165,7 +162,7 @@ impl Recorder<'_> {
     }
 
     fn text(&mut self, chunk: &Chunk<'_>, at: Stamp) {
-        let exchange = &mut *self.exchange;
+        let exchange = &mut self.exchange;
         let (thinking, content) = (chunk.thinking(), chunk.content());
         if thinking.is_empty() && content.is_empty() {
             return;

@@ -16,6 +16,7 @@ use crate::error::BuildError;
 use crate::key::ApiKey;
 use crate::pool::Pool;
 use crate::transport::Transport;
+use crate::wire::Reactors;
 
 /// Settings of a [`Transport`].
 #[derive(Debug, Clone)]
@@ -99,7 +100,8 @@ impl Builder {
                 host: url.host().expect("http URLs have a host").to_owned(),
                 port: url.port_or_known_default().expect("http has a port"),
                 tls,
-                read_at_once: self.read_buffer.unwrap_or(READ_AT_ONCE),
+                read_at_once: self.read_buffer.unwrap_or(READ_AT_ONCE).max(1),
+                reactors: Reactors::default(),
             },
             pool: self.keep_connections.then(|| Arc::new(Pool::default())),
             host: host.to_owned(),

@@ -1,11 +1,8 @@
 //! Making a connection: name lookup, TCP, TLS.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use clock::Clock;
@@ -14,15 +11,14 @@ use rustls::ClientConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use url::{Host, Url};
 
 use crate::broken::not_connected;
-use crate::connection::Connection;
+use crate::connection::{Connection, Own, Socket};
 use crate::error::Trouble;
+use crate::wire::Reactors;
 
 /// How to connect to one server.
 pub(crate) struct Connector {
@@ -30,8 +26,9 @@ pub(crate) struct Connector {
     pub(crate) host: Host,
     pub(crate) port: u16,
     pub(crate) tls: Option<Tls>,
-    /// Most bytes that are read from a connection at once.
+    /// Most bytes that are read from a connection at once, at least one.
     pub(crate) read_at_once: usize,
+    pub(crate) reactors: Reactors,
 }
 
 impl std::fmt::Debug for Connector {
@@ -48,6 +45,12 @@ impl Connector {
     pub(crate) async fn connect(&self, limit: Nanos) -> Result<Connection, Trouble> {
         let stream = self.tcp(limit).await?;
         let socket = match &self.tls {
+            None if !self.clock.is_virtual() => {
+                let wire = (stream.into_std())
+                    .and_then(|socket| self.reactors.take_on(socket, self.read_at_once));
+                let wire = wire.map_err(|e| not_connected("tcp connect error: ", &e))?;
+                return Ok(Connection::Wire(wire));
+            }
             None => Socket::Plain(stream),
             Some(tls) => tls
                 .connector
@@ -56,7 +59,10 @@ impl Connector {
                 .map(|stream| Socket::Tls(Box::new(stream)))
                 .map_err(|e| not_connected("", &e))?,
         };
-        Ok(Connection::over(socket, self.read_at_once))
+        Ok(Connection::Own(Own {
+            socket,
+            read_at_once: self.read_at_once,
+        }))
     }
 
     async fn tcp(&self, limit: Nanos) -> Result<TcpStream, Trouble> {
@@ -173,66 +179,5 @@ fn verifier(
     } else {
         let words = "certificates of one's own cannot be added on this system";
         Err(rustls::Error::General(words.to_owned()))
-    }
-}
-
-/// What HTTP is spoken over.
-#[derive(Debug)]
-pub(crate) enum Socket {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Socket {
-    /// True while it is open and nobody has said anything; under TLS there may be words of TLS's own.
-    pub(crate) fn is_quiet(&self) -> bool {
-        let (stream, may_talk) = match self {
-            Self::Plain(stream) => (stream, false),
-            Self::Tls(stream) => (stream.get_ref().0, true),
-        };
-        match SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]) {
-            Ok(bytes) => bytes > 0 && may_talk,
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-        }
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-        }
     }
 }

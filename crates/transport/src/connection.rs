@@ -1,40 +1,72 @@
-//! One connection, read and written by the task of whichever request uses it.
+//! One connection, as the task of whichever request uses it sees it.
 
-use std::cell::RefCell;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
-use crate::connect::Socket;
+use crate::buffer::with_buffer;
+use crate::wire::Wire;
 
 /// Read from a socket at once, bytes, unless the builder says otherwise.
 pub(crate) const READ_AT_ONCE: usize = 64 * 1024;
 
-thread_local! {
-    /// What sockets are read into. One buffer for all connections of a thread stays in its cache,
-    /// which thousands of buffers would not; what must outlast a read is copied out of it.
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
 /// A connection.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    socket: Socket,
-    /// Most bytes that are read at once.
-    read_at_once: usize,
+pub(crate) enum Connection {
+    /// Read by a thread of its own.
+    Wire(Wire),
+    /// Read by the request's task.
+    Own(Own),
 }
 
 impl Connection {
-    /// Over a socket that is connected.
-    pub(crate) fn over(socket: Socket, read_at_once: usize) -> Self {
-        Self {
-            socket,
-            read_at_once: read_at_once.max(1),
+    /// Writes some of the bytes.
+    pub(crate) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Wire(wire) => wire.poll_write(context, bytes),
+            Self::Own(own) => Pin::new(&mut own.socket).poll_write(context, bytes),
         }
     }
 
+    /// Sees to it that what was written is on its way.
+    pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Wire(_) => Poll::Ready(Ok(())),
+            Self::Own(own) => Pin::new(&mut own.socket).poll_flush(context),
+        }
+    }
+
+    /// Looks at what the socket has to say between two requests: whether it is open still, as far
+    /// as this side has heard. A server that says anything unasked is not waited for.
+    pub(crate) fn is_free(&mut self, context: &mut Context<'_>) -> bool {
+        match self {
+            Self::Wire(wire) => wire.is_quiet(),
+            // The system knows of a closing before the runtime does.
+            Self::Own(own) => own.is_quiet() && own.poll_read(context, |_| ()).is_pending(),
+        }
+    }
+}
+
+/// A connection that its request's task reads itself: under TLS, which has its say before anybody reads,
+/// and in virtual time, which must not pass while another thread works.
+#[derive(Debug)]
+pub(crate) struct Own {
+    pub(crate) socket: Socket,
+    /// Most bytes that are read at once.
+    pub(crate) read_at_once: usize,
+}
+
+impl Own {
     /// Reads once, and hands over what there is: nothing when the server has closed the connection.
     /// `take` must not read from a connection.
     pub(crate) fn poll_read<T>(
@@ -42,34 +74,69 @@ impl Connection {
         context: &mut Context<'_>,
         take: impl FnOnce(&[u8]) -> T,
     ) -> Poll<io::Result<T>> {
-        BUFFER.with_borrow_mut(|buffer| {
-            if buffer.len() < self.read_at_once {
-                buffer.resize(self.read_at_once, 0);
-            }
-            let mut read = ReadBuf::new(&mut buffer[..self.read_at_once]);
+        with_buffer(self.read_at_once, |buffer| {
+            let mut read = ReadBuf::new(buffer);
             ready!(Pin::new(&mut self.socket).poll_read(context, &mut read))?;
             Poll::Ready(Ok(take(read.filled())))
         })
     }
 
-    /// Writes some of the bytes.
-    pub(crate) fn poll_write(
-        &mut self,
+    /// True while it is open and nobody has said anything; under TLS there may be words of TLS's own.
+    fn is_quiet(&self) -> bool {
+        let (stream, may_talk) = match &self.socket {
+            Socket::Plain(stream) => (stream, false),
+            Socket::Tls(stream) => (stream.get_ref().0, true),
+        };
+        match SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]) {
+            Ok(bytes) => bytes > 0 && may_talk,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+}
+
+/// What HTTP is spoken over.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
     }
 
-    /// Sees to it that what was written is on its way.
-    pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
     }
 
-    /// Looks at what the socket has to say between two requests: whether it is open still, as far
-    /// as this side has heard. A server that says anything unasked is not waited for.
-    pub(crate) fn is_free(&mut self, context: &mut Context<'_>) -> bool {
-        // The system knows of a closing before the runtime does.
-        self.socket.is_quiet() && self.poll_read(context, |_| ()).is_pending()
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
     }
 }

@@ -12,17 +12,19 @@
 //! response head, body byte and end of body is accounted for. A server that breaks a connection on
 //! purpose must post a unit first, or time may run on before the break is seen.
 //!
-//! A connection is read by the task whose request it carries: no chunk wakes a second task, and what
-//! is read goes from one buffer of the thread straight to the sink. Connections that are kept wait in
-//! a pool; one that the server has closed meanwhile is replaced as long as not a byte of the request
-//! has been written.
+//! Connections are read by a thread of their own, which stamps what arrives and takes it from one buffer
+//! straight to the sink: no chunk wakes the task of its request. Under TLS and in virtual time the task
+//! reads itself. Connections that are kept wait in a pool; one that the server has closed meanwhile is
+//! replaced as long as not a byte of the request has been written.
 //!
 //! A dropped future closes its connection.
 //!
 //! What it does not know: what the bytes mean. Error objects, content types and streams belong to
 //! the protocols, `ollama` and `openai`.
 
+mod answer;
 mod broken;
+mod buffer;
 mod builder;
 mod connect;
 mod connection;
@@ -30,15 +32,21 @@ mod endpoint;
 mod error;
 mod http1;
 mod key;
+mod lent;
 mod limits;
 mod pool;
+mod reading;
+mod recording;
 mod response;
 mod transport;
+mod wire;
 
 pub use builder::Builder;
 pub use endpoint::{Endpoint, EndpointError, Rules};
 pub use error::{BuildError, Refusal, Trouble, clip, error_words};
 pub use key::{ApiKey, KeyError};
 pub use limits::Limits;
-pub use response::{Response, Sink};
+pub use reading::Sink;
+pub use recording::{Recorder, Recording};
+pub use response::Response;
 pub use transport::{Transport, json_body};

@@ -35,11 +35,6 @@ impl<'a> Limits<'a> {
         self.clock
     }
 
-    /// When the total limit runs out.
-    pub(crate) fn deadline(&self) -> Stamp {
-        self.deadline
-    }
-
     /// The limit that runs from the send to the first sign of an answer, or the total if that is
     /// sooner.
     pub(crate) fn first_byte(&self, sent: Stamp) -> (TimeoutPhase, Stamp) {

@@ -2,18 +2,21 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
-use clock::{Alarm, ExchangeId, Ledger};
+use clock::Alarm;
 use domain::{FailureKind, Nanos, Stamp, TimeoutPhase};
 use http::StatusCode;
 
+use crate::answer::Early;
 use crate::broken::Broken;
 use crate::connection::Connection;
 use crate::error::{Refusal, Trouble, clip};
-use crate::http1::{Body, Head};
+use crate::http1::Head;
 use crate::limits::Limits;
 use crate::pool::Pool;
+use crate::reading::{Came, Reading, Sink, Unread};
+use crate::wire::Awaits;
 
 /// Most of an error page that is read, bytes.
 const ERROR_BODY: usize = 64 * 1024;
@@ -21,32 +24,6 @@ const ERROR_BODY: usize = 64 * 1024;
 /// How long the end of a body is waited for after the protocol's last word, so that the connection
 /// can be used again. The request itself is over by then.
 const DRAIN: Nanos = Nanos::from_secs(1);
-
-/// What reads a body as it arrives.
-pub trait Sink {
-    /// Takes bytes that arrived at `at`. True once the protocol's last word was among them: whatever
-    /// follows is passed over.
-    fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, Trouble>;
-
-    /// True as long as the limit from the send to the first sign of an answer goes on, though the
-    /// head has come: some servers answer with a head at once, and queue behind it.
-    fn awaits_first(&self) -> bool {
-        false
-    }
-}
-
-/// This exchange in the ledger; closed when dropped, however that comes about.
-#[derive(Debug)]
-pub(crate) struct InFlight {
-    pub(crate) ledger: Ledger,
-    pub(crate) id: ExchangeId,
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.ledger.close(self.id);
-    }
-}
 
 /// A response whose head has arrived.
 #[derive(Debug)]
@@ -56,72 +33,15 @@ pub struct Response {
     pub(crate) connection: Option<Connection>,
     pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) unread: Unread,
-    /// Bytes of the body that came with the head.
-    pub(crate) early: Vec<u8>,
+    /// What of the body came before anybody wanted it.
+    pub(crate) early: Early,
     pub(crate) with_key: bool,
     pub(crate) sent: Stamp,
-    pub(crate) arrived: Stamp,
     pub(crate) alarm: Alarm,
 }
 
-/// What is to come of a body.
-#[derive(Debug)]
-pub(crate) struct Unread {
-    pub(crate) body: Body,
-    pub(crate) in_flight: Option<InFlight>,
-}
-
-/// What some bytes came to.
-#[derive(Debug, Clone, Copy)]
-struct Came {
-    /// There was some of the body among them.
-    data: bool,
-    /// The protocol's last word was among them.
-    said: bool,
-    /// None of them lay behind the body's end.
-    clean: bool,
-}
-
-impl Unread {
-    /// Takes the framing off some bytes, and hands them on until the protocol's last word.
-    fn take(&mut self, mut bytes: &[u8], at: Stamp, sink: &mut impl Sink) -> Result<Came, Trouble> {
-        let (mut had_data, mut said) = (false, false);
-        while let Some(data) = self.body.next(&mut bytes).map_err(Broken::from)? {
-            had_data = true;
-            self.took(data.len() as u64);
-            if !said {
-                said = sink.take(data, at)?;
-            }
-        }
-        if self.body.is_done() {
-            self.took(1);
-        }
-        Ok(Came {
-            data: had_data,
-            said,
-            clean: bytes.is_empty(),
-        })
-    }
-
-    /// The server has closed the connection.
-    fn closed(&mut self) -> Result<Came, Trouble> {
-        self.body.closed().map_err(Broken::from)?;
-        self.took(1);
-        Ok(Came {
-            data: false,
-            said: false,
-            clean: true,
-        })
-    }
-
-    pub(crate) fn took(&self, units: u64) {
-        if let Some(flight) = &self.in_flight {
-            flight.ledger.take(flight.id, units);
-        }
-    }
-}
-
 /// Takes a body that nobody wants.
+#[derive(Debug, Default)]
 struct Nobody;
 
 impl Sink for Nobody {
@@ -131,6 +51,7 @@ impl Sink for Nobody {
 }
 
 /// Takes a body as a whole, and stops when it is longer than that.
+#[derive(Debug, Default)]
 struct Whole {
     bytes: Vec<u8>,
     most: usize,
@@ -153,11 +74,13 @@ impl Response {
     /// When the last bytes of the body arrived, or those of the head as long as there are none. Stamped
     /// before they are looked at.
     pub fn arrived(&self) -> Stamp {
-        self.arrived
+        self.unread.arrived
     }
 
     /// Hands the body to `sink` as it arrives, until that has seen the protocol's last word (true)
     /// or the body has ended (false). Waits no longer than the limits allow.
+    ///
+    /// `sink` has what it took again when this ends or is dropped.
     pub async fn read(
         &mut self,
         sink: &mut impl Sink,
@@ -176,85 +99,51 @@ impl Response {
     }
 
     /// `until`: a limit in place of the usual ones.
-    async fn read_until(
+    async fn read_until<S: Sink>(
         &mut self,
-        sink: &mut impl Sink,
+        sink: &mut S,
         limits: &Limits<'_>,
         until: Option<Stamp>,
     ) -> Result<bool, Trouble> {
-        if self.connection.is_none() {
+        let Some(connection) = &mut self.connection else {
             return Ok(false);
-        }
-        let early = std::mem::take(&mut self.early);
-        let came = self.unread.take(&early, self.arrived, sink)?;
-        if let Some(said) = self.is_enough(came) {
-            return Ok(said);
-        }
-        poll_fn(|context| self.poll_until(context, sink, limits, until)).await
-    }
-
-    fn poll_until(
-        &mut self,
-        context: &mut Context<'_>,
-        sink: &mut impl Sink,
-        limits: &Limits<'_>,
-        until: Option<Stamp>,
-    ) -> Poll<Result<bool, Trouble>> {
-        // A moment since this task was woken.
-        let mut woken = None;
-        while let Some(connection) = &mut self.connection {
-            let (arrived, unread) = (&mut self.arrived, &mut self.unread);
-            let polled = connection.poll_read(context, |bytes| {
-                let at = limits.clock().now();
-                let came = match bytes {
-                    [] => unread.closed(),
-                    bytes => unread.take(bytes, at, sink),
-                };
-                if came.as_ref().is_ok_and(|came| came.data) {
-                    *arrived = at;
-                }
-                came.map(|came| (came, at))
-            });
-            let Poll::Ready(came) = polled else {
-                let (phase, due) = match until {
-                    Some(until) => limits.or_total(TimeoutPhase::BetweenChunks, until),
-                    None if sink.awaits_first() => limits.first_byte(self.sent),
-                    None => limits.between_chunks(self.arrived),
-                };
-                self.alarm.set(due);
-                let late = match woken {
-                    Some(woken) => self.alarm.poll_due_after(woken, context),
-                    None => self.alarm.poll_due(context),
-                };
-                return late.map(|()| Err(Trouble::TimedOut(phase)));
+        };
+        let (unread, early, clock) = (&mut self.unread, &mut self.early, limits.clock());
+        let mut reading = Reading::new(connection, unread, sink, early, clock);
+        let (alarm, sent) = (&mut self.alarm, self.sent);
+        poll_fn(|context| {
+            let Some(awaits) = reading.poll(context).map_err(Broken::from)? else {
+                return Poll::Ready(Ok(()));
             };
-            let (came, at) = came.map_err(Broken::from)??;
-            woken = Some(at);
-            if let Some(said) = self.is_enough(came) {
-                return Poll::Ready(Ok(said));
-            }
-            // A server that never pauses would meet no limit otherwise.
-            if at > until.unwrap_or(limits.deadline()) {
-                return Poll::Ready(Err(Trouble::TimedOut(TimeoutPhase::Total)));
-            }
-        }
-        Poll::Ready(Ok(false))
+            let (phase, due) = match (until, awaits) {
+                (Some(until), _) => limits.or_total(TimeoutPhase::BetweenChunks, until),
+                (None, Awaits::First) => limits.first_byte(sent),
+                (None, Awaits::After(arrived)) => limits.between_chunks(arrived),
+            };
+            alarm.set(due);
+            let late = alarm.poll_due(context);
+            late.map(|()| Err(Trouble::TimedOut(phase)))
+        })
+        .await?;
+        let came = reading.end().unwrap_or(Err(Trouble::Incomplete))?;
+        drop(reading);
+        self.put_back(came);
+        Ok(came.said)
     }
 
-    /// Whether reading stops here, and whether the protocol's last word was seen. At the body's end
-    /// the connection goes back to where it came from.
-    fn is_enough(&mut self, came: Came) -> Option<bool> {
-        if self.unread.body.is_done() {
-            let connection = self.connection.take();
-            if let (Some(connection), Some(pool)) = (connection, &self.pool)
-                && self.head.keeps
-                && came.clean
-            {
-                pool.put(connection);
-            }
-            return Some(came.said);
+    /// At the body's end the connection goes back to where it came from.
+    fn put_back(&mut self, came: Came) {
+        if !self.unread.body.is_done() {
+            return;
         }
-        came.said.then_some(true)
+        let connection = self.connection.take();
+        if let (Some(connection), Some(pool)) = (connection, &self.pool)
+            && self.head.keeps
+            && came.clean
+            && self.early.is_empty()
+        {
+            pool.put(connection);
+        }
     }
 
     /// The body as a whole, at most `most` bytes of it. With `keep_going`, what had arrived when

@@ -10,15 +10,18 @@ use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
 use domain::{FailureKind, Outcome, Stamp, TimeoutPhase};
 
+use crate::answer::{Answer, Early, NoHead};
 use crate::broken::Broken;
 use crate::connect::Connector;
 use crate::connection::Connection;
 use crate::error::Trouble;
 use crate::http1::Head;
 use crate::key::ApiKey;
+use crate::lent::Lent;
 use crate::limits::Limits;
 use crate::pool::Pool;
-use crate::response::{InFlight, Response, Unread};
+use crate::reading::{InFlight, Unread};
+use crate::response::Response;
 
 /// Who sends.
 const AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
@@ -82,36 +85,36 @@ impl Transport {
             let sent = self.clock.now();
             exchange.sent = Some(sent);
             let (phase, due) = limits.first_byte(sent);
+            // Of the limits to come the soonest: so the timer need not be set to a sooner moment.
+            let mut alarm = Alarm::new(&self.clock, due.min(limits.between_chunks(sent).1));
+            alarm.set(due);
             let mut asking = Asking {
+                lent: Lent::new(&mut connection, Answer::new(&self.clock)),
                 request: &request,
                 written: 0,
                 flushed: false,
                 write_error: None,
-                answer: Vec::new(),
-                arrived: sent,
             };
-            let mut alarm = Alarm::new(&self.clock, due);
             let answered = poll_fn(|context| {
-                let polled = asking.poll(&mut connection, &self.clock, context);
+                let polled = asking.poll(context);
                 if polled.is_ready() {
                     return polled.map(Ok);
                 }
                 let late = alarm.poll_due(context);
                 late.map(|()| Err(Trouble::TimedOut(phase)))
             });
-            let (head, length) = match answered.await? {
+            let (head, arrived, early) = match answered.await? {
                 Ok(head) => head,
                 // Closed while nobody looked: a new connection is what the request wanted.
                 Err(_) if was_kept && asking.written == 0 => continue,
                 Err(broken) => return Err(broken.into()),
             };
-            let arrived = asking.arrived;
+            drop(asking);
             exchange.headers = Some(arrived);
-            let mut early = asking.answer;
-            early.drain(..length);
             let unread = Unread {
                 body: head.body.clone(),
                 in_flight,
+                arrived,
             };
             unread.took(1);
             return Ok(Response {
@@ -122,7 +125,6 @@ impl Transport {
                 early,
                 with_key: self.key.is_some(),
                 sent,
-                arrived,
                 alarm,
             });
         }
@@ -216,61 +218,41 @@ impl Transport {
 
 /// A request on its way, until the head of its response has come.
 struct Asking<'r> {
+    lent: Lent<'r, Answer>,
     request: &'r [u8],
     written: usize,
     flushed: bool,
     /// Why no more could be written. The server may have answered all the same.
     write_error: Option<io::Error>,
-    answer: Vec<u8>,
-    /// When the last bytes of the answer arrived.
-    arrived: Stamp,
 }
 
 impl Asking<'_> {
-    /// Writes what is left, and reads the head and what came with it. A server may answer before it
-    /// has taken all of the request.
-    fn poll(
-        &mut self,
-        connection: &mut Connection,
-        clock: &Clock,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<(Head, usize), Broken>> {
-        if let Err(error) = self.write(connection, context) {
+    /// Writes what is left, and waits for the head. A server may answer before it has taken all of the
+    /// request.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(Head, Stamp, Early), Broken>> {
+        if let Err(error) = self.write(context) {
             if self.written == 0 {
                 return Poll::Ready(Err(Broken::Io(error)));
             }
             self.write_error = Some(error);
         }
-        loop {
-            let (answer, arrived) = (&mut self.answer, &mut self.arrived);
-            let polled = connection.poll_read(context, |bytes| {
-                *arrived = clock.now();
-                answer.extend_from_slice(bytes);
-                bytes.is_empty()
-            });
-            let closed = match polled {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(closed)) => closed,
-                Poll::Ready(Err(error)) => {
-                    return Poll::Ready(Err(Broken::Io(self.write_error.take().unwrap_or(error))));
-                }
-            };
-            match Head::read(&self.answer) {
-                Err(garbled) => return Poll::Ready(Err(garbled.into())),
-                Ok(Some(head)) => return Poll::Ready(Ok(head)),
-                Ok(None) if closed => {
-                    let broken = match self.write_error.take() {
-                        Some(error) => Broken::Io(error),
-                        None => Broken::Unanswered,
-                    };
-                    return Poll::Ready(Err(broken));
-                }
-                Ok(None) => {}
-            }
+        match self.lent.poll(context) {
+            Ok(Some(_)) => return Poll::Pending,
+            Ok(None) => {}
+            Err(error) => return Poll::Ready(Err(Broken::Io(error))),
         }
+        let head = match self.lent.take_back() {
+            Some(answer) => answer.head(),
+            None => Err(NoHead::Closed),
+        };
+        Poll::Ready(head.map_err(|none| match (none, self.write_error.take()) {
+            (NoHead::Closed | NoHead::Io(_), Some(error)) => Broken::Io(error),
+            (none, _) => none.into(),
+        }))
     }
 
-    fn write(&mut self, connection: &mut Connection, context: &mut Context<'_>) -> io::Result<()> {
+    fn write(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let connection = self.lent.connection();
         while self.written < self.request.len() && self.write_error.is_none() {
             match connection.poll_write(context, &self.request[self.written..]) {
                 Poll::Pending => return Ok(()),

@@ -5,30 +5,23 @@ use domain::backend::ServerCounters;
 use proptest::prelude::*;
 
 use super::*;
-use crate::template::Last;
 
 /// What the pieces of a stream come to; piece `i` arrives at stamp `i + 1`.
 #[derive(Debug, PartialEq)]
-struct Shown {
+struct Came {
     exchange: Exchange,
     tool_calls: Vec<ToolCall>,
     ended: Result<(), Trouble>,
 }
 
-fn follow<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Shown {
-    let mut exchange = Exchange::default();
-    let last = Last::default();
-    let mut recorder = Recorder {
-        exchange: &mut exchange,
-        tool_calls: Vec::new(),
-        learned: Learned::from_last(&last),
-    };
+fn follow<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Came {
+    let mut shown = Shown::default();
     let mut decoder = Decoder::new();
     let mut at = Stamp::ZERO;
     let mut ended = None;
     for piece in pieces {
         at = Stamp(at.0 + 1);
-        match recorder.take(&mut decoder, piece, at) {
+        match shown.take(&mut decoder, piece, at) {
             Ok(false) => {}
             Ok(true) => ended = Some(Ok(())),
             Err(trouble) => ended = Some(Err(trouble)),
@@ -37,17 +30,16 @@ fn follow<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Shown {
             break;
         }
     }
-    let ended = ended.unwrap_or_else(|| recorder.finish(&mut decoder, at));
-    let tool_calls = recorder.tool_calls;
-    Shown {
-        exchange,
-        tool_calls,
+    let ended = ended.unwrap_or_else(|| shown.finish(&mut decoder, at));
+    Came {
+        exchange: shown.exchange,
+        tool_calls: shown.tool_calls,
         ended,
     }
 }
 
 /// The same without stamps.
-fn timeless(mut shown: Shown) -> Shown {
+fn timeless(mut shown: Came) -> Came {
     let exchange = &mut shown.exchange;
     for stamp in [
         &mut exchange.first_token,
@@ -91,7 +83,7 @@ fn stream(name: &str) -> &'static [u8] {
     FIXTURES.iter().find(|(n, _)| *n == name).expect(name).1
 }
 
-fn whole(name: &str) -> Shown {
+fn whole(name: &str) -> Came {
     follow([stream(name)])
 }
 

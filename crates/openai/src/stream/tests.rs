@@ -10,28 +10,27 @@ const fn ms(ms: u64) -> Stamp {
 
 /// Records pieces, one a millisecond.
 fn record(pieces: &[&[u8]]) -> (Result<(), Trouble>, Exchange) {
-    let mut exchange = Exchange {
-        progress: Progress::watched(),
-        ..Exchange::default()
-    };
-    let mut recorder = Recorder {
-        exchange: &mut exchange,
+    let mut shown = Shown {
+        exchange: Exchange {
+            progress: Progress::watched(),
+            ..Exchange::default()
+        },
     };
     let mut decoder = Decoder::new();
     let mut at = Stamp::ZERO;
     for (piece, n) in pieces.iter().zip(0..) {
         at = ms(n);
-        match recorder.take(&mut decoder, piece, at) {
+        match shown.take(&mut decoder, piece, at) {
             Ok(false) => {}
             Ok(true) => {
-                let ended = recorder.ended();
-                return (ended, exchange);
+                let ended = shown.ended();
+                return (ended, shown.exchange);
             }
-            Err(trouble) => return (Err(trouble), exchange),
+            Err(trouble) => return (Err(trouble), shown.exchange),
         }
     }
-    let ended = recorder.finish(&mut decoder, at);
-    (ended, exchange)
+    let ended = shown.finish(&mut decoder, at);
+    (ended, shown.exchange)
 }
 
 fn whole(stream: &str) -> (Result<(), Trouble>, Exchange) {

@@ -7,7 +7,6 @@
 
 mod backlog;
 mod conversation;
-mod dropping;
 mod request;
 mod shape;
 mod trace;
@@ -28,7 +27,6 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use self::conversation::Conversation;
-use self::dropping::Dropping;
 use self::request::Ask;
 use crate::shutdown::Shutdown;
 
@@ -170,7 +168,7 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
         },
         setup,
         stop: shutdown.stopping().child_token(),
-        drop: Dropping::default(),
+        drop: CancellationToken::new(),
         begun: AtomicU32::new(0),
         in_flight: AtomicU32::new(0),
         peak: AtomicU32::new(0),
@@ -196,7 +194,7 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
             () = shutdown.aborted().cancelled() => {}
             () = ground.setup.clock.sleep(shutdown.grace()) => {}
         }
-        ground.drop.begin();
+        ground.drop.cancel();
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -214,7 +212,7 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
         ended: ground.setup.clock.now(),
         begun,
         peak_in_flight: ground.peak.load(Ordering::Relaxed),
-        interrupted: begun < ground.setup.plan.requests || ground.drop.has_begun(),
+        interrupted: begun < ground.setup.plan.requests || ground.drop.is_cancelled(),
     })
 }
 
@@ -225,8 +223,8 @@ struct Ground {
     started: Stamp,
     /// Begin nothing new once this is cancelled.
     stop: CancellationToken,
-    /// Drop what runs once this has begun.
-    drop: Dropping,
+    /// Drop what runs once this is cancelled.
+    drop: CancellationToken,
     begun: AtomicU32,
     in_flight: AtomicU32,
     peak: AtomicU32,

@@ -64,7 +64,7 @@ impl Ground {
         let endpoint = place.agent as usize % self.setup.backends.len();
         let mut exchange = Exchange::default();
         let generating = self.setup.backends[endpoint].generate(&call, &mut exchange);
-        let outcome = self.drop.unless(generating).await;
+        let outcome = self.drop.run_until_cancelled(generating).await;
         let outcome = outcome.unwrap_or(Outcome::Cancelled);
         let at = self.setup.clock.now();
         self.in_flight.fetch_sub(1, Ordering::Relaxed);

@@ -7,6 +7,7 @@ mod connections;
 mod failures;
 mod limits;
 mod pages;
+mod real;
 mod tls;
 mod urls;
 
@@ -116,9 +117,35 @@ impl Protocol {
         (self.build)(url, clock, LIMITS, None).unwrap()
     }
 
-    /// Runs one generation against one script from stamp zero.
+    /// Runs one generation against one script from stamp zero, in virtual time. Where that does not take
+    /// long, in real time, too, where another thread reads: all but the stamps is the same.
     async fn against(&self, script: Vec<Step>) -> (Seen, Stamp) {
-        let clock = Clock::start_virtual();
+        let waits = script.iter().map(|step| match step {
+            Step::Wait(ms) => *ms,
+            _ => 0,
+        });
+        if waits.sum::<u64>() > 200 {
+            return self.on(Clock::start_virtual(), script).await;
+        }
+        let (seen, at) = self.on(Clock::start_virtual(), script.clone()).await;
+        let protocol = *self;
+        let real = std::thread::spawn(move || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            let runtime = builder.enable_all().build().unwrap();
+            runtime.block_on(async { protocol.on(Clock::real(), script).await.0 })
+        });
+        let real = real.join().unwrap();
+        assert_eq!(real.outcome, seen.outcome);
+        let shown = |seen: &Seen| {
+            let exchange = &seen.exchange;
+            let texts = (exchange.text.clone(), exchange.thinking.clone());
+            (texts, exchange.chunks.len(), exchange.done.is_some())
+        };
+        assert_eq!(shown(&real), shown(&seen));
+        (seen, at)
+    }
+
+    async fn on(&self, clock: Clock, script: Vec<Step>) -> (Seen, Stamp) {
         let server = Server::start(&clock, vec![script]).await;
         let client = self.client(&server.address.to_string(), &clock);
         let seen = generate(&*client).await;

@@ -1,0 +1,148 @@
+//! In real time, where connections are read by a thread of their own.
+
+use std::io::{Read as _, Write as _};
+
+use domain::TimeoutPhase;
+
+use super::*;
+
+fn limits(change: impl FnOnce(&mut Timeouts)) -> Timeouts {
+    let mut limits = LIMITS;
+    change(&mut limits);
+    limits
+}
+
+/// The head of a stream that ends with its connection.
+fn head(protocol: Protocol) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {}\r\nconnection: close\r\n\r\n",
+        protocol.stream
+    )
+}
+
+/// A connection whose request has been read.
+fn accept(server: &std::net::TcpListener) -> std::net::TcpStream {
+    let (mut stream, _) = server.accept().unwrap();
+    stream.set_nodelay(true).unwrap();
+    let _ = stream.read(&mut [0; 4096]).unwrap();
+    stream
+}
+
+async fn against(protocol: Protocol, limits: Timeouts, script: Vec<Step>) -> Seen {
+    let clock = Clock::real();
+    let server = Server::start(&clock, vec![script]).await;
+    let address = server.address.to_string();
+    let client = (protocol.build)(&address, &clock, limits, None).unwrap();
+    generate(&*client).await
+}
+
+/// A server that never pauses is stopped by the limit of the whole.
+#[tokio::test]
+async fn a_flood_ends_at_the_total_limit() {
+    for protocol in PROTOCOLS {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap().to_string();
+        let tokens = protocol.token.repeat(1000);
+        let serving = std::thread::spawn(move || {
+            let mut stream = accept(&server);
+            stream.write_all(head(protocol).as_bytes()).unwrap();
+            while stream.write_all(tokens.as_bytes()).is_ok() {}
+        });
+        let limits = limits(|limits| limits.total = Nanos::from_millis(60));
+        let client = (protocol.build)(&address, &Clock::real(), limits, None).unwrap();
+        let seen = generate(&*client).await;
+        let phase = TimeoutPhase::Total;
+        assert_eq!(seen.outcome, Outcome::TimedOut { phase });
+        assert!(!seen.exchange.chunks.is_empty());
+        serving.join().unwrap();
+    }
+}
+
+/// No chunk wakes the request's task, so the limit that was set last is not the one that counts.
+#[tokio::test]
+async fn a_server_that_falls_silent_meets_the_limit_between_chunks() {
+    for protocol in PROTOCOLS {
+        let mut script = vec![Step::Head("200 OK", protocol.stream)];
+        script.extend((0..5).flat_map(|_| [Step::Wait(20), chunk(protocol.token)]));
+        script.push(Step::AwaitClose);
+        let limits = limits(|limits| limits.between_chunks = Nanos::from_millis(300));
+        let seen = against(protocol, limits, script).await;
+        let phase = TimeoutPhase::BetweenChunks;
+        assert_eq!(seen.outcome, Outcome::TimedOut { phase });
+        assert_eq!(seen.exchange.chunks.len(), 5, "{}", protocol.name);
+    }
+}
+
+/// What was seen is the caller's, though another thread had it when the request was dropped.
+#[tokio::test]
+async fn a_dropped_request_leaves_what_it_has_seen() {
+    for protocol in PROTOCOLS {
+        let clock = Clock::real();
+        let mut script = protocol.began(&[]);
+        script.push(Step::AwaitClose);
+        let server = Server::start(&clock, vec![script]).await;
+        let client = protocol.client(&server.address.to_string(), &clock);
+        let mut exchange = Exchange {
+            progress: domain::backend::Progress::watched(),
+            ..Exchange::default()
+        };
+        let progress = exchange.progress.clone();
+        let shown = async {
+            while progress.get() == 0 {
+                clock.sleep(Nanos::from_millis(1)).await;
+            }
+        };
+        let call = call();
+        tokio::select! {
+            outcome = client.generate(&call, &mut exchange) => panic!("{outcome:?}"),
+            () = shown => {}
+        }
+        assert_eq!(exchange.text, "a");
+        assert_eq!(exchange.first_token, exchange.last_token);
+        assert!(exchange.sent.is_some() && exchange.headers.is_some());
+        assert_eq!(exchange.progress.get(), 1);
+        server.notes.lock().unwrap().requests.clear();
+    }
+}
+
+/// A runtime that does not get to run a request's task delays no stamp: tokens that come while the head is
+/// not looked at yet have their own.
+#[tokio::test]
+async fn a_busy_runtime_delays_no_stamp() {
+    for protocol in PROTOCOLS {
+        let clock = Clock::real();
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap().to_string();
+        let (go_on, written) = (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
+        let serving = std::thread::spawn(move || {
+            let mut stream = accept(&server);
+            go_on.1.recv().unwrap();
+            stream.write_all(head(protocol).as_bytes()).unwrap();
+            for text in [protocol.token, protocol.token, protocol.last] {
+                std::thread::sleep(std::time::Duration::from_millis(30));
+                stream.write_all(text.as_bytes()).unwrap();
+            }
+            written.0.send(()).unwrap();
+        });
+        let client = protocol.client(&address, &clock);
+        let blocked = async {
+            // The request is on its way; from here on its task does not run.
+            clock.sleep(Nanos::from_millis(30)).await;
+            go_on.0.send(()).unwrap();
+            written.1.recv().unwrap();
+        };
+        let (seen, ()) = tokio::join!(generate(&*client), blocked);
+        serving.join().unwrap();
+        assert_eq!(seen.outcome, Outcome::Completed, "{}", protocol.name);
+        let stamps = [
+            seen.exchange.headers.unwrap(),
+            seen.exchange.chunks[0],
+            seen.exchange.chunks[1],
+            seen.exchange.done.unwrap(),
+        ];
+        for pair in stamps.windows(2) {
+            // The server waits 30 ms; nobody is on time to the millisecond.
+            assert!(pair[1].since(pair[0]) > Nanos::from_millis(5), "{stamps:?}");
+        }
+    }
+}
