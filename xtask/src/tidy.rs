@@ -55,7 +55,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("rustls-platform-verifier", &["transport"]),
     ("hyper", &["simulator"]),
     ("httparse", &["metronome", "transport"]),
-    ("mio", &["metronome"]),
+    ("mio", &["metronome", "transport"]),
 ];
 
 /// Lines of a Rust source file beyond which it should have been split.
