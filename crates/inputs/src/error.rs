@@ -14,6 +14,8 @@ pub struct LoadError {
     /// What is wrong.
     #[source]
     pub kind: LoadErrorKind,
+    /// It concerns a part without which the rest can be read, if `keep_going` is set.
+    pub can_be_left_out: bool,
 }
 
 impl LoadError {
@@ -23,6 +25,7 @@ impl LoadError {
             path: path.to_owned(),
             line: None,
             kind,
+            can_be_left_out: false,
         }
     }
 
@@ -32,7 +35,15 @@ impl LoadError {
             path: path.to_owned(),
             line: Some(line),
             kind,
+            can_be_left_out: false,
         }
+    }
+
+    /// The same, of a part without which the rest can be read.
+    #[must_use]
+    pub fn of_a_part(mut self) -> Self {
+        self.can_be_left_out = true;
+        self
     }
 
     /// What the system says; a file that is not there is told apart.

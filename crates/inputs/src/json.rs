@@ -23,6 +23,7 @@ pub(crate) fn json_error(path: &Path, error: &serde_json::Error, what: &'static 
         path: path.to_owned(),
         line: (error.line() > 0).then_some(error.line() as u64),
         kind: LoadErrorKind::Json { what, message },
+        can_be_left_out: false,
     }
 }
 

@@ -71,7 +71,7 @@ impl Unreadable<'_> {
             let mut error = json_error(self.path, &problem.error, self.what);
             error.line = Some(line);
             if !self.keep_going {
-                return Err(error);
+                return Err(error.of_a_part());
             }
             self.skipped.push(Skipped::from_error(&error));
         }

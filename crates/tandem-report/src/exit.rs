@@ -72,7 +72,14 @@ impl fmt::Display for Failure {
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
-        Self::bad_input(error)
+        let can_be_left_out = error.can_be_left_out;
+        let failure = Self::bad_input(error);
+        if can_be_left_out {
+            return failure.hint(
+                "mend it, or leave it out with --keep-going; the report says what was left out",
+            );
+        }
+        failure
     }
 }
 

@@ -227,6 +227,7 @@ fn what_cannot_be_read_is_skipped_only_when_asked() {
     let (code, _, err) = place.run(&input);
     assert_eq!(code, 2);
     assert!(err.contains("one-server.csv:4"), "{err}");
+    assert!(err.contains("--keep-going"), "{err}");
     let (code, out, _) = place.run(&[&input[..], &["--keep-going"]].concat());
     assert_eq!(code, 0);
     assert!(out.contains("skipped tr113/one-server.csv line 4"), "{out}");

@@ -133,12 +133,11 @@ fn each_row<T>(
         match read(&grid, row) {
             Ok(value) => rows.push(value),
             // A missing column spoils every row alike.
-            Err(error)
-                if keep_going && !matches!(error.kind, LoadErrorKind::MissingColumn { .. }) =>
-            {
-                skipped.push(Skipped::from_error(&error));
+            Err(error) if matches!(error.kind, LoadErrorKind::MissingColumn { .. }) => {
+                return Err(error);
             }
-            Err(error) => return Err(error),
+            Err(error) if keep_going => skipped.push(Skipped::from_error(&error)),
+            Err(error) => return Err(error.of_a_part()),
         }
     }
     if rows.is_empty() {

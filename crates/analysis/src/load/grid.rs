@@ -198,5 +198,6 @@ fn csv_error(path: &Path, error: &csv::Error) -> LoadError {
         path: path.to_owned(),
         line,
         kind,
+        can_be_left_out: false,
     }
 }

@@ -123,7 +123,7 @@ fn read_config(
             skipped.push(Skipped::from_error(&error));
             Ok(())
         }
-        other => other,
+        result => result.map_err(LoadError::of_a_part),
     };
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let Some(id) = ConfigId::from_folder(&name) else {
