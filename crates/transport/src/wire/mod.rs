@@ -63,6 +63,11 @@ const SOCKETS: usize = 512;
 #[derive(Debug, Default)]
 pub(crate) struct Reactors(Mutex<Vec<Arc<Reactor>>>);
 
+/// Another reactor is worth its thread.
+fn is_worth_another(reactors: usize, least_sockets: usize, threads: usize) -> bool {
+    reactors < threads && least_sockets >= SOCKETS
+}
+
 impl Reactors {
     /// Takes a connected socket on, which does not block. Must be called inside a runtime.
     pub(crate) fn take_on(&self, socket: TcpStream, read_at_once: usize) -> io::Result<Wire> {
@@ -73,12 +78,12 @@ impl Reactors {
     }
 
     fn least_busy(&self) -> io::Result<Arc<Reactor>> {
-        let most = Handle::current().metrics().num_workers();
+        let threads = Handle::current().metrics().num_workers();
         let mut reactors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         reactors.retain(|reactor| !reactor.has_ended());
         let least = reactors.iter().min_by_key(|reactor| reactor.sockets());
         if let Some(least) = least
-            && (reactors.len() >= most || least.sockets() < SOCKETS)
+            && !is_worth_another(reactors.len(), least.sockets(), threads)
         {
             return Ok(Arc::clone(least));
         }

@@ -89,7 +89,7 @@ impl Reactor {
         Ok(Self { ground, stop })
     }
 
-    /// True once nobody reads any more, which only a panic of a reader brings about.
+    /// True once nobody reads any more: a reader panicked, or the selector does not work.
     pub(super) fn has_ended(&self) -> bool {
         self.ground.ended.load(Ordering::Acquire)
     }

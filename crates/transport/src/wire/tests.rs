@@ -104,12 +104,21 @@ async fn a_panic_is_told_to_all() {
 }
 
 #[tokio::test]
-async fn a_thread_of_the_runtime_has_one_reactor_at_most() {
+async fn sockets_share_a_reactor_until_it_is_busy() {
     let reactors = Reactors::default();
     let wires: Vec<_> = (0..20).map(|_| wire(&reactors, 64)).collect();
     assert_eq!(reactors.0.lock().unwrap().len(), 1);
     let first = &wires[0].0.reactor;
     assert!(wires.iter().all(|wire| Arc::ptr_eq(&wire.0.reactor, first)));
+    for (reactors, least_sockets, threads, another) in [
+        (1, 511, 16, false),
+        (1, 512, 16, true),
+        (1, 10_000, 1, false),
+        (16, 600, 16, false),
+    ] {
+        let found = is_worth_another(reactors, least_sockets, threads);
+        assert_eq!(found, another, "{reactors} {least_sockets} {threads}");
+    }
 }
 
 #[tokio::test]
