@@ -189,5 +189,4 @@ fn default_batch(
 }
 
 #[cfg(test)]
-#[path = "reload_tests.rs"]
 mod tests;

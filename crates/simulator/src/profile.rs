@@ -13,9 +13,9 @@ pub use check::ProfileError;
 pub use outputs::{Distribution, OutputClass, OutputDraw};
 
 /// TR113's machine.
-const RTX4080_LAPTOP: &str = include_str!("../../../../fixtures/profiles/rtx4080-laptop.toml");
+const RTX4080_LAPTOP: &str = include_str!("../../../fixtures/profiles/rtx4080-laptop.toml");
 /// A machine that takes next to no time.
-const INSTANT: &str = include_str!("../../../../fixtures/profiles/instant.toml");
+const INSTANT: &str = include_str!("../../../fixtures/profiles/instant.toml");
 
 /// The profiles that ship, by name.
 pub const BUILTIN: [&str; 2] = ["rtx4080-laptop", "instant"];

@@ -22,7 +22,7 @@ use crate::profile::{Profile, ServerSpec};
 
 /// A machine in round numbers: 100 tok/s, prefill 1000 tok/s, a load of 2 s, an unload of 0.5 s
 /// (0.25 s to die, one poll for the memory), no latency and no overhead.
-pub(super) const ROUND: &str = include_str!("round.toml");
+pub(super) const ROUND: &str = include_str!("tests/round.toml");
 
 pub(super) fn round() -> Profile {
     Profile::parse("round.toml", ROUND).unwrap()
