@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod circles;
 mod clients;
 mod delegate;
 mod engine;
@@ -38,7 +39,7 @@ Guard
   clients    other people's clients against the simulator; --conformance against any server
   ci         everything that guards the repository
   licences   licences, sources and banned crates, as deny.toml has them
-  tidy       crate graph, file sizes, stray files, words that do not belong
+  tidy       crate graph, circles of files, file sizes, stray files, words that do not belong
   bench      benchmarks: bench [NAME] [ARGS]; without a name, lists them
 ";
 
@@ -46,7 +47,14 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
+    let asks_for_help = matches!(rest.first().map(String::as_str), Some("--help" | "-h"));
     let result: Result<ExitCode> = match command.as_str() {
+        "bench" if asks_for_help => bench::run(&[]),
+        "ci" | "licences" | "tidy" if asks_for_help => {
+            let line = HELP.lines().find(|line| line.trim().starts_with(&command));
+            println!("cargo xtask COMMAND\n\n{}", line.unwrap_or_default());
+            Ok(ExitCode::SUCCESS)
+        }
         "sweep" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
         | "calibrate-profile" => delegate::tandem(&command, &rest),
         "report" | "audit" | "compare" => delegate::tandem_report(&command, &rest),

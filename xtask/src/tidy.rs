@@ -1,12 +1,14 @@
-//! What the compiler does not check: the crate graph, where heavy crates may be, stray files,
-//! files that have grown too long, and words that do not belong.
+//! What the compiler does not check: the crate graph, where heavy crates may be, circles of files,
+//! stray files, files that have grown too long, and words that do not belong.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
+use crate::circles;
 use crate::delegate::{cargo, root};
 
 /// Which of our crates may depend on which. `ARCHITECTURE.md` says why.
@@ -61,6 +63,9 @@ const CONFINED: &[(&str, &[&str])] = &[
 /// Lines of a Rust source file beyond which it should have been split.
 const LONGEST_FILE: usize = 800;
 
+/// Circles of files in the workspace. Open one, and lower this.
+const MOST_CIRCLES: usize = 13;
+
 pub(crate) fn run() -> Result<ExitCode> {
     let findings = check()?;
     Ok(if findings.is_empty() {
@@ -73,7 +78,12 @@ pub(crate) fn run() -> Result<ExitCode> {
 /// Runs every check, prints every finding, returns them.
 pub(crate) fn check() -> Result<Vec<String>> {
     let mut findings = Vec::new();
-    crate_graph(&mut findings)?;
+    let metadata = metadata()?;
+    let packages = metadata["packages"]
+        .as_array()
+        .context("cargo metadata has no packages")?;
+    crate_graph(packages, &mut findings);
+    file_circles(packages, &mut findings);
     files(&mut findings)?;
     for finding in &findings {
         eprintln!("tidy: {finding}");
@@ -84,16 +94,15 @@ pub(crate) fn check() -> Result<Vec<String>> {
     Ok(findings)
 }
 
-fn crate_graph(findings: &mut Vec<String>) -> Result<()> {
+fn metadata() -> Result<Value> {
     let output = cargo()
         .args(["metadata", "--locked", "--no-deps", "--format-version", "1"])
         .output()
         .context("cargo metadata could not be started")?;
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
-    let packages = metadata["packages"]
-        .as_array()
-        .context("cargo metadata has no packages")?;
+    serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")
+}
+
+fn crate_graph(packages: &[Value], findings: &mut Vec<String>) {
     let ours: BTreeSet<&str> = packages.iter().filter_map(|p| p["name"].as_str()).collect();
     let allowed: BTreeMap<&str, &[&str]> = GRAPH.iter().copied().collect();
     for package in packages {
@@ -124,7 +133,40 @@ fn crate_graph(findings: &mut Vec<String>) -> Result<()> {
             }
         }
     }
-    Ok(())
+}
+
+/// Lists every circle of files, and finds fault when there are too many.
+fn file_circles(packages: &[Value], findings: &mut Vec<String>) {
+    let read = |path: &Path| std::fs::read_to_string(path).ok();
+    let shown = |path: &Path| {
+        path.strip_prefix(root())
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    };
+    let roots: BTreeSet<&str> = packages
+        .iter()
+        .filter_map(|package| package["targets"].as_array())
+        .flatten()
+        .filter_map(|target| target["src_path"].as_str())
+        .collect();
+    let mut count = 0;
+    for target in roots {
+        for circle in circles::of_target(Path::new(target), &read) {
+            count += 1;
+            eprintln!("tidy: circle {count}, of {} files", circle.files.len());
+            for arrow in circle.arrows {
+                let names: Vec<&str> = arrow.names.iter().map(String::as_str).collect();
+                let (from, to) = (shown(&arrow.from), shown(&arrow.to));
+                eprintln!("    {from} uses {to}: {}", names.join(", "));
+            }
+        }
+    }
+    if count > MOST_CIRCLES {
+        findings.push(format!(
+            "{count} circles of files (listed above); at most {MOST_CIRCLES} are allowed"
+        ));
+    }
 }
 
 /// Paths of the machines this is developed on have no place in the project. The pattern is put

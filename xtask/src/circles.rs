@@ -1,0 +1,85 @@
+//! Circles of files: files of one target that use each other's items, directly or in a ring.
+//!
+//! An arrow goes from a file to the file that defines what it names, in a `use` or in a path. Names
+//! are followed through re-exports to where they are defined, so that a parent that only re-exports
+//! is in no circle. What a file uses of the modules below it is no arrow: they are its parts. What
+//! they use of it is one, so that two parts that meet in their parent's items are not a circle, and
+//! a part that another module reaches past its parent can be in one.
+//!
+//! A scanner of tokens is enough for that and builds in no time. It does not expand macros, and it
+//! does not see the type of a value on which a method is called.
+
+mod tokens;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use tree::{Arrows, Tree};
+
+/// Files that reach each other, in the order of their names, and the arrows among them.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Circle {
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) arrows: Vec<Arrow>,
+}
+
+/// That one file uses items of another.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Arrow {
+    pub(crate) from: PathBuf,
+    pub(crate) to: PathBuf,
+    pub(crate) names: BTreeSet<String>,
+}
+
+/// The circles of the target whose root file is `root`; `read` returns a file's text, if there is
+/// such a file.
+pub(crate) fn of_target(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Vec<Circle> {
+    let tree = Tree::read(root, read);
+    let arrows = tree.arrows();
+    let reached: Vec<BTreeSet<usize>> = (0..tree.files.len())
+        .map(|from| reachable(from, &arrows))
+        .collect();
+    let mut circles = Vec::new();
+    let mut seen = BTreeSet::new();
+    for file in 0..tree.files.len() {
+        if !reached[file].contains(&file) || seen.contains(&file) {
+            continue;
+        }
+        let mut circle: Vec<usize> = reached[file]
+            .iter()
+            .copied()
+            .filter(|&other| reached[other].contains(&file))
+            .collect();
+        seen.extend(circle.iter().copied());
+        circle.sort_by_key(|&file| &tree.files[file]);
+        let inside = |file: &usize| circle.contains(file);
+        circles.push(Circle {
+            files: circle.iter().map(|&f| tree.files[f].clone()).collect(),
+            arrows: arrows
+                .iter()
+                .filter(|((from, to), _)| inside(from) && inside(to))
+                .map(|((from, to), names)| Arrow {
+                    from: tree.files[*from].clone(),
+                    to: tree.files[*to].clone(),
+                    names: names.clone(),
+                })
+                .collect(),
+        });
+    }
+    circles
+}
+
+/// The files that can be reached from a file by one arrow or more.
+fn reachable(from: usize, arrows: &Arrows) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![from];
+    while let Some(file) = open.pop() {
+        let next = arrows.range((file, 0)..(file + 1, 0));
+        open.extend(next.filter_map(|(&(_, to), _)| found.insert(to).then_some(to)));
+    }
+    found
+}
