@@ -2,15 +2,13 @@
 
 mod common;
 
-use clock::Clock;
-use common::{Call, End, paced, post, virtually};
+use common::{Bench, Call, End, post, virtually};
 use domain::backend::Exchange;
 use domain::plan::Timeouts;
 use domain::{FailureKind, Nanos, Outcome, TimeoutPhase};
 use ollama::wire::{ChatRequest, GenerateRequest, Message};
 use serde_json::{Value, json};
 use simulator::faults::{ClientPath, Expected, FAULTS, FaultKind, FaultRule, markdown};
-use simulator::{Simulator, SimulatorConfig};
 
 const MODEL: &str = "gemma3:latest";
 const LIMITS: Timeouts = Timeouts {
@@ -19,12 +17,6 @@ const LIMITS: Timeouts = Timeouts {
     between_chunks: Nanos::from_secs(10),
     total: Nanos::from_secs(600),
 };
-
-async fn start(clock: &Clock, rule: FaultRule) -> Simulator {
-    let mut config = SimulatorConfig::new(paced(), clock.clone());
-    config.faults.rules = vec![rule];
-    Simulator::start(config).await.expect("it starts")
-}
 
 fn class(outcome: &Outcome) -> Expected {
     match outcome {
@@ -37,8 +29,9 @@ fn class(outcome: &Outcome) -> Expected {
 }
 
 /// What our own client makes of it.
-async fn native(clock: &Clock, endpoint: &str, path: ClientPath) -> (Expected, Exchange) {
-    let client = ollama::Client::new(endpoint, clock.clone(), LIMITS).expect("a client");
+async fn native(bench: &Bench, path: ClientPath) -> (Expected, Exchange) {
+    let client =
+        ollama::Client::new(&bench.endpoint, bench.clock.clone(), LIMITS).expect("a client");
     let mut exchange = Exchange::default();
     let reply = match path {
         ClientPath::GenerateStream | ClientPath::GenerateWhole => {
@@ -56,7 +49,8 @@ async fn native(clock: &Clock, endpoint: &str, path: ClientPath) -> (Expected, E
 }
 
 /// What a careful /v1 client makes of it.
-async fn v1(clock: &Clock, endpoint: &str, streamed: bool) -> Expected {
+async fn v1(bench: &Bench, streamed: bool) -> Expected {
+    let (clock, endpoint) = (&bench.clock, bench.endpoint.as_str());
     let ask = json!({"model": MODEL, "stream": streamed,
         "messages": [{"role": "user", "content": "say something"}]});
     let call: Call<'_> = post("/v1/chat/completions", ask);
@@ -141,13 +135,11 @@ fn every_cell_of_the_table_holds() {
     for row in FAULTS {
         for (path, expected) in ClientPath::ALL.into_iter().zip(row.expected) {
             virtually(async {
-                let clock = Clock::start_virtual();
-                let simulator = start(&clock, FaultRule::always(row.kind)).await;
-                let endpoint = simulator.endpoints().remove(0);
+                let bench = Bench::faulty(FaultRule::always(row.kind)).await;
                 let found = match path {
-                    ClientPath::V1Stream => v1(&clock, &endpoint, true).await,
-                    ClientPath::V1Whole => v1(&clock, &endpoint, false).await,
-                    _ => native(&clock, &endpoint, path).await.0,
+                    ClientPath::V1Stream => v1(&bench, true).await,
+                    ClientPath::V1Whole => v1(&bench, false).await,
+                    _ => native(&bench, path).await.0,
                 };
                 if found != expected {
                     wrong.push(format!(
@@ -178,14 +170,12 @@ fn the_table_names_every_fault_once() {
 #[test]
 fn what_a_fault_left_is_still_seen() {
     virtually(async {
-        let clock = Clock::start_virtual();
-        let rule = FaultRule {
+        let bench = Bench::faulty(FaultRule {
             after_tokens: 5,
             ..FaultRule::always(FaultKind::ResetMidToken)
-        };
-        let simulator = start(&clock, rule).await;
-        let endpoint = simulator.endpoints().remove(0);
-        let (found, exchange) = native(&clock, &endpoint, ClientPath::GenerateStream).await;
+        })
+        .await;
+        let (found, exchange) = native(&bench, ClientPath::GenerateStream).await;
         assert_eq!(found, Expected::Failed(FailureKind::ConnectionReset));
         assert_eq!(exchange.chunks.len(), 5);
         assert!(exchange.done.is_none() && !exchange.text.is_empty());
@@ -196,14 +186,12 @@ fn what_a_fault_left_is_still_seen() {
 fn a_clock_jump_bends_the_servers_durations_and_nothing_else() {
     for (jump_s, seen) in [(3600.0, true), (-3600.0, false)] {
         virtually(async {
-            let clock = Clock::start_virtual();
-            let rule = FaultRule {
+            let bench = Bench::faulty(FaultRule {
                 jump_s,
                 ..FaultRule::always(FaultKind::ClockJump)
-            };
-            let simulator = start(&clock, rule).await;
-            let endpoint = simulator.endpoints().remove(0);
-            let (found, exchange) = native(&clock, &endpoint, ClientPath::GenerateStream).await;
+            })
+            .await;
+            let (found, exchange) = native(&bench, ClientPath::GenerateStream).await;
             assert_eq!(found, Expected::Completed);
             let took = exchange
                 .done
@@ -222,15 +210,13 @@ fn a_clock_jump_bends_the_servers_durations_and_nothing_else() {
 #[test]
 fn a_stall_of_a_given_length_ends() {
     virtually(async {
-        let clock = Clock::start_virtual();
-        let rule = FaultRule {
+        let bench = Bench::faulty(FaultRule {
             pause: Some(Nanos::from_secs(5)),
             after_tokens: 2,
             ..FaultRule::always(FaultKind::Stall)
-        };
-        let simulator = start(&clock, rule).await;
-        let endpoint = simulator.endpoints().remove(0);
-        let (found, exchange) = native(&clock, &endpoint, ClientPath::ChatStream).await;
+        })
+        .await;
+        let (found, exchange) = native(&bench, ClientPath::ChatStream).await;
         assert_eq!(found, Expected::Completed);
         assert_eq!(
             exchange.chunks[2].since(exchange.chunks[1]),
@@ -242,22 +228,19 @@ fn a_stall_of_a_given_length_ends() {
 #[test]
 fn refusing_begins_and_ends_on_time() {
     virtually(async {
-        let clock = Clock::start_virtual();
-        let rule = FaultRule {
+        let bench = Bench::faulty(FaultRule {
             from: Some(Nanos::from_secs(10)),
             lasts: Some(Nanos::from_secs(5)),
             ..FaultRule::always(FaultKind::Refuse)
-        };
-        let simulator = start(&clock, rule).await;
-        let endpoint = simulator.endpoints().remove(0);
+        })
+        .await;
         let mut seen = Vec::new();
         for at in [0, 11, 16] {
-            clock.sleep_until(domain::Stamp(at * 1_000_000_000)).await;
-            seen.push(
-                native(&clock, &endpoint, ClientPath::GenerateStream)
-                    .await
-                    .0,
-            );
+            bench
+                .clock
+                .sleep_until(domain::Stamp(at * 1_000_000_000))
+                .await;
+            seen.push(native(&bench, ClientPath::GenerateStream).await.0);
         }
         let refused = Expected::Failed(FailureKind::ConnectionRefused);
         assert_eq!(seen, [Expected::Completed, refused, Expected::Completed]);
@@ -275,4 +258,37 @@ fn the_page_shows_the_table() {
         page == markdown(),
         "docs/faults.md is stale; UPDATE_DOCS=1 cargo test -p simulator --test faults"
     );
+}
+
+#[test]
+fn a_storm_of_503_comes_and_goes() {
+    virtually(async {
+        let bench = Bench::faulty(FaultRule {
+            from: Some(Nanos::from_secs(10)),
+            lasts: Some(Nanos::from_secs(5)),
+            rate: Some(0.5),
+            ..FaultRule::always(FaultKind::Busy)
+        })
+        .await;
+        let mut refused = Vec::new();
+        for second in 5..20 {
+            let at = domain::Stamp(second * 1_000_000_000);
+            bench.clock.sleep_until(at).await;
+            let statuses = (0..4).map(|_| bench.generate(json!({"model": MODEL})));
+            let answers = futures_util::future::join_all(statuses).await;
+            let busy = answers.iter().filter(|answer| answer.status == 503).count();
+            assert_eq!(
+                answers.iter().filter(|answer| answer.status == 200).count(),
+                4 - busy
+            );
+            refused.push(busy);
+        }
+        let (before, rest) = refused.split_at(5);
+        let (during, after) = rest.split_at(5);
+        assert_eq!((before, after), ([0; 5].as_slice(), [0; 5].as_slice()));
+        assert!(
+            (3..=17).contains(&during.iter().sum::<usize>()),
+            "{refused:?}"
+        );
+    });
 }

@@ -181,57 +181,53 @@ fn two_servers_share_one_device_and_not_two() {
 }
 
 #[test]
-fn the_release_decides_the_default_context() {
-    for (version, num_ctx) in [
-        ("0.5.7", 2048),
-        ("0.6.7", 4096),
-        ("0.15.4", 4096),
-        ("0.15.5", 32_768),
-    ] {
-        virtually(async {
-            let bench = Bench::new(|config| {
-                version.clone_into(&mut config.profile.server.version);
-                config.profile.server.context_length = 0;
-            })
-            .await;
-            let load = json!({"model": OTHER});
-            assert_eq!(bench.generate(load).await.status, 200);
-            let lines = log(&bench).await;
-            assert_eq!(
-                events(&lines, "load_started")[0]["num_ctx"],
-                num_ctx,
-                "{version}"
-            );
-            let ps = bench.send(get("/api/ps")).await.json();
-            let told = ps["models"][0].get("context_length");
-            assert_eq!(
-                told.is_some(),
-                version.starts_with("0.15"),
-                "{version}: since 0.10.0"
-            );
-        });
-    }
+fn a_full_queue_is_refused_with_two_spaces() {
+    virtually(async {
+        let bench = Bench::new(|config| config.profile.server.max_queue = 1).await;
+        let ask = |model: &str| post("/api/generate", json!({"model": model, "prompt": "x"}));
+        // One is being handled, one waits, the third finds the queue full.
+        let (_, _, third) = tokio::join!(
+            bench.send(ask(MODEL)),
+            async {
+                bench.clock.sleep(Nanos::from_millis(1)).await;
+                bench.send(ask("qwen3:8b")).await
+            },
+            async {
+                bench.clock.sleep(Nanos::from_millis(2)).await;
+                bench.send(ask("qwen3:8b")).await
+            }
+        );
+        assert_eq!(third.status, 503);
+        assert_eq!(
+            third.text(),
+            r#"{"error":"server busy, please try again.  maximum pending requests exceeded"}"#
+        );
+        assert!(third.header("retry-after").is_none());
+        assert_eq!(third.ended, third.sent, "at once");
+    });
 }
 
 #[test]
-fn shift_is_a_launch_attribute_from_0_30_9_on() {
-    for (version, loads) in [("0.30.8", 1), ("0.30.9", 2)] {
-        virtually(async {
-            let bench = Bench::new(|config| {
-                version.clone_into(&mut config.profile.server.version);
-            })
-            .await;
-            for shift in [true, false] {
-                let ask = json!({"model": OTHER, "prompt": "x", "shift": shift});
-                assert_eq!(bench.generate(ask).await.status, 200);
-            }
-            let lines = log(&bench).await;
-            assert_eq!(events(&lines, "load_started").len(), loads, "{version}");
-            let reasons: Vec<_> = events(&lines, "evicting").into_iter().cloned().collect();
-            assert!(
-                reasons.iter().all(|e| e.to_string().contains("shift")),
-                "{reasons:?}"
-            );
+fn a_client_that_leaves_frees_its_slot_at_once() {
+    virtually(async {
+        let bench = Bench::new(|config| config.num_parallel = Some(1)).await;
+        let ask = |prompt: &str| post("/api/generate", json!({"model": MODEL, "prompt": prompt}));
+        let leaver = Call {
+            leave_after: Some(3),
+            ..ask("first")
+        };
+        let (left, next) = tokio::join!(bench.send(leaver), async {
+            bench.clock.sleep(Nanos::from_millis(1)).await;
+            bench.send(ask("second")).await
         });
-    }
+        assert_eq!(left.end, End::Broken);
+        let waited = next.frames[0].0.since(left.ended);
+        let prefill = &next.lines()[19]["prompt_eval_duration"];
+        // The rest of the step that was running may have to end first.
+        let most = prefill.as_u64().expect("nanoseconds") + 10_001_000;
+        assert!(
+            waited.0 <= most,
+            "{waited} after the first one left, prefill {prefill}"
+        );
+    });
 }

@@ -6,7 +6,7 @@ mod common;
 use std::net::SocketAddr;
 
 use clock::Clock;
-use common::{End, get, paced, post};
+use common::{Bench, Call, End, get, paced, post, virtually};
 use serde_json::{Value, json};
 use simulator::faults::{FaultKind, FaultRule};
 use simulator::profile::Profile;
@@ -166,4 +166,23 @@ async fn the_sampler_shows_the_devices_at_work() {
     let after = used(&mut sampler);
     assert_eq!(after[0], before[0], "the first server did nothing");
     assert!(after[1] > before[1] + 3_000_000_000, "{after:?}");
+}
+
+#[test]
+fn a_server_for_the_network_takes_any_name() {
+    virtually(async {
+        let bench = Bench::new(|config| {
+            config.address = std::net::Ipv4Addr::UNSPECIFIED.into();
+        })
+        .await;
+        let port = bench.endpoint.rsplit(':').next().expect("a port");
+        let call = Call {
+            headers: vec![("host", "models.example.com")],
+            ..get("/api/version")
+        };
+        let answer = call
+            .send(&bench.clock, &format!("http://127.0.0.1:{port}"))
+            .await;
+        assert_eq!(answer.expect("a response").status, 200);
+    });
 }

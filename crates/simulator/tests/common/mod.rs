@@ -8,6 +8,7 @@ use std::io;
 use clock::{Clock, ExchangeId, Ledger};
 use domain::Stamp;
 use serde_json::Value;
+use simulator::faults::FaultRule;
 use simulator::profile::Profile;
 use simulator::{Simulator, SimulatorConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -70,6 +71,15 @@ impl Answer {
                 },
             )
             .collect()
+    }
+
+    /// The objects of any answer.
+    pub(crate) fn objects(&self) -> Vec<Value> {
+        match self.header("content-type") {
+            Some("text/event-stream") => self.events(),
+            Some("application/x-ndjson") => self.lines(),
+            _ => vec![self.json()],
+        }
     }
 
     /// Arrival of each frame in seconds of clock time since the request was sent.
@@ -273,6 +283,11 @@ impl Bench {
             simulator,
             endpoint,
         }
+    }
+
+    /// A simulator that plays one fault.
+    pub(crate) async fn faulty(rule: FaultRule) -> Self {
+        Self::new(|config| config.faults.rules = vec![rule]).await
     }
 
     pub(crate) async fn send(&self, call: Call<'_>) -> Answer {
