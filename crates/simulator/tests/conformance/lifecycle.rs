@@ -1,10 +1,11 @@
 //! Loading, unloading, keep_alive and /api/ps.
 
-use domain::Nanos;
 use serde_json::{Value, json};
 
-use crate::common::post;
-use crate::suite::{Checked, Server, Suite, holds, is_moment, object, same, text_of, wrong};
+use crate::common::{Answer, post};
+use crate::suite::{
+    Checked, Checks, Server, content_type, holds, is_moment, lines, object, same, text_of, wrong,
+};
 
 async fn load(server: &Server, more: Value) -> Checked<Value> {
     let mut body = json!({"model": server.model});
@@ -13,13 +14,14 @@ async fn load(server: &Server, more: Value) -> Checked<Value> {
     }
     let answer = server.send(post("/api/generate", &body)).await?;
     same(&body.to_string(), answer.status, 200)?;
-    let kind = answer.header("content-type");
-    same(
-        "content type",
-        kind,
-        Some("application/json; charset=utf-8"),
-    )?;
+    content_type(&answer, "application/json; charset=utf-8")?;
     object(&answer)
+}
+
+fn load_duration(answer: &Answer) -> Checked<u64> {
+    let lines = lines(answer)?;
+    let last = lines.last().and_then(|line| line["load_duration"].as_u64());
+    Ok(last.unwrap_or(0))
 }
 
 async fn entry(server: &Server) -> Checked<Value> {
@@ -43,67 +45,54 @@ fn bare(object: &Value, reason: &str) -> Checked {
         "prompt_eval_count",
         "context",
     ] {
-        holds(object.get(key).is_none(), || format!("{key} in {object}"))?;
+        holds(object.get(key).is_none(), format_args!("{key} in {object}"))?;
     }
     Ok(())
 }
 
-pub(crate) async fn check(suite: &mut Suite) {
-    let server = suite.server.clone();
-    suite
-        .check(
-            "an empty prompt loads: one JSON object, reason load, no durations",
-            async {
-                server.unload().await?;
-                let object = load(&server, json!({"stream": true})).await?;
-                bare(&object, "load")?;
-                same("response", &object["response"], "")?;
-                entry(&server).await.map(|_| ())
-            },
-        )
-        .await;
-    suite
-        .check("no messages load too", async {
-            let body = json!({"model": server.model, "messages": []});
-            let answer = server.send(post("/api/chat", body)).await?;
-            let object = object(&answer)?;
+pub(crate) fn checks(server: &Server) -> Checks<'_> {
+    let mut checks = Checks::default();
+    checks.add(
+        "an empty prompt loads: one JSON object, reason load, no durations",
+        async move {
+            server.unload().await?;
+            let object = load(server, json!({"stream": true})).await?;
             bare(&object, "load")?;
-            same(
-                "message",
-                &object["message"],
-                &json!({"role": "assistant", "content": ""}),
-            )
-        })
-        .await;
-    suite
-        .check(
-            "keep_alive 0 without a prompt unloads: answered at once, reason unload, no durations",
-            async {
-                load(&server, json!({})).await?;
-                let object = load(&server, json!({"keep_alive": 0})).await?;
-                bare(&object, "unload")?;
-                for _ in 0..100 {
-                    if server.loaded().await?.is_none() {
-                        return Ok(());
-                    }
-                    server.clock.sleep(Nanos::from_millis(100)).await;
-                }
-                wrong("still in /api/ps after 10 s")
-            },
+            same("response", &object["response"], "")?;
+            entry(server).await.map(|_| ())
+        },
+    );
+    checks.add("no messages load too", async move {
+        let body = json!({"model": server.model, "messages": []});
+        let answer = server.send(post("/api/chat", body)).await?;
+        let object = object(&answer)?;
+        bare(&object, "load")?;
+        same(
+            "message",
+            &object["message"],
+            &json!({"role": "assistant", "content": ""}),
         )
-        .await;
-    suite
-        .check("unloading loads nothing", async {
-            for zero in [json!("0"), json!("0s"), json!(0)] {
-                let body = json!({"model": server.model, "messages": [], "keep_alive": zero});
-                let object = object(&server.send(post("/api/chat", body)).await?)?;
-                bare(&object, "unload")?;
-            }
-            same("in /api/ps", server.loaded().await?, None::<Value>)
-        })
-        .await;
-    suite
-        .check("keep_alive in every form sets the time in /api/ps", async {
+    });
+    checks.add(
+        "keep_alive 0 without a prompt unloads: answered at once, reason unload, no durations",
+        async move {
+            load(server, json!({})).await?;
+            let object = load(server, json!({"keep_alive": 0})).await?;
+            bare(&object, "unload")?;
+            server.gone().await
+        },
+    );
+    checks.add("unloading loads nothing", async move {
+        for zero in [json!("0"), json!("0s"), json!(0)] {
+            let body = json!({"model": server.model, "messages": [], "keep_alive": zero});
+            let object = object(&server.send(post("/api/chat", body)).await?)?;
+            bare(&object, "unload")?;
+        }
+        same("in /api/ps", server.loaded().await?, None::<Value>)
+    });
+    checks.add(
+        "keep_alive in every form sets the time in /api/ps",
+        async move {
             for (value, seconds) in [
                 (json!(90), 90_i64),
                 (json!("120s"), 120),
@@ -112,125 +101,104 @@ pub(crate) async fn check(suite: &mut Suite) {
                 (json!(45.5), 45),
                 (json!("+2m"), 120),
             ] {
-                load(&server, json!({"keep_alive": value})).await?;
-                let stated = expiry(&server).await?;
-                holds((stated - seconds).abs() <= 5, || {
-                    format!("{value}: {stated} s to go")
-                })?;
-            }
-            Ok(())
-        })
-        .await;
-    suite
-        .check("a negative keep_alive is for centuries", async {
-            for value in [json!(-1), json!("-1m"), json!(-0.5)] {
-                load(&server, json!({"keep_alive": value})).await?;
-                let entry = entry(&server).await?;
-                let year = text_of(&entry["expires_at"])
-                    .get(..4)
-                    .and_then(|y| y.parse().ok());
-                holds(year > Some(2200), || format!("{value}: {entry}"))?;
-            }
-            Ok(())
-        })
-        .await;
-    suite
-        .check(
-            "without keep_alive the loaded model's own is kept, null too",
-            async {
-                load(&server, json!({"keep_alive": 1000})).await?;
-                for more in [json!({}), json!({"keep_alive": null})] {
-                    load(&server, more).await?;
-                    let stated = expiry(&server).await?;
-                    holds((900..=1005).contains(&stated), || {
-                        format!("{stated} s to go")
-                    })?;
-                }
-                Ok(())
-            },
-        )
-        .await;
-    suite
-        .check("a model goes when its keep_alive has passed", async {
-            load(&server, json!({"keep_alive": "300ms"})).await?;
-            for _ in 0..100 {
-                if server.loaded().await?.is_none() {
-                    return Ok(());
-                }
-                server.clock.sleep(Nanos::from_millis(100)).await;
-            }
-            wrong("still in /api/ps after 10 s")
-        })
-        .await;
-    suite
-        .check(
-            "/api/ps states name, size, memory, expiry and context length",
-            async {
-                load(&server, json!({"options": {"num_ctx": server.ctx(512)}})).await?;
-                let entry = entry(&server).await?;
-                same("model", &entry["model"], &entry["name"])?;
-                let number = |key: &str| entry[key].as_u64();
-                holds(number("size") > Some(0), || entry.to_string())?;
-                // Left out or 0 means: all of it in the CPU's memory.
+                load(server, json!({"keep_alive": value})).await?;
+                let stated = expiry(server).await?;
                 holds(
-                    number("size_vram").unwrap_or(0) <= number("size").unwrap_or(0),
-                    || entry.to_string(),
+                    (stated - seconds).abs() <= 5,
+                    format_args!("{value}: {stated} s to go"),
                 )?;
-                holds(is_moment(&entry["expires_at"]), || entry.to_string())?;
-                same(
-                    "context_length",
-                    number("context_length"),
-                    Some(server.ctx(512).into()),
+            }
+            Ok(())
+        },
+    );
+    checks.add("a negative keep_alive is for centuries", async move {
+        for value in [json!(-1), json!("-1m"), json!(-0.5)] {
+            load(server, json!({"keep_alive": value})).await?;
+            let entry = entry(server).await?;
+            let year = text_of(&entry["expires_at"])
+                .get(..4)
+                .and_then(|y| y.parse().ok());
+            holds(year > Some(2200), format_args!("{value}: {entry}"))?;
+        }
+        Ok(())
+    });
+    checks.add(
+        "without keep_alive the loaded model's own is kept, null too",
+        async move {
+            load(server, json!({"keep_alive": 1000})).await?;
+            for more in [json!({}), json!({"keep_alive": null})] {
+                load(server, more).await?;
+                let stated = expiry(server).await?;
+                holds(
+                    (900..=1005).contains(&stated),
+                    format_args!("{stated} s to go"),
                 )?;
-                same("digest", text_of(&entry["digest"]).len(), 64)?;
-                holds(entry["details"]["family"].is_string(), || entry.to_string())
-            },
-        )
-        .await;
-    suite
-        .check(
-            "another num_ctx reloads the model; the same one does not",
-            async {
-                let ask = |ctx: u32| json!({"options": {"num_ctx": server.ctx(ctx)}});
-                let load_of = async |ctx: u32| -> Checked<u64> {
-                    let answer = server.generate(&ask(ctx)).await?;
-                    let lines = crate::suite::lines(&answer)?;
-                    Ok(lines
-                        .last()
-                        .and_then(|line| line["load_duration"].as_u64())
-                        .unwrap_or(0))
-                };
-                load_of(512).await?;
-                let (same_again, other) = (load_of(512).await?, load_of(768).await?);
-                same(
-                    "context_length",
-                    &entry(&server).await?["context_length"],
-                    server.ctx(768),
-                )?;
-                let back = load_of(512).await?;
-                holds(other > 2 * same_again && back > 2 * same_again, || {
-                    format!("load_duration: same {same_again} ns, other {other} ns, back {back} ns")
-                })
-            },
-        )
-        .await;
-    suite
-        .check("temperature, seed, stop, num_predict and format reload nothing", async {
+            }
+            Ok(())
+        },
+    );
+    checks.add("a model goes when its keep_alive has passed", async move {
+        load(server, json!({"keep_alive": "300ms"})).await?;
+        server.gone().await
+    });
+    checks.add(
+        "/api/ps states name, size, memory, expiry and context length",
+        async move {
+            load(server, json!({"options": {"num_ctx": server.ctx(512)}})).await?;
+            let entry = entry(server).await?;
+            same("model", &entry["model"], &entry["name"])?;
+            let number = |key: &str| entry[key].as_u64();
+            holds(number("size") > Some(0), &entry)?;
+            // Left out or 0 means: all of it in the CPU's memory.
+            holds(
+                number("size_vram").unwrap_or(0) <= number("size").unwrap_or(0),
+                &entry,
+            )?;
+            holds(is_moment(&entry["expires_at"]), &entry)?;
+            same(
+                "context_length",
+                number("context_length"),
+                Some(server.ctx(512).into()),
+            )?;
+            same("digest", text_of(&entry["digest"]).len(), 64)?;
+            holds(entry["details"]["family"].is_string(), &entry)
+        },
+    );
+    checks.add(
+        "another num_ctx reloads the model; the same one does not",
+        async move {
+            let ask = |ctx: u32| json!({"options": {"num_ctx": server.ctx(ctx)}});
+            let load_of = async |ctx: u32| load_duration(&server.generate(&ask(ctx)).await?);
+            load_of(512).await?;
+            let (same_again, other) = (load_of(512).await?, load_of(768).await?);
+            same(
+                "context_length",
+                &entry(server).await?["context_length"],
+                server.ctx(768),
+            )?;
+            let back = load_of(512).await?;
+            holds(
+                other > 2 * same_again && back > 2 * same_again,
+                format_args!(
+                    "load_duration: same {same_again} ns, other {other} ns, back {back} ns"
+                ),
+            )
+        },
+    );
+    checks.add("temperature, seed, stop, num_predict and format reload nothing", async move {
             server.generate(&json!({"options": {"num_ctx": server.ctx(512)}})).await?;
-            let before = entry(&server).await?;
+            let before = entry(server).await?;
             let cold = {
                 let answer = server.generate(&json!({"format": "json", "options": {"num_ctx": server.ctx(512), "temperature": 0.1,
                     "top_k": 3, "top_p": 0.5, "min_p": 0.1, "seed": 3, "stop": ["zz"], "repeat_penalty": 1.3}})).await?;
-                let lines = crate::suite::lines(&answer)?;
-                lines.last().and_then(|line| line["load_duration"].as_u64()).unwrap_or(0)
+                load_duration(&answer)?
             };
             let other = server.generate(&json!({"options": {"num_ctx": server.ctx(640)}})).await?;
-            let lines = crate::suite::lines(&other)?;
-            let reload = lines.last().and_then(|line| line["load_duration"].as_u64()).unwrap_or(0);
+            let reload = load_duration(&other)?;
             same("context_length before", &before["context_length"], server.ctx(512))?;
-            holds(reload > 2 * cold, || format!("load_duration {cold} ns, of a reload {reload} ns"))
-        })
-        .await;
+            holds(reload > 2 * cold, format_args!("load_duration {cold} ns, of a reload {reload} ns"))
+    });
+    checks
 }
 
 /// Seconds until the model goes, as /api/ps states it, by the server's own clock.
@@ -277,11 +245,8 @@ fn seconds(value: &Value) -> Option<i64> {
 }
 
 /// Leaves the server as a stranger would wish to find it.
-pub(crate) async fn leave_unloaded(suite: &mut Suite) {
-    let server = suite.server.clone();
-    suite
-        .check("the model can be unloaded at the end", async {
-            server.unload().await
-        })
-        .await;
+pub(crate) fn leave_unloaded(server: &Server) -> Checks<'_> {
+    let mut checks = Checks::default();
+    checks.add("the model can be unloaded at the end", server.unload());
+    checks
 }

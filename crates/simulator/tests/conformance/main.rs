@@ -23,13 +23,17 @@ use suite::{Suite, Verdict};
 
 /// Every check, in an order that leaves the model unloaded at the end.
 async fn run(suite: &mut Suite) {
-    models::check(suite).await;
-    refusals::check(suite).await;
-    generation::check(suite).await;
-    lifecycle::check(suite).await;
-    embeddings::check(suite).await;
-    openai::check(suite).await;
-    lifecycle::leave_unloaded(suite).await;
+    for checks in [
+        models::checks,
+        refusals::checks,
+        generation::checks,
+        lifecycle::checks,
+        embeddings::checks,
+        openai::checks,
+        lifecycle::leave_unloaded,
+    ] {
+        suite.run(checks).await;
+    }
 }
 
 fn simulator_conforms(model: &str) {

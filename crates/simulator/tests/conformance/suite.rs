@@ -4,6 +4,8 @@ use std::fmt;
 
 use clock::Clock;
 use domain::Nanos;
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use crate::common::{Answer, Call, End, get, post};
@@ -43,12 +45,12 @@ pub(crate) fn not_here<T>(text: impl Into<String>) -> Checked<T> {
     Err(Miss::NotApplicable(text.into()))
 }
 
-/// Fails the check unless this holds.
-pub(crate) fn holds(condition: bool, otherwise: impl FnOnce() -> String) -> Checked {
+/// Fails the check with these words unless this holds.
+pub(crate) fn holds(condition: bool, otherwise: impl fmt::Display) -> Checked {
     if condition {
         Ok(())
     } else {
-        wrong(otherwise())
+        wrong(otherwise.to_string())
     }
 }
 
@@ -62,9 +64,10 @@ pub(crate) fn same<A: PartialEq<B> + fmt::Debug, B: fmt::Debug>(
     seen: A,
     expected: B,
 ) -> Checked {
-    holds(seen == expected, || {
-        format!("{what}: expected {expected:?}, got {seen:?}")
-    })
+    holds(
+        seen == expected,
+        format_args!("{what}: expected {expected:?}, got {seen:?}"),
+    )
 }
 
 /// What came of a check.
@@ -75,11 +78,25 @@ pub(crate) enum Verdict {
     NotApplicable,
 }
 
+/// Checks by name, to be made in this order.
+#[derive(Default)]
+pub(crate) struct Checks<'a>(Vec<(String, LocalBoxFuture<'a, Checked>)>);
+
+impl<'a> Checks<'a> {
+    pub(crate) fn add(
+        &mut self,
+        name: impl Into<String>,
+        check: impl Future<Output = Checked> + 'a,
+    ) {
+        self.0.push((name.into(), check.boxed_local()));
+    }
+}
+
 /// The server under test, and what has been found about it.
 #[derive(Debug)]
 pub(crate) struct Suite {
     pub(crate) server: Server,
-    found: Vec<(&'static str, Verdict, String)>,
+    found: Vec<(String, Verdict, String)>,
 }
 
 /// A server and one of its models.
@@ -127,19 +144,20 @@ impl Suite {
         })
     }
 
-    /// Makes one check; a panic in it is not caught, an answer that does not come is.
-    pub(crate) async fn check(&mut self, name: &'static str, check: impl Future<Output = Checked>) {
-        let clock = self.server.clock.clone();
-        let outcome = tokio::select! {
-            outcome = check => outcome,
-            () = clock.sleep(PATIENCE) => wrong(format!("no answer within {PATIENCE}")),
-        };
-        let (verdict, detail) = match outcome {
-            Ok(()) => (Verdict::Holds, String::new()),
-            Err(Miss::Wrong(detail)) => (Verdict::Fails, detail),
-            Err(Miss::NotApplicable(detail)) => (Verdict::NotApplicable, detail),
-        };
-        self.found.push((name, verdict, detail));
+    /// Makes checks, one after another; a panic in one is not caught, an answer that does not come is.
+    pub(crate) async fn run(&mut self, checks: fn(&Server) -> Checks<'_>) {
+        for (name, check) in checks(&self.server).0 {
+            let outcome = tokio::select! {
+                outcome = check => outcome,
+                () = self.server.clock.sleep(PATIENCE) => wrong(format!("no answer within {PATIENCE}")),
+            };
+            let (verdict, detail) = match outcome {
+                Ok(()) => (Verdict::Holds, String::new()),
+                Err(Miss::Wrong(detail)) => (Verdict::Fails, detail),
+                Err(Miss::NotApplicable(detail)) => (Verdict::NotApplicable, detail),
+            };
+            self.found.push((name, verdict, detail));
+        }
     }
 
     pub(crate) fn count(&self, verdict: Verdict) -> usize {
@@ -211,26 +229,6 @@ impl Server {
         }
     }
 
-    /// Posts and expects an error with exactly these words.
-    pub(crate) async fn refused(
-        &self,
-        path: &str,
-        body: impl ToString,
-        status: u16,
-        words: &str,
-    ) -> Checked {
-        let answer = self.send(post(path, body)).await?;
-        same(
-            path,
-            (answer.status, object(&answer)?),
-            (status, json!({"error": words})),
-        )?;
-        let kind = answer.header("content-type").unwrap_or_default();
-        holds(kind.starts_with("application/json"), || {
-            format!("{path}: content type {kind}")
-        })
-    }
-
     /// A generation request: a few tokens, always the same, unless `more` says otherwise.
     pub(crate) fn generate_body(&self, more: &Value) -> Value {
         let mut body = json!({"model": self.model, "prompt": "The quick brown fox",
@@ -256,26 +254,24 @@ impl Server {
         body
     }
 
-    pub(crate) async fn generate(&self, more: &Value) -> Checked<Answer> {
-        let answer = self
-            .send(post("/api/generate", self.generate_body(more)))
-            .await?;
+    async fn answered(&self, path: &str, body: Value) -> Checked<Answer> {
+        let answer = self.send(post(path, body)).await?;
         same("status", (answer.status, answer.end), (200, End::Whole))?;
         Ok(answer)
+    }
+
+    pub(crate) async fn generate(&self, more: &Value) -> Checked<Answer> {
+        self.answered("/api/generate", self.generate_body(more))
+            .await
     }
 
     pub(crate) async fn chat(&self, more: &Value) -> Checked<Answer> {
-        let answer = self.send(post("/api/chat", self.chat_body(more))).await?;
-        same("status", (answer.status, answer.end), (200, End::Whole))?;
-        Ok(answer)
+        self.answered("/api/chat", self.chat_body(more)).await
     }
 
     pub(crate) async fn v1(&self, more: &Value) -> Checked<Answer> {
-        let answer = self
-            .send(post("/v1/chat/completions", self.v1_body(more)))
-            .await?;
-        same("status", (answer.status, answer.end), (200, End::Whole))?;
-        Ok(answer)
+        self.answered("/v1/chat/completions", self.v1_body(more))
+            .await
     }
 
     /// This model's entry of /api/ps.
@@ -297,13 +293,18 @@ impl Server {
         let body = json!({"model": self.model, "keep_alive": 0});
         let answer = self.send(post("/api/generate", body)).await?;
         same("status of an unload", answer.status, 200)?;
+        self.gone().await
+    }
+
+    /// Waits until the model is not loaded any more.
+    pub(crate) async fn gone(&self) -> Checked {
         for _ in 0..100 {
             if self.loaded().await?.is_none() {
                 return Ok(());
             }
             self.clock.sleep(Nanos::from_millis(100)).await;
         }
-        wrong("still listed by /api/ps 10 s after it was unloaded")
+        wrong("still listed by /api/ps after 10 s")
     }
 }
 
@@ -324,6 +325,15 @@ fn merge(into: &mut Value, more: &Value) {
             _ => into[key] = value.clone(),
         }
     }
+}
+
+/// Fails the check unless the content type is this.
+pub(crate) fn content_type(answer: &Answer, expected: &str) -> Checked {
+    same(
+        "content type",
+        answer.header("content-type"),
+        Some(expected),
+    )
 }
 
 /// The one JSON object of an answer.
