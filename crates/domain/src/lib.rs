@@ -19,6 +19,6 @@ pub mod telemetry;
 pub mod units;
 pub mod work;
 
-pub use options::ModelOptions;
+pub use options::{ModelOptions, OPTIONS, OnV1, OptionKind, OptionSpec, OptionValue};
 pub use outcome::{FailureKind, Outcome, TimeoutPhase};
 pub use units::{Nanos, Stamp};

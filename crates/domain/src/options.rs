@@ -1,72 +1,219 @@
 //! Ollama's model options, typed. Absent means "the server's default", which is not the same as
 //! any value: an explicit `num_ctx` equal to the default can still force a reload.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-/// The `options` object of a native request.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ModelOptions {
-    /// Layers offloaded to the GPU. Runner option: a difference reloads the model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub num_gpu: Option<i64>,
-    /// Context length per slot, in tokens. Runner option.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub num_ctx: Option<i64>,
-    /// Prompt batch size. Runner option.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub num_batch: Option<i64>,
-    /// CPU threads. Runner option.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub num_thread: Option<i64>,
-    /// Main GPU index. Runner option.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub main_gpu: Option<i64>,
-    /// Memory-map the weights. Runner option.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub use_mmap: Option<bool>,
-    /// Speculative draft length. Runner option.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub draft_num_predict: Option<i64>,
+use OnV1::{Everywhere, LlamaCpp, No, Unsigned};
+
+/// A whole number.
+type Integer = i64;
+/// A number with a fraction.
+type Float = f64;
+/// A switch.
+type Boolean = bool;
+/// A list of texts.
+type Strings = Vec<String>;
+
+/// What kind of values an option has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptionKind {
+    /// Whole numbers.
+    Integer,
+    /// Numbers with a fraction.
+    Float,
+    /// True or false.
+    Boolean,
+    /// Lists of texts.
+    Strings,
+}
+
+/// A value of an option.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum OptionValue {
+    /// A whole number.
+    Integer(Integer),
+    /// A number with a fraction.
+    Float(Float),
+    /// True or false.
+    Boolean(Boolean),
+    /// A list of texts.
+    Strings(Strings),
+}
+
+impl OptionValue {
+    /// The value as a number, if it is one.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Integer(n) => Some(*n as f64),
+            Self::Float(n) => Some(*n),
+            Self::Boolean(_) | Self::Strings(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for OptionValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(n) => n.fmt(f),
+            Self::Float(n) => n.fmt(f),
+            Self::Boolean(is) => is.fmt(f),
+            Self::Strings(texts) => write!(f, "{texts:?}"),
+        }
+    }
+}
+
+/// How an option goes into a chat completion (`/v1`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnV1 {
+    /// The protocol has no such option.
+    No,
+    /// Under this name, on every server.
+    Everywhere(&'static str),
+    /// Likewise, but a negative value is left out: it means the server's own choice, which an absent
+    /// member means too.
+    Unsigned(&'static str),
+    /// Under this name, on llama.cpp alone.
+    LlamaCpp(&'static str),
+}
+
+/// The values that make sense.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OptionRange {
+    /// The least and the greatest.
+    pub bounds: (f64, f64),
+    /// The same, for people.
+    pub words: &'static str,
+}
+
+const fn within(least: f64, greatest: f64, words: &'static str) -> OptionRange {
+    let bounds = (least, greatest);
+    OptionRange { bounds, words }
+}
+
+/// What is known about an option. Every option is sent to Ollama's native API under its name.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionSpec {
+    /// Its name in Ollama's API, in plans and in records.
+    pub name: &'static str,
+    /// Kind of its values.
+    pub kind: OptionKind,
+    /// Whether it decides how the model is loaded: a runner option.
+    pub reloads: bool,
+    /// How it goes into a chat completion.
+    pub on_v1: OnV1,
+    /// The values that a plan may have; none where every value makes sense.
+    pub range: Option<OptionRange>,
+    get: fn(&ModelOptions) -> Option<OptionValue>,
+    set: fn(&mut ModelOptions, OptionValue),
+}
+
+impl OptionSpec {
+    /// The option with this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        OPTIONS.iter().find(|option| option.name == name)
+    }
+
+    /// The option's value, where it is set.
+    pub fn get(&self, options: &ModelOptions) -> Option<OptionValue> {
+        (self.get)(options)
+    }
+
+    /// Sets the option. A value of another kind changes nothing.
+    pub fn set(&self, options: &mut ModelOptions, value: OptionValue) {
+        (self.set)(options, value);
+    }
+}
+
+/// Declares [`ModelOptions`] and [`OPTIONS`] from one list:
+/// description, name, kind, whether a difference reloads the model, on `/v1`, range.
+macro_rules! options {
+    ($($(#[doc = $doc:literal])+ $name:ident, $kind:ident, $loading:ident, $on_v1:expr, $range:expr;)*) => {
+        /// The `options` object of a native request.
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct ModelOptions {
+            $(
+                $(#[doc = $doc])+
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $name: Option<$kind>,
+            )*
+        }
+
+        impl ModelOptions {
+            /// `self` where it says something, else `base`.
+            #[must_use]
+            pub fn over(&self, base: &Self) -> Self {
+                Self { $($name: self.$name.clone().or_else(|| base.$name.clone())),* }
+            }
+        }
+
+        /// Every option, in the order of [`ModelOptions`].
+        pub const OPTIONS: &[OptionSpec] = &[$(OptionSpec {
+            name: stringify!($name),
+            kind: OptionKind::$kind,
+            reloads: $loading,
+            on_v1: $on_v1,
+            range: $range,
+            get: |options| options.$name.clone().map(OptionValue::$kind),
+            set: |options, value| {
+                if let OptionValue::$kind(value) = value {
+                    options.$name = Some(value);
+                }
+            },
+        }),*];
+    };
+}
+
+/// The model must be loaded again when the option differs.
+const RELOADS: bool = true;
+/// The option holds for one request.
+const STAYS: bool = false;
+const MAX: f64 = f64::INFINITY;
+
+options! {
+    /// Layers offloaded to the GPU; negative leaves it to the server.
+    num_gpu, Integer, RELOADS, No, Some(within(-1.0, MAX, "layers, 0 or more, or -1 for auto"));
+    /// Context length per slot, in tokens.
+    num_ctx, Integer, RELOADS, No, Some(within(4.0, MAX, "tokens, at least 4"));
+    /// Prompt batch size.
+    num_batch, Integer, RELOADS, No, None;
+    /// CPU threads.
+    num_thread, Integer, RELOADS, No, None;
+    /// Main GPU index.
+    main_gpu, Integer, RELOADS, No, None;
+    /// Memory-map the weights.
+    use_mmap, Boolean, RELOADS, No, None;
+    /// Speculative draft length.
+    draft_num_predict, Integer, RELOADS, No, None;
     /// Sampling temperature.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<f64>,
+    temperature, Float, STAYS, Everywhere("temperature"), Some(within(0.0, 5.0, "0 to 5"));
     /// Nucleus sampling threshold.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top_p: Option<f64>,
+    top_p, Float, STAYS, Everywhere("top_p"), Some(within(0.0, 1.0, "0 to 1"));
     /// Candidates kept before sampling.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top_k: Option<i64>,
+    top_k, Integer, STAYS, LlamaCpp("top_k"), None;
     /// Minimum probability relative to the best candidate.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_p: Option<f64>,
+    min_p, Float, STAYS, LlamaCpp("min_p"), None;
     /// Locally typical sampling threshold.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub typical_p: Option<f64>,
+    typical_p, Float, STAYS, LlamaCpp("typical_p"), None;
     /// Penalty for repeated tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repeat_penalty: Option<f64>,
+    repeat_penalty, Float, STAYS, LlamaCpp("repeat_penalty"), None;
     /// Window of the repeat penalty, in tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repeat_last_n: Option<i64>,
+    repeat_last_n, Integer, STAYS, LlamaCpp("repeat_last_n"), None;
     /// Presence penalty.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub presence_penalty: Option<f64>,
+    presence_penalty, Float, STAYS, Everywhere("presence_penalty"), None;
     /// Frequency penalty.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub frequency_penalty: Option<f64>,
+    frequency_penalty, Float, STAYS, Everywhere("frequency_penalty"), None;
     /// Tokens kept when the context shifts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub num_keep: Option<i64>,
+    num_keep, Integer, STAYS, LlamaCpp("n_keep"), None;
     /// Most tokens to generate; -1 is the server's own limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub num_predict: Option<i64>,
+    num_predict, Integer, STAYS, Unsigned("max_tokens"), Some(within(-2.0, MAX, "tokens, or -1 for the server's limit"));
     /// Sampling seed; -1 is random.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seed: Option<i64>,
+    seed, Integer, STAYS, Unsigned("seed"), None;
     /// Stop strings.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stop: Option<Vec<String>>,
+    stop, Strings, STAYS, Everywhere("stop"), None;
 }
 
 impl ModelOptions {
@@ -75,51 +222,82 @@ impl ModelOptions {
         *self == Self::default()
     }
 
-    /// `self` where it says something, else `base`.
-    #[must_use]
-    pub fn over(&self, base: &Self) -> Self {
-        macro_rules! pick {
-            ($($field:ident),* $(,)?) => {
-                Self { $($field: self.$field.clone().or_else(|| base.$field.clone())),* }
-            };
-        }
-        pick!(
-            num_gpu,
-            num_ctx,
-            num_batch,
-            num_thread,
-            main_gpu,
-            use_mmap,
-            draft_num_predict,
-            temperature,
-            top_p,
-            top_k,
-            min_p,
-            typical_p,
-            repeat_penalty,
-            repeat_last_n,
-            presence_penalty,
-            frequency_penalty,
-            num_keep,
-            num_predict,
-            seed,
-            stop,
-        )
+    /// The options that are set, in the order of [`OPTIONS`].
+    pub fn iter(&self) -> impl Iterator<Item = (&'static OptionSpec, OptionValue)> {
+        OPTIONS
+            .iter()
+            .filter_map(|option| Some((option, option.get(self)?)))
+    }
+
+    /// The runner options in which the two differ. The context comes first: it is what differs most.
+    pub fn runner_differences(&self, other: &Self) -> Vec<&'static OptionSpec> {
+        let mut differing: Vec<_> = OPTIONS
+            .iter()
+            .filter(|option| option.reloads && option.get(self) != option.get(other))
+            .collect();
+        differing.sort_by_key(|option| option.name != "num_ctx");
+        differing
     }
 
     /// True when a server must reload the model to go from `self` to `other`: any difference in a
     /// runner option, except that an absent or negative `num_gpu` in `other` accepts what is loaded.
     pub fn reloads_for(&self, other: &Self) -> bool {
-        let gpu_differs = match other.num_gpu {
-            Some(n) if n >= 0 => self.num_gpu != Some(n),
-            _ => false,
+        let accepts_layers = other.num_gpu.is_none_or(|layers| layers < 0);
+        OPTIONS
+            .iter()
+            .filter(|option| option.reloads && !(accepts_layers && option.name == "num_gpu"))
+            .any(|option| option.get(self) != option.get(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_and_the_type_agree() {
+        let mut all = ModelOptions::default();
+        for option in OPTIONS {
+            assert_eq!(option.get(&all), None, "{}", option.name);
+            let value = match option.kind {
+                OptionKind::Integer => OptionValue::Integer(7),
+                OptionKind::Float => OptionValue::Float(0.5),
+                OptionKind::Boolean => OptionValue::Boolean(true),
+                OptionKind::Strings => OptionValue::Strings(vec!["x".to_owned()]),
+            };
+            option.set(&mut all, value.clone());
+            assert_eq!(option.get(&all), Some(value), "{}", option.name);
+        }
+        let written = serde_json::to_value(&all).unwrap();
+        let read = OPTIONS.iter().map(|option| &written[option.name]);
+        let values = all
+            .iter()
+            .map(|(_, value)| serde_json::to_value(value).unwrap());
+        assert!(read.eq(&values.collect::<Vec<_>>()));
+    }
+
+    #[test]
+    fn only_runner_options_reload_and_a_server_may_choose_the_layers() {
+        let of = |num_gpu, num_ctx, seed| ModelOptions {
+            num_gpu,
+            num_ctx,
+            seed,
+            ..ModelOptions::default()
         };
-        gpu_differs
-            || self.num_ctx != other.num_ctx
-            || self.num_batch != other.num_batch
-            || self.num_thread != other.num_thread
-            || self.main_gpu != other.main_gpu
-            || self.use_mmap != other.use_mmap
-            || self.draft_num_predict != other.draft_num_predict
+        let names = |a: &ModelOptions, b: &ModelOptions| -> Vec<&str> {
+            a.runner_differences(b).iter().map(|o| o.name).collect()
+        };
+        let (loaded, auto) = (
+            of(Some(60), Some(512), Some(1)),
+            of(None, Some(512), Some(2)),
+        );
+        assert!(!loaded.reloads_for(&auto) && !loaded.reloads_for(&of(Some(-1), Some(512), None)));
+        assert!(auto.reloads_for(&loaded));
+        assert_eq!(names(&loaded, &auto), ["num_gpu"]);
+        assert!(auto.reloads_for(&of(None, None, None)));
+        assert_eq!(
+            names(&loaded, &of(None, None, None)),
+            ["num_ctx", "num_gpu"]
+        );
     }
 }

@@ -1,7 +1,11 @@
 //! The JSON of chat completions, and what servers add to it.
 
+use std::collections::BTreeMap;
+
 use domain::backend::GenerateCall;
-use serde::{Deserialize, Serialize};
+use domain::{ModelOptions, OnV1, OptionSpec, OptionValue};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Which server's additions to the protocol are used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,41 +38,31 @@ pub fn is_kind(kind: &str) -> bool {
         || ["vllm", "sglang", "ollama /v1", "openai-compatible"].contains(&kind)
 }
 
-/// Body of `POST /v1/chat/completions`. An absent member leaves the choice to the server.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Body of `POST /v1/chat/completions`. It always asks for a stream, since an answer in one piece
+/// has no time to first token, and for a chunk with the token counts before `[DONE]`.
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChatRequest {
     /// Model name; servers with one model may ignore it.
     pub model: String,
     /// The conversation.
     pub messages: Vec<Message>,
-    /// Always true: an answer in one piece has no time to first token.
-    pub stream: bool,
-    /// Asks for the token counts.
-    pub stream_options: StreamOptions,
-    /// Most tokens to generate.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_tokens: Option<i64>,
-    /// Sampling temperature.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<f64>,
-    /// Nucleus sampling threshold.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top_p: Option<f64>,
-    /// Sampling seed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seed: Option<i64>,
-    /// Stop strings.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stop: Option<Vec<String>>,
-    /// Presence penalty.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub presence_penalty: Option<f64>,
-    /// Frequency penalty.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub frequency_penalty: Option<f64>,
-    /// What llama.cpp takes besides.
-    #[serde(flatten)]
-    pub llama_cpp: LlamaCppOptions,
+    /// Options by their names in this protocol. An absent one leaves the choice to the server.
+    options: Vec<(&'static str, OptionValue)>,
+}
+
+impl Serialize for ChatRequest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(None)?;
+        members.serialize_entry("model", &self.model)?;
+        members.serialize_entry("messages", &self.messages)?;
+        members.serialize_entry("stream", &true)?;
+        let usage = BTreeMap::from([("include_usage", true)]);
+        members.serialize_entry("stream_options", &usage)?;
+        for (name, value) in &self.options {
+            members.serialize_entry(name, value)?;
+        }
+        members.end()
+    }
 }
 
 /// A chat message.
@@ -80,42 +74,11 @@ pub struct Message {
     pub content: String,
 }
 
-/// `stream_options`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct StreamOptions {
-    /// A chunk with the token counts before `[DONE]`.
-    pub include_usage: bool,
-}
-
-/// Sampling options that llama.cpp takes in a chat request.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct LlamaCppOptions {
-    /// Candidates kept before sampling.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top_k: Option<i64>,
-    /// Minimum probability relative to the best candidate.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_p: Option<f64>,
-    /// Locally typical sampling threshold.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub typical_p: Option<f64>,
-    /// Penalty for repeated tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repeat_penalty: Option<f64>,
-    /// Window of the repeat penalty, tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repeat_last_n: Option<i64>,
-    /// Tokens kept when the context shifts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub n_keep: Option<i64>,
-}
-
 impl ChatRequest {
     /// The request of a call, and the names of what the call sets and this protocol cannot carry:
     /// how the model is loaded (`num_ctx`, `num_gpu`, …), how long it stays (`keep_alive`), and
     /// sampling options that only llama.cpp takes.
     pub fn from_call(call: &GenerateCall, dialect: Dialect) -> (Self, Vec<&'static str>) {
-        let o = &call.options;
         let mut messages = Vec::new();
         let mut say = |role, content: &String| {
             messages.push(Message {
@@ -130,36 +93,18 @@ impl ChatRequest {
             say(said.role.as_str(), &said.text);
         }
         say("user", &call.prompt);
-        let llama_cpp = match dialect {
-            Dialect::LlamaCpp => LlamaCppOptions {
-                top_k: o.top_k,
-                min_p: o.min_p,
-                typical_p: o.typical_p,
-                repeat_penalty: o.repeat_penalty,
-                repeat_last_n: o.repeat_last_n,
-                n_keep: o.num_keep,
-            },
-            Dialect::Plain => LlamaCppOptions::default(),
-        };
+        let options = call.options.iter().filter_map(|(option, value)| {
+            let left_to_server = matches!(option.on_v1, OnV1::Unsigned(_))
+                && value.as_f64().is_some_and(|number| number < 0.0);
+            let name = name_of(option, dialect).filter(|_| !left_to_server)?;
+            Some((name, value))
+        });
         let request = Self {
             model: call.model.clone(),
             messages,
-            stream: true,
-            stream_options: StreamOptions {
-                include_usage: true,
-            },
-            // Negative: the server's own limit, which an absent member is too.
-            max_tokens: o.num_predict.filter(|n| *n >= 0),
-            temperature: o.temperature,
-            top_p: o.top_p,
-            // Negative: random, likewise.
-            seed: o.seed.filter(|seed| *seed >= 0),
-            stop: o.stop.clone(),
-            presence_penalty: o.presence_penalty,
-            frequency_penalty: o.frequency_penalty,
-            llama_cpp,
+            options: options.collect(),
         };
-        let mut dropped = not_sent(o, dialect);
+        let mut dropped = not_sent(&call.options, dialect);
         if call.keep_alive.is_some() {
             dropped.push("keep_alive");
         }
@@ -167,28 +112,20 @@ impl ChatRequest {
     }
 }
 
+/// An option's name in this protocol and dialect, if it has one.
+fn name_of(option: &OptionSpec, dialect: Dialect) -> Option<&'static str> {
+    match option.on_v1 {
+        OnV1::Everywhere(name) | OnV1::Unsigned(name) => Some(name),
+        OnV1::LlamaCpp(name) => (dialect == Dialect::LlamaCpp).then_some(name),
+        OnV1::No => None,
+    }
+}
+
 /// Names of the options that are set and that this protocol cannot carry in this dialect.
-pub fn not_sent(options: &domain::ModelOptions, dialect: Dialect) -> Vec<&'static str> {
-    let o = options;
-    let plain = dialect == Dialect::Plain;
-    [
-        ("num_gpu", o.num_gpu.is_some()),
-        ("num_ctx", o.num_ctx.is_some()),
-        ("num_batch", o.num_batch.is_some()),
-        ("num_thread", o.num_thread.is_some()),
-        ("main_gpu", o.main_gpu.is_some()),
-        ("use_mmap", o.use_mmap.is_some()),
-        ("draft_num_predict", o.draft_num_predict.is_some()),
-        ("top_k", plain && o.top_k.is_some()),
-        ("min_p", plain && o.min_p.is_some()),
-        ("typical_p", plain && o.typical_p.is_some()),
-        ("repeat_penalty", plain && o.repeat_penalty.is_some()),
-        ("repeat_last_n", plain && o.repeat_last_n.is_some()),
-        ("num_keep", plain && o.num_keep.is_some()),
-    ]
-    .into_iter()
-    .filter_map(|(name, set)| set.then_some(name))
-    .collect()
+pub fn not_sent(options: &ModelOptions, dialect: Dialect) -> Vec<&'static str> {
+    let left_out = |(option, _): &(&OptionSpec, _)| name_of(option, dialect).is_none();
+    let left_out = options.iter().filter(left_out);
+    left_out.map(|(option, _)| option.name).collect()
 }
 
 /// Reply of `GET /v1/models`.

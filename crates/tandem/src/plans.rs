@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, anyhow};
 use domain::plan::{self, SweepPlan};
+use domain::{OptionKind, OptionSpec};
 
 use crate::args::RunArgs;
 use crate::exit::Fatal;
@@ -88,8 +89,9 @@ fn agent_options(text: &str) -> Result<String, Fatal> {
         };
         let (key, value) = (key.trim(), value.trim());
         let literal = value.parse::<f64>().is_ok() || matches!(value, "true" | "false");
-        table.push(match (key, literal) {
-            ("stop", _) => format!("stop = [{value:?}]"),
+        let kind = OptionSpec::named(key).map(|option| option.kind);
+        table.push(match (kind, literal) {
+            (Some(OptionKind::Strings), _) => format!("{key} = [{value:?}]"),
             (_, true) => format!("{key} = {value}"),
             (_, false) => format!("{key} = {value:?}"),
         });

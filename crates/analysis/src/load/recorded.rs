@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use domain::plan::{ConfigId, Topology};
-use domain::{ModelOptions, Nanos};
+use domain::{ModelOptions, Nanos, OPTIONS, OptionValue};
 use metrics::RunObservation;
 use serde::Deserialize;
 
@@ -208,23 +208,14 @@ fn observe(id: &ConfigId, file: MetricsFile) -> RunObservation {
 /// The recorder kept its options as 32-bit floats and wrote them as 64-bit ones: 0.6 became
 /// 0.6000000238418579. The shortest decimal that is the same 32-bit float is what was meant.
 fn shortest(mut options: ModelOptions) -> ModelOptions {
-    for value in [
-        &mut options.temperature,
-        &mut options.top_p,
-        &mut options.min_p,
-        &mut options.typical_p,
-        &mut options.repeat_penalty,
-        &mut options.presence_penalty,
-        &mut options.frequency_penalty,
-    ]
-    .into_iter()
-    .flatten()
-    {
-        let narrow = *value as f32;
-        if f64::from(narrow).to_bits() == value.to_bits()
-            && let Ok(meant) = narrow.to_string().parse()
-        {
-            *value = meant;
+    for option in OPTIONS {
+        if let Some(OptionValue::Float(value)) = option.get(&options) {
+            let narrow = value as f32;
+            if f64::from(narrow).to_bits() == value.to_bits()
+                && let Ok(meant) = narrow.to_string().parse()
+            {
+                option.set(&mut options, OptionValue::Float(meant));
+            }
         }
     }
     options

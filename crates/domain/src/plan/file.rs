@@ -328,46 +328,15 @@ fn resolve_agents(
 
 /// Values that no server accepts, or that are surely a slip of the unit.
 fn check_options(origin: &str, key: &str, options: &ModelOptions) -> Result<(), PlanError> {
-    let key = |name: &str| format!("{key}.options.{name}");
-    if let Some(ctx) = options.num_ctx
-        && ctx < 4
-    {
-        return Err(out_of_range(
-            origin,
-            &key("num_ctx"),
-            ctx,
-            "tokens, at least 4",
-        ));
-    }
-    if let Some(gpu) = options.num_gpu
-        && gpu < -1
-    {
-        return Err(out_of_range(
-            origin,
-            &key("num_gpu"),
-            gpu,
-            "layers, 0 or more, or -1 for auto",
-        ));
-    }
-    if let Some(t) = options.temperature
-        && !(0.0..=5.0).contains(&t)
-    {
-        return Err(out_of_range(origin, &key("temperature"), t, "0 to 5"));
-    }
-    if let Some(p) = options.top_p
-        && !(0.0..=1.0).contains(&p)
-    {
-        return Err(out_of_range(origin, &key("top_p"), p, "0 to 1"));
-    }
-    if let Some(n) = options.num_predict
-        && n < -2
-    {
-        return Err(out_of_range(
-            origin,
-            &key("num_predict"),
-            n,
-            "tokens, or -1 for the server's limit",
-        ));
+    for (option, value) in options.iter() {
+        let Some((range, number)) = option.range.zip(value.as_f64()) else {
+            continue;
+        };
+        let (least, greatest) = range.bounds;
+        if !(least..=greatest).contains(&number) {
+            let key = format!("{key}.options.{}", option.name);
+            return Err(out_of_range(origin, &key, value, range.words));
+        }
     }
     Ok(())
 }

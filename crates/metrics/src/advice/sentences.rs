@@ -1,6 +1,7 @@
 //! The sentences, each with the numbers it rests on.
 
 use domain::plan::Topology;
+use domain::{ModelOptions, OptionSpec};
 
 use super::{EvidenceRef, Finding};
 use crate::cause::WhySerial;
@@ -176,27 +177,15 @@ fn differing(arm: &ArmObservation, a: u32, b: u32) -> Option<String> {
             .map(|x| &x.options)
     };
     let (a, b) = (options(a)?, options(b)?);
-    let number = |n: Option<i64>| n.map_or("unset".to_owned(), |n| n.to_string());
-    let mut named = Vec::new();
-    for (name, of_a, of_b) in [
-        ("num_ctx", a.num_ctx, b.num_ctx),
-        ("num_gpu", a.num_gpu, b.num_gpu),
-        ("num_batch", a.num_batch, b.num_batch),
-        ("num_thread", a.num_thread, b.num_thread),
-        ("main_gpu", a.main_gpu, b.main_gpu),
-        (
-            "draft_num_predict",
-            a.draft_num_predict,
-            b.draft_num_predict,
-        ),
-    ] {
-        if of_a != of_b {
-            named.push(format!("{name} {} and {}", number(of_a), number(of_b)));
-        }
-    }
-    if a.use_mmap != b.use_mmap {
-        named.push("use_mmap".to_owned());
-    }
+    let value = |option: &OptionSpec, of: &ModelOptions| match option.get(of) {
+        Some(value) => value.to_string(),
+        None => "unset".to_owned(),
+    };
+    let differences = a.runner_differences(b);
+    let named: Vec<String> = differences
+        .into_iter()
+        .map(|o| format!("{} {} and {}", o.name, value(o, a), value(o, b)))
+        .collect();
     (!named.is_empty()).then(|| named.join(", "))
 }
 

@@ -1,6 +1,6 @@
 //! The `options` object: known keys are typed, unknown ones are only noted, as Ollama does.
 
-use domain::ModelOptions;
+use domain::{ModelOptions, OptionKind, OptionSpec, OptionValue};
 use serde_json::{Map, Value};
 
 /// What an `options` object said.
@@ -49,34 +49,21 @@ fn strings(key: &str, value: &Value) -> Result<Vec<String>, String> {
 /// Reads an `options` object. The error is Ollama's text, which it sends with status 500.
 pub(crate) fn parse(map: &Map<String, Value>) -> Result<ParsedOptions, String> {
     let mut parsed = ParsedOptions::default();
-    let to = &mut parsed.options;
     for (key, value) in map {
         if value.is_null() {
             continue;
         }
-        match key.as_str() {
-            "num_gpu" => to.num_gpu = Some(integer(key, value)?),
-            "num_ctx" => to.num_ctx = Some(integer(key, value)?),
-            "num_batch" => to.num_batch = Some(integer(key, value)?),
-            "num_thread" => to.num_thread = Some(integer(key, value)?),
-            "main_gpu" => to.main_gpu = Some(integer(key, value)?),
-            "use_mmap" => to.use_mmap = Some(boolean(key, value)?),
-            "draft_num_predict" => to.draft_num_predict = Some(integer(key, value)?),
-            "temperature" => to.temperature = Some(float(key, value)?),
-            "top_p" => to.top_p = Some(float(key, value)?),
-            "top_k" => to.top_k = Some(integer(key, value)?),
-            "min_p" => to.min_p = Some(float(key, value)?),
-            "typical_p" => to.typical_p = Some(float(key, value)?),
-            "repeat_penalty" => to.repeat_penalty = Some(float(key, value)?),
-            "repeat_last_n" => to.repeat_last_n = Some(integer(key, value)?),
-            "presence_penalty" => to.presence_penalty = Some(float(key, value)?),
-            "frequency_penalty" => to.frequency_penalty = Some(float(key, value)?),
-            "num_keep" => to.num_keep = Some(integer(key, value)?),
-            "num_predict" => to.num_predict = Some(integer(key, value)?),
-            "seed" => to.seed = Some(integer(key, value)?),
-            "stop" => to.stop = Some(strings(key, value)?),
-            _ => parsed.unknown.push(key.clone()),
-        }
+        let Some(option) = OptionSpec::named(key) else {
+            parsed.unknown.push(key.clone());
+            continue;
+        };
+        let value = match option.kind {
+            OptionKind::Integer => OptionValue::Integer(integer(key, value)?),
+            OptionKind::Float => OptionValue::Float(float(key, value)?),
+            OptionKind::Boolean => OptionValue::Boolean(boolean(key, value)?),
+            OptionKind::Strings => OptionValue::Strings(strings(key, value)?),
+        };
+        option.set(&mut parsed.options, value);
     }
     parsed.unknown.sort();
     Ok(parsed)

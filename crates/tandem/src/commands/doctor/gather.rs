@@ -357,22 +357,7 @@ pub(super) fn plan_facts(plan: &SweepPlan, endpoints: usize) -> PlanFacts {
                     let (a, b) = (&one.options, &other.options);
                     if same && (a.reloads_for(b) || b.reloads_for(a)) {
                         reloads = true;
-                        for (name, differs) in [
-                            ("num_ctx", a.num_ctx != b.num_ctx),
-                            ("num_gpu", a.num_gpu != b.num_gpu),
-                            ("num_batch", a.num_batch != b.num_batch),
-                            ("num_thread", a.num_thread != b.num_thread),
-                            ("main_gpu", a.main_gpu != b.main_gpu),
-                            ("use_mmap", a.use_mmap != b.use_mmap),
-                            (
-                                "draft_num_predict",
-                                a.draft_num_predict != b.draft_num_predict,
-                            ),
-                        ] {
-                            if differs {
-                                differing.insert(name);
-                            }
-                        }
+                        differing.extend(a.runner_differences(b).iter().map(|o| o.name));
                     }
                 }
             }
