@@ -38,173 +38,44 @@ const UNSET: RunnerOptions = RunnerOptions {
     shift: None,
 };
 
-fn gpu(n: i64) -> RunnerOptions {
-    RunnerOptions {
-        num_gpu: Some(n),
-        ..UNSET
-    }
-}
 fn ctx(n: u32) -> RunnerOptions {
     RunnerOptions {
         num_ctx: Some(n),
         ..UNSET
     }
 }
-fn threads(n: i64) -> RunnerOptions {
-    RunnerOptions {
-        num_thread: Some(n),
-        ..UNSET
+
+/// `gpu 99`, for example; nothing for nothing.
+fn options(text: &str) -> RunnerOptions {
+    let mut options = UNSET;
+    let (name, value) = text.split_once(' ').unwrap_or((text, ""));
+    match name {
+        "" => {}
+        "gpu" => options.num_gpu = value.parse().ok(),
+        "ctx" => options.num_ctx = value.parse().ok(),
+        "threads" => options.num_thread = value.parse().ok(),
+        "batch" => options.num_batch = value.parse().ok(),
+        "main_gpu" => options.main_gpu = value.parse().ok(),
+        "mmap" => options.use_mmap = value.parse().ok(),
+        "draft" => options.draft_num_predict = value.parse().ok(),
+        "shift" => options.shift = value.parse().ok(),
+        other => panic!("{other} is no option"),
     }
-}
-fn batch(n: u32) -> RunnerOptions {
-    RunnerOptions {
-        num_batch: Some(n),
-        ..UNSET
-    }
+    options
 }
 
 #[test]
 fn every_row_of_the_table() {
-    use ReloadReason as R;
-    let rows: [(&str, RunnerOptions, RunnerOptions, Option<ReloadReason>); 29] = [
-        ("nothing on both sides", UNSET, UNSET, None),
-        ("gpu auto, then explicit", UNSET, gpu(99), Some(R::NumGpu)),
-        (
-            "gpu explicit, then unset: what is loaded stays",
-            gpu(99),
-            UNSET,
-            None,
-        ),
-        ("gpu explicit, then -1", gpu(99), gpu(-1), None),
-        ("gpu 20, then 40", gpu(20), gpu(40), Some(R::NumGpu)),
-        ("gpu 40, then 20", gpu(40), gpu(20), Some(R::NumGpu)),
-        ("gpu equal", gpu(20), gpu(20), None),
-        (
-            "gpu auto, then the very number of layers it chose",
-            UNSET,
-            gpu(37),
-            Some(R::NumGpu),
-        ),
-        ("gpu 0 is explicit", UNSET, gpu(0), Some(R::NumGpu)),
-        ("ctx larger", ctx(4096), ctx(8192), Some(R::NumCtx)),
-        ("ctx smaller", ctx(8192), ctx(4096), Some(R::NumCtx)),
-        (
-            "ctx explicit, then unset with another default",
-            ctx(8192),
-            UNSET,
-            Some(R::NumCtx),
-        ),
-        (
-            "ctx unset, then explicit other",
-            UNSET,
-            ctx(8192),
-            Some(R::NumCtx),
-        ),
-        ("ctx unset, then explicit equal", UNSET, ctx(4096), None),
-        (
-            "ctx explicit equal to the default, then unset",
-            ctx(4096),
-            UNSET,
-            None,
-        ),
-        (
-            "ctx beyond the train length is clamped",
-            ctx(40_960),
-            ctx(100_000),
-            None,
-        ),
-        (
-            "threads set, then unset",
-            threads(8),
-            UNSET,
-            Some(R::NumThread),
-        ),
-        (
-            "threads unset, then set",
-            UNSET,
-            threads(8),
-            Some(R::NumThread),
-        ),
-        ("threads equal", threads(8), threads(8), None),
-        ("threads unset counts as 0", UNSET, threads(0), None),
-        (
-            "main gpu unset, then set",
-            UNSET,
-            RunnerOptions {
-                main_gpu: Some(0),
-                ..UNSET
-            },
-            Some(R::MainGpu),
-        ),
-        (
-            "main gpu set, then unset",
-            RunnerOptions {
-                main_gpu: Some(1),
-                ..UNSET
-            },
-            UNSET,
-            Some(R::MainGpu),
-        ),
-        (
-            "batch auto, then explicit other",
-            UNSET,
-            batch(256),
-            Some(R::NumBatch),
-        ),
-        (
-            "batch explicit, then auto",
-            batch(256),
-            UNSET,
-            Some(R::NumBatch),
-        ),
-        (
-            "mmap auto, then as derived",
-            UNSET,
-            RunnerOptions {
-                use_mmap: Some(true),
-                ..UNSET
-            },
-            None,
-        ),
-        (
-            "mmap auto, then other",
-            UNSET,
-            RunnerOptions {
-                use_mmap: Some(false),
-                ..UNSET
-            },
-            Some(R::UseMmap),
-        ),
-        (
-            "draft set, then unset",
-            RunnerOptions {
-                draft_num_predict: Some(4),
-                ..UNSET
-            },
-            UNSET,
-            Some(R::DraftNumPredict),
-        ),
-        (
-            "shift off",
-            UNSET,
-            RunnerOptions {
-                shift: Some(false),
-                ..UNSET
-            },
-            Some(R::Shift),
-        ),
-        (
-            "shift on is the default",
-            UNSET,
-            RunnerOptions {
-                shift: Some(true),
-                ..UNSET
-            },
-            None,
-        ),
-    ];
-    for (what, loaded, request, expected) in rows {
-        assert_eq!(at_head(loaded, request), expected, "{what}");
+    let rows: Vec<&str> = include_str!("table.txt").lines().skip(1).collect();
+    assert_eq!(rows.len(), 29);
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let &[what, loaded, request, expected] = cells.as_slice() else {
+            panic!("four cells a row: {row}");
+        };
+        let found = at_head(options(loaded), options(request));
+        let found = found.map_or(String::new(), |reason| format!("{reason:?}"));
+        assert_eq!(found, expected, "{what}");
     }
 }
 

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use domain::backend::KeepAlive;
+use domain::{Nanos, Stamp};
+
+use super::rig::{Job, Kind, s};
 use super::*;
 
 #[derive(Debug, Clone)]
@@ -113,17 +117,18 @@ fn run(setup: &Setup, reverse: bool) -> (Rig, Vec<SchedulerEvent>) {
         match act {
             Act::Submit(i) => {
                 let job = &setup.jobs[i];
-                let mut work = match job.kind {
-                    0 => preload(),
-                    1 => unload(),
-                    _ => generate(job.tokens).prompt(
-                        (0..job.prompt)
+                let mut work = Job::new(match job.kind {
+                    0 => Kind::Preload,
+                    1 => Kind::Unload,
+                    _ => Kind::Generate {
+                        prompt: (0..job.prompt)
                             .map(|t| t + (job.tokens % 3) * 5000)
                             .collect(),
-                    ),
-                }
-                .model(MODELS[job.model])
-                .tag(i as u64 + 1);
+                        tokens: job.tokens,
+                    },
+                });
+                work.model = MODELS[job.model].to_owned();
+                work.tag = Some(i as u64 + 1);
                 work.options.num_ctx = job.ctx;
                 work.options.num_gpu = job.gpu;
                 work.keep_alive = match job.keep {

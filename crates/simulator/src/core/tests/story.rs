@@ -1,0 +1,308 @@
+//! Stories: requests at given moments on the round machine, and what comes of them.
+//!
+//! | step | what |
+//! | --- | --- |
+//! | `== TITLE` | begins a story on a machine of its own |
+//! | `set PATH = VALUE` | changes the profile; `*` stands for every element of a list |
+//! | `servers 0 0,1` | one server for each word, with these devices |
+//! | `AT NAME REQUEST` | submits a request; see [`Job::parse`] |
+//! | `AT NAME REQUEST, N times every T` | so many of them |
+//! | `AT cancel NAME` | its client goes away |
+//! | `AT crash` | every runner of the first server dies |
+//! | `fail MESSAGE` | the next load fails |
+//! | `run [UNTIL]` | lets time pass and shows what happened |
+//! | `ps`, `gpu` | shows the loaded models, the devices |
+//!
+//! At the end stands what each client was told.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::rig::{Job, Rig, s};
+use super::*;
+use domain::{Nanos, Stamp};
+
+pub(super) fn play(script: &str) -> String {
+    let mut stories = script.split("\n== ");
+    let mut seen = stories.next().unwrap_or_default().to_owned();
+    for text in stories {
+        let _ = writeln!(seen, "\n== {}", text.lines().next().expect("a title"));
+        Story::tell(text, &mut seen);
+    }
+    seen
+}
+
+struct Story {
+    rig: Rig,
+    names: BTreeMap<RequestId, String>,
+    now: f64,
+    /// Log lines already shown.
+    shown: usize,
+}
+
+impl Story {
+    fn tell(text: &str, seen: &mut String) {
+        let mut profile = toml::Value::Table(toml::from_str(ROUND).unwrap());
+        let mut servers = None;
+        let steps: Vec<&str> = text.lines().skip(1).collect();
+        for step in &steps {
+            if let Some(change) = step.strip_prefix("set ") {
+                let (path, value) = change.split_once(" = ").expect("PATH = VALUE");
+                let value: toml::Table = toml::from_str(&format!("value = {value}")).unwrap();
+                let path: Vec<&str> = path.split('.').collect();
+                set(&mut profile, &path, &value["value"]);
+            } else if let Some(list) = step.strip_prefix("servers ") {
+                servers = Some(list);
+            }
+        }
+        let profile: Profile = profile.try_into().expect("a profile");
+        let mut specs = vec![profile.server()];
+        if let Some(list) = servers {
+            specs = list
+                .split(' ')
+                .map(|devices| ServerSpec {
+                    devices: devices.split(',').map(|d| d.parse().unwrap()).collect(),
+                    ..profile.server()
+                })
+                .collect();
+        }
+        let mut story = Self {
+            rig: Rig::with(profile, specs),
+            names: BTreeMap::new(),
+            now: 0.0,
+            shown: 0,
+        };
+        for step in steps {
+            let _ = writeln!(seen, "{step}");
+            story.step(step, seen);
+        }
+        story.show_log(seen);
+        for (id, name) in &story.names {
+            let _ = writeln!(seen, "  {name}: {}", story.told(*id));
+        }
+    }
+
+    fn step(&mut self, step: &str, seen: &mut String) {
+        let (word, rest) = step.split_once(' ').unwrap_or((step, ""));
+        match word {
+            "" | "#" | "set" | "servers" => return,
+            "fail" => return self.rig.core.fail_next_load(ServerId(0), rest),
+            "run" => {
+                match rest.parse() {
+                    Ok(until) => {
+                        self.now = until;
+                        self.rig.advance(until);
+                    }
+                    Err(_) => self.rig.drain(),
+                }
+                return self.show_log(seen);
+            }
+            "ps" => return self.show_loaded(seen),
+            "gpu" => return self.show_devices(seen),
+            _ => {}
+        }
+        let at: f64 = word.parse().expect("a moment");
+        let (name, request) = rest.split_once(' ').unwrap_or((rest, ""));
+        match name {
+            "crash" => {
+                self.rig.core.crash_runner(s(at), ServerId(0), None);
+                self.rig.collect();
+            }
+            "cancel" => {
+                let named = self.names.iter().find(|(_, name)| *name == request);
+                self.rig
+                    .cancel(at, *named.expect("a request of that name").0);
+            }
+            _ => {
+                let (request, times) = request
+                    .split_once(", ")
+                    .unwrap_or((request, "1 times every 0"));
+                let (times, every) = times.split_once(" times every ").expect("N times every T");
+                let times: u32 = times.parse().unwrap();
+                for i in 0..times {
+                    let job = Job::parse(request);
+                    let at = at + f64::from(i) * every.parse::<f64>().unwrap();
+                    let server = job.server;
+                    let id = self.rig.submit(at, server, job);
+                    let number = if times > 1 {
+                        (i + 1).to_string()
+                    } else {
+                        String::new()
+                    };
+                    self.names.insert(id, format!("{name}{number}"));
+                }
+            }
+        }
+    }
+
+    fn show_log(&mut self, seen: &mut String) {
+        for event in &self.rig.log[self.shown..] {
+            let server = match event.server.0 {
+                0 => String::new(),
+                server => format!(" on server {server}"),
+            };
+            let what = self.what(&event.happened);
+            let _ = writeln!(seen, "  {} {what}{server}", event.at.as_secs_f64());
+        }
+        self.shown = self.rig.log.len();
+    }
+
+    /// One thing the scheduler did.
+    fn what(&self, happened: &Happened) -> String {
+        let name = |id: &RequestId| &self.names[id];
+        let seconds = |d: &Nanos| d.as_secs_f64();
+        match happened {
+            Happened::Arrived { id, .. } => format!("{} arrives", name(id)),
+            Happened::Queued { id, depth } => format!("{} queued ({depth})", name(id)),
+            Happened::Refused { id } => format!("{} refused", name(id)),
+            Happened::Attached {
+                id,
+                load,
+                fast_path,
+                ..
+            } => format!(
+                "{} attached, load {}{}",
+                name(id),
+                seconds(load),
+                if *fast_path { ", past the queue" } else { "" }
+            ),
+            Happened::Served {
+                id,
+                slot,
+                cached,
+                waited,
+                ..
+            } => format!(
+                "{} in slot {slot}, waited {}, {cached} cached",
+                name(id),
+                seconds(waited)
+            ),
+            Happened::Finished { id, tokens, .. } => format!("{} done, {tokens} tokens", name(id)),
+            Happened::Cancelled { id, state, .. } => {
+                format!("{} cancelled while {state}", name(id))
+            }
+            Happened::Skipped { id } => format!("{} skipped", name(id)),
+            Happened::Evicting {
+                id,
+                victim,
+                reason,
+                in_flight,
+            } => format!(
+                "{} wants {victim} gone: {reason:?}, {in_flight} in flight",
+                name(id)
+            ),
+            Happened::LoadStarted { id, num_ctx, .. } => {
+                format!("load for {} with ctx {num_ctx}", name(id))
+            }
+            Happened::LoadFinished { took, .. } => format!("loaded in {}", seconds(took)),
+            Happened::LoadFailed { message, .. } => format!("load failed: {message}"),
+            Happened::LoadAborted { id, .. } => format!("load for {} aborted", name(id)),
+            Happened::Expired { model } => format!("{model} expired"),
+            Happened::UnloadStarted { model } => format!("unloading {model}"),
+            Happened::Unloaded { took, .. } => format!("unloaded in {}", seconds(took)),
+            Happened::Crashed { lost, .. } => format!("crashed with {lost}"),
+        }
+    }
+
+    /// What a request's client was told: its end, its counters and the gaps between its tokens.
+    fn told(&self, id: RequestId) -> String {
+        let notices: Vec<&Notice> = self.rig.notices.iter().filter(|n| n.id == id).collect();
+        let Some(last) = notices.last().filter(|n| n.what.is_final()) else {
+            return "still waiting".to_owned();
+        };
+        let mut told = format!("at {} ", last.at.as_secs_f64());
+        let What::Done { timings: t, reason } = &last.what else {
+            let _ = match &last.what {
+                What::LoadFailed { message } => write!(told, "load failed: {message}"),
+                What::Failed { .. } => write!(told, "failed"),
+                other => write!(told, "{other:?}"),
+            };
+            return told;
+        };
+        let _ = write!(
+            told,
+            "{reason:?}, load {}, prompt of {} ({} cached) {}, {} tokens {}, total {}",
+            t.load.as_secs_f64(),
+            t.prompt_eval_count,
+            t.cached,
+            t.prompt_eval.as_secs_f64(),
+            t.eval_count,
+            t.eval.as_secs_f64(),
+            t.total.as_secs_f64()
+        );
+        let tokens: Vec<Stamp> = notices
+            .iter()
+            .filter(|n| matches!(n.what, What::Token { .. }))
+            .map(|n| n.at)
+            .collect();
+        let mut gaps: Vec<(Nanos, usize)> = Vec::new();
+        for pair in tokens.windows(2) {
+            let gap = pair[1].since(pair[0]);
+            match gaps.last_mut() {
+                Some((last, count)) if *last == gap => *count += 1,
+                _ => gaps.push((gap, 1)),
+            }
+        }
+        if let Some(first) = tokens.first() {
+            let _ = write!(told, ", first token at {}", first.as_secs_f64());
+        }
+        for (gap, count) in gaps {
+            let _ = write!(told, ", then {count} x {}", gap.as_secs_f64());
+        }
+        told
+    }
+
+    fn show_loaded(&self, seen: &mut String) {
+        for view in self.rig.core.loaded(ServerId(0), s(self.now)) {
+            let expires = view
+                .expires_at
+                .map_or("never".to_owned(), |at| at.as_secs_f64().to_string());
+            let _ = writeln!(
+                seen,
+                "  {}: {} bytes, {} of them on devices, ctx {}, expires {expires}",
+                view.model, view.size, view.size_vram, view.context_length
+            );
+        }
+    }
+
+    fn show_devices(&self, seen: &mut String) {
+        fn known<T: std::fmt::Display>(value: Option<T>) -> String {
+            value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.3}"))
+        }
+        for gpu in self.rig.core.readings(s(self.now)) {
+            let _ = writeln!(
+                seen,
+                "  {}: {} % busy, {} bytes, {} W, {} J, {} MHz, {} degrees, {:?}, {} processes",
+                gpu.index,
+                known(gpu.utilisation_percent),
+                known(gpu.memory_used_bytes),
+                known(gpu.power_w),
+                known(gpu.energy_j),
+                known(gpu.sm_clock_mhz),
+                known(gpu.temperature_c),
+                gpu.throttle_reasons,
+                gpu.processes.len()
+            );
+        }
+    }
+}
+
+/// Sets what a path leads to.
+fn set(value: &mut toml::Value, path: &[&str], to: &toml::Value) {
+    match (path, value) {
+        ([], value) => *value = to.clone(),
+        (["*", rest @ ..], toml::Value::Array(items)) => {
+            for item in items {
+                set(item, rest, to);
+            }
+        }
+        ([index, rest @ ..], toml::Value::Array(items)) => {
+            set(&mut items[index.parse::<usize>().unwrap()], rest, to);
+        }
+        ([key, rest @ ..], toml::Value::Table(table)) => {
+            let entry = table.entry(*key).or_insert(toml::Value::Boolean(false));
+            set(entry, rest, to);
+        }
+        (path, _) => panic!("nothing at {path:?}"),
+    }
+}
