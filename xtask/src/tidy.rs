@@ -25,13 +25,15 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("metronome", &["clock", "domain"]),
     ("runtime", &["agents", "clock", "domain", "telemetry"]),
     ("metrics", &["domain"]),
+    ("document", &["domain", "metrics"]),
     ("inputs", &["domain", "metrics"]),
-    ("analysis", &["domain", "inputs", "metrics"]),
+    ("analysis", &["document", "domain", "inputs", "metrics"]),
     (
         "tandem",
         &[
             "agents",
             "clock",
+            "document",
             "domain",
             "metrics",
             "metronome",
@@ -42,7 +44,10 @@ const GRAPH: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("tandem-report", &["analysis", "domain", "metrics"]),
+    (
+        "tandem-report",
+        &["analysis", "document", "domain", "metrics"],
+    ),
     ("xtask", &[]),
 ];
 

@@ -1,9 +1,23 @@
 //! Numbers as text: few digits, a stated sign.
 
-pub(crate) use metrics::words::plain;
+use metrics::Estimate;
+
+/// A number with a fixed count of decimals and its thousands set apart by commas. A value that
+/// rounds to zero carries no minus sign.
+pub fn plain(value: f64, decimals: usize) -> String {
+    let mut text = format!("{:.decimals$}", value.abs());
+    let whole = text.find('.').unwrap_or(text.len());
+    let mut at = whole;
+    while at > 3 {
+        at -= 3;
+        text.insert(at, ',');
+    }
+    let negative = value < 0.0 && text.contains(|c| matches!(c, '1'..='9'));
+    if negative { format!("-{text}") } else { text }
+}
 
 /// As [`plain`], with a plus sign before what is not negative.
-pub(crate) fn signed(value: f64, decimals: usize) -> String {
+pub fn signed(value: f64, decimals: usize) -> String {
     let text = plain(value, decimals);
     if text.starts_with('-') {
         text
@@ -13,22 +27,72 @@ pub(crate) fn signed(value: f64, decimals: usize) -> String {
 }
 
 /// Four significant digits or whole numbers, whichever is more.
-pub(crate) fn short_number(value: f64) -> String {
-    let size = value.abs();
-    let decimals = if size >= 1000.0 {
-        0
-    } else if size >= 100.0 {
-        1
-    } else if size >= 10.0 {
-        2
-    } else {
-        3
+pub fn four_digits(value: f64) -> String {
+    let decimals = match value.abs() {
+        size if size >= 1000.0 => 0,
+        size if size >= 100.0 => 1,
+        size if size >= 10.0 => 2,
+        _ => 3,
     };
     plain(value, decimals)
 }
 
+/// As [`four_digits`], without the zeros that say nothing.
+pub fn short(value: f64) -> String {
+    let text = four_digits(value);
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// Three significant digits.
+pub fn three_digits(value: f64) -> String {
+    let decimals = match value.abs() {
+        size if size >= 99.95 => 0,
+        size if size >= 9.995 => 1,
+        size if size >= 0.995 => 2,
+        _ => 3,
+    };
+    plain(value, decimals)
+}
+
+/// A mean with its interval and n: `1.02× [0.98, 1.06] (n = 5)`.
+pub fn estimate(estimate: &Estimate, decimals: usize, unit: &str) -> String {
+    let n = estimate.n;
+    let mean = plain(estimate.mean, decimals);
+    match estimate.lo.zip(estimate.hi) {
+        Some((lo, hi)) => format!(
+            "{mean}{unit} [{}, {}] (n = {n})",
+            plain(lo, decimals),
+            plain(hi, decimals)
+        ),
+        None => format!("{mean}{unit} (n = {n})"),
+    }
+}
+
+/// Nanoseconds in milliseconds, with as many decimals as say something.
+pub fn ms(ns: i64) -> String {
+    let ms = ns as f64 / 1e6;
+    let decimals = match ms.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 1.0 => 2,
+        _ => 3,
+    };
+    format!("{} ms", plain(ms, decimals))
+}
+
+/// The least and the greatest value.
+pub fn bounds(values: &[f64]) -> Option<(f64, f64)> {
+    let low = values.iter().copied().reduce(f64::min)?;
+    let high = values.iter().copied().reduce(f64::max)?;
+    Some((low, high))
+}
+
 /// For machines: at most nine decimals, no trailing zeros, no thousands.
-pub(crate) fn machine(value: f64) -> String {
+pub fn machine(value: f64) -> String {
     let text = format!("{value:.9}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" {
@@ -43,17 +107,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signs() {
-        assert_eq!(signed(1.07, 2), "+1.07");
-        assert_eq!(signed(-0.001, 2), "+0.00");
-        assert_eq!(signed(-3566.0, 0), "-3,566");
-    }
-
-    #[test]
-    fn machine_numbers_are_short_and_exact_to_nine_decimals() {
-        assert_eq!(machine(1.467_387_891_656_750_7), "1.467387892");
-        assert_eq!(machine(2.0), "2");
-        assert_eq!(machine(-0.0), "0");
-        assert_eq!(machine(0.5), "0.5");
+    fn digits_thousands_and_signs() {
+        for (shown, expected) in [
+            (plain(10_683.4, 0), "10,683"),
+            (plain(-1_234_567.89, 1), "-1,234,567.9"),
+            (plain(999.96, 1), "1,000.0"),
+            (plain(-0.0004, 3), "0.000"),
+            (signed(1.07, 2), "+1.07"),
+            (signed(-0.001, 2), "+0.00"),
+            (signed(-3566.0, 0), "-3,566"),
+            (four_digits(12.3), "12.30"),
+            (short(12.3), "12.3"),
+            (short(1_200.0), "1,200"),
+            (three_digits(9.996), "10.0"),
+            (three_digits(0.1234), "0.123"),
+            (ms(1_234_567), "1.23 ms"),
+            (machine(1.467_387_891_656_750_7), "1.467387892"),
+            (machine(2.0), "2"),
+            (machine(-0.0), "0"),
+            (machine(0.5), "0.5"),
+        ] {
+            assert_eq!(shown, expected);
+        }
     }
 }

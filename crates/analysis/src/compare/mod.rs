@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use document::verdict;
 use domain::plan::Topology;
 use metrics::compare::{Change, Comparison, ComparisonRow, GateOutcome, GateReport, Told};
 use metrics::{Dataset, Summary};
@@ -116,18 +117,18 @@ impl Shown {
         let mut text = format!("{}\n\n", self.headline());
         let shown = self.table(true);
         if !shown.rows.is_empty() {
-            text.push_str(&shown.to_text());
+            text.push_str(&shown.to_text(usize::MAX));
             text.push('\n');
         }
         text.push_str(&self.missing());
         for gate in &self.gates {
-            let _ = writeln!(text, "gate {}: {}", gate.gate, outcome_word(gate.outcome));
+            let _ = writeln!(text, "gate {}: {}", gate.gate, verdict::gate(gate.outcome));
             for case in gate.cases.iter().filter(|c| c.outcome != GateOutcome::Pass) {
                 let _ = writeln!(
                     text,
                     "  {}: {}, {}",
                     case.config,
-                    outcome_word(case.outcome),
+                    verdict::gate(case.outcome),
                     case.reason
                 );
             }
@@ -212,8 +213,8 @@ impl Shown {
                 reasons.join("; ")
             };
             table.row(vec![
-                Cell::text(format!("`{}`", gate.gate)),
-                Cell::text(outcome_word(gate.outcome)),
+                Cell::code(gate.gate.to_string()),
+                Cell::text(verdict::gate(gate.outcome)),
                 Cell::text(because),
             ]);
         }
@@ -272,7 +273,7 @@ impl Shown {
                 row.relative
                     .map_or(Cell::Empty, |r| Cell::text(changed(&r, 100.0, 1))),
                 Cell::p_value(row.p_holm),
-                Cell::text(told_word(row.told)),
+                Cell::text(verdict::told(row.told)),
             ]);
             table.row(cells);
         }
@@ -285,23 +286,5 @@ fn changed(change: &Change, factor: f64, decimals: usize) -> String {
     match change.lo.zip(change.hi) {
         Some((lo, hi)) => format!("{} [{}, {}]", show(change.value), show(lo), show(hi)),
         None => show(change.value),
-    }
-}
-
-const fn told_word(told: Told) -> &'static str {
-    match told {
-        Told::Better => "better",
-        Told::Worse => "worse",
-        Told::Different => "different",
-        Told::NotToldApart => "cannot be told apart",
-        Told::TooFew => "too few runs",
-    }
-}
-
-const fn outcome_word(outcome: GateOutcome) -> &'static str {
-    match outcome {
-        GateOutcome::Pass => "pass",
-        GateOutcome::Undecided => "undecided",
-        GateOutcome::Fail => "FAIL",
     }
 }

@@ -168,7 +168,7 @@ fn said(text: &mut String, kind: &str, group: &[&Finding]) {
             _ => &finding.sentence,
         };
         cells.push(Cell::text(sentence));
-        cells.push(Cell::text(evidence_of(finding)));
+        cells.push(Cell::text(evidence_of(finding, str::to_owned)));
         table.row(cells);
     }
     let _ = writeln!(text, "{}", table.to_markdown());
@@ -191,7 +191,7 @@ fn linked(figure: &str) -> String {
 }
 
 fn rests_on(finding: &Finding) -> String {
-    let evidence = evidence_of(finding);
+    let evidence = evidence_of(finding, linked);
     if evidence.is_empty() {
         evidence
     } else {
@@ -199,15 +199,15 @@ fn rests_on(finding: &Finding) -> String {
     }
 }
 
-/// The evidence of a finding, linked to the meaning of each figure.
-fn evidence_of(finding: &Finding) -> String {
+/// The evidence of a finding, each figure's name as `name` gives it.
+fn evidence_of(finding: &Finding, name: fn(&str) -> String) -> String {
     let parts: Vec<String> = finding
         .evidence
         .iter()
         .map(|e| {
             format!(
                 "{} {} (n = {})",
-                linked(e.figure),
+                name(e.figure),
                 crate::tables::short_number(e.value),
                 e.n
             )

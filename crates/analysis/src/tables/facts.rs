@@ -1,22 +1,10 @@
 //! Words for verdicts, causes and scenarios.
 
+use metrics::ConfigSummary;
 use metrics::cause::WhySerial;
-use metrics::{ConfigSummary, Verdict};
 
 use super::plain;
 use super::view::seconds;
-
-/// The word for a verdict, as in `report.json`.
-pub(crate) const fn verdict_word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Serial => "serial",
-        Verdict::Shared => "shared",
-        Verdict::Parallel => "parallel",
-        Verdict::Degraded => "degraded",
-        Verdict::Undecided => "undecided",
-        Verdict::Unknown => "unknown",
-    }
-}
 
 /// The main cause of what was lost: the largest measured part, else what the waits show.
 pub(crate) fn cause_phrase(config: &ConfigSummary) -> Option<String> {

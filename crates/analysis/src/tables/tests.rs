@@ -38,9 +38,9 @@ fn cell(table: &Table, row: &[&str], key: &str) -> String {
         cells
             .iter()
             .zip(row)
-            .all(|(cell, want)| cell.show() == *want)
+            .all(|(cell, want)| cell.in_terminal() == *want)
     });
-    found.unwrap_or_else(|| panic!("no row {row:?} in {}", table.id))[column].show()
+    found.unwrap_or_else(|| panic!("no row {row:?} in {}", table.id))[column].in_terminal()
 }
 
 #[test]
@@ -184,40 +184,6 @@ fn settings_in_which_agents_differ_are_not_grouped_with_others() {
         .map(|g| g.keys.clone())
         .collect();
     assert_eq!(keys, [["60/120", "0.6/0.8"], ["80/120", "0.8/0.6"]]);
-}
-
-#[test]
-fn a_table_renders_aligned_and_its_estimates_carry_interval_and_n() {
-    let mut table = Table::new("t", "T");
-    table.label("name", "name | unit");
-    table.column("v", "value (s)", Kind::Estimate, Origin::Measured);
-    let estimate = metrics::Estimate {
-        mean: 1234.5,
-        lo: Some(1.0),
-        hi: Some(2000.0),
-        sd: None,
-        n: 5,
-    };
-    table.row(vec![Cell::text("a|b"), Cell::estimate(Some(&estimate), 1)]);
-    table.row(vec![Cell::text("c"), Cell::Unknown]);
-    table.row(vec![Cell::text("d"), Cell::number(f64::NAN, 1)]);
-    assert_eq!(
-        table.to_markdown(),
-        "| name \\| unit |              value (s) |\n\
-         | ------------ | ---------------------: |\n\
-         | a\\|b         | 1,234.5 [1.0, 2,000.0] |\n\
-         | c            |                unknown |\n\
-         | d            |                unknown |\n"
-    );
-    assert_eq!(
-        table.to_csv(),
-        "name,v,v_lo,v_hi,v_n\na|b,1234.5,1,2000,5\nc,,,,\nd,,,,\n"
-    );
-    assert!(
-        table.to_text().starts_with("name | unit"),
-        "{}",
-        table.to_text()
-    );
 }
 
 #[test]

@@ -8,9 +8,9 @@ mod topologies;
 use domain::plan::Topology;
 use metrics::{ConfigSummary, Estimate};
 
-use super::facts::{agent_letter, verdict_word};
-use super::view::{View, topology_word};
-use super::{Cell, Kind, Origin, Table};
+use super::facts::agent_letter;
+use super::view::View;
+use super::{Cell, Kind, Origin, Table, topology_word, verdict_word};
 
 pub use self::differences::{Difference, Shown};
 pub(crate) use self::differences::{cell_difference, differences, differences_table};

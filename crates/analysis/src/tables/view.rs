@@ -7,7 +7,7 @@ use domain::{ModelOptions, Nanos};
 use metrics::{ConfigSummary, Dataset, Summary};
 use polars::prelude::{DataFrame, Expr, IntoLazy as _, NamedFrom as _, Series, col, lit};
 
-use super::Origin;
+use super::{Origin, topology_word};
 
 /// Where a group of rows comes from: the published table, or the data on one topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -415,14 +415,6 @@ fn data_row<'a>(dataset: &Dataset, config: &'a ConfigSummary, source: usize) -> 
         tp_delta: mean(&stats.tp_delta),
         contended,
         summary: Some(config),
-    }
-}
-
-/// A topology in words.
-pub(crate) const fn topology_word(topology: Topology) -> &'static str {
-    match topology {
-        Topology::Shared => "one server",
-        Topology::PerAgent => "a server per agent",
     }
 }
 

@@ -1,15 +1,20 @@
-//! A table as aligned Markdown and as CSV.
+//! A table as aligned Markdown, as text for a terminal and as CSV.
 
 use std::fmt::Write as _;
 
-use super::number::{machine, plain, signed};
 use super::{Cell, Kind, Table};
+use crate::number::{machine, plain, signed};
+use crate::safe;
+
+/// Spaces between the columns of a terminal's table.
+const GAP: usize = 2;
 
 impl Cell {
-    /// The cell as a reader sees it.
-    pub fn show(&self) -> String {
+    /// The cell as a reader sees it, with `text` and `code` made safe for the output.
+    fn show(&self, text: impl Fn(&str) -> String, code: impl Fn(&str) -> String) -> String {
         match self {
-            Self::Text(text) => text.replace('|', "\\|"),
+            Self::Text(words) => text(words),
+            Self::Code(words) => code(words),
             Self::Number {
                 value,
                 decimals,
@@ -35,33 +40,45 @@ impl Cell {
             Self::Empty => "–".to_owned(),
         }
     }
+
+    /// The cell in a Markdown table.
+    pub fn in_markdown(&self) -> String {
+        self.show(safe::markdown, |words| {
+            safe::code(words).replace('|', "\\|")
+        })
+    }
+
+    /// The cell on a terminal.
+    pub fn in_terminal(&self) -> String {
+        let plain = |words: &str| safe::terminal(words).into_owned();
+        self.show(plain, plain)
+    }
+}
+
+/// The width of each column of `lines`, at least `least`.
+fn widths(lines: &[Vec<String>], least: usize) -> Vec<usize> {
+    let columns = lines.first().map_or(0, Vec::len);
+    let width = |i: usize| lines.iter().map(|line| line[i].chars().count()).max();
+    (0..columns)
+        .map(|i| width(i).unwrap_or(0).max(least))
+        .collect()
 }
 
 impl Table {
+    fn lines(&self, heading: fn(&str) -> String, cell: fn(&Cell) -> String) -> Vec<Vec<String>> {
+        let headings = self.columns.iter().map(|c| heading(&c.heading)).collect();
+        let rows = self.rows.iter().map(|row| row.iter().map(cell).collect());
+        std::iter::once(headings).chain(rows).collect()
+    }
+
     /// The table as Markdown, its columns aligned in the source as well; without title and note.
     pub fn to_markdown(&self) -> String {
-        let headings: Vec<String> = self
-            .columns
-            .iter()
-            .map(|c| c.heading.replace('|', "\\|"))
-            .collect();
-        let rows: Vec<Vec<String>> = self
-            .rows
-            .iter()
-            .map(|row| row.iter().map(Cell::show).collect())
-            .collect();
-        let width = |i: usize| {
-            rows.iter()
-                .map(|row| row[i].chars().count())
-                .chain([headings[i].chars().count(), 3])
-                .max()
-                .unwrap_or(3)
-        };
-        let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+        let lines = self.lines(safe::markdown, Cell::in_markdown);
+        let widths = widths(&lines, 3);
         let right: Vec<bool> = self.columns.iter().map(|c| c.kind != Kind::Text).collect();
         let mut text = String::new();
-        let line = |text: &mut String, cells: &[String]| {
-            for ((cell, width), right) in cells.iter().zip(&widths).zip(&right) {
+        for (number, line) in lines.iter().enumerate() {
+            for ((cell, width), right) in line.iter().zip(&widths).zip(&right) {
                 let _ = if *right {
                     write!(text, "| {cell:>width$} ")
                 } else {
@@ -69,37 +86,34 @@ impl Table {
                 };
             }
             text.push_str("|\n");
-        };
-        line(&mut text, &headings);
-        for (width, right) in widths.iter().zip(&right) {
-            let dashes = "-".repeat(width - usize::from(*right));
-            let _ = write!(text, "| {dashes}{} ", if *right { ":" } else { "" });
-        }
-        text.push_str("|\n");
-        for row in &rows {
-            line(&mut text, row);
+            if number == 0 {
+                for (width, right) in widths.iter().zip(&right) {
+                    let dashes = "-".repeat(width - usize::from(*right));
+                    let _ = write!(text, "| {dashes}{} ", if *right { ":" } else { "" });
+                }
+                text.push_str("|\n");
+            }
         }
         text
     }
 
-    /// The table for a terminal: columns two spaces apart, a rule under the headings.
-    pub fn to_text(&self) -> String {
-        let mut lines: Vec<Vec<String>> =
-            vec![self.columns.iter().map(|c| c.heading.clone()).collect()];
-        lines.extend(
-            self.rows
-                .iter()
-                .map(|row| row.iter().map(Cell::show).collect()),
-        );
-        let widths: Vec<usize> = (0..self.columns.len())
-            .map(|i| {
-                lines
-                    .iter()
-                    .map(|l| l[i].chars().count())
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
+    /// The table for a terminal of `width` characters: columns two spaces apart, a rule under the
+    /// headings. Columns that do not fit are left out, from the last one on, and named under the
+    /// table; the first always stays.
+    pub fn to_text(&self, width: usize) -> String {
+        let mut lines = self.lines(|h| safe::terminal(h).into_owned(), Cell::in_terminal);
+        let mut widths = widths(&lines, 0);
+        let needed =
+            |widths: &[usize]| (widths.iter().map(|w| w + GAP).sum::<usize>()).saturating_sub(GAP);
+        let mut left_out = Vec::new();
+        while widths.len() > 1 && needed(&widths) > width {
+            widths.pop();
+            left_out.insert(0, lines[0].pop().unwrap_or_default());
+            lines
+                .iter_mut()
+                .skip(1)
+                .for_each(|line| line.truncate(widths.len()));
+        }
         let mut text = String::new();
         for (number, line) in lines.iter().enumerate() {
             let mut row = String::new();
@@ -113,10 +127,16 @@ impl Table {
             text.push_str(row.trim_end());
             text.push('\n');
             if number == 0 {
-                let rule: usize = widths.iter().map(|w| w + 2).sum();
-                text.push_str(&"-".repeat(rule.saturating_sub(2)));
+                text.push_str(&"-".repeat(needed(&widths)));
                 text.push('\n');
             }
+        }
+        if !left_out.is_empty() {
+            let _ = writeln!(
+                text,
+                "Left out, for want of width: {}.",
+                left_out.join(", ")
+            );
         }
         text
     }
@@ -137,7 +157,7 @@ impl Table {
             let mut record = Vec::new();
             for (cell, column) in row.iter().zip(&self.columns) {
                 let (value, interval, n) = match cell {
-                    Cell::Text(text) => (text.clone(), None, None),
+                    Cell::Text(text) | Cell::Code(text) => (safe::csv_cell(text), None, None),
                     Cell::Number {
                         value, interval, n, ..
                     } => (machine(*value), *interval, *n),

@@ -5,9 +5,9 @@ mod overall;
 
 use domain::plan::ConfigId;
 
-use super::facts::{cause_phrase, scenario_title, verdict_word};
+use super::facts::{cause_phrase, scenario_title};
 use super::view::{RowData, Setting, Source, View};
-use super::{Cell, Kind, Origin, Table, hardware};
+use super::{Cell, Kind, Origin, Table, hardware, verdict_word};
 use options::{contention_by_layers, temperature, temperature_mismatch};
 use overall::{
     averages, contention, distribution, peak, recommended, scenarios_against_tr110, sweet_spots,

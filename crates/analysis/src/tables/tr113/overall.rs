@@ -3,8 +3,9 @@
 use domain::plan::ConfigId;
 use metrics::summary::ContentionRuns;
 
-use super::super::facts::{scenario_title, verdict_word};
+use super::super::facts::scenario_title;
 use super::super::tr110::comparison_figures;
+use super::super::verdict_word;
 use super::super::view::{RowData, Spread, View};
 use super::super::{Cell, Kind, Origin, Table, signed as with_sign};
 use super::{

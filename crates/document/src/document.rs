@@ -1,0 +1,266 @@
+//! A report of any kind of data: what it says, in order, and every table and picture it rests on. A
+//! kind of report fills it; how it looks in Markdown, JSON, CSV and on a terminal is decided here.
+
+mod markdown;
+
+use std::collections::BTreeMap;
+
+use domain::record::Provenance;
+use serde_json::{Map, Value, json};
+
+use crate::number::plain;
+use crate::table::{Table, dictionary};
+
+/// Version of the layout of `report.json`.
+pub const REPORT_SCHEMA: u32 = 1;
+
+/// Lines that the answer, its certainty, its reasons and what to try next take at most on page one.
+pub const MOST_LINES: usize = 12;
+
+/// A report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// What kind of data it is about: `sweep`, `load`, `capacity`, `calibration`.
+    pub kind: &'static str,
+    /// Its name: its folder and its title.
+    pub name: String,
+    /// Where its numbers come from.
+    pub provenance: Provenance,
+    /// Where the data come from, in words.
+    pub source: String,
+    /// The inputs as given.
+    pub inputs: Vec<String>,
+    /// Page one.
+    pub front: Front,
+    /// What follows it, in order.
+    pub sections: Vec<Section>,
+    /// Details that stand in `appendix.md`.
+    pub appendix: Vec<Section>,
+    /// How it was measured and computed, a sentence or two each.
+    pub method: Vec<String>,
+    /// What it was measured on and by what: names and values.
+    pub environment: Vec<(String, String)>,
+    /// What the report cannot say.
+    pub limits: Vec<String>,
+    /// Every table; each is a CSV file, whether a section shows it or not.
+    pub tables: Vec<Table>,
+    /// Every picture.
+    pub pictures: Vec<Picture>,
+    /// What `report.json` holds beside what every report holds.
+    pub figures: Map<String, Value>,
+    /// Further files that belong to the report, by name.
+    pub attachments: BTreeMap<String, String>,
+}
+
+/// Page one: the decision first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Front {
+    /// What the reader wants to know.
+    pub question: String,
+    /// What to do and by how much; may hold Markdown.
+    pub answer: String,
+    /// True where the data do not decide it.
+    pub is_open: bool,
+    /// How sure the answer is.
+    pub sure: String,
+    /// What may have spoilt the figures.
+    pub spoilt: Vec<String>,
+    /// Why, the weightiest first. What does not fit page one opens the next section.
+    pub why: Vec<String>,
+    /// What to try next.
+    pub next: Vec<String>,
+    /// The picture, by name.
+    pub picture: Option<String>,
+    /// The three figures that matter.
+    pub figures: Table,
+}
+
+impl Front {
+    /// How many of the reasons fit page one.
+    fn reasons(&self) -> usize {
+        let blocks = self.answer.lines().filter(|l| !l.is_empty()).count();
+        let others =
+            blocks + usize::from(!self.sure.is_empty()) + self.spoilt.len() + self.next.len();
+        self.why.len().min(MOST_LINES.saturating_sub(others))
+    }
+
+    /// The answer without Markdown.
+    pub fn plain_answer(&self) -> String {
+        self.answer.replace("**", "")
+    }
+}
+
+/// A part of a report under a heading of its own.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Section {
+    /// Its heading.
+    pub title: String,
+    /// What it holds, in order.
+    pub blocks: Vec<Block>,
+}
+
+impl Section {
+    /// A section.
+    pub fn new(title: impl Into<String>, blocks: Vec<Block>) -> Self {
+        Self {
+            title: title.into(),
+            blocks,
+        }
+    }
+}
+
+/// A piece of a section.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Block {
+    /// A paragraph of Markdown.
+    Text(String),
+    /// A list of Markdown items.
+    List(Vec<String>),
+    /// A table of the document, by its id, whole.
+    Table(String),
+    /// The first rows of a table of the document, by its id.
+    Rows(String, usize),
+    /// These columns of a table of the document, by its id and their keys.
+    Columns(String, Vec<String>),
+    /// A table that stands in no file of its own: an excerpt.
+    Inline(Table),
+    /// A picture of the document, by its name.
+    Picture(String),
+}
+
+/// A picture with the words under it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// File stem under `charts/`.
+    pub name: String,
+    /// Can be read alone.
+    pub caption: String,
+    /// The picture.
+    pub png: Vec<u8>,
+}
+
+/// A file's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Markdown, JSON or CSV.
+    Text(String),
+    /// A picture.
+    Png(Vec<u8>),
+}
+
+impl Content {
+    /// The bytes of the file.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Png(bytes) => bytes,
+        }
+    }
+}
+
+/// The word for a provenance, as in `report.json`.
+pub const fn provenance_word(provenance: Provenance) -> &'static str {
+    match provenance {
+        Provenance::Measured => "measured",
+        Provenance::Simulated => "simulated",
+        Provenance::Imported => "imported",
+    }
+}
+
+impl Document {
+    /// True when the server was a model of one.
+    pub fn is_simulated(&self) -> bool {
+        self.provenance == Provenance::Simulated
+    }
+
+    fn table(&self, id: &str) -> Option<&Table> {
+        self.tables.iter().find(|t| t.id == id)
+    }
+
+    fn picture(&self, name: &str) -> Option<&Picture> {
+        self.pictures.iter().find(|p| p.name == name)
+    }
+
+    /// Every file of the report, by its path with forward slashes.
+    pub fn files(&self) -> Result<BTreeMap<String, Content>, serde_json::Error> {
+        let mut files = BTreeMap::new();
+        for picture in &self.pictures {
+            let path = format!("charts/{}.png", picture.name);
+            files.insert(path, Content::Png(picture.png.clone()));
+        }
+        for table in &self.tables {
+            let path = format!("tables/{}.csv", table.id);
+            files.insert(path, Content::Text(table.to_csv()));
+        }
+        if !self.tables.is_empty() {
+            let text = dictionary(&self.tables).to_csv();
+            files.insert("tables/columns.csv".to_owned(), Content::Text(text));
+        }
+        for (name, text) in &self.attachments {
+            files.insert(name.clone(), Content::Text(text.clone()));
+        }
+        files.insert("report.md".to_owned(), Content::Text(self.to_markdown()));
+        if let Some(text) = self.appendix_to_markdown() {
+            files.insert("appendix.md".to_owned(), Content::Text(text));
+        }
+        let text = self.to_json(files.keys())?;
+        files.insert("report.json".to_owned(), Content::Text(text));
+        Ok(files)
+    }
+
+    /// `report.json`: what every report holds, and the figures of this kind.
+    fn to_json<'f>(
+        &self,
+        files: impl Iterator<Item = &'f String>,
+    ) -> Result<String, serde_json::Error> {
+        let mut all = self.figures.clone();
+        for (key, value) in [
+            ("schema", json!(REPORT_SCHEMA)),
+            ("kind", json!(self.kind)),
+            ("name", json!(self.name)),
+            ("provenance", json!(provenance_word(self.provenance))),
+            ("source", json!(self.source)),
+            ("inputs", json!(self.inputs)),
+            ("answer", json!(self.front.plain_answer())),
+            ("because", json!(self.front.why)),
+            ("next", json!(self.front.next)),
+            ("files", json!(files.collect::<Vec<_>>())),
+        ] {
+            all.insert(key.to_owned(), value);
+        }
+        let mut text = serde_json::to_string_pretty(&all)?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    /// The decision for a terminal of `width` characters: answer, reasons, what to try next, the three
+    /// figures.
+    pub fn to_text(&self, width: usize) -> String {
+        let front = &self.front;
+        let plain = |words: &str| words.replace("**", "").replace('`', "");
+        let mut text = String::new();
+        if self.is_simulated() {
+            text.push_str("SIMULATED: ");
+        }
+        text.push_str(&plain(&front.answer));
+        text.push('\n');
+        for line in front.spoilt.iter().chain(&front.why).chain(&front.next) {
+            text.push_str("- ");
+            text.push_str(&plain(line));
+            text.push('\n');
+        }
+        if !front.figures.rows.is_empty() {
+            text.push('\n');
+            text.push_str(&front.figures.to_text(width));
+        }
+        text
+    }
+}
+
+/// A count for prose: thousands set apart.
+pub(crate) fn count(n: usize) -> String {
+    plain(n as f64, 0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! `report.md` and `appendix.md`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::{Block, Document, Picture, Section, count, provenance_word};
+use crate::glossary;
+use crate::safe;
+use crate::table::Table;
+
+impl Document {
+    /// The report as Markdown, its glossary included.
+    pub fn to_markdown(&self) -> String {
+        let mut page = Page::new(self);
+        page.front_matter();
+        page.front();
+        for section in &self.sections {
+            page.section(section, "##");
+        }
+        page.list_section("Method", &self.method);
+        let environment: Vec<String> = self
+            .environment
+            .iter()
+            .map(|(name, value)| format!("{}: {value}", safe::markdown(name)))
+            .collect();
+        page.list_section("Environment", &environment);
+        page.list_section("Limits", &self.limits);
+        page.files();
+        page.with_glossary()
+    }
+
+    /// The appendix as Markdown; none where there is nothing in it.
+    pub fn appendix_to_markdown(&self) -> Option<String> {
+        if self.appendix.is_empty() {
+            return None;
+        }
+        let mut page = Page::new(self);
+        let badge = page.badge();
+        let _ = write!(
+            page.text,
+            "# {badge}{}: appendix\n\nThe details behind [the report](report.md). Numbers in brackets are 95 % \
+             intervals; `unknown`: the data cannot tell; a dash: does not apply.\n\n",
+            safe::markdown(&self.name)
+        );
+        for section in &self.appendix {
+            page.section(section, "##");
+        }
+        Some(page.with_glossary())
+    }
+}
+
+/// A page as it is written.
+struct Page<'d> {
+    document: &'d Document,
+    text: String,
+    shown: BTreeSet<&'d str>,
+}
+
+impl<'d> Page<'d> {
+    const fn new(document: &'d Document) -> Self {
+        Self {
+            document,
+            text: String::new(),
+            shown: BTreeSet::new(),
+        }
+    }
+
+    /// The page, with the terms that it uses explained at its end.
+    fn with_glossary(self) -> String {
+        let glossary = glossary::of(&self.text);
+        self.text + &glossary
+    }
+
+    fn badge(&self) -> &'static str {
+        if self.document.is_simulated() {
+            "SIMULATED: "
+        } else {
+            ""
+        }
+    }
+
+    fn front_matter(&mut self) {
+        let document = self.document;
+        let quoted = |s: &str| serde_json::Value::from(s).to_string();
+        let inputs: Vec<String> = document.inputs.iter().map(|i| quoted(i)).collect();
+        let simulated = document.is_simulated();
+        let provenance = if simulated {
+            "SIMULATED"
+        } else {
+            provenance_word(document.provenance)
+        };
+        let _ = write!(
+            self.text,
+            "---\nname: {}\nkind: {}\nprovenance: {provenance}\nsimulated: {simulated}\nsource: {}\ninputs: [{}]\n---\n\n",
+            quoted(&document.name),
+            document.kind,
+            quoted(&document.source),
+            inputs.join(", "),
+        );
+    }
+
+    fn front(&mut self) {
+        let document = self.document;
+        let front = &document.front;
+        let answer = if front.is_open {
+            "No answer yet"
+        } else {
+            "Answer"
+        };
+        let _ = write!(
+            self.text,
+            "# {}{}\n\n**Question.** {}\n\n**{answer}.** {}\n\n",
+            self.badge(),
+            safe::markdown(&document.name),
+            front.question,
+            front.answer.trim_end()
+        );
+        if !front.sure.is_empty() {
+            let _ = write!(self.text, "**How sure.** {}\n\n", front.sure);
+        }
+        self.labelled("May have spoilt these figures.", &front.spoilt);
+        let (first, rest) = front.why.split_at(front.reasons());
+        self.labelled("Why.", first);
+        self.labelled("Try next.", &front.next);
+        if !front.figures.rows.is_empty() {
+            let _ = writeln!(self.text, "{}", front.figures.to_markdown());
+        }
+        if let Some(picture) = front
+            .picture
+            .as_deref()
+            .and_then(|name| document.picture(name))
+        {
+            self.picture(picture);
+        }
+        if !rest.is_empty() {
+            self.list_section("Further reasons", rest);
+        }
+    }
+
+    /// Items under a label; in a line of their own where there is one only.
+    fn labelled(&mut self, label: &str, items: &[String]) {
+        match items {
+            [] => {}
+            [one] => {
+                let _ = write!(self.text, "**{label}** {one}\n\n");
+            }
+            many => {
+                let _ = write!(self.text, "**{label}**\n\n");
+                self.list(many);
+            }
+        }
+    }
+
+    fn list(&mut self, items: &[String]) {
+        for item in items {
+            let _ = writeln!(self.text, "- {item}");
+        }
+        self.text.push('\n');
+    }
+
+    fn list_section(&mut self, title: &str, items: &[String]) {
+        if !items.is_empty() {
+            let _ = write!(self.text, "## {title}\n\n");
+            self.list(items);
+        }
+    }
+
+    fn section(&mut self, section: &'d Section, level: &str) {
+        if section.blocks.is_empty() {
+            return;
+        }
+        let _ = write!(self.text, "{level} {}\n\n", section.title);
+        for block in &section.blocks {
+            self.block(block);
+        }
+    }
+
+    fn block(&mut self, block: &'d Block) {
+        let document = self.document;
+        match block {
+            Block::Text(text) => {
+                let _ = write!(self.text, "{}\n\n", text.trim_end());
+            }
+            Block::List(items) => self.list(items),
+            Block::Table(id) => self.table(id, Table::clone),
+            Block::Rows(id, rows) => self.table(id, |table| table.first(*rows)),
+            Block::Columns(id, keys) => {
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                self.table(id, |table| table.only(&keys));
+            }
+            Block::Inline(table) => {
+                let _ = writeln!(self.text, "{}", table.to_markdown());
+            }
+            Block::Picture(name) => {
+                if let Some(picture) = document.picture(name) {
+                    self.picture(picture);
+                }
+            }
+        }
+    }
+
+    /// A table under its title and note, with a link to the whole of it.
+    fn table(&mut self, id: &'d str, part: impl Fn(&Table) -> Table) {
+        let Some(table) = self.document.table(id) else {
+            return;
+        };
+        self.shown.insert(id);
+        let shown = part(table);
+        let note = if table.note.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", table.note)
+        };
+        let rows = if shown.rows.len() < table.rows.len() {
+            format!(
+                "the first {} of {} rows; all: ",
+                shown.rows.len(),
+                count(table.rows.len())
+            )
+        } else if shown.columns.len() < table.columns.len() {
+            "every column: ".to_owned()
+        } else {
+            String::new()
+        };
+        let _ = write!(
+            self.text,
+            "**{}.**{note} ({rows}[`{id}.csv`](tables/{id}.csv))\n\n{}\n",
+            table.title,
+            shown.to_markdown()
+        );
+    }
+
+    fn picture(&mut self, picture: &Picture) {
+        let Picture { name, caption, .. } = picture;
+        let alt = caption.replace(['[', ']', '`'], "");
+        let _ = write!(self.text, "![{alt}](charts/{name}.png)\n\n*{caption}*\n\n");
+    }
+
+    /// What lies beside the report: the tables that it does not show, and the appendix.
+    fn files(&mut self) {
+        let document = self.document;
+        let rest: Vec<String> = document
+            .tables
+            .iter()
+            .filter(|table| !self.shown.contains(table.id.as_str()))
+            .map(|table| format!("[{}](tables/{}.csv)", table.title, table.id))
+            .collect();
+        let mut items = Vec::new();
+        if !document.appendix.is_empty() {
+            let titles: Vec<&str> = document.appendix.iter().map(|s| s.title.as_str()).collect();
+            items.push(format!(
+                "[`appendix.md`](appendix.md): {}.",
+                titles.join("; ")
+            ));
+        }
+        if !rest.is_empty() {
+            items.push(format!("As CSV only: {}.", rest.join(", ")));
+        }
+        if !document.tables.is_empty() {
+            items.push(
+                "[`tables/columns.csv`](tables/columns.csv) says what each column holds and where its numbers \
+                 come from; [`report.json`](report.json) holds every figure."
+                    .to_owned(),
+            );
+        }
+        self.list_section("Files", &items);
+    }
+}

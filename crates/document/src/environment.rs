@@ -1,0 +1,82 @@
+//! What data were measured on: machine and servers, as names and values.
+
+use domain::record::{EndpointFacts, Environment};
+use domain::telemetry::GpuSource;
+
+use crate::number::plain;
+use crate::safe;
+
+/// A name and its value.
+pub type Line = (String, String);
+
+/// A line of an environment; the value is taken as it is.
+pub fn line(name: impl Into<String>, value: impl Into<String>) -> Line {
+    (name.into(), value.into())
+}
+
+/// A line whose value is a command.
+pub fn command(name: &str, command: &str) -> Line {
+    line(name, safe::code(command))
+}
+
+/// The machine's lines.
+pub fn machine(env: &Environment) -> Vec<Line> {
+    let mut lines = vec![
+        line("operating system", safe::markdown(&env.os)),
+        line(
+            "processor",
+            format!("{}, {} cores", safe::markdown(&env.cpu), env.cores),
+        ),
+        line(
+            "memory",
+            format!("{} GB", plain(env.memory_bytes as f64 / 1e9, 1)),
+        ),
+        line("GPU", safe::markdown(&gpu_words(&env.gpu))),
+    ];
+    let notes = env.gpu.notes().into_iter();
+    lines.extend(notes.map(|note| line("not readable", safe::markdown(note))));
+    let facts = env.facts.iter();
+    lines.extend(facts.map(|(name, value)| line(name, safe::markdown(value))));
+    lines
+}
+
+/// A line for each server: what it says it is, and the model there as far as it tells.
+pub fn servers(endpoints: &[EndpointFacts]) -> Vec<Line> {
+    let server = |(endpoint, place): (&EndpointFacts, usize)| {
+        let model = endpoint
+            .model
+            .as_ref()
+            .map_or("model unknown".to_owned(), |m| {
+                let digest = m.digest.as_ref().map(|d| format!("digest {d}"));
+                let facts = [m.parameter_size.clone(), m.quantization.clone(), digest];
+                let facts: Vec<String> = facts.into_iter().flatten().collect();
+                if facts.is_empty() {
+                    m.name.clone()
+                } else {
+                    format!("{} ({})", m.name, facts.join(", "))
+                }
+            });
+        let server = &endpoint.server;
+        let words = format!("{} {}, {model}", server.kind, server.version);
+        line(format!("server {place}"), safe::markdown(&words))
+    };
+    endpoints.iter().zip(1..).map(server).collect()
+}
+
+/// Devices and driver, or why there are none.
+fn gpu_words(source: &GpuSource) -> String {
+    match source {
+        GpuSource::Absent { reason } => format!("none can be read: {reason}"),
+        GpuSource::Nvml {
+            driver, devices, ..
+        }
+        | GpuSource::Amd {
+            driver, devices, ..
+        } => format!("{}, driver {driver}", devices.join(", ")),
+        GpuSource::Simulated { devices } => format!("SIMULATED {}", devices.join(", ")),
+        GpuSource::Several { sources } => {
+            let all: Vec<String> = sources.iter().map(gpu_words).collect();
+            all.join("; ")
+        }
+    }
+}

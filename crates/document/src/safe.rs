@@ -1,0 +1,171 @@
+//! Strings from elsewhere (model names, versions, error texts, names in a plan), made safe for each
+//! output. Nothing of such a string is dropped silently: what cannot be shown is shown by its code.
+
+use std::borrow::Cow;
+
+/// Characters of a file name beyond which the rest is left out.
+const LONGEST_FILE_NAME: usize = 120;
+
+/// True for characters that no output shows as they are: control characters, and those that turn
+/// the direction of the text around them or take no room.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// The string on one line, for a terminal: white space becomes a space, anything else that is hidden is
+/// shown as `\u{1b}`.
+pub fn terminal(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => safe.push(' '),
+            c if is_hidden(c) => safe.extend(c.escape_unicode()),
+            c => safe.push(c),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// The string as text in Markdown, in a table's cell too: it makes no markup, no link and no HTML.
+pub fn markdown(text: &str) -> String {
+    let text = terminal(text);
+    let mut safe = String::with_capacity(text.len());
+    let mut before = ' ';
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        match c {
+            '<' if letters
+                .peek()
+                .is_some_and(|n| n.is_alphabetic() || "/!?".contains(*n)) =>
+            {
+                safe.push_str("&lt;");
+            }
+            '|' | '`' | '*' | '\\' | '~' => safe.extend(['\\', c]),
+            // Within a word an underscore is a letter; a bracket is a link only before another.
+            '_' if before.is_alphanumeric()
+                && letters.peek().is_some_and(|n| n.is_alphanumeric()) =>
+            {
+                safe.push(c);
+            }
+            '_' => safe.push_str("\\_"),
+            ']' if matches!(letters.peek(), Some('(' | '[' | ':')) => safe.push_str("\\]"),
+            c => safe.push(c),
+        }
+        before = c;
+    }
+    safe
+}
+
+/// The string as code in Markdown.
+pub fn code(text: &str) -> String {
+    format!("`{}`", terminal(text).replace('`', "'"))
+}
+
+/// The string as text or as an attribute in HTML.
+pub fn html(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in terminal(text).chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// The string as a cell of a CSV file: no spreadsheet takes it for a formula. Quoting is the writer's.
+pub fn csv_cell(text: &str) -> String {
+    let text = terminal(text);
+    let is_number = text
+        .chars()
+        .skip(1)
+        .all(|c| c.is_ascii_digit() || ".,e %".contains(c));
+    let formula = text.starts_with(['=', '@']) || text.starts_with(['+', '-']) && !is_number;
+    if formula {
+        format!("'{text}")
+    } else {
+        text.into_owned()
+    }
+}
+
+/// The string as the name of a file: letters, digits, `.`, `-` and `_`; it is no path, is not hidden
+/// and has at least one character.
+pub fn file_name(text: &str) -> String {
+    let kept = |c: char| {
+        if c.is_alphanumeric() || "-_.".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    let name: String = text.chars().take(LONGEST_FILE_NAME).map(kept).collect();
+    if name.is_empty() || name.starts_with(['.', '-']) {
+        format!("_{}", name.trim_start_matches(['.', '-']))
+    } else {
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    /// What a server or a plan might send.
+    const STRINGS: [&str; 11] = [
+        "gemma3:latest",
+        "bvc_g60_c512_t0.6",
+        "_emphasis_ and *bold* and ~gone~",
+        "\u{1b}]0;title\u{7}\u{1b}[31mred",
+        "two\nlines\r\nand\ta tab\0",
+        "\u{202e}txt.exe \u{2066}x\u{2069} \u{200b}",
+        "a|b|c `code` \\",
+        "<script>alert('x')</script> & \"q\"",
+        "[link](http://x) [ref][1] [95 %] in [1, 2]",
+        "=HYPERLINK(\"http://x\")",
+        "../../etc/passwd",
+    ];
+
+    #[test]
+    fn every_output_is_safe() {
+        let mut text = String::new();
+        for string in STRINGS {
+            let _ = write!(
+                text,
+                "{string:?}\n  terminal  {}\n  markdown  {}\n  code      {}\n  html      {}\n  csv       {}\n  file      {}\n",
+                terminal(string),
+                markdown(string),
+                code(string),
+                html(string),
+                csv_cell(string),
+                file_name(string),
+            );
+        }
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn names_of_files_and_numbers_in_cells() {
+        for name in ["", ".", "..", "-rf", "/"] {
+            let safe = file_name(name);
+            assert!(
+                safe.starts_with('_') && !safe.contains('/'),
+                "{name:?}: {safe}"
+            );
+        }
+        for number in ["-1.5", "-16.8 %", "+1e9"] {
+            assert_eq!(csv_cell(number), number, "a number is no formula");
+        }
+        assert_eq!(csv_cell("-cmd"), "'-cmd");
+    }
+}

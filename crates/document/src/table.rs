@@ -1,0 +1,398 @@
+//! Tables: columns that say where their numbers come from, cells that know unknown from zero. A table
+//! renders to Markdown for readers, to text for a terminal and to CSV for machines.
+
+mod render;
+
+use std::borrow::Borrow;
+use std::fmt;
+
+use domain::record::Provenance;
+use metrics::Estimate;
+
+/// Where the numbers of a column come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Printed in a published report.
+    Published,
+    /// Measured on a real server, or computed from such measurements.
+    Measured,
+    /// Measured on the simulator, or computed from that.
+    Simulated,
+    /// Computed from somebody else's records.
+    Imported,
+    /// Computed from other columns of the table.
+    Derived,
+    /// A name or an option, not a number.
+    Label,
+}
+
+impl Origin {
+    /// The word used in `columns.csv`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Published => "imported (published)",
+            Self::Measured => "measured",
+            Self::Simulated => "simulated",
+            Self::Imported => "imported (recorded runs)",
+            Self::Derived => "derived",
+            Self::Label => "label",
+        }
+    }
+}
+
+impl From<Provenance> for Origin {
+    fn from(provenance: Provenance) -> Self {
+        match provenance {
+            Provenance::Measured => Self::Measured,
+            Provenance::Simulated => Self::Simulated,
+            Provenance::Imported => Self::Imported,
+        }
+    }
+}
+
+/// A table.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Table {
+    /// File stem and anchor: `3.1-baseline_vs_chimera`.
+    pub id: String,
+    /// Title for a reader.
+    pub title: String,
+    /// What a reader must know to read it, in a sentence or two; may be empty.
+    pub note: String,
+    /// The columns.
+    pub columns: Vec<Column>,
+    /// The rows, each as long as `columns`.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Name in CSV: `ttft_delta_ms`.
+    pub key: String,
+    /// Heading with its unit: `TTFT delta (ms)`.
+    pub heading: String,
+    /// Where its numbers come from.
+    pub origin: Origin,
+    /// Numbers are aligned to the right; with `Estimate`, CSV carries interval and `n`.
+    pub kind: Kind,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Words.
+    Text,
+    /// Numbers.
+    Number,
+    /// Means with interval and `n`.
+    Estimate,
+}
+
+/// A cell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// Words, which may come from a server or a plan: each output makes them safe.
+    Text(String),
+    /// A command or a name, set as code where the output can.
+    Code(String),
+    /// A number.
+    Number {
+        /// The value.
+        value: f64,
+        /// Decimals in Markdown.
+        decimals: usize,
+        /// Show a plus sign.
+        signed: bool,
+        /// Its 95 % interval.
+        interval: Option<(f64, f64)>,
+        /// Observations behind it, where it is a mean.
+        n: Option<u32>,
+    },
+    /// A p value; one that three decimals cannot show reads `<0.001`.
+    P(f64),
+    /// The data cannot tell.
+    Unknown,
+    /// Does not apply.
+    Empty,
+}
+
+impl Cell {
+    /// Words.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// A command or a name.
+    pub fn code(text: impl Into<String>) -> Self {
+        Self::Code(text.into())
+    }
+
+    /// A number.
+    pub fn number(value: f64, decimals: usize) -> Self {
+        Self::build(value, decimals, false, None, None)
+    }
+
+    /// A number with its sign.
+    pub fn signed(value: f64, decimals: usize) -> Self {
+        Self::build(value, decimals, true, None, None)
+    }
+
+    /// A count.
+    pub fn count(value: u32) -> Self {
+        Self::number(f64::from(value), 0)
+    }
+
+    /// A mean with its interval, or unknown.
+    pub fn estimate(estimate: Option<&Estimate>, decimals: usize) -> Self {
+        Self::scaled(estimate, 1.0, decimals, false)
+    }
+
+    /// A mean with its sign and interval, or unknown.
+    pub fn signed_estimate(estimate: Option<&Estimate>, decimals: usize) -> Self {
+        Self::scaled(estimate, 1.0, decimals, true)
+    }
+
+    /// A mean multiplied by `factor`, for another unit, or unknown.
+    pub fn scaled(estimate: Option<&Estimate>, factor: f64, decimals: usize, signed: bool) -> Self {
+        estimate.map_or(Self::Unknown, |e| {
+            let interval = e.lo.zip(e.hi).map(|(lo, hi)| (lo * factor, hi * factor));
+            Self::build(e.mean * factor, decimals, signed, interval, Some(e.n))
+        })
+    }
+
+    /// A p value, where there is one.
+    pub fn p_value(p: Option<f64>) -> Self {
+        p.map_or(Self::Empty, Self::P)
+    }
+
+    /// A number, or unknown.
+    pub fn known(value: Option<f64>, decimals: usize) -> Self {
+        value.map_or(Self::Unknown, |v| Self::number(v, decimals))
+    }
+
+    /// A number with its sign, or unknown.
+    pub fn known_signed(value: Option<f64>, decimals: usize) -> Self {
+        value.map_or(Self::Unknown, |v| Self::signed(v, decimals))
+    }
+
+    fn build(
+        value: f64,
+        decimals: usize,
+        signed: bool,
+        interval: Option<(f64, f64)>,
+        n: Option<u32>,
+    ) -> Self {
+        if value.is_finite() {
+            Self::Number {
+                value,
+                decimals,
+                signed,
+                interval,
+                n,
+            }
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+/// A column together with how its cell is made from a row's item.
+pub struct Field<'f, T: ?Sized> {
+    column: Column,
+    cell: Box<dyn Fn(&T) -> Cell + 'f>,
+}
+
+impl<T: ?Sized> fmt::Debug for Field<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Field").field(&self.column).finish()
+    }
+}
+
+impl<'f, T: ?Sized> Field<'f, T> {
+    /// A column of any kind.
+    pub fn new(
+        key: impl Into<String>,
+        heading: impl Into<String>,
+        kind: Kind,
+        origin: Origin,
+        cell: impl Fn(&T) -> Cell + 'f,
+    ) -> Self {
+        Self {
+            column: Column {
+                key: key.into(),
+                heading: heading.into(),
+                origin,
+                kind,
+            },
+            cell: Box::new(cell),
+        }
+    }
+
+    /// A column of names or words.
+    pub fn label(
+        key: impl Into<String>,
+        heading: impl Into<String>,
+        cell: impl Fn(&T) -> Cell + 'f,
+    ) -> Self {
+        Self::new(key, heading, Kind::Text, Origin::Label, cell)
+    }
+
+    /// A column of numbers without intervals.
+    pub fn number(
+        key: impl Into<String>,
+        heading: impl Into<String>,
+        origin: Origin,
+        cell: impl Fn(&T) -> Cell + 'f,
+    ) -> Self {
+        Self::new(key, heading, Kind::Number, origin, cell)
+    }
+
+    /// A column of means with their intervals.
+    pub fn estimate(
+        key: impl Into<String>,
+        heading: impl Into<String>,
+        origin: Origin,
+        cell: impl Fn(&T) -> Cell + 'f,
+    ) -> Self {
+        Self::new(key, heading, Kind::Estimate, origin, cell)
+    }
+}
+
+impl Table {
+    /// A table without columns and rows.
+    pub fn new(id: impl Into<String>, title: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            title: title.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A table with a row for each item.
+    pub fn of<T>(
+        id: impl Into<String>,
+        title: impl Into<String>,
+        fields: Vec<Field<'_, T>>,
+        items: impl IntoIterator<Item: Borrow<T>>,
+    ) -> Self {
+        let row = |item: &T| fields.iter().map(|f| (f.cell)(item)).collect();
+        let rows = items.into_iter().map(|item| row(item.borrow())).collect();
+        Self {
+            id: id.into(),
+            title: title.into(),
+            note: String::new(),
+            columns: fields.into_iter().map(|f| f.column).collect(),
+            rows,
+        }
+    }
+
+    /// The table with a note.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = note.into();
+        self
+    }
+
+    /// The table without the columns in which no cell says anything, except for those named.
+    #[must_use]
+    pub fn without_empty_columns(mut self, except: &[&str]) -> Self {
+        let says = |i: usize| {
+            let empty = |row: &Vec<Cell>| matches!(row[i], Cell::Unknown | Cell::Empty);
+            !self.rows.iter().all(empty)
+        };
+        let keep: Vec<bool> = (0..self.columns.len())
+            .map(|i| says(i) || except.contains(&self.columns[i].key.as_str()))
+            .collect();
+        let mut kept = keep.iter();
+        self.columns.retain(|_| *kept.next().unwrap_or(&true));
+        for row in &mut self.rows {
+            let mut kept = keep.iter();
+            row.retain(|_| *kept.next().unwrap_or(&true));
+        }
+        self
+    }
+
+    /// Adds a column.
+    pub fn column(
+        &mut self,
+        key: impl Into<String>,
+        heading: impl Into<String>,
+        kind: Kind,
+        origin: Origin,
+    ) {
+        self.columns.push(Column {
+            key: key.into(),
+            heading: heading.into(),
+            origin,
+            kind,
+        });
+    }
+
+    /// Adds a column of names or words.
+    pub fn label(&mut self, key: &str, heading: &str) {
+        self.column(key, heading, Kind::Text, Origin::Label);
+    }
+
+    /// Adds a row, as long as the columns.
+    pub fn row(&mut self, cells: Vec<Cell>) {
+        debug_assert_eq!(cells.len(), self.columns.len(), "table {}", self.id);
+        self.rows.push(cells);
+    }
+
+    /// The first rows.
+    #[must_use]
+    pub fn first(&self, rows: usize) -> Self {
+        Self {
+            rows: self.rows.iter().take(rows).cloned().collect(),
+            ..self.clone()
+        }
+    }
+
+    /// The columns with these keys, in this order; a key that the table lacks is left out.
+    #[must_use]
+    pub fn only(&self, keys: &[&str]) -> Self {
+        let places: Vec<usize> = keys
+            .iter()
+            .filter_map(|key| self.columns.iter().position(|c| c.key == *key))
+            .collect();
+        let pick = |row: &Vec<Cell>| places.iter().map(|i| row[*i].clone()).collect();
+        Self {
+            columns: places.iter().map(|i| self.columns[*i].clone()).collect(),
+            rows: self.rows.iter().map(pick).collect(),
+            ..self.clone()
+        }
+    }
+}
+
+/// The column dictionary: every column of every table, its heading, what it holds and where its
+/// numbers come from.
+pub fn dictionary<'t>(tables: impl IntoIterator<Item = &'t Table>) -> Table {
+    let mut all = Table::new("columns", "Columns");
+    for key in ["table", "column", "heading", "holds", "origin"] {
+        all.label(key, key);
+    }
+    for table in tables {
+        for column in &table.columns {
+            let holds = match (column.kind, column.origin) {
+                (_, Origin::Label) => "label",
+                (Kind::Text, _) => "words",
+                (Kind::Number, _) => "number",
+                (Kind::Estimate, _) => "mean, lo, hi, n",
+            };
+            let origin = column.origin.word();
+            let cells = [
+                table.id.as_str(),
+                &column.key,
+                &column.heading,
+                holds,
+                origin,
+            ];
+            all.row(cells.map(Cell::text).to_vec());
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests;

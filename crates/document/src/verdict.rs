@@ -1,0 +1,95 @@
+//! The verdict vocabulary: every word that terminal, front page, evidence, tables and JSON use for a
+//! verdict. The rules stand in `metrics`; a change of what a verdict is called or says is made here.
+
+use domain::plan::Topology;
+use metrics::Verdict;
+use metrics::compare::{GateOutcome, Told};
+use metrics::summary::VerdictCounts;
+
+/// Every verdict, the best first.
+pub const ALL: [Verdict; 6] = [
+    Verdict::Parallel,
+    Verdict::Shared,
+    Verdict::Serial,
+    Verdict::Degraded,
+    Verdict::Undecided,
+    Verdict::Unknown,
+];
+
+/// The word of a table's cell, as in `report.json`.
+pub const fn word(verdict: Verdict) -> &'static str {
+    verdict.as_str()
+}
+
+/// What a front page begins with where this is the verdict of every configuration.
+pub const fn lead(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Parallel => "Yes",
+        Verdict::Shared | Verdict::Serial => "No",
+        Verdict::Degraded => "No, it costs",
+        Verdict::Undecided => "Undecided",
+        Verdict::Unknown => "Unknown",
+    }
+}
+
+/// What a verdict says of a configuration, as the middle of a sentence; none where there is nothing to
+/// say.
+pub const fn finding(verdict: Verdict) -> Option<&'static str> {
+    Some(match verdict {
+        Verdict::Parallel => "running together was faster than running in turn",
+        Verdict::Degraded => "running together was slower than running in turn",
+        Verdict::Shared => "the agents overlapped, but no gain over running in turn can be shown",
+        Verdict::Serial => "the agents decoded one after another",
+        Verdict::Undecided => "these runs do not decide whether running together pays",
+        Verdict::Unknown => return None,
+    })
+}
+
+/// How many configurations have this verdict.
+pub const fn count(counts: &VerdictCounts, verdict: Verdict) -> u32 {
+    match verdict {
+        Verdict::Parallel => counts.parallel,
+        Verdict::Shared => counts.shared,
+        Verdict::Serial => counts.serial,
+        Verdict::Degraded => counts.degraded,
+        Verdict::Undecided => counts.undecided,
+        Verdict::Unknown => counts.unknown,
+    }
+}
+
+/// The reading of a change in a comparison.
+pub const fn told(told: Told) -> &'static str {
+    match told {
+        Told::Better => "better",
+        Told::Worse => "worse",
+        Told::Different => "different",
+        Told::NotToldApart => "cannot be told apart",
+        Told::TooFew => "too few runs",
+    }
+}
+
+/// The outcome of a gate.
+pub const fn gate(outcome: GateOutcome) -> &'static str {
+    match outcome {
+        GateOutcome::Pass => "pass",
+        GateOutcome::Undecided => "undecided",
+        GateOutcome::Fail => "FAIL",
+    }
+}
+
+/// The verdict on a level of a capacity run.
+pub const fn level(verdict: metrics::capacity::Verdict) -> &'static str {
+    match verdict {
+        metrics::capacity::Verdict::Pass => "pass",
+        metrics::capacity::Verdict::Fail => "fail",
+        metrics::capacity::Verdict::Unresolved => "unresolved",
+    }
+}
+
+/// A topology.
+pub const fn topology(topology: Topology) -> &'static str {
+    match topology {
+        Topology::Shared => "one server",
+        Topology::PerAgent => "a server per agent",
+    }
+}

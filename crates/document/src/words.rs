@@ -1,0 +1,90 @@
+//! Words that every output shares: plurals, lists, and how requests ended.
+
+use metrics::run::Outcomes;
+
+use crate::number::plain;
+
+/// `1 agent`, `2 agents`, `1,024 requests`: a count with the noun in the right number.
+pub fn plural(n: impl Into<u64>, noun: &str) -> String {
+    let n = n.into();
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {noun}{s}", plain(n as f64, 0))
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub fn joined<T: AsRef<str>>(words: &[T]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.as_ref().to_owned(),
+        [most @ .., last] => {
+            let most: Vec<&str> = most.iter().map(AsRef::as_ref).collect();
+            format!("{} and {}", most.join(", "), last.as_ref())
+        }
+    }
+}
+
+/// Every count in words, the ones that are zero left out, except for `completed`.
+pub fn outcomes(counts: &Outcomes) -> String {
+    let mut words = vec![format!(
+        "{} completed",
+        plain(f64::from(counts.completed), 0)
+    )];
+    words.extend(not_completed(counts));
+    words.join(", ")
+}
+
+/// The counts of what did not complete, in words, without those that are zero.
+pub fn not_completed(counts: &Outcomes) -> Vec<String> {
+    [
+        (counts.failed, "failed"),
+        (counts.incomplete, "incomplete"),
+        (counts.timed_out, "timed out"),
+        (counts.cancelled, "cancelled"),
+    ]
+    .into_iter()
+    .filter(|(n, _)| *n > 0)
+    .map(|(n, word)| format!("{} {word}", plain(f64::from(n), 0)))
+    .collect()
+}
+
+/// A fragment as a sentence with a capital and a full stop; a first word that holds a dot or an
+/// underscore is a name and keeps its case.
+pub fn sentence(fragment: &str) -> String {
+    let name = fragment
+        .split([' ', ':'])
+        .next()
+        .is_some_and(|word| word.contains(['.', '_']));
+    let stop = if fragment.ends_with(['.', '!', '?']) {
+        ""
+    } else {
+        "."
+    };
+    let mut letters = fragment.chars();
+    match letters.next().filter(|_| !name) {
+        Some(first) => format!("{}{}{stop}", first.to_uppercase(), letters.as_str()),
+        None => format!("{fragment}{stop}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_lists_and_sentences() {
+        assert_eq!(plural(1_u32, "agent"), "1 agent");
+        assert_eq!(plural(1_024_u32, "request"), "1,024 requests");
+        assert_eq!(plural(0_u32, "run"), "0 runs");
+        assert_eq!(joined(&["a", "b", "c"]), "a, b and c");
+        assert_eq!(joined(&["a", "b"]), "a and b");
+        assert_eq!(sentence("memory was short"), "Memory was short.");
+        assert_eq!(sentence("load.json: is cut"), "load.json: is cut.");
+        let counts = Outcomes {
+            completed: 1_200,
+            failed: 2,
+            timed_out: 1,
+            ..Outcomes::default()
+        };
+        assert_eq!(outcomes(&counts), "1,200 completed, 2 failed, 1 timed out");
+    }
+}
