@@ -15,6 +15,7 @@ pub mod options;
 pub mod outcome;
 pub mod plan;
 pub mod record;
+pub mod redact;
 pub mod telemetry;
 pub mod units;
 pub mod work;

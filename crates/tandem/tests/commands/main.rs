@@ -8,6 +8,7 @@ mod capacity;
 mod doctor;
 mod load;
 mod mixed;
+mod pinned;
 mod proxies;
 mod resume;
 mod support;

@@ -9,16 +9,62 @@ use std::thread;
 use std::time::Duration;
 
 use domain::record::{JournalLine, RequestRecord};
+use domain::redact::{Redactor, words};
 use serde::de::DeserializeOwned;
+use tempfile::TempDir;
 
 /// The binary, with nothing of the environment that changes what it does.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-    for variable in ["OLLAMA_HOST", "TANDEM_API_KEY", "RUST_LOG"] {
+    for variable in ["OLLAMA_HOST", "TANDEM_API_KEY", "RUST_LOG", "COLUMNS"] {
         command.env_remove(variable);
     }
     command.env("NO_COLOR", "1");
     command
+}
+
+/// A folder of its own to run commands in.
+pub(crate) struct Place(TempDir);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    /// A path in it.
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file into it.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Runs a command line in it to its end.
+    pub(crate) fn run(&self, line: &str) -> Output {
+        let mut command = command();
+        command.current_dir(self.0.path()).args(words(line));
+        command.output().unwrap()
+    }
+
+    /// What a person sees of command lines that are run one after another, less what differs from
+    /// run to run.
+    pub(crate) fn transcripts(&self, lines: &[&str]) -> String {
+        let folder = fs::canonicalize(self.0.path()).unwrap();
+        let redactor = Redactor::new()
+            .text(folder.to_str().unwrap(), "FOLDER")
+            .text(
+                concat!("tandem ", env!("CARGO_PKG_VERSION")),
+                "tandem VERSION",
+            )
+            .value_after("peak memory ")
+            .value_after("may open; ")
+            .value_after("\"peak_memory_bytes\":")
+            .value_after("\"environment\":");
+        let see = |line: &&str| redactor.transcript(&format!("tandem {line}"), &self.run(line));
+        lines.iter().map(see).collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// Runs it to its end.

@@ -1,0 +1,7 @@
+//! The program as a user meets it: output, files and exit codes.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod cli;
+mod pinned;
+mod place;

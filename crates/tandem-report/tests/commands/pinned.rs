@@ -1,0 +1,123 @@
+//! What the program prints, as snapshots: help, answers, and the errors with their exit codes.
+
+use std::fs;
+
+use crate::place::Place;
+
+/// Compares what command lines print with their snapshot.
+fn pin(name: &str, place: &Place, lines: &[&str]) {
+    let seen = place.transcripts(lines);
+    insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(name, seen) });
+}
+
+#[test]
+fn help() {
+    let place = Place::new();
+    for command in ["", "report", "audit", "compare"] {
+        let line = format!("{command}--help");
+        insta::assert_snapshot!(
+            format!("help_{}", command.trim()),
+            place.transcripts(&[&line])
+        );
+    }
+}
+
+#[test]
+fn reports() {
+    let place = Place::new();
+    pin(
+        "reports",
+        &place,
+        &[
+            "report --input fixtures/tr113",
+            "report --input fixtures/load --out a/load",
+            "report --input fixtures/capacity --out a/capacity",
+            "report --input fixtures/calibration --out a/calibration",
+            "report --input fixtures/one-or-two-servers --out a/servers",
+            "report --input fixtures/load --out a/load --check",
+            "report --input fixtures/tr113/one-server.csv --name one --out here --json",
+            "report --check",
+        ],
+    );
+}
+
+#[test]
+fn audits() {
+    let place = Place::new();
+    pin("audits", &place, &["audit"]);
+}
+
+#[test]
+fn comparisons() {
+    let place = Place::new();
+    place.slower(1.2);
+    let [one, two] = [
+        "fixtures/tr113/one-server.csv",
+        "fixtures/tr113/two-servers.csv",
+    ];
+    pin(
+        "comparisons",
+        &place,
+        &[
+            &format!("compare {one} slower.csv"),
+            &format!("compare {one} slower.csv --fail-if 'wall_s > +5%'"),
+            &format!("compare {one} {one} --fail-if 'wall_s > +5%'"),
+            &format!("compare {one} {one} --fail-if 'wall_s > +5%' --undecided-fails"),
+            &format!("compare {one} slower.csv --markdown --fail-if 'wall_s > +5%'"),
+            &format!("compare {one} {two} --fail-if 'wall_s > +5%'"),
+            &format!("compare {two} {one} --fail-if 'wall_s > +5%'"),
+        ],
+    );
+}
+
+/// Mistakes, each named with what to do about it.
+#[test]
+fn errors() {
+    let place = Place::new();
+    place.write("file", "x");
+    fs::create_dir(place.path("empty")).unwrap();
+    for (from, name, change) in [
+        ("tr113/one-server.csv", "oops.csv", ("10.5867744", "oops")),
+        (
+            "one-or-two-servers/journal.jsonl",
+            "",
+            ("\"t\":\"arm\"", "\"t\":\"leg\""),
+        ),
+        ("load/requests.jsonl", "", ("\"outcome\"", "\"outcom\"")),
+    ] {
+        let text = fs::read_to_string(place.path("fixtures").join(from)).unwrap();
+        assert!(text.contains(change.0));
+        let name = if name.is_empty() {
+            format!("fixtures/{from}")
+        } else {
+            name.to_owned()
+        };
+        place.write(&name, &text.replacen(change.0, change.1, 1));
+    }
+    let one = "fixtures/tr113/one-server.csv";
+    pin(
+        "errors",
+        &place,
+        &[
+            "reprot",
+            "report",
+            "report --nonsense",
+            "report --check",
+            "report --input gone",
+            "report --input empty",
+            "report --input fixtures/tr113 --name ../x",
+            "report --input fixtures/tr113/published.csv --out file/report",
+            "report --input oops.csv",
+            "report --input oops.csv --keep-going --out kept",
+            "report --input fixtures/one-or-two-servers --out kept2",
+            "report --input fixtures/load --out kept3",
+            "report --input fixtures/load --out kept3 --keep-going",
+            "report --input fixtures/calibration --input fixtures/load",
+            "audit --claims gone/claims.toml",
+            &format!("compare fixtures/calibration {one}"),
+            &format!("compare {one} {one} --fail-if 'warp > 9'"),
+            &format!("compare {one} {one} --fail-if wall_s"),
+            &format!("compare {one} {one} --undecided-fails"),
+        ],
+    );
+}

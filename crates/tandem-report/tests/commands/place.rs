@@ -1,0 +1,106 @@
+//! The program in a folder of its own that has the fixtures.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use domain::redact::{Redactor, words};
+use tempfile::TempDir;
+
+pub(crate) struct Place(TempDir);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let place = Self(TempDir::new().unwrap());
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+        for name in [
+            "tr113",
+            "load",
+            "calibration",
+            "capacity",
+            "one-or-two-servers",
+        ] {
+            copy(&fixtures.join(name), &place.path("fixtures").join(name));
+        }
+        place
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A file in the folder.
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn output(&self, line: &str) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_tandem-report"))
+            .current_dir(self.0.path())
+            .env("NO_COLOR", "1")
+            .env_remove("RUST_LOG")
+            .env_remove("COLUMNS")
+            .args(words(line))
+            .output()
+            .unwrap()
+    }
+
+    /// Runs a command line: exit code, standard output, standard error.
+    pub(crate) fn run(&self, line: &str) -> (i32, String, String) {
+        let output = self.output(line);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.code().unwrap(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    }
+
+    /// Runs command lines and writes down what a person sees of them.
+    pub(crate) fn transcripts(&self, lines: &[&str]) -> String {
+        let each = lines.iter().map(|line| {
+            Redactor::new()
+                .text(env!("CARGO_PKG_VERSION"), "VERSION")
+                .transcript(&format!("tandem-report {line}"), &self.output(line))
+        });
+        each.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Writes the one-server runs with every wall time and execution time `factor` times as long.
+    pub(crate) fn slower(&self, factor: f64) {
+        let text = self.read("fixtures/tr113/one-server.csv");
+        let mut lines = text.lines();
+        let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+        let mut out = format!("{}\n", header.join(","));
+        for line in lines {
+            let cells = line.split(',').zip(&header).map(|(cell, name)| {
+                if name.ends_with("_s") {
+                    (cell.parse::<f64>().unwrap() * factor).to_string()
+                } else {
+                    cell.to_owned()
+                }
+            });
+            out.push_str(&cells.collect::<Vec<_>>().join(","));
+            out.push('\n');
+        }
+        self.write("slower.csv", &out);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap().path();
+        let place = to.join(entry.file_name().unwrap());
+        if entry.is_dir() {
+            copy(&entry, &place);
+        } else {
+            fs::copy(&entry, place).unwrap();
+        }
+    }
+}
