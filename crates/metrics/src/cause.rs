@@ -12,7 +12,7 @@ pub use loss::{LossNs, LostSeconds};
 pub(crate) use waits::SERIAL_BELOW;
 pub use waits::{AgentWaits, WhySerial};
 
-use crate::run::{Arms, WarmLoads, start_offset};
+use crate::arms::{Arms, WarmLoads};
 use flights::Flights;
 
 /// The causes of one run.
@@ -119,7 +119,7 @@ fn run_loss(arms: &Arms<'_>, agents: &[AgentLoss]) -> Option<LossNs> {
     let slack = solos.iter().max()? - solos[last];
     let mut lost = agents[last].lost;
     // It was sent so much later than the first; of that it waited for its permit.
-    let late = start_offset(&arms.times, last);
+    let late = arms.times.start_offset(last);
     let permit = waits::first_permit(&arms.together.agents[last]);
     let admission = permit.clamp(0, late.max(0));
     lost.admission += admission;

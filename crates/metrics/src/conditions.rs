@@ -7,8 +7,8 @@ use domain::record::Provenance;
 use domain::telemetry::Sample;
 use serde::Serialize;
 
+use crate::arms::ArmTimes;
 use crate::observation::{ArmObservation, Dataset, StampSource};
-use crate::run::ArmTimes;
 use crate::spans::Spans;
 use crate::throttle::{is_thermal_or_power, throttled_intervals};
 

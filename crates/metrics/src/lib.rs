@@ -7,6 +7,7 @@
 //! What it does not know: files, polars, charts, servers, tokio.
 
 pub mod advice;
+mod arms;
 pub mod budget;
 pub mod capacity;
 pub mod cause;

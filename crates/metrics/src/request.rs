@@ -82,7 +82,7 @@ impl RequestMetrics {
         let rate = |count: u64, time: Nanos| {
             (time > Nanos::ZERO && count > 0).then(|| count as f64 / time.as_secs_f64())
         };
-        let slot_wait = crate::run::residue(request);
+        let slot_wait = crate::arms::residue(request);
         let transport_ns = e2e
             .zip(counters.total)
             .map(|(e2e, total)| e2e.0.wrapping_sub(total.0).cast_signed());

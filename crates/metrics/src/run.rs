@@ -1,9 +1,6 @@
 //! One run: TR113's figures under their own names, and the measured truth beside them.
 
-mod arm;
-mod baseline;
 mod compute;
-mod warm;
 
 use domain::Outcome;
 use domain::plan::{ConfigId, Topology};
@@ -11,13 +8,6 @@ use serde::Serialize;
 
 use crate::cause::RunCause;
 use crate::observation::ArmObservation;
-
-pub(crate) use arm::ArmTimes;
-pub(crate) use baseline::{
-    AgentBaseline, CallBaseline, decode_work, e2e, load, residue, signed, slot_wait, transport,
-};
-pub(crate) use compute::{Arms, start_offset};
-pub use warm::{WarmLoads, warm_loads};
 
 /// Everything computed from one run. Times are seconds, rates tokens per second.
 #[derive(Debug, Clone, PartialEq, Serialize)]

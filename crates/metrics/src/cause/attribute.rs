@@ -6,8 +6,8 @@ use super::flights::{Flight, Flights};
 use super::loss::share_out;
 use super::waits::{later_permits, waited_for_config, waited_for_slot};
 use super::{AgentLoss, LossNs};
+use crate::arms::{Arms, CallBaseline, decode_work, e2e, load, signed, slot_wait, transport};
 use crate::observation::RequestObservation;
-use crate::run::{Arms, CallBaseline, decode_work, e2e, load, signed, slot_wait, transport};
 use crate::spans::Spans;
 
 /// Every agent's loss; none when a solo time or the calls' counterparts are missing.

@@ -2,8 +2,8 @@
 
 use domain::{ModelOptions, Nanos, Stamp};
 
+use crate::arms::{self, load};
 use crate::observation::{ArmObservation, RequestObservation, StampSource};
-use crate::run::{self, load};
 use crate::spans::Spans;
 
 /// How far the client's end of one request and the server's load of the next may be apart.
@@ -99,7 +99,7 @@ impl<'a> Flights<'a> {
 fn residue(request: &RequestObservation, sent: Stamp, done: Stamp) -> Nanos {
     let c = &request.counters;
     if c.total.is_some() || request.stamps == StampSource::Taken {
-        return run::residue(request).unwrap_or_default();
+        return arms::residue(request).unwrap_or_default();
     }
     if c.eval.is_none() {
         return Nanos::ZERO;

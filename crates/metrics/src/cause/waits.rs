@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::Reloads;
 use super::flights::{Flight, Flights, in_flight, later};
+use crate::arms::{Arms, WarmLoads, residue, signed};
 use crate::observation::{AgentObservation, ArmObservation, StampSource};
-use crate::run::{Arms, WarmLoads, residue, signed};
 
 /// An overlap below this is none worth the name: the agents ran one after another.
 pub(crate) const SERIAL_BELOW: f64 = 0.05;

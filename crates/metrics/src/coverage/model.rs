@@ -6,8 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::Serialize;
 
+use crate::arms::ArmTimes;
 use crate::observation::{AgentObservation, ArmObservation, RunObservation, WarmLoad};
-use crate::run::ArmTimes;
 use crate::summary::Verdict;
 use crate::timeline::{RequestBuilder, agent, arm, context, run};
 

@@ -1,12 +1,9 @@
 //! From an observed run to its figures.
 
-use domain::{Nanos, Stamp};
+use domain::Nanos;
 
-use super::arm::{decode_overlap, rate, rebuilt, requests, tokens};
-use super::{
-    AgentBaseline, AgentMetrics, ArmTimes, BaselineMetrics, Contention, Outcomes, RunMetrics,
-    Tr113Metrics, WarmLoads, warm_loads,
-};
+use super::{AgentMetrics, BaselineMetrics, Contention, Outcomes, RunMetrics, Tr113Metrics};
+use crate::arms::{Arms, WarmLoads, decode_overlap, rate, rebuilt, requests, tokens, warm_loads};
 use crate::cause::RunCause;
 use crate::observation::{AgentObservation, ArmObservation, RunObservation};
 use crate::request::RequestMetrics;
@@ -19,15 +16,6 @@ const SPEEDUP_RULE: f64 = 1.5;
 /// A share of the wall lost to others above this is contention by cause.
 const CAUSE_RULE: f64 = 0.05;
 
-/// Both arms of a run with their times.
-pub(crate) struct Arms<'a> {
-    pub(crate) together: &'a ArmObservation,
-    pub(crate) times: ArmTimes,
-    pub(crate) sequential: Option<(&'a ArmObservation, ArmTimes)>,
-    /// By agent, in order; all there or none.
-    pub(crate) baselines: Option<Vec<AgentBaseline>>,
-}
-
 impl RunMetrics {
     /// The figures of a run, with warm loads from this run alone.
     pub fn of(run: &RunObservation) -> Self {
@@ -36,13 +24,13 @@ impl RunMetrics {
 
     /// The figures of a run; `fallback` holds warm loads for agents for which this run itself has
     /// none, usually those of the configuration's other runs.
-    pub fn with_warm_loads(run: &RunObservation, fallback: &WarmLoads) -> Self {
+    pub(crate) fn with_warm_loads(run: &RunObservation, fallback: &WarmLoads) -> Self {
         let mut warm = warm_loads([run]);
         for (agent, load) in fallback {
             warm.entry(*agent).or_insert(*load);
         }
         let mut warnings = Vec::new();
-        let arms = arms(run, &warm, &mut warnings);
+        let arms = Arms::of(run, &warm, &mut warnings);
         let observed = run.together.as_ref().or(run.sequential.as_ref());
         let mut metrics = Self {
             config: run.config.clone(),
@@ -168,55 +156,6 @@ impl RunMetrics {
     }
 }
 
-fn arms<'a>(
-    run: &'a RunObservation,
-    warm: &WarmLoads,
-    warnings: &mut Vec<String>,
-) -> Result<Arms<'a>, String> {
-    let Some(together) = &run.together else {
-        return Err("there is no together arm".to_owned());
-    };
-    let times = ArmTimes::of(together).map_err(|why| format!("together arm: {why}"))?;
-    let sequential = run.sequential.as_ref().and_then(|arm| {
-        let same_agents = arm.agents.len() == together.agents.len()
-            && arm
-                .agents
-                .iter()
-                .zip(&together.agents)
-                .all(|(a, b)| a.agent == b.agent);
-        let times = if same_agents {
-            ArmTimes::of(arm)
-        } else {
-            Err("its agents are not those of the together arm".to_owned())
-        };
-        times
-            .map_err(|why| warnings.push(format!("sequential arm left out: {why}")))
-            .ok()
-            .map(|times| (arm, times))
-    });
-    let baselines = sequential.as_ref().and_then(|(arm, times)| {
-        let both = arm.agents.iter().zip(&together.agents).zip(&times.agents);
-        let found = both
-            .map(|((alone, beside), span)| {
-                AgentBaseline::of(alone, *span, beside, warm.get(&beside.agent).copied())
-            })
-            .collect::<Option<Vec<_>>>();
-        if found.is_none() {
-            warnings.push(
-                "sequential arm left out: an agent generated tokens together but none alone"
-                    .to_owned(),
-            );
-        }
-        found
-    });
-    Ok(Arms {
-        together,
-        times,
-        sequential,
-        baselines,
-    })
-}
-
 fn first_ttft(agent: &AgentObservation) -> Option<f64> {
     let first = agent.requests.first()?;
     RequestMetrics::of(first).ttft.map(Nanos::as_secs_f64)
@@ -278,10 +217,4 @@ fn clock_warning(name: &str, arm: &ArmObservation) -> Option<String> {
         worst.figure,
         -(worst.by_ns as f64) / 1e9,
     ))
-}
-
-/// First `sent` of an agent relative to the arm's.
-pub(crate) fn start_offset(times: &ArmTimes, i: usize) -> i64 {
-    let (begin, _): (Stamp, Stamp) = times.agents[i];
-    begin.signed_since(times.begin)
 }

@@ -2,6 +2,7 @@ use domain::plan::Arm::{Sequential, Together};
 use domain::{FailureKind, ModelOptions, Nanos, Outcome, Stamp};
 
 use super::*;
+use crate::arms::warm_loads;
 use crate::observation::RunObservation;
 use crate::timeline::{agent, arm, request, run};
 

@@ -10,11 +10,12 @@ use super::{
     AgentSummary, ConfigSummary, ContentionRuns, Overall, OverlapEvidence, QUANTITIES,
     ScenarioSummary, Statistics, Summary, Tail, Verdict, VerdictCounts,
 };
+use crate::arms::{ArmTimes, warm_loads};
 use crate::cause::{LossNs, LostSeconds, SERIAL_BELOW};
 use crate::energy::{ArmEnergy, ConfigEnergy, Meter};
 use crate::observation::{ArmObservation, Dataset, PublishedRow, RunObservation, StampSource};
 use crate::request::RequestMetrics;
-use crate::run::{AgentMetrics, ArmTimes, Outcomes, RunMetrics, warm_loads};
+use crate::run::{AgentMetrics, Outcomes, RunMetrics};
 use crate::stats::{self, Estimate, printable_percentile};
 
 impl Summary {

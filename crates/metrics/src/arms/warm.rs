@@ -9,11 +9,11 @@ use crate::observation::{ArmObservation, RequestObservation, RunObservation};
 use crate::stats;
 
 /// Warm `load` by agent.
-pub type WarmLoads = BTreeMap<u32, Nanos>;
+pub(crate) type WarmLoads = BTreeMap<u32, Nanos>;
 
 /// The warm `load` of each agent over some runs of one configuration: the median over its main
 /// requests that found their model ready, else over its probes. Agents with neither are absent.
-pub fn warm_loads<'a>(runs: impl IntoIterator<Item = &'a RunObservation>) -> WarmLoads {
+pub(crate) fn warm_loads<'a>(runs: impl IntoIterator<Item = &'a RunObservation>) -> WarmLoads {
     let mut ready: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
     let mut probes: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
     for run in runs {

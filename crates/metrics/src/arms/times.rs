@@ -49,6 +49,11 @@ impl ArmTimes {
         let (begin, end) = self.agents[agent];
         end.since(begin)
     }
+
+    /// First `sent` of an agent after the arm's.
+    pub(crate) fn start_offset(&self, agent: usize) -> i64 {
+        self.agents[agent].0.signed_since(self.begin)
+    }
 }
 
 fn agent_span(agent: &AgentObservation) -> Result<(Stamp, Stamp), String> {

@@ -1,0 +1,75 @@
+//! The two arms of a run: their times, the times in turn that the together arm is held against,
+//! and what `load` costs on a ready model.
+
+mod baseline;
+mod times;
+mod warm;
+
+use crate::observation::{ArmObservation, RunObservation};
+
+pub(crate) use baseline::{
+    AgentBaseline, CallBaseline, decode_work, e2e, load, residue, signed, slot_wait, transport,
+};
+pub(crate) use times::{ArmTimes, decode_overlap, rate, rebuilt, requests, tokens};
+pub(crate) use warm::{WarmLoads, warm_loads};
+
+/// Both arms of a run with their times.
+pub(crate) struct Arms<'a> {
+    pub(crate) together: &'a ArmObservation,
+    pub(crate) times: ArmTimes,
+    pub(crate) sequential: Option<(&'a ArmObservation, ArmTimes)>,
+    /// By agent, in order; all there or none.
+    pub(crate) baselines: Option<Vec<AgentBaseline>>,
+}
+
+impl<'a> Arms<'a> {
+    /// The arms of a run, or why it cannot be used.
+    pub(crate) fn of(
+        run: &'a RunObservation,
+        warm: &WarmLoads,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, String> {
+        let Some(together) = &run.together else {
+            return Err("there is no together arm".to_owned());
+        };
+        let times = ArmTimes::of(together).map_err(|why| format!("together arm: {why}"))?;
+        let sequential = run.sequential.as_ref().and_then(|arm| {
+            let same_agents = arm.agents.len() == together.agents.len()
+                && arm
+                    .agents
+                    .iter()
+                    .zip(&together.agents)
+                    .all(|(a, b)| a.agent == b.agent);
+            let times = if same_agents {
+                ArmTimes::of(arm)
+            } else {
+                Err("its agents are not those of the together arm".to_owned())
+            };
+            times
+                .map_err(|why| warnings.push(format!("sequential arm left out: {why}")))
+                .ok()
+                .map(|times| (arm, times))
+        });
+        let baselines = sequential.as_ref().and_then(|(arm, times)| {
+            let both = arm.agents.iter().zip(&together.agents).zip(&times.agents);
+            let found = both
+                .map(|((alone, beside), span)| {
+                    AgentBaseline::of(alone, *span, beside, warm.get(&beside.agent).copied())
+                })
+                .collect::<Option<Vec<_>>>();
+            if found.is_none() {
+                warnings.push(
+                    "sequential arm left out: an agent generated tokens together but none alone"
+                        .to_owned(),
+                );
+            }
+            found
+        });
+        Ok(Self {
+            together,
+            times,
+            sequential,
+            baselines,
+        })
+    }
+}
