@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::claims::{Entries, Published};
+use super::entries::Entries;
 use super::error::{AuditError, RecomputeError};
 use super::figures::{Sources, Value};
+use super::judge::{Judge, Published, Relation};
 use super::method::Recompute;
 use super::recompute::Context;
 
@@ -57,29 +58,19 @@ pub struct CellCheck {
 
 impl PublishedCell {
     fn differs(&self, recomputed: &Value) -> bool {
-        let outside = |low: f64, high: f64, recomputed: f64| {
-            let slack = self.tolerance.unwrap_or(0.0) + 1e-9 * high.abs().max(1.0);
-            recomputed < low - slack || recomputed > high + slack
+        let judge = Judge {
+            published: &self.value,
+            relation: Relation::Equals,
+            tolerance: self.tolerance.unwrap_or(0.0),
         };
-        match (&self.value, recomputed) {
-            (Published::One(Value::Number(one)), Value::Number(number)) => {
-                outside(*one, *one, *number)
-            }
-            (Published::Range([low, high]), Value::Number(number)) => outside(*low, *high, *number),
-            (Published::One(Value::Text(published)), Value::Text(text)) => published != text,
-            _ => true,
-        }
+        judge.holds(recomputed) != Some(true)
     }
 }
 
 impl PublishedCells {
     /// Reads a file of published figures.
     pub fn read(path: &Path) -> Result<Self, AuditError> {
-        let text = std::fs::read_to_string(path).map_err(|source| AuditError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::parse(path, &text)
+        Self::parse(path, &AuditError::read(path)?)
     }
 
     /// Checks the text of a file of published figures; `path` is for errors.
@@ -102,12 +93,8 @@ impl PublishedCells {
                 _ => None,
             };
             if let Some(problem) = problem {
-                return Err(AuditError::Entry {
-                    path: path.to_owned(),
-                    line,
-                    entry: format!("{name} ({}, {}, {})", cell.section, cell.row, cell.column),
-                    problem: problem.to_owned(),
-                });
+                let entry = format!("{name} ({}, {}, {})", cell.section, cell.row, cell.column);
+                return Err(AuditError::entry(path, line, entry, problem));
             }
             cells.push((line, cell));
         }
@@ -138,12 +125,13 @@ impl PublishedCells {
                         | RecomputeError::Zero { .. }),
                     ) => (None, Some(error.to_string())),
                     Err(error) => {
-                        return Err(AuditError::Entry {
-                            path: self.path.clone(),
-                            line: *line,
-                            entry: format!("{}, {}, {}", cell.section, cell.row, cell.column),
-                            problem: error.to_string(),
-                        });
+                        let entry = format!("{}, {}, {}", cell.section, cell.row, cell.column);
+                        return Err(AuditError::entry(
+                            &self.path,
+                            *line,
+                            entry,
+                            error.to_string(),
+                        ));
                     }
                 },
             };

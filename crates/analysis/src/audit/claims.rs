@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use toml::Spanned;
 
+use super::entries::Entries;
 use super::error::AuditError;
 use super::figures::Value;
+use super::judge::{Published, Relation};
 use super::method::Recompute;
-
-/// The newest layout of a claims file that this code reads.
-const SCHEMA: i64 = 1;
 
 /// A file of claims, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,37 +84,6 @@ pub enum Test {
     NotTestable(String),
 }
 
-/// A published value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Published {
-    /// One number or text.
-    One(Value),
-    /// A range, its ends included.
-    Range([f64; 2]),
-}
-
-/// How a recomputed value must stand to the published one for the claim to hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Relation {
-    /// Equal within the tolerance.
-    #[default]
-    Equals,
-    /// No smaller, within the tolerance.
-    AtLeast,
-    /// No larger, within the tolerance.
-    AtMost,
-    /// Larger.
-    MoreThan,
-    /// Smaller.
-    LessThan,
-    /// Inside the published range, within the tolerance.
-    Within,
-    /// The published version is the recomputed one or a later one.
-    VersionAtLeast,
-}
-
 /// Another definition under which the published value might arise.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -149,11 +116,7 @@ struct RawClaim {
 impl Claims {
     /// Reads and checks a claims file.
     pub fn read(path: &Path) -> Result<Self, AuditError> {
-        let text = std::fs::read_to_string(path).map_err(|source| AuditError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::parse(path, &text)
+        Self::parse(path, &AuditError::read(path)?)
     }
 
     /// Checks the text of a claims file; `path` is for errors.
@@ -165,11 +128,8 @@ impl Claims {
             let id = entry.name("id", index, "claim");
             let line = entry.line;
             let raw: RawClaim = entry.read(path, &id)?;
-            let refuse = |key: &str, problem: &str| AuditError::Entry {
-                path: path.to_owned(),
-                line,
-                entry: format!("{id}, key `{key}`"),
-                problem: problem.to_owned(),
+            let refuse = |key: &str, problem: &str| {
+                AuditError::entry(path, line, format!("{id}, key `{key}`"), problem)
             };
             if !names.insert(raw.id.clone()) {
                 return Err(refuse("id", "is used twice; give each claim its own"));
@@ -275,153 +235,4 @@ fn check(
         (_, Some(tolerance)) if tolerance.is_finite() && tolerance >= 0.0 => Ok(()),
         (_, Some(_)) => Err(("tolerance", "must be 0 or a positive number")),
     }
-}
-
-/// A file of one array of tables, with the methods it names.
-pub(super) struct Entries {
-    pub(super) quantities: BTreeMap<String, Recompute>,
-    pub(super) entries: Vec<Entry>,
-}
-
-/// One table of the array.
-pub(super) struct Entry {
-    pub(super) line: usize,
-    table: toml::Table,
-}
-
-impl Entries {
-    pub(super) fn parse(path: &Path, text: &str, array: &str) -> Result<Self, AuditError> {
-        let mut file: BTreeMap<String, Spanned<toml::Value>> =
-            toml::from_str(text).map_err(|error| toml_error(path, text, &error))?;
-        let refuse = |line: usize, entry: String, problem: String| AuditError::Entry {
-            path: path.to_owned(),
-            line,
-            entry,
-            problem,
-        };
-        let schema = file.remove("schema");
-        let schema = schema.as_ref().map(Spanned::get_ref);
-        if schema != Some(&toml::Value::Integer(SCHEMA)) {
-            return Err(refuse(
-                1,
-                "key `schema`".to_owned(),
-                format!("must be there and be {SCHEMA}"),
-            ));
-        }
-        let mut quantities = BTreeMap::new();
-        if let Some(table) = file.remove("quantities") {
-            let line = line_of(text, table.span().start);
-            let toml::Value::Table(table) = table.into_inner() else {
-                return Err(refuse(
-                    line,
-                    "key `quantities`".to_owned(),
-                    "must be a table".to_owned(),
-                ));
-            };
-            for (key, value) in table {
-                let method = value.try_into().map_err(|error: toml::de::Error| {
-                    refuse(
-                        line,
-                        format!("quantity `{key}`"),
-                        error.message().to_owned(),
-                    )
-                })?;
-                quantities.insert(key, method);
-            }
-        }
-        let Some(entries) = file.remove(array) else {
-            return Err(refuse(
-                1,
-                format!("key `{array}`"),
-                format!("is missing; the file must hold at least one [[{array}]]"),
-            ));
-        };
-        if let Some((key, value)) = file.first_key_value() {
-            return Err(refuse(
-                line_of(text, value.span().start),
-                format!("key `{key}`"),
-                format!("is not known; known are schema, quantities, {array}"),
-            ));
-        }
-        let toml::Value::Array(entries) = entries.into_inner() else {
-            return Err(refuse(
-                1,
-                format!("key `{array}`"),
-                format!("must be written as [[{array}]]"),
-            ));
-        };
-        // The parser keeps no place for the elements of an array of tables; their headers do.
-        let header = format!("[[{array}]]");
-        let mut lines = text
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| line.trim() == header)
-            .map(|(index, _)| index + 1);
-        let entries = entries
-            .into_iter()
-            .map(|entry| {
-                let line = lines.next().unwrap_or(1);
-                match entry {
-                    toml::Value::Table(table) => Ok(Entry { line, table }),
-                    other => Err(refuse(
-                        line,
-                        format!("key `{array}`"),
-                        format!("holds {}, must hold tables", other.type_str()),
-                    )),
-                }
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            quantities,
-            entries,
-        })
-    }
-}
-
-impl Entry {
-    /// How errors call the entry: its name, or its place.
-    pub(super) fn name(&self, key: &str, index: usize, what: &str) -> String {
-        match self.table.get(key) {
-            Some(toml::Value::String(name)) => format!("{what} `{name}`"),
-            _ => format!("{what} {}", index + 1),
-        }
-    }
-
-    pub(super) fn read<T: serde::de::DeserializeOwned>(
-        self,
-        path: &Path,
-        name: &str,
-    ) -> Result<T, AuditError> {
-        let line = self.line;
-        serde_path_to_error::deserialize(toml::Value::Table(self.table)).map_err(|error| {
-            let at = error.path().to_string();
-            AuditError::Entry {
-                path: path.to_owned(),
-                line,
-                entry: if at == "." {
-                    name.to_owned()
-                } else {
-                    format!("{name}, key `{at}`")
-                },
-                problem: error.into_inner().message().to_owned(),
-            }
-        })
-    }
-}
-
-pub(super) fn toml_error(path: &Path, text: &str, error: &toml::de::Error) -> AuditError {
-    AuditError::Entry {
-        path: path.to_owned(),
-        line: error.span().map_or(1, |span| line_of(text, span.start)),
-        entry: "not TOML".to_owned(),
-        problem: error.message().to_owned(),
-    }
-}
-
-fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes()
-        .take(offset)
-        .filter(|byte| *byte == b'\n')
-        .count()
-        + 1
 }

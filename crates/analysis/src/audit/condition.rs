@@ -6,7 +6,8 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use super::error::RecomputeError;
-use super::rows::{Cell, Row, Rows};
+use super::row::{Cell, Row};
+use super::rows::Rows;
 
 /// Terms joined by `and`; every one must hold. A term compares a column, or `abs(column)`, with a
 /// literal, or with another column written in brackets: `b_ttft_ms > [a_ttft_ms]`. A row whose

@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use super::rows::{Cell, Row};
+use super::row::{Cell, Row};
 
 /// Adds to a recorded run, where its cells allow:
 ///

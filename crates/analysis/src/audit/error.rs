@@ -1,6 +1,6 @@
 //! What can be wrong with a claims file or the data it is tested against.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A claims file, a table file or a data file was refused.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,43 @@ pub enum AuditError {
         /// What is wrong and what would be right.
         problem: String,
     },
+}
+
+impl AuditError {
+    /// An entry of a file that does not fit.
+    pub(super) fn entry(
+        path: &Path,
+        line: usize,
+        entry: impl Into<String>,
+        problem: impl Into<String>,
+    ) -> Self {
+        Self::Entry {
+            path: path.to_owned(),
+            line,
+            entry: entry.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// A text that is not TOML.
+    pub(super) fn toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        let line = error.span().map_or(1, |span| line_of(text, span.start));
+        Self::entry(path, line, "not TOML", error.message())
+    }
+
+    /// The text of a file.
+    pub(super) fn read(path: &Path) -> Result<String, Self> {
+        std::fs::read_to_string(path).map_err(|source| Self::Read {
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
+/// The line of a byte of a text, from 1.
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.bytes().take(offset);
+    before.filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// A recomputation that cannot be done with the data at hand.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::{AuditError, RecomputeError};
-use super::rows::{Row, Rows, join};
+use super::row::Row;
+use super::rows::{Rows, join};
 
 /// A number or a text.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -61,12 +62,9 @@ impl Sources {
     }
 
     fn read_figures(&mut self, prefix: &str, path: &Path) -> Result<(), AuditError> {
-        let text = std::fs::read_to_string(path).map_err(|source| AuditError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let table: toml::Table = toml::from_str(&text)
-            .map_err(|error| super::claims::toml_error(path, &text, &error))?;
+        let text = AuditError::read(path)?;
+        let table: toml::Table =
+            toml::from_str(&text).map_err(|error| AuditError::toml(path, &text, &error))?;
         for (key, value) in &table {
             if key != "schema" {
                 self.flatten(&format!("{prefix}.{key}"), value, path)?;

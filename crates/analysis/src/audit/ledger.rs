@@ -4,14 +4,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::claims::{Alternative, Claim, Claims, Document, Published, Relation, Test};
+use super::claims::{Claim, Claims, Document, Test};
 use super::error::AuditError;
 use super::figures::{Sources, Value};
+use super::judge::{Judge, Published, Relation};
 use super::method::Recompute;
 use super::recompute::Context;
-
-/// Slack for the last binary digits, relative to the figures compared.
-const ROUNDING: f64 = 1e-9;
 
 /// Every claim with its finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -164,16 +162,6 @@ impl Ledger {
 }
 
 fn entry(claim: &Claim, context: &Context<'_>, path: &Path) -> Result<LedgerEntry, AuditError> {
-    let evaluate = |key: &str, method: &Recompute| {
-        context
-            .evaluate(method)
-            .map_err(|problem| AuditError::Entry {
-                path: path.to_owned(),
-                line: claim.line,
-                entry: format!("claim `{}`, key `{key}`", claim.id),
-                problem: problem.to_string(),
-            })
-    };
     let bare = LedgerEntry {
         id: claim.id.clone(),
         document: claim.document,
@@ -187,11 +175,11 @@ fn entry(claim: &Claim, context: &Context<'_>, path: &Path) -> Result<LedgerEntr
         finding: Finding::NotTestable { why: String::new() },
         note: claim.note.clone(),
     };
-    match &claim.test {
-        Test::NotTestable(why) => Ok(LedgerEntry {
-            finding: Finding::NotTestable { why: why.clone() },
-            ..bare
-        }),
+    let (published, unit, relation, tolerance, recompute, alternatives) = match &claim.test {
+        Test::NotTestable(why) => {
+            let finding = Finding::NotTestable { why: why.clone() };
+            return Ok(LedgerEntry { finding, ..bare });
+        }
         Test::Recompute {
             published,
             unit,
@@ -199,143 +187,79 @@ fn entry(claim: &Claim, context: &Context<'_>, path: &Path) -> Result<LedgerEntr
             tolerance,
             recompute,
             alternatives,
-        } => {
-            let judge = Judge {
-                published,
-                relation: *relation,
-                tolerance: tolerance.unwrap_or(0.0),
-            };
-            let recomputed = evaluate("recompute", recompute)?;
-            let mismatch = |key: &str, value: &Value| AuditError::Entry {
-                path: path.to_owned(),
-                line: claim.line,
-                entry: format!("claim `{}`, key `{key}`", claim.id),
-                problem: format!(
-                    "gives {value:?}, the published value is {published:?}; both must be numbers or both texts"
-                ),
-            };
-            let holds = judge
-                .holds(&recomputed)
-                .ok_or_else(|| mismatch("recompute", &recomputed))?;
-            // Alternatives are computed even where they are not needed, so that a wrong one is
-            // found at once.
-            let mut tried = Vec::new();
-            let mut found = None;
-            for Alternative {
-                definition,
-                recompute,
-            } in alternatives
-            {
-                let gives = evaluate("alternatives", recompute)?;
-                let fits = judge
-                    .holds(&gives)
-                    .ok_or_else(|| mismatch("alternatives", &gives))?;
-                let one = Tried {
-                    definition: definition.clone(),
-                    gives,
-                };
-                if fits && found.is_none() {
-                    found = Some(one);
-                } else {
-                    tried.push(one);
-                }
-            }
-            let finding = match (holds, found) {
-                (true, _) => Finding::Reproduced { recomputed },
-                (false, Some(under)) => Finding::Redefined {
-                    recomputed,
-                    definition: under.definition,
-                    under_it: under.gives,
-                },
-                (false, None) => {
-                    let difference = judge.difference(&recomputed);
-                    Finding::Contradicted {
-                        tolerances: difference
-                            .filter(|_| judge.tolerance > 0.0)
-                            .map(|difference| difference / judge.tolerance),
-                        recomputed,
-                        difference,
-                        also_tried: tried,
-                    }
-                }
-            };
-            Ok(LedgerEntry {
-                published: Some(published.clone()),
-                relation: Some(*relation),
-                unit: unit.clone(),
-                tolerance: *tolerance,
-                method: Some(recompute.to_string()),
-                finding,
-                ..bare
-            })
+        } => (
+            published,
+            unit,
+            *relation,
+            *tolerance,
+            recompute,
+            alternatives,
+        ),
+    };
+    let judge = Judge {
+        published,
+        relation,
+        tolerance: tolerance.unwrap_or(0.0),
+    };
+    // What a method gives, and whether that is the published value.
+    let judged = |key: &str, method: &Recompute| {
+        let refuse = |problem: String| {
+            let entry = format!("claim `{}`, key `{key}`", claim.id);
+            AuditError::entry(path, claim.line, entry, problem)
+        };
+        let value = context
+            .evaluate(method)
+            .map_err(|p| refuse(p.to_string()))?;
+        let holds = judge.holds(&value).ok_or_else(|| {
+            refuse(format!(
+                "gives {value:?}, the published value is {published:?}; both must be numbers or both texts"
+            ))
+        })?;
+        Ok::<_, AuditError>((value, holds))
+    };
+    let (recomputed, holds) = judged("recompute", recompute)?;
+    // Alternatives are computed even where they are not needed, so that a wrong one is found at
+    // once.
+    let mut also_tried = Vec::new();
+    let mut found = None;
+    for other in alternatives {
+        let (gives, fits) = judged("alternatives", &other.recompute)?;
+        let tried = Tried {
+            definition: other.definition.clone(),
+            gives,
+        };
+        if fits && found.is_none() {
+            found = Some(tried);
+        } else {
+            also_tried.push(tried);
         }
     }
-}
-
-/// Holds a recomputed value against a published one.
-struct Judge<'a> {
-    published: &'a Published,
-    relation: Relation,
-    tolerance: f64,
-}
-
-impl Judge<'_> {
-    /// Whether the claim holds; `None` when a number meets a text.
-    fn holds(&self, recomputed: &Value) -> Option<bool> {
-        match (self.published, recomputed) {
-            (Published::One(Value::Text(published)), Value::Text(recomputed)) => {
-                Some(match self.relation {
-                    Relation::VersionAtLeast => version(published) >= version(recomputed),
-                    _ => published == recomputed,
-                })
+    let finding = match (holds, found) {
+        (true, _) => Finding::Reproduced { recomputed },
+        (false, Some(under)) => Finding::Redefined {
+            recomputed,
+            definition: under.definition,
+            under_it: under.gives,
+        },
+        (false, None) => {
+            let difference = judge.difference(&recomputed);
+            Finding::Contradicted {
+                tolerances: difference
+                    .filter(|_| judge.tolerance > 0.0)
+                    .map(|difference| difference / judge.tolerance),
+                recomputed,
+                difference,
+                also_tried,
             }
-            (Published::One(Value::Number(published)), Value::Number(recomputed)) => {
-                let difference = recomputed - published;
-                let slack = self.slack(*published, *recomputed);
-                Some(match self.relation {
-                    Relation::AtLeast => difference >= -slack,
-                    Relation::AtMost => difference <= slack,
-                    Relation::MoreThan => difference > 0.0,
-                    Relation::LessThan => difference < 0.0,
-                    _ => difference.abs() <= slack,
-                })
-            }
-            (Published::Range([low, high]), Value::Number(recomputed)) => {
-                let slack = self.slack(*high, *recomputed);
-                Some(*recomputed >= low - slack && *recomputed <= high + slack)
-            }
-            _ => None,
         }
-    }
-
-    fn slack(&self, a: f64, b: f64) -> f64 {
-        self.tolerance + ROUNDING * a.abs().max(b.abs()).max(1.0)
-    }
-
-    fn difference(&self, recomputed: &Value) -> Option<f64> {
-        match (self.published, recomputed) {
-            (Published::One(Value::Number(published)), Value::Number(recomputed)) => {
-                Some(recomputed - published)
-            }
-            (Published::Range([low, high]), Value::Number(recomputed)) => {
-                Some(if recomputed < low {
-                    recomputed - low
-                } else {
-                    recomputed - high
-                })
-            }
-            _ => None,
-        }
-    }
-}
-
-/// A version's numbers, for ordering.
-fn version(text: &str) -> Vec<u64> {
-    text.trim_start_matches('v')
-        .split('.')
-        .map(|part| {
-            let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
-            digits.parse().unwrap_or(0)
-        })
-        .collect()
+    };
+    Ok(LedgerEntry {
+        published: Some(published.clone()),
+        relation: Some(relation),
+        unit: unit.clone(),
+        tolerance,
+        method: Some(recompute.to_string()),
+        finding,
+        ..bare
+    })
 }

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use metrics::stats;
 
 use super::condition::Condition;
+use super::derive::seconds;
 use super::error::RecomputeError;
 use super::figures::{Sources, Value};
 use super::method::{Operand, Recompute, Stat, Tell};
-use super::rows::{Row, Rows};
+use super::row::Row;
+use super::rows::Rows;
 
 /// What a method is evaluated in.
 #[derive(Debug, Clone, Copy)]
@@ -32,17 +34,13 @@ impl Context<'_> {
 
     fn value(&self, method: &Recompute, depth: u32) -> Result<Value, RecomputeError> {
         match method {
-            Recompute::Text { key } => match self.sources.figure(key) {
-                Some(value @ Value::Text(_)) => Ok(value.clone()),
-                Some(Value::Number(_)) => Err(kind(key, "a number", "a text")),
-                None => Err(self.unknown(key)),
-            },
+            Recompute::Text { key } => Ok(Value::Text(self.text(key, "a text")?.to_owned())),
             Recompute::Best {
                 rows,
                 column,
                 condition,
                 lowest,
-            } => self.best(rows.as_deref(), column, condition.as_ref(), *lowest),
+            } => self.best(rows.as_ref(), column, condition.as_ref(), *lowest),
             other => self.number(other, depth).map(Value::Number),
         }
     }
@@ -66,44 +64,38 @@ impl Context<'_> {
                 condition,
                 absolute,
             } => {
-                let rows = self.rows(rows.as_deref())?;
-                let mut values = select(rows, column, condition.as_ref(), *stat == Stat::Count)?;
-                if *absolute {
-                    for value in &mut values {
-                        *value = value.abs();
-                    }
+                let (rows, chosen) = self.chosen(rows.as_ref(), &[column], condition.as_ref())?;
+                let size = |value: f64| if *absolute { value.abs() } else { value };
+                let values: Vec<f64> = chosen
+                    .iter()
+                    .filter_map(|row| row.get(column).map(size))
+                    .collect();
+                if values.is_empty() && *stat != Stat::Count {
+                    return Err(no_rows(rows, column, condition.as_ref()));
                 }
                 stat.of(&values, rows)
             }
             Recompute::Count { rows, condition } => {
-                let rows = self.rows(rows.as_deref())?;
-                condition.check(rows)?;
-                Ok(rows.iter().filter(|row| condition.holds(row)).count() as f64)
+                let (_, chosen) = self.chosen(rows.as_ref(), &[], Some(condition))?;
+                Ok(chosen.len() as f64)
             }
             Recompute::Rate {
                 rows,
                 that,
                 condition,
             } => {
-                let rows = self.rows(rows.as_deref())?;
+                let (rows, all) = self.chosen(rows.as_ref(), &[], condition.as_ref())?;
                 that.check(rows)?;
-                if let Some(condition) = condition {
-                    condition.check(rows)?;
-                }
-                let among = rows.iter().filter(|row| holds(condition.as_ref(), row));
-                let (all, some) = among.fold((0_u32, 0_u32), |(all, some), row| {
-                    (all + 1, some + u32::from(that.holds(row)))
-                });
-                if all == 0 {
+                if all.is_empty() {
                     return Err(no_rows(rows, "config", condition.as_ref()));
                 }
-                Ok(100.0 * f64::from(some) / f64::from(all))
+                let some = all.iter().filter(|row| that.holds(row)).count();
+                Ok(100.0 * some as f64 / all.len() as f64)
             }
             Recompute::MeanOfScenarios { rows, column } => {
-                let rows = self.rows(rows.as_deref())?;
-                rows.require(column)?;
+                let (rows, all) = self.chosen(rows.as_ref(), &[column], None)?;
                 let mut groups: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-                for row in rows.iter() {
+                for row in all {
                     if let (Some(scenario), Some(value)) = (row.cell("scenario"), row.get(column)) {
                         let group = groups.entry(format!("{scenario:?}")).or_default();
                         group.push(value);
@@ -120,7 +112,7 @@ impl Context<'_> {
                 rows,
                 column,
                 condition,
-            } => self.pairs(*tell, rows.as_deref(), column, condition.as_ref()),
+            } => self.pairs(*tell, rows.as_ref(), column, condition.as_ref()),
             Recompute::Agreement {
                 left,
                 left_is,
@@ -150,12 +142,8 @@ impl Context<'_> {
                     .ok_or_else(|| no_rows(left, column, None))
             }
             Recompute::Figure { key } => self.figure(key, depth),
-            Recompute::Seconds { key } => match self.sources.figure(key) {
-                Some(Value::Text(stamp)) => super::derive::seconds(stamp)
-                    .ok_or_else(|| kind(key, "another text", "an RFC 3339 stamp")),
-                Some(Value::Number(_)) => Err(kind(key, "a number", "an RFC 3339 stamp")),
-                None => Err(self.unknown(key)),
-            },
+            Recompute::Seconds { key } => seconds(self.text(key, "an RFC 3339 stamp")?)
+                .ok_or_else(|| kind(key, "another text", "an RFC 3339 stamp")),
             Recompute::Difference { a, b } => Ok(operand(a)? - operand(b)?),
             Recompute::Ratio { a, b } => divide(a, b),
             Recompute::Percent { a, b } => Ok(100.0 * divide(a, b)?),
@@ -205,25 +193,46 @@ impl Context<'_> {
         }
     }
 
-    fn rows(&self, name: Option<&str>) -> Result<&Rows, RecomputeError> {
-        self.sources.rows(name.unwrap_or(self.default_rows))
+    fn text(&self, key: &str, wanted: &'static str) -> Result<&str, RecomputeError> {
+        match self.sources.figure(key) {
+            Some(Value::Text(text)) => Ok(text),
+            Some(Value::Number(_)) => Err(kind(key, "a number", wanted)),
+            None => Err(self.unknown(key)),
+        }
+    }
+
+    /// A set of rows, by default that of the context, and those of its rows for which a condition
+    /// holds. Refuses columns that the set does not have.
+    fn chosen(
+        &self,
+        name: Option<&String>,
+        columns: &[&str],
+        condition: Option<&Condition>,
+    ) -> Result<(&Rows, Vec<&Row>), RecomputeError> {
+        let rows = self
+            .sources
+            .rows(name.map_or(self.default_rows, String::as_str))?;
+        for column in columns {
+            rows.require(column)?;
+        }
+        if let Some(condition) = condition {
+            condition.check(rows)?;
+        }
+        let holds = |row: &&Row| condition.is_none_or(|condition| condition.holds(row));
+        Ok((rows, rows.iter().filter(holds).collect()))
     }
 
     fn best(
         &self,
-        rows: Option<&str>,
+        rows: Option<&String>,
         column: &str,
         condition: Option<&Condition>,
         lowest: bool,
     ) -> Result<Value, RecomputeError> {
-        let rows = self.rows(rows)?;
-        rows.require(column)?;
-        if let Some(condition) = condition {
-            condition.check(rows)?;
-        }
+        let (rows, chosen) = self.chosen(rows, &[column], condition)?;
         let sign = if lowest { -1.0 } else { 1.0 };
-        rows.iter()
-            .filter(|row| holds(condition, row))
+        chosen
+            .iter()
             .filter_map(|row| Some((row.config(), sign * row.get(column)?)))
             .max_by(|(_, a), (_, b)| a.total_cmp(b))
             .map(|(config, _)| Value::Text(config.to_owned()))
@@ -233,18 +242,12 @@ impl Context<'_> {
     fn pairs(
         &self,
         tell: Tell,
-        rows: Option<&str>,
+        rows: Option<&String>,
         column: &str,
         condition: Option<&Condition>,
     ) -> Result<f64, RecomputeError> {
-        let rows = self.rows(rows)?;
-        for needed in [column, "scenario", "num_gpu", "num_ctx", "temperature"] {
-            rows.require(needed)?;
-        }
-        if let Some(condition) = condition {
-            condition.check(rows)?;
-        }
-        let chosen: Vec<&Row> = rows.iter().filter(|row| holds(condition, row)).collect();
+        let needed = [column, "scenario", "num_gpu", "num_ctx", "temperature"];
+        let (rows, chosen) = self.chosen(rows, &needed, condition)?;
         let mut differences = Vec::new();
         for (index, left) in chosen.iter().enumerate() {
             for right in &chosen[index + 1..] {
@@ -274,36 +277,11 @@ impl Context<'_> {
     }
 }
 
-fn holds(condition: Option<&Condition>, row: &Row) -> bool {
-    condition.is_none_or(|condition| condition.holds(row))
-}
-
 fn matched<'a>(left: &'a Rows, right: &'a Rows) -> impl Iterator<Item = (&'a Row, &'a Row)> {
     left.iter().filter_map(|a| {
         let b = right.iter().find(|b| b.config() == a.config())?;
         Some((a, b))
     })
-}
-
-fn select(
-    rows: &Rows,
-    column: &str,
-    condition: Option<&Condition>,
-    may_be_empty: bool,
-) -> Result<Vec<f64>, RecomputeError> {
-    rows.require(column)?;
-    if let Some(condition) = condition {
-        condition.check(rows)?;
-    }
-    let values: Vec<f64> = rows
-        .iter()
-        .filter(|row| holds(condition, row))
-        .filter_map(|row| row.get(column))
-        .collect();
-    if values.is_empty() && !may_be_empty {
-        return Err(no_rows(rows, column, condition));
-    }
-    Ok(values)
 }
 
 fn no_rows(rows: &Rows, column: &str, condition: Option<&Condition>) -> RecomputeError {

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::claims::{Document, Published, Relation};
+use super::claims::Document;
 use super::figures::Value;
+use super::judge::{Published, Relation};
 use super::ledger::{Counts, Finding, Ledger, LedgerEntry};
 
 impl Counts {

@@ -52,149 +52,99 @@ fn the_sound_file_is_sound() {
     );
 }
 
+/// Every mistake with its message: what is replaced in the sound file, and by what.
 #[test]
-fn an_unknown_method_is_named_with_those_there_are() {
-    let message = refused(&with("method = 'stat'", "method = 'avg'"));
-    assert!(
-        message.starts_with(
-            "claims.toml:3: claim `mean`, key `recompute.method`: unknown variant `avg`"
-        ),
-        "{message}"
-    );
-    assert!(message.contains("`stat`"), "{message}");
-}
-
-#[test]
-fn an_unknown_method_inside_another_is_named_too() {
-    let inner = "recompute = { method = 'ratio', a = 1, b = { method = 'avg', column = 'value' } }";
-    let text = with(
-        "recompute = { method = 'stat', stat = 'mean', column = 'value' }",
-        inner,
-    );
-    let message = refused(&text);
-    assert!(message.contains("unknown variant `avg`"), "{message}");
-}
-
-#[test]
-fn a_missing_column_is_named_with_those_there_are() {
-    assert_eq!(
-        refused(&with("column = 'value'", "column = 'speed'")),
-        "claims.toml:3: claim `mean`, key `recompute`: rows `published` have no column `speed`; they have config, scenario, value"
-    );
-}
-
-#[test]
-fn a_wrong_alternative_is_found_though_it_is_not_needed() {
-    let text = format!(
-        "{SOUND}alternatives = [{{ definition = 'd', recompute = {{ method = 'figure', key = 'nothing' }} }}]\n"
-    );
-    assert_eq!(
-        refused(&text),
-        "claims.toml:3: claim `mean`, key `alternatives`: no figure or quantity `nothing`"
-    );
-}
-
-#[test]
-fn tolerances_must_be_there_and_make_sense() {
-    for bad in ["tolerance = -0.5", "tolerance = inf", "tolerance = nan"] {
-        assert_eq!(
-            refused(&with("tolerance = 0.5", bad)),
-            "claims.toml:3: claim `mean`, key `tolerance`: must be 0 or a positive number"
-        );
-    }
-    assert_eq!(
-        refused(&with("tolerance = 0.5\n", "")),
-        "claims.toml:3: claim `mean`, key `tolerance`: is missing; give half a unit in the last printed place, 0 for a count"
-    );
-    let message = refused(&with("tolerance = 0.5", "tolerance = 'half'"));
-    assert!(message.contains("key `tolerance`"), "{message}");
-}
-
-#[test]
-fn what_is_published_must_fit_its_relation() {
+fn every_mistake_says_where_and_how_to_mend_it() {
+    let method = "recompute = { method = 'stat', stat = 'mean', column = 'value' }";
+    let twice = format!("{SOUND}\n{}", SOUND.trim_start_matches("schema = 1\n"));
+    let beside = |rest: &str| format!("{SOUND}{rest}\n");
+    let bare = SOUND.split("recompute").next().unwrap().to_owned();
+    let published = |published: &str| with("published = 8.0", published);
     let cases = [
+        ("unknown method", with("method = 'stat'", "method = 'avg'")),
         (
-            "published = [8.0, 7.0]\nrelation = 'within'",
-            "key `published`: is a range whose low end lies above its high end",
+            "unknown method inside another",
+            with(
+                method,
+                "recompute = { method = 'ratio', a = 1, b = { method = 'avg', column = 'value' } }",
+            ),
         ),
         (
-            "published = [7.0, 8.0]",
-            "key `relation`: of a range must be `within`",
+            "missing column",
+            with("column = 'value'", "column = 'speed'"),
         ),
         (
-            "published = 8.0\nrelation = 'within'",
-            "key `published`: must be a range `[low, high]` for `within`",
+            "wrong alternative, though it is not needed",
+            beside(
+                "alternatives = [{ definition = 'd', recompute = { method = 'figure', key = 'nothing' } }]",
+            ),
         ),
         (
-            "published = 'eight'",
-            "key `tolerance`: has no meaning for a text; leave it out",
+            "negative tolerance",
+            with("tolerance = 0.5", "tolerance = -0.5"),
         ),
         (
-            "published = 'eight'\nrelation = 'at_least'",
-            "key `relation`: of a text must be `equals` or `version_at_least`",
+            "infinite tolerance",
+            with("tolerance = 0.5", "tolerance = inf"),
         ),
         (
-            "published = 8.0\nrelation = 'version_at_least'",
-            "key `published`: must be a version in quotes for `version_at_least`",
+            "tolerance not a number",
+            with("tolerance = 0.5", "tolerance = nan"),
+        ),
+        ("no tolerance", with("tolerance = 0.5\n", "")),
+        (
+            "tolerance in words",
+            with("tolerance = 0.5", "tolerance = 'half'"),
+        ),
+        (
+            "backward range",
+            published("published = [8.0, 7.0]\nrelation = 'within'"),
+        ),
+        (
+            "range without `within`",
+            published("published = [7.0, 8.0]"),
+        ),
+        (
+            "`within` without a range",
+            published("published = 8.0\nrelation = 'within'"),
+        ),
+        ("text with a tolerance", published("published = 'eight'")),
+        (
+            "text with an order",
+            published("published = 'eight'\nrelation = 'at_least'"),
+        ),
+        (
+            "number as a version",
+            published("published = 8.0\nrelation = 'version_at_least'"),
+        ),
+        (
+            "text against a number",
+            with("published = 8.0\ntolerance = 0.5", "published = 'a'"),
+        ),
+        ("name used twice", twice),
+        ("two tests", beside("not_testable = 'no data'")),
+        ("no test", bare),
+        ("nothing published", with("published = 8.0\n", "")),
+        ("no section", with("section = '3.1'\n", "")),
+        ("unknown key", with("tolerance", "tolerence")),
+        ("unknown document", with("'tr113'", "'tr114'")),
+        ("another schema", with("schema = 1", "schema = 2")),
+        ("no claims", "schema = 1\n".to_owned()),
+        (
+            "unknown key of the file",
+            with("\n[[claims]]", "extra = 3\n[[claims]]"),
+        ),
+        ("no TOML", "schema = ".to_owned()),
+        (
+            "wrong quantity",
+            with(
+                "\n[[claims]]",
+                "[quantities]\nq = { method = 'no' }\n[[claims]]",
+            ),
         ),
     ];
-    for (replacement, problem) in cases {
-        let message = refused(&with("published = 8.0", replacement));
-        assert_eq!(message, format!("claims.toml:3: claim `mean`, {problem}"));
-    }
-}
-
-#[test]
-fn a_text_is_not_held_against_a_number() {
-    let text = with("published = 8.0\ntolerance = 0.5", "published = 'a'");
-    let message = refused(&text);
-    assert!(
-        message.contains("both must be numbers or both texts"),
-        "{message}"
-    );
-}
-
-#[test]
-fn claims_need_one_name_and_one_test() {
-    let twice = format!("{SOUND}\n{}", SOUND.trim_start_matches("schema = 1\n"));
-    assert_eq!(
-        refused(&twice),
-        "claims.toml:13: claim `mean`, key `id`: is used twice; give each claim its own"
-    );
-    assert_eq!(
-        refused(&format!("{SOUND}not_testable = 'no data'\n")),
-        "claims.toml:3: claim `mean`, key `not_testable`: stands beside `recompute`; keep one of them"
-    );
-    let bare = SOUND.split("recompute").next().unwrap();
-    assert!(refused(bare).contains("key `recompute`: is missing"));
-    assert!(refused(&with("published = 8.0\n", "")).contains("key `published`: is missing"));
-    assert!(refused(&with("section = '3.1'\n", "")).contains("missing field `section`"));
-    assert!(refused(&with("tolerance", "tolerence")).contains("unknown field `tolerence`"));
-    assert!(refused(&with("'tr113'", "'tr114'")).contains("unknown variant `tr114`"));
-}
-
-#[test]
-fn a_wrong_file_is_refused_as_a_whole() {
-    assert_eq!(
-        refused(&with("schema = 1", "schema = 2")),
-        "claims.toml:1: key `schema`: must be there and be 1"
-    );
-    assert_eq!(
-        refused("schema = 1\n"),
-        "claims.toml:1: key `claims`: is missing; the file must hold at least one [[claims]]"
-    );
-    assert_eq!(
-        refused(&with("\n[[claims]]", "extra = 3\n[[claims]]")),
-        "claims.toml:2: key `extra`: is not known; known are schema, quantities, claims"
-    );
-    assert!(refused("schema = ").starts_with("claims.toml:1: not TOML: "));
-    assert!(
-        refused(&with(
-            "\n[[claims]]",
-            "[quantities]\nq = { method = 'no' }\n[[claims]]"
-        ))
-        .starts_with("claims.toml:2: quantity `q`: unknown variant `no`")
-    );
+    let messages = cases.map(|(case, text)| format!("{case}\n  {}\n", refused(&text).trim_end()));
+    insta::assert_snapshot!(messages.concat());
 }
 
 #[test]

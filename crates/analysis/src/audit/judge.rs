@@ -1,0 +1,107 @@
+//! Whether a recomputed value is the published one.
+
+use serde::{Deserialize, Serialize};
+
+use super::figures::Value;
+
+/// Slack for the last binary digits, relative to the figures compared.
+const ROUNDING: f64 = 1e-9;
+
+/// A published value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Published {
+    /// One number or text.
+    One(Value),
+    /// A range, its ends included.
+    Range([f64; 2]),
+}
+
+/// How a recomputed value must stand to the published one for the claim to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relation {
+    /// Equal within the tolerance.
+    #[default]
+    Equals,
+    /// No smaller, within the tolerance.
+    AtLeast,
+    /// No larger, within the tolerance.
+    AtMost,
+    /// Larger.
+    MoreThan,
+    /// Smaller.
+    LessThan,
+    /// Inside the published range, within the tolerance.
+    Within,
+    /// The published version is the recomputed one or a later one.
+    VersionAtLeast,
+}
+
+/// Holds a recomputed value against a published one.
+pub(super) struct Judge<'a> {
+    pub(super) published: &'a Published,
+    pub(super) relation: Relation,
+    pub(super) tolerance: f64,
+}
+
+impl Judge<'_> {
+    /// Whether the published value holds; `None` when a number meets a text.
+    pub(super) fn holds(&self, recomputed: &Value) -> Option<bool> {
+        match (self.published, recomputed) {
+            (Published::One(Value::Text(published)), Value::Text(recomputed)) => {
+                Some(match self.relation {
+                    Relation::VersionAtLeast => version(published) >= version(recomputed),
+                    _ => published == recomputed,
+                })
+            }
+            (Published::One(Value::Number(published)), Value::Number(recomputed)) => {
+                let difference = recomputed - published;
+                let slack = self.slack(*published, *recomputed);
+                Some(match self.relation {
+                    Relation::AtLeast => difference >= -slack,
+                    Relation::AtMost => difference <= slack,
+                    Relation::MoreThan => difference > 0.0,
+                    Relation::LessThan => difference < 0.0,
+                    _ => difference.abs() <= slack,
+                })
+            }
+            (Published::Range([low, high]), Value::Number(recomputed)) => {
+                let slack = self.slack(*high, *recomputed);
+                Some(*recomputed >= low - slack && *recomputed <= high + slack)
+            }
+            _ => None,
+        }
+    }
+
+    fn slack(&self, a: f64, b: f64) -> f64 {
+        self.tolerance + ROUNDING * a.abs().max(b.abs()).max(1.0)
+    }
+
+    pub(super) fn difference(&self, recomputed: &Value) -> Option<f64> {
+        match (self.published, recomputed) {
+            (Published::One(Value::Number(published)), Value::Number(recomputed)) => {
+                Some(recomputed - published)
+            }
+            (Published::Range([low, high]), Value::Number(recomputed)) => {
+                Some(if recomputed < low {
+                    recomputed - low
+                } else {
+                    recomputed - high
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A version's numbers, for ordering.
+fn version(text: &str) -> Vec<u64> {
+    text.trim_start_matches('v')
+        .split('.')
+        .map(|part| {
+            let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse().unwrap_or(0)
+        })
+        .collect()
+}
