@@ -54,7 +54,6 @@ const GRAPH: &[(&str, &[&str])] = &[
 /// Crates from elsewhere that only one of ours may name.
 const CONFINED: &[(&str, &[&str])] = &[
     ("polars", &["analysis"]),
-    ("polars-io", &["analysis"]),
     ("plotters", &["analysis"]),
     ("nvml-wrapper", &["telemetry"]),
     ("procfs-core", &["telemetry"]),

@@ -9,18 +9,15 @@
 use std::path::Path;
 
 use domain::backend::ServerCounters;
-use domain::plan::{Arm, Topology};
+use domain::plan::{Arm, ConfigId, Topology};
 use domain::record::TokenSource;
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 use metrics::{
     AgentObservation, ArmObservation, PublishedRow, RequestObservation, RunObservation, StampSource,
 };
 
-use super::grid::Grid;
+use super::grid::{Grid, Row};
 use super::{LoadError, LoadErrorKind, Skipped};
-
-/// The agents of a recorded run, by column prefix.
-const AGENTS: [(&str, &str); 2] = [("a", "collector"), ("b", "insight")];
 
 /// What a recorded run tells of one agent.
 #[derive(Debug)]
@@ -77,19 +74,44 @@ impl RecordedAgent {
     }
 }
 
-/// The together arm of a recorded run: both agents start at zero and both end.
-pub(crate) fn recorded_arm(agents: Vec<RecordedAgent>) -> ArmObservation {
-    ArmObservation {
-        arm: Arm::Together,
-        state_rule: None,
-        agents: agents
-            .into_iter()
-            .zip(0..)
-            .map(|(agent, place)| agent.observe(place))
-            .collect(),
-        complete: true,
-        throttled: Vec::new(),
-        client_bias: None,
+/// What somebody else recorded with a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recorded {
+    pub(crate) wall_s: f64,
+    pub(crate) speedup: Option<f64>,
+    pub(crate) contention: Option<bool>,
+}
+
+/// A recorded run: its configuration, scenario and number, and its two agents, which both start at
+/// zero and both end.
+pub(crate) fn recorded_run(
+    (config, scenario, repetition): (ConfigId, String, u32),
+    agents: [RecordedAgent; 2],
+    recorded: Recorded,
+) -> RunObservation {
+    let topology = match agents[1].server {
+        0 => Topology::Shared,
+        _ => Topology::PerAgent,
+    };
+    let agents = agents.into_iter().zip(0..);
+    RunObservation {
+        config,
+        scenario,
+        topology: Some(topology),
+        repetition,
+        together: Some(ArmObservation {
+            arm: Arm::Together,
+            state_rule: None,
+            agents: agents.map(|(agent, place)| agent.observe(place)).collect(),
+            complete: true,
+            throttled: Vec::new(),
+            client_bias: None,
+        }),
+        sequential: None,
+        probes: Vec::new(),
+        contention_recorded: recorded.contention,
+        speedup_recorded: recorded.speedup,
+        wall_recorded_s: Some(recorded.wall_s),
     }
 }
 
@@ -125,12 +147,12 @@ fn each_row<T>(
     path: &Path,
     keep_going: bool,
     skipped: &mut Vec<Skipped>,
-    read: impl Fn(&Grid, usize) -> Result<T, LoadError>,
+    read: impl Fn(Row<'_>) -> Result<T, LoadError>,
 ) -> Result<Vec<T>, LoadError> {
     let grid = Grid::read(path)?;
-    let mut rows = Vec::with_capacity(grid.rows());
-    for row in 0..grid.rows() {
-        match read(&grid, row) {
+    let mut rows = Vec::new();
+    for row in grid.rows() {
+        match read(row) {
             Ok(value) => rows.push(value),
             // A missing column spoils every row alike.
             Err(error) if matches!(error.kind, LoadErrorKind::MissingColumn { .. }) => {
@@ -146,88 +168,60 @@ fn each_row<T>(
     Ok(rows)
 }
 
-fn figures_row(grid: &Grid, row: usize) -> Result<RunObservation, LoadError> {
-    let optional_count = |column: &str| {
-        if grid.has(column) {
-            grid.count(row, column)
-        } else {
-            Ok(None)
-        }
-    };
-    let servers = optional_count("servers")?.unwrap_or(1);
-    let repetition = optional_count("run")?.unwrap_or(1);
-    let scenario = grid.text(row, "scenario")?;
-    let scenario = grid.some(row, "scenario", scenario, "a scenario's name")?;
-    let mut agents = Vec::with_capacity(AGENTS.len());
-    for (place, (prefix, name)) in (0_u32..).zip(AGENTS) {
-        let cell = |what: &str| grid.amount(row, &format!("{prefix}_{what}"));
-        let tokens = format!("{prefix}_tokens");
-        let count = grid.count(row, &tokens)?;
-        agents.push(RecordedAgent {
+fn figures_row(row: Row<'_>) -> Result<RunObservation, LoadError> {
+    let own_servers = row.if_there("servers", Row::count)?.unwrap_or(1) > 1;
+    let repetition = row.if_there("run", Row::count)?.unwrap_or(1);
+    let (config, scenario) = row.names()?;
+    let agent = |place: u32, prefix: &str, name: &str| {
+        let column = |what: &str| format!("{prefix}_{what}");
+        let ms = |what: &str| row.amount(&column(what)).map(Nanos::from_millis_f64);
+        let whole = |what: &str| {
+            let count = row.if_there(&column(what), Row::count)?;
+            Ok(count.map(u64::cast_signed))
+        };
+        Ok(RecordedAgent {
             name: name.to_owned(),
-            options: options(grid, row, prefix)?,
-            server: if servers > 1 { place } else { 0 },
-            execution: Nanos::from_secs_f64(cell("execution_s")?),
-            ttft: Nanos::from_millis_f64(cell("ttft_ms")?),
-            load: Nanos::from_millis_f64(cell("load_ms")?),
-            prompt_eval: Nanos::from_millis_f64(cell("prompt_eval_ms")?),
-            eval: Nanos::from_millis_f64(cell("eval_ms")?),
-            tokens: grid.some(row, &tokens, count, "a whole number")?,
+            options: ModelOptions {
+                num_gpu: whole("num_gpu")?,
+                num_ctx: whole("num_ctx")?,
+                temperature: row.if_there(&column("temperature"), Row::number)?,
+                ..ModelOptions::default()
+            },
+            server: if own_servers { place } else { 0 },
+            execution: row
+                .amount(&column("execution_s"))
+                .map(Nanos::from_secs_f64)?,
+            ttft: ms("ttft_ms")?,
+            load: ms("load_ms")?,
+            prompt_eval: ms("prompt_eval_ms")?,
+            eval: ms("eval_ms")?,
+            tokens: row.needed(&column("tokens"), "a whole number", Row::count)?,
             rate: None,
-        });
-    }
-    Ok(RunObservation {
-        config: grid.config(row, "config")?,
-        scenario: scenario.to_owned(),
-        topology: Some(if servers > 1 {
-            Topology::PerAgent
-        } else {
-            Topology::Shared
-        }),
-        repetition: u32::try_from(repetition).unwrap_or(u32::MAX),
-        together: Some(recorded_arm(agents)),
-        sequential: None,
-        probes: Vec::new(),
-        contention_recorded: grid.flag(row, "contention_recorded")?,
-        speedup_recorded: grid.number(row, "speedup")?,
-        wall_recorded_s: Some(grid.amount(row, "concurrent_wall_time_s")?),
-    })
-}
-
-fn options(grid: &Grid, row: usize, prefix: &str) -> Result<ModelOptions, LoadError> {
-    let whole = |what: &str| {
-        let column = format!("{prefix}_{what}");
-        if grid.has(&column) {
-            grid.count(row, &column).map(|n| n.map(u64::cast_signed))
-        } else {
-            Ok(None)
-        }
+        })
     };
-    let temperature = format!("{prefix}_temperature");
-    Ok(ModelOptions {
-        num_gpu: whole("num_gpu")?,
-        num_ctx: whole("num_ctx")?,
-        temperature: if grid.has(&temperature) {
-            grid.number(row, &temperature)?
-        } else {
-            None
-        },
-        ..ModelOptions::default()
-    })
+    let agents = [agent(0, "a", "collector")?, agent(1, "b", "insight")?];
+    let recorded = Recorded {
+        wall_s: row.amount("concurrent_wall_time_s")?,
+        speedup: row.number("speedup")?,
+        contention: row.flag("contention_recorded")?,
+    };
+    let repetition = u32::try_from(repetition).unwrap_or(u32::MAX);
+    Ok(recorded_run(
+        (config, scenario, repetition),
+        agents,
+        recorded,
+    ))
 }
 
-fn published_row(grid: &Grid, row: usize) -> Result<PublishedRow, LoadError> {
-    let scenario = grid.text(row, "scenario")?;
-    let flag = grid.flag(row, "contention")?;
+fn published_row(row: Row<'_>) -> Result<PublishedRow, LoadError> {
+    let (config, scenario) = row.names()?;
     Ok(PublishedRow {
-        config: grid.config(row, "config")?,
-        scenario: grid
-            .some(row, "scenario", scenario, "a scenario's name")?
-            .to_owned(),
-        speedup: grid.amount(row, "speedup")?,
-        efficiency_percent: grid.amount(row, "efficiency_percent")?,
-        ttft_delta_ms: grid.number(row, "ttft_delta_ms")?,
-        tp_delta: grid.number(row, "tp_delta")?,
-        contention: grid.some(row, "contention", flag, "yes or no")?,
+        config,
+        scenario,
+        speedup: row.amount("speedup")?,
+        efficiency_percent: row.amount("efficiency_percent")?,
+        ttft_delta_ms: row.number("ttft_delta_ms")?,
+        tp_delta: row.number("tp_delta")?,
+        contention: row.needed("contention", "yes or no", Row::flag)?,
     })
 }

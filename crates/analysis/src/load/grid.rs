@@ -1,22 +1,20 @@
-//! A CSV file as a polars frame of text columns, with typed access that knows line numbers.
+//! A CSV file as rows of text, with typed access that knows line numbers.
 
 use std::fs;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use csv::{Reader, StringRecord};
 use domain::plan::ConfigId;
-use polars::prelude::{DataFrame, StringChunked};
-use polars_io::SerReader as _;
-use polars_io::csv::read::CsvReadOptions;
 
 use super::{LoadError, LoadErrorKind};
 
-/// A CSV file. Every column is text until a cell is asked for, so that a bad cell is reported with
-/// its line and column instead of turning the column into something else.
+/// A CSV file. Every cell is text until it is asked for, so that a bad one is reported with its
+/// line and column instead of turning the column into something else.
 #[derive(Debug)]
 pub(crate) struct Grid {
     path: PathBuf,
-    frame: DataFrame,
+    header: Vec<String>,
+    rows: Vec<StringRecord>,
 }
 
 impl Grid {
@@ -26,119 +24,130 @@ impl Grid {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(LoadError::new(path, LoadErrorKind::Empty));
         }
-        check_shape(path, &bytes)?;
-        let frame = CsvReadOptions::default()
-            .with_has_header(true)
-            .with_infer_schema_length(Some(0))
-            .into_reader_with_file_handle(Cursor::new(bytes))
-            .finish()
-            .map_err(|e| LoadError::new(path, LoadErrorKind::Csv(e.to_string())))?;
+        let mut reader = Reader::from_reader(bytes.as_slice());
+        let header = names(&mut reader, path)?;
+        let rows = reader.records().enumerate().map(|(row, record)| {
+            record.map_err(|e| LoadError {
+                line: Some(line(row)),
+                ..csv_error(path, &e)
+            })
+        });
         Ok(Self {
             path: path.to_owned(),
-            frame,
+            header,
+            rows: rows.collect::<Result<_, _>>()?,
         })
     }
 
     /// The header of a CSV file, without reading the rest.
     pub(crate) fn header(path: &Path) -> Result<Vec<String>, LoadError> {
-        let mut reader = csv::Reader::from_path(path).map_err(|e| csv_error(path, &e))?;
-        let header = reader.headers().map_err(|e| csv_error(path, &e))?;
-        Ok(header.iter().map(str::to_owned).collect())
+        let mut reader = Reader::from_path(path).map_err(|e| csv_error(path, &e))?;
+        names(&mut reader, path)
     }
 
-    pub(crate) fn rows(&self) -> usize {
-        self.frame.height()
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        (0..self.rows.len()).map(|row| Row { grid: self, row })
     }
+}
 
-    pub(crate) fn has(&self, column: &str) -> bool {
-        self.frame.get_column_index(column).is_some()
-    }
+/// The file's line of a row: the header is line 1.
+const fn line(row: usize) -> u64 {
+    row as u64 + 2
+}
 
-    /// The file's line of a row: the header is line 1.
-    pub(crate) fn line(row: usize) -> u64 {
-        row as u64 + 2
-    }
+/// A row of a grid.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    grid: &'a Grid,
+    row: usize,
+}
 
-    fn column(&self, column: &str) -> Result<&StringChunked, LoadError> {
-        let missing = || {
-            let known = self
-                .frame
-                .get_column_names()
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            LoadError::at(
-                &self.path,
-                1,
-                LoadErrorKind::MissingColumn {
-                    column: column.to_owned(),
-                    known,
-                },
-            )
-        };
-        self.frame
-            .column(column)
-            .ok()
-            .and_then(|c| c.str().ok())
-            .ok_or_else(missing)
+impl<'a> Row<'a> {
+    fn place(self, column: &str) -> Option<usize> {
+        self.grid.header.iter().position(|name| name == column)
     }
 
     /// The text of a cell; `None` when it is empty.
-    pub(crate) fn text(&self, row: usize, column: &str) -> Result<Option<&str>, LoadError> {
-        let text = self.column(column)?.get(row).map(str::trim);
+    fn text(self, column: &str) -> Result<Option<&'a str>, LoadError> {
+        let place = self.place(column).ok_or_else(|| {
+            let kind = LoadErrorKind::MissingColumn {
+                column: column.to_owned(),
+                known: self.grid.header.clone(),
+            };
+            LoadError::at(&self.grid.path, 1, kind)
+        })?;
+        let text = self.grid.rows[self.row].get(place).map(str::trim);
         Ok(text.filter(|t| !t.is_empty()))
     }
 
+    fn error(self, kind: LoadErrorKind) -> LoadError {
+        LoadError::at(&self.grid.path, line(self.row), kind)
+    }
+
+    fn bad(self, column: &str, value: &str, expected: &'static str) -> LoadError {
+        self.error(LoadErrorKind::BadCell {
+            column: column.to_owned(),
+            value: value.to_owned(),
+            expected,
+        })
+    }
+
     fn parsed<T>(
-        &self,
-        row: usize,
+        self,
         column: &str,
         expected: &'static str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, LoadError> {
-        let Some(text) = self.text(row, column)? else {
-            return Ok(None);
-        };
-        parse(text)
-            .map(Some)
-            .ok_or_else(|| self.bad(row, column, text, expected))
+        let read = |text| parse(text).ok_or_else(|| self.bad(column, text, expected));
+        self.text(column)?.map(read).transpose()
     }
 
-    fn bad(&self, row: usize, column: &str, value: &str, expected: &'static str) -> LoadError {
-        LoadError::at(
-            &self.path,
-            Self::line(row),
-            LoadErrorKind::BadCell {
-                column: column.to_owned(),
-                value: value.to_owned(),
-                expected,
-            },
-        )
+    /// A cell that must not be empty: what `read` finds in it.
+    pub(crate) fn needed<T>(
+        self,
+        column: &str,
+        expected: &'static str,
+        read: impl FnOnce(Self, &str) -> Result<Option<T>, LoadError>,
+    ) -> Result<T, LoadError> {
+        read(self, column)?.ok_or_else(|| self.bad(column, "", expected))
+    }
+
+    /// A cell of a column that the file may lack: what `read` finds in it.
+    pub(crate) fn if_there<T>(
+        self,
+        column: &str,
+        read: impl FnOnce(Self, &str) -> Result<Option<T>, LoadError>,
+    ) -> Result<Option<T>, LoadError> {
+        match self.place(column) {
+            Some(_) => read(self, column),
+            None => Ok(None),
+        }
     }
 
     /// A finite number, when the cell holds one.
-    pub(crate) fn number(&self, row: usize, column: &str) -> Result<Option<f64>, LoadError> {
-        self.parsed(row, column, "a number", |t| {
+    pub(crate) fn number(self, column: &str) -> Result<Option<f64>, LoadError> {
+        self.parsed(column, "a number", |t| {
             t.parse::<f64>().ok().filter(|v| v.is_finite())
         })
     }
 
     /// A number at least zero.
-    pub(crate) fn amount(&self, row: usize, column: &str) -> Result<f64, LoadError> {
-        let value = self.parsed(row, column, "a number, 0 or more", |t| {
-            t.parse::<f64>().ok().filter(|v| v.is_finite() && *v >= 0.0)
-        })?;
-        self.some(row, column, value, "a number, 0 or more")
+    pub(crate) fn amount(self, column: &str) -> Result<f64, LoadError> {
+        let expected = "a number, 0 or more";
+        let parse = |t: &str| t.parse::<f64>().ok().filter(|v| v.is_finite() && *v >= 0.0);
+        self.needed(column, expected, |row, column| {
+            row.parsed(column, expected, parse)
+        })
     }
 
     /// A whole number at least zero.
-    pub(crate) fn count(&self, row: usize, column: &str) -> Result<Option<u64>, LoadError> {
-        self.parsed(row, column, "a whole number", |t| t.parse::<u64>().ok())
+    pub(crate) fn count(self, column: &str) -> Result<Option<u64>, LoadError> {
+        self.parsed(column, "a whole number", |t| t.parse().ok())
     }
 
     /// A truth value: `true`, `false`, `yes`, `no`.
-    pub(crate) fn flag(&self, row: usize, column: &str) -> Result<Option<bool>, LoadError> {
-        self.parsed(row, column, "true or false", |t| {
+    pub(crate) fn flag(self, column: &str) -> Result<Option<bool>, LoadError> {
+        self.parsed(column, "true or false", |t| {
             match t.to_ascii_lowercase().as_str() {
                 "true" | "yes" => Some(true),
                 "false" | "no" => Some(false),
@@ -147,38 +156,19 @@ impl Grid {
         })
     }
 
-    /// A configuration's id.
-    pub(crate) fn config(&self, row: usize, column: &str) -> Result<ConfigId, LoadError> {
-        let name = self.text(row, column)?;
-        let name = self.some(row, column, name, "a configuration id")?;
-        ConfigId::new(name).ok_or_else(|| {
-            let kind = LoadErrorKind::BadConfigId(name.to_owned());
-            LoadError::at(&self.path, Self::line(row), kind)
-        })
-    }
-
-    /// `value`, or an error about an empty cell.
-    pub(crate) fn some<T>(
-        &self,
-        row: usize,
-        column: &str,
-        value: Option<T>,
-        expected: &'static str,
-    ) -> Result<T, LoadError> {
-        value.ok_or_else(|| self.bad(row, column, "", expected))
+    /// A configuration's id and its scenario.
+    pub(crate) fn names(self) -> Result<(ConfigId, String), LoadError> {
+        let id = self.needed("config", "a configuration id", Self::text)?;
+        let config = ConfigId::new(id)
+            .ok_or_else(|| self.error(LoadErrorKind::BadConfigId(id.to_owned())))?;
+        let scenario = self.needed("scenario", "a scenario's name", Self::text)?;
+        Ok((config, scenario.to_owned()))
     }
 }
 
-/// Every row as long as the header: a row that was cut off is found here, with its line.
-fn check_shape(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
-    let mut reader = csv::Reader::from_reader(bytes);
-    for (row, record) in reader.records().enumerate() {
-        record.map_err(|e| LoadError {
-            line: Some(Grid::line(row)),
-            ..csv_error(path, &e)
-        })?;
-    }
-    Ok(())
+fn names<R: std::io::Read>(reader: &mut Reader<R>, path: &Path) -> Result<Vec<String>, LoadError> {
+    let header = reader.headers().map_err(|e| csv_error(path, &e))?;
+    Ok(header.iter().map(str::to_owned).collect())
 }
 
 fn csv_error(path: &Path, error: &csv::Error) -> LoadError {

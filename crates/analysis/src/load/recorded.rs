@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use domain::plan::{ConfigId, Topology};
+use domain::plan::ConfigId;
 use domain::{ModelOptions, Nanos, OPTIONS, OptionValue};
 use metrics::RunObservation;
 use serde::Deserialize;
 
-use super::figures::{RecordedAgent, recorded_arm};
+use super::figures::{Recorded, RecordedAgent, recorded_run};
 use super::{LoadError, LoadErrorKind, Skipped, read_json};
 
 #[derive(Debug, Deserialize)]
@@ -167,42 +167,31 @@ fn name_number(name: &str) -> Option<u32> {
 }
 
 fn observe(id: &ConfigId, file: MetricsFile) -> RunObservation {
-    let shared = file.collector.config.base_url == file.insight.config.base_url;
-    let agents = [file.collector, file.insight]
-        .into_iter()
-        .zip(0_u32..)
-        .map(|(agent, place)| {
-            let figures = agent.result.aggregate_metrics;
-            RecordedAgent {
-                name: agent.config.id,
-                options: shortest(agent.config.options),
-                server: if shared { 0 } else { place },
-                execution: Nanos::from_secs_f64(agent.execution_time_s),
-                ttft: Nanos::from_millis_f64(figures.average_ttft_ms),
-                load: Nanos::from_millis_f64(figures.load_duration_ms),
-                prompt_eval: Nanos::from_millis_f64(figures.prompt_eval_duration_ms),
-                eval: Nanos::from_millis_f64(figures.eval_duration_ms),
-                tokens: figures.total_tokens_generated,
-                rate: Some(figures.average_tokens_per_second),
-            }
-        })
-        .collect();
-    RunObservation {
-        config: id.clone(),
-        scenario: file.scenario,
-        topology: Some(if shared {
-            Topology::Shared
-        } else {
-            Topology::PerAgent
-        }),
-        repetition: file.run_number,
-        together: Some(recorded_arm(agents)),
-        sequential: None,
-        probes: Vec::new(),
-        contention_recorded: Some(file.summary.resource_contention_detected),
-        speedup_recorded: Some(file.summary.concurrency_speedup),
-        wall_recorded_s: Some(file.summary.concurrent_wall_time_s),
-    }
+    let own_servers = file.collector.config.base_url != file.insight.config.base_url;
+    let agent = |agent: AgentFile, place: u32| {
+        let figures = agent.result.aggregate_metrics;
+        RecordedAgent {
+            name: agent.config.id,
+            options: shortest(agent.config.options),
+            server: if own_servers { place } else { 0 },
+            execution: Nanos::from_secs_f64(agent.execution_time_s),
+            ttft: Nanos::from_millis_f64(figures.average_ttft_ms),
+            load: Nanos::from_millis_f64(figures.load_duration_ms),
+            prompt_eval: Nanos::from_millis_f64(figures.prompt_eval_duration_ms),
+            eval: Nanos::from_millis_f64(figures.eval_duration_ms),
+            tokens: figures.total_tokens_generated,
+            rate: Some(figures.average_tokens_per_second),
+        }
+    };
+    recorded_run(
+        (id.clone(), file.scenario, file.run_number),
+        [agent(file.collector, 0), agent(file.insight, 1)],
+        Recorded {
+            wall_s: file.summary.concurrent_wall_time_s,
+            speedup: Some(file.summary.concurrency_speedup),
+            contention: Some(file.summary.resource_contention_detected),
+        },
+    )
 }
 
 /// The recorder kept its options as 32-bit floats and wrote them as 64-bit ones: 0.6 became
