@@ -11,7 +11,8 @@ use crate::delegate::{cargo, root};
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Bench(&'static str, &'static [&'static str]),
-    Example(&'static str),
+    /// An example of the crate `metrics`, and what is passed before the user's own arguments.
+    Example(&'static str, &'static str),
     /// A test at another size: its name, a variable of the environment, and what that is set to.
     Test(&'static str, &'static str, &'static str),
 }
@@ -104,17 +105,17 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "validate",
-        steps: &[Step::Example("speedup_coverage")],
+        steps: &[Step::Example("studies", "speedup")],
         what: "how often the stated interval holds the known truth",
     },
     Bench {
         name: "capacity",
-        steps: &[Step::Example("capacity_errors")],
+        steps: &[Step::Example("studies", "capacity")],
         what: "how often a level and a whole capacity search err, on servers whose truth is known",
     },
     Bench {
         name: "intervals",
-        steps: &[Step::Example("interval_coverage")],
+        steps: &[Step::Example("studies", "intervals")],
         what: "coverage of interval methods at few repetitions",
     },
 ];
@@ -146,9 +147,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
                 }
                 command.arg("--").args(*given);
             }
-            Step::Example(name) => {
+            Step::Example(name, study) => {
                 command.args(["run", "--release", "--locked", "--package", "metrics"]);
-                command.args(["--example", name, "--"]);
+                command.args(["--example", name, "--", study]);
             }
             Step::Test(name, variable, value) => {
                 command.env(variable, value);

@@ -13,7 +13,6 @@ pub mod capacity;
 pub mod cause;
 pub mod compare;
 pub mod conditions;
-pub mod coverage;
 pub mod energy;
 pub mod from_records;
 pub mod load;
@@ -24,7 +23,7 @@ mod spans;
 pub mod stats;
 pub mod summary;
 pub mod throttle;
-mod timeline;
+pub mod timeline;
 pub mod words;
 
 pub use advice::{EvidenceRef, Finding};

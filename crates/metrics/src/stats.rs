@@ -12,16 +12,16 @@ mod tests_of_difference;
 mod usl;
 
 pub use bootstrap::Bootstrap;
-pub use certified::{certified_percentile, printable_percentile, samples_needed};
+pub use certified::{printable_percentile, samples_needed};
 pub(crate) use describe::percentile_by;
 pub use describe::{jain, mean, median, percentile, population_sd, sample_sd};
 pub use estimate::Estimate;
 pub use interval::{
-    BOOTSTRAP_FROM, CONFIDENCE, Interval, log_ratio_interval, mean_interval, median_interval,
-    student_interval, welch_interval,
+    BOOTSTRAP_FROM, CONFIDENCE, Interval, log_ratio_interval, mean_interval, student_interval,
+    welch_interval,
 };
 pub use outliers::{Outlier, outliers};
-pub use tests_of_difference::{holm, paired_t_test, sign_flip_test, sign_test, welch_t_test};
+pub use tests_of_difference::{holm, paired_t_test, welch_t_test};
 pub use usl::{Usl, UslFit, fit_usl};
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
-//! Builds timelines whose answers are known, for tests and for validation.
+//! Timelines whose answers are known, for tests and studies of the figures.
 
 use domain::backend::ServerCounters;
 use domain::plan::{Arm, ConfigId};
-use domain::record::TokenSource;
+use domain::record::{Provenance, TokenSource};
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 
 use crate::observation::{
-    AgentObservation, ArmObservation, RequestObservation, RunObservation, StampSource,
+    AgentObservation, ArmObservation, Dataset, RequestObservation, RunObservation, StampSource,
+    WarmLoad,
 };
 
 /// A request under construction: its phases follow one another from `sent` on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct RequestBuilder {
+pub struct RequestBuilder {
     sent: Nanos,
     load: Nanos,
     slot: Nanos,
@@ -23,13 +24,13 @@ pub(crate) struct RequestBuilder {
 }
 
 /// A request sent so many milliseconds after the start.
-#[cfg(test)]
-pub(crate) fn request(sent_ms: u64) -> RequestBuilder {
+pub fn request(sent_ms: u64) -> RequestBuilder {
     RequestBuilder::at(Nanos::from_millis(sent_ms))
 }
 
 impl RequestBuilder {
-    pub(crate) fn at(sent: Nanos) -> Self {
+    /// A request sent at a moment.
+    pub fn at(sent: Nanos) -> Self {
         Self {
             sent,
             load: Nanos::ZERO,
@@ -42,23 +43,29 @@ impl RequestBuilder {
         }
     }
 
-    pub(crate) fn phases(mut self, load: Nanos, slot: Nanos, prefill: Nanos) -> Self {
+    /// What its phases before decoding take.
+    #[must_use]
+    pub fn phases(mut self, load: Nanos, slot: Nanos, prefill: Nanos) -> Self {
         (self.load, self.slot, self.prefill) = (load, slot, prefill);
         self
     }
 
-    pub(crate) fn tokens(mut self, tokens: u64, per_token: Nanos) -> Self {
+    /// Its tokens, and what each takes.
+    #[must_use]
+    pub fn tokens(mut self, tokens: u64, per_token: Nanos) -> Self {
         (self.tokens, self.per_token) = (tokens, per_token);
         self
     }
 
     /// The first `count` tokens take `per_token` instead.
-    pub(crate) fn first_tokens(mut self, count: u64, per_token: Nanos) -> Self {
+    #[must_use]
+    pub fn first_tokens(mut self, count: u64, per_token: Nanos) -> Self {
         self.slow = Some((count, per_token));
         self
     }
 
-    pub(crate) fn build(self) -> RequestObservation {
+    /// The request as it was observed.
+    pub fn build(self) -> RequestObservation {
         let sent = Stamp::ZERO + self.sent;
         let begin = sent + self.load + self.slot + self.prefill;
         let mut at = begin;
@@ -97,40 +104,50 @@ impl RequestBuilder {
     }
 }
 
-#[cfg(test)]
 impl RequestBuilder {
-    /// It waited so long for a permit before it was sent.
-    pub(crate) fn permit(mut self, ms: u64) -> Self {
+    /// It waited so many milliseconds for a permit before it was sent.
+    #[must_use]
+    pub fn permit(mut self, ms: u64) -> Self {
         self.permit = Some(Nanos::from_millis(ms));
         self
     }
 
-    pub(crate) fn load(mut self, ms: u64) -> Self {
+    /// `load`, ms.
+    #[must_use]
+    pub fn load(mut self, ms: u64) -> Self {
         self.load = Nanos::from_millis(ms);
         self
     }
 
-    pub(crate) fn slot(mut self, ms: u64) -> Self {
+    /// Its wait for a slot, ms.
+    #[must_use]
+    pub fn slot(mut self, ms: u64) -> Self {
         self.slot = Nanos::from_millis(ms);
         self
     }
 
-    pub(crate) fn prefill(mut self, ms: u64) -> Self {
+    /// Its prefill, ms.
+    #[must_use]
+    pub fn prefill(mut self, ms: u64) -> Self {
         self.prefill = Nanos::from_millis(ms);
         self
     }
 
-    pub(crate) fn decode(self, tokens: u64, per_token_ms: u64) -> Self {
+    /// Its tokens, and the milliseconds that each takes.
+    #[must_use]
+    pub fn decode(self, tokens: u64, per_token_ms: u64) -> Self {
         self.tokens(tokens, Nanos::from_millis(per_token_ms))
     }
 
-    pub(crate) fn slow(self, count: u64, per_token_ms: u64) -> Self {
+    /// The first `count` tokens take so many milliseconds instead.
+    #[must_use]
+    pub fn slow(self, count: u64, per_token_ms: u64) -> Self {
         self.first_tokens(count, Nanos::from_millis(per_token_ms))
     }
 }
 
 /// An agent on a server.
-pub(crate) fn agent(
+pub fn agent(
     place: u32,
     server: u32,
     options: ModelOptions,
@@ -148,7 +165,7 @@ pub(crate) fn agent(
 }
 
 /// A complete arm from the stated state.
-pub(crate) fn arm(arm: Arm, state: &str, agents: Vec<AgentObservation>) -> ArmObservation {
+pub fn arm(arm: Arm, state: &str, agents: Vec<AgentObservation>) -> ArmObservation {
     ArmObservation {
         arm,
         state_rule: Some(state.to_owned()),
@@ -160,7 +177,7 @@ pub(crate) fn arm(arm: Arm, state: &str, agents: Vec<AgentObservation>) -> ArmOb
 }
 
 /// A run of both arms.
-pub(crate) fn run(
+pub fn run(
     config: &str,
     repetition: u32,
     together: Option<ArmObservation>,
@@ -181,9 +198,84 @@ pub(crate) fn run(
 }
 
 /// Options with a context length, which a server reloads for.
-pub(crate) fn context(num_ctx: i64) -> ModelOptions {
+pub fn context(num_ctx: i64) -> ModelOptions {
     ModelOptions {
         num_ctx: Some(num_ctx),
         ..ModelOptions::default()
     }
+}
+
+/// The observation of a data set named `test` on the simulator.
+pub fn dataset(runs: Vec<RunObservation>) -> Dataset {
+    Dataset {
+        name: "test".to_owned(),
+        provenance: Provenance::Simulated,
+        manifest: None,
+        environment: None,
+        source: "a test".to_owned(),
+        runs,
+        published: Vec::new(),
+        telemetry: Vec::new(),
+        contexts: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+/// An agent of a run of two arms: its server, its options, and its calls together and alone.
+#[derive(Debug, Clone)]
+pub struct Calls {
+    server: u32,
+    options: ModelOptions,
+    together: Vec<RequestBuilder>,
+    alone: Vec<RequestBuilder>,
+}
+
+impl Calls {
+    /// Calls to the first server with default options, as many in both arms.
+    pub fn new(together: &[RequestBuilder], alone: &[RequestBuilder]) -> Self {
+        Self {
+            server: 0,
+            options: ModelOptions::default(),
+            together: together.to_vec(),
+            alone: alone.to_vec(),
+        }
+    }
+
+    /// The same calls on another server.
+    #[must_use]
+    pub fn on(self, server: u32) -> Self {
+        Self { server, ..self }
+    }
+
+    /// The same calls with a context length of their own.
+    #[must_use]
+    pub fn context(self, num_ctx: i64) -> Self {
+        let options = context(num_ctx);
+        Self { options, ..self }
+    }
+}
+
+/// A run of both arms from the stated state.
+pub fn two_arms(config: &str, repetition: u32, state: &str, agents: &[Calls]) -> RunObservation {
+    let build = |of: fn(&Calls) -> &[RequestBuilder]| {
+        let agents = agents.iter().zip(0..).map(|(calls, place)| {
+            let requests = of(calls).iter().map(|call| call.build()).collect();
+            agent(place, calls.server, calls.options.clone(), requests)
+        });
+        agents.collect()
+    };
+    let together = arm(Arm::Together, state, build(|calls| &calls.together));
+    let sequential = arm(Arm::Sequential, state, build(|calls| &calls.alone));
+    run(config, repetition, Some(together), Some(sequential))
+}
+
+/// A run of both arms from an unloaded server, with a probe of 100 ms for each agent.
+pub fn unloaded(config: &str, repetition: u32, agents: &[Calls]) -> RunObservation {
+    let probe = |agent| WarmLoad {
+        agent,
+        load: Nanos::from_millis(100),
+    };
+    let mut observed = two_arms(config, repetition, "unloaded", agents);
+    observed.probes = (0..agents.len() as u32).map(probe).collect();
+    observed
 }

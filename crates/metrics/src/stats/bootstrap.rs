@@ -2,7 +2,6 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::describe::percentile_sorted;
 use super::interval::{CONFIDENCE, Interval};
@@ -27,44 +26,6 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
-    /// Percentile interval of a mean; none below three values.
-    pub fn mean_percentile(&self, values: &[f64]) -> Option<Interval> {
-        let (mut means, _) = self.resampled(values)?;
-        means.sort_by(f64::total_cmp);
-        Self::between(&means, 50.0 - 50.0 * CONFIDENCE, 50.0 + 50.0 * CONFIDENCE)
-    }
-
-    /// Bias-corrected and accelerated interval of a mean (Efron 1987); none below three values.
-    pub fn mean_bca(&self, values: &[f64]) -> Option<Interval> {
-        let centre = mean(values)?;
-        let (mut means, _) = self.resampled(values)?;
-        means.sort_by(f64::total_cmp);
-        if sample_sd(values)? <= 0.0 {
-            return Some(Interval {
-                lo: centre,
-                hi: centre,
-            });
-        }
-        let normal = Normal::standard();
-        let below = means.partition_point(|m| *m < centre);
-        let equal = means.partition_point(|m| *m <= centre) - below;
-        let share = (below as f64 + equal as f64 / 2.0) / means.len() as f64;
-        let bias = normal.inverse_cdf(share.clamp(1e-6, 1.0 - 1e-6));
-        // Jackknife acceleration; for a mean the left-out means are linear in the values.
-        let cubes: f64 = values.iter().map(|v| (v - centre).powi(3)).sum();
-        let squares: f64 = values.iter().map(|v| (v - centre).powi(2)).sum();
-        let acceleration = cubes / (6.0 * squares.powf(1.5));
-        let at = |tail: f64| {
-            let z = bias + normal.inverse_cdf(tail);
-            100.0 * normal.cdf(bias + z / (1.0 - acceleration * z))
-        };
-        Self::between(
-            &means,
-            at((1.0 - CONFIDENCE) / 2.0),
-            at(f64::midpoint(1.0, CONFIDENCE)),
-        )
-    }
-
     /// Studentised interval (bootstrap-t) of a mean; none below three values. Resamples without
     /// spread say nothing about the t value and are left out.
     pub fn mean_studentised(&self, values: &[f64]) -> Option<Interval> {
@@ -78,47 +39,15 @@ impl Bootstrap {
             });
         }
         ts.sort_by(f64::total_cmp);
-        let t = Self::between(&ts, 50.0 - 50.0 * CONFIDENCE, 50.0 + 50.0 * CONFIDENCE)?;
+        let t = |p: f64| percentile_sorted(&ts, p);
         Some(Interval {
-            lo: centre - t.hi * error,
-            hi: centre - t.lo * error,
+            lo: centre - t(50.0 + 50.0 * CONFIDENCE)? * error,
+            hi: centre - t(50.0 - 50.0 * CONFIDENCE)? * error,
         })
     }
 
-    /// Percentile interval of the mean of `b - a`, pairs kept together; none for unequal lengths
-    /// or below three pairs.
-    pub fn paired_difference(&self, a: &[f64], b: &[f64]) -> Option<Interval> {
-        if a.len() != b.len() {
-            return None;
-        }
-        let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| b - a).collect();
-        self.mean_percentile(&differences)
-    }
-
-    /// Percentile interval of `Σb / Σa`, pairs kept together; none for unequal lengths, below
-    /// three pairs, or when a sum of `a` can be zero or negative.
-    pub fn paired_ratio(&self, a: &[f64], b: &[f64]) -> Option<Interval> {
-        if a.len() != b.len() || a.len() < 3 || a.iter().any(|v| *v <= 0.0) {
-            return None;
-        }
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut ratios: Vec<f64> = (0..self.resamples)
-            .map(|_| {
-                let (mut above, mut below) = (0.0, 0.0);
-                for _ in 0..a.len() {
-                    let i = index(&mut rng, a.len());
-                    above += b[i];
-                    below += a[i];
-                }
-                above / below
-            })
-            .collect();
-        ratios.sort_by(f64::total_cmp);
-        Self::between(&ratios, 50.0 - 50.0 * CONFIDENCE, 50.0 + 50.0 * CONFIDENCE)
-    }
-
-    /// Means of the resamples, and the t values of those that have spread.
-    fn resampled(&self, values: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
+    /// Means of the resamples, and the t values of those that have spread; none below three values.
+    pub fn resampled(&self, values: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
         if values.len() < 3 || values.iter().any(|v| !v.is_finite()) {
             return None;
         }
@@ -143,13 +72,6 @@ impl Bootstrap {
             }
         }
         Some((means, ts))
-    }
-
-    fn between(sorted: &[f64], lo: f64, hi: f64) -> Option<Interval> {
-        Some(Interval {
-            lo: percentile_sorted(sorted, lo)?,
-            hi: percentile_sorted(sorted, hi)?,
-        })
     }
 }
 

@@ -36,22 +36,6 @@ pub fn samples_needed(p: f64) -> Option<usize> {
     Some(high as usize)
 }
 
-/// An upper bound of the true percentile `p` at 99 % confidence: the value that remains largest
-/// when as many as the binomial rule allows are set aside, at least one. None when the sample
-/// cannot carry it.
-pub fn certified_percentile(values: &[f64], p: f64) -> Option<f64> {
-    if values.iter().any(|v| !v.is_finite()) || values.len() < samples_needed(p)? {
-        return None;
-    }
-    let n = values.len() as u64;
-    let over = (1..n)
-        .take_while(|over| chance_of_at_most(*over, n, p) <= 1.0 - CERTIFIED_AT)
-        .last()?;
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get((n - 1 - over) as usize).copied()
-}
-
 /// Percentile `p` by the usual rule when it may be printed: the median always, a tail only when
 /// the sample can carry it.
 pub fn printable_percentile(values: &[f64], p: f64) -> Option<f64> {

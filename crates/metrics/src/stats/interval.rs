@@ -1,6 +1,6 @@
 //! 95 % intervals of repeated runs.
 
-use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, StudentsT};
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::{Bootstrap, mean, sample_sd};
 
@@ -97,26 +97,5 @@ pub fn log_ratio_interval(ratios: &[f64]) -> Option<Interval> {
     mean_interval(&logs).map(|i| Interval {
         lo: i.lo.exp(),
         hi: i.hi.exp(),
-    })
-}
-
-/// The distribution-free interval of a median from order statistics, at least 95 %; none below
-/// six values, where even the whole range falls short of that.
-pub fn median_interval(values: &[f64]) -> Option<Interval> {
-    let n = values.len();
-    if values.iter().any(|v| !v.is_finite()) {
-        return None;
-    }
-    let below = Binomial::new(0.5, n as u64).expect("a half is a probability");
-    let tail = (1.0 - CONFIDENCE) / 2.0;
-    // The largest k with P(fewer than k values below the median) within the tail.
-    let k = (1..=n / 2)
-        .take_while(|k| below.cdf(*k as u64 - 1) <= tail)
-        .last()?;
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    Some(Interval {
-        lo: sorted[k - 1],
-        hi: sorted[n - k],
     })
 }

@@ -29,8 +29,6 @@ fn students_sleep_data_as_r_computes_them() {
     close(interval.hi, -0.700_114_2, 5e-8);
     close(mean(&SLEEP_1).unwrap(), 0.75, 1e-12);
     close(sample_sd(&SLEEP_1).unwrap(), 1.789_010, 5e-7);
-    // Nine differences one way, none the other, one zero: 2 * 0.5^9.
-    close(sign_test(&d).unwrap(), 2.0 / 512.0, 1e-12);
 }
 
 #[test]
@@ -69,25 +67,13 @@ fn holm_by_hand() {
 }
 
 #[test]
-fn darwins_maize_by_permutation() {
-    // Fisher (1935), "The Design of Experiments", section 21: of 2^15 sign patterns of Darwin's 15
-    // differences, 863 in each tail have a sum at least as large as the observed 314, so p = 0.05267.
+fn darwins_maize() {
+    // Fisher (1935), "The Design of Experiments", section 21: t = 2.148 and p = 0.0497 of Darwin's
+    // 15 differences.
     let d = [
         49.0, -67.0, 8.0, 16.0, 6.0, 23.0, 28.0, 41.0, 14.0, 29.0, 56.0, 24.0, 75.0, 60.0, -48.0,
     ];
-    close(sign_flip_test(&d).unwrap(), 2.0 * 863.0 / 32_768.0, 1e-12);
-    // The same test says t = 2.148 and p = 0.0497 by Student.
     close(paired_t_test(&d).unwrap(), 0.0497, 5e-5);
-    close(sign_flip_test(&[1.0, 2.0, 3.0]).unwrap(), 0.25, 0.0);
-    assert_eq!(sign_flip_test(&[]), None);
-}
-
-#[test]
-fn permutation_beyond_exact_is_seeded_and_near() {
-    let d: Vec<f64> = (0..20).map(|i| f64::from(i) - 6.0).collect();
-    let p = sign_flip_test(&d).unwrap();
-    assert_eq!(sign_flip_test(&d), Some(p));
-    close(p, paired_t_test(&d).unwrap(), 0.01);
 }
 
 #[test]
@@ -99,8 +85,6 @@ fn mlperf_sample_sizes() {
     assert_eq!(samples_needed(99.0), Some(662));
     assert_eq!(samples_needed(100.0), None);
     let v: Vec<f64> = (1..=64).map(f64::from).collect();
-    assert_eq!(certified_percentile(&v, 90.0), Some(63.0));
-    assert_eq!(certified_percentile(&v[1..], 90.0), None);
     assert_eq!(printable_percentile(&v, 99.0), None);
     close(printable_percentile(&v, 90.0).unwrap(), 57.7, 1e-9);
     close(printable_percentile(&v[..2], 50.0).unwrap(), 1.5, 0.0);
@@ -125,17 +109,6 @@ fn outliers_are_flagged_by_place() {
     assert!(outliers(&[1.0, 1.0, 1.0]).is_empty());
     assert!(outliers(&[]).is_empty());
     assert_eq!(outliers(&[1.0, 1.0, 1.0, 1.0, 1.0, 9.0]).len(), 1);
-}
-
-#[test]
-fn median_interval_by_hand() {
-    // n = 6: the range, 1 - 2/64. n = 10: second to ninth, 1 - 2 * 11/1024.
-    let v: Vec<f64> = (1..=10).map(f64::from).collect();
-    assert_eq!(median_interval(&v[..5]), None);
-    let six = median_interval(&v[..6]).unwrap();
-    assert_eq!((six.lo, six.hi), (1.0, 6.0));
-    let ten = median_interval(&v).unwrap();
-    assert_eq!((ten.lo, ten.hi), (2.0, 9.0));
 }
 
 #[test]
@@ -165,26 +138,15 @@ fn bootstrap_is_seeded_and_agrees_with_theory() {
     let v: Vec<f64> = (0..200).map(|_| rng.random::<f64>()).collect();
     let b = Bootstrap::default();
     let t = student_interval(&v).unwrap();
-    for interval in [
-        b.mean_percentile(&v).unwrap(),
-        b.mean_bca(&v).unwrap(),
-        b.mean_studentised(&v).unwrap(),
-    ] {
-        close(interval.lo, t.lo, 0.003);
-        close(interval.hi, t.hi, 0.003);
-    }
-    assert_eq!(b.mean_bca(&v), b.mean_bca(&v));
-    let shifted: Vec<f64> = v.iter().map(|x| x + 1.0).collect();
-    let difference = b.paired_difference(&v, &shifted).unwrap();
-    close(difference.lo, 1.0, 1e-9);
-    let doubled: Vec<f64> = v.iter().map(|x| x * 2.0).collect();
-    close(b.paired_ratio(&v, &doubled).unwrap().hi, 2.0, 1e-9);
-    assert_eq!(b.paired_ratio(&v, &doubled[1..]), None);
-    assert_eq!(b.mean_percentile(&v[..2]), None);
+    let studentised = b.mean_studentised(&v).unwrap();
+    close(studentised.lo, t.lo, 0.003);
+    close(studentised.hi, t.hi, 0.003);
+    assert_eq!(b.mean_studentised(&v), Some(studentised));
+    assert_eq!(b.mean_studentised(&v[..2]), None);
 }
 
 #[test]
-fn law_school_bootstrap() {
+fn law_schools() {
     // Efron & Tibshirani (1993), table 3.1: mean LSAT of the 15 law schools is 600.27, and its
     // estimated standard error by s / sqrt(n) is 10.79.
     let lsat = [
@@ -193,8 +155,4 @@ fn law_school_bootstrap() {
     ];
     close(mean(&lsat).unwrap(), 600.27, 0.005);
     close(sample_sd(&lsat).unwrap() / 15.0_f64.sqrt(), 10.79, 0.005);
-    let i = Bootstrap::default().mean_percentile(&lsat).unwrap();
-    // Plug-in standard error 10.42: the percentile interval is about 1.96 of these wide each way.
-    close(i.lo, 600.27 - 1.96 * 10.42, 1.5);
-    close(i.hi, 600.27 + 1.96 * 10.42, 1.5);
 }

@@ -4,18 +4,12 @@
 //! without measuring: the mean over output lengths of the ratio of its noise-free walls. Noisy
 //! sweeps of it then go through the same code as real ones.
 
-mod model;
-
+use metrics::stats::mean;
+use metrics::{Estimate, RunMetrics, Verdict};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
 
-pub use model::Model;
-use model::{Lengths, Noise};
-
-use crate::run::RunMetrics;
-use crate::stats::{Estimate, mean};
-use crate::summary::Verdict;
+use crate::servers::{self, Lengths, Model, Noise};
 
 /// Repetitions per sweep that are tried: the defaults on the simulator and on a real server.
 const REPETITIONS: [u32; 2] = [3, 5];
@@ -23,89 +17,61 @@ const REPETITIONS: [u32; 2] = [3, 5];
 /// Draws of output lengths over which a model's true speedup is averaged.
 const TRUTH_DRAWS: u32 = 1000;
 
-/// The share of sweeps whose interval must hold the truth.
-pub const REQUIRED: f64 = 0.93;
-
 /// What a validation found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CoverageReport {
-    /// Seed of everything random in it.
-    pub seed: u64,
-    /// Sweeps per case.
-    pub sweeps: u32,
+#[derive(Debug, PartialEq)]
+pub(crate) struct Report {
+    /// Sweeps of each case.
+    pub(crate) sweeps: u32,
     /// One case per model and number of repetitions.
-    pub cases: Vec<CoverageCase>,
+    pub(crate) cases: Vec<Case>,
 }
 
 /// One model at one number of repetitions.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CoverageCase {
-    /// The server.
-    pub model: Model,
-    /// Repetitions in each sweep.
-    pub repetitions: u32,
+#[derive(Debug, PartialEq)]
+pub(crate) struct Case {
+    pub(crate) model: Model,
+    pub(crate) repetitions: u32,
     /// True speedup.
-    pub truth: f64,
-    /// Mean of the sweeps' estimates.
-    pub mean_estimate: f64,
-    /// Mean width of their intervals.
-    pub mean_width: f64,
+    pub(crate) truth: f64,
+    pub(crate) mean_estimate: f64,
+    pub(crate) mean_width: f64,
     /// Sweeps whose interval holds the truth.
-    pub covered: u32,
-    /// Sweeps.
-    pub sweeps: u32,
+    pub(crate) covered: u32,
     /// Sweeps whose verdict says nothing untrue ([`Model::allows`]).
-    pub verdict_not_wrong: u32,
+    pub(crate) verdict_not_wrong: u32,
 }
 
-impl CoverageCase {
-    /// Share of sweeps whose interval holds the truth.
-    pub fn share(&self) -> f64 {
-        f64::from(self.covered) / f64::from(self.sweeps.max(1))
-    }
-}
-
-impl CoverageReport {
-    /// Share over all cases.
-    pub fn share(&self) -> f64 {
+impl Report {
+    /// Share of intervals that hold the truth, over all cases.
+    pub(crate) fn share(&self) -> f64 {
         let covered: u32 = self.cases.iter().map(|c| c.covered).sum();
-        let sweeps: u32 = self.cases.iter().map(|c| c.sweeps).sum();
-        f64::from(covered) / f64::from(sweeps.max(1))
-    }
-
-    /// True when at least 93 of 100 intervals hold the truth, over all cases.
-    pub fn passes(&self) -> bool {
-        self.share() >= REQUIRED
+        f64::from(covered) / (f64::from(self.sweeps) * self.cases.len() as f64)
     }
 }
 
 /// Runs `sweeps` noisy sweeps of every model at every number of repetitions.
-pub fn validate(seed: u64, sweeps: u32) -> CoverageReport {
+pub(crate) fn validate(seed: u64, sweeps: u32) -> Report {
     let cases = Model::ALL
         .into_iter()
         .flat_map(|model| REPETITIONS.map(|repetitions| case(model, repetitions, seed, sweeps)))
         .collect();
-    CoverageReport {
-        seed,
-        sweeps,
-        cases,
-    }
+    Report { sweeps, cases }
 }
 
 /// The true speedup of a model.
-fn truth(model: Model, rng: &mut ChaCha8Rng) -> f64 {
+pub(crate) fn truth(model: Model, rng: &mut ChaCha8Rng) -> f64 {
     let ratios: Vec<f64> = (0..TRUTH_DRAWS)
         .map(|_| {
             let lengths = Lengths::draw(rng);
             let together = model.together(&lengths, &mut Noise::none());
             let sequential = model.sequential(&lengths, &mut Noise::none());
-            model::wall(&sequential) / model::wall(&together)
+            servers::wall(&sequential) / servers::wall(&together)
         })
         .collect();
     mean(&ratios).expect("there are draws")
 }
 
-fn case(model: Model, repetitions: u32, seed: u64, sweeps: u32) -> CoverageCase {
+fn case(model: Model, repetitions: u32, seed: u64, sweeps: u32) -> Case {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(model as u64 * 100 + u64::from(repetitions));
     let truth = truth(model, &mut rng);
@@ -129,17 +95,13 @@ fn case(model: Model, repetitions: u32, seed: u64, sweeps: u32) -> CoverageCase 
             }
         }
     }
-    CoverageCase {
+    Case {
         model,
         repetitions,
         truth,
         mean_estimate: mean(&means).unwrap_or(f64::NAN),
         mean_width: mean(&widths).unwrap_or(f64::NAN),
         covered,
-        sweeps,
         verdict_not_wrong,
     }
 }
-
-#[cfg(test)]
-mod tests;

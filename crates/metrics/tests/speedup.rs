@@ -1,4 +1,14 @@
-use super::*;
+//! The stated intervals and verdicts, held against servers whose truth is known.
+
+#[path = "../examples/studies/servers.rs"]
+mod servers;
+#[path = "../examples/studies/speedup.rs"]
+mod speedup;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use servers::Model;
+use speedup::{truth, validate};
 
 #[test]
 fn intervals_hold_the_truth_as_often_as_they_say() {
@@ -7,7 +17,7 @@ fn intervals_hold_the_truth_as_often_as_they_say() {
     for case in &report.cases {
         println!("{case:?}");
     }
-    assert!(report.passes(), "{:.3}", report.share());
+    assert!(report.share() >= 0.93, "{:.3}", report.share());
     for case in &report.cases {
         // 95 % of 60 is 57; fewer than 50 would come once in 3000 by chance.
         assert!(case.covered >= 50, "{case:?}");

@@ -1,9 +1,5 @@
 //! How often a capacity run errs, on servers whose truth is known exactly: the tables in
 //! `docs/capacity.md`.
-//!
-//! `cargo run --release -p metrics --example capacity_errors [-- SEARCHES]`
-
-#![expect(clippy::unwrap_used, reason = "nothing is read that was not made here")]
 
 use domain::record::RequestRecord;
 use domain::{Nanos, Outcome, Stamp};
@@ -15,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 /// Searches of each server, unless told otherwise.
-const SEARCHES: u32 = 100;
+pub(crate) const SEARCHES: u32 = 100;
 
 /// The limit on the first token, and the logarithmic spread of the times to it.
 const LIMIT_S: f64 = 0.5;
@@ -69,7 +65,7 @@ impl Limit {
             Self::Goodput => format!("goodput >= 95% and ttft_p50 < {LIMIT_S}s"),
             Self::Failed => "failed < 5%".to_owned(),
         };
-        slo.parse().unwrap()
+        slo.parse().expect("a limit of ours")
     }
 
     /// What of such times is limited, in standard deviations from the middle one.
@@ -168,7 +164,7 @@ impl Server {
             "outcome": { "kind": "completed" }, "tokens": 1, "tokens_from": "server", "counters": {},
             "output_chars": 0,
         }))
-        .unwrap();
+        .expect("a record of ours");
         // More than are ever taken, also of the agents that are served fastest.
         let each = 2 * BUDGET.requests(agents).div_ceil(agents) + 16;
         let mut shared = Vec::new();
@@ -246,7 +242,8 @@ fn decide(records: &[RequestRecord], agents: u32, objective: &Objective) -> (Ver
             Watched::On => {}
             Watched::Decided(_, decision) => return (decision.verdict, decision.requests),
             Watched::Budget => {
-                let window = Window::of(seen, agents, asked.warmup, Nanos::ZERO, None).unwrap();
+                let window = Window::of(seen, agents, asked.warmup, Nanos::ZERO, None)
+                    .expect("it was steady before the budget was used up");
                 let rule = Rule { error: asked.error };
                 let sample = Sample::of(seen, window);
                 let decision = rule.judge(&sample, objective, watch.looks());
@@ -429,9 +426,8 @@ fn searches(each: u32) {
     }
 }
 
-fn main() {
-    let told = std::env::args().skip(1).find(|a| a != "--bench");
-    let each: u32 = told.map_or(SEARCHES, |n| n.parse().expect("a number of searches"));
+/// All tables, of so many searches of each server.
+pub(crate) fn print(each: u32) {
     let limits = [
         Limit::Percentile(90),
         Limit::Percentile(95),

@@ -2,14 +2,12 @@
 
 use domain::plan::Arm;
 use domain::{ModelOptions, Nanos};
+use metrics::timeline::{RequestBuilder, agent, arm, context, run};
+use metrics::{
+    AgentObservation, ArmObservation, RequestObservation, RunObservation, Verdict, WarmLoad,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use serde::Serialize;
-
-use crate::arms::ArmTimes;
-use crate::observation::{AgentObservation, ArmObservation, RunObservation, WarmLoad};
-use crate::summary::Verdict;
-use crate::timeline::{RequestBuilder, agent, arm, context, run};
 
 /// A ready model's `load`, s.
 const WARM_LOAD: f64 = 0.12;
@@ -25,9 +23,8 @@ const BATCH_GAIN: f64 = 1.6;
 const TOKENS: [f64; 2] = [100.0, 160.0];
 
 /// A server, with two agents on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Model {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Model {
     /// One slot: strictly one after another.
     Serial,
     /// Two decode at once, each at half its speed.
@@ -41,10 +38,10 @@ pub enum Model {
 }
 
 /// Output lengths of each agent's calls, tokens.
-pub(super) struct Lengths([[u64; 2]; 2]);
+pub(crate) struct Lengths([[u64; 2]; 2]);
 
 impl Lengths {
-    pub(super) fn draw(rng: &mut ChaCha8Rng) -> Self {
+    pub(crate) fn draw(rng: &mut ChaCha8Rng) -> Self {
         let one = |mean: f64, rng: &mut ChaCha8Rng| scaled(mean, 0.1, rng).round().max(2.0) as u64;
         Self(TOKENS.map(|mean| [one(mean, rng), one(mean, rng)]))
     }
@@ -64,13 +61,13 @@ fn scaled(value: f64, spread: f64, rng: &mut ChaCha8Rng) -> f64 {
 }
 
 /// What disturbs an arm: a speed of the whole arm, and jitter of every phase.
-pub(super) struct Noise<'a> {
+pub(crate) struct Noise<'a> {
     rng: Option<&'a mut ChaCha8Rng>,
     speed: f64,
 }
 
 impl<'a> Noise<'a> {
-    pub(super) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self {
             rng: None,
             speed: 1.0,
@@ -149,7 +146,7 @@ impl Call {
             + (self.tokens - slow) as f64 * self.token
     }
 
-    fn build(&self) -> crate::RequestObservation {
+    fn build(&self) -> RequestObservation {
         RequestBuilder::at(ns(self.sent))
             .phases(ns(self.load), ns(self.slot), ns(self.prefill))
             .tokens(self.tokens, ns(self.token))
@@ -159,16 +156,17 @@ impl Call {
 }
 
 /// An arm's wall, s.
-pub(super) fn wall(arm: &ArmObservation) -> f64 {
-    ArmTimes::of(arm)
-        .expect("models build whole arms")
-        .wall
-        .as_secs_f64()
+pub(crate) fn wall(arm: &ArmObservation) -> f64 {
+    let requests = || arm.agents.iter().flat_map(|agent| &agent.requests);
+    let begin = requests().filter_map(|r| r.sent).min();
+    let end = requests().filter_map(|r| r.done).max();
+    let whole = begin.zip(end).map(|(begin, end)| end.since(begin));
+    whole.expect("models build whole arms").as_secs_f64()
 }
 
 impl Model {
     /// Every model.
-    pub const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Serial,
         Self::FairShared,
         Self::TwoDevices,
@@ -179,7 +177,7 @@ impl Model {
     /// True when a verdict says nothing untrue of the server. Decoding at half speed each still
     /// gains what loads and prefills overlap, here about 6 %: whether that shows is a matter of
     /// repetitions, so `shared` and `parallel` are both right.
-    pub fn allows(self, verdict: Verdict) -> bool {
+    pub(crate) fn allows(self, verdict: Verdict) -> bool {
         let right: &[Verdict] = match self {
             Self::Serial => &[Verdict::Serial],
             Self::FairShared => &[Verdict::Shared, Verdict::Parallel],
@@ -206,7 +204,7 @@ impl Model {
     }
 
     /// One agent after the other.
-    pub(super) fn sequential(self, lengths: &Lengths, noise: &mut Noise<'_>) -> ArmObservation {
+    pub(crate) fn sequential(self, lengths: &Lengths, noise: &mut Noise<'_>) -> ArmObservation {
         let mut at = 0.0;
         let calls = [0, 1].map(|i| {
             let mut own = Vec::new();
@@ -233,7 +231,7 @@ impl Model {
     }
 
     /// Both at once.
-    pub(super) fn together(self, lengths: &Lengths, noise: &mut Noise<'_>) -> ArmObservation {
+    pub(crate) fn together(self, lengths: &Lengths, noise: &mut Noise<'_>) -> ArmObservation {
         let [[a, _], [b, _]] = lengths.0;
         let calls = match self {
             Self::Serial => {
@@ -290,7 +288,7 @@ impl Model {
     }
 
     /// A noisy run of both arms, with output lengths that differ a little between them.
-    pub(super) fn run(self, repetition: u32, rng: &mut ChaCha8Rng) -> RunObservation {
+    pub(crate) fn run(self, repetition: u32, rng: &mut ChaCha8Rng) -> RunObservation {
         let lengths = Lengths::draw(rng);
         let other = lengths.varied(rng);
         let together = self.together(&lengths, &mut Noise::of_an_arm(rng));
