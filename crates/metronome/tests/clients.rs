@@ -63,9 +63,7 @@ async fn what_both_clients_see_is_what_was_sent() {
     let clock = Clock::real();
     let server = start(&clock);
     let ollama = ollama::Client::new(&server.url(), clock.clone(), Timeouts::default()).unwrap();
-    let openai = openai::ClientBuilder::new(clock.clone())
-        .build(&server.url())
-        .unwrap();
+    let openai = openai::Client::new(&server.url(), clock.clone(), Timeouts::default()).unwrap();
     let clients: [&dyn ChatBackend; 2] = [&ollama, &openai];
     let mut seen = BTreeMap::new();
     for (protocol, client) in (0..).zip(clients) {

@@ -5,7 +5,7 @@ use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
 use domain::{Nanos, TimeoutPhase};
 use transport::{
-    ApiKey, BuildError, Endpoint, EndpointError, Limits, Rules, Transport, Trouble, json_body,
+    BuildError, Builder, Endpoint, EndpointError, Limits, Rules, Transport, Trouble, json_body,
 };
 
 use crate::ndjson::MAX_LINE;
@@ -63,63 +63,19 @@ pub struct Client {
     pub(crate) last: Last,
 }
 
-/// Settings of a [`Client`].
-#[derive(Debug, Clone)]
-pub struct ClientBuilder {
-    transport: transport::Builder,
-}
-
-impl ClientBuilder {
-    /// A builder with the default limits.
-    pub fn new(clock: Clock) -> Self {
-        Self {
-            transport: transport::Builder::new(clock),
-        }
-    }
-
-    /// Sets the limits of every request.
-    #[must_use]
-    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.transport = self.transport.timeouts(timeouts);
-        self
-    }
-
-    /// Sends a bearer key with every request: Ollama itself wants none, what stands before it may.
-    #[must_use]
-    pub fn api_key(mut self, key: Option<ApiKey>) -> Self {
-        self.transport = self.transport.api_key(key);
-        self
-    }
-
-    /// The most that is read from a connection at once, bytes; 64 KiB when this is not set.
-    #[must_use]
-    pub fn read_buffer(mut self, bytes: Option<usize>) -> Self {
-        self.transport = self.transport.read_buffer(bytes);
-        self
-    }
-
-    /// Trusts a certificate beside the system's, for servers behind an https proxy of one's own.
-    /// The text is PEM.
-    pub fn certificate(mut self, pem: &[u8]) -> Result<Self, BuildError> {
-        self.transport = self.transport.certificate(pem)?;
-        Ok(self)
-    }
-
-    /// Makes the client for a server given like `OLLAMA_HOST` (see [`endpoint`]). Connects to
-    /// nothing yet. Installs rustls's ring provider for the process where none is installed.
-    pub fn build(self, server: &str) -> Result<Client, BuildError> {
-        let transport = self.transport.build(&endpoint(server)?)?;
-        Ok(Client {
-            transport,
-            last: Last::default(),
-        })
-    }
-}
-
 impl Client {
     /// A client for a server given like `OLLAMA_HOST` (see [`endpoint`]). Connects to nothing yet.
     pub fn new(server: &str, clock: Clock, timeouts: Timeouts) -> Result<Self, BuildError> {
-        ClientBuilder::new(clock).timeouts(timeouts).build(server)
+        Self::build(Builder::new(clock).timeouts(timeouts), server)
+    }
+
+    /// A client with these settings for a server given like `OLLAMA_HOST` (see [`endpoint`]). Connects
+    /// to nothing yet. Installs rustls's ring provider for the process where none is installed.
+    pub fn build(settings: Builder, server: &str) -> Result<Self, BuildError> {
+        Ok(Self {
+            transport: settings.build(&endpoint(server)?)?,
+            last: Last::default(),
+        })
     }
 
     /// The server's base URL; it holds no credentials.

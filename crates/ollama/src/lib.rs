@@ -63,9 +63,9 @@ mod stream;
 mod template;
 pub mod wire;
 
-pub use client::{Client, ClientBuilder, DEFAULT_PORT, endpoint};
+pub use client::{Client, DEFAULT_PORT, endpoint};
 pub use stream::Reply;
-pub use transport::{ApiKey, BuildError, Endpoint, EndpointError, KeyError};
+pub use transport::{ApiKey, BuildError, Builder, Endpoint, EndpointError, KeyError};
 
 /// Opened for the repository's benchmark of decoding; not for use.
 #[doc(hidden)]

@@ -5,7 +5,7 @@ use domain::Outcome;
 use domain::backend::{BackendError, Exchange, ServerIdentity};
 use domain::plan::Timeouts;
 use transport::{
-    ApiKey, BuildError, Endpoint, EndpointError, Rules, Transport, Trouble, json_body,
+    BuildError, Builder, Endpoint, EndpointError, Rules, Transport, Trouble, json_body,
 };
 
 use crate::reply::expect_json;
@@ -55,63 +55,6 @@ pub struct Client {
     pub(crate) dialect: Dialect,
 }
 
-/// Settings of a [`Client`].
-#[derive(Debug, Clone)]
-pub struct ClientBuilder {
-    transport: transport::Builder,
-    dialect: Dialect,
-}
-
-impl ClientBuilder {
-    /// A builder with the default limits, no key and no additions to the protocol.
-    pub fn new(clock: Clock) -> Self {
-        Self {
-            // llama.cpp now and then closes a connection right after a stream, and a request that had
-            // just taken it from the pool would fail though nothing is wrong. Connecting lies before
-            // `sent`, so no figure of the server holds it.
-            transport: transport::Builder::new(clock).keep_connections(false),
-            dialect: Dialect::Plain,
-        }
-    }
-
-    /// Sets the limits of every request.
-    #[must_use]
-    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.transport = self.transport.timeouts(timeouts);
-        self
-    }
-
-    /// Sends a bearer key with every request.
-    #[must_use]
-    pub fn api_key(mut self, key: Option<ApiKey>) -> Self {
-        self.transport = self.transport.api_key(key);
-        self
-    }
-
-    /// Uses a server's additions to the protocol.
-    #[must_use]
-    pub fn dialect(mut self, dialect: Dialect) -> Self {
-        self.dialect = dialect;
-        self
-    }
-
-    /// Trusts a certificate beside the system's, for servers behind an https proxy of one's own.
-    /// The text is PEM.
-    pub fn certificate(mut self, pem: &[u8]) -> Result<Self, BuildError> {
-        self.transport = self.transport.certificate(pem)?;
-        Ok(self)
-    }
-
-    /// Makes the client for a server's base URL (see [`endpoint`]). Connects to nothing yet.
-    /// Installs rustls's ring provider for the process where none is installed.
-    pub fn build(self, server: &str) -> Result<Client, BuildError> {
-        Ok(Client {
-            transport: self.transport.build(&endpoint(server)?)?,
-            dialect: self.dialect,
-        })
-    }
-}
-
 /// What a server tells about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFacts {
@@ -131,7 +74,27 @@ impl Client {
     /// A client with a server's base URL (see [`endpoint`]) and nothing else set. Connects to
     /// nothing yet.
     pub fn new(server: &str, clock: Clock, timeouts: Timeouts) -> Result<Self, BuildError> {
-        ClientBuilder::new(clock).timeouts(timeouts).build(server)
+        Self::build(Builder::new(clock).timeouts(timeouts), server)
+    }
+
+    /// A client with these settings and no additions to the protocol. Connects to nothing yet. Installs
+    /// rustls's ring provider for the process where none is installed.
+    pub fn build(settings: Builder, server: &str) -> Result<Self, BuildError> {
+        // llama.cpp now and then closes a connection right after a stream, and a request that had just
+        // taken it from the pool would fail though nothing is wrong. Connecting lies before `sent`, so
+        // no figure of the server holds it.
+        let settings = settings.keep_connections(false);
+        Ok(Self {
+            transport: settings.build(&endpoint(server)?)?,
+            dialect: Dialect::Plain,
+        })
+    }
+
+    /// Uses a server's additions to the protocol.
+    #[must_use]
+    pub fn with_dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
     }
 
     /// The server's base URL, without `/v1`; it holds no credentials.

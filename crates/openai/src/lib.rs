@@ -42,9 +42,9 @@
 //! use domain::backend::{ChatBackend, Exchange, GenerateCall};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = openai::ClientBuilder::new(Clock::real())
-//!     .dialect(openai::Dialect::LlamaCpp)
-//!     .build("127.0.0.1:8080/v1")?;
+//! let settings = openai::Builder::new(Clock::real());
+//! let client = openai::Client::build(settings, "127.0.0.1:8080/v1")?
+//!     .with_dialect(openai::Dialect::LlamaCpp);
 //! let call = GenerateCall {
 //!     model: "any".to_owned(),
 //!     system: None,
@@ -71,8 +71,8 @@ pub mod sse;
 mod stream;
 pub mod wire;
 
-pub use client::{Client, ClientBuilder, DEFAULT_PORT, ServerFacts, endpoint};
-pub use transport::{ApiKey, BuildError, Endpoint, EndpointError, KeyError};
+pub use client::{Client, DEFAULT_PORT, ServerFacts, endpoint};
+pub use transport::{ApiKey, BuildError, Builder, Endpoint, EndpointError, KeyError};
 pub use wire::Dialect;
 
 #[cfg(test)]

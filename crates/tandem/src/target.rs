@@ -161,19 +161,14 @@ pub(crate) fn client(
     clock: &clock::Clock,
     timeouts: Timeouts,
 ) -> Result<Arc<dyn ChatBackend>, Fatal> {
-    if openai::wire::is_kind(&facts.server.kind) {
-        let client = openai::ClientBuilder::new(clock.clone())
-            .timeouts(timeouts)
-            .api_key(api_key()?)
-            .dialect(openai::Dialect::of_kind(&facts.server.kind))
-            .build(&facts.url)
-            .map_err(Fatal::usage)?;
-        return Ok(Arc::new(client));
-    }
-    let client = ollama::ClientBuilder::new(clock.clone())
+    let settings = ollama::Builder::new(clock.clone())
         .timeouts(timeouts)
-        .api_key(api_key()?)
-        .build(&facts.url)
-        .map_err(Fatal::usage)?;
+        .api_key(api_key()?);
+    if openai::wire::is_kind(&facts.server.kind) {
+        let dialect = openai::Dialect::of_kind(&facts.server.kind);
+        let client = openai::Client::build(settings, &facts.url).map_err(Fatal::usage)?;
+        return Ok(Arc::new(client.with_dialect(dialect)));
+    }
+    let client = ollama::Client::build(settings, &facts.url).map_err(Fatal::usage)?;
     Ok(Arc::new(client))
 }

@@ -1,97 +1,66 @@
 use clock::Clock;
-use domain::backend::{BackendError, ChatBackend};
+use domain::backend::{BackendError, ChatBackend, Exchange};
 use domain::plan::Timeouts;
-use domain::{FailureKind, ModelOptions, Nanos, Stamp, TimeoutPhase};
+use domain::{ModelOptions, Nanos, Outcome, Stamp, TimeoutPhase};
+use scripted::{NDJSON, Server, Step, chunk, json};
 
-use crate::wire::EmbedRequest;
-use scripted::{Server, Step, json};
+use crate::wire::{ChatRequest, EmbedRequest, Message, Think};
 
 const PS: &str = r#"{"models":[{"name":"gemma3:latest","size":6,"size_vram":5,
     "expires_at":"2318-01-01T00:00:00Z","context_length":4096}]}"#;
-const NO_PS: &str = r#"{"models":[]}"#;
+const UNLOADED: &str = r#"{"done":true,"done_reason":"unload"}"#;
+
+fn ok(body: &str) -> Vec<Step> {
+    json("200 OK", body)
+}
 
 #[tokio::test(start_paused = true)]
 async fn the_server_and_its_models_are_read() {
     let clock = Clock::start_virtual();
     let tags = r#"{"models":[{"name":"gemma3:latest","size":3338801804,"digest":"a2af",
         "details":{"parameter_size":"4.3B","quantization_level":"Q4_K_M"}}]}"#;
-    let server = Server::start(
-        &clock,
-        vec![
-            json("200 OK", r#"{"version":"0.33.0"}"#),
-            json(
-                "200 OK",
-                r#"{"version":"0.33.0","server":"tandem-simulator"}"#,
-            ),
-            json("200 OK", tags),
-            json("200 OK", tags),
-            json("200 OK", PS),
-            json(
-                "200 OK",
-                r#"{"capabilities":["completion"],"model_info":{"gemma3.block_count":34}}"#,
-            ),
-            json(
-                "200 OK",
-                r#"{"model":"e","embeddings":[[0.5,-1.0]],"prompt_eval_count":2}"#,
-            ),
-        ],
-    )
-    .await;
+    let replies = [
+        r#"{"version":"0.33.0"}"#,
+        r#"{"version":"0.33.0","server":"tandem-simulator"}"#,
+        tags,
+        tags,
+        PS,
+        r#"{"capabilities":["completion"],"model_info":{"gemma3.block_count":34}}"#,
+        r#"{"model":"e","embeddings":[[0.5,-1.0]],"prompt_eval_count":2}"#,
+    ];
+    let server = Server::start(&clock, replies.map(ok).to_vec()).await;
     let client = super::client(&server, Timeouts::default());
-    assert_eq!(client.endpoint(), format!("http://{}", server.address));
-    let identity = client.identify().await.unwrap();
-    assert_eq!(
-        (identity.kind.as_str(), identity.version.as_str()),
-        ("ollama", "0.33.0")
+    let vectors = EmbedRequest::new("e", vec!["x".to_owned()]);
+    let read = (
+        client.identify().await,
+        client.identify().await,
+        client.find_model("Gemma3").await,
+        client.find_model("gemma3:1b").await,
+        client.loaded().await,
+        client.show("gemma3", false).await,
+        client.embed(&vectors).await,
     );
-    assert_eq!(client.identify().await.unwrap().kind, "tandem-simulator");
-    let model = client.find_model("Gemma3").await.unwrap().unwrap();
-    assert_eq!(model.digest.as_deref(), Some("a2af"));
-    assert_eq!(model.size_bytes, Some(3_338_801_804));
-    assert_eq!(model.quantization.as_deref(), Some("Q4_K_M"));
-    assert_eq!(client.find_model("gemma3:1b").await.unwrap(), None);
-    let loaded = client.loaded().await.unwrap();
-    assert_eq!(loaded[0].context_length, Some(4096));
-    assert_eq!(
-        (loaded[0].size_bytes, loaded[0].size_vram_bytes),
-        (Some(6), Some(5))
-    );
-    let shown = client.show("gemma3", false).await.unwrap();
-    assert_eq!(shown.model_info["gemma3.block_count"], 34);
-    let request = EmbedRequest::new("e", vec!["x".to_owned()]);
-    let vectors = client.embed(&request).await.unwrap();
-    assert_eq!(vectors.embeddings, [[0.5, -1.0]]);
-
-    let lines: Vec<_> = (0..7).map(|n| server.request(n).line).collect();
-    assert_eq!(lines[0], "GET /api/version HTTP/1.1");
-    assert_eq!(lines[4], "GET /api/ps HTTP/1.1");
-    assert_eq!(
-        server.request(5).body,
-        r#"{"model":"gemma3","verbose":false}"#
-    );
-    assert!(
-        server.request(4).head.contains("x-tandem-exchange"),
-        "GETs are posted too"
-    );
+    insta::assert_debug_snapshot!("read", read);
+    let asked = (0..7)
+        .map(|n| server.request(n))
+        .map(|seen| (seen.line, seen.body));
+    insta::assert_debug_snapshot!("asked", asked.collect::<Vec<_>>());
+    let head = server.request(4).head;
+    assert!(head.contains("x-tandem-exchange"), "GETs are posted too");
 }
 
 #[tokio::test(start_paused = true)]
 async fn preload_sends_options_and_an_empty_prompt_and_waits_for_the_load() {
     let clock = Clock::start_virtual();
-    let mut script = vec![Step::Wait(3500)];
-    script.extend(json(
-        "200 OK",
-        r#"{"response":"","done":true,"done_reason":"load"}"#,
-    ));
+    let loaded = ok(r#"{"response":"","done":true,"done_reason":"load"}"#);
+    let script = [vec![Step::Wait(3500)], loaded].concat();
     let server = Server::start(&clock, vec![script]).await;
     let options = ModelOptions {
         num_gpu: Some(60),
         ..ModelOptions::default()
     };
-    super::client(&server, Timeouts::default())
-        .preload("gemma3", &options)
-        .await
-        .unwrap();
+    let client = super::client(&server, Timeouts::default());
+    client.preload("gemma3", &options).await.unwrap();
     assert_eq!(clock.now(), Stamp(3_500_000_000));
     assert_eq!(
         server.request(0).body,
@@ -102,20 +71,10 @@ async fn preload_sends_options_and_an_empty_prompt_and_waits_for_the_load() {
 #[tokio::test(start_paused = true)]
 async fn unload_waits_until_the_model_is_listed_no_longer() {
     let clock = Clock::start_virtual();
-    let server = Server::start(
-        &clock,
-        vec![
-            json("200 OK", r#"{"done":true,"done_reason":"unload"}"#),
-            json("200 OK", PS),
-            json("200 OK", PS),
-            json("200 OK", NO_PS),
-        ],
-    )
-    .await;
-    super::client(&server, Timeouts::default())
-        .unload("gemma3")
-        .await
-        .unwrap();
+    let replies = [UNLOADED, PS, PS, r#"{"models":[]}"#].map(ok);
+    let server = Server::start(&clock, replies.to_vec()).await;
+    let client = super::client(&server, Timeouts::default());
+    client.unload("gemma3").await.unwrap();
     assert_eq!(clock.now(), Stamp(100_000_000));
     assert_eq!(
         server.request(0).body,
@@ -126,24 +85,17 @@ async fn unload_waits_until_the_model_is_listed_no_longer() {
 #[tokio::test(start_paused = true)]
 async fn unload_gives_up_at_the_total_limit() {
     let clock = Clock::start_virtual();
-    let mut scripts = vec![json("200 OK", r#"{"done":true,"done_reason":"unload"}"#)];
-    scripts.extend(std::iter::repeat_n(json("200 OK", PS), 10));
-    let server = Server::start(&clock, scripts).await;
-    let client = super::client(
-        &server,
-        Timeouts {
-            total: Nanos::from_millis(220),
-            ..Timeouts::default()
-        },
-    );
-    let error = client.unload("gemma3:latest").await.unwrap_err();
-    assert!(matches!(
-        error,
-        BackendError::TimedOut {
-            phase: TimeoutPhase::Total,
-            ..
-        }
-    ));
+    let mut replies = vec![ok(PS); 11];
+    replies[0] = ok(UNLOADED);
+    let server = Server::start(&clock, replies).await;
+    let limits = Timeouts {
+        total: Nanos::from_millis(220),
+        ..Timeouts::default()
+    };
+    let unloading = super::client(&server, limits);
+    let error = unloading.unload("gemma3:latest").await.unwrap_err();
+    let total = TimeoutPhase::Total;
+    assert!(matches!(error, BackendError::TimedOut { phase, .. } if phase == total));
     assert_eq!(clock.now(), Stamp(220_000_000));
 }
 
@@ -151,45 +103,76 @@ async fn unload_gives_up_at_the_total_limit() {
 async fn calls_that_fail_name_the_endpoint_and_the_reason() {
     let clock = Clock::start_virtual();
     let not_found = json("404 Not Found", r#"{"error":"model 'nope' not found"}"#);
-    let server = Server::start(
-        &clock,
-        vec![
-            not_found.clone(),
-            not_found,
-            json("200 OK", r#"{"models": 7}"#),
-            vec![Step::Head("200 OK", "text/html"), Step::End],
-            json("200 OK", r#"{"done":false}"#),
-        ],
-    )
-    .await;
+    let html = vec![Step::Head("200 OK", "text/html"), Step::End];
+    let replies = vec![
+        not_found.clone(),
+        not_found,
+        ok(r#"{"models": 7}"#),
+        html,
+        ok(r#"{"done":false}"#),
+    ];
+    let server = Server::start(&clock, replies).await;
     let client = super::client(&server, Timeouts::default());
-    let kind = |error: BackendError| match error {
-        BackendError::Failed { failure, .. } => failure,
-        BackendError::TimedOut { .. } => panic!("{error}"),
-    };
-    let error = client.show("nope", false).await.unwrap_err();
-    let expected = format!(
-        "http://{}: model 'nope' not found; to get it: ollama pull nope",
-        server.address
-    );
-    assert_eq!(error.to_string(), expected);
-    assert_eq!(kind(error), FailureKind::ModelNotFound);
-    let error = client
-        .preload("nope", &ModelOptions::default())
-        .await
-        .unwrap_err();
-    assert_eq!(kind(error), FailureKind::ModelNotFound);
+    let options = ModelOptions::default();
+    let errors = [
+        client.show("nope", false).await.map(|_| ()),
+        client.preload("nope", &options).await,
+        client.tags().await.map(|_| ()),
+        client.ps().await.map(|_| ()),
+        client.preload("m", &options).await,
+    ];
+    let errors = errors.map(|called| match called.unwrap_err() {
+        BackendError::Failed {
+            failure,
+            message,
+            endpoint,
+        } => {
+            assert_eq!(endpoint, format!("http://{}", server.address));
+            format!("{failure:?}: {message}")
+        }
+        error @ BackendError::TimedOut { .. } => panic!("{error}"),
+    });
+    insta::assert_debug_snapshot!(errors);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_is_not_streamed_takes_the_same_path() {
+    let clock = Clock::start_virtual();
+    let reply = r#"{"message":{"role":"assistant","content":"ab","thinking":"t"},"done":true,"eval_count":3}"#;
+    let script = [vec![Step::Wait(700)], ok(reply)].concat();
+    let server = Server::start(&clock, vec![script]).await;
+    let mut request = ChatRequest::new("m", vec![Message::new("user", "hi")]);
+    request.stream = false;
+    request.common.think = Some(Think::On);
+    let mut exchange = Exchange::default();
+    let client = super::client(&server, Timeouts::default());
+    let reply = client.chat(&request, &mut exchange).await;
+    assert_eq!(reply.outcome, Outcome::Completed);
     assert_eq!(
-        kind(client.tags().await.unwrap_err()),
-        FailureKind::Malformed
+        (exchange.text.as_str(), exchange.thinking.as_str()),
+        ("ab", "t")
     );
+    assert_eq!(exchange.done, Some(Stamp(700_000_000)));
+    assert_eq!(exchange.first_token, exchange.done);
+    assert_eq!(exchange.counters.eval_count, Some(3));
     assert_eq!(
-        kind(client.ps().await.unwrap_err()),
-        FailureKind::WrongContentType
+        server.request(0).body,
+        r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":false,"think":true}"#
     );
-    let error = client
-        .preload("m", &ModelOptions::default())
-        .await
-        .unwrap_err();
-    assert_eq!(kind(error), FailureKind::Malformed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tool_calls_come_back_with_the_reply() {
+    let clock = Clock::start_virtual();
+    let bytes = include_str!("../../../../fixtures/ndjson/tools_middle.ndjson");
+    let script = vec![Step::Head("200 OK", NDJSON), chunk(bytes), Step::End];
+    let server = Server::start(&clock, vec![script]).await;
+    let client = super::client(&server, Timeouts::default());
+    let request = ChatRequest::new("m", vec![Message::new("user", "weather?")]);
+    let reply = client.chat(&request, &mut Exchange::default()).await;
+    let cities = reply
+        .tool_calls
+        .iter()
+        .map(|call| &call.function.arguments["city"]);
+    assert!(cities.eq(["Köln", "Oslo"]));
 }

@@ -3,7 +3,7 @@ use domain::backend::{BackendError, ChatBackend};
 use domain::plan::Timeouts;
 use domain::{FailureKind, ModelOptions};
 
-use crate::{Client, ClientBuilder, Dialect, EndpointError};
+use crate::{Client, Dialect};
 use scripted::{Server, Step, chunk, json};
 
 /// A JSON reply with a `Server` header.
@@ -25,118 +25,57 @@ fn models(owner: &str) -> String {
     format!(r#"{{"data":[{{"id":"m","owned_by":"{owner}","max_model_len":8192}}]}}"#)
 }
 
-/// Replies, kind, version, context.
-type Case = (Vec<Vec<Step>>, &'static str, &'static str, Option<u64>);
+fn ok(body: &str) -> Vec<Step> {
+    json("200 OK", body)
+}
 
 #[tokio::test(start_paused = true)]
 async fn servers_are_told_apart() {
-    let not_found = || json("404 Not Found", r#"{"detail":"Not Found"}"#);
-    let other = r#"{"data":[{"id":"m"}]}"#;
+    let not_found = json("404 Not Found", r#"{"detail":"Not Found"}"#);
+    let no_props = json("501 Not Implemented", r#"{"error":{"message":"no props"}}"#);
     let router = r#"{"role":"router","build_info":"b7000"}"#;
-    let cases: [Case; 9] = [
-        (
-            vec![json("200 OK", LLAMA_MODELS), json("200 OK", LLAMA_PROPS)],
-            "llama.cpp",
-            "b6500-1a2b3c4d",
-            Some(4096),
-        ),
-        (
-            vec![served_by("llama.cpp", other), json("200 OK", LLAMA_PROPS)],
-            "llama.cpp",
-            "b6500-1a2b3c4d",
-            Some(4096),
-        ),
-        (
-            vec![json("200 OK", LLAMA_MODELS), json("200 OK", router)],
-            "llama.cpp router",
-            "b7000",
-            None,
-        ),
-        (
-            vec![
-                json("200 OK", LLAMA_MODELS),
-                json("501 Not Implemented", r#"{"error":{"message":"no props"}}"#),
-            ],
-            "llama.cpp",
-            "version not told",
-            None,
-        ),
-        (
-            vec![
-                json("200 OK", &models("vllm")),
-                json("200 OK", r#"{"version":"0.11.0"}"#),
-            ],
-            "vllm",
-            "0.11.0",
-            Some(8192),
-        ),
-        (
-            vec![
-                json("200 OK", &models("sglang")),
-                not_found(),
-                json("200 OK", r#"{"version":"0.5.3","tp_size":1}"#),
-            ],
-            "sglang",
-            "0.5.3",
-            Some(8192),
-        ),
-        (
-            vec![
-                json("200 OK", r#"{"data":[{"id":"m","owned_by":"library"}]}"#),
-                json("200 OK", r#"{"version":"0.33.0"}"#),
-            ],
-            "ollama /v1",
-            "0.33.0",
-            None,
-        ),
-        (
-            vec![json(
-                "200 OK",
-                r#"{"data":[{"id":"m","owned_by":"organization_owner"}]}"#,
-            )],
-            "openai-compatible",
-            "version not told",
-            None,
-        ),
-        (
-            vec![json("200 OK", r#"{"object":"list","data":[]}"#)],
-            "openai-compatible",
-            "version not told",
-            None,
-        ),
-    ];
-    for (scripts, kind, version, context) in cases {
+    let by_header = served_by("llama.cpp", r#"{"data":[{"id":"m"}]}"#);
+    let library = r#"{"data":[{"id":"m","owned_by":"library"}]}"#;
+    let other = r#"{"data":[{"id":"m","owned_by":"organization_owner"}]}"#;
+    let sglang = r#"{"version":"0.5.3","tp_size":1}"#;
+    let mut told = Vec::new();
+    for replies in [
+        vec![ok(LLAMA_MODELS), ok(LLAMA_PROPS)],
+        vec![by_header, ok(LLAMA_PROPS)],
+        vec![ok(LLAMA_MODELS), ok(router)],
+        vec![ok(LLAMA_MODELS), no_props],
+        vec![ok(&models("vllm")), ok(r#"{"version":"0.11.0"}"#)],
+        vec![ok(&models("sglang")), not_found, ok(sglang)],
+        vec![ok(library), ok(r#"{"version":"0.33.0"}"#)],
+        vec![ok(other)],
+        vec![ok(r#"{"object":"list","data":[]}"#)],
+    ] {
         let clock = Clock::start_virtual();
-        let server = Server::start(&clock, scripts).await;
-        let facts = super::client(&server, Timeouts::default())
-            .look()
-            .await
-            .unwrap();
-        assert_eq!(
-            (
-                facts.identity.kind.as_str(),
-                facts.identity.version.as_str()
-            ),
-            (kind, version)
-        );
-        assert_eq!(facts.context_length, context, "{kind}");
-        assert!(crate::wire::is_kind(&facts.identity.kind));
-        let holds = ["llama.cpp", "vllm", "sglang"].contains(&kind);
-        assert_eq!(facts.identity.holds_model(), holds, "{kind}");
+        let server = Server::start(&clock, replies).await;
+        let client = super::client(&server, Timeouts::default());
+        let facts = client.look().await.unwrap();
+        let identity = facts.identity;
+        assert!(crate::wire::is_kind(&identity.kind));
+        told.push(format!(
+            "{} {}, slots {:?}, context {:?}, holds a model: {}",
+            identity.kind,
+            identity.version,
+            facts.slots,
+            facts.context_length,
+            identity.holds_model()
+        ));
     }
+    insta::assert_debug_snapshot!(told);
 }
 
 fn llama_cpp(server: &Server) -> Client {
-    ClientBuilder::new(server.clock.clone())
-        .dialect(Dialect::LlamaCpp)
-        .build(&server.address.to_string())
-        .unwrap()
+    super::client(server, Timeouts::default()).with_dialect(Dialect::LlamaCpp)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_llama_cpp_server_serves_its_model_under_every_name() {
     let clock = Clock::start_virtual();
-    let scripts = vec![json("200 OK", LLAMA_MODELS); 3];
+    let scripts = vec![ok(LLAMA_MODELS); 3];
     let server = Server::start(&clock, scripts).await;
     let client = llama_cpp(&server);
     for name in ["random.gguf", "other", "gemma3:latest"] {
@@ -150,7 +89,7 @@ async fn a_llama_cpp_server_serves_its_model_under_every_name() {
 #[tokio::test(start_paused = true)]
 async fn other_servers_have_the_models_they_list() {
     let clock = Clock::start_virtual();
-    let server = Server::start(&clock, vec![json("200 OK", &models("vllm")); 2]).await;
+    let server = Server::start(&clock, vec![ok(&models("vllm")); 2]).await;
     let client = super::client(&server, Timeouts::default());
     assert!(client.find_model("m").await.unwrap().is_some());
     assert_eq!(client.find_model("gemma3:latest").await.unwrap(), None);
@@ -159,7 +98,7 @@ async fn other_servers_have_the_models_they_list() {
 #[tokio::test(start_paused = true)]
 async fn llama_cpp_tells_what_it_holds() {
     let clock = Clock::start_virtual();
-    let scripts = [LLAMA_MODELS, LLAMA_PROPS, LLAMA_MODELS].map(|body| json("200 OK", body));
+    let scripts = [LLAMA_MODELS, LLAMA_PROPS, LLAMA_MODELS].map(ok);
     let server = Server::start(&clock, scripts.to_vec()).await;
     let loaded = llama_cpp(&server).loaded().await.unwrap();
     assert_eq!(loaded.len(), 1);
@@ -205,7 +144,7 @@ async fn calls_that_fail_say_where_and_why() {
     ];
     let scripts = vec![
         html,
-        json("200 OK", r#"{"data":"x"}"#),
+        ok(r#"{"data":"x"}"#),
         json(
             "401 Unauthorized",
             r#"{"error":{"message":"Invalid API Key"}}"#,
@@ -222,16 +161,4 @@ async fn calls_that_fail_say_where_and_why() {
         assert!(error.starts_with(&format!("http://{}: ", server.address)));
         assert!(error.contains(words), "{error}");
     }
-}
-
-#[test]
-fn an_endpoint_that_cannot_be_is_refused_before_anything_is_sent() {
-    let error = Client::new("http://key@h", Clock::real(), Timeouts::default()).unwrap_err();
-    let refused = |e: &crate::BuildError| {
-        matches!(
-            e,
-            crate::BuildError::Endpoint(EndpointError::Credentials { .. })
-        )
-    };
-    assert!(refused(&error), "{error}");
 }

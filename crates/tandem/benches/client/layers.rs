@@ -35,9 +35,8 @@ pub(crate) fn read(args: &Args) -> Result<()> {
 }
 
 async fn all(args: &Args) -> Result<Vec<Row>> {
-    let client = ollama::ClientBuilder::new(Clock::real())
-        .read_buffer(args.buffer)
-        .build(&args.address)?;
+    let settings = ollama::Builder::new(Clock::real()).read_buffer(args.buffer);
+    let client = ollama::Client::build(settings, &args.address)?;
     let client = Arc::new(client);
     let mut agents = Vec::new();
     for agent in 0..args.streams {

@@ -166,12 +166,14 @@ async fn either(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<See
         })
 }
 
-fn ollama_client(endpoint: &str, key: Option<&ApiKey>) -> Result<ollama::Client, NotSeen> {
-    ollama::ClientBuilder::new(Clock::real())
+fn settings(key: Option<&ApiKey>) -> ollama::Builder {
+    ollama::Builder::new(Clock::real())
         .timeouts(LIMITS)
         .api_key(key.cloned())
-        .build(endpoint)
-        .map_err(NotSeen::usage)
+}
+
+fn ollama_client(endpoint: &str, key: Option<&ApiKey>) -> Result<ollama::Client, NotSeen> {
+    ollama::Client::build(settings(key), endpoint).map_err(NotSeen::usage)
 }
 
 /// Nothing there would answer another protocol either.
@@ -221,11 +223,8 @@ async fn native(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<See
 
 async fn compatible(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<Seen, NotSeen> {
     let build = |dialect| {
-        openai::ClientBuilder::new(Clock::real())
-            .timeouts(LIMITS)
-            .api_key(key.cloned())
-            .dialect(dialect)
-            .build(endpoint)
+        openai::Client::build(settings(key), endpoint)
+            .map(|client| client.with_dialect(dialect))
             .map_err(NotSeen::usage)
     };
     let failed = |error| {

@@ -1,4 +1,6 @@
-//! Which requests make a connection, and how long that took.
+//! Which requests make a connection, how long that took, what is sent on it, and when it is closed.
+
+use std::fmt::Write as _;
 
 use super::*;
 
@@ -20,11 +22,10 @@ async fn two(protocol: Protocol, clock: &Clock) -> [Option<Nanos>; 2] {
 
 #[tokio::test]
 async fn a_connection_that_is_made_is_timed_and_a_kept_one_is_not() {
-    let [ollama, openai] = PROTOCOLS;
-    let [first, second] = two(ollama, &Clock::real()).await;
+    let [first, second] = two(OLLAMA, &Clock::real()).await;
     assert!(first > Some(Nanos::ZERO), "{first:?}");
     assert_eq!(second, None);
-    let [first, second] = two(openai, &Clock::real()).await;
+    let [first, second] = two(OPENAI, &Clock::real()).await;
     assert!(first > Some(Nanos::ZERO) && second > Some(Nanos::ZERO));
 }
 
@@ -55,7 +56,7 @@ async fn in_virtual_time_there_is_no_connect_time() {
 /// another, and nobody is told of a failure.
 #[tokio::test]
 async fn a_kept_connection_that_the_server_has_closed_is_not_used() {
-    let [protocol, _] = PROTOCOLS;
+    let protocol = OLLAMA;
     let clock = Clock::real();
     let mut closing = protocol.whole();
     closing.push(Step::Close);
@@ -73,7 +74,7 @@ async fn a_kept_connection_that_the_server_has_closed_is_not_used() {
 /// Requests at once have a connection each; as many as were made are kept.
 #[tokio::test]
 async fn requests_at_once_share_no_connection() {
-    let [protocol, _] = PROTOCOLS;
+    let protocol = OLLAMA;
     let clock = Clock::real();
     let slow = || {
         let mut script = protocol.began(&[]);
@@ -93,4 +94,155 @@ async fn requests_at_once_share_no_connection() {
     let mut used: Vec<_> = requests.iter().map(|seen| seen.connection).collect();
     used.sort_unstable();
     assert_eq!(used, [0, 0, 1, 1, 2, 2]);
+}
+
+/// Two requests of each client as they are sent.
+async fn requests(clock: &Clock, key: Option<&str>) -> String {
+    let mut text = String::new();
+    for protocol in PROTOCOLS {
+        let server = Server::start(clock, vec![protocol.whole(); 2]).await;
+        let key = key.map(|key| transport::ApiKey::new(key).unwrap());
+        let settings = Builder::new(clock.clone()).api_key(key);
+        let address = server.address.to_string();
+        let client = (protocol.build)(settings, &address).unwrap();
+        for n in 0..2 {
+            assert_eq!(generate(&*client).await.outcome, Outcome::Completed);
+            let seen = server.request(n);
+            let head = seen
+                .head
+                .replace(&address, "[server]")
+                .replace("\r\n", "\n")
+                .replace(env!("CARGO_PKG_VERSION"), "[version]");
+            let connection = seen.connection;
+            writeln!(text, "{head}\n{}\non connection {connection}\n", seen.body).unwrap();
+        }
+    }
+    text
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_in_virtual_time_with_a_key() {
+    insta::assert_snapshot!(requests(&Clock::start_virtual(), Some("sk-secret")).await);
+}
+
+#[tokio::test]
+async fn requests_in_real_time() {
+    insta::assert_snapshot!(requests(&Clock::real(), None).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_key_is_not_repeated() {
+    for protocol in PROTOCOLS {
+        let clock = Clock::start_virtual();
+        let words = r#"{"error":{"message":"Incorrect API key provided: sk-secret."}}"#;
+        let refused = json("401 Unauthorized", words);
+        let mid = chunk(
+            &protocol
+                .error
+                .replace("runner died", "key sk-secret is out of credit"),
+        );
+        let mid = vec![protocol.head(), mid, Step::End];
+        let server = Server::start(&clock, vec![refused.clone(), refused, mid]).await;
+        let key = transport::ApiKey::new("sk-secret").unwrap();
+        let settings = Builder::new(clock).api_key(Some(key));
+        let client = (protocol.build)(settings, &server.address.to_string()).unwrap();
+        let error = client.identify().await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("sk-secret"));
+        let words =
+            "Incorrect API key provided: [key].; the server refused the key in TANDEM_API_KEY";
+        assert!(error.to_string().ends_with(words), "{error}");
+        for words in ["provided: [key].", "key [key] is out of credit"] {
+            let outcome = format!("{:?}", generate(&*client).await.outcome);
+            assert!(
+                outcome.contains(words) && !outcome.contains("sk-secret"),
+                "{outcome}"
+            );
+        }
+    }
+}
+
+/// Runs a script and drops the request after 250 ms.
+async fn dropped(protocol: Protocol, script: Vec<Step>) -> Exchange {
+    let clock = Clock::start_virtual();
+    let server = Server::start(&clock, vec![script]).await;
+    let client = protocol.client(&server.address.to_string(), &clock);
+    let mut exchange = Exchange::default();
+    let (call, limit) = (call(), Nanos::from_millis(250));
+    let ended = clock
+        .timeout(limit, client.generate(&call, &mut exchange))
+        .await;
+    assert_eq!(ended, Err(clock::Elapsed));
+    assert_eq!(clock.now(), Stamp(250_000_000));
+    // Were the exchange still open in the ledger, this would never return.
+    clock.sleep(Nanos::from_millis(1)).await;
+    // The client lives on: only this request's connection may go.
+    server.sees_a_close().await;
+    drop(client);
+    exchange
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_request_closes_its_connection_and_keeps_what_was_seen() {
+    let ms = |ms: u64| Stamp(ms * 1_000_000);
+    for protocol in PROTOCOLS {
+        let exchange = dropped(protocol, vec![Step::AwaitClose]).await;
+        assert_eq!((exchange.sent, exchange.headers), (Some(Stamp::ZERO), None));
+        let token = chunk(protocol.token);
+        let mut script = vec![Step::Wait(100), protocol.head(), token.clone()];
+        script.extend([Step::Wait(100), token, Step::AwaitClose]);
+        let exchange = dropped(protocol, script).await;
+        assert_eq!(exchange.text, "aa");
+        assert_eq!(exchange.chunks, [ms(100), ms(200)]);
+        assert_eq!((exchange.headers, exchange.done), (Some(ms(100)), None));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_runs_out_closes_the_connection_too() {
+    for protocol in PROTOCOLS {
+        let clock = Clock::start_virtual();
+        let server = Server::start(&clock, vec![vec![Step::AwaitClose]]).await;
+        let client = protocol.client(&server.address.to_string(), &clock);
+        assert_eq!(generate(&*client).await.outcome.class(), "timed_out");
+        server.sees_a_close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_streams_at_once_keep_their_own_time() {
+    for protocol in PROTOCOLS {
+        let clock = Clock::start_virtual();
+        let began = clock.now();
+        let scripts = (0..40_u64).map(|i| {
+            let mut script = vec![Step::Wait(100), protocol.head()];
+            for _ in 0..20 {
+                script.extend([Step::Wait(7 + i % 3), chunk(protocol.token)]);
+            }
+            script.extend([chunk(protocol.last), Step::End]);
+            script
+        });
+        let server = Server::start(&clock, scripts.collect()).await;
+        let client: std::sync::Arc<dyn ChatBackend> =
+            protocol.client(&server.address.to_string(), &clock).into();
+        let tasks: Vec<_> = (0..40)
+            .map(|_| {
+                let client = client.clone();
+                tokio::spawn(async move { generate(&*client).await })
+            })
+            .collect();
+        let mut lengths = Vec::new();
+        for task in tasks {
+            let Seen { outcome, exchange } = task.await.unwrap();
+            assert_eq!(outcome, Outcome::Completed);
+            assert_eq!(exchange.sent, Some(began));
+            assert_eq!(exchange.headers, Some(began + Nanos::from_millis(100)));
+            let gaps = exchange.chunks.windows(2).map(|w| w[1].since(w[0]));
+            let gaps: Vec<_> = gaps.collect();
+            assert!(gaps.iter().all(|gap| *gap == gaps[0]), "{gaps:?}");
+            lengths.push(gaps[0]);
+        }
+        lengths.sort_unstable();
+        lengths.dedup();
+        assert_eq!(lengths, [7, 8, 9].map(Nanos::from_millis));
+    }
 }

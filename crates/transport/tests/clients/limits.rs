@@ -1,45 +1,9 @@
-//! Each limit runs out at its own time.
+//! Servers that are not reached.
 
 use domain::TimeoutPhase;
 use domain::backend::BackendError;
 
 use super::*;
-
-#[tokio::test(start_paused = true)]
-async fn each_limit_runs_out_at_its_own_time() {
-    for protocol in PROTOCOLS {
-        let mut dripping = vec![Step::Head("200 OK", protocol.stream)];
-        dripping.extend((0..50).flat_map(|_| [Step::Wait(600), chunk(protocol.token)]));
-        for (script, phase, ms) in [
-            (vec![Step::Wait(60_000)], TimeoutPhase::FirstByte, 5_000),
-            (
-                protocol.began(&[Step::Wait(60_000)]),
-                TimeoutPhase::BetweenChunks,
-                700,
-            ),
-            (dripping, TimeoutPhase::Total, 9_000),
-        ] {
-            let (seen, now) = protocol.against(script).await;
-            assert_eq!(seen.outcome, Outcome::TimedOut { phase });
-            assert_eq!(now, Stamp(ms * 1_000_000), "{}: {phase:?}", protocol.name);
-        }
-    }
-}
-
-/// The limit between chunks starts anew with each chunk, however many came before.
-#[tokio::test(start_paused = true)]
-async fn the_limit_between_chunks_runs_from_the_last_one() {
-    for protocol in PROTOCOLS {
-        let mut script = vec![Step::Head("200 OK", protocol.stream)];
-        script.extend((0..5).flat_map(|_| [chunk(protocol.token), Step::Wait(699)]));
-        script.extend([chunk(protocol.token), Step::Wait(60_000)]);
-        let (seen, now) = protocol.against(script).await;
-        let phase = TimeoutPhase::BetweenChunks;
-        assert_eq!(seen.outcome, Outcome::TimedOut { phase });
-        assert_eq!(now, Stamp((5 * 699 + 700) * 1_000_000));
-        assert_eq!(seen.exchange.chunks.len(), 6);
-    }
-}
 
 #[cfg(target_os = "linux")]
 #[tokio::test(start_paused = true)]
@@ -77,5 +41,25 @@ async fn a_connection_that_is_never_made_runs_into_the_connect_limit() {
             }
         ));
         assert_eq!(clock.now(), Stamp(600_000_000));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_listening_is_connection_refused() {
+    let clock = Clock::start_virtual();
+    for protocol in PROTOCOLS {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        drop(listener);
+        let client = protocol.client(&address, &clock);
+        let seen = generate(&*client).await;
+        let (failure, message) = seen.failure();
+        assert_eq!(failure, FailureKind::ConnectionRefused);
+        assert!(message.starts_with("tcp connect error: "), "{message}");
+        assert!(message.to_lowercase().contains("refused"), "{message}");
+        assert_eq!((seen.exchange.sent, seen.exchange.connect), (None, None));
+        let error = client.identify().await.unwrap_err().to_string();
+        let expected = format!("http://{address}: tcp connect error");
+        assert!(error.starts_with(&expected), "{error}");
     }
 }

@@ -4,10 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod connections;
-mod failures;
 mod limits;
-mod pages;
 mod real;
+mod scenarios;
 mod tls;
 mod urls;
 
@@ -15,7 +14,8 @@ use clock::Clock;
 use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
 use domain::{FailureKind, Nanos, Outcome, Stamp};
-use scripted::{NDJSON, SSE, Server, Step, chunk};
+use scripted::{JSON, NDJSON, SSE, Server, Step, chunk, json};
+use transport::{BuildError, Builder, Endpoint, EndpointError};
 
 /// Short limits that differ, so that each shows which one ran out.
 const LIMITS: Timeouts = Timeouts {
@@ -25,9 +25,6 @@ const LIMITS: Timeouts = Timeouts {
     total: Nanos::from_millis(9_000),
 };
 
-/// A client as the runtime knows it, or why there is none.
-type Built = Result<Box<dyn ChatBackend>, String>;
-
 /// A protocol as these tests need it.
 #[derive(Debug, Clone, Copy)]
 struct Protocol {
@@ -36,51 +33,87 @@ struct Protocol {
     stream: &'static str,
     /// A chunk with the text `a`.
     token: &'static str,
+    /// A chunk without text.
+    empty: &'static str,
     /// What ends a stream in good order.
     last: &'static str,
-    /// Trusts the certificate beside the system's.
-    build: fn(&str, &Clock, Timeouts, Option<&str>) -> Built,
+    /// The beginning of a value, ended as if it were all of it.
+    half: &'static str,
+    /// An error in the middle of a stream.
+    error: &'static str,
+    endpoint: fn(&str) -> Result<Endpoint, EndpointError>,
+    /// A client as the runtime knows it.
+    build: fn(Builder, &str) -> Result<Box<dyn ChatBackend>, BuildError>,
+    /// Scripts that mean something in this protocol alone.
+    of_its_own: fn(Protocol) -> Vec<(&'static str, Vec<Step>)>,
 }
 
-const PROTOCOLS: [Protocol; 2] = [
-    Protocol {
-        name: "ollama",
-        stream: NDJSON,
-        token: "{\"response\":\"a\",\"done\":false}\n",
-        last: "{\"response\":\"\",\"done\":true,\"done_reason\":\"stop\"}\n",
-        build: |url, clock, timeouts, certificate| {
-            let mut builder = ollama::ClientBuilder::new(clock.clone()).timeouts(timeouts);
-            if let Some(pem) = certificate {
-                builder = builder.certificate(pem.as_bytes()).map_err(words)?;
-            }
-            Ok(Box::new(builder.build(url).map_err(words)?))
-        },
+const OLLAMA: Protocol = Protocol {
+    name: "ollama",
+    stream: NDJSON,
+    token: "{\"response\":\"a\",\"done\":false}\n",
+    empty: "{\"response\":\"\",\"done\":false}\n",
+    last: "{\"response\":\"\",\"done\":true,\"done_reason\":\"stop\",\"eval_count\":2}\n",
+    half: "{\"response\":\n",
+    error: "{\"error\":\"runner died\"}\n",
+    endpoint: ollama::endpoint,
+    build: |settings, url| Ok(Box::new(ollama::Client::build(settings, url)?)),
+    of_its_own: |_| {
+        let whole = r#"{"response":"ab","done":true,"done_reason":"stop","eval_count":2}"#;
+        let repeats = r#"{"response":"aaa","done":false}"#;
+        // One object is a stream of one line: what `stream: false` gives.
+        vec![
+            ("one object", json("200 OK", whole)),
+            (
+                "one object that stopped on repeats",
+                json("200 OK", repeats),
+            ),
+        ]
     },
-    Protocol {
-        name: "openai",
-        stream: SSE,
-        token: "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n",
-        last: "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
-        build: |url, clock, timeouts, certificate| {
-            let mut builder = openai::ClientBuilder::new(clock.clone()).timeouts(timeouts);
-            if let Some(pem) = certificate {
-                builder = builder.certificate(pem.as_bytes()).map_err(words)?;
-            }
-            Ok(Box::new(builder.build(url).map_err(words)?))
-        },
-    },
-];
+};
 
-/// An error with its causes.
-fn words(error: impl std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        text = format!("{text}: {e}");
-        cause = e.source();
-    }
-    text
-}
+const OPENAI: Protocol = Protocol {
+    name: "openai",
+    stream: SSE,
+    token: "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n",
+    empty: "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":null}}]}\n\n",
+    last: "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
+           data: {\"choices\":[],\"usage\":{\"completion_tokens\":2}}\n\ndata: [DONE]\n\n",
+    half: "data: {\"choices\":\n\n",
+    error: "data: {\"error\":{\"message\":\"runner died\"}}\n\ndata: [DONE]\n\n",
+    endpoint: openai::endpoint,
+    build: |settings, url| Ok(Box::new(openai::Client::build(settings, url)?)),
+    of_its_own: |p| {
+        let stop = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+        let whole = r#"{"choices":[{"message":{"content":"ab"},"finish_reason":"stop"}]}"#;
+        let error = r#"{"error":{"message":"no stream for you"}}"#;
+        let waiting = chunk(": still waiting for a slot\n\n");
+        vec![
+            (
+                "a reason without [DONE]",
+                p.began(&[chunk(stop), Step::End]),
+            ),
+            (
+                "[DONE] without a reason",
+                p.began(&[chunk("data: [DONE]\n\n"), Step::End]),
+            ),
+            ("one object", json("200 OK", whole)),
+            ("an error as one object", json("200 OK", error)),
+            (
+                "silence behind comments",
+                vec![
+                    Step::Wait(100),
+                    p.head(),
+                    Step::Wait(4_000),
+                    waiting,
+                    Step::Wait(60_000),
+                ],
+            ),
+        ]
+    },
+};
+
+const PROTOCOLS: [Protocol; 2] = [OLLAMA, OPENAI];
 
 fn call() -> GenerateCall {
     GenerateCall {
@@ -114,62 +147,25 @@ async fn generate(client: &dyn ChatBackend) -> Seen {
 
 impl Protocol {
     fn client(&self, url: &str, clock: &Clock) -> Box<dyn ChatBackend> {
-        (self.build)(url, clock, LIMITS, None).unwrap()
+        self.limited(url, clock, LIMITS)
     }
 
-    /// Runs one generation against one script from stamp zero, in virtual time. Where that does not take
-    /// long, in real time, too, where another thread reads: all but the stamps is the same.
-    async fn against(&self, script: Vec<Step>) -> (Seen, Stamp) {
-        let waits = script.iter().map(|step| match step {
-            Step::Wait(ms) => *ms,
-            _ => 0,
-        });
-        if waits.sum::<u64>() > 200 {
-            return self.on(Clock::start_virtual(), script).await;
-        }
-        let (seen, at) = self.on(Clock::start_virtual(), script.clone()).await;
-        let protocol = *self;
-        let real = std::thread::spawn(move || {
-            let mut builder = tokio::runtime::Builder::new_current_thread();
-            let runtime = builder.enable_all().build().unwrap();
-            runtime.block_on(async { protocol.on(Clock::real(), script).await.0 })
-        });
-        let real = real.join().unwrap();
-        assert_eq!(real.outcome, seen.outcome);
-        let shown = |seen: &Seen| {
-            let exchange = &seen.exchange;
-            let texts = (exchange.text.clone(), exchange.thinking.clone());
-            (texts, exchange.chunks.len(), exchange.done.is_some())
-        };
-        assert_eq!(shown(&real), shown(&seen));
-        (seen, at)
+    fn limited(&self, url: &str, clock: &Clock, limits: Timeouts) -> Box<dyn ChatBackend> {
+        (self.build)(Builder::new(clock.clone()).timeouts(limits), url).unwrap()
     }
 
-    async fn on(&self, clock: Clock, script: Vec<Step>) -> (Seen, Stamp) {
-        let server = Server::start(&clock, vec![script]).await;
-        let client = self.client(&server.address.to_string(), &clock);
-        let seen = generate(&*client).await;
-        (seen, clock.now())
+    fn head(&self) -> Step {
+        Step::Head("200 OK", self.stream)
     }
 
-    /// A stream that begins with one token, goes on after 100 ms with `steps`.
+    /// A stream that begins with one token and goes on after 20 ms with `steps`.
     fn began(&self, steps: &[Step]) -> Vec<Step> {
-        let mut script = vec![
-            Step::Head("200 OK", self.stream),
-            chunk(self.token),
-            Step::Wait(100),
-        ];
-        script.extend_from_slice(steps);
-        script
+        let begin = [self.head(), chunk(self.token), Step::Wait(20)];
+        [&begin, steps].concat()
     }
 
     /// A whole stream of one token.
     fn whole(&self) -> Vec<Step> {
-        vec![
-            Step::Head("200 OK", self.stream),
-            chunk(self.token),
-            chunk(self.last),
-            Step::End,
-        ]
+        vec![self.head(), chunk(self.token), chunk(self.last), Step::End]
     }
 }

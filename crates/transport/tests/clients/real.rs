@@ -32,7 +32,7 @@ async fn against(protocol: Protocol, limits: Timeouts, script: Vec<Step>) -> See
     let clock = Clock::real();
     let server = Server::start(&clock, vec![script]).await;
     let address = server.address.to_string();
-    let client = (protocol.build)(&address, &clock, limits, None).unwrap();
+    let client = protocol.limited(&address, &clock, limits);
     generate(&*client).await
 }
 
@@ -49,7 +49,7 @@ async fn a_flood_ends_at_the_total_limit() {
             while stream.write_all(tokens.as_bytes()).is_ok() {}
         });
         let limits = limits(|limits| limits.total = Nanos::from_millis(60));
-        let client = (protocol.build)(&address, &Clock::real(), limits, None).unwrap();
+        let client = protocol.limited(&address, &Clock::real(), limits);
         let seen = generate(&*client).await;
         let phase = TimeoutPhase::Total;
         assert_eq!(seen.outcome, Outcome::TimedOut { phase });

@@ -15,13 +15,14 @@ const KEY: &str = include_str!("tls/key.pem");
 
 /// A client, unless this system has no certificates at all.
 fn client(protocol: Protocol, url: &str, pem: Option<&str>) -> Option<Box<dyn ChatBackend>> {
-    match (protocol.build)(url, &Clock::real(), Timeouts::default(), pem) {
-        Ok(client) => Some(client),
-        Err(words) => {
-            println!("skipped: {words}");
-            None
-        }
+    let mut settings = Builder::new(Clock::real());
+    if let Some(pem) = pem {
+        settings = settings.certificate(pem.as_bytes()).unwrap();
     }
+    let client = (protocol.build)(settings, url);
+    client
+        .inspect_err(|error| println!("skipped: {error}"))
+        .ok()
 }
 
 #[tokio::test]
@@ -105,14 +106,12 @@ async fn a_certificate_that_nobody_signed_is_refused_until_it_is_trusted() {
 
 #[test]
 fn what_is_no_certificate_is_refused() {
+    let pem = b"-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n";
     for protocol in PROTOCOLS {
-        let built = (protocol.build)(
-            "https://h",
-            &Clock::real(),
-            Timeouts::default(),
-            Some("-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n"),
-        );
-        let message = built.map(|_| ()).unwrap_err();
-        assert!(message.contains("certificate"), "{message}");
+        let settings = Builder::new(Clock::real()).certificate(pem);
+        let built = settings.and_then(|settings| (protocol.build)(settings, "https://h"));
+        let error = built.map(|_| ()).unwrap_err();
+        let words = format!("{error} {:?}", std::error::Error::source(&error));
+        assert!(words.contains("ertificate"), "{words}");
     }
 }

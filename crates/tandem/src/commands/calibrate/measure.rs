@@ -120,9 +120,7 @@ pub(super) async fn step(
 fn client(server: &Server, clock: &Clock, compatible: bool) -> Result<Arc<dyn ChatBackend>, Fatal> {
     let url = server.url();
     if compatible {
-        let client = openai::ClientBuilder::new(clock.clone())
-            .timeouts(Timeouts::default())
-            .build(&url)
+        let client = openai::Client::new(&url, clock.clone(), Timeouts::default())
             .map_err(Fatal::environment)?;
         return Ok(Arc::new(client));
     }

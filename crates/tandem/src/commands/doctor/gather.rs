@@ -116,11 +116,10 @@ pub(super) async fn look(
     let mut shape = None;
     let model = endpoint.model.clone();
     if let (Some(model), false) = (&model, compatible) {
-        let client = ollama::ClientBuilder::new(clock.clone())
+        let settings = ollama::Builder::new(clock.clone())
             .timeouts(LIMITS)
-            .api_key(target::api_key()?.filter(|_| !simulated))
-            .build(&endpoint.url)
-            .map_err(Fatal::usage)?;
+            .api_key(target::api_key()?.filter(|_| !simulated));
+        let client = ollama::Client::build(settings, &endpoint.url).map_err(Fatal::usage)?;
         let shown = client.show(&model.name, false).await;
         shape = shown.ok().and_then(|shown| Shape::of(&shown.model_info));
     }

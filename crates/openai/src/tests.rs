@@ -1,11 +1,8 @@
-//! The client against a raw TCP server that writes scripted bytes, in virtual time, and against the
-//! simulator.
+//! What this protocol alone has: typed calls, and servers told apart. What both clients do is tested
+//! by `transport`.
 
 mod calls;
-mod endpoint;
-mod failures;
 mod simulated;
-mod streaming;
 
 fn client(server: &scripted::Server, timeouts: domain::plan::Timeouts) -> crate::Client {
     crate::Client::new(&server.address.to_string(), server.clock.clone(), timeouts).unwrap()

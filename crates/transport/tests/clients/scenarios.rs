@@ -1,0 +1,297 @@
+//! One table of what servers do, and what each client makes of it: outcome, stamps and counts are in
+//! the snapshots.
+
+use std::fmt::Write as _;
+
+use super::*;
+
+type Scenario = (String, Vec<Step>);
+
+/// Statuses whose words are the server's, and what to do about them.
+const STATUSES: &[(&str, &str, &str)] = &[
+    ("404 Not Found", JSON, r#"{"error":"model 'm' not found"}"#),
+    (
+        "404 Not Found",
+        JSON,
+        r#"{"error":{"message":"The model `m` does not exist.","type":"NotFoundError"}}"#,
+    ),
+    (
+        "404 Not Found",
+        JSON,
+        r#"{"object":"error","message":"The model `m` does not exist.","code":404}"#,
+    ),
+    (
+        "404 Not Found",
+        JSON,
+        r#"{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}"#,
+    ),
+    ("404 Not Found", JSON, r#"{"detail":"Not Found"}"#),
+    ("404 Not Found", "text/plain", "404 page not found\n"),
+    ("403 Forbidden", "text/plain", ""),
+    ("401 Unauthorized", JSON, r#"{"error":"unauthorized"}"#),
+    ("302 Found", "text/plain", "elsewhere"),
+    (
+        "500 Internal Server Error",
+        JSON,
+        r#"{"error":{"message":"out of memory"}}"#,
+    ),
+    (
+        "503 Service Unavailable",
+        JSON,
+        r#"{"error":"server busy, please try again.  maximum pending requests exceeded"}"#,
+    ),
+    (
+        "503 Service Unavailable",
+        JSON,
+        r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#,
+    ),
+    (
+        "502 Bad Gateway",
+        "text/html; charset=utf-8",
+        "<html><head><style>b { x }</style></head><body>\n<h1>Bad Gateway</h1><hr>nginx</body></html>",
+    ),
+    ("200 OK", "text/html; charset=utf-8", "<html>Log in</html>"),
+];
+
+/// Headers of answers with an empty body.
+const HEADERS: &[(&str, &str)] = &[
+    ("429 Too Many Requests", "Retry-After: 17\r\n"),
+    (
+        "429 Too Many Requests",
+        "Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n",
+    ),
+    ("429 Too Many Requests", ""),
+    (
+        "307 Temporary Redirect",
+        "Location: https://h/again?token=secret\r\n",
+    ),
+    (
+        "407 Proxy Authentication Required",
+        "Server: squid/5.7\r\nVia: 1.1 cache.example (squid/5.7)\r\nProxy-Authenticate: Basic realm=\"x\"\r\n",
+    ),
+];
+
+/// Bytes as they are, after a head of one's own, in so many ledger units.
+fn raw(head: &str, body: &str) -> Step {
+    let units = 1 + body.len() as u64 + u64::from(head.contains("Content-Length"));
+    Step::Raw(format!("{head}\r\n\r\n{body}").into_bytes(), units)
+}
+
+/// What servers answer, and what stands between them and the client.
+fn answers() -> Vec<Scenario> {
+    let page = |&(status, kind, body): &(&'static str, &'static str, &'static str)| {
+        let script = vec![Step::Head(status, kind), chunk(body), Step::End];
+        // An empty chunk would end the body.
+        let script = script
+            .into_iter()
+            .filter(|step| !matches!(step, Step::Chunk(b) if b.is_empty()));
+        (format!("{status}: {}", body.trim_end()), script.collect())
+    };
+    let empty = |(status, headers): &(&str, &str)| {
+        let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: 0");
+        (
+            format!("{status}, {}", headers.trim_end()),
+            vec![raw(&head, "")],
+        )
+    };
+    let mut all: Vec<Scenario> = STATUSES.iter().map(page).collect();
+    all.extend(HEADERS.iter().map(empty));
+    let html = "<html>Access denied</html>";
+    let squid = "HTTP/1.1 200 OK\r\nVia: 1.1 cache.example\r\nContent-Type: text/html\r\nContent-Length: 26";
+    all.push(("a proxy's page".to_owned(), vec![raw(squid, html)]));
+    let page = Step::Head("500 Internal Server Error", "text/plain");
+    all.push((
+        "a page that breaks off".to_owned(),
+        vec![page, chunk("oo"), Step::Reset],
+    ));
+    all
+}
+
+/// Streams that go wrong, and some that do not.
+fn streams(p: Protocol) -> Vec<(&'static str, Vec<Step>)> {
+    let kind = p.stream;
+    let of_http_1_0 = format!("HTTP/1.0 200 OK\r\nContent-Type: {kind}");
+    let that_closes = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close");
+    let after_the_end = [p.last, p.token, p.error, p.last].concat();
+    let ends = |end| vec![p.head(), chunk(&after_the_end), end];
+    let with = |text: &[u8]| {
+        let at = p.token.find("\"a\"").unwrap() + 1;
+        [
+            &p.token.as_bytes()[..at],
+            text,
+            &p.token.as_bytes()[at + 1..],
+        ]
+        .concat()
+    };
+    let split = with("ü".as_bytes());
+    let (first, second) = split.split_at(split.iter().position(|&byte| byte == 0xbc).unwrap());
+    let wait = Step::Wait(10);
+    let mut dripping = vec![p.head()];
+    dripping.extend((0..50).flat_map(|_| [Step::Wait(600), chunk(p.token)]));
+    let mut steady = vec![p.head()];
+    steady.extend((0..5).flat_map(|_| [chunk(p.token), Step::Wait(699)]));
+    steady.extend([chunk(p.token), Step::Wait(60_000)]);
+    let mut huge = vec![Step::Chunk(vec![b'x'; 1024 * 1024]); 9];
+    huge.push(Step::AwaitClose);
+    let mut all = vec![
+        (
+            "every stamp is exact",
+            vec![
+                Step::Wait(1500),
+                p.head(),
+                wait.clone(),
+                chunk(p.empty),
+                wait.clone(),
+                chunk(&p.token.repeat(2)),
+                wait.clone(),
+                Step::Chunk(first.to_vec()),
+                wait.clone(),
+                Step::Chunk(second.to_vec()),
+                wait,
+                chunk(p.last),
+                Step::Wait(500),
+                Step::End,
+            ],
+        ),
+        (
+            "HTTP/1.0, ended by its connection",
+            vec![
+                Step::Wait(20),
+                raw(&of_http_1_0, &[p.token, p.last].concat()),
+                Step::Close,
+            ],
+        ),
+        // Nothing that follows the last word changes anything.
+        ("more after the end", ends(Step::End)),
+        ("closed after the end", ends(Step::Close)),
+        ("reset after the end", ends(Step::Reset)),
+        ("silent after the end", ends(Step::Wait(3_600_000))),
+        ("an error", p.began(&[chunk(p.error), Step::End])),
+        ("ended early", p.began(&[Step::End])),
+        (
+            "ended in a value",
+            p.began(&[chunk(&p.token[..p.token.len() - 8]), Step::End]),
+        ),
+        (
+            "closed early, in good order",
+            vec![raw(&that_closes, p.token), Step::Close],
+        ),
+        ("closed at once", vec![Step::Close]),
+        ("reset at once", vec![Step::Reset]),
+        ("reset behind the head", vec![p.head(), Step::Reset]),
+        ("reset in the stream", p.began(&[Step::Reset])),
+        // Ending a chunked body without its last chunk is a break, not an end.
+        ("closed in the stream", p.began(&[Step::Close])),
+        ("half a value", p.began(&[chunk(p.half)])),
+        ("no UTF-8", p.began(&[Step::Chunk(with(b"\xff"))])),
+        ("a huge value", p.began(&huge)),
+        (
+            "not HTTP",
+            vec![Step::Raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec(), 1)],
+        ),
+        (
+            "a bad chunk size",
+            p.began(&[Step::Raw(b"zz\r\nabc\r\n".to_vec(), 1)]),
+        ),
+        (
+            "a TLS alert, which is what a TLS port answers to plain HTTP",
+            vec![
+                Step::Raw(b"\x15\x03\x01\x00\x02\x02\x46".to_vec(), 1),
+                Step::Close,
+            ],
+        ),
+        ("no answer", vec![Step::Wait(60_000)]),
+        (
+            "silence behind the head",
+            vec![Step::Wait(4_999), p.head(), Step::Wait(60_000)],
+        ),
+        ("silence in the stream", p.began(&[Step::Wait(60_000)])),
+        ("a stream without end", dripping),
+        // The limit between chunks starts anew with each chunk, however many came before.
+        ("silence after a steady stream", steady),
+    ];
+    all.extend((p.of_its_own)(p));
+    all
+}
+
+/// Runs one generation against one script, from one second on, in virtual time. Where that does not take
+/// long, in real time, too, where another thread reads: all but the stamps is the same.
+async fn against(protocol: Protocol, script: Vec<Step>) -> String {
+    let waits = script.iter().map(|step| match step {
+        Step::Wait(ms) => *ms,
+        _ => 0,
+    });
+    let is_short = waits.sum::<u64>() < 100;
+    let (seen, now) = on(protocol, Clock::start_virtual(), script.clone()).await;
+    if is_short {
+        let real = std::thread::spawn(move || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            let runtime = builder.enable_all().build().unwrap();
+            runtime.block_on(async { on(protocol, Clock::real(), script).await.0 })
+        });
+        let real = real.join().unwrap();
+        assert_eq!(real.outcome, seen.outcome);
+        let shown = |seen: &Seen| {
+            let exchange = &seen.exchange;
+            let texts = (exchange.text.clone(), exchange.thinking.clone());
+            (texts, exchange.chunks.len(), exchange.done.is_some())
+        };
+        assert_eq!(shown(&real), shown(&seen));
+    }
+    let Seen { outcome, exchange } = seen;
+    let outcome = match outcome {
+        Outcome::Failed { failure, message } => {
+            let words = message.split(" (os error").next().unwrap();
+            format!("{failure:?}: {words}")
+        }
+        other => format!("{other:?}"),
+    };
+    let ms = |at: Stamp| (at.0 / 1_000_000).to_string();
+    let at = |at: Option<Stamp>| at.map_or("-".to_owned(), ms);
+    let chunks: Vec<String> = exchange.chunks.iter().copied().map(ms).collect();
+    let tokens = exchange
+        .counters
+        .eval_count
+        .map_or("-".to_owned(), |n| n.to_string());
+    format!(
+        "{outcome}\n  at {}: sent {}, headers {}, first {} (content {}), chunks [{}], last {}, done {}, \
+         text {:?}, tokens {tokens}, reason {}",
+        ms(now),
+        at(exchange.sent),
+        at(exchange.headers),
+        at(exchange.first_token),
+        at(exchange.first_content),
+        chunks.join(" "),
+        at(exchange.last_token),
+        at(exchange.done),
+        exchange.text,
+        exchange.done_reason.as_deref().unwrap_or("-"),
+    )
+}
+
+async fn on(protocol: Protocol, clock: Clock, script: Vec<Step>) -> (Seen, Stamp) {
+    let server = Server::start(&clock, vec![script]).await;
+    let client = protocol.client(&server.address.to_string(), &clock);
+    if clock.is_virtual() {
+        // So that no stamp is right by being zero.
+        clock.sleep(Nanos::from_secs(1)).await;
+    }
+    let seen = generate(&*client).await;
+    // Nothing is retried, and redirects are not followed.
+    assert_eq!(server.notes.lock().unwrap().requests.len(), 1);
+    (seen, clock.now())
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_client_makes_of_it_what_it_should() {
+    for protocol in PROTOCOLS {
+        let named = streams(protocol).into_iter();
+        let named = named.map(|(name, script)| (name.to_owned(), script));
+        let mut text = String::new();
+        for (name, script) in named.chain(answers()) {
+            let came = against(protocol, script).await;
+            writeln!(text, "## {name}\n{came}").unwrap();
+        }
+        insta::assert_snapshot!(protocol.name, text);
+    }
+}
