@@ -1,20 +1,39 @@
 //! What the scheduler really did, with true stamps.
 
 use domain::{Nanos, Stamp};
-use serde::Serialize;
+use serde::ser::{Error as _, SerializeMap as _};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::types::{RequestId, ServerId};
 
-/// One thing the scheduler did.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// One thing the scheduler did. As JSON one flat object.
+#[derive(Debug, Clone, PartialEq)]
 pub struct SchedulerEvent {
     /// When; a whole number of microseconds.
     pub at: Stamp,
     /// On which server.
     pub server: ServerId,
     /// What.
-    #[serde(flatten)]
     pub happened: Happened,
+}
+
+impl Serialize for SchedulerEvent {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Value::Object(mut members) =
+            serde_json::to_value(&self.happened).map_err(S::Error::custom)?
+        else {
+            return Err(S::Error::custom("what happened is an object"));
+        };
+        let mut map = to.serialize_map(Some(2 + members.len()))?;
+        map.serialize_entry("at", &self.at)?;
+        map.serialize_entry("server", &self.server)?;
+        map.serialize_entry("event", &members.remove("event"))?;
+        for (name, value) in &members {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
 }
 
 /// What happened. Requests are named by their tag too, which does not depend on who submitted first.

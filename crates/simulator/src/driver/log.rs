@@ -23,7 +23,7 @@ pub enum LogLine {
 }
 
 /// One HTTP exchange as the server saw it, on the true clock.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RequestLog {
     /// The server.
     pub server: usize,

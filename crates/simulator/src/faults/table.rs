@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use domain::{FailureKind, TimeoutPhase};
-
-use super::FaultKind;
+use serde::{Deserialize, Serialize};
 
 /// The ways a client asks for a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,135 +77,78 @@ const RESET: Expected = Failed(FailureKind::ConnectionReset);
 const SERVER_ERROR: Expected = Failed(FailureKind::Http { status: 500 });
 const ERROR_LINE: Expected = Failed(FailureKind::MidStream);
 const NO_BYTE: Expected = TimedOut(TimeoutPhase::FirstByte);
+const STALLED: Expected = TimedOut(TimeoutPhase::BetweenChunks);
 const TOO_LONG: Expected = Failed(FailureKind::LineTooLong);
 
-/// The table. Faults are played as a rule plays them by default: in the middle of a stream, once
-/// three objects with text have left.
-pub const FAULTS: [FaultRow; 19] = [
-    FaultRow {
-        kind: FaultKind::Refuse,
-        what: "nobody listens on the port",
-        expected: [Failed(FailureKind::ConnectionRefused); 6],
-    },
-    FaultRow {
-        kind: FaultKind::ResetBeforeHeaders,
-        what: "the connection is reset before a byte of the response",
-        expected: [RESET; 6],
-    },
-    FaultRow {
-        kind: FaultKind::ResetMidToken,
-        what: "half an object, then a reset",
-        expected: [RESET; 6],
-    },
-    FaultRow {
-        kind: FaultKind::Stall,
-        what: "nothing more is sent; the connection stays open",
-        expected: [
-            TimedOut(TimeoutPhase::BetweenChunks),
-            NO_BYTE,
-            TimedOut(TimeoutPhase::BetweenChunks),
-            NO_BYTE,
-            TimedOut(TimeoutPhase::BetweenChunks),
-            NO_BYTE,
-        ],
-    },
-    FaultRow {
-        kind: FaultKind::SlowDrip,
-        what: "one byte of body every 20 ms",
-        expected: [Completed; 6],
-    },
-    FaultRow {
-        kind: FaultKind::TruncatedFinal,
-        what: "half of the last object, then the body ends in good order (on /v1, without `[DONE]`)",
-        expected: [Incomplete; 6],
-    },
-    FaultRow {
-        kind: FaultKind::MalformedJson,
-        what: "an object that is not JSON",
-        expected: [BROKEN; 6],
-    },
-    FaultRow {
-        kind: FaultKind::InvalidUtf8,
-        what: "an object whose text is not UTF-8",
-        expected: [BROKEN; 6],
-    },
-    FaultRow {
-        kind: FaultKind::ErrorLine,
-        what: "an error line ends the stream; whole answers are status 500. /v1 swallows it: an empty \
-               chunk and no `[DONE]`",
-        expected: [
-            ERROR_LINE,
-            SERVER_ERROR,
-            ERROR_LINE,
-            SERVER_ERROR,
-            Incomplete,
-            SERVER_ERROR,
-        ],
-    },
-    FaultRow {
-        kind: FaultKind::EofWithoutDone,
-        what: "the body ends in good order without its last object; whole answers say `done: false`. \
-               /v1 leaves `finish_reason` and `[DONE]` out",
-        expected: [Incomplete; 6],
-    },
-    FaultRow {
-        kind: FaultKind::Repetition,
-        what: "the model says one word over and over; after 31 of them the server ends the body in good \
-               order, without its last object. Whole answers say `done: false`",
-        expected: [Incomplete; 6],
-    },
-    FaultRow {
-        kind: FaultKind::Busy,
-        what: "status 503",
-        expected: [Failed(FailureKind::Busy); 6],
-    },
-    FaultRow {
-        kind: FaultKind::NotFound,
-        what: "status 404, no such model",
-        expected: [Failed(FailureKind::ModelNotFound); 6],
-    },
-    FaultRow {
-        kind: FaultKind::WrongContentType,
-        what: "status 200 and a web page",
-        expected: [Failed(FailureKind::WrongContentType); 6],
-    },
-    FaultRow {
-        kind: FaultKind::HugeLine,
-        what: "an object of 16 MiB",
-        expected: [TOO_LONG; 6],
-    },
-    FaultRow {
-        kind: FaultKind::OomOnLoad,
-        what: "the model does not fit into memory: status 500 when this request has to load it",
-        expected: [SERVER_ERROR; 6],
-    },
-    FaultRow {
-        kind: FaultKind::RunnerCrash,
-        what: "the runner dies: an error line, or status 500 when nothing has been sent. Others on it \
-               die too",
-        expected: [
-            ERROR_LINE,
-            SERVER_ERROR,
-            ERROR_LINE,
-            SERVER_ERROR,
-            Incomplete,
-            SERVER_ERROR,
-        ],
-    },
-    FaultRow {
-        kind: FaultKind::DuplicateFinal,
-        what: "the last object twice; a client is done with the first, unless it takes the whole body for \
-               one value",
-        expected: [
-            Completed, Completed, Completed, Completed, Completed, BROKEN,
-        ],
-    },
-    FaultRow {
-        kind: FaultKind::ClockJump,
-        what: "durations off by an hour; the client's own clock is not. /v1 has no durations",
-        expected: [Completed; 6],
-    },
-];
+const fn everywhere(expected: Expected) -> [Expected; 6] {
+    [expected; 6]
+}
+
+/// Declares the kinds and the table from one list: kind, what happens on the wire, what a client
+/// makes of it.
+macro_rules! faults {
+    ($($kind:ident, $what:literal, $expected:expr;)*) => {
+        /// The ways to misbehave.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum FaultKind {
+            $(#[doc = $what] $kind,)*
+        }
+
+        /// The table. Faults are played as a rule plays them by default: in the middle of a stream,
+        /// once three objects with text have left.
+        pub const FAULTS: &[FaultRow] = &[
+            $(FaultRow { kind: FaultKind::$kind, what: $what, expected: $expected },)*
+        ];
+    };
+}
+
+faults! {
+    Refuse, "nobody listens on the port",
+        everywhere(Failed(FailureKind::ConnectionRefused));
+    ResetBeforeHeaders, "the connection is reset before a byte of the response",
+        everywhere(RESET);
+    ResetMidToken, "half an object, then a reset",
+        everywhere(RESET);
+    Stall, "nothing more is sent; the connection stays open",
+        [STALLED, NO_BYTE, STALLED, NO_BYTE, STALLED, NO_BYTE];
+    SlowDrip, "one byte of body every 20 ms",
+        everywhere(Completed);
+    TruncatedFinal, "half of the last object, then the body ends in good order (on /v1, without \
+        `[DONE]`)",
+        everywhere(Incomplete);
+    MalformedJson, "an object that is not JSON",
+        everywhere(BROKEN);
+    InvalidUtf8, "an object whose text is not UTF-8",
+        everywhere(BROKEN);
+    ErrorLine, "an error line ends the stream; whole answers are status 500. /v1 swallows it: an \
+        empty chunk and no `[DONE]`",
+        [ERROR_LINE, SERVER_ERROR, ERROR_LINE, SERVER_ERROR, Incomplete, SERVER_ERROR];
+    EofWithoutDone, "the body ends in good order without its last object; whole answers say `done: \
+        false`. /v1 leaves `finish_reason` and `[DONE]` out",
+        everywhere(Incomplete);
+    Repetition, "the model says one word over and over; after 31 of them the server ends the body in \
+        good order, without its last object. Whole answers say `done: false`",
+        everywhere(Incomplete);
+    Busy, "status 503",
+        everywhere(Failed(FailureKind::Busy));
+    NotFound, "status 404, no such model",
+        everywhere(Failed(FailureKind::ModelNotFound));
+    WrongContentType, "status 200 and a web page",
+        everywhere(Failed(FailureKind::WrongContentType));
+    HugeLine, "an object of 16 MiB",
+        everywhere(TOO_LONG);
+    OomOnLoad, "the model does not fit into memory: status 500 when this request has to load it",
+        everywhere(SERVER_ERROR);
+    RunnerCrash, "the runner dies: an error line, or status 500 when nothing has been sent. Others on \
+        it die too",
+        [ERROR_LINE, SERVER_ERROR, ERROR_LINE, SERVER_ERROR, Incomplete, SERVER_ERROR];
+    DuplicateFinal, "the last object twice; a client is done with the first, unless it takes the whole \
+        body for one value",
+        [Completed, Completed, Completed, Completed, Completed, BROKEN];
+    ClockJump, "durations off by an hour; the client's own clock is not. /v1 has no durations",
+        everywhere(Completed);
+}
 
 fn words(expected: Expected) -> String {
     match expected {

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clock::{ExchangeId, Ledger};
-use domain::{Nanos, Stamp};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, header};
@@ -17,7 +16,7 @@ use super::encode::Dialect;
 use super::exchange::{Control, Exchange};
 use super::reply::{self, Refusal};
 use super::stamp::Epoch;
-use super::{generate, host, models, wire};
+use super::{generate, host, models};
 use crate::driver::{RequestLog, World};
 use crate::faults::{Engine, FaultKind, FaultRule, Seen};
 use crate::profile::Profile;
@@ -95,14 +94,12 @@ impl App {
         let (head, body) = request.into_parts();
         let body = Limited::new(body, MAX_REQUEST).collect().await;
         let world = &self.config.world;
+        let text = |name: &str| {
+            let value = head.headers.get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or_default()
+        };
         let ledger = world.clock().ledger().and_then(|ledger| {
-            let id = head
-                .headers
-                .get(Ledger::HEADER)?
-                .to_str()
-                .ok()?
-                .parse()
-                .ok()?;
+            let id = text(Ledger::HEADER).parse().ok()?;
             Some((ledger.clone(), ExchangeId(id)))
         });
         if let Some((ledger, id)) = &ledger {
@@ -115,26 +112,11 @@ impl App {
             number: self.received.fetch_add(1, Ordering::Relaxed) + 1,
             method: head.method.to_string(),
             path: head.uri.path().to_owned(),
-            model: None,
-            id: None,
             received: now,
-            responded: None,
             ended: now,
-            status: None,
-            chunks: 0,
-            bytes: 0,
-            whole: false,
-            fault: None,
-            unknown_options: Vec::new(),
-            took: Nanos::ZERO,
+            ..RequestLog::default()
         };
         let mut exchange = Exchange::new(Arc::clone(world), control, ledger, line);
-        let text = |name: &str| {
-            head.headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default()
-        };
         if self.config.check_host && !host::allowed(text(header::HOST.as_str())) {
             return Ok(reply::empty(exchange, 403));
         }
@@ -146,7 +128,17 @@ impl App {
         let v1 = path.starts_with("/v1/");
         let body = body.to_bytes();
         let agents = [text("x-tandem-agent"), text(header::USER_AGENT.as_str())];
-        let fault = self.pick_fault(server, path, &body, agents, now);
+        let model = model_of(&body);
+        let seen = Seen {
+            at: now,
+            server,
+            path,
+            model: &model,
+            agents,
+            // Rules without a path are about inference; a client's polling is not counted by them.
+            inference: is_inference(path),
+        };
+        let fault = self.config.faults.pick(&seen);
         if let Some(fault) = &fault {
             exchange.set_fault(fault.kind);
             match fault.kind {
@@ -159,7 +151,6 @@ impl App {
                     return Ok(reply::refuse(exchange, v1, &refusal).await);
                 }
                 FaultKind::NotFound => {
-                    let model = model_of(&body);
                     let refusal = Refusal::new(404, format!("model '{model}' not found"));
                     return Ok(reply::refuse(exchange, v1, &refusal).await);
                 }
@@ -179,40 +170,13 @@ impl App {
         Ok(self.route(&head.method, path, received).await)
     }
 
-    /// Rules without a path are about inference; a client's polling is not counted by them.
-    fn pick_fault(
-        &self,
-        server: usize,
-        path: &str,
-        body: &[u8],
-        agents: [&str; 2],
-        at: Stamp,
-    ) -> Option<FaultRule> {
-        let model = model_of(body);
-        let seen = Seen {
-            at,
-            server,
-            path,
-            model: &model,
-            agents,
-            inference: is_inference(path),
-        };
-        self.config.faults.pick(&seen)
-    }
-
     async fn route(&self, method: &Method, path: &str, received: Received) -> Response<Reply> {
         const READ: &str = "GET, HEAD";
         let allow = match path {
             "/" | "/api/version" | "/api/tags" => READ,
             "/api/ps" | "/v1/models" => "GET",
-            "/api/generate"
-            | "/api/chat"
-            | "/api/embed"
-            | "/api/embeddings"
-            | "/api/show"
-            | "/v1/chat/completions"
-            | "/v1/completions"
-            | "/v1/embeddings" => "POST",
+            "/api/show" => "POST",
+            _ if is_inference(path) => "POST",
             "/tandem/log" if self.config.log_route => READ,
             _ if path
                 .strip_prefix("/v1/models/")
@@ -225,33 +189,12 @@ impl App {
         if !allow.split(", ").any(|known| known == method.as_str()) {
             return reply::not_allowed(received.exchange, allow).await;
         }
+        if let Some(dialect) = Dialect::of_path(path) {
+            return self.generation(received, dialect).await;
+        }
         match path {
             "/" => reply::text(received.exchange, 200, "Ollama is running").await,
-            "/api/generate" => {
-                let ask = wire::read(&received.body)
-                    .map_err(|words| Refusal::new(400, words))
-                    .and_then(Ask::from_generate);
-                self.generation(received, ask, Dialect::Generate).await
-            }
-            "/api/chat" => {
-                let ask = wire::read(&received.body)
-                    .map_err(|words| Refusal::new(400, words))
-                    .and_then(Ask::from_chat);
-                self.generation(received, ask, Dialect::Chat).await
-            }
-            "/v1/chat/completions" => {
-                let ask = wire::read_v1(&received.body)
-                    .map_err(|words| Refusal::new(400, words))
-                    .and_then(|wire| Ask::from_v1(Dialect::V1Chat, wire));
-                self.generation(received, ask, Dialect::V1Chat).await
-            }
-            "/v1/completions" => {
-                let ask = wire::read_v1(&received.body)
-                    .map_err(|words| Refusal::new(400, words))
-                    .and_then(|wire| Ask::from_v1(Dialect::V1Completion, wire));
-                self.generation(received, ask, Dialect::V1Completion).await
-            }
-            "/api/embed" | "/api/embeddings" | "/v1/embeddings" => self.embed(received).await,
+            _ if is_embedding(path) => self.embed(received).await,
             _ => {
                 let Received {
                     exchange,
@@ -285,16 +228,10 @@ impl App {
         }
     }
 
-    async fn generation(
-        &self,
-        mut received: Received,
-        ask: Result<Ask, Refusal>,
-        dialect: Dialect,
-    ) -> Response<Reply> {
-        let started = match ask {
-            Ok(ask) => generate::start(self, &mut received.exchange, received.fault.as_ref(), ask),
-            Err(refusal) => Err(refusal),
-        };
+    async fn generation(&self, mut received: Received, dialect: Dialect) -> Response<Reply> {
+        let started = Ask::read(dialect, &received.body).and_then(|ask| {
+            generate::start(self, &mut received.exchange, received.fault.as_ref(), ask)
+        });
         match started {
             Ok((generation, streamed)) => {
                 let reply = Reply::generation(received.exchange, received.fault, generation);
@@ -306,16 +243,11 @@ impl App {
 }
 
 fn is_inference(path: &str) -> bool {
-    matches!(
-        path,
-        "/api/generate"
-            | "/api/chat"
-            | "/api/embed"
-            | "/api/embeddings"
-            | "/v1/chat/completions"
-            | "/v1/completions"
-            | "/v1/embeddings"
-    )
+    Dialect::of_path(path).is_some() || is_embedding(path)
+}
+
+fn is_embedding(path: &str) -> bool {
+    matches!(path, "/api/embed" | "/api/embeddings" | "/v1/embeddings")
 }
 
 /// The model that a body names, whatever else it holds.

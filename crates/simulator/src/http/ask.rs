@@ -11,7 +11,9 @@ use super::go_types;
 use super::keep_alive;
 use super::options::{self, ParsedOptions};
 use super::reply::Refusal;
-use super::wire::{ChatWire, CommonWire, GenerateWire, OpenAiWire, ToolWire};
+use super::wire::{
+    self, ChatWire, CommonWire, GenerateWire, OpenAiMessageWire, OpenAiWire, ToolWire,
+};
 
 /// How much to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,13 @@ pub(crate) enum Think {
 pub(crate) struct Turn {
     pub(crate) role: String,
     pub(crate) text: String,
+}
+
+impl Turn {
+    fn user(text: String) -> Self {
+        let role = "user".to_owned();
+        Self { role, text }
+    }
 }
 
 /// The shape of an answer.
@@ -72,12 +81,8 @@ pub(crate) struct Ask {
 /// Whether log probabilities are wanted, and with how many alternatives.
 fn logprobs(wanted: Option<bool>, top: Option<i64>) -> Result<Option<usize>, Refusal> {
     let top = usize::try_from(top.unwrap_or(0)).ok().filter(|n| *n <= 20);
-    let top = top.ok_or_else(|| bad("top_logprobs must be between 0 and 20"))?;
+    let top = top.ok_or_else(|| Refusal::bad("top_logprobs must be between 0 and 20"))?;
     Ok(wanted.unwrap_or(false).then_some(top))
-}
-
-fn bad(words: impl Into<String>) -> Refusal {
-    Refusal::new(400, words)
 }
 
 fn think(value: Option<&Value>) -> Result<Option<Think>, Refusal> {
@@ -90,11 +95,11 @@ fn think(value: Option<&Value>) -> Result<Option<Think>, Refusal> {
             "medium" => Ok(Some(Think::Medium)),
             "high" => Ok(Some(Think::High)),
             "max" => Ok(Some(Think::Max)),
-            other => Err(bad(format!(
+            other => Err(Refusal::bad(format!(
                 "invalid think value: {other:?} (must be \"high\", \"medium\", \"low\", \"max\", true, or false)"
             ))),
         },
-        Some(_) => Err(bad(
+        Some(_) => Err(Refusal::bad(
             "think must be a boolean or string (\"high\", \"medium\", \"low\", \"max\", true, or false)",
         )),
     }
@@ -119,19 +124,24 @@ fn format(value: Option<Value>) -> Result<Option<Format>, Refusal> {
 }
 
 impl Ask {
-    fn common(
-        dialect: Dialect,
-        model: String,
-        turns: Vec<Turn>,
-        common: CommonWire,
-    ) -> Result<Self, Refusal> {
-        let keep_alive = match &common.keep_alive {
-            Some(value) => keep_alive::parse(value).map_err(bad)?,
-            None => None,
-        };
-        let logprobs = logprobs(common.logprobs, common.top_logprobs)?;
-        let (ParsedOptions { options, unknown }, bad_option) = read_options(&common.options);
-        Ok(Self {
+    /// Reads a body of one of the four protocols.
+    pub(crate) fn read(dialect: Dialect, body: &[u8]) -> Result<Self, Refusal> {
+        match dialect {
+            Dialect::Generate => {
+                let (own, common) = wire::read_native(body)?;
+                Self::from_generate(own, common)
+            }
+            Dialect::Chat => {
+                let (own, common) = wire::read_native(body)?;
+                Self::from_chat(own, common)
+            }
+            Dialect::V1Chat | Dialect::V1Completion => Self::from_v1(dialect, wire::read_v1(body)?),
+        }
+    }
+
+    /// An ask for these turns and nothing special.
+    fn plain(dialect: Dialect, model: String, turns: Vec<Turn>) -> Self {
+        Self {
             dialect,
             model,
             turns,
@@ -139,8 +149,31 @@ impl Ask {
             raw: false,
             suffix: false,
             tools: Vec::new(),
-            stream: common.stream.unwrap_or(true),
+            stream: true,
             include_usage: false,
+            format: None,
+            keep_alive: None,
+            options: ModelOptions::default(),
+            unknown_options: Vec::new(),
+            bad_option: None,
+            think: None,
+            truncate: true,
+            shift: None,
+            logprobs: None,
+        }
+    }
+
+    fn native(
+        dialect: Dialect,
+        model: String,
+        turns: Vec<Turn>,
+        common: CommonWire,
+    ) -> Result<Self, Refusal> {
+        let keep_alive = keep_alive::read(common.keep_alive.as_ref())?;
+        let logprobs = logprobs(common.logprobs, common.top_logprobs)?;
+        let (ParsedOptions { options, unknown }, bad_option) = read_options(&common.options);
+        Ok(Self {
+            stream: common.stream.unwrap_or(true),
             format: format(common.format)?,
             keep_alive,
             options,
@@ -150,16 +183,16 @@ impl Ask {
             truncate: common.truncate.unwrap_or(true),
             shift: common.shift,
             logprobs,
+            ..Self::plain(dialect, model, turns)
         })
     }
 
-    pub(crate) fn from_generate(wire: GenerateWire) -> Result<Self, Refusal> {
+    fn from_generate(wire: GenerateWire, common: CommonWire) -> Result<Self, Refusal> {
         if wire.raw
             && !(wire.system.is_empty() && wire.template.is_empty() && wire.context.is_empty())
         {
-            return Err(bad(
-                "raw mode does not support template, system, or context",
-            ));
+            let words = "raw mode does not support template, system, or context";
+            return Err(Refusal::bad(words));
         }
         let mut turns = Vec::new();
         if !wire.prompt.is_empty() {
@@ -169,31 +202,25 @@ impl Ask {
                     text: wire.system,
                 });
             }
-            let text = if wire.suffix.is_empty() {
+            turns.push(Turn::user(if wire.suffix.is_empty() {
                 wire.prompt
             } else {
                 format!("{}\n{}", wire.prompt, wire.suffix)
-            };
-            turns.push(Turn {
-                role: "user".to_owned(),
-                text,
-            });
+            }));
         }
-        let mut ask = Self::common(Dialect::Generate, wire.model, turns, wire.common)?;
-        ask.raw = wire.raw;
-        ask.suffix = !wire.suffix.is_empty();
-        ask.context = wire.context.iter().map(|id| *id as u32).collect();
-        Ok(ask)
+        Ok(Self {
+            raw: wire.raw,
+            suffix: !wire.suffix.is_empty(),
+            context: wire.context.iter().map(|id| *id as u32).collect(),
+            ..Self::native(Dialect::Generate, wire.model, turns, common)?
+        })
     }
 
-    pub(crate) fn from_chat(wire: ChatWire) -> Result<Self, Refusal> {
+    fn from_chat(wire: ChatWire, common: CommonWire) -> Result<Self, Refusal> {
         if wire.model.is_empty() {
-            return Err(bad("model is required"));
+            return Err(Refusal::bad("model is required"));
         }
-        let mut turns = Vec::new();
-        for message in wire.messages {
-            // Any role is taken; the model's template decides what becomes of it.
-            let role = message.role.to_lowercase();
+        let turns = wire.messages.into_iter().map(|message| {
             let mut text = message.content;
             for part in [message.thinking, message.tool_name] {
                 if !part.is_empty() {
@@ -201,41 +228,35 @@ impl Ask {
                     text.push_str(&part);
                 }
             }
-            for call in message.tool_calls {
-                text.push_str(&call.to_string());
-            }
-            turns.push(Turn { role, text });
-        }
-        let mut ask = Self::common(Dialect::Chat, wire.model, turns, wire.common)?;
-        ask.tools = wire.tools;
-        Ok(ask)
+            // Any role is taken; the model's template decides what becomes of it.
+            turn(&message.role, text, &message.tool_calls)
+        });
+        Ok(Self {
+            tools: wire.tools,
+            ..Self::native(Dialect::Chat, wire.model, turns.collect(), common)?
+        })
     }
 
-    pub(crate) fn from_v1(dialect: Dialect, wire: OpenAiWire) -> Result<Self, Refusal> {
-        let turns = if dialect == Dialect::V1Chat {
+    fn from_v1(dialect: Dialect, wire: OpenAiWire) -> Result<Self, Refusal> {
+        let chat = dialect == Dialect::V1Chat;
+        let turns = if chat {
             if wire.messages.is_empty() {
-                return Err(bad("[] is too short - 'messages'"));
+                return Err(Refusal::bad("[] is too short - 'messages'"));
             }
-            v1_turns(&wire)?
+            let turns = wire.messages.iter().map(v1_turn);
+            turns.collect::<Result<_, _>>()?
         } else {
-            let text = match &wire.prompt {
-                None | Some(Value::Null) => String::new(),
-                Some(Value::String(text)) => text.clone(),
+            match wire.prompt {
+                None => Vec::new(),
+                Some(Value::String(text)) if text.is_empty() => Vec::new(),
+                Some(Value::String(text)) => vec![Turn::user(text)],
                 Some(other) => {
-                    return Err(bad(format!(
+                    return Err(Refusal::bad(format!(
                         "json: cannot unmarshal {} into Go struct field CompletionRequest.prompt \
                          of type string",
-                        go_types::json_kind(other)
+                        go_types::json_kind(&other)
                     )));
                 }
-            };
-            if text.is_empty() {
-                Vec::new()
-            } else {
-                vec![Turn {
-                    role: "user".to_owned(),
-                    text,
-                }]
             }
         };
         let options = ModelOptions {
@@ -246,35 +267,14 @@ impl Ask {
             seed: wire.seed,
             frequency_penalty: wire.frequency_penalty,
             presence_penalty: wire.presence_penalty,
-            stop: match &wire.stop {
-                Some(Value::String(one)) => Some(vec![one.clone()]),
-                // Chat leaves out what is no text, completions refuse it.
-                Some(Value::Array(many)) => {
-                    let texts: Vec<_> = many.iter().filter_map(Value::as_str).collect();
-                    if let Some(other) = many.iter().find(|one| !one.is_string())
-                        && dialect == Dialect::V1Completion
-                    {
-                        return Err(bad(format!(
-                            "invalid type for 'stop' field: {}",
-                            go_types::type_of(other)
-                        )));
-                    }
-                    Some(texts.into_iter().map(str::to_owned).collect())
-                }
-                // Neither minds anything else.
-                _ => None,
-            },
+            stop: v1_stop(wire.stop.as_ref(), chat)?,
             ..ModelOptions::default()
         };
-        let format = match &wire.response_format {
-            None | Some(Value::Null) => None,
-            Some(format) => match format["type"].as_str() {
-                Some("json_object") => Some(Format::Json),
-                Some("json_schema") => {
-                    Some(Format::Schema(format["json_schema"]["schema"].clone()))
-                }
-                _ => None,
-            },
+        let format = wire.response_format.unwrap_or_default();
+        let format = match format["type"].as_str() {
+            Some("json_object") => Some(Format::Json),
+            Some("json_schema") => Some(Format::Schema(format["json_schema"]["schema"].clone())),
+            _ => None,
         };
         let think = match wire.reasoning_effort.as_deref() {
             None | Some("") => None,
@@ -284,33 +284,25 @@ impl Ask {
             Some("high") => Some(Think::High),
             Some("xhigh" | "ultra" | "max") => Some(Think::Max),
             Some(other) => {
-                return Err(bad(format!(
+                return Err(Refusal::bad(format!(
                     "invalid reasoning value: {other:?} (must be \"minimal\", \"low\", \"medium\", \"high\", \"xhigh\", \"ultra\", \"max\", or \"none\")"
                 )));
             }
         };
+        let logprobs = if chat {
+            logprobs(wire.logprobs, wire.top_logprobs)?
+        } else {
+            None
+        };
         Ok(Self {
-            dialect,
-            model: wire.model,
-            turns,
-            context: Vec::new(),
-            raw: false,
-            suffix: false,
             tools: wire.tools,
             stream: wire.stream,
             include_usage: wire.stream_options.include_usage,
             format,
-            keep_alive: None,
             options,
-            unknown_options: Vec::new(),
-            bad_option: None,
             think,
-            truncate: true,
-            shift: None,
-            logprobs: match dialect {
-                Dialect::V1Chat => logprobs(wire.logprobs, wire.top_logprobs)?,
-                _ => None,
-            },
+            logprobs,
+            ..Self::plain(dialect, wire.model, turns)
         })
     }
 
@@ -345,42 +337,53 @@ impl Ask {
     }
 }
 
-fn v1_turns(wire: &OpenAiWire) -> Result<Vec<Turn>, Refusal> {
-    wire.messages
-        .iter()
-        .map(|message| {
-            let mut text = match &message.content {
-                // An assistant's turn that calls tools needs no words.
-                None | Some(Value::Null) if !message.tool_calls.is_empty() => String::new(),
-                None | Some(Value::Null) => {
-                    return Err(bad("invalid message content type: <nil>"));
-                }
-                Some(Value::String(text)) => text.clone(),
-                Some(Value::Array(parts)) => parts
-                    .iter()
-                    .filter_map(|part| part["text"].as_str())
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-                Some(other) => {
-                    return Err(bad(format!(
-                        "invalid message content type: {}",
-                        go_types::type_of(other)
-                    )));
-                }
-            };
-            if let Some(name) = &message.name {
-                text.push('\n');
-                text.push_str(name);
-            }
-            for call in &message.tool_calls {
-                text.push_str(&call.to_string());
-            }
-            Ok(Turn {
-                role: message.role.to_lowercase(),
-                text,
-            })
-        })
-        .collect()
+fn turn(role: &str, mut text: String, tool_calls: &[Value]) -> Turn {
+    for call in tool_calls {
+        text.push_str(&call.to_string());
+    }
+    let role = role.to_lowercase();
+    Turn { role, text }
+}
+
+fn v1_turn(message: &OpenAiMessageWire) -> Result<Turn, Refusal> {
+    let invalid = |kind| Refusal::bad(format!("invalid message content type: {kind}"));
+    let mut text = match &message.content {
+        // An assistant's turn that calls tools needs no words.
+        None if !message.tool_calls.is_empty() => String::new(),
+        None => return Err(invalid("<nil>")),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(parts)) => {
+            let texts: Vec<_> = parts
+                .iter()
+                .filter_map(|part| part["text"].as_str())
+                .collect();
+            texts.join("\n")
+        }
+        Some(other) => return Err(invalid(go_types::type_of(other))),
+    };
+    if let Some(name) = &message.name {
+        text.push('\n');
+        text.push_str(name);
+    }
+    Ok(turn(&message.role, text, &message.tool_calls))
+}
+
+/// Stop strings of /v1. Chat leaves out what is no text, completions refuse it; neither minds
+/// anything that is no list.
+fn v1_stop(stop: Option<&Value>, chat: bool) -> Result<Option<Vec<String>>, Refusal> {
+    let many = match stop {
+        Some(Value::String(one)) => return Ok(Some(vec![one.clone()])),
+        Some(Value::Array(many)) => many,
+        _ => return Ok(None),
+    };
+    if let Some(other) = many.iter().find(|one| !one.is_string() && !chat) {
+        let kind = go_types::type_of(other);
+        return Err(Refusal::bad(format!(
+            "invalid type for 'stop' field: {kind}"
+        )));
+    }
+    let texts = many.iter().filter_map(Value::as_str);
+    Ok(Some(texts.map(str::to_owned).collect()))
 }
 
 /// Options, and the words about a wrong type among them.

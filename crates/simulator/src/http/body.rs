@@ -10,7 +10,7 @@ use bytes::Bytes;
 use domain::{Nanos, Stamp};
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::encode::{Encoder, Finale};
+use super::encode::{Encoder, Finale, Said};
 use super::exchange::Exchange;
 use super::text::Script;
 use crate::core::{Notice, StopReason, What};
@@ -234,8 +234,12 @@ impl Reply {
                     .is_some_and(|fault| self.exchange.chunks() <= fault.after_tokens);
                 let complete = generation.tokens as usize == generation.script.ids.len();
                 let tool = generation.script.tool.as_ref().filter(|_| complete);
-                if let Some(call) = tool {
-                    generation.encoder.tool(notice.at, call, &mut self.out);
+                if tool.is_some() {
+                    let said = Said {
+                        tool,
+                        ..Said::default()
+                    };
+                    generation.encoder.chunk(notice.at, &said, &mut self.out);
                     self.exchange.chunk();
                 }
                 let tail = self.out.len();
@@ -272,9 +276,8 @@ impl Reply {
                     jump: 0,
                     tool_called: false,
                 };
-                generation
-                    .encoder
-                    .whole(&finale, "", "", None, &mut self.out);
+                let nothing = Said::default();
+                generation.encoder.whole(&finale, &nothing, &mut self.out);
                 self.end = Some(End::Clean);
                 self.spoil_document();
             }
@@ -305,9 +308,12 @@ impl Reply {
         }
         let from = self.out.len();
         let (thinking, content) = generation.script.between(generation.shown, to);
-        generation
-            .encoder
-            .text(at, thinking, content, &mut self.out);
+        let said = Said {
+            thinking,
+            content,
+            tool: None,
+        };
+        generation.encoder.chunk(at, &said, &mut self.out);
         generation.shown = to;
         let due = self
             .fault
@@ -351,9 +357,12 @@ impl Reply {
             tool_called: tool.is_some() && !cut,
         };
         self.exchange.chunk();
-        generation
-            .encoder
-            .whole(&finale, thinking, content, tool, &mut self.out);
+        let said = Said {
+            thinking,
+            content,
+            tool,
+        };
+        generation.encoder.whole(&finale, &said, &mut self.out);
         self.end = Some(End::Clean);
         self.spoil_document();
     }

@@ -35,62 +35,62 @@ struct Ask {
     base64: bool,
 }
 
-fn bad(words: impl Into<String>) -> Refusal {
-    Refusal::new(400, words)
+impl Ask {
+    fn plain(model: String, inputs: Vec<String>) -> Self {
+        Self {
+            model,
+            inputs,
+            truncate: true,
+            dimensions: None,
+            keep_alive: None,
+            options: serde_json::Map::new(),
+            base64: false,
+        }
+    }
 }
 
 fn inputs(value: Option<Value>) -> Result<Vec<String>, Refusal> {
     match value {
-        None | Some(Value::Null) => Ok(Vec::new()),
+        None => Ok(Vec::new()),
         Some(Value::String(text)) if text.is_empty() => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![text]),
         Some(Value::Array(items)) => items
             .into_iter()
             .map(|item| match item {
                 Value::String(text) => Ok(text),
-                _ => Err(bad("invalid input type")),
+                _ => Err(Refusal::bad("invalid input type")),
             })
             .collect(),
-        Some(_) => Err(bad("invalid input type")),
+        Some(_) => Err(Refusal::bad("invalid input type")),
     }
 }
 
 fn read(path: &str, body: &[u8]) -> Result<Ask, Refusal> {
-    let keep = |value: Option<Value>| match value {
-        Some(value) => keep_alive::parse(&value).map_err(bad),
-        None => Ok(None),
-    };
     match path {
         "/api/embed" => {
-            let wire: EmbedWire = wire::read(body).map_err(bad)?;
+            let wire: EmbedWire = wire::read(body)?;
             Ok(Ask {
-                model: wire.model,
-                inputs: inputs(wire.input)?,
                 truncate: wire.truncate.unwrap_or(true),
                 dimensions: wire.dimensions,
-                keep_alive: keep(wire.keep_alive)?,
+                keep_alive: keep_alive::read(wire.keep_alive.as_ref())?,
                 options: wire.options,
-                base64: false,
+                ..Ask::plain(wire.model, inputs(wire.input)?)
             })
         }
         "/api/embeddings" => {
-            let wire: EmbeddingsWire = wire::read(body).map_err(bad)?;
+            let wire: EmbeddingsWire = wire::read(body)?;
             Ok(Ask {
-                model: wire.model,
-                inputs: inputs(Some(Value::String(wire.prompt)))?,
-                truncate: true,
-                dimensions: None,
-                keep_alive: keep(wire.keep_alive)?,
+                keep_alive: keep_alive::read(wire.keep_alive.as_ref())?,
                 options: wire.options,
-                base64: false,
+                ..Ask::plain(wire.model, inputs(Some(Value::String(wire.prompt)))?)
             })
         }
         _ => {
-            let wire: OpenAiEmbedWire = wire::read_v1(body).map_err(bad)?;
+            let wire: OpenAiEmbedWire = wire::read_v1(body)?;
             let format = wire.encoding_format;
             let base64 = format.eq_ignore_ascii_case("base64");
             if !(format.is_empty() || base64 || format.eq_ignore_ascii_case("float")) {
-                return Err(bad(format!(
+                return Err(Refusal::bad(format!(
                     "Invalid value for 'encoding_format' = {format}. Supported values: \
                      ['float', 'base64']."
                 )));
@@ -101,16 +101,12 @@ fn read(path: &str, body: &[u8]) -> Result<Ask, Refusal> {
                 other => inputs(other)?,
             };
             if inputs.is_empty() {
-                return Err(bad("invalid input"));
+                return Err(Refusal::bad("invalid input"));
             }
             Ok(Ask {
-                model: wire.model,
-                inputs,
-                truncate: true,
                 dimensions: wire.dimensions,
-                keep_alive: None,
-                options: serde_json::Map::new(),
                 base64,
+                ..Ask::plain(wire.model, inputs)
             })
         }
     }
@@ -189,7 +185,7 @@ impl App {
         for input in &ask.inputs {
             let mut input = tokens::ids(input);
             if input.len() > limit && !ask.truncate {
-                return Err(bad("the input length exceeds the context length"));
+                return Err(Refusal::bad("the input length exceeds the context length"));
             }
             input.truncate(limit);
             ids.extend(input);

@@ -4,8 +4,13 @@ use domain::Nanos;
 use domain::backend::KeepAlive;
 use serde_json::Value;
 
+/// The keep-alive of a request that may have one.
+pub(crate) fn read(value: Option<&Value>) -> Result<Option<KeepAlive>, String> {
+    value.map_or(Ok(None), parse)
+}
+
 /// Reads a `keep_alive` value: seconds as a number, or a Go duration as text. `null` is absent.
-pub(crate) fn parse(value: &Value) -> Result<Option<KeepAlive>, String> {
+fn parse(value: &Value) -> Result<Option<KeepAlive>, String> {
     match value {
         Value::Null => Ok(None),
         Value::Number(number) => {
@@ -39,7 +44,7 @@ fn from_seconds(seconds: f64) -> KeepAlive {
 
 /// Go's `time.ParseDuration`: signed decimal numbers with units, such as `1h30m` or `-1.5s`; only
 /// zero may stand without a unit. Nanoseconds.
-pub(crate) fn go_duration(text: &str) -> Result<i64, String> {
+fn go_duration(text: &str) -> Result<i64, String> {
     let invalid = || format!("time: invalid duration {text:?}");
     let (negative, mut rest) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),

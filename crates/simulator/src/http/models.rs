@@ -75,7 +75,7 @@ fn unknown(name: &str) -> Refusal {
 }
 
 pub(super) fn show(app: &App, body: &[u8]) -> Result<Value, Refusal> {
-    let wire: ShowWire = wire::read(body).map_err(|words| Refusal::new(400, words))?;
+    let wire: ShowWire = wire::read(body)?;
     let name = if wire.model.is_empty() {
         wire.name
     } else {

@@ -12,58 +12,41 @@ pub(crate) struct ParsedOptions {
     pub(crate) unknown: Vec<String>,
 }
 
-fn integer(key: &str, value: &Value) -> Result<i64, String> {
-    // Ollama decodes numbers as floats and truncates them.
-    value
-        .as_i64()
-        .or_else(|| value.as_f64().map(|float| float as i64))
-        .ok_or_else(|| format!("option {key:?} must be of type integer"))
-}
-
-fn float(key: &str, value: &Value) -> Result<f64, String> {
-    value
-        .as_f64()
-        .ok_or_else(|| format!("option {key:?} must be of type float32"))
-}
-
-fn boolean(key: &str, value: &Value) -> Result<bool, String> {
-    value
-        .as_bool()
-        .ok_or_else(|| format!("option {key:?} must be of type boolean"))
-}
-
-fn strings(key: &str, value: &Value) -> Result<Vec<String>, String> {
-    let items = value
-        .as_array()
-        .ok_or_else(|| format!("option {key:?} must be of type array"))?;
-    items
-        .iter()
-        .map(|item| {
-            item.as_str()
-                .map(str::to_owned)
-                .ok_or_else(|| format!("option {key:?} must be of an array of strings"))
-        })
-        .collect()
+/// The value as an option of this kind takes it; the error is what Ollama says it must be of.
+fn typed(kind: OptionKind, value: &Value) -> Result<OptionValue, &'static str> {
+    match kind {
+        // Ollama decodes numbers as floats and truncates them.
+        OptionKind::Integer => value
+            .as_i64()
+            .or_else(|| value.as_f64().map(|float| float as i64))
+            .map(OptionValue::Integer)
+            .ok_or("type integer"),
+        OptionKind::Float => value.as_f64().map(OptionValue::Float).ok_or("type float32"),
+        OptionKind::Boolean => value
+            .as_bool()
+            .map(OptionValue::Boolean)
+            .ok_or("type boolean"),
+        OptionKind::Strings => {
+            let items = value.as_array().ok_or("type array")?;
+            let texts = items.iter().map(|item| item.as_str().map(str::to_owned));
+            let texts: Option<_> = texts.collect();
+            texts.map(OptionValue::Strings).ok_or("an array of strings")
+        }
+    }
 }
 
 /// Reads an `options` object. The error is Ollama's text, which it sends with status 500.
 pub(crate) fn parse(map: &Map<String, Value>) -> Result<ParsedOptions, String> {
     let mut parsed = ParsedOptions::default();
-    for (key, value) in map {
-        if value.is_null() {
-            continue;
+    for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
+        match OptionSpec::named(key) {
+            Some(option) => {
+                let value = typed(option.kind, value)
+                    .map_err(|kind| format!("option {key:?} must be of {kind}"))?;
+                option.set(&mut parsed.options, value);
+            }
+            None => parsed.unknown.push(key.clone()),
         }
-        let Some(option) = OptionSpec::named(key) else {
-            parsed.unknown.push(key.clone());
-            continue;
-        };
-        let value = match option.kind {
-            OptionKind::Integer => OptionValue::Integer(integer(key, value)?),
-            OptionKind::Float => OptionValue::Float(float(key, value)?),
-            OptionKind::Boolean => OptionValue::Boolean(boolean(key, value)?),
-            OptionKind::Strings => OptionValue::Strings(strings(key, value)?),
-        };
-        option.set(&mut parsed.options, value);
     }
     parsed.unknown.sort();
     Ok(parsed)
@@ -94,29 +77,15 @@ mod tests {
 
     #[test]
     fn wrong_types_have_ollamas_words() {
-        for (value, text) in [
-            (
-                json!({"num_ctx": "1"}),
-                r#"option "num_ctx" must be of type integer"#,
-            ),
-            (
-                json!({"temperature": "1"}),
-                r#"option "temperature" must be of type float32"#,
-            ),
-            (
-                json!({"use_mmap": 1}),
-                r#"option "use_mmap" must be of type boolean"#,
-            ),
-            (
-                json!({"stop": "x"}),
-                r#"option "stop" must be of type array"#,
-            ),
-            (
-                json!({"stop": [1]}),
-                r#"option "stop" must be of an array of strings"#,
-            ),
+        for (name, value, kind) in [
+            ("num_ctx", json!("1"), "type integer"),
+            ("temperature", json!("1"), "type float32"),
+            ("use_mmap", json!(1), "type boolean"),
+            ("stop", json!("x"), "type array"),
+            ("stop", json!([1]), "an array of strings"),
         ] {
-            assert_eq!(read(&value), Err(text.to_owned()));
+            let words = format!("option {name:?} must be of {kind}");
+            assert_eq!(read(&json!({name: value})), Err(words));
         }
     }
 }

@@ -33,6 +33,18 @@ impl Refusal {
             words: words.into(),
         }
     }
+
+    /// A bad request.
+    pub(crate) fn bad(words: impl Into<String>) -> Self {
+        Self::new(400, words)
+    }
+}
+
+/// What is wrong with a request's body makes it a bad request.
+impl From<String> for Refusal {
+    fn from(words: String) -> Self {
+        Self::bad(words)
+    }
 }
 
 fn finish(mut reply: Reply, status: u16, content_type: &'static str) -> Response<Reply> {
@@ -42,10 +54,8 @@ fn finish(mut reply: Reply, status: u16, content_type: &'static str) -> Response
     *response.status_mut() = StatusCode::from_u16(status).expect("a status of our own");
     let headers = response.headers_mut();
     if !content_type.is_empty() {
-        headers.insert(
-            header::CONTENT_TYPE,
-            header::HeaderValue::from_static(content_type),
-        );
+        let content_type = header::HeaderValue::from_static(content_type);
+        headers.insert(header::CONTENT_TYPE, content_type);
     }
     if let Some(length) = length {
         headers.insert(header::CONTENT_LENGTH, length.into());
@@ -60,14 +70,8 @@ pub(crate) async fn document(
     status: u16,
     value: &Value,
 ) -> Response<Reply> {
-    bytes(
-        exchange,
-        fault,
-        status,
-        JSON,
-        value.to_string().into_bytes(),
-    )
-    .await
+    let json = value.to_string().into_bytes();
+    bytes(exchange, fault, status, JSON, json).await
 }
 
 /// Any document.

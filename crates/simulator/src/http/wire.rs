@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::go_types::{self, GoStruct};
+use super::go_types::{self, GoStruct, Members};
 
 fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     from: D,
@@ -12,72 +12,140 @@ fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
-/// POST /api/generate.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct GenerateWire {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) model: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) prompt: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) suffix: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) system: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) template: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) context: Vec<i64>,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) raw: bool,
-    #[serde(flatten)]
-    pub(crate) common: CommonWire,
+/// Declares bodies as Ollama's source declares them: a name in Go, and members with the Go types
+/// of their values; members that take several types have none.
+macro_rules! bodies {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident, $go:literal { $($member:ident: $type:ty $(= $go_type:literal)?,)* }
+    )*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Default, Clone, Deserialize)]
+        #[serde(default)]
+        pub(crate) struct $name {
+            $(#[serde(deserialize_with = "nullable")] pub(crate) $member: $type,)*
+        }
+
+        impl GoStruct for $name {
+            const NAME: &'static str = $go;
+            const MEMBERS: Members = &[$($((stringify!($member), $go_type),)?)*];
+        }
+    )*};
 }
 
-/// POST /api/chat.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct ChatWire {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) model: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) messages: Vec<MessageWire>,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) tools: Vec<ToolWire>,
-    #[serde(flatten)]
-    pub(crate) common: CommonWire,
-}
+bodies! {
+    /// POST /api/generate, besides [`CommonWire`].
+    GenerateWire, "api.GenerateRequest" {
+        model: String = "string",
+        prompt: String = "string",
+        suffix: String = "string",
+        system: String = "string",
+        template: String = "string",
+        context: Vec<i64> = "[]int",
+        raw: bool = "bool",
+    }
 
-/// What generate and chat share.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct CommonWire {
-    pub(crate) stream: Option<bool>,
-    pub(crate) format: Option<Value>,
-    pub(crate) keep_alive: Option<Value>,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) options: Map<String, Value>,
-    pub(crate) think: Option<Value>,
-    pub(crate) truncate: Option<bool>,
-    pub(crate) shift: Option<bool>,
-    pub(crate) logprobs: Option<bool>,
-    pub(crate) top_logprobs: Option<i64>,
-}
+    /// POST /api/chat, besides [`CommonWire`].
+    ChatWire, "api.ChatRequest" {
+        model: String = "string",
+        messages: Vec<MessageWire> = "[]api.Message",
+        tools: Vec<ToolWire> = "api.Tools",
+    }
 
-/// A chat message.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct MessageWire {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) role: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) content: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) thinking: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) tool_name: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) tool_calls: Vec<Value>,
+    /// What generate and chat share.
+    CommonWire, "" {
+        stream: Option<bool> = "bool",
+        format: Option<Value>,
+        keep_alive: Option<Value>,
+        options: Map<String, Value> = "map[string]interface {}",
+        think: Option<Value>,
+        truncate: Option<bool> = "bool",
+        shift: Option<bool> = "bool",
+        logprobs: Option<bool> = "bool",
+        top_logprobs: Option<i64> = "int",
+    }
+
+    /// A chat message.
+    MessageWire, "api.Message" {
+        role: String,
+        content: String,
+        thinking: String,
+        tool_name: String,
+        tool_calls: Vec<Value>,
+    }
+
+    /// The function of a tool.
+    ToolFunctionWire, "api.ToolFunction" {
+        name: String,
+        parameters: Value,
+    }
+
+    /// POST /api/embed.
+    EmbedWire, "api.EmbedRequest" {
+        model: String = "string",
+        input: Option<Value>,
+        truncate: Option<bool> = "bool",
+        dimensions: Option<i64> = "int",
+        keep_alive: Option<Value>,
+        options: Map<String, Value> = "map[string]interface {}",
+    }
+
+    /// POST /api/embeddings, the older form.
+    EmbeddingsWire, "api.EmbeddingRequest" {
+        model: String = "string",
+        prompt: String = "string",
+        keep_alive: Option<Value>,
+        options: Map<String, Value> = "map[string]interface {}",
+    }
+
+    /// POST /api/show.
+    ShowWire, "api.ShowRequest" {
+        model: String = "string",
+        name: String = "string",
+        verbose: bool = "bool",
+    }
+
+    /// POST /v1/chat/completions and /v1/completions: the parts they share.
+    OpenAiWire, "openai.ChatCompletionRequest" {
+        model: String = "string",
+        messages: Vec<OpenAiMessageWire> = "[]openai.Message",
+        prompt: Option<Value>,
+        stream: bool = "bool",
+        stream_options: StreamOptionsWire,
+        max_tokens: Option<i64> = "int",
+        seed: Option<i64> = "int",
+        stop: Option<Value>,
+        temperature: Option<f64> = "float64",
+        top_p: Option<f64> = "float64",
+        frequency_penalty: Option<f64>,
+        presence_penalty: Option<f64>,
+        response_format: Option<Value>,
+        tools: Vec<ToolWire> = "[]api.Tool",
+        reasoning_effort: Option<String>,
+        logprobs: Option<bool> = "bool",
+        top_logprobs: Option<i64> = "int",
+    }
+
+    /// `stream_options` of a /v1 request.
+    StreamOptionsWire, "openai.StreamOptions" {
+        include_usage: bool,
+    }
+
+    /// A /v1 chat message.
+    OpenAiMessageWire, "openai.Message" {
+        role: String,
+        content: Option<Value>,
+        name: Option<String>,
+        tool_calls: Vec<Value>,
+    }
+
+    /// POST /v1/embeddings.
+    OpenAiEmbedWire, "openai.EmbedRequest" {
+        model: String = "string",
+        input: Option<Value>,
+        dimensions: Option<i64> = "int",
+        encoding_format: String = "string",
+    }
 }
 
 /// A tool the model may call.
@@ -85,115 +153,6 @@ pub(crate) struct MessageWire {
 #[serde(default)]
 pub(crate) struct ToolWire {
     pub(crate) function: ToolFunctionWire,
-}
-
-/// The function of a tool.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(default)]
-pub(crate) struct ToolFunctionWire {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) name: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) parameters: Value,
-}
-
-/// POST /api/embed.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct EmbedWire {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) model: String,
-    pub(crate) input: Option<Value>,
-    pub(crate) truncate: Option<bool>,
-    pub(crate) dimensions: Option<i64>,
-    pub(crate) keep_alive: Option<Value>,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) options: Map<String, Value>,
-}
-
-/// POST /api/embeddings, the older form.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct EmbeddingsWire {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) model: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) prompt: String,
-    pub(crate) keep_alive: Option<Value>,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) options: Map<String, Value>,
-}
-
-/// POST /api/show.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct ShowWire {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) model: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) name: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) verbose: bool,
-}
-
-/// POST /v1/chat/completions and /v1/completions: the parts they share.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct OpenAiWire {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) model: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) messages: Vec<OpenAiMessageWire>,
-    pub(crate) prompt: Option<Value>,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) stream: bool,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) stream_options: StreamOptionsWire,
-    pub(crate) max_tokens: Option<i64>,
-    pub(crate) seed: Option<i64>,
-    pub(crate) stop: Option<Value>,
-    pub(crate) temperature: Option<f64>,
-    pub(crate) top_p: Option<f64>,
-    pub(crate) frequency_penalty: Option<f64>,
-    pub(crate) presence_penalty: Option<f64>,
-    pub(crate) response_format: Option<Value>,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) tools: Vec<ToolWire>,
-    pub(crate) reasoning_effort: Option<String>,
-    pub(crate) logprobs: Option<bool>,
-    pub(crate) top_logprobs: Option<i64>,
-}
-
-/// `stream_options` of a /v1 request.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct StreamOptionsWire {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) include_usage: bool,
-}
-
-/// A /v1 chat message.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct OpenAiMessageWire {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) role: String,
-    pub(crate) content: Option<Value>,
-    pub(crate) name: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) tool_calls: Vec<Value>,
-}
-
-/// POST /v1/embeddings.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct OpenAiEmbedWire {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) model: String,
-    pub(crate) input: Option<Value>,
-    pub(crate) dimensions: Option<i64>,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) encoding_format: String,
 }
 
 /// Reads a body of /v1, where an empty one is reported as Go's decoder does.
@@ -206,20 +165,48 @@ pub(crate) fn read_v1<'a, T: Deserialize<'a> + GoStruct>(body: &'a [u8]) -> Resu
 
 /// Reads a body; the error is the text of a 400.
 pub(crate) fn read<'a, T: Deserialize<'a> + GoStruct>(body: &'a [u8]) -> Result<T, String> {
+    decode(syntax(body)?, T::NAME, &[T::MEMBERS])
+}
+
+/// Reads a body of generate or chat.
+pub(crate) fn read_native<'a, T: Deserialize<'a> + GoStruct>(
+    body: &'a [u8],
+) -> Result<(T, CommonWire), String> {
+    let body = syntax(body)?;
+    let members = [T::MEMBERS, CommonWire::MEMBERS];
+    Ok((
+        decode(body, T::NAME, &members)?,
+        decode(body, T::NAME, &members)?,
+    ))
+}
+
+/// One pass for syntax, so that a wrong type is told from broken JSON.
+fn syntax(body: &[u8]) -> Result<&RawValue, String> {
     if body.is_empty() {
         return Err("missing request body".to_owned());
     }
-    // One pass for syntax, so that a wrong type is told from broken JSON.
-    let raw: &RawValue = serde_json::from_slice(body).map_err(|error| {
+    serde_json::from_slice(body).map_err(|error| {
         if error.is_eof() {
             "unexpected EOF".to_owned()
         } else {
             error.to_string()
         }
-    })?;
-    serde_json::from_str(raw.get()).map_err(|error| {
-        let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
-        go_types::mismatch::<T>(&value)
-            .unwrap_or_else(|| format!("json: cannot unmarshal: {error}"))
     })
+}
+
+fn decode<'a, T: Deserialize<'a>>(
+    body: &'a RawValue,
+    name: &str,
+    members: &[Members],
+) -> Result<T, String> {
+    let mismatch = || {
+        let value: Value = serde_json::from_str(body.get()).unwrap_or_default();
+        go_types::mismatch(&value, name, members)
+    };
+    // An array in the order of the members would do for serde, but not for Go.
+    if body.get().starts_with('[') {
+        return Err(mismatch().unwrap_or_default());
+    }
+    serde_json::from_str(body.get())
+        .map_err(|error| mismatch().unwrap_or_else(|| format!("json: cannot unmarshal: {error}")))
 }
