@@ -1,7 +1,7 @@
 //! Which requests are hit: by plan (number, path, model, agent, time) and by rate.
 
 use domain::Nanos;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::FaultKind;
 
@@ -23,7 +23,7 @@ use super::FaultKind;
 /// assert_eq!(rules.rules.len(), 2);
 /// # Ok::<(), simulator::faults::FaultRulesError>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRules {
     /// The rules, in order.
@@ -32,38 +32,57 @@ pub struct FaultRules {
 }
 
 /// One rule. Every condition that is given must hold.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
     /// What is played.
     pub kind: FaultKind,
     /// Only requests to this path. Without one: generations and embeddings, on any path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Only requests for this model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Only requests whose `x-tandem-agent` or `user-agent` header contains this text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
     /// Only requests to this server, counted from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<usize>,
     /// Only these, counted from 1 among the requests that the conditions above let through.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<u64>,
     /// Every so many of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
     /// This share of them, 0 to 1, drawn from the simulator's seed and the request's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
     /// Only from this moment of simulated time on.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(
+        default,
+        with = "opt_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub from: Option<Nanos>,
     /// Only for so long from there.
-    #[serde(default, rename = "for", deserialize_with = "duration")]
+    #[serde(
+        default,
+        rename = "for",
+        with = "opt_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub lasts: Option<Nanos>,
     /// Played once so many objects with text have left; 0 is before the response head.
     #[serde(default = "three")]
     pub after_tokens: u64,
     /// Length of a stall; for ever when absent. Pause between the bytes of a slow drip, 20 ms when
     /// absent.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(
+        default,
+        with = "opt_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub pause: Option<Nanos>,
     /// Bytes of a huge line.
     #[serde(default = "sixteen_mib")]
@@ -180,11 +199,25 @@ impl FaultRules {
     }
 }
 
-fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Nanos>, D::Error> {
-    let text = String::deserialize(from)?;
-    humantime::parse_duration(&text)
-        .map(|d| Some(d.into()))
-        .map_err(|e| serde::de::Error::custom(format!("{text:?} is no duration: {e}")))
+mod opt_duration {
+    use super::{Deserialize, Deserializer, Nanos, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(d: &Option<Nanos>, to: S) -> Result<S::Ok, S::Error> {
+        match d {
+            Some(d) => to.serialize_str(&humantime::format_duration(d.as_duration()).to_string()),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Nanos>, D::Error> {
+        let text = String::deserialize(from)?;
+        humantime::parse_duration(&text)
+            .map(|d| Some(d.into()))
+            .map_err(|e| serde::de::Error::custom(format!("{text:?} is no duration: {e}")))
+    }
 }
 
 #[cfg(test)]
@@ -192,16 +225,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read_and_what_is_not_given_is_as_always() {
+    fn rules_survive_their_own_text() {
         let text = "[[fault]]\nkind = \"stall\"\nrate = 0.25\npause = \"2s\"\nagent = \"py\"\n";
-        let rules = FaultRules::parse("f.toml", text).expect("valid").rules;
-        let expected = FaultRule {
-            rate: Some(0.25),
-            pause: Some(Nanos::from_secs(2)),
-            agent: Some("py".to_owned()),
-            ..FaultRule::always(FaultKind::Stall)
-        };
-        assert_eq!(rules, [expected]);
+        let rules = FaultRules::parse("f.toml", text).expect("valid");
+        assert_eq!(rules.rules[0].pause, Some(Nanos::from_secs(2)));
+        let again = toml::to_string(&rules).expect("TOML");
+        assert_eq!(FaultRules::parse("again", &again), Ok(rules));
     }
 
     #[test]
