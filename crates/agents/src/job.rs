@@ -219,13 +219,10 @@ pub async fn run_probe(job: &AgentJob, scheduled: Stamp) -> ProbeEnd {
         num_predict: Some(1),
         ..job.options(0)
     };
-    let (outcome, exchange) = job
+    let Answer { outcome, load, .. } = job
         .request(RequestRole::Probe, "probe", 0, prompt, options, scheduled)
         .await;
-    ProbeEnd {
-        outcome,
-        load: exchange.counters.load,
-    }
+    ProbeEnd { outcome, load }
 }
 
 async fn run_step(
@@ -329,7 +326,7 @@ async fn generate(
         prompts::further(&first, &memory.answer)
     };
     let prompt = job.prompt_as_sent(&prompt, &call.to_string());
-    let (outcome, exchange) = job
+    let Answer { outcome, text, .. } = job
         .request(
             RequestRole::Main,
             name,
@@ -339,10 +336,10 @@ async fn generate(
             scheduled,
         )
         .await;
-    if !memory.answer.is_empty() && !exchange.text.is_empty() {
+    if !memory.answer.is_empty() && !text.is_empty() {
         memory.answer.push_str("\n\n");
     }
-    memory.answer.push_str(&exchange.text);
+    memory.answer.push_str(&text);
     let end = in_words(&outcome);
     memory.ends.push(end.clone());
     match outcome {
@@ -398,7 +395,7 @@ impl AgentJob {
         prompt: String,
         options: ModelOptions,
         scheduled: Stamp,
-    ) -> (Outcome, Exchange) {
+    ) -> Answer {
         let wanted = GenerateCall {
             model: self.plan.model.clone(),
             system: None,
@@ -416,15 +413,19 @@ impl AgentJob {
             .uncancelled(self.backend.generate(&wanted, &mut exchange))
             .await
             .unwrap_or(Outcome::Cancelled);
-        let ended = self.clock.now();
+        let Exchange {
+            mut times,
+            text,
+            done_reason,
+            ..
+        } = exchange;
+        times.end(scheduled, self.clock.now(), outcome.clone());
         // A backend that does not count as it goes is caught up with here.
         let seen = self.progress.get() - seen_before;
-        let chunks = exchange.chunks.len() as u64;
+        let chunks = times.chunks.len() as u64;
         self.progress.add(chunks.saturating_sub(seen));
-        let (tokens, tokens_from) = exchange.tokens();
+        let load = times.counters.load;
         self.recorder.request(RequestRecord {
-            run: self.run.clone(),
-            arm: self.arm,
             attempt: self.attempt,
             role,
             agent: self.agent,
@@ -435,29 +436,24 @@ impl AgentJob {
             model: wanted.model,
             options: wanted.options,
             prompt_sha256: sha256_hex(wanted.prompt.as_bytes()),
-            scheduled,
-            admission_wait_ns: exchange.admission_wait,
-            connect_ns: exchange.connect,
-            sent: exchange.sent,
-            headers: exchange.headers,
-            first_token: exchange.first_token,
-            first_thinking: exchange.first_thinking,
-            first_content: exchange.first_content,
-            last_token: exchange.last_token,
-            done: exchange.done,
-            ended,
-            outcome: outcome.clone(),
-            tokens,
-            tokens_from,
-            counters: exchange.counters,
-            done_reason: exchange.done_reason.clone(),
-            chunk_gaps_ns: RequestRecord::gaps(exchange.sent, &exchange.chunks),
-            output_chars: exchange.text.chars().count() as u64,
-            turn: None,
-            work: None,
+            done_reason,
+            output_chars: text.chars().count() as u64,
+            ..RequestRecord::new(self.run.clone(), self.arm, times)
         });
-        (outcome, exchange)
+        Answer {
+            outcome,
+            text,
+            load,
+        }
     }
+}
+
+/// What an agent needs of a request that has ended.
+struct Answer {
+    outcome: Outcome,
+    text: String,
+    /// The `load` it reported.
+    load: Option<Nanos>,
 }
 
 fn in_words(outcome: &Outcome) -> String {

@@ -125,12 +125,12 @@ impl ChatBackend for Slow {
     ) -> BoxFuture<'a, Outcome> {
         assert_eq!(call.model, "m");
         Box::pin(async {
-            exchange.sent = Some(self.0.now());
+            exchange.times.sent = Some(self.0.now());
             self.0.sleep(Nanos::from_secs(1)).await;
             let at = self.0.now();
-            exchange.first_token = Some(at);
-            exchange.last_token = Some(at);
-            exchange.chunks.push(at);
+            exchange.times.first_token = Some(at);
+            exchange.times.last_token = Some(at);
+            exchange.times.chunks.push(at);
             exchange.text.push_str("fine");
             Outcome::Completed
         })
@@ -229,10 +229,13 @@ async fn a_backend_that_gives_no_counters_is_estimated_and_counted_at_the_end() 
     assert_eq!(job.progress.get(), 1);
     let requests = kept.requests.lock().unwrap();
     let [r] = &requests[..] else { panic!() };
-    assert_eq!((r.tokens, r.tokens_from), (1, TokenSource::Estimated));
     assert_eq!(
-        (r.output_chars, r.chunk_gaps_ns.as_slice()),
-        (4, &[1_000_000_000][..])
+        (r.times.tokens, r.times.tokens_from),
+        (1, TokenSource::Estimated)
+    );
+    assert_eq!(
+        (r.output_chars, r.times.chunks.as_slice()),
+        (4, &[Stamp(1_000_000_000)][..])
     );
     assert_eq!(kept.steps.lock().unwrap().len(), 1);
     assert_eq!(
@@ -281,9 +284,9 @@ async fn a_cancelled_step_and_request_each_leave_a_record() {
     let end = run_agent(&job, Stamp::ZERO).await;
     assert!(!end.finished);
     let requests = kept.requests.lock().unwrap();
-    assert_eq!(requests[0].outcome, Outcome::Cancelled);
-    assert_eq!(requests[0].ended, Stamp(400_000_000));
-    assert_eq!(requests[0].sent, Some(Stamp::ZERO));
+    assert_eq!(requests[0].times.outcome, Outcome::Cancelled);
+    assert_eq!(requests[0].times.ended, Stamp(400_000_000));
+    assert_eq!(requests[0].times.sent, Some(Stamp::ZERO));
     let steps = kept.steps.lock().unwrap();
     assert_eq!(steps[0].error.as_deref(), Some("cancelled"));
 }

@@ -103,30 +103,32 @@ fn generate(dir: &Path, requests: u64) -> u64 {
             between(40_000_000, 120_000_000)
         };
         let tokens = between(20, 50);
-        let gaps: Vec<u64> = std::iter::once(first_gap)
-            .chain((1..tokens).map(|_| between(18_000_000, 24_000_000)))
-            .collect();
         let first = sent + first_gap;
-        let last = sent + gaps.iter().sum::<u64>();
+        let mut last = first;
+        let later = (1..tokens).map(|_| {
+            last += between(18_000_000, 24_000_000);
+            last
+        });
+        let chunks: Vec<u64> = std::iter::once(first).chain(later).collect();
         let done = last + 300_000;
         free[agent as usize] = done + 1_000;
         let outcome = if index % 200 == 11 {
-            json!({ "kind": "failed", "failure": "connection_reset", "message": "connection reset by peer" })
+            json!({ "failed": { "failure": "connection_reset", "message": "connection reset by peer" } })
         } else {
-            json!({ "kind": "completed" })
+            json!("completed")
         };
-        let gaps = serde_json::to_string(&gaps).expect("numbers are JSON");
+        let chunks = serde_json::to_string(&chunks).expect("numbers are JSON");
         writeln!(
             file,
-            "{{\"config\":\"load\",\"topology\":\"shared\",\"repetition\":1,\"arm\":\"together\",\"attempt\":1,\
+            "{{\"run\":{{\"config\":\"load\",\"topology\":\"shared\",\"repetition\":1}},\"arm\":\"together\",\"attempt\":1,\
              \"role\":\"main\",\"agent\":{agent},\"agent_name\":\"agent{agent}\",\"step\":\"load\",\
              \"call\":{},\"endpoint\":0,\"model\":\"gemma3:latest\",\"options\":{{\"num_predict\":50,\
-             \"seed\":{index}}},\"prompt_sha256\":\"{:064x}\",\"scheduled\":{scheduled},\"sent\":{sent},\
+             \"seed\":{index}}},\"prompt_sha256\":\"{:064x}\",\"times\":{{\"scheduled\":{scheduled},\"sent\":{sent},\
              \"headers\":{first},\"first_token\":{first},\"first_content\":{first},\"last_token\":{last},\
              \"done\":{done},\"ended\":{done},\"outcome\":{outcome},\"tokens\":{tokens},\
              \"tokens_from\":\"server\",\"counters\":{{\"total_ns\":{},\"load_ns\":1000000,\
              \"prompt_eval_count\":49,\"prompt_eval_ns\":30000000,\"eval_count\":{tokens},\
-             \"eval_ns\":{}}},\"done_reason\":\"length\",\"chunk_gaps_ns\":{gaps},\"output_chars\":{}}}",
+             \"eval_ns\":{}}},\"chunks\":{chunks}}},\"done_reason\":\"length\",\"output_chars\":{}}}",
             index / AGENTS,
             u128::from(index) * 0x9e37_79b9_7f4a_7c15,
             done - sent - 100_000,

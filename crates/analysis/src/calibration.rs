@@ -15,7 +15,7 @@ use domain::record::{BudgetStep, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibrati
 use metrics::budget;
 use serde_json::json;
 
-use crate::load::{LoadError, LoadErrorKind, read_json, refuse_schema};
+use crate::load::{LoadError, LoadErrorKind, read_json, read_schema};
 use crate::report::{
     Content, DICTIONARY, Picture, REPORT_SCHEMA, Report, ReportError, ReportOptions,
     column_dictionary,
@@ -29,7 +29,11 @@ const LOAD_FACT: &str = "load_1m_at_start";
 /// Reads the `calibration.json` of a folder. One without any step is an error: it says nothing.
 pub fn read(folder: &Path) -> Result<Calibration, LoadError> {
     let path = folder.join(CALIBRATION_FILE);
-    refuse_schema(&path, "calibration", CALIBRATION_SCHEMA)?;
+    read_schema(
+        &path,
+        "calibration",
+        CALIBRATION_SCHEMA..=CALIBRATION_SCHEMA,
+    )?;
     let calibration: Calibration = read_json(&path, "calibration")?;
     if calibration.budget.steps.is_empty() {
         return Err(LoadError::new(&path, LoadErrorKind::NothingLoaded));

@@ -21,7 +21,7 @@ use grid::Grid;
 use inputs::short;
 pub use inputs::{
     Arrivals, End, Load, LoadError, LoadErrorKind, Phases, Request, Skipped, read, read_json,
-    refuse_schema,
+    read_schema,
 };
 
 /// What kind of input a path holds.

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::options::ModelOptions;
 use crate::outcome::{FailureKind, Outcome, TimeoutPhase};
-use crate::record::TokenSource;
-use crate::units::{Nanos, Stamp};
+use crate::record::RequestTimes;
+use crate::units::Nanos;
 
 /// One generation to ask for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -73,55 +73,18 @@ pub enum KeepAlive {
 /// it, so that what was seen survives when the future is dropped.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Exchange {
-    /// How long the request waited for a permit where the client limits requests in flight. It lies
-    /// before everything else here. None without a limit.
-    pub admission_wait: Option<Nanos>,
-    /// How long the request waited for a connection of its own (name lookup, TCP and TLS) when no
-    /// kept one was free; one that another request frees meanwhile is not waited for. It lies before
-    /// `sent`. None when a kept connection was free, when none could be made, and in virtual time,
-    /// where making one takes no time.
-    pub connect: Option<Nanos>,
-    /// The request's bytes were handed to the connection.
-    pub sent: Option<Stamp>,
-    /// The response head arrived.
-    pub headers: Option<Stamp>,
-    /// First chunk with non-empty text, content or thinking.
-    pub first_token: Option<Stamp>,
-    /// First chunk with thinking text.
-    pub first_thinking: Option<Stamp>,
-    /// First chunk with content text.
-    pub first_content: Option<Stamp>,
-    /// Last chunk with non-empty text.
-    pub last_token: Option<Stamp>,
-    /// The final object arrived.
-    pub done: Option<Stamp>,
-    /// Arrival of each chunk with text, stamped when its bytes arrived and before they were decoded.
-    pub chunks: Vec<Stamp>,
+    /// When what happened, and the server's own counters. When it was to start, how it ended and
+    /// how many tokens it had are its caller's to add; see [`RequestTimes::end`].
+    pub times: RequestTimes,
     /// The generated content.
     pub text: String,
     /// The generated thinking.
     pub thinking: String,
-    /// The server's own counters.
-    pub counters: ServerCounters,
     /// Why the server stopped.
     pub done_reason: Option<String>,
     /// Chunks with text so far, for whoever watches while the exchange is being filled. A backend
-    /// adds to it whenever it adds to `chunks`.
+    /// adds to it whenever it adds to `times.chunks`.
     pub progress: Progress,
-}
-
-impl Exchange {
-    /// How many tokens there were: the server's count, or the number of chunks with text where it
-    /// gave none.
-    pub fn tokens(&self) -> (u64, TokenSource) {
-        let chunks = self.chunks.len() as u64;
-        match self.counters.eval_count {
-            Some(count) => (count, TokenSource::Server),
-            // Servers omit counters that are zero.
-            None if chunks == 0 && self.counters.total.is_some() => (0, TokenSource::Server),
-            None => (chunks, TokenSource::Estimated),
-        }
-    }
 }
 
 /// A count of chunks that can be read while a request runs; clones share the count. By default nobody

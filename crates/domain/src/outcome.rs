@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// How a request ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The final object (`done: true`) arrived.
     Completed,
@@ -18,6 +18,7 @@ pub enum Outcome {
         message: String,
     },
     /// We stopped it.
+    #[default]
     Cancelled,
     /// One of our own limits ran out.
     TimedOut {

@@ -6,6 +6,8 @@
 //! [`Sample`](crate::telemetry::Sample) a line).
 
 mod budget;
+pub mod schema1;
+mod times;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -13,9 +15,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{LoadedModel, ModelIdentity, ServerCounters, ServerIdentity};
+use crate::backend::{LoadedModel, ModelIdentity, ServerIdentity};
 use crate::options::ModelOptions;
-use crate::outcome::Outcome;
 use crate::plan::{Arm, ConfigId, SweepPlan, Topology};
 use crate::telemetry::GpuSource;
 use crate::units::{Nanos, Stamp};
@@ -25,9 +26,10 @@ pub use budget::{
     Bias, BudgetDepth, BudgetEnd, BudgetStep, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration,
     ClientBudget,
 };
+pub use times::{RequestTimes, StampSource, TokenSource};
 
 /// Version of the results folder's format. A folder with a higher number is refused.
-pub const RESULTS_SCHEMA: u32 = 1;
+pub const RESULTS_SCHEMA: u32 = 2;
 
 /// `manifest.json`: what was going to be run, by what, where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -181,7 +183,7 @@ pub struct Environment {
 
 /// One line of `journal.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "t", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[expect(
     clippy::large_enum_variant,
     reason = "lines are written or read one at a time"
@@ -208,11 +210,21 @@ pub struct RunKey {
     pub repetition: u32,
 }
 
+impl RunKey {
+    /// The one run of a load on one server, or on several.
+    pub fn of_load(topology: Topology) -> Self {
+        Self {
+            config: ConfigId::new("load").expect("a plain word is an id"),
+            topology,
+            repetition: 1,
+        }
+    }
+}
+
 /// One request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RequestRecord {
     /// The run.
-    #[serde(flatten)]
     pub run: RunKey,
     /// The arm.
     pub arm: Arm,
@@ -236,56 +248,25 @@ pub struct RequestRecord {
     pub options: ModelOptions,
     /// SHA-256 of the prompt as sent.
     pub prompt_sha256: String,
-    /// When the plan wanted it to start.
-    pub scheduled: Stamp,
-    /// How long the request waited for a permit under `--admission`, before it looked for a
-    /// connection. Zero when there was one at once; absent without a limit, and where nobody recorded
-    /// it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub admission_wait_ns: Option<Nanos>,
-    /// How long the request waited for a connection of its own (name lookup, TCP and TLS) when no
-    /// kept one was free. It lies before `sent`. Absent when a kept connection was free, when none
-    /// could be made, and in virtual time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connect_ns: Option<Nanos>,
-    /// The request's bytes were handed to the connection; absent when none could be made.
-    pub sent: Option<Stamp>,
-    /// The response head arrived.
-    pub headers: Option<Stamp>,
-    /// First chunk with non-empty text.
-    pub first_token: Option<Stamp>,
-    /// First chunk with thinking text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_thinking: Option<Stamp>,
-    /// First chunk with content text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_content: Option<Stamp>,
-    /// Last chunk with non-empty text.
-    pub last_token: Option<Stamp>,
-    /// The final object arrived.
-    pub done: Option<Stamp>,
-    /// The request ended for us, however it ended.
-    pub ended: Stamp,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Tokens generated: the server's count, or the number of chunks when it gave none.
-    pub tokens: u64,
-    /// Whose count `tokens` is.
-    pub tokens_from: TokenSource,
-    /// The server's counters.
-    pub counters: ServerCounters,
+    /// When everything happened, how it ended, and what the server counted.
+    pub times: RequestTimes,
     /// Why the server stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_reason: Option<String>,
-    /// Arrivals of the chunks with text: the first as nanoseconds after `sent`, each later one as
-    /// nanoseconds after the one before.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub chunk_gaps_ns: Vec<u64>,
     /// Characters of content.
     pub output_chars: u64,
     /// Its place in a session of several turns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<Turn>,
+    /// The session that started this one, where an agent started another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u32>,
+    /// The part of a run that was dealt to several clients, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<u32>,
+    /// The machine that the client ran on, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// What the agent did just before it, besides waiting. That time lies before `scheduled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkRecord>,
@@ -310,21 +291,10 @@ pub enum RequestRole {
     Probe,
 }
 
-/// Whose token count it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenSource {
-    /// The server's counter.
-    Server,
-    /// Chunks were counted, which is an estimate.
-    Estimated,
-}
-
 /// One step of an agent's workflow, so that time spent outside requests is known too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// The run.
-    #[serde(flatten)]
     pub run: RunKey,
     /// The arm.
     pub arm: Arm,
@@ -352,7 +322,6 @@ pub struct StepRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArmRecord {
     /// The run.
-    #[serde(flatten)]
     pub run: RunKey,
     /// The arm.
     pub arm: Arm,
@@ -413,25 +382,39 @@ pub enum MarkKind {
 }
 
 impl RequestRecord {
-    /// Arrivals of the chunks as stamps.
-    pub fn chunk_stamps(&self) -> impl Iterator<Item = Stamp> + '_ {
-        let mut at = self.sent.unwrap_or_default();
-        self.chunk_gaps_ns.iter().map(move |gap| {
-            at = at + Nanos(*gap);
-            at
-        })
+    /// The first call of the run's first agent in its first attempt, at the first endpoint. What
+    /// else is known of it is the caller's to set.
+    pub fn new(run: RunKey, arm: Arm, times: RequestTimes) -> Self {
+        Self {
+            run,
+            arm,
+            attempt: 1,
+            role: RequestRole::Main,
+            agent: 0,
+            agent_name: String::new(),
+            step: String::new(),
+            call: 0,
+            endpoint: 0,
+            model: String::new(),
+            options: ModelOptions::default(),
+            prompt_sha256: String::new(),
+            times,
+            done_reason: None,
+            output_chars: 0,
+            turn: None,
+            parent: None,
+            shard: None,
+            node: None,
+            work: None,
+        }
     }
 
-    /// The gaps of `chunks` after `sent`, as `chunk_gaps_ns` keeps them.
-    pub fn gaps(sent: Option<Stamp>, chunks: &[Stamp]) -> Vec<u64> {
-        let mut before = sent.unwrap_or_default();
-        chunks
-            .iter()
-            .map(|at| {
-                let gap = at.since(before).0;
-                before = *at;
-                gap
-            })
-            .collect()
+    /// Makes an absent `load` of a completed request zero where its server holds its model: such a
+    /// server reports no load because there is none. Elsewhere, absent stays unknown.
+    pub fn settle_load(&mut self, endpoints: &[EndpointFacts]) {
+        let server = endpoints.get(self.endpoint as usize);
+        if self.times.outcome.is_completed() && server.is_some_and(|e| e.server.holds_model()) {
+            self.times.counters.load.get_or_insert(Nanos::ZERO);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Files of one JSON value.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -32,16 +33,25 @@ struct SchemaOnly {
     schema: u64,
 }
 
-/// Refuses a file of another version. Call it first: a newer file may not even parse as ours.
-pub fn refuse_schema(path: &Path, what: &'static str, supported: u32) -> Result<(), LoadError> {
+/// The file's version. One that is newer or older than those that can be read is refused. Call it
+/// first: a newer file may not even parse as ours.
+pub fn read_schema(
+    path: &Path,
+    what: &'static str,
+    supported: RangeInclusive<u32>,
+) -> Result<u32, LoadError> {
     let found = read_json::<SchemaOnly>(path, what)?.schema;
-    if found == u64::from(supported) {
-        return Ok(());
-    }
-    let kind = if found > u64::from(supported) {
-        LoadErrorKind::NewerSchema { found, supported }
-    } else {
-        LoadErrorKind::OlderSchema { found, supported }
+    let (oldest, newest) = (*supported.start(), *supported.end());
+    let kind = match u32::try_from(found) {
+        Ok(schema) if supported.contains(&schema) => return Ok(schema),
+        Ok(schema) if schema < oldest => LoadErrorKind::OlderSchema {
+            found,
+            supported: oldest,
+        },
+        _ => LoadErrorKind::NewerSchema {
+            found,
+            supported: newest,
+        },
     };
     Err(LoadError::new(path, kind))
 }

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
-
 use crate::blocks::{self, Block};
 use crate::json::json_error;
 use crate::{LoadError, Skipped};
@@ -81,8 +79,9 @@ impl Unreadable<'_> {
 }
 
 /// Reads every line's value, in the order of the file.
-pub(crate) fn read<T: DeserializeOwned + Send>(
+pub(crate) fn read<T: Send>(
     mut unreadable: Unreadable<'_>,
+    read: fn(&[u8]) -> serde_json::Result<T>,
 ) -> Result<Vec<T>, LoadError> {
     let mut all = Vec::new();
     blocks::parse(
@@ -90,7 +89,7 @@ pub(crate) fn read<T: DeserializeOwned + Send>(
         |block| {
             let mut values: Vec<T> = Vec::new();
             let (lines, problems) = each(block, |line| {
-                values.push(serde_json::from_slice(line)?);
+                values.push(read(line)?);
                 Ok(())
             });
             (values, lines, problems)

@@ -8,10 +8,7 @@ use domain::telemetry::Sample;
 use domain::{Nanos, Stamp};
 
 use crate::budget::bias_at;
-use crate::observation::{
-    AgentObservation, ArmObservation, Dataset, RequestObservation, RunObservation, StampSource,
-    WarmLoad,
-};
+use crate::observation::{AgentObservation, ArmObservation, Dataset, RunObservation, WarmLoad};
 use crate::throttle::throttled_intervals;
 
 /// One attempt at one arm.
@@ -47,16 +44,18 @@ pub fn dataset(
                     arms.insert(key, arm);
                 }
             }
-            JournalLine::Request(request) => match request.role {
+            JournalLine::Request(mut request) => match request.role {
                 RequestRole::Main => {
+                    request.settle_load(&manifest.endpoints);
                     begun.insert((request.run.clone(), request.arm));
                     let key = (request.run.clone(), request.arm, request.attempt);
                     requests.entry(key).or_default().push(request);
                 }
                 RequestRole::Probe => {
-                    if let (true, Some(load)) =
-                        (request.outcome.is_completed(), request.counters.load)
-                    {
+                    if let (true, Some(load)) = (
+                        request.times.outcome.is_completed(),
+                        request.times.counters.load,
+                    ) {
                         probes
                             .entry((request.run.config.clone(), request.run.topology))
                             .or_default()
@@ -179,10 +178,7 @@ fn arm_observation(
                 name: spec.name.clone(),
                 options: spec.options.clone(),
                 server: own.first().map_or(dealt as u32, |request| request.endpoint),
-                requests: own
-                    .into_iter()
-                    .map(|request| request_observation(request, manifest))
-                    .collect(),
+                requests: own.into_iter().map(|request| request.times).collect(),
                 span: record
                     .agents
                     .get(agent as usize)
@@ -221,28 +217,4 @@ fn client_bias(manifest: &Manifest, agents: &[AgentObservation]) -> Option<Nanos
         0.0
     };
     bias_at(budget, rate).map(|ns| Nanos(ns.round() as u64))
-}
-
-fn request_observation(request: RequestRecord, manifest: &Manifest) -> RequestObservation {
-    let mut counters = request.counters;
-    let server = manifest.endpoints.get(request.endpoint as usize);
-    // A server that holds its model tells no load because there is none.
-    if request.outcome.is_completed() && server.is_some_and(|e| e.server.holds_model()) {
-        counters.load.get_or_insert(Nanos::ZERO);
-    }
-    RequestObservation {
-        chunks: request.chunk_stamps().collect(),
-        scheduled: request.scheduled,
-        admission_wait: request.admission_wait_ns,
-        sent: request.sent,
-        first_token: request.first_token,
-        last_token: request.last_token,
-        done: request.done,
-        ended: request.ended,
-        tokens: request.tokens,
-        tokens_from: request.tokens_from,
-        counters,
-        outcome: request.outcome,
-        stamps: StampSource::Taken,
-    }
 }

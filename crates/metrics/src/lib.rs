@@ -28,7 +28,7 @@ pub mod words;
 
 pub use advice::{EvidenceRef, Finding};
 pub use observation::{
-    AgentObservation, ArmObservation, Dataset, PublishedRow, RequestObservation, RunObservation,
+    AgentObservation, ArmObservation, Dataset, PublishedRow, RequestTimes, RunObservation,
     StampSource, WarmLoad,
 };
 pub use request::RequestMetrics;

@@ -1,10 +1,11 @@
 //! What was observed, in the one shape that all computations start from.
 
-use domain::backend::ServerCounters;
 use domain::plan::{Arm, ConfigId, Topology};
-use domain::record::{Environment, Manifest, Provenance, TokenSource};
+use domain::record::{Environment, Manifest, Provenance};
 use domain::telemetry::Sample;
-use domain::{ModelOptions, Nanos, Outcome, Stamp};
+use domain::{ModelOptions, Nanos, Stamp};
+
+pub use domain::record::{RequestTimes, StampSource};
 
 /// Everything a report is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,52 +97,11 @@ pub struct AgentObservation {
     /// Index of the server it talked to; agents with equal indices share a server.
     pub server: u32,
     /// Its main requests, in order.
-    pub requests: Vec<RequestObservation>,
+    pub requests: Vec<RequestTimes>,
     /// Its workflow's own span, where steps other than requests were recorded.
     pub span: Option<(Stamp, Stamp)>,
     /// The rate somebody else recorded for it, tok/s.
     pub rate_recorded: Option<f64>,
-}
-
-/// One request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RequestObservation {
-    /// When the plan wanted it to start.
-    pub scheduled: Stamp,
-    /// How long it waited for a permit, where the client limited requests in flight and said so.
-    pub admission_wait: Option<Nanos>,
-    /// Its bytes were handed to the connection.
-    pub sent: Option<Stamp>,
-    /// First chunk with text.
-    pub first_token: Option<Stamp>,
-    /// Last chunk with text.
-    pub last_token: Option<Stamp>,
-    /// The final object.
-    pub done: Option<Stamp>,
-    /// It ended for us, however it ended.
-    pub ended: Stamp,
-    /// Arrival of each chunk with text; empty when the data have none.
-    pub chunks: Vec<Stamp>,
-    /// Tokens generated.
-    pub tokens: u64,
-    /// Whose count that is.
-    pub tokens_from: TokenSource,
-    /// The server's counters.
-    pub counters: ServerCounters,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Whether the stamps were taken or rebuilt from durations.
-    pub stamps: StampSource,
-}
-
-/// Where a request's stamps come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StampSource {
-    /// Taken as things happened.
-    Taken,
-    /// Rebuilt from recorded durations: all agents are taken to start at zero, `first_token` is
-    /// the recorded TTFT, `last_token` and `done` the end of the execution time.
-    Rebuilt,
 }
 
 /// A row of TR113's published tables.

@@ -3,7 +3,7 @@
 use domain::{Nanos, Stamp};
 use serde::Serialize;
 
-use crate::observation::RequestObservation;
+use crate::observation::RequestTimes;
 
 /// The figures of one request. Lengths of time are whole nanoseconds, rates are tokens per second.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,7 +50,7 @@ pub struct ClockWarning {
 
 impl RequestMetrics {
     /// The figures of a request. Stamps in the wrong order give no figure and a clock warning.
-    pub fn of(request: &RequestObservation) -> Self {
+    pub fn of(request: &RequestTimes) -> Self {
         let mut clock_warnings = Vec::new();
         let mut between = |figure, later: Option<Stamp>, earlier: Option<Stamp>| {
             let ns = later?.signed_since(earlier?);

@@ -6,8 +6,7 @@ use domain::record::{Provenance, TokenSource};
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 
 use crate::observation::{
-    AgentObservation, ArmObservation, Dataset, RequestObservation, RunObservation, StampSource,
-    WarmLoad,
+    AgentObservation, ArmObservation, Dataset, RequestTimes, RunObservation, WarmLoad,
 };
 
 /// A request under construction: its phases follow one another from `sent` on.
@@ -65,7 +64,7 @@ impl RequestBuilder {
     }
 
     /// The request as it was observed.
-    pub fn build(self) -> RequestObservation {
+    pub fn build(self) -> RequestTimes {
         let sent = Stamp::ZERO + self.sent;
         let begin = sent + self.load + self.slot + self.prefill;
         let mut at = begin;
@@ -78,7 +77,7 @@ impl RequestBuilder {
                 };
             chunks.push(at);
         }
-        RequestObservation {
+        RequestTimes {
             scheduled: sent - self.permit.unwrap_or_default(),
             admission_wait: self.permit,
             sent: Some(sent),
@@ -99,7 +98,7 @@ impl RequestBuilder {
                 ..ServerCounters::default()
             },
             outcome: Outcome::Completed,
-            stamps: StampSource::Taken,
+            ..RequestTimes::default()
         }
     }
 }
@@ -151,7 +150,7 @@ pub fn agent(
     place: u32,
     server: u32,
     options: ModelOptions,
-    requests: Vec<RequestObservation>,
+    requests: Vec<RequestTimes>,
 ) -> AgentObservation {
     AgentObservation {
         agent: place,

@@ -47,10 +47,10 @@ fn check(exchange: &Exchange, log: &StreamLog) {
     assert!(log.complete);
     assert!(log.accepted <= log.asked);
     assert_eq!(log.writes.len(), PACE.tokens as usize);
-    assert_eq!(exchange.chunks.len(), log.writes.len());
-    assert!(exchange.sent.expect("it was sent") <= log.asked);
+    assert_eq!(exchange.times.chunks.len(), log.writes.len());
+    assert!(exchange.times.sent.expect("it was sent") <= log.asked);
     let mut before = log.asked;
-    for (token, (write, seen)) in (0..).zip(log.writes.iter().zip(&exchange.chunks)) {
+    for (token, (write, seen)) in (0..).zip(log.writes.iter().zip(&exchange.times.chunks)) {
         assert!(log.due(PACE, token) <= write.begun, "sent too soon");
         assert!(before <= write.begun && write.begun <= write.returned);
         assert!(write.begun <= *seen, "seen before it was sent");
@@ -80,11 +80,11 @@ async fn what_both_clients_see_is_what_was_sent() {
         let exchange = &seen[&stream.seed.unwrap()];
         check(exchange, stream);
     }
-    let counted = |seed: i64| seen[&seed].counters.eval_count;
+    let counted = |seed: i64| seen[&seed].times.counters.eval_count;
     assert_eq!(counted(0), Some(12));
     assert_eq!(counted(100), Some(12));
     assert_eq!(
-        seen[&0].counters.total,
+        seen[&0].times.counters.total,
         Some(Nanos::from_millis(5 + 11 * 2)),
         "the counters tell what was due"
     );

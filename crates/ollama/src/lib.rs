@@ -46,7 +46,7 @@
 //! };
 //! let mut exchange = Exchange::default();
 //! let outcome = client.generate(&call, &mut exchange).await;
-//! if let (Some(sent), Some(first)) = (exchange.sent, exchange.first_token) {
+//! if let (Some(sent), Some(first)) = (exchange.times.sent, exchange.times.first_token) {
 //!     println!("{}: TTFT {}", outcome.class(), first.since(sent));
 //! }
 //! # Ok(())

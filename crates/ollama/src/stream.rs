@@ -164,8 +164,8 @@ impl Shown {
             return Ok(false);
         }
         let exchange = &mut self.exchange;
-        exchange.done = Some(at);
-        exchange.counters = chunk.counters();
+        exchange.times.done = Some(at);
+        exchange.times.counters = chunk.counters();
         let reason = chunk.done_reason.as_ref().map(Text::as_str);
         exchange.done_reason = reason.filter(|r| !r.is_empty()).map(str::to_owned);
         Ok(true)
@@ -176,19 +176,19 @@ impl Shown {
         if thinking.is_empty() && content.is_empty() {
             return;
         }
-        if exchange.chunks.is_empty() {
-            exchange.chunks.reserve(ROOM);
+        if exchange.times.chunks.is_empty() {
+            exchange.times.chunks.reserve(ROOM);
         }
-        exchange.first_token.get_or_insert(at);
-        exchange.last_token = Some(at);
-        exchange.chunks.push(at);
+        exchange.times.first_token.get_or_insert(at);
+        exchange.times.last_token = Some(at);
+        exchange.times.chunks.push(at);
         exchange.progress.add(1);
         if !thinking.is_empty() {
-            exchange.first_thinking.get_or_insert(at);
+            exchange.times.first_thinking.get_or_insert(at);
             exchange.thinking.push_str(thinking);
         }
         if !content.is_empty() {
-            exchange.first_content.get_or_insert(at);
+            exchange.times.first_content.get_or_insert(at);
             exchange.text.push_str(content);
         }
     }

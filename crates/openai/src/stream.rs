@@ -33,7 +33,7 @@ impl Sink for Reading {
 
     /// llama.cpp and vLLM answer with a head at once, and queue and prefill behind it.
     fn awaits_first(&self) -> bool {
-        self.shown.exchange.first_token.is_none()
+        self.shown.exchange.times.first_token.is_none()
     }
 }
 
@@ -136,7 +136,7 @@ impl Shown {
             )));
         }
         if data == DONE {
-            self.exchange.done = Some(at);
+            self.exchange.times.done = Some(at);
             return Ok(true);
         }
         if data.is_empty() {
@@ -154,7 +154,7 @@ impl Shown {
             return Err(BadEvent::Bad(trouble));
         }
         self.text(&chunk, at);
-        chunk.count(&mut self.exchange.counters);
+        chunk.count(&mut self.exchange.times.counters);
         if let Some(reason) = chunk.finish_reason() {
             self.exchange.done_reason = Some(reason.to_owned());
         }
@@ -167,16 +167,16 @@ impl Shown {
         if thinking.is_empty() && content.is_empty() {
             return;
         }
-        exchange.first_token.get_or_insert(at);
-        exchange.last_token = Some(at);
-        exchange.chunks.push(at);
+        exchange.times.first_token.get_or_insert(at);
+        exchange.times.last_token = Some(at);
+        exchange.times.chunks.push(at);
         exchange.progress.add(1);
         if !thinking.is_empty() {
-            exchange.first_thinking.get_or_insert(at);
+            exchange.times.first_thinking.get_or_insert(at);
             exchange.thinking.push_str(&thinking);
         }
         if !content.is_empty() {
-            exchange.first_content.get_or_insert(at);
+            exchange.times.first_content.get_or_insert(at);
             exchange.text.push_str(&content);
         }
     }

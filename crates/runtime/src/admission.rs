@@ -48,7 +48,7 @@ impl ChatBackend for Admitted {
                             Some(permit.expect("the semaphore is never closed"))
                         }
                     };
-                    exchange.admission_wait = Some(self.clock.now().since(asked));
+                    exchange.times.admission_wait = Some(self.clock.now().since(asked));
                     if permit.is_none() {
                         return Outcome::Cancelled;
                     }

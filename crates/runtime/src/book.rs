@@ -198,14 +198,15 @@ impl Recorder for Book {
     fn request(&self, record: RequestRecord) {
         if record.role == RequestRole::Main {
             let mut inner = self.inner();
-            inner.counts.add(&record.outcome);
+            let times = &record.times;
+            inner.counts.add(&times.outcome);
             inner.arm.push(Seen {
                 agent: record.agent,
                 endpoint: record.endpoint,
                 options: record.options.clone(),
-                outcome: record.outcome.clone(),
-                load: record.counters.load,
-                answered: record.headers.is_some() || record.first_token.is_some(),
+                outcome: times.outcome.clone(),
+                load: times.counters.load,
+                answered: times.headers.is_some() || times.first_token.is_some(),
             });
         }
         self.append(JournalLine::Request(record));

@@ -72,6 +72,19 @@ pub enum RuntimeError {
         /// Ours.
         supported: u32,
     },
+    /// A folder written by an older program, in lines that new ones cannot follow.
+    #[error(
+        "{}: schema {found} is older than the one that this program writes ({supported}), so the sweep cannot go on; \
+         `report` reads it as it is, or start a new sweep", path.display()
+    )]
+    OlderSchema {
+        /// The manifest.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// Ours.
+        supported: u32,
+    },
     /// A whole journal line that is not a record.
     #[error("{}:{line}: {message}; remove the line, or start a new sweep", path.display())]
     CorruptJournal {

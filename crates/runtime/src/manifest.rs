@@ -30,7 +30,7 @@ pub fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), RuntimeErro
     })
 }
 
-/// Reads `manifest.json` of a folder; a newer schema is refused.
+/// Reads `manifest.json` of a folder that a sweep is to go on in; another schema is refused.
 pub fn read_manifest(dir: &Path) -> Result<Manifest, RuntimeError> {
     #[derive(Deserialize)]
     struct Schema {
@@ -49,6 +49,13 @@ pub fn read_manifest(dir: &Path) -> Result<Manifest, RuntimeError> {
     let Schema { schema } = serde_json::from_slice(&text).map_err(bad)?;
     if schema > RESULTS_SCHEMA {
         return Err(RuntimeError::NewerSchema {
+            path,
+            found: schema,
+            supported: RESULTS_SCHEMA,
+        });
+    }
+    if schema < RESULTS_SCHEMA {
+        return Err(RuntimeError::OlderSchema {
             path,
             found: schema,
             supported: RESULTS_SCHEMA,

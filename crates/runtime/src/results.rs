@@ -174,8 +174,8 @@ impl ResumePoint {
         let (run, arm, attempt) = match line {
             JournalLine::Request(r) => {
                 if r.role == RequestRole::Probe
-                    && r.outcome.is_completed()
-                    && r.counters.load.is_some()
+                    && r.times.outcome.is_completed()
+                    && r.times.counters.load.is_some()
                 {
                     self.probed
                         .insert((r.run.config.clone(), r.run.topology, r.agent));
@@ -199,7 +199,7 @@ impl ResumePoint {
 /// The last moment that a line speaks of.
 fn ended(line: &JournalLine) -> Stamp {
     match line {
-        JournalLine::Request(r) => r.ended,
+        JournalLine::Request(r) => r.times.ended,
         JournalLine::Step(s) => s.ended,
         JournalLine::Arm(a) => a.ended,
         JournalLine::Mark(m) => m.at,

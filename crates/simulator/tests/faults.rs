@@ -177,8 +177,8 @@ fn what_a_fault_left_is_still_seen() {
         .await;
         let (found, exchange) = native(&bench, ClientPath::GenerateStream).await;
         assert_eq!(found, Expected::Failed(FailureKind::ConnectionReset));
-        assert_eq!(exchange.chunks.len(), 5);
-        assert!(exchange.done.is_none() && !exchange.text.is_empty());
+        assert_eq!(exchange.times.chunks.len(), 5);
+        assert!(exchange.times.done.is_none() && !exchange.text.is_empty());
     });
 }
 
@@ -194,11 +194,12 @@ fn a_clock_jump_bends_the_servers_durations_and_nothing_else() {
             let (found, exchange) = native(&bench, ClientPath::GenerateStream).await;
             assert_eq!(found, Expected::Completed);
             let took = exchange
+                .times
                 .done
                 .expect("done")
-                .since(exchange.sent.expect("sent"));
+                .since(exchange.times.sent.expect("sent"));
             assert!(took < Nanos::from_secs(3), "{took}");
-            let total = exchange.counters.total;
+            let total = exchange.times.counters.total;
             assert_eq!(
                 total.is_some_and(|total| total > Nanos::from_secs(3600)),
                 seen
@@ -219,7 +220,7 @@ fn a_stall_of_a_given_length_ends() {
         let (found, exchange) = native(&bench, ClientPath::ChatStream).await;
         assert_eq!(found, Expected::Completed);
         assert_eq!(
-            exchange.chunks[2].since(exchange.chunks[1]),
+            exchange.times.chunks[2].since(exchange.times.chunks[1]),
             Nanos(5_010_000_000)
         );
     });

@@ -134,7 +134,7 @@ fn nothing_lost_and_nothing_twice(rows: &[RequestRecord], each: u32) {
 }
 
 fn completed(rows: &[RequestRecord]) -> impl Iterator<Item = &RequestRecord> {
-    rows.iter().filter(|row| row.outcome.is_completed())
+    rows.iter().filter(|row| row.times.outcome.is_completed())
 }
 
 /// When answers were asked for, and with how many chunks of text they came.
@@ -150,7 +150,7 @@ fn counted(answers: impl Iterator<Item = (u64, u64)>) -> Answers {
 
 /// The whole answers as the client saw them.
 fn received(rows: &[RequestRecord]) -> Answers {
-    counted(completed(rows).map(|row| (row.sent.unwrap().0, row.chunk_gaps_ns.len() as u64)))
+    counted(completed(rows).map(|row| (row.times.sent.unwrap().0, row.times.chunks.len() as u64)))
 }
 
 /// The whole answers as the servers sent them; the simulated network takes no time here.
@@ -188,7 +188,7 @@ fn a_server_that_restarts_under_a_thousand_streams_loses_no_row_and_counts_none_
         assert!(end.peak_in_flight > AGENTS / 2, "{}", end.peak_in_flight);
         let failed = |kind: FailureKind| -> Vec<&RequestRecord> {
             let of_kind = |r: &&RequestRecord| {
-                matches!(&r.outcome, Outcome::Failed { failure, .. } if *failure == kind)
+                matches!(&r.times.outcome, Outcome::Failed { failure, .. } if *failure == kind)
             };
             rows.iter().filter(of_kind).collect()
         };
@@ -197,12 +197,12 @@ fn a_server_that_restarts_under_a_thousand_streams_loses_no_row_and_counts_none_
         assert!(broken.len() > AGENTS as usize / 2, "{}", broken.len());
         assert_eq!(completed(&rows).count() + broken.len() + refused.len(), rows.len());
         // What had arrived when the server went is kept.
-        assert!(broken.iter().any(|row| row.tokens > 0));
+        assert!(broken.iter().any(|row| row.times.tokens > 0));
         for row in &broken {
-            assert!(row.ended == GONE && row.tokens < u64::from(TOKENS), "{row:?}");
+            assert!(row.times.ended == GONE && row.times.tokens < u64::from(TOKENS), "{row:?}");
         }
         for row in &refused {
-            assert!(row.ended >= GONE && row.tokens == 0, "{row:?}");
+            assert!(row.times.ended >= GONE && row.times.tokens == 0, "{row:?}");
         }
         // The two lives of the server account for every answer and for every one that was cut.
         let mut lines = before.generations();
@@ -277,11 +277,15 @@ fn stopping_a_thousand_streams_takes_the_grace_period_and_no_longer() {
 
         assert!(end.interrupted);
         assert_eq!((end.begun, rows.len()), (AGENTS, AGENTS as usize));
-        let (whole, dropped): (Vec<_>, Vec<_>) =
-            rows.iter().partition(|row| row.outcome.is_completed());
+        let (whole, dropped): (Vec<_>, Vec<_>) = rows
+            .iter()
+            .partition(|row| row.times.outcome.is_completed());
         assert!(!whole.is_empty() && dropped.len() > AGENTS as usize / 3);
         for row in dropped {
-            assert_eq!((&row.outcome, row.ended), (&Outcome::Cancelled, end.ended));
+            assert_eq!(
+                (&row.times.outcome, row.times.ended),
+                (&Outcome::Cancelled, end.ended)
+            );
         }
         assert_eq!(end.ended, at + Nanos::from_millis(300));
         assert_eq!(answered(&log.generations()), received(&rows));

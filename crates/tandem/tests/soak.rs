@@ -85,11 +85,12 @@ fn a_long_sweep_keeps_its_memory_flat_and_agrees_with_the_servers_log() {
     let mut sent = Vec::new();
     let mut simulated = 0;
     for line in lines(&journal) {
-        simulated = simulated.max(line["at"].as_u64().unwrap_or(0));
-        if line["t"] == "request" {
-            assert_eq!(line["outcome"]["kind"], "completed");
-            let chunks = line["chunk_gaps_ns"].as_array().unwrap().len() as u64;
-            sent.push(generation(&line, "sent", chunks));
+        simulated = simulated.max(line["mark"]["at"].as_u64().unwrap_or(0));
+        if let Some(request) = line.get("request") {
+            let times = &request["times"];
+            assert_eq!(times["outcome"], "completed");
+            let chunks = times["chunks"].as_array().unwrap().len() as u64;
+            sent.push(generation(times, "sent", chunks));
         }
     }
     let mut received: Vec<_> = lines(&folder.path().join("log.jsonl"))

@@ -83,7 +83,7 @@ impl Transport {
                 None => Box::pin(self.connect(limits, exchange)).await?,
             };
             let sent = self.clock.now();
-            exchange.sent = Some(sent);
+            exchange.times.sent = Some(sent);
             let (phase, due) = limits.first_byte(sent);
             // Of the limits to come the soonest: so the timer need not be set to a sooner moment.
             let mut alarm = Alarm::new(&self.clock, due.min(limits.between_chunks(sent).1));
@@ -110,7 +110,7 @@ impl Transport {
                 Err(broken) => return Err(broken.into()),
             };
             drop(asking);
-            exchange.headers = Some(arrived);
+            exchange.times.headers = Some(arrived);
             let unread = Unread {
                 body: head.body.clone(),
                 in_flight,
@@ -187,7 +187,7 @@ impl Transport {
         // Nothing takes time in virtual time, and which connections happen to be free is not
         // simulated: rows must be the same run after run.
         if !self.clock.is_virtual() {
-            exchange.connect = Some(self.clock.now().since(began));
+            exchange.times.connect = Some(self.clock.now().since(began));
         }
         Ok(connection)
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use domain::record::{ClientBudget, Provenance, RequestRecord};
+use domain::record::{ClientBudget, Provenance, RequestRecord, schema1};
 use metrics::budget;
 use metrics::capacity::{
     CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, Decision, LEVELS_FOLDER, LevelEnd,
@@ -11,7 +11,7 @@ use metrics::capacity::{
 };
 use metrics::load::REQUESTS_FILE;
 
-use crate::load::{LoadError, LoadErrorKind, read_json, refuse_schema};
+use crate::load::{LoadError, LoadErrorKind, read_json, read_schema};
 
 /// A capacity run, its levels derived again from their requests.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +51,7 @@ impl CapacityRun {
 /// Reads a capacity run's folder.
 pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
     let path = folder.join(CAPACITY_FILE);
-    refuse_schema(&path, "capacity run", CAPACITY_SCHEMA)?;
+    let schema = read_schema(&path, "capacity run", 1..=CAPACITY_SCHEMA)?;
     let mut record: CapacityRecord = read_json(&path, "capacity run")?;
     let objective: Objective = record.asked.slo.parse().map_err(|why: String| {
         LoadError::new(
@@ -73,7 +73,7 @@ pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
             .join(LEVELS_FOLDER)
             .join(&probe.folder)
             .join(REQUESTS_FILE);
-        let rows = rows(&place)?;
+        let rows = rows(&place, schema)?;
         let level = again(&record, &objective, probe, &rows, &levels);
         if level.probe.decision.verdict != probe.decision.verdict {
             warnings.push(format!(
@@ -144,19 +144,27 @@ fn again(
 
 /// The sentence that flags a level which received more than the client is calibrated to.
 fn beyond(known: Option<&ClientBudget>, probe: &Probe, rows: &[RequestRecord]) -> Option<String> {
-    let arrivals = rows.iter().flat_map(RequestRecord::chunk_stamps).collect();
+    let arrivals = rows
+        .iter()
+        .flat_map(|row| &row.times.chunks)
+        .copied()
+        .collect();
     let busiest = budget::busiest_second(arrivals)?;
     let beyond = budget::beyond(known?, busiest as f64)?;
     let words = budget::beyond_in_words(&beyond);
     Some(format!("{}: {words}.", probe.folder))
 }
 
-fn rows(path: &Path) -> Result<Vec<RequestRecord>, LoadError> {
+fn rows(path: &Path, schema: u32) -> Result<Vec<RequestRecord>, LoadError> {
     let text = fs::read_to_string(path).map_err(|e| LoadError::io(path, e))?;
+    let read = |line| match schema {
+        1 => serde_json::from_value(schema1::request(serde_json::from_str(line)?)),
+        _ => serde_json::from_str(line),
+    };
     text.lines()
         .zip(1..)
         .map(|(line, number)| {
-            serde_json::from_str(line).map_err(|e| {
+            read(line).map_err(|e: serde_json::Error| {
                 let message = e.to_string();
                 let what = "request";
                 LoadError::at(path, number, LoadErrorKind::Json { what, message })

@@ -13,7 +13,7 @@ use domain::plan::{Arm, ConfigId, Topology};
 use domain::record::TokenSource;
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 use metrics::{
-    AgentObservation, ArmObservation, PublishedRow, RequestObservation, RunObservation, StampSource,
+    AgentObservation, ArmObservation, PublishedRow, RequestTimes, RunObservation, StampSource,
 };
 
 use super::grid::{Grid, Row};
@@ -40,15 +40,12 @@ impl RecordedAgent {
     pub(crate) fn observe(self, agent: u32) -> AgentObservation {
         let at = |span: Nanos| Stamp(span.0);
         let produced = self.tokens > 0;
-        let request = RequestObservation {
-            scheduled: Stamp::ZERO,
-            admission_wait: None,
+        let request = RequestTimes {
             sent: Some(Stamp::ZERO),
             first_token: produced.then(|| at(self.ttft)),
             last_token: produced.then(|| at(self.execution)),
             done: Some(at(self.execution)),
             ended: at(self.execution),
-            chunks: Vec::new(),
             tokens: self.tokens,
             tokens_from: TokenSource::Server,
             counters: ServerCounters {
@@ -61,6 +58,7 @@ impl RecordedAgent {
             },
             outcome: Outcome::Completed,
             stamps: StampSource::Rebuilt,
+            ..RequestTimes::default()
         };
         AgentObservation {
             agent,

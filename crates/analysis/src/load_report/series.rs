@@ -125,8 +125,8 @@ fn windows(load: &Load, origin: Stamp, end: Stamp) -> Vec<Window> {
         } else {
             window.not_completed += 1;
         }
-        let Some(sent) = request.sent() else { continue };
-        let first = request.first_token().unwrap_or(request.ended);
+        let Some(sent) = request.sent else { continue };
+        let first = request.first_token.unwrap_or(request.ended);
         let mut spend = |from: Stamp, to: Stamp, waiting: bool| {
             if to <= from {
                 return;

@@ -97,7 +97,7 @@ fn windows_lose_no_chunk_and_no_request() {
     let in_requests: f64 = load
         .requests
         .iter()
-        .filter_map(|r| Some(r.ended.since(r.sent()?).as_secs_f64()))
+        .filter_map(|r| Some(r.ended.since(r.sent?).as_secs_f64()))
         .sum();
     assert!(
         (in_windows - in_requests).abs() < 1e-6 * in_requests,

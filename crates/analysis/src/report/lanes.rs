@@ -3,7 +3,7 @@
 use domain::plan::Arm;
 use domain::{Nanos, Stamp};
 use metrics::{
-    AgentObservation, ArmObservation, ConfigSummary, Dataset, RequestObservation, RunObservation,
+    AgentObservation, ArmObservation, ConfigSummary, Dataset, RequestTimes, RunObservation,
     StampSource, Summary,
 };
 
@@ -110,7 +110,7 @@ pub(super) fn wall(arm: &ArmObservation) -> Option<f64> {
 fn stretches(
     arm: &ArmObservation,
     agent: &AgentObservation,
-    request: &RequestObservation,
+    request: &RequestTimes,
 ) -> Vec<(Phase, Stamp, Stamp)> {
     let Some(sent) = request.sent else {
         return vec![(Phase::ClientQueue, request.scheduled, request.ended)];
@@ -151,7 +151,7 @@ fn stretches(
 fn waited_until(
     arm: &ArmObservation,
     agent: &AgentObservation,
-    request: &RequestObservation,
+    request: &RequestTimes,
     sent: Stamp,
     load_to: Stamp,
 ) -> Stamp {

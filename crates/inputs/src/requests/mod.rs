@@ -4,25 +4,23 @@
 
 mod arrivals;
 mod check;
-mod row;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
-use domain::record::RequestRole;
+use domain::record::{EndpointFacts, RequestRecord, RequestRole, schema1};
 use domain::{Nanos, Outcome, Stamp};
 use metrics::load::{
-    AgentFigures, Beside, ByAgent, Collected, Fairness, Figures, LOAD_FILE, LOAD_SCHEMA, LoadFile,
+    AgentFigures, ByAgent, Collected, Fairness, Figures, LOAD_FILE, LOAD_SCHEMA, LoadFile,
     REQUESTS_FILE, Samples, Slo,
 };
-use metrics::{RequestMetrics, RequestObservation};
+use metrics::{RequestMetrics, RequestTimes};
 
 use crate::blocks::{self, Block};
 use crate::lines::{self, Problem, Unreadable};
-use crate::{LoadError, LoadErrorKind, Skipped, read_json, refuse_schema};
+use crate::{LoadError, LoadErrorKind, Skipped, read_json, read_schema};
 pub use arrivals::Arrivals;
-use row::Row;
 
 /// A load, read from its folder.
 #[derive(Debug, Clone)]
@@ -71,11 +69,16 @@ pub struct Request {
     pub scheduled: Stamp,
     /// When it ended, however it ended.
     pub ended: Stamp,
-    sent: Compact,
-    first_token: Compact,
-    last_token: Compact,
-    done: Compact,
-    connect: Compact,
+    /// When its bytes were handed to the connection.
+    pub sent: Option<Stamp>,
+    /// When the first chunk with text arrived.
+    pub first_token: Option<Stamp>,
+    /// When the last chunk with text arrived.
+    pub last_token: Option<Stamp>,
+    /// When the final object arrived.
+    pub done: Option<Stamp>,
+    /// How long its connection took, if it made one.
+    pub connect: Option<Nanos>,
 }
 
 /// Where the time of completed requests went, summed, from the counters of servers that tell.
@@ -98,7 +101,7 @@ pub struct Phases {
 }
 
 impl Phases {
-    fn add(&mut self, seen: &RequestObservation, of: &RequestMetrics) {
+    fn add(&mut self, seen: &RequestTimes, of: &RequestMetrics) {
         let (Some(slot_wait), Some(done), true) =
             (of.slot_wait, seen.done, seen.outcome.is_completed())
         else {
@@ -150,65 +153,31 @@ impl End {
     }
 }
 
-/// Nanoseconds that may be absent, in eight bytes. The greatest number, 584 years, stands for none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Compact(u64);
-
-impl Compact {
-    fn of(ns: Option<u64>) -> Self {
-        Self(ns.unwrap_or(u64::MAX))
-    }
-
-    fn get(self) -> Option<u64> {
-        (self.0 != u64::MAX).then_some(self.0)
-    }
-}
-
 impl Request {
-    /// When its bytes were handed to the connection.
-    pub fn sent(&self) -> Option<Stamp> {
-        self.sent.get().map(Stamp)
-    }
-
-    /// When the first chunk with text arrived.
-    pub fn first_token(&self) -> Option<Stamp> {
-        self.first_token.get().map(Stamp)
-    }
-
-    /// When the last chunk with text arrived.
-    pub fn last_token(&self) -> Option<Stamp> {
-        self.last_token.get().map(Stamp)
-    }
-
-    /// How long its connection took, if it made one.
-    pub fn connect(&self) -> Option<Nanos> {
-        self.connect.get().map(Nanos)
-    }
-
     /// `first_token - sent`.
     pub fn ttft(&self) -> Option<Nanos> {
-        after(self.first_token()?, self.sent()?)
+        after(self.first_token?, self.sent?)
     }
 
     /// `first_token - scheduled`.
     pub fn ttft_scheduled(&self) -> Option<Nanos> {
-        after(self.first_token()?, self.scheduled)
+        after(self.first_token?, self.scheduled)
     }
 
     /// `sent - scheduled`.
     pub fn client_queue(&self) -> Option<Nanos> {
-        after(self.sent()?, self.scheduled)
+        after(self.sent?, self.scheduled)
     }
 
     /// `done - sent`.
     pub fn e2e(&self) -> Option<Nanos> {
-        after(Stamp(self.done.get()?), self.sent()?)
+        after(self.done?, self.sent?)
     }
 
     /// `(last_token - first_token) / (tokens - 1)` in milliseconds.
     pub fn tpot_ms(&self) -> Option<f64> {
         let steps = self.tokens.checked_sub(1).filter(|steps| *steps > 0)?;
-        let text = after(self.last_token()?, self.first_token()?)?;
+        let text = after(self.last_token?, self.first_token?)?;
         Some(text.as_millis_f64() / f64::from(steps))
     }
 }
@@ -221,7 +190,7 @@ fn after(later: Stamp, earlier: Stamp) -> Option<Nanos> {
 /// `keep_going`; a last row that a killed client left half-written is a warning.
 pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
     let facts = folder.join(LOAD_FILE);
-    refuse_schema(&facts, "load", LOAD_SCHEMA)?;
+    let schema = read_schema(&facts, "load", 2..=LOAD_SCHEMA)?;
     let file: LoadFile = read_json(&facts, "load")?;
     let slo: Option<Slo> = match &file.asked.slo {
         Some(text) => Some(text.parse().map_err(|message| {
@@ -237,7 +206,12 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
     };
 
     let path = folder.join(REQUESTS_FILE);
-    let mut all = Part::new(slo.clone());
+    let nothing = || Part::new(&file.endpoints, slo.clone());
+    let read_row = match schema {
+        2 => lifted,
+        _ => row,
+    };
+    let mut all = nothing();
     let mut skipped = Vec::new();
     let mut warnings = Vec::new();
     let mut unreadable = Unreadable {
@@ -251,7 +225,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
     };
     blocks::parse(
         &path,
-        |block| Part::of(block, slo.clone()),
+        |block| nothing().of(block, read_row),
         |part| {
             unreadable.add(part.lines, &part.problems)?;
             all.merge(part);
@@ -282,8 +256,21 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
     })
 }
 
+/// Reads a row.
+type ReadRow = fn(&[u8]) -> serde_json::Result<RequestRecord>;
+
+fn row(line: &[u8]) -> serde_json::Result<RequestRecord> {
+    serde_json::from_slice(line)
+}
+
+/// Reads a row as loads wrote it before schema 3.
+fn lifted(line: &[u8]) -> serde_json::Result<RequestRecord> {
+    serde_json::from_value(schema1::request(serde_json::from_slice(line)?))
+}
+
 /// What is kept of some of the rows.
-struct Part {
+struct Part<'f> {
+    endpoints: &'f [EndpointFacts],
     slo: Option<Slo>,
     requests: Vec<Request>,
     collected: Collected,
@@ -295,9 +282,10 @@ struct Part {
     problems: Vec<Problem>,
 }
 
-impl Part {
-    fn new(slo: Option<Slo>) -> Self {
+impl<'f> Part<'f> {
+    fn new(endpoints: &'f [EndpointFacts], slo: Option<Slo>) -> Self {
         Self {
+            endpoints,
             requests: Vec::new(),
             collected: Collected::new(slo.clone()),
             slo,
@@ -310,32 +298,28 @@ impl Part {
         }
     }
 
-    fn of(block: Block<'_>, slo: Option<Slo>) -> Self {
-        let mut part = Self::new(slo);
-        (part.lines, part.problems) =
-            lines::each(block, |line| Row::read(line).and_then(|row| part.add(row)));
-        part
+    fn of(mut self, block: Block<'_>, read: ReadRow) -> Self {
+        (self.lines, self.problems) = lines::each(block, |line| {
+            self.add(read(line)?);
+            Ok(())
+        });
+        self
     }
 
-    fn add(&mut self, row: Row<'_>) -> serde_json::Result<()> {
+    fn add(&mut self, mut row: RequestRecord) {
         if row.role == RequestRole::Probe {
             self.probes += 1;
-            return Ok(());
+            return;
         }
-        let (agent, call, endpoint) = (row.agent, row.call, row.endpoint);
-        let beside = Beside {
-            connect: row.connect,
-            turn: row.turn,
-            work: row.work,
-        };
-        let seen = row.observation()?;
-        let of = RequestMetrics::of(&seen);
+        row.settle_load(self.endpoints);
+        let seen = &row.times;
+        let of = RequestMetrics::of(seen);
         for at in &seen.chunks {
             self.arrivals.add(*at, 1);
         }
-        self.agents.add(agent, &seen, &of);
-        self.phases.add(&seen, &of);
-        self.collected.add_observed(&seen, &of, &beside);
+        self.agents.add(&row, &of);
+        self.phases.add(seen, &of);
+        self.collected.add_known(&row, &of);
         let kept = || {
             self.slo
                 .as_ref()
@@ -349,23 +333,21 @@ impl Part {
             Outcome::Cancelled => End::Cancelled,
             Outcome::TimedOut { .. } => End::TimedOut,
         };
-        let stamp = |at: Option<Stamp>| Compact::of(at.map(|at| at.0));
         self.requests.push(Request {
-            agent,
-            call,
-            endpoint,
+            agent: row.agent,
+            call: row.call,
+            endpoint: row.endpoint,
             tokens: u32::try_from(seen.tokens).unwrap_or(u32::MAX),
             end,
             scheduled: seen.scheduled,
             ended: seen.ended,
-            sent: stamp(seen.sent),
-            first_token: stamp(seen.first_token),
-            last_token: stamp(seen.last_token),
-            done: stamp(seen.done),
-            connect: Compact::of(beside.connect.map(|ns| ns.0)),
-            turn: beside.turn.map_or(0, |turn| turn.turn),
+            sent: seen.sent,
+            first_token: seen.first_token,
+            last_token: seen.last_token,
+            done: seen.done,
+            connect: seen.connect,
+            turn: row.turn.map_or(0, |turn| turn.turn),
         });
-        Ok(())
     }
 
     fn merge(&mut self, other: Self) {

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use domain::backend::{ServerCounters, ServerIdentity};
-use domain::plan::{Arm, ConfigId, Topology};
-use domain::record::{EndpointFacts, Provenance, RequestRecord, RunKey, TokenSource, Turn};
+use domain::plan::{Arm, Topology};
+use domain::record::{EndpointFacts, Provenance, RunKey, TokenSource, Turn};
 use domain::work::WorkRecord;
-use domain::{FailureKind, ModelOptions, TimeoutPhase};
+use domain::{FailureKind, TimeoutPhase};
 use metrics::load::{Asked, ClientCost, LoadResult, Shape};
 use tempfile::TempDir;
 
@@ -18,37 +18,16 @@ const MS: u64 = 1_000_000;
 fn record(agent: u32, call: u32, outcome: Outcome) -> RequestRecord {
     let scheduled = Stamp(u64::from(agent) * 3 * MS + u64::from(call) * 500 * MS);
     let sent = scheduled + Nanos(1_000);
-    let gaps = vec![40 * MS + u64::from(agent), 20 * MS, 20 * MS + 7, 21 * MS];
+    let first = sent + Nanos(40 * MS + u64::from(agent));
+    let chunks = [0, 20 * MS, 40 * MS + 7, 61 * MS + 7].map(|ns| first + Nanos(ns));
+    let last = chunks[3];
     let completed = outcome.is_completed();
-    let first = sent + Nanos(gaps[0]);
-    let last = sent + gaps.iter().map(|ns| Nanos(*ns)).sum();
-    RequestRecord {
-        run: RunKey {
-            config: ConfigId::new("load").unwrap(),
-            topology: Topology::Shared,
-            repetition: 1,
-        },
-        arm: Arm::Together,
-        attempt: 1,
-        role: RequestRole::Main,
-        agent,
-        agent_name: format!("agent{agent}"),
-        step: "load".to_owned(),
-        call,
-        endpoint: 0,
-        model: "m\"\u{e9}".to_owned(),
-        options: ModelOptions {
-            num_predict: Some(4),
-            ..ModelOptions::default()
-        },
-        prompt_sha256: "0".repeat(64),
+    let times = RequestTimes {
         scheduled,
+        connect: (call == 0).then_some(Nanos(300_000)),
         sent: Some(sent),
-        admission_wait_ns: None,
-        connect_ns: (call == 0).then_some(Nanos(300_000)),
         headers: Some(first),
         first_token: Some(first),
-        first_thinking: None,
         first_content: Some(first),
         last_token: Some(last),
         done: completed.then_some(last + Nanos(MS)),
@@ -60,9 +39,15 @@ fn record(agent: u32, call: u32, outcome: Outcome) -> RequestRecord {
             total: Some(Nanos(102 * MS)),
             ..ServerCounters::default()
         },
+        chunks: chunks.to_vec(),
+        ..RequestTimes::default()
+    };
+    RequestRecord {
+        agent,
+        agent_name: format!("agent{agent}"),
+        call,
+        model: "m\"\u{e9}".to_owned(),
         done_reason: completed.then(|| "length".to_owned()),
-        chunk_gaps_ns: gaps,
-        output_chars: 16,
         turn: Some(Turn {
             session: agent,
             turn: call + 1,
@@ -72,6 +57,7 @@ fn record(agent: u32, call: u32, outcome: Outcome) -> RequestRecord {
             cpu_ns: Some(Nanos(u64::from(call) * MS)),
             file_ns: None,
         }),
+        ..RequestRecord::new(RunKey::of_load(Topology::Shared), Arm::Together, times)
     }
 }
 
@@ -201,11 +187,11 @@ fn figures_made_again_are_those_that_were_written() {
     assert_eq!(first.ttft(), Some(Nanos(40 * MS)));
     assert_eq!(first.ttft_scheduled(), Some(Nanos(40 * MS + 1_000)));
     assert_eq!(
-        (first.client_queue(), first.connect()),
+        (first.client_queue(), first.connect),
         (Some(Nanos(1_000)), Some(Nanos(300_000)))
     );
     assert_eq!(
-        (first.e2e(), load.requests[2].connect()),
+        (first.e2e(), load.requests[2].connect),
         (Some(Nanos(102 * MS + 7)), None)
     );
     assert_eq!(first.tpot_ms(), Some((61 * MS + 7) as f64 / 3e6));
@@ -248,10 +234,10 @@ fn a_malformed_row_is_an_error_with_its_line_or_left_out_when_asked() {
         (
             "\"failure\":{\"http\":{\"status\":500}},",
             "",
-            "no `failure`",
+            "missing field `failure`",
         ),
-        ("20000000,", "18446744073709551615,", "add up to no moment"),
-        ("{\"config", "{config", "key must be a string"),
+        ("\"chunks\":[", "\"chunks\":[-1,", "invalid value"),
+        ("{\"run", "{run", "key must be a string"),
     ] {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         assert!(lines[1].contains(part), "{} lacks {part}", lines[1]);
@@ -298,7 +284,7 @@ fn files_of_another_version_and_odd_or_empty_ones_are_refused() {
     let newer = error(folder(&newer, "").path());
     assert!(newer.contains("newer than this program"), "{newer}");
     let mut older = file.clone();
-    older.schema -= 1;
+    older.schema = 1;
     let older = error(folder(&older, "").path());
     assert!(older.contains("measure again"), "{older}");
     let mut odd = file.clone();

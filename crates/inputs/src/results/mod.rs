@@ -8,19 +8,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use domain::plan::Arm;
-use domain::record::{JournalLine, Manifest, MarkKind, RESULTS_SCHEMA, RunKey};
+use domain::record::{JournalLine, Manifest, MarkKind, RESULTS_SCHEMA, RunKey, schema1};
 use domain::telemetry::Sample;
 use metrics::{ArmObservation, Dataset};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::lines::{self, Unreadable};
-use crate::{LoadError, LoadErrorKind, Skipped, read_json};
-
-#[derive(Debug, Deserialize)]
-struct SchemaOnly {
-    schema: u64,
-}
+use crate::{LoadError, LoadErrorKind, Skipped, read_json, read_schema};
 
 /// Reads a sweep's folder. With `keep_going`, lines that cannot be read are left out and added to
 /// `skipped`.
@@ -30,21 +24,16 @@ pub fn read(
     skipped: &mut Vec<Skipped>,
 ) -> Result<Dataset, LoadError> {
     let manifest_path = folder.join("manifest.json");
-    // The number first: a newer folder may not even parse as ours.
-    let schema = read_json::<SchemaOnly>(&manifest_path, "manifest")?.schema;
-    if schema > u64::from(RESULTS_SCHEMA) {
-        return Err(LoadError::new(
-            &manifest_path,
-            LoadErrorKind::NewerSchema {
-                found: schema,
-                supported: RESULTS_SCHEMA,
-            },
-        ));
-    }
+    let schema = read_schema(&manifest_path, "manifest", 1..=RESULTS_SCHEMA)?;
     let manifest: Manifest = read_json(&manifest_path, "manifest")?;
     let mut warnings = Vec::new();
+    let read_line = match schema {
+        1 => lifted,
+        _ => line,
+    };
     let journal: Vec<JournalLine> = read_lines(
         &folder.join("journal.jsonl"),
+        read_line,
         "journal line",
         keep_going,
         skipped,
@@ -54,6 +43,7 @@ pub fn read(
     let telemetry: Vec<Sample> = if telemetry_path.is_file() {
         read_lines(
             &telemetry_path,
+            line,
             "telemetry sample",
             keep_going,
             skipped,
@@ -79,15 +69,25 @@ pub fn read(
     Ok(dataset)
 }
 
+fn line<T: DeserializeOwned>(line: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(line)
+}
+
+/// Reads a line of a journal of schema 1.
+fn lifted(line: &[u8]) -> serde_json::Result<JournalLine> {
+    serde_json::from_value(schema1::journal_line(serde_json::from_slice(line)?))
+}
+
 /// One JSON value a line.
-fn read_lines<T: DeserializeOwned + Send>(
+fn read_lines<T: Send>(
     path: &Path,
+    read: fn(&[u8]) -> serde_json::Result<T>,
     what: &'static str,
     keep_going: bool,
     skipped: &mut Vec<Skipped>,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<T>, LoadError> {
-    lines::read(Unreadable {
+    let unreadable = Unreadable {
         path,
         what,
         writer: "sweep",
@@ -95,7 +95,8 @@ fn read_lines<T: DeserializeOwned + Send>(
         skipped,
         warnings,
         lines_before: 0,
-    })
+    };
+    lines::read(unreadable, read)
 }
 
 /// Puts into words what a reader of the results must know about arms that are not there.

@@ -1,12 +1,12 @@
 use std::fs;
 use std::io::Write as _;
 
+use domain::Stamp;
 use domain::backend::ServerIdentity;
 use domain::outcome::Outcome;
 use domain::plan::{Arm, ConfigId, SweepPlan, Topology, parse};
 use domain::record::*;
 use domain::telemetry::GpuSource;
-use domain::{ModelOptions, Stamp};
 use tempfile::TempDir;
 
 use super::*;
@@ -79,39 +79,22 @@ fn run(repetition: u32) -> RunKey {
 
 fn request(repetition: u32, arm: Arm, attempt: u32, agent: u32, done: u64) -> JournalLine {
     let at = |ms: u64| Stamp(ms * 1_000_000);
-    JournalLine::Request(RequestRecord {
-        run: run(repetition),
-        arm,
-        attempt,
-        role: RequestRole::Main,
-        agent,
-        agent_name: ["a", "b"][agent as usize].to_owned(),
-        step: "generate".to_owned(),
-        call: 0,
-        endpoint: 0,
-        model: "m".to_owned(),
-        options: ModelOptions::default(),
-        prompt_sha256: String::new(),
-        scheduled: at(0),
-        admission_wait_ns: None,
-        connect_ns: None,
+    let times = RequestTimes {
         sent: Some(at(0)),
-        headers: None,
         first_token: Some(at(10)),
-        first_thinking: None,
-        first_content: None,
         last_token: Some(at(done)),
         done: Some(at(done)),
         ended: at(done),
         outcome: Outcome::Completed,
         tokens: 10,
         tokens_from: TokenSource::Server,
-        counters: domain::backend::ServerCounters::default(),
-        done_reason: None,
-        chunk_gaps_ns: Vec::new(),
-        output_chars: 1,
-        turn: None,
-        work: None,
+        ..RequestTimes::default()
+    };
+    JournalLine::Request(RequestRecord {
+        attempt,
+        agent,
+        agent_name: ["a", "b"][agent as usize].to_owned(),
+        ..RequestRecord::new(run(repetition), arm, times)
     })
 }
 
@@ -176,7 +159,7 @@ fn the_last_complete_attempt_counts_and_what_is_missing_is_said() {
 fn a_last_line_cut_off_is_left_out_and_any_other_bad_line_is_an_error() {
     let mut lines = together(1, 1, 100);
     lines.push(arm(1, Arm::Together, 1, true));
-    let dir = folder(&lines, r#"{"t":"request","conf"#);
+    let dir = folder(&lines, r#"{"request":{"conf"#);
     let set = strict(&dir).unwrap();
     assert!(
         set.warnings.iter().any(|w| w.contains("line 4 is cut off")),
@@ -184,7 +167,7 @@ fn a_last_line_cut_off_is_left_out_and_any_other_bad_line_is_an_error() {
         set.warnings
     );
 
-    let dir = folder(&lines, "{\"t\":\"nonsense\"}\n");
+    let dir = folder(&lines, "{\"nonsense\":{}}\n");
     let error = strict(&dir).unwrap_err();
     assert_eq!(error.line, Some(4));
     assert!(error.path.ends_with("journal.jsonl"));

@@ -1,7 +1,8 @@
 //! How often a capacity run errs, on servers whose truth is known exactly: the tables in
 //! `docs/capacity.md`.
 
-use domain::record::RequestRecord;
+use domain::plan::{Arm, Topology};
+use domain::record::{RequestRecord, RequestTimes, RunKey};
 use domain::{Nanos, Outcome, Stamp};
 use metrics::capacity::{
     Asked, Budget, Next, Objective, Observed, Rule, Sample, Search, Verdict, Watch, Watched, Window,
@@ -157,14 +158,6 @@ impl Server {
 
     /// The requests of a level in the order of their ends.
     fn level(self, agents: u32, rng: &mut ChaCha8Rng) -> Vec<RequestRecord> {
-        let template: RequestRecord = serde_json::from_value(serde_json::json!({
-            "config": "load", "topology": "shared", "repetition": 1, "arm": "together", "attempt": 1,
-            "role": "main", "agent": 0, "agent_name": "", "step": "load", "call": 0, "endpoint": 0,
-            "model": "m", "options": {}, "prompt_sha256": "", "scheduled": 0, "sent": 0, "ended": 0,
-            "outcome": { "kind": "completed" }, "tokens": 1, "tokens_from": "server", "counters": {},
-            "output_chars": 0,
-        }))
-        .expect("a record of ours");
         // More than are ever taken, also of the agents that are served fastest.
         let each = 2 * BUDGET.requests(agents).div_ceil(agents) + 16;
         let mut shared = Vec::new();
@@ -175,8 +168,7 @@ impl Server {
                 let first = at + Nanos::from_secs_f64(ttft);
                 let end = first + Nanos::from_secs_f64(ANSWER_S);
                 let fails = self.limit == Limit::Failed && z > self.at;
-                records.push(RequestRecord {
-                    agent,
+                let times = RequestTimes {
                     scheduled: at,
                     sent: Some(at),
                     first_token: Some(first),
@@ -189,12 +181,16 @@ impl Server {
                         Outcome::Completed
                     },
                     tokens: 2,
-                    chunk_gaps_ns: RequestRecord::gaps(Some(at), &[first, end]),
-                    ..template.clone()
+                    chunks: vec![first, end],
+                    ..RequestTimes::default()
+                };
+                records.push(RequestRecord {
+                    agent,
+                    ..RequestRecord::new(RunKey::of_load(Topology::Shared), Arm::Together, times)
                 });
             });
         }
-        records.sort_by_key(|r| r.ended);
+        records.sort_by_key(|r| r.times.ended);
         records
     }
 }

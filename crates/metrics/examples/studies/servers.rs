@@ -3,9 +3,7 @@
 use domain::plan::Arm;
 use domain::{ModelOptions, Nanos};
 use metrics::timeline::{RequestBuilder, agent, arm, context, run};
-use metrics::{
-    AgentObservation, ArmObservation, RequestObservation, RunObservation, Verdict, WarmLoad,
-};
+use metrics::{AgentObservation, ArmObservation, RequestTimes, RunObservation, Verdict, WarmLoad};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -146,7 +144,7 @@ impl Call {
             + (self.tokens - slow) as f64 * self.token
     }
 
-    fn build(&self) -> RequestObservation {
+    fn build(&self) -> RequestTimes {
         RequestBuilder::at(ns(self.sent))
             .phases(ns(self.load), ns(self.slot), ns(self.prefill))
             .tokens(self.tokens, ns(self.token))

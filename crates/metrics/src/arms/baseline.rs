@@ -2,7 +2,7 @@
 
 use domain::{Nanos, Stamp};
 
-use crate::observation::{AgentObservation, RequestObservation, StampSource};
+use crate::observation::{AgentObservation, RequestTimes, StampSource};
 
 /// One agent's times in the sequential arm. Signed nanoseconds, because a correction may exceed
 /// what it corrects when the data are odd.
@@ -41,7 +41,7 @@ pub(crate) fn signed(ns: Nanos) -> i64 {
 
 /// Decoding time of a request and the tokens it is shared by: the server's counters, else the
 /// client's stamps from the first token on. `(0, 0)` when there is neither.
-pub(crate) fn decode_work(request: &RequestObservation) -> (i64, u64) {
+pub(crate) fn decode_work(request: &RequestTimes) -> (i64, u64) {
     let counters = &request.counters;
     match (counters.eval, counters.eval_count) {
         (Some(time), Some(tokens)) if tokens > 0 => (signed(time), tokens),
@@ -55,7 +55,7 @@ pub(crate) fn decode_work(request: &RequestObservation) -> (i64, u64) {
 }
 
 /// Signed length between two stamps of a completed request.
-pub(crate) fn e2e(request: &RequestObservation) -> i64 {
+pub(crate) fn e2e(request: &RequestTimes) -> i64 {
     match (request.sent, request.done) {
         (Some(sent), Some(done)) => done.signed_since(sent).clamp(-LONGEST, LONGEST),
         _ => 0,
@@ -63,19 +63,19 @@ pub(crate) fn e2e(request: &RequestObservation) -> i64 {
 }
 
 /// Reported `load`, zero when it was omitted.
-pub(crate) fn load(request: &RequestObservation) -> i64 {
+pub(crate) fn load(request: &RequestTimes) -> i64 {
     request.counters.load.map_or(0, signed)
 }
 
 /// Residue of the server's total, zero where it is not known.
-pub(crate) fn slot_wait(request: &RequestObservation) -> i64 {
+pub(crate) fn slot_wait(request: &RequestTimes) -> i64 {
     residue(request).map_or(0, signed)
 }
 
 /// What is left of the server's total after load, prefill and decoding. Where the server tells its
 /// phases and no total (llama.cpp), what is left of the client's own `e2e`: transport is then in it.
 /// None without either.
-pub(crate) fn residue(request: &RequestObservation) -> Option<Nanos> {
+pub(crate) fn residue(request: &RequestTimes) -> Option<Nanos> {
     let c = &request.counters;
     let phases_told = c.load.is_some() && c.prompt_eval.is_some() && c.eval.is_some();
     let own = request.outcome.is_completed() && request.stamps == StampSource::Taken && phases_told;
@@ -93,7 +93,7 @@ pub(crate) fn residue(request: &RequestObservation) -> Option<Nanos> {
 }
 
 /// What lies between the client's and the server's view, zero without the server's total.
-pub(crate) fn transport(request: &RequestObservation) -> i64 {
+pub(crate) fn transport(request: &RequestTimes) -> i64 {
     let total = request.counters.total;
     total.map_or(0, |total| e2e(request) - signed(total))
 }

@@ -2,7 +2,7 @@
 
 use domain::{Nanos, Outcome, Stamp};
 
-use crate::observation::{AgentObservation, ArmObservation, RequestObservation, StampSource};
+use crate::observation::{AgentObservation, ArmObservation, RequestTimes, StampSource};
 use crate::spans::Spans;
 
 /// When an arm and its agents began and ended.
@@ -115,7 +115,7 @@ pub(crate) fn rebuilt(arm: &ArmObservation) -> bool {
 }
 
 /// All requests of an arm.
-pub(crate) fn requests(arm: &ArmObservation) -> impl Iterator<Item = &RequestObservation> {
+pub(crate) fn requests(arm: &ArmObservation) -> impl Iterator<Item = &RequestTimes> {
     arm.agents.iter().flat_map(|a| &a.requests)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::plan::StatePolicy;
 use domain::{ModelOptions, Nanos, Stamp};
 
-use crate::observation::{ArmObservation, RequestObservation, RunObservation};
+use crate::observation::{ArmObservation, RequestTimes, RunObservation};
 use crate::stats;
 
 /// Warm `load` by agent.
@@ -44,7 +44,7 @@ pub(crate) fn warm_loads<'a>(runs: impl IntoIterator<Item = &'a RunObservation>)
 }
 
 /// The reported `load`; a zero that the wire omits counts where the total is there.
-fn load_of(request: &RequestObservation) -> Option<Nanos> {
+fn load_of(request: &RequestTimes) -> Option<Nanos> {
     request
         .counters
         .load

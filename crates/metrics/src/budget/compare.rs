@@ -1,6 +1,6 @@
 //! From what a client saw and what the server did to one step of a budget.
 
-use domain::record::{Bias, BudgetStep, RequestRecord};
+use domain::record::{Bias, BudgetStep, RequestTimes};
 use domain::{Nanos, Stamp};
 
 use crate::stats::{mean, percentile, printable_percentile};
@@ -32,19 +32,19 @@ pub struct Compared {
 impl Compared {
     /// Compares one stream. A request that did not complete, that the server does not know, or that
     /// saw another number of tokens than were sent, is left out and counted.
-    pub fn add(&mut self, seen: &RequestRecord, truth: Option<&Truth>) {
+    pub fn add(&mut self, seen: &RequestTimes, truth: Option<&Truth>) {
         self.requests += 1;
         let usable = truth.filter(|truth| {
             seen.outcome.is_completed()
                 && !truth.sent.is_empty()
-                && truth.sent.len() == seen.chunk_gaps_ns.len()
+                && truth.sent.len() == seen.chunks.len()
         });
         let (Some(truth), Some(sent)) = (usable, seen.sent) else {
             self.left_out += 1;
             return;
         };
         let mut before: Option<i64> = None;
-        for (stamp, true_stamp) in seen.chunk_stamps().zip(&truth.sent) {
+        for (stamp, true_stamp) in seen.chunks.iter().zip(&truth.sent) {
             let bias = stamp.signed_since(*true_stamp);
             match before {
                 // Of the first token: the way of the request is in it too.

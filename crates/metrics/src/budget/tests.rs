@@ -1,53 +1,17 @@
-use domain::plan::{Arm, ConfigId, Topology};
-use domain::record::{
-    Bias, BudgetDepth, BudgetEnd, RequestRecord, RequestRole, RunKey, RuntimeFacts, RuntimeFlavour,
-    TokenSource,
-};
-use domain::{ModelOptions, Outcome};
+use domain::Outcome;
+use domain::record::{Bias, BudgetDepth, BudgetEnd, RequestTimes, RuntimeFacts, RuntimeFlavour};
 
 use super::*;
 
 /// A completed request that was sent at `sent` and saw tokens at these times, microseconds.
-fn seen(sent: u64, tokens: &[u64]) -> RequestRecord {
+fn seen(sent: u64, tokens: &[u64]) -> RequestTimes {
     let us = |us: u64| Stamp(us * 1000);
-    let chunks: Vec<Stamp> = tokens.iter().copied().map(us).collect();
-    RequestRecord {
-        run: RunKey {
-            config: ConfigId::new("calibrate").unwrap(),
-            topology: Topology::Shared,
-            repetition: 1,
-        },
-        arm: Arm::Together,
-        attempt: 1,
-        role: RequestRole::Main,
-        agent: 0,
-        agent_name: "agent0".to_owned(),
-        step: "load".to_owned(),
-        call: 0,
-        endpoint: 0,
-        model: "metronome".to_owned(),
-        options: ModelOptions::default(),
-        prompt_sha256: String::new(),
+    RequestTimes {
         scheduled: us(sent),
-        admission_wait_ns: None,
-        connect_ns: None,
         sent: Some(us(sent)),
-        headers: None,
-        first_token: chunks.first().copied(),
-        first_thinking: None,
-        first_content: None,
-        last_token: chunks.last().copied(),
-        done: chunks.last().copied(),
-        ended: chunks.last().copied().unwrap_or_default(),
         outcome: Outcome::Completed,
-        tokens: chunks.len() as u64,
-        tokens_from: TokenSource::Server,
-        counters: domain::backend::ServerCounters::default(),
-        done_reason: None,
-        chunk_gaps_ns: RequestRecord::gaps(Some(us(sent)), &chunks),
-        output_chars: 0,
-        turn: None,
-        work: None,
+        chunks: tokens.iter().copied().map(us).collect(),
+        ..RequestTimes::default()
     }
 }
 

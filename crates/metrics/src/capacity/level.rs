@@ -107,8 +107,8 @@ impl LevelFigures {
             agents,
             window,
             requests: count(&|_| true),
-            warmup: count(&|r| r.scheduled < window.from),
-            after: count(&|r| r.scheduled >= window.to),
+            warmup: count(&|r| r.times.scheduled < window.from),
+            after: count(&|r| r.times.scheduled >= window.to),
             tokens_per_s: estimate(&blocks).expect("ten finite numbers have a mean"),
             block_tokens_per_s: blocks,
             requests_per_s: f64::from(load.outcomes.completed) / seconds,
@@ -149,8 +149,9 @@ fn e2e(sample: &Sample<'_>) -> Option<Estimate> {
 /// When a request's tokens arrived: its tokens dealt evenly to its chunks, since servers count
 /// tokens and stamp chunks.
 fn arrivals(record: &RequestRecord) -> impl Iterator<Item = (Stamp, f64)> + '_ {
-    let each = record.tokens as f64 / record.chunk_gaps_ns.len().max(1) as f64;
-    record.chunk_stamps().map(move |at| (at, each))
+    let times = &record.times;
+    let each = times.tokens as f64 / times.chunks.len().max(1) as f64;
+    times.chunks.iter().map(move |at| (*at, each))
 }
 
 fn fairness(records: &[RequestRecord], per_agent: &[f64], window: Window) -> Fairness {
@@ -181,12 +182,13 @@ fn fairness(records: &[RequestRecord], per_agent: &[f64], window: Window) -> Fai
 fn longest_wait(records: &[RequestRecord], window: Window) -> (Nanos, u32) {
     let mut longest: BTreeMap<u32, Nanos> = BTreeMap::new();
     for record in records {
-        if record.ended <= window.from || record.scheduled >= window.to {
+        let times = &record.times;
+        if times.ended <= window.from || times.scheduled >= window.to {
             continue;
         }
-        let mut last = record.scheduled.max(window.from);
+        let mut last = times.scheduled.max(window.from);
         let mut most = Nanos::ZERO;
-        for at in record.chunk_stamps().chain([record.ended]) {
+        for at in times.chunks.iter().copied().chain([times.ended]) {
             most = most.max(at.since(last));
             last = last.max(at);
         }

@@ -17,7 +17,7 @@ pub const CAPACITY_FILE: &str = "capacity.json";
 pub const LEVELS_FOLDER: &str = "levels";
 
 /// Version of a capacity run's folder. A folder with a higher number is refused.
-pub const CAPACITY_SCHEMA: u32 = 1;
+pub const CAPACITY_SCHEMA: u32 = 2;
 
 /// `capacity.json`. Rewritten whole after each level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::bound::Item;
 use super::objective::{LatencyFigure, Objective};
 use crate::RequestMetrics;
-use crate::load::observation;
 
 /// The stretch of time in which a level was steady: `[from, to)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +34,9 @@ impl Window {
     ) -> Option<Self> {
         let mut ends: BTreeMap<u32, Vec<Stamp>> = BTreeMap::new();
         for record in records {
-            ends.entry(record.agent).or_default().push(record.ended);
+            ends.entry(record.agent)
+                .or_default()
+                .push(record.times.ended);
         }
         if ends.len() < agents as usize {
             return None;
@@ -51,7 +52,7 @@ impl Window {
             known = known.min(*ends.last()? + think);
         }
         if warmup == 0 {
-            from = records.iter().map(|r| r.scheduled).min()?;
+            from = records.iter().map(|r| r.times.scheduled).min()?;
         }
         let to = stopped.unwrap_or(known);
         (from < to).then_some(Self { from, to })
@@ -92,8 +93,8 @@ impl<'r> Sample<'r> {
     pub fn of(records: &'r [RequestRecord], window: Window) -> Self {
         let counted = records
             .iter()
-            .filter(|r| window.holds(r.scheduled))
-            .map(|r| (r, RequestMetrics::of(&observation(r))))
+            .filter(|r| window.holds(r.times.scheduled))
+            .map(|r| (r, RequestMetrics::of(&r.times)))
             .collect();
         Self { window, counted }
     }
@@ -119,9 +120,11 @@ impl<'r> Sample<'r> {
         let completed = self
             .counted
             .iter()
-            .filter(|(r, _)| r.outcome.is_completed());
+            .filter(|(r, _)| r.times.outcome.is_completed());
         completed
-            .flat_map(|(r, of)| latencies(of, figure).map(|value| (r.agent, r.scheduled, value)))
+            .flat_map(|(r, of)| {
+                latencies(of, figure).map(|value| (r.agent, r.times.scheduled, value))
+            })
             .collect()
     }
 
@@ -133,11 +136,11 @@ impl<'r> Sample<'r> {
             .filter_map(|(r, of)| {
                 let item = |n: usize, ok: usize| Item {
                     agent: r.agent,
-                    at: r.scheduled,
+                    at: r.times.scheduled,
                     n: u32::try_from(n).unwrap_or(u32::MAX),
                     ok: u32::try_from(ok).unwrap_or(u32::MAX),
                 };
-                match r.outcome {
+                match r.times.outcome {
                     Outcome::Completed => {
                         let (n, ok) = latencies(of, figure).fold((0, 0), |(n, ok), value| {
                             (n + 1, ok + usize::from(value < below))
@@ -146,15 +149,15 @@ impl<'r> Sample<'r> {
                     }
                     Outcome::Cancelled => {
                         let waited = match figure {
-                            LatencyFigure::Ttft if r.first_token.is_none() => r.sent,
-                            LatencyFigure::TtftScheduled if r.first_token.is_none() => {
-                                Some(r.scheduled)
+                            LatencyFigure::Ttft if r.times.first_token.is_none() => r.times.sent,
+                            LatencyFigure::TtftScheduled if r.times.first_token.is_none() => {
+                                Some(r.times.scheduled)
                             }
-                            LatencyFigure::E2e => r.sent,
+                            LatencyFigure::E2e => r.times.sent,
                             _ => None,
                         };
                         let broken =
-                            waited.is_some_and(|s| r.ended.since(s).as_secs_f64() >= below);
+                            waited.is_some_and(|s| r.times.ended.since(s).as_secs_f64() >= below);
                         broken.then(|| item(1, 0))
                     }
                     _ => Some(item(1, 0)),
@@ -166,10 +169,10 @@ impl<'r> Sample<'r> {
     /// Whether each request keeps every limit on its own latency. One that we cancelled is left out.
     pub(super) fn good(&self, objective: &Objective) -> Vec<Item> {
         self.each(|(r, of)| {
-            r.outcome.is_completed()
+            r.times.outcome.is_completed()
                 && objective.per_request().all(|(figure, below)| {
                     // A request of a single token has no TPOT to break.
-                    figure == LatencyFigure::Tpot && r.tokens == 1
+                    figure == LatencyFigure::Tpot && r.times.tokens == 1
                         || latencies(of, figure).any(|value| value < below.as_secs_f64())
                 })
         })
@@ -177,16 +180,16 @@ impl<'r> Sample<'r> {
 
     /// Whether each request completed. One that we cancelled is left out.
     pub(super) fn completed(&self) -> Vec<Item> {
-        self.each(|(r, _)| r.outcome.is_completed())
+        self.each(|(r, _)| r.times.outcome.is_completed())
     }
 
     fn each(&self, ok: impl Fn(&(&RequestRecord, RequestMetrics)) -> bool) -> Vec<Item> {
         self.counted
             .iter()
-            .filter(|(r, _)| r.outcome != Outcome::Cancelled)
+            .filter(|(r, _)| r.times.outcome != Outcome::Cancelled)
             .map(|one| Item {
                 agent: one.0.agent,
-                at: one.0.scheduled,
+                at: one.0.times.scheduled,
                 n: 1,
                 ok: u32::from(ok(one)),
             })

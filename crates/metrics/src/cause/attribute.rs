@@ -7,7 +7,7 @@ use super::loss::share_out;
 use super::waits::{later_permits, waited_for_config, waited_for_slot};
 use super::{AgentLoss, LossNs};
 use crate::arms::{Arms, CallBaseline, decode_work, e2e, load, signed, slot_wait, transport};
-use crate::observation::RequestObservation;
+use crate::observation::RequestTimes;
 use crate::spans::Spans;
 
 /// Every agent's loss; none when a solo time or the calls' counterparts are missing.
@@ -121,7 +121,7 @@ fn calibrated_excess(arms: &Arms<'_>) -> Option<i64> {
 /// server tells no total, there is no transport to see, and the calibrated part comes out of what
 /// nothing else explains.
 fn ours(
-    request: &RequestObservation,
+    request: &RequestTimes,
     base: &CallBaseline,
     calibrated: Option<i64>,
     unexplained: i64,

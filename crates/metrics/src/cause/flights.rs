@@ -3,7 +3,7 @@
 use domain::{ModelOptions, Nanos, Stamp};
 
 use crate::arms::{self, load};
-use crate::observation::{ArmObservation, RequestObservation, StampSource};
+use crate::observation::{ArmObservation, RequestTimes, StampSource};
 use crate::spans::Spans;
 
 /// How far the client's end of one request and the server's load of the next may be apart.
@@ -14,7 +14,7 @@ pub(crate) struct Flight<'a> {
     pub(crate) agent: usize,
     pub(crate) server: u32,
     pub(crate) options: &'a ModelOptions,
-    pub(crate) request: &'a RequestObservation,
+    pub(crate) request: &'a RequestTimes,
     pub(crate) sent: Stamp,
     pub(crate) done: Stamp,
     /// The model was ready for it: `sent + load`.
@@ -96,7 +96,7 @@ impl<'a> Flights<'a> {
 
 /// The residue of the total: the server's, or the client's where the server tells its phases only,
 /// and where stamps were rebuilt from durations and the server's total is not there.
-fn residue(request: &RequestObservation, sent: Stamp, done: Stamp) -> Nanos {
+fn residue(request: &RequestTimes, sent: Stamp, done: Stamp) -> Nanos {
     let c = &request.counters;
     if c.total.is_some() || request.stamps == StampSource::Taken {
         return arms::residue(request).unwrap_or_default();
@@ -122,7 +122,7 @@ pub(crate) fn in_flight<'s, 'a: 's>(flights: impl Iterator<Item = &'s Flight<'a>
 
 /// Decoding time that lies before the first token arrived: what the server counted beyond the
 /// span of the arrivals.
-fn decode_before_first(request: &RequestObservation) -> Nanos {
+fn decode_before_first(request: &RequestTimes) -> Nanos {
     match (
         request.counters.eval,
         request.first_token,

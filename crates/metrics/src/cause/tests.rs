@@ -3,7 +3,7 @@ use domain::{ModelOptions, Nanos, Stamp};
 use proptest::prelude::*;
 
 use super::*;
-use crate::observation::{RequestObservation, RunObservation, WarmLoad};
+use crate::observation::{RequestTimes, RunObservation, WarmLoad};
 use crate::run::RunMetrics;
 use crate::timeline::{RequestBuilder, agent, arm, context, request, run};
 
@@ -13,7 +13,7 @@ const MS: i64 = 1_000_000;
 fn both(
     agents: Vec<(u32, ModelOptions, Vec<RequestBuilder>, Vec<RequestBuilder>)>,
 ) -> RunObservation {
-    let build = |calls: &[RequestBuilder]| -> Vec<RequestObservation> {
+    let build = |calls: &[RequestBuilder]| -> Vec<RequestTimes> {
         calls.iter().map(|c| c.build()).collect()
     };
     let (mut beside, mut alone) = (Vec::new(), Vec::new());

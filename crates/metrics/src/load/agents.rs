@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use domain::Nanos;
+use domain::record::RequestRecord;
 use serde::{Deserialize, Serialize};
 
+use crate::RequestMetrics;
 use crate::stats::jain;
-use crate::{RequestMetrics, RequestObservation};
 
 /// What is kept of each agent's requests so far.
 #[derive(Debug, Clone, Default)]
@@ -93,8 +94,9 @@ pub struct Fairness {
 
 impl ByAgent {
     /// Counts a request in.
-    pub fn add(&mut self, agent: u32, seen: &RequestObservation, of: &RequestMetrics) {
-        let tally = self.0.entry(agent).or_default();
+    pub fn add(&mut self, record: &RequestRecord, of: &RequestMetrics) {
+        let seen = &record.times;
+        let tally = self.0.entry(record.agent).or_default();
         tally.requests += 1;
         tally.tokens += seen.tokens;
         tally.asking += seen.ended.since(seen.scheduled);

@@ -9,13 +9,12 @@ mod slo;
 
 use std::collections::BTreeMap;
 
-use domain::record::{RequestRecord, TokenSource, Turn};
-use domain::work::WorkRecord;
+use domain::record::{RequestRecord, TokenSource};
 use domain::{Nanos, Outcome, Stamp};
 use serde::{Deserialize, Serialize};
 
+use crate::RequestMetrics;
 use crate::stats::{mean, percentile_by, samples_needed};
-use crate::{RequestMetrics, RequestObservation, StampSource};
 
 pub use agents::{AgentFigures, ByAgent, Fairness};
 pub use file::{
@@ -102,17 +101,6 @@ impl Outcomes {
     }
 }
 
-/// What a load's record tells of a request beside its observation.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Beside {
-    /// What it waited for a connection, when none was free.
-    pub connect: Option<Nanos>,
-    /// Its place in a session of several turns.
-    pub turn: Option<Turn>,
-    /// What its agent did before it.
-    pub work: Option<WorkRecord>,
-}
-
 impl Collected {
     /// Nothing counted yet.
     pub fn new(slo: Option<Slo>) -> Self {
@@ -143,27 +131,16 @@ impl Collected {
 
     /// Counts a request in.
     pub fn add(&mut self, record: &RequestRecord) {
-        let seen = observation(record);
-        let of = RequestMetrics::of(&seen);
-        let beside = Beside {
-            connect: record.connect_ns,
-            turn: record.turn,
-            work: record.work,
-        };
-        self.add_observed(&seen, &of, &beside);
+        self.add_known(record, &RequestMetrics::of(&record.times));
     }
 
     /// Counts in a request whose figures `of` are known already.
-    pub fn add_observed(
-        &mut self,
-        seen: &RequestObservation,
-        of: &RequestMetrics,
-        beside: &Beside,
-    ) {
-        if let Some(work) = &beside.work {
+    pub fn add_known(&mut self, record: &RequestRecord, of: &RequestMetrics) {
+        let seen = &record.times;
+        if let Some(work) = &record.work {
             self.work.add(work);
         }
-        if let Some(turn) = beside.turn.filter(|_| seen.outcome.is_completed()) {
+        if let Some(turn) = record.turn.filter(|_| seen.outcome.is_completed()) {
             self.turns.add(turn, of.ttft, &seen.counters, self.limit);
         }
         self.count_outcome(&seen.outcome);
@@ -172,7 +149,7 @@ impl Collected {
             self.first_sent = earliest(self.first_sent, Some(sent));
             self.last_sent = self.last_sent.max(Some(sent));
         }
-        if let Some(connect) = beside.connect {
+        if let Some(connect) = seen.connect {
             self.connect.push(connect);
             self.slow_connects += u32::from(connect >= SLOW_CONNECT);
         }
@@ -339,25 +316,6 @@ impl Collected {
 
 fn earliest(a: Option<Stamp>, b: Option<Stamp>) -> Option<Stamp> {
     a.zip(b).map_or(a.or(b), |(a, b)| Some(a.min(b)))
-}
-
-/// What was observed of a request, from its row.
-pub fn observation(record: &RequestRecord) -> RequestObservation {
-    RequestObservation {
-        scheduled: record.scheduled,
-        admission_wait: record.admission_wait_ns,
-        sent: record.sent,
-        first_token: record.first_token,
-        last_token: record.last_token,
-        done: record.done,
-        ended: record.ended,
-        chunks: record.chunk_stamps().collect(),
-        tokens: record.tokens,
-        tokens_from: record.tokens_from,
-        counters: record.counters,
-        outcome: record.outcome.clone(),
-        stamps: StampSource::Taken,
-    }
 }
 
 /// A load's figures. `docs/load.md` says what each is.

@@ -1,34 +1,42 @@
 //! Figures of requests whose stamps are known.
 
-use serde_json::{Value, json};
+use domain::plan::{Arm, Topology};
+use domain::record::{RequestTimes, RunKey};
+use domain::{FailureKind, TimeoutPhase};
 
 use super::*;
 
 /// A request planned at `scheduled`, sent at `sent`, with a chunk at each of `chunks`, done 1 ms
 /// after the last one; all in milliseconds.
-fn request(scheduled: u64, sent: u64, chunks: &[u64], outcome: &Value) -> RequestRecord {
-    let ns = |ms: u64| ms * 1_000_000;
-    let mut before = sent;
-    let gaps: Vec<u64> = chunks
-        .iter()
-        .map(|at| ns(at - std::mem::replace(&mut before, *at)))
-        .collect();
-    let last = chunks.last().copied();
-    serde_json::from_value(json!({
-        "config": "load", "topology": "shared", "repetition": 1, "arm": "together", "attempt": 1,
-        "role": "main", "agent": 0, "agent_name": "agent0", "step": "load", "call": 0,
-        "endpoint": 0, "model": "m", "options": {}, "prompt_sha256": "",
-        "scheduled": ns(scheduled), "sent": ns(sent), "headers": chunks.first().map(|c| ns(*c)),
-        "first_token": chunks.first().map(|c| ns(*c)), "last_token": last.map(ns),
-        "done": last.map(|c| ns(c + 1)), "ended": last.map_or(ns(sent), |c| ns(c + 1)),
-        "outcome": outcome, "tokens": chunks.len(), "tokens_from": "server", "counters": {},
-        "chunk_gaps_ns": gaps, "output_chars": 0,
-    }))
-    .unwrap()
+fn request(scheduled: u64, sent: u64, chunks: &[u64], outcome: &Outcome) -> RequestRecord {
+    let at = |ms: u64| Stamp(ms * 1_000_000);
+    let chunks: Vec<Stamp> = chunks.iter().map(|ms| at(*ms)).collect();
+    let done = chunks.last().map(|last| *last + Nanos::from_millis(1));
+    let times = RequestTimes {
+        scheduled: at(scheduled),
+        sent: Some(at(sent)),
+        first_token: chunks.first().copied(),
+        last_token: chunks.last().copied(),
+        done,
+        ended: done.unwrap_or(at(sent)),
+        outcome: outcome.clone(),
+        tokens: chunks.len() as u64,
+        tokens_from: TokenSource::Server,
+        chunks,
+        ..RequestTimes::default()
+    };
+    RequestRecord::new(RunKey::of_load(Topology::Shared), Arm::Together, times)
 }
 
-fn completed() -> Value {
-    json!({ "kind": "completed" })
+fn completed() -> Outcome {
+    Outcome::Completed
+}
+
+fn failed(message: &str) -> Outcome {
+    Outcome::Failed {
+        failure: FailureKind::Busy,
+        message: message.to_owned(),
+    }
 }
 
 #[test]
@@ -69,12 +77,14 @@ fn figures_follow_from_the_stamps() {
 fn what_did_not_complete_is_counted_and_left_out() {
     let mut collected = Collected::new(Some("ttft<1s".parse().unwrap()));
     collected.add(&request(0, 0, &[50, 60], &completed()));
-    let failed = json!({ "kind": "failed", "failure": "busy", "message": "server busy" });
+    let failed = failed("server busy");
     collected.add(&request(0, 10, &[], &failed));
-    let timed_out = json!({ "kind": "timed_out", "phase": "between_chunks" });
+    let timed_out = Outcome::TimedOut {
+        phase: TimeoutPhase::BetweenChunks,
+    };
     collected.add(&request(0, 0, &[900, 901, 902], &timed_out));
-    collected.add(&request(0, 0, &[], &json!({ "kind": "cancelled" })));
-    collected.add(&request(0, 0, &[2000], &json!({ "kind": "incomplete" })));
+    collected.add(&request(0, 0, &[], &Outcome::Cancelled));
+    collected.add(&request(0, 0, &[2000], &Outcome::Incomplete));
     let figures = collected.figures();
     assert_eq!(
         figures.outcomes,
@@ -104,15 +114,15 @@ fn nothing_gives_no_figures_rather_than_zeros() {
 #[test]
 fn connections_are_counted_however_their_request_ended() {
     let mut collected = Collected::new(None);
-    let mut add = |outcome: &Value, connect_ms: Option<u64>| {
+    let mut add = |outcome: &Outcome, connect_ms: Option<u64>| {
         let mut record = request(0, 0, &[50], outcome);
-        record.connect_ns = connect_ms.map(Nanos::from_millis);
+        record.times.connect = connect_ms.map(Nanos::from_millis);
         collected.add(&record);
     };
     add(&completed(), Some(2));
     add(&completed(), None);
     add(&completed(), Some(1_000));
-    add(&json!({ "kind": "incomplete" }), Some(999));
+    add(&Outcome::Incomplete, Some(999));
     let figures = collected.figures();
     let connect = figures.connect_ms.unwrap();
     assert_eq!((connect.n, connect.min, connect.max), (3, 2.0, 1_000.0));
@@ -122,7 +132,7 @@ fn connections_are_counted_however_their_request_ended() {
 #[test]
 fn a_row_without_connection_time_reads_and_writes_as_before() {
     let record = request(0, 0, &[50], &completed());
-    assert_eq!(record.connect_ns, None);
+    assert_eq!(record.times.connect, None);
     let text = serde_json::to_string(&record).unwrap();
     assert!(!text.contains("connect"), "{text}");
 }
@@ -133,12 +143,7 @@ fn merged_parts_give_the_figures_of_the_whole() {
         request(0, 0, &[50, 60, 70], &completed()),
         request(100, 130, &[170, 5_190], &completed()),
         request(200, 200, &[299], &completed()),
-        request(
-            0,
-            10,
-            &[],
-            &json!({ "kind": "failed", "failure": "busy", "message": "no" }),
-        ),
+        request(0, 10, &[], &failed("no")),
     ];
     let slo = || Some("ttft<60ms".parse().unwrap());
     let mut whole = Collected::new(slo());
@@ -159,8 +164,11 @@ fn merged_parts_give_the_figures_of_the_whole() {
 fn agents_are_told_apart_and_an_unserved_one_is_starved() {
     let mut agents = ByAgent::default();
     let mut add = |agent, row: &RequestRecord| {
-        let seen = observation(row);
-        agents.add(agent, &seen, &RequestMetrics::of(&seen));
+        let row = RequestRecord {
+            agent,
+            ..row.clone()
+        };
+        agents.add(&row, &RequestMetrics::of(&row.times));
     };
     // 3 tokens in 101 ms from the plan, 2 in 99 ms: 25 tokens a second.
     add(0, &request(0, 30, &[50, 60, 100], &completed()));
@@ -172,9 +180,10 @@ fn agents_are_told_apart_and_an_unserved_one_is_starved() {
     assert_eq!(fairness.fairness, Some(0.4));
     assert_eq!(fairness.jain, Some(35.0 * 35.0 / (2.0 * (625.0 + 100.0))));
     let mut others = ByAgent::default();
-    let failed = json!({ "kind": "failed", "failure": "busy", "message": "server busy" });
-    let seen = observation(&request(0, 0, &[], &failed));
-    others.add(7, &seen, &RequestMetrics::of(&seen));
+    let failed = failed("server busy");
+    let mut row = request(0, 0, &[], &failed);
+    row.agent = 7;
+    others.add(&row, &RequestMetrics::of(&row.times));
     assert_eq!(
         others.fairness(),
         None,
@@ -194,8 +203,9 @@ fn agents_are_told_apart_and_an_unserved_one_is_starved() {
 fn where_every_request_is_an_agent_there_is_no_fairness_among_agents() {
     let mut agents = ByAgent::default();
     for agent in 0..3 {
-        let seen = observation(&request(0, 0, &[50], &completed()));
-        agents.add(agent, &seen, &RequestMetrics::of(&seen));
+        let mut row = request(0, 0, &[50], &completed());
+        row.agent = agent;
+        agents.add(&row, &RequestMetrics::of(&row.times));
     }
     assert_eq!((agents.figures().len(), agents.fairness()), (3, None));
 }
@@ -219,16 +229,13 @@ fn memory_is_bounded_and_the_figures_say_how_exact_they_are() {
             session: 0,
             turn: 1 + (n % 2) as u32,
         });
-        request.counters.prompt_eval_count = Some(10 * (1 + n % 2));
+        request.times.counters.prompt_eval_count = Some(10 * (1 + n % 2));
         exact.add(&request);
         limited.add(&request);
     }
     for n in 0..1000 {
         let words = format!("request {n} was refused");
-        let outcome = json!({ "kind": "failed", "failure": "busy", "message": words });
-        let failed: Result<Outcome, _> = serde_json::from_value(outcome.clone());
-        assert!(failed.is_ok(), "{failed:?}");
-        limited.add(&request(0, 0, &[], &outcome));
+        limited.add(&request(0, 0, &[], &failed(&words)));
     }
     let (exact, limited) = (exact.figures(), limited.figures());
     assert_eq!(limited.failures.len(), 101);

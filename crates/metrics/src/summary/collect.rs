@@ -108,7 +108,7 @@ fn positive<T>(items: &[T], value: impl Fn(&T) -> Option<f64>) -> Option<Estimat
 
 /// An arm's times on the clock that telemetry is on; rebuilt stamps are on none.
 fn clocked(arm: &ArmObservation) -> Option<ArmTimes> {
-    let rebuilt = |r: &crate::RequestObservation| r.stamps == StampSource::Rebuilt;
+    let rebuilt = |r: &crate::RequestTimes| r.stamps == StampSource::Rebuilt;
     if arm.agents.iter().flat_map(|a| &a.requests).any(rebuilt) {
         return None;
     }

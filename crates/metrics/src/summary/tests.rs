@@ -9,7 +9,7 @@ use domain::{Nanos, Outcome, Stamp};
 
 use super::*;
 use crate::cause::WhySerial;
-use crate::observation::{Dataset, PublishedRow, RequestObservation, RunObservation, StampSource};
+use crate::observation::{Dataset, PublishedRow, RequestTimes, RunObservation, StampSource};
 use crate::timeline::{agent, arm, request, run};
 
 fn close(a: f64, b: f64) {
@@ -323,15 +323,12 @@ pub(crate) fn recorded(name: &str) -> Option<Vec<RunObservation>> {
                 temperature: of("temperature"),
                 ..ModelOptions::default()
             };
-            let request = RequestObservation {
-                scheduled: Stamp::ZERO,
-                admission_wait: None,
+            let request = RequestTimes {
                 sent: Some(Stamp::ZERO),
                 first_token: first,
                 last_token: Some(end),
                 done: Some(end),
                 ended: end,
-                chunks: Vec::new(),
                 tokens,
                 tokens_from: TokenSource::Server,
                 counters: ServerCounters {
@@ -343,6 +340,7 @@ pub(crate) fn recorded(name: &str) -> Option<Vec<RunObservation>> {
                 },
                 outcome: Outcome::Completed,
                 stamps: StampSource::Rebuilt,
+                ..RequestTimes::default()
             };
             agent(u32::from(who == "b"), server, options, vec![request])
         };
@@ -470,7 +468,7 @@ mod nonsense {
         any_stamp().prop_map(|s| s.map(|s| Nanos(s.0)))
     }
 
-    fn any_request() -> impl Strategy<Value = RequestObservation> {
+    fn any_request() -> impl Strategy<Value = RequestTimes> {
         (
             (likely_sent(), any_stamp(), any_stamp(), any_stamp()),
             (any_length(), any_length(), any_length(), any_length()),
@@ -482,7 +480,7 @@ mod nonsense {
         )
             .prop_map(
                 |(stamps, lengths, permit, chunks, tokens, rebuilt, outcome)| {
-                    RequestObservation {
+                    RequestTimes {
                         scheduled: stamps.0.unwrap_or_default(),
                         admission_wait: permit,
                         sent: stamps.0,
@@ -518,6 +516,7 @@ mod nonsense {
                         } else {
                             StampSource::Taken
                         },
+                        ..RequestTimes::default()
                     }
                 },
             )

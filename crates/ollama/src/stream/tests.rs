@@ -42,15 +42,15 @@ fn follow<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Came {
 fn timeless(mut shown: Came) -> Came {
     let exchange = &mut shown.exchange;
     for stamp in [
-        &mut exchange.first_token,
-        &mut exchange.first_thinking,
-        &mut exchange.first_content,
-        &mut exchange.last_token,
-        &mut exchange.done,
+        &mut exchange.times.first_token,
+        &mut exchange.times.first_thinking,
+        &mut exchange.times.first_content,
+        &mut exchange.times.last_token,
+        &mut exchange.times.done,
     ] {
         *stamp = stamp.map(|_| Stamp::ZERO);
     }
-    exchange.chunks.fill(Stamp::ZERO);
+    exchange.times.chunks.fill(Stamp::ZERO);
     shown
 }
 
@@ -107,8 +107,8 @@ fn every_fixture_says_what_it_should() {
         assert_eq!(shown.ended, Ok(()), "{name}");
         assert_eq!(shown.exchange.text, text, "{name}");
         assert_eq!(shown.exchange.thinking, thinking, "{name}");
-        assert_eq!(shown.exchange.chunks.len(), chunks, "{name}");
-        assert_eq!(shown.exchange.done, Some(Stamp(1)), "{name}");
+        assert_eq!(shown.exchange.times.chunks.len(), chunks, "{name}");
+        assert_eq!(shown.exchange.times.done, Some(Stamp(1)), "{name}");
     }
 }
 
@@ -123,12 +123,15 @@ fn counters_are_what_the_final_object_holds_and_nothing_else() {
         eval_count: Some(9),
         eval: Some(Nanos(4_535_599_000)),
     };
-    assert_eq!(whole("generate").exchange.counters, counters);
-    assert_eq!(whole("second_final").exchange.counters, counters);
-    let chat = whole("chat").exchange.counters;
+    assert_eq!(whole("generate").exchange.times.counters, counters);
+    assert_eq!(whole("second_final").exchange.times.counters, counters);
+    let chat = whole("chat").exchange.times.counters;
     assert_eq!(chat.prompt_eval_cached_count, Some(20));
     for bare in ["no_metrics", "load"] {
-        assert_eq!(whole(bare).exchange.counters, ServerCounters::default());
+        assert_eq!(
+            whole(bare).exchange.times.counters,
+            ServerCounters::default()
+        );
     }
     let reason = |name| whole(name).exchange.done_reason;
     assert_eq!(reason("load").as_deref(), Some("load"));
@@ -160,7 +163,7 @@ fn streams_that_end_badly_keep_what_came_before() {
         "{words}"
     );
     assert_eq!(broken.exchange.text, "The sky");
-    assert_eq!(broken.exchange.done, None);
+    assert_eq!(broken.exchange.times.done, None);
 
     let silent = whole("eof_without_done");
     assert_eq!(silent.ended, Err(Trouble::Incomplete));
@@ -214,23 +217,23 @@ fn a_line_carries_the_stamp_of_the_read_that_completed_it() {
         lines[5].to_vec(),
     ];
     let exchange = follow(reads.iter().map(Vec::as_slice)).exchange;
-    assert_eq!(exchange.chunks, [1, 1, 3, 3, 4].map(Stamp));
-    assert_eq!(exchange.first_token, Some(Stamp(1)));
-    assert_eq!(exchange.first_content, Some(Stamp(1)));
-    assert_eq!(exchange.first_thinking, None);
-    assert_eq!(exchange.last_token, Some(Stamp(4)));
-    assert_eq!(exchange.done, Some(Stamp(4)));
+    assert_eq!(exchange.times.chunks, [1, 1, 3, 3, 4].map(Stamp));
+    assert_eq!(exchange.times.first_token, Some(Stamp(1)));
+    assert_eq!(exchange.times.first_content, Some(Stamp(1)));
+    assert_eq!(exchange.times.first_thinking, None);
+    assert_eq!(exchange.times.last_token, Some(Stamp(4)));
+    assert_eq!(exchange.times.done, Some(Stamp(4)));
 }
 
 #[test]
 fn thinking_and_content_have_their_own_firsts() {
     let bytes = stream("thinking_chat");
     let exchange = follow(bytes.split_inclusive(|b| *b == b'\n')).exchange;
-    assert_eq!(exchange.first_token, Some(Stamp(1)));
-    assert_eq!(exchange.first_thinking, Some(Stamp(1)));
-    assert_eq!(exchange.first_content, Some(Stamp(3)));
-    assert_eq!(exchange.last_token, Some(Stamp(3)));
-    assert_eq!(exchange.done, Some(Stamp(4)));
+    assert_eq!(exchange.times.first_token, Some(Stamp(1)));
+    assert_eq!(exchange.times.first_thinking, Some(Stamp(1)));
+    assert_eq!(exchange.times.first_content, Some(Stamp(3)));
+    assert_eq!(exchange.times.last_token, Some(Stamp(3)));
+    assert_eq!(exchange.times.done, Some(Stamp(4)));
 }
 
 #[test]
@@ -275,8 +278,8 @@ fn null_members_and_odd_counters_do_not_cost_the_outcome() {
     let line: Vec<u8> = line.iter().copied().filter(|b| *b != b'\n').collect();
     let shown = follow([line.as_slice()]);
     assert_eq!(shown.ended, Ok(()));
-    assert_eq!(shown.exchange.counters.total, None);
-    assert_eq!(shown.exchange.counters.eval_count, Some(3));
+    assert_eq!(shown.exchange.times.counters.total, None);
+    assert_eq!(shown.exchange.times.counters.eval_count, Some(3));
 }
 
 #[test]
@@ -298,10 +301,10 @@ proptest! {
         at.extend([0, bytes.len()]);
         at.sort_unstable();
         let shown = follow(at.windows(2).map(|w| &bytes[w[0]..w[1]]));
-        let chunks = shown.exchange.chunks.clone();
+        let chunks = shown.exchange.times.chunks.clone();
         prop_assert!(chunks.is_sorted());
-        prop_assert_eq!(shown.exchange.first_token, chunks.first().copied());
-        prop_assert_eq!(shown.exchange.last_token, chunks.last().copied());
+        prop_assert_eq!(shown.exchange.times.first_token, chunks.first().copied());
+        prop_assert_eq!(shown.exchange.times.last_token, chunks.last().copied());
         prop_assert_eq!(timeless(shown), timeless(follow([bytes])));
     }
 }

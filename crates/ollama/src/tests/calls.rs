@@ -152,9 +152,9 @@ async fn a_reply_that_is_not_streamed_takes_the_same_path() {
         (exchange.text.as_str(), exchange.thinking.as_str()),
         ("ab", "t")
     );
-    assert_eq!(exchange.done, Some(Stamp(700_000_000)));
-    assert_eq!(exchange.first_token, exchange.done);
-    assert_eq!(exchange.counters.eval_count, Some(3));
+    assert_eq!(exchange.times.done, Some(Stamp(700_000_000)));
+    assert_eq!(exchange.times.first_token, exchange.times.done);
+    assert_eq!(exchange.times.counters.eval_count, Some(3));
     assert_eq!(
         server.request(0).body,
         r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":false,"think":true}"#

@@ -46,10 +46,10 @@ fn llama_cpp() {
     let (ended, exchange) = whole(LLAMA_CPP);
     assert_eq!(ended, Ok(()));
     assert_eq!(exchange.text, "Grüße \u{fffd}🦀\n");
-    assert_eq!(exchange.chunks.len(), 4);
+    assert_eq!(exchange.times.chunks.len(), 4);
     assert_eq!(exchange.done_reason.as_deref(), Some("length"));
     assert_eq!(
-        exchange.counters,
+        exchange.times.counters,
         ServerCounters {
             prompt_eval_count: Some(34),
             prompt_eval_cached_count: Some(3),
@@ -67,8 +67,8 @@ fn vllm_tells_where_the_time_went() {
     assert_eq!(ended, Ok(()));
     assert_eq!(exchange.thinking, "Let me think");
     assert_eq!(exchange.text, "42");
-    assert_eq!(exchange.chunks.len(), 3);
-    let counters = exchange.counters;
+    assert_eq!(exchange.times.chunks.len(), 3);
+    let counters = exchange.times.counters;
     assert_eq!(counters.total, Some(Nanos(1_338_000_000)));
     assert_eq!(counters.prompt_eval, Some(Nanos(85_200_000)));
     assert_eq!(counters.eval, Some(Nanos(1_240_500_000)));
@@ -89,7 +89,7 @@ fn a_server_that_tells_no_durations_has_none() {
         ("hm", "hi")
     );
     assert_eq!(
-        exchange.counters,
+        exchange.times.counters,
         ServerCounters {
             prompt_eval_count: Some(11),
             eval_count: Some(5),
@@ -124,14 +124,14 @@ fn chunks_without_text_are_no_first_token() {
     let pieces: Vec<&[u8]> = pieces.iter().map(String::as_bytes).collect();
     let (ended, exchange) = record(&pieces);
     assert_eq!(ended, Ok(()));
-    assert_eq!(exchange.first_token, Some(ms(5)));
-    assert_eq!(exchange.first_thinking, Some(ms(5)));
-    assert_eq!(exchange.first_content, Some(ms(6)));
-    assert_eq!(exchange.last_token, Some(ms(6)));
-    assert_eq!(exchange.done, Some(ms(9)));
-    assert_eq!(exchange.chunks, [ms(5), ms(6)]);
+    assert_eq!(exchange.times.first_token, Some(ms(5)));
+    assert_eq!(exchange.times.first_thinking, Some(ms(5)));
+    assert_eq!(exchange.times.first_content, Some(ms(6)));
+    assert_eq!(exchange.times.last_token, Some(ms(6)));
+    assert_eq!(exchange.times.done, Some(ms(9)));
+    assert_eq!(exchange.times.chunks, [ms(5), ms(6)]);
     assert_eq!(exchange.progress.get(), 2);
-    assert_eq!(exchange.counters.eval_count, Some(5));
+    assert_eq!(exchange.times.counters.eval_count, Some(5));
 }
 
 #[test]
@@ -223,8 +223,8 @@ fn split_at_every_byte_nothing_changes_but_stamps() {
             assert_eq!(ended, Ok(()), "split at {at}");
             assert_eq!(exchange.text, expected.text, "split at {at}");
             assert_eq!(exchange.thinking, expected.thinking);
-            assert_eq!(exchange.chunks.len(), expected.chunks.len());
-            assert_eq!(exchange.counters, expected.counters);
+            assert_eq!(exchange.times.chunks.len(), expected.times.chunks.len());
+            assert_eq!(exchange.times.counters, expected.times.counters);
         }
     }
 }
@@ -250,7 +250,7 @@ proptest! {
         let (ended, exchange) = record(&pieces);
         prop_assert_eq!(ended, Ok(()));
         prop_assert_eq!(exchange.text, texts.concat());
-        prop_assert_eq!(exchange.chunks.len(), texts.len());
-        prop_assert!(exchange.chunks.is_sorted());
+        prop_assert_eq!(exchange.times.chunks.len(), texts.len());
+        prop_assert!(exchange.times.chunks.is_sorted());
     }
 }

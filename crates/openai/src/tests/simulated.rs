@@ -75,24 +75,28 @@ fn counts_and_stamps_are_the_servers() {
             let mut exchange = Exchange::default();
             let outcome = client.generate(&call(40), &mut exchange).await;
             assert_eq!(outcome, Outcome::Completed);
-            assert_eq!(exchange.counters.eval_count, Some(40));
+            assert_eq!(exchange.times.counters.eval_count, Some(40));
             assert_eq!(exchange.done_reason.as_deref(), Some("length"));
             // The client's chunks are the server's, and a chunk is not a token.
             let seen = &chats(&simulator)[0];
-            assert_eq!(exchange.chunks.len() as u64, seen.chunks);
+            assert_eq!(exchange.times.chunks.len() as u64, seen.chunks);
             assert_eq!(seen.chunks, 40_u64.div_ceil(chunk_tokens as u64));
-            assert!(exchange.counters.prompt_eval_count > Some(3));
+            assert!(exchange.times.counters.prompt_eval_count > Some(3));
             // It tells no durations, so there are none.
             assert_eq!(
-                (exchange.counters.total, exchange.counters.eval),
+                (exchange.times.counters.total, exchange.times.counters.eval),
                 (None, None)
             );
             // The model had to be loaded, which takes seconds; not a nanosecond of it is lost.
-            let ttft = exchange.first_token.unwrap().since(exchange.sent.unwrap());
+            let ttft = exchange
+                .times
+                .first_token
+                .unwrap()
+                .since(exchange.times.sent.unwrap());
             assert!(ttft > Nanos::from_secs(1), "{ttft}");
-            assert_eq!(exchange.sent, Some(seen.received));
-            assert_eq!(exchange.headers, seen.responded);
-            assert_eq!(exchange.first_token, exchange.headers);
+            assert_eq!(exchange.times.sent, Some(seen.received));
+            assert_eq!(exchange.times.headers, seen.responded);
+            assert_eq!(exchange.times.first_token, exchange.times.headers);
         });
     }
 }
@@ -103,9 +107,12 @@ async fn stamps() -> Vec<u64> {
     let (_simulator, client) = start(&clock, |_| {}).await;
     let mut exchange = Exchange::default();
     client.generate(&call(30), &mut exchange).await;
-    let mut all = vec![exchange.sent.unwrap().0, exchange.headers.unwrap().0];
-    all.extend(exchange.chunks.iter().map(|at| at.0));
-    all.push(exchange.done.unwrap().0);
+    let mut all = vec![
+        exchange.times.sent.unwrap().0,
+        exchange.times.headers.unwrap().0,
+    ];
+    all.extend(exchange.times.chunks.iter().map(|at| at.0));
+    all.push(exchange.times.done.unwrap().0);
     all
 }
 
@@ -135,7 +142,7 @@ fn the_same_run_has_the_same_stamps_and_native_agrees() {
         let mut exchange = Exchange::default();
         let reply = client.chat(&request, &mut exchange).await;
         assert_eq!(reply.outcome, Outcome::Completed);
-        let native: Vec<u64> = exchange.chunks.iter().map(|at| at.0).collect();
+        let native: Vec<u64> = exchange.times.chunks.iter().map(|at| at.0).collect();
         assert_eq!(native, runs[0][2..runs[0].len() - 1]);
     });
 }

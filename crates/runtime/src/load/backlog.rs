@@ -38,9 +38,9 @@ impl Backlog {
 
     /// What a row takes in memory, about.
     pub fn size_of(record: &RequestRecord) -> u64 {
-        /// The texts of a row besides its gaps: names, model, digest.
+        /// The texts of a row besides its stamps: names, model, digest.
         const TEXTS: usize = 256;
-        (size_of::<RequestRecord>() + TEXTS + 8 * record.chunk_gaps_ns.len()) as u64
+        (size_of::<RequestRecord>() + TEXTS + 8 * record.times.chunks.len()) as u64
     }
 
     /// A row of this size waits for the disk.

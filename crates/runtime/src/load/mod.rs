@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use agents::{WorkError, WorkPool};
 use clock::Clock;
 use domain::backend::ChatBackend;
-use domain::plan::{CachePolicy, ConfigId, Topology};
+use domain::plan::{CachePolicy, Topology};
 use domain::record::{RequestRecord, RunKey, Turn};
 use domain::work::Work;
 use domain::{ModelOptions, Nanos, Stamp};
@@ -158,14 +158,10 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
     }
     let ground = Arc::new(Ground {
         started: setup.clock.now(),
-        run: RunKey {
-            config: ConfigId::new("load").expect("a plain word is an id"),
-            topology: match setup.backends.len() {
-                1 => Topology::Shared,
-                _ => Topology::PerAgent,
-            },
-            repetition: 1,
-        },
+        run: RunKey::of_load(match setup.backends.len() {
+            1 => Topology::Shared,
+            _ => Topology::PerAgent,
+        }),
         setup,
         stop: shutdown.stopping().child_token(),
         drop: CancellationToken::new(),

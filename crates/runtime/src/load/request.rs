@@ -7,7 +7,7 @@ use agents::nonce;
 use domain::backend::{Exchange, GenerateCall};
 use domain::hash::{derive, sha256_hex};
 use domain::plan::{Arm, CachePolicy};
-use domain::record::{RequestRecord, RequestRole};
+use domain::record::RequestRecord;
 use domain::work::WorkRecord;
 use domain::{Outcome, Stamp};
 
@@ -22,17 +22,6 @@ pub(super) enum Ask {
     Plan,
     /// The entry of a trace that has the request's number.
     Trace(Arc<Trace>),
-}
-
-/// What is known of a request when it has ended.
-struct Ended {
-    place: Place,
-    endpoint: usize,
-    call: GenerateCall,
-    outcome: Outcome,
-    scheduled: Stamp,
-    at: Stamp,
-    work: Option<WorkRecord>,
 }
 
 impl Ground {
@@ -60,7 +49,7 @@ impl Ground {
         self.begun.fetch_add(1, Ordering::Relaxed);
         let now_in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         self.peak.fetch_max(now_in_flight, Ordering::Relaxed);
-        let mut call = self.call(place, &ask, talk);
+        let call = self.call(place, &ask, talk);
         let endpoint = place.agent as usize % self.setup.backends.len();
         let mut exchange = Exchange::default();
         let generating = self.setup.backends[endpoint].generate(&call, &mut exchange);
@@ -68,21 +57,33 @@ impl Ground {
         let outcome = outcome.unwrap_or(Outcome::Cancelled);
         let at = self.setup.clock.now();
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        let said = std::mem::take(&mut exchange.text);
-        let sha256 = sha256_of(&call);
+        let Exchange {
+            mut times,
+            text,
+            done_reason,
+            ..
+        } = exchange;
+        let prompt_sha256 = sha256_of(&call);
+        let output_chars = text.chars().count() as u64;
         if call.history.is_some() && outcome.is_completed() {
-            talk.answered(std::mem::take(&mut call.prompt), said.clone());
+            talk.answered(call.prompt, text);
         }
-        let ended = Ended {
-            place,
-            endpoint,
-            call,
-            outcome,
-            scheduled,
-            at,
+        times.end(scheduled, at, outcome);
+        (self.setup.on_record)(RequestRecord {
+            agent: place.agent,
+            agent_name: format!("agent{}", place.agent),
+            step: "load".to_owned(),
+            call: place.call,
+            endpoint: u32::try_from(endpoint).unwrap_or(u32::MAX),
+            model: call.model,
+            options: call.options,
+            prompt_sha256,
+            done_reason,
+            output_chars,
+            turn: place.turn,
             work,
-        };
-        (self.setup.on_record)(self.record(ended, exchange, &said, sha256));
+            ..RequestRecord::new(self.run.clone(), Arm::Together, times)
+        });
         Some(at)
     }
 
@@ -165,50 +166,6 @@ impl Ground {
                 let nonce = nonce(plan.seed, &self.run, Arm::Together, 1, 0, what);
                 format!("{nonce} (an identifier, of no meaning)\n\n{}", plan.prompt)
             }
-        }
-    }
-
-    fn record(
-        &self,
-        ended: Ended,
-        exchange: Exchange,
-        said: &str,
-        prompt_sha256: String,
-    ) -> RequestRecord {
-        let (tokens, tokens_from) = exchange.tokens();
-        RequestRecord {
-            run: self.run.clone(),
-            arm: Arm::Together,
-            attempt: 1,
-            role: RequestRole::Main,
-            agent: ended.place.agent,
-            agent_name: format!("agent{}", ended.place.agent),
-            step: "load".to_owned(),
-            call: ended.place.call,
-            endpoint: u32::try_from(ended.endpoint).unwrap_or(u32::MAX),
-            model: ended.call.model,
-            options: ended.call.options,
-            prompt_sha256,
-            scheduled: ended.scheduled,
-            admission_wait_ns: None,
-            connect_ns: exchange.connect,
-            sent: exchange.sent,
-            headers: exchange.headers,
-            first_token: exchange.first_token,
-            first_thinking: exchange.first_thinking,
-            first_content: exchange.first_content,
-            last_token: exchange.last_token,
-            done: exchange.done,
-            ended: ended.at,
-            outcome: ended.outcome,
-            tokens,
-            tokens_from,
-            counters: exchange.counters,
-            done_reason: exchange.done_reason,
-            chunk_gaps_ns: RequestRecord::gaps(exchange.sent, &exchange.chunks),
-            output_chars: said.chars().count() as u64,
-            turn: ended.place.turn,
-            work: ended.work,
         }
     }
 }

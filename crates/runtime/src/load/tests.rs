@@ -52,11 +52,11 @@ impl Fake {
                 };
             }
             Reply::Stalls => {
-                exchange.sent = Some(self.clock.now());
+                exchange.times.sent = Some(self.clock.now());
                 return std::future::pending().await;
             }
         };
-        exchange.sent = Some(self.clock.now());
+        exchange.times.sent = Some(self.clock.now());
         let _slot = self.slots.acquire().await.unwrap();
         self.clock.sleep(FIRST).await;
         for token in 0..tokens {
@@ -64,13 +64,13 @@ impl Fake {
                 self.clock.sleep(TOKEN).await;
             }
             let at = self.clock.now();
-            exchange.first_token.get_or_insert(at);
-            exchange.last_token = Some(at);
-            exchange.chunks.push(at);
+            exchange.times.first_token.get_or_insert(at);
+            exchange.times.last_token = Some(at);
+            exchange.times.chunks.push(at);
             exchange.text.push('x');
         }
-        exchange.done = Some(self.clock.now());
-        exchange.counters.eval_count = Some(tokens);
+        exchange.times.done = Some(self.clock.now());
+        exchange.times.counters.eval_count = Some(tokens);
         Outcome::Completed
     }
 }
@@ -208,7 +208,7 @@ impl Case {
         }
         let end = run_load(setup, &shutdown).await.unwrap();
         let mut records = std::mem::take(&mut *records.lock().unwrap());
-        records.sort_by_key(|r| (r.scheduled, r.agent));
+        records.sort_by_key(|r| (r.times.scheduled, r.agent));
         Ran {
             end,
             records,
@@ -246,11 +246,11 @@ fn ms(stamps: impl IntoIterator<Item = Stamp>) -> Vec<u64> {
 }
 
 fn scheduled(ran: &Ran) -> Vec<u64> {
-    ms(ran.records.iter().map(|r| r.scheduled))
+    ms(ran.records.iter().map(|r| r.times.scheduled))
 }
 
 fn sent(ran: &Ran) -> Vec<u64> {
-    ms(ran.records.iter().map(|r| r.sent.unwrap()))
+    ms(ran.records.iter().map(|r| r.times.sent.unwrap()))
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn an_open_loop_sends_on_time_however_slow_the_server_is() {
     case.slots = 1;
     let ran = case.run();
     assert_eq!(sent(&ran), [0, 40, 80, 120, 160]);
-    let first_tokens = ms(ran.records.iter().map(|r| r.first_token.unwrap()));
+    let first_tokens = ms(ran.records.iter().map(|r| r.times.first_token.unwrap()));
     assert_eq!(first_tokens, [50, 150, 250, 350, 450]);
     assert_eq!(ran.end.peak_in_flight, 4);
     assert_eq!(ran.end.ended, Stamp(500_000_000));
@@ -353,7 +353,11 @@ fn a_failed_request_is_a_record_and_its_agent_goes_on() {
         }
     };
     let ran = case.run();
-    let classes: Vec<_> = ran.records.iter().map(|r| r.outcome.class()).collect();
+    let classes: Vec<_> = ran
+        .records
+        .iter()
+        .map(|r| r.times.outcome.class())
+        .collect();
     assert_eq!(classes, ["completed", "failed", "completed"]);
     assert!(!ran.end.interrupted);
 }
@@ -374,7 +378,7 @@ fn stopping_begins_nothing_new_and_cancels_what_outlasts_the_grace() {
     let classes: Vec<_> = ran
         .records
         .iter()
-        .map(|r| (r.agent, r.outcome.class()))
+        .map(|r| (r.agent, r.times.outcome.class()))
         .collect();
     assert_eq!(
         classes,

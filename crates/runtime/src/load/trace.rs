@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::hash::sha256_hex;
-use domain::record::{RequestRecord, RequestRole};
+use domain::record::{JournalLine, RequestRecord, RequestRole, schema1};
 use domain::{Nanos, Stamp};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// A recorded trace, in the order of its starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -202,14 +202,15 @@ fn from_object(value: &Value) -> Result<Option<Row>, String> {
     let object = value
         .as_object()
         .ok_or("no JSON object; one a line is wanted")?;
-    let journal = object.get("t").and_then(Value::as_str);
-    if journal.is_some_and(|t| t != "request") {
-        return Ok(None);
-    }
-    if object.contains_key("prompt_sha256") {
-        let record: RequestRecord = serde_json::from_value(value.clone())
+    if let Some(recorded) = recorded(object) {
+        let line: JournalLine = serde_json::from_value(recorded)
             .map_err(|e| format!("looks like a recorded request and is not one: {e}"))?;
-        return Ok((record.role == RequestRole::Main).then(|| of_record(&record)));
+        return Ok(match line {
+            JournalLine::Request(record) if record.role == RequestRole::Main => {
+                Some(of_record(&record))
+            }
+            _ => None,
+        });
     }
     let named: BTreeMap<String, &Value> = object
         .iter()
@@ -225,14 +226,33 @@ fn from_object(value: &Value) -> Result<Option<Row>, String> {
     row(&named.keys().map(String::as_str).collect::<Vec<_>>(), cell).map(Some)
 }
 
+/// A line of our own, as a line of a journal; none where it is another's.
+fn recorded(object: &Map<String, Value>) -> Option<Value> {
+    let line = Value::Object(object.clone());
+    if object.contains_key("t") {
+        return Some(schema1::journal_line(line));
+    }
+    if object.contains_key("prompt_sha256") {
+        let row = match object.contains_key("times") {
+            true => line,
+            false => schema1::request(line),
+        };
+        return Some(json!({ "request": row }));
+    }
+    let ours = ["request", "step", "arm", "mark"].map(|what| object.get(what));
+    let ours = object.len() == 1 && ours.iter().flatten().any(|content| content.is_object());
+    ours.then_some(line)
+}
+
 fn of_record(record: &RequestRecord) -> Row {
-    let prompt = record.counters.prompt_eval_count;
+    let times = &record.times;
+    let prompt = times.counters.prompt_eval_count;
     Row {
-        at: record.scheduled.since(Stamp::ZERO),
+        at: times.scheduled.since(Stamp::ZERO),
         prompt: prompt
             .and_then(|n| u32::try_from(n).ok())
             .map_or(TracePrompt::Unknown, TracePrompt::Tokens),
-        output_tokens: u32::try_from(record.tokens).ok().filter(|n| *n > 0),
+        output_tokens: u32::try_from(times.tokens).ok().filter(|n| *n > 0),
         session: Some(match record.turn {
             Some(turn) => format!("session {}", turn.session),
             None => format!("agent {}", record.agent),

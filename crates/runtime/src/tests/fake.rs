@@ -110,25 +110,25 @@ impl Fake {
                 };
             }
             Reply::Stalls => {
-                exchange.sent = Some(self.clock.now());
+                exchange.times.sent = Some(self.clock.now());
                 return std::future::pending().await;
             }
         };
         let sent = self.clock.now();
-        exchange.sent = Some(sent);
+        exchange.times.sent = Some(sent);
         let mut loaded = self.slot.lock().await;
         self.load(&mut loaded, &call.options).await;
         self.clock.sleep(WARM).await;
         let ready = self.clock.now();
         self.clock.sleep(PREFILL).await;
         let prefilled = self.clock.now();
-        exchange.headers = Some(prefilled);
+        exchange.times.headers = Some(prefilled);
         for _ in 0..tokens {
             let at = self.clock.now();
-            exchange.first_token.get_or_insert(at);
-            exchange.first_content.get_or_insert(at);
-            exchange.last_token = Some(at);
-            exchange.chunks.push(at);
+            exchange.times.first_token.get_or_insert(at);
+            exchange.times.first_content.get_or_insert(at);
+            exchange.times.last_token = Some(at);
+            exchange.times.chunks.push(at);
             exchange.progress.add(1);
             exchange.text.push_str("xyzzy ");
             self.clock.sleep(TOKEN).await;
@@ -140,14 +140,14 @@ impl Fake {
             };
         }
         let done = self.clock.now();
-        exchange.done = Some(done);
+        exchange.times.done = Some(done);
         exchange.done_reason = Some("stop".to_owned());
-        exchange.counters.total = Some(done.since(sent));
-        exchange.counters.load = Some(ready.since(sent));
-        exchange.counters.prompt_eval = Some(PREFILL);
+        exchange.times.counters.total = Some(done.since(sent));
+        exchange.times.counters.load = Some(ready.since(sent));
+        exchange.times.counters.prompt_eval = Some(PREFILL);
         if tokens > 0 {
-            exchange.counters.eval_count = Some(tokens);
-            exchange.counters.eval = Some(done.since(prefilled));
+            exchange.times.counters.eval_count = Some(tokens);
+            exchange.times.counters.eval = Some(done.since(prefilled));
         }
         Outcome::Completed
     }

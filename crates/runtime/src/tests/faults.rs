@@ -47,7 +47,7 @@ async fn a_failing_agent_is_a_row_and_the_sweep_goes_on() {
         assert_eq!(of_arm.len(), 3);
         let broken = of_arm.iter().find(|r| r.agent == 1).unwrap();
         assert_eq!(
-            broken.outcome,
+            broken.times.outcome,
             Outcome::Failed {
                 failure: FailureKind::MidStream,
                 message: "out of memory".to_owned()
@@ -55,7 +55,11 @@ async fn a_failing_agent_is_a_row_and_the_sweep_goes_on() {
         );
         // What had arrived before it broke is kept.
         assert_eq!(
-            (broken.tokens, broken.chunk_gaps_ns.len(), broken.done),
+            (
+                broken.times.tokens,
+                broken.times.chunks.len(),
+                broken.times.done
+            ),
             (7, 7, None)
         );
     }
@@ -78,7 +82,7 @@ async fn a_stalled_request_ends_at_the_plans_total_limit() {
     let stalled = &journal.requests[1];
     let phase = TimeoutPhase::Total;
     assert_eq!(
-        (&stalled.outcome, stalled.ended),
+        (&stalled.times.outcome, stalled.times.ended),
         (&Outcome::TimedOut { phase }, ms(60_000))
     );
     assert!(journal.arms[0].complete);
@@ -107,7 +111,7 @@ async fn an_arm_that_outlives_its_deadline_is_cut_and_the_next_one_runs() {
         (1, 1, false)
     );
     let journal = read(dir.path());
-    assert_eq!(journal.requests[0].outcome, Outcome::Cancelled);
+    assert_eq!(journal.requests[0].times.outcome, Outcome::Cancelled);
     assert_eq!(journal.arms[0].ended, ms(20_000));
     assert!(!journal.arms[0].complete);
     assert_eq!(journal.arms[0].notes, ["the arm's deadline passed"]);
@@ -444,7 +448,7 @@ fn rows_wait_for_a_slow_disk_and_whoever_made_them_does_not() {
     let times: Vec<u64> = lines
         .lines()
         .map(|line| {
-            serde_json::from_str::<serde_json::Value>(line).unwrap()["at"]
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["mark"]["at"]
                 .as_u64()
                 .unwrap()
         })
@@ -504,17 +508,13 @@ fn a_manifest_is_written_whole_and_a_newer_one_is_refused() {
     assert_eq!(files.len(), 1, "no temporary file is left");
 
     let path = dir.path().join("manifest.json");
-    std::fs::write(&path, "{\n \"schema\": 2, \"shape\": \"unknown\"\n}").unwrap();
-    let newer = read_manifest(dir.path());
-    assert!(matches!(
-        newer,
-        Err(RuntimeError::NewerSchema {
-            found: 2,
-            supported: 1,
-            ..
-        })
-    ));
-    std::fs::write(&path, "{\n \"schema\": 1,\n \"name\": ").unwrap();
+    for (schema, words) in [(1, "is older than"), (3, "is newer than")] {
+        let text = format!("{{\n \"schema\": {schema}, \"shape\": \"unknown\"\n}}");
+        std::fs::write(&path, text).unwrap();
+        let refused = read_manifest(dir.path()).unwrap_err().to_string();
+        assert!(refused.contains(words), "{refused}");
+    }
+    std::fs::write(&path, "{\n \"schema\": 2,\n \"name\": ").unwrap();
     let error = read_manifest(dir.path()).unwrap_err().to_string();
     assert!(error.contains("manifest.json:3:"), "{error}");
     let missing = write_manifest(&dir.path().join("absent"), &manifest).unwrap_err();

@@ -81,7 +81,7 @@ async fn a_killed_sweep_is_completed_without_repeating_what_is_complete() {
         let last = before
             .requests
             .iter()
-            .map(|r| r.ended)
+            .map(|r| r.times.ended)
             .max()
             .unwrap_or(Stamp::ZERO);
         assert!(resumed.at > last);
@@ -126,7 +126,7 @@ async fn a_corrupt_line_is_named() {
     let (bytes, _) = cut(dir.path(), usize::MAX).await;
     let text = String::from_utf8(bytes).unwrap();
     let mut lines: Vec<&str> = text.lines().collect();
-    lines[2] = "{\"t\":\"request\",";
+    lines[2] = "{\"request\":{";
     fs::write(dir.path().join("journal.jsonl"), lines.join("\n") + "\n").unwrap();
     let error = ResultsDir::resume(dir.path()).unwrap_err().to_string();
     assert!(error.contains("journal.jsonl:3: "), "{error}");
@@ -213,7 +213,7 @@ async fn a_new_attempt_sends_other_prompts() {
     // As if the process had died before the arms' own lines were written.
     let kept: String = text
         .lines()
-        .filter(|line| !line.contains("\"t\":\"arm\""))
+        .filter(|line| !line.starts_with("{\"arm\":"))
         .flat_map(|line| [line, "\n"])
         .collect();
     fs::write(dir.path().join("journal.jsonl"), kept).unwrap();

@@ -31,18 +31,27 @@ async fn two_agents_together_are_stamped_exactly() {
         panic!("{journal:?}")
     };
     // Agent a: 3000 load, 100 warm, 50 prefill, 20 tokens of 10 ms.
-    assert_eq!((a.agent, a.scheduled, a.sent), (0, ms(0), Some(ms(0))));
-    assert_eq!(a.first_token, Some(ms(3150)));
-    assert_eq!(a.last_token, Some(ms(3340)));
-    assert_eq!((a.done, a.ended), (Some(ms(3350)), ms(3350)));
-    assert_eq!((a.tokens, a.tokens_from), (20, TokenSource::Server));
-    assert_eq!(a.chunk_stamps().count(), 20);
-    assert_eq!(a.chunk_stamps().last(), a.last_token);
+    assert_eq!(
+        (a.agent, a.times.scheduled, a.times.sent),
+        (0, ms(0), Some(ms(0)))
+    );
+    assert_eq!(a.times.first_token, Some(ms(3150)));
+    assert_eq!(a.times.last_token, Some(ms(3340)));
+    assert_eq!((a.times.done, a.times.ended), (Some(ms(3350)), ms(3350)));
+    assert_eq!(
+        (a.times.tokens, a.times.tokens_from),
+        (20, TokenSource::Server)
+    );
+    assert_eq!(a.times.chunks.len(), 20);
+    assert_eq!(a.times.chunks.last().copied(), a.times.last_token);
     // Agent b was scheduled and sent at the same moment, and waited for a's end and a reload.
-    assert_eq!((b.agent, b.scheduled, b.sent), (1, ms(0), Some(ms(0))));
-    assert_eq!(b.first_token, Some(ms(6500)));
-    assert_eq!(b.done, Some(ms(6900)));
-    assert_eq!(b.counters.load, Some(Nanos::from_millis(6450)));
+    assert_eq!(
+        (b.agent, b.times.scheduled, b.times.sent),
+        (1, ms(0), Some(ms(0)))
+    );
+    assert_eq!(b.times.first_token, Some(ms(6500)));
+    assert_eq!(b.times.done, Some(ms(6900)));
+    assert_eq!(b.times.counters.load, Some(Nanos::from_millis(6450)));
 
     let [arm] = &journal.arms[..] else { panic!() };
     assert!(arm.complete && arm.notes.is_empty());
@@ -69,7 +78,14 @@ async fn in_turn_each_agent_is_scheduled_at_the_end_of_the_one_before() {
         .requests
         .iter()
         .filter(|r| r.arm == Arm::Sequential)
-        .map(|r| (r.agent, r.scheduled, r.sent.unwrap(), r.done.unwrap()))
+        .map(|r| {
+            (
+                r.agent,
+                r.times.scheduled,
+                r.times.sent.unwrap(),
+                r.times.done.unwrap(),
+            )
+        })
         .collect();
     assert_eq!(
         times,
@@ -179,7 +195,10 @@ async fn a_warm_state_is_loaded_for_the_first_agent() {
         ["unload", "preload 512", "generate 512", "generate 1024"]
     );
     let journal = read(dir.path());
-    assert_eq!(journal.requests[0].counters.load, Some(super::fake::WARM));
+    assert_eq!(
+        journal.requests[0].times.counters.load,
+        Some(super::fake::WARM)
+    );
     // Setting the state took 3 s; the arm began after it.
     assert_eq!(journal.arms[0].started, ms(3000));
 }
@@ -226,8 +245,8 @@ async fn agents_that_always_reload_are_probed_once_each() {
     assert_eq!(of, [(1, Arm::Sequential, 1), (1, Arm::Sequential, 0)]);
     for probe in probes {
         assert_eq!(probe.options.num_predict, Some(1));
-        assert_eq!(probe.tokens, 1);
-        assert_eq!(probe.counters.load, Some(super::fake::WARM));
+        assert_eq!(probe.times.tokens, 1);
+        assert_eq!(probe.times.counters.load, Some(super::fake::WARM));
     }
     // Last agent first: the server is as it wants it, so only the other one's preload reloads.
     assert_eq!(
@@ -260,7 +279,14 @@ async fn an_admission_limit_shows_before_the_send_and_says_how_much_of_it_is_its
     let times: Vec<_> = journal
         .requests
         .iter()
-        .map(|r| (r.agent, r.scheduled, r.sent.unwrap(), r.admission_wait_ns))
+        .map(|r| {
+            (
+                r.agent,
+                r.times.scheduled,
+                r.times.sent.unwrap(),
+                r.times.admission_wait,
+            )
+        })
         .collect();
     let waited = |ms| Some(Nanos::from_millis(ms));
     assert_eq!(
@@ -286,7 +312,7 @@ async fn without_a_limit_no_permit_is_waited_for() {
         journal
             .requests
             .iter()
-            .all(|r| r.admission_wait_ns.is_none())
+            .all(|r| r.times.admission_wait.is_none())
     );
     let text = std::fs::read_to_string(dir.path().join("journal.jsonl")).unwrap();
     assert!(!text.contains("admission"), "a row says nothing of it");
@@ -327,7 +353,7 @@ async fn further_calls_carry_the_answer_so_far() {
     let calls: Vec<_> = journal
         .requests
         .iter()
-        .map(|r| (r.call, r.step.as_str(), r.scheduled))
+        .map(|r| (r.call, r.step.as_str(), r.times.scheduled))
         .collect();
     assert_eq!(
         calls,
@@ -366,7 +392,7 @@ async fn the_full_workflow_reads_thinks_asks_and_writes() {
     // Steps follow one another without a gap, and the request is scheduled at the think step's end.
     let own: Vec<_> = journal.steps.iter().filter(|s| s.agent == 0).collect();
     assert!(own.windows(2).all(|pair| pair[0].ended == pair[1].started));
-    assert_eq!(journal.requests[0].scheduled, own[1].ended);
+    assert_eq!(journal.requests[0].times.scheduled, own[1].ended);
     let thought = own[1].ended.since(own[1].started);
     assert_eq!(
         thought,
@@ -433,10 +459,13 @@ async fn a_reply_without_tokens_is_complete_and_has_none() {
         .unwrap();
     let journal = read(dir.path());
     let [r] = &journal.requests[..] else { panic!() };
-    assert_eq!(r.outcome, Outcome::Completed);
-    assert_eq!((r.tokens, r.tokens_from), (0, TokenSource::Server));
-    assert_eq!((r.first_token, r.last_token), (None, None));
-    assert!(r.chunk_gaps_ns.is_empty() && r.done == Some(ms(3150)));
+    assert_eq!(r.times.outcome, Outcome::Completed);
+    assert_eq!(
+        (r.times.tokens, r.times.tokens_from),
+        (0, TokenSource::Server)
+    );
+    assert_eq!((r.times.first_token, r.times.last_token), (None, None));
+    assert!(r.times.chunks.is_empty() && r.times.done == Some(ms(3150)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -459,7 +488,7 @@ async fn on_several_threads_all_agents_are_scheduled_at_one_moment() {
             .requests
             .iter()
             .filter(|r| (&r.run, r.arm) == (&arm.run, arm.arm));
-        let mut scheduled: Vec<_> = own.map(|r| r.scheduled).collect();
+        let mut scheduled: Vec<_> = own.map(|r| r.times.scheduled).collect();
         scheduled.dedup();
         match arm.arm {
             Arm::Together => assert_eq!(scheduled, [arm.started]),

@@ -71,7 +71,7 @@ async fn the_first_stop_lets_requests_in_flight_end_within_the_grace_period() {
     let ends: Vec<_> = journal
         .requests
         .iter()
-        .map(|r| (r.agent, r.call, r.outcome.class(), r.ended))
+        .map(|r| (r.agent, r.call, r.times.outcome.class(), r.times.ended))
         .collect();
     // The first agent's request ended at 3350 and its second call never began. The other's would
     // have ended at 6900; the grace period ended at 5000.
@@ -121,7 +121,7 @@ async fn who_waits_for_a_permit_when_stopped_sends_nothing() {
     let ends: Vec<_> = journal
         .requests
         .iter()
-        .map(|r| (r.agent, r.outcome.clone(), r.sent))
+        .map(|r| (r.agent, r.times.outcome.clone(), r.times.sent))
         .collect();
     assert_eq!(
         ends,
@@ -181,13 +181,17 @@ fn stopped_at(stop_us: u64, abort_after_us: Option<u64>, grace_ms: u64, admit: u
             .iter()
             .filter(|c| c.starts_with("generate"))
             .count();
-        let sent = journal.requests.iter().filter(|r| r.sent.is_some()).count();
+        let sent = journal
+            .requests
+            .iter()
+            .filter(|r| r.times.sent.is_some())
+            .count();
         assert_eq!(reached, sent);
         assert!(
             journal
                 .requests
                 .iter()
-                .all(|r| r.sent.is_some() || r.outcome == Outcome::Cancelled)
+                .all(|r| r.times.sent.is_some() || r.times.outcome == Outcome::Cancelled)
         );
         summary.interrupted
     });
@@ -217,11 +221,11 @@ fn stopped_at(stop_us: u64, abort_after_us: Option<u64>, grace_ms: u64, admit: u
         let main: Vec<_> = own.filter(|r| r.role == RequestRole::Main).collect();
         assert!(
             main.iter()
-                .all(|r| arm.started <= r.scheduled && r.ended <= arm.ended)
+                .all(|r| arm.started <= r.times.scheduled && r.times.ended <= arm.ended)
         );
         if arm.complete {
             assert_eq!(main.len(), 6);
-            assert!(main.iter().all(|r| r.outcome.is_completed()));
+            assert!(main.iter().all(|r| r.times.outcome.is_completed()));
         }
     }
     assert_eq!(

@@ -72,11 +72,14 @@ async fn one(client: &ollama::Client, seed: i64, tokens: u32) -> Result<Row> {
     let mut exchange = Exchange::default();
     let outcome = client.generate(&call, &mut exchange).await;
     ensure!(outcome == Outcome::Completed, "{outcome:?}");
-    let first = exchange.first_token.context("a response without tokens")?;
-    let sent = exchange.sent.context("a request that was not sent")?;
+    let first = exchange
+        .times
+        .first_token
+        .context("a response without tokens")?;
+    let sent = exchange.times.sent.context("a request that was not sent")?;
     Ok(Row {
         seed,
         ttft_ns: first.since(sent).0,
-        connect_ns: exchange.connect.map(|connect| connect.0),
+        connect_ns: exchange.times.connect.map(|connect| connect.0),
     })
 }

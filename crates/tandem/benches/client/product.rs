@@ -57,13 +57,14 @@ fn rows(folder: &Path) -> Result<Vec<Row>> {
         .map(|line| {
             let record: RequestRecord = serde_json::from_str(line)?;
             let (first, sent) = record
+                .times
                 .first_token
-                .zip(record.sent)
+                .zip(record.times.sent)
                 .context("a request without its stamps")?;
             Ok(Row {
                 seed: record.options.seed.context("a request without its seed")?,
                 ttft_ns: first.since(sent).0,
-                connect_ns: record.connect_ns.map(|connect| connect.0),
+                connect_ns: record.times.connect.map(|connect| connect.0),
             })
         })
         .collect()

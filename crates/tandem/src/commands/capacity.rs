@@ -346,6 +346,14 @@ fn read(dir: &Path) -> Result<CapacityRecord, Fatal> {
             record.schema
         )));
     }
+    if record.schema < CAPACITY_SCHEMA {
+        return Err(Fatal::usage(anyhow!(
+            "{}: schema {} is older than {CAPACITY_SCHEMA}, which this program writes, so the run cannot go on",
+            path.display(),
+            record.schema
+        ))
+        .hint("`report` reads it as it is; or begin a new run"));
+    }
     Ok(record)
 }
 

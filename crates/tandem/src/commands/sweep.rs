@@ -348,7 +348,8 @@ fn runtime_error(error: runtime::RuntimeError) -> Fatal {
         | runtime::RuntimeError::AlreadyThere { .. }
         | runtime::RuntimeError::NothingThere { .. }
         | runtime::RuntimeError::NotTheSame { .. }
-        | runtime::RuntimeError::NewerSchema { .. } => Fatal::usage(error),
+        | runtime::RuntimeError::NewerSchema { .. }
+        | runtime::RuntimeError::OlderSchema { .. } => Fatal::usage(error),
         _ => Fatal::environment(error),
     }
 }

@@ -192,13 +192,19 @@ fn rows_and_figures_are_written_and_agree() {
     };
     assert_eq!(typed.result.unwrap().figures, counted);
     let written: Value = serde_json::from_str(&written).unwrap();
-    let tokens: u64 = rows.iter().map(|row| row.tokens).sum();
+    let tokens: u64 = rows.iter().map(|row| row.times.tokens).sum();
     assert_eq!(written["result"]["tokens"], tokens);
     let ttft = &written["result"]["ttft_ms"];
     assert_eq!(ttft["n"], 130);
     let mut measured: Vec<u64> = rows
         .iter()
-        .map(|row| row.first_token.unwrap().since(row.sent.unwrap()).0)
+        .map(|row| {
+            row.times
+                .first_token
+                .unwrap()
+                .since(row.times.sent.unwrap())
+                .0
+        })
         .collect();
     measured.sort_unstable();
     let longest_ms = ttft["max"].as_f64().unwrap();
@@ -534,7 +540,11 @@ fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
     let value = &value["result"];
     assert_eq!(value["interrupted"], true);
     let rows = rows(temp.path());
-    let class = |class| rows.iter().filter(|r| r.outcome.class() == class).count();
+    let class = |class| {
+        rows.iter()
+            .filter(|r| r.times.outcome.class() == class)
+            .count()
+    };
     assert_eq!(value["outcomes"]["completed"], class("completed"));
     assert_eq!(value["outcomes"]["cancelled"], class("cancelled"));
     assert!((1..=4).contains(&class("cancelled")));

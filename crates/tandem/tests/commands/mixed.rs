@@ -119,11 +119,15 @@ fn a_sweep_runs_on_both_and_its_report_names_both() {
         .filter(|r| r.role == domain::record::RequestRole::Main);
     let mut dealt = [0, 0];
     for request in mains {
-        assert!(request.outcome.is_completed(), "{:?}", request.outcome);
+        assert!(
+            request.times.outcome.is_completed(),
+            "{:?}",
+            request.times.outcome
+        );
         assert_eq!(request.agent, request.endpoint, "an endpoint for each");
         // Only Ollama's own API tells how long the server took.
         let native = request.endpoint == 0;
-        assert_eq!(request.counters.total.is_some(), native);
+        assert_eq!(request.times.counters.total.is_some(), native);
         dealt[request.endpoint as usize] += 1;
     }
     assert_eq!(dealt, [6, 6], "three repetitions of two arms");

@@ -102,7 +102,7 @@ fn a_sweep_goes_straight_to_the_server_and_to_the_embedded_one() {
         proxy.stdout_with(&[&sweep[..], to, &["--out", out]].concat());
         let requests = requests(&dir);
         assert!(!requests.is_empty());
-        assert!(requests.iter().all(|r| r.outcome.is_completed()));
+        assert!(requests.iter().all(|r| r.times.outcome.is_completed()));
     }
     assert_eq!(proxy.calls(), 0);
 }

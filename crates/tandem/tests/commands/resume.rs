@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use domain::Stamp;
 use domain::plan::Arm;
-use domain::record::{JournalLine, RequestRecord, RunKey};
+use domain::record::{JournalLine, RequestRecord, RequestTimes, RunKey};
 use domain::telemetry::Sample;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -87,10 +87,11 @@ fn cut(from: &Path, to: &Path, arms: usize) {
 /// goes on does so later than one that never stopped.
 fn rows(dir: &Path) -> Vec<String> {
     let row = |mut row: RequestRecord| {
-        let from = row.scheduled;
-        let RequestRecord {
+        let from = row.times.scheduled;
+        let RequestTimes {
             scheduled,
             ended,
+            chunks,
             sent,
             headers,
             first_token,
@@ -99,7 +100,7 @@ fn rows(dir: &Path) -> Vec<String> {
             last_token,
             done,
             ..
-        } = &mut row;
+        } = &mut row.times;
         let several = [
             sent,
             headers,
@@ -110,7 +111,7 @@ fn rows(dir: &Path) -> Vec<String> {
             done,
         ];
         let stamps = several.into_iter().flatten();
-        for stamp in stamps.chain([scheduled, ended]) {
+        for stamp in stamps.chain([scheduled, ended]).chain(chunks) {
             *stamp = Stamp(stamp.since(from).0);
         }
         serde_json::to_string(&row).unwrap()

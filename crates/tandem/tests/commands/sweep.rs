@@ -284,7 +284,7 @@ fn failed_requests_are_rows_and_the_exit_code_says_so() {
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     let outcomes: Vec<_> = requests(&dir)
         .iter()
-        .map(|request| request.outcome.is_completed())
+        .map(|request| request.times.outcome.is_completed())
         .collect();
     assert!(outcomes.iter().any(|completed| *completed), "{outcomes:?}");
     assert!(outcomes.iter().any(|completed| !*completed), "{outcomes:?}");

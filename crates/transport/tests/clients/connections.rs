@@ -12,7 +12,7 @@ async fn two(protocol: Protocol, clock: &Clock) -> [Option<Nanos>; 2] {
     for connect in &mut connects {
         let seen = generate(&*client).await;
         assert_eq!(seen.outcome, Outcome::Completed);
-        *connect = seen.exchange.connect;
+        *connect = seen.exchange.times.connect;
     }
     let requests = &server.notes.lock().unwrap().requests;
     let kept = requests[0].connection == requests[1].connection;
@@ -37,8 +37,8 @@ async fn connecting_lies_before_the_send() {
         let client = protocol.client(&server.address.to_string(), &clock);
         let before = clock.now();
         let seen = generate(&*client).await;
-        let sent = seen.exchange.sent.unwrap();
-        let connect = seen.exchange.connect.unwrap();
+        let sent = seen.exchange.times.sent.unwrap();
+        let connect = seen.exchange.times.connect.unwrap();
         assert!(connect <= sent.since(before), "{connect} {sent:?}");
     }
 }
@@ -65,7 +65,7 @@ async fn a_kept_connection_that_the_server_has_closed_is_not_used() {
     for request in 0..3 {
         let seen = generate(&*client).await;
         assert_eq!(seen.outcome, Outcome::Completed, "request {request}");
-        assert!(seen.exchange.connect.is_some(), "{request}");
+        assert!(seen.exchange.times.connect.is_some(), "{request}");
         // Until the runtime has heard of the closing.
         clock.sleep(Nanos::from_millis(20)).await;
     }
@@ -87,7 +87,7 @@ async fn requests_at_once_share_no_connection() {
         let (a, b, c) = tokio::join!(generate(&*client), generate(&*client), generate(&*client));
         for seen in [a, b, c] {
             assert_eq!(seen.outcome, Outcome::Completed);
-            assert_eq!(seen.exchange.connect.is_some(), round == 0);
+            assert_eq!(seen.exchange.times.connect.is_some(), round == 0);
         }
     }
     let requests = &server.notes.lock().unwrap().requests;
@@ -186,14 +186,20 @@ async fn a_dropped_request_closes_its_connection_and_keeps_what_was_seen() {
     let ms = |ms: u64| Stamp(ms * 1_000_000);
     for protocol in PROTOCOLS {
         let exchange = dropped(protocol, vec![Step::AwaitClose]).await;
-        assert_eq!((exchange.sent, exchange.headers), (Some(Stamp::ZERO), None));
+        assert_eq!(
+            (exchange.times.sent, exchange.times.headers),
+            (Some(Stamp::ZERO), None)
+        );
         let token = chunk(protocol.token);
         let mut script = vec![Step::Wait(100), protocol.head(), token.clone()];
         script.extend([Step::Wait(100), token, Step::AwaitClose]);
         let exchange = dropped(protocol, script).await;
         assert_eq!(exchange.text, "aa");
-        assert_eq!(exchange.chunks, [ms(100), ms(200)]);
-        assert_eq!((exchange.headers, exchange.done), (Some(ms(100)), None));
+        assert_eq!(exchange.times.chunks, [ms(100), ms(200)]);
+        assert_eq!(
+            (exchange.times.headers, exchange.times.done),
+            (Some(ms(100)), None)
+        );
     }
 }
 
@@ -234,9 +240,12 @@ async fn many_streams_at_once_keep_their_own_time() {
         for task in tasks {
             let Seen { outcome, exchange } = task.await.unwrap();
             assert_eq!(outcome, Outcome::Completed);
-            assert_eq!(exchange.sent, Some(began));
-            assert_eq!(exchange.headers, Some(began + Nanos::from_millis(100)));
-            let gaps = exchange.chunks.windows(2).map(|w| w[1].since(w[0]));
+            assert_eq!(exchange.times.sent, Some(began));
+            assert_eq!(
+                exchange.times.headers,
+                Some(began + Nanos::from_millis(100))
+            );
+            let gaps = exchange.times.chunks.windows(2).map(|w| w[1].since(w[0]));
             let gaps: Vec<_> = gaps.collect();
             assert!(gaps.iter().all(|gap| *gap == gaps[0]), "{gaps:?}");
             lengths.push(gaps[0]);

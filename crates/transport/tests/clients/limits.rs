@@ -30,7 +30,10 @@ async fn a_connection_that_is_never_made_runs_into_the_connect_limit() {
         let seen = generate(&*client).await;
         let phase = TimeoutPhase::Connect;
         assert_eq!(seen.outcome, Outcome::TimedOut { phase });
-        assert_eq!((seen.exchange.sent, seen.exchange.connect), (None, None));
+        assert_eq!(
+            (seen.exchange.times.sent, seen.exchange.times.connect),
+            (None, None)
+        );
         assert_eq!(clock.now(), Stamp(300_000_000));
         let error = client.identify().await.unwrap_err();
         assert!(matches!(
@@ -57,7 +60,10 @@ async fn nobody_listening_is_connection_refused() {
         assert_eq!(failure, FailureKind::ConnectionRefused);
         assert!(message.starts_with("tcp connect error: "), "{message}");
         assert!(message.to_lowercase().contains("refused"), "{message}");
-        assert_eq!((seen.exchange.sent, seen.exchange.connect), (None, None));
+        assert_eq!(
+            (seen.exchange.times.sent, seen.exchange.times.connect),
+            (None, None)
+        );
         let error = client.identify().await.unwrap_err().to_string();
         let expected = format!("http://{address}: tcp connect error");
         assert!(error.starts_with(&expected), "{error}");

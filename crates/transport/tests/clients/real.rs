@@ -53,7 +53,7 @@ async fn a_flood_ends_at_the_total_limit() {
         let seen = generate(&*client).await;
         let phase = TimeoutPhase::Total;
         assert_eq!(seen.outcome, Outcome::TimedOut { phase });
-        assert!(!seen.exchange.chunks.is_empty());
+        assert!(!seen.exchange.times.chunks.is_empty());
         serving.join().unwrap();
     }
 }
@@ -69,7 +69,7 @@ async fn a_server_that_falls_silent_meets_the_limit_between_chunks() {
         let seen = against(protocol, limits, script).await;
         let phase = TimeoutPhase::BetweenChunks;
         assert_eq!(seen.outcome, Outcome::TimedOut { phase });
-        assert_eq!(seen.exchange.chunks.len(), 5, "{}", protocol.name);
+        assert_eq!(seen.exchange.times.chunks.len(), 5, "{}", protocol.name);
     }
 }
 
@@ -98,8 +98,8 @@ async fn a_dropped_request_leaves_what_it_has_seen() {
             () = shown => {}
         }
         assert_eq!(exchange.text, "a");
-        assert_eq!(exchange.first_token, exchange.last_token);
-        assert!(exchange.sent.is_some() && exchange.headers.is_some());
+        assert_eq!(exchange.times.first_token, exchange.times.last_token);
+        assert!(exchange.times.sent.is_some() && exchange.times.headers.is_some());
         assert_eq!(exchange.progress.get(), 1);
         server.notes.lock().unwrap().requests.clear();
     }
@@ -135,10 +135,10 @@ async fn a_busy_runtime_delays_no_stamp() {
         serving.join().unwrap();
         assert_eq!(seen.outcome, Outcome::Completed, "{}", protocol.name);
         let stamps = [
-            seen.exchange.headers.unwrap(),
-            seen.exchange.chunks[0],
-            seen.exchange.chunks[1],
-            seen.exchange.done.unwrap(),
+            seen.exchange.times.headers.unwrap(),
+            seen.exchange.times.chunks[0],
+            seen.exchange.times.chunks[1],
+            seen.exchange.times.done.unwrap(),
         ];
         // Read at once, after the wait, all of them would have one stamp.
         assert!(stamps.is_sorted_by(|a, b| a < b), "{stamps:?}");

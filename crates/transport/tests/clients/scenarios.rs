@@ -234,7 +234,11 @@ async fn against(protocol: Protocol, script: Vec<Step>) -> String {
         let shown = |seen: &Seen| {
             let exchange = &seen.exchange;
             let texts = (exchange.text.clone(), exchange.thinking.clone());
-            (texts, exchange.chunks.len(), exchange.done.is_some())
+            (
+                texts,
+                exchange.times.chunks.len(),
+                exchange.times.done.is_some(),
+            )
         };
         assert_eq!(shown(&real), shown(&seen));
     }
@@ -248,8 +252,9 @@ async fn against(protocol: Protocol, script: Vec<Step>) -> String {
     };
     let ms = |at: Stamp| (at.0 / 1_000_000).to_string();
     let at = |at: Option<Stamp>| at.map_or("-".to_owned(), ms);
-    let chunks: Vec<String> = exchange.chunks.iter().copied().map(ms).collect();
+    let chunks: Vec<String> = exchange.times.chunks.iter().copied().map(ms).collect();
     let tokens = exchange
+        .times
         .counters
         .eval_count
         .map_or("-".to_owned(), |n| n.to_string());
@@ -257,13 +262,13 @@ async fn against(protocol: Protocol, script: Vec<Step>) -> String {
         "{outcome}\n  at {}: sent {}, headers {}, first {} (content {}), chunks [{}], last {}, done {}, \
          text {:?}, tokens {tokens}, reason {}",
         ms(now),
-        at(exchange.sent),
-        at(exchange.headers),
-        at(exchange.first_token),
-        at(exchange.first_content),
+        at(exchange.times.sent),
+        at(exchange.times.headers),
+        at(exchange.times.first_token),
+        at(exchange.times.first_content),
         chunks.join(" "),
-        at(exchange.last_token),
-        at(exchange.done),
+        at(exchange.times.last_token),
+        at(exchange.times.done),
         exchange.text,
         exchange.done_reason.as_deref().unwrap_or("-"),
     )

@@ -96,11 +96,11 @@ async fn a_certificate_that_nobody_signed_is_refused_until_it_is_trusted() {
         assert_eq!(kind, FailureKind::Connect);
         assert!(message.contains("SSL_CERT_FILE"), "{message}");
         assert!(message.contains("self-signed"), "{message}");
-        assert_eq!(seen.exchange.connect, None);
+        assert_eq!(seen.exchange.times.connect, None);
         let trusting = client(protocol, &url, Some(CERTIFICATE)).unwrap();
         let seen = generate(&*trusting).await;
         assert_eq!(seen.outcome, Outcome::Completed, "{}", protocol.name);
-        assert!(seen.exchange.connect > Some(Nanos::ZERO));
+        assert!(seen.exchange.times.connect > Some(Nanos::ZERO));
     }
 }
 

@@ -1,6 +1,6 @@
 //! How often the rule errs, on levels whose share within the limit is known.
 
-use domain::record::RequestRecord;
+use domain::record::{RequestRecord, RequestTimes};
 use domain::{Nanos, Stamp};
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -65,16 +65,18 @@ fn level(
             };
             let at = ms(u64::from(round) * 1000);
             let end = at + Nanos::from_millis(ttft);
-            records.push(RequestRecord {
-                agent,
+            let mut record = template.clone();
+            record.agent = agent;
+            record.times = RequestTimes {
                 scheduled: at,
                 sent: Some(at),
                 first_token: Some(end),
                 last_token: Some(end),
                 done: Some(end),
                 ended: end,
-                ..template.clone()
-            });
+                ..record.times
+            };
+            records.push(record);
         }
     }
     records
@@ -175,12 +177,12 @@ fn blocks_are_longer_than_slow_moments_last() {
         let mut records = level(8, 128, 1.0, Together::Independent, &mut rng);
         for record in &mut records {
             // All requests of every other moment take longer, and none too long.
-            if (record.scheduled.0 / 1_000_000_000 / length).is_multiple_of(2) {
-                let later = record.ended + Nanos::from_millis(60);
-                record.first_token = Some(later);
-                record.last_token = Some(later);
-                record.done = Some(later);
-                record.ended = later;
+            if (record.times.scheduled.0 / 1_000_000_000 / length).is_multiple_of(2) {
+                let later = record.times.ended + Nanos::from_millis(60);
+                record.times.first_token = Some(later);
+                record.times.last_token = Some(later);
+                record.times.done = Some(later);
+                record.times.ended = later;
             }
         }
         let decision = Rule::default().judge(&Sample::of(&records, window), &objective, &[]);

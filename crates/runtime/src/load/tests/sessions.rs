@@ -18,7 +18,12 @@ fn turns(count: u32, think_ms: u64) -> Turns {
 fn places(ran: &Ran) -> Vec<(u32, u32, u32, u64)> {
     let of = |r: &RequestRecord| {
         let turn = r.turn.unwrap();
-        (turn.session, turn.turn, r.agent, r.scheduled.0 / 1_000_000)
+        (
+            turn.session,
+            turn.turn,
+            r.agent,
+            r.times.scheduled.0 / 1_000_000,
+        )
     };
     ran.records.iter().map(of).collect()
 }
@@ -101,7 +106,7 @@ fn sessions_of_an_open_loop_start_on_time_and_take_their_turns() {
     case.turns = Some(turns(2, 50));
     let ran = case.run();
     assert_eq!(
-        ms(ran.records.iter().map(|r| r.sent.unwrap())),
+        ms(ran.records.iter().map(|r| r.times.sent.unwrap())),
         [0, 150, 250, 400]
     );
     assert_eq!(
@@ -127,7 +132,7 @@ fn a_trace_is_replayed_at_its_times_with_its_lengths() {
         .iter()
         .map(|r| {
             (
-                r.scheduled.0 / 1_000_000,
+                r.times.scheduled.0 / 1_000_000,
                 r.agent,
                 r.call,
                 r.options.num_predict,
@@ -167,11 +172,16 @@ fn work_comes_before_each_request_and_queues_for_the_pool() {
             let work = r.work.unwrap();
             assert_eq!(work.cpu_ns, Some(Nanos(10_700_000)));
             assert_eq!(
-                r.sent,
-                Some(r.scheduled),
+                r.times.sent,
+                Some(r.times.scheduled),
                 "the work is no part of the client's queue"
             );
-            (r.agent, r.call, us(work.queue_ns), r.scheduled.0 / 1_000)
+            (
+                r.agent,
+                r.call,
+                us(work.queue_ns),
+                r.times.scheduled.0 / 1_000,
+            )
         })
         .collect();
     seen.sort_unstable();

@@ -104,14 +104,18 @@ fn what_a_load_or_a_sweep_recorded_can_be_replayed() {
         record(1, 500, "probe", true),
         record(0, 700, "main", false),
     ];
-    let text: Vec<_> = lines.iter().map(Value::to_string).collect();
-    assert_eq!(
-        rows(&text.join("\n")),
-        [
-            (0, TracePrompt::Unknown, None, Some(0)),
-            (200, tokens(43), Some(3), Some(1)),
-        ]
-    );
+    let now = lines.clone().map(schema1::journal_line);
+    let load = now.iter().filter_map(|line| line.get("request").cloned());
+    for lines in [lines.to_vec(), now.to_vec(), load.collect()] {
+        let text: Vec<_> = lines.iter().map(Value::to_string).collect();
+        assert_eq!(
+            rows(&text.join("\n")),
+            [
+                (0, TracePrompt::Unknown, None, Some(0)),
+                (200, tokens(43), Some(3), Some(1)),
+            ]
+        );
+    }
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub(super) async fn step(
     let mut compared = Compared::default();
     for record in &records {
         let truth = record.options.seed.and_then(|seed| take(&mut log, seed));
-        compared.add(record, truth.as_ref());
+        compared.add(&record.times, truth.as_ref());
     }
     let tokens = compared.tokens();
     let mut step = compared.step(load.streams, load.pace.gap);

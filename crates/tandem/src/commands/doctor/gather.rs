@@ -313,18 +313,19 @@ impl Probe {
             }
             Outcome::Cancelled => return None,
         }
-        let sent = exchange.sent?;
-        let (first, last) = exchange.first_token.zip(exchange.last_token)?;
+        let sent = exchange.times.sent?;
+        let (first, last) = exchange.times.first_token.zip(exchange.times.last_token)?;
         let tokens = exchange
+            .times
             .counters
             .eval_count
-            .unwrap_or(exchange.chunks.len() as u64);
+            .unwrap_or(exchange.times.chunks.len() as u64);
         let span = last.since(first).as_secs_f64();
         let window = Window {
             sent,
             first,
             last,
-            chunks: exchange.chunks.len(),
+            chunks: exchange.times.chunks.len(),
         };
         let rate = (tokens > 1 && span > 0.0).then(|| (tokens - 1) as f64 / span);
         Some((window, rate))

@@ -1,0 +1,143 @@
+//! Lines as they were written before results folders had schema 2, lifted to it: the run's key and
+//! the times stood beside everything else, chunks were gaps, and tags lay inside what they told apart.
+
+use serde_json::{Map, Value, json};
+
+type Object = Map<String, Value>;
+
+const RUN: [&str; 3] = ["config", "topology", "repetition"];
+
+const TIMES: [&str; 15] = [
+    "scheduled",
+    "admission_wait_ns",
+    "connect_ns",
+    "sent",
+    "headers",
+    "first_token",
+    "first_thinking",
+    "first_content",
+    "last_token",
+    "done",
+    "ended",
+    "outcome",
+    "tokens",
+    "tokens_from",
+    "counters",
+];
+
+/// Lifts a row of `requests.jsonl`. What is no such row stays as it is, for its reader to refuse.
+pub fn request(row: Value) -> Value {
+    let Value::Object(mut row) = row else {
+        return row;
+    };
+    let mut times = take(&mut row, &TIMES);
+    if let Some(Value::Array(gaps)) = row.remove("chunk_gaps_ns") {
+        let mut at = times.get("sent").and_then(Value::as_u64).unwrap_or(0);
+        let chunks = gaps.iter().map(|gap| match gap.as_u64() {
+            Some(gap) => {
+                at = at.saturating_add(gap);
+                json!(at)
+            }
+            None => gap.clone(),
+        });
+        times.insert("chunks".to_owned(), chunks.collect());
+    }
+    if let Some(Value::Object(outcome)) = times.get_mut("outcome") {
+        let outcome = untagged(outcome, "kind");
+        times.insert("outcome".to_owned(), outcome);
+    }
+    row.insert("times".to_owned(), times.into());
+    with_run(row)
+}
+
+/// Lifts a line of `journal.jsonl`.
+pub fn journal_line(line: Value) -> Value {
+    let Value::Object(mut line) = line else {
+        return line;
+    };
+    let Some(Value::String(what)) = line.remove("t") else {
+        return line.into();
+    };
+    let content = match what.as_str() {
+        "request" => request(line.into()),
+        "step" | "arm" => with_run(line),
+        _ => line.into(),
+    };
+    json!({ what: content })
+}
+
+fn with_run(mut row: Object) -> Value {
+    let run = take(&mut row, &RUN);
+    row.insert("run".to_owned(), run.into());
+    row.into()
+}
+
+/// An object whose tag `key` lies inside, with its tag outside.
+fn untagged(object: &mut Object, key: &str) -> Value {
+    match object.remove(key) {
+        Some(Value::String(tag)) if object.is_empty() => tag.into(),
+        Some(Value::String(tag)) => json!({ tag: object }),
+        _ => Value::Null,
+    }
+}
+
+fn take(from: &mut Object, keys: &[&str]) -> Object {
+    let taken = keys.iter().filter_map(|key| from.remove_entry(*key));
+    taken.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stamp;
+    use crate::outcome::{FailureKind, Outcome};
+    use crate::record::JournalLine;
+
+    /// Lines of a folder of schema 1.
+    const OLD: &str = include_str!("../../tests/schema1.jsonl");
+
+    #[test]
+    fn every_line_of_an_old_journal_is_read() {
+        let lines: Vec<JournalLine> = OLD
+            .lines()
+            .map(|line| journal_line(serde_json::from_str(line).unwrap()))
+            .map(|line| serde_json::from_value(line).unwrap())
+            .collect();
+        let requests: Vec<_> = lines
+            .iter()
+            .filter_map(|line| match line {
+                JournalLine::Request(request) => Some(request),
+                _ => None,
+            })
+            .collect();
+        let [first, failed] = requests[..] else {
+            panic!("{requests:?}")
+        };
+        assert_eq!(first.run.config.as_str(), "bvc_g80_c512_t0.8");
+        let chunks = [14_552_722_000, 14_577_532_000, 14_602_341_000];
+        assert_eq!(first.times.chunks, chunks.map(Stamp));
+        assert!(first.times.outcome.is_completed());
+        let Outcome::Failed { failure, .. } = failed.times.outcome else {
+            panic!("{failed:?}")
+        };
+        assert_eq!(failure, FailureKind::Http { status: 500 });
+        let kinds: Vec<_> = lines
+            .iter()
+            .map(|line| match line {
+                JournalLine::Request(_) => "request",
+                JournalLine::Step(_) => "step",
+                JournalLine::Arm(_) => "arm",
+                JournalLine::Mark(_) => "mark",
+            })
+            .collect();
+        assert_eq!(kinds, ["mark", "request", "step", "arm", "request"]);
+    }
+
+    #[test]
+    fn what_is_no_line_is_left_for_its_reader_to_refuse() {
+        for text in ["1", "{}", r#"{"t":"request"}"#, r#"{"t":"nonsense"}"#] {
+            let line = journal_line(serde_json::from_str(text).unwrap());
+            assert!(serde_json::from_value::<JournalLine>(line).is_err());
+        }
+    }
+}
