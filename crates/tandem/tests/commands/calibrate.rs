@@ -2,9 +2,8 @@
 //! make them anything.
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::support::{succeeds, tandem, text};
+use crate::support::{Place, json, said, text};
 
 /// What must hold of every step, however late the machine was.
 fn check(step: &Value, tokens_each: u64) {
@@ -39,8 +38,8 @@ fn check(step: &Value, tokens_each: u64) {
 #[test]
 fn a_quick_calibration_finds_every_token_in_the_servers_log() {
     for api in ["ollama", "openai"] {
-        let output = succeeds(&["calibrate", "--quick", "--json", "--api", api]);
-        let calibration: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let line = format!("calibrate --quick --json --api {api}");
+        let calibration = json(&Place::new().good(&line));
         assert_eq!(calibration["schema"], 1);
         let budget = &calibration["budget"];
         assert_eq!(budget["api"], api);
@@ -57,32 +56,14 @@ fn a_quick_calibration_finds_every_token_in_the_servers_log() {
 
 #[test]
 fn a_folder_holds_the_calibration_and_is_not_overwritten() {
-    let temp = TempDir::new().unwrap();
-    let dir = temp.path().join("mine");
-    let args = [
-        "calibrate",
-        "--quick",
-        "--runtime",
-        "current",
-        "--out",
-        dir.to_str().unwrap(),
-    ];
-    let printed = text(&succeeds(&args).stdout);
+    let place = Place::new();
+    let line = "calibrate --quick --runtime current --out mine";
+    let printed = text(&place.good(line).stdout);
     assert!(printed.contains("one thread for all agents"), "{printed}");
     assert!(printed.contains("token bias, ms"), "{printed}");
-    let written = std::fs::read(dir.join("calibration.json")).unwrap();
-    let written: Value = serde_json::from_slice(&written).unwrap();
+    let written: Value = serde_json::from_str(&place.read("mine/calibration.json")).unwrap();
     assert_eq!(written["name"], "mine");
-    let again = tandem(&args);
-    assert_eq!(again.status.code(), Some(2));
-    let told = text(&again.stderr);
-    assert!(told.contains("already holds a calibration"), "{told}");
-}
-
-#[test]
-fn streams_beyond_the_file_descriptors_are_refused() {
-    let output = tandem(&["calibrate", "--streams", "4000000000"]);
-    assert_eq!(output.status.code(), Some(2));
-    let told = text(&output.stderr);
-    assert!(told.contains("file descriptors"), "{told}");
+    let (code, errors) = said(&place.run(line));
+    assert_eq!(code, 2);
+    assert!(errors.contains("already holds a calibration"), "{errors}");
 }

@@ -15,24 +15,21 @@ use simulator::{Simulator, SimulatorConfig};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{command, good, lines, text};
+use crate::support::{Place, code, good, json, lines, said, text};
 #[cfg(unix)]
-use crate::support::{interrupt, until};
+use crate::support::{command, interrupt, until};
 
-fn load(args: &[&str]) -> Output {
-    load_in(TempDir::new().unwrap().path(), args)
-}
-
-fn load_in(folder: &Path, args: &[&str]) -> Output {
-    let mut command = command();
-    command.current_dir(folder).arg("load").args(args);
-    command.output().unwrap()
+fn load(line: &str) -> Output {
+    Place::new().run(&format!("load {line}"))
 }
 
 /// The JSON object, less what differs from one run to the next.
-fn figures(args: &[&str]) -> Value {
-    let output = good(load(&[args, &["--json"]].concat()));
-    let mut value: Value = serde_json::from_slice(&output.stdout).unwrap();
+fn figures(line: &str) -> Value {
+    figures_in(&Place::new(), line)
+}
+
+fn figures_in(place: &Place, line: &str) -> Value {
+    let mut value = json(&place.good(&format!("load --simulate --json {line}")));
     let object = value.as_object_mut().unwrap();
     for varies in [
         "name",
@@ -57,15 +54,14 @@ fn rows(dir: &Path) -> Vec<RequestRecord> {
 
 #[test]
 fn an_address_in_the_environment_that_names_no_server_is_a_mistake_and_never_shown() {
-    let mut command = command();
-    let output = command
-        .args(["load", "--requests", "1", "--no-record"])
-        .env("OLLAMA_HOST", "http://someone:hunter2@127.0.0.1:1")
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let said = text(&output.stderr) + &text(&output.stdout);
-    assert!(said.contains("OLLAMA_HOST"), "{said}");
+    let place = Place::new();
+    let mut command = place.command("load --requests 1 --no-record");
+    command.env("OLLAMA_HOST", "http://someone:hunter2@127.0.0.1:1");
+    let output = command.output().unwrap();
+    let (code, errors) = said(&output);
+    assert_eq!(code, 2);
+    assert!(errors.contains("OLLAMA_HOST"), "{errors}");
+    let said = errors + &text(&output.stdout);
     assert!(
         !said.contains("hunter2") && !said.contains("someone"),
         "{said}"
@@ -73,63 +69,22 @@ fn an_address_in_the_environment_that_names_no_server_is_a_mistake_and_never_sho
 }
 
 #[test]
-fn a_closed_loop_prints_a_block_that_a_person_can_read() {
-    let output = good(load(&[
-        "--simulate",
-        "--agents",
-        "4",
-        "--requests",
-        "16",
-        "--num-predict",
-        "20",
-        "--slo",
-        "ttft<700ms,tpot<80ms",
-    ]));
-    assert!(text(&output.stderr).contains("SIMULATED: no real server is used"));
-    // The peak memory is this machine's.
-    let printed = text(&output.stdout);
-    let (before, memory) = printed.split_once("peak memory ").unwrap();
-    assert!(!memory.is_empty());
-    insta::assert_snapshot!(before);
-}
-
-#[test]
 fn simulated_figures_repeat_exactly() {
-    let args = [
-        "--simulate",
-        "--agents",
-        "6",
-        "--requests",
-        "60",
-        "--num-predict",
-        "10",
-        "--think",
-        "150ms",
-        "--num-parallel",
-        "4",
-    ];
-    assert_eq!(figures(&args), figures(&args));
+    let line = "--agents 6 --requests 60 --num-predict 10 --think 150ms --num-parallel 4";
+    assert_eq!(figures(line), figures(line));
 }
 
 #[test]
 fn an_open_loop_keeps_its_rate_and_a_limit_shows_as_the_clients_queue() {
     // One slot answers in 726 to 727 ms once the prompt's shared part is cached, 500 ms apart.
-    let common = [
-        "--simulate",
-        "--rate",
-        "2",
-        "--requests",
-        "8",
-        "--num-parallel",
-        "1",
-    ];
-    let free = figures(&common);
+    let common = "--rate 2 --requests 8 --num-parallel 1";
+    let free = figures(common);
     assert_eq!(free["client_queue_ms"]["max"], 0.0);
     assert_eq!(free["sent_per_s"], 2.0);
     assert!(free["peak_in_flight"].as_u64().unwrap() > 1);
     assert_eq!(free["ttft_ms"], free["ttft_scheduled_ms"]);
 
-    let limited = figures(&[&common[..], &["--agents", "1"]].concat());
+    let limited = figures(&format!("{common} --agents 1"));
     assert_eq!(limited["peak_in_flight"], 1);
     let max = |of: &str| limited[of]["max"].as_f64().unwrap();
     assert!(max("client_queue_ms") > 1000.0);
@@ -146,36 +101,20 @@ fn an_open_loop_keeps_its_rate_and_a_limit_shows_as_the_clients_queue() {
 
 #[test]
 fn poisson_arrivals_follow_from_the_seed() {
-    let common = [
-        "--simulate",
-        "--profile",
-        "instant",
-        "--rate",
-        "50",
-        "--arrivals",
-        "poisson",
-        "--requests",
-        "40",
-    ];
-    let seeded = |seed| figures(&[&common[..], &["--seed", seed]].concat());
-    assert_eq!(seeded("3"), seeded("3"));
-    assert_ne!(seeded("3")["sent_per_s"], seeded("4")["sent_per_s"]);
+    let seeded = |seed| {
+        figures(&format!(
+            "--profile instant --rate 50 --arrivals poisson --requests 40 --seed {seed}"
+        ))
+    };
+    assert_eq!(seeded(3), seeded(3));
+    assert_ne!(seeded(3)["sent_per_s"], seeded(4)["sent_per_s"]);
 }
 
 #[test]
 fn rows_and_figures_are_written_and_agree() {
-    let temp = TempDir::new().unwrap();
-    let dir = temp.path().join("l");
-    let args = [
-        "--simulate",
-        "--profile",
-        "instant",
-        "--requests",
-        "130",
-        "--out",
-        dir.to_str().unwrap(),
-    ];
-    good(load(&args));
+    let place = Place::new();
+    let dir = place.path("l");
+    place.good("load --simulate --profile instant --requests 130 --out l");
     let rows = rows(&dir);
     assert_eq!(rows.len(), 130);
     let written = std::fs::read_to_string(dir.join("load.json")).unwrap();
@@ -212,32 +151,22 @@ fn rows_and_figures_are_written_and_agree() {
     assert!(ttft["p95"].is_number(), "130 requests carry a p95: {ttft}");
     assert!(ttft["p99"].is_null(), "they do not carry a p99: {ttft}");
     assert_eq!(ttft["needs"], serde_json::json!({ "p99": 662 }));
-
-    let again = load(&args);
-    assert_eq!(again.status.code(), Some(2));
-    assert!(text(&again.stderr).contains("already holds a load"));
 }
 
 #[test]
 fn a_load_goes_into_a_folder_of_its_own_unless_it_is_told_otherwise() {
-    let temp = TempDir::new().unwrap();
-    let args = ["--simulate", "--profile", "instant", "--requests", "4"];
+    let place = Place::new();
+    let small = "load --simulate --profile instant --requests 4";
     let made = || -> Vec<String> {
-        let folders = std::fs::read_dir(temp.path().join("results"));
+        let folders = std::fs::read_dir(place.path("results"));
         let names = folders.into_iter().flatten();
         names
             .map(|folder| folder.unwrap().file_name().into_string().unwrap())
             .collect()
     };
-    good(load_in(
-        temp.path(),
-        &[&args[..], &["--no-record"]].concat(),
-    ));
+    place.good(&format!("{small} --no-record"));
     assert_eq!(made(), [""; 0]);
-    let output = good(load_in(
-        temp.path(),
-        &[&args[..], &["--name", "tenfold"]].concat(),
-    ));
+    let output = place.good(&format!("{small} --name tenfold"));
     let made = made();
     assert_eq!(made.len(), 1);
     assert!(made[0].starts_with("tenfold-"), "{made:?}");
@@ -247,45 +176,22 @@ fn a_load_goes_into_a_folder_of_its_own_unless_it_is_told_otherwise() {
 
 #[test]
 fn failed_requests_are_counted_left_out_and_give_exit_code_one() {
-    let output = load(&[
-        "--simulate",
-        "--profile",
-        "instant",
-        "--fault",
-        "busy=0.5",
-        "--requests",
-        "40",
-        "--no-preload",
-        "--json",
-    ]);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let value = &value["result"];
+    let output =
+        load("--simulate --profile instant --fault busy=0.5 --requests 40 --no-preload --json");
+    assert_eq!(code(&output), 1);
+    let value = &json(&output)["result"];
     let count = |class: &str| value["outcomes"][class].as_u64().unwrap();
     assert!(count("failed") > 0);
     assert_eq!(count("failed") + count("completed"), 40);
     assert_eq!(value["ttft_ms"]["n"], count("completed"));
-    let said: u64 = value["failures"]
-        .as_object()
-        .unwrap()
-        .values()
-        .map(|n| n.as_u64().unwrap())
-        .sum();
+    let said = value["failures"].as_object().unwrap().values();
+    let said: u64 = said.map(|n| n.as_u64().unwrap()).sum();
     assert_eq!(said, count("failed"));
 }
 
 #[test]
 fn a_ramp_sends_what_falls_into_it() {
-    let args = [
-        "--simulate",
-        "--profile",
-        "instant",
-        "--ramp",
-        "0..20",
-        "--over",
-        "10s",
-    ];
-    let value = figures(&[&args[..], &["--arrivals", "gamma", "--cv", "2"]].concat());
+    let value = figures("--profile instant --ramp 0..20 --over 10s --arrivals gamma --cv 2");
     assert_eq!(value["requests"], 101);
     assert_eq!(value["outcomes"]["completed"], 101);
     assert_eq!(value["shape"]["ramp"]["over_s"], 10.0);
@@ -294,16 +200,7 @@ fn a_ramp_sends_what_falls_into_it() {
 
 #[test]
 fn turns_grow_the_prompt_and_show_their_own_time_to_first_token() {
-    let args = [
-        "--simulate",
-        "--agents",
-        "2",
-        "--requests",
-        "12",
-        "--turns",
-        "3",
-    ];
-    let value = figures(&[&args[..], &["--think", "2s", "--num-predict", "20"]].concat());
+    let value = figures("--agents 2 --requests 12 --turns 3 --think 2s --num-predict 20");
     let turns = value["turns"].as_array().unwrap();
     assert_eq!(turns.len(), 3);
     let mut before = 0.0;
@@ -323,54 +220,36 @@ fn turns_grow_the_prompt_and_show_their_own_time_to_first_token() {
 
 #[test]
 fn a_load_can_be_replayed_from_its_folder_and_from_a_published_trace() {
-    let temp = TempDir::new().unwrap();
-    let dir = temp.path().join("first");
-    let dir = dir.to_str().unwrap();
-    let first = figures(&[
-        "--simulate",
-        "--rate",
-        "3",
-        "--arrivals",
-        "poisson",
-        "--requests",
-        "9",
-        "--out",
-        dir,
-    ]);
-    let again = figures(&["--simulate", "--trace", dir]);
+    let place = Place::new();
+    let first = figures_in(
+        &place,
+        "--rate 3 --arrivals poisson --requests 9 --out first",
+    );
+    let again = figures_in(&place, "--trace first");
     assert_eq!(again["shape"]["kind"], "replay");
     assert_eq!(again["sent_per_s"], first["sent_per_s"]);
     assert_eq!(again["outcomes"]["completed"], 9);
 
-    let trace = temp.path().join("mooncake.jsonl");
     let lines = (0..20).map(|n| {
         let (at, input) = (n * 250, 10 + 5 * n);
         format!(r#"{{"timestamp": {at}, "input_length": {input}, "output_length": 7}}"#)
     });
-    std::fs::write(&trace, lines.collect::<Vec<_>>().join("\n")).unwrap();
-    let trace = trace.to_str().unwrap();
-    let value = figures(&["--simulate", "--trace", trace, "--trace-speed", "2"]);
+    place.write("mooncake.jsonl", &lines.collect::<Vec<_>>().join("\n"));
+    let value = figures_in(&place, "--trace mooncake.jsonl --trace-speed 2");
     assert_eq!(value["sent_per_s"], 8.0);
     assert_eq!(value["requests"], 20);
     assert!(value["tokens"].as_u64().unwrap() <= 140);
-    let output = load(&["--simulate", "--trace", trace, "--requests", "21"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("holds 20 requests"));
+    let refused = place.run("load --simulate --trace mooncake.jsonl --requests 21");
+    let (code, errors) = said(&refused);
+    assert_eq!(code, 2);
+    assert!(errors.contains("holds 20 requests"), "{errors}");
 }
 
 #[test]
 fn work_between_requests_is_recorded_apart() {
-    let args = [
-        "--simulate",
-        "--profile",
-        "instant",
-        "--agents",
-        "9",
-        "--requests",
-        "18",
-    ];
-    let work = ["--cpu-work", "primes:200000", "--file-work", "64KiB"];
-    let value = figures(&[&args[..], &work].concat());
+    let value = figures(
+        "--profile instant --agents 9 --requests 18 --cpu-work primes:200000 --file-work 64KiB",
+    );
     let of = |what: &str| value["work"][what].clone();
     assert_eq!(
         (of("cpu_ms")["p50"].as_f64(), of("file_ms")["p50"].as_f64()),
@@ -382,42 +261,6 @@ fn work_between_requests_is_recorded_apart() {
         "nine agents, four threads"
     );
     assert_eq!(value["client_queue_ms"]["max"], 0.0);
-}
-
-#[test]
-fn mistakes_end_with_two_and_say_what_to_do() {
-    for (args, part) in [
-        (&["--rate", "0"][..], "give a number above zero"),
-        (&["--arrivals", "poisson"], "--rate"),
-        (&["--rate", "2", "--think", "1s"], "add --turns"),
-        (&["--rate", "2", "--arrivals", "gamma"], "add --cv"),
-        (&["--rate", "2", "--cv", "2"], "--arrivals gamma"),
-        (&["--ramp", "1..20"], "--over"),
-        (&["--ramp", "1-20", "--over", "1s"], "such as 1..20"),
-        (&["--ramp", "1..2", "--over", "0s"], "give it a length"),
-        (
-            &["--rate", "2", "--ramp", "1..2", "--over", "1s"],
-            "cannot be used with",
-        ),
-        (&["--trace", "absent.csv"], "absent.csv"),
-        (&["--trace-speed", "2"], "--trace"),
-        (&["--work-threads", "2"], "add --cpu-work"),
-        (&["--cpu-work", "sieve:3"], "such as primes:200000"),
-        (&["--file-work", "64kb"], "such as 64KiB"),
-        (&["--slo", "speed<2s"], "no figure `speed`"),
-        (&["--simulate", "--model", "nope"], "has no model nope"),
-        (
-            &["--simulate", "--runtime", "current", "--workers", "2"],
-            "--workers 2 needs --runtime multi",
-        ),
-        (&["--simulate", "--workers", "2"], "leave --workers out"),
-        (&["--pin", "2-1"], "`2-1` runs backwards"),
-    ] {
-        let output = load(args);
-        assert_eq!(output.status.code(), Some(2), "{args:?}");
-        let error = text(&output.stderr);
-        assert!(error.contains(part), "{args:?}: {error}");
-    }
 }
 
 /// A server on real time in this process, so that to the client it is a real one.
@@ -449,20 +292,10 @@ fn with_server(test: impl FnOnce(&str)) {
 #[test]
 fn real_work_takes_real_time_beside_a_real_server() {
     with_server(|endpoint| {
-        let output = good(load(&[
-            "--endpoint",
-            endpoint,
-            "--agents",
-            "4",
-            "--requests",
-            "12",
-            "--json",
-            "--cpu-work",
-            "primes:20000",
-            "--file-work",
-            "16KiB",
-        ]));
-        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let value = json(&good(load(&format!(
+            "--endpoint {endpoint} --agents 4 --requests 12 --json --cpu-work primes:20000 \
+             --file-work 16KiB"
+        ))));
         let work = &value["result"]["work"];
         for kind in ["queue_ms", "cpu_ms", "file_ms"] {
             assert_eq!(work[kind]["n"], 12, "{work}");
@@ -476,25 +309,17 @@ fn a_real_server_is_measured_on_either_runtime_with_the_clients_cost() {
     with_server(|endpoint| {
         for (flags, runtime) in [
             (
-                ["--workers", "3"],
+                "--workers 3",
                 serde_json::json!({ "flavour": "multi", "workers": 3 }),
             ),
             (
-                ["--runtime", "current"],
+                "--runtime current",
                 serde_json::json!({ "flavour": "current", "workers": 1 }),
             ),
         ] {
-            let common = [
-                "--endpoint",
-                endpoint,
-                "--agents",
-                "16",
-                "--requests",
-                "200",
-                "--json",
-            ];
-            let output = good(load(&[&common[..], &flags].concat()));
-            let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let value = json(&good(load(&format!(
+                "--endpoint {endpoint} --agents 16 --requests 200 --json {flags}"
+            ))));
             assert_eq!(value["provenance"], "measured");
             assert_eq!(value["runtime"], runtime);
             let value = &value["result"];
@@ -535,9 +360,8 @@ fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
             .unwrap();
     assert_eq!((begun.asked.requests, begun.result), (1_000_000, None));
     let output = interrupt(child);
-    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
-    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let value = &value["result"];
+    assert_eq!(code(&output), 130);
+    let value = &json(&output)["result"];
     assert_eq!(value["interrupted"], true);
     let rows = rows(temp.path());
     let class = |class| {
@@ -571,9 +395,8 @@ fn load_under(limit: &str) -> Output {
 #[cfg(unix)]
 fn a_low_limit_of_open_files_is_raised_and_one_that_cannot_be_is_an_error_that_names_it() {
     good(load_under("ulimit -Sn 100"));
-    let refused = load_under("ulimit -n 300");
-    assert_eq!(refused.status.code(), Some(2));
-    let words = text(&refused.stderr);
+    let (code, words) = said(&load_under("ulimit -n 300"));
+    assert_eq!(code, 2);
     for part in [
         "200 agents need about 464 open files",
         "may have 300",

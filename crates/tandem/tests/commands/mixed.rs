@@ -2,34 +2,16 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-use tempfile::TempDir;
-
-use crate::support::{Serving, requests, succeeds, tandem, text};
+use crate::support::{Place, Serving, json, requests, text};
 
 #[test]
 fn a_load_is_dealt_to_both_and_its_document_names_both() {
     let server = Serving::start(&["--profile", "instant"]);
     let url = server.endpoints[0].as_str();
-    let v1 = format!("{url}/v1");
-    let output = succeeds(&[
-        "load",
-        "--json",
-        "--no-record",
-        "--endpoint",
-        url,
-        "--endpoint",
-        &v1,
-        "--api",
-        "ollama",
-        "--api",
-        "openai",
-        "--agents",
-        "4",
-        "--requests",
-        "12",
-    ]);
-    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let document = json(&Place::new().good(&format!(
+        "load --json --no-record --endpoint {url} --endpoint {url}/v1 --api ollama --api openai \
+         --agents 4 --requests 12"
+    )));
     let kinds: Vec<_> = document["endpoints"]
         .as_array()
         .unwrap()
@@ -38,23 +20,6 @@ fn a_load_is_dealt_to_both_and_its_document_names_both() {
         .collect();
     assert_eq!(kinds, ["tandem-simulator", "ollama /v1"]);
     assert_eq!(document["result"]["outcomes"]["completed"], 12);
-}
-
-#[test]
-fn apis_are_named_once_or_for_each() {
-    let output = tandem(&[
-        "load",
-        "--endpoint",
-        "127.0.0.1:1",
-        "--api",
-        "ollama,openai",
-    ]);
-    assert_eq!(output.status.code(), Some(2));
-    let error = text(&output.stderr);
-    assert!(
-        error.contains("--api is given 2 times for 1 endpoint"),
-        "{error}"
-    );
 }
 
 /// One agent on each protocol of one server; what they send needs no reload.
@@ -83,24 +48,11 @@ agents = [
 fn a_sweep_runs_on_both_and_its_report_names_both() {
     let server = Serving::start(&["--profile", "instant"]);
     let url = server.endpoints[0].as_str();
-    let v1 = format!("{url}/v1");
-    let temp = TempDir::new().unwrap();
-    let plan = temp.path().join("mixed.toml");
-    std::fs::write(&plan, PLAN).unwrap();
-    let results = temp.path().join("results");
-    let output = succeeds(&[
-        "sweep",
-        "--plan",
-        plan.to_str().unwrap(),
-        "--endpoint",
-        url,
-        "--endpoint",
-        &v1,
-        "--api",
-        "ollama,openai",
-        "--out",
-        results.to_str().unwrap(),
-    ]);
+    let place = Place::new();
+    place.write("mixed.toml", PLAN);
+    let output = place.good(&format!(
+        "sweep --plan mixed.toml --endpoint {url} --endpoint {url}/v1 --api ollama,openai --out results"
+    ));
     let told = text(&output.stderr);
     assert!(
         told.contains("(ollama /v1) cannot be sent top_k: the server's own settings hold"),
@@ -113,7 +65,7 @@ fn a_sweep_runs_on_both_and_its_report_names_both() {
     // Said once, and not again with every arm.
     assert!(!told.contains("cannot be told"), "{told}");
 
-    let requests = requests(&results);
+    let requests = requests(&place.path("results"));
     let mains = requests
         .iter()
         .filter(|r| r.role == domain::record::RequestRole::Main);
@@ -137,15 +89,8 @@ fn a_sweep_runs_on_both_and_its_report_names_both() {
         println!("skipped: the report, for tandem-report is not built beside tandem");
         return;
     }
-    let out = temp.path().join("report");
-    succeeds(&[
-        "report",
-        "--input",
-        results.to_str().unwrap(),
-        "--out",
-        out.to_str().unwrap(),
-    ]);
-    let report = std::fs::read_to_string(out.join("report.md")).unwrap();
+    place.good("report --input results --out report");
+    let report = place.read("report/report.md");
     for server in [
         "- server 1: tandem-simulator ",
         "- server 2: ollama /v1 ",

@@ -1,13 +1,11 @@
 //! Proxies of the environment are not used: they would be measured with the server.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Output;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use serde_json::Value;
-use tempfile::TempDir;
-
-use crate::support::{Serving, command, good, requests};
+use crate::support::{Place, Serving, good, json, requests};
 
 /// What sends whole programs through a proxy, as curl and most client libraries read it.
 const VARIABLES: [&str; 6] = [
@@ -40,9 +38,9 @@ impl Proxy {
         Self { address, called }
     }
 
-    /// Runs the binary to its good end, with every variable that names a proxy naming this one.
-    fn stdout_with(&self, args: &[&str]) -> Vec<u8> {
-        let mut command = command();
+    /// Runs a command to its good end, with every variable that names a proxy naming this one.
+    fn good(&self, place: &Place, line: &str) -> Output {
+        let mut command = place.command(line);
         for variable in VARIABLES {
             command.env(variable, format!("http://{}", self.address));
         }
@@ -50,7 +48,7 @@ impl Proxy {
         for exceptions in ["NO_PROXY", "no_proxy"] {
             command.env_remove(exceptions);
         }
-        good(command.args(args).output().unwrap()).stdout
+        good(command.output().unwrap())
     }
 
     /// How many called before this.
@@ -66,23 +64,11 @@ fn a_load_goes_straight_to_the_server_on_both_protocols() {
     let proxy = Proxy::start();
     let server = Serving::start(&["--profile", "instant"]);
     let url = server.endpoints[0].as_str();
-    let v1 = format!("{url}/v1");
-    let stdout = proxy.stdout_with(&[
-        "load",
-        "--json",
-        "--no-record",
-        "--endpoint",
-        url,
-        "--endpoint",
-        &v1,
-        "--api",
-        "ollama,openai",
-        "--agents",
-        "2",
-        "--requests",
-        "8",
-    ]);
-    let document: Value = serde_json::from_slice(&stdout).unwrap();
+    let line = format!(
+        "load --json --no-record --endpoint {url} --endpoint {url}/v1 --api ollama,openai --agents 2 \
+         --requests 8"
+    );
+    let document = json(&proxy.good(&Place::new(), &line));
     assert_eq!(document["result"]["outcomes"]["completed"], 8);
     assert_eq!(proxy.calls(), 0);
 }
@@ -91,15 +77,12 @@ fn a_load_goes_straight_to_the_server_on_both_protocols() {
 fn a_sweep_goes_straight_to_the_server_and_to_the_embedded_one() {
     let proxy = Proxy::start();
     let server = Serving::start(&["--profile", "instant"]);
-    let temp = TempDir::new().unwrap();
-    for to in [
-        &["--endpoint", server.endpoints[0].as_str()][..],
-        &["--simulate"],
-    ] {
-        let dir = temp.path().join(to[0]);
-        let out = dir.to_str().unwrap();
-        let sweep = ["sweep", "--only", "homo_g80_c512_t0.6", "--repeats", "1"];
-        proxy.stdout_with(&[&sweep[..], to, &["--out", out]].concat());
+    let place = Place::new();
+    let real = format!("--endpoint {}", server.endpoints[0]);
+    for (name, to) in [("real", real.as_str()), ("simulated", "--simulate")] {
+        let sweep = format!("sweep --only homo_g80_c512_t0.6 --repeats 1 {to} --out {name}");
+        proxy.good(&place, &sweep);
+        let dir = place.path(name);
         let requests = requests(&dir);
         assert!(!requests.is_empty());
         assert!(requests.iter().all(|r| r.times.outcome.is_completed()));

@@ -1,32 +1,29 @@
 //! `tandem sweep --resume`: a sweep goes on as it began, or not at all.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use domain::Stamp;
 use domain::plan::Arm;
 use domain::record::{JournalLine, RequestRecord, RequestTimes, RunKey};
 use domain::telemetry::Sample;
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::support::{Serving, journal, requests, succeeds, tandem, text};
+use crate::support::{Place, Serving, journal, requests, said, text};
 
 /// A shipped profile, changed where a test says so, as a file.
-fn profile(place: &Path, change: (&str, &str)) -> PathBuf {
+fn profile(place: &Place, change: (&str, &str)) {
     let shipped =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/profiles/rtx4080-laptop.toml");
     let shipped = fs::read_to_string(shipped).unwrap();
     assert!(shipped.contains(change.0));
-    let file = place.join("profile.toml");
-    fs::write(&file, shipped.replacen(change.0, change.1, 1)).unwrap();
-    file
+    place.write("profile.toml", &shipped.replacen(change.0, change.1, 1));
 }
 
-fn sweep(dir: &Path, more: &[&str]) -> Value {
-    let small = ["sweep", "--simulate", "--only", "homo_g80_c512*"];
-    let place = ["--repeats", "2", "--json", "--out", dir.to_str().unwrap()];
-    summary(&succeeds(&[&small[..], &place, more].concat()).stdout)
+fn sweep(place: &Place, out: &str, more: &str) -> Value {
+    let line =
+        format!("sweep --simulate --only homo_g80_c512* --repeats 2 --json --out {out} {more}");
+    summary(&place.good(&line).stdout)
 }
 
 /// What a sweep's `--json` says of the configurations at its end, without their energy: the simulated
@@ -121,197 +118,134 @@ fn rows(dir: &Path) -> Vec<String> {
 
 #[test]
 fn a_sweep_that_goes_on_gives_the_rows_of_one_that_never_stopped() {
-    let place = TempDir::new().unwrap();
-    let profile = profile(
-        place.path(),
-        ("sharing_loss = 0.2184", "sharing_loss = 0.5"),
-    );
-    let simulator = [
-        "--profile",
-        profile.to_str().unwrap(),
-        "--num-parallel",
-        "2",
-        "--fault",
-        "duplicate-final=1",
-    ];
-    let plain = place.path().join("plain");
-    sweep(&plain, &[]);
-    for (name, set) in [
-        ("simulator", &simulator[..]),
-        ("admission", &["--admission", "1"]),
-    ] {
-        let [whole, parts] = ["whole", "parts"].map(|part| place.path().join(name).join(part));
-        let figures = sweep(&whole, set);
+    let place = Place::new();
+    profile(&place, ("sharing_loss = 0.2184", "sharing_loss = 0.5"));
+    sweep(&place, "plain", "");
+    let simulator = "--profile profile.toml --num-parallel 2 --fault duplicate-final=1";
+    for (name, set) in [("simulator", simulator), ("admission", "--admission 1")] {
+        let [whole, parts] = ["whole", "parts"].map(|part| place.path(&format!("{name}-{part}")));
+        let figures = sweep(&place, &format!("{name}-whole"), set);
         let all = rows(&whole);
-        assert_ne!(rows(&plain), all, "{name} changes the rows");
+        assert_ne!(rows(&place.path("plain")), all, "{name} changes the rows");
 
         cut(&whole, &parts, 3);
         let before = rows(&parts).len();
         assert!(before > 0 && before < all.len());
-        let resumed = succeeds(&["sweep", "--resume", parts.to_str().unwrap(), "--json"]);
+        let resumed = place.good(&format!("sweep --resume {name}-parts --json"));
         assert!(rows(&parts) == all, "{name}");
         let resumed = summary(&resumed.stdout);
         assert!(resumed == figures, "{name}: a figure differs");
         assert_eq!(arms(&parts), arms(&whole));
         // What it began with may be typed again.
-        succeeds(&[&["sweep", "--resume", parts.to_str().unwrap()], set].concat());
+        place.good(&format!("sweep --resume {name}-parts {set}"));
+    }
+}
+
+/// What resuming a sweep with these flags ends with.
+fn resume(place: &Place, flags: &str) -> (i32, String) {
+    said(&place.run(&format!("sweep --resume r {flags}")))
+}
+
+/// Flags that a sweep in the folder `r` is refused to go on with, and what is said of each.
+#[track_caller]
+fn refused(place: &Place, cases: &[(&str, &str)]) {
+    for (flags, words) in cases {
+        let (code, errors) = resume(place, flags);
+        assert_eq!(code, 2, "{flags}: {errors}");
+        assert!(errors.contains(words), "{flags}: {errors}");
     }
 }
 
 #[test]
 fn flags_that_say_otherwise_are_refused_and_both_values_named() {
-    let place = TempDir::new().unwrap();
-    let dir = place.path().join("r");
-    let set = ["--num-parallel", "2", "--fault", "busy=0.001"];
-    tandem(
-        &[
-            &["sweep", "--simulate", "--only", "homo_g80_c512_t0.6"],
-            &["--repeats", "1", "--out", dir.to_str().unwrap()][..],
-            &set,
-        ]
-        .concat(),
+    let place = Place::new();
+    place.run(
+        "sweep --simulate --only homo_g80_c512_t0.6 --repeats 1 --num-parallel 2 \
+         --fault busy=0.001 --out r",
     );
-    let resume = |dir: &Path, more: &[&str]| {
-        let output = tandem(&[&["sweep", "--resume", dir.to_str().unwrap()], more].concat());
-        (output.status.code(), text(&output.stderr))
-    };
-    for (flags, words) in [
-        (&["--num-parallel", "3"][..], "--num-parallel 2, not 3"),
-        (
-            &["--profile", "instant"],
-            "--profile rtx4080-laptop, not instant",
-        ),
-        (&["--fault", "busy=0.1"], "--fault busy=0.001, not busy=0.1"),
-        (&["--admission", "1"], "without --admission, not 1"),
-        (
-            &["--endpoint", "http://127.0.0.1:9"],
-            "on the simulator, not http://127.0.0.1:9",
-        ),
-        (&["--no-simulate"], "on the simulator, not --no-simulate"),
-        (
-            &["--num-parallel", "3", "--admission", "1"],
-            "--num-parallel 2, not 3; without --admission, not 1",
-        ),
-        (&["--workers", "2"], "one thread always"),
-        (&["--dry-run"], "cannot be used with"),
-        (&["--seed", "1"], "cannot be used with"),
-    ] {
-        let (code, said) = resume(&dir, flags);
-        assert_eq!(code, Some(2), "{said}");
-        assert!(said.contains(words), "{said}");
-    }
-    let manifest = dir.join("manifest.json");
-    let mut old: Value = object(&manifest);
+    refused(
+        &place,
+        &[
+            ("--num-parallel 3", "--num-parallel 2, not 3"),
+            ("--profile instant", "--profile rtx4080-laptop, not instant"),
+            ("--fault busy=0.1", "--fault busy=0.001, not busy=0.1"),
+            ("--admission 1", "without --admission, not 1"),
+            (
+                "--endpoint http://127.0.0.1:9",
+                "on the simulator, not http://127.0.0.1:9",
+            ),
+            ("--no-simulate", "on the simulator, not --no-simulate"),
+            (
+                "--num-parallel 3 --admission 1",
+                "--num-parallel 2, not 3; without --admission, not 1",
+            ),
+            ("--workers 2", "one thread always"),
+            ("--dry-run", "cannot be used with"),
+            ("--seed 1", "cannot be used with"),
+        ],
+    );
+    let mut old: Value = serde_json::from_str(&place.read("r/manifest.json")).unwrap();
     old.as_object_mut().unwrap().remove("simulator");
-    fs::write(&manifest, old.to_string()).unwrap();
-    let (code, said) = resume(&dir, &[]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("does not say how the simulator was set"));
-    assert!(said.contains("begin a new one: tandem sweep --simulate"));
+    place.write("r/manifest.json", &old.to_string());
+    refused(
+        &place,
+        &[
+            ("", "does not say how the simulator was set"),
+            ("", "begin a new one: tandem sweep --simulate"),
+        ],
+    );
 }
 
 #[test]
 fn files_that_changed_since_are_found() {
-    let place = TempDir::new().unwrap();
-    let dir = place.path().join("r");
-    let profile = profile(place.path(), ("seed = 113", "seed = 114"));
-    let tables = place.path().join("tables");
-    fs::create_dir(&tables).unwrap();
-    let table = tables.join("figures.csv");
-    fs::write(&table, "what,ms\none,1\n").unwrap();
-    succeeds(&[
-        "run",
-        "--simulate",
-        "--runs",
-        "1",
-        "--workflow",
-        "full",
-        "--agent",
-        "default",
-        "--profile",
-        profile.to_str().unwrap(),
-        "--benchmarks",
-        tables.to_str().unwrap(),
-        "--out",
-        dir.to_str().unwrap(),
-    ]);
-    let resume = |more: &[&str]| {
-        let output = tandem(&[&["sweep", "--resume", dir.to_str().unwrap()], more].concat());
-        (output.status.code(), text(&output.stderr))
-    };
-    assert_eq!(resume(&[]).0, Some(0), "{}", resume(&[]).1);
-    let (code, said) = resume(&["--benchmarks", "elsewhere"]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("tables, not elsewhere"), "{said}");
+    let place = Place::new();
+    profile(&place, ("seed = 113", "seed = 114"));
+    fs::create_dir(place.path("tables")).unwrap();
+    place.write("tables/figures.csv", "what,ms\none,1\n");
+    place.good(
+        "run --simulate --runs 1 --workflow full --agent default --profile profile.toml \
+         --benchmarks tables --out r",
+    );
+    let (code, errors) = resume(&place, "");
+    assert_eq!(code, 0, "{errors}");
+    refused(
+        &place,
+        &[("--benchmarks elsewhere", "tables, not elsewhere")],
+    );
 
-    fs::write(&table, "what,ms\none,2\n").unwrap();
-    let (code, said) = resume(&[]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("tables changed since"), "{said}");
-    fs::write(&table, "what,ms\none,1\n").unwrap();
+    place.write("tables/figures.csv", "what,ms\none,2\n");
+    refused(&place, &[("", "tables changed since")]);
+    place.write("tables/figures.csv", "what,ms\none,1\n");
 
-    let text_of = fs::read_to_string(&profile).unwrap();
-    fs::write(&profile, text_of.replacen("seed = 114", "seed = 115", 1)).unwrap();
-    let (code, said) = resume(&[]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("profile.toml changed since"), "{said}");
-}
-
-fn object(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    let profile = place.read("profile.toml");
+    place.write(
+        "profile.toml",
+        &profile.replacen("seed = 114", "seed = 115", 1),
+    );
+    refused(&place, &[("", "profile.toml changed since")]);
 }
 
 #[test]
 fn on_a_server_the_runtime_is_the_one_it_began_on() {
     let server = Serving::start(&["--profile", "instant"]);
-    let place = TempDir::new().unwrap();
-    let dir = place.path().join("r");
+    let place = Place::new();
     let url = &server.endpoints[0];
-    succeeds(&[
-        "run",
-        "--endpoint",
-        url,
-        "--agent",
-        "default",
-        "--runs",
-        "1",
-        "--runtime",
-        "multi",
-        "--workers",
-        "3",
-        "--no-calibrate",
-        "--no-checks",
-        "--out",
-        dir.to_str().unwrap(),
-    ]);
-    let resume =
-        |more: &[&str]| tandem(&[&["sweep", "--resume", dir.to_str().unwrap()], more].concat());
-    let same = [
-        "--runtime",
-        "multi",
-        "--workers",
-        "3",
-        "--endpoint",
-        url,
-        "--no-simulate",
-    ];
-    for flags in [&[][..], &same] {
-        let output = resume(flags);
-        assert!(output.status.success(), "{}", text(&output.stderr));
+    place.good(&format!(
+        "run --endpoint {url} --agent default --runs 1 --runtime multi --workers 3 --no-calibrate \
+         --no-checks --out r"
+    ));
+    let same = format!("--runtime multi --workers 3 --endpoint {url} --no-simulate");
+    for flags in ["", &same] {
+        let (code, errors) = resume(&place, flags);
+        assert_eq!(code, 0, "{errors}");
     }
-    let simulated = format!("on {url}, not --simulate");
-    for (flags, words) in [
-        (
-            &["--runtime", "current"][..],
-            "--runtime multi, not current",
-        ),
-        (&["--workers", "2"], "--workers 3, not 2"),
-        (&["--pin", "0"], "without --pin, not 0"),
-        (&["--simulate"], &simulated),
-    ] {
-        let output = resume(flags);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(words), "{said}");
-    }
+    refused(
+        &place,
+        &[
+            ("--runtime current", "--runtime multi, not current"),
+            ("--workers 2", "--workers 3, not 2"),
+            ("--pin 0", "without --pin, not 0"),
+            ("--simulate", &format!("on {url}, not --simulate")),
+        ],
+    );
 }

@@ -41,11 +41,27 @@ impl Place {
         fs::write(self.path(name), text).unwrap();
     }
 
-    /// Runs a command line in it to its end.
-    pub(crate) fn run(&self, line: &str) -> Output {
+    /// What a file in it holds.
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// A command line to run in it.
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = command();
         command.current_dir(self.0.path()).args(words(line));
-        command.output().unwrap()
+        command
+    }
+
+    /// Runs a command line in it to its end.
+    pub(crate) fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
+    }
+
+    /// Runs a command line in it to its end, which must be a good one.
+    #[track_caller]
+    pub(crate) fn good(&self, line: &str) -> Output {
+        good(self.run(line))
     }
 
     /// What a person sees of command lines that are run one after another, less what differs from
@@ -67,22 +83,27 @@ impl Place {
     }
 }
 
-/// Runs it to its end.
-pub(crate) fn tandem(args: &[&str]) -> Output {
-    command().args(args).output().unwrap()
-}
-
-/// Runs it to its end, which must be a good one.
-#[track_caller]
-pub(crate) fn succeeds(args: &[&str]) -> Output {
-    good(tandem(args))
-}
-
 /// An end that must be a good one.
 #[track_caller]
 pub(crate) fn good(output: Output) -> Output {
     assert!(output.status.success(), "{}", text(&output.stderr));
     output
+}
+
+pub(crate) fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+/// The exit code, and what was said on standard error.
+pub(crate) fn said(output: &Output) -> (i32, String) {
+    (code(output), text(&output.stderr))
+}
+
+/// The JSON object on standard output.
+#[track_caller]
+pub(crate) fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}{}", text(&output.stdout), text(&output.stderr)))
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {
