@@ -43,7 +43,7 @@ impl Redactor {
         let mut seen = format!("$ {typed}\nexit code {code}\n");
         for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
             if !bytes.is_empty() {
-                seen += &format!("--- {name}\n{}", String::from_utf8_lossy(bytes));
+                seen.push_str(&["--- ", name, "\n", &String::from_utf8_lossy(bytes)].concat());
             }
         }
         self.redact(&seen)

@@ -1,90 +1,14 @@
 //! What the client runs on: the async runtime's flavour, its threads, and the CPUs it is held to.
 
-use std::fmt;
 use std::num::NonZeroU32;
 
 use anyhow::{Context as _, anyhow};
-use clap::{Args, ValueEnum};
 use domain::record::{RuntimeFacts, RuntimeFlavour};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::exit::Fatal;
+use crate::flags::{CpuList, MOST_CPUS, RuntimeArg, RuntimeFlags};
 use crate::target::Target;
-
-/// Flags of whatever measures. In simulated time there is one thread always.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct RuntimeFlags {
-    /// The client's async runtime against a real server. `multi` runs agents on threads that take
-    /// work from each other, `current` runs all of them on one thread. When not given: `multi`, or
-    /// `current` where there is one CPU to use.
-    #[arg(long, value_enum)]
-    pub(crate) runtime: Option<RuntimeArg>,
-    /// Threads of the `multi` runtime; one for each CPU that it may use when not given.
-    #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<NonZeroU32>,
-    /// Keep the client on these CPUs, such as 1 or 0,2-3, away from a server on the same machine.
-    /// Linux only.
-    #[arg(long, value_name = "CPUS")]
-    pub(crate) pin: Option<CpuList>,
-}
-
-/// Flavours of the async runtime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RuntimeArg {
-    /// Threads that take work from each other.
-    Multi,
-    /// One thread.
-    Current,
-}
-
-/// CPUs by their number, in order, each once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CpuList(Vec<u32>);
-
-impl fmt::Display for CpuList {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, cpu) in self.0.iter().enumerate() {
-            let comma = if i == 0 { "" } else { "," };
-            write!(f, "{comma}{cpu}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::str::FromStr for CpuList {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number = |text: &str| {
-            text.trim()
-                .parse::<u32>()
-                .ok()
-                .filter(|cpu| *cpu < MOST_CPUS)
-                .ok_or_else(|| {
-                    format!("`{text}` is no CPU; give numbers from 0 such as 1 or 0,2-3")
-                })
-        };
-        let mut cpus = Vec::new();
-        for part in text.split(',') {
-            match part.split_once('-') {
-                None => cpus.push(number(part)?),
-                Some((first, last)) => {
-                    let (first, last) = (number(first)?, number(last)?);
-                    if first > last {
-                        return Err(format!("`{part}` runs backwards"));
-                    }
-                    cpus.extend(first..=last);
-                }
-            }
-        }
-        cpus.sort_unstable();
-        cpus.dedup();
-        Ok(Self(cpus))
-    }
-}
-
-/// No kernel numbers a CPU higher.
-const MOST_CPUS: u32 = 8192;
 
 impl RuntimeFlags {
     /// Holds the process to its CPUs and starts the runtime that a target needs, with what there is
@@ -137,21 +61,6 @@ impl RuntimeFlags {
             pinned,
         };
         Ok((runtime, Some(facts)))
-    }
-}
-
-impl RuntimeFlags {
-    /// The flags that give the runtime that is recorded.
-    pub(crate) fn of(facts: &RuntimeFacts) -> Self {
-        let (runtime, workers) = match facts.flavour {
-            RuntimeFlavour::Multi => (RuntimeArg::Multi, NonZeroU32::new(facts.workers)),
-            RuntimeFlavour::Current => (RuntimeArg::Current, None),
-        };
-        Self {
-            runtime: Some(runtime),
-            workers,
-            pin: (!facts.pinned.is_empty()).then(|| CpuList(facts.pinned.clone())),
-        }
     }
 
     /// A runtime of one worker does what `current` does and wakes a thread besides

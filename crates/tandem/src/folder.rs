@@ -102,6 +102,22 @@ pub(crate) fn tool() -> String {
     )
 }
 
+/// The command line as it can be typed again.
+pub(crate) fn command_line() -> String {
+    let quote = |arg: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@".contains(c);
+        if !arg.is_empty() && arg.chars().all(plain) {
+            arg
+        } else {
+            format!("'{}'", arg.replace('\'', "'\\''"))
+        }
+    };
+    std::iter::once("tandem".to_owned())
+        .chain(std::env::args().skip(1).map(quote))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 /// Writes a JSON file whole or not at all: to a temporary file beside it, then renamed.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let temporary = path.with_extension("json.tmp");

@@ -5,14 +5,18 @@
 //! plotters, so that the first sweep on a new machine need not wait for them: reports are made by
 //! `tandem-report`.
 
-mod args;
+mod budget;
+mod checks;
 mod commands;
 mod descriptors;
 mod exit;
+mod flags;
 mod flavour;
 mod folder;
 mod plans;
+mod process;
 mod progress;
+mod rows;
 mod simulated;
 mod stage;
 mod summary;
@@ -23,8 +27,8 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use clap::Parser;
 
-use crate::args::{Cli, Command};
 use crate::exit::{ExitStatus, Fatal};
+use crate::flags::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

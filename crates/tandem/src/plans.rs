@@ -6,8 +6,8 @@ use anyhow::{Context, anyhow};
 use domain::plan::{self, SweepPlan};
 use domain::{OptionKind, OptionSpec};
 
-use crate::args::RunArgs;
 use crate::exit::Fatal;
+use crate::flags::RunArgs;
 
 /// The plans that ship, by name. The same files stand in `fixtures/plans`.
 pub(crate) const SHIPPED: &[(&str, &str)] = &[

@@ -12,8 +12,8 @@ use simulator::faults::{FaultRule, FaultRules};
 use simulator::profile::Profile;
 use simulator::{Simulator, SimulatorConfig};
 
-use crate::args::{ServeArgs, ServerArgs};
 use crate::exit::Fatal;
+use crate::flags::{ServeArgs, ServerArgs};
 
 /// Starts the embedded simulator: `servers` servers on the profile's devices, seeded with `seed`.
 pub(crate) async fn embedded(

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use clock::Clock;
-use domain::Nanos;
-use domain::backend::ChatBackend;
+use domain::backend::{BackendError, ChatBackend};
 use domain::plan::Timeouts;
 use domain::record::{EndpointFacts, Provenance, TimeScale};
 use domain::telemetry::{GpuSampler, GpuSource};
+use domain::{FailureKind, ModelOptions, Nanos};
 use simulator::Simulator;
 
-use crate::args::{ServerArgs, TimeScaleArg};
 use crate::exit::Fatal;
+use crate::flags::{ServerArgs, TimeScaleArg};
 use crate::target;
 
 /// Servers, a clock they share, and the device under them.
@@ -75,7 +75,7 @@ impl Stage {
     }
 
     /// The embedded simulator, on virtual time from `offset`. Call it inside a runtime
-    /// that [`RuntimeFlags`](crate::flavour::RuntimeFlags) started for a simulator.
+    /// that [`RuntimeFlags`](crate::flags::RuntimeFlags) started for a simulator.
     pub(crate) async fn simulated(
         flags: &ServerArgs,
         cast: &Cast<'_>,
@@ -130,5 +130,25 @@ impl Stage {
             clock,
             simulator: Some(simulator),
         })
+    }
+
+    /// Loads the model on every server, so that no measured request waits for it. Servers that hold
+    /// their model have nothing to load.
+    pub(crate) async fn preload(&self, model: &str, options: &ModelOptions) -> Result<(), Fatal> {
+        for backend in &self.backends {
+            match backend.preload(model, options).await {
+                Ok(())
+                | Err(BackendError::Failed {
+                    failure: FailureKind::Unsupported,
+                    ..
+                }) => {}
+                Err(error) => {
+                    return Err(Fatal::environment(error)
+                        .context(format!("{model} could not be loaded"))
+                        .hint("--no-preload sends the requests all the same"));
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -10,8 +10,8 @@ use domain::backend::ChatBackend;
 use domain::plan::Timeouts;
 use domain::record::EndpointFacts;
 
-use crate::args::{ApiArg, ServerArgs};
 use crate::exit::Fatal;
+use crate::flags::{ApiArg, ServerArgs};
 
 pub(crate) use detect::{Found, NotSeen, Seen, Why, see};
 pub(crate) use fit::{Fitted, fit, fit_load};

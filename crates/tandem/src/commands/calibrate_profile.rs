@@ -13,8 +13,8 @@ use simulator::calibrate::{
 use simulator::core::RunnerOptions;
 use simulator::profile::Profile;
 
-use crate::args::CalibrateProfileArgs;
 use crate::exit::{ExitStatus, Fatal};
+use crate::flags::CalibrateProfileArgs;
 use crate::summary;
 
 /// Fits, prints the error of every quantity, and writes the profile if asked to.

@@ -1,6 +1,5 @@
 //! `tandem capacity`: how many agents does this server carry?
 
-mod args;
 mod level;
 mod show;
 
@@ -23,16 +22,13 @@ use metrics::load::REQUESTS_FILE;
 use runtime::{Shutdown, ShutdownLevel};
 use serde::Serialize;
 
-pub(crate) use self::args::CapacityArgs;
 use self::show::Progress;
-use crate::commands::calibrate;
-use crate::commands::doctor;
-use crate::commands::load::preload;
-use crate::commands::sweep::command_line;
+use crate::budget;
+use crate::checks;
 use crate::descriptors;
 use crate::exit::{ExitStatus, Fatal};
-use crate::flavour::RuntimeFlags;
-use crate::folder;
+use crate::flags::{CapacityArgs, RuntimeFlags};
+use crate::folder::{self, command_line};
 use crate::simulated;
 use crate::stage::{self, Cast, Stage};
 use crate::target::{self, Target};
@@ -165,7 +161,7 @@ async fn set(target: Target, args: &CapacityArgs, model: &str, seed: u64) -> Res
                 let place = args.resume.as_deref().or(args.out.as_deref());
                 let place = place.unwrap_or_else(|| Path::new("results"));
                 let (agents, options) = (args.max_agents.get(), options(args));
-                for line in doctor::before_load(&found, model, agents, &options, place).await {
+                for line in checks::before_load(&found, model, agents, &options, place).await {
                     eprintln!("{line}");
                 }
             }
@@ -199,7 +195,7 @@ async fn run(
             folder::refuse_used(out)?;
         }
         descriptors::enough_for(args.max_agents.get(), stage.simulator.is_some())?;
-        let budget = calibrate::budget(args.budget, facts.as_ref(), &stage.endpoints).await;
+        let budget = budget::before_run(args.budget, facts.as_ref(), &stage.endpoints).await;
         begin(stage, args, facts, budget)?
     };
     let objective: Objective = record
@@ -212,7 +208,7 @@ async fn run(
     write(&dir, &record)?;
     if !args.no_preload {
         let options = options(args);
-        let loaded = preload(stage, &record.asked.model, &options);
+        let loaded = stage.preload(&record.asked.model, &options);
         tokio::select! {
             loaded = loaded => loaded?,
             _ = runtime::asked_to_stop() => {

@@ -1,32 +1,28 @@
 //! `tandem load`: a fixed number of requests, and how they were carried.
 
-mod args;
 mod plan;
 mod print;
-pub(crate) mod process;
-pub(crate) mod rows;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::backend::BackendError;
+use domain::Nanos;
 use domain::plan::Timeouts;
 use domain::record::{Provenance, RuntimeFacts};
-use domain::{FailureKind, ModelOptions, Nanos};
 use indicatif::{ProgressBar, ProgressStyle};
 use metrics::load::{ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
 use runtime::load::{Backlog, LoadEnd, LoadError, LoadPlan, LoadSetup, LoadShape, run_load};
 use runtime::{Shutdown, ShutdownLevel};
 
-pub(crate) use self::args::LoadArgs;
-use self::rows::Rows;
-use crate::commands::calibrate;
-use crate::commands::sweep::command_line;
+use crate::budget;
 use crate::descriptors;
 use crate::exit::{ExitStatus, Fatal};
-use crate::folder;
+use crate::flags::LoadArgs;
+use crate::folder::{self, command_line};
+use crate::process;
+use crate::rows::{self, Rows};
 use crate::stage::{self, Cast, Stage};
 use crate::target::{self, Fitted, Target};
 
@@ -104,7 +100,7 @@ async fn run(
     }
     if !args.ask.no_preload {
         tokio::select! {
-            loaded = preload(&stage, &plan.model, &plan.options) => loaded?,
+            loaded = stage.preload(&plan.model, &plan.options) => loaded?,
             _ = runtime::asked_to_stop() => {
                 eprintln!("Stopped while the model was loaded; nothing was measured.");
                 return Ok(ExitStatus::Interrupted);
@@ -173,7 +169,7 @@ async fn run(
     if !end.interrupted {
         // Afterwards, so that the first request does not wait for it, and its cost is in no figure.
         let runtime = file.runtime.as_ref();
-        file.client_budget = calibrate::budget(args.budget, runtime, &file.endpoints).await;
+        file.client_budget = budget::before_run(args.budget, runtime, &file.endpoints).await;
     }
     print_out(&file, args.output.json)?;
     if let Some(dir) = folder {
@@ -182,30 +178,6 @@ async fn run(
         eprintln!("Wrote {}", rows::write_facts(&dir, &file)?.display());
     }
     Ok(status)
-}
-
-/// Loads the model on every server, so that no measured request waits for it. Servers that hold
-/// their model have nothing to load.
-pub(crate) async fn preload(
-    stage: &Stage,
-    model: &str,
-    options: &ModelOptions,
-) -> Result<(), Fatal> {
-    for backend in &stage.backends {
-        match backend.preload(model, options).await {
-            Ok(())
-            | Err(BackendError::Failed {
-                failure: FailureKind::Unsupported,
-                ..
-            }) => {}
-            Err(error) => {
-                return Err(Fatal::environment(error)
-                    .context(format!("{model} could not be loaded"))
-                    .hint("--no-preload sends the requests all the same"));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Shown where a person can see it.

@@ -3,8 +3,8 @@
 use anyhow::Context;
 use simulator::{ServeConfig, ServeError};
 
-use crate::args::ServeArgs;
 use crate::exit::{ExitStatus, Fatal};
+use crate::flags::ServeArgs;
 use crate::simulated;
 
 /// Serves until Ctrl-C.

@@ -13,11 +13,11 @@ use domain::record::{
 };
 use runtime::{ResultsDir, Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
 
-use crate::args::{Common, ProtocolArg, RunArgs, SweepArgs};
-use crate::commands::calibrate;
-use crate::commands::doctor;
+use crate::budget;
+use crate::checks;
 use crate::exit::{ExitStatus, Fatal};
-use crate::folder;
+use crate::flags::{Common, ProtocolArg, RunArgs, SweepArgs};
+use crate::folder::{self, command_line};
 use crate::plans;
 use crate::progress::{Progress, Style};
 use crate::simulated;
@@ -171,7 +171,7 @@ impl Job<'_> {
                     if !self.common.no_checks {
                         let out = self.common.out.as_deref();
                         let out = out.unwrap_or_else(|| Path::new("results"));
-                        for line in doctor::before_sweep(&found, &self.plan, out).await {
+                        for line in checks::before_sweep(&found, &self.plan, out).await {
                             progress.say(&line);
                         }
                     }
@@ -222,7 +222,7 @@ impl Job<'_> {
             None
         } else {
             let flag = self.common.budget;
-            calibrate::budget(flag, runtime.as_ref(), &stage.endpoints).await
+            budget::before_run(flag, runtime.as_ref(), &stage.endpoints).await
         };
         let (mut manifest, dir) = self.manifest(&stage, runtime, held.as_ref())?;
         manifest.client_budget = budget;
@@ -324,22 +324,6 @@ impl Job<'_> {
         }
         begun::tables(self.common.benchmarks()).map(Some)
     }
-}
-
-/// The command line as it can be typed again.
-pub(crate) fn command_line() -> String {
-    let quote = |arg: String| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@".contains(c);
-        if !arg.is_empty() && arg.chars().all(plain) {
-            arg
-        } else {
-            format!("'{}'", arg.replace('\'', "'\\''"))
-        }
-    };
-    std::iter::once("tandem".to_owned())
-        .chain(std::env::args().skip(1).map(quote))
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 fn runtime_error(error: runtime::RuntimeError) -> Fatal {

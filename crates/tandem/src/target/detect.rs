@@ -10,8 +10,8 @@ use domain::record::EndpointFacts;
 use domain::{FailureKind, Nanos};
 use openai::ApiKey;
 
-use crate::args::ApiArg;
 use crate::exit::Fatal;
+use crate::flags::ApiArg;
 
 /// A server that was looked at.
 #[derive(Debug, Clone, PartialEq)]

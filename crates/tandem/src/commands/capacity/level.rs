@@ -23,8 +23,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Running;
 use super::show::Progress;
-use crate::commands::load::rows::{self, Rows};
 use crate::exit::Fatal;
+use crate::rows::{self, Rows};
 use crate::stage::Stage;
 
 /// What requests in flight get to end in once a level is over. They belong to it all the same:

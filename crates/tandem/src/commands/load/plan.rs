@@ -14,8 +14,8 @@ use runtime::load::{
     Arrivals, Gaps, LoadPlan, LoadShape, RateCurve, Speed, Trace, Turns, Variation,
 };
 
-use super::args::{ArrivalsArg, LoadArgs};
 use crate::exit::Fatal;
+use crate::flags::{ArrivalsArg, LoadArgs};
 
 /// Agents of a closed loop when none are named.
 const AGENTS: NonZeroU32 = NonZeroU32::new(8).expect("eight is not zero");

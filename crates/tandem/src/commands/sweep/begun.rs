@@ -7,9 +7,8 @@ use anyhow::anyhow;
 use clap::ValueEnum;
 use domain::record::{BenchmarkTables, Manifest, Provenance};
 
-use crate::args::Common;
 use crate::exit::Fatal;
-use crate::flavour::{RuntimeArg, RuntimeFlags};
+use crate::flags::{Common, RuntimeArg, RuntimeFlags};
 use crate::simulated;
 
 /// The flags with what the sweep began with. A flag that says otherwise is refused.

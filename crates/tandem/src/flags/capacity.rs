@@ -7,9 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use metrics::capacity::Objective;
 
-use crate::args::{RequestArgs, ServerArgs, folder_name};
-use crate::commands::calibrate::BudgetFlag;
-use crate::flavour::RuntimeFlags;
+use super::{BudgetFlag, RequestArgs, RuntimeFlags, ServerArgs, folder_name};
 
 /// What a run was asked when it began, the simulator with it: none of it can change on the way.
 const ASKED: [&str; 23] = [

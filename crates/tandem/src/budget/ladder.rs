@@ -51,7 +51,7 @@ const REFINEMENTS: u32 = 2;
 
 /// Chooses loads by what the steps so far came to.
 #[derive(Debug)]
-pub(super) struct Ladder {
+pub(crate) struct Ladder {
     depth: BudgetDepth,
     /// Given loads not yet tried, the next one last.
     given: Vec<Load>,
@@ -69,7 +69,7 @@ pub(super) struct Ladder {
 
 impl Ladder {
     /// A few loads in about a second.
-    pub(super) fn quick(most_streams: u32) -> Self {
+    pub(crate) fn quick(most_streams: u32) -> Self {
         let load = |streams| Load {
             streams,
             pace: HASTY,
@@ -84,7 +84,7 @@ impl Ladder {
     }
 
     /// The given numbers of streams, then twice the rate of the last one again and again.
-    pub(super) fn full(streams: &[u32], most_streams: u32) -> Self {
+    pub(crate) fn full(streams: &[u32], most_streams: u32) -> Self {
         let load = |streams: &u32| Load {
             streams: *streams,
             pace: PLAIN,

@@ -15,9 +15,9 @@ const INDENT: usize = 11;
 
 /// How levels look.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
+pub(crate) struct Look {
     /// Colours may be used.
-    pub(super) colour: bool,
+    pub(crate) colour: bool,
 }
 
 impl Look {
@@ -38,7 +38,7 @@ impl Look {
 }
 
 /// Everything that was found.
-pub(super) fn report(facts: &Facts, findings: &[Finding], look: Look) -> String {
+pub(crate) fn report(facts: &Facts, findings: &[Finding], look: Look) -> String {
     let mut text = String::new();
     for (place, server) in facts.servers.iter().enumerate() {
         let name = match &server.state {

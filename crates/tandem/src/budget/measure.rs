@@ -16,9 +16,9 @@ use runtime::Shutdown;
 use runtime::load::{LoadPlan, LoadSetup, LoadShape, OnRecord, run_load};
 
 use super::ladder::Load;
-use crate::commands::load::process;
 use crate::exit::Fatal;
 use crate::flavour;
+use crate::process;
 
 /// Streams from which memory is told.
 const FEW: u32 = 16;

@@ -1,8 +1,8 @@
 //! What the plan and this machine mean.
 
 use super::{Findings, Level, count};
-use crate::commands::doctor::facts::{MachineFacts, PlanFacts};
-use crate::commands::doctor::memory::size;
+use crate::checks::facts::{MachineFacts, PlanFacts};
+use crate::checks::memory::size;
 
 /// Later than this and the client starts requests visibly late.
 const LATE_MS: f64 = 5.0;

@@ -1,8 +1,8 @@
 //! The model: there, or which ones are.
 
 use super::{Findings, Level};
-use crate::commands::doctor::facts::{PlanFacts, There};
-use crate::commands::doctor::memory::size;
+use crate::checks::facts::{PlanFacts, There};
+use crate::checks::memory::size;
 
 /// True when the model is there.
 pub(super) fn model(findings: &mut Findings, there: &There, plan: &PlanFacts) -> bool {

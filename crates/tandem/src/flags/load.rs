@@ -9,9 +9,7 @@ use domain::work::{CpuWork, FileWork};
 use metrics::load::Slo;
 use runtime::load::{Rate, Speed, Variation};
 
-use crate::args::{RequestArgs, ServerArgs, folder_name};
-use crate::commands::calibrate::BudgetFlag;
-use crate::flavour::RuntimeFlags;
+use super::{BudgetFlag, RequestArgs, RuntimeFlags, ServerArgs, folder_name};
 
 /// Flags of `tandem load`.
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! One file per command.
+//! The commands, a file each. None knows of another.
 
 pub(crate) mod calibrate;
 pub(crate) mod calibrate_profile;

@@ -1,8 +1,8 @@
 //! Requests at the same time.
 
 use super::{Findings, Level, count};
-use crate::commands::doctor::facts::{PlanFacts, There};
-use crate::commands::doctor::slots::Slots;
+use crate::checks::facts::{PlanFacts, There};
+use crate::checks::slots::Slots;
 
 pub(super) fn slots(findings: &mut Findings, there: &There, plan: &PlanFacts) {
     let told = there.slots_told;

@@ -1,0 +1,90 @@
+//! What was typed. Nothing here reads files or the network.
+
+mod calibrate;
+mod capacity;
+mod doctor;
+mod load;
+mod runtime;
+mod serve;
+mod server;
+mod sweep;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use self::calibrate::{BudgetFlag, CalibrateApi, CalibrateArgs};
+pub(crate) use self::capacity::CapacityArgs;
+pub(crate) use self::doctor::DoctorArgs;
+pub(crate) use self::load::{ArrivalsArg, LoadArgs};
+pub(crate) use self::runtime::{CpuList, MOST_CPUS, RuntimeArg, RuntimeFlags};
+pub(crate) use self::serve::{CalibrateProfileArgs, ServeArgs};
+pub(crate) use self::server::{ApiArg, ServerArgs, TimeScaleArg};
+pub(crate) use self::sweep::{Common, ProtocolArg, RunArgs, SweepArgs};
+
+/// Does running agents concurrently really pay, on this server, with these options?
+///
+/// Exit codes: 0 done; 1 done, but some requests or arms failed; 2 wrong usage or plan;
+/// 3 the environment is not ready (no server, no model, disk full); 130 interrupted (Ctrl-C or
+/// SIGTERM).
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, propagate_version = true)]
+#[command(after_help = "report, audit and compare are passed on to tandem-report")]
+pub(crate) struct Cli {
+    /// More log lines: -v info, -vv debug, -vvv trace. RUST_LOG overrides.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a plan: the 19 configurations of TR113 by default.
+    Sweep(SweepArgs),
+    /// Run one configuration given by flags.
+    Run(RunArgs),
+    /// Send a fixed number of requests to a server and print how it carried them.
+    Load(LoadArgs),
+    /// Look at servers, plan and machine before a sweep, and say what is in the way.
+    Doctor(DoctorArgs),
+    /// Find how many agents a server carries under limits on its latencies.
+    Capacity(CapacityArgs),
+    /// Serve the Ollama simulator on a port, for any client.
+    Serve(ServeArgs),
+    /// Measure the client's own error: how late its stamps are, at rising load, and what it costs.
+    Calibrate(CalibrateArgs),
+    /// Fit a simulator profile to recorded runs and print the fit error of each quantity.
+    CalibrateProfile(CalibrateProfileArgs),
+    /// Reports, audits and comparisons are `tandem-report`'s; this passes them on.
+    #[command(external_subcommand)]
+    Report(Vec<String>),
+}
+
+/// What each request of a load asks for.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RequestArgs {
+    /// The model.
+    #[arg(long, value_name = "NAME", default_value = "gemma3:latest")]
+    pub(crate) model: String,
+    /// Most tokens of each answer.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) num_predict: i64,
+    /// The prompt of every request.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "Explain in a few plain paragraphs how a computer runs several programs at once."
+    )]
+    pub(crate) prompt: String,
+    /// Send the same prompt every time. Without it each begins with a nonce, so that a prefix
+    /// cache helps none of them.
+    #[arg(long)]
+    pub(crate) same_prompt: bool,
+}
+
+/// A name that can begin a folder's.
+pub(crate) fn folder_name(text: &str) -> Result<String, String> {
+    domain::plan::ConfigId::new(text)
+        .map(|id| id.as_str().to_owned())
+        .ok_or_else(|| "use letters, digits, `.`, `_` and `-`".to_owned())
+}

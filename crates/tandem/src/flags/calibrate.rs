@@ -1,0 +1,67 @@
+//! Flags of `tandem calibrate`, and the one about calibrating before a run.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::RuntimeFlags;
+
+/// Flags of `tandem calibrate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 measured; 1 measured, but some streams had to be left out; 2 wrong usage; \
+                  3 nothing could be measured; 130 interrupted (Ctrl-C or SIGTERM)."
+)]
+pub(crate) struct CalibrateArgs {
+    /// Streams at once, one load after another. Then the rate of the last one is doubled until the
+    /// bias reaches 1 ms or the machine is full.
+    #[arg(
+        long,
+        value_name = "N,N,…",
+        value_delimiter = ',',
+        default_value = "1,32,128,500"
+    )]
+    pub(crate) streams: Vec<NonZeroU32>,
+    /// About a second instead of half a minute: the same loads as before a run.
+    #[arg(long, conflicts_with = "streams")]
+    pub(crate) quick: bool,
+    /// What the client speaks.
+    #[arg(long, value_enum, default_value_t = CalibrateApi::Ollama)]
+    pub(crate) api: CalibrateApi,
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeFlags,
+    /// Also write DIR/calibration.json, from which `tandem report --input DIR` makes a report.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Machine-readable: one JSON object on standard output. docs/calibration.md has its keys.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The flag of whatever measures real servers.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct BudgetFlag {
+    /// Do not measure the client's own error first, which takes about a second against a real
+    /// server. The report then cannot say what of it is in the figures.
+    #[arg(long)]
+    pub(crate) no_calibrate: bool,
+}
+
+/// What a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CalibrateApi {
+    /// Ollama's native API.
+    Ollama,
+    /// OpenAI-compatible chat completions.
+    Openai,
+}
+
+impl CalibrateApi {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Ollama => "ollama",
+            Self::Openai => "openai",
+        }
+    }
+}

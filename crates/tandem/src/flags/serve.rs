@@ -1,0 +1,58 @@
+//! Flags of `tandem serve` and `tandem calibrate-profile`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Flags of `tandem serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// A shipped profile (rtx4080-laptop, instant) or a file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "rtx4080-laptop")]
+    pub(crate) profile: String,
+    /// Port; 0 takes a free one.
+    #[arg(long, value_name = "N", default_value_t = 11434)]
+    pub(crate) port: u16,
+    /// Address to listen on.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
+    pub(crate) host: std::net::IpAddr,
+    /// Servers on one simulated GPU, on consecutive ports.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) servers: u16,
+    /// Root of everything random, instead of the profile's.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Slots per loaded model, instead of the profile's.
+    #[arg(long, value_name = "N")]
+    pub(crate) num_parallel: Option<u32>,
+    /// Behave like this Ollama release (0.11.4 and before: every request queues in one FIFO).
+    #[arg(long, value_name = "X.Y.Z")]
+    pub(crate) ollama_version: Option<String>,
+    /// Simulated seconds per real second.
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    pub(crate) time_scale: f64,
+    /// Faults: a plan file, or `KIND=RATE` such as `reset-mid-token=0.05`; may be repeated.
+    #[arg(long = "fault", value_name = "FILE|KIND=RATE")]
+    pub(crate) faults: Vec<String>,
+    /// Also write what the simulator really did to this file, a JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+}
+
+/// Flags of `tandem calibrate-profile`.
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateProfileArgs {
+    /// Recorded runs: a figures table (CSV) such as fixtures/tr113/recorded.csv, or a results
+    /// folder; may be repeated. Runs with a server for each agent fit what sharing a device costs.
+    #[arg(long, value_name = "PATH", required = true)]
+    pub(crate) input: Vec<PathBuf>,
+    /// The model, instead of the profile's first.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// The profile to start from.
+    #[arg(long, value_name = "NAME|FILE", default_value = "rtx4080-laptop")]
+    pub(crate) profile: String,
+    /// Write the fitted profile here.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}

@@ -1,0 +1,89 @@
+//! Which server, and how the simulator stands in for one.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Which server, and how the simulator behaves where it stands in for one.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServerArgs {
+    /// A server; repeat it for one server per agent. Without it: OLLAMA_HOST, else
+    /// 127.0.0.1:11434, else the simulator.
+    #[arg(long = "endpoint", value_name = "URL")]
+    pub(crate) endpoints: Vec<String>,
+    /// What the servers speak: once for all of them, or once for each in the order of --endpoint.
+    /// `auto`, the default, asks: Ollama's own API first, then an OpenAI-compatible one (llama.cpp,
+    /// vLLM, SGLang, LM Studio). The latter take a key from TANDEM_API_KEY.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) api: Vec<ApiArg>,
+    /// Use the embedded simulator even when a server is there.
+    #[arg(long, conflicts_with_all = ["endpoints", "no_simulate"])]
+    pub(crate) simulate: bool,
+    /// A missing server is an error.
+    #[arg(long)]
+    pub(crate) no_simulate: bool,
+    /// Simulated seconds per real second; `max` skips every wait. Recorded durations are in
+    /// simulated time either way and do not depend on it.
+    #[arg(long, value_name = "N|max", default_value = "max")]
+    pub(crate) time_scale: TimeScaleArg,
+    /// The simulator's profile: a shipped one (rtx4080-laptop, instant) or a file [default:
+    /// rtx4080-laptop].
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) profile: Option<String>,
+    /// Slots per loaded model on the simulator (OLLAMA_NUM_PARALLEL), instead of the profile's.
+    #[arg(long, value_name = "N")]
+    pub(crate) num_parallel: Option<u32>,
+    /// Faults on the simulator: a file of rules, or `KIND=RATE` such as `reset-mid-token=0.05`;
+    /// may be repeated.
+    #[arg(long = "fault", value_name = "FILE|KIND=RATE")]
+    pub(crate) faults: Vec<String>,
+    /// Write what the simulator really did, as JSONL: what reached it, what it sent, reloads.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["endpoints", "no_simulate"])]
+    pub(crate) simulator_log: Option<PathBuf>,
+}
+
+/// The simulator's profile when none is named.
+const DEFAULT_PROFILE: &str = "rtx4080-laptop";
+
+impl ServerArgs {
+    /// The simulator's profile: a shipped one or a file.
+    pub(crate) fn profile(&self) -> &str {
+        self.profile.as_deref().unwrap_or(DEFAULT_PROFILE)
+    }
+}
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ApiArg {
+    /// Ask it.
+    Auto,
+    /// Ollama's native API.
+    Ollama,
+    /// OpenAI-compatible chat completions.
+    Openai,
+}
+
+/// `--time-scale`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum TimeScaleArg {
+    /// Skip every wait.
+    Max,
+    /// So many simulated seconds per real second.
+    Times(f64),
+}
+
+impl std::str::FromStr for TimeScaleArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "max" {
+            return Ok(Self::Max);
+        }
+        match text.parse::<f64>() {
+            Ok(n) if n.is_finite() && n > 0.0 => Ok(Self::Times(n)),
+            _ => Err(
+                "give a number above zero (60 = a simulated minute a second) or `max`".to_owned(),
+            ),
+        }
+    }
+}
