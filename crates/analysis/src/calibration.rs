@@ -17,10 +17,10 @@ use serde_json::json;
 
 use crate::load::{LoadError, LoadErrorKind, read_json, read_schema};
 use crate::report::{
-    Content, DICTIONARY, Picture, REPORT_SCHEMA, Report, ReportError, ReportOptions,
-    column_dictionary,
+    Content, DICTIONARY, REPORT_SCHEMA, Report, ReportError, ReportOptions, column_dictionary,
 };
 use crate::tables::{Table, plain};
+use document::Picture;
 use words::Words;
 
 /// What telemetry calls the load average among a machine's facts.
@@ -70,7 +70,7 @@ pub fn build(calibration: &Calibration, options: &ReportOptions) -> Result<Repor
     let mut files = BTreeMap::new();
     for picture in &pictures {
         let path = format!("charts/{}.png", picture.name);
-        files.insert(path, Content::Png(picture.chart.png.clone()));
+        files.insert(path, Content::Png(picture.png.clone()));
     }
     for table in &tables {
         let path = format!("tables/{}.csv", table.id);
@@ -123,7 +123,7 @@ fn markdown(
     front(&mut text, calibration, options, words);
     text.push_str("## Evidence\n\n");
     for picture in pictures {
-        picture.show(&mut text);
+        crate::album::show(picture, &mut text);
     }
     text.push_str("## Tables\n\n");
     for table in tables {

@@ -57,7 +57,7 @@ pub fn build(run: &CapacityRun, options: &ReportOptions) -> Result<Report, Repor
     let mut files = BTreeMap::new();
     for picture in &pictures {
         let path = format!("charts/{}.png", picture.name);
-        files.insert(path, Content::Png(picture.chart.png.clone()));
+        files.insert(path, Content::Png(picture.png.clone()));
     }
     for table in &tables {
         let path = format!("tables/{}.csv", table.id);

@@ -4,6 +4,7 @@
 //! This crate knows nothing of tokio, HTTP, NVML or a terminal; what the numbers mean is the
 //! [`metrics`] crate's business.
 
+mod album;
 pub mod audit;
 pub mod calibration;
 pub mod capacity;
@@ -13,3 +14,4 @@ pub mod load;
 pub mod load_report;
 pub mod report;
 pub mod tables;
+mod windows;

@@ -15,10 +15,11 @@ use serde_json::json;
 
 use crate::load::{Load, provenance_word};
 use crate::report::{
-    Content, DICTIONARY, Picture, REPORT_SCHEMA, Report, ReportError, ReportOptions,
-    column_dictionary, machine,
+    Content, DICTIONARY, REPORT_SCHEMA, Report, ReportError, ReportOptions, column_dictionary,
+    machine,
 };
 use crate::tables::{Origin, Table, plain, short_number};
+use document::Picture;
 use series::Series;
 use tables::Shown;
 use words::Words;
@@ -30,6 +31,11 @@ fn origin(provenance: Provenance) -> Origin {
         Provenance::Simulated => Origin::Simulated,
         Provenance::Imported => Origin::Imported,
     }
+}
+
+/// True when the server was a model of one.
+fn is_simulated(load: &Load) -> bool {
+    load.file.provenance == Provenance::Simulated
 }
 
 /// Where the data come from, in words.
@@ -44,7 +50,7 @@ pub fn source(load: &Load) -> String {
 }
 
 /// A number of at most four digits without the zeros that say nothing.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let text = short_number(value);
     if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -64,7 +70,7 @@ pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError
     let mut files = BTreeMap::new();
     for picture in &pictures {
         let path = format!("charts/{}.png", picture.name);
-        files.insert(path, Content::Png(picture.chart.png.clone()));
+        files.insert(path, Content::Png(picture.png.clone()));
     }
     for shown in &tables {
         let path = format!("tables/{}.csv", shown.table.id);
@@ -120,7 +126,7 @@ fn markdown(
     }
     text.push_str("## Evidence\n\n");
     for picture in pictures {
-        picture.show(&mut text);
+        crate::album::show(picture, &mut text);
     }
     text.push_str("## Tables\n\n");
     for shown in tables.iter().skip(1).filter(|shown| shown.rows > 0) {
@@ -152,7 +158,7 @@ fn markdown(
 
 fn front(text: &mut String, load: &Load, options: &ReportOptions, words: &Words) {
     let quoted = |s: &str| serde_json::Value::from(s).to_string();
-    let simulated = load.file.provenance == Provenance::Simulated;
+    let simulated = is_simulated(load);
     let inputs: Vec<String> = options.inputs.iter().map(|i| quoted(i)).collect();
     let _ = write!(
         text,

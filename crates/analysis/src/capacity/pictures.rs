@@ -1,199 +1,136 @@
-//! The report's pictures.
+//! The pictures of a capacity run.
 
-use metrics::Estimate;
 use metrics::capacity::{Criterion, LatencyFigure, LevelEnd, LevelFigures, Statistic};
 use metrics::load::Spread;
 
 use super::Material;
+use crate::album::{Album, value};
 use crate::charts::{
-    Chart, ChartError, Color, Heading, LinePoint, LineSeries, Lines, Mark, Note, Panel,
-    ReferenceLine, Span, Theme, Value, XAxis,
+    ChartError, Color, LineSeries, Lines, Mark, Note, Panel, ReferenceLine, Span, Value, XAxis,
 };
 use crate::tables::plain;
-
-/// A picture with the words under it.
-pub(super) struct Picture {
-    pub(super) name: &'static str,
-    pub(super) caption: String,
-    pub(super) chart: Chart,
-}
+use document::Picture;
 
 /// Steps of the drawn law in each doubling of the agents.
 const STEPS: u32 = 24;
 
-/// The x axis: levels double, and on a linear axis the first of them would lie on each other.
-const AGENTS: &str = "agents (each doubling equally wide)";
-
 /// Every picture; the first is the front page's.
 pub(super) fn draw(material: &Material<'_>) -> Result<Vec<Picture>, ChartError> {
-    let theme = Theme::default();
-    if material.levels.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(vec![
-        throughput(material, &theme)?,
-        latency(material, &theme)?,
-        hockey_stick(material, &theme)?,
-        goodput(material, &theme)?,
-        fairness(material, &theme)?,
-    ])
+    let mut album = Album::new(&*material.run.source, material.simulated());
+    throughput(material, &mut album)?;
+    latency(material, &mut album)?;
+    hockey_stick(material, &mut album)?;
+    goodput(material, &mut album)?;
+    fairness(material, &mut album)?;
+    Ok(album.pictures)
 }
 
-fn heading(material: &Material<'_>, title: String, subtitle: String) -> Heading {
-    Heading {
-        title,
-        subtitle,
-        simulated: material.simulated(),
-        source: material.run.source.clone(),
-    }
-}
-
-fn estimate(e: &Estimate) -> Value {
-    match e.lo.zip(e.hi) {
-        Some((lo, hi)) => Value::within(e.mean, lo, hi),
-        None => Value::exact(e.mean),
+/// Panels against the number of agents. Levels double, and on a linear axis the first of them
+/// would lie on each other.
+fn against_agents(
+    album: &Album,
+    title: &str,
+    subtitle: &str,
+    panels: Vec<Panel>,
+    spans: Vec<Span>,
+) -> Lines {
+    Lines {
+        heading: album.heading(title, subtitle),
+        x_label: "agents (each doubling equally wide)".to_owned(),
+        x_axis: XAxis::Doubling,
+        panels,
+        spans,
+        ..Lines::default()
     }
 }
 
 /// A series over the levels.
-fn over(
+fn over<V: Into<Value>>(
     material: &Material<'_>,
     name: &str,
-    mark: Mark,
-    of: impl Fn(&LevelFigures) -> Value,
+    of: impl Fn(&LevelFigures) -> V,
 ) -> LineSeries {
-    LineSeries {
-        name: name.to_owned(),
-        mark,
-        color: None,
-        points: material
-            .levels
-            .iter()
-            .map(|l| LinePoint {
-                x: f64::from(l.agents),
-                y: of(l),
-            })
-            .collect(),
-    }
+    let levels = material.levels.iter();
+    let points = levels.map(|level| (f64::from(level.agents), of(level)));
+    LineSeries::new(name, Mark::LineAndDots, points)
 }
 
-fn mark(at: f64, label: String, color: Color) -> Span {
-    Span {
-        label,
-        from: at,
-        to: at,
-        color: Some(color),
-    }
+/// The level that the answer names as carried.
+fn carries(material: &Material<'_>) -> Option<Span> {
+    let carries = material.answer.carries?;
+    let label = format!("carries {carries}");
+    Some(Span::mark(f64::from(carries), label, Color::GREEN))
 }
 
 /// The levels that stand for the answer, as marks.
 fn answer_marks(material: &Material<'_>) -> Vec<Span> {
-    let carries = material
-        .answer
-        .carries
-        .map(|n| mark(f64::from(n), format!("carries {n}"), Color::GREEN));
     let breaks = material.answer.breaks.map(|n| {
-        mark(
-            f64::from(n),
-            format!("{n} break the limits"),
-            Color::VERMILLION,
-        )
+        let label = format!("{n} break the limits");
+        Span::mark(f64::from(n), label, Color::VERMILLION)
     });
-    carries.into_iter().chain(breaks).collect()
+    carries(material).into_iter().chain(breaks).collect()
 }
 
 /// Numbers from 1 to the highest, equally many in each doubling.
-fn along(highest: u32) -> impl Iterator<Item = f64> {
+fn along(highest: f64) -> impl Iterator<Item = f64> {
     let octaves = std::iter::successors(Some(1.0), |from: &f64| Some(2.0 * from));
-    let most = f64::from(highest);
     octaves
-        .take_while(move |from| *from < most)
+        .take_while(move |from| *from < highest)
         .flat_map(|from| (0..STEPS).map(move |i| from * (1.0 + f64::from(i) / f64::from(STEPS))))
-        .filter(move |x| *x < most)
-        .chain([most])
+        .filter(move |x| *x < highest)
+        .chain([highest])
 }
 
-fn throughput(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartError> {
+fn throughput(material: &Material<'_>, album: &mut Album) -> Result<(), ChartError> {
     let highest = material.levels.iter().map(|l| l.agents).max().unwrap_or(1);
+    let highest = f64::from(highest);
     let mut series = Vec::new();
-    let mut spans = answer_marks(material);
-    spans.truncate(1);
+    let mut spans: Vec<Span> = carries(material).into_iter().collect();
     let mut words = Vec::new();
     if let Some(scaling) = &material.scaling {
         let law = scaling.fit.law;
-        let points = along(highest)
-            .map(|x| {
-                let y = scaling.fit.at(x).map_or(Value::exact(law.at(x)), |i| {
-                    Value::within(law.at(x), i.lo, i.hi)
-                });
-                LinePoint { x, y }
-            })
-            .collect();
-        series.push(LineSeries {
-            name: "Universal Scalability Law, 95 % band".to_owned(),
-            points,
-            mark: Mark::Band,
-            color: Some(Color::ORANGE),
+        let points = along(highest).map(|x| {
+            let interval = scaling.fit.at(x).map(|i| (i.lo, i.hi));
+            let point = Some(law.at(x));
+            (x, Value { point, interval })
         });
-        if let Some(knee) = scaling.knee.at {
-            words.push(format!("knee at {} agents", plain(knee, 1)));
-            if knee <= f64::from(highest) {
-                spans.push(mark(
-                    knee,
-                    format!("knee {}", plain(knee, 1)),
-                    Color::PURPLE,
-                ));
+        let name = "Universal Scalability Law, 95 % band";
+        series.push(LineSeries::new(name, Mark::Band, points).color(Color::ORANGE));
+        let peak = scaling.peak.at.filter(|_| !scaling.peak.unbounded);
+        let places = [
+            ("knee", scaling.knee.at, Color::PURPLE),
+            ("peak", peak, Color::ORANGE),
+        ];
+        for (name, at, color) in places {
+            let Some(at) = at else { continue };
+            let shown = plain(at, 1);
+            words.push(format!("{name} at {shown} agents"));
+            if at <= highest {
+                spans.push(Span::mark(at, format!("{name} {shown}"), color));
             }
         }
-        match scaling.peak.at.filter(|_| !scaling.peak.unbounded) {
-            Some(peak) => {
-                words.push(format!("peak at {} agents", plain(peak, 1)));
-                if peak <= f64::from(highest) {
-                    spans.push(mark(
-                        peak,
-                        format!("peak {}", plain(peak, 1)),
-                        Color::ORANGE,
-                    ));
-                }
-            }
-            None => words.push("no peak is shown".to_owned()),
+        if peak.is_none() {
+            words.push("no peak is shown".to_owned());
         }
     }
-    let mut measured = over(material, "level, 95 % interval", Mark::Dots, |l| {
-        estimate(&l.tokens_per_s)
+    let mut measured = over(material, "level, 95 % interval", |l| {
+        value(Some(&l.tokens_per_s), 1.0)
     });
-    measured.color = Some(Color::BLUE);
-    series.push(measured);
-    let chart = Lines {
-        heading: heading(
-            material,
-            "Throughput against agents".to_owned(),
-            words.join(", "),
-        ),
-        x_label: AGENTS.to_owned(),
-        x_axis: XAxis::Doubling,
-        panels: vec![Panel {
-            label: "throughput (tok/s)".to_owned(),
-            series,
-            include: vec![0.0],
-            reference_lines: Vec::new(),
-        }],
-        spans,
-        ..Lines::default()
-    }
-    .render(theme)?;
-    Ok(Picture {
-        name: "throughput",
-        caption: "Throughput of each level in its steady window, with the law fitted to all of them. The knee is \
-                  where throughput over time in the system is highest; beyond it more agents mostly wait."
-            .to_owned(),
-        chart,
-    })
+    measured.mark = Mark::Dots;
+    series.push(measured.color(Color::BLUE));
+    let panels = vec![Panel::new("throughput (tok/s)", series)];
+    let title = "Throughput against agents";
+    let lines = against_agents(album, title, &words.join(", "), panels, spans);
+    album.put(
+        "throughput",
+        "Throughput of each level in its steady window, with the law fitted to all of them. The knee is where \
+         throughput over time in the system is highest; beyond it more agents mostly wait.",
+        lines.render(&album.theme),
+    )
 }
 
-/// A spread's percentiles, in seconds or milliseconds.
-fn percentile(spread: Option<&Spread>, p: u8) -> Option<f64> {
-    let spread = spread?;
+/// A spread's percentile, ms.
+fn percentile(spread: &Spread, p: u8) -> Option<f64> {
     match p {
         50 => Some(spread.p50),
         90 => spread.p90,
@@ -214,25 +151,37 @@ fn spread(level: &LevelFigures, figure: LatencyFigure) -> Option<&Spread> {
     }
 }
 
-/// The limits on a figure: the percentile, none for its mean, and the limit in its one form.
-fn limited(material: &Material<'_>, figure: LatencyFigure) -> Vec<(Option<u8>, String)> {
+/// A limit on a latency.
+struct Limit {
+    figure: LatencyFigure,
+    statistic: Statistic,
+    /// In its one form, as the levels' decisions name it.
+    text: String,
+    line: ReferenceLine,
+}
+
+fn limits(material: &Material<'_>) -> Vec<Limit> {
     let criteria = material.objective.criteria().iter();
-    criteria
-        .filter_map(|c| match c {
-            Criterion::Latency {
-                figure: of,
-                statistic,
-                ..
-            } if *of == figure => {
-                let p = match statistic {
-                    Statistic::Percentile(p) => Some(*p),
-                    Statistic::Mean => None,
-                };
-                Some((p, c.to_string()))
-            }
-            _ => None,
-        })
-        .collect()
+    let limit = |criterion: &Criterion| match criterion {
+        Criterion::Latency {
+            figure,
+            statistic,
+            below,
+        } => {
+            let label = match statistic {
+                Statistic::Percentile(p) => format!("limit of p{p}"),
+                Statistic::Mean => "limit of the mean".to_owned(),
+            };
+            Some(Limit {
+                figure: *figure,
+                statistic: *statistic,
+                text: criterion.to_string(),
+                line: ReferenceLine::new(below.as_millis_f64(), label),
+            })
+        }
+        _ => None,
+    };
+    criteria.filter_map(limit).collect()
 }
 
 /// A limited latency as it was seen at a level, ms, with its interval.
@@ -242,263 +191,149 @@ fn seen(material: &Material<'_>, agents: u32, limit: &str) -> Value {
         .filter(|l| l.probe.agents == agents && l.probe.end != LevelEnd::Interrupted)
         .flat_map(|l| &l.probe.decision.judged)
         .find(|j| j.limit == limit);
-    let Some(judged) = judged else {
-        return Value::UNKNOWN;
-    };
-    Value {
-        point: judged.seen.map(|s| 1e3 * s),
-        interval: judged
-            .seen_lo
-            .zip(judged.seen_hi)
-            .map(|(lo, hi)| (1e3 * lo, 1e3 * hi)),
-    }
+    judged.map_or(Value::UNKNOWN, |judged| {
+        let interval = judged.seen_lo.zip(judged.seen_hi);
+        Value {
+            point: judged.seen.map(|s| 1e3 * s),
+            interval: interval.map(|(lo, hi)| (1e3 * lo, 1e3 * hi)),
+        }
+    })
 }
 
-fn latency(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartError> {
+fn latency(material: &Material<'_>, album: &mut Album) -> Result<(), ChartError> {
+    let limits = limits(material);
+    let usual = [LatencyFigure::Ttft, LatencyFigure::E2e];
     let mut figures = Vec::new();
-    for criterion in material.objective.criteria() {
-        if let Criterion::Latency { figure, .. } = criterion
-            && !figures.contains(figure)
-        {
-            figures.push(*figure);
+    for figure in limits.iter().map(|limit| limit.figure).chain(usual) {
+        if !figures.contains(&figure) {
+            figures.push(figure);
         }
     }
-    for usual in [LatencyFigure::Ttft, LatencyFigure::E2e] {
-        if !figures.contains(&usual) {
-            figures.push(usual);
+    let panel = |figure: &LatencyFigure| {
+        let own = || limits.iter().filter(|limit| limit.figure == *figure);
+        let limit_of = |p: u8| own().find(|l| l.statistic == Statistic::Percentile(p));
+        // Those that are limited last: they are drawn over the others.
+        let mut percentiles = vec![50, 95, 99];
+        percentiles.retain(|p| limit_of(*p).is_none());
+        percentiles.extend(own().filter_map(|limit| match limit.statistic {
+            Statistic::Percentile(p) => Some(p),
+            Statistic::Mean => None,
+        }));
+        let line = |p: u8| {
+            over(material, &format!("p{p}"), |l| match limit_of(p) {
+                Some(limit) => seen(material, l.agents, &limit.text),
+                None => spread(l, *figure).and_then(|s| percentile(s, p)).into(),
+            })
+        };
+        let mut series: Vec<LineSeries> = percentiles.into_iter().map(line).collect();
+        if own().any(|limit| limit.statistic == Statistic::Mean) {
+            let mut mean = over(material, "mean", |l| spread(l, *figure).map(|s| s.mean));
+            mean.mark = Mark::Line;
+            series.push(mean);
         }
-    }
-    let panels = figures
-        .iter()
-        .map(|figure| {
-            let limited = limited(material, *figure);
-            // Those that are limited last: they are drawn over the others.
-            let mut percentiles = vec![50, 95, 99];
-            percentiles.retain(|p| limited.iter().all(|(of, _)| *of != Some(*p)));
-            percentiles.extend(limited.iter().filter_map(|(p, _)| *p));
-            let mut series: Vec<LineSeries> = percentiles
-                .into_iter()
-                .map(|p| {
-                    let limit = limited.iter().find(|(of, _)| *of == Some(p));
-                    over(
-                        material,
-                        &format!("p{p}"),
-                        Mark::LineAndDots,
-                        |l| match limit {
-                            Some((_, limit)) => seen(material, l.agents, limit),
-                            None => percentile(spread(l, *figure), p).into(),
-                        },
-                    )
-                })
-                .collect();
-            if limited.iter().any(|(p, _)| p.is_none()) {
-                series.push(over(material, "mean", Mark::Line, |l| {
-                    spread(l, *figure).map(|s| s.mean).into()
-                }));
-            }
-            let reference_lines = material
-                .objective
-                .criteria()
-                .iter()
-                .filter_map(|c| match c {
-                    Criterion::Latency {
-                        figure: limited,
-                        statistic,
-                        below,
-                    } if limited == figure => Some(ReferenceLine {
-                        value: below.as_millis_f64(),
-                        label: match statistic {
-                            Statistic::Percentile(p) => format!("limit of p{p}"),
-                            Statistic::Mean => "limit of the mean".to_owned(),
-                        },
-                    }),
-                    _ => None,
-                })
-                .collect();
-            Panel {
-                label: format!("{} (ms)", figure.name()),
-                series,
-                include: vec![0.0],
-                reference_lines,
-            }
-        })
-        .collect();
-    let chart = Lines {
-        heading: heading(
-            material,
-            "Latency against agents".to_owned(),
-            "completed requests of the steady window; percentiles that the sample can carry"
-                .to_owned(),
-        ),
-        x_label: AGENTS.to_owned(),
-        x_axis: XAxis::Doubling,
-        panels,
-        spans: answer_marks(material),
-        ..Lines::default()
-    }
-    .render(theme)?;
-    Ok(Picture {
-        name: "latency",
-        caption: format!(
+        let lines = own().map(|limit| limit.line.clone());
+        Panel::new(format!("{} (ms)", figure.name()), series).lines_at(lines)
+    };
+    let lines = against_agents(
+        album,
+        "Latency against agents",
+        "completed requests of the steady window; percentiles that the sample can carry",
+        figures.iter().map(panel).collect(),
+        answer_marks(material),
+    );
+    album.put(
+        "latency",
+        format!(
             "Latencies of each level with the limits of `{}`.",
             material.objective
         ),
-        chart,
-    })
+        lines.render(&album.theme),
+    )
 }
 
-fn hockey_stick(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartError> {
-    let against = |name: &str, color, of: &dyn Fn(&LevelFigures) -> Option<f64>| LineSeries {
-        name: name.to_owned(),
-        mark: Mark::LineAndDots,
-        color: Some(color),
-        points: material
-            .levels
-            .iter()
-            .map(|l| LinePoint {
-                x: l.tokens_per_s.mean,
-                y: of(l).into(),
-            })
-            .collect(),
+fn hockey_stick(material: &Material<'_>, album: &mut Album) -> Result<(), ChartError> {
+    let median = |spread: Option<&Spread>| spread.map(|s| s.p50);
+    let e2e = |l: &LevelFigures| median(l.load.e2e_ms.as_ref());
+    let against = |name: &str, of: &dyn Fn(&LevelFigures) -> Option<f64>| {
+        let levels = material.levels.iter();
+        let points = levels.map(|l| (l.tokens_per_s.mean, of(l)));
+        LineSeries::new(name, Mark::LineAndDots, points)
     };
-    let ms = |spread: Option<&Spread>| spread.map(|s| s.p50);
-    let chart = Lines {
-        heading: heading(
-            material,
-            "Latency against throughput".to_owned(),
-            "each dot a level, with its number of agents".to_owned(),
+    let ttft = against("TTFT", &|l| median(l.load.ttft_ms.as_ref()));
+    let series = vec![against("end to end", &e2e), ttft];
+    let note = |level: &LevelFigures| {
+        Some(Note {
+            x: level.tokens_per_s.mean,
+            y: e2e(level)?,
+            label: level.agents.to_string(),
+        })
+    };
+    let lines = Lines {
+        heading: album.heading(
+            "Latency against throughput",
+            "each dot a level, with its number of agents where there is room",
         ),
         x_label: "throughput (tok/s)".to_owned(),
-        notes: material
-            .levels
-            .iter()
-            .filter_map(|l| {
-                Some(Note {
-                    x: l.tokens_per_s.mean,
-                    y: ms(l.load.e2e_ms.as_ref())?,
-                    label: l.agents.to_string(),
-                })
-            })
-            .collect(),
-        panels: vec![Panel {
-            label: "median (ms)".to_owned(),
-            series: vec![
-                against("end to end", Color::BLUE, &|l| ms(l.load.e2e_ms.as_ref())),
-                against("TTFT", Color::ORANGE, &|l| ms(l.load.ttft_ms.as_ref())),
-            ],
-            include: vec![0.0],
-            reference_lines: Vec::new(),
-        }],
-        spans: Vec::new(),
+        notes: material.levels.iter().filter_map(note).collect(),
+        panels: vec![Panel::new("median (ms)", series)],
         ..Lines::default()
-    }
-    .render(theme)?;
-    Ok(Picture {
-        name: "latency-throughput",
-        caption: "The hockey stick: where the line turns upwards, more agents buy waiting and no throughput."
-            .to_owned(),
-        chart,
-    })
+    };
+    album.put(
+        "latency-throughput",
+        "The hockey stick: where the line turns upwards, more agents buy waiting and no throughput.",
+        lines.render(&album.theme),
+    )
 }
 
-fn goodput(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartError> {
-    let share = over(material, "good share", Mark::LineAndDots, |l| {
-        l.good_share.map(|s| 100.0 * s).into()
+fn goodput(material: &Material<'_>, album: &mut Album) -> Result<(), ChartError> {
+    let rates = vec![
+        over(material, "completed", |l| l.requests_per_s),
+        over(material, "good", |l| l.goodput_per_s),
+    ];
+    let share = over(material, "good share", |l| l.good_share.map(|s| 100.0 * s));
+    let criteria = material.objective.criteria().iter();
+    let targets = criteria.filter_map(|criterion| match criterion {
+        Criterion::Goodput { at_least } => Some(ReferenceLine::new(100.0 * at_least, "limit")),
+        _ => None,
     });
-    let targets = material
-        .objective
-        .criteria()
-        .iter()
-        .filter_map(|c| match c {
-            Criterion::Goodput { at_least } => Some(ReferenceLine {
-                value: 100.0 * at_least,
-                label: "limit".to_owned(),
-            }),
-            _ => None,
-        })
-        .collect();
-    let chart = Lines {
-        heading: heading(
-            material,
-            "Goodput against agents".to_owned(),
-            "good: a request that keeps every limit on its own latency".to_owned(),
-        ),
-        x_label: AGENTS.to_owned(),
-        x_axis: XAxis::Doubling,
-        panels: vec![
-            Panel {
-                label: "requests per second".to_owned(),
-                series: vec![
-                    over(material, "completed", Mark::LineAndDots, |l| {
-                        Value::exact(l.requests_per_s)
-                    }),
-                    over(material, "good", Mark::LineAndDots, |l| {
-                        Value::exact(l.goodput_per_s)
-                    }),
-                ],
-                include: vec![0.0],
-                reference_lines: Vec::new(),
-            },
-            Panel {
-                label: "good requests (%)".to_owned(),
-                series: vec![share],
-                include: vec![0.0, 100.0],
-                reference_lines: targets,
-            },
+    let lines = against_agents(
+        album,
+        "Goodput against agents",
+        "good: a request that keeps every limit on its own latency",
+        vec![
+            Panel::new("requests per second", rates),
+            Panel::new("good requests (%)", vec![share])
+                .reaching(100.0)
+                .lines_at(targets),
         ],
-        spans: answer_marks(material),
-        ..Lines::default()
-    }
-    .render(theme)?;
-    Ok(Picture {
-        name: "goodput",
-        caption: "Goodput: requests per second that keep every limit. It falls where throughput does not."
-            .to_owned(),
-        chart,
-    })
+        answer_marks(material),
+    );
+    album.put(
+        "goodput",
+        "Goodput: requests per second that keep every limit. It falls where throughput does not.",
+        lines.render(&album.theme),
+    )
 }
 
-fn fairness(material: &Material<'_>, theme: &Theme) -> Result<Picture, ChartError> {
-    let chart = Lines {
-        heading: heading(
-            material,
-            "Fairness and starvation against agents".to_owned(),
-            "throughput of each agent in the steady window".to_owned(),
-        ),
-        x_label: AGENTS.to_owned(),
-        x_axis: XAxis::Doubling,
-        panels: vec![
-            Panel {
-                label: "1 = every agent served alike".to_owned(),
-                series: vec![
-                    over(material, "Jain's index", Mark::LineAndDots, |l| {
-                        l.fairness.jain.into()
-                    }),
-                    over(material, "least / most", Mark::LineAndDots, |l| {
-                        l.fairness.min_over_max.into()
-                    }),
-                ],
-                include: vec![0.0, 1.0],
-                reference_lines: Vec::new(),
-            },
-            Panel {
-                label: "longest wait for a token (s)".to_owned(),
-                series: vec![over(material, "longest wait", Mark::LineAndDots, |l| {
-                    Value::exact(l.fairness.longest_wait_s)
-                })],
-                include: vec![0.0],
-                reference_lines: Vec::new(),
-            },
+fn fairness(material: &Material<'_>, album: &mut Album) -> Result<(), ChartError> {
+    let alike = vec![
+        over(material, "Jain's index", |l| l.fairness.jain),
+        over(material, "least / most", |l| l.fairness.min_over_max),
+    ];
+    let wait = over(material, "longest wait", |l| l.fairness.longest_wait_s);
+    let lines = against_agents(
+        album,
+        "Fairness and starvation against agents",
+        "throughput of each agent in the steady window",
+        vec![
+            Panel::new("1 = every agent served alike", alike).reaching(1.0),
+            Panel::new("longest wait for a token (s)", vec![wait]),
         ],
-        spans: answer_marks(material),
-        ..Lines::default()
-    }
-    .render(theme)?;
-    Ok(Picture {
-        name: "fairness",
-        caption: "How evenly the agents were served, and the longest that one with a request open waited for a \
-                  token."
-            .to_owned(),
-        chart,
-    })
+        answer_marks(material),
+    );
+    album.put(
+        "fairness",
+        "How evenly the agents were served, and the longest that one with a request open waited for a token.",
+        lines.render(&album.theme),
+    )
 }

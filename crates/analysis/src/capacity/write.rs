@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use metrics::capacity::{AnswerKind, RunEnd};
 
 use super::Material;
-use super::pictures::Picture;
 use crate::load::provenance_word;
 use crate::report::machine;
 use crate::tables::{Table, plain};
+use document::Picture;
 
 /// Where the definitions lie, seen from a report's folder.
 const DICTIONARY: &str = "../README.md#capacity-reports";

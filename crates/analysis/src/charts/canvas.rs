@@ -5,15 +5,19 @@ use plotters::drawing::{DrawingArea, IntoDrawingArea};
 use plotters::element::{Circle, PathElement, Polygon, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{
-    Color as _, FontDesc, FontFamily, FontStyle, FontTransform, RGBColor, ShapeStyle, TextStyle,
+    Color as _, FontDesc, FontFamily, FontStyle, RGBColor, ShapeStyle, TextStyle,
 };
 
 use super::backend::ChartBackend;
+use super::chart::{Chart, ChartError};
+use super::png;
 use super::text::{self, Weight};
-use super::{Chart, ChartError, Color, png};
+use super::theme::Color;
 
 /// Tallest picture, px. Taller ones are refused by viewers and forges.
 const MAX_HEIGHT: i32 = 16_000;
+
+pub(crate) const WHITE: Color = Color(0xFF, 0xFF, 0xFF);
 
 /// Horizontal side of a text that lies on its anchor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,6 +205,34 @@ impl Canvas<'_> {
             .map_err(failed)
     }
 
+    /// An error bar with caps between two pixels of an axis, `across` on the other; `upright` or
+    /// lying.
+    pub(crate) fn whisker(
+        &self,
+        (from, to): (i32, i32),
+        across: i32,
+        upright: bool,
+        color: Color,
+    ) -> Drawn {
+        let (from, to) = (from.min(to), from.max(to));
+        let bars = [
+            (from, across - 1, (to - from).max(1), 2),
+            (from - 1, across - 6, 2, 12),
+            (to - 1, across - 6, 2, 12),
+        ];
+        for (x, y, w, h) in bars {
+            let bar = if upright { (y, x, h, w) } else { (x, y, w, h) };
+            self.rect(bar, color)?;
+        }
+        Ok(())
+    }
+
+    /// One line on a white ground, so that nothing runs through it; `x` is its left end.
+    pub(crate) fn text_on_white(&self, text: &str, (x, y): (i32, i32), font: Font) -> Drawn {
+        self.rect((x - 3, y - 11, font.width(text) + 6, 22), WHITE)?;
+        self.text(text, (x, y), Align::Left, font)
+    }
+
     /// A see-through polygon; `percent` is its opacity.
     pub(crate) fn shade_polygon(&self, corners: &[(i32, i32)], color: Color, percent: u8) -> Drawn {
         let style = rgb(color).mix(f64::from(percent) / 100.0).filled();
@@ -234,30 +266,6 @@ impl Canvas<'_> {
 
     /// One line of text. `y` is the middle of its capitals.
     pub(crate) fn text(&self, text: &str, at: (i32, i32), align: Align, font: Font) -> Drawn {
-        self.turned_text(text, at, align, font, FontTransform::None)
-    }
-
-    /// One line centred at `x`, moved aside where it would leave the sheet.
-    pub(crate) fn text_inside(&self, text: &str, (x, y): (i32, i32), font: Font) -> Drawn {
-        let width = i32::try_from(self.area.dim_in_pixel().0).unwrap_or(i32::MAX);
-        let half = font.width(text) / 2 + 12;
-        let x = x.min(width - half).max(half);
-        self.text(text, (x, y), Align::Middle, font)
-    }
-
-    /// One line of text that runs upwards from `y`; `x` is the middle of its capitals.
-    pub(crate) fn rising_text(&self, text: &str, at: (i32, i32), font: Font) -> Drawn {
-        self.turned_text(text, at, Align::Left, font, FontTransform::Rotate270)
-    }
-
-    fn turned_text(
-        &self,
-        text: &str,
-        at: (i32, i32),
-        align: Align,
-        font: Font,
-        turn: FontTransform,
-    ) -> Drawn {
         if text.is_empty() {
             return Ok(());
         }
@@ -274,11 +282,18 @@ impl Canvas<'_> {
         let color = rgb(font.color);
         let style = TextStyle::from(FontDesc::new(family, f64::from(font.em), style))
             .color(&color)
-            .pos(Pos::new(side, VPos::Center))
-            .transform(turn);
+            .pos(Pos::new(side, VPos::Center));
         self.area
             .draw(&Text::new(text.to_owned(), at, style))
             .map_err(failed)
+    }
+
+    /// One line centred at `x`, moved aside where it would leave the sheet.
+    pub(crate) fn text_inside(&self, text: &str, (x, y): (i32, i32), font: Font) -> Drawn {
+        let width = i32::try_from(self.area.dim_in_pixel().0).unwrap_or(i32::MAX);
+        let half = font.width(text) / 2 + 12;
+        let x = x.min(width - half).max(half);
+        self.text(text, (x, y), Align::Middle, font)
     }
 
     /// Lines of text, the block's middle at `y`.

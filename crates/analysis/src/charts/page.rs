@@ -1,7 +1,8 @@
 //! What surrounds every plot: title, badge, legend and source line.
 
 use super::canvas::{Align, Canvas, Font};
-use super::{ChartError, Color, Theme};
+use super::chart::ChartError;
+use super::theme::{Color, Theme};
 
 /// The words around a plot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,7 +1,6 @@
 //! Phases of a request, their colours, and where decoding overlaps.
 
-use super::Color;
-use super::timeline::{Segment, TimelineGroup};
+use super::theme::Color;
 use super::value::drawable;
 
 /// What a request was doing.
@@ -76,6 +75,17 @@ impl Phase {
     }
 }
 
+/// A stretch of time spent in one phase.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Segment {
+    /// What was going on.
+    pub phase: Phase,
+    /// Start, seconds.
+    pub start_s: f64,
+    /// End, seconds. A segment whose ends are not finite or in the wrong order is not drawn.
+    pub end_s: f64,
+}
+
 impl Segment {
     /// Its ends, when they can be drawn.
     pub(crate) fn span(&self) -> Option<(f64, f64)> {
@@ -86,12 +96,11 @@ impl Segment {
 
 /// Stretches in which two or more lanes decode, in time order. Only for shading: the figure beside
 /// the group is measured elsewhere.
-pub(crate) fn overlaps(group: &TimelineGroup) -> Vec<(f64, f64)> {
+pub(crate) fn overlaps<'s>(lanes: impl Iterator<Item = &'s [Segment]>) -> Vec<(f64, f64)> {
     let mut edges: Vec<(f64, i32)> = Vec::new();
-    for lane in &group.lanes {
+    for lane in lanes {
         // A lane counts once even if its own segments overlap.
         let mut own: Vec<(f64, f64)> = lane
-            .segments
             .iter()
             .filter(|segment| segment.phase == Phase::Decode)
             .filter_map(Segment::span)

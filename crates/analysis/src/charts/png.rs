@@ -7,7 +7,7 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Compression, Decoder, Encoder, Filter, Transformations};
 
-use super::ChartError;
+use super::chart::ChartError;
 
 /// A decoded picture: 8-bit RGB, rows from the top.
 #[derive(Debug, Clone, PartialEq, Eq)]

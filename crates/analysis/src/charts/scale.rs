@@ -27,6 +27,11 @@ impl Scale {
     }
 }
 
+/// A length or index as a number of pixels.
+pub(crate) fn px(length: usize) -> i32 {
+    i32::try_from(length).unwrap_or(i32::MAX / 4096)
+}
+
 /// The binary logarithm of a number above zero, from products alone, which every platform rounds
 /// alike.
 pub(crate) fn log2(value: f64) -> f64 {

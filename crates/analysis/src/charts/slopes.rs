@@ -1,11 +1,12 @@
-//! Paired values as slopes: the same configuration under two settings.
+//! Paired values as slopes: the same thing under two settings.
 
-use super::bars::ReferenceLine;
-use super::canvas::{Align, Canvas, Font, paint};
-use super::page::{Entry, Page, Swatch};
-use super::rows::{count, count_from, empty, whisker};
-use super::scale::{Scale, range, short, ticks};
-use super::{Chart, ChartError, Color, Heading, Theme, Value};
+use super::canvas::{Align, Canvas, Font, WHITE, paint};
+use super::chart::{Chart, ChartError};
+use super::labels::apart;
+use super::page::{Entry, Heading, Page, Swatch};
+use super::scale::{Scale, px, range, short, ticks};
+use super::theme::{Color, Theme};
+use super::value::Value;
 
 /// Panels side by side, each with pairs of values joined by a line.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -29,8 +30,6 @@ pub struct SlopePanel {
     pub right: String,
     /// The pairs.
     pub pairs: Vec<Pair>,
-    /// Lines at fixed values.
-    pub reference_lines: Vec<ReferenceLine>,
 }
 
 /// One thing under two settings.
@@ -42,80 +41,97 @@ pub struct Pair {
     pub left: Value,
     /// Value under the right setting.
     pub right: Value,
-    /// Drawn thick: the mean of the others, say.
-    pub emphasis: bool,
+    /// What the step from left to right is.
+    pub change: Change,
+}
+
+/// What a step is. Only a quantity of which more or less is better has better and worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Change {
+    /// Neither is better, or the data cannot tell.
+    #[default]
+    Neutral,
+    /// The right setting is better.
+    Better,
+    /// The right setting is worse.
+    Worse,
+}
+
+impl Change {
+    fn color(self, theme: &Theme) -> Color {
+        match self {
+            Self::Neutral => theme.quiet,
+            Self::Better => Color::GREEN,
+            Self::Worse => Color::VERMILLION,
+        }
+    }
 }
 
 const HEIGHT: i32 = 560;
-const RISING: Color = Color::BLUE;
-const FALLING: Color = Color::VERMILLION;
 const LABEL_LEADING: i32 = 27;
+/// Between error bars at one setting, px.
+const ASIDE: i32 = 14;
 
 impl Slopes {
     /// Draws it.
-    pub fn render(&self, theme: &Theme) -> Result<Chart, ChartError> {
-        let pairs = || self.panels.iter().flat_map(|panel| &panel.pairs);
-        let mut legend = Vec::new();
-        if pairs().any(|pair| pair.color() == Some(RISING)) {
-            legend.push(Entry::new(Swatch::Line(RISING, true), "rises"));
-        }
-        if pairs().any(|pair| pair.color() == Some(FALLING)) {
-            legend.push(Entry::new(Swatch::Line(FALLING, true), "falls"));
-        }
-        let page = Page::new(theme, &self.heading, legend);
-        if self.panels.is_empty() || pairs().next().is_none() {
-            return empty(theme, &page, &self.heading.title);
-        }
-        let most = self
-            .panels
-            .iter()
-            .map(|panel| panel.pairs.len())
-            .max()
-            .unwrap_or(0);
-        let height = HEIGHT.max(count(most) * LABEL_LEADING + 20);
+    pub fn render(&self, theme: &Theme) -> Result<Option<Chart>, ChartError> {
+        let panels: Vec<&SlopePanel> = self.panels.iter().filter(|p| p.shows()).collect();
+        let Some(most) = panels.iter().map(|panel| panel.pairs.len()).max() else {
+            return Ok(None);
+        };
+        let page = Page::new(theme, &self.heading, legend(theme, &panels));
+        let height = HEIGHT.max(px(most) * LABEL_LEADING + 20);
         let body = 56 + height + 60;
-        paint(
-            &self.heading.title,
-            theme.width_px(),
-            page.height(body),
-            |canvas| {
-                page.draw(canvas, body)?;
-                let all = range(self.panels.iter().flat_map(SlopePanel::extents));
-                let gap = 40;
-                let inner = theme.width_px() - 2 * theme.margin_px() + gap;
-                let width = inner / count(self.panels.len()) - gap;
-                for (index, panel) in self.panels.iter().enumerate() {
-                    let left = theme.margin_px() + count_from(index) * (width + gap);
-                    let own = range(panel.extents());
-                    let (low, high) =
-                        if self.shared_axis { all } else { own }.unwrap_or((0.0, 1.0));
-                    panel.draw(
-                        canvas,
-                        theme,
-                        (left, page.top() + 56, width, height),
-                        (low, high),
-                    )?;
-                }
-                Ok(())
-            },
-        )
+        let page_height = page.height(body);
+        let title = &self.heading.title;
+        paint(title, theme.width_px(), page_height, |canvas| {
+            page.draw(canvas, body)?;
+            let all = range(panels.iter().flat_map(|panel| panel.extents()));
+            let gap = 40;
+            let inner = theme.width_px() - 2 * theme.margin_px() + gap;
+            let width = inner / px(panels.len()) - gap;
+            for (index, panel) in panels.iter().enumerate() {
+                let left = theme.margin_px() + px(index) * (width + gap);
+                let own = range(panel.extents());
+                let ends = if self.shared_axis { all } else { own };
+                let area = (left, page.top() + 56, width, height);
+                panel.draw(canvas, theme, area, ends.unwrap_or((0.0, 1.0)))?;
+            }
+            Ok(())
+        })
+        .map(Some)
     }
 }
 
-impl Pair {
-    fn color(&self) -> Option<Color> {
-        let (left, right) = (self.left.known()?, self.right.known()?);
-        Some(if right >= left { RISING } else { FALLING })
-    }
+/// What the colours mean; nothing when all changes are neutral.
+fn legend(theme: &Theme, panels: &[&SlopePanel]) -> Vec<Entry> {
+    let has = |change| {
+        let mut pairs = panels.iter().flat_map(|panel| &panel.pairs);
+        pairs.any(|pair| pair.change == change)
+    };
+    let colours = has(Change::Better) || has(Change::Worse);
+    let entries = [
+        (Change::Better, "better"),
+        (Change::Worse, "worse"),
+        (Change::Neutral, "neither is better, or not certain"),
+    ];
+    let shown = entries
+        .into_iter()
+        .filter(|(change, _)| colours && has(*change));
+    shown
+        .map(|(change, name)| Entry::new(Swatch::Line(change.color(theme), true), name))
+        .collect()
 }
 
 impl SlopePanel {
+    fn shows(&self) -> bool {
+        let known = |pair: &Pair| pair.left.known().or(pair.right.known()).is_some();
+        self.pairs.iter().any(known)
+    }
+
     fn extents(&self) -> impl Iterator<Item = f64> {
-        let values = self
-            .pairs
-            .iter()
-            .flat_map(|pair| pair.left.extents().chain(pair.right.extents()));
-        values.chain(self.reference_lines.iter().map(|line| line.value))
+        let pairs = self.pairs.iter();
+        pairs.flat_map(|pair| pair.left.extents().chain(pair.right.extents()))
     }
 
     fn draw(
@@ -133,8 +149,17 @@ impl SlopePanel {
         let names_width = small
             .widest(names.iter().map(String::as_str))
             .min(width / 2 - 40);
-        let x0 = left + tick_width + 50;
-        let x1 = left + width - names_width - 22;
+        // Error bars at one place would hide each other.
+        let barred = |pair: &Pair| pair.left.known_interval().or(pair.right.known_interval());
+        let bars = self.pairs.iter().filter(|pair| barred(pair).is_some());
+        let step = match px(bars.count()) {
+            0 | 1 => 0,
+            _ => ASIDE.min(width / 5 / px(self.pairs.len())),
+        };
+        let aside = |at: usize| step * (2 * px(at) - px(self.pairs.len()) + 1) / 2;
+        let most = aside(self.pairs.len().saturating_sub(1));
+        let x0 = left + tick_width + 50 + most;
+        let x1 = left + width - names_width - 22 - most;
         let bottom = top + height;
         let y = Scale {
             low,
@@ -146,60 +171,43 @@ impl SlopePanel {
         let title = label_font.bold().elide(&self.label, width);
         canvas.text(&title, (left, top - 34), Align::Left, label_font.bold())?;
         for (value, label) in marks.values.iter().zip(&marks.labels) {
-            let at = y.at(*value);
-            canvas.rect(
-                (left + tick_width + 12, at, x1 - left - tick_width - 12, 1),
-                theme.grid,
-            )?;
+            let (at, from) = (y.at(*value), left + tick_width + 12);
+            canvas.rect((from, at, x1 + most - from, 1), theme.grid)?;
             canvas.text(label, (left + tick_width, at), Align::Right, small)?;
         }
-        for x in [x0, x1] {
+        for (name, x, outer) in [
+            (&self.left, x0, left + tick_width + 12),
+            (&self.right, x1, x1 + most + 14),
+        ] {
             canvas.rect((x - 1, top, 2, height), theme.grid)?;
-        }
-        for line in self
-            .reference_lines
-            .iter()
-            .filter(|line| line.value.is_finite())
-        {
-            let at = y.at(line.value);
-            canvas.dashes((x0 - 30, at), (x1, at), theme.ink)?;
-            let label = small.elide(&line.label, x1 - x0 - 20);
-            let font = small.color(theme.ink);
-            canvas.text(&label, (x0 + 10, at - 14), Align::Left, font)?;
-        }
-        let settings = [
-            (&self.left, x0, Align::Left),
-            (&self.right, x1, Align::Right),
-        ];
-        for (name, x, align) in settings {
-            let name = label_font.elide(name, (x1 - x0) / 2 + 20);
             // Short names stand under their line, long ones grow inwards.
-            let width = label_font.width(&name);
-            let (x, align) = match align {
-                _ if width <= 90 => (x, Align::Middle),
-                Align::Left => (x - 30, align),
-                _ => (x + 30, align),
+            let name = label_font.elide(name, (x1 - x0) / 2 + 20);
+            let half = label_font.width(&name) / 2;
+            let (x, align) = match (half <= 45, x == x0) {
+                (true, _) => (x, Align::Middle),
+                (_, true) => (outer.min(x - 30), Align::Left),
+                (_, false) => (outer.max(x + 30), Align::Right),
             };
             canvas.text(&name, (x, bottom + 28), align, label_font)?;
         }
-        let mut order: Vec<usize> = (0..self.pairs.len()).collect();
-        order.sort_by_key(|at| self.pairs[*at].emphasis);
-        for at in order {
-            self.pairs[at].draw(canvas, theme, &y, (x0, x1))?;
+        for (at, pair) in self.pairs.iter().enumerate() {
+            pair.draw(canvas, theme, &y, (x0 + aside(at), x1 + aside(at)))?;
         }
-        self.draw_names(canvas, theme, &y, (x1, names_width), &names)
+        let right = |at: usize| x1 + aside(at);
+        self.draw_names(canvas, theme, &y, (x1 + most, names_width), right, &names)
     }
 
-    /// Names at the right ends, moved apart where they would overlap, with a line to their point.
+    /// Names right of `x`, moved apart where they would overlap, with a line to their point.
     fn draw_names(
         &self,
         canvas: &Canvas<'_>,
         theme: &Theme,
         y: &Scale,
         (x, width): (i32, i32),
+        right: impl Fn(usize) -> i32,
         names: &[String],
     ) -> Result<(), ChartError> {
-        let small = Font::new(theme.small_em, theme.ink);
+        let font = Font::new(theme.small_em, theme.ink);
         let mut wanted: Vec<(i32, usize)> = self
             .pairs
             .iter()
@@ -207,17 +215,13 @@ impl SlopePanel {
             .filter_map(|(at, pair)| Some((y.at(pair.right.known().or(pair.left.known())?), at)))
             .collect();
         wanted.sort_unstable();
-        let places = apart(
-            &wanted.iter().map(|(at, _)| *at).collect::<Vec<_>>(),
-            LABEL_LEADING,
-            (y.to, y.from),
-        );
+        let points: Vec<i32> = wanted.iter().map(|(point, _)| *point).collect();
+        let places = apart(&points, LABEL_LEADING, (y.to, y.from));
         for ((point, at), place) in wanted.iter().zip(&places) {
-            let pair = &self.pairs[*at];
-            let font = if pair.emphasis { small.bold() } else { small };
-            let color = pair.color().unwrap_or(theme.quiet);
-            if (point - place).abs() > 2 {
-                canvas.path(&[(x + 9, *point), (x + 20, *place)], theme.axis, 1)?;
+            let color = self.pairs[*at].change.color(theme);
+            let from = right(*at) + 9;
+            if (point - place).abs() > 2 || from < x {
+                canvas.path(&[(from, *point), (x + 20, *place)], theme.axis, 1)?;
             }
             let text = font.elide(&names[*at], width);
             canvas.text(&text, (x + 24, *place), Align::Left, font.color(color))?;
@@ -229,12 +233,16 @@ impl SlopePanel {
 impl Pair {
     /// Its label with the change.
     fn named(&self) -> String {
-        match (self.left.known(), self.right.known()) {
+        let change = match (self.left.known(), self.right.known()) {
             (Some(left), Some(right)) => {
                 let sign = if right >= left { "+" } else { "" };
-                format!("{}  {sign}{}", self.label, short(right - left))
+                format!("{sign}{}", short(right - left))
             }
-            _ => format!("{}  unknown", self.label),
+            _ => "unknown".to_owned(),
+        };
+        match &*self.label {
+            "" => change,
+            label => format!("{label}  {change}"),
         }
     }
 
@@ -245,61 +253,22 @@ impl Pair {
         y: &Scale,
         (x0, x1): (i32, i32),
     ) -> Result<(), ChartError> {
-        let color = self.color().unwrap_or(theme.axis);
+        let color = self.change.color(theme);
         let ends = [(x0, self.left), (x1, self.right)];
         let points: Vec<(i32, i32)> = ends
             .iter()
             .filter_map(|(x, value)| Some((*x, y.at(value.known()?))))
             .collect();
-        canvas.path(&points, color, if self.emphasis { 6 } else { 3 })?;
+        canvas.path(&points, color, 3)?;
         for (x, value) in ends {
             if let Some((low, high)) = value.known_interval() {
-                whisker(canvas, theme.ink, (y.at(high), y.at(low)), x, true)?;
+                canvas.whisker((y.at(high), y.at(low)), x, true, color)?;
             }
         }
         for point in points {
-            let radius = if self.emphasis { 10 } else { 7 };
-            canvas.circle(point, radius + 2, Color(255, 255, 255))?;
-            canvas.circle(point, radius, color)?;
+            canvas.circle(point, 9, WHITE)?;
+            canvas.circle(point, 7, color)?;
         }
         Ok(())
     }
-}
-
-/// Moves sorted places apart to a least distance, as near to where they were as one pass down and
-/// one up allow, within the limits where there is room.
-pub(crate) fn apart(wanted: &[i32], distance: i32, (top, bottom): (i32, i32)) -> Vec<i32> {
-    let mut places = wanted.to_vec();
-    // Merge neighbours that collide into blocks centred on their mean.
-    let mut blocks: Vec<(i64, i64)> = Vec::new();
-    for place in &places {
-        blocks.push((i64::from(*place), 1));
-        while let [.., (sum_a, n_a), (sum_b, n_b)] = blocks[..] {
-            let distance = i64::from(distance);
-            let (end_a, start_b) = (
-                sum_a / n_a + (n_a - 1) * distance / 2,
-                sum_b / n_b - (n_b - 1) * distance / 2,
-            );
-            if start_b - end_a >= distance {
-                break;
-            }
-            blocks.truncate(blocks.len() - 2);
-            blocks.push((sum_a + sum_b, n_a + n_b));
-        }
-    }
-    let mut index = 0;
-    for (sum, n) in blocks {
-        let half = (n - 1) * i64::from(distance) / 2;
-        let lowest = (i64::from(bottom) - 2 * half).max(i64::from(top));
-        let start = (sum / n - half).clamp(i64::from(top), lowest);
-        for step in 0..n {
-            places[index] = i32::try_from(start + step * i64::from(distance)).unwrap_or(i32::MAX);
-            index += 1;
-        }
-    }
-    // Clamping may have pushed blocks together again.
-    for at in 1..places.len() {
-        places[at] = places[at].max(places[at - 1] + distance);
-    }
-    places
 }

@@ -1,15 +1,12 @@
 //! Bars made of parts: where the time went.
 
-use super::bars::Category;
-use super::canvas::{Align, Font, paint};
-use super::page::{Entry, Page, Swatch};
-use super::rows::{
-    HorizontalAxes, SECTION, count, count_of, draw_name, draw_section, empty, name_column,
-    section_starts,
-};
-use super::scale::{Scale, short, ticks};
-use super::value::drawable;
-use super::{Chart, ChartError, Color, Heading, Theme};
+use super::canvas::{Align, Font};
+use super::chart::{Chart, ChartError};
+use super::page::{Entry, Heading, Swatch};
+use super::rows::{Category, Rows, Written};
+use super::scale::short;
+use super::theme::{Color, Theme};
+use super::value::{Value, drawable};
 
 /// Lying bars, each the sum of the same parts.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -42,39 +39,47 @@ pub struct StackedRow {
     pub category: Category,
     /// A value for each part; `None`: not known. Negative parts go to the left of zero.
     pub values: Vec<Option<f64>>,
+    /// The interval of the sum, where there is one; drawn as an error bar.
+    pub interval: Option<(f64, f64)>,
 }
 
 const BAR: i32 = 28;
 const ROW: i32 = 42;
+/// Width of the hatched piece that stands for an unknown part, px.
+const UNKNOWN: i32 = 30;
 
 impl StackedRow {
     fn known(&self) -> impl Iterator<Item = (usize, f64)> {
-        let known = |value: &Option<f64>| value.and_then(drawable);
-        self.values
-            .iter()
-            .enumerate()
-            .filter_map(move |(at, value)| Some((at, known(value)?)))
+        let values = self.values.iter().enumerate();
+        values.filter_map(|(at, value)| Some((at, value.and_then(drawable)?)))
     }
 
-    fn unknown(&self) -> bool {
+    fn is_incomplete(&self) -> bool {
         self.known().count() < self.values.len()
     }
 
     /// Sums of what lies left and right of zero.
     fn reach(&self) -> (f64, f64) {
         self.known().fold((0.0, 0.0), |(low, high), (_, value)| {
-            if value < 0.0 {
-                (low + value, high)
-            } else {
-                (low, high + value)
-            }
+            (low + value.min(0.0), high + value.max(0.0))
         })
+    }
+
+    fn interval(&self) -> Option<(f64, f64)> {
+        let (low, high) = self.interval?;
+        Value::within(0.0, low, high).known_interval()
+    }
+
+    /// Where the bar or its error bar ends.
+    fn end(&self) -> f64 {
+        let (_, high) = self.reach();
+        self.interval().map_or(high, |(_, end)| high.max(end))
     }
 }
 
 impl StackedBars {
     /// Draws it. Each row must have as many values as there are parts.
-    pub fn render(&self, theme: &Theme) -> Result<Chart, ChartError> {
+    pub fn render(&self, theme: &Theme) -> Result<Option<Chart>, ChartError> {
         if let Some(row) = self
             .rows
             .iter()
@@ -90,109 +95,81 @@ impl StackedBars {
                 ),
             });
         }
-        let page = Page::new(theme, &self.heading, self.legend(theme));
-        if self.rows.is_empty() || self.parts.is_empty() {
-            return empty(theme, &page, &self.heading.title);
+        if self.rows.iter().all(|row| row.known().next().is_none()) {
+            return Ok(None);
         }
-        let sections = section_starts(self.rows.iter().map(|row| row.category.section.as_str()));
-        let plot_height = count(self.rows.len()) * ROW + count_of(&sections) * SECTION;
-        let axes = HorizontalAxes::new(theme, false, plot_height);
-        let body = axes.body();
-        paint(
-            &self.heading.title,
-            theme.width_px(),
-            page.height(body),
-            |canvas| {
-                page.draw(canvas, body)?;
-                let small = Font::new(theme.small_em, theme.quiet);
-                let categories: Vec<Category> =
-                    self.rows.iter().map(|row| row.category.clone()).collect();
-                let names = name_column(theme, &categories);
-                let totals: Vec<String> = self.rows.iter().map(|row| self.total(row)).collect();
-                let plot = theme.margin_px() + names + 16;
-                let (low, high) = self
-                    .rows
-                    .iter()
-                    .map(StackedRow::reach)
-                    .fold((0.0_f64, 0.0_f64), |(low, high), (a, b)| {
-                        (low.min(a), high.max(b))
-                    });
-                let high = if low < high { high } else { low + 1.0 };
-                let (marks, _) = ticks(low, high, 7, false);
-                // The longest axis that leaves each bar room for its total.
-                let room = theme.width_px() - theme.margin_px() - plot;
-                let length = self
-                    .rows
-                    .iter()
-                    .zip(&totals)
-                    .map(|(row, total)| {
-                        let beyond = small.width(total) + if row.unknown() { 50 } else { 20 };
-                        let share = ((row.reach().1 - low) / (high - low)).max(0.01);
-                        (f64::from(room - beyond) / share) as i32
-                    })
-                    .fold(room, i32::min)
-                    .max(room / 4);
-                let right = plot + length;
-                let scale = Scale {
-                    low,
-                    high,
-                    from: plot,
-                    to: right,
-                };
-                let top = page.top() + axes.above;
-                axes.draw(canvas, theme, &scale, &marks, top, &self.value_label)?;
-                let mut y = top;
-                for (index, row) in self.rows.iter().enumerate() {
-                    if sections.get(index).copied().unwrap_or(false) {
-                        draw_section(canvas, theme, &row.category.section, y)?;
-                        y += SECTION;
-                    }
-                    let middle = y + ROW / 2;
-                    draw_name(canvas, theme, &row.category, names, middle)?;
-                    let (mut low, mut high) = (0.0, 0.0);
-                    for (part, value) in row.known() {
-                        let edge = if value < 0.0 { &mut low } else { &mut high };
-                        let from = scale.at(*edge);
-                        *edge += value;
-                        let to = scale.at(*edge);
-                        let (left, width) = (from.min(to), (from - to).abs());
-                        let width = if value == 0.0 { 0 } else { width.max(1) };
-                        let color = self.color(theme, part);
-                        canvas.rect((left, middle - BAR / 2, width, BAR), color)?;
-                        let ink = if color.is_dark() {
-                            Color(255, 255, 255)
-                        } else {
-                            theme.ink
-                        };
-                        let text = short(value);
-                        if small.width(&text) + 14 <= width {
-                            let at = (left + width / 2, middle);
-                            canvas.text(&text, at, Align::Middle, small.color(ink))?;
-                        }
-                    }
-                    let mut end = scale.at(high);
-                    if row.unknown() {
-                        canvas.hatch((end + 2, middle - BAR / 2, 26, BAR), theme.axis)?;
-                        end += 30;
-                    }
-                    let ground = small.width(&totals[index]);
-                    canvas.rect((end + 6, middle - 11, ground + 8, 22), Color(255, 255, 255))?;
-                    canvas.text(&totals[index], (end + 10, middle), Align::Left, small)?;
-                    canvas.rect((scale.at(0.0) - 1, y, 2, ROW), theme.axis)?;
-                    y += ROW;
+        let small = Font::new(theme.small_em, theme.quiet);
+        let ends = self.rows.iter().map(|row| (row.reach().0, row.end()));
+        let (low, high) = ends.fold((0.0_f64, 0.0_f64), |(low, high), (from, to)| {
+            (low.min(from), high.max(to))
+        });
+        let totals: Vec<String> = self.rows.iter().map(|row| self.total(row)).collect();
+        Rows {
+            theme,
+            heading: &self.heading,
+            legend: self.legend(theme),
+            categories: self.rows.iter().map(|row| &row.category).collect(),
+            row: ROW,
+            value_label: &self.value_label,
+            reference_lines: &[],
+            range: (low, if low < high { high } else { low + 1.0 }),
+            beyond: self
+                .rows
+                .iter()
+                .zip(&totals)
+                .map(|(row, total)| {
+                    let hatch = if row.is_incomplete() { UNKNOWN } else { 0 };
+                    (row.end(), small.width(total) + 20 + hatch)
+                })
+                .collect(),
+        }
+        .render(|canvas, scale, index, y| {
+            let row = &self.rows[index];
+            let (middle, top) = (y + ROW / 2, y + (ROW - BAR) / 2);
+            let (mut low, mut high) = (0.0, 0.0);
+            for (part, value) in row.known() {
+                let edge = if value < 0.0 { &mut low } else { &mut high };
+                let from = scale.at(*edge);
+                *edge += value;
+                let to = scale.at(*edge);
+                let (left, width) = (from.min(to), (from - to).abs());
+                let width = if value == 0.0 { 0 } else { width.max(1) };
+                let color = self.color(theme, part);
+                canvas.rect((left, top, width, BAR), color)?;
+                let text = short(value);
+                if small.width(&text) + 14 <= width {
+                    let at = (left + width / 2, middle);
+                    let font = small.color(color.legible(theme.ink));
+                    canvas.text(&text, at, Align::Middle, font)?;
                 }
-                Ok(())
-            },
-        )
+            }
+            let mut end = scale.at(high);
+            if row.is_incomplete() {
+                canvas.hatch((end + 2, top, UNKNOWN - 4, BAR), theme.axis)?;
+                end += UNKNOWN;
+            }
+            // At the foot of the bar: the numbers inside it stay legible.
+            if let Some((low, high)) = row.interval() {
+                let ends = (scale.at(low), scale.at(high));
+                canvas.whisker(ends, top + BAR, false, theme.ink)?;
+                end = end.max(ends.1);
+            }
+            Ok(vec![Written {
+                text: totals[index].clone(),
+                at: (end + 10, middle),
+            }])
+        })
+        .map(Some)
     }
 
     /// The sum of a row in words; at least that much where a part is unknown.
     fn total(&self, row: &StackedRow) -> String {
         let (low, high) = row.reach();
-        match (row.known().count(), row.unknown()) {
-            (0, _) => "unknown".to_owned(),
-            (_, true) => format!("≥ {}{}", short(low + high), self.unit),
-            (_, false) => format!("{}{}", short(low + high), self.unit),
+        let sum = format!("{}{}", short(low + high), self.unit);
+        match (row.known().next(), row.is_incomplete()) {
+            (None, _) => "unknown".to_owned(),
+            (_, true) => format!("≥ {sum}"),
+            (_, false) => sum,
         }
     }
 
@@ -201,15 +178,11 @@ impl StackedBars {
     }
 
     fn legend(&self, theme: &Theme) -> Vec<Entry> {
-        let mut entries: Vec<Entry> = (0..self.parts.len())
-            .map(|part| {
-                Entry::new(
-                    Swatch::Fill(self.color(theme, part)),
-                    &*self.parts[part].name,
-                )
-            })
+        let parts = self.parts.iter().enumerate();
+        let mut entries: Vec<Entry> = parts
+            .map(|(at, part)| Entry::new(Swatch::Fill(self.color(theme, at)), &*part.name))
             .collect();
-        if self.rows.iter().any(StackedRow::unknown) {
+        if self.rows.iter().any(StackedRow::is_incomplete) {
             entries.push(Entry::new(Swatch::Hatch(theme.axis), "part unknown"));
         }
         entries

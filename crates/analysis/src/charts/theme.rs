@@ -24,11 +24,15 @@ impl Color {
     /// Neutral grey for what is neither good nor bad.
     pub const GREY: Self = Self(0xB4, 0xB8, 0xBD);
 
-    /// White lies on it more legibly than black.
-    pub(crate) fn is_dark(self) -> bool {
+    /// What is legible on it: white on a dark colour, else `ink`.
+    pub(crate) fn legible(self, ink: Self) -> Self {
         // Rec. 601 luma in thousandths.
         let luma = 299 * u32::from(self.0) + 587 * u32::from(self.1) + 114 * u32::from(self.2);
-        luma < 140_000
+        if luma < 140_000 {
+            Self(255, 255, 255)
+        } else {
+            ink
+        }
     }
 
     /// Mixed with white: 0 is white, 100 the colour itself.

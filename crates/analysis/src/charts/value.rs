@@ -1,4 +1,4 @@
-//! A number as a chart knows it.
+//! Numbers as a chart knows them.
 
 /// A value with, perhaps, an interval; unknown when it has no point.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -56,6 +56,31 @@ impl From<Option<f64>> for Value {
         Self {
             point,
             interval: None,
+        }
+    }
+}
+
+impl From<f64> for Value {
+    fn from(point: f64) -> Self {
+        Self::exact(point)
+    }
+}
+
+/// A line at a fixed value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReferenceLine {
+    /// Where, in the axis's unit; one that is not finite is not drawn.
+    pub value: f64,
+    /// What it means.
+    pub label: String,
+}
+
+impl ReferenceLine {
+    /// A line at `value`.
+    pub fn new(value: f64, label: impl Into<String>) -> Self {
+        Self {
+            value,
+            label: label.into(),
         }
     }
 }

@@ -84,7 +84,7 @@ fn front(text: &mut String, material: &Material<'_>) {
         .first()
         .filter(|p| p.name == "timeline-front")
     {
-        picture.show(text);
+        crate::album::show(picture, text);
     }
 }
 
@@ -116,7 +116,7 @@ fn evidence(text: &mut String, material: &Material<'_>, findings: &[Finding]) {
         .iter()
         .filter(|p| p.name != "timeline-front")
     {
-        picture.show(text);
+        crate::album::show(picture, text);
     }
 }
 

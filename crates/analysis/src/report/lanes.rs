@@ -3,12 +3,11 @@
 use domain::plan::Arm;
 use domain::{Nanos, Stamp};
 use metrics::{
-    AgentObservation, ArmObservation, ConfigSummary, Dataset, RequestTimes, RunObservation,
-    StampSource, Summary,
+    AgentObservation, ArmObservation, ConfigSummary, Dataset, Estimate, RequestTimes,
+    RunObservation, StampSource, Summary,
 };
 
 use crate::charts::{Lane, LaneMark, Overlap, Phase, Segment};
-use crate::tables::agent_letter;
 
 /// The runs behind a configuration, by repetition.
 pub(super) fn runs<'d>(dataset: &'d Dataset, config: &ConfigSummary) -> Vec<&'d RunObservation> {
@@ -60,6 +59,19 @@ pub(super) fn is_rebuilt(run: &RunObservation) -> bool {
         .any(|r| r.stamps == StampSource::Rebuilt)
 }
 
+/// The agents' names; those that share one are numbered.
+pub(super) fn names(agents: &[AgentObservation]) -> Vec<String> {
+    let name = |(at, agent): (usize, &AgentObservation)| {
+        let same = |other: &&AgentObservation| other.name == agent.name;
+        let before = agents[..at].iter().filter(same).count();
+        match agents.iter().filter(same).count() {
+            1 => agent.name.clone(),
+            _ => format!("{} {}", agent.name, before + 1),
+        }
+    };
+    agents.iter().enumerate().map(name).collect()
+}
+
 /// An arm's agents as lanes, times from the arm's first request.
 pub(super) fn of_arm(arm: &ArmObservation) -> Vec<Lane> {
     let zero = arm
@@ -71,7 +83,8 @@ pub(super) fn of_arm(arm: &ArmObservation) -> Vec<Lane> {
         .unwrap_or_default();
     arm.agents
         .iter()
-        .map(|agent| {
+        .zip(names(&arm.agents))
+        .map(|(agent, label)| {
             let mut segments = Vec::new();
             let mut marks = Vec::new();
             for request in &agent.requests {
@@ -90,7 +103,7 @@ pub(super) fn of_arm(arm: &ArmObservation) -> Vec<Lane> {
                 }
             }
             Lane {
-                label: format!("{} {}", agent_letter(agent.agent), agent.name),
+                label,
                 segments,
                 marks,
             }
@@ -173,31 +186,45 @@ fn waited_until(
         .unwrap_or(sent)
 }
 
-/// Mean seconds of each phase before the first token of an agent's first call; none when no run
-/// has one.
-pub(super) fn ttft_parts(
-    runs: &[&RunObservation],
-    agent: u32,
-    phases: &[Phase],
-) -> Option<Vec<f64>> {
-    let mut sums = vec![0.0; phases.len()];
-    let mut n = 0_u32;
-    for arm in runs.iter().filter_map(|r| r.together.as_ref()) {
-        let Some(observed) = arm.agents.iter().find(|a| a.agent == agent) else {
-            continue;
-        };
-        let Some(request) = observed.requests.first() else {
-            continue;
-        };
-        if request.first_token.is_none() {
-            continue;
-        }
-        n += 1;
-        for (phase, from, to) in stretches(arm, observed, request) {
-            if let Some(slot) = phases.iter().position(|p| *p == phase) {
-                sums[slot] += to.since(from).as_secs_f64();
+/// What an agent's time to first token was spent on.
+pub(super) struct TtftParts {
+    pub(super) agent: String,
+    /// Mean seconds of each phase before the first token of its first call.
+    pub(super) parts: Vec<f64>,
+    /// The whole, s.
+    pub(super) ttft_s: Option<Estimate>,
+}
+
+/// The same for each agent of which some run has a first token.
+pub(super) fn ttft_parts(runs: &[&RunObservation], phases: &[Phase]) -> Vec<TtftParts> {
+    let arms = || runs.iter().filter_map(|run| run.together.as_ref());
+    let Some(widest) = arms().max_by_key(|arm| arm.agents.len()) else {
+        return Vec::new();
+    };
+    let parts_of = |(agent, name): (&AgentObservation, String)| {
+        let mut sums = vec![0.0; phases.len()];
+        let mut totals = Vec::new();
+        for arm in arms() {
+            let observed = arm.agents.iter().find(|other| other.agent == agent.agent);
+            let first = observed.and_then(|observed| Some((observed, observed.requests.first()?)));
+            let Some((observed, request)) = first.filter(|(_, r)| r.first_token.is_some()) else {
+                continue;
+            };
+            let mut total = 0.0;
+            for (phase, from, to) in stretches(arm, observed, request) {
+                if let Some(place) = phases.iter().position(|p| *p == phase) {
+                    sums[place] += to.since(from).as_secs_f64();
+                    total += to.since(from).as_secs_f64();
+                }
             }
+            totals.push(total);
         }
-    }
-    (n > 0).then(|| sums.into_iter().map(|sum| sum / f64::from(n)).collect())
+        (!totals.is_empty()).then(|| TtftParts {
+            agent: name,
+            parts: sums.iter().map(|sum| sum / totals.len() as f64).collect(),
+            ttft_s: Estimate::of(&totals),
+        })
+    };
+    let agents = widest.agents.iter().zip(names(&widest.agents));
+    agents.filter_map(parts_of).collect()
 }

@@ -26,9 +26,9 @@ use crate::audit::{AuditError, Claims, Ledger, PublishedCells, Sources};
 use crate::charts::ChartError;
 use crate::tables::{self, Difference, Table, View};
 pub(crate) use body::{DICTIONARY, column_dictionary};
+use document::Picture;
 pub(crate) use environment::machine;
 pub use json::REPORT_SCHEMA;
-pub(crate) use pictures::Picture;
 pub use write::CheckOutcome;
 
 /// How a report is made.
@@ -147,7 +147,7 @@ pub(crate) struct Material<'a> {
     pub(crate) tables: &'a [Table],
     pub(crate) differences: &'a [Difference],
     pub(crate) differing: &'a Table,
-    pub(crate) pictures: &'a [pictures::Picture],
+    pub(crate) pictures: &'a [Picture],
     pub(crate) ledger: Option<&'a Ledger>,
     pub(crate) conditions: &'a [Condition],
 }
@@ -178,7 +178,7 @@ pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, Repor
     let mut files = BTreeMap::new();
     for picture in &pictures {
         let path = format!("charts/{}.png", picture.name);
-        files.insert(path, Content::Png(picture.chart.png.clone()));
+        files.insert(path, Content::Png(picture.png.clone()));
     }
     let mut csv: Vec<&Table> = tables.iter().collect();
     if !comparison.rows.is_empty() {

@@ -16,10 +16,10 @@ pub(crate) use document::verdict::{topology as topology_word, word as verdict_wo
 pub use document::{Cell, Column, Kind, Origin, Table};
 use metrics::{Estimate, Summary};
 
-pub(crate) use facts::{agent_letter, scenario_title};
+pub(crate) use facts::scenario_title;
 pub use truth::{Difference, Shown};
 pub(crate) use truth::{cell_difference, differences, differences_table, paired};
-pub(crate) use view::View;
+pub(crate) use view::{RowData, View};
 
 /// The summary without configurations of which only a published row is known: those stand in the
 /// columns of the published table, not among the measured ones.

@@ -1,11 +1,10 @@
 //! Charts of nothing, of one thing, of unknown, huge and tiny things, and of long names.
 
-use super::fixtures;
+use super::{every, fixtures};
 use crate::charts::{
-    BarSeries, Category, Chart, ChartError, Color, Form, GroupedBars, Heading, Lane, LaneMark,
-    LinePoint, LineSeries, Lines, Mark, Orientation, Overlap, Pair, Panel, Part, Phase,
-    ReferenceLine, Segment, SlopePanel, Slopes, Span, StackedBars, StackedRow, Theme, Timeline,
-    TimelineGroup, Value, png,
+    BarSeries, Category, Change, Chart, ChartError, Color, Form, GroupedBars, Heading, Lane,
+    LaneMark, LineSeries, Lines, Mark, Overlap, Pair, Panel, Part, Phase, ReferenceLine, Segment,
+    SlopePanel, Slopes, Span, StackedBars, StackedRow, Theme, Timeline, TimelineGroup, Value, png,
 };
 
 const LONG: &str = "bvc_gpu120_ctx1024_temp0p6_with_a_name_of_some_sixty_letters";
@@ -30,28 +29,20 @@ fn narrow() -> Theme {
     }
 }
 
+type Drawn = Result<Option<Chart>, ChartError>;
+
 /// The picture is sound and nothing was drawn over its edge.
-fn sound(chart: &Chart) -> png::Image {
+fn sound(chart: Drawn) -> png::Image {
+    let chart = chart.unwrap().expect("there is something to show");
     let image = png::decode(&chart.png).unwrap();
     assert_eq!((image.width, image.height), (chart.width, chart.height));
     let (width, height) = (image.width as usize, image.height as usize);
+    let white = |pixels: &[[u8; 3]]| pixels.iter().all(|pixel| *pixel == [255; 3]);
     let pixels = image.rgb.as_chunks::<3>().0;
     for (y, row) in pixels.chunks(width).enumerate() {
-        let white = |pixels: &[[u8; 3]]| pixels.iter().all(|pixel| *pixel == [255; 3]);
-        if y < 8 || y + 8 >= height {
-            assert!(
-                white(row),
-                "ink above or below the border in row {y} of {height}"
-            );
-        }
-        assert!(
-            white(&row[..8]),
-            "ink left of the border in row {y} of {height}"
-        );
-        assert!(
-            white(&row[width - 8..]),
-            "ink right of the border in row {y} of {height}"
-        );
+        let edge = y < 8 || y + 8 >= height;
+        let clean = white(&row[..8]) && white(&row[width - 8..]) && (!edge || white(row));
+        assert!(clean, "ink on the border in row {y} of {height}");
     }
     image
 }
@@ -60,7 +51,12 @@ fn holds(image: &png::Image, Color(r, g, b): Color) -> bool {
     image.rgb.as_chunks::<3>().0.contains(&[r, g, b])
 }
 
-fn bars(values: Vec<Value>, label: &str, orientation: Orientation) -> GroupedBars {
+fn bars(values: Vec<Value>, label: &str) -> GroupedBars {
+    let category = Category {
+        label: label.to_owned(),
+        note: label.to_owned(),
+        section: label.to_owned(),
+    };
     GroupedBars {
         heading: Heading {
             title: format!("{LONG} {LONG} {LONG} {LONG}"),
@@ -69,354 +65,232 @@ fn bars(values: Vec<Value>, label: &str, orientation: Orientation) -> GroupedBar
             source: [LONG; 12].join(" "),
         },
         value_label: LONG.to_owned(),
-        categories: values
-            .iter()
-            .map(|_| Category {
-                label: label.to_owned(),
-                note: label.to_owned(),
-                section: label.to_owned(),
-            })
-            .collect(),
+        categories: vec![category; values.len()],
         series: vec![BarSeries {
             name: label.to_owned(),
             values,
             color: None,
         }],
         reference_lines: vec![
-            ReferenceLine {
-                value: 0.5,
-                label: label.to_owned(),
-            },
-            ReferenceLine {
-                value: f64::NAN,
-                label: String::new(),
-            },
+            ReferenceLine::new(0.5, label),
+            ReferenceLine::new(f64::NAN, ""),
         ],
-        orientation,
-    }
-}
-
-fn lines(points: Vec<LinePoint>, mark: Mark) -> Lines {
-    Lines {
-        heading: Heading::default(),
-        x_label: LONG.to_owned(),
-        panels: vec![Panel {
-            label: LONG.repeat(2),
-            series: vec![LineSeries {
-                name: LONG.to_owned(),
-                points,
-                mark,
-                color: None,
-            }],
-            include: Vec::new(),
-            reference_lines: vec![ReferenceLine {
-                value: 1.0,
-                label: LONG.to_owned(),
-            }],
-        }],
-        spans: vec![Span {
-            label: LONG.to_owned(),
-            from: 0.0,
-            to: 0.1,
-            color: None,
-        }],
-        ..Lines::default()
     }
 }
 
 #[test]
-fn charts_of_nothing_say_so() {
+fn charts_in_which_nothing_is_known_are_left_out() {
     let theme = narrow();
-    for chart in [
-        Timeline::default().render(&theme).unwrap(),
-        GroupedBars::default().render(&theme).unwrap(),
-        StackedBars::default().render(&theme).unwrap(),
-        Lines::default().render(&theme).unwrap(),
-        Slopes::default().render(&theme).unwrap(),
+    let nothing = LineSeries::new(LONG, Mark::Line, [(1.0, None)]);
+    let drawn: [Drawn; 9] = [
+        Timeline::default().render(&theme),
+        GroupedBars::default().render(&theme),
+        StackedBars::default().render(&theme),
+        Lines::default().render(&theme),
+        Slopes::default().render(&theme),
+        bars(vec![Value::UNKNOWN; 3], "x").render(&theme),
         Timeline {
             groups: vec![TimelineGroup::default()],
             ..Timeline::default()
         }
-        .render(&theme)
-        .unwrap(),
+        .render(&theme),
         Lines {
-            panels: vec![Panel::default()],
+            panels: vec![Panel::new(LONG, vec![nothing])],
             ..Lines::default()
         }
-        .render(&theme)
-        .unwrap(),
-    ] {
-        let image = sound(&chart);
-        assert!(
-            image.rgb.iter().any(|channel| *channel < 128),
-            "something is written"
-        );
+        .render(&theme),
+        Slopes {
+            panels: vec![SlopePanel {
+                pairs: vec![Pair::default()],
+                ..SlopePanel::default()
+            }],
+            ..Slopes::default()
+        }
+        .render(&theme),
+    ];
+    for (at, chart) in drawn.into_iter().enumerate() {
+        assert_eq!(chart, Ok(None), "chart {at}");
+    }
+}
+
+fn timeline(lanes: Vec<Lane>, form: Form) -> Timeline {
+    let group = TimelineGroup {
+        label: LONG.to_owned(),
+        detail: LONG.to_owned(),
+        lanes,
+        wall_s: Some(1.0),
+        overlap: Overlap::Measured(1.0),
+        verdict: LONG.repeat(3),
+    };
+    Timeline {
+        heading: Heading::default(),
+        groups: vec![group],
+        form,
     }
 }
 
 #[test]
 fn one_lane_and_many() {
-    let theme = narrow();
-    for form in [Form::Full, Form::FrontPage] {
-        for lanes in [1, 12] {
-            let lane = |name: usize| Lane {
-                label: format!("agent {name}"),
-                segments: vec![Segment {
-                    phase: Phase::Decode,
-                    start_s: 0.0,
-                    end_s: 1.0,
-                }],
-                marks: Vec::new(),
-            };
-            let group = TimelineGroup {
-                label: LONG.to_owned(),
-                detail: LONG.to_owned(),
-                lanes: (0..lanes).map(lane).collect(),
-                wall_s: Some(1.0),
-                overlap: Overlap::Measured(1.0),
-                verdict: LONG.repeat(3),
-            };
-            let timeline = Timeline {
-                heading: Heading::default(),
-                groups: vec![group],
-                form,
-            };
-            let image = sound(&timeline.render(&theme).unwrap());
-            assert_eq!(
-                holds(&image, Color::GREEN),
-                lanes > 1,
-                "{lanes} lanes overlap"
-            );
-        }
+    for (form, lanes) in [
+        (Form::Full, 1),
+        (Form::Full, 12),
+        (Form::FrontPage, 1),
+        (Form::FrontPage, 12),
+    ] {
+        let lane = fixtures::lane("agent", 0.0, [0.0, 0.0, 0.0, 1.0], Phase::Load);
+        let drawn = timeline(vec![lane; lanes], form).render(&narrow());
+        let overlap = holds(&sound(drawn), Color::GREEN);
+        assert_eq!(overlap, lanes > 1, "{lanes} lanes overlap");
     }
 }
 
 #[test]
 fn a_picture_nobody_could_open_is_refused() {
-    let lanes = vec![Lane::default(); 1000];
-    let group = TimelineGroup {
-        lanes,
-        ..TimelineGroup::default()
-    };
-    let timeline = Timeline {
-        groups: vec![group],
-        ..Timeline::default()
-    };
-    let error = timeline.render(&narrow()).unwrap_err();
-    assert!(matches!(error, ChartError::TooTall { .. }), "{error}");
+    let drawn = timeline(vec![Lane::default(); 1000], Form::Full).render(&narrow());
+    assert!(matches!(drawn, Err(ChartError::TooTall { .. })));
 }
 
 #[test]
 fn odd_times_in_a_timeline() {
-    let segments = NUMBERS
-        .iter()
-        .flat_map(|start| {
-            NUMBERS.iter().map(|end| Segment {
-                phase: Phase::Load,
-                start_s: *start,
-                end_s: *end,
-            })
+    let segment = |start: f64| {
+        NUMBERS.map(|end| Segment {
+            phase: Phase::Load,
+            start_s: start,
+            end_s: end,
         })
-        .collect();
-    let marks = NUMBERS
-        .iter()
-        .map(|at| LaneMark {
-            at_s: *at,
-            text: LONG.to_owned(),
-        })
-        .collect();
+    };
+    let mark = |at: f64| LaneMark {
+        at_s: at,
+        text: LONG.to_owned(),
+    };
     let lane = Lane {
         label: LONG.to_owned(),
-        segments,
-        marks,
+        segments: NUMBERS.into_iter().flat_map(segment).collect(),
+        marks: NUMBERS.into_iter().map(mark).collect(),
     };
     for overlap in [
         Overlap::Unknown,
         Overlap::NotShown,
         Overlap::Measured(f64::NAN),
     ] {
-        let group = TimelineGroup {
-            lanes: vec![lane.clone(), Lane::default()],
-            overlap,
-            wall_s: Some(f64::INFINITY),
-            ..TimelineGroup::default()
-        };
-        let timeline = Timeline {
-            groups: vec![group],
-            ..Timeline::default()
-        };
-        sound(&timeline.render(&narrow()).unwrap());
+        let mut timeline = timeline(vec![lane.clone(), Lane::default()], Form::Full);
+        timeline.groups[0].overlap = overlap;
+        timeline.groups[0].wall_s = Some(f64::INFINITY);
+        sound(timeline.render(&narrow()));
     }
 }
 
 #[test]
 fn odd_values_as_bars() {
     let theme = narrow();
-    for orientation in [
-        Orientation::Auto,
-        Orientation::Horizontal,
-        Orientation::Vertical,
-    ] {
-        for number in [0.0, 1e-300, f64::MIN, f64::NAN] {
-            let values = vec![
-                Value::exact(number),
-                Value::within(1.0, number, 2.0),
-                Value {
-                    point: None,
-                    interval: Some((1.0, 2.0)),
-                },
-            ];
-            sound(&bars(values, "a", orientation).render(&theme).unwrap());
-        }
-        let all = NUMBERS.map(Value::exact).to_vec();
-        sound(&bars(all, LONG, orientation).render(&theme).unwrap());
+    for number in [0.0, 1e-300, f64::MIN, f64::NAN] {
+        let values = vec![
+            Value::exact(number),
+            Value::within(1.0, number, 2.0),
+            Value {
+                point: None,
+                interval: Some((1.0, 2.0)),
+            },
+        ];
+        sound(bars(values, "a").render(&theme));
     }
+    sound(bars(NUMBERS.map(Value::exact).to_vec(), LONG).render(&theme));
+    // Between characters, never within one.
+    let name = "Ωμέγα‐κύκλος_ß→∞_агент_второй_".repeat(6);
+    sound(bars(vec![Value::exact(1.0); 9], &name).render(&theme));
 }
 
 #[test]
 fn odd_values_in_stacks_lines_and_slopes() {
     let theme = narrow();
     for number in NUMBERS {
+        let part = Part {
+            name: LONG.to_owned(),
+            color: None,
+        };
         let stacked = StackedBars {
-            heading: Heading::default(),
             value_label: LONG.to_owned(),
             unit: " s".to_owned(),
-            parts: vec![
-                Part {
-                    name: LONG.to_owned(),
-                    color: None
-                };
-                3
-            ],
+            parts: vec![part; 3],
             rows: vec![StackedRow {
                 category: Category::from(LONG),
                 values: vec![Some(number), Some(1.0), None],
+                interval: Some((number, 2.0)),
             }],
+            ..StackedBars::default()
         };
-        sound(&stacked.render(&theme).unwrap());
-        let point = |x, y| LinePoint {
-            x,
-            y: Value::within(y, 0.0, number),
+        sound(stacked.render(&theme));
+
+        let points = [(0.0, 1.0), (number, 2.0), (2.0, number), (3.0, 1.0)];
+        let points = points.map(|(x, y)| (x, Value::within(y, 0.0, number)));
+        let series = |mark| LineSeries::new(LONG, mark, points);
+        let both = vec![series(Mark::Band), series(Mark::LineAndDots)];
+        let lines = Lines {
+            x_label: LONG.to_owned(),
+            panels: vec![Panel::new(LONG, both).lines_at([ReferenceLine::new(1.0, LONG)])],
+            spans: vec![
+                Span {
+                    label: LONG.to_owned(),
+                    from: 0.0,
+                    to: 0.1,
+                    color: None,
+                },
+                Span::mark(number, LONG, Color::GREEN),
+                Span::mark(1.0, LONG, Color::GREEN),
+            ],
+            ..Lines::default()
         };
-        let points = vec![
-            point(0.0, 1.0),
-            point(number, 2.0),
-            point(2.0, number),
-            point(3.0, 1.0),
-        ];
-        let mut chart = lines(points.clone(), Mark::Band);
-        let dotted = lines(points, Mark::LineAndDots)
-            .panels
-            .remove(0)
-            .series
-            .remove(0);
-        chart.panels[0].series.push(dotted);
-        sound(&chart.render(&theme).unwrap());
+        sound(lines.render(&theme));
+
         let pair = Pair {
             label: LONG.to_owned(),
             left: Value::exact(1.0),
             right: Value::within(number, 0.0, number),
-            emphasis: true,
+            change: Change::Worse,
         };
         let panel = SlopePanel {
             label: LONG.to_owned(),
             left: LONG.to_owned(),
             right: LONG.to_owned(),
             pairs: vec![pair; 22],
-            reference_lines: vec![ReferenceLine {
-                value: number,
-                label: LONG.to_owned(),
-            }],
         };
         let slopes = Slopes {
             panels: vec![panel; 2],
             ..Slopes::default()
         };
-        sound(&slopes.render(&theme).unwrap());
-    }
-}
-
-#[test]
-fn names_in_other_scripts_are_cut_between_characters() {
-    let name = "Ωμέγα‐κύκλος_ß→∞_агент_второй_".repeat(6);
-    for orientation in [Orientation::Horizontal, Orientation::Vertical] {
-        let chart = bars(vec![Value::exact(1.0); 9], &name, orientation);
-        sound(&chart.render(&narrow()).unwrap());
+        sound(slopes.render(&theme));
     }
 }
 
 #[test]
 fn a_series_of_the_wrong_length_is_named() {
-    let mut chart = bars(vec![Value::exact(1.0)], "estimate", Orientation::Auto);
+    let mut chart = bars(vec![Value::exact(1.0)], "estimate");
     chart.heading.title = "speedup".to_owned();
     chart.series[0].values.push(Value::UNKNOWN);
+    let error = chart.render(&narrow()).unwrap_err().to_string();
     assert_eq!(
-        chart.render(&narrow()).unwrap_err().to_string(),
+        error,
         "chart `speedup`: series `estimate` has 2 values for 1 categories"
     );
     let mut stacked = fixtures::ttft_parts();
     stacked.rows[2].values.pop();
-    assert!(
-        stacked
-            .render(&narrow())
-            .unwrap_err()
-            .to_string()
-            .contains("2 values for 3")
-    );
+    let error = stacked.render(&narrow()).unwrap_err().to_string();
+    assert!(error.contains("2 values for 3"), "{error}");
 }
 
 #[test]
 fn unknown_is_not_drawn_as_zero() {
-    let theme = narrow();
-    let of = |value| {
-        let chart = bars(vec![value, Value::exact(2.0)], "x", Orientation::Auto);
-        chart.render(&theme).unwrap().png
-    };
-    assert!(
-        !png::compare(&of(Value::UNKNOWN), &of(Value::exact(0.0)), 1)
-            .unwrap()
-            .is_match()
-    );
-    assert!(
-        png::compare(&of(Value::UNKNOWN), &of(Value::exact(f64::NAN)), 0)
-            .unwrap()
-            .is_match()
-    );
+    let of = |value| sound(bars(vec![value, Value::exact(2.0)], "x").render(&narrow()));
+    assert!(of(Value::UNKNOWN) != of(Value::exact(0.0)));
+    assert!(of(Value::UNKNOWN) == of(Value::exact(f64::NAN)));
 }
 
 #[test]
 fn simulated_pictures_say_so() {
-    let theme = narrow();
-    let badge = Color(0x8A, 0x2B, 0x62);
-    let drawn: [&dyn Fn(bool) -> Chart; 5] = [
-        &|on| {
-            let mut chart = fixtures::full_timeline();
-            chart.heading.simulated = on;
-            chart.render(&theme).unwrap()
-        },
-        &|on| {
-            let mut chart = fixtures::speedups();
-            chart.heading.simulated = on;
-            chart.render(&theme).unwrap()
-        },
-        &|on| {
-            let mut chart = fixtures::ttft_parts();
-            chart.heading.simulated = on;
-            chart.render(&theme).unwrap()
-        },
-        &|on| {
-            let mut chart = fixtures::temperature();
-            chart.heading.simulated = on;
-            chart.render(&theme).unwrap()
-        },
-        &|on| {
-            let mut chart = fixtures::telemetry();
-            chart.heading.simulated = on;
-            chart.render(&theme).unwrap()
-        },
-    ];
-    for draw in drawn {
-        assert!(holds(&sound(&draw(true)), badge));
-        assert!(!holds(&sound(&draw(false)), badge));
+    for simulated in [true, false] {
+        for (name, chart) in every(&narrow(), |heading| heading.simulated = simulated) {
+            let badge = holds(&sound(Ok(Some(chart))), Color(0x8A, 0x2B, 0x62));
+            assert_eq!(badge, simulated, "{name}");
+        }
     }
 }

@@ -9,11 +9,11 @@ use plotters::style::{BLACK, FontDesc, FontFamily, FontStyle, RED, TextStyle};
 use proptest::prelude::*;
 
 use crate::charts::backend::ChartBackend;
+use crate::charts::labels::{Taken, apart};
 use crate::charts::phase::overlaps;
 use crate::charts::scale::{Scale, log2, percent, short, ticks};
-use crate::charts::slopes::apart;
 use crate::charts::text::{self, Weight};
-use crate::charts::{ChartError, Lane, Phase, Segment, TimelineGroup, png};
+use crate::charts::{ChartError, Phase, Segment, png};
 
 const EM: f32 = 22.0;
 
@@ -230,49 +230,37 @@ fn a_scale_may_run_upwards() {
 
 #[test]
 fn overlap_is_more_than_touching() {
-    let lane = |spans: &[(Phase, f64, f64)]| Lane {
-        label: String::new(),
-        segments: spans
-            .iter()
-            .map(|(phase, start, end)| Segment {
-                phase: *phase,
-                start_s: *start,
-                end_s: *end,
-            })
-            .collect(),
-        marks: Vec::new(),
+    let of = |lanes: &[&[(Phase, f64, f64)]]| {
+        let segment = |(phase, start_s, end_s): &(Phase, f64, f64)| Segment {
+            phase: *phase,
+            start_s: *start_s,
+            end_s: *end_s,
+        };
+        let lane = |spans: &&[_]| spans.iter().map(segment).collect::<Vec<_>>();
+        let lanes: Vec<Vec<Segment>> = lanes.iter().map(lane).collect();
+        overlaps(lanes.iter().map(Vec::as_slice))
     };
-    let of = |lanes: Vec<Lane>| {
-        overlaps(&TimelineGroup {
-            lanes,
-            ..TimelineGroup::default()
-        })
-    };
-    let decode = Phase::Decode;
-    assert!(
-        of(vec![
-            lane(&[(decode, 0.0, 2.0)]),
-            lane(&[(decode, 2.0, 3.0)])
-        ])
-        .is_empty()
-    );
-    assert!(
-        of(vec![
-            lane(&[(decode, 0.0, 2.0)]),
-            lane(&[(Phase::Load, 0.0, 3.0)])
-        ])
-        .is_empty()
-    );
-    assert!(
-        of(vec![lane(&[(decode, 0.0, 2.0), (decode, 1.0, 3.0)])]).is_empty(),
-        "one agent"
-    );
-    let three = vec![
-        lane(&[(decode, 0.0, 4.0), (decode, 6.0, 9.0)]),
-        lane(&[(decode, 1.0, 3.0)]),
-        lane(&[(decode, 2.0, 7.0)]),
-    ];
-    assert_eq!(of(three), [(1.0, 4.0), (6.0, 7.0)]);
+    let (decode, load) = (Phase::Decode, Phase::Load);
+    assert!(of(&[&[(decode, 0.0, 2.0)], &[(decode, 2.0, 3.0)]]).is_empty());
+    assert!(of(&[&[(decode, 0.0, 2.0)], &[(load, 0.0, 3.0)]]).is_empty());
+    let one_agent = [(decode, 0.0, 2.0), (decode, 1.0, 3.0)];
+    assert!(of(&[&one_agent]).is_empty());
+    let three = of(&[
+        &[(decode, 0.0, 4.0), (decode, 6.0, 9.0)],
+        &[(decode, 1.0, 3.0)],
+        &[(decode, 2.0, 7.0)],
+    ]);
+    assert_eq!(three, [(1.0, 4.0), (6.0, 7.0)]);
+}
+
+#[test]
+fn labels_keep_off_the_data() {
+    let mut taken = Taken::default();
+    taken.cover_path(&[(0, 0), (100, 100)]);
+    assert!(!taken.is_free((40, 45, 20, 10)), "the line runs through it");
+    assert!(taken.is_free((60, 0, 30, 40)));
+    assert!(taken.claim((60, 0, 30, 40)));
+    assert!(!taken.claim((80, 10, 30, 10)));
 }
 
 /// A picture of `colours` different pixels.

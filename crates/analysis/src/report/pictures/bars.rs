@@ -1,191 +1,191 @@
 //! Bars by configuration: speedup, efficiency, TTFT and loss split into their parts.
 
-use super::super::lanes;
-use super::{Picture, heading, value};
-use crate::charts::{
-    BarSeries, Category, ChartError, Color, GroupedBars, Orientation, Part, Phase, ReferenceLine,
-    StackedBars, StackedRow, Theme, Value,
-};
-use crate::tables::{View, agent_letter, scenario_title, topology_word};
+use domain::plan::ConfigId;
+use metrics::cause::LostSeconds;
+use metrics::{ConfigSummary, Estimate};
 
-fn categories(view: &View<'_>) -> Vec<(String, domain::plan::ConfigId)> {
-    let mut all = Vec::new();
-    for scenario in view.scenarios() {
-        for config in view.configs(scenario) {
-            all.push((scenario.to_owned(), config.clone()));
-        }
-    }
-    all
+use super::super::lanes;
+use crate::album::{Album, value};
+use crate::charts::{
+    BarSeries, Category, ChartError, Color, GroupedBars, Part, Phase, ReferenceLine, StackedBars,
+    StackedRow, Value,
+};
+use crate::tables::{RowData, View, scenario_title, topology_word};
+
+/// Every configuration, by scenario, as the categories of a chart.
+fn categories(view: &View<'_>) -> (Vec<ConfigId>, Vec<Category>) {
+    let all = view.scenarios().into_iter().flat_map(|scenario| {
+        let configs = view.configs(scenario).into_iter();
+        configs.map(move |config| (config, scenario))
+    });
+    let category = |(id, scenario): (&ConfigId, &str)| {
+        let summary = view.summary.configs.iter().find(|c| c.id == *id);
+        let category = Category {
+            label: id.to_string(),
+            note: format!("n = {}", summary.map_or(1, runs)),
+            section: scenario_title(scenario),
+        };
+        (id.clone(), category)
+    };
+    all.map(category).unzip()
 }
 
-pub(super) fn speedup(view: &View<'_>, theme: &Theme) -> Result<Picture, ChartError> {
-    let configs = categories(view);
-    let mut series = Vec::new();
-    for (index, source) in view.sources.iter().enumerate() {
-        let values = configs.iter().map(|(_, id)| {
-            let row = view.row(index, id);
-            match row.and_then(|r| r.summary) {
-                Some(summary) => value(summary.stats.speedup_est.as_ref(), 1.0),
-                None => Value {
-                    point: row.and_then(|r| r.speedup_est),
-                    interval: None,
-                },
-            }
-        });
-        series.push(BarSeries {
-            name: format!("speedup est, {}", source.label),
-            values: values.collect(),
-            color: None,
-        });
+/// The repetitions that count.
+fn runs(config: &ConfigSummary) -> u32 {
+    config.runs.saturating_sub(config.runs_excluded)
+}
+
+/// A series over the configurations of one source.
+fn series(
+    view: &View<'_>,
+    source: usize,
+    configs: &[ConfigId],
+    name: String,
+    get: impl Fn(&RowData<'_>) -> Value,
+) -> BarSeries {
+    let of = |id| view.row(source, id).map_or(Value::UNKNOWN, &get);
+    BarSeries {
+        name,
+        values: configs.iter().map(of).collect(),
+        color: None,
     }
-    let mut truth_known = false;
-    for (index, source) in view
-        .sources
-        .iter()
-        .enumerate()
-        .filter(|(_, s)| !s.is_published())
-    {
-        let values: Vec<Value> = configs
-            .iter()
-            .map(|(_, id)| {
-                let summary = view.row(index, id).and_then(|r| r.summary);
-                value(summary.and_then(|s| s.stats.speedup.as_ref()), 1.0)
+}
+
+/// A figure that published rows know, too.
+fn known(
+    row: &RowData<'_>,
+    computed: fn(&ConfigSummary) -> Option<&Estimate>,
+    published: Option<f64>,
+) -> Value {
+    match row.summary {
+        Some(summary) => value(computed(summary), 1.0),
+        None => published.into(),
+    }
+}
+
+pub(super) fn speedup(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
+    let (configs, categories) = categories(view);
+    let sources = || view.sources.iter().enumerate();
+    let mut all: Vec<BarSeries> = sources()
+        .map(|(index, source)| {
+            let name = format!("speedup est, {}", source.label);
+            series(view, index, &configs, name, |row| {
+                known(row, |s| s.stats.speedup_est.as_ref(), row.speedup_est)
             })
-            .collect();
-        truth_known |= values.iter().any(|v| v.point.is_some());
-        let name = if view.several_topologies() {
-            format!("true speedup, {}", source.label)
-        } else {
-            "true speedup".to_owned()
-        };
-        series.push(BarSeries {
-            name,
-            values,
-            color: None,
-        });
-    }
-    let title = if truth_known {
-        "TR113's speedup estimate beside the true speedup"
+        })
+        .collect();
+    let truths: Vec<BarSeries> = sources()
+        .filter(|(_, source)| !source.is_published())
+        .map(|(index, source)| {
+            let name = if view.several_topologies() {
+                format!("true speedup, {}", source.label)
+            } else {
+                "true speedup".to_owned()
+            };
+            series(view, index, &configs, name, |row| {
+                value(row.summary.and_then(|s| s.stats.speedup.as_ref()), 1.0)
+            })
+        })
+        .collect();
+    let is_known = |series: &BarSeries| series.values.iter().any(|v| v.point.is_some());
+    let (title, caption) = if truths.iter().any(is_known) {
+        (
+            "TR113's speedup estimate beside the true speedup",
+            "Speedup by configuration: what TR113's estimate says and what running the agents in turn shows. \
+             The estimate lies between 1 and n even where concurrency brings nothing.",
+        )
     } else {
-        "TR113's speedup estimate; the true speedup is unknown"
+        (
+            "TR113's speedup estimate; the true speedup is unknown",
+            "Speedup est by configuration. The data hold no usable run of the agents in turn, so the true \
+             speedup is unknown; two agents that merely take turns also score between 1 and 2.",
+        )
     };
-    let chart = GroupedBars {
-        heading: heading(
-            view,
+    all.extend(truths);
+    let bars = GroupedBars {
+        heading: album.heading(
             title,
             "True speedup: wall time in turn over wall time together, at equal work. Error bars: 95 % \
              interval, from three runs on.",
         ),
         value_label: "speedup (×)".to_owned(),
-        categories: labelled(view, &configs),
-        series,
-        reference_lines: vec![ReferenceLine {
-            value: 1.0,
-            label: "true speedup 1 = no gain".to_owned(),
-        }],
-        orientation: Orientation::Horizontal,
-    }
-    .render(theme)?;
-    Ok(Picture {
-        name: "speedup".to_owned(),
-        caption: if truth_known {
-            "Speedup by configuration: what TR113's estimate says and what running the agents in turn \
-             shows. The estimate lies between 1 and n even where concurrency brings nothing."
-                .to_owned()
-        } else {
-            "Speedup est by configuration. The data hold no usable run of the agents in turn, so the \
-             true speedup is unknown; two agents that merely take turns also score between 1 and 2."
-                .to_owned()
-        },
-        chart,
-    })
-}
-
-fn labelled(view: &View<'_>, configs: &[(String, domain::plan::ConfigId)]) -> Vec<Category> {
-    let note = |id: &domain::plan::ConfigId| {
-        let runs: u32 = view
-            .summary
-            .configs
-            .iter()
-            .find(|c| c.id == *id)
-            .map_or(1, |c| c.runs - c.runs_excluded.min(c.runs));
-        format!("n = {runs}")
+        categories,
+        series: all,
+        reference_lines: vec![ReferenceLine::new(1.0, "true speedup 1 = no gain")],
     };
-    configs
-        .iter()
-        .map(|(scenario, id)| Category {
-            label: id.to_string(),
-            note: note(id),
-            section: scenario_title(scenario),
-        })
-        .collect()
+    album.put("speedup", caption, bars.render(&album.theme))
 }
 
-pub(super) fn efficiency(view: &View<'_>, theme: &Theme) -> Result<Picture, ChartError> {
-    let configs = categories(view);
-    let mut series = Vec::new();
+pub(super) fn efficiency(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
+    let (configs, categories) = categories(view);
+    let mut all = Vec::new();
     for (index, source) in view.sources.iter().enumerate() {
-        let est = configs.iter().map(|(_, id)| {
-            let row = view.row(index, id);
-            match row.and_then(|r| r.summary) {
-                Some(summary) => value(summary.stats.efficiency_est.as_ref(), 1.0),
-                None => Value {
-                    point: row.and_then(|r| r.efficiency_est),
-                    interval: None,
-                },
-            }
+        let name = format!("efficiency est, {}", source.label);
+        all.push(series(view, index, &configs, name, |row| {
+            known(row, |s| s.stats.efficiency_est.as_ref(), row.efficiency_est)
+        }));
+        let name = if view.several_topologies() {
+            format!("decode overlap, {}", source.label)
+        } else {
+            "decode overlap".to_owned()
+        };
+        let overlap = series(view, index, &configs, name, |row| {
+            let overlap = row.summary.and_then(|s| s.stats.decode_overlap.as_ref());
+            value(overlap, 100.0)
         });
-        series.push(BarSeries {
-            name: format!("efficiency est, {}", source.label),
-            values: est.collect(),
-            color: None,
-        });
-        let overlap: Vec<Value> = configs
-            .iter()
-            .map(|(_, id)| {
-                let summary = view.row(index, id).and_then(|r| r.summary);
-                value(summary.and_then(|s| s.stats.decode_overlap.as_ref()), 100.0)
-            })
-            .collect();
-        if overlap.iter().any(|v| v.point.is_some()) {
-            let name = if view.several_topologies() {
-                format!("decode overlap, {}", source.label)
-            } else {
-                "decode overlap".to_owned()
-            };
-            series.push(BarSeries {
-                name,
-                values: overlap,
-                color: None,
-            });
-        }
+        all.extend(Some(overlap).filter(|s| s.values.iter().any(|v| v.point.is_some())));
     }
-    let chart = GroupedBars {
-        heading: heading(
-            view,
+    let bars = GroupedBars {
+        heading: album.heading(
             "Efficiency estimate beside how much the agents really overlapped",
             "Efficiency est: TR113's, 100 × speedup est / agents. Decode overlap: share of the decoding \
              time in which two or more agents decoded.",
         ),
         value_label: "percent".to_owned(),
-        categories: labelled(view, &configs),
-        series,
+        categories,
+        series: all,
         reference_lines: Vec::new(),
-        orientation: Orientation::Horizontal,
+    };
+    album.put(
+        "efficiency",
+        "Efficiency est by configuration, beside the measured overlap of decoding. An overlap of 0 % is a \
+         serial server, whatever the efficiency est.",
+        bars.render(&album.theme),
+    )
+}
+
+/// A configuration with its topology where there are several.
+fn place(view: &View<'_>, config: &ConfigSummary) -> String {
+    match config.topology {
+        Some(t) if view.several_topologies() => format!("{}, {}", config.id, topology_word(t)),
+        _ => config.id.to_string(),
     }
-    .render(theme)?;
-    Ok(Picture {
-        name: "efficiency".to_owned(),
-        caption:
-            "Efficiency est by configuration, beside the measured overlap of decoding. An overlap \
-                  of 0 % is a serial server, whatever the efficiency est."
-                .to_owned(),
-        chart,
-    })
+}
+
+fn interval(estimate: Option<&Estimate>) -> Option<(f64, f64)> {
+    estimate.and_then(|e| e.lo.zip(e.hi))
+}
+
+/// Stacked bars of seconds, without the parts that are nowhere longer than `least`.
+fn stacked(mut bars: StackedBars, least: f64) -> StackedBars {
+    let used: Vec<bool> = (0..bars.parts.len())
+        .map(|at| {
+            let mut values = bars.rows.iter().filter_map(|row| row.values[at]);
+            values.any(|v| v.abs() > least)
+        })
+        .collect();
+    let mut kept = used.iter();
+    bars.parts.retain(|_| *kept.next().unwrap_or(&true));
+    for row in &mut bars.rows {
+        let mut kept = used.iter();
+        row.values.retain(|_| *kept.next().unwrap_or(&true));
+    }
+    bars.unit = " s".to_owned();
+    bars
 }
 
 /// TTFT of each agent, split into what it waited for.
-pub(super) fn ttft(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>, ChartError> {
+pub(super) fn ttft(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
     let phases = [
         Phase::ClientQueue,
         Phase::Admission,
@@ -196,124 +196,100 @@ pub(super) fn ttft(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>, Ch
         Phase::Prefill,
         Phase::Other,
     ];
-    let mut rows = Vec::new();
-    for config in &view.summary.configs {
-        let runs = lanes::runs(view.dataset, config);
-        for agent in 0..config.agents {
-            let Some(parts) = lanes::ttft_parts(&runs, agent, &phases) else {
-                continue;
-            };
-            let servers = match config.topology {
-                Some(t) if view.several_topologies() => format!(", {}", topology_word(t)),
-                _ => String::new(),
-            };
-            rows.push(StackedRow {
+    let rows = view.summary.configs.iter().flat_map(|config| {
+        let agents = lanes::ttft_parts(&lanes::runs(view.dataset, config), &phases);
+        agents
+            .into_iter()
+            .enumerate()
+            .map(|(at, agent)| StackedRow {
                 category: Category {
-                    label: format!("{}{servers} {}", config.id, agent_letter(agent)),
-                    note: String::new(),
+                    label: if at == 0 {
+                        place(view, config)
+                    } else {
+                        String::new()
+                    },
+                    note: agent.agent,
                     section: scenario_title(&config.scenario),
                 },
-                values: parts.into_iter().map(Some).collect(),
-            });
-        }
-    }
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    // A phase that never occurs needs no legend.
-    let used: Vec<usize> = (0..phases.len())
-        .filter(|i| {
-            rows.iter()
-                .any(|r| r.values[*i].is_some_and(|v| v > 0.0005))
-        })
-        .collect();
-    for row in &mut rows {
-        row.values = used.iter().map(|i| row.values[*i]).collect();
-    }
-    let parts = used.iter().map(|i| Part {
-        name: phases[*i].name().to_owned(),
-        color: Some(phases[*i].color()),
+                values: agent.parts.into_iter().map(Some).collect(),
+                interval: interval(
+                    agent
+                        .ttft_s
+                        .map(|e| e.within((0.0, f64::INFINITY)))
+                        .as_ref(),
+                ),
+            })
     });
-    let chart = StackedBars {
-        heading: heading(
-            view,
+    let bars = StackedBars {
+        heading: album.heading(
             "Time to first token, and what it was spent on",
-            "First call of each agent in the together arm; means over repetitions.",
+            "First call of each agent in the together arm; means over repetitions, with the 95 % interval of \
+             the whole.",
         ),
         value_label: "seconds".to_owned(),
-        unit: " s".to_owned(),
-        parts: parts.collect(),
-        rows,
-    }
-    .render(theme)?;
-    Ok(Some(Picture {
-        name: "ttft".to_owned(),
-        caption:
-            "Time to first token of each agent, split by what the request waited for. Prefill is \
-                  the only part that the agent's own prompt costs."
-                .to_owned(),
-        chart,
-    }))
+        parts: phases
+            .iter()
+            .map(|phase| Part {
+                name: phase.name().to_owned(),
+                color: Some(phase.color()),
+            })
+            .collect(),
+        rows: rows.collect(),
+        ..StackedBars::default()
+    };
+    album.put(
+        "ttft",
+        "Time to first token of each agent, split by what the request waited for. Prefill is the only part \
+         that the agent's own prompt costs.",
+        stacked(bars, 0.0005).render(&album.theme),
+    )
 }
 
-pub(super) fn lost(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>, ChartError> {
-    let known: Vec<_> = view
-        .summary
-        .configs
-        .iter()
-        .filter_map(|c| c.stats.lost_s.map(|lost| (c, lost)))
+pub(super) fn lost(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
+    let configs = view.summary.configs.iter();
+    let known: Vec<_> = configs
+        .filter_map(|config| Some((config, config.stats.lost_s?)))
         .collect();
     let Some((_, first)) = known.first() else {
-        return Ok(None);
+        return Ok(());
     };
-    // A cause that costs nothing anywhere needs no legend.
-    let used: Vec<usize> = (0..first.named().len())
-        .filter(|i| {
-            known
-                .iter()
-                .any(|(_, lost)| lost.named()[*i].1.abs() >= 0.005)
-        })
-        .collect();
-    let parts = used.iter().map(|i| {
-        let (name, _) = first.named()[*i];
-        Part {
-            name: name.replace('_', " "),
-            color: Some(lost_color(name)),
-        }
-    });
-    let rows = known.iter().map(|(config, lost)| StackedRow {
-        category: Category {
-            label: match config.topology {
-                Some(t) if view.several_topologies() => {
-                    format!("{}, {}", config.id, topology_word(t))
-                }
-                _ => config.id.to_string(),
+    let part = |(name, _): &(&str, f64)| Part {
+        name: name.replace('_', " "),
+        color: Some(lost_color(name)),
+    };
+    let row = |(config, lost): &(&ConfigSummary, LostSeconds)| {
+        let runs_of = view.summary.runs.iter();
+        let totals: Vec<f64> = runs_of
+            .filter(|run| run.config == config.id && run.topology == config.topology)
+            .filter(|run| run.excluded.is_none())
+            .filter_map(|run| Some(run.cause.lost?.total() as f64 / 1e9))
+            .collect();
+        StackedRow {
+            category: Category {
+                label: place(view, config),
+                note: format!("n = {}", runs(config)),
+                section: scenario_title(&config.scenario),
             },
-            note: format!(
-                "n = {}",
-                config.runs - config.runs_excluded.min(config.runs)
-            ),
-            section: scenario_title(&config.scenario),
-        },
-        values: used.iter().map(|i| Some(lost.named()[*i].1)).collect(),
-    });
-    let chart = StackedBars {
-        heading: heading(
-            view,
+            values: lost.named().iter().map(|(_, s)| Some(*s)).collect(),
+            interval: interval(Estimate::of(&totals).as_ref()),
+        }
+    };
+    let bars = StackedBars {
+        heading: album.heading(
             "Where the lost seconds went",
-            "Seconds per run against perfect concurrency: wall time less the longest solo time.",
+            "Seconds per run against perfect concurrency: wall time less the longest solo time; means, with \
+             the 95 % interval of the whole.",
         ),
         value_label: "seconds lost per run".to_owned(),
-        unit: " s".to_owned(),
-        parts: parts.collect(),
-        rows: rows.collect(),
-    }
-    .render(theme)?;
-    Ok(Some(Picture {
-        name: "lost".to_owned(),
-        caption: "Seconds lost per run, by cause; the parts add up to the whole.".to_owned(),
-        chart,
-    }))
+        parts: first.named().iter().map(part).collect(),
+        rows: known.iter().map(row).collect(),
+        ..StackedBars::default()
+    };
+    album.put(
+        "lost",
+        "Seconds lost per run, by cause; the parts add up to the whole.",
+        stacked(bars, 0.005).render(&album.theme),
+    )
 }
 
 fn lost_color(cause: &str) -> Color {

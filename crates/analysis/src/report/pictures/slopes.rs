@@ -2,14 +2,14 @@
 
 use metrics::summary::{Paired, TopologyComparison};
 
-use super::{Picture, heading, value};
-use crate::charts::{ChartError, Pair, SlopePanel, Slopes, Theme, Value};
+use crate::album::{Album, value};
+use crate::charts::{Change, ChartError, Pair, SlopePanel, Slopes, Value};
 use crate::tables::View;
 
 /// Temperature and context effects as slopes.
-pub(super) fn options(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>, ChartError> {
+pub(super) fn options(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
     let Some(source) = (0..view.sources.len()).next_back() else {
-        return Ok(None);
+        return Ok(());
     };
     let groups = view.group(None, &["family", "num_gpu", "num_ctx", "temperature"]);
     let panel = |label: &str, axis: usize, unit: &str| {
@@ -46,7 +46,8 @@ pub(super) fn options(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>,
                 label: rest.join(" "),
                 left: Value::exact(left),
                 right: Value::exact(right),
-                emphasis: false,
+                // It is an estimate that cannot tell serial from parallel: more of it is not better.
+                change: Change::Neutral,
             });
         }
         (low < high && !pairs.is_empty()).then(|| SlopePanel {
@@ -54,7 +55,6 @@ pub(super) fn options(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>,
             left: format!("{unit} {low}"),
             right: format!("{unit} {high}"),
             pairs,
-            reference_lines: Vec::new(),
         })
     };
     let panels: Vec<SlopePanel> = [
@@ -64,125 +64,101 @@ pub(super) fn options(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>,
     .into_iter()
     .flatten()
     .collect();
-    if panels.is_empty() {
-        return Ok(None);
-    }
     let label = &view.sources[source].label;
-    let chart = Slopes {
-        heading: heading(
-            view,
+    let slopes = Slopes {
+        heading: album.heading(
             "Temperature and context: the same configuration under two settings",
             format!("Efficiency est, {label}. A line is one pair of configurations that differ in nothing else."),
         ),
         panels,
         shared_axis: true,
-    }
-    .render(theme)?;
-    Ok(Some(Picture {
-        name: "options".to_owned(),
-        caption:
-            "Efficiency est under two temperatures and under two contexts. If a setting helped, \
-                  its lines would rise or fall together; lines that cross show none."
-                .to_owned(),
-        chart,
-    }))
+    };
+    album.put(
+        "options",
+        "Efficiency est under two temperatures and under two contexts. If a setting helped, its lines would \
+         rise or fall together; lines that cross show none.",
+        slopes.render(&album.theme),
+    )
 }
 
-/// File stem, title, caption, and the two quantities with their labels.
-type ServersPicture = (
+/// A quantity of a comparison: its label, where it stands, and whether less of it is better; none:
+/// neither is.
+type Quantity = (
     &'static str,
-    &'static str,
-    &'static str,
-    [(&'static str, Quantity); 2],
+    fn(&TopologyComparison) -> Option<&Paired>,
+    Option<bool>,
 );
 
-/// A quantity of a comparison.
-type Quantity = fn(&TopologyComparison) -> Option<&Paired>;
-
 /// One server against one per agent, two quantities to a picture.
-pub(super) fn servers(view: &View<'_>, theme: &Theme) -> Result<Vec<Picture>, ChartError> {
-    let pictures: [ServersPicture; 2] = [
-        (
-            "servers",
-            "One server or one per agent: the estimate and the wall time",
-            "TR113's estimate and the wall time of the same agents on one server and on a server each. \
-             The estimate rises with every overlap, whether the wall time falls or not.",
-            [
-                ("speedup est (×)", |c| c.speedup_est.as_ref()),
-                ("wall time (s)", |c| c.wall_s.as_ref()),
-            ],
-        ),
-        (
-            "servers-rates",
-            "One server or one per agent: throughput and time to first token",
-            "Aggregate throughput and mean time to first token of the same agents on one server and on a \
-             server each.",
-            [
-                ("aggregate (tok/s)", |c| c.throughput.as_ref()),
-                ("mean TTFT (s)", |c| c.ttft_s.as_ref()),
-            ],
-        ),
-    ];
+pub(super) fn servers(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
     let compared = &view.summary.topologies;
-    let mut drawn = Vec::new();
-    for (name, title, caption, quantities) in pictures {
-        let panels: Vec<SlopePanel> = quantities
-            .into_iter()
-            .filter_map(|(label, get)| servers_panel(compared, label, get))
-            .collect();
-        if panels.is_empty() {
-            continue;
-        }
-        let subtitle = match &compared[..] {
-            [single] => format!(
-                "{}: means over {} paired repetitions with 95 % intervals.",
-                single.id, single.pairs
-            ),
-            _ => "Means over paired repetitions with 95 % intervals.".to_owned(),
-        };
-        let chart = Slopes {
-            heading: heading(view, title, subtitle),
-            panels,
+    let subtitle = match &compared[..] {
+        [single] => format!(
+            "{}: means over {} paired repetitions with 95 % intervals.",
+            single.id, single.pairs
+        ),
+        _ => "Means over paired repetitions with 95 % intervals.".to_owned(),
+    };
+    let mut put = |name: &str, title: &str, caption: &str, quantities: [Quantity; 2]| {
+        let panels = quantities.into_iter().map(|q| servers_panel(compared, q));
+        let slopes = Slopes {
+            heading: album.heading(title, &*subtitle),
+            panels: panels.collect(),
             shared_axis: false,
-        }
-        .render(theme)?;
-        drawn.push(Picture {
-            name: name.to_owned(),
-            caption: caption.to_owned(),
-            chart,
-        });
-    }
-    Ok(drawn)
+        };
+        album.put(name, caption, slopes.render(&album.theme))
+    };
+    put(
+        "servers",
+        "One server or one per agent: the estimate and the wall time",
+        "TR113's estimate and the wall time of the same agents on one server and on a server each. The \
+         estimate rises with every overlap, whether the wall time falls or not.",
+        [
+            ("speedup est (×)", |c| c.speedup_est.as_ref(), None),
+            ("wall time (s)", |c| c.wall_s.as_ref(), Some(true)),
+        ],
+    )?;
+    put(
+        "servers-rates",
+        "One server or one per agent: throughput and time to first token",
+        "Aggregate throughput and mean time to first token of the same agents on one server and on a server \
+         each.",
+        [
+            ("aggregate (tok/s)", |c| c.throughput.as_ref(), Some(false)),
+            ("mean TTFT (s)", |c| c.ttft_s.as_ref(), Some(true)),
+        ],
+    )
 }
 
 fn servers_panel(
     compared: &[TopologyComparison],
-    label: &str,
-    get: Quantity,
-) -> Option<SlopePanel> {
-    let pairs: Vec<Pair> = compared
-        .iter()
-        .filter_map(|c| {
-            let paired = get(c)?;
-            Some(Pair {
-                label: if compared.len() == 1 {
-                    String::new()
-                } else {
-                    short_name(compared, c)
-                },
-                left: value(Some(&paired.shared), 1.0),
-                right: value(Some(&paired.per_agent), 1.0),
-                emphasis: false,
-            })
+    (label, get, less_is_better): Quantity,
+) -> SlopePanel {
+    let pair = |c: &TopologyComparison| {
+        let paired = get(c)?;
+        let is_clear = paired.p_holm.is_some_and(|p| p < 0.05);
+        let fell = paired.difference.mean < 0.0;
+        Some(Pair {
+            label: if compared.len() == 1 {
+                String::new()
+            } else {
+                short_name(compared, c)
+            },
+            left: value(Some(&paired.shared), 1.0),
+            right: value(Some(&paired.per_agent), 1.0),
+            change: match less_is_better.filter(|_| is_clear) {
+                None => Change::Neutral,
+                Some(less) if less == fell => Change::Better,
+                Some(_) => Change::Worse,
+            },
         })
-        .collect();
-    (!pairs.is_empty()).then(|| SlopePanel {
+    };
+    SlopePanel {
         label: label.to_owned(),
         left: "one server".to_owned(),
         right: "one each".to_owned(),
-        pairs,
-        reference_lines: Vec::new(),
-    })
+        pairs: compared.iter().filter_map(pair).collect(),
+    }
 }
 
 /// The part of an id before its first underscore where that is enough to know it by, so that the

@@ -1,14 +1,10 @@
-//! What happened when: timelines, and telemetry.
+//! What happened when: timelines.
 
-use domain::telemetry::{GpuReading, Sample};
 use metrics::{ConfigSummary, Summary};
 
 use super::super::lanes;
-use super::{Picture, heading};
-use crate::charts::{
-    ChartError, Form, LinePoint, LineSeries, Lines, Mark, Overlap, Panel, Theme, Timeline,
-    TimelineGroup, Value,
-};
+use crate::album::Album;
+use crate::charts::{ChartError, Form, Overlap, Timeline, TimelineGroup};
 use crate::tables::{View, scenario_title, topology_word, verdict_word};
 
 /// Lanes that still read well in one picture.
@@ -30,9 +26,9 @@ fn exemplar(summary: &Summary) -> Option<&ConfigSummary> {
     })
 }
 
-pub(super) fn front(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>, ChartError> {
+pub(super) fn front(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
     let Some(config) = exemplar(view.summary) else {
-        return Ok(None);
+        return Ok(());
     };
     // With both topologies in the data the same configuration is shown on each.
     let shown: Vec<&ConfigSummary> = if view.several_topologies() {
@@ -87,9 +83,6 @@ pub(super) fn front(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>, C
             });
         }
     }
-    if groups.is_empty() {
-        return Ok(None);
-    }
     let title = match config.stats.decode_overlap {
         _ if shown.len() > 1 => "The same agents on one server and on a server each",
         Some(o) if o.mean <= 0.0 => "The agents took turns: they never decoded at the same time",
@@ -104,12 +97,11 @@ pub(super) fn front(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>, C
     } else {
         "Each arm from its own first request."
     };
-    let chart = Timeline {
-        heading: heading(view, title, subtitle),
+    let timeline = Timeline {
+        heading: album.heading(title, subtitle),
         groups,
         form: Form::FrontPage,
-    }
-    .render(theme)?;
+    };
     let beside = if in_turn {
         "Above the agents together, below the same agents in turn. Outputs differ in length between the \
          arms, so the two wall times are not the speedup: the true speedup is taken at equal work."
@@ -118,21 +110,21 @@ pub(super) fn front(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>, C
     } else {
         "The data have no run of the agents in turn to set beside it."
     };
-    Ok(Some(Picture {
-        name: "timeline-front".to_owned(),
-        caption: format!(
+    album.put(
+        "timeline-front",
+        format!(
             "One run of `{}`: a lane per agent, coloured by what its request was doing. {beside}",
             config.id
         ),
-        chart,
-    }))
+        timeline.render(&album.theme),
+    )
 }
 
 pub(super) fn timeline(
     view: &View<'_>,
     scenario: &str,
-    theme: &Theme,
-) -> Result<Option<Picture>, ChartError> {
+    album: &mut Album,
+) -> Result<(), ChartError> {
     let mut groups = Vec::new();
     let mut lanes_drawn = 0;
     let mut left_out = 0;
@@ -167,127 +159,27 @@ pub(super) fn timeline(
             wall_s: lanes::wall(arm),
         });
     }
-    if groups.is_empty() {
-        return Ok(None);
-    }
     let drawn = groups.len();
-    let chart = Timeline {
-        heading: heading(
-            view,
+    let timeline = Timeline {
+        heading: album.heading(
             format!("{}: who did what when", scenario_title(scenario)),
             "Together arm, first repetition of each configuration; time from the first request.",
         ),
         groups,
         form: Form::Full,
-    }
-    .render(theme)?;
+    };
     let rest = if left_out > 0 {
         format!(" {left_out} more configurations do not fit.")
     } else {
         String::new()
     };
-    Ok(Some(Picture {
-        name: format!("timeline-{scenario}"),
-        caption: format!(
+    album.put(
+        format!("timeline-{scenario}"),
+        format!(
             "{}: one run of each of {drawn} configurations, a lane per agent. Where the blue decode \
              stretches of a pair do not share any moment, the agents took turns.{rest}",
             scenario_title(scenario)
         ),
-        chart,
-    }))
-}
-
-pub(super) fn telemetry(view: &View<'_>, theme: &Theme) -> Result<Option<Picture>, ChartError> {
-    let samples = &view.dataset.telemetry;
-    if samples.is_empty() {
-        return Ok(None);
-    }
-    let step = samples.len().div_ceil(1200);
-    let thin: Vec<&Sample> = samples.iter().step_by(step.max(1)).collect();
-    let gpu = |label: &str, include: Vec<f64>, get: fn(&GpuReading) -> Option<f64>| {
-        let mut devices: Vec<u32> = thin
-            .iter()
-            .flat_map(|s| s.gpus.iter().map(|g| g.index))
-            .collect();
-        devices.sort_unstable();
-        devices.dedup();
-        let series = devices.iter().map(|device| LineSeries {
-            name: format!("GPU {device}"),
-            points: thin
-                .iter()
-                .map(|s| LinePoint {
-                    x: s.at.as_secs_f64(),
-                    y: Value {
-                        point: s.gpus.iter().find(|g| g.index == *device).and_then(get),
-                        interval: None,
-                    },
-                })
-                .collect(),
-            mark: Mark::Line,
-            color: None,
-        });
-        panel_of(label, include, series.collect())
-    };
-    let host = LineSeries {
-        name: "host".to_owned(),
-        points: thin
-            .iter()
-            .map(|s| LinePoint {
-                x: s.at.as_secs_f64(),
-                y: Value {
-                    point: s.host.as_ref().map(|h| h.cpu_percent),
-                    interval: None,
-                },
-            })
-            .collect(),
-        mark: Mark::Line,
-        color: None,
-    };
-    let panels: Vec<Panel> = [
-        gpu("GPU compute (%)", vec![0.0, 100.0], |g| {
-            g.utilisation_percent
-        }),
-        gpu("GPU memory (GB)", vec![0.0], |g| {
-            g.memory_used_bytes.map(|b| b as f64 / 1e9)
-        }),
-        gpu("GPU power (W)", vec![0.0], |g| g.power_w),
-        panel_of("CPU, all cores (%)", vec![0.0, 100.0], vec![host]),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if panels.is_empty() {
-        return Ok(None);
-    }
-    let chart = Lines {
-        heading: heading(
-            view,
-            "Device and host over the sweep",
-            format!("{} samples, one in {step} drawn", samples.len()),
-        ),
-        x_label: "seconds since the sweep began".to_owned(),
-        panels,
-        spans: Vec::new(),
-        ..Lines::default()
-    }
-    .render(theme)?;
-    Ok(Some(Picture {
-        name: "telemetry".to_owned(),
-        caption: "Device and host over the whole sweep.".to_owned(),
-        chart,
-    }))
-}
-
-/// A panel, unless nothing in it is known.
-fn panel_of(label: &str, include: Vec<f64>, series: Vec<LineSeries>) -> Option<Panel> {
-    let known = series
-        .iter()
-        .flat_map(|s| &s.points)
-        .any(|p| p.y.point.is_some());
-    known.then(|| Panel {
-        label: label.to_owned(),
-        series,
-        include,
-        reference_lines: Vec::new(),
-    })
+        timeline.render(&album.theme),
+    )
 }
