@@ -9,6 +9,10 @@ use domain::Nanos;
 use domain::backend::ServerCounters;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use serde_json::value::RawValue;
+use transport::{Trouble, malformed};
+
+/// What a stream is made of, in words.
+pub(crate) const LINE: &str = "line";
 
 /// A chunk of either endpoint: `response`/`thinking` come from generate, `message` from chat.
 #[derive(Debug, serde::Deserialize)]
@@ -47,21 +51,15 @@ struct Message<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    /// Decodes a line. The error says what is wrong with it, not where it came from.
-    pub(crate) fn decode(line: &'a [u8]) -> Result<Self, ChunkError> {
-        let text = std::str::from_utf8(line).map_err(|e| ChunkError {
-            what: format!("invalid UTF-8 after byte {}", e.valid_up_to()),
-            truncated: e.error_len().is_none(),
-        })?;
-        let chunk: Self = serde_json::from_str(text).map_err(|e| ChunkError {
-            what: e.to_string(),
-            truncated: e.is_eof(),
-        })?;
+    /// Decodes a line.
+    pub(crate) fn decode(line: &'a [u8]) -> Result<Self, Trouble> {
+        let chunk: Self = transport::decode(LINE, line)?;
         if chunk.done.is_none() && chunk.error.is_none() {
-            return Err(ChunkError {
-                what: "neither `done` nor `error` in the object".to_owned(),
-                truncated: false,
-            });
+            return Err(malformed(
+                LINE,
+                "neither `done` nor `error` in the object",
+                line,
+            ));
         }
         Ok(chunk)
     }
@@ -104,14 +102,6 @@ impl<'a> Chunk<'a> {
             eval: nanos(self.eval_duration),
         }
     }
-}
-
-/// Why a line is no chunk.
-#[derive(Debug)]
-pub(crate) struct ChunkError {
-    pub(crate) what: String,
-    /// It may be the beginning of a good line.
-    pub(crate) truncated: bool,
 }
 
 /// Borrowed from the line, unless it holds escapes.

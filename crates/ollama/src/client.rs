@@ -5,12 +5,13 @@ use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
 use domain::{Nanos, TimeoutPhase};
 use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Limits, Rules, Transport, Trouble, json_body,
+    BuildError, Builder, Endpoint, EndpointError, Limits, Recorder, Recording, Rules, Transport,
+    Trouble, json_body,
 };
 
 use crate::ndjson::MAX_LINE;
 use crate::reply::expect_json;
-use crate::stream::Reply;
+use crate::stream::{Reading, Reply};
 use crate::template::Last;
 use crate::wire::{
     ChatRequest, EmbedRequest, Embeddings, GenerateRequest, Running, ShowRequest, Shown, Tags,
@@ -169,6 +170,39 @@ impl Client {
             .await?;
         expect_json(&mut response, limits, model).await?;
         response.json(limits, MAX_REPLY).await
+    }
+
+    /// A generation, streamed or not.
+    pub(crate) async fn generation(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        model: &str,
+        exchange: &mut Exchange,
+    ) -> Reply {
+        let mut reading = Recording::new(exchange, Reading::of(&self.last));
+        let limits = self.transport.limits();
+        let ended = self.follow(path, body, model, &limits, &mut reading).await;
+        Reply {
+            outcome: self.transport.outcome(ended),
+            tool_calls: reading.take_tool_calls(),
+        }
+    }
+
+    /// Follows a stream to its final object.
+    async fn follow(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        model: &str,
+        limits: &Limits<'_>,
+        reading: &mut Reading,
+    ) -> Result<(), Trouble> {
+        let exchange = reading.exchange();
+        let sending = self.transport.send(path, Some(body), limits, exchange);
+        let mut response = sending.await?;
+        expect_json(&mut response, limits, Some(model)).await?;
+        response.follow(reading, limits).await
     }
 
     pub(crate) fn backend_error(&self, trouble: Trouble) -> BackendError {

@@ -13,15 +13,8 @@ pub(crate) async fn expect_json(
     if let Some(refusal) = response.refusal(limits).await? {
         return Err(refused(&refusal, model));
     }
-    let Some(kind) = response.content_type() else {
-        return Ok(());
-    };
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    if ["application/x-ndjson", "application/json"]
-        .iter()
-        .any(|good| essence.eq_ignore_ascii_case(good))
-    {
-        return Ok(());
+    match response.essence().as_deref() {
+        None | Some("application/x-ndjson" | "application/json") => Ok(()),
+        Some(_) => Err(response.wrong_type(limits, "JSON", "an Ollama").await?),
     }
-    Err(response.wrong_type(limits, "JSON", "an Ollama").await?)
 }

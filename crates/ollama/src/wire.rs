@@ -4,80 +4,126 @@ use std::collections::BTreeMap;
 
 use domain::ModelOptions;
 use domain::backend::{GenerateCall, KeepAlive};
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 /// Body of `POST /api/generate`. An absent member leaves the choice to the server.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GenerateRequest {
     /// Model name.
     pub model: String,
     /// The prompt; empty only loads (or, with `keep_alive` 0, unloads) the model.
     pub prompt: String,
     /// System text in place of the model's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
     /// Text after the insertion point, for models that fill in.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub suffix: Option<String>,
     /// Prompt template in place of the model's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
     /// Send the prompt untemplated.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<bool>,
     /// Images, base64.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<String>,
     /// Many chunks, or one object at the end.
     pub stream: bool,
     /// Members shared with chat.
-    #[serde(flatten)]
     pub common: Common,
 }
 
 /// Body of `POST /api/chat`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChatRequest {
     /// Model name.
     pub model: String,
     /// The conversation so far; empty only loads (or unloads) the model.
     pub messages: Vec<Message>,
     /// Tools the model may call.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
     /// Many chunks, or one object at the end.
     pub stream: bool,
     /// Members shared with generate.
-    #[serde(flatten)]
     pub common: Common,
 }
 
 /// Members that generate and chat share.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Common {
     /// Options; empty sends none.
-    #[serde(skip_serializing_if = "ModelOptions::is_empty")]
     pub options: ModelOptions,
     /// How long the model stays loaded afterwards; absent leaves the server's rule alone.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "optional_keep_alive"
-    )]
     pub keep_alive: Option<KeepAlive>,
     /// Thinking; absent means on where the model can.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub think: Option<Think>,
     /// Shape of the output.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// Cut a prompt that is longer than the context rather than fail.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub truncate: Option<bool>,
     /// Shift the context when it is full rather than stop. Compared when the server decides
     /// whether to reload.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub shift: Option<bool>,
+}
+
+/// Writes a member that is set.
+fn member<M: SerializeMap>(
+    members: &mut M,
+    name: &'static str,
+    value: Option<&impl Serialize>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| members.serialize_entry(name, value))
+}
+
+/// Writes a list that is not empty.
+fn list<M: SerializeMap>(
+    members: &mut M,
+    name: &'static str,
+    list: &[impl Serialize],
+) -> Result<(), M::Error> {
+    member(
+        members,
+        name,
+        Some(list).filter(|list| !list.is_empty()).as_ref(),
+    )
+}
+
+impl Serialize for GenerateRequest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(None)?;
+        members.serialize_entry("model", &self.model)?;
+        members.serialize_entry("prompt", &self.prompt)?;
+        member(&mut members, "system", self.system.as_ref())?;
+        member(&mut members, "suffix", self.suffix.as_ref())?;
+        member(&mut members, "template", self.template.as_ref())?;
+        member(&mut members, "raw", self.raw.as_ref())?;
+        list(&mut members, "images", &self.images)?;
+        members.serialize_entry("stream", &self.stream)?;
+        self.common.write(&mut members)?;
+        members.end()
+    }
+}
+
+impl Serialize for ChatRequest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(None)?;
+        members.serialize_entry("model", &self.model)?;
+        members.serialize_entry("messages", &self.messages)?;
+        list(&mut members, "tools", &self.tools)?;
+        members.serialize_entry("stream", &self.stream)?;
+        self.common.write(&mut members)?;
+        members.end()
+    }
+}
+
+impl Common {
+    fn write<M: SerializeMap>(&self, members: &mut M) -> Result<(), M::Error> {
+        let options = Some(&self.options).filter(|options| !options.is_empty());
+        member(members, "options", options)?;
+        member(members, "keep_alive", self.keep_alive.map(AsSent).as_ref())?;
+        member(members, "think", self.think.as_ref())?;
+        member(members, "format", self.format.as_ref())?;
+        member(members, "truncate", self.truncate.as_ref())?;
+        member(members, "shift", self.shift.as_ref())
+    }
 }
 
 impl GenerateRequest {
@@ -184,32 +230,27 @@ impl Serialize for Format {
 
 /// A `keep_alive` as the server reads it: a number is seconds, a string a Go duration. Lengths
 /// that are no whole seconds go as a string, so that none is rounded.
-fn keep_alive<S: Serializer>(keep_alive: KeepAlive, serializer: S) -> Result<S::Ok, S::Error> {
-    match keep_alive {
-        KeepAlive::Unload => serializer.serialize_i64(0),
-        KeepAlive::Forever => serializer.serialize_i64(-1),
-        KeepAlive::For(length) => match length.0 {
-            ns if ns % 1_000_000_000 == 0 => serializer.serialize_u64(ns / 1_000_000_000),
-            ns if ns % 1_000_000 == 0 => {
-                serializer.collect_str(&format_args!("{}ms", ns / 1_000_000))
-            }
-            ns => serializer.collect_str(&format_args!("{ns}ns")),
-        },
+struct AsSent(KeepAlive);
+
+impl Serialize for AsSent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            KeepAlive::Unload => serializer.serialize_i64(0),
+            KeepAlive::Forever => serializer.serialize_i64(-1),
+            KeepAlive::For(length) => match length.0 {
+                ns if ns % 1_000_000_000 == 0 => serializer.serialize_u64(ns / 1_000_000_000),
+                ns if ns % 1_000_000 == 0 => {
+                    serializer.collect_str(&format_args!("{}ms", ns / 1_000_000))
+                }
+                ns => serializer.collect_str(&format_args!("{ns}ns")),
+            },
+        }
     }
 }
 
-#[expect(
-    clippy::ref_option,
-    reason = "the signature that serde's serialize_with calls"
-)]
-fn optional_keep_alive<S: Serializer>(
-    value: &Option<KeepAlive>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => keep_alive(*value, serializer),
-        None => serializer.serialize_none(),
-    }
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn keep_alive<S: Serializer>(value: &Option<KeepAlive>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(AsSent).serialize(serializer)
 }
 
 /// A chat message.
@@ -440,10 +481,7 @@ pub struct EmbedRequest {
     #[serde(skip_serializing_if = "ModelOptions::is_empty")]
     pub options: ModelOptions,
     /// How long the model stays loaded afterwards.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "optional_keep_alive"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "keep_alive")]
     pub keep_alive: Option<KeepAlive>,
 }
 

@@ -7,6 +7,10 @@ use domain::Nanos;
 use domain::backend::ServerCounters;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
+use transport::{Trouble, malformed};
+
+/// What a stream is made of, in words.
+pub(crate) const EVENT: &str = "event";
 
 /// A chunk of a chat stream.
 #[derive(Debug, serde::Deserialize)]
@@ -81,25 +85,19 @@ struct Metrics {
 }
 
 impl<'a> Chunk<'a> {
-    /// Decodes an event's data. The error says what is wrong with it.
-    pub(crate) fn decode(data: &'a [u8]) -> Result<Self, ChunkError> {
-        let text = std::str::from_utf8(data).map_err(|e| ChunkError {
-            what: format!("invalid UTF-8 after byte {}", e.valid_up_to()),
-            truncated: e.error_len().is_none(),
-        })?;
-        let chunk: Self = serde_json::from_str(text).map_err(|e| ChunkError {
-            what: e.to_string(),
-            truncated: e.is_eof(),
-        })?;
+    /// Decodes an event's data.
+    pub(crate) fn decode(data: &'a [u8]) -> Result<Self, Trouble> {
+        let chunk: Self = transport::decode(EVENT, data)?;
         let nothing = chunk.choices.is_none()
             && chunk.usage.is_none()
             && chunk.timings.is_none()
             && chunk.error.is_none();
         if nothing {
-            return Err(ChunkError {
-                what: "neither `choices` nor `error` in the object".to_owned(),
-                truncated: false,
-            });
+            return Err(malformed(
+                EVENT,
+                "neither `choices` nor `error` in the object",
+                data,
+            ));
         }
         Ok(chunk)
     }
@@ -188,14 +186,6 @@ fn one<'t>(mut texts: impl Iterator<Item = &'t str>) -> Cow<'t, str> {
 fn from_ms(ms: f64) -> Option<Nanos> {
     let ns = ms * 1e6;
     (0.0..9e18).contains(&ns).then(|| Nanos(ns.round() as u64))
-}
-
-/// Why an event is no chunk.
-#[derive(Debug)]
-pub(crate) struct ChunkError {
-    pub(crate) what: String,
-    /// It may be the beginning of a good one.
-    pub(crate) truncated: bool,
 }
 
 /// Borrowed from the event, unless it holds escapes. Half of a surrogate pair, which a server that

@@ -5,11 +5,13 @@ use domain::Outcome;
 use domain::backend::{BackendError, Exchange, ServerIdentity};
 use domain::plan::Timeouts;
 use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Rules, Transport, Trouble, json_body,
+    BuildError, Builder, Endpoint, EndpointError, Limits, Recorder, Recording, Rules, Transport,
+    Trouble, json_body,
 };
 
-use crate::reply::expect_json;
+use crate::reply::{expect_events, expect_json};
 use crate::sse::MAX_EVENT;
+use crate::stream::Reading;
 use crate::wire::{ChatRequest, Dialect, LLAMA_CPP, Models, Props, Version};
 
 /// The port where none is given and no scheme asks for its own: llama.cpp's.
@@ -104,13 +106,26 @@ impl Client {
 
     /// Runs a chat turn to its end, filling `exchange` as things happen.
     pub async fn chat(&self, request: &ChatRequest, exchange: &mut Exchange) -> Outcome {
-        self.generation(
-            "/v1/chat/completions",
-            json_body(request),
-            &request.model,
-            exchange,
-        )
-        .await
+        let mut reading = Recording::new(exchange, Reading::default());
+        let limits = self.transport.limits();
+        let ended = self.follow(request, &limits, &mut reading).await;
+        self.transport.outcome(ended)
+    }
+
+    /// Follows a stream to `[DONE]`.
+    async fn follow(
+        &self,
+        request: &ChatRequest,
+        limits: &Limits<'_>,
+        reading: &mut Reading,
+    ) -> Result<(), Trouble> {
+        let (path, body) = ("/v1/chat/completions", json_body(request));
+        let sending = self
+            .transport
+            .send(path, Some(body), limits, reading.exchange());
+        let mut response = sending.await?;
+        expect_events(&mut response, limits, &request.model).await?;
+        response.follow(reading, limits).await
     }
 
     /// The models that the server offers.

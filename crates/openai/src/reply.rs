@@ -14,7 +14,7 @@ pub(crate) async fn expect_json(
     limits: &Limits<'_>,
 ) -> Result<(), Trouble> {
     expect_success(response, limits, None).await?;
-    match essence(response).as_deref() {
+    match response.essence().as_deref() {
         None | Some("application/json") => Ok(()),
         Some(_) => Err(response.wrong_type(limits, "JSON", SERVER).await?),
     }
@@ -27,7 +27,7 @@ pub(crate) async fn expect_events(
     model: &str,
 ) -> Result<(), Trouble> {
     expect_success(response, limits, Some(model)).await?;
-    let kind = match essence(response) {
+    let kind = match response.essence() {
         None => return Ok(()),
         Some(kind) if kind == "text/event-stream" => return Ok(()),
         Some(kind) => kind,
@@ -57,10 +57,4 @@ async fn expect_success(
         None => Ok(()),
         Some(refusal) => Err(refused(&refusal, model)),
     }
-}
-
-/// The content type without its parameters, in lower case.
-fn essence(response: &Response) -> Option<String> {
-    let kind = response.content_type()?;
-    Some(kind.split(';').next()?.trim().to_ascii_lowercase())
 }

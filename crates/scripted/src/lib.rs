@@ -13,7 +13,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use clock::{Clock, ExchangeId, Ledger};
-use domain::Nanos;
+use domain::backend::Exchange;
+use domain::{Nanos, Stamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -53,6 +54,37 @@ pub fn chunk(text: &str) -> Step {
 /// A whole JSON reply.
 pub fn json(status: &'static str, body: &str) -> Vec<Step> {
     vec![Step::Head(status, JSON), chunk(body), Step::End]
+}
+
+/// What was recorded of a request, on one line; stamps in `unit` nanoseconds.
+pub fn recorded(exchange: &Exchange, unit: u64) -> String {
+    let at = |at: Option<Stamp>| at.map_or("-".to_owned(), |at| (at.0 / unit).to_string());
+    let chunks = exchange.times.chunks.iter().map(|chunk| at(Some(*chunk)));
+    format!(
+        "sent {}, headers {}, first {} (thinking {}, content {}), chunks [{}], last {}, done {}, \
+         thinking {:?}, text {:?}, reason {}, {:?}",
+        at(exchange.times.sent),
+        at(exchange.times.headers),
+        at(exchange.times.first_token),
+        at(exchange.times.first_thinking),
+        at(exchange.times.first_content),
+        chunks.collect::<Vec<_>>().join(" "),
+        at(exchange.times.last_token),
+        at(exchange.times.done),
+        exchange.thinking,
+        exchange.text,
+        exchange.done_reason.as_deref().unwrap_or("-"),
+        exchange.times.counters,
+    )
+    .replace("Some(", "(")
+}
+
+/// Bytes cut at these places.
+pub fn cut(bytes: &[u8], places: impl IntoIterator<Item = usize>) -> Vec<&[u8]> {
+    let mut places: Vec<usize> = places.into_iter().chain([0, bytes.len()]).collect();
+    places.sort_unstable();
+    let pieces = places.windows(2).map(|ends| &bytes[ends[0]..ends[1]]);
+    pieces.collect()
 }
 
 /// A request as it came.

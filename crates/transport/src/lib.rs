@@ -47,6 +47,6 @@ pub use error::{BuildError, Refusal, Trouble, clip, error_words};
 pub use key::{ApiKey, KeyError};
 pub use limits::Limits;
 pub use reading::Sink;
-pub use recording::{Recorder, Recording};
+pub use recording::{Recorder, Recording, decode, malformed, of_whole, record_text};
 pub use response::Response;
 pub use transport::{Transport, json_body};

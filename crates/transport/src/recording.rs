@@ -1,15 +1,89 @@
-//! A sink that fills in what its caller keeps.
+//! A sink that fills in what its caller keeps, and what protocols have in common when they do.
 
 use std::ops::{Deref, DerefMut};
 
 use domain::backend::Exchange;
+use domain::{FailureKind, Stamp};
+use serde::Deserialize;
 
+use crate::error::{Trouble, clip};
 use crate::reading::Sink;
 
 /// A sink that records what a request shows.
 pub trait Recorder: Sink {
     /// What it has recorded.
     fn exchange(&mut self) -> &mut Exchange;
+
+    /// How the stream ended when the protocol's last word was seen.
+    fn ended(&self) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    /// How it ended when the body ended without that, its last bytes having arrived at `at`.
+    fn finish(&mut self, at: Stamp) -> Result<(), Trouble>;
+}
+
+/// Room for the stamps of a short answer.
+const ROOM: usize = 64;
+
+/// Records the text of a chunk that arrived at `at`; without any, nothing.
+#[inline]
+pub fn record_text(exchange: &mut Exchange, thinking: &str, content: &str, at: Stamp) {
+    if thinking.is_empty() && content.is_empty() {
+        return;
+    }
+    if exchange.times.chunks.is_empty() {
+        exchange.times.chunks.reserve(ROOM);
+    }
+    exchange.times.first_token.get_or_insert(at);
+    exchange.times.last_token = Some(at);
+    exchange.times.chunks.push(at);
+    exchange.progress.add(1);
+    if !thinking.is_empty() {
+        exchange.times.first_thinking.get_or_insert(at);
+        exchange.thinking.push_str(thinking);
+    }
+    if !content.is_empty() {
+        exchange.times.first_content.get_or_insert(at);
+        exchange.text.push_str(content);
+    }
+}
+
+/// Decodes an element of a stream, a line or an event. The beginning of a good one is
+/// [`Trouble::Incomplete`].
+pub fn decode<'a, T: Deserialize<'a>>(element: &str, bytes: &'a [u8]) -> Result<T, Trouble> {
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        if e.error_len().is_none() {
+            return Trouble::Incomplete;
+        }
+        let what = format!("invalid UTF-8 after byte {}", e.valid_up_to());
+        malformed(element, &what, bytes)
+    })?;
+    serde_json::from_str(text).map_err(|e| {
+        if e.is_eof() {
+            return Trouble::Incomplete;
+        }
+        malformed(element, &e.to_string(), bytes)
+    })
+}
+
+/// An element that is not what the protocol promises.
+pub fn malformed(element: &str, what: &str, bytes: &[u8]) -> Trouble {
+    let start = clip(&String::from_utf8_lossy(bytes), 80);
+    let message = format!("malformed {element}: {what}; it starts with {start:?}");
+    Trouble::Failed(FailureKind::Malformed, message)
+}
+
+/// What is wrong with an element that was whole: one that stops in the middle of a value cannot be
+/// waited for.
+pub fn of_whole(element: &str, bytes: &[u8], trouble: Trouble) -> Trouble {
+    match trouble {
+        Trouble::Incomplete => {
+            let what = format!("the {element} stops in the middle of a value");
+            malformed(element, &what, bytes)
+        }
+        trouble => trouble,
+    }
 }
 
 /// A recorder that has its caller's exchange for as long as this lives. Whatever ends it, what was seen is

@@ -16,6 +16,7 @@ use crate::http1::Head;
 use crate::limits::Limits;
 use crate::pool::Pool;
 use crate::reading::{Came, Reading, Sink, Unread};
+use crate::recording::Recorder;
 use crate::wire::Awaits;
 
 /// Most of an error page that is read, bytes.
@@ -73,7 +74,7 @@ impl Sink for Whole {
 impl Response {
     /// When the last bytes of the body arrived, or those of the head as long as there are none. Stamped
     /// before they are looked at.
-    pub fn arrived(&self) -> Stamp {
+    fn arrived(&self) -> Stamp {
         self.unread.arrived
     }
 
@@ -81,17 +82,26 @@ impl Response {
     /// or the body has ended (false). Waits no longer than the limits allow.
     ///
     /// `sink` has what it took again when this ends or is dropped.
-    pub async fn read(
-        &mut self,
-        sink: &mut impl Sink,
-        limits: &Limits<'_>,
-    ) -> Result<bool, Trouble> {
+    async fn read(&mut self, sink: &mut impl Sink, limits: &Limits<'_>) -> Result<bool, Trouble> {
         self.read_until(sink, limits, None).await
+    }
+
+    /// Follows a stream to its end.
+    pub async fn follow(
+        mut self,
+        recorder: &mut impl Recorder,
+        limits: &Limits<'_>,
+    ) -> Result<(), Trouble> {
+        if self.read(recorder, limits).await? {
+            self.drain(limits).await;
+            return recorder.ended();
+        }
+        recorder.finish(self.arrived())
     }
 
     /// Reads what follows the protocol's last word. Nothing there changes the outcome: a second one,
     /// an error or a broken connection comes after the server said it was done.
-    pub async fn drain(&mut self, limits: &Limits<'_>) {
+    async fn drain(&mut self, limits: &Limits<'_>) {
         if self.connection.is_some() {
             let until = limits.clock().now() + DRAIN;
             let _ = self.read_until(&mut Nobody, limits, Some(until)).await;
@@ -231,8 +241,14 @@ impl Response {
         ))
     }
 
-    /// The content type as the server wrote it; none when there is no such header.
-    pub fn content_type(&self) -> Option<String> {
+    /// The content type without its parameters, in lower case; none when there is no such header.
+    pub fn essence(&self) -> Option<String> {
+        let kind = self.content_type()?;
+        Some(kind.split(';').next()?.trim().to_ascii_lowercase())
+    }
+
+    /// The content type as the server wrote it.
+    fn content_type(&self) -> Option<String> {
         let kind = self.head.header("content-type")?;
         Some(String::from_utf8_lossy(&kind).into_owned())
     }

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use scripted::cut;
 
 use super::*;
 
@@ -51,10 +52,7 @@ proptest! {
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
     ) {
         let stream = lines.iter().flat_map(|l| [l.as_bytes(), b"\n"].concat()).collect::<Vec<u8>>();
-        let mut at: Vec<usize> = cuts.iter().map(|c| c.index(stream.len() + 1)).collect();
-        at.extend([0, stream.len()]);
-        at.sort_unstable();
-        let pieces: Vec<&[u8]> = at.windows(2).map(|w| &stream[w[0]..w[1]]).collect();
+        let pieces = cut(&stream, cuts.iter().map(|place| place.index(stream.len() + 1)));
         let expected: Vec<Vec<u8>> =
             lines.iter().map(|l| l.trim_ascii().to_owned().into_bytes()).collect();
         prop_assert_eq!(lines_of(&pieces, 1000).unwrap(), expected);

@@ -1,8 +1,9 @@
 //! Recorded streams through decoder and recorder, cut at every byte.
 
-use domain::Nanos;
-use domain::backend::ServerCounters;
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
+use scripted::{cut, recorded};
 
 use super::*;
 
@@ -14,26 +15,36 @@ struct Came {
     ended: Result<(), Trouble>,
 }
 
+impl std::fmt::Display for Came {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let recorded = recorded(&self.exchange, 1);
+        write!(f, "{:?}\n  {recorded}", self.ended)?;
+        for call in &self.tool_calls {
+            write!(f, "\n  {call:?}")?;
+        }
+        Ok(())
+    }
+}
+
 fn follow<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Came {
-    let mut shown = Shown::default();
-    let mut decoder = Decoder::new();
+    let mut reading = Reading::default();
     let mut at = Stamp::ZERO;
-    let mut ended = None;
+    let mut taken = Ok(false);
     for piece in pieces {
         at = Stamp(at.0 + 1);
-        match shown.take(&mut decoder, piece, at) {
-            Ok(false) => {}
-            Ok(true) => ended = Some(Ok(())),
-            Err(trouble) => ended = Some(Err(trouble)),
-        }
-        if ended.is_some() {
+        taken = reading.take(piece, at);
+        if taken != Ok(false) {
             break;
         }
     }
-    let ended = ended.unwrap_or_else(|| shown.finish(&mut decoder, at));
+    let ended = match taken {
+        Ok(false) => reading.finish(at),
+        taken => taken.map(|_| ()),
+    };
+    let tool_calls = reading.take_tool_calls();
     Came {
-        exchange: shown.exchange,
-        tool_calls: shown.tool_calls,
+        exchange: reading.shown.exchange,
+        tool_calls,
         ended,
     }
 }
@@ -54,129 +65,75 @@ fn timeless(mut shown: Came) -> Came {
     shown
 }
 
-macro_rules! fixture {
-    ($name:literal) => {
-        (
+macro_rules! fixtures {
+    ($($name:literal),* $(,)?) => {
+        [$((
             $name,
             include_bytes!(concat!("../../../../fixtures/ndjson/", $name, ".ndjson")).as_slice(),
-        )
+        )),*]
     };
 }
 
-const FIXTURES: [(&str, &[u8]); 13] = [
-    fixture!("generate"),
-    fixture!("chat"),
-    fixture!("escapes"),
-    fixture!("thinking_generate"),
-    fixture!("thinking_chat"),
-    fixture!("tools_middle"),
-    fixture!("tools_final"),
-    fixture!("tools_generate"),
-    fixture!("no_metrics"),
-    fixture!("load"),
-    fixture!("error_midstream"),
-    fixture!("eof_without_done"),
-    fixture!("second_final"),
+const FIXTURES: [(&str, &[u8]); 13] = fixtures![
+    "generate",
+    "chat",
+    "escapes",
+    "thinking_generate",
+    "thinking_chat",
+    "tools_middle",
+    "tools_final",
+    "tools_generate",
+    "no_metrics",
+    "load",
+    "error_midstream",
+    "eof_without_done",
+    "second_final",
 ];
 
-fn stream(name: &str) -> &'static [u8] {
-    FIXTURES.iter().find(|(n, _)| *n == name).expect(name).1
-}
-
-fn whole(name: &str) -> Came {
-    follow([stream(name)])
-}
-
+/// Streams line by line.
 #[test]
 fn every_fixture_says_what_it_should() {
-    let complete = [
-        ("generate", "The sky is\n\"blue\".", "", 5),
-        ("chat", "Grüße, 世界 🌍", "", 4),
-        ("escapes", "café 🌍\t\\ \u{2028}", "", 2),
-        ("thinking_generate", "42", "Let me think", 3),
-        ("thinking_chat", "Yes", "Hm…", 3),
-        ("tools_middle", "I will look. ", "", 1),
-        ("tools_final", "", "", 0),
-        ("tools_generate", "Look", "", 1),
-        ("no_metrics", "x", "", 1),
-        ("load", "", "", 0),
-        ("second_final", "x", "", 1),
-    ];
-    for (name, text, thinking, chunks) in complete {
-        let shown = whole(name);
-        assert_eq!(shown.ended, Ok(()), "{name}");
-        assert_eq!(shown.exchange.text, text, "{name}");
-        assert_eq!(shown.exchange.thinking, thinking, "{name}");
-        assert_eq!(shown.exchange.times.chunks.len(), chunks, "{name}");
-        assert_eq!(shown.exchange.times.done, Some(Stamp(1)), "{name}");
+    let mut text = String::new();
+    for (name, bytes) in FIXTURES {
+        let came = follow(bytes.split_inclusive(|b| *b == b'\n'));
+        writeln!(text, "{name}: {came}").unwrap();
     }
+    insta::assert_snapshot!(text);
 }
 
+/// Lines that are not the protocol are malformed and quoted; null members and odd counters do not cost
+/// the outcome.
 #[test]
-fn counters_are_what_the_final_object_holds_and_nothing_else() {
-    let counters = ServerCounters {
-        total: Some(Nanos(4_883_583_458)),
-        load: Some(Nanos(1_334_875)),
-        prompt_eval_count: Some(26),
-        prompt_eval: Some(Nanos(342_546_000)),
-        prompt_eval_cached_count: None,
-        eval_count: Some(9),
-        eval: Some(Nanos(4_535_599_000)),
-    };
-    assert_eq!(whole("generate").exchange.times.counters, counters);
-    assert_eq!(whole("second_final").exchange.times.counters, counters);
-    let chat = whole("chat").exchange.times.counters;
-    assert_eq!(chat.prompt_eval_cached_count, Some(20));
-    for bare in ["no_metrics", "load"] {
-        assert_eq!(
-            whole(bare).exchange.times.counters,
-            ServerCounters::default()
-        );
+fn odd_lines() {
+    let mut text = String::new();
+    for line in [
+        b"{\"response\":\"a\" \"done\":false}\n".as_slice(),
+        b"<html>busy</html>\n",
+        b"{}\n",
+        b"[1]\n",
+        b"{\"response\":7,\"done\":false}\n",
+        b"{\"response\":\"a\xff\",\"done\":false}\n",
+        b"{\"response\":\"\\ud83c\",\"done\":false}\n",
+        b"{\"done\":true,\"eval_count\":1.5}\n",
+        b"{\"message\":{\"tool_calls\":[{}]},\"done\":false}\n",
+        b"{\"resp\n",
+        br#"{"response":null,"thinking":null,"message":{"tool_calls":null},"done":true,"done_reason":null,"total_duration":-5,"load_duration":null,"eval_count":3.0}"#,
+    ] {
+        writeln!(text, "{}: {}", line.escape_ascii(), follow([line])).unwrap();
     }
-    let reason = |name| whole(name).exchange.done_reason;
-    assert_eq!(reason("load").as_deref(), Some("load"));
-    assert_eq!(reason("escapes").as_deref(), Some("length"));
-    assert_eq!(reason("no_metrics"), None);
-}
-
-#[test]
-fn tool_calls_are_found_wherever_they_come() {
-    let calls = |name| whole(name).tool_calls;
-    let middle = calls("tools_middle");
-    assert_eq!(middle.len(), 2);
-    assert_eq!(middle[0].id.as_deref(), Some("call_00000000"));
-    assert_eq!(middle[1].function.index, Some(1));
-    assert_eq!(middle[1].function.arguments["city"], "Oslo");
-    let last = calls("tools_final");
-    assert_eq!((last.len(), &last[0].id), (1, &None));
-    assert_eq!(calls("tools_generate")[0].function.name, "get_weather");
-}
-
-#[test]
-fn streams_that_end_badly_keep_what_came_before() {
-    let broken = whole("error_midstream");
-    let Err(Trouble::Failed(FailureKind::MidStream, words)) = &broken.ended else {
-        panic!("{:?}", broken.ended);
-    };
-    assert!(
-        words.starts_with("model runner has unexpectedly stopped"),
-        "{words}"
-    );
-    assert_eq!(broken.exchange.text, "The sky");
-    assert_eq!(broken.exchange.times.done, None);
-
-    let silent = whole("eof_without_done");
-    assert_eq!(silent.ended, Err(Trouble::Incomplete));
-    assert_eq!(silent.exchange.text, "aaa");
+    insta::assert_snapshot!(text);
 }
 
 #[test]
 fn a_cut_at_any_byte_changes_nothing_but_stamps() {
     for (name, bytes) in FIXTURES {
         let expected = timeless(follow([bytes]));
-        for cut in 0..=bytes.len() {
-            let (a, b) = bytes.split_at(cut);
-            assert_eq!(timeless(follow([a, b])), expected, "{name} cut at {cut}");
+        for at in 0..=bytes.len() {
+            assert_eq!(
+                timeless(follow(cut(bytes, [at]))),
+                expected,
+                "{name} cut at {at}"
+            );
         }
         assert_eq!(
             timeless(follow(bytes.chunks(1))),
@@ -188,7 +145,7 @@ fn a_cut_at_any_byte_changes_nothing_but_stamps() {
 
 #[test]
 fn a_stream_that_stops_anywhere_is_incomplete_until_its_final_object_is_whole() {
-    let bytes = stream("generate").trim_ascii_end();
+    let bytes = FIXTURES[0].1.trim_ascii_end();
     for end in 0..bytes.len() {
         let shown = follow([&bytes[..end]]);
         assert_eq!(shown.ended, Err(Trouble::Incomplete), "stopped at {end}");
@@ -205,8 +162,7 @@ fn a_stream_that_stops_anywhere_is_incomplete_until_its_final_object_is_whole() 
 
 #[test]
 fn a_line_carries_the_stamp_of_the_read_that_completed_it() {
-    let (_, bytes) = fixture!("generate");
-    let lines: Vec<&[u8]> = bytes.split_inclusive(|b| *b == b'\n').collect();
+    let lines: Vec<&[u8]> = FIXTURES[0].1.split_inclusive(|b| *b == b'\n').collect();
     // Reads: lines 0 and 1 together; half of line 2; its rest with line 3 (no text) and line 4;
     // the final object.
     let (head, tail) = lines[2].split_at(30);
@@ -218,73 +174,12 @@ fn a_line_carries_the_stamp_of_the_read_that_completed_it() {
     ];
     let exchange = follow(reads.iter().map(Vec::as_slice)).exchange;
     assert_eq!(exchange.times.chunks, [1, 1, 3, 3, 4].map(Stamp));
-    assert_eq!(exchange.times.first_token, Some(Stamp(1)));
-    assert_eq!(exchange.times.first_content, Some(Stamp(1)));
-    assert_eq!(exchange.times.first_thinking, None);
-    assert_eq!(exchange.times.last_token, Some(Stamp(4)));
     assert_eq!(exchange.times.done, Some(Stamp(4)));
-}
-
-#[test]
-fn thinking_and_content_have_their_own_firsts() {
-    let bytes = stream("thinking_chat");
-    let exchange = follow(bytes.split_inclusive(|b| *b == b'\n')).exchange;
-    assert_eq!(exchange.times.first_token, Some(Stamp(1)));
-    assert_eq!(exchange.times.first_thinking, Some(Stamp(1)));
-    assert_eq!(exchange.times.first_content, Some(Stamp(3)));
-    assert_eq!(exchange.times.last_token, Some(Stamp(3)));
-    assert_eq!(exchange.times.done, Some(Stamp(4)));
-}
-
-#[test]
-fn lines_that_are_not_the_protocol_are_malformed_and_quoted() {
-    for (line, word) in [
-        (
-            b"{\"response\":\"a\" \"done\":false}\n".as_slice(),
-            "expected",
-        ),
-        (b"<html>busy</html>\n", "<html>busy"),
-        (b"{}\n", "neither `done` nor `error`"),
-        (b"[1]\n", "[1]"),
-        (b"{\"response\":7,\"done\":false}\n", "expected text"),
-        (
-            b"{\"response\":\"a\xff\",\"done\":false}\n",
-            "invalid UTF-8 after byte 14",
-        ),
-        (
-            b"{\"response\":\"\\ud83c\",\"done\":false}\n",
-            "malformed line",
-        ),
-        (b"{\"done\":true,\"eval_count\":1.5}\n", "a number"),
-        (
-            b"{\"message\":{\"tool_calls\":[{}]},\"done\":false}\n",
-            "tool calls",
-        ),
-        (b"{\"resp\n", "stops in the middle"),
-    ] {
-        let ended = follow([line]).ended;
-        let Err(Trouble::Failed(FailureKind::Malformed, message)) = ended else {
-            panic!("{ended:?}");
-        };
-        assert!(message.contains(word), "{message}");
-        assert!(message.contains("it starts with"), "{message}");
-    }
-}
-
-#[test]
-fn null_members_and_odd_counters_do_not_cost_the_outcome() {
-    let line = br#"{"response":null,"thinking":null,"message":{"tool_calls":null},"done":true,
-        "done_reason":null,"total_duration":-5,"load_duration":null,"eval_count":3.0}"#;
-    let line: Vec<u8> = line.iter().copied().filter(|b| *b != b'\n').collect();
-    let shown = follow([line.as_slice()]);
-    assert_eq!(shown.ended, Ok(()));
-    assert_eq!(shown.exchange.times.counters.total, None);
-    assert_eq!(shown.exchange.times.counters.eval_count, Some(3));
 }
 
 #[test]
 fn a_line_without_escapes_is_borrowed() {
-    let line = stream("chat").split(|b| *b == b'\n').next().unwrap();
+    let line = FIXTURES[1].1.split(|b| *b == b'\n').next().unwrap();
     let chunk = Chunk::decode(line).unwrap();
     let span = line.as_ptr_range();
     assert!(span.contains(&chunk.content().as_ptr()));
@@ -297,10 +192,7 @@ proptest! {
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
     ) {
         let (_, bytes) = FIXTURES[which];
-        let mut at: Vec<usize> = cuts.iter().map(|c| c.index(bytes.len() + 1)).collect();
-        at.extend([0, bytes.len()]);
-        at.sort_unstable();
-        let shown = follow(at.windows(2).map(|w| &bytes[w[0]..w[1]]));
+        let shown = follow(cut(bytes, cuts.iter().map(|c| c.index(bytes.len() + 1))));
         let chunks = shown.exchange.times.chunks.clone();
         prop_assert!(chunks.is_sorted());
         prop_assert_eq!(shown.exchange.times.first_token, chunks.first().copied());

@@ -1,6 +1,7 @@
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
+use scripted::cut;
 
 use super::*;
 
@@ -138,10 +139,7 @@ proptest! {
             write!(stream, ": comment{end}{end}").unwrap();
         }
         let bytes = stream.as_bytes();
-        let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-        at.extend([0, bytes.len()]);
-        at.sort_unstable();
-        let pieces: Vec<&[u8]> = at.windows(2).map(|w| &bytes[w[0]..w[1]]).collect();
+        let pieces = cut(bytes, cuts.iter().map(|place| place.index(bytes.len() + 1)));
         let expected: Vec<Owned> = texts.iter().map(|text| data(text)).collect();
         prop_assert_eq!(decode(&pieces), (expected, None));
     }

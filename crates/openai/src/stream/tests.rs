@@ -1,102 +1,34 @@
-use domain::Nanos;
-use domain::backend::{Progress, ServerCounters};
+use std::fmt::Write as _;
+
+use domain::backend::Progress;
 use proptest::prelude::*;
+use scripted::{cut, recorded};
 
 use super::*;
 
-const fn ms(ms: u64) -> Stamp {
-    Stamp(ms * 1_000_000)
-}
-
 /// Records pieces, one a millisecond.
-fn record(pieces: &[&[u8]]) -> (Result<(), Trouble>, Exchange) {
-    let mut shown = Shown {
-        exchange: Exchange {
-            progress: Progress::watched(),
-            ..Exchange::default()
-        },
-    };
-    let mut decoder = Decoder::new();
+fn record<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> (Result<(), Trouble>, Exchange) {
+    let mut reading = Reading::default();
+    reading.exchange.progress = Progress::watched();
     let mut at = Stamp::ZERO;
-    for (piece, n) in pieces.iter().zip(0..) {
-        at = ms(n);
-        match shown.take(&mut decoder, piece, at) {
+    for (piece, n) in pieces.into_iter().zip(0..) {
+        at = Stamp(n * 1_000_000);
+        match reading.take(piece, at) {
             Ok(false) => {}
-            Ok(true) => {
-                let ended = shown.ended();
-                return (ended, shown.exchange);
-            }
-            Err(trouble) => return (Err(trouble), shown.exchange),
+            Ok(true) => return (reading.ended(), reading.exchange),
+            Err(trouble) => return (Err(trouble), reading.exchange),
         }
     }
-    let ended = shown.finish(&mut decoder, at);
-    (ended, shown.exchange)
+    (reading.finish(at), reading.exchange)
 }
 
 fn whole(stream: &str) -> (Result<(), Trouble>, Exchange) {
-    record(&[stream.as_bytes()])
+    record([stream.as_bytes()])
 }
 
 const LLAMA_CPP: &str = include_str!("../../../../fixtures/sse/llama_cpp.sse");
 const VLLM: &str = include_str!("../../../../fixtures/sse/vllm_reasoning.sse");
 const OLLAMA: &str = include_str!("../../../../fixtures/sse/ollama_reasoning.sse");
-
-#[test]
-fn llama_cpp() {
-    let (ended, exchange) = whole(LLAMA_CPP);
-    assert_eq!(ended, Ok(()));
-    assert_eq!(exchange.text, "Grüße \u{fffd}🦀\n");
-    assert_eq!(exchange.times.chunks.len(), 4);
-    assert_eq!(exchange.done_reason.as_deref(), Some("length"));
-    assert_eq!(
-        exchange.times.counters,
-        ServerCounters {
-            prompt_eval_count: Some(34),
-            prompt_eval_cached_count: Some(3),
-            prompt_eval: Some(Nanos(12_500_000)),
-            eval_count: Some(6),
-            eval: Some(Nanos(30_123_457)),
-            ..ServerCounters::default()
-        }
-    );
-}
-
-#[test]
-fn vllm_tells_where_the_time_went() {
-    let (ended, exchange) = whole(VLLM);
-    assert_eq!(ended, Ok(()));
-    assert_eq!(exchange.thinking, "Let me think");
-    assert_eq!(exchange.text, "42");
-    assert_eq!(exchange.times.chunks.len(), 3);
-    let counters = exchange.times.counters;
-    assert_eq!(counters.total, Some(Nanos(1_338_000_000)));
-    assert_eq!(counters.prompt_eval, Some(Nanos(85_200_000)));
-    assert_eq!(counters.eval, Some(Nanos(1_240_500_000)));
-    assert_eq!(counters.load, None);
-    assert_eq!(
-        (counters.eval_count, counters.prompt_eval_count),
-        (Some(9), Some(42))
-    );
-    assert_eq!(counters.prompt_eval_cached_count, Some(16));
-}
-
-#[test]
-fn a_server_that_tells_no_durations_has_none() {
-    let (ended, exchange) = whole(OLLAMA);
-    assert_eq!(ended, Ok(()));
-    assert_eq!(
-        (exchange.thinking.as_str(), exchange.text.as_str()),
-        ("hm", "hi")
-    );
-    assert_eq!(
-        exchange.times.counters,
-        ServerCounters {
-            prompt_eval_count: Some(11),
-            eval_count: Some(5),
-            ..ServerCounters::default()
-        }
-    );
-}
 
 fn chunk(delta: &str, finish: &str) -> String {
     format!(
@@ -106,9 +38,12 @@ fn chunk(delta: &str, finish: &str) -> String {
 
 const ROLE: &str = r#"{"role":"assistant","content":null}"#;
 
-#[test]
-fn chunks_without_text_are_no_first_token() {
-    let pieces = [
+/// Events by the words that say what is the matter with them: recorded streams, chunks without text,
+/// ends, errors, and what is no chunk.
+fn streams() -> Vec<(&'static str, String)> {
+    let text = chunk(r#"{"content":"a"}"#, "null");
+    let stop = chunk("{}", "\"stop\"");
+    let without_text = [
         chunk(ROLE, "null"),
         chunk(r#"{"role":"assistant","content":""}"#, "null"),
         chunk("{}", "null"),
@@ -121,96 +56,67 @@ fn chunks_without_text_are_no_first_token() {
             .to_owned(),
         "data: [DONE]\n\n".to_owned(),
     ];
-    let pieces: Vec<&[u8]> = pieces.iter().map(String::as_bytes).collect();
-    let (ended, exchange) = record(&pieces);
-    assert_eq!(ended, Ok(()));
-    assert_eq!(exchange.times.first_token, Some(ms(5)));
-    assert_eq!(exchange.times.first_thinking, Some(ms(5)));
-    assert_eq!(exchange.times.first_content, Some(ms(6)));
-    assert_eq!(exchange.times.last_token, Some(ms(6)));
-    assert_eq!(exchange.times.done, Some(ms(9)));
-    assert_eq!(exchange.times.chunks, [ms(5), ms(6)]);
-    assert_eq!(exchange.progress.get(), 2);
-    assert_eq!(exchange.times.counters.eval_count, Some(5));
-}
-
-#[test]
-fn reasoning_sent_under_both_names_is_taken_once() {
     let both = chunk(r#"{"reasoning":"x","reasoning_content":"x"}"#, "null");
     let one = chunk(r#"{"reasoning":"y","reasoning_content":""}"#, "null");
-    let (_, exchange) = whole(&format!("{both}{one}"));
-    assert_eq!(exchange.thinking, "xy");
-}
-
-#[test]
-fn half_a_surrogate_pair_is_a_garbled_character() {
-    let (_, exchange) = whole(&chunk(r#"{"content":"a\ud83d"}"#, "null"));
-    assert!(exchange.text.starts_with('a'));
-    assert!(exchange.text.contains('\u{fffd}'));
-}
-
-#[test]
-fn an_answer_is_complete_with_a_reason_and_done() {
-    let text = chunk(r#"{"content":"a"}"#, "null");
-    let stop = chunk("{}", "\"stop\"");
-    for (stream, complete) in [
-        (format!("{text}{stop}data: [DONE]\n\n"), true),
-        (format!("{text}{stop}data: [DONE]"), true),
-        (format!("{text}{stop}data:[DONE] \r\n\r\n"), true),
-        (format!("{text}{stop}"), false),
-        (format!("{text}data: [DONE]\n\n"), false),
-        (text.clone(), false),
-        (format!("{text}data: {{\"choices\":[{{\"del"), false),
-        (String::new(), false),
-    ] {
-        let (ended, exchange) = whole(&stream);
-        let expected = if complete {
-            Ok(())
-        } else {
-            Err(Trouble::Incomplete)
-        };
-        assert_eq!(ended, expected, "{stream}");
-        assert!(stream.is_empty() || exchange.text == "a");
-    }
-}
-
-#[test]
-fn errors_in_the_stream_carry_the_servers_words() {
-    let text = chunk(r#"{"content":"a"}"#, "null");
-    for event in [
-        "data: {\"error\":{\"message\":\"out of memory\",\"code\":500}}\n\n",
-        "data: {\"error\":\"out of memory\"}\n\n",
-        "error: {\"code\":500,\"message\":\"out of memory\"}\n\n",
-        "event: error\ndata: {\"error\":{\"message\":\"out of memory\"}}\n\n",
-        "data: {\"object\":\"error\",\"error\":{\"message\":\"out of memory\"}}\n\ndata: [DONE]\n\n",
-    ] {
-        let (ended, exchange) = whole(&format!("{text}{event}"));
-        let Err(Trouble::Failed(kind, words)) = ended else {
-            panic!("{event}: {ended:?}");
-        };
-        assert_eq!(kind, FailureKind::MidStream);
-        assert!(words.contains("out of memory"), "{words}");
-        assert_eq!(exchange.text, "a");
-    }
-}
-
-#[test]
-fn what_is_no_chunk_is_malformed() {
-    for (event, words) in [
-        ("data: {\"a\":1}\n\n", "neither `choices` nor `error`"),
-        ("data: hello\n\n", "expected value"),
-        ("data: {\"choices\":\n\n", "in the middle of a value"),
+    let mut all = vec![
+        ("llama.cpp", LLAMA_CPP.to_owned()),
+        ("vLLM tells where the time went", VLLM.to_owned()),
+        ("Ollama tells no durations", OLLAMA.to_owned()),
         (
-            "data: {\"choices\":[{\"delta\":{\"content\":[]}}]}\n\n",
-            "expected text",
+            "chunks without text are no first token",
+            without_text.concat(),
         ),
+        ("reasoning under both names is taken once", both + &one),
+        (
+            "half a surrogate pair is a garbled character",
+            chunk(r#"{"content":"a\ud83d"}"#, "null"),
+        ),
+        ("nothing", String::new()),
+    ];
+    for rest in [
+        format!("{stop}data: [DONE]\n\n"),
+        format!("{stop}data: [DONE]"),
+        format!("{stop}data:[DONE] \r\n\r\n"),
+        stop,
+        "data: [DONE]\n\n".to_owned(),
+        String::new(),
+        "data: {\"choices\":[{\"del".to_owned(),
+        "data: {\"error\":{\"message\":\"out of memory\",\"code\":500}}\n\n".to_owned(),
+        "data: {\"error\":\"out of memory\"}\n\n".to_owned(),
+        "error: {\"code\":500,\"message\":\"out of memory\"}\n\n".to_owned(),
+        "event: error\ndata: {\"error\":{\"message\":\"out of memory\"}}\n\n".to_owned(),
+        "data: {\"object\":\"error\",\"error\":{\"message\":\"out of memory\"}}\n\ndata: [DONE]\n\n"
+            .to_owned(),
+        "data: {\"a\":1}\n\n".to_owned(),
+        "data: hello\n\n".to_owned(),
+        "data: {\"choices\":\n\n".to_owned(),
+        "data: {\"choices\":[{\"delta\":{\"content\":[]}}]}\n\n".to_owned(),
     ] {
-        let (ended, _) = whole(event);
-        let Err(Trouble::Failed(FailureKind::Malformed, message)) = ended else {
-            panic!("{event}: {ended:?}");
-        };
-        assert!(message.contains(words), "{message}");
+        all.push(("a chunk, then", format!("{text}{rest}")));
     }
+    all
+}
+
+/// Streams event by event.
+#[test]
+fn every_stream_says_what_it_should() {
+    let mut all = String::new();
+    for (name, stream) in streams() {
+        let (ended, exchange) = record(stream.split_inclusive("\n\n").map(str::as_bytes));
+        assert_eq!(exchange.progress.get(), exchange.times.chunks.len() as u64);
+        let shown = match name {
+            "a chunk, then" => stream
+                .split_once("\n\n")
+                .unwrap()
+                .1
+                .escape_debug()
+                .to_string(),
+            _ => String::new(),
+        };
+        let recorded = recorded(&exchange, 1_000_000);
+        writeln!(all, "{name} {shown}\n  {ended:?}\n  {recorded}").unwrap();
+    }
+    insta::assert_snapshot!(all);
 }
 
 #[test]
@@ -218,8 +124,7 @@ fn split_at_every_byte_nothing_changes_but_stamps() {
     for stream in [LLAMA_CPP, VLLM, OLLAMA] {
         let (_, expected) = whole(stream);
         for at in 0..=stream.len() {
-            let (a, b) = stream.as_bytes().split_at(at);
-            let (ended, exchange) = record(&[a, b]);
+            let (ended, exchange) = record(cut(stream.as_bytes(), [at]));
             assert_eq!(ended, Ok(()), "split at {at}");
             assert_eq!(exchange.text, expected.text, "split at {at}");
             assert_eq!(exchange.thinking, expected.thinking);
@@ -243,11 +148,8 @@ proptest! {
         stream.push_str(&chunk("{}", "\"stop\""));
         stream.push_str("data: [DONE]\n\n");
         let bytes = stream.as_bytes();
-        let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-        at.extend([0, bytes.len()]);
-        at.sort_unstable();
-        let pieces: Vec<&[u8]> = at.windows(2).map(|w| &bytes[w[0]..w[1]]).collect();
-        let (ended, exchange) = record(&pieces);
+        let cuts = cuts.iter().map(|place| place.index(bytes.len() + 1));
+        let (ended, exchange) = record(cut(bytes, cuts));
         prop_assert_eq!(ended, Ok(()));
         prop_assert_eq!(exchange.text, texts.concat());
         prop_assert_eq!(exchange.times.chunks.len(), texts.len());

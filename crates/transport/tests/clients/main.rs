@@ -25,6 +25,12 @@ const LIMITS: Timeouts = Timeouts {
     total: Nanos::from_millis(9_000),
 };
 
+/// A client as the runtime knows it.
+type AnyClient = Box<dyn ChatBackend>;
+
+/// What a server does, and its name.
+type Scenario = (&'static str, Vec<Step>);
+
 /// A protocol as these tests need it.
 #[derive(Debug, Clone, Copy)]
 struct Protocol {
@@ -42,10 +48,9 @@ struct Protocol {
     /// An error in the middle of a stream.
     error: &'static str,
     endpoint: fn(&str) -> Result<Endpoint, EndpointError>,
-    /// A client as the runtime knows it.
-    build: fn(Builder, &str) -> Result<Box<dyn ChatBackend>, BuildError>,
+    build: fn(Builder, &str) -> Result<AnyClient, BuildError>,
     /// Scripts that mean something in this protocol alone.
-    of_its_own: fn(Protocol) -> Vec<(&'static str, Vec<Step>)>,
+    of_its_own: fn(Protocol) -> Vec<Scenario>,
 }
 
 const OLLAMA: Protocol = Protocol {
@@ -146,11 +151,11 @@ async fn generate(client: &dyn ChatBackend) -> Seen {
 }
 
 impl Protocol {
-    fn client(&self, url: &str, clock: &Clock) -> Box<dyn ChatBackend> {
+    fn client(&self, url: &str, clock: &Clock) -> AnyClient {
         self.limited(url, clock, LIMITS)
     }
 
-    fn limited(&self, url: &str, clock: &Clock, limits: Timeouts) -> Box<dyn ChatBackend> {
+    fn limited(&self, url: &str, clock: &Clock, limits: Timeouts) -> AnyClient {
         (self.build)(Builder::new(clock.clone()).timeouts(limits), url).unwrap()
     }
 

@@ -3,9 +3,9 @@
 
 use std::fmt::Write as _;
 
-use super::*;
+use scripted::recorded;
 
-type Scenario = (String, Vec<Step>);
+use super::*;
 
 /// Statuses whose words are the server's, and what to do about them.
 const STATUSES: &[(&str, &str, &str)] = &[
@@ -78,7 +78,7 @@ fn raw(head: &str, body: &str) -> Step {
 }
 
 /// What servers answer, and what stands between them and the client.
-fn answers() -> Vec<Scenario> {
+fn answers() -> Vec<(String, Vec<Step>)> {
     let page = |&(status, kind, body): &(&'static str, &'static str, &'static str)| {
         let script = vec![Step::Head(status, kind), chunk(body), Step::End];
         // An empty chunk would end the body.
@@ -94,7 +94,7 @@ fn answers() -> Vec<Scenario> {
             vec![raw(&head, "")],
         )
     };
-    let mut all: Vec<Scenario> = STATUSES.iter().map(page).collect();
+    let mut all: Vec<_> = STATUSES.iter().map(page).collect();
     all.extend(HEADERS.iter().map(empty));
     let html = "<html>Access denied</html>";
     let squid = "HTTP/1.1 200 OK\r\nVia: 1.1 cache.example\r\nContent-Type: text/html\r\nContent-Length: 26";
@@ -108,7 +108,7 @@ fn answers() -> Vec<Scenario> {
 }
 
 /// Streams that go wrong, and some that do not.
-fn streams(p: Protocol) -> Vec<(&'static str, Vec<Step>)> {
+fn streams(p: Protocol) -> Vec<Scenario> {
     let kind = p.stream;
     let of_http_1_0 = format!("HTTP/1.0 200 OK\r\nContent-Type: {kind}");
     let that_closes = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close");
@@ -250,27 +250,11 @@ async fn against(protocol: Protocol, script: Vec<Step>) -> String {
         }
         other => format!("{other:?}"),
     };
-    let ms = |at: Stamp| (at.0 / 1_000_000).to_string();
-    let at = |at: Option<Stamp>| at.map_or("-".to_owned(), ms);
-    let chunks: Vec<String> = exchange.times.chunks.iter().copied().map(ms).collect();
-    let tokens = exchange
-        .times
-        .counters
-        .eval_count
-        .map_or("-".to_owned(), |n| n.to_string());
+    let ms = 1_000_000;
     format!(
-        "{outcome}\n  at {}: sent {}, headers {}, first {} (content {}), chunks [{}], last {}, done {}, \
-         text {:?}, tokens {tokens}, reason {}",
-        ms(now),
-        at(exchange.times.sent),
-        at(exchange.times.headers),
-        at(exchange.times.first_token),
-        at(exchange.times.first_content),
-        chunks.join(" "),
-        at(exchange.times.last_token),
-        at(exchange.times.done),
-        exchange.text,
-        exchange.done_reason.as_deref().unwrap_or("-"),
+        "{outcome}\n  at {}: {}",
+        now.0 / ms,
+        recorded(&exchange, ms)
     )
 }
 

@@ -14,7 +14,7 @@ const CERTIFICATE: &str = include_str!("tls/cert.pem");
 const KEY: &str = include_str!("tls/key.pem");
 
 /// A client, unless this system has no certificates at all.
-fn client(protocol: Protocol, url: &str, pem: Option<&str>) -> Option<Box<dyn ChatBackend>> {
+fn client(protocol: Protocol, url: &str, pem: Option<&str>) -> Option<AnyClient> {
     let mut settings = Builder::new(Clock::real());
     if let Some(pem) = pem {
         settings = settings.certificate(pem.as_bytes()).unwrap();
