@@ -10,7 +10,8 @@ mod write;
 
 use std::collections::BTreeMap;
 
-use metrics::capacity::{Answer, LevelFigures, Objective, Scaling, ScalingFigures};
+use document::capacity::Answer;
+use metrics::capacity::{LevelFigures, Objective, Scaling, ScalingFigures};
 use serde_json::json;
 
 use crate::load::provenance_word;
@@ -42,7 +43,7 @@ impl Material<'_> {
 pub fn build(run: &CapacityRun, options: &ReportOptions) -> Result<Report, ReportError> {
     let mut levels = run.whole();
     let scaling = Scaling::of(&levels);
-    let answer = metrics::capacity::answer(&run.record, &run.objective, &levels, scaling.as_ref());
+    let answer = document::capacity::answer(&run.record, &run.objective, &levels, scaling.as_ref());
     levels.sort_by_key(|l| l.agents);
     let material = Material {
         run,

@@ -2,19 +2,9 @@
 
 use domain::record::{BudgetDepth, BudgetEnd, ClientBudget};
 
-use super::{Beyond, calibrated_to};
-use crate::words::plain;
+use metrics::budget::{Beyond, calibrated_to};
 
-/// Milliseconds with as many decimals as say something.
-fn ms(ns: i64) -> String {
-    let ms = ns as f64 / 1e6;
-    match ms.abs() {
-        size if size >= 100.0 => format!("{ms:.0} ms"),
-        size if size >= 10.0 => format!("{ms:.1} ms"),
-        size if size >= 1.0 => format!("{ms:.2} ms"),
-        _ => format!("{ms:.3} ms"),
-    }
-}
+use crate::number::{ms, plain};
 
 /// A rate in whole tokens per second, thousands set apart.
 fn rate(tokens_per_s: f64) -> String {
@@ -98,4 +88,43 @@ pub const fn ended_in_words(ended: BudgetEnd) -> &'static str {
 /// A nanosecond figure for tables, in milliseconds; a dash where there is none.
 pub fn percentile_word(ns: Option<i64>) -> String {
     ns.map_or_else(|| "-".to_owned(), |ns| format!("{:.3}", ns as f64 / 1e6))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::record::Calibration;
+
+    use super::*;
+
+    #[test]
+    fn a_budget_and_what_lies_beyond_it() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../fixtures/calibration/calibration.json"
+        );
+        let calibration: Calibration =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let beyond = Beyond {
+            received: 25_000.0,
+            calibrated: Some(1_200.0),
+            ttft_late_ns: Some(7_250_000),
+            off_the_scale: false,
+        };
+        let cases = [
+            beyond,
+            Beyond {
+                off_the_scale: true,
+                ..beyond
+            },
+            Beyond {
+                calibrated: None,
+                ttft_late_ns: None,
+                ..beyond
+            },
+        ];
+        let lines: Vec<String> = std::iter::once(in_words(&calibration.budget))
+            .chain(cases.iter().map(beyond_in_words))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
 }

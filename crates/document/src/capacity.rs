@@ -1,11 +1,14 @@
-//! The answer, in a sentence made from numbers.
+//! What a capacity run says, in a sentence made from numbers.
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use metrics::capacity::{
     CapacityRecord, Criterion, Judged, LevelEnd, LevelFigures, Objective, Probe, RunEnd, Scaling,
     Search, SearchEnd, Verdict,
 };
+
+use crate::number::{plain, three_digits};
+use crate::words::plural;
 
 /// A law that misses a level by more than this share of its throughput is a rough one.
 const ROUGH: f64 = 0.1;
@@ -156,7 +159,7 @@ pub fn answer(
 }
 
 fn agents(n: u32) -> String {
-    format!("{n} agent{}", if n == 1 { "" } else { "s" })
+    plural(n, "agent")
 }
 
 /// Why a level is open, and what would decide it.
@@ -220,25 +223,17 @@ pub fn figure_in_words(judged: &Judged) -> Option<String> {
         .seen_lo
         .zip(judged.seen_hi)
         .map_or_else(String::new, |(lo, hi)| {
-            format!(" [{} .. {}]", digits(lo * factor), digits(hi * factor))
+            format!(
+                " [{} .. {}]",
+                three_digits(lo * factor),
+                three_digits(hi * factor)
+            )
         });
     Some(format!(
         "{} {} {unit}{interval}",
         criterion.name(),
-        digits(seen * factor)
+        three_digits(seen * factor)
     ))
-}
-
-/// Three significant digits.
-fn digits(value: f64) -> String {
-    let size = value.abs();
-    if size >= 99.95 {
-        format!("{value:.0}")
-    } else if size >= 9.995 {
-        format!("{value:.1}")
-    } else {
-        format!("{value:.2}")
-    }
 }
 
 /// Where throughput goes and where the fitted law has its peak, in half a sentence.
@@ -345,9 +340,9 @@ fn peak_in_words(scaling: &Scaling, highest: u32) -> String {
 }
 
 fn rate(tokens_per_s: f64) -> String {
-    if tokens_per_s >= 99.95 {
-        format!("{tokens_per_s:.0} tok/s")
-    } else {
-        format!("{tokens_per_s:.1} tok/s")
-    }
+    let decimals = usize::from(tokens_per_s < 99.95);
+    format!("{} tok/s", plain(tokens_per_s, decimals))
 }
+
+#[cfg(test)]
+mod tests;

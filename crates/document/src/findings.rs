@@ -1,336 +1,19 @@
-//! The sentences, each with the numbers it rests on.
+//! Findings in words: one by one for `report.json`, and those of a kind together, as one sentence and a
+//! table of the numbers it rests on.
 
-use domain::plan::Topology;
-use domain::{ModelOptions, OptionSpec};
+use metrics::advice::{Differing, EvidenceRef, Finding, FindingKind, Quantity};
+use metrics::stats::Estimate;
+use serde_json::{Value, json};
 
-use super::{EvidenceRef, Finding};
-use crate::cause::WhySerial;
-use crate::observation::{ArmObservation, Dataset};
-use crate::run::RunMetrics;
-use crate::stats::{Estimate, mean};
-use crate::summary::{ConfigSummary, Overall, Paired, Summary, TopologyComparison, Verdict};
+use crate::number::{bounds, plain, three_digits};
+use crate::safe;
+use crate::table::{Cell, Kind, Origin, Table};
+use crate::verdict;
+use crate::words::joined;
 
-/// A number as a reader wants it: three significant digits, no exponent.
-fn short(value: f64) -> String {
-    let size = value.abs();
-    let digits = match size {
-        s if s >= 100.0 => 0,
-        s if s >= 10.0 => 1,
-        s if s >= 0.995 => 2,
-        _ => 3,
-    };
-    format!("{value:.digits$}")
-}
-
-/// `1.02 [0.98, 1.06], n = 5`.
-fn with_interval(e: Estimate) -> String {
-    match e.interval() {
-        Some(i) => format!(
-            "{} [{}, {}], n = {}",
-            short(e.mean),
-            short(i.lo),
-            short(i.hi),
-            e.n
-        ),
-        None => format!("{}, n = {}, no interval", short(e.mean), e.n),
-    }
-}
-
-fn reference(
-    config: Option<&ConfigSummary>,
-    figure: &'static str,
-    value: f64,
-    n: u32,
-) -> EvidenceRef {
-    EvidenceRef {
-        config: config.map(|c| c.id.clone()),
-        topology: config.and_then(|c| c.topology),
-        figure,
-        value,
-        n,
-    }
-}
-
-fn of(config: &ConfigSummary, figure: &'static str, e: Estimate) -> EvidenceRef {
-    reference(Some(config), figure, e.mean, e.n)
-}
-
-fn place(config: &ConfigSummary) -> String {
-    match config.topology {
-        Some(Topology::PerAgent) => format!("{} (a server per agent)", config.id),
-        Some(Topology::Shared) => format!("{} (one server)", config.id),
-        None => config.id.to_string(),
-    }
-}
-
-fn key(what: &str, config: &ConfigSummary) -> String {
-    match config.topology {
-        Some(topology) => format!("{what}:{}:{topology}", config.id),
-        None => format!("{what}:{}", config.id),
-    }
-}
-
-pub(super) fn overall(summary: &Summary) -> Vec<Finding> {
-    summary
-        .overall
-        .iter()
-        .filter_map(|all| never_overlapped(summary, all))
-        .collect()
-}
-
-/// The estimated speedup beside the evidence that nothing ran at once.
-fn never_overlapped(summary: &Summary, all: &Overall) -> Option<Finding> {
-    let overlap = all.stats.overlap;
-    // The average is over exactly the runs that the sentence is about.
-    let estimated: Vec<f64> = summary
-        .runs
-        .iter()
-        .filter(|r| r.topology == all.topology && r.agents > 1 && r.excluded.is_none())
-        .filter(|r| r.decode_overlap.is_some_and(|o| o <= 0.0))
-        .filter_map(|r| Some(r.tr113?.speedup_est))
-        .collect();
-    let average = mean(&estimated)?;
-    let topology = match all.topology {
-        Some(t) if summary.overall.len() > 1 => format!(" ({t})"),
-        _ => String::new(),
-    };
-    let sentence = format!(
-        "In {} of {} runs{topology} no two agents ever decoded at the same time, yet their \
-         estimated speedup averages {}.",
-        overlap.zero,
-        overlap.known,
-        short(average)
-    );
-    let at = |figure, value, n| EvidenceRef {
-        config: None,
-        topology: all.topology,
-        figure,
-        value,
-        n,
-    };
-    Some(Finding {
-        id: match all.topology {
-            Some(topology) => format!("never-overlapped:{topology}"),
-            None => "never-overlapped".to_owned(),
-        },
-        sentence,
-        evidence: vec![
-            at("overlap.zero", f64::from(overlap.zero), overlap.known),
-            at("speedup_est", average, estimated.len() as u32),
-        ],
-    })
-}
-
-pub(super) fn config(data: &Dataset, summary: &Summary, config: &ConfigSummary) -> Vec<Finding> {
-    let runs: Vec<&RunMetrics> = summary
-        .runs
-        .iter()
-        .filter(|r| r.config == config.id && r.topology == config.topology && r.excluded.is_none())
-        .collect();
-    [
-        verdict(config),
-        serial(data, config, &runs),
-        spared(config, &runs),
-        costliest(config),
-        throttled(config),
-        left_out(config),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-fn verdict(config: &ConfigSummary) -> Option<Finding> {
-    let speedup = config.stats.speedup?;
-    let said = match config.verdict {
-        Verdict::Parallel => "running together was faster than running in turn",
-        Verdict::Degraded => "running together was slower than running in turn",
-        Verdict::Shared => "the agents overlapped, but no gain over running in turn can be shown",
-        Verdict::Serial => "the agents decoded one after another",
-        Verdict::Undecided => "these runs do not decide whether running together pays",
-        Verdict::Unknown => return None,
-    };
-    let mut evidence = vec![of(config, "speedup", speedup)];
-    evidence.extend(
-        config
-            .stats
-            .decode_overlap
-            .map(|o| of(config, "decode_overlap", o)),
-    );
-    Some(Finding {
-        id: key("verdict", config),
-        sentence: format!(
-            "{}: {said}: measured speedup {}.",
-            place(config),
-            with_interval(speedup)
-        ),
-        evidence,
-    })
-}
-
-/// Runner options in which two agents differ, in words.
-fn differing(arm: &ArmObservation, a: u32, b: u32) -> Option<String> {
-    let options = |who: u32| {
-        arm.agents
-            .iter()
-            .find(|x| x.agent == who)
-            .map(|x| &x.options)
-    };
-    let (a, b) = (options(a)?, options(b)?);
-    let value = |option: &OptionSpec, of: &ModelOptions| match option.get(of) {
-        Some(value) => value.to_string(),
-        None => "unset".to_owned(),
-    };
-    let differences = a.runner_differences(b);
-    let named: Vec<String> = differences
-        .into_iter()
-        .map(|o| format!("{} {} and {}", o.name, value(o, a), value(o, b)))
-        .collect();
-    (!named.is_empty()).then(|| named.join(", "))
-}
-
-/// Why the agents took turns: of all runs that show why, how many show what.
-fn serial(data: &Dataset, config: &ConfigSummary, runs: &[&RunMetrics]) -> Option<Finding> {
-    let overlap = config.stats.overlap;
-    let (mut other, mut slot, mut permit) = (Vec::new(), Vec::new(), Vec::new());
-    let mut pair = None;
-    for run in runs {
-        match run.cause.why_serial {
-            Some(WhySerial::OtherConfig {
-                waiting,
-                behind,
-                waited,
-                load_after_wait,
-            }) => {
-                pair.get_or_insert((behind, waiting));
-                other.push((waited.as_secs_f64(), load_after_wait.as_secs_f64()));
-            }
-            Some(WhySerial::SlotQueue { waited, .. }) => slot.push(waited.as_secs_f64()),
-            Some(WhySerial::Admission { waited, .. }) => permit.push(waited.as_secs_f64()),
-            None => {}
-        }
-    }
-    let overlapped = reference(
-        Some(config),
-        "overlap.below_5_percent",
-        f64::from(overlap.below_5_percent),
-        overlap.known,
-    );
-    if let Some((behind, waiting)) = pair
-        && other.len() >= slot.len().max(permit.len())
-    {
-        let arm = data
-            .runs
-            .iter()
-            .filter(|r| r.config == config.id && r.topology == config.topology)
-            .find_map(|r| r.together.as_ref())?;
-        let differ = differing(arm, behind, waiting)?;
-        let waited = mean(&other.iter().map(|w| w.0).collect::<Vec<_>>())?;
-        let load = mean(&other.iter().map(|w| w.1).collect::<Vec<_>>())?;
-        let n = other.len() as u32;
-        return Some(Finding {
-            id: key("serial-other-options", config),
-            sentence: format!(
-                "{}: the agents took turns because their options differ ({differ}): in {n} of {} \
-                 runs one waited {} s for the other's requests and then {} s until the model was \
-                 loaded with its own options.",
-                place(config),
-                runs.len(),
-                short(waited),
-                short(load),
-            ),
-            evidence: vec![
-                overlapped,
-                reference(Some(config), "cause.waits.wait_other_config", waited, n),
-                reference(Some(config), "cause.waits.load_after_wait", load, n),
-            ],
-        });
-    }
-    if permit.len() > slot.len() {
-        let waited = mean(&permit)?;
-        let n = permit.len() as u32;
-        return Some(Finding {
-            id: key("serial-admission", config),
-            sentence: format!(
-                "{}: the agents took turns because the client let too few requests through \
-                 (`--admission`): in {n} of {} runs one waited {} s for a permit while the other was \
-                 served.",
-                place(config),
-                runs.len(),
-                short(waited),
-            ),
-            evidence: vec![
-                overlapped,
-                reference(Some(config), "cause.waits.admission", waited, n),
-            ],
-        });
-    }
-    let waited = mean(&slot)?;
-    let n = slot.len() as u32;
-    Some(Finding {
-        id: key("serial-slot-queue", config),
-        sentence: format!(
-            "{}: the agents took turns because the server had no free slot: in {n} of {} runs \
-             one waited {} s in its queue while the other was served.",
-            place(config),
-            runs.len(),
-            short(waited),
-        ),
-        evidence: vec![
-            overlapped,
-            reference(Some(config), "cause.waits.slot_queue", waited, n),
-        ],
-    })
-}
-
-/// What equal options would have spared.
-fn spared(config: &ConfigSummary, runs: &[&RunMetrics]) -> Option<Finding> {
-    let with: Vec<_> = runs
-        .iter()
-        .map(|r| r.cause.avoidable_reloads)
-        .filter(|r| r.count > 0)
-        .collect();
-    let n = with.len() as u32;
-    let count = mean(&with.iter().map(|r| f64::from(r.count)).collect::<Vec<_>>())?;
-    let time = mean(
-        &with
-            .iter()
-            .map(|r| r.time.as_secs_f64())
-            .collect::<Vec<_>>(),
-    )?;
-    Some(Finding {
-        id: key("equal-options", config),
-        sentence: format!(
-            "{}: equal options would have spared {} of the model per run, about {} s (seen in {n} \
-             of {} runs).",
-            place(config),
-            if (count - 1.0).abs() < f64::EPSILON {
-                "one reload".to_owned()
-            } else {
-                format!("{} reloads", short(count))
-            },
-            short(time),
-            runs.len(),
-        ),
-        evidence: vec![
-            reference(Some(config), "cause.avoidable_reloads.count", count, n),
-            reference(Some(config), "cause.avoidable_reloads.time", time, n),
-        ],
-    })
-}
-
-/// The cause that costs most, when it costs more than a twentieth of the wall.
-fn costliest(config: &ConfigSummary) -> Option<Finding> {
-    let lost = config.stats.lost_s?;
-    let wall = config.stats.wall_s?;
-    let (name, seconds) = lost
-        .named()
-        .into_iter()
-        .max_by(|a, b| a.1.total_cmp(&b.1))?;
-    if seconds < wall.mean / 20.0 {
-        return None;
-    }
-    let words = match name {
+/// What a cause costs time with, as the end of a sentence.
+pub fn cause_words(cause: &str) -> &'static str {
+    match cause {
         "wait_other_config" => "waiting for requests with other options",
         "model_reload" => "loading the model",
         "slot_queue" => "waiting for a slot",
@@ -340,174 +23,469 @@ fn costliest(config: &ConfigSummary) -> Option<Finding> {
         "client" => "our own overhead",
         "thermal_or_power" => "clocks held down for heat or power",
         _ => "no cause that could be named",
+    }
+}
+
+/// The kind of a finding, as in its id.
+pub const fn kind_word(kind: &FindingKind) -> &'static str {
+    match kind {
+        FindingKind::NeverOverlapped => "never-overlapped",
+        FindingKind::Verdict(_) => "verdict",
+        FindingKind::OtherOptions(_) => "serial-other-options",
+        FindingKind::Admission => "serial-admission",
+        FindingKind::SlotQueue => "serial-slot-queue",
+        FindingKind::EqualOptions => "equal-options",
+        FindingKind::Costliest => "costliest",
+        FindingKind::Throttled => "throttled",
+        FindingKind::LeftOut => "left-out",
+        FindingKind::TwoServers { .. } => "two-servers",
+    }
+}
+
+/// A stable id: `serial-other-options:bvc_g60_c512_t0.6`.
+pub fn id(finding: &Finding) -> String {
+    let mut id = kind_word(&finding.kind).to_owned();
+    for part in [
+        finding.config.as_ref().map(ToString::to_string),
+        finding.topology.map(|t| t.to_string()),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        id.push(':');
+        id.push_str(&part);
+    }
+    id
+}
+
+/// The findings for `report.json`.
+pub fn json(findings: &[Finding]) -> Value {
+    let one = |finding: &Finding| {
+        json!({
+            "id": id(finding),
+            "sentence": sentence(finding),
+            "evidence": finding.evidence,
+        })
     };
-    let n = config.stats.speedup.map_or(wall.n, |s| s.n);
-    Some(Finding {
-        id: key("costliest", config),
-        sentence: format!(
-            "{}: of {} s lost per run against perfect concurrency, {} s went to {words}.",
-            place(config),
-            short(lost.total()),
-            short(seconds),
-        ),
-        evidence: vec![
-            reference(Some(config), "lost_s", lost.total(), n),
-            reference(Some(config), name, seconds, n),
-        ],
-    })
+    findings.iter().map(one).collect()
 }
 
-fn throttled(config: &ConfigSummary) -> Option<Finding> {
-    let lost = config.stats.lost_s?;
-    let n = config.stats.wall_s?.n;
-    (lost.thermal_or_power > 0.0).then(|| Finding {
-        id: key("throttled", config),
-        sentence: format!(
-            "{}: the device held its clocks down; at least {} s per run were lost to it.",
-            place(config),
-            short(lost.thermal_or_power)
-        ),
-        evidence: vec![reference(
-            Some(config),
-            "lost_s.thermal_or_power",
-            lost.thermal_or_power,
-            n,
-        )],
-    })
+fn place(finding: &Finding) -> String {
+    let config = finding.config.as_ref().map_or("all", |c| c.as_str());
+    match finding.topology {
+        Some(topology) => format!("{config} ({})", verdict::topology(topology)),
+        None => config.to_owned(),
+    }
 }
 
-fn left_out(config: &ConfigSummary) -> Option<Finding> {
-    (config.runs_excluded > 0).then(|| Finding {
-        id: key("left-out", config),
-        sentence: format!(
-            "{}: {} of {} runs are left out because a request did not complete or the arm was not \
-             usable.",
-            place(config),
-            config.runs_excluded,
-            config.runs
+/// The value of the evidence at a place.
+fn value(finding: &Finding, at: usize) -> f64 {
+    finding.evidence.get(at).map_or(f64::NAN, |e| e.value)
+}
+
+fn short(finding: &Finding, at: usize) -> String {
+    three_digits(value(finding, at))
+}
+
+/// `1.02 [0.98, 1.06], n = 5`.
+fn with_interval(e: &EvidenceRef) -> String {
+    let mean = three_digits(e.value);
+    match e.interval {
+        Some((lo, hi)) => format!(
+            "{mean} [{}, {}], n = {}",
+            three_digits(lo),
+            three_digits(hi),
+            e.n
         ),
-        evidence: vec![reference(
-            Some(config),
-            "runs_excluded",
-            f64::from(config.runs_excluded),
-            config.runs,
-        )],
-    })
+        None => format!("{mean}, n = {}, no interval", e.n),
+    }
+}
+
+/// `num_ctx 512 and 1024, use_mmap`.
+fn differing_words(differing: &[Differing]) -> String {
+    let words: Vec<String> = differing
+        .iter()
+        .map(|d| {
+            let [a, b] = d.values.each_ref().map(|v| v.as_deref().unwrap_or("unset"));
+            format!("{} {a} and {b}", d.option)
+        })
+        .collect();
+    words.join(", ")
 }
 
 /// `12.3 % [10.1, 14.5] longer`, or that no change can be shown.
-fn change(paired: &Paired, more: &str, less: &str) -> Option<String> {
-    let ratio = paired.ratio?;
+fn change(ratio: &Estimate, more: &str, less: &str) -> String {
     let percent = |r: f64| 100.0 * (r - 1.0);
     let Some(i) = ratio.interval() else {
         let word = if ratio.mean > 1.0 { more } else { less };
-        return Some(format!(
-            "{} % {word} (no interval)",
-            short(percent(ratio.mean).abs())
-        ));
+        let size = three_digits(percent(ratio.mean).abs());
+        return format!("{size} % {word} (no interval)");
     };
-    Some(if i.contains(1.0) {
-        format!(
-            "not shown to change ({} % [{}, {}])",
-            short(percent(ratio.mean)),
-            short(percent(i.lo)),
-            short(percent(i.hi))
-        )
+    let span = |mean: f64, lo: f64, hi: f64| {
+        let [mean, lo, hi] = [mean, lo, hi].map(three_digits);
+        format!("{mean} % [{lo}, {hi}]")
+    };
+    let (mean, lo, hi) = (percent(ratio.mean), percent(i.lo), percent(i.hi));
+    if i.contains(1.0) {
+        format!("not shown to change ({})", span(mean, lo, hi))
     } else if i.lo > 1.0 {
-        format!(
-            "{} % [{}, {}] {more}",
-            short(percent(ratio.mean)),
-            short(percent(i.lo)),
-            short(percent(i.hi))
-        )
+        format!("{} {more}", span(mean, lo, hi))
     } else {
-        format!(
-            "{} % [{}, {}] {less}",
-            short(-percent(ratio.mean)),
-            short(-percent(i.hi)),
-            short(-percent(i.lo))
-        )
-    })
+        format!("{} {less}", span(-mean, -hi, -lo))
+    }
 }
 
-/// Decode rate together over the rate in turn, over all agents, and the least `n` behind it.
-fn solo_share(config: &ConfigSummary) -> Option<(f64, u32)> {
-    let shares = config
-        .per_agent
-        .iter()
-        .map(|a| {
-            Some((
-                a.rate?.mean / a.rate_sequential?.mean,
-                a.rate?.n.min(a.rate_sequential?.n),
-            ))
-        })
-        .collect::<Option<Vec<_>>>()?;
-    let n = shares.iter().map(|s| s.1).min()?;
-    Some((mean(&shares.iter().map(|s| s.0).collect::<Vec<_>>())?, n))
-}
-
-pub(super) fn topology(summary: &Summary, compared: &TopologyComparison) -> Option<Finding> {
-    let wall = compared.wall_s?;
-    let own = summary
-        .configs
-        .iter()
-        .find(|c| c.id == compared.id && c.topology == Some(Topology::PerAgent))?;
-    let mut parts = vec![format!(
-        "wall time is {}",
-        change(&wall, "longer", "shorter")?
-    )];
-    let mut evidence = vec![of(own, "topologies.wall_s.difference", wall.difference)];
-    if let Some(throughput) = compared.throughput
-        && let Some(words) = change(&throughput, "higher", "lower")
-    {
-        parts.push(format!("throughput is {words}"));
-        evidence.push(of(
-            own,
-            "topologies.throughput.difference",
-            throughput.difference,
-        ));
-    }
-    if let Some(ttft) = compared.ttft_s
-        && let Some(words) = change(&ttft, "longer", "shorter")
-    {
-        parts.push(format!("time to the first token is {words}"));
-        evidence.push(of(own, "topologies.ttft_s.difference", ttft.difference));
-    }
-    if let Some(share) = solo_share(own) {
-        parts.push(format!(
-            "each agent decodes at {} % of its rate in turn",
-            short(100.0 * share.0)
-        ));
-        evidence.push(reference(
-            Some(own),
-            "per_agent.rate / per_agent.rate_sequential",
-            share.0,
-            share.1,
-        ));
-    } else if let Some(rate) = compared.rate
-        && let Some(ratio) = rate.ratio
-    {
-        parts.push(format!(
-            "each agent decodes at {} % of its rate on one server",
-            short(100.0 * ratio.mean)
-        ));
-        evidence.push(of(own, "topologies.rate.ratio", ratio));
-    }
-    if let Some(overlap) = own.stats.decode_overlap {
-        parts.push(format!(
-            "two or more agents decode in {} % of the decoding time",
-            short(100.0 * overlap.mean)
-        ));
-        evidence.push(of(own, "decode_overlap", overlap));
-    }
-    Some(Finding {
-        id: format!("two-servers:{}", compared.id),
-        sentence: format!(
-            "{}, a server per agent instead of one ({} pairs): {}.",
-            compared.id,
-            compared.pairs,
-            parts.join("; ")
+/// The finding in one sentence.
+pub fn sentence(finding: &Finding) -> String {
+    let place = place(finding);
+    let n = |at: usize| finding.evidence.get(at).map_or(0, |e| e.n);
+    let runs = finding.runs;
+    match &finding.kind {
+        FindingKind::NeverOverlapped => {
+            let topology = finding
+                .topology
+                .map_or_else(String::new, |t| format!(" ({t})"));
+            format!(
+                "In {} of {runs} runs{topology} no two agents ever decoded at the same time, yet their estimated \
+                 speedup averages {}.",
+                value(finding, 0),
+                short(finding, 1)
+            )
+        }
+        FindingKind::Verdict(found) => format!(
+            "{place}: {}: measured speedup {}.",
+            verdict::finding(*found).unwrap_or_default(),
+            finding
+                .evidence
+                .first()
+                .map(with_interval)
+                .unwrap_or_default()
         ),
-        evidence,
+        FindingKind::OtherOptions(differing) => format!(
+            "{place}: the agents took turns because their options differ ({}): in {} of {runs} runs one waited {} s \
+             for the other's requests and then {} s until the model was loaded with its own options.",
+            differing_words(differing),
+            n(1),
+            short(finding, 1),
+            short(finding, 2),
+        ),
+        FindingKind::Admission => format!(
+            "{place}: the agents took turns because the client let too few requests through (`--admission`): in {} \
+             of {runs} runs one waited {} s for a permit while the other was served.",
+            n(1),
+            short(finding, 1),
+        ),
+        FindingKind::SlotQueue => format!(
+            "{place}: the agents took turns because the server had no free slot: in {} of {runs} runs one waited {} \
+             s in its queue while the other was served.",
+            n(1),
+            short(finding, 1),
+        ),
+        FindingKind::EqualOptions => {
+            let count = value(finding, 0);
+            let reloads = if (count - 1.0).abs() < f64::EPSILON {
+                "one reload".to_owned()
+            } else {
+                format!("{} reloads", three_digits(count))
+            };
+            format!(
+                "{place}: equal options would have spared {reloads} of the model per run, about {} s (seen in {} of \
+                 {runs} runs).",
+                short(finding, 1),
+                n(1),
+            )
+        }
+        FindingKind::Costliest => format!(
+            "{place}: of {} s lost per run against perfect concurrency, {} s went to {}.",
+            short(finding, 0),
+            short(finding, 1),
+            finding
+                .evidence
+                .get(1)
+                .map_or("", |e| cause_words(e.figure)),
+        ),
+        FindingKind::Throttled => format!(
+            "{place}: the device held its clocks down; at least {} s per run were lost to it.",
+            short(finding, 0)
+        ),
+        FindingKind::LeftOut => format!(
+            "{place}: {} of {} runs are left out because a request did not complete or the arm was not usable.",
+            value(finding, 0),
+            n(0)
+        ),
+        FindingKind::TwoServers { changes } => {
+            let mut parts: Vec<String> = changes
+                .iter()
+                .map(|(quantity, ratio)| match quantity {
+                    Quantity::Wall => {
+                        format!("wall time is {}", change(ratio, "longer", "shorter"))
+                    }
+                    Quantity::Throughput => {
+                        format!("throughput is {}", change(ratio, "higher", "lower"))
+                    }
+                    Quantity::Ttft => format!(
+                        "time to the first token is {}",
+                        change(ratio, "longer", "shorter")
+                    ),
+                })
+                .collect();
+            for e in finding.evidence.iter().skip(changes.len()) {
+                let percent = three_digits(100.0 * e.value);
+                parts.push(match e.figure {
+                    "decode_overlap" => {
+                        format!("two or more agents decode in {percent} % of the decoding time")
+                    }
+                    "topologies.rate.ratio" => {
+                        format!("each agent decodes at {percent} % of its rate on one server")
+                    }
+                    _ => format!("each agent decodes at {percent} % of its rate in turn"),
+                });
+            }
+            format!(
+                "{place}, a server per agent instead of one ({runs} pairs): {}.",
+                parts.join("; ")
+            )
+        }
+    }
+}
+
+/// Findings of one kind, said together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Together {
+    /// One sentence over all of them.
+    pub sentence: String,
+    /// A row for each with the numbers behind it; none where there is one finding only, which the
+    /// sentence says whole.
+    pub table: Option<Table>,
+}
+
+/// The findings by kind, in order of appearance: of a kind with one finding its sentence, of the others
+/// one sentence for all and a table. `Servers` and verdicts are left to the tables that show them.
+pub fn together(findings: &[Finding], origin: Origin) -> Vec<Together> {
+    let mut groups: Vec<Vec<&Finding>> = Vec::new();
+    for finding in findings {
+        let kind = kind_word(&finding.kind);
+        match groups.iter_mut().find(|g| kind_word(&g[0].kind) == kind) {
+            Some(group) => group.push(finding),
+            None => groups.push(vec![finding]),
+        }
+    }
+    groups
+        .iter()
+        .filter_map(|group| {
+            let sentence = match group[..] {
+                [one] => sentence(one),
+                _ => over_all(group)?,
+            };
+            Some(Together {
+                sentence,
+                table: (group.len() > 1).then(|| numbers(group, origin)).flatten(),
+            })
+        })
+        .collect()
+}
+
+/// `4.13 to 10.8`, or one number where all round to it.
+fn range(values: impl Iterator<Item = f64>) -> String {
+    let values: Vec<f64> = values.collect();
+    let Some((low, high)) = bounds(&values) else {
+        return "unknown".to_owned();
+    };
+    let [low, high] = [low, high].map(three_digits);
+    if low == high {
+        low
+    } else {
+        format!("{low} to {high}")
+    }
+}
+
+/// The options in which agents differ, each once.
+fn options_named<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> Vec<&'static str> {
+    let mut options = Vec::new();
+    for finding in findings {
+        if let FindingKind::OtherOptions(differing) = &finding.kind {
+            let new = |d: &&Differing| !options.contains(&d.option);
+            let new: Vec<_> = differing.iter().filter(new).map(|d| d.option).collect();
+            options.extend(new);
+        }
+    }
+    options
+}
+
+/// One sentence over findings of one kind; none for kinds whose tables say it.
+fn over_all(group: &[&Finding]) -> Option<String> {
+    let all = group.len();
+    let span = |at: usize| range(group.iter().map(|f| value(f, at)));
+    Some(match &group[0].kind {
+        FindingKind::Verdict(_) | FindingKind::TwoServers { .. } => return None,
+        FindingKind::NeverOverlapped => {
+            let sentences: Vec<String> = group.iter().map(|f| sentence(f)).collect();
+            sentences.join(" ")
+        }
+        FindingKind::OtherOptions(_) => {
+            let options = options_named(group.iter().copied());
+            format!(
+                "In {all} configurations the agents took turns because their options differ ({}): one waited {} s for \
+                 the other's requests and then {} s until the model was loaded with its own options.",
+                joined(&options),
+                span(1),
+                span(2)
+            )
+        }
+        FindingKind::Admission => format!(
+            "In {all} configurations the agents took turns because the client let too few requests through \
+             (`--admission`): one waited {} s for a permit while the other was served.",
+            span(1)
+        ),
+        FindingKind::SlotQueue => format!(
+            "In {all} configurations the agents took turns because the server had no free slot: one waited {} s in its \
+             queue while the other was served.",
+            span(1)
+        ),
+        FindingKind::EqualOptions => format!(
+            "In {all} configurations equal options would have spared reloads of the model: {} per run, about {} s.",
+            span(0),
+            span(1)
+        ),
+        FindingKind::Costliest => {
+            let mut causes: Vec<(&str, u32)> = Vec::new();
+            for e in group.iter().filter_map(|f| f.evidence.get(1)) {
+                match causes.iter_mut().find(|(cause, _)| *cause == e.figure) {
+                    Some((_, n)) => *n += 1,
+                    None => causes.push((e.figure, 1)),
+                }
+            }
+            causes.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+            let named: Vec<String> = causes
+                .iter()
+                .map(|(cause, n)| format!("{} in {n}", cause_words(cause)))
+                .collect();
+            format!(
+                "Against perfect concurrency a run loses {} s in {all} configurations; what costs most is {}.",
+                span(0),
+                joined(&named)
+            )
+        }
+        FindingKind::Throttled => format!(
+            "In {all} configurations the device held its clocks down; at least {} s per run were lost to it.",
+            span(0)
+        ),
+        FindingKind::LeftOut => {
+            let left: f64 = group.iter().map(|f| value(f, 0)).sum();
+            let of: u32 = group
+                .iter()
+                .filter_map(|f| f.evidence.first())
+                .map(|e| e.n)
+                .sum();
+            format!(
+                "{} of {of} runs of {all} configurations are left out because a request did not complete or the arm was \
+                 not usable.",
+                plain(left, 0)
+            )
+        }
     })
 }
+
+/// A finding's numbers as a row; none for a kind that has no numbers of its own.
+fn numbers(group: &[&Finding], origin: Origin) -> Option<Table> {
+    let headings: &[&str] = match &group[0].kind {
+        FindingKind::OtherOptions(_) => &["wait (s)", "load after it (s)"],
+        FindingKind::Admission | FindingKind::SlotQueue => &["wait (s)"],
+        FindingKind::EqualOptions => &["reloads per run", "time (s)"],
+        FindingKind::Costliest => &["lost (s)", "of it (s)"],
+        FindingKind::Throttled => &["lost (s)"],
+        FindingKind::LeftOut => &["runs left out"],
+        FindingKind::NeverOverlapped | FindingKind::Verdict(_) | FindingKind::TwoServers { .. } => {
+            return None;
+        }
+    };
+    let several = group.iter().any(|f| f.topology != group[0].topology);
+    let kind = kind_word(&group[0].kind);
+    let mut table = Table::new(format!("finding-{kind}"), sentence_case(kind));
+    table.label("config", "config");
+    if several {
+        table.label("topology", "servers");
+    }
+    let words = matches!(
+        group[0].kind,
+        FindingKind::OtherOptions(_) | FindingKind::Costliest
+    );
+    if words {
+        table.label("what", "what");
+    }
+    for heading in headings {
+        let key = heading
+            .split(" (")
+            .next()
+            .unwrap_or(heading)
+            .replace(' ', "_");
+        table.column(key, *heading, Kind::Number, origin);
+    }
+    table.column("seen_in", "runs (n)", Kind::Number, origin);
+    for finding in group {
+        let config = finding.config.as_ref().map_or("all", |c| c.as_str());
+        let mut cells = vec![Cell::text(config)];
+        if several {
+            let topology = finding.topology.map(verdict::topology);
+            cells.push(topology.map_or(Cell::Unknown, Cell::text));
+        }
+        let numbers = finding.evidence.len() - headings.len().min(finding.evidence.len());
+        match &finding.kind {
+            FindingKind::OtherOptions(differing) => {
+                cells.push(Cell::text(differing_words(differing)));
+            }
+            FindingKind::Costliest => {
+                let cause = finding.evidence.get(1).map_or("", |e| e.figure);
+                cells.push(Cell::text(cause.replace('_', " ")));
+            }
+            _ => {}
+        }
+        for (e, heading) in finding.evidence.iter().skip(numbers).zip(headings) {
+            let whole = !heading.ends_with("(s)") && e.value.fract() == 0.0;
+            cells.push(Cell::number(e.value, if whole { 0 } else { 2 }));
+        }
+        cells.push(
+            finding
+                .evidence
+                .last()
+                .map_or(Cell::Unknown, |e| Cell::count(e.n)),
+        );
+        table.row(cells);
+    }
+    Some(table)
+}
+
+fn sentence_case(kind: &str) -> String {
+    let words = kind.replace('-', " ");
+    let mut letters = words.chars();
+    letters
+        .next()
+        .map(|first| format!("{}{}", first.to_uppercase(), letters.as_str()))
+        .unwrap_or_default()
+}
+
+/// What the evidence says would change it: options that need no reload. None where nothing says so.
+pub fn what_to_try(findings: &[Finding]) -> Option<String> {
+    let spared: Vec<&Finding> = findings
+        .iter()
+        .filter(|f| f.kind == FindingKind::EqualOptions)
+        .collect();
+    if spared.is_empty() {
+        return None;
+    }
+    let options = options_named(findings);
+    let options: Vec<String> = options.iter().map(|o| safe::code(o)).collect();
+    let what = if options.is_empty() {
+        "the same options".to_owned()
+    } else {
+        format!("the same {}", joined(&options))
+    };
+    Some(format!(
+        "Give all agents {what}: it would have spared {} s of reloading per run, in {} configurations.",
+        range(spared.iter().map(|f| value(f, 1))),
+        spared.len()
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,11 @@
 //!
 //! What it does not know: files, polars, charts, servers, tokio.
 
+pub mod budget;
+pub mod capacity;
 pub mod document;
 pub mod environment;
+pub mod findings;
 pub mod glossary;
 pub mod invocation;
 pub mod number;

@@ -1,20 +1,7 @@
 //! Numbers as text: few digits, a stated sign.
 
+pub use domain::units::plain;
 use metrics::Estimate;
-
-/// A number with a fixed count of decimals and its thousands set apart by commas. A value that
-/// rounds to zero carries no minus sign.
-pub fn plain(value: f64, decimals: usize) -> String {
-    let mut text = format!("{:.decimals$}", value.abs());
-    let whole = text.find('.').unwrap_or(text.len());
-    let mut at = whole;
-    while at > 3 {
-        at -= 3;
-        text.insert(at, ',');
-    }
-    let negative = value < 0.0 && text.contains(|c| matches!(c, '1'..='9'));
-    if negative { format!("-{text}") } else { text }
-}
 
 /// As [`plain`], with a plus sign before what is not negative.
 pub fn signed(value: f64, decimals: usize) -> String {

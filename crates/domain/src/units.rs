@@ -131,3 +131,17 @@ impl Sub<Nanos> for Stamp {
         Self(self.0.saturating_sub(rhs.0))
     }
 }
+
+/// A number for people with a fixed count of decimals and its thousands set apart by commas. A value that
+/// rounds to zero carries no minus sign.
+pub fn plain(value: f64, decimals: usize) -> String {
+    let mut text = format!("{:.decimals$}", value.abs());
+    let whole = text.find('.').unwrap_or(text.len());
+    let mut at = whole;
+    while at > 3 {
+        at -= 3;
+        text.insert(at, ',');
+    }
+    let negative = value < 0.0 && text.contains(|c| matches!(c, '1'..='9'));
+    if negative { format!("-{text}") } else { text }
+}

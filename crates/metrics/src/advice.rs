@@ -1,20 +1,82 @@
-//! Sentences made from evidence. Where the evidence is absent, so is the sentence.
+//! Findings: what the data show, each with the numbers it rests on. Where the evidence is absent, so is
+//! the finding. How a finding is said is `document`'s business.
 
 use domain::plan::{ConfigId, Topology};
 use serde::Serialize;
 
-/// A sentence and what it rests on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+use crate::cause::WhySerial;
+use crate::observation::{ArmObservation, Dataset};
+use crate::run::RunMetrics;
+use crate::stats::{Estimate, mean};
+use crate::summary::{ConfigSummary, Overall, Summary, TopologyComparison, Verdict};
+
+/// What the data show, and what it rests on.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// A stable id: `serial-other-options:bvc_g60_c512_t0.6`.
-    pub id: String,
-    /// The sentence, for a reader.
-    pub sentence: String,
-    /// What it rests on; never empty.
+    /// What was found.
+    pub kind: FindingKind,
+    /// The configuration; none for a finding over several.
+    pub config: Option<ConfigId>,
+    /// Its topology, when it is known.
+    pub topology: Option<Topology>,
+    /// Runs that were looked at.
+    pub runs: u32,
+    /// What it rests on; never empty, in the order that the kind states.
     pub evidence: Vec<EvidenceRef>,
 }
 
-/// A number that a sentence rests on, and where to find it again.
+/// Kinds of finding.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FindingKind {
+    /// Agents never decoded at the same time. Rests on the runs without overlap and the estimated
+    /// speedup of those runs.
+    NeverOverlapped,
+    /// The verdict on a configuration. Rests on the speedup and, where known, the overlap.
+    Verdict(Verdict),
+    /// Agents took turns for their options. Rests on the runs below 5 % of overlap, the wait for the
+    /// other's requests and the load after it, both in seconds.
+    OtherOptions(Vec<Differing>),
+    /// Agents took turns for the client's own limit. Rests on the runs below 5 % of overlap and the wait.
+    Admission,
+    /// Agents took turns for a slot. Rests on the runs below 5 % of overlap and the wait.
+    SlotQueue,
+    /// Equal options would have spared reloads. Rests on their number per run and their time in seconds.
+    EqualOptions,
+    /// The cause that costs most. Rests on the seconds lost and on the cause's part of them.
+    Costliest,
+    /// The device held its clocks down. Rests on the seconds lost to it.
+    Throttled,
+    /// Runs are left out. Rests on their number.
+    LeftOut,
+    /// A server per agent instead of one. Rests on the differences of the quantities in `changes`, then
+    /// on the decode rate and the overlap, where known.
+    TwoServers {
+        /// What changes and by which ratio, a server per agent over one.
+        changes: Vec<(Quantity, Estimate)>,
+    },
+}
+
+/// A quantity that two ways of serving are compared by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantity {
+    /// Wall time.
+    Wall,
+    /// Tokens per second over all agents.
+    Throughput,
+    /// Time to the first token.
+    Ttft,
+}
+
+/// A runner option in which two agents differ, with each one's value; none where it is not set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Differing {
+    /// The option's name.
+    pub option: &'static str,
+    /// The first agent's value and the second one's.
+    pub values: [Option<String>; 2],
+}
+
+/// A number that a finding rests on, and where to find it again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvidenceRef {
     /// Configuration; none for a figure over several.
@@ -25,26 +87,311 @@ pub struct EvidenceRef {
     pub figure: &'static str,
     /// Its value, in the unit of `report.json`.
     pub value: f64,
+    /// Its 95 % interval, where it has one.
+    #[serde(skip)]
+    pub interval: Option<(f64, f64)>,
     /// Observations behind it.
     pub n: u32,
 }
 
-mod sentences;
-
-use crate::observation::Dataset;
-use crate::summary::Summary;
-
-/// What the data say, in sentences: first over all, then by configuration, then one server against
-/// one per agent.
+/// What the data show: first over all, then by configuration, then one server against one per agent.
 pub fn findings(data: &Dataset, summary: &Summary) -> Vec<Finding> {
-    let mut found = sentences::overall(summary);
+    let overall = summary.overall.iter();
+    let mut found: Vec<Finding> = overall
+        .filter_map(|all| never_overlapped(summary, all))
+        .collect();
     for config in &summary.configs {
-        found.extend(sentences::config(data, summary, config));
+        found.extend(of_config(data, summary, config));
     }
-    for comparison in &summary.topologies {
-        found.extend(sentences::topology(summary, comparison));
-    }
+    let servers = summary.topologies.iter();
+    found.extend(servers.filter_map(|compared| two_servers(summary, compared)));
     found
+}
+
+/// A finding on a configuration, under construction.
+struct On<'c> {
+    config: &'c ConfigSummary,
+    runs: u32,
+}
+
+impl On<'_> {
+    fn evidence(&self, figure: &'static str, value: f64, n: u32) -> EvidenceRef {
+        EvidenceRef {
+            config: Some(self.config.id.clone()),
+            topology: self.config.topology,
+            figure,
+            value,
+            interval: None,
+            n,
+        }
+    }
+
+    fn estimate(&self, figure: &'static str, e: Estimate) -> EvidenceRef {
+        EvidenceRef {
+            interval: e.lo.zip(e.hi),
+            ..self.evidence(figure, e.mean, e.n)
+        }
+    }
+
+    /// How many runs have hardly any overlap, of those that can tell.
+    fn overlapped(&self) -> EvidenceRef {
+        let overlap = self.config.stats.overlap;
+        let below = f64::from(overlap.below_5_percent);
+        self.evidence("overlap.below_5_percent", below, overlap.known)
+    }
+
+    fn found(&self, kind: FindingKind, evidence: Vec<EvidenceRef>) -> Finding {
+        Finding {
+            kind,
+            config: Some(self.config.id.clone()),
+            topology: self.config.topology,
+            runs: self.runs,
+            evidence,
+        }
+    }
+}
+
+/// The estimated speedup beside the evidence that nothing ran at once.
+fn never_overlapped(summary: &Summary, all: &Overall) -> Option<Finding> {
+    let overlap = all.stats.overlap;
+    // The average is over exactly the runs that the finding is about.
+    let estimated: Vec<f64> = summary
+        .runs
+        .iter()
+        .filter(|r| r.topology == all.topology && r.agents > 1 && r.excluded.is_none())
+        .filter(|r| r.decode_overlap.is_some_and(|o| o <= 0.0))
+        .filter_map(|r| Some(r.tr113?.speedup_est))
+        .collect();
+    let average = mean(&estimated)?;
+    let at = |figure, value, n| EvidenceRef {
+        config: None,
+        topology: all.topology,
+        figure,
+        value,
+        interval: None,
+        n,
+    };
+    Some(Finding {
+        kind: FindingKind::NeverOverlapped,
+        config: None,
+        topology: all.topology.filter(|_| summary.overall.len() > 1),
+        runs: overlap.known,
+        evidence: vec![
+            at("overlap.zero", f64::from(overlap.zero), overlap.known),
+            at("speedup_est", average, estimated.len() as u32),
+        ],
+    })
+}
+
+fn of_config(data: &Dataset, summary: &Summary, config: &ConfigSummary) -> Vec<Finding> {
+    let runs: Vec<&RunMetrics> = summary
+        .runs
+        .iter()
+        .filter(|r| r.config == config.id && r.topology == config.topology && r.excluded.is_none())
+        .collect();
+    let on = On {
+        config,
+        runs: runs.len() as u32,
+    };
+    [
+        verdict(&on),
+        serial(data, &on, &runs),
+        spared(&on, &runs),
+        costliest(&on),
+        throttled(&on),
+        left_out(&on),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn verdict(on: &On<'_>) -> Option<Finding> {
+    let stats = &on.config.stats;
+    if on.config.verdict == Verdict::Unknown {
+        return None;
+    }
+    let mut evidence = vec![on.estimate("speedup", stats.speedup?)];
+    evidence.extend(
+        stats
+            .decode_overlap
+            .map(|o| on.estimate("decode_overlap", o)),
+    );
+    Some(on.found(FindingKind::Verdict(on.config.verdict), evidence))
+}
+
+/// Runner options in which two agents differ; none where they do not.
+fn differing(arm: &ArmObservation, a: u32, b: u32) -> Option<Vec<Differing>> {
+    let options = |who: u32| {
+        let agent = arm.agents.iter().find(|x| x.agent == who);
+        agent.map(|x| &x.options)
+    };
+    let (a, b) = (options(a)?, options(b)?);
+    let differing: Vec<Differing> = a
+        .runner_differences(b)
+        .into_iter()
+        .map(|option| Differing {
+            option: option.name,
+            values: [a, b].map(|options| option.get(options).map(|value| value.to_string())),
+        })
+        .collect();
+    (!differing.is_empty()).then_some(differing)
+}
+
+/// Why the agents took turns: of all runs that show why, how many show what.
+fn serial(data: &Dataset, on: &On<'_>, runs: &[&RunMetrics]) -> Option<Finding> {
+    let (mut other, mut slot, mut permit) = (Vec::new(), Vec::new(), Vec::new());
+    let mut pair = None;
+    for run in runs {
+        match run.cause.why_serial {
+            Some(WhySerial::OtherConfig {
+                waiting,
+                behind,
+                waited,
+                load_after_wait,
+            }) => {
+                pair.get_or_insert((behind, waiting));
+                other.push((waited.as_secs_f64(), load_after_wait.as_secs_f64()));
+            }
+            Some(WhySerial::SlotQueue { waited, .. }) => slot.push(waited.as_secs_f64()),
+            Some(WhySerial::Admission { waited, .. }) => permit.push(waited.as_secs_f64()),
+            None => {}
+        }
+    }
+    if let Some((behind, waiting)) = pair
+        && other.len() >= slot.len().max(permit.len())
+    {
+        let of_config = |r: &&crate::RunObservation| {
+            r.config == on.config.id && r.topology == on.config.topology
+        };
+        let mut arms = data.runs.iter().filter(of_config);
+        let arm = arms.find_map(|r| r.together.as_ref())?;
+        let kind = FindingKind::OtherOptions(differing(arm, behind, waiting)?);
+        let waited = mean(&other.iter().map(|w| w.0).collect::<Vec<_>>())?;
+        let load = mean(&other.iter().map(|w| w.1).collect::<Vec<_>>())?;
+        let n = other.len() as u32;
+        let evidence = vec![
+            on.overlapped(),
+            on.evidence("cause.waits.wait_other_config", waited, n),
+            on.evidence("cause.waits.load_after_wait", load, n),
+        ];
+        return Some(on.found(kind, evidence));
+    }
+    let (kind, figure, waits) = if permit.len() > slot.len() {
+        (FindingKind::Admission, "cause.waits.admission", permit)
+    } else {
+        (FindingKind::SlotQueue, "cause.waits.slot_queue", slot)
+    };
+    let waited = on.evidence(figure, mean(&waits)?, waits.len() as u32);
+    Some(on.found(kind, vec![on.overlapped(), waited]))
+}
+
+/// What equal options would have spared.
+fn spared(on: &On<'_>, runs: &[&RunMetrics]) -> Option<Finding> {
+    let reloads = runs.iter().map(|r| r.cause.avoidable_reloads);
+    let with: Vec<_> = reloads.filter(|r| r.count > 0).collect();
+    let n = with.len() as u32;
+    let count = mean(&with.iter().map(|r| f64::from(r.count)).collect::<Vec<_>>())?;
+    let seconds: Vec<f64> = with.iter().map(|r| r.time.as_secs_f64()).collect();
+    let evidence = vec![
+        on.evidence("cause.avoidable_reloads.count", count, n),
+        on.evidence("cause.avoidable_reloads.time", mean(&seconds)?, n),
+    ];
+    Some(on.found(FindingKind::EqualOptions, evidence))
+}
+
+/// The cause that costs most, when it costs more than a twentieth of the wall.
+fn costliest(on: &On<'_>) -> Option<Finding> {
+    let stats = &on.config.stats;
+    let (lost, wall) = (stats.lost_s?, stats.wall_s?);
+    let parts = lost.named().into_iter();
+    let (name, seconds) = parts.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    if seconds < wall.mean / 20.0 {
+        return None;
+    }
+    let n = stats.speedup.map_or(wall.n, |s| s.n);
+    let evidence = vec![
+        on.evidence("lost_s", lost.total(), n),
+        on.evidence(name, seconds, n),
+    ];
+    Some(on.found(FindingKind::Costliest, evidence))
+}
+
+fn throttled(on: &On<'_>) -> Option<Finding> {
+    let lost = on.config.stats.lost_s?.thermal_or_power;
+    let n = on.config.stats.wall_s?.n;
+    let evidence = || vec![on.evidence("lost_s.thermal_or_power", lost, n)];
+    (lost > 0.0).then(|| on.found(FindingKind::Throttled, evidence()))
+}
+
+fn left_out(on: &On<'_>) -> Option<Finding> {
+    let ConfigSummary {
+        runs,
+        runs_excluded,
+        ..
+    } = on.config;
+    let evidence = || vec![on.evidence("runs_excluded", f64::from(*runs_excluded), *runs)];
+    (*runs_excluded > 0).then(|| on.found(FindingKind::LeftOut, evidence()))
+}
+
+/// Decode rate together over the rate in turn, over all agents, and the least `n` behind it.
+fn solo_share(config: &ConfigSummary) -> Option<(f64, u32)> {
+    let share = |a: &crate::summary::AgentSummary| {
+        let (rate, in_turn) = (a.rate?, a.rate_sequential?);
+        Some((rate.mean / in_turn.mean, rate.n.min(in_turn.n)))
+    };
+    let agents = config.per_agent.iter();
+    let shares = agents.map(share).collect::<Option<Vec<_>>>()?;
+    let n = shares.iter().map(|s| s.1).min()?;
+    Some((mean(&shares.iter().map(|s| s.0).collect::<Vec<_>>())?, n))
+}
+
+fn two_servers(summary: &Summary, compared: &TopologyComparison) -> Option<Finding> {
+    let own = summary
+        .configs
+        .iter()
+        .find(|c| c.id == compared.id && c.topology == Some(Topology::PerAgent))?;
+    let on = On {
+        config: own,
+        runs: compared.pairs,
+    };
+    compared.wall_s?.ratio?;
+    let (mut changes, mut evidence) = (Vec::new(), Vec::new());
+    for (quantity, figure, paired) in [
+        (
+            Quantity::Wall,
+            "topologies.wall_s.difference",
+            compared.wall_s,
+        ),
+        (
+            Quantity::Throughput,
+            "topologies.throughput.difference",
+            compared.throughput,
+        ),
+        (
+            Quantity::Ttft,
+            "topologies.ttft_s.difference",
+            compared.ttft_s,
+        ),
+    ] {
+        if let Some(paired) = paired
+            && let Some(ratio) = paired.ratio
+        {
+            changes.push((quantity, ratio));
+            evidence.push(on.estimate(figure, paired.difference));
+        }
+    }
+    if let Some((share, n)) = solo_share(own) {
+        evidence.push(on.evidence("per_agent.rate / per_agent.rate_sequential", share, n));
+    } else if let Some(ratio) = compared.rate.and_then(|rate| rate.ratio) {
+        evidence.push(on.estimate("topologies.rate.ratio", ratio));
+    }
+    let overlap = own.stats.decode_overlap;
+    evidence.extend(overlap.map(|overlap| on.estimate("decode_overlap", overlap)));
+    Some(Finding {
+        topology: None,
+        ..on.found(FindingKind::TwoServers { changes }, evidence)
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! which load it holds, and what it means for a run. `docs/calibration.md` is the same in prose.
 
 mod compare;
-mod words;
 
 use domain::record::{BudgetStep, ClientBudget};
 use domain::{Nanos, Stamp};
@@ -10,7 +9,6 @@ use domain::{Nanos, Stamp};
 use crate::observation::Dataset;
 
 pub use compare::{Compared, Truth};
-pub use words::{beyond_in_words, ended_in_words, in_words, percentile_word};
 
 /// A client is calibrated up to the load at which the mean bias of its stamps reaches this.
 pub const LIMIT: Nanos = Nanos::from_millis(1);

@@ -4,7 +4,6 @@
 //! Everything here is derived from request records and a few stated choices, so that a report can
 //! derive it again.
 
-mod answer;
 mod bound;
 mod bunches;
 mod decide;
@@ -16,7 +15,6 @@ mod scaling;
 mod search;
 mod watch;
 
-pub use answer::{Answer, AnswerKind, answer, figure_in_words};
 pub use bound::{ShareBound, share_bound};
 pub use decide::{Decision, Judged, Rule, Verdict};
 pub use level::{Fairness, LevelFigures};

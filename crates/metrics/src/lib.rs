@@ -24,7 +24,6 @@ pub mod stats;
 pub mod summary;
 pub mod throttle;
 pub mod timeline;
-pub mod words;
 
 pub use advice::{EvidenceRef, Finding};
 pub use observation::{

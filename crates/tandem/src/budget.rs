@@ -6,9 +6,9 @@ mod ladder;
 mod measure;
 
 use clock::Clock;
+use document::budget::in_words;
 use domain::Nanos;
 use domain::record::{BudgetDepth, BudgetEnd, ClientBudget, EndpointFacts, RuntimeFacts};
-use metrics::budget::in_words;
 use runtime::Shutdown;
 
 pub(crate) use self::ladder::Ladder;

@@ -1,7 +1,8 @@
 //! The front page of a calibration: one sentence, and what it rests on.
 
+use document::budget::ended_in_words;
 use domain::record::{BudgetDepth, BudgetStep, Calibration, ClientBudget, RuntimeFlavour};
-use metrics::budget::{calibrated_to, ended_in_words, is_within};
+use metrics::budget::{calibrated_to, is_within};
 
 use crate::tables::plain;
 

@@ -151,7 +151,7 @@ fn beyond(known: Option<&ClientBudget>, probe: &Probe, rows: &[RequestRecord]) -
         .collect();
     let busiest = budget::busiest_second(arrivals)?;
     let beyond = budget::beyond(known?, busiest as f64)?;
-    let words = budget::beyond_in_words(&beyond);
+    let words = document::budget::beyond_in_words(&beyond);
     Some(format!("{}: {words}.", probe.folder))
 }
 

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use metrics::capacity::{AnswerKind, LevelEnd, Probe, Verdict};
+use document::capacity::AnswerKind;
+use metrics::capacity::{LevelEnd, Probe, Verdict};
 
 use super::{build, read};
 use crate::report::{Content, ReportOptions};
@@ -126,7 +127,7 @@ fn changed_requests_change_the_decision_and_an_interrupted_run_says_so() {
     };
     assert!(text.contains("Interrupted"), "{text}");
     assert!(text.contains("**No answer yet.**"));
-    let answer = metrics::capacity::answer(&run.record, &run.objective, &[], None);
+    let answer = document::capacity::answer(&run.record, &run.objective, &[], None);
     assert_eq!(answer.kind, AnswerKind::Unresolved);
 }
 

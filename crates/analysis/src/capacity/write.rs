@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use metrics::capacity::{AnswerKind, RunEnd};
+use document::capacity::AnswerKind;
+use metrics::capacity::RunEnd;
 
 use super::Material;
 use crate::load::provenance_word;
@@ -198,7 +199,7 @@ fn limits(text: &mut String, material: &Material<'_>) {
         Some(known) => limits.push(format!(
             "The client: {} ([calibration](../../docs/calibration.md)). Levels that received more are named on the \
              front page.",
-            metrics::budget::in_words(known)
+            document::budget::in_words(known)
         )),
     }
     text.push_str("## Limits\n\n");

@@ -301,12 +301,12 @@ fn client(load: &Load, series: &Series) -> (String, Vec<String>) {
     } else if let Some(known) = &load.file.client_budget {
         because.push(format!(
             "The client: {}. The busiest second brought {} chunks.",
-            budget::in_words(known),
+            document::budget::in_words(known),
             plain(busiest, 0)
         ));
         match budget::beyond(known, busiest) {
             Some(beyond) => {
-                because.push(budget::beyond_in_words(&beyond));
+                because.push(document::budget::beyond_in_words(&beyond));
                 "**The client may have been the limit: this is more than it is calibrated for.**"
                     .to_owned()
             }

@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 
 use domain::record::Provenance;
-use metrics::Finding;
 
 use super::environment::environment;
-use super::{Material, client, glossary};
+use super::{Finding, Material, client, glossary};
 use crate::load::provenance_word;
 use crate::tables::{Cell, Kind, Origin, Table, topology_word};
 

@@ -14,7 +14,7 @@ pub(super) fn in_words(set: &Dataset) -> Option<String> {
     }
     Some(manifest.client_budget.as_ref().map_or_else(
         || "not calibrated: what of it is in the figures is unknown".to_owned(),
-        budget::in_words,
+        document::budget::in_words,
     ))
 }
 
@@ -28,7 +28,7 @@ pub(super) fn flag(set: &Dataset) -> Option<String> {
     beyond(set).map(|beyond| {
         format!(
             "Beyond the client's calibration: {}.",
-            budget::beyond_in_words(&beyond)
+            document::budget::beyond_in_words(&beyond)
         )
     })
 }

@@ -5,12 +5,13 @@ mod figures;
 mod sentences;
 
 use metrics::summary::{Overall, Statistics};
-use metrics::{Estimate, Finding, Verdict};
+use metrics::{Estimate, Verdict};
 
 use self::figures::{confidence, figures};
 use self::sentences::{
     bounds, by_permits, change_sentence, lost_sentence, servers_sentences, why_sentence,
 };
+use super::Finding;
 use crate::tables::{Table, View, plain, topology_word, verdict_word};
 
 /// What stands on the front page.

@@ -2,7 +2,9 @@
 //! the number.
 
 use metrics::conditions::Condition;
-use metrics::{Dataset, Finding, Summary};
+use metrics::{Dataset, Summary};
+
+use super::Finding;
 use serde_json::{Map, Value, json};
 
 use crate::load::provenance_word;

@@ -152,6 +152,14 @@ pub(crate) struct Material<'a> {
     pub(crate) conditions: &'a [Condition],
 }
 
+/// A finding as it is said.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Finding {
+    pub(crate) id: String,
+    pub(crate) sentence: String,
+    pub(crate) evidence: Vec<metrics::EvidenceRef>,
+}
+
 /// Makes a report.
 pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, ReportError> {
     let everything = Summary::of(dataset);
@@ -170,7 +178,14 @@ pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, Repor
     let comparison = tables::differences_table(&differences, false);
     let differing = tables::differences_table(&differences, true);
     let pictures = pictures::draw(&view)?;
-    let findings = metrics::advice::findings(dataset, &summary);
+    let findings: Vec<Finding> = metrics::advice::findings(dataset, &summary)
+        .iter()
+        .map(|found| Finding {
+            id: document::findings::id(found),
+            sentence: document::findings::sentence(found),
+            evidence: found.evidence.clone(),
+        })
+        .collect();
     let front = front::write(&view, &findings);
     let answer = front.answer.replace("**", "");
     let conditions = metrics::conditions::conditions(dataset);

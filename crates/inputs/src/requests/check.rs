@@ -1,8 +1,8 @@
 //! What the folder says of itself against what its rows say.
 
 use domain::record::TimeScale;
+use domain::units::plain;
 use metrics::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
-use metrics::words::plain;
 use serde_json::Value;
 
 use crate::results::list;

@@ -1,6 +1,5 @@
 //! Levels whose truth is known.
 
-mod answers;
 mod figures;
 mod rule;
 

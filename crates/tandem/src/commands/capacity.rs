@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
+use document::capacity::{Answer, AnswerKind, answer};
 use domain::plan::Timeouts;
 use domain::record::{ClientBudget, Provenance, RequestRecord, RuntimeFacts};
 use domain::{ModelOptions, Nanos};
 use metrics::capacity::{
-    Answer, AnswerKind, Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord,
-    LEVELS_FOLDER, LevelEnd, LevelFigures, Next, Objective, RunEnd, Scaling, ScalingFigures,
-    Search, answer, level_folder,
+    Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, LevelEnd,
+    LevelFigures, Next, Objective, RunEnd, Scaling, ScalingFigures, Search, level_folder,
 };
 use metrics::load::REQUESTS_FILE;
 use runtime::{Shutdown, ShutdownLevel};

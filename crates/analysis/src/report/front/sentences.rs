@@ -1,10 +1,10 @@
 //! Sentences on the front page: what was lost, why agents took turns, what would change it, and one
 //! server against several.
 
-use metrics::Finding;
 use metrics::cause::WhySerial;
 use metrics::summary::{Overall, TopologyComparison};
 
+use super::super::Finding;
 use crate::tables::{View, paired, plain, signed};
 
 pub(super) fn bounds(values: &[f64]) -> (f64, f64) {

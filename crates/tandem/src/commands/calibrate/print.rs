@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use document::budget::{ended_in_words, percentile_word};
 use domain::record::{Bias, BudgetStep, Calibration};
-use metrics::budget::{calibrated_to, ended_in_words, percentile_word};
+use metrics::budget::calibrated_to;
 
 use crate::flavour;
 

@@ -3,8 +3,9 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use document::capacity::figure_in_words;
 use indicatif::{ProgressBar, ProgressStyle};
-use metrics::capacity::{LevelEnd, LevelFigures, Probe, figure_in_words};
+use metrics::capacity::{LevelEnd, LevelFigures, Probe};
 
 /// Progress on standard error.
 #[derive(Debug)]

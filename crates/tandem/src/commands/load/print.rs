@@ -103,7 +103,11 @@ fn put(text: &mut String, file: &LoadFile) -> std::fmt::Result {
         .zip(figures.tokens_per_s)
         .and_then(|(known, received)| budget::beyond(known, received));
     if let Some(beyond) = beyond {
-        writeln!(text, "warning: {}", budget::beyond_in_words(&beyond))?;
+        writeln!(
+            text,
+            "warning: {}",
+            document::budget::beyond_in_words(&beyond)
+        )?;
     }
     if figures.clock_warnings > 0 {
         writeln!(

@@ -1,9 +1,26 @@
 //! Sentences.
 
+use domain::Stamp;
+use metrics::Estimate;
+use metrics::capacity::*;
+use metrics::stats::Usl;
 use serde_json::json;
 
-use super::super::*;
-use super::figures::level;
+use super::{Answer, answer};
+
+/// A level with this throughput, without a request to look at.
+fn level(agents: u32, throughput: f64) -> LevelFigures {
+    let window = Window {
+        from: Stamp(0),
+        to: Stamp(1_000_000_000),
+    };
+    let mut level = LevelFigures::of(&[], agents, window, &"ttft_p95 < 1s".parse().unwrap());
+    level.block_tokens_per_s = (0..10)
+        .map(|i| throughput * (1.0 + 0.002 * (f64::from(i) - 4.5)))
+        .collect();
+    level.tokens_per_s = Estimate::of(&level.block_tokens_per_s).unwrap();
+    level
+}
 
 fn record(probes: &[(u32, Verdict, f64)], end: Option<RunEnd>) -> CapacityRecord {
     let search = Search {
@@ -71,7 +88,7 @@ const FINISHED: Option<RunEnd> = Some(RunEnd::Finished(SearchEnd::Bracketed));
 #[test]
 fn sentences_follow_from_the_levels() {
     use Verdict::{Fail, Pass, Unresolved};
-    let law = crate::stats::Usl {
+    let law = Usl {
         lambda: 60.0,
         sigma: 0.05,
         kappa: 0.003,
@@ -91,7 +108,7 @@ fn sentences_follow_from_the_levels() {
         e2e: 2.0,
         e2e_lo: 1.9,
     });
-    let amdahl = crate::stats::Usl { kappa: 0.0, ..law };
+    let amdahl = Usl { kappa: 0.0, ..law };
     let growing: Vec<_> = [1, 2, 4, 8]
         .map(|n| level(n, amdahl.at(f64::from(n))))
         .to_vec();

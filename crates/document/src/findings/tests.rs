@@ -1,0 +1,129 @@
+use metrics::Verdict;
+
+use super::*;
+
+fn evidence(figure: &'static str, value: f64, n: u32) -> EvidenceRef {
+    EvidenceRef {
+        config: None,
+        topology: None,
+        figure,
+        value,
+        interval: None,
+        n,
+    }
+}
+
+fn finding(config: &str, kind: FindingKind, evidence: Vec<EvidenceRef>) -> Finding {
+    Finding {
+        kind,
+        config: Some(domain::plan::ConfigId::new(config).unwrap()),
+        topology: None,
+        runs: 3,
+        evidence,
+    }
+}
+
+/// Findings of every kind on a configuration.
+fn every_kind(config: &str, more: f64) -> Vec<Finding> {
+    let speedup = EvidenceRef {
+        interval: Some((0.98, 1.06)),
+        ..evidence("speedup", 1.02, 3)
+    };
+    let overlapped = evidence("overlap.below_5_percent", 3.0, 3);
+    let wait = |figure| vec![overlapped.clone(), evidence(figure, 4.1 + more, 3)];
+    let differing = Differing {
+        option: "num_ctx",
+        values: [Some("512".to_owned()), None],
+    };
+    let other = evidence("cause.waits.load_after_wait", 3.0, 3);
+    let ratio = |mean: f64| Estimate {
+        mean,
+        lo: Some(mean - 0.05),
+        hi: Some(mean + 0.05),
+        sd: None,
+        n: 3,
+    };
+    let changes = vec![
+        (Quantity::Wall, ratio(1.16)),
+        (Quantity::Throughput, ratio(0.85)),
+        (Quantity::Ttft, ratio(1.02)),
+    ];
+    let compared = vec![
+        evidence("topologies.wall_s.difference", 2.0, 3),
+        evidence("topologies.throughput.difference", -9.0, 3),
+        evidence("topologies.ttft_s.difference", 0.1, 3),
+        evidence("topologies.rate.ratio", 0.484, 3),
+        evidence("decode_overlap", 0.789, 3),
+    ];
+    let lost = |cause| vec![evidence("lost_s", 7.0 + more, 3), evidence(cause, 4.1, 3)];
+    let avoidable = vec![
+        evidence("cause.avoidable_reloads.count", 1.0, 3),
+        evidence("cause.avoidable_reloads.time", 2.9 + more, 3),
+    ];
+    vec![
+        finding(
+            config,
+            FindingKind::NeverOverlapped,
+            vec![
+                evidence("overlap.zero", 3.0, 3),
+                evidence("speedup_est", 1.5, 3),
+            ],
+        ),
+        finding(config, FindingKind::Verdict(Verdict::Serial), vec![speedup]),
+        finding(
+            config,
+            FindingKind::OtherOptions(vec![differing]),
+            [wait("cause.waits.wait_other_config"), vec![other]].concat(),
+        ),
+        finding(
+            config,
+            FindingKind::Admission,
+            wait("cause.waits.admission"),
+        ),
+        finding(
+            config,
+            FindingKind::SlotQueue,
+            wait("cause.waits.slot_queue"),
+        ),
+        finding(config, FindingKind::EqualOptions, avoidable),
+        finding(config, FindingKind::Costliest, lost("wait_other_config")),
+        finding(
+            config,
+            FindingKind::Throttled,
+            vec![evidence("lost_s.thermal_or_power", 0.4, 3)],
+        ),
+        finding(
+            config,
+            FindingKind::LeftOut,
+            vec![evidence("runs_excluded", 1.0, 3)],
+        ),
+        finding(config, FindingKind::TwoServers { changes }, compared),
+    ]
+}
+
+#[test]
+fn each_finding_in_a_sentence() {
+    let lines: Vec<String> = every_kind("a", 0.0)
+        .iter()
+        .map(|f| format!("{}\n  {}", id(f), sentence(f)))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn findings_of_a_kind_are_one_sentence_and_a_table() {
+    let findings = [every_kind("a", 0.0), every_kind("b", 1.0)].concat();
+    let mut text = String::new();
+    for group in together(&findings, Origin::Measured) {
+        text.push_str(&group.sentence);
+        text.push_str("\n\n");
+        text.push_str(
+            &group
+                .table
+                .map_or_else(String::new, |t| t.to_markdown() + "\n"),
+        );
+    }
+    text.push_str(&what_to_try(&findings).unwrap());
+    insta::assert_snapshot!(text);
+    assert_eq!(what_to_try(&findings[..2]), None);
+}
