@@ -26,8 +26,8 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("runtime", &["agents", "clock", "domain", "telemetry"]),
     ("metrics", &["domain"]),
     ("document", &["domain", "metrics"]),
-    ("inputs", &["domain", "metrics"]),
-    ("analysis", &["document", "domain", "inputs", "metrics"]),
+    ("results", &["domain", "metrics"]),
+    ("analysis", &["document", "domain", "metrics", "results"]),
     (
         "tandem",
         &[

@@ -1,6 +1,6 @@
 //! Loads inputs, computes tables, draws charts with plotters, writes reports.
 //!
-//! polars and plotters live only here, in private modules; our own results are read by [`inputs`].
+//! polars and plotters live only here, in private modules; our own results are read by [`results`].
 //! This crate knows nothing of tokio, HTTP, NVML or a terminal; what the numbers mean is the
 //! [`metrics`] crate's business.
 

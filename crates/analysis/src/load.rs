@@ -18,8 +18,8 @@ use metrics::load::{LOAD_FILE, REQUESTS_FILE};
 use metrics::{Dataset, RunObservation};
 
 use grid::Grid;
-use inputs::short;
-pub use inputs::{
+use results::short;
+pub use results::{
     Arrivals, End, Load, LoadError, LoadErrorKind, Phases, Request, Skipped, read, read_json,
     read_schema,
 };
@@ -113,7 +113,7 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
         InputKind::Load => return Err(alone(path, "a load")),
         InputKind::Capacity => return Err(alone(path, "a capacity run")),
         InputKind::Calibration => return Err(alone(path, "a calibration")),
-        InputKind::Results => inputs::read_results(path, keep_going, &mut skipped)?,
+        InputKind::Results => results::read_results(path, keep_going, &mut skipped)?,
         InputKind::RecordedRuns => {
             let runs = recorded::read(path, keep_going, &mut skipped)?;
             imported(path, format!("recorded runs `{}`", short(path)), runs)
