@@ -1,6 +1,6 @@
 //! Words that every output shares: plurals, lists, and how requests ended.
 
-use metrics::run::Outcomes;
+use domain::OutcomeCounts;
 
 use crate::number::plain;
 
@@ -24,7 +24,7 @@ pub fn joined<T: AsRef<str>>(words: &[T]) -> String {
 }
 
 /// Every count in words, the ones that are zero left out, except for `completed`.
-pub fn outcomes(counts: &Outcomes) -> String {
+pub fn outcomes(counts: &OutcomeCounts) -> String {
     let mut words = vec![format!(
         "{} completed",
         plain(f64::from(counts.completed), 0)
@@ -34,7 +34,7 @@ pub fn outcomes(counts: &Outcomes) -> String {
 }
 
 /// The counts of what did not complete, in words, without those that are zero.
-pub fn not_completed(counts: &Outcomes) -> Vec<String> {
+pub fn not_completed(counts: &OutcomeCounts) -> Vec<String> {
     [
         (counts.failed, "failed"),
         (counts.incomplete, "incomplete"),
@@ -79,11 +79,11 @@ mod tests {
         assert_eq!(joined(&["a", "b"]), "a and b");
         assert_eq!(sentence("memory was short"), "Memory was short.");
         assert_eq!(sentence("load.json: is cut"), "load.json: is cut.");
-        let counts = Outcomes {
+        let counts = OutcomeCounts {
             completed: 1_200,
             failed: 2,
             timed_out: 1,
-            ..Outcomes::default()
+            ..OutcomeCounts::default()
         };
         assert_eq!(outcomes(&counts), "1,200 completed, 2 failed, 1 timed out");
     }

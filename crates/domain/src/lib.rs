@@ -21,5 +21,5 @@ pub mod units;
 pub mod work;
 
 pub use options::{ModelOptions, OPTIONS, OnV1, OptionKind, OptionSpec, OptionValue};
-pub use outcome::{FailureKind, Outcome, TimeoutPhase};
+pub use outcome::{FailureKind, Outcome, OutcomeCounts, TimeoutPhase};
 pub use units::{Nanos, Stamp};

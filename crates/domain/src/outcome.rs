@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+mod counts;
+
+pub use counts::OutcomeCounts;
+
 /// How a request ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -8,7 +8,7 @@ mod flights;
 mod loss;
 mod waits;
 
-pub use loss::{LossNs, LostSeconds};
+pub use loss::{Loss, LossNs, LostSeconds};
 pub(crate) use waits::SERIAL_BELOW;
 pub use waits::{AgentWaits, WhySerial};
 

@@ -2,12 +2,11 @@
 
 mod compute;
 
-use domain::Outcome;
+use domain::OutcomeCounts;
 use domain::plan::{ConfigId, Topology};
 use serde::Serialize;
 
 use crate::cause::RunCause;
-use crate::observation::ArmObservation;
 
 /// Everything computed from one run. Times are seconds, rates tokens per second.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,9 +24,9 @@ pub struct RunMetrics {
     /// Why the run stays out of every aggregate; none when it takes part.
     pub excluded: Option<String>,
     /// Outcomes of the together arm's main requests.
-    pub outcomes: Outcomes,
+    pub outcomes: OutcomeCounts,
     /// Outcomes of the sequential arm's main requests; none without that arm.
-    pub outcomes_sequential: Option<Outcomes>,
+    pub outcomes_sequential: Option<OutcomeCounts>,
     /// TR113's figures; none when the together arm has no usable wall time.
     pub tr113: Option<Tr113Metrics>,
     /// The measurement against running in turn; none without a usable sequential arm.
@@ -138,56 +137,6 @@ pub struct Contention {
     pub cause: Option<bool>,
     /// As somebody else recorded it.
     pub published: Option<bool>,
-}
-
-/// Main requests by outcome.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Outcomes {
-    /// The final object arrived.
-    pub completed: u32,
-    /// The request failed.
-    pub failed: u32,
-    /// The stream ended without the final object.
-    pub incomplete: u32,
-    /// We stopped it.
-    pub cancelled: u32,
-    /// One of our limits ran out.
-    pub timed_out: u32,
-}
-
-impl Outcomes {
-    /// The main requests of an arm.
-    pub fn of(arm: &ArmObservation) -> Self {
-        let mut counts = Self::default();
-        for request in arm.agents.iter().flat_map(|a| &a.requests) {
-            counts.count(&request.outcome);
-        }
-        counts
-    }
-
-    fn count(&mut self, outcome: &Outcome) {
-        *match outcome {
-            Outcome::Completed => &mut self.completed,
-            Outcome::Failed { .. } => &mut self.failed,
-            Outcome::Incomplete => &mut self.incomplete,
-            Outcome::Cancelled => &mut self.cancelled,
-            Outcome::TimedOut { .. } => &mut self.timed_out,
-        } += 1;
-    }
-
-    /// Adds another count.
-    pub fn add(&mut self, other: &Self) {
-        self.completed += other.completed;
-        self.failed += other.failed;
-        self.incomplete += other.incomplete;
-        self.cancelled += other.cancelled;
-        self.timed_out += other.timed_out;
-    }
-
-    /// Requests that did not complete.
-    pub const fn not_completed(&self) -> u32 {
-        self.failed + self.incomplete + self.cancelled + self.timed_out
-    }
 }
 
 #[cfg(test)]

@@ -6,13 +6,14 @@ mod quantity;
 mod topology;
 mod verdict;
 
+use domain::OutcomeCounts;
 use domain::plan::{ConfigId, Topology};
 use domain::record::Provenance;
 use serde::Serialize;
 
 use crate::cause::{LostSeconds, WhySerial};
 use crate::energy::ConfigEnergy;
-use crate::run::{Outcomes, RunMetrics};
+use crate::run::RunMetrics;
 use crate::stats::Estimate;
 
 pub(crate) use quantity::NOT_NEGATIVE;
@@ -88,9 +89,9 @@ pub struct Statistics {
     /// Runs with contention, by rule.
     pub contention_runs: ContentionRuns,
     /// Main requests of the together arm, by outcome.
-    pub outcomes: Outcomes,
+    pub outcomes: OutcomeCounts,
     /// Main requests of the sequential arm, by outcome.
-    pub outcomes_sequential: Option<Outcomes>,
+    pub outcomes_sequential: Option<OutcomeCounts>,
     /// How often the agents overlapped.
     pub overlap: OverlapEvidence,
 }

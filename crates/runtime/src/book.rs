@@ -9,12 +9,11 @@ use std::thread::JoinHandle;
 
 use agents::Recorder;
 use domain::record::{JournalLine, RequestRecord, RequestRole, StepRecord};
-use domain::{FailureKind, ModelOptions, Nanos, Outcome, TimeoutPhase};
+use domain::{FailureKind, ModelOptions, Nanos, Outcome, OutcomeCounts, TimeoutPhase};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::RuntimeError;
 use crate::journal::Journal;
-use crate::sweep::OutcomeCounts;
 
 /// The journal and what the runtime itself needs of the records. The first write that fails
 /// cancels the sweep: work that leaves no trace is wasted.
@@ -199,7 +198,7 @@ impl Recorder for Book {
         if record.role == RequestRole::Main {
             let mut inner = self.inner();
             let times = &record.times;
-            inner.counts.add(&times.outcome);
+            inner.counts.count(&times.outcome);
             inner.arm.push(Seen {
                 agent: record.agent,
                 endpoint: record.endpoint,

@@ -29,7 +29,7 @@ pub use error::RuntimeError;
 pub use manifest::{read_manifest, write_manifest};
 pub use results::{ResultsDir, ResumePoint, resume_point};
 pub use shutdown::{Shutdown, ShutdownLevel, asked_to_stop};
-pub use sweep::{DEFAULT_DEAD_ARMS, OutcomeCounts, SweepSetup, SweepSummary, run_sweep};
+pub use sweep::{DEFAULT_DEAD_ARMS, SweepSetup, SweepSummary, run_sweep};
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use domain::event::{Event, Observer};
 use domain::plan::{ArmSpec, ConfigId, SweepPlan, Topology, WorkflowKind};
 use domain::record::{JournalLine, Manifest, Mark, MarkKind};
 use domain::telemetry::GpuSampler;
-use domain::{Nanos, Outcome, Stamp};
+use domain::{Nanos, OutcomeCounts, Stamp};
 use telemetry::Sources;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -98,33 +98,6 @@ impl SweepSummary {
     /// Every arm of the plan is complete.
     pub fn is_complete(&self) -> bool {
         self.already_complete + self.completed == self.arms
-    }
-}
-
-/// Requests by outcome.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct OutcomeCounts {
-    /// The final object arrived.
-    pub completed: u32,
-    /// The stream ended without it.
-    pub incomplete: u32,
-    /// It failed.
-    pub failed: u32,
-    /// We stopped it.
-    pub cancelled: u32,
-    /// A limit ran out.
-    pub timed_out: u32,
-}
-
-impl OutcomeCounts {
-    pub(crate) fn add(&mut self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Completed => self.completed += 1,
-            Outcome::Incomplete => self.incomplete += 1,
-            Outcome::Failed { .. } => self.failed += 1,
-            Outcome::Cancelled => self.cancelled += 1,
-            Outcome::TimedOut { .. } => self.timed_out += 1,
-        }
     }
 }
 

@@ -136,19 +136,13 @@ fn outcomes(load: &Load) -> Table {
         Origin::Derived,
         &[("share_percent", "share (%)")],
     );
-    let o = load.figures.outcomes;
-    for (name, n) in [
-        ("completed", o.completed),
-        ("incomplete", o.incomplete),
-        ("failed", o.failed),
-        ("cancelled", o.cancelled),
-        ("timed out", o.timed_out),
-    ] {
+    let counts = load.figures.outcomes;
+    for (name, n) in counts.in_words() {
         if n > 0 {
             table.row(vec![
                 Cell::text(name),
                 Cell::count(n),
-                Cell::number(100.0 * f64::from(n) / f64::from(o.total()), 2),
+                Cell::number(100.0 * f64::from(n) / f64::from(counts.total()), 2),
             ]);
         }
     }

@@ -256,7 +256,7 @@ fn outcomes(view: &View<'_>) -> Table {
         let together = config.stats.outcomes;
         let sequential = config.stats.outcomes_sequential;
         let mut cells = config_cells(view, config);
-        let gets: [fn(&metrics::run::Outcomes) -> u32; 5] = [
+        let gets: [fn(&domain::OutcomeCounts) -> u32; 5] = [
             |o| o.completed,
             |o| o.failed,
             |o| o.incomplete,

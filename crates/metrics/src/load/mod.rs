@@ -10,7 +10,7 @@ mod slo;
 use std::collections::BTreeMap;
 
 use domain::record::{RequestRecord, TokenSource};
-use domain::{Nanos, Outcome, Stamp};
+use domain::{Nanos, Outcome, OutcomeCounts, Stamp};
 use serde::{Deserialize, Serialize};
 
 use crate::RequestMetrics;
@@ -41,7 +41,7 @@ const SLOW_CONNECT: Nanos = Nanos::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Collected {
     slo: Option<Slo>,
-    outcomes: Outcomes,
+    outcomes: OutcomeCounts,
     failures: BTreeMap<String, u32>,
     tokens: u64,
     tokens_estimated: u64,
@@ -73,33 +73,6 @@ pub struct Collected {
 const MOST_FAILURES: usize = 100;
 /// The words of all others.
 const OTHERS: &str = "other failures";
-
-/// Requests by how they ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcomes {
-    /// The final object arrived.
-    pub completed: u32,
-    /// The stream ended without its final object.
-    pub incomplete: u32,
-    /// Refused, broken off or malformed.
-    pub failed: u32,
-    /// Dropped by this side.
-    pub cancelled: u32,
-    /// A limit of ours ran out.
-    pub timed_out: u32,
-}
-
-impl Outcomes {
-    /// All of them.
-    pub fn total(&self) -> u32 {
-        self.completed + self.not_completed()
-    }
-
-    /// All but the completed ones.
-    pub fn not_completed(&self) -> u32 {
-        self.incomplete + self.failed + self.cancelled + self.timed_out
-    }
-}
 
 impl Collected {
     /// Nothing counted yet.
@@ -192,11 +165,7 @@ impl Collected {
     /// depend on the order of merging.
     pub fn merge(&mut self, other: Self) {
         let sum = |a: &mut u32, b| *a += b;
-        sum(&mut self.outcomes.completed, other.outcomes.completed);
-        sum(&mut self.outcomes.incomplete, other.outcomes.incomplete);
-        sum(&mut self.outcomes.failed, other.outcomes.failed);
-        sum(&mut self.outcomes.cancelled, other.outcomes.cancelled);
-        sum(&mut self.outcomes.timed_out, other.outcomes.timed_out);
+        self.outcomes += other.outcomes;
         sum(&mut self.clock_warnings, other.clock_warnings);
         sum(&mut self.sent, other.sent);
         sum(&mut self.good, other.good);
@@ -250,18 +219,13 @@ impl Collected {
     }
 
     fn count_outcome(&mut self, outcome: &Outcome) {
+        self.outcomes.count(outcome);
         match outcome {
-            Outcome::Completed => self.outcomes.completed += 1,
-            Outcome::Incomplete => self.outcomes.incomplete += 1,
-            Outcome::Cancelled => self.outcomes.cancelled += 1,
-            Outcome::Failed { message, .. } => {
-                self.outcomes.failed += 1;
-                self.count_failure(message.clone(), 1);
-            }
+            Outcome::Failed { message, .. } => self.count_failure(message.clone(), 1),
             Outcome::TimedOut { phase } => {
-                self.outcomes.timed_out += 1;
                 self.count_failure(format!("timed out ({phase:?})"), 1);
             }
+            Outcome::Completed | Outcome::Incomplete | Outcome::Cancelled => {}
         }
     }
 
@@ -322,7 +286,7 @@ fn earliest(a: Option<Stamp>, b: Option<Stamp>) -> Option<Stamp> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Requests by how they ended.
-    pub outcomes: Outcomes,
+    pub outcomes: OutcomeCounts,
     /// Requests by the server's or the transport's words.
     pub failures: BTreeMap<String, u32>,
     /// From the first send to the last completed answer, seconds.

@@ -88,7 +88,7 @@ fn what_did_not_complete_is_counted_and_left_out() {
     let figures = collected.figures();
     assert_eq!(
         figures.outcomes,
-        Outcomes {
+        OutcomeCounts {
             completed: 1,
             incomplete: 1,
             failed: 1,

@@ -1,8 +1,8 @@
 //! From an observed run to its figures.
 
-use domain::Nanos;
+use domain::{Nanos, OutcomeCounts};
 
-use super::{AgentMetrics, BaselineMetrics, Contention, Outcomes, RunMetrics, Tr113Metrics};
+use super::{AgentMetrics, BaselineMetrics, Contention, RunMetrics, Tr113Metrics};
 use crate::arms::{Arms, WarmLoads, decode_overlap, rate, rebuilt, requests, tokens, warm_loads};
 use crate::cause::RunCause;
 use crate::observation::{AgentObservation, ArmObservation, RunObservation};
@@ -39,8 +39,8 @@ impl RunMetrics {
             repetition: run.repetition,
             agents: observed.map_or(0, |arm| arm.agents.len() as u32),
             excluded: None,
-            outcomes: run.together.as_ref().map(Outcomes::of).unwrap_or_default(),
-            outcomes_sequential: run.sequential.as_ref().map(Outcomes::of),
+            outcomes: run.together.as_ref().map(outcomes).unwrap_or_default(),
+            outcomes_sequential: run.sequential.as_ref().map(outcomes),
             tr113: None,
             baseline: None,
             decode_overlap: None,
@@ -195,6 +195,11 @@ fn agent_metrics(arms: &Arms<'_>, i: usize, warm: &WarmLoads) -> AgentMetrics {
         tokens: tokens(agent),
         tokens_sequential: alone.map(|(alone, _)| tokens(alone)),
     }
+}
+
+/// The main requests of an arm by how they ended.
+fn outcomes(arm: &ArmObservation) -> OutcomeCounts {
+    OutcomeCounts::of(requests(arm).map(|r| &r.outcome))
 }
 
 fn all_tokens(arm: &ArmObservation) -> u64 {

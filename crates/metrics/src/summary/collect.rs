@@ -7,15 +7,15 @@ use super::best::best;
 use super::quantity::NOT_NEGATIVE;
 use super::topology::comparisons;
 use super::{
-    AgentSummary, ConfigSummary, ContentionRuns, Overall, OverlapEvidence, QUANTITIES,
+    AgentSummary, ConfigSummary, ContentionRuns, Overall, OverlapEvidence, QUANTITIES, Quantity,
     ScenarioSummary, Statistics, Summary, Tail, Verdict, VerdictCounts,
 };
 use crate::arms::{ArmTimes, warm_loads};
-use crate::cause::{LossNs, LostSeconds, SERIAL_BELOW};
+use crate::cause::{LostSeconds, SERIAL_BELOW};
 use crate::energy::{ArmEnergy, ConfigEnergy, Meter};
 use crate::observation::{ArmObservation, Dataset, PublishedRow, RunObservation, StampSource};
 use crate::request::RequestMetrics;
-use crate::run::{AgentMetrics, Outcomes, RunMetrics};
+use crate::run::{AgentMetrics, RunMetrics};
 use crate::stats::{self, Estimate, printable_percentile};
 
 impl Summary {
@@ -164,89 +164,88 @@ fn memory_peak(data: &Dataset, run: &RunObservation) -> Option<f64> {
         .map(|bytes| bytes as f64)
 }
 
-fn count(runs: &[&RunMetrics], rule: impl Fn(&RunMetrics) -> Option<bool>) -> Option<u32> {
-    runs.iter()
-        .filter_map(|r| rule(r))
-        .map(u32::from)
-        .reduce(|a, b| a + b)
-}
-
-fn sum(counts: impl Iterator<Item = Option<u32>>) -> Option<u32> {
-    counts.flatten().reduce(|a, b| a + b)
-}
-
-fn over_runs(all: &[RunMetrics]) -> Statistics {
-    let used: Vec<&RunMetrics> = all.iter().filter(|r| r.excluded.is_none()).collect();
+/// The statistics of items: of each quantity and of what was lost, without any counts.
+fn averaged<T>(
+    items: &[&T],
+    value: impl Fn(&Quantity, &T) -> Option<f64>,
+    lost: impl Fn(&T) -> Option<LostSeconds>,
+) -> Statistics {
     let mut statistics = Statistics::default();
     for quantity in &QUANTITIES {
-        let mean = estimate(&used, |r| quantity.of_run(r));
+        let mean = estimate(items, |item| value(quantity, item));
         quantity.set(&mut statistics, mean.map(|e| e.within(quantity.range())));
     }
-    let losses: Vec<LossNs> = used.iter().filter_map(|r| r.cause.lost).collect();
+    let losses: Vec<_> = items.iter().filter_map(|item| lost(item)).collect();
     statistics.lost_s = LostSeconds::mean_of(&losses);
-    statistics.contention_runs = ContentionRuns {
-        ttft_rule: count(&used, |r| r.contention.ttft_rule),
-        speedup_rule: count(&used, |r| r.contention.speedup_rule),
-        cause: count(&used, |r| r.contention.cause),
-        published: count(&used, |r| r.contention.published),
-    };
+    statistics
+}
+
+/// Over the runs that take part; outcomes are counted of all.
+fn over_runs(all: &[RunMetrics]) -> Statistics {
+    let used: Vec<&RunMetrics> = all.iter().filter(|r| r.excluded.is_none()).collect();
+    let lost = |run: &RunMetrics| run.cause.lost.map(LostSeconds::from);
+    let mut statistics = averaged(&used, Quantity::of_run, lost);
     for run in all {
-        statistics.outcomes.add(&run.outcomes);
-        if let Some(outcomes) = &run.outcomes_sequential {
-            let sequential = &mut statistics.outcomes_sequential;
-            sequential
-                .get_or_insert_with(Outcomes::default)
-                .add(outcomes);
-        }
-    }
-    for overlap in used
-        .iter()
-        .filter(|r| r.agents > 1)
-        .filter_map(|r| r.decode_overlap)
-    {
-        statistics.overlap.known += 1;
-        statistics.overlap.zero += u32::from(overlap <= 0.0);
-        statistics.overlap.below_5_percent += u32::from(overlap < SERIAL_BELOW);
+        statistics.count_in(&counts(run));
     }
     statistics
+}
+
+/// What one run adds to the counts.
+fn counts(run: &RunMetrics) -> Statistics {
+    let mut counts = Statistics {
+        outcomes: run.outcomes,
+        outcomes_sequential: run.outcomes_sequential,
+        ..Statistics::default()
+    };
+    if run.excluded.is_none() {
+        let rule = run.contention;
+        counts.contention_runs = ContentionRuns {
+            ttft_rule: rule.ttft_rule.map(u32::from),
+            speedup_rule: rule.speedup_rule.map(u32::from),
+            cause: rule.cause.map(u32::from),
+            published: rule.published.map(u32::from),
+        };
+        if let Some(overlap) = run.decode_overlap.filter(|_| run.agents > 1) {
+            counts.overlap = OverlapEvidence {
+                known: 1,
+                zero: u32::from(overlap <= 0.0),
+                below_5_percent: u32::from(overlap < SERIAL_BELOW),
+            };
+        }
+    }
+    counts
 }
 
 /// The same statistics over configurations: each configuration's mean counts once.
 fn over_configs(configs: &[&ConfigSummary]) -> Statistics {
-    let mut statistics = Statistics::default();
-    for quantity in &QUANTITIES {
-        let means = estimate(configs, |c| quantity.of(&c.stats).map(|e| e.mean));
-        quantity.set(&mut statistics, means.map(|e| e.within(quantity.range())));
-    }
-    let losses: Vec<_> = configs.iter().filter_map(|c| c.stats.lost_s).collect();
-    statistics.lost_s = LostSeconds::mean_of_means(&losses);
-    let contention = |rule: fn(&ContentionRuns) -> Option<u32>| {
-        sum(configs.iter().map(|c| rule(&c.stats.contention_runs)))
-    };
-    statistics.contention_runs = ContentionRuns {
-        ttft_rule: contention(|c| c.ttft_rule),
-        speedup_rule: contention(|c| c.speedup_rule),
-        cause: contention(|c| c.cause),
-        published: contention(|c| c.published),
-    };
+    let mean = |quantity: &Quantity, config: &ConfigSummary| Some(quantity.of(&config.stats)?.mean);
+    let mut statistics = averaged(configs, mean, |config| config.stats.lost_s);
     for config in configs {
-        statistics.outcomes.add(&config.stats.outcomes);
-        if let Some(outcomes) = &config.stats.outcomes_sequential {
-            let sequential = &mut statistics.outcomes_sequential;
-            sequential
-                .get_or_insert_with(Outcomes::default)
-                .add(outcomes);
-        }
-        let OverlapEvidence {
-            known,
-            zero,
-            below_5_percent,
-        } = config.stats.overlap;
-        statistics.overlap.known += known;
-        statistics.overlap.zero += zero;
-        statistics.overlap.below_5_percent += below_5_percent;
+        statistics.count_in(&config.stats);
     }
     statistics
+}
+
+impl Statistics {
+    /// Adds what others have counted: contention, outcomes and overlap.
+    fn count_in(&mut self, other: &Self) {
+        fn add<T: std::ops::AddAssign + Default>(sum: &mut Option<T>, more: Option<T>) {
+            if let Some(more) = more {
+                *sum.get_or_insert_default() += more;
+            }
+        }
+        let (runs, more) = (&mut self.contention_runs, other.contention_runs);
+        add(&mut runs.ttft_rule, more.ttft_rule);
+        add(&mut runs.speedup_rule, more.speedup_rule);
+        add(&mut runs.cause, more.cause);
+        add(&mut runs.published, more.published);
+        self.outcomes += other.outcomes;
+        add(&mut self.outcomes_sequential, other.outcomes_sequential);
+        self.overlap.known += other.overlap.known;
+        self.overlap.zero += other.overlap.zero;
+        self.overlap.below_5_percent += other.overlap.below_5_percent;
+    }
 }
 
 fn config_summary(
@@ -319,9 +318,9 @@ fn agent_summaries(runs: &[&RunMetrics]) -> Vec<AgentSummary> {
         .filter_map(|i| {
             let all: Vec<&AgentMetrics> = runs.iter().filter_map(|r| r.per_agent.get(i)).collect();
             let first = all.first()?;
-            let losses: Vec<LossNs> = runs
+            let losses: Vec<LostSeconds> = runs
                 .iter()
-                .filter_map(|r| r.cause.agents.as_ref()?.get(i).map(|a| a.lost))
+                .filter_map(|r| r.cause.agents.as_ref()?.get(i).map(|a| a.lost.into()))
                 .collect();
             Some(AgentSummary {
                 agent: first.agent,

@@ -30,17 +30,11 @@ fn put(text: &mut String, file: &LoadFile) -> std::fmt::Result {
     };
     let figures = &result.figures;
     let outcomes = &figures.outcomes;
-    let mut ended = vec![format!("{} completed", outcomes.completed)];
-    for (count, word) in [
-        (outcomes.incomplete, "incomplete"),
-        (outcomes.failed, "failed"),
-        (outcomes.cancelled, "cancelled"),
-        (outcomes.timed_out, "timed out"),
-    ] {
-        if count > 0 {
-            ended.push(format!("{count} {word}"));
-        }
-    }
+    let counts = outcomes.in_words().into_iter();
+    let mut ended: Vec<String> = counts
+        .filter(|(word, count)| *count > 0 || *word == "completed")
+        .map(|(word, count)| format!("{count} {word}"))
+        .collect();
     if result.not_begun > 0 {
         ended.push(format!("{} not begun", result.not_begun));
     }
