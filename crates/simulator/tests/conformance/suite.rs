@@ -144,7 +144,8 @@ impl Suite {
         })
     }
 
-    /// Makes checks, one after another; a panic in one is not caught, an answer that does not come is.
+    /// Makes checks, one after another; a panic in one is not caught, an answer that does not come
+    /// is.
     pub(crate) async fn run(&mut self, checks: fn(&Server) -> Checks<'_>) {
         for (name, check) in checks(&self.server).0 {
             let outcome = tokio::select! {
@@ -327,6 +328,39 @@ fn merge(into: &mut Value, more: &Value) {
     }
 }
 
+/// Fails the check unless the members of a pattern are there and alike, whatever else is there.
+/// `<text>`, `<count>` (above zero), `<list>`, `<object>`, `<moment>`, `<bool>` and `<absent>` stand
+/// for any value of that kind.
+pub(crate) fn like(seen: &Value, pattern: &Value) -> Checked {
+    fn differs(seen: Option<&Value>, pattern: &Value) -> bool {
+        let value = seen.unwrap_or(&Value::Null);
+        match pattern {
+            Value::Object(members) => members
+                .iter()
+                .any(|(key, pattern)| differs(value.get(key), pattern)),
+            Value::Array(items) if !items.is_empty() => items
+                .iter()
+                .enumerate()
+                .any(|(index, pattern)| differs(value.get(index), pattern)),
+            Value::String(kind) if kind.starts_with('<') => !match kind.as_str() {
+                "<text>" => value.is_string(),
+                "<count>" => value.as_u64() > Some(0),
+                "<list>" => value.is_array(),
+                "<object>" => value.is_object(),
+                "<moment>" => is_moment(value),
+                "<bool>" => value.is_boolean(),
+                "<absent>" => seen.is_none(),
+                other => panic!("{other} is no kind of value"),
+            },
+            pattern => value != pattern,
+        }
+    }
+    holds(
+        !differs(Some(seen), pattern),
+        format_args!("expected {pattern}, got {seen}"),
+    )
+}
+
 /// Fails the check unless the content type is this.
 pub(crate) fn content_type(answer: &Answer, expected: &str) -> Checked {
     same(
@@ -383,7 +417,7 @@ pub(crate) fn joined<'a>(chunks: &'a [Value], part: impl Fn(&'a Value) -> &'a Va
 }
 
 /// Whether it is a moment as RFC 3339 writes it.
-pub(crate) fn is_moment(value: &Value) -> bool {
+fn is_moment(value: &Value) -> bool {
     let text = text_of(value);
     let date = text.get(..19).unwrap_or_default();
     date.len() == 19
