@@ -86,42 +86,26 @@ impl Parts {
         let prefill = pace.ttft.0;
         let decode = pace.gap.0.saturating_mul(u64::from(tokens - 1));
         let total = prefill.saturating_add(decode);
-        let counters = format!(
-            "\"total_duration\":{total},\"prompt_eval_count\":1,\
-             \"prompt_eval_duration\":{prefill},\"eval_count\":{tokens},\"eval_duration\":{decode}"
-        );
-        let last = match self.shape {
-            Shape::Generate => format!(
-                "{{\"model\":\"{MODEL}\",\"created_at\":\"{CREATED}\",\"response\":\"\",\
-                 \"done\":true,\"done_reason\":\"length\",{counters}}}\n"
-            ),
-            Shape::Chat => format!(
-                "{{\"model\":\"{MODEL}\",\"created_at\":\"{CREATED}\",\
-                 \"message\":{{\"role\":\"assistant\",\"content\":\"\"}},\
-                 \"done\":true,\"done_reason\":\"length\",{counters}}}\n"
-            ),
-            Shape::ChatCompletions | Shape::Completions => {
-                let delta = if self.shape == Shape::ChatCompletions {
-                    "\"delta\":{}"
-                } else {
-                    "\"text\":\"\""
-                };
-                let mut text = event(
-                    self.shape,
-                    &format!("{{\"index\":0,{delta},\"finish_reason\":\"length\"}}"),
-                    "",
+        let last = if self.shape.is_native() {
+            let said = said(self.shape, "");
+            object(&format!(
+                r#"{said},"done":true,"done_reason":"length","total_duration":{total},"prompt_eval_count":1,"prompt_eval_duration":{prefill},"eval_count":{tokens},"eval_duration":{decode}"#
+            )) + "\n"
+        } else {
+            let said = match self.shape {
+                Shape::ChatCompletions => r#""delta":{}"#.to_owned(),
+                shape => said(shape, ""),
+            };
+            let choice = format!(r#"{{"index":0,{said},"finish_reason":"length"}}"#);
+            let mut text = event(self.shape, &choice, "");
+            if usage {
+                let all = u64::from(tokens) + 1;
+                let usage = format!(
+                    r#","usage":{{"prompt_tokens":1,"completion_tokens":{tokens},"total_tokens":{all}}}"#
                 );
-                if usage {
-                    let usage = format!(
-                        ",\"usage\":{{\"prompt_tokens\":1,\"completion_tokens\":{tokens},\
-                         \"total_tokens\":{}}}",
-                        u64::from(tokens) + 1
-                    );
-                    text.push_str(&event(self.shape, "", &usage));
-                }
-                text.push_str("data: [DONE]\n\n");
-                text
+                text.push_str(&event(self.shape, "", &usage));
             }
+            text + "data: [DONE]\n\n"
         };
         bytes.extend_from_slice(&chunk(&last));
         bytes.extend_from_slice(b"0\r\n\r\n");
@@ -137,27 +121,28 @@ fn head(shape: Shape) -> Vec<u8> {
     .into_bytes()
 }
 
-fn token(shape: Shape) -> String {
+/// The member that holds a text.
+fn said(shape: Shape, text: &str) -> String {
     match shape {
-        Shape::Generate => format!(
-            "{{\"model\":\"{MODEL}\",\"created_at\":\"{CREATED}\",\"response\":\"{TEXT}\",\
-             \"done\":false}}\n"
-        ),
-        Shape::Chat => format!(
-            "{{\"model\":\"{MODEL}\",\"created_at\":\"{CREATED}\",\
-             \"message\":{{\"role\":\"assistant\",\"content\":\"{TEXT}\"}},\"done\":false}}\n"
-        ),
-        Shape::ChatCompletions => event(
-            shape,
-            &format!("{{\"index\":0,\"delta\":{{\"content\":\"{TEXT}\"}},\"finish_reason\":null}}"),
-            "",
-        ),
-        Shape::Completions => event(
-            shape,
-            &format!("{{\"index\":0,\"text\":\"{TEXT}\",\"finish_reason\":null}}"),
-            "",
-        ),
+        Shape::Generate => format!(r#""response":"{text}""#),
+        Shape::Chat => format!(r#""message":{{"role":"assistant","content":"{text}"}}"#),
+        Shape::ChatCompletions => format!(r#""delta":{{"content":"{text}"}}"#),
+        Shape::Completions => format!(r#""text":"{text}""#),
     }
+}
+
+fn token(shape: Shape) -> String {
+    let said = said(shape, TEXT);
+    if shape.is_native() {
+        return object(&format!(r#"{said},"done":false"#)) + "\n";
+    }
+    let choice = format!(r#"{{"index":0,{said},"finish_reason":null}}"#);
+    event(shape, &choice, "")
+}
+
+/// An object of Ollama's own API with these members.
+fn object(members: &str) -> String {
+    format!(r#"{{"model":"{MODEL}","created_at":"{CREATED}",{members}}}"#)
 }
 
 fn event(shape: Shape, choice: &str, more: &str) -> String {
@@ -205,30 +190,21 @@ pub(crate) fn json(status: u16, body: &str, with_body: bool) -> Vec<u8> {
 
 /// The reply to a request that only loads or unloads: done at once.
 pub(crate) fn loaded(shape: Shape) -> String {
-    let empty = if shape == Shape::Chat {
-        "\"message\":{\"role\":\"assistant\",\"content\":\"\"}"
-    } else {
-        "\"response\":\"\""
-    };
-    format!(
-        "{{\"model\":\"{MODEL}\",\"created_at\":\"{CREATED}\",{empty},\"done\":true,\
-         \"done_reason\":\"load\"}}"
-    )
+    let said = said(shape, "");
+    object(&format!(r#"{said},"done":true,"done_reason":"load""#))
 }
 
 /// What a `GET` finds.
 pub(crate) fn page(path: &str) -> Option<String> {
     Some(match path {
-        "/" | "/health" => "{\"status\":\"ok\"}".to_owned(),
-        "/api/version" => "{\"version\":\"0.0.0\",\"server\":\"metronome\"}".to_owned(),
+        "/" | "/health" => r#"{"status":"ok"}"#.to_owned(),
+        "/api/version" => r#"{"version":"0.0.0","server":"metronome"}"#.to_owned(),
         "/api/tags" => format!(
-            "{{\"models\":[{{\"name\":\"{MODEL}\",\"model\":\"{MODEL}\",\
-             \"modified_at\":\"{CREATED}\",\"size\":0,\"digest\":\"\",\"details\":{{}}}}]}}"
+            r#"{{"models":[{{"name":"{MODEL}","model":"{MODEL}","modified_at":"{CREATED}","size":0,"digest":"","details":{{}}}}]}}"#
         ),
-        "/api/ps" => "{\"models\":[]}".to_owned(),
+        "/api/ps" => r#"{"models":[]}"#.to_owned(),
         "/v1/models" => format!(
-            "{{\"object\":\"list\",\"data\":[{{\"id\":\"{MODEL}\",\"object\":\"model\",\
-             \"created\":1767225600,\"owned_by\":\"{MODEL}\"}}]}}"
+            r#"{{"object":"list","data":[{{"id":"{MODEL}","object":"model","created":1767225600,"owned_by":"{MODEL}"}}]}}"#
         ),
         _ => return None,
     })
@@ -237,8 +213,8 @@ pub(crate) fn page(path: &str) -> Option<String> {
 /// An error in the shape that clients of the path read.
 pub(crate) fn error(path: &str, message: &str) -> String {
     if path.starts_with("/v1/") {
-        format!("{{\"error\":{{\"message\":\"{message}\",\"type\":\"invalid_request_error\"}}}}")
+        format!(r#"{{"error":{{"message":"{message}","type":"invalid_request_error"}}}}"#)
     } else {
-        format!("{{\"error\":\"{message}\"}}")
+        format!(r#"{{"error":"{message}"}}"#)
     }
 }

@@ -279,6 +279,11 @@ impl Profile {
         toml::to_string(self).expect("a checked profile holds nothing that TOML lacks")
     }
 
+    /// The names of its devices, in index order.
+    pub fn device_names(&self) -> Vec<String> {
+        self.devices.iter().map(|d| d.name.clone()).collect()
+    }
+
     /// A server on every device of the profile.
     pub fn server(&self) -> ServerSpec {
         ServerSpec {

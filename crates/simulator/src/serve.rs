@@ -134,14 +134,8 @@ fn shortest_token_gap(profile: &Profile) -> Nanos {
 /// What the server pretends to be.
 #[derive(Debug, Clone)]
 pub struct Announcement {
-    /// Release.
-    pub version: String,
-    /// Profile's name and description.
-    pub profile: (String, String),
-    /// Devices.
-    pub devices: Vec<String>,
-    /// Models.
-    pub models: Vec<String>,
+    /// Its profile.
+    pub profile: Profile,
     /// Slots per runner.
     pub num_parallel: usize,
     /// Fault rules in force.
@@ -158,18 +152,19 @@ pub struct Announcement {
 
 impl fmt::Display for Announcement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, description) = &self.profile;
+        let profile = &self.profile;
         writeln!(
             f,
-            "pretending to be Ollama {}: {name} ({description})",
-            self.version
+            "pretending to be Ollama {}: {} ({})",
+            profile.server.version, profile.name, profile.description
         )?;
-        let devices = match self.devices.as_slice() {
-            [] => "CPU only".to_owned(),
-            devices => devices.join(", "),
-        };
+        let mut devices = profile.device_names().join(", ");
+        if devices.is_empty() {
+            "CPU only".clone_into(&mut devices);
+        }
         writeln!(f, "  devices   {devices}")?;
-        writeln!(f, "  models    {}", self.models.join(", "))?;
+        let models: Vec<&str> = profile.models.iter().map(|m| m.name.as_str()).collect();
+        writeln!(f, "  models    {}", models.join(", "))?;
         writeln!(f, "  slots     {} per model", self.num_parallel)?;
         writeln!(f, "  faults    {} rules", self.fault_rules)?;
         writeln!(
@@ -218,23 +213,7 @@ pub async fn serve(
         Clock::scaled(time_scale)
     };
     let mut announcement = Announcement {
-        version: simulator.profile.server.version.clone(),
-        profile: (
-            simulator.profile.name.clone(),
-            simulator.profile.description.clone(),
-        ),
-        devices: simulator
-            .profile
-            .devices
-            .iter()
-            .map(|device| device.name.clone())
-            .collect(),
-        models: simulator
-            .profile
-            .models
-            .iter()
-            .map(|model| model.name.clone())
-            .collect(),
+        profile: simulator.profile.clone(),
         num_parallel: simulator
             .num_parallel
             .unwrap_or(simulator.profile.server.num_parallel),

@@ -155,11 +155,7 @@ impl Simulator {
                 server
             })
             .collect();
-        let devices = profile
-            .devices
-            .iter()
-            .map(|device| device.name.clone())
-            .collect();
+        let devices = profile.device_names();
         let core = Core::new(profile.clone(), servers)?;
         let clock = config.clock;
         let world = World::new(core, clock.clone(), config.log);

@@ -39,20 +39,19 @@ pub fn fit(
         .ok_or_else(|| CalibrateError::NoModel(model.to_owned()))?;
     let replayed = replay(base, model, shared, Lengths::Recorded, Start::Cold)?;
     let cases = cases(shared, &replayed);
-    let mut fitted = Fitted {
-        profile: base.clone(),
-        constants: Vec::new(),
-    };
-    let spec = &mut fitted.profile.models[index];
-    fit_decode(spec, &cases, &mut fitted.constants)?;
-    fit_prefill(spec, &cases, &mut fitted.constants)?;
-    fit_load(base, spec, &cases, &mut fitted.constants)?;
-    fit_lengths(spec, shared, &mut fitted.constants);
+    let mut profile = base.clone();
+    let mut constants = Constants::default();
+    let spec = &mut profile.models[index];
+    fit_decode(spec, &cases, &mut constants)?;
+    fit_prefill(spec, &cases, &mut constants)?;
+    fit_load(base, spec, &cases, &mut constants)?;
+    fit_lengths(spec, shared, &mut constants);
     if !apart.is_empty() {
         let decode_tps = spec.rates.decode_tps;
-        fit_sharing(&mut fitted, apart, decode_tps)?;
+        fit_sharing(&mut profile, apart, decode_tps, &mut constants)?;
     }
-    Ok(fitted)
+    let constants = constants.0;
+    Ok(Fitted { profile, constants })
 }
 
 fn cases<'a>(recorded: &'a [RecordedRun], replayed: &'a [ReplayedRun]) -> Vec<Case<'a>> {
@@ -84,26 +83,61 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     })
 }
 
-type Constants = Vec<(&'static str, f64, usize)>;
+/// Constant, fitted value, figures it rests on.
+#[derive(Default)]
+struct Constants(Vec<(&'static str, f64, usize)>);
+
+impl Constants {
+    fn push(&mut self, name: &'static str, value: f64, n: usize) -> f64 {
+        self.0.push((name, value, n));
+        value
+    }
+
+    /// A constant from the median of figures; none without figures.
+    fn fit(
+        &mut self,
+        name: &'static str,
+        figures: impl Iterator<Item = f64>,
+        from_median: impl Fn(f64) -> f64,
+    ) -> Option<f64> {
+        let figures: Vec<f64> = figures.collect();
+        let n = figures.len();
+        median(figures).map(|median| self.push(name, from_median(median), n))
+    }
+}
+
+fn missing(
+    parameter: &'static str,
+    what: &'static str,
+    fix: &'static str,
+) -> impl FnOnce() -> CalibrateError {
+    move || CalibrateError::Missing {
+        what,
+        parameter,
+        fix,
+    }
+}
+
+/// Milliseconds to seconds, and never below zero.
+fn to_seconds(ms: f64) -> f64 {
+    ms.max(0.0) / 1e3
+}
 
 fn fit_decode(
     spec: &mut ModelSpec,
     cases: &[Case<'_>],
     constants: &mut Constants,
 ) -> Result<(), CalibrateError> {
-    let steps: Vec<f64> = cases
+    const NAME: &str = "rates.decode_tps";
+    let tps = cases
         .iter()
         .filter(|case| case.recorded.tokens > 1)
-        .map(|case| f64::from(case.recorded.tokens - 1) / case.recorded.eval_ms * 1e3)
-        .collect();
-    let n = steps.len();
-    let tps = median(steps).ok_or(CalibrateError::Missing {
-        what: "generation of two tokens or more",
-        parameter: "rates.decode_tps",
-        fix: "record longer generations",
-    })?;
-    spec.rates.decode_tps = tps;
-    constants.push(("rates.decode_tps", tps, n));
+        .map(|case| f64::from(case.recorded.tokens - 1) / case.recorded.eval_ms * 1e3);
+    spec.rates.decode_tps = constants.fit(NAME, tps, |tps| tps).ok_or_else(missing(
+        NAME,
+        "generation of two tokens or more",
+        "record longer generations",
+    ))?;
     Ok(())
 }
 
@@ -113,6 +147,7 @@ fn fit_prefill(
     cases: &[Case<'_>],
     constants: &mut Constants,
 ) -> Result<(), CalibrateError> {
+    const NAME: &str = "load.warm_up_s";
     let step_ms = 1e3 / spec.rates.decode_tps;
     let ready = || cases.iter().filter(|case| !case.replayed.loaded);
     let cached: Vec<f64> = ready()
@@ -121,40 +156,34 @@ fn fit_prefill(
         .collect();
     let n = cached.len();
     if let Some(cached_ms) = median(cached) {
-        let rates: Vec<f64> = ready()
+        let rates = ready()
             .filter(|case| case.replayed.evaluated > 16)
             .filter(|case| case.recorded.prompt_eval_ms > cached_ms)
             .map(|case| {
                 let more = f64::from(case.replayed.evaluated - 1);
                 more / (case.recorded.prompt_eval_ms - cached_ms) * 1e3
-            })
-            .collect();
-        let of = rates.len();
-        if let Some(tps) = median(rates) {
+            });
+        if let Some(tps) = constants.fit("rates.prefill_tps", rates, |tps| tps) {
             spec.rates.prefill_tps = tps;
-            constants.push(("rates.prefill_tps", tps, of));
         }
         let overhead_ms = cached_ms - step_ms - 1e3 / spec.rates.prefill_tps;
-        spec.rates.prefill_overhead_s = overhead_ms.max(0.0) / 1e3;
-        constants.push(("rates.prefill_overhead_s", spec.rates.prefill_overhead_s, n));
+        spec.rates.prefill_overhead_s =
+            constants.push("rates.prefill_overhead_s", to_seconds(overhead_ms), n);
     }
     let fixed_ms = step_ms + spec.rates.prefill_overhead_s * 1e3;
-    let warm_up: Vec<f64> = cases
-        .iter()
-        .filter(|case| case.replayed.loaded)
-        .map(|case| {
-            let prompt_ms = f64::from(case.replayed.evaluated) / spec.rates.prefill_tps * 1e3;
-            case.recorded.prompt_eval_ms - fixed_ms - prompt_ms
-        })
-        .collect();
-    let n = warm_up.len();
-    let warm_up_ms = median(warm_up).ok_or(CalibrateError::Missing {
-        what: "request that loaded its model",
-        parameter: "load.warm_up_s",
-        fix: "record a run that starts with the model unloaded or with other options",
-    })?;
-    spec.load.warm_up_s = warm_up_ms.max(0.0) / 1e3;
-    constants.push(("load.warm_up_s", spec.load.warm_up_s, n));
+    let prefill_tps = spec.rates.prefill_tps;
+    let loaded = cases.iter().filter(|case| case.replayed.loaded);
+    let warm_up = loaded.map(|case| {
+        let prompt_ms = f64::from(case.replayed.evaluated) / prefill_tps * 1e3;
+        case.recorded.prompt_eval_ms - fixed_ms - prompt_ms
+    });
+    spec.load.warm_up_s = constants
+        .fit(NAME, warm_up, to_seconds)
+        .ok_or_else(missing(
+            NAME,
+            "request that loaded its model",
+            "record a run that starts with the model unloaded or with other options",
+        ))?;
     Ok(())
 }
 
@@ -164,22 +193,20 @@ fn fit_load(
     cases: &[Case<'_>],
     constants: &mut Constants,
 ) -> Result<(), CalibrateError> {
-    let first_served = |case: &&Case<'_>| case.after_s.is_none();
     // A request behind another one's load reports that load; it tells nothing about readiness.
     let behind_load = |case: &Case<'_>| case.replayed.timings.load.as_millis_f64() > 1e3;
-    let warm: Vec<f64> = cases
+    let warm = cases
         .iter()
         .filter(|case| !case.replayed.loaded && !behind_load(case))
-        .map(|case| case.recorded.load_ms / 1e3)
-        .collect();
-    let n = warm.len();
-    let resolve_s = median(warm).ok_or(CalibrateError::Missing {
-        what: "request that found its model ready",
-        parameter: "load.resolve_s",
-        fix: "record two runs with equal options in a row",
-    })?;
+        .map(|case| case.recorded.load_ms / 1e3);
+    let resolve_s = constants
+        .fit("load.resolve_s", warm, |s| s)
+        .ok_or_else(missing(
+            "load.resolve_s",
+            "request that found its model ready",
+            "record two runs with equal options in a row",
+        ))?;
     spec.load.resolve_s = resolve_s;
-    constants.push(("load.resolve_s", resolve_s, n));
 
     // From the moment nothing is in the way: unload, recovery, load.
     let reload_s = |case: &Case<'_>| match (case.replayed.waited, case.after_s) {
@@ -219,33 +246,27 @@ fn fit_load(
             spec.load.unload_s = (rest_s - spec.load.load_s).max(0.0);
         }
         (None, None) => {
-            return Err(CalibrateError::Missing {
-                what: "load beyond the first one",
-                parameter: "load.load_s",
-                fix: "record runs that start unloaded, or whose agents differ in num_ctx or num_gpu",
-            });
+            return Err(missing(
+                "load.load_s",
+                "load beyond the first one",
+                "record runs that start unloaded, or whose agents differ in num_ctx or num_gpu",
+            )());
         }
     }
-    constants.push(("load.load_s", spec.load.load_s, n));
-    constants.push(("load.unload_s", spec.load.unload_s, n));
+    constants.push("load.load_s", spec.load.load_s, n);
+    constants.push("load.unload_s", spec.load.unload_s, n);
     if let Some(first) = loaded.first() {
         let extra_s = first.recorded.load_ms / 1e3 - resolve_s - spec.load.load_s;
-        spec.load.first_load_s = extra_s.max(0.0);
-        constants.push(("load.first_load_s", spec.load.first_load_s, 1));
+        spec.load.first_load_s = constants.push("load.first_load_s", extra_s.max(0.0), 1);
     }
     let latency_ms = f64::midpoint(base.network.latency_min_ms, base.network.latency_max_ms);
-    let prepare: Vec<f64> = cases
-        .iter()
-        .filter(first_served)
-        .map(|case| {
-            let r = case.recorded;
-            r.ttft_ms - r.load_ms - r.prompt_eval_ms - latency_ms
-        })
-        .collect();
-    let n = prepare.len();
-    if let Some(prepare_ms) = median(prepare) {
-        spec.load.prepare_s = prepare_ms.max(0.0) / 1e3;
-        constants.push(("load.prepare_s", spec.load.prepare_s, n));
+    let first_served = cases.iter().filter(|case| case.after_s.is_none());
+    let prepare = first_served.map(|case| {
+        let r = case.recorded;
+        r.ttft_ms - r.load_ms - r.prompt_eval_ms - latency_ms
+    });
+    if let Some(prepare_s) = constants.fit("load.prepare_s", prepare, to_seconds) {
+        spec.load.prepare_s = prepare_s;
     }
     Ok(())
 }
@@ -296,8 +317,8 @@ fn fit_lengths(spec: &mut ModelSpec, runs: &[RecordedRun], constants: &mut Const
         if let Some(class) = spec.outputs.get_mut(agent).filter(|_| sd > 0.0) {
             class.mean = mean;
             class.sd = sd;
-            constants.push((names[0], mean, n));
-            constants.push((names[1], sd, n));
+            constants.push(names[0], mean, n);
+            constants.push(names[1], sd, n);
         }
     }
 }
@@ -305,11 +326,12 @@ fn fit_lengths(spec: &mut ModelSpec, runs: &[RecordedRun], constants: &mut Const
 /// While both agents decode, each step takes `2 (1 + loss)` times a step alone. The agent that
 /// ends first has company all the time.
 fn fit_sharing(
-    fitted: &mut Fitted,
+    profile: &mut Profile,
     apart: &[RecordedRun],
     decode_tps: f64,
+    constants: &mut Constants,
 ) -> Result<(), CalibrateError> {
-    let losses: Vec<f64> = apart
+    let losses = apart
         .iter()
         .filter(|run| run.agents.len() == 2 && !run.never_overlapped())
         .filter_map(|run| {
@@ -321,19 +343,16 @@ fn fit_sharing(
             let decode_s = first.execution_s - first.ttft_ms / 1e3;
             let step_s = decode_s / f64::from(first.tokens.saturating_sub(1).max(1));
             Some(step_s * decode_tps / 2.0 - 1.0)
-        })
-        .collect();
-    let n = losses.len();
-    let loss = median(losses).ok_or(CalibrateError::Missing {
-        what: "run whose two agents overlapped",
-        parameter: "sharing_loss",
-        fix: "record runs with a server for each agent",
-    })?;
-    for device in &mut fitted.profile.devices {
-        device.sharing_loss = loss.max(0.0);
+        });
+    let loss = constants
+        .fit("devices.sharing_loss", losses, |loss| loss.max(0.0))
+        .ok_or_else(missing(
+            "sharing_loss",
+            "run whose two agents overlapped",
+            "record runs with a server for each agent",
+        ))?;
+    for device in &mut profile.devices {
+        device.sharing_loss = loss;
     }
-    fitted
-        .constants
-        .push(("devices.sharing_loss", loss.max(0.0), n));
     Ok(())
 }

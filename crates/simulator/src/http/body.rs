@@ -187,15 +187,14 @@ impl Reply {
             if self.end.is_some() || self.failed.is_some() {
                 return Poll::Ready(());
             }
-            let Some(mut generation) = self.generation.take() else {
+            let Some(generation) = &mut self.generation else {
                 return Poll::Ready(());
             };
-            let Poll::Ready(notice) = generation.ticket.poll(cx) else {
+            let notice = ready!(generation.ticket.poll(cx));
+            if let Some(mut generation) = self.generation.take() {
+                self.take_in(&mut generation, notice);
                 self.generation = Some(generation);
-                return Poll::Pending;
-            };
-            self.take_in(&mut generation, notice);
-            self.generation = Some(generation);
+            }
         }
     }
 
@@ -232,8 +231,7 @@ impl Reply {
                     .fault
                     .as_ref()
                     .is_some_and(|fault| self.exchange.chunks() <= fault.after_tokens);
-                let complete = generation.tokens as usize == generation.script.ids.len();
-                let tool = generation.script.tool.as_ref().filter(|_| complete);
+                let tool = generation.script.tool_after(generation.tokens);
                 if tool.is_some() {
                     let said = Said {
                         tool,
@@ -263,18 +261,13 @@ impl Reply {
                 }
             }
             What::Preloaded | What::Unloading => {
-                let reason = if matches!(notice.what, What::Preloaded) {
-                    "load"
-                } else {
-                    "unload"
-                };
                 let finale = Finale {
                     at: notice.at,
-                    reason: Some(reason),
-                    timings: None,
-                    context: None,
-                    jump: 0,
-                    tool_called: false,
+                    reason: Some(match notice.what {
+                        What::Preloaded => "load",
+                        _ => "unload",
+                    }),
+                    ..Finale::default()
                 };
                 let nothing = Said::default();
                 generation.encoder.whole(&finale, &nothing, &mut self.out);
@@ -340,10 +333,7 @@ impl Reply {
         let script = &generation.script;
         let tokens = timings.eval_count;
         let (thinking, content) = script.between(0, script.generated_after(tokens));
-        let tool = script
-            .tool
-            .as_ref()
-            .filter(|_| tokens as usize == script.ids.len());
+        let tool = script.tool_after(tokens);
         let cut = kind == Some(FaultKind::EofWithoutDone) || script.hangs_up_after(tokens);
         let context = generation.context.take();
         let finale = Finale {

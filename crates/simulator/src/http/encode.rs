@@ -43,7 +43,7 @@ pub(crate) struct Said<'a> {
 }
 
 /// How a generation ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Finale<'a> {
     pub(crate) at: Stamp,
     /// `stop`, `length`, `load`, `unload`; `None` when it never said.

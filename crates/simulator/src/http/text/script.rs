@@ -57,7 +57,7 @@ pub(crate) struct Script {
     /// The ids of the tokens, the end-of-text token included.
     pub(crate) ids: Vec<u32>,
     /// The call that is made with the last token.
-    pub(crate) tool: Option<ToolCall>,
+    tool: Option<ToolCall>,
     /// With the last token the server hangs up instead of saying that it is done.
     stuck: bool,
 }
@@ -174,27 +174,28 @@ impl Script {
         self.stuck && tokens as usize == self.ids.len()
     }
 
+    /// The call that is made once so many tokens are there: with the last one.
+    pub(crate) fn tool_after(&self, tokens: u32) -> Option<&ToolCall> {
+        self.tool
+            .as_ref()
+            .filter(|_| tokens as usize == self.ids.len())
+    }
+
     /// Bytes of text that may be shown after so many tokens.
     pub(crate) fn shown_after(&self, tokens: u32) -> u32 {
-        let ends = if self.shown.is_empty() {
-            &self.generated
-        } else {
-            &self.shown
-        };
-        tokens
-            .checked_sub(1)
-            .and_then(|last| ends.get(last as usize))
-            .copied()
-            .unwrap_or(0)
+        end_of(
+            if self.shown.is_empty() {
+                &self.generated
+            } else {
+                &self.shown
+            },
+            tokens,
+        )
     }
 
     /// Bytes of text there are after so many tokens: what is shown when generation ends there.
     pub(crate) fn generated_after(&self, tokens: u32) -> u32 {
-        tokens
-            .checked_sub(1)
-            .and_then(|last| self.generated.get(last as usize))
-            .copied()
-            .unwrap_or(0)
+        end_of(&self.generated, tokens)
     }
 
     /// The thinking and the content between two places in the text.
@@ -204,6 +205,14 @@ impl Script {
         let content = &self.text[from.max(border)..to.max(border)];
         (thinking, content)
     }
+}
+
+/// Where so many tokens end.
+fn end_of(ends: &[u32], tokens: u32) -> u32 {
+    let last = tokens
+        .checked_sub(1)
+        .and_then(|last| ends.get(last as usize));
+    last.copied().unwrap_or(0)
 }
 
 fn call_id(mix: &mut Mix) -> String {
