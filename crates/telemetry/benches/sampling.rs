@@ -17,8 +17,8 @@ use clock::Clock;
 use domain::telemetry::{GpuProcess, GpuSampler, Sample};
 use domain::{Nanos, Stamp};
 use telemetry::{
-    AmdSampler, DeviceReadings, HostSampler, NvmlSampler, Place, Sampling, ServerSampler, Sources,
-    Unreadable,
+    AmdSampler, DeviceReadings, HostSampler, NvmlSampler, Place, Quantity, Sampling, ServerSampler,
+    Sources, Unreadable, Value,
 };
 
 /// Samples between two looks at the CPU time, a tenth of a second of clock time apart.
@@ -45,39 +45,34 @@ impl DeviceReadings for Replayed {
     fn name(&self, _: Place) -> Result<String, Unreadable> {
         Ok("replayed card".to_owned())
     }
-    fn utilisation_percent(&self, _: Place) -> Result<u32, Unreadable> {
-        Ok(97)
-    }
-    fn memory_bytes(&self, _: Place) -> Result<(u64, u64), Unreadable> {
-        Ok((9_663_676_416, 85_899_345_920))
-    }
-    fn power_mw(&self, at: Place) -> Result<u32, Unreadable> {
-        Ok(300_000 + (self.energy_mj(at)? % 50_000) as u32)
-    }
-    fn energy_mj(&self, _: Place) -> Result<u64, Unreadable> {
-        let mut moved = self.0.lock().map_err(|_| Unreadable::NotSupported)?;
-        *moved += 31_250;
-        Ok(*moved)
-    }
-    fn sm_clock_mhz(&self, _: Place) -> Result<u32, Unreadable> {
-        Ok(1980)
-    }
-    fn memory_clock_mhz(&self, _: Place) -> Result<u32, Unreadable> {
-        Ok(2619)
-    }
-    fn temperature_c(&self, _: Place) -> Result<u32, Unreadable> {
-        Ok(58)
-    }
-    fn throttle_bits(&self, _: Place) -> Result<u64, Unreadable> {
-        Ok(4)
-    }
-    fn processes(&self, _: Place) -> Result<Vec<GpuProcess>, Unreadable> {
+    fn read(&self, _: Place, quantity: Quantity) -> Result<Value, Unreadable> {
+        let moved = || -> Result<u64, Unreadable> {
+            let mut moved = self.0.lock().map_err(|_| Unreadable::NotSupported)?;
+            *moved += 31_250;
+            Ok(*moved)
+        };
         let process = |pid| GpuProcess {
             pid,
             memory_bytes: Some(4 << 30),
             ..GpuProcess::default()
         };
-        Ok(vec![process(std::process::id()), process(1)])
+        Ok(Value::Number(match quantity {
+            Quantity::Utilisation => 97,
+            Quantity::Power => 300_000 + moved()? % 50_000,
+            Quantity::Energy => moved()?,
+            Quantity::SmClock => 1980,
+            Quantity::MemoryClock => 2619,
+            Quantity::Temperature => 58,
+            Quantity::Throttle => 4,
+            Quantity::Memory => {
+                let (used, total) = (9_663_676_416, 85_899_345_920);
+                return Ok(Value::Memory { used, total });
+            }
+            Quantity::Processes => {
+                let both = vec![process(std::process::id()), process(1)];
+                return Ok(Value::Processes(both));
+            }
+        }))
     }
     fn facts(&self, _: Place) -> Vec<(&'static str, String)> {
         Vec::new()

@@ -211,12 +211,7 @@ fn on_battery(sys: &Path) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn put(root: &Path, path: &str, text: &str) {
-        let path = root.join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
+    use crate::fixture::put_all;
 
     fn absent() -> GpuSource {
         GpuSource::Absent {
@@ -227,22 +222,15 @@ mod tests {
     #[test]
     fn a_laptop_on_battery_with_powersave_is_warned_about() {
         let sys = tempfile::tempdir().unwrap();
-        for (path, text) in [
-            (
-                "devices/system/cpu/cpufreq/policy0/scaling_governor",
-                "powersave\n",
-            ),
-            (
-                "devices/system/cpu/cpufreq/policy1/scaling_governor",
-                "performance\n",
-            ),
-            ("class/power_supply/AC/type", "Mains\n"),
-            ("class/power_supply/AC/online", "0\n"),
-            ("class/power_supply/BAT0/type", "Battery\n"),
-            ("class/power_supply/BAT0/status", "Discharging\n"),
-        ] {
-            put(sys.path(), path, text);
-        }
+        put_all(
+            sys.path(),
+            "devices/system/cpu/cpufreq/policy0/scaling_governor: powersave
+             devices/system/cpu/cpufreq/policy1/scaling_governor: performance
+             class/power_supply/AC/type: Mains
+             class/power_supply/AC/online: 0
+             class/power_supply/BAT0/type: Battery
+             class/power_supply/BAT0/status: Discharging",
+        );
         let environment = describe(absent(), sys.path());
         assert_eq!(environment.facts["governor"], "performance, powersave");
         assert_eq!(environment.facts["power_source"], "battery");
@@ -282,15 +270,14 @@ mod tests {
     #[test]
     fn a_desktop_with_a_wireless_mouse_is_on_mains() {
         let sys = tempfile::tempdir().unwrap();
-        for (path, text) in [
-            ("class/power_supply/AC/type", "Mains\n"),
-            ("class/power_supply/AC/online", "1\n"),
-            ("class/power_supply/mouse/type", "Battery\n"),
-            ("class/power_supply/mouse/scope", "Device\n"),
-            ("class/power_supply/mouse/status", "Discharging\n"),
-        ] {
-            put(sys.path(), path, text);
-        }
+        put_all(
+            sys.path(),
+            "class/power_supply/AC/type: Mains
+             class/power_supply/AC/online: 1
+             class/power_supply/mouse/type: Battery
+             class/power_supply/mouse/scope: Device
+             class/power_supply/mouse/status: Discharging",
+        );
         let environment = describe(absent(), sys.path());
         assert_eq!(environment.facts["power_source"], "mains");
         assert!(!environment.facts.contains_key("governor"));

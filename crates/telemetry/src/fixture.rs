@@ -9,6 +9,14 @@ pub(crate) fn put(root: &Path, path: &str, content: impl AsRef<[u8]>) {
     std::fs::write(path, content).unwrap();
 }
 
+/// Writes files: a path and its content a line, `\n` for a line's end; `#` begins a comment.
+pub(crate) fn put_all(root: &Path, files: &str) {
+    let lines = files.lines().filter(|line| !line.starts_with('#'));
+    for (path, content) in lines.filter_map(|line| line.trim_start().split_once(": ")) {
+        put(root, path, content.replace("\\n", "\n") + "\n");
+    }
+}
+
 /// A process with its parent, user, CPU ticks (its own, its children's) and resident pages.
 pub(crate) struct Process {
     pub(crate) pid: u32,

@@ -47,6 +47,6 @@ pub use amd::AmdSampler;
 pub use environment::{describe_devices, environment};
 pub use gpus::{GpuDevice, GpuList, gpus, open_gpus};
 pub use host::{HostSampler, HostUnreadable};
-pub use nvml::{DeviceReadings, GpuAbsent, NvmlSampler, Place, Unreadable};
+pub use nvml::{DeviceReadings, GpuAbsent, NvmlSampler, Place, Quantity, Unreadable, Value};
 pub use sampling::{Counts, Sampling, Sources};
 pub use server::{FoundBy, ServerNotFound, ServerProcess, ServerSampler, server_process};

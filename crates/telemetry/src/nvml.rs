@@ -53,6 +53,45 @@ pub struct Place {
     pub instance: Option<u32>,
 }
 
+/// What is read of a device, in NVML's own units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quantity {
+    /// Share of the last sample period in which a kernel ran, 0..100.
+    Utilisation,
+    /// Memory in use and in all.
+    Memory,
+    /// Board power, milliwatts.
+    Power,
+    /// Energy since the driver loaded, millijoules.
+    Energy,
+    /// SM clock, MHz.
+    SmClock,
+    /// Memory clock, MHz.
+    MemoryClock,
+    /// Temperature, degrees Celsius.
+    Temperature,
+    /// Mask of what holds the clocks down.
+    Throttle,
+    /// Processes with a context on the device; one may be listed twice.
+    Processes,
+}
+
+/// A value of a [`Quantity`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A number.
+    Number(u64),
+    /// Memory, bytes.
+    Memory {
+        /// In use.
+        used: u64,
+        /// In all.
+        total: u64,
+    },
+    /// Processes.
+    Processes(Vec<GpuProcess>),
+}
+
 /// The readings [`NvmlSampler`] is made of, in NVML's own units, so that recorded series can be
 /// replayed through it. Each may fail by itself.
 pub trait DeviceReadings: Send {
@@ -62,24 +101,8 @@ pub trait DeviceReadings: Send {
     fn places(&self) -> Result<Vec<Place>, Unreadable>;
     /// Device name.
     fn name(&self, at: Place) -> Result<String, Unreadable>;
-    /// Share of the last sample period in which a kernel ran, 0..100.
-    fn utilisation_percent(&self, at: Place) -> Result<u32, Unreadable>;
-    /// Memory in use and in all, bytes.
-    fn memory_bytes(&self, at: Place) -> Result<(u64, u64), Unreadable>;
-    /// Board power, milliwatts.
-    fn power_mw(&self, at: Place) -> Result<u32, Unreadable>;
-    /// Energy since the driver loaded, millijoules.
-    fn energy_mj(&self, at: Place) -> Result<u64, Unreadable>;
-    /// SM clock, MHz.
-    fn sm_clock_mhz(&self, at: Place) -> Result<u32, Unreadable>;
-    /// Memory clock, MHz.
-    fn memory_clock_mhz(&self, at: Place) -> Result<u32, Unreadable>;
-    /// Core temperature, degrees Celsius.
-    fn temperature_c(&self, at: Place) -> Result<u32, Unreadable>;
-    /// NVML's bit mask of throttle reasons.
-    fn throttle_bits(&self, at: Place) -> Result<u64, Unreadable>;
-    /// Processes on the device; one may appear more than once.
-    fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable>;
+    /// A quantity as it is now.
+    fn read(&self, at: Place, quantity: Quantity) -> Result<Value, Unreadable>;
     /// What does not change (`power_limit`, `link`, …), as far as it is told.
     fn facts(&self, at: Place) -> Vec<(&'static str, String)>;
 }
@@ -112,19 +135,6 @@ impl Tells {
     fn has(self, quantity: Quantity) -> bool {
         self.0[quantity as usize]
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Quantity {
-    Utilisation,
-    Memory,
-    Power,
-    Energy,
-    SmClock,
-    MemoryClock,
-    Temperature,
-    Throttle,
-    Processes,
 }
 
 const QUANTITIES: [(Quantity, &str); 9] = [
@@ -217,20 +227,22 @@ impl NvmlSampler {
             at, part_of, tells, ..
         } = *device;
         // Asks only for what the device tells.
-        macro_rules! read {
-            ($quantity:ident, $method:ident) => {
-                tells
-                    .has(Quantity::$quantity)
-                    .then(|| from.$method(at).ok())
-                    .flatten()
-            };
-        }
-        let memory = read!(Memory, memory_bytes);
-        let throttle = read!(Throttle, throttle_bits);
-        let listed = if processes {
-            read!(Processes, processes)
-        } else {
-            None
+        let read = |quantity| {
+            let told = tells.has(quantity).then(|| from.read(at, quantity).ok());
+            told.flatten()
+        };
+        let number = |quantity| match read(quantity) {
+            Some(Value::Number(number)) => Some(number),
+            _ => None,
+        };
+        let memory = match read(Quantity::Memory) {
+            Some(Value::Memory { used, total }) => Some((used, total)),
+            _ => None,
+        };
+        let throttle = number(Quantity::Throttle);
+        let listed = match processes.then(|| read(Quantity::Processes)).flatten() {
+            Some(Value::Processes(listed)) => Some(listed),
+            _ => None,
         };
         let nothing = GpuReading {
             index,
@@ -239,14 +251,14 @@ impl NvmlSampler {
         };
         let known = throttle.is_some() || listed.is_some();
         let reading = GpuReading {
-            utilisation_percent: read!(Utilisation, utilisation_percent).map(f64::from),
+            utilisation_percent: number(Quantity::Utilisation).map(|percent| percent as f64),
             memory_used_bytes: memory.map(|(used, _)| used),
             memory_total_bytes: memory.map(|(_, total)| total),
-            power_w: read!(Power, power_mw).map(|mw| f64::from(mw) / 1e3),
-            energy_j: read!(Energy, energy_mj).map(|mj| mj as f64 / 1e3),
-            sm_clock_mhz: read!(SmClock, sm_clock_mhz),
-            memory_clock_mhz: read!(MemoryClock, memory_clock_mhz),
-            temperature_c: read!(Temperature, temperature_c).map(f64::from),
+            power_w: number(Quantity::Power).map(|milliwatts| milliwatts as f64 / 1e3),
+            energy_j: number(Quantity::Energy).map(|millijoules| millijoules as f64 / 1e3),
+            sm_clock_mhz: number(Quantity::SmClock).map(|mhz| mhz as u32),
+            memory_clock_mhz: number(Quantity::MemoryClock).map(|mhz| mhz as u32),
+            temperature_c: number(Quantity::Temperature).map(|celsius| celsius as f64),
             throttle_reasons: throttle.map(reason_names).unwrap_or_default(),
             processes: listed.map(merge).unwrap_or_default(),
             ..nothing.clone()
@@ -299,18 +311,7 @@ fn ask(readings: &dyn DeviceReadings, at: Place) -> (Tells, Vec<(&'static str, U
     let mut tells = Tells([true; QUANTITIES.len()]);
     let mut missing = Vec::new();
     for (quantity, what) in QUANTITIES {
-        let why = match quantity {
-            Quantity::Utilisation => readings.utilisation_percent(at).err(),
-            Quantity::Memory => readings.memory_bytes(at).err(),
-            Quantity::Power => readings.power_mw(at).err(),
-            Quantity::Energy => readings.energy_mj(at).err(),
-            Quantity::SmClock => readings.sm_clock_mhz(at).err(),
-            Quantity::MemoryClock => readings.memory_clock_mhz(at).err(),
-            Quantity::Temperature => readings.temperature_c(at).err(),
-            Quantity::Throttle => readings.throttle_bits(at).err(),
-            Quantity::Processes => readings.processes(at).err(),
-        };
-        if let Some(why) = why {
+        if let Err(why) = readings.read(at, quantity) {
             // What merely failed may work next time.
             tells.0[quantity as usize] = matches!(why, Unreadable::Failed(_));
             missing.push((what, why));
@@ -340,31 +341,9 @@ fn note(name: &str, missing: &[(&'static str, Unreadable)], mig: bool) -> Vec<St
 
 /// NVML's words for the reasons in a mask; idle is none.
 fn reason_names(bits: u64) -> Vec<String> {
-    const NAMES: [(ThrottleReasons, &str); 8] = [
-        (
-            ThrottleReasons::APPLICATIONS_CLOCKS_SETTING,
-            "applications_clocks_setting",
-        ),
-        (ThrottleReasons::SW_POWER_CAP, "sw_power_cap"),
-        (ThrottleReasons::HW_SLOWDOWN, "hw_slowdown"),
-        (ThrottleReasons::SYNC_BOOST, "sync_boost"),
-        (ThrottleReasons::SW_THERMAL_SLOWDOWN, "sw_thermal_slowdown"),
-        (ThrottleReasons::HW_THERMAL_SLOWDOWN, "hw_thermal_slowdown"),
-        (
-            ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN,
-            "hw_power_brake_slowdown",
-        ),
-        (
-            ThrottleReasons::DISPLAY_CLOCK_SETTING,
-            "display_clock_setting",
-        ),
-    ];
-    let mask = ThrottleReasons::from_bits_truncate(bits);
-    NAMES
-        .iter()
-        .filter(|(reason, _)| mask.contains(*reason))
-        .map(|(_, name)| (*name).to_owned())
-        .collect()
+    let reasons = ThrottleReasons::from_bits_truncate(bits) - ThrottleReasons::GPU_IDLE;
+    let names = reasons.iter_names();
+    names.map(|(name, _)| name.to_ascii_lowercase()).collect()
 }
 
 /// One entry per process, by id. A process with compute and graphics contexts is listed twice with

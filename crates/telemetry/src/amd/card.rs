@@ -9,6 +9,19 @@ use domain::telemetry::GpuReading;
 use super::{throttle, uevent};
 use crate::proc::read;
 
+/// The quantities of a card.
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    Busy,
+    MemoryUsed,
+    MemoryTotal,
+    Power,
+    Energy,
+    SmClock,
+    MemoryClock,
+    Temperature,
+}
+
 /// One card with its files kept open.
 #[derive(Debug)]
 pub(super) struct Card {
@@ -18,14 +31,8 @@ pub(super) struct Card {
     pub(super) slot: String,
     power_limit_w: Option<f64>,
     link: Option<String>,
-    busy: Quantity,
-    memory_used: Quantity,
-    memory_total: Quantity,
-    power: Quantity,
-    energy: Quantity,
-    sm_clock: Quantity,
-    memory_clock: Quantity,
-    temperature: Quantity,
+    /// In the order of [`Of`].
+    quantities: [Quantity; 8],
     throttle: Throttle,
 }
 
@@ -33,9 +40,11 @@ impl Card {
     pub(super) fn open(index: u32, device: &Path, pci_ids: &[PathBuf]) -> Self {
         let hwmon = hwmon(device);
         let sensor = |file: &str| hwmon.as_ref().map(|folder| folder.join(file));
-        let number = |files: Vec<Option<PathBuf>>, what, scale| {
-            Quantity::open(files.into_iter().flatten(), what, Shape::Number, scale)
+        let number = |files: &[Option<PathBuf>], what, scale| {
+            let files = files.iter().flatten().cloned();
+            Quantity::open(files, what, Shape::Number, scale)
         };
+        let file = |name: &str, what| number(&[Some(device.join(name))], what, 1.0);
         let clock = |label, sensors: [&str; 2], table, what| {
             // The sensor in hertz where it carries the right label, the table of levels otherwise.
             let labelled = sensors.into_iter().find_map(|name| {
@@ -43,13 +52,11 @@ impl Card {
                 (read(&of).as_deref() == Some(label)).then(|| sensor(&format!("{name}_input")))?
             });
             match labelled {
-                Some(sensor) if sensor.exists() => number(vec![Some(sensor)], what, 1e-6),
-                _ => {
-                    let table = [device.join(table)].into_iter();
-                    Quantity::open(table, what, Shape::Levels, 1.0)
-                }
+                Some(sensor) if sensor.exists() => number(&[Some(sensor)], what, 1e-6),
+                _ => Quantity::open([device.join(table)], what, Shape::Levels, 1.0),
             }
         };
+        let power = [sensor("power1_average"), sensor("power1_input")];
         Self {
             index,
             name: name(device, pci_ids),
@@ -58,50 +65,37 @@ impl Card {
                 .and_then(|path| read(&path)?.parse::<f64>().ok())
                 .map(|microwatts| microwatts / 1e6),
             link: link(device),
-            busy: number(
-                vec![Some(device.join("gpu_busy_percent"))],
-                "utilisation",
-                1.0,
-            ),
-            memory_used: number(
-                vec![Some(device.join("mem_info_vram_used"))],
-                "memory in use",
-                1.0,
-            ),
-            memory_total: number(
-                vec![Some(device.join("mem_info_vram_total"))],
-                "memory in all",
-                1.0,
-            ),
-            power: number(
-                vec![sensor("power1_average"), sensor("power1_input")],
-                "power",
-                1e-6,
-            ),
-            energy: number(vec![sensor("energy1_input")], "energy counter", 1e-6),
-            sm_clock: clock("sclk", ["freq1", "freq2"], "pp_dpm_sclk", "shader clock"),
-            memory_clock: clock("mclk", ["freq2", "freq1"], "pp_dpm_mclk", "memory clock"),
-            temperature: number(vec![sensor("temp1_input")], "temperature", 1e-3),
+            quantities: [
+                file("gpu_busy_percent", "utilisation"),
+                file("mem_info_vram_used", "memory in use"),
+                file("mem_info_vram_total", "memory in all"),
+                number(&power, "power", 1e-6),
+                number(&[sensor("energy1_input")], "energy counter", 1e-6),
+                clock("sclk", ["freq1", "freq2"], "pp_dpm_sclk", "shader clock"),
+                clock("mclk", ["freq2", "freq1"], "pp_dpm_mclk", "memory clock"),
+                number(&[sensor("temp1_input")], "temperature", 1e-3),
+            ],
             throttle: Throttle::open(&device.join("gpu_metrics")),
         }
     }
 
     pub(super) fn read(&mut self) -> Option<GpuReading> {
-        let whole = |value: Option<f64>| value.map(|v| v.round() as u64);
-        let clock = |value: Option<f64>| value.map(|v| v.round() as u32);
         let throttle = self.throttle.read();
         let known = throttle.is_some();
+        let mut read = |quantity: Of| self.quantities[quantity as usize].read();
+        let whole = |value: Option<f64>| value.map(|v| v.round() as u64);
+        let clock = |value: Option<f64>| value.map(|v| v.round() as u32);
         let reading = GpuReading {
             index: self.index,
             part_of: None,
-            utilisation_percent: self.busy.read(),
-            memory_used_bytes: whole(self.memory_used.read()),
-            memory_total_bytes: whole(self.memory_total.read()),
-            power_w: self.power.read(),
-            energy_j: self.energy.read(),
-            sm_clock_mhz: clock(self.sm_clock.read()),
-            memory_clock_mhz: clock(self.memory_clock.read()),
-            temperature_c: self.temperature.read(),
+            utilisation_percent: read(Of::Busy),
+            memory_used_bytes: whole(read(Of::MemoryUsed)),
+            memory_total_bytes: whole(read(Of::MemoryTotal)),
+            power_w: read(Of::Power),
+            energy_j: read(Of::Energy),
+            sm_clock_mhz: clock(read(Of::SmClock)),
+            memory_clock_mhz: clock(read(Of::MemoryClock)),
+            temperature_c: read(Of::Temperature),
             throttle_reasons: throttle.unwrap_or_default(),
             processes: Vec::new(),
         };
@@ -115,18 +109,8 @@ impl Card {
     /// What the card does not tell, and why. That it has no energy counter is said too, for
     /// energy is then an estimate.
     pub(super) fn notes(&self) -> Vec<String> {
-        let quantities = [
-            &self.busy,
-            &self.memory_used,
-            &self.memory_total,
-            &self.power,
-            &self.energy,
-            &self.sm_clock,
-            &self.memory_clock,
-            &self.temperature,
-        ];
-        quantities
-            .into_iter()
+        self.quantities
+            .iter()
             .filter_map(|quantity| quantity.source.as_ref().err())
             .chain(self.throttle.0.as_ref().err())
             .map(|why| format!("{}: {why}", self.name))
@@ -170,7 +154,12 @@ struct Quantity {
 
 impl Quantity {
     /// The first of several files that holds such a number.
-    fn open(files: impl Iterator<Item = PathBuf>, what: &str, shape: Shape, scale: f64) -> Self {
+    fn open(
+        files: impl IntoIterator<Item = PathBuf>,
+        what: &str,
+        shape: Shape,
+        scale: f64,
+    ) -> Self {
         let mut why: Option<String> = None;
         for path in files {
             let mut kept = match Kept::open(&path) {

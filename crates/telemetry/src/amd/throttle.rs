@@ -42,53 +42,29 @@ pub(super) fn bits(table: &[u8]) -> Result<u64, String> {
     Ok(mask)
 }
 
-/// The bits' names as the driver's source has them, in small letters.
-const NAMES: [(u32, &str); 34] = [
-    (0, "ppt0"),
-    (1, "ppt1"),
-    (2, "ppt2"),
-    (3, "ppt3"),
-    (4, "spl"),
-    (5, "fppt"),
-    (6, "sppt"),
-    (7, "sppt_apu"),
-    (16, "tdc_gfx"),
-    (17, "tdc_soc"),
-    (18, "tdc_mem"),
-    (19, "tdc_vdd"),
-    (20, "tdc_cvip"),
-    (21, "edc_cpu"),
-    (22, "edc_gfx"),
-    (23, "apcc"),
-    (32, "temp_gpu"),
-    (33, "temp_core"),
-    (34, "temp_mem"),
-    (35, "temp_edge"),
-    (36, "temp_hotspot"),
-    (37, "temp_soc"),
-    (38, "temp_vr_gfx"),
-    (39, "temp_vr_soc"),
-    (40, "temp_vr_mem0"),
-    (41, "temp_vr_mem1"),
-    (42, "temp_liquid0"),
-    (43, "temp_liquid1"),
-    (44, "vrhot0"),
-    (45, "vrhot1"),
-    (46, "prochot_cpu"),
-    (47, "prochot_gfx"),
-    (56, "ppm"),
-    (57, "fit"),
+/// The bits' names as the driver's source has them, in small letters: each list begins at a bit.
+const NAMES: [(u32, &str); 4] = [
+    (0, "ppt0 ppt1 ppt2 ppt3 spl fppt sppt sppt_apu"),
+    (
+        16,
+        "tdc_gfx tdc_soc tdc_mem tdc_vdd tdc_cvip edc_cpu edc_gfx apcc",
+    ),
+    (
+        32,
+        "temp_gpu temp_core temp_mem temp_edge temp_hotspot temp_soc temp_vr_gfx temp_vr_soc \
+         temp_vr_mem0 temp_vr_mem1 temp_liquid0 temp_liquid1 vrhot0 vrhot1 prochot_cpu prochot_gfx",
+    ),
+    (56, "ppm fit"),
 ];
 
 /// The names of the bits that are set; one without a name is called by its number.
 pub(super) fn names(mask: u64) -> Vec<String> {
+    let name = |bit: u32| {
+        let mut lists = NAMES.iter();
+        lists.find_map(|(first, names)| names.split(' ').nth(bit.checked_sub(*first)? as usize))
+    };
     (0..u64::BITS)
         .filter(|bit| mask >> bit & 1 == 1)
-        .map(|bit| {
-            NAMES
-                .iter()
-                .find(|(known, _)| *known == bit)
-                .map_or_else(|| format!("bit_{bit}"), |(_, name)| (*name).to_owned())
-        })
+        .map(|bit| name(bit).map_or_else(|| format!("bit_{bit}"), str::to_owned))
         .collect()
 }

@@ -10,7 +10,7 @@ use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::{Device, Nvml};
 
-use super::{DeviceReadings, GpuAbsent, Place, Unreadable};
+use super::{DeviceReadings, GpuAbsent, Place, Quantity, Unreadable, Value};
 
 /// Why NVML did not start.
 pub(super) fn absence(error: &NvmlError) -> String {
@@ -116,59 +116,23 @@ impl DeviceReadings for Driver {
         Ok(self.device(at)?.name()?)
     }
 
-    fn utilisation_percent(&self, at: Place) -> Result<u32, Unreadable> {
-        Ok(self.device(at)?.utilization_rates()?.gpu)
-    }
-
-    fn memory_bytes(&self, at: Place) -> Result<(u64, u64), Unreadable> {
-        let memory = self.device(at)?.memory_info()?;
-        Ok((memory.used, memory.total))
-    }
-
-    fn power_mw(&self, at: Place) -> Result<u32, Unreadable> {
-        Ok(self.device(at)?.power_usage()?)
-    }
-
-    fn energy_mj(&self, at: Place) -> Result<u64, Unreadable> {
-        Ok(self.device(at)?.total_energy_consumption()?)
-    }
-
-    fn sm_clock_mhz(&self, at: Place) -> Result<u32, Unreadable> {
-        Ok(self.device(at)?.clock_info(Clock::SM)?)
-    }
-
-    fn memory_clock_mhz(&self, at: Place) -> Result<u32, Unreadable> {
-        Ok(self.device(at)?.clock_info(Clock::Memory)?)
-    }
-
-    fn temperature_c(&self, at: Place) -> Result<u32, Unreadable> {
-        Ok(self.device(at)?.temperature(TemperatureSensor::Gpu)?)
-    }
-
-    fn throttle_bits(&self, at: Place) -> Result<u64, Unreadable> {
-        Ok(self.device(at)?.current_throttle_reasons()?.bits())
-    }
-
-    fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable> {
+    fn read(&self, at: Place, quantity: Quantity) -> Result<Value, Unreadable> {
         let device = self.device(at)?;
-        // Drivers before release 510 lack both calls; they tell of no processes.
-        let compute = device.running_compute_processes();
-        let graphics = device.running_graphics_processes();
-        let of = |process: ProcessInfo| GpuProcess {
-            pid: process.pid,
-            memory_bytes: match process.used_gpu_memory {
-                UsedGpuMemory::Used(bytes) => Some(bytes),
-                UsedGpuMemory::Unavailable => None,
-            },
-            ..GpuProcess::default()
-        };
-        match (compute, graphics) {
-            (Err(error), Err(_)) => Err(error.into()),
-            (compute, graphics) => {
-                let both = compute.unwrap_or_default().into_iter();
-                Ok(both.chain(graphics.unwrap_or_default()).map(of).collect())
+        Ok(Value::Number(match quantity {
+            Quantity::Utilisation => device.utilization_rates()?.gpu.into(),
+            Quantity::Memory => {
+                let memory = device.memory_info()?;
+                let (used, total) = (memory.used, memory.total);
+                return Ok(Value::Memory { used, total });
             }
-        }
+            Quantity::Power => device.power_usage()?.into(),
+            Quantity::Energy => device.total_energy_consumption()?,
+            Quantity::SmClock => device.clock_info(Clock::SM)?.into(),
+            Quantity::MemoryClock => device.clock_info(Clock::Memory)?.into(),
+            Quantity::Temperature => device.temperature(TemperatureSensor::Gpu)?.into(),
+            Quantity::Throttle => device.current_throttle_reasons()?.bits(),
+            Quantity::Processes => return processes(device).map(Value::Processes),
+        }))
     }
 
     fn facts(&self, at: Place) -> Vec<(&'static str, String)> {
@@ -191,5 +155,26 @@ impl DeviceReadings for Driver {
             facts.push(("link", format!("PCIe generation {generation} x{width}")));
         }
         facts
+    }
+}
+
+fn processes(device: &Device<'static>) -> Result<Vec<GpuProcess>, Unreadable> {
+    // Drivers before release 510 lack both calls; they tell of no processes.
+    let compute = device.running_compute_processes();
+    let graphics = device.running_graphics_processes();
+    let of = |process: ProcessInfo| GpuProcess {
+        pid: process.pid,
+        memory_bytes: match process.used_gpu_memory {
+            UsedGpuMemory::Used(bytes) => Some(bytes),
+            UsedGpuMemory::Unavailable => None,
+        },
+        ..GpuProcess::default()
+    };
+    match (compute, graphics) {
+        (Err(error), Err(_)) => Err(error.into()),
+        (compute, graphics) => {
+            let both = compute.unwrap_or_default().into_iter();
+            Ok(both.chain(graphics.unwrap_or_default()).map(of).collect())
+        }
     }
 }

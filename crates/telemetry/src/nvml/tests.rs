@@ -7,27 +7,61 @@ use domain::{Nanos, Stamp};
 
 use nvml_wrapper::error::NvmlError;
 
+use super::Quantity::*;
 use super::*;
 use crate::{Sampling, Sources};
 
-/// A recorded moment of one device; `None` where the device refused.
-#[derive(Clone, Default)]
+/// A recorded moment of one device: what it tells, and why it tells nothing else.
+#[derive(Clone)]
 struct Moment {
-    utilisation: Option<u32>,
-    memory: Option<(u64, u64)>,
-    power_mw: Option<u32>,
-    energy_mj: Option<u64>,
-    sm: Option<u32>,
-    mem: Option<u32>,
-    temperature: Option<u32>,
-    throttle: Option<u64>,
-    processes: Option<Vec<GpuProcess>>,
+    told: BTreeMap<Quantity, Value>,
     /// The instance of the card before it that this device is.
     instance: Option<u32>,
-    /// What is not told is refused to this user.
-    denied: bool,
-    /// What is not told failed.
-    failed: bool,
+    otherwise: fn() -> NvmlError,
+}
+
+impl Moment {
+    /// A device that tells these numbers and nothing else.
+    fn of<const N: usize>(numbers: [(Quantity, u64); N]) -> Self {
+        Self {
+            told: numbers
+                .map(|(quantity, n)| (quantity, Value::Number(n)))
+                .into(),
+            instance: None,
+            otherwise: || NvmlError::NotSupported,
+        }
+    }
+
+    /// A device that tells everything.
+    fn open_handed() -> Self {
+        let [util, power, energy] = [(Utilisation, 50), (Power, 1000), (Energy, 1000)];
+        let rest = [
+            (SmClock, 1),
+            (MemoryClock, 1),
+            (Temperature, 1),
+            (Throttle, 0),
+        ];
+        let [sm, memory, temperature, throttle] = rest;
+        Self::of([util, power, energy, sm, memory, temperature, throttle])
+            .memory(1, 2)
+            .processes(Vec::new())
+    }
+
+    fn memory(mut self, used: u64, total: u64) -> Self {
+        self.told.insert(Memory, Value::Memory { used, total });
+        self
+    }
+
+    fn processes(mut self, processes: Vec<GpuProcess>) -> Self {
+        self.told.insert(Processes, Value::Processes(processes));
+        self
+    }
+
+    fn without(mut self, quantities: &[Quantity]) -> Self {
+        self.told
+            .retain(|quantity, _| !quantities.contains(quantity));
+        self
+    }
 }
 
 /// Recorded moments, each with all devices; the test says which moment it is.
@@ -37,34 +71,13 @@ struct Replay {
 }
 
 impl Replay {
-    fn once(devices: Vec<Moment>) -> Box<dyn DeviceReadings> {
-        Box::new(Self {
-            series: vec![devices],
-            now: Arc::default(),
-        })
-    }
-
-    fn moment(&self, at: Place) -> &Moment {
-        let now = self.now.load(Ordering::Relaxed).min(self.series.len() - 1);
-        let places = self.places().unwrap();
-        let device = places.iter().position(|place| *place == at).unwrap();
-        &self.series[now][device]
-    }
-
-    fn told<T: Clone>(
-        &self,
-        at: Place,
-        get: impl Fn(&Moment) -> Option<&T>,
-    ) -> Result<T, Unreadable> {
-        let moment = self.moment(at);
-        get(moment).cloned().ok_or_else(|| {
-            let error = match moment {
-                Moment { denied: true, .. } => NvmlError::NoPermission,
-                Moment { failed: true, .. } => NvmlError::Unknown,
-                _ => NvmlError::NotSupported,
-            };
-            error.into()
-        })
+    fn sampler(series: Vec<Vec<Moment>>) -> (NvmlSampler, Arc<AtomicUsize>) {
+        let now = Arc::default();
+        let replay = Self {
+            series,
+            now: Arc::clone(&now),
+        };
+        (NvmlSampler::over(Box::new(replay)).unwrap(), now)
     }
 }
 
@@ -86,32 +99,13 @@ impl DeviceReadings for Replay {
     fn name(&self, at: Place) -> Result<String, Unreadable> {
         Ok(format!("Card {}", at.card))
     }
-    fn utilisation_percent(&self, at: Place) -> Result<u32, Unreadable> {
-        self.told(at, |m| m.utilisation.as_ref())
-    }
-    fn memory_bytes(&self, at: Place) -> Result<(u64, u64), Unreadable> {
-        self.told(at, |m| m.memory.as_ref())
-    }
-    fn power_mw(&self, at: Place) -> Result<u32, Unreadable> {
-        self.told(at, |m| m.power_mw.as_ref())
-    }
-    fn energy_mj(&self, at: Place) -> Result<u64, Unreadable> {
-        self.told(at, |m| m.energy_mj.as_ref())
-    }
-    fn sm_clock_mhz(&self, at: Place) -> Result<u32, Unreadable> {
-        self.told(at, |m| m.sm.as_ref())
-    }
-    fn memory_clock_mhz(&self, at: Place) -> Result<u32, Unreadable> {
-        self.told(at, |m| m.mem.as_ref())
-    }
-    fn temperature_c(&self, at: Place) -> Result<u32, Unreadable> {
-        self.told(at, |m| m.temperature.as_ref())
-    }
-    fn throttle_bits(&self, at: Place) -> Result<u64, Unreadable> {
-        self.told(at, |m| m.throttle.as_ref())
-    }
-    fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable> {
-        self.told(at, |m| m.processes.as_ref())
+    fn read(&self, at: Place, quantity: Quantity) -> Result<Value, Unreadable> {
+        let now = self.now.load(Ordering::Relaxed).min(self.series.len() - 1);
+        let places = self.places().unwrap();
+        let device = places.iter().position(|place| *place == at).unwrap();
+        let moment = &self.series[now][device];
+        let told = moment.told.get(&quantity).cloned();
+        told.ok_or_else(|| (moment.otherwise)().into())
     }
     fn facts(&self, at: Place) -> Vec<(&'static str, String)> {
         vec![("power_limit", format!("{} W", 300 + at.card))]
@@ -126,28 +120,27 @@ fn process(pid: u32, memory_bytes: Option<u64>) -> GpuProcess {
     }
 }
 
+fn once(devices: Vec<Moment>) -> NvmlSampler {
+    Replay::sampler(vec![devices]).0
+}
+
 #[test]
 fn every_quantity_comes_out_in_its_unit() {
-    let mut sampler = NvmlSampler::over(Replay::once(vec![Moment {
-        utilisation: Some(97),
-        memory: Some((6_000_000_000, 12_000_000_000)),
-        power_mw: Some(181_250),
-        energy_mj: Some(5_000_500),
-        sm: Some(2505),
-        mem: Some(9001),
-        temperature: Some(71),
+    let listed = [process(7, Some(10)), process(3, None), process(7, Some(10))];
+    let device = Moment::of([
+        (Utilisation, 97),
+        (Power, 181_250),
+        (Energy, 5_000_500),
+        (SmClock, 2505),
+        (MemoryClock, 9001),
+        (Temperature, 71),
         // Idle (bit 0), power cap (bit 2) and hardware thermal slowdown (bit 6).
-        throttle: Some(0b100_0101),
-        processes: Some(vec![
-            process(7, Some(10)),
-            process(3, None),
-            process(7, Some(10)),
-        ]),
-        ..Moment::default()
-    }]))
-    .unwrap();
+        (Throttle, 0b100_0101),
+    ])
+    .memory(6_000_000_000, 12_000_000_000)
+    .processes(listed.to_vec());
     assert_eq!(
-        sampler.sample(),
+        once(vec![device]).sample(),
         [GpuReading {
             index: 0,
             part_of: None,
@@ -165,57 +158,25 @@ fn every_quantity_comes_out_in_its_unit() {
     );
 }
 
-/// A device that tells everything.
-fn open_handed() -> Moment {
-    Moment {
-        utilisation: Some(50),
-        memory: Some((1, 2)),
-        power_mw: Some(1000),
-        energy_mj: Some(1000),
-        sm: Some(1),
-        mem: Some(1),
-        temperature: Some(1),
-        throttle: Some(0),
-        processes: Some(Vec::new()),
-        ..Moment::default()
-    }
+#[test]
+fn throttle_reasons_have_nvmls_names() {
+    let names = "applications_clocks_setting sw_power_cap hw_slowdown sync_boost \
+                 sw_thermal_slowdown hw_thermal_slowdown hw_power_brake_slowdown \
+                 display_clock_setting";
+    assert_eq!(reason_names(u64::MAX).join(" "), names);
+    assert!(reason_names(0).is_empty());
 }
 
 #[test]
 fn what_a_device_refuses_is_absent_with_a_reason_and_a_silent_device_is_left_out() {
-    let mut sampler = NvmlSampler::over(Replay::once(vec![
-        Moment::default(),
-        Moment {
-            power_mw: None,
-            sm: None,
-            processes: None,
-            denied: true,
-            ..open_handed()
-        },
-        Moment {
-            energy_mj: None,
-            ..open_handed()
-        },
-    ]))
-    .unwrap();
-    let GpuSource::Nvml {
-        driver,
-        devices,
-        notes,
-    } = sampler.source()
-    else {
-        panic!("it reads NVML");
-    };
-    assert_eq!(driver, "570.00");
-    assert_eq!(devices, ["Card 0", "Card 1", "Card 2"]);
-    assert_eq!(
-        notes[1..],
-        [
-            "Card 1: no power, no SM clock, no list of processes (this user may not read it)",
-            "Card 2: no energy counter (the device does not tell it)",
-        ]
-    );
-    assert!(notes[0].starts_with("Card 0: no utilisation, no memory, no power"));
+    let mut denied = Moment::open_handed().without(&[Power, SmClock, Processes]);
+    denied.otherwise = || NvmlError::NoPermission;
+    let mut sampler = once(vec![
+        Moment::of([]),
+        denied,
+        Moment::open_handed().without(&[Energy]),
+    ]);
+    insta::assert_debug_snapshot!("refusals", sampler.source());
     let readings = sampler.sample();
     assert_eq!(readings.iter().map(|r| r.index).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(readings[0].memory_used_bytes, Some(1));
@@ -225,41 +186,20 @@ fn what_a_device_refuses_is_absent_with_a_reason_and_a_silent_device_is_left_out
 
 #[test]
 fn mig_instances_are_devices_of_their_own_and_parts_of_their_card() {
+    // NVML numbers instances with gaps.
     let instance = |number, used, pid| Moment {
-        memory: Some((used, 10_000)),
-        processes: Some(vec![process(pid, Some(used))]),
         instance: Some(number),
-        ..Moment::default()
+        ..Moment::of([])
+            .memory(used, 10_000)
+            .processes(vec![process(pid, Some(used))])
     };
-    let mut sampler = NvmlSampler::over(Replay::once(vec![
-        open_handed(),
-        // NVML numbers instances with gaps.
-        Moment {
-            utilisation: None,
-            ..open_handed()
-        },
+    let mut sampler = once(vec![
+        Moment::open_handed(),
+        Moment::open_handed().without(&[Utilisation]),
         instance(0, 700, 7),
         instance(3, 300, 8),
-    ]))
-    .unwrap();
-    assert_eq!(
-        sampler.source().devices(),
-        [
-            "Card 0",
-            "Card 1 (split by MIG)",
-            "Card 1 (MIG instance 0 of card 1)",
-            "Card 1 (MIG instance 3 of card 1)",
-        ]
-    );
-    let notes = sampler.source().notes().join("\n");
-    for line in [
-        "Card 1 (split by MIG): no utilisation (not given with MIG)",
-        "Card 1 (MIG instance 3 of card 1): no utilisation, no power, no energy counter, no SM \
-         clock, no memory clock, no temperature, no throttle reasons (not given with MIG)",
-    ] {
-        assert!(notes.contains(line), "{line} in\n{notes}");
-    }
-    assert!(!notes.contains("Card 0:"));
+    ]);
+    insta::assert_debug_snapshot!("mig", sampler.source());
     let readings = sampler.sample();
     let parts: Vec<_> = readings.iter().map(|r| (r.index, r.part_of)).collect();
     assert_eq!(parts, [(0, None), (1, None), (2, Some(1)), (3, Some(1))]);
@@ -270,20 +210,13 @@ fn mig_instances_are_devices_of_their_own_and_parts_of_their_card() {
 
 #[test]
 fn what_failed_is_asked_for_again_and_what_is_not_supported_is_not() {
-    let now = Arc::new(AtomicUsize::new(0));
-    let late = |failed| Moment {
-        power_mw: None,
-        failed,
-        ..open_handed()
-    };
-    let replay = Replay {
-        series: vec![
-            vec![late(true), late(false)],
-            vec![open_handed(), open_handed()],
-        ],
-        now: Arc::clone(&now),
-    };
-    let mut sampler = NvmlSampler::over(Box::new(replay)).unwrap();
+    let unsupported = Moment::open_handed().without(&[Power]);
+    let mut failed = unsupported.clone();
+    failed.otherwise = || NvmlError::Unknown;
+    let (mut sampler, now) = Replay::sampler(vec![
+        vec![failed, unsupported],
+        vec![Moment::open_handed(); 2],
+    ]);
     now.store(1, Ordering::Relaxed);
     let power: Vec<_> = sampler.sample().iter().map(|r| r.power_w).collect();
     assert_eq!(power, [Some(1.0), None]);
@@ -291,28 +224,23 @@ fn what_failed_is_asked_for_again_and_what_is_not_supported_is_not() {
 
 #[test]
 fn processes_are_listed_once_a_second() {
-    let device = Moment {
-        processes: Some(vec![process(5, Some(1))]),
-        ..open_handed()
-    };
-    let mut sampler = NvmlSampler::over(Replay::once(vec![device])).unwrap();
+    let device = Moment::open_handed().processes(vec![process(5, Some(1))]);
+    let mut sampler = once(vec![device]);
     let mut listed = |ms: u64| sampler.sample_at(Stamp(ms * 1_000_000))[0].processes.len();
-    assert_eq!(
-        [0, 100, 999, 1000, 1900, 5000].map(&mut listed),
-        [1, 0, 0, 1, 0, 1]
-    );
+    let counts = [0, 100, 999, 1000, 1900, 5000].map(&mut listed);
+    assert_eq!(counts, [1, 0, 0, 1, 0, 1]);
     assert_eq!(sampler.sample()[0].processes.len(), 1);
 }
 
 #[test]
 fn no_device_is_an_absence_with_a_reason() {
-    let absent = NvmlSampler::over(Replay::once(Vec::new())).unwrap_err();
-    assert_eq!(
-        GpuSource::from(absent),
-        GpuSource::Absent {
-            reason: "NVIDIA driver 570.00 is loaded but finds no device".to_owned()
-        }
-    );
+    let none = Replay {
+        series: vec![Vec::new()],
+        now: Arc::default(),
+    };
+    let absent = NvmlSampler::over(Box::new(none)).unwrap_err();
+    let reason = "NVIDIA driver 570.00 is loaded but finds no device".to_owned();
+    assert_eq!(GpuSource::from(absent), GpuSource::Absent { reason });
     for (error, word) in [
         (NvmlError::DriverNotLoaded, "not running"),
         (NvmlError::NoPermission, "permission"),
@@ -345,13 +273,12 @@ fn this_machine_opens_or_says_why_not() {
 
 /// A device that works, is capped by power for two moments, and is lost.
 fn recorded() -> Vec<Vec<Moment>> {
-    let working = |power_mw, energy_mj, throttle| {
-        vec![Moment {
-            power_mw: Some(power_mw),
-            energy_mj: Some(energy_mj),
-            throttle: Some(throttle),
-            ..Moment::default()
-        }]
+    let working = |power, energy, throttle| {
+        vec![Moment::of([
+            (Power, power),
+            (Energy, energy),
+            (Throttle, throttle),
+        ])]
     };
     vec![
         working(60_000, 1_000_000, 0b1),
@@ -359,19 +286,14 @@ fn recorded() -> Vec<Vec<Moment>> {
         working(285_000, 1_048_500, 0b100),
         working(285_000, 1_077_000, 0b100),
         working(120_000, 1_089_000, 0b0),
-        vec![Moment::default()],
+        vec![Moment::of([])],
     ]
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_recorded_series_comes_out_as_samples_on_the_sweeps_clock() {
     let clock = SweepClock::start_virtual();
-    let now = Arc::new(AtomicUsize::new(0));
-    let replay = Replay {
-        series: recorded(),
-        now: Arc::clone(&now),
-    };
-    let sampler = NvmlSampler::over(Box::new(replay)).unwrap();
+    let (sampler, now) = Replay::sampler(recorded());
     let samples = Arc::new(Mutex::new(Vec::<Sample>::new()));
     let sink = {
         let samples = Arc::clone(&samples);
