@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::delegate::{Profile, build, cargo, root};
+use crate::delegate::{Profile, build, cargo, exit, root, target};
 
 const USAGE: &str = "\
 cargo xtask clients
@@ -47,11 +47,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
-    Ok(if ok {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(exit(ok))
 }
 
 /// Runs every client against a simulator of its own making; true when none failed.
@@ -131,29 +127,46 @@ impl Drop for Server {
 
 /// Where the clients' packages are installed.
 pub(crate) fn scratch() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root().join("target"), PathBuf::from)
-        .join("clients")
+    target().join("clients")
 }
 
 /// A Python with what a file of pinned requirements names, in an environment of its own. The inner
 /// error says what came of it instead.
 pub(crate) fn venv(place: &Path, requirements: &Path) -> Result<Result<PathBuf, Outcome>> {
-    let python = place.join("bin/python");
-    if !python.exists() {
-        let mut command = Command::new("python3");
-        command.args(["-m", "venv"]).arg(place);
-        if let Some(outcome) = install(&mut command)? {
+    let python = place.join(if cfg!(windows) {
+        "Scripts/python.exe"
+    } else {
+        "bin/python"
+    });
+    let wanted = std::fs::read(requirements).with_context(|| requirements.display().to_string())?;
+    let stamp = place.join("requirements.stamp");
+    if python.exists() && std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(Ok(python));
+    }
+    eprintln!(
+        "installing {} into {}",
+        requirements.display(),
+        place.display()
+    );
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv", "--clear"]).arg(place);
+    let mut pip = Command::new(&python);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]);
+    pip.args(["--only-binary", ":all:", "--requirement"])
+        .arg(requirements);
+    for command in [&mut make, &mut pip] {
+        if let Some(outcome) = install(command)? {
             return Ok(Err(outcome));
         }
     }
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--requirement"])
-        .arg(requirements);
-    Ok(match install(&mut pip)? {
-        Some(outcome) => Err(outcome),
-        None => Ok(python),
-    })
+    std::fs::write(&stamp, wanted)?;
+    Ok(Ok(python))
 }
 
 fn python(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {

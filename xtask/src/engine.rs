@@ -15,7 +15,8 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::delegate::root;
+use crate::clients::{self, Outcome};
+use crate::delegate::{exit, root, target};
 
 pub(crate) use check::check;
 
@@ -33,11 +34,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     match command {
         "up" => up(rest),
         "down" => down(),
-        "check" => Ok(if check()? {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        }),
+        "check" => check().map(exit),
         _ => {
             eprint!("{HELP}");
             Ok(ExitCode::from(2))
@@ -61,9 +58,7 @@ enum Installed {
 
 /// Where everything lies; `target/` unless cargo was told otherwise.
 fn folder() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root().join("target"), PathBuf::from)
-        .join("engine")
+    target().join("engine")
 }
 
 /// The announcement of the running server.
@@ -76,35 +71,16 @@ fn announcement() -> PathBuf {
 fn install() -> Result<Installed> {
     let folder = folder();
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let venv = folder.join("venv");
-    let python = venv.join(if cfg!(windows) {
-        "Scripts/python.exe"
-    } else {
-        "bin/python"
-    });
     let requirements = root().join("engine/requirements.txt");
-    if !is_current(&folder.join("requirements.stamp"), &requirements, &python)? {
-        eprintln!("engine: installing into {}", venv.display());
-        let mut make = Command::new("python3");
-        make.args(["-m", "venv", "--clear"]).arg(&venv);
-        if let Err(why) = succeeds(&mut make) {
-            return Ok(Installed::Not(format!("no Python environment: {why}")));
+    let python = match clients::venv(&folder.join("venv"), &requirements)? {
+        Ok(python) => python,
+        Err(Outcome::Skipped(why)) => return Ok(Installed::Not(why)),
+        Err(_) => {
+            return Ok(Installed::Not(
+                "its packages could not be installed".to_owned(),
+            ));
         }
-        let mut pip = Command::new(&python);
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ])
-        .args(["--only-binary", ":all:", "--requirement"])
-        .arg(&requirements);
-        if let Err(why) = succeeds(&mut pip) {
-            return Ok(Installed::Not(format!("packages not to be had: {why}")));
-        }
-        stamp(&folder.join("requirements.stamp"), &requirements)?;
-    }
+    };
     let script = root().join("engine/make_gguf.py");
     let model = folder.join("random.gguf");
     if !is_current(&folder.join("model.stamp"), &script, &model)? {
@@ -114,7 +90,7 @@ fn install() -> Result<Installed> {
         if let Err(why) = succeeds(&mut make) {
             bail!("the model could not be written: {why}");
         }
-        stamp(&folder.join("model.stamp"), &script)?;
+        fs::copy(&script, folder.join("model.stamp"))?;
     }
     Ok(Installed::Ready(Engine {
         folder,
@@ -127,11 +103,6 @@ fn install() -> Result<Installed> {
 fn is_current(stamp: &Path, source: &Path, made: &Path) -> Result<bool> {
     let now = fs::read(source).with_context(|| source.display().to_string())?;
     Ok(made.exists() && fs::read(stamp).is_ok_and(|then| then == now))
-}
-
-fn stamp(stamp: &Path, source: &Path) -> Result<()> {
-    fs::copy(source, stamp).with_context(|| stamp.display().to_string())?;
-    Ok(())
 }
 
 /// Runs a command; the last line it said when it fails.

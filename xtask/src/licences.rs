@@ -6,15 +6,11 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result};
 
 use crate::clients::{self, Outcome};
-use crate::delegate::{cargo, root};
+use crate::delegate::{cargo, exit, root};
 
 /// `cargo xtask licences`.
 pub(crate) fn run() -> Result<ExitCode> {
-    Ok(if check()? {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    check().map(exit)
 }
 
 /// True when every crate is one that `deny.toml` lets in, and on a machine on which that cannot be

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::circles;
-use crate::delegate::{cargo, root};
+use crate::delegate::{cargo, exit, root};
 
 /// Which of our crates may depend on which. `ARCHITECTURE.md` says why.
 const GRAPH: &[(&str, &[&str])] = &[
@@ -71,12 +71,7 @@ const LONGEST_FILE: usize = 800;
 const MOST_CIRCLES: usize = 7;
 
 pub(crate) fn run() -> Result<ExitCode> {
-    let findings = check()?;
-    Ok(if findings.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(exit(check()?.is_empty()))
 }
 
 /// Runs every check, prints every finding, returns them.
