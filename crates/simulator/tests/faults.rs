@@ -154,20 +154,6 @@ fn every_cell_of_the_table_holds() {
 }
 
 #[test]
-fn the_table_names_every_fault_once() {
-    let mut kinds: Vec<FaultKind> = FAULTS.iter().map(|row| row.kind).collect();
-    kinds.sort();
-    kinds.dedup();
-    assert_eq!(kinds.len(), FAULTS.len());
-    assert_eq!(
-        kinds.last(),
-        Some(&FaultKind::ClockJump),
-        "the last of the enum"
-    );
-    assert_eq!(FaultKind::ClockJump as usize + 1, FAULTS.len());
-}
-
-#[test]
 fn what_a_fault_left_is_still_seen() {
     virtually(async {
         let bench = Bench::faulty(FaultRule {

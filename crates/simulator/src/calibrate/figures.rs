@@ -67,10 +67,15 @@ impl RecordedRun {
 
     /// True when each agent's first token came after the end of the one served before.
     pub fn never_overlapped(&self) -> bool {
-        self.served()
-            .windows(2)
-            .all(|pair| self.agents[pair[1]].ttft_ms >= self.agents[pair[0]].execution_s * 1e3)
+        never_overlapped(self.agents.iter().map(|a| (a.ttft_ms, a.execution_s)))
     }
+}
+
+/// The same of agents' times to first token, ms, and to their end, seconds.
+pub(super) fn never_overlapped(agents: impl Iterator<Item = (f64, f64)>) -> bool {
+    let mut served: Vec<(f64, f64)> = agents.collect();
+    served.sort_by(|a, b| a.0.total_cmp(&b.0));
+    served.windows(2).all(|pair| pair[1].0 >= pair[0].1 * 1e3)
 }
 
 /// Figures that cannot be used.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use domain::{Nanos, Stamp};
 
-use super::figures::{AgentRun, CalibrateError, RecordedRun};
+use super::figures::{AgentRun, CalibrateError, RecordedRun, never_overlapped};
 use crate::core::{
     Core, Generation, Happened, RequestId, RunnerOptions, ServerId, Timings, What, Work, WorkKind,
     tokens,
@@ -74,11 +74,7 @@ pub struct ReplayedAgent {
 impl ReplayedRun {
     /// True when each agent's first token came after the end of the one served before.
     pub fn never_overlapped(&self) -> bool {
-        let mut order: Vec<&ReplayedAgent> = self.agents.iter().collect();
-        order.sort_by(|a, b| a.ttft_ms.total_cmp(&b.ttft_ms));
-        order
-            .windows(2)
-            .all(|pair| pair[1].ttft_ms >= pair[0].execution_s * 1e3)
+        never_overlapped(self.agents.iter().map(|a| (a.ttft_ms, a.execution_s)))
     }
 }
 
@@ -272,15 +268,10 @@ impl Player<'_> {
 
 /// An agent's prompt. `run` tells unique ones apart.
 fn prompt(agent: &AgentRun, run: usize) -> Arc<[u32]> {
-    let nonce = if agent.prompt_unique {
-        run as u32 + 1
+    let (nonce, shared) = if agent.prompt_unique {
+        (run as u32 + 1, 0)
     } else {
-        0
-    };
-    let shared = if agent.prompt_unique {
-        0
-    } else {
-        SHARED_TOKENS
+        (0, SHARED_TOKENS)
     };
     let own = (nonce << 20) + ((agent.agent as u32 + 1) << 16);
     (0..agent.prompt_tokens)

@@ -111,14 +111,6 @@ impl FitReport {
             overlap_differs,
         }
     }
-
-    /// The largest mean relative error of any quantity, percent.
-    pub fn worst_mean_percent(&self) -> f64 {
-        self.rows
-            .iter()
-            .map(|row| row.mean_relative_percent)
-            .fold(0.0, f64::max)
-    }
 }
 
 impl fmt::Display for FitReport {

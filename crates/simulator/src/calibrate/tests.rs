@@ -28,6 +28,12 @@ fn replayed(
     (again, report)
 }
 
+/// The largest mean relative error of any quantity, percent.
+fn worst_mean_percent(report: &FitReport) -> f64 {
+    let errors = report.rows.iter().map(|row| row.mean_relative_percent);
+    errors.fold(0.0, f64::max)
+}
+
 /// A model's constants by name.
 fn constants(model: &ModelSpec) -> Vec<(&'static str, f64)> {
     let (rates, load) = (&model.rates, &model.load);
@@ -49,7 +55,7 @@ fn the_shipped_profile_reproduces_tr113() {
     let runs = table("recorded");
     assert_eq!(runs.len(), 19);
     let (_, report) = replayed(&laptop(), &runs, Lengths::Recorded, Start::Cold);
-    assert!(report.worst_mean_percent() < 10.0, "{report}");
+    assert!(worst_mean_percent(&report) < 10.0, "{report}");
     assert_eq!(report.never_overlapped, 19);
 }
 
@@ -93,7 +99,7 @@ fn drawn_lengths_stay_within_ten_percent_too() {
         .unzip();
     assert_eq!(runs.len(), 18);
     let report = FitReport::new(&runs, &again);
-    assert!(report.worst_mean_percent() < 10.0, "{report}");
+    assert!(worst_mean_percent(&report) < 10.0, "{report}");
 }
 
 /// Runs that took no part in the fit.
@@ -101,7 +107,7 @@ fn drawn_lengths_stay_within_ten_percent_too() {
 fn one_server_runs_of_another_day_are_predicted() {
     let runs = table("one-server");
     let (_, report) = replayed(&laptop(), &runs, Lengths::Recorded, Start::Warm);
-    assert!(report.worst_mean_percent() < 12.0, "{report}");
+    assert!(worst_mean_percent(&report) < 12.0, "{report}");
     assert_eq!(report.never_overlapped, 5);
 }
 
@@ -172,7 +178,7 @@ fn a_fit_finds_the_constants_of_the_machine_that_made_the_data() {
         let recorded = recorded_by(&truth, &plan);
         let fitted = fit(&laptop(), MODEL, &recorded, &[]).unwrap().profile;
         let (_, report) = replayed(&fitted, &recorded, Lengths::Recorded, Start::Cold);
-        assert!(report.worst_mean_percent() < 0.5, "{report}");
+        assert!(worst_mean_percent(&report) < 0.5, "{report}");
         // Without an unload of its own in the plan, loads are known together with unloads or with
         // the reading of the disk.
         let with_sums = |profile: &Profile| {

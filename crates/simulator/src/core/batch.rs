@@ -126,12 +126,9 @@ impl Core {
             .filter_map(|slot| slot.request.map(|id| (slot.used, id)))
             .collect();
         serving.sort_unstable();
-        let mut decode = Vec::with_capacity(serving.len());
-        for (_, id) in &serving {
-            if matches!(self.requests[id].state, State::Decode(..)) {
-                decode.push(*id);
-            }
-        }
+        let decodes = |id: &RequestId| matches!(self.requests[id].state, State::Decode(..));
+        let ids = serving.iter().map(|(_, id)| *id);
+        let decode: Vec<RequestId> = ids.filter(decodes).collect();
         let mut room = (runner.launch.num_batch as usize)
             .saturating_sub(decode.len())
             .max(1);
@@ -143,7 +140,7 @@ impl Core {
             if room > 0 && matches!(request.state, State::Prefill(..)) {
                 let part = request.prompt_left.min(room);
                 room -= part;
-                request.prompt_began(now);
+                request.prefill_began.get_or_insert(now);
                 prompt.push((*id, part));
             }
         }
@@ -181,16 +178,12 @@ impl Core {
     fn slowness(&self, uid: Uid) -> f64 {
         let runner = &self.runners[&uid];
         let gpu_share = runner.step.as_ref().map_or(1.0, |step| step.gpu_share);
-        let on_devices: f64 = if runner.size_vram > 0 {
-            runner
-                .held
-                .iter()
-                .map(|&(device, bytes)| {
-                    self.devices[device].slow() * bytes as f64 / runner.size_vram as f64
-                })
-                .sum()
-        } else {
-            1.0
+        let part = |&(device, bytes): &(usize, u64)| {
+            self.devices[device].slow() * bytes as f64 / runner.size_vram as f64
+        };
+        let on_devices = match runner.size_vram {
+            0 => 1.0,
+            _ => runner.held.iter().map(part).sum(),
         };
         let on_cpu = self.cpu_busy.len().max(1) as f64;
         gpu_share * on_devices + (1.0 - gpu_share) * on_cpu
@@ -214,24 +207,12 @@ impl Core {
         // Ends fall on the nearest whole microsecond; the next batch makes up for the rest.
         let wait = Nanos((step.left * slow).round().max(0.0) as u64);
         let at = Stamp((now + wait).0.saturating_add(500) / 1000 * 1000);
-        self.schedule(
-            at,
-            uid.0,
-            Event::Step {
-                runner: uid,
-                version,
-            },
-        );
+        let runner = uid;
+        self.schedule(at, uid.0, Event::Step { runner, version });
     }
 
     fn start_computing(&mut self, uid: Uid) {
-        let runner = &self.runners[&uid];
-        let held: Vec<usize> = runner.held.iter().map(|(device, _)| *device).collect();
-        for device in held {
-            if self.devices[device].set_busy(self.now, uid, true) {
-                self.device_changed(device);
-            }
-        }
+        self.set_computing(uid, true);
         if self.runners[&uid].gpu_share < 1.0 && self.cpu_busy.insert(uid) {
             self.cpu_changed();
         }
@@ -239,33 +220,34 @@ impl Core {
 
     /// The runner has nothing to do, or is dead.
     pub(super) fn stop_computing(&mut self, uid: Uid) {
-        let Some(runner) = self.runners.get_mut(&uid) else {
-            return;
-        };
-        runner.step = None;
-        let held: Vec<usize> = runner.held.iter().map(|(device, _)| *device).collect();
-        for device in held {
-            if self.devices[device].set_busy(self.now, uid, false) {
-                self.device_changed(device);
+        if let Some(runner) = self.runners.get_mut(&uid) {
+            runner.step = None;
+            self.set_computing(uid, false);
+            if self.cpu_busy.remove(&uid) {
+                self.cpu_changed();
             }
         }
-        if self.cpu_busy.remove(&uid) {
-            self.cpu_changed();
+    }
+
+    /// Marks a runner as busy or not on the devices that hold it.
+    fn set_computing(&mut self, uid: Uid, busy: bool) {
+        for (device, _) in self.runners[&uid].held.clone() {
+            if self.devices[device].set_busy(self.now, uid, busy) {
+                self.device_changed(device);
+            }
         }
     }
 
     /// Who is busy on a device, or its speed, has changed: every batch on it goes at another rate.
     pub(super) fn device_changed(&mut self, device: usize) {
         self.schedule_thermal(device);
-        let busy: Vec<Uid> = self.devices[device].busy().iter().copied().collect();
-        for uid in busy {
+        for uid in self.devices[device].busy().clone() {
             self.reschedule(uid);
         }
     }
 
     fn cpu_changed(&mut self) {
-        let busy: Vec<Uid> = self.cpu_busy.iter().copied().collect();
-        for uid in busy {
+        for uid in self.cpu_busy.clone() {
             self.reschedule(uid);
         }
     }
@@ -376,12 +358,6 @@ impl Core {
             }
         }
         self.detach(uid);
-    }
-}
-
-impl super::state::Request {
-    fn prompt_began(&mut self, now: Stamp) {
-        self.prefill_began.get_or_insert(now);
     }
 }
 

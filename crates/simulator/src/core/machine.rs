@@ -139,16 +139,6 @@ impl Core {
         Ok(core)
     }
 
-    /// The profile it was built from.
-    pub fn profile(&self) -> &Profile {
-        &self.profile
-    }
-
-    /// A server's settings.
-    pub fn server(&self, server: ServerId) -> &ServerSpec {
-        &self.servers[server.0].spec
-    }
-
     /// Runner options with this server's defaults filled in, for the checks that need them before
     /// scheduling. `None` for a model the profile lacks.
     pub fn resolve(
@@ -157,10 +147,12 @@ impl Core {
         model: &str,
         options: &RunnerOptions,
     ) -> Option<ResolvedOptions> {
-        let model = self.profile.models.iter().position(|m| m.name == model)?;
-        Some(ResolvedOptions::from(
-            &self.wanted(server.0, model, options),
-        ))
+        let wanted = self.wanted(server.0, self.model(model)?, options);
+        Some(ResolvedOptions::from(&wanted))
+    }
+
+    fn model(&self, name: &str) -> Option<usize> {
+        self.profile.models.iter().position(|m| m.name == name)
     }
 
     pub(super) fn wanted(&self, server: usize, model: usize, options: &RunnerOptions) -> Launch {
@@ -174,12 +166,7 @@ impl Core {
     pub fn submit(&mut self, at: Stamp, server: ServerId, work: Work) {
         self.advance(whole_micros(at));
         let (id, tag) = (work.id, work.tag);
-        let Some(model) = self
-            .profile
-            .models
-            .iter()
-            .position(|m| m.name == work.model)
-        else {
+        let Some(model) = self.model(&work.model) else {
             let message = format!("model '{}' not found", work.model);
             self.notify(id, What::LoadFailed { message });
             return;
@@ -235,34 +222,22 @@ impl Core {
 
     fn crash(&mut self, uid: Uid) {
         let runner = &self.runners[&uid];
-        let (server, name) = (runner.server, runner.name.clone());
+        let (server, model) = (runner.server, runner.name.clone());
         if runner.state == RunnerState::Loading {
-            self.happened(
-                server,
-                Happened::Crashed {
-                    model: name,
-                    lost: 1,
-                },
-            );
+            self.happened(server, Happened::Crashed { model, lost: 1 });
             self.load_failed(uid, "llama-server process has terminated: exit status 2");
             return;
         }
-        let mut lost: Vec<RequestId> = self
+        let on_it = self
             .requests
             .iter()
-            .filter(|(_, request)| request.runner() == Some(uid))
-            .map(|(id, _)| *id)
-            .collect();
+            .filter(|(_, request)| request.runner() == Some(uid));
+        let mut lost: Vec<RequestId> = on_it.map(|(id, _)| *id).collect();
         lost.sort_unstable_by_key(|id| {
             (self.requests[id].attached, self.requests[id].work.tag, *id)
         });
-        self.happened(
-            server,
-            Happened::Crashed {
-                model: name,
-                lost: lost.len(),
-            },
-        );
+        let count = lost.len();
+        self.happened(server, Happened::Crashed { model, lost: count });
         self.stop_computing(uid);
         for device in &mut self.devices {
             device.release(uid);

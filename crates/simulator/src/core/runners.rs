@@ -134,15 +134,11 @@ impl Core {
         self.forget_runner(uid);
         self.servers[server].retried.remove(&id);
         let message = message.to_owned();
-        self.happened(
-            server,
-            Happened::LoadFailed {
-                id,
-                model,
-                message: message.clone(),
-            },
-        );
-        self.notify(id, What::LoadFailed { message });
+        let told = What::LoadFailed {
+            message: message.clone(),
+        };
+        self.happened(server, Happened::LoadFailed { id, model, message });
+        self.notify(id, told);
         self.requests.remove(&id);
         self.servers[server].head = Head::None;
         self.take_pending(server);

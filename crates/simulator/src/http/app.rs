@@ -140,7 +140,7 @@ impl App {
         };
         let fault = self.config.faults.pick(&seen);
         if let Some(fault) = &fault {
-            exchange.set_fault(fault.kind);
+            exchange.line.fault = Some(fault.kind);
             match fault.kind {
                 FaultKind::ResetBeforeHeaders => {
                     exchange.reset();
@@ -209,7 +209,7 @@ impl App {
                         Ok(json!({"version": version, "server": "tandem-simulator"}))
                     }
                     "/api/tags" => Ok(models::tags(self)),
-                    "/api/ps" => Ok(models::ps(self, exchange.server())),
+                    "/api/ps" => Ok(models::ps(self, exchange.line.server)),
                     "/api/show" => models::show(self, &body),
                     "/v1/models" => Ok(models::v1_list(self)),
                     "/tandem/log" => {

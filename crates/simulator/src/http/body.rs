@@ -199,7 +199,7 @@ impl Reply {
     }
 
     fn take_in(&mut self, generation: &mut Generation, notice: Notice) {
-        let begun = !self.out.is_empty() || self.exchange.chunks() > 0;
+        let begun = !self.out.is_empty() || self.exchange.line.chunks > 0;
         match notice.what {
             What::Attached { .. } => {
                 if generation.whole || self.fault.as_ref().is_some_and(|f| f.after_tokens == 0) {
@@ -230,7 +230,7 @@ impl Reply {
                 let unplayed = self
                     .fault
                     .as_ref()
-                    .is_some_and(|fault| self.exchange.chunks() <= fault.after_tokens);
+                    .is_some_and(|fault| self.exchange.line.chunks <= fault.after_tokens);
                 let tool = generation.script.tool_after(generation.tokens);
                 if tool.is_some() {
                     let said = Said {
@@ -311,7 +311,7 @@ impl Reply {
         let due = self
             .fault
             .as_ref()
-            .is_some_and(|fault| self.exchange.chunks() == fault.after_tokens);
+            .is_some_and(|fault| self.exchange.line.chunks == fault.after_tokens);
         self.exchange.chunk();
         if due {
             self.play(generation, from);

@@ -135,7 +135,7 @@ impl App {
             fault,
             body,
         } = received;
-        let path = exchange.path().to_owned();
+        let path = exchange.line.path.clone();
         let v1 = path.starts_with("/v1/");
         let answer = match read(&path, &body) {
             Ok(ask) => {
@@ -157,7 +157,7 @@ impl App {
         path: &str,
         ask: Ask,
     ) -> Result<Value, Refusal> {
-        exchange.set_model(&ask.model);
+        exchange.line.model = Some(ask.model.clone());
         let model = self.config.profile.find_model(&ask.model).ok_or_else(|| {
             let words = format!("model {:?} not found, try pulling it first", ask.model);
             Refusal::new(404, words)
@@ -166,9 +166,9 @@ impl App {
         if let Some(words) = bad_option {
             return Err(Refusal::new(500, words));
         }
-        exchange.set_unknown_options(parsed.unknown);
+        exchange.line.unknown_options = parsed.unknown;
         let runner = runner_options(&parsed.options, None);
-        let server = ServerId(exchange.server());
+        let server = ServerId(exchange.line.server);
         if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
             exchange.world().fail_next_load(server, OUT_OF_MEMORY);
         }
@@ -204,7 +204,7 @@ impl App {
             tag: derive(&[&["embed", &model.name], content.as_slice()].concat()),
             streams: false,
         });
-        exchange.set_id(ticket.id());
+        exchange.line.id = Some(ticket.id());
         let engine = self.config.profile.server.release() >= (0, 30, 0);
         let kind = fault.map(|fault| fault.kind);
         let last = loop {

@@ -5,11 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clock::{ExchangeId, Ledger};
-use domain::Stamp;
 
-use crate::core::RequestId;
 use crate::driver::{RequestLog, World};
-use crate::faults::FaultKind;
 
 /// What a connection must know when it is closed.
 #[derive(Debug, Default)]
@@ -34,7 +31,8 @@ pub(crate) struct Exchange {
     world: Arc<World>,
     control: Arc<Control>,
     ledger: Option<(Ledger, ExchangeId)>,
-    line: RequestLog,
+    /// What the log will say of it.
+    pub(crate) line: RequestLog,
 }
 
 impl Exchange {
@@ -54,38 +52,6 @@ impl Exchange {
 
     pub(crate) fn world(&self) -> &Arc<World> {
         &self.world
-    }
-
-    pub(crate) fn server(&self) -> usize {
-        self.line.server
-    }
-
-    pub(crate) fn number(&self) -> u64 {
-        self.line.number
-    }
-
-    pub(crate) fn received(&self) -> Stamp {
-        self.line.received
-    }
-
-    pub(crate) fn path(&self) -> &str {
-        &self.line.path
-    }
-
-    pub(crate) fn set_model(&mut self, model: &str) {
-        self.line.model = Some(model.to_owned());
-    }
-
-    pub(crate) fn set_id(&mut self, id: RequestId) {
-        self.line.id = Some(id);
-    }
-
-    pub(crate) fn set_fault(&mut self, fault: FaultKind) {
-        self.line.fault = Some(fault);
-    }
-
-    pub(crate) fn set_unknown_options(&mut self, names: Vec<String>) {
-        self.line.unknown_options = names;
     }
 
     fn post(&self, units: u64) {
@@ -110,10 +76,6 @@ impl Exchange {
     /// An object with text was encoded.
     pub(crate) fn chunk(&mut self) {
         self.line.chunks += 1;
-    }
-
-    pub(crate) fn chunks(&self) -> u64 {
-        self.line.chunks
     }
 
     /// The end of the body is about to leave.

@@ -82,8 +82,11 @@ pub(super) fn start(
     fault: Option<&FaultRule>,
     ask: Ask,
 ) -> Result<(Generation, bool), Refusal> {
-    exchange.set_model(&ask.model);
-    exchange.set_unknown_options(ask.unknown_options.clone());
+    exchange.line.model = Some(ask.model.clone());
+    exchange
+        .line
+        .unknown_options
+        .clone_from(&ask.unknown_options);
     let profile = &app.config.profile;
     let model = profile
         .find_model(&ask.model)
@@ -114,7 +117,7 @@ pub(super) fn start(
         return Err(Refusal::new(500, words));
     }
     let runner = runner_options(&ask.options, ask.shift);
-    let server = ServerId(exchange.server());
+    let server = ServerId(exchange.line.server);
     if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
         exchange.world().fail_next_load(server, OUT_OF_MEMORY);
     }
@@ -159,16 +162,16 @@ pub(super) fn start(
         model: model.name.clone(),
         runner,
         keep_alive: ask.keep_alive,
-        tag: derive(&["request", exchange.path(), &content, &options]),
+        tag: derive(&["request", exchange.line.path.as_str(), &content, &options]),
         streams: !whole,
     });
-    exchange.set_id(ticket.id());
+    exchange.line.id = Some(ticket.id());
     let encoder = Encoder::new(
         ask.dialect,
         app.config.epoch,
         &ask.model,
-        exchange.number(),
-        exchange.received(),
+        exchange.line.number,
+        exchange.line.received,
         ask.include_usage,
         ask.logprobs,
     );

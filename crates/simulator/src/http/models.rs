@@ -23,18 +23,13 @@ fn modified_at(app: &App) -> String {
 }
 
 pub(super) fn tags(app: &App) -> Value {
-    let models: Vec<Value> = app
-        .config
-        .profile
-        .models
-        .iter()
-        .map(|model| {
-            json!({
-                "name": model.name, "model": model.name, "modified_at": modified_at(app),
-                "size": model.size_bytes, "digest": model.digest, "details": details(model),
-            })
+    let entry = |model: &ModelSpec| {
+        json!({
+            "name": model.name, "model": model.name, "modified_at": modified_at(app),
+            "size": model.size_bytes, "digest": model.digest, "details": details(model),
         })
-        .collect();
+    };
+    let models: Vec<Value> = app.config.profile.models.iter().map(entry).collect();
     json!({"models": models})
 }
 
@@ -84,11 +79,8 @@ pub(super) fn show(app: &App, body: &[u8]) -> Result<Value, Refusal> {
     if name.is_empty() {
         return Err(Refusal::new(400, "model is required"));
     }
-    let model = app
-        .config
-        .profile
-        .find_model(&name)
-        .ok_or_else(|| unknown(&name))?;
+    let model = app.config.profile.find_model(&name);
+    let model = model.ok_or_else(|| unknown(&name))?;
     let family = &model.family;
     let mut info = Map::new();
     info.insert("general.architecture".to_owned(), json!(family));
@@ -134,20 +126,12 @@ fn v1_model(app: &App, model: &ModelSpec) -> Value {
 }
 
 pub(super) fn v1_list(app: &App) -> Value {
-    let models: Vec<Value> = app
-        .config
-        .profile
-        .models
-        .iter()
-        .map(|model| v1_model(app, model))
-        .collect();
+    let models = app.config.profile.models.iter();
+    let models: Vec<Value> = models.map(|model| v1_model(app, model)).collect();
     json!({"object": "list", "data": models})
 }
 
 pub(super) fn v1_one(app: &App, name: &str) -> Result<Value, Refusal> {
-    app.config
-        .profile
-        .find_model(name)
-        .map(|model| v1_model(app, model))
-        .ok_or_else(|| unknown(name))
+    let model = app.config.profile.find_model(name);
+    Ok(v1_model(app, model.ok_or_else(|| unknown(name))?))
 }

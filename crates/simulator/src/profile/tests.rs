@@ -15,6 +15,17 @@ fn a_written_profile_reads_back_the_same() {
     }
 }
 
+#[test]
+fn settings_keep_the_digest_that_records_hold() {
+    let text = "[[fault]]\nkind = \"stall\"\nrate = 0.25\npause = \"2s\"\nfrom = \"1s\"\n";
+    let faults = crate::faults::FaultRules::parse("f.toml", text).expect("valid");
+    let digests = BUILTIN.map(|name| {
+        let set = (Profile::builtin(name).expect("ships"), &faults);
+        domain::hash::sha256_hex(&serde_json::to_vec(&set).expect("JSON"))
+    });
+    insta::assert_snapshot!(digests.join("\n"));
+}
+
 fn refusal(from: &str, to: &str) -> String {
     assert!(INSTANT.contains(from), "{from}");
     Profile::parse("my.toml", &INSTANT.replacen(from, to, 1))

@@ -211,31 +211,24 @@ async fn expiry(server: &Server) -> Checked<i64> {
     Ok(then - now)
 }
 
-/// Seconds since 1970 of an RFC 3339 moment.
+/// Seconds since 1970 of an RFC 3339 moment in any zone.
 fn seconds(value: &Value) -> Option<i64> {
-    let text = text_of(value);
-    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    // Days from civil, with the year beginning in March.
-    let (y, m) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
+    let (text, zone) = text_of(value).split_at_checked(19)?;
+    let utc = humantime::parse_rfc3339(&format!("{text}Z")).ok()?;
+    let utc = utc.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let utc = utc.as_secs().cast_signed();
+    let Some(at) = zone.find(['+', '-']) else {
+        return Some(utc);
     };
-    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
-    let zone = match text.get(19..)?.find(['+', '-']) {
-        Some(at) => {
-            let at = 19 + at;
-            let minutes = number(at + 1, at + 3)? * 60 + number(at + 4, at + 6)?;
-            if text.as_bytes()[at] == b'-' {
-                -minutes
-            } else {
-                minutes
-            }
-        }
-        None => 0,
-    };
-    Some(days * 86_400 + number(11, 13)? * 3600 + (number(14, 16)? - zone) * 60 + number(17, 19)?)
+    let (hours, minutes) = zone[at + 1..].split_once(':')?;
+    let ahead = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
+    Some(
+        utc - if zone[at..].starts_with('-') {
+            -ahead
+        } else {
+            ahead
+        },
+    )
 }
 
 /// Leaves the server as a stranger would wish to find it.

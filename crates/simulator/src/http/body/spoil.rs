@@ -45,7 +45,7 @@ impl Reply {
             .as_ref()
             .is_some_and(|fault| fault.kind == FaultKind::RunnerCrash)
         {
-            let server = ServerId(self.exchange.server());
+            let server = ServerId(self.exchange.line.server);
             self.exchange
                 .world()
                 .crash_runner(server, &generation.model);
