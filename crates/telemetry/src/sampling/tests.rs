@@ -4,22 +4,22 @@ use domain::telemetry::{GpuProcess, GpuSource};
 
 use super::*;
 
-/// A device whose utilisation counts its readings.
-struct Counting(u32);
+/// A device with one reading, which is given how many there were before it.
+struct Device<F>(F, u32);
 
-impl GpuSampler for Counting {
+impl<F: FnMut(u32) -> GpuReading + Send> GpuSampler for Device<F> {
     fn source(&self) -> GpuSource {
-        GpuSource::Simulated {
-            devices: vec!["counting".to_owned()],
-        }
+        let devices = vec!["made up".to_owned()];
+        GpuSource::Simulated { devices }
     }
     fn sample(&mut self) -> Vec<GpuReading> {
-        self.0 += 1;
-        vec![GpuReading {
-            utilisation_percent: Some(f64::from(self.0)),
-            ..GpuReading::default()
-        }]
+        self.1 += 1;
+        vec![(self.0)(self.1 - 1)]
     }
+}
+
+fn device(read: impl FnMut(u32) -> GpuReading + Send + 'static) -> Option<Box<dyn GpuSampler>> {
+    Some(Box::new(Device(read, 0)))
 }
 
 /// The host, a device and a server that nobody can see.
@@ -47,8 +47,11 @@ fn collector() -> (
 async fn samples_fall_exactly_on_their_ticks_in_virtual_time() {
     let clock = Clock::start_virtual_from(Nanos::from_secs(2));
     let (samples, sink) = collector();
-    let gpu: Box<dyn GpuSampler> = Box::new(Counting(0));
-    let sampling = Sampling::start(clock.clone(), 10.0, all(Some(gpu)), sink);
+    let counting = device(|before| GpuReading {
+        utilisation_percent: Some(f64::from(before)),
+        ..GpuReading::default()
+    });
+    let sampling = Sampling::start(clock.clone(), 10.0, all(counting), sink);
     clock.sleep(Nanos::from_secs(60)).await;
     let counts = sampling.stop().await;
     let samples = samples.lock().unwrap();
@@ -65,7 +68,7 @@ async fn samples_fall_exactly_on_their_ticks_in_virtual_time() {
         .iter()
         .map(|s| s.gpus[0].utilisation_percent)
         .collect();
-    assert_eq!(used[..3], [Some(1.0), Some(2.0), Some(3.0)]);
+    assert_eq!(used[..3], [Some(0.0), Some(1.0), Some(2.0)]);
     assert_eq!(counts.taken, samples.len() as u64);
     assert_eq!(counts.missed, 0);
     assert!(!counts.broken);
@@ -121,24 +124,11 @@ fn futures_advance() {
     let _ = std::future::Future::poll(advance.as_mut(), &mut context);
 }
 
-struct Panicking;
-
-impl GpuSampler for Panicking {
-    fn source(&self) -> GpuSource {
-        GpuSource::Absent {
-            reason: "it panics".to_owned(),
-        }
-    }
-    fn sample(&mut self) -> Vec<GpuReading> {
-        panic!("as a broken driver might")
-    }
-}
-
 #[tokio::test]
 async fn a_panicking_sampler_ends_sampling_and_says_so() {
     let (_, sink) = collector();
-    let gpu: Box<dyn GpuSampler> = Box::new(Panicking);
-    let sampling = Sampling::start(Clock::real(), 1000.0, all(Some(gpu)), sink);
+    let panicking = device(|_| panic!("as a broken driver might"));
+    let sampling = Sampling::start(Clock::real(), 1000.0, all(panicking), sink);
     while !sampling.task.is_finished() {
         tokio::task::yield_now().await;
     }
@@ -167,28 +157,6 @@ async fn real_time_samples_carry_host_readings_after_the_first_interval() {
     assert!(host.memory_total_bytes > 0);
 }
 
-/// Lists this test's process and one that does not exist.
-struct Processes;
-
-impl GpuSampler for Processes {
-    fn source(&self) -> GpuSource {
-        GpuSource::Simulated {
-            devices: vec!["busy".to_owned()],
-        }
-    }
-    fn sample(&mut self) -> Vec<GpuReading> {
-        let process = |pid| GpuProcess {
-            pid,
-            memory_bytes: Some(1),
-            ..GpuProcess::default()
-        };
-        vec![GpuReading {
-            processes: vec![process(std::process::id()), process(u32::MAX)],
-            ..GpuReading::default()
-        }]
-    }
-}
-
 #[tokio::test]
 async fn a_servers_process_is_sampled_and_its_device_memory_is_its_own() {
     if !std::path::Path::new("/proc/net/tcp").exists() {
@@ -198,8 +166,18 @@ async fn a_servers_process_is_sampled_and_its_device_memory_is_its_own() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let here = format!("http://{}", listener.local_addr().unwrap());
     let (samples, sink) = collector();
+    let process = |pid| GpuProcess {
+        pid,
+        memory_bytes: Some(1),
+        ..GpuProcess::default()
+    };
+    // This test's process and one that does not exist.
+    let busy = device(move |_| GpuReading {
+        processes: vec![process(std::process::id()), process(u32::MAX)],
+        ..GpuReading::default()
+    });
     let sources = Sources {
-        gpu: Some(Box::new(Processes)),
+        gpu: busy,
         host: false,
         servers: vec!["http://192.0.2.1:80".to_owned(), here],
     };

@@ -1,6 +1,7 @@
 //! Bodies in all framings, cut at every place.
 
 use proptest::prelude::*;
+use scripted::cut;
 
 use super::*;
 
@@ -109,10 +110,7 @@ proptest! {
         }
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(&behind);
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
-        cuts.extend([0, bytes.len()]);
-        cuts.sort_unstable();
-        let pieces: Vec<&[u8]> = cuts.windows(2).map(|two| &bytes[two[0]..two[1]]).collect();
+        let pieces = cut(&bytes, cuts.iter().map(|place| place.index(bytes.len())));
         let mut body = Body::chunked();
         let (data, left) = read(&mut body, &pieces).unwrap();
         prop_assert_eq!(data, chunks.concat());
