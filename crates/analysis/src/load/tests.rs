@@ -3,7 +3,8 @@ use std::path::{Path, PathBuf};
 
 use domain::plan::Topology;
 use domain::record::Provenance;
-use metrics::Summary;
+use metrics::cause::WhySerial;
+use metrics::{Summary, Verdict};
 use tempfile::TempDir;
 
 use super::*;
@@ -77,6 +78,39 @@ fn figures_give_the_recorded_speedup_to_a_billionth() {
 }
 
 #[test]
+fn the_nineteen_recorded_runs_were_served_in_turn() {
+    let set = load(&fixtures(), false).unwrap().dataset;
+    let summary = Summary::of(&set);
+    for (observed, m) in set.runs.iter().zip(&summary.runs) {
+        let id = &observed.config;
+        assert_eq!(m.excluded, None, "{id}");
+        assert_eq!(m.decode_overlap, Some(0.0), "{id}");
+        let contention = m.contention;
+        assert_eq!(contention.speedup_rule, contention.published, "{id}");
+        assert_eq!((m.baseline, contention.ttft_rule), (None, None), "{id}");
+        assert_eq!(contention.cause, Some(true), "{id}");
+        // Without sharing nothing can have been gained but the load that both waited for.
+        let bound = m.speedup_upper_bound.unwrap();
+        assert!((0.9..1.35).contains(&bound), "{id}: {bound}");
+        let homogeneous = observed.scenario == "chimera_homo";
+        match m.cause.why_serial.unwrap() {
+            WhySerial::SlotQueue { .. } => assert!(homogeneous, "{id}"),
+            WhySerial::Admission { .. } => panic!("{id}: no limit was recorded"),
+            WhySerial::OtherConfig {
+                load_after_wait, ..
+            } => {
+                assert!(!homogeneous, "{id}");
+                // What is left of the load is the reload: about 3 to 5 s on that machine.
+                assert!((2.0..6.0).contains(&load_after_wait.as_secs_f64()), "{id}");
+            }
+        }
+    }
+    let overall = &summary.overall[0];
+    assert_eq!(overall.verdicts.serial, 19);
+    assert_eq!(overall.stats.speedup, None);
+}
+
+#[test]
 fn a_folder_of_recorded_runs_gives_what_its_figures_table_gives() {
     let Some(folder) = recorded_folder("tr113") else {
         return;
@@ -129,8 +163,20 @@ fn one_server_and_two_pool_into_two_topologies() {
     let count = |t| set.runs.iter().filter(|r| r.topology == Some(t)).count();
     assert_eq!((count(Topology::Shared), count(Topology::PerAgent)), (5, 5));
     let summary = Summary::of(&set);
-    assert_eq!(summary.topologies.len(), 1);
-    assert_eq!(summary.topologies[0].pairs, 5);
+    assert_eq!(summary.configs[0].verdict, Verdict::Serial);
+    // They overlapped, but without a sequential arm nobody knows what it bought.
+    assert_eq!(summary.configs[1].verdict, Verdict::Unknown);
+    assert!(summary.configs[1].stats.decode_overlap.unwrap().mean > 0.7);
+    let [compared] = &summary.topologies[..] else {
+        panic!("{:?}", summary.topologies);
+    };
+    assert_eq!(compared.pairs, 5);
+    // TR113's metric says two servers are better, the wall says they are slower.
+    assert!(compared.speedup_est.unwrap().difference.mean > 0.2);
+    assert!(compared.wall_s.unwrap().difference.lo.unwrap() > 0.0);
+    let rate = compared.rate.unwrap().ratio.unwrap();
+    assert!((0.4..0.6).contains(&rate.mean), "{rate:?}");
+    insta::assert_debug_snapshot!(metrics::advice::findings(&set, &summary));
 }
 
 #[test]

@@ -1,44 +1,13 @@
-use domain::plan::Arm::{Sequential, Together};
-
 use super::*;
-use crate::summary::tests::{dataset, recorded};
-use crate::timeline::{agent, arm, context, request, run};
+use crate::timeline::{Calls, dataset, request, unloaded};
 
 fn alternating(repetition: u32) -> crate::RunObservation {
-    let a = request(0).load(3000).prefill(100).decode(10, 100).build();
-    let b = request(0).load(7100).prefill(100).decode(10, 100).build();
-    let alone = request(4100)
-        .load(3000)
-        .prefill(100)
-        .decode(10, 100)
-        .build();
-    let mut observed = run(
-        "differs",
-        repetition,
-        Some(arm(
-            Together,
-            "unloaded",
-            vec![
-                agent(0, 0, context(512), vec![a.clone()]),
-                agent(1, 0, context(1024), vec![b]),
-            ],
-        )),
-        Some(arm(
-            Sequential,
-            "unloaded",
-            vec![
-                agent(0, 0, context(512), vec![a]),
-                agent(1, 0, context(1024), vec![alone]),
-            ],
-        )),
-    );
-    observed.probes = [0, 1]
-        .map(|agent| crate::WarmLoad {
-            agent,
-            load: domain::Nanos::from_millis(100),
-        })
-        .to_vec();
-    observed
+    let call = |sent, load| [request(sent).load(load).prefill(100).decode(10, 100)];
+    let agents = [
+        Calls::new(&call(0, 3000), &call(0, 3000)).context(512),
+        Calls::new(&call(0, 7100), &call(4100, 3000)).context(1024),
+    ];
+    unloaded("differs", repetition, &agents)
 }
 
 /// Each finding with its evidence on a line each.
@@ -75,23 +44,4 @@ fn nothing_is_said_without_evidence() {
     );
     let kinds: Vec<_> = found.iter().map(|f| &f.kind).collect();
     assert_eq!(kinds, [&FindingKind::LeftOut]);
-}
-
-#[test]
-fn one_server_against_two() {
-    let (Some(one), Some(two)) = (
-        recorded("one-server-figures.csv"),
-        recorded("two-servers-figures.csv"),
-    ) else {
-        return;
-    };
-    let mut runs = one;
-    for r in &mut runs {
-        r.topology = Some(Topology::Shared);
-    }
-    runs.extend(two.into_iter().map(|mut r| {
-        r.topology = Some(Topology::PerAgent);
-        r
-    }));
-    insta::assert_snapshot!(found(&dataset(runs)).join("\n"));
 }

@@ -1,8 +1,7 @@
 use super::gate::{Limit, limit_of};
 use super::*;
 use crate::observation::RunObservation;
-use crate::summary::tests::dataset;
-use crate::timeline::{agent, arm, request, run};
+use crate::timeline::{agent, arm, dataset, request, run};
 use domain::ModelOptions;
 use domain::plan::Arm::Together;
 

@@ -4,8 +4,7 @@ use domain::record::Environment;
 use domain::telemetry::{GpuProcess, GpuReading, GpuSource, HostReading, ServerReading};
 
 use super::*;
-use crate::summary::tests::dataset;
-use crate::timeline::{agent, arm, request, run};
+use crate::timeline::{agent, arm, dataset, request, run};
 
 /// One arm from 1 s to 3 s.
 fn measured(telemetry: Vec<Sample>) -> Dataset {

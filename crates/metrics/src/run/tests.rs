@@ -1,44 +1,31 @@
-use domain::plan::Arm::{Sequential, Together};
+use domain::plan::Arm::Together;
 use domain::{FailureKind, ModelOptions, Nanos, Outcome, Stamp};
 
 use super::*;
 use crate::arms::warm_loads;
 use crate::observation::RunObservation;
-use crate::timeline::{agent, arm, request, run};
+use crate::timeline::{Calls, agent, arm, request, run, two_arms};
 
 fn close(a: f64, b: f64) {
     assert!((a - b).abs() < 1e-9, "{a} is not {b}");
 }
 
-fn same() -> ModelOptions {
-    ModelOptions::default()
+/// One slot, one configuration, warm: A is served from 0.1 to 1.2 s, B waits and ends at 3.3 s.
+fn one_slot() -> RunObservation {
+    let call = |sent, tokens| request(sent).load(100).prefill(100).decode(tokens, 100);
+    let agents = [
+        Calls::new(&[call(0, 10)], &[call(0, 10)]),
+        Calls::new(&[call(0, 20).slot(1100)], &[call(1200, 20)]),
+    ];
+    two_arms("one_slot", 1, "warm for agent 0", &agents)
 }
 
-/// One slot, one configuration, warm: A is served from 0.1 to 1.2 s, B waits and ends at 3.3 s.
-pub(crate) fn one_slot() -> RunObservation {
-    let a = request(0).load(100).prefill(100).decode(10, 100);
-    let b = request(0).load(100).slot(1100).prefill(100).decode(20, 100);
-    let b_alone = request(1200).load(100).prefill(100).decode(20, 100);
-    run(
-        "one_slot",
-        1,
-        Some(arm(
-            Together,
-            "warm for agent 0",
-            vec![
-                agent(0, 0, same(), vec![a.build()]),
-                agent(1, 0, same(), vec![b.build()]),
-            ],
-        )),
-        Some(arm(
-            Sequential,
-            "warm for agent 0",
-            vec![
-                agent(0, 0, same(), vec![a.build()]),
-                agent(1, 0, same(), vec![b_alone.build()]),
-            ],
-        )),
-    )
+/// The same, but alone B generated 10 tokens instead of 20.
+fn shorter_alone() -> RunObservation {
+    let mut observed = one_slot();
+    let alone = request(1200).load(100).prefill(100).decode(10, 100).build();
+    observed.sequential.as_mut().unwrap().agents[1].requests = vec![alone];
+    observed
 }
 
 #[test]
@@ -73,11 +60,8 @@ fn a_serial_server_by_both_metrics() {
 
 #[test]
 fn work_is_normalised_to_the_together_arm() {
-    // Alone B generated 10 tokens instead of 20: its time grows by 10 * 0.1 s.
-    let mut observed = one_slot();
-    let alone = request(1200).load(100).prefill(100).decode(10, 100).build();
-    observed.sequential.as_mut().unwrap().agents[1].requests = vec![alone];
-    let base = RunMetrics::of(&observed).baseline.unwrap();
+    // B's time alone grows by 10 * 0.1 s.
+    let base = RunMetrics::of(&shorter_alone()).baseline.unwrap();
     close(base.wall_sequential_raw, 2.4);
     close(base.speedup_raw, 2.4 / 3.3);
     close(base.wall_sequential, 3.4);
@@ -86,9 +70,7 @@ fn work_is_normalised_to_the_together_arm() {
 
 #[test]
 fn work_is_normalised_without_counters_too() {
-    let mut observed = one_slot();
-    let alone = request(1200).load(100).prefill(100).decode(10, 100).build();
-    observed.sequential.as_mut().unwrap().agents[1].requests = vec![alone];
+    let mut observed = shorter_alone();
     for arm in [&mut observed.together, &mut observed.sequential] {
         for agent in &mut arm.as_mut().unwrap().agents {
             agent.requests[0].counters = domain::backend::ServerCounters::default();
@@ -104,18 +86,9 @@ fn work_is_normalised_without_counters_too() {
 
 #[test]
 fn three_agents_are_measured_as_two_are() {
-    let solo = |sent| request(sent).load(100).prefill(100).decode(10, 100).build();
-    let on_own = |sent: [u64; 3]| {
-        (0..3)
-            .map(|i| agent(i, i, same(), vec![solo(sent[i as usize])]))
-            .collect()
-    };
-    let m = RunMetrics::of(&run(
-        "three",
-        1,
-        Some(arm(Together, "warm", on_own([0, 0, 0]))),
-        Some(arm(Sequential, "warm", on_own([0, 1200, 2400]))),
-    ));
+    let solo = |sent| request(sent).load(100).prefill(100).decode(10, 100);
+    let agents = [0, 1, 2].map(|i| Calls::new(&[solo(0)], &[solo(1200 * u64::from(i))]).on(i));
+    let m = RunMetrics::of(&two_arms("three", 1, "warm", &agents));
     let base = m.baseline.unwrap();
     close(base.speedup, 3.0);
     close(base.efficiency, 100.0);
@@ -228,7 +201,7 @@ fn no_agents_no_arm_no_requests() {
         empty.excluded.as_deref(),
         Some("together arm: it has no agents")
     );
-    let idle = vec![agent(0, 0, same(), vec![])];
+    let idle = vec![agent(0, 0, ModelOptions::default(), vec![])];
     let idle = RunMetrics::of(&run("none", 1, Some(arm(Together, "warm", idle)), None));
     assert!(idle.excluded.unwrap().contains("sent no request"));
     let mut unfinished = one_slot();

@@ -1,98 +1,66 @@
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use domain::ModelOptions;
 use domain::backend::ServerCounters;
-use domain::plan::Arm::{Sequential, Together};
+use domain::plan::Arm::Together;
 use domain::record::TokenSource;
-use domain::{Nanos, Outcome, Stamp};
+use domain::{ModelOptions, Nanos, Outcome, Stamp};
 
 use super::*;
-use crate::cause::WhySerial;
-use crate::observation::{Dataset, PublishedRow, RequestTimes, RunObservation, StampSource};
-use crate::timeline::{agent, arm, request, run};
+use crate::observation::{
+    AgentObservation, PublishedRow, RequestTimes, RunObservation, StampSource,
+};
+use crate::timeline::{Calls, agent, arm, dataset, request, run, two_arms};
 
 fn close(a: f64, b: f64) {
     assert!((a - b).abs() < 1e-9, "{a} is not {b}");
 }
 
-pub(crate) fn dataset(runs: Vec<RunObservation>) -> Dataset {
-    Dataset {
-        name: "test".to_owned(),
-        provenance: Provenance::Simulated,
-        manifest: None,
-        environment: None,
-        source: "a test".to_owned(),
-        runs,
-        published: Vec::new(),
-        telemetry: Vec::new(),
-        contexts: Vec::new(),
-        warnings: Vec::new(),
-    }
+/// Two agents on one server each: alone 1.2 s, together `per_token_ms` per token.
+fn on_two(config: &str, repetition: u32, per_token_ms: u64) -> RunObservation {
+    let call = |sent, ms| [request(sent).load(100).prefill(100).decode(10, ms)];
+    let beside = call(0, per_token_ms);
+    let agents = [
+        Calls::new(&beside, &call(0, 100)),
+        Calls::new(&beside, &call(1200, 100)).on(1),
+    ];
+    two_arms(config, repetition, "warm for agent 0", &agents)
 }
 
-/// Two agents on one server each: alone 1.2 s, together `together_ms` per token.
-fn on_two(config: &str, repetition: u32, per_token_ms: u64) -> RunObservation {
-    let call = |sent, ms| request(sent).load(100).prefill(100).decode(10, ms).build();
-    let arms = |sent: u64, ms: u64| {
-        vec![
-            agent(0, 0, ModelOptions::default(), vec![call(0, ms)]),
-            agent(1, 1, ModelOptions::default(), vec![call(sent, ms)]),
-        ]
-    };
+/// A run of one arm.
+fn beside(config: &str, repetition: u32, agents: Vec<AgentObservation>) -> RunObservation {
     run(
         config,
         repetition,
-        Some(arm(Together, "warm for agent 0", arms(0, per_token_ms))),
-        Some(arm(Sequential, "warm for agent 0", arms(1200, 100))),
+        Some(arm(Together, "warm", agents)),
+        None,
     )
 }
 
-fn estimate(mean: f64, lo: f64, hi: f64) -> Estimate {
-    Estimate {
+#[test]
+fn verdicts_by_the_rules() {
+    let repeated = |mean, lo, hi| Estimate {
         mean,
         lo: Some(lo),
         hi: Some(hi),
         sd: Some(0.1),
         n: 3,
-    }
-}
-
-#[test]
-fn verdicts_by_the_rules() {
-    let single = Estimate::of(&[1.9]);
-    for (overlap, speedup, verdict) in [
-        (Some(0.0), None, Verdict::Serial),
-        (
-            Some(0.049),
-            Some(estimate(1.0, 0.98, 1.02)),
-            Verdict::Serial,
-        ),
-        (Some(0.0), Some(estimate(0.5, 0.4, 0.6)), Verdict::Degraded),
-        (
-            Some(0.9),
-            Some(estimate(0.9, 0.85, 0.94)),
-            Verdict::Degraded,
-        ),
-        (Some(0.9), Some(estimate(1.0, 0.97, 1.2)), Verdict::Shared),
-        (Some(0.9), Some(estimate(1.03, 1.02, 1.04)), Verdict::Shared),
-        (Some(0.9), Some(estimate(1.2, 1.1, 1.3)), Verdict::Parallel),
-        (
-            Some(0.9),
-            Some(estimate(1.2, 1.02, 1.3)),
-            Verdict::Undecided,
-        ),
-        (Some(0.9), Some(estimate(1.2, 0.5, 1.9)), Verdict::Undecided),
-        (Some(0.9), single, Verdict::Undecided),
-        (Some(0.9), None, Verdict::Unknown),
-        (None, None, Verdict::Unknown),
+    };
+    for (overlap, (mean, lo, hi), verdict) in [
+        (0.049, (1.0, 0.98, 1.02), Verdict::Serial),
+        (0.0, (0.5, 0.4, 0.6), Verdict::Degraded),
+        (0.9, (0.9, 0.85, 0.94), Verdict::Degraded),
+        (0.9, (1.0, 0.97, 1.2), Verdict::Shared),
+        (0.9, (1.03, 1.02, 1.04), Verdict::Shared),
+        (0.9, (1.2, 1.1, 1.3), Verdict::Parallel),
+        (0.9, (1.2, 1.02, 1.3), Verdict::Undecided),
+        (0.9, (1.2, 0.5, 1.9), Verdict::Undecided),
     ] {
-        assert_eq!(
-            Verdict::of(overlap, speedup),
-            verdict,
-            "{overlap:?} {speedup:?}"
-        );
+        let found = Verdict::of(Some(overlap), Some(repeated(mean, lo, hi)));
+        assert_eq!(found, verdict, "{overlap} {mean} {lo} {hi}");
     }
+    let single = Estimate::of(&[1.9]);
+    assert_eq!(Verdict::of(Some(0.9), single), Verdict::Undecided);
+    assert_eq!(Verdict::of(Some(0.0), None), Verdict::Serial);
+    assert_eq!(Verdict::of(Some(0.9), None), Verdict::Unknown);
+    assert_eq!(Verdict::of(None, None), Verdict::Unknown);
 }
 
 #[test]
@@ -229,11 +197,9 @@ fn published() -> PublishedRow {
 
 #[test]
 fn a_published_row_enters_no_mean_of_observed_runs() {
-    let calls = |i| request(i).load(100).decode(10, 100).build();
-    let agents = (0..2).map(|i| agent(i, 0, ModelOptions::default(), vec![calls(0)]));
-    let together = arm(Together, "warm", agents.collect());
-    let mut data = dataset(vec![run("a", 1, Some(together), None)]);
-    data.runs[0].topology = None;
+    let call = request(0).load(100).decode(10, 100).build();
+    let agents = (0..2).map(|i| agent(i, 0, ModelOptions::default(), vec![call.clone()]));
+    let mut data = dataset(vec![beside("a", 1, agents.collect())]);
     data.runs[0].scenario = "chimera_homo".to_owned();
     let alone = Summary::of(&data);
     data.published.push(published());
@@ -249,8 +215,11 @@ fn intervals_stay_among_the_values_that_a_quantity_can_have() {
     // Prefills of 1, 1 and 2,000 ms: Student's interval of their mean reaches far below zero.
     let runs = [1, 1, 2_000].into_iter().zip(1..).map(|(ms, repetition)| {
         let calls = vec![request(0).prefill(ms).decode(10, 10).build()];
-        let agents = vec![agent(0, 0, ModelOptions::default(), calls)];
-        run("a", repetition, Some(arm(Together, "warm", agents)), None)
+        beside(
+            "a",
+            repetition,
+            vec![agent(0, 0, ModelOptions::default(), calls)],
+        )
     });
     let summary = Summary::of(&dataset(runs.collect()));
     let ttft = summary.configs[0].per_agent[0].ttft_ms.unwrap();
@@ -287,161 +256,6 @@ fn unknown_is_null_in_json_order_of_the_schema() {
     ] {
         assert!(names.contains(&key));
     }
-}
-
-/// The recorded figures as runs, or none with a printed reason where the file is absent.
-pub(crate) fn recorded(name: &str) -> Option<Vec<RunObservation>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let committed = match name {
-        "tr113-figures.csv" => "recorded.csv",
-        other => other.trim_end_matches("-figures.csv"),
-    };
-    let places: [PathBuf; 3] = [
-        root.join("fixtures/tr113").join(committed),
-        root.join("fixtures/tr113").join(format!("{committed}.csv")),
-        root.join("../shared/data").join(name),
-    ];
-    let Some(text) = places.iter().find_map(|p| fs::read_to_string(p).ok()) else {
-        println!("skipped: shared/data/{name} is absent");
-        return None;
-    };
-    let mut lines = text.lines();
-    let keys: Vec<&str> = lines.next()?.split(',').collect();
-    let runs = lines.map(|line| {
-        let cells: Vec<&str> = line.split(',').collect();
-        let text = |key: &str| keys.iter().position(|k| *k == key).map(|i| cells[i]);
-        let number = |key: &str| text(key).and_then(|t| t.parse::<f64>().ok());
-        let one = |who: &str, server: u32| {
-            let of = |key: &str| number(&format!("{who}_{key}"));
-            let end = Stamp::ZERO + Nanos::from_secs_f64(of("execution_s").unwrap());
-            let ms = |key: &str| of(key).map(Nanos::from_millis_f64);
-            let tokens = of("tokens").unwrap() as u64;
-            let first = Some(Stamp::ZERO + ms("ttft_ms").unwrap());
-            let options = ModelOptions {
-                num_gpu: of("num_gpu").map(|v| v as i64),
-                num_ctx: of("num_ctx").map(|v| v as i64),
-                temperature: of("temperature"),
-                ..ModelOptions::default()
-            };
-            let request = RequestTimes {
-                sent: Some(Stamp::ZERO),
-                first_token: first,
-                last_token: Some(end),
-                done: Some(end),
-                ended: end,
-                tokens,
-                tokens_from: TokenSource::Server,
-                counters: ServerCounters {
-                    load: ms("load_ms"),
-                    prompt_eval: ms("prompt_eval_ms"),
-                    eval: ms("eval_ms"),
-                    eval_count: Some(tokens),
-                    ..ServerCounters::default()
-                },
-                outcome: Outcome::Completed,
-                stamps: StampSource::Rebuilt,
-                ..RequestTimes::default()
-            };
-            agent(u32::from(who == "b"), server, options, vec![request])
-        };
-        let second = u32::from(text("servers") == Some("2"));
-        let mut observed = run(
-            text("config").unwrap(),
-            number("run").map_or(1, |r| r as u32),
-            Some(arm(
-                Together,
-                "as left",
-                vec![one("a", 0), one("b", second)],
-            )),
-            None,
-        );
-        observed.scenario = text("scenario").unwrap().to_owned();
-        observed.wall_recorded_s = number("concurrent_wall_time_s");
-        observed.speedup_recorded = number("speedup");
-        observed.contention_recorded = text("contention_recorded").map(|t| t == "true");
-        observed
-    });
-    Some(runs.collect())
-}
-
-#[test]
-fn the_nineteen_recorded_runs() {
-    let Some(runs) = recorded("tr113-figures.csv") else {
-        return;
-    };
-    let summary = Summary::of(&dataset(runs.clone()));
-    assert_eq!(summary.configs.len(), 19);
-    for (observed, m) in runs.iter().zip(&summary.runs) {
-        let id = &observed.config;
-        assert_eq!(m.excluded, None, "{id}");
-        close(
-            m.tr113.unwrap().speedup_est,
-            observed.speedup_recorded.unwrap(),
-        );
-        assert_eq!(m.decode_overlap, Some(0.0), "{id}");
-        assert_eq!(
-            m.contention.speedup_rule, observed.contention_recorded,
-            "{id}"
-        );
-        assert_eq!((m.baseline, m.contention.ttft_rule), (None, None), "{id}");
-        assert_eq!(m.contention.cause, Some(true), "{id}");
-        // Without sharing nothing can have been gained but the load that both waited for.
-        let bound = m.speedup_upper_bound.unwrap();
-        assert!((0.9..1.35).contains(&bound), "{id}: {bound}");
-        let homogeneous = observed.scenario == "chimera_homo";
-        match m.cause.why_serial.unwrap() {
-            WhySerial::SlotQueue { .. } => assert!(homogeneous, "{id}"),
-            WhySerial::Admission { .. } => panic!("{id}: no limit was recorded"),
-            WhySerial::OtherConfig {
-                load_after_wait, ..
-            } => {
-                assert!(!homogeneous, "{id}");
-                // What is left of the load is the reload: about 3 to 5 s on that machine.
-                assert!((2.0..6.0).contains(&load_after_wait.as_secs_f64()), "{id}");
-            }
-        }
-    }
-    let overall = &summary.overall[0];
-    assert_eq!(overall.stats.overlap.zero, 19);
-    assert_eq!(overall.stats.overlap.known, 19);
-    assert_eq!(overall.verdicts.serial, 19);
-    assert_eq!(overall.stats.speedup, None);
-    assert_eq!(
-        overall.stats.contention_runs.published,
-        overall.stats.contention_runs.speedup_rule
-    );
-}
-
-#[test]
-fn one_server_against_two_recorded() {
-    let (Some(one), Some(two)) = (
-        recorded("one-server-figures.csv"),
-        recorded("two-servers-figures.csv"),
-    ) else {
-        return;
-    };
-    let with = |runs: Vec<RunObservation>, topology| {
-        runs.into_iter().map(move |mut r| {
-            r.topology = Some(topology);
-            r
-        })
-    };
-    let runs: Vec<_> = with(one, Topology::Shared)
-        .chain(with(two, Topology::PerAgent))
-        .collect();
-    let summary = Summary::of(&dataset(runs));
-    assert_eq!(summary.configs[0].verdict, Verdict::Serial);
-    // They overlapped, but without a sequential arm nobody knows what it bought.
-    assert_eq!(summary.configs[1].verdict, Verdict::Unknown);
-    assert!(summary.configs[1].stats.decode_overlap.unwrap().mean > 0.7);
-    let compared = &summary.topologies[0];
-    // TR113's metric says two servers are better, the wall says they are slower.
-    let estimated = compared.speedup_est.unwrap();
-    assert!(estimated.difference.mean > 0.2, "{estimated:?}");
-    let wall = compared.wall_s.unwrap();
-    assert!(wall.difference.lo.unwrap() > 0.0, "{wall:?}");
-    let rate = compared.rate.unwrap().ratio.unwrap();
-    assert!((0.4..0.6).contains(&rate.mean), "{rate:?}");
 }
 
 mod nonsense {
