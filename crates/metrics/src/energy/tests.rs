@@ -23,95 +23,65 @@ fn sample(at: u64, devices: &[(Option<f64>, Option<f64>)]) -> Sample {
     }
 }
 
-fn close(energy: Option<Energy>, joules: f64, source: EnergySource) {
-    let energy = energy.unwrap();
-    assert!((energy.joules - joules).abs() < 1e-9, "{energy:?}");
-    assert_eq!(energy.source, source);
+/// The energy between two moments, ms: joules and source.
+fn told(meter: &Meter, from: u64, to: u64) -> Option<(f64, EnergySource)> {
+    let energy = meter.between(ms(from), ms(to))?;
+    Some(((energy.joules * 1e9).round() / 1e9, energy.source))
+}
+
+/// One device's samples: power and counter at each time.
+fn meter(samples: &[(u64, Option<f64>, Option<f64>)]) -> Meter {
+    let samples: Vec<Sample> = samples
+        .iter()
+        .map(|(at, power, counter)| sample(*at, &[(*power, *counter)]))
+        .collect();
+    Meter::of(&samples)
 }
 
 #[test]
-fn a_counter_is_read_along_the_line_between_samples() {
+fn one_devices_energy_by_hand() {
     // 100 W until 1 s, 300 W afterwards; the power samples tell something else and are not used.
-    let samples = [
-        sample(0, &[(Some(1.0), Some(5000.0))]),
-        sample(1000, &[(Some(1.0), Some(5100.0))]),
-        sample(2000, &[(Some(1.0), Some(5400.0))]),
-    ];
-    let meter = Meter::of(&samples);
-    close(meter.between(ms(0), ms(2000)), 400.0, EnergySource::Counter);
-    close(
-        meter.between(ms(500), ms(1500)),
-        50.0 + 150.0,
-        EnergySource::Counter,
-    );
-    // A little past the last sample the last rate is taken to go on.
-    close(
-        meter.between(ms(1000), ms(2100)),
-        330.0,
-        EnergySource::Counter,
-    );
-}
-
-#[test]
-fn without_a_counter_power_is_added_up_and_marked_estimated() {
-    let samples = [
-        sample(0, &[(Some(100.0), None)]),
-        sample(1000, &[(Some(200.0), None)]),
-        sample(2000, &[(Some(200.0), None)]),
-    ];
-    let meter = Meter::of(&samples);
-    // By hand: a trapezium of (100 + 200) / 2 over one second, then 200 over one.
-    let whole = meter.between(ms(0), ms(2000));
-    close(whole, 150.0 + 200.0, EnergySource::Estimated);
-    // From 0.5 s (150 W) to 1.5 s (200 W).
-    let middle = meter.between(ms(500), ms(1500));
-    close(middle, 0.5 * 175.0 + 0.5 * 200.0, EnergySource::Estimated);
-    close(
-        meter.between(ms(2000), ms(2500)),
-        100.0,
-        EnergySource::Estimated,
-    );
-}
-
-#[test]
-fn a_counter_counts_through_a_pause_and_power_does_not() {
-    let with = |energy: fn(f64) -> Option<f64>| {
-        [0, 100, 200, 60_000, 60_100]
-            .map(|at| sample(at, &[(Some(50.0), energy(at as f64 / 20.0))]))
+    let counter = meter(&[
+        (0, Some(1.0), Some(5000.0)),
+        (1000, Some(1.0), Some(5100.0)),
+        (2000, Some(1.0), Some(5400.0)),
+    ]);
+    let power = meter(&[
+        (0, Some(100.0), None),
+        (1000, Some(200.0), None),
+        (2000, Some(200.0), None),
+    ]);
+    let falls = meter(&[
+        (0, Some(10.0), Some(900.0)),
+        (1000, Some(10.0), Some(3.0)),
+        (2000, Some(10.0), Some(13.0)),
+    ]);
+    let paused = |energy: fn(f64) -> Option<f64>| {
+        meter(&[0, 100, 200, 60_000, 60_100].map(|at| (at, Some(50.0), energy(at as f64 / 20.0))))
     };
-    let counted = Meter::of(&with(Some));
-    close(
-        counted.between(ms(100), ms(60_000)),
-        2995.0,
-        EnergySource::Counter,
-    );
-    let powered = Meter::of(&with(|_| None));
-    assert_eq!(powered.between(ms(100), ms(60_000)), None);
-    close(
-        powered.between(ms(0), ms(200)),
-        10.0,
-        EnergySource::Estimated,
-    );
-}
-
-#[test]
-fn a_counter_that_falls_gives_way_to_power() {
-    let samples = [
-        sample(0, &[(Some(10.0), Some(900.0))]),
-        sample(1000, &[(Some(10.0), Some(3.0))]),
-        sample(2000, &[(Some(10.0), Some(13.0))]),
-    ];
-    let meter = Meter::of(&samples);
-    close(
-        meter.between(ms(0), ms(2000)),
-        20.0,
-        EnergySource::Estimated,
-    );
-    close(
-        meter.between(ms(1000), ms(2000)),
-        10.0,
-        EnergySource::Counter,
-    );
+    let (counted, powered) = (paused(Some), paused(|_| None));
+    let counter_says = |joules| Some((joules, EnergySource::Counter));
+    let estimated = |joules| Some((joules, EnergySource::Estimated));
+    for (meter, (from, to), expected) in [
+        (&counter, (0, 2000), counter_says(400.0)),
+        (&counter, (500, 1500), counter_says(50.0 + 150.0)),
+        // A little past the last sample the last rate is taken to go on.
+        (&counter, (1000, 2100), counter_says(330.0)),
+        // A trapezium of (100 + 200) / 2 over one second, then 200 over one.
+        (&power, (0, 2000), estimated(150.0 + 200.0)),
+        // From 0.5 s (150 W) to 1.5 s (200 W).
+        (&power, (500, 1500), estimated(0.5 * 175.0 + 0.5 * 200.0)),
+        (&power, (2000, 2500), estimated(100.0)),
+        // A counter counts through a pause, and power does not.
+        (&counted, (100, 60_000), counter_says(2995.0)),
+        (&powered, (100, 60_000), None),
+        (&powered, (0, 200), estimated(10.0)),
+        // A counter that falls gives way to power.
+        (&falls, (0, 2000), estimated(20.0)),
+        (&falls, (1000, 2000), counter_says(10.0)),
+    ] {
+        assert_eq!(told(meter, from, to), expected, "{from} to {to}");
+    }
 }
 
 #[test]
@@ -123,21 +93,28 @@ fn devices_add_up_and_the_weakest_source_names_the_sum() {
             &[(None, Some(counter)), (Some(7.0), None), (None, None)],
         )
     });
-    let energy = Meter::of(&samples).between(ms(0), ms(1000));
-    close(energy, 107.0, EnergySource::Estimated);
-    assert_eq!(energy.unwrap().devices, 2);
+    let meter = Meter::of(&samples);
+    assert_eq!(
+        told(&meter, 0, 1000),
+        Some((107.0, EnergySource::Estimated))
+    );
+    assert_eq!(meter.between(ms(0), ms(1000)).unwrap().devices, 2);
+}
+
+fn server_process() -> GpuProcess {
+    GpuProcess {
+        pid: 9,
+        server: Some(0),
+        ..GpuProcess::default()
+    }
 }
 
 #[test]
 fn only_the_servers_devices_count_where_they_are_known() {
     let mut samples = [0, 1000].map(|at| sample(at, &[(Some(100.0), None), (Some(7.0), None)]));
-    samples[0].gpus[1].processes.push(GpuProcess {
-        pid: 9,
-        server: Some(0),
-        ..GpuProcess::default()
-    });
-    let energy = Meter::of(&samples).between(ms(0), ms(1000));
-    close(energy, 7.0, EnergySource::Estimated);
+    samples[0].gpus[1].processes.push(server_process());
+    let energy = told(&Meter::of(&samples), 0, 1000);
+    assert_eq!(energy, Some((7.0, EnergySource::Estimated)));
     // The server's device tells nothing, so the other one's energy is not the answer.
     for sample in &mut samples {
         sample.gpus[1].power_w = None;
@@ -151,27 +128,17 @@ fn instances_are_within_their_card() {
     for sample in &mut samples {
         sample.gpus[1].part_of = Some(0);
     }
-    close(
-        Meter::of(&samples).between(ms(0), ms(1000)),
-        100.0,
-        EnergySource::Estimated,
-    );
-    samples[0].gpus[1].processes.push(GpuProcess {
-        pid: 9,
-        server: Some(0),
-        ..GpuProcess::default()
-    });
-    let energy = Meter::of(&samples).between(ms(0), ms(1000));
-    close(energy, 100.0, EnergySource::Estimated);
+    let whole = Some((100.0, EnergySource::Estimated));
+    assert_eq!(told(&Meter::of(&samples), 0, 1000), whole);
+    samples[0].gpus[1].processes.push(server_process());
+    assert_eq!(told(&Meter::of(&samples), 0, 1000), whole);
 }
 
 #[test]
 fn time_that_no_sample_covers_has_no_energy() {
     assert_eq!(Meter::of(&[]).between(ms(0), ms(1)), None);
-    let one = [sample(0, &[(Some(1.0), Some(1.0))])];
-    assert_eq!(Meter::of(&one).between(ms(0), ms(1)), None);
-    let samples = [0, 100, 200].map(|at| sample(at, &[(Some(1.0), Some(at as f64))]));
-    let meter = Meter::of(&samples);
-    assert_eq!(meter.between(ms(0), ms(1300)), None);
-    assert_eq!(meter.between(ms(5000), ms(6000)), None);
+    assert_eq!(told(&meter(&[(0, Some(1.0), Some(1.0))]), 0, 1), None);
+    let meter = meter(&[0, 100, 200].map(|at| (at, Some(1.0), Some(at as f64))));
+    assert_eq!(told(&meter, 0, 1300), None);
+    assert_eq!(told(&meter, 5000, 6000), None);
 }
