@@ -2,10 +2,9 @@
 
 mod common;
 
-use common::{Answer, Bench, Call, End, get, paced, post, virtually};
+use common::{Answer, Bench, Call, End, post, virtually};
 use domain::{Nanos, Stamp};
-use serde_json::{Value, json};
-use simulator::Placement;
+use serde_json::json;
 
 const MODEL: &str = "gemma3:latest";
 const OTHER: &str = "qwen3:8b";
@@ -19,15 +18,6 @@ fn ask(model: &str, num_ctx: u32, prompt: &str) -> Call<'static> {
 async fn after(bench: &Bench, seconds: f64, call: Call<'_>) -> Answer {
     bench.clock.sleep(Nanos::from_secs_f64(seconds)).await;
     bench.send(call).await
-}
-
-async fn log(bench: &Bench) -> Vec<Value> {
-    let log = bench.send(get("/tandem/log")).await.json();
-    log["lines"].as_array().expect("lines").clone()
-}
-
-fn events<'a>(log: &'a [Value], name: &str) -> Vec<&'a Value> {
-    log.iter().filter(|line| line["event"] == name).collect()
 }
 
 /// Two clients whose requests overlap without a break; then one with another context, and behind
@@ -78,133 +68,6 @@ fn before_0_11_5_everybody_waits_in_turn() {
     for began in waiting {
         assert!(began < steady_ended, "{began:?} {steady_ended:?}");
     }
-}
-
-#[test]
-fn the_last_keep_alive_to_be_attached_counts_for_everybody() {
-    virtually(async {
-        let bench = Bench::new(|_| {}).await;
-        let keep = |keep_alive: &str, prompt: &str| {
-            let ask = json!({"model": MODEL, "prompt": prompt, "keep_alive": keep_alive});
-            post("/api/generate", ask)
-        };
-        let (first, second) = tokio::join!(
-            bench.send(keep("10m", "the first")),
-            after(
-                &bench,
-                2.1,
-                keep("3s", "the second, while the first is served")
-            ),
-        );
-        let ended = first.ended.max(second.ended);
-        let loaded = async || {
-            let ps = bench.send(get("/api/ps")).await.json();
-            ps["models"].as_array().map(Vec::len)
-        };
-        bench
-            .clock
-            .sleep_until(Stamp(ended.0 + 2_900_000_000))
-            .await;
-        assert_eq!(loaded().await, Some(1));
-        bench
-            .clock
-            .sleep_until(Stamp(ended.0 + 3_100_000_000))
-            .await;
-        assert_eq!(loaded().await, Some(0));
-    });
-}
-
-#[test]
-fn a_client_that_leaves_during_a_load_aborts_it() {
-    virtually(async {
-        let bench = Bench::new(|_| {}).await;
-        let call = ask(MODEL, 4096, "impatient");
-        tokio::select! {
-            _ = bench.send(call) => panic!("loading takes 2 s"),
-            () = bench.clock.sleep(Nanos::from_secs(1)) => {}
-        }
-        bench.clock.sleep(Nanos::from_millis(1)).await;
-        let lines = log(&bench).await;
-        assert_eq!(events(&lines, "load_aborted").len(), 1);
-        let request = lines.iter().find(|line| line["log"] == "request");
-        let request = request.expect("it is logged");
-        assert_eq!(request["whole"], false);
-        assert!(
-            request.get("status").is_none(),
-            "nothing was answered: {request}"
-        );
-        let next = bench.send(ask(MODEL, 4096, "patient")).await;
-        assert_eq!(next.end, End::Whole);
-        let last = next.lines().pop().expect("lines");
-        assert_eq!(
-            last["load_duration"], 2_000_000_000_u64,
-            "from the start again"
-        );
-    });
-}
-
-/// Seconds between two tokens of two clients, each on a server of its own.
-fn gap_of_two_servers(devices: usize) -> f64 {
-    let mut gap = 0.0;
-    virtually(async {
-        let bench = Bench::new(|config| {
-            config.servers = 2;
-            config.placement = if devices == 1 {
-                Placement::Shared
-            } else {
-                Placement::OneEach
-            };
-            let device = paced().devices[0].clone();
-            config.profile.devices = vec![device; devices];
-        })
-        .await;
-        let endpoints = bench.simulator.endpoints();
-        let call = ask(MODEL, 4096, "the same words");
-        let (a, b) = tokio::join!(
-            call.send(&bench.clock, &endpoints[0]),
-            call.send(&bench.clock, &endpoints[1]),
-        );
-        let (a, b) = (a.expect("a response"), b.expect("a response"));
-        assert_eq!((a.status, b.status), (200, 200));
-        let arrivals = a.arrivals();
-        gap = arrivals[10] - arrivals[9];
-        assert_eq!(a.arrivals(), b.arrivals());
-    });
-    gap
-}
-
-#[test]
-fn two_servers_share_one_device_and_not_two() {
-    let (one, two) = (gap_of_two_servers(1), gap_of_two_servers(2));
-    assert!((two - 0.01).abs() < 1e-9, "{two}");
-    assert!((one - 0.02).abs() < 1e-9, "half of the device each: {one}");
-}
-
-#[test]
-fn a_full_queue_is_refused_with_two_spaces() {
-    virtually(async {
-        let bench = Bench::new(|config| config.profile.server.max_queue = 1).await;
-        let ask = |model: &str| post("/api/generate", json!({"model": model, "prompt": "x"}));
-        // One is being handled, one waits, the third finds the queue full.
-        let (_, _, third) = tokio::join!(
-            bench.send(ask(MODEL)),
-            async {
-                bench.clock.sleep(Nanos::from_millis(1)).await;
-                bench.send(ask("qwen3:8b")).await
-            },
-            async {
-                bench.clock.sleep(Nanos::from_millis(2)).await;
-                bench.send(ask("qwen3:8b")).await
-            }
-        );
-        assert_eq!(third.status, 503);
-        assert_eq!(
-            third.text(),
-            r#"{"error":"server busy, please try again.  maximum pending requests exceeded"}"#
-        );
-        assert!(third.header("retry-after").is_none());
-        assert_eq!(third.ended, third.sent, "at once");
-    });
 }
 
 #[test]

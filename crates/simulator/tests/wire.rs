@@ -11,14 +11,18 @@
 //! | `brief METHOD PATH [BODY]` | shows of a stream only how many objects hold what |
 //! | `leave N METHOD PATH [BODY]` | goes away after N frames |
 //! | `host NAME METHOD PATH` | sends another `Host` header |
+//! | `quit TIME METHOD PATH [BODY]` | goes away after that long |
+//! | `on N METHOD PATH [BODY]` | asks the server of that number |
+//! | `+TIME` and any request | with its neighbours of this kind, each so long after the first |
 
 mod common;
 
 use std::fmt::Write as _;
 
 use common::{Answer, Bench, Call, End, post, virtually};
+use futures_util::future::join_all;
 use serde_json::Value;
-use simulator::SimulatorConfig;
+use simulator::{Placement, SimulatorConfig};
 
 macro_rules! scripts {
     ($($name:ident)*) => {
@@ -41,6 +45,7 @@ scripts! {
     lists
     log_probabilities
     prompts
+    scheduling
     thinking
     tools
     v1
@@ -62,9 +67,11 @@ fn play(script: &str) -> String {
     for (settings, lines) in sections {
         virtually(async {
             let bench = Bench::new(|config| configure(config, &settings)).await;
-            for line in lines {
-                let _ = writeln!(seen, "{line}");
-                step(&bench, line, &mut seen).await;
+            for step in lines.chunk_by(|a, b| a.starts_with('+') && b.starts_with('+')) {
+                let shown = step.iter().map(|line| play_step(&bench, line));
+                for (line, shown) in step.iter().zip(join_all(shown).await) {
+                    let _ = write!(seen, "{line}\n{shown}");
+                }
             }
         });
     }
@@ -78,6 +85,13 @@ fn configure(config: &mut SimulatorConfig, settings: &Value) {
         match key.as_str() {
             "version" => config.profile.server.version = text(),
             "context_length" => config.profile.server.context_length = number() as u32,
+            "max_queue" => config.profile.server.max_queue = number() as usize,
+            "servers" => config.servers = number() as usize,
+            "devices" => {
+                let device = config.profile.devices[0].clone();
+                config.profile.devices = vec![device; number() as usize];
+                config.placement = Placement::OneEach;
+            }
             "capability" => config.profile.models[0].capabilities.push(text()),
             "fault" => {
                 config.faults.rules = vec![serde_json::from_value(value.clone()).expect("a rule")];
@@ -87,28 +101,56 @@ fn configure(config: &mut SimulatorConfig, settings: &Value) {
     }
 }
 
-async fn step(bench: &Bench, line: &str, seen: &mut String) {
+/// Plays one step and shows what came of it.
+async fn play_step(bench: &Bench, line: &str) -> String {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-    let (word2, rest2) = rest.split_once(' ').unwrap_or((rest, ""));
     match word {
-        "" | "#" | "with" => {}
+        "" | "#" | "with" => String::new(),
         "sleep" => {
-            let time = humantime::parse_duration(rest).expect("a time");
-            bench.clock.sleep(time.into()).await;
+            sleep(bench, rest).await;
+            String::new()
         }
-        "brief" => brief(&bench.send(call(rest)).await, seen),
+        word if word.starts_with('+') => {
+            sleep(bench, &word[1..]).await;
+            request(bench, rest).await
+        }
+        _ => request(bench, line).await,
+    }
+}
+
+async fn sleep(bench: &Bench, time: &str) {
+    let time = humantime::parse_duration(time).expect("a time");
+    bench.clock.sleep(time.into()).await;
+}
+
+async fn request(bench: &Bench, text: &str) -> String {
+    let (word, rest) = text.split_once(' ').expect("method and path");
+    let (argument, rest2) = rest.split_once(' ').unwrap_or((rest, ""));
+    let shown = match word {
+        "brief" => brief(&bench.send(call(rest)).await),
         "leave" => {
             let mut call = call(rest2);
-            call.leave_after = Some(word2.parse().expect("a number of frames"));
-            show(&bench.send(call).await, seen);
+            call.leave_after = Some(argument.parse().expect("a number of frames"));
+            show(&bench.send(call).await)
         }
         "host" => {
             let mut call = call(rest2);
-            call.headers = vec![("host", word2)];
-            show(&bench.send(call).await, seen);
+            call.headers = vec![("host", argument)];
+            show(&bench.send(call).await)
         }
-        _ => show(&bench.send(call(line)).await, seen),
-    }
+        "quit" => tokio::select! {
+            answer = bench.send(call(rest2)) => show(&answer),
+            () = sleep(bench, argument) => Ok("  quit\n".to_owned()),
+        },
+        "on" => {
+            let server: usize = argument.parse().expect("a server");
+            let endpoint = &bench.simulator.endpoints()[server];
+            let answer = call(rest2).send(&bench.clock, endpoint).await;
+            show(&answer.expect("a response"))
+        }
+        _ => show(&bench.send(call(text)).await),
+    };
+    shown.expect("writing into memory")
 }
 
 /// `METHOD PATH [BODY]`.
@@ -122,9 +164,10 @@ fn call(text: &str) -> Call<'_> {
 }
 
 /// Status, the headers that matter, every frame with its arrival, and the end.
-fn show(answer: &Answer, seen: &mut String) {
+fn show(answer: &Answer) -> Result<String, std::fmt::Error> {
+    let mut seen = String::new();
     let since = |at: domain::Stamp| at.since(answer.sent).as_secs_f64();
-    let _ = write!(seen, "  {}", answer.status);
+    write!(seen, "  {}", answer.status)?;
     for name in [
         "content-type",
         "content-length",
@@ -132,10 +175,10 @@ fn show(answer: &Answer, seen: &mut String) {
         "allow",
     ] {
         if let Some(value) = answer.header(name) {
-            let _ = write!(seen, " | {name}: {value}");
+            write!(seen, " | {name}: {value}")?;
         }
     }
-    let _ = writeln!(seen, " | head at {:.6}", since(answer.head_at));
+    writeln!(seen, " | head at {:.6}", since(answer.head_at))?;
     // Where the length is known, how much a read finds says nothing.
     let frames = match answer.header("content-length") {
         Some(_) => &[(answer.ended, answer.body.clone())][..],
@@ -146,17 +189,19 @@ fn show(answer: &Answer, seen: &mut String) {
         let text = std::str::from_utf8(bytes)
             .map_or_else(|_| bytes.escape_ascii().to_string(), str::to_owned);
         let text: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
-        let _ = writeln!(seen, "  {:.6} {}", since(*at), text.join("\n           "));
+        writeln!(seen, "  {:.6} {}", since(*at), text.join("\n           "))?;
     }
     let end = match answer.end {
         End::Whole => "whole",
         End::Broken => "broken",
     };
-    let _ = writeln!(seen, "  {:.6} {end}", since(answer.ended));
+    writeln!(seen, "  {:.6} {end}", since(answer.ended))?;
+    Ok(seen)
 }
 
 /// What the objects of an answer hold, and how many in a row hold the same.
-fn brief(answer: &Answer, seen: &mut String) {
+fn brief(answer: &Answer) -> Result<String, std::fmt::Error> {
+    let mut seen = String::new();
     let mut runs: Vec<(String, usize)> = Vec::new();
     for object in answer.objects() {
         let parts = [
@@ -193,8 +238,9 @@ fn brief(answer: &Answer, seen: &mut String) {
             _ => runs.push((what, 1)),
         }
     }
-    let _ = writeln!(seen, "  {}", answer.status);
+    writeln!(seen, "  {}", answer.status)?;
     for (what, count) in runs {
-        let _ = writeln!(seen, "  {count} with {what}");
+        writeln!(seen, "  {count} with {what}")?;
     }
+    Ok(seen)
 }
