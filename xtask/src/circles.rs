@@ -6,8 +6,8 @@
 //! they use of it is one, so that two parts that meet in their parent's items are not a circle, and
 //! a part that another module reaches past its parent can be in one.
 //!
-//! A scanner of tokens is enough for that and builds in no time. It does not expand macros, and it
-//! does not see the type of a value on which a method is called.
+//! Tokens are enough for that and take no time to build. Macros are not expanded, and the type of a
+//! value on which a method is called is not seen.
 
 mod tokens;
 mod tree;
