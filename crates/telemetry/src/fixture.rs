@@ -1,6 +1,42 @@
-//! Copies of the kernel's trees for tests.
+//! Copies of the kernel's trees, and made-up devices, for tests.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+
+use domain::Stamp;
+use domain::telemetry::{GpuReading, GpuSampler, GpuSource};
+
+/// Made-up devices. What reads them is given the moment, if they are asked at one.
+pub(crate) struct Devices<F> {
+    pub(crate) names: Vec<String>,
+    pub(crate) read: F,
+}
+
+impl<F: FnMut(Option<Stamp>) -> Vec<GpuReading> + Send + 'static> Devices<F> {
+    pub(crate) fn boxed(names: &[&str], read: F) -> Box<dyn GpuSampler> {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        Box::new(Self { names, read })
+    }
+}
+
+impl<F: FnMut(Option<Stamp>) -> Vec<GpuReading> + Send> GpuSampler for Devices<F> {
+    fn source(&self) -> GpuSource {
+        GpuSource::Amd {
+            driver: "1".to_owned(),
+            devices: self.names.clone(),
+            notes: vec![format!("{}: no power", self.names[0])],
+        }
+    }
+    fn sample(&mut self) -> Vec<GpuReading> {
+        (self.read)(None)
+    }
+    fn sample_at(&mut self, at: Stamp) -> Vec<GpuReading> {
+        (self.read)(Some(at))
+    }
+    fn facts(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("gpu_0_link".to_owned(), self.names[0].clone())])
+    }
+}
 
 /// Writes a file and the folders it needs.
 pub(crate) fn put(root: &Path, path: &str, content: impl AsRef<[u8]>) {

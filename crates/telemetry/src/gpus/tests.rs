@@ -1,59 +1,25 @@
-use std::sync::{Arc, Mutex};
-
 use super::*;
-use crate::fixture::Process;
+use crate::fixture::{Devices, Process};
 use crate::server::FoundBy;
 
-/// A maker's devices; what they were asked.
-struct Maker {
-    devices: Vec<String>,
-    asked: Arc<Mutex<Vec<Option<Stamp>>>>,
-}
-
-impl Maker {
-    fn boxed(devices: &[&str]) -> Box<dyn GpuSampler> {
-        Box::new(Self {
-            devices: devices.iter().map(|&d| d.to_owned()).collect(),
-            asked: Arc::default(),
-        })
-    }
-
-    fn readings(&self) -> Vec<GpuReading> {
-        (0..self.devices.len() as u32)
-            .map(|index| GpuReading {
-                index,
-                part_of: index.checked_sub(1),
-                memory_used_bytes: Some(3),
-                memory_total_bytes: Some(10),
-                processes: vec![GpuProcess {
-                    pid: 40 + index,
-                    ..GpuProcess::default()
-                }],
-                ..GpuReading::default()
-            })
-            .collect()
+fn reading(index: u32) -> GpuReading {
+    GpuReading {
+        index,
+        part_of: index.checked_sub(1),
+        memory_used_bytes: Some(3),
+        memory_total_bytes: Some(10),
+        processes: vec![GpuProcess {
+            pid: 40 + index,
+            ..GpuProcess::default()
+        }],
+        ..GpuReading::default()
     }
 }
 
-impl GpuSampler for Maker {
-    fn source(&self) -> GpuSource {
-        GpuSource::Amd {
-            driver: "1".to_owned(),
-            devices: self.devices.clone(),
-            notes: vec![format!("{}: no power", self.devices[0])],
-        }
-    }
-    fn sample(&mut self) -> Vec<GpuReading> {
-        self.asked.lock().unwrap().push(None);
-        self.readings()
-    }
-    fn sample_at(&mut self, at: Stamp) -> Vec<GpuReading> {
-        self.asked.lock().unwrap().push(Some(at));
-        self.readings()
-    }
-    fn facts(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([("gpu_0_link".to_owned(), self.devices[0].clone())])
-    }
+/// A maker's devices.
+fn maker(names: &[&str]) -> Box<dyn GpuSampler> {
+    let count = names.len() as u32;
+    Devices::boxed(names, move |_| (0..count).map(reading).collect())
 }
 
 fn absent(reason: &str) -> GpuAbsent {
@@ -64,7 +30,7 @@ fn absent(reason: &str) -> GpuAbsent {
 
 #[test]
 fn devices_of_two_makers_are_numbered_on() {
-    let (sampler, source) = combine([Ok(Maker::boxed(&["A", "B"])), Ok(Maker::boxed(&["C"]))]);
+    let (sampler, source) = combine([Ok(maker(&["A", "B"])), Ok(maker(&["C"]))]);
     let mut sampler = sampler.unwrap();
     assert_eq!(source.devices(), ["A", "B", "C"]);
     assert_eq!(source.notes(), ["A: no power", "C: no power"]);
@@ -81,16 +47,16 @@ fn devices_of_two_makers_are_numbered_on() {
 
 #[test]
 fn a_moment_reaches_every_sampler() {
-    let asked = Arc::default();
-    let maker = Maker {
-        devices: vec!["A".to_owned()],
-        asked: Arc::clone(&asked),
-    };
-    let (sampler, _) = combine([Err(absent("none")), Ok(Box::new(maker))]);
+    let (moments, asked) = std::sync::mpsc::channel();
+    let maker = Devices::boxed(&["A"], move |at| {
+        moments.send(at).unwrap();
+        Vec::new()
+    });
+    let (sampler, _) = combine([Err(absent("none")), Ok(maker)]);
     let mut sampler = sampler.unwrap();
     sampler.sample_at(Stamp(7));
     sampler.sample();
-    assert_eq!(*asked.lock().unwrap(), [Some(Stamp(7)), None]);
+    assert!(asked.try_iter().eq([Some(Stamp(7)), None]));
 }
 
 #[test]
@@ -103,7 +69,7 @@ fn without_devices_both_reasons_are_told() {
 
 #[test]
 fn a_list_tells_the_servers_processes_from_others() {
-    let (sampler, source) = combine([Ok(Maker::boxed(&["A", "B", "C"])), Err(absent("none"))]);
+    let (sampler, source) = combine([Ok(maker(&["A", "B", "C"])), Err(absent("none"))]);
     let mut readings = sampler.unwrap().sample();
     readings.remove(2);
     let server = ServerProcess {

@@ -1,26 +1,9 @@
 use std::sync::{Arc, Mutex};
 
-use domain::telemetry::{GpuProcess, GpuSource};
+use domain::telemetry::GpuProcess;
 
 use super::*;
-
-/// A device with one reading, which is given how many there were before it.
-struct Device<F>(F, u32);
-
-impl<F: FnMut(u32) -> GpuReading + Send> GpuSampler for Device<F> {
-    fn source(&self) -> GpuSource {
-        let devices = vec!["made up".to_owned()];
-        GpuSource::Simulated { devices }
-    }
-    fn sample(&mut self) -> Vec<GpuReading> {
-        self.1 += 1;
-        vec![(self.0)(self.1 - 1)]
-    }
-}
-
-fn device(read: impl FnMut(u32) -> GpuReading + Send + 'static) -> Option<Box<dyn GpuSampler>> {
-    Some(Box::new(Device(read, 0)))
-}
+use crate::fixture::Devices;
 
 /// The host, a device and a server that nobody can see.
 fn all(gpu: Option<Box<dyn GpuSampler>>) -> Sources {
@@ -47,11 +30,15 @@ fn collector() -> (
 async fn samples_fall_exactly_on_their_ticks_in_virtual_time() {
     let clock = Clock::start_virtual_from(Nanos::from_secs(2));
     let (samples, sink) = collector();
-    let counting = device(|before| GpuReading {
-        utilisation_percent: Some(f64::from(before)),
-        ..GpuReading::default()
+    let mut readings = 0_u32;
+    let counting = Devices::boxed(&["counting"], move |_| {
+        readings += 1;
+        vec![GpuReading {
+            utilisation_percent: Some(f64::from(readings)),
+            ..GpuReading::default()
+        }]
     });
-    let sampling = Sampling::start(clock.clone(), 10.0, all(counting), sink);
+    let sampling = Sampling::start(clock.clone(), 10.0, all(Some(counting)), sink);
     clock.sleep(Nanos::from_secs(60)).await;
     let counts = sampling.stop().await;
     let samples = samples.lock().unwrap();
@@ -68,7 +55,7 @@ async fn samples_fall_exactly_on_their_ticks_in_virtual_time() {
         .iter()
         .map(|s| s.gpus[0].utilisation_percent)
         .collect();
-    assert_eq!(used[..3], [Some(0.0), Some(1.0), Some(2.0)]);
+    assert_eq!(used[..3], [Some(1.0), Some(2.0), Some(3.0)]);
     assert_eq!(counts.taken, samples.len() as u64);
     assert_eq!(counts.missed, 0);
     assert!(!counts.broken);
@@ -127,8 +114,8 @@ fn futures_advance() {
 #[tokio::test]
 async fn a_panicking_sampler_ends_sampling_and_says_so() {
     let (_, sink) = collector();
-    let panicking = device(|_| panic!("as a broken driver might"));
-    let sampling = Sampling::start(Clock::real(), 1000.0, all(panicking), sink);
+    let panicking = Devices::boxed(&["broken"], |_| panic!("as a broken driver might"));
+    let sampling = Sampling::start(Clock::real(), 1000.0, all(Some(panicking)), sink);
     while !sampling.task.is_finished() {
         tokio::task::yield_now().await;
     }
@@ -172,12 +159,14 @@ async fn a_servers_process_is_sampled_and_its_device_memory_is_its_own() {
         ..GpuProcess::default()
     };
     // This test's process and one that does not exist.
-    let busy = device(move |_| GpuReading {
-        processes: vec![process(std::process::id()), process(u32::MAX)],
-        ..GpuReading::default()
+    let busy = Devices::boxed(&["busy"], move |_| {
+        vec![GpuReading {
+            processes: vec![process(std::process::id()), process(u32::MAX)],
+            ..GpuReading::default()
+        }]
     });
     let sources = Sources {
-        gpu: busy,
+        gpu: Some(busy),
         host: false,
         servers: vec!["http://192.0.2.1:80".to_owned(), here],
     };
