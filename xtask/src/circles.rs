@@ -9,7 +9,6 @@
 //! Tokens are enough for that and take no time to build. Macros are not expanded, and the type of a
 //! value on which a method is called is not seen.
 
-mod tokens;
 mod tree;
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 
-use super::tokens::{Token, tokens};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Imports of imports that are followed before a name is given up.
 const DEEPEST: usize = 16;
@@ -13,6 +14,9 @@ pub(super) type Arrows = BTreeMap<(usize, usize), BTreeSet<String>>;
 
 /// The segments of a path.
 type Names = Vec<String>;
+
+/// The text of a file, if there is such a file.
+type Read<'r> = &'r dyn Fn(&Path) -> Option<String>;
 
 #[derive(Debug, Default)]
 struct Module {
@@ -43,7 +47,7 @@ enum Target {
 }
 
 impl Tree {
-    pub(super) fn read(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Self {
+    pub(super) fn read(root: &Path, read: Read<'_>) -> Self {
         let mut tree = Self::default();
         if let Some(source) = read(root) {
             let folder = root.parent().unwrap_or(Path::new(""));
@@ -127,25 +131,20 @@ impl Tree {
             })
     }
 
+    /// Adds a file's module; what is no Rust has nothing in it. `folder` is where its children's files are.
     fn add_file(
         &mut self,
         path: &Path,
         folder: &Path,
         parent: usize,
         source: &str,
-        read: &dyn Fn(&Path) -> Option<String>,
+        read: Read<'_>,
     ) -> usize {
         let file = self.files.len();
         self.files.push(path.to_path_buf());
         let module = self.add_module(file, parent);
-        Reader {
-            tree: self,
-            tokens: &tokens(source),
-            at: 0,
-            open: vec![(module, 0, folder.to_path_buf())],
-            path_attribute: None,
-        }
-        .read(path, read);
+        let trees = trees(TokenStream::from_str(source).unwrap_or_default());
+        self.add_items(module, folder, &trees, read);
         module
     }
 
@@ -157,179 +156,184 @@ impl Tree {
         });
         self.modules.len() - 1
     }
-}
 
-/// Reads one file's tokens into the tree.
-struct Reader<'a> {
-    tree: &'a mut Tree,
-    tokens: &'a [Token],
-    at: usize,
-    /// The modules around: each with the depth of braces it was opened at and the folder its
-    /// children's files are in.
-    open: Vec<(usize, usize, PathBuf)>,
-    path_attribute: Option<String>,
-}
-
-impl Reader<'_> {
-    fn read(mut self, file: &Path, read: &dyn Fn(&Path) -> Option<String>) {
-        let mut depth = 0_usize;
-        while let Some(token) = self.tokens.get(self.at) {
-            let next = self.tokens.get(self.at + 1);
-            match token {
-                Token::Sign('{') => depth += 1,
-                Token::Sign('}') => {
-                    depth = depth.saturating_sub(1);
-                    if self.open.len() > 1
-                        && self.open.last().is_some_and(|(_, at, _)| *at == depth)
+    /// Reads what stands between the braces of a module, or deeper in it.
+    fn add_items(&mut self, module: usize, folder: &Path, found: &[TokenTree], read: Read<'_>) {
+        let mut path_attribute = None;
+        let mut at = 0;
+        while let Some(tree) = found.get(at) {
+            let rest = &found[at + 1..];
+            at += 1;
+            let TokenTree::Ident(_) = tree else {
+                match tree {
+                    TokenTree::Group(group) => {
+                        let inside = trees(group.stream());
+                        path_attribute = path_of(&inside).or(path_attribute);
+                        self.add_items(module, folder, &inside, read);
+                    }
+                    // A lifetime's name is no path.
+                    tree if is(Some(tree), '\'') => at += 1,
+                    _ => {}
+                }
+                continue;
+            };
+            let next = rest.first().and_then(word);
+            match (word(tree).unwrap_or_default().as_str(), next) {
+                ("mod", Some(name)) => {
+                    let child = match rest.get(1) {
+                        Some(TokenTree::Group(body)) if body.delimiter() == Delimiter::Brace => {
+                            let child = self.add_module(self.modules[module].file, module);
+                            let body = trees(body.stream());
+                            self.add_items(child, &folder.join(&name), &body, read);
+                            Some(child)
+                        }
+                        _ => self.add_child(module, folder, &name, path_attribute.take(), read),
+                    };
+                    if let Some(child) = child {
+                        self.modules[module].children.insert(name, child);
+                    }
+                    at += 2;
+                }
+                // Not the `use<>` of a type.
+                ("use", _) if !is(rest.first(), '<') => {
+                    let length = rest.iter().position(|tree| is(Some(tree), ';'));
+                    let length = length.unwrap_or(rest.len());
+                    let exported = is_exported(&found[..at - 1]);
+                    self.add_import(module, &rest[..length], &Names::new(), exported);
+                    at += length;
+                }
+                (
+                    "fn" | "struct" | "enum" | "trait" | "type" | "const" | "static" | "union",
+                    Some(name),
+                ) => {
+                    self.modules[module].items.insert(name);
+                    at += 1;
+                }
+                ("macro_rules", _) => {
+                    let name = rest.get(1).and_then(word);
+                    self.modules[module].items.extend(name);
+                }
+                (first, _) => {
+                    let start = at - 1;
+                    let mut path = vec![first.to_owned()];
+                    while let [a, b, name, ..] = &found[at..]
+                        && is(Some(a), ':')
+                        && is(Some(b), ':')
+                        && let Some(name) = word(name)
                     {
-                        self.open.pop();
+                        path.push(name);
+                        at += 3;
+                    }
+                    // Not a field, a method, or the rest of a path that begins with a type in brackets.
+                    let follows = match &found[..start] {
+                        [.., a, b] if is(Some(a), ':') => is(Some(b), ':'),
+                        [.., before] => is(Some(before), '.'),
+                        [] => false,
+                    };
+                    if !follows {
+                        self.modules[module].named.insert(path);
                     }
                 }
-                Token::Word(word) => match (word.as_str(), next) {
-                    ("mod", Some(Token::Word(name))) => {
-                        self.at += 2;
-                        if self.tokens.get(self.at) == Some(&Token::Sign('{')) {
-                            self.open_inline(name, depth);
-                            depth += 1;
-                        } else {
-                            self.declare(name, file, read);
-                        }
-                    }
-                    ("use", Some(Token::Word(_) | Token::Sign('{'))) => self.read_use(),
-                    (
-                        "fn" | "struct" | "enum" | "trait" | "type" | "const" | "static" | "union",
-                        Some(Token::Word(name)),
-                    ) => {
-                        self.module().items.insert(name.clone());
-                        self.at += 1;
-                    }
-                    ("macro_rules", _) => {
-                        if let Some(Token::Word(name)) = self.tokens.get(self.at + 2) {
-                            self.module().items.insert(name.clone());
-                        }
-                    }
-                    ("path", Some(Token::Sign('='))) => {
-                        if let Some(Token::Text(path)) = self.tokens.get(self.at + 2) {
-                            self.path_attribute = Some(path.clone());
-                        }
-                    }
-                    _ => self.read_path(),
-                },
-                _ => {}
             }
-            self.at += 1;
         }
     }
 
-    fn module(&mut self) -> &mut Module {
-        let (module, ..) = self.open[self.open.len() - 1];
-        &mut self.tree.modules[module]
-    }
-
-    fn open_inline(&mut self, name: &str, depth: usize) {
-        let (parent, _, folder) = self.open[self.open.len() - 1].clone();
-        let file = self.tree.modules[parent].file;
-        let module = self.tree.add_module(file, parent);
-        self.module().children.insert(name.to_owned(), module);
-        self.open.push((module, depth, folder.join(name)));
-    }
-
-    fn declare(&mut self, name: &str, file: &Path, read: &dyn Fn(&Path) -> Option<String>) {
-        let (parent, _, folder) = self.open[self.open.len() - 1].clone();
+    /// Adds the module of a `mod name;`, if its file is there.
+    fn add_child(
+        &mut self,
+        parent: usize,
+        folder: &Path,
+        name: &str,
+        path_attribute: Option<String>,
+        read: Read<'_>,
+    ) -> Option<usize> {
+        let file = &self.files[self.modules[parent].file];
         let beside = file.parent().unwrap_or(Path::new(""));
-        let candidates = match self.path_attribute.take() {
+        let candidates = match path_attribute {
             Some(path) => vec![beside.join(path)],
             None => vec![
                 folder.join(format!("{name}.rs")),
                 folder.join(name).join("mod.rs"),
             ],
         };
-        for path in candidates {
-            let Some(source) = read(&path) else { continue };
-            let inside = if path.file_name().is_some_and(|file| file == "mod.rs") {
-                path.parent().unwrap_or(Path::new("")).to_path_buf()
-            } else {
-                path.with_extension("")
-            };
-            let module = self.tree.add_file(&path, &inside, parent, &source, read);
-            self.module().children.insert(name.to_owned(), module);
-            return;
-        }
+        let found = candidates
+            .into_iter()
+            .find_map(|path| Some((read(&path)?, path)));
+        let (source, path) = found?;
+        let inside = if path.ends_with("mod.rs") {
+            path.parent().unwrap_or(Path::new("")).to_path_buf()
+        } else {
+            path.with_extension("")
+        };
+        Some(self.add_file(&path, &inside, parent, &source, read))
     }
 
-    /// A path in code, its first segment at the cursor. The cursor ends on its last segment.
-    fn read_path(&mut self) {
-        let preceded = self.at.checked_sub(1).map(|before| &self.tokens[before]);
-        let mut path = Names::new();
-        while let Some(word) = self.tokens.get(self.at).and_then(Token::word) {
-            path.push(word.to_owned());
-            let continues = self.tokens.get(self.at + 1) == Some(&Token::PathSeparator)
-                && matches!(self.tokens.get(self.at + 2), Some(Token::Word(_)));
-            if !continues {
-                break;
-            }
-            self.at += 2;
-        }
-        // A field, a method, or the rest of a path that begins with a type in brackets.
-        if !matches!(preceded, Some(Token::Sign('.') | Token::PathSeparator)) {
-            self.module().named.insert(path);
-        }
-    }
-
-    /// A `use`, the cursor on that word. It ends on the semicolon.
-    fn read_use(&mut self) {
-        let preceded = self.at.checked_sub(1).map(|before| &self.tokens[before]);
-        // `pub use`, `pub(crate) use`
-        let exported = matches!(preceded, Some(Token::Sign(')')))
-            || preceded.and_then(Token::word) == Some("pub");
-        self.at += 1;
-        self.read_branch(&Names::new(), exported);
-    }
-
-    fn read_branch(&mut self, prefix: &[String], exported: bool) {
+    /// Adds what a `use` imports: `found` is what follows that word, or a branch of it.
+    fn add_import(&mut self, to: usize, found: &[TokenTree], prefix: &[String], exported: bool) {
+        let module = &mut self.modules[to];
         let mut path = prefix.to_vec();
-        loop {
-            match self.tokens.get(self.at) {
-                Some(Token::Word(word)) if word == "as" => {
-                    let alias = self.tokens.get(self.at + 1).and_then(Token::word);
-                    let alias = alias.unwrap_or_default().to_owned();
-                    self.at += 2;
-                    return self.import(path, alias, exported);
+        let mut alias = None;
+        for (at, tree) in found.iter().enumerate() {
+            match (tree, word(tree).as_deref()) {
+                (_, Some("as")) => {
+                    alias = Some(found.get(at + 1).and_then(word).unwrap_or_default());
+                    break;
                 }
-                Some(Token::Word(word)) => path.push(word.clone()),
-                Some(Token::PathSeparator) => {}
-                Some(Token::Sign('*')) => {
-                    self.at += 1;
-                    return self.module().globs.push(path);
-                }
-                Some(Token::Sign('{')) => {
-                    self.at += 1;
-                    while !matches!(self.tokens.get(self.at), None | Some(Token::Sign('}'))) {
-                        self.read_branch(&path, exported);
-                        if self.tokens.get(self.at) == Some(&Token::Sign(',')) {
-                            self.at += 1;
-                        }
+                (_, Some(name)) => path.push(name.to_owned()),
+                (tree, _) if is(Some(tree), '*') => return module.globs.push(path),
+                (TokenTree::Group(group), _) => {
+                    let branches = trees(group.stream());
+                    let branches = branches.split(|tree| is(Some(tree), ','));
+                    for branch in branches.filter(|branch| !branch.is_empty()) {
+                        self.add_import(to, branch, &path, exported);
                     }
-                    self.at += 1;
                     return;
                 }
-                _ => {
-                    if path.len() > 1 && path.last().is_some_and(|last| last == "self") {
-                        path.pop();
-                    }
-                    let name = path.last().cloned().unwrap_or_default();
-                    return self.import(path, name, exported);
-                }
+                _ => {}
             }
-            self.at += 1;
         }
-    }
-
-    fn import(&mut self, path: Names, name: String, exported: bool) {
-        let module = self.module();
+        if path.len() > 1 && path.last().is_some_and(|last| last == "self") {
+            path.pop();
+        }
+        let name = alias.or_else(|| path.last().cloned()).unwrap_or_default();
         if !exported {
             module.named.insert(path.clone());
         }
         module.imports.insert(name, path);
+    }
+}
+
+fn trees(stream: TokenStream) -> Vec<TokenTree> {
+    stream.into_iter().collect()
+}
+
+/// An identifier or a keyword.
+fn word(tree: &TokenTree) -> Option<String> {
+    match tree {
+        TokenTree::Ident(word) => Some(word.to_string().trim_start_matches("r#").to_owned()),
+        _ => None,
+    }
+}
+
+fn is(tree: Option<&TokenTree>, sign: char) -> bool {
+    matches!(tree, Some(TokenTree::Punct(found)) if found.as_char() == sign)
+}
+
+/// True when what stands before a `use` is `pub` or `pub(…)`.
+fn is_exported(before: &[TokenTree]) -> bool {
+    let is_pub = |tree: Option<&TokenTree>| tree.and_then(word).as_deref() == Some("pub");
+    match before {
+        [before @ .., TokenTree::Group(_)] => is_pub(before.last()),
+        before => is_pub(before.last()),
+    }
+}
+
+/// The text of `path = "text"`, as it stands in an attribute.
+fn path_of(attribute: &[TokenTree]) -> Option<String> {
+    match attribute {
+        [name, _, TokenTree::Literal(text)] if word(name)? == "path" => {
+            Some(text.to_string().trim_matches('"').to_owned())
+        }
+        _ => None,
     }
 }
