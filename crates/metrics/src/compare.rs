@@ -16,6 +16,14 @@ use crate::summary::{Better, ConfigSummary, NOT_NEGATIVE, QUANTITIES, Quantity, 
 /// Level of the corrected tests.
 const LEVEL: f64 = 0.05;
 
+/// The percentiles of TTFT that are compared.
+const TAILS: [(&str, f64); 4] = [
+    ("ttft_p50", 50.0),
+    ("ttft_p90", 90.0),
+    ("ttft_p95", 95.0),
+    ("ttft_p99", 99.0),
+];
+
 /// Two data sets side by side.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
@@ -133,18 +141,14 @@ pub fn compare(base: &Summary, new: &Summary) -> Comparison {
                 row(a, &figure, &values(base, &figure), &values(new, &figure))
             }),
         );
-        for (figure, tail) in [
-            ("ttft_p50", (a.ttft.p50, b.ttft.p50)),
-            ("ttft_p90", (a.ttft.p90, b.ttft.p90)),
-            ("ttft_p95", (a.ttft.p95, b.ttft.p95)),
-            ("ttft_p99", (a.ttft.p99, b.ttft.p99)),
-        ] {
+        let tail = |c: &ConfigSummary| [c.ttft.p50, c.ttft.p90, c.ttft.p95, c.ttft.p99];
+        for (((figure, _), base), new) in TAILS.into_iter().zip(tail(a)).zip(tail(b)) {
             tails.push(TailRow {
                 config: a.id.clone(),
                 topology: a.topology,
                 figure,
-                base: tail.0,
-                new: tail.1,
+                base,
+                new,
                 n: (a.ttft.n, b.ttft.n),
             });
         }

@@ -16,6 +16,7 @@ pub use certified::{printable_percentile, samples_needed};
 pub(crate) use describe::percentile_by;
 pub use describe::{jain, mean, median, percentile, population_sd, sample_sd};
 pub use estimate::Estimate;
+pub(crate) use interval::t_quantile;
 pub use interval::{
     BOOTSTRAP_FROM, CONFIDENCE, Interval, log_ratio_interval, mean_interval, student_interval,
     welch_interval,

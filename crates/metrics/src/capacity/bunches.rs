@@ -7,12 +7,11 @@
 use std::collections::BTreeMap;
 
 use domain::Stamp;
-use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::Window;
 use super::bound::Item;
 use super::sample::Latency;
-use crate::stats::{mean, percentile};
+use crate::stats::{mean, percentile, t_quantile};
 
 /// Blocks of time that a window is cut into, at most.
 pub(super) const BLOCKS: u64 = 10;
@@ -119,7 +118,7 @@ fn between_blocks(items: &[Item], window: Window, blocks: u64) -> f64 {
     let squares: f64 = blocks.iter().map(|(n, ok)| (ok - share * n).powi(2)).sum();
     let variance = filled / (filled - 1.0) * squares / (n * n);
     let between = variance / (share * (1.0 - share) / n);
-    between.max(1.0) * (t(filled - 1.0) / t(n - 1.0)).powi(2)
+    between.max(1.0) * (t_quantile(0.975, filled - 1.0) / t_quantile(0.975, n - 1.0)).powi(2)
 }
 
 /// So many of the blocks as the items fill.
@@ -134,7 +133,7 @@ pub(super) fn with_all_blocks(effect: f64, items: &[Item], blocks: u64) -> (f64,
     if effect <= 1.0 || count < 2 {
         return (1.0, effect);
     }
-    let freer = t(BLOCKS as f64 - 1.0) / t(count as f64 - 1.0);
+    let freer = t_quantile(0.975, BLOCKS as f64 - 1.0) / t_quantile(0.975, count as f64 - 1.0);
     (
         BLOCKS as f64 / count as f64,
         (effect * freer.powi(2)).max(1.0),
@@ -175,9 +174,4 @@ pub(super) fn in_turn(values: impl Iterator<Item = Latency>) -> f64 {
     let correlation = ((products / pairs) / (squares / count)).clamp(0.0, 0.999);
     let most = count / by_agent.len() as f64;
     ((1.0 + correlation) / (1.0 - correlation)).min(most.max(1.0))
-}
-
-/// The 97.5 % quantile of Student's t.
-fn t(freedom: f64) -> f64 {
-    StudentsT::new(0.0, 1.0, freedom.max(1.0)).map_or(f64::INFINITY, |t| t.inverse_cdf(0.975))
 }

@@ -1,7 +1,6 @@
 //! Whether a level keeps its limits: yes, no, or not to be told yet.
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::bound::{Item, clopper_pearson, share_bound, told};
 use super::bunches::{
@@ -9,7 +8,7 @@ use super::bunches::{
 };
 use super::objective::{Criterion, LatencyFigure, Objective, Statistic};
 use super::sample::{Latency, Sample};
-use crate::stats::{mean, percentile, sample_sd};
+use crate::stats::{mean, percentile, sample_sd, t_quantile};
 
 /// Requests of each agent, on average, before a level passes: one that saw a single good moment of
 /// the server must not.
@@ -99,6 +98,26 @@ pub struct Judged {
     pub design_effect: f64,
     /// About so many more requests would decide it.
     pub needs: Option<u64>,
+}
+
+impl Judged {
+    /// A limit of which the data say nothing yet.
+    fn unresolved(criterion: &Criterion, target: f64, n: u64) -> Self {
+        Self {
+            limit: criterion.to_string(),
+            verdict: Verdict::Unresolved,
+            seen: None,
+            seen_lo: None,
+            seen_hi: None,
+            statistic: None,
+            lo: None,
+            hi: None,
+            target,
+            n,
+            design_effect: 1.0,
+            needs: None,
+        }
+    }
 }
 
 impl Decision {
@@ -250,18 +269,8 @@ impl Judge<'_, '_> {
             .fold(design_effect(items, window, blocks), f64::max);
         let bound = share_bound(items, (pass, self.fail), effect);
         let mut judged = Judged {
-            limit: criterion.to_string(),
-            verdict: Verdict::Unresolved,
-            seen: None,
-            seen_lo: None,
-            seen_hi: None,
-            statistic: None,
-            lo: None,
-            hi: None,
-            target,
-            n,
             design_effect: effect,
-            needs: None,
+            ..Judged::unresolved(criterion, target, n)
         };
         let Some(bound) = bound else {
             return judged;
@@ -301,18 +310,9 @@ impl Judge<'_, '_> {
         let pass = self.half * spent(u32::try_from(self.before.len() + 1).unwrap_or(u32::MAX));
         let seen = mean(&plain);
         let mut judged = Judged {
-            limit: criterion.to_string(),
-            verdict: Verdict::Unresolved,
             seen,
-            seen_lo: None,
-            seen_hi: None,
             statistic: seen,
-            lo: None,
-            hi: None,
-            target: below,
-            n: plain.len() as u64,
-            design_effect: 1.0,
-            needs: None,
+            ..Judged::unresolved(criterion, below, plain.len() as u64)
         };
         let (Some(centre), Some(sd), true) = (seen, sample_sd(&blocks), blocks.len() >= 3) else {
             return judged;
@@ -323,10 +323,7 @@ impl Judge<'_, '_> {
             .iter()
             .map(|(agent, at, v)| (*agent, *at, v - centre));
         let error = (sd / count.sqrt()).max(scatter * in_turn(off).sqrt());
-        let t = |tail: f64| {
-            StudentsT::new(0.0, 1.0, count - 1.0)
-                .map_or(f64::INFINITY, |t| t.inverse_cdf(1.0 - tail))
-        };
+        let t = |tail: f64| t_quantile(1.0 - tail, count - 1.0);
         if scatter > 0.0 {
             judged.design_effect = (error / scatter).powi(2);
         }

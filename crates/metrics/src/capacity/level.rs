@@ -6,14 +6,13 @@ use domain::record::RequestRecord;
 use domain::{Nanos, Stamp};
 use serde::Serialize;
 
+use super::bunches::{BLOCKS, block_means};
 use super::objective::{LatencyFigure, Objective};
 use super::sample::{Sample, Window};
 use crate::Estimate;
 use crate::load::{Collected, Figures};
-use crate::stats::{jain, mean, mean_interval, median};
-
-/// Equal stretches of the window whose throughputs give the interval of its mean.
-const BLOCKS: u64 = 10;
+use crate::stats::{jain, mean, median};
+use crate::summary::NOT_NEGATIVE;
 
 /// An agent below this share of the median agent's throughput starves.
 const STARVED_BELOW: f64 = 0.5;
@@ -123,27 +122,15 @@ impl LevelFigures {
 
 /// A mean with the interval of batch means.
 fn estimate(blocks: &[f64]) -> Option<Estimate> {
-    let mut estimate = Estimate::of(blocks)?;
-    let interval = mean_interval(blocks);
-    estimate.lo = interval.map(|i| i.lo.max(0.0));
-    estimate.hi = interval.map(|i| i.hi);
-    Some(estimate)
+    Some(Estimate::of(blocks)?.within(NOT_NEGATIVE))
 }
 
 fn e2e(sample: &Sample<'_>) -> Option<Estimate> {
     let values = sample.latencies(LatencyFigure::E2e);
     let all: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
-    let count = (values.len() as u64 / 3).clamp(1, BLOCKS);
-    let mut blocks = vec![Vec::new(); count as usize];
-    for (_, at, value) in &values {
-        blocks[sample.window.block(*at, count)].push(*value);
-    }
-    let means: Vec<f64> = blocks.iter().filter_map(|b| mean(b)).collect();
-    let mut estimate = estimate(&means)?;
+    let mut estimate = estimate(&block_means(&values, sample.window, BLOCKS))?;
     estimate.mean = mean(&all)?;
-    estimate.lo = estimate.lo.map(|lo| lo.min(estimate.mean));
-    estimate.hi = estimate.hi.map(|hi| hi.max(estimate.mean));
-    Some(estimate)
+    Some(estimate.within((f64::NEG_INFINITY, f64::INFINITY)))
 }
 
 /// When a request's tokens arrived: its tokens dealt evenly to its chunks, since servers count

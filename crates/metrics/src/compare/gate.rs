@@ -7,16 +7,9 @@ use domain::plan::{ConfigId, Topology};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::{Change, Comparison, Figure, LEVEL};
+use super::{Change, Comparison, Figure, LEVEL, TAILS, change};
 use crate::stats::samples_needed;
 use crate::summary::QUANTITIES;
-
-const TAILS: [(&str, f64); 4] = [
-    ("ttft_p50", 50.0),
-    ("ttft_p90", 90.0),
-    ("ttft_p95", 95.0),
-    ("ttft_p99", 99.0),
-];
 
 /// A condition under which a comparison fails: `wall_s > +5%`, `speedup < -3%`, `ttft_s > +0.2s`,
 /// `wall_s > 20s`.
@@ -207,68 +200,38 @@ impl Gate {
                 Limit::Relative(limit) => (limit, row.relative, true),
                 Limit::Change(limit) => (limit, Some(row.difference), true),
                 Limit::Value(limit) => {
-                    let new = Change {
-                        value: row.new.mean,
-                        lo: row.new.lo,
-                        hi: row.new.hi,
-                    };
+                    let new = change(row.new.mean, row.new.interval());
                     (limit, Some(new), false)
                 }
             };
-            let (outcome, reason) = match value {
-                None => (
-                    GateOutcome::Undecided,
-                    "a value is not positive, so there is no relative change".to_owned(),
-                ),
-                Some(value) => {
-                    let sure = !corrected || row.p_holm.is_some_and(|p| p < LEVEL);
-                    self.judge(value, limit, sure, (row.base.n, row.new.n))
-                }
+            let sure = !corrected || row.p_holm.is_some_and(|p| p < LEVEL);
+            let found = match value {
+                None => undecided("a value is not positive, so there is no relative change"),
+                Some(value) => self.judge(value, limit, sure, (row.base.n, row.new.n)),
             };
-            GateCase {
-                config: row.config.clone(),
-                topology: row.topology,
-                outcome,
-                reason,
-            }
+            case(&row.config, row.topology, found)
         })
         .collect()
     }
 
     fn judge(&self, value: Change, limit: f64, sure: bool, n: (u32, u32)) -> (GateOutcome, String) {
+        let shown = self.shown(value.value);
         let (Some(lo), Some(hi)) = (value.lo, value.hi) else {
-            return (
-                GateOutcome::Undecided,
-                format!(
-                    "{} without interval: {} and {} runs, three of each are needed",
-                    self.shown(value.value),
-                    n.0,
-                    n.1
-                ),
-            );
+            let (base, new) = n;
+            return undecided(format!(
+                "{shown} without interval: {base} and {new} runs, three of each are needed"
+            ));
         };
         let met = if self.above { lo > limit } else { hi < limit };
         let missed = if self.above { hi <= limit } else { lo >= limit };
-        let numbers = format!(
-            "{} [{}, {}]",
-            self.shown(value.value),
-            self.shown(lo),
-            self.shown(hi)
-        );
-        if missed {
-            (GateOutcome::Pass, numbers)
-        } else if met && sure {
-            (GateOutcome::Fail, numbers)
-        } else if met {
-            (
-                GateOutcome::Undecided,
-                format!("{numbers} is beyond the limit, but not after correction for many tests"),
-            )
-        } else {
-            (
-                GateOutcome::Undecided,
-                format!("{numbers} lies on both sides of the limit"),
-            )
+        let numbers = format!("{shown} [{}, {}]", self.shown(lo), self.shown(hi));
+        match (missed, met) {
+            (true, _) => (GateOutcome::Pass, numbers),
+            (false, true) if sure => (GateOutcome::Fail, numbers),
+            (false, true) => undecided(format!(
+                "{numbers} is beyond the limit, but not after correction for many tests"
+            )),
+            (false, false) => undecided(format!("{numbers} lies on both sides of the limit")),
         }
     }
 
@@ -283,23 +246,20 @@ impl Gate {
                 }
                 _ => None,
             };
-            let (outcome, reason) = match value {
-                None => (
-                    GateOutcome::Undecided,
-                    format!(
-                        "the percentile wants {} requests at 99 % confidence; there are {} and {}",
-                        samples_needed(p).unwrap_or(1),
-                        row.n.0,
-                        row.n.1
-                    ),
-                ),
+            let found = match value {
+                None => undecided(format!(
+                    "the percentile wants {} requests at 99 % confidence; there are {} and {}",
+                    samples_needed(p).unwrap_or(1),
+                    row.n.0,
+                    row.n.1
+                )),
                 Some((value, limit)) => {
-                    let met = if self.above {
-                        value > limit
+                    let (low, high) = if self.above {
+                        (limit, value)
                     } else {
-                        value < limit
+                        (value, limit)
                     };
-                    let outcome = if met {
+                    let outcome = if low < high {
                         GateOutcome::Fail
                     } else {
                         GateOutcome::Pass
@@ -307,12 +267,7 @@ impl Gate {
                     (outcome, self.shown(value))
                 }
             };
-            GateCase {
-                config: row.config.clone(),
-                topology: row.topology,
-                outcome,
-                reason,
-            }
+            case(&row.config, row.topology, found)
         })
         .collect()
     }
@@ -323,5 +278,22 @@ impl Gate {
             Limit::Change(_) => format!("{value:+.3}"),
             Limit::Value(_) => format!("{value:.3}"),
         }
+    }
+}
+
+fn undecided(reason: impl Into<String>) -> (GateOutcome, String) {
+    (GateOutcome::Undecided, reason.into())
+}
+
+fn case(
+    config: &ConfigId,
+    topology: Option<Topology>,
+    (outcome, reason): (GateOutcome, String),
+) -> GateCase {
+    GateCase {
+        config: config.clone(),
+        topology,
+        outcome,
+        reason,
     }
 }

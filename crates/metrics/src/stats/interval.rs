@@ -46,7 +46,7 @@ pub fn student_interval(values: &[f64]) -> Option<Interval> {
     }
     let n = values.len() as f64;
     let centre = mean(values)?;
-    let half = t_quantile(n - 1.0) * sample_sd(values)? / n.sqrt();
+    let half = t_quantile(f64::midpoint(1.0, CONFIDENCE), n - 1.0) * sample_sd(values)? / n.sqrt();
     Some(Interval {
         lo: centre - half,
         hi: centre + half,
@@ -62,7 +62,7 @@ pub fn welch_interval(a: &[f64], b: &[f64]) -> Option<Interval> {
     let (error, freedom) = welch(a, b)?;
     let centre = mean(b)? - mean(a)?;
     let half = if error > 0.0 {
-        t_quantile(freedom) * error
+        t_quantile(f64::midpoint(1.0, CONFIDENCE), freedom) * error
     } else {
         0.0
     };
@@ -80,11 +80,9 @@ pub(super) fn welch(a: &[f64], b: &[f64]) -> Option<(f64, f64)> {
     Some(((va + vb).sqrt(), freedom))
 }
 
-/// The 97.5 % quantile of Student's t.
-fn t_quantile(freedom: f64) -> f64 {
-    StudentsT::new(0.0, 1.0, freedom)
-        .expect("there is at least one degree of freedom")
-        .inverse_cdf(f64::midpoint(1.0, CONFIDENCE))
+/// The quantile of Student's t at `p`, with one degree of freedom at least.
+pub(crate) fn t_quantile(p: f64, freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom.max(1.0)).map_or(f64::INFINITY, |t| t.inverse_cdf(p))
 }
 
 /// The 95 % interval of the geometric mean of ratios, computed on their logarithms; none below

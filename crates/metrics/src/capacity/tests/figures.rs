@@ -17,25 +17,27 @@ fn two_agents() -> Vec<domain::record::RequestRecord> {
     records
 }
 
+/// The stretch between two moments, ms.
+fn window(from: u64, to: u64) -> Window {
+    Window {
+        from: ms(from),
+        to: ms(to),
+    }
+}
+
 #[test]
 fn a_window_lies_between_the_last_warm_up_and_what_is_known() {
     let records = two_agents();
-    let window = |warmup, think, stopped| {
+    let of = |warmup, think, stopped| {
         Window::of(&records, 2, warmup, Nanos::from_millis(think), stopped)
     };
     // The second agent's first request ends at 200 ms; both have ended all by 1 s.
-    assert_eq!(
-        window(1, 0, None),
-        Some(Window {
-            from: ms(200),
-            to: ms(1000)
-        })
-    );
-    assert_eq!(window(2, 0, None).unwrap().from, ms(400));
-    assert_eq!(window(1, 30, None).unwrap().to, ms(1030));
-    assert_eq!(window(1, 0, Some(ms(700))).unwrap().to, ms(700));
-    assert_eq!(window(0, 0, None).unwrap().from, Stamp::ZERO);
-    assert_eq!(window(9, 0, None), None, "an agent is still warming up");
+    assert_eq!(of(1, 0, None), Some(window(200, 1000)));
+    assert_eq!(of(2, 0, None).unwrap().from, ms(400));
+    assert_eq!(of(1, 30, None).unwrap().to, ms(1030));
+    assert_eq!(of(1, 0, Some(ms(700))).unwrap().to, ms(700));
+    assert_eq!(of(0, 0, None).unwrap().from, Stamp::ZERO);
+    assert_eq!(of(9, 0, None), None, "an agent is still warming up");
     let three = Window::of(&records, 3, 1, Nanos::ZERO, None);
     assert_eq!(three, None, "an agent has ended nothing");
 }
@@ -43,10 +45,7 @@ fn a_window_lies_between_the_last_warm_up_and_what_is_known() {
 #[test]
 fn figures_are_those_of_the_window() {
     let records = two_agents();
-    let window = Window {
-        from: ms(200),
-        to: ms(1000),
-    };
+    let window = window(200, 1000);
     let objective: Objective = "ttft_p95 < 100ms".parse().unwrap();
     let level = LevelFigures::of(&records, 2, window, &objective);
     assert_eq!((level.requests, level.warmup, level.after), (15, 3, 0));
@@ -81,10 +80,7 @@ fn a_starved_agent_is_seen() {
     }
     records.push(failed(3, 0, 100));
     records.push(request(3, 100, &[900, 950]));
-    let window = Window {
-        from: ms(100),
-        to: ms(1000),
-    };
+    let window = window(100, 1000);
     let level = LevelFigures::of(&records, 4, window, &"failed < 1%".parse().unwrap());
     assert_eq!(level.fairness.starved, 1);
     assert_eq!(level.fairness.longest_wait_agent, 3);
@@ -94,10 +90,7 @@ fn a_starved_agent_is_seen() {
 /// A level of ten blocks with a little noise, and a request time to match.
 pub(super) fn level(agents: u32, throughput: f64) -> LevelFigures {
     let records = two_agents();
-    let window = Window {
-        from: ms(200),
-        to: ms(1000),
-    };
+    let window = window(200, 1000);
     let mut level = LevelFigures::of(&records, 2, window, &"ttft_p95 < 1s".parse().unwrap());
     level.agents = agents;
     level.block_tokens_per_s = (0..10)

@@ -1,7 +1,7 @@
 //! How often the rule errs, on levels whose share within the limit is known.
 
-use domain::record::{RequestRecord, RequestTimes};
-use domain::{Nanos, Stamp};
+use domain::Stamp;
+use domain::record::RequestRecord;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -32,7 +32,6 @@ fn level(
     together: Together,
     rng: &mut ChaCha8Rng,
 ) -> Vec<RequestRecord> {
-    let template = request(0, 0, &[50]);
     let mut records = Vec::new();
     let mut last = vec![true; agents as usize];
     for ok in &mut last {
@@ -63,23 +62,25 @@ fn level(
             } else {
                 rng.random_range(100..300)
             };
-            let at = ms(u64::from(round) * 1000);
-            let end = at + Nanos::from_millis(ttft);
-            let mut record = template.clone();
-            record.agent = agent;
-            record.times = RequestTimes {
-                scheduled: at,
-                sent: Some(at),
-                first_token: Some(end),
-                last_token: Some(end),
-                done: Some(end),
-                ended: end,
-                ..record.times
-            };
-            records.push(record);
+            let at = u64::from(round) * 1000;
+            records.push(request(agent, at, &[at + ttft]));
         }
     }
     records
+}
+
+/// The first so many milliseconds.
+fn until(end: u64) -> Window {
+    Window {
+        from: Stamp::ZERO,
+        to: ms(end),
+    }
+}
+
+/// The first look at what began in the first so many milliseconds.
+fn judge(records: &[RequestRecord], end: u64, slo: &str) -> Decision {
+    let sample = Sample::of(records, until(end));
+    Rule::default().judge(&sample, &slo.parse().unwrap(), &[])
 }
 
 /// Looks at ever more of a level, twice as much each time, until it is decided.
@@ -87,10 +88,7 @@ fn decide(records: &[RequestRecord], agents: u32, objective: &Objective) -> Verd
     let mut before = Vec::new();
     let mut rounds = 32_u32.div_ceil(agents).max(2);
     while (rounds * agents) as usize <= records.len() {
-        let window = Window {
-            from: Stamp::ZERO,
-            to: ms(u64::from(rounds) * 1000),
-        };
+        let window = until(u64::from(rounds) * 1000);
         let sample = Sample::of(&records[..(rounds * agents) as usize], window);
         let decision = Rule::default().judge(&sample, objective, &before);
         if decision.verdict != Verdict::Unresolved {
@@ -148,16 +146,9 @@ fn a_level_clearly_off_its_limit_is_decided() {
 
 #[test]
 fn no_level_passes_on_a_single_moment() {
-    let objective: Objective = "ttft_p90 < 100ms".parse().unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let records = level(64, 16, 1.0, Together::Independent, &mut rng);
-    let after = |rounds: u32| {
-        let window = Window {
-            from: Stamp::ZERO,
-            to: ms(u64::from(rounds) * 1000),
-        };
-        Rule::default().judge(&Sample::of(&records, window), &objective, &[])
-    };
+    let after = |rounds: u64| judge(&records, rounds * 1000, "ttft_p90 < 100ms");
     let early = after(8);
     assert_eq!(early.verdict, Verdict::Unresolved);
     assert!(early.judged[0].lo.unwrap() >= 0.9, "{early:?}");
@@ -167,25 +158,18 @@ fn no_level_passes_on_a_single_moment() {
 
 #[test]
 fn blocks_are_longer_than_slow_moments_last() {
-    let objective: Objective = "ttft_p90 < 200ms".parse().unwrap();
-    let window = Window {
-        from: Stamp::ZERO,
-        to: ms(128_000),
-    };
     let effect = |length: u64| {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         let mut records = level(8, 128, 1.0, Together::Independent, &mut rng);
         for record in &mut records {
             // All requests of every other moment take longer, and none too long.
-            if (record.times.scheduled.0 / 1_000_000_000 / length).is_multiple_of(2) {
-                let later = record.times.ended + Nanos::from_millis(60);
-                record.times.first_token = Some(later);
-                record.times.last_token = Some(later);
-                record.times.done = Some(later);
-                record.times.ended = later;
+            let times = &record.times;
+            if (times.scheduled.0 / 1_000_000_000 / length).is_multiple_of(2) {
+                let [at, later] = [times.scheduled, times.ended].map(|at| at.0 / 1_000_000);
+                *record = request(record.agent, at, &[later + 60]);
             }
         }
-        let decision = Rule::default().judge(&Sample::of(&records, window), &objective, &[]);
+        let decision = judge(&records, 128_000, "ttft_p90 < 200ms");
         assert_eq!(decision.judged[0].statistic, Some(1.0));
         decision.judged[0].design_effect
     };
@@ -196,14 +180,9 @@ fn blocks_are_longer_than_slow_moments_last() {
 
 #[test]
 fn what_the_data_cannot_say_is_unresolved_and_says_what_it_takes() {
-    let objective: Objective = "ttft_p95 < 100ms".parse().unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let records = level(4, 8, 1.0, Together::Independent, &mut rng);
-    let window = Window {
-        from: Stamp::ZERO,
-        to: ms(8000),
-    };
-    let decision = Rule::default().judge(&Sample::of(&records, window), &objective, &[]);
+    let decision = judge(&records, 8000, "ttft_p95 < 100ms");
     // All 32 within, and 0.95^32 is 0.19.
     assert_eq!(decision.verdict, Verdict::Unresolved);
     let needs = decision.needs.unwrap();
@@ -215,48 +194,34 @@ fn what_the_data_cannot_say_is_unresolved_and_says_what_it_takes() {
 
 #[test]
 fn failures_break_latency_limits_and_what_we_cancelled_only_when_it_had_broken_them() {
-    let objective: Objective = "ttft_p50 < 100ms, failed < 50%, goodput >= 50%"
-        .parse()
-        .unwrap();
-    let mut records: Vec<_> = (0..20).map(|i| failed(0, i * 1000, i * 1000 + 5)).collect();
-    let window = Window {
-        from: Stamp::ZERO,
-        to: ms(40_000),
-    };
-    let decision = Rule::default().judge(&Sample::of(&records, window), &objective, &[]);
+    let slo = "ttft_p50 < 100ms, failed < 50%, goodput >= 50%";
+    let records: Vec<_> = (0..20).map(|i| failed(0, i * 1000, i * 1000 + 5)).collect();
+    let decision = judge(&records, 40_000, slo);
     assert_eq!(decision.verdict, Verdict::Fail);
-    assert!(
-        decision.judged.iter().all(|j| j.verdict == Verdict::Fail),
-        "{decision:?}"
-    );
+    let mut judged = decision.judged.iter();
+    assert!(judged.all(|j| j.verdict == Verdict::Fail), "{decision:?}");
     assert_eq!(decision.judged[1].seen, Some(1.0));
 
-    records = vec![
+    let records = [
         cancelled(0, 0, 50),
         cancelled(0, 1000, 1100),
         request(0, 2000, &[2050]),
     ];
-    let sample = Sample::of(&records, window);
-    let decision = Rule::default().judge(&sample, &objective, &[]);
-    assert_eq!(decision.judged[0].n, 2, "the first had 50 ms only");
-    assert_eq!((decision.judged[1].n, decision.judged[2].n), (1, 1));
+    let counted = judge(&records, 40_000, slo).judged;
+    // The first had 50 ms only.
+    assert_eq!([0, 1, 2].map(|i| counted[i].n), [2, 1, 1]);
 }
 
 #[test]
 fn a_mean_is_judged_by_its_blocks() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let records = level(4, 50, 1.0, Together::Independent, &mut rng);
-    let window = Window {
-        from: Stamp::ZERO,
-        to: ms(50_000),
-    };
-    let sample = Sample::of(&records, window);
     for (slo, verdict) in [
         ("ttft_mean < 90ms", Verdict::Pass),
         ("ttft_mean < 40ms", Verdict::Fail),
         ("ttft_mean < 59.5ms", Verdict::Unresolved),
     ] {
-        let decision = Rule::default().judge(&sample, &slo.parse().unwrap(), &[]);
+        let decision = judge(&records, 50_000, slo);
         assert_eq!(decision.verdict, verdict, "{decision:?}");
     }
 }
