@@ -8,8 +8,8 @@ use super::tables::{Turn, by_turn};
 use crate::album::Album;
 use crate::charts::{ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine};
 use crate::load::{Load, Request};
-use crate::tables::plain;
 use document::Picture;
+use document::number::{plain, short};
 
 /// Requests that are still drawn one by one.
 const MOST_DOTS: usize = 1_000;
@@ -56,7 +56,7 @@ fn over_time(series: &Series, album: &mut Album) -> Result<(), ChartError> {
         line("being answered", |w| w.answering),
     ];
     let chunks = vec![line("", |w| w.chunks as f64 / w.width_s())];
-    let width = format!("{} s", super::short(first.width_s()));
+    let width = format!("{} s", short(first.width_s()));
     let lines = Lines {
         heading: album.heading(
             "Throughput and requests in flight over the load",
