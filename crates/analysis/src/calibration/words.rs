@@ -15,8 +15,8 @@ const BUSY: f64 = 0.5;
 pub(super) fn front(calibration: &Calibration, steps: &[&BudgetStep], front: &mut Front) {
     let budget = &calibration.budget;
     let calibrated = calibrated_to(budget);
-    front.question =
-        "How late are the client's own stamps on this machine, and up to which load?".to_owned();
+    "How late are the client's own stamps on this machine, and up to which load?"
+        .clone_into(&mut front.question);
     front.answer = answer(budget, steps);
     front.sure = format!(
         "Measured once, with {}, on {}. No higher load was tried because {}.",

@@ -250,7 +250,7 @@ fn agents(load: &Load, album: &mut Album) -> Result<(), ChartError> {
     let mut rates: Vec<f64> = rates.collect();
     rates.sort_unstable_by(|a, b| b.total_cmp(a));
     let step = rates.len().div_ceil(POINTS).max(1);
-    let shown = |at: &usize| at % step == 0 || at + 1 == rates.len();
+    let shown = |at: &usize| at.is_multiple_of(step) || at + 1 == rates.len();
     let points = (0..rates.len())
         .filter(shown)
         .map(|at| ((at + 1) as f64, rates[at]));

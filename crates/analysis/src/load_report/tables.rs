@@ -36,6 +36,8 @@ fn whole<T>(value: impl Fn(&T) -> u64 + 'static) -> impl Fn(&T) -> Cell {
 }
 
 fn latency(load: &Load, own: Origin) -> Table {
+    type Row<'l> = (&'static str, &'l Spread);
+
     let f = &load.figures;
     let rows = [
         ("TTFT", &f.ttft_ms),
@@ -46,7 +48,6 @@ fn latency(load: &Load, own: Origin) -> Table {
         ("client queue", &f.client_queue_ms),
         ("connection", &f.connect_ms),
     ];
-    type Row<'l> = (&'static str, &'l Spread);
     let mut fields = vec![Field::label("figure", "figure", |row: &Row<'_>| {
         Cell::text(row.0)
     })];
@@ -72,9 +73,10 @@ fn decimals(spread: &Spread) -> usize {
 }
 
 fn outcomes(load: &Load, own: Origin) -> Table {
+    type Row = (&'static str, u32);
+
     let counts = load.figures.outcomes;
     let total = f64::from(counts.total());
-    type Row = (&'static str, u32);
     let fields = vec![
         Field::label("outcome", "outcome", |row: &Row| Cell::text(row.0)),
         Field::number("requests", "requests", own, |row: &Row| Cell::count(row.1)),
@@ -90,9 +92,10 @@ fn outcomes(load: &Load, own: Origin) -> Table {
 }
 
 fn failures(load: &Load, own: Origin) -> Table {
+    type Row<'l> = (&'l String, &'l u32);
+
     let mut failures: Vec<(&String, &u32)> = load.figures.failures.iter().collect();
     failures.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-    type Row<'l> = (&'l String, &'l u32);
     let fields = vec![
         Field::label("words", "words", |row: &Row<'_>| {
             Cell::text(row.0.replace('\n', " "))
@@ -106,6 +109,8 @@ fn failures(load: &Load, own: Origin) -> Table {
 }
 
 fn phases(load: &Load, own: Origin) -> Table {
+    type Row = (&'static str, Nanos);
+
     let p = load.phases;
     let known = p.n > 0 && p.whole > Nanos::ZERO;
     let named = [
@@ -117,7 +122,6 @@ fn phases(load: &Load, own: Origin) -> Table {
     ];
     let told = |rest: Nanos, (_, time): &(&str, Nanos)| rest.saturating_sub(*time);
     let rest = named.iter().fold(p.whole, told);
-    type Row = (&'static str, Nanos);
     let fields = vec![
         Field::label("phase", "phase", |row: &Row| Cell::text(row.0)),
         Field::number("mean_ms", "mean (ms)", own, move |row: &Row| {
