@@ -51,11 +51,31 @@ pub(crate) fn tandem_report(command: &str, args: &[String]) -> Result<ExitCode> 
     run(&build("tandem-report", Profile::Dev)?, command, args)
 }
 
+/// The variable by which the binaries know what the user typed, for their hints.
+const INVOKED_AS: (&str, &str) = ("TANDEM_INVOKED_AS", "cargo xtask");
+
+/// What is worth knowing before a first build, which takes minutes.
+fn announce(binary: &str, profile: Profile) {
+    let (folder, what) = match profile {
+        Profile::Dev => ("debug", "compiles polars, which takes 2 to 10 minutes"),
+        Profile::Release => ("release", "takes about 3 minutes"),
+    };
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let built = target
+        .join(folder)
+        .join(format!("{binary}{}", std::env::consts::EXE_SUFFIX));
+    if !built.exists() {
+        eprintln!("The first build of {binary} {what}; later ones take seconds.");
+    }
+}
+
 /// Builds a binary and returns its path.
 ///
 /// Always with `--workspace`: a build of one package alone resolves features differently from a
 /// build of all of them, and would compile half the dependencies a second time.
 pub(crate) fn build(binary: &str, profile: Profile) -> Result<PathBuf> {
+    announce(binary, profile);
     let mut command = cargo();
     command.args(["build", "--locked", "--workspace", "--bin", binary]);
     command.arg("--message-format=json-render-diagnostics");
@@ -84,6 +104,7 @@ fn run(binary: &Path, command: &str, args: &[String]) -> Result<ExitCode> {
         .arg(command)
         .args(args)
         .current_dir(root())
+        .env(INVOKED_AS.0, INVOKED_AS.1)
         .status()
         .with_context(|| format!("{} could not be started", binary.display()))?;
     Ok(match status.code() {

@@ -10,6 +10,7 @@
 
 pub mod backend;
 pub mod event;
+pub mod exit;
 pub mod hash;
 pub mod options;
 pub mod outcome;

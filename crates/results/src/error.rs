@@ -1,6 +1,7 @@
 //! What can be wrong with an input: each error names the file, the line where there is one, and
 //! what to do.
 
+use domain::exit::{Exit, Fails};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
@@ -16,6 +17,17 @@ pub struct LoadError {
     pub kind: LoadErrorKind,
     /// It concerns a part without which the rest can be read, if `keep_going` is set.
     pub can_be_left_out: bool,
+}
+
+impl Fails for LoadError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = "mend it, or leave it out with --keep-going; the report says what was left out";
+        self.can_be_left_out.then(|| hint.to_owned())
+    }
 }
 
 impl LoadError {

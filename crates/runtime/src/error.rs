@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use domain::Nanos;
+use domain::exit::{Exit, Fails};
 
 /// A sweep could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +154,19 @@ pub enum RuntimeError {
         /// The last failure, in words.
         last: String,
     },
+}
+
+impl Fails for RuntimeError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::InUse { .. }
+            | Self::AlreadyThere { .. }
+            | Self::NothingThere { .. }
+            | Self::NotTheSame { .. }
+            | Self::NewerSchema { .. } => Exit::Usage,
+            _ => Exit::Environment,
+        }
+    }
 }
 
 fn owner_note(owner: Option<u32>) -> String {

@@ -6,6 +6,7 @@ use std::io;
 
 use clock::Clock;
 use domain::Nanos;
+use domain::exit::{Exit, Fails};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -54,6 +55,15 @@ pub enum ServeError {
     /// The limits could not be measured.
     #[error("cannot measure what this machine can keep")]
     Probe(#[source] io::Error),
+}
+
+impl Fails for ServeError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::BadScale(_) | Self::TooFast { .. } => Exit::Usage,
+            Self::Start(_) | Self::Probe(_) => Exit::Environment,
+        }
+    }
 }
 
 /// A length of time, shown in whole microseconds.

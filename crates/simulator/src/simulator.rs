@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clock::Clock;
+use domain::exit::{Exit, Fails};
 use domain::telemetry::GpuSampler;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -112,6 +113,12 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+}
+
+impl Fails for StartError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
 }
 
 /// A running simulator. Dropping it stops it at once.

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
+use domain::exit::EXIT_CODES;
 
 /// Reports, audits and comparisons from recorded runs.
 #[derive(Debug, Parser)]
 #[command(
     name = "tandem-report",
     version,
-    after_help = "Exit codes: 0 all is well, 1 a check or a gate failed, 2 wrong usage or unusable input, \
-                  3 the machine would not (disk full, no permission)."
+    after_help = EXIT_CODES
 )]
 pub(crate) struct Args {
     /// More logs on standard error; twice for still more

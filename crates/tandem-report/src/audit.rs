@@ -5,10 +5,11 @@ use std::path::Path;
 
 use analysis::audit::{Claims, Sources};
 
-use crate::args::AuditArgs;
-use crate::exit::{Exit, Failure};
+use domain::exit::{Exit, Fatal};
 
-pub(crate) fn run(args: &AuditArgs, out: &mut impl Write) -> Result<Exit, Failure> {
+use crate::args::AuditArgs;
+
+pub(crate) fn run(args: &AuditArgs, out: &mut impl Write) -> Result<Exit, Fatal> {
     let folder = args.claims.parent().unwrap_or(Path::new("."));
     let claims = Claims::read(&args.claims)?;
     let ledger = claims.audit(&Sources::load(folder)?)?;
@@ -17,5 +18,5 @@ pub(crate) fn run(args: &AuditArgs, out: &mut impl Write) -> Result<Exit, Failur
     } else {
         write!(out, "{}", ledger.to_text())?;
     }
-    Ok(Exit::Ok)
+    Ok(Exit::Done)
 }

@@ -6,16 +6,17 @@ use analysis::compare::compare;
 use analysis::load;
 use metrics::compare::{Gate, GateOutcome};
 
-use crate::args::CompareArgs;
-use crate::exit::{Exit, Failure};
+use domain::exit::{Exit, Fatal};
 
-pub(crate) fn run(args: &CompareArgs, out: &mut impl Write) -> Result<Exit, Failure> {
+use crate::args::CompareArgs;
+
+pub(crate) fn run(args: &CompareArgs, out: &mut impl Write) -> Result<Exit, Fatal> {
     let gates = args
         .fail_if
         .iter()
         .map(|text| text.parse::<Gate>())
         .collect::<Result<Vec<_>, _>>()
-        .map_err(Failure::bad_input)?;
+        .map_err(Fatal::usage)?;
     let base = load::load(&args.base, args.keep_going)?;
     let new = load::load(&args.new, args.keep_going)?;
     for skipped in base.skipped.iter().chain(&new.skipped) {
@@ -30,8 +31,8 @@ pub(crate) fn run(args: &CompareArgs, out: &mut impl Write) -> Result<Exit, Fail
         write!(out, "{}", shown.to_text())?;
     }
     Ok(match shown.outcome() {
-        Some(GateOutcome::Fail) => Exit::Failed,
-        Some(GateOutcome::Undecided) if args.undecided_fails => Exit::Failed,
-        _ => Exit::Ok,
+        Some(GateOutcome::Fail) => Exit::SomeFailed,
+        Some(GateOutcome::Undecided) if args.undecided_fails => Exit::SomeFailed,
+        _ => Exit::Done,
     })
 }

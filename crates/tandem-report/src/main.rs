@@ -4,59 +4,58 @@
 mod args;
 mod audit;
 mod compare;
-mod exit;
 mod report;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use domain::exit::{Exit, Fatal};
 
 use args::{Args, Command};
-use exit::{Exit, Failure};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    logs(args.verbose);
-    let mut out = std::io::stdout().lock();
-    let result = match &args.command {
-        Command::Report(args) => report::run(args, &mut out),
-        Command::Audit(args) => audit::run(args, &mut out),
-        Command::Compare(args) => compare::run(args, &mut out),
-    };
-    match result.and_then(|exit| out.flush().map(|()| exit).map_err(Failure::from)) {
+    start_logging(args.verbose);
+    match run(&args.command) {
         Ok(exit) => exit.into(),
-        // Whoever read our output has seen enough.
-        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
-        Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "{failure}");
-            failure.exit.into()
+        // The reader of our output has seen enough.
+        Err(fatal) if fatal.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(fatal) => {
+            eprint!("{}", fatal.lines());
+            fatal.exit().into()
         }
     }
 }
 
+/// Runs a command to its end.
+fn run(command: &Command) -> Result<Exit, Fatal> {
+    let mut out = std::io::stdout().lock();
+    let exit = match command {
+        Command::Report(args) => report::run(args, &mut out),
+        Command::Audit(args) => audit::run(args, &mut out),
+        Command::Compare(args) => compare::run(args, &mut out),
+    }?;
+    out.flush()?;
+    Ok(exit)
+}
+
 /// Logs go to standard error; `RUST_LOG` overrules `-v`.
-fn logs(verbose: u8) {
+fn start_logging(verbose: u8) {
+    use std::io::IsTerminal as _;
     use tracing_subscriber::EnvFilter;
+
     let level = match verbose {
         0 => "warn",
         1 => "info",
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(
-            std::env::var_os("NO_COLOR").is_none()
-                && std::io::IsTerminal::is_terminal(&std::io::stderr()),
-        )
+        .with_ansi(colour)
         .without_time()
         .init();
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
 }

@@ -9,23 +9,22 @@ use analysis::capacity;
 use analysis::load::{self, InputKind};
 use analysis::load_report;
 use analysis::report::{self as reporting, CheckOutcome, Report, ReportOptions};
+use domain::exit::{Exit, Fatal};
 use domain::record::Provenance;
 use serde_json::json;
 
 use crate::args::ReportArgs;
-use crate::exit::{Exit, Failure};
 
 const REPORTS: &str = "reports";
 const RESULTS: &str = "results";
 
-pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Fatal> {
     if args.check && args.input.is_empty() && args.out.is_none() {
         return check_all(args, out);
     }
     let inputs = if args.input.is_empty() {
         let newest = load::newest(Path::new(RESULTS)).map_err(|e| {
-            Failure::from(e)
-                .hint("run `cargo xtask sweep` first, or name the data with --input PATH")
+            Fatal::from(e).hint("run `cargo xtask sweep` first, or name the data with --input PATH")
         })?;
         vec![newest]
     } else {
@@ -43,7 +42,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Failu
     }
     let files = report.write(&dir)?;
     tell_report(args, out, &made, &dir, &files)?;
-    Ok(Exit::Ok)
+    Ok(Exit::Done)
 }
 
 /// What a report was made from, as far as it is told.
@@ -56,11 +55,11 @@ struct Made {
 }
 
 /// Loads the inputs and makes their report in memory.
-fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made, Failure> {
+fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made, Fatal> {
     let options = |own: &str| {
         let name = name.unwrap_or(own);
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
-            return Err(Failure::bad_input(anyhow::anyhow!(
+            return Err(Fatal::usage(format!(
                 "`{name}` cannot be a report's name; give one with --name"
             )));
         }
@@ -128,7 +127,7 @@ fn tell_report(
     made: &Made,
     dir: &Path,
     files: &[PathBuf],
-) -> Result<(), Failure> {
+) -> Result<(), Fatal> {
     let report = &made.report;
     if args.json {
         let document = json!({
@@ -173,7 +172,7 @@ fn tell_report(
 }
 
 /// The inputs that a committed report says it was made from.
-fn committed_inputs(dir: &Path) -> Result<(String, Vec<PathBuf>), Failure> {
+fn committed_inputs(dir: &Path) -> Result<(String, Vec<PathBuf>), Fatal> {
     #[derive(serde::Deserialize)]
     struct Made {
         name: String,
@@ -182,16 +181,16 @@ fn committed_inputs(dir: &Path) -> Result<(String, Vec<PathBuf>), Failure> {
     let path = dir.join("report.json");
     let text = fs::read_to_string(&path)?;
     let made: Made = serde_json::from_str(&text)
-        .map_err(|e| Failure::bad_input(anyhow::anyhow!("{}:{}: {e}", path.display(), e.line())))?;
+        .map_err(|e| Fatal::usage(format!("{}:{}: {e}", path.display(), e.line())))?;
     Ok((made.name, made.inputs))
 }
 
 /// Checks every report under `reports/`.
-fn check_all(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Failure> {
+fn check_all(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Fatal> {
     let root = Path::new(REPORTS);
     let entries = fs::read_dir(root).map_err(|e| {
         if e.kind() == io::ErrorKind::NotFound {
-            Failure::bad_input(anyhow::anyhow!("no folder `{REPORTS}` here"))
+            Fatal::usage(format!("no folder `{REPORTS}` here"))
                 .hint("run from the repository's root")
         } else {
             e.into()
@@ -209,7 +208,7 @@ fn check_all(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Failure> {
         dirs.retain(|d| d.file_name().is_some_and(|n| n == name.as_str()));
     }
     if dirs.is_empty() {
-        return Err(Failure::bad_input(anyhow::anyhow!(
+        return Err(Fatal::usage(format!(
             "nothing to check: no {REPORTS}/*/report.json"
         )));
     }
@@ -235,11 +234,11 @@ fn tell_checks(
     args: &ReportArgs,
     out: &mut impl Write,
     checks: &[(String, PathBuf, CheckOutcome)],
-) -> Result<Exit, Failure> {
+) -> Result<Exit, Fatal> {
     let exit = if checks.iter().all(|(_, _, outcome)| outcome.is_match()) {
-        Exit::Ok
+        Exit::Done
     } else {
-        Exit::Failed
+        Exit::SomeFailed
     };
     if args.json {
         let reports: Vec<_> = checks

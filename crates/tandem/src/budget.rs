@@ -8,6 +8,7 @@ mod measure;
 use clock::Clock;
 use document::budget::in_words;
 use domain::Nanos;
+use domain::exit::Fatal;
 use domain::record::{BudgetDepth, BudgetEnd, ClientBudget, EndpointFacts, RuntimeFacts};
 use runtime::Shutdown;
 
@@ -15,7 +16,6 @@ pub(crate) use self::ladder::Ladder;
 use self::ladder::WARM_UP;
 use self::measure::Setting;
 use crate::descriptors;
-use crate::exit::Fatal;
 use crate::flags::{BudgetFlag, CalibrateApi};
 use crate::flavour;
 use crate::process;

@@ -15,16 +15,15 @@ mod slots;
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use clock::Clock;
+use domain::exit::{Fatal, OrFatal as _};
 use domain::plan::SweepPlan;
 use domain::{ModelOptions, Nanos};
 
 pub(crate) use self::facts::{Absence, Facts, ServerState};
 use self::facts::{PlanFacts, ServerFacts};
 pub(crate) use self::judge::{Finding, Level, judge};
-pub(crate) use self::print::{Look, report};
-use crate::exit::Fatal;
+pub(crate) use self::print::report;
 use crate::flags::DoctorArgs;
 use crate::stage::{self, Cast, Stage};
 use crate::target::{self, Found, NotSeen, Seen, Why};
@@ -83,9 +82,8 @@ fn real(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
 
 /// The embedded simulator, in virtual time. This machine has no part in it.
 fn simulated(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
-    let runtime = clock::virtual_runtime()
-        .context("the async runtime could not be started")
-        .map_err(Fatal::environment)?;
+    let runtime =
+        clock::virtual_runtime().or_environment("the async runtime could not be started")?;
     runtime.block_on(async {
         let count = gather::plan_facts(plan, 1).servers;
         let plan_facts = gather::plan_facts(plan, count);

@@ -1,9 +1,29 @@
 //! The commands, a file each. None knows of another.
 
-pub(crate) mod calibrate;
-pub(crate) mod calibrate_profile;
-pub(crate) mod capacity;
-pub(crate) mod doctor;
-pub(crate) mod load;
-pub(crate) mod serve;
-pub(crate) mod sweep;
+mod calibrate;
+mod calibrate_profile;
+mod capacity;
+mod doctor;
+mod load;
+mod report;
+mod serve;
+mod sweep;
+
+use domain::exit::{Exit, Fatal};
+
+use crate::flags::Command;
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &Command) -> Result<Exit, Fatal> {
+    match command {
+        Command::Sweep(args) => sweep::sweep(args),
+        Command::Run(args) => sweep::run(args),
+        Command::Load(args) => load::load(args),
+        Command::Doctor(args) => doctor::doctor(args),
+        Command::Capacity(args) => capacity::capacity(args),
+        Command::Serve(args) => serve::serve(args),
+        Command::Calibrate(args) => calibrate::calibrate(args),
+        Command::CalibrateProfile(args) => calibrate_profile::calibrate(args),
+        Command::Report(args) => report::pass_on(args),
+    }
+}

@@ -1,8 +1,6 @@
 //! File descriptors: every request in flight holds one.
 
-use anyhow::anyhow;
-
-use crate::exit::Fatal;
+use domain::exit::Fatal;
 
 /// What the process opens beside its connections: files, timers, the runtime's own.
 const BESIDE: u64 = 64;
@@ -51,7 +49,7 @@ fn check(agents: u32, simulated: bool, limit: Option<u64>) -> Result<(), Fatal> 
     match limit {
         Some(limit) if limit < needed => {
             let room = limit.saturating_sub(BESIDE) / ends;
-            Err(Fatal::usage(anyhow!(
+            Err(Fatal::usage(format!(
                 "{agents} agents need about {needed} open files, and this process may have {limit}"
             ))
             .hint(format!(

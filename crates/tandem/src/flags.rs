@@ -10,6 +10,7 @@ mod server;
 mod sweep;
 
 use clap::{Args, Parser, Subcommand};
+use domain::exit::EXIT_CODES;
 
 pub(crate) use self::calibrate::{BudgetFlag, CalibrateApi, CalibrateArgs};
 pub(crate) use self::capacity::CapacityArgs;
@@ -21,13 +22,9 @@ pub(crate) use self::server::{ApiArg, ServerArgs, TimeScaleArg};
 pub(crate) use self::sweep::{Common, ProtocolArg, RunArgs, SweepArgs};
 
 /// Does running agents concurrently really pay, on this server, with these options?
-///
-/// Exit codes: 0 done; 1 done, but some requests or arms failed; 2 wrong usage or plan;
-/// 3 the environment is not ready (no server, no model, disk full); 130 interrupted (Ctrl-C or
-/// SIGTERM).
 #[derive(Debug, Parser)]
 #[command(name = "tandem", version, propagate_version = true)]
-#[command(after_help = "report, audit and compare are passed on to tandem-report")]
+#[command(after_help = format!("{EXIT_CODES}\n\nreport, audit and compare are passed on to tandem-report"))]
 pub(crate) struct Cli {
     /// More log lines: -v info, -vv debug, -vvv trace. RUST_LOG overrides.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]

@@ -2,11 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use anyhow::{Context as _, anyhow};
+use domain::exit::{Fatal, OrFatal as _};
 use domain::record::{RuntimeFacts, RuntimeFlavour};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::exit::Fatal;
 use crate::flags::{CpuList, MOST_CPUS, RuntimeArg, RuntimeFlags};
 use crate::target::Target;
 
@@ -16,17 +15,15 @@ impl RuntimeFlags {
     /// other thread is started: threads stay where the one was that started them.
     pub(crate) fn start(&self, target: &Target) -> Result<(Runtime, Option<RuntimeFacts>), Fatal> {
         if let (Some(RuntimeArg::Current), Some(workers)) = (self.runtime, self.workers) {
-            return Err(Fatal::usage(anyhow!(
+            return Err(Fatal::usage(format!(
                 "--workers {workers} needs --runtime multi; `current` is one thread"
             ))
             .hint("leave one of the two out"));
         }
         let simulated = matches!(target, Target::Simulator { .. });
         if simulated && self.workers.is_some() {
-            return Err(
-                Fatal::usage(anyhow!("simulated time runs on one thread always"))
-                    .hint("leave --workers out"),
-            );
+            return Err(Fatal::usage("simulated time runs on one thread always")
+                .hint("leave --workers out"));
         }
         let pinned = match &self.pin {
             None => Vec::new(),
@@ -37,9 +34,7 @@ impl RuntimeFlags {
         };
         let failed = "the async runtime could not be started";
         if simulated {
-            let runtime = clock::virtual_runtime()
-                .context(failed)
-                .map_err(Fatal::environment)?;
+            let runtime = clock::virtual_runtime().or_environment(failed)?;
             return Ok((runtime, None));
         }
         let (runtime, flavour, workers) = match self.flavour() {
@@ -54,7 +49,7 @@ impl RuntimeFlags {
                 (runtime, RuntimeFlavour::Current, 1)
             }
         };
-        let runtime = runtime.context(failed).map_err(Fatal::environment)?;
+        let runtime = runtime.or_environment(failed)?;
         let facts = RuntimeFacts {
             flavour,
             workers,
@@ -102,9 +97,8 @@ pub(crate) fn usable_cpus() -> u32 {
 pub(crate) fn pin(cpus: &[u32]) -> Result<(), Fatal> {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-    let allowed = sched_getaffinity(None)
-        .context("the CPUs of this process cannot be told")
-        .map_err(Fatal::environment)?;
+    let allowed =
+        sched_getaffinity(None).or_environment("the CPUs of this process cannot be told")?;
     let may = |cpu: u32| (cpu as usize) < CpuSet::MAX_CPU && allowed.is_set(cpu as usize);
     if let Some(cpu) = cpus.iter().find(|cpu| !may(**cpu)) {
         let usable: Vec<_> = (0..CpuSet::MAX_CPU)
@@ -112,7 +106,7 @@ pub(crate) fn pin(cpus: &[u32]) -> Result<(), Fatal> {
             .map(|cpu| cpu.to_string())
             .collect();
         return Err(
-            Fatal::usage(anyhow!("--pin: this process may not use CPU {cpu}"))
+            Fatal::usage(format!("--pin: this process may not use CPU {cpu}"))
                 .hint(format!("it may use {}", usable.join(", "))),
         );
     }
@@ -120,9 +114,7 @@ pub(crate) fn pin(cpus: &[u32]) -> Result<(), Fatal> {
     for cpu in cpus {
         set.set(*cpu as usize);
     }
-    sched_setaffinity(None, &set)
-        .context("the process could not be held to its CPUs")
-        .map_err(Fatal::environment)
+    sched_setaffinity(None, &set).or_environment("the process could not be held to its CPUs")
 }
 
 /// CPUs that this thread may use, by number. Empty where the system does not tell.
@@ -149,7 +141,7 @@ pub(crate) fn usable() -> Vec<u32> {
 /// Holds the calling thread, and those it starts, to these CPUs.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn pin(_cpus: &[u32]) -> Result<(), Fatal> {
-    Err(Fatal::usage(anyhow!("--pin works on Linux only"))
+    Err(Fatal::usage("--pin works on Linux only")
         .hint("leave it out, or use the system's own tool"))
 }
 

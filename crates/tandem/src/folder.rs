@@ -5,13 +5,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context as _, anyhow};
+use domain::exit::{Fatal, Hint as _, OrFatal as _};
 use domain::record::CALIBRATION_FILE;
 use metrics::capacity::CAPACITY_FILE;
 use metrics::load::{LOAD_FILE, REQUESTS_FILE};
 use serde::Serialize;
-
-use crate::exit::Fatal;
 
 /// The one wall-clock reading of a command; everything else is stamped by the clock.
 pub(crate) fn wall_clock() -> SystemTime {
@@ -53,7 +51,7 @@ const HELD: [(&str, &str); 5] = [
 /// cannot be told apart afterwards.
 pub(crate) fn refuse_used(dir: &Path) -> Result<(), Fatal> {
     if dir.is_file() {
-        return Err(Fatal::usage(anyhow!("{} is a file", dir.display()))
+        return Err(Fatal::usage(format!("{} is a file", dir.display()))
             .hint("give a folder, or a new one, with --out"));
     }
     let Some((_, what)) = HELD.iter().find(|(file, _)| dir.join(file).exists()) else {
@@ -64,14 +62,14 @@ pub(crate) fn refuse_used(dir: &Path) -> Result<(), Fatal> {
     } else {
         "give another --out"
     };
-    Err(Fatal::usage(anyhow!("{} already holds {what}", dir.display())).hint(hint))
+    Err(Fatal::usage(format!("{} already holds {what}", dir.display())).hint(hint))
 }
 
 /// Makes a folder where there is none yet.
 pub(crate) fn make(dir: &Path) -> Result<(), Fatal> {
     fs::create_dir_all(dir)
-        .with_context(|| format!("the folder {} could not be made", dir.display()))
-        .map_err(|e| Fatal::environment(e).hint("name a place that can be written with --out"))
+        .or_environment(format!("the folder {} could not be made", dir.display()))
+        .hint("name a place that can be written with --out")
 }
 
 /// The first of `NAME`, `NAME-2`, `NAME-3` and so on that is not there yet.

@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context, anyhow};
+use domain::exit::{Fatal, OrFatal as _};
 use domain::plan::{self, SweepPlan};
 use domain::{OptionKind, OptionSpec};
 
-use crate::exit::Fatal;
 use crate::flags::RunArgs;
 
 /// The plans that ship, by name. The same files stand in `fixtures/plans`.
@@ -33,15 +32,15 @@ const AGENT_NAMES: &[&str] = &["collector", "insight", "reviewer"];
 /// Reads a shipped plan or a plan file.
 pub(crate) fn load(name: &str) -> Result<SweepPlan, Fatal> {
     if let Some((_, text)) = SHIPPED.iter().find(|(known, _)| *known == name) {
-        return plan::parse(&format!("{name}.toml"), text).map_err(Fatal::usage);
+        return Ok(plan::parse(&format!("{name}.toml"), text)?);
     }
     let text = std::fs::read_to_string(name)
-        .with_context(|| format!("the plan {name} could not be read"))
-        .map_err(|error| {
+        .or_usage(format!("the plan {name} could not be read"))
+        .map_err(|fatal| {
             let known: Vec<_> = SHIPPED.iter().map(|(known, _)| *known).collect();
-            Fatal::usage(error).hint(format!("shipped plans: {}", known.join(", ")))
+            fatal.hint(format!("shipped plans: {}", known.join(", ")))
         })?;
-    plan::parse(name, &text).map_err(Fatal::usage)
+    Ok(plan::parse(name, &text)?)
 }
 
 /// The plan that `tandem run`'s flags describe. It is written as a plan file and parsed like one,
@@ -73,7 +72,7 @@ pub(crate) fn from_flags(args: &RunArgs) -> Result<SweepPlan, Fatal> {
         name = args.scenario,
         runs = args.runs,
     );
-    plan::parse("the command line", &text).map_err(Fatal::usage)
+    Ok(plan::parse("the command line", &text)?)
 }
 
 /// `num_gpu=60,stop=x` as the inside of a TOML table.
@@ -84,7 +83,7 @@ fn agent_options(text: &str) -> Result<String, Fatal> {
     let mut table = Vec::new();
     for part in text.split(',') {
         let Some((key, value)) = part.split_once('=') else {
-            return Err(Fatal::usage(anyhow!("--agent {text}: `{part}` is not KEY=VALUE"))
+            return Err(Fatal::usage(format!("--agent {text}: `{part}` is not KEY=VALUE"))
                 .hint("for example --agent num_gpu=60,num_ctx=512,temperature=0.8, or --agent default"));
         };
         let (key, value) = (key.trim(), value.trim());

@@ -10,14 +10,13 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use domain::exit::{Fatal, OrFatal as _};
 use domain::record::RequestRecord;
 use indicatif::ProgressBar;
 use metrics::load::{Collected, LOAD_FILE, LoadFile, REQUESTS_FILE, Slo};
 use runtime::Shutdown;
 use runtime::load::{Backlog, OnRecord};
 
-use crate::exit::Fatal;
 use crate::folder;
 
 /// Rows are written in pieces of this size.
@@ -41,11 +40,11 @@ pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<File, Fatal> {
     let file = match file {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             return Err(
-                Fatal::usage(anyhow!("{} already holds a load", dir.display()))
+                Fatal::usage(format!("{} already holds a load", dir.display()))
                     .hint("give another --out"),
             );
         }
-        other => other.with_context(unwritable).map_err(Fatal::environment)?,
+        other => other.or_environment(unwritable())?,
     };
     write_facts(dir, asked)?;
     Ok(file)
@@ -55,8 +54,7 @@ pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<File, Fatal> {
 pub(crate) fn write_facts(dir: &Path, facts: &LoadFile) -> Result<PathBuf, Fatal> {
     let path = dir.join(LOAD_FILE);
     folder::write_json(&path, facts)
-        .with_context(|| format!("{} could not be written", path.display()))
-        .map_err(Fatal::environment)?;
+        .or_environment(format!("{} could not be written", path.display()))?;
     Ok(dir.to_owned())
 }
 
@@ -106,8 +104,7 @@ impl Rows {
                     written: writer.written,
                 }
             })
-            .context("a thread could not be started")
-            .map_err(Fatal::environment)?;
+            .or_environment("a thread could not be started")?;
         let on_record = {
             let backlog = Arc::clone(&backlog);
             Arc::new(move |record: RequestRecord| {
@@ -124,7 +121,7 @@ impl Rows {
     pub(crate) fn finish(self) -> Result<Kept, Fatal> {
         self.thread
             .join()
-            .map_err(|_| Fatal::environment(anyhow!("the thread that writes rows panicked")))
+            .map_err(|_| Fatal::environment("the thread that writes rows panicked"))
     }
 }
 

@@ -4,15 +4,14 @@ use std::fs::File;
 use std::io::{LineWriter, Write};
 use std::path::Path;
 
-use anyhow::Context;
 use clock::Clock;
+use domain::exit::{Fatal, Hint as _, OrFatal as _};
 use domain::hash::sha256_hex;
 use domain::record::SimulatorSettings;
 use simulator::faults::{FaultRule, FaultRules};
 use simulator::profile::Profile;
 use simulator::{Simulator, SimulatorConfig};
 
-use crate::exit::Fatal;
 use crate::flags::{ServeArgs, ServerArgs};
 
 /// Starts the embedded simulator: `servers` servers on the profile's devices, seeded with `seed`.
@@ -22,21 +21,21 @@ pub(crate) async fn embedded(
     servers: usize,
     clock: &Clock,
 ) -> Result<Simulator, Fatal> {
-    let profile = Profile::load(flags.profile()).map_err(Fatal::usage)?;
+    let profile = Profile::load(flags.profile())?;
     let mut config = SimulatorConfig::new(profile, clock.clone());
     config.servers = servers;
     config.seed = Some(seed);
     config.num_parallel = flags.num_parallel.map(|n| n as usize);
     config.faults = faults(&flags.faults)?;
     config.log = flags.simulator_log.as_deref().map(log_file).transpose()?;
-    Simulator::start(config).await.map_err(Fatal::usage)
+    Ok(Simulator::start(config).await?)
 }
 
 /// How flags set the embedded simulator, so that it can be set so again.
 pub(crate) fn settings(flags: &ServerArgs) -> Result<SimulatorSettings, Fatal> {
-    let profile = Profile::load(flags.profile()).map_err(Fatal::usage)?;
+    let profile = Profile::load(flags.profile())?;
     let set = (profile, faults(&flags.faults)?);
-    let text = serde_json::to_vec(&set).map_err(Fatal::environment)?;
+    let text = serde_json::to_vec(&set)?;
     Ok(SimulatorSettings {
         profile: flags.profile().to_owned(),
         num_parallel: flags.num_parallel,
@@ -69,7 +68,7 @@ pub(crate) fn changed(
 
 /// The configuration of a simulator that stands alone.
 pub(crate) fn standing_alone(args: &ServeArgs) -> Result<SimulatorConfig, Fatal> {
-    let mut profile = Profile::load(&args.profile).map_err(Fatal::usage)?;
+    let mut profile = Profile::load(&args.profile)?;
     if let Some(version) = &args.ollama_version {
         profile.server.version.clone_from(version);
     }
@@ -92,9 +91,8 @@ pub(crate) fn standing_alone(args: &ServeArgs) -> Result<SimulatorConfig, Fatal>
 }
 
 fn log_file(path: &Path) -> Result<Box<dyn Write + Send>, Fatal> {
-    let file = File::create(path)
-        .with_context(|| format!("{} could not be written", path.display()))
-        .map_err(Fatal::environment)?;
+    let file =
+        File::create(path).or_environment(format!("{} could not be written", path.display()))?;
     Ok(Box::new(LineWriter::new(file)))
 }
 
@@ -108,17 +106,13 @@ fn faults(flags: &[String]) -> Result<FaultRules, Fatal> {
                 "[[fault]]\nkind = {:?}\nrate = {rate}\n",
                 kind.replace('-', "_")
             );
-            let parsed =
-                FaultRules::parse(&format!("--fault {flag}"), &text).map_err(Fatal::usage)?;
+            let parsed = FaultRules::parse(&format!("--fault {flag}"), &text)?;
             all.rules.extend(parsed.rules);
         } else {
             let text = std::fs::read_to_string(flag)
-                .with_context(|| format!("the fault rules {flag} could not be read"))
-                .map_err(|e| {
-                    Fatal::usage(e).hint("give a TOML file, or KIND=RATE such as busy=0.1")
-                })?;
-            let parsed: Vec<FaultRule> =
-                FaultRules::parse(flag, &text).map_err(Fatal::usage)?.rules;
+                .or_usage(format!("the fault rules {flag} could not be read"))
+                .hint("give a TOML file, or KIND=RATE such as busy=0.1")?;
+            let parsed: Vec<FaultRule> = FaultRules::parse(flag, &text)?.rules;
             all.rules.extend(parsed);
         }
     }

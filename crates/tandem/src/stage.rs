@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use anyhow::anyhow;
 use clock::Clock;
 use domain::backend::{BackendError, ChatBackend};
+use domain::exit::Fatal;
 use domain::plan::Timeouts;
 use domain::record::{EndpointFacts, Provenance, TimeScale};
 use domain::telemetry::{GpuSampler, GpuSource};
 use domain::{FailureKind, ModelOptions, Nanos};
 use simulator::Simulator;
 
-use crate::exit::Fatal;
 use crate::flags::{ServerArgs, TimeScaleArg};
 use crate::target;
 
@@ -104,7 +103,7 @@ impl Stage {
                 .await
                 .map_err(Fatal::environment)?;
             if model.is_none() {
-                return Err(Fatal::usage(anyhow!(
+                return Err(Fatal::usage(format!(
                     "the profile {} has no model {}",
                     flags.profile(),
                     cast.model
@@ -144,7 +143,7 @@ impl Stage {
                 }) => {}
                 Err(error) => {
                     return Err(Fatal::environment(error)
-                        .context(format!("{model} could not be loaded"))
+                        .and(format!("{model} could not be loaded"))
                         .hint("--no-preload sends the requests all the same"));
                 }
             }

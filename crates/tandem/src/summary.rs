@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, IsTerminal};
 use std::num::NonZeroU32;
 use std::path::Path;
 
-use anyhow::{Context, Result};
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
+use domain::exit::{Fatal, OrFatal as _};
 use domain::plan::SweepPlan;
 use domain::record::{JournalLine, Provenance};
 use domain::telemetry::Sample;
@@ -34,7 +34,7 @@ pub(crate) fn describe_plan(plan: &SweepPlan, repetitions: u32, simulated: bool)
 }
 
 /// Prints the summary of what the folder holds now, resumed parts included.
-pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<()> {
+pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), Fatal> {
     let dataset = read(dir)?;
     let summary = Summary::of(&dataset);
     if json {
@@ -242,7 +242,7 @@ fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32
 }
 
 /// Reads a results folder back from disk.
-pub(crate) fn read(dir: &Path) -> Result<Dataset> {
+pub(crate) fn read(dir: &Path) -> Result<Dataset, Fatal> {
     let manifest = runtime::read_manifest(dir)?;
     let journal: Vec<JournalLine> = lines(&dir.join("journal.jsonl"))?;
     let telemetry_file = dir.join("telemetry.jsonl");
@@ -259,14 +259,14 @@ pub(crate) fn read(dir: &Path) -> Result<Dataset> {
     ))
 }
 
-fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    let file = File::open(path).with_context(|| format!("{} could not be read", path.display()))?;
+fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Fatal> {
+    let file = File::open(path).or_environment(format!("{} could not be read", path.display()))?;
     BufReader::new(file)
         .lines()
         .enumerate()
         .map(|(i, line)| {
             let at = || format!("{}:{}", path.display(), i + 1);
-            serde_json::from_str(&line.with_context(at)?).with_context(at)
+            serde_json::from_str(&line.or_environment(at())?).or_environment(at())
         })
         .collect()
 }

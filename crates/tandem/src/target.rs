@@ -5,12 +5,11 @@ mod fit;
 
 use std::sync::Arc;
 
-use anyhow::anyhow;
 use domain::backend::ChatBackend;
+use domain::exit::Fatal;
 use domain::plan::Timeouts;
 use domain::record::EndpointFacts;
 
-use crate::exit::Fatal;
 use crate::flags::{ApiArg, ServerArgs};
 
 pub(crate) use detect::{Found, NotSeen, Seen, Why, see};
@@ -54,7 +53,7 @@ pub(crate) fn choose(flags: &ServerArgs, model: &str) -> Result<Target, Fatal> {
         Ok(found) => Ok(Target::Real(found)),
         // What names no server at all is a mistake, not a missing server.
         Err(fatal) if flags.no_simulate || fatal.is_usage() => Err(if from == HOST_VARIABLE {
-            fatal.context(format!("the address is that of {HOST_VARIABLE}"))
+            fatal.and(format!("the address is that of {HOST_VARIABLE}"))
         } else {
             fatal
         }),
@@ -114,7 +113,7 @@ fn apis_of(endpoints: usize, named: &[ApiArg]) -> Result<Vec<ApiArg>, Fatal> {
         [] => Ok(vec![ApiArg::Auto; endpoints]),
         [one] => Ok(vec![*one; endpoints]),
         each if each.len() == endpoints => Ok(each.to_vec()),
-        each => Err(Fatal::usage(anyhow!(
+        each => Err(Fatal::usage(format!(
             "--api is given {} times for {endpoints} endpoint(s)",
             each.len()
         ))

@@ -1,5 +1,6 @@
 //! What can be wrong with a claims file or the data it is tested against.
 
+use domain::exit::{Exit, Fails};
 use std::path::{Path, PathBuf};
 
 /// A claims file, a table file or a data file was refused.
@@ -46,6 +47,12 @@ pub enum AuditError {
         /// What is wrong and what would be right.
         problem: String,
     },
+}
+
+impl Fails for AuditError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
 }
 
 impl AuditError {

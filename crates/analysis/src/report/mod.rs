@@ -15,6 +15,7 @@ mod pictures;
 mod tests;
 mod write;
 
+use domain::exit::{Exit, Fails};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,8 +26,9 @@ use metrics::{Dataset, Summary};
 use crate::audit::{AuditError, Claims, Ledger, PublishedCells, Sources};
 use crate::charts::ChartError;
 use crate::tables::{self, Difference, Table, View};
-pub use document::Content;
-use document::{Document, Picture};
+pub(crate) use body::{DICTIONARY, column_dictionary};
+use document::Picture;
+pub(crate) use environment::machine;
 pub use json::REPORT_SCHEMA;
 pub use write::CheckOutcome;
 
@@ -64,14 +66,21 @@ pub struct Report {
     pub files: BTreeMap<String, Content>,
 }
 
-impl Report {
-    /// The files of a document.
-    pub(crate) fn of(document: &Document) -> Result<Self, ReportError> {
-        Ok(Self {
-            name: document.name.clone(),
-            answer: document.front.plain_answer(),
-            files: document.files()?,
-        })
+/// A file's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Markdown, JSON or CSV.
+    Text(String),
+    /// A picture.
+    Png(Vec<u8>),
+}
+
+impl Content {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Png(bytes) => bytes,
+        }
     }
 }
 
@@ -112,6 +121,15 @@ pub enum ReportError {
         .0.display()
     )]
     NotAReport(PathBuf),
+}
+
+impl Fails for ReportError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Write { .. } | Self::Read { .. } => Exit::Environment,
+            _ => Exit::Usage,
+        }
+    }
 }
 
 impl ReportError {

@@ -1,5 +1,6 @@
 //! What can be wrong with a plan: each error names the file, the key and the fix.
 
+use crate::exit::{Exit, Fails};
 use std::fmt;
 
 /// A plan was refused.
@@ -13,6 +14,12 @@ pub struct PlanError {
     pub key: Option<String>,
     /// What is wrong.
     pub kind: PlanErrorKind,
+}
+
+impl Fails for PlanError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
 }
 
 impl PlanError {

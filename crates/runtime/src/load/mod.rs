@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use agents::{WorkError, WorkPool};
 use clock::Clock;
 use domain::backend::ChatBackend;
+use domain::exit::{Exit, Fails};
 use domain::plan::{CachePolicy, Topology};
 use domain::record::{RequestRecord, RunKey, Turn};
 use domain::work::Work;
@@ -148,6 +149,15 @@ pub enum LoadError {
     /// The agents' work could not be done; it ended there. What was recorded stays.
     #[error("the agents' work could not be done")]
     Work(#[source] WorkError),
+}
+
+impl Fails for LoadError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NoBackend => Exit::Usage,
+            Self::Work(_) => Exit::Environment,
+        }
+    }
 }
 
 /// Runs the load to its end, or until `shutdown` stops it: then nothing new begins, and what is in

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use domain::exit::{Exit, Fails};
 use serde::Deserialize;
 
 use crate::core::RunnerOptions;
@@ -111,6 +112,12 @@ pub enum CalibrateError {
     /// The profile cannot be simulated.
     #[error(transparent)]
     Core(#[from] crate::core::CoreError),
+}
+
+impl Fails for CalibrateError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
 }
 
 /// A row of a figures table. Tables without per-agent options hold one configuration, whose

@@ -1,6 +1,7 @@
 //! Which requests are hit: by plan (number, path, model, agent, time) and by rate.
 
 use domain::Nanos;
+use domain::exit::{Exit, Fails};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::FaultKind;
@@ -149,6 +150,12 @@ pub enum FaultRulesError {
         /// What is wrong and what to do.
         problem: &'static str,
     },
+}
+
+impl Fails for FaultRulesError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
 }
 
 impl FaultRules {

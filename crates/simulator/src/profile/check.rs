@@ -1,5 +1,6 @@
 //! What makes a profile usable, and what is said when it is not.
 
+use domain::exit::{Exit, Fails};
 use std::fmt;
 
 use super::{Distribution, Profile, ServerSettings};
@@ -20,6 +21,12 @@ pub struct ProfileError {
     pub key: Option<String>,
     /// What is wrong and what would be right.
     pub problem: String,
+}
+
+impl Fails for ProfileError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
 }
 
 impl fmt::Display for ProfileError {

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context as _, anyhow};
 use clock::Clock;
 use domain::Nanos;
 use domain::backend::ChatBackend;
+use domain::exit::{Fatal, OrFatal as _};
 use domain::plan::Timeouts;
 use domain::record::{BudgetStep, RequestRecord};
 use metrics::budget::{Compared, Truth};
@@ -16,7 +16,6 @@ use runtime::Shutdown;
 use runtime::load::{LoadPlan, LoadSetup, LoadShape, OnRecord, run_load};
 
 use super::ladder::Load;
-use crate::exit::Fatal;
 use crate::flavour;
 use crate::process;
 
@@ -55,11 +54,9 @@ pub(super) async fn step(
             }
         },
     )
-    .context("the server that clients are calibrated by could not be started")
-    .map_err(Fatal::environment)?;
+    .or_environment("the server that clients are calibrated by could not be started")?;
     let backend = client(&server, &clock, setting.compatible)?;
-    let streams =
-        NonZeroU32::new(load.streams).ok_or_else(|| Fatal::usage(anyhow!("no streams")))?;
+    let streams = NonZeroU32::new(load.streams).ok_or_else(|| Fatal::usage("no streams"))?;
     let requests = load.streams.saturating_mul(load.rounds);
     let records = Arc::new(Mutex::new(Vec::with_capacity(requests as usize)));
     let shape = LoadShape::Closed {
@@ -84,7 +81,7 @@ pub(super) async fn step(
     };
     let (end, held) = tokio::join!(run_load(setup, stop), held);
     let (after, took) = (cpu(), clock.now().since(began));
-    if end.map_err(Fatal::usage)?.interrupted {
+    if end?.interrupted {
         return Ok(None);
     }
     let mut log = by_seed(server.shutdown(), load.pace);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clock::Clock;
 use domain::backend::{ChatBackend, Exchange, GenerateCall, LoadedModel};
+use domain::exit::Fatal;
 use domain::plan::{SweepPlan, Timeouts};
 use domain::{FailureKind, ModelOptions, Nanos, Outcome};
 use futures_util::future::join_all;
@@ -13,7 +14,6 @@ use super::facts::{PlanFacts, There};
 use super::keep_alive;
 use super::memory::{Need, Shape};
 use super::slots::{self, Probe, Slots, Window};
-use crate::exit::Fatal;
 use crate::target::{self, Seen};
 
 /// Most that the probe may take: a load of the model, and then its requests.

@@ -6,6 +6,7 @@ use clap::builder::styling::{AnsiColor, Style};
 
 use super::facts::{Facts, ServerState};
 use super::judge::{Finding, Level, OF_PLAN};
+use crate::terminal;
 
 /// Width of a line; longer ones go on under the words.
 const WIDTH: usize = 100;
@@ -13,32 +14,24 @@ const WIDTH: usize = 100;
 /// Before the words of a finding: two blanks, the level, two blanks.
 const INDENT: usize = 11;
 
-/// How levels look.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Look {
-    /// Colours may be used.
-    pub(crate) colour: bool,
-}
-
-impl Look {
-    fn level(self, level: Level) -> String {
-        let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
-        let (word, style) = match level {
-            Level::Ok => ("ok", colour(AnsiColor::Green)),
-            Level::Note => ("note", colour(AnsiColor::Cyan)),
-            Level::Warning => ("warning", colour(AnsiColor::Yellow)),
-            Level::Problem => ("problem", colour(AnsiColor::Red).bold()),
-        };
-        if self.colour {
-            format!("{style}{word:<7}{style:#}")
-        } else {
-            format!("{word:<7}")
-        }
+/// A level, as wide as the widest, in its colour where colours may be used.
+fn word(level: Level) -> String {
+    let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+    let (word, style) = match level {
+        Level::Ok => ("ok", colour(AnsiColor::Green)),
+        Level::Note => ("note", colour(AnsiColor::Cyan)),
+        Level::Warning => ("warning", colour(AnsiColor::Yellow)),
+        Level::Problem => ("problem", colour(AnsiColor::Red).bold()),
+    };
+    if terminal::has_colour() {
+        format!("{style}{word:<7}{style:#}")
+    } else {
+        format!("{word:<7}")
     }
 }
 
 /// Everything that was found.
-pub(crate) fn report(facts: &Facts, findings: &[Finding], look: Look) -> String {
+pub(crate) fn report(facts: &Facts, findings: &[Finding]) -> String {
     let mut text = String::new();
     for (place, server) in facts.servers.iter().enumerate() {
         let name = match &server.state {
@@ -49,7 +42,6 @@ pub(crate) fn report(facts: &Facts, findings: &[Finding], look: Look) -> String 
         block(
             &mut text,
             findings.iter().filter(|f| f.server == Some(place)),
-            look,
         );
     }
     let plan = &facts.plan;
@@ -64,11 +56,11 @@ pub(crate) fn report(facts: &Facts, findings: &[Finding], look: Look) -> String 
         plan.model
     );
     let of_plan = |f: &&Finding| f.server.is_none() && OF_PLAN.contains(&f.code);
-    block(&mut text, findings.iter().filter(of_plan), look);
+    block(&mut text, findings.iter().filter(of_plan));
     if facts.machine.is_some() {
         let _ = writeln!(text, "This machine");
         let of_machine = |f: &&Finding| f.server.is_none() && !OF_PLAN.contains(&f.code);
-        block(&mut text, findings.iter().filter(of_machine), look);
+        block(&mut text, findings.iter().filter(of_machine));
     }
     text.push('\n');
     text.push_str(&conclusion(findings));
@@ -81,9 +73,9 @@ fn plural(n: usize) -> &'static str {
 }
 
 /// One finding a line, with what to do under it.
-fn block<'f>(text: &mut String, findings: impl Iterator<Item = &'f Finding>, look: Look) {
+fn block<'f>(text: &mut String, findings: impl Iterator<Item = &'f Finding>) {
     for finding in findings {
-        let _ = write!(text, "  {}  ", look.level(finding.level));
+        let _ = write!(text, "  {}  ", word(finding.level));
         wrapped(text, &finding.what, "");
         if let Some(todo) = &finding.todo {
             let _ = write!(text, "{:INDENT$}", "");

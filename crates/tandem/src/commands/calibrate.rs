@@ -2,24 +2,23 @@
 
 mod print;
 
-use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow};
 use domain::Nanos;
+use domain::exit::{Exit, Fatal, OrFatal as _};
 use domain::record::{BudgetEnd, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration};
 use domain::telemetry::GpuSource;
 use runtime::{Shutdown, ShutdownLevel};
 
 use crate::budget::{Ladder, climb, most_streams};
-use crate::exit::{ExitStatus, Fatal};
 use crate::flags::CalibrateArgs;
 use crate::flavour;
 use crate::folder::{self, command_line};
 use crate::target::Target;
+use crate::terminal;
 
 /// Measures the budget, prints it, and writes it if asked to.
-pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitStatus, Fatal> {
+pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
     if let Some(out) = &args.out {
         folder::refuse_used(out)?;
         folder::make(out)?;
@@ -27,8 +26,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitStatus, Fatal> {
     let all = flavour::usable();
     // The runtime that a real server would get.
     let (runtime, facts) = args.runtime.start(&Target::Real(Vec::new()))?;
-    let facts = facts.context("a real target has runtime facts");
-    let facts = facts.map_err(Fatal::environment)?;
+    let facts = facts.ok_or_else(|| Fatal::environment("a real target has runtime facts"))?;
     let now = folder::wall_clock();
     let streams: Vec<u32> = args.streams.iter().map(|n| n.get()).collect();
     let environment = telemetry::environment(GpuSource::Absent {
@@ -71,16 +69,16 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitStatus, Fatal> {
     finish(&calibration, args)?;
     let budget = &calibration.budget;
     Ok(if budget.ended == BudgetEnd::Interrupted {
-        ExitStatus::Interrupted
+        Exit::Interrupted
     } else if budget.steps.iter().any(|step| step.left_out > 0) {
-        ExitStatus::SomeFailed
+        Exit::SomeFailed
     } else {
-        ExitStatus::Done
+        Exit::Done
     })
 }
 
 fn too_many(streams: u32, most: u32) -> Fatal {
-    Fatal::usage(anyhow!(
+    Fatal::usage(format!(
         "{streams} streams take more file descriptors than this process may open; {most} fit"
     ))
     .hint("raise the limit with `ulimit -n`, or give --streams fewer")
@@ -88,22 +86,10 @@ fn too_many(streams: u32, most: u32) -> Fatal {
 
 /// Prints first: what was measured must not be lost to a full disk.
 fn finish(calibration: &Calibration, args: &CalibrateArgs) -> Result<(), Fatal> {
-    let text = if args.json {
-        let mut line = serde_json::to_string(calibration).map_err(Fatal::environment)?;
-        line.push('\n');
-        line
-    } else {
-        print::block(calibration)
-    };
-    std::io::stdout()
-        .lock()
-        .write_all(text.as_bytes())
-        .context("the budget could not be printed")
-        .map_err(Fatal::environment)?;
+    terminal::print(args.json, calibration, || print::block(calibration))?;
     if let Some(dir) = &args.out {
         write(dir, calibration)
-            .with_context(|| format!("{} could not be written", dir.display()))
-            .map_err(Fatal::environment)?;
+            .or_environment(format!("{} could not be written", dir.display()))?;
         eprintln!("Wrote {}", dir.join(CALIBRATION_FILE).display());
     }
     Ok(())

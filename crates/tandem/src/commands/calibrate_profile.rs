@@ -3,8 +3,8 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
 use domain::ModelOptions;
+use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::{CachePolicy, StatePolicy};
 use metrics::{AgentObservation, ArmObservation, Dataset};
 use simulator::calibrate::{
@@ -13,13 +13,12 @@ use simulator::calibrate::{
 use simulator::core::RunnerOptions;
 use simulator::profile::Profile;
 
-use crate::exit::{ExitStatus, Fatal};
 use crate::flags::CalibrateProfileArgs;
 use crate::summary;
 
 /// Fits, prints the error of every quantity, and writes the profile if asked to.
-pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<ExitStatus, Fatal> {
-    let base = Profile::load(&args.profile).map_err(Fatal::usage)?;
+pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
+    let base = Profile::load(&args.profile)?;
     let model = match &args.model {
         Some(model) => model.clone(),
         None => base.models[0].name.clone(),
@@ -36,11 +35,11 @@ pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<ExitStatus, Fatal
         }
     }
     if shared.is_empty() {
-        return Err(Fatal::usage(anyhow!(
-            "no runs of agents that share one server; the fit starts from them"
-        )));
+        return Err(Fatal::usage(
+            "no runs of agents that share one server; the fit starts from them",
+        ));
     }
-    let fitted = fit(&base, &model, &shared, &apart).map_err(Fatal::usage)?;
+    let fitted = fit(&base, &model, &shared, &apart)?;
     println!("{:<28} {:>14} {:>8}", "constant", "fitted", "figures");
     for (constant, value, figures) in &fitted.constants {
         println!("{constant:<28} {value:>14.4} {figures:>8}");
@@ -50,8 +49,7 @@ pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<ExitStatus, Fatal
         ("a server for each agent", &apart, Start::Warm),
     ] {
         if !runs.is_empty() {
-            let again = replay(&fitted.profile, &model, runs, Lengths::Recorded, start)
-                .map_err(Fatal::usage)?;
+            let again = replay(&fitted.profile, &model, runs, Lengths::Recorded, start)?;
             println!(
                 "\nThe same requests simulated, {} runs on {title}:",
                 runs.len()
@@ -61,27 +59,26 @@ pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<ExitStatus, Fatal
     }
     if let Some(out) = &args.out {
         fs::write(out, fitted.profile.to_toml())
-            .with_context(|| format!("{} could not be written", out.display()))
-            .map_err(Fatal::environment)?;
+            .or_environment(format!("{} could not be written", out.display()))?;
         println!(
             "\nWrote {}; use it with --profile {}",
             out.display(),
             out.display()
         );
     }
-    Ok(ExitStatus::Done)
+    Ok(Exit::Done)
 }
 
 /// The runs of a figures table, or of a results folder of ours.
 fn recorded(input: &Path) -> Result<Vec<RecordedRun>, Fatal> {
     if input.is_dir() {
-        let dataset = summary::read(input).map_err(Fatal::usage)?;
+        let dataset = summary::read(input)?;
         return Ok(from_dataset(&dataset));
     }
     let file = File::open(input)
-        .with_context(|| format!("{} could not be read", input.display()))
-        .map_err(|e| Fatal::usage(e).hint("give a figures table (CSV) or a results folder"))?;
-    read_figures(&input.display().to_string(), file).map_err(Fatal::usage)
+        .or_usage(format!("{} could not be read", input.display()))
+        .hint("give a figures table (CSV) or a results folder")?;
+    Ok(read_figures(&input.display().to_string(), file)?)
 }
 
 /// Runs of ours as plain figures: those whose agents made one completed request each.

@@ -4,13 +4,13 @@ mod level;
 mod show;
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context as _, anyhow};
 use document::capacity::{Answer, AnswerKind, answer};
+use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::Timeouts;
 use domain::record::{ClientBudget, Provenance, RequestRecord, RuntimeFacts};
 use domain::{ModelOptions, Nanos};
@@ -26,12 +26,12 @@ use self::show::Progress;
 use crate::budget;
 use crate::checks;
 use crate::descriptors;
-use crate::exit::{ExitStatus, Fatal};
 use crate::flags::{CapacityArgs, RuntimeFlags};
 use crate::folder::{self, command_line};
 use crate::simulated;
 use crate::stage::{self, Cast, Stage};
 use crate::target::{self, Target};
+use crate::terminal;
 
 /// The chance that a level is decided wrongly.
 const ERROR: f64 = 0.05;
@@ -75,7 +75,7 @@ struct Document<'a> {
 }
 
 /// Searches, prints the answer, and keeps everything it rests on.
-pub(crate) fn capacity(args: &CapacityArgs) -> Result<ExitStatus, Fatal> {
+pub(crate) fn capacity(args: &CapacityArgs) -> Result<Exit, Fatal> {
     let earlier = args.resume.as_deref().map(read).transpose()?;
     let model = earlier
         .as_ref()
@@ -127,14 +127,14 @@ fn as_it_began(
         return Ok(args);
     }
     let Some(set) = &record.simulator else {
-        return Err(Fatal::usage(anyhow!(
+        return Err(Fatal::usage(format!(
             "{CAPACITY_FILE} does not say how the simulator was set, so the run cannot go on as it began"
         ))
         .hint(format!("begin a new one: {}", record.command)));
     };
     simulated::set_as(&mut args.server, set);
     if let Some(files) = simulated::changed(&args.server, set)? {
-        return Err(Fatal::usage(anyhow!(
+        return Err(Fatal::usage(format!(
             "the simulator would not be the one that the run began on: {files} changed since"
         ))
         .hint("bring back what it was, or begin a new run"));
@@ -187,7 +187,7 @@ async fn run(
     earlier: Option<CapacityRecord>,
     facts: Option<RuntimeFacts>,
     running: &Running,
-) -> Result<ExitStatus, Fatal> {
+) -> Result<Exit, Fatal> {
     let (dir, mut record) = if let Some(record) = earlier {
         (args.resume.clone().unwrap_or_default(), record)
     } else {
@@ -202,7 +202,7 @@ async fn run(
         .asked
         .slo
         .parse()
-        .map_err(|e| Fatal::usage(anyhow!("{}: slo: {e}", dir.display())))?;
+        .map_err(|e| Fatal::usage(format!("{}: slo: {e}", dir.display())))?;
     let mut levels = read_levels(&dir, &record, &objective)?;
     record.end = None;
     write(&dir, &record)?;
@@ -213,7 +213,7 @@ async fn run(
             loaded = loaded => loaded?,
             _ = runtime::asked_to_stop() => {
                 eprintln!("Stopped while the model was loaded; nothing was measured.");
-                return Ok(ExitStatus::Interrupted);
+                return Ok(Exit::Interrupted);
             }
         }
     }
@@ -322,28 +322,26 @@ fn asked(args: &CapacityArgs) -> Asked {
 fn write(dir: &Path, record: &CapacityRecord) -> Result<(), Fatal> {
     let path = dir.join(CAPACITY_FILE);
     folder::write_json(&path, record)
-        .with_context(|| format!("{} could not be written", path.display()))
-        .map_err(Fatal::environment)
+        .or_environment(format!("{} could not be written", path.display()))
 }
 
 /// The record of a run that is to go on.
 fn read(dir: &Path) -> Result<CapacityRecord, Fatal> {
     let path = dir.join(CAPACITY_FILE);
     let text = fs::read_to_string(&path)
-        .with_context(|| format!("{} could not be read", path.display()))
-        .map_err(|e| Fatal::usage(e).hint("give the folder of a capacity run"))?;
-    let record: CapacityRecord = serde_json::from_str(&text)
-        .with_context(|| format!("{} is not understood", path.display()))
-        .map_err(Fatal::usage)?;
+        .or_usage(format!("{} could not be read", path.display()))
+        .hint("give the folder of a capacity run")?;
+    let record: CapacityRecord =
+        serde_json::from_str(&text).or_usage(format!("{} is not understood", path.display()))?;
     if record.schema > CAPACITY_SCHEMA {
-        return Err(Fatal::usage(anyhow!(
+        return Err(Fatal::usage(format!(
             "{}: schema {} is newer than {CAPACITY_SCHEMA}, which this program reads",
             path.display(),
             record.schema
         )));
     }
     if record.schema < CAPACITY_SCHEMA {
-        return Err(Fatal::usage(anyhow!(
+        return Err(Fatal::usage(format!(
             "{}: schema {} is older than {CAPACITY_SCHEMA}, which this program writes, so the run cannot go on",
             path.display(),
             record.schema
@@ -369,17 +367,16 @@ fn read_levels(
             .join(&probe.folder)
             .join(REQUESTS_FILE);
         let rows = read_rows(&path)
-            .with_context(|| format!("{} could not be read", path.display()))
-            .map_err(Fatal::environment)?;
+            .map_err(|fatal| fatal.and(format!("{} could not be read", path.display())))?;
         levels.push(LevelFigures::of(&rows, probe.agents, window, objective));
     }
     Ok(levels)
 }
 
-fn read_rows(path: &Path) -> anyhow::Result<Vec<RequestRecord>> {
+fn read_rows(path: &Path) -> Result<Vec<RequestRecord>, Fatal> {
     let mut rows = Vec::new();
     for (number, line) in BufReader::new(File::open(path)?).lines().enumerate() {
-        let row = serde_json::from_str(&line?).with_context(|| format!("line {}", number + 1))?;
+        let row = serde_json::from_str(&line?).or_environment(format!("line {}", number + 1))?;
         rows.push(row);
     }
     Ok(rows)
@@ -391,37 +388,27 @@ fn tell(
     record: &CapacityRecord,
     objective: &Objective,
     levels: &[LevelFigures],
-) -> Result<ExitStatus, Fatal> {
+) -> Result<Exit, Fatal> {
     let scaling = Scaling::of(levels);
     let answer = answer(record, objective, levels, scaling.as_ref());
-    let text = if args.json {
-        let document = Document {
-            record,
-            answer: &answer,
-            scaling: scaling.as_ref().map(ScalingFigures::from),
-            levels,
-        };
-        let mut line = serde_json::to_string(&document).map_err(Fatal::environment)?;
-        line.push('\n');
-        line
-    } else {
-        let badge = if record.provenance == Provenance::Simulated {
-            "SIMULATED: no real server was used; times are simulated times\n"
-        } else {
-            ""
-        };
-        let mut text = format!("\n{badge}{}\n", answer.sentence);
+    let document = Document {
+        record,
+        answer: &answer,
+        scaling: scaling.as_ref().map(ScalingFigures::from),
+        levels,
+    };
+    terminal::print(args.json, &document, || {
+        let mut text = format!(
+            "\n{}{}\n",
+            terminal::badge(record.provenance),
+            answer.sentence
+        );
         for note in &answer.notes {
             text.push_str(note);
             text.push('\n');
         }
         text
-    };
-    std::io::stdout()
-        .lock()
-        .write_all(text.as_bytes())
-        .context("the answer could not be printed")
-        .map_err(Fatal::environment)?;
+    })?;
     eprintln!(
         "Wrote {dir}; `cargo xtask report --input {dir}` draws it",
         dir = dir.display()
@@ -429,16 +416,16 @@ fn tell(
     Ok(status(record, &answer, levels))
 }
 
-fn status(record: &CapacityRecord, answer: &Answer, levels: &[LevelFigures]) -> ExitStatus {
+fn status(record: &CapacityRecord, answer: &Answer, levels: &[LevelFigures]) -> Exit {
     let failed = levels.iter().any(|l| {
         let outcomes = &l.load.outcomes;
         outcomes.not_completed() > outcomes.cancelled
     });
     if record.end == Some(RunEnd::Interrupted) {
-        ExitStatus::Interrupted
+        Exit::Interrupted
     } else if failed || answer.kind == AnswerKind::Unresolved || answer.open > 0 {
-        ExitStatus::SomeFailed
+        Exit::SomeFailed
     } else {
-        ExitStatus::Done
+        Exit::Done
     }
 }

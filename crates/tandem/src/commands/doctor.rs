@@ -1,16 +1,14 @@
 //! `tandem doctor`: is everything ready for a sweep, and if not, what is to be done?
 
-use std::io::{IsTerminal as _, Write as _};
-
-use anyhow::Context as _;
+use domain::exit::{Exit, Fatal};
 use domain::record::Provenance;
 use serde::Serialize;
 
-use crate::checks::{self, Absence, Facts, Finding, Level, Look, ServerState};
-use crate::exit::{ExitStatus, Fatal};
+use crate::checks::{self, Absence, Facts, Finding, Level, ServerState};
 use crate::flags::DoctorArgs;
 use crate::folder::{self, command_line};
 use crate::plans;
+use crate::terminal;
 
 /// Version of the JSON object; raised when a key changes its meaning or goes.
 const SCHEMA: u32 = 1;
@@ -30,9 +28,9 @@ struct Document<'a> {
 }
 
 /// Looks, judges, prints.
-pub(crate) fn doctor(args: &DoctorArgs) -> Result<ExitStatus, Fatal> {
+pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Fatal> {
     let mut plan = plans::load(&args.plan)?;
-    plan.keep_only(&args.only).map_err(Fatal::usage)?;
+    plan.keep_only(&args.only)?;
     if let Some(model) = &args.model {
         plan.model.clone_from(model);
     }
@@ -40,37 +38,25 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<ExitStatus, Fatal> {
     let findings = checks::judge(&facts);
     let worst = findings.iter().map(|f| f.level).max().unwrap_or(Level::Ok);
     let status = status(&facts, worst);
-    let text = if args.json {
-        let document = Document {
-            schema: SCHEMA,
-            tool: folder::tool(),
-            command: command_line(),
-            provenance: if args.server.simulate {
-                Provenance::Simulated
-            } else {
-                Provenance::Measured
-            },
-            facts: &facts,
-            findings: &findings,
-            worst,
-            exit_code: status.code(),
-        };
-        let mut line = serde_json::to_string(&document).map_err(Fatal::environment)?;
-        line.push('\n');
-        line
-    } else {
-        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        checks::report(&facts, &findings, Look { colour })
+    let document = Document {
+        schema: SCHEMA,
+        tool: folder::tool(),
+        command: command_line(),
+        provenance: if args.server.simulate {
+            Provenance::Simulated
+        } else {
+            Provenance::Measured
+        },
+        facts: &facts,
+        findings: &findings,
+        worst,
+        exit_code: status.code(),
     };
-    std::io::stdout()
-        .lock()
-        .write_all(text.as_bytes())
-        .context("the findings could not be printed")
-        .map_err(Fatal::environment)?;
+    terminal::print(args.json, &document, || checks::report(&facts, &findings))?;
     Ok(status)
 }
 
-fn status(facts: &Facts, worst: Level) -> ExitStatus {
+fn status(facts: &Facts, worst: Level) -> Exit {
     let unreachable = facts.servers.iter().any(|server| {
         matches!(
             server.state,
@@ -81,10 +67,10 @@ fn status(facts: &Facts, worst: Level) -> ExitStatus {
         )
     });
     if unreachable {
-        ExitStatus::NotReady
+        Exit::Environment
     } else if worst >= Level::Warning {
-        ExitStatus::SomeFailed
+        Exit::SomeFailed
     } else {
-        ExitStatus::Done
+        Exit::Done
     }
 }

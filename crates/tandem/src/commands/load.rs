@@ -3,31 +3,31 @@
 mod plan;
 mod print;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use domain::Nanos;
+use domain::exit::{Exit, Fatal, OrFatal as _};
 use domain::plan::Timeouts;
 use domain::record::{Provenance, RuntimeFacts};
 use indicatif::{ProgressBar, ProgressStyle};
 use metrics::load::{ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
-use runtime::load::{Backlog, LoadEnd, LoadError, LoadPlan, LoadSetup, LoadShape, run_load};
+use runtime::load::{Backlog, LoadEnd, LoadPlan, LoadSetup, LoadShape, run_load};
 use runtime::{Shutdown, ShutdownLevel};
 
 use crate::budget;
 use crate::descriptors;
-use crate::exit::{ExitStatus, Fatal};
 use crate::flags::LoadArgs;
 use crate::folder::{self, command_line};
 use crate::process;
 use crate::rows::{self, Rows};
 use crate::stage::{self, Cast, Stage};
 use crate::target::{self, Fitted, Target};
+use crate::terminal;
 
 /// Runs the load, prints the figures, and writes them if asked to.
-pub(crate) fn load(args: &LoadArgs) -> Result<ExitStatus, Fatal> {
+pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
     let plan = plan::plan(args)?;
     let target = target::choose(&args.server, &args.ask.request.model)?;
     let (runtime, facts) = args.runtime.start(&target)?;
@@ -87,7 +87,7 @@ async fn run(
     plan: LoadPlan,
     (runtime, fitted): (Option<RuntimeFacts>, Fitted),
     stop: &Shutdown,
-) -> Result<ExitStatus, Fatal> {
+) -> Result<Exit, Fatal> {
     if let Some(out) = &args.output.out {
         folder::refuse_used(out)?;
     }
@@ -103,7 +103,7 @@ async fn run(
             loaded = stage.preload(&plan.model, &plan.options) => loaded?,
             _ = runtime::asked_to_stop() => {
                 eprintln!("Stopped while the model was loaded; nothing was measured.");
-                return Ok(ExitStatus::Interrupted);
+                return Ok(Exit::Interrupted);
             }
         }
     }
@@ -147,10 +147,7 @@ async fn run(
         ..LoadSetup::new(plan, stage.backends, stage.clock, on_record)
     };
     let cpu_before = process::cpu_time();
-    let end = run_load(setup, stop).await.map_err(|error| match error {
-        LoadError::NoBackend => Fatal::usage(error),
-        _ => Fatal::environment(error),
-    })?;
+    let end = run_load(setup, stop).await?;
     let cpu = cpu_before.zip(process::cpu_time());
     bar.finish_and_clear();
     let shared = stage.simulator.is_some();
@@ -171,10 +168,11 @@ async fn run(
         let runtime = file.runtime.as_ref();
         file.client_budget = budget::before_run(args.budget, runtime, &file.endpoints).await;
     }
-    print_out(&file, args.output.json)?;
+    // Before the folder: what was measured must not be lost to a full disk.
+    terminal::print(args.output.json, &file, || print::block(&file))?;
     if let Some(dir) = folder {
         let at = || format!("{} is not complete", dir.display());
-        kept.written.with_context(at).map_err(Fatal::environment)?;
+        kept.written.or_environment(at())?;
         eprintln!("Wrote {}", rows::write_facts(&dir, &file)?.display());
     }
     Ok(status)
@@ -215,28 +213,12 @@ fn client(
     }
 }
 
-/// Comes before the folder: what was measured must not be lost to a full disk.
-fn print_out(file: &LoadFile, json: bool) -> Result<(), Fatal> {
-    let text = if json {
-        let mut line = serde_json::to_string(file).map_err(Fatal::environment)?;
-        line.push('\n');
-        line
-    } else {
-        print::block(file)
-    };
-    std::io::stdout()
-        .lock()
-        .write_all(text.as_bytes())
-        .context("the figures could not be printed")
-        .map_err(Fatal::environment)
-}
-
-fn status(end: &LoadEnd, figures: &Figures) -> ExitStatus {
+fn status(end: &LoadEnd, figures: &Figures) -> Exit {
     if end.interrupted {
-        ExitStatus::Interrupted
+        Exit::Interrupted
     } else if figures.outcomes.not_completed() > 0 {
-        ExitStatus::SomeFailed
+        Exit::SomeFailed
     } else {
-        ExitStatus::Done
+        Exit::Done
     }
 }

@@ -1,19 +1,17 @@
 //! `tandem serve`: the simulator for other people's clients.
 
-use anyhow::Context;
-use simulator::{ServeConfig, ServeError};
+use domain::exit::{Exit, Fatal, OrFatal as _};
+use simulator::ServeConfig;
 
-use crate::exit::{ExitStatus, Fatal};
 use crate::flags::ServeArgs;
 use crate::simulated;
 
 /// Serves until Ctrl-C.
-pub(crate) fn serve(args: &ServeArgs) -> Result<ExitStatus, Fatal> {
+pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Fatal> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("the async runtime could not be started")
-        .map_err(Fatal::environment)?;
+        .or_environment("the async runtime could not be started")?;
     runtime.block_on(async {
         let config = ServeConfig {
             simulator: simulated::standing_alone(args)?,
@@ -33,11 +31,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<ExitStatus, Fatal> {
             }
             println!("Ctrl-C stops it.");
         })
-        .await
-        .map_err(|error| match error {
-            ServeError::BadScale(_) | ServeError::TooFast { .. } => Fatal::usage(error),
-            ServeError::Start(_) | ServeError::Probe(_) => Fatal::environment(error),
-        })?;
-        Ok(ExitStatus::Done)
+        .await?;
+        Ok(Exit::Done)
     })
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::Nanos;
+use domain::exit::{Exit, Fatal};
 use domain::plan::{Protocol, SweepPlan, Topology, WorkflowKind};
 use domain::record::{
     BenchmarkTables, Environment, Manifest, Provenance, RESULTS_SCHEMA, RuntimeFacts,
@@ -15,7 +16,6 @@ use runtime::{ResultsDir, Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run
 
 use crate::budget;
 use crate::checks;
-use crate::exit::{ExitStatus, Fatal};
 use crate::flags::{Common, ProtocolArg, RunArgs, SweepArgs};
 use crate::folder::{self, command_line};
 use crate::plans;
@@ -29,12 +29,12 @@ use crate::target::{self, Fitted, Target};
 const GRACE: Nanos = Nanos::from_secs(30);
 
 /// Runs a plan, or what is left of one.
-pub(crate) fn sweep(args: &SweepArgs) -> Result<ExitStatus, Fatal> {
+pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, Fatal> {
     if let Some(dir) = &args.resume {
         return resume(dir, &args.common);
     }
     let mut plan = plans::load(&args.plan)?;
-    plan.keep_only(&args.only).map_err(Fatal::usage)?;
+    plan.keep_only(&args.only)?;
     apply_flags(&mut plan, &args.common);
     if args.dry_run {
         return dry_run(plan, &args.common);
@@ -43,7 +43,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<ExitStatus, Fatal> {
 }
 
 /// Runs one configuration given by flags.
-pub(crate) fn run(args: &RunArgs) -> Result<ExitStatus, Fatal> {
+pub(crate) fn run(args: &RunArgs) -> Result<Exit, Fatal> {
     let mut plan = plans::from_flags(args)?;
     apply_flags(&mut plan, &args.common);
     start(plan, &args.common)
@@ -71,7 +71,7 @@ fn apply_flags(plan: &mut SweepPlan, common: &Common) {
 }
 
 /// Prints what would be run, in running order.
-fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<ExitStatus, Fatal> {
+fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     let target = target::choose(&common.server, &plan.model)?;
     for note in fit_to(&target, &mut plan).notes {
         eprintln!("note: {note}");
@@ -90,10 +90,10 @@ fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<ExitStatus, Fatal> {
             arm.arm
         );
     }
-    Ok(ExitStatus::Done)
+    Ok(Exit::Done)
 }
 
-fn start(mut plan: SweepPlan, common: &Common) -> Result<ExitStatus, Fatal> {
+fn start(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     let target = target::choose(&common.server, &plan.model)?;
     let fitted = fit_to(&target, &mut plan);
     Job {
@@ -114,7 +114,7 @@ fn fit_to(target: &Target, plan: &mut SweepPlan) -> Fitted {
 }
 
 /// Goes on with a sweep under the conditions it began under.
-fn resume(dir: &Path, common: &Common) -> Result<ExitStatus, Fatal> {
+fn resume(dir: &Path, common: &Common) -> Result<Exit, Fatal> {
     let manifest = runtime::read_manifest(dir).map_err(Fatal::usage)?;
     let common = &begun::as_it_began(dir, &manifest, common)?;
     let target = match manifest.provenance {
@@ -148,12 +148,12 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn run(self, target: Target) -> Result<ExitStatus, Fatal> {
+    fn run(self, target: Target) -> Result<Exit, Fatal> {
         let progress = Arc::new(Progress::new(Style::choose(self.common.json)));
         let (runtime, facts) = self.common.runtime.start(&target)?;
         runtime.block_on(async {
             let held = match &self.resume {
-                Some(dir) => Some(ResultsDir::resume(dir).map_err(runtime_error)?),
+                Some(dir) => Some(ResultsDir::resume(dir)?),
                 None => None,
             };
             let offset = held
@@ -209,7 +209,7 @@ impl Job<'_> {
         runtime: Option<RuntimeFacts>,
         held: Option<ResultsDir>,
         progress: &Arc<Progress>,
-    ) -> Result<ExitStatus, Fatal> {
+    ) -> Result<Exit, Fatal> {
         if held.is_none() {
             let place = self.common.out.as_deref();
             if let Some(out) = place {
@@ -228,10 +228,10 @@ impl Job<'_> {
         manifest.client_budget = budget;
         let results = match held {
             Some(held) => {
-                held.check_same(&manifest).map_err(runtime_error)?;
+                held.check_same(&manifest)?;
                 held
             }
-            None => ResultsDir::create(&dir, manifest).map_err(runtime_error)?,
+            None => ResultsDir::create(&dir, manifest)?,
         };
         let shutdown = Shutdown::new(GRACE);
         let told = |level| {
@@ -258,7 +258,7 @@ impl Job<'_> {
             dead_arms: runtime::DEFAULT_DEAD_ARMS,
         };
         let summary = tokio::select! {
-            summary = run_sweep(setup, shutdown.clone()) => summary.map_err(runtime_error),
+            summary = run_sweep(setup, shutdown.clone()) => summary.map_err(Fatal::from),
             error = shutdown.on_signal(told) => Err(Fatal::environment(error)),
         };
         progress.finish();
@@ -326,27 +326,15 @@ impl Job<'_> {
     }
 }
 
-fn runtime_error(error: runtime::RuntimeError) -> Fatal {
-    match error {
-        runtime::RuntimeError::InUse { .. }
-        | runtime::RuntimeError::AlreadyThere { .. }
-        | runtime::RuntimeError::NothingThere { .. }
-        | runtime::RuntimeError::NotTheSame { .. }
-        | runtime::RuntimeError::NewerSchema { .. }
-        | runtime::RuntimeError::OlderSchema { .. } => Fatal::usage(error),
-        _ => Fatal::environment(error),
-    }
-}
-
 /// Prints the summary table and where everything is.
-fn finish(dir: &Path, summary: &SweepSummary, json: bool) -> Result<ExitStatus, Fatal> {
-    summary::print(dir, summary, json).map_err(Fatal::environment)?;
+fn finish(dir: &Path, summary: &SweepSummary, json: bool) -> Result<Exit, Fatal> {
+    summary::print(dir, summary, json)?;
     Ok(if summary.interrupted {
-        ExitStatus::Interrupted
+        Exit::Interrupted
     } else if summary.is_complete() && summary.requests.completed == total(summary) {
-        ExitStatus::Done
+        Exit::Done
     } else {
-        ExitStatus::SomeFailed
+        Exit::SomeFailed
     })
 }
 

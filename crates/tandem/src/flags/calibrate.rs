@@ -9,10 +9,7 @@ use super::RuntimeFlags;
 
 /// Flags of `tandem calibrate`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit codes: 0 measured; 1 measured, but some streams had to be left out; 2 wrong usage; \
-                  3 nothing could be measured; 130 interrupted (Ctrl-C or SIGTERM)."
-)]
+#[command(after_help = "The exit code is 1 when some streams had to be left out.")]
 pub(crate) struct CalibrateArgs {
     /// Streams at once, one load after another. Then the rate of the last one is doubled until the
     /// bias reaches 1 ms or the machine is full.

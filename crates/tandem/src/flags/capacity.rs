@@ -39,8 +39,8 @@ const ASKED: [&str; 23] = [
 /// Flags of `tandem capacity`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit codes: 0 answered; 1 unresolved, or some requests failed; 2 wrong usage; 3 no server or no \
-                  model; 130 interrupted (Ctrl-C or SIGTERM).\ndocs/capacity.md says how a level is decided and what the answer means."
+    after_help = "The exit code is 1 when the answer is unresolved, too.\n\
+                  docs/capacity.md says how a level is decided and what the answer means."
 )]
 pub(crate) struct CapacityArgs {
     #[command(flatten)]

@@ -11,8 +11,7 @@ simulator. To learn how many requests a server decodes at the same time it sends
 ones, with the options of the plan's largest configuration; that loads the model, and a model that
 was not loaded before is unloaded again.
 
-Exit codes: 0 nothing in the way; 1 something would spoil or stop a sweep; 2 wrong usage or plan;
-3 a server cannot be reached.";
+The exit code is 1 when something would spoil or stop a sweep, 3 when a server cannot be reached.";
 
 /// Flags of `tandem doctor`.
 #[derive(Debug, Args)]

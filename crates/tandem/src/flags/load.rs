@@ -13,11 +13,7 @@ use super::{BudgetFlag, RequestArgs, RuntimeFlags, ServerArgs, folder_name};
 
 /// Flags of `tandem load`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "docs/load.md describes the load shapes and every figure.\n\
-                  Exit codes: 0 every request completed; 1 some did not; 2 wrong usage; 3 no server,\n\
-                  no model, or rows could not be written; 130 interrupted (Ctrl-C or SIGTERM)."
-)]
+#[command(after_help = "docs/load.md describes the load shapes and every figure.")]
 pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub(crate) ask: AskArgs,

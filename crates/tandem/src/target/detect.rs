@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::anyhow;
 use clock::Clock;
 use domain::backend::{BackendError, ChatBackend};
+use domain::exit::Fatal;
 use domain::plan::Timeouts;
 use domain::record::EndpointFacts;
 use domain::{FailureKind, Nanos};
 use openai::ApiKey;
 
-use crate::exit::Fatal;
 use crate::flags::ApiArg;
 
 /// A server that was looked at.
@@ -78,7 +77,7 @@ pub(crate) enum Why {
 }
 
 impl NotSeen {
-    fn usage(error: impl Into<anyhow::Error>) -> Self {
+    fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self {
             why: Why::Usage,
             fatal: Fatal::usage(error),
@@ -121,7 +120,7 @@ pub(crate) async fn look_at(
         let names: Vec<_> = seen.has.iter().take(8).map(String::as_str).collect();
         format!("name one it has with --model: {}", names.join(", "))
     };
-    let missing = anyhow!("{} does not have the model {model}", facts.url);
+    let missing = format!("{} does not have the model {model}", facts.url);
     Err(Fatal::environment(missing).hint(hint))
 }
 
@@ -159,7 +158,7 @@ async fn either(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<See
         .await
         .map_err(|NotSeen { why, fatal }| {
             let what = without_endpoint(&why_not);
-            let fatal = fatal.context(format!(
+            let fatal = fatal.and(format!(
                 "not Ollama's API either (/api/version: {what}); --api names what it speaks"
             ));
             NotSeen { why, fatal }

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use domain::Nanos;
+use domain::exit::{Fatal, OrFatal as _};
 use domain::hash::derive;
 use domain::plan::CachePolicy;
 use domain::record::RequestRecord;
@@ -23,7 +23,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Running;
 use super::show::Progress;
-use crate::exit::Fatal;
 use crate::rows::{self, Rows};
 use crate::stage::Stage;
 
@@ -101,12 +100,12 @@ pub(super) async fn run(
         run_load(setup, &stop),
         look(ground, agents.get(), heard, &stop)
     );
-    let end = end.map_err(Fatal::usage)?;
+    let end = end?;
     let level = judge(record, objective, agents.get(), phase, dir, &looked, others);
-    rows.finish()?
-        .written
-        .with_context(|| format!("the requests of {} are not complete", dir.display()))
-        .map_err(Fatal::environment)?;
+    rows.finish()?.written.or_environment(format!(
+        "the requests of {} are not complete",
+        dir.display()
+    ))?;
     file.result = Some(result(&looked.records, &end));
     rows::write_facts(dir, &file)?;
     Ok(level)

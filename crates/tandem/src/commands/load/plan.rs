@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use agents::WorkPool;
-use anyhow::anyhow;
 use clock::Clock;
+use domain::exit::Fatal;
 use domain::plan::CachePolicy;
 use domain::work::Work;
 use domain::{ModelOptions, Nanos};
@@ -14,7 +14,6 @@ use runtime::load::{
     Arrivals, Gaps, LoadPlan, LoadShape, RateCurve, Speed, Trace, Turns, Variation,
 };
 
-use crate::exit::Fatal;
 use crate::flags::{ArrivalsArg, LoadArgs};
 
 /// Agents of a closed loop when none are named.
@@ -146,7 +145,7 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
 }
 
 fn refused(what: &str, fix: &str) -> Fatal {
-    Fatal::usage(anyhow!("{what}")).hint(fix)
+    Fatal::usage(what).hint(fix)
 }
 
 fn gaps(arrivals: Option<ArrivalsArg>, cv: Option<Variation>) -> Result<Gaps, Fatal> {

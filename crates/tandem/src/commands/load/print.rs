@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use domain::record::{Provenance, RuntimeFacts};
+use domain::record::RuntimeFacts;
 use metrics::budget;
 use metrics::load::{LoadFile, LoadResult, Shape, Spread};
 
 use crate::flavour;
+use crate::terminal;
 
 /// The whole block, ending with a line break.
 pub(super) fn block(file: &LoadFile) -> String {
@@ -16,12 +17,7 @@ pub(super) fn block(file: &LoadFile) -> String {
 }
 
 fn put(text: &mut String, file: &LoadFile) -> std::fmt::Result {
-    if file.provenance == Provenance::Simulated {
-        writeln!(
-            text,
-            "SIMULATED: no real server was used; times are simulated times"
-        )?;
-    }
+    write!(text, "{}", terminal::badge(file.provenance))?;
     writeln!(text, "{}", in_words(file))?;
     writeln!(text)?;
 

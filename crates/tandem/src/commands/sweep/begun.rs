@@ -3,11 +3,10 @@
 
 use std::path::Path;
 
-use anyhow::anyhow;
 use clap::ValueEnum;
+use domain::exit::Fatal;
 use domain::record::{BenchmarkTables, Manifest, Provenance};
 
-use crate::exit::Fatal;
 use crate::flags::{Common, RuntimeArg, RuntimeFlags};
 use crate::simulated;
 
@@ -65,7 +64,7 @@ fn simulator(
     differ: &mut Differences,
 ) -> Result<(), Fatal> {
     let Some(set) = &manifest.simulator else {
-        return Err(Fatal::usage(anyhow!(
+        return Err(Fatal::usage(format!(
             "{}/manifest.json does not say how the simulator was set, so the sweep cannot go on as it began",
             dir.display()
         ))
@@ -83,7 +82,7 @@ fn simulator(
 /// Refuses files that changed since the sweep began.
 fn unchanged(dir: &Path, manifest: &Manifest, common: &Common) -> Result<(), Fatal> {
     let refused = |what: String| {
-        Err(Fatal::usage(anyhow!(
+        Err(Fatal::usage(format!(
             "{} cannot go on as it began: {what} changed since",
             dir.display()
         ))
@@ -148,7 +147,7 @@ impl Differences {
         if self.0.is_empty() {
             return Ok(());
         }
-        Err(Fatal::usage(anyhow!(
+        Err(Fatal::usage(format!(
             "{} was begun otherwise: {}",
             dir.display(),
             self.0.join("; ")

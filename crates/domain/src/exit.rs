@@ -1,0 +1,282 @@
+//! How a command ends: one table of exit codes for all binaries, and the errors that end a command.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All went well.
+    Done,
+    /// It ran to its end, but a request, an arm, a check or a gate failed. What was measured is kept.
+    SomeFailed,
+    /// Wrong usage, or an input that cannot be used.
+    Usage,
+    /// The environment is not ready: no server, no model, a full disk, no permission.
+    Environment,
+    /// Ctrl-C or SIGTERM. What was recorded is kept.
+    Interrupted,
+}
+
+/// The table, as the `--help` of every binary shows it.
+pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, but a request, an arm, a check or a gate failed; 2 wrong usage, or \
+     an input that cannot be used; 3 the environment is not ready (no server, no model, disk full, no \
+     permission); 130 interrupted (Ctrl-C or SIGTERM).";
+
+impl Exit {
+    /// The process's exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::SomeFailed => 1,
+            Self::Usage => 2,
+            Self::Environment => 3,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// How a command of ours ended that left this exit code; any other code is a failure.
+    pub fn of_code(code: i32) -> Self {
+        const ALL: [Exit; 5] = [
+            Exit::Done,
+            Exit::SomeFailed,
+            Exit::Usage,
+            Exit::Environment,
+            Exit::Interrupted,
+        ];
+        let known = ALL.into_iter().find(|exit| i32::from(exit.code()) == code);
+        known.unwrap_or(Self::SomeFailed)
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// An error that knows how a command ends that fails with it.
+pub trait Fails: Error + Send + Sync + 'static {
+    /// How the command ends.
+    fn exit(&self) -> Exit;
+
+    /// What the user can do about it.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}
+
+impl Fails for io::Error {
+    fn exit(&self) -> Exit {
+        Exit::Environment
+    }
+}
+
+impl Fails for serde_json::Error {
+    fn exit(&self) -> Exit {
+        if self.is_io() {
+            Exit::Environment
+        } else {
+            Exit::Usage
+        }
+    }
+}
+
+/// Any error, or a message.
+type AnyError = Box<dyn Error + Send + Sync>;
+
+/// An error that ends a command, with what the user can do about it.
+#[derive(Debug)]
+pub struct Fatal {
+    exit: Exit,
+    /// What was being done, when more is known than the error says.
+    doing: Option<String>,
+    error: AnyError,
+    hint: Option<String>,
+}
+
+impl Fatal {
+    fn new(exit: Exit, error: impl Into<AnyError>) -> Self {
+        Self {
+            exit,
+            doing: None,
+            error: error.into(),
+            hint: None,
+        }
+    }
+
+    /// Wrong usage, or an input that cannot be used.
+    pub fn usage(error: impl Into<AnyError>) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+
+    /// The environment is not ready.
+    pub fn environment(error: impl Into<AnyError>) -> Self {
+        Self::new(Exit::Environment, error)
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what else is known about the error, after it.
+    #[must_use]
+    pub fn and(mut self, more: impl fmt::Display) -> Self {
+        self.error = format!("{self}; {more}").into();
+        self.doing = None;
+        self
+    }
+
+    /// True for what the user typed or set wrong.
+    pub fn is_usage(&self) -> bool {
+        self.exit == Exit::Usage
+    }
+
+    /// How the command ends.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// What to do about it.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// True when the reader of the output has closed it.
+    pub fn is_broken_pipe(&self) -> bool {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self.error.as_ref());
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                return error.kind() == io::ErrorKind::BrokenPipe;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
+    /// The error and the hint as a user reads them, in a line each.
+    pub fn lines(&self) -> String {
+        let hint = self.hint.as_ref();
+        let hint = hint.map_or_else(String::new, |hint| format!("hint: {hint}\n"));
+        format!("error: {self}\n{hint}")
+    }
+}
+
+impl fmt::Display for Fatal {
+    /// The error with its causes; a cause that the error repeats in its own text is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = self.doing.clone().unwrap_or_default();
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self.error.as_ref());
+        while let Some(error) = cause {
+            let words = error.to_string();
+            if !text.contains(&words) {
+                let colon = if text.is_empty() { "" } else { ": " };
+                text = format!("{text}{colon}{words}");
+            }
+            cause = error.source();
+        }
+        f.write_str(&text)
+    }
+}
+
+impl<E: Fails> From<E> for Fatal {
+    fn from(error: E) -> Self {
+        let (exit, hint) = (error.exit(), error.hint());
+        Self {
+            hint,
+            ..Self::new(exit, error)
+        }
+    }
+}
+
+/// Says what was being done when something failed, and how the command ends.
+pub trait OrFatal<T> {
+    /// Ends the command as wrong usage.
+    fn or_usage(self, doing: impl Into<String>) -> Result<T, Fatal>;
+
+    /// Ends the command because the environment is not ready.
+    fn or_environment(self, doing: impl Into<String>) -> Result<T, Fatal>;
+}
+
+/// Says what the user can do when something failed.
+pub trait Hint<T> {
+    /// Adds what to do about it.
+    fn hint(self, hint: impl Into<String>) -> Result<T, Fatal>;
+}
+
+impl<T, E: Into<Fatal>> Hint<T> for Result<T, E> {
+    fn hint(self, hint: impl Into<String>) -> Result<T, Fatal> {
+        self.map_err(|error| error.into().hint(hint))
+    }
+}
+
+impl<T, E: Into<AnyError>> OrFatal<T> for Result<T, E> {
+    fn or_usage(self, doing: impl Into<String>) -> Result<T, Fatal> {
+        self.map_err(|error| Fatal {
+            doing: Some(doing.into()),
+            ..Fatal::usage(error)
+        })
+    }
+
+    fn or_environment(self, doing: impl Into<String>) -> Result<T, Fatal> {
+        self.map_err(|error| Fatal {
+            doing: Some(doing.into()),
+            ..Fatal::environment(error)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("plan.toml could not be read: {0}")]
+    struct Repeats(#[source] io::Error);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("no report")]
+    struct Wraps(#[source] Repeats);
+
+    #[test]
+    fn an_error_is_told_with_its_causes_each_once_and_with_its_hint() {
+        let error = || Wraps(Repeats(io::Error::other("disk full")));
+        let fatal = Fatal::environment(error()).hint("make room");
+        assert_eq!(
+            fatal.lines(),
+            "error: no report: plan.toml could not be read: disk full\nhint: make room\n"
+        );
+        let failed: Result<(), _> = Err(error());
+        let fatal = failed.or_usage("sweep").unwrap_err();
+        assert_eq!((fatal.exit().code(), fatal.is_usage()), (2, true));
+        assert_eq!(
+            fatal.and("really").to_string(),
+            "sweep: no report: plan.toml could not be read: disk full; really"
+        );
+        assert_eq!(Fatal::usage("just words").lines(), "error: just words\n");
+    }
+
+    #[test]
+    fn typed_errors_bring_their_exit_code() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        assert_eq!(Fatal::from(full()).exit(), Exit::Environment);
+        let pipe = Fatal::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(pipe.is_broken_pipe() && !Fatal::from(full()).is_broken_pipe());
+        let bad = serde_json::from_str::<u8>("x").unwrap_err();
+        assert_eq!(Fatal::from(bad).exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn the_table_names_every_code() {
+        use Exit::{Done, Environment, Interrupted, SomeFailed, Usage};
+        for exit in [Done, SomeFailed, Usage, Environment, Interrupted] {
+            assert!(EXIT_CODES.contains(&format!("{} ", exit.code())));
+            assert_eq!(Exit::of_code(exit.code().into()), exit);
+        }
+    }
+}

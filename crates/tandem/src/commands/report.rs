@@ -1,0 +1,32 @@
+//! `tandem report`, `audit` and `compare`, which are `tandem-report`'s.
+
+use std::process::Command;
+
+use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
+
+/// Runs `tandem-report`, which stands beside this binary or on the path, as git runs its
+/// subcommands.
+pub(crate) fn pass_on(args: &[String]) -> Result<Exit, Fatal> {
+    let command = args.first().map_or("", String::as_str);
+    if !["report", "audit", "compare"].contains(&command) {
+        return Err(Fatal::usage(format!("no command `{command}`")).hint(
+            "see `tandem --help`; report, audit and compare are passed on to tandem-report",
+        ));
+    }
+    let name = format!("tandem-report{}", std::env::consts::EXE_SUFFIX);
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|exe| exe.with_file_name(&name));
+    let binary = beside
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| name.into());
+    let status = Command::new(&binary)
+        .args(args)
+        .status()
+        .or_environment(format!("{} could not be started", binary.display()))
+        .hint("build it with `cargo build --workspace --bin tandem-report`, or use `cargo xtask report`")?;
+    Ok(match status.code() {
+        None => Exit::Interrupted,
+        Some(code) => Exit::of_code(code),
+    })
+}
