@@ -9,6 +9,7 @@ use analysis::capacity;
 use analysis::load::{self, InputKind};
 use analysis::load_report;
 use analysis::report::{self as reporting, CheckOutcome, Report, ReportOptions};
+use document::Invocation;
 use domain::exit::{Exit, Fatal};
 use domain::record::Provenance;
 use serde_json::json;
@@ -24,7 +25,10 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Fatal
     }
     let inputs = if args.input.is_empty() {
         let newest = load::newest(Path::new(RESULTS)).map_err(|e| {
-            Fatal::from(e).hint("run `cargo xtask sweep` first, or name the data with --input PATH")
+            let sweep = Invocation::from_environment().command("sweep");
+            Fatal::from(e).hint(format!(
+                "run `{sweep}` first, or name the data with --input PATH"
+            ))
         })?;
         vec![newest]
     } else {

@@ -1,11 +1,13 @@
 //! What a sweep ends with: a table a person can decide by, and where everything is.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal};
+use std::io::{BufRead, BufReader};
 use std::num::NonZeroU32;
 use std::path::Path;
 
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
+use document::table::Origin;
+use document::words::{not_completed, plural};
+use document::{Cell, Field, Invocation, Table, verdict};
 use domain::exit::{Fatal, OrFatal as _};
 use domain::plan::SweepPlan;
 use domain::record::{JournalLine, Provenance};
@@ -14,6 +16,8 @@ use metrics::summary::{ConfigSummary, Summary, Verdict};
 use metrics::{Dataset, Estimate, from_records};
 use runtime::SweepSummary;
 use serde::de::DeserializeOwned;
+
+use crate::terminal;
 
 /// One line on a plan.
 pub(crate) fn describe_plan(plan: &SweepPlan, repetitions: u32, simulated: bool) -> String {
@@ -24,11 +28,11 @@ pub(crate) fn describe_plan(plan: &SweepPlan, repetitions: u32, simulated: bool)
         .map(|(s, n)| format!("{n} {s}"))
         .collect();
     format!(
-        "{}: {} configurations ({}), {repetitions} repetition{}, {arms} arms{}",
+        "{}: {} configurations ({}), {}, {arms} arms{}",
         plan.name,
         plan.configs.len(),
         scenarios.join(", "),
-        if repetitions == 1 { "" } else { "s" },
+        plural(repetitions, "repetition"),
         if simulated { ", on the simulator" } else { "" },
     )
 }
@@ -50,18 +54,14 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
         return Ok(());
     }
     let simulated = dataset.provenance == Provenance::Simulated;
-    println!();
-    println!("{}", table(&summary));
+    println!("\n{}", table(&summary).to_text(terminal::width()));
     let admission = dataset.manifest.as_ref().and_then(|m| m.admission);
-    println!("{}", verdict_line(&summary, simulated, admission));
-    println!();
-    let r = &sweep.requests;
-    let not_completed = r.incomplete + r.failed + r.cancelled + r.timed_out;
-    if not_completed > 0 {
+    println!("{}\n", verdict_line(&summary, simulated, admission));
+    let left_out = not_completed(&sweep.requests);
+    if !left_out.is_empty() {
         println!(
-            "{not_completed} requests did not complete ({} failed, {} incomplete, {} timed out, {} cancelled); \
-             they are rows in the journal.",
-            r.failed, r.incomplete, r.timed_out, r.cancelled
+            "Not every request completed ({}); all are rows in the journal.",
+            left_out.join(", ")
         );
     }
     println!("Wrote {}", dir.join("manifest.json").display());
@@ -69,119 +69,78 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
     if !dataset.telemetry.is_empty() {
         println!("      {}", dir.join("telemetry.jsonl").display());
     }
+    let typed = |rest| Invocation::from_environment().command(&format!("{rest} {}", dir.display()));
     if sweep.is_complete() {
-        println!("Next: cargo xtask report --input {}", dir.display());
+        println!("Next: {}", typed("report --input"));
     } else {
-        println!(
-            "Not complete. Go on with: cargo xtask sweep --resume {}",
-            dir.display()
-        );
+        println!("Not complete. Go on with: {}", typed("sweep --resume"));
     }
     Ok(())
 }
 
 fn table(summary: &Summary) -> Table {
-    let several = summary.overall.len() > 1;
-    let bold = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    let mut headings = vec!["configuration"];
-    if several {
-        headings.push("servers");
+    let origin = Origin::Derived;
+    let number =
+        |key, heading, cell: fn(&ConfigSummary) -> Cell| Field::number(key, heading, origin, cell);
+    let mut fields = vec![Field::label(
+        "config",
+        "configuration",
+        |c: &ConfigSummary| Cell::text(c.id.as_str()),
+    )];
+    if summary.overall.len() > 1 {
+        fields.push(Field::label("topology", "servers", |c: &ConfigSummary| {
+            c.topology
+                .map_or(Cell::Unknown, |t| Cell::text(t.to_string()))
+        }));
     }
-    headings.extend([
-        "verdict",
-        "speedup, measured [95 %]",
-        "speedup as TR113 has it",
-        "decode overlap",
-        "wall s",
-        "lost mostly to",
+    fields.extend([
+        Field::label("verdict", "verdict", |c: &ConfigSummary| {
+            Cell::text(verdict::word(c.verdict))
+        }),
+        number("speedup", "speedup [95 %]", |c| {
+            with_interval(c.stats.speedup.as_ref())
+        }),
+        Field::label("lost", "lost mostly to", main_loss),
+        number("overlap", "overlap %", |c| {
+            let overlap = c.stats.decode_overlap.as_ref();
+            Cell::known(overlap.map(|e| 100.0 * e.mean), 0)
+        }),
+        number("wall_s", "wall s", |c| mean(c.stats.wall_s.as_ref(), 1)),
+        number("speedup_est", "speedup as TR113 has it", |c| {
+            mean(c.stats.speedup_est.as_ref(), 2)
+        }),
     ]);
-    table.set_header(headings.into_iter().map(|heading| {
-        let cell = Cell::new(heading);
-        if bold {
-            cell.add_attribute(Attribute::Bold)
-        } else {
-            cell
-        }
-    }));
-    for config in &summary.configs {
-        let mut row = vec![Cell::new(&config.id)];
-        if several {
-            row.push(Cell::new(
-                config.topology.map_or("?".to_owned(), |t| t.to_string()),
-            ));
-        }
-        let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-        row.extend([
-            Cell::new(verdict_word(config.verdict)),
-            number(with_interval(config.stats.speedup.as_ref(), 2)),
-            number(mean(config.stats.speedup_est.as_ref(), 2)),
-            number(
-                config
-                    .stats
-                    .decode_overlap
-                    .as_ref()
-                    .map_or_else(unknown, |e| format!("{:.0} %", 100.0 * e.mean)),
-            ),
-            number(mean(config.stats.wall_s.as_ref(), 1)),
-            Cell::new(main_loss(config)),
-        ]);
-        table.add_row(row);
-    }
-    table
+    Table::of("summary", "", fields, &summary.configs)
 }
 
-fn unknown() -> String {
-    "unknown".to_owned()
+/// The mean without its interval.
+fn mean(estimate: Option<&Estimate>, decimals: usize) -> Cell {
+    Cell::known(estimate.map(|e| e.mean), decimals)
 }
 
-fn mean(estimate: Option<&Estimate>, digits: usize) -> String {
-    estimate.map_or_else(unknown, |e| format!("{:.digits$}", e.mean))
-}
-
-fn with_interval(estimate: Option<&Estimate>, digits: usize) -> String {
+/// The mean with its interval, or with the number of runs when they are too few for one.
+fn with_interval(estimate: Option<&Estimate>) -> Cell {
     match estimate {
-        None => unknown(),
-        Some(Estimate {
-            mean,
-            lo: Some(lo),
-            hi: Some(hi),
-            ..
-        }) => {
-            format!("{mean:.digits$} [{lo:.digits$}, {hi:.digits$}]")
-        }
-        Some(e) => format!("{:.digits$} (n = {})", e.mean, e.n),
-    }
-}
-
-fn verdict_word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Serial => "serial",
-        Verdict::Shared => "shared",
-        Verdict::Parallel => "parallel",
-        Verdict::Degraded => "degraded",
-        Verdict::Undecided => "undecided",
-        Verdict::Unknown => "unknown",
+        Some(few) if few.lo.is_none() => Cell::text(format!("{:.2} (n = {})", few.mean, few.n)),
+        known => Cell::estimate(known, 2),
     }
 }
 
 /// The largest part of the lost seconds, when anything was lost.
-fn main_loss(config: &ConfigSummary) -> String {
+fn main_loss(config: &ConfigSummary) -> Cell {
     let Some(lost) = &config.stats.lost_s else {
-        return unknown();
+        return Cell::Unknown;
     };
     let (cause, seconds) =
         lost.named().into_iter().fold(
             ("", 0.0),
             |most, part| if part.1 > most.1 { part } else { most },
         );
-    if seconds < 0.05 {
+    Cell::text(if seconds < 0.05 {
         "nothing".to_owned()
     } else {
-        format!("{} ({seconds:.1} s)", cause.replace('_', " "))
-    }
+        format!("{} {seconds:.1} s", cause.replace('_', " "))
+    })
 }
 
 /// The sweep in a sentence or two.

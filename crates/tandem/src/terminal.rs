@@ -49,6 +49,16 @@ pub(crate) fn has_colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
+/// Characters of a line of standard output: those of the terminal, or what COLUMNS says; 80 where
+/// neither tells.
+pub(crate) fn width() -> usize {
+    const USUAL: usize = 80;
+    let columns = std::env::var("COLUMNS").ok();
+    let said = columns.and_then(|text| text.parse().ok());
+    let of_terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    said.or_else(of_terminal).unwrap_or(USUAL)
+}
+
 /// The line that simulated figures begin with; empty for real ones.
 pub(crate) fn badge(provenance: Provenance) -> &'static str {
     match provenance {

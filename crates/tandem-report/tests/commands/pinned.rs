@@ -81,7 +81,7 @@ fn errors() {
         (
             "one-or-two-servers/journal.jsonl",
             "",
-            ("\"t\":\"arm\"", "\"t\":\"leg\""),
+            ("{\"arm\":", "{\"leg\":"),
         ),
         ("load/requests.jsonl", "", ("\"outcome\"", "\"outcom\"")),
     ] {

@@ -4,7 +4,6 @@
 //! a core of its own; every client is a process on another one; all clients of a table are measured
 //! in one run, in turn. What counts is the ratio between rows.
 
-mod buffers;
 mod cpus;
 mod floor;
 mod kit;
@@ -12,11 +11,11 @@ mod layers;
 mod memory;
 mod peers;
 mod product;
-mod runtimes;
 mod server;
 mod startup;
 mod stream;
 mod table;
+mod variants;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -41,9 +40,9 @@ enum Case {
     /// Other tools on the same server in the same run.
     Peers(peers::Args),
     /// Flavours of the async runtime, worker counts and pinning.
-    Runtimes(runtimes::Args),
+    Runtimes(variants::Args),
     /// Read buffers of 1 to 8 KiB.
-    Buffers(buffers::Args),
+    Buffers(variants::BufferArgs),
     /// The server, as a process of its own.
     #[command(hide = true)]
     Server(server::Args),
@@ -65,8 +64,8 @@ fn main() -> Result<()> {
         Some(Case::Memory(args)) => memory::run(&args),
         Some(Case::Startup(args)) => startup::run(&args),
         Some(Case::Peers(args)) => peers::run(&args),
-        Some(Case::Runtimes(args)) => runtimes::run(&args),
-        Some(Case::Buffers(args)) => buffers::run(&args),
+        Some(Case::Runtimes(args)) => variants::runtimes(&args),
+        Some(Case::Buffers(args)) => variants::buffers(&args),
         None if cli.bench => stream::run(&stream::Args::default()),
         // `cargo test --all-targets` runs this too.
         None => {

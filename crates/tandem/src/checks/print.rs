@@ -3,13 +3,15 @@
 use std::fmt::Write as _;
 
 use clap::builder::styling::{AnsiColor, Style};
+use document::words::plural;
 
 use super::facts::{Facts, ServerState};
 use super::judge::{Finding, Level, OF_PLAN};
 use crate::terminal;
 
-/// Width of a line; longer ones go on under the words.
-const WIDTH: usize = 100;
+/// The widest line; longer ones go on under the words, and so do those that the terminal has no room
+/// for.
+const MOST_WIDTH: usize = 100;
 
 /// Before the words of a finding: two blanks, the level, two blanks.
 const INDENT: usize = 11;
@@ -47,12 +49,10 @@ pub(crate) fn report(facts: &Facts, findings: &[Finding]) -> String {
     let plan = &facts.plan;
     let _ = writeln!(
         text,
-        "Plan {}: {} configuration{}, up to {} agent{}, model {}",
+        "Plan {}: {}, up to {}, model {}",
         plan.name,
-        plan.configs,
-        plural(plan.configs),
-        plan.agents,
-        plural(plan.agents),
+        plural(plan.configs as u64, "configuration"),
+        plural(plan.agents as u64, "agent"),
         plan.model
     );
     let of_plan = |f: &&Finding| f.server.is_none() && OF_PLAN.contains(&f.code);
@@ -66,10 +66,6 @@ pub(crate) fn report(facts: &Facts, findings: &[Finding]) -> String {
     text.push_str(&conclusion(findings));
     text.push('\n');
     text
-}
-
-fn plural(n: usize) -> &'static str {
-    if n == 1 { "" } else { "s" }
 }
 
 /// One finding a line, with what to do under it.
@@ -87,12 +83,13 @@ fn block<'f>(text: &mut String, findings: impl Iterator<Item = &'f Finding>) {
 /// Words from here on, further lines indented alike.
 fn wrapped(text: &mut String, words: &str, mark: &str) {
     let indent = INDENT + mark.len();
+    let width = terminal::width().clamp(40, MOST_WIDTH);
     text.push_str(mark);
     let mut column = indent;
     for (i, word) in words.split_whitespace().enumerate() {
         let length = word.chars().count();
         if i > 0 {
-            if column + 1 + length > WIDTH {
+            if column + 1 + length > width {
                 let _ = write!(text, "\n{:indent$}", "");
                 column = indent;
             } else {
@@ -127,20 +124,19 @@ pub(super) fn brief(facts: &Facts, findings: &[Finding]) -> Vec<String> {
 
 /// What follows.
 fn conclusion(findings: &[Finding]) -> String {
-    let count = |level| findings.iter().filter(|f| f.level == level).count();
+    let count = |level| findings.iter().filter(|f| f.level == level).count() as u64;
     let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
-    let n = |n: usize, what: &str| format!("{n} {what}{}", plural(n));
     match (problems, warnings) {
         (0, 0) => "Nothing in the way.".to_owned(),
         (0, _) => format!(
             "{}: a sweep would run, and its figures would be worth less.",
-            n(warnings, "warning")
+            plural(warnings, "warning")
         ),
-        (_, 0) => format!("{}: a sweep would fail.", n(problems, "problem")),
+        (_, 0) => format!("{}: a sweep would fail.", plural(problems, "problem")),
         _ => format!(
             "{} and {}: a sweep would fail.",
-            n(problems, "problem"),
-            n(warnings, "warning")
+            plural(problems, "problem"),
+            plural(warnings, "warning")
         ),
     }
 }

@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use document::Invocation;
 use document::capacity::{Answer, AnswerKind, answer};
 use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::Timeouts;
@@ -410,8 +411,9 @@ fn tell(
         text
     })?;
     eprintln!(
-        "Wrote {dir}; `cargo xtask report --input {dir}` draws it",
-        dir = dir.display()
+        "Wrote {}; `{}` draws it",
+        dir.display(),
+        Invocation::from_environment().command(&format!("report --input {}", dir.display()))
     );
     Ok(status(record, &answer, levels))
 }

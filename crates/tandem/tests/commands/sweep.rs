@@ -141,7 +141,9 @@ fn slow_sweep(dir: &Path) -> Child {
         .unwrap();
     let arms = || {
         let text = fs::read_to_string(dir.join("journal.jsonl")).unwrap_or_default();
-        text.matches("\"t\":\"arm\"").count()
+        text.lines()
+            .filter(|line| line.starts_with("{\"arm\":"))
+            .count()
     };
     until(&mut child, || arms() >= 2);
     child

@@ -3,10 +3,14 @@
 use std::fmt::Write as _;
 
 use document::budget::{ended_in_words, percentile_word};
+use document::table::Origin;
+use document::words::plural;
+use document::{Cell, Field, Table};
 use domain::record::{Bias, BudgetStep, Calibration};
 use metrics::budget::calibrated_to;
 
 use crate::flavour;
+use crate::terminal;
 
 /// The whole block, ending with a line break.
 pub(super) fn block(calibration: &Calibration) -> String {
@@ -27,9 +31,8 @@ fn put(text: &mut String, calibration: &Calibration) -> std::fmt::Result {
         flavour::in_words(&budget.runtime)
     )?;
     let cores = format!(
-        "{} core{}, {}",
-        budget.cores,
-        if budget.cores == 1 { "" } else { "s" },
+        "{}, {}",
+        plural(budget.cores, "core"),
         if budget.shared_cores {
             "which client and server share"
         } else {
@@ -81,47 +84,7 @@ fn put(text: &mut String, calibration: &Calibration) -> std::fmt::Result {
 }
 
 fn put_steps(text: &mut String, steps: &[BudgetStep]) -> std::fmt::Result {
-    writeln!(
-        text,
-        "{:>7}{:>9}  {:^27} {:^27} {:>9}{:>9}{:>9}{:>6}{:>9}",
-        "", "", "TTFT bias, ms", "token bias, ms", "ITL bias", "jitter", "CPU per", "CPU", "memory"
-    )?;
-    writeln!(
-        text,
-        "{:>7}{:>9}  {:>9}{:>9}{:>9} {:>9}{:>9}{:>9} {:>9}{:>9}{:>9}{:>6}{:>9}",
-        "streams",
-        "tok/s",
-        "mean",
-        "p50",
-        "p99",
-        "mean",
-        "p50",
-        "p99",
-        "mean, ms",
-        "p99, ms",
-        "token",
-        "used",
-        "an agent"
-    )?;
-    for step in steps {
-        let unknown = || "-".to_owned();
-        writeln!(
-            text,
-            "{:>7}{:>9.0}  {} {} {:>9}{:>9}{:>9}{:>6}{:>9}",
-            step.streams,
-            step.tokens_per_s,
-            spread(step.ttft_bias),
-            spread(step.token_bias),
-            percentile_word(step.gap_error.map(|bias| bias.mean_ns)),
-            percentile_word(step.jitter_p99_ns.map(|ns| ns.0.cast_signed())),
-            step.cpu_per_token_ns
-                .map_or_else(unknown, |cpu| format!("{:.1} us", cpu.0 as f64 / 1e3)),
-            step.cpu_used
-                .map_or_else(unknown, |used| format!("{:.0} %", 100.0 * used)),
-            step.memory_per_agent_bytes
-                .map_or_else(unknown, |bytes| format!("{:.0} KiB", bytes as f64 / 1024.0)),
-        )?;
-    }
+    text.push_str(&table(steps).to_text(terminal::width()));
     let lacking = |bias: Option<Bias>| bias.is_some_and(|bias| bias.p99_ns.is_none());
     if steps
         .iter()
@@ -132,13 +95,62 @@ fn put_steps(text: &mut String, steps: &[BudgetStep]) -> std::fmt::Result {
     Ok(())
 }
 
-fn spread(bias: Option<Bias>) -> String {
-    format!(
-        "{:>9}{:>9}{:>9}",
-        percentile_word(bias.map(|b| b.mean_ns)),
-        percentile_word(bias.map(|b| b.p50_ns)),
-        percentile_word(bias.and_then(|b| b.p99_ns))
-    )
+/// The steps, in the order of what matters: where the terminal is narrow, the last columns are left
+/// out.
+fn table(steps: &[BudgetStep]) -> Table {
+    let number = |key, heading, cell: fn(&BudgetStep) -> Cell| {
+        Field::number(key, heading, Origin::Measured, cell)
+    };
+    let fields = vec![
+        number("streams", "streams", |s| {
+            Cell::number(f64::from(s.streams), 0)
+        }),
+        number("tokens_per_s", "tok/s", |s| Cell::number(s.tokens_per_s, 0)),
+        number("token", "token bias, ms", |s| {
+            bias(s.token_bias, |b| Some(b.mean_ns))
+        }),
+        number("token_p99", "p99", |s| bias(s.token_bias, |b| b.p99_ns)),
+        number("ttft", "TTFT bias, ms", |s| {
+            bias(s.ttft_bias, |b| Some(b.mean_ns))
+        }),
+        number("ttft_p99", "p99", |s| bias(s.ttft_bias, |b| b.p99_ns)),
+        number("jitter_p99", "jitter p99", |s| {
+            Cell::text(percentile_word(
+                s.jitter_p99_ns.map(|ns| ns.0.cast_signed()),
+            ))
+        }),
+        number("cpu_per_token", "CPU/token", |s| {
+            known(s.cpu_per_token_ns, |cpu| {
+                format!("{:.1} us", cpu.0 as f64 / 1e3)
+            })
+        }),
+        number("cpu_used", "CPU used", |s| {
+            known(s.cpu_used, |used| format!("{:.0} %", 100.0 * used))
+        }),
+        number("memory", "memory/agent", |s| {
+            known(s.memory_per_agent_bytes, |bytes| {
+                format!("{:.0} KiB", bytes as f64 / 1024.0)
+            })
+        }),
+        number("token_p50", "token bias p50", |s| {
+            bias(s.token_bias, |b| Some(b.p50_ns))
+        }),
+        number("ttft_p50", "TTFT bias p50", |s| {
+            bias(s.ttft_bias, |b| Some(b.p50_ns))
+        }),
+        number("gap", "ITL bias", |s| {
+            bias(s.gap_error, |b| Some(b.mean_ns))
+        }),
+    ];
+    Table::of("steps", "", fields, steps)
+}
+
+fn bias(bias: Option<Bias>, of: fn(Bias) -> Option<i64>) -> Cell {
+    Cell::text(percentile_word(bias.and_then(of)))
+}
+
+fn known<T>(value: Option<T>, in_words: fn(T) -> String) -> Cell {
+    Cell::text(value.map_or_else(|| "-".to_owned(), in_words))
 }
 
 #[cfg(test)]

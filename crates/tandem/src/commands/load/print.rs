@@ -1,7 +1,11 @@
 //! A load's figures for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use document::table::Origin;
+use document::words::{outcomes, plural};
+use document::{Cell, Field, Table};
 use domain::record::RuntimeFacts;
 use metrics::budget;
 use metrics::load::{LoadFile, LoadResult, Shape, Spread};
@@ -25,12 +29,7 @@ fn put(text: &mut String, file: &LoadFile) -> std::fmt::Result {
         return writeln!(text, "No figures: it has not ended");
     };
     let figures = &result.figures;
-    let outcomes = &figures.outcomes;
-    let counts = outcomes.in_words().into_iter();
-    let mut ended: Vec<String> = counts
-        .filter(|(word, count)| *count > 0 || *word == "completed")
-        .map(|(word, count)| format!("{count} {word}"))
-        .collect();
+    let mut ended = vec![outcomes(&figures.outcomes)];
     if result.not_begun > 0 {
         ended.push(format!("{} not begun", result.not_begun));
     }
@@ -109,37 +108,23 @@ fn put(text: &mut String, file: &LoadFile) -> std::fmt::Result {
     Ok(())
 }
 
-/// A line that is left out when no request made a connection of its own.
-const CONNECT: &str = "connect";
-
 fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
     let figures = &result.figures;
-    writeln!(
-        text,
-        "{:<22}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>9}",
-        "ms", "mean", "min", "p50", "p90", "p95", "p99", "max", "n"
-    )?;
-    let mut needs = std::collections::BTreeMap::new();
-    let mut rounded = None;
-    for (name, spread) in [
+    // What is always printed, and what only where it was measured.
+    let always = [
         ("TTFT", &figures.ttft_ms),
         ("TTFT from the plan", &figures.ttft_scheduled_ms),
         ("client queue", &figures.client_queue_ms),
-        (CONNECT, &figures.connect_ms),
         ("TPOT", &figures.tpot_ms),
         ("ITL", &figures.itl_ms),
         ("end to end", &figures.e2e_ms),
-    ] {
-        let Some(spread) = spread else {
-            if name == CONNECT {
-                continue;
-            }
-            writeln!(text, "{name:<22}{:>10}", "none")?;
-            continue;
-        };
-        needs.extend(spread.needs.clone());
-        rounded = rounded.or(spread.relative_error);
-        writeln!(text, "{name:<22}{}", row(spread))?;
+    ];
+    let mut rows: Vec<_> = always
+        .into_iter()
+        .map(|(name, spread)| (name.to_owned(), spread.as_ref()))
+        .collect();
+    if let Some(connect) = &figures.connect_ms {
+        rows.insert(3, ("connect".to_owned(), Some(connect)));
     }
     let turns = figures.turns.iter();
     let turns = turns.map(|of| (format!("TTFT of turn {}", of.turn), &of.ttft_ms));
@@ -152,12 +137,12 @@ fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
     });
     let work = work.map(|(name, spread)| (name.to_owned(), spread));
     for (name, spread) in turns.chain(work) {
-        if let Some(spread) = spread {
-            needs.extend(spread.needs.clone());
-            rounded = rounded.or(spread.relative_error);
-            writeln!(text, "{name:<22}{}", row(spread))?;
-        }
+        rows.extend(spread.as_ref().map(|spread| (name, Some(spread))));
     }
+    text.push_str(&spreads(&rows).to_text(terminal::width()));
+
+    let known = || rows.iter().filter_map(|(_, spread)| *spread);
+    let needs: BTreeMap<_, _> = known().flat_map(|spread| &spread.needs).collect();
     let not_completed = figures.outcomes.not_completed();
     if not_completed > 0 {
         writeln!(text, "Completed requests only; {not_completed} left out.")?;
@@ -170,14 +155,19 @@ fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
         writeln!(text, "- too few to certify: {}.", needs.join(", "))?;
     }
     if figures.slow_connects > 0 {
-        writeln!(text, "{}", slow_connects(figures.slow_connects))?;
+        writeln!(
+            text,
+            "- {} took 1 s or more: the server's accept queue overflowed; see docs/load.md, \
+             \"Connections\".",
+            plural(figures.slow_connects, "connection")
+        )?;
     }
     let grown = figures.turns.iter().filter_map(|of| of.prompt_tokens_mean);
     let grown: Vec<_> = grown.map(|tokens| format!("{tokens:.0}")).collect();
     if !grown.is_empty() {
         writeln!(text, "Prompt tokens by turn: {}.", grown.join(", "))?;
     }
-    if let Some(error) = rounded {
+    if let Some(error) = known().find_map(|spread| spread.relative_error) {
         writeln!(
             text,
             "Percentiles of many values come from a histogram, within {} %.",
@@ -187,32 +177,35 @@ fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
     Ok(())
 }
 
-fn slow_connects(count: u32) -> String {
-    let connections = if count == 1 {
-        "connection"
-    } else {
-        "connections"
-    };
-    format!(
-        "- {count} {connections} took 1 s or more: the server's accept queue overflowed; see \
-         docs/load.md, \"Connections\"."
-    )
-}
+/// A row of times. What the sample is too small to certify is `-`.
+type Row<'a> = (String, Option<&'a Spread>);
 
-fn row(spread: &Spread) -> String {
-    let number = |v: f64| format!("{v:.3}");
-    let tail = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), number);
-    format!(
-        "{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>9}",
-        number(spread.mean),
-        number(spread.min),
-        number(spread.p50),
-        tail(spread.p90),
-        tail(spread.p95),
-        tail(spread.p99),
-        number(spread.max),
-        spread.n
-    )
+fn spreads(rows: &[Row]) -> Table {
+    let ms = |key, of: fn(&Spread) -> Option<f64>| {
+        Field::number(
+            key,
+            key,
+            Origin::Derived,
+            move |(_, spread): &Row| match spread {
+                None => Cell::Unknown,
+                Some(spread) => of(spread).map_or_else(|| Cell::text("-"), |v| Cell::number(v, 3)),
+            },
+        )
+    };
+    let fields = vec![
+        Field::label("ms", "ms", |(name, _): &Row| Cell::text(name)),
+        ms("mean", |s| Some(s.mean)),
+        ms("p50", |s| Some(s.p50)),
+        ms("p90", |s| s.p90),
+        ms("p95", |s| s.p95),
+        ms("p99", |s| s.p99),
+        ms("max", |s| Some(s.max)),
+        Field::number("n", "n", Origin::Derived, |(_, spread): &Row| {
+            spread.map_or(Cell::Unknown, |s| Cell::number(s.n as f64, 0))
+        }),
+        ms("min", |s| Some(s.min)),
+    ];
+    Table::of("times", "", fields, rows)
 }
 
 fn put_client(
@@ -259,7 +252,6 @@ fn put_client(
 /// What was asked for, in a sentence.
 fn in_words(file: &LoadFile) -> String {
     let asked = &file.asked;
-    let plural = |n: u32, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let limit = |agents: &Option<u32>| {
         agents.map_or_else(
             || "no limit in flight".to_owned(),
