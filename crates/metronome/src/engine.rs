@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener as StdListener;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
@@ -13,7 +13,7 @@ use mio::{Events, Interest, Poll, Token as Id, Waker};
 
 use crate::connection::{Connection, Token, Turn};
 use crate::wire::{Parts, Shape};
-use crate::{Pace, Shared};
+use crate::{Pace, Shared, lock};
 
 const LISTENER: Id = Id(usize::MAX);
 const WAKER: Id = Id(usize::MAX - 1);
@@ -89,12 +89,7 @@ impl Engine {
     /// Says which thread this is, so that its CPU time can be read.
     pub(crate) fn note_thread(&self) {
         if let Ok(task) = std::fs::read_link("/proc/thread-self") {
-            let mut place = self
-                .shared
-                .task
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *place = Some(std::path::Path::new("/proc").join(task));
+            *lock(&self.shared.task) = Some(std::path::Path::new("/proc").join(task));
         }
     }
 

@@ -36,7 +36,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 use clock::Clock;
@@ -130,15 +130,17 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn note(&self, stream: StreamLog) {
-        self.log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(stream);
+        lock(&self.log).push(stream);
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
+}
+
+/// What a lock guards is whole even where its holder panicked.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A running server; stops when dropped.
@@ -216,23 +218,12 @@ impl Server {
 
     /// Every stream that has ended since the last call, in order of their ends.
     pub fn take_log(&self) -> Vec<StreamLog> {
-        std::mem::take(
-            &mut self
-                .shared
-                .log
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        std::mem::take(&mut lock(&self.shared.log))
     }
 
     /// CPU time that its thread has used so far. None on systems other than Linux.
     pub fn cpu_time(&self) -> Option<Nanos> {
-        let task = self
-            .shared
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()?;
+        let task = lock(&self.shared.task).clone()?;
         let text = std::fs::read_to_string(task.join("schedstat")).ok()?;
         text.split(' ').next()?.parse().ok().map(Nanos)
     }

@@ -30,30 +30,22 @@ struct Case {
     tps: f64,
 }
 
+const fn case(name: &'static str, streams: usize, servers: usize, tokens: u32, tps: f64) -> Case {
+    Case {
+        name,
+        streams,
+        servers,
+        tokens,
+        tps,
+    }
+}
+
 const CASES: [Case; 3] = [
     // Streams of one batch get their tokens at one moment; twenty of them do here.
-    Case {
-        name: "paced",
-        streams: 2000,
-        servers: 100,
-        tokens: 400,
-        tps: 20.0,
-    },
+    case("paced", 2000, 100, 400, 20.0),
     // The worst case: one batch of two thousand.
-    Case {
-        name: "lockstep",
-        streams: 2000,
-        servers: 1,
-        tokens: 400,
-        tps: 20.0,
-    },
-    Case {
-        name: "unpaced",
-        streams: 200,
-        servers: 4,
-        tokens: 20_000,
-        tps: 1e6,
-    },
+    case("lockstep", 2000, 1, 400, 20.0),
+    case("unpaced", 200, 4, 20_000, 1e6),
 ];
 
 fn profile(case: Case) -> Profile {

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clock::Clock;
 use domain::Stamp;
-use domain::backend::KeepAlive;
 use domain::telemetry::{GpuReading, GpuSampler, GpuSource};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +18,7 @@ pub use log::{LogLine, RequestLog};
 pub(crate) use outlet::Outlet;
 
 use crate::core::{
-    Core, LoadedView, Notice, RequestId, ResolvedOptions, RunnerOptions, ServerId, Work, WorkKind,
+    Core, LoadedView, Notice, RequestId, ResolvedOptions, RunnerOptions, ServerId, Work,
 };
 use log::Log;
 
@@ -45,19 +44,6 @@ impl std::fmt::Debug for World {
             .field("clock", &self.clock)
             .finish_non_exhaustive()
     }
-}
-
-/// A request to hand in; the world numbers it.
-#[derive(Debug)]
-pub(crate) struct Submission {
-    pub(crate) server: ServerId,
-    pub(crate) kind: WorkKind,
-    pub(crate) model: String,
-    pub(crate) runner: RunnerOptions,
-    pub(crate) keep_alive: Option<KeepAlive>,
-    pub(crate) tag: u64,
-    /// Whether anybody wants to know of single tokens.
-    pub(crate) streams: bool,
 }
 
 impl Inner {
@@ -122,22 +108,15 @@ impl World {
         result
     }
 
-    /// Hands a request in. Dropping the ticket before its final notice cancels the request.
-    pub(crate) fn submit(self: &Arc<Self>, submission: Submission) -> Ticket {
+    /// Hands a request in, and numbers it. `streams` says whether anybody wants to know of single
+    /// tokens. Dropping the ticket before its final notice cancels the request.
+    pub(crate) fn submit(self: &Arc<Self>, server: ServerId, streams: bool, work: Work) -> Ticket {
         self.act(|inner, now| {
             let id = RequestId(inner.next_id);
             inner.next_id += 1;
-            let outlet = Arc::new(Outlet::new(submission.streams));
+            let outlet = Arc::new(Outlet::new(streams));
             inner.outlets.insert(id, Arc::clone(&outlet));
-            let work = Work {
-                id,
-                kind: submission.kind,
-                model: submission.model,
-                runner: submission.runner,
-                keep_alive: submission.keep_alive,
-                tag: submission.tag,
-            };
-            inner.core.submit(now, submission.server, work);
+            inner.core.submit(now, server, Work { id, ..work });
             Ticket {
                 world: Arc::clone(self),
                 outlet,

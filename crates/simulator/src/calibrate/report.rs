@@ -9,7 +9,7 @@ use super::replay::ReplayedRun;
 type Pick<'a> = &'a dyn Fn(&RecordedRun, &ReplayedRun) -> Vec<(f64, f64)>;
 
 /// One quantity.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ErrorRow {
     /// Its name.
     pub quantity: &'static str,
@@ -48,11 +48,7 @@ impl FitReport {
             let mut row = ErrorRow {
                 quantity,
                 unit,
-                n: 0,
-                mean_absolute: 0.0,
-                mean_relative_percent: 0.0,
-                worst_percent: 0.0,
-                worst_config: String::new(),
+                ..ErrorRow::default()
             };
             for (run, again) in &pairs {
                 for (was, is) in pick(run, again) {

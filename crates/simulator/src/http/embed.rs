@@ -16,8 +16,7 @@ use super::generate::{OUT_OF_MEMORY, runner_options};
 use super::keep_alive;
 use super::reply::{self, Refusal};
 use super::wire::{self, EmbedWire, EmbeddingsWire, OpenAiEmbedWire};
-use crate::core::{ServerId, Timings, What, WorkKind, tokens};
-use crate::driver::Submission;
+use crate::core::{RequestId, ServerId, Timings, What, Work, WorkKind, tokens};
 use crate::faults::{FaultKind, FaultRule};
 
 /// The engine's words when it was started for completions.
@@ -191,8 +190,8 @@ impl App {
             ids.extend(input);
         }
         let content: Vec<&str> = ask.inputs.iter().map(String::as_str).collect();
-        let mut ticket = exchange.world().submit(Submission {
-            server,
+        let work = Work {
+            id: RequestId(0),
             kind: if ask.inputs.is_empty() {
                 WorkKind::Preload
             } else {
@@ -202,8 +201,8 @@ impl App {
             runner,
             keep_alive: ask.keep_alive,
             tag: derive(&[&["embed", &model.name], content.as_slice()].concat()),
-            streams: false,
-        });
+        };
+        let mut ticket = exchange.world().submit(server, false, work);
         exchange.line.id = Some(ticket.id());
         let engine = self.config.profile.server.release() >= (0, 30, 0);
         let kind = fault.map(|fault| fault.kind);

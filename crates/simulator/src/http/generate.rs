@@ -13,8 +13,7 @@ use super::encode::{Dialect, Encoder};
 use super::exchange::Exchange;
 use super::reply::Refusal;
 use super::text::{Answer, Script, ScriptSpec};
-use crate::core::{self, RunnerOptions, ServerId, WorkKind, tokens};
-use crate::driver::Submission;
+use crate::core::{self, RequestId, RunnerOptions, ServerId, Work, WorkKind, tokens};
 use crate::faults::{FaultKind, FaultRule};
 use crate::profile::{ModelSpec, OutputDraw};
 
@@ -156,15 +155,15 @@ pub(super) fn start(
         })
     };
     let options = serde_json::to_string(&ask.options).expect("options have only text keys");
-    let ticket = exchange.world().submit(Submission {
-        server,
+    let work = Work {
+        id: RequestId(0),
         kind,
         model: model.name.clone(),
         runner,
         keep_alive: ask.keep_alive,
         tag: derive(&["request", exchange.line.path.as_str(), &content, &options]),
-        streams: !whole,
-    });
+    };
+    let ticket = exchange.world().submit(server, !whole, work);
     exchange.line.id = Some(ticket.id());
     let encoder = Encoder::new(
         ask.dialect,

@@ -4,50 +4,23 @@ use crate::profile::Profile;
 /// A release with every rule of the table.
 const HEAD: &str = "0.33.0";
 
-fn verdict(
-    loaded: RunnerOptions,
-    request: RunnerOptions,
-    edit: impl Fn(&mut ServerSettings),
-) -> Option<ReloadReason> {
+fn verdict(version: &str, loaded: &str, request: &str) -> Option<ReloadReason> {
     let profile = Profile::builtin("instant").unwrap();
     let mut settings = profile.server.clone();
-    settings.version = HEAD.to_owned();
+    version.clone_into(&mut settings.version);
     settings.context_length = 0;
     settings.num_parallel = 1;
-    edit(&mut settings);
     // A text model: vision models have a least context of their own.
     let model = profile.find_model("qwen3:8b").unwrap();
     let vram = 12 << 30;
-    let launch = Launch::wanted(&settings, model, vram, &loaded);
-    let wanted = Launch::wanted(&settings, model, vram, &request);
+    let launch = Launch::wanted(&settings, model, vram, &options(loaded));
+    let wanted = Launch::wanted(&settings, model, vram, &options(request));
     launch.differs(&wanted, settings.release())
-}
-
-fn at_head(loaded: RunnerOptions, request: RunnerOptions) -> Option<ReloadReason> {
-    verdict(loaded, request, |_| {})
-}
-
-const UNSET: RunnerOptions = RunnerOptions {
-    num_ctx: None,
-    num_gpu: None,
-    num_batch: None,
-    num_thread: None,
-    main_gpu: None,
-    use_mmap: None,
-    draft_num_predict: None,
-    shift: None,
-};
-
-fn ctx(n: u32) -> RunnerOptions {
-    RunnerOptions {
-        num_ctx: Some(n),
-        ..UNSET
-    }
 }
 
 /// `gpu 99`, for example; nothing for nothing.
 fn options(text: &str) -> RunnerOptions {
-    let mut options = UNSET;
+    let mut options = RunnerOptions::default();
     let (name, value) = text.split_once(' ').unwrap_or((text, ""));
     match name {
         "" => {}
@@ -73,7 +46,7 @@ fn every_row_of_the_table() {
         let &[what, loaded, request, expected] = cells.as_slice() else {
             panic!("four cells a row: {row}");
         };
-        let found = at_head(options(loaded), options(request));
+        let found = verdict(HEAD, loaded, request);
         let found = found.map_or(String::new(), |reason| format!("{reason:?}"));
         assert_eq!(found, expected, "{what}");
     }
@@ -85,7 +58,7 @@ fn automatic_contexts_are_equal_even_when_one_was_reduced() {
     let mut settings = profile.server.clone();
     settings.context_length = 0;
     let model = profile.find_model("gemma3").unwrap();
-    let wanted = Launch::wanted(&settings, model, 24 << 30, &UNSET);
+    let wanted = Launch::wanted(&settings, model, 24 << 30, &options(""));
     assert_eq!(wanted.num_ctx, 32_768);
     let mut reduced = wanted;
     reduced.num_ctx = wanted.smaller_tier().unwrap();
@@ -96,14 +69,9 @@ fn automatic_contexts_are_equal_even_when_one_was_reduced() {
 
 #[test]
 fn shift_matters_from_0_30_9() {
-    let off = RunnerOptions {
-        shift: Some(false),
-        ..UNSET
-    };
-    let before = |s: &mut ServerSettings| s.version = "0.30.8".to_owned();
-    assert_eq!(verdict(UNSET, off, before), None);
-    let from = |s: &mut ServerSettings| s.version = "0.30.9".to_owned();
-    assert_eq!(verdict(UNSET, off, from), Some(ReloadReason::Shift));
+    assert_eq!(verdict("0.30.8", "", "shift false"), None);
+    let from = verdict("0.30.9", "", "shift false");
+    assert_eq!(from, Some(ReloadReason::Shift));
 }
 
 #[test]
@@ -114,7 +82,7 @@ fn default_context_by_release_and_memory() {
         let mut settings = profile.server.clone();
         settings.version = version.to_owned();
         settings.context_length = env;
-        Launch::wanted(&settings, model, gib << 30, &UNSET).num_ctx
+        Launch::wanted(&settings, model, gib << 30, &options("")).num_ctx
     };
     assert_eq!(ctx("0.5.13", 80, 0), 2048);
     assert_eq!(ctx("0.6.6", 80, 0), 2048);
@@ -131,8 +99,8 @@ fn default_context_by_release_and_memory() {
 fn vision_models_get_at_least_2048_tokens() {
     let profile = Profile::builtin("rtx4080-laptop").unwrap();
     let model = profile.find_model("gemma3").unwrap();
-    let small = Launch::wanted(&profile.server, model, 12 << 30, &ctx(512));
-    let other = Launch::wanted(&profile.server, model, 12 << 30, &ctx(1024));
+    let small = Launch::wanted(&profile.server, model, 12 << 30, &options("ctx 512"));
+    let other = Launch::wanted(&profile.server, model, 12 << 30, &options("ctx 1024"));
     assert_eq!((small.num_ctx, other.num_ctx), (2048, 2048));
     assert_eq!(small.differs(&other, profile.server.release()), None);
 }
@@ -142,7 +110,7 @@ fn embedding_models_have_one_slot() {
     let profile = Profile::builtin("instant").unwrap();
     let slots = |name| {
         let model = profile.find_model(name).unwrap();
-        Launch::wanted(&profile.server, model, 24 << 30, &UNSET).parallel
+        Launch::wanted(&profile.server, model, 24 << 30, &options("")).parallel
     };
     assert_eq!(slots("gemma3"), 4);
     assert_eq!(slots("nomic-embed-text"), 1);

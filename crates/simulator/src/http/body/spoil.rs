@@ -1,5 +1,7 @@
 //! Faults played on a body, in the middle of a stream, on its last object or on a document.
 
+use domain::Nanos;
+
 use super::{End, Generation, RUNNER_ERROR, Reply, Stall};
 use crate::core::{RUNNER_STOPPED, ServerId};
 use crate::faults::{FaultKind, FaultRule};
@@ -14,11 +16,7 @@ impl Reply {
                 self.out.truncate(half);
                 self.end = Some(End::Reset);
             }
-            FaultKind::Stall => {
-                let pause = fault.pause;
-                self.held = self.out.split_off(from);
-                self.stall = Some(pause.map_or(Stall::Ever, |pause| Stall::For(self.sleep(pause))));
-            }
+            FaultKind::Stall => self.stall_from(from, fault.pause),
             FaultKind::MalformedJson | FaultKind::InvalidUtf8 | FaultKind::HugeLine => {
                 let good = self.out.split_off(from);
                 let bad = bad_object(fault);
@@ -39,6 +37,12 @@ impl Reply {
         }
     }
 
+    /// Keeps back what begins at `from`.
+    fn stall_from(&mut self, from: usize, pause: Option<Nanos>) {
+        self.held = self.out.split_off(from);
+        self.stall = Some(pause.map_or(Stall::Ever, |pause| Stall::For(self.sleep(pause))));
+    }
+
     pub(super) fn crash(&self, generation: &Generation) {
         if self
             .fault
@@ -46,9 +50,8 @@ impl Reply {
             .is_some_and(|fault| fault.kind == FaultKind::RunnerCrash)
         {
             let server = ServerId(self.exchange.line.server);
-            self.exchange
-                .world()
-                .crash_runner(server, &generation.model);
+            let world = self.exchange.world();
+            world.crash_runner(server, &generation.model);
         }
     }
 
@@ -90,11 +93,7 @@ impl Reply {
                 self.out.push(b'\n');
                 self.out.extend_from_within(..self.out.len() - 1);
             }
-            FaultKind::Stall => {
-                let pause = fault.pause;
-                self.held = std::mem::take(&mut self.out);
-                self.stall = Some(pause.map_or(Stall::Ever, |pause| Stall::For(self.sleep(pause))));
-            }
+            FaultKind::Stall => self.stall_from(0, fault.pause),
             FaultKind::MalformedJson | FaultKind::InvalidUtf8 | FaultKind::HugeLine => {
                 self.out = bad_object(fault);
             }
