@@ -16,6 +16,7 @@ mod keep_alive;
 mod models;
 mod options;
 mod reply;
+mod routes;
 mod server;
 mod stamp;
 mod text;

@@ -15,7 +15,6 @@ fn load() -> (Vec<Answer>, Vec<LogLine>) {
     let mut result = (Vec::new(), Vec::new());
     virtually(async {
         let bench = Bench::new(|config| {
-            config.servers = 1;
             config.seed = Some(99);
             config.num_parallel = Some(2);
             config.profile.network.latency_min_ms = 0.1;
@@ -26,28 +25,20 @@ fn load() -> (Vec<Answer>, Vec<LogLine>) {
             }];
         })
         .await;
-        let calls = (0..12).map(|client| {
-            let model = if client % 3 == 0 {
-                "qwen3:8b"
-            } else {
-                "gemma3"
-            };
+        let bench = &bench;
+        let clients = (0..12_u64).map(|client| async move {
+            let model = ["qwen3:8b", "gemma3", "gemma3"][client as usize % 3];
             let num_ctx = if client % 4 == 1 { 2048 } else { 4096 };
             let ask = json!({"model": model, "prompt": format!("client {client} says hello"),
                 "stream": client != 5, "options": {"num_ctx": num_ctx}});
-            let leave_after = (client == 7).then_some(4);
-            Call {
-                leave_after,
+            let call = Call {
+                leave_after: (client == 7).then_some(4),
                 ..post("/api/generate", ask)
-            }
+            };
+            bench.clock.sleep(Nanos::from_millis(client / 4)).await;
+            bench.send(call).await
         });
-        let bench = &bench;
-        let answers =
-            futures_util::future::join_all(calls.enumerate().map(|(i, call)| async move {
-                bench.clock.sleep(Nanos::from_millis(i as u64 / 4)).await;
-                bench.send(call).await
-            }));
-        result.0 = answers.await;
+        result.0 = futures_util::future::join_all(clients).await;
         result.1 = bench.simulator.log();
     });
     result

@@ -1,28 +1,17 @@
-//! The routes.
+//! What the handlers share.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clock::{ExchangeId, Ledger};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::{Method, Request, Response, header};
-use serde_json::json;
+use hyper::body::Bytes;
 
-use super::ask::Ask;
-use super::body::Reply;
-use super::encode::Dialect;
-use super::exchange::{Control, Exchange};
-use super::reply::{self, Refusal};
+use super::exchange::Exchange;
 use super::stamp::Epoch;
-use super::{generate, host, models};
-use crate::driver::{RequestLog, World};
-use crate::faults::{Engine, FaultKind, FaultRule, Seen};
+use crate::driver::World;
+use crate::faults::{Engine, FaultRule};
 use crate::profile::Profile;
 
-/// Largest request accepted, bytes: images come in it.
-const MAX_REQUEST: usize = 256 * 1024 * 1024;
 /// Distinct prompts whose repetitions are counted.
 const MAX_COUNTED: usize = 1 << 16;
 
@@ -50,11 +39,6 @@ pub(crate) struct App {
     repeats: Mutex<HashMap<u64, i64>>,
 }
 
-/// The connection is to be closed without a response.
-#[derive(Debug, thiserror::Error)]
-#[error("closed without a response")]
-pub(crate) struct Closed;
-
 /// A request that has been read whole.
 #[derive(Debug)]
 pub(super) struct Received {
@@ -72,6 +56,11 @@ impl App {
         }
     }
 
+    /// The next request's place among all.
+    pub(super) fn next_number(&self) -> u64 {
+        self.received.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// How often this has been asked before: a sampler without a seed answers differently each
     /// time, and must not depend on anything but what it was asked.
     pub(super) fn repeat(&self, content: u64) -> i64 {
@@ -83,178 +72,4 @@ impl App {
         *count += 1;
         *count
     }
-
-    /// Answers one request.
-    pub(crate) async fn handle(
-        self: Arc<Self>,
-        server: usize,
-        control: Arc<Control>,
-        request: Request<Incoming>,
-    ) -> Result<Response<Reply>, Closed> {
-        let (head, body) = request.into_parts();
-        let body = Limited::new(body, MAX_REQUEST).collect().await;
-        let world = &self.config.world;
-        let text = |name: &str| {
-            let value = head.headers.get(name).and_then(|value| value.to_str().ok());
-            value.unwrap_or_default()
-        };
-        let ledger = world.clock().ledger().and_then(|ledger| {
-            let id = text(Ledger::HEADER).parse().ok()?;
-            Some((ledger.clone(), ExchangeId(id)))
-        });
-        if let Some((ledger, id)) = &ledger {
-            // The request is off the wire only now that all of it is here.
-            ledger.take(*id, 1);
-        }
-        let now = world.clock().now();
-        let line = RequestLog {
-            server,
-            number: self.received.fetch_add(1, Ordering::Relaxed) + 1,
-            method: head.method.to_string(),
-            path: head.uri.path().to_owned(),
-            received: now,
-            ended: now,
-            ..RequestLog::default()
-        };
-        let mut exchange = Exchange::new(Arc::clone(world), control, ledger, line);
-        if self.config.check_host && !host::allowed(text(header::HOST.as_str())) {
-            return Ok(reply::empty(exchange, 403));
-        }
-        let Ok(body) = body else {
-            let refusal = Refusal::new(400, "the request body could not be read");
-            return Ok(reply::refuse(exchange, false, &refusal).await);
-        };
-        let path = head.uri.path();
-        let v1 = path.starts_with("/v1/");
-        let body = body.to_bytes();
-        let agents = [text("x-tandem-agent"), text(header::USER_AGENT.as_str())];
-        let model = model_of(&body);
-        let seen = Seen {
-            at: now,
-            server,
-            path,
-            model: &model,
-            agents,
-            // Rules without a path are about inference; a client's polling is not counted by them.
-            inference: is_inference(path),
-        };
-        let fault = self.config.faults.pick(&seen);
-        if let Some(fault) = &fault {
-            exchange.line.fault = Some(fault.kind);
-            match fault.kind {
-                FaultKind::ResetBeforeHeaders => {
-                    exchange.reset();
-                    return Err(Closed);
-                }
-                FaultKind::Busy => {
-                    let refusal = Refusal::new(503, reply::BUSY);
-                    return Ok(reply::refuse(exchange, v1, &refusal).await);
-                }
-                FaultKind::NotFound => {
-                    let refusal = Refusal::new(404, format!("model '{model}' not found"));
-                    return Ok(reply::refuse(exchange, v1, &refusal).await);
-                }
-                FaultKind::WrongContentType => {
-                    let page = b"<!doctype html><title>Sign in</title><p>Sign in to go on.</p>\n";
-                    let html = "text/html; charset=utf-8";
-                    return Ok(reply::bytes(exchange, None, 200, html, page.to_vec()).await);
-                }
-                _ => {}
-            }
-        }
-        let received = Received {
-            exchange,
-            fault,
-            body,
-        };
-        Ok(self.route(&head.method, path, received).await)
-    }
-
-    async fn route(&self, method: &Method, path: &str, received: Received) -> Response<Reply> {
-        const READ: &str = "GET, HEAD";
-        let allow = match path {
-            "/" | "/api/version" | "/api/tags" => READ,
-            "/api/ps" | "/v1/models" => "GET",
-            "/api/show" => "POST",
-            _ if is_inference(path) => "POST",
-            "/tandem/log" if self.config.log_route => READ,
-            _ if path
-                .strip_prefix("/v1/models/")
-                .is_some_and(|name| !name.is_empty()) =>
-            {
-                "GET"
-            }
-            _ => return reply::text(received.exchange, 404, "404 page not found").await,
-        };
-        if !allow.split(", ").any(|known| known == method.as_str()) {
-            return reply::not_allowed(received.exchange, allow).await;
-        }
-        if let Some(dialect) = Dialect::of_path(path) {
-            return self.generation(received, dialect).await;
-        }
-        match path {
-            "/" => reply::text(received.exchange, 200, "Ollama is running").await,
-            _ if is_embedding(path) => self.embed(received).await,
-            _ => {
-                let Received {
-                    exchange,
-                    fault,
-                    body,
-                } = received;
-                let answer = match path {
-                    "/api/version" => {
-                        // The one thing a twin says more than Ollama does, so that no record
-                        // made on it passes for a measurement.
-                        let version = &self.config.profile.server.version;
-                        Ok(json!({"version": version, "server": "tandem-simulator"}))
-                    }
-                    "/api/tags" => Ok(models::tags(self)),
-                    "/api/ps" => Ok(models::ps(self, exchange.line.server)),
-                    "/api/show" => models::show(self, &body),
-                    "/v1/models" => Ok(models::v1_list(self)),
-                    "/tandem/log" => {
-                        let (lines, forgotten) = self.config.world.log();
-                        Ok(json!({"lines": lines, "forgotten": forgotten}))
-                    }
-                    _ => models::v1_one(self, path.trim_start_matches("/v1/models/")),
-                };
-                match answer {
-                    Ok(value) => reply::document(exchange, fault, 200, &value).await,
-                    Err(refusal) => {
-                        reply::refuse(exchange, path.starts_with("/v1/"), &refusal).await
-                    }
-                }
-            }
-        }
-    }
-
-    async fn generation(&self, mut received: Received, dialect: Dialect) -> Response<Reply> {
-        let started = Ask::read(dialect, &received.body).and_then(|ask| {
-            generate::start(self, &mut received.exchange, received.fault.as_ref(), ask)
-        });
-        match started {
-            Ok((generation, streamed)) => {
-                let reply = Reply::generation(received.exchange, received.fault, generation);
-                reply::generation(reply, dialect, streamed).await
-            }
-            Err(refusal) => reply::refuse(received.exchange, dialect.is_v1(), &refusal).await,
-        }
-    }
-}
-
-fn is_inference(path: &str) -> bool {
-    Dialect::of_path(path).is_some() || is_embedding(path)
-}
-
-fn is_embedding(path: &str) -> bool {
-    matches!(path, "/api/embed" | "/api/embeddings" | "/v1/embeddings")
-}
-
-/// The model that a body names, whatever else it holds.
-fn model_of(body: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Named {
-        model: String,
-    }
-    serde_json::from_slice(body).map_or_else(|_| String::new(), |named: Named| named.model)
 }

@@ -17,6 +17,9 @@ use crate::core::{Notice, StopReason, What};
 use crate::driver::Ticket;
 use crate::faults::{FaultKind, FaultRule};
 
+/// Ollama's words for a full queue, with their two spaces.
+pub(crate) const BUSY: &str = "server busy, please try again.  maximum pending requests exceeded";
+
 /// Pause between the bytes of a slow drip.
 const DRIP: Nanos = Nanos::from_millis(20);
 
@@ -274,7 +277,7 @@ impl Reply {
                 self.end = Some(End::Clean);
                 self.spoil_document();
             }
-            What::Busy => self.failed = Some((503, super::reply::BUSY.to_owned())),
+            What::Busy => self.failed = Some((503, BUSY.to_owned())),
             What::Failed { message } if begun => {
                 generation.encoder.error(&message, &mut self.out);
                 self.end = Some(End::Clean);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::app::{App, Received};
 use super::ask::read_options;
-use super::body::{RUNNER_ERROR, Reply};
+use super::body::{BUSY, RUNNER_ERROR, Reply};
 use super::exchange::Exchange;
 use super::generate::{OUT_OF_MEMORY, runner_options};
 use super::keep_alive;
@@ -227,7 +227,7 @@ impl App {
             }
             What::Done { timings, .. } => timings,
             What::Preloaded => Timings::default(),
-            What::Busy => return Err(Refusal::new(503, reply::BUSY)),
+            What::Busy => return Err(Refusal::new(503, BUSY)),
             What::LoadFailed { message } | What::Failed { message } => {
                 return Err(Refusal::new(500, message));
             }

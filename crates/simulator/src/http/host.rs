@@ -42,27 +42,12 @@ mod tests {
 
     #[test]
     fn only_names_that_stay_at_home_pass() {
-        for host in [
-            "127.0.0.1:11434",
-            "localhost",
-            "LOCALHOST:1",
-            "[::1]:80",
-            "::1",
-            "10.1.2.3",
-            "192.168.0.9:1",
-            "my.local",
-            "x.internal:9",
-            "a.localhost",
-            "",
-        ] {
+        let stay = "127.0.0.1:11434 localhost LOCALHOST:1 [::1]:80 ::1 10.1.2.3 192.168.0.9:1 \
+                    my.local x.internal:9 a.localhost";
+        for host in stay.split(' ').chain([""]) {
             assert!(allowed(host), "{host}");
         }
-        for host in [
-            "example.com",
-            "8.8.8.8",
-            "localhost.example.com:80",
-            "evil.localx",
-        ] {
+        for host in "example.com 8.8.8.8 localhost.example.com:80 evil.localx".split(' ') {
             assert!(!allowed(host), "{host}");
         }
     }

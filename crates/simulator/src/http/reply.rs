@@ -8,9 +8,6 @@ use super::encode::Dialect;
 use super::exchange::Exchange;
 use crate::faults::FaultRule;
 
-/// Ollama's words for a full queue, with their two spaces.
-pub(crate) const BUSY: &str = "server busy, please try again.  maximum pending requests exceeded";
-
 /// Content types as Ollama sends them.
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
 /// What the /v1 routes say of their answers.

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::common::{Answer, post};
 use crate::suite::{
-    Checked, Checks, Server, content_type, holds, like, lines, object, same, text_of, wrong,
+    Checked, Checks, Server, content_type, holds, like, lines, object, same, seconds, text_of,
+    wrong,
 };
 
 async fn load(server: &Server, more: Value) -> Checked<Value> {
@@ -209,26 +210,6 @@ async fn expiry(server: &Server) -> Checked<i64> {
         return wrong(format!("no moments: {entry} {now}"));
     };
     Ok(then - now)
-}
-
-/// Seconds since 1970 of an RFC 3339 moment in any zone.
-fn seconds(value: &Value) -> Option<i64> {
-    let (text, zone) = text_of(value).split_at_checked(19)?;
-    let utc = humantime::parse_rfc3339(&format!("{text}Z")).ok()?;
-    let utc = utc.duration_since(std::time::UNIX_EPOCH).ok()?;
-    let utc = utc.as_secs().cast_signed();
-    let Some(at) = zone.find(['+', '-']) else {
-        return Some(utc);
-    };
-    let (hours, minutes) = zone[at + 1..].split_once(':')?;
-    let ahead = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
-    Some(
-        utc - if zone[at..].starts_with('-') {
-            -ahead
-        } else {
-            ahead
-        },
-    )
 }
 
 /// Leaves the server as a stranger would wish to find it.

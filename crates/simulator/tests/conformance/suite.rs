@@ -347,7 +347,7 @@ pub(crate) fn like(seen: &Value, pattern: &Value) -> Checked {
                 "<count>" => value.as_u64() > Some(0),
                 "<list>" => value.is_array(),
                 "<object>" => value.is_object(),
-                "<moment>" => is_moment(value),
+                "<moment>" => seconds(value).is_some(),
                 "<bool>" => value.is_boolean(),
                 "<absent>" => seen.is_none(),
                 other => panic!("{other} is no kind of value"),
@@ -416,16 +416,21 @@ pub(crate) fn joined<'a>(chunks: &'a [Value], part: impl Fn(&'a Value) -> &'a Va
     chunks.iter().map(|chunk| text_of(part(chunk))).collect()
 }
 
-/// Whether it is a moment as RFC 3339 writes it.
-fn is_moment(value: &Value) -> bool {
-    let text = text_of(value);
-    let date = text.get(..19).unwrap_or_default();
-    date.len() == 19
-        && date.bytes().enumerate().all(|(at, byte)| match at {
-            4 | 7 => byte == b'-',
-            10 => byte == b'T',
-            13 | 16 => byte == b':',
-            _ => byte.is_ascii_digit(),
-        })
-        && (text.ends_with('Z') || text.get(19..).is_some_and(|zone| zone.contains(['+', '-'])))
+/// Seconds since 1970 of a moment as RFC 3339 writes it, in any zone.
+pub(crate) fn seconds(value: &Value) -> Option<i64> {
+    let (text, zone) = text_of(value).split_at_checked(19)?;
+    let utc = humantime::parse_rfc3339(&format!("{text}Z")).ok()?;
+    let utc = utc.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let utc = utc.as_secs().cast_signed();
+    if zone.ends_with('Z') {
+        return Some(utc);
+    }
+    let at = zone.find(['+', '-'])?;
+    let (hours, minutes) = zone[at + 1..].split_once(':')?;
+    let ahead = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
+    Some(if zone[at..].starts_with('-') {
+        utc + ahead
+    } else {
+        utc - ahead
+    })
 }

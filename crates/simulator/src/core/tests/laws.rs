@@ -24,29 +24,22 @@ struct Drawn {
     cancel_after_ms: Option<u32>,
 }
 
-fn drawn() -> impl Strategy<Value = Drawn> {
-    (
-        (0_u32..20_000, 0_usize..2, 0_usize..3, 0_u8..10, 1_u32..200),
-        (
-            1_u32..1500,
-            prop_oneof![Just(None), Just(Some(4096)), Just(Some(8192))],
-            prop_oneof![3 => Just(None), 1 => Just(Some(0)), 1 => Just(Some(5)), 1 => Just(Some(99))],
-            0_u8..6,
-            prop_oneof![3 => Just(None), 1 => (0_u32..8000).prop_map(Some)],
-        ),
-    )
-        .prop_map(|((at_ms, server, model, kind, tokens), (prompt, ctx, gpu, keep, cancel))| Drawn {
-            at_ms: at_ms / 500 * 500,
-            server,
-            model,
-            kind,
-            tokens,
-            prompt,
-            ctx,
-            gpu,
-            keep,
-            cancel_after_ms: cancel,
-        })
+prop_compose! {
+    fn drawn()(
+        half_second in 0_u32..40,
+        server in 0_usize..2,
+        model in 0_usize..3,
+        kind in 0_u8..10,
+        tokens in 1_u32..200,
+        prompt in 1_u32..1500,
+        ctx in prop_oneof![Just(None), Just(Some(4096)), Just(Some(8192))],
+        gpu in prop_oneof![3 => Just(None), 1 => Just(Some(0)), 1 => Just(Some(5)), 1 => Just(Some(99))],
+        keep in 0_u8..6,
+        cancel_after_ms in prop_oneof![3 => Just(None), 1 => (0_u32..8000).prop_map(Some)],
+    ) -> Drawn {
+        let at_ms = half_second * 500;
+        Drawn { at_ms, server, model, kind, tokens, prompt, ctx, gpu, keep, cancel_after_ms }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -58,21 +51,16 @@ struct Setup {
     crash_at_ms: Option<u32>,
 }
 
-fn setup() -> impl Strategy<Value = Setup> {
-    (
-        prop::collection::vec(drawn(), 1..25),
-        1_usize..4,
-        1_usize..12,
-        prop_oneof![Just("0.11.4"), Just("0.12.10"), Just("0.32.10")],
-        prop_oneof![2 => Just(None), 1 => (0_u32..20_000).prop_map(Some)],
-    )
-        .prop_map(|(jobs, parallel, max_queue, version, crash_at_ms)| Setup {
-            jobs,
-            parallel,
-            max_queue,
-            version,
-            crash_at_ms,
-        })
+prop_compose! {
+    fn setup()(
+        jobs in prop::collection::vec(drawn(), 1..25),
+        parallel in 1_usize..4,
+        max_queue in 1_usize..12,
+        version in prop_oneof![Just("0.11.4"), Just("0.12.10"), Just("0.32.10")],
+        crash_at_ms in prop_oneof![2 => Just(None), 1 => (0_u32..20_000).prop_map(Some)],
+    ) -> Setup {
+        Setup { jobs, parallel, max_queue, version, crash_at_ms }
+    }
 }
 
 enum Act {
