@@ -154,7 +154,6 @@ pub struct ConfigSummary {
     /// Runs left out of the aggregates.
     pub runs_excluded: u32,
     /// The statistics over the runs that take part.
-    #[serde(flatten)]
     pub stats: Statistics,
     /// The verdict.
     pub verdict: Verdict,
@@ -227,7 +226,6 @@ pub struct ScenarioSummary {
     /// Runs.
     pub runs: u32,
     /// The statistics; each estimate's `n` counts configurations.
-    #[serde(flatten)]
     pub stats: Statistics,
     /// Configurations by verdict.
     pub verdicts: VerdictCounts,
@@ -243,7 +241,6 @@ pub struct Overall {
     /// Runs.
     pub runs: u32,
     /// The statistics; each estimate's `n` counts configurations.
-    #[serde(flatten)]
     pub stats: Statistics,
     /// Configurations by verdict.
     pub verdicts: VerdictCounts,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 
 use super::claims::{Claim, Claims, Document, Test};
 use super::error::AuditError;
@@ -36,7 +37,7 @@ pub struct Counts {
 }
 
 /// One line of the ledger.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LedgerEntry {
     /// The claim's name.
     pub id: String,
@@ -47,31 +48,23 @@ pub struct LedgerEntry {
     /// What is claimed, in our words.
     pub claim: String,
     /// What is published.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
     /// How the recomputed value must stand to it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub relation: Option<Relation>,
     /// Unit of the published value.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     /// What may differ.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<f64>,
     /// How it was computed, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// What became of it.
-    #[serde(flatten)]
     pub finding: Finding,
     /// Besides.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
 /// What became of a claim.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "finding", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
     /// The data give the published value under the document's own definition.
     Reproduced {
@@ -112,6 +105,70 @@ pub struct Tried {
     pub definition: String,
     /// What it gives.
     pub gives: Value,
+}
+
+/// The finding's figures stand beside the claim's, under its name.
+impl Serialize for LedgerEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("document", &self.document)?;
+        map.serialize_entry("section", &self.section)?;
+        map.serialize_entry("claim", &self.claim)?;
+        known(&mut map, "published", self.published.as_ref())?;
+        known(&mut map, "relation", self.relation.as_ref())?;
+        known(&mut map, "unit", self.unit.as_ref())?;
+        known(&mut map, "tolerance", self.tolerance.as_ref())?;
+        known(&mut map, "method", self.method.as_ref())?;
+        map.serialize_entry("finding", self.finding.key())?;
+        match &self.finding {
+            Finding::Reproduced { recomputed } => map.serialize_entry("recomputed", recomputed)?,
+            Finding::Redefined {
+                recomputed,
+                definition,
+                under_it,
+            } => {
+                map.serialize_entry("recomputed", recomputed)?;
+                map.serialize_entry("definition", definition)?;
+                map.serialize_entry("under_it", under_it)?;
+            }
+            Finding::Contradicted {
+                recomputed,
+                difference,
+                tolerances,
+                also_tried,
+            } => {
+                map.serialize_entry("recomputed", recomputed)?;
+                map.serialize_entry("difference", difference)?;
+                map.serialize_entry("tolerances", tolerances)?;
+                map.serialize_entry("also_tried", also_tried)?;
+            }
+            Finding::NotTestable { why } => map.serialize_entry("why", why)?,
+        }
+        known(&mut map, "note", self.note.as_ref())?;
+        map.end()
+    }
+}
+
+/// An entry of what is known.
+fn known<M: SerializeMap>(
+    map: &mut M,
+    key: &str,
+    value: Option<&impl Serialize>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(key, value))
+}
+
+impl Finding {
+    /// The finding's name in JSON.
+    fn key(&self) -> &'static str {
+        match self {
+            Self::Reproduced { .. } => "reproduced",
+            Self::Redefined { .. } => "redefined",
+            Self::Contradicted { .. } => "contradicted",
+            Self::NotTestable { .. } => "not_testable",
+        }
+    }
 }
 
 impl Claims {

@@ -71,7 +71,7 @@ pub(super) fn write(parts: &Parts<'_>) -> Result<String, serde_json::Error> {
             })
         })
         .collect();
-    let document = json!({
+    let mut document = json!({
         "schema": REPORT_SCHEMA,
         "name": parts.name,
         "provenance": provenance_word(parts.dataset.provenance),
@@ -92,7 +92,22 @@ pub(super) fn write(parts: &Parts<'_>) -> Result<String, serde_json::Error> {
         "warnings": summary.warnings,
         "files": parts.files,
     });
+    lift_statistics(&mut document);
     let mut text = serde_json::to_string_pretty(&document)?;
     text.push('\n');
     Ok(text)
+}
+
+/// Puts the `stats` of configurations, scenarios and the whole beside their other keys.
+fn lift_statistics(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(lift_statistics),
+        Value::Object(keys) => {
+            if let Some(Value::Object(stats)) = keys.remove("stats") {
+                keys.extend(stats);
+            }
+            keys.values_mut().for_each(lift_statistics);
+        }
+        _ => {}
+    }
 }
