@@ -321,11 +321,10 @@ fn is(tree: Option<&TokenTree>, sign: char) -> bool {
 
 /// True when what stands before a `use` is `pub` or `pub(…)`.
 fn is_exported(before: &[TokenTree]) -> bool {
-    let is_pub = |tree: Option<&TokenTree>| tree.and_then(word).as_deref() == Some("pub");
-    match before {
-        [before @ .., TokenTree::Group(_)] => is_pub(before.last()),
-        before => is_pub(before.last()),
-    }
+    let last = before
+        .iter()
+        .rfind(|tree| !matches!(tree, TokenTree::Group(_)));
+    last.and_then(word).as_deref() == Some("pub")
 }
 
 /// The text of `path = "text"`, as it stands in an attribute.
