@@ -69,11 +69,11 @@ fn main() {
 fn generate(dir: &Path, requests: u64) -> u64 {
     fs::create_dir_all(dir).expect("the temporary folder can be written");
     let facts = json!({
-        "schema": metrics::load::LOAD_SCHEMA, "name": "analyse", "provenance": "simulated",
-        "tool": "tandem", "started_at": "2026-01-01T00:00:00Z", "command": "", "endpoints": [],
-        "model": "m", "shape": { "kind": "closed", "agents": AGENTS, "think_s": 0.0 },
-        "requests": requests, "num_predict": 50, "seed": 1, "slo": "ttft<2s,tpot<80ms",
-        "result": null,
+        "schema": metrics::load::LOAD_SCHEMA, "result": null,
+        "header": { "name": "analyse", "provenance": "simulated", "tool": "tandem",
+                    "started_at": "2026-01-01T00:00:00Z", "command": "" },
+        "asked": { "model": "m", "shape": { "kind": "closed", "agents": AGENTS, "think_s": 0.0 },
+                   "requests": requests, "num_predict": 50, "seed": 1, "slo": "ttft<2s,tpot<80ms" },
     });
     fs::write(dir.join(metrics::load::LOAD_FILE), facts.to_string()).expect("there is room");
     let path = dir.join(metrics::load::REQUESTS_FILE);

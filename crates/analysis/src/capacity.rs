@@ -6,19 +6,16 @@ mod read;
 mod tables;
 #[cfg(test)]
 mod tests;
-mod write;
+mod words;
 
-use std::collections::BTreeMap;
-
-use document::capacity::Answer;
+use document::capacity::{Answer, answer};
+use document::environment::{self, line};
+use document::{Block, Section};
 use metrics::capacity::{LevelFigures, Objective, Scaling, ScalingFigures};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use crate::load::provenance_word;
-use crate::report::{
-    Content, REPORT_SCHEMA, Report, ReportError, ReportOptions, column_dictionary,
-};
-use crate::tables::Table;
+use crate::kind;
+use crate::report::{Report, ReportError, ReportOptions};
 
 pub use read::{CapacityRun, Level, read};
 
@@ -26,7 +23,6 @@ pub use read::{CapacityRun, Level, read};
 pub(crate) struct Material<'a> {
     pub(crate) run: &'a CapacityRun,
     pub(crate) objective: &'a Objective,
-    pub(crate) options: &'a ReportOptions,
     pub(crate) answer: Answer,
     pub(crate) scaling: Option<Scaling>,
     /// Levels that were whole and steady, by agents.
@@ -35,7 +31,7 @@ pub(crate) struct Material<'a> {
 
 impl Material<'_> {
     pub(crate) fn simulated(&self) -> bool {
-        self.run.record.provenance == domain::record::Provenance::Simulated
+        self.run.record.header.provenance == domain::record::Provenance::Simulated
     }
 }
 
@@ -43,80 +39,79 @@ impl Material<'_> {
 pub fn build(run: &CapacityRun, options: &ReportOptions) -> Result<Report, ReportError> {
     let mut levels = run.whole();
     let scaling = Scaling::of(&levels);
-    let answer = document::capacity::answer(&run.record, &run.objective, &levels, scaling.as_ref());
+    let answer = answer(&run.record, &run.objective, &levels, scaling.as_ref());
     levels.sort_by_key(|l| l.agents);
     let material = Material {
         run,
         objective: &run.objective,
-        options,
         answer,
         scaling,
         levels,
     };
-    let tables = tables::all(&material);
+    let record = &run.record;
     let pictures = pictures::draw(&material)?;
-    let mut files = BTreeMap::new();
-    for picture in &pictures {
-        let path = format!("charts/{}.png", picture.name);
-        files.insert(path, Content::Png(picture.png.clone()));
-    }
-    for table in &tables {
-        let path = format!("tables/{}.csv", table.id);
-        files.insert(path, Content::Text(table.to_csv()));
-    }
-    let csv: Vec<&Table> = tables.iter().collect();
-    files.insert(
-        "tables/columns.csv".to_owned(),
-        Content::Text(column_dictionary(&csv)),
+    let source = run.source.clone();
+    let mut page = kind::page(
+        "capacity",
+        options,
+        record.header.provenance,
+        source,
+        pictures,
     );
-    let text = write::markdown(&material, &tables, &pictures);
-    files.insert("report.md".to_owned(), Content::Text(text));
-    let names: Vec<String> = files.keys().cloned().collect();
-    let text = json(&material, &names)?;
-    files.insert("report.json".to_owned(), Content::Text(text));
-    Ok(Report {
-        name: options.name.clone(),
-        answer: material.answer.sentence,
-        files,
-    })
+    words::front(&material, &mut page.front);
+    page.tables = tables::all(&material);
+    let table = |id: &str| Block::Table(id.to_owned());
+    page.sections = vec![
+        Section::new("Levels", vec![table("levels"), table("limits")]),
+        kind::evidence(&page.pictures),
+        Section::new("Tables", vec![table("fairness"), table("scaling")]),
+    ];
+    let details = vec![table("latency"), table("search")];
+    page.appendix = vec![Section::new("Latencies and search", details)];
+    page.method = words::method(&record.asked);
+    page.environment = vec![line("data", &*page.source)];
+    let lines = environment::machine(record.header.environment.as_ref());
+    page.environment.extend(lines);
+    let servers = environment::servers(&record.header.endpoints);
+    page.environment.extend(servers);
+    page.environment.extend([
+        environment::command("command of the run", &record.header.command),
+        line("command of this report", options.command()),
+    ]);
+    page.limits = words::limits(&material);
+    page.figures = figures(&material);
+    Report::of(&page)
 }
 
-fn json(material: &Material<'_>, files: &[String]) -> Result<String, serde_json::Error> {
+fn figures(material: &Material<'_>) -> Map<String, Value> {
     let run = material.run;
-    let levels: Vec<_> = run
-        .levels
-        .iter()
-        .map(|level| {
-            json!({
-                "agents": level.probe.agents,
-                "phase": level.probe.phase,
-                "end": level.probe.end,
-                "verdict": level.probe.observed().verdict,
-                "decision": level.probe.decision,
-                "failing": level.probe.failing,
-                "saturation": level.probe.saturation,
-                "figures": level.figures,
-            })
+    let level = |level: &Level| {
+        json!({
+            "agents": level.probe.agents,
+            "phase": level.probe.phase,
+            "end": level.probe.end,
+            "verdict": level.probe.observed().verdict,
+            "decision": level.probe.decision,
+            "failing": level.probe.failing,
+            "saturation": level.probe.saturation,
+            "figures": level.figures,
         })
-        .collect();
-    let document = json!({
-        "schema": REPORT_SCHEMA,
-        "kind": "capacity",
-        "name": material.options.name,
-        "provenance": provenance_word(run.record.provenance),
-        "source": run.source,
-        "inputs": material.options.inputs,
-        "answer": material.answer.sentence,
-        "capacity": material.answer,
-        "asked": run.record.asked,
-        "end": run.record.end,
-        "client_budget": run.record.client_budget,
-        "levels": levels,
-        "scaling": material.scaling.as_ref().map(ScalingFigures::from),
-        "warnings": run.warnings,
-        "files": files,
-    });
-    let mut text = serde_json::to_string_pretty(&document)?;
-    text.push('\n');
-    Ok(text)
+    };
+    let levels: Vec<Value> = run.levels.iter().map(level).collect();
+    let figures = [
+        ("capacity", json!(material.answer)),
+        ("asked", json!(run.record.asked)),
+        ("end", json!(run.record.end)),
+        ("client_budget", json!(run.record.header.client_budget)),
+        ("levels", Value::Array(levels)),
+        (
+            "scaling",
+            json!(material.scaling.as_ref().map(ScalingFigures::from)),
+        ),
+        ("warnings", json!(run.warnings)),
+    ];
+    let named = figures
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value));
+    named.collect()
 }

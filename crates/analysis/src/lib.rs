@@ -10,6 +10,7 @@ pub mod calibration;
 pub mod capacity;
 pub mod charts;
 pub mod compare;
+mod kind;
 pub mod load;
 pub mod load_report;
 pub mod report;

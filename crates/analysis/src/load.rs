@@ -21,7 +21,7 @@ use grid::Grid;
 use results::short;
 pub use results::{
     Arrivals, End, Load, LoadError, LoadErrorKind, Phases, Request, Skipped, read, read_json,
-    read_schema,
+    read_versioned,
 };
 
 /// What kind of input a path holds.
@@ -229,10 +229,19 @@ fn run_group(run: &RunObservation) -> (ConfigId, Option<domain::plan::Topology>)
     (run.config.clone(), run.topology)
 }
 
-/// The part of a manifest that says when.
-#[derive(serde::Deserialize)]
+/// The part of a run's file that says when; before there was a header, it stood outside of it.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
 struct Started {
+    header: Option<Box<Self>>,
     started_at: String,
+}
+
+impl Started {
+    fn at(self) -> String {
+        self.header
+            .map_or(self.started_at, |header| header.started_at)
+    }
 }
 
 /// The newest results folder in `results`, of a sweep, a load, a capacity run or a calibration: the
@@ -247,8 +256,8 @@ pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
             continue;
         };
         // One that cannot be read is still a candidate: loading it will say what is wrong.
-        let started = read_json::<Started>(facts, "manifest")
-            .map_or_else(|_| String::new(), |m| m.started_at);
+        let started =
+            read_json::<Started>(facts, "manifest").map_or_else(|_| String::new(), Started::at);
         found.push((started, folder));
     }
     found

@@ -19,8 +19,11 @@ pub fn command(name: &str, command: &str) -> Line {
     line(name, safe::code(command))
 }
 
-/// The machine's lines.
-pub fn machine(env: &Environment) -> Vec<Line> {
+/// The machine's lines, or that it was not recorded.
+pub fn machine(env: Option<&Environment>) -> Vec<Line> {
+    let Some(env) = env else {
+        return vec![line("machine", "not recorded in the data")];
+    };
     let mut lines = vec![
         line("operating system", safe::markdown(&env.os)),
         line(

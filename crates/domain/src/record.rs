@@ -6,25 +6,27 @@
 //! [`Sample`](crate::telemetry::Sample) a line).
 
 mod budget;
+mod header;
 pub mod schema1;
 mod times;
 
-use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{LoadedModel, ModelIdentity, ServerIdentity};
+use crate::backend::LoadedModel;
 use crate::options::ModelOptions;
 use crate::plan::{Arm, ConfigId, SweepPlan, Topology};
-use crate::telemetry::GpuSource;
 use crate::units::{Nanos, Stamp};
 use crate::work::WorkRecord;
 
 pub use budget::{
     Bias, BudgetDepth, BudgetEnd, BudgetStep, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration,
     ClientBudget,
+};
+pub use header::{
+    EndpointFacts, Environment, Provenance, RunHeader, RuntimeFacts, RuntimeFlavour,
+    SimulatorSettings, TimeScale,
 };
 pub use times::{RequestTimes, StampSource, TokenSource};
 
@@ -36,64 +38,20 @@ pub const RESULTS_SCHEMA: u32 = 2;
 pub struct Manifest {
     /// [`RESULTS_SCHEMA`].
     pub schema: u32,
-    /// The sweep's name.
-    pub name: String,
-    /// Measured on a server, or on the simulator.
-    pub provenance: Provenance,
-    /// What wrote this: `tandem 0.1.0 (git 1234abc)`.
-    pub tool: String,
+    /// What the sweep says of itself.
+    pub header: RunHeader,
     /// Which client ran the agents: `rust-tokio`; the Python twin writes its own.
     pub runner: String,
-    /// When the sweep began, RFC 3339 in UTC; the one wall-clock reading of a sweep.
-    pub started_at: String,
-    /// The command line, ready to repeat.
-    pub command: String,
     /// The resolved plan, defaults written in.
     pub plan: SweepPlan,
     /// SHA-256 of the resolved plan's JSON.
     pub plan_hash: String,
     /// Repetitions this sweep makes of each configuration.
     pub repetitions: u32,
-    /// The endpoints, without credentials, in the order that agents are dealt to them.
-    pub endpoints: Vec<EndpointFacts>,
-    /// Simulated seconds per real second; absent on a real server, `"virtual"` when time was
-    /// skipped rather than waited for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_scale: Option<TimeScale>,
-    /// How the embedded simulator was set; absent on a real server, and where nobody recorded it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub simulator: Option<SimulatorSettings>,
-    /// Most requests in flight at once, over all agents: `--admission`. Absent for no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub admission: Option<NonZeroU32>,
     /// What agents with the full workflow read; absent where no agent has it, and where nobody
     /// recorded it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub benchmarks: Option<BenchmarkTables>,
-    /// What the client ran on; absent in virtual time, which always runs on one thread.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runtime: Option<RuntimeFacts>,
-    /// The client's own error, measured before the sweep; absent in virtual time, where the client
-    /// costs no time, and where nobody measured it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_budget: Option<ClientBudget>,
-    /// The machine.
-    pub environment: Environment,
-}
-
-/// How the embedded simulator was set, as it was typed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SimulatorSettings {
-    /// `--profile`: a shipped one or a file.
-    pub profile: String,
-    /// `--num-parallel`; absent: the profile's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub num_parallel: Option<u32>,
-    /// Each `--fault`: a file of rules or `KIND=RATE`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub faults: Vec<String>,
-    /// SHA-256 of the profile and the rules that these named: a file can change.
-    pub sha256: String,
 }
 
 /// The benchmark tables that agents with the full workflow read; their prompts hold figures of them.
@@ -103,82 +61,6 @@ pub struct BenchmarkTables {
     pub folder: PathBuf,
     /// SHA-256 of the tables, names included.
     pub sha256: String,
-}
-
-/// The async runtime that a client ran on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuntimeFacts {
-    /// Which one.
-    pub flavour: RuntimeFlavour,
-    /// Threads that run tasks.
-    pub workers: u32,
-    /// The CPUs that the process was held to, in order; empty when it was free to run on any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pinned: Vec<u32>,
-}
-
-/// Flavours of the async runtime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RuntimeFlavour {
-    /// Threads that take tasks from each other.
-    Multi,
-    /// One thread.
-    Current,
-}
-
-/// Where a number comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Provenance {
-    /// On a real server.
-    Measured,
-    /// On the simulator.
-    Simulated,
-    /// From somebody else's records.
-    Imported,
-}
-
-/// How simulated time ran against real time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TimeScale {
-    /// Waits were skipped: the clock jumps to the next event.
-    Virtual,
-    /// So many simulated seconds per real second.
-    Scaled(f64),
-}
-
-/// One endpoint as it was when the sweep began.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EndpointFacts {
-    /// URL without credentials.
-    pub url: String,
-    /// What it says it is.
-    pub server: ServerIdentity,
-    /// The plan's model there.
-    pub model: Option<ModelIdentity>,
-}
-
-/// The machine a sweep ran on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Environment {
-    /// Operating system and version.
-    pub os: String,
-    /// Processor.
-    pub cpu: String,
-    /// Cores the process may use.
-    pub cores: u32,
-    /// Memory, bytes.
-    pub memory_bytes: u64,
-    /// Where GPU readings come from, or why there are none.
-    pub gpu: GpuSource,
-    /// Further facts by name (governor, kernel, …).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub facts: BTreeMap<String, String>,
-    /// Conditions that spoil a benchmark, in words.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
 }
 
 /// One line of `journal.jsonl`.

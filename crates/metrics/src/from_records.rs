@@ -46,7 +46,7 @@ pub fn dataset(
             }
             JournalLine::Request(mut request) => match request.role {
                 RequestRole::Main => {
-                    request.settle_load(&manifest.endpoints);
+                    request.settle_load(&manifest.header.endpoints);
                     begun.insert((request.run.clone(), request.arm));
                     let key = (request.run.clone(), request.arm, request.attempt);
                     requests.entry(key).or_default().push(request);
@@ -117,9 +117,9 @@ pub fn dataset(
         }
     }
     Dataset {
-        name: manifest.name.clone(),
-        provenance: manifest.provenance,
-        environment: Some(manifest.environment.clone()),
+        name: manifest.header.name.clone(),
+        provenance: manifest.header.provenance,
+        environment: manifest.header.environment.clone(),
         manifest: Some(manifest),
         source,
         runs,
@@ -172,7 +172,7 @@ fn arm_observation(
             let dealt = record
                 .run
                 .topology
-                .endpoint_of(agent as usize, manifest.endpoints.len().max(1));
+                .endpoint_of(agent as usize, manifest.header.endpoints.len().max(1));
             AgentObservation {
                 agent,
                 name: spec.name.clone(),
@@ -205,7 +205,7 @@ fn arm_observation(
 /// The calibrated bias at the rate of an arm: its chunks with text over the time from the first of
 /// them to the last.
 fn client_bias(manifest: &Manifest, agents: &[AgentObservation]) -> Option<Nanos> {
-    let budget = manifest.client_budget.as_ref()?;
+    let budget = manifest.header.client_budget.as_ref()?;
     let chunks = || {
         let requests = agents.iter().flat_map(|agent| &agent.requests);
         requests.flat_map(|request| &request.chunks)

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::{LoadError, LoadErrorKind};
 
@@ -33,17 +34,23 @@ struct SchemaOnly {
     schema: u64,
 }
 
-/// The file's version. One that is newer or older than those that can be read is refused. Call it
-/// first: a newer file may not even parse as ours.
-pub fn read_schema(
+/// Reads a file that says its version in `schema`, and returns that too. What is older than the
+/// newest supported version is lifted to it; what is not supported is refused before it is parsed.
+pub fn read_versioned<T: DeserializeOwned>(
     path: &Path,
     what: &'static str,
     supported: RangeInclusive<u32>,
-) -> Result<u32, LoadError> {
+    lift: fn(Value) -> Value,
+) -> Result<(u32, T), LoadError> {
     let found = read_json::<SchemaOnly>(path, what)?.schema;
     let (oldest, newest) = (*supported.start(), *supported.end());
-    let kind = match u32::try_from(found) {
-        Ok(schema) if supported.contains(&schema) => return Ok(schema),
+    let refused = match u32::try_from(found) {
+        Ok(schema) if schema == newest => return Ok((schema, read_json(path, what)?)),
+        Ok(schema) if supported.contains(&schema) => {
+            let value = serde_json::from_value(lift(read_json(path, what)?));
+            let value = value.map_err(|e| json_error(path, &e, what))?;
+            return Ok((schema, value));
+        }
         Ok(schema) if schema < oldest => LoadErrorKind::OlderSchema {
             found,
             supported: oldest,
@@ -53,5 +60,5 @@ pub fn read_schema(
             supported: newest,
         },
     };
-    Err(LoadError::new(path, kind))
+    Err(LoadError::new(path, refused))
 }

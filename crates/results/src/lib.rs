@@ -11,6 +11,6 @@ mod requests;
 mod results;
 
 pub use error::{LoadError, LoadErrorKind, Skipped, short};
-pub use json::{read_json, read_schema};
+pub use json::{read_json, read_versioned};
 pub use requests::{Arrivals, End, Load, Phases, Request, read};
 pub use results::read as read_results;

@@ -341,15 +341,21 @@ fn differences(there: &Manifest, here: &Manifest) -> Vec<String> {
     );
     compare(
         "provenance",
-        format!("{:?}", there.provenance),
-        format!("{:?}", here.provenance),
+        format!("{:?}", there.header.provenance),
+        format!("{:?}", here.header.provenance),
     );
     compare(
         "endpoints",
-        there.endpoints.len().to_string(),
-        here.endpoints.len().to_string(),
+        there.header.endpoints.len().to_string(),
+        here.header.endpoints.len().to_string(),
     );
-    for (i, (a, b)) in there.endpoints.iter().zip(&here.endpoints).enumerate() {
+    for (i, (a, b)) in there
+        .header
+        .endpoints
+        .iter()
+        .zip(&here.header.endpoints)
+        .enumerate()
+    {
         compare(
             &format!("endpoints[{i}].server"),
             format!("{} {}", a.server.kind, a.server.version),

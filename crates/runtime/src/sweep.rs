@@ -175,7 +175,12 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         agents::read_tables(&benchmarks).map_err(|source| RuntimeError::Benchmarks { source })?;
     }
 
-    let servers = manifest.endpoints.iter().map(|e| e.url.clone()).collect();
+    let servers = manifest
+        .header
+        .endpoints
+        .iter()
+        .map(|e| e.url.clone())
+        .collect();
     let plan = Arc::new(manifest.plan);
     let stop = shutdown.stopping().child_token();
     let abort = shutdown.aborted().child_token();
@@ -358,9 +363,9 @@ fn check_setup(manifest: &Manifest, backends: &[Arc<dyn ChatBackend>]) -> Result
     if backends.is_empty() {
         return Err(RuntimeError::NoEndpoint);
     }
-    if manifest.endpoints.len() != backends.len() {
+    if manifest.header.endpoints.len() != backends.len() {
         return Err(RuntimeError::EndpointCount {
-            listed: manifest.endpoints.len(),
+            listed: manifest.header.endpoints.len(),
             given: backends.len(),
         });
     }

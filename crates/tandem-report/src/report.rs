@@ -84,8 +84,8 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
             InputKind::Load => {
                 let loaded = load::read(input, keep_going)?;
                 return Ok(Made {
-                    report: load_report::build(&loaded, &options(&loaded.file.name)?)?,
-                    provenance: loaded.file.provenance,
+                    report: load_report::build(&loaded, &options(&loaded.file.header.name)?)?,
+                    provenance: loaded.file.header.provenance,
                     source: load_report::source(&loaded),
                     skipped: loaded.skipped,
                     warnings: loaded.warnings,
@@ -94,8 +94,8 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
             InputKind::Capacity => {
                 let run = capacity::read(input)?;
                 return Ok(Made {
-                    report: capacity::build(&run, &options(&run.record.name)?)?,
-                    provenance: run.record.provenance,
+                    report: capacity::build(&run, &options(&run.record.header.name)?)?,
+                    provenance: run.record.header.provenance,
                     source: run.source,
                     skipped: Vec::new(),
                     warnings: run.warnings,
@@ -104,7 +104,7 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
             InputKind::Calibration => {
                 let measured = calibration::read(input)?;
                 return Ok(Made {
-                    report: calibration::build(&measured, &options(&measured.name)?)?,
+                    report: calibration::build(&measured, &options(&measured.header.name)?)?,
                     provenance: Provenance::Measured,
                     source: calibration::source(&measured),
                     skipped: Vec::new(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use domain::exit::{Fatal, Hint as _, OrFatal as _};
-use domain::record::CALIBRATION_FILE;
+use domain::record::{CALIBRATION_FILE, Environment, Provenance, RunHeader};
 use metrics::capacity::CAPACITY_FILE;
 use metrics::load::{LOAD_FILE, REQUESTS_FILE};
 use serde::Serialize;
@@ -89,6 +89,19 @@ pub(crate) fn name_of(dir: &Path, otherwise: &str) -> String {
         || otherwise.to_owned(),
         |name| name.to_string_lossy().into_owned(),
     )
+}
+
+/// What a run of this command line, which begins now on this machine, says of itself.
+pub(crate) fn header(
+    name: String,
+    provenance: Provenance,
+    now: SystemTime,
+    environment: Environment,
+) -> RunHeader {
+    RunHeader {
+        environment: Some(environment),
+        ..RunHeader::new(name, provenance, tool(), command_line(), started_at(now))
+    }
 }
 
 /// What wrote a file.

@@ -1,17 +1,20 @@
 //! Where something runs, once its servers are there: real ones, or the embedded simulator.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use clock::Clock;
 use domain::backend::{BackendError, ChatBackend};
 use domain::exit::Fatal;
 use domain::plan::Timeouts;
-use domain::record::{EndpointFacts, Provenance, TimeScale};
+use domain::record::{EndpointFacts, Provenance, RunHeader, RuntimeFacts, TimeScale};
 use domain::telemetry::{GpuSampler, GpuSource};
 use domain::{FailureKind, ModelOptions, Nanos};
 use simulator::Simulator;
 
 use crate::flags::{ServerArgs, TimeScaleArg};
+use crate::folder;
+use crate::simulated;
 use crate::target;
 
 /// Servers, a clock they share, and the device under them.
@@ -49,6 +52,32 @@ pub(crate) fn simulated_in_words(why: &str, flags: &ServerArgs) -> String {
 }
 
 impl Stage {
+    /// What a run on this stage, which begins now, says of itself. `simulated` are the flags that
+    /// set the simulator.
+    pub(crate) fn header(
+        &self,
+        name: String,
+        now: SystemTime,
+        runtime: Option<RuntimeFacts>,
+        simulated: &ServerArgs,
+    ) -> Result<RunHeader, Fatal> {
+        let on_simulator = self.provenance == Provenance::Simulated;
+        Ok(RunHeader {
+            endpoints: self.endpoints.clone(),
+            time_scale: self.time_scale,
+            simulator: on_simulator
+                .then(|| simulated::settings(simulated))
+                .transpose()?,
+            runtime,
+            ..folder::header(
+                name,
+                self.provenance,
+                now,
+                telemetry::environment(self.gpu_source.clone()),
+            )
+        })
+    }
+
     /// Real servers, on real time from `offset`.
     pub(crate) fn real(
         endpoints: Vec<EndpointFacts>,

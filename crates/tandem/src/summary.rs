@@ -55,7 +55,7 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
     }
     let simulated = dataset.provenance == Provenance::Simulated;
     println!("\n{}", table(&summary).to_text(terminal::width()));
-    let admission = dataset.manifest.as_ref().and_then(|m| m.admission);
+    let admission = dataset.manifest.as_ref().and_then(|m| m.header.admission);
     println!("{}\n", verdict_line(&summary, simulated, admission));
     let left_out = not_completed(&sweep.requests);
     if !left_out.is_empty() {

@@ -8,9 +8,8 @@ use crate::album::Album;
 use crate::charts::{
     ChartError, Color, LineSeries, Lines, Mark, Panel, ReferenceLine, Span, XAxis,
 };
-use crate::load_report::short;
-use crate::tables::plain;
 use document::Picture;
+use document::number::{plain, short};
 
 const RATE: &str = "tokens received per second, all streams";
 

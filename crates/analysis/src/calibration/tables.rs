@@ -1,9 +1,8 @@
 //! The tables of a calibration: one row a load.
 
+use document::{Cell, Kind, Origin, Table};
 use domain::record::{Bias, BudgetStep};
 use metrics::budget::is_within;
-
-use crate::tables::{Cell, Kind, Origin, Table};
 
 /// Every table, from loads that rise.
 pub(super) fn all(steps: &[&BudgetStep]) -> Vec<Table> {

@@ -1,49 +1,60 @@
 //! The front page of a calibration: one sentence, and what it rests on.
 
 use document::budget::ended_in_words;
-use domain::record::{BudgetDepth, BudgetStep, Calibration, ClientBudget, RuntimeFlavour};
+use document::number::{ms, plain};
+use document::words::{plural, sentence};
+use document::{Cell, Front};
+use domain::record::{Bias, BudgetDepth, BudgetStep, Calibration, ClientBudget, RuntimeFlavour};
 use metrics::budget::{calibrated_to, is_within};
 
-use crate::tables::plain;
+use crate::kind::three_figures;
 
 /// A machine with so much else to do, a core, is named as a reason to doubt the figures.
 const BUSY: f64 = 0.5;
 
-/// What stands on the front page.
-pub(super) struct Words {
-    pub(super) answer: String,
-    pub(super) because: Vec<String>,
-    /// Fragments without full stop.
-    pub(super) warnings: Vec<String>,
-}
-
-pub(super) fn write(calibration: &Calibration, steps: &[&BudgetStep]) -> Words {
+pub(super) fn front(calibration: &Calibration, steps: &[&BudgetStep], front: &mut Front) {
     let budget = &calibration.budget;
-    let mut because = Vec::new();
-    because.extend(beyond(budget, steps));
-    because.extend(one_stream(steps));
-    because.extend(gaps(budget));
-    because.extend(cost(steps));
-    because.push(format!(
-        "Measured with {}, on {}. No higher load was tried because {}.",
+    let calibrated = calibrated_to(budget);
+    "How late are the client's own stamps on this machine, and up to which load?"
+        .clone_into(&mut front.question);
+    front.answer = answer(budget, steps);
+    front.sure = format!(
+        "Measured once, with {}, on {}. No higher load was tried because {}.",
         client(budget),
         cores(budget),
         ended_in_words(budget.ended)
-    ));
-    let warnings = warnings(calibration);
-    because.extend(warnings.iter().map(|warning| sentence(warning)));
-    Words {
-        answer: answer(budget, steps),
-        because,
-        warnings,
-    }
-}
-
-/// A fragment as a sentence.
-fn sentence(fragment: &str) -> String {
-    let mut letters = fragment.chars();
-    let first = letters.next().map(|c| c.to_uppercase().to_string());
-    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+    );
+    front.spoilt = warnings(calibration).iter().map(|w| sentence(w)).collect();
+    let why = [
+        beyond(budget, steps),
+        one_stream(steps),
+        gaps(budget),
+        cost(steps),
+    ];
+    front.why = why.into_iter().flatten().collect();
+    front.next = vec![match calibrated {
+        Some(step) => format!(
+            "Keep a run below {} tok/s on this machine: up to there a stamp is right to 1 ms on average. Reports of \
+             faster runs say so.",
+            plain(step.tokens_per_s, 0)
+        ),
+        None => "Calibrate again on a machine with nothing else to do.".to_owned(),
+    }];
+    let late = |bias: Option<Bias>| Cell::known(bias.map(|b| b.mean_ns as f64 / 1e6), 3);
+    let rate = calibrated.map(|step| step.tokens_per_s);
+    front.figures = three_figures([
+        ("calibrated to", Cell::known(rate, 0), "tok/s"),
+        (
+            "a token's stamp is late there by (mean)",
+            late(calibrated.and_then(|step| step.token_bias)),
+            "ms",
+        ),
+        (
+            "TTFT is late there by (mean)",
+            late(calibrated.and_then(|step| step.ttft_bias)),
+            "ms",
+        ),
+    ]);
 }
 
 /// What a reader must know before trusting the figures.
@@ -57,14 +68,14 @@ pub(super) fn warnings(calibration: &Calibration) -> Vec<String> {
         warnings.push(format!(
             "the machine was not idle: its load average before was {} on {}; an idle one is likely to do better",
             plain(load, 2),
-            count(u64::from(budget.cores), "core")
+            plural(budget.cores, "core")
         ));
     }
     let left_out: u64 = budget.steps.iter().map(|step| step.left_out).sum();
     if left_out > 0 {
         warnings.push(format!(
             "{} did not complete or did not match the server's log and are left out; their loads prove nothing",
-            count(left_out, "stream")
+            plural(left_out, "stream")
         ));
     }
     if budget.depth == BudgetDepth::Quick {
@@ -91,7 +102,7 @@ fn answer(budget: &ClientBudget, steps: &[&BudgetStep]) -> String {
     format!(
         "**The client is calibrated to {} tok/s, in {}: there a token's stamp was late by {token}, a TTFT by {ttft}.**",
         plain(step.tokens_per_s, 0),
-        count(u64::from(step.streams), "stream"),
+        plural(step.streams, "stream"),
     )
 }
 
@@ -108,7 +119,7 @@ fn beyond(budget: &ClientBudget, steps: &[&BudgetStep]) -> Option<String> {
             "At"
         },
         plain(first.tokens_per_s, 0),
-        count(u64::from(first.streams), "stream"),
+        plural(first.streams, "stream"),
         spread(bias.mean_ns, bias.p99_ns)
     ))
 }
@@ -117,7 +128,7 @@ fn one_stream(steps: &[&BudgetStep]) -> Option<String> {
     let step = steps.iter().find(|step| step.streams == 1)?;
     let (ttft, token) = step.ttft_bias.zip(step.token_bias)?;
     Some(format!(
-        "One stream alone: a stamp is late by {} mean, a TTFT by {}.",
+        "A single stream: a stamp is late by {} mean, a TTFT by {}.",
         ms(token.mean_ns),
         ms(ttft.mean_ns)
     ))
@@ -151,7 +162,7 @@ fn cost(steps: &[&BudgetStep]) -> Option<String> {
         .max()
         .map_or_else(String::new, |bytes| {
             format!(
-                "; an agent takes {} KiB at most",
+                "; an agent takes up to {} KiB",
                 plain(bytes as f64 / 1024.0, 0)
             )
         });
@@ -171,7 +182,7 @@ pub(super) fn client(budget: &ClientBudget) -> String {
     let runtime = match (budget.runtime.flavour, budget.runtime.workers) {
         (RuntimeFlavour::Current, _) => "one thread for all agents".to_owned(),
         (RuntimeFlavour::Multi, n) => {
-            format!("a runtime of {}", count(u64::from(n), "thread"))
+            format!("a runtime of {}", plural(n, "thread"))
         }
     };
     let pinned: Vec<String> = budget.runtime.pinned.iter().map(u32::to_string).collect();
@@ -187,7 +198,7 @@ pub(super) fn client(budget: &ClientBudget) -> String {
 pub(super) fn cores(budget: &ClientBudget) -> String {
     format!(
         "{}, {}",
-        count(u64::from(budget.cores), "core"),
+        plural(budget.cores, "core"),
         if budget.shared_cores {
             "which client and server share"
         } else {
@@ -196,24 +207,7 @@ pub(super) fn cores(budget: &ClientBudget) -> String {
     )
 }
 
-fn count(n: u64, what: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", plain(n as f64, 0))
-}
-
 fn spread(mean_ns: i64, p99_ns: Option<i64>) -> String {
     let tail = p99_ns.map_or_else(String::new, |p99| format!(" (p99 {})", ms(p99)));
     format!("{} mean{tail}", ms(mean_ns))
-}
-
-/// Milliseconds with as many decimals as say something.
-pub(super) fn ms(ns: i64) -> String {
-    let ms = ns as f64 / 1e6;
-    let decimals = match ms.abs() {
-        size if size >= 100.0 => 0,
-        size if size >= 10.0 => 1,
-        size if size >= 1.0 => 2,
-        _ => 3,
-    };
-    format!("{} ms", plain(ms, decimals))
 }

@@ -8,8 +8,8 @@ use crate::album::{Album, value};
 use crate::charts::{
     ChartError, Color, LineSeries, Lines, Mark, Note, Panel, ReferenceLine, Span, Value, XAxis,
 };
-use crate::tables::plain;
 use document::Picture;
+use document::number::plain;
 
 /// Steps of the drawn law in each doubling of the agents.
 const STEPS: u32 = 24;

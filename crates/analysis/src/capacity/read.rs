@@ -11,7 +11,7 @@ use metrics::capacity::{
 };
 use metrics::load::REQUESTS_FILE;
 
-use crate::load::{LoadError, LoadErrorKind, read_json, read_schema};
+use crate::load::{LoadError, LoadErrorKind, read_versioned};
 
 /// A capacity run, its levels derived again from their requests.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,8 +51,12 @@ impl CapacityRun {
 /// Reads a capacity run's folder.
 pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
     let path = folder.join(CAPACITY_FILE);
-    let schema = read_schema(&path, "capacity run", 1..=CAPACITY_SCHEMA)?;
-    let mut record: CapacityRecord = read_json(&path, "capacity run")?;
+    let (schema, mut record): (_, CapacityRecord) = read_versioned(
+        &path,
+        "capacity run",
+        1..=CAPACITY_SCHEMA,
+        schema1::with_header,
+    )?;
     let objective: Objective = record.asked.slo.parse().map_err(|why: String| {
         LoadError::new(
             &path,
@@ -63,9 +67,14 @@ pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
         )
     })?;
     // What else ran on the machine does not touch simulated time.
-    let mut warnings = match record.provenance {
+    let mut warnings = match record.header.provenance {
         Provenance::Simulated => Vec::new(),
-        Provenance::Measured | Provenance::Imported => record.environment.warnings.clone(),
+        Provenance::Measured | Provenance::Imported => {
+            let machine = record.header.environment.iter();
+            machine
+                .flat_map(|machine| machine.warnings.clone())
+                .collect()
+        }
     };
     let mut levels: Vec<Level> = Vec::new();
     for probe in &record.probes {
@@ -83,7 +92,11 @@ pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
                 level.probe.decision.verdict.word()
             ));
         }
-        warnings.extend(beyond(record.client_budget.as_ref(), &level.probe, &rows));
+        warnings.extend(beyond(
+            record.header.client_budget.as_ref(),
+            &level.probe,
+            &rows,
+        ));
         levels.push(level);
     }
     record.probes = levels.iter().map(|l| l.probe.clone()).collect();
@@ -95,7 +108,7 @@ pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
     }
     let source = format!(
         "capacity run `{}`, written by {} from {}",
-        record.name, record.tool, record.started_at
+        record.header.name, record.header.tool, record.header.started_at
     );
     Ok(CapacityRun {
         record,

@@ -1,22 +1,21 @@
-//! The report's tables.
+//! The tables of a capacity run.
 
+use document::{Cell, Field, Kind, Origin, Table, verdict};
 use metrics::Estimate;
-use metrics::capacity::{Criterion, Judged, LevelEnd, LevelFigures, Located, Objective, Phase};
+use metrics::capacity::{
+    Criterion, Judged, LevelEnd, LevelFigures, Located, Objective, Phase, ScalingFigures, Statistic,
+};
 use metrics::load::Spread;
 
 use super::Material;
 use super::read::Level;
-use crate::tables::{Cell, Kind, Origin, Table};
+use crate::kind::spread_columns;
 
-/// Every table, the first one for the front page.
+/// Every table that the run can fill.
 pub(super) fn all(material: &Material<'_>) -> Vec<Table> {
     let mut levels: Vec<&Level> = material.run.levels.iter().collect();
     levels.sort_by_key(|l| l.probe.agents);
-    let origin = if material.simulated() {
-        Origin::Simulated
-    } else {
-        Origin::Measured
-    };
+    let origin = Origin::from(material.run.record.header.provenance);
     let mut tables = vec![
         level_table(&levels, origin),
         limit_table(&levels, origin),
@@ -30,178 +29,174 @@ pub(super) fn all(material: &Material<'_>) -> Vec<Table> {
 }
 
 /// A level's verdict in a word or two.
-pub(super) fn verdict(level: &Level) -> &'static str {
+fn outcome(level: &Level) -> &'static str {
     match level.probe.end {
         LevelEnd::Interrupted => "interrupted",
         _ if level.probe.failing => "fail (requests fail)",
-        _ => level.probe.decision.verdict.word(),
+        _ => verdict::level(level.probe.decision.verdict),
     }
+}
+
+/// How many agents a level has.
+fn agents<'f, T: 'f>(agents: fn(&T) -> u32) -> Field<'f, T> {
+    let cell = move |item: &T| Cell::count(agents(item));
+    Field::number("agents", "agents", Origin::Label, cell)
 }
 
 fn level_table(levels: &[&Level], origin: Origin) -> Table {
-    let mut table = Table::new("levels", "Levels").note(
+    let figure = |key: &str, heading: &str, get: fn(&LevelFigures) -> Cell| {
+        Field::number(key, heading, origin, move |level: &Level| {
+            level.figures.as_ref().map_or(Cell::Unknown, get)
+        })
+    };
+    let throughput = |level: &Level| {
+        let figures = level.figures.as_ref();
+        Cell::estimate(figures.map(|f| &f.tokens_per_s), 1)
+    };
+    let saturated = |level: &Level| {
+        let saturation = level.probe.saturation;
+        saturation.map_or(Cell::Empty, |s| Cell::text(format!("against {}", s.from)))
+    };
+    let fields = vec![
+        agents(|level: &Level| level.probe.agents),
+        Field::label("verdict", "verdict", |level: &Level| {
+            Cell::text(outcome(level))
+        }),
+        Field::label("saturated", "saturated", saturated),
+        figure("window_s", "window (s)", |f| {
+            Cell::number(f.window.seconds(), 1)
+        }),
+        figure("requests", "requests", |f| {
+            Cell::count(f.load.outcomes.total())
+        }),
+        figure("completed", "completed", |f| {
+            Cell::count(f.load.outcomes.completed)
+        }),
+        figure("not_completed", "not completed", |f| {
+            Cell::count(f.load.outcomes.not_completed())
+        }),
+        Field::estimate("tokens_per_s", "throughput (tok/s)", origin, throughput),
+        figure("requests_per_s", "requests/s", |f| {
+            Cell::number(f.requests_per_s, 2)
+        }),
+        figure("goodput_per_s", "goodput (requests/s)", |f| {
+            Cell::number(f.goodput_per_s, 2)
+        }),
+        figure("good_percent", "good (%)", |f| {
+            Cell::known(f.good_share.map(|s| 100.0 * s), 1)
+        }),
+    ];
+    Table::of("levels", "Levels", fields, levels.iter().copied()).note(
         "Figures of the steady window: requests that began in it, tokens that arrived in it. Throughput \
          has the interval of ten equal stretches of it. Saturated: throughput is not above that of the \
          lower level by 5 %, and requests take longer, both at 95 %.",
-    );
-    table.column("agents", "agents", Kind::Number, Origin::Label);
-    table.label("verdict", "verdict");
-    table.label("saturated", "saturated");
-    for (key, heading) in [
-        ("window_s", "window (s)"),
-        ("requests", "requests"),
-        ("completed", "completed"),
-        ("not_completed", "not completed"),
-    ] {
-        table.column(key, heading, Kind::Number, origin);
+    )
+}
+
+/// A limit at a level, its shares in % and its times in ms.
+struct Limited<'l> {
+    agents: u32,
+    judged: &'l Judged,
+    /// Of what was seen: 1000 for a latency, 100 for a share.
+    seen: f64,
+    /// Of what was judged: 1000 for a mean latency, else 100.
+    factor: f64,
+}
+
+fn limited(agents: u32, judged: &Judged) -> Limited<'_> {
+    let objective = judged.limit.parse::<Objective>().ok();
+    let criterion = objective.and_then(|o| o.criteria().first().copied());
+    let (seen, factor) = match criterion {
+        Some(Criterion::Latency {
+            statistic: Statistic::Mean,
+            ..
+        }) => (1e3, 1e3),
+        Some(Criterion::Latency { .. }) => (1e3, 100.0),
+        _ => (100.0, 100.0),
+    };
+    Limited {
+        agents,
+        judged,
+        seen,
+        factor,
     }
-    table.column("tokens_per_s", "throughput (tok/s)", Kind::Estimate, origin);
-    table.column("requests_per_s", "requests/s", Kind::Number, origin);
-    table.column(
-        "goodput_per_s",
-        "goodput (requests/s)",
-        Kind::Number,
-        origin,
-    );
-    table.column("good_percent", "good (%)", Kind::Number, origin);
-    for level in levels {
-        let mut row = vec![
-            Cell::count(level.probe.agents),
-            Cell::text(verdict(level)),
-            level
-                .probe
-                .saturation
-                .map_or(Cell::Empty, |s| Cell::text(format!("against {}", s.from))),
-        ];
-        match &level.figures {
-            Some(f) => row.extend([
-                Cell::number(f.window.seconds(), 1),
-                Cell::count(f.load.outcomes.total()),
-                Cell::count(f.load.outcomes.completed),
-                Cell::count(f.load.outcomes.not_completed()),
-                Cell::estimate(Some(&f.tokens_per_s), 1),
-                Cell::number(f.requests_per_s, 2),
-                Cell::number(f.goodput_per_s, 2),
-                Cell::known(f.good_share.map(|s| 100.0 * s), 1),
-            ]),
-            None => row.extend((0..8).map(|_| Cell::Unknown)),
-        }
-        table.row(row);
-    }
-    table
 }
 
 fn limit_table(levels: &[&Level], origin: Origin) -> Table {
-    let mut table = Table::new("limits", "Limits at each level").note(
+    type Row<'l> = Limited<'l>;
+    let derived = |key: &str, heading: &str, get: fn(&Row<'_>) -> Cell| {
+        Field::number(key, heading, Origin::Derived, get)
+    };
+    let seen = |row: &Row<'_>| {
+        let judged = row.judged;
+        let seen = judged.seen.map(|mean| Estimate {
+            mean,
+            lo: judged.seen_lo,
+            hi: judged.seen_hi,
+            sd: None,
+            n: u32::try_from(judged.n).unwrap_or(u32::MAX),
+        });
+        Cell::scaled(seen.as_ref(), row.seen, 1, false)
+    };
+    let fields = vec![
+        agents(|row: &Row<'_>| row.agents),
+        Field::label("limit", "limit", |row: &Row<'_>| {
+            Cell::text(&row.judged.limit)
+        }),
+        Field::label("verdict", "verdict", |row: &Row<'_>| {
+            Cell::text(verdict::level(row.judged.verdict))
+        }),
+        Field::estimate("seen", "seen (ms or %)", origin, seen),
+        derived("statistic", "within (%) or mean (ms)", |row| {
+            Cell::known(row.judged.statistic.map(|s| row.factor * s), 2)
+        }),
+        derived("lo", "lower bound", |row| {
+            Cell::known(row.judged.lo.map(|s| row.factor * s), 2)
+        }),
+        derived("hi", "upper bound", |row| {
+            Cell::known(row.judged.hi.map(|s| row.factor * s), 2)
+        }),
+        derived("target", "target", |row| {
+            Cell::number(row.factor * row.judged.target, 2)
+        }),
+        derived("n", "n", |row| Cell::number(row.judged.n as f64, 0)),
+        derived("design_effect", "design effect", |row| {
+            Cell::number(row.judged.design_effect, 2)
+        }),
+        derived("needs", "needs", |row| {
+            let needs = row.judged.needs;
+            needs.map_or(Cell::Empty, |n| Cell::number(n as f64, 0))
+        }),
+    ];
+    let rows = levels.iter().flat_map(|level| {
+        let judged = level.probe.decision.judged.iter();
+        judged.map(|judged| limited(level.probe.agents, judged))
+    });
+    Table::of("limits", "Limits at each level", fields, rows).note(
         "A percentile limit is judged by the share of requests within it: the level passes when the lower \
          bound of that share reaches the target and each agent has had 12 requests on average, fails when \
          the upper bound stays below it. The bounds hold at the confidence of the look at which the level \
          was decided. Seen: the figure itself with its 95 % interval. Design effect: how many times as many \
          requests it takes because they come in bunches. Needs: about so many more requests would decide \
          it.",
-    );
-    table.column("agents", "agents", Kind::Number, Origin::Label);
-    table.label("limit", "limit");
-    table.label("verdict", "verdict");
-    table.column("seen", "seen (ms or %)", Kind::Estimate, origin);
-    for (key, heading) in [
-        ("statistic", "within (%) or mean (ms)"),
-        ("lo", "lower bound"),
-        ("hi", "upper bound"),
-        ("target", "target"),
-        ("n", "n"),
-        ("design_effect", "design effect"),
-        ("needs", "needs"),
-    ] {
-        table.column(key, heading, Kind::Number, Origin::Derived);
-    }
-    for level in levels {
-        for judged in &level.probe.decision.judged {
-            table.row(limit_row(level.probe.agents, judged));
-        }
-    }
-    table
-}
-
-fn limit_row(agents: u32, judged: &Judged) -> Vec<Cell> {
-    let criterion = judged
-        .limit
-        .parse::<Objective>()
-        .ok()
-        .and_then(|o| o.criteria().first().copied());
-    // Seconds as ms, shares as %.
-    let latency = matches!(criterion, Some(Criterion::Latency { .. }));
-    let seen_factor = if latency { 1e3 } else { 100.0 };
-    let mean = matches!(
-        criterion,
-        Some(Criterion::Latency {
-            statistic: metrics::capacity::Statistic::Mean,
-            ..
-        })
-    );
-    let factor = if mean { 1e3 } else { 100.0 };
-    let seen = judged.seen.map(|mean| Estimate {
-        mean,
-        lo: judged.seen_lo,
-        hi: judged.seen_hi,
-        sd: None,
-        n: u32::try_from(judged.n).unwrap_or(u32::MAX),
-    });
-    vec![
-        Cell::count(agents),
-        Cell::text(&judged.limit),
-        Cell::text(judged.verdict.word()),
-        Cell::scaled(seen.as_ref(), seen_factor, 1, false),
-        Cell::known(judged.statistic.map(|s| factor * s), 2),
-        Cell::known(judged.lo.map(|s| factor * s), 2),
-        Cell::known(judged.hi.map(|s| factor * s), 2),
-        Cell::number(factor * judged.target, 2),
-        Cell::number(judged.n as f64, 0),
-        Cell::number(judged.design_effect, 2),
-        judged
-            .needs
-            .map_or(Cell::Empty, |n| Cell::number(n as f64, 0)),
-    ]
+    )
 }
 
 fn latency_table(material: &Material<'_>, origin: Origin) -> Table {
-    let mut table = Table::new("latency", "Latencies (ms)").note(
+    type Row<'l> = (u32, &'static str, &'l Spread);
+    let mut fields = vec![
+        agents(|row: &Row<'_>| row.0),
+        Field::label("figure", "figure", |row: &Row<'_>| Cell::text(row.1)),
+    ];
+    fields.extend(spread_columns(origin, "", |row: &Row<'_>| row.2, |_| 1));
+    let rows = material.levels.iter().flat_map(|level| {
+        let spreads = spreads(level).into_iter();
+        spreads.filter_map(|(name, spread)| Some((level.agents, name, spread?)))
+    });
+    Table::of("latency", "Latencies (ms)", fields, rows).note(
         "Of completed requests. A percentile that the sample cannot carry is unknown, and `needs` says how \
          many observations it takes.",
-    );
-    table.column("agents", "agents", Kind::Number, Origin::Label);
-    table.label("figure", "figure");
-    for key in ["n", "mean", "p50", "p90", "p95", "p99", "max"] {
-        table.column(key, key, Kind::Number, origin);
-    }
-    table.label("needs", "needs");
-    for level in &material.levels {
-        for (name, spread) in spreads(level) {
-            let Some(spread) = spread else { continue };
-            let needs: Vec<String> = spread
-                .needs
-                .iter()
-                .map(|(p, n)| format!("{p} {n}"))
-                .collect();
-            table.row(vec![
-                Cell::count(level.agents),
-                Cell::text(name),
-                Cell::number(spread.n as f64, 0),
-                Cell::number(spread.mean, 1),
-                Cell::number(spread.p50, 1),
-                Cell::known(spread.p90, 1),
-                Cell::known(spread.p95, 1),
-                Cell::known(spread.p99, 1),
-                Cell::number(spread.max, 1),
-                if needs.is_empty() {
-                    Cell::Empty
-                } else {
-                    Cell::text(needs.join(", "))
-                },
-            ]);
-        }
-    }
-    table
+    )
 }
 
 fn spreads(level: &LevelFigures) -> [(&'static str, Option<&Spread>); 5] {
@@ -216,36 +211,33 @@ fn spreads(level: &LevelFigures) -> [(&'static str, Option<&Spread>); 5] {
 }
 
 fn fairness_table(material: &Material<'_>, origin: Origin) -> Table {
-    let mut table = Table::new("fairness", "Fairness and starvation").note(
+    type Row = LevelFigures;
+    let column =
+        |key: &str, heading: &str, get: fn(&Row) -> Cell| Field::number(key, heading, origin, get);
+    let fields = vec![
+        agents(|level: &Row| level.agents),
+        column("jain", "Jain's index", |l| Cell::known(l.fairness.jain, 4)),
+        column("min_over_max", "least / most", |l| {
+            Cell::known(l.fairness.min_over_max, 3)
+        }),
+        column("least_tokens_per_s", "least (tok/s)", |l| {
+            Cell::number(l.fairness.least, 2)
+        }),
+        column("median_tokens_per_s", "median (tok/s)", |l| {
+            Cell::number(l.fairness.median, 2)
+        }),
+        column("most_tokens_per_s", "most (tok/s)", |l| {
+            Cell::number(l.fairness.most, 2)
+        }),
+        column("starved", "starved", |l| Cell::count(l.fairness.starved)),
+        column("longest_wait_s", "longest wait (s)", |l| {
+            Cell::number(l.fairness.longest_wait_s, 3)
+        }),
+    ];
+    Table::of("fairness", "Fairness and starvation", fields, &material.levels).note(
         "Throughput of each agent in the window. Starved: agents with less than half of the median agent's \
          throughput. Longest wait: the longest that an agent with a request open waited for a token.",
-    );
-    table.column("agents", "agents", Kind::Number, Origin::Label);
-    for (key, heading) in [
-        ("jain", "Jain's index"),
-        ("min_over_max", "least / most"),
-        ("least_tokens_per_s", "least (tok/s)"),
-        ("median_tokens_per_s", "median (tok/s)"),
-        ("most_tokens_per_s", "most (tok/s)"),
-        ("starved", "starved"),
-        ("longest_wait_s", "longest wait (s)"),
-    ] {
-        table.column(key, heading, Kind::Number, origin);
-    }
-    for level in &material.levels {
-        let fairness = &level.fairness;
-        table.row(vec![
-            Cell::count(level.agents),
-            Cell::known(fairness.jain, 4),
-            Cell::known(fairness.min_over_max, 3),
-            Cell::number(fairness.least, 2),
-            Cell::number(fairness.median, 2),
-            Cell::number(fairness.most, 2),
-            Cell::count(fairness.starved),
-            Cell::number(fairness.longest_wait_s, 3),
-        ]);
-    }
-    table
+    )
 }
 
 fn scaling_table(material: &Material<'_>) -> Table {
@@ -262,7 +254,7 @@ fn scaling_table(material: &Material<'_>) -> Table {
     let Some(scaling) = &material.scaling else {
         return table;
     };
-    let figures = metrics::capacity::ScalingFigures::from(scaling);
+    let figures = ScalingFigures::from(scaling);
     let mut put = |name: &str, located: &Located, decimals: usize| {
         table.row(vec![
             Cell::text(name),
@@ -302,43 +294,42 @@ fn scaling_table(material: &Material<'_>) -> Table {
 }
 
 fn search_table(levels: &[Level]) -> Table {
-    let mut table = Table::new("search", "The search, in order");
-    table.column("place", "level", Kind::Number, Origin::Label);
-    table.column("agents", "agents", Kind::Number, Origin::Label);
-    table.label("phase", "for");
-    table.label("verdict", "verdict");
-    table.label("end", "ended by");
-    table.column("looks", "looks", Kind::Number, Origin::Derived);
-    table.column("counted", "counted", Kind::Number, Origin::Derived);
-    table.column("warmup", "warm-up", Kind::Number, Origin::Derived);
-    table.column("after", "after the window", Kind::Number, Origin::Derived);
-    for (level, place) in levels.iter().zip(1..) {
-        let probe = &level.probe;
-        let of = |f: fn(&LevelFigures) -> u32| {
-            level
-                .figures
-                .as_ref()
-                .map_or(Cell::Unknown, |figures| Cell::count(f(figures)))
-        };
-        table.row(vec![
-            Cell::count(place),
-            Cell::count(probe.agents),
-            Cell::text(match probe.phase {
-                Phase::Doubling => "doubling",
-                Phase::Bisection => "bisection",
-                Phase::Beyond => "beyond",
-            }),
-            Cell::text(verdict(level)),
-            Cell::text(match probe.end {
-                LevelEnd::Decided => "decision",
-                LevelEnd::Budget => "budget",
-                LevelEnd::Interrupted => "interrupted",
-            }),
-            Cell::count(probe.decision.look),
-            Cell::count(probe.decision.requests),
-            of(|f| f.warmup),
-            of(|f| f.after),
-        ]);
-    }
-    table
+    type Row<'l> = (u32, &'l Level);
+    let derived = |key: &str, heading: &str, get: fn(&Row<'_>) -> Cell| {
+        Field::number(key, heading, Origin::Derived, get)
+    };
+    let label = |key: &str, heading: &str, get: fn(&Level) -> &'static str| {
+        Field::label(key, heading, move |row: &Row<'_>| Cell::text(get(row.1)))
+    };
+    let place = |row: &Row<'_>| Cell::count(row.0);
+    let fields = vec![
+        Field::number("place", "level", Origin::Label, place),
+        agents(|row: &Row<'_>| row.1.probe.agents),
+        label("phase", "for", |level| match level.probe.phase {
+            Phase::Doubling => "doubling",
+            Phase::Bisection => "bisection",
+            Phase::Beyond => "beyond",
+        }),
+        label("verdict", "verdict", outcome),
+        label("end", "ended by", |level| match level.probe.end {
+            LevelEnd::Decided => "decision",
+            LevelEnd::Budget => "budget",
+            LevelEnd::Interrupted => "interrupted",
+        }),
+        derived("looks", "looks", |row| {
+            Cell::count(row.1.probe.decision.look)
+        }),
+        derived("counted", "counted", |row| {
+            Cell::count(row.1.probe.decision.requests)
+        }),
+        derived("warmup", "warm-up", |row| {
+            let figures = row.1.figures.as_ref();
+            figures.map_or(Cell::Unknown, |f| Cell::count(f.warmup))
+        }),
+        derived("after", "after the window", |row| {
+            let figures = row.1.figures.as_ref();
+            figures.map_or(Cell::Unknown, |f| Cell::count(f.after))
+        }),
+    ];
+    Table::of("search", "The search, in order", fields, (1..).zip(levels))
 }

@@ -1,25 +1,14 @@
 //! The committed run as a report.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use document::Content;
 use document::capacity::AnswerKind;
 use metrics::capacity::{LevelEnd, Probe, Verdict};
 
 use super::{build, read};
-use crate::report::{Content, ReportOptions};
-
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/capacity")
-}
-
-fn options() -> ReportOptions {
-    ReportOptions {
-        name: "capacity".to_owned(),
-        inputs: vec!["fixtures/capacity".to_owned()],
-        published: None,
-    }
-}
+use crate::kind::fixture::{self, check, front, options};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -37,11 +26,11 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn decisions_are_derived_again_from_the_requests() {
     assert_eq!(
-        crate::load::detect(&fixture()).unwrap(),
+        crate::load::detect(&fixture::folder("capacity")).unwrap(),
         crate::load::InputKind::Capacity
     );
-    let run = read(&fixture()).unwrap();
-    let text = fs::read_to_string(fixture().join("capacity.json")).unwrap();
+    let run = read(&fixture::folder("capacity")).unwrap();
+    let text = fs::read_to_string(fixture::folder("capacity").join("capacity.json")).unwrap();
     let recorded: metrics::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();
     // Not the probes whole: JSON's floats come back with another last digit.
     let facts = |probes: &[Probe]| -> Vec<_> {
@@ -70,13 +59,10 @@ fn decisions_are_derived_again_from_the_requests() {
 
 #[test]
 fn the_front_page_answers() {
-    let run = read(&fixture()).unwrap();
-    let report = build(&run, &options()).unwrap();
-    let Content::Text(text) = &report.files["report.md"] else {
-        panic!("report.md is text");
-    };
-    let front = text.split("## Evidence").next().unwrap();
-    insta::assert_snapshot!(front);
+    let run = read(&fixture::folder("capacity")).unwrap();
+    let report = build(&run, &options("capacity")).unwrap();
+    check(&report);
+    insta::assert_snapshot!(front(&report));
     assert_eq!(
         report
             .files
@@ -90,7 +76,7 @@ fn the_front_page_answers() {
 #[test]
 fn changed_requests_change_the_decision_and_an_interrupted_run_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    copy(&fixture(), dir.path());
+    copy(&fixture::folder("capacity"), dir.path());
     let run = read(dir.path()).unwrap();
     let passing = run
         .levels
@@ -104,8 +90,8 @@ fn changed_requests_change_the_decision_and_an_interrupted_run_says_so() {
         .join(&passing.probe.folder)
         .join("requests.jsonl");
     let text = fs::read_to_string(&rows).unwrap().replace(
-        r#""outcome":{"kind":"completed"}"#,
-        r#""outcome":{"kind":"failed","failure":"busy","message":"server busy"}"#,
+        r#""outcome":"completed""#,
+        r#""outcome":{"failed":{"failure":"busy","message":"server busy"}}"#,
     );
     fs::write(&rows, text).unwrap();
     let mut run = read(dir.path()).unwrap();
@@ -121,12 +107,10 @@ fn changed_requests_change_the_decision_and_an_interrupted_run_says_so() {
         level.probe.end = LevelEnd::Interrupted;
         probe.end = LevelEnd::Interrupted;
     }
-    let report = build(&run, &options()).unwrap();
-    let Content::Text(text) = &report.files["report.md"] else {
-        panic!("report.md is text");
-    };
-    assert!(text.contains("Interrupted"), "{text}");
-    assert!(text.contains("**No answer yet.**"));
+    let report = build(&run, &options("capacity")).unwrap();
+    let page = fixture::text(&report, "report.md");
+    assert!(page.contains("Interrupted"), "{page}");
+    assert!(page.contains("**No answer yet.**"));
     let answer = document::capacity::answer(&run.record, &run.objective, &[], None);
     assert_eq!(answer.kind, AnswerKind::Unresolved);
 }
@@ -134,10 +118,10 @@ fn changed_requests_change_the_decision_and_an_interrupted_run_says_so() {
 #[test]
 fn what_cannot_be_read_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    copy(&fixture(), dir.path());
+    copy(&fixture::folder("capacity"), dir.path());
     let path = dir.path().join("capacity.json");
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replacen("\"schema\": 1", "\"schema\": 99", 1)).unwrap();
+    fs::write(&path, text.replacen("\"schema\": 2", "\"schema\": 99", 1)).unwrap();
     let error = read(dir.path()).unwrap_err();
     assert!(error.kind.to_string().contains("schema 99"), "{error}");
     fs::write(&path, text).unwrap();
@@ -158,19 +142,19 @@ fn what_cannot_be_read_is_named() {
 #[test]
 fn levels_beyond_the_clients_budget_are_named() {
     let dir = tempfile::tempdir().unwrap();
-    copy(&fixture(), dir.path());
+    copy(&fixture::folder("capacity"), dir.path());
     let path = dir.path().join("capacity.json");
     let text = fs::read_to_string(&path).unwrap();
     let mut record: metrics::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/calibration");
-    let mut budget = crate::calibration::read(&folder).unwrap().budget;
+    let calibration = fixture::folder("calibration");
+    let mut budget = crate::calibration::read(&calibration).unwrap().budget;
     let mut flagged = |rate: f64| {
         // One load that holds, and then one that does not.
         budget.steps.truncate(2);
         budget.steps[0].tokens_per_s = rate;
         budget.steps[1].tokens_per_s = 1e9;
         budget.steps[1].left_out = 1;
-        record.client_budget = Some(budget.clone());
+        record.header.client_budget = Some(budget.clone());
         fs::write(&path, serde_json::to_string(&record).unwrap()).unwrap();
         let run = read(dir.path()).unwrap();
         let named = run
@@ -183,10 +167,8 @@ fn levels_beyond_the_clients_budget_are_named() {
     assert_eq!(least, run.levels.len(), "{:?}", run.warnings);
     let (none, run) = flagged(1e8);
     assert_eq!(none, 0, "{:?}", run.warnings);
-    let report = build(&run, &options()).unwrap();
-    let Content::Text(page) = &report.files["report.md"] else {
-        panic!("report.md is text");
-    };
+    let report = build(&run, &options("capacity")).unwrap();
+    let page = fixture::text(&report, "report.md");
     assert!(
         page.contains("The client: calibrated to 100,000,000 tok/s"),
         "{page}"

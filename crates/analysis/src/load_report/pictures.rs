@@ -8,8 +8,8 @@ use super::tables::{Turn, by_turn};
 use crate::album::Album;
 use crate::charts::{ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine};
 use crate::load::{Load, Request};
-use crate::tables::plain;
 use document::Picture;
+use document::number::{plain, short};
 
 /// Requests that are still drawn one by one.
 const MOST_DOTS: usize = 1_000;
@@ -56,7 +56,7 @@ fn over_time(series: &Series, album: &mut Album) -> Result<(), ChartError> {
         line("being answered", |w| w.answering),
     ];
     let chunks = vec![line("", |w| w.chunks as f64 / w.width_s())];
-    let width = format!("{} s", super::short(first.width_s()));
+    let width = format!("{} s", short(first.width_s()));
     let lines = Lines {
         heading: album.heading(
             "Throughput and requests in flight over the load",
@@ -250,7 +250,7 @@ fn agents(load: &Load, album: &mut Album) -> Result<(), ChartError> {
     let mut rates: Vec<f64> = rates.collect();
     rates.sort_unstable_by(|a, b| b.total_cmp(a));
     let step = rates.len().div_ceil(POINTS).max(1);
-    let shown = |at: &usize| at % step == 0 || at + 1 == rates.len();
+    let shown = |at: &usize| at.is_multiple_of(step) || at + 1 == rates.len();
     let points = (0..rates.len())
         .filter(shown)
         .map(|at| ((at + 1) as f64, rates[at]));

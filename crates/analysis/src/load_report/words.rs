@@ -1,53 +1,54 @@
-//! The front page of a load: one sentence, and the reasons. Every sentence is made from numbers;
-//! where a number is missing, so is the sentence.
+//! The front page of a load: what the server carried, what limited it, and what to try next. Every
+//! sentence is made from numbers; where a number is missing, so is the sentence.
 
+use document::number::{plain, short};
+use document::words::{plural, sentence};
+use document::{Cell, Front, safe};
+use domain::Nanos;
 use domain::record::TimeScale;
 use metrics::budget;
-use metrics::load::{Shape, Spread};
+use metrics::load::{Asked, Shape, Spread};
 
 use super::series::Series;
-use super::short;
+use crate::kind::three_figures;
 use crate::load::Load;
-use crate::tables::plain;
 
 /// A share of a request's time that is worth naming as what limited the load.
 const MUCH: f64 = 0.1;
 
-/// What stands on the front page.
-pub(super) struct Words {
-    pub(super) question: String,
-    pub(super) answer: String,
-    pub(super) because: Vec<String>,
-}
-
-pub(super) fn write(load: &Load, series: &Series) -> Words {
+pub(super) fn front(load: &Load, series: &Series, front: &mut Front) {
+    let f = &load.figures;
+    let (limit, next) = limit(load, series);
+    let (client, client_costs) = client(load, series);
+    front.question = format!(
+        "How does the server carry {}?",
+        shape(&load.file.asked.shape, load.file.asked.requests)
+    );
+    front.answer = format!("{} {limit}", carried(load));
+    front.sure = format!("{client} One load is one sample of the server.");
     // What spoils the figures comes before them.
-    let mut because: Vec<String> = load.warnings.iter().map(|w| sentence(w)).collect();
-    let (limit, reasons) = limit(load, series);
-    because.extend(reasons);
-    let (client, reasons) = client(load, series);
-    because.extend(reasons);
-    because.extend(goodput(load));
-    because.extend(fairness(load));
-    because.extend(connections(load));
-    Words {
-        question: format!(
-            "How does the server carry {}?",
-            shape(&load.file.asked.shape, load.file.asked.requests)
-        ),
-        answer: format!("{} {limit} {client}", carried(load)),
-        because,
-    }
-}
-
-/// A fragment as a sentence; names of files keep their case.
-fn sentence(fragment: &str) -> String {
-    let mut letters = fragment.chars();
-    let name = fragment.split(' ').next().is_some_and(|w| w.contains('.'));
-    match letters.next().filter(|_| !name) {
-        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
-        None => format!("{fragment}."),
-    }
+    front.spoilt = load.warnings.iter().map(|w| sentence(w)).collect();
+    let groups = [
+        reasons(load, series),
+        client_costs,
+        goodput(load).into_iter().collect(),
+        fairness(load).into_iter().collect(),
+        connections(load).into_iter().collect(),
+    ];
+    front.why = groups.concat();
+    front.next = vec![next.to_owned()];
+    let ttft = f.ttft_ms.as_ref();
+    let total = f64::from(f.outcomes.total());
+    let completed = 100.0 * f64::from(f.outcomes.completed) / total;
+    let (name, ttft) = match ttft.and_then(|ttft| ttft.p95) {
+        Some(p95) => ("TTFT (p95)", Some(p95)),
+        None => ("TTFT (p50)", ttft.map(|ttft| ttft.p50)),
+    };
+    front.figures = three_figures([
+        ("throughput", Cell::known(f.tokens_per_s, 1), "tok/s"),
+        (name, Cell::known(ttft, 1), "ms"),
+        ("requests completed", Cell::number(completed, 2), "%"),
+    ]);
 }
 
 /// The load that was asked for.
@@ -55,7 +56,7 @@ pub(super) fn shape(shape: &Shape, requests: u32) -> String {
     let n = plain(f64::from(requests), 0);
     let of = |agents: &Option<u32>| {
         agents.map_or_else(String::new, |agents| {
-            format!(", at most {} at a time", plain(f64::from(agents), 0))
+            format!(", up to {} at a time", plain(f64::from(agents), 0))
         })
     };
     match shape {
@@ -65,11 +66,7 @@ pub(super) fn shape(shape: &Shape, requests: u32) -> String {
             } else {
                 String::new()
             };
-            let agents = match agents {
-                1 => "one agent".to_owned(),
-                agents => format!("{} agents", plain(f64::from(*agents), 0)),
-            };
-            format!("{n} requests of {agents}{think}")
+            format!("{n} requests of {}{think}", plural(*agents, "agent"))
         }
         Shape::Open {
             arrivals,
@@ -98,7 +95,8 @@ pub(super) fn shape(shape: &Shape, requests: u32) -> String {
             ..
         } => {
             format!(
-                "{n} requests of the trace `{trace}` at {} times its speed{}",
+                "{n} requests of the trace {} at {} times its speed{}",
+                safe::code(trace),
                 short(*speed),
                 of(agents)
             )
@@ -106,18 +104,11 @@ pub(super) fn shape(shape: &Shape, requests: u32) -> String {
     }
 }
 
-/// A median with the highest tail that the sample carries.
-fn said(spread: &Spread) -> String {
-    let tails = [
-        ("p99", spread.p99),
-        ("p95", spread.p95),
-        ("p90", spread.p90),
-    ];
+/// A median with p95, or the highest tail below it that the sample carries.
+fn median_and_tail(spread: &Spread) -> String {
     // p95 is what limits are set on; the others stand in the table.
-    let tail = tails
-        .iter()
-        .skip(1)
-        .find_map(|(name, v)| v.map(|v| (*name, v)));
+    let tail = spread.p95.map(|v| ("p95", v));
+    let tail = tail.or(spread.p90.map(|v| ("p90", v)));
     match tail {
         Some((name, v)) => format!("{} ms (p50; {name} {} ms)", short(spread.p50), short(v)),
         None => format!(
@@ -150,10 +141,10 @@ fn carried(load: &Load) -> String {
     };
     let mut latency = Vec::new();
     if let Some(ttft) = &f.ttft_ms {
-        latency.push(format!("TTFT {}", said(ttft)));
+        latency.push(format!("TTFT {}", median_and_tail(ttft)));
     }
     if let Some(tpot) = &f.tpot_ms {
-        latency.push(format!("TPOT {}", said(tpot)));
+        latency.push(format!("TPOT {}", median_and_tail(tpot)));
     }
     let lost = match total - completed {
         0 => String::new(),
@@ -169,28 +160,23 @@ fn carried(load: &Load) -> String {
     )
 }
 
-/// What limited the load, and the figures that say so.
-fn limit(load: &Load, series: &Series) -> (String, Vec<String>) {
+/// The figures that say what limited the load.
+fn reasons(load: &Load, series: &Series) -> Vec<String> {
     let f = &load.figures;
     let mut because = Vec::new();
-    let total = f64::from(f.outcomes.total());
-    let lost = f64::from(f.outcomes.not_completed()) / total;
+    let lost = f64::from(f.outcomes.not_completed()) / f64::from(f.outcomes.total());
     if lost > 0.0 {
         let most = f.failures.iter().max_by_key(|(_, n)| **n);
         let words = most.map_or_else(String::new, |(words, n)| {
-            format!(
-                "; most often ({}): {}",
-                plain(f64::from(*n), 0),
-                words.replace('\n', " ")
-            )
+            let times = plain(f64::from(*n), 0);
+            format!("; most often ({times}): {}", safe::markdown(words))
         });
         because.push(format!(
             "{} % of the requests did not complete{words}.",
             plain(100.0 * lost, 2)
         ));
     }
-    let growth = growth(series);
-    if let Some((early, late)) = growth {
+    if let Some((early, late)) = growth(series) {
         because.push(format!(
             "Requests waiting for their first token: {} on average in the first third of the load, {} in the \
              last third before sending ended.",
@@ -198,10 +184,8 @@ fn limit(load: &Load, series: &Series) -> (String, Vec<String>) {
             plain(late, 1)
         ));
     }
-    let p = load.phases;
-    let whole = p.whole.as_secs_f64();
-    let share = |time: domain::Nanos| time.as_secs_f64() / whole;
-    if p.n > 0 && whole > 0.0 {
+    if let Some(share) = shares(load) {
+        let p = load.phases;
         because.push(format!(
             "Of a request's time {} % went to waiting for a slot, {} % to loading, {} % to prefill, {} % to \
              decoding, {} % to the client's queue (means over {} requests whose server tells).",
@@ -213,37 +197,72 @@ fn limit(load: &Load, series: &Series) -> (String, Vec<String>) {
             plain(f64::from(p.n), 0)
         ));
     }
-    let told = p.n > 0 && whole > 0.0;
+    because
+}
+
+/// What a time is of the requests' whole time, where the server tells its phases.
+fn shares(load: &Load) -> Option<impl Fn(Nanos) -> f64> {
+    let whole = load.phases.whole.as_secs_f64();
+    let known = load.phases.n > 0 && whole > 0.0;
+    known.then_some(move |time: Nanos| time.as_secs_f64() / whole)
+}
+
+/// What limited the load, and what to try next.
+fn limit(load: &Load, series: &Series) -> (String, &'static str) {
+    let p = load.phases;
     let waits = [
-        ("waiting for a slot", p.slot_wait),
-        ("getting the model ready", p.load),
-        ("prefill", p.prefill),
-        ("the client's own queue", p.client_queue),
-    ]
-    .into_iter()
-    .max_by_key(|(_, time)| *time);
+        (
+            "waiting for a slot",
+            p.slot_wait,
+            "Give the server more slots, or send fewer requests at once.",
+        ),
+        (
+            "getting the model ready",
+            p.load,
+            "Keep the model loaded between requests, and give every agent the same options.",
+        ),
+        (
+            "prefill",
+            p.prefill,
+            "Shorten the prompts, or let a prefix cache hold what they share.",
+        ),
+        (
+            "the client's own queue",
+            p.client_queue,
+            "Let more requests be in flight at once: they waited in the client.",
+        ),
+    ];
+    let most = waits.into_iter().max_by_key(|(_, time, _)| *time);
     let open = !matches!(load.file.asked.shape, Shape::Closed { .. });
-    let behind = open && growth.is_some_and(|(early, late)| late > 2.0 * early + 1.0);
-    let sentence = if f.outcomes.completed == 0 {
-        String::new()
-    } else if behind {
-        "It did not keep up with the arrivals: ever more requests waited.".to_owned()
-    } else if let Some((words, time)) = waits.filter(|(_, time)| told && share(*time) > MUCH) {
-        format!(
-            "What cost most besides decoding: {words}, {} % of the requests' time.",
-            plain(100.0 * share(time), 0)
-        )
-    } else if told && share(p.decode) > 0.5 {
-        format!(
-            "No queue limited it: {} % of the requests' time was decoding.",
-            plain(100.0 * share(p.decode), 0)
-        )
-    } else if told {
-        "No queue limited it.".to_owned()
-    } else {
-        "What limited it is unknown: the server does not tell its phases.".to_owned()
+    let behind = open && growth(series).is_some_and(|(early, late)| late > 2.0 * early + 1.0);
+    let more =
+        "Raise the load, or let the command `capacity` find how many agents the server carries.";
+    if load.figures.outcomes.completed == 0 {
+        let next =
+            "Find out why requests fail: the commonest causes stand in the table of failures.";
+        return (String::new(), next);
+    }
+    if behind {
+        let words = "It did not keep up with the arrivals: ever more requests waited.";
+        return (words.to_owned(), "Send fewer requests a second.");
+    }
+    let Some(share) = shares(load) else {
+        let words = "What limited it is unknown: the server does not tell its phases.";
+        return (words.to_owned(), more);
     };
-    (sentence, because)
+    if let Some((words, time, next)) = most.filter(|(_, time, _)| share(*time) > MUCH) {
+        let percent = plain(100.0 * share(time), 0);
+        let words =
+            format!("What cost most besides decoding: {words}, {percent} % of the requests' time.");
+        return (words, next);
+    }
+    let decoding = if share(p.decode) > 0.5 {
+        let percent = plain(100.0 * share(p.decode), 0);
+        format!("No queue limited it: {percent} % of the requests' time was decoding.")
+    } else {
+        "No queue limited it.".to_owned()
+    };
+    (decoding, more)
 }
 
 /// Requests waiting for their first token in the first third of the load, and in the last third
@@ -268,14 +287,14 @@ fn client(load: &Load, series: &Series) -> (String, Vec<String>) {
     if let Some(queue) = &f.client_queue_ms {
         because.push(format!(
             "From the planned start to the send: {}.",
-            said(queue)
+            median_and_tail(queue)
         ));
     }
     let busiest = series.busiest_second as f64;
     if let Some(client) = load.file.result.as_ref().map(|r| &r.client) {
         let memory = client
             .peak_memory_bytes
-            .map(|b| format!("{} MB of memory at most", plain(b as f64 / 1e6, 0)));
+            .map(|b| format!("up to {} MB of memory", plain(b as f64 / 1e6, 0)));
         let cpu = client
             .cpu_us_per_token
             .map(|us| format!("{} µs of CPU per token", short(us)));
@@ -296,9 +315,9 @@ fn client(load: &Load, series: &Series) -> (String, Vec<String>) {
             ));
         }
     }
-    let answer = if matches!(load.file.time_scale, Some(TimeScale::Virtual)) {
+    let answer = if matches!(load.file.header.time_scale, Some(TimeScale::Virtual)) {
         "The client was not the limit: in simulated time it costs none.".to_owned()
-    } else if let Some(known) = &load.file.client_budget {
+    } else if let Some(known) = &load.file.header.client_budget {
         because.push(format!(
             "The client: {}. The busiest second brought {} chunks.",
             document::budget::in_words(known),
@@ -313,7 +332,7 @@ fn client(load: &Load, series: &Series) -> (String, Vec<String>) {
             None => "The client was not the limit: this lies within its error budget.".to_owned(),
         }
     } else {
-        let cores = load.file.environment.as_ref().map(|e| e.cores);
+        let cores = load.file.header.environment.as_ref().map(|e| e.cores);
         let used = load
             .file
             .result
@@ -388,6 +407,45 @@ fn connections(load: &Load) -> Option<String> {
     Some(format!(
         "{} requests made a connection of their own, in {}; that time lies before the send.{slow}",
         plain(connect.n as f64, 0),
-        said(connect)
+        median_and_tail(connect)
     ))
+}
+
+pub(super) fn method(asked: &Asked) -> Vec<String> {
+    let mut method = vec![
+        format!(
+            "Asked for: {}; model {}, up to {} tokens each, seed {}.",
+            shape(&asked.shape, asked.requests),
+            safe::code(&asked.model),
+            asked.num_predict,
+            asked.seed
+        ),
+        if asked.same_prompt {
+            "Prompts are equal, so that a prompt cache may help.".to_owned()
+        } else {
+            "Prompts start with a unique nonce, so that no prompt cache helps.".to_owned()
+        },
+    ];
+    method.extend(asked.turns.map(|turns| {
+        format!("Sessions of {turns} turns; each turn sends what was said before it.")
+    }));
+    method.extend(asked.work.as_ref().map(|work| {
+        let file = work
+            .file_bytes
+            .map(|b| format!("a file of {} bytes", plain(b as f64, 0)));
+        let parts: Vec<String> = work.cpu.clone().into_iter().chain(file).collect();
+        format!(
+            "Before each request an agent works: {}, on {} threads that all share.",
+            parts.join(" and "),
+            work.threads
+        )
+    }));
+    let rest = [
+        "Every figure is made again from `requests.jsonl`; those in `load.json` are only compared with them.",
+        "Latencies are those of completed requests; the others are counted by how they ended.",
+        "Percentiles interpolate between closest ranks. ITL counts gaps between chunks, many a request, which depend \
+         on each other: its tails are less certain than their n says.",
+    ];
+    method.extend(rest.map(str::to_owned));
+    method
 }

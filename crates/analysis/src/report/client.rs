@@ -12,7 +12,7 @@ pub(super) fn in_words(set: &Dataset) -> Option<String> {
     if skips_time(manifest) {
         return Some("virtual time: the client costs no time".to_owned());
     }
-    Some(manifest.client_budget.as_ref().map_or_else(
+    Some(manifest.header.client_budget.as_ref().map_or_else(
         || "not calibrated: what of it is in the figures is unknown".to_owned(),
         document::budget::in_words,
     ))
@@ -20,7 +20,8 @@ pub(super) fn in_words(set: &Dataset) -> Option<String> {
 
 /// A simulated sweep always runs in virtual time, which `--time-scale` only paces.
 fn skips_time(manifest: &Manifest) -> bool {
-    manifest.time_scale == Some(TimeScale::Virtual) || manifest.provenance == Provenance::Simulated
+    manifest.header.time_scale == Some(TimeScale::Virtual)
+        || manifest.header.provenance == Provenance::Simulated
 }
 
 /// The flag of data received faster than the client is calibrated to.
@@ -34,13 +35,16 @@ pub(super) fn flag(set: &Dataset) -> Option<String> {
 }
 
 fn beyond(set: &Dataset) -> Option<Beyond> {
-    let budget = set.manifest.as_ref()?.client_budget.as_ref()?;
+    let budget = set.manifest.as_ref()?.header.client_budget.as_ref()?;
     budget::beyond(budget, budget::busiest(set)?)
 }
 
 /// For `report.json`: the budget, the busiest rate, and the flag where there is one.
 pub(super) fn json(set: &Dataset) -> Value {
-    let budget = set.manifest.as_ref().and_then(|m| m.client_budget.as_ref());
+    let budget = set
+        .manifest
+        .as_ref()
+        .and_then(|m| m.header.client_budget.as_ref());
     let calibrated = budget.and_then(budget::calibrated_to);
     json!({
         "words": in_words(set),

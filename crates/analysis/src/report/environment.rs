@@ -23,7 +23,7 @@ pub(super) fn environment(text: &mut String, material: &Material<'_>) {
         line("machine", "not recorded in the data".to_owned());
     }
     if let Some(manifest) = &set.manifest {
-        for (endpoint, place) in manifest.endpoints.iter().zip(1..) {
+        for (endpoint, place) in manifest.header.endpoints.iter().zip(1..) {
             let model = endpoint
                 .model
                 .as_ref()
@@ -48,17 +48,20 @@ pub(super) fn environment(text: &mut String, material: &Material<'_>) {
                 ),
             );
         }
-        if let Some(most) = manifest.admission {
+        if let Some(most) = manifest.header.admission {
             line(
                 "requests in flight",
                 format!("at most {most}, by the client's own limit (`--admission`)"),
             );
         }
         line("context", context(&manifest.plan, &set.contexts));
-        line("tool", manifest.tool.clone());
-        line("started", manifest.started_at.clone());
+        line("tool", manifest.header.tool.clone());
+        line("started", manifest.header.started_at.clone());
         line("plan hash", manifest.plan_hash.clone());
-        line("command of the sweep", format!("`{}`", manifest.command));
+        line(
+            "command of the sweep",
+            format!("`{}`", manifest.header.command),
+        );
     }
     line("command of this report", material.options.command());
     text.push('\n');

@@ -26,9 +26,8 @@ use metrics::{Dataset, Summary};
 use crate::audit::{AuditError, Claims, Ledger, PublishedCells, Sources};
 use crate::charts::ChartError;
 use crate::tables::{self, Difference, Table, View};
-pub(crate) use body::{DICTIONARY, column_dictionary};
-use document::Picture;
-pub(crate) use environment::machine;
+pub use document::Content;
+use document::{Document, Picture};
 pub use json::REPORT_SCHEMA;
 pub use write::CheckOutcome;
 
@@ -66,21 +65,14 @@ pub struct Report {
     pub files: BTreeMap<String, Content>,
 }
 
-/// A file's content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// Markdown, JSON or CSV.
-    Text(String),
-    /// A picture.
-    Png(Vec<u8>),
-}
-
-impl Content {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Text(text) => text.as_bytes(),
-            Self::Png(bytes) => bytes,
-        }
+impl Report {
+    /// The files of a document.
+    pub(crate) fn of(document: &Document) -> Result<Self, ReportError> {
+        Ok(Self {
+            name: document.name.clone(),
+            answer: document.front.plain_answer(),
+            files: document.files()?,
+        })
     }
 }
 

@@ -118,7 +118,7 @@ fn a_limit_of_the_clients_own_is_named_where_it_made_agents_take_turns() {
         .retain(|run| run.topology == Some(Topology::Shared));
     let plain = build(&dataset, &options("plain")).unwrap();
     let manifest = dataset.manifest.as_mut().unwrap();
-    manifest.admission = NonZeroU32::new(1);
+    manifest.header.admission = NonZeroU32::new(1);
     manifest.plan.topologies = vec![Topology::Shared];
     dataset.runs.iter_mut().for_each(one_at_a_time);
     let limited = build(&dataset, &options("limited")).unwrap();

@@ -30,10 +30,9 @@ fn record(probes: &[(u32, Verdict, f64)], end: Option<RunEnd>) -> CapacityRecord
         beyond: 2,
     };
     let mut record: CapacityRecord = serde_json::from_value(json!({
-        "schema": 1, "name": "c", "provenance": "measured", "tool": "t", "command": "c",
-        "started_at": "", "endpoints": [],
-        "environment": { "os": "", "cpu": "", "cores": 1, "memory_bytes": 0,
-                         "gpu": { "source": "absent", "reason": "" } },
+        "schema": 2,
+        "header": { "name": "c", "provenance": "measured", "tool": "t", "command": "c",
+                    "started_at": "" },
         "asked": { "slo": "ttft_p95 < 2s", "model": "m", "num_predict": 5, "prompt": "p",
                    "same_prompt": false, "think_s": 0.0, "warmup": 1, "budget": {},
                    "search": search, "error": 0.05, "max_failed": 0.1, "seed": 1 },

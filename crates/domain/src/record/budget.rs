@@ -3,12 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, RuntimeFacts};
+use super::{RunHeader, RuntimeFacts};
 use crate::units::Nanos;
 
 /// Version of `calibration.json`; raised when a key changes its meaning or goes. Readers refuse a
 /// higher one.
-pub const CALIBRATION_SCHEMA: u32 = 1;
+pub const CALIBRATION_SCHEMA: u32 = 2;
 
 /// What `tandem calibrate --out` writes.
 pub const CALIBRATION_FILE: &str = "calibration.json";
@@ -18,16 +18,8 @@ pub const CALIBRATION_FILE: &str = "calibration.json";
 pub struct Calibration {
     /// [`CALIBRATION_SCHEMA`].
     pub schema: u32,
-    /// The folder's name, or `calibration`.
-    pub name: String,
-    /// What wrote this: `tandem 0.1.0 (git 1234abc)`.
-    pub tool: String,
-    /// When it began, RFC 3339 in UTC.
-    pub started_at: String,
-    /// The command line, ready to repeat.
-    pub command: String,
-    /// The machine.
-    pub environment: Environment,
+    /// What the calibration says of itself.
+    pub header: RunHeader,
     /// What was measured.
     pub budget: ClientBudget,
 }

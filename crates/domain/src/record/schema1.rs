@@ -66,6 +66,72 @@ pub fn journal_line(line: Value) -> Value {
     json!({ what: content })
 }
 
+const HEADER: [&str; 12] = [
+    "name",
+    "provenance",
+    "tool",
+    "command",
+    "started_at",
+    "endpoints",
+    "time_scale",
+    "simulator",
+    "admission",
+    "runtime",
+    "client_budget",
+    "environment",
+];
+
+/// Lifts `manifest.json` of schema 1, `capacity.json` of schema 1, and what is common to others:
+/// the keys of the header stood beside everything else.
+pub fn with_header(file: Value) -> Value {
+    let Value::Object(mut file) = file else {
+        return file;
+    };
+    let header = take(&mut file, &HEADER);
+    file.insert("header".to_owned(), header.into());
+    file.into()
+}
+
+/// Lifts `load.json` of schema 2: what was asked and the figures stood beside everything else, too.
+pub fn load(file: Value) -> Value {
+    let mut file = with_header(file);
+    let Some(object) = file.as_object_mut() else {
+        return file;
+    };
+    let asked = take(
+        object,
+        &[
+            "model",
+            "shape",
+            "requests",
+            "num_predict",
+            "seed",
+            "same_prompt",
+            "turns",
+            "work",
+            "slo",
+        ],
+    );
+    object.insert("asked".to_owned(), asked.into());
+    if let Some(Value::Object(result)) = object.get_mut("result") {
+        let own = ["interrupted", "not_begun", "peak_in_flight", "client"];
+        let mut lifted = take(result, &own);
+        let figures = std::mem::take(result);
+        lifted.insert("figures".to_owned(), figures.into());
+        object.insert("result".to_owned(), lifted.into());
+    }
+    file
+}
+
+/// Lifts `calibration.json` of schema 1, which was always measured.
+pub fn calibration(file: Value) -> Value {
+    let mut file = with_header(file);
+    if let Some(Value::Object(header)) = file.get_mut("header") {
+        header.insert("provenance".to_owned(), json!("measured"));
+    }
+    file
+}
+
 fn with_run(mut row: Object) -> Value {
     let run = take(&mut row, &RUN);
     row.insert("run".to_owned(), run.into());

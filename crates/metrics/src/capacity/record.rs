@@ -1,9 +1,6 @@
 //! `capacity.json`: what was asked, and each level's decision in the order they were made.
 
-use domain::record::{
-    ClientBudget, EndpointFacts, Environment, Provenance, RuntimeFacts, SimulatorSettings,
-    TimeScale,
-};
+use domain::record::RunHeader;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -24,33 +21,8 @@ pub const CAPACITY_SCHEMA: u32 = 2;
 pub struct CapacityRecord {
     /// [`CAPACITY_SCHEMA`].
     pub schema: u32,
-    /// The run's name.
-    pub name: String,
-    /// Measured on a server, or on the simulator.
-    pub provenance: Provenance,
-    /// What wrote this: `tandem 0.1.0 (git 1234abc)`.
-    pub tool: String,
-    /// The command line, ready to repeat.
-    pub command: String,
-    /// When the run began, RFC 3339 in UTC.
-    pub started_at: String,
-    /// The endpoints, without credentials, in the order that agents are dealt to them.
-    pub endpoints: Vec<EndpointFacts>,
-    /// Simulated seconds per real second; absent on a real server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_scale: Option<TimeScale>,
-    /// How the embedded simulator was set; absent on a real server, and where nobody recorded it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub simulator: Option<SimulatorSettings>,
-    /// What the client ran on; absent in virtual time, which always runs on one thread.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runtime: Option<RuntimeFacts>,
-    /// The client's own error, measured before the run; absent in virtual time, where the client
-    /// costs no time, and where nobody measured it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_budget: Option<ClientBudget>,
-    /// The machine that the client ran on.
-    pub environment: Environment,
+    /// What the run says of itself.
+    pub header: RunHeader,
     /// What was asked.
     pub asked: Asked,
     /// The levels, in the order they were looked at.

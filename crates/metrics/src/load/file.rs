@@ -1,9 +1,7 @@
 //! A load's folder: what its `load.json` says. The file is written when the load begins, without a
 //! result, and replaced in one step when it has ended; a load that was killed has none.
 
-use domain::record::{
-    ClientBudget, EndpointFacts, Environment, Provenance, RuntimeFacts, TimeScale,
-};
+use domain::record::RunHeader;
 use serde::{Deserialize, Serialize};
 
 use super::Figures;
@@ -23,33 +21,9 @@ pub const REQUESTS_FILE: &str = "requests.jsonl";
 pub struct LoadFile {
     /// [`LOAD_SCHEMA`].
     pub schema: u32,
-    /// The folder's name, or the one that was given.
-    pub name: String,
-    /// Measured on a server, or on the simulator.
-    pub provenance: Provenance,
-    /// What wrote this: `tandem 0.1.0 (git 1234abc)`.
-    pub tool: String,
-    /// When the load began, RFC 3339 in UTC.
-    pub started_at: String,
-    /// The command line, ready to repeat.
-    pub command: String,
-    /// The servers, without credentials, in the order in which agents are dealt to them.
-    pub endpoints: Vec<EndpointFacts>,
-    /// Simulated seconds per real second; absent on a real server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_scale: Option<TimeScale>,
-    /// What the client ran on; absent in virtual time, which always runs on one thread.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runtime: Option<RuntimeFacts>,
-    /// The client's own error, measured before the load; absent in virtual time, where the client
-    /// costs no time, and where nobody measured it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_budget: Option<ClientBudget>,
-    /// The machine; absent where a file above this one says it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub environment: Option<Environment>,
+    /// What the load says of itself.
+    pub header: RunHeader,
     /// What was asked for.
-    #[serde(flatten)]
     pub asked: Asked,
     /// How it was carried; none until the load has ended.
     pub result: Option<LoadResult>,
@@ -156,7 +130,6 @@ pub struct LoadResult {
     /// The most requests in flight at one time, waiting for their connection included.
     pub peak_in_flight: u32,
     /// The figures.
-    #[serde(flatten)]
     pub figures: Figures,
     /// What measuring cost.
     pub client: ClientCost,

@@ -53,8 +53,8 @@ pub(super) fn against_the_file(file: &LoadFile, rows: u32, figures: &Figures) ->
         }
     }
     // In virtual time a busy machine changes no figure.
-    let real = !matches!(file.time_scale, Some(TimeScale::Virtual));
-    if let Some(environment) = file.environment.as_ref().filter(|_| real) {
+    let real = !matches!(file.header.time_scale, Some(TimeScale::Virtual));
+    if let Some(environment) = file.header.environment.as_ref().filter(|_| real) {
         warnings.extend(environment.warnings.iter().cloned());
     }
     warnings

@@ -19,7 +19,7 @@ use metrics::{RequestMetrics, RequestTimes};
 
 use crate::blocks::{self, Block};
 use crate::lines::{self, Problem, Unreadable};
-use crate::{LoadError, LoadErrorKind, Skipped, read_json, read_schema};
+use crate::{LoadError, LoadErrorKind, Skipped, read_versioned};
 pub use arrivals::Arrivals;
 
 /// A load, read from its folder.
@@ -190,8 +190,8 @@ fn after(later: Stamp, earlier: Stamp) -> Option<Nanos> {
 /// `keep_going`; a last row that a killed client left half-written is a warning.
 pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
     let facts = folder.join(LOAD_FILE);
-    let schema = read_schema(&facts, "load", 2..=LOAD_SCHEMA)?;
-    let file: LoadFile = read_json(&facts, "load")?;
+    let (schema, file): (_, LoadFile) =
+        read_versioned(&facts, "load", 2..=LOAD_SCHEMA, schema1::load)?;
     let slo: Option<Slo> = match &file.asked.slo {
         Some(text) => Some(text.parse().map_err(|message| {
             LoadError::new(
@@ -206,7 +206,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
     };
 
     let path = folder.join(REQUESTS_FILE);
-    let nothing = || Part::new(&file.endpoints, slo.clone());
+    let nothing = || Part::new(&file.header.endpoints, slo.clone());
     let read_row = match schema {
         2 => lifted,
         _ => row,

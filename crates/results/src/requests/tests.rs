@@ -5,7 +5,7 @@ use std::path::Path;
 
 use domain::backend::{ServerCounters, ServerIdentity};
 use domain::plan::{Arm, Topology};
-use domain::record::{EndpointFacts, Provenance, RunKey, TokenSource, Turn};
+use domain::record::{EndpointFacts, Provenance, RunHeader, RunKey, TokenSource, Turn};
 use domain::work::WorkRecord;
 use domain::{FailureKind, TimeoutPhase};
 use metrics::load::{Asked, ClientCost, LoadResult, Shape};
@@ -95,23 +95,23 @@ fn file(records: &[RequestRecord]) -> LoadFile {
     let slo = "ttft<40000001ns";
     LoadFile {
         schema: LOAD_SCHEMA,
-        name: "small".to_owned(),
-        provenance: Provenance::Simulated,
-        tool: "tandem 0.1.0 (git 1234abc)".to_owned(),
-        started_at: "2026-11-22T02:00:00Z".to_owned(),
-        command: "tandem load --simulate".to_owned(),
-        endpoints: vec![EndpointFacts {
-            url: "http://127.0.0.1:1".to_owned(),
-            server: ServerIdentity {
-                kind: "tandem-simulator".to_owned(),
-                version: "1".to_owned(),
-            },
-            model: None,
-        }],
-        time_scale: None,
-        runtime: None,
-        client_budget: None,
-        environment: None,
+        header: RunHeader {
+            endpoints: vec![EndpointFacts {
+                url: "http://127.0.0.1:1".to_owned(),
+                server: ServerIdentity {
+                    kind: "tandem-simulator".to_owned(),
+                    version: "1".to_owned(),
+                },
+                model: None,
+            }],
+            ..RunHeader::new(
+                "small".to_owned(),
+                Provenance::Simulated,
+                "tandem 0.1.0 (git 1234abc)".to_owned(),
+                "tandem load --simulate".to_owned(),
+                "2026-11-22T02:00:00Z".to_owned(),
+            )
+        },
         asked: Asked {
             model: "m".to_owned(),
             shape: Shape::Closed {

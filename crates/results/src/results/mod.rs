@@ -14,7 +14,7 @@ use metrics::{ArmObservation, Dataset};
 use serde::de::DeserializeOwned;
 
 use crate::lines::{self, Unreadable};
-use crate::{LoadError, LoadErrorKind, Skipped, read_json, read_schema};
+use crate::{LoadError, LoadErrorKind, Skipped, read_versioned};
 
 /// Reads a sweep's folder. With `keep_going`, lines that cannot be read are left out and added to
 /// `skipped`.
@@ -24,8 +24,12 @@ pub fn read(
     skipped: &mut Vec<Skipped>,
 ) -> Result<Dataset, LoadError> {
     let manifest_path = folder.join("manifest.json");
-    let schema = read_schema(&manifest_path, "manifest", 1..=RESULTS_SCHEMA)?;
-    let manifest: Manifest = read_json(&manifest_path, "manifest")?;
+    let (schema, manifest): (_, Manifest) = read_versioned(
+        &manifest_path,
+        "manifest",
+        1..=RESULTS_SCHEMA,
+        schema1::with_header,
+    )?;
     let mut warnings = Vec::new();
     let read_line = match schema {
         1 => lifted,
@@ -54,11 +58,12 @@ pub fn read(
         Vec::new()
     };
     describe_gaps(&manifest, &journal, &mut warnings);
-    warnings.extend(manifest.environment.warnings.iter().cloned());
+    let machine = manifest.header.environment.iter();
+    warnings.extend(machine.flat_map(|machine| machine.warnings.clone()));
     let failed_steps = failed_steps(&journal);
     let source = format!(
         "results folder `{}`, written by {} from {}",
-        manifest.name, manifest.tool, manifest.started_at
+        manifest.header.name, manifest.header.tool, manifest.header.started_at
     );
     let mut dataset = metrics::from_records::dataset(manifest, journal, telemetry, source);
     dataset.warnings.extend(warnings);

@@ -6,7 +6,6 @@ use domain::backend::ServerIdentity;
 use domain::outcome::Outcome;
 use domain::plan::{Arm, ConfigId, SweepPlan, Topology, parse};
 use domain::record::*;
-use domain::telemetry::GpuSource;
 use tempfile::TempDir;
 
 use super::*;
@@ -32,40 +31,28 @@ agents = [{ name = "a" }, { name = "b" }]
 fn manifest(plan: SweepPlan) -> Manifest {
     Manifest {
         schema: RESULTS_SCHEMA,
-        name: "small".to_owned(),
-        provenance: Provenance::Measured,
-        tool: "tandem test".to_owned(),
+        header: RunHeader {
+            endpoints: vec![EndpointFacts {
+                url: "http://127.0.0.1:1".to_owned(),
+                server: ServerIdentity {
+                    kind: "ollama".to_owned(),
+                    version: "1".to_owned(),
+                },
+                model: None,
+            }],
+            ..RunHeader::new(
+                "small".to_owned(),
+                Provenance::Measured,
+                "tandem test".to_owned(),
+                "tandem sweep".to_owned(),
+                "2026-01-01T00:00:00Z".to_owned(),
+            )
+        },
         runner: "rust-tokio".to_owned(),
-        started_at: "2026-01-01T00:00:00Z".to_owned(),
-        command: "tandem sweep".to_owned(),
         plan_hash: plan.hash(),
         plan,
         repetitions: 2,
-        endpoints: vec![EndpointFacts {
-            url: "http://127.0.0.1:1".to_owned(),
-            server: ServerIdentity {
-                kind: "ollama".to_owned(),
-                version: "0".to_owned(),
-            },
-            model: None,
-        }],
-        time_scale: None,
-        simulator: None,
-        admission: None,
         benchmarks: None,
-        runtime: None,
-        client_budget: None,
-        environment: Environment {
-            os: "linux".to_owned(),
-            cpu: "cpu".to_owned(),
-            cores: 2,
-            memory_bytes: 1,
-            gpu: GpuSource::Absent {
-                reason: "no driver".to_owned(),
-            },
-            facts: BTreeMap::new(),
-            warnings: Vec::new(),
-        },
     }
 }
 

@@ -15,10 +15,9 @@ use domain::backend::ServerIdentity;
 use domain::event::{Event, Observer};
 use domain::plan::{SweepPlan, parse};
 use domain::record::{
-    ArmRecord, EndpointFacts, Environment, JournalLine, Manifest, Mark, Provenance, RESULTS_SCHEMA,
-    RequestRecord, StepRecord, TimeScale,
+    ArmRecord, EndpointFacts, JournalLine, Manifest, Mark, Provenance, RESULTS_SCHEMA,
+    RequestRecord, RunHeader, StepRecord, TimeScale,
 };
-use domain::telemetry::GpuSource;
 use domain::{Nanos, Stamp};
 
 use self::fake::Fake;
@@ -49,42 +48,31 @@ pub(crate) fn plan(agents: usize, protocol: &str, extra: &str) -> SweepPlan {
 pub(crate) fn manifest(plan: &SweepPlan, repetitions: u32, endpoints: usize) -> Manifest {
     Manifest {
         schema: RESULTS_SCHEMA,
-        name: "t".to_owned(),
-        provenance: Provenance::Simulated,
-        tool: "test".to_owned(),
+        header: RunHeader {
+            endpoints: (0..endpoints)
+                .map(|i| EndpointFacts {
+                    url: format!("fake://{i}"),
+                    server: ServerIdentity {
+                        kind: "fake".to_owned(),
+                        version: "1".to_owned(),
+                    },
+                    model: None,
+                })
+                .collect(),
+            time_scale: Some(TimeScale::Virtual),
+            ..RunHeader::new(
+                "t".to_owned(),
+                Provenance::Simulated,
+                "test".to_owned(),
+                String::new(),
+                "2025-11-12T00:00:00Z".to_owned(),
+            )
+        },
         runner: "rust-tokio".to_owned(),
-        started_at: "2025-11-12T00:00:00Z".to_owned(),
-        command: String::new(),
         plan_hash: plan.hash(),
         plan: plan.clone(),
         repetitions,
-        endpoints: (0..endpoints)
-            .map(|i| EndpointFacts {
-                url: format!("fake://{i}"),
-                server: ServerIdentity {
-                    kind: "fake".to_owned(),
-                    version: "1".to_owned(),
-                },
-                model: None,
-            })
-            .collect(),
-        time_scale: Some(TimeScale::Virtual),
-        simulator: None,
-        admission: None,
         benchmarks: None,
-        runtime: None,
-        client_budget: None,
-        environment: Environment {
-            os: String::new(),
-            cpu: String::new(),
-            cores: 1,
-            memory_bytes: 0,
-            gpu: GpuSource::Absent {
-                reason: "test".to_owned(),
-            },
-            facts: std::collections::BTreeMap::new(),
-            warnings: Vec::new(),
-        },
     }
 }
 
@@ -118,7 +106,7 @@ impl Trial {
         reason = "tests write their script in place"
     )]
     pub(crate) fn on(clock: Clock, results: ResultsDir, script: fake::Script) -> Self {
-        let fakes: Vec<Arc<Fake>> = (0..results.manifest().endpoints.len())
+        let fakes: Vec<Arc<Fake>> = (0..results.manifest().header.endpoints.len())
             .map(|i| {
                 Arc::new(Fake::new(
                     format!("fake://{i}"),

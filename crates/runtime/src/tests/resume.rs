@@ -178,7 +178,7 @@ fn other_conditions_are_refused_and_named() {
     changed.seed = 7;
     changed.configs[0].agents[1].options.num_ctx = Some(4096);
     let mut second = manifest(&changed, 5, 1);
-    second.started_at = "2025-11-13T00:00:00Z".to_owned();
+    second.header.started_at = "2025-11-13T00:00:00Z".to_owned();
     let RuntimeError::NotTheSame { differences, .. } = results.check_same(&second).unwrap_err()
     else {
         panic!()

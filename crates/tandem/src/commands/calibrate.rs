@@ -6,14 +6,14 @@ use std::path::Path;
 
 use domain::Nanos;
 use domain::exit::{Exit, Fatal, OrFatal as _};
-use domain::record::{BudgetEnd, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration};
+use domain::record::{BudgetEnd, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration, Provenance};
 use domain::telemetry::GpuSource;
 use runtime::{Shutdown, ShutdownLevel};
 
 use crate::budget::{Ladder, climb, most_streams};
 use crate::flags::CalibrateArgs;
 use crate::flavour;
-use crate::folder::{self, command_line};
+use crate::folder;
 use crate::target::Target;
 use crate::terminal;
 
@@ -54,16 +54,13 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
             error = stop.on_signal(told) => Err(Fatal::environment(error)),
         }
     })?;
+    let name = args.out.as_deref().map_or_else(
+        || "calibration".to_owned(),
+        |dir| folder::name_of(dir, "calibration"),
+    );
     let calibration = Calibration {
         schema: CALIBRATION_SCHEMA,
-        name: args.out.as_deref().map_or_else(
-            || "calibration".to_owned(),
-            |dir| folder::name_of(dir, "calibration"),
-        ),
-        tool: folder::tool(),
-        started_at: folder::started_at(now),
-        command: command_line(),
-        environment,
+        header: folder::header(name, Provenance::Measured, now, environment),
         budget,
     };
     finish(&calibration, args)?;

@@ -13,7 +13,7 @@ use document::Invocation;
 use document::capacity::{Answer, AnswerKind, answer};
 use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::Timeouts;
-use domain::record::{ClientBudget, Provenance, RequestRecord, RuntimeFacts};
+use domain::record::{ClientBudget, Provenance, RequestRecord, RunHeader, RuntimeFacts};
 use domain::{ModelOptions, Nanos};
 use metrics::capacity::{
     Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, LevelEnd,
@@ -28,7 +28,7 @@ use crate::budget;
 use crate::checks;
 use crate::descriptors;
 use crate::flags::{CapacityArgs, RuntimeFlags};
-use crate::folder::{self, command_line};
+use crate::folder;
 use crate::simulated;
 use crate::stage::{self, Cast, Stage};
 use crate::target::{self, Target};
@@ -68,7 +68,6 @@ impl Running {
 /// What `--json` prints. `docs/capacity.md` describes it.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
-    #[serde(flatten)]
     record: &'a CapacityRecord,
     answer: &'a Answer,
     scaling: Option<ScalingFigures>,
@@ -83,10 +82,14 @@ pub(crate) fn capacity(args: &CapacityArgs) -> Result<Exit, Fatal> {
         .map_or(&args.request.model, |r| &r.asked.model);
     let args = &as_it_began(args, earlier.as_ref())?;
     let target = match &earlier {
-        Some(record) if record.provenance == Provenance::Simulated => Target::Simulator {
+        Some(record) if record.header.provenance == Provenance::Simulated => Target::Simulator {
             why: "the run began on it".to_owned(),
         },
-        Some(record) => Target::Real(target::look_again(&record.endpoints, &args.server, model)?),
+        Some(record) => Target::Real(target::look_again(
+            &record.header.endpoints,
+            &args.server,
+            model,
+        )?),
         None => target::choose(&args.server, model)?,
     };
     let (runtime, facts) = args.runtime.start(&target)?;
@@ -121,17 +124,17 @@ fn as_it_began(
     };
     args.max_agents = NonZeroU32::new(record.asked.search.max_agents).unwrap_or(args.max_agents);
     args.request.num_predict = record.asked.num_predict;
-    if let Some(facts) = &record.runtime {
+    if let Some(facts) = &record.header.runtime {
         args.runtime = RuntimeFlags::of(facts);
     }
-    if record.provenance != Provenance::Simulated {
+    if record.header.provenance != Provenance::Simulated {
         return Ok(args);
     }
-    let Some(set) = &record.simulator else {
+    let Some(set) = &record.header.simulator else {
         return Err(Fatal::usage(format!(
             "{CAPACITY_FILE} does not say how the simulator was set, so the run cannot go on as it began"
         ))
-        .hint(format!("begin a new one: {}", record.command)));
+        .hint(format!("begin a new one: {}", record.header.command)));
     };
     simulated::set_as(&mut args.server, set);
     if let Some(files) = simulated::changed(&args.server, set)? {
@@ -273,21 +276,13 @@ fn begin(
         .clone()
         .unwrap_or_else(|| folder::default_dir(&args.name, now, simulated));
     folder::make(&dir)?;
+    let name = folder::name_of(&dir, &args.name);
     let record = CapacityRecord {
         schema: CAPACITY_SCHEMA,
-        name: folder::name_of(&dir, &args.name),
-        provenance: stage.provenance,
-        tool: folder::tool(),
-        command: command_line(),
-        started_at: folder::started_at(now),
-        endpoints: stage.endpoints.clone(),
-        time_scale: stage.time_scale,
-        simulator: simulated
-            .then(|| simulated::settings(&args.server))
-            .transpose()?,
-        runtime,
-        client_budget,
-        environment: telemetry::environment(stage.gpu_source.clone()),
+        header: RunHeader {
+            client_budget,
+            ..stage.header(name, now, runtime, &args.server)?
+        },
         asked: asked(args),
         probes: Vec::new(),
         end: None,
@@ -401,7 +396,7 @@ fn tell(
     terminal::print(args.json, &document, || {
         let mut text = format!(
             "\n{}{}\n",
-            terminal::badge(record.provenance),
+            terminal::badge(record.header.provenance),
             answer.sentence
         );
         for note in &answer.notes {

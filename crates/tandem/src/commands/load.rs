@@ -19,7 +19,7 @@ use runtime::{Shutdown, ShutdownLevel};
 use crate::budget;
 use crate::descriptors;
 use crate::flags::LoadArgs;
-use crate::folder::{self, command_line};
+use crate::folder;
 use crate::process;
 use crate::rows::{self, Rows};
 use crate::stage::{self, Cast, Stage};
@@ -114,21 +114,15 @@ async fn run(
         .out
         .clone()
         .unwrap_or_else(|| folder::default_dir(&args.output.name, now, simulated));
-    let mut environment = telemetry::environment(stage.gpu_source.clone());
-    environment.facts.extend(fitted.facts);
+    let name = folder::name_of(&dir, &args.output.name);
+    let mut header = stage.header(name, now, runtime, &args.server)?;
+    if let Some(environment) = &mut header.environment {
+        environment.facts.extend(fitted.facts);
+    }
     let pool = plan::pool(args, &stage.clock);
     let mut file = LoadFile {
         schema: LOAD_SCHEMA,
-        name: folder::name_of(&dir, &args.output.name),
-        provenance: stage.provenance,
-        tool: folder::tool(),
-        started_at: folder::started_at(now),
-        command: command_line(),
-        endpoints: stage.endpoints.clone(),
-        time_scale: stage.time_scale,
-        runtime,
-        client_budget: None,
-        environment: Some(environment),
+        header,
         asked: plan::asked(&plan, args, &pool),
         result: None,
     };
@@ -165,8 +159,9 @@ async fn run(
     });
     if !end.interrupted {
         // Afterwards, so that the first request does not wait for it, and its cost is in no figure.
-        let runtime = file.runtime.as_ref();
-        file.client_budget = budget::before_run(args.budget, runtime, &file.endpoints).await;
+        let runtime = file.header.runtime.as_ref();
+        file.header.client_budget =
+            budget::before_run(args.budget, runtime, &file.header.endpoints).await;
     }
     // Before the folder: what was measured must not be lost to a full disk.
     terminal::print(args.output.json, &file, || print::block(&file))?;

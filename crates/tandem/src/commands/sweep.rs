@@ -10,17 +10,16 @@ use domain::Nanos;
 use domain::exit::{Exit, Fatal};
 use domain::plan::{Protocol, SweepPlan, Topology, WorkflowKind};
 use domain::record::{
-    BenchmarkTables, Environment, Manifest, Provenance, RESULTS_SCHEMA, RuntimeFacts,
+    BenchmarkTables, Environment, Manifest, Provenance, RESULTS_SCHEMA, RunHeader, RuntimeFacts,
 };
 use runtime::{ResultsDir, Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
 
 use crate::budget;
 use crate::checks;
 use crate::flags::{Common, ProtocolArg, RunArgs, SweepArgs};
-use crate::folder::{self, command_line};
+use crate::folder;
 use crate::plans;
 use crate::progress::{Progress, Style};
-use crate::simulated;
 use crate::stage::{self, Cast, Stage};
 use crate::summary;
 use crate::target::{self, Fitted, Target};
@@ -117,13 +116,16 @@ fn fit_to(target: &Target, plan: &mut SweepPlan) -> Fitted {
 fn resume(dir: &Path, common: &Common) -> Result<Exit, Fatal> {
     let manifest = runtime::read_manifest(dir).map_err(Fatal::usage)?;
     let common = &begun::as_it_began(dir, &manifest, common)?;
-    let target = match manifest.provenance {
+    let target = match manifest.header.provenance {
         Provenance::Simulated => Target::Simulator {
             why: "it began on the simulator".to_owned(),
         },
         Provenance::Measured | Provenance::Imported => {
-            let found =
-                target::look_again(&manifest.endpoints, &common.server, &manifest.plan.model)?;
+            let found = target::look_again(
+                &manifest.header.endpoints,
+                &common.server,
+                &manifest.plan.model,
+            )?;
             Target::Real(found)
         }
     };
@@ -225,7 +227,7 @@ impl Job<'_> {
             budget::before_run(flag, runtime.as_ref(), &stage.endpoints).await
         };
         let (mut manifest, dir) = self.manifest(&stage, runtime, held.as_ref())?;
-        manifest.client_budget = budget;
+        manifest.header.client_budget = budget;
         let results = match held {
             Some(held) => {
                 held.check_same(&manifest)?;
@@ -293,25 +295,16 @@ impl Job<'_> {
         let name = folder::name_of(&dir, &self.plan.name);
         let manifest = Manifest {
             schema: RESULTS_SCHEMA,
-            name,
-            provenance: stage.provenance,
-            tool: folder::tool(),
+            header: RunHeader {
+                admission: self.common.admission,
+                environment: Some(self.environment(stage)),
+                ..stage.header(name, now, runtime, &self.common.server)?
+            },
             runner: "rust-tokio".to_owned(),
-            started_at: folder::started_at(now),
-            command: command_line(),
             plan_hash: self.plan.hash(),
             plan: self.plan.clone(),
             repetitions: self.plan.repetitions(simulated).get(),
-            endpoints: stage.endpoints.clone(),
-            time_scale: stage.time_scale,
-            simulator: simulated
-                .then(|| simulated::settings(&self.common.server))
-                .transpose()?,
-            admission: self.common.admission,
             benchmarks: self.benchmarks()?,
-            runtime,
-            client_budget: None,
-            environment: self.environment(stage),
         };
         Ok((manifest, dir))
     }

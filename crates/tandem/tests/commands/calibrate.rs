@@ -62,7 +62,7 @@ fn a_folder_holds_the_calibration_and_is_not_overwritten() {
     assert!(printed.contains("one thread for all agents"), "{printed}");
     assert!(printed.contains("token bias, ms"), "{printed}");
     let written: Value = serde_json::from_str(&place.read("mine/calibration.json")).unwrap();
-    assert_eq!(written["name"], "mine");
+    assert_eq!(written["header"]["name"], "mine");
     let (code, errors) = said(&place.run(line));
     assert_eq!(code, 2);
     assert!(errors.contains("already holds a calibration"), "{errors}");

@@ -71,7 +71,7 @@ fn a_run_goes_on_with_the_simulator_it_began_on_or_not_at_all() {
     );
     let resume = |more: &str| said(&place.run(&format!("capacity --resume run {more}")));
     let dir = place.path("run");
-    let set = &record(&dir)["simulator"];
+    let set = &record(&dir)["header"]["simulator"];
     assert_eq!(set["profile"], "profile.toml");
     assert_eq!(set["faults"][0], "busy=0.001");
     assert_eq!(set["num_parallel"], Value::Null);
@@ -154,7 +154,12 @@ fn what_the_budget_does_not_decide_is_unresolved() {
     assert_eq!(code(&output), 1);
     let said = json(&output);
     assert_eq!(said["answer"]["kind"], "unresolved");
-    assert!(said["probes"][0]["decision"]["needs"].as_u64().unwrap() > 0);
+    assert!(
+        said["record"]["probes"][0]["decision"]["needs"]
+            .as_u64()
+            .unwrap()
+            > 0
+    );
 }
 
 #[test]

@@ -23,29 +23,28 @@ fn load(line: &str) -> Output {
     Place::new().run(&format!("load {line}"))
 }
 
-/// The JSON object, less what differs from one run to the next.
+/// What was asked and the figures in one object, less what differs from one run to the next.
 fn figures(line: &str) -> Value {
     figures_in(&Place::new(), line)
 }
 
 fn figures_in(place: &Place, line: &str) -> Value {
     let mut value = json(&place.good(&format!("load --simulate --json {line}")));
-    let object = value.as_object_mut().unwrap();
-    for varies in [
-        "name",
-        "tool",
-        "command",
-        "started_at",
-        "endpoints",
-        "environment",
-    ] {
-        assert!(object.remove(varies).is_some(), "{varies} is missing");
+    let header = &value["header"];
+    for varies in ["name", "tool", "command", "started_at", "endpoints"] {
+        assert!(!header[varies].is_null(), "{varies} is missing");
     }
-    let mut result = object.remove("result").unwrap();
-    let cost = result.as_object_mut().unwrap().remove("client");
-    assert!(cost.is_some());
-    object.extend(std::mem::take(result.as_object_mut().unwrap()));
-    value
+    assert!(value["result"]["client"].is_object());
+    let mut parts = ["/asked", "/result/figures", "/result"].map(|part| {
+        let part = value.pointer_mut(part).unwrap();
+        part.take().as_object().unwrap().clone()
+    });
+    let [all, figures, result] = &mut parts;
+    for key in ["interrupted", "not_begun", "peak_in_flight"] {
+        all.insert(key.to_owned(), result[key].take());
+    }
+    all.extend(std::mem::take(figures));
+    std::mem::take(all).into()
 }
 
 fn rows(dir: &Path) -> Vec<RequestRecord> {
@@ -119,7 +118,7 @@ fn rows_and_figures_are_written_and_agree() {
     assert_eq!(rows.len(), 130);
     let written = std::fs::read_to_string(dir.join("load.json")).unwrap();
     let typed: LoadFile = serde_json::from_str(&written).unwrap();
-    assert_eq!(typed.name, "l");
+    assert_eq!(typed.header.name, "l");
     let counted = {
         let mut counted = Collected::new(None);
         for row in &rows {
@@ -296,7 +295,7 @@ fn real_work_takes_real_time_beside_a_real_server() {
             "--endpoint {endpoint} --agents 4 --requests 12 --json --cpu-work primes:20000 \
              --file-work 16KiB"
         ))));
-        let work = &value["result"]["work"];
+        let work = &value["result"]["figures"]["work"];
         for kind in ["queue_ms", "cpu_ms", "file_ms"] {
             assert_eq!(work[kind]["n"], 12, "{work}");
         }
@@ -320,13 +319,14 @@ fn a_real_server_is_measured_on_either_runtime_with_the_clients_cost() {
             let value = json(&good(load(&format!(
                 "--endpoint {endpoint} --agents 16 --requests 200 --json {flags}"
             ))));
-            assert_eq!(value["provenance"], "measured");
-            assert_eq!(value["runtime"], runtime);
-            let value = &value["result"];
+            let header = &value["header"];
+            assert_eq!(header["provenance"], "measured");
+            assert_eq!(header["runtime"], runtime);
+            let client = &value["result"]["client"];
+            let value = &value["result"]["figures"];
             assert_eq!(value["outcomes"]["completed"], 200);
             assert!(value["tokens"].as_u64().unwrap() > 200);
             assert!(value["e2e_ms"]["p95"].is_number());
-            let client = &value["client"];
             assert_eq!(client["shared_with_simulator"], false);
             if cfg!(target_os = "linux") {
                 assert!(client["cpu_us_per_token"].as_f64().unwrap() > 0.0);
@@ -369,8 +369,14 @@ fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
             .filter(|r| r.times.outcome.class() == class)
             .count()
     };
-    assert_eq!(value["outcomes"]["completed"], class("completed"));
-    assert_eq!(value["outcomes"]["cancelled"], class("cancelled"));
+    assert_eq!(
+        value["figures"]["outcomes"]["completed"],
+        class("completed")
+    );
+    assert_eq!(
+        value["figures"]["outcomes"]["cancelled"],
+        class("cancelled")
+    );
     assert!((1..=4).contains(&class("cancelled")));
     assert_eq!(value["not_begun"], 1_000_000 - rows.len());
 }

@@ -12,14 +12,14 @@ fn a_load_is_dealt_to_both_and_its_document_names_both() {
         "load --json --no-record --endpoint {url} --endpoint {url}/v1 --api ollama --api openai \
          --agents 4 --requests 12"
     )));
-    let kinds: Vec<_> = document["endpoints"]
+    let kinds: Vec<_> = document["header"]["endpoints"]
         .as_array()
         .unwrap()
         .iter()
         .map(|endpoint| endpoint["server"]["kind"].as_str().unwrap())
         .collect();
     assert_eq!(kinds, ["tandem-simulator", "ollama /v1"]);
-    assert_eq!(document["result"]["outcomes"]["completed"], 12);
+    assert_eq!(document["result"]["figures"]["outcomes"]["completed"], 12);
 }
 
 /// One agent on each protocol of one server; what they send needs no reload.

@@ -145,7 +145,7 @@ impl Lines {
                 canvas.text_on_white(&mark.label, (mark.from, middle), font)?;
             }
             let bottom = begin + plots;
-            let ticks = self.x_ticks(&panels, &x, small);
+            let ticks = Self::x_ticks(&panels, &x, small);
             for (value, label) in ticks.values.iter().zip(&ticks.labels) {
                 let at = x.at(*value);
                 canvas.rect((at, bottom, 2, 7), theme.axis)?;
@@ -182,7 +182,7 @@ impl Lines {
 
     /// Ticks below it; on a doubling axis one at each point that has a dot, labelled where there is
     /// room: powers of two first.
-    fn x_ticks(&self, panels: &[&Panel], x: &Across, font: Font) -> Ticks {
+    fn x_ticks(panels: &[&Panel], x: &Across, font: Font) -> Ticks {
         if x.axis == XAxis::Linear {
             let (low, high) = (x.scale.low, x.scale.high);
             let mut points = series(panels).flat_map(|s| &s.points);

@@ -18,9 +18,9 @@ fn measured(budget: Option<ClientBudget>) -> Dataset {
     let mut set = sweep();
     set.provenance = Provenance::Measured;
     let manifest = set.manifest.as_mut().unwrap();
-    manifest.provenance = Provenance::Measured;
-    manifest.time_scale = None;
-    manifest.client_budget = budget;
+    manifest.header.provenance = Provenance::Measured;
+    manifest.header.time_scale = None;
+    manifest.header.client_budget = budget;
     set
 }
 

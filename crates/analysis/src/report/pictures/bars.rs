@@ -166,7 +166,7 @@ fn interval(estimate: Option<&Estimate>) -> Option<(f64, f64)> {
     estimate.and_then(|e| e.lo.zip(e.hi))
 }
 
-/// Stacked bars of seconds, without the parts that are nowhere longer than `least`.
+/// Stacked bars without the parts that are nowhere longer than `least`.
 fn stacked(mut bars: StackedBars, least: f64) -> StackedBars {
     let used: Vec<bool> = (0..bars.parts.len())
         .map(|at| {
@@ -180,7 +180,6 @@ fn stacked(mut bars: StackedBars, least: f64) -> StackedBars {
         let mut kept = used.iter();
         row.values.retain(|_| *kept.next().unwrap_or(&true));
     }
-    bars.unit = " s".to_owned();
     bars
 }
 
@@ -227,6 +226,7 @@ pub(super) fn ttft(view: &View<'_>, album: &mut Album) -> Result<(), ChartError>
              the whole.",
         ),
         value_label: "seconds".to_owned(),
+        unit: " s".to_owned(),
         parts: phases
             .iter()
             .map(|phase| Part {
@@ -235,7 +235,6 @@ pub(super) fn ttft(view: &View<'_>, album: &mut Album) -> Result<(), ChartError>
             })
             .collect(),
         rows: rows.collect(),
-        ..StackedBars::default()
     };
     album.put(
         "ttft",
@@ -281,9 +280,9 @@ pub(super) fn lost(view: &View<'_>, album: &mut Album) -> Result<(), ChartError>
              the 95 % interval of the whole.",
         ),
         value_label: "seconds lost per run".to_owned(),
+        unit: " s".to_owned(),
         parts: first.named().iter().map(part).collect(),
         rows: known.iter().map(row).collect(),
-        ..StackedBars::default()
     };
     album.put(
         "lost",

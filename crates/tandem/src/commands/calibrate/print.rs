@@ -39,13 +39,14 @@ fn put(text: &mut String, calibration: &Calibration) -> std::fmt::Result {
             "client and server on cores of their own"
         }
     );
+    let machine = calibration.header.environment.as_ref();
     let average = budget
         .load_average
         .map_or_else(|| "unknown".to_owned(), |load| format!("{load:.2}"));
     writeln!(
         text,
         "Machine    {}; {cores}; load average before: {average}",
-        calibration.environment.cpu
+        machine.map_or("unknown", |machine| &machine.cpu)
     )?;
     writeln!(text)?;
     put_steps(text, &budget.steps)?;

@@ -9,7 +9,7 @@ use domain::Nanos;
 use domain::exit::{Fatal, OrFatal as _};
 use domain::hash::derive;
 use domain::plan::CachePolicy;
-use domain::record::RequestRecord;
+use domain::record::{RequestRecord, RunHeader};
 use domain::{ModelOptions, Stamp};
 use indicatif::ProgressBar;
 use metrics::capacity::{
@@ -142,16 +142,14 @@ fn plan(record: &CapacityRecord, agents: NonZeroU32) -> LoadPlan {
 fn load_file(record: &CapacityRecord, plan: &LoadPlan, agents: u32) -> LoadFile {
     LoadFile {
         schema: LOAD_SCHEMA,
-        name: format!("{}, {agents} agents", record.name),
-        provenance: record.provenance,
-        tool: record.tool.clone(),
-        started_at: record.started_at.clone(),
-        command: record.command.clone(),
-        endpoints: record.endpoints.clone(),
-        time_scale: record.time_scale,
-        runtime: None,
-        client_budget: None,
-        environment: None,
+        // The run's own file says what the client ran on and where.
+        header: RunHeader {
+            name: format!("{}, {agents} agents", record.header.name),
+            runtime: None,
+            client_budget: None,
+            environment: None,
+            ..record.header.clone()
+        },
         asked: metrics::load::Asked {
             model: plan.model.clone(),
             shape: Shape::Closed {

@@ -21,7 +21,7 @@ pub(super) fn block(file: &LoadFile) -> String {
 }
 
 fn put(text: &mut String, file: &LoadFile) -> std::fmt::Result {
-    write!(text, "{}", terminal::badge(file.provenance))?;
+    write!(text, "{}", terminal::badge(file.header.provenance))?;
     writeln!(text, "{}", in_words(file))?;
     writeln!(text)?;
 
@@ -85,8 +85,9 @@ fn put(text: &mut String, file: &LoadFile) -> std::fmt::Result {
     writeln!(text)?;
     put_spreads(text, result)?;
     writeln!(text)?;
-    put_client(text, result, file.runtime.as_ref())?;
+    put_client(text, result, file.header.runtime.as_ref())?;
     let beyond = file
+        .header
         .client_budget
         .as_ref()
         .zip(figures.tokens_per_s)

@@ -18,23 +18,28 @@ pub(super) fn as_it_began(
 ) -> Result<Common, Fatal> {
     let mut common = typed.clone();
     let mut differ = Differences::default();
-    let on_simulator = manifest.provenance == Provenance::Simulated;
+    let on_simulator = manifest.header.provenance == Provenance::Simulated;
     if on_simulator {
         differ.servers(typed);
         simulator(dir, manifest, typed, &mut common, &mut differ)?;
     } else if typed.server.simulate {
-        let urls: Vec<_> = manifest.endpoints.iter().map(|e| e.url.as_str()).collect();
+        let urls: Vec<_> = manifest
+            .header
+            .endpoints
+            .iter()
+            .map(|e| e.url.as_str())
+            .collect();
         differ.say("on", &urls.join(" and "), "--simulate");
     }
-    differ.option("--admission", manifest.admission, typed.admission);
-    common.admission = manifest.admission;
+    differ.option("--admission", manifest.header.admission, typed.admission);
+    common.admission = manifest.header.admission;
     if let Some(began) = &manifest.benchmarks {
         let folder = |path: &Path| path.display().to_string();
         let typed = typed.benchmarks.as_deref().map(folder);
         differ.option("--benchmarks", Some(folder(&began.folder)), typed);
         common.benchmarks = Some(began.folder.clone());
     }
-    if let (false, Some(facts)) = (on_simulator, &manifest.runtime) {
+    if let (false, Some(facts)) = (on_simulator, &manifest.header.runtime) {
         let began = RuntimeFlags::of(facts);
         differ.runtime(&began, &typed.runtime);
         common.runtime = began;
@@ -63,12 +68,12 @@ fn simulator(
     common: &mut Common,
     differ: &mut Differences,
 ) -> Result<(), Fatal> {
-    let Some(set) = &manifest.simulator else {
+    let Some(set) = &manifest.header.simulator else {
         return Err(Fatal::usage(format!(
             "{}/manifest.json does not say how the simulator was set, so the sweep cannot go on as it began",
             dir.display()
         ))
-        .hint(format!("begin a new one: {}", manifest.command)));
+        .hint(format!("begin a new one: {}", manifest.header.command)));
     };
     let typed = &typed.server;
     differ.option("--profile", Some(&set.profile), typed.profile.as_ref());
@@ -88,7 +93,7 @@ fn unchanged(dir: &Path, manifest: &Manifest, common: &Common) -> Result<(), Fat
         ))
         .hint("bring back what it was, or begin a new sweep"))
     };
-    if let Some(set) = &manifest.simulator
+    if let Some(set) = &manifest.header.simulator
         && let Some(files) = simulated::changed(&common.server, set)?
     {
         return refused(files);

@@ -1,0 +1,179 @@
+//! What a capacity run's report says beside its tables and pictures.
+
+use document::capacity::AnswerKind;
+use document::number::plain;
+use document::words::sentence;
+use document::{Cell, Front, safe};
+use metrics::capacity::{Asked, LevelFigures, RunEnd};
+
+use super::Material;
+use crate::kind::three_figures;
+
+pub(super) fn front(material: &Material<'_>, front: &mut Front) {
+    let run = material.run;
+    let answer = &material.answer;
+    front.question = format!(
+        "How many agents does this server carry within `{}`?",
+        material.objective
+    );
+    front.answer.clone_from(&answer.sentence);
+    front.is_open = answer.kind == AnswerKind::Unresolved;
+    let error = plain(100.0 * run.record.asked.error, 0);
+    let decided = format!("Each level is decided with an error of {error} % over all looks at it.");
+    front.sure = [vec![decided], answer.notes.clone()].concat().join(" ");
+    front.spoilt = run.warnings.iter().map(|w| sentence(w)).collect();
+    front.why = why(material);
+    front.next = vec![next(material)];
+    let carried = carried(material);
+    front.figures = three_figures([
+        (
+            "carries",
+            answer.carries.map_or(Cell::Unknown, Cell::count),
+            "agents",
+        ),
+        (
+            "throughput there",
+            Cell::estimate(carried.map(|level| &level.tokens_per_s), 1),
+            "tok/s",
+        ),
+        (
+            "requests there",
+            Cell::known(carried.map(|level| level.requests_per_s), 2),
+            "per second",
+        ),
+    ]);
+}
+
+/// The figures of the level that the answer names as carried.
+fn carried<'m>(material: &'m Material<'_>) -> Option<&'m LevelFigures> {
+    let carries = material.answer.carries?;
+    material.levels.iter().find(|level| level.agents == carries)
+}
+
+fn why(material: &Material<'_>) -> Vec<String> {
+    let mut why = Vec::new();
+    let levels = &material.levels;
+    let at = carried(material).and_then(|own| levels.iter().position(|level| level == own));
+    if let Some([lower, own]) = at.and_then(|at| levels.get(at.checked_sub(1)?..=at)) {
+        why.push(format!(
+            "From {} to {} agents throughput goes from {} to {} tok/s, and the longest wait for a token from {} to \
+             {} s.",
+            lower.agents,
+            own.agents,
+            plain(lower.tokens_per_s.mean, 1),
+            plain(own.tokens_per_s.mean, 1),
+            plain(lower.fairness.longest_wait_s, 3),
+            plain(own.fairness.longest_wait_s, 3)
+        ));
+    }
+    if let Some(knee) = material
+        .scaling
+        .as_ref()
+        .and_then(|scaling| scaling.knee.at)
+    {
+        why.push(format!(
+            "By the fitted law throughput over time in the system is highest at {} agents: beyond them, more agents \
+             mostly wait.",
+            plain(knee, 1)
+        ));
+    }
+    why
+}
+
+fn next(material: &Material<'_>) -> String {
+    match (material.answer.kind, material.answer.carries) {
+        (AnswerKind::Bracketed, Some(n)) => {
+            format!("Run up to {n} agents against this server, or loosen the limits.")
+        }
+        (AnswerKind::AtLeast, _) => {
+            "Raise `--max-agents`: every level that was tried keeps the limits.".to_owned()
+        }
+        (AnswerKind::None, _) => {
+            "Loosen the limits, or make the server faster: its lowest level breaks them.".to_owned()
+        }
+        _ => "Give each level more requests (`--requests-per-agent`) until they decide it."
+            .to_owned(),
+    }
+}
+
+pub(super) fn method(asked: &Asked) -> Vec<String> {
+    let search = asked.search;
+    let cache = if asked.same_prompt {
+        "equal, so that a prompt cache may help"
+    } else {
+        "each with a nonce of its own in front, so that a prompt cache helps none"
+    };
+    let requests = asked.budget.requests_per_agent;
+    let requests = requests.map(|n| format!("{n} requests of each agent"));
+    let seconds = asked.budget.time_per_level_s.map(|s| format!("{s} s"));
+    let budget: Vec<String> = requests.into_iter().chain(seconds).collect();
+    let budget = match &budget[..] {
+        [] => "1,024 requests in all, at least 16 of each agent".to_owned(),
+        budget => budget.join(" or "),
+    };
+    vec![
+        format!(
+            "Closed loop: each agent sends its next request {} s after its last one has ended; model {}, up to {} \
+             tokens an answer, prompts {cache}; seed {}.",
+            asked.think_s,
+            safe::code(&asked.model),
+            asked.num_predict,
+            asked.seed
+        ),
+        format!(
+            "Levels: doubling from {} up to {} agents, then bisection until the levels that pass and fail are \
+             within {} % or one agent, then up to {} levels beyond the first that fails.",
+            search.start,
+            search.max_agents,
+            plain(100.0 * search.precision, 0),
+            search.beyond
+        ),
+        format!(
+            "The first {} of each agent's requests warm a level up and do not count; nor do requests that began when \
+             the level was over.",
+            asked.warmup
+        ),
+        format!(
+            "A level is decided when its data can say so, with an error of {} % over all looks at it; up to \
+             {budget} count, then it is unresolved.",
+            plain(100.0 * asked.error, 0)
+        ),
+        "Every number of this report is derived again from the `requests.jsonl` of the levels.".to_owned(),
+        "The rule, what it rests on and how often it errs stand in `docs/capacity.md` of Tandem's repository."
+            .to_owned(),
+    ]
+}
+
+pub(super) fn limits(material: &Material<'_>) -> Vec<String> {
+    let record = &material.run.record;
+    let mut limits = Vec::new();
+    if material.simulated() {
+        limits.push(
+            "SIMULATED: the server is a model of one. Its rates are set, not found.".to_owned(),
+        );
+    }
+    if record.end.is_none_or(|end| end == RunEnd::Interrupted) {
+        limits.push("The run did not come to its end.".to_owned());
+    }
+    limits.extend(
+        [
+            "The answer holds for this prompt, these answer lengths and this think time. Longer contexts or answers \
+             take more of the server.",
+            "Each level is decided with the stated error; the answer rests on several of them.",
+            "What lasts longer than a level (heat, another user, a cache that fills) is not seen in it.",
+        ]
+        .map(str::to_owned),
+    );
+    limits.push(match &record.header.client_budget {
+        None if material.simulated() => {
+            "Virtual time: the client costs no time, so there is no client error to state."
+                .to_owned()
+        }
+        None => "The client's own error was not measured before this run.".to_owned(),
+        Some(known) => format!(
+            "The client: {}. Levels that received more are named on the front page.",
+            document::budget::in_words(known)
+        ),
+    });
+    limits
+}
