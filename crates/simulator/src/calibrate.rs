@@ -4,6 +4,10 @@
 //! into the profile's few constants, and [`replay()`] runs the same requests through the core, in the
 //! order in which the recording served them and from the state it left, so that [`FitReport`]
 //! can set every recorded figure beside the simulated one.
+//!
+//! `tandem calibrate-profile` is this on the command line. It stays because the profile that ships
+//! is its result, which its tests find again from TR113's figures, and because another machine's
+//! profile is made in the same way.
 
 mod figures;
 mod fit;

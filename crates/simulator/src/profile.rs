@@ -294,15 +294,9 @@ impl Profile {
 
     /// A model by name; `gemma3` means `gemma3:latest`.
     pub fn find_model(&self, name: &str) -> Option<&ModelSpec> {
-        let full = if name
-            .rsplit('/')
-            .next()
-            .is_some_and(|last| last.contains(':'))
-        {
-            name.to_owned()
-        } else {
-            format!("{name}:latest")
-        };
+        let last = name.rsplit('/').next().unwrap_or(name);
+        let tag = if last.contains(':') { "" } else { ":latest" };
+        let full = format!("{name}{tag}");
         self.models.iter().find(|m| m.name == full)
     }
 }

@@ -204,31 +204,15 @@ fn brief(answer: &Answer) -> Result<String, std::fmt::Error> {
     let mut seen = String::new();
     let mut runs: Vec<(String, usize)> = Vec::new();
     for object in answer.objects() {
-        let parts = [
-            "",
-            "/message",
-            "/choices/0",
-            "/choices/0/delta",
-            "/choices/0/message",
-        ];
-        let parts = parts.map(|part| object.pointer(part));
+        let parts = " /message /choices/0 /choices/0/delta /choices/0/message";
+        let parts: Vec<_> = parts.split(' ').map(|part| object.pointer(part)).collect();
         let holds = |key: &str| {
             let mut values = parts.iter().flatten().filter_map(|part| part.get(key));
             values.any(|value| !matches!(value, Value::Null) && *value != "" && *value != false)
         };
-        let keys = [
-            "role",
-            "thinking",
-            "reasoning",
-            "content",
-            "response",
-            "tool_calls",
-            "finish_reason",
-            "usage",
-            "done",
-            "error",
-        ];
-        let what: Vec<&str> = keys.into_iter().filter(|key| holds(key)).collect();
+        let keys = "role thinking reasoning content response tool_calls finish_reason usage done \
+                    error";
+        let what: Vec<&str> = keys.split(' ').filter(|key| holds(key)).collect();
         let what = match what.as_slice() {
             [] => "nothing".to_owned(),
             keys => keys.join(" and "),

@@ -11,7 +11,7 @@ pub(super) struct Room {
 }
 
 /// A place for a model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Placement {
     /// Bytes by device.
     pub(super) held: Vec<(usize, u64)>,
@@ -67,11 +67,9 @@ pub(super) fn place(
     let layered = model.memory.weights_bytes + kv_bytes(model, launch);
     let size = layered + overhead;
     let on_cpu = Placement {
-        held: Vec::new(),
-        gpu_layers: 0,
         all_layers,
         size,
-        size_vram: 0,
+        ..Placement::default()
     };
     if rooms.is_empty() || launch.num_gpu == Some(0) {
         return Ok(on_cpu);

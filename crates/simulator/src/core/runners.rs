@@ -17,11 +17,8 @@ impl Core {
     /// Starts a runner that will find the device too small for it.
     pub(super) fn begin_doomed_load(&mut self, id: RequestId, launch: Launch, message: String) {
         let nothing = Placement {
-            held: Vec::new(),
-            gpu_layers: 0,
             all_layers: 1,
-            size: 0,
-            size_vram: 0,
+            ..Placement::default()
         };
         let uid = self.start_runner(id, launch, nothing);
         if let Some(runner) = self.runners.get_mut(&uid) {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use domain::ModelOptions;
 use domain::backend::KeepAlive;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::encode::Dialect;
 use super::go_types;
@@ -312,11 +312,9 @@ impl Ask {
             return turns.iter().map(|turn| turn.text.as_str()).collect();
         }
         let mut text = String::new();
-        if !self.tools.is_empty() {
-            for tool in &self.tools {
-                let parameters = json!(tool.function.parameters);
-                let _ = writeln!(text, "<tool>{}{parameters}", tool.function.name);
-            }
+        for tool in &self.tools {
+            let function = &tool.function;
+            let _ = writeln!(text, "<tool>{}{}", function.name, function.parameters);
         }
         for turn in turns {
             let _ = writeln!(text, "<{}>{}", turn.role, turn.text);

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use domain::{Nanos, Stamp};
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::encode::{Encoder, Finale, Said};
+use super::encode::{Encoder, Finale};
 use super::exchange::Exchange;
-use super::text::Script;
+use super::text::{Message, Script};
 use crate::core::{Notice, StopReason, What};
 use crate::driver::Ticket;
 use crate::faults::{FaultKind, FaultRule};
@@ -236,11 +236,11 @@ impl Reply {
                     .is_some_and(|fault| self.exchange.line.chunks <= fault.after_tokens);
                 let tool = generation.script.tool_after(generation.tokens);
                 if tool.is_some() {
-                    let said = Said {
+                    let message = Message {
                         tool,
-                        ..Said::default()
+                        ..Message::default()
                     };
-                    generation.encoder.chunk(notice.at, &said, &mut self.out);
+                    generation.encoder.chunk(notice.at, &message, &mut self.out);
                     self.exchange.chunk();
                 }
                 let tail = self.out.len();
@@ -272,7 +272,7 @@ impl Reply {
                     }),
                     ..Finale::default()
                 };
-                let nothing = Said::default();
+                let nothing = Message::default();
                 generation.encoder.whole(&finale, &nothing, &mut self.out);
                 self.end = Some(End::Clean);
                 self.spoil_document();
@@ -303,13 +303,8 @@ impl Reply {
             return;
         }
         let from = self.out.len();
-        let (thinking, content) = generation.script.between(generation.shown, to);
-        let said = Said {
-            thinking,
-            content,
-            tool: None,
-        };
-        generation.encoder.chunk(at, &said, &mut self.out);
+        let message = generation.script.between(generation.shown, to);
+        generation.encoder.chunk(at, &message, &mut self.out);
         generation.shown = to;
         let due = self
             .fault
@@ -335,7 +330,6 @@ impl Reply {
         }
         let script = &generation.script;
         let tokens = timings.eval_count;
-        let (thinking, content) = script.between(0, script.generated_after(tokens));
         let tool = script.tool_after(tokens);
         let cut = kind == Some(FaultKind::EofWithoutDone) || script.hangs_up_after(tokens);
         let context = generation.context.take();
@@ -350,18 +344,17 @@ impl Reply {
             tool_called: tool.is_some() && !cut,
         };
         self.exchange.chunk();
-        let said = Said {
-            thinking,
-            content,
+        let message = Message {
             tool,
+            ..script.between(0, script.generated_after(tokens))
         };
-        generation.encoder.whole(&finale, &said, &mut self.out);
+        generation.encoder.whole(&finale, &message, &mut self.out);
         self.end = Some(End::Clean);
         self.spoil_document();
     }
 
     fn sleep(&self, length: Nanos) -> Sleep {
-        let clock = self.exchange.world().clock().clone();
+        let clock = self.exchange.world.clock().clone();
         Box::pin(async move { clock.sleep(length).await })
     }
 

@@ -169,17 +169,15 @@ impl App {
         let runner = runner_options(&parsed.options, None);
         let server = ServerId(exchange.line.server);
         if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
-            exchange.world().fail_next_load(server, OUT_OF_MEMORY);
+            exchange.world.fail_next_load(server, OUT_OF_MEMORY);
         }
         let width = model.embedding_length as usize;
         let width = match ask.dimensions {
             Some(n) if n > 0 => width.min(usize::try_from(n).unwrap_or(width)),
             _ => width,
         };
-        let limit = exchange
-            .world()
-            .resolve(server, &model.name, &runner)
-            .map_or(usize::MAX, |resolved| resolved.num_ctx as usize);
+        let resolved = exchange.world.resolve(server, &model.name, &runner);
+        let limit = resolved.map_or(usize::MAX, |resolved| resolved.num_ctx as usize);
         let mut ids = Vec::new();
         for input in &ask.inputs {
             let mut input = tokens::ids(input);
@@ -202,7 +200,7 @@ impl App {
             keep_alive: ask.keep_alive,
             tag: derive(&[&["embed", &model.name], content.as_slice()].concat()),
         };
-        let mut ticket = exchange.world().submit(server, false, work);
+        let mut ticket = exchange.world.submit(server, false, work);
         exchange.line.id = Some(ticket.id());
         let engine = self.config.profile.server.release() >= (0, 30, 0);
         let kind = fault.map(|fault| fault.kind);
@@ -210,7 +208,7 @@ impl App {
             let notice = ticket.next().await;
             let attached = matches!(notice.what, What::Attached { .. });
             if attached && kind == Some(FaultKind::RunnerCrash) {
-                exchange.world().crash_runner(server, &model.name);
+                exchange.world.crash_runner(server, &model.name);
             }
             if notice.what.is_final() {
                 break notice.what;

@@ -6,7 +6,7 @@ use domain::Stamp;
 use serde_json::{Value, json};
 
 use super::stamp::{Epoch, StampWriter};
-use super::text::{ToolCall, likelihood};
+use super::text::{Message, ToolCall, likelihood};
 use crate::core::Timings;
 
 /// Which protocol a request came in by.
@@ -32,14 +32,6 @@ impl Dialect {
     pub(crate) fn is_v1(self) -> bool {
         matches!(self, Self::V1Chat | Self::V1Completion)
     }
-}
-
-/// What an object says.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Said<'a> {
-    pub(crate) thinking: &'a str,
-    pub(crate) content: &'a str,
-    pub(crate) tool: Option<&'a ToolCall>,
 }
 
 /// How a generation ended.
@@ -185,9 +177,10 @@ impl Encoder {
     }
 
     /// How likely the tokens were; nothing when nobody wants to know or there are none.
-    fn likelihoods(&self, said: &Said<'_>) -> Option<Vec<Value>> {
+    fn likelihoods(&self, message: &Message<'_>) -> Option<Vec<Value>> {
         let top = self.logprobs?;
-        let tokens = likelihood::of(said.thinking, top).chain(likelihood::of(said.content, top));
+        let tokens =
+            likelihood::of(message.thinking, top).chain(likelihood::of(message.content, top));
         let tokens: Vec<Value> = tokens.collect();
         (!tokens.is_empty()).then_some(tokens)
     }
@@ -196,7 +189,7 @@ impl Encoder {
     fn native(
         &mut self,
         at: Stamp,
-        said: &Said<'_>,
+        message: &Message<'_>,
         finale: Option<&Finale<'_>>,
         out: &mut Vec<u8>,
     ) {
@@ -208,13 +201,13 @@ impl Encoder {
         } else {
             b"\",\"response\":"
         });
-        push_json(out, said.content);
-        if !said.thinking.is_empty() {
+        push_json(out, message.content);
+        if !message.thinking.is_empty() {
             out.extend_from_slice(b",\"thinking\":");
-            push_json(out, said.thinking);
+            push_json(out, message.thinking);
         }
         if chat {
-            if let Some(call) = said.tool {
+            if let Some(call) = message.tool {
                 out.extend_from_slice(b",\"tool_calls\":");
                 push_json(out, &native_call(call));
             }
@@ -230,7 +223,7 @@ impl Encoder {
         if let Some(finale) = finale {
             finale.push_metrics(out);
         }
-        if let Some(tokens) = self.likelihoods(said) {
+        if let Some(tokens) = self.likelihoods(message) {
             out.extend_from_slice(b",\"logprobs\":");
             push_json(out, &tokens);
         }
@@ -238,34 +231,39 @@ impl Encoder {
     }
 
     /// One event of /v1 with a choice: the last one if there is a finish reason.
-    fn v1(&mut self, said: Option<&Said<'_>>, finish: Option<&'static str>, out: &mut Vec<u8>) {
+    fn v1(
+        &mut self,
+        message: Option<&Message<'_>>,
+        finish: Option<&'static str>,
+        out: &mut Vec<u8>,
+    ) {
         out.extend_from_slice(&self.opening);
         if self.dialect == Dialect::V1Chat {
             out.extend_from_slice(b"{\"index\":0,\"delta\":{");
-            if let Some(said) = said {
+            if let Some(message) = message {
                 // The first one says who speaks.
                 if !std::mem::replace(&mut self.begun, true) {
                     out.extend_from_slice(b"\"role\":\"assistant\",");
                 }
                 out.extend_from_slice(b"\"content\":");
-                push_json(out, said.content);
-                if !said.thinking.is_empty() {
+                push_json(out, message.content);
+                if !message.thinking.is_empty() {
                     out.extend_from_slice(b",\"reasoning\":");
-                    push_json(out, said.thinking);
+                    push_json(out, message.thinking);
                 }
-                if let Some(call) = said.tool {
+                if let Some(call) = message.tool {
                     out.extend_from_slice(b",\"tool_calls\":");
                     push_json(out, &v1_call(call));
                 }
             }
             out.push(b'}');
-            if let Some(tokens) = said.and_then(|said| self.likelihoods(said)) {
+            if let Some(tokens) = message.and_then(|message| self.likelihoods(message)) {
                 out.extend_from_slice(b",\"logprobs\":");
                 push_json(out, &json!({"content": tokens}));
             }
         } else {
             out.extend_from_slice(b"{\"text\":");
-            push_json(out, said.map_or("", |said| said.content));
+            push_json(out, message.map_or("", |message| message.content));
             out.extend_from_slice(b",\"index\":0");
         }
         out.extend_from_slice(b",\"finish_reason\":");
@@ -274,11 +272,11 @@ impl Encoder {
     }
 
     /// A chunk of text, or a tool call in a chunk of its own.
-    pub(crate) fn chunk(&mut self, at: Stamp, said: &Said<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn chunk(&mut self, at: Stamp, message: &Message<'_>, out: &mut Vec<u8>) {
         if self.dialect.is_v1() {
-            self.v1(Some(said), None, out);
+            self.v1(Some(message), None, out);
         } else {
-            self.native(at, said, None, out);
+            self.native(at, message, None, out);
             out.push(b'\n');
         }
     }
@@ -286,14 +284,14 @@ impl Encoder {
     /// What ends a stream.
     pub(crate) fn last(&mut self, finale: &Finale<'_>, out: &mut Vec<u8>) {
         if !self.dialect.is_v1() {
-            self.native(finale.at, &Said::default(), Some(finale), out);
+            self.native(finale.at, &Message::default(), Some(finale), out);
             out.push(b'\n');
             return;
         }
         // Where not a word was said, it must yet be said who speaks.
-        let nothing = Said::default();
-        let said = (!self.begun).then_some(&nothing);
-        self.v1(said, finale.finish_reason(), out);
+        let nothing = Message::default();
+        let message = (!self.begun).then_some(&nothing);
+        self.v1(message, finale.finish_reason(), out);
         if self.include_usage {
             out.extend_from_slice(&self.opening);
             push(out, format_args!("],\"usage\":{}}}\n\n", finale.usage()));
@@ -302,27 +300,27 @@ impl Encoder {
     }
 
     /// The one object of an answer that is not streamed.
-    pub(crate) fn whole(&mut self, finale: &Finale<'_>, said: &Said<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn whole(&mut self, finale: &Finale<'_>, message: &Message<'_>, out: &mut Vec<u8>) {
         if !self.dialect.is_v1() {
-            return self.native(finale.at, said, Some(finale), out);
+            return self.native(finale.at, message, Some(finale), out);
         }
         let finish = finale.finish_reason();
         let (object, choice) = if self.dialect == Dialect::V1Chat {
-            let mut message = json!({"role": "assistant", "content": said.content});
-            if !said.thinking.is_empty() {
-                message["reasoning"] = json!(said.thinking);
+            let mut object = json!({"role": "assistant", "content": message.content});
+            if !message.thinking.is_empty() {
+                object["reasoning"] = json!(message.thinking);
             }
-            if let Some(call) = said.tool {
-                message["tool_calls"] = v1_call(call);
+            if let Some(call) = message.tool {
+                object["tool_calls"] = v1_call(call);
             }
-            let mut choice = json!({"index": 0, "message": message, "finish_reason": finish});
+            let mut choice = json!({"index": 0, "message": object, "finish_reason": finish});
             if self.logprobs.is_some() {
-                let tokens = self.likelihoods(said).unwrap_or_default();
+                let tokens = self.likelihoods(message).unwrap_or_default();
                 choice["logprobs"] = json!({"content": tokens});
             }
             ("chat.completion", choice)
         } else {
-            let choice = json!({"text": said.content, "index": 0, "finish_reason": finish});
+            let choice = json!({"text": message.content, "index": 0, "finish_reason": finish});
             ("text_completion", choice)
         };
         let mut answer = self.v1_object(object, &self.model, &choice);

@@ -28,32 +28,14 @@ impl Control {
 /// One exchange. It is logged when it is dropped, however it ended.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    world: Arc<World>,
-    control: Arc<Control>,
-    ledger: Option<(Ledger, ExchangeId)>,
+    pub(super) world: Arc<World>,
+    pub(super) control: Arc<Control>,
+    pub(super) ledger: Option<(Ledger, ExchangeId)>,
     /// What the log will say of it.
     pub(crate) line: RequestLog,
 }
 
 impl Exchange {
-    pub(crate) fn new(
-        world: Arc<World>,
-        control: Arc<Control>,
-        ledger: Option<(Ledger, ExchangeId)>,
-        line: RequestLog,
-    ) -> Self {
-        Self {
-            world,
-            control,
-            ledger,
-            line,
-        }
-    }
-
-    pub(crate) fn world(&self) -> &Arc<World> {
-        &self.world
-    }
-
     fn post(&self, units: u64) {
         if let Some((ledger, id)) = &self.ledger {
             ledger.post(*id, units);

@@ -118,7 +118,7 @@ pub(super) fn start(
     let runner = runner_options(&ask.options, ask.shift);
     let server = ServerId(exchange.line.server);
     if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
-        exchange.world().fail_next_load(server, OUT_OF_MEMORY);
+        exchange.world.fail_next_load(server, OUT_OF_MEMORY);
     }
 
     let empty = ask.turns.is_empty();
@@ -133,7 +133,7 @@ pub(super) fn start(
             _ => WorkKind::Preload,
         }
     } else {
-        let resolved = exchange.world().resolve(server, &model.name, &runner);
+        let resolved = exchange.world.resolve(server, &model.name, &runner);
         let limit = resolved.map_or(usize::MAX, |resolved| resolved.num_ctx as usize);
         let engine = profile.server.release() >= (0, 30, 0);
         let (rendered, prompt) = prompt_within(&ask, limit, engine)?;
@@ -163,7 +163,7 @@ pub(super) fn start(
         keep_alive: ask.keep_alive,
         tag: derive(&["request", exchange.line.path.as_str(), &content, &options]),
     };
-    let ticket = exchange.world().submit(server, !whole, work);
+    let ticket = exchange.world.submit(server, !whole, work);
     exchange.line.id = Some(ticket.id());
     let encoder = Encoder::new(
         ask.dialect,
@@ -284,23 +284,10 @@ fn write_script(
         seed,
         temperature,
     };
-    let natural = app
-        .config
-        .profile
-        .output_tokens(model, draw)
-        .saturating_sub(1) as usize;
-    let no_parameters = serde_json::Value::Null;
-    let tool = ask.tool();
-    let answer = match (tool, &ask.format) {
-        (Some(tool), _) => {
-            let parameters = &tool.function.parameters;
-            let parameters = if parameters.is_null() {
-                &no_parameters
-            } else {
-                parameters
-            };
-            Answer::Tool(&tool.function.name, parameters)
-        }
+    let natural = app.config.profile.output_tokens(model, draw);
+    let natural = natural.saturating_sub(1) as usize;
+    let answer = match (ask.tool(), &ask.format) {
+        (Some(tool), _) => Answer::Tool(&tool.function.name, &tool.function.parameters),
         (None, Some(Format::Json)) => Answer::Json(None),
         (None, Some(Format::Schema(schema))) => Answer::Json(Some(schema)),
         (None, None) => Answer::Prose(natural),

@@ -59,7 +59,12 @@ impl App {
             ended: now,
             ..RequestLog::default()
         };
-        let mut exchange = Exchange::new(Arc::clone(world), control, ledger, line);
+        let mut exchange = Exchange {
+            world: Arc::clone(world),
+            control,
+            ledger,
+            line,
+        };
         if self.config.check_host && !host::allowed(text(header::HOST.as_str())) {
             return Ok(reply::empty(exchange, 403));
         }

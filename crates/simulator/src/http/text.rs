@@ -4,4 +4,4 @@ mod generate;
 pub(crate) mod likelihood;
 mod script;
 
-pub(crate) use script::{Answer, Script, ScriptSpec, ToolCall};
+pub(crate) use script::{Answer, Message, Script, ScriptSpec, ToolCall};

@@ -81,14 +81,6 @@ impl Answer {
             _ => vec![self.json()],
         }
     }
-
-    /// Arrival of each frame in seconds of clock time since the request was sent.
-    pub(crate) fn arrivals(&self) -> Vec<f64> {
-        self.frames
-            .iter()
-            .map(|(at, _)| at.since(self.sent).as_secs_f64())
-            .collect()
-    }
 }
 
 /// An exchange in the ledger, closed when the client is done with it.

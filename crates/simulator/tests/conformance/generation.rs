@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Call, End, post};
+use crate::common::{Answer, Call, End, post};
 use crate::suite::{
     Checked, Checks, Server, content_type, holds, joined, like, lines, not_here, object, same,
     text_of, wrong,
@@ -86,10 +86,7 @@ fn framing<'a>(server: &'a Server, checks: &mut Checks<'a>) {
     checks.add(
         "only the last object is done, and only it has a reason and metrics",
         async move {
-            for answer in [
-                server.generate(&json!({})).await?,
-                server.chat(&json!({})).await?,
-            ] {
+            for answer in both(server, &json!({})).await? {
                 let lines = lines(&answer)?;
                 let (last, before) = lines.split_last().expect("lines are never empty");
                 same("done", &last["done"], true)?;
@@ -131,13 +128,8 @@ fn framing<'a>(server: &'a Server, checks: &mut Checks<'a>) {
     checks.add(
         "stream false gives one object of known length",
         async move {
-            for (answer, text) in [
-                (
-                    server.generate(&json!({"stream": false})).await?,
-                    "response",
-                ),
-                (server.chat(&json!({"stream": false})).await?, "message"),
-            ] {
+            let answers = both(server, &json!({"stream": false})).await?;
+            for (answer, text) in answers.into_iter().zip(["response", "message"]) {
                 content_type(&answer, "application/json; charset=utf-8")?;
                 let length = answer.body.len().to_string();
                 same(
@@ -175,6 +167,11 @@ fn framing<'a>(server: &'a Server, checks: &mut Checks<'a>) {
     );
 }
 
+/// The answers of generate and chat.
+async fn both(server: &Server, more: &Value) -> Checked<[Answer; 2]> {
+    Ok([server.generate(more).await?, server.chat(more).await?])
+}
+
 /// The last object of a generation.
 async fn generated_last(server: &Server, more: &Value) -> Checked<Value> {
     last(&lines(&server.generate(more).await?)?)
@@ -191,10 +188,7 @@ fn metrics<'a>(server: &'a Server, checks: &mut Checks<'a>) {
     checks.add(
         "the last object's counts and durations are whole and add up",
         async move {
-            for answer in [
-                server.generate(&json!({})).await?,
-                server.chat(&json!({})).await?,
-            ] {
+            for answer in both(server, &json!({})).await? {
                 let last = last(&lines(&answer)?)?;
                 let number = |key: &str| match &last[key] {
                     // Zeros are left out.

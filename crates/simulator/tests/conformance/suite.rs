@@ -197,10 +197,7 @@ impl Server {
 
     /// Major and minor number of the release.
     pub(crate) fn release(&self) -> (u32, u32) {
-        let mut parts = self
-            .version
-            .split('.')
-            .map(|part| part.parse().unwrap_or(0));
+        let mut parts = self.version.split('.').map(|p| p.parse().unwrap_or(0));
         let mut next = || parts.next().unwrap_or(0);
         (next(), next())
     }
@@ -216,11 +213,9 @@ impl Server {
 
     /// Whether the endpoint is a loopback address, which Ollama treats differently.
     pub(crate) fn on_loopback(&self) -> bool {
-        ["127.", "localhost", "[::1]"].iter().any(|host| {
-            self.endpoint
-                .trim_start_matches("http://")
-                .starts_with(host)
-        })
+        let host = self.endpoint.trim_start_matches("http://");
+        let loopback = ["127.", "localhost", "[::1]"];
+        loopback.iter().any(|name| host.starts_with(name))
     }
 
     pub(crate) async fn send(&self, call: Call<'_>) -> Checked<Answer> {

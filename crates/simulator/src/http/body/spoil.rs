@@ -50,7 +50,7 @@ impl Reply {
             .is_some_and(|fault| fault.kind == FaultKind::RunnerCrash)
         {
             let server = ServerId(self.exchange.line.server);
-            let world = self.exchange.world();
+            let world = &self.exchange.world;
             world.crash_runner(server, &generation.model);
         }
     }

@@ -17,6 +17,14 @@ pub(crate) struct ToolCall {
     pub(crate) arguments: Value,
 }
 
+/// What an object says: a chunk, or a whole answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Message<'a> {
+    pub(crate) thinking: &'a str,
+    pub(crate) content: &'a str,
+    pub(crate) tool: Option<&'a ToolCall>,
+}
+
 /// What the model is to answer with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answer<'a> {
@@ -183,14 +191,8 @@ impl Script {
 
     /// Bytes of text that may be shown after so many tokens.
     pub(crate) fn shown_after(&self, tokens: u32) -> u32 {
-        end_of(
-            if self.shown.is_empty() {
-                &self.generated
-            } else {
-                &self.shown
-            },
-            tokens,
-        )
+        let all = self.shown.is_empty();
+        end_of(if all { &self.generated } else { &self.shown }, tokens)
     }
 
     /// Bytes of text there are after so many tokens: what is shown when generation ends there.
@@ -199,11 +201,13 @@ impl Script {
     }
 
     /// The thinking and the content between two places in the text.
-    pub(crate) fn between(&self, from: u32, to: u32) -> (&str, &str) {
+    pub(crate) fn between(&self, from: u32, to: u32) -> Message<'_> {
         let (from, to, border) = (from as usize, to as usize, self.content_from as usize);
-        let thinking = &self.text[from.min(border)..to.min(border)];
-        let content = &self.text[from.max(border)..to.max(border)];
-        (thinking, content)
+        Message {
+            thinking: &self.text[from.min(border)..to.min(border)],
+            content: &self.text[from.max(border)..to.max(border)],
+            tool: None,
+        }
     }
 }
 
@@ -313,7 +317,7 @@ mod tests {
     fn content(script: &Script) -> String {
         script
             .between(0, script.generated_after(script.ids.len() as u32))
-            .1
+            .content
             .to_owned()
     }
 
@@ -327,9 +331,9 @@ mod tests {
                 } else {
                     script.shown_after(token)
                 };
-                let (a, b) = script.between(at, to);
+                let message = script.between(at, to);
                 at = to;
-                (a.to_owned(), b.to_owned())
+                (message.thinking.to_owned(), message.content.to_owned())
             })
             .collect()
     }
