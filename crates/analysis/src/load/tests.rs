@@ -25,22 +25,25 @@ fn recorded_folder(name: &str) -> Option<PathBuf> {
     Some(folder)
 }
 
-fn message(error: &LoadError) -> String {
-    format!("{error}: {}", error.kind)
+/// The error of loading a path, and what it says with its place.
+#[track_caller]
+fn refused(path: &Path, keep_going: bool) -> (LoadError, String) {
+    let error = load(path, keep_going).unwrap_err();
+    let said = format!("{error}: {}", error.kind);
+    (error, said)
 }
 
 #[test]
 fn the_kinds_of_input_are_told_apart() {
     let dir = fixtures();
-    assert_eq!(detect(&dir).unwrap(), InputKind::PublishedAndFigures);
-    assert_eq!(
-        detect(&dir.join("published.csv")).unwrap(),
-        InputKind::Published
-    );
-    assert_eq!(
-        detect(&dir.join("two-servers.csv")).unwrap(),
-        InputKind::Figures
-    );
+    for (name, kind) in [
+        ("", InputKind::PublishedAndFigures),
+        ("published.csv", InputKind::Published),
+        ("two-servers.csv", InputKind::Figures),
+        ("../load", InputKind::Load),
+    ] {
+        assert_eq!(detect(&dir.join(name)).unwrap(), kind, "{name}");
+    }
     let odd = detect(&dir.join("README.md")).unwrap_err();
     assert!(matches!(odd.kind, LoadErrorKind::NotUnderstood), "{odd:?}");
     let gone = detect(&dir.join("gone")).unwrap_err();
@@ -62,16 +65,8 @@ fn figures_give_the_recorded_speedup_to_a_billionth() {
         let recorded = run.speedup_recorded.unwrap();
         let speedup = config.stats.speedup_est.unwrap().mean;
         let efficiency = config.stats.efficiency_est.unwrap().mean;
-        assert!(
-            (speedup - recorded).abs() < 1e-9,
-            "{}: {speedup}",
-            run.config
-        );
-        assert!(
-            (efficiency - 50.0 * recorded).abs() < 1e-9,
-            "{}: {efficiency}",
-            run.config
-        );
+        let off = (speedup - recorded).abs() + (efficiency - 50.0 * recorded).abs();
+        assert!(off < 1e-9, "{}: {speedup} {efficiency}", run.config);
     }
     let overlap = summary.overall[0].stats.overlap;
     assert_eq!((overlap.zero, overlap.known), (19, 19));
@@ -116,28 +111,17 @@ fn a_folder_of_recorded_runs_gives_what_its_figures_table_gives() {
         return;
     };
     let from_json = Summary::of(&load(&folder, false).unwrap().dataset);
-    let from_csv = Summary::of(
-        &load(&fixtures().join("recorded.csv"), false)
-            .unwrap()
-            .dataset,
-    );
+    let table = fixtures().join("recorded.csv");
+    let from_csv = Summary::of(&load(&table, false).unwrap().dataset);
     assert_eq!(from_json.configs.len(), 19);
     for (a, b) in from_json.configs.iter().zip(&from_csv.configs) {
-        assert_eq!(
-            (&a.id, &a.scenario, a.topology),
-            (&b.id, &b.scenario, b.topology)
-        );
-        let same = |x: Option<metrics::Estimate>, y: Option<metrics::Estimate>| {
-            (x.unwrap().mean - y.unwrap().mean).abs() < 1e-9
-        };
-        assert!(same(a.stats.speedup_est, b.stats.speedup_est), "{}", a.id);
-        assert!(
-            same(a.stats.ttft_delta_ms, b.stats.ttft_delta_ms),
-            "{}",
-            a.id
-        );
-        assert!(same(a.stats.tp_delta, b.stats.tp_delta), "{}", a.id);
-        assert_eq!(a.verdict, b.verdict, "{}", a.id);
+        let key = |c: &metrics::ConfigSummary| (c.id.clone(), c.scenario.clone(), c.topology);
+        assert_eq!((key(a), a.verdict), (key(b), b.verdict));
+        for name in ["speedup_est", "ttft_delta_ms", "tp_delta"] {
+            let quantity = metrics::summary::Quantity::named(name).unwrap();
+            let [x, y] = [a, b].map(|c| quantity.of(&c.stats).unwrap().mean);
+            assert!((x - y).abs() < 1e-9, "{} {name}", a.id);
+        }
     }
 }
 
@@ -205,14 +189,11 @@ fn csv(text: &str) -> (TempDir, PathBuf) {
 fn a_bad_cell_names_file_line_and_column() {
     let good = fs::read_to_string(fixtures().join("one-server.csv")).unwrap();
     let (_dir, path) = csv(&good.replace("11.6836929", "eleven"));
-    let error = load(&path, false).unwrap_err();
+    let (error, said) = refused(&path, false);
     assert_eq!(error.line, Some(3));
-    let text = message(&error);
-    assert!(text.contains("runs.csv:3"), "{text}");
-    assert!(
-        text.contains("`concurrent_wall_time_s` holds `eleven`"),
-        "{text}"
-    );
+    assert!(said.contains("runs.csv:3"), "{said}");
+    let cell = "`concurrent_wall_time_s` holds `eleven`";
+    assert!(said.contains(cell), "{said}");
 
     let loaded = load(&path, true).unwrap();
     assert_eq!((loaded.dataset.runs.len(), loaded.skipped.len()), (4, 1));
@@ -220,33 +201,27 @@ fn a_bad_cell_names_file_line_and_column() {
 }
 
 #[test]
-fn a_table_that_was_cut_off_is_refused_with_its_line() {
+fn tables_that_cannot_be_read_are_refused() {
     let good = fs::read_to_string(fixtures().join("recorded.csv")).unwrap();
-    let (_dir, path) = csv(&good[..good.len() - 60]);
-    let error = load(&path, false).unwrap_err();
-    assert!(error.line == Some(20), "{error:?}");
-    assert!(message(&error).contains("cut off"), "{}", message(&error));
-}
-
-#[test]
-fn empty_and_columnless_tables_are_refused() {
-    let (_dir, path) = csv("");
-    assert!(matches!(
-        load(&path, false).unwrap_err().kind,
-        LoadErrorKind::Empty
-    ));
-    let (_dir, path) = csv("config,concurrent_wall_time_s\nbvc_g60_c512_t0.6,1\n");
-    let error = load(&path, true).unwrap_err();
-    assert!(
-        matches!(error.kind, LoadErrorKind::MissingColumn { .. }),
-        "{error:?}"
-    );
-    let (_dir, path) = csv("config,scenario,concurrent_wall_time_s\n");
-    let error = load(&path, false).unwrap_err();
-    assert!(
-        matches!(error.kind, LoadErrorKind::NothingLoaded),
-        "{error:?}"
-    );
+    for (text, line, words) in [
+        (&good[..good.len() - 60], Some(20), "cut off"),
+        ("", None, "the file is empty"),
+        (
+            "config,concurrent_wall_time_s\nbvc_g60_c512_t0.6,1\n",
+            Some(1),
+            "no column `scenario`",
+        ),
+        (
+            "config,scenario,concurrent_wall_time_s\n",
+            None,
+            "nothing in it could be loaded",
+        ),
+    ] {
+        let (_dir, path) = csv(text);
+        let (error, said) = refused(&path, line == Some(1));
+        assert_eq!(error.line, line, "{said}");
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 /// A copy of one recorded configuration, to be spoiled.
@@ -298,28 +273,24 @@ fn a_run_that_the_summary_lists_and_the_folder_lacks_is_an_error() {
 }
 
 #[test]
-fn results_of_a_newer_schema_are_refused_in_clear_words() {
-    let dir = TempDir::new().unwrap();
-    fs::write(
-        dir.path().join("manifest.json"),
-        r#"{"schema": 99, "shape": "new"}"#,
-    )
-    .unwrap();
-    let error = load(dir.path(), true).unwrap_err();
-    let text = message(&error);
-    assert!(
-        text.contains("schema 99 is newer") && text.contains("update tandem"),
-        "{text}"
-    );
-}
-
-#[test]
-fn a_journal_without_manifest_says_what_is_missing() {
-    let dir = TempDir::new().unwrap();
-    fs::write(dir.path().join("journal.jsonl"), "{}\n").unwrap();
-    let error = load(dir.path(), false).unwrap_err();
-    assert!(error.path.ends_with("manifest.json"), "{error:?}");
-    assert!(matches!(error.kind, LoadErrorKind::NotFound));
+fn folders_that_lack_something_say_what() {
+    let newer = r#"{"schema": 99, "shape": "new"}"#;
+    for (name, text, place, words) in [
+        (
+            "manifest.json",
+            newer,
+            "manifest.json",
+            "schema 99 is newer",
+        ),
+        ("journal.jsonl", "{}\n", "manifest.json", "no such file"),
+        (REQUESTS_FILE, "", LOAD_FILE, "no such file"),
+    ] {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join(name), text).unwrap();
+        let (error, said) = refused(dir.path(), false);
+        assert!(error.path.ends_with(place), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 #[test]
@@ -364,21 +335,9 @@ fn a_sweep_is_loaded_by_its_folder() {
 }
 
 #[test]
-fn a_load_is_told_apart_and_reported_alone() {
-    let folder = fixtures().join("../load");
-    assert_eq!(detect(&folder).unwrap(), InputKind::Load);
-    let pooled = load(&folder, false).unwrap_err();
-    assert!(
-        message(&pooled).contains("report it alone"),
-        "{}",
-        message(&pooled)
-    );
-
-    let dir = TempDir::new().unwrap();
-    fs::write(dir.path().join(REQUESTS_FILE), "").unwrap();
-    let missing = detect(dir.path()).unwrap_err();
-    assert!(missing.path.ends_with(LOAD_FILE), "{missing}");
-    assert!(matches!(missing.kind, LoadErrorKind::NotFound));
+fn a_load_is_reported_alone() {
+    let (_, said) = refused(&fixtures().join("../load"), false);
+    assert!(said.contains("report it alone"), "{said}");
 }
 
 #[test]
