@@ -67,11 +67,15 @@ impl Device {
     /// How much longer work takes here than on the unshared device at full speed.
     pub(super) fn slow(&self) -> f64 {
         let k = self.busy.len().max(1) as f64;
-        let speed = match self.spec.thermal {
+        k * (1.0 + self.spec.sharing_loss * (k - 1.0)) / self.speed()
+    }
+
+    /// Its speed as a share of the full one.
+    fn speed(&self) -> f64 {
+        match self.spec.thermal {
             Some(thermal) if self.throttled => thermal.throttled_speed,
             _ => 1.0,
-        };
-        k * (1.0 + self.spec.sharing_loss * (k - 1.0)) / speed
+        }
     }
 
     pub(super) fn busy(&self) -> &BTreeSet<Uid> {
@@ -169,11 +173,7 @@ impl Device {
         let (energy_j, temperature_c) = self.at(now);
         let active = !self.busy.is_empty();
         let clock = if active {
-            let share = match self.spec.thermal {
-                Some(thermal) if self.throttled => thermal.throttled_speed,
-                _ => 1.0,
-            };
-            (f64::from(self.spec.sm_clock_mhz) * share).round() as u32
+            (f64::from(self.spec.sm_clock_mhz) * self.speed()).round() as u32
         } else {
             self.spec.idle_sm_clock_mhz
         };

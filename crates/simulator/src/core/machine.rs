@@ -195,9 +195,8 @@ impl Core {
         // The upper 53 bits as an even draw from [0, 1).
         let unit = (draw >> 11) as f64 / (1_u64 << 53) as f64;
         let net = self.profile.network;
-        Nanos::from_millis_f64(
-            net.latency_min_ms + unit * (net.latency_max_ms - net.latency_min_ms),
-        )
+        let spread = net.latency_max_ms - net.latency_min_ms;
+        Nanos::from_millis_f64(net.latency_min_ms + unit * spread)
     }
 
     /// Kills the runner of a model, or every runner of the server: what is in flight on it fails.

@@ -124,8 +124,8 @@ mod tests {
         }
     }
 
-    fn engine(rules: Vec<FaultRule>) -> Engine {
-        Engine::new(FaultRules { rules }, 7)
+    fn engine(rule: FaultRule) -> Engine {
+        Engine::new(FaultRules { rules: vec![rule] }, 7)
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
             agent: Some("python".into()),
             ..FaultRule::always(FaultKind::Busy)
         };
-        let engine = engine(vec![rule]);
+        let engine = engine(rule);
         let hits: Vec<bool> = ["/b", "/a", "/b", "/b"]
             .iter()
             .map(|path| engine.pick(&seen(path)).is_some())
@@ -151,7 +151,7 @@ mod tests {
             ..FaultRule::always(FaultKind::Busy)
         };
         let run = || {
-            let engine = engine(vec![rule.clone()]);
+            let engine = engine(rule.clone());
             (0..5000)
                 .map(|_| engine.pick(&seen("/")).is_some())
                 .collect::<Vec<_>>()
@@ -169,7 +169,7 @@ mod tests {
             lasts: Some(Nanos(5)),
             ..FaultRule::always(FaultKind::Refuse)
         };
-        let engine = engine(vec![rule]);
+        let engine = engine(rule);
         let refused: Vec<bool> = [9, 10, 14, 15]
             .map(|at| engine.refuses(0, Stamp(at)))
             .into();
