@@ -15,7 +15,7 @@ use simulator::Simulator;
 use crate::flags::{ServerArgs, TimeScaleArg};
 use crate::folder;
 use crate::simulated;
-use crate::target;
+use crate::target::{self, Fitted, Target};
 
 /// Servers, a clock they share, and the device under them.
 pub(crate) struct Stage {
@@ -41,6 +41,21 @@ pub(crate) struct Cast<'a> {
     pub(crate) seed: u64,
     /// The client's limits.
     pub(crate) timeouts: Timeouts,
+}
+
+/// Says where something is going to run, and what becomes of its options there.
+pub(crate) fn announce(target: &Target, flags: &ServerArgs, fitted: &Fitted, say: impl Fn(&str)) {
+    match target {
+        Target::Real(found) => {
+            for server in found {
+                say(&format!("Running on {}", server.in_words()));
+            }
+            for note in &fitted.notes {
+                say(&format!("note: {note}"));
+            }
+        }
+        Target::Simulator { why } => say(&simulated_in_words(why, flags)),
+    }
 }
 
 /// What everybody must see who reads simulated figures.
@@ -78,8 +93,25 @@ impl Stage {
         })
     }
 
+    /// The servers that were chosen, on their time from `offset`. Call it inside a runtime that
+    /// [`RuntimeFlags`](crate::flags::RuntimeFlags) started for the target.
+    pub(crate) async fn set(
+        target: Target,
+        flags: &ServerArgs,
+        cast: &Cast<'_>,
+        offset: Nanos,
+    ) -> Result<Self, Fatal> {
+        match target {
+            Target::Real(found) => {
+                let facts = found.into_iter().map(|server| server.facts).collect();
+                Self::real(facts, cast.timeouts, offset)
+            }
+            Target::Simulator { .. } => Self::simulated(flags, cast, offset).await,
+        }
+    }
+
     /// Real servers, on real time from `offset`.
-    pub(crate) fn real(
+    fn real(
         endpoints: Vec<EndpointFacts>,
         timeouts: Timeouts,
         offset: Nanos,

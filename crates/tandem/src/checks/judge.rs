@@ -4,6 +4,7 @@ mod host;
 mod model;
 mod slots;
 
+use document::words::plural;
 use domain::backend::LoadedModel;
 use serde::Serialize;
 
@@ -70,6 +71,22 @@ impl Findings {
         self
     }
 
+    fn ok(&mut self, code: &'static str, what: impl Into<String>) -> &mut Self {
+        self.add(Level::Ok, code, what)
+    }
+
+    fn note(&mut self, code: &'static str, what: impl Into<String>) -> &mut Self {
+        self.add(Level::Note, code, what)
+    }
+
+    fn warning(&mut self, code: &'static str, what: impl Into<String>) -> &mut Self {
+        self.add(Level::Warning, code, what)
+    }
+
+    fn problem(&mut self, code: &'static str, what: impl Into<String>) -> &mut Self {
+        self.add(Level::Problem, code, what)
+    }
+
     /// What to do about the last one.
     fn todo(&mut self, todo: impl Into<String>) {
         if let Some(last) = self.all.last_mut() {
@@ -92,7 +109,7 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Finding> {
                     Absence::Unreachable | Absence::NoModelServer => "reachable",
                     Absence::Key => "key",
                 };
-                findings.add(Level::Problem, code, message.clone());
+                findings.problem(code, message.clone());
                 if let Some(hint) = hint {
                     findings.todo(hint.clone());
                 }
@@ -124,8 +141,7 @@ fn of_server(
     machine: Option<&MachineFacts>,
 ) {
     let server = &there.server;
-    findings.add(
-        Level::Ok,
+    findings.ok(
         "reachable",
         format!("answers: {} {}", server.kind, server.version),
     );
@@ -140,8 +156,7 @@ fn of_server(
     slots::slots(findings, there, plan);
     if !there.options_not_sent.is_empty() {
         findings
-            .add(
-                Level::Note,
+            .note(
                 "options",
                 format!(
                     "cannot be sent {}: the server's own settings hold",
@@ -156,7 +171,7 @@ fn of_server(
         } else {
             "cannot load or unload a model on demand: the state before each arm is `as left`"
         };
-        findings.add(Level::Note, "state", what);
+        findings.note("state", what);
     }
     keep_alive(findings, there);
 }
@@ -169,14 +184,14 @@ fn key(findings: &mut Findings, there: &There) {
         } else {
             ("wants a key", "put it into TANDEM_API_KEY")
         };
-        findings.add(Level::Problem, "key", what).todo(todo);
+        findings.problem("key", what).todo(todo);
     } else if there.key_sent {
         let what = if there.probe.is_some() {
             "takes the key from TANDEM_API_KEY, or asks for none"
         } else {
             "was sent the key from TANDEM_API_KEY; whether it is asked for when generating was not tried"
         };
-        findings.add(Level::Ok, "key", what);
+        findings.ok("key", what);
     }
 }
 
@@ -186,8 +201,7 @@ fn context(findings: &mut Findings, there: &There, plan: &PlanFacts) {
         && wanted > told
     {
         findings
-            .add(
-                Level::Warning,
+            .warning(
                 "context",
                 format!("a slot holds {told} tokens, the plan asks for up to {wanted}"),
             )
@@ -199,18 +213,16 @@ fn context(findings: &mut Findings, there: &There, plan: &PlanFacts) {
         && wanted > trained
     {
         findings
-            .add(
-                Level::Warning,
+            .warning(
                 "context",
                 format!("the model was trained for {trained} tokens, the plan asks for {wanted}"),
             )
             .todo("the server cuts it down: configurations above it measure the same");
     } else if let Some(told) = there.context_told {
-        findings.add(Level::Ok, "context", format!("a slot holds {told} tokens"));
+        findings.ok("context", format!("a slot holds {told} tokens"));
     } else if let Some(trained) = trained {
         let wanted = wanted.map_or_else(String::new, |n| format!(", the plan names up to {n}"));
-        findings.add(
-            Level::Ok,
+        findings.ok(
             "context",
             format!("the model takes up to {trained} tokens{wanted}"),
         );
@@ -220,8 +232,7 @@ fn context(findings: &mut Findings, there: &There, plan: &PlanFacts) {
 /// The largest configuration against the device's memory, or the host's.
 fn memory(findings: &mut Findings, there: &There, machine: Option<&MachineFacts>) {
     if there.server.holds_model() {
-        findings.add(
-            Level::Ok,
+        findings.ok(
             "memory",
             "the model and the cache of all slots are in memory already",
         );
@@ -229,8 +240,7 @@ fn memory(findings: &mut Findings, there: &There, machine: Option<&MachineFacts>
     }
     let Some((bytes, how)) = needed(there) else {
         if there.loads_on_demand {
-            findings.add(
-                Level::Note,
+            findings.note(
                 "memory",
                 "what the model needs cannot be estimated: the server does not tell its dimensions",
             );
@@ -243,11 +253,7 @@ fn memory(findings: &mut Findings, there: &There, machine: Option<&MachineFacts>
         } else {
             "the server runs elsewhere, so what it has is not known here"
         };
-        findings.add(
-            Level::Note,
-            "memory",
-            format!("needs {} ({how}); {whose}", size(bytes)),
-        );
+        findings.note("memory", format!("needs {} ({how}); {whose}", size(bytes)));
         return;
     };
     let gpu: u64 = machine
@@ -258,15 +264,13 @@ fn memory(findings: &mut Findings, there: &There, machine: Option<&MachineFacts>
     if gpu > 0 {
         // What other processes hold is not to be had; what this server holds is given up for it.
         if bytes as f64 <= gpu as f64 * GPU_SHARE {
-            findings.add(
-                Level::Ok,
+            findings.ok(
                 "memory",
                 format!("needs {} ({how}) of {} on the GPU", size(bytes), size(gpu)),
             );
         } else {
             findings
-                .add(
-                    Level::Warning,
+                .warning(
                     "memory",
                     format!(
                         "needs {} ({how}), the GPU has {}: part of the model will run on the CPU",
@@ -288,8 +292,7 @@ fn memory(findings: &mut Findings, there: &There, machine: Option<&MachineFacts>
         .memory_free_bytes
         .map(|free| free + held.sum::<u64>())
     else {
-        findings.add(
-            Level::Note,
+        findings.note(
             "memory",
             format!(
                 "needs {} ({how}); free memory cannot be told on this system",
@@ -299,8 +302,7 @@ fn memory(findings: &mut Findings, there: &There, machine: Option<&MachineFacts>
         return;
     };
     if bytes <= free {
-        findings.add(
-            Level::Ok,
+        findings.ok(
             "memory",
             format!(
                 "needs {} ({how}); {} of host memory are free, and there is no GPU",
@@ -310,8 +312,7 @@ fn memory(findings: &mut Findings, there: &There, machine: Option<&MachineFacts>
         );
     } else {
         findings
-            .add(
-                Level::Problem,
+            .problem(
                 "memory",
                 format!(
                     "needs {} ({how}), only {} of host memory are free",
@@ -353,7 +354,7 @@ fn in_words(need: &Need, there: &There) -> String {
         "estimated: weights {} + cache {} of {} x {} tokens at 16 bits{assumed}{windowed}",
         size(need.weights_bytes),
         size(need.cache_bytes),
-        count(need.slots, "slot"),
+        plural(need.slots, "slot"),
         need.context,
     )
 }
@@ -371,25 +372,22 @@ fn placement(findings: &mut Findings, there: &There, machine: Option<&MachineFac
     let cpu = 100.0 * size_all.saturating_sub(vram) as f64 / size_all as f64;
     let gpus = machine.is_some_and(|m| !m.gpus.is_empty());
     if vram >= size_all {
-        findings.add(Level::Ok, "placement", "the model is wholly on the GPU");
+        findings.ok("placement", "the model is wholly on the GPU");
     } else if vram > 0 {
         findings
-            .add(
-                Level::Warning,
-                "placement",
+            .warning("placement",
                 format!("{cpu:.0} % of the model is on the CPU"),
             )
             .todo("lower num_ctx, free GPU memory, or take a smaller model; leave num_gpu out to let the server decide");
     } else if gpus {
         findings
-            .add(
-                Level::Warning,
+            .warning(
                 "placement",
                 "the model is wholly on the CPU although this machine has a GPU",
             )
             .todo("look into the server's log for why it does not use the GPU");
     } else {
-        findings.add(Level::Note, "placement", "the model runs on the CPU");
+        findings.note("placement", "the model runs on the CPU");
     }
 }
 
@@ -414,8 +412,7 @@ fn others(findings: &mut Findings, there: &There, machine: Option<&MachineFacts>
             .collect();
         let first = loaded.first().map_or("NAME", |m| m.name.as_str());
         findings
-            .add(
-                Level::Warning,
+            .warning(
                 "other_models",
                 format!("has other models in memory: {}", names.join(", ")),
             )
@@ -434,8 +431,7 @@ fn gpu_users(findings: &mut Findings, gpu: &GpuFacts) {
     }
     let name = format!("GPU {} ({})", gpu.index, gpu.name);
     findings
-        .add(
-            Level::Warning,
+        .warning(
             "gpu_users",
             format!("{name} is used by others: {}", gpu.others.join("; ")),
         )
@@ -448,16 +444,14 @@ fn keep_alive(findings: &mut Findings, there: &There) {
     };
     if seconds == 0.0 {
         findings
-            .add(
-                Level::Warning,
+            .warning(
                 "keep_alive",
                 "unloads the model after every request: every request waits for a load",
             )
             .todo("start it without OLLAMA_KEEP_ALIVE=0");
     } else if (0.0..SHORT_KEEP_ALIVE_S).contains(&seconds) {
         findings
-            .add(
-                Level::Warning,
+            .warning(
                 "keep_alive",
                 format!(
                     "unloads an idle model after {seconds:.0} s, which may end between two requests"
@@ -465,19 +459,14 @@ fn keep_alive(findings: &mut Findings, there: &There) {
             )
             .todo("start it with a longer OLLAMA_KEEP_ALIVE");
     } else if seconds < 0.0 {
-        findings.add(Level::Ok, "keep_alive", "never unloads an idle model");
+        findings.ok("keep_alive", "never unloads an idle model");
     } else {
         let minutes = seconds / 60.0;
-        findings.add(
-            Level::Ok,
+        findings.ok(
             "keep_alive",
             format!("unloads an idle model after {minutes:.0} min"),
         );
     }
-}
-
-fn count(n: u64, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use crate::flags::{CapacityArgs, RuntimeFlags};
 use crate::folder;
 use crate::simulated;
 use crate::stage::{self, Cast, Stage};
-use crate::target::{self, Target};
+use crate::target::{self, Fitted, Target};
 use crate::terminal;
 
 /// The chance that a level is decided wrongly.
@@ -155,34 +155,23 @@ fn options(args: &CapacityArgs) -> ModelOptions {
 }
 
 async fn set(target: Target, args: &CapacityArgs, model: &str, seed: u64) -> Result<Stage, Fatal> {
-    let timeouts = Timeouts::default();
-    match target {
-        Target::Real(found) => {
-            for server in &found {
-                eprintln!("Running on {}", server.in_words());
-            }
-            if !args.no_checks {
-                let place = args.resume.as_deref().or(args.out.as_deref());
-                let place = place.unwrap_or_else(|| Path::new("results"));
-                let (agents, options) = (args.max_agents.get(), options(args));
-                for line in checks::before_load(&found, model, agents, &options, place).await {
-                    eprintln!("{line}");
-                }
-            }
-            let facts = found.into_iter().map(|server| server.facts).collect();
-            Stage::real(facts, timeouts, Nanos::ZERO)
-        }
-        Target::Simulator { why } => {
-            eprintln!("{}", stage::simulated_in_words(&why, &args.server));
-            let cast = Cast {
-                model,
-                servers: 1,
-                seed,
-                timeouts,
-            };
-            Stage::simulated(&args.server, &cast, Nanos::ZERO).await
+    let say = |text: &str| eprintln!("{text}");
+    stage::announce(&target, &args.server, &Fitted::default(), say);
+    if let (Target::Real(found), false) = (&target, args.no_checks) {
+        let place = args.resume.as_deref().or(args.out.as_deref());
+        let place = place.unwrap_or_else(|| Path::new("results"));
+        let (agents, options) = (args.max_agents.get(), options(args));
+        for line in checks::before_load(found, model, agents, &options, place).await {
+            say(&line);
         }
     }
+    let cast = Cast {
+        model,
+        servers: 1,
+        seed,
+        timeouts: Timeouts::default(),
+    };
+    Stage::set(target, &args.server, &cast, Nanos::ZERO).await
 }
 
 async fn run(

@@ -33,7 +33,14 @@ pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
     let (runtime, facts) = args.runtime.start(&target)?;
     runtime.block_on(async {
         let fitted = fitted(&target, &plan);
-        let stage = set(target, args, &fitted).await?;
+        stage::announce(&target, &args.server, &fitted, |text| eprintln!("{text}"));
+        let cast = Cast {
+            model: &args.ask.request.model,
+            servers: 1,
+            seed: args.ask.seed,
+            timeouts: Timeouts::default(),
+        };
+        let stage = Stage::set(target, &args.server, &cast, Nanos::ZERO).await?;
         let stop = Shutdown::new(Nanos::ZERO);
         let told = |level| {
             if level < ShutdownLevel::Aborted {
@@ -52,32 +59,6 @@ fn fitted(target: &Target, plan: &LoadPlan) -> Fitted {
     match target {
         Target::Real(found) => target::fit_load(&plan.options, found),
         Target::Simulator { .. } => Fitted::default(),
-    }
-}
-
-async fn set(target: Target, args: &LoadArgs, fitted: &Fitted) -> Result<Stage, Fatal> {
-    let timeouts = Timeouts::default();
-    match target {
-        Target::Real(found) => {
-            for server in &found {
-                eprintln!("Running on {}", server.in_words());
-            }
-            for note in &fitted.notes {
-                eprintln!("note: {note}");
-            }
-            let facts = found.into_iter().map(|server| server.facts).collect();
-            Stage::real(facts, timeouts, Nanos::ZERO)
-        }
-        Target::Simulator { why } => {
-            eprintln!("{}", stage::simulated_in_words(&why, &args.server));
-            let cast = Cast {
-                model: &args.ask.request.model,
-                servers: 1,
-                seed: args.ask.seed,
-                timeouts,
-            };
-            Stage::simulated(&args.server, &cast, Nanos::ZERO).await
-        }
     }
 }
 

@@ -162,35 +162,22 @@ impl Job<'_> {
                 .as_ref()
                 .and_then(ResultsDir::resume_point)
                 .map_or(Nanos::ZERO, |point| point.offset);
-            let stage = match target {
-                Target::Real(found) => {
-                    for server in &found {
-                        progress.say(&format!("Running on {}", server.in_words()));
-                    }
-                    for note in &self.fitted.notes {
-                        progress.say(&format!("note: {note}"));
-                    }
-                    if !self.common.no_checks {
-                        let out = self.common.out.as_deref();
-                        let out = out.unwrap_or_else(|| Path::new("results"));
-                        for line in checks::before_sweep(&found, &self.plan, out).await {
-                            progress.say(&line);
-                        }
-                    }
-                    let facts = found.into_iter().map(|server| server.facts).collect();
-                    Stage::real(facts, self.plan.timeouts, offset)?
+            let say = |text: &str| progress.say(text);
+            stage::announce(&target, &self.common.server, &self.fitted, say);
+            if let (Target::Real(found), false) = (&target, self.common.no_checks) {
+                let out = self.common.out.as_deref();
+                let out = out.unwrap_or_else(|| Path::new("results"));
+                for line in checks::before_sweep(found, &self.plan, out).await {
+                    say(&line);
                 }
-                Target::Simulator { why } => {
-                    progress.say(&stage::simulated_in_words(&why, &self.common.server));
-                    let cast = Cast {
-                        model: &self.plan.model,
-                        servers: self.servers(),
-                        seed: self.plan.seed,
-                        timeouts: self.plan.timeouts,
-                    };
-                    Stage::simulated(&self.common.server, &cast, offset).await?
-                }
+            }
+            let cast = Cast {
+                model: &self.plan.model,
+                servers: self.servers(),
+                seed: self.plan.seed,
+                timeouts: self.plan.timeouts,
             };
+            let stage = Stage::set(target, &self.common.server, &cast, offset).await?;
             self.execute(stage, facts, held, &progress).await
         })
     }

@@ -1,6 +1,8 @@
 //! What the plan and this machine mean.
 
-use super::{Findings, Level, count};
+use document::words::plural;
+
+use super::{Findings, Level};
 use crate::checks::facts::{MachineFacts, PlanFacts};
 use crate::checks::memory::size;
 
@@ -17,13 +19,11 @@ const FILES_BESIDE: u64 = 64;
 pub(super) fn of_plan(findings: &mut Findings, plan: &PlanFacts, endpoints: usize, loads: bool) {
     if plan.reloading > 0 && loads {
         findings
-            .add(
-                Level::Note,
-                "reloads",
+            .note("reloads",
                 format!(
                     "in {} of {} the agents differ in {}: a server that they share reloads the model between them",
                     plan.reloading,
-                    count(plan.configs as u64, "configuration"),
+                    plural(plan.configs as u64, "configuration"),
                     plan.reloading_options.join(", ")
                 ),
             )
@@ -31,8 +31,7 @@ pub(super) fn of_plan(findings: &mut Findings, plan: &PlanFacts, endpoints: usiz
     }
     if plan.servers > endpoints && endpoints == 1 {
         findings
-            .add(
-                Level::Warning,
+            .warning(
                 "endpoints",
                 format!(
                     "the plan has a server for each of {} agents, and one is named",
@@ -46,11 +45,10 @@ pub(super) fn of_plan(findings: &mut Findings, plan: &PlanFacts, endpoints: usiz
 pub(super) fn of_machine(findings: &mut Findings, machine: &MachineFacts, plan: &PlanFacts) {
     for warning in &machine.warnings {
         let (what, todo) = remedy(warning);
-        findings.add(Level::Warning, "conditions", what).todo(todo);
+        findings.warning("conditions", what).todo(todo);
     }
     if machine.warnings.is_empty() {
-        findings.add(
-            Level::Ok,
+        findings.ok(
             "conditions",
             "nothing seen that spoils a benchmark: load, governor, power",
         );
@@ -62,10 +60,10 @@ pub(super) fn of_machine(findings: &mut Findings, machine: &MachineFacts, plan: 
         );
         if clock.oversleep_p99_ms > LATE_MS || clock.step_ns > 1_000_000 {
             findings
-                .add(Level::Warning, "clock", what)
+                .warning("clock", what)
                 .todo("end other work on this machine, or measure from a quieter one");
         } else {
-            findings.add(Level::Ok, "clock", what);
+            findings.ok("clock", what);
         }
     }
     if let Some(files) = machine.files {
@@ -84,7 +82,7 @@ pub(super) fn of_machine(findings: &mut Findings, machine: &MachineFacts, plan: 
                     "files",
                     format!(
                         "this process may open {soft} files, {} need {needed}",
-                        count(plan.agents as u64, "agent")
+                        plural(plan.agents as u64, "agent")
                     ),
                 )
                 .todo(format!("`ulimit -n {needed}`"));
@@ -92,25 +90,21 @@ pub(super) fn of_machine(findings: &mut Findings, machine: &MachineFacts, plan: 
             let soft = files
                 .soft
                 .map_or_else(|| "any number of".to_owned(), |n| n.to_string());
-            findings.add(
-                Level::Ok,
-                "files",
-                format!("this process may open {soft} files"),
-            );
+            findings.ok("files", format!("this process may open {soft} files"));
         }
     }
     if let Some(free) = machine.disk_free_bytes {
         let what = format!("{} free where results go", size(free));
         if free < DISK_LEAST {
             findings
-                .add(Level::Problem, "disk", what)
+                .problem("disk", what)
                 .todo("free some, or name another place with --out");
         } else if free < DISK_LITTLE {
             findings
-                .add(Level::Warning, "disk", what)
+                .warning("disk", what)
                 .todo("free some, or name another place with --out");
         } else {
-            findings.add(Level::Ok, "disk", what);
+            findings.ok("disk", what);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The model: there, or which ones are.
 
-use super::{Findings, Level};
+use super::Findings;
 use crate::checks::facts::{PlanFacts, There};
 use crate::checks::memory::size;
 
@@ -21,8 +21,7 @@ pub(super) fn model(findings: &mut Findings, there: &There, plan: &PlanFacts) ->
             String::new()
         };
         findings
-            .add(
-                Level::Problem,
+            .problem(
                 "model",
                 format!("does not have the model {}; {has}", plan.model),
             )
@@ -45,7 +44,7 @@ pub(super) fn model(findings: &mut Findings, there: &There, plan: &PlanFacts) ->
     } else {
         facts.join(", ")
     };
-    findings.add(Level::Ok, "model", format!("has {} ({facts})", model.name));
+    findings.ok("model", format!("has {} ({facts})", model.name));
     true
 }
 

@@ -1,6 +1,8 @@
 //! Requests at the same time.
 
-use super::{Findings, Level, count};
+use document::words::plural;
+
+use super::Findings;
 use crate::checks::facts::{PlanFacts, There};
 use crate::checks::slots::Slots;
 
@@ -8,11 +10,7 @@ pub(super) fn slots(findings: &mut Findings, there: &There, plan: &PlanFacts) {
     let told = there.slots_told;
     let Some(probe) = &there.probe else {
         if let Some(n) = told {
-            findings.add(
-                Level::Note,
-                "slots",
-                format!("says that it has {}", count(n, "slot")),
-            );
+            findings.note("slots", format!("says that it has {}", plural(n, "slot")));
         }
         return;
     };
@@ -21,18 +19,13 @@ pub(super) fn slots(findings: &mut Findings, there: &There, plan: &PlanFacts) {
     }
     for failure in &probe.failures {
         findings
-            .add(
-                Level::Problem,
-                "generates",
-                format!("a short request failed: {failure}"),
-            )
+            .problem("generates", format!("a short request failed: {failure}"))
             .todo("a sweep's requests would fail alike; look into the server's log");
     }
     if probe.failures.is_empty()
         && let Some(rate) = probe.solo_rate
     {
-        findings.add(
-            Level::Ok,
+        findings.ok(
             "generates",
             format!("decodes {rate:.0} tokens/s for one request alone"),
         );
@@ -42,9 +35,7 @@ pub(super) fn slots(findings: &mut Findings, there: &There, plan: &PlanFacts) {
     match &probe.slots {
         Slots::Exactly { n: 1 } => {
             findings
-                .add(
-                    Level::Note,
-                    "slots",
+                .note("slots",
                     format!(
                         "serial: {together} requests sent together were decoded one after another (1 slot{says})"
                     ),
@@ -52,15 +43,12 @@ pub(super) fn slots(findings: &mut Findings, there: &There, plan: &PlanFacts) {
                 .todo(more_slots(there, plan));
         }
         Slots::Exactly { n } => {
-            findings.add(
-                Level::Ok,
-                "slots",
+            findings.ok("slots",
                 format!("{n} slots: of {together} requests sent together, {n} decoded side by side{says}"),
             );
         }
         Slots::AtLeast { n } => {
-            findings.add(
-                Level::Ok,
+            findings.ok(
                 "slots",
                 format!(
                     "at least {n} slots: all {n} requests sent together decoded side by side{says}"
@@ -68,9 +56,9 @@ pub(super) fn slots(findings: &mut Findings, there: &There, plan: &PlanFacts) {
             );
         }
         Slots::Unknown { why } => {
-            let told = told.map_or_else(String::new, |n| format!("; it says {}", count(n, "slot")));
-            findings.add(
-                Level::Note,
+            let told =
+                told.map_or_else(String::new, |n| format!("; it says {}", plural(n, "slot")));
+            findings.note(
                 "slots",
                 format!("how many requests it decodes at once cannot be told: {why}{told}"),
             );
@@ -84,10 +72,9 @@ pub(super) fn slots(findings: &mut Findings, there: &There, plan: &PlanFacts) {
         };
         if fewer && (probe.together as u64) > told || more {
             findings
-                .add(
-                    Level::Warning,
+                .warning(
                     "slots",
-                    format!("it says {} and showed otherwise", count(told, "slot")),
+                    format!("it says {} and showed otherwise", plural(told, "slot")),
                 )
                 .todo("is somebody else using it? Let nobody, and ask again");
         }
