@@ -39,6 +39,7 @@ const GRAPH: &[(&str, &[&str])] = &[
             "metronome",
             "ollama",
             "openai",
+            "results",
             "runtime",
             "simulator",
             "telemetry",

@@ -12,5 +12,5 @@ mod results;
 
 pub use error::{LoadError, LoadErrorKind, Skipped, short};
 pub use json::{read_json, read_versioned};
-pub use requests::{Arrivals, End, Load, Phases, Request, read};
-pub use results::read as read_results;
+pub use requests::{Arrivals, End, Load, Phases, Request, read, rows};
+pub use results::{read as read_results, read_as_it_is};

@@ -1,21 +1,17 @@
 //! What a sweep ends with: a table a person can decide by, and where everything is.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::num::NonZeroU32;
 use std::path::Path;
 
 use document::table::Origin;
 use document::words::{not_completed, plural};
 use document::{Cell, Field, Invocation, Table, verdict};
-use domain::exit::{Fatal, OrFatal as _};
+use domain::exit::Fatal;
 use domain::plan::SweepPlan;
-use domain::record::{JournalLine, Provenance};
-use domain::telemetry::Sample;
+use domain::record::Provenance;
 use metrics::summary::{ConfigSummary, Summary, Verdict};
-use metrics::{Dataset, Estimate, from_records};
+use metrics::{Dataset, Estimate};
 use runtime::SweepSummary;
-use serde::de::DeserializeOwned;
 
 use crate::terminal;
 
@@ -202,30 +198,5 @@ fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32
 
 /// Reads a results folder back from disk.
 pub(crate) fn read(dir: &Path) -> Result<Dataset, Fatal> {
-    let manifest = runtime::read_manifest(dir)?;
-    let journal: Vec<JournalLine> = lines(&dir.join("journal.jsonl"))?;
-    let telemetry_file = dir.join("telemetry.jsonl");
-    let telemetry: Vec<Sample> = if telemetry_file.exists() {
-        lines(&telemetry_file)?
-    } else {
-        Vec::new()
-    };
-    Ok(from_records::dataset(
-        manifest,
-        journal,
-        telemetry,
-        dir.display().to_string(),
-    ))
-}
-
-fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Fatal> {
-    let file = File::open(path).or_environment(format!("{} could not be read", path.display()))?;
-    BufReader::new(file)
-        .lines()
-        .enumerate()
-        .map(|(i, line)| {
-            let at = || format!("{}:{}", path.display(), i + 1);
-            serde_json::from_str(&line.or_environment(at())?).or_environment(at())
-        })
-        .collect()
+    Ok(results::read_as_it_is(dir, false, &mut Vec::new())?)
 }

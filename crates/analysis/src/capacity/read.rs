@@ -1,6 +1,5 @@
 //! A capacity run's folder: `capacity.json` and each level's `requests.jsonl`.
 
-use std::fs;
 use std::path::Path;
 
 use domain::record::{ClientBudget, Provenance, RequestRecord, schema1};
@@ -82,7 +81,8 @@ pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
             .join(LEVELS_FOLDER)
             .join(&probe.folder)
             .join(REQUESTS_FILE);
-        let rows = rows(&place, schema)?;
+        // The levels' own schema rose with the run's.
+        let rows = results::rows(&place, schema + 1)?;
         let level = again(&record, &objective, probe, &rows, &levels);
         if level.probe.decision.verdict != probe.decision.verdict {
             warnings.push(format!(
@@ -166,22 +166,4 @@ fn beyond(known: Option<&ClientBudget>, probe: &Probe, rows: &[RequestRecord]) -
     let beyond = budget::beyond(known?, busiest as f64)?;
     let words = document::budget::beyond_in_words(&beyond);
     Some(format!("{}: {words}.", probe.folder))
-}
-
-fn rows(path: &Path, schema: u32) -> Result<Vec<RequestRecord>, LoadError> {
-    let text = fs::read_to_string(path).map_err(|e| LoadError::io(path, e))?;
-    let read = |line| match schema {
-        1 => serde_json::from_value(schema1::request(serde_json::from_str(line)?)),
-        _ => serde_json::from_str(line),
-    };
-    text.lines()
-        .zip(1..)
-        .map(|(line, number)| {
-            read(line).map_err(|e: serde_json::Error| {
-                let message = e.to_string();
-                let what = "request";
-                LoadError::at(path, number, LoadErrorKind::Json { what, message })
-            })
-        })
-        .collect()
 }

@@ -207,10 +207,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
 
     let path = folder.join(REQUESTS_FILE);
     let nothing = || Part::new(&file.header.endpoints, slo.clone());
-    let read_row = match schema {
-        2 => lifted,
-        _ => row,
-    };
+    let read_row = reader(schema);
     let mut all = nothing();
     let mut skipped = Vec::new();
     let mut warnings = Vec::new();
@@ -254,6 +251,29 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
         skipped,
         file,
     })
+}
+
+/// Reads every row of `requests.jsonl`; `schema` is that of the `load.json` beside it.
+pub fn rows(path: &Path, schema: u32) -> Result<Vec<RequestRecord>, LoadError> {
+    let (mut skipped, mut warnings) = (Vec::new(), Vec::new());
+    let unreadable = Unreadable {
+        path,
+        what: "request row",
+        writer: "load",
+        keep_going: false,
+        skipped: &mut skipped,
+        warnings: &mut warnings,
+        lines_before: 0,
+    };
+    lines::read(unreadable, reader(schema))
+}
+
+/// What reads the rows beside a `load.json` of this schema.
+fn reader(schema: u32) -> ReadRow {
+    match schema {
+        LOAD_SCHEMA => row,
+        _ => lifted,
+    }
 }
 
 /// Reads a row.

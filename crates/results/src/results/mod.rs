@@ -16,9 +16,22 @@ use serde::de::DeserializeOwned;
 use crate::lines::{self, Unreadable};
 use crate::{LoadError, LoadErrorKind, Skipped, read_versioned};
 
-/// Reads a sweep's folder. With `keep_going`, lines that cannot be read are left out and added to
-/// `skipped`.
+/// Reads a sweep's folder, in which there must be a run. With `keep_going`, lines that cannot be
+/// read are left out and added to `skipped`.
 pub fn read(
+    folder: &Path,
+    keep_going: bool,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Dataset, LoadError> {
+    let dataset = read_as_it_is(folder, keep_going, skipped)?;
+    if dataset.runs.is_empty() {
+        return Err(LoadError::new(folder, LoadErrorKind::NothingLoaded));
+    }
+    Ok(dataset)
+}
+
+/// Reads a sweep's folder, in which no arm need have come to its end.
+pub fn read_as_it_is(
     folder: &Path,
     keep_going: bool,
     skipped: &mut Vec<Skipped>,
@@ -68,9 +81,6 @@ pub fn read(
     let mut dataset = metrics::from_records::dataset(manifest, journal, telemetry, source);
     dataset.warnings.extend(warnings);
     leave_out_arms_without_requests(&mut dataset, &failed_steps);
-    if dataset.runs.is_empty() {
-        return Err(LoadError::new(folder, LoadErrorKind::NothingLoaded));
-    }
     Ok(dataset)
 }
 

@@ -3,23 +3,21 @@
 mod level;
 mod show;
 
-use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use document::Invocation;
 use document::capacity::{Answer, AnswerKind, answer};
-use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
+use domain::exit::{Exit, Fatal, OrFatal as _};
 use domain::plan::Timeouts;
-use domain::record::{ClientBudget, Provenance, RequestRecord, RunHeader, RuntimeFacts};
+use domain::record::{ClientBudget, Provenance, RunHeader, RuntimeFacts};
 use domain::{ModelOptions, Nanos};
 use metrics::capacity::{
     Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, LevelEnd,
     LevelFigures, Next, Objective, RunEnd, Scaling, ScalingFigures, Search, level_folder,
 };
-use metrics::load::REQUESTS_FILE;
+use metrics::load::{LOAD_SCHEMA, REQUESTS_FILE};
 use runtime::{Shutdown, ShutdownLevel};
 use serde::Serialize;
 
@@ -313,26 +311,10 @@ fn write(dir: &Path, record: &CapacityRecord) -> Result<(), Fatal> {
 /// The record of a run that is to go on.
 fn read(dir: &Path) -> Result<CapacityRecord, Fatal> {
     let path = dir.join(CAPACITY_FILE);
-    let text = fs::read_to_string(&path)
-        .or_usage(format!("{} could not be read", path.display()))
-        .hint("give the folder of a capacity run")?;
-    let record: CapacityRecord =
-        serde_json::from_str(&text).or_usage(format!("{} is not understood", path.display()))?;
-    if record.schema > CAPACITY_SCHEMA {
-        return Err(Fatal::usage(format!(
-            "{}: schema {} is newer than {CAPACITY_SCHEMA}, which this program reads",
-            path.display(),
-            record.schema
-        )));
-    }
-    if record.schema < CAPACITY_SCHEMA {
-        return Err(Fatal::usage(format!(
-            "{}: schema {} is older than {CAPACITY_SCHEMA}, which this program writes, so the run cannot go on",
-            path.display(),
-            record.schema
-        ))
-        .hint("`report` reads it as it is; or begin a new run"));
-    }
+    // What goes on writes rows as this program does, so what came before must be like them.
+    let ours = CAPACITY_SCHEMA..=CAPACITY_SCHEMA;
+    let (_, record) = results::read_versioned(&path, "capacity run", ours, |file| file)
+        .map_err(|e| Fatal::from(e).hint("give the folder of a capacity run of this version"))?;
     Ok(record)
 }
 
@@ -351,20 +333,10 @@ fn read_levels(
             .join(LEVELS_FOLDER)
             .join(&probe.folder)
             .join(REQUESTS_FILE);
-        let rows = read_rows(&path)
-            .map_err(|fatal| fatal.and(format!("{} could not be read", path.display())))?;
+        let rows = results::rows(&path, LOAD_SCHEMA)?;
         levels.push(LevelFigures::of(&rows, probe.agents, window, objective));
     }
     Ok(levels)
-}
-
-fn read_rows(path: &Path) -> Result<Vec<RequestRecord>, Fatal> {
-    let mut rows = Vec::new();
-    for (number, line) in BufReader::new(File::open(path)?).lines().enumerate() {
-        let row = serde_json::from_str(&line?).or_environment(format!("line {}", number + 1))?;
-        rows.push(row);
-    }
-    Ok(rows)
 }
 
 fn tell(
