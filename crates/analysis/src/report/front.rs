@@ -1,45 +1,41 @@
-//! The front page: the question, the answer, how sure it is, the three figures that matter. Every
-//! sentence is made from numbers; where a number is missing, so is the sentence.
+//! Page one of a sweep's report: what to do, by how much, how sure, why, what to try next, and the three
+//! figures that matter. Every sentence is made from numbers; where a number is missing, so is the sentence.
 
 mod figures;
 mod sentences;
 
+use document::number::{bounds, estimate as said, plain};
+use document::words::plural;
+use document::{Front, findings, verdict};
+use metrics::advice::{Finding, FindingKind};
 use metrics::summary::{Overall, Statistics};
 use metrics::{Estimate, Verdict};
 
 use self::figures::{confidence, figures};
-use self::sentences::{
-    bounds, by_permits, change_sentence, lost_sentence, servers_sentences, why_sentence,
-};
-use super::Finding;
-use crate::tables::{Table, View, plain, topology_word, verdict_word};
+use self::sentences::{by_permits, lost_sentence, servers_sentences, why_sentence};
+use crate::tables::{View, topology_word};
 
-/// What stands on the front page.
-#[derive(Debug, Clone)]
-pub(crate) struct Front {
-    pub(super) question: String,
-    pub(super) answer: String,
-    pub(super) because: Vec<String>,
-    pub(super) confidence: String,
-    pub(super) figures: Table,
-}
+/// Comparisons of servers that page one has room for.
+const MOST_COMPARISONS: usize = 3;
 
 /// Writes the front page.
-pub(super) fn write(view: &View<'_>, findings: &[Finding]) -> Front {
-    let (answer, mut because) = answer(view);
-    because.extend(change_sentence(findings));
+pub(super) fn write(view: &View<'_>, found: &[Finding], spoilt: Vec<String>) -> Front {
+    let (answer, why) = answer(view);
     Front {
         question: question(view),
         answer,
-        because,
-        confidence: confidence(view),
+        sure: confidence(view),
+        why,
+        next: next(view, found),
+        spoilt,
         figures: figures(view),
+        ..Front::default()
     }
 }
 
 fn question(view: &View<'_>) -> String {
-    let agents: Vec<u32> = view.summary.configs.iter().map(|c| c.agents).collect();
-    let agents = match (agents.iter().min(), agents.iter().max()) {
+    let agents = view.summary.configs.iter().map(|c| c.agents);
+    let agents = match (agents.clone().min(), agents.max()) {
         (Some(least), Some(most)) if least == most => most.to_string(),
         (Some(least), Some(most)) => format!("{least} to {most}"),
         _ => "two".to_owned(),
@@ -50,18 +46,39 @@ fn question(view: &View<'_>) -> String {
     )
 }
 
-/// An estimate with its interval and n, in words.
-pub(super) fn said(estimate: &Estimate, decimals: usize, unit: &str) -> String {
-    let n = estimate.n;
-    match estimate.lo.zip(estimate.hi) {
-        Some((lo, hi)) => format!(
-            "{}{unit} [{}, {}] (n = {n})",
-            plain(estimate.mean, decimals),
-            plain(lo, decimals),
-            plain(hi, decimals)
-        ),
-        None => format!("{}{unit} (n = {n})", plain(estimate.mean, decimals)),
+/// What the evidence says would change the answer.
+fn next(view: &View<'_>, found: &[Finding]) -> Vec<String> {
+    let mut next: Vec<String> = findings::what_to_try(found).into_iter().collect();
+    let of = |kind: FindingKind| found.iter().filter(move |f| f.kind == kind).count() as u64;
+    let slots = of(FindingKind::SlotQueue);
+    if slots > 0 {
+        next.push(format!(
+            "Give the server a slot for each agent (Ollama: `OLLAMA_NUM_PARALLEL`): agents waited for one in {}.",
+            plural(slots, "configuration")
+        ));
     }
+    if of(FindingKind::Admission) > 0 {
+        next.push("Raise `--admission`: the client itself kept requests back.".to_owned());
+    }
+    let undecided = view.summary.configs.iter();
+    let undecided = undecided
+        .filter(|c| c.verdict == Verdict::Undecided)
+        .count() as u64;
+    if undecided > 0 {
+        next.push(format!(
+            "Repeat more often (`--repetitions`): {} undecided.",
+            plural(undecided, "configuration")
+        ));
+    }
+    let in_turn = |c: &metrics::ConfigSummary| c.stats.speedup.is_some();
+    if !view.dataset.runs.is_empty() && !view.summary.configs.iter().any(in_turn) {
+        next.push(
+            "Measure the same agents one after another too (`--protocol rigorous`): without that the true speedup \
+             stays unknown."
+                .to_owned(),
+        );
+    }
+    next
 }
 
 /// The answer for each topology; the first sentence is the answer, the rest the reasons.
@@ -80,38 +97,31 @@ fn answer(view: &View<'_>) -> (String, Vec<String>) {
         );
     }
     let mut answers = Vec::new();
-    let mut because = Vec::new();
+    let mut why = Vec::new();
     for part in overall {
         let place = match part.topology {
-            Some(t) if overall.len() > 1 => format!(" On {}:", topology_word(t)),
+            Some(t) if overall.len() > 1 => format!("On {}: ", topology_word(t)),
             _ => String::new(),
         };
         let (answer, reasons) = answer_of(view, part);
-        answers.push(if place.is_empty() {
-            answer
-        } else {
-            format!("{} {answer}", place.trim_start())
-        });
-        because.extend(reasons.into_iter().map(|reason| {
-            if place.is_empty() {
-                reason
-            } else {
-                format!("{} {reason}", place.trim_start())
-            }
-        }));
+        answers.push(format!("{place}{answer}"));
+        why.extend(reasons.into_iter().map(|reason| format!("{place}{reason}")));
     }
-    for comparison in &view.summary.topologies {
-        let (conclusion, details) = servers_sentences(comparison);
-        // With many configurations the tables say it; a front page has room for a few.
-        if view.summary.topologies.len() <= 3 {
+    // With many configurations the tables say it.
+    let comparisons = &view.summary.topologies;
+    if comparisons.len() <= MOST_COMPARISONS {
+        let mut details = Vec::new();
+        for comparison in comparisons {
+            let (conclusion, detail) = servers_sentences(comparison);
             answers.push(format!(
                 "One server or a server per agent, {}: **{conclusion}.**",
                 comparison.id
             ));
-            because.push(details);
+            details.push(detail);
         }
+        why.splice(0..0, details);
     }
-    (answers.join("\n\n"), because)
+    (answers.join("\n\n"), why)
 }
 
 /// The statistics of a part, and what their `n` counts: runs where there is one configuration only,
@@ -130,135 +140,158 @@ fn one_configuration(view: &View<'_>) -> bool {
     !parts.is_empty() && parts.iter().all(|part| part.configs == 1)
 }
 
-fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
-    let configs = overall.configs;
-    let (stats, counting) = statistics(view, overall);
-    let mut reasons = Vec::new();
-    let evidence = stats.overlap;
-    let took_turns = evidence.known > 0 && evidence.zero == evidence.known;
-    if evidence.known > 0 {
-        reasons.push(if took_turns {
+/// How much of the decoding was shared.
+fn overlap_reason(stats: &Statistics, took_turns: bool) -> Option<String> {
+    let overlap = stats.overlap;
+    if overlap.known == 0 {
+        return None;
+    }
+    Some(if took_turns {
+        format!(
+            "In {} of {} runs the agents never decoded at the same time: the second agent's first token came after \
+             the first agent's last one.",
+            overlap.zero, overlap.known
+        )
+    } else {
+        let share = stats.decode_overlap.map_or(String::new(), |o| {
             format!(
-                "In {} of {} runs the agents never decoded at the same time: the second agent's first \
-                 token came after the first agent's last one.",
-                evidence.zero, evidence.known
-            )
-        } else {
-            let share = stats.decode_overlap.map_or(String::new(), |o| {
-                format!("; on average {} % of the decoding time was shared", plain(100.0 * o.mean, 0))
-            });
-            format!(
-                "In {} of {} runs the agents decoded at the same time for less than 5 % of the \
-                 decoding time{share}.",
-                evidence.below_5_percent, evidence.known
+                "; on average {} % of the decoding time was shared",
+                plain(100.0 * o.mean, 0)
             )
         });
-    }
-    if let Some(est) = &stats.speedup_est {
-        let ranges: Vec<f64> = view
-            .summary
-            .configs
-            .iter()
-            .filter(|c| c.topology == overall.topology)
-            .filter_map(|c| c.stats.speedup_est.map(|e| e.mean))
-            .collect();
-        let (low, high) = bounds(&ranges);
-        let remark = if took_turns {
-            " Agents that merely take turns always score between 1 and their number, so this is no \
-             gain."
-        } else {
-            " It cannot tell a serial server from a parallel one."
-        };
-        reasons.push(if configs == 1 {
-            format!(
-                "TR113's speedup estimate reads {}×.{remark}",
-                plain(est.mean, 2)
-            )
-        } else {
-            format!(
-                "TR113's speedup estimate reads {}× to {}× (mean {}×, {configs} configurations).\
-                 {remark}",
-                plain(low, 2),
-                plain(high, 2),
-                plain(est.mean, 2)
-            )
-        });
-    }
-    let Some(speedup) = &stats.speedup else {
-        let answer = if took_turns {
-            let why = if by_permits(view, overall) {
-                "the client let their requests through"
-            } else {
-                "the server served them"
-            };
-            format!(
-                "**No gain is shown.** The agents were started together, but {why} one after the \
-                 other."
-            )
-        } else {
-            unknown(view, overall)
-        };
-        if took_turns {
-            reasons.push(
-                "Whether running them in turn on purpose would have been slower, as fast or faster \
-                 was not measured: the true speedup is unknown."
-                    .to_owned(),
-            );
-        }
-        if let Some(bound) = stats.speedup_upper_bound.as_ref().filter(|_| took_turns) {
-            reasons.push(format!(
-                "A bound, not a measurement: the waits alone allow a true speedup of at most {}× on \
-                 average (n = {}).",
-                plain(bound.mean, 2),
-                bound.n
-            ));
-        }
-        reasons.extend(why_sentence(view, overall));
-        return (answer, reasons);
+        format!(
+            "In {} of {} runs the agents decoded at the same time for less than 5 % of the decoding time{share}.",
+            overlap.below_5_percent, overlap.known
+        )
+    })
+}
+
+/// TR113's estimate, for data that are TR113's.
+fn estimate_reason(view: &View<'_>, overall: &Overall, took_turns: bool) -> Option<String> {
+    let est = statistics(view, overall).0.speedup_est?;
+    let configs = view.summary.configs.iter();
+    let all: Vec<f64> = configs
+        .filter(|c| c.topology == overall.topology)
+        .filter_map(|c| c.stats.speedup_est.map(|e| e.mean))
+        .collect();
+    let (low, high) = bounds(&all)?;
+    let remark = if took_turns {
+        "Agents that merely take turns always score between 1 and their number, so this is no gain."
+    } else {
+        "It cannot tell a serial server from a parallel one."
     };
-    let counts = overall.verdicts;
-    let groups = [
-        (counts.parallel, Verdict::Parallel),
-        (counts.shared, Verdict::Shared),
-        (counts.serial, Verdict::Serial),
-        (counts.degraded, Verdict::Degraded),
-        (counts.undecided, Verdict::Undecided),
-        (counts.unknown, Verdict::Unknown),
-    ];
-    let only = groups.iter().find(|(k, _)| *k == configs).map(|(_, v)| *v);
+    let reads = match overall.configs {
+        1 => format!("{}×", plain(est.mean, 2)),
+        configs => format!(
+            "{}× to {}× (mean {}×, {configs} configurations)",
+            plain(low, 2),
+            plain(high, 2),
+            plain(est.mean, 2)
+        ),
+    };
+    Some(format!("TR113's speedup estimate reads {reads}. {remark}"))
+}
+
+fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
+    let (stats, counting) = statistics(view, overall);
+    let overlap = stats.overlap;
+    let took_turns = overlap.known > 0 && overlap.zero == overlap.known;
+    let mut why = Vec::new();
+    if let Some((together, in_turn)) = stats.wall_s.as_ref().zip(stats.wall_sequential_s.as_ref()) {
+        why.push(format!(
+            "Wall time together {} s, one after another {} s at equal work (means over {} {counting}).",
+            plain(together.mean, 2),
+            plain(in_turn.mean, 2),
+            together.n
+        ));
+    }
+    why.extend(lost_sentence(overall));
+    why.extend(why_sentence(view, overall));
+    why.extend(overlap_reason(stats, took_turns));
+    if view.tr113 {
+        why.extend(estimate_reason(view, overall, took_turns));
+    }
+    if let Some(speedup) = &stats.speedup {
+        return (measured(view, overall, speedup), why);
+    }
+    if !took_turns {
+        return (unknown(view, overall), why);
+    }
+    why.push(
+        "Whether running them in turn on purpose would have been slower, as fast or faster was not measured: the \
+         true speedup is unknown."
+            .to_owned(),
+    );
+    why.extend(stats.speedup_upper_bound.as_ref().map(|bound| {
+        format!(
+            "A bound, not a measurement: the waits alone allow a true speedup of at most {}× on average (n = {}).",
+            plain(bound.mean, 2),
+            bound.n
+        )
+    }));
+    let one_by_one = if by_permits(view, overall) {
+        "the client let their requests through"
+    } else {
+        "the server served them"
+    };
+    (
+        format!(
+            "**No gain is shown.** The agents were started together, but {one_by_one} one after the other."
+        ),
+        why,
+    )
+}
+
+/// The answer from measured speedups.
+fn measured(view: &View<'_>, overall: &Overall, speedup: &Estimate) -> String {
+    let (configs, counts) = (overall.configs, overall.verdicts);
+    let only = verdict::ALL
+        .into_iter()
+        .find(|v| verdict::count(&counts, *v) == configs);
     let measured = format!("true speedup {}", said(speedup, 2, "×"));
     let all = match configs {
         1 => "the one configuration".to_owned(),
         n => format!("all {n} configurations"),
     };
-    let answer = match only {
-        Some(Verdict::Parallel) => {
-            format!("**Yes.** Running together is faster in {all}: {measured}.")
+    let lead = |verdict| format!("**{}.**", verdict::lead(verdict));
+    match only {
+        Some(v @ Verdict::Parallel) => {
+            format!(
+                "{} Run them together: it is faster in {all}: {measured}.",
+                lead(v)
+            )
         }
-        Some(Verdict::Shared) => format!(
-            "**No.** The agents overlap, but the wall time does not fall: {measured} over {all}."
+        Some(v @ Verdict::Shared) => format!(
+            "{} The agents overlap, but the wall time does not fall: {measured} over {all}.",
+            lead(v)
         ),
-        Some(Verdict::Serial) if by_permits(view, overall) => format!(
-            "**No.** The client lets the agents' requests through one after the other \
-             (`--admission`) in {all}: {measured}."
-        ),
-        Some(Verdict::Serial) => format!(
-            "**No.** The server serves the agents one after the other in {all}: {measured}."
-        ),
-        Some(Verdict::Degraded) => {
-            format!("**No, it costs.** Running together is slower in {all}: {measured}.")
+        Some(v @ Verdict::Serial) => {
+            let who = if by_permits(view, overall) {
+                "The client lets the agents' requests through one after the other (`--admission`)"
+            } else {
+                "The server serves the agents one after the other"
+            };
+            format!("{} {who} in {all}: {measured}.", lead(v))
         }
-        Some(Verdict::Undecided) => format!(
-            "**Undecided.** The repetitions are too few or too unlike to say: {measured} over {all}."
+        Some(v @ Verdict::Degraded) => format!(
+            "{} Run them one after another: together is slower in {all}: {measured}.",
+            lead(v)
         ),
-        Some(Verdict::Unknown) => {
-            format!("**Unknown.** {measured} over {all}, which no verdict can rest on.")
+        Some(v @ Verdict::Undecided) => format!(
+            "{} The repetitions are too few or too unlike to say: {measured} over {all}.",
+            lead(v)
+        ),
+        Some(v @ Verdict::Unknown) => {
+            format!(
+                "{} {measured} over {all}, which no verdict can rest on.",
+                lead(v)
+            )
         }
         None => {
-            let parts: Vec<String> = groups
-                .iter()
-                .filter(|(k, _)| *k > 0)
-                .map(|(k, verdict)| format!("{k} {}", verdict_word(*verdict)))
+            let parts: Vec<String> = verdict::ALL
+                .into_iter()
+                .filter(|v| verdict::count(&counts, *v) > 0)
+                .map(|v| format!("{} {}", verdict::count(&counts, v), verdict::word(v)))
                 .collect();
             let lead = if counts.parallel == 0 {
                 "**No configuration gains.**"
@@ -270,19 +303,7 @@ fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
                 parts.join(", ")
             )
         }
-    };
-    if let Some((together, in_turn)) = stats.wall_s.as_ref().zip(stats.wall_sequential_s.as_ref()) {
-        reasons.push(format!(
-            "Wall time together {} s, one after another {} s at equal work (means over {} \
-             {counting}).",
-            plain(together.mean, 2),
-            plain(in_turn.mean, 2),
-            together.n
-        ));
     }
-    reasons.extend(lost_sentence(overall));
-    reasons.extend(why_sentence(view, overall));
-    (answer, reasons)
 }
 
 /// Why there is no answer.
@@ -292,18 +313,18 @@ fn unknown(view: &View<'_>, overall: &Overall) -> String {
         view.summary.runs.iter().filter(of)
     };
     let n = runs().count();
-    if n > 0 && runs().all(|r| r.excluded.is_some()) {
-        return format!(
-            "**Unknown.** In none of the {n} runs did every request complete, so no run can be used. \
-             The failures are counted below."
-        );
-    }
-    if runs().any(|r| r.outcomes_sequential.is_some()) {
-        return "**Unknown.** No run has both a usable run of the agents one after another and one \
-                of the agents together, so there is nothing to compare."
-            .to_owned();
-    }
-    "**Unknown.** The data hold no run of the agents one after another, so there is nothing to \
-     compare running together with."
-        .to_owned()
+    let why = if n > 0 && runs().all(|r| r.excluded.is_some()) {
+        format!(
+            "In none of the {n} runs did every request complete, so no run can be used. The failures are counted \
+             below."
+        )
+    } else if runs().any(|r| r.outcomes_sequential.is_some()) {
+        "No run has both a usable run of the agents one after another and one of the agents together, so there is \
+         nothing to compare."
+            .to_owned()
+    } else {
+        "The data hold no run of the agents one after another, so there is nothing to compare running together with."
+            .to_owned()
+    };
+    format!("**{}.** {why}", verdict::lead(Verdict::Unknown))
 }

@@ -1,34 +1,19 @@
-//! `report.json`, schema 1. Unknown is null, never 0; keys may be added, a changed meaning raises
-//! the number.
+//! The figures of a sweep in `report.json`. Unknown is null, never 0; keys may be added, a changed meaning
+//! raises the document's schema.
 
-use metrics::conditions::Condition;
-use metrics::{Dataset, Summary};
-
-use super::Finding;
+use metrics::Summary;
+use metrics::advice::Finding;
 use serde_json::{Map, Value, json};
 
-use crate::load::provenance_word;
-use crate::tables::Difference;
+use super::Material;
 
-/// Version of `report.json`.
-pub const REPORT_SCHEMA: u32 = 1;
-
-pub(super) struct Parts<'a> {
-    pub(super) name: &'a str,
-    pub(super) dataset: &'a Dataset,
-    /// With the configurations of which only a published row is known.
-    pub(super) summary: &'a Summary,
-    pub(super) differences: &'a [Difference],
-    pub(super) findings: &'a [Finding],
-    pub(super) conditions: &'a [Condition],
-    pub(super) answer: &'a str,
-    pub(super) inputs: &'a [String],
-    pub(super) files: &'a [String],
-}
-
-/// The document, pretty-printed, with a final line feed.
-pub(super) fn write(parts: &Parts<'_>) -> Result<String, serde_json::Error> {
-    let summary = parts.summary;
+/// Every figure. `summary` is the one with the configurations of which only a published row is known.
+pub(super) fn figures(
+    material: &Material<'_>,
+    summary: &Summary,
+    found: &[Finding],
+) -> Result<Map<String, Value>, serde_json::Error> {
+    let dataset = material.view.dataset;
     let mut scenarios = Map::new();
     let several = summary.overall.len() > 1;
     for scenario in &summary.scenarios {
@@ -42,7 +27,7 @@ pub(super) fn write(parts: &Parts<'_>) -> Result<String, serde_json::Error> {
         [one] => serde_json::to_value(one)?,
         all => json!({ "by_topology": all }),
     };
-    let differences: Vec<Value> = parts
+    let differences: Vec<Value> = material
         .differences
         .iter()
         .filter(|d| d.differs)
@@ -55,8 +40,7 @@ pub(super) fn write(parts: &Parts<'_>) -> Result<String, serde_json::Error> {
             })
         })
         .collect();
-    let published: Vec<Value> = parts
-        .dataset
+    let published: Vec<Value> = dataset
         .published
         .iter()
         .map(|row| {
@@ -71,31 +55,25 @@ pub(super) fn write(parts: &Parts<'_>) -> Result<String, serde_json::Error> {
             })
         })
         .collect();
-    let mut document = json!({
-        "schema": REPORT_SCHEMA,
-        "name": parts.name,
-        "provenance": provenance_word(parts.dataset.provenance),
-        "source": parts.dataset.source,
-        "inputs": parts.inputs,
-        "answer": parts.answer,
-        "configs": summary.configs,
-        "scenarios": scenarios,
-        "overall": overall,
-        "topologies": summary.topologies,
-        "best": summary.best,
-        "findings": parts.findings,
-        "conditions": parts.conditions,
-        "published": published,
-        "compared": parts.differences.len(),
-        "differences": differences,
-        "client": super::client::json(parts.dataset),
-        "warnings": summary.warnings,
-        "files": parts.files,
-    });
-    lift_statistics(&mut document);
-    let mut text = serde_json::to_string_pretty(&document)?;
-    text.push('\n');
-    Ok(text)
+    let figures = [
+        ("configs", json!(summary.configs)),
+        ("scenarios", json!(scenarios)),
+        ("overall", overall),
+        ("topologies", json!(summary.topologies)),
+        ("best", json!(summary.best)),
+        ("findings", document::findings::json(found)),
+        ("conditions", json!(material.conditions)),
+        ("published", json!(published)),
+        ("compared", json!(material.differences.len())),
+        ("differences", json!(differences)),
+        ("client", super::client::json(dataset)),
+        ("warnings", json!(summary.warnings)),
+    ];
+    let with_key = |(key, mut value): (&str, Value)| {
+        lift_statistics(&mut value);
+        (key.to_owned(), value)
+    };
+    Ok(figures.into_iter().map(with_key).collect())
 }
 
 /// Puts the `stats` of configurations, scenarios and the whole beside their other keys.

@@ -5,9 +5,7 @@
 
 mod body;
 mod client;
-mod environment;
 mod front;
-mod glossary;
 mod json;
 mod lanes;
 mod pictures;
@@ -26,9 +24,8 @@ use metrics::{Dataset, Summary};
 use crate::audit::{AuditError, Claims, Ledger, PublishedCells, Sources};
 use crate::charts::ChartError;
 use crate::tables::{self, Difference, Table, View};
-pub use document::Content;
-use document::{Document, Picture};
-pub use json::REPORT_SCHEMA;
+pub use document::{Content, REPORT_SCHEMA};
+use document::{Document, Front, Picture};
 pub use write::CheckOutcome;
 
 /// How a report is made.
@@ -47,7 +44,7 @@ impl ReportOptions {
     pub(crate) fn command(&self) -> String {
         let inputs = self.inputs.iter().map(|i| format!(" --input {i}"));
         format!(
-            "`cargo xtask report{} --name {}`",
+            "`tandem report{} --name {}`",
             inputs.collect::<String>(),
             self.name
         )
@@ -142,24 +139,14 @@ impl ReportError {
 
 /// What the body of a report is written from.
 pub(crate) struct Material<'a> {
-    pub(crate) options: &'a ReportOptions,
-    pub(crate) dataset: &'a Dataset,
-    pub(crate) summary: &'a Summary,
-    pub(crate) front: front::Front,
-    pub(crate) tables: &'a [Table],
-    pub(crate) differences: &'a [Difference],
-    pub(crate) differing: &'a Table,
-    pub(crate) pictures: &'a [Picture],
-    pub(crate) ledger: Option<&'a Ledger>,
-    pub(crate) conditions: &'a [Condition],
-}
-
-/// A finding as it is said.
-#[derive(Debug, serde::Serialize)]
-pub(crate) struct Finding {
-    pub(crate) id: String,
-    pub(crate) sentence: String,
-    pub(crate) evidence: Vec<metrics::EvidenceRef>,
+    options: &'a ReportOptions,
+    view: &'a View<'a>,
+    tables: &'a [Table],
+    differences: &'a [Difference],
+    differing: &'a Table,
+    pictures: &'a [Picture],
+    ledger: Option<&'a Ledger>,
+    conditions: &'a [Condition],
 }
 
 /// Makes a report.
@@ -168,86 +155,59 @@ pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, Repor
     let summary = tables::with_runs(&everything);
     let view = View::new(dataset, &summary);
     let mut differences = tables::differences(dataset, &summary);
+    let mut attachments = BTreeMap::new();
     let mut ledger = None;
     if let Some(folder) = &options.published {
         let sources = Sources::load(folder)?;
         let cells = PublishedCells::read(&folder.join("tables.toml"))?;
         let checks = cells.check(&sources, "published")?;
         differences.extend(checks.iter().map(tables::cell_difference));
-        ledger = Some(Claims::read(&folder.join("claims.toml"))?.audit(&sources)?);
+        let claims = Claims::read(&folder.join("claims.toml"))?.audit(&sources)?;
+        let text = format!("# Audit ledger\n\n{}", claims.to_markdown(2));
+        attachments.insert("audit.md".to_owned(), text);
+        attachments.insert("audit.json".to_owned(), claims.to_json()? + "\n");
+        ledger = Some(claims);
     }
-    let tables = tables::all(&view);
+    let mut tables = tables::all(&view);
     let comparison = tables::differences_table(&differences, false);
+    if !comparison.rows.is_empty() {
+        tables.push(comparison);
+    }
     let differing = tables::differences_table(&differences, true);
     let pictures = pictures::draw(&view)?;
-    let findings: Vec<Finding> = metrics::advice::findings(dataset, &summary)
-        .iter()
-        .map(|found| Finding {
-            id: document::findings::id(found),
-            sentence: document::findings::sentence(found),
-            evidence: found.evidence.clone(),
-        })
-        .collect();
-    let front = front::write(&view, &findings);
-    let answer = front.answer.replace("**", "");
     let conditions = metrics::conditions::conditions(dataset);
-
-    let mut files = BTreeMap::new();
-    for picture in &pictures {
-        let path = format!("charts/{}.png", picture.name);
-        files.insert(path, Content::Png(picture.png.clone()));
-    }
-    let mut csv: Vec<&Table> = tables.iter().collect();
-    if !comparison.rows.is_empty() {
-        csv.push(&comparison);
-    }
-    for table in &csv {
-        let path = format!("tables/{}.csv", table.id);
-        files.insert(path, Content::Text(table.to_csv()));
-    }
-    if !csv.is_empty() {
-        let text = body::column_dictionary(&csv);
-        files.insert("tables/columns.csv".to_owned(), Content::Text(text));
-    }
-    if let Some(ledger) = &ledger {
-        let text = format!("# Audit ledger\n\n{}", ledger.to_markdown(2));
-        files.insert("audit.md".to_owned(), Content::Text(text));
-        let mut text = ledger.to_json()?;
-        text.push('\n');
-        files.insert("audit.json".to_owned(), Content::Text(text));
-    }
-    let text = body::write(
-        &Material {
-            options,
-            dataset,
-            summary: &summary,
-            front,
-            tables: &tables,
-            differences: &differences,
-            differing: &differing,
-            pictures: &pictures,
-            ledger: ledger.as_ref(),
-            conditions: &conditions,
-        },
-        &findings,
-    );
-    files.insert("report.md".to_owned(), Content::Text(text));
-    let names: Vec<String> = files.keys().cloned().collect();
-    let text = json::write(&json::Parts {
-        name: &options.name,
-        dataset,
-        summary: &everything,
+    let found = metrics::advice::findings(dataset, &summary);
+    let material = Material {
+        options,
+        view: &view,
+        tables: &tables,
         differences: &differences,
-        findings: &findings,
+        differing: &differing,
+        pictures: &pictures,
+        ledger: ledger.as_ref(),
         conditions: &conditions,
-        answer: &answer,
-        inputs: &options.inputs,
-        files: &names,
-    })?;
-    files.insert("report.json".to_owned(), Content::Text(text));
-    Ok(Report {
+    };
+    let spoilt = conditions.iter().map(|c| c.sentence.clone()).collect();
+    let (sections, appendix) = body::sections(&material, &found);
+    let document = Document {
+        kind: "sweep",
         name: options.name.clone(),
-        answer,
-        files,
-    })
+        provenance: dataset.provenance,
+        source: dataset.source.clone(),
+        inputs: options.inputs.clone(),
+        front: Front {
+            picture: pictures.first().map(|picture| picture.name.clone()),
+            ..front::write(&view, &found, spoilt)
+        },
+        sections,
+        appendix,
+        method: body::method(&material),
+        environment: body::environment(&material),
+        limits: body::limits(&material),
+        figures: json::figures(&material, &everything, &found)?,
+        attachments,
+        tables,
+        pictures,
+    };
+    Report::of(&document)
 }

@@ -19,7 +19,12 @@ pub(super) fn table(view: &View<'_>) -> Option<Table> {
         Provenance::Simulated => Origin::Simulated,
         Provenance::Imported => Origin::Imported,
     };
-    let mut table = Table::new("8.3-hardware", "8.3 Hardware utilisation")
+    let (id, title) = if view.tr113 {
+        ("8.3-hardware", "8.3 Hardware utilisation")
+    } else {
+        ("hardware", "Hardware utilisation")
+    };
+    let mut table = Table::new(id, title)
         .note("Over all samples of the sweep, pauses between arms included. n counts samples.");
     table.label("resource", "resource");
     table.column("mean", "mean", Kind::Number, origin);

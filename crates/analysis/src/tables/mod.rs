@@ -59,9 +59,13 @@ pub(crate) fn all(view: &View<'_>) -> Vec<Table> {
     if view.rows.is_empty() {
         return Vec::new();
     }
-    let mut tables = tr113::tables(view);
-    tables.extend(tr110::tables(view));
+    let mut tables = Vec::new();
+    if view.tr113 {
+        tables.extend(tr113::tables(view));
+        tables.extend(tr110::tables(view));
+    }
     tables.extend(truth::tables(view));
+    tables.extend(hardware::table(view));
     tables.extend(energy::table(view));
     tables.retain(|table| !table.rows.is_empty());
     tables

@@ -6,9 +6,10 @@ mod lost;
 mod topologies;
 
 use domain::plan::Topology;
-use metrics::{ConfigSummary, Estimate};
+use domain::{OPTIONS, OptionSpec, OptionValue};
+use metrics::{AgentObservation, ConfigSummary, Estimate};
 
-use super::facts::agent_letter;
+use super::facts::{agent_letter, cause_phrase};
 use super::view::View;
 use super::{Cell, Kind, Origin, Table, topology_word, verdict_word};
 
@@ -23,6 +24,7 @@ pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
         return Vec::new();
     }
     let mut tables = vec![
+        configurations(view),
         measured(view),
         lost(view),
         waits(view),
@@ -67,6 +69,83 @@ pub(super) fn config_cells(view: &View<'_>, config: &ConfigSummary) -> Vec<Cell>
 
 fn topology_cell(topology: Option<Topology>) -> Cell {
     topology.map_or(Cell::Unknown, |t| Cell::text(topology_word(t)))
+}
+
+/// The agents of a configuration, as they ran.
+fn agents_of<'v>(view: &'v View<'_>, config: &ConfigSummary) -> &'v [AgentObservation] {
+    let mut runs = view.dataset.runs.iter();
+    let run = runs.find(|r| r.config == config.id && r.topology == config.topology);
+    let arm = run.and_then(|r| r.together.as_ref().or(r.sequential.as_ref()));
+    arm.map_or(&[], |arm| arm.agents.as_slice())
+}
+
+/// An option's value for all agents of a configuration: a number where they agree on one.
+fn option_cell(option: &OptionSpec, agents: &[AgentObservation]) -> Cell {
+    let values: Vec<Option<OptionValue>> = agents.iter().map(|a| option.get(&a.options)).collect();
+    if values.windows(2).all(|pair| pair[0] == pair[1]) {
+        return match values.first() {
+            Some(Some(value)) => value.as_f64().map_or_else(
+                || Cell::text(value.to_string()),
+                |n| Cell::number(n, usize::from(n.fract() != 0.0)),
+            ),
+            _ => Cell::Empty,
+        };
+    }
+    let words: Vec<String> = values
+        .iter()
+        .map(|value| {
+            value
+                .as_ref()
+                .map_or("unset".to_owned(), ToString::to_string)
+        })
+        .collect();
+    Cell::text(words.join("/"))
+}
+
+/// What decides, by configuration: the options that vary, the speedup, the verdict and its cause.
+fn configurations(view: &View<'_>) -> Table {
+    let configs = &view.summary.configs;
+    let varies = |option: &&OptionSpec| {
+        let agents = || configs.iter().flat_map(|c| agents_of(view, c));
+        let mut values = agents().map(|a| option.get(&a.options));
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    };
+    let varying: Vec<&OptionSpec> = OPTIONS.iter().filter(varies).collect();
+    let mut table = by_config(view, "configurations", "What each configuration gains").note(
+        "`true speedup` is measured against running the same agents in turn, at equal work; an option with several \
+         values is told for each agent.",
+    );
+    for option in &varying {
+        table.column(option.name, option.name, Kind::Number, Origin::Label);
+    }
+    table.column("speedup", "true speedup (×)", Kind::Estimate, origin(view));
+    table.column(
+        "overlap_percent",
+        "decode overlap (%)",
+        Kind::Estimate,
+        origin(view),
+    );
+    table.column("wall_s", "wall together (s)", Kind::Estimate, origin(view));
+    table.label("verdict", "verdict");
+    table.label("cause", "main cause of what was lost");
+    for config in configs {
+        let agents = agents_of(view, config);
+        let mut cells = config_cells(view, config);
+        cells.extend(varying.iter().map(|option| option_cell(option, agents)));
+        cells.push(Cell::estimate(config.stats.speedup.as_ref(), 2));
+        cells.push(Cell::scaled(
+            config.stats.decode_overlap.as_ref(),
+            100.0,
+            0,
+            false,
+        ));
+        cells.push(Cell::estimate(config.stats.wall_s.as_ref(), 2));
+        cells.push(Cell::text(verdict_word(config.verdict)));
+        cells.push(cause_phrase(config).map_or(Cell::Unknown, Cell::Text));
+        table.row(cells);
+    }
+    table
 }
 
 /// Key, heading, decimals, factor to the heading's unit, the figure.

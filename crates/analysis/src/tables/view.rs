@@ -1,7 +1,7 @@
 //! The data as tables need them: one row per source and configuration, and a polars frame of them
 //! for the aggregates.
 
-use domain::plan::{ConfigId, Topology};
+use domain::plan::{ConfigId, ReportStyle, Topology};
 use domain::record::Provenance;
 use domain::{ModelOptions, Nanos};
 use metrics::{ConfigSummary, Dataset, Summary};
@@ -109,6 +109,8 @@ impl Setting {
 pub(crate) struct View<'a> {
     pub(crate) dataset: &'a Dataset,
     pub(crate) summary: &'a Summary,
+    /// The data are TR113's or TR110's, or a plan says that they fill its tables.
+    pub(crate) tr113: bool,
     pub(crate) sources: Vec<Source>,
     pub(crate) rows: Vec<RowData<'a>>,
     frame: DataFrame,
@@ -191,6 +193,7 @@ impl<'a> View<'a> {
         Self {
             dataset,
             summary,
+            tr113: is_tr113(dataset),
             sources,
             rows,
             frame,
@@ -275,6 +278,17 @@ impl<'a> View<'a> {
     fn key(value: Option<f64>) -> String {
         value.map_or_else(String::new, |v| v.to_string())
     }
+}
+
+/// Somebody else's records are TR113's: there is no other kind of table or record to import.
+fn is_tr113(dataset: &Dataset) -> bool {
+    dataset
+        .manifest
+        .as_ref()
+        .map_or(dataset.provenance == Provenance::Imported, |manifest| {
+            manifest.plan.report == Some(ReportStyle::Tr113)
+        })
+        || !dataset.published.is_empty()
 }
 
 fn groups(frame: &DataFrame, keys: &[&str]) -> Vec<Group> {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     AgentSpec, Arm, CachePolicy, Config, ConfigId, PlanError, PlanErrorKind, Protocol,
-    ProtocolKind, StatePolicy, SweepPlan, Timeouts, Topology, WorkflowKind,
+    ProtocolKind, ReportStyle, StatePolicy, SweepPlan, Timeouts, Topology, WorkflowKind,
 };
 use crate::options::ModelOptions;
 use crate::units::Nanos;
@@ -26,6 +26,8 @@ struct PlanFile {
     model: String,
     #[serde(default = "default_seed")]
     seed: u64,
+    #[serde(default)]
+    report: Option<ReportStyle>,
     #[serde(default)]
     protocol: ProtocolFile,
     #[serde(default)]
@@ -166,6 +168,7 @@ pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
         description: file.description,
         model: file.model,
         seed: file.seed,
+        report: file.report,
         protocol: resolve_protocol(origin, &file.protocol)?,
         topologies,
         timeouts: resolve_timeouts(origin, &file.timeouts)?,

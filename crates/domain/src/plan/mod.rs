@@ -86,6 +86,9 @@ pub struct SweepPlan {
     pub model: String,
     /// Root of everything random.
     pub seed: u64,
+    /// The published report beside whose tables the results are set; none for a plan of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportStyle>,
     /// How often, which arms, from which state.
     pub protocol: Protocol,
     /// One server for all agents, one each, or both as an experiment.
@@ -123,6 +126,14 @@ pub struct Protocol {
     /// first arm starts from another state than all others.
     #[serde(default)]
     pub warm_up: bool,
+}
+
+/// A published report whose tables a plan's results fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportStyle {
+    /// TR113's tables, with TR110's beside them.
+    Tr113,
 }
 
 /// The protocols.

@@ -134,7 +134,7 @@ pub(super) fn figures(view: &View<'_>) -> Table {
                 Some(with_loss(view, overall)),
                 "wall time less the longest solo time: what perfect concurrency would have saved",
             );
-        } else {
+        } else if view.tr113 {
             add(
                 "TR113's speedup est (×)",
                 Cell::estimate(stats.speedup_est.as_ref(), 2),

@@ -4,14 +4,8 @@
 use metrics::cause::WhySerial;
 use metrics::summary::{Overall, TopologyComparison};
 
-use super::super::Finding;
 use crate::tables::{View, paired, plain, signed};
-
-pub(super) fn bounds(values: &[f64]) -> (f64, f64) {
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    (low, high)
-}
+use document::words::{joined, plural};
 
 pub(super) fn lost_sentence(overall: &Overall) -> Option<String> {
     let lost = overall.stats.lost_s?;
@@ -92,43 +86,6 @@ pub(super) fn why_sentence(view: &View<'_>, overall: &Overall) -> Option<String>
     (!parts.is_empty()).then(|| format!("Why in turn: {}.", parts.join("; ")))
 }
 
-/// What the evidence says would change it: options that need no reload.
-pub(super) fn change_sentence(findings: &[Finding]) -> Option<String> {
-    let spared: Vec<f64> = findings
-        .iter()
-        .filter(|f| f.id.starts_with("equal-options:"))
-        .filter_map(|f| {
-            f.evidence
-                .iter()
-                .find(|e| e.figure.ends_with("avoidable_reloads.time"))
-        })
-        .map(|e| e.value)
-        .collect();
-    let (low, high) = bounds(&spared);
-    (!spared.is_empty()).then(|| {
-        let (low, high) = (plain(low, 1), plain(high, 1));
-        let seconds = if low == high {
-            format!("{low} s")
-        } else {
-            format!("{low} s to {high} s")
-        };
-        format!(
-            "What would change it: the same num_ctx and num_gpu for all agents would have spared \
-             {seconds} of reloading per run, in {} configurations.",
-            spared.len()
-        )
-    })
-}
-
-/// `a`, `a and b`, `a, b and c`.
-fn joined(words: &[&str]) -> String {
-    match words {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
-    }
-}
-
 /// What one server against one per agent shows, without crowning a winner the data do not support.
 pub(super) fn servers_sentences(comparison: &TopologyComparison) -> (String, String) {
     let mut parts = Vec::new();
@@ -205,8 +162,5 @@ pub(super) fn servers_sentences(comparison: &TopologyComparison) -> (String, Str
 }
 
 pub(super) fn counted(configs: usize) -> String {
-    match configs {
-        1 => "1 configuration".to_owned(),
-        n => format!("{n} configurations"),
-    }
+    plural(configs as u64, "configuration")
 }

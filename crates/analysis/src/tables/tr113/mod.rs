@@ -7,7 +7,7 @@ use domain::plan::ConfigId;
 
 use super::facts::{cause_phrase, scenario_title};
 use super::view::{RowData, Setting, Source, View};
-use super::{Cell, Kind, Origin, Table, hardware, verdict_word};
+use super::{Cell, Kind, Origin, Table, verdict_word};
 use options::{contention_by_layers, temperature, temperature_mismatch};
 use overall::{
     averages, contention, distribution, peak, recommended, scenarios_against_tr110, sweet_spots,
@@ -45,7 +45,6 @@ pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
     tables.push(contention(view));
     tables.push(sweet_spots(view));
     tables.push(recommended(view));
-    tables.extend(hardware::table(view));
     tables.sort_by_cached_key(|t| order(&t.id));
     tables
 }
