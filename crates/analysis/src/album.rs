@@ -1,18 +1,9 @@
 //! The pictures of a report while they are drawn.
 
-use std::fmt::Write as _;
-
 use document::Picture;
 use metrics::Estimate;
 
 use crate::charts::{Chart, ChartError, Heading, Theme, Value};
-
-/// A picture and its caption, as Markdown.
-pub(crate) fn show(picture: &Picture, text: &mut String) {
-    let Picture { name, caption, .. } = picture;
-    let alt = caption.replace(['[', ']'], "");
-    let _ = write!(text, "![{alt}](charts/{name}.png)\n\n*{caption}*\n\n");
-}
 
 /// The pictures of one report, and what they have in common.
 #[derive(Debug)]

@@ -128,6 +128,16 @@ pub enum Block {
     Picture(String),
 }
 
+impl Block {
+    /// The id of the document's table that it shows.
+    fn table_id(&self) -> Option<&str> {
+        match self {
+            Self::Table(id) | Self::Rows(id, _) | Self::Columns(id, _) => Some(id),
+            _ => None,
+        }
+    }
+}
+
 /// A picture with the words under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {

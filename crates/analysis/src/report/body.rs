@@ -17,27 +17,26 @@ const MOST_COMPARISONS: usize = 3;
 /// Warnings that the limits name one by one; of more, the rest stands in the appendix.
 const MOST_WARNINGS: usize = 6;
 
-/// Tables that the report shows whole, in this order; of TR113's only the matrices and the comparison by
-/// scenario. All others stand in the appendix.
-fn is_shown(id: &str) -> bool {
-    [
-        "configurations",
-        "best",
-        "truth-lost",
-        "4.1-scenarios",
-        "4.3-contention",
-    ]
-    .contains(&id)
-        || ["3.1-", "3.2-", "3.3-"]
-            .iter()
-            .any(|matrix| id.starts_with(matrix))
+/// Configurations of which the report shows how each one's lost seconds split up.
+const MOST_SPLIT: usize = 8;
+
+/// TR113's tables that the report shows: its matrices and what it concludes from them. All others stand in
+/// the appendix.
+fn is_tr113s(id: &str) -> bool {
+    let shown = ["3.1-", "3.2-", "3.3-", "4.1-", "4.3-"];
+    shown.iter().any(|section| id.starts_with(section))
 }
 
 /// The sections of the report, and those of its appendix.
 pub(super) fn sections(material: &Material<'_>, found: &[Finding]) -> (Vec<Section>, Vec<Section>) {
-    let comparisons = |t: &Table| t.id.starts_with("servers-");
-    let few = material.tables.iter().filter(|t| comparisons(t)).count() <= MOST_COMPARISONS;
-    let shows = |t: &Table| is_shown(&t.id) || few && comparisons(t);
+    let is_comparison = |t: &Table| t.id.starts_with("servers-");
+    let few = material.tables.iter().filter(|t| is_comparison(t)).count() <= MOST_COMPARISONS;
+    let split = material.view.summary.configs.len() <= MOST_SPLIT;
+    let is_evidence = |t: &Table| {
+        ["configurations", "best"].contains(&&*t.id)
+            || split && t.id == "truth-lost"
+            || few && is_comparison(t)
+    };
     let mut evidence = Vec::new();
     let mut numbers = Vec::new();
     let origin = material
@@ -60,23 +59,17 @@ pub(super) fn sections(material: &Material<'_>, found: &[Finding]) -> (Vec<Secti
         evidence.push(Block::List(said));
     }
     let table = |t: &Table| Block::Table(t.id.clone());
-    let shown = material.tables.iter().filter(|t| shows(t));
-    evidence.extend(shown.map(table));
-    evidence.extend(
-        material
-            .pictures
-            .iter()
-            .skip(1)
-            .map(|p| Block::Picture(p.name.clone())),
-    );
+    let tables = material.tables.iter();
+    evidence.extend(tables.clone().filter(|t| is_evidence(t)).map(table));
+    let pictures = material.pictures.iter().skip(1);
+    evidence.extend(pictures.map(|p| Block::Picture(p.name.clone())));
     let mut sections = vec![Section::new("Evidence", evidence)];
+    let beside = tables.clone().filter(|t| is_tr113s(&t.id)).map(table);
+    sections.push(Section::new("Beside TR113 and TR110", beside.collect()));
     sections.extend(differences(material));
     sections.extend(audit(material));
     let warnings = warnings(material);
-    let rest = material
-        .tables
-        .iter()
-        .filter(|t| !shows(t) && t.id != "comparison");
+    let rest = tables.filter(|t| !is_evidence(t) && !is_tr113s(&t.id) && t.id != "comparison");
     let mut appendix = vec![
         Section::new("The numbers behind the findings", numbers),
         Section::new("Tables", rest.map(table).collect()),
@@ -200,13 +193,10 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
 pub(super) fn environment(material: &Material<'_>) -> Vec<Line> {
     let set = material.view.dataset;
     let mut lines = vec![line("data", set.source.clone())];
-    match &set.environment {
-        Some(env) => lines.extend(environment::machine(env)),
-        None => lines.push(line("machine", "not recorded in the data")),
-    }
+    lines.extend(environment::machine(set.environment.as_ref()));
     if let Some(manifest) = &set.manifest {
-        lines.extend(environment::servers(&manifest.endpoints));
-        lines.extend(manifest.admission.map(|most| {
+        lines.extend(environment::servers(&manifest.header.endpoints));
+        lines.extend(manifest.header.admission.map(|most| {
             line(
                 "requests in flight",
                 format!("at most {most}, by the client's own limit (`--admission`)"),
@@ -214,10 +204,10 @@ pub(super) fn environment(material: &Material<'_>) -> Vec<Line> {
         }));
         lines.extend([
             line("context", context(&manifest.plan, &set.contexts)),
-            line("tool", manifest.tool.clone()),
-            line("started", manifest.started_at.clone()),
+            line("tool", manifest.header.tool.clone()),
+            line("started", manifest.header.started_at.clone()),
             line("plan hash", manifest.plan_hash.clone()),
-            environment::command("command of the sweep", &manifest.command),
+            environment::command("command of the sweep", &manifest.header.command),
         ]);
     }
     lines.push(line("command of this report", material.options.command()));

@@ -70,8 +70,8 @@ fn next(view: &View<'_>, found: &[Finding]) -> Vec<String> {
             plural(undecided, "configuration")
         ));
     }
-    let in_turn = |c: &metrics::ConfigSummary| c.stats.speedup.is_some();
-    if !view.dataset.runs.is_empty() && !view.summary.configs.iter().any(in_turn) {
+    let in_turn = |r: &metrics::RunMetrics| r.outcomes_sequential.is_some();
+    if !view.dataset.runs.is_empty() && !view.summary.runs.iter().any(in_turn) {
         next.push(
             "Measure the same agents one after another too (`--protocol rigorous`): without that the true speedup \
              stays unknown."
@@ -112,7 +112,7 @@ fn answer(view: &View<'_>) -> (String, Vec<String>) {
     if comparisons.len() <= MOST_COMPARISONS {
         let mut details = Vec::new();
         for comparison in comparisons {
-            let (conclusion, detail) = servers_sentences(comparison);
+            let (conclusion, detail) = servers_sentences(comparison, view.tr113);
             answers.push(format!(
                 "One server or a server per agent, {}: **{conclusion}.**",
                 comparison.id

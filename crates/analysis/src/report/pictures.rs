@@ -21,9 +21,14 @@ pub(crate) fn draw(view: &View<'_>) -> Result<Vec<Picture>, ChartError> {
         times::timeline(view, scenario, &mut album)?;
     }
     bars::speedup(view, &mut album)?;
-    bars::efficiency(view, &mut album)?;
+    // Efficiency and what options do to it are TR113's estimate again.
+    if view.tr113 {
+        bars::efficiency(view, &mut album)?;
+    }
     bars::ttft(view, &mut album)?;
-    slopes::options(view, &mut album)?;
+    if view.tr113 {
+        slopes::options(view, &mut album)?;
+    }
     bars::lost(view, &mut album)?;
     slopes::servers(view, &mut album)?;
     telemetry::telemetry(&set.telemetry, &mut album)?;

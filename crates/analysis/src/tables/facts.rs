@@ -17,7 +17,7 @@ pub(crate) fn cause_phrase(config: &ConfigSummary) -> Option<String> {
         return Some(if value < 0.05 {
             "none above 0.05 s".to_owned()
         } else {
-            format!("{name} {} s", plain(value, 2))
+            format!("{} {} s", name.replace('_', " "), plain(value, 2))
         });
     }
     config.why_serial.map(|why| why_phrase(&why))

@@ -63,6 +63,8 @@ pub(crate) fn all(view: &View<'_>) -> Vec<Table> {
     if view.tr113 {
         tables.extend(tr113::tables(view));
         tables.extend(tr110::tables(view));
+    } else {
+        tables.push(tr110::instances(view));
     }
     tables.extend(truth::tables(view));
     tables.extend(hardware::table(view));

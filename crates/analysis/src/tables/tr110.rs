@@ -441,9 +441,14 @@ struct Answered {
     requests: u32,
 }
 
-fn instances(view: &View<'_>) -> Table {
+pub(super) fn instances(view: &View<'_>) -> Table {
     let origin = data_origin(view);
-    let mut table = Table::new("multi-agent-instances", "Multi-agent report: per instance").note(
+    let (id, title) = if view.tr113 {
+        ("multi-agent-instances", "Multi-agent report: per instance")
+    } else {
+        ("instances", "Per server")
+    };
+    let mut table = Table::new(id, title).note(
         "Completed main requests of the together arm, by the server that answered. Agents differ \
          between instances too: a difference need not be the server's.",
     );

@@ -239,10 +239,14 @@ impl<'d> Page<'d> {
     /// What lies beside the report: the tables that it does not show, and the appendix.
     fn files(&mut self) {
         let document = self.document;
+        let appended = document.appendix.iter().flat_map(|s| &s.blocks);
+        let appended: Vec<&str> = appended.filter_map(Block::table_id).collect();
+        let is_csv_only =
+            |table: &&Table| !self.shown.contains(&*table.id) && !appended.contains(&&*table.id);
         let rest: Vec<String> = document
             .tables
             .iter()
-            .filter(|table| !self.shown.contains(table.id.as_str()))
+            .filter(is_csv_only)
             .map(|table| format!("[{}](tables/{}.csv)", table.title, table.id))
             .collect();
         let mut items = Vec::new();

@@ -87,7 +87,7 @@ pub(super) fn why_sentence(view: &View<'_>, overall: &Overall) -> Option<String>
 }
 
 /// What one server against one per agent shows, without crowning a winner the data do not support.
-pub(super) fn servers_sentences(comparison: &TopologyComparison) -> (String, String) {
+pub(super) fn servers_sentences(comparison: &TopologyComparison, tr113: bool) -> (String, String) {
     let mut parts = Vec::new();
     let mut for_one = Vec::new();
     let mut for_each = Vec::new();
@@ -102,7 +102,10 @@ pub(super) fn servers_sentences(comparison: &TopologyComparison) -> (String, Str
             .zip(difference.hi)
             .is_some_and(|(lo, hi)| lo > 0.0 || hi < 0.0);
         // The rest stands in the comparison's table.
-        if quantity.starts_with("decode rate") || quantity.starts_with("true speedup") {
+        let in_table = ["decode rate", "true speedup"]
+            .iter()
+            .any(|q| quantity.starts_with(q));
+        if in_table || !tr113 && quantity.starts_with("speedup est") {
             continue;
         }
         parts.push(format!(

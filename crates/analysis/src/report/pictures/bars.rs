@@ -67,6 +67,7 @@ pub(super) fn speedup(view: &View<'_>, album: &mut Album) -> Result<(), ChartErr
     let (configs, categories) = categories(view);
     let sources = || view.sources.iter().enumerate();
     let mut all: Vec<BarSeries> = sources()
+        .filter(|_| view.tr113)
         .map(|(index, source)| {
             let name = format!("speedup est, {}", source.label);
             series(view, index, &configs, name, |row| {
@@ -88,7 +89,12 @@ pub(super) fn speedup(view: &View<'_>, album: &mut Album) -> Result<(), ChartErr
         })
         .collect();
     let is_known = |series: &BarSeries| series.values.iter().any(|v| v.point.is_some());
-    let (title, caption) = if truths.iter().any(is_known) {
+    let (title, caption) = if !view.tr113 {
+        (
+            "The true speedup of each configuration",
+            "Speedup by configuration: wall time in turn over wall time together. 1: nothing gained.",
+        )
+    } else if truths.iter().any(is_known) {
         (
             "TR113's speedup estimate beside the true speedup",
             "Speedup by configuration: what TR113's estimate says and what running the agents in turn shows. \

@@ -108,16 +108,24 @@ pub(super) fn servers(view: &View<'_>, album: &mut Album) -> Result<(), ChartErr
         };
         album.put(name, caption, slopes.render(&album.theme))
     };
-    put(
-        "servers",
-        "One server or one per agent: the estimate and the wall time",
-        "TR113's estimate and the wall time of the same agents on one server and on a server each. The \
-         estimate rises with every overlap, whether the wall time falls or not.",
-        [
-            ("speedup est (×)", |c| c.speedup_est.as_ref(), None),
-            ("wall time (s)", |c| c.wall_s.as_ref(), Some(true)),
-        ],
-    )?;
+    let wall: Quantity = ("wall time (s)", |c| c.wall_s.as_ref(), Some(true));
+    if view.tr113 {
+        put(
+            "servers",
+            "One server or one per agent: the estimate and the wall time",
+            "TR113's estimate and the wall time of the same agents on one server and on a server each. The \
+             estimate rises with every overlap, whether the wall time falls or not.",
+            [("speedup est (×)", |c| c.speedup_est.as_ref(), None), wall],
+        )?;
+    } else {
+        put(
+            "servers",
+            "One server or one per agent: speedup and wall time",
+            "The true speedup and the wall time of the same agents on one server and on a server each. A speedup is \
+             against the same servers in turn: the wall time says which way of serving is faster.",
+            [("true speedup (×)", |c| c.speedup.as_ref(), None), wall],
+        )?;
+    }
     put(
         "servers-rates",
         "One server or one per agent: throughput and time to first token",
