@@ -213,7 +213,7 @@ impl Shown {
                 reasons.join("; ")
             };
             table.row(vec![
-                Cell::code(gate.gate.to_string()),
+                Cell::code(&*gate.gate),
                 Cell::text(verdict::gate(gate.outcome)),
                 Cell::text(because),
             ]);
