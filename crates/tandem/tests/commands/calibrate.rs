@@ -40,7 +40,7 @@ fn a_quick_calibration_finds_every_token_in_the_servers_log() {
     for api in ["ollama", "openai"] {
         let line = format!("calibrate --quick --json --api {api}");
         let calibration = json(&Place::new().good(&line));
-        assert_eq!(calibration["schema"], 1);
+        assert_eq!(calibration["schema"], 2);
         let budget = &calibration["budget"];
         assert_eq!(budget["api"], api);
         assert_eq!(budget["depth"], "quick");

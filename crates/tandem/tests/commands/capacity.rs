@@ -52,10 +52,10 @@ fn a_run_that_was_cut_off_goes_on_where_it_was() {
 
     // The simulator is set as it was: nothing is to be given again, and nothing can be changed.
     let resumed = json(&place.good("capacity --resume run --json"));
-    assert_eq!(resumed["probes"].as_array().unwrap().len(), all);
+    assert_eq!(resumed["record"]["probes"].as_array().unwrap().len(), all);
     assert_eq!(resumed["answer"]["carries"], whole["answer"]["carries"]);
-    assert_eq!(resumed["probes"][0], whole["probes"][0]);
-    assert_eq!(resumed["end"]["kind"], "finished");
+    assert_eq!(resumed["record"]["probes"][0], whole["record"]["probes"][0]);
+    assert_eq!(resumed["record"]["end"]["kind"], "finished");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_run_goes_on_with_the_simulator_it_began_on_or_not_at_all() {
     assert_ne!(resume("").0, 2);
 
     let mut old = record(&dir);
-    old.as_object_mut().unwrap().remove("simulator");
+    old["header"].as_object_mut().unwrap().remove("simulator");
     fs::write(dir.join("capacity.json"), old.to_string()).unwrap();
     let (code, said) = resume("");
     assert_eq!(code, 2, "{said}");

@@ -131,8 +131,8 @@ fn rows_and_figures_are_written_and_agree() {
     assert_eq!(typed.result.unwrap().figures, counted);
     let written: Value = serde_json::from_str(&written).unwrap();
     let tokens: u64 = rows.iter().map(|row| row.times.tokens).sum();
-    assert_eq!(written["result"]["tokens"], tokens);
-    let ttft = &written["result"]["ttft_ms"];
+    assert_eq!(written["result"]["figures"]["tokens"], tokens);
+    let ttft = &written["result"]["figures"]["ttft_ms"];
     assert_eq!(ttft["n"], 130);
     let mut measured: Vec<u64> = rows
         .iter()
@@ -178,7 +178,7 @@ fn failed_requests_are_counted_left_out_and_give_exit_code_one() {
     let output =
         load("--simulate --profile instant --fault busy=0.5 --requests 40 --no-preload --json");
     assert_eq!(code(&output), 1);
-    let value = &json(&output)["result"];
+    let value = &json(&output)["result"]["figures"];
     let count = |class: &str| value["outcomes"][class].as_u64().unwrap();
     assert!(count("failed") > 0);
     assert_eq!(count("failed") + count("completed"), 40);

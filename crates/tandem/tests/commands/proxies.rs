@@ -69,7 +69,7 @@ fn a_load_goes_straight_to_the_server_on_both_protocols() {
          --requests 8"
     );
     let document = json(&proxy.good(&Place::new(), &line));
-    assert_eq!(document["result"]["outcomes"]["completed"], 8);
+    assert_eq!(document["result"]["figures"]["outcomes"]["completed"], 8);
     assert_eq!(proxy.calls(), 0);
 }
 

@@ -185,7 +185,7 @@ fn flags_that_say_otherwise_are_refused_and_both_values_named() {
         ],
     );
     let mut old: Value = serde_json::from_str(&place.read("r/manifest.json")).unwrap();
-    old.as_object_mut().unwrap().remove("simulator");
+    old["header"].as_object_mut().unwrap().remove("simulator");
     place.write("r/manifest.json", &old.to_string());
     refused(
         &place,
