@@ -86,6 +86,10 @@ pub enum StampSource {
 }
 
 impl StampSource {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes what it may skip by reference"
+    )]
     fn is_taken(&self) -> bool {
         *self == Self::Taken
     }

@@ -233,9 +233,10 @@ fn recorded(object: &Map<String, Value>) -> Option<Value> {
         return Some(schema1::journal_line(line));
     }
     if object.contains_key("prompt_sha256") {
-        let row = match object.contains_key("times") {
-            true => line,
-            false => schema1::request(line),
+        let row = if object.contains_key("times") {
+            line
+        } else {
+            schema1::request(line)
         };
         return Some(json!({ "request": row }));
     }
