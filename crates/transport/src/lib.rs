@@ -2,7 +2,7 @@
 //!
 //! - [`Endpoint`] reads where a server is and refuses what may be a credential.
 //! - [`Builder`] makes a [`Transport`]: one server, its connections, its limits, its key.
-//! - [`Transport::send`] runs a request to the response's head, [`Response::read`] hands the body's
+//! - [`Transport::send`] runs a request to the response's head, `Response::read` hands the body's
 //!   bytes to a [`Sink`] as they arrive.
 //! - [`Trouble`] is what can go wrong, [`Refusal`] a status that is no success.
 //!
