@@ -6,7 +6,10 @@
 //! [`Sample`](crate::telemetry::Sample) a line).
 
 mod budget;
+mod calibration;
+mod counters;
 mod header;
+mod runtime;
 pub mod schema1;
 mod times;
 
@@ -20,14 +23,11 @@ use crate::plan::{Arm, ConfigId, SweepPlan, Topology};
 use crate::units::{Nanos, Stamp};
 use crate::work::WorkRecord;
 
-pub use budget::{
-    Bias, BudgetDepth, BudgetEnd, BudgetStep, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration,
-    ClientBudget,
-};
-pub use header::{
-    EndpointFacts, Environment, Provenance, RunHeader, RuntimeFacts, RuntimeFlavour,
-    SimulatorSettings, TimeScale,
-};
+pub use budget::{Bias, BudgetDepth, BudgetEnd, BudgetStep, ClientBudget};
+pub use calibration::{CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration};
+pub use counters::ServerCounters;
+pub use header::{EndpointFacts, Environment, Provenance, RunHeader, SimulatorSettings, TimeScale};
+pub use runtime::{RuntimeFacts, RuntimeFlavour};
 pub use times::{RequestTimes, StampSource, TokenSource};
 
 /// Version of the results folder's format. A folder with a higher number is refused.

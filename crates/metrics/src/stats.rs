@@ -7,6 +7,7 @@ mod certified;
 mod describe;
 mod estimate;
 mod interval;
+mod mean_interval;
 mod outliers;
 mod tests_of_difference;
 mod usl;
@@ -17,10 +18,8 @@ pub(crate) use describe::percentile_by;
 pub use describe::{jain, mean, median, percentile, population_sd, sample_sd};
 pub use estimate::Estimate;
 pub(crate) use interval::t_quantile;
-pub use interval::{
-    BOOTSTRAP_FROM, CONFIDENCE, Interval, log_ratio_interval, mean_interval, student_interval,
-    welch_interval,
-};
+pub use interval::{CONFIDENCE, Interval, student_interval, welch_interval};
+pub use mean_interval::{BOOTSTRAP_FROM, log_ratio_interval, mean_interval};
 pub use outliers::{Outlier, outliers};
 pub use tests_of_difference::{holm, paired_t_test, welch_t_test};
 pub use usl::{Usl, UslFit, fit_usl};

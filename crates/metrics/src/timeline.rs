@@ -1,7 +1,7 @@
 //! Timelines whose answers are known, for tests and studies of the figures.
 
-use domain::backend::ServerCounters;
 use domain::plan::{Arm, ConfigId};
+use domain::record::ServerCounters;
 use domain::record::{Provenance, TokenSource};
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use domain::Nanos;
-use domain::backend::ServerCounters;
+use domain::record::ServerCounters;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 use transport::{Trouble, malformed};

@@ -28,7 +28,7 @@
 //!
 //! What such a server cannot do is said, not pretended: it has no operation that loads or unloads a
 //! model, and it takes only options of the protocol ([`wire::ChatRequest::from_call`] names the
-//! others). llama.cpp's `timings` and vLLM's `metrics` become [`domain::backend::ServerCounters`];
+//! others). llama.cpp's `timings` and vLLM's `metrics` become [`domain::record::ServerCounters`];
 //! what a server does not tell stays absent.
 //!
 //! An API key ([`ApiKey`]) goes into one header. It is in no `Debug` output, and it is struck out of

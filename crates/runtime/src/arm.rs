@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::book::Seen;
+use crate::context::SweepContext;
 use crate::live::{Live, TELL_EVERY};
-use crate::sweep::Ground;
 use crate::{probe, state};
 
 /// What became of an arm.
@@ -28,25 +28,25 @@ pub(crate) struct ArmEnd {
 
 /// Runs one arm and records it. `None` when it was stopped before any agent began.
 pub(crate) async fn run_arm(
-    ground: &mut Ground,
+    context: &mut SweepContext,
     spec: &ArmSpec,
     config: &Config,
     attempt: u32,
 ) -> Option<ArmEnd> {
-    let prepared = unless(&ground.stop, async {
-        let mut notes = state::set(ground, config, spec.run.topology).await;
-        let before = state::loaded(ground).await;
-        notes.extend(state::not_unloaded(ground, &before));
+    let prepared = unless(&context.stop, async {
+        let mut notes = state::set(context, config, spec.run.topology).await;
+        let before = state::loaded(context).await;
+        notes.extend(state::not_unloaded(context, &before));
         (notes, before)
     });
     let (mut notes, loaded_before) = prepared.await?;
-    ground.book.take_arm();
-    ground.observer.on_event(&Event::ArmStarted {
+    context.book.take_arm();
+    context.observer.on_event(&Event::ArmStarted {
         spec: spec.clone(),
-        at: ground.clock.now(),
+        at: context.clock.now(),
     });
 
-    let mut run = Running::new(ground, spec, config, attempt);
+    let mut run = Running::new(context, spec, config, attempt);
     let started = match spec.arm {
         Arm::Sequential => run.one_after_another().await,
         Arm::Together => run.all_at_once().await,
@@ -55,7 +55,7 @@ pub(crate) async fn run_arm(
         ends, notes: said, ..
     } = run;
     notes.extend(said);
-    let ended = ground.clock.now();
+    let ended = context.clock.now();
     let finished = ends.iter().flatten().filter(|end| end.finished).count();
     let mut complete = finished == config.agents.len();
     for (end, agent) in ends.iter().zip(0..) {
@@ -63,7 +63,7 @@ pub(crate) async fn run_arm(
         notes.extend(gave_up.map(|why| format!("agent {agent} gave up at {why}")));
     }
 
-    let requests = ground.book.take_arm();
+    let requests = context.book.take_arm();
     let dead =
         (complete && !requests.is_empty() && requests.iter().all(Seen::unreached)).then(|| {
             requests
@@ -76,12 +76,12 @@ pub(crate) async fn run_arm(
         notes.push("no server could be reached".to_owned());
     }
 
-    let loaded_after = unless(&ground.abort, state::loaded(ground))
+    let loaded_after = unless(&context.abort, state::loaded(context))
         .await
-        .unwrap_or_else(|| vec![None; ground.backends.len()]);
-    if complete && spec.arm == Arm::Sequential && ground.plan.protocol.probe {
-        let wanted = probe::wanted(config, ground.plan.protocol.state, &requests);
-        complete = probe_agents(ground, spec, config, attempt, &wanted, &mut notes).await;
+        .unwrap_or_else(|| vec![None; context.backends.len()]);
+    if complete && spec.arm == Arm::Sequential && context.plan.protocol.probe {
+        let wanted = probe::wanted(config, context.plan.protocol.state, &requests);
+        complete = probe_agents(context, spec, config, attempt, &wanted, &mut notes).await;
     }
 
     let completed = requests.iter().filter(|r| r.outcome.is_completed()).count() as u32;
@@ -92,18 +92,18 @@ pub(crate) async fn run_arm(
         started,
         ended,
         complete,
-        state_rule: ground.plan.protocol.state.to_string(),
+        state_rule: context.plan.protocol.state.to_string(),
         loaded_before,
         loaded_after,
         agents: ends.iter().flatten().map(|end| end.span).collect(),
         notes,
     };
-    ground.book.append(JournalLine::Arm(record.clone()));
-    if !ground.clock.is_virtual() {
+    context.book.append(JournalLine::Arm(record.clone()));
+    if !context.clock.is_virtual() {
         // A sweep in virtual time is made again sooner than a disk syncs its arms.
-        ground.book.sync();
+        context.book.sync();
     }
-    ground.observer.on_event(&Event::ArmEnded {
+    context.observer.on_event(&Event::ArmEnded {
         record,
         completed,
         not_completed: requests.len() as u32 - completed,
@@ -129,7 +129,7 @@ fn in_words(outcome: &domain::Outcome) -> String {
 
 /// Probes agents after a sequential arm. False when it was stopped before the last one ended.
 async fn probe_agents(
-    ground: &mut Ground,
+    context: &mut SweepContext,
     spec: &ArmSpec,
     config: &Config,
     attempt: u32,
@@ -138,11 +138,11 @@ async fn probe_agents(
 ) -> bool {
     for agent in wanted {
         let key = (spec.run.config.clone(), spec.run.topology, *agent);
-        if ground.probed.contains(&key) {
+        if context.probed.contains(&key) {
             continue;
         }
-        let load = state::load_for(ground, config, spec.run.topology, *agent as usize);
-        match unless(&ground.stop, load).await {
+        let load = state::load_for(context, config, spec.run.topology, *agent as usize);
+        match unless(&context.stop, load).await {
             None => return false,
             Some(Some(problem)) => {
                 notes.push(problem);
@@ -151,18 +151,18 @@ async fn probe_agents(
             Some(None) => {}
         }
         let job = job(
-            ground,
+            context,
             spec,
             config,
             attempt,
             *agent as usize,
             Progress::watched(),
-            &ground.abort,
+            &context.abort,
         );
-        let end = run_probe(&job, ground.clock.now()).await;
+        let end = run_probe(&job, context.clock.now()).await;
         match (end.outcome, end.load) {
             (domain::Outcome::Completed, Some(_)) => {
-                ground.probed.insert(key);
+                context.probed.insert(key);
             }
             (domain::Outcome::Cancelled, _) => return false,
             (outcome, _) => notes.push(format!(
@@ -175,7 +175,7 @@ async fn probe_agents(
 }
 
 fn job(
-    ground: &Ground,
+    context: &SweepContext,
     spec: &ArmSpec,
     config: &Config,
     attempt: u32,
@@ -183,30 +183,30 @@ fn job(
     progress: Progress,
     cancel: &CancellationToken,
 ) -> AgentJob {
-    let endpoint = spec.run.topology.endpoint_of(agent, ground.backends.len());
+    let endpoint = spec.run.topology.endpoint_of(agent, context.backends.len());
     AgentJob {
-        plan: Arc::clone(&ground.plan),
+        plan: Arc::clone(&context.plan),
         run: spec.run.clone(),
         arm: spec.arm,
         attempt,
         agent: agent as u32,
         spec: config.agents[agent].clone(),
         endpoint: endpoint as u32,
-        backend: Arc::clone(&ground.backends[endpoint]),
-        clock: ground.clock.clone(),
-        recorder: Arc::clone(&ground.book) as Arc<dyn Recorder>,
-        stop: ground.stop.clone(),
+        backend: Arc::clone(&context.backends[endpoint]),
+        clock: context.clock.clone(),
+        recorder: Arc::clone(&context.book) as Arc<dyn Recorder>,
+        stop: context.stop.clone(),
         cancel: cancel.clone(),
         progress,
-        pool: ground.pool.clone(),
-        benchmarks: ground.benchmarks.clone(),
-        artefacts: ground.artefacts.clone(),
+        pool: context.pool.clone(),
+        benchmarks: context.benchmarks.clone(),
+        artefacts: context.artefacts.clone(),
     }
 }
 
 /// The agents of an arm while they run.
 struct Running<'a> {
-    ground: &'a Ground,
+    context: &'a SweepContext,
     jobs: Vec<AgentJob>,
     /// Cancels what still runs.
     cancel: CancellationToken,
@@ -219,25 +219,25 @@ struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    fn new(ground: &'a Ground, spec: &ArmSpec, config: &Config, attempt: u32) -> Self {
+    fn new(context: &'a SweepContext, spec: &ArmSpec, config: &Config, attempt: u32) -> Self {
         let agents = config.agents.len();
-        let cancel = ground.abort.child_token();
-        let live = Live::new(ground.observer.as_ref(), agents);
+        let cancel = context.abort.child_token();
+        let live = Live::new(context.observer.as_ref(), agents);
         let jobs = (0..agents)
             .map(|agent| {
                 let progress = live.progress(agent);
-                job(ground, spec, config, attempt, agent, progress, &cancel)
+                job(context, spec, config, attempt, agent, progress, &cancel)
             })
             .collect();
-        let now = ground.clock.now();
+        let now = context.clock.now();
         Self {
-            ground,
+            context,
             jobs,
             cancel,
             tasks: JoinSet::new(),
             live,
             next_tell: now + TELL_EVERY,
-            deadline: ground.arm_deadline.map(|limit| now + limit),
+            deadline: context.arm_deadline.map(|limit| now + limit),
             ends: vec![None; agents],
             notes: Vec::new(),
         }
@@ -246,10 +246,10 @@ impl<'a> Running<'a> {
     /// One agent after another, each scheduled at the moment the one before ended. Returns when
     /// the first was scheduled.
     async fn one_after_another(&mut self) -> Stamp {
-        let started = self.ground.clock.now();
+        let started = self.context.clock.now();
         let mut scheduled = started;
         for (agent, job) in std::mem::take(&mut self.jobs).into_iter().enumerate() {
-            if self.ground.stop.is_cancelled() || self.cancel.is_cancelled() {
+            if self.context.stop.is_cancelled() || self.cancel.is_cancelled() {
                 break;
             }
             self.tasks
@@ -282,7 +282,7 @@ impl<'a> Running<'a> {
         for _ in &releases {
             standing.recv().await;
         }
-        let scheduled = self.ground.clock.now();
+        let scheduled = self.context.clock.now();
         for release in releases {
             release
                 .send(scheduled)
@@ -294,7 +294,7 @@ impl<'a> Running<'a> {
 
     /// Waits until every task has ended, telling watchers of tokens meanwhile.
     async fn wait_for_all(&mut self) {
-        let clock = self.ground.clock.clone();
+        let clock = self.context.clock.clone();
         loop {
             let deadline = async {
                 match self.deadline {

@@ -13,6 +13,7 @@
 mod admission;
 mod arm;
 mod book;
+mod context;
 mod error;
 mod journal;
 mod live;

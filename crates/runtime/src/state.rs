@@ -5,7 +5,7 @@ use domain::backend::{BackendError, LoadedModel};
 use domain::plan::{Config, StatePolicy, Topology};
 use domain::{FailureKind, Nanos};
 
-use crate::sweep::Ground;
+use crate::context::SweepContext;
 
 /// How long a server may take to say what it has loaded. It needs no model for that.
 pub(crate) const ASK_LIMIT: Nanos = Nanos::from_secs(30);
@@ -33,26 +33,30 @@ async fn noted(
 
 /// Sets the state of every server of the sweep, those that the arm does not use too: they may
 /// share a device with the ones it does. Returns what could not be done.
-pub(crate) async fn set(ground: &Ground, config: &Config, topology: Topology) -> Vec<String> {
-    let policy = ground.plan.protocol.state;
-    let limit = ground.plan.timeouts.first_byte;
-    let model = ground.plan.model.as_str();
+pub(crate) async fn set(
+    context: &SweepContext,
+    config: &Config,
+    topology: Topology,
+) -> Vec<String> {
+    let policy = context.plan.protocol.state;
+    let limit = context.plan.timeouts.first_byte;
+    let model = context.plan.model.as_str();
     let mut notes = Vec::new();
     if policy == StatePolicy::AsLeft {
         return notes;
     }
     // Also before a preload: an agent without `num_gpu` would take over whatever offload the arm
     // before had left.
-    for backend in &ground.backends {
+    for backend in &context.backends {
         let what = format!("unloading {model} at {}", backend.endpoint());
-        notes.extend(noted(&ground.clock, limit, &what, backend.unload(model)).await);
+        notes.extend(noted(&context.clock, limit, &what, backend.unload(model)).await);
     }
     if policy == StatePolicy::WarmForFirst {
-        for endpoint in endpoints_in_use(config, topology, ground.backends.len()) {
-            let backend = &ground.backends[endpoint];
+        for endpoint in endpoints_in_use(config, topology, context.backends.len()) {
+            let backend = &context.backends[endpoint];
             let what = format!("loading {model} at {}", backend.endpoint());
             let call = backend.preload(model, &config.agents[0].options);
-            notes.extend(noted(&ground.clock, limit, &what, call).await);
+            notes.extend(noted(&context.clock, limit, &what, call).await);
         }
     }
     notes
@@ -62,13 +66,13 @@ pub(crate) async fn set(ground: &Ground, config: &Config, topology: Topology) ->
 /// reads the weights from disk and later ones from the system's file cache: without this the first
 /// arm would start from another state than all others, although nothing is loaded in either.
 /// Returns what could not be done.
-pub(crate) async fn warm_up(ground: &Ground) -> Vec<String> {
-    if !ground.plan.protocol.warm_up {
+pub(crate) async fn warm_up(context: &SweepContext) -> Vec<String> {
+    if !context.plan.protocol.warm_up {
         return Vec::new();
     }
-    let limit = ground.plan.timeouts.first_byte;
-    let model = ground.plan.model.as_str();
-    let Some(agent) = ground
+    let limit = context.plan.timeouts.first_byte;
+    let model = context.plan.model.as_str();
+    let Some(agent) = context
         .plan
         .configs
         .first()
@@ -77,52 +81,61 @@ pub(crate) async fn warm_up(ground: &Ground) -> Vec<String> {
         return Vec::new();
     };
     let mut notes = Vec::new();
-    for backend in &ground.backends {
+    for backend in &context.backends {
         let what = format!("the first load of {model} at {}", backend.endpoint());
         let call = async {
             backend.preload(model, &agent.options).await?;
             backend.unload(model).await
         };
-        notes.extend(noted(&ground.clock, limit, &what, call).await);
+        notes.extend(noted(&context.clock, limit, &what, call).await);
     }
     notes
 }
 
 /// Loads the model as an agent wants it; says what went wrong.
 pub(crate) async fn load_for(
-    ground: &Ground,
+    context: &SweepContext,
     config: &Config,
     topology: Topology,
     agent: usize,
 ) -> Option<String> {
-    let backend = &ground.backends[topology.endpoint_of(agent, ground.backends.len())];
-    let model = ground.plan.model.as_str();
+    let backend = &context.backends[topology.endpoint_of(agent, context.backends.len())];
+    let model = context.plan.model.as_str();
     let what = format!(
         "loading {model} at {} for the probe of agent {agent}",
         backend.endpoint()
     );
     let call = backend.preload(model, &config.agents[agent].options);
-    noted(&ground.clock, ground.plan.timeouts.first_byte, &what, call).await
+    noted(
+        &context.clock,
+        context.plan.timeouts.first_byte,
+        &what,
+        call,
+    )
+    .await
 }
 
 /// What each server has loaded; `None` where it does not say.
-pub(crate) async fn loaded(ground: &Ground) -> Vec<Option<Vec<LoadedModel>>> {
-    let mut all = Vec::with_capacity(ground.backends.len());
-    for backend in &ground.backends {
-        let answer = ground.clock.timeout(ASK_LIMIT, backend.loaded()).await;
+pub(crate) async fn loaded(context: &SweepContext) -> Vec<Option<Vec<LoadedModel>>> {
+    let mut all = Vec::with_capacity(context.backends.len());
+    for backend in &context.backends {
+        let answer = context.clock.timeout(ASK_LIMIT, backend.loaded()).await;
         all.push(answer.ok().and_then(Result::ok));
     }
     all
 }
 
 /// Servers that list a model although nothing should be loaded, as notes.
-pub(crate) fn not_unloaded(ground: &Ground, before: &[Option<Vec<LoadedModel>>]) -> Vec<String> {
-    if ground.plan.protocol.state != StatePolicy::Unloaded {
+pub(crate) fn not_unloaded(
+    context: &SweepContext,
+    before: &[Option<Vec<LoadedModel>>],
+) -> Vec<String> {
+    if context.plan.protocol.state != StatePolicy::Unloaded {
         return Vec::new();
     }
     before
         .iter()
-        .zip(&ground.backends)
+        .zip(&context.backends)
         .filter_map(|(models, backend)| {
             let models = models.as_ref().filter(|models| !models.is_empty())?;
             let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();

@@ -1,6 +1,5 @@
 //! A sweep: every arm of a plan, in order, each recorded as it ends.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -10,7 +9,7 @@ use agents::WorkPool;
 use clock::Clock;
 use domain::backend::ChatBackend;
 use domain::event::{Event, Observer};
-use domain::plan::{ArmSpec, ConfigId, SweepPlan, Topology, WorkflowKind};
+use domain::plan::{ArmSpec, WorkflowKind};
 use domain::record::{JournalLine, Manifest, Mark, MarkKind};
 use domain::telemetry::GpuSampler;
 use domain::{Nanos, OutcomeCounts, Stamp};
@@ -21,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::Admitted;
 use crate::arm::run_arm;
 use crate::book::Book;
+use crate::context::SweepContext;
 use crate::error::RuntimeError;
 use crate::results::{ARTEFACTS_DIR, ResultsDir, ResumePoint};
 use crate::sampling::Telemetry;
@@ -99,25 +99,6 @@ impl SweepSummary {
     pub fn is_complete(&self) -> bool {
         self.already_complete + self.completed == self.arms
     }
-}
-
-/// What the arms of a sweep share.
-pub(crate) struct Ground {
-    pub(crate) plan: Arc<SweepPlan>,
-    pub(crate) backends: Vec<Arc<dyn ChatBackend>>,
-    pub(crate) clock: Clock,
-    pub(crate) book: Arc<Book>,
-    pub(crate) observer: Arc<dyn Observer>,
-    /// Begin nothing new once this is cancelled.
-    pub(crate) stop: CancellationToken,
-    /// Drop what runs once this is cancelled.
-    pub(crate) abort: CancellationToken,
-    pub(crate) pool: WorkPool,
-    pub(crate) benchmarks: PathBuf,
-    pub(crate) artefacts: PathBuf,
-    pub(crate) arm_deadline: Option<Nanos>,
-    /// Agents whose warm load a probe has told.
-    pub(crate) probed: BTreeSet<(ConfigId, Topology, u32)>,
 }
 
 /// Runs what is left of the plan, arm by arm, and returns when it is done, stopped or stuck.
@@ -211,7 +192,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     if now < offset {
         return Err(RuntimeError::ClockBehind { now, offset });
     }
-    let mut ground = Ground {
+    let mut context = SweepContext {
         artefacts: dir.join(ARTEFACTS_DIR),
         plan: Arc::clone(&plan),
         backends,
@@ -232,8 +213,8 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     for warning in warnings {
         told.warn(warning);
     }
-    check_model(&ground, &mut told).await?;
-    for note in state::warm_up(&ground).await {
+    check_model(&context, &mut told).await?;
+    for note in state::warm_up(&context).await {
         told.warn(note);
     }
 
@@ -297,7 +278,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         let attempt = *attempt;
         let end = tokio::select! {
             biased;
-            end = run_arm(&mut ground, spec, config, attempt) => end,
+            end = run_arm(&mut context, spec, config, attempt) => end,
             // The journal takes no rows any more, so the arm's tasks are dropped as they stand.
             () = unwritable.cancelled() => None,
         };
@@ -384,13 +365,13 @@ fn check_setup(manifest: &Manifest, backends: &[Arc<dyn ChatBackend>]) -> Result
 
 /// A server without the model fails every request, so it is better said before the first. One that
 /// cannot be asked may be there in time.
-async fn check_model(ground: &Ground, told: &mut Told) -> Result<(), RuntimeError> {
-    for backend in &ground.backends {
-        let model = &ground.plan.model;
+async fn check_model(context: &SweepContext, told: &mut Told) -> Result<(), RuntimeError> {
+    for backend in &context.backends {
+        let model = &context.plan.model;
         let asked = tokio::select! {
             biased;
-            () = ground.stop.cancelled() => return Ok(()),
-            asked = ground.clock.timeout(ASK_LIMIT, backend.find_model(model)) => asked,
+            () = context.stop.cancelled() => return Ok(()),
+            asked = context.clock.timeout(ASK_LIMIT, backend.find_model(model)) => asked,
         };
         match asked {
             Ok(Ok(Some(_))) => {}

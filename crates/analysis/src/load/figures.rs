@@ -8,8 +8,8 @@
 
 use std::path::Path;
 
-use domain::backend::ServerCounters;
 use domain::plan::{Arm, ConfigId, Topology};
+use domain::record::ServerCounters;
 use domain::record::TokenSource;
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 use metrics::{

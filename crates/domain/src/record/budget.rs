@@ -3,26 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunHeader, RuntimeFacts};
+use super::RuntimeFacts;
 use crate::units::Nanos;
-
-/// Version of `calibration.json`; raised when a key changes its meaning or goes. Readers refuse a
-/// higher one.
-pub const CALIBRATION_SCHEMA: u32 = 2;
-
-/// What `tandem calibrate --out` writes.
-pub const CALIBRATION_FILE: &str = "calibration.json";
-
-/// `calibration.json`, and what `tandem calibrate --json` prints.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
-    /// [`CALIBRATION_SCHEMA`].
-    pub schema: u32,
-    /// What the calibration says of itself.
-    pub header: RunHeader,
-    /// What was measured.
-    pub budget: ClientBudget,
-}
 
 /// The client's error budget: its error at rising load, against a server that notes when it really
 /// sent each token. Steps are in the order in which they were measured, the load rising.

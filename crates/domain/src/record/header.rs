@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-use super::ClientBudget;
+use super::{ClientBudget, RuntimeFacts};
 use crate::backend::{ModelIdentity, ServerIdentity};
 use crate::telemetry::GpuSource;
 
@@ -103,28 +103,6 @@ pub struct SimulatorSettings {
     pub faults: Vec<String>,
     /// SHA-256 of the profile and the rules that these named: a file can change.
     pub sha256: String,
-}
-
-/// The async runtime that a client ran on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuntimeFacts {
-    /// Which one.
-    pub flavour: RuntimeFlavour,
-    /// Threads that run tasks.
-    pub workers: u32,
-    /// The CPUs that the process was held to, in order; empty when it was free to run on any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pinned: Vec<u32>,
-}
-
-/// Flavours of the async runtime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RuntimeFlavour {
-    /// Threads that take tasks from each other.
-    Multi,
-    /// One thread.
-    Current,
 }
 
 /// Where a number comes from.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::ServerCounters;
+use super::counters::ServerCounters;
 use crate::outcome::Outcome;
 use crate::units::{Nanos, Stamp};
 

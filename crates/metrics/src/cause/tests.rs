@@ -271,7 +271,7 @@ fn waits_are_known_only_where_they_are_told() {
     assert_eq!(RunMetrics::of(&blind).per_agent[0].warm_load, Some(0.0));
     // Without the phases nothing is known.
     for request in all_requests(&mut blind) {
-        request.counters = domain::backend::ServerCounters::default();
+        request.counters = domain::record::ServerCounters::default();
     }
     let cause = RunMetrics::of(&blind).cause;
     assert_eq!((cause.lost, cause.why_serial), (None, None));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::Nanos;
-use domain::backend::ServerCounters;
+use domain::record::ServerCounters;
 use domain::record::Turn;
 use domain::work::WorkRecord;
 use serde::{Deserialize, Serialize};

@@ -51,7 +51,7 @@ fn none_is_never_zero() {
     assert_eq!(RequestMetrics::of(&failed).e2e, None);
 
     let mut nothing = request(0).build();
-    nothing.counters = domain::backend::ServerCounters::default();
+    nothing.counters = domain::record::ServerCounters::default();
     nothing.first_token = None;
     nothing.last_token = None;
     nothing.sent = None;

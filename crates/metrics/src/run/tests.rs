@@ -73,7 +73,7 @@ fn work_is_normalised_without_counters_too() {
     let mut observed = shorter_alone();
     for arm in [&mut observed.together, &mut observed.sequential] {
         for agent in &mut arm.as_mut().unwrap().agents {
-            agent.requests[0].counters = domain::backend::ServerCounters::default();
+            agent.requests[0].counters = domain::record::ServerCounters::default();
         }
     }
     let m = RunMetrics::of(&observed);

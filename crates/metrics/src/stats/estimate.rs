@@ -22,7 +22,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The arithmetic mean of the values with the interval of [`mean_interval`]; none of nothing,
+    /// The arithmetic mean of the values with the interval of [`mean_interval()`]; none of nothing,
     /// or when a value is not finite.
     pub fn of(values: &[f64]) -> Option<Self> {
         Self::with(values, mean(values)?, mean_interval(values))

@@ -2,16 +2,10 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::{Bootstrap, mean, sample_sd};
+use super::{mean, sample_sd};
 
 /// The level of every interval.
 pub const CONFIDENCE: f64 = 0.95;
-
-/// From so many observations on an interval of a mean is bootstrapped. Below, resampling so few
-/// values cannot reach the stated level (a percentile of resamples never leaves the range of the
-/// sample, and the range of three values holds the mean of a symmetric distribution 75 times in
-/// 100), and Student's t is used.
-pub const BOOTSTRAP_FROM: usize = 8;
 
 /// A closed interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,16 +20,6 @@ impl Interval {
     /// True when `value` lies in the interval, ends included.
     pub fn contains(&self, value: f64) -> bool {
         (self.lo..=self.hi).contains(&value)
-    }
-}
-
-/// The 95 % interval of a mean: none below three values, Student's t below [`BOOTSTRAP_FROM`],
-/// the studentised bootstrap from there on.
-pub fn mean_interval(values: &[f64]) -> Option<Interval> {
-    if values.len() < BOOTSTRAP_FROM {
-        student_interval(values)
-    } else {
-        Bootstrap::default().mean_studentised(values)
     }
 }
 
@@ -83,17 +67,4 @@ pub(super) fn welch(a: &[f64], b: &[f64]) -> Option<(f64, f64)> {
 /// The quantile of Student's t at `p`, with one degree of freedom at least.
 pub(crate) fn t_quantile(p: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom.max(1.0)).map_or(f64::INFINITY, |t| t.inverse_cdf(p))
-}
-
-/// The 95 % interval of the geometric mean of ratios, computed on their logarithms; none below
-/// three values or when one is not positive.
-pub fn log_ratio_interval(ratios: &[f64]) -> Option<Interval> {
-    if ratios.iter().any(|r| !r.is_finite() || *r <= 0.0) {
-        return None;
-    }
-    let logs: Vec<f64> = ratios.iter().map(|r| r.ln()).collect();
-    mean_interval(&logs).map(|i| Interval {
-        lo: i.lo.exp(),
-        hi: i.hi.exp(),
-    })
 }

@@ -1,5 +1,5 @@
-use domain::backend::ServerCounters;
 use domain::plan::Arm::Together;
+use domain::record::ServerCounters;
 use domain::record::TokenSource;
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use domain::backend::{ServerCounters, ServerIdentity};
+use domain::backend::ServerIdentity;
 use domain::plan::{Arm, Topology};
+use domain::record::ServerCounters;
 use domain::record::{EndpointFacts, Provenance, RunHeader, RunKey, TokenSource, Turn};
 use domain::work::WorkRecord;
 use domain::{FailureKind, TimeoutPhase};

@@ -166,7 +166,7 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
     if setup.backends.is_empty() {
         return Err(LoadError::NoBackend);
     }
-    let ground = Arc::new(Ground {
+    let context = Arc::new(LoadContext {
         started: setup.clock.now(),
         run: RunKey::of_load(match setup.backends.len() {
             1 => Topology::Shared,
@@ -181,26 +181,26 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
         broken: Mutex::new(None),
     });
     let work = async {
-        match &ground.setup.plan.shape {
-            LoadShape::Closed { agents, think } => closed(&ground, agents.get(), *think).await,
+        match &context.setup.plan.shape {
+            LoadShape::Closed { agents, think } => closed(&context, agents.get(), *think).await,
             LoadShape::Open { agents: None, .. } | LoadShape::Replay { agents: None, .. } => {
-                unlimited(&ground).await;
+                unlimited(&context).await;
             }
             LoadShape::Open {
                 agents: Some(most), ..
             }
             | LoadShape::Replay {
                 agents: Some(most), ..
-            } => limited(&ground, most.get()).await,
+            } => limited(&context, most.get()).await,
         }
     };
     let watch = async {
         shutdown.stopping().cancelled().await;
         tokio::select! {
             () = shutdown.aborted().cancelled() => {}
-            () = ground.setup.clock.sleep(shutdown.grace()) => {}
+            () = context.setup.clock.sleep(shutdown.grace()) => {}
         }
-        ground.drop.cancel();
+        context.drop.cancel();
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -208,22 +208,25 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
         () = work => {}
         () = watch => {}
     }
-    let broken = ground.broken.lock().unwrap_or_else(PoisonError::into_inner);
+    let broken = context
+        .broken
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     if let Some(error) = { broken }.take() {
         return Err(LoadError::Work(error));
     }
-    let begun = ground.begun.load(Ordering::Relaxed);
+    let begun = context.begun.load(Ordering::Relaxed);
     Ok(LoadEnd {
-        started: ground.started,
-        ended: ground.setup.clock.now(),
+        started: context.started,
+        ended: context.setup.clock.now(),
         begun,
-        peak_in_flight: ground.peak.load(Ordering::Relaxed),
-        interrupted: begun < ground.setup.plan.requests || ground.drop.is_cancelled(),
+        peak_in_flight: context.peak.load(Ordering::Relaxed),
+        interrupted: begun < context.setup.plan.requests || context.drop.is_cancelled(),
     })
 }
 
 /// What all requests of a load share.
-struct Ground {
+struct LoadContext {
     setup: LoadSetup,
     run: RunKey,
     started: Stamp,
@@ -250,16 +253,16 @@ struct Place {
     turn: Option<Turn>,
 }
 
-async fn closed(ground: &Arc<Ground>, agents: u32, think: Nanos) {
-    let requests = ground.setup.plan.requests;
+async fn closed(context: &Arc<LoadContext>, agents: u32, think: Nanos) {
+    let requests = context.setup.plan.requests;
     let mut tasks = JoinSet::new();
     for agent in 0..agents.min(requests) {
-        let ground = Arc::clone(ground);
+        let context = Arc::clone(context);
         tasks.spawn(async move {
-            let mut due = ground.started;
+            let mut due = context.started;
             let mut talk = Conversation::default();
             for (index, call) in (agent..requests).step_by(agents as usize).zip(0..) {
-                let turn = ground.setup.plan.turns.as_ref().map(|turns| {
+                let turn = context.setup.plan.turns.as_ref().map(|turns| {
                     let count = turns.count.get();
                     // Dealt like the requests: session s is agent s mod N's.
                     let session = agent + (call / count) * agents;
@@ -274,11 +277,11 @@ async fn closed(ground: &Arc<Ground>, agents: u32, think: Nanos) {
                         .filter(|_| !begins)
                         .map_or(think, |(_, _, pause)| pause);
                     due = due + pause;
-                    if pause > Nanos::ZERO && !ground.wait_until(due).await {
+                    if pause > Nanos::ZERO && !context.wait_until(due).await {
                         break;
                     }
                 }
-                if ground.stop.is_cancelled() {
+                if context.stop.is_cancelled() {
                     break;
                 }
                 let place = Place {
@@ -287,7 +290,7 @@ async fn closed(ground: &Arc<Ground>, agents: u32, think: Nanos) {
                     call,
                     turn: turn.map(|(session, turn, _)| Turn { session, turn }),
                 };
-                let ended = ground.request(place, due, Ask::Plan, &mut talk).await;
+                let ended = context.request(place, due, Ask::Plan, &mut talk).await;
                 let Some(ended) = ended else { break };
                 due = ended;
             }
@@ -308,9 +311,9 @@ struct Planned {
 }
 
 /// What a plan holds, in the order of its starts.
-fn planned(ground: &Ground) -> Box<dyn Iterator<Item = Planned> + Send> {
-    let plan = &ground.setup.plan;
-    let started = ground.started;
+fn planned(context: &LoadContext) -> Box<dyn Iterator<Item = Planned> + Send> {
+    let plan = &context.setup.plan;
+    let started = context.started;
     match &plan.shape {
         LoadShape::Replay { trace, speed, .. } => {
             let (trace, speed, sessions) = (Arc::clone(trace), *speed, trace.sessions());
@@ -340,11 +343,11 @@ fn planned(ground: &Ground) -> Box<dyn Iterator<Item = Planned> + Send> {
 }
 
 /// As many agents as are needed: none ever waits for another.
-async fn unlimited(ground: &Arc<Ground>) {
+async fn unlimited(context: &Arc<LoadContext>) {
     let mut tasks = JoinSet::new();
     let mut calls: BTreeMap<u32, u32> = BTreeMap::new();
-    for planned in planned(ground) {
-        if !ground.wait_until(planned.at).await {
+    for planned in planned(context) {
+        if !context.wait_until(planned.at).await {
             break;
         }
         let agent = planned.agent.unwrap_or(planned.number);
@@ -353,7 +356,7 @@ async fn unlimited(ground: &Arc<Ground>) {
             let calls = calls.entry(agent).or_default();
             std::mem::replace(calls, *calls + 1)
         });
-        let task = Arc::clone(ground);
+        let task = Arc::clone(context);
         tasks.spawn(async move { task.session(planned, agent, call).await });
         while let Some(ended) = tasks.try_join_next() {
             rethrow(ended.map(drop));
@@ -365,11 +368,11 @@ async fn unlimited(ground: &Arc<Ground>) {
 }
 
 /// Agents that take what is planned next whenever they are free.
-async fn limited(ground: &Arc<Ground>, agents: u32) {
-    let planned = Arc::new(Mutex::new(planned(ground)));
+async fn limited(context: &Arc<LoadContext>, agents: u32) {
+    let planned = Arc::new(Mutex::new(planned(context)));
     let mut tasks = JoinSet::new();
-    for agent in 0..agents.min(ground.setup.plan.requests) {
-        let (ground, planned) = (Arc::clone(ground), Arc::clone(&planned));
+    for agent in 0..agents.min(context.setup.plan.requests) {
+        let (context, planned) = (Arc::clone(context), Arc::clone(&planned));
         tasks.spawn(async move {
             let mut call = 0;
             loop {
@@ -378,10 +381,10 @@ async fn limited(ground: &Arc<Ground>, agents: u32) {
                     .unwrap_or_else(PoisonError::into_inner)
                     .next();
                 let Some(next) = next else { break };
-                if !ground.wait_until(next.at).await {
+                if !context.wait_until(next.at).await {
                     break;
                 }
-                call += ground.session(next, agent, call).await;
+                call += context.session(next, agent, call).await;
             }
         });
     }
@@ -414,7 +417,7 @@ fn rethrow(ended: Result<(), JoinError>) {
     }
 }
 
-impl Ground {
+impl LoadContext {
     /// False when the load is stopped before the moment has come.
     async fn wait_until(&self, at: Stamp) -> bool {
         tokio::select! {

@@ -13,7 +13,7 @@ use domain::{Outcome, Stamp};
 
 use super::conversation::{Conversation, words};
 use super::trace::{Trace, TracePrompt};
-use super::{Ground, Place};
+use super::{LoadContext, Place};
 
 /// What says what is asked for.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub(super) enum Ask {
     Trace(Arc<Trace>),
 }
 
-impl Ground {
+impl LoadContext {
     /// Waits for room for another row, does the agent's work, makes one request and records it,
     /// however it ends. Returns when it ended; nothing when the load was stopped before it began.
     pub(super) async fn request(

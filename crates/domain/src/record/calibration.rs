@@ -1,0 +1,23 @@
+//! What `tandem calibrate` writes to disk.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ClientBudget, RunHeader};
+
+/// Version of `calibration.json`; raised when a key changes its meaning or goes. Readers refuse a
+/// higher one.
+pub const CALIBRATION_SCHEMA: u32 = 2;
+
+/// What `tandem calibrate --out` writes.
+pub const CALIBRATION_FILE: &str = "calibration.json";
+
+/// `calibration.json`, and what `tandem calibrate --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// [`CALIBRATION_SCHEMA`].
+    pub schema: u32,
+    /// What the calibration says of itself.
+    pub header: RunHeader,
+    /// What was measured.
+    pub budget: ClientBudget,
+}
