@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use domain::plan::Arm;
-use domain::record::{JournalLine, Manifest, MarkKind, RESULTS_SCHEMA, RunKey, schema1};
+use domain::record::{JournalLine, Manifest, MarkKind, RESULTS_SCHEMA, RunKey, TimeScale, schema1};
 use domain::telemetry::Sample;
 use metrics::{ArmObservation, Dataset};
 use serde::de::DeserializeOwned;
@@ -71,8 +71,11 @@ pub fn read_as_it_is(
         Vec::new()
     };
     describe_gaps(&manifest, &journal, &mut warnings);
-    let machine = manifest.header.environment.iter();
-    warnings.extend(machine.flat_map(|machine| machine.warnings.clone()));
+    // In virtual time a busy machine changes no figure.
+    if manifest.header.time_scale != Some(TimeScale::Virtual) {
+        let machine = manifest.header.environment.iter();
+        warnings.extend(machine.flat_map(|machine| machine.warnings.clone()));
+    }
     let failed_steps = failed_steps(&journal);
     let source = format!(
         "results folder `{}`, written by {} from {}",
