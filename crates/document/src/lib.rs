@@ -11,6 +11,7 @@ pub mod environment;
 pub mod findings;
 pub mod glossary;
 pub mod invocation;
+pub mod json;
 pub mod number;
 pub mod safe;
 pub mod table;

@@ -20,8 +20,8 @@ use domain::exit::{Fatal, OrFatal as _};
 use domain::plan::SweepPlan;
 use domain::{ModelOptions, Nanos};
 
-pub(crate) use self::facts::{Absence, Facts, ServerState};
-use self::facts::{PlanFacts, ServerFacts};
+use self::facts::ServerFacts;
+pub(crate) use self::facts::{Absence, Facts, MachineFacts, PlanFacts, ServerState};
 pub(crate) use self::judge::{Finding, Level, judge};
 pub(crate) use self::print::report;
 use crate::flags::DoctorArgs;

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::Path;
 
+use document::json::lifted;
 use document::table::Origin;
 use document::words::{not_completed, plural};
 use document::{Cell, Field, Invocation, Table, verdict};
@@ -44,7 +45,7 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
             "complete": sweep.is_complete(),
             "interrupted": sweep.interrupted,
             "arms": sweep.arms,
-            "summary": summary,
+            "summary": lifted(&summary, "stats")?,
         });
         println!("{line}");
         return Ok(());

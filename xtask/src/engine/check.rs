@@ -105,7 +105,7 @@ fn sweep(
         mean(config, "decode_overlap"),
         mean(config, "speedup"),
         mean(config, "wall_s"),
-        config["stats"]["lost_s"]["slot_queue"]
+        config["lost_s"]["slot_queue"]
     );
     let queued = verdict(slots, config, findings);
     let out = reported(report, &results, config, findings)?;
@@ -153,7 +153,7 @@ fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Resu
 
 /// A statistic's mean; null where it is not known.
 fn mean<'v>(config: &'v Value, name: &str) -> &'v Value {
-    &config["stats"][name]["mean"]
+    &config[name]["mean"]
 }
 
 /// What the summary must say.
@@ -161,7 +161,7 @@ fn verdict(slots: u64, config: &Value, findings: &mut Findings) -> f64 {
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
     let overlap = number(mean(config, "decode_overlap"));
     let wall = number(mean(config, "wall_s"));
-    let queued = number(&config["stats"]["lost_s"]["slot_queue"]);
+    let queued = number(&config["lost_s"]["slot_queue"]);
     let says = &config["verdict"];
     if slots == 1 {
         findings.expect(says == "serial", || {

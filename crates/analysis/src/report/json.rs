@@ -1,6 +1,7 @@
 //! The figures of a sweep in `report.json`. Unknown is null, never 0; keys may be added, a changed meaning
 //! raises the document's schema.
 
+use document::json::lifted;
 use metrics::Summary;
 use metrics::advice::Finding;
 use serde_json::{Map, Value, json};
@@ -69,23 +70,8 @@ pub(super) fn figures(
         ("client", super::client::json(dataset)),
         ("warnings", json!(summary.warnings)),
     ];
-    let with_key = |(key, mut value): (&str, Value)| {
-        lift_statistics(&mut value);
-        (key.to_owned(), value)
-    };
-    Ok(figures.into_iter().map(with_key).collect())
-}
-
-/// Puts the `stats` of configurations, scenarios and the whole beside their other keys.
-fn lift_statistics(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(lift_statistics),
-        Value::Object(keys) => {
-            if let Some(Value::Object(stats)) = keys.remove("stats") {
-                keys.extend(stats);
-            }
-            keys.values_mut().for_each(lift_statistics);
-        }
-        _ => {}
-    }
+    figures
+        .into_iter()
+        .map(|(key, value)| Ok((key.to_owned(), lifted(&value, "stats")?)))
+        .collect()
 }

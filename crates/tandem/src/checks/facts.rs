@@ -7,7 +7,7 @@ use super::memory::{Need, Shape};
 use super::slots::Probe;
 
 /// Everything that was seen.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Facts {
     /// What is to be run.
     pub(crate) plan: PlanFacts,
@@ -51,7 +51,6 @@ pub(crate) struct ServerFacts {
     /// It runs on this machine.
     pub(crate) local: bool,
     /// What is there.
-    #[serde(flatten)]
     pub(crate) state: ServerState,
 }
 

@@ -1,10 +1,12 @@
 //! `tandem doctor`: is everything ready for a sweep, and if not, what is to be done?
 
+use document::json::lifted;
 use domain::exit::{Exit, Fatal};
 use domain::record::Provenance;
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::checks::{self, Absence, Facts, Finding, Level, ServerState};
+use crate::checks::{self, Absence, Facts, Finding, Level, MachineFacts, PlanFacts, ServerState};
 use crate::flags::DoctorArgs;
 use crate::folder::{self, command_line};
 use crate::plans;
@@ -20,8 +22,9 @@ struct Document<'a> {
     tool: String,
     command: String,
     provenance: Provenance,
-    #[serde(flatten)]
-    facts: &'a Facts,
+    plan: &'a PlanFacts,
+    servers: Value,
+    machine: Option<&'a MachineFacts>,
     findings: &'a [Finding],
     worst: Level,
     exit_code: u8,
@@ -47,7 +50,9 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Fatal> {
         } else {
             Provenance::Measured
         },
-        facts: &facts,
+        plan: &facts.plan,
+        servers: lifted(&facts.servers, "state")?,
+        machine: facts.machine.as_ref(),
         findings: &findings,
         worst,
         exit_code: status.code(),
