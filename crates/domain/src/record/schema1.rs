@@ -81,8 +81,25 @@ const HEADER: [&str; 12] = [
     "environment",
 ];
 
-/// Lifts `manifest.json` of schema 1, `capacity.json` of schema 1, and what is common to others:
-/// the keys of the header stood beside everything else.
+/// The plans that shipped with schema 1 and whose results are set beside TR113's tables. Plans did not
+/// say so yet.
+const TR113_PLANS: [&str; 3] = ["tr113", "tr113-extended", "tr110"];
+
+/// Lifts `manifest.json` of schema 1.
+pub fn manifest(file: Value) -> Value {
+    let mut file = with_header(file);
+    if let Some(Value::Object(plan)) = file.get_mut("plan")
+        && TR113_PLANS
+            .iter()
+            .any(|name| plan.get("name") == Some(&json!(name)))
+    {
+        plan.insert("report".to_owned(), json!("tr113"));
+    }
+    file
+}
+
+/// Lifts `capacity.json` of schema 1, and what is common to others: the keys of the header stood
+/// beside everything else.
 pub fn with_header(file: Value) -> Value {
     let Value::Object(mut file) = file else {
         return file;
@@ -197,6 +214,14 @@ mod tests {
             })
             .collect();
         assert_eq!(kinds, ["mark", "request", "step", "arm", "request"]);
+    }
+
+    #[test]
+    fn plans_that_shipped_keep_their_tables() {
+        let report =
+            |plan: &str| manifest(json!({ "plan": { "name": plan } }))["plan"]["report"].clone();
+        assert_eq!(report("tr113"), json!("tr113"));
+        assert_eq!(report("one-or-two-servers"), Value::Null);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub fn read_as_it_is(
         &manifest_path,
         "manifest",
         1..=RESULTS_SCHEMA,
-        schema1::with_header,
+        schema1::manifest,
     )?;
     let mut warnings = Vec::new();
     let read_line = match schema {
