@@ -27,6 +27,9 @@ pub struct Loss<T> {
     pub unexplained: T,
 }
 
+/// Parts of a loss, `unexplained` included.
+const PARTS: usize = 9;
+
 /// One loss, signed nanoseconds.
 pub type LossNs = Loss<i64>;
 
@@ -35,7 +38,7 @@ pub type LostSeconds = Loss<f64>;
 
 impl<T: Copy> Loss<T> {
     /// Names as in `report.json`, with the values, in the order of the fields.
-    pub const fn named(&self) -> [(&'static str, T); 9] {
+    pub const fn named(&self) -> [(&'static str, T); PARTS] {
         [
             ("wait_other_config", self.wait_other_config),
             ("model_reload", self.model_reload),
@@ -50,7 +53,7 @@ impl<T: Copy> Loss<T> {
     }
 
     /// The loss of these parts, in the order of the fields.
-    fn of(parts: [T; 9]) -> Self {
+    fn of(parts: [T; PARTS]) -> Self {
         Self {
             wait_other_config: parts[0],
             model_reload: parts[1],
@@ -64,14 +67,14 @@ impl<T: Copy> Loss<T> {
         }
     }
 
-    fn parts(&self) -> [T; 9] {
+    fn parts(&self) -> [T; PARTS] {
         self.named().map(|(_, part)| part)
     }
 }
 
 impl LossNs {
     /// The parts with a known cause, in the order of the fields.
-    pub fn explained(&self) -> [i64; 8] {
+    pub fn explained(&self) -> [i64; PARTS - 1] {
         let [known @ .., _] = self.parts();
         known
     }
@@ -94,8 +97,9 @@ impl LossNs {
         let total = self.total() - slack;
         let known: i64 = self.explained().iter().sum();
         let kept = (known - slack).clamp(0, known.max(0));
-        let mut parts = [0; 9];
-        parts[..8].copy_from_slice(&share_out(kept, self.explained()));
+        let mut parts = self.parts();
+        let [explained @ .., _] = &mut parts;
+        *explained = share_out(kept, self.explained());
         Self::of(parts).closed_to(total)
     }
 
