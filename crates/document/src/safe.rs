@@ -82,14 +82,15 @@ pub fn html(text: &str) -> String {
     safe
 }
 
-/// The string as a cell of a CSV file: no spreadsheet takes it for a formula. Quoting is the writer's.
+/// The string as a cell of a CSV file: no spreadsheet takes it for a formula. A signed number, with or
+/// without a unit, stays as it is. Quoting is the writer's.
 pub fn csv_cell(text: &str) -> String {
     let text = terminal(text);
-    let is_number = text
-        .chars()
-        .skip(1)
-        .all(|c| c.is_ascii_digit() || ".,e %".contains(c));
-    let formula = text.starts_with(['=', '@']) || text.starts_with(['+', '-']) && !is_number;
+    let is_signed_number = text.strip_prefix(['+', '-']).is_some_and(|number| {
+        let of_a_number = |c: char| c.is_alphanumeric() || ".,%/ ".contains(c);
+        number.starts_with(|c: char| c.is_ascii_digit()) && number.chars().all(of_a_number)
+    });
+    let formula = text.starts_with(['=', '@', '+', '-']) && !is_signed_number;
     if formula {
         format!("'{text}")
     } else {
@@ -163,9 +164,11 @@ mod tests {
                 "{name:?}: {safe}"
             );
         }
-        for number in ["-1.5", "-16.8 %", "+1e9"] {
+        for number in ["-1.5", "-16.8 %", "+1e9", "+13.1pp", "-0.87 tok/s worse"] {
             assert_eq!(csv_cell(number), number, "a number is no formula");
         }
-        assert_eq!(csv_cell("-cmd"), "'-cmd");
+        for formula in ["-cmd", "-", "+1+cmd|' /C calc'!A0"] {
+            assert_eq!(csv_cell(formula), format!("'{formula}"));
+        }
     }
 }
