@@ -50,11 +50,6 @@ const BENCHES: &[Bench] = &[
         what: "other tools beside ours on the same server: httpx, and what is on the path",
     },
     Bench {
-        name: "agents",
-        steps: &[Step::Bench("agents", &[])],
-        what: "1 to 500 agents that compute, and that compute, touch files and wait; by cores",
-    },
-    Bench {
         name: "mechanisms",
         steps: &[
             Step::Bench("mechanisms", &[]),
@@ -101,7 +96,7 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "telemetry",
         steps: &[Step::Bench("sampling", &[])],
-        what: "CPU time of sampling GPU, host and server, and the rate kept",
+        what: "CPU time of sampling devices, host and server, and the rate kept",
     },
     Bench {
         name: "validate",

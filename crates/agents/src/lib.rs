@@ -20,7 +20,7 @@ use domain::record::{RequestRecord, StepRecord};
 pub use ingest::{Column, Figures, IngestError, Table, read_tables, tables_sha256};
 pub use job::{AgentEnd, AgentJob, ProbeEnd, run_agent, run_probe};
 pub use prompts::nonce;
-pub use work::{WorkError, WorkPool, do_cpu_work, do_file_work};
+pub use work::{WorkError, WorkPool};
 
 /// Takes the records as things end. One that cannot keep a record must cancel the job's tokens:
 /// work that leaves no trace is wasted.

@@ -123,7 +123,7 @@ impl WorkPool {
 }
 
 /// Does CPU work; returns what was computed.
-pub fn do_cpu_work(work: CpuWork) -> u64 {
+fn do_cpu_work(work: CpuWork) -> u64 {
     let CpuWork::Primes { below } = work;
     let prime = |n: u32| (2..=n.isqrt()).all(|divisor| !n.is_multiple_of(divisor));
     (2..below).filter(|n| prime(*n)).map(u64::from).sum()
@@ -131,7 +131,7 @@ pub fn do_cpu_work(work: CpuWork) -> u64 {
 
 /// Writes a new file, reads it back, compares, and deletes it. It is not synced: what is measured
 /// is the system's file layer, and the disk only where the system's cache is full.
-pub fn do_file_work(dir: &Path, work: FileWork) -> io::Result<()> {
+fn do_file_work(dir: &Path, work: FileWork) -> io::Result<()> {
     let number = FILES.fetch_add(1, Ordering::Relaxed);
     let path = dir.join(format!("tandem-work-{}-{number}", std::process::id()));
     let written: Vec<u8> = (0..work.bytes()).map(|n| n as u8).collect();
