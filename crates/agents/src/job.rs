@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clock::Clock;
 use domain::backend::{ChatBackend, Exchange, GenerateCall, Progress};
+use domain::exit::causes;
 use domain::hash::sha256_hex;
 use domain::plan::{AgentSpec, Arm, ProtocolKind, SweepPlan, WorkflowKind};
 use domain::record::{AgentSpan, RequestRecord, RequestRole, RunKey, StepRecord};
@@ -140,9 +141,8 @@ struct Memory {
     queued: Option<Nanos>,
 }
 
-/// How a step ended.
-enum StepEnd {
-    Done,
+/// Why a step did not do what it should.
+enum Stopped {
     /// It failed; the workflow goes on.
     Failed(String),
     /// It failed, and nothing after it makes sense.
@@ -156,27 +156,31 @@ enum StepEnd {
 ///
 /// A request that fails is recorded and the workflow goes on. A step that fails to read the
 /// benchmark files ends the workflow, because nothing is left to write about.
-pub async fn run_agent(job: &AgentJob, scheduled: Stamp) -> AgentEnd {
+pub async fn run_agent(job: &AgentJob, mut scheduled: Stamp) -> AgentEnd {
     let started = job.clock.now();
     let mut memory = Memory::default();
-    let mut scheduled = scheduled;
-    let mut ended = started;
+    let mut end = AgentEnd {
+        span: AgentSpan {
+            started,
+            ended: started,
+        },
+        finished: true,
+        gave_up: None,
+    };
     for step in Step::of(&job.spec) {
         if job.stop.is_cancelled() || job.cancel.is_cancelled() {
-            return AgentEnd {
-                span: AgentSpan { started, ended },
-                finished: false,
-                gave_up: None,
-            };
+            end.finished = false;
+            break;
         }
         let name = step.name(&job.spec);
         let began = job.clock.now();
-        let end = run_step(job, step, &name, scheduled, &mut memory).await;
-        ended = job.clock.now();
-        let error = match &end {
-            StepEnd::Done => None,
-            StepEnd::Failed(why) | StepEnd::GaveUp(why) => Some(why.clone()),
-            StepEnd::Dropped => Some("cancelled".to_owned()),
+        let done = run_step(job, step, &name, scheduled, &mut memory).await;
+        let ended = job.clock.now();
+        end.span.ended = ended;
+        let error = match &done {
+            Ok(()) => None,
+            Err(Stopped::Failed(why) | Stopped::GaveUp(why)) => Some(why.clone()),
+            Err(Stopped::Dropped) => Some("cancelled".to_owned()),
         };
         job.recorder.step(StepRecord {
             run: job.run.clone(),
@@ -190,25 +194,19 @@ pub async fn run_agent(job: &AgentJob, scheduled: Stamp) -> AgentEnd {
             queue_ns: memory.queued.take(),
             error,
         });
-        let (finished, gave_up) = match end {
-            StepEnd::Done | StepEnd::Failed(_) => {
-                scheduled = ended;
-                continue;
+        match done {
+            Ok(()) | Err(Stopped::Failed(_)) => scheduled = ended,
+            Err(Stopped::GaveUp(why)) => {
+                end.gave_up = Some(format!("{name}: {why}"));
+                break;
             }
-            StepEnd::GaveUp(why) => (true, Some(format!("{name}: {why}"))),
-            StepEnd::Dropped => (false, None),
-        };
-        return AgentEnd {
-            span: AgentSpan { started, ended },
-            finished,
-            gave_up,
-        };
+            Err(Stopped::Dropped) => {
+                end.finished = false;
+                break;
+            }
+        }
     }
-    AgentEnd {
-        span: AgentSpan { started, ended },
-        finished: true,
-        gave_up: None,
-    }
+    end
 }
 
 /// One short request with the agent's options, to learn what `load` says when the model is ready.
@@ -231,57 +229,37 @@ async fn run_step(
     name: &str,
     scheduled: Stamp,
     memory: &mut Memory,
-) -> StepEnd {
+) -> Result<(), Stopped> {
+    let clock = &job.clock;
     match step {
         Step::Ingest => {
             let folder = job.benchmarks.clone();
             // What reading takes in virtual time depends on what was read, so it is slept after.
-            let read = job
-                .uncancelled(job.clock.compute(Nanos::ZERO, move || read_tables(&folder)))
-                .await;
-            match read {
-                None => StepEnd::Dropped,
-                Some(Err(e)) => StepEnd::GaveUp(format!("reading failed: {e}")),
-                Some(Ok(Err(e))) => StepEnd::GaveUp(with_causes(&e)),
-                Some(Ok(Ok(tables))) => {
-                    if job.clock.is_virtual() {
-                        let took = job.clock.sleep(read_modelled(&tables));
-                        if job.uncancelled(took).await.is_none() {
-                            return StepEnd::Dropped;
-                        }
-                    }
-                    memory.tables = tables;
-                    StepEnd::Done
-                }
+            let reading = clock.compute(Nanos::ZERO, move || read_tables(&folder));
+            let tables = (job.uncancelled(reading).await?)
+                .map_err(|e| Stopped::GaveUp(format!("reading failed: {e}")))?
+                .map_err(|e| Stopped::GaveUp(with_causes(&e)))?;
+            if clock.is_virtual() {
+                let took = clock.sleep(read_modelled(&tables));
+                job.uncancelled(took).await?;
             }
+            memory.tables = tables;
         }
         Step::Think => {
             let agent = job.spec.name.clone();
             let tables = std::mem::take(&mut memory.tables);
-            let thought = job
-                .clock
-                .compute(THINK_MODELLED, move || think(&agent, &tables));
-            match job.uncancelled(thought).await {
-                None => StepEnd::Dropped,
-                Some(Err(e)) => StepEnd::GaveUp(format!("thinking failed: {e}")),
-                Some(Ok(findings)) => {
-                    memory.findings = Some(findings);
-                    StepEnd::Done
-                }
-            }
+            let thinking = clock.compute(THINK_MODELLED, move || think(&agent, &tables));
+            let thought = job.uncancelled(thinking).await?;
+            let failed = |e| Stopped::GaveUp(format!("thinking failed: {e}"));
+            memory.findings = Some(thought.map_err(failed)?);
         }
         Step::Work(_) => {
-            let work = job.pool.run(&job.clock, job.spec.work);
-            match job.uncancelled(work).await {
-                None => StepEnd::Dropped,
-                Some(Err(e)) => StepEnd::Failed(with_causes(&e)),
-                Some(Ok(done)) => {
-                    memory.queued = Some(done.queue_ns);
-                    StepEnd::Done
-                }
-            }
+            let work = job.pool.run(clock, job.spec.work);
+            let done = job.uncancelled(work).await?;
+            let done = done.map_err(|e| Stopped::Failed(with_causes(&e)))?;
+            memory.queued = Some(done.queue_ns);
         }
-        Step::Generate(call) => generate(job, call, name, scheduled, memory).await,
+        Step::Generate(call) => generate(job, call, name, scheduled, memory).await?,
         Step::Write => {
             let path = artefact_path(
                 &job.artefacts,
@@ -298,17 +276,13 @@ async fn run_step(
                 &memory.answer,
             );
             let shown = path.display().to_string();
-            let written = job
-                .clock
-                .compute(WRITE_MODELLED, move || write_artefact(&path, &text));
-            match job.uncancelled(written).await {
-                None => StepEnd::Dropped,
-                Some(Err(e)) => StepEnd::Failed(format!("writing failed: {e}")),
-                Some(Ok(Err(e))) => StepEnd::Failed(format!("failed to write {shown}: {e}")),
-                Some(Ok(Ok(()))) => StepEnd::Done,
-            }
+            let writing = clock.compute(WRITE_MODELLED, move || write_artefact(&path, &text));
+            (job.uncancelled(writing).await?)
+                .map_err(|e| Stopped::Failed(format!("writing failed: {e}")))?
+                .map_err(|e| Stopped::Failed(format!("failed to write {shown}: {e}")))?;
         }
     }
+    Ok(())
 }
 
 async fn generate(
@@ -317,7 +291,7 @@ async fn generate(
     name: &str,
     scheduled: Stamp,
     memory: &mut Memory,
-) -> StepEnd {
+) -> Result<(), Stopped> {
     let data = memory.findings.as_ref().map_or("", |f| f.text.as_str());
     let first = prompts::first(&job.spec.name, job.spec.workflow, data);
     let prompt = if call == 0 {
@@ -343,9 +317,9 @@ async fn generate(
     let end = in_words(&outcome);
     memory.ends.push(end.clone());
     match outcome {
-        Outcome::Completed => StepEnd::Done,
-        Outcome::Cancelled => StepEnd::Dropped,
-        _ => StepEnd::Failed(end),
+        Outcome::Completed => Ok(()),
+        Outcome::Cancelled => Err(Stopped::Dropped),
+        _ => Err(Stopped::Failed(end)),
     }
 }
 
@@ -355,11 +329,10 @@ impl AgentJob {
     fn options(&self, call: u32) -> ModelOptions {
         let mut options = self.spec.options.clone();
         if self.plan.protocol.kind == ProtocolKind::Rigorous && options.seed.is_none() {
-            options.seed =
-                Some(
-                    self.plan
-                        .call_seed(&self.run.config, self.run.repetition, self.agent, call),
-                );
+            let RunKey {
+                config, repetition, ..
+            } = &self.run;
+            options.seed = Some(self.plan.call_seed(config, *repetition, self.agent, call));
         }
         options
     }
@@ -376,13 +349,13 @@ impl AgentJob {
         prompts::under(self.plan.protocol.cache, &nonce, prompt)
     }
 
-    /// The future's output, or `None` once the job is cancelled. What is ready at the same moment
+    /// The future's output, unless the job is cancelled before. What is ready at the same moment
     /// counts as done.
-    async fn uncancelled<F: Future>(&self, future: F) -> Option<F::Output> {
+    async fn uncancelled<F: Future>(&self, future: F) -> Result<F::Output, Stopped> {
         tokio::select! {
             biased;
-            output = future => Some(output),
-            () = self.cancel.cancelled() => None,
+            output = future => Ok(output),
+            () = self.cancel.cancelled() => Err(Stopped::Dropped),
         }
     }
 
@@ -464,13 +437,7 @@ fn in_words(outcome: &Outcome) -> String {
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let words: Vec<_> = causes(error).map(ToString::to_string).collect();
+    words.join(": ")
 }

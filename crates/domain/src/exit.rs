@@ -149,14 +149,8 @@ impl Fatal {
 
     /// True when the reader of the output has closed it.
     pub fn is_broken_pipe(&self) -> bool {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(self.error.as_ref());
-        while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<io::Error>() {
-                return error.kind() == io::ErrorKind::BrokenPipe;
-            }
-            cause = error.source();
-        }
-        false
+        let first = causes(self.error.as_ref()).find_map(|error| error.downcast_ref::<io::Error>());
+        first.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     }
 
     /// The error and the hint as a user reads them, in a line each.
@@ -167,18 +161,25 @@ impl Fatal {
     }
 }
 
+/// An error and its causes, outermost first.
+pub fn causes<'e>(
+    error: &'e (dyn Error + 'static),
+) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'e (dyn Error + 'static)| {
+        (*error).source()
+    })
+}
+
 impl fmt::Display for Fatal {
     /// The error with its causes; a cause that the error repeats in its own text is left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = self.doing.clone().unwrap_or_default();
-        let mut cause: Option<&(dyn Error + 'static)> = Some(self.error.as_ref());
-        while let Some(error) = cause {
+        for error in causes(self.error.as_ref()) {
             let words = error.to_string();
             if !text.contains(&words) {
                 let colon = if text.is_empty() { "" } else { ": " };
                 text = format!("{text}{colon}{words}");
             }
-            cause = error.source();
         }
         f.write_str(&text)
     }

@@ -5,14 +5,15 @@ use std::fmt::Write as _;
 use std::io;
 
 use domain::FailureKind;
+use domain::exit::causes;
 
 use crate::error::Trouble;
 use crate::http1::{Cut, Garbled};
 
 /// There is no connection. `step`: what was being done, where the error does not say it.
 pub(crate) fn not_connected(step: &str, error: &(dyn StdError + 'static)) -> Trouble {
-    let (kind, advice) = Found::of(error).while_connecting();
-    let mut words = format!("{step}{}", causes(error));
+    let (kind, advice) = while_connecting(error);
+    let mut words = format!("{step}{}", in_words(error));
     if let Some(advice) = advice {
         let _ = write!(words, "; {advice}");
     }
@@ -51,17 +52,8 @@ impl From<Broken> for Trouble {
             Broken::Garbled(_) => FailureKind::Malformed,
             Broken::Io(_) | Broken::Unanswered | Broken::Cut(_) => FailureKind::ConnectionReset,
         };
-        Self::Failed(kind, causes(&broken))
+        Self::Failed(kind, in_words(&broken))
     }
-}
-
-/// An error and its causes, outermost first.
-fn chain<'e>(
-    error: &'e (dyn StdError + 'static),
-) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |e: &&'e (dyn StdError + 'static)| {
-        (*e).source()
-    })
 }
 
 /// The TLS error that an I/O error holds: its source is its inner error's source, not the inner
@@ -73,73 +65,33 @@ fn tls_inside(error: &io::Error) -> Option<&rustls::Error> {
         .or_else(|| tls_inside(inner.downcast_ref::<io::Error>()?))
 }
 
-/// What the causes of an error tell.
-#[derive(Debug, Default)]
-struct Found {
-    io: Option<io::ErrorKind>,
-    os: Option<i32>,
-    tls: Option<Tls>,
-}
-
-/// Why there is no TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tls {
-    /// The other side speaks something else.
-    NotSpoken,
-    /// Its certificate is not trusted.
-    NotTrusted,
-    /// It did not want it.
-    Other,
-}
-
-impl Found {
-    fn of(error: &(dyn StdError + 'static)) -> Self {
-        let mut found = Self::default();
-        for cause in chain(error) {
-            if let Some(e) = cause.downcast_ref::<io::Error>() {
-                found.io = Some(e.kind());
-                found.os = e.raw_os_error().or(found.os);
-                found.tls = tls_inside(e).map(Tls::of).or(found.tls);
-            }
-        }
-        found
+/// Why there is no connection, and what to do about it.
+fn while_connecting(error: &(dyn StdError + 'static)) -> (FailureKind, Option<String>) {
+    let io = || causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    if let Some(tls) = io().filter_map(tls_inside).last() {
+        return (FailureKind::Connect, tls_advice(tls).map(str::to_owned));
     }
-
-    fn while_connecting(&self) -> (FailureKind, Option<String>) {
-        if let Some(tls) = self.tls {
-            return (FailureKind::Connect, tls.advice().map(str::to_owned));
+    let os = io().filter_map(io::Error::raw_os_error).last();
+    match (io().last().map(io::Error::kind), os) {
+        (Some(io::ErrorKind::ConnectionRefused), _) => (FailureKind::ConnectionRefused, None),
+        (Some(io::ErrorKind::AddrNotAvailable), _) => {
+            (FailureKind::NoLocalPort, Some(no_local_port(port_range())))
         }
-        match (self.io, self.os) {
-            (Some(io::ErrorKind::ConnectionRefused), _) => (FailureKind::ConnectionRefused, None),
-            (Some(io::ErrorKind::AddrNotAvailable), _) => {
-                (FailureKind::NoLocalPort, Some(no_local_port(port_range())))
-            }
-            (_, Some(OPEN_FILES | OPEN_FILES_OF_ALL)) => {
-                (FailureKind::FileLimit, Some(file_limit(open_files())))
-            }
-            _ => (FailureKind::Connect, None),
+        (_, Some(OPEN_FILES | OPEN_FILES_OF_ALL)) => {
+            (FailureKind::FileLimit, Some(file_limit(open_files())))
         }
+        _ => (FailureKind::Connect, None),
     }
 }
 
-impl Tls {
-    fn of(error: &rustls::Error) -> Self {
-        match error {
-            rustls::Error::InvalidMessage(_) => Self::NotSpoken,
-            rustls::Error::InvalidCertificate(_) => Self::NotTrusted,
-            _ => Self::Other,
-        }
-    }
-
-    fn advice(self) -> Option<&'static str> {
-        match self {
-            Self::NotSpoken => Some("the port speaks no TLS: is it http:// there?"),
-            Self::NotTrusted => Some(
-                "this system does not trust the server's certificate (is it self-signed?): add it \
-                 to the system's certificates, or name its PEM file in SSL_CERT_FILE",
-            ),
-            Self::Other => None,
-        }
+fn tls_advice(error: &rustls::Error) -> Option<&'static str> {
+    match error {
+        rustls::Error::InvalidMessage(_) => Some("the port speaks no TLS: is it http:// there?"),
+        rustls::Error::InvalidCertificate(_) => Some(
+            "this system does not trust the server's certificate (is it self-signed?): add it to \
+             the system's certificates, or name its PEM file in SSL_CERT_FILE",
+        ),
+        _ => None,
     }
 }
 
@@ -187,9 +139,9 @@ fn port_range() -> Option<(u16, u16)> {
 }
 
 /// An error's words and those of its causes; a cause that was repeated is said once.
-fn causes(error: &(dyn StdError + 'static)) -> String {
+fn in_words(error: &(dyn StdError + 'static)) -> String {
     let mut words = String::new();
-    for cause in chain(error) {
+    for cause in causes(error) {
         let text = cause.to_string();
         if !words.ends_with(&text) {
             let separator = if words.is_empty() { "" } else { ": " };
@@ -204,7 +156,7 @@ mod tests {
     use super::*;
 
     fn connecting(os: i32) -> (FailureKind, Option<String>) {
-        Found::of(&io::Error::from_raw_os_error(os)).while_connecting()
+        while_connecting(&io::Error::from_raw_os_error(os))
     }
 
     #[cfg(target_os = "linux")]
