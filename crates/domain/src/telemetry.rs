@@ -184,14 +184,9 @@ pub trait GpuSampler: Send {
     /// What this sampler reads from.
     fn source(&self) -> GpuSource;
 
-    /// One reading of every device. A device that fails this time is left out.
-    fn sample(&mut self) -> Vec<GpuReading>;
-
-    /// One reading of every device at a known moment, so that what is dear to read can be read
-    /// less often. Without it, everything is read every time.
-    fn sample_at(&mut self, _at: Stamp) -> Vec<GpuReading> {
-        self.sample()
-    }
+    /// One reading of every device. A device that fails this time is left out. At a known moment, what
+    /// is dear to read is read less often; without one, everything is read.
+    fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading>;
 
     /// What does not change about the devices (power limit, link, …), by name.
     fn facts(&self) -> BTreeMap<String, String> {

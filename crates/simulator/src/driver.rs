@@ -259,7 +259,7 @@ impl GpuSampler for Sampler {
         }
     }
 
-    fn sample(&mut self) -> Vec<GpuReading> {
+    fn sample(&mut self, _: Option<Stamp>) -> Vec<GpuReading> {
         self.world.readings()
     }
 }

@@ -139,7 +139,7 @@ async fn the_sampler_shows_the_devices_at_work() {
         domain::telemetry::GpuSource::Simulated { devices } if devices.len() == 2));
     let endpoint = simulator.endpoints().remove(1);
     let mut used = || -> Vec<u64> {
-        let readings = sampler.sample().into_iter();
+        let readings = sampler.sample(None).into_iter();
         readings.filter_map(|gpu| gpu.memory_used_bytes).collect()
     };
     let before = used();

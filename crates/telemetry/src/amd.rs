@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use domain::Stamp;
 use domain::telemetry::{GpuReading, GpuSampler, GpuSource};
-use domain::{Nanos, Stamp};
 
-use crate::nvml::GpuAbsent;
-use crate::proc::{Proc, read};
+use crate::every::{Every, PROCESSES};
+use crate::file::{entries, name, read, value};
+use crate::proc::Proc;
 
 mod card;
 mod clients;
@@ -24,23 +25,20 @@ use clients::Clients;
 const AMD: &str = "0x1002";
 /// The one driver that tells anything.
 const DRIVER: &str = "amdgpu";
-/// Processes are listed this often.
-const PROCESSES_EVERY: Nanos = Nanos::from_secs(1);
 
 /// Samples AMD devices. What a device does not tell is absent from its readings and stands in the
 /// source's notes; a device of which nothing can be read this time is left out.
-#[derive(Debug)]
-pub struct AmdSampler {
+pub(crate) struct AmdSampler {
     driver: String,
     cards: Vec<Card>,
     notes: Vec<String>,
     clients: Clients,
-    processes_due: Option<Stamp>,
+    processes: Every,
 }
 
 impl AmdSampler {
-    /// Looks for this machine's AMD devices.
-    pub fn open() -> Result<Self, GpuAbsent> {
+    /// Looks for this machine's AMD devices. Without any, says why.
+    pub(crate) fn open() -> Result<Self, String> {
         Self::under(
             Path::new("/sys"),
             Path::new("/proc"),
@@ -50,7 +48,7 @@ impl AmdSampler {
 
     /// A sampler over a copy of the kernel's trees. `pci_ids` are the places in which the names of
     /// PCI devices may be found.
-    pub fn under(sys: &Path, proc: &Path, pci_ids: &[PathBuf]) -> Result<Self, GpuAbsent> {
+    pub(crate) fn under(sys: &Path, proc: &Path, pci_ids: &[PathBuf]) -> Result<Self, String> {
         let mut notes = Vec::new();
         let mut cards = Vec::new();
         for folder in card_folders(&sys.join("class/drm")) {
@@ -72,12 +70,10 @@ impl AmdSampler {
             }
         }
         if cards.is_empty() {
-            let reason = if notes.is_empty() {
-                "no AMD GPU here".to_owned()
-            } else {
-                notes.join("; ")
-            };
-            return Err(GpuAbsent { reason });
+            return Err(match &notes[..] {
+                [] => "no AMD GPU here".to_owned(),
+                notes => notes.join("; "),
+            });
         }
         let version = read(&sys.join("module/amdgpu/version"));
         let driver = match (version, read(&proc.join("sys/kernel/osrelease"))) {
@@ -91,14 +87,22 @@ impl AmdSampler {
             cards,
             notes,
             clients: Clients::new(Proc::at(proc), sys, slots),
-            processes_due: None,
+            processes: PROCESSES,
         })
     }
+}
 
-    fn read(&mut self, at: Option<Stamp>) -> Vec<GpuReading> {
-        let due = at.is_none_or(|at| self.processes_due.is_none_or(|due| at >= due));
-        let mut processes = if due {
-            self.processes_due = at.map(|at| at + PROCESSES_EVERY);
+impl GpuSampler for AmdSampler {
+    fn source(&self) -> GpuSource {
+        GpuSource::Amd {
+            driver: self.driver.clone(),
+            devices: self.cards.iter().map(|card| card.name.clone()).collect(),
+            notes: self.notes.clone(),
+        }
+    }
+
+    fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading> {
+        let mut processes = if self.processes.is_due(at) {
             self.clients.list(at)
         } else {
             BTreeMap::new()
@@ -112,24 +116,6 @@ impl AmdSampler {
         }
         readings
     }
-}
-
-impl GpuSampler for AmdSampler {
-    fn source(&self) -> GpuSource {
-        GpuSource::Amd {
-            driver: self.driver.clone(),
-            devices: self.cards.iter().map(|card| card.name.clone()).collect(),
-            notes: self.notes.clone(),
-        }
-    }
-
-    fn sample(&mut self) -> Vec<GpuReading> {
-        self.read(None)
-    }
-
-    fn sample_at(&mut self, at: Stamp) -> Vec<GpuReading> {
-        self.read(Some(at))
-    }
 
     fn facts(&self) -> BTreeMap<String, String> {
         self.cards.iter().flat_map(Card::facts).collect()
@@ -141,28 +127,17 @@ const PCI_IDS: [&str; 2] = ["/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.id
 
 /// The cards' folders in the order of their numbers; connectors (`card0-DP-1`) are none.
 fn card_folders(drm: &Path) -> Vec<PathBuf> {
-    let mut cards: Vec<(u32, PathBuf)> = drm
-        .read_dir()
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name();
-            let number = name.to_str()?.strip_prefix("card")?.parse().ok()?;
-            Some((number, entry.path()))
-        })
-        .collect();
-    cards.sort_unstable();
-    cards.into_iter().map(|(_, folder)| folder).collect()
+    let number = |folder: &PathBuf| name(folder).strip_prefix("card")?.parse::<u32>().ok();
+    let mut cards = entries(drm);
+    cards.retain(|folder| number(folder).is_some());
+    cards.sort_by_key(number);
+    cards
 }
 
 /// What the kernel tells of a device under one of its keys.
 fn uevent(device: &Path, key: &str) -> Option<String> {
     let text = read(&device.join("uevent"))?;
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
-    Some(value.to_owned())
+    value(&text, &format!("{key}=")).map(str::to_owned)
 }
 
 #[cfg(test)]

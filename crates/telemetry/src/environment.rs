@@ -7,7 +7,8 @@ use domain::record::Environment;
 use domain::telemetry::{GpuSampler, GpuSource};
 use sysinfo::{CpuRefreshKind, System};
 
-use crate::proc::{Proc, read};
+use crate::file::{entries, read};
+use crate::proc::Proc;
 use crate::server::{FoundBy, ServerProcess, server_process};
 
 /// Swap in use below this is what any machine carries along, bytes.
@@ -29,45 +30,36 @@ pub fn describe_devices(
         .facts
         .extend(gpu.map(GpuSampler::facts).unwrap_or_default());
     let proc = Proc::here();
-    let own = proc.own_cores();
+    let own = proc.cores(std::process::id());
     for (place, endpoint) in (1..).zip(endpoints) {
-        let fact = |what: &str| format!("server_{place}_{what}");
+        let mut fact = |what: &str, value: String| {
+            let name = format!("server_{place}_{what}");
+            environment.facts.insert(name, value);
+        };
         match server_process(endpoint) {
             Ok(server) => {
-                let process = describe_server(&server);
-                environment.facts.insert(fact("process"), process);
+                fact("process", describe_server(&server));
                 let both = server.cores.as_deref().zip(own.as_deref());
-                if let Some(shared) = both.map(|(server, own)| shared_cores(server, own))
-                    && shared > 0
-                {
-                    let shared = shared.to_string();
-                    environment.facts.insert(fact("cores_shared"), shared);
+                let shared = both.map_or(0, |(server, own)| shared_cores(server, own));
+                if shared > 0 {
+                    fact("cores_shared", shared.to_string());
                 }
             }
-            Err(why) => {
-                environment
-                    .facts
-                    .insert(fact("process"), format!("unknown: {why}"));
-            }
+            Err(why) => fact("process", format!("unknown: {why}")),
         }
     }
 }
 
 fn describe_server(server: &ServerProcess) -> String {
-    let ServerProcess {
-        pid,
-        name,
-        descendants,
-        cores,
-        found,
-    } = server;
-    let below = match descendants.len() {
+    let ServerProcess { pid, name, .. } = server;
+    let below = match server.descendants.len() {
         0 => String::new(),
         1 => " with 1 descendant".to_owned(),
         n => format!(" with {n} descendants"),
     };
-    let cores = cores.as_ref().map(|cores| format!(" on cores {cores}"));
-    let doubt = match found {
+    let cores = server.cores.as_ref();
+    let cores = cores.map(|cores| format!(" on cores {cores}"));
+    let doubt = match server.found {
         FoundBy::Socket => "",
         FoundBy::User => ", taken for the server because its user runs nothing else",
     };
@@ -168,44 +160,28 @@ fn describe(gpu: GpuSource, sys: &Path) -> Environment {
 
 /// The frequency governors of all cores.
 fn governors(sys: &Path) -> BTreeSet<String> {
-    let Ok(policies) = sys.join("devices/system/cpu/cpufreq").read_dir() else {
-        return BTreeSet::new();
-    };
-    policies
-        .filter_map(|policy| read(&policy.ok()?.path().join("scaling_governor")))
-        .collect()
+    let policies = entries(&sys.join("devices/system/cpu/cpufreq")).into_iter();
+    let governors = policies.map(|policy| read(&policy.join("scaling_governor")));
+    governors.flatten().collect()
 }
 
 /// Whether the machine draws on its battery; `None` where that cannot be told, as on a machine
 /// without one.
 fn on_battery(sys: &Path) -> Option<bool> {
-    let supplies: Vec<_> = sys
-        .join("class/power_supply")
-        .read_dir()
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        // A wireless mouse has a battery too.
-        .filter(|supply| read(&supply.join("scope")).as_deref() != Some("Device"))
-        .collect();
-    let of_kind = |kind: &str| {
-        supplies
-            .iter()
-            .filter(move |supply| read(&supply.join("type")).as_deref() == Some(kind))
-            .collect::<Vec<_>>()
+    let is = |supply: &Path, file: &str, value: &str| {
+        read(&supply.join(file)).is_some_and(|text| text == value)
     };
-    let batteries = of_kind("Battery");
-    let status = |supply: &Path| read(&supply.join("status"));
-    if batteries
-        .iter()
-        .any(|b| status(b).as_deref() == Some("Discharging"))
-    {
+    let mut supplies = entries(&sys.join("class/power_supply"));
+    // A wireless mouse has a battery too.
+    supplies.retain(|supply| !is(supply, "scope", "Device"));
+    let any = |kind: &str, file: &str, value: &str| {
+        let mut of_kind = supplies.iter().filter(|supply| is(supply, "type", kind));
+        of_kind.any(|supply| is(supply, file, value))
+    };
+    if any("Battery", "status", "Discharging") {
         return Some(true);
     }
-    let online = |supply: &Path| read(&supply.join("online")).as_deref() == Some("1");
-    if of_kind("Mains").iter().any(|supply| online(supply)) || !batteries.is_empty() {
-        return Some(false);
-    }
-    None
+    (any("Mains", "online", "1") || any("Battery", "type", "Battery")).then_some(false)
 }
 
 #[cfg(test)]

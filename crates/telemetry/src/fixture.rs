@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use domain::Stamp;
-use domain::telemetry::{GpuReading, GpuSampler, GpuSource};
+use domain::telemetry::{GpuProcess, GpuReading, GpuSampler, GpuSource};
 
 /// Made-up devices. What reads them is given the moment, if they are asked at one.
 pub(crate) struct Devices<F> {
@@ -27,14 +27,20 @@ impl<F: FnMut(Option<Stamp>) -> Vec<GpuReading> + Send> GpuSampler for Devices<F
             notes: vec![format!("{}: no power", self.names[0])],
         }
     }
-    fn sample(&mut self) -> Vec<GpuReading> {
-        (self.read)(None)
-    }
-    fn sample_at(&mut self, at: Stamp) -> Vec<GpuReading> {
-        (self.read)(Some(at))
+    fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading> {
+        (self.read)(at)
     }
     fn facts(&self) -> BTreeMap<String, String> {
         BTreeMap::from([("gpu_0_link".to_owned(), self.names[0].clone())])
+    }
+}
+
+/// A process on a device.
+pub(crate) fn on_device(pid: u32, memory_bytes: Option<u64>) -> GpuProcess {
+    GpuProcess {
+        pid,
+        memory_bytes,
+        ..GpuProcess::default()
     }
 }
 

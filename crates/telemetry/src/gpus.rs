@@ -1,13 +1,12 @@
 //! All devices of this machine, whoever made them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use domain::Stamp;
 use domain::telemetry::{GpuProcess, GpuReading, GpuSampler, GpuSource};
 
 use crate::amd::AmdSampler;
-use crate::nvml::{GpuAbsent, NvmlSampler};
+use crate::nvml::NvmlSampler;
 use crate::proc::Proc;
 use crate::server::{ServerProcess, server_process};
 
@@ -56,7 +55,7 @@ impl GpuDevice {
 pub fn gpus(endpoints: &[String]) -> GpuList {
     let (sampler, source) = open_gpus();
     let servers: Vec<_> = endpoints.iter().map(|e| server_process(e).ok()).collect();
-    let readings = sampler.map(|mut sampler| sampler.sample());
+    let readings = sampler.map(|mut sampler| sampler.sample(None));
     list(source, readings.unwrap_or_default(), &servers)
 }
 
@@ -101,77 +100,42 @@ pub(crate) fn attribute(processes: &mut [GpuProcess], owner: impl Fn(u32) -> Opt
 /// says that there is nothing to sample, and why.
 pub fn open_gpus() -> (Option<Box<dyn GpuSampler>>, GpuSource) {
     combine([
-        NvmlSampler::open().map(|s| Box::new(s) as Box<dyn GpuSampler>),
-        AmdSampler::open().map(|s| Box::new(s) as Box<dyn GpuSampler>),
+        NvmlSampler::open().map(|s| Box::new(s) as _),
+        AmdSampler::open().map(|s| Box::new(s) as _),
     ])
 }
 
 fn combine(
-    opened: [Result<Box<dyn GpuSampler>, GpuAbsent>; 2],
+    opened: [Result<Box<dyn GpuSampler>, String>; 2],
 ) -> (Option<Box<dyn GpuSampler>>, GpuSource) {
-    let mut samplers = Vec::new();
+    let mut all = Combined {
+        samplers: Vec::new(),
+        names: Names::new(Proc::here()),
+    };
     let mut absences = Vec::new();
+    let mut first = 0;
     for one in opened {
         match one {
-            Ok(sampler) => samplers.push(sampler),
-            Err(absent) => absences.push(absent.reason),
+            Ok(sampler) => {
+                let devices = sampler.source().devices().len() as u32;
+                all.samplers.push((first, sampler));
+                first += devices;
+            }
+            Err(absent) => absences.push(absent),
         }
     }
-    let Some(sampler) = Combined::of(samplers) else {
+    if all.samplers.is_empty() {
         let reason = absences.join("; ");
         return (None, GpuSource::Absent { reason });
-    };
-    let source = sampler.source();
-    (Some(sampler), source)
+    }
+    let source = all.source();
+    (Some(Box::new(all)), source)
 }
 
 /// Several samplers in a row; devices are numbered on from one to the next.
 struct Combined {
     samplers: Vec<(u32, Box<dyn GpuSampler>)>,
     names: Names,
-}
-
-impl fmt::Debug for Combined {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Combined")
-            .field("source", &self.source())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Combined {
-    fn of(samplers: Vec<Box<dyn GpuSampler>>) -> Option<Box<dyn GpuSampler>> {
-        let mut first = 0;
-        let mut numbered = Vec::new();
-        for sampler in samplers {
-            let devices = sampler.source().devices().len() as u32;
-            numbered.push((first, sampler));
-            first += devices;
-        }
-        (!numbered.is_empty()).then(|| {
-            Box::new(Self {
-                samplers: numbered,
-                names: Names::new(Proc::here()),
-            }) as Box<dyn GpuSampler>
-        })
-    }
-
-    fn renumbered(
-        &mut self,
-        read: impl Fn(&mut dyn GpuSampler) -> Vec<GpuReading>,
-    ) -> Vec<GpuReading> {
-        let Self { samplers, names } = self;
-        let mut all = Vec::new();
-        for (first, sampler) in samplers {
-            for mut reading in read(&mut **sampler) {
-                reading.index += *first;
-                reading.part_of = reading.part_of.map(|whole| whole + *first);
-                names.fill(&mut reading.processes);
-                all.push(reading);
-            }
-        }
-        all
-    }
 }
 
 impl GpuSampler for Combined {
@@ -183,12 +147,18 @@ impl GpuSampler for Combined {
         }
     }
 
-    fn sample(&mut self) -> Vec<GpuReading> {
-        self.renumbered(|sampler| sampler.sample())
-    }
-
-    fn sample_at(&mut self, at: Stamp) -> Vec<GpuReading> {
-        self.renumbered(|sampler| sampler.sample_at(at))
+    fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading> {
+        let Self { samplers, names } = self;
+        let mut all = Vec::new();
+        for (first, sampler) in samplers {
+            for mut reading in sampler.sample(at) {
+                reading.index += *first;
+                reading.part_of = reading.part_of.map(|whole| whole + *first);
+                names.fill(&mut reading.processes);
+                all.push(reading);
+            }
+        }
+        all
     }
 
     fn facts(&self) -> BTreeMap<String, String> {

@@ -6,7 +6,7 @@ use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
 
 /// Samples CPU, memory and load average.
 #[derive(Debug)]
-pub struct HostSampler {
+pub(crate) struct HostSampler {
     system: System,
     cpu_from: Option<Stamp>,
     cpu_percent: Option<f64>,
@@ -15,11 +15,11 @@ pub struct HostSampler {
 /// The host's counters cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the host's CPU and memory counters cannot be read: {0}")]
-pub struct HostUnreadable(String);
+pub(crate) struct HostUnreadable(String);
 
 impl HostSampler {
     /// A sampler. Reads nothing yet.
-    pub fn new() -> Result<Self, HostUnreadable> {
+    pub(crate) fn new() -> Result<Self, HostUnreadable> {
         let system = System::new().map_err(|e| HostUnreadable(format!("{e:?}")))?;
         Ok(Self {
             system,
@@ -31,7 +31,7 @@ impl HostSampler {
     /// One reading; `at` must be in real time. CPU use is that of the last whole interval of
     /// `MINIMUM_CPU_UPDATE_INTERVAL` or more (0.2 s on Linux), so there is nothing to tell before
     /// the first one has passed.
-    pub fn sample(&mut self, at: Stamp) -> Option<HostReading> {
+    pub(crate) fn sample(&mut self, at: Stamp) -> Option<HostReading> {
         match self.cpu_from {
             None => {
                 self.system.refresh_cpu_usage();

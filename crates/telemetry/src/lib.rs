@@ -1,13 +1,10 @@
 //! Devices and host, read while a sweep runs, on the sweep's own clock.
 //!
-//! - [`open_gpus`] opens what devices there are: [`NvmlSampler`] reads NVIDIA's through NVML,
-//!   [`AmdSampler`] AMD's through the kernel's files. A machine without any is a stated fact, not
-//!   an error.
+//! - [`open_gpus`] opens what devices there are: NVIDIA's are read through NVML, AMD's through the
+//!   kernel's files. A machine without any is a stated fact, not an error.
 //! - [`gpus()`] lists them once, with memory and users.
-//! - [`server_process`] finds the process behind a loopback endpoint; [`ServerSampler`] reads what
-//!   its tree costs.
-//! - [`HostSampler`] reads CPU, memory and load.
-//! - [`Sampling`] runs samplers on their own task at a fixed rate.
+//! - [`Sampling`] reads devices, the host's CPU, memory and load, and what the process trees behind
+//!   loopback endpoints cost, on a task of its own at a fixed rate.
 //! - [`environment()`] describes the machine once, with what may spoil a benchmark on it.
 //!
 //! What it does not know: requests, plans, files. What it reads it hands to the caller's sink.
@@ -34,6 +31,8 @@
 
 mod amd;
 mod environment;
+mod every;
+mod file;
 #[cfg(test)]
 mod fixture;
 mod gpus;
@@ -43,10 +42,6 @@ mod proc;
 mod sampling;
 mod server;
 
-pub use amd::AmdSampler;
 pub use environment::{describe_devices, environment};
 pub use gpus::{GpuDevice, GpuList, gpus, open_gpus};
-pub use host::{HostSampler, HostUnreadable};
-pub use nvml::{DeviceReadings, GpuAbsent, NvmlSampler, Place, Quantity, Unreadable, Value};
 pub use sampling::{Counts, Sampling, Sources};
-pub use server::{FoundBy, ServerNotFound, ServerProcess, ServerSampler, server_process};

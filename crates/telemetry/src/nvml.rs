@@ -1,42 +1,23 @@
 //! NVIDIA devices through NVML.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
+use domain::Stamp;
 use domain::telemetry::{GpuProcess, GpuReading, GpuSampler, GpuSource};
-use domain::{Nanos, Stamp};
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
+
+use crate::every::{Every, PROCESSES};
 
 mod driver;
 
 use driver::Driver;
 
-/// Processes are listed this often.
-const PROCESSES_EVERY: Nanos = Nanos::from_secs(1);
-
-/// Why there are no GPU readings, in words a user can act on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct GpuAbsent {
-    /// The reason.
-    pub reason: String,
-}
-
-impl From<GpuAbsent> for GpuSource {
-    fn from(absent: GpuAbsent) -> Self {
-        Self::Absent {
-            reason: absent.reason,
-        }
-    }
-}
-
 /// Why a quantity could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     /// The device does not have it, and will not have it next time.
     #[error("the device does not tell it")]
     NotSupported,
-    /// This user may not read it.
     #[error("this user may not read it")]
     NotPermitted,
     /// Something else: the device is gone, or the driver is in trouble. The driver's own words.
@@ -46,20 +27,22 @@ pub enum Unreadable {
 
 /// A device: a whole card, or one MIG instance on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub(crate) struct Place {
     /// The card, in NVML's order.
-    pub card: u32,
+    pub(crate) card: u32,
     /// The instance, in NVML's order; there may be gaps.
-    pub instance: Option<u32>,
+    pub(crate) instance: Option<u32>,
 }
 
-/// What is read of a device, in NVML's own units.
+/// A number of a device, in NVML's own units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Quantity {
+pub(crate) enum Quantity {
     /// Share of the last sample period in which a kernel ran, 0..100.
     Utilisation,
-    /// Memory in use and in all.
-    Memory,
+    /// Memory in use, bytes.
+    MemoryUsed,
+    /// Memory in all, bytes.
+    MemoryTotal,
     /// Board power, milliwatts.
     Power,
     /// Energy since the driver loaded, millijoules.
@@ -72,37 +55,20 @@ pub enum Quantity {
     Temperature,
     /// Mask of what holds the clocks down.
     Throttle,
-    /// Processes with a context on the device; one may be listed twice.
-    Processes,
 }
 
-/// A value of a [`Quantity`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
-    /// A number.
-    Number(u64),
-    /// Memory, bytes.
-    Memory {
-        /// In use.
-        used: u64,
-        /// In all.
-        total: u64,
-    },
-    /// Processes.
-    Processes(Vec<GpuProcess>),
-}
-
-/// The readings [`NvmlSampler`] is made of, in NVML's own units, so that recorded series can be
-/// replayed through it. Each may fail by itself.
-pub trait DeviceReadings: Send {
+/// What [`NvmlSampler`] reads, so that recorded series can be replayed through it. Each reading may fail
+/// by itself.
+pub(crate) trait DeviceReadings: Send {
     /// Driver version.
     fn driver(&self) -> Result<String, Unreadable>;
     /// The cards, each followed by the MIG instances it is split into.
     fn places(&self) -> Result<Vec<Place>, Unreadable>;
-    /// Device name.
     fn name(&self, at: Place) -> Result<String, Unreadable>;
     /// A quantity as it is now.
-    fn read(&self, at: Place, quantity: Quantity) -> Result<Value, Unreadable>;
+    fn read(&self, at: Place, quantity: Quantity) -> Result<u64, Unreadable>;
+    /// Processes with a context on the device; one may be listed twice.
+    fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable>;
     /// What does not change (`power_limit`, `link`, …), as far as it is told.
     fn facts(&self, at: Place) -> Vec<(&'static str, String)>;
 }
@@ -110,72 +76,54 @@ pub trait DeviceReadings: Send {
 /// Samples NVIDIA devices, MIG instances included. What a device does not support or permit is
 /// absent from its readings and stands in the source's notes; it is not asked for again. A device
 /// of which nothing can be read this time is left out.
-pub struct NvmlSampler {
+pub(crate) struct NvmlSampler {
     readings: Box<dyn DeviceReadings>,
     driver: String,
     devices: Vec<KnownDevice>,
     notes: Vec<String>,
-    processes_due: Option<Stamp>,
+    processes: Every,
 }
 
 /// A device as it was when the sampler was opened.
-#[derive(Debug)]
 struct KnownDevice {
     at: Place,
     name: String,
     part_of: Option<u32>,
-    tells: Tells,
-}
-
-/// Which quantities are worth asking for.
-#[derive(Debug, Clone, Copy)]
-struct Tells([bool; QUANTITIES.len()]);
-
-impl Tells {
-    fn has(self, quantity: Quantity) -> bool {
-        self.0[quantity as usize]
-    }
+    /// Which quantities are worth asking for.
+    tells: [bool; QUANTITIES.len()],
+    lists_processes: bool,
 }
 
 const QUANTITIES: [(Quantity, &str); 9] = [
     (Quantity::Utilisation, "utilisation"),
-    (Quantity::Memory, "memory"),
+    (Quantity::MemoryUsed, "memory"),
+    (Quantity::MemoryTotal, "memory"),
     (Quantity::Power, "power"),
     (Quantity::Energy, "energy counter"),
     (Quantity::SmClock, "SM clock"),
     (Quantity::MemoryClock, "memory clock"),
     (Quantity::Temperature, "temperature"),
     (Quantity::Throttle, "throttle reasons"),
-    (Quantity::Processes, "list of processes"),
 ];
 
-impl fmt::Debug for NvmlSampler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NvmlSampler")
-            .field("driver", &self.driver)
-            .field("devices", &self.devices)
-            .finish_non_exhaustive()
-    }
-}
-
 impl NvmlSampler {
-    /// Loads the driver's library and lists the devices.
-    pub fn open() -> Result<Self, GpuAbsent> {
+    /// Loads the driver's library and lists the devices. Without any, says why in words a user can act
+    /// on.
+    pub(crate) fn open() -> Result<Self, String> {
         Self::over(Box::new(Driver::open()?))
     }
 
     /// A sampler over other readings than the driver's.
-    pub fn over(readings: Box<dyn DeviceReadings>) -> Result<Self, GpuAbsent> {
+    pub(crate) fn over(readings: Box<dyn DeviceReadings>) -> Result<Self, String> {
         let driver = readings
             .driver()
             .unwrap_or_else(|why| format!("unknown ({why})"));
-        let places = readings.places().map_err(|why| GpuAbsent {
-            reason: format!("NVIDIA driver {driver} does not list its devices: {why}"),
-        })?;
+        let unlisted = |why| format!("NVIDIA driver {driver} does not list its devices: {why}");
+        let places = readings.places().map_err(unlisted)?;
         if places.is_empty() {
-            return Err(GpuAbsent {
-                reason: format!("NVIDIA driver {driver} is loaded but finds no device"),
-            });
+            return Err(format!(
+                "NVIDIA driver {driver} is loaded but finds no device"
+            ));
         }
         let mut notes = Vec::new();
         let devices = places
@@ -186,7 +134,17 @@ impl NvmlSampler {
                         .iter()
                         .any(|p| p.card == at.card && p.instance.is_some());
                 let name = name(&*readings, at, split);
-                let (tells, missing) = ask(&*readings, at);
+                let mut missing = Vec::new();
+                // What merely failed may work next time.
+                let mut is_told = |what, read: Result<(), Unreadable>| {
+                    let again = matches!(read, Ok(()) | Err(Unreadable::Failed(_)));
+                    missing.extend(read.err().map(|why| (what, why)));
+                    again
+                };
+                let tells = QUANTITIES
+                    .map(|(quantity, what)| is_told(what, readings.read(at, quantity).map(drop)));
+                let processes = readings.processes(at).map(drop);
+                let lists_processes = is_told("list of processes", processes);
                 notes.extend(note(&name, &missing, split || at.instance.is_some()));
                 let whole = Place {
                     instance: None,
@@ -198,6 +156,7 @@ impl NvmlSampler {
                     name,
                     part_of: at.instance.and(place).map(|place| place as u32),
                     tells,
+                    lists_processes,
                 }
             })
             .collect();
@@ -206,56 +165,33 @@ impl NvmlSampler {
             driver,
             devices,
             notes,
-            processes_due: None,
+            processes: PROCESSES,
         })
     }
 
-    fn read(&mut self, when: Option<Stamp>) -> Vec<GpuReading> {
-        let processes = when.is_none_or(|now| self.processes_due.is_none_or(|due| now >= due));
-        if processes {
-            self.processes_due = when.map(|now| now + PROCESSES_EVERY);
-        }
-        (0..)
-            .zip(&self.devices)
-            .filter_map(|(index, device)| self.read_one(index, device, processes))
-            .collect()
-    }
-
-    fn read_one(&self, index: u32, device: &KnownDevice, processes: bool) -> Option<GpuReading> {
-        let from = &*self.readings;
-        let KnownDevice {
-            at, part_of, tells, ..
-        } = *device;
-        // Asks only for what the device tells.
-        let read = |quantity| {
-            let told = tells.has(quantity).then(|| from.read(at, quantity).ok());
-            told.flatten()
+    /// A device's reading, when it tells anything. Asks only for what the device tells.
+    fn read(&self, index: u32, device: &KnownDevice, processes: bool) -> Option<GpuReading> {
+        let (from, at) = (&*self.readings, device.at);
+        let number = |quantity: Quantity| {
+            let asked = device.tells[quantity as usize].then(|| from.read(at, quantity).ok());
+            asked.flatten()
         };
-        let number = |quantity| match read(quantity) {
-            Some(Value::Number(number)) => Some(number),
-            _ => None,
-        };
-        let memory = match read(Quantity::Memory) {
-            Some(Value::Memory { used, total }) => Some((used, total)),
-            _ => None,
-        };
+        let thousandths = |quantity| number(quantity).map(|number| number as f64 / 1e3);
         let throttle = number(Quantity::Throttle);
-        let listed = match processes.then(|| read(Quantity::Processes)).flatten() {
-            Some(Value::Processes(listed)) => Some(listed),
-            _ => None,
-        };
+        let listed = (processes && device.lists_processes).then(|| from.processes(at).ok());
+        let listed = listed.flatten();
         let nothing = GpuReading {
             index,
-            part_of,
+            part_of: device.part_of,
             ..GpuReading::default()
         };
         let known = throttle.is_some() || listed.is_some();
         let reading = GpuReading {
             utilisation_percent: number(Quantity::Utilisation).map(|percent| percent as f64),
-            memory_used_bytes: memory.map(|(used, _)| used),
-            memory_total_bytes: memory.map(|(_, total)| total),
-            power_w: number(Quantity::Power).map(|milliwatts| milliwatts as f64 / 1e3),
-            energy_j: number(Quantity::Energy).map(|millijoules| millijoules as f64 / 1e3),
+            memory_used_bytes: number(Quantity::MemoryUsed),
+            memory_total_bytes: number(Quantity::MemoryTotal),
+            power_w: thousandths(Quantity::Power),
+            energy_j: thousandths(Quantity::Energy),
             sm_clock_mhz: number(Quantity::SmClock).map(|mhz| mhz as u32),
             memory_clock_mhz: number(Quantity::MemoryClock).map(|mhz| mhz as u32),
             temperature_c: number(Quantity::Temperature).map(|celsius| celsius as f64),
@@ -276,12 +212,12 @@ impl GpuSampler for NvmlSampler {
         }
     }
 
-    fn sample(&mut self) -> Vec<GpuReading> {
-        self.read(None)
-    }
-
-    fn sample_at(&mut self, at: Stamp) -> Vec<GpuReading> {
-        self.read(Some(at))
+    fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading> {
+        let processes = self.processes.is_due(at);
+        (0..)
+            .zip(&self.devices)
+            .filter_map(|(index, device)| self.read(index, device, processes))
+            .collect()
     }
 
     fn facts(&self) -> BTreeMap<String, String> {
@@ -306,20 +242,6 @@ fn name(readings: &dyn DeviceReadings, at: Place, split: bool) -> String {
     }
 }
 
-/// Asks once for everything: what is worth asking for again, and what is not told and why.
-fn ask(readings: &dyn DeviceReadings, at: Place) -> (Tells, Vec<(&'static str, Unreadable)>) {
-    let mut tells = Tells([true; QUANTITIES.len()]);
-    let mut missing = Vec::new();
-    for (quantity, what) in QUANTITIES {
-        if let Err(why) = readings.read(at, quantity) {
-            // What merely failed may work next time.
-            tells.0[quantity as usize] = matches!(why, Unreadable::Failed(_));
-            missing.push((what, why));
-        }
-    }
-    (tells, missing)
-}
-
 /// What a device does not tell, quantities with one reason together.
 fn note(name: &str, missing: &[(&'static str, Unreadable)], mig: bool) -> Vec<String> {
     let mut by_reason: Vec<(String, Vec<&str>)> = Vec::new();
@@ -329,6 +251,8 @@ fn note(name: &str, missing: &[(&'static str, Unreadable)], mig: bool) -> Vec<St
             other => other.to_string(),
         };
         match by_reason.iter_mut().find(|(known, _)| *known == why) {
+            // One name may stand for two numbers.
+            Some((_, all)) if all.contains(what) => {}
             Some((_, all)) => all.push(what),
             None => by_reason.push((why, vec![what])),
         }

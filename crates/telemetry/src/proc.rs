@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use procfs_core::net::{TcpNetEntries, TcpState};
 use procfs_core::process::Stat;
 use procfs_core::{ExplicitSystemInfo, FromBufReadSI as _, FromRead as _, ProcResult};
+
+use crate::file::{Kept, entries, name, read, value};
 
 /// A process table, or a copy of one in a test.
 #[derive(Debug, Clone)]
@@ -40,7 +41,7 @@ impl Proc {
     pub(crate) fn listeners(&self) -> Option<Vec<Listener>> {
         let tables = ["net/tcp", "net/tcp6"].map(|table| {
             let table = std::fs::read(self.root.join(table)).ok()?;
-            entries(&table).ok()
+            tcp_entries(&table).ok()
         });
         if tables.iter().all(Option::is_none) {
             return None;
@@ -80,8 +81,8 @@ impl Proc {
     pub(crate) fn parents(&self) -> Parents {
         self.pids()
             .filter_map(|pid| {
-                let stat =
-                    Stat::from_read(File::open(self.process(pid).join("stat")).ok()?).ok()?;
+                let stat = File::open(self.process(pid).join("stat")).ok()?;
+                let stat = Stat::from_read(stat).ok()?;
                 Some((pid, u32::try_from(stat.ppid).ok()?))
             })
             .collect()
@@ -113,11 +114,8 @@ impl Proc {
     /// The one process of a user, among those that may not be looked into, whose parent is not the
     /// user's; `None` when there are several.
     pub(crate) fn only_root_of(&self, uid: u32, parents: &Parents, hidden: &[u32]) -> Option<u32> {
-        let own: BTreeSet<u32> = hidden
-            .iter()
-            .copied()
-            .filter(|pid| self.uid(*pid) == Some(uid))
-            .collect();
+        let own = hidden.iter().copied();
+        let own: BTreeSet<u32> = own.filter(|pid| self.uid(*pid) == Some(uid)).collect();
         let mut roots = own
             .iter()
             .filter(|pid| parents.get(pid).is_none_or(|parent| !own.contains(parent)));
@@ -137,14 +135,10 @@ impl Proc {
         let mut tree = vec![root];
         let mut next = 0;
         while let Some(&parent) = tree.get(next) {
-            if let Ok(threads) = self.process(parent).join("task").read_dir() {
-                for thread in threads.flatten() {
-                    let children = read(&thread.path().join("children")).unwrap_or_default();
-                    let pids = children
-                        .split_whitespace()
-                        .filter_map(|pid| pid.parse::<u32>().ok());
-                    tree.extend(pids);
-                }
+            for thread in entries(&self.process(parent).join("task")) {
+                let children = read(&thread.join("children")).unwrap_or_default();
+                let pids = children.split_whitespace();
+                tree.extend(pids.filter_map(|pid| pid.parse::<u32>().ok()));
             }
             next += 1;
         }
@@ -161,25 +155,16 @@ impl Proc {
         self.status(pid, "Cpus_allowed_list:")
     }
 
-    /// The cores that this process may run on.
-    pub(crate) fn own_cores(&self) -> Option<String> {
-        self.status(std::process::id(), "Cpus_allowed_list:")
-    }
-
     /// Keeps a process's file open for repeated readings.
     pub(crate) fn open(&self, pid: u32) -> Option<ProcessFile> {
-        let file = File::open(self.process(pid).join("stat")).ok()?;
-        Some(ProcessFile {
-            pid,
-            file,
-            text: Vec::with_capacity(512),
-        })
+        let stat = Kept::open(&self.process(pid).join("stat")).ok()?;
+        Some(ProcessFile { pid, stat })
     }
 
     /// Every process's id.
     pub(crate) fn pids(&self) -> impl Iterator<Item = u32> + use<> {
-        let entries = self.root.read_dir().into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        let entries = entries(&self.root).into_iter();
+        entries.filter_map(|entry| name(&entry).parse().ok())
     }
 
     /// A process's folder.
@@ -195,8 +180,7 @@ impl Proc {
 
     fn status(&self, pid: u32, key: &str) -> Option<String> {
         let status = read(&self.process(pid).join("status"))?;
-        let value = status.lines().find_map(|line| line.strip_prefix(key))?;
-        Some(value.trim().to_owned())
+        value(&status, key).map(str::to_owned)
     }
 }
 
@@ -204,8 +188,7 @@ impl Proc {
 #[derive(Debug)]
 pub(crate) struct ProcessFile {
     pub(crate) pid: u32,
-    file: File,
-    text: Vec<u8>,
+    stat: Kept,
 }
 
 /// What a process has used.
@@ -220,10 +203,7 @@ pub(crate) struct Usage {
 impl ProcessFile {
     /// Reads it again; `None` once the process is gone.
     pub(crate) fn read(&mut self) -> Option<Usage> {
-        self.file.rewind().ok()?;
-        self.text.clear();
-        self.file.read_to_end(&mut self.text).ok()?;
-        let stat = Stat::from_read(&*self.text).ok()?;
+        let stat = Stat::from_read(self.stat.bytes().ok()?).ok()?;
         // A zombie uses nothing any more, and its parent has not taken its CPU time over yet.
         let of_children = stat.cutime.max(0).unsigned_abs() + stat.cstime.max(0).unsigned_abs();
         let ticks = stat.utime + stat.stime + of_children;
@@ -240,7 +220,7 @@ fn ancestors(parents: &Parents, pid: u32) -> impl Iterator<Item = u32> + '_ {
     std::iter::successors(up(&pid), up)
 }
 
-fn entries(table: &[u8]) -> ProcResult<TcpNetEntries> {
+fn tcp_entries(table: &[u8]) -> ProcResult<TcpNetEntries> {
     let system = ExplicitSystemInfo {
         boot_time_secs: 0,
         ticks_per_second: ticks_per_second(),
@@ -248,14 +228,6 @@ fn entries(table: &[u8]) -> ProcResult<TcpNetEntries> {
         is_little_endian: cfg!(target_endian = "little"),
     };
     TcpNetEntries::from_buf_read(table, &system)
-}
-
-/// A short file's text without blanks at its ends; `None` when it is empty or unreadable.
-pub(crate) fn read(path: &Path) -> Option<String> {
-    let text = std::fs::read(path).ok()?;
-    let text = String::from_utf8_lossy(&text);
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 #[cfg(unix)]

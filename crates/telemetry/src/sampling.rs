@@ -112,7 +112,7 @@ struct Devices {
 impl Devices {
     fn sample(&mut self, clock: &Clock) -> Sample {
         let at = clock.now();
-        let gpu = self.gpu.as_mut().map(|gpu| gpu.sample_at(at));
+        let gpu = self.gpu.as_mut().map(|gpu| gpu.sample(Some(at)));
         let mut gpus: Vec<GpuReading> = gpu.unwrap_or_default();
         let host: Option<HostReading> = self.host.as_mut().and_then(|host| host.sample(at));
         let servers = self.servers.as_mut().map(|servers| {

@@ -1,10 +1,9 @@
 //! The process behind an endpoint on this host, and what it costs.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use domain::Nanos;
-use domain::Stamp;
 use domain::telemetry::ServerReading;
+use domain::{Nanos, Stamp};
 use url::{Host, Url};
 
 use crate::proc::{Listener, Proc, ProcessFile};
@@ -14,29 +13,28 @@ const CPU_INTERVAL: Nanos = Nanos::from_secs(1);
 
 /// The process that listens where an endpoint points.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerProcess {
-    /// Its id.
-    pub pid: u32,
+pub(crate) struct ServerProcess {
+    pub(crate) pid: u32,
     /// Its short name, as the kernel keeps it (15 characters).
-    pub name: String,
+    pub(crate) name: String,
     /// Its descendants (Ollama's runners, for example), at the moment it was looked for.
-    pub descendants: Vec<u32>,
+    pub(crate) descendants: Vec<u32>,
     /// The cores it may run on, as the kernel writes them: `0-7`.
-    pub cores: Option<String>,
+    pub(crate) cores: Option<String>,
     /// How sure that is.
-    pub found: FoundBy,
+    pub(crate) found: FoundBy,
 }
 
 impl ServerProcess {
     /// True for the process itself and for its descendants.
-    pub fn owns(&self, pid: u32) -> bool {
+    pub(crate) fn owns(&self, pid: u32) -> bool {
         self.pid == pid || self.descendants.contains(&pid)
     }
 }
 
 /// How the process of an endpoint was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FoundBy {
+pub(crate) enum FoundBy {
     /// It holds the listening socket.
     Socket,
     /// The socket's holder may not be looked at from here, but the user who owns the socket has no
@@ -46,60 +44,40 @@ pub enum FoundBy {
 
 /// Why the process of an endpoint is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ServerNotFound {
-    /// The endpoint is not a URL with a host.
+pub(crate) enum ServerNotFound {
     #[error("`{endpoint}` is not the URL of a server")]
-    NotAUrl {
-        /// As it was given.
-        endpoint: String,
-    },
+    NotAUrl { endpoint: String },
     /// It is another machine, or this one by an address of its network.
     #[error("{endpoint} is not on loopback, so its process is not looked for here")]
-    Elsewhere {
-        /// The endpoint.
-        endpoint: String,
-    },
-    /// This system has no `/proc`.
+    Elsewhere { endpoint: String },
     #[error("this system does not tell which process listens on a port (no /proc/net/tcp)")]
     NoProc,
-    /// Nobody listens there.
     #[error("no process listens on port {port} of this host; is the server in a container?")]
-    NoListener {
-        /// The port.
-        port: u16,
-    },
+    NoListener { port: u16 },
     /// Somebody listens, but may not be looked at.
     #[error(
         "port {port} belongs to user {uid}, whose processes cannot be told apart from here; run \
          as that user or as root to see the server's CPU and memory"
     )]
-    NotPermitted {
-        /// The port.
-        port: u16,
-        /// The user.
-        uid: u32,
-    },
+    NotPermitted { port: u16, uid: u32 },
 }
 
 /// The process that serves a loopback endpoint, with its descendants.
 ///
 /// From the listening port to the socket's inode (`/proc/net/tcp`, `/proc/net/tcp6`) to the
 /// process that holds it (`/proc/<pid>/fd`). Costs some milliseconds.
-pub fn server_process(endpoint: &str) -> Result<ServerProcess, ServerNotFound> {
+pub(crate) fn server_process(endpoint: &str) -> Result<ServerProcess, ServerNotFound> {
     find(&Proc::here(), endpoint)
 }
 
 fn find(proc: &Proc, endpoint: &str) -> Result<ServerProcess, ServerNotFound> {
     let (hosts, port) = loopback(endpoint)?;
     let listeners = proc.listeners().ok_or(ServerNotFound::NoProc)?;
+    // An address as IPv4 writes it where it is one in IPv6's clothes.
+    let ip = |listener: &Listener| listener.address.ip().to_canonical();
     let at = |wanted: &dyn Fn(IpAddr) -> bool| -> Vec<&Listener> {
-        let mut at = Vec::new();
-        for listener in &listeners {
-            if listener.address.port() == port && wanted(plain(listener.address)) {
-                at.push(listener);
-            }
-        }
-        at
+        let on_port = listeners.iter().filter(|l| l.address.port() == port);
+        on_port.filter(|l| wanted(ip(l))).collect()
     };
     // A socket bound to the very address takes precedence over one bound to all of them.
     let mut serving = at(&|ip| hosts.contains(&ip));
@@ -156,14 +134,9 @@ fn loopback(endpoint: &str) -> Result<(Vec<IpAddr>, u16), ServerNotFound> {
     Ok((hosts, port))
 }
 
-/// An address as IPv4 writes it where it is one in IPv6's clothes.
-fn plain(address: SocketAddr) -> IpAddr {
-    address.ip().to_canonical()
-}
-
 /// Samples the process trees of the servers of endpoints.
 #[derive(Debug)]
-pub struct ServerSampler {
+pub(crate) struct ServerSampler {
     proc: Proc,
     servers: Vec<Watched>,
 }
@@ -184,7 +157,7 @@ struct Watched {
 impl ServerSampler {
     /// Looks for the process of each endpoint; the endpoint's place is its index in readings.
     /// Endpoints without a process that can be seen come back with the reason.
-    pub fn find(endpoints: &[String]) -> (Self, Vec<Result<ServerProcess, ServerNotFound>>) {
+    pub(crate) fn find(endpoints: &[String]) -> (Self, Vec<Result<ServerProcess, ServerNotFound>>) {
         Self::find_under(Proc::here(), endpoints)
     }
 
@@ -209,22 +182,20 @@ impl ServerSampler {
     }
 
     /// True when no endpoint has a process that can be seen.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.servers.is_empty()
     }
 
     /// One reading of every server that still runs. Its tree is walked anew once a second; in
     /// between, the processes known then are read, each from a file kept open.
-    pub fn sample(&mut self, at: Stamp) -> Vec<ServerReading> {
+    pub(crate) fn sample(&mut self, at: Stamp) -> Vec<ServerReading> {
         let Self { proc, servers } = self;
-        servers
-            .iter_mut()
-            .filter_map(|server| server.sample(proc, at))
-            .collect()
+        let readings = servers.iter_mut().map(|server| server.sample(proc, at));
+        readings.flatten().collect()
     }
 
     /// The endpoint whose server a process belongs to, as of the last sample.
-    pub fn owner(&self, pid: u32) -> Option<u32> {
+    pub(crate) fn owner(&self, pid: u32) -> Option<u32> {
         self.servers
             .iter()
             .find(|server| server.tree.iter().any(|process| process.pid == pid))

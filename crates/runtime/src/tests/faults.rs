@@ -478,7 +478,7 @@ impl domain::telemetry::GpuSampler for Silent {
         }
     }
 
-    fn sample(&mut self) -> Vec<domain::telemetry::GpuReading> {
+    fn sample(&mut self, _: Option<domain::Stamp>) -> Vec<domain::telemetry::GpuReading> {
         Vec::new()
     }
 }

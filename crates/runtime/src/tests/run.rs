@@ -507,7 +507,7 @@ impl GpuSampler for Busy {
         }
     }
 
-    fn sample(&mut self) -> Vec<GpuReading> {
+    fn sample(&mut self, _: Option<Stamp>) -> Vec<GpuReading> {
         vec![GpuReading {
             utilisation_percent: Some(100.0),
             ..GpuReading::default()

@@ -1,29 +1,14 @@
 //! One card's files.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use domain::telemetry::GpuReading;
 
 use super::{throttle, uevent};
-use crate::proc::read;
-
-/// The quantities of a card.
-#[derive(Debug, Clone, Copy)]
-enum Of {
-    Busy,
-    MemoryUsed,
-    MemoryTotal,
-    Power,
-    Energy,
-    SmClock,
-    MemoryClock,
-    Temperature,
-}
+use crate::file::{Kept, entries, name as file_name, read};
 
 /// One card with its files kept open.
-#[derive(Debug)]
 pub(super) struct Card {
     index: u32,
     pub(super) name: String,
@@ -31,15 +16,15 @@ pub(super) struct Card {
     pub(super) slot: String,
     power_limit_w: Option<f64>,
     link: Option<String>,
-    /// In the order of [`Of`].
+    /// Utilisation, memory in use and in all, power, energy, shader and memory clock, temperature.
     quantities: [Quantity; 8],
     throttle: Throttle,
 }
 
 impl Card {
     pub(super) fn open(index: u32, device: &Path, pci_ids: &[PathBuf]) -> Self {
-        let hwmon = hwmon(device);
-        let sensor = |file: &str| hwmon.as_ref().map(|folder| folder.join(file));
+        let hwmon = entries(&device.join("hwmon"));
+        let sensor = |file: &str| hwmon.first().map(|folder| folder.join(file));
         let number = |files: &[Option<PathBuf>], what, scale| {
             let files = files.iter().flatten().cloned();
             Quantity::open(files, what, Shape::Number, scale)
@@ -82,26 +67,33 @@ impl Card {
     pub(super) fn read(&mut self) -> Option<GpuReading> {
         let throttle = self.throttle.read();
         let known = throttle.is_some();
-        let mut read = |quantity: Of| self.quantities[quantity as usize].read();
-        let whole = |value: Option<f64>| value.map(|v| v.round() as u64);
-        let clock = |value: Option<f64>| value.map(|v| v.round() as u32);
-        let reading = GpuReading {
-            index: self.index,
-            part_of: None,
-            utilisation_percent: read(Of::Busy),
-            memory_used_bytes: whole(read(Of::MemoryUsed)),
-            memory_total_bytes: whole(read(Of::MemoryTotal)),
-            power_w: read(Of::Power),
-            energy_j: read(Of::Energy),
-            sm_clock_mhz: clock(read(Of::SmClock)),
-            memory_clock_mhz: clock(read(Of::MemoryClock)),
-            temperature_c: read(Of::Temperature),
-            throttle_reasons: throttle.unwrap_or_default(),
-            processes: Vec::new(),
-        };
+        let [
+            busy,
+            used,
+            total,
+            power,
+            energy,
+            shader,
+            memory,
+            temperature,
+        ] = self.quantities.each_mut().map(Quantity::read);
+        let whole = |value: f64| value.round() as u64;
+        let clock = |value: f64| value.round() as u32;
         let nothing = GpuReading {
             index: self.index,
             ..GpuReading::default()
+        };
+        let reading = GpuReading {
+            utilisation_percent: busy,
+            memory_used_bytes: used.map(whole),
+            memory_total_bytes: total.map(whole),
+            power_w: power,
+            energy_j: energy,
+            sm_clock_mhz: shader.map(clock),
+            memory_clock_mhz: memory.map(clock),
+            temperature_c: temperature,
+            throttle_reasons: throttle.unwrap_or_default(),
+            ..nothing.clone()
         };
         (known || reading != nothing).then_some(reading)
     }
@@ -117,21 +109,17 @@ impl Card {
             .collect()
     }
 
-    pub(super) fn facts(&self) -> Vec<(String, String)> {
-        let fact = |what: &str, value: Option<String>| {
-            value.map(|value| (format!("gpu_{}_{what}", self.index), value))
+    pub(super) fn facts(&self) -> impl Iterator<Item = (String, String)> {
+        let limit = self.power_limit_w.map(|watts| format!("{watts:.0} W"));
+        let facts = [
+            ("pci", Some(self.slot.clone())),
+            ("link", self.link.clone()),
+            ("power_limit", limit),
+        ];
+        let named = |(what, value): (&str, Option<String>)| {
+            Some((format!("gpu_{}_{what}", self.index), value?))
         };
-        [
-            fact("pci", Some(self.slot.clone())),
-            fact("link", self.link.clone()),
-            fact(
-                "power_limit",
-                self.power_limit_w.map(|watts| format!("{watts:.0} W")),
-            ),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        facts.into_iter().filter_map(named)
     }
 }
 
@@ -164,25 +152,22 @@ impl Quantity {
         for path in files {
             let mut kept = match Kept::open(&path) {
                 Ok(kept) => kept,
-                Err(problem) => {
-                    why.get_or_insert(problem);
+                Err(error) => {
+                    why.get_or_insert_with(|| unreadable(&path, &error));
                     continue;
                 }
             };
-            match kept
-                .text()
-                .map(|text| parse(text, shape).ok_or_else(|| shown(text)))
-            {
-                Ok(Ok(_)) => {
+            why = match text(&mut kept) {
+                Ok(text) if parse(text, shape).is_some() => {
                     return Self {
                         source: Ok(kept),
                         shape,
                         scale,
                     };
                 }
-                Ok(Err(text)) => why = Some(format!("{} holds `{text}`", file_name(&path))),
-                Err(error) => why = Some(unreadable(&path, &error)),
-            }
+                Ok(text) => Some(format!("{} holds `{}`", file_name(&path), shown(text))),
+                Err(error) => Some(unreadable(&path, &error)),
+            };
         }
         let why = why.unwrap_or_else(|| "no hwmon folder".to_owned());
         Self {
@@ -193,7 +178,7 @@ impl Quantity {
     }
 
     fn read(&mut self) -> Option<f64> {
-        let text = self.source.as_mut().ok()?.text().ok()?;
+        let text = text(self.source.as_mut().ok()?).ok()?;
         parse(text, self.shape).map(|number| number * self.scale)
     }
 }
@@ -222,12 +207,13 @@ struct Throttle(Result<Kept, String>);
 
 impl Throttle {
     fn open(path: &Path) -> Self {
-        let opened = Kept::open(path).and_then(|mut kept| {
+        let open = || {
+            let mut kept = Kept::open(path).map_err(|error| unreadable(path, &error))?;
             let table = kept.bytes().map_err(|error| unreadable(path, &error))?;
             throttle::bits(table).map_err(|why| format!("gpu_metrics: {why}"))?;
             Ok(kept)
-        });
-        Self(opened.map_err(|why| format!("no throttle reasons ({why})")))
+        };
+        Self(open().map_err(|why: String| format!("no throttle reasons ({why})")))
     }
 
     fn read(&mut self) -> Option<Vec<String>> {
@@ -236,34 +222,10 @@ impl Throttle {
     }
 }
 
-/// A file kept open; the kernel writes it anew for each reading from its start.
-#[derive(Debug)]
-struct Kept {
-    file: File,
-    content: Vec<u8>,
-}
-
-impl Kept {
-    fn open(path: &Path) -> Result<Self, String> {
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-        Ok(Self {
-            file,
-            content: Vec::with_capacity(128),
-        })
-    }
-
-    fn bytes(&mut self) -> io::Result<&[u8]> {
-        self.file.rewind()?;
-        self.content.clear();
-        self.file.read_to_end(&mut self.content)?;
-        Ok(&self.content)
-    }
-
-    fn text(&mut self) -> io::Result<&str> {
-        let bytes = self.bytes()?;
-        std::str::from_utf8(bytes)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-    }
+/// The file's text as it is now.
+fn text(kept: &mut Kept) -> io::Result<&str> {
+    std::str::from_utf8(kept.bytes()?)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> String {
@@ -276,27 +238,9 @@ fn unreadable(path: &Path, error: &io::Error) -> String {
     format!("{} {why}", file_name(path))
 }
 
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
-}
-
 /// The start of a text that was not understood.
 fn shown(text: &str) -> String {
     text.trim().chars().take(20).collect()
-}
-
-/// The folder of the card's own sensors.
-fn hwmon(device: &Path) -> Option<PathBuf> {
-    let mut folders: Vec<PathBuf> = device
-        .join("hwmon")
-        .read_dir()
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
-    folders.sort_unstable();
-    folders.into_iter().next()
 }
 
 /// `16.0 GT/s PCIe x16`, as the link runs now; an idle card slows it down.

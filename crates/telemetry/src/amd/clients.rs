@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use domain::telemetry::GpuProcess;
 use domain::{Nanos, Stamp};
 
-use crate::proc::{Proc, read};
+use crate::every::Every;
+use crate::file::{entries, name, read, value};
+use crate::proc::Proc;
 
 /// Who has a device open is looked for this often; it means looking at every open file there is.
-const LOOK_EVERY: Nanos = Nanos::from_secs(10);
+const LOOK: Every = Every::new(Nanos::from_secs(10));
 
 /// The processes on AMD devices.
-#[derive(Debug)]
 pub(super) struct Clients {
     proc: Proc,
     kfd: PathBuf,
@@ -25,7 +26,7 @@ pub(super) struct Clients {
     ids: BTreeMap<String, String>,
     /// Descriptions of open device files.
     open: Vec<(u32, PathBuf)>,
-    look_due: Option<Stamp>,
+    look: Every,
 }
 
 impl Clients {
@@ -38,15 +39,14 @@ impl Clients {
             slots,
             ids,
             open: Vec::new(),
-            look_due: None,
+            look: LOOK,
         }
     }
 
     /// The processes with memory on each card, by the card's place on the bus, in the order of
     /// their ids.
     pub(super) fn list(&mut self, at: Option<Stamp>) -> BTreeMap<String, Vec<GpuProcess>> {
-        if at.is_none_or(|at| self.look_due.is_none_or(|due| at >= due)) {
-            self.look_due = at.map(|at| at + LOOK_EVERY);
+        if self.look.is_due(at) {
             self.open = self.look();
         }
         // A client may be open under several numbers and in several processes; it counts once in
@@ -89,13 +89,10 @@ impl Clients {
         let mut found = Vec::new();
         for pid in self.proc.pids() {
             let folder = self.proc.process(pid);
-            let Ok(files) = folder.join("fd").read_dir() else {
-                continue;
-            };
-            for file in files.flatten() {
-                let target = file.path().read_link();
+            for file in entries(&folder.join("fd")) {
+                let target = file.read_link();
                 if target.is_ok_and(|target| target.starts_with("/dev/dri")) {
-                    found.push((pid, folder.join("fdinfo").join(file.file_name())));
+                    found.push((pid, folder.join("fdinfo").join(name(&file))));
                 }
             }
         }
@@ -104,15 +101,13 @@ impl Clients {
 
     /// What KFD tells: card, process, bytes.
     fn compute(&self) -> Vec<(String, u32, u64)> {
-        let folders = self.kfd.join("proc").read_dir();
         let mut found = Vec::new();
-        for process in folders.into_iter().flatten().flatten() {
-            let name = process.file_name();
-            let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+        for process in entries(&self.kfd.join("proc")) {
+            let Ok(pid) = name(&process).parse() else {
                 continue;
             };
             for (id, slot) in &self.ids {
-                let bytes = read(&process.path().join(format!("vram_{id}")));
+                let bytes = read(&process.join(format!("vram_{id}")));
                 if let Some(bytes) = bytes.and_then(|bytes| bytes.parse().ok())
                     && bytes > 0
                     && self.slots.contains(slot)
@@ -126,7 +121,6 @@ impl Clients {
 }
 
 /// One description of an open device file.
-#[derive(Debug, PartialEq, Eq)]
 struct Client {
     slot: String,
     id: String,
@@ -134,25 +128,15 @@ struct Client {
 }
 
 fn client(text: &str) -> Option<Client> {
-    let fields: BTreeMap<&str, &str> = text
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .map(|(key, value)| (key, value.trim()))
-        .collect();
-    if *fields.get("drm-driver")? != super::DRIVER {
+    if value(text, "drm-driver:")? != super::DRIVER {
         return None;
     }
     // Of newer kernels, then of older ones.
-    let keys = ["drm-resident-vram", "drm-memory-vram", "drm-total-vram"];
-    let bytes = keys.iter().find_map(|key| size(fields.get(key)?));
+    let keys = ["drm-resident-vram:", "drm-memory-vram:", "drm-total-vram:"];
     Some(Client {
-        slot: (*fields.get("drm-pdev")?).to_owned(),
-        id: fields
-            .get("drm-client-id")
-            .copied()
-            .unwrap_or("")
-            .to_owned(),
-        bytes: bytes?,
+        slot: value(text, "drm-pdev:")?.to_owned(),
+        id: value(text, "drm-client-id:").unwrap_or("").to_owned(),
+        bytes: keys.iter().find_map(|key| size(value(text, key)?))?,
     })
 }
 
@@ -172,18 +156,12 @@ fn size(value: &str) -> Option<u64> {
 
 /// KFD's number of each card, with the card's place on the bus.
 fn ids(kfd: &Path) -> BTreeMap<String, String> {
-    let nodes = kfd.join("topology/nodes").read_dir();
-    nodes
-        .into_iter()
-        .flatten()
-        .flatten()
+    entries(&kfd.join("topology/nodes"))
+        .iter()
         .filter_map(|node| {
-            let id = read(&node.path().join("gpu_id")).filter(|id| id != "0")?;
-            let properties = read(&node.path().join("properties"))?;
-            let property = |name: &str| -> Option<u64> {
-                let of = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
-                properties.lines().find_map(of)
-            };
+            let id = read(&node.join("gpu_id")).filter(|id| id != "0")?;
+            let properties = read(&node.join("properties"))?;
+            let property = |name: &str| value(&properties, name)?.parse::<u64>().ok();
             let place = property("location_id ")?;
             let (bus, device, function) = (place >> 8 & 0xff, place >> 3 & 0x1f, place & 7);
             let domain = property("domain ").unwrap_or(0);

@@ -1,9 +1,7 @@
 use std::path::Path;
 
-use domain::telemetry::GpuProcess;
-
 use super::*;
-use crate::fixture::{Process, open_file, put, put_all};
+use crate::fixture::{Process, on_device, open_file, put, put_all};
 
 /// A `gpu_metrics` table of some revision with a mask at some place.
 fn table(format: u8, content: u8, size: usize, at: usize, mask: u64) -> Vec<u8> {
@@ -45,7 +43,7 @@ fn two_cards_are_told_apart_and_read_in_their_units() {
     machine(&sys);
     put(&proc, "sys/kernel/osrelease", "6.8.0-45-generic\n");
     let mut sampler = AmdSampler::under(&sys, &proc, &pci_ids(root.path())).unwrap();
-    insta::assert_debug_snapshot!((sampler.source(), sampler.sample(), sampler.facts()));
+    insta::assert_debug_snapshot!((sampler.source(), sampler.sample(None), sampler.facts()));
 }
 
 #[test]
@@ -55,11 +53,11 @@ fn files_kept_open_are_read_anew_and_a_card_that_falls_silent_is_left_out() {
     machine(&sys);
     let mut sampler = AmdSampler::under(&sys, root.path(), &[]).unwrap();
     let busy = "class/drm/card1/device/gpu_busy_percent";
-    assert_eq!(sampler.sample()[1].utilisation_percent, Some(97.0));
+    assert_eq!(sampler.sample(None)[1].utilisation_percent, Some(97.0));
     put(&sys, busy, "4\n");
-    assert_eq!(sampler.sample()[1].utilisation_percent, Some(4.0));
+    assert_eq!(sampler.sample(None)[1].utilisation_percent, Some(4.0));
     put(&sys, busy, "\u{fffd}\n");
-    assert_eq!(sampler.sample()[1].utilisation_percent, None);
+    assert_eq!(sampler.sample(None)[1].utilisation_percent, None);
     let device = sys.join("class/drm/card0/device");
     for file in [
         "mem_info_vram_total",
@@ -69,7 +67,7 @@ fn files_kept_open_are_read_anew_and_a_card_that_falls_silent_is_left_out() {
     ] {
         put(&device, file, "");
     }
-    let indices: Vec<_> = sampler.sample().iter().map(|r| r.index).collect();
+    let indices: Vec<_> = sampler.sample(None).iter().map(|r| r.index).collect();
     assert_eq!(indices, [1]);
 }
 
@@ -88,14 +86,14 @@ fn what_may_not_be_read_is_noted() {
         notes.contains("no utilisation (gpu_busy_percent cannot be read"),
         "{notes}"
     );
-    assert_eq!(sampler.sample()[1].utilisation_percent, None);
-    assert_eq!(sampler.sample()[1].power_w, Some(312.0));
+    assert_eq!(sampler.sample(None)[1].utilisation_percent, None);
+    assert_eq!(sampler.sample(None)[1].power_w, Some(312.0));
 }
 
 #[test]
 fn no_amd_device_is_an_absence_with_a_reason() {
     let root = tempfile::tempdir().unwrap();
-    let absent = |sys: &Path| AmdSampler::under(sys, sys, &[]).unwrap_err().reason;
+    let absent = |sys: &Path| AmdSampler::under(sys, sys, &[]).err().unwrap();
     assert_eq!(absent(root.path()), "no AMD GPU here");
     let others = "card0/device/vendor: 0x8086\ncard1/device/vendor: 0x1af4\ncard2/dev: 226:2";
     put_all(&root.path().join("class/drm"), others);
@@ -178,23 +176,17 @@ fn processes_on_a_card_are_counted_once_per_client() {
          proc/91/vram_45678: 0",
     );
     let mut sampler = AmdSampler::under(&sys, &proc, &[]).unwrap();
-    let process = |pid, bytes| GpuProcess {
-        pid,
-        memory_bytes: Some(bytes),
-        ..GpuProcess::default()
-    };
-    let expected = [
-        process(70, 3 << 20),
-        process(80, 8 << 30),
-        process(90, 1000),
-    ];
-    let readings = sampler.sample();
-    assert_eq!(readings[1].processes, expected);
+    let expected = [(70, 3 << 20), (80, 8 << 30), (90, 1000)];
+    let readings = sampler.sample(None);
+    assert_eq!(
+        readings[1].processes,
+        expected.map(|(pid, bytes)| on_device(pid, Some(bytes)))
+    );
     assert!(readings[0].processes.is_empty());
 
     // At a rate, processes are listed once a second and looked for every ten.
     let at = |ms: u64| Stamp(ms * 1_000_000);
-    let mut listed = |ms| sampler.sample_at(at(ms))[1].processes.len();
+    let mut listed = |ms| sampler.sample(Some(at(ms)))[1].processes.len();
     assert_eq!([listed(0), listed(100), listed(999)], [3, 0, 0]);
     open(95, 3, &description(card, 20, memory));
     assert_eq!([listed(1000), listed(1900)], [3, 0]);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{Devices, Process};
+use crate::fixture::{Devices, Process, on_device};
 use crate::server::FoundBy;
 
 fn reading(index: u32) -> GpuReading {
@@ -8,10 +8,7 @@ fn reading(index: u32) -> GpuReading {
         part_of: index.checked_sub(1),
         memory_used_bytes: Some(3),
         memory_total_bytes: Some(10),
-        processes: vec![GpuProcess {
-            pid: 40 + index,
-            ..GpuProcess::default()
-        }],
+        processes: vec![on_device(40 + index, None)],
         ..GpuReading::default()
     }
 }
@@ -22,10 +19,8 @@ fn maker(names: &[&str]) -> Box<dyn GpuSampler> {
     Devices::boxed(names, move |_| (0..count).map(reading).collect())
 }
 
-fn absent(reason: &str) -> GpuAbsent {
-    GpuAbsent {
-        reason: reason.to_owned(),
-    }
+fn absent(reason: &str) -> String {
+    reason.to_owned()
 }
 
 #[test]
@@ -36,7 +31,7 @@ fn devices_of_two_makers_are_numbered_on() {
     assert_eq!(source.notes(), ["A: no power", "C: no power"]);
     assert_eq!(source, sampler.source());
     let places: Vec<_> = sampler
-        .sample_at(Stamp(5))
+        .sample(Some(Stamp(5)))
         .iter()
         .map(|r| (r.index, r.part_of))
         .collect();
@@ -54,8 +49,8 @@ fn a_moment_reaches_every_sampler() {
     });
     let (sampler, _) = combine([Err(absent("none")), Ok(maker)]);
     let mut sampler = sampler.unwrap();
-    sampler.sample_at(Stamp(7));
-    sampler.sample();
+    sampler.sample(Some(Stamp(7)));
+    sampler.sample(None);
     assert!(asked.try_iter().eq([Some(Stamp(7)), None]));
 }
 
@@ -70,7 +65,7 @@ fn without_devices_both_reasons_are_told() {
 #[test]
 fn a_list_tells_the_servers_processes_from_others() {
     let (sampler, source) = combine([Ok(maker(&["A", "B", "C"])), Err(absent("none"))]);
-    let mut readings = sampler.unwrap().sample();
+    let mut readings = sampler.unwrap().sample(None);
     readings.remove(2);
     let server = ServerProcess {
         pid: 39,
@@ -95,10 +90,7 @@ fn names_are_filled_in_and_asked_for_once() {
     Process::new(40, 1, "firefox").put(proc.path());
     let mut names = Names::new(Proc::at(proc.path()));
     let seen = |names: &mut Names, pid| {
-        let mut processes = [GpuProcess {
-            pid,
-            ..GpuProcess::default()
-        }];
+        let mut processes = [on_device(pid, None)];
         names.fill(&mut processes);
         processes[0].name.clone()
     };

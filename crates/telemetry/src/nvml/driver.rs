@@ -10,7 +10,7 @@ use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::{Device, Nvml};
 
-use super::{DeviceReadings, GpuAbsent, Place, Quantity, Unreadable, Value};
+use super::{DeviceReadings, Place, Quantity, Unreadable};
 
 /// Why NVML did not start.
 pub(super) fn absence(error: &NvmlError) -> String {
@@ -31,7 +31,7 @@ pub(super) fn absence(error: &NvmlError) -> String {
 }
 
 /// The library, loaded once per process; handles of devices live as long as it does.
-static LIBRARY: OnceLock<Result<Nvml, GpuAbsent>> = OnceLock::new();
+static LIBRARY: OnceLock<Result<Nvml, String>> = OnceLock::new();
 
 impl From<NvmlError> for Unreadable {
     fn from(error: NvmlError) -> Self {
@@ -52,12 +52,8 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn open() -> Result<Self, GpuAbsent> {
-        let library = LIBRARY.get_or_init(|| {
-            Nvml::init().map_err(|error| GpuAbsent {
-                reason: absence(&error),
-            })
-        });
+    pub(super) fn open() -> Result<Self, String> {
+        let library = LIBRARY.get_or_init(|| Nvml::init().map_err(|error| absence(&error)));
         let nvml = library.as_ref().map_err(Clone::clone)?;
         let mut handles = BTreeMap::new();
         for card in 0..nvml.device_count().unwrap_or_default() {
@@ -73,18 +69,22 @@ impl Driver {
             for instance in 0..instances {
                 // Instances are numbered with gaps.
                 if let Ok(part) = device.mig_device_by_index(instance) {
-                    let place = Place {
-                        card,
-                        instance: Some(instance),
-                    };
-                    handles.insert(place, part);
+                    handles.insert(
+                        Place {
+                            card,
+                            instance: Some(instance),
+                        },
+                        part,
+                    );
                 }
             }
-            let place = Place {
-                card,
-                instance: None,
-            };
-            handles.insert(place, device);
+            handles.insert(
+                Place {
+                    card,
+                    instance: None,
+                },
+                device,
+            );
         }
         Ok(Self { nvml, handles })
     }
@@ -116,23 +116,41 @@ impl DeviceReadings for Driver {
         Ok(self.device(at)?.name()?)
     }
 
-    fn read(&self, at: Place, quantity: Quantity) -> Result<Value, Unreadable> {
+    fn read(&self, at: Place, quantity: Quantity) -> Result<u64, Unreadable> {
         let device = self.device(at)?;
-        Ok(Value::Number(match quantity {
+        Ok(match quantity {
             Quantity::Utilisation => device.utilization_rates()?.gpu.into(),
-            Quantity::Memory => {
-                let memory = device.memory_info()?;
-                let (used, total) = (memory.used, memory.total);
-                return Ok(Value::Memory { used, total });
-            }
+            Quantity::MemoryUsed => device.memory_info()?.used,
+            Quantity::MemoryTotal => device.memory_info()?.total,
             Quantity::Power => device.power_usage()?.into(),
             Quantity::Energy => device.total_energy_consumption()?,
             Quantity::SmClock => device.clock_info(Clock::SM)?.into(),
             Quantity::MemoryClock => device.clock_info(Clock::Memory)?.into(),
             Quantity::Temperature => device.temperature(TemperatureSensor::Gpu)?.into(),
             Quantity::Throttle => device.current_throttle_reasons()?.bits(),
-            Quantity::Processes => return processes(device).map(Value::Processes),
-        }))
+        })
+    }
+
+    fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable> {
+        // Drivers before release 510 lack both calls; they tell of no processes.
+        let device = self.device(at)?;
+        let compute = device.running_compute_processes();
+        let graphics = device.running_graphics_processes();
+        let of = |process: ProcessInfo| GpuProcess {
+            pid: process.pid,
+            memory_bytes: match process.used_gpu_memory {
+                UsedGpuMemory::Used(bytes) => Some(bytes),
+                UsedGpuMemory::Unavailable => None,
+            },
+            ..GpuProcess::default()
+        };
+        match (compute, graphics) {
+            (Err(error), Err(_)) => Err(error.into()),
+            (compute, graphics) => {
+                let both = compute.unwrap_or_default().into_iter();
+                Ok(both.chain(graphics.unwrap_or_default()).map(of).collect())
+            }
+        }
     }
 
     fn facts(&self, at: Place) -> Vec<(&'static str, String)> {
@@ -155,26 +173,5 @@ impl DeviceReadings for Driver {
             facts.push(("link", format!("PCIe generation {generation} x{width}")));
         }
         facts
-    }
-}
-
-fn processes(device: &Device<'static>) -> Result<Vec<GpuProcess>, Unreadable> {
-    // Drivers before release 510 lack both calls; they tell of no processes.
-    let compute = device.running_compute_processes();
-    let graphics = device.running_graphics_processes();
-    let of = |process: ProcessInfo| GpuProcess {
-        pid: process.pid,
-        memory_bytes: match process.used_gpu_memory {
-            UsedGpuMemory::Used(bytes) => Some(bytes),
-            UsedGpuMemory::Unavailable => None,
-        },
-        ..GpuProcess::default()
-    };
-    match (compute, graphics) {
-        (Err(error), Err(_)) => Err(error.into()),
-        (compute, graphics) => {
-            let both = compute.unwrap_or_default().into_iter();
-            Ok(both.chain(graphics.unwrap_or_default()).map(of).collect())
-        }
     }
 }

@@ -1,20 +1,18 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
-use clock::Clock as SweepClock;
-use domain::telemetry::Sample;
-use domain::{Nanos, Stamp};
-
+use domain::Stamp;
 use nvml_wrapper::error::NvmlError;
 
 use super::Quantity::*;
 use super::*;
-use crate::{Sampling, Sources};
+use crate::fixture::on_device;
 
 /// A recorded moment of one device: what it tells, and why it tells nothing else.
 #[derive(Clone)]
 struct Moment {
-    told: BTreeMap<Quantity, Value>,
+    told: BTreeMap<Quantity, u64>,
+    processes: Option<Vec<GpuProcess>>,
     /// The instance of the card before it that this device is.
     instance: Option<u32>,
     otherwise: fn() -> NvmlError,
@@ -24,9 +22,8 @@ impl Moment {
     /// A device that tells these numbers and nothing else.
     fn of<const N: usize>(numbers: [(Quantity, u64); N]) -> Self {
         Self {
-            told: numbers
-                .map(|(quantity, n)| (quantity, Value::Number(n)))
-                .into(),
+            told: numbers.into(),
+            processes: None,
             instance: None,
             otherwise: || NvmlError::NotSupported,
         }
@@ -34,26 +31,15 @@ impl Moment {
 
     /// A device that tells everything.
     fn open_handed() -> Self {
-        let [util, power, energy] = [(Utilisation, 50), (Power, 1000), (Energy, 1000)];
-        let rest = [
-            (SmClock, 1),
-            (MemoryClock, 1),
-            (Temperature, 1),
-            (Throttle, 0),
-        ];
-        let [sm, memory, temperature, throttle] = rest;
-        Self::of([util, power, energy, sm, memory, temperature, throttle])
-            .memory(1, 2)
-            .processes(Vec::new())
-    }
-
-    fn memory(mut self, used: u64, total: u64) -> Self {
-        self.told.insert(Memory, Value::Memory { used, total });
-        self
+        let mut device = Self::of(QUANTITIES.map(|(quantity, _)| (quantity, 1)));
+        device
+            .told
+            .extend([(Power, 1000), (Energy, 1000), (Throttle, 0)]);
+        device.processes(Vec::new())
     }
 
     fn processes(mut self, processes: Vec<GpuProcess>) -> Self {
-        self.told.insert(Processes, Value::Processes(processes));
+        self.processes = Some(processes);
         self
     }
 
@@ -79,6 +65,13 @@ impl Replay {
         };
         (NvmlSampler::over(Box::new(replay)).unwrap(), now)
     }
+
+    fn moment(&self, at: Place) -> &Moment {
+        let now = self.now.load(Ordering::Relaxed).min(self.series.len() - 1);
+        let places = self.places().unwrap();
+        let device = places.iter().position(|place| *place == at).unwrap();
+        &self.series[now][device]
+    }
 }
 
 impl DeviceReadings for Replay {
@@ -99,24 +92,18 @@ impl DeviceReadings for Replay {
     fn name(&self, at: Place) -> Result<String, Unreadable> {
         Ok(format!("Card {}", at.card))
     }
-    fn read(&self, at: Place, quantity: Quantity) -> Result<Value, Unreadable> {
-        let now = self.now.load(Ordering::Relaxed).min(self.series.len() - 1);
-        let places = self.places().unwrap();
-        let device = places.iter().position(|place| *place == at).unwrap();
-        let moment = &self.series[now][device];
-        let told = moment.told.get(&quantity).cloned();
+    fn read(&self, at: Place, quantity: Quantity) -> Result<u64, Unreadable> {
+        let moment = self.moment(at);
+        let told = moment.told.get(&quantity).copied();
+        told.ok_or_else(|| (moment.otherwise)().into())
+    }
+    fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable> {
+        let moment = self.moment(at);
+        let told = moment.processes.clone();
         told.ok_or_else(|| (moment.otherwise)().into())
     }
     fn facts(&self, at: Place) -> Vec<(&'static str, String)> {
         vec![("power_limit", format!("{} W", 300 + at.card))]
-    }
-}
-
-fn process(pid: u32, memory_bytes: Option<u64>) -> GpuProcess {
-    GpuProcess {
-        pid,
-        memory_bytes,
-        ..GpuProcess::default()
     }
 }
 
@@ -126,9 +113,15 @@ fn once(devices: Vec<Moment>) -> NvmlSampler {
 
 #[test]
 fn every_quantity_comes_out_in_its_unit() {
-    let listed = [process(7, Some(10)), process(3, None), process(7, Some(10))];
+    let listed = [
+        on_device(7, Some(10)),
+        on_device(3, None),
+        on_device(7, Some(10)),
+    ];
     let device = Moment::of([
         (Utilisation, 97),
+        (MemoryUsed, 6_000_000_000),
+        (MemoryTotal, 12_000_000_000),
         (Power, 181_250),
         (Energy, 5_000_500),
         (SmClock, 2505),
@@ -137,10 +130,9 @@ fn every_quantity_comes_out_in_its_unit() {
         // Idle (bit 0), power cap (bit 2) and hardware thermal slowdown (bit 6).
         (Throttle, 0b100_0101),
     ])
-    .memory(6_000_000_000, 12_000_000_000)
     .processes(listed.to_vec());
     assert_eq!(
-        once(vec![device]).sample(),
+        once(vec![device]).sample(None),
         [GpuReading {
             index: 0,
             part_of: None,
@@ -153,7 +145,7 @@ fn every_quantity_comes_out_in_its_unit() {
             memory_clock_mhz: Some(9001),
             temperature_c: Some(71.0),
             throttle_reasons: vec!["sw_power_cap".to_owned(), "hw_thermal_slowdown".to_owned()],
-            processes: vec![process(3, None), process(7, Some(10))],
+            processes: vec![on_device(3, None), on_device(7, Some(10))],
         }]
     );
 }
@@ -169,7 +161,8 @@ fn throttle_reasons_have_nvmls_names() {
 
 #[test]
 fn what_a_device_refuses_is_absent_with_a_reason_and_a_silent_device_is_left_out() {
-    let mut denied = Moment::open_handed().without(&[Power, SmClock, Processes]);
+    let mut denied = Moment::open_handed().without(&[Power, SmClock]);
+    denied.processes = None;
     denied.otherwise = || NvmlError::NoPermission;
     let mut sampler = once(vec![
         Moment::of([]),
@@ -177,7 +170,7 @@ fn what_a_device_refuses_is_absent_with_a_reason_and_a_silent_device_is_left_out
         Moment::open_handed().without(&[Energy]),
     ]);
     insta::assert_debug_snapshot!("refusals", sampler.source());
-    let readings = sampler.sample();
+    let readings = sampler.sample(None);
     assert_eq!(readings.iter().map(|r| r.index).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(readings[0].memory_used_bytes, Some(1));
     assert_eq!(readings[0].power_w, None);
@@ -189,9 +182,8 @@ fn mig_instances_are_devices_of_their_own_and_parts_of_their_card() {
     // NVML numbers instances with gaps.
     let instance = |number, used, pid| Moment {
         instance: Some(number),
-        ..Moment::of([])
-            .memory(used, 10_000)
-            .processes(vec![process(pid, Some(used))])
+        ..Moment::of([(MemoryUsed, used), (MemoryTotal, 10_000)])
+            .processes(vec![on_device(pid, Some(used))])
     };
     let mut sampler = once(vec![
         Moment::open_handed(),
@@ -200,11 +192,11 @@ fn mig_instances_are_devices_of_their_own_and_parts_of_their_card() {
         instance(3, 300, 8),
     ]);
     insta::assert_debug_snapshot!("mig", sampler.source());
-    let readings = sampler.sample();
+    let readings = sampler.sample(None);
     let parts: Vec<_> = readings.iter().map(|r| (r.index, r.part_of)).collect();
     assert_eq!(parts, [(0, None), (1, None), (2, Some(1)), (3, Some(1))]);
     assert_eq!(readings[3].memory_used_bytes, Some(300));
-    assert_eq!(readings[3].processes, [process(8, Some(300))]);
+    assert_eq!(readings[3].processes, [on_device(8, Some(300))]);
     assert_eq!(readings[3].power_w, None);
 }
 
@@ -218,18 +210,22 @@ fn what_failed_is_asked_for_again_and_what_is_not_supported_is_not() {
         vec![Moment::open_handed(); 2],
     ]);
     now.store(1, Ordering::Relaxed);
-    let power: Vec<_> = sampler.sample().iter().map(|r| r.power_w).collect();
+    let power: Vec<_> = sampler.sample(None).iter().map(|r| r.power_w).collect();
     assert_eq!(power, [Some(1.0), None]);
 }
 
 #[test]
 fn processes_are_listed_once_a_second() {
-    let device = Moment::open_handed().processes(vec![process(5, Some(1))]);
+    let device = Moment::open_handed().processes(vec![on_device(5, Some(1))]);
     let mut sampler = once(vec![device]);
-    let mut listed = |ms: u64| sampler.sample_at(Stamp(ms * 1_000_000))[0].processes.len();
+    let mut listed = |ms: u64| {
+        sampler.sample(Some(Stamp(ms * 1_000_000)))[0]
+            .processes
+            .len()
+    };
     let counts = [0, 100, 999, 1000, 1900, 5000].map(&mut listed);
     assert_eq!(counts, [1, 0, 0, 1, 0, 1]);
-    assert_eq!(sampler.sample()[0].processes.len(), 1);
+    assert_eq!(sampler.sample(None)[0].processes.len(), 1);
 }
 
 #[test]
@@ -238,9 +234,9 @@ fn no_device_is_an_absence_with_a_reason() {
         series: vec![Vec::new()],
         now: Arc::default(),
     };
-    let absent = NvmlSampler::over(Box::new(none)).unwrap_err();
-    let reason = "NVIDIA driver 570.00 is loaded but finds no device".to_owned();
-    assert_eq!(GpuSource::from(absent), GpuSource::Absent { reason });
+    let absent = NvmlSampler::over(Box::new(none)).err().unwrap();
+    let reason = "NVIDIA driver 570.00 is loaded but finds no device";
+    assert_eq!(absent, reason);
     for (error, word) in [
         (NvmlError::DriverNotLoaded, "not running"),
         (NvmlError::NoPermission, "permission"),
@@ -260,67 +256,49 @@ fn this_machine_opens_or_says_why_not() {
             let GpuSource::Nvml { devices, .. } = sampler.source() else {
                 panic!("an open sampler reads NVML");
             };
-            let readings = sampler.sample();
+            let readings = sampler.sample(None);
             assert!(!readings.is_empty() && readings.len() <= devices.len());
             assert!(readings.iter().all(|r| r.memory_total_bytes != Some(0)));
         }
         Err(absent) => {
             println!("skipped: {absent}");
-            assert!(!absent.reason.is_empty());
+            assert!(!absent.is_empty());
         }
     }
 }
 
 /// A device that works, is capped by power for two moments, and is lost.
-fn recorded() -> Vec<Vec<Moment>> {
-    let working = |power, energy, throttle| {
+#[test]
+fn a_recorded_series_comes_out_as_readings() {
+    let working = |(power, energy, throttle)| {
         vec![Moment::of([
             (Power, power),
             (Energy, energy),
             (Throttle, throttle),
         ])]
     };
-    vec![
-        working(60_000, 1_000_000, 0b1),
-        working(200_000, 1_020_000, 0b0),
-        working(285_000, 1_048_500, 0b100),
-        working(285_000, 1_077_000, 0b100),
-        working(120_000, 1_089_000, 0b0),
-        vec![Moment::of([])],
-    ]
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_recorded_series_comes_out_as_samples_on_the_sweeps_clock() {
-    let clock = SweepClock::start_virtual();
-    let (sampler, now) = Replay::sampler(recorded());
-    let samples = Arc::new(Mutex::new(Vec::<Sample>::new()));
-    let sink = {
-        let samples = Arc::clone(&samples);
-        move |sample: &Sample| {
-            samples.lock().unwrap().push(sample.clone());
-            now.fetch_add(1, Ordering::Relaxed);
-        }
+    let told = [
+        (60_000, 1_000_000, 0b1),
+        (200_000, 1_020_000, 0b0),
+        (285_000, 1_048_500, 0b100),
+        (285_000, 1_077_000, 0b100),
+        (120_000, 1_089_000, 0b0),
+    ];
+    let series = told.map(working).into_iter().chain([vec![Moment::of([])]]);
+    let (mut sampler, now) = Replay::sampler(series.collect());
+    let mut read = |moment| {
+        now.store(moment, Ordering::Relaxed);
+        let readings = sampler.sample(Some(Stamp(moment as u64 * 100_000_000)));
+        let told = |gpu: &GpuReading| (gpu.power_w.unwrap(), !gpu.throttle_reasons.is_empty());
+        readings.first().map(told)
     };
-    let sources = Sources {
-        gpu: Some(Box::new(sampler)),
-        ..Sources::default()
-    };
-    let sampling = Sampling::start(clock.clone(), 10.0, sources, sink);
-    clock.sleep(Nanos::from_millis(550)).await;
-    assert_eq!(sampling.stop().await.taken, 6);
-    let samples = samples.lock().unwrap();
-    let power: Vec<_> = samples
-        .iter()
-        .map(|s| s.gpus.first().and_then(|gpu| gpu.power_w))
-        .collect();
-    let watts = [60.0, 200.0, 285.0, 285.0, 120.0].map(Some);
-    assert_eq!(power[..5], watts);
-    assert!(samples[5].gpus.is_empty(), "a lost device is left out");
-    let held_down: Vec<_> = samples
-        .iter()
-        .filter(|s| s.gpus.iter().any(|gpu| !gpu.throttle_reasons.is_empty()))
-        .map(|s| s.at)
-        .collect();
-    assert_eq!(held_down, [200, 300].map(|ms| Stamp(ms * 1_000_000)));
+    let expected = [
+        (60.0, false),
+        (200.0, false),
+        (285.0, true),
+        (285.0, true),
+        (120.0, false),
+    ];
+    assert_eq!([0, 1, 2, 3, 4].map(&mut read), expected.map(Some));
+    assert_eq!(read(5), None, "a lost device is left out");
 }

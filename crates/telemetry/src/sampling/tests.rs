@@ -1,9 +1,7 @@
 use std::sync::{Arc, Mutex};
 
-use domain::telemetry::GpuProcess;
-
 use super::*;
-use crate::fixture::Devices;
+use crate::fixture::{Devices, on_device};
 
 /// The host, a device and a server that nobody can see.
 fn all(gpu: Option<Box<dyn GpuSampler>>) -> Sources {
@@ -26,10 +24,27 @@ fn collector() -> (
     (samples, sink)
 }
 
+/// The samples of so many seconds of virtual time.
+async fn sampled(
+    clock: &Clock,
+    (hz, seconds): (f64, u64),
+    sources: Sources,
+    mut before: impl FnMut() + Send + 'static,
+) -> (Vec<Sample>, Counts) {
+    let (samples, mut sink) = collector();
+    let sampling = Sampling::start(clock.clone(), hz, sources, move |sample| {
+        before();
+        sink(sample);
+    });
+    clock.sleep(Nanos::from_secs(seconds)).await;
+    let counts = sampling.stop().await;
+    let samples = samples.lock().unwrap().clone();
+    (samples, counts)
+}
+
 #[tokio::test(start_paused = true)]
 async fn samples_fall_exactly_on_their_ticks_in_virtual_time() {
     let clock = Clock::start_virtual_from(Nanos::from_secs(2));
-    let (samples, sink) = collector();
     let mut readings = 0_u32;
     let counting = Devices::boxed(&["counting"], move |_| {
         readings += 1;
@@ -38,24 +53,14 @@ async fn samples_fall_exactly_on_their_ticks_in_virtual_time() {
             ..GpuReading::default()
         }]
     });
-    let sampling = Sampling::start(clock.clone(), 10.0, all(Some(counting)), sink);
-    clock.sleep(Nanos::from_secs(60)).await;
-    let counts = sampling.stop().await;
-    let samples = samples.lock().unwrap();
-    let at: Vec<_> = samples.iter().map(|s| s.at).collect();
-    let expected: Vec<_> = (0..600)
-        .map(|k| Stamp(2_000_000_000 + k * 100_000_000))
-        .collect();
-    assert_eq!(at[..600], expected);
-    assert!(
-        samples.iter().all(|s| s.host.is_none()),
-        "host in virtual time"
-    );
-    let used: Vec<_> = samples
-        .iter()
-        .map(|s| s.gpus[0].utilisation_percent)
-        .collect();
-    assert_eq!(used[..3], [Some(1.0), Some(2.0), Some(3.0)]);
+    let (samples, counts) = sampled(&clock, (10.0, 60), all(Some(counting)), || ()).await;
+    for (sample, k) in samples.iter().zip(0_u32..600) {
+        assert_eq!(sample.at, Stamp(2_000_000_000 + u64::from(k) * 100_000_000));
+        assert!(sample.host.is_none(), "host in virtual time");
+        let used = sample.gpus[0].utilisation_percent;
+        assert_eq!(used, Some(f64::from(k + 1)));
+    }
+    assert!(samples.len() >= 600);
     assert_eq!(counts.taken, samples.len() as u64);
     assert_eq!(counts.missed, 0);
     assert!(!counts.broken);
@@ -64,11 +69,7 @@ async fn samples_fall_exactly_on_their_ticks_in_virtual_time() {
 #[tokio::test(start_paused = true)]
 async fn a_rate_that_does_not_divide_a_second_does_not_drift() {
     let clock = Clock::start_virtual();
-    let (samples, sink) = collector();
-    let sampling = Sampling::start(clock.clone(), 3.0, Sources::default(), sink);
-    clock.sleep(Nanos::from_secs(999)).await;
-    sampling.stop().await;
-    let samples = samples.lock().unwrap();
+    let (samples, _) = sampled(&clock, (3.0, 999), Sources::default(), || ()).await;
     for (k, sample) in samples.iter().enumerate() {
         let late = sample.at.0 as f64 - k as f64 * 1e9 / 3.0;
         assert!(
@@ -82,24 +83,16 @@ async fn a_rate_that_does_not_divide_a_second_does_not_drift() {
 #[tokio::test(start_paused = true)]
 async fn ticks_that_pass_while_a_sink_is_busy_are_counted_not_made_up() {
     let clock = Clock::start_virtual();
-    let (samples, mut sink) = collector();
     let mut first = true;
-    let sampling = Sampling::start(clock.clone(), 10.0, Sources::default(), move |sample| {
+    let busy = move || {
         if std::mem::take(&mut first) {
             // A tokio clock that is moved by hand stands for a sink that takes 250 ms of clock
             // time, a thousand times that in tokio's.
             futures_advance();
         }
-        sink(sample);
-    });
-    clock.sleep(Nanos::from_secs(1)).await;
-    let counts = sampling.stop().await;
-    let at: Vec<_> = samples
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|s| s.at.0 / 1_000_000)
-        .collect();
+    };
+    let (samples, counts) = sampled(&clock, (10.0, 1), Sources::default(), busy).await;
+    let at: Vec<_> = samples.iter().map(|s| s.at.0 / 1_000_000).collect();
     assert_eq!(at[..3], [0, 300, 400]);
     assert_eq!(counts.missed, 2);
 }
@@ -153,15 +146,12 @@ async fn a_servers_process_is_sampled_and_its_device_memory_is_its_own() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let here = format!("http://{}", listener.local_addr().unwrap());
     let (samples, sink) = collector();
-    let process = |pid| GpuProcess {
-        pid,
-        memory_bytes: Some(1),
-        ..GpuProcess::default()
-    };
     // This test's process and one that does not exist.
     let busy = Devices::boxed(&["busy"], move |_| {
         vec![GpuReading {
-            processes: vec![process(std::process::id()), process(u32::MAX)],
+            processes: [std::process::id(), u32::MAX]
+                .map(|pid| on_device(pid, Some(1)))
+                .into(),
             ..GpuReading::default()
         }]
     });
