@@ -4,12 +4,15 @@ use domain::backend::{
     BackendError, ChatBackend, Exchange, GenerateCall, KeepAlive, LoadedModel, ModelIdentity,
     ServerIdentity,
 };
-use domain::{ModelOptions, Outcome};
+use domain::{ModelOptions, Nanos, Outcome};
 use futures_core::future::BoxFuture;
 use transport::{Trouble, json_body};
 
 use crate::client::{Client, same_model};
 use crate::wire::{ChatRequest, GenerateRequest, RunningModel, TaggedModel};
+
+/// Between two looks at whether a model is gone.
+const UNLOAD_POLL: Nanos = Nanos::from_millis(50);
 
 impl ChatBackend for Client {
     fn endpoint(&self) -> String {
@@ -21,12 +24,12 @@ impl ChatBackend for Client {
         call: &'a GenerateCall,
         exchange: &'a mut Exchange,
     ) -> BoxFuture<'a, Outcome> {
-        let (path, body) = match call.history {
+        let request = match call.history {
             Some(_) => ("/api/chat", json_body(&ChatRequest::from(call))),
             None => ("/api/generate", json_body(&GenerateRequest::from(call))),
         };
         Box::pin(async move {
-            let reply = self.generation(path, body, &call.model, exchange).await;
+            let reply = self.generation(request, &call.model, exchange).await;
             reply.outcome
         })
     }
@@ -66,20 +69,25 @@ impl ChatBackend for Client {
     ) -> BoxFuture<'a, Result<(), BackendError>> {
         Box::pin(async move {
             let mut request = GenerateRequest::new(model, "");
-            request.common.options = options.clone();
+            request.options = options.clone();
             self.load_or_unload(&request).await
         })
     }
 
     fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
         Box::pin(async move {
-            let limits = self.transport.limits();
             let mut request = GenerateRequest::new(model, "");
-            request.common.keep_alive = Some(KeepAlive::Unload);
-            self.load_or_unload(&request).await?;
-            self.wait_until_gone(model, &limits)
-                .await
-                .map_err(|trouble| self.backend_error(trouble))
+            request.keep_alive = Some(KeepAlive::Unload);
+            let is_model = |running: &RunningModel| same_model(&running.name, model);
+            let unloading = async {
+                self.load_or_unload(&request).await?;
+                while self.ps().await?.models.iter().any(is_model) {
+                    self.transport.limits().clock().sleep(UNLOAD_POLL).await;
+                }
+                Ok(())
+            };
+            let unloaded = self.transport.limits().within_total(unloading).await;
+            unloaded.map_err(|trouble| self.transport.backend_error(trouble))?
         })
     }
 }
@@ -87,21 +95,14 @@ impl ChatBackend for Client {
 impl Client {
     /// A generation with an empty prompt.
     async fn load_or_unload(&self, request: &GenerateRequest) -> Result<(), BackendError> {
-        let reply = self
-            .generation(
-                "/api/generate",
-                json_body(request),
-                &request.model,
-                &mut Exchange::default(),
-            )
-            .await;
+        let reply = self.generate_with(request, &mut Exchange::default()).await;
         let trouble = match reply.outcome {
             Outcome::Completed => return Ok(()),
             Outcome::Failed { failure, message } => Trouble::Failed(failure, message),
             Outcome::TimedOut { phase } => Trouble::TimedOut(phase),
             Outcome::Incomplete | Outcome::Cancelled => Trouble::Incomplete,
         };
-        Err(self.backend_error(trouble))
+        Err(self.transport.backend_error(trouble))
     }
 }
 

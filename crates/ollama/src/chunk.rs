@@ -2,7 +2,6 @@
 //! borrowed from the line, tool calls stay unparsed, everything else is skipped. Only text with
 //! escapes is copied, since its bytes are not in the line.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use domain::Nanos;
@@ -104,34 +103,8 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// Borrowed from the line, unless it holds escapes.
-#[derive(Debug)]
-pub(crate) struct Text<'a>(Cow<'a, str>);
-
-impl Text<'_> {
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("text")
-            }
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(TextVisitor)
-    }
-}
+/// A half of a surrogate pair is not the protocol.
+pub(crate) type Text<'a> = transport::Text<'a, false>;
 
 /// A counter. A server whose clock steps can report a negative duration, which is no measurement:
 /// it becomes absent, and does not cost the request its outcome.

@@ -3,14 +3,10 @@
 use clock::Clock;
 use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
-use domain::{Nanos, TimeoutPhase};
-use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Limits, Recorder, Recording, Rules, Transport,
-    Trouble, json_body,
-};
+use serde::de::DeserializeOwned;
+use transport::{BuildError, Builder, Endpoint, EndpointError, Rules, Transport, json_body};
 
-use crate::ndjson::MAX_LINE;
-use crate::reply::expect_json;
+use crate::error::JSON;
 use crate::stream::{Reading, Reply};
 use crate::template::Last;
 use crate::wire::{
@@ -20,13 +16,6 @@ use crate::wire::{
 
 /// The port where none is given and no scheme asks for its own.
 pub const DEFAULT_PORT: u16 = 11434;
-
-/// Longest reply of a call that is no generation, bytes. Verbose model descriptions list every
-/// tensor, and embeddings are long.
-const MAX_REPLY: usize = 8 * MAX_LINE;
-
-/// Between two looks at whether a model is gone.
-const UNLOAD_POLL: Nanos = Nanos::from_millis(50);
 
 /// Reads where a server is as Ollama reads `OLLAMA_HOST`, and a bare port besides:
 ///
@@ -87,19 +76,16 @@ impl Client {
     /// Runs a generation to its end, streamed or not as the request says, filling `exchange` as
     /// things happen.
     pub async fn generate_with(&self, request: &GenerateRequest, exchange: &mut Exchange) -> Reply {
-        self.generation(
-            "/api/generate",
-            json_body(request),
-            &request.model,
-            exchange,
-        )
-        .await
+        let body = json_body(request);
+        self.generation(("/api/generate", body), &request.model, exchange)
+            .await
     }
 
     /// Runs a chat turn to its end, streamed or not as the request says, filling `exchange` as
     /// things happen.
     pub async fn chat(&self, request: &ChatRequest, exchange: &mut Exchange) -> Reply {
-        self.generation("/api/chat", json_body(request), &request.model, exchange)
+        let body = json_body(request);
+        self.generation(("/api/chat", body), &request.model, exchange)
             .await
     }
 
@@ -130,100 +116,36 @@ impl Client {
             .await
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, BackendError> {
-        self.get_within(path, &self.transport.limits())
-            .await
-            .map_err(|trouble| self.backend_error(trouble))
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, BackendError> {
+        let read = self.transport.value(path, None, &JSON, None).await?;
+        Ok(read.0)
     }
 
-    pub(crate) async fn get_within<T: serde::de::DeserializeOwned>(
-        &self,
-        path: &str,
-        limits: &Limits<'_>,
-    ) -> Result<T, Trouble> {
-        self.call(path, None, None, limits).await
-    }
-
-    async fn post<T: serde::de::DeserializeOwned>(
+    async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         body: Vec<u8>,
         model: &str,
     ) -> Result<T, BackendError> {
-        let limits = self.transport.limits();
-        self.call(path, Some(body), Some(model), &limits)
-            .await
-            .map_err(|trouble| self.backend_error(trouble))
-    }
-
-    /// A call whose reply is one JSON value.
-    async fn call<T: serde::de::DeserializeOwned>(
-        &self,
-        path: &str,
-        body: Option<Vec<u8>>,
-        model: Option<&str>,
-        limits: &Limits<'_>,
-    ) -> Result<T, Trouble> {
-        let mut response = self
-            .transport
-            .send(path, body, limits, &mut Exchange::default())
-            .await?;
-        expect_json(&mut response, limits, model).await?;
-        response.json(limits, MAX_REPLY).await
+        let reply = self.transport.value(path, Some(body), &JSON, Some(model));
+        Ok(reply.await?.0)
     }
 
     /// A generation, streamed or not.
     pub(crate) async fn generation(
         &self,
-        path: &str,
-        body: Vec<u8>,
+        request: (&str, Vec<u8>),
         model: &str,
         exchange: &mut Exchange,
     ) -> Reply {
-        let mut reading = Recording::new(exchange, Reading::of(&self.last));
-        let limits = self.transport.limits();
-        let ended = self.follow(path, body, model, &limits, &mut reading).await;
+        let mut reading = Reading::of(&self.last);
+        let outcome = self
+            .transport
+            .generation(request, &JSON, model, exchange, &mut reading)
+            .await;
         Reply {
-            outcome: self.transport.outcome(ended),
+            outcome,
             tool_calls: reading.take_tool_calls(),
-        }
-    }
-
-    /// Follows a stream to its final object.
-    async fn follow(
-        &self,
-        path: &str,
-        body: Vec<u8>,
-        model: &str,
-        limits: &Limits<'_>,
-        reading: &mut Reading,
-    ) -> Result<(), Trouble> {
-        let exchange = reading.exchange();
-        let sending = self.transport.send(path, Some(body), limits, exchange);
-        let mut response = sending.await?;
-        expect_json(&mut response, limits, Some(model)).await?;
-        response.follow(reading, limits).await
-    }
-
-    pub(crate) fn backend_error(&self, trouble: Trouble) -> BackendError {
-        self.transport.backend_error(trouble)
-    }
-
-    /// Waits until `/api/ps` lists the model no longer.
-    pub(crate) async fn wait_until_gone(
-        &self,
-        model: &str,
-        limits: &Limits<'_>,
-    ) -> Result<(), Trouble> {
-        loop {
-            let running: Running = self.get_within("/api/ps", limits).await?;
-            if !running.models.iter().any(|m| same_model(&m.name, model)) {
-                return Ok(());
-            }
-            limits
-                .within_total(limits.clock().sleep(UNLOAD_POLL))
-                .await
-                .map_err(|_| Trouble::TimedOut(TimeoutPhase::Total))?;
         }
     }
 }

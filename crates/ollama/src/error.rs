@@ -1,11 +1,24 @@
-//! The server's words in its error objects, and what a refusal means.
+//! What responses are, the server's words in its error objects, and what a refusal means.
 
 use domain::FailureKind;
 use serde_json::value::RawValue;
-use transport::{Refusal, Trouble, error_words};
+use transport::{Promise, Refusal, Trouble, error_words};
+
+use crate::ndjson::MAX_LINE;
+
+/// Streams and other replies: one object is a stream of one line. Verbose model descriptions list every
+/// tensor, and embeddings are long.
+pub(crate) const JSON: Promise = Promise {
+    types: &["application/x-ndjson", "application/json"],
+    what: "JSON",
+    server: "an Ollama",
+    most: 8 * MAX_LINE,
+    refused,
+    json_instead: None,
+};
 
 /// What a response that is no success means. `model` is the one that was asked for.
-pub(crate) fn refused(refusal: &Refusal, model: Option<&str>) -> Trouble {
+fn refused(refusal: &Refusal, model: Option<&str>) -> Trouble {
     let told = error_in(&refusal.body);
     if let (404, Some(words), Some(model)) = (refusal.status, &told, model) {
         let message = format!("{words}; to get it: ollama pull {model}");

@@ -5,13 +5,9 @@
 //! - [`ndjson`] splits a byte stream into lines and does no I/O.
 //! - [`wire`] is the protocol's JSON.
 //!
-//! A request writes what it sees into the caller's [`domain::backend::Exchange`] as it happens:
-//! a dropped future loses nothing that was seen, and closes its connection. Arrivals are stamped
-//! before they are decoded; lines that came in one network read carry one stamp, and a line that
-//! came in several reads carries the stamp of the read that completed it. A chunk is not a token.
-//!
-//! Nothing is retried, redirected or sent through a proxy: each would bend a measurement. Every
-//! limit ([`domain::plan::Timeouts`]) runs on the [`clock::Clock`], not on the wall.
+//! What is recorded, which limits hold and what fails is [`transport`]'s. Lines that came in one network
+//! read carry one stamp, and a line that came in several reads carries the stamp of the read that
+//! completed it. A chunk is not a token.
 //!
 //! How a generation ends:
 //! - `completed` at the first final object (`done: true`). What follows it is not read for content:
@@ -21,10 +17,6 @@
 //!   on a status that is no success, a wrong content type, an error line, or a line that is not the
 //!   protocol. A 404 is a missing model only when the server says so in JSON.
 //! - `timed_out` with the limit that ran out. The first-byte limit ends with the response's head.
-//!
-//! In virtual time ([`clock::Clock::ledger`]) each request carries its ledger id in a header, and
-//! every request, response head, body byte and end of body is accounted for. A server that breaks
-//! a connection on purpose must post a unit first, or time may run on before the break is seen.
 //!
 //! What it does not know: plans, agents, what is being compared, whether the server is a real
 //! Ollama or a simulator. It never sleeps or stamps on any clock but the one it was given.
@@ -38,11 +30,9 @@
 //! let client = ollama::Client::new("127.0.0.1:11434", Clock::real(), Timeouts::default())?;
 //! let call = GenerateCall {
 //!     model: "gemma3:latest".to_owned(),
-//!     system: None,
-//!     history: None,
 //!     prompt: "Why is the sky blue?".to_owned(),
 //!     options: domain::ModelOptions { num_predict: Some(64), ..Default::default() },
-//!     keep_alive: None,
+//!     ..GenerateCall::default()
 //! };
 //! let mut exchange = Exchange::default();
 //! let outcome = client.generate(&call, &mut exchange).await;
@@ -58,7 +48,6 @@ mod chunk;
 mod client;
 mod error;
 pub mod ndjson;
-mod reply;
 mod stream;
 mod template;
 pub mod wire;

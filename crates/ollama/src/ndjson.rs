@@ -4,17 +4,10 @@
 //! comes. A line that lies whole in one push is lent from it without a copy.
 
 use memchr::memchr;
+use transport::TooLong;
 
 /// Longest line accepted, bytes; the official client's limit.
 pub const MAX_LINE: usize = 8 * 1024 * 1024;
-
-/// A line grew beyond the limit before its newline came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a line is longer than {limit} bytes")]
-pub struct LineTooLong {
-    /// The limit, bytes.
-    pub limit: usize,
-}
 
 /// Splits pushed bytes into lines.
 ///
@@ -25,7 +18,7 @@ pub struct LineTooLong {
 /// assert_eq!(lines.next_line()?, None);
 /// let mut lines = decoder.push(b":2}\n");
 /// assert_eq!(lines.next_line()?, Some(b"{\"b\":2}".as_slice()));
-/// # Ok::<(), ollama::ndjson::LineTooLong>(())
+/// # Ok::<(), transport::TooLong>(())
 /// ```
 #[derive(Debug)]
 pub struct Decoder {
@@ -79,9 +72,12 @@ impl Decoder {
         }
     }
 
-    fn room_for(&self, more: usize) -> Result<(), LineTooLong> {
+    fn room_for(&self, more: usize) -> Result<(), TooLong> {
         if self.buffer.len() + more > self.limit {
-            return Err(LineTooLong { limit: self.limit });
+            return Err(TooLong {
+                what: "a line",
+                limit: self.limit,
+            });
         }
         Ok(())
     }
@@ -98,7 +94,7 @@ pub struct Lines<'d> {
 impl Lines<'_> {
     /// The next line without its newline and surrounding white space; blank lines are skipped.
     /// After an error the stream cannot be followed any further.
-    pub fn next_line(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
+    pub fn next_line(&mut self) -> Result<Option<&[u8]>, TooLong> {
         loop {
             self.decoder.forget_lent();
             let Some(end) = memchr(b'\n', self.rest) else {

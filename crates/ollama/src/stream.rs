@@ -6,7 +6,7 @@ use domain::{FailureKind, Outcome, Stamp};
 use transport::{Recorder, Sink, Trouble, error_words, malformed, of_whole, record_text};
 
 use crate::chunk::{Chunk, LINE, Text};
-use crate::ndjson::{Decoder, LineTooLong};
+use crate::ndjson::Decoder;
 use crate::template::{Last, Learned, Said};
 use crate::wire::ToolCall;
 
@@ -50,9 +50,8 @@ impl Reading {
 impl Sink for Reading {
     /// Records the lines that some bytes complete; true when one of them was the final object.
     fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, Trouble> {
-        let too_long = |e: LineTooLong| Trouble::failed(FailureKind::LineTooLong, e.to_string());
         let mut lines = self.decoder.push(bytes);
-        while let Some(line) = lines.next_line().map_err(too_long)? {
+        while let Some(line) = lines.next_line()? {
             let recorded = self.shown.line(line, at);
             if recorded.map_err(|trouble| of_whole(LINE, line, trouble))? {
                 return Ok(true);

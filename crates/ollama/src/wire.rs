@@ -4,126 +4,54 @@ use std::collections::BTreeMap;
 
 use domain::ModelOptions;
 use domain::backend::{GenerateCall, KeepAlive};
-use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 /// Body of `POST /api/generate`. An absent member leaves the choice to the server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct GenerateRequest {
     /// Model name.
     pub model: String,
     /// The prompt; empty only loads (or, with `keep_alive` 0, unloads) the model.
     pub prompt: String,
     /// System text in place of the model's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
-    /// Text after the insertion point, for models that fill in.
-    pub suffix: Option<String>,
-    /// Prompt template in place of the model's own.
-    pub template: Option<String>,
-    /// Send the prompt untemplated.
-    pub raw: Option<bool>,
-    /// Images, base64.
-    pub images: Vec<String>,
     /// Many chunks, or one object at the end.
     pub stream: bool,
-    /// Members shared with chat.
-    pub common: Common,
+    /// Options; empty sends none.
+    #[serde(skip_serializing_if = "ModelOptions::is_empty")]
+    pub options: ModelOptions,
+    /// How long the model stays loaded afterwards; absent leaves the server's rule alone.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "keep_alive")]
+    pub keep_alive: Option<KeepAlive>,
+    /// Thinking; absent means on where the model can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub think: Option<Think>,
+    /// Shape of the output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
 }
 
-/// Body of `POST /api/chat`.
-#[derive(Debug, Clone, PartialEq)]
+/// Body of `POST /api/chat`. Members of the same name are those of [`GenerateRequest`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "as with a generation")]
 pub struct ChatRequest {
-    /// Model name.
     pub model: String,
     /// The conversation so far; empty only loads (or unloads) the model.
     pub messages: Vec<Message>,
     /// Tools the model may call.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
-    /// Many chunks, or one object at the end.
     pub stream: bool,
-    /// Members shared with generate.
-    pub common: Common,
-}
-
-/// Members that generate and chat share.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Common {
-    /// Options; empty sends none.
+    #[serde(skip_serializing_if = "ModelOptions::is_empty")]
     pub options: ModelOptions,
-    /// How long the model stays loaded afterwards; absent leaves the server's rule alone.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "keep_alive")]
     pub keep_alive: Option<KeepAlive>,
-    /// Thinking; absent means on where the model can.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub think: Option<Think>,
-    /// Shape of the output.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// Cut a prompt that is longer than the context rather than fail.
-    pub truncate: Option<bool>,
-    /// Shift the context when it is full rather than stop. Compared when the server decides
-    /// whether to reload.
-    pub shift: Option<bool>,
-}
-
-/// Writes a member that is set.
-fn member<M: SerializeMap>(
-    members: &mut M,
-    name: &'static str,
-    value: Option<&impl Serialize>,
-) -> Result<(), M::Error> {
-    value.map_or(Ok(()), |value| members.serialize_entry(name, value))
-}
-
-/// Writes a list that is not empty.
-fn list<M: SerializeMap>(
-    members: &mut M,
-    name: &'static str,
-    list: &[impl Serialize],
-) -> Result<(), M::Error> {
-    member(
-        members,
-        name,
-        Some(list).filter(|list| !list.is_empty()).as_ref(),
-    )
-}
-
-impl Serialize for GenerateRequest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_map(None)?;
-        members.serialize_entry("model", &self.model)?;
-        members.serialize_entry("prompt", &self.prompt)?;
-        member(&mut members, "system", self.system.as_ref())?;
-        member(&mut members, "suffix", self.suffix.as_ref())?;
-        member(&mut members, "template", self.template.as_ref())?;
-        member(&mut members, "raw", self.raw.as_ref())?;
-        list(&mut members, "images", &self.images)?;
-        members.serialize_entry("stream", &self.stream)?;
-        self.common.write(&mut members)?;
-        members.end()
-    }
-}
-
-impl Serialize for ChatRequest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_map(None)?;
-        members.serialize_entry("model", &self.model)?;
-        members.serialize_entry("messages", &self.messages)?;
-        list(&mut members, "tools", &self.tools)?;
-        members.serialize_entry("stream", &self.stream)?;
-        self.common.write(&mut members)?;
-        members.end()
-    }
-}
-
-impl Common {
-    fn write<M: SerializeMap>(&self, members: &mut M) -> Result<(), M::Error> {
-        let options = Some(&self.options).filter(|options| !options.is_empty());
-        member(members, "options", options)?;
-        member(members, "keep_alive", self.keep_alive.map(AsSent).as_ref())?;
-        member(members, "think", self.think.as_ref())?;
-        member(members, "format", self.format.as_ref())?;
-        member(members, "truncate", self.truncate.as_ref())?;
-        member(members, "shift", self.shift.as_ref())
-    }
 }
 
 impl GenerateRequest {
@@ -132,24 +60,20 @@ impl GenerateRequest {
         Self {
             model: model.into(),
             prompt: prompt.into(),
-            system: None,
-            suffix: None,
-            template: None,
-            raw: None,
-            images: Vec::new(),
             stream: true,
-            common: Common::default(),
+            ..Self::default()
         }
     }
 }
 
 impl From<&GenerateCall> for GenerateRequest {
     fn from(call: &GenerateCall) -> Self {
-        let mut request = Self::new(&call.model, &call.prompt);
-        request.system.clone_from(&call.system);
-        request.common.options = call.options.clone();
-        request.common.keep_alive = call.keep_alive;
-        request
+        Self {
+            system: call.system.clone(),
+            options: call.options.clone(),
+            keep_alive: call.keep_alive,
+            ..Self::new(&call.model, &call.prompt)
+        }
     }
 }
 
@@ -159,9 +83,8 @@ impl ChatRequest {
         Self {
             model: model.into(),
             messages,
-            tools: Vec::new(),
             stream: true,
-            common: Common::default(),
+            ..Self::default()
         }
     }
 }
@@ -173,10 +96,11 @@ impl From<&GenerateCall> for ChatRequest {
         let history = call.history.iter().flatten();
         let history = history.map(|said| Message::new(said.role.as_str(), &said.text));
         let last = std::iter::once(Message::new("user", &call.prompt));
-        let mut request = Self::new(&call.model, system.chain(history).chain(last).collect());
-        request.common.options = call.options.clone();
-        request.common.keep_alive = call.keep_alive;
-        request
+        Self {
+            options: call.options.clone(),
+            keep_alive: call.keep_alive,
+            ..Self::new(&call.model, system.chain(history).chain(last).collect())
+        }
     }
 }
 
@@ -230,27 +154,20 @@ impl Serialize for Format {
 
 /// A `keep_alive` as the server reads it: a number is seconds, a string a Go duration. Lengths
 /// that are no whole seconds go as a string, so that none is rounded.
-struct AsSent(KeepAlive);
-
-impl Serialize for AsSent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            KeepAlive::Unload => serializer.serialize_i64(0),
-            KeepAlive::Forever => serializer.serialize_i64(-1),
-            KeepAlive::For(length) => match length.0 {
-                ns if ns % 1_000_000_000 == 0 => serializer.serialize_u64(ns / 1_000_000_000),
-                ns if ns % 1_000_000 == 0 => {
-                    serializer.collect_str(&format_args!("{}ms", ns / 1_000_000))
-                }
-                ns => serializer.collect_str(&format_args!("{ns}ns")),
-            },
-        }
-    }
-}
-
 #[expect(clippy::ref_option, reason = "the signature that serde calls")]
 fn keep_alive<S: Serializer>(value: &Option<KeepAlive>, serializer: S) -> Result<S::Ok, S::Error> {
-    value.map(AsSent).serialize(serializer)
+    match value {
+        None => serializer.serialize_none(),
+        Some(KeepAlive::Unload) => serializer.serialize_i64(0),
+        Some(KeepAlive::Forever) => serializer.serialize_i64(-1),
+        Some(KeepAlive::For(length)) => match length.0 {
+            ns if ns % 1_000_000_000 == 0 => serializer.serialize_u64(ns / 1_000_000_000),
+            ns if ns % 1_000_000 == 0 => {
+                serializer.collect_str(&format_args!("{}ms", ns / 1_000_000))
+            }
+            ns => serializer.collect_str(&format_args!("{ns}ns")),
+        },
+    }
 }
 
 /// A chat message.
@@ -374,10 +291,6 @@ pub struct Tags {
 pub struct TaggedModel {
     /// Name with tag.
     pub name: String,
-    /// The same, on servers that give it.
-    pub model: Option<String>,
-    /// When it last changed.
-    pub modified_at: Option<String>,
     /// Size on disk, bytes.
     pub size: Option<u64>,
     /// Content digest.
@@ -390,14 +303,6 @@ pub struct TaggedModel {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Details {
-    /// The model it was made from.
-    pub parent_model: Option<String>,
-    /// File format, `gguf`.
-    pub format: Option<String>,
-    /// Architecture family.
-    pub family: Option<String>,
-    /// All its families; some servers write null.
-    pub families: Option<Vec<String>>,
     /// For example `4.3B`.
     pub parameter_size: Option<String>,
     /// For example `Q4_K_M`.
@@ -417,16 +322,10 @@ pub struct Running {
 pub struct RunningModel {
     /// Name with tag.
     pub name: String,
-    /// The same, on servers that give it.
-    pub model: Option<String>,
     /// Memory in all, bytes.
     pub size: Option<u64>,
     /// Device memory, bytes.
     pub size_vram: Option<u64>,
-    /// Content digest.
-    pub digest: Option<String>,
-    /// What it is.
-    pub details: Details,
     /// When the server means to unload it; in the past while it is stopping.
     pub expires_at: Option<String>,
     /// Context length per slot, tokens; since 0.10.0.
@@ -444,28 +343,14 @@ pub(crate) struct ShowRequest<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Shown {
-    /// Licence text.
-    pub license: Option<String>,
-    /// The Modelfile.
-    pub modelfile: Option<String>,
-    /// The Modelfile's parameters, a line each.
-    pub parameters: Option<String>,
-    /// Prompt template.
-    pub template: Option<String>,
-    /// System text.
-    pub system: Option<String>,
-    /// What it is.
-    pub details: Details,
     /// GGUF keys and values.
     pub model_info: BTreeMap<String, Value>,
     /// `completion`, `tools`, `thinking`, …
     pub capabilities: Vec<String>,
-    /// When it last changed.
-    pub modified_at: Option<String>,
 }
 
 /// Body of `POST /api/embed`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EmbedRequest {
     /// Model name.
     pub model: String,
@@ -491,10 +376,7 @@ impl EmbedRequest {
         Self {
             model: model.into(),
             input,
-            dimensions: None,
-            truncate: None,
-            options: ModelOptions::default(),
-            keep_alive: None,
+            ..Self::default()
         }
     }
 }

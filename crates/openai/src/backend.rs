@@ -93,7 +93,8 @@ impl ChatBackend for Client {
 impl Client {
     fn unsupported(&self, what: &str) -> BackendError {
         let message = format!("a server of this protocol {what}");
-        self.backend_error(Trouble::Failed(FailureKind::Unsupported, message))
+        self.transport
+            .backend_error(Trouble::Failed(FailureKind::Unsupported, message))
     }
 }
 

@@ -1,11 +1,9 @@
 //! One event's data, decoded no further than recording it needs. Text without escapes is borrowed.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use domain::Nanos;
 use domain::record::ServerCounters;
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 use transport::{Trouble, malformed};
 
@@ -188,33 +186,5 @@ fn from_ms(ms: f64) -> Option<Nanos> {
     (0.0..9e18).contains(&ns).then(|| Nanos(ns.round() as u64))
 }
 
-/// Borrowed from the event, unless it holds escapes. Half of a surrogate pair, which a server that
-/// escapes token by token can send, becomes U+FFFD: a garbled character is no reason to lose a
-/// measurement.
-#[derive(Debug)]
-pub(crate) struct Text<'a>(Cow<'a, str>);
-
-impl Text<'_> {
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("text")
-            }
-            fn visit_borrowed_bytes<E: Error>(self, text: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(Text(String::from_utf8_lossy(text)))
-            }
-            fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(String::from_utf8_lossy(text).into_owned())))
-            }
-        }
-        deserializer.deserialize_bytes(TextVisitor)
-    }
-}
+/// A garbled character is no reason to lose a measurement.
+type Text<'a> = transport::Text<'a, true>;

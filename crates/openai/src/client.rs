@@ -4,22 +4,15 @@ use clock::Clock;
 use domain::Outcome;
 use domain::backend::{BackendError, Exchange, ServerIdentity};
 use domain::plan::Timeouts;
-use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Limits, Recorder, Recording, Rules, Transport,
-    Trouble, json_body,
-};
+use serde::de::DeserializeOwned;
+use transport::{BuildError, Builder, Endpoint, EndpointError, Rules, Transport, json_body};
 
-use crate::reply::{expect_events, expect_json};
-use crate::sse::MAX_EVENT;
+use crate::error::{EVENTS, JSON};
 use crate::stream::Reading;
 use crate::wire::{ChatRequest, Dialect, LLAMA_CPP, Models, Props, Version};
 
 /// The port where none is given and no scheme asks for its own: llama.cpp's.
 pub const DEFAULT_PORT: u16 = 8080;
-
-/// Longest reply of a call that is no generation, bytes. Hosted services list hundreds of models,
-/// llama.cpp prints its chat template.
-const MAX_REPLY: usize = MAX_EVENT;
 
 /// Reads where a server is: host and port, or a base URL with or without `/v1`.
 ///
@@ -69,9 +62,6 @@ pub struct ServerFacts {
     pub context_length: Option<u64>,
 }
 
-/// What stands for a version that a server does not tell.
-const NO_VERSION: &str = "version not told";
-
 impl Client {
     /// A client with a server's base URL (see [`endpoint`]) and nothing else set. Connects to
     /// nothing yet.
@@ -106,26 +96,17 @@ impl Client {
 
     /// Runs a chat turn to its end, filling `exchange` as things happen.
     pub async fn chat(&self, request: &ChatRequest, exchange: &mut Exchange) -> Outcome {
-        let mut reading = Recording::new(exchange, Reading::default());
-        let limits = self.transport.limits();
-        let ended = self.follow(request, &limits, &mut reading).await;
-        self.transport.outcome(ended)
-    }
-
-    /// Follows a stream to `[DONE]`.
-    async fn follow(
-        &self,
-        request: &ChatRequest,
-        limits: &Limits<'_>,
-        reading: &mut Reading,
-    ) -> Result<(), Trouble> {
         let (path, body) = ("/v1/chat/completions", json_body(request));
-        let sending = self
-            .transport
-            .send(path, Some(body), limits, reading.exchange());
-        let mut response = sending.await?;
-        expect_events(&mut response, limits, &request.model).await?;
-        response.follow(reading, limits).await
+        let mut reading = Reading::default();
+        self.transport
+            .generation(
+                (path, body),
+                &EVENTS,
+                &request.model,
+                exchange,
+                &mut reading,
+            )
+            .await
     }
 
     /// The models that the server offers.
@@ -143,47 +124,36 @@ impl Client {
     pub async fn look(&self) -> Result<ServerFacts, BackendError> {
         let (models, server): (Models, _) = self.get("/v1/models").await?;
         let owner = models.data.iter().find_map(|m| m.owned_by.as_deref());
-        let context_length = models.data.first().and_then(|m| m.max_model_len);
-        let version = match owner {
-            Some("llamacpp") => return Ok(self.look_at_llama_cpp().await),
-            _ if server.as_deref() == Some(LLAMA_CPP) => {
-                return Ok(self.look_at_llama_cpp().await);
+        let (mut slots, mut context) = (None, models.data.first().and_then(|m| m.max_model_len));
+        let (kind, version) = match owner {
+            _ if owner == Some("llamacpp") || server.as_deref() == Some(LLAMA_CPP) => {
+                // A server may be told to keep its properties to itself.
+                let props = self.props().await.unwrap_or_default();
+                slots = props.total_slots;
+                context = props.default_generation_settings.n_ctx;
+                let is_router = props.role.as_deref() == Some("router");
+                let router = if is_router { " router" } else { "" };
+                let version = props.build_info.filter(|build| !build.is_empty());
+                (format!("{LLAMA_CPP}{router}"), version)
             }
-            Some("vllm") => ("vllm", self.version_at(&["/version"]).await),
-            Some("sglang") => {
+            Some(owner @ "vllm") => (owner.to_owned(), self.version_at(&["/version"]).await),
+            Some(owner @ "sglang") => {
                 let paths = ["/get_server_info", "/server_info"];
-                ("sglang", self.version_at(&paths).await)
+                (owner.to_owned(), self.version_at(&paths).await)
             }
-            Some("library") => ("ollama /v1", self.version_at(&["/api/version"]).await),
-            _ => ("openai-compatible", None),
+            Some("library") => {
+                let version = self.version_at(&["/api/version"]).await;
+                ("ollama /v1".to_owned(), version)
+            }
+            _ => ("openai-compatible".to_owned(), None),
         };
-        let (kind, version) = version;
+        // Not every server tells its version.
+        let version = version.unwrap_or_else(|| "version not told".to_owned());
         Ok(ServerFacts {
-            identity: ServerIdentity {
-                kind: kind.to_owned(),
-                version: version.unwrap_or_else(|| NO_VERSION.to_owned()),
-            },
-            slots: None,
-            context_length,
+            identity: ServerIdentity { kind, version },
+            slots,
+            context_length: context,
         })
-    }
-
-    async fn look_at_llama_cpp(&self) -> ServerFacts {
-        // A server may be told to keep its properties to itself.
-        let props = self.props().await.unwrap_or_default();
-        let kind = match props.role.as_deref() {
-            Some("router") => format!("{LLAMA_CPP} router"),
-            _ => LLAMA_CPP.to_owned(),
-        };
-        let version = props.build_info.filter(|build| !build.is_empty());
-        ServerFacts {
-            identity: ServerIdentity {
-                kind,
-                version: version.unwrap_or_else(|| NO_VERSION.to_owned()),
-            },
-            slots: props.total_slots,
-            context_length: props.default_generation_settings.n_ctx,
-        }
     }
 
     /// The version by the first of these paths that tells one.
@@ -196,31 +166,11 @@ impl Client {
         None
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(
+    /// A GET whose reply is one JSON value, and the `Server` header.
+    async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
     ) -> Result<(T, Option<String>), BackendError> {
-        self.get_json(path)
-            .await
-            .map_err(|trouble| self.backend_error(trouble))
-    }
-
-    /// A GET whose reply is one JSON value, and the `Server` header.
-    async fn get_json<T: serde::de::DeserializeOwned>(
-        &self,
-        path: &str,
-    ) -> Result<(T, Option<String>), Trouble> {
-        let limits = self.transport.limits();
-        let mut response = self
-            .transport
-            .send(path, None, &limits, &mut Exchange::default())
-            .await?;
-        expect_json(&mut response, &limits).await?;
-        let server = response.header("server");
-        Ok((response.json(&limits, MAX_REPLY).await?, server))
-    }
-
-    pub(crate) fn backend_error(&self, trouble: Trouble) -> BackendError {
-        self.transport.backend_error(trouble)
+        self.transport.value(path, None, &JSON, None).await
     }
 }

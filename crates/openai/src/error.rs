@@ -1,11 +1,44 @@
-//! The server's words in its error objects, and what a refusal means.
+//! What responses are, the server's words in its error objects, and what a refusal means.
 
 use domain::FailureKind;
 use serde_json::value::RawValue;
-use transport::{Refusal, Trouble, error_words};
+use transport::{Promise, Refusal, Trouble, error_words};
+
+use crate::sse::MAX_EVENT;
+
+/// Replies that are one JSON value. Hosted services list hundreds of models, llama.cpp prints its chat
+/// template.
+pub(crate) const JSON: Promise = Promise {
+    types: &["application/json"],
+    what: "JSON",
+    server: "an OpenAI-compatible",
+    most: MAX_EVENT,
+    refused,
+    json_instead: None,
+};
+
+/// Streams.
+pub(crate) const EVENTS: Promise = Promise {
+    types: &["text/event-stream"],
+    what: "a stream of events",
+    json_instead: Some(no_stream),
+    ..JSON
+};
+
+/// What one JSON value in place of a stream means.
+fn no_stream(body: &str) -> String {
+    match error_in(body) {
+        Some(words) => format!("status 200 with an error instead of a stream: {words}"),
+        None => {
+            "the server ignored `stream`: it answered with one JSON object, which has no time to \
+                 first token; turn streaming on, or use another endpoint"
+                .to_owned()
+        }
+    }
+}
 
 /// What a response that is no success means. `model` is the one that was asked for.
-pub(crate) fn refused(refusal: &Refusal, model: Option<&str>) -> Trouble {
+fn refused(refusal: &Refusal, model: Option<&str>) -> Trouble {
     let told = error_in(&refusal.body);
     let says_no_model = |words: &String| words.to_ascii_lowercase().contains("model");
     if let (404, Some(words), Some(model)) = (

@@ -6,14 +6,8 @@
 //! - [`sse`] splits a byte stream into server-sent events and does no I/O.
 //! - [`wire`] is the protocol's JSON, with what the servers add to it.
 //!
-//! It is a sibling of `ollama` and records in the same way: a request writes what it sees into the
-//! caller's [`domain::backend::Exchange`] as it happens, arrivals are stamped before they are
-//! decoded, events that came in one network read carry one stamp, and an event that came in several
-//! reads carries the stamp of the read that completed it. A chunk is not a token, and a chunk
-//! without text (the role, a null content, a finish reason, the usage) is not a first token.
-//!
-//! Nothing is retried, redirected or sent through a proxy: each would bend a measurement. Every
-//! limit ([`domain::plan::Timeouts`]) runs on the [`clock::Clock`], not on the wall.
+//! It is a sibling of `ollama` and records in the same way, events in place of lines. A chunk without
+//! text (the role, a null content, a finish reason, the usage) is not a first token.
 //!
 //! How a generation ends:
 //! - `completed` when the server gave a finish reason and then `[DONE]`. What follows is not read
@@ -38,26 +32,10 @@
 //! clock but the one it was given.
 //!
 //! ```no_run
-//! use clock::Clock;
-//! use domain::backend::{ChatBackend, Exchange, GenerateCall};
-//!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let settings = openai::Builder::new(Clock::real());
+//! # fn example() -> Result<(), openai::BuildError> {
+//! let settings = openai::Builder::new(clock::Clock::real());
 //! let client = openai::Client::build(settings, "127.0.0.1:8080/v1")?
 //!     .with_dialect(openai::Dialect::LlamaCpp);
-//! let call = GenerateCall {
-//!     model: "any".to_owned(),
-//!     system: None,
-//!     history: None,
-//!     prompt: "Why is the sky blue?".to_owned(),
-//!     options: domain::ModelOptions { num_predict: Some(64), ..Default::default() },
-//!     keep_alive: None,
-//! };
-//! let mut exchange = Exchange::default();
-//! let outcome = client.generate(&call, &mut exchange).await;
-//! if let (Some(sent), Some(first)) = (exchange.times.sent, exchange.times.first_token) {
-//!     println!("{}: TTFT {}", outcome.class(), first.since(sent));
-//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -66,7 +44,6 @@ mod backend;
 mod chunk;
 mod client;
 mod error;
-mod reply;
 pub mod sse;
 mod stream;
 pub mod wire;

@@ -6,17 +6,10 @@
 //! beginning is skipped. Bytes are not looked at as text: UTF-8 may be split anywhere.
 
 use memchr::{memchr, memchr2};
+use transport::TooLong;
 
 /// Longest event accepted, bytes of data.
 pub const MAX_EVENT: usize = 8 * 1024 * 1024;
-
-/// An event grew beyond the limit before its end came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an event is longer than {limit} bytes")]
-pub struct EventTooLong {
-    /// The limit, bytes.
-    pub limit: usize,
-}
 
 /// An event with data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +31,7 @@ pub struct Event<'d> {
 /// assert_eq!(events.next_event()?.map(|e| e.data), Some(b"{\"a\":1}".as_slice()));
 /// assert_eq!(events.next_event()?.map(|e| e.data), Some(b"[DONE]".as_slice()));
 /// assert_eq!(events.next_event()?, None);
-/// # Ok::<(), openai::sse::EventTooLong>(())
+/// # Ok::<(), transport::TooLong>(())
 /// ```
 #[derive(Debug)]
 pub struct Decoder {
@@ -91,7 +84,7 @@ impl Decoder {
 
     /// The event whose blank line had not come when the body ended, if there is one. The standard
     /// drops it; some servers end their last event with the body.
-    pub fn finish(&mut self) -> Result<Option<Event<'_>>, EventTooLong> {
+    pub fn finish(&mut self) -> Result<Option<Event<'_>>, TooLong> {
         self.forget_lent();
         if !self.line.is_empty() {
             self.end_line(&[])?;
@@ -116,15 +109,18 @@ impl Decoder {
         })
     }
 
-    fn room_for(&self, held: usize, more: usize) -> Result<(), EventTooLong> {
+    fn room_for(&self, held: usize, more: usize) -> Result<(), TooLong> {
         if held + more > self.limit {
-            return Err(EventTooLong { limit: self.limit });
+            return Err(TooLong {
+                what: "an event",
+                limit: self.limit,
+            });
         }
         Ok(())
     }
 
     /// Takes the line made of what was kept and `rest`; true when it was blank.
-    fn end_line(&mut self, rest: &[u8]) -> Result<bool, EventTooLong> {
+    fn end_line(&mut self, rest: &[u8]) -> Result<bool, TooLong> {
         self.room_for(self.line.len(), rest.len())?;
         let kept = std::mem::take(&mut self.line);
         let mut joined = kept;
@@ -144,7 +140,7 @@ impl Decoder {
         Ok(blank)
     }
 
-    fn field(&mut self, line: &[u8]) -> Result<(), EventTooLong> {
+    fn field(&mut self, line: &[u8]) -> Result<(), TooLong> {
         let (name, value) = match memchr(b':', line) {
             Some(colon) => (&line[..colon], &line[colon + 1..]),
             None => (line, &[][..]),
@@ -179,7 +175,7 @@ pub struct Events<'d> {
 impl Events<'_> {
     /// The next event; events without data are skipped. After an error the stream cannot be
     /// followed any further.
-    pub fn next_event(&mut self) -> Result<Option<Event<'_>>, EventTooLong> {
+    pub fn next_event(&mut self) -> Result<Option<Event<'_>>, TooLong> {
         self.decoder.forget_lent();
         loop {
             if self.decoder.after_cr

@@ -6,7 +6,7 @@ use transport::{Recorder, Sink, Trouble, clip, error_words, of_whole, record_tex
 
 use crate::chunk::{Chunk, EVENT};
 use crate::error::error_in;
-use crate::sse::{Decoder, Event, EventTooLong};
+use crate::sse::{Decoder, Event};
 
 /// What ends a stream.
 const DONE: &[u8] = b"[DONE]";
@@ -22,7 +22,7 @@ impl Sink for Reading {
     /// Records the events that some bytes complete; true when one of them was `[DONE]`.
     fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, Trouble> {
         let mut events = self.decoder.push(bytes);
-        while let Some(event) = events.next_event().map_err(too_long)? {
+        while let Some(event) = events.next_event()? {
             let recorded = record(&mut self.exchange, &event, at);
             if recorded.map_err(|trouble| of_whole(EVENT, event.data, trouble))? {
                 return Ok(true);
@@ -53,7 +53,7 @@ impl Recorder for Reading {
 
     /// Records an event that ends with the body.
     fn finish(&mut self, at: Stamp) -> Result<(), Trouble> {
-        let event = self.decoder.finish().map_err(too_long)?;
+        let event = self.decoder.finish()?;
         let event = event.ok_or(Trouble::Incomplete)?;
         if record(&mut self.exchange, &event, at)? {
             return self.ended();
@@ -87,10 +87,6 @@ fn record(exchange: &mut Exchange, event: &Event<'_>, at: Stamp) -> Result<bool,
         exchange.done_reason = Some(reason.to_owned());
     }
     Ok(false)
-}
-
-fn too_long(error: EventTooLong) -> Trouble {
-    Trouble::failed(FailureKind::LineTooLong, error.to_string())
 }
 
 #[cfg(test)]

@@ -169,8 +169,6 @@ pub struct Props {
     pub build_info: Option<String>,
     /// Requests served at the same time.
     pub total_slots: Option<u64>,
-    /// File of the model.
-    pub model_path: Option<String>,
     /// `router` on a server that loads models on demand.
     pub role: Option<String>,
     /// Settings of a slot.

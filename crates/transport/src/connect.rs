@@ -13,10 +13,11 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_util::either::Either;
 use url::{Host, Url};
 
 use crate::broken::not_connected;
-use crate::connection::{Connection, Own, Socket};
+use crate::connection::{Connection, Own};
 use crate::error::Trouble;
 use crate::wire::Reactors;
 
@@ -51,12 +52,12 @@ impl Connector {
                 let wire = wire.map_err(|e| not_connected("tcp connect error: ", &e))?;
                 return Ok(Connection::Wire(wire));
             }
-            None => Socket::Plain(stream),
+            None => Either::Left(stream),
             Some(tls) => tls
                 .connector
                 .connect(tls.name.clone(), stream)
                 .await
-                .map(|stream| Socket::Tls(Box::new(stream)))
+                .map(|stream| Either::Right(Box::new(stream)))
                 .map_err(|e| not_connected("", &e))?,
         };
         Ok(Connection::Own(Own {

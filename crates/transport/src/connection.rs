@@ -9,6 +9,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 use crate::buffer::with_buffer;
 use crate::wire::Wire;
@@ -84,8 +85,8 @@ impl Own {
     /// True while it is open and nobody has said anything; under TLS there may be words of TLS's own.
     fn is_quiet(&self) -> bool {
         let (stream, may_talk) = match &self.socket {
-            Socket::Plain(stream) => (stream, false),
-            Socket::Tls(stream) => (stream.get_ref().0, true),
+            Either::Left(stream) => (stream, false),
+            Either::Right(stream) => (stream.get_ref().0, true),
         };
         match SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]) {
             Ok(bytes) => bytes > 0 && may_talk,
@@ -94,49 +95,5 @@ impl Own {
     }
 }
 
-/// What HTTP is spoken over.
-#[derive(Debug)]
-pub(crate) enum Socket {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-        }
-    }
-}
+/// What HTTP is spoken over: TCP, or TLS on it.
+pub(crate) type Socket = Either<TcpStream, Box<TlsStream<TcpStream>>>;

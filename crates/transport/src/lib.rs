@@ -2,9 +2,10 @@
 //!
 //! - [`Endpoint`] reads where a server is and refuses what may be a credential.
 //! - [`Builder`] makes a [`Transport`]: one server, its connections, its limits, its key.
-//! - [`Transport::send`] runs a request to the response's head, `Response::read` hands the body's
-//!   bytes to a [`Sink`] as they arrive.
-//! - [`Trouble`] is what can go wrong, [`Refusal`] a status that is no success.
+//! - [`Transport::generation`] hands a stream's bytes to a [`Recorder`] as they arrive,
+//!   [`Transport::value`] reads a reply that is one JSON value.
+//! - [`Promise`] is what a protocol expects of a response, [`Trouble`] what can go wrong, [`Refusal`] a
+//!   status that is no success.
 //!
 //! Nothing is retried, redirected or sent through a proxy: each would bend a measurement. Every
 //! limit ([`domain::plan::Timeouts`]) runs on the [`clock::Clock`], not on the wall. In virtual time
@@ -17,7 +18,9 @@
 //! reads itself. Connections that are kept wait in a pool; one that the server has closed meanwhile is
 //! replaced as long as not a byte of the request has been written.
 //!
-//! A dropped future closes its connection.
+//! A request writes what it sees into the caller's [`domain::backend::Exchange`] as it happens: a dropped
+//! future loses nothing that was seen, and closes its connection. Arrivals are stamped before they are
+//! decoded.
 //!
 //! What it does not know: what the bytes mean. Error objects, content types and streams belong to
 //! the protocols, `ollama` and `openai`.
@@ -47,6 +50,6 @@ pub use error::{BuildError, Refusal, Trouble, clip, error_words};
 pub use key::{ApiKey, KeyError};
 pub use limits::Limits;
 pub use reading::Sink;
-pub use recording::{Recorder, Recording, decode, malformed, of_whole, record_text};
-pub use response::Response;
+pub use recording::{Recorder, Text, TooLong, decode, malformed, of_whole, record_text};
+pub use response::Promise;
 pub use transport::{Transport, json_body};

@@ -1,10 +1,11 @@
 //! A sink that fills in what its caller keeps, and what protocols have in common when they do.
 
-use std::ops::{Deref, DerefMut};
+use std::borrow::Cow;
+use std::fmt;
 
 use domain::backend::Exchange;
 use domain::{FailureKind, Stamp};
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use crate::error::{Trouble, clip};
 use crate::reading::Sink;
@@ -74,6 +75,22 @@ pub fn malformed(element: &str, what: &str, bytes: &[u8]) -> Trouble {
     Trouble::Failed(FailureKind::Malformed, message)
 }
 
+/// An element grew beyond the limit before its end came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is longer than {limit} bytes")]
+pub struct TooLong {
+    /// The element, with its article.
+    pub what: &'static str,
+    /// The limit, bytes.
+    pub limit: usize,
+}
+
+impl From<TooLong> for Trouble {
+    fn from(error: TooLong) -> Self {
+        Self::failed(FailureKind::LineTooLong, error.to_string())
+    }
+}
+
 /// What is wrong with an element that was whole: one that stops in the middle of a value cannot be
 /// waited for.
 pub fn of_whole(element: &str, bytes: &[u8], trouble: Trouble) -> Trouble {
@@ -86,33 +103,62 @@ pub fn of_whole(element: &str, bytes: &[u8], trouble: Trouble) -> Trouble {
     }
 }
 
+/// Text of an element, borrowed from it unless it holds escapes. Half of a surrogate pair, which a server
+/// that escapes token by token can send, is an error, or U+FFFD where the text is `LOSSY`.
+#[derive(Debug)]
+pub struct Text<'a, const LOSSY: bool>(Cow<'a, str>);
+
+impl<const LOSSY: bool> Text<'_, LOSSY> {
+    /// The text.
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a, const LOSSY: bool> Deserialize<'de> for Text<'a, LOSSY> {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Cow<'de, str>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text")
+            }
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Cow::Borrowed(text))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Cow::Owned(text.to_owned()))
+            }
+            fn visit_borrowed_bytes<E: Error>(self, text: &'de [u8]) -> Result<Self::Value, E> {
+                Ok(String::from_utf8_lossy(text))
+            }
+            fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<Self::Value, E> {
+                Ok(Cow::Owned(String::from_utf8_lossy(text).into_owned()))
+            }
+        }
+        let text = if LOSSY {
+            deserializer.deserialize_bytes(TextVisitor)
+        } else {
+            deserializer.deserialize_str(TextVisitor)
+        };
+        text.map(Self)
+    }
+}
+
 /// A recorder that has its caller's exchange for as long as this lives. Whatever ends it, what was seen is
 /// back with the caller then.
-#[derive(Debug)]
-pub struct Recording<'e, R: Recorder> {
+pub(crate) struct Recording<'e, R: Recorder> {
     home: &'e mut Exchange,
-    recorder: R,
+    pub(crate) recorder: &'e mut R,
 }
 
 impl<'e, R: Recorder> Recording<'e, R> {
     /// Takes the exchange to the recorder.
-    pub fn new(home: &'e mut Exchange, mut recorder: R) -> Self {
+    pub(crate) fn new(home: &'e mut Exchange, recorder: &'e mut R) -> Self {
         *recorder.exchange() = std::mem::take(home);
         Self { home, recorder }
-    }
-}
-
-impl<R: Recorder> Deref for Recording<'_, R> {
-    type Target = R;
-
-    fn deref(&self) -> &R {
-        &self.recorder
-    }
-}
-
-impl<R: Recorder> DerefMut for Recording<'_, R> {
-    fn deref_mut(&mut self) -> &mut R {
-        &mut self.recorder
     }
 }
 

@@ -26,9 +26,26 @@ const ERROR_BODY: usize = 64 * 1024;
 /// can be used again. The request itself is over by then.
 const DRAIN: Nanos = Nanos::from_secs(1);
 
+/// What a protocol promises of the responses of some of its calls, and what others mean.
+#[derive(Debug, Clone, Copy)]
+pub struct Promise {
+    /// Their content types; a response without one is taken for such.
+    pub types: &'static [&'static str],
+    /// What they are.
+    pub what: &'static str,
+    /// The kind of server, with its article.
+    pub server: &'static str,
+    /// Most bytes of a body that is one JSON value.
+    pub most: usize,
+    /// What a status that is no success means; the model is the one that was asked for.
+    pub refused: fn(&Refusal, Option<&str>) -> Trouble,
+    /// What a JSON value means that was not promised.
+    pub json_instead: Option<fn(&str) -> String>,
+}
+
 /// A response whose head has arrived.
 #[derive(Debug)]
-pub struct Response {
+pub(crate) struct Response {
     pub(crate) head: Head,
     /// None once it is back in the pool or has ended.
     pub(crate) connection: Option<Connection>,
@@ -87,7 +104,7 @@ impl Response {
     }
 
     /// Follows a stream to its end.
-    pub async fn follow(
+    pub(crate) async fn follow(
         mut self,
         recorder: &mut impl Recorder,
         limits: &Limits<'_>,
@@ -178,15 +195,53 @@ impl Response {
         }
     }
 
+    /// Refuses everything but a success of what was promised. `model` is the one that was asked for.
+    pub(crate) async fn expect(
+        &mut self,
+        promise: &Promise,
+        model: Option<&str>,
+        limits: &Limits<'_>,
+    ) -> Result<(), Trouble> {
+        if let Some(refusal) = self.refusal(limits).await? {
+            return Err((promise.refused)(&refusal, model));
+        }
+        // Without its parameters.
+        let content_type = self.head.header("content-type");
+        let content_type = content_type.map(|kind| String::from_utf8_lossy(&kind).into_owned());
+        let essence = content_type.as_ref().map(|kind| {
+            let (essence, _) = kind.split_once(';').unwrap_or((kind, ""));
+            essence.trim().to_ascii_lowercase()
+        });
+        let words = match (essence.as_deref(), promise.json_instead) {
+            (None, _) => return Ok(()),
+            (Some(kind), _) if promise.types.contains(&kind) => return Ok(()),
+            (Some("application/json"), Some(words)) => words(&self.page(limits).await?),
+            (Some(_), _) => {
+                let Promise { what, server, .. } = promise;
+                let kind = content_type.unwrap_or_default();
+                let start = clip(&self.page(limits).await?, 80);
+                let through = match self.through() {
+                    Some(through) => format!("; it came through {through}"),
+                    None => String::new(),
+                };
+                format!(
+                    "content type `{kind}` where {what} was promised; is this {server} server? The \
+                     body starts with {start:?}{through}"
+                )
+            }
+        };
+        Err(Trouble::Failed(FailureKind::WrongContentType, words))
+    }
+
     /// The start of a body that is not what was asked for, as text: what had arrived when it ended
     /// or something went wrong.
-    pub async fn page(&mut self, limits: &Limits<'_>) -> Result<String, Trouble> {
+    async fn page(&mut self, limits: &Limits<'_>) -> Result<String, Trouble> {
         let body = self.body(limits, ERROR_BODY, true).await?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     /// What the server said, when its status is no success.
-    pub async fn refusal(&mut self, limits: &Limits<'_>) -> Result<Option<Refusal>, Trouble> {
+    async fn refusal(&mut self, limits: &Limits<'_>) -> Result<Option<Refusal>, Trouble> {
         let status = self.head.status;
         if (200..300).contains(&status) {
             return Ok(None);
@@ -206,7 +261,7 @@ impl Response {
     }
 
     /// A header's value, when it is there and is printable ASCII.
-    pub fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         let value = String::from_utf8(self.head.header(name)?).ok()?;
         let printable = value
             .bytes()
@@ -215,46 +270,12 @@ impl Response {
     }
 
     /// The proxies that the response passed, as they name themselves.
-    pub fn through(&self) -> Option<String> {
+    fn through(&self) -> Option<String> {
         self.header("via").map(|via| clip(&via, 100))
     }
 
-    /// The words for a body of a content type that nobody promised.
-    pub async fn wrong_type(
-        &mut self,
-        limits: &Limits<'_>,
-        promised: &str,
-        server: &str,
-    ) -> Result<Trouble, Trouble> {
-        let kind = self.content_type().unwrap_or_default();
-        let start = clip(&self.page(limits).await?, 80);
-        let through = match self.through() {
-            Some(through) => format!("; it came through {through}"),
-            None => String::new(),
-        };
-        Ok(Trouble::Failed(
-            FailureKind::WrongContentType,
-            format!(
-                "content type `{kind}` where {promised} was promised; is this {server} server? The \
-                 body starts with {start:?}{through}"
-            ),
-        ))
-    }
-
-    /// The content type without its parameters, in lower case; none when there is no such header.
-    pub fn essence(&self) -> Option<String> {
-        let kind = self.content_type()?;
-        Some(kind.split(';').next()?.trim().to_ascii_lowercase())
-    }
-
-    /// The content type as the server wrote it.
-    fn content_type(&self) -> Option<String> {
-        let kind = self.head.header("content-type")?;
-        Some(String::from_utf8_lossy(&kind).into_owned())
-    }
-
     /// The body as one JSON value.
-    pub async fn json<T: serde::de::DeserializeOwned>(
+    pub(crate) async fn json<T: serde::de::DeserializeOwned>(
         &mut self,
         limits: &Limits<'_>,
         most: usize,

@@ -9,6 +9,7 @@ use clock::{Alarm, Clock, Ledger};
 use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
 use domain::{FailureKind, Outcome, Stamp, TimeoutPhase};
+use serde::de::DeserializeOwned;
 
 use crate::answer::{Answer, Early, NoHead};
 use crate::broken::Broken;
@@ -21,7 +22,8 @@ use crate::lent::Lent;
 use crate::limits::Limits;
 use crate::pool::Pool;
 use crate::reading::{InFlight, Unread};
-use crate::response::Response;
+use crate::recording::{Recorder, Recording};
+use crate::response::{Promise, Response};
 
 /// Who sends.
 const AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
@@ -53,9 +55,52 @@ impl Transport {
         Limits::start(&self.clock, &self.timeouts)
     }
 
+    /// Makes a call whose reply is one JSON value; says what the `Server` header holds, too. `model` is
+    /// the one that was asked for.
+    pub async fn value<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Option<Vec<u8>>,
+        promise: &Promise,
+        model: Option<&str>,
+    ) -> Result<(T, Option<String>), BackendError> {
+        let limits = self.limits();
+        let read = async {
+            let mut exchange = Exchange::default();
+            let mut response = self.send(path, body, &limits, &mut exchange).await?;
+            response.expect(promise, model, &limits).await?;
+            let server = response.header("server");
+            Ok((response.json(&limits, promise.most).await?, server))
+        };
+        read.await.map_err(|trouble| self.backend_error(trouble))
+    }
+
+    /// Runs a generation to its end, filling `exchange` as things happen.
+    pub async fn generation(
+        &self,
+        (path, body): (&str, Vec<u8>),
+        promise: &Promise,
+        model: &str,
+        exchange: &mut Exchange,
+        recorder: &mut impl Recorder,
+    ) -> Outcome {
+        let recording = Recording::new(exchange, recorder);
+        let limits = self.limits();
+        let followed = async {
+            let exchange = recording.recorder.exchange();
+            let mut response = self.send(path, Some(body), &limits, exchange).await?;
+            response.expect(promise, Some(model), &limits).await?;
+            response.follow(recording.recorder, &limits).await
+        };
+        match followed.await {
+            Ok(()) => Outcome::Completed,
+            Err(trouble) => self.without_key(trouble).into_outcome(),
+        }
+    }
+
     /// Sends a request and waits for the response's head, stamping `sent` and `headers`: a POST of
     /// JSON, or a GET when there is no body.
-    pub async fn send(
+    async fn send(
         &self,
         path: &str,
         body: Option<Vec<u8>>,
@@ -190,14 +235,6 @@ impl Transport {
             exchange.times.connect = Some(self.clock.now().since(began));
         }
         Ok(connection)
-    }
-
-    /// How a generation ended, without the key in anybody's words.
-    pub fn outcome(&self, ended: Result<(), Trouble>) -> Outcome {
-        match ended {
-            Ok(()) => Outcome::Completed,
-            Err(trouble) => self.without_key(trouble).into_outcome(),
-        }
     }
 
     /// Why a call failed, without the key in anybody's words.

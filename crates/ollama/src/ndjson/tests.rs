@@ -3,7 +3,7 @@ use scripted::cut;
 
 use super::*;
 
-fn lines_of(pieces: &[&[u8]], limit: usize) -> Result<Vec<Vec<u8>>, LineTooLong> {
+fn lines_of(pieces: &[&[u8]], limit: usize) -> Result<Vec<Vec<u8>>, TooLong> {
     let mut decoder = Decoder::with_limit(limit);
     let mut all = Vec::new();
     for piece in pieces {
@@ -14,6 +14,13 @@ fn lines_of(pieces: &[&[u8]], limit: usize) -> Result<Vec<Vec<u8>>, LineTooLong>
     }
     all.extend(decoder.finish().map(<[u8]>::to_vec));
     Ok(all)
+}
+
+fn too_long(limit: usize) -> TooLong {
+    TooLong {
+        what: "a line",
+        limit,
+    }
 }
 
 #[test]
@@ -28,10 +35,10 @@ fn a_line_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
     let cuts: [&[&[u8]]; 3] = [&[b"12345\n"], &[b"123", b"45\n"], &[b"12345", b"\n"]];
     for pieces in cuts {
         assert_eq!(lines_of(pieces, 5).unwrap(), [b"12345"]);
-        assert_eq!(lines_of(pieces, 4), Err(LineTooLong { limit: 4 }));
+        assert_eq!(lines_of(pieces, 4), Err(too_long(4)));
     }
     // Refused as soon as it is too long, not when its newline comes.
-    assert_eq!(lines_of(&[b"12345"], 4), Err(LineTooLong { limit: 4 }));
+    assert_eq!(lines_of(&[b"12345"], 4), Err(too_long(4)));
 }
 
 #[test]
@@ -39,10 +46,10 @@ fn the_default_limit_is_eight_mebibytes() {
     let line = vec![b'x'; MAX_LINE];
     let mut decoder = Decoder::new();
     assert_eq!(decoder.push(&line).next_line(), Ok(None));
-    let too_long = LineTooLong {
-        limit: 8 * 1024 * 1024,
-    };
-    assert_eq!(decoder.push(b"x").next_line(), Err(too_long));
+    assert_eq!(
+        decoder.push(b"x").next_line(),
+        Err(too_long(8 * 1024 * 1024))
+    );
 }
 
 proptest! {

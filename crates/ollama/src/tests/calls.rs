@@ -143,7 +143,7 @@ async fn a_reply_that_is_not_streamed_takes_the_same_path() {
     let server = Server::start(&clock, vec![script]).await;
     let mut request = ChatRequest::new("m", vec![Message::new("user", "hi")]);
     request.stream = false;
-    request.common.think = Some(Think::On);
+    request.think = Some(Think::On);
     let mut exchange = Exchange::default();
     let client = super::client(&server, Timeouts::default());
     let reply = client.chat(&request, &mut exchange).await;

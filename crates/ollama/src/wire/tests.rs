@@ -83,7 +83,7 @@ fn keep_alive_has_the_forms_the_server_reads() {
         (KeepAlive::For(Nanos(1_000_001)), json!("1000001ns")),
     ] {
         let mut request = GenerateRequest::new("m", "");
-        request.common.keep_alive = Some(value);
+        request.keep_alive = Some(value);
         assert_eq!(as_json(&request)["keep_alive"], form);
     }
 }
@@ -114,7 +114,7 @@ fn think_format_and_tools_have_their_forms() {
 #[test]
 fn replies_are_read_with_members_missing_unknown_or_null() {
     let tags: Tags = serde_json::from_value(json!({"models": [
-        {"name": "a:1b", "size": 5, "details": {"families": null, "quantization_level": "Q4_0"}},
+        {"name": "a:1b", "size": 5, "details": {"parameter_size": null, "quantization_level": "Q4_0"}},
         {"name": "b", "new_member": 1},
     ]}))
     .unwrap();

@@ -102,7 +102,10 @@ fn an_event_name_lasts_for_its_event_only() {
 
 #[test]
 fn too_long_is_refused_in_one_line_and_in_several() {
-    let error = EventTooLong { limit: 8 };
+    let error = TooLong {
+        what: "an event",
+        limit: 8,
+    };
     let too_long = Err(error);
     let mut decoder = Decoder::with_limit(8);
     assert_eq!(decoder.push(b"data: 456").next_event(), too_long);

@@ -134,7 +134,7 @@ fn the_same_run_has_the_same_stamps_and_native_agrees() {
             vec![ollama::wire::Message::new("user", "say something long")],
         );
         // What /v1 sets when nothing is asked for.
-        request.common.options = ModelOptions {
+        request.options = ModelOptions {
             temperature: Some(1.0),
             top_p: Some(1.0),
             ..call(30).options

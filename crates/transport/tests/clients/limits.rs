@@ -5,6 +5,15 @@ use domain::backend::BackendError;
 
 use super::*;
 
+/// How a generation and a call end at a server that is not reached; nothing is sent.
+async fn unreached(protocol: Protocol, url: &str, clock: &Clock) -> (Seen, BackendError) {
+    let client = protocol.client(url, clock);
+    let seen = generate(&*client).await;
+    let times = &seen.exchange.times;
+    assert_eq!((times.sent, times.connect), (None, None));
+    (seen, client.identify().await.unwrap_err())
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_never_made_runs_into_the_connect_limit() {
@@ -26,23 +35,11 @@ async fn a_connection_that_is_never_made_runs_into_the_connect_limit() {
     for protocol in PROTOCOLS {
         // No ledger: nothing of ours is in flight that time would have to wait for.
         let clock = Clock::real();
-        let client = protocol.client(&url, &clock);
-        let seen = generate(&*client).await;
+        let (seen, error) = unreached(protocol, &url, &clock).await;
         let phase = TimeoutPhase::Connect;
         assert_eq!(seen.outcome, Outcome::TimedOut { phase });
-        assert_eq!(
-            (seen.exchange.times.sent, seen.exchange.times.connect),
-            (None, None)
-        );
-        assert_eq!(clock.now(), Stamp(300_000_000));
-        let error = client.identify().await.unwrap_err();
-        assert!(matches!(
-            error,
-            BackendError::TimedOut {
-                phase: TimeoutPhase::Connect,
-                ..
-            }
-        ));
+        assert!(matches!(error, BackendError::TimedOut { phase: found, .. } if found == phase));
+        // Both of them took the limit.
         assert_eq!(clock.now(), Stamp(600_000_000));
     }
 }
@@ -54,18 +51,12 @@ async fn nobody_listening_is_connection_refused() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         drop(listener);
-        let client = protocol.client(&address, &clock);
-        let seen = generate(&*client).await;
+        let (seen, error) = unreached(protocol, &address, &clock).await;
         let (failure, message) = seen.failure();
         assert_eq!(failure, FailureKind::ConnectionRefused);
         assert!(message.starts_with("tcp connect error: "), "{message}");
         assert!(message.to_lowercase().contains("refused"), "{message}");
-        assert_eq!(
-            (seen.exchange.times.sent, seen.exchange.times.connect),
-            (None, None)
-        );
-        let error = client.identify().await.unwrap_err().to_string();
         let expected = format!("http://{address}: tcp connect error");
-        assert!(error.starts_with(&expected), "{error}");
+        assert!(error.to_string().starts_with(&expected), "{error}");
     }
 }
