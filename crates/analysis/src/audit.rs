@@ -2,7 +2,7 @@
 //! recorded runs.
 //!
 //! A claims file ([`Claims`]) says what is published, where, with which tolerance, and by which
-//! of a closed set of methods ([`Recompute`]) it is computed again, with other definitions to
+//! [`formula`](Context::evaluate) it is computed again, with other definitions to
 //! try. [`Claims::audit`] gives a [`Ledger`]: each claim reproduced, reproduced only under another
 //! definition, contradicted, or not testable. [`PublishedCells`] does the same for the plain cells
 //! of the report's tables, against any rows.
@@ -22,29 +22,22 @@
 
 mod cells;
 mod claims;
-mod condition;
 mod derive;
-mod entries;
 mod error;
-mod figures;
+mod formula;
 mod judge;
 mod ledger;
-mod method;
-mod recompute;
 mod render;
-mod row;
-mod rows;
+mod sources;
 #[cfg(test)]
 mod tests;
+mod value;
 
-pub use cells::{CellCheck, PublishedCells};
-pub use claims::{Alternative, Claim, Claims, Document, Test};
-pub use condition::{Condition, ConditionError};
+pub use cells::{CellCheck, PublishedCell, PublishedCells};
+pub use claims::{Alternative, Claim, Claims, Document};
 pub use error::{AuditError, RecomputeError};
-pub use figures::{Sources, Value};
+pub use formula::Context;
 pub use judge::{Published, Relation};
 pub use ledger::{Counts, Finding, Ledger, LedgerEntry, Tried};
-pub use method::{Operand, Recompute, Stat, Tell};
-pub use recompute::Context;
-pub use row::{Cell, Row};
-pub use rows::Rows;
+pub use sources::{Rows, Sources};
+pub use value::{Row, Value};

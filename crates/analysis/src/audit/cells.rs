@@ -3,39 +3,37 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::entries::Entries;
+use super::claims::{Schema, lines};
 use super::error::{AuditError, RecomputeError};
-use super::figures::{Sources, Value};
+use super::formula::Context;
 use super::judge::{Judge, Published, Relation};
-use super::method::Recompute;
-use super::recompute::Context;
+use super::sources::Sources;
+use super::value::Value;
 
 /// Figures that a report prints in tables and summary lines (`tables.toml`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublishedCells {
     path: PathBuf,
-    quantities: BTreeMap<String, Recompute>,
+    quantities: BTreeMap<String, String>,
     cells: Vec<(usize, PublishedCell)>,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PublishedCell {
-    section: String,
-    row: String,
-    column: String,
-    printed: String,
-    value: Published,
-    tolerance: Option<f64>,
-    recompute: Option<Recompute>,
-    not_testable: Option<String>,
+struct File {
+    #[serde(rename = "schema")]
+    _schema: Schema,
+    #[serde(default)]
+    quantities: BTreeMap<String, String>,
+    cells: Vec<PublishedCell>,
 }
 
-/// A published figure beside what the rows give.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CellCheck {
+/// A published figure.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedCell {
     /// Section of the report.
     pub section: String,
     /// Row of its table.
@@ -45,11 +43,20 @@ pub struct CellCheck {
     /// As printed.
     pub printed: String,
     /// As a value.
-    pub published: Published,
-    /// What the rows give; `None` when they cannot tell.
-    pub recomputed: Option<Value>,
+    pub value: Published,
     /// Half a unit in the last printed place.
     pub tolerance: Option<f64>,
+    recompute: Option<String>,
+    not_testable: Option<String>,
+}
+
+/// A published figure beside what the rows give.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellCheck<'c> {
+    /// What is published.
+    pub cell: &'c PublishedCell,
+    /// What the rows give; `None` when they cannot tell.
+    pub recomputed: Option<Value>,
     /// Whether the rows give something else.
     pub differs: bool,
     /// Why the rows cannot tell.
@@ -57,13 +64,53 @@ pub struct CellCheck {
 }
 
 impl PublishedCell {
-    fn differs(&self, recomputed: &Value) -> bool {
+    fn problem(&self) -> Option<&'static str> {
+        let tolerated = self.tolerance.is_some_and(|t| t.is_finite() && t >= 0.0);
+        match (&self.recompute, &self.not_testable, &self.value) {
+            (None, None, _) | (Some(_), Some(_), _) => {
+                Some("must have either `recompute` or `not_testable`")
+            }
+            (None, Some(_), _) | (_, _, Published::One(Value::Text(_))) => None,
+            _ if tolerated => None,
+            _ => Some("must have a `tolerance` of 0 or more"),
+        }
+    }
+
+    fn check(
+        &self,
+        context: &Context<'_>,
+        path: &Path,
+        line: usize,
+    ) -> Result<CellCheck<'_>, AuditError> {
+        let given = self
+            .recompute
+            .as_ref()
+            .map(|formula| context.evaluate(formula));
+        let (recomputed, why) = match given {
+            None => (None, self.not_testable.clone()),
+            Some(Ok(value)) => (Some(value), None),
+            Some(Err(RecomputeError::Lacking(why))) => (None, Some(why)),
+            Some(Err(RecomputeError::Wrong(problem))) => {
+                return Err(self.refused(path, line, &problem));
+            }
+        };
         let judge = Judge {
             published: &self.value,
             relation: Relation::Equals,
             tolerance: self.tolerance.unwrap_or(0.0),
         };
-        judge.holds(recomputed) != Some(true)
+        let differs = |value| judge.holds(value) != Some(true);
+        Ok(CellCheck {
+            cell: self,
+            differs: recomputed.as_ref().is_some_and(differs),
+            recomputed,
+            why,
+        })
+    }
+
+    fn refused(&self, path: &Path, line: usize, problem: &str) -> AuditError {
+        let place = format!("cell ({}, {}, {})", self.section, self.row, self.column);
+        AuditError::refused(path, line, format!("{place}: {problem}"))
     }
 }
 
@@ -75,28 +122,12 @@ impl PublishedCells {
 
     /// Checks the text of a file of published figures; `path` is for errors.
     pub fn parse(path: &Path, text: &str) -> Result<Self, AuditError> {
-        let file = Entries::parse(path, text, "cells")?;
-        let mut cells = Vec::new();
-        for (index, entry) in file.entries.into_iter().enumerate() {
-            let line = entry.line;
-            let name = format!("cell {}", index + 1);
-            let cell: PublishedCell = entry.read(path, &name)?;
-            let problem = match (&cell.recompute, &cell.not_testable, &cell.value) {
-                (None, None, _) | (Some(_), Some(_), _) => {
-                    Some("must have either `recompute` or `not_testable`")
-                }
-                (Some(_), None, Published::One(Value::Number(_)) | Published::Range(_))
-                    if !cell.tolerance.is_some_and(|t| t.is_finite() && t >= 0.0) =>
-                {
-                    Some("must have a `tolerance` of 0 or more")
-                }
-                _ => None,
-            };
-            if let Some(problem) = problem {
-                let entry = format!("{name} ({}, {}, {})", cell.section, cell.row, cell.column);
-                return Err(AuditError::entry(path, line, entry, problem));
+        let file: File = AuditError::toml(path, text)?;
+        let cells: Vec<_> = lines(text, "[[cells]]").zip(file.cells).collect();
+        for (line, cell) in &cells {
+            if let Some(problem) = cell.problem() {
+                return Err(cell.refused(path, *line, problem));
             }
-            cells.push((line, cell));
         }
         Ok(Self {
             path: path.to_owned(),
@@ -107,49 +138,11 @@ impl PublishedCells {
 
     /// Computes every figure from the rows named `rows` in `sources`. Rows that lack what a figure
     /// needs make it unknown; a column, key or set of rows that does not exist is an error.
-    pub fn check(&self, sources: &Sources, rows: &str) -> Result<Vec<CellCheck>, AuditError> {
-        let context = Context {
-            sources,
-            quantities: &self.quantities,
-            default_rows: rows,
-        };
-        let mut checks = Vec::new();
-        for (line, cell) in &self.cells {
-            let (recomputed, why) = match &cell.recompute {
-                None => (None, cell.not_testable.clone()),
-                Some(method) => match context.evaluate(method) {
-                    Ok(value) => (Some(value), None),
-                    Err(
-                        error @ (RecomputeError::NoRows { .. }
-                        | RecomputeError::TooFew { .. }
-                        | RecomputeError::Zero { .. }),
-                    ) => (None, Some(error.to_string())),
-                    Err(error) => {
-                        let entry = format!("{}, {}, {}", cell.section, cell.row, cell.column);
-                        return Err(AuditError::entry(
-                            &self.path,
-                            *line,
-                            entry,
-                            error.to_string(),
-                        ));
-                    }
-                },
-            };
-            let differs = recomputed
-                .as_ref()
-                .is_some_and(|recomputed| cell.differs(recomputed));
-            checks.push(CellCheck {
-                section: cell.section.clone(),
-                row: cell.row.clone(),
-                column: cell.column.clone(),
-                printed: cell.printed.clone(),
-                published: cell.value.clone(),
-                recomputed,
-                tolerance: cell.tolerance,
-                differs,
-                why,
-            });
-        }
-        Ok(checks)
+    pub fn check(&self, sources: &Sources, rows: &str) -> Result<Vec<CellCheck<'_>>, AuditError> {
+        let context = Context::new(&self.path, sources, &self.quantities, rows)?;
+        let cells = self.cells.iter();
+        cells
+            .map(|(line, cell)| cell.check(&context, &self.path, *line))
+            .collect()
     }
 }

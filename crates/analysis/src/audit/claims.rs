@@ -5,29 +5,58 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::entries::Entries;
 use super::error::AuditError;
-use super::figures::Value;
 use super::judge::{Published, Relation};
-use super::method::Recompute;
+use super::value::Value;
+
+/// The newest layout of a file that this code reads.
+const SCHEMA: i64 = 1;
+
+/// A file's layout.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "i64")]
+pub(super) struct Schema;
+
+impl TryFrom<i64> for Schema {
+    type Error = String;
+
+    fn try_from(schema: i64) -> Result<Self, String> {
+        match schema {
+            SCHEMA => Ok(Self),
+            _ => Err(format!("must be {SCHEMA}")),
+        }
+    }
+}
 
 /// A file of claims, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claims {
     /// Where it was read from.
     pub path: PathBuf,
-    /// Methods that several claims name.
-    pub quantities: BTreeMap<String, Recompute>,
+    /// Formulas that several claims name.
+    pub quantities: BTreeMap<String, String>,
     /// The claims, in the file's order.
     pub claims: Vec<Claim>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(rename = "schema")]
+    _schema: Schema,
+    #[serde(default)]
+    quantities: BTreeMap<String, String>,
+    claims: Vec<Claim>,
+}
+
 /// One claim of a report.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Claim {
     /// Its name in the ledger.
     pub id: String,
     /// Line in the file, from 1.
+    #[serde(skip)]
     pub line: usize,
     /// Whose claim it is.
     pub document: Document,
@@ -35,8 +64,23 @@ pub struct Claim {
     pub section: String,
     /// What is claimed, in our words.
     pub claim: String,
-    /// How it is tested.
-    pub test: Test,
+    /// What is published.
+    pub published: Option<Published>,
+    /// Unit, for reading.
+    pub unit: Option<String>,
+    /// How the recomputed value must stand to the published one.
+    #[serde(default)]
+    pub relation: Relation,
+    /// Half a unit in the last printed place, or what the claim's wording allows; `None` for
+    /// texts.
+    pub tolerance: Option<f64>,
+    /// The definition as the document states it, as a formula.
+    pub recompute: Option<String>,
+    /// Other definitions, tried in order.
+    #[serde(default)]
+    pub alternatives: Vec<Alternative>,
+    /// Why it cannot be tested; instead of `recompute`.
+    pub not_testable: Option<String>,
     /// What a reader should know besides.
     pub note: Option<String>,
 }
@@ -61,29 +105,6 @@ impl Document {
     }
 }
 
-/// How a claim is tested.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Test {
-    /// By computing it again.
-    Recompute {
-        /// What is published.
-        published: Published,
-        /// Unit, for reading.
-        unit: Option<String>,
-        /// How the recomputed value must stand to the published one.
-        relation: Relation,
-        /// Half a unit in the last printed place, or what the claim's wording allows; `None` for
-        /// texts.
-        tolerance: Option<f64>,
-        /// The definition as the document states it.
-        recompute: Box<Recompute>,
-        /// Other definitions, tried in order.
-        alternatives: Vec<Alternative>,
-    },
-    /// It cannot be tested, and why.
-    NotTestable(String),
-}
-
 /// Another definition under which the published value might arise.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,26 +112,7 @@ pub struct Alternative {
     /// The definition in words, to stand after "reproduced only as".
     pub definition: String,
     /// How it is computed.
-    pub recompute: Recompute,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawClaim {
-    id: String,
-    document: Document,
-    section: String,
-    claim: String,
-    published: Option<Published>,
-    unit: Option<String>,
-    #[serde(default)]
-    relation: Relation,
-    tolerance: Option<f64>,
-    recompute: Option<Recompute>,
-    #[serde(default)]
-    alternatives: Vec<Alternative>,
-    not_testable: Option<String>,
-    note: Option<String>,
+    pub recompute: String,
 }
 
 impl Claims {
@@ -121,29 +123,19 @@ impl Claims {
 
     /// Checks the text of a claims file; `path` is for errors.
     pub fn parse(path: &Path, text: &str) -> Result<Self, AuditError> {
-        let file = Entries::parse(path, text, "claims")?;
+        let file: File = AuditError::toml(path, text)?;
+        let mut claims = file.claims;
         let mut names = BTreeSet::new();
-        let mut claims = Vec::new();
-        for (index, entry) in file.entries.into_iter().enumerate() {
-            let id = entry.name("id", index, "claim");
-            let line = entry.line;
-            let raw: RawClaim = entry.read(path, &id)?;
-            let refuse = |key: &str, problem: &str| {
-                AuditError::entry(path, line, format!("{id}, key `{key}`"), problem)
+        for (claim, line) in claims.iter_mut().zip(lines(text, "[[claims]]")) {
+            claim.line = line;
+            let problem = if names.insert(claim.id.clone()) {
+                claim.problem()
+            } else {
+                Some(("id", "is used twice; give each claim its own"))
             };
-            if !names.insert(raw.id.clone()) {
-                return Err(refuse("id", "is used twice; give each claim its own"));
+            if let Some((key, problem)) = problem {
+                return Err(claim.refused(path, key, problem));
             }
-            let test = raw.test().map_err(|(key, problem)| refuse(key, problem))?;
-            claims.push(Claim {
-                id: raw.id,
-                line,
-                document: raw.document,
-                section: raw.section,
-                claim: raw.claim,
-                test,
-                note: raw.note,
-            });
         }
         Ok(Self {
             path: path.to_owned(),
@@ -153,86 +145,68 @@ impl Claims {
     }
 }
 
-impl RawClaim {
-    fn test(&self) -> Result<Test, (&'static str, &'static str)> {
-        let (recompute, published) = match (&self.recompute, &self.not_testable) {
-            (None, Some(why)) => return Ok(Test::NotTestable(why.clone())),
+/// The lines of an array's tables, from 1. The parser keeps no place for them; their headers do.
+pub(super) fn lines(text: &str, header: &str) -> impl Iterator<Item = usize> {
+    let lines = text.lines().zip(1..);
+    lines.filter_map(move |(line, number)| (line.trim() == header).then_some(number))
+}
+
+impl Claim {
+    pub(super) fn refused(&self, path: &Path, key: &str, problem: &str) -> AuditError {
+        let problem = format!("claim `{}`, key `{key}`: {problem}", self.id);
+        AuditError::refused(path, self.line, problem)
+    }
+
+    /// The first key that does not fit the others, and why.
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        use Published::{One, Range};
+        use Relation::{Equals, VersionAtLeast, Within};
+        match (&self.recompute, &self.not_testable) {
+            (Some(_), None) => {}
+            (None, Some(_)) => return None,
             (Some(_), Some(_)) => {
-                return Err((
+                return Some((
                     "not_testable",
                     "stands beside `recompute`; keep one of them",
                 ));
             }
             (None, None) => {
-                return Err((
+                return Some((
                     "recompute",
                     "is missing; say how it is computed, or `not_testable` and why",
                 ));
             }
-            (Some(recompute), None) => (
-                recompute,
-                self.published
-                    .as_ref()
-                    .ok_or(("published", "is missing; type what the document prints"))?,
-            ),
+        }
+        let Some(published) = &self.published else {
+            return Some(("published", "is missing; type what the document prints"));
         };
-        check(published, self.relation, self.tolerance)?;
-        Ok(Test::Recompute {
-            published: published.clone(),
-            unit: self.unit.clone(),
-            relation: self.relation,
-            tolerance: self.tolerance,
-            recompute: Box::new(recompute.clone()),
-            alternatives: self.alternatives.clone(),
-        })
-    }
-}
-
-/// Whether a published value, its relation and its tolerance fit together.
-fn check(
-    published: &Published,
-    relation: Relation,
-    tolerance: Option<f64>,
-) -> Result<(), (&'static str, &'static str)> {
-    match (published, relation) {
-        (Published::Range([low, high]), Relation::Within) if low <= high => {}
-        (Published::Range(_), Relation::Within) => {
-            return Err((
+        Some(match (published, self.relation, self.tolerance) {
+            (Range([low, high]), Within, _) if low > high => (
                 "published",
                 "is a range whose low end lies above its high end",
-            ));
-        }
-        (Published::Range(_), _) => {
-            return Err(("relation", "of a range must be `within`"));
-        }
-        (Published::One(_), Relation::Within) => {
-            return Err(("published", "must be a range `[low, high]` for `within`"));
-        }
-        (Published::One(Value::Text(_)), Relation::Equals | Relation::VersionAtLeast) => {}
-        (Published::One(Value::Text(_)), _) => {
-            return Err((
+            ),
+            (Range(_), relation, _) if relation != Within => {
+                ("relation", "of a range must be `within`")
+            }
+            (One(_), Within, _) => ("published", "must be a range `[low, high]` for `within`"),
+            (One(Value::Text(_)), Equals | VersionAtLeast, None) => return None,
+            (One(Value::Text(_)), Equals | VersionAtLeast, Some(_)) => {
+                ("tolerance", "has no meaning for a text; leave it out")
+            }
+            (One(Value::Text(_)), ..) => (
                 "relation",
                 "of a text must be `equals` or `version_at_least`",
-            ));
-        }
-        (Published::One(Value::Number(_)), Relation::VersionAtLeast) => {
-            return Err((
+            ),
+            (One(_), VersionAtLeast, _) => (
                 "published",
                 "must be a version in quotes for `version_at_least`",
-            ));
-        }
-        (Published::One(Value::Number(_)), _) => {}
-    }
-    match (published, tolerance) {
-        (Published::One(Value::Text(_)), Some(_)) => {
-            Err(("tolerance", "has no meaning for a text; leave it out"))
-        }
-        (Published::One(Value::Text(_)), None) => Ok(()),
-        (_, None) => Err((
-            "tolerance",
-            "is missing; give half a unit in the last printed place, 0 for a count",
-        )),
-        (_, Some(tolerance)) if tolerance.is_finite() && tolerance >= 0.0 => Ok(()),
-        (_, Some(_)) => Err(("tolerance", "must be 0 or a positive number")),
+            ),
+            (_, _, None) => (
+                "tolerance",
+                "is missing; give half a unit in the last printed place, 0 for a count",
+            ),
+            (_, _, Some(tolerance)) if tolerance.is_finite() && tolerance >= 0.0 => return None,
+            (_, _, Some(_)) => ("tolerance", "must be 0 or a positive number"),
+        })
     }
 }

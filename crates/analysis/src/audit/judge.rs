@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::figures::Value;
+use super::value::Value;
 
 /// Slack for the last binary digits, relative to the figures compared.
 const ROUNDING: f64 = 1e-9;

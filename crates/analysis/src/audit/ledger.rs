@@ -1,16 +1,15 @@
 //! The ledger: what became of each claim.
 
-use std::path::Path;
-
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use serde_json::{Value as Json, json};
 
-use super::claims::{Claim, Claims, Document, Test};
+use super::claims::{Claim, Claims};
 use super::error::AuditError;
-use super::figures::{Sources, Value};
-use super::judge::{Judge, Published, Relation};
-use super::method::Recompute;
-use super::recompute::Context;
+use super::formula::Context;
+use super::judge::Judge;
+use super::sources::Sources;
+use super::value::Value;
 
 /// Every claim with its finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,28 +38,10 @@ pub struct Counts {
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LedgerEntry {
-    /// The claim's name.
-    pub id: String,
-    /// Whose claim.
-    pub document: Document,
-    /// Where it stands.
-    pub section: String,
-    /// What is claimed, in our words.
-    pub claim: String,
-    /// What is published.
-    pub published: Option<Published>,
-    /// How the recomputed value must stand to it.
-    pub relation: Option<Relation>,
-    /// Unit of the published value.
-    pub unit: Option<String>,
-    /// What may differ.
-    pub tolerance: Option<f64>,
-    /// How it was computed, in words.
-    pub method: Option<String>,
+    /// The claim.
+    pub claim: Claim,
     /// What became of it.
     pub finding: Finding,
-    /// Besides.
-    pub note: Option<String>,
 }
 
 /// What became of a claim.
@@ -75,10 +56,8 @@ pub enum Finding {
     Redefined {
         /// What the document's own definition gives.
         recomputed: Value,
-        /// The other definition.
-        definition: String,
-        /// What that gives.
-        under_it: Value,
+        /// The other definition, and what that gives.
+        under: Tried,
     },
     /// They give something else under every definition tried.
     Contradicted {
@@ -91,11 +70,8 @@ pub enum Finding {
         /// Other definitions that were tried and do not give it either.
         also_tried: Vec<Tried>,
     },
-    /// The data cannot tell.
-    NotTestable {
-        /// Why.
-        why: String,
-    },
+    /// The data cannot tell; the claim says why.
+    NotTestable,
 }
 
 /// A definition that was tried.
@@ -110,53 +86,48 @@ pub struct Tried {
 /// The finding's figures stand beside the claim's, under its name.
 impl Serialize for LedgerEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("id", &self.id)?;
-        map.serialize_entry("document", &self.document)?;
-        map.serialize_entry("section", &self.section)?;
-        map.serialize_entry("claim", &self.claim)?;
-        known(&mut map, "published", self.published.as_ref())?;
-        known(&mut map, "relation", self.relation.as_ref())?;
-        known(&mut map, "unit", self.unit.as_ref())?;
-        known(&mut map, "tolerance", self.tolerance.as_ref())?;
-        known(&mut map, "method", self.method.as_ref())?;
-        map.serialize_entry("finding", self.finding.key())?;
-        match &self.finding {
-            Finding::Reproduced { recomputed } => map.serialize_entry("recomputed", recomputed)?,
-            Finding::Redefined {
-                recomputed,
-                definition,
-                under_it,
-            } => {
-                map.serialize_entry("recomputed", recomputed)?;
-                map.serialize_entry("definition", definition)?;
-                map.serialize_entry("under_it", under_it)?;
-            }
+        let claim = &self.claim;
+        let relation = claim.recompute.as_ref().map(|_| claim.relation);
+        let figures = match &self.finding {
+            Finding::Reproduced { recomputed } => vec![("recomputed", json!(recomputed))],
+            Finding::Redefined { recomputed, under } => vec![
+                ("recomputed", json!(recomputed)),
+                ("definition", json!(under.definition)),
+                ("under_it", json!(under.gives)),
+            ],
             Finding::Contradicted {
                 recomputed,
                 difference,
                 tolerances,
                 also_tried,
-            } => {
-                map.serialize_entry("recomputed", recomputed)?;
-                map.serialize_entry("difference", difference)?;
-                map.serialize_entry("tolerances", tolerances)?;
-                map.serialize_entry("also_tried", also_tried)?;
-            }
-            Finding::NotTestable { why } => map.serialize_entry("why", why)?,
+            } => vec![
+                ("recomputed", json!(recomputed)),
+                ("difference", json!(difference)),
+                ("tolerances", json!(tolerances)),
+                ("also_tried", json!(also_tried)),
+            ],
+            Finding::NotTestable => vec![("why", json!(claim.not_testable))],
+        };
+        let known = |entry: &(&str, Json)| !entry.1.is_null();
+        let own = [
+            ("id", json!(claim.id)),
+            ("document", json!(claim.document)),
+            ("section", json!(claim.section)),
+            ("claim", json!(claim.claim)),
+            ("published", json!(claim.published)),
+            ("relation", json!(relation)),
+            ("unit", json!(claim.unit)),
+            ("tolerance", json!(claim.tolerance)),
+            ("method", json!(claim.recompute)),
+            ("finding", json!(self.finding.key())),
+        ];
+        let note = [("note", json!(claim.note))].into_iter().filter(known);
+        let mut map = serializer.serialize_map(None)?;
+        for (key, value) in own.into_iter().filter(known).chain(figures).chain(note) {
+            map.serialize_entry(key, &value)?;
         }
-        known(&mut map, "note", self.note.as_ref())?;
         map.end()
     }
-}
-
-/// An entry of what is known.
-fn known<M: SerializeMap>(
-    map: &mut M,
-    key: &str,
-    value: Option<&impl Serialize>,
-) -> Result<(), M::Error> {
-    value.map_or(Ok(()), |value| map.serialize_entry(key, value))
 }
 
 impl Finding {
@@ -166,32 +137,98 @@ impl Finding {
             Self::Reproduced { .. } => "reproduced",
             Self::Redefined { .. } => "redefined",
             Self::Contradicted { .. } => "contradicted",
-            Self::NotTestable { .. } => "not_testable",
+            Self::NotTestable => "not_testable",
+        }
+    }
+
+    /// The finding's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Reproduced { .. } => "reproduced",
+            Self::Redefined { .. } => "reproduced only under another definition",
+            Self::Contradicted { .. } => "contradicted",
+            Self::NotTestable => "not testable",
         }
     }
 }
 
 impl Claims {
-    /// Computes every claim again and says what became of it. The rows of methods that name none
-    /// are the published ones.
+    /// Computes every claim again and says what became of it. `the rows` of its formulas are the
+    /// published ones.
     pub fn audit(&self, sources: &Sources) -> Result<Ledger, AuditError> {
-        let context = Context {
-            sources,
-            quantities: &self.quantities,
-            default_rows: "published",
+        let context = Context::new(&self.path, sources, &self.quantities, "published")?;
+        let entry = |claim: &Claim| {
+            Ok(LedgerEntry {
+                finding: self.finding(claim, &context)?,
+                claim: claim.clone(),
+            })
         };
-        let entries = self
-            .claims
-            .iter()
-            .map(|claim| entry(claim, &context, &self.path))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Ledger::new(entries))
+        let entries = self.claims.iter().map(entry);
+        let entries = entries.collect::<Result<Vec<_>, AuditError>>()?;
+        Ok(Ledger {
+            counts: Counts::of(&entries),
+            entries,
+        })
+    }
+
+    fn finding(&self, claim: &Claim, context: &Context<'_>) -> Result<Finding, AuditError> {
+        let (Some(published), Some(recompute)) = (&claim.published, &claim.recompute) else {
+            return Ok(Finding::NotTestable);
+        };
+        let judge = Judge {
+            published,
+            relation: claim.relation,
+            tolerance: claim.tolerance.unwrap_or(0.0),
+        };
+        // What a formula gives, and whether that is the published value.
+        let judged = |key: &str, formula: &str| {
+            let refuse = |problem: &str| claim.refused(&self.path, key, problem);
+            let value = context.evaluate(formula);
+            let value = value.map_err(|problem| refuse(&problem.to_string()))?;
+            match judge.holds(&value) {
+                Some(holds) => Ok((value, holds)),
+                None => Err(refuse(&format!(
+                    "gives {value:?}, the published value is {published:?}; both must be numbers or both texts"
+                ))),
+            }
+        };
+        let (recomputed, holds) = judged("recompute", recompute)?;
+        // Alternatives are computed even where they are not needed, so that a wrong one is found at
+        // once.
+        let mut also_tried = Vec::new();
+        let mut found = None;
+        for other in &claim.alternatives {
+            let (gives, fits) = judged("alternatives", &other.recompute)?;
+            let tried = Tried {
+                definition: other.definition.clone(),
+                gives,
+            };
+            if fits && found.is_none() {
+                found = Some(tried);
+            } else {
+                also_tried.push(tried);
+            }
+        }
+        Ok(match (holds, found) {
+            (true, _) => Finding::Reproduced { recomputed },
+            (false, Some(under)) => Finding::Redefined { recomputed, under },
+            (false, None) => {
+                let difference = judge.difference(&recomputed);
+                let tolerated = difference.filter(|_| judge.tolerance > 0.0);
+                Finding::Contradicted {
+                    tolerances: tolerated.map(|difference| difference / judge.tolerance),
+                    recomputed,
+                    difference,
+                    also_tried,
+                }
+            }
+        })
     }
 }
 
 impl Counts {
     /// Counts findings.
-    pub fn of<'a>(entries: impl Iterator<Item = &'a LedgerEntry>) -> Self {
+    pub fn of<'a>(entries: impl IntoIterator<Item = &'a LedgerEntry>) -> Self {
         let mut counts = Self::default();
         for entry in entries {
             counts.claims += 1;
@@ -199,7 +236,7 @@ impl Counts {
                 Finding::Reproduced { .. } => &mut counts.reproduced,
                 Finding::Redefined { .. } => &mut counts.redefined,
                 Finding::Contradicted { .. } => &mut counts.contradicted,
-                Finding::NotTestable { .. } => &mut counts.not_testable,
+                Finding::NotTestable => &mut counts.not_testable,
             }) += 1;
         }
         counts
@@ -207,116 +244,8 @@ impl Counts {
 }
 
 impl Ledger {
-    fn new(entries: Vec<LedgerEntry>) -> Self {
-        let counts = Counts::of(entries.iter());
-        Self { counts, entries }
-    }
-
     /// The entry of a claim.
     pub fn entry(&self, id: &str) -> Option<&LedgerEntry> {
-        self.entries.iter().find(|entry| entry.id == id)
+        self.entries.iter().find(|entry| entry.claim.id == id)
     }
-}
-
-fn entry(claim: &Claim, context: &Context<'_>, path: &Path) -> Result<LedgerEntry, AuditError> {
-    let bare = LedgerEntry {
-        id: claim.id.clone(),
-        document: claim.document,
-        section: claim.section.clone(),
-        claim: claim.claim.clone(),
-        published: None,
-        relation: None,
-        unit: None,
-        tolerance: None,
-        method: None,
-        finding: Finding::NotTestable { why: String::new() },
-        note: claim.note.clone(),
-    };
-    let (published, unit, relation, tolerance, recompute, alternatives) = match &claim.test {
-        Test::NotTestable(why) => {
-            let finding = Finding::NotTestable { why: why.clone() };
-            return Ok(LedgerEntry { finding, ..bare });
-        }
-        Test::Recompute {
-            published,
-            unit,
-            relation,
-            tolerance,
-            recompute,
-            alternatives,
-        } => (
-            published,
-            unit,
-            *relation,
-            *tolerance,
-            recompute,
-            alternatives,
-        ),
-    };
-    let judge = Judge {
-        published,
-        relation,
-        tolerance: tolerance.unwrap_or(0.0),
-    };
-    // What a method gives, and whether that is the published value.
-    let judged = |key: &str, method: &Recompute| {
-        let refuse = |problem: String| {
-            let entry = format!("claim `{}`, key `{key}`", claim.id);
-            AuditError::entry(path, claim.line, entry, problem)
-        };
-        let value = context
-            .evaluate(method)
-            .map_err(|p| refuse(p.to_string()))?;
-        let holds = judge.holds(&value).ok_or_else(|| {
-            refuse(format!(
-                "gives {value:?}, the published value is {published:?}; both must be numbers or both texts"
-            ))
-        })?;
-        Ok::<_, AuditError>((value, holds))
-    };
-    let (recomputed, holds) = judged("recompute", recompute)?;
-    // Alternatives are computed even where they are not needed, so that a wrong one is found at
-    // once.
-    let mut also_tried = Vec::new();
-    let mut found = None;
-    for other in alternatives {
-        let (gives, fits) = judged("alternatives", &other.recompute)?;
-        let tried = Tried {
-            definition: other.definition.clone(),
-            gives,
-        };
-        if fits && found.is_none() {
-            found = Some(tried);
-        } else {
-            also_tried.push(tried);
-        }
-    }
-    let finding = match (holds, found) {
-        (true, _) => Finding::Reproduced { recomputed },
-        (false, Some(under)) => Finding::Redefined {
-            recomputed,
-            definition: under.definition,
-            under_it: under.gives,
-        },
-        (false, None) => {
-            let difference = judge.difference(&recomputed);
-            Finding::Contradicted {
-                tolerances: difference
-                    .filter(|_| judge.tolerance > 0.0)
-                    .map(|difference| difference / judge.tolerance),
-                recomputed,
-                difference,
-                also_tried,
-            }
-        }
-    };
-    Ok(LedgerEntry {
-        published: Some(published.clone()),
-        relation: Some(relation),
-        unit: unit.clone(),
-        tolerance,
-        method: Some(recompute.to_string()),
-        finding,
-        ..bare
-    })
 }

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use document::number::plain;
+
 use super::claims::Document;
-use super::figures::Value;
 use super::judge::{Published, Relation};
 use super::ledger::{Counts, Finding, Ledger, LedgerEntry};
+use super::value::Value;
 
 impl Counts {
     /// One sentence.
@@ -17,50 +19,28 @@ impl Counts {
     }
 }
 
-impl Finding {
-    /// The finding's name.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Reproduced { .. } => "reproduced",
-            Self::Redefined { .. } => "reproduced only under another definition",
-            Self::Contradicted { .. } => "contradicted",
-            Self::NotTestable { .. } => "not testable",
-        }
-    }
-}
-
 impl LedgerEntry {
     /// The published value as it reads in a table, with its relation and unit.
     pub fn published_text(&self) -> String {
-        let Some(published) = &self.published else {
-            return "–".to_owned();
+        let sign = match self.claim.relation {
+            Relation::AtLeast => "≥ ",
+            Relation::AtMost => "≤ ",
+            Relation::MoreThan => "> ",
+            Relation::LessThan => "< ",
+            Relation::Equals | Relation::Within | Relation::VersionAtLeast => "",
         };
-        let sign = match self.relation {
-            Some(Relation::AtLeast | Relation::VersionAtLeast) => "≥ ",
-            Some(Relation::AtMost) => "≤ ",
-            Some(Relation::MoreThan) => "> ",
-            Some(Relation::LessThan) => "< ",
-            _ => "",
-        };
-        let value = match published {
-            Published::One(Value::Number(number)) => self.printed_text(*number),
-            Published::One(Value::Text(text)) => {
-                // A version claimed is one version; the relation is about what it must reach.
-                return text.clone();
-            }
-            Published::Range([low, high]) => {
-                format!(
-                    "{} to {}",
-                    self.printed_text(*low),
-                    self.printed_text(*high)
-                )
-            }
+        let value = match &self.claim.published {
+            None => return "–".to_owned(),
+            Some(Published::One(Value::Number(number))) => self.printed_text(*number),
+            // A version claimed is one version; the relation is about what it must reach.
+            Some(Published::One(Value::Text(text))) => return text.clone(),
+            Some(Published::Range(ends)) => ends.map(|end| self.printed_text(end)).join(" to "),
         };
         format!("{sign}{value}{}", self.unit_text())
     }
 
     fn unit_text(&self) -> String {
-        match self.unit.as_deref() {
+        match self.claim.unit.as_deref() {
             None => String::new(),
             Some("x") => "x".to_owned(),
             Some(unit) => format!(" {unit}"),
@@ -71,41 +51,38 @@ impl LedgerEntry {
     fn value_text(&self, value: &Value) -> String {
         match value {
             Value::Text(text) => text.clone(),
-            Value::Number(number) => {
-                format!("{}{}", self.number_text(*number), self.unit_text())
-            }
+            Value::Number(number) => format!("{}{}", self.number_text(*number), self.unit_text()),
         }
     }
 
     /// A published number as printed: to the place that its tolerance is half a unit of.
     fn printed_text(&self, number: f64) -> String {
-        let tolerance = self.tolerance.unwrap_or(0.0);
-        let half_unit = (2.0 * tolerance).log10();
         let shortest = number.to_string();
-        if tolerance > 0.0 && (half_unit - half_unit.round()).abs() < 1e-9 {
-            let decimals = (-half_unit.round()).clamp(0.0, 7.0) as usize;
-            let rounded = format!("{number:.decimals$}");
-            if rounded.len() > shortest.len() {
-                return grouped(&rounded);
-            }
-        }
-        grouped(&shortest)
+        let own = shortest.split_once('.').map_or(0, |(_, rest)| rest.len());
+        let tolerance = self.claim.tolerance.unwrap_or(0.0);
+        let half_unit = (2.0 * tolerance).log10();
+        let is_place = tolerance > 0.0 && (half_unit - half_unit.round()).abs() < 1e-9;
+        let decimals = if is_place {
+            (-half_unit.round()).clamp(0.0, 7.0) as usize
+        } else {
+            0
+        };
+        grouped(number, decimals.max(own))
     }
 
     /// The last printed place and one more; at least two digits of a small figure.
     fn number_text(&self, number: f64) -> String {
-        let tolerance = self.tolerance.unwrap_or(0.0);
+        let tolerance = self.claim.tolerance.unwrap_or(0.0);
         let whole = (number - number.round()).abs() < 1e-9;
         if number == 0.0 || (whole && (tolerance == 0.0 || tolerance >= 0.5)) {
-            return grouped(&format!("{number:.0}"));
+            return grouped(number, 0);
         }
         let decimals = if tolerance > 0.0 {
             places(tolerance).saturating_sub(1)
         } else {
             2
         };
-        let decimals = decimals.max(places(number.abs()).saturating_sub(1));
-        grouped(&format!("{number:.decimals$}"))
+        grouped(number, decimals.max(places(number.abs()).saturating_sub(1)))
     }
 
     /// What the data give, under the document's own definition.
@@ -114,7 +91,7 @@ impl LedgerEntry {
             Finding::Reproduced { recomputed }
             | Finding::Redefined { recomputed, .. }
             | Finding::Contradicted { recomputed, .. } => self.value_text(recomputed),
-            Finding::NotTestable { .. } => "–".to_owned(),
+            Finding::NotTestable => "–".to_owned(),
         }
     }
 
@@ -122,47 +99,40 @@ impl LedgerEntry {
     pub fn finding_text(&self) -> String {
         match &self.finding {
             Finding::Reproduced { .. } => "reproduced".to_owned(),
-            Finding::Redefined {
-                definition,
-                under_it,
-                ..
-            } => format!(
-                "reproduced only as {definition} ({})",
-                self.value_text(under_it)
-            ),
+            Finding::Redefined { under, .. } => {
+                let gives = self.value_text(&under.gives);
+                format!("reproduced only as {} ({gives})", under.definition)
+            }
             Finding::Contradicted {
                 difference,
                 tolerances,
                 also_tried,
                 ..
             } => {
-                let mut text = "contradicted".to_owned();
-                if *difference == Some(0.0) {
-                    text.push_str(": they are equal");
-                } else if let Some(difference) = difference {
-                    let sign = if *difference > 0.0 { "+" } else { "" };
-                    let unit = match self.unit_text() {
+                let by = match difference {
+                    None => String::new(),
+                    Some(0.0) => ": they are equal".to_owned(),
+                    Some(difference) => {
+                        let sign = if *difference > 0.0 { "+" } else { "" };
                         // A difference of percentages is in percentage points.
-                        unit if unit == " %" => " pp".to_owned(),
-                        unit => unit,
-                    };
-                    _ = write!(text, " by {sign}{}{unit}", self.number_text(*difference));
-                }
-                if let Some(tolerances) = tolerances {
-                    _ = write!(
-                        text,
-                        ", {} tolerances",
-                        grouped(&format!("{:.1}", tolerances.abs()))
-                    );
-                }
-                for (index, tried) in also_tried.iter().enumerate() {
-                    let lead = if index == 0 { "; nor as" } else { "," };
-                    let gives = self.value_text(&tried.gives);
-                    _ = write!(text, "{lead} {} ({gives})", tried.definition);
-                }
-                text
+                        let unit = self.unit_text().replace(" %", " pp");
+                        format!(" by {sign}{}{unit}", self.number_text(*difference))
+                    }
+                };
+                let tolerances = tolerances.map_or_else(String::new, |tolerances| {
+                    format!(", {} tolerances", grouped(tolerances.abs(), 1))
+                });
+                let tried = also_tried.iter().map(|tried| {
+                    format!("{} ({})", tried.definition, self.value_text(&tried.gives))
+                });
+                let tried: Vec<String> = tried.collect();
+                let nor = if tried.is_empty() { "" } else { "; nor as " };
+                format!("contradicted{by}{tolerances}{nor}{}", tried.join(", "))
             }
-            Finding::NotTestable { why } => format!("not testable: {why}"),
+            Finding::NotTestable => {
+                let why = self.claim.not_testable.as_deref().unwrap_or_default();
+                format!("not testable: {why}")
+            }
         }
     }
 }
@@ -172,112 +142,79 @@ fn places(size: f64) -> usize {
     (1.0 - size.log10().floor()).clamp(0.0, 7.0) as usize
 }
 
-/// `12345.6` as `12,345.6`, a minus as a minus.
-fn grouped(text: &str) -> String {
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", text),
-    };
-    let (whole, fraction) = match digits.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (digits, None),
-    };
-    let mut out = sign.to_owned();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) && whole.len() > 4 {
-            out.push(',');
-        }
-        out.push(digit);
+/// A number with thousands told apart from five digits on.
+fn grouped(number: f64, decimals: usize) -> String {
+    let text = plain(number, decimals);
+    let whole = text.trim_start_matches('-').split('.').next();
+    if whole.is_some_and(|whole| whole.len() <= "9,999".len()) {
+        return text.replace(',', "");
     }
-    if let Some(fraction) = fraction {
-        out.push('.');
-        out.push_str(fraction);
-    }
-    out
+    text
 }
 
-/// A `|` would end a cell, a line break a row.
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+/// A row of a Markdown table. A `|` would end a cell, a line break a row.
+fn row<T: AsRef<str>>(out: &mut String, cells: impl IntoIterator<Item = T>) {
+    for cell in cells {
+        let cell = cell.as_ref().replace('|', "\\|").replace('\n', " ");
+        _ = write!(out, "| {cell} ");
+    }
+    out.push_str("|\n");
 }
 
 impl Ledger {
-    /// Documents in the order in which they first appear.
-    fn documents(&self) -> Vec<Document> {
-        distinct(self.entries.iter().map(|entry| entry.document))
+    /// Documents in the order in which they first appear, with their claims.
+    fn documents(&self) -> Vec<(Document, Vec<&LedgerEntry>)> {
+        grouped_by(&self.entries, |entry| entry.claim.document)
     }
 
     /// The ledger as Markdown: a summary, then a table for each section of each document.
     /// Headings start at `level` (2 for a section of a report).
     pub fn to_markdown(&self, level: usize) -> String {
-        let heading = |depth: usize| "#".repeat(level + depth);
-        let mut out = String::new();
-        _ = writeln!(out, "{}\n", self.counts.sentence());
-        _ = writeln!(
-            out,
-            "A claim is *reproduced* when the figure computed under the document's own definition differs from the \
-             published one by no more than the tolerance (half a unit in the last printed place, or what the wording \
-             allows). Differences are recomputed less published.\n"
-        );
-        out.push_str(
-            "| document | claims | reproduced | only under another definition | contradicted | not testable |\n\
+        let heading = "#".repeat(level);
+        let mut out = format!(
+            "{}\n\nA claim is *reproduced* when the figure computed under the document's own definition differs from \
+             the published one by no more than the tolerance (half a unit in the last printed place, or what the \
+             wording allows). Differences are recomputed less published.\n\n\
+             | document | claims | reproduced | only under another definition | contradicted | not testable |\n\
              |---|---:|---:|---:|---:|---:|\n",
+            self.counts.sentence()
         );
-        for document in self.documents() {
-            let counts = Counts::of(self.entries.iter().filter(|e| e.document == document));
-            _ = writeln!(
-                out,
-                "| {} | {} | {} | {} | {} | {} |",
-                document.title(),
-                counts.claims,
-                counts.reproduced,
-                counts.redefined,
-                counts.contradicted,
-                counts.not_testable
+        for (document, entries) in self.documents() {
+            let c = Counts::of(entries);
+            let counts = [
+                c.claims,
+                c.reproduced,
+                c.redefined,
+                c.contradicted,
+                c.not_testable,
+            ];
+            let cells = counts.map(|n| n.to_string()).into_iter();
+            row(
+                &mut out,
+                [document.title().to_owned()].into_iter().chain(cells),
             );
         }
-        for document in self.documents() {
-            _ = writeln!(out, "\n{} {}", heading(0), document.title());
-            let of_document: Vec<_> = self
-                .entries
-                .iter()
-                .filter(|entry| entry.document == document)
-                .collect();
-            let sections = distinct(of_document.iter().map(|entry| entry.section.as_str()));
-            for section in sections {
-                _ = writeln!(out, "\n{} {section}\n", heading(1));
+        for (document, entries) in self.documents() {
+            _ = writeln!(out, "\n{heading} {}", document.title());
+            for (section, entries) in grouped_by(entries, |entry| entry.claim.section.as_str()) {
+                _ = writeln!(out, "\n{heading}# {section}\n");
                 out.push_str("| claim | published | recomputed | finding |\n|---|---:|---:|---|\n");
-                for entry in of_document.iter().filter(|e| e.section == section) {
-                    let mut finding = match entry.finding {
-                        Finding::Contradicted { .. } | Finding::Redefined { .. } => {
-                            let text = entry.finding_text();
-                            let name = match entry.finding {
-                                Finding::Redefined { .. } => "reproduced only as",
-                                _ => "contradicted",
-                            };
-                            text.replacen(name, &format!("**{name}**"), 1)
-                        }
-                        _ => entry.finding_text(),
-                    };
-                    if let Some(note) = &entry.note {
-                        _ = write!(finding, ". {note}");
-                    }
-                    _ = writeln!(
-                        out,
-                        "| {} `{}` | {} | {} | {} |",
-                        cell(&entry.claim),
-                        entry.id,
-                        cell(&entry.published_text()),
-                        cell(&entry.recomputed_text()),
-                        cell(&finding)
-                    );
+                for entry in entries {
+                    let claim = format!("{} `{}`", entry.claim.claim, entry.claim.id);
+                    let cells = [
+                        claim,
+                        entry.published_text(),
+                        entry.recomputed_text(),
+                        entry.finding_in_markdown(),
+                    ];
+                    row(&mut out, cells);
                 }
             }
         }
         out.push_str("\nHow each figure was computed again:\n\n| claim | method |\n|---|---|\n");
-        for entry in &self.entries {
-            if let Some(method) = &entry.method {
-                _ = writeln!(out, "| `{}` | {} |", entry.id, cell(method));
+        for LedgerEntry { claim, .. } in &self.entries {
+            if let Some(formula) = &claim.recompute {
+                row(&mut out, [&format!("`{}`", claim.id), formula]);
             }
         }
         out
@@ -287,38 +224,35 @@ impl Ledger {
     /// contradicted, `?` not testable; the counts last.
     pub fn to_text(&self) -> String {
         let mut out = String::new();
-        for document in self.documents() {
+        for (document, entries) in self.documents() {
             _ = writeln!(out, "{}", document.title());
             let mut section = "";
-            for entry in self.entries.iter().filter(|e| e.document == document) {
-                if entry.section != section {
-                    section = &entry.section;
+            for entry in entries {
+                if entry.claim.section != section {
+                    section = &entry.claim.section;
                     _ = writeln!(out, "\n  {section}");
                 }
-                let mark = match entry.finding {
-                    Finding::Reproduced { .. } => "ok ",
-                    Finding::Redefined { .. } => "def",
-                    Finding::Contradicted { .. } => "NO ",
-                    Finding::NotTestable { .. } => "?  ",
+                let (mark, tested, said) = match entry.finding {
+                    Finding::Reproduced { .. } => ("ok ", true, false),
+                    Finding::Redefined { .. } => ("def", true, true),
+                    Finding::Contradicted { .. } => ("NO ", true, true),
+                    Finding::NotTestable => ("?  ", false, true),
                 };
-                _ = writeln!(out, "    {mark} {}", entry.claim);
-                if !matches!(entry.finding, Finding::NotTestable { .. }) {
+                _ = writeln!(out, "    {mark} {}", entry.claim.claim);
+                if tested {
+                    let (published, recomputed) = (entry.published_text(), entry.recomputed_text());
                     _ = writeln!(
                         out,
-                        "         published {}, recomputed {}",
-                        entry.published_text(),
-                        entry.recomputed_text()
+                        "         published {published}, recomputed {recomputed}"
                     );
                 }
-                if !matches!(entry.finding, Finding::Reproduced { .. }) {
+                if said {
                     _ = writeln!(out, "         {}", entry.finding_text());
                 }
             }
             out.push('\n');
         }
-        out.push_str(&self.counts.sentence());
-        out.push('\n');
-        out
+        out + &self.counts.sentence() + "\n"
     }
 
     /// The ledger as JSON, two spaces deep.
@@ -327,12 +261,34 @@ impl Ledger {
     }
 }
 
-fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
-    let mut seen = Vec::new();
-    for item in items {
-        if !seen.contains(&item) {
-            seen.push(item);
+impl LedgerEntry {
+    /// The finding with its note; what is not reproduced stands out.
+    fn finding_in_markdown(&self) -> String {
+        let mut text = self.finding_text();
+        for name in ["reproduced only as", "contradicted"] {
+            if text.starts_with(name) {
+                text = text.replacen(name, &format!("**{name}**"), 1);
+            }
+        }
+        if let Some(note) = &self.claim.note {
+            _ = write!(text, ". {note}");
+        }
+        text
+    }
+}
+
+/// The entries by a key, in the order in which the keys first appear.
+fn grouped_by<'e, K: PartialEq>(
+    entries: impl IntoIterator<Item = &'e LedgerEntry>,
+    key: impl Fn(&'e LedgerEntry) -> K,
+) -> Vec<(K, Vec<&'e LedgerEntry>)> {
+    let mut groups: Vec<(K, Vec<_>)> = Vec::new();
+    for entry in entries {
+        let key = key(entry);
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, group)) => group.push(entry),
+            None => groups.push((key, vec![entry])),
         }
     }
-    seen
+    groups
 }

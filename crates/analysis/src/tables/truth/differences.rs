@@ -122,9 +122,10 @@ pub(crate) fn differences(dataset: &Dataset, summary: &Summary) -> Vec<Differenc
 }
 
 /// A figure of one of the published report's tables beside what its own rows give.
-pub(crate) fn cell_difference(check: &CellCheck) -> Difference {
+pub(crate) fn cell_difference(check: &CellCheck<'_>) -> Difference {
+    let cell = check.cell;
     // As many decimals as are printed; one more where the recomputed figure needs it to differ.
-    let decimals = check.tolerance.map_or(2, |t| {
+    let decimals = cell.tolerance.map_or(2, |t| {
         if t <= 0.0 {
             0
         } else {
@@ -136,11 +137,11 @@ pub(crate) fn cell_difference(check: &CellCheck) -> Difference {
         Value::Text(word) => Shown::Word(word.clone()),
     });
     Difference {
-        place: format!("{} {}: {}", check.section, check.row, check.column),
+        place: format!("{} {}: {}", cell.section, cell.row, cell.column),
         from: "published rows",
         published: Shown::Printed(
-            check.printed.clone(),
-            match &check.published {
+            cell.printed.clone(),
+            match &cell.value {
                 Published::One(Value::Number(v)) => Some(*v),
                 _ => None,
             },
