@@ -3,52 +3,58 @@
 use document::Picture;
 use metrics::Estimate;
 
-use crate::charts::{Chart, ChartError, Heading, Theme, Value};
+use crate::charts::{ChartError, Draw, Heading, Value, WIDTH};
 
 /// The pictures of one report, and what they have in common.
 #[derive(Debug)]
 pub(crate) struct Album {
-    pub(crate) theme: Theme,
     simulated: bool,
     source: String,
-    /// The pictures drawn so far.
-    pub(crate) pictures: Vec<Picture>,
+    pictures: Vec<Result<Picture, ChartError>>,
+}
+
+/// What is said in and beside a picture.
+pub(crate) struct Words<'a> {
+    /// The file's name, without its ending.
+    pub(crate) name: &'a str,
+    /// What the picture shows.
+    pub(crate) title: &'a str,
+    /// Units, arm, protocol; may be empty.
+    pub(crate) subtitle: &'a str,
+    /// What stands in the report beneath it.
+    pub(crate) caption: &'a str,
 }
 
 impl Album {
     /// No pictures yet. `source` stands under each of them.
     pub(crate) fn new(source: impl Into<String>, simulated: bool) -> Self {
         Self {
-            theme: Theme::default(),
             simulated,
             source: source.into(),
             pictures: Vec::new(),
         }
     }
 
-    /// The words around a picture.
-    pub(crate) fn heading(&self, title: impl Into<String>, subtitle: impl Into<String>) -> Heading {
-        Heading {
-            title: title.into(),
-            subtitle: subtitle.into(),
+    /// Adds a picture, unless it has nothing to show.
+    pub(crate) fn put(&mut self, words: &Words<'_>, chart: &dyn Draw) {
+        let heading = Heading {
+            title: words.title.to_owned(),
+            subtitle: words.subtitle.to_owned(),
             simulated: self.simulated,
             source: self.source.clone(),
+        };
+        if let Some(chart) = chart.render(&heading, WIDTH).transpose() {
+            self.pictures.push(chart.map(|chart| Picture {
+                name: words.name.to_owned(),
+                caption: words.caption.to_owned(),
+                png: chart.png,
+            }));
         }
     }
 
-    /// Adds a picture, unless it has nothing to show.
-    pub(crate) fn put(
-        &mut self,
-        name: impl Into<String>,
-        caption: impl Into<String>,
-        chart: Result<Option<Chart>, ChartError>,
-    ) -> Result<(), ChartError> {
-        self.pictures.extend(chart?.map(|chart| Picture {
-            name: name.into(),
-            caption: caption.into(),
-            png: chart.png,
-        }));
-        Ok(())
+    /// The pictures in order, or the first that could not be drawn.
+    pub(crate) fn finish(self) -> Result<Vec<Picture>, ChartError> {
+        self.pictures.into_iter().collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Pictures for reports: plain descriptions in, PNG out.
 //!
 //! A chart is described by a plain struct ([`Timeline`], [`GroupedBars`], [`StackedBars`],
-//! [`Lines`], [`Slopes`]) that knows nothing of metrics, and drawn by its `render`. Unknown values
+//! [`Lines`], [`Slopes`]) that knows nothing of metrics, and drawn by [`Draw::render`]. Unknown values
 //! are `None` (NaN and infinities count as unknown) and are shown as unknown, never as zero.
 //! Drawing reads no clock, host, path or system font: equal descriptions give equal pictures.
 //! Pictures are made for 1600 px and stay legible at half that width.
@@ -13,7 +13,6 @@
 //! A description that contradicts itself (a series longer than its categories, say) is a
 //! [`ChartError::Shape`].
 
-mod backend;
 mod bars;
 mod canvas;
 mod chart;
@@ -22,6 +21,7 @@ mod lines;
 mod page;
 mod phase;
 pub mod png;
+mod raster;
 mod rows;
 mod scale;
 mod slopes;
@@ -34,14 +34,13 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use bars::{BarSeries, GroupedBars};
-pub use chart::{Chart, ChartError};
+pub use bars::GroupedBars;
+pub use chart::{Chart, ChartError, Draw, Heading};
 pub use lines::{LineSeries, Lines, Mark, Note, Panel, Span, XAxis};
-pub use page::Heading;
 pub use phase::{Phase, Segment};
 pub use rows::Category;
 pub use slopes::{Change, Pair, SlopePanel, Slopes};
-pub use stacked::{Part, StackedBars, StackedRow};
-pub use theme::{Color, Theme};
+pub use stacked::{StackedBars, StackedRow};
+pub use theme::{Color, WIDTH};
 pub use timeline::{Form, Lane, LaneMark, Overlap, Timeline, TimelineGroup};
 pub use value::{ReferenceLine, Value};

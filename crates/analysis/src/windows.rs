@@ -17,6 +17,25 @@ pub(crate) fn round_width(length: Nanos, most: u64, least: Nanos) -> Nanos {
     }
 }
 
+/// True for a piece of a window, at the end, of which less than half has passed: the little that
+/// falls into it is no rate and no mean of a window.
+pub(crate) fn is_sliver(part_s: f64, width_s: f64) -> bool {
+    part_s < 0.5 * width_s
+}
+
+/// Windows of `width` that evenly spaced samples fill, the last of them `length` after the first.
+/// Each sample stands for the time until the next. A sliver at the end is left out.
+pub(crate) fn sampled(length: Nanos, samples: usize, width: Nanos) -> u64 {
+    let spacing = length.0 / (samples.max(2) as u64 - 1);
+    let last = length.0 / width.0;
+    let part = Nanos(length.0 + spacing - last * width.0);
+    if last > 0 && is_sliver(part.as_secs_f64(), width.as_secs_f64()) {
+        last
+    } else {
+        last + 1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,5 +50,24 @@ mod tests {
             round_width(Nanos(u64::MAX), 2, ms(1)),
             Nanos(10_000_000_000_000_000_000)
         );
+    }
+
+    #[test]
+    fn a_sliver_of_samples_at_the_end_is_no_window() {
+        let s = Nanos::from_secs;
+        // Seconds to the last sample, samples, the windows of 10 s.
+        for (length, samples, windows) in [
+            // One sample alone is all there is.
+            (0, 1, 1),
+            (3, 4, 1),
+            // Ten samples fill the first window; one more begins the second.
+            (9, 10, 1),
+            (10, 11, 1),
+            (14, 15, 2),
+            // A sample for each window: the last is like all others.
+            (30, 4, 4),
+        ] {
+            assert_eq!(sampled(s(length), samples, s(10)), windows, "{length} s");
+        }
     }
 }

@@ -4,14 +4,12 @@ use domain::Nanos;
 use domain::record::{Bias, BudgetStep, Calibration};
 use metrics::budget::{LIMIT, calibrated_to};
 
-use crate::album::Album;
+use crate::album::{Album, Words};
 use crate::charts::{
     ChartError, Color, LineSeries, Lines, Mark, Panel, ReferenceLine, Span, XAxis,
 };
 use document::Picture;
 use document::number::{plain, short};
-
-const RATE: &str = "tokens received per second, all streams";
 
 /// Every picture the calibration can fill; the first is the front page's.
 pub(super) fn draw(
@@ -19,10 +17,10 @@ pub(super) fn draw(
     steps: &[&BudgetStep],
 ) -> Result<Vec<Picture>, ChartError> {
     let mut album = Album::new(super::source(calibration), false);
-    bias(calibration, steps, &mut album)?;
-    tails(calibration, steps, &mut album)?;
-    cost(steps, &mut album)?;
-    Ok(album.pictures)
+    bias(calibration, steps, &mut album);
+    tails(calibration, steps, &mut album);
+    cost(steps, &mut album);
+    album.finish()
 }
 
 /// One figure of an error against the rate, ms.
@@ -40,49 +38,38 @@ fn one_ms() -> [ReferenceLine; 1] {
     [ReferenceLine::new(LIMIT.as_millis_f64(), "1 ms")]
 }
 
-/// The stretch of rates up to which the client is calibrated.
-fn calibrated(calibration: &Calibration) -> Vec<Span> {
+/// Panels against the rate, with the stretch up to which the client is calibrated.
+fn rates(calibration: &Calibration, panels: Vec<Panel>) -> Lines {
     let step = calibrated_to(&calibration.budget);
     let span = step.map(|step| Span {
         label: format!("calibrated: up to {} tok/s", plain(step.tokens_per_s, 0)),
         from: 0.0,
         to: step.tokens_per_s,
-        color: Some(Color::GREY),
+        color: Color::GREY,
     });
-    span.into_iter().collect()
+    Lines {
+        spans: span.into_iter().collect(),
+        ..Lines::new("tokens received per second, all streams", panels)
+    }
 }
 
 /// Mean and median of each error. Tails have a picture of their own: they would press everything
 /// else to the ground.
-fn bias(
-    calibration: &Calibration,
-    steps: &[&BudgetStep],
-    album: &mut Album,
-) -> Result<(), ChartError> {
+fn bias(calibration: &Calibration, steps: &[&BudgetStep], album: &mut Album) {
     let panel = |label: &str, get: fn(&BudgetStep) -> Option<Bias>| {
         let mean = against_rate("mean", steps, |step| Some(get(step)?.mean_ns));
         let median = against_rate("median", steps, |step| Some(get(step)?.p50_ns));
         Panel::new(label, vec![mean, median])
     };
-    let lines = Lines {
-        heading: album.heading(
-            "How late the client's figures are at rising load",
-            "The client's figure less the truth: above zero is late. A load is calibrated while the mean of a \
-             token's stamp is under 1 ms.",
-        ),
-        x_label: RATE.to_owned(),
-        panels: vec![
-            panel("TTFT bias (ms)", |step| step.ttft_bias),
-            // What the limit is put to.
-            panel("bias of a token's stamp (ms)", |step| step.token_bias).lines_at(one_ms()),
-            panel("error of a gap between tokens, ITL (ms)", |step| {
-                step.gap_error
-            }),
-        ],
-        spans: calibrated(calibration),
-        ..Lines::default()
-    };
-    let words = calibrated_to(&calibration.budget).map_or_else(
+    let panels = vec![
+        panel("TTFT bias (ms)", |step| step.ttft_bias),
+        // What the limit is put to.
+        panel("bias of a token's stamp (ms)", |step| step.token_bias).lines_at(one_ms()),
+        panel("error of a gap between tokens, ITL (ms)", |step| {
+            step.gap_error
+        }),
+    ];
+    let kept = calibrated_to(&calibration.budget).map_or_else(
         || "No load kept the mean of a token's stamp under 1 ms.".to_owned(),
         |step| {
             format!(
@@ -91,21 +78,20 @@ fn bias(
             )
         },
     );
-    album.put(
-        "bias",
-        format!(
-            "The client's own error against the tokens it received per second: mean and median. {words}"
+    let words = Words {
+        name: "bias",
+        title: "How late the client's figures are at rising load",
+        subtitle: "The client's figure less the truth: above zero is late. A load is calibrated while the mean of a \
+                   token's stamp is under 1 ms.",
+        caption: &format!(
+            "The client's own error against the tokens it received per second: mean and median. {kept}"
         ),
-        lines.render(&album.theme),
-    )
+    };
+    album.put(&words, &rates(calibration, panels));
 }
 
 /// 99th percentiles, where a sample carries one.
-fn tails(
-    calibration: &Calibration,
-    steps: &[&BudgetStep],
-    album: &mut Album,
-) -> Result<(), ChartError> {
+fn tails(calibration: &Calibration, steps: &[&BudgetStep], album: &mut Album) {
     let p99 = |get: fn(&BudgetStep) -> Option<Bias>| move |step: &BudgetStep| get(step)?.p99_ns;
     let jitter = |step: &BudgetStep| step.jitter_p99_ns.map(|ns| ns.0.cast_signed());
     let series = vec![
@@ -113,27 +99,20 @@ fn tails(
         against_rate("a token's stamp", steps, p99(|step| step.token_bias)),
         against_rate("a gap between tokens", steps, jitter),
     ];
-    let lines = Lines {
-        heading: album.heading(
-            "How late one in a hundred is",
-            "99th percentiles of the error; of a gap between tokens, of the error's size. From 662 observations \
-             on.",
-        ),
-        x_label: RATE.to_owned(),
-        panels: vec![Panel::new("99th percentile (ms)", series).lines_at(one_ms())],
-        spans: calibrated(calibration),
-        ..Lines::default()
+    let words = Words {
+        name: "tails",
+        title: "How late one in a hundred is",
+        subtitle: "99th percentiles of the error; of a gap between tokens, of the error's size. From 662 \
+                   observations on.",
+        caption: "99th percentiles of the client's error, where the sample carries one. A machine that is busy \
+                  with something else shows here first.",
     };
-    album.put(
-        "tails",
-        "99th percentiles of the client's error, where the sample carries one. A machine that is busy with \
-         something else shows here first.",
-        lines.render(&album.theme),
-    )
+    let panel = Panel::new("99th percentile (ms)", series).lines_at(one_ms());
+    album.put(&words, &rates(calibration, vec![panel]));
 }
 
 /// CPU per token against streams, where the system tells it.
-fn cost(steps: &[&BudgetStep], album: &mut Album) -> Result<(), ChartError> {
+fn cost(steps: &[&BudgetStep], album: &mut Album) {
     let mut paces: Vec<Nanos> = steps.iter().map(|step| step.gap_ns).collect();
     paces.sort_unstable();
     paces.dedup();
@@ -148,19 +127,16 @@ fn cost(steps: &[&BudgetStep], album: &mut Album) -> Result<(), ChartError> {
         LineSeries::new(format!("{rate} tok/s a stream"), Mark::LineAndDots, points)
     };
     let series = paces.iter().rev().map(line).collect();
+    let panels = vec![Panel::new("CPU per token (µs)", series)];
     let lines = Lines {
-        heading: album.heading(
-            "What a token costs the client",
-            "CPU time of the client, the server's taken off, over the tokens.",
-        ),
-        x_label: "streams at once (each doubling equally wide)".to_owned(),
         x_axis: XAxis::Doubling,
-        panels: vec![Panel::new("CPU per token (µs)", series)],
-        ..Lines::default()
+        ..Lines::new("streams at once (each doubling equally wide)", panels)
     };
-    album.put(
-        "cpu",
-        "CPU time that a token costs the client, against the streams at once.",
-        lines.render(&album.theme),
-    )
+    let words = Words {
+        name: "cpu",
+        title: "What a token costs the client",
+        subtitle: "CPU time of the client, the server's taken off, over the tokens.",
+        caption: "CPU time that a token costs the client, against the streams at once.",
+    };
+    album.put(&words, &lines);
 }

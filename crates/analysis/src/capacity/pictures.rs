@@ -4,7 +4,7 @@ use metrics::capacity::{Criterion, LatencyFigure, LevelEnd, LevelFigures, Statis
 use metrics::load::Spread;
 
 use super::Material;
-use crate::album::{Album, value};
+use crate::album::{Album, Words, value};
 use crate::charts::{
     ChartError, Color, LineSeries, Lines, Mark, Note, Panel, ReferenceLine, Span, Value, XAxis,
 };
@@ -17,30 +17,21 @@ const STEPS: u32 = 24;
 /// Every picture; the first is the front page's.
 pub(super) fn draw(material: &Material<'_>) -> Result<Vec<Picture>, ChartError> {
     let mut album = Album::new(&*material.run.source, material.simulated());
-    throughput(material, &mut album)?;
-    latency(material, &mut album)?;
-    hockey_stick(material, &mut album)?;
-    goodput(material, &mut album)?;
-    fairness(material, &mut album)?;
-    Ok(album.pictures)
+    throughput(material, &mut album);
+    latency(material, &mut album);
+    hockey_stick(material, &mut album);
+    goodput(material, &mut album);
+    fairness(material, &mut album);
+    album.finish()
 }
 
 /// Panels against the number of agents. Levels double, and on a linear axis the first of them
 /// would lie on each other.
-fn against_agents(
-    album: &Album,
-    title: &str,
-    subtitle: &str,
-    panels: Vec<Panel>,
-    spans: Vec<Span>,
-) -> Lines {
+fn against_agents(panels: Vec<Panel>, spans: Vec<Span>) -> Lines {
     Lines {
-        heading: album.heading(title, subtitle),
-        x_label: "agents (each doubling equally wide)".to_owned(),
         x_axis: XAxis::Doubling,
-        panels,
         spans,
-        ..Lines::default()
+        ..Lines::new("agents (each doubling equally wide)", panels)
     }
 }
 
@@ -81,12 +72,12 @@ fn along(highest: f64) -> impl Iterator<Item = f64> {
         .chain([highest])
 }
 
-fn throughput(material: &Material<'_>, album: &mut Album) -> Result<(), ChartError> {
+fn throughput(material: &Material<'_>, album: &mut Album) {
     let highest = material.levels.iter().map(|l| l.agents).max().unwrap_or(1);
     let highest = f64::from(highest);
     let mut series = Vec::new();
     let mut spans: Vec<Span> = carries(material).into_iter().collect();
-    let mut words = Vec::new();
+    let mut said = Vec::new();
     if let Some(scaling) = &material.scaling {
         let law = scaling.fit.law;
         let points = along(highest).map(|x| {
@@ -104,13 +95,13 @@ fn throughput(material: &Material<'_>, album: &mut Album) -> Result<(), ChartErr
         for (name, at, color) in places {
             let Some(at) = at else { continue };
             let shown = plain(at, 1);
-            words.push(format!("{name} at {shown} agents"));
+            said.push(format!("{name} at {shown} agents"));
             if at <= highest {
                 spans.push(Span::mark(at, format!("{name} {shown}"), color));
             }
         }
         if peak.is_none() {
-            words.push("no peak is shown".to_owned());
+            said.push("no peak is shown".to_owned());
         }
     }
     let mut measured = over(material, "level, 95 % interval", |l| {
@@ -118,15 +109,15 @@ fn throughput(material: &Material<'_>, album: &mut Album) -> Result<(), ChartErr
     });
     measured.mark = Mark::Dots;
     series.push(measured.color(Color::BLUE));
+    let words = Words {
+        name: "throughput",
+        title: "Throughput against agents",
+        subtitle: &said.join(", "),
+        caption: "Throughput of each level in its steady window, with the law fitted to all of them. The knee is \
+                  where throughput over time in the system is highest; beyond it more agents mostly wait.",
+    };
     let panels = vec![Panel::new("throughput (tok/s)", series)];
-    let title = "Throughput against agents";
-    let lines = against_agents(album, title, &words.join(", "), panels, spans);
-    album.put(
-        "throughput",
-        "Throughput of each level in its steady window, with the law fitted to all of them. The knee is where \
-         throughput over time in the system is highest; beyond it more agents mostly wait.",
-        lines.render(&album.theme),
-    )
+    album.put(&words, &against_agents(panels, spans));
 }
 
 /// A spread's percentile, ms.
@@ -200,7 +191,7 @@ fn seen(material: &Material<'_>, agents: u32, limit: &str) -> Value {
     })
 }
 
-fn latency(material: &Material<'_>, album: &mut Album) -> Result<(), ChartError> {
+fn latency(material: &Material<'_>, album: &mut Album) {
     let limits = limits(material);
     let usual = [LatencyFigure::Ttft, LatencyFigure::E2e];
     let mut figures = Vec::new();
@@ -234,24 +225,20 @@ fn latency(material: &Material<'_>, album: &mut Album) -> Result<(), ChartError>
         let lines = own().map(|limit| limit.line.clone());
         Panel::new(format!("{} (ms)", figure.name()), series).lines_at(lines)
     };
-    let lines = against_agents(
-        album,
-        "Latency against agents",
-        "completed requests of the steady window; percentiles that the sample can carry",
-        figures.iter().map(panel).collect(),
-        answer_marks(material),
-    );
-    album.put(
-        "latency",
-        format!(
+    let words = Words {
+        name: "latency",
+        title: "Latency against agents",
+        subtitle: "completed requests of the steady window; percentiles that the sample can carry",
+        caption: &format!(
             "Latencies of each level with the limits of `{}`.",
             material.objective
         ),
-        lines.render(&album.theme),
-    )
+    };
+    let panels = figures.iter().map(panel).collect();
+    album.put(&words, &against_agents(panels, answer_marks(material)));
 }
 
-fn hockey_stick(material: &Material<'_>, album: &mut Album) -> Result<(), ChartError> {
+fn hockey_stick(material: &Material<'_>, album: &mut Album) {
     let median = |spread: Option<&Spread>| spread.map(|s| s.p50);
     let e2e = |l: &LevelFigures| median(l.load.e2e_ms.as_ref());
     let against = |name: &str, of: &dyn Fn(&LevelFigures) -> Option<f64>| {
@@ -268,24 +255,21 @@ fn hockey_stick(material: &Material<'_>, album: &mut Album) -> Result<(), ChartE
             label: level.agents.to_string(),
         })
     };
-    let lines = Lines {
-        heading: album.heading(
-            "Latency against throughput",
-            "each dot a level, with its number of agents where there is room",
-        ),
-        x_label: "throughput (tok/s)".to_owned(),
-        notes: material.levels.iter().filter_map(note).collect(),
-        panels: vec![Panel::new("median (ms)", series)],
-        ..Lines::default()
+    let words = Words {
+        name: "latency-throughput",
+        title: "Latency against throughput",
+        subtitle: "each dot a level, with its number of agents where there is room",
+        caption: "The hockey stick: where the line turns upwards, more agents buy waiting and no throughput.",
     };
-    album.put(
-        "latency-throughput",
-        "The hockey stick: where the line turns upwards, more agents buy waiting and no throughput.",
-        lines.render(&album.theme),
-    )
+    let panels = vec![Panel::new("median (ms)", series)];
+    let lines = Lines {
+        notes: material.levels.iter().filter_map(note).collect(),
+        ..Lines::new("throughput (tok/s)", panels)
+    };
+    album.put(&words, &lines);
 }
 
-fn goodput(material: &Material<'_>, album: &mut Album) -> Result<(), ChartError> {
+fn goodput(material: &Material<'_>, album: &mut Album) {
     let rates = vec![
         over(material, "completed", |l| l.requests_per_s),
         over(material, "good", |l| l.goodput_per_s),
@@ -296,44 +280,37 @@ fn goodput(material: &Material<'_>, album: &mut Album) -> Result<(), ChartError>
         Criterion::Goodput { at_least } => Some(ReferenceLine::new(100.0 * at_least, "limit")),
         _ => None,
     });
-    let lines = against_agents(
-        album,
-        "Goodput against agents",
-        "good: a request that keeps every limit on its own latency",
-        vec![
-            Panel::new("requests per second", rates),
-            Panel::new("good requests (%)", vec![share])
-                .reaching(100.0)
-                .lines_at(targets),
-        ],
-        answer_marks(material),
-    );
-    album.put(
-        "goodput",
-        "Goodput: requests per second that keep every limit. It falls where throughput does not.",
-        lines.render(&album.theme),
-    )
+    let words = Words {
+        name: "goodput",
+        title: "Goodput against agents",
+        subtitle: "good: a request that keeps every limit on its own latency",
+        caption: "Goodput: requests per second that keep every limit. It falls where throughput does not.",
+    };
+    let panels = vec![
+        Panel::new("requests per second", rates),
+        Panel::new("good requests (%)", vec![share])
+            .reaching(100.0)
+            .lines_at(targets),
+    ];
+    album.put(&words, &against_agents(panels, answer_marks(material)));
 }
 
-fn fairness(material: &Material<'_>, album: &mut Album) -> Result<(), ChartError> {
+fn fairness(material: &Material<'_>, album: &mut Album) {
     let alike = vec![
         over(material, "Jain's index", |l| l.fairness.jain),
         over(material, "least / most", |l| l.fairness.min_over_max),
     ];
     let wait = over(material, "longest wait", |l| l.fairness.longest_wait_s);
-    let lines = against_agents(
-        album,
-        "Fairness and starvation against agents",
-        "throughput of each agent in the steady window",
-        vec![
-            Panel::new("1 = every agent served alike", alike).reaching(1.0),
-            Panel::new("longest wait for a token (s)", vec![wait]),
-        ],
-        answer_marks(material),
-    );
-    album.put(
-        "fairness",
-        "How evenly the agents were served, and the longest that one with a request open waited for a token.",
-        lines.render(&album.theme),
-    )
+    let words = Words {
+        name: "fairness",
+        title: "Fairness and starvation against agents",
+        subtitle: "throughput of each agent in the steady window",
+        caption: "How evenly the agents were served, and the longest that one with a request open waited for a \
+                  token.",
+    };
+    let panels = vec![
+        Panel::new("1 = every agent served alike", alike).reaching(1.0),
+        Panel::new("longest wait for a token (s)", vec![wait]),
+    ];
+    album.put(&words, &against_agents(panels, answer_marks(material)));
 }

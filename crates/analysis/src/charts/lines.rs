@@ -2,15 +2,12 @@
 
 mod draw;
 
-use super::page::Heading;
 use super::theme::Color;
 use super::value::{ReferenceLine, Value, drawable};
 
 /// Panels of lines or points above one x axis. Panels in which nothing is known are left out.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Lines {
-    /// Words around it.
-    pub heading: Heading,
     /// Name and unit of the x axis.
     pub x_label: String,
     /// How values lie on it.
@@ -21,6 +18,17 @@ pub struct Lines {
     pub spans: Vec<Span>,
     /// Words beside points of the first panel.
     pub notes: Vec<Note>,
+}
+
+impl Lines {
+    /// Panels over a linear axis.
+    pub fn new(x_label: impl Into<String>, panels: Vec<Panel>) -> Self {
+        Self {
+            x_label: x_label.into(),
+            panels,
+            ..Self::default()
+        }
+    }
 }
 
 /// How values lie on an x axis.
@@ -148,7 +156,7 @@ impl Mark {
 }
 
 /// A shaded stretch of x; one without a length is a dashed line, its label above the first panel.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Span {
     /// Written above it where it fits; may be empty.
     pub label: String,
@@ -156,8 +164,8 @@ pub struct Span {
     pub from: f64,
     /// End.
     pub to: f64,
-    /// Its colour; `None`: grey.
-    pub color: Option<Color>,
+    /// Its colour.
+    pub color: Color,
 }
 
 impl Span {
@@ -167,7 +175,7 @@ impl Span {
             label: label.into(),
             from: at,
             to: at,
-            color: Some(color),
+            color,
         }
     }
 

@@ -1,21 +1,10 @@
 //! What surrounds every plot: title, badge, legend and source line.
 
-use super::canvas::{Align, Canvas, Font};
-use super::chart::ChartError;
-use super::theme::{Color, Theme};
-
-/// The words around a plot.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Heading {
-    /// What the picture shows, ideally as a sentence; wrapped to two lines.
-    pub title: String,
-    /// Units, arm, protocol; wrapped to two lines; may be empty.
-    pub subtitle: String,
-    /// Draws the SIMULATED badge.
-    pub simulated: bool,
-    /// Source and number of observations, under the plot; wrapped to three lines; may be empty.
-    pub source: String,
-}
+use super::canvas::{Align, Canvas, paint};
+use super::chart::{Chart, ChartError, Heading};
+use super::scale::px;
+use super::text::Font;
+use super::theme::{Color, MARGIN, WHITE};
 
 /// What stands before a legend's label.
 #[derive(Debug, Clone, Copy)]
@@ -33,214 +22,164 @@ pub(crate) enum Swatch {
 }
 
 /// A legend entry.
-#[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) swatch: Swatch,
-    pub(crate) label: String,
-}
-
-impl Entry {
-    pub(crate) fn new(swatch: Swatch, label: impl Into<String>) -> Self {
-        Self {
-            swatch,
-            label: label.into(),
-        }
-    }
-}
+pub(crate) type Entry = (Swatch, String);
 
 const SWATCH_WIDTH: i32 = 34;
 const SWATCH_GAP: i32 = 10;
 const ENTRY_GAP: i32 = 34;
 const BADGE: &str = "SIMULATED";
-const BADGE_COLOR: Color = Color(0x8A, 0x2B, 0x62);
+const BADGE_FONT: Font = Font::LABEL.bold().color(WHITE);
+pub(crate) const BADGE_COLOR: Color = Color(0x8A, 0x2B, 0x62);
 
 /// A picture's frame, laid out before its height is known.
-pub(crate) struct Page<'t> {
-    theme: &'t Theme,
+pub(crate) struct Page<'h> {
+    heading: &'h Heading,
     title: Vec<String>,
     subtitle: Vec<String>,
-    simulated: bool,
     legend: Vec<Vec<Entry>>,
     source: Vec<String>,
+    width: i32,
 }
 
-impl<'t> Page<'t> {
-    pub(crate) fn new(theme: &'t Theme, heading: &Heading, legend: Vec<Entry>) -> Self {
-        let inner = theme.width_px() - 2 * theme.margin_px();
-        let mut page = Self {
-            theme,
-            title: Vec::new(),
-            subtitle: Vec::new(),
-            simulated: heading.simulated,
-            legend: Vec::new(),
-            source: Vec::new(),
+impl<'h> Page<'h> {
+    pub(crate) fn new(heading: &'h Heading, width: i32, legend: Vec<Entry>) -> Self {
+        let inner = width - 2 * MARGIN;
+        let badge = if heading.simulated {
+            badge_width() + 24
+        } else {
+            0
         };
-        let beside_badge = inner
-            - if heading.simulated {
-                page.badge_width() + 24
-            } else {
-                0
-            };
-        page.title = page
-            .title_font()
-            .wrap_evenly(&heading.title, beside_badge, 2);
-        page.subtitle = page
-            .subtitle_font()
-            .wrap_evenly(&heading.subtitle, inner, 2);
-        page.source = page.source_font().wrap(&heading.source, inner, 3);
-        page.legend = page.flow(legend, inner);
-        page
-    }
-
-    fn title_font(&self) -> Font {
-        Font::new(self.theme.title_em, self.theme.ink).bold()
-    }
-
-    fn subtitle_font(&self) -> Font {
-        Font::new(self.theme.subtitle_em, self.theme.quiet)
-    }
-
-    fn legend_font(&self) -> Font {
-        Font::new(self.theme.label_em, self.theme.ink)
-    }
-
-    fn source_font(&self) -> Font {
-        Font::new(self.theme.small_em, self.theme.quiet)
-    }
-
-    fn badge_font(&self) -> Font {
-        Font::new(self.theme.label_em, Color(0xFF, 0xFF, 0xFF)).bold()
-    }
-
-    fn badge_width(&self) -> i32 {
-        self.badge_font().width(BADGE) + 44
-    }
-
-    /// Puts legend entries into rows.
-    fn flow(&self, entries: Vec<Entry>, inner: i32) -> Vec<Vec<Entry>> {
-        let font = self.legend_font();
-        let mut rows: Vec<Vec<Entry>> = Vec::new();
-        let mut used = inner + 1;
-        for mut entry in entries {
-            entry.label = font.elide(&entry.label, inner - SWATCH_WIDTH - SWATCH_GAP);
-            let width = SWATCH_WIDTH + SWATCH_GAP + font.width(&entry.label);
-            match rows.last_mut() {
-                Some(row) if used + ENTRY_GAP + width <= inner => {
-                    used += ENTRY_GAP + width;
-                    row.push(entry);
-                }
-                _ => {
-                    used = width;
-                    rows.push(vec![entry]);
-                }
-            }
+        Self {
+            heading,
+            title: Font::TITLE.wrap_evenly(&heading.title, inner - badge, 2),
+            subtitle: Font::SUBTITLE.wrap_evenly(&heading.subtitle, inner, 2),
+            legend: flow(legend, inner),
+            source: Font::SMALL.wrap(&heading.source, inner, 3),
+            width,
         }
-        rows
     }
 
     /// First row below title and legend.
-    pub(crate) fn top(&self) -> i32 {
-        let mut y = self.theme.margin_px() - 4;
-        y += height(&self.title, self.title_font());
+    fn top(&self) -> i32 {
+        let mut y = MARGIN - 4 + height(&self.title, Font::TITLE);
         if !self.subtitle.is_empty() {
-            y += 4 + height(&self.subtitle, self.subtitle_font());
+            y += 4 + height(&self.subtitle, Font::SUBTITLE);
         }
         if !self.legend.is_empty() {
-            y += 14 + rows(self.legend.len()) * self.legend_leading();
+            y += 14 + px(self.legend.len()) * legend_leading();
         }
         y + 18
     }
 
-    /// Height of the picture when the plot, axes included, is `body` tall.
-    pub(crate) fn height(&self, body: i32) -> i32 {
-        let source = if self.source.is_empty() {
-            0
-        } else {
-            18 + height(&self.source, self.source_font())
+    /// Makes the picture of a plot that is `body` tall, axes included. `draw` draws it from a
+    /// height down.
+    pub(crate) fn paint(
+        &self,
+        body: i32,
+        draw: impl FnOnce(&Canvas<'_>, i32),
+    ) -> Result<Option<Chart>, ChartError> {
+        let below = self.top() + body;
+        let source = match &self.source[..] {
+            [] => 0,
+            lines => 18 + height(lines, Font::SMALL),
         };
-        self.top() + body + source + self.theme.margin_px() - 8
+        let size = (self.width, below + source + MARGIN - 8);
+        paint(&self.heading.title, size, |canvas| {
+            self.draw_head(canvas);
+            draw(canvas, self.top());
+            block(canvas, &self.source, below + 18, Font::SMALL);
+        })
+        .map(Some)
     }
 
-    fn legend_leading(&self) -> i32 {
-        self.legend_font().leading() + 6
-    }
-
-    /// Draws title, badge, legend and the source line under a plot of height `body`.
-    pub(crate) fn draw(&self, canvas: &Canvas<'_>, body: i32) -> Result<(), ChartError> {
-        let left = self.theme.margin_px();
-        let mut y = left - 4;
-        y = block(canvas, &self.title, (left, y), self.title_font())?;
-        if self.simulated {
-            let (width, tall) = (self.badge_width(), 45);
-            let x = self.theme.width_px() - left - width;
-            let top = left - 4 + (self.title_font().leading() - tall) / 2;
-            canvas.pill((x, top, width, tall), BADGE_COLOR)?;
+    /// Draws title, badge and legend.
+    fn draw_head(&self, canvas: &Canvas<'_>) {
+        let top = MARGIN - 4;
+        let mut y = block(canvas, &self.title, top, Font::TITLE);
+        if self.heading.simulated {
+            let (width, tall) = (badge_width(), 45);
+            let x = self.width - MARGIN - width;
+            let top = top + (Font::TITLE.leading() - tall) / 2;
+            canvas.pill((x, top, width, tall), BADGE_COLOR);
             let middle = (x + width / 2, top + tall / 2);
-            canvas.text(BADGE, middle, Align::Middle, self.badge_font())?;
+            canvas.text(BADGE, middle, Align::Middle, BADGE_FONT);
         }
         if !self.subtitle.is_empty() {
-            y = block(canvas, &self.subtitle, (left, y + 4), self.subtitle_font())?;
+            y = block(canvas, &self.subtitle, y + 4, Font::SUBTITLE);
         }
         y += 14;
         for row in &self.legend {
-            let middle = y + self.legend_leading() / 2;
-            let mut x = left;
-            for entry in row {
-                swatch(canvas, entry.swatch, (x, middle))?;
+            let middle = y + legend_leading() / 2;
+            let mut x = MARGIN;
+            for (swatch, label) in row {
+                draw_swatch(canvas, *swatch, (x, middle));
                 x += SWATCH_WIDTH + SWATCH_GAP;
-                canvas.text(&entry.label, (x, middle), Align::Left, self.legend_font())?;
-                x += self.legend_font().width(&entry.label) + ENTRY_GAP;
+                canvas.text(label, (x, middle), Align::Left, Font::LABEL);
+                x += Font::LABEL.width(label) + ENTRY_GAP;
             }
-            y += self.legend_leading();
+            y += legend_leading();
         }
-        let y = self.top() + body + 18;
-        block(canvas, &self.source, (left, y), self.source_font())?;
-        Ok(())
     }
 }
 
-fn rows(count: usize) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
+fn badge_width() -> i32 {
+    BADGE_FONT.width(BADGE) + 44
+}
+
+fn legend_leading() -> i32 {
+    Font::LABEL.leading() + 6
+}
+
+/// Puts legend entries into rows.
+fn flow(entries: Vec<Entry>, inner: i32) -> Vec<Vec<Entry>> {
+    let mut rows: Vec<Vec<Entry>> = Vec::new();
+    let mut used = inner + 1;
+    for (swatch, label) in entries {
+        let label = Font::LABEL.elide(&label, inner - SWATCH_WIDTH - SWATCH_GAP);
+        let width = SWATCH_WIDTH + SWATCH_GAP + Font::LABEL.width(&label);
+        match rows.last_mut() {
+            Some(row) if used + ENTRY_GAP + width <= inner => {
+                used += ENTRY_GAP + width;
+                row.push((swatch, label));
+            }
+            _ => {
+                used = width;
+                rows.push(vec![(swatch, label)]);
+            }
+        }
+    }
+    rows
 }
 
 fn height(lines: &[String], font: Font) -> i32 {
-    rows(lines.len()) * font.leading()
+    px(lines.len()) * font.leading()
 }
 
-/// Lines from `y` down; returns where they end.
-fn block(
-    canvas: &Canvas<'_>,
-    lines: &[String],
-    (x, mut y): (i32, i32),
-    font: Font,
-) -> Result<i32, ChartError> {
-    for line in lines {
-        canvas.text(line, (x, y + font.leading() / 2), Align::Left, font)?;
-        y += font.leading();
-    }
-    Ok(y)
+/// Lines at the left edge from `y` down; returns where they end.
+fn block(canvas: &Canvas<'_>, lines: &[String], y: i32, font: Font) -> i32 {
+    canvas.lines(lines, (MARGIN, y + font.leading() / 2), font);
+    y + height(lines, font)
 }
 
-fn swatch(canvas: &Canvas<'_>, swatch: Swatch, (x, y): (i32, i32)) -> Result<(), ChartError> {
+fn draw_swatch(canvas: &Canvas<'_>, swatch: Swatch, (x, y): (i32, i32)) {
     let area = (x, y - 11, SWATCH_WIDTH, 22);
+    let middle = (x + SWATCH_WIDTH / 2, y);
     match swatch {
         Swatch::Fill(color) => canvas.rect(area, color),
         Swatch::Hatch(color) => {
-            canvas.hatch(area, color)?;
-            canvas.frame(area, color, 2)
+            canvas.hatch(area, color);
+            canvas.frame(area, color, 2);
         }
         Swatch::Strip(color) => {
-            canvas.rect((x, y - 11, SWATCH_WIDTH, 22), color.tint(22))?;
-            canvas.rect((x, y + 5, SWATCH_WIDTH, 6), color)
+            canvas.rect(area, color.tint(22));
+            canvas.rect((x, y + 5, SWATCH_WIDTH, 6), color);
         }
         Swatch::Line(color, dot) => {
-            canvas.rect((x, y - 2, SWATCH_WIDTH, 4), color)?;
+            canvas.rect((x, y - 2, SWATCH_WIDTH, 4), color);
             if dot {
-                canvas.circle((x + SWATCH_WIDTH / 2, y), 7, color)
-            } else {
-                Ok(())
+                canvas.circle(middle, 7, color);
             }
         }
-        Swatch::Dot(color) => canvas.circle((x + SWATCH_WIDTH / 2, y), 8, color),
+        Swatch::Dot(color) => canvas.circle(middle, 8, color),
     }
 }

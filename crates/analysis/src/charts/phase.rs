@@ -29,49 +29,41 @@ pub enum Phase {
 }
 
 impl Phase {
-    pub(crate) const ALL: [Self; 10] = [
-        Self::ClientQueue,
-        Self::Admission,
-        Self::SlotQueue,
-        Self::WaitOther,
-        Self::Load,
-        Self::LoadOrWait,
-        Self::Prefill,
-        Self::Decode,
-        Self::Agent,
-        Self::Other,
+    /// Each with its name in the legend and its colour, which are the same in every picture: work
+    /// is blue, waiting grey, loading orange.
+    pub(crate) const ALL: [(Self, &str, Color); 10] = [
+        (Self::ClientQueue, "client queue", Color(0x8C, 0x92, 0x9A)),
+        (
+            Self::Admission,
+            "wait for a permit",
+            Color(0xC9, 0xBB, 0x9E),
+        ),
+        (Self::SlotQueue, "slot queue", Color::GREY),
+        (
+            Self::WaitOther,
+            "wait for the other agent",
+            Color(0xD3, 0xD6, 0xDA),
+        ),
+        (Self::Load, "model load", Color::ORANGE),
+        (
+            Self::LoadOrWait,
+            "load or wait for the other agent",
+            Color(0xF3, 0xCF, 0x80),
+        ),
+        (Self::Prefill, "prefill", Color::SKY),
+        (Self::Decode, "decode", Color::BLUE),
+        (Self::Agent, "agent's own work", Color::PURPLE),
+        (Self::Other, "unattributed", Color(0xE9, 0xDD, 0xE4)),
     ];
 
     /// Its name in the legend.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::ClientQueue => "client queue",
-            Self::Admission => "wait for a permit",
-            Self::SlotQueue => "slot queue",
-            Self::WaitOther => "wait for the other agent",
-            Self::Load => "model load",
-            Self::LoadOrWait => "load or wait for the other agent",
-            Self::Prefill => "prefill",
-            Self::Decode => "decode",
-            Self::Agent => "agent's own work",
-            Self::Other => "unattributed",
-        }
+        Self::ALL[self as usize].1
     }
 
-    /// Its colour, the same in every picture: work is blue, waiting grey, loading orange.
+    /// Its colour.
     pub fn color(self) -> Color {
-        match self {
-            Self::ClientQueue => Color(0x8C, 0x92, 0x9A),
-            Self::Admission => Color(0xC9, 0xBB, 0x9E),
-            Self::SlotQueue => Color::GREY,
-            Self::WaitOther => Color(0xD3, 0xD6, 0xDA),
-            Self::Load => Color::ORANGE,
-            Self::LoadOrWait => Color(0xF3, 0xCF, 0x80),
-            Self::Prefill => Color::SKY,
-            Self::Decode => Color::BLUE,
-            Self::Agent => Color::PURPLE,
-            Self::Other => Color(0xE9, 0xDD, 0xE4),
-        }
+        Self::ALL[self as usize].2
     }
 }
 
@@ -113,11 +105,8 @@ pub(crate) fn overlaps<'s>(lanes: impl Iterator<Item = &'s [Segment]>) -> Vec<(f
                 _ => merged.push((start, end)),
             }
         }
-        edges.extend(
-            merged
-                .into_iter()
-                .flat_map(|(start, end)| [(start, 1), (end, -1)]),
-        );
+        let ends = |(start, end)| [(start, 1), (end, -1)];
+        edges.extend(merged.into_iter().flat_map(ends));
     }
     // At one instant ends come before starts: touching is not overlapping.
     edges.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));

@@ -1,11 +1,12 @@
 //! Charts of rows: names at the left, values along one axis beneath, sections between.
 
-use super::canvas::{Align, Canvas, Font, WHITE, paint};
-use super::chart::{Chart, ChartError};
+use super::canvas::{Align, Canvas};
+use super::chart::{Chart, ChartError, Heading};
 use super::labels::Taken;
-use super::page::{Entry, Heading, Page};
+use super::page::{Entry, Page};
 use super::scale::{Scale, px, ticks};
-use super::theme::Theme;
+use super::text::Font;
+use super::theme::{AXIS, GRID, INK, MARGIN, WHITE};
 use super::value::ReferenceLine;
 
 /// What a row is about.
@@ -19,23 +20,13 @@ pub struct Category {
     pub section: String,
 }
 
-impl From<&str> for Category {
-    fn from(label: &str) -> Self {
-        Self {
-            label: label.to_owned(),
-            ..Self::default()
-        }
-    }
-}
-
 /// Height of a section's heading, px.
 const SECTION: i32 = 48;
 
 /// What a chart of rows is laid out from.
 pub(crate) struct Rows<'a> {
-    pub(crate) theme: &'a Theme,
     pub(crate) heading: &'a Heading,
-    pub(crate) legend: Vec<Entry>,
+    pub(crate) width: i32,
     /// One for each row.
     pub(crate) categories: Vec<&'a Category>,
     /// Height of a row, px.
@@ -49,52 +40,40 @@ pub(crate) struct Rows<'a> {
     pub(crate) beyond: Vec<(f64, i32)>,
 }
 
-/// A text beside what a row shows, from its left end.
-pub(crate) struct Written {
-    pub(crate) text: String,
-    pub(crate) at: (i32, i32),
-}
+/// A text beside what a row shows, and its left end.
+pub(crate) type Written = (String, (i32, i32));
 
 impl Rows<'_> {
     /// Draws it. `draw` draws the row of an index from a height down and returns its texts, which
     /// are written last: no line runs through them.
     pub(crate) fn render(
-        self,
-        draw: impl Fn(&Canvas<'_>, &Scale, usize, i32) -> Result<Vec<Written>, ChartError>,
-    ) -> Result<Chart, ChartError> {
-        let theme = self.theme;
-        let small = Font::new(theme.small_em, theme.quiet);
-        let page = Page::new(theme, self.heading, self.legend.clone());
+        &self,
+        legend: Vec<Entry>,
+        draw: impl Fn(&Canvas<'_>, &Scale, usize, i32) -> Vec<Written>,
+    ) -> Result<Option<Chart>, ChartError> {
+        let page = Page::new(self.heading, self.width, legend);
         let starts = self.section_starts();
         let sections = px(starts.iter().filter(|starts| **starts).count());
         let height = px(self.categories.len()) * self.row + sections * SECTION;
         let labelled = self.reference_lines.iter().any(|l| !l.label.is_empty());
         let above = if labelled { 44 } else { 8 };
-        let body = above + height + 2 * small.leading() + 14;
+        let body = above + height + 2 * Font::SMALL.leading() + 14;
         let column = self.name_column();
-        let plot = theme.margin_px() + column + 16;
-        let (low, high) = self.range;
-        let scale = Scale {
-            low,
-            high,
-            from: plot,
-            to: plot + self.length(theme.width_px() - theme.margin_px() - plot),
-        };
-        let page_height = page.height(body);
-        let title = &self.heading.title;
-        paint(title, theme.width_px(), page_height, |canvas| {
-            page.draw(canvas, body)?;
-            let top = page.top() + above;
+        let plot = MARGIN + column + 16;
+        let length = self.length(self.width - MARGIN - plot);
+        let scale = Scale::new(self.range, (plot, plot + length));
+        page.paint(body, |canvas, top| {
+            let top = top + above;
             let bottom = top + height;
-            let (marks, _) = ticks(low, high, 7, false);
-            for (value, text) in marks.values.iter().zip(&marks.labels) {
-                let x = scale.at(*value);
-                canvas.rect((x, top, 1, height), theme.grid)?;
-                canvas.text_inside(text, (x, bottom + 20), small)?;
+            for (value, text) in ticks(scale.low, scale.high, 7, false).0 {
+                let x = scale.at(value);
+                canvas.rect((x, top, 1, height), GRID);
+                canvas.text_inside(&text, (x, bottom + 20), Font::SMALL);
             }
-            let label = small.elide(self.value_label, theme.width_px() - 2 * theme.margin_px());
+            let label = Font::SMALL.elide(self.value_label, self.width - 2 * MARGIN);
             let middle = i32::midpoint(scale.from, scale.to);
-            canvas.text_inside(&label, (middle, bottom + 20 + small.leading()), small)?;
+            let at = (middle, bottom + 20 + Font::SMALL.leading());
+            canvas.text_inside(&label, at, Font::SMALL);
 
             let mut texts = Vec::new();
             let mut headings = Vec::new();
@@ -104,19 +83,18 @@ impl Rows<'_> {
                     headings.push((&category.section, y));
                     y += SECTION;
                 }
-                self.draw_name(canvas, category, column, y + self.row / 2)?;
-                texts.extend(draw(canvas, &scale, index, y)?);
-                canvas.rect((scale.at(0.0) - 1, y, 2, self.row), theme.axis)?;
+                draw_name(canvas, category, column, y + self.row / 2);
+                texts.extend(draw(canvas, &scale, index, y));
+                canvas.rect((scale.at(0.0) - 1, y, 2, self.row), AXIS);
                 y += self.row;
             }
-            self.draw_references(canvas, &scale, (top, height))?;
+            self.draw_references(canvas, &scale, (top, height));
             for (name, y) in headings {
-                self.draw_section(canvas, name, y)?;
+                self.draw_section(canvas, name, y);
             }
-            for written in texts {
-                canvas.text_on_white(&written.text, written.at, small)?;
+            for (text, at) in texts {
+                canvas.text_on_white(&text, at, Font::SMALL);
             }
-            Ok(())
         })
     }
 
@@ -132,48 +110,19 @@ impl Rows<'_> {
 
     /// Width of the column of names, px.
     fn name_column(&self) -> i32 {
-        let label = Font::new(self.theme.label_em, self.theme.ink);
-        let widths = self
-            .categories
-            .iter()
-            .map(|c| label.width(&c.label) + self.note_width(&c.note));
-        widths.max().unwrap_or(0).min(self.theme.width_px() * 3 / 8)
-    }
-
-    fn note_width(&self, note: &str) -> i32 {
-        match Font::new(self.theme.small_em, self.theme.quiet).width(note) {
-            0 => 0,
-            width => width + 14,
-        }
-    }
-
-    /// A category's name, with its note after it, ending at the plot.
-    fn draw_name(
-        &self,
-        canvas: &Canvas<'_>,
-        category: &Category,
-        column: i32,
-        middle: i32,
-    ) -> Result<(), ChartError> {
-        let font = Font::new(self.theme.label_em, self.theme.ink);
-        let small = Font::new(self.theme.small_em, self.theme.quiet);
-        let right = self.theme.margin_px() + column;
-        let note = small.elide(&category.note, column / 2);
-        let end = right - self.note_width(&note);
-        let label = font.elide(&category.label, end - self.theme.margin_px());
-        canvas.text(&note, (right, middle), Align::Right, small)?;
-        canvas.text(&label, (end, middle), Align::Right, font)
+        let names = self.categories.iter();
+        let widths = names.map(|c| Font::LABEL.width(&c.label) + note_width(&c.note));
+        widths.max().unwrap_or(0).min(self.width * 3 / 8)
     }
 
     /// The name of a section, at the left edge; nothing of the plot shows beside it.
-    fn draw_section(&self, canvas: &Canvas<'_>, name: &str, y: i32) -> Result<(), ChartError> {
-        let theme = self.theme;
-        let font = Font::new(theme.label_em, theme.ink).bold();
-        let left = theme.margin_px();
-        let width = theme.width_px() - 2 * left;
-        canvas.rect((left, y, width + left, SECTION), WHITE)?;
-        canvas.rect((left, y + 4, width, 1), theme.grid)?;
-        canvas.text(&font.elide(name, width), (left, y + 28), Align::Left, font)
+    fn draw_section(&self, canvas: &Canvas<'_>, name: &str, y: i32) {
+        let width = self.width - 2 * MARGIN;
+        canvas.rect((MARGIN, y, width + MARGIN, SECTION), WHITE);
+        canvas.rect((MARGIN, y + 4, width, 1), GRID);
+        let font = Font::LABEL.bold();
+        let name = font.elide(name, width);
+        canvas.text(&name, (MARGIN, y + 28), Align::Left, font);
     }
 
     /// For each row, whether a named section starts at it.
@@ -187,27 +136,37 @@ impl Rows<'_> {
         sections.collect()
     }
 
-    fn draw_references(
-        &self,
-        canvas: &Canvas<'_>,
-        scale: &Scale,
-        (top, height): (i32, i32),
-    ) -> Result<(), ChartError> {
-        let font = Font::new(self.theme.small_em, self.theme.ink);
-        let left = self.theme.margin_px();
-        let right = self.theme.width_px() - left;
+    fn draw_references(&self, canvas: &Canvas<'_>, scale: &Scale, (top, height): (i32, i32)) {
+        let font = Font::SMALL.color(INK);
+        let right = self.width - MARGIN;
         let mut taken = Taken::default();
         for line in self.reference_lines.iter().filter(|l| l.value.is_finite()) {
             let x = scale.at(line.value);
-            canvas.dashes((x, top - 6), (x, top + height), self.theme.ink)?;
-            let label = font.elide(&line.label, right - left);
+            canvas.dashes((x, top - 6), (x, top + height), INK);
+            let label = font.elide(&line.label, right - MARGIN);
             let width = font.width(&label);
-            let start = (x - width / 2).clamp(left, (right - width).max(left));
+            let start = (x - width / 2).clamp(MARGIN, (right - width).max(MARGIN));
             // A label that would run into another goes without: its line still stands.
             if taken.claim((start - 6, top - 34, width + 12, 24)) {
-                canvas.text(&label, (start, top - 22), Align::Left, font)?;
+                canvas.text(&label, (start, top - 22), Align::Left, font);
             }
         }
-        Ok(())
     }
+}
+
+fn note_width(note: &str) -> i32 {
+    match Font::SMALL.width(note) {
+        0 => 0,
+        width => width + 14,
+    }
+}
+
+/// A category's name, with its note after it, ending at the plot.
+fn draw_name(canvas: &Canvas<'_>, category: &Category, column: i32, middle: i32) {
+    let right = MARGIN + column;
+    let note = Font::SMALL.elide(&category.note, column / 2);
+    let end = right - note_width(&note);
+    let label = Font::LABEL.elide(&category.label, end - MARGIN);
+    canvas.text(&note, (right, middle), Align::Right, Font::SMALL);
+    canvas.text(&label, (end, middle), Align::Right, Font::LABEL);
 }

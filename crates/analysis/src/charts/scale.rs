@@ -2,6 +2,8 @@
 //!
 //! No logarithm or power function is used: their last bits differ between platforms.
 
+use document::number::three_digits;
+
 use super::value::drawable;
 
 /// A linear axis: a range of values on a range of pixels (which may run backwards).
@@ -14,6 +16,15 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
+    pub(crate) fn new((low, high): (f64, f64), (from, to): (i32, i32)) -> Self {
+        Self {
+            low,
+            high,
+            from,
+            to,
+        }
+    }
+
     /// Where `value` lies, held inside the axis.
     pub(crate) fn at(&self, value: f64) -> i32 {
         let span = self.high - self.low;
@@ -56,12 +67,8 @@ pub(crate) fn log2(value: f64) -> f64 {
     whole
 }
 
-/// Round values for an axis.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Ticks {
-    pub(crate) values: Vec<f64>,
-    pub(crate) labels: Vec<String>,
-}
+/// A round value beside an axis, and how it is written.
+pub(crate) type Tick = (f64, String);
 
 /// A range that holds all values, or `None` when there are none.
 pub(crate) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
@@ -107,20 +114,10 @@ impl Step {
             unit *= 10.0;
             exponent -= 1;
         }
-        match unit {
-            unit if unit <= 1.000_001 => Self {
-                mantissa: 1,
-                exponent,
-            },
-            unit if unit <= 2.000_001 => Self {
-                mantissa: 2,
-                exponent,
-            },
-            unit if unit <= 5.000_001 => Self {
-                mantissa: 5,
-                exponent,
-            },
-            _ => Self {
+        let mantissa = [1, 2, 5].into_iter().find(|m| unit <= *m as f64 + 1e-6);
+        match mantissa {
+            Some(mantissa) => Self { mantissa, exponent },
+            None => Self {
                 mantissa: 1,
                 exponent: exponent + 1,
             },
@@ -148,29 +145,21 @@ impl Step {
 
 /// About `target` round values from `low` to `high`. With `whole`, the range grows to the next
 /// round values; the returned pair is the range of the axis.
-pub(crate) fn ticks(low: f64, high: f64, target: usize, whole: bool) -> (Ticks, (f64, f64)) {
+pub(crate) fn ticks(low: f64, high: f64, target: usize, whole: bool) -> (Vec<Tick>, (f64, f64)) {
     let (low, high) = opened(low, high);
     let step = Step::at_least((high - low) / target.max(1) as f64);
     let unit = step.times(1);
-    let slack = 1e-9;
+    let (low_unit, high_unit, slack) = (low / unit, high / unit, 1e-9);
     let (first, last) = if whole {
-        (
-            (low / unit + slack).floor() as i64,
-            (high / unit - slack).ceil() as i64,
-        )
+        ((low_unit + slack).floor(), (high_unit - slack).ceil())
     } else {
-        (
-            (low / unit - slack).ceil() as i64,
-            (high / unit + slack).floor() as i64,
-        )
+        ((low_unit - slack).ceil(), (high_unit + slack).floor())
     };
+    let (first, last) = (first as i64, last as i64);
     // A thin range far from zero has no exact multiples of its step: keep the ends only.
     let count = last.saturating_sub(first).clamp(0, 200);
     let multiples = first..=first.saturating_add(count);
-    let ticks = Ticks {
-        values: multiples.clone().map(|n| step.times(n)).collect(),
-        labels: multiples.map(|n| step.label(n)).collect(),
-    };
+    let ticks = multiples.map(|n| (step.times(n), step.label(n))).collect();
     let range = if whole {
         (step.times(first), step.times(last))
     } else {
@@ -182,36 +171,25 @@ pub(crate) fn ticks(low: f64, high: f64, target: usize, whole: bool) -> (Ticks, 
 /// A value to three significant digits, in as few characters as read well.
 pub(crate) fn short(value: f64) -> String {
     let size = value.abs();
-    let text = if size == 0.0 {
+    if size == 0.0 {
         "0".to_owned()
-    } else if !(0.000_995..9_999_999.5).contains(&size) {
-        format!("{value:.2e}")
-    } else if size >= 99.95 {
-        format!("{value:.0}")
-    } else if size >= 9.995 {
-        format!("{value:.1}")
-    } else if size >= 0.995 {
-        format!("{value:.2}")
+    } else if (0.000_995..9_999_999.5).contains(&size) {
+        minus(&three_digits(value).replace(',', ""))
     } else {
-        format!("{value:.3}")
-    };
-    minus(&text)
+        minus(&format!("{value:.2e}"))
+    }
 }
 
 /// A share as a percentage.
 pub(crate) fn percent(share: f64) -> String {
     let hundredfold = share * 100.0;
-    let size = hundredfold.abs();
-    let text = if hundredfold == 0.0 {
-        "0".to_owned()
-    } else if size < 0.1 {
-        return "< 0.1 %".to_owned();
-    } else if size < 1.0 || (size > 99.0 && size < 100.0) {
-        format!("{hundredfold:.1}")
-    } else {
-        format!("{hundredfold:.0}")
+    let decimals = match hundredfold.abs() {
+        0.0 => 0,
+        size if size < 0.1 => return "< 0.1 %".to_owned(),
+        size if size < 1.0 || (size > 99.0 && size < 100.0) => 1,
+        _ => 0,
     };
-    format!("{} %", minus(&text))
+    format!("{} %", minus(&format!("{hundredfold:.decimals$}")))
 }
 
 /// A typographic minus sign.

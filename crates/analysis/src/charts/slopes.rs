@@ -1,18 +1,17 @@
 //! Paired values as slopes: the same thing under two settings.
 
-use super::canvas::{Align, Canvas, Font, WHITE, paint};
-use super::chart::{Chart, ChartError};
-use super::labels::apart;
-use super::page::{Entry, Heading, Page, Swatch};
+use super::canvas::{Align, Canvas};
+use super::chart::{Chart, ChartError, Draw, Heading};
+use super::labels::{Area, apart};
+use super::page::{Entry, Page, Swatch};
 use super::scale::{Scale, px, range, short, ticks};
-use super::theme::{Color, Theme};
+use super::text::Font;
+use super::theme::{AXIS, Color, GRID, INK, MARGIN, QUIET};
 use super::value::Value;
 
 /// Panels side by side, each with pairs of values joined by a line.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Slopes {
-    /// Words around it.
-    pub heading: Heading,
     /// The panels, from the left; all on one value axis when `shared_axis`.
     pub panels: Vec<SlopePanel>,
     /// One range of values for all panels.
@@ -58,9 +57,9 @@ pub enum Change {
 }
 
 impl Change {
-    fn color(self, theme: &Theme) -> Color {
+    fn color(self) -> Color {
         match self {
-            Self::Neutral => theme.quiet,
+            Self::Neutral => QUIET,
             Self::Better => Color::GREEN,
             Self::Worse => Color::VERMILLION,
         }
@@ -72,44 +71,36 @@ const LABEL_LEADING: i32 = 27;
 /// Between error bars at one setting, px.
 const ASIDE: i32 = 14;
 
-impl Slopes {
-    /// Draws it.
-    pub fn render(&self, theme: &Theme) -> Result<Option<Chart>, ChartError> {
+impl Draw for Slopes {
+    fn render(&self, heading: &Heading, width: i32) -> Result<Option<Chart>, ChartError> {
         let panels: Vec<&SlopePanel> = self.panels.iter().filter(|p| p.shows()).collect();
         let Some(most) = panels.iter().map(|panel| panel.pairs.len()).max() else {
             return Ok(None);
         };
-        let page = Page::new(theme, &self.heading, legend(theme, &panels));
+        let page = Page::new(heading, width, legend(&panels));
         let height = HEIGHT.max(px(most) * LABEL_LEADING + 20);
-        let body = 56 + height + 60;
-        let page_height = page.height(body);
-        let title = &self.heading.title;
-        paint(title, theme.width_px(), page_height, |canvas| {
-            page.draw(canvas, body)?;
+        page.paint(56 + height + 60, |canvas, top| {
             let all = range(panels.iter().flat_map(|panel| panel.extents()));
             let gap = 40;
-            let inner = theme.width_px() - 2 * theme.margin_px() + gap;
+            let inner = width - 2 * MARGIN + gap;
             let width = inner / px(panels.len()) - gap;
             for (index, panel) in panels.iter().enumerate() {
-                let left = theme.margin_px() + px(index) * (width + gap);
+                let left = MARGIN + px(index) * (width + gap);
                 let own = range(panel.extents());
                 let ends = if self.shared_axis { all } else { own };
-                let area = (left, page.top() + 56, width, height);
-                panel.draw(canvas, theme, area, ends.unwrap_or((0.0, 1.0)))?;
+                let area = (left, top + 56, width, height);
+                panel.draw(canvas, area, ends.unwrap_or((0.0, 1.0)));
             }
-            Ok(())
         })
-        .map(Some)
     }
 }
 
 /// What the colours mean; nothing when all changes are neutral.
-fn legend(theme: &Theme, panels: &[&SlopePanel]) -> Vec<Entry> {
-    let has = |change| {
-        let mut pairs = panels.iter().flat_map(|panel| &panel.pairs);
-        pairs.any(|pair| pair.change == change)
-    };
-    let colours = has(Change::Better) || has(Change::Worse);
+fn legend(panels: &[&SlopePanel]) -> Vec<Entry> {
+    let pairs = || panels.iter().flat_map(|panel| &panel.pairs);
+    if pairs().all(|pair| pair.change == Change::Neutral) {
+        return Vec::new();
+    }
     let entries = [
         (Change::Better, "better"),
         (Change::Worse, "worse"),
@@ -117,9 +108,9 @@ fn legend(theme: &Theme, panels: &[&SlopePanel]) -> Vec<Entry> {
     ];
     let shown = entries
         .into_iter()
-        .filter(|(change, _)| colours && has(*change));
+        .filter(|(change, _)| pairs().any(|pair| pair.change == *change));
     shown
-        .map(|(change, name)| Entry::new(Swatch::Line(change.color(theme), true), name))
+        .map(|(change, name)| (Swatch::Line(change.color(), true), name.to_owned()))
         .collect()
 }
 
@@ -134,99 +125,80 @@ impl SlopePanel {
         pairs.flat_map(|pair| pair.left.extents().chain(pair.right.extents()))
     }
 
-    fn draw(
-        &self,
-        canvas: &Canvas<'_>,
-        theme: &Theme,
-        (left, top, width, height): (i32, i32, i32, i32),
-        (low, high): (f64, f64),
-    ) -> Result<(), ChartError> {
-        let small = Font::new(theme.small_em, theme.quiet);
-        let label_font = Font::new(theme.label_em, theme.ink);
-        let (marks, (low, high)) = ticks(low, high, 6, true);
-        let tick_width = small.widest(marks.labels.iter().map(String::as_str));
+    fn draw(&self, canvas: &Canvas<'_>, (left, top, width, height): Area, ends: (f64, f64)) {
+        let (small, label) = (Font::SMALL, Font::LABEL);
+        let (marks, ends) = ticks(ends.0, ends.1, 6, true);
+        let tick_width = small.widest(marks.iter().map(|(_, label)| &**label));
         let names: Vec<String> = self.pairs.iter().map(Pair::named).collect();
-        let names_width = small
-            .widest(names.iter().map(String::as_str))
-            .min(width / 2 - 40);
+        let names_width = small.widest(names.iter().map(|name| &**name));
+        let names_width = names_width.min(width / 2 - 40);
         // Error bars at one place would hide each other.
-        let barred = |pair: &Pair| pair.left.known_interval().or(pair.right.known_interval());
-        let bars = self.pairs.iter().filter(|pair| barred(pair).is_some());
-        let step = match px(bars.count()) {
+        let count = px(self.pairs.len());
+        let barred = |pair: &&Pair| pair.left.has_interval() || pair.right.has_interval();
+        let step = match self.pairs.iter().filter(barred).count() {
             0 | 1 => 0,
-            _ => ASIDE.min(width / 5 / px(self.pairs.len())),
+            _ => ASIDE.min(width / 5 / count),
         };
-        let aside = |at: usize| step * (2 * px(at) - px(self.pairs.len()) + 1) / 2;
-        let most = aside(self.pairs.len().saturating_sub(1));
+        let aside = |at: i32| step * (2 * at - count + 1) / 2;
+        let most = aside((count - 1).max(0));
         let x0 = left + tick_width + 50 + most;
         let x1 = left + width - names_width - 22 - most;
         let bottom = top + height;
-        let y = Scale {
-            low,
-            high,
-            from: bottom,
-            to: top,
-        };
+        let y = Scale::new(ends, (bottom, top));
 
-        let title = label_font.bold().elide(&self.label, width);
-        canvas.text(&title, (left, top - 34), Align::Left, label_font.bold())?;
-        for (value, label) in marks.values.iter().zip(&marks.labels) {
+        let title = label.bold().elide(&self.label, width);
+        canvas.text(&title, (left, top - 34), Align::Left, label.bold());
+        for (value, text) in &marks {
             let (at, from) = (y.at(*value), left + tick_width + 12);
-            canvas.rect((from, at, x1 + most - from, 1), theme.grid)?;
-            canvas.text(label, (left + tick_width, at), Align::Right, small)?;
+            canvas.rect((from, at, x1 + most - from, 1), GRID);
+            canvas.text(text, (left + tick_width, at), Align::Right, small);
         }
         for (name, x, outer) in [
             (&self.left, x0, left + tick_width + 12),
             (&self.right, x1, x1 + most + 14),
         ] {
-            canvas.rect((x - 1, top, 2, height), theme.grid)?;
+            canvas.rect((x - 1, top, 2, height), GRID);
             // Short names stand under their line, long ones grow inwards.
-            let name = label_font.elide(name, (x1 - x0) / 2 + 20);
-            let half = label_font.width(&name) / 2;
-            let (x, align) = match (half <= 45, x == x0) {
+            let name = label.elide(name, (x1 - x0) / 2 + 20);
+            let (x, align) = match (label.width(&name) / 2 <= 45, x == x0) {
                 (true, _) => (x, Align::Middle),
                 (_, true) => (outer.min(x - 30), Align::Left),
                 (_, false) => (outer.max(x + 30), Align::Right),
             };
-            canvas.text(&name, (x, bottom + 28), align, label_font)?;
+            canvas.text(&name, (x, bottom + 28), align, label);
         }
-        for (at, pair) in self.pairs.iter().enumerate() {
-            pair.draw(canvas, theme, &y, (x0 + aside(at), x1 + aside(at)))?;
+        for (pair, at) in self.pairs.iter().zip(0..) {
+            pair.draw(canvas, &y, (x0 + aside(at), x1 + aside(at)));
         }
-        let right = |at: usize| x1 + aside(at);
-        self.draw_names(canvas, theme, &y, (x1 + most, names_width), right, &names)
+        self.draw_names(canvas, &y, (x1 + most, names_width), |at| x1 + aside(at));
     }
 
     /// Names right of `x`, moved apart where they would overlap, with a line to their point.
     fn draw_names(
         &self,
         canvas: &Canvas<'_>,
-        theme: &Theme,
         y: &Scale,
         (x, width): (i32, i32),
-        right: impl Fn(usize) -> i32,
-        names: &[String],
-    ) -> Result<(), ChartError> {
-        let font = Font::new(theme.small_em, theme.ink);
-        let mut wanted: Vec<(i32, usize)> = self
-            .pairs
-            .iter()
-            .enumerate()
-            .filter_map(|(at, pair)| Some((y.at(pair.right.known().or(pair.left.known())?), at)))
-            .collect();
+        right: impl Fn(i32) -> i32,
+    ) {
+        let font = Font::SMALL.color(INK);
+        let pairs = self.pairs.iter().zip(0..);
+        let place =
+            |(pair, at): (&Pair, i32)| Some((y.at(pair.right.known().or(pair.left.known())?), at));
+        let mut wanted: Vec<(i32, i32)> = pairs.filter_map(place).collect();
         wanted.sort_unstable();
         let points: Vec<i32> = wanted.iter().map(|(point, _)| *point).collect();
         let places = apart(&points, LABEL_LEADING, (y.to, y.from));
-        for ((point, at), place) in wanted.iter().zip(&places) {
-            let color = self.pairs[*at].change.color(theme);
-            let from = right(*at) + 9;
+        for ((point, at), place) in wanted.into_iter().zip(places) {
+            let pair = &self.pairs[at as usize];
+            let from = right(at) + 9;
             if (point - place).abs() > 2 || from < x {
-                canvas.path(&[(from, *point), (x + 20, *place)], theme.axis, 1)?;
+                canvas.path(&[(from, point), (x + 20, place)], AXIS, 1);
             }
-            let text = font.elide(&names[*at], width);
-            canvas.text(&text, (x + 24, *place), Align::Left, font.color(color))?;
+            let text = font.elide(&pair.named(), width);
+            let font = font.color(pair.change.color());
+            canvas.text(&text, (x + 24, place), Align::Left, font);
         }
-        Ok(())
     }
 }
 
@@ -246,29 +218,21 @@ impl Pair {
         }
     }
 
-    fn draw(
-        &self,
-        canvas: &Canvas<'_>,
-        theme: &Theme,
-        y: &Scale,
-        (x0, x1): (i32, i32),
-    ) -> Result<(), ChartError> {
-        let color = self.change.color(theme);
+    fn draw(&self, canvas: &Canvas<'_>, y: &Scale, (x0, x1): (i32, i32)) {
+        let color = self.change.color();
         let ends = [(x0, self.left), (x1, self.right)];
-        let points: Vec<(i32, i32)> = ends
-            .iter()
+        let known = ends.iter();
+        let points: Vec<(i32, i32)> = known
             .filter_map(|(x, value)| Some((*x, y.at(value.known()?))))
             .collect();
-        canvas.path(&points, color, 3)?;
+        canvas.path(&points, color, 3);
         for (x, value) in ends {
             if let Some((low, high)) = value.known_interval() {
-                canvas.whisker((y.at(high), y.at(low)), x, true, color)?;
+                canvas.whisker((y.at(high), y.at(low)), x, true, color);
             }
         }
         for point in points {
-            canvas.circle(point, 9, WHITE)?;
-            canvas.circle(point, 7, color)?;
+            canvas.dot(point, 2, color);
         }
-        Ok(())
     }
 }

@@ -1,35 +1,23 @@
 //! Bars made of parts: where the time went.
 
-use super::canvas::{Align, Font};
-use super::chart::{Chart, ChartError};
-use super::page::{Entry, Heading, Swatch};
-use super::rows::{Category, Rows, Written};
+use super::canvas::Align;
+use super::chart::{Chart, ChartError, Draw, Heading, check_lengths};
+use super::page::{Entry, Swatch};
+use super::rows::{Category, Rows};
 use super::scale::short;
-use super::theme::{Color, Theme};
+use super::text::Font;
+use super::theme::{AXIS, Color, INK};
 use super::value::{Value, drawable};
 
-/// Lying bars, each the sum of the same parts.
+/// Lying bars, each the sum of the same parts, seconds.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StackedBars {
-    /// Words around it.
-    pub heading: Heading,
     /// Name and unit of the values, written at the axis.
     pub value_label: String,
-    /// Unit written after each total, ` s` for example (with its space); may be empty.
-    pub unit: String,
-    /// The parts, in the order in which they are stacked.
-    pub parts: Vec<Part>,
+    /// The parts, in the order in which they are stacked: name in the legend, and colour.
+    pub parts: Vec<(String, Color)>,
     /// The bars, from the top.
     pub rows: Vec<StackedRow>,
-}
-
-/// A part.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// Its name in the legend.
-    pub name: String,
-    /// Its colour; `None` takes the theme's next. [`super::Phase::color`] keeps phases alike.
-    pub color: Option<Color>,
 }
 
 /// A bar.
@@ -70,6 +58,17 @@ impl StackedRow {
         Value::within(0.0, low, high).known_interval()
     }
 
+    /// The sum in words; at least that much where a part is unknown.
+    fn total(&self) -> String {
+        let (low, high) = self.reach();
+        let sum = short(low + high);
+        match (self.known().next(), self.is_incomplete()) {
+            (None, _) => "unknown".to_owned(),
+            (_, true) => format!("≥ {sum} s"),
+            (_, false) => format!("{sum} s"),
+        }
+    }
+
     /// Where the bar or its error bar ends.
     fn end(&self) -> f64 {
         let (_, high) = self.reach();
@@ -77,53 +76,34 @@ impl StackedRow {
     }
 }
 
-impl StackedBars {
-    /// Draws it. Each row must have as many values as there are parts.
-    pub fn render(&self, theme: &Theme) -> Result<Option<Chart>, ChartError> {
-        if let Some(row) = self
-            .rows
-            .iter()
-            .find(|row| row.values.len() != self.parts.len())
-        {
-            return Err(ChartError::Shape {
-                title: self.heading.title.clone(),
-                problem: format!(
-                    "row `{}` has {} values for {} parts",
-                    row.category.label,
-                    row.values.len(),
-                    self.parts.len()
-                ),
-            });
-        }
+impl Draw for StackedBars {
+    /// Each row must have as many values as there are parts.
+    fn render(&self, heading: &Heading, width: i32) -> Result<Option<Chart>, ChartError> {
+        let rows = self.rows.iter();
+        let lengths = rows.map(|row| (format!("row `{}`", row.category.label), row.values.len()));
+        check_lengths(heading, lengths, (self.parts.len(), "parts"))?;
         if self.rows.iter().all(|row| row.known().next().is_none()) {
             return Ok(None);
         }
-        let small = Font::new(theme.small_em, theme.quiet);
         let ends = self.rows.iter().map(|row| (row.reach().0, row.end()));
         let (low, high) = ends.fold((0.0_f64, 0.0_f64), |(low, high), (from, to)| {
             (low.min(from), high.max(to))
         });
-        let totals: Vec<String> = self.rows.iter().map(|row| self.total(row)).collect();
-        Rows {
-            theme,
-            heading: &self.heading,
-            legend: self.legend(theme),
+        let beyond = |row: &StackedRow| {
+            let hatch = if row.is_incomplete() { UNKNOWN } else { 0 };
+            (row.end(), Font::SMALL.width(&row.total()) + 20 + hatch)
+        };
+        let rows = Rows {
+            heading,
+            width,
             categories: self.rows.iter().map(|row| &row.category).collect(),
             row: ROW,
             value_label: &self.value_label,
             reference_lines: &[],
             range: (low, if low < high { high } else { low + 1.0 }),
-            beyond: self
-                .rows
-                .iter()
-                .zip(&totals)
-                .map(|(row, total)| {
-                    let hatch = if row.is_incomplete() { UNKNOWN } else { 0 };
-                    (row.end(), small.width(total) + 20 + hatch)
-                })
-                .collect(),
-        }
-        .render(|canvas, scale, index, y| {
+            beyond: self.rows.iter().map(beyond).collect(),
+        };
+        rows.render(self.legend(), |canvas, scale, index, y| {
             let row = &self.rows[index];
             let (middle, top) = (y + ROW / 2, y + (ROW - BAR) / 2);
             let (mut low, mut high) = (0.0, 0.0);
@@ -134,56 +114,38 @@ impl StackedBars {
                 let to = scale.at(*edge);
                 let (left, width) = (from.min(to), (from - to).abs());
                 let width = if value == 0.0 { 0 } else { width.max(1) };
-                let color = self.color(theme, part);
-                canvas.rect((left, top, width, BAR), color)?;
+                let color = self.parts[part].1;
+                canvas.rect((left, top, width, BAR), color);
                 let text = short(value);
-                if small.width(&text) + 14 <= width {
+                if Font::SMALL.width(&text) + 14 <= width {
                     let at = (left + width / 2, middle);
-                    let font = small.color(color.legible(theme.ink));
-                    canvas.text(&text, at, Align::Middle, font)?;
+                    canvas.text(&text, at, Align::Middle, Font::SMALL.color(color.legible()));
                 }
             }
             let mut end = scale.at(high);
             if row.is_incomplete() {
-                canvas.hatch((end + 2, top, UNKNOWN - 4, BAR), theme.axis)?;
+                canvas.hatch((end + 2, top, UNKNOWN - 4, BAR), AXIS);
                 end += UNKNOWN;
             }
             // At the foot of the bar: the numbers inside it stay legible.
             if let Some((low, high)) = row.interval() {
                 let ends = (scale.at(low), scale.at(high));
-                canvas.whisker(ends, top + BAR, false, theme.ink)?;
+                canvas.whisker(ends, top + BAR, false, INK);
                 end = end.max(ends.1);
             }
-            Ok(vec![Written {
-                text: totals[index].clone(),
-                at: (end + 10, middle),
-            }])
+            vec![(row.total(), (end + 10, middle))]
         })
-        .map(Some)
     }
+}
 
-    /// The sum of a row in words; at least that much where a part is unknown.
-    fn total(&self, row: &StackedRow) -> String {
-        let (low, high) = row.reach();
-        let sum = format!("{}{}", short(low + high), self.unit);
-        match (row.known().next(), row.is_incomplete()) {
-            (None, _) => "unknown".to_owned(),
-            (_, true) => format!("≥ {sum}"),
-            (_, false) => sum,
-        }
-    }
-
-    fn color(&self, theme: &Theme, part: usize) -> Color {
-        self.parts[part].color.unwrap_or_else(|| theme.series(part))
-    }
-
-    fn legend(&self, theme: &Theme) -> Vec<Entry> {
-        let parts = self.parts.iter().enumerate();
+impl StackedBars {
+    fn legend(&self) -> Vec<Entry> {
+        let parts = self.parts.iter();
         let mut entries: Vec<Entry> = parts
-            .map(|(at, part)| Entry::new(Swatch::Fill(self.color(theme, at)), &*part.name))
+            .map(|(name, color)| (Swatch::Fill(*color), name.clone()))
             .collect();
         if self.rows.iter().any(StackedRow::is_incomplete) {
-            entries.push(Entry::new(Swatch::Hatch(theme.axis), "part unknown"));
+            entries.push((Swatch::Hatch(AXIS), "part unknown".to_owned()));
         }
         entries
     }

@@ -5,25 +5,16 @@ mod odd_input;
 mod parts;
 mod pictures;
 
-use super::{Chart, Heading, Theme};
+use super::{Chart, Draw, Heading};
 
-/// A picture of each kind with the name of its snapshot, its heading changed by `change`.
-fn every(theme: &Theme, change: impl Fn(&mut Heading)) -> Vec<(&'static str, Chart)> {
-    macro_rules! draw {
-        ($($name:literal: $chart:expr),* $(,)?) => {
-            vec![$(($name, {
-                let mut chart = $chart;
-                change(&mut chart.heading);
-                chart.render(theme).unwrap().expect("it has data")
-            })),*]
-        };
-    }
-    draw![
-        "timeline_full": fixtures::full_timeline(),
-        "timeline_front_page": fixtures::front_page(),
-        "bars": fixtures::speedups(),
-        "stacked": fixtures::ttft_parts(),
-        "slopes": fixtures::temperature(),
-        "telemetry": fixtures::telemetry(),
-    ]
+/// A picture of each kind with the name of its snapshot; simulated ones say so unless `simulated`
+/// says otherwise.
+fn every(width: i32, simulated: Option<bool>) -> Vec<(&'static str, Chart)> {
+    let charts = fixtures::all().into_iter();
+    let draw = |(name, mut heading, chart): (_, Heading, Box<dyn Draw>)| {
+        heading.simulated = simulated.unwrap_or(heading.simulated);
+        let chart = chart.render(&heading, width).unwrap();
+        (name, chart.expect("it has data"))
+    };
+    charts.map(draw).collect()
 }

@@ -1,18 +1,17 @@
 //! Who did what when: a lane per agent, coloured by phase.
 
-use super::canvas::{Align, Canvas, Font, WHITE, paint};
-use super::chart::{Chart, ChartError};
-use super::page::{Entry, Heading, Page, Swatch};
+use super::canvas::{Align, Canvas};
+use super::chart::{Chart, ChartError, Draw, Heading};
+use super::page::{Entry, Page, Swatch};
 use super::phase::{Phase, Segment, overlaps};
-use super::scale::{Scale, percent, px, range, short, ticks};
-use super::theme::{Color, Theme};
+use super::scale::{Scale, Tick, percent, px, range, short, ticks};
+use super::text::Font;
+use super::theme::{Color, GRID, INK, MARGIN, QUIET, WHITE};
 use super::value::drawable;
 
 /// The timeline of some runs, on one time axis.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Timeline {
-    /// Words around it.
-    pub heading: Heading,
     /// Configurations, runs or arms, from the top.
     pub groups: Vec<TimelineGroup>,
     /// How much room each lane gets.
@@ -150,107 +149,108 @@ impl TimelineGroup {
     }
 }
 
-/// Columns of the picture.
-struct Columns {
-    left: i32,
-    /// Where the names of lanes end.
-    names: i32,
-    /// Where verdicts begin, and how wide they are.
-    side: (i32, i32),
-}
-
 /// Everything that a group is drawn with.
 struct Plot<'a, 'c> {
     canvas: &'a Canvas<'c>,
-    theme: &'a Theme,
     form: Form,
     sizes: Sizes,
     columns: Columns,
     scale: Scale,
 }
 
-impl Timeline {
-    /// Draws it.
-    pub fn render(&self, theme: &Theme) -> Result<Option<Chart>, ChartError> {
+/// Columns of the picture, right of the margin.
+struct Columns {
+    /// Where the names of lanes end.
+    names: i32,
+    /// Where verdicts begin, and how wide they are.
+    side: (i32, i32),
+    /// Where the picture ends.
+    right: i32,
+}
+
+/// The overlap, beside its group.
+const OVERLAP_FONT: Font = Font::SUBTITLE.color(INK).bold();
+
+impl Draw for Timeline {
+    fn render(&self, heading: &Heading, width: i32) -> Result<Option<Chart>, ChartError> {
         if self.groups.iter().all(|group| group.lanes.is_empty()) {
             return Ok(None);
         }
-        let page = Page::new(theme, &self.heading, self.legend());
+        let page = Page::new(heading, width, self.legend());
         let sizes = self.form.sizes();
         let heights = self.groups.iter().map(|g| sizes.group(g) + sizes.group_gap);
         let groups: i32 = heights.sum();
         let top_axis = if groups > 900 { TOP_AXIS } else { 0 };
-        let body = top_axis + groups + BOTTOM_AXIS;
-        let page_height = page.height(body);
-        let title = &self.heading.title;
-        paint(title, theme.width_px(), page_height, |canvas| {
-            page.draw(canvas, body)?;
-            self.draw_plot(canvas, theme, page.top(), top_axis, groups)
+        page.paint(top_axis + groups + BOTTOM_AXIS, |canvas, top| {
+            let (columns, ends) = self.columns(width - MARGIN);
+            let (marks, range) = self.axis();
+            let plot = Plot {
+                canvas,
+                form: self.form,
+                sizes,
+                columns,
+                scale: Scale::new(range, ends),
+            };
+            plot.draw(&self.groups, &marks, (top + top_axis, groups));
+            if top_axis > 0 {
+                for (value, label) in &marks {
+                    let at = (plot.scale.at(*value), top + 18);
+                    canvas.text_inside(label, at, Font::SMALL);
+                }
+            }
         })
-        .map(Some)
     }
+}
 
+impl Timeline {
     fn lanes(&self) -> impl Iterator<Item = &Lane> {
         self.groups.iter().flat_map(|group| &group.lanes)
     }
 
     /// The phases that occur, in a fixed order.
     fn legend(&self) -> Vec<Entry> {
-        let occurs = |phase: &Phase| {
+        let occurs = |(phase, ..): &(Phase, &str, Color)| {
             let mut segments = self.lanes().flat_map(|lane| &lane.segments);
             segments.any(|segment| segment.phase == *phase)
         };
-        let mut entries: Vec<Entry> = Phase::ALL
-            .into_iter()
-            .filter(occurs)
-            .map(|phase| Entry::new(Swatch::Fill(phase.color()), phase.name()))
-            .collect();
+        let entry = |(_, name, color): (_, &str, _)| (Swatch::Fill(color), name.to_owned());
+        let phases = Phase::ALL.into_iter().filter(occurs);
+        let mut entries: Vec<Entry> = phases.map(entry).collect();
         if self.groups.iter().any(|group| !group.overlaps().is_empty()) {
-            let strip = Swatch::Strip(OVERLAP_COLOR);
-            entries.push(Entry::new(strip, "two or more decode at once"));
+            let name = "two or more decode at once".to_owned();
+            entries.push((Swatch::Strip(OVERLAP_COLOR), name));
         }
         entries
     }
 
     /// The columns, and where the plot lies between them.
-    fn columns(&self, theme: &Theme) -> (Columns, (i32, i32)) {
-        let (left, right) = (theme.margin_px(), theme.width_px() - theme.margin_px());
-        let label = Font::new(theme.label_em, theme.ink);
-        let small = Font::new(theme.small_em, theme.quiet);
-        let big = Font::new(theme.subtitle_em, theme.ink).bold();
-        let groups = || self.groups.iter();
-        let lanes = label.widest(self.lanes().map(|lane| &*lane.label)).min(220);
-        let labels = label.bold().widest(groups().map(|group| &*group.label));
-        let details = small.widest(groups().map(|group| &*group.detail));
+    fn columns(&self, right: i32) -> (Columns, (i32, i32)) {
+        let widest =
+            |font: Font, of: fn(&TimelineGroup) -> &str| font.widest(self.groups.iter().map(of));
+        let lanes = self.lanes().map(|lane| &*lane.label);
+        let lanes = Font::LABEL.widest(lanes).min(220);
+        let labels = widest(Font::LABEL.bold(), |group| &group.label);
+        let details = widest(Font::SMALL, |group| &group.detail);
         let names = match self.form {
-            Form::Full => left + labels.max(details).min(360) + 18 + lanes,
-            Form::FrontPage => left + lanes,
+            Form::Full => MARGIN + labels.max(details).min(360) + 18 + lanes,
+            Form::FrontPage => MARGIN + lanes,
         };
-        let written: Vec<String> = groups().filter_map(TimelineGroup::written).collect();
-        let verdicts = small.widest(groups().map(|group| &*group.verdict));
-        let side_width = big
-            .widest(written.iter().map(String::as_str))
-            .max(verdicts)
-            .min(300);
+        let written = self.groups.iter().filter_map(TimelineGroup::written);
+        let written = written.map(|text| OVERLAP_FONT.width(&text)).max();
+        let verdicts = widest(Font::SMALL, |group| &group.verdict);
+        let side_width = verdicts.max(written.unwrap_or(0)).min(300);
         let side = right - side_width;
         let plot_right = side - if side_width > 0 { 28 } else { 0 };
         let columns = Columns {
-            left,
             names,
             side: (side, side_width),
+            right,
         };
         (columns, (names + 14, plot_right))
     }
 
-    fn draw_plot(
-        &self,
-        canvas: &Canvas<'_>,
-        theme: &Theme,
-        top: i32,
-        top_axis: i32,
-        groups: i32,
-    ) -> Result<(), ChartError> {
-        let (columns, (from, to)) = self.columns(theme);
+    /// The time axis.
+    fn axis(&self) -> (Vec<Tick>, (f64, f64)) {
         let times = self.lanes().flat_map(|lane| {
             let spans = lane.segments.iter().filter_map(Segment::span);
             let marks = lane.marks.iter().map(|mark| mark.at_s);
@@ -258,191 +258,147 @@ impl Timeline {
         });
         let walls = self.groups.iter().filter_map(|group| group.wall_s);
         let (low, high) = range(times.chain(walls)).unwrap_or((0.0, 1.0));
-        let (marks, (low, high)) = ticks(low.min(0.0), high, 8, false);
-        let plot = Plot {
-            canvas,
-            theme,
-            form: self.form,
-            sizes: self.form.sizes(),
-            columns,
-            scale: Scale {
-                low,
-                high,
-                from,
-                to,
-            },
-        };
-        let small = Font::new(theme.small_em, theme.quiet);
-        let (plot_top, plot_bottom) = (top + top_axis, top + top_axis + groups);
-        for (value, label) in marks.values.iter().zip(&marks.labels) {
-            let x = plot.scale.at(*value);
-            if self.form == Form::Full {
-                canvas.rect((x, plot_top, 2, groups), theme.grid)?;
-            }
-            canvas.text_inside(label, (x, plot_bottom + 20), small)?;
-            if top_axis > 0 {
-                canvas.text_inside(label, (x, top + 18), small)?;
-            }
-        }
-        let middle = i32::midpoint(from, to);
-        canvas.text("seconds", (middle, plot_bottom + 48), Align::Middle, small)?;
-
-        let mut y = plot_top + plot.sizes.group_gap / 2;
-        for (index, group) in self.groups.iter().enumerate() {
-            let height = plot.sizes.group(group);
-            if self.form == Form::FrontPage {
-                // Headings stand free: the grid runs through the lanes only.
-                let heading = plot.sizes.heading;
-                for value in &marks.values {
-                    let grid = (
-                        plot.scale.at(*value),
-                        y + heading - 4,
-                        2,
-                        height - heading + 12,
-                    );
-                    canvas.rect(grid, theme.grid)?;
-                }
-            } else if index > 0 {
-                let width = theme.width_px() - 2 * theme.margin_px();
-                let rule = y - plot.sizes.group_gap / 2;
-                canvas.rect((plot.columns.left, rule, width, 1), theme.grid)?;
-            }
-            plot.draw_group(group, y)?;
-            y += height + plot.sizes.group_gap;
-        }
-        Ok(())
+        ticks(low.min(0.0), high, 8, false)
     }
 }
 
 impl Plot<'_, '_> {
-    fn label_font(&self) -> Font {
-        Font::new(self.theme.label_em, self.theme.ink)
+    fn draw(&self, groups: &[TimelineGroup], marks: &[Tick], (top, height): (i32, i32)) {
+        let (canvas, scale, sizes) = (self.canvas, &self.scale, &self.sizes);
+        let bottom = top + height;
+        for (value, label) in marks {
+            let x = scale.at(*value);
+            if self.form == Form::Full {
+                canvas.rect((x, top, 2, height), GRID);
+            }
+            canvas.text_inside(label, (x, bottom + 20), Font::SMALL);
+        }
+        let middle = (i32::midpoint(scale.from, scale.to), bottom + 48);
+        canvas.text("seconds", middle, Align::Middle, Font::SMALL);
+
+        let mut y = top + sizes.group_gap / 2;
+        for (index, group) in groups.iter().enumerate() {
+            let height = sizes.group(group);
+            if self.form == Form::FrontPage {
+                // Headings stand free: the grid runs through the lanes only.
+                let (top, height) = (y + sizes.heading - 4, height - sizes.heading + 12);
+                for (value, _) in marks {
+                    canvas.rect((scale.at(*value), top, 2, height), GRID);
+                }
+            } else if index > 0 {
+                let rule = y - sizes.group_gap / 2;
+                canvas.rect((MARGIN, rule, self.columns.right - MARGIN, 1), GRID);
+            }
+            self.draw_group(group, y);
+            y += height + sizes.group_gap;
+        }
     }
 
-    fn small(&self) -> Font {
-        Font::new(self.theme.small_em, self.theme.quiet)
-    }
-
-    fn draw_group(&self, group: &TimelineGroup, y: i32) -> Result<(), ChartError> {
-        let (canvas, sizes, columns, scale) =
-            (self.canvas, &self.sizes, &self.columns, &self.scale);
+    fn draw_group(&self, group: &TimelineGroup, y: i32) {
+        let (canvas, sizes, scale) = (self.canvas, &self.sizes, &self.scale);
         let (top, height) = (y + sizes.heading, sizes.lanes(group));
         let below = sizes.below(group);
         let lane_top = |index: usize| top + px(index) * (sizes.lane + sizes.lane_gap);
         for index in 0..group.lanes.len() {
-            let track = (
-                scale.from,
-                lane_top(index),
-                scale.to - scale.from,
-                sizes.lane,
-            );
-            canvas.rect(track, Color(0xF5, 0xF6, 0xF7))?;
+            let width = scale.to - scale.from;
+            let track = (scale.from, lane_top(index), width, sizes.lane);
+            canvas.rect(track, Color(0xF5, 0xF6, 0xF7));
         }
         for (start, end) in group.overlaps() {
             let (from, to) = (scale.at(start), scale.at(end));
             let width = (to - from).max(1);
             let shaded = (from, top - 3, width, height + below + 3);
-            canvas.rect(shaded, OVERLAP_COLOR.tint(22))?;
-            canvas.rect((from, top + height + 4, width, sizes.strip), OVERLAP_COLOR)?;
+            canvas.rect(shaded, OVERLAP_COLOR.tint(22));
+            canvas.rect((from, top + height + 4, width, sizes.strip), OVERLAP_COLOR);
         }
         for (index, lane) in group.lanes.iter().enumerate() {
-            let at = (columns.names, lane_top(index) + sizes.lane / 2);
-            let label = self.label_font().elide(&lane.label, 220);
-            canvas.text(&label, at, Align::Right, self.label_font())?;
-            self.draw_lane(lane, lane_top(index))?;
+            let at = (self.columns.names, lane_top(index) + sizes.lane / 2);
+            let label = Font::LABEL.elide(&lane.label, 220);
+            canvas.text(&label, at, Align::Right, Font::LABEL);
+            self.draw_lane(lane, lane_top(index));
         }
         let middle = top + height / 2;
         if group.lanes.is_empty() {
             let at = (scale.from + 8, middle);
-            canvas.text("no agents", at, Align::Left, self.small())?;
+            canvas.text("no agents", at, Align::Left, Font::SMALL);
         }
         match self.form {
-            Form::Full => self.draw_name(group, middle, height)?,
-            Form::FrontPage => self.draw_heading(group, y, height + below)?,
+            Form::Full => self.draw_name(group, middle, height),
+            Form::FrontPage => self.draw_heading(group, y, height + below),
         }
-        self.draw_verdict(group, middle, height)
+        self.draw_verdict(group, middle, height);
     }
 
     /// The group's name left of its lanes, its detail beneath where there is room.
-    fn draw_name(&self, group: &TimelineGroup, middle: i32, height: i32) -> Result<(), ChartError> {
-        let (font, small, left) = (self.label_font(), self.small(), self.columns.left);
-        let whole = self.columns.names - left;
-        let lanes = font.widest(group.lanes.iter().map(|lane| &*lane.label));
+    fn draw_name(&self, group: &TimelineGroup, middle: i32, height: i32) {
+        let (font, small) = (Font::LABEL.bold(), Font::SMALL);
+        let whole = self.columns.names - MARGIN;
+        let lanes = Font::LABEL.widest(group.lanes.iter().map(|lane| &*lane.label));
         let room = whole - lanes.min(whole) - 18;
-        let label = font.bold().elide(&group.label, room);
+        let label = font.elide(&group.label, room);
         let both = !group.detail.is_empty() && height >= 2 * small.leading() - 8;
-        let at = (left, middle - if both { 14 } else { 0 });
-        self.canvas.text(&label, at, Align::Left, font.bold())?;
+        let at = (MARGIN, middle - if both { 14 } else { 0 });
+        self.canvas.text(&label, at, Align::Left, font);
         if both {
             let detail = small.elide(&group.detail, room);
-            self.canvas
-                .text(&detail, (left, middle + 15), Align::Left, small)?;
+            let at = (MARGIN, middle + 15);
+            self.canvas.text(&detail, at, Align::Left, small);
         }
-        Ok(())
     }
 
     /// The group's name above its lanes, and its wall time as a line.
-    fn draw_heading(&self, group: &TimelineGroup, y: i32, height: i32) -> Result<(), ChartError> {
-        let (left, right, at) = (self.columns.left, self.scale.to, y + 14);
-        let font = Font::new(self.theme.subtitle_em, self.theme.ink).bold();
-        let label = font.elide(&group.label, right - left);
-        self.canvas.text(&label, (left, at), Align::Left, font)?;
-        let beside = left + font.width(&label) + 18;
-        let detail = self.small().elide(&group.detail, right - beside);
+    fn draw_heading(&self, group: &TimelineGroup, y: i32, height: i32) {
+        let (right, at) = (self.scale.to, y + 14);
+        let font = OVERLAP_FONT;
+        let label = font.elide(&group.label, right - MARGIN);
+        self.canvas.text(&label, (MARGIN, at), Align::Left, font);
+        let beside = MARGIN + font.width(&label) + 18;
+        let detail = Font::SMALL.elide(&group.detail, right - beside);
+        let detail_at = (beside, at);
         self.canvas
-            .text(&detail, (beside, at), Align::Left, self.small())?;
+            .text(&detail, detail_at, Align::Left, Font::SMALL);
         if let Some(wall) = group.wall_s.and_then(drawable) {
             let x = self.scale.at(wall);
             let line = (x - 1, y + self.sizes.heading - 12, 3, height + 12);
-            self.canvas.rect(line, self.theme.ink)?;
+            self.canvas.rect(line, INK);
             let text = format!("{} s", short(wall));
-            let font = self.label_font().bold();
-            let from = (x - font.width(&text) / 2).min(right - font.width(&text));
+            let font = Font::LABEL.bold();
+            let width = font.width(&text);
+            let from = (x - width / 2).min(right - width);
             // Not into the heading.
-            if from > beside + self.small().width(&detail) + 12 {
-                self.canvas.text(&text, (from, y + 18), Align::Left, font)?;
+            if from > beside + Font::SMALL.width(&detail) + 12 {
+                self.canvas.text(&text, (from, y + 18), Align::Left, font);
             }
         }
-        Ok(())
     }
 
     /// The overlap, and the verdict beneath it or, in a thin group, beside it.
-    fn draw_verdict(
-        &self,
-        group: &TimelineGroup,
-        middle: i32,
-        height: i32,
-    ) -> Result<(), ChartError> {
-        let small = self.small();
+    fn draw_verdict(&self, group: &TimelineGroup, middle: i32, height: i32) {
+        let small = Font::SMALL;
         let (side, width) = self.columns.side;
         let verdict = small.wrap(&group.verdict, width, 3);
-        let Some(text) = group.written() else {
-            let at = (side, middle);
-            return self.canvas.lines(&verdict, at, Align::Left, small);
-        };
-        let mut big = Font::new(self.theme.subtitle_em, self.theme.ink).bold();
-        if group.overlap == Overlap::Unknown {
-            big = big.color(self.theme.quiet);
-        }
         let lines = px(verdict.len());
+        let Some(text) = group.written() else {
+            let first = middle - (lines - 1) * small.leading() / 2;
+            return self.canvas.lines(&verdict, (side, first), small);
+        };
+        let font = match group.overlap {
+            Overlap::Unknown => OVERLAP_FONT.color(QUIET),
+            _ => OVERLAP_FONT,
+        };
         let tight = height < 50 || verdict.is_empty();
         let at = middle - if tight { 0 } else { 15 * lines };
-        self.canvas.text(&text, (side, at), Align::Left, big)?;
+        self.canvas.text(&text, (side, at), Align::Left, font);
         if !tight {
-            let below = at + 29 + (lines - 1) * small.leading() / 2;
-            self.canvas
-                .lines(&verdict, (side, below), Align::Left, small)
+            self.canvas.lines(&verdict, (side, at + 29), small);
         } else if self.form == Form::Full {
-            let beside = side + big.width(&text) + 12;
-            let room = self.theme.width_px() - self.theme.margin_px() - beside;
-            let verdict = small.elide(&group.verdict, room);
-            self.canvas.text(&verdict, (beside, at), Align::Left, small)
-        } else {
-            Ok(())
+            let beside = side + font.width(&text) + 12;
+            let verdict = small.elide(&group.verdict, self.columns.right - beside);
+            self.canvas.text(&verdict, (beside, at), Align::Left, small);
         }
     }
 
-    fn draw_lane(&self, lane: &Lane, top: i32) -> Result<(), ChartError> {
+    fn draw_lane(&self, lane: &Lane, top: i32) {
         let (canvas, scale, tall) = (self.canvas, &self.scale, self.sizes.lane);
         let middle = top + tall / 2;
         for segment in &lane.segments {
@@ -452,14 +408,12 @@ impl Plot<'_, '_> {
             let (from, to) = (scale.at(start), scale.at(end));
             let width = (to - from).max(1);
             let color = segment.phase.color();
-            canvas.rect((from, top, width, tall), color)?;
-            if self.form == Form::FrontPage {
-                let font = self.small().color(color.legible(self.theme.ink));
-                let seconds = format!("{} s", short(end - start));
-                if font.width(&seconds) + 16 <= width {
-                    let at = (from + width / 2, middle);
-                    canvas.text(&seconds, at, Align::Middle, font)?;
-                }
+            canvas.rect((from, top, width, tall), color);
+            let seconds = format!("{} s", short(end - start));
+            let font = Font::SMALL.color(color.legible());
+            if self.form == Form::FrontPage && font.width(&seconds) + 16 <= width {
+                let at = (from + width / 2, middle);
+                canvas.text(&seconds, at, Align::Middle, font);
             }
         }
         for mark in &lane.marks {
@@ -467,18 +421,17 @@ impl Plot<'_, '_> {
                 continue;
             };
             let x = scale.at(at);
-            canvas.rect((x - 2, top - 2, 4, tall + 4), FAILURE_COLOR)?;
-            let font = self.small().color(FAILURE_COLOR).bold();
+            canvas.rect((x - 2, top - 2, 4, tall + 4), FAILURE_COLOR);
+            let font = Font::SMALL.color(FAILURE_COLOR).bold();
             // Beside the mark where nothing follows; at its left when the edge is near.
             if font.width(&mark.text) <= scale.to - x - 10 {
-                canvas.text(&mark.text, (x + 8, middle), Align::Left, font)?;
+                canvas.text(&mark.text, (x + 8, middle), Align::Left, font);
             } else {
                 let text = font.elide(&mark.text, x - scale.from - 10);
                 let width = font.width(&text) + 10;
-                canvas.rect((x - 8 - width, top, width + 4, tall), WHITE)?;
-                canvas.text(&text, (x - 8, middle), Align::Right, font)?;
+                canvas.rect((x - 8 - width, top, width + 4, tall), WHITE);
+                canvas.text(&text, (x - 8, middle), Align::Right, font);
             }
         }
-        Ok(())
     }
 }

@@ -44,6 +44,10 @@ impl Value {
         Some((a.min(b), a.max(b)))
     }
 
+    pub(crate) fn has_interval(self) -> bool {
+        self.known_interval().is_some()
+    }
+
     /// Everything of the value that the axis must reach.
     pub(crate) fn extents(self) -> impl Iterator<Item = f64> {
         let (low, high) = self.known_interval().unzip();

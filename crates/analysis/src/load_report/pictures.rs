@@ -5,9 +5,10 @@ use metrics::stats::percentile;
 
 use super::series::{Latency, Series, Window};
 use super::tables::{Turn, by_turn};
-use crate::album::Album;
+use crate::album::{Album, Words};
 use crate::charts::{ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine};
 use crate::load::{Load, Request};
+use crate::windows::is_sliver;
 use document::Picture;
 use document::number::{plain, short};
 
@@ -20,12 +21,12 @@ const POINTS: usize = 400;
 /// Every picture the load can fill; the first is the front page's.
 pub(super) fn draw(load: &Load, series: &Series) -> Result<Vec<Picture>, ChartError> {
     let mut album = Album::new(super::source(load), super::is_simulated(load));
-    over_time(series, &mut album)?;
-    latency(load, series, &mut album)?;
-    distribution(load, &mut album)?;
-    turns(load, &mut album)?;
-    agents(load, &mut album)?;
-    Ok(album.pictures)
+    over_time(series, &mut album);
+    latency(load, series, &mut album);
+    distribution(load, &mut album);
+    turns(load, &mut album);
+    agents(load, &mut album);
+    album.finish()
 }
 
 /// The planned start was the send, as far as a picture can tell.
@@ -36,13 +37,12 @@ fn sent_as_planned(load: &Load) -> bool {
     both.is_some_and(|(queue, ttft)| queue.max < 0.005 * ttft.p50)
 }
 
-fn over_time(series: &Series, album: &mut Album) -> Result<(), ChartError> {
+fn over_time(series: &Series, album: &mut Album) {
     let Some(first) = series.windows.first() else {
-        return Ok(());
+        return;
     };
     let line = |name: &str, get: fn(&Window) -> f64| {
-        // What little falls into a sliver of a window at the end is no rate.
-        let whole = |w: &&Window| w.width_s() >= 0.5 * first.width_s();
+        let whole = |w: &&Window| !is_sliver(w.width_s(), first.width_s());
         let windows = series.windows.iter().filter(whole);
         LineSeries::new(name, Mark::Line, windows.map(|w| (w.middle_s(), get(w))))
     };
@@ -57,30 +57,25 @@ fn over_time(series: &Series, album: &mut Album) -> Result<(), ChartError> {
     ];
     let chunks = vec![line("", |w| w.chunks as f64 / w.width_s())];
     let width = format!("{} s", short(first.width_s()));
-    let lines = Lines {
-        heading: album.heading(
-            "Throughput and requests in flight over the load",
-            format!("Windows of {width}; requests in flight are averages over each window."),
-        ),
-        x_label: "seconds since the first planned start".to_owned(),
-        panels: vec![
-            Panel::new("chunks with text per second", chunks),
-            Panel::new("requests in flight", in_flight),
-            Panel::new("requests ended per second", ended),
-        ],
-        ..Lines::default()
-    };
-    album.put(
-        "over-time",
-        format!(
+    let words = Words {
+        name: "over-time",
+        title: "Throughput and requests in flight over the load",
+        subtitle: &format!("Windows of {width}; requests in flight are averages over each window."),
+        caption: &format!(
             "What arrived, what was in flight and what ended, in windows of {width}. Where more and more \
              requests wait for their first token, the server does not keep up."
         ),
-        lines.render(&album.theme),
-    )
+    };
+    let panels = vec![
+        Panel::new("chunks with text per second", chunks),
+        Panel::new("requests in flight", in_flight),
+        Panel::new("requests ended per second", ended),
+    ];
+    let x_label = "seconds since the first planned start";
+    album.put(&words, &Lines::new(x_label, panels));
 }
 
-fn latency(load: &Load, series: &Series, album: &mut Album) -> Result<(), ChartError> {
+fn latency(load: &Load, series: &Series, album: &mut Album) {
     let completed = || load.requests.iter().filter(|r| r.end.is_completed());
     let (subtitle, caption, panels) = if completed().count() <= MOST_DOTS {
         let each = |name: &str, get: fn(&Request) -> Option<f64>| {
@@ -133,13 +128,14 @@ fn latency(load: &Load, series: &Series, album: &mut Album) -> Result<(), ChartE
         let panels = vec![Panel::new("TTFT (ms)", ttft), Panel::new("TPOT (ms)", tpot)];
         (subtitle.to_owned(), caption, panels)
     };
-    let lines = Lines {
-        heading: album.heading("Latency over the load", subtitle),
-        x_label: "planned start, seconds since the first one".to_owned(),
-        panels,
-        ..Lines::default()
+    let words = Words {
+        name: "latency",
+        title: "Latency over the load",
+        subtitle: &subtitle,
+        caption: &caption,
     };
-    album.put("latency", caption, lines.render(&album.theme))
+    let x_label = "planned start, seconds since the first one";
+    album.put(&words, &Lines::new(x_label, panels));
 }
 
 /// The share of requests up to each time, as a line of few points.
@@ -156,7 +152,7 @@ fn cumulative(mut values: Vec<f64>) -> Vec<(f64, f64)> {
         .collect()
 }
 
-fn distribution(load: &Load, album: &mut Album) -> Result<(), ChartError> {
+fn distribution(load: &Load, album: &mut Album) {
     let of = |get: fn(&Request) -> Option<Nanos>| -> Vec<f64> {
         let completed = load.requests.iter().filter(|r| r.end.is_completed());
         let values = completed.filter_map(get).map(Nanos::as_millis_f64);
@@ -164,7 +160,7 @@ fn distribution(load: &Load, album: &mut Album) -> Result<(), ChartError> {
     };
     let (sent, planned) = (of(Request::ttft), of(Request::ttft_scheduled));
     if sent.is_empty() {
-        return Ok(());
+        return;
     }
     let n = sent.len();
     // With many requests the slowest would squeeze all others into a corner.
@@ -194,28 +190,22 @@ fn distribution(load: &Load, album: &mut Album) -> Result<(), ChartError> {
         .reaching(100.0)
         .lines_at(percentiles);
     let n = plain(n as f64, 0);
-    let lines = Lines {
-        heading: album.heading(
-            "How long the first token takes",
-            format!("Time to first token of {n} completed requests.{beyond}"),
-        ),
-        x_label: "time to first token (ms)".to_owned(),
-        panels: vec![panel],
-        ..Lines::default()
-    };
-    album.put(
-        "ttft",
-        format!(
+    let words = Words {
+        name: "ttft",
+        title: "How long the first token takes",
+        subtitle: &format!("Time to first token of {n} completed requests.{beyond}"),
+        caption: &format!(
             "The share of completed requests whose first token had come after so long. {remark}{beyond}"
         ),
-        lines.render(&album.theme),
-    )
+    };
+    let x_label = "time to first token (ms)";
+    album.put(&words, &Lines::new(x_label, vec![panel]));
 }
 
-fn turns(load: &Load, album: &mut Album) -> Result<(), ChartError> {
+fn turns(load: &Load, album: &mut Album) {
     let turns = by_turn(load);
     if turns.len() < 2 {
-        return Ok(());
+        return;
     }
     let line = |name: &str, get: fn(&Turn) -> Option<f64>| {
         let points = turns.iter().map(|t| (f64::from(t.place), get(t)));
@@ -225,26 +215,20 @@ fn turns(load: &Load, album: &mut Album) -> Result<(), ChartError> {
         line("p95", |t| t.ttft_ms.1),
         line("median", |t| t.ttft_ms.0),
     ];
-    let lines = Lines {
-        heading: album.heading(
-            "Time to first token by turn of the session",
-            "Each turn sends all that was said before it.",
-        ),
-        x_label: "turn".to_owned(),
-        panels: vec![Panel::new("TTFT from the send (ms)", both)],
-        ..Lines::default()
+    let words = Words {
+        name: "turns",
+        title: "Time to first token by turn of the session",
+        subtitle: "Each turn sends all that was said before it.",
+        caption: "Time to first token by turn. It rises with the context unless a prefix cache holds what was \
+                  said before.",
     };
-    album.put(
-        "turns",
-        "Time to first token by turn. It rises with the context unless a prefix cache holds what was said \
-         before.",
-        lines.render(&album.theme),
-    )
+    let panel = Panel::new("TTFT from the send (ms)", both);
+    album.put(&words, &Lines::new("turn", vec![panel]));
 }
 
-fn agents(load: &Load, album: &mut Album) -> Result<(), ChartError> {
+fn agents(load: &Load, album: &mut Album) {
     if load.fairness.is_none() {
-        return Ok(());
+        return;
     }
     let rates = load.agents.iter().map(|a| a.tokens_per_s.unwrap_or(0.0));
     let mut rates: Vec<f64> = rates.collect();
@@ -260,19 +244,13 @@ fn agents(load: &Load, album: &mut Album) -> Result<(), ChartError> {
         Mark::Line
     };
     let line = LineSeries::new("", mark, points);
-    let lines = Lines {
-        heading: album.heading(
-            "How fast each agent was served",
-            "Tokens over the agent's time in requests, from the agent served fastest to the slowest.",
-        ),
-        x_label: "agents, fastest first".to_owned(),
-        panels: vec![Panel::new("tok/s of one agent", vec![line])],
-        ..Lines::default()
+    let words = Words {
+        name: "agents",
+        title: "How fast each agent was served",
+        subtitle: "Tokens over the agent's time in requests, from the agent served fastest to the slowest.",
+        caption: "The agents by how fast they were served. A level line is a fair server; an end at zero is an \
+                  agent that got nothing.",
     };
-    album.put(
-        "agents",
-        "The agents by how fast they were served. A level line is a fair server; an end at zero is an agent \
-         that got nothing.",
-        lines.render(&album.theme),
-    )
+    let panel = Panel::new("tok/s of one agent", vec![line]);
+    album.put(&words, &Lines::new("agents, fastest first", vec![panel]));
 }

@@ -9,28 +9,42 @@ use domain::record::Provenance;
 
 use crate::album::Album;
 use crate::charts::ChartError;
-use crate::tables::View;
+use crate::tables::{View, scenario_title};
 use document::Picture;
 
 /// Every picture the data can fill. The first one, when there is any run, is the front page's.
 pub(crate) fn draw(view: &View<'_>) -> Result<Vec<Picture>, ChartError> {
     let set = view.dataset;
     let mut album = Album::new(&*set.source, set.provenance == Provenance::Simulated);
-    times::front(view, &mut album)?;
-    for scenario in view.scenarios() {
-        times::timeline(view, scenario, &mut album)?;
+    times::front(view, &mut album);
+    if view.tr113 {
+        for scenario in view.scenarios() {
+            times::timeline(view, Some(scenario), &mut album);
+        }
+    } else {
+        times::timeline(view, None, &mut album);
     }
-    bars::speedup(view, &mut album)?;
+    bars::speedup(view, &mut album);
     // Efficiency and what options do to it are TR113's estimate again.
     if view.tr113 {
-        bars::efficiency(view, &mut album)?;
+        bars::efficiency(view, &mut album);
     }
-    bars::ttft(view, &mut album)?;
+    bars::ttft(view, &mut album);
     if view.tr113 {
-        slopes::options(view, &mut album)?;
+        slopes::options(view, &mut album);
     }
-    bars::lost(view, &mut album)?;
-    slopes::servers(view, &mut album)?;
-    telemetry::telemetry(&set.telemetry, &mut album)?;
-    Ok(album.pictures)
+    bars::lost(view, &mut album);
+    slopes::servers(view, &mut album);
+    telemetry::telemetry(&set.telemetry, &mut album);
+    album.finish()
+}
+
+/// What stands over the configurations of a scenario. Only TR113's are known by a name: a plan of
+/// its own may use TR113's words for them and compare something else.
+fn section(view: &View<'_>, scenario: &str) -> String {
+    if view.tr113 {
+        scenario_title(scenario)
+    } else {
+        String::new()
+    }
 }

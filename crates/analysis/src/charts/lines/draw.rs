@@ -1,13 +1,14 @@
 //! How panels of lines are laid out and drawn.
 
 use super::{LineSeries, Lines, Mark, Panel, Span, XAxis};
-use crate::charts::canvas::{Align, Canvas, Font, WHITE, paint};
-use crate::charts::chart::{Chart, ChartError};
+use crate::charts::canvas::{Align, Canvas};
+use crate::charts::chart::{Chart, ChartError, Draw, Heading};
 use crate::charts::labels::{Taken, apart};
 use crate::charts::page::{Entry, Page, Swatch};
-use crate::charts::scale::{Scale, Ticks, log2, px, range, short, ticks};
-use crate::charts::theme::{Color, Theme};
-use crate::charts::value::drawable;
+use crate::charts::scale::{Scale, Tick, log2, px, range, short, ticks};
+use crate::charts::text::Font;
+use crate::charts::theme::{AXIS, Color, GRID, INK, MARGIN, series_color};
+use crate::charts::value::{Value, drawable};
 
 /// The x axis.
 struct Across {
@@ -38,127 +39,87 @@ struct Placed<'s> {
     from: i32,
 }
 
+/// What all panels of a picture have in common.
+struct Plot<'a, 'c> {
+    canvas: &'a Canvas<'c>,
+    lines: &'a Lines,
+    marks: &'a [Placed<'a>],
+    x: &'a Across,
+    /// Room above the first panel for labels of spans, px.
+    room: i32,
+    /// Height of a panel.
+    height: i32,
+}
+
+/// Words beside what they are about.
+const NOTE_FONT: Font = Font::SMALL.color(INK);
+
 const PANEL_GAP: i32 = 72;
 const SPAN_ROOM: i32 = 34;
 /// Points that are still drawn large, with a white rim.
 const FEW: usize = 100;
 
-impl Lines {
-    /// Draws it.
-    pub fn render(&self, theme: &Theme) -> Result<Option<Chart>, ChartError> {
+impl Draw for Lines {
+    fn render(&self, heading: &Heading, width: i32) -> Result<Option<Chart>, ChartError> {
         let panels: Vec<&Panel> = self.panels.iter().filter(|panel| panel.shows()).collect();
-        let panel_height = match panels.len() {
+        let height = match panels.len() {
             0 => return Ok(None),
             1 => 520,
             2 => 320,
             3 => 230,
             _ => 170,
         };
-        let colors = colors(theme, &panels);
-        let page = Page::new(theme, &self.heading, legend(&panels, &colors));
-        let small = Font::new(theme.small_em, theme.quiet);
-        let target = usize::try_from(panel_height / 75).unwrap_or(3);
-        let axes: Vec<(Ticks, (f64, f64))> = panels.iter().map(|p| p.axis(target)).collect();
-        let labels = axes.iter().flat_map(|(ticks, _)| &ticks.labels);
-        let left = theme.margin_px() + small.widest(labels.map(String::as_str)) + 14;
-        let right = theme.width_px() - theme.margin_px() - reference_room(theme, &panels);
-        let (low, high) = self.x_range(&panels);
+        let colors = colors(&panels);
+        let page = Page::new(heading, width, legend(&panels, &colors));
+        let small = Font::SMALL;
+        let target = usize::try_from(height / 75).unwrap_or(3);
+        let axes: Vec<(Vec<Tick>, (f64, f64))> = panels.iter().map(|p| p.axis(target)).collect();
+        let labels = axes.iter().flat_map(|(ticks, _)| ticks);
+        let left = MARGIN + small.widest(labels.map(|(_, label)| &**label)) + 14;
+        let right = width - MARGIN - reference_room(&panels);
         let x = Across {
             axis: self.x_axis,
-            scale: Scale {
-                low,
-                high,
-                from: left,
-                to: right,
-            },
+            scale: Scale::new(self.x_range(&panels), (left, right)),
         };
-        let marks = self.place_marks(theme, &x);
+        let marks = self.place_marks(width - MARGIN, &x);
         let rows = marks.iter().map(|mark| mark.row + 1).max().unwrap_or(0);
-        let stretches = self
-            .spans
-            .iter()
-            .any(|s| !s.is_mark() && !s.label.is_empty());
+        let labelled = |s: &Span| !s.is_mark() && !s.label.is_empty();
+        let stretches = self.spans.iter().any(labelled);
         let room = SPAN_ROOM * rows.max(i32::from(stretches));
         let first = PANEL_GAP - 18 + room;
-        let plots = px(panels.len()) * (panel_height + PANEL_GAP) - PANEL_GAP;
-        let body = first + plots + 14 + 2 * small.leading();
-
-        let page_height = page.height(body);
-        let title = &self.heading.title;
-        paint(title, theme.width_px(), page_height, |canvas| {
-            page.draw(canvas, body)?;
-            let begin = page.top() + first;
+        let plots = px(panels.len()) * (height + PANEL_GAP) - PANEL_GAP;
+        page.paint(first + plots + 14 + 2 * small.leading(), |canvas, top| {
+            let begin = top + first;
+            let plot = Plot {
+                canvas,
+                lines: self,
+                marks: &marks,
+                x: &x,
+                room,
+                height,
+            };
             let mut top = begin;
-            for ((panel, (ticks, (low, high))), colors) in panels.iter().zip(&axes).zip(&colors) {
-                let bottom = top + panel_height;
-                let y = Scale {
-                    low: *low,
-                    high: *high,
-                    from: bottom,
-                    to: top,
-                };
-                let lift = if top == begin { room } else { 0 };
-                let font = Font::new(theme.label_em, theme.ink).bold();
-                let label = font.elide(&panel.label, right - theme.margin_px());
-                canvas.text(
-                    &label,
-                    (theme.margin_px(), top - 32 - lift),
-                    Align::Left,
-                    font,
-                )?;
-                self.draw_spans(canvas, theme, &x, (top, panel_height), top == begin)?;
-                for (value, label) in ticks.values.iter().zip(&ticks.labels) {
-                    let at = y.at(*value);
-                    canvas.rect((left, at, right - left, 1), theme.grid)?;
-                    canvas.text(label, (left - 12, at), Align::Right, small)?;
-                }
-                canvas.rect((left, bottom - 1, right - left, 2), theme.axis)?;
-                for mark in &marks {
-                    let above = if top == begin {
-                        mark.row * SPAN_ROOM + 4
-                    } else {
-                        0
-                    };
-                    let (from, at) = (top - above, x.at(mark.span.from));
-                    let color = mark.span.color.unwrap_or(theme.ink);
-                    canvas.dashes((at, from), (at, bottom), color)?;
-                }
-                panel.draw_references(canvas, theme, &y, (left, right))?;
-                // Bands first: they must not veil other series.
-                for (series, color) in panel.series.iter().zip(colors) {
-                    if series.mark == Mark::Band {
-                        series.draw_band(canvas, &x, &y, *color)?;
-                    }
-                }
-                for ((series, color), shift) in panel.series.iter().zip(colors).zip(panel.shifts())
-                {
-                    series.draw(canvas, &x, &y, *color, shift)?;
-                }
-                if top == begin {
-                    self.draw_notes(canvas, theme, panel, (&x, &y))?;
-                }
-                top = bottom + PANEL_GAP;
+            for ((panel, axis), colors) in panels.iter().zip(&axes).zip(&colors) {
+                plot.draw_panel(panel, axis, colors, (top, top == begin));
+                top += height + PANEL_GAP;
             }
-            let font = small.color(theme.ink);
             for mark in &marks {
                 let middle = begin - mark.row * SPAN_ROOM - SPAN_ROOM / 2 - 4;
-                canvas.text_on_white(&mark.label, (mark.from, middle), font)?;
+                canvas.text_on_white(&mark.label, (mark.from, middle), NOTE_FONT);
             }
             let bottom = begin + plots;
-            let ticks = Self::x_ticks(&panels, &x, small);
-            for (value, label) in ticks.values.iter().zip(&ticks.labels) {
-                let at = x.at(*value);
-                canvas.rect((at, bottom, 2, 7), theme.axis)?;
-                if !label.is_empty() {
-                    canvas.text_inside(label, (at, bottom + 22), small)?;
-                }
+            for (value, label) in x_ticks(&panels, &x) {
+                let at = x.at(value);
+                canvas.rect((at, bottom, 2, 7), AXIS);
+                canvas.text_inside(&label, (at, bottom + 22), small);
             }
             let middle = (i32::midpoint(left, right), bottom + 22 + small.leading());
-            canvas.text_inside(&small.elide(&self.x_label, right - left), middle, small)
+            canvas.text_inside(&small.elide(&self.x_label, right - left), middle, small);
         })
-        .map(Some)
     }
+}
 
+impl Lines {
     fn x_range(&self, panels: &[&Panel]) -> (f64, f64) {
         let spans = self.spans.iter().flat_map(|span| [span.from, span.to]);
         let values = series(panels)
@@ -180,54 +141,9 @@ impl Lines {
         }
     }
 
-    /// Ticks below it; on a doubling axis one at each point that has a dot, labelled where there is
-    /// room: powers of two first.
-    fn x_ticks(panels: &[&Panel], x: &Across, font: Font) -> Ticks {
-        if x.axis == XAxis::Linear {
-            let (low, high) = (x.scale.low, x.scale.high);
-            let mut points = series(panels).flat_map(|s| &s.points);
-            // Where all x are whole numbers, no fractions.
-            let whole =
-                high - low < 9.0 && points.all(|(x, _)| x.is_finite() && x.fract().abs() <= 0.0);
-            let target = if whole {
-                (high - low).ceil() as usize
-            } else {
-                9
-            };
-            return ticks(low, high, target, false).0;
-        }
-        let mut values: Vec<f64> = series(panels)
-            .filter(|series| series.mark.has_dots())
-            .flat_map(|series| &series.points)
-            .filter_map(|(x, _)| drawable(*x).filter(|x| *x > 0.0))
-            .collect();
-        values.sort_by(f64::total_cmp);
-        values.dedup();
-        let mut labels = vec![String::new(); values.len()];
-        let mut taken = Taken::default();
-        let whole = |value: f64| value.fract().abs() <= 0.0;
-        for power in [true, false] {
-            for (value, label) in values.iter().zip(&mut labels) {
-                let text = if whole(*value) {
-                    format!("{value:.0}")
-                } else {
-                    short(*value)
-                };
-                let width = font.width(&text) + 10;
-                let area = (x.at(*value) - width / 2, 0, width, 1);
-                if whole(log2(*value)) == power && taken.claim(area) {
-                    *label = text;
-                }
-            }
-        }
-        Ticks { values, labels }
-    }
-
     /// The marks with the places of their labels: centred over their line or beside it, in the
     /// lowest row where they meet neither another label nor another mark's line.
-    fn place_marks(&self, theme: &Theme, x: &Across) -> Vec<Placed<'_>> {
-        let font = Font::new(theme.small_em, theme.ink);
-        let (left, right) = (theme.margin_px(), theme.width_px() - theme.margin_px());
+    fn place_marks(&self, right: i32, x: &Across) -> Vec<Placed<'_>> {
         let marks = self.spans.iter().filter(|span| span.is_mark());
         let marks: Vec<(&Span, i32)> = marks
             .filter_map(|span| Some((span, x.at(drawable(span.from)?))))
@@ -235,15 +151,15 @@ impl Lines {
         let mut taken = Taken::default();
         let mut placed = Vec::new();
         for (span, at) in &marks {
-            let label = font.elide(&span.label, right - left);
-            let width = font.width(&label);
+            let label = NOTE_FONT.elide(&span.label, right - MARGIN);
+            let width = NOTE_FONT.width(&label);
             let area = |from: i32, row: i32| (from - 8, row, width + 16, 1);
             let crossed = |from: i32| {
                 let mut others = marks.iter().filter(|(_, other)| other != at);
                 others.any(|(_, other)| (from - 6..=from + width + 6).contains(other))
             };
-            let fits = |from: &i32| *from >= left && from + width <= right && !crossed(*from);
-            let centred = (at - width / 2).min(right - width).max(left);
+            let fits = |from: &i32| *from >= MARGIN && from + width <= right && !crossed(*from);
+            let centred = (at - width / 2).min(right - width).max(MARGIN);
             let wanted = [at - width / 2, at - width - 8, at + 8];
             let free = (0..px(marks.len())).find_map(|row| {
                 let mut places = wanted.into_iter().filter(fits);
@@ -262,76 +178,146 @@ impl Lines {
         }
         placed
     }
+}
 
-    /// Shaded stretches in one panel, with their labels above the first.
-    fn draw_spans(
+impl Plot<'_, '_> {
+    /// Draws a panel from a height down.
+    fn draw_panel(
         &self,
-        canvas: &Canvas<'_>,
-        theme: &Theme,
-        x: &Across,
-        (top, height): (i32, i32),
-        labelled: bool,
-    ) -> Result<(), ChartError> {
-        let font = Font::new(theme.small_em, theme.ink);
-        for span in self.spans.iter().filter(|span| !span.is_mark()) {
+        panel: &Panel,
+        (ticks, range): &(Vec<Tick>, (f64, f64)),
+        colors: &[Color],
+        (top, is_first): (i32, bool),
+    ) {
+        let (canvas, x) = (self.canvas, self.x);
+        let (left, right, bottom) = (x.scale.from, x.scale.to, top + self.height);
+        let y = Scale::new(*range, (bottom, top));
+        let font = Font::LABEL.bold();
+        let label = font.elide(&panel.label, right - MARGIN);
+        let lift = if is_first { self.room } else { 0 };
+        let at = (MARGIN, top - 32 - lift);
+        canvas.text(&label, at, Align::Left, font);
+        self.draw_spans(top, is_first);
+        for (value, label) in ticks {
+            let at = y.at(*value);
+            canvas.rect((left, at, right - left, 1), GRID);
+            canvas.text(label, (left - 12, at), Align::Right, Font::SMALL);
+        }
+        canvas.rect((left, bottom - 1, right - left, 2), AXIS);
+        for mark in self.marks {
+            let rise = mark.row * SPAN_ROOM + 4;
+            let above = if is_first { rise } else { 0 };
+            let at = x.at(mark.span.from);
+            canvas.dashes((at, top - above), (at, bottom), mark.span.color);
+        }
+        panel.draw_references(canvas, &y, (left, right));
+        let series = || panel.series.iter().zip(colors);
+        // Bands first: they must not veil other series.
+        for (series, color) in series().filter(|(series, _)| series.mark == Mark::Band) {
+            series.draw_band(canvas, (x, &y), *color);
+        }
+        for ((series, color), shift) in series().zip(panel.shifts()) {
+            series.draw(canvas, (x, &y), *color, shift);
+        }
+        if is_first {
+            self.draw_notes(panel, &y);
+        }
+    }
+
+    /// Shaded stretches in a panel, with their labels above the first.
+    fn draw_spans(&self, top: i32, labelled: bool) {
+        for span in self.lines.spans.iter().filter(|span| !span.is_mark()) {
             let (Some(from), Some(to)) = (drawable(span.from), drawable(span.to)) else {
                 continue;
             };
-            let (from, to) = (x.at(from.min(to)), x.at(from.max(to)));
-            let color = span.color.unwrap_or(Color::GREY);
+            let (from, to) = (self.x.at(from.min(to)), self.x.at(from.max(to)));
             let width = (to - from).max(2);
-            canvas.rect((from, top, width, height), color.tint(16))?;
+            let area = (from, top, width, self.height);
+            self.canvas.rect(area, span.color.tint(16));
             if labelled {
-                canvas.rect((from, top - 4, width, 4), color)?;
-                let label = font.elide(&span.label, width - 8);
+                self.canvas.rect((from, top - 4, width, 4), span.color);
+                let label = NOTE_FONT.elide(&span.label, width - 8);
                 if label.chars().count() > 2 || label == span.label {
                     let at = (from + width / 2, top - SPAN_ROOM + 14);
-                    canvas.text(&label, at, Align::Middle, font)?;
+                    self.canvas.text(&label, at, Align::Middle, NOTE_FONT);
                 }
             }
         }
-        Ok(())
     }
 
     /// Words beside points, where they cover neither data nor each other.
-    fn draw_notes(
-        &self,
-        canvas: &Canvas<'_>,
-        theme: &Theme,
-        panel: &Panel,
-        (x, y): (&Across, &Scale),
-    ) -> Result<(), ChartError> {
-        let font = Font::new(theme.small_em, theme.ink);
+    fn draw_notes(&self, panel: &Panel, y: &Scale) {
         let mut taken = Taken::default();
-        for piece in panel.series.iter().flat_map(|series| series.pieces(x, y)) {
+        let pieces = panel.series.iter().flat_map(|s| s.pieces((self.x, y)));
+        for piece in pieces {
             let path: Vec<(i32, i32)> = piece.iter().map(|(x, y, _)| (*x, *y)).collect();
             taken.cover_path(&path);
             for (x, y) in path {
                 taken.cover((x - 9, y - 9, 18, 18));
             }
         }
-        for note in &self.notes {
+        for note in &self.lines.notes {
             let (Some(at), Some(value)) = (drawable(note.x), drawable(note.y)) else {
                 continue;
             };
-            let (at, value) = (x.at(at), y.at(value));
-            let width = font.width(&note.label);
-            let places = [
+            let (at, value) = (self.x.at(at), y.at(value));
+            let width = NOTE_FONT.width(&note.label);
+            let mut places = [
                 (at - 10 - width, value - 34),
                 (at + 10, value - 34),
                 (at - 12 - width, value - 12),
                 (at + 12, value - 12),
-            ];
-            let free = |(from, top): &(i32, i32)| {
-                *from > x.scale.from && taken.is_free((*from, *top, width, 24))
-            };
-            if let Some((from, top)) = places.iter().copied().find(free) {
+            ]
+            .into_iter();
+            let left = self.x.scale.from;
+            let free =
+                |(from, top): &(i32, i32)| *from > left && taken.is_free((*from, *top, width, 24));
+            if let Some((from, top)) = places.find(free) {
                 taken.cover((from, top, width, 24));
-                canvas.text(&note.label, (from, top + 12), Align::Left, font)?;
+                let at = (from, top + 12);
+                self.canvas.text(&note.label, at, Align::Left, NOTE_FONT);
             }
         }
-        Ok(())
     }
+}
+
+/// Ticks below the plot; on a doubling axis one at each point that has a dot, labelled where there
+/// is room: powers of two first.
+fn x_ticks(panels: &[&Panel], x: &Across) -> Vec<Tick> {
+    let whole = |value: f64| value.fract().abs() <= 0.0;
+    if x.axis == XAxis::Linear {
+        let (low, high) = (x.scale.low, x.scale.high);
+        let mut points = series(panels).flat_map(|s| &s.points);
+        // Where all x are whole numbers, no fractions.
+        let few = high - low < 9.0 && points.all(|(x, _)| x.is_finite() && whole(*x));
+        let target = if few { (high - low).ceil() } else { 9.0 };
+        return ticks(low, high, target as usize, false).0;
+    }
+    let dotted = series(panels).filter(|series| series.mark.has_dots());
+    let places = dotted.flat_map(|series| &series.points);
+    let mut values: Vec<f64> = places
+        .filter_map(|(x, _)| drawable(*x).filter(|x| *x > 0.0))
+        .collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    let unlabelled = |value| (value, String::new());
+    let mut ticks: Vec<Tick> = values.into_iter().map(unlabelled).collect();
+    let mut taken = Taken::default();
+    for power in [true, false] {
+        for (value, label) in &mut ticks {
+            let text = if whole(*value) {
+                format!("{value:.0}")
+            } else {
+                short(*value)
+            };
+            let width = Font::SMALL.width(&text) + 10;
+            let area = (x.at(*value) - width / 2, 0, width, 1);
+            if whole(log2(*value)) == power && taken.claim(area) {
+                *label = text;
+            }
+        }
+    }
+    ticks
 }
 
 /// The series of some panels.
@@ -340,7 +326,7 @@ fn series<'p>(panels: &'p [&Panel]) -> impl Iterator<Item = &'p LineSeries> {
 }
 
 /// A colour for each series of each panel: equal names, equal colours.
-fn colors(theme: &Theme, panels: &[&Panel]) -> Vec<Vec<Color>> {
+fn colors(panels: &[&Panel]) -> Vec<Vec<Color>> {
     let mut names: Vec<&str> = Vec::new();
     for series in series(panels) {
         if !series.name.is_empty() && !names.contains(&series.name.as_str()) {
@@ -349,17 +335,11 @@ fn colors(theme: &Theme, panels: &[&Panel]) -> Vec<Vec<Color>> {
     }
     let of_panel = |panel: &&Panel| {
         // No colour of the legend's is theirs.
-        let mut nameless = names.len();
-        let mut place = |series: &LineSeries| {
-            let named = names.iter().position(|name| *name == series.name);
-            named.unwrap_or_else(|| {
-                nameless += 1;
-                nameless - 1
-            })
-        };
+        let mut nameless = names.len()..;
         let color = |series: &LineSeries| {
-            let place = place(series);
-            series.color.unwrap_or_else(|| theme.series(place))
+            let named = names.iter().position(|name| *name == series.name);
+            let place = named.or_else(|| nameless.next()).unwrap_or(0);
+            series.color.unwrap_or_else(|| series_color(place))
         };
         panel.series.iter().map(color).collect()
     };
@@ -369,24 +349,23 @@ fn colors(theme: &Theme, panels: &[&Panel]) -> Vec<Vec<Color>> {
 fn legend(panels: &[&Panel], colors: &[Vec<Color>]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for (series, color) in series(panels).zip(colors.iter().flatten()) {
-        let new = entries.iter().all(|entry| entry.label != series.name);
+        let new = entries.iter().all(|(_, label)| *label != series.name);
         if new && !series.name.is_empty() && series.drawn().next().is_some() {
             let swatch = match series.mark {
                 Mark::Line | Mark::Band => Swatch::Line(*color, false),
                 Mark::LineAndDots => Swatch::Line(*color, true),
                 Mark::Dots => Swatch::Dot(*color),
             };
-            entries.push(Entry::new(swatch, series.name.clone()));
+            entries.push((swatch, series.name.clone()));
         }
     }
     entries
 }
 
 /// Room at the right for the labels of reference lines, px.
-fn reference_room(theme: &Theme, panels: &[&Panel]) -> i32 {
-    let labels = panels.iter().flat_map(|panel| &panel.reference_lines);
-    let font = Font::new(theme.small_em, theme.ink);
-    match font.widest(labels.map(|line| line.label.as_str())).min(240) {
+fn reference_room(panels: &[&Panel]) -> i32 {
+    let lines = panels.iter().flat_map(|panel| &panel.reference_lines);
+    match NOTE_FONT.widest(lines.map(|line| &*line.label)).min(240) {
         0 => 10,
         width => width + 14,
     }
@@ -400,7 +379,7 @@ impl Panel {
     }
 
     /// About `target` ticks, and the range that they span.
-    fn axis(&self, target: usize) -> (Ticks, (f64, f64)) {
+    fn axis(&self, target: usize) -> (Vec<Tick>, (f64, f64)) {
         let values = self.series.iter().flat_map(LineSeries::drawn);
         let values = values.flat_map(|(_, y)| y.extents());
         let fixed = self.include.iter().copied();
@@ -410,67 +389,49 @@ impl Panel {
     }
 
     /// Lines at fixed values, their labels at the right, moved apart where they would overlap.
-    fn draw_references(
-        &self,
-        canvas: &Canvas<'_>,
-        theme: &Theme,
-        y: &Scale,
-        (left, right): (i32, i32),
-    ) -> Result<(), ChartError> {
-        let font = Font::new(theme.small_em, theme.ink);
+    fn draw_references(&self, canvas: &Canvas<'_>, y: &Scale, (left, right): (i32, i32)) {
         let known = self.reference_lines.iter().filter(|l| l.value.is_finite());
         let mut lines: Vec<(i32, &str)> = known.map(|l| (y.at(l.value), &*l.label)).collect();
         lines.sort_unstable();
         let wanted: Vec<i32> = lines.iter().map(|(at, _)| *at).collect();
-        let places = apart(&wanted, font.leading(), (y.to, y.from));
-        for ((at, label), place) in lines.iter().zip(places) {
-            canvas.dashes((left, *at), (right, *at), theme.ink)?;
-            let label = font.elide(label, 240);
-            canvas.text(&label, (right + 12, place), Align::Left, font)?;
+        let places = apart(&wanted, NOTE_FONT.leading(), (y.to, y.from));
+        for ((at, label), place) in lines.into_iter().zip(places) {
+            canvas.dashes((left, at), (right, at), INK);
+            let label = NOTE_FONT.elide(label, 240);
+            canvas.text(&label, (right + 12, place), Align::Left, NOTE_FONT);
         }
-        Ok(())
     }
 
     /// How far each series is moved aside, px, so that error bars at one x stand side by side.
     fn shifts(&self) -> Vec<i32> {
-        let crowded = |at: usize| {
-            let others = || {
-                self.series
-                    .iter()
-                    .enumerate()
-                    .filter(|(other, _)| *other != at)
-            };
-            self.series[at].barred().any(|x| {
-                let mut barred = others().flat_map(|(_, other)| other.barred());
-                barred.any(|other| (other - x).abs() <= 0.0)
-            })
+        let barred: Vec<Vec<f64>> = self.series.iter().map(LineSeries::barred).collect();
+        let is_crowded = |at: &usize| {
+            let mut others = barred.iter().enumerate().filter(|(other, _)| other != at);
+            others.any(|(_, other)| other.iter().any(|x| barred[*at].contains(x)))
         };
-        let crowded: Vec<usize> = (0..self.series.len()).filter(|at| crowded(*at)).collect();
+        let crowded: Vec<usize> = (0..barred.len()).filter(is_crowded).collect();
         let shift = |at| match crowded.iter().position(|other| *other == at) {
             Some(place) => 9 * (2 * px(place) - px(crowded.len()) + 1),
             None => 0,
         };
-        (0..self.series.len()).map(shift).collect()
+        (0..barred.len()).map(shift).collect()
     }
 }
 
 impl LineSeries {
     /// Where it has error bars.
-    fn barred(&self) -> impl Iterator<Item = f64> {
-        let dots = self.mark.has_dots();
-        let barred = self
-            .drawn()
-            .filter(move |(_, y)| dots && y.known_interval().is_some());
-        barred.map(|(x, _)| x)
+    fn barred(&self) -> Vec<f64> {
+        let barred = self.drawn().filter(|(_, y)| y.has_interval());
+        let barred = barred.map(|(x, _)| x);
+        barred.filter(|_| self.mark.has_dots()).collect()
     }
 
     /// Points as pixels, with their intervals; an unknown point ends a piece.
-    fn pieces(&self, x: &Across, y: &Scale) -> Vec<Vec<Spot>> {
-        let spot = |(at, value): &(f64, _)| {
-            let (at, value): (f64, crate::charts::Value) = (drawable(*at)?, *value);
+    fn pieces(&self, (x, y): (&Across, &Scale)) -> Vec<Vec<Spot>> {
+        let spot = |(at, value): &(f64, Value)| {
             let interval = value.known_interval();
             let interval = interval.map(|(low, high)| (y.at(high), y.at(low)));
-            Some((x.at(at), y.at(value.known()?), interval))
+            Some((x.at(drawable(*at)?), y.at(value.known()?), interval))
         };
         let spots: Vec<Option<Spot>> = self.points.iter().map(spot).collect();
         let pieces = spots.split(Option::is_none);
@@ -479,56 +440,41 @@ impl LineSeries {
             .collect()
     }
 
-    fn draw_band(
-        &self,
-        canvas: &Canvas<'_>,
-        x: &Across,
-        y: &Scale,
-        color: Color,
-    ) -> Result<(), ChartError> {
-        for piece in self.pieces(x, y) {
+    fn draw_band(&self, canvas: &Canvas<'_>, axes: (&Across, &Scale), color: Color) {
+        for piece in self.pieces(axes) {
             for pair in piece.windows(2) {
-                let [(x0, _, Some((top0, low0))), (x1, _, Some((top1, low1)))] = pair else {
-                    continue;
-                };
-                let corners = [(*x0, *top0), (*x1, *top1), (*x1, *low1), (*x0, *low0)];
-                canvas.shade_polygon(&corners, color, 20)?;
+                if let [(x0, _, Some((top0, low0))), (x1, _, Some((top1, low1)))] = *pair {
+                    let corners = [(x0, top0), (x1, top1), (x1, low1), (x0, low0)];
+                    canvas.shade_polygon(&corners, color, 0.2);
+                }
             }
         }
-        Ok(())
     }
 
-    fn draw(
-        &self,
-        canvas: &Canvas<'_>,
-        x: &Across,
-        y: &Scale,
-        color: Color,
-        shift: i32,
-    ) -> Result<(), ChartError> {
+    fn draw(&self, canvas: &Canvas<'_>, axes: (&Across, &Scale), color: Color, shift: i32) {
         let few = self.points.len() <= FEW;
-        for mut piece in self.pieces(x, y) {
+        let dots = self.mark.has_dots();
+        for mut piece in self.pieces(axes) {
             for spot in &mut piece {
                 spot.0 += shift;
             }
             if self.mark != Mark::Dots {
                 let path: Vec<(i32, i32)> = piece.iter().map(|(x, y, _)| (*x, *y)).collect();
-                canvas.path(&path, color, 3)?;
+                canvas.path(&path, color, 3);
             }
-            let dots = self.mark.has_dots();
             for (at, value, interval) in &piece {
-                if let (true, Some(interval)) = (dots, interval) {
-                    canvas.whisker(*interval, *at, true, color)?;
+                if let Some(interval) = interval.filter(|_| dots) {
+                    canvas.whisker(interval, *at, true, color);
                 }
                 // A lone point has no line to show it.
                 if dots || piece.len() == 1 {
                     if few {
-                        canvas.circle((*at, *value), 8, WHITE)?;
+                        canvas.dot((*at, *value), 1, color);
+                    } else {
+                        canvas.circle((*at, *value), 4, color);
                     }
-                    canvas.circle((*at, *value), if few { 7 } else { 4 }, color)?;
                 }
             }
         }
-        Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! Descriptions with realistic content. Figures are of the Chimeraforge runs of 2025-11-12.
 
 use crate::charts::{
-    BarSeries, Category, Change, Color, Form, GroupedBars, Heading, Lane, LaneMark, LineSeries,
-    Lines, Mark, Note, Overlap, Pair, Panel, Part, Phase, ReferenceLine, Segment, SlopePanel,
-    Slopes, Span, StackedBars, StackedRow, Timeline, TimelineGroup, Value, XAxis,
+    Category, Change, Color, Draw, Form, GroupedBars, Heading, Lane, LaneMark, LineSeries, Lines,
+    Mark, Note, Overlap, Pair, Panel, Phase, ReferenceLine, Segment, SlopePanel, Slopes, Span,
+    StackedBars, StackedRow, Timeline, TimelineGroup, Value, XAxis,
 };
 
 /// Configuration; of agents A and B: queue, load, prefill, decode in seconds.
@@ -32,7 +32,8 @@ const RUNS: [Row; 5] = [
     ),
 ];
 
-fn heading(title: &str) -> Heading {
+/// For pictures of the recorded runs.
+fn recorded(title: &str) -> Heading {
     Heading {
         title: title.to_owned(),
         subtitle: "Two agents, gemma3 4.3B Q4_K_M, one Ollama server".to_owned(),
@@ -53,10 +54,36 @@ fn example(title: &str, simulated: bool) -> Heading {
     }
 }
 
+/// Every picture: the name of its snapshot, the words around it, what is in it.
+pub(super) fn all() -> Vec<(&'static str, Heading, Box<dyn Draw>)> {
+    let serial = "In none of these runs did the two agents decode at once";
+    let overlap =
+        "With a server each the agents overlap, but each decodes at 62 % of its solo rate";
+    let gains = "The estimate sees gains where the measured baseline sees none";
+    let waiting = "Time to first token is waiting and loading, hardly ever prefill";
+    let mean = "Temperature moves single configurations, not their mean";
+    let idle = "The GPU idles while the model is loaded";
+    let agents = example("Throughput against agents", true);
+    vec![
+        ("timeline_full", recorded(serial), Box::new(full_timeline())),
+        (
+            "timeline_front_page",
+            example(overlap, true),
+            Box::new(front_page()),
+        ),
+        ("bars", example(gains, false), Box::new(speedups())),
+        ("stacked", recorded(waiting), Box::new(ttft_parts())),
+        ("slopes", recorded(mean), Box::new(temperature())),
+        ("telemetry", example(idle, true), Box::new(telemetry())),
+        ("throughput", agents.clone(), Box::new(throughput())),
+        ("doubling", agents, Box::new(levels())),
+    ]
+}
+
 pub(super) fn lane(name: &str, start: f64, parts: [f64; 4], load: Phase) -> Lane {
     let phases = [Phase::SlotQueue, load, Phase::Prefill, Phase::Decode];
     let mut at = start;
-    let mut segment = |(phase, length)| {
+    let segment = |(phase, length)| {
         let start_s = at;
         at += length;
         Segment {
@@ -67,12 +94,12 @@ pub(super) fn lane(name: &str, start: f64, parts: [f64; 4], load: Phase) -> Lane
     };
     Lane {
         label: name.to_owned(),
-        segments: phases.into_iter().zip(parts).map(&mut segment).collect(),
+        segments: phases.into_iter().zip(parts).map(segment).collect(),
         marks: Vec::new(),
     }
 }
 
-pub(super) fn full_timeline() -> Timeline {
+fn full_timeline() -> Timeline {
     let group = |(config, [a, b]): &Row| TimelineGroup {
         label: (*config).to_owned(),
         detail: "together, run 1".to_owned(),
@@ -85,13 +112,12 @@ pub(super) fn full_timeline() -> Timeline {
         verdict: "serial, n = 1".to_owned(),
     };
     Timeline {
-        heading: heading("In none of these runs did the two agents decode at once"),
         groups: RUNS.iter().map(group).collect(),
         form: Form::Full,
     }
 }
 
-pub(super) fn front_page() -> Timeline {
+fn front_page() -> Timeline {
     let mut stalled = lane("insight", 0.0, [1.5, 2.1, 0.3, 7.9], Phase::Load);
     stalled.marks.push(LaneMark {
         at_s: 11.8,
@@ -119,71 +145,41 @@ pub(super) fn front_page() -> Timeline {
         verdict: "shared: true speedup 1.17 [1.12, 1.23], n = 5".to_owned(),
     };
     Timeline {
-        heading: example(
-            "With a server each the agents overlap, but each decodes at 62 % of its solo rate",
-            true,
-        ),
         groups: vec![in_turn, together],
         form: Form::FrontPage,
     }
 }
 
-pub(super) fn speedups() -> GroupedBars {
+fn speedups() -> GroupedBars {
+    let (within, unknown) = (Value::within, Value::UNKNOWN);
+    let (bvc, homo) = ("baseline_vs_chimera", "chimera_homo");
     let rows = [
-        ("baseline_g80_c512_t0.8", "baseline_vs_chimera", 1.467, None),
-        (
-            "bvc_g120_c1024_t0.6",
-            "baseline_vs_chimera",
-            1.446,
-            Some(Value::within(1.01, 0.98, 1.05)),
-        ),
+        ("baseline_g80_c512_t0.8", bvc, 1.467, unknown),
+        ("bvc_g120_c1024_t0.6", bvc, 1.446, within(1.01, 0.98, 1.05)),
         // No line runs through the value of a bar that ends just before it.
-        (
-            "bvc_g60_c512_t0.8",
-            "baseline_vs_chimera",
-            1.297,
-            Some(Value::exact(0.97)),
-        ),
+        ("bvc_g60_c512_t0.8", bvc, 1.297, Value::exact(0.97)),
         (
             "het_g60_g120",
             "chimera_hetero",
             1.573,
-            Some(Value::within(1.20, 1.12, 1.29)),
+            within(1.20, 1.12, 1.29),
         ),
-        (
-            "homo_g80_c1024_t0.6",
-            "chimera_homo",
-            1.644,
-            Some(Value::exact(-0.2)),
-        ),
-        ("homo_g80_c512_t0.8", "chimera_homo", 1.384, None),
+        ("homo_g80_c1024_t0.6", homo, 1.644, Value::exact(-0.2)),
+        ("homo_g80_c512_t0.8", homo, 1.384, unknown),
     ];
-    let series = |name: &str, values: Vec<Value>| BarSeries {
-        name: name.to_owned(),
-        values,
-        color: None,
-    };
-    let estimates = rows.iter().map(|(.., estimate, _)| (*estimate).into());
-    let truths = rows
-        .iter()
-        .map(|(.., truth)| truth.unwrap_or(Value::UNKNOWN));
-    let category = |(label, section, ..): &(&str, &str, f64, Option<Value>)| Category {
-        label: (*label).to_owned(),
-        note: "n = 5".to_owned(),
-        section: (*section).to_owned(),
-    };
     GroupedBars {
-        heading: example(
-            "The estimate sees gains where the measured baseline sees none",
-            false,
-        ),
         value_label: "speedup (1 = no gain)".to_owned(),
-        categories: rows.iter().map(category).collect(),
+        categories: rows
+            .map(|(label, section, ..)| category(label, "n = 5", section))
+            .to_vec(),
         series: vec![
-            series("speedup_est, TR113's estimate", estimates.collect()),
-            series(
-                "speedup against the measured sequential arm",
-                truths.collect(),
+            (
+                "speedup_est, TR113's estimate".to_owned(),
+                rows.map(|(.., estimate, _)| estimate.into()).to_vec(),
+            ),
+            (
+                "speedup against the measured sequential arm".to_owned(),
+                rows.map(|(.., truth)| truth).to_vec(),
             ),
         ],
         reference_lines: vec![
@@ -193,29 +189,29 @@ pub(super) fn speedups() -> GroupedBars {
     }
 }
 
+pub(super) fn category(label: &str, note: &str, section: &str) -> Category {
+    Category {
+        label: label.to_owned(),
+        note: note.to_owned(),
+        section: section.to_owned(),
+    }
+}
+
 pub(super) fn ttft_parts() -> StackedBars {
     let phases = [Phase::SlotQueue, Phase::LoadOrWait, Phase::Prefill];
-    let part = |phase: Phase| Part {
-        name: phase.name().to_owned(),
-        color: Some(phase.color()),
-    };
-    let row = |config: &str, label: &str, agent: &str, parts: &[f64; 4]| StackedRow {
-        category: Category {
-            label: label.to_owned(),
-            note: agent.to_owned(),
-            section: if config.starts_with("homo") {
-                "chimera_homo".to_owned()
-            } else {
-                "others".to_owned()
-            },
-        },
-        values: parts.iter().take(3).map(|part| Some(*part)).collect(),
-        interval: None,
-    };
-    let rows = RUNS.iter().flat_map(|(config, [a, b])| {
+    let rows = RUNS.iter().flat_map(|(config, agents)| {
+        let section = match config.split_once('_') {
+            Some(("homo", _)) => "chimera_homo",
+            _ => "others",
+        };
+        let row = |label, agent, [queue, load, prefill, _]: [f64; 4]| StackedRow {
+            category: category(label, agent, section),
+            values: [queue, load, prefill].map(Some).to_vec(),
+            interval: None,
+        };
         [
-            row(config, config, "collector", a),
-            row(config, "", "insight", b),
+            row(config, "collector", agents[0]),
+            row("", "insight", agents[1]),
         ]
     });
     let mut rows: Vec<StackedRow> = rows.collect();
@@ -223,16 +219,15 @@ pub(super) fn ttft_parts() -> StackedBars {
     rows[3].values[1] = None;
     rows[4].values[0] = Some(-0.4);
     rows[5].values = vec![None; 3];
+    let part = |phase: Phase| (phase.name().to_owned(), phase.color());
     StackedBars {
-        heading: heading("Time to first token is waiting and loading, hardly ever prefill"),
         value_label: "seconds".to_owned(),
-        unit: " s".to_owned(),
-        parts: phases.into_iter().map(part).collect(),
+        parts: phases.map(part).to_vec(),
         rows,
     }
 }
 
-pub(super) fn temperature() -> Slopes {
+fn temperature() -> Slopes {
     let pair = |label: &str, left: f64, right: f64, change| Pair {
         label: label.to_owned(),
         left: Value::within(left, left - 0.05, left + 0.04),
@@ -261,43 +256,31 @@ pub(super) fn temperature() -> Slopes {
             ..pair("g80 t0.6", 1.252, 0.0, Change::Neutral)
         },
     ];
+    let (low, high) = ("num_ctx 512", "num_ctx 1024");
     Slopes {
-        heading: heading("Temperature moves single configurations, not their mean"),
         panels: vec![
             panel("speedup by temperature", "0.6", "0.8", temperatures),
-            panel(
-                "speedup by context",
-                "num_ctx 512",
-                "num_ctx 1024",
-                contexts,
-            ),
+            panel("speedup by context", low, high, contexts),
         ],
         shared_axis: true,
     }
 }
 
-pub(super) fn telemetry() -> Lines {
+fn telemetry() -> Lines {
     // A saw tooth made of whole numbers: every platform computes it alike.
     let saw = |i: u32, period: u32, from: f64, to: f64| {
         from + (to - from) * f64::from(i % period) / f64::from(period)
     };
     let series = |name: &str, mark, of: &dyn Fn(u32) -> Value| {
-        let gap = 90..104;
-        let known = |i| {
-            if gap.contains(&i) {
-                Value::UNKNOWN
-            } else {
-                of(i)
-            }
+        let known = |i| match i {
+            90..104 => Value::UNKNOWN,
+            i => of(i),
         };
         LineSeries::new(name, mark, (0..240).map(|i| (f64::from(i) / 4.0, known(i))))
     };
-    let busy = |i: u32| {
-        if (i / 40).is_multiple_of(2) {
-            saw(i, 9, 90.0, 99.0).into()
-        } else {
-            saw(i, 5, 0.0, 6.0).into()
-        }
+    let busy = |i: u32| match (i / 40) % 2 {
+        0 => saw(i, 9, 90.0, 99.0).into(),
+        _ => saw(i, 5, 0.0, 6.0).into(),
     };
     let power = |i| saw(i, 40, 60.0, 110.0).into();
     let host = |i| {
@@ -310,6 +293,7 @@ pub(super) fn telemetry() -> Lines {
         to,
         color,
     };
+    let busy = series("gpu 0", Mark::Line, &busy);
     let watts = vec![
         series("gpu 0", Mark::Line, &power),
         series("host", Mark::Band, &host),
@@ -318,68 +302,45 @@ pub(super) fn telemetry() -> Lines {
         ReferenceLine::new(120.0, "limit"),
         ReferenceLine::new(118.0, "of the driver"),
     ];
+    let unknown = series("none", Mark::Line, &|_| Value::UNKNOWN);
+    let panels = vec![
+        Panel::new("GPU utilisation, %", vec![busy]).reaching(100.0),
+        Panel::new("Power, W", watts).lines_at(limits),
+        // Left out: nothing in it is known.
+        Panel::new("Clock, MHz", vec![unknown]),
+    ];
     Lines {
-        heading: example("The GPU idles while the model is loaded", true),
-        x_label: "seconds since the sweep began".to_owned(),
-        panels: vec![
-            Panel::new(
-                "GPU utilisation, %",
-                vec![series("gpu 0", Mark::Line, &busy)],
-            )
-            .reaching(100.0),
-            Panel::new("Power, W", watts).lines_at(limits),
-            // Left out: nothing in it is known.
-            Panel::new(
-                "Clock, MHz",
-                vec![series("none", Mark::Line, &|_| Value::UNKNOWN)],
-            ),
-        ],
         spans: vec![
-            span("sequential", 1.0, 28.0, None),
-            span("together", 30.0, 47.0, Some(Color::GREEN)),
+            span("sequential", 1.0, 28.0, Color::GREY),
+            span("together", 30.0, 47.0, Color::GREEN),
         ],
-        ..Lines::default()
+        ..Lines::new("seconds since the sweep began", panels)
     }
 }
 
-pub(super) fn throughput() -> Lines {
+fn throughput() -> Lines {
     let series = |name: &str, rates: [f64; 5], mark| {
         let value = |rate: f64| Value::within(rate, rate - 6.0, rate + 9.0);
-        let points = (1_u32..).zip(rates);
-        LineSeries::new(
-            name,
-            mark,
-            points.map(|(n, rate)| (f64::from(n), value(rate))),
-        )
+        let points = [1.0, 2.0, 3.0, 4.0, 5.0].into_iter().zip(rates.map(value));
+        LineSeries::new(name, mark, points)
     };
+    let lines = Mark::LineAndDots;
     let all = vec![
-        series(
-            "one server",
-            [98.0, 99.0, 97.0, 98.5, 98.0],
-            Mark::LineAndDots,
-        ),
-        series(
-            "a server each",
-            [98.0, 118.0, 124.0, 127.0, 128.0],
-            Mark::LineAndDots,
-        ),
+        series("one server", [98.0, 99.0, 97.0, 98.5, 98.0], lines),
+        series("a server each", [98.0, 118.0, 124.0, 127.0, 128.0], lines),
         series(
             "single runs",
             [101.0, 112.0, 131.0, 120.0, 133.0],
             Mark::Dots,
         ),
     ];
-    Lines {
-        heading: example("Throughput against agents", true),
-        x_label: "agents".to_owned(),
-        panels: vec![Panel::new("aggregate throughput, tok/s", all)],
-        ..Lines::default()
-    }
+    let panel = Panel::new("aggregate throughput, tok/s", all);
+    Lines::new("agents", vec![panel])
 }
 
 /// Levels close to each other on an axis of doublings, dots with words beside them, marks whose
 /// labels would meet, and a series without a point, which has no place in the legend.
-pub(super) fn levels() -> Lines {
+fn levels() -> Lines {
     let levels = [
         1.0, 2.0, 4.0, 8.0, 16.0, 17.0, 18.0, 20.0, 24.0, 32.0, 512.0,
     ];
@@ -394,16 +355,15 @@ pub(super) fn levels() -> Lines {
         label: format!("{x:.0}"),
     };
     let all = vec![series("one server", true), series("nobody", false)];
+    let panel = Panel::new("aggregate throughput, tok/s", all);
     Lines {
-        heading: example("Throughput against agents", true),
-        x_label: "agents".to_owned(),
         x_axis: XAxis::Doubling,
-        panels: vec![Panel::new("aggregate throughput, tok/s", all)],
         notes: levels.map(note).to_vec(),
         spans: vec![
             Span::mark(16.0, "carries 16", Color::GREEN),
             Span::mark(17.0, "17 break the limits", Color::VERMILLION),
             Span::mark(19.0, "peak 19", Color::ORANGE),
         ],
+        ..Lines::new("agents", vec![panel])
     }
 }

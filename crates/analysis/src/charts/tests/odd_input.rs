@@ -1,10 +1,11 @@
 //! Charts of nothing, of one thing, of unknown, huge and tiny things, and of long names.
 
 use super::{every, fixtures};
+use crate::charts::page::BADGE_COLOR;
 use crate::charts::{
-    BarSeries, Category, Change, Chart, ChartError, Color, Form, GroupedBars, Heading, Lane,
-    LaneMark, LineSeries, Lines, Mark, Overlap, Pair, Panel, Part, Phase, ReferenceLine, Segment,
-    SlopePanel, Slopes, Span, StackedBars, StackedRow, Theme, Timeline, TimelineGroup, Value, png,
+    Change, Chart, ChartError, Color, Draw, Form, GroupedBars, Heading, Lane, LaneMark, LineSeries,
+    Lines, Mark, Overlap, Pair, Panel, Phase, ReferenceLine, Segment, SlopePanel, Slopes, Span,
+    StackedBars, StackedRow, Timeline, TimelineGroup, Value, png,
 };
 
 const LONG: &str = "bvc_gpu120_ctx1024_temp0p6_with_a_name_of_some_sixty_letters";
@@ -21,19 +22,13 @@ const NUMBERS: [f64; 8] = [
     f64::NEG_INFINITY,
 ];
 
-/// Narrow, so that little fits and drawing is quick.
-fn narrow() -> Theme {
-    Theme {
-        width: 800,
-        ..Theme::default()
-    }
+/// Draws a picture so narrow that little fits and drawing is quick.
+fn draw(chart: &dyn Draw) -> Result<Option<Chart>, ChartError> {
+    chart.render(&Heading::default(), 800)
 }
 
-type Drawn = Result<Option<Chart>, ChartError>;
-
 /// The picture is sound and nothing was drawn over its edge.
-fn sound(chart: Drawn) -> png::Image {
-    let chart = chart.unwrap().expect("there is something to show");
+fn sound(chart: &Chart) -> png::Image {
     let image = png::decode(&chart.png).unwrap();
     assert_eq!((image.width, image.height), (chart.width, chart.height));
     let (width, height) = (image.width as usize, image.height as usize);
@@ -47,30 +42,19 @@ fn sound(chart: Drawn) -> png::Image {
     image
 }
 
+fn drawn(chart: &dyn Draw) -> png::Image {
+    sound(&draw(chart).unwrap().expect("there is something to show"))
+}
+
 fn holds(image: &png::Image, Color(r, g, b): Color) -> bool {
     image.rgb.as_chunks::<3>().0.contains(&[r, g, b])
 }
 
 fn bars(values: Vec<Value>, label: &str) -> GroupedBars {
-    let category = Category {
-        label: label.to_owned(),
-        note: label.to_owned(),
-        section: label.to_owned(),
-    };
     GroupedBars {
-        heading: Heading {
-            title: format!("{LONG} {LONG} {LONG} {LONG}"),
-            subtitle: LONG.repeat(3),
-            simulated: true,
-            source: [LONG; 12].join(" "),
-        },
         value_label: LONG.to_owned(),
-        categories: vec![category; values.len()],
-        series: vec![BarSeries {
-            name: label.to_owned(),
-            values,
-            color: None,
-        }],
+        categories: vec![fixtures::category(label, label, label); values.len()],
+        series: vec![(label.to_owned(), values)],
         reference_lines: vec![
             ReferenceLine::new(0.5, label),
             ReferenceLine::new(f64::NAN, ""),
@@ -80,36 +64,30 @@ fn bars(values: Vec<Value>, label: &str) -> GroupedBars {
 
 #[test]
 fn charts_in_which_nothing_is_known_are_left_out() {
-    let theme = narrow();
     let nothing = LineSeries::new(LONG, Mark::Line, [(1.0, None)]);
-    let drawn: [Drawn; 9] = [
-        Timeline::default().render(&theme),
-        GroupedBars::default().render(&theme),
-        StackedBars::default().render(&theme),
-        Lines::default().render(&theme),
-        Slopes::default().render(&theme),
-        bars(vec![Value::UNKNOWN; 3], "x").render(&theme),
-        Timeline {
+    let panel = SlopePanel {
+        pairs: vec![Pair::default()],
+        ..SlopePanel::default()
+    };
+    let charts: [&dyn Draw; 9] = [
+        &Timeline::default(),
+        &GroupedBars::default(),
+        &StackedBars::default(),
+        &Lines::default(),
+        &Slopes::default(),
+        &bars(vec![Value::UNKNOWN; 3], "x"),
+        &Timeline {
             groups: vec![TimelineGroup::default()],
             ..Timeline::default()
-        }
-        .render(&theme),
-        Lines {
-            panels: vec![Panel::new(LONG, vec![nothing])],
-            ..Lines::default()
-        }
-        .render(&theme),
-        Slopes {
-            panels: vec![SlopePanel {
-                pairs: vec![Pair::default()],
-                ..SlopePanel::default()
-            }],
-            ..Slopes::default()
-        }
-        .render(&theme),
+        },
+        &Lines::new(LONG, vec![Panel::new(LONG, vec![nothing])]),
+        &Slopes {
+            panels: vec![panel],
+            shared_axis: false,
+        },
     ];
-    for (at, chart) in drawn.into_iter().enumerate() {
-        assert_eq!(chart, Ok(None), "chart {at}");
+    for (at, chart) in charts.into_iter().enumerate() {
+        assert_eq!(draw(chart), Ok(None), "chart {at}");
     }
 }
 
@@ -123,7 +101,6 @@ fn timeline(lanes: Vec<Lane>, form: Form) -> Timeline {
         verdict: LONG.repeat(3),
     };
     Timeline {
-        heading: Heading::default(),
         groups: vec![group],
         form,
     }
@@ -138,29 +115,29 @@ fn one_lane_and_many() {
         (Form::FrontPage, 12),
     ] {
         let lane = fixtures::lane("agent", 0.0, [0.0, 0.0, 0.0, 1.0], Phase::Load);
-        let drawn = timeline(vec![lane; lanes], form).render(&narrow());
-        let overlap = holds(&sound(drawn), Color::GREEN);
+        let image = drawn(&timeline(vec![lane; lanes], form));
+        let overlap = holds(&image, Color::GREEN);
         assert_eq!(overlap, lanes > 1, "{lanes} lanes overlap");
     }
 }
 
 #[test]
 fn a_picture_nobody_could_open_is_refused() {
-    let drawn = timeline(vec![Lane::default(); 1000], Form::Full).render(&narrow());
-    assert!(matches!(drawn, Err(ChartError::TooTall { .. })));
+    let refused = draw(&timeline(vec![Lane::default(); 1000], Form::Full));
+    assert!(matches!(refused, Err(ChartError::TooTall { .. })));
 }
 
 #[test]
 fn odd_times_in_a_timeline() {
-    let segment = |start: f64| {
-        NUMBERS.map(|end| Segment {
+    let segment = |start_s: f64| {
+        NUMBERS.map(|end_s| Segment {
             phase: Phase::Load,
-            start_s: start,
-            end_s: end,
+            start_s,
+            end_s,
         })
     };
-    let mark = |at: f64| LaneMark {
-        at_s: at,
+    let mark = |at_s: f64| LaneMark {
+        at_s,
         text: LONG.to_owned(),
     };
     let lane = Lane {
@@ -176,13 +153,12 @@ fn odd_times_in_a_timeline() {
         let mut timeline = timeline(vec![lane.clone(), Lane::default()], Form::Full);
         timeline.groups[0].overlap = overlap;
         timeline.groups[0].wall_s = Some(f64::INFINITY);
-        sound(timeline.render(&narrow()));
+        drawn(&timeline);
     }
 }
 
 #[test]
 fn odd_values_as_bars() {
-    let theme = narrow();
     for number in [0.0, 1e-300, f64::MIN, f64::NAN] {
         let values = vec![
             Value::exact(number),
@@ -192,55 +168,57 @@ fn odd_values_as_bars() {
                 interval: Some((1.0, 2.0)),
             },
         ];
-        sound(bars(values, "a").render(&theme));
+        drawn(&bars(values, "a"));
     }
-    sound(bars(NUMBERS.map(Value::exact).to_vec(), LONG).render(&theme));
+    drawn(&bars(NUMBERS.map(Value::exact).to_vec(), LONG));
     // Between characters, never within one.
     let name = "Ωμέγα‐κύκλος_ß→∞_агент_второй_".repeat(6);
-    sound(bars(vec![Value::exact(1.0); 9], &name).render(&theme));
+    drawn(&bars(vec![Value::exact(1.0); 9], &name));
+}
+
+#[test]
+fn words_without_end_around_a_picture() {
+    let heading = Heading {
+        title: [LONG; 4].join(" "),
+        subtitle: LONG.repeat(3),
+        simulated: true,
+        source: [LONG; 12].join(" "),
+    };
+    let chart = bars(vec![Value::exact(1.0)], LONG);
+    let chart = chart.render(&heading, 800).unwrap();
+    sound(&chart.expect("there is something to show"));
 }
 
 #[test]
 fn odd_values_in_stacks_lines_and_slopes() {
-    let theme = narrow();
     for number in NUMBERS {
-        let part = Part {
-            name: LONG.to_owned(),
-            color: None,
-        };
-        let stacked = StackedBars {
+        drawn(&StackedBars {
             value_label: LONG.to_owned(),
-            unit: " s".to_owned(),
-            parts: vec![part; 3],
+            parts: vec![(LONG.to_owned(), Color::BLUE); 3],
             rows: vec![StackedRow {
-                category: Category::from(LONG),
+                category: fixtures::category(LONG, "", ""),
                 values: vec![Some(number), Some(1.0), None],
                 interval: Some((number, 2.0)),
             }],
-            ..StackedBars::default()
-        };
-        sound(stacked.render(&theme));
+        });
 
         let points = [(0.0, 1.0), (number, 2.0), (2.0, number), (3.0, 1.0)];
         let points = points.map(|(x, y)| (x, Value::within(y, 0.0, number)));
         let series = |mark| LineSeries::new(LONG, mark, points);
         let both = vec![series(Mark::Band), series(Mark::LineAndDots)];
-        let lines = Lines {
-            x_label: LONG.to_owned(),
-            panels: vec![Panel::new(LONG, both).lines_at([ReferenceLine::new(1.0, LONG)])],
+        let panel = Panel::new(LONG, both).lines_at([ReferenceLine::new(1.0, LONG)]);
+        let stretch = Span {
+            to: 0.1,
+            ..Span::mark(0.0, LONG, Color::GREY)
+        };
+        drawn(&Lines {
             spans: vec![
-                Span {
-                    label: LONG.to_owned(),
-                    from: 0.0,
-                    to: 0.1,
-                    color: None,
-                },
+                stretch,
                 Span::mark(number, LONG, Color::GREEN),
                 Span::mark(1.0, LONG, Color::GREEN),
             ],
-            ..Lines::default()
-        };
-        sound(lines.render(&theme));
+            ..Lines::new(LONG, vec![panel])
+        });
 
         let pair = Pair {
             label: LONG.to_owned(),
@@ -254,33 +232,42 @@ fn odd_values_in_stacks_lines_and_slopes() {
             right: LONG.to_owned(),
             pairs: vec![pair; 22],
         };
-        let slopes = Slopes {
+        drawn(&Slopes {
             panels: vec![panel; 2],
-            ..Slopes::default()
-        };
-        sound(slopes.render(&theme));
+            shared_axis: false,
+        });
     }
 }
 
 #[test]
-fn a_series_of_the_wrong_length_is_named() {
+fn what_has_the_wrong_length_is_named() {
+    let heading = Heading {
+        title: "speedup".to_owned(),
+        ..Heading::default()
+    };
     let mut chart = bars(vec![Value::exact(1.0)], "estimate");
-    chart.heading.title = "speedup".to_owned();
-    chart.series[0].values.push(Value::UNKNOWN);
-    let error = chart.render(&narrow()).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "chart `speedup`: series `estimate` has 2 values for 1 categories"
-    );
+    chart.series[0].1.push(Value::UNKNOWN);
     let mut stacked = fixtures::ttft_parts();
     stacked.rows[2].values.pop();
-    let error = stacked.render(&narrow()).unwrap_err().to_string();
-    assert!(error.contains("2 values for 3"), "{error}");
+    let cases: [(&dyn Draw, &str); 2] = [
+        (
+            &chart,
+            "chart `speedup`: series `estimate` has 2 values for 1 categories",
+        ),
+        (
+            &stacked,
+            "chart `speedup`: row `bvc_g120_c1024_t0.6` has 2 values for 3 parts",
+        ),
+    ];
+    for (chart, message) in cases {
+        let error = chart.render(&heading, 800).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
 }
 
 #[test]
 fn unknown_is_not_drawn_as_zero() {
-    let of = |value| sound(bars(vec![value, Value::exact(2.0)], "x").render(&narrow()));
+    let of = |value| drawn(&bars(vec![value, Value::exact(2.0)], "x"));
     assert!(of(Value::UNKNOWN) != of(Value::exact(0.0)));
     assert!(of(Value::UNKNOWN) == of(Value::exact(f64::NAN)));
 }
@@ -288,9 +275,8 @@ fn unknown_is_not_drawn_as_zero() {
 #[test]
 fn simulated_pictures_say_so() {
     for simulated in [true, false] {
-        for (name, chart) in every(&narrow(), |heading| heading.simulated = simulated) {
-            let badge = holds(&sound(Ok(Some(chart))), Color(0x8A, 0x2B, 0x62));
-            assert_eq!(badge, simulated, "{name}");
+        for (name, chart) in every(800, Some(simulated)) {
+            assert_eq!(holds(&sound(&chart), BADGE_COLOR), simulated, "{name}");
         }
     }
 }

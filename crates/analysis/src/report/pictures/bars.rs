@@ -5,12 +5,12 @@ use metrics::cause::LostSeconds;
 use metrics::{ConfigSummary, Estimate};
 
 use super::super::lanes;
-use crate::album::{Album, value};
+use super::section;
+use crate::album::{Album, Words, value};
 use crate::charts::{
-    BarSeries, Category, ChartError, Color, GroupedBars, Part, Phase, ReferenceLine, StackedBars,
-    StackedRow, Value,
+    Category, Color, GroupedBars, Phase, ReferenceLine, StackedBars, StackedRow, Value,
 };
-use crate::tables::{RowData, View, scenario_title, topology_word};
+use crate::tables::{RowData, View, topology_word};
 
 /// Every configuration, by scenario, as the categories of a chart.
 fn categories(view: &View<'_>) -> (Vec<ConfigId>, Vec<Category>) {
@@ -23,7 +23,7 @@ fn categories(view: &View<'_>) -> (Vec<ConfigId>, Vec<Category>) {
         let category = Category {
             label: id.to_string(),
             note: format!("n = {}", summary.map_or(1, runs)),
-            section: scenario_title(scenario),
+            section: section(view, scenario),
         };
         (id.clone(), category)
     };
@@ -42,12 +42,22 @@ fn series(
     configs: &[ConfigId],
     name: String,
     get: impl Fn(&RowData<'_>) -> Value,
-) -> BarSeries {
+) -> (String, Vec<Value>) {
     let of = |id| view.row(source, id).map_or(Value::UNKNOWN, &get);
-    BarSeries {
-        name,
-        values: configs.iter().map(of).collect(),
-        color: None,
+    (name, configs.iter().map(of).collect())
+}
+
+/// True when any value of a series is known.
+fn is_known((_, values): &(String, Vec<Value>)) -> bool {
+    values.iter().any(|value| value.point.is_some())
+}
+
+/// A quantity of the data, with the source's name where there are several.
+fn of_source(view: &View<'_>, quantity: &str, source: &str) -> String {
+    if view.several_topologies() {
+        format!("{quantity}, {source}")
+    } else {
+        quantity.to_owned()
     }
 }
 
@@ -63,32 +73,23 @@ fn known(
     }
 }
 
-pub(super) fn speedup(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
+pub(super) fn speedup(view: &View<'_>, album: &mut Album) {
     let (configs, categories) = categories(view);
     let sources = || view.sources.iter().enumerate();
-    let mut all: Vec<BarSeries> = sources()
-        .filter(|_| view.tr113)
-        .map(|(index, source)| {
-            let name = format!("speedup est, {}", source.label);
-            series(view, index, &configs, name, |row| {
-                known(row, |s| s.stats.speedup_est.as_ref(), row.speedup_est)
-            })
+    let estimates = sources().filter(|_| view.tr113).map(|(index, source)| {
+        let name = format!("speedup est, {}", source.label);
+        series(view, index, &configs, name, |row| {
+            known(row, |s| s.stats.speedup_est.as_ref(), row.speedup_est)
         })
-        .collect();
-    let truths: Vec<BarSeries> = sources()
-        .filter(|(_, source)| !source.is_published())
-        .map(|(index, source)| {
-            let name = if view.several_topologies() {
-                format!("true speedup, {}", source.label)
-            } else {
-                "true speedup".to_owned()
-            };
-            series(view, index, &configs, name, |row| {
-                value(row.summary.and_then(|s| s.stats.speedup.as_ref()), 1.0)
-            })
+    });
+    let measured = sources().filter(|(_, source)| !source.is_published());
+    let truths = measured.map(|(index, source)| {
+        let name = of_source(view, "true speedup", &source.label);
+        series(view, index, &configs, name, |row| {
+            value(row.summary.and_then(|s| s.stats.speedup.as_ref()), 1.0)
         })
-        .collect();
-    let is_known = |series: &BarSeries| series.values.iter().any(|v| v.point.is_some());
+    });
+    let truths: Vec<_> = truths.collect();
     let (title, caption) = if !view.tr113 {
         (
             "The true speedup of each configuration",
@@ -107,22 +108,23 @@ pub(super) fn speedup(view: &View<'_>, album: &mut Album) -> Result<(), ChartErr
              speedup is unknown; two agents that merely take turns also score between 1 and 2.",
         )
     };
-    all.extend(truths);
+    let words = Words {
+        name: "speedup",
+        title,
+        subtitle: "True speedup: wall time in turn over wall time together, at equal work. Error bars: 95 % \
+                   interval, from three runs on.",
+        caption,
+    };
     let bars = GroupedBars {
-        heading: album.heading(
-            title,
-            "True speedup: wall time in turn over wall time together, at equal work. Error bars: 95 % \
-             interval, from three runs on.",
-        ),
         value_label: "speedup (×)".to_owned(),
+        series: estimates.chain(truths).collect(),
         categories,
-        series: all,
         reference_lines: vec![ReferenceLine::new(1.0, "true speedup 1 = no gain")],
     };
-    album.put("speedup", caption, bars.render(&album.theme))
+    album.put(&words, &bars);
 }
 
-pub(super) fn efficiency(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
+pub(super) fn efficiency(view: &View<'_>, album: &mut Album) {
     let (configs, categories) = categories(view);
     let mut all = Vec::new();
     for (index, source) in view.sources.iter().enumerate() {
@@ -130,34 +132,28 @@ pub(super) fn efficiency(view: &View<'_>, album: &mut Album) -> Result<(), Chart
         all.push(series(view, index, &configs, name, |row| {
             known(row, |s| s.stats.efficiency_est.as_ref(), row.efficiency_est)
         }));
-        let name = if view.several_topologies() {
-            format!("decode overlap, {}", source.label)
-        } else {
-            "decode overlap".to_owned()
-        };
+        let name = of_source(view, "decode overlap", &source.label);
         let overlap = series(view, index, &configs, name, |row| {
             let overlap = row.summary.and_then(|s| s.stats.decode_overlap.as_ref());
             value(overlap, 100.0)
         });
-        all.extend(Some(overlap).filter(|s| s.values.iter().any(|v| v.point.is_some())));
+        all.extend(Some(overlap).filter(is_known));
     }
+    let words = Words {
+        name: "efficiency",
+        title: "Efficiency estimate beside how much the agents really overlapped",
+        subtitle: "Efficiency est: TR113's, 100 × speedup est / agents. Decode overlap: share of the decoding \
+                   time in which two or more agents decoded.",
+        caption: "Efficiency est by configuration, beside the measured overlap of decoding. An overlap of 0 % is \
+                  a serial server, whatever the efficiency est.",
+    };
     let bars = GroupedBars {
-        heading: album.heading(
-            "Efficiency estimate beside how much the agents really overlapped",
-            "Efficiency est: TR113's, 100 × speedup est / agents. Decode overlap: share of the decoding \
-             time in which two or more agents decoded.",
-        ),
         value_label: "percent".to_owned(),
         categories,
         series: all,
         reference_lines: Vec::new(),
     };
-    album.put(
-        "efficiency",
-        "Efficiency est by configuration, beside the measured overlap of decoding. An overlap of 0 % is a \
-         serial server, whatever the efficiency est.",
-        bars.render(&album.theme),
-    )
+    album.put(&words, &bars);
 }
 
 /// A configuration with its topology where there are several.
@@ -190,7 +186,7 @@ fn stacked(mut bars: StackedBars, least: f64) -> StackedBars {
 }
 
 /// TTFT of each agent, split into what it waited for.
-pub(super) fn ttft(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
+pub(super) fn ttft(view: &View<'_>, album: &mut Album) {
     let phases = [
         Phase::ClientQueue,
         Phase::Admission,
@@ -203,65 +199,48 @@ pub(super) fn ttft(view: &View<'_>, album: &mut Album) -> Result<(), ChartError>
     ];
     let rows = view.summary.configs.iter().flat_map(|config| {
         let agents = lanes::ttft_parts(&lanes::runs(view.dataset, config), &phases);
-        agents
-            .into_iter()
-            .enumerate()
-            .map(|(at, agent)| StackedRow {
+        agents.into_iter().enumerate().map(|(at, agent)| {
+            let whole = agent.ttft_s.map(|e| e.within((0.0, f64::INFINITY)));
+            StackedRow {
                 category: Category {
-                    label: if at == 0 {
-                        place(view, config)
-                    } else {
-                        String::new()
+                    label: match at {
+                        0 => place(view, config),
+                        _ => String::new(),
                     },
                     note: agent.agent,
-                    section: scenario_title(&config.scenario),
+                    section: section(view, &config.scenario),
                 },
                 values: agent.parts.into_iter().map(Some).collect(),
-                interval: interval(
-                    agent
-                        .ttft_s
-                        .map(|e| e.within((0.0, f64::INFINITY)))
-                        .as_ref(),
-                ),
-            })
+                interval: interval(whole.as_ref()),
+            }
+        })
     });
+    let part = |phase: &Phase| (phase.name().to_owned(), phase.color());
     let bars = StackedBars {
-        heading: album.heading(
-            "Time to first token, and what it was spent on",
-            "First call of each agent in the together arm; means over repetitions, with the 95 % interval of \
-             the whole.",
-        ),
         value_label: "seconds".to_owned(),
-        unit: " s".to_owned(),
-        parts: phases
-            .iter()
-            .map(|phase| Part {
-                name: phase.name().to_owned(),
-                color: Some(phase.color()),
-            })
-            .collect(),
+        parts: phases.iter().map(part).collect(),
         rows: rows.collect(),
     };
-    album.put(
-        "ttft",
-        "Time to first token of each agent, split by what the request waited for. Prefill is the only part \
-         that the agent's own prompt costs.",
-        stacked(bars, 0.0005).render(&album.theme),
-    )
+    let words = Words {
+        name: "ttft",
+        title: "Time to first token, and what it was spent on",
+        subtitle: "First call of each agent in the together arm; means over repetitions, with the 95 % interval \
+                   of the whole.",
+        caption: "Time to first token of each agent, split by what the request waited for. Prefill is the only \
+                  part that the agent's own prompt costs.",
+    };
+    album.put(&words, &stacked(bars, 0.0005));
 }
 
-pub(super) fn lost(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
+pub(super) fn lost(view: &View<'_>, album: &mut Album) {
     let configs = view.summary.configs.iter();
     let known: Vec<_> = configs
         .filter_map(|config| Some((config, config.stats.lost_s?)))
         .collect();
     let Some((_, first)) = known.first() else {
-        return Ok(());
+        return;
     };
-    let part = |(name, _): &(&str, f64)| Part {
-        name: name.replace('_', " "),
-        color: Some(lost_color(name)),
-    };
+    let part = |(name, _): &(&str, f64)| (name.replace('_', " "), lost_color(name));
     let row = |(config, lost): &(&ConfigSummary, LostSeconds)| {
         let runs_of = view.summary.runs.iter();
         let totals: Vec<f64> = runs_of
@@ -273,28 +252,25 @@ pub(super) fn lost(view: &View<'_>, album: &mut Album) -> Result<(), ChartError>
             category: Category {
                 label: place(view, config),
                 note: format!("n = {}", runs(config)),
-                section: scenario_title(&config.scenario),
+                section: section(view, &config.scenario),
             },
             values: lost.named().iter().map(|(_, s)| Some(*s)).collect(),
             interval: interval(Estimate::of(&totals).as_ref()),
         }
     };
     let bars = StackedBars {
-        heading: album.heading(
-            "Where the lost seconds went",
-            "Seconds per run against perfect concurrency: wall time less the longest solo time; means, with \
-             the 95 % interval of the whole.",
-        ),
         value_label: "seconds lost per run".to_owned(),
-        unit: " s".to_owned(),
         parts: first.named().iter().map(part).collect(),
         rows: known.iter().map(row).collect(),
     };
-    album.put(
-        "lost",
-        "Seconds lost per run, by cause; the parts add up to the whole.",
-        stacked(bars, 0.005).render(&album.theme),
-    )
+    let words = Words {
+        name: "lost",
+        title: "Where the lost seconds went",
+        subtitle: "Seconds per run against perfect concurrency: wall time less the longest solo time; means, \
+                   with the 95 % interval of the whole.",
+        caption: "Seconds lost per run, by cause; the parts add up to the whole.",
+    };
+    album.put(&words, &stacked(bars, 0.005));
 }
 
 fn lost_color(cause: &str) -> Color {

@@ -2,54 +2,41 @@
 
 use metrics::summary::{Paired, TopologyComparison};
 
-use crate::album::{Album, value};
-use crate::charts::{Change, ChartError, Pair, SlopePanel, Slopes, Value};
+use crate::album::{Album, Words, value};
+use crate::charts::{Change, Pair, SlopePanel, Slopes};
 use crate::tables::View;
 
 /// Temperature and context effects as slopes.
-pub(super) fn options(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
-    let Some(source) = (0..view.sources.len()).next_back() else {
-        return Ok(());
+pub(super) fn options(view: &View<'_>, album: &mut Album) {
+    let Some((source, label)) = view.sources.iter().map(|s| &s.label).enumerate().last() else {
+        return;
     };
-    let groups = view.group(None, &["family", "num_gpu", "num_ctx", "temperature"]);
+    let mut groups = view.group(None, &["family", "num_gpu", "num_ctx", "temperature"]);
+    groups.retain(|group| group.source == source);
     let panel = |label: &str, axis: usize, unit: &str| {
-        let mut settings: Vec<f64> = groups
-            .iter()
-            .filter_map(|g| g.keys[axis].parse().ok())
-            .collect();
+        let settings = groups.iter().filter_map(|g| g.keys[axis].parse().ok());
+        let mut settings: Vec<f64> = settings.collect();
         settings.sort_by(f64::total_cmp);
-        settings.dedup();
         let (low, high) = (settings.first()?, settings.last()?);
-        let mut pairs: Vec<Pair> = Vec::new();
-        for group in groups.iter().filter(|g| g.source == source) {
-            if group.keys[axis] != low.to_string() {
-                continue;
-            }
+        let lower = groups.iter().filter(|g| g.keys[axis] == low.to_string());
+        let pairs = lower.filter_map(|group| {
             let mut other = group.keys.clone();
             other[axis] = high.to_string();
-            let partner = groups
-                .iter()
-                .find(|g| g.source == source && g.keys == other);
-            let right = partner.and_then(|p| p.efficiency.mean);
-            let Some((left, right)) = group.efficiency.mean.zip(right) else {
-                continue;
-            };
-            let rest: Vec<String> = group
-                .keys
-                .iter()
-                .zip(["", "g", "c", "t"])
-                .enumerate()
-                .filter(|(i, _)| *i != axis)
-                .map(|(_, (k, letter))| format!("{letter}{k}"))
+            let partner = groups.iter().find(|g| g.keys == other)?;
+            let letters = ["", "g", "c", "t"].into_iter().enumerate();
+            let rest = letters.filter(|(key, _)| *key != axis);
+            let rest: Vec<String> = rest
+                .map(|(key, letter)| format!("{letter}{}", group.keys[key]))
                 .collect();
-            pairs.push(Pair {
+            Some(Pair {
                 label: rest.join(" "),
-                left: Value::exact(left),
-                right: Value::exact(right),
+                left: group.efficiency.mean?.into(),
+                right: partner.efficiency.mean?.into(),
                 // It is an estimate that cannot tell serial from parallel: more of it is not better.
                 change: Change::Neutral,
-            });
-        }
+            })
+        });
+        let pairs: Vec<Pair> = pairs.collect();
         (low < high && !pairs.is_empty()).then(|| SlopePanel {
             label: label.to_owned(),
             left: format!("{unit} {low}"),
@@ -57,28 +44,24 @@ pub(super) fn options(view: &View<'_>, album: &mut Album) -> Result<(), ChartErr
             pairs,
         })
     };
-    let panels: Vec<SlopePanel> = [
+    let panels = [
         panel("temperature: efficiency est (%)", 3, "TEMP"),
         panel("context: efficiency est (%)", 2, "CTX"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let label = &view.sources[source].label;
-    let slopes = Slopes {
-        heading: album.heading(
-            "Temperature and context: the same configuration under two settings",
-            format!("Efficiency est, {label}. A line is one pair of configurations that differ in nothing else."),
+    ];
+    let words = Words {
+        name: "options",
+        title: "Temperature and context: the same configuration under two settings",
+        subtitle: &format!(
+            "Efficiency est, {label}. A line is one pair of configurations that differ in nothing else."
         ),
-        panels,
+        caption: "Efficiency est under two temperatures and under two contexts. If a setting helped, its lines \
+                  would rise or fall together; lines that cross show none.",
+    };
+    let slopes = Slopes {
+        panels: panels.into_iter().flatten().collect(),
         shared_axis: true,
     };
-    album.put(
-        "options",
-        "Efficiency est under two temperatures and under two contexts. If a setting helped, its lines would \
-         rise or fall together; lines that cross show none.",
-        slopes.render(&album.theme),
-    )
+    album.put(&words, &slopes);
 }
 
 /// A quantity of a comparison: its label, where it stands, and whether less of it is better; none:
@@ -90,7 +73,7 @@ type Quantity = (
 );
 
 /// One server against one per agent, two quantities to a picture.
-pub(super) fn servers(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
+pub(super) fn servers(view: &View<'_>, album: &mut Album) {
     let compared = &view.summary.topologies;
     let subtitle = match &compared[..] {
         [single] => format!(
@@ -102,11 +85,16 @@ pub(super) fn servers(view: &View<'_>, album: &mut Album) -> Result<(), ChartErr
     let mut put = |name: &str, title: &str, caption: &str, quantities: [Quantity; 2]| {
         let panels = quantities.into_iter().map(|q| servers_panel(compared, q));
         let slopes = Slopes {
-            heading: album.heading(title, &*subtitle),
             panels: panels.collect(),
             shared_axis: false,
         };
-        album.put(name, caption, slopes.render(&album.theme))
+        let words = Words {
+            name,
+            title,
+            subtitle: &subtitle,
+            caption,
+        };
+        album.put(&words, &slopes);
     };
     let wall: Quantity = ("wall time (s)", |c| c.wall_s.as_ref(), Some(true));
     if view.tr113 {
@@ -116,7 +104,7 @@ pub(super) fn servers(view: &View<'_>, album: &mut Album) -> Result<(), ChartErr
             "TR113's estimate and the wall time of the same agents on one server and on a server each. The \
              estimate rises with every overlap, whether the wall time falls or not.",
             [("speedup est (×)", |c| c.speedup_est.as_ref(), None), wall],
-        )?;
+        );
     } else {
         put(
             "servers",
@@ -124,7 +112,7 @@ pub(super) fn servers(view: &View<'_>, album: &mut Album) -> Result<(), ChartErr
             "The true speedup and the wall time of the same agents on one server and on a server each. A speedup is \
              against the same servers in turn: the wall time says which way of serving is faster.",
             [("true speedup (×)", |c| c.speedup.as_ref(), None), wall],
-        )?;
+        );
     }
     put(
         "servers-rates",
@@ -135,7 +123,7 @@ pub(super) fn servers(view: &View<'_>, album: &mut Album) -> Result<(), ChartErr
             ("aggregate (tok/s)", |c| c.throughput.as_ref(), Some(false)),
             ("mean TTFT (s)", |c| c.ttft_s.as_ref(), Some(true)),
         ],
-    )
+    );
 }
 
 fn servers_panel(

@@ -4,18 +4,19 @@ use domain::telemetry::{GpuReading, Sample};
 use domain::{Nanos, Stamp};
 use metrics::stats::mean;
 
-use crate::album::Album;
-use crate::charts::{ChartError, LineSeries, Lines, Mark, Panel, Value};
-use crate::windows::round_width;
+use crate::album::{Album, Words};
+use crate::charts::{LineSeries, Lines, Mark, Panel, Value};
+use crate::windows::{round_width, sampled};
+use document::number::bounds;
 
 /// Windows that still read well in one picture.
 const MOST_WINDOWS: u64 = 60;
 
 type Reading = fn(&GpuReading) -> Option<f64>;
 
-pub(super) fn telemetry(samples: &[Sample], album: &mut Album) -> Result<(), ChartError> {
+pub(super) fn telemetry(samples: &[Sample], album: &mut Album) {
     let Some((first, last)) = samples.first().zip(samples.last()) else {
-        return Ok(());
+        return;
     };
     let length = last.at.since(first.at) + Nanos(1);
     let width = round_width(length, MOST_WINDOWS, Nanos::from_millis(100));
@@ -42,50 +43,41 @@ pub(super) fn telemetry(samples: &[Sample], album: &mut Album) -> Result<(), Cha
         gpu("GPU power (W)", |g| g.power_w),
         Panel::new("CPU, all cores (%)", vec![line("host".to_owned(), &cpu)]).reaching(100.0),
     ];
-    let lines = Lines {
-        heading: album.heading(
-            "Device and host over the sweep",
-            format!(
-                "{} samples in windows of {} s: the line is their mean, the band reaches from the lowest to the \
-                 highest.",
-                samples.len(),
-                width.as_secs_f64()
-            ),
+    let words = Words {
+        name: "telemetry",
+        title: "Device and host over the sweep",
+        subtitle: &format!(
+            "{} samples in windows of {} s: the line is their mean, the band reaches from the lowest to the highest.",
+            samples.len(),
+            width.as_secs_f64()
         ),
-        x_label: "seconds since the sweep began".to_owned(),
-        panels,
-        ..Lines::default()
+        caption: "Device and host over the whole sweep, in windows: means, and the range of the samples.",
     };
-    album.put(
-        "telemetry",
-        "Device and host over the whole sweep, in windows: means, and the range of the samples.",
-        lines.render(&album.theme),
-    )
+    let x_label = "seconds since the sweep began";
+    album.put(&words, &Lines::new(x_label, panels));
 }
 
 /// The mean of each window of samples at the window's middle, with their range; unknown where a
-/// window has none.
+/// window has none. A sliver of a window at the end would show single samples, not a mean.
 fn windowed(
     samples: &[Sample],
     start: Stamp,
     width: Nanos,
     get: &dyn Fn(&Sample) -> Option<f64>,
 ) -> Vec<(f64, Value)> {
-    let place = |sample: &Sample| sample.at.since(start).0 / width.0;
-    let last = samples.last().map_or(0, place);
-    let mut windows: Vec<Vec<f64>> = Vec::new();
-    windows.resize(last as usize + 1, Vec::new());
+    let length = samples.last().map_or(Nanos::ZERO, |s| s.at.since(start));
+    let count = sampled(length, samples.len(), width) as usize;
+    let mut windows: Vec<Vec<f64>> = vec![Vec::new(); count];
     for sample in samples {
-        windows[place(sample) as usize].extend(get(sample));
+        let place = sample.at.since(start).0 / width.0;
+        if let Some(window) = windows.get_mut(place as usize) {
+            window.extend(get(sample));
+        }
     }
     let middle = |at: u64| (start + Nanos(at * width.0 + width.0 / 2)).as_secs_f64();
     let value = |values: &[f64]| Value {
         point: mean(values),
-        interval: values
-            .iter()
-            .copied()
-            .reduce(f64::min)
-            .zip(values.iter().copied().reduce(f64::max)),
+        interval: bounds(values),
     };
     (0..)
         .zip(windows)

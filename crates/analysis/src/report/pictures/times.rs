@@ -1,10 +1,10 @@
 //! What happened when: timelines.
 
-use metrics::{ConfigSummary, Summary};
+use metrics::{ArmObservation, ConfigSummary, Summary};
 
 use super::super::lanes;
-use crate::album::Album;
-use crate::charts::{ChartError, Form, Overlap, Timeline, TimelineGroup};
+use crate::album::{Album, Words};
+use crate::charts::{Form, Timeline, TimelineGroup};
 use crate::tables::{View, scenario_title, topology_word, verdict_word};
 
 /// Lanes that still read well in one picture.
@@ -13,30 +13,20 @@ const MOST_LANES: usize = 60;
 /// The configuration whose timeline stands on the front page: that with the best speedup est among
 /// those with the commonest verdict, so that the picture shows the rule at its most flattering.
 fn exemplar(summary: &Summary) -> Option<&ConfigSummary> {
-    let count = |c: &ConfigSummary| {
-        summary
-            .configs
-            .iter()
-            .filter(|o| o.verdict == c.verdict)
-            .count()
-    };
-    summary.configs.iter().max_by(|a, b| {
-        let key = |c: &ConfigSummary| c.stats.speedup_est.map_or(f64::NEG_INFINITY, |e| e.mean);
-        count(a).cmp(&count(b)).then(key(a).total_cmp(&key(b)))
-    })
+    let configs = || summary.configs.iter();
+    let count = |c: &ConfigSummary| configs().filter(|o| o.verdict == c.verdict).count();
+    let est = |c: &ConfigSummary| c.stats.speedup_est.map_or(f64::NEG_INFINITY, |e| e.mean);
+    configs().max_by(|a, b| count(a).cmp(&count(b)).then(est(a).total_cmp(&est(b))))
 }
 
-pub(super) fn front(view: &View<'_>, album: &mut Album) -> Result<(), ChartError> {
+pub(super) fn front(view: &View<'_>, album: &mut Album) {
     let Some(config) = exemplar(view.summary) else {
-        return Ok(());
+        return;
     };
     // With both topologies in the data the same configuration is shown on each.
     let shown: Vec<&ConfigSummary> = if view.several_topologies() {
-        view.summary
-            .configs
-            .iter()
-            .filter(|c| c.id == config.id)
-            .collect()
+        let configs = view.summary.configs.iter();
+        configs.filter(|c| c.id == config.id).collect()
     } else {
         vec![config]
     };
@@ -53,34 +43,28 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) -> Result<(), ChartError
             Some(t) if shown.len() > 1 => format!(", {}", topology_word(t)),
             _ => String::new(),
         };
-        let detail = |arm| {
-            format!(
+        let group = |arm: &ArmObservation, how: &str| TimelineGroup {
+            label: format!("{}{place}, {how}", config.id),
+            detail: format!(
                 "repetition {}, {} tokens",
                 run.repetition,
                 lanes::tokens(arm)
-            )
+            ),
+            lanes: lanes::of_arm(arm),
+            wall_s: lanes::wall(arm),
+            ..TimelineGroup::default()
         };
         if let Some(arm) = &run.together {
             groups.push(TimelineGroup {
-                label: format!("{}{place}, together", config.id),
-                detail: detail(arm),
-                lanes: lanes::of_arm(arm),
                 overlap: lanes::overlap(view.summary, run),
                 verdict: format!("verdict: {}", verdict_word(config.verdict)),
-                wall_s: lanes::wall(arm),
+                ..group(arm, "together")
             });
         }
         // Two topologies and two arms of each would not fit the front page.
         if let Some(arm) = run.sequential.as_ref().filter(|_| shown.len() == 1) {
             in_turn = true;
-            groups.push(TimelineGroup {
-                label: format!("{}{place}, in turn", config.id),
-                detail: detail(arm),
-                lanes: lanes::of_arm(arm),
-                overlap: Overlap::NotShown,
-                verdict: String::new(),
-                wall_s: lanes::wall(arm),
-            });
+            groups.push(group(arm, "in turn"));
         }
     }
     let title = match config.stats.decode_overlap {
@@ -92,16 +76,6 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) -> Result<(), ChartError
         Some(_) => "The agents decoded at the same time",
         None => "Who did what when",
     };
-    let subtitle = if rebuilt {
-        "Stamps rebuilt from recorded durations: all agents start at zero."
-    } else {
-        "Each arm from its own first request."
-    };
-    let timeline = Timeline {
-        heading: album.heading(title, subtitle),
-        groups,
-        form: Form::FrontPage,
-    };
     let beside = if in_turn {
         "Above the agents together, below the same agents in turn. Outputs differ in length between the \
          arms, so the two wall times are not the speedup: the true speedup is taken at equal work."
@@ -110,35 +84,33 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) -> Result<(), ChartError
     } else {
         "The data have no run of the agents in turn to set beside it."
     };
-    album.put(
-        "timeline-front",
-        format!(
+    let words = Words {
+        name: "timeline-front",
+        title,
+        subtitle: if rebuilt {
+            "Stamps rebuilt from recorded durations: all agents start at zero."
+        } else {
+            "Each arm from its own first request."
+        },
+        caption: &format!(
             "One run of `{}`: a lane per agent, coloured by what its request was doing. {beside}",
             config.id
         ),
-        timeline.render(&album.theme),
-    )
+    };
+    let form = Form::FrontPage;
+    album.put(&words, &Timeline { groups, form });
 }
 
-pub(super) fn timeline(
-    view: &View<'_>,
-    scenario: &str,
-    album: &mut Album,
-) -> Result<(), ChartError> {
-    let mut groups = Vec::new();
+/// The first run of each configuration: of one scenario, or of all.
+pub(super) fn timeline(view: &View<'_>, scenario: Option<&str>, album: &mut Album) {
+    let mut groups: Vec<TimelineGroup> = Vec::new();
     let mut lanes_drawn = 0;
     let mut left_out = 0;
-    for config in view
-        .summary
-        .configs
-        .iter()
-        .filter(|c| c.scenario == scenario)
-    {
+    let configs = view.summary.configs.iter();
+    for config in configs.filter(|c| scenario.is_none_or(|scenario| c.scenario == scenario)) {
         let runs = lanes::runs(view.dataset, config);
-        let Some((run, arm)) = runs
-            .iter()
-            .find_map(|r| r.together.as_ref().map(|a| (r, a)))
-        else {
+        let mut together = runs.iter().filter_map(|r| Some((r, r.together.as_ref()?)));
+        let Some((run, arm)) = together.next() else {
             continue;
         };
         if lanes_drawn + arm.agents.len() > MOST_LANES {
@@ -159,27 +131,37 @@ pub(super) fn timeline(
             wall_s: lanes::wall(arm),
         });
     }
-    let drawn = groups.len();
-    let timeline = Timeline {
-        heading: album.heading(
-            format!("{}: who did what when", scenario_title(scenario)),
-            "Together arm, first repetition of each configuration; time from the first request.",
-        ),
-        groups,
-        form: Form::Full,
+    let mut drawn: Vec<&str> = groups.iter().map(|group| &*group.label).collect();
+    drawn.sort_unstable();
+    drawn.dedup();
+    let runs = match drawn.len() {
+        1 => "one run of one configuration".to_owned(),
+        several => format!("one run of each of {several} configurations"),
     };
-    let rest = if left_out > 0 {
-        format!(" {left_out} more configurations do not fit.")
+    let each = if view.several_topologies() {
+        " on each topology"
     } else {
-        String::new()
+        ""
     };
-    album.put(
-        format!("timeline-{scenario}"),
-        format!(
-            "{}: one run of each of {drawn} configurations, a lane per agent. Where the blue decode \
-             stretches of a pair do not share any moment, the agents took turns.{rest}",
-            scenario_title(scenario)
-        ),
-        timeline.render(&album.theme),
-    )
+    let rest = match left_out {
+        0 => String::new(),
+        _ => format!(" {left_out} more do not fit."),
+    };
+    let of_scenario = |text: &str| match scenario {
+        Some(scenario) => format!("{}: {text}", scenario_title(scenario)),
+        None => text[..1].to_uppercase() + &text[1..],
+    };
+    let words = Words {
+        name: &scenario.map_or("timeline".to_owned(), |scenario| {
+            format!("timeline-{scenario}")
+        }),
+        title: &of_scenario("who did what when"),
+        subtitle: "Together arm, first repetition of each configuration; time from the first request.",
+        caption: &of_scenario(&format!(
+            "{runs}{each}, a lane per agent. Where the blue decode stretches of a pair do not share any moment, \
+             the agents took turns.{rest}"
+        )),
+    };
+    let form = Form::Full;
+    album.put(&words, &Timeline { groups, form });
 }
