@@ -12,40 +12,30 @@ fn recorded(name: &str) -> Vec<u8> {
     std::fs::read(format!("{folder}/{name}")).unwrap()
 }
 
-fn near(told: Ttft, mean: f64, p50: f64, p99: f64) {
-    for (told, expected) in [(told.mean, mean), (told.p50, p50), (told.p99, p99)] {
-        assert!((told - expected).abs() < 1e-6, "{told} is not {expected}");
+#[test]
+fn each_tools_figures_are_read_in_ms() {
+    let read = |read: fn(&[u8], u32) -> anyhow::Result<Ttft>, file| read(&recorded(file), 16);
+    for (ttft, expected) in [
+        // It tells seconds to the first byte.
+        (
+            read(figures::oha, "oha.json"),
+            [51.806_304_375, 51.974_84, 52.423_107],
+        ),
+        // Of those that succeeded.
+        (
+            read(figures::guidellm, "guidellm.json"),
+            [59.729_785, 57.873_487, 80.705_643],
+        ),
+        (
+            read(figures::aiperf, "aiperf.json"),
+            [63.424_018_5, 61.750_902_5, 74.477_771_2],
+        ),
+    ] {
+        let ttft = ttft.unwrap();
+        for (told, expected) in [ttft.mean, ttft.p50, ttft.p99].into_iter().zip(expected) {
+            assert!((told - expected).abs() < 1e-6, "{told} is not {expected}");
+        }
     }
-}
-
-#[test]
-fn oha_tells_seconds_to_the_first_byte() {
-    near(
-        figures::oha(&recorded("oha.json"), 16).unwrap(),
-        51.806_304_375,
-        51.974_84,
-        52.423_107,
-    );
-}
-
-#[test]
-fn guidellm_tells_ms_of_those_that_succeeded() {
-    near(
-        figures::guidellm(&recorded("guidellm.json"), 16).unwrap(),
-        59.729_785,
-        57.873_487,
-        80.705_643,
-    );
-}
-
-#[test]
-fn aiperf_tells_ms() {
-    near(
-        figures::aiperf(&recorded("aiperf.json"), 16).unwrap(),
-        63.424_018_5,
-        61.750_902_5,
-        74.477_771_2,
-    );
 }
 
 /// guidellm ends well when every request failed, and gives their mean TTFT as zero.

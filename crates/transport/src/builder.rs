@@ -26,7 +26,6 @@ pub struct Builder {
     certificates: Vec<CertificateDer<'static>>,
     key: Option<ApiKey>,
     keep_connections: bool,
-    read_buffer: Option<usize>,
 }
 
 impl Builder {
@@ -38,7 +37,6 @@ impl Builder {
             certificates: Vec::new(),
             key: None,
             keep_connections: true,
-            read_buffer: None,
         }
     }
 
@@ -60,13 +58,6 @@ impl Builder {
     #[must_use]
     pub fn keep_connections(mut self, keep: bool) -> Self {
         self.keep_connections = keep;
-        self
-    }
-
-    /// The most that is read from a connection at once, bytes; 64 KiB when this is not set.
-    #[must_use]
-    pub fn read_buffer(mut self, bytes: Option<usize>) -> Self {
-        self.read_buffer = bytes;
         self
     }
 
@@ -100,7 +91,7 @@ impl Builder {
                 host: url.host().expect("http URLs have a host").to_owned(),
                 port: url.port_or_known_default().expect("http has a port"),
                 tls,
-                read_at_once: self.read_buffer.unwrap_or(READ_AT_ONCE).max(1),
+                read_at_once: READ_AT_ONCE,
                 reactors: Reactors::default(),
             },
             pool: self.keep_connections.then(|| Arc::new(Pool::default())),

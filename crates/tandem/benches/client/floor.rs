@@ -19,9 +19,6 @@ pub(crate) struct Args {
     /// Of each stream, one after another.
     requests: u32,
     tokens: u32,
-    /// Bytes of the buffer that sockets are read into.
-    #[arg(default_value_t = 65_536)]
-    buffer: usize,
 }
 
 /// What any client tells of one request.
@@ -134,7 +131,7 @@ pub(crate) fn read(args: &Args) -> Result<()> {
         });
     }
     let mut events = Events::with_capacity(1024);
-    let mut buffer = vec![0_u8; args.buffer.max(1)];
+    let mut buffer = vec![0_u8; 65_536];
     let mut rows = Vec::new();
     let mut left = args.streams;
     while left > 0 {

@@ -10,6 +10,7 @@ use metronome::Pace;
 
 use crate::cpus::{self, Cpus};
 use crate::floor::Row;
+use crate::peers::Ttft;
 use crate::server::{Server, Truth};
 
 /// The pace of the tables: first token after 51 ms, then one each 20 ms.
@@ -41,7 +42,7 @@ pub(crate) enum Told {
     /// Each request, with the seed by which the server knows it.
     Rows(Vec<Row>),
     /// TTFT over all requests, ms.
-    Figures { mean: f64, p50: f64, p99: f64 },
+    Figures(Ttft),
 }
 
 /// A client in a process of its own.
@@ -162,7 +163,7 @@ pub(crate) fn sample(
     }
     let connects = match &told {
         Told::Rows(rows) => sorted(rows.iter().filter_map(|row| row.connect_ns).map(ms)),
-        Told::Figures { .. } => Vec::new(),
+        Told::Figures(_) => Vec::new(),
     };
     Ok(Sample {
         cpu: ended.cpu,
@@ -203,41 +204,54 @@ fn bias(told: &Told, truths: &[Truth]) -> Result<Bias> {
             })
         }
         // Requests cannot be told apart. The truth hardly varies, so its mean and its median serve.
-        Told::Figures { mean, p50, p99 } => {
+        Told::Figures(ttft) => {
             let median = quantile(&true_ttfts, 0.5);
             Ok(Bias {
-                mean: self::mean(&true_ttfts).map(|truth| mean - truth),
-                p50: median.map(|truth| p50 - truth),
-                p99: median.map(|truth| p99 - truth),
+                mean: mean(&true_ttfts).map(|truth| ttft.mean - truth),
+                p50: median.map(|truth| ttft.p50 - truth),
+                p99: median.map(|truth| ttft.p99 - truth),
             })
         }
     }
 }
 
-/// The CPU time of a client that does next to nothing: the median of a few runs.
-pub(crate) fn start_up(
-    client: &dyn Client,
-    server: &mut Server,
-    cpu: Option<u32>,
-    runs: u32,
-) -> Result<Option<Nanos>> {
-    let mut costs = Vec::new();
-    for _ in 0..runs {
-        server.truths()?;
-        let (_, ended) = client.run(server, LEAST, cpu)?;
-        let Some(cost) = ended.cpu else {
-            return Ok(None);
-        };
-        costs.push(cost);
-    }
-    costs.sort_unstable();
-    Ok(costs.get(costs.len() / 2).copied())
+/// What a client costs that has next to nothing to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start {
+    /// The median of a few runs.
+    pub(crate) cpu: Option<Nanos>,
+    tokens: u64,
 }
 
-/// CPU time per token, us, start-up taken away.
-pub(crate) fn per_token(sample: &Sample, start_up: Option<Nanos>) -> Option<f64> {
-    let spent = sample.cpu?.saturating_sub(start_up?);
-    Some(spent.0 as f64 / 1e3 / sample.tokens.checked_sub(1)?.max(1) as f64)
+/// Runs a client a few times with the least work that starts it.
+pub(crate) fn start(
+    client: &dyn Client,
+    server: &mut Server,
+    least: Work,
+    cpu: Option<u32>,
+    runs: u32,
+) -> Result<Start> {
+    let samples = (0..runs).map(|_| sample(client, server, least, cpu));
+    let samples = samples.collect::<Result<Vec<_>>>()?;
+    let costs: Option<Vec<Nanos>> = samples.iter().map(|sample| sample.cpu).collect();
+    let median = |mut costs: Vec<Nanos>| {
+        costs.sort_unstable();
+        costs.get(costs.len() / 2).copied()
+    };
+    Ok(Start {
+        cpu: costs.and_then(median),
+        tokens: samples.last().map_or(0, |sample| sample.tokens),
+    })
+}
+
+impl Sample {
+    /// CPU time per token, us, the start taken away. Negative where a start happens to cost more than
+    /// a short load.
+    pub(crate) fn per_token(&self, start: Start) -> Option<f64> {
+        let tokens = self.tokens.saturating_sub(start.tokens).max(1);
+        let spent = self.cpu?.0 as f64 - start.cpu?.0 as f64;
+        Some(spent / 1e3 / tokens as f64)
+    }
 }
 
 /// Where server and client run; says so when they cannot be kept apart.

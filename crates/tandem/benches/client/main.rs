@@ -7,7 +7,6 @@
 mod cpus;
 mod floor;
 mod kit;
-mod layers;
 mod memory;
 mod peers;
 mod product;
@@ -15,7 +14,6 @@ mod server;
 mod startup;
 mod stream;
 mod table;
-mod variants;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -39,38 +37,40 @@ enum Case {
     Startup(startup::Args),
     /// Other tools on the same server in the same run.
     Peers(peers::Args),
-    /// Flavours of the async runtime, worker counts and pinning.
-    Runtimes(variants::Args),
-    /// Read buffers of 1 to 8 KiB.
-    Buffers(variants::BufferArgs),
     /// The server, as a process of its own.
     #[command(hide = true)]
     Server(server::Args),
     /// The floor, as a process of its own.
     #[command(hide = true)]
     Floor(floor::Args),
-    /// The client's layers alone, as a process of their own.
-    #[command(hide = true)]
-    Layers(layers::Args),
 }
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
     match cli.case {
-        Some(Case::Server(args)) => server::serve(&args),
-        Some(Case::Floor(args)) => floor::read(&args),
-        Some(Case::Layers(args)) => layers::read(&args),
-        Some(Case::Stream(args)) => stream::run(&args),
-        Some(Case::Memory(args)) => memory::run(&args),
-        Some(Case::Startup(args)) => startup::run(&args),
-        Some(Case::Peers(args)) => peers::run(&args),
-        Some(Case::Runtimes(args)) => variants::runtimes(&args),
-        Some(Case::Buffers(args)) => variants::buffers(&args),
-        None if cli.bench => stream::run(&stream::Args::default()),
+        Some(case) => run(case),
+        None if cli.bench => run_line("stream"),
         // `cargo test --all-targets` runs this too.
         None => {
-            stream::run(&stream::Args::small())?;
-            startup::run(&startup::Args::small())
+            run_line("stream --streams 3 --requests 2 --tokens 3 --repeats 1")?;
+            run_line("startup --runs 2")
         }
+    }
+}
+
+/// Runs a case from its command line.
+fn run_line(line: &str) -> Result<()> {
+    let cli = Cli::try_parse_from(std::iter::once("client").chain(line.split(' ')))?;
+    cli.case.map_or(Ok(()), run)
+}
+
+fn run(case: Case) -> Result<()> {
+    match case {
+        Case::Server(args) => server::serve(&args),
+        Case::Floor(args) => floor::read(&args),
+        Case::Stream(args) => stream::run(&args),
+        Case::Memory(args) => memory::run(&args),
+        Case::Startup(args) => startup::run(&args),
+        Case::Peers(args) => peers::run(&args),
     }
 }

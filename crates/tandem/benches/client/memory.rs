@@ -12,7 +12,7 @@ use crate::cpus;
 use crate::kit::{self, Work};
 use crate::product::Product;
 use crate::server::Server;
-use crate::table::{Table, goal, one};
+use crate::table::{Table, one, print_goal};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -102,15 +102,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ]);
     }
     println!("\n{}", table.text());
-    println!(
-        "{}",
-        goal(
-            "memory per waiting agent",
-            Some(each(|held| held.waiting)),
-            Some(40.0),
-            " KiB"
-        )
-    );
+    let waiting = Some(each(|held| held.waiting));
+    print_goal("memory per waiting agent", waiting, Some(40.0), " KiB");
     Ok(())
 }
 

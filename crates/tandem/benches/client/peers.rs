@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use domain::Nanos;
 
-use crate::kit::{self, Bias, Client, PACE, Work};
+pub(crate) use self::figures::Ttft;
+use crate::kit::{self, Bias, Client, PACE, Start, Work};
 use crate::product::{Floor, Product};
 use crate::server::Server;
 use crate::table::{Table, one};
@@ -62,7 +63,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let cpu = cpus.map(|cpus| cpus.client);
     let mut server = Server::start(PACE, cpus.map(|cpus| cpus.server))?;
     let mut rows = Vec::new();
-    for ours in [&Floor::default() as &dyn Client, &Product::default()] {
+    for ours in [&Floor as &dyn Client, &Product::default()] {
         rows.extend(measure(args, ours, |_| kit::LEAST, &mut server, cpu));
     }
     let wanted =
@@ -116,13 +117,25 @@ fn measure(
     server: &mut Server,
     cpu: Option<u32>,
 ) -> Vec<Row> {
-    let mut starts = Starts::default();
+    // Most clients start alike for any number of streams.
+    let mut starts: Vec<(Work, Start)> = Vec::new();
+    let mut measured = |streams| {
+        let least = least(streams);
+        let start = match starts.iter().find(|(work, _)| *work == least) {
+            Some((_, start)) => *start,
+            None => kit::start(client, server, least, cpu, args.starts)?,
+        };
+        starts.push((least, start));
+        let sample = kit::sample(client, server, args.work(streams), cpu)?;
+        anyhow::Ok(Measured {
+            start: start.cpu,
+            per_token: sample.per_token(start),
+            bias: sample.bias,
+        })
+    };
     let mut rows = Vec::new();
     for &streams in &args.streams {
-        let measured = starts
-            .of(client, least(streams), args.starts, server, cpu)
-            .and_then(|start| one_row(client, start, args.work(streams), server, cpu))
-            .map_err(|error| format!("{error:#}"));
+        let measured = measured(streams).map_err(|error| format!("{error:#}"));
         match &measured {
             Ok(measured) => eprintln!(
                 "{}, {streams} streams: {} us/token, TTFT bias {} ms",
@@ -139,68 +152,6 @@ fn measure(
         });
     }
     rows
-}
-
-fn one_row(
-    client: &dyn Client,
-    start: Start,
-    work: Work,
-    server: &mut Server,
-    cpu: Option<u32>,
-) -> Result<Measured> {
-    let sample = kit::sample(client, server, work, cpu)?;
-    let tokens = sample.tokens.saturating_sub(start.tokens).max(1);
-    // Less than nothing where a start happens to cost more than a short load.
-    let per_token = sample
-        .cpu
-        .zip(start.cpu)
-        .map(|(all, start)| (all.0 as f64 - start.0 as f64) / 1e3 / tokens as f64);
-    Ok(Measured {
-        start: start.cpu,
-        per_token,
-        bias: sample.bias,
-    })
-}
-
-/// What a client costs that has next to nothing to do.
-#[derive(Debug, Clone, Copy)]
-struct Start {
-    cpu: Option<Nanos>,
-    tokens: u64,
-}
-
-/// Starts measured so far. Most clients start alike for any number of streams.
-#[derive(Debug, Default)]
-struct Starts(Vec<(Work, Start)>);
-
-impl Starts {
-    fn of(
-        &mut self,
-        client: &dyn Client,
-        least: Work,
-        runs: u32,
-        server: &mut Server,
-        cpu: Option<u32>,
-    ) -> Result<Start> {
-        if let Some((_, start)) = self.0.iter().find(|(work, _)| *work == least) {
-            return Ok(*start);
-        }
-        let mut costs = Vec::new();
-        let mut tokens = 0;
-        for _ in 0..runs {
-            let sample = kit::sample(client, server, least, cpu)?;
-            costs.push(sample.cpu);
-            tokens = sample.tokens;
-        }
-        let costs: Option<Vec<Nanos>> = costs.into_iter().collect();
-        let cpu = costs.map(|mut costs| {
-            costs.sort_unstable();
-            costs[costs.len() / 2]
-        });
-        let start = Start { cpu, tokens };
-        self.0.push((least, start));
-        Ok(start)
-    }
 }
 
 fn print(args: &Args, mut rows: Vec<Row>) -> String {

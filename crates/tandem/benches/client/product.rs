@@ -70,61 +70,22 @@ fn rows(folder: &Path) -> Result<Vec<Row>> {
         .collect()
 }
 
-/// One of this program's own readers, as a client in a process of its own.
-fn reader(case: &str, buffer: Option<usize>, server: &Server, work: Work) -> Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command
-        .args([case, &server.address])
-        .arg(work.streams.to_string())
-        .arg(work.requests.to_string())
-        .arg(work.tokens.to_string())
-        .args(buffer.map(|bytes| bytes.to_string()));
-    Ok(command)
-}
-
-fn read_rows(mut command: Command, cpu: Option<u32>) -> Result<(Told, Ended)> {
-    let ended = finish(&mut command, cpu)?;
-    let rows = serde_json::from_slice(&ended.output).context("what the reader told")?;
-    Ok((Told::Rows(rows), ended))
-}
-
-fn with_buffer(name: &str, buffer: Option<usize>) -> String {
-    match buffer {
-        None => name.to_owned(),
-        Some(bytes) => format!("{name}, {bytes} bytes"),
-    }
-}
-
 /// The floor, as a client.
-#[derive(Debug, Default)]
-pub(crate) struct Floor {
-    /// Bytes it reads at once, when they are not the usual 64 KiB.
-    pub(crate) buffer: Option<usize>,
-}
+#[derive(Debug)]
+pub(crate) struct Floor;
 
 impl Client for Floor {
     fn name(&self) -> String {
-        with_buffer("floor", self.buffer)
+        "floor".to_owned()
     }
 
     fn run(&self, server: &Server, work: Work, cpu: Option<u32>) -> Result<(Told, Ended)> {
-        read_rows(reader("floor", self.buffer, server, work)?, cpu)
-    }
-}
-
-/// The client's layers alone.
-#[derive(Debug)]
-pub(crate) struct Layers {
-    /// Bytes of each connection's read buffer; growing when not given.
-    pub(crate) buffer: Option<usize>,
-}
-
-impl Client for Layers {
-    fn name(&self) -> String {
-        with_buffer("client", self.buffer)
-    }
-
-    fn run(&self, server: &Server, work: Work, cpu: Option<u32>) -> Result<(Told, Ended)> {
-        read_rows(reader("layers", self.buffer, server, work)?, cpu)
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["floor", &server.address])
+            .args([work.streams, work.requests, work.tokens].map(|n| n.to_string()));
+        let ended = finish(&mut command, cpu)?;
+        let rows = serde_json::from_slice(&ended.output).context("the floor's rows")?;
+        Ok((Told::Rows(rows), ended))
     }
 }

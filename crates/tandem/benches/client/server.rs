@@ -23,24 +23,20 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Truth {
     pub(crate) seed: Option<i64>,
-    pub(crate) connection: u64,
     /// From the request read to the first token on its way, ns.
     pub(crate) ttft_ns: u64,
     /// The longest that a token was sent after it was due, ns.
     pub(crate) late_ns: u64,
     pub(crate) tokens: u64,
-    pub(crate) complete: bool,
 }
 
 impl Truth {
     fn of(stream: &StreamLog, pace: Pace) -> Option<Self> {
         Some(Self {
             seed: stream.seed,
-            connection: stream.connection,
             ttft_ns: stream.writes.first()?.begun.since(stream.asked).0,
             late_ns: stream.latest(pace)?.0,
             tokens: stream.writes.len() as u64,
-            complete: stream.complete,
         })
     }
 }

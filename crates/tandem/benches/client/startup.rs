@@ -4,22 +4,15 @@ use anyhow::{Context as _, Result};
 use clock::Clock;
 
 use crate::cpus;
-use crate::kit::{self, PACE, Work, finish};
+use crate::kit::{self, LEAST, PACE, finish};
 use crate::product::Product;
-use crate::table::{Table, goal, median, one};
+use crate::table::{Table, median, one, print_goal};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Processes started, one after another.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-}
-
-impl Args {
-    /// Enough to see that it works.
-    pub(crate) fn small() -> Self {
-        Self { runs: 2 }
-    }
 }
 
 /// `bench startup`.
@@ -31,15 +24,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let server = cpus::on(cpus.map(|cpus| cpus.server), || {
         metronome::Server::start(PACE, any, clock.clone())
     })?;
-    let work = Work {
-        streams: 1,
-        requests: 1,
-        tokens: 1,
-    };
     let (mut first, mut whole) = (Vec::new(), Vec::new());
     for _ in 0..args.runs {
         let folder = tempfile::tempdir()?;
-        let mut command = Product::default().command(&server.url(), work);
+        let mut command = Product::default().command(&server.url(), LEAST);
         command.arg("--out").arg(folder.path().join("load"));
         let begun = clock.now();
         finish(&mut command, cpus.map(|cpus| cpus.client))?;
@@ -75,14 +63,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         args.runs
     );
     println!("{}", table.text());
-    println!(
-        "{}",
-        goal(
-            "start-up to first request",
-            Some(median(&first)),
-            Some(50.0),
-            " ms"
-        )
-    );
+    let middle = Some(median(&first));
+    print_goal("start-up to first request", middle, Some(50.0), " ms");
     Ok(())
 }

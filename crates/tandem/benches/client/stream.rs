@@ -1,12 +1,11 @@
 //! The client's cost per token and its error in TTFT, beside the floor.
 
 use anyhow::Result;
-use domain::Nanos;
 
-use crate::kit::{self, Client, PACE, Sample, Work};
+use crate::kit::{self, Client, LEAST, PACE, Sample, Start, Work};
 use crate::product::{Floor, Product};
 use crate::server::Server;
-use crate::table::{Table, goal, median, spread};
+use crate::table::{Table, median, print_goal, spread};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -27,31 +26,6 @@ pub(crate) struct Args {
     flags: Vec<String>,
 }
 
-impl Default for Args {
-    fn default() -> Self {
-        Self {
-            streams: vec![1, 32, 256, 500],
-            requests: 4,
-            tokens: PACE.tokens,
-            repeats: 3,
-            flags: Vec::new(),
-        }
-    }
-}
-
-impl Args {
-    /// Enough to see that it works.
-    pub(crate) fn small() -> Self {
-        Self {
-            streams: vec![3],
-            requests: 2,
-            tokens: 3,
-            repeats: 1,
-            flags: Vec::new(),
-        }
-    }
-}
-
 /// One row of the table.
 struct Case {
     streams: u32,
@@ -65,12 +39,11 @@ struct Measured {
 }
 
 impl Measured {
-    fn middle(&self, of: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
-        let values: Option<Vec<f64>> = self.samples.iter().map(of).collect();
-        values
-            .map(|values| kit::sorted(values.into_iter()))
-            .filter(|values| !values.is_empty())
-            .map(|values| median(&values))
+    fn of(samples: Vec<Sample>, start: Start) -> Self {
+        Self {
+            per_token: samples.iter().map(|s| s.per_token(start)).collect(),
+            samples,
+        }
     }
 
     fn spread(&self, of: impl Fn(&Sample) -> Option<f64>) -> String {
@@ -86,11 +59,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let ours = Product {
         flags: args.flags.clone(),
     };
-    let floor = Floor::default();
-    let clients: [&dyn Client; 2] = [&floor, &ours];
-    let starts = clients.map(|client| kit::start_up(client, &mut server, cpu, 5));
-    let [floor_start, our_start] = starts;
-    let (floor_start, our_start) = (floor_start?, our_start?);
+    let clients: [&dyn Client; 2] = [&Floor, &ours];
+    let [floor, client] = clients.map(|client| kit::start(client, &mut server, LEAST, cpu, 5));
+    let starts = [floor?, client?];
     let mut cases = Vec::new();
     for &streams in &args.streams {
         let work = Work {
@@ -98,36 +69,27 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             requests: args.requests,
             tokens: args.tokens,
         };
-        let (mut floors, mut oursamples) = (Vec::new(), Vec::new());
+        let mut samples = [Vec::new(), Vec::new()];
         for round in 0..args.repeats {
             // In turn, and not always in the same order.
-            if round % 2 == 0 {
-                floors.push(kit::sample(&floor, &mut server, work, cpu)?);
-                oursamples.push(kit::sample(&ours, &mut server, work, cpu)?);
-            } else {
-                oursamples.push(kit::sample(&ours, &mut server, work, cpu)?);
-                floors.push(kit::sample(&floor, &mut server, work, cpu)?);
+            let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
+            for who in order {
+                samples[who].push(kit::sample(clients[who], &mut server, work, cpu)?);
             }
         }
+        let [floor, client] = samples;
         cases.push(Case {
             streams,
-            floor: measured(floors, floor_start),
-            ours: measured(oursamples, our_start),
+            floor: Measured::of(floor, starts[0]),
+            ours: Measured::of(client, starts[1]),
         });
         eprintln!("{streams} streams: done");
     }
-    print(args, &ours, [floor_start, our_start], &cases);
+    print(args, &ours, starts, &cases);
     Ok(())
 }
 
-fn measured(samples: Vec<Sample>, start: Option<Nanos>) -> Measured {
-    Measured {
-        per_token: samples.iter().map(|s| kit::per_token(s, start)).collect(),
-        samples,
-    }
-}
-
-fn print(args: &Args, ours: &Product, starts: [Option<Nanos>; 2], cases: &[Case]) {
+fn print(args: &Args, ours: &Product, starts: [Start; 2], cases: &[Case]) {
     println!(
         "{} tokens a stream, {} ms apart, the first after {} ms; {} requests of each stream, one \
          after another;\nmedian (range) of {} runs. Client: {}.\n",
@@ -187,8 +149,8 @@ fn print(args: &Args, ours: &Product, starts: [Option<Nanos>; 2], cases: &[Case]
         table.row(&row);
     }
     println!("{}", table.text());
-    let start = |cost: Option<Nanos>| {
-        cost.map_or_else(
+    let start = |start: Start| {
+        start.cpu.map_or_else(
             || "unknown".to_owned(),
             |cost| format!("{:.1} ms", cost.as_millis_f64()),
         )
@@ -214,38 +176,24 @@ fn goals(case: &Case) {
     if ![32, 500].contains(&streams) {
         return;
     }
-    let ratios: Option<Vec<f64>> = ratios(case).collect();
-    let ratio = ratios.map(|ratios| median(&kit::sorted(ratios.into_iter())));
-    println!(
-        "{}",
-        goal(
-            &format!("CPU per token over the floor's at {streams}"),
-            ratio,
-            Some(1.5),
-            ""
-        )
-    );
-    let beside = |of: fn(&Sample) -> Option<f64>, more: f64| {
-        let floor = case.floor.middle(of).map(|floor| floor + more);
-        (case.ours.middle(of), floor)
+    let ratio = middle(ratios(case));
+    let what = format!("CPU per token over the floor's at {streams}");
+    print_goal(&what, ratio, Some(1.5), "");
+    let mean: fn(&Sample) -> Option<f64> = |sample| sample.bias.mean;
+    let p99: fn(&Sample) -> Option<f64> = |sample| sample.bias.p99;
+    let goals = match streams {
+        32 => vec![("mean", mean, 0.2)],
+        _ => vec![("mean", mean, 1.0), ("p99", p99, 3.0)],
     };
-    let mean = |sample: &Sample| sample.bias.mean;
-    let p99 = |sample: &Sample| sample.bias.p99;
-    let say = |what: &str, (ours, most): (Option<f64>, Option<f64>)| {
-        println!(
-            "{}",
-            goal(
-                &format!("TTFT bias at {streams}, {what}"),
-                ours,
-                most,
-                " ms"
-            )
-        );
-    };
-    if streams == 32 {
-        say("mean", beside(mean, 0.2));
-    } else {
-        say("mean", beside(mean, 1.0));
-        say("p99", beside(p99, 3.0));
+    for (what, of, more) in goals {
+        let [ours, floor] = [&case.ours, &case.floor].map(|who| middle(who.samples.iter().map(of)));
+        let what = format!("TTFT bias at {streams}, {what}");
+        print_goal(&what, ours, floor.map(|floor| floor + more), " ms");
     }
+}
+
+/// The median; none when one of the values is missing.
+fn middle(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let values = kit::sorted(values.collect::<Option<Vec<f64>>>()?.into_iter());
+    (!values.is_empty()).then(|| median(&values))
 }

@@ -6,25 +6,12 @@ pub(crate) struct Table(String);
 
 impl Table {
     pub(crate) fn new(heads: &[&str]) -> Self {
-        let mut table = Self(String::new());
-        table.row(
-            &heads
-                .iter()
-                .map(|head| (*head).to_owned())
-                .collect::<Vec<_>>(),
-        );
-        table.0.push_str(&"| --- ".repeat(heads.len()));
-        table.0.push_str("|\n");
-        table
+        let rule = "| --- ".repeat(heads.len());
+        Self(format!("| {} |\n{rule}|\n", heads.join(" | ")))
     }
 
     pub(crate) fn row(&mut self, cells: &[String]) {
-        for cell in cells {
-            self.0.push_str("| ");
-            self.0.push_str(cell);
-            self.0.push(' ');
-        }
-        self.0.push_str("|\n");
+        self.0 += &format!("| {} |\n", cells.join(" | "));
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -59,13 +46,13 @@ pub(crate) fn one(value: Option<f64>, digits: usize) -> String {
     spread(std::iter::once(value), digits)
 }
 
-/// A goal and whether it is kept.
-pub(crate) fn goal(what: &str, figure: Option<f64>, most: Option<f64>, unit: &str) -> String {
+/// Prints a goal and whether it is kept.
+pub(crate) fn print_goal(what: &str, figure: Option<f64>, most: Option<f64>, unit: &str) {
     match (figure, most) {
-        (Some(figure), Some(most)) => format!(
+        (Some(figure), Some(most)) => println!(
             "{what}: {figure:.2}{unit}, goal at most {most:.2}{unit}: {}",
             if figure <= most { "kept" } else { "MISSED" }
         ),
-        _ => format!("{what}: unknown"),
+        _ => println!("{what}: unknown"),
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-use super::figures::{self, Ttft};
+use super::figures;
 use super::tokenizer;
 use crate::kit::{Client, Ended, LEAST, Told, Work, finish};
 use crate::server::Server;
@@ -124,14 +124,6 @@ fn script(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn told(ttft: Ttft) -> Told {
-    Told::Figures {
-        mean: ttft.mean,
-        p50: ttft.p50,
-        p99: ttft.p99,
-    }
-}
-
 fn read(scratch: &Scratch, name: &str) -> Result<Vec<u8>> {
     std::fs::read(scratch.path().join(name)).with_context(|| format!("it left no {name}"))
 }
@@ -173,7 +165,7 @@ const OHA: Way = Way {
             .arg(format!("{}/v1/chat/completions", server.url()));
         Ok(())
     },
-    read: |output, _, work| figures::oha(output, all(work)).map(told),
+    read: |output, _, work| figures::oha(output, all(work)).map(Told::Figures),
     least: |_| LEAST,
 };
 
@@ -226,7 +218,7 @@ const GUIDELLM: Way = Way {
         Ok(())
     },
     read: |_, scratch, work| {
-        figures::guidellm(&read(scratch, "figures.json")?, all(work)).map(told)
+        figures::guidellm(&read(scratch, "figures.json")?, all(work)).map(Told::Figures)
     },
     // It starts a process for each stream, up to ten.
     least: |streams| Work {
@@ -257,7 +249,7 @@ const AIPERF: Way = Way {
     },
     read: |_, scratch, work| {
         let exported = read(scratch, "out/profile_export_aiperf.json")?;
-        figures::aiperf(&exported, all(work)).map(told)
+        figures::aiperf(&exported, all(work)).map(Told::Figures)
     },
     // Its processes are as many as the machine has use for, whatever the streams.
     least: |_| LEAST,
