@@ -9,7 +9,7 @@ use agents::WorkPool;
 use clock::Clock;
 use domain::backend::ChatBackend;
 use domain::event::{Event, Observer};
-use domain::plan::{ArmSpec, WorkflowKind};
+use domain::plan::ArmSpec;
 use domain::record::{JournalLine, Manifest, Mark, MarkKind};
 use domain::telemetry::GpuSampler;
 use domain::{Nanos, OutcomeCounts, Stamp};
@@ -146,13 +146,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         lock: _lock,
     } = results;
     check_setup(&manifest, &backends)?;
-    if manifest
-        .plan
-        .configs
-        .iter()
-        .flat_map(|c| &c.agents)
-        .any(|a| a.workflow == WorkflowKind::Full)
-    {
+    if manifest.plan.reads_tables() {
         agents::read_tables(&benchmarks).map_err(|source| RuntimeError::Benchmarks { source })?;
     }
 

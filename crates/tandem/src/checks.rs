@@ -13,6 +13,7 @@ mod memory;
 mod print;
 mod slots;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clock::Clock;
@@ -21,27 +22,60 @@ use domain::plan::SweepPlan;
 use domain::{ModelOptions, Nanos};
 
 use self::facts::ServerFacts;
-pub(crate) use self::facts::{Absence, Facts, MachineFacts, PlanFacts, ServerState};
+pub(crate) use self::facts::{Facts, MachineFacts, PlanFacts, ServerState};
 pub(crate) use self::judge::{Finding, Level, judge};
 pub(crate) use self::print::report;
 use crate::flags::DoctorArgs;
 use crate::stage::{self, Cast, Stage};
-use crate::target::{self, Found, NotSeen, Seen, Why};
+use crate::target::{self, Absence, Found, NotSeen, Seen};
 
 /// Most that a sweep waits for what a server tells before it begins.
 const QUICK: Nanos = Nanos::from_secs(5);
 
 /// Looks at everything that a sweep of this plan would meet.
 pub(crate) fn look(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
-    if args.server.simulate {
-        simulated(args, plan)
+    let looking = Looking {
+        plan,
+        probe: !args.no_probe,
+        simulated: args.server.simulate,
+    };
+    if looking.simulated {
+        simulated(args, looking)
     } else {
-        real(args, plan)
+        real(args, looking)
+    }
+}
+
+/// How servers are looked at.
+#[derive(Debug, Clone, Copy)]
+struct Looking<'p> {
+    plan: &'p SweepPlan,
+    probe: bool,
+    simulated: bool,
+}
+
+impl Looking<'_> {
+    /// What a server tells, and what it shows when it may be sent requests.
+    async fn server(
+        self,
+        seen: &Seen,
+        facts: &PlanFacts,
+        clock: &Clock,
+    ) -> Result<ServerFacts, Fatal> {
+        let options = gather::all_options(self.plan);
+        let mut there = gather::look(seen, &options, facts, clock, self.simulated).await?;
+        if self.probe && there.model.is_some() {
+            if !self.simulated {
+                announce(seen, facts);
+            }
+            gather::probe(seen, &mut there, self.plan, facts, clock).await?;
+        }
+        Ok(server(seen, there))
     }
 }
 
 /// Servers and machine as they are, in real time.
-fn real(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
+fn real(args: &DoctorArgs, looking: Looking<'_>) -> Result<Facts, Fatal> {
     let endpoints = target::endpoints(&args.server);
     let apis = target::apis(&args.server)?;
     let key = target::api_key()?;
@@ -51,29 +85,19 @@ fn real(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
         .map_err(Fatal::environment)?;
     runtime.block_on(async {
         let clock = Clock::real();
-        let plan_facts = gather::plan_facts(plan, endpoints.len());
-        let options = gather::all_options(plan);
+        let plan = gather::plan_facts(looking.plan, endpoints.len());
         let mut servers = Vec::new();
         for (endpoint, api) in endpoints.iter().zip(apis) {
-            let seen = match target::see(endpoint, api, key.as_ref(), &plan.model).await {
-                Ok(seen) => seen,
-                Err(absent) => {
-                    servers.push(absent_server(endpoint, absent)?);
-                    continue;
-                }
-            };
-            let mut there = gather::look(&seen, &options, &plan_facts, &clock, false).await?;
-            if !args.no_probe && there.model.is_some() {
-                announce(&seen, &plan_facts);
-                gather::probe(&seen, &mut there, plan, &plan_facts, &clock).await?;
-            }
-            servers.push(server(&seen, there));
+            let seen = target::see(endpoint, api, key.as_ref(), &plan.model).await;
+            servers.push(match seen {
+                Ok(seen) => looking.server(&seen, &plan, &clock).await?,
+                Err(absent) => absent_server(endpoint, absent)?,
+            });
         }
-        let urls: Vec<_> = servers.iter().map(|s| s.url.clone()).collect();
-        let mut machine = machine::look(&urls, &args.out);
+        let mut machine = look_at_machine(&servers, &args.out);
         machine.clock = Some(machine::try_clock().await);
         Ok(Facts {
-            plan: plan_facts,
+            plan,
             servers,
             machine: Some(machine),
         })
@@ -81,19 +105,18 @@ fn real(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
 }
 
 /// The embedded simulator, in virtual time. This machine has no part in it.
-fn simulated(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
+fn simulated(args: &DoctorArgs, looking: Looking<'_>) -> Result<Facts, Fatal> {
     let runtime =
         clock::virtual_runtime().or_environment("the async runtime could not be started")?;
     runtime.block_on(async {
-        let count = gather::plan_facts(plan, 1).servers;
-        let plan_facts = gather::plan_facts(plan, count);
-        let options = gather::all_options(plan);
+        let count = gather::plan_facts(looking.plan, 1).servers;
+        let plan = gather::plan_facts(looking.plan, count);
         eprintln!("{}", stage::simulated_in_words("--simulate", &args.server));
         let cast = Cast {
-            model: &plan.model,
+            model: &looking.plan.model,
             servers: count,
-            seed: plan.seed,
-            timeouts: plan.timeouts,
+            seed: looking.plan.seed,
+            timeouts: looking.plan.timeouts,
         };
         let stage = Stage::simulated(&args.server, &cast, Nanos::ZERO).await?;
         let mut servers = Vec::new();
@@ -102,22 +125,22 @@ fn simulated(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
                 has: facts.model.iter().map(|m| m.name.clone()).collect(),
                 found: Found {
                     facts: facts.clone(),
-                    told: std::collections::BTreeMap::new(),
+                    told: BTreeMap::new(),
                 },
             };
-            let mut there = gather::look(&seen, &options, &plan_facts, &stage.clock, true).await?;
-            if !args.no_probe {
-                gather::probe(&seen, &mut there, plan, &plan_facts, &stage.clock).await?;
-            }
-            servers.push(server(&seen, there));
+            servers.push(looking.server(&seen, &plan, &stage.clock).await?);
         }
-        drop(stage.simulator);
         Ok(Facts {
-            plan: plan_facts,
+            plan,
             servers,
             machine: None,
         })
     })
+}
+
+fn look_at_machine(servers: &[ServerFacts], results: &Path) -> MachineFacts {
+    let urls: Vec<_> = servers.iter().map(|s| s.url.clone()).collect();
+    machine::look(&urls, results)
 }
 
 /// What is about to be sent, before it is.
@@ -141,12 +164,9 @@ fn server(seen: &Seen, there: facts::There) -> ServerFacts {
 }
 
 fn absent_server(endpoint: &str, absent: NotSeen) -> Result<ServerFacts, Fatal> {
-    let why = match absent.why {
-        Why::Usage => return Err(absent.fatal),
-        Why::Unreachable => Absence::Unreachable,
-        Why::Key => Absence::Key,
-        Why::Other => Absence::NoModelServer,
-    };
+    if absent.why == Absence::Usage {
+        return Err(absent.fatal);
+    }
     let message = absent.fatal.to_string();
     // It stands under its address already.
     let words = message
@@ -156,7 +176,7 @@ fn absent_server(endpoint: &str, absent: NotSeen) -> Result<ServerFacts, Fatal> 
         url: endpoint.to_owned(),
         local: is_local(endpoint),
         state: ServerState::Absent {
-            why,
+            why: absent.why,
             message: words
                 .map_or(message.as_str(), |(_, words)| words)
                 .to_owned(),
@@ -202,6 +222,10 @@ async fn before(
     options: &[&ModelOptions],
     results: &Path,
 ) -> Vec<String> {
+    // This machine has no part in a simulated run.
+    if found.is_empty() {
+        return Vec::new();
+    }
     let clock = Clock::real();
     let mut servers = Vec::new();
     for found in found {
@@ -215,11 +239,11 @@ async fn before(
             servers.push(server(&seen, there));
         }
     }
-    let urls: Vec<_> = servers.iter().map(|s| s.url.clone()).collect();
+    let machine = look_at_machine(&servers, results);
     let facts = Facts {
         plan: plan_facts,
         servers,
-        machine: Some(machine::look(&urls, results)),
+        machine: Some(machine),
     };
     print::brief(&facts, &judge(&facts))
 }

@@ -1,6 +1,7 @@
 //! File descriptors: every request in flight holds one.
 
 use domain::exit::Fatal;
+use serde::Serialize;
 
 /// What the process opens beside its connections: files, timers, the runtime's own.
 const BESIDE: u64 = 64;
@@ -26,15 +27,34 @@ pub(crate) fn raise() {
 #[cfg(not(unix))]
 pub(crate) fn raise() {}
 
-/// The most files that this process may have open; `None` where there is no limit.
+/// The limit of open files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct FileLimit {
+    /// What holds now; none is no limit.
+    pub(crate) soft: Option<u64>,
+    /// What this user may raise it to; none is no limit.
+    pub(crate) hard: Option<u64>,
+}
+
+/// How many files this process may have open; `None` where the system does not tell.
 #[cfg(unix)]
-pub(crate) fn limit() -> Option<u64> {
-    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+#[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
+pub(crate) fn limits() -> Option<FileLimit> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    Some(FileLimit {
+        soft: limit.current,
+        hard: limit.maximum,
+    })
 }
 
 #[cfg(not(unix))]
-pub(crate) fn limit() -> Option<u64> {
+pub(crate) fn limits() -> Option<FileLimit> {
     None
+}
+
+/// The most files that this process may have open; `None` where there is no limit.
+pub(crate) fn limit() -> Option<u64> {
+    limits()?.soft
 }
 
 /// Refuses `agents` whose connections cannot all be open at once. With the simulator in the same

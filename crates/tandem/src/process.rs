@@ -32,6 +32,13 @@ pub(crate) fn memory() -> Option<u64> {
     kib_in(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
+/// Memory of this machine that can be had without swapping, bytes. `None` on systems other than Linux.
+pub(crate) fn memory_free() -> Option<u64> {
+    let memory = fs::read_to_string("/proc/meminfo").ok()?;
+    kib_in(&memory, "MemAvailable:")
+}
+
+/// A line's kibibytes as bytes.
 fn kib_in(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|l| l.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -12,8 +12,8 @@ use domain::record::EndpointFacts;
 
 use crate::flags::{ApiArg, ServerArgs};
 
-pub(crate) use detect::{Found, NotSeen, Seen, Why, see};
-pub(crate) use fit::{Fitted, fit, fit_load};
+pub(crate) use detect::{Absence, Found, LIMITS, NotSeen, Seen, see};
+pub(crate) use fit::{Fitted, fit, fit_load, not_sent};
 
 /// The server a plan will run on.
 #[derive(Debug)]
@@ -25,6 +25,16 @@ pub(crate) enum Target {
         /// Why no real server is used, in words.
         why: String,
     },
+}
+
+impl Target {
+    /// The real servers; none on the simulator.
+    pub(crate) fn found(&self) -> &[Found] {
+        match self {
+            Self::Real(found) => found,
+            Self::Simulator { .. } => &[],
+        }
+    }
 }
 
 /// Where a real server is looked for when no endpoint is named.

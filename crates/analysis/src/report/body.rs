@@ -216,7 +216,7 @@ pub(super) fn environment(material: &Material<'_>) -> Vec<Line> {
 
 /// Contexts in tokens: what the plan asks for, and what the servers said they had loaded.
 fn context(plan: &SweepPlan, loaded: &[u64]) -> String {
-    let agents = plan.configs.iter().flat_map(|config| &config.agents);
+    let agents = plan.agents();
     let asked: BTreeSet<i64> = agents.filter_map(|a| a.options.num_ctx).collect();
     let asked = match asked.len() {
         0 => "the server's own is asked for".to_owned(),

@@ -327,6 +327,32 @@ pub enum WorkflowKind {
 }
 
 impl SweepPlan {
+    /// The agents of all configurations.
+    pub fn agents(&self) -> impl Iterator<Item = &AgentSpec> {
+        self.configs.iter().flat_map(|config| &config.agents)
+    }
+
+    /// The most agents that run at one time.
+    pub fn most_agents(&self) -> usize {
+        let agents = self.configs.iter().map(|config| config.agents.len());
+        agents.max().unwrap_or(0)
+    }
+
+    /// The servers that the plan can use: one, or one for each agent.
+    pub fn servers(&self) -> usize {
+        if self.topologies.contains(&Topology::PerAgent) {
+            self.most_agents()
+        } else {
+            1
+        }
+    }
+
+    /// True when an agent reads the benchmark tables.
+    pub fn reads_tables(&self) -> bool {
+        self.agents()
+            .any(|agent| agent.workflow == WorkflowKind::Full)
+    }
+
     /// Repetitions on this kind of server.
     pub fn repetitions(&self, simulated: bool) -> NonZeroU32 {
         if simulated {

@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::memory::{Need, Shape};
 use super::slots::Probe;
+use crate::descriptors::FileLimit;
+use crate::target::Absence;
 
 /// Everything that was seen.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Facts {
-    /// What is to be run.
     pub(crate) plan: PlanFacts,
     /// The servers, in the order in which agents are dealt to them.
     pub(crate) servers: Vec<ServerFacts>,
@@ -18,13 +19,10 @@ pub(crate) struct Facts {
 }
 
 /// What a plan will ask of a server.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct PlanFacts {
-    /// Its name.
     pub(crate) name: String,
-    /// The model.
     pub(crate) model: String,
-    /// Configurations.
     pub(crate) configs: usize,
     /// Most agents at once.
     pub(crate) agents: usize,
@@ -50,7 +48,6 @@ pub(crate) struct ServerFacts {
     pub(crate) url: String,
     /// It runs on this machine.
     pub(crate) local: bool,
-    /// What is there.
     pub(crate) state: ServerState,
 }
 
@@ -60,43 +57,24 @@ pub(crate) struct ServerFacts {
 pub(crate) enum ServerState {
     /// No server could be made out.
     Absent {
-        /// Why, in short.
         why: Absence,
         /// In the client's words.
         message: String,
-        /// What to do.
         hint: Option<String>,
     },
-    /// A server.
     There(Box<There>),
-}
-
-/// Why no server could be made out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Absence {
-    /// Nobody answers.
-    Unreachable,
-    /// It wants a key, or another one.
-    Key,
-    /// What answers is no model server.
-    NoModelServer,
 }
 
 /// A server that answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct There {
-    /// What it says it is.
     pub(crate) server: ServerIdentity,
     /// It can load and unload models when told to.
     pub(crate) loads_on_demand: bool,
     /// It is the simulator's embedded one.
     pub(crate) simulated: bool,
-    /// A key was sent.
     pub(crate) key_sent: bool,
-    /// The plan's model there.
     pub(crate) model: Option<ModelIdentity>,
-    /// Names of the models that it has.
     pub(crate) has: Vec<String>,
     /// Requests that it serves at the same time, where it tells.
     pub(crate) slots_told: Option<u64>,
@@ -104,7 +82,6 @@ pub(crate) struct There {
     pub(crate) context_told: Option<u64>,
     /// Options that agents of the plan set and it cannot be sent.
     pub(crate) options_not_sent: Vec<&'static str>,
-    /// The model's dimensions, where it tells.
     pub(crate) shape: Option<Shape>,
     /// What the largest configuration needs, where it can be told.
     pub(crate) need: Option<Need>,
@@ -125,13 +102,10 @@ pub(crate) struct MachineFacts {
     pub(crate) warnings: Vec<String>,
     /// Devices with their memory and users.
     pub(crate) gpus: Vec<GpuFacts>,
-    /// Memory that is free, bytes.
     pub(crate) memory_free_bytes: Option<u64>,
-    /// Memory in all, bytes.
     pub(crate) memory_total_bytes: Option<u64>,
     /// The clock, when it was tried.
     pub(crate) clock: Option<ClockFacts>,
-    /// Files this process may have open.
     pub(crate) files: Option<FileLimit>,
     /// Free space where results go, bytes.
     pub(crate) disk_free_bytes: Option<u64>,
@@ -140,13 +114,9 @@ pub(crate) struct MachineFacts {
 /// A device.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct GpuFacts {
-    /// Its index.
     pub(crate) index: u32,
-    /// Its name.
     pub(crate) name: String,
-    /// Memory in all, bytes.
     pub(crate) memory_total_bytes: Option<u64>,
-    /// Memory in use, bytes.
     pub(crate) memory_used_bytes: Option<u64>,
     /// Processes on it that belong to none of the servers, in words.
     pub(crate) others: Vec<String>,
@@ -159,13 +129,4 @@ pub(crate) struct ClockFacts {
     pub(crate) step_ns: u64,
     /// How much longer than asked a 1 ms sleep takes: 99th percentile, milliseconds.
     pub(crate) oversleep_p99_ms: f64,
-}
-
-/// The limit of open files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct FileLimit {
-    /// What holds now; none is no limit.
-    pub(crate) soft: Option<u64>,
-    /// What this user may raise it to; none is no limit.
-    pub(crate) hard: Option<u64>,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clock::Clock;
 use domain::backend::{ChatBackend, Exchange, GenerateCall, LoadedModel};
 use domain::exit::Fatal;
-use domain::plan::{SweepPlan, Timeouts};
+use domain::plan::{StatePolicy, SweepPlan, Timeouts};
 use domain::{FailureKind, ModelOptions, Nanos, Outcome};
 use futures_util::future::join_all;
 
@@ -14,7 +14,7 @@ use super::facts::{PlanFacts, There};
 use super::keep_alive;
 use super::memory::{Need, Shape};
 use super::slots::{self, Probe, Slots, Window};
-use crate::target::{self, Seen};
+use crate::target::{self, LIMITS, Seen};
 
 /// Most that the probe may take: a load of the model, and then its requests.
 const LOAD_LIMIT: Nanos = Nanos::from_secs(300);
@@ -32,14 +32,6 @@ const ANSWER_S: f64 = 0.3;
 
 /// Most requests that are sent together.
 const MOST_TOGETHER: usize = 8;
-
-/// Limits of everything that is no probe.
-const LIMITS: Timeouts = Timeouts {
-    connect: Nanos::from_secs(2),
-    first_byte: Nanos::from_secs(10),
-    between_chunks: Nanos::from_secs(10),
-    total: Nanos::from_secs(20),
-};
 
 /// Limits of the probe's requests.
 const PROBE_LIMITS: Timeouts = Timeouts {
@@ -62,8 +54,7 @@ pub(super) fn largest(plan: &SweepPlan) -> ModelOptions {
             .unwrap_or(super::memory::DEFAULT_CONTEXT.cast_signed())
     };
     let layers = |o: &ModelOptions| o.num_gpu.filter(|n| *n >= 0).unwrap_or(i64::MAX);
-    let agents = plan.configs.iter().flat_map(|config| &config.agents);
-    agents
+    plan.agents()
         .map(|agent| &agent.options)
         .max_by_key(|o| (context(o), layers(o)))
         .cloned()
@@ -72,8 +63,7 @@ pub(super) fn largest(plan: &SweepPlan) -> ModelOptions {
 
 /// The options of every agent of a plan.
 pub(super) fn all_options(plan: &SweepPlan) -> Vec<&ModelOptions> {
-    let agents = plan.configs.iter().flat_map(|config| &config.agents);
-    agents.map(|agent| &agent.options).collect()
+    plan.agents().map(|agent| &agent.options).collect()
 }
 
 /// What a load asks of a server: up to so many agents, all alike, dealt to the endpoints that there
@@ -93,9 +83,7 @@ pub(super) fn load_facts(
         servers: endpoints,
         largest_context: context,
         largest_named_context: context,
-        reloading: 0,
-        reloading_options: Vec::new(),
-        sets_state: false,
+        ..PlanFacts::default()
     }
 }
 
@@ -123,16 +111,6 @@ pub(super) async fn look(
         let shown = client.show(&model.name, false).await;
         shape = shown.ok().and_then(|shown| Shape::of(&shown.model_info));
     }
-    let mut options_not_sent = Vec::new();
-    if compatible {
-        let dialect = openai::Dialect::of_kind(kind);
-        options_not_sent = options
-            .iter()
-            .flat_map(|options| openai::wire::not_sent(options, dialect))
-            .collect();
-        options_not_sent.sort_unstable();
-        options_not_sent.dedup();
-    }
     let need = need(
         model.as_ref().and_then(|m| m.size_bytes),
         shape.as_ref(),
@@ -149,7 +127,7 @@ pub(super) async fn look(
         has: seen.has.clone(),
         slots_told: told("slots"),
         context_told: told("context_per_slot"),
-        options_not_sent,
+        options_not_sent: target::not_sent(options, kind),
         shape,
         need,
         loaded_before,
@@ -293,23 +271,17 @@ impl Probe {
     /// The window of a request that completed, and its rate; says what went wrong otherwise.
     fn take(&mut self, answer: Option<(Outcome, Exchange)>) -> Option<(Window, Option<f64>)> {
         let Some((outcome, exchange)) = answer else {
-            self.fail("no answer within the probe's limit".to_owned());
-            return None;
+            return self.fail("no answer within the probe's limit");
         };
         match outcome {
             Outcome::Completed => {}
             Outcome::Failed { failure, message } => {
                 self.key_refused |= matches!(failure, FailureKind::Http { status: 401 | 403 });
-                self.fail(message);
-                return None;
+                return self.fail(&message);
             }
-            Outcome::TimedOut { .. } => {
-                self.fail("no answer in time".to_owned());
-                return None;
-            }
+            Outcome::TimedOut { .. } => return self.fail("no answer in time"),
             Outcome::Incomplete => {
-                self.fail("the answer ended without its final object".to_owned());
-                return None;
+                return self.fail("the answer ended without its final object");
             }
             Outcome::Cancelled => return None,
         }
@@ -331,20 +303,20 @@ impl Probe {
         Some((window, rate))
     }
 
-    fn fail(&mut self, message: String) {
-        if !self.failures.contains(&message) {
-            self.failures.push(message);
+    /// Keeps what went wrong, once.
+    fn fail<T>(&mut self, message: &str) -> Option<T> {
+        if !self.failures.iter().any(|known| known == message) {
+            self.failures.push(message.to_owned());
         }
+        None
     }
 }
 
 /// What the plan asks for, as far as a server's state depends on it.
 pub(super) fn plan_facts(plan: &SweepPlan, endpoints: usize) -> PlanFacts {
-    use domain::plan::{StatePolicy, Topology};
-    let agents = || plan.configs.iter().flat_map(|config| &config.agents);
-    let named = agents().filter_map(|agent| agent.options.num_ctx);
+    let named = plan.agents().filter_map(|agent| agent.options.num_ctx);
     let largest_named_context = named.max().and_then(|n| u64::try_from(n).ok());
-    let every_one_named = agents().all(|agent| agent.options.num_ctx.is_some());
+    let every_one_named = plan.agents().all(|agent| agent.options.num_ctx.is_some());
     let mut differing = BTreeSet::new();
     let mut reloading = 0;
     for config in &plan.configs {
@@ -364,22 +336,12 @@ pub(super) fn plan_facts(plan: &SweepPlan, endpoints: usize) -> PlanFacts {
         }
         reloading += usize::from(reloads);
     }
-    let most = plan
-        .configs
-        .iter()
-        .map(|c| c.agents.len())
-        .max()
-        .unwrap_or(0);
     PlanFacts {
         name: plan.name.clone(),
         model: plan.model.clone(),
         configs: plan.configs.len(),
-        agents: most,
-        servers: if plan.topologies.contains(&Topology::PerAgent) {
-            most
-        } else {
-            1
-        },
+        agents: plan.most_agents(),
+        servers: plan.servers(),
         largest_context: largest_named_context.filter(|_| every_one_named),
         largest_named_context,
         reloading,

@@ -5,11 +5,11 @@ mod model;
 mod slots;
 
 use document::words::plural;
-use domain::backend::LoadedModel;
 use serde::Serialize;
 
-use super::facts::{Absence, Facts, GpuFacts, MachineFacts, PlanFacts, ServerState, There};
+use super::facts::{Facts, MachineFacts, PlanFacts, ServerFacts, ServerState, There};
 use super::memory::{Need, size};
+use crate::target::Absence;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -28,7 +28,6 @@ pub(crate) enum Level {
 /// One thing that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
-    /// How bad.
     pub(crate) level: Level,
     /// What it is about, for machines: `slots`, `memory`, …
     pub(crate) code: &'static str,
@@ -36,9 +35,7 @@ pub(crate) struct Finding {
     /// machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) server: Option<usize>,
-    /// What was found.
     pub(crate) what: String,
-    /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) todo: Option<String>,
 }
@@ -52,287 +49,215 @@ const GPU_SHARE: f64 = 0.8;
 /// A keep-alive shorter than this ends between two requests of an agent that computes.
 const SHORT_KEEP_ALIVE_S: f64 = 30.0;
 
-/// Collects findings about one thing.
-#[derive(Debug, Default)]
-struct Findings {
-    server: Option<usize>,
-    all: Vec<Finding>,
-}
-
-impl Findings {
-    fn add(&mut self, level: Level, code: &'static str, what: impl Into<String>) -> &mut Self {
-        self.all.push(Finding {
+impl Finding {
+    fn new(level: Level, code: &'static str, what: impl Into<String>) -> Self {
+        Self {
             level,
             code,
-            server: self.server,
+            server: None,
             what: what.into(),
             todo: None,
-        });
-        self
-    }
-
-    fn ok(&mut self, code: &'static str, what: impl Into<String>) -> &mut Self {
-        self.add(Level::Ok, code, what)
-    }
-
-    fn note(&mut self, code: &'static str, what: impl Into<String>) -> &mut Self {
-        self.add(Level::Note, code, what)
-    }
-
-    fn warning(&mut self, code: &'static str, what: impl Into<String>) -> &mut Self {
-        self.add(Level::Warning, code, what)
-    }
-
-    fn problem(&mut self, code: &'static str, what: impl Into<String>) -> &mut Self {
-        self.add(Level::Problem, code, what)
-    }
-
-    /// What to do about the last one.
-    fn todo(&mut self, todo: impl Into<String>) {
-        if let Some(last) = self.all.last_mut() {
-            last.todo = Some(todo.into());
         }
     }
+
+    fn todo(self, todo: impl Into<String>) -> Self {
+        Self {
+            todo: Some(todo.into()),
+            ..self
+        }
+    }
+}
+
+fn ok(code: &'static str, what: impl Into<String>) -> Finding {
+    Finding::new(Level::Ok, code, what)
+}
+
+fn note(code: &'static str, what: impl Into<String>) -> Finding {
+    Finding::new(Level::Note, code, what)
+}
+
+fn warning(code: &'static str, what: impl Into<String>, todo: impl Into<String>) -> Finding {
+    Finding::new(Level::Warning, code, what).todo(todo)
+}
+
+fn problem(code: &'static str, what: impl Into<String>, todo: impl Into<String>) -> Finding {
+    Finding::new(Level::Problem, code, what).todo(todo)
+}
+
+/// What a check of a server looks at.
+#[derive(Debug, Clone, Copy)]
+struct Case<'f> {
+    there: &'f There,
+    plan: &'f PlanFacts,
+    /// This machine, where the server runs on it.
+    machine: Option<&'f MachineFacts>,
 }
 
 /// Everything that the facts say, servers first, then the plan, then the machine.
 pub(crate) fn judge(facts: &Facts) -> Vec<Finding> {
     let mut all = Vec::new();
     for (place, server) in facts.servers.iter().enumerate() {
-        let mut findings = Findings {
-            server: Some(place),
-            all: Vec::new(),
-        };
-        match &server.state {
+        let findings = match &server.state {
             ServerState::Absent { why, message, hint } => {
                 let code = match why {
-                    Absence::Unreachable | Absence::NoModelServer => "reachable",
                     Absence::Key => "key",
+                    _ => "reachable",
                 };
-                findings.problem(code, message.clone());
-                if let Some(hint) = hint {
-                    findings.todo(hint.clone());
-                }
+                let absent = Finding::new(Level::Problem, code, message);
+                vec![Finding {
+                    todo: hint.clone(),
+                    ..absent
+                }]
             }
-            ServerState::There(there) => {
-                let machine = facts.machine.as_ref().filter(|_| server.local);
-                of_server(&mut findings, there, &facts.plan, machine);
-            }
-        }
-        all.append(&mut findings.all);
+            ServerState::There(there) => of_server(Case {
+                there,
+                plan: &facts.plan,
+                machine: facts.machine.as_ref().filter(|_| server.local),
+            }),
+        };
+        all.extend(findings.into_iter().map(|finding| Finding {
+            server: Some(place),
+            ..finding
+        }));
     }
-    let mut findings = Findings::default();
-    let anyone = facts
-        .servers
-        .iter()
-        .any(|s| matches!(&s.state, ServerState::There(there) if there.loads_on_demand));
-    host::of_plan(&mut findings, &facts.plan, facts.servers.len(), anyone);
+    let loads = |server: &ServerFacts| matches!(&server.state, ServerState::There(there) if there.loads_on_demand);
+    let anyone = facts.servers.iter().any(loads);
+    all.extend(host::of_plan(&facts.plan, facts.servers.len(), anyone));
     if let Some(machine) = &facts.machine {
-        host::of_machine(&mut findings, machine, &facts.plan);
+        all.extend(host::of_machine(machine, &facts.plan));
     }
-    all.append(&mut findings.all);
     all
 }
 
-fn of_server(
-    findings: &mut Findings,
-    there: &There,
-    plan: &PlanFacts,
-    machine: Option<&MachineFacts>,
-) {
-    let server = &there.server;
-    findings.ok(
-        "reachable",
-        format!("answers: {} {}", server.kind, server.version),
-    );
-    key(findings, there);
-    if !model::model(findings, there, plan) {
-        return;
+fn of_server(case: Case<'_>) -> Vec<Finding> {
+    let server = &case.there.server;
+    let answers = format!("answers: {} {}", server.kind, server.version);
+    let mut all = vec![ok("reachable", answers)];
+    all.extend(key(case.there));
+    all.push(model::model(case));
+    if case.there.model.is_none() {
+        return all;
     }
-    context(findings, there, plan);
-    memory(findings, there, machine);
-    placement(findings, there, machine);
-    others(findings, there, machine);
-    slots::slots(findings, there, plan);
-    if !there.options_not_sent.is_empty() {
-        findings
-            .note(
-                "options",
-                format!(
-                    "cannot be sent {}: the server's own settings hold",
-                    there.options_not_sent.join(", ")
-                ),
-            )
-            .todo("set them where the server is started, or leave them out of the plan");
-    }
-    if !there.loads_on_demand && plan.sets_state {
-        let what = if there.server.holds_model() {
-            "holds its model from start to end: the state before each arm is `as left`"
-        } else {
-            "cannot load or unload a model on demand: the state before each arm is `as left`"
-        };
-        findings.note("state", what);
-    }
-    keep_alive(findings, there);
+    all.extend(context(case));
+    all.extend(memory(case));
+    all.extend(placement(case));
+    all.extend(other_models(case));
+    all.extend(gpu_users(case));
+    all.extend(slots::generates(case));
+    all.extend(slots::slots(case));
+    all.extend(options(case));
+    all.extend(state(case));
+    all.extend(keep_alive(case));
+    all
 }
 
-fn key(findings: &mut Findings, there: &There) {
+fn key(there: &There) -> Option<Finding> {
     let refused = there.probe.as_ref().is_some_and(|p| p.key_refused);
-    if refused {
-        let (what, todo) = if there.key_sent {
-            ("refuses the key", "put the right one into TANDEM_API_KEY")
-        } else {
-            ("wants a key", "put it into TANDEM_API_KEY")
-        };
-        findings.problem("key", what).todo(todo);
-    } else if there.key_sent {
-        let what = if there.probe.is_some() {
-            "takes the key from TANDEM_API_KEY, or asks for none"
-        } else {
-            "was sent the key from TANDEM_API_KEY; whether it is asked for when generating was not tried"
-        };
-        findings.ok("key", what);
-    }
+    let tried = there.probe.is_some();
+    Some(match (refused, there.key_sent) {
+        (true, true) => problem(
+            "key",
+            "refuses the key",
+            "put the right one into TANDEM_API_KEY",
+        ),
+        (true, false) => problem("key", "wants a key", "put it into TANDEM_API_KEY"),
+        (false, true) if tried => ok("key", "takes the key from TANDEM_API_KEY, or asks for none"),
+        (false, true) => ok(
+            "key",
+            "was sent the key from TANDEM_API_KEY; whether it is asked for when generating was not tried",
+        ),
+        (false, false) => return None,
+    })
 }
 
-fn context(findings: &mut Findings, there: &There, plan: &PlanFacts) {
+fn context(Case { there, plan, .. }: Case<'_>) -> Option<Finding> {
     let wanted = plan.largest_named_context;
-    if let (Some(wanted), Some(told)) = (wanted, there.context_told)
-        && wanted > told
-    {
-        findings
-            .warning(
-                "context",
-                format!("a slot holds {told} tokens, the plan asks for up to {wanted}"),
-            )
-            .todo("start the server with a larger context for each slot, or lower num_ctx");
-        return;
-    }
+    let told = there.context_told;
     let trained = there.shape.as_ref().and_then(|shape| shape.context);
-    if let (Some(wanted), Some(trained)) = (wanted, trained)
-        && wanted > trained
-    {
-        findings
-            .warning(
-                "context",
-                format!("the model was trained for {trained} tokens, the plan asks for {wanted}"),
-            )
-            .todo("the server cuts it down: configurations above it measure the same");
-    } else if let Some(told) = there.context_told {
-        findings.ok("context", format!("a slot holds {told} tokens"));
-    } else if let Some(trained) = trained {
-        let wanted = wanted.map_or_else(String::new, |n| format!(", the plan names up to {n}"));
-        findings.ok(
-            "context",
-            format!("the model takes up to {trained} tokens{wanted}"),
-        );
-    }
+    let beyond = |most: Option<u64>| wanted.zip(most).filter(|(wanted, most)| wanted > most);
+    Some(if let Some((wanted, told)) = beyond(told) {
+        let todo = "start the server with a larger context for each slot, or lower num_ctx";
+        let what = format!("a slot holds {told} tokens, the plan asks for up to {wanted}");
+        warning("context", what, todo)
+    } else if let Some((wanted, trained)) = beyond(trained) {
+        let todo = "the server cuts it down: configurations above it measure the same";
+        let what =
+            format!("the model was trained for {trained} tokens, the plan asks for {wanted}");
+        warning("context", what, todo)
+    } else if let Some(told) = told {
+        ok("context", format!("a slot holds {told} tokens"))
+    } else {
+        let named = wanted.map_or_else(String::new, |n| format!(", the plan names up to {n}"));
+        let what = format!("the model takes up to {} tokens{named}", trained?);
+        ok("context", what)
+    })
 }
 
 /// The largest configuration against the device's memory, or the host's.
-fn memory(findings: &mut Findings, there: &There, machine: Option<&MachineFacts>) {
+fn memory(Case { there, machine, .. }: Case<'_>) -> Option<Finding> {
+    const CODE: &str = "memory";
     if there.server.holds_model() {
-        findings.ok(
-            "memory",
-            "the model and the cache of all slots are in memory already",
-        );
-        return;
+        let what = "the model and the cache of all slots are in memory already";
+        return Some(ok(CODE, what));
     }
     let Some((bytes, how)) = needed(there) else {
-        if there.loads_on_demand {
-            findings.note(
-                "memory",
-                "what the model needs cannot be estimated: the server does not tell its dimensions",
-            );
-        }
-        return;
+        let what =
+            "what the model needs cannot be estimated: the server does not tell its dimensions";
+        return there.loads_on_demand.then(|| note(CODE, what));
     };
+    let needs = format!("needs {} ({how})", size(bytes));
     let Some(machine) = machine else {
         let whose = if there.simulated {
             "the simulated device decides whether it fits"
         } else {
             "the server runs elsewhere, so what it has is not known here"
         };
-        findings.note("memory", format!("needs {} ({how}); {whose}", size(bytes)));
-        return;
+        return Some(note(CODE, format!("{needs}; {whose}")));
     };
-    let gpu: u64 = machine
-        .gpus
-        .iter()
-        .filter_map(|g| g.memory_total_bytes)
-        .sum();
+    let gpus = machine.gpus.iter().filter_map(|g| g.memory_total_bytes);
+    let gpu: u64 = gpus.sum();
     if gpu > 0 {
+        let gpu_size = size(gpu);
         // What other processes hold is not to be had; what this server holds is given up for it.
-        if bytes as f64 <= gpu as f64 * GPU_SHARE {
-            findings.ok(
-                "memory",
-                format!("needs {} ({how}) of {} on the GPU", size(bytes), size(gpu)),
-            );
+        return Some(if bytes as f64 <= gpu as f64 * GPU_SHARE {
+            ok(CODE, format!("{needs} of {gpu_size} on the GPU"))
         } else {
-            findings
-                .warning(
-                    "memory",
-                    format!(
-                        "needs {} ({how}), the GPU has {}: part of the model will run on the CPU",
-                        size(bytes),
-                        size(gpu)
-                    ),
-                )
-                .todo("lower num_ctx or OLLAMA_NUM_PARALLEL, or take a smaller model");
-        }
-        return;
+            let todo = "lower num_ctx or OLLAMA_NUM_PARALLEL, or take a smaller model";
+            let part = "part of the model will run on the CPU";
+            warning(
+                CODE,
+                format!("{needs}, the GPU has {gpu_size}: {part}"),
+                todo,
+            )
+        });
     }
     // A model that is loaded already holds its memory.
-    let held = there
-        .loaded_before
-        .iter()
-        .flatten()
-        .filter_map(|m| m.size_bytes);
-    let Some(free) = machine
-        .memory_free_bytes
-        .map(|free| free + held.sum::<u64>())
-    else {
-        findings.note(
-            "memory",
-            format!(
-                "needs {} ({how}); free memory cannot be told on this system",
-                size(bytes)
-            ),
-        );
-        return;
+    let loaded = there.loaded_before.iter().flatten();
+    let held: u64 = loaded.filter_map(|m| m.size_bytes).sum();
+    let Some(free) = machine.memory_free_bytes.map(|free| free + held) else {
+        let what = format!("{needs}; free memory cannot be told on this system");
+        return Some(note(CODE, what));
     };
-    if bytes <= free {
-        findings.ok(
-            "memory",
-            format!(
-                "needs {} ({how}); {} of host memory are free, and there is no GPU",
-                size(bytes),
-                size(free)
-            ),
-        );
+    let free_size = size(free);
+    Some(if bytes <= free {
+        let what = format!("{needs}; {free_size} of host memory are free, and there is no GPU");
+        ok(CODE, what)
     } else {
-        findings
-            .problem(
-                "memory",
-                format!(
-                    "needs {} ({how}), only {} of host memory are free",
-                    size(bytes),
-                    size(free)
-                ),
-            )
-            .todo("lower num_ctx or OLLAMA_NUM_PARALLEL, take a smaller model, or free memory");
-    }
+        let todo = "lower num_ctx or OLLAMA_NUM_PARALLEL, take a smaller model, or free memory";
+        let what = format!("{needs}, only {free_size} of host memory are free");
+        problem(CODE, what, todo)
+    })
 }
 
 /// What the largest configuration needs, and how that is known.
 fn needed(there: &There) -> Option<(u64, String)> {
-    if let Some(bytes) = there.loaded.as_ref().and_then(|l| l.size_bytes) {
-        let context = there.loaded.as_ref().and_then(|l| l.context_length);
+    if let Some(loaded) = &there.loaded
+        && let Some(bytes) = loaded.size_bytes
+    {
+        let context = loaded.context_length;
         let context = context.map_or_else(String::new, |n| format!(", context {n}"));
-        return Some((
-            bytes,
-            format!("as the server says when it is loaded{context}"),
-        ));
+        let how = format!("as the server says when it is loaded{context}");
+        return Some((bytes, how));
     }
     let need = there.need.as_ref()?;
     Some((need.total(), in_words(need, there)))
@@ -360,113 +285,99 @@ fn in_words(need: &Need, there: &There) -> String {
 }
 
 /// Whether all of the model is on the GPU.
-fn placement(findings: &mut Findings, there: &There, machine: Option<&MachineFacts>) {
-    let Some((size_all, vram)) = there
-        .loaded
-        .as_ref()
-        .and_then(|l| l.size_bytes.zip(l.size_vram_bytes))
-        .filter(|(size, _)| *size > 0)
-    else {
-        return;
-    };
-    let cpu = 100.0 * size_all.saturating_sub(vram) as f64 / size_all as f64;
-    let gpus = machine.is_some_and(|m| !m.gpus.is_empty());
-    if vram >= size_all {
-        findings.ok("placement", "the model is wholly on the GPU");
+fn placement(Case { there, machine, .. }: Case<'_>) -> Option<Finding> {
+    const CODE: &str = "placement";
+    let loaded = there.loaded.as_ref()?;
+    let (all, vram) = loaded.size_bytes.zip(loaded.size_vram_bytes)?;
+    if all == 0 {
+        return None;
+    }
+    let cpu = 100.0 * all.saturating_sub(vram) as f64 / all as f64;
+    Some(if vram >= all {
+        ok(CODE, "the model is wholly on the GPU")
     } else if vram > 0 {
-        findings
-            .warning("placement",
-                format!("{cpu:.0} % of the model is on the CPU"),
-            )
-            .todo("lower num_ctx, free GPU memory, or take a smaller model; leave num_gpu out to let the server decide");
-    } else if gpus {
-        findings
-            .warning(
-                "placement",
-                "the model is wholly on the CPU although this machine has a GPU",
-            )
-            .todo("look into the server's log for why it does not use the GPU");
+        let todo = "lower num_ctx, free GPU memory, or take a smaller model; leave num_gpu out to let \
+                    the server decide";
+        warning(CODE, format!("{cpu:.0} % of the model is on the CPU"), todo)
+    } else if machine.is_some_and(|m| !m.gpus.is_empty()) {
+        let todo = "look into the server's log for why it does not use the GPU";
+        let what = "the model is wholly on the CPU although this machine has a GPU";
+        warning(CODE, what, todo)
     } else {
-        findings.note("placement", "the model runs on the CPU");
-    }
+        note(CODE, "the model runs on the CPU")
+    })
 }
 
-/// Who else takes memory and time of the device.
-fn others(findings: &mut Findings, there: &There, machine: Option<&MachineFacts>) {
+/// Other models in the server's memory.
+fn other_models(Case { there, .. }: Case<'_>) -> Option<Finding> {
     let own = there.model.as_ref().map(|m| m.name.as_str());
-    let loaded: Vec<&LoadedModel> = there
-        .loaded_before
-        .iter()
-        .flatten()
-        .filter(|m| Some(m.name.as_str()) != own)
-        .collect();
-    if !loaded.is_empty() && !there.server.holds_model() {
-        let names: Vec<_> = loaded
-            .iter()
-            .map(|m| {
-                let bytes = m
-                    .size_bytes
-                    .map_or_else(String::new, |b| format!(" ({})", size(b)));
-                format!("{}{bytes}", m.name)
-            })
-            .collect();
-        let first = loaded.first().map_or("NAME", |m| m.name.as_str());
-        findings
-            .warning(
-                "other_models",
-                format!("has other models in memory: {}", names.join(", ")),
-            )
-            .todo(format!(
-                "`ollama stop {first}`, and let nobody use it meanwhile"
-            ));
-    }
-    for gpu in machine.iter().flat_map(|m| &m.gpus) {
-        gpu_users(findings, gpu);
-    }
+    let loaded = there.loaded_before.iter().flatten();
+    let others: Vec<_> = loaded.filter(|m| Some(m.name.as_str()) != own).collect();
+    let first = others.first().filter(|_| !there.server.holds_model())?;
+    let names = others.iter().map(|m| {
+        let bytes = m.size_bytes;
+        let bytes = bytes.map_or_else(String::new, |b| format!(" ({})", size(b)));
+        format!("{}{bytes}", m.name)
+    });
+    let names = names.collect::<Vec<_>>().join(", ");
+    let what = format!("has other models in memory: {names}");
+    let todo = format!(
+        "`ollama stop {}`, and let nobody use it meanwhile",
+        first.name
+    );
+    Some(warning("other_models", what, todo))
 }
 
-fn gpu_users(findings: &mut Findings, gpu: &GpuFacts) {
-    if gpu.others.is_empty() {
-        return;
-    }
-    let name = format!("GPU {} ({})", gpu.index, gpu.name);
-    findings
-        .warning(
-            "gpu_users",
-            format!("{name} is used by others: {}", gpu.others.join("; ")),
-        )
-        .todo("end them, or know that their work is in every figure");
+/// Other processes that take memory and time of the devices.
+fn gpu_users(Case { machine, .. }: Case<'_>) -> impl Iterator<Item = Finding> {
+    let gpus = machine.into_iter().flat_map(|m| &m.gpus);
+    gpus.filter(|gpu| !gpu.others.is_empty()).map(|gpu| {
+        let others = gpu.others.join("; ");
+        let what = format!(
+            "GPU {} ({}) is used by others: {others}",
+            gpu.index, gpu.name
+        );
+        let todo = "end them, or know that their work is in every figure";
+        warning("gpu_users", what, todo)
+    })
 }
 
-fn keep_alive(findings: &mut Findings, there: &There) {
-    let Some(seconds) = there.keep_alive_s else {
-        return;
+/// Options of the plan that the server does not take.
+fn options(Case { there, .. }: Case<'_>) -> Option<Finding> {
+    let left_out = there.options_not_sent.join(", ");
+    let todo = "set them where the server is started, or leave them out of the plan";
+    let what = format!("cannot be sent {left_out}: the server's own settings hold");
+    (!left_out.is_empty()).then(|| note("options", what).todo(todo))
+}
+
+/// A state before each arm that the server cannot be put into.
+fn state(Case { there, plan, .. }: Case<'_>) -> Option<Finding> {
+    let what = if there.server.holds_model() {
+        "holds its model from start to end: the state before each arm is `as left`"
+    } else {
+        "cannot load or unload a model on demand: the state before each arm is `as left`"
     };
-    if seconds == 0.0 {
-        findings
-            .warning(
-                "keep_alive",
-                "unloads the model after every request: every request waits for a load",
-            )
-            .todo("start it without OLLAMA_KEEP_ALIVE=0");
-    } else if (0.0..SHORT_KEEP_ALIVE_S).contains(&seconds) {
-        findings
-            .warning(
-                "keep_alive",
-                format!(
-                    "unloads an idle model after {seconds:.0} s, which may end between two requests"
-                ),
-            )
-            .todo("start it with a longer OLLAMA_KEEP_ALIVE");
+    (!there.loads_on_demand && plan.sets_state).then(|| note("state", what))
+}
+
+fn keep_alive(Case { there, .. }: Case<'_>) -> Option<Finding> {
+    const CODE: &str = "keep_alive";
+    let seconds = there.keep_alive_s?;
+    Some(if seconds == 0.0 {
+        let what = "unloads the model after every request: every request waits for a load";
+        warning(CODE, what, "start it without OLLAMA_KEEP_ALIVE=0")
     } else if seconds < 0.0 {
-        findings.ok("keep_alive", "never unloads an idle model");
+        ok(CODE, "never unloads an idle model")
+    } else if seconds < SHORT_KEEP_ALIVE_S {
+        let what = format!(
+            "unloads an idle model after {seconds:.0} s, which may end between two requests"
+        );
+        warning(CODE, what, "start it with a longer OLLAMA_KEEP_ALIVE")
     } else {
         let minutes = seconds / 60.0;
-        findings.ok(
-            "keep_alive",
-            format!("unloads an idle model after {minutes:.0} min"),
-        );
-    }
+        let what = format!("unloads an idle model after {minutes:.0} min");
+        ok(CODE, what)
+    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use clock::Clock;
 use domain::Nanos;
 use telemetry::{GpuDevice, GpuList};
 
-use super::facts::{ClockFacts, FileLimit, GpuFacts, MachineFacts};
+use super::facts::{ClockFacts, GpuFacts, MachineFacts};
+use crate::descriptors;
+use crate::process;
 
 /// Sleeps of the timer's trial.
 const SLEEPS: usize = 200;
@@ -21,10 +23,10 @@ pub(super) fn look(endpoints: &[String], results: &Path) -> MachineFacts {
     MachineFacts {
         warnings: environment.warnings,
         gpus: devices.into_iter().map(gpu).collect(),
-        memory_free_bytes: memory_free(),
+        memory_free_bytes: process::memory_free(),
         memory_total_bytes: Some(environment.memory_bytes).filter(|bytes| *bytes > 0),
         clock: None,
-        files: files(),
+        files: descriptors::limits(),
         disk_free_bytes: disk_free(results),
     }
 }
@@ -77,21 +79,6 @@ pub(super) async fn try_clock() -> ClockFacts {
     }
 }
 
-#[cfg(target_os = "linux")]
-#[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
-fn files() -> Option<FileLimit> {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    Some(FileLimit {
-        soft: limit.current,
-        hard: limit.maximum,
-    })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn files() -> Option<FileLimit> {
-    None
-}
-
 /// Free space for this user where a folder is, or where it would be made.
 #[cfg(target_os = "linux")]
 fn disk_free(folder: &Path) -> Option<u64> {
@@ -106,36 +93,16 @@ fn disk_free(_: &Path) -> Option<u64> {
     None
 }
 
-/// Memory that can be had without swapping. Linux tells.
-fn memory_free() -> Option<u64> {
-    free_in(&std::fs::read_to_string("/proc/meminfo").ok()?)
-}
-
-fn free_in(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn available_memory_is_read_in_bytes() {
-        let text = "MemTotal:  100 kB\nMemFree:  1 kB\nMemAvailable:     42 kB\n";
-        assert_eq!(free_in(text), Some(42 * 1024));
-        assert_eq!(free_in("MemTotal:  100 kB\n"), None);
-    }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn a_folder_that_is_yet_to_be_made_lies_on_its_parents_disk() {
         let temp = tempfile::TempDir::new().unwrap();
         assert!(disk_free(&temp.path().join("not/there/yet")).unwrap() > 0);
-        assert!(files().unwrap().soft != Some(0));
+        assert!(descriptors::limits().unwrap().soft != Some(0));
     }
 
     #[tokio::test]

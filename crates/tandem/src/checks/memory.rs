@@ -13,7 +13,6 @@ const CACHE_BYTES: u64 = 2;
 pub(crate) struct Shape {
     /// Cached values of a token: keys and values of all layers.
     pub(crate) values_per_token: u64,
-    /// Layers.
     pub(crate) layers: u64,
     /// Longest context that it was trained for, tokens.
     pub(crate) context: Option<u64>,
@@ -51,7 +50,6 @@ impl Shape {
 /// What a configuration needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Need {
-    /// The weights, bytes.
     pub(crate) weights_bytes: u64,
     /// The cache of all slots, bytes.
     pub(crate) cache_bytes: u64,
@@ -59,7 +57,6 @@ pub(crate) struct Need {
     pub(crate) context: u64,
     /// The context is the server's own and was assumed.
     pub(crate) context_assumed: bool,
-    /// Slots.
     pub(crate) slots: u64,
     /// The number of slots is Ollama's default and was assumed.
     pub(crate) slots_assumed: bool,

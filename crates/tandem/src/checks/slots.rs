@@ -28,30 +28,18 @@ pub(crate) struct Probe {
 #[serde(tag = "inferred", rename_all = "snake_case")]
 pub(crate) enum Slots {
     /// That many, and others waited.
-    Exactly {
-        /// How many.
-        n: usize,
-    },
+    Exactly { n: usize },
     /// All that were sent.
-    AtLeast {
-        /// How many.
-        n: usize,
-    },
+    AtLeast { n: usize },
     /// It cannot be told.
-    Unknown {
-        /// Why not.
-        why: String,
-    },
+    Unknown { why: String },
 }
 
 /// From the first token of a request to its last, and how many chunks there were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
-    /// Sent.
     pub(crate) sent: Stamp,
-    /// First token.
     pub(crate) first: Stamp,
-    /// Last token.
     pub(crate) last: Stamp,
     /// Chunks with text.
     pub(crate) chunks: usize,
@@ -110,50 +98,56 @@ mod tests {
     use super::*;
 
     fn windows(spans: &[(u64, u64)]) -> Vec<Window> {
-        spans
-            .iter()
-            .map(|(first, last)| Window {
-                sent: Stamp::ZERO,
-                first: Stamp(first * 1_000_000),
-                last: Stamp(last * 1_000_000),
-                chunks: 32,
-            })
-            .collect()
+        let window = |(first, last): &(u64, u64)| Window {
+            sent: Stamp::ZERO,
+            first: Stamp(first * 1_000_000),
+            last: Stamp(last * 1_000_000),
+            chunks: 32,
+        };
+        spans.iter().map(window).collect()
     }
 
     #[test]
-    fn one_after_another_is_one_slot() {
-        let serial = windows(&[(10, 110), (112, 212), (214, 310)]);
-        assert_eq!(infer(&serial), Slots::Exactly { n: 1 });
-        // The next one's first token may come with the last one's end.
-        let close = windows(&[(10, 110), (108, 212), (211, 310)]);
-        assert_eq!(infer(&close), Slots::Exactly { n: 1 });
-    }
-
-    #[test]
-    fn pairs_are_two_slots_and_all_at_once_is_at_least_as_many() {
-        let pairs = windows(&[(10, 110), (15, 120), (121, 220)]);
-        assert_eq!(infer(&pairs), Slots::Exactly { n: 2 });
-        let all = windows(&[(10, 110), (12, 120), (30, 140)]);
-        assert_eq!(infer(&all), Slots::AtLeast { n: 3 });
-        // A chain: never more than two at a time.
-        let chain = windows(&[(0, 100), (50, 150), (101, 200), (151, 250)]);
-        assert_eq!(infer(&chain), Slots::Exactly { n: 2 });
+    fn as_many_slots_as_windows_overlap() {
+        for (spans, slots) in [
+            (
+                &[(10, 110), (112, 212), (214, 310)][..],
+                Slots::Exactly { n: 1 },
+            ),
+            // The next one's first token may come with the last one's end.
+            (
+                &[(10, 110), (108, 212), (211, 310)],
+                Slots::Exactly { n: 1 },
+            ),
+            (&[(10, 110), (15, 120), (121, 220)], Slots::Exactly { n: 2 }),
+            (&[(10, 110), (12, 120), (30, 140)], Slots::AtLeast { n: 3 }),
+            // A chain: never more than two at a time.
+            (
+                &[(0, 100), (50, 150), (101, 200), (151, 250)],
+                Slots::Exactly { n: 2 },
+            ),
+        ] {
+            assert_eq!(infer(&windows(spans)), slots, "{spans:?}");
+        }
     }
 
     #[test]
     fn what_cannot_be_told_is_said() {
-        let why = |windows: &[Window]| match infer(windows) {
-            Slots::Unknown { why } => why,
-            other => panic!("{other:?}"),
-        };
-        assert!(why(&windows(&[(0, 9)])).contains("too few"));
-        assert!(why(&windows(&[(5, 5), (6, 6)])).contains("one piece"));
         let mut late = windows(&[(10, 100), (120, 200)]);
         late[1].sent = Stamp(101_000_000);
-        assert!(why(&late).contains("before all of them were sent"));
         let mut short = windows(&[(0, 100), (0, 100)]);
         short[1].chunks = 3;
-        assert!(why(&short).contains("too short"));
+        for (windows, words) in [
+            (windows(&[(0, 9)]), "too few"),
+            (windows(&[(5, 5), (6, 6)]), "one piece"),
+            (late, "before all of them were sent"),
+            (short, "too short"),
+        ] {
+            let found = infer(&windows);
+            assert!(
+                matches!(&found, Slots::Unknown { why } if why.contains(words)),
+                "{found:?}"
+            );
+        }
     }
 }

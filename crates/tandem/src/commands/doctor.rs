@@ -6,10 +6,11 @@ use domain::record::Provenance;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::checks::{self, Absence, Facts, Finding, Level, MachineFacts, PlanFacts, ServerState};
+use crate::checks::{self, Facts, Finding, Level, MachineFacts, PlanFacts, ServerState};
 use crate::flags::DoctorArgs;
 use crate::folder::{self, command_line};
 use crate::plans;
+use crate::target::Absence;
 use crate::terminal;
 
 /// Version of the JSON object; raised when a key changes its meaning or goes.

@@ -9,6 +9,7 @@ use domain::plan::Timeouts;
 use domain::record::EndpointFacts;
 use domain::{FailureKind, Nanos};
 use openai::ApiKey;
+use serde::Serialize;
 
 use crate::flags::ApiArg;
 
@@ -36,7 +37,8 @@ impl Found {
     }
 }
 
-const LIMITS: Timeouts = Timeouts {
+/// Limits of what is asked before anything is measured.
+pub(crate) const LIMITS: Timeouts = Timeouts {
     connect: Nanos::from_secs(2),
     first_byte: Nanos::from_secs(10),
     between_chunks: Nanos::from_secs(10),
@@ -50,22 +52,21 @@ const START_HINT: &str = "start it with `ollama serve`, or use --simulate";
 pub(crate) struct Seen {
     /// What it is; its model is none where it has no such model.
     pub(crate) found: Found,
-    /// Names of the models it has.
     pub(crate) has: Vec<String>,
 }
 
 /// An endpoint at which no server could be made out.
 #[derive(Debug)]
 pub(crate) struct NotSeen {
-    /// Why, in short.
-    pub(crate) why: Why,
+    pub(crate) why: Absence,
     /// Why, in words, and what to do.
     pub(crate) fatal: Fatal,
 }
 
 /// Why no server could be made out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Absence {
     /// The endpoint cannot be used as it was written.
     Usage,
     /// Nobody answers there.
@@ -73,13 +74,13 @@ pub(crate) enum Why {
     /// It wants a key, or another one.
     Key,
     /// What answers is no model server.
-    Other,
+    NoModelServer,
 }
 
 impl NotSeen {
     fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self {
-            why: Why::Usage,
+            why: Absence::Usage,
             fatal: Fatal::usage(error),
         }
     }
@@ -89,9 +90,9 @@ impl NotSeen {
             BackendError::Failed {
                 failure: FailureKind::Http { status: 401 | 403 },
                 ..
-            } => Why::Key,
-            error if is_unreachable(error) => Why::Unreachable,
-            _ => Why::Other,
+            } => Absence::Key,
+            error if is_unreachable(error) => Absence::Unreachable,
+            _ => Absence::NoModelServer,
         };
         Self {
             why,

@@ -24,8 +24,7 @@ pub(crate) struct Fitted {
 /// Among several servers of which some can load and unload, the plan stays as it is, and it is said of
 /// the others that their state is as left.
 pub(crate) fn fit(plan: &mut SweepPlan, found: &[Found]) -> Fitted {
-    let options = plan.configs.iter().flat_map(|config| &config.agents);
-    let options: Vec<_> = options.map(|agent| &agent.options).collect();
+    let options: Vec<_> = plan.agents().map(|agent| &agent.options).collect();
     let mut fitted = carried(&options, found);
     let compatible = |f: &Found| openai::wire::is_kind(&f.facts.server.kind);
     if found.is_empty() || !found.iter().all(compatible) {
@@ -84,7 +83,7 @@ fn carried(options: &[&ModelOptions], found: &[Found]) -> Fitted {
                 .facts
                 .insert(format!("endpoint_{place}_{name}"), value.clone());
         }
-        let left_out = left_out(options, server);
+        let left_out = not_sent(options, &server.facts.server.kind).join(", ");
         if !left_out.is_empty() {
             fitted.notes.push(format!(
                 "{} ({}) cannot be sent {left_out}: the server's own settings hold",
@@ -98,18 +97,15 @@ fn carried(options: &[&ModelOptions], found: &[Found]) -> Fitted {
     fitted
 }
 
-/// Names of the options that are set and that this server cannot take.
-fn left_out(options: &[&ModelOptions], server: &Found) -> String {
-    let kind = &server.facts.server.kind;
+/// Names of the options that are set and that a server of this kind cannot take, in order.
+pub(crate) fn not_sent(options: &[&ModelOptions], kind: &str) -> Vec<&'static str> {
     if !openai::wire::is_kind(kind) {
-        return String::new();
+        return Vec::new();
     }
     let dialect = openai::Dialect::of_kind(kind);
-    let names: BTreeSet<&str> = options
-        .iter()
-        .flat_map(|options| openai::wire::not_sent(options, dialect))
-        .collect();
-    names.into_iter().collect::<Vec<_>>().join(", ")
+    let names = options.iter().copied();
+    let names = names.flat_map(|options| openai::wire::not_sent(options, dialect));
+    names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 #[cfg(test)]

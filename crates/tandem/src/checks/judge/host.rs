@@ -2,9 +2,10 @@
 
 use document::words::plural;
 
-use super::{Findings, Level};
-use crate::checks::facts::{MachineFacts, PlanFacts};
+use super::{Finding, note, ok, problem, warning};
+use crate::checks::facts::{ClockFacts, MachineFacts, PlanFacts};
 use crate::checks::memory::size;
+use crate::descriptors::FileLimit;
 
 /// Later than this and the client starts requests visibly late.
 const LATE_MS: f64 = 5.0;
@@ -16,102 +17,91 @@ const DISK_LITTLE: u64 = 1_000_000_000;
 /// Files beside the agents' connections: records, telemetry, the runtime's own.
 const FILES_BESIDE: u64 = 64;
 
-pub(super) fn of_plan(findings: &mut Findings, plan: &PlanFacts, endpoints: usize, loads: bool) {
-    if plan.reloading > 0 && loads {
-        findings
-            .note("reloads",
-                format!(
-                    "in {} of {} the agents differ in {}: a server that they share reloads the model between them",
-                    plan.reloading,
-                    plural(plan.configs as u64, "configuration"),
-                    plan.reloading_options.join(", ")
-                ),
-            )
-            .todo("if that is not what you want to measure, give all agents the same");
+pub(super) fn of_plan(
+    plan: &PlanFacts,
+    endpoints: usize,
+    loads: bool,
+) -> impl Iterator<Item = Finding> {
+    let reloads = (plan.reloading > 0 && loads).then(|| {
+        let what = format!(
+            "in {} of {} the agents differ in {}: a server that they share reloads the model between them",
+            plan.reloading,
+            plural(plan.configs as u64, "configuration"),
+            plan.reloading_options.join(", ")
+        );
+        let todo = "if that is not what you want to measure, give all agents the same";
+        note("reloads", what).todo(todo)
+    });
+    let short = (plan.servers > endpoints && endpoints == 1).then(|| {
+        let agents = plan.servers;
+        let what = format!("the plan has a server for each of {agents} agents, and one is named");
+        warning("endpoints", what, "give --endpoint once for each")
+    });
+    reloads.into_iter().chain(short)
+}
+
+pub(super) fn of_machine(machine: &MachineFacts, plan: &PlanFacts) -> Vec<Finding> {
+    let condition = |words: &String| warning("conditions", words, remedy(words));
+    let mut all: Vec<_> = machine.warnings.iter().map(condition).collect();
+    if all.is_empty() {
+        let what = "nothing seen that spoils a benchmark: load, governor, power";
+        all.push(ok("conditions", what));
     }
-    if plan.servers > endpoints && endpoints == 1 {
-        findings
-            .warning(
-                "endpoints",
-                format!(
-                    "the plan has a server for each of {} agents, and one is named",
-                    plan.servers
-                ),
-            )
-            .todo("give --endpoint once for each");
+    all.extend(machine.clock.map(clock));
+    all.extend(
+        machine
+            .files
+            .map(|files| open_files(files, plan.agents as u64)),
+    );
+    all.extend(machine.disk_free_bytes.map(disk));
+    all
+}
+
+fn clock(clock: ClockFacts) -> Finding {
+    let what = format!(
+        "the clock tells {} ns apart; a 1 ms timer rings up to {:.1} ms late (99 %)",
+        clock.step_ns, clock.oversleep_p99_ms
+    );
+    if clock.oversleep_p99_ms > LATE_MS || clock.step_ns > 1_000_000 {
+        let todo = "end other work on this machine, or measure from a quieter one";
+        warning("clock", what, todo)
+    } else {
+        ok("clock", what)
     }
 }
 
-pub(super) fn of_machine(findings: &mut Findings, machine: &MachineFacts, plan: &PlanFacts) {
-    for warning in &machine.warnings {
-        let (what, todo) = remedy(warning);
-        findings.warning("conditions", what).todo(todo);
+fn open_files(files: FileLimit, agents: u64) -> Finding {
+    const CODE: &str = "files";
+    let needed = agents + FILES_BESIDE;
+    let short = |limit: Option<u64>| limit.is_some_and(|limit| limit < needed);
+    let any = || "any number of".to_owned();
+    let soft = files.soft.map_or_else(any, |n| n.to_string());
+    let what = format!("this process may open {soft} files");
+    if !short(files.soft) {
+        return ok(CODE, what);
     }
-    if machine.warnings.is_empty() {
-        findings.ok(
-            "conditions",
-            "nothing seen that spoils a benchmark: load, governor, power",
-        );
+    let what = format!("{what}, {} need {needed}", plural(agents, "agent"));
+    let todo = format!("`ulimit -n {needed}`");
+    if short(files.hard) {
+        problem(CODE, what, todo)
+    } else {
+        warning(CODE, what, todo)
     }
-    if let Some(clock) = machine.clock {
-        let what = format!(
-            "the clock tells {} ns apart; a 1 ms timer rings up to {:.1} ms late (99 %)",
-            clock.step_ns, clock.oversleep_p99_ms
-        );
-        if clock.oversleep_p99_ms > LATE_MS || clock.step_ns > 1_000_000 {
-            findings
-                .warning("clock", what)
-                .todo("end other work on this machine, or measure from a quieter one");
-        } else {
-            findings.ok("clock", what);
-        }
-    }
-    if let Some(files) = machine.files {
-        let needed = plan.agents as u64 + FILES_BESIDE;
-        let short = |limit: Option<u64>| limit.is_some_and(|limit| limit < needed);
-        if short(files.soft) {
-            let level = if short(files.hard) {
-                Level::Problem
-            } else {
-                Level::Warning
-            };
-            let soft = files.soft.unwrap_or_default();
-            findings
-                .add(
-                    level,
-                    "files",
-                    format!(
-                        "this process may open {soft} files, {} need {needed}",
-                        plural(plan.agents as u64, "agent")
-                    ),
-                )
-                .todo(format!("`ulimit -n {needed}`"));
-        } else {
-            let soft = files
-                .soft
-                .map_or_else(|| "any number of".to_owned(), |n| n.to_string());
-            findings.ok("files", format!("this process may open {soft} files"));
-        }
-    }
-    if let Some(free) = machine.disk_free_bytes {
-        let what = format!("{} free where results go", size(free));
-        if free < DISK_LEAST {
-            findings
-                .problem("disk", what)
-                .todo("free some, or name another place with --out");
-        } else if free < DISK_LITTLE {
-            findings
-                .warning("disk", what)
-                .todo("free some, or name another place with --out");
-        } else {
-            findings.ok("disk", what);
-        }
+}
+
+fn disk(free: u64) -> Finding {
+    let what = format!("{} free where results go", size(free));
+    let todo = "free some, or name another place with --out";
+    match free {
+        ..DISK_LEAST => problem("disk", what, todo),
+        ..DISK_LITTLE => warning("disk", what, todo),
+        _ => ok("disk", what),
     }
 }
 
 /// What to do about a condition that telemetry put into words.
-fn remedy(warning: &str) -> (String, &'static str) {
-    let todo = if warning.contains("governor") {
+fn remedy(warning: &str) -> &'static str {
+    if warning.contains("governor") {
         "`cpupower frequency-set --governor performance`"
     } else if warning.contains("battery") {
         "plug it in"
@@ -119,6 +109,5 @@ fn remedy(warning: &str) -> (String, &'static str) {
         "wait until it has ended: durations would hold its share"
     } else {
         "change it, or know that it is in every figure"
-    };
-    (warning.to_owned(), todo)
+    }
 }

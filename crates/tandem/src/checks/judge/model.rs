@@ -1,11 +1,10 @@
 //! The model: there, or which ones are.
 
-use super::Findings;
-use crate::checks::facts::{PlanFacts, There};
+use super::{Case, Finding, ok, problem};
 use crate::checks::memory::size;
 
-/// True when the model is there.
-pub(super) fn model(findings: &mut Findings, there: &There, plan: &PlanFacts) -> bool {
+pub(super) fn model(Case { there, plan, .. }: Case<'_>) -> Finding {
+    const CODE: &str = "model";
     let Some(model) = &there.model else {
         let near = nearest(&plan.model, &there.has);
         let has = if there.has.is_empty() {
@@ -15,28 +14,18 @@ pub(super) fn model(findings: &mut Findings, there: &There, plan: &PlanFacts) ->
         } else {
             format!("near to that it has {}", near.join(", "))
         };
-        let fetch = if there.loads_on_demand {
-            format!("`ollama pull {}`, or ", plan.model)
-        } else {
-            String::new()
-        };
-        findings
-            .problem(
-                "model",
-                format!("does not have the model {}; {has}", plan.model),
-            )
-            .todo(format!("{fetch}name another with --model"));
-        return false;
+        let pull = format!("`ollama pull {}`, or ", plan.model);
+        let fetch = if there.loads_on_demand { &pull } else { "" };
+        let what = format!("does not have the model {}; {has}", plan.model);
+        return problem(CODE, what, format!("{fetch}name another with --model"));
     };
     let known = |text: &Option<String>| text.clone().filter(|t| t != "unknown");
+    let digest = model.digest.as_deref();
     let facts = [
         known(&model.parameter_size),
         known(&model.quantization),
         model.size_bytes.map(size),
-        model
-            .digest
-            .as_ref()
-            .map(|d| format!("digest {}", short(d))),
+        digest.map(|digest| format!("digest {}", short(digest))),
     ];
     let facts: Vec<_> = facts.into_iter().flatten().collect();
     let facts = if facts.is_empty() {
@@ -44,8 +33,7 @@ pub(super) fn model(findings: &mut Findings, there: &There, plan: &PlanFacts) ->
     } else {
         facts.join(", ")
     };
-    findings.ok("model", format!("has {} ({facts})", model.name));
-    true
+    ok(CODE, format!("has {} ({facts})", model.name))
 }
 
 /// Names like the one that was asked for, the likest first.

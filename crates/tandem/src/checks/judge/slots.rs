@@ -2,83 +2,81 @@
 
 use document::words::plural;
 
-use super::Findings;
+use super::{Case, Finding, note, ok, problem, warning};
 use crate::checks::facts::{PlanFacts, There};
-use crate::checks::slots::Slots;
+use crate::checks::slots::{Probe, Slots};
 
-pub(super) fn slots(findings: &mut Findings, there: &There, plan: &PlanFacts) {
-    let told = there.slots_told;
-    let Some(probe) = &there.probe else {
-        if let Some(n) = told {
-            findings.note("slots", format!("says that it has {}", plural(n, "slot")));
-        }
-        return;
+/// What the probe's requests showed, unless they were refused for want of a key.
+fn probed(there: &There) -> Option<&Probe> {
+    there.probe.as_ref().filter(|probe| !probe.key_refused)
+}
+
+/// Whether short requests are answered, and how fast.
+pub(super) fn generates(Case { there, .. }: Case<'_>) -> Vec<Finding> {
+    const CODE: &str = "generates";
+    let Some(probe) = probed(there) else {
+        return Vec::new();
     };
-    if probe.key_refused {
-        return;
+    let todo = "a sweep's requests would fail alike; look into the server's log";
+    let failed = |failure| problem(CODE, format!("a short request failed: {failure}"), todo);
+    let mut all: Vec<_> = probe.failures.iter().map(failed).collect();
+    if let (true, Some(rate)) = (all.is_empty(), probe.solo_rate) {
+        let what = format!("decodes {rate:.0} tokens/s for one request alone");
+        all.push(ok(CODE, what));
     }
-    for failure in &probe.failures {
-        findings
-            .problem("generates", format!("a short request failed: {failure}"))
-            .todo("a sweep's requests would fail alike; look into the server's log");
+    all
+}
+
+pub(super) fn slots(Case { there, plan, .. }: Case<'_>) -> Vec<Finding> {
+    const CODE: &str = "slots";
+    let told = there.slots_told;
+    if there.probe.is_none() {
+        let says = |n| note(CODE, format!("says that it has {}", plural(n, "slot")));
+        return told.map(says).into_iter().collect();
     }
-    if probe.failures.is_empty()
-        && let Some(rate) = probe.solo_rate
-    {
-        findings.ok(
-            "generates",
-            format!("decodes {rate:.0} tokens/s for one request alone"),
-        );
-    }
+    let Some(probe) = probed(there) else {
+        return Vec::new();
+    };
     let together = probe.together;
     let says = told.map_or_else(String::new, |n| format!(", and says {n}"));
-    match &probe.slots {
+    let mut all = vec![match &probe.slots {
         Slots::Exactly { n: 1 } => {
-            findings
-                .note("slots",
-                    format!(
-                        "serial: {together} requests sent together were decoded one after another (1 slot{says})"
-                    ),
-                )
-                .todo(more_slots(there, plan));
-        }
-        Slots::Exactly { n } => {
-            findings.ok("slots",
-                format!("{n} slots: of {together} requests sent together, {n} decoded side by side{says}"),
+            let what = format!(
+                "serial: {together} requests sent together were decoded one after another (1 slot{says})"
             );
+            note(CODE, what).todo(more_slots(there, plan))
         }
-        Slots::AtLeast { n } => {
-            findings.ok(
-                "slots",
-                format!(
-                    "at least {n} slots: all {n} requests sent together decoded side by side{says}"
-                ),
-            );
-        }
+        Slots::Exactly { n } => ok(
+            CODE,
+            format!(
+                "{n} slots: of {together} requests sent together, {n} decoded side by side{says}"
+            ),
+        ),
+        Slots::AtLeast { n } => ok(
+            CODE,
+            format!(
+                "at least {n} slots: all {n} requests sent together decoded side by side{says}"
+            ),
+        ),
         Slots::Unknown { why } => {
             let told =
                 told.map_or_else(String::new, |n| format!("; it says {}", plural(n, "slot")));
-            findings.note(
-                "slots",
-                format!("how many requests it decodes at once cannot be told: {why}{told}"),
-            );
+            let what = format!("how many requests it decodes at once cannot be told: {why}{told}");
+            note(CODE, what)
         }
+    }];
+    let differs = |told: u64| match &probe.slots {
+        // So many requests cannot fill more slots than they are.
+        Slots::Exactly { n } => *n as u64 > told || (*n as u64) < told && together as u64 > told,
+        Slots::AtLeast { n } => *n as u64 > told,
+        Slots::Unknown { .. } => false,
+    };
+    if let Some(told) = told.filter(|told| differs(*told)) {
+        let what = format!("it says {} and showed otherwise", plural(told, "slot"));
+        let todo = "is somebody else using it? Let nobody, and ask again";
+        all.push(warning(CODE, what, todo));
     }
-    if let Some(told) = told {
-        let fewer = matches!(&probe.slots, Slots::Exactly { n } if (*n as u64) < told);
-        let more = match &probe.slots {
-            Slots::Exactly { n } | Slots::AtLeast { n } => *n as u64 > told,
-            Slots::Unknown { .. } => false,
-        };
-        if fewer && (probe.together as u64) > told || more {
-            findings
-                .warning(
-                    "slots",
-                    format!("it says {} and showed otherwise", plural(told, "slot")),
-                )
-                .todo("is somebody else using it? Let nobody, and ask again");
-        }
-    }
+    all
 }
 
 fn more_slots(there: &There, plan: &PlanFacts) -> String {

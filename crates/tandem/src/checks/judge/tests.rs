@@ -1,9 +1,10 @@
-use domain::backend::{ModelIdentity, ServerIdentity};
+use domain::backend::{LoadedModel, ModelIdentity, ServerIdentity};
 
-use super::super::facts::{ClockFacts, FileLimit, ServerFacts};
+use super::super::facts::{ClockFacts, GpuFacts};
 use super::super::memory::Shape;
 use super::super::slots::{Probe, Slots};
 use super::*;
+use crate::descriptors::FileLimit;
 
 fn plan() -> PlanFacts {
     PlanFacts {
@@ -79,20 +80,32 @@ fn machine() -> MachineFacts {
     }
 }
 
-/// What is found at a server of a kind, with the facts changed as `set` does.
-fn case(
-    name: &str,
-    kind: &str,
-    set: impl FnOnce(&mut PlanFacts, &mut There, &mut MachineFacts),
-) -> String {
-    let (mut plan, mut there, mut machine) = (plan(), there(kind), machine());
-    set(&mut plan, &mut there, &mut machine);
+/// What a case changes.
+struct World {
+    plan: PlanFacts,
+    there: There,
+    machine: MachineFacts,
+}
+
+/// What is found at an Ollama, with the facts changed as `set` does.
+fn case(name: &str, set: impl FnOnce(&mut World)) -> String {
+    case_of("ollama", name, set)
+}
+
+/// What is found at a server of a kind.
+fn case_of(kind: &str, name: &str, set: impl FnOnce(&mut World)) -> String {
+    let mut world = World {
+        plan: plan(),
+        there: there(kind),
+        machine: machine(),
+    };
+    set(&mut world);
     let server = ServerFacts {
         url: "http://127.0.0.1:1".to_owned(),
         local: !name.contains("elsewhere"),
-        state: ServerState::There(Box::new(there)),
+        state: ServerState::There(Box::new(world.there)),
     };
-    told(name, plan, server, Some(machine))
+    told(name, world.plan, server, Some(world.machine))
 }
 
 /// The findings in lines: level, code, words, and what to do.
@@ -132,43 +145,31 @@ fn gpu(bytes: u64) -> GpuFacts {
 #[test]
 fn servers() {
     let mut all = vec![
-        case(
-            "a good server on a quiet machine",
-            "ollama",
-            |_, there, _| {
-                there.probe = Some(probe(Slots::Exactly { n: 2 }));
-                there.keep_alive_s = Some(300.0);
-            },
-        ),
-        case(
-            "a missing model ends the questions",
-            "ollama",
-            |_, there, _| {
-                there.model = None;
-                there.has = ["llama3.2:1b", "gemma3:4b", "gema3:latest", "qwen3:8b"]
-                    .map(str::to_owned)
-                    .into();
-            },
-        ),
-        case(
-            "partly on the CPU, and other users",
-            "ollama",
-            |_, there, machine| {
-                there.loaded = Some(model("gemma3:latest", 4_000_000_000, 3_000_000_000));
-                there.loaded_before = Some(vec![model("qwen3:8b", 6_000_000_000, 6_000_000_000)]);
-                machine.gpus = vec![GpuFacts {
-                    memory_used_bytes: Some(8_000_000_000),
-                    others: vec!["blender (pid 7, 1.0 GB)".to_owned()],
-                    ..gpu(12_000_000_000)
-                }];
-            },
-        ),
-        case("it holds its model", "llama.cpp", |_, there, _| {
-            there.context_told = Some(512);
-            there.options_not_sent = vec!["num_ctx", "num_gpu"];
+        case("a good server on a quiet machine", |w| {
+            w.there.probe = Some(probe(Slots::Exactly { n: 2 }));
+            w.there.keep_alive_s = Some(300.0);
         }),
-        case("requests fail", "ollama", |_, there, _| {
-            there.probe = Some(Probe {
+        case("a missing model ends the questions", |w| {
+            w.there.model = None;
+            w.there.has = ["llama3.2:1b", "gemma3:4b", "gema3:latest", "qwen3:8b"]
+                .map(str::to_owned)
+                .into();
+        }),
+        case("partly on the CPU, and other users", |w| {
+            w.there.loaded = Some(model("gemma3:latest", 4_000_000_000, 3_000_000_000));
+            w.there.loaded_before = Some(vec![model("qwen3:8b", 6_000_000_000, 6_000_000_000)]);
+            w.machine.gpus = vec![GpuFacts {
+                memory_used_bytes: Some(8_000_000_000),
+                others: vec!["blender (pid 7, 1.0 GB)".to_owned()],
+                ..gpu(12_000_000_000)
+            }];
+        }),
+        case_of("llama.cpp", "it holds its model", |w| {
+            w.there.context_told = Some(512);
+            w.there.options_not_sent = vec!["num_ctx", "num_gpu"];
+        }),
+        case("requests fail", |w| {
+            w.there.probe = Some(Probe {
                 failures: vec!["server busy".to_owned()],
                 ..probe(Slots::Unknown {
                     why: "no request completed".to_owned(),
@@ -177,9 +178,9 @@ fn servers() {
         }),
     ];
     for key_sent in [false, true] {
-        all.push(case("the key is refused", "vllm", |_, there, _| {
-            there.key_sent = key_sent;
-            there.probe = Some(Probe {
+        all.push(case_of("vllm", "the key is refused", |w| {
+            w.there.key_sent = key_sent;
+            w.there.probe = Some(Probe {
                 key_refused: true,
                 failures: vec!["HTTP 401".to_owned()],
                 ..probe(Slots::Unknown { why: String::new() })
@@ -187,8 +188,8 @@ fn servers() {
         }));
     }
     for seconds in [0.0, 5.0, 300.0, -1.0] {
-        all.push(case("keep-alive", "ollama", |_, there, _| {
-            there.keep_alive_s = Some(seconds);
+        all.push(case("keep-alive", |w| {
+            w.there.keep_alive_s = Some(seconds);
         }));
     }
     let absent = ServerFacts {
@@ -216,8 +217,8 @@ fn slots() {
         "ollama /v1",
         "openai-compatible",
     ] {
-        all.push(case(&format!("one slot of {kind}"), kind, |_, there, _| {
-            there.probe = Some(probe(Slots::Exactly { n: 1 }));
+        all.push(case_of(kind, &format!("one slot of {kind}"), |w| {
+            w.there.probe = Some(probe(Slots::Exactly { n: 1 }));
         }));
     }
     // Three requests cannot fill more than three slots.
@@ -230,9 +231,9 @@ fn slots() {
         (2, Slots::AtLeast { n: 3 }),
     ] {
         let name = format!("says {told}, shows {shown:?}");
-        all.push(case(&name, "llama.cpp", |_, there, _| {
-            there.slots_told = Some(told);
-            there.probe = Some(probe(shown));
+        all.push(case_of("llama.cpp", &name, |w| {
+            w.there.slots_told = Some(told);
+            w.there.probe = Some(probe(shown));
         }));
     }
     insta::assert_snapshot!(all.join("\n"));
@@ -252,29 +253,25 @@ fn memory() {
         there.shape = Some(shape.clone());
     };
     let all = [
-        case("fits the host", "ollama", |_, there, _| {
-            needs(there, 1024, 1);
+        case("fits the host", |w| {
+            needs(&mut w.there, 1024, 1);
         }),
-        case("fits the GPU", "ollama", |_, there, machine| {
-            needs(there, 1024, 1);
-            machine.gpus = vec![gpu(6_000_000_000)];
+        case("fits the GPU", |w| {
+            needs(&mut w.there, 1024, 1);
+            w.machine.gpus = vec![gpu(6_000_000_000)];
         }),
-        case("more than the GPU has", "ollama", |_, there, machine| {
-            needs(there, 1024, 1);
-            machine.gpus = vec![gpu(3_500_000_000)];
+        case("more than the GPU has", |w| {
+            needs(&mut w.there, 1024, 1);
+            w.machine.gpus = vec![gpu(3_500_000_000)];
         }),
-        case("more than the host has", "ollama", |_, there, _| {
-            needs(there, 8192, 4);
+        case("more than the host has", |w| {
+            needs(&mut w.there, 8192, 4);
         }),
-        case(
-            "what is loaded holds its memory already",
-            "ollama",
-            |_, there, _| {
-                needs(there, 8192, 4);
-                there.loaded_before = Some(vec![model("gemma3:latest", 9_000_000_000, 0)]);
-            },
-        ),
-        case("elsewhere", "ollama", |_, there, _| needs(there, 8192, 4)),
+        case("what is loaded holds its memory already", |w| {
+            needs(&mut w.there, 8192, 4);
+            w.there.loaded_before = Some(vec![model("gemma3:latest", 9_000_000_000, 0)]);
+        }),
+        case("elsewhere", |w| needs(&mut w.there, 8192, 4)),
     ];
     insta::assert_snapshot!(all.join("\n"));
 }
@@ -287,9 +284,9 @@ fn plan_and_machine() {
         plan.servers = 2;
     };
     let all = [
-        case("everything is in the way", "ollama", |plan, _, machine| {
-            reloads(plan);
-            *machine = MachineFacts {
+        case("everything is in the way", |w| {
+            reloads(&mut w.plan);
+            w.machine = MachineFacts {
                 warnings: vec!["governor is powersave".to_owned()],
                 clock: Some(ClockFacts {
                     step_ns: 40,
@@ -303,14 +300,10 @@ fn plan_and_machine() {
                 ..MachineFacts::default()
             };
         }),
-        case(
-            "it holds its model and reloads nothing",
-            "vllm",
-            |plan, _, machine| {
-                reloads(plan);
-                *machine = MachineFacts::default();
-            },
-        ),
+        case_of("vllm", "it holds its model and reloads nothing", |w| {
+            reloads(&mut w.plan);
+            w.machine = MachineFacts::default();
+        }),
     ];
     insta::assert_snapshot!(all.join("\n"));
 }

@@ -3,8 +3,10 @@ use std::net::TcpListener;
 
 use super::*;
 
-/// Answers each path with a whole response, everything else with a 404; ends with the process.
-fn server(routes: &'static [(&'static str, &'static str)]) -> String {
+/// Answers each path with its JSON or its whole response, everything else with a 404; ends with the
+/// process.
+fn server(routes: &[(&'static str, &'static str)]) -> String {
+    let routes = routes.to_vec();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -18,8 +20,13 @@ fn server(routes: &'static [(&'static str, &'static str)]) -> String {
             let head = String::from_utf8(head).unwrap();
             let path = head.split(' ').nth(1).unwrap_or_default();
             let known = routes.iter().find(|(route, _)| *route == path);
-            let reply = known.map_or("404 Not Found\r\n\r\nno such page", |(_, reply)| reply);
-            let _ = write!(stream, "HTTP/1.1 {reply}");
+            let reply = match known {
+                None => "404 Not Found\r\n\r\nno such page".to_owned(),
+                Some((_, json)) if json.starts_with('{') => format!("200 OK\r\n\r\n{json}"),
+                Some((_, reply)) => (*reply).to_owned(),
+            };
+            let (status, rest) = reply.split_once("\r\n").unwrap();
+            let _ = write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\n{rest}");
         }
     });
     address
@@ -33,26 +40,19 @@ fn look(endpoint: &str, api: ApiArg, model: &str) -> Result<Found, Fatal> {
     runtime.block_on(look_at(endpoint, api, None, model))
 }
 
-const OLLAMA: (&str, &str) = (
-    "/api/version",
-    "200 OK\r\nConnection: close\r\n\r\n{\"version\":\"0.33.0\"}",
-);
-const TAGS: (&str, &str) = (
-    "/api/tags",
-    "200 OK\r\nConnection: close\r\n\r\n{\"models\":[{\"name\":\"m:latest\"}]}",
-);
+const OLLAMA: (&str, &str) = ("/api/version", r#"{"version":"0.33.0"}"#);
+const TAGS: (&str, &str) = ("/api/tags", r#"{"models":[{"name":"m:latest"}]}"#);
 const V1: (&str, &str) = (
     "/v1/models",
-    "200 OK\r\nConnection: close\r\n\r\n{\"data\":[{\"id\":\"m\",\"owned_by\":\"library\"}]}",
+    r#"{"data":[{"id":"m","owned_by":"library"}]}"#,
 );
 const LLAMA_CPP: (&str, &str) = (
     "/v1/models",
-    "200 OK\r\nServer: llama.cpp\r\nConnection: close\r\n\r\n{\"data\":[{\"id\":\"r.gguf\",\"owned_by\":\"llamacpp\"}]}",
+    "200 OK\r\nServer: llama.cpp\r\n\r\n{\"data\":[{\"id\":\"r.gguf\",\"owned_by\":\"llamacpp\"}]}",
 );
 const PROPS: (&str, &str) = (
     "/props",
-    "200 OK\r\nConnection: close\r\n\r\n{\"build_info\":\"b1\",\"total_slots\":2,\
-     \"default_generation_settings\":{\"n_ctx\":512}}",
+    r#"{"build_info":"b1","total_slots":2,"default_generation_settings":{"n_ctx":512}}"#,
 );
 
 #[test]
@@ -110,38 +110,26 @@ fn a_missing_model_names_what_there_is() {
 
 #[test]
 fn what_is_neither_says_why_for_both() {
-    for (routes, words) in [
-        (&[][..], "no such page"),
+    for (reply, words) in [
+        ("404 Not Found\r\n\r\nno such page", "no such page"),
         (
-            &[(
-                "/v1/models",
-                "401 Unauthorized\r\nConnection: close\r\n\r\n{\"error\":{\"message\":\"no key\"}}",
-            )][..],
+            "401 Unauthorized\r\n\r\n{\"error\":{\"message\":\"no key\"}}",
             "no key; the server wants a key: set TANDEM_API_KEY",
         ),
         (
-            &[(
-                "/v1/models",
-                "200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<html>hi</html>",
-            )][..],
+            "200 OK\r\nContent-Type: text/html\r\n\r\n<html>hi</html>",
             "is this an OpenAI-compatible server?",
         ),
         (
-            &[(
-                "/v1/models",
-                "301 Moved Permanently\r\nLocation: /v1/models\r\nConnection: close\r\n\r\n",
-            )][..],
+            "301 Moved Permanently\r\nLocation: /v1/models\r\n\r\n",
             "redirects are not followed, it points to /v1/models",
         ),
         (
-            &[(
-                "/v1/models",
-                "429 Too Many Requests\r\nRetry-After: 9\r\nConnection: close\r\n\r\nslow down",
-            )][..],
+            "429 Too Many Requests\r\nRetry-After: 9\r\n\r\nslow down",
             "come back after 9 s",
         ),
     ] {
-        let address = server(routes);
+        let address = server(&[("/v1/models", reply)]);
         let error = look(&address, ApiArg::Auto, "m").unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
         assert!(error.contains("not Ollama's API either"), "{error}");
