@@ -37,6 +37,15 @@ impl Exit {
         }
     }
 
+    /// How a run ended that was measured as far as it came.
+    pub const fn of_run(interrupted: bool, some_failed: bool) -> Self {
+        match (interrupted, some_failed) {
+            (true, _) => Self::Interrupted,
+            (false, true) => Self::SomeFailed,
+            (false, false) => Self::Done,
+        }
+    }
+
     /// How a command of ours ended that left this exit code; any other code is a failure.
     pub fn of_code(code: i32) -> Self {
         const ALL: [Exit; 5] = [

@@ -93,18 +93,14 @@ pub(crate) fn usable_cpus() -> u32 {
         .unwrap_or(1)
 }
 
+/// Holds the calling thread, and those it starts, to these CPUs.
 #[cfg(target_os = "linux")]
 pub(crate) fn pin(cpus: &[u32]) -> Result<(), Fatal> {
-    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    use rustix::thread::{CpuSet, sched_setaffinity};
 
-    let allowed =
-        sched_getaffinity(None).or_environment("the CPUs of this process cannot be told")?;
-    let may = |cpu: u32| (cpu as usize) < CpuSet::MAX_CPU && allowed.is_set(cpu as usize);
-    if let Some(cpu) = cpus.iter().find(|cpu| !may(**cpu)) {
-        let usable: Vec<_> = (0..CpuSet::MAX_CPU)
-            .filter(|cpu| allowed.is_set(*cpu))
-            .map(|cpu| cpu.to_string())
-            .collect();
+    let usable = usable();
+    if let Some(cpu) = cpus.iter().find(|cpu| !usable.contains(cpu)) {
+        let usable: Vec<_> = usable.iter().map(u32::to_string).collect();
         return Err(
             Fatal::usage(format!("--pin: this process may not use CPU {cpu}"))
                 .hint(format!("it may use {}", usable.join(", "))),
@@ -122,27 +118,22 @@ pub(crate) fn pin(cpus: &[u32]) -> Result<(), Fatal> {
 pub(crate) fn usable() -> Vec<u32> {
     use rustix::thread::{CpuSet, sched_getaffinity};
 
-    sched_getaffinity(None).map_or_else(
-        |_| Vec::new(),
-        |allowed| {
-            (0..MOST_CPUS)
-                .take(CpuSet::MAX_CPU)
-                .filter(|cpu| allowed.is_set(*cpu as usize))
-                .collect()
-        },
-    )
+    let Ok(allowed) = sched_getaffinity(None) else {
+        return Vec::new();
+    };
+    let known = (0..MOST_CPUS).take(CpuSet::MAX_CPU);
+    known.filter(|cpu| allowed.is_set(*cpu as usize)).collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn pin(_cpus: &[u32]) -> Result<(), Fatal> {
+    Err(Fatal::usage("--pin works on Linux only")
+        .hint("leave it out, or use the system's own tool"))
 }
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn usable() -> Vec<u32> {
     Vec::new()
-}
-
-/// Holds the calling thread, and those it starts, to these CPUs.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn pin(_cpus: &[u32]) -> Result<(), Fatal> {
-    Err(Fatal::usage("--pin works on Linux only")
-        .hint("leave it out, or use the system's own tool"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::Path;
 use clock::Clock;
 use domain::exit::{Fatal, Hint as _, OrFatal as _};
 use domain::hash::sha256_hex;
-use domain::record::SimulatorSettings;
+use domain::record::{RunHeader, SimulatorSettings};
 use simulator::faults::{FaultRule, FaultRules};
 use simulator::profile::Profile;
 use simulator::{Simulator, SimulatorConfig};
@@ -41,6 +41,20 @@ pub(crate) fn settings(flags: &ServerArgs) -> Result<SimulatorSettings, Fatal> {
         num_parallel: flags.num_parallel,
         faults: flags.faults.clone(),
         sha256: sha256_hex(&text),
+    })
+}
+
+/// How the simulator was set when a run began. The run's file must say so for the run to go on.
+pub(crate) fn began<'h>(
+    header: &'h RunHeader,
+    file: &str,
+    run: &str,
+) -> Result<&'h SimulatorSettings, Fatal> {
+    header.simulator.as_ref().ok_or_else(|| {
+        Fatal::usage(format!(
+            "{file} does not say how the simulator was set, so the {run} cannot go on as it began"
+        ))
+        .hint(format!("begin a new one: {}", header.command))
     })
 }
 

@@ -1,5 +1,6 @@
 //! Where something runs, once its servers are there: real ones, or the embedded simulator.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -192,9 +193,35 @@ impl Stage {
         })
     }
 
+    /// The folder of a run that begins now, and the run's name.
+    pub(crate) fn folder(
+        &self,
+        out: Option<&Path>,
+        name: &str,
+        now: SystemTime,
+    ) -> (PathBuf, String) {
+        let simulated = self.provenance == Provenance::Simulated;
+        let dir = match out {
+            Some(out) => out.to_owned(),
+            None => folder::default_dir(name, now, simulated),
+        };
+        let name = folder::name_of(&dir, name);
+        (dir, name)
+    }
+
     /// Loads the model on every server, so that no measured request waits for it. Servers that hold
-    /// their model have nothing to load.
-    pub(crate) async fn preload(&self, model: &str, options: &ModelOptions) -> Result<(), Fatal> {
+    /// their model have nothing to load. False when it was stopped meanwhile, which it says.
+    pub(crate) async fn preload(&self, model: &str, options: &ModelOptions) -> Result<bool, Fatal> {
+        tokio::select! {
+            loaded = self.load(model, options) => loaded.map(|()| true),
+            _ = runtime::asked_to_stop() => {
+                eprintln!("Stopped while the model was loaded; nothing was measured.");
+                Ok(false)
+            }
+        }
+    }
+
+    async fn load(&self, model: &str, options: &ModelOptions) -> Result<(), Fatal> {
         for backend in &self.backends {
             match backend.preload(model, options).await {
                 Ok(())

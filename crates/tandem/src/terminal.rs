@@ -2,9 +2,11 @@
 //! simulated figures.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use domain::exit::{Fatal, OrFatal as _};
 use domain::record::Provenance;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 /// Logs go to standard error, so that standard output stays fit for machines; `RUST_LOG` overrules
@@ -42,6 +44,19 @@ pub(crate) fn print(
         .lock()
         .write_all(text.as_bytes())
         .or_environment("the output could not be printed")
+}
+
+/// Progress on standard error, where a person can see it; without a length it spins.
+pub(crate) fn bar(json: bool, length: Option<u64>, template: &str) -> ProgressBar {
+    if json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("━╸─"));
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
 }
 
 /// True where a person looks at standard output and has not asked for plain text.

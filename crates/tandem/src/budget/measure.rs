@@ -115,15 +115,12 @@ pub(super) async fn step(
 }
 
 fn client(server: &Server, clock: &Clock, compatible: bool) -> Result<Arc<dyn ChatBackend>, Fatal> {
-    let url = server.url();
-    if compatible {
-        let client = openai::Client::new(&url, clock.clone(), Timeouts::default())
-            .map_err(Fatal::environment)?;
-        return Ok(Arc::new(client));
-    }
-    let client = ollama::Client::new(&url, clock.clone(), Timeouts::default())
-        .map_err(Fatal::environment)?;
-    Ok(Arc::new(client))
+    let (url, clock, limits) = (server.url(), clock.clone(), Timeouts::default());
+    Ok(if compatible {
+        Arc::new(openai::Client::new(&url, clock, limits).map_err(Fatal::environment)?)
+    } else {
+        Arc::new(ollama::Client::new(&url, clock, limits).map_err(Fatal::environment)?)
+    })
 }
 
 /// Streams by their request's sampling seed, in reverse order of arrival where several share one.

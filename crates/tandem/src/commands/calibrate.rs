@@ -65,13 +65,10 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
     };
     finish(&calibration, args)?;
     let budget = &calibration.budget;
-    Ok(if budget.ended == BudgetEnd::Interrupted {
-        Exit::Interrupted
-    } else if budget.steps.iter().any(|step| step.left_out > 0) {
-        Exit::SomeFailed
-    } else {
-        Exit::Done
-    })
+    Ok(Exit::of_run(
+        budget.ended == BudgetEnd::Interrupted,
+        budget.steps.iter().any(|step| step.left_out > 0),
+    ))
 }
 
 fn too_many(streams: u32, most: u32) -> Fatal {

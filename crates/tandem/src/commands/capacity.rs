@@ -128,12 +128,7 @@ fn as_it_began(
     if record.header.provenance != Provenance::Simulated {
         return Ok(args);
     }
-    let Some(set) = &record.header.simulator else {
-        return Err(Fatal::usage(format!(
-            "{CAPACITY_FILE} does not say how the simulator was set, so the run cannot go on as it began"
-        ))
-        .hint(format!("begin a new one: {}", record.header.command)));
-    };
+    let set = simulated::began(&record.header, CAPACITY_FILE, "run")?;
     simulated::set_as(&mut args.server, set);
     if let Some(files) = simulated::changed(&args.server, set)? {
         return Err(Fatal::usage(format!(
@@ -155,11 +150,11 @@ fn options(args: &CapacityArgs) -> ModelOptions {
 async fn set(target: Target, args: &CapacityArgs, model: &str, seed: u64) -> Result<Stage, Fatal> {
     let say = |text: &str| eprintln!("{text}");
     stage::announce(&target, &args.server, &Fitted::default(), say);
-    if let (Target::Real(found), false) = (&target, args.no_checks) {
+    if !args.no_checks {
         let place = args.resume.as_deref().or(args.out.as_deref());
         let place = place.unwrap_or_else(|| Path::new("results"));
         let (agents, options) = (args.max_agents.get(), options(args));
-        for line in checks::before_load(found, model, agents, &options, place).await {
+        for line in checks::before_load(target.found(), model, agents, &options, place).await {
             say(&line);
         }
     }
@@ -197,16 +192,8 @@ async fn run(
     let mut levels = read_levels(&dir, &record, &objective)?;
     record.end = None;
     write(&dir, &record)?;
-    if !args.no_preload {
-        let options = options(args);
-        let loaded = stage.preload(&record.asked.model, &options);
-        tokio::select! {
-            loaded = loaded => loaded?,
-            _ = runtime::asked_to_stop() => {
-                eprintln!("Stopped while the model was loaded; nothing was measured.");
-                return Ok(Exit::Interrupted);
-            }
-        }
+    if !args.no_preload && !stage.preload(&record.asked.model, &options(args)).await? {
+        return Ok(Exit::Interrupted);
     }
     let progress = Progress::new(args.json);
     eprintln!(
@@ -257,13 +244,8 @@ fn begin(
     client_budget: Option<ClientBudget>,
 ) -> Result<(PathBuf, CapacityRecord), Fatal> {
     let now = folder::wall_clock();
-    let simulated = stage.provenance == Provenance::Simulated;
-    let dir = args
-        .out
-        .clone()
-        .unwrap_or_else(|| folder::default_dir(&args.name, now, simulated));
+    let (dir, name) = stage.folder(args.out.as_deref(), &args.name, now);
     folder::make(&dir)?;
-    let name = folder::name_of(&dir, &args.name);
     let record = CapacityRecord {
         schema: CAPACITY_SCHEMA,
         header: RunHeader {
@@ -379,11 +361,7 @@ fn status(record: &CapacityRecord, answer: &Answer, levels: &[LevelFigures]) -> 
         let outcomes = &l.load.outcomes;
         outcomes.not_completed() > outcomes.cancelled
     });
-    if record.end == Some(RunEnd::Interrupted) {
-        Exit::Interrupted
-    } else if failed || answer.kind == AnswerKind::Unresolved || answer.open > 0 {
-        Exit::SomeFailed
-    } else {
-        Exit::Done
-    }
+    let open = answer.kind == AnswerKind::Unresolved || answer.open > 0;
+    let interrupted = record.end == Some(RunEnd::Interrupted);
+    Exit::of_run(interrupted, failed || open)
 }

@@ -3,17 +3,14 @@
 mod plan;
 mod print;
 
-use std::io::IsTerminal as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::Nanos;
 use domain::exit::{Exit, Fatal, OrFatal as _};
 use domain::plan::Timeouts;
-use domain::record::{Provenance, RuntimeFacts};
-use indicatif::{ProgressBar, ProgressStyle};
+use domain::record::RuntimeFacts;
 use metrics::load::{ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
-use runtime::load::{Backlog, LoadEnd, LoadPlan, LoadSetup, LoadShape, run_load};
+use runtime::load::{Backlog, LoadPlan, LoadSetup, LoadShape, run_load};
 use runtime::{Shutdown, ShutdownLevel};
 
 use crate::budget;
@@ -23,7 +20,7 @@ use crate::folder;
 use crate::process;
 use crate::rows::{self, Rows};
 use crate::stage::{self, Cast, Stage};
-use crate::target::{self, Fitted, Target};
+use crate::target::{self, Fitted};
 use crate::terminal;
 
 /// Runs the load, prints the figures, and writes them if asked to.
@@ -32,7 +29,7 @@ pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
     let target = target::choose(&args.server, &args.ask.request.model)?;
     let (runtime, facts) = args.runtime.start(&target)?;
     runtime.block_on(async {
-        let fitted = fitted(&target, &plan);
+        let fitted = target::fit_load(&plan.options, target.found());
         stage::announce(&target, &args.server, &fitted, |text| eprintln!("{text}"));
         let cast = Cast {
             model: &args.ask.request.model,
@@ -54,14 +51,6 @@ pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
     })
 }
 
-/// What becomes of the load's options on these servers.
-fn fitted(target: &Target, plan: &LoadPlan) -> Fitted {
-    match target {
-        Target::Real(found) => target::fit_load(&plan.options, found),
-        Target::Simulator { .. } => Fitted::default(),
-    }
-}
-
 async fn run(
     stage: Stage,
     args: &LoadArgs,
@@ -79,23 +68,11 @@ async fn run(
     if let Some(agents) = at_once {
         descriptors::enough_for(agents.get(), stage.simulator.is_some())?;
     }
-    if !args.ask.no_preload {
-        tokio::select! {
-            loaded = stage.preload(&plan.model, &plan.options) => loaded?,
-            _ = runtime::asked_to_stop() => {
-                eprintln!("Stopped while the model was loaded; nothing was measured.");
-                return Ok(Exit::Interrupted);
-            }
-        }
+    if !args.ask.no_preload && !stage.preload(&plan.model, &plan.options).await? {
+        return Ok(Exit::Interrupted);
     }
     let now = folder::wall_clock();
-    let simulated = stage.provenance == Provenance::Simulated;
-    let dir = args
-        .output
-        .out
-        .clone()
-        .unwrap_or_else(|| folder::default_dir(&args.output.name, now, simulated));
-    let name = folder::name_of(&dir, &args.output.name);
+    let (dir, name) = stage.folder(args.output.out.as_deref(), &args.output.name, now);
     let mut header = stage.header(name, now, runtime, &args.server)?;
     if let Some(environment) = &mut header.environment {
         environment.facts.extend(fitted.facts);
@@ -112,7 +89,11 @@ async fn run(
         .as_ref()
         .map(|dir| rows::create(dir, &file))
         .transpose()?;
-    let bar = bar(plan.requests, args.output.json);
+    let bar = terminal::bar(
+        args.output.json,
+        Some(plan.requests.into()),
+        "{bar:24} {pos}/{len} requests  {elapsed} elapsed, {eta} left",
+    );
     let slo = args.output.slo.clone();
     let (rows, on_record) = Rows::start(rows_file, slo, bar.clone(), stop.clone())?;
     let requests = plan.requests;
@@ -130,7 +111,7 @@ async fn run(
     let backlog = Arc::clone(&rows.backlog);
     let kept = rows.finish()?;
     let figures = kept.collected.figures();
-    let status = status(&end, &figures);
+    let status = Exit::of_run(end.interrupted, figures.outcomes.not_completed() > 0);
     file.result = Some(LoadResult {
         interrupted: end.interrupted,
         not_begun: requests - end.begun,
@@ -154,21 +135,6 @@ async fn run(
     Ok(status)
 }
 
-/// Shown where a person can see it.
-fn bar(requests: u32, json: bool) -> ProgressBar {
-    if json || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(u64::from(requests));
-    if let Ok(style) =
-        ProgressStyle::with_template("{bar:24} {pos}/{len} requests  {elapsed} elapsed, {eta} left")
-    {
-        bar.set_style(style.progress_chars("━╸─"));
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
-}
-
 fn client(
     cpu: Option<(Nanos, Nanos)>,
     figures: &Figures,
@@ -186,15 +152,5 @@ fn client(
         shared_with_simulator: shared,
         disk_waits: backlog.waits(),
         disk_wait_s: backlog.waited().as_secs_f64(),
-    }
-}
-
-fn status(end: &LoadEnd, figures: &Figures) -> Exit {
-    if end.interrupted {
-        Exit::Interrupted
-    } else if figures.outcomes.not_completed() > 0 {
-        Exit::SomeFailed
-    } else {
-        Exit::Done
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use domain::Nanos;
 use domain::exit::{Exit, Fatal};
-use domain::plan::{Protocol, SweepPlan, Topology, WorkflowKind};
+use domain::plan::{Protocol, SweepPlan, Topology};
 use domain::record::{
     BenchmarkTables, Environment, Manifest, Provenance, RESULTS_SCHEMA, RunHeader, RuntimeFacts,
 };
@@ -72,7 +72,7 @@ fn apply_flags(plan: &mut SweepPlan, common: &Common) {
 /// Prints what would be run, in running order.
 fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     let target = target::choose(&common.server, &plan.model)?;
-    for note in fit_to(&target, &mut plan).notes {
+    for note in target::fit(&mut plan, target.found()).notes {
         eprintln!("note: {note}");
     }
     let simulated = matches!(target, Target::Simulator { .. });
@@ -92,24 +92,9 @@ fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     Ok(Exit::Done)
 }
 
-fn start(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
+fn start(plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     let target = target::choose(&common.server, &plan.model)?;
-    let fitted = fit_to(&target, &mut plan);
-    Job {
-        plan,
-        common,
-        resume: None,
-        fitted,
-    }
-    .run(target)
-}
-
-/// The plan as the target can carry it out.
-fn fit_to(target: &Target, plan: &mut SweepPlan) -> Fitted {
-    match target {
-        Target::Real(found) => target::fit(plan, found),
-        Target::Simulator { .. } => Fitted::default(),
-    }
+    Job::new(plan, common, None, &target).run(target)
 }
 
 /// Goes on with a sweep under the conditions it began under.
@@ -130,66 +115,61 @@ fn resume(dir: &Path, common: &Common) -> Result<Exit, Fatal> {
         }
     };
     // The plan was fitted when the sweep began; what is left is what to tell.
-    let mut plan = manifest.plan;
-    let fitted = fit_to(&target, &mut plan);
-    Job {
-        plan,
-        common,
-        resume: Some(dir.to_owned()),
-        fitted,
-    }
-    .run(target)
+    Job::new(manifest.plan, common, Some(dir), &target).run(target)
 }
 
 /// A sweep about to be run.
 struct Job<'a> {
     plan: SweepPlan,
     common: &'a Common,
-    resume: Option<PathBuf>,
+    resume: Option<&'a Path>,
     fitted: Fitted,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    /// The plan as the target can carry it out.
+    fn new(
+        mut plan: SweepPlan,
+        common: &'a Common,
+        resume: Option<&'a Path>,
+        target: &Target,
+    ) -> Self {
+        let fitted = target::fit(&mut plan, target.found());
+        Self {
+            plan,
+            common,
+            resume,
+            fitted,
+        }
+    }
+
     fn run(self, target: Target) -> Result<Exit, Fatal> {
         let progress = Arc::new(Progress::new(Style::choose(self.common.json)));
         let (runtime, facts) = self.common.runtime.start(&target)?;
         runtime.block_on(async {
-            let held = match &self.resume {
-                Some(dir) => Some(ResultsDir::resume(dir)?),
-                None => None,
-            };
+            let held = self.resume.map(ResultsDir::resume).transpose()?;
             let offset = held
                 .as_ref()
                 .and_then(ResultsDir::resume_point)
                 .map_or(Nanos::ZERO, |point| point.offset);
             let say = |text: &str| progress.say(text);
             stage::announce(&target, &self.common.server, &self.fitted, say);
-            if let (Target::Real(found), false) = (&target, self.common.no_checks) {
+            if !self.common.no_checks {
                 let out = self.common.out.as_deref();
                 let out = out.unwrap_or_else(|| Path::new("results"));
-                for line in checks::before_sweep(found, &self.plan, out).await {
+                for line in checks::before_sweep(target.found(), &self.plan, out).await {
                     say(&line);
                 }
             }
             let cast = Cast {
                 model: &self.plan.model,
-                servers: self.servers(),
+                servers: self.plan.servers(),
                 seed: self.plan.seed,
                 timeouts: self.plan.timeouts,
             };
             let stage = Stage::set(target, &self.common.server, &cast, offset).await?;
             self.execute(stage, facts, held, &progress).await
         })
-    }
-
-    /// Servers that the plan needs on the simulator.
-    fn servers(&self) -> usize {
-        let agents = self.plan.configs.iter().map(|c| c.agents.len()).max();
-        if self.plan.topologies.contains(&Topology::PerAgent) {
-            agents.unwrap_or(1)
-        } else {
-            1
-        }
     }
 
     async fn execute(
@@ -274,12 +254,8 @@ impl Job<'_> {
     ) -> Result<(Manifest, PathBuf), Fatal> {
         let simulated = stage.provenance == Provenance::Simulated;
         let now = folder::wall_clock();
-        let dir = match (held, &self.common.out) {
-            (Some(held), _) => held.path().to_owned(),
-            (None, Some(out)) => out.clone(),
-            (None, None) => folder::default_dir(&self.plan.name, now, simulated),
-        };
-        let name = folder::name_of(&dir, &self.plan.name);
+        let place = held.map(ResultsDir::path).or(self.common.out.as_deref());
+        let (dir, name) = stage.folder(place, &self.plan.name, now);
         let manifest = Manifest {
             schema: RESULTS_SCHEMA,
             header: RunHeader {
@@ -298,8 +274,7 @@ impl Job<'_> {
 
     /// The benchmark tables, where an agent reads them.
     fn benchmarks(&self) -> Result<Option<BenchmarkTables>, Fatal> {
-        let mut agents = self.plan.configs.iter().flat_map(|c| &c.agents);
-        if !agents.any(|agent| agent.workflow == WorkflowKind::Full) {
+        if !self.plan.reads_tables() {
             return Ok(None);
         }
         begun::tables(self.common.benchmarks()).map(Some)
@@ -309,16 +284,6 @@ impl Job<'_> {
 /// Prints the summary table and where everything is.
 fn finish(dir: &Path, summary: &SweepSummary, json: bool) -> Result<Exit, Fatal> {
     summary::print(dir, summary, json)?;
-    Ok(if summary.interrupted {
-        Exit::Interrupted
-    } else if summary.is_complete() && summary.requests.completed == total(summary) {
-        Exit::Done
-    } else {
-        Exit::SomeFailed
-    })
-}
-
-fn total(summary: &SweepSummary) -> u32 {
-    let r = &summary.requests;
-    r.completed + r.incomplete + r.failed + r.cancelled + r.timed_out
+    let whole = summary.is_complete() && summary.requests.not_completed() == 0;
+    Ok(Exit::of_run(summary.interrupted, !whole))
 }

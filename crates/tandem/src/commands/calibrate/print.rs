@@ -1,7 +1,5 @@
 //! A calibration for people.
 
-use std::fmt::Write as _;
-
 use document::budget::{ended_in_words, percentile_word};
 use document::table::Origin;
 use document::words::plural;
@@ -14,86 +12,59 @@ use crate::terminal;
 
 /// The whole block, ending with a line break.
 pub(super) fn block(calibration: &Calibration) -> String {
-    let mut text = String::new();
-    put(&mut text, calibration).expect("writing to a string does not fail");
-    text
-}
-
-fn put(text: &mut String, calibration: &Calibration) -> std::fmt::Result {
     let budget = &calibration.budget;
-    writeln!(
-        text,
-        "Client     {}, {}",
-        match budget.api.as_str() {
-            "openai" => "/v1 (server-sent events)",
-            _ => "Ollama's API (NDJSON)",
-        },
-        flavour::in_words(&budget.runtime)
-    )?;
-    let cores = format!(
-        "{}, {}",
-        plural(budget.cores, "core"),
-        if budget.shared_cores {
-            "which client and server share"
-        } else {
-            "client and server on cores of their own"
-        }
-    );
+    let api = match budget.api.as_str() {
+        "openai" => "/v1 (server-sent events)",
+        _ => "Ollama's API (NDJSON)",
+    };
+    let runtime = flavour::in_words(&budget.runtime);
     let machine = calibration.header.environment.as_ref();
-    let average = budget
-        .load_average
-        .map_or_else(|| "unknown".to_owned(), |load| format!("{load:.2}"));
-    writeln!(
-        text,
-        "Machine    {}; {cores}; load average before: {average}",
-        machine.map_or("unknown", |machine| &machine.cpu)
-    )?;
-    writeln!(text)?;
-    put_steps(text, &budget.steps)?;
-    writeln!(text)?;
-    match calibrated_to(budget) {
-        Some(step) => writeln!(
-            text,
-            "Calibrated to {:.0} tok/s: the highest rate measured with a mean token bias under 1 \
-             ms, at {} streams.",
+    let cpu = machine.map_or("unknown", |machine| &machine.cpu);
+    let cores = plural(budget.cores, "core");
+    let shared = if budget.shared_cores {
+        "which client and server share"
+    } else {
+        "client and server on cores of their own"
+    };
+    let load = budget.load_average;
+    let average = load.map_or_else(|| "unknown".to_owned(), |load| format!("{load:.2}"));
+    let calibrated = match calibrated_to(budget) {
+        Some(step) => format!(
+            "Calibrated to {:.0} tok/s: the highest rate measured with a mean token bias under 1 ms, at \
+             {} streams.",
             step.tokens_per_s, step.streams
-        )?,
-        None => writeln!(
-            text,
-            "Calibrated to nothing: the mean token bias was 1 ms or more at the lowest load."
-        )?,
-    }
-    writeln!(
-        text,
-        "No higher load was tried because {}.",
-        ended_in_words(budget.ended)
-    )?;
-    writeln!(
-        text,
-        "Bias is the client's figure less the truth, so above zero is late; jitter is the size of \
-         the error\nof a gap between tokens. The server's own lateness is in none of them."
-    )?;
-    let left_out: u64 = budget.steps.iter().map(|step| step.left_out).sum();
-    if left_out > 0 {
-        writeln!(
-            text,
-            "warning: {left_out} streams did not complete or did not match the server's log, and \
-             are left out"
-        )?;
-    }
-    Ok(())
+        ),
+        None => "Calibrated to nothing: the mean token bias was 1 ms or more at the lowest load."
+            .to_owned(),
+    };
+    let ended = ended_in_words(budget.ended);
+    let left_out = match budget.steps.iter().map(|step| step.left_out).sum::<u64>() {
+        0 => String::new(),
+        n => format!(
+            "warning: {n} streams did not complete or did not match the server's log, and are left out\n"
+        ),
+    };
+    let steps = steps(&budget.steps);
+    format!(
+        "Client     {api}, {runtime}\n\
+         Machine    {cpu}; {cores}, {shared}; load average before: {average}\n\n\
+         {steps}\n\
+         {calibrated}\n\
+         No higher load was tried because {ended}.\n\
+         Bias is the client's figure less the truth, so above zero is late; jitter is the size of the error\n\
+         of a gap between tokens. The server's own lateness is in none of them.\n\
+         {left_out}"
+    )
 }
 
-fn put_steps(text: &mut String, steps: &[BudgetStep]) -> std::fmt::Result {
-    text.push_str(&table(steps).to_text(terminal::width()));
+fn steps(steps: &[BudgetStep]) -> String {
+    let text = table(steps).to_text(terminal::width());
     let lacking = |bias: Option<Bias>| bias.is_some_and(|bias| bias.p99_ns.is_none());
-    if steps
-        .iter()
-        .any(|step| lacking(step.ttft_bias) || lacking(step.token_bias))
-    {
-        writeln!(text, "- too few for a 99th percentile, which takes 662.")?;
+    let few = |step: &BudgetStep| lacking(step.ttft_bias) || lacking(step.token_bias);
+    if steps.iter().any(few) {
+        return text + "- too few for a 99th percentile, which takes 662.\n";
     }
-    Ok(())
+    text
 }
 
 /// The steps, in the order of what matters: where the terminal is narrow, the last columns are left

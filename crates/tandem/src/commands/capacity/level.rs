@@ -23,6 +23,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Running;
 use super::show::Progress;
+use crate::folder;
 use crate::rows::{self, Rows};
 use crate::stage::Stage;
 
@@ -67,13 +68,7 @@ pub(super) async fn run(
     dir: &Path,
     others: &[LevelFigures],
 ) -> Result<Level, Fatal> {
-    let Ground {
-        stage,
-        record,
-        objective,
-        running,
-        progress,
-    } = ground;
+    let Ground { stage, record, .. } = ground;
     let plan = plan(record, agents);
     let mut file = load_file(record, &plan, agents.get());
     let stop = Shutdown::new(GRACE);
@@ -85,23 +80,18 @@ pub(super) async fn run(
         let _ = tell.send(row.clone());
         keep(row);
     });
-    running.level(&stop);
-    progress.started(agents.get());
+    ground.running.level(&stop);
+    ground.progress.started(agents.get());
     let setup = LoadSetup {
         backlog: Some(Arc::clone(&rows.backlog)),
-        ..LoadSetup::new(
-            plan.clone(),
-            stage.backends.clone(),
-            stage.clock.clone(),
-            on_record,
-        )
+        ..LoadSetup::new(plan, stage.backends.clone(), stage.clock.clone(), on_record)
     };
     let (end, looked) = tokio::join!(
         run_load(setup, &stop),
         look(ground, agents.get(), heard, &stop)
     );
     let end = end?;
-    let level = judge(record, objective, agents.get(), phase, dir, &looked, others);
+    let level = judge(ground, (agents.get(), phase), dir, &looked, others);
     rows.finish()?.written.or_environment(format!(
         "the requests of {} are not complete",
         dir.display()
@@ -176,11 +166,8 @@ async fn look(
     mut heard: UnboundedReceiver<RequestRecord>,
     stop: &Shutdown,
 ) -> Looked {
-    let Ground {
-        stage, objective, ..
-    } = ground;
     let asked = &ground.record.asked;
-    let mut watch = Watch::new(asked, objective, agents);
+    let mut watch = Watch::new(asked, ground.objective, agents);
     let mut out = Looked {
         records: Vec::new(),
         looks: Vec::new(),
@@ -190,7 +177,7 @@ async fn look(
     };
     let time_is_up = async {
         match asked.budget.time_per_level_s {
-            Some(s) => stage.clock.sleep(Nanos::from_secs_f64(s)).await,
+            Some(s) => ground.stage.clock.sleep(Nanos::from_secs_f64(s)).await,
             None => std::future::pending().await,
         }
     };
@@ -203,7 +190,7 @@ async fn look(
             () = &mut time_is_up, if !timed => {
                 timed = true;
                 if stop.level() == ShutdownLevel::Running {
-                    out.stopped = stage.clock.now();
+                    out.stopped = ground.stage.clock.now();
                     stop.stop();
                 }
                 continue;
@@ -223,7 +210,7 @@ async fn look(
                 stop.stop();
             }
             Watched::Budget => {
-                out.stopped = stage.clock.now();
+                out.stopped = ground.stage.clock.now();
                 stop.stop();
             }
         }
@@ -236,15 +223,13 @@ async fn look(
 }
 
 fn judge(
-    record: &CapacityRecord,
-    objective: &Objective,
-    agents: u32,
-    phase: Phase,
+    ground: Ground<'_>,
+    (agents, phase): (u32, Phase),
     dir: &Path,
     looked: &Looked,
     others: &[LevelFigures],
 ) -> Level {
-    let asked = &record.asked;
+    let (asked, objective) = (&ground.record.asked, ground.objective);
     let rule = Rule { error: asked.error };
     let (window, decision) = if let Some((window, decision)) = &looked.decided {
         (Some(*window), decision.clone())
@@ -261,9 +246,7 @@ fn judge(
     let figures = window.map(|w| LevelFigures::of(&looked.records, agents, w, objective));
     Level {
         probe: Probe::new(
-            dir.file_name()
-                .map(|n| n.to_string_lossy().into_owned())
-                .unwrap_or_default(),
+            folder::name_of(dir, ""),
             (agents, phase, looked.end),
             looked.looks.clone(),
             decision,

@@ -1,11 +1,10 @@
 //! What a person sees of a capacity run: a line a level, then the answer.
 
-use std::io::IsTerminal as _;
-use std::time::Duration;
-
 use document::capacity::figure_in_words;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use metrics::capacity::{LevelEnd, LevelFigures, Probe};
+
+use crate::terminal;
 
 /// Progress on standard error.
 #[derive(Debug)]
@@ -13,15 +12,7 @@ pub(super) struct Progress(ProgressBar);
 
 impl Progress {
     pub(super) fn new(json: bool) -> Self {
-        if json || !std::io::stderr().is_terminal() {
-            return Self(ProgressBar::hidden());
-        }
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {elapsed}") {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self(bar)
+        Self(terminal::bar(json, None, "{spinner} {msg}  {elapsed}"))
     }
 
     pub(super) fn started(&self, agents: u32) {

@@ -1,7 +1,6 @@
 //! A load's figures for people.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use document::table::Origin;
 use document::words::{outcomes, plural};
@@ -15,101 +14,92 @@ use crate::terminal;
 
 /// The whole block, ending with a line break.
 pub(super) fn block(file: &LoadFile) -> String {
-    let mut text = String::new();
-    put(&mut text, file).expect("writing to a string does not fail");
-    text
+    let mut lines = Lines(terminal::badge(file.header.provenance).to_owned());
+    lines.add("", in_words(file));
+    lines.add("", "");
+    let Some(result) = &file.result else {
+        lines.add("", "No figures: it has not ended");
+        return lines.0;
+    };
+    add_counts(&mut lines, file, result);
+    lines.add("", "");
+    add_times(&mut lines, result);
+    lines.add("", "");
+    add_client(&mut lines, result, file.header.runtime.as_ref());
+    let received = result.figures.tokens_per_s;
+    let known = file.header.client_budget.as_ref().zip(received);
+    if let Some(beyond) = known.and_then(|(known, received)| budget::beyond(known, received)) {
+        lines.add("warning: ", document::budget::beyond_in_words(&beyond));
+    }
+    let contradict = "figures contradict the server's own counters or each other";
+    match result.figures.clock_warnings {
+        0 => {}
+        n => lines.add("warning: ", format!("{n} {contradict}")),
+    }
+    lines.0
 }
 
-fn put(text: &mut String, file: &LoadFile) -> std::fmt::Result {
-    write!(text, "{}", terminal::badge(file.header.provenance))?;
-    writeln!(text, "{}", in_words(file))?;
-    writeln!(text)?;
+/// What is printed.
+struct Lines(String);
 
-    let Some(result) = &file.result else {
-        return writeln!(text, "No figures: it has not ended");
-    };
+impl Lines {
+    /// Adds a line of words under a heading.
+    fn add(&mut self, heading: &str, words: impl AsRef<str>) {
+        self.0.extend([heading, words.as_ref(), "\n"]);
+    }
+}
+
+/// Outcomes, throughput and tokens.
+fn add_counts(lines: &mut Lines, file: &LoadFile, result: &LoadResult) {
     let figures = &result.figures;
-    let mut ended = vec![outcomes(&figures.outcomes)];
-    if result.not_begun > 0 {
-        ended.push(format!("{} not begun", result.not_begun));
-    }
-    writeln!(text, "Outcomes    {}", ended.join(", "))?;
+    let not_begun = match result.not_begun {
+        0 => String::new(),
+        n => format!(", {n} not begun"),
+    };
+    lines.add("Outcomes    ", outcomes(&figures.outcomes) + &not_begun);
     for (message, count) in &figures.failures {
-        writeln!(text, "            {count} x {message}")?;
+        lines.add("            ", format!("{count} x {message}"));
     }
-    let seconds = |s: Option<f64>| s.map_or_else(unknown, |s| format!("{s:.3} s"));
-    writeln!(
-        text,
-        "Wall        {} from the first send to the last answer",
-        seconds(figures.wall_s)
-    )?;
+    let wall = figures.wall_s.map_or_else(unknown, |s| format!("{s:.3} s"));
+    lines.add(
+        "Wall        ",
+        wall + " from the first send to the last answer",
+    );
     let rate = |r: Option<f64>| r.map_or_else(unknown, |r| format!("{r:.2}"));
-    writeln!(
-        text,
-        "Throughput  {} requests/s, {} tok/s; at most {} in flight",
-        rate(figures.requests_per_s),
-        rate(figures.tokens_per_s),
-        result.peak_in_flight
-    )?;
+    let (requests, tokens) = (rate(figures.requests_per_s), rate(figures.tokens_per_s));
+    let most = result.peak_in_flight;
+    let words = format!("{requests} requests/s, {tokens} tok/s; at most {most} in flight");
+    lines.add("Throughput  ", words);
+    let sent = rate(figures.sent_per_s) + " requests/s";
     match &file.asked.shape {
         Shape::Open {
             rate: offered,
             ramp: None,
             ..
-        } if file.asked.turns.is_none() => writeln!(
-            text,
-            "Sent        {} requests/s, {offered} planned",
-            rate(figures.sent_per_s)
-        )?,
+        } if file.asked.turns.is_none() => {
+            lines.add("Sent        ", format!("{sent}, {offered} planned"));
+        }
         Shape::Closed { .. } => {}
-        _ => writeln!(text, "Sent        {} requests/s", rate(figures.sent_per_s))?,
+        _ => lines.add("Sent        ", sent),
     }
+    let tokens = figures.tokens;
     let count = match figures.tokens_estimated {
         0 => "the server's count".to_owned(),
-        n if n == figures.tokens => "chunks counted, an estimate".to_owned(),
+        n if n == tokens => "chunks counted, an estimate".to_owned(),
         n => format!("{n} of them chunks counted, an estimate"),
     };
-    writeln!(text, "Tokens      {} ({count})", figures.tokens)?;
+    lines.add("Tokens      ", format!("{tokens} ({count})"));
     if let Some(slo) = &figures.slo {
-        let share = slo
-            .share
-            .map_or_else(unknown, |share| format!("{:.1} %", 100.0 * share));
-        writeln!(
-            text,
-            "Goodput     {} requests/s; {} requests ({share}) kept {}",
-            rate(slo.per_s),
-            slo.good,
-            slo.limits
-        )?;
+        let percent = |share| format!("{:.1} %", 100.0 * share);
+        let share = slo.share.map_or_else(unknown, percent);
+        let (rate, good, limits) = (rate(slo.per_s), slo.good, &slo.limits);
+        let words = format!("{rate} requests/s; {good} requests ({share}) kept {limits}");
+        lines.add("Goodput     ", words);
     }
-    writeln!(text)?;
-    put_spreads(text, result)?;
-    writeln!(text)?;
-    put_client(text, result, file.header.runtime.as_ref())?;
-    let beyond = file
-        .header
-        .client_budget
-        .as_ref()
-        .zip(figures.tokens_per_s)
-        .and_then(|(known, received)| budget::beyond(known, received));
-    if let Some(beyond) = beyond {
-        writeln!(
-            text,
-            "warning: {}",
-            document::budget::beyond_in_words(&beyond)
-        )?;
-    }
-    if figures.clock_warnings > 0 {
-        writeln!(
-            text,
-            "warning: {} figures contradict the server's own counters or each other",
-            figures.clock_warnings
-        )?;
-    }
-    Ok(())
 }
 
-fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
+/// The table of times, and what is to be said of it.
+fn add_times(lines: &mut Lines, result: &LoadResult) {
     let figures = &result.figures;
     // What is always printed, and what only where it was measured.
     let always = [
@@ -120,10 +110,8 @@ fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
         ("ITL", &figures.itl_ms),
         ("end to end", &figures.e2e_ms),
     ];
-    let mut rows: Vec<_> = always
-        .into_iter()
-        .map(|(name, spread)| (name.to_owned(), spread.as_ref()))
-        .collect();
+    let always = always.map(|(name, spread)| (name.to_owned(), spread.as_ref()));
+    let mut rows = always.to_vec();
     if let Some(connect) = &figures.connect_ms {
         rows.insert(3, ("connect".to_owned(), Some(connect)));
     }
@@ -140,48 +128,41 @@ fn put_spreads(text: &mut String, result: &LoadResult) -> std::fmt::Result {
     for (name, spread) in turns.chain(work) {
         rows.extend(spread.as_ref().map(|spread| (name, Some(spread))));
     }
-    text.push_str(&spreads(&rows).to_text(terminal::width()));
+    lines.0 += &times(&rows).to_text(terminal::width());
 
     let known = || rows.iter().filter_map(|(_, spread)| *spread);
     let needs: BTreeMap<_, _> = known().flat_map(|spread| &spread.needs).collect();
     let not_completed = figures.outcomes.not_completed();
     if not_completed > 0 {
-        writeln!(text, "Completed requests only; {not_completed} left out.")?;
+        let words = format!("Completed requests only; {not_completed} left out.");
+        lines.add("", words);
     }
+    let needs = needs.iter().map(|(p, n)| format!("{p} needs {n}"));
+    let needs = needs.collect::<Vec<_>>().join(", ");
     if !needs.is_empty() {
-        let needs: Vec<_> = needs
-            .iter()
-            .map(|(p, n)| format!("{p} needs {n}"))
-            .collect();
-        writeln!(text, "- too few to certify: {}.", needs.join(", "))?;
+        lines.add("- too few to certify: ", needs + ".");
     }
     if figures.slow_connects > 0 {
-        writeln!(
-            text,
-            "- {} took 1 s or more: the server's accept queue overflowed; see docs/load.md, \
-             \"Connections\".",
-            plural(figures.slow_connects, "connection")
-        )?;
+        let words = "took 1 s or more: the server's accept queue overflowed; see docs/load.md, \
+                     \"Connections\".";
+        let connections = plural(figures.slow_connects, "connection");
+        lines.add("- ", format!("{connections} {words}"));
     }
     let grown = figures.turns.iter().filter_map(|of| of.prompt_tokens_mean);
     let grown: Vec<_> = grown.map(|tokens| format!("{tokens:.0}")).collect();
     if !grown.is_empty() {
-        writeln!(text, "Prompt tokens by turn: {}.", grown.join(", "))?;
+        lines.add("Prompt tokens by turn: ", grown.join(", ") + ".");
     }
     if let Some(error) = known().find_map(|spread| spread.relative_error) {
-        writeln!(
-            text,
-            "Percentiles of many values come from a histogram, within {} %.",
-            100.0 * error
-        )?;
+        let words = "Percentiles of many values come from a histogram, within ";
+        lines.add(words, format!("{} %.", 100.0 * error));
     }
-    Ok(())
 }
 
 /// A row of times. What the sample is too small to certify is `-`.
 type Row<'a> = (String, Option<&'a Spread>);
 
-fn spreads(rows: &[Row]) -> Table {
+fn times(rows: &[Row]) -> Table {
     let ms = |key, of: fn(&Spread) -> Option<f64>| {
         Field::number(
             key,
@@ -209,44 +190,30 @@ fn spreads(rows: &[Row]) -> Table {
     Table::of("times", "", fields, rows)
 }
 
-fn put_client(
-    text: &mut String,
-    result: &LoadResult,
-    runtime: Option<&RuntimeFacts>,
-) -> std::fmt::Result {
+fn add_client(lines: &mut Lines, result: &LoadResult, runtime: Option<&RuntimeFacts>) {
     let client = &result.client;
+    let shared = client.shared_with_simulator;
     let cpu = match client.cpu_us_per_token {
         Some(us) => format!("{us:.1} us of CPU per token"),
-        None if client.shared_with_simulator => {
-            "CPU per token unknown: the simulator shares this process".to_owned()
-        }
+        None if shared => "CPU per token unknown: the simulator shares this process".to_owned(),
         None => "CPU per token unknown".to_owned(),
     };
-    let memory = client.peak_memory_bytes.map_or_else(
-        || "peak memory unknown".to_owned(),
-        |bytes| {
-            format!(
-                "peak memory {:.1} MiB{}",
-                bytes as f64 / 1_048_576.0,
-                if client.shared_with_simulator {
-                    ", the simulator's with it"
-                } else {
-                    ""
-                }
-            )
-        },
-    );
-    writeln!(text, "Client      {cpu}; {memory}")?;
-    if client.disk_waits > 0 {
-        writeln!(
-            text,
-            "            {} requests waited {:.1} s in all until rows were on disk",
-            client.disk_waits, client.disk_wait_s
-        )?;
+    let with = if shared {
+        ", the simulator's with it"
+    } else {
+        ""
+    };
+    let mib = |bytes| format!("{:.1} MiB{with}", bytes as f64 / 1_048_576.0);
+    let memory = client.peak_memory_bytes.map_or_else(unknown, mib);
+    lines.add("Client      ", format!("{cpu}; peak memory {memory}"));
+    let (waits, seconds) = (client.disk_waits, client.disk_wait_s);
+    if waits > 0 {
+        let words =
+            format!("{waits} requests waited {seconds:.1} s in all until rows were on disk");
+        lines.add("            ", words);
     }
-    match runtime {
-        Some(facts) => writeln!(text, "            {}", flavour::in_words(facts)),
-        None => Ok(()),
+    if let Some(facts) = runtime {
+        lines.add("            ", flavour::in_words(facts));
     }
 }
 

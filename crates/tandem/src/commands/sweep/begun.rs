@@ -68,13 +68,8 @@ fn simulator(
     common: &mut Common,
     differ: &mut Differences,
 ) -> Result<(), Fatal> {
-    let Some(set) = &manifest.header.simulator else {
-        return Err(Fatal::usage(format!(
-            "{}/manifest.json does not say how the simulator was set, so the sweep cannot go on as it began",
-            dir.display()
-        ))
-        .hint(format!("begin a new one: {}", manifest.header.command)));
-    };
+    let file = format!("{}/manifest.json", dir.display());
+    let set = simulated::began(&manifest.header, &file, "sweep")?;
     let typed = &typed.server;
     differ.option("--profile", Some(&set.profile), typed.profile.as_ref());
     differ.option("--num-parallel", set.num_parallel, typed.num_parallel);
