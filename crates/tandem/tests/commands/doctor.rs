@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Place, Serving, code, json, text};
+use crate::support::{Place, Serving, closed_port, code, json, text};
 
 /// The JSON object and the exit code, which must agree.
 fn doctor(line: &str) -> (Value, i32) {
@@ -20,42 +20,9 @@ fn finding<'v>(document: &'v Value, code: &str) -> &'v Value {
 }
 
 #[test]
-fn the_number_of_slots_is_inferred_from_stamps() {
-    for (slots, inferred, n) in [
-        ("1", "exactly", 1),
-        ("2", "exactly", 2),
-        ("8", "at_least", 3),
-    ] {
-        let (document, code) = doctor(&format!("--simulate --num-parallel {slots}"));
-        assert_eq!(code, 0);
-        let seen = &document["servers"][0]["probe"]["slots"];
-        assert_eq!(seen["inferred"], inferred, "{slots}");
-        assert_eq!(seen["n"], n, "{slots}");
-        assert_eq!(document["provenance"], "simulated");
-        assert!(document["machine"].is_null());
-    }
-}
-
-#[test]
-fn a_server_that_fails_its_requests_is_a_problem() {
-    let (document, code) = doctor("--simulate --fault busy=1");
-    assert_eq!(code, 1);
-    let found = finding(&document, "generates");
-    assert_eq!(found["level"], "problem");
-    assert!(found["what"].as_str().unwrap().contains("busy"), "{found}");
-    assert_eq!(finding(&document, "slots")["level"], "note");
-    // Without the probe nothing is sent that could fail.
-    let (document, code) = doctor("--simulate --fault busy=1 --no-probe");
-    assert_eq!(code, 0, "{document:#}");
-    assert!(document["servers"][0]["probe"].is_null());
-    let memory = finding(&document, "memory")["what"].as_str().unwrap();
-    assert!(memory.contains("estimated: weights"), "{memory}");
-}
-
-#[test]
 fn a_real_server_is_looked_at_on_both_protocols() {
-    let server = Serving::start(&["--profile", "instant"]);
-    let url = server.endpoints[0].as_str();
+    let server = Serving::start();
+    let url = server.url.as_str();
     let (document, code) = doctor(&format!(
         "--endpoint {url} --endpoint {url}/v1 --api auto,openai"
     ));
@@ -82,8 +49,8 @@ fn a_real_server_is_looked_at_on_both_protocols() {
 
 #[test]
 fn a_missing_model_is_a_problem_and_names_the_nearest() {
-    let server = Serving::start(&["--profile", "instant"]);
-    let url = server.endpoints[0].as_str();
+    let server = Serving::start();
+    let url = server.url.as_str();
     let (document, code) = doctor(&format!("--endpoint {url} --model gema3"));
     assert_eq!(code, 1);
     let found = finding(&document, "model");
@@ -100,10 +67,7 @@ fn a_missing_model_is_a_problem_and_names_the_nearest() {
 
 #[test]
 fn a_server_that_does_not_run_is_three() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let (document, code) = doctor(&format!("--endpoint {address}"));
+    let (document, code) = doctor(&format!("--endpoint {}", closed_port()));
     assert_eq!(code, 3);
     assert_eq!(finding(&document, "reachable")["level"], "problem");
     assert_eq!(document["servers"][0]["why"], "unreachable");
@@ -111,8 +75,8 @@ fn a_server_that_does_not_run_is_three() {
 
 #[test]
 fn a_sweep_warns_of_what_is_in_the_way_unless_told_not_to() {
-    let server = Serving::start(&["--profile", "instant"]);
-    let url = server.endpoints[0].as_str();
+    let server = Serving::start();
+    let url = server.url.as_str();
     let place = Place::new();
     let sweep = |name: &str| {
         let output = place.good(&format!(

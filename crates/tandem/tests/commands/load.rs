@@ -2,22 +2,14 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc;
-use std::thread;
 
-use clock::Clock;
-use domain::Nanos;
 use domain::record::RequestRecord;
 use metrics::load::{Collected, Figures, LoadFile};
-use serde_json::Value;
-use simulator::profile::Profile;
-use simulator::{Simulator, SimulatorConfig};
-use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
+use serde_json::{Value, json};
 
-use crate::support::{Place, code, good, json, lines, said, text};
+use crate::support::{Place, Serving, code, good, json, lines, said, text};
 #[cfg(unix)]
-use crate::support::{command, interrupt, until};
+use crate::support::{interrupt, until};
 
 fn load(line: &str) -> Output {
     Place::new().run(&format!("load {line}"))
@@ -48,7 +40,7 @@ fn figures_in(place: &Place, line: &str) -> Value {
 }
 
 fn rows(dir: &Path) -> Vec<RequestRecord> {
-    lines(&dir.join("requests.jsonl"))
+    lines(&dir.join("requests.jsonl")).collect()
 }
 
 #[test]
@@ -71,31 +63,6 @@ fn an_address_in_the_environment_that_names_no_server_is_a_mistake_and_never_sho
 fn simulated_figures_repeat_exactly() {
     let line = "--agents 6 --requests 60 --num-predict 10 --think 150ms --num-parallel 4";
     assert_eq!(figures(line), figures(line));
-}
-
-#[test]
-fn an_open_loop_keeps_its_rate_and_a_limit_shows_as_the_clients_queue() {
-    // One slot answers in 726 to 727 ms once the prompt's shared part is cached, 500 ms apart.
-    let common = "--rate 2 --requests 8 --num-parallel 1";
-    let free = figures(common);
-    assert_eq!(free["client_queue_ms"]["max"], 0.0);
-    assert_eq!(free["sent_per_s"], 2.0);
-    assert!(free["peak_in_flight"].as_u64().unwrap() > 1);
-    assert_eq!(free["ttft_ms"], free["ttft_scheduled_ms"]);
-
-    let limited = figures(&format!("{common} --agents 1"));
-    assert_eq!(limited["peak_in_flight"], 1);
-    let max = |of: &str| limited[of]["max"].as_f64().unwrap();
-    assert!(max("client_queue_ms") > 1000.0);
-    assert!(
-        max("ttft_ms") < 600.0,
-        "the wait must not count as the server's"
-    );
-    assert!(
-        max("ttft_scheduled_ms") > 1000.0,
-        "the wait must not vanish"
-    );
-    assert!(limited["sent_per_s"].as_f64().unwrap() < 2.0);
 }
 
 #[test]
@@ -149,7 +116,7 @@ fn rows_and_figures_are_written_and_agree() {
     assert_eq!((longest_ms * 1e6).round() as u64, measured[129]);
     assert!(ttft["p95"].is_number(), "130 requests carry a p95: {ttft}");
     assert!(ttft["p99"].is_null(), "they do not carry a p99: {ttft}");
-    assert_eq!(ttft["needs"], serde_json::json!({ "p99": 662 }));
+    assert_eq!(ttft["needs"], json!({ "p99": 662 }));
 }
 
 #[test]
@@ -171,50 +138,6 @@ fn a_load_goes_into_a_folder_of_its_own_unless_it_is_told_otherwise() {
     assert!(made[0].starts_with("tenfold-"), "{made:?}");
     assert!(made[0].ends_with("-simulated"), "{made:?}");
     assert!(text(&output.stderr).contains(&made[0]));
-}
-
-#[test]
-fn failed_requests_are_counted_left_out_and_give_exit_code_one() {
-    let output =
-        load("--simulate --profile instant --fault busy=0.5 --requests 40 --no-preload --json");
-    assert_eq!(code(&output), 1);
-    let value = &json(&output)["result"]["figures"];
-    let count = |class: &str| value["outcomes"][class].as_u64().unwrap();
-    assert!(count("failed") > 0);
-    assert_eq!(count("failed") + count("completed"), 40);
-    assert_eq!(value["ttft_ms"]["n"], count("completed"));
-    let said = value["failures"].as_object().unwrap().values();
-    let said: u64 = said.map(|n| n.as_u64().unwrap()).sum();
-    assert_eq!(said, count("failed"));
-}
-
-#[test]
-fn a_ramp_sends_what_falls_into_it() {
-    let value = figures("--profile instant --ramp 0..20 --over 10s --arrivals gamma --cv 2");
-    assert_eq!(value["requests"], 101);
-    assert_eq!(value["outcomes"]["completed"], 101);
-    assert_eq!(value["shape"]["ramp"]["over_s"], 10.0);
-    assert_eq!(value["shape"]["cv"], 2.0);
-}
-
-#[test]
-fn turns_grow_the_prompt_and_show_their_own_time_to_first_token() {
-    let value = figures("--agents 2 --requests 12 --turns 3 --think 2s --num-predict 20");
-    let turns = value["turns"].as_array().unwrap();
-    assert_eq!(turns.len(), 3);
-    let mut before = 0.0;
-    for (turn, of) in (1..).zip(turns) {
-        assert_eq!(
-            (&of["turn"], &of["ttft_ms"]["n"]),
-            (&turn.into(), &4.into())
-        );
-        let prompt = of["prompt_tokens_mean"].as_f64().unwrap();
-        assert!(
-            prompt >= before + 20.0,
-            "turn {turn}: {prompt} after {before}"
-        );
-        before = prompt;
-    }
 }
 
 #[test]
@@ -245,148 +168,87 @@ fn a_load_can_be_replayed_from_its_folder_and_from_a_published_trace() {
 }
 
 #[test]
-fn work_between_requests_is_recorded_apart() {
-    let value = figures(
-        "--profile instant --agents 9 --requests 18 --cpu-work primes:200000 --file-work 64KiB",
-    );
-    let of = |what: &str| value["work"][what].clone();
-    assert_eq!(
-        (of("cpu_ms")["p50"].as_f64(), of("file_ms")["p50"].as_f64()),
-        (Some(10.7), Some(0.332))
-    );
-    assert_eq!(of("queue_ms")["n"], 18);
-    assert!(
-        of("queue_ms")["max"].as_f64().unwrap() >= 11.0,
-        "nine agents, four threads"
-    );
-    assert_eq!(value["client_queue_ms"]["max"], 0.0);
-}
-
-/// A server on real time in this process, so that to the client it is a real one.
-fn with_server(test: impl FnOnce(&str)) {
-    let (tell, told) = mpsc::channel();
-    let stop = CancellationToken::new();
-    let server = thread::spawn({
-        let stop = stop.clone();
-        move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async move {
-                let profile = Profile::builtin("instant").unwrap();
-                let config = SimulatorConfig::new(profile, Clock::real());
-                let simulator = Simulator::start(config).await.unwrap();
-                tell.send(simulator.endpoints()[0].clone()).unwrap();
-                stop.cancelled().await;
-                simulator.shutdown(Nanos::ZERO).await;
-            });
-        }
-    });
-    test(&told.recv().unwrap());
-    stop.cancel();
-    server.join().unwrap();
-}
-
-#[test]
 fn real_work_takes_real_time_beside_a_real_server() {
-    with_server(|endpoint| {
-        let value = json(&good(load(&format!(
-            "--endpoint {endpoint} --agents 4 --requests 12 --json --cpu-work primes:20000 \
-             --file-work 16KiB"
-        ))));
-        let work = &value["result"]["figures"]["work"];
-        for kind in ["queue_ms", "cpu_ms", "file_ms"] {
-            assert_eq!(work[kind]["n"], 12, "{work}");
-        }
-        assert!(work["cpu_ms"]["min"].as_f64().unwrap() > 0.0);
-    });
+    let server = Serving::start();
+    let value = json(&good(load(&format!(
+        "--endpoint {} --agents 4 --requests 12 --json --cpu-work primes:20000 --file-work 16KiB",
+        server.url
+    ))));
+    let work = &value["result"]["figures"]["work"];
+    for kind in ["queue_ms", "cpu_ms", "file_ms"] {
+        assert_eq!(work[kind]["n"], 12, "{work}");
+    }
+    assert!(work["cpu_ms"]["min"].as_f64().unwrap() > 0.0);
 }
 
 #[test]
 fn a_real_server_is_measured_on_either_runtime_with_the_clients_cost() {
-    with_server(|endpoint| {
-        for (flags, runtime) in [
-            (
-                "--workers 3",
-                serde_json::json!({ "flavour": "multi", "workers": 3 }),
-            ),
-            (
-                "--runtime current",
-                serde_json::json!({ "flavour": "current", "workers": 1 }),
-            ),
-        ] {
-            let value = json(&good(load(&format!(
-                "--endpoint {endpoint} --agents 16 --requests 200 --json {flags}"
-            ))));
-            let header = &value["header"];
-            assert_eq!(header["provenance"], "measured");
-            assert_eq!(header["runtime"], runtime);
-            let client = &value["result"]["client"];
-            let value = &value["result"]["figures"];
-            assert_eq!(value["outcomes"]["completed"], 200);
-            assert!(value["tokens"].as_u64().unwrap() > 200);
-            assert!(value["e2e_ms"]["p95"].is_number());
-            assert_eq!(client["shared_with_simulator"], false);
-            if cfg!(target_os = "linux") {
-                assert!(client["cpu_us_per_token"].as_f64().unwrap() > 0.0);
-                assert!(client["peak_memory_bytes"].as_u64().unwrap() > 1_000_000);
-            } else {
-                assert!(client["cpu_us_per_token"].is_null());
-            }
+    let server = Serving::start();
+    let url = server.url.as_str();
+    for (flags, flavour, workers) in [
+        ("--workers 3", "multi", 3),
+        ("--runtime current", "current", 1),
+    ] {
+        let value = json(&good(load(&format!(
+            "--endpoint {url} --agents 16 --requests 200 --json {flags}"
+        ))));
+        let header = &value["header"];
+        assert_eq!(header["provenance"], "measured");
+        assert_eq!(
+            header["runtime"],
+            json!({ "flavour": flavour, "workers": workers })
+        );
+        let client = &value["result"]["client"];
+        let value = &value["result"]["figures"];
+        assert_eq!(value["outcomes"]["completed"], 200);
+        assert!(value["tokens"].as_u64().unwrap() > 200);
+        assert!(value["e2e_ms"]["p95"].is_number());
+        assert_eq!(client["shared_with_simulator"], false);
+        if cfg!(target_os = "linux") {
+            assert!(client["cpu_us_per_token"].as_f64().unwrap() > 0.0);
+            assert!(client["peak_memory_bytes"].as_u64().unwrap() > 1_000_000);
+        } else {
+            assert!(client["cpu_us_per_token"].is_null());
         }
-    });
+    }
 }
 
 #[cfg(unix)]
 #[test]
 fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
-    let temp = TempDir::new().unwrap();
-    let rows_file = temp.path().join("requests.jsonl");
-    let mut child = command()
-        .args(["load", "--simulate", "--time-scale", "300", "--json"])
-        .args(["--agents", "4", "--requests", "1000000"])
-        .arg("--out")
-        .arg(temp.path())
+    let place = Place::new();
+    let mut child = place
+        .command("load --simulate --time-scale 300 --json --agents 4 --requests 1000000 --out l")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let rows_file = place.path("l/requests.jsonl");
     until(&mut child, || {
         std::fs::metadata(&rows_file).is_ok_and(|file| file.len() > 0)
     });
-    let begun: LoadFile =
-        serde_json::from_str(&std::fs::read_to_string(temp.path().join("load.json")).unwrap())
-            .unwrap();
+    let begun: LoadFile = serde_json::from_str(&place.read("l/load.json")).unwrap();
     assert_eq!((begun.asked.requests, begun.result), (1_000_000, None));
     let output = interrupt(child);
     assert_eq!(code(&output), 130);
     let value = &json(&output)["result"];
     assert_eq!(value["interrupted"], true);
-    let rows = rows(temp.path());
-    let class = |class| {
-        rows.iter()
-            .filter(|r| r.times.outcome.class() == class)
-            .count()
-    };
-    assert_eq!(
-        value["figures"]["outcomes"]["completed"],
-        class("completed")
-    );
-    assert_eq!(
-        value["figures"]["outcomes"]["cancelled"],
-        class("cancelled")
-    );
-    assert!((1..=4).contains(&class("cancelled")));
+    let rows = rows(&place.path("l"));
+    let outcomes = &value["figures"]["outcomes"];
+    for class in ["completed", "cancelled"] {
+        let of_class = rows.iter().filter(|r| r.times.outcome.class() == class);
+        assert_eq!(outcomes[class], of_class.count());
+    }
+    assert!((1..=4).contains(&outcomes["cancelled"].as_u64().unwrap()));
     assert_eq!(value["not_begun"], 1_000_000 - rows.len());
 }
 
 /// `tandem load` on the simulator with 200 agents, from a shell that has set its limits.
 #[cfg(unix)]
 fn load_under(limit: &str) -> Output {
-    let folder = TempDir::new().unwrap();
+    let place = Place::new();
     Command::new("sh")
-        .current_dir(folder.path())
+        .current_dir(place.path(""))
         .arg("-c")
         .arg(format!(
             "{limit}; exec {:?} load --simulate --profile instant --agents 200 --requests 200 --json",

@@ -11,5 +11,7 @@ mod mixed;
 mod pinned;
 mod proxies;
 mod resume;
+#[cfg(target_os = "linux")]
+mod soak;
 mod support;
 mod sweep;

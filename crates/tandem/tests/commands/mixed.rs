@@ -6,8 +6,8 @@ use crate::support::{Place, Serving, json, requests, text};
 
 #[test]
 fn a_load_is_dealt_to_both_and_its_document_names_both() {
-    let server = Serving::start(&["--profile", "instant"]);
-    let url = server.endpoints[0].as_str();
+    let server = Serving::start();
+    let url = server.url.as_str();
     let document = json(&Place::new().good(&format!(
         "load --json --no-record --endpoint {url} --endpoint {url}/v1 --api ollama --api openai \
          --agents 4 --requests 12"
@@ -46,8 +46,8 @@ agents = [
 
 #[test]
 fn a_sweep_runs_on_both_and_its_report_names_both() {
-    let server = Serving::start(&["--profile", "instant"]);
-    let url = server.endpoints[0].as_str();
+    let server = Serving::start();
+    let url = server.url.as_str();
     let place = Place::new();
     place.write("mixed.toml", PLAN);
     let output = place.good(&format!(

@@ -65,6 +65,9 @@ fn loads() {
         &place,
         &[
             "load --simulate --agents 4 --requests 16 --num-predict 20 --slo ttft<700ms,tpot<80ms --no-record",
+            // One slot, 500 ms apart: a limit of one agent shows as the client's queue and not as TTFT.
+            "load --simulate --rate 2 --requests 8 --num-parallel 1 --no-record",
+            "load --simulate --rate 2 --requests 8 --num-parallel 1 --agents 1 --no-record",
             "load --simulate --rate 3 --arrivals poisson --requests 12 --agents 2 --out open",
             "load --simulate --rate 3 --requests 12 --out open",
             "load --simulate --profile instant --ramp 1..20 --over 4s --arrivals gamma --cv 2 --no-record",
@@ -88,6 +91,12 @@ fn capacity() {
             "capacity --simulate --num-predict 4 --max-agents 1 --requests-per-agent 2 --out few",
             "capacity --simulate --out run",
             "capacity --resume run --slo 'ttft_p95 < 1s'",
+            "capacity --resume run --profile instant",
+            "capacity --resume run --num-parallel 3",
+            "capacity --resume run --fault busy=0.1",
+            "capacity --resume run --runtime current",
+            "capacity --resume run --workers 2",
+            "capacity --resume run --pin 0",
         ],
     );
 }
@@ -101,9 +110,34 @@ fn doctor() {
         &[
             "doctor --simulate",
             "doctor --simulate --plan one-or-two-servers --num-parallel 2 --no-probe",
+            "doctor --simulate --num-parallel 2 --only homo_g80_c512_t0.6",
+            "doctor --simulate --num-parallel 8 --only homo_g80_c512_t0.6",
             "doctor --simulate --fault busy=1",
+            "doctor --simulate --fault busy=1 --no-probe",
             "doctor --simulate --only homo_g80_c512_t0.6 --json",
             "doctor --endpoint http://u:secret@127.0.0.1",
+        ],
+    );
+}
+
+/// Flags that say otherwise than the sweep that they are to go on with: both values are named.
+#[test]
+fn resumes() {
+    pin(
+        "resumes",
+        &Place::new(),
+        &[
+            "sweep --simulate --only homo_g80_c512_t0.6 --repeats 1 --num-parallel 2 --fault busy=0.001 --out r",
+            "sweep --resume r --num-parallel 3",
+            "sweep --resume r --profile instant",
+            "sweep --resume r --fault busy=0.1",
+            "sweep --resume r --admission 1",
+            "sweep --resume r --endpoint http://127.0.0.1:9",
+            "sweep --resume r --no-simulate",
+            "sweep --resume r --num-parallel 3 --admission 1",
+            "sweep --resume r --workers 2",
+            "sweep --resume r --dry-run",
+            "sweep --resume r --seed 1",
         ],
     );
 }

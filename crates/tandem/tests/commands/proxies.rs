@@ -62,8 +62,8 @@ impl Proxy {
 #[test]
 fn a_load_goes_straight_to_the_server_on_both_protocols() {
     let proxy = Proxy::start();
-    let server = Serving::start(&["--profile", "instant"]);
-    let url = server.endpoints[0].as_str();
+    let server = Serving::start();
+    let url = server.url.as_str();
     let line = format!(
         "load --json --no-record --endpoint {url} --endpoint {url}/v1 --api ollama,openai --agents 2 \
          --requests 8"
@@ -76,9 +76,9 @@ fn a_load_goes_straight_to_the_server_on_both_protocols() {
 #[test]
 fn a_sweep_goes_straight_to_the_server_and_to_the_embedded_one() {
     let proxy = Proxy::start();
-    let server = Serving::start(&["--profile", "instant"]);
+    let server = Serving::start();
     let place = Place::new();
-    let real = format!("--endpoint {}", server.endpoints[0]);
+    let real = format!("--endpoint {}", server.url);
     for (name, to) in [("real", real.as_str()), ("simulated", "--simulate")] {
         let sweep = format!("sweep --only homo_g80_c512_t0.6 --repeats 1 {to} --out {name}");
         proxy.good(&place, &sweep);

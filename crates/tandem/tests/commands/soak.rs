@@ -1,16 +1,13 @@
 //! A sweep of many simulated hours: its memory stays flat, and its journal agrees with the
 //! simulator's own log, request by request. `cargo xtask bench soak` makes it 24 hours.
 
-#![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
-
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
-use tempfile::TempDir;
+
+use crate::support::{Place, lines};
 
 /// Simulated time that a repetition of TR113's matrix takes, hours; a little less than it is.
 const HOURS_A_REPETITION: f64 = 0.19;
@@ -31,12 +28,6 @@ fn memory(process: u32) -> Option<u64> {
     Some(kib << 10)
 }
 
-fn lines(path: &Path) -> impl Iterator<Item = Value> {
-    BufReader::new(File::open(path).unwrap())
-        .lines()
-        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
-}
-
 /// A generation: when it was sent or had arrived, and its chunks of text.
 fn generation(line: &Value, at: &str, chunks: u64) -> (u64, u64) {
     (line[at].as_u64().unwrap(), chunks)
@@ -44,25 +35,17 @@ fn generation(line: &Value, at: &str, chunks: u64) -> (u64, u64) {
 
 #[test]
 fn a_long_sweep_keeps_its_memory_flat_and_agrees_with_the_servers_log() {
-    let folder = TempDir::new().unwrap();
+    let place = Place::new();
     let repeats = (hours() / HOURS_A_REPETITION).ceil();
-    let mut sweep = Command::new(env!("CARGO_BIN_EXE_tandem"))
-        .current_dir(folder.path())
-        .args([
-            "sweep",
-            "--simulate",
-            "--simulator-log",
-            "log.jsonl",
-            "--out",
-            "soak",
-        ])
-        .args(["--repeats", &repeats.to_string(), "--json"])
-        .env_remove("OLLAMA_HOST")
+    let line =
+        format!("sweep --simulate --simulator-log log.jsonl --out soak --repeats {repeats} --json");
+    let mut sweep = place
+        .command(&line)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let journal = folder.path().join("soak/journal.jsonl");
+    let journal = place.path("soak/journal.jsonl");
     let mut samples = Vec::new();
     // It says when an arm has ended: then it is looked at.
     for _arm in BufReader::new(sweep.stdout.take().unwrap()).lines() {
@@ -84,7 +67,7 @@ fn a_long_sweep_keeps_its_memory_flat_and_agrees_with_the_servers_log() {
 
     let mut sent = Vec::new();
     let mut simulated = 0;
-    for line in lines(&journal) {
+    for line in lines::<Value>(&journal) {
         simulated = simulated.max(line["mark"]["at"].as_u64().unwrap_or(0));
         if let Some(request) = line.get("request") {
             let times = &request["times"];
@@ -93,7 +76,7 @@ fn a_long_sweep_keeps_its_memory_flat_and_agrees_with_the_servers_log() {
             sent.push(generation(times, "sent", chunks));
         }
     }
-    let mut received: Vec<_> = lines(&folder.path().join("log.jsonl"))
+    let mut received: Vec<_> = lines::<Value>(&place.path("log.jsonl"))
         .filter(|line| line["log"] == "request" && line["path"] == "/api/generate")
         // Loading and unloading give no text.
         .filter(|line| line["chunks"] != 0)

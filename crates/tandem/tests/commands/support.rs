@@ -1,7 +1,7 @@
 //! What the commands' tests share: the binary, what it said and wrote, and a simulator that stands
 //! alone.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 /// The binary, with nothing of the environment that changes what it does.
-pub(crate) fn command() -> Command {
+fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
     for variable in ["OLLAMA_HOST", "TANDEM_API_KEY", "RUST_LOG", "COLUMNS"] {
         command.env_remove(variable);
@@ -110,18 +110,16 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A file of JSON lines.
-pub(crate) fn lines<T: DeserializeOwned>(file: &Path) -> Vec<T> {
-    fs::read_to_string(file)
-        .unwrap()
+/// The values of a file of JSON lines, read one at a time.
+pub(crate) fn lines<T: DeserializeOwned>(file: &Path) -> impl Iterator<Item = T> + use<T> {
+    BufReader::new(File::open(file).unwrap())
         .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
 }
 
 /// A sweep's journal.
 pub(crate) fn journal(dir: &Path) -> Vec<JournalLine> {
-    lines(&dir.join("journal.jsonl"))
+    lines(&dir.join("journal.jsonl")).collect()
 }
 
 /// The requests in a sweep's journal.
@@ -157,19 +155,23 @@ pub(crate) fn interrupt(child: Child) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// A running `tandem serve`, ended when it is let go of.
+/// An address at which nobody listens: bound once to find it free, then let go.
+pub(crate) fn closed_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// A running `tandem serve` that answers at once, ended when it is let go of.
 pub(crate) struct Serving {
     child: Child,
-    /// Where it listens, a URL for each of its servers.
-    pub(crate) endpoints: Vec<String>,
+    pub(crate) url: String,
 }
 
 impl Serving {
-    /// Starts `tandem serve` on free ports and waits until it listens.
-    pub(crate) fn start(args: &[&str]) -> Self {
+    /// Starts `tandem serve` on a free port and waits until it listens.
+    pub(crate) fn start() -> Self {
         let mut child = command()
-            .args(["serve", "--port", "0"])
-            .args(args)
+            .args(["serve", "--port", "0", "--profile", "instant"])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -177,19 +179,18 @@ impl Serving {
         // Named before its output is read, so that it is ended whatever is found there.
         let mut serving = Self {
             child,
-            endpoints: Vec::new(),
+            url: String::new(),
         };
         for line in BufReader::new(output).lines() {
             let line = line.unwrap();
             if let Some(rest) = line.trim_start().strip_prefix("listening ") {
-                let url = rest.split_whitespace().next().unwrap();
-                serving.endpoints.push(url.to_owned());
+                rest.split(' ').next().unwrap().clone_into(&mut serving.url);
             }
             if line.starts_with("Ctrl-C") {
                 break;
             }
         }
-        assert!(!serving.endpoints.is_empty(), "it ended before it listened");
+        assert!(!serving.url.is_empty(), "it ended before it listened");
         serving
     }
 }

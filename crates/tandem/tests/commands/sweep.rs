@@ -9,7 +9,7 @@ use domain::record::{JournalLine, MarkKind};
 
 #[cfg(unix)]
 use crate::support::interrupt;
-use crate::support::{Place, command, journal, requests, said, text, until};
+use crate::support::{Place, closed_port, journal, requests, said, text, until};
 
 #[test]
 fn the_same_seed_and_plan_give_the_same_journal() {
@@ -111,12 +111,6 @@ fn a_missing_server_is_an_error_only_when_one_was_asked_for() {
     assert!(text(&dry.stdout).contains("on the simulator"));
 }
 
-/// An address at which nobody listens: bound once to find it free, then let go.
-fn closed_port() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
-}
-
 #[test]
 fn failed_requests_are_rows() {
     let place = Place::new();
@@ -130,22 +124,18 @@ fn failed_requests_are_rows() {
 }
 
 /// Starts a sweep that takes its time, and waits until its journal shows that it is under way.
-fn slow_sweep(dir: &Path) -> Child {
-    let mut child = command()
-        .args(["sweep", "--simulate", "--only", "homo*", "--repeats", "2"])
-        .args(["--time-scale", "40", "--out"])
-        .arg(dir)
+fn slow_sweep(place: &Place) -> Child {
+    let mut child = place
+        .command("sweep --simulate --only homo* --repeats 2 --time-scale 40 --out r")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let arms = || {
-        let text = fs::read_to_string(dir.join("journal.jsonl")).unwrap_or_default();
-        text.lines()
-            .filter(|line| line.starts_with("{\"arm\":"))
-            .count()
-    };
-    until(&mut child, || arms() >= 2);
+    let journal = place.path("r/journal.jsonl");
+    until(&mut child, || {
+        let text = fs::read_to_string(&journal).unwrap_or_default();
+        text.matches("\n{\"arm\":").count() >= 2
+    });
     child
 }
 
@@ -188,7 +178,7 @@ fn resume_and_check(place: &Place) {
 #[test]
 fn a_killed_sweep_is_resumed_without_repeating_what_is_complete() {
     let place = Place::new();
-    let mut child = slow_sweep(&place.path("r"));
+    let mut child = slow_sweep(&place);
     let (code, errors) = said(&place.run("sweep --resume r"));
     assert_eq!(code, 2, "two sweeps into one folder");
     assert!(errors.contains("in use by another sweep"), "{errors}");
@@ -201,7 +191,7 @@ fn a_killed_sweep_is_resumed_without_repeating_what_is_complete() {
 #[test]
 fn ctrl_c_keeps_what_is_recorded_and_ends_with_130() {
     let place = Place::new();
-    let output = interrupt(slow_sweep(&place.path("r")));
+    let output = interrupt(slow_sweep(&place));
     assert_eq!(said(&output).0, 130);
     let printed = text(&output.stdout);
     assert!(printed.contains("--resume"), "{printed}");
