@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::clients::{self, Outcome};
-use crate::delegate::{cargo, root};
+use crate::delegate::{cargo, exit, root, succeeds};
 
 /// How cargo knows a benchmark, and what is passed before the user's own arguments.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +13,7 @@ enum Step {
     Bench(&'static str, &'static [&'static str]),
     /// An example of the crate `metrics`, and what is passed before the user's own arguments.
     Example(&'static str, &'static str),
-    /// A test at another size: its name, a variable of the environment, and what that is set to.
+    /// Tests of the commands at another size: how their names begin, a variable of the environment, and what that is set to.
     Test(&'static str, &'static str, &'static str),
 }
 
@@ -24,93 +24,74 @@ const CLIENT: &str = "client";
 /// A benchmark by the name users type, what it runs, and what it answers.
 struct Bench {
     name: &'static str,
-    steps: &'static [Step],
+    step: Step,
     what: &'static str,
 }
 
 const BENCHES: &[Bench] = &[
     Bench {
         name: "stream",
-        steps: &[Step::Bench("client", &["stream"])],
+        step: Step::Bench("client", &["stream"]),
         what: "client CPU per token and TTFT bias at 1, 32, 256 and 500 streams, beside the floor",
     },
     Bench {
         name: "memory",
-        steps: &[Step::Bench("client", &["memory"])],
+        step: Step::Bench("client", &["memory"]),
         what: "client memory of each waiting agent at 10,000 streams",
     },
     Bench {
         name: "startup",
-        steps: &[Step::Bench("client", &["startup"])],
+        step: Step::Bench("client", &["startup"]),
         what: "from the start of the process to its first request",
     },
     Bench {
         name: "peers",
-        steps: &[Step::Bench("client", &["peers"])],
+        step: Step::Bench("client", &["peers"]),
         what: "other tools beside ours on the same server: httpx, and what is on the path",
     },
     Bench {
-        name: "mechanisms",
-        steps: &[
-            Step::Bench("mechanisms", &[]),
-            Step::Bench("client", &["buffers"]),
-            Step::Bench("client", &["runtimes"]),
-        ],
-        what: "task switches, small chunks, read buffers, worker counts and pinning",
-    },
-    Bench {
-        name: "buffers",
-        steps: &[Step::Bench("client", &["buffers"])],
-        what: "of these: read buffers of 1 to 8 KiB",
-    },
-    Bench {
-        name: "runtimes",
-        steps: &[Step::Bench("client", &["runtimes"])],
-        what: "of these: flavours of the runtime, worker counts and pinning",
-    },
-    Bench {
         name: "report",
-        steps: &[Step::Bench("report", &[])],
+        step: Step::Bench("report", &[]),
         what: "report generation from the 19 recorded runs",
     },
     Bench {
         name: "analyse",
-        steps: &[Step::Bench("analyse", &[])],
+        step: Step::Bench("analyse", &[]),
         what: "a load of a million requests read and reported; --requests N for another number",
     },
     Bench {
         name: "decode",
-        steps: &[Step::Bench("decode", &[])],
+        step: Step::Bench("decode", &[]),
         what: "stream objects decoded per second",
     },
     Bench {
         name: "simulator",
-        steps: &[Step::Bench("streams", &[])],
+        step: Step::Bench("streams", &[]),
         what: "simulator CPU time per token and token lateness",
     },
     Bench {
         name: "soak",
-        steps: &[Step::Test("soak", "TANDEM_SOAK_HOURS", "24")],
+        step: Step::Test("soak::", "TANDEM_SOAK_HOURS", "24"),
         what: "24 simulated hours: memory, and the journal against the simulator's log",
     },
     Bench {
         name: "telemetry",
-        steps: &[Step::Bench("sampling", &[])],
+        step: Step::Bench("sampling", &[]),
         what: "CPU time of sampling devices, host and server, and the rate kept",
     },
     Bench {
         name: "validate",
-        steps: &[Step::Example("studies", "speedup")],
+        step: Step::Example("studies", "speedup"),
         what: "how often the stated interval holds the known truth",
     },
     Bench {
         name: "capacity",
-        steps: &[Step::Example("studies", "capacity")],
+        step: Step::Example("studies", "capacity"),
         what: "how often a level and a whole capacity search err, on servers whose truth is known",
     },
     Bench {
         name: "intervals",
-        steps: &[Step::Example("studies", "intervals")],
+        step: Step::Example("studies", "intervals"),
         what: "coverage of interval methods at few repetitions",
     },
 ];
@@ -132,35 +113,26 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if bench.name == "peers" {
         rest.extend(httpx()?);
     }
-    for step in bench.steps {
-        let mut command = cargo();
-        match step {
-            Step::Bench(name, given) => {
-                command.args(["bench", "--locked", "--workspace", "--bench", name]);
-                if *name == CLIENT {
-                    command.args(["--profile", "dist"]);
-                }
-                command.arg("--").args(*given);
+    let mut command = cargo();
+    match bench.step {
+        Step::Bench(name, given) => {
+            command.args(["bench", "--locked", "--workspace", "--bench", name]);
+            if name == CLIENT {
+                command.args(["--profile", "dist"]);
             }
-            Step::Example(name, study) => {
-                command.args(["run", "--release", "--locked", "--package", "metrics"]);
-                command.args(["--example", name, "--", study]);
-            }
-            Step::Test(name, variable, value) => {
-                command.env(variable, value);
-                command.args(["test", "--release", "--locked", "--workspace"]);
-                command.args(["--test", name, "--", "--nocapture"]);
-            }
+            command.arg("--").args(given);
         }
-        let status = command
-            .args(&rest)
-            .status()
-            .context("cargo could not be started")?;
-        if !status.success() {
-            return Ok(ExitCode::FAILURE);
+        Step::Example(name, study) => {
+            command.args(["run", "--release", "--locked", "--package", "metrics"]);
+            command.args(["--example", name, "--", study]);
+        }
+        Step::Test(name, variable, value) => {
+            command.env(variable, value);
+            command.args(["test", "--release", "--locked", "--workspace"]);
+            command.args(["--test", "commands", "--", name, "--nocapture"]);
         }
     }
-    Ok(ExitCode::SUCCESS)
+    succeeds(command.args(&rest)).map(exit)
 }
 
 /// A Python with httpx for `bench peers`, or why there is none.

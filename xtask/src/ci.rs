@@ -1,13 +1,12 @@
 //! Everything that guards the repository, in the order that fails soonest.
 
-use std::ffi::OsStr;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::clients;
-use crate::delegate::{Profile, build, cargo, root};
+use crate::delegate::{Profile, build, cargo, root, succeeds};
 use crate::engine;
 use crate::licences;
 use crate::tidy;
@@ -33,46 +32,25 @@ pub(crate) fn run() -> Result<ExitCode> {
         Ok(())
     };
 
-    step("format", &mut || cargo_ok(["fmt", "--all", "--check"]))?;
+    step("format", &mut || cargo_ok("fmt --all --check"))?;
     step("tidy", &mut || Ok(tidy::check()?.is_empty()))?;
     step("clippy", &mut || {
-        cargo_ok([
-            "clippy",
-            "--locked",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ])
+        cargo_ok("clippy --locked --workspace --all-targets -- -D warnings")
     })?;
-    step("test", &mut || {
-        cargo_ok(["test", "--locked", "--workspace"])
-    })?;
+    step("test", &mut || cargo_ok("test --locked --workspace"))?;
     step("clients", &mut clients::all)?;
     step("engine", &mut engine::check)?;
     step("docs", &mut || {
-        let status = cargo()
-            .args([
-                "doc",
-                "--locked",
-                "--workspace",
-                "--no-deps",
-                "--document-private-items",
-            ])
-            .env("RUSTDOCFLAGS", "-D warnings")
-            .status()
-            .context("cargo doc could not be started")?;
-        Ok(status.success())
+        let mut doc = cargo();
+        doc.args(["doc", "--locked", "--workspace", "--no-deps"])
+            .arg("--document-private-items")
+            .env("RUSTDOCFLAGS", "-D warnings");
+        succeeds(&mut doc)
     })?;
     step("committed reports", &mut || {
         let binary = build("tandem-report", Profile::Dev)?;
-        let status = Command::new(&binary)
-            .args(["report", "--check"])
-            .current_dir(root())
-            .status()
-            .with_context(|| format!("{} could not be started", binary.display()))?;
-        Ok(status.success())
+        let mut check = Command::new(binary);
+        succeeds(check.args(["report", "--check"]).current_dir(root()))
     })?;
     step("licences", &mut licences::check)?;
 
@@ -85,15 +63,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     }
 }
 
-fn cargo_ok<I, S>(args: I) -> Result<bool>
-where
-    I: IntoIterator<Item = S>,
-    S: AsRef<OsStr>,
-{
-    let status = cargo()
-        .args(args)
-        .env("INSTA_UPDATE", "no")
-        .status()
-        .context("cargo could not be started")?;
-    Ok(status.success())
+/// Runs a cargo command; a snapshot that differs is a failure.
+fn cargo_ok(line: &str) -> Result<bool> {
+    succeeds(cargo().args(line.split(' ')).env("INSTA_UPDATE", "no"))
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::delegate::{Profile, build, cargo, exit, root, target};
+use crate::delegate::{Profile, build, cargo, exit, root, succeeds, target};
 
 const USAGE: &str = "\
 cargo xtask clients
@@ -179,7 +179,7 @@ fn python(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
     for script in ["ollama_client.py", "openai_client.py"] {
         let mut command = Command::new(&python);
         command.arg("-B").arg(sources.join(script)).arg(endpoint);
-        holds &= passes(&mut command)?;
+        holds &= succeeds(&mut command)?;
     }
     Ok(verdict(holds))
 }
@@ -202,7 +202,7 @@ fn node(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
     }
     let mut command = Command::new("node");
     command.args(["checks.mjs", endpoint]).current_dir(&place);
-    passes(&mut command).map(verdict)
+    succeeds(&mut command).map(verdict)
 }
 
 fn rust(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
@@ -221,22 +221,15 @@ fn rust(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
         .arg(&manifest)
         .env("CARGO_TARGET_DIR", target)
         .args(["--", endpoint]);
-    passes(&mut command).map(verdict)
+    succeeds(&mut command).map(verdict)
 }
 
-fn verdict(holds: bool) -> Outcome {
+pub(crate) fn verdict(holds: bool) -> Outcome {
     if holds {
         Outcome::Holds
     } else {
         Outcome::Fails
     }
-}
-
-fn passes(command: &mut Command) -> Result<bool> {
-    let status = command
-        .status()
-        .with_context(|| format!("{} could not be started", command.get_program().display()))?;
-    Ok(status.success())
 }
 
 /// Runs a package manager. `Some` when it cannot do its work on this machine.
@@ -287,5 +280,5 @@ fn conformance(args: &[String]) -> Result<bool> {
     if !(given.contains(&"--endpoint") && given.contains(&"--model")) {
         bail!("--endpoint and --model are needed\n\n{USAGE}");
     }
-    passes(&mut command)
+    succeeds(&mut command)
 }

@@ -25,6 +25,14 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
+/// Runs a command to its end; true when it was a good one.
+pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
+    let status = command
+        .status()
+        .with_context(|| format!("{} could not be started", command.get_program().display()))?;
+    Ok(status.success())
+}
+
 /// The exit code of a command that found everything as it should be, or not.
 pub(crate) fn exit(ok: bool) -> ExitCode {
     if ok {
@@ -60,9 +68,7 @@ fn announce(binary: &str, profile: Profile) {
         Profile::Dev => ("debug", "compiles polars, which takes 2 to 10 minutes"),
         Profile::Release => ("release", "takes about 3 minutes"),
     };
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let built = target
+    let built = target()
         .join(folder)
         .join(format!("{binary}{}", std::env::consts::EXE_SUFFIX));
     if !built.exists() {

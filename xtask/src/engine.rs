@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 
 use crate::clients::{self, Outcome};
@@ -50,12 +50,6 @@ struct Engine {
     model: PathBuf,
 }
 
-/// An engine, or why there can be none here.
-enum Installed {
-    Ready(Engine),
-    Not(String),
-}
-
 /// Where everything lies; `target/` unless cargo was told otherwise.
 fn folder() -> PathBuf {
     target().join("engine")
@@ -66,20 +60,16 @@ fn announcement() -> PathBuf {
     folder().join("server.json")
 }
 
-/// Installs what is missing. A machine without Python or without a package index has no engine,
-/// which is no error.
-fn install() -> Result<Installed> {
+/// Installs what is missing. A machine without Python or without a package index has no engine, which
+/// is no error: the inner one says why.
+fn install() -> Result<Result<Engine, String>> {
     let folder = folder();
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let requirements = root().join("engine/requirements.txt");
     let python = match clients::venv(&folder.join("venv"), &requirements)? {
         Ok(python) => python,
-        Err(Outcome::Skipped(why)) => return Ok(Installed::Not(why)),
-        Err(_) => {
-            return Ok(Installed::Not(
-                "its packages could not be installed".to_owned(),
-            ));
-        }
+        Err(Outcome::Skipped(why)) => return Ok(Err(why)),
+        Err(_) => return Ok(Err("its packages could not be installed".to_owned())),
     };
     let script = root().join("engine/make_gguf.py");
     let model = folder.join("random.gguf");
@@ -92,7 +82,7 @@ fn install() -> Result<Installed> {
         }
         fs::copy(&script, folder.join("model.stamp"))?;
     }
-    Ok(Installed::Ready(Engine {
+    Ok(Ok(Engine {
         folder,
         python,
         model,
@@ -204,10 +194,7 @@ fn up(args: &[String]) -> Result<ExitCode> {
         );
         return Ok(ExitCode::from(2));
     }
-    let engine = match install()? {
-        Installed::Ready(engine) => engine,
-        Installed::Not(why) => bail!("no engine here: {why}"),
-    };
+    let engine = install()?.map_err(|why| anyhow!("no engine here: {why}"))?;
     let server = engine.start(args, true)?;
     fs::write(announcement(), server.facts.to_string())?;
     println!(

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::clients::{self, Outcome};
-use crate::delegate::{cargo, exit, root};
+use crate::delegate::{cargo, exit, root, succeeds};
 
 /// `cargo xtask licences`.
 pub(crate) fn run() -> Result<ExitCode> {
@@ -37,16 +37,10 @@ fn outcome() -> Result<Outcome> {
         Ok(program) => program,
         Err(outcome) => return Ok(outcome),
     };
-    let status = Command::new(&program)
-        .args(["--offline", "check", "bans", "licenses", "sources"])
-        .current_dir(root())
-        .status()
-        .with_context(|| format!("{} could not be started", program.display()))?;
-    Ok(if status.success() {
-        Outcome::Holds
-    } else {
-        Outcome::Fails
-    })
+    let mut deny = Command::new(&program);
+    deny.args(["--offline", "check", "bans", "licenses", "sources"])
+        .current_dir(root());
+    succeeds(&mut deny).map(clients::verdict)
 }
 
 /// The cargo-deny of this machine, else the pinned one, installed under `target`. The inner error

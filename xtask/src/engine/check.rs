@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{Engine, Installed, http, install};
-use crate::delegate::{Profile, build, root};
+use super::{Engine, http, install};
+use crate::delegate::{Profile, build, root, succeeds};
 
 const PLAN: &str = "fixtures/plans/llama-cpp.toml";
 
@@ -34,8 +34,8 @@ impl Findings {
 /// Sweeps with one slot and with two. True when all is as it must be, and where there is no engine.
 pub(crate) fn check() -> Result<bool> {
     let engine = match install()? {
-        Installed::Ready(engine) => engine,
-        Installed::Not(why) => {
+        Ok(engine) => engine,
+        Err(why) => {
             eprintln!("skipped: {why}");
             return Ok(true);
         }
@@ -67,22 +67,8 @@ fn sweep(
     let before = totals(server.url())?;
     let results = engine.folder.join(format!("slots-{slots}"));
     let _ = fs::remove_dir_all(&results);
-    let output = Command::new(tandem)
-        .args([
-            "sweep",
-            "--json",
-            "--plan",
-            PLAN,
-            "--endpoint",
-            server.url(),
-        ])
-        .arg("--out")
-        .arg(&results)
-        .env("TANDEM_API_KEY", KEY)
-        .current_dir(root())
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("{} could not be started", tandem.display()))?;
+    let out = results.display().to_string();
+    let output = run(tandem, "sweep", server.url(), &["--out", &out])?;
     findings.expect(output.status.success(), || {
         format!("slots {slots}: the sweep ended with {}", output.status)
     });
@@ -115,16 +101,22 @@ fn sweep(
     Ok(queued)
 }
 
-/// What `tandem doctor` must find: a llama.cpp server with its model, and as many slots as there are.
-/// It tells the number and shows it.
-fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Result<()> {
-    let output = Command::new(tandem)
-        .args(["doctor", "--json", "--plan", PLAN, "--endpoint", url])
+/// Runs a command of `tandem` on the plan and the server, with the key.
+fn run(tandem: &Path, command: &str, url: &str, args: &[&str]) -> Result<Output> {
+    Command::new(tandem)
+        .args([command, "--json", "--plan", PLAN, "--endpoint", url])
+        .args(args)
         .env("TANDEM_API_KEY", KEY)
         .current_dir(root())
         .stderr(Stdio::inherit())
         .output()
-        .with_context(|| format!("{} could not be started", tandem.display()))?;
+        .with_context(|| format!("{} could not be started", tandem.display()))
+}
+
+/// What `tandem doctor` must find: a llama.cpp server with its model, and as many slots as there are.
+/// It tells the number and shows it.
+fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Result<()> {
+    let output = run(tandem, "doctor", url, &[])?;
     let said = String::from_utf8_lossy(&output.stdout);
     findings.expect(!said.contains(KEY), || {
         "the doctor printed the key".to_owned()
@@ -266,19 +258,15 @@ fn reported(
     findings: &mut Findings,
 ) -> Result<PathBuf> {
     let out = results.join("report");
-    let status = Command::new(report)
-        .arg("report")
-        .arg("--input")
-        .arg(results)
+    let mut command = Command::new(report);
+    command
+        .args(["report".as_ref(), "--input".as_ref(), results.as_os_str()])
         .arg("--out")
         .arg(&out)
         .current_dir(root())
-        .stdout(Stdio::null())
-        .status()
-        .with_context(|| format!("{} could not be started", report.display()))?;
-    findings.expect(status.success(), || {
-        format!("the report ended with {status}")
-    });
+        .stdout(Stdio::null());
+    let made = succeeds(&mut command)?;
+    findings.expect(made, || "the report failed".to_owned());
     let written = fs::read_to_string(out.join("report.json")).context("no report.json")?;
     let written: Value = serde_json::from_str(&written)?;
     for name in ["verdict", "lost_s", "decode_overlap"] {
