@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use domain::Nanos;
+use metrics::stats::{mean, median, percentile};
 use metronome::Pace;
 
 use crate::cpus::{self, Cpus};
@@ -120,9 +121,9 @@ pub(crate) struct Sample {
     pub(crate) cpu: Option<Nanos>,
     pub(crate) tokens: u64,
     pub(crate) bias: Bias,
-    /// Making connections, ms, in order; empty where the client does not say.
+    /// Making connections, ms; empty where the client does not say.
     pub(crate) connects: Vec<f64>,
-    /// The longest that the server was late with a token in each stream, ms, in order.
+    /// The longest that the server was late with a token in each stream, ms.
     pub(crate) late: Vec<f64>,
 }
 
@@ -162,7 +163,11 @@ pub(crate) fn sample(
         );
     }
     let connects = match &told {
-        Told::Rows(rows) => sorted(rows.iter().filter_map(|row| row.connect_ns).map(ms)),
+        Told::Rows(rows) => rows
+            .iter()
+            .filter_map(|row| row.connect_ns)
+            .map(ms)
+            .collect(),
         Told::Figures(_) => Vec::new(),
     };
     Ok(Sample {
@@ -170,12 +175,12 @@ pub(crate) fn sample(
         tokens: truths.iter().map(|truth| truth.tokens).sum(),
         bias: bias(&told, &truths).with_context(|| client.name())?,
         connects,
-        late: sorted(truths.iter().map(|truth| ms(truth.late_ns))),
+        late: truths.iter().map(|truth| ms(truth.late_ns)).collect(),
     })
 }
 
 fn bias(told: &Told, truths: &[Truth]) -> Result<Bias> {
-    let true_ttfts = sorted(truths.iter().map(|truth| ms(truth.ttft_ns)));
+    let true_ttfts: Vec<_> = truths.iter().map(|truth| ms(truth.ttft_ns)).collect();
     match *told {
         Told::Rows(ref rows) => {
             let mut by_seed: HashMap<i64, Option<u64>> = HashMap::new();
@@ -196,16 +201,15 @@ fn bias(told: &Told, truths: &[Truth]) -> Result<Bias> {
                 }
             }
             ensure!(errors.len() * 10 > rows.len() * 9, "seeds are not unique");
-            let errors = sorted(errors.into_iter());
             Ok(Bias {
                 mean: mean(&errors),
-                p50: quantile(&errors, 0.5),
-                p99: quantile(&errors, 0.99),
+                p50: median(&errors),
+                p99: percentile(&errors, 99.0),
             })
         }
         // Requests cannot be told apart. The truth hardly varies, so its mean and its median serve.
         Told::Figures(ttft) => {
-            let median = quantile(&true_ttfts, 0.5);
+            let median = median(&true_ttfts);
             Ok(Bias {
                 mean: mean(&true_ttfts).map(|truth| ttft.mean - truth),
                 p50: median.map(|truth| ttft.p50 - truth),
@@ -218,8 +222,8 @@ fn bias(told: &Told, truths: &[Truth]) -> Result<Bias> {
 /// What a client costs that has next to nothing to do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
-    /// The median of a few runs.
-    pub(crate) cpu: Option<Nanos>,
+    /// The median of a few runs, ns.
+    pub(crate) cpu: Option<f64>,
     tokens: u64,
 }
 
@@ -233,13 +237,10 @@ pub(crate) fn start(
 ) -> Result<Start> {
     let samples = (0..runs).map(|_| sample(client, server, least, cpu));
     let samples = samples.collect::<Result<Vec<_>>>()?;
-    let costs: Option<Vec<Nanos>> = samples.iter().map(|sample| sample.cpu).collect();
-    let median = |mut costs: Vec<Nanos>| {
-        costs.sort_unstable();
-        costs.get(costs.len() / 2).copied()
-    };
+    let costs = samples.iter().map(|sample| Some(sample.cpu?.0 as f64));
+    let costs: Option<Vec<f64>> = costs.collect();
     Ok(Start {
-        cpu: costs.and_then(median),
+        cpu: costs.and_then(|costs| median(&costs)),
         tokens: samples.last().map_or(0, |sample| sample.tokens),
     })
 }
@@ -249,7 +250,7 @@ impl Sample {
     /// a short load.
     pub(crate) fn per_token(&self, start: Start) -> Option<f64> {
         let tokens = self.tokens.saturating_sub(start.tokens).max(1);
-        let spent = self.cpu?.0 as f64 - start.cpu?.0 as f64;
+        let spent = self.cpu?.0 as f64 - start.cpu?;
         Some(spent / 1e3 / tokens as f64)
     }
 }
@@ -274,20 +275,4 @@ pub(crate) fn apart() -> Option<Cpus> {
 /// Nanoseconds as ms.
 pub(crate) fn ms(ns: u64) -> f64 {
     ns as f64 / 1e6
-}
-
-pub(crate) fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-pub(crate) fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-/// The smallest value that a share of all do not exceed.
-pub(crate) fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
-    let rank = (sorted.len() as f64 * share).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied()
 }

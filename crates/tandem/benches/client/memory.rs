@@ -81,12 +81,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (one_stream, all) = (hold(1)?, hold(streams)?);
     let more = f64::from(streams - 1);
     let each = |of: fn(Held) -> u64| (of(all) as f64 - of(one_stream) as f64) / more;
-    let mut table = Table::new(&[
-        "client's memory",
-        "1 stream",
-        &format!("{streams} streams"),
-        "KiB each",
-    ]);
+    let heads = format!("client's memory | 1 stream | {streams} streams | KiB each");
+    let mut table = Table::new(&heads);
     for (what, of) in [
         (
             "all streams open, no token yet",

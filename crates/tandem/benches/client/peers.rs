@@ -7,7 +7,6 @@ mod tools;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use domain::Nanos;
 
 pub(crate) use self::figures::Ttft;
 use crate::kit::{self, Bias, Client, PACE, Start, Work};
@@ -104,7 +103,8 @@ struct Row {
 
 #[derive(Debug, Clone, Copy)]
 struct Measured {
-    start: Option<Nanos>,
+    /// CPU time of starting, ns.
+    start: Option<f64>,
     /// CPU time, us, start-up taken away.
     per_token: Option<f64>,
     bias: Bias,
@@ -162,15 +162,9 @@ fn print(args: &Args, mut rows: Vec<Row>) -> String {
         .filter(|row| row.client == "floor")
         .filter_map(|row| Some((row.streams, row.measured.as_ref().ok()?.per_token?)))
         .collect();
-    let mut table = Table::new(&[
-        "client",
-        "streams",
-        "CPU us/token",
-        "times the floor",
-        "TTFT bias ms mean",
-        "p99",
-        "start-up CPU ms",
-    ]);
+    let mut table = Table::new(
+        "client | streams | CPU us/token | times the floor | TTFT bias ms mean | p99 | start-up CPU ms",
+    );
     for row in &rows {
         let mut cells = vec![row.client.clone(), row.streams.to_string()];
         match &row.measured {
@@ -182,7 +176,7 @@ fn print(args: &Args, mut rows: Vec<Row>) -> String {
                     one(ratio.map(|(per_token, (_, floor))| per_token / floor), 1),
                     one(measured.bias.mean, 2),
                     one(measured.bias.p99, 2),
-                    one(measured.start.map(Nanos::as_millis_f64), 0),
+                    one(measured.start.map(|ns| ns / 1e6), 0),
                 ]);
             }
             Err(why) => {

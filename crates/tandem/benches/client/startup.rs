@@ -2,11 +2,12 @@
 
 use anyhow::{Context as _, Result};
 use clock::Clock;
+use metrics::stats::{median, percentile};
 
 use crate::cpus;
 use crate::kit::{self, LEAST, PACE, finish};
 use crate::product::Product;
-use crate::table::{Table, median, one, print_goal};
+use crate::table::{Table, one, print_goal};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -36,11 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let asked = log.first().context("no request came")?.asked;
         first.push(kit::ms(asked.since(begun).0));
     }
-    let (first, whole) = (
-        kit::sorted(first.into_iter()),
-        kit::sorted(whole.into_iter()),
-    );
-    let mut table = Table::new(&["ms", "median", "p90", "max"]);
+    let mut table = Table::new("ms | median | p90 | max");
     for (what, values) in [
         (
             "process started to first request read by the server",
@@ -53,9 +50,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ] {
         table.row(&[
             what.to_owned(),
-            one(Some(median(values)), 1),
-            one(kit::quantile(values, 0.9), 1),
-            one(values.last().copied(), 1),
+            one(median(values), 1),
+            one(percentile(values, 90.0), 1),
+            one(percentile(values, 100.0), 1),
         ]);
     }
     println!(
@@ -63,7 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         args.runs
     );
     println!("{}", table.text());
-    let middle = Some(median(&first));
+    let middle = median(&first);
     print_goal("start-up to first request", middle, Some(50.0), " ms");
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! The client's cost per token and its error in TTFT, beside the floor.
 
 use anyhow::Result;
+use metrics::stats::{median, percentile};
 
 use crate::kit::{self, Client, LEAST, PACE, Sample, Start, Work};
 use crate::product::{Floor, Product};
 use crate::server::Server;
-use crate::table::{Table, median, print_goal, spread};
+use crate::table::{Table, one, print_goal, spread};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -100,7 +101,7 @@ fn print(args: &Args, ours: &Product, starts: [Start; 2], cases: &[Case]) {
         args.repeats,
         ours.name()
     );
-    let mut table = Table::new(&["streams", "client CPU us/token", "floor", "ratio"]);
+    let mut table = Table::new("streams | client CPU us/token | floor | ratio");
     for case in cases {
         table.row(&[
             case.streams.to_string(),
@@ -110,15 +111,8 @@ fn print(args: &Args, ours: &Product, starts: [Start; 2], cases: &[Case]) {
         ]);
     }
     println!("{}", table.text());
-    let mut table = Table::new(&[
-        "streams",
-        "TTFT bias ms: client mean",
-        "p50",
-        "p99",
-        "floor mean",
-        "p50",
-        "p99",
-    ]);
+    let mut table =
+        Table::new("streams | TTFT bias ms: client mean | p50 | p99 | floor mean | p50 | p99");
     for case in cases {
         let mut row = vec![case.streams.to_string()];
         for who in [&case.ours, &case.floor] {
@@ -129,34 +123,23 @@ fn print(args: &Args, ours: &Product, starts: [Start; 2], cases: &[Case]) {
         table.row(&row);
     }
     println!("{}", table.text());
-    let mut table = Table::new(&[
-        "streams",
-        "connect ms: client p50",
-        "max",
-        "floor p50",
-        "max",
-        "server late ms p50",
-        "p99",
-    ]);
+    let mut table = Table::new(
+        "streams | connect ms: client p50 | max | floor p50 | max | server late ms p50 | p99",
+    );
     for case in cases {
         let mut row = vec![case.streams.to_string()];
         for who in [&case.ours, &case.floor] {
-            row.push(who.spread(|s| kit::quantile(&s.connects, 0.5)));
-            row.push(who.spread(|s| s.connects.last().copied()));
+            row.push(who.spread(|s| median(&s.connects)));
+            row.push(who.spread(|s| percentile(&s.connects, 100.0)));
         }
-        row.push(case.ours.spread(|s| kit::quantile(&s.late, 0.5)));
-        row.push(case.ours.spread(|s| kit::quantile(&s.late, 0.99)));
+        row.push(case.ours.spread(|s| median(&s.late)));
+        row.push(case.ours.spread(|s| percentile(&s.late, 99.0)));
         table.row(&row);
     }
     println!("{}", table.text());
-    let start = |start: Start| {
-        start.cpu.map_or_else(
-            || "unknown".to_owned(),
-            |cost| format!("{:.1} ms", cost.as_millis_f64()),
-        )
-    };
+    let start = |start: Start| one(start.cpu.map(|ns| ns / 1e6), 1);
     println!(
-        "CPU of starting and ending, taken away above: client {}, floor {}.\n",
+        "CPU of starting and ending, taken away above: client {} ms, floor {} ms.\n",
         start(starts[1]),
         start(starts[0])
     );
@@ -194,6 +177,5 @@ fn goals(case: &Case) {
 
 /// The median; none when one of the values is missing.
 fn middle(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    let values = kit::sorted(values.collect::<Option<Vec<f64>>>()?.into_iter());
-    (!values.is_empty()).then(|| median(&values))
+    median(&values.collect::<Option<Vec<f64>>>()?)
 }

@@ -1,13 +1,16 @@
 //! Rows that can be pasted into the docs.
 
+use metrics::stats::percentile;
+
 /// A Markdown table.
 #[derive(Debug)]
 pub(crate) struct Table(String);
 
 impl Table {
-    pub(crate) fn new(heads: &[&str]) -> Self {
-        let rule = "| --- ".repeat(heads.len());
-        Self(format!("| {} |\n{rule}|\n", heads.join(" | ")))
+    /// A table without rows; `heads` are its headings, with ` | ` between them.
+    pub(crate) fn new(heads: &str) -> Self {
+        let rule = "| --- ".repeat(heads.split(" | ").count());
+        Self(format!("| {heads} |\n{rule}|\n"))
     }
 
     pub(crate) fn row(&mut self, cells: &[String]) {
@@ -22,23 +25,19 @@ impl Table {
 /// The median of several runs and, where they differ in print, their range: `9.6 (9.5–9.9)`.
 pub(crate) fn spread(values: impl Iterator<Item = Option<f64>>, digits: usize) -> String {
     let values: Option<Vec<f64>> = values.collect();
-    let Some(mut values) = values.filter(|values| !values.is_empty()) else {
+    let figures = values.and_then(|values| {
+        let percentiles = [0.0, 50.0, 100.0].map(|p| percentile(&values, p));
+        let [least, median, most] = percentiles.map(|figure| Some(format!("{:.digits$}", figure?)));
+        Some((least?, median?, most?))
+    });
+    let Some((least, median, most)) = figures else {
         return "unknown".to_owned();
     };
-    values.sort_by(f64::total_cmp);
-    let print = |value: f64| format!("{value:.digits$}");
-    let (least, most) = (print(values[0]), print(values[values.len() - 1]));
-    let median = print(median(&values));
     if least == most {
         median
     } else {
         format!("{median} ({least}–{most})")
     }
-}
-
-/// The median of sorted values, of which there is one at least.
-pub(crate) fn median(sorted: &[f64]) -> f64 {
-    f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2])
 }
 
 /// One value, or `unknown`.

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
+use domain::redact::words;
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::figures;
@@ -118,10 +120,8 @@ fn version(command: &mut Command) -> Result<String, String> {
 }
 
 /// A file of ours beside the benchmarks.
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("benches/peers")
-        .join(name)
+fn script(name: &str) -> String {
+    format!("{}/benches/peers/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 fn read(scratch: &Scratch, name: &str) -> Result<Vec<u8>> {
@@ -134,11 +134,15 @@ fn all(work: Work) -> u32 {
 
 const HTTPX: Way = Way {
     prepare: |command, server, work, _| {
-        command
-            .arg("-B")
-            .arg(script("httpx_client.py"))
-            .arg(server.url())
-            .args([work.streams, work.requests, work.tokens].map(|n| n.to_string()));
+        let Work {
+            streams,
+            requests,
+            tokens,
+        } = work;
+        let (script, url) = (script("httpx_client.py"), server.url());
+        command.args(words(&format!(
+            "-B '{script}' {url} {streams} {requests} {tokens}"
+        )));
         Ok(())
     },
     read: |output, _, _| Ok(Told::Rows(serde_json::from_slice(output)?)),
@@ -147,22 +151,16 @@ const HTTPX: Way = Way {
 
 const OHA: Way = Way {
     prepare: |command, server, work, scratch| {
-        let body = scratch.path().join("body.json");
-        std::fs::write(
-            &body,
-            format!(
-                "{{\"model\":\"metronome\",\"stream\":true,\"max_tokens\":{},\
-                 \"messages\":[{{\"role\":\"user\",\"content\":\"stream\"}}]}}",
-                work.tokens
-            ),
-        )?;
-        command
-            .args(["-n", &all(work).to_string()])
-            .args(["-c", &work.streams.to_string()])
-            .args(["--no-tui", "--output-format", "json", "-m", "POST"])
-            .args(["-T", "application/json", "-D"])
-            .arg(&body)
-            .arg(format!("{}/v1/chat/completions", server.url()));
+        let body = json!({
+            "model": "metronome", "stream": true, "max_tokens": work.tokens,
+            "messages": [{ "role": "user", "content": "stream" }],
+        });
+        std::fs::write(scratch.path().join("body.json"), body.to_string())?;
+        let (all, streams, url) = (all(work), work.streams, server.url());
+        command.args(words(&format!(
+            "-n {all} -c {streams} --no-tui --output-format json -m POST -T application/json \
+             -D body.json {url}/v1/chat/completions"
+        )));
         Ok(())
     },
     read: |output, _, work| figures::oha(output, all(work)).map(Told::Figures),
@@ -171,13 +169,12 @@ const OHA: Way = Way {
 
 const LOCUST: Way = Way {
     prepare: |command, server, work, scratch| {
-        let streams = work.streams.to_string();
+        let (script, streams, url) = (script("locustfile.py"), work.streams, server.url());
         command
-            .arg("-f")
-            .arg(script("locustfile.py"))
-            .args(["--headless", "--only-summary", "--loglevel", "WARNING"])
-            .args(["-u", &streams, "-r", &streams])
-            .args(["-H", &server.url()])
+            .args(words(&format!(
+                "-f '{script}' --headless --only-summary --loglevel WARNING -u {streams} -r {streams} \
+                 -H {url}"
+            )))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PEER_REQUESTS", work.requests.to_string())
             .env("PEER_TOKENS", work.tokens.to_string())
@@ -193,28 +190,16 @@ const LOCUST: Way = Way {
 
 const GUIDELLM: Way = Way {
     prepare: |command, server, work, scratch| {
-        let path = |name: &str| scratch.path().join(name).display().to_string();
-        let requests = all(work) as usize;
-        std::fs::write(
-            path("prompts.jsonl"),
-            "{\"prompt\": \"stream\"}\n".repeat(requests),
-        )?;
-        command
-            .args(["run", "--backend"])
-            .arg(format!(
-                "kind=openai_http,target={},model=metronome,max_tokens={}",
-                server.url(),
-                work.tokens
-            ))
-            .arg("--profile")
-            .arg(format!("kind=concurrent,streams={}", work.streams))
-            .arg("--constraint")
-            .arg(format!("kind=max_requests,count={requests}"))
-            .arg("--data")
-            .arg(format!("kind=json_file,path={}", path("prompts.jsonl")))
-            .arg("--output")
-            .arg(format!("kind=json,path={}", path("figures.json")))
-            .arg("--disable-console-interactive");
+        let (all, streams, tokens) = (all(work), work.streams, work.tokens);
+        let prompts = "{\"prompt\": \"stream\"}\n".repeat(all as usize);
+        std::fs::write(scratch.path().join("prompts.jsonl"), prompts)?;
+        let url = server.url();
+        command.args(words(&format!(
+            "run --backend kind=openai_http,target={url},model=metronome,max_tokens={tokens} \
+             --profile kind=concurrent,streams={streams} --constraint kind=max_requests,count={all} \
+             --data kind=json_file,path=prompts.jsonl --output kind=json,path=figures.json \
+             --disable-console-interactive"
+        )));
         Ok(())
     },
     read: |_, scratch, work| {
@@ -231,18 +216,15 @@ const AIPERF: Way = Way {
     prepare: |command, server, work, scratch| {
         let tokenizer = scratch.path().join("tokenizer");
         tokenizer::write(&tokenizer)?;
+        let (url, tokenizer) = (server.url(), tokenizer.display());
+        let (all, streams, tokens) = (all(work), work.streams, work.tokens);
         command
-            .args(["profile", "--model", "metronome", "--url", &server.url()])
-            .args(["--endpoint-type", "chat", "--streaming"])
-            .args(["--concurrency", &work.streams.to_string()])
-            .args(["--request-count", &all(work).to_string()])
-            .arg("--tokenizer")
-            .arg(&tokenizer)
-            .args(["--use-server-token-count", "--isl", "8"])
-            .args(["--osl", &work.tokens.to_string()])
-            .args(["--ui", "none", "--no-gpu-telemetry", "--no-server-metrics"])
-            .arg("--output-artifact-dir")
-            .arg(scratch.path().join("out"))
+            .args(words(&format!(
+                "profile --model metronome --url {url} --endpoint-type chat --streaming \
+                 --concurrency {streams} --request-count {all} --tokenizer '{tokenizer}' \
+                 --use-server-token-count --isl 8 --osl {tokens} --ui none --no-gpu-telemetry \
+                 --no-server-metrics --output-artifact-dir out"
+            )))
             // With it set, the tokenizer's folder is taken for the name of a repository.
             .env_remove("HF_HUB_OFFLINE");
         Ok(())
