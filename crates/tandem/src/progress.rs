@@ -1,6 +1,6 @@
 //! Shows a running sweep: a bar on a terminal, plain lines without one, JSON lines on request.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,34 +11,12 @@ use domain::record::ArmRecord;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
-    /// A bar on standard error.
-    Bar,
-    /// A line per arm on standard error.
-    Lines,
-    /// A JSON object per event on standard output.
-    Json,
-}
-
-impl Style {
-    /// A bar where a person can see it, lines elsewhere.
-    pub(crate) fn choose(json: bool) -> Self {
-        if json {
-            Self::Json
-        } else if std::io::stderr().is_terminal() {
-            Self::Bar
-        } else {
-            Self::Lines
-        }
-    }
-}
-
 /// Watches a sweep and shows it.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    style: Style,
+    /// A JSON object per event on standard output, and nothing for people.
+    json: bool,
+    /// Hidden where nobody sees standard error; then there is a line per arm.
     bar: ProgressBar,
     state: Mutex<State>,
 }
@@ -47,7 +25,7 @@ pub(crate) struct Progress {
 struct State {
     arms: usize,
     ended: usize,
-    current: Option<(ArmSpec, Stamp)>,
+    current: Option<ArmSpec>,
     /// Chunks of the current arm, and the window that the live rate is taken over.
     window: Option<(Stamp, u64)>,
     rate: Option<f64>,
@@ -57,17 +35,15 @@ struct State {
 const RATE_WINDOW_S: f64 = 1.0;
 
 impl Progress {
-    pub(crate) fn new(style: Style) -> Self {
-        let bar = ProgressBar::with_draw_target(
-            None,
-            match style {
-                Style::Bar => ProgressDrawTarget::stderr(),
-                Style::Lines | Style::Json => ProgressDrawTarget::hidden(),
-            },
-        );
+    pub(crate) fn new(json: bool) -> Self {
+        let target = if json {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
         Self {
-            style,
-            bar,
+            json,
+            bar: ProgressBar::with_draw_target(None, target),
             state: Mutex::default(),
         }
     }
@@ -79,10 +55,10 @@ impl Progress {
 
     /// Says something without tearing the bar.
     pub(crate) fn say(&self, text: &str) {
-        match self.style {
-            Style::Bar => self.bar.suspend(|| eprintln!("{text}")),
-            Style::Lines => eprintln!("{text}"),
-            Style::Json => print_json(&json!({ "event": "message", "text": text })),
+        if self.json {
+            print_json(&json!({ "event": "message", "text": text }));
+        } else {
+            self.bar.suspend(|| eprintln!("{text}"));
         }
     }
 
@@ -94,62 +70,58 @@ impl Progress {
             self.bar.set_style(style.progress_chars("━╸─"));
         }
         self.bar.enable_steady_tick(Duration::from_millis(200));
-        match self.style {
-            Style::Json => print_json(&json!({
+        if self.json {
+            print_json(&json!({
                 "event": "sweep_started", "arms": arms, "already_complete": already_complete,
-            })),
-            _ if already_complete > 0 => {
-                self.say(&format!(
-                    "{already_complete} arms are complete already; {arms} to run"
-                ));
-            }
-            _ => {}
+            }));
+        } else if already_complete > 0 {
+            self.say(&format!(
+                "{already_complete} arms are complete already; {arms} to run"
+            ));
         }
     }
 
     fn show_current(&self, state: &State) {
-        if let Some((spec, _)) = &state.current {
-            let rate = state
-                .rate
-                .map_or_else(String::new, |r| format!("  {r:.0} chunks/s"));
-            self.bar.set_message(format!("{}{rate}", describe(spec)));
-        }
+        let Some(spec) = &state.current else { return };
+        let rate = state.rate;
+        let rate = rate.map_or_else(String::new, |r| format!("  {r:.0} chunks/s"));
+        // `bvc_g60_c512_t0.6 repetition 2 together  96 chunks/s`.
+        self.bar.set_message(format!(
+            "{} repetition {} {}{rate}",
+            spec.run.config, spec.run.repetition, spec.arm
+        ));
     }
 
     fn ended(&self, state: &State, record: &ArmRecord, completed: u32, not_completed: u32) {
         self.bar.inc(1);
         let took = record.ended.since(record.started).as_secs_f64();
-        match self.style {
-            Style::Json => print_json(&json!({
+        let (run, arm) = (&record.run, record.arm);
+        if self.json {
+            print_json(&json!({
                 "event": "arm_ended",
-                "config": record.run.config,
-                "topology": record.run.topology,
-                "repetition": record.run.repetition,
-                "arm": record.arm,
+                "config": run.config,
+                "topology": run.topology,
+                "repetition": run.repetition,
+                "arm": arm,
                 "complete": record.complete,
                 "took_s": took,
                 "completed": completed,
                 "not_completed": not_completed,
-            })),
-            Style::Lines => {
-                let failed = match not_completed {
-                    0 => String::new(),
-                    n => format!(", {n} not completed"),
-                };
-                eprintln!(
-                    "[{}/{}] {} repetition {} {}: {took:.1} s, {completed} completed{failed}",
-                    state.ended, state.arms, record.run.config, record.run.repetition, record.arm,
-                );
-            }
-            Style::Bar => {}
+            }));
+            return;
         }
-        if self.style != Style::Json {
-            for note in &record.notes {
-                self.say(&format!(
-                    "note: {} {}: {note}",
-                    record.run.config, record.arm
-                ));
-            }
+        if self.bar.is_hidden() {
+            let failed = match not_completed {
+                0 => String::new(),
+                n => format!(", {n} not completed"),
+            };
+            eprintln!(
+                "[{}/{}] {} repetition {} {arm}: {took:.1} s, {completed} completed{failed}",
+                state.ended, state.arms, run.config, run.repetition,
+            );
+        }
+        for note in &record.notes {
+            self.say(&format!("note: {} {arm}: {note}", run.config));
         }
     }
 }
@@ -166,7 +138,7 @@ impl Observer for Progress {
                 self.started(*arms, *already_complete);
             }
             Event::ArmStarted { spec, at } => {
-                state.current = Some((spec.clone(), *at));
+                state.current = Some(spec.clone());
                 state.window = Some((*at, 0));
                 state.rate = None;
                 self.show_current(&state);
@@ -189,20 +161,12 @@ impl Observer for Progress {
                 state.ended += 1;
                 self.ended(&state, record, *completed, *not_completed);
             }
-            Event::Warning(text) => match self.style {
-                Style::Json => print_json(&json!({ "event": "warning", "text": text })),
-                Style::Bar | Style::Lines => self.say(&format!("warning: {text}")),
-            },
+            Event::Warning(text) if self.json => {
+                print_json(&json!({ "event": "warning", "text": text }));
+            }
+            Event::Warning(text) => self.say(&format!("warning: {text}")),
         }
     }
-}
-
-/// `bvc_g60_c512_t0.6 repetition 2 together`.
-fn describe(spec: &ArmSpec) -> String {
-    format!(
-        "{} repetition {} {}",
-        spec.run.config, spec.run.repetition, spec.arm
-    )
 }
 
 fn print_json(value: &serde_json::Value) {

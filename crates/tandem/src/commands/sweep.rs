@@ -19,7 +19,7 @@ use crate::checks;
 use crate::flags::{Common, ProtocolArg, RunArgs, SweepArgs};
 use crate::folder;
 use crate::plans;
-use crate::progress::{Progress, Style};
+use crate::progress::Progress;
 use crate::stage::{self, Cast, Stage};
 use crate::summary;
 use crate::target::{self, Fitted, Target};
@@ -144,7 +144,7 @@ impl<'a> Job<'a> {
     }
 
     fn run(self, target: Target) -> Result<Exit, Fatal> {
-        let progress = Arc::new(Progress::new(Style::choose(self.common.json)));
+        let progress = Arc::new(Progress::new(self.common.json));
         let (runtime, facts) = self.common.runtime.start(&target)?;
         runtime.block_on(async {
             let held = self.resume.map(ResultsDir::resume).transpose()?;
