@@ -84,51 +84,38 @@ impl Tree {
     }
 
     /// What `path` means in a module; none for what is of another crate or of no module.
-    fn resolve(&self, module: usize, path: &[String], depth: usize) -> Option<Target> {
-        if depth > DEEPEST {
-            return None;
-        }
-        match path.first()?.as_str() {
-            "crate" => Some(self.walk(0, &path[1..], depth)),
-            "self" | "super" => Some(self.walk(module, path, depth)),
-            _ => self.lookup(module, path, depth),
-        }
-    }
-
-    /// As `lookup`; a name that is not found counts as the module's own, perhaps from a macro.
-    fn walk(&self, module: usize, path: &[String], depth: usize) -> Target {
-        match path.first().map(String::as_str) {
-            None => Target::Module(module),
-            Some("self") => self.walk(module, &path[1..], depth),
-            Some("super") => self.walk(self.modules[module].parent, &path[1..], depth),
-            Some(_) => self
-                .lookup(module, path, depth)
-                .unwrap_or(Target::Item(module)),
-        }
-    }
-
-    fn lookup(&self, at: usize, path: &[String], depth: usize) -> Option<Target> {
-        let (name, rest) = path.split_first()?;
+    fn resolve(&self, at: usize, path: &[String], depth: usize) -> Option<Target> {
+        let Some((name, rest)) = path.split_first() else {
+            return Some(Target::Module(at));
+        };
+        // A name that is not found counts as the module's own, perhaps from a macro.
+        let inside = |module| {
+            let found = self.resolve(module, rest, depth);
+            Some(found.unwrap_or(Target::Item(module)))
+        };
         let module = &self.modules[at];
-        if let Some(&child) = module.children.get(name) {
-            return Some(self.walk(child, rest, depth));
+        match (name.as_str(), module.children.get(name)) {
+            ("crate", _) => return inside(0),
+            ("self", _) => return inside(at),
+            ("super", _) => return inside(module.parent),
+            (_, Some(&child)) => return inside(child),
+            _ if depth == DEEPEST => return None,
+            _ => {}
         }
         if let Some(import) = module.imports.get(name) {
             return match self.resolve(at, import, depth + 1)? {
-                Target::Module(found) => Some(self.walk(found, rest, depth + 1)),
+                Target::Module(found) => inside(found),
                 item @ Target::Item(_) => Some(item),
             };
         }
         if module.items.contains(name) {
             return Some(Target::Item(at));
         }
-        module
-            .globs
-            .iter()
-            .find_map(|glob| match self.resolve(at, glob, depth + 1)? {
-                Target::Module(found) if depth < DEEPEST => self.lookup(found, path, depth + 1),
-                _ => None,
-            })
+        let found = |glob| match self.resolve(at, glob, depth + 1)? {
+            Target::Module(found) => self.resolve(found, path, depth + 1),
+            Target::Item(_) => None,
+        };
+        module.globs.iter().find_map(|glob| found(glob))
     }
 
     /// Adds a file's module; what is no Rust has nothing in it. `folder` is where its children's files are.
@@ -248,9 +235,8 @@ impl Tree {
         read: Read<'_>,
     ) -> Option<usize> {
         let file = &self.files[self.modules[parent].file];
-        let beside = file.parent().unwrap_or(Path::new(""));
         let candidates = match path_attribute {
-            Some(path) => vec![beside.join(path)],
+            Some(path) => vec![file.with_file_name(path)],
             None => vec![
                 folder.join(format!("{name}.rs")),
                 folder.join(name).join("mod.rs"),
@@ -261,7 +247,7 @@ impl Tree {
             .find_map(|path| Some((read(&path)?, path)));
         let (source, path) = found?;
         let inside = if path.ends_with("mod.rs") {
-            path.parent().unwrap_or(Path::new("")).to_path_buf()
+            folder.join(name)
         } else {
             path.with_extension("")
         };

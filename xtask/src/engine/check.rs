@@ -19,15 +19,31 @@ const KEY: &str = "sk-nobody-may-see-this";
 /// U+FFFD in UTF-8: the server's mark for bytes that are no text.
 const GARBLED: &[u8] = "\u{fffd}".as_bytes();
 
-/// What was seen and what was not as it must be.
+/// What was seen and is not as it must be, with as many slots as the server has.
 #[derive(Debug, Default)]
-struct Findings(Vec<String>);
+struct Findings {
+    slots: u64,
+    all: Vec<String>,
+}
 
 impl Findings {
     fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
         if !holds {
-            self.0.push(what());
+            self.all.push(format!("slots {}: {}", self.slots, what()));
         }
+    }
+
+    /// Expects a value of a document.
+    fn same(&mut self, what: &str, found: &Value, wanted: impl Into<Value>) {
+        let wanted = wanted.into();
+        self.expect(*found == wanted, || {
+            format!("{what}: {found}, not {wanted}")
+        });
+    }
+
+    /// Expects that a text does not hold the key.
+    fn secret(&mut self, what: &str, text: &str) {
+        self.expect(!text.contains(KEY), || format!("{what} has the key"));
     }
 }
 
@@ -48,10 +64,10 @@ pub(crate) fn check() -> Result<bool> {
     findings.expect(queued > 2.0 * shared, || {
         format!("{queued:.3} s queued with one slot, {shared:.3} s with two")
     });
-    for finding in &findings.0 {
+    for finding in &findings.all {
         eprintln!("engine: {finding}");
     }
-    Ok(findings.0.is_empty())
+    Ok(findings.all.is_empty())
 }
 
 /// One sweep and its report; the seconds lost to the queue for a slot.
@@ -62,6 +78,7 @@ fn sweep(
     report: &Path,
     findings: &mut Findings,
 ) -> Result<f64> {
+    findings.slots = slots;
     let mut server = engine.start(&["--slots".to_owned(), slots.to_string()], false)?;
     doctor(slots, server.url(), tandem, findings)?;
     let before = totals(server.url())?;
@@ -70,19 +87,17 @@ fn sweep(
     let out = results.display().to_string();
     let output = run(tandem, "sweep", server.url(), &["--out", &out])?;
     findings.expect(output.status.success(), || {
-        format!("slots {slots}: the sweep ended with {}", output.status)
+        format!("the sweep ended with {}", output.status)
     });
     let said = String::from_utf8_lossy(&output.stdout);
     let last: Value = serde_json::from_str(said.lines().last().unwrap_or_default())
         .context("the sweep's last line is no JSON")?;
-    findings.expect(!said.contains(KEY), || {
-        "the sweep printed the key".to_owned()
-    });
+    findings.secret("what the sweep printed", &said);
     for file in ["manifest.json", "journal.jsonl", "telemetry.jsonl"] {
         let text = fs::read_to_string(results.join(file)).unwrap_or_default();
-        findings.expect(!text.contains(KEY), || format!("{file} has the key"));
+        findings.secret(file, &text);
     }
-    counts(slots, server.url(), &before, &results, findings)?;
+    counts(server.url(), &before, &results, findings)?;
     garbage(server.url(), findings)?;
     let config = &last["summary"]["configs"][0];
     eprintln!(
@@ -118,26 +133,19 @@ fn run(tandem: &Path, command: &str, url: &str, args: &[&str]) -> Result<Output>
 fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Result<()> {
     let output = run(tandem, "doctor", url, &[])?;
     let said = String::from_utf8_lossy(&output.stdout);
-    findings.expect(!said.contains(KEY), || {
-        "the doctor printed the key".to_owned()
-    });
+    findings.secret("what the doctor printed", &said);
     let said: Value = serde_json::from_str(&said).context("the doctor's answer is no JSON")?;
     let server = &said["servers"][0];
     let seen = &server["probe"]["slots"];
     eprintln!("engine: {slots} slots: the doctor infers {seen}");
-    findings.expect(seen["inferred"] == "exactly" && seen["n"] == slots, || {
-        format!("slots {slots}: the doctor infers {seen}")
-    });
-    findings.expect(server["slots_told"] == slots, || {
-        format!("slots {slots}: told {}", server["slots_told"])
-    });
-    findings.expect(server["server"]["kind"] == "llama.cpp", || {
-        format!("the doctor found {}", server["server"])
-    });
+    findings.same("slots are inferred", &seen["inferred"], "exactly");
+    findings.same("slots shown", &seen["n"], slots);
+    findings.same("slots told", &server["slots_told"], slots);
+    findings.same("the server's kind", &server["server"]["kind"], "llama.cpp");
     // What else this machine does may be worth a warning; nothing may stop a sweep.
     for finding in said["findings"].as_array().into_iter().flatten() {
         findings.expect(finding["level"] != "problem", || {
-            format!("slots {slots}: the doctor has a problem: {finding}")
+            format!("the doctor has a problem: {finding}")
         });
     }
     Ok(())
@@ -156,22 +164,16 @@ fn verdict(slots: u64, config: &Value, findings: &mut Findings) -> f64 {
     let queued = number(&config["lost_s"]["slot_queue"]);
     let says = &config["verdict"];
     if slots == 1 {
-        findings.expect(says == "serial", || {
-            format!("slots 1: the verdict is {says}")
-        });
-        findings.expect(overlap < 0.05, || format!("slots 1: overlap {overlap}"));
+        findings.same("verdict", says, "serial");
+        findings.same("why", &config["why_serial"]["why"], "slot_queue");
+        findings.expect(overlap < 0.05, || format!("overlap {overlap}"));
         findings.expect(queued > 0.2 * wall, || {
-            format!("slots 1: {queued} s of {wall} s lost to the queue")
+            format!("{queued} s of {wall} s lost to the queue")
         });
-        let why = &config["why_serial"]["why"];
-        findings.expect(why == "slot_queue", || format!("slots 1: serial for {why}"));
     } else {
-        findings.expect(says != "serial", || {
-            format!("slots 2: the verdict is {says}")
-        });
-        findings.expect(overlap > 0.3, || format!("slots 2: overlap {overlap}"));
-        let why = &config["why_serial"];
-        findings.expect(why.is_null(), || format!("slots 2: serial for {why}"));
+        findings.same("why serial", &config["why_serial"], Value::Null);
+        findings.expect(says != "serial", || format!("the verdict is {says}"));
+        findings.expect(overlap > 0.3, || format!("overlap {overlap}"));
     }
     queued
 }
@@ -194,7 +196,6 @@ fn totals(url: &str) -> Result<[Option<f64>; 2]> {
 
 /// Every request completed with the server's count, and the server's own totals agree.
 fn counts(
-    slots: u64,
     url: &str,
     before: &[Option<f64>; 2],
     results: &Path,
@@ -214,26 +215,18 @@ fn counts(
         prompt += count("prompt_eval_count") - count("prompt_eval_cached_count");
         generated += count("eval_count");
         let tokens = &times["tokens"];
-        let asked = &record["options"]["num_predict"];
-        findings.expect(
-            tokens == asked
-                && tokens == &counters["eval_count"]
-                && times["tokens_from"] == "server",
-            || format!("slots {slots}: {tokens} tokens of {asked}: {record}"),
-        );
-        findings.expect(times["outcome"] == "completed", || {
-            format!("slots {slots}: {}", times["outcome"])
-        });
+        findings.same("tokens", tokens, record["options"]["num_predict"].clone());
+        findings.same("eval_count", &counters["eval_count"], tokens.clone());
+        findings.same("tokens_from", &times["tokens_from"], "server");
+        findings.same("outcome", &times["outcome"], "completed");
     }
-    findings.expect(requests == 12, || {
-        format!("slots {slots}: {requests} requests, not 12")
-    });
+    findings.same("requests", &requests.into(), 12);
     let after = totals(url)?;
     let ours = [prompt, generated];
     for (((name, ours), before), after) in TOTALS.iter().zip(ours).zip(before).zip(after) {
         let theirs = before.zip(after).map(|(before, after)| after - before);
         findings.expect(theirs == Some(ours as f64), || {
-            format!("slots {slots}: {name} grew by {theirs:?}, the records say {ours}")
+            format!("{name} grew by {theirs:?}, the records say {ours}")
         });
     }
     Ok(())
@@ -271,10 +264,8 @@ fn reported(
     let written: Value = serde_json::from_str(&written)?;
     for name in ["verdict", "lost_s", "decode_overlap"] {
         let ours = &config[name];
-        let theirs = &written["configs"][0][name];
-        findings.expect(theirs == ours && !ours.is_null(), || {
-            format!("{name}: the report has {theirs}, the sweep's summary {ours}")
-        });
+        findings.same(name, &written["configs"][0][name], ours.clone());
+        findings.expect(!ours.is_null(), || format!("the summary has no {name}"));
     }
     Ok(out)
 }
