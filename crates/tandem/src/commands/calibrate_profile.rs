@@ -1,7 +1,4 @@
 //! `tandem calibrate-profile`: fits a profile to recorded runs and says how well it fits.
-//!
-//! It is a command and not an example, because a simulator that behaves like the user's own machine is
-//! made from the user's own runs, and the binary is all they need for it.
 
 use std::fs::{self, File};
 use std::path::Path;

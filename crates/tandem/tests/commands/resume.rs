@@ -5,11 +5,11 @@ use std::path::Path;
 
 use domain::Stamp;
 use domain::plan::Arm;
-use domain::record::{JournalLine, RequestRecord, RequestTimes, RunKey};
+use domain::record::{JournalLine, RunKey};
 use domain::telemetry::Sample;
 use serde_json::Value;
 
-use crate::support::{Place, Serving, journal, requests, said, text};
+use crate::support::{Place, Serving, journal, lines, said, text};
 
 /// A shipped profile, changed where a test says so, as a file.
 fn profile(place: &Place, change: (&str, &str)) {
@@ -82,38 +82,22 @@ fn cut(from: &Path, to: &Path, arms: usize) {
 
 /// The rows as they are written, each with its stamps counted from its scheduled start: a sweep that
 /// goes on does so later than one that never stopped.
-fn rows(dir: &Path) -> Vec<String> {
-    let row = |mut row: RequestRecord| {
-        let from = row.times.scheduled;
-        let RequestTimes {
-            scheduled,
-            ended,
-            chunks,
-            sent,
-            headers,
-            first_token,
-            first_thinking,
-            first_content,
-            last_token,
-            done,
-            ..
-        } = &mut row.times;
-        let several = [
-            sent,
-            headers,
-            first_token,
-            first_thinking,
-            first_content,
-            last_token,
-            done,
-        ];
-        let stamps = several.into_iter().flatten();
-        for stamp in stamps.chain([scheduled, ended]).chain(chunks) {
-            *stamp = Stamp(stamp.since(from).0);
+fn rows(dir: &Path) -> Vec<Value> {
+    let row = |mut line: Value| {
+        let mut row = line.get_mut("request")?.take();
+        let times = row["times"].as_object_mut().unwrap();
+        let from = times["scheduled"].as_u64().unwrap();
+        let since = |stamp: &mut Value| *stamp = (stamp.as_u64().unwrap() - from).into();
+        for (name, value) in times {
+            match value {
+                Value::Array(chunks) => chunks.iter_mut().for_each(since),
+                Value::Number(_) if name != "tokens" && !name.ends_with("_ns") => since(value),
+                _ => {}
+            }
         }
-        serde_json::to_string(&row).unwrap()
+        Some(row)
     };
-    requests(dir).into_iter().map(row).collect()
+    lines(&dir.join("journal.jsonl")).filter_map(row).collect()
 }
 
 #[test]
