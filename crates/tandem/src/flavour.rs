@@ -20,7 +20,7 @@ impl RuntimeFlags {
             ))
             .hint("leave one of the two out"));
         }
-        let simulated = matches!(target, Target::Simulator { .. });
+        let simulated = !target.is_real();
         if simulated && self.workers.is_some() {
             return Err(Fatal::usage("simulated time runs on one thread always")
                 .hint("leave --workers out"));

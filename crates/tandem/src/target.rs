@@ -8,7 +8,7 @@ use std::sync::Arc;
 use domain::backend::ChatBackend;
 use domain::exit::Fatal;
 use domain::plan::Timeouts;
-use domain::record::EndpointFacts;
+use domain::record::{EndpointFacts, Provenance, RunHeader};
 
 use crate::flags::{ApiArg, ServerArgs};
 
@@ -28,6 +28,10 @@ pub(crate) enum Target {
 }
 
 impl Target {
+    pub(crate) fn is_real(&self) -> bool {
+        matches!(self, Self::Real(_))
+    }
+
     /// The real servers; none on the simulator.
     pub(crate) fn found(&self) -> &[Found] {
         match self {
@@ -90,16 +94,23 @@ pub(crate) fn endpoints(flags: &ServerArgs) -> Vec<String> {
     }
 }
 
-/// Looks again at the servers of a sweep that is resumed, through the protocol it began with. Other
-/// endpoints may be named in place of the recorded ones.
-pub(crate) fn look_again(
-    recorded: &[EndpointFacts],
+/// Where a run goes on: on the simulator, for the reason `why`, or on its servers, which are looked at
+/// through the protocol it began with. Other endpoints may be named in place of the recorded ones.
+pub(crate) fn again(
+    header: &RunHeader,
     flags: &ServerArgs,
     model: &str,
-) -> Result<Vec<Found>, Fatal> {
-    if !flags.endpoints.is_empty() {
-        return look(&flags.endpoints, &apis(flags)?, model);
+    why: &str,
+) -> Result<Target, Fatal> {
+    if header.provenance == Provenance::Simulated {
+        return Ok(Target::Simulator {
+            why: why.to_owned(),
+        });
     }
+    if !flags.endpoints.is_empty() {
+        return look(&flags.endpoints, &apis(flags)?, model).map(Target::Real);
+    }
+    let recorded = &header.endpoints;
     let named = apis_of(recorded.len(), &flags.api)?;
     let mut found = Vec::new();
     for (facts, named) in recorded.iter().zip(named) {
@@ -110,7 +121,7 @@ pub(crate) fn look_again(
         };
         found.extend(look(std::slice::from_ref(&facts.url), &[api], model)?);
     }
-    Ok(found)
+    Ok(Target::Real(found))
 }
 
 /// What each endpoint is to be asked by.

@@ -80,14 +80,7 @@ pub(crate) fn capacity(args: &CapacityArgs) -> Result<Exit, Fatal> {
         .map_or(&args.request.model, |r| &r.asked.model);
     let args = &as_it_began(args, earlier.as_ref())?;
     let target = match &earlier {
-        Some(record) if record.header.provenance == Provenance::Simulated => Target::Simulator {
-            why: "the run began on it".to_owned(),
-        },
-        Some(record) => Target::Real(target::look_again(
-            &record.header.endpoints,
-            &args.server,
-            model,
-        )?),
+        Some(record) => target::again(&record.header, &args.server, model, "the run began on it")?,
         None => target::choose(&args.server, model)?,
     };
     let (runtime, facts) = args.runtime.start(&target)?;
@@ -150,7 +143,7 @@ fn options(args: &CapacityArgs) -> ModelOptions {
 async fn set(target: Target, args: &CapacityArgs, model: &str, seed: u64) -> Result<Stage, Fatal> {
     let say = |text: &str| eprintln!("{text}");
     stage::announce(&target, &args.server, &Fitted::default(), say);
-    if !args.no_checks {
+    if target.is_real() && !args.no_checks {
         let place = args.resume.as_deref().or(args.out.as_deref());
         let place = place.unwrap_or_else(|| Path::new("results"));
         let (agents, options) = (args.max_agents.get(), options(args));

@@ -75,7 +75,7 @@ fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     for note in target::fit(&mut plan, target.found()).notes {
         eprintln!("note: {note}");
     }
-    let simulated = matches!(target, Target::Simulator { .. });
+    let simulated = !target.is_real();
     let repetitions = plan.repetitions(simulated).get();
     let arms = plan.expand(repetitions);
     println!("{}", summary::describe_plan(&plan, repetitions, simulated));
@@ -101,19 +101,9 @@ fn start(plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
 fn resume(dir: &Path, common: &Common) -> Result<Exit, Fatal> {
     let manifest = runtime::read_manifest(dir).map_err(Fatal::usage)?;
     let common = &begun::as_it_began(dir, &manifest, common)?;
-    let target = match manifest.header.provenance {
-        Provenance::Simulated => Target::Simulator {
-            why: "it began on the simulator".to_owned(),
-        },
-        Provenance::Measured | Provenance::Imported => {
-            let found = target::look_again(
-                &manifest.header.endpoints,
-                &common.server,
-                &manifest.plan.model,
-            )?;
-            Target::Real(found)
-        }
-    };
+    let why = "it began on the simulator";
+    let model = &manifest.plan.model;
+    let target = target::again(&manifest.header, &common.server, model, why)?;
     // The plan was fitted when the sweep began; what is left is what to tell.
     Job::new(manifest.plan, common, Some(dir), &target).run(target)
 }
@@ -154,7 +144,7 @@ impl<'a> Job<'a> {
                 .map_or(Nanos::ZERO, |point| point.offset);
             let say = |text: &str| progress.say(text);
             stage::announce(&target, &self.common.server, &self.fitted, say);
-            if !self.common.no_checks {
+            if target.is_real() && !self.common.no_checks {
                 let out = self.common.out.as_deref();
                 let out = out.unwrap_or_else(|| Path::new("results"));
                 for line in checks::before_sweep(target.found(), &self.plan, out).await {
