@@ -14,7 +14,7 @@ impl Table {
     }
 
     pub(crate) fn row(&mut self, cells: &[String]) {
-        self.0 += &format!("| {} |\n", cells.join(" | "));
+        self.0.extend(["| ", cells.join(" | ").as_str(), " |\n"]);
     }
 
     pub(crate) fn text(&self) -> &str {

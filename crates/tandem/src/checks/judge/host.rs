@@ -94,8 +94,8 @@ fn disk(free: u64) -> Finding {
     let todo = "free some, or name another place with --out";
     match free {
         ..DISK_LEAST => problem("disk", what, todo),
-        ..DISK_LITTLE => warning("disk", what, todo),
-        _ => ok("disk", what),
+        DISK_LEAST..DISK_LITTLE => warning("disk", what, todo),
+        DISK_LITTLE.. => ok("disk", what),
     }
 }
 
