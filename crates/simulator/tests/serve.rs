@@ -62,7 +62,7 @@ async fn it_says_what_it_pretends_to_be_and_what_it_did() {
             let answer = post("/api/generate", ask).send(&clock, &endpoint).await;
             let answer = answer.expect("a response");
             assert_eq!(answer.end, End::Whole);
-            let last = answer.lines().pop().expect("a line");
+            let last = answer.objects().expect("objects").pop().expect("one");
             (answer.status, last["done"] == json!(true))
         }));
     }

@@ -85,6 +85,7 @@ fn configure(config: &mut SimulatorConfig, settings: &Value) {
         match key.as_str() {
             "version" => config.profile.server.version = text(),
             "context_length" => config.profile.server.context_length = number() as u32,
+            "num_parallel" => config.num_parallel = Some(number() as usize),
             "max_queue" => config.profile.server.max_queue = number() as usize,
             "servers" => config.servers = number() as usize,
             "devices" => {
@@ -203,7 +204,7 @@ fn show(answer: &Answer) -> Result<String, std::fmt::Error> {
 fn brief(answer: &Answer) -> Result<String, std::fmt::Error> {
     let mut seen = String::new();
     let mut runs: Vec<(String, usize)> = Vec::new();
-    for object in answer.objects() {
+    for object in answer.objects().expect("objects") {
         let parts = " /message /choices/0 /choices/0/delta /choices/0/message";
         let parts: Vec<_> = parts.split(' ').map(|part| object.pointer(part)).collect();
         let holds = |key: &str| {

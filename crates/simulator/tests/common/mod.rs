@@ -51,35 +51,27 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
 
-    /// The objects of a native stream.
-    pub(crate) fn lines(&self) -> Vec<Value> {
-        self.text()
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("JSON line"))
-            .collect()
-    }
-
-    /// The events of a /v1 stream; `[DONE]` as null.
-    pub(crate) fn events(&self) -> Vec<Value> {
-        self.text()
-            .split("\n\n")
-            .filter(|event| !event.is_empty())
-            .map(
-                |event| match event.strip_prefix("data: ").expect("an event") {
-                    "[DONE]" => Value::Null,
-                    json => serde_json::from_str(json).expect("JSON event"),
-                },
-            )
-            .collect()
-    }
-
-    /// The objects of any answer.
-    pub(crate) fn objects(&self) -> Vec<Value> {
-        match self.header("content-type") {
-            Some("text/event-stream") => self.events(),
-            Some("application/x-ndjson") => self.lines(),
-            _ => vec![self.json()],
+    /// The objects of a stream, each of which must be whole, or the one of any other answer;
+    /// `[DONE]` as null.
+    pub(crate) fn objects(&self) -> Result<Vec<Value>, String> {
+        let (before, after) = match self.header("content-type") {
+            Some("text/event-stream") => ("data: ", "\n\n"),
+            Some("application/x-ndjson") => ("", "\n"),
+            _ => ("", ""),
+        };
+        let text = String::from_utf8_lossy(&self.body);
+        let Some(text) = text.strip_suffix(after) else {
+            return Err(format!("the body ends inside an object: {text:?}"));
+        };
+        let object = |object: &str| match object.strip_prefix(before) {
+            Some("[DONE]") => Ok(Value::Null),
+            Some(json) => serde_json::from_str(json).map_err(|e| format!("{e}: {json:?}")),
+            None => Err(format!("not an event: {object:?}")),
+        };
+        if after.is_empty() {
+            return Ok(vec![object(text)?]);
         }
+        text.split(after).map(object).collect()
     }
 }
 

@@ -16,6 +16,9 @@ const PATIENCE: Nanos = Nanos::from_secs(180);
 /// Characters of an explanation that are printed: a vector is longer than anybody reads.
 const LONGEST_DETAIL: usize = 600;
 
+/// A prompt far beyond a small context: engines round contexts up.
+pub(crate) const LONG: &str = "one two three four five six seven eight ";
+
 /// Why a check does not hold.
 #[derive(Debug)]
 pub(crate) enum Miss {
@@ -70,7 +73,7 @@ pub(crate) fn same<A: PartialEq<B> + fmt::Debug, B: fmt::Debug>(
     )
 }
 
-/// What came of a check.
+/// What a check has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Holds,
@@ -90,35 +93,58 @@ impl<'a> Checks<'a> {
     ) {
         self.0.push((name.into(), check.boxed_local()));
     }
+
+    /// Makes the checks, one after another, prints the table of them, and counts those that hold
+    /// and those that fail. A panic in a check is not caught; an answer that never comes is.
+    pub(crate) async fn run(self, server: &Server) -> (usize, usize) {
+        println!("\nversion {}, model {}", server.version, server.model);
+        let mut verdicts = Vec::new();
+        for (name, check) in self.0 {
+            let outcome = tokio::select! {
+                outcome = check => outcome,
+                () = server.clock.sleep(PATIENCE) => wrong(format!("no answer within {PATIENCE}")),
+            };
+            let (verdict, mark, detail) = match outcome {
+                Ok(()) => (Verdict::Holds, "ok  ", String::new()),
+                Err(Miss::Wrong(detail)) => (Verdict::Fails, "FAIL", detail),
+                Err(Miss::NotApplicable(detail)) => (Verdict::NotApplicable, "n/a ", detail),
+            };
+            println!("  {mark} {name}");
+            if !detail.is_empty() {
+                let shown: String = detail.chars().take(LONGEST_DETAIL).collect();
+                println!("         {shown}");
+            }
+            verdicts.push(verdict);
+        }
+        let count = |verdict| verdicts.iter().filter(|v| **v == verdict).count();
+        let (hold, fail) = (count(Verdict::Holds), count(Verdict::Fails));
+        let rest = count(Verdict::NotApplicable);
+        println!("{hold} hold, {fail} fail, {rest} not applicable");
+        (hold, fail)
+    }
 }
 
-/// The server under test, and what has been found about it.
-#[derive(Debug)]
-pub(crate) struct Suite {
-    pub(crate) server: Server,
-    found: Vec<(String, Verdict, String)>,
-}
-
-/// A server and one of its models.
+/// The server under test, and one of its models.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
-    pub(crate) clock: Clock,
+    clock: Clock,
     endpoint: String,
     pub(crate) model: String,
     /// The model to embed with.
     pub(crate) embedder: String,
+    /// The model's, and `loopback` where the server is there, which Ollama treats differently.
     capabilities: Vec<String>,
     pub(crate) version: String,
 }
 
-impl Suite {
+impl Server {
     pub(crate) async fn new(
         clock: Clock,
         endpoint: &str,
         model: &str,
         embedder: &str,
     ) -> Checked<Self> {
-        let mut server = Server {
+        let mut server = Self {
             clock,
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             model: model.to_owned(),
@@ -130,67 +156,20 @@ impl Suite {
             .send(post("/api/show", json!({"model": model})))
             .await?;
         same("status of /api/show", shown.status, 200)?;
-        server.capabilities = object(&shown)?["capabilities"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|name| name.as_str().map(str::to_owned))
-            .collect();
-        let version = server.send(get("/api/version")).await?;
-        text_of(&object(&version)?["version"]).clone_into(&mut server.version);
-        Ok(Self {
-            server,
-            found: Vec::new(),
-        })
-    }
-
-    /// Makes checks, one after another; a panic in one is not caught, an answer that does not come
-    /// is.
-    pub(crate) async fn run(&mut self, checks: fn(&Server) -> Checks<'_>) {
-        for (name, check) in checks(&self.server).0 {
-            let outcome = tokio::select! {
-                outcome = check => outcome,
-                () = self.server.clock.sleep(PATIENCE) => wrong(format!("no answer within {PATIENCE}")),
-            };
-            let (verdict, detail) = match outcome {
-                Ok(()) => (Verdict::Holds, String::new()),
-                Err(Miss::Wrong(detail)) => (Verdict::Fails, detail),
-                Err(Miss::NotApplicable(detail)) => (Verdict::NotApplicable, detail),
-            };
-            self.found.push((name, verdict, detail));
+        let shown = object(&shown)?;
+        let names = shown["capabilities"].as_array().into_iter().flatten();
+        let names = names.map(|name| text_of(name).to_owned());
+        server.capabilities = names.collect();
+        let host = endpoint.trim_start_matches("http://");
+        let mut loopback = ["127.", "localhost", "[::1]"].iter();
+        if loopback.any(|name| host.starts_with(name)) {
+            server.capabilities.push("loopback".to_owned());
         }
+        let version = object(&server.send(get("/api/version")).await?)?;
+        text_of(&version["version"]).clone_into(&mut server.version);
+        Ok(server)
     }
 
-    pub(crate) fn count(&self, verdict: Verdict) -> usize {
-        self.found.iter().filter(|(_, v, _)| *v == verdict).count()
-    }
-
-    /// Prints the table.
-    pub(crate) fn report(&self) {
-        let Server { version, model, .. } = &self.server;
-        println!("\nversion {version}, model {model}");
-        for (name, verdict, detail) in &self.found {
-            let mark = match verdict {
-                Verdict::Holds => "ok  ",
-                Verdict::Fails => "FAIL",
-                Verdict::NotApplicable => "n/a ",
-            };
-            println!("  {mark} {name}");
-            if !detail.is_empty() {
-                let shown: String = detail.chars().take(LONGEST_DETAIL).collect();
-                println!("         {shown}");
-            }
-        }
-        println!(
-            "{} hold, {} fail, {} not applicable",
-            self.count(Verdict::Holds),
-            self.count(Verdict::Fails),
-            self.count(Verdict::NotApplicable)
-        );
-    }
-}
-
-impl Server {
     pub(crate) fn can(&self, capability: &str) -> bool {
         self.capabilities.iter().any(|name| name == capability)
     }
@@ -211,11 +190,23 @@ impl Server {
         }
     }
 
-    /// Whether the endpoint is a loopback address, which Ollama treats differently.
-    pub(crate) fn on_loopback(&self) -> bool {
-        let host = self.endpoint.trim_start_matches("http://");
-        let loopback = ["127.", "localhost", "[::1]"];
-        loopback.iter().any(|name| host.starts_with(name))
+    /// A script with the names and numbers of this server.
+    pub(crate) fn fill(&self, script: &str) -> String {
+        let model = &self.model;
+        let host_and_owner = match model.split('/').count() {
+            1 => "registry.ollama.ai/library/",
+            2 => "registry.ollama.ai/",
+            _ => "",
+        };
+        let last = model.rsplit('/').next().unwrap_or(model);
+        let tag = if last.contains(':') { "" } else { ":latest" };
+        script
+            .replace("FULL_NAME", &format!("{host_and_owner}{model}{tag}"))
+            .replace("MODEL", model)
+            .replace("EMBEDDER", &self.embedder)
+            .replace("LONG", &LONG.repeat(400))
+            .replace("CTX_64", &self.ctx(64).to_string())
+            .replace("CTX_512", &self.ctx(512).to_string())
     }
 
     pub(crate) async fn send(&self, call: Call<'_>) -> Checked<Answer> {
@@ -225,49 +216,33 @@ impl Server {
         }
     }
 
-    /// A generation request: a few tokens, always the same, unless `more` says otherwise.
-    pub(crate) fn generate_body(&self, more: &Value) -> Value {
-        let mut body = json!({"model": self.model, "prompt": "The quick brown fox",
-            "options": {"num_predict": 8, "seed": 7}});
+    /// A request for a few tokens, always the same, unless `more` says otherwise.
+    pub(crate) fn body(&self, path: &str, more: &Value) -> Value {
+        let text = "The quick brown fox";
+        let messages = json!([{"role": "user", "content": text}]);
+        let options = json!({"num_predict": 8, "seed": 7});
+        let mut body = match path {
+            "/api/generate" => json!({"prompt": text, "options": options}),
+            "/api/chat" => json!({"messages": messages, "options": options}),
+            _ => json!({"messages": messages, "max_tokens": 8, "seed": 7}),
+        };
+        body["model"] = json!(self.model);
         merge(&mut body, more);
         body
     }
 
-    /// The same as a chat.
-    pub(crate) fn chat_body(&self, more: &Value) -> Value {
-        let mut body = json!({"model": self.model,
-            "messages": [{"role": "user", "content": "The quick brown fox"}],
-            "options": {"num_predict": 8, "seed": 7}});
-        merge(&mut body, more);
-        body
-    }
-
-    /// The same on /v1.
-    pub(crate) fn v1_body(&self, more: &Value) -> Value {
-        let mut body = json!({"model": self.model, "max_tokens": 8, "seed": 7,
-            "messages": [{"role": "user", "content": "The quick brown fox"}]});
-        merge(&mut body, more);
-        body
-    }
-
-    async fn answered(&self, path: &str, body: Value) -> Checked<Answer> {
-        let answer = self.send(post(path, body)).await?;
+    pub(crate) async fn ask(&self, path: &str, more: &Value) -> Checked<Answer> {
+        let answer = self.send(post(path, self.body(path, more))).await?;
         same("status", (answer.status, answer.end), (200, End::Whole))?;
         Ok(answer)
     }
 
     pub(crate) async fn generate(&self, more: &Value) -> Checked<Answer> {
-        self.answered("/api/generate", self.generate_body(more))
-            .await
+        self.ask("/api/generate", more).await
     }
 
     pub(crate) async fn chat(&self, more: &Value) -> Checked<Answer> {
-        self.answered("/api/chat", self.chat_body(more)).await
-    }
-
-    pub(crate) async fn v1(&self, more: &Value) -> Checked<Answer> {
-        self.answered("/v1/chat/completions", self.v1_body(more))
-            .await
+        self.ask("/api/chat", more).await
     }
 
     /// This model's entry of /api/ps.
@@ -278,10 +253,29 @@ impl Server {
         let Some(models) = ps["models"].as_array() else {
             return wrong(format!("no list of models: {ps}"));
         };
-        Ok(models
-            .iter()
-            .find(|model| named(&model["name"], &self.model))
-            .cloned())
+        let mut models = models.iter();
+        let found = models.find(|model| named(&model["name"], &self.model));
+        Ok(found.cloned())
+    }
+
+    /// The same of a model that must be there.
+    pub(crate) async fn entry(&self) -> Checked<Value> {
+        match self.loaded().await? {
+            Some(entry) => Ok(entry),
+            None => wrong("not in /api/ps"),
+        }
+    }
+
+    /// Seconds until the model goes, as /api/ps states it, by the server's own clock.
+    pub(crate) async fn expiry(&self) -> Checked<i64> {
+        let entry = self.entry().await?;
+        let load = json!({"model": self.model});
+        let now = object(&self.send(post("/api/generate", load)).await?)?;
+        // Loading again restarts the idle time, so the moment stated before is at most a little early.
+        match (seconds(&entry["expires_at"]), seconds(&now["created_at"])) {
+            (Some(then), Some(now)) => Ok(then - now),
+            _ => wrong(format!("no moments: {entry} {now}")),
+        }
     }
 
     /// Unloads the model and waits until it is gone.
@@ -323,92 +317,29 @@ fn merge(into: &mut Value, more: &Value) {
     }
 }
 
-/// Fails the check unless the members of a pattern are there and alike, whatever else is there.
-/// `<text>`, `<count>` (above zero), `<list>`, `<object>`, `<moment>`, `<bool>` and `<absent>` stand
-/// for any value of that kind.
-pub(crate) fn like(seen: &Value, pattern: &Value) -> Checked {
-    fn differs(seen: Option<&Value>, pattern: &Value) -> bool {
-        let value = seen.unwrap_or(&Value::Null);
-        match pattern {
-            Value::Object(members) => members
-                .iter()
-                .any(|(key, pattern)| differs(value.get(key), pattern)),
-            Value::Array(items) if !items.is_empty() => items
-                .iter()
-                .enumerate()
-                .any(|(index, pattern)| differs(value.get(index), pattern)),
-            Value::String(kind) if kind.starts_with('<') => !match kind.as_str() {
-                "<text>" => value.is_string(),
-                "<count>" => value.as_u64() > Some(0),
-                "<list>" => value.is_array(),
-                "<object>" => value.is_object(),
-                "<moment>" => seconds(value).is_some(),
-                "<bool>" => value.is_boolean(),
-                "<absent>" => seen.is_none(),
-                other => panic!("{other} is no kind of value"),
-            },
-            pattern => value != pattern,
-        }
-    }
-    holds(
-        !differs(Some(seen), pattern),
-        format_args!("expected {pattern}, got {seen}"),
-    )
-}
-
-/// Fails the check unless the content type is this.
-pub(crate) fn content_type(answer: &Answer, expected: &str) -> Checked {
-    same(
-        "content type",
-        answer.header("content-type"),
-        Some(expected),
-    )
-}
-
 /// The one JSON object of an answer.
 pub(crate) fn object(answer: &Answer) -> Checked<Value> {
     serde_json::from_slice(&answer.body).or_else(|error| {
-        wrong(format!(
-            "status {}, not JSON ({error}): {:?}",
-            answer.status,
-            String::from_utf8_lossy(&answer.body)
-        ))
+        let text = String::from_utf8_lossy(&answer.body);
+        wrong(format!("status {}, {error}: {text:?}", answer.status))
     })
 }
 
-/// The objects of a native stream, of which there is at least one.
-pub(crate) fn lines(answer: &Answer) -> Checked<Vec<Value>> {
-    let Some(body) = answer.body.strip_suffix(b"\n") else {
-        return wrong("the body does not end in a line feed");
-    };
-    body.split(|byte| *byte == b'\n')
-        .map(|line| {
-            serde_json::from_slice(line)
-                .or_else(|error| wrong(format!("{error}: {:?}", String::from_utf8_lossy(line))))
-        })
-        .collect()
+/// The objects of a stream, which must end as its protocol says, or the one of a whole answer.
+pub(crate) fn objects(answer: &Answer) -> Checked<Vec<Value>> {
+    let mut objects = answer.objects().or_else(wrong)?;
+    if answer.header("content-type") == Some("text/event-stream") {
+        same("last event", objects.pop(), Some(Value::Null))?;
+    }
+    Ok(objects)
 }
 
-/// The events of a /v1 stream; `[DONE]` as null.
-pub(crate) fn events(answer: &Answer) -> Checked<Vec<Value>> {
-    let text = String::from_utf8_lossy(&answer.body);
-    let Some(text) = text.strip_suffix("\n\n") else {
-        return wrong(format!("the body does not end in an empty line: {text:?}"));
-    };
-    text.split("\n\n")
-        .map(|event| match event.strip_prefix("data: ") {
-            Some("[DONE]") => Ok(Value::Null),
-            Some(json) => {
-                serde_json::from_str(json).or_else(|error| wrong(format!("{error}: {json}")))
-            }
-            None => wrong(format!("not a data event: {event:?}")),
-        })
-        .collect()
-}
-
-/// The text of a list of chunks.
-pub(crate) fn joined<'a>(chunks: &'a [Value], part: impl Fn(&'a Value) -> &'a Value) -> String {
-    chunks.iter().map(|chunk| text_of(part(chunk))).collect()
+/// The last object of a generation.
+pub(crate) fn last(answer: &Answer) -> Checked<Value> {
+    match objects(answer)?.pop() {
+        Some(line) if line["done"] == true => Ok(line),
+        other => wrong(format!("the last object is {other:?}")),
+    }
 }
 
 /// Seconds since 1970 of a moment as RFC 3339 writes it, in any zone.
