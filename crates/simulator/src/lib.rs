@@ -1,7 +1,7 @@
 //! An Ollama twin: scheduler and device as a machine without I/O, and the protocol around it on a
 //! loopback port.
 //!
-//! - [`core`] is the machine: time in, notices out.
+//! - `core` is the machine: time in, notices out.
 //! - [`profile`] says what it has and how fast it is.
 //! - [`Simulator`] runs it on a [`clock::Clock`] behind HTTP listeners.
 //! - [`serve()`] is the same, standing alone.
@@ -26,7 +26,7 @@
 //! ```
 
 pub mod calibrate;
-pub mod core;
+mod core;
 mod driver;
 pub mod faults;
 mod http;
@@ -34,6 +34,7 @@ pub mod profile;
 mod serve;
 mod simulator;
 
+pub use crate::core::RunnerOptions;
 pub use driver::{LogLine, RequestLog};
 pub use serve::{Announcement, Limits, Micros, ServeConfig, ServeError, serve};
 pub use simulator::{Placement, Simulator, SimulatorConfig, StartError};

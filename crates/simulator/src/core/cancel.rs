@@ -10,7 +10,7 @@ use super::types::{RequestId, What};
 
 impl Core {
     /// The client of a request has gone away. Does nothing for a request that has ended.
-    pub fn cancel(&mut self, at: Stamp, id: RequestId) {
+    pub(crate) fn cancel(&mut self, at: Stamp, id: RequestId) {
         self.advance(whole_micros(at));
         let Some(request) = self.requests.get_mut(&id) else {
             return;

@@ -42,30 +42,21 @@ impl Serialize for SchedulerEvent {
 pub enum Happened {
     /// A request reached the server.
     Arrived {
-        /// Which.
         id: RequestId,
-        /// Its tag.
         tag: u64,
-        /// The model.
         model: String,
     },
     /// It joined the pending queue.
     Queued {
-        /// Which.
         id: RequestId,
         /// Entries in the queue, this one included.
         depth: usize,
     },
     /// The pending queue was full.
-    Refused {
-        /// Which.
-        id: RequestId,
-    },
+    Refused { id: RequestId },
     /// It was given a runner.
     Attached {
-        /// Which.
         id: RequestId,
-        /// The model.
         model: String,
         /// Since its arrival.
         load: Nanos,
@@ -74,11 +65,8 @@ pub enum Happened {
     },
     /// It was given a slot; the order of these is the order served.
     Served {
-        /// Which.
         id: RequestId,
-        /// Its tag.
         tag: u64,
-        /// The slot.
         slot: usize,
         /// Since it was attached.
         waited: Nanos,
@@ -87,45 +75,33 @@ pub enum Happened {
     },
     /// It ended.
     Finished {
-        /// Which.
         id: RequestId,
-        /// Its tag.
         tag: u64,
-        /// Tokens generated.
         tokens: u32,
         /// Since it was served.
         took: Nanos,
     },
     /// Its client went away.
     Cancelled {
-        /// Which.
         id: RequestId,
-        /// Its tag.
         tag: u64,
         /// Where it was.
         state: &'static str,
     },
     /// A cancelled entry reached the head of the queue and was passed over.
-    Skipped {
-        /// Which.
-        id: RequestId,
-    },
+    Skipped { id: RequestId },
     /// A runner has to go before a request can be handled.
     Evicting {
-        /// The request.
         id: RequestId,
         /// The runner's model.
         victim: String,
-        /// Why.
         reason: EvictReason,
         /// Requests still in flight on it.
         in_flight: usize,
     },
     /// A model began to load.
     LoadStarted {
-        /// For whom.
         id: RequestId,
-        /// The model.
         model: String,
         /// Context per slot.
         num_ctx: u32,
@@ -138,49 +114,31 @@ pub enum Happened {
     },
     /// A model is ready.
     LoadFinished {
-        /// For whom.
         id: RequestId,
-        /// The model.
         model: String,
         /// Since it began.
         took: Nanos,
     },
     /// A load failed.
     LoadFailed {
-        /// For whom.
         id: RequestId,
-        /// The model.
         model: String,
-        /// The server's words.
         message: String,
     },
     /// The only client that wanted a load went away during it.
-    LoadAborted {
-        /// Which.
-        id: RequestId,
-        /// The model.
-        model: String,
-    },
+    LoadAborted { id: RequestId, model: String },
     /// A runner's keep-alive ran out.
-    Expired {
-        /// The model.
-        model: String,
-    },
+    Expired { model: String },
     /// A runner began to unload.
-    UnloadStarted {
-        /// The model.
-        model: String,
-    },
+    UnloadStarted { model: String },
     /// A runner is gone and its memory is back.
     Unloaded {
-        /// The model.
         model: String,
         /// Since it began.
         took: Nanos,
     },
     /// A runner died.
     Crashed {
-        /// The model.
         model: String,
         /// Requests it took along.
         lost: usize,

@@ -24,7 +24,7 @@ pub(crate) const RUNNER_STOPPED: &str = "model runner has unexpectedly stopped, 
 
 /// Servers and devices, and everything that is going on in them.
 #[derive(Debug)]
-pub struct Core {
+pub(crate) struct Core {
     pub(super) profile: Profile,
     pub(super) servers: Vec<Server>,
     pub(super) devices: Vec<Device>,
@@ -95,7 +95,7 @@ pub enum CoreError {
 
 impl Core {
     /// A machine with these servers, nothing loaded, at time zero.
-    pub fn new(profile: Profile, servers: Vec<ServerSpec>) -> Result<Self, CoreError> {
+    pub(crate) fn new(profile: Profile, servers: Vec<ServerSpec>) -> Result<Self, CoreError> {
         for (i, server) in servers.iter().enumerate() {
             server.settings.check(&profile.name)?;
             let missing = |d: &&usize| **d >= profile.devices.len();
@@ -141,7 +141,7 @@ impl Core {
 
     /// Runner options with this server's defaults filled in, for the checks that need them before
     /// scheduling. `None` for a model the profile lacks.
-    pub fn resolve(
+    pub(crate) fn resolve(
         &self,
         server: ServerId,
         model: &str,
@@ -163,7 +163,7 @@ impl Core {
 
     /// Hands a request to a server. It arrives a seeded network latency after `at`. Events up to
     /// `at` are processed first.
-    pub fn submit(&mut self, at: Stamp, server: ServerId, work: Work) {
+    pub(crate) fn submit(&mut self, at: Stamp, server: ServerId, work: Work) {
         self.advance(whole_micros(at));
         let (id, tag) = (work.id, work.tag);
         let Some(model) = self.model(&work.model) else {
@@ -201,7 +201,12 @@ impl Core {
 
     /// Kills the runner of a model, or every runner of the server: what is in flight on it fails.
     /// Returns how many runners died.
-    pub fn crash_runner(&mut self, at: Stamp, server: ServerId, model: Option<&str>) -> usize {
+    pub(crate) fn crash_runner(
+        &mut self,
+        at: Stamp,
+        server: ServerId,
+        model: Option<&str>,
+    ) -> usize {
         self.advance(whole_micros(at));
         let doomed: Vec<Uid> = self
             .runners
@@ -260,17 +265,17 @@ impl Core {
     }
 
     /// Makes the server's next load fail with this message when it would have been ready.
-    pub fn fail_next_load(&mut self, server: ServerId, message: &str) {
+    pub(crate) fn fail_next_load(&mut self, server: ServerId, message: &str) {
         self.servers[server.0].fail_next = Some(message.to_owned());
     }
 
     /// When something will next happen by itself; `None` while nothing is pending.
-    pub fn next_event(&self) -> Option<Stamp> {
+    pub(crate) fn next_event(&self) -> Option<Stamp> {
         self.events.peek().map(|Reverse(entry)| entry.at)
     }
 
     /// Processes every event up to and including `to`, in time order.
-    pub fn advance(&mut self, to: Stamp) {
+    pub(crate) fn advance(&mut self, to: Stamp) {
         while let Some(Reverse(entry)) = self.events.peek().copied() {
             if entry.at > to {
                 break;
@@ -374,7 +379,7 @@ impl Core {
 
     /// The next notice, in time order. Take them all after each [`Core::advance`],
     /// [`Core::submit`], [`Core::cancel`] and [`Core::crash_runner`].
-    pub fn poll(&mut self) -> Option<Notice> {
+    pub(crate) fn poll(&mut self) -> Option<Notice> {
         self.outbox.pop_front()
     }
 
@@ -395,7 +400,7 @@ impl Core {
     }
 
     /// The loaded models of a server, by expiry, latest first.
-    pub fn loaded(&self, server: ServerId, at: Stamp) -> Vec<LoadedView> {
+    pub(crate) fn loaded(&self, server: ServerId, at: Stamp) -> Vec<LoadedView> {
         let mut views: Vec<LoadedView> = self.servers[server.0]
             .loaded
             .values()
@@ -420,7 +425,7 @@ impl Core {
     }
 
     /// One reading of every device. Call [`Core::advance`] to `at` first.
-    pub fn readings(&self, at: Stamp) -> Vec<GpuReading> {
+    pub(crate) fn readings(&self, at: Stamp) -> Vec<GpuReading> {
         let at = at.max(self.now);
         self.devices
             .iter()
@@ -430,7 +435,7 @@ impl Core {
     }
 
     /// Takes out the log since the last call.
-    pub fn drain_log(&mut self) -> Vec<SchedulerEvent> {
+    pub(crate) fn drain_log(&mut self) -> Vec<SchedulerEvent> {
         std::mem::take(&mut self.log)
     }
 }

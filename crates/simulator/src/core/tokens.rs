@@ -8,7 +8,7 @@
 const LONGEST: usize = 8;
 
 /// Splits text into token pieces. Joined, they are the text again.
-pub fn pieces(text: &str) -> Vec<&str> {
+pub(crate) fn pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::with_capacity(text.len() / 4 + 1);
     let mut rest = text;
     while !rest.is_empty() {
@@ -48,7 +48,7 @@ fn piece_len(text: &str) -> usize {
 
 /// The id of a piece: FNV-1a, without its highest bit, because clients read ids as signed numbers
 /// of 32 bits.
-pub fn id(piece: &str) -> u32 {
+pub(crate) fn id(piece: &str) -> u32 {
     let hash = piece.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
@@ -56,7 +56,7 @@ pub fn id(piece: &str) -> u32 {
 }
 
 /// The ids of a text's pieces.
-pub fn ids(text: &str) -> Vec<u32> {
+pub(crate) fn ids(text: &str) -> Vec<u32> {
     pieces(text).into_iter().map(id).collect()
 }
 

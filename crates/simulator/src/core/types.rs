@@ -18,25 +18,24 @@ pub struct ServerId(pub usize);
 
 /// A request as the scheduler sees it.
 #[derive(Debug, Clone)]
-pub struct Work {
-    /// Its number.
-    pub id: RequestId,
+pub(crate) struct Work {
+    pub(crate) id: RequestId,
     /// What it asks for.
-    pub kind: WorkKind,
+    pub(crate) kind: WorkKind,
     /// The model's full name as the profile has it; see [`crate::profile::Profile::find_model`].
-    pub model: String,
+    pub(crate) model: String,
     /// Its runner options as sent; absent is not the same as any value.
-    pub runner: RunnerOptions,
+    pub(crate) runner: RunnerOptions,
     /// Its `keep_alive`, when it sent one.
-    pub keep_alive: Option<KeepAlive>,
+    pub(crate) keep_alive: Option<KeepAlive>,
     /// Hash of the request's content. Seeds its network latency and breaks ties between requests
     /// that arrive at one moment, so that the order of submission decides nothing.
-    pub tag: u64,
+    pub(crate) tag: u64,
 }
 
 /// What a request asks for.
 #[derive(Debug, Clone)]
-pub enum WorkKind {
+pub(crate) enum WorkKind {
     /// A generation.
     Generate(Generation),
     /// An empty prompt: load the model and say so.
@@ -52,15 +51,15 @@ pub enum WorkKind {
 
 /// A generation to run.
 #[derive(Debug, Clone)]
-pub struct Generation {
+pub(crate) struct Generation {
     /// Token ids of the rendered prompt; equal leading ids hit the prompt cache. See
     /// [`crate::core::tokens`].
-    pub prompt: Arc<[u32]>,
+    pub(crate) prompt: Arc<[u32]>,
     /// Token ids the model would generate if nothing stopped it, the end-of-text token included as
     /// the last one (it carries no text). At least one.
-    pub output: Arc<[u32]>,
+    pub(crate) output: Arc<[u32]>,
     /// Most tokens to generate; `None` for the server's own limit.
-    pub num_predict: Option<u32>,
+    pub(crate) num_predict: Option<u32>,
 }
 
 /// Options that decide how a runner is started. `None`: not sent.
@@ -95,31 +94,23 @@ pub struct RunnerOptions {
 
 /// Something a request's client must be told, at the moment it happens.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Notice {
+pub(crate) struct Notice {
     /// When; a whole number of microseconds.
-    pub at: Stamp,
-    /// Whose.
-    pub id: RequestId,
-    /// What.
-    pub what: What,
+    pub(crate) at: Stamp,
+    pub(crate) id: RequestId,
+    pub(crate) what: What,
 }
 
 /// What happened to a request. Every submitted request gets exactly one notice for which
 /// [`What::is_final`] is true, and nothing after it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum What {
+pub(crate) enum What {
     /// Final: the pending queue is full (503).
     Busy,
     /// Final: the model could not be loaded (500).
-    LoadFailed {
-        /// The server's words.
-        message: String,
-    },
+    LoadFailed { message: String },
     /// The model is ready for this request. Nothing goes over the wire yet.
-    Attached {
-        /// Its `load_duration`.
-        load: Nanos,
-    },
+    Attached { load: Nanos },
     /// Final: a preload is done.
     Preloaded,
     /// Final: an unload request was accepted. Sent at once; the unload itself may wait.
@@ -138,14 +129,10 @@ pub enum What {
     Done {
         /// The final object's counters.
         timings: Timings,
-        /// Why it stopped.
         reason: StopReason,
     },
     /// Final: the runner died under it. 500 before the first token, an error line after.
-    Failed {
-        /// The server's words.
-        message: String,
-    },
+    Failed { message: String },
     /// Final: it was cancelled. Sent at the moment of the cancellation, though its entry in a queue
     /// may live on.
     Dropped,
@@ -153,7 +140,7 @@ pub enum What {
 
 impl What {
     /// True when nothing follows for this request.
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         !matches!(
             self,
             Self::Attached { .. } | Self::PrefillDone { .. } | Self::Token { .. }
@@ -164,7 +151,7 @@ impl What {
 /// Why a generation stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum StopReason {
+pub(crate) enum StopReason {
     /// The text came to its end.
     Stop,
     /// `num_predict` or the context limit.
@@ -192,28 +179,28 @@ pub struct Timings {
 
 /// A loaded model as `/api/ps` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadedView {
+pub(crate) struct LoadedView {
     /// The model's name, as the request that loaded it gave it.
-    pub model: String,
+    pub(crate) model: String,
     /// Memory in all, bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Device memory, bytes.
-    pub size_vram: u64,
+    pub(crate) size_vram: u64,
     /// Context length per slot.
-    pub context_length: u32,
+    pub(crate) context_length: u32,
     /// When it will be unloaded; `None` for never. In the past while it is being stopped.
-    pub expires_at: Option<Stamp>,
+    pub(crate) expires_at: Option<Stamp>,
 }
 
 /// Runner options with every default filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ResolvedOptions {
+pub(crate) struct ResolvedOptions {
     /// Context length per slot, tokens.
-    pub num_ctx: u32,
+    pub(crate) num_ctx: u32,
     /// Prompt batch, tokens.
-    pub num_batch: u32,
+    pub(crate) num_batch: u32,
     /// Layers asked for on the GPU; `None` when the server chooses.
-    pub num_gpu: Option<u32>,
+    pub(crate) num_gpu: Option<u32>,
     /// Context shift.
-    pub shift: bool,
+    pub(crate) shift: bool,
 }

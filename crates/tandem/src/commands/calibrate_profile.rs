@@ -7,10 +7,10 @@ use domain::ModelOptions;
 use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::{CachePolicy, StatePolicy};
 use metrics::{AgentObservation, ArmObservation, Dataset};
+use simulator::RunnerOptions;
 use simulator::calibrate::{
     AgentRun, FitReport, Lengths, RecordedRun, Start, fit, read_figures, replay,
 };
-use simulator::core::RunnerOptions;
 use simulator::profile::Profile;
 
 use crate::flags::CalibrateProfileArgs;
