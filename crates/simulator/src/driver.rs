@@ -17,9 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub use log::{LogLine, RequestLog};
 pub(crate) use outlet::Outlet;
 
-use crate::core::{
-    Core, LoadedView, Notice, RequestId, ResolvedOptions, RunnerOptions, ServerId, Work,
-};
+use crate::core::{Core, LoadedView, Notice, RequestId, RunnerOptions, ServerId, Work};
 use log::Log;
 
 /// The simulated machine, shared by everyone who has business with it.
@@ -134,13 +132,10 @@ impl World {
         self.act(|inner, _| inner.core.fail_next_load(server, message));
     }
 
-    pub(crate) fn resolve(
-        &self,
-        server: ServerId,
-        model: &str,
-        options: &RunnerOptions,
-    ) -> Option<ResolvedOptions> {
-        self.lock().core.resolve(server, model, options)
+    /// Tokens of the context that a request with these options gets.
+    pub(crate) fn context(&self, server: ServerId, model: &str, options: &RunnerOptions) -> usize {
+        let context = self.lock().core.context(server, model, options);
+        context.map_or(usize::MAX, |context| context as usize)
     }
 
     pub(crate) fn loaded(&self, server: ServerId) -> Vec<LoadedView> {

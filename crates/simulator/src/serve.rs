@@ -18,16 +18,6 @@ const GRACE: Nanos = Nanos::from_secs(5);
 /// Measurements of each limit; their median counts.
 const PROBES: usize = 9;
 
-/// A simulator to run until told to stop. The configuration's clock is not used: time starts
-/// with the server, at `time_scale`.
-#[derive(Debug)]
-pub struct ServeConfig {
-    /// What to simulate and where to listen.
-    pub simulator: SimulatorConfig,
-    /// Simulated seconds per real second.
-    pub time_scale: f64,
-}
-
 /// Why serving failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -197,16 +187,15 @@ impl fmt::Display for Announcement {
     }
 }
 
-/// Serves until `shutdown` is ready. `announce` is called once, when requests can be sent.
+/// Serves until `shutdown` is ready. `announce` is called once, when requests can be sent. The
+/// configuration's clock is not used: time starts with the server, at `time_scale` simulated seconds
+/// per real second.
 pub async fn serve(
-    config: ServeConfig,
+    mut simulator: SimulatorConfig,
+    time_scale: f64,
     shutdown: impl Future<Output = ()>,
     announce: impl FnOnce(&Announcement),
 ) -> Result<(), ServeError> {
-    let ServeConfig {
-        mut simulator,
-        time_scale,
-    } = config;
     if !(time_scale.is_finite() && time_scale > 0.0) {
         return Err(ServeError::BadScale(time_scale));
     }

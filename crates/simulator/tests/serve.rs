@@ -10,9 +10,7 @@ use common::{Bench, Call, End, get, paced, post, virtually};
 use serde_json::{Value, json};
 use simulator::faults::{FaultKind, FaultRule};
 use simulator::profile::Profile;
-use simulator::{
-    Placement, ServeConfig, ServeError, Simulator, SimulatorConfig, StartError, serve,
-};
+use simulator::{Placement, ServeError, Simulator, SimulatorConfig, StartError, serve};
 
 fn config(profile: Profile) -> SimulatorConfig {
     SimulatorConfig::new(profile, Clock::real())
@@ -32,10 +30,8 @@ async fn it_says_what_it_pretends_to_be_and_what_it_did() {
     let (tell, told) = tokio::sync::oneshot::channel();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(serve(
-        ServeConfig {
-            simulator,
-            time_scale: 1.0,
-        },
+        simulator,
+        1.0,
         async {
             // A dropped sender stops it as well.
             let _ = stopped.await;
@@ -94,13 +90,7 @@ async fn it_says_what_it_pretends_to_be_and_what_it_did() {
 
 #[tokio::test]
 async fn a_pace_that_cannot_be_kept_is_refused() {
-    let serving = |time_scale| {
-        let config = ServeConfig {
-            simulator: config(paced()),
-            time_scale,
-        };
-        serve(config, async {}, |_| {})
-    };
+    let serving = |time_scale| serve(config(paced()), time_scale, async {}, |_| {});
     let error = serving(1e7)
         .await
         .expect_err("100 tok/s a nanosecond apart");

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use csv::StringRecord;
 use domain::exit::{Exit, Fails};
 use serde::Deserialize;
 
@@ -120,7 +121,7 @@ impl Fails for CalibrateError {
     }
 }
 
-/// A row of a figures table. Tables without per-agent options hold one configuration, whose
+/// A run's row of a figures table. Tables without per-agent options hold one configuration, whose
 /// options its name tells.
 #[derive(Debug, Deserialize)]
 struct Row {
@@ -133,105 +134,86 @@ struct Row {
     recorded_at: Option<String>,
     concurrent_wall_time_s: f64,
     speedup: f64,
-    #[serde(default)]
-    a_num_gpu: Option<i64>,
-    #[serde(default)]
-    a_num_ctx: Option<u32>,
-    #[serde(default)]
-    a_temperature: Option<f64>,
-    a_execution_s: f64,
-    a_ttft_ms: f64,
-    a_load_ms: f64,
-    a_prompt_eval_ms: f64,
-    a_eval_ms: f64,
-    a_tokens: u32,
-    #[serde(default)]
-    b_num_gpu: Option<i64>,
-    #[serde(default)]
-    b_num_ctx: Option<u32>,
-    #[serde(default)]
-    b_temperature: Option<f64>,
-    b_execution_s: f64,
-    b_ttft_ms: f64,
-    b_load_ms: f64,
-    b_prompt_eval_ms: f64,
-    b_eval_ms: f64,
-    b_tokens: u32,
 }
 
-impl From<Row> for RecordedRun {
-    fn from(row: Row) -> Self {
-        let options = |num_gpu, num_ctx| RunnerOptions {
-            num_ctx,
-            num_gpu,
-            ..RunnerOptions::default()
-        };
-        // `homo_g80_c1024_t0.8`: both agents alike, as the name says.
-        let named = |letter: char| {
-            row.config
-                .split('_')
-                .filter(|_| row.recorded_at.is_none())
-                .find_map(|part| part.strip_prefix(letter))
-                .and_then(|n| n.parse::<u32>().ok())
-        };
-        let gpu = |given: Option<i64>| given.or_else(|| named('g').map(i64::from));
-        let ctx = |given: Option<u32>| given.or_else(|| named('c'));
-        let agents = vec![
-            AgentRun {
-                agent: 0,
-                options: options(gpu(row.a_num_gpu), ctx(row.a_num_ctx)),
-                temperature: row.a_temperature,
-                execution_s: row.a_execution_s,
-                ttft_ms: row.a_ttft_ms,
-                load_ms: row.a_load_ms,
-                prompt_eval_ms: row.a_prompt_eval_ms,
-                eval_ms: row.a_eval_ms,
-                tokens: row.a_tokens,
-                prompt_tokens: PROMPT_TOKENS[0],
-                prompt_unique: false,
+/// An agent's columns of the same row, without their prefix.
+#[derive(Debug, Deserialize)]
+struct AgentRow {
+    #[serde(default)]
+    num_gpu: Option<i64>,
+    #[serde(default)]
+    num_ctx: Option<u32>,
+    #[serde(default)]
+    temperature: Option<f64>,
+    execution_s: f64,
+    ttft_ms: f64,
+    load_ms: f64,
+    prompt_eval_ms: f64,
+    eval_ms: f64,
+    tokens: u32,
+}
+
+fn read_row(headers: &StringRecord, row: &StringRecord) -> Result<RecordedRun, csv::Error> {
+    let run: Row = row.deserialize(Some(headers))?;
+    // `homo_g80_c1024_t0.8`: both agents alike, as the name says.
+    let named = |letter: char| {
+        run.config
+            .split('_')
+            .filter(|_| run.recorded_at.is_none())
+            .find_map(|part| part.strip_prefix(letter))
+            .and_then(|n| n.parse::<u32>().ok())
+    };
+    let mut agents = Vec::new();
+    for (agent, prefix) in ["a_", "b_"].into_iter().enumerate() {
+        let own = headers
+            .iter()
+            .map(|name| name.strip_prefix(prefix).unwrap_or(""));
+        let row: AgentRow = row.deserialize(Some(&own.collect()))?;
+        agents.push(AgentRun {
+            agent,
+            options: RunnerOptions {
+                num_ctx: row.num_ctx.or_else(|| named('c')),
+                num_gpu: row.num_gpu.or_else(|| named('g').map(i64::from)),
+                ..RunnerOptions::default()
             },
-            AgentRun {
-                agent: 1,
-                options: options(gpu(row.b_num_gpu), ctx(row.b_num_ctx)),
-                temperature: row.b_temperature,
-                execution_s: row.b_execution_s,
-                ttft_ms: row.b_ttft_ms,
-                load_ms: row.b_load_ms,
-                prompt_eval_ms: row.b_prompt_eval_ms,
-                eval_ms: row.b_eval_ms,
-                tokens: row.b_tokens,
-                prompt_tokens: PROMPT_TOKENS[1],
-                prompt_unique: false,
-            },
-        ];
-        let order = row
-            .recorded_at
-            .clone()
-            .unwrap_or_else(|| format!("{:06}", row.run.unwrap_or(0)));
-        Self {
-            config: row.config,
-            order,
-            servers: row.servers.unwrap_or(1),
-            unloaded: false,
-            wall_s: row.concurrent_wall_time_s,
-            speedup_est: row.speedup,
-            agents,
-        }
+            temperature: row.temperature,
+            execution_s: row.execution_s,
+            ttft_ms: row.ttft_ms,
+            load_ms: row.load_ms,
+            prompt_eval_ms: row.prompt_eval_ms,
+            eval_ms: row.eval_ms,
+            tokens: row.tokens,
+            prompt_tokens: PROMPT_TOKENS[agent],
+            prompt_unique: false,
+        });
     }
+    let order = run
+        .recorded_at
+        .unwrap_or_else(|| format!("{:06}", run.run.unwrap_or(0)));
+    Ok(RecordedRun {
+        config: run.config,
+        order,
+        servers: run.servers.unwrap_or(1),
+        unloaded: false,
+        wall_s: run.concurrent_wall_time_s,
+        speedup_est: run.speedup,
+        agents,
+    })
 }
 
-/// Reads a table of figures such as `fixtures/tr113/recorded.csv`: run a row,
-/// agents `a` and `b` side by side. Runs come back in the
-/// order in which they were recorded.
+/// Reads a table of figures such as `fixtures/tr113/recorded.csv`: run a row, agents `a` and `b`
+/// side by side. Runs come back in the order in which they were recorded.
 pub fn read_figures(origin: &str, table: impl Read) -> Result<Vec<RecordedRun>, CalibrateError> {
-    let mut runs = csv::Reader::from_reader(table)
-        .deserialize::<Row>()
-        .map(|row| row.map(RecordedRun::from))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| CalibrateError::Table {
-            origin: origin.to_owned(),
-            source,
-        })?;
+    let mut reader = csv::Reader::from_reader(table);
+    let headers = reader.headers().cloned();
+    let runs: Result<Vec<_>, _> = headers.and_then(|headers| {
+        let rows = reader.records();
+        rows.map(|row| read_row(&headers, &row?)).collect()
+    });
+    let mut runs = runs.map_err(|source| CalibrateError::Table {
+        origin: origin.to_owned(),
+        source,
+    })?;
     if runs.is_empty() {
         return Err(CalibrateError::Empty {
             origin: origin.to_owned(),

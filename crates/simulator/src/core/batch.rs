@@ -156,7 +156,6 @@ impl Core {
         if !runner.warm {
             gpu += model.load.warm_up_s;
         }
-        runner.step_version = version;
         runner.step = Some(Step {
             left: (gpu + cpu) * 1e9 - owed,
             since: now,
@@ -284,8 +283,6 @@ impl Core {
             }
             request.first_token = now;
             request.state = State::Decode(uid, slot);
-            let cached = request.cached as u32;
-            self.notify(id, What::PrefillDone { cached });
             self.token(id, uid);
         }
         self.fill_slots(uid);

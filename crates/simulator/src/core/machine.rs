@@ -13,9 +13,7 @@ use super::log::{Happened, SchedulerEvent};
 use super::placement::total_vram;
 use super::reload::Launch;
 use super::state::{Head, Request, Runner, RunnerState, Server, State, Uid};
-use super::types::{
-    LoadedView, Notice, RequestId, ResolvedOptions, RunnerOptions, ServerId, What, Work,
-};
+use super::types::{LoadedView, Notice, RequestId, RunnerOptions, ServerId, What, Work};
 use crate::profile::{Profile, ProfileError, ServerSpec};
 
 /// What a runner's death says to its requests.
@@ -139,16 +137,16 @@ impl Core {
         Ok(core)
     }
 
-    /// Runner options with this server's defaults filled in, for the checks that need them before
-    /// scheduling. `None` for a model the profile lacks.
-    pub(crate) fn resolve(
+    /// The context that a runner with these options would have on this server, for the checks that
+    /// need it before scheduling. `None` for a model the profile lacks.
+    pub(crate) fn context(
         &self,
         server: ServerId,
         model: &str,
         options: &RunnerOptions,
-    ) -> Option<ResolvedOptions> {
+    ) -> Option<u32> {
         let wanted = self.wanted(server.0, self.model(model)?, options);
-        Some(ResolvedOptions::from(&wanted))
+        Some(wanted.num_ctx)
     }
 
     fn model(&self, name: &str) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! Runner options: defaults, and which differences force a reload.
 
 use super::log::ReloadReason;
-use super::types::{ResolvedOptions, RunnerOptions};
+use super::types::RunnerOptions;
 use crate::profile::{ModelSpec, ServerSettings};
 
 /// Contexts by total device memory, largest first: at least so many bytes, so many tokens.
@@ -115,17 +115,6 @@ impl Launch {
         [TIERS[0].1, TIERS[1].1, SMALLEST_TIER]
             .into_iter()
             .find(|&tier| tier < self.num_ctx)
-    }
-}
-
-impl From<&Launch> for ResolvedOptions {
-    fn from(launch: &Launch) -> Self {
-        Self {
-            num_ctx: launch.num_ctx,
-            num_batch: launch.num_batch,
-            num_gpu: launch.num_gpu,
-            shift: launch.shift,
-        }
     }
 }
 

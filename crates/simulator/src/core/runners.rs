@@ -86,7 +86,6 @@ impl Core {
                 waiting: VecDeque::new(),
                 blocked: Vec::new(),
                 step: None,
-                step_version: 0,
                 warm: false,
                 doomed: None,
             },
@@ -180,7 +179,7 @@ impl Core {
                 fast_path,
             },
         );
-        self.notify(id, What::Attached { load });
+        self.notify(id, What::Attached);
         if preload {
             self.notify(id, What::Preloaded);
             self.requests.remove(&id);

@@ -211,7 +211,6 @@ pub(super) struct Runner {
     /// Callers blocked on its lock while it unloads.
     pub(super) blocked: Vec<RequestId>,
     pub(super) step: Option<Step>,
-    pub(super) step_version: u64,
     /// Its first batch is done.
     pub(super) warm: bool,
     /// It will fail to load, with these words.

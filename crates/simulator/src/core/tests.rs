@@ -42,8 +42,10 @@ stories! {
 fn an_unknown_model_has_no_options() {
     let rig = Rig::new(round());
     let options = RunnerOptions::default();
-    let resolved = rig.core.resolve(ServerId(0), "nobody:latest", &options);
-    assert!(resolved.is_none());
+    assert_eq!(
+        rig.core.context(ServerId(0), "nobody:latest", &options),
+        None
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::backend::KeepAlive;
-use domain::{Nanos, Stamp};
+use domain::{ModelOptions, Nanos, Stamp};
 use serde::{Deserialize, Serialize};
 
 /// One request, as the caller numbers it. Never used twice in one core.
@@ -92,6 +92,23 @@ pub struct RunnerOptions {
     pub shift: Option<bool>,
 }
 
+impl From<&ModelOptions> for RunnerOptions {
+    /// The runner's share of a request's options.
+    fn from(options: &ModelOptions) -> Self {
+        let positive = |n: Option<i64>| n.map(|n| u32::try_from(n.max(0)).unwrap_or(u32::MAX));
+        Self {
+            num_ctx: positive(options.num_ctx),
+            num_gpu: options.num_gpu,
+            num_batch: positive(options.num_batch),
+            num_thread: options.num_thread,
+            main_gpu: options.main_gpu,
+            use_mmap: options.use_mmap,
+            draft_num_predict: options.draft_num_predict,
+            shift: None,
+        }
+    }
+}
+
 /// Something a request's client must be told, at the moment it happens.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Notice {
@@ -110,16 +127,11 @@ pub(crate) enum What {
     /// Final: the model could not be loaded (500).
     LoadFailed { message: String },
     /// The model is ready for this request. Nothing goes over the wire yet.
-    Attached { load: Nanos },
+    Attached,
     /// Final: a preload is done.
     Preloaded,
     /// Final: an unload request was accepted. Sent at once; the unload itself may wait.
     Unloading,
-    /// The prompt is evaluated. Comes with the first token, at the same moment.
-    PrefillDone {
-        /// Prompt tokens taken from the cache.
-        cached: u32,
-    },
     /// A token.
     Token {
         /// Its index in [`Generation::output`], from 0.
@@ -141,10 +153,7 @@ pub(crate) enum What {
 impl What {
     /// True when nothing follows for this request.
     pub(crate) fn is_final(&self) -> bool {
-        !matches!(
-            self,
-            Self::Attached { .. } | Self::PrefillDone { .. } | Self::Token { .. }
-        )
+        !matches!(self, Self::Attached | Self::Token { .. })
     }
 }
 
@@ -190,17 +199,4 @@ pub(crate) struct LoadedView {
     pub(crate) context_length: u32,
     /// When it will be unloaded; `None` for never. In the past while it is being stopped.
     pub(crate) expires_at: Option<Stamp>,
-}
-
-/// Runner options with every default filled in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ResolvedOptions {
-    /// Context length per slot, tokens.
-    pub(crate) num_ctx: u32,
-    /// Prompt batch, tokens.
-    pub(crate) num_batch: u32,
-    /// Layers asked for on the GPU; `None` when the server chooses.
-    pub(crate) num_gpu: Option<u32>,
-    /// Context shift.
-    pub(crate) shift: bool,
 }

@@ -59,8 +59,7 @@ pub(crate) struct Generation {
     pub(crate) context: Option<std::sync::Arc<[u32]>>,
     /// The model's name as the core knows it.
     pub(crate) model: String,
-    /// Tokens so far, and bytes of text shown.
-    pub(crate) tokens: u32,
+    /// Bytes of text shown.
     pub(crate) shown: u32,
 }
 
@@ -204,25 +203,23 @@ impl Reply {
     fn take_in(&mut self, generation: &mut Generation, notice: Notice) {
         let begun = !self.out.is_empty() || self.exchange.line.chunks > 0;
         match notice.what {
-            What::Attached { .. } => {
+            What::Attached => {
                 if generation.whole || self.fault.as_ref().is_some_and(|f| f.after_tokens == 0) {
                     self.crash(generation);
                 }
             }
-            What::PrefillDone { .. } => {}
             What::Token { index } => {
-                generation.tokens = index + 1;
-                let to = generation.script.shown_after(generation.tokens);
+                let to = generation.script.shown_after(index + 1);
                 self.show(generation, notice.at, to);
             }
             What::Done { timings, reason } => {
                 if generation.whole {
                     return self.whole(generation, notice.at, &timings, reason);
                 }
-                generation.tokens = timings.eval_count;
-                let to = generation.script.generated_after(generation.tokens);
+                let tokens = timings.eval_count;
+                let to = generation.script.generated_after(tokens);
                 self.show(generation, notice.at, to);
-                if generation.script.hangs_up_after(generation.tokens) {
+                if generation.script.hangs_up_after(tokens) {
                     self.end = Some(End::Clean);
                 }
                 if self.end.is_some() {
@@ -234,7 +231,7 @@ impl Reply {
                     .fault
                     .as_ref()
                     .is_some_and(|fault| self.exchange.line.chunks <= fault.after_tokens);
-                let tool = generation.script.tool_after(generation.tokens);
+                let tool = generation.script.tool_after(tokens);
                 if tool.is_some() {
                     let message = Message {
                         tool,
@@ -246,7 +243,7 @@ impl Reply {
                 let tail = self.out.len();
                 let tool_called = tool.is_some();
                 let context = generation.context.take();
-                let said = &generation.script.ids[..generation.tokens as usize];
+                let said = &generation.script.ids[..tokens as usize];
                 let finale = Finale {
                     at: notice.at,
                     reason: Some(words(reason)),

@@ -12,11 +12,11 @@ use super::app::{App, Received};
 use super::ask::read_options;
 use super::body::{BUSY, RUNNER_ERROR, Reply};
 use super::exchange::Exchange;
-use super::generate::{OUT_OF_MEMORY, runner_options};
+use super::generate::OUT_OF_MEMORY;
 use super::keep_alive;
 use super::reply::{self, Refusal};
 use super::wire::{self, EmbedWire, EmbeddingsWire, OpenAiEmbedWire};
-use crate::core::{RequestId, ServerId, Timings, What, Work, WorkKind, tokens};
+use crate::core::{RequestId, RunnerOptions, ServerId, Timings, What, Work, WorkKind, tokens};
 use crate::faults::{FaultKind, FaultRule};
 
 /// The engine's words when it was started for completions.
@@ -166,7 +166,7 @@ impl App {
             return Err(Refusal::new(500, words));
         }
         exchange.line.unknown_options = parsed.unknown;
-        let runner = runner_options(&parsed.options, None);
+        let runner = RunnerOptions::from(&parsed.options);
         let server = ServerId(exchange.line.server);
         if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
             exchange.world.fail_next_load(server, OUT_OF_MEMORY);
@@ -176,8 +176,7 @@ impl App {
             Some(n) if n > 0 => width.min(usize::try_from(n).unwrap_or(width)),
             _ => width,
         };
-        let resolved = exchange.world.resolve(server, &model.name, &runner);
-        let limit = resolved.map_or(usize::MAX, |resolved| resolved.num_ctx as usize);
+        let limit = exchange.world.context(server, &model.name, &runner);
         let mut ids = Vec::new();
         for input in &ask.inputs {
             let mut input = tokens::ids(input);
@@ -206,7 +205,7 @@ impl App {
         let kind = fault.map(|fault| fault.kind);
         let last = loop {
             let notice = ticket.next().await;
-            let attached = matches!(notice.what, What::Attached { .. });
+            let attached = matches!(notice.what, What::Attached);
             if attached && kind == Some(FaultKind::RunnerCrash) {
                 exchange.world.crash_runner(server, &model.name);
             }

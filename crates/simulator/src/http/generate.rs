@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use domain::ModelOptions;
 use domain::backend::KeepAlive;
 use domain::hash::{derive, sha256_hex};
 
@@ -28,21 +27,6 @@ const TOO_LONG: &str = "the prompt is longer than the context length currently a
 
 /// Temperature when a native request names none.
 const NATIVE_TEMPERATURE: f64 = 0.8;
-
-/// The runner's share of a request's options.
-pub(super) fn runner_options(options: &ModelOptions, shift: Option<bool>) -> RunnerOptions {
-    let positive = |n: Option<i64>| n.map(|n| u32::try_from(n.max(0)).unwrap_or(u32::MAX));
-    RunnerOptions {
-        num_ctx: positive(options.num_ctx),
-        num_gpu: options.num_gpu,
-        num_batch: positive(options.num_batch),
-        num_thread: options.num_thread,
-        main_gpu: options.main_gpu,
-        use_mmap: options.use_mmap,
-        draft_num_predict: options.draft_num_predict,
-        shift,
-    }
-}
 
 /// Checks a capability; `name` is the model's as that check words it.
 fn require(model: &ModelSpec, name: &str, capability: &str, words: &str) -> Result<(), Refusal> {
@@ -115,7 +99,10 @@ pub(super) fn start(
     if let Some(words) = ask.bad_option {
         return Err(Refusal::new(500, words));
     }
-    let runner = runner_options(&ask.options, ask.shift);
+    let runner = RunnerOptions {
+        shift: ask.shift,
+        ..RunnerOptions::from(&ask.options)
+    };
     let server = ServerId(exchange.line.server);
     if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
         exchange.world.fail_next_load(server, OUT_OF_MEMORY);
@@ -133,8 +120,7 @@ pub(super) fn start(
             _ => WorkKind::Preload,
         }
     } else {
-        let resolved = exchange.world.resolve(server, &model.name, &runner);
-        let limit = resolved.map_or(usize::MAX, |resolved| resolved.num_ctx as usize);
+        let limit = exchange.world.context(server, &model.name, &runner);
         let engine = profile.server.release() >= (0, 30, 0);
         let (rendered, prompt) = prompt_within(&ask, limit, engine)?;
         content = sha256_hex(rendered.as_bytes());
@@ -181,7 +167,6 @@ pub(super) fn start(
         whole,
         context,
         model: model.name.clone(),
-        tokens: 0,
         shown: 0,
     };
     Ok((generation, !whole))

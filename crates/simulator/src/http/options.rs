@@ -4,7 +4,7 @@ use domain::{ModelOptions, OptionKind, OptionSpec, OptionValue};
 use serde_json::{Map, Value};
 
 /// What an `options` object said.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub(crate) struct ParsedOptions {
     /// The known ones.
     pub(crate) options: ModelOptions,
@@ -50,42 +50,4 @@ pub(crate) fn parse(map: &Map<String, Value>) -> Result<ParsedOptions, String> {
     }
     parsed.unknown.sort();
     Ok(parsed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn read(value: &Value) -> Result<ParsedOptions, String> {
-        parse(value.as_object().expect("an object"))
-    }
-
-    #[test]
-    fn numbers_may_be_floats_and_unknown_keys_are_noted() {
-        let parsed = read(
-            &json!({"num_ctx": 2048.9, "temperature": 1, "tfs_z": 1, "numa": true,
-            "stop": ["a"], "seed": null}),
-        )
-        .expect("valid");
-        assert_eq!(parsed.options.num_ctx, Some(2048));
-        assert_eq!(parsed.options.temperature, Some(1.0));
-        assert_eq!(parsed.options.stop, Some(vec!["a".to_owned()]));
-        assert_eq!(parsed.options.seed, None);
-        assert_eq!(parsed.unknown, ["numa", "tfs_z"]);
-    }
-
-    #[test]
-    fn wrong_types_have_ollamas_words() {
-        for (name, value, kind) in [
-            ("num_ctx", json!("1"), "type integer"),
-            ("temperature", json!("1"), "type float32"),
-            ("use_mmap", json!(1), "type boolean"),
-            ("stop", json!("x"), "type array"),
-            ("stop", json!([1]), "an array of strings"),
-        ] {
-            let words = format!("option {name:?} must be of {kind}");
-            assert_eq!(read(&json!({name: value})), Err(words));
-        }
-    }
 }

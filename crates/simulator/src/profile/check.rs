@@ -1,6 +1,7 @@
 //! What makes a profile usable, and what is said when it is not.
 
 use domain::exit::{Exit, Fails};
+use serde::Serialize;
 use std::fmt;
 
 use super::{Distribution, Profile, ServerSettings};
@@ -56,7 +57,24 @@ impl ProfileError {
     }
 }
 
-/// Collects the first problem found.
+/// The least that a number of this name may be, and whether it must be more than that.
+fn least(name: &str) -> Option<(u32, bool)> {
+    Some(match name {
+        "c_per_w" | "time_constant_s" | "throttled_speed" => (0, true),
+        "decode_tps" | "prefill_tps" | "cpu_decode_tps" | "cpu_prefill_tps" | "mean" => (0, true),
+        "num_parallel" | "max_queue" | "memory_bytes" | "min" => (1, false),
+        "layers" | "heads" | "kv_heads" | "embedding_length" => (1, false),
+        "train_ctx" => (4, false),
+        "ready_poll_s" | "recovery_poll_s" | "recovery_cap_s" | "latency_min_ms" => (0, false),
+        "sharing_loss" | "idle_w" | "busy_w" | "throttled_w" => (0, false),
+        "batch_cost" | "prefill_overhead_s" => (0, false),
+        "load_s" | "first_load_s" | "warm_up_s" | "unload_s" | "recovery_s" => (0, false),
+        "resolve_s" | "prepare_s" => (0, false),
+        _ => return None,
+    })
+}
+
+/// Finds the first problem.
 struct Checker<'a> {
     origin: &'a str,
 }
@@ -71,32 +89,42 @@ impl Checker<'_> {
         }
     }
 
-    fn above_zero(&self, key: &str, value: f64) -> Result<(), ProfileError> {
-        if value.is_finite() && value > 0.0 {
+    /// Checks every number in what is `at` this path and has this name.
+    fn numbers(&self, at: &str, name: &str, value: &toml::Value) -> Result<(), ProfileError> {
+        let number = match value {
+            toml::Value::Table(members) => {
+                return members.iter().try_for_each(|(name, value)| {
+                    let dot = if at.is_empty() { "" } else { "." };
+                    self.numbers(&format!("{at}{dot}{name}"), name, value)
+                });
+            }
+            toml::Value::Array(items) => {
+                let mut items = items.iter().enumerate();
+                return items
+                    .try_for_each(|(i, item)| self.numbers(&format!("{at}[{i}]"), "", item));
+            }
+            toml::Value::Integer(number) => *number as f64,
+            toml::Value::Float(number) => *number,
+            _ => return Ok(()),
+        };
+        let Some((least, more)) = least(name) else {
+            return Ok(());
+        };
+        let fits = number > f64::from(least) || !more && number >= f64::from(least);
+        if fits && number.is_finite() {
             return Ok(());
         }
-        Err(self.fail(
-            key,
-            format!("{value} is out of range; give a number above 0"),
-        ))
+        let right = if more {
+            format!("a number above {least}")
+        } else {
+            format!("{least} or more")
+        };
+        Err(self.fail(at, format!("{number} is out of range; give {right}")))
     }
+}
 
-    fn not_negative(&self, key: &str, value: f64) -> Result<(), ProfileError> {
-        if value.is_finite() && value >= 0.0 {
-            return Ok(());
-        }
-        Err(self.fail(key, format!("{value} is out of range; give 0 or more")))
-    }
-
-    fn at_least(&self, key: &str, value: u64, least: u64) -> Result<(), ProfileError> {
-        if value >= least {
-            return Ok(());
-        }
-        Err(self.fail(
-            key,
-            format!("{value} is out of range; give {least} or more"),
-        ))
-    }
+fn table(part: &impl Serialize) -> toml::Value {
+    toml::Value::try_from(part).expect("a profile holds nothing that TOML lacks")
 }
 
 pub(super) fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
@@ -126,27 +154,19 @@ fn check(c: &Checker<'_>, profile: &Profile) -> Result<(), ProfileError> {
             ),
         ));
     }
+    c.numbers("", "", &table(profile))?;
     check_server(c, &profile.server)?;
     let net = &profile.network;
-    c.not_negative("network.latency_min_ms", net.latency_min_ms)?;
     if !(net.latency_max_ms.is_finite() && net.latency_max_ms >= net.latency_min_ms) {
         return Err(c.fail("network.latency_max_ms", "must not be below latency_min_ms"));
     }
     for (i, device) in profile.devices.iter().enumerate() {
         let key = |name: &str| format!("devices[{i}].{name}");
-        c.at_least(&key("memory_bytes"), device.memory_bytes, 1)?;
         if device.reserved_bytes >= device.memory_bytes {
             return Err(c.fail(&key("reserved_bytes"), "must be below memory_bytes"));
         }
-        c.not_negative(&key("sharing_loss"), device.sharing_loss)?;
-        c.not_negative(&key("idle_w"), device.idle_w)?;
-        c.not_negative(&key("busy_w"), device.busy_w)?;
         if let Some(thermal) = &device.thermal {
-            let key = |name: &str| format!("devices[{i}].thermal.{name}");
-            c.above_zero(&key("c_per_w"), thermal.c_per_w)?;
-            c.above_zero(&key("time_constant_s"), thermal.time_constant_s)?;
-            c.above_zero(&key("throttled_speed"), thermal.throttled_speed)?;
-            c.not_negative(&key("throttled_w"), thermal.throttled_w)?;
+            let key = |name: &str| key(&format!("thermal.{name}"));
             if thermal.throttled_speed > 1.0 {
                 return Err(c.fail(&key("throttled_speed"), "is a share; give 1 or less"));
             }
@@ -161,10 +181,8 @@ fn check(c: &Checker<'_>, profile: &Profile) -> Result<(), ProfileError> {
     for (i, model) in profile.models.iter().enumerate() {
         let key = |name: &str| format!("models[{i}].{name}");
         if !model.name.contains(':') {
-            return Err(c.fail(
-                &key("name"),
-                format!("`{}` has no tag; write name:tag", model.name),
-            ));
+            let problem = format!("`{}` has no tag; write name:tag", model.name);
+            return Err(c.fail(&key("name"), problem));
         }
         if profile.models[..i].iter().any(|m| m.name == model.name) {
             return Err(c.fail(&key("name"), format!("`{}` is there twice", model.name)));
@@ -172,91 +190,45 @@ fn check(c: &Checker<'_>, profile: &Profile) -> Result<(), ProfileError> {
         if model.digest.len() != 64 || !model.digest.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(c.fail(&key("digest"), "must be 64 hexadecimal digits"));
         }
-        c.at_least(&key("layers"), u64::from(model.layers), 1)?;
-        c.at_least(&key("train_ctx"), u64::from(model.train_ctx), 4)?;
-        c.at_least(&key("heads"), u64::from(model.heads), 1)?;
-        c.at_least(&key("kv_heads"), u64::from(model.kv_heads), 1)?;
-        c.at_least(
-            &key("embedding_length"),
-            u64::from(model.embedding_length),
-            1,
-        )?;
-        c.above_zero(&key("rates.decode_tps"), model.rates.decode_tps)?;
-        c.above_zero(&key("rates.prefill_tps"), model.rates.prefill_tps)?;
-        c.above_zero(&key("rates.cpu_decode_tps"), model.rates.cpu_decode_tps)?;
-        c.above_zero(&key("rates.cpu_prefill_tps"), model.rates.cpu_prefill_tps)?;
-        c.not_negative(&key("rates.batch_cost"), model.rates.batch_cost)?;
-        c.not_negative(
-            &key("rates.prefill_overhead_s"),
-            model.rates.prefill_overhead_s,
-        )?;
-        let load = &model.load;
-        c.not_negative(&key("load.load_s"), load.load_s)?;
-        c.not_negative(&key("load.first_load_s"), load.first_load_s)?;
-        c.not_negative(&key("load.warm_up_s"), load.warm_up_s)?;
-        c.not_negative(&key("load.unload_s"), load.unload_s)?;
-        c.not_negative(&key("load.recovery_s"), load.recovery_s)?;
-        c.not_negative(&key("load.resolve_s"), load.resolve_s)?;
-        c.not_negative(&key("load.prepare_s"), load.prepare_s)?;
-        check_outputs(c, i, model)?;
+        let last = model.outputs.last();
+        if last.is_none_or(|class| !class.contains.is_empty()) {
+            return Err(c.fail(
+                &key("outputs"),
+                "end with a class whose `contains` is empty, so that every prompt has a length",
+            ));
+        }
+        for (j, class) in model.outputs.iter().enumerate() {
+            let key = |name: &str| key(&format!("outputs[{j}].{name}"));
+            if class.max < class.min {
+                return Err(c.fail(&key("max"), "must not be below min"));
+            }
+            let spreads = class.distribution != Distribution::Fixed;
+            if spreads && !(class.sd.is_finite() && class.sd > 0.0) {
+                let problem = format!("{} is out of range; give a number above 0", class.sd);
+                return Err(c.fail(&key("sd"), problem));
+            }
+        }
     }
     Ok(())
 }
 
 fn check_server(c: &Checker<'_>, server: &ServerSettings) -> Result<(), ProfileError> {
-    c.at_least("server.num_parallel", server.num_parallel as u64, 1)?;
-    c.at_least("server.max_queue", server.max_queue as u64, 1)?;
-    if server.context_length != 0 {
-        c.at_least("server.context_length", u64::from(server.context_length), 4)?;
+    c.numbers("server", "server", &table(server))?;
+    // 0 leaves the context to the release.
+    if (1..4).contains(&server.context_length) {
+        let problem = format!("{} is out of range; give 4 or more", server.context_length);
+        return Err(c.fail("server.context_length", problem));
     }
     if !server.keep_alive_s.is_finite() {
         return Err(c.fail("server.keep_alive_s", "give seconds, or -1 for ever"));
     }
-    if server.release() == (0, 0, 0) {
-        return Err(c.fail(
-            "server.version",
-            format!("`{}` is not a release; write x.y.z", server.version),
-        ));
-    }
-    if server.release() < FIRST_SCHEDULER {
-        return Err(c.fail(
-            "server.version",
-            format!(
-                "{} had no scheduler yet and is not simulated; give 0.1.33 or later",
-                server.version
-            ),
-        ));
-    }
-    c.not_negative("server.ready_poll_s", server.ready_poll_s)?;
-    c.not_negative("server.recovery_poll_s", server.recovery_poll_s)?;
-    c.not_negative("server.recovery_cap_s", server.recovery_cap_s)?;
-    Ok(())
-}
-
-fn check_outputs(c: &Checker<'_>, i: usize, model: &super::ModelSpec) -> Result<(), ProfileError> {
-    if model
-        .outputs
-        .last()
-        .is_none_or(|class| !class.contains.is_empty())
-    {
-        return Err(c.fail(
-            &format!("models[{i}].outputs"),
-            "end with a class whose `contains` is empty, so that every prompt has a length",
-        ));
-    }
-    for (j, class) in model.outputs.iter().enumerate() {
-        let key = |name: &str| format!("models[{i}].outputs[{j}].{name}");
-        c.at_least(&key("min"), u64::from(class.min), 1)?;
-        if class.max < class.min {
-            return Err(c.fail(&key("max"), "must not be below min"));
+    let version = &server.version;
+    let problem = match server.release() {
+        (0, 0, 0) => format!("`{version}` is not a release; write x.y.z"),
+        release if release < FIRST_SCHEDULER => {
+            format!("{version} had no scheduler yet and is not simulated; give 0.1.33 or later")
         }
-        c.above_zero(&key("mean"), class.mean)?;
-        match class.distribution {
-            Distribution::Fixed => {}
-            Distribution::Normal | Distribution::LogNormal => {
-                c.above_zero(&key("sd"), class.sd)?;
-            }
-        }
-    }
-    Ok(())
+        _ => return Ok(()),
+    };
+    Err(c.fail("server.version", problem))
 }

@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use domain::ModelOptions;
 use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::{CachePolicy, StatePolicy};
 use metrics::{AgentObservation, ArmObservation, Dataset};
@@ -132,7 +131,7 @@ fn agent_run(agent: &AgentObservation, unique: bool) -> Option<AgentRun> {
     let sent = request.sent?;
     Some(AgentRun {
         agent: agent.agent as usize,
-        options: runner(&agent.options),
+        options: RunnerOptions::from(&agent.options),
         temperature: agent.options.temperature,
         execution_s: request.done?.since(sent).as_secs_f64(),
         ttft_ms: request.first_token?.since(sent).as_millis_f64(),
@@ -143,17 +142,4 @@ fn agent_run(agent: &AgentObservation, unique: bool) -> Option<AgentRun> {
         prompt_tokens: u32::try_from(request.counters.prompt_eval_count?).ok()?,
         prompt_unique: unique,
     })
-}
-
-fn runner(options: &ModelOptions) -> RunnerOptions {
-    RunnerOptions {
-        num_ctx: options.num_ctx.and_then(|n| u32::try_from(n).ok()),
-        num_gpu: options.num_gpu,
-        num_batch: options.num_batch.and_then(|n| u32::try_from(n).ok()),
-        num_thread: options.num_thread,
-        main_gpu: options.main_gpu,
-        use_mmap: options.use_mmap,
-        draft_num_predict: options.draft_num_predict,
-        shift: None,
-    }
 }

@@ -1,7 +1,6 @@
 //! `tandem serve`: the simulator for other people's clients.
 
 use domain::exit::{Exit, Fatal, OrFatal as _};
-use simulator::ServeConfig;
 
 use crate::flags::ServeArgs;
 use crate::simulated;
@@ -13,15 +12,12 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Fatal> {
         .build()
         .or_environment("the async runtime could not be started")?;
     runtime.block_on(async {
-        let config = ServeConfig {
-            simulator: simulated::standing_alone(args)?,
-            time_scale: args.time_scale,
-        };
+        let config = simulated::standing_alone(args)?;
         let stopped = async {
             // Without a signal handler there is nothing to wait for: stop at once.
             let _ = runtime::asked_to_stop().await;
         };
-        simulator::serve(config, stopped, |announcement| {
+        simulator::serve(config, args.time_scale, stopped, |announcement| {
             print!("{announcement}");
             if !args.host.is_loopback() {
                 println!(

@@ -302,7 +302,6 @@ fn merge(ends: &mut [u32], group: usize, thinking: usize) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
 
@@ -400,31 +399,6 @@ mod tests {
             }
             assert_eq!(pieces[count - 1], (String::new(), String::new()));
         }
-    }
-
-    #[test]
-    fn a_tool_call_is_spelled_out_of_sight() {
-        let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-        let script = Script::new(&ScriptSpec {
-            answer: Answer::Tool("weather", &schema),
-            ..PLAIN
-        });
-        let call = script.tool.as_ref().expect("a call");
-        assert!(call.arguments["city"].is_string() && call.id.len() == 13);
-        assert!(script.ids.len() > 5 && content(&script).is_empty());
-    }
-
-    #[test]
-    fn json_streams_to_valid_json() {
-        let script = Script::new(&ScriptSpec {
-            answer: Answer::Json(None),
-            ..PLAIN
-        });
-        let text: String = streamed(&script, script.ids.len() as u32)
-            .into_iter()
-            .map(|(_, text)| text)
-            .collect();
-        serde_json::from_str::<Value>(&text).expect("valid");
     }
 
     proptest! {
