@@ -6,7 +6,7 @@ use clock::Clock;
 use domain::Stamp;
 use mio::net::TcpStream;
 
-use crate::request::{Generation, Method, Parsed, Request, parse};
+use crate::request::{Generation, Parsed, Request, parse};
 use crate::wire::{self, Parts, Shape};
 use crate::{Pace, StreamLog, Write};
 
@@ -137,19 +137,16 @@ impl Connection {
         let path = request.path.as_str();
         let refuse =
             |status, words: &str| Some(wire::json(status, &wire::error(path, words), true));
-        let shape = match request.method {
-            Method::Get | Method::Head => {
-                let with_body = request.method == Method::Get;
+        let shape = match (request.method.as_str(), Shape::of_path(path)) {
+            (method @ ("GET" | "HEAD"), _) => {
                 return match wire::page(path) {
-                    Some(page) => Some(wire::json(200, &page, with_body)),
+                    Some(page) => Some(wire::json(200, &page, method == "GET")),
                     None => refuse(404, "no such page"),
                 };
             }
-            Method::Post => match Shape::of_path(path) {
-                Some(shape) => shape,
-                None => return refuse(404, "no such operation"),
-            },
-            Method::Other => return refuse(405, "GET, HEAD or POST"),
+            ("POST", Some(shape)) => shape,
+            ("POST", None) => return refuse(404, "no such operation"),
+            _ => return refuse(405, "GET, HEAD or POST"),
         };
         let Ok(asked) = serde_json::from_slice::<Generation>(&request.body) else {
             return refuse(422, "the body is no JSON object of this operation");

@@ -11,20 +11,12 @@ const MOST_HEADERS: usize = 64;
 /// What was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
-    pub(crate) method: Method,
+    pub(crate) method: String,
     /// The path without its query.
     pub(crate) path: String,
     pub(crate) body: Vec<u8>,
     /// The client closes the connection after the reply.
     pub(crate) close: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Method {
-    Get,
-    Head,
-    Post,
-    Other,
 }
 
 /// What stands at the start of a buffer.
@@ -85,12 +77,7 @@ pub(crate) fn parse(received: &[u8]) -> Parsed {
     };
     let path = head.path.unwrap_or("/");
     let request = Request {
-        method: match head.method {
-            Some("GET") => Method::Get,
-            Some("HEAD") => Method::Head,
-            Some("POST") => Method::Post,
-            _ => Method::Other,
-        },
+        method: head.method.unwrap_or_default().to_owned(),
         path: path.split('?').next().unwrap_or(path).to_owned(),
         body: bytes.to_vec(),
         close,
@@ -179,7 +166,7 @@ mod tests {
         assert_eq!(length, POST.len() - 3);
         assert_eq!(request.path, "/api/generate");
         assert_eq!(request.body, b"body");
-        assert_eq!(request.method, Method::Post);
+        assert_eq!(request.method, "POST");
         assert!(!request.close);
     }
 

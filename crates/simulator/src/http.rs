@@ -22,6 +22,6 @@ mod stamp;
 mod text;
 mod wire;
 
-pub(crate) use app::{App, AppConfig};
+pub(crate) use app::App;
 pub(crate) use server::{Stops, listen};
 pub(crate) use stamp::Epoch;

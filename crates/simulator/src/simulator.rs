@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use clock::Clock;
@@ -15,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::core::{Core, CoreError};
 use crate::driver::{LogLine, Sampler, World};
 use crate::faults::{Engine, FaultRules, FaultRulesError};
-use crate::http::{App, AppConfig, Epoch, Stops, listen};
+use crate::http::{App, Epoch, Stops, listen};
 use crate::profile::Profile;
 
 /// 2026-01-01T00:00:00Z, what stamp zero is called when nobody says otherwise.
@@ -57,8 +58,6 @@ pub struct SimulatorConfig {
     pub chunk_tokens: usize,
     /// Where the log goes as JSONL, besides memory.
     pub log: Option<Box<dyn Write + Send>>,
-    /// Serve `GET /tandem/log`.
-    pub log_route: bool,
 }
 
 impl std::fmt::Debug for SimulatorConfig {
@@ -87,7 +86,6 @@ impl SimulatorConfig {
             epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(DEFAULT_EPOCH),
             chunk_tokens: 1,
             log: None,
-            log_route: true,
         }
     }
 }
@@ -166,16 +164,17 @@ impl Simulator {
         let core = Core::new(profile.clone(), servers)?;
         let clock = config.clock;
         let world = World::new(core, clock.clone(), config.log);
-        let app = Arc::new(App::new(AppConfig {
+        let app = Arc::new(App {
             world: Arc::clone(&world),
-            profile: Arc::new(profile),
+            profile,
             faults: Engine::new(config.faults, seed),
             epoch: Epoch(config.epoch),
             seed,
             chunk_tokens: config.chunk_tokens,
-            log_route: config.log_route,
             check_host: config.address.is_loopback(),
-        }));
+            received: AtomicU64::new(0),
+            repeats: Mutex::default(),
+        });
         let mut bound = Vec::new();
         for index in 0..config.servers {
             let port = match config.port {
@@ -194,7 +193,7 @@ impl Simulator {
         let mut addresses = Vec::new();
         for (index, (address, listener)) in bound.into_iter().enumerate() {
             addresses.push(address);
-            let refuses = app.config.faults.refuses(index, clock.now());
+            let refuses = app.faults.refuses(index, clock.now());
             let listening = listen(
                 Arc::clone(&app),
                 index,

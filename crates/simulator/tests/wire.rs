@@ -19,7 +19,7 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::{Answer, Bench, Call, End, post, virtually};
+use common::{Answer, Bench, End, call, virtually};
 use futures_util::future::join_all;
 use serde_json::Value;
 use simulator::{Placement, SimulatorConfig};
@@ -152,16 +152,6 @@ async fn request(bench: &Bench, text: &str) -> String {
         _ => show(&bench.send(call(text)).await),
     };
     shown.expect("writing into memory")
-}
-
-/// `METHOD PATH [BODY]`.
-fn call(text: &str) -> Call<'_> {
-    let (method, rest) = text.split_once(' ').expect("method and path");
-    let (path, body) = rest.split_once(' ').unwrap_or((rest, ""));
-    Call {
-        method,
-        ..post(path, body)
-    }
 }
 
 /// Status, the headers that matter, every frame with its arrival, and the end.

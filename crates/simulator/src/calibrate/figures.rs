@@ -38,8 +38,6 @@ pub struct AgentRun {
     pub agent: usize,
     /// Runner options it sent.
     pub options: RunnerOptions,
-    /// Sampling temperature it sent.
-    pub temperature: Option<f64>,
     /// From send to end, seconds.
     pub execution_s: f64,
     /// From send to first token, ms.
@@ -143,8 +141,6 @@ struct AgentRow {
     num_gpu: Option<i64>,
     #[serde(default)]
     num_ctx: Option<u32>,
-    #[serde(default)]
-    temperature: Option<f64>,
     execution_s: f64,
     ttft_ms: f64,
     load_ms: f64,
@@ -176,7 +172,6 @@ fn read_row(headers: &StringRecord, row: &StringRecord) -> Result<RecordedRun, c
                 num_gpu: row.num_gpu.or_else(|| named('g').map(i64::from)),
                 ..RunnerOptions::default()
             },
-            temperature: row.temperature,
             execution_s: row.execution_s,
             ttft_ms: row.ttft_ms,
             load_ms: row.load_ms,

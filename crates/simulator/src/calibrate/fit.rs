@@ -1,7 +1,7 @@
 //! From recorded durations to a profile's constants.
 
 use super::figures::{AgentRun, CalibrateError, RecordedRun};
-use super::replay::{Lengths, ReplayedAgent, ReplayedRun, Start, replay};
+use super::replay::{ReplayedAgent, ReplayedRun, Start, replay};
 use crate::profile::{ModelSpec, Profile};
 
 /// A fitted profile, and how many figures each constant rests on.
@@ -37,7 +37,7 @@ pub fn fit(
         .find_model(model)
         .and_then(|found| base.models.iter().position(|m| m.name == found.name))
         .ok_or_else(|| CalibrateError::NoModel(model.to_owned()))?;
-    let replayed = replay(base, model, shared, Lengths::Recorded, Start::Cold)?;
+    let replayed = replay(base, model, shared, Start::Cold)?;
     let cases = cases(shared, &replayed);
     let mut profile = base.clone();
     let mut constants = Constants::default();

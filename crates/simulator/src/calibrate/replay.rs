@@ -11,7 +11,7 @@ use crate::core::{
     Core, Generation, Happened, RequestId, RunnerOptions, ServerId, Timings, What, Work, WorkKind,
     tokens,
 };
-use crate::profile::{OutputDraw, Profile, ServerSpec};
+use crate::profile::{Profile, ServerSpec};
 
 /// Between two runs.
 const PAUSE: Nanos = Nanos::from_millis(300);
@@ -19,18 +19,6 @@ const PAUSE: Nanos = Nanos::from_millis(300);
 const APART: Nanos = Nanos::from_millis(2);
 /// Tokens that prompts begin with alike: the template's and their first words.
 const SHARED_TOKENS: u32 = 6;
-/// What the two agents' prompts are about, for classes of output length.
-const PROMPTS: [&str; 2] = ["You are DataCollector-9000", "You are InsightAgent"];
-
-/// Where the replayed generations' lengths come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lengths {
-    /// As recorded: the same work, so that only the machine is judged.
-    Recorded,
-    /// Drawn from the profile, as in a sweep.
-    Drawn,
-}
-
 /// The servers' state before the first run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -84,7 +72,6 @@ pub fn replay(
     profile: &Profile,
     model: &str,
     runs: &[RecordedRun],
-    lengths: Lengths,
     start: Start,
 ) -> Result<Vec<ReplayedRun>, CalibrateError> {
     if profile.find_model(model).is_none() {
@@ -94,7 +81,6 @@ pub fn replay(
     let specs: Vec<ServerSpec> = (0..servers).map(|_| profile.server()).collect();
     let mut player = Player {
         core: Core::new(profile.clone(), specs)?,
-        profile,
         model: model.to_owned(),
         next: 0,
         at: Stamp(1_000_000_000),
@@ -107,19 +93,18 @@ pub fn replay(
     Ok(runs
         .iter()
         .enumerate()
-        .map(|(i, run)| player.play(i, run, lengths))
+        .map(|(i, run)| player.play(i, run))
         .collect())
 }
 
-struct Player<'a> {
+struct Player {
     core: Core,
-    profile: &'a Profile,
     model: String,
     next: u64,
     at: Stamp,
 }
 
-impl Player<'_> {
+impl Player {
     fn work(&mut self, kind: WorkKind, options: RunnerOptions) -> Work {
         self.next += 1;
         Work {
@@ -179,7 +164,7 @@ impl Player<'_> {
         self.core.drain_log();
     }
 
-    fn play(&mut self, index: usize, run: &RecordedRun, lengths: Lengths) -> ReplayedRun {
+    fn play(&mut self, index: usize, run: &RecordedRun) -> ReplayedRun {
         if run.unloaded {
             self.unload(run.servers);
         }
@@ -187,21 +172,9 @@ impl Player<'_> {
         let mut ids = BTreeMap::new();
         for (place, agent_index) in run.served().into_iter().enumerate() {
             let agent = &run.agents[agent_index];
-            let length = match lengths {
-                Lengths::Recorded => agent.tokens,
-                Lengths::Drawn => {
-                    let model = self.profile.find_model(&self.model).expect("checked");
-                    let draw = OutputDraw {
-                        prompt: PROMPTS[agent.agent % 2],
-                        seed: i64::try_from(index).unwrap_or(i64::MAX),
-                        temperature: agent.temperature.unwrap_or(0.8),
-                    };
-                    self.profile.output_tokens(model, draw)
-                }
-            };
             let kind = WorkKind::Generate(Generation {
                 prompt: prompt(agent, index),
-                output: (0..length).map(|i| tokens::id("out") ^ i).collect(),
+                output: (0..agent.tokens).map(|i| tokens::id("out") ^ i).collect(),
                 num_predict: None,
             });
             let work = self.work(kind, agent.options);

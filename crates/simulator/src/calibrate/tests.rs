@@ -18,10 +18,9 @@ fn laptop() -> Profile {
 fn replayed(
     profile: &Profile,
     runs: &[RecordedRun],
-    lengths: Lengths,
     start: Start,
 ) -> (Vec<ReplayedRun>, FitReport) {
-    let again = replay(profile, MODEL, runs, lengths, start).unwrap();
+    let again = replay(profile, MODEL, runs, start).unwrap();
     let report = FitReport::new(runs, &again);
     println!("{report}");
     assert!(report.overlap_differs.is_empty(), "{report}");
@@ -54,7 +53,7 @@ fn constants(model: &ModelSpec) -> Vec<(&'static str, f64)> {
 fn the_shipped_profile_reproduces_tr113() {
     let runs = table("recorded");
     assert_eq!(runs.len(), 19);
-    let (_, report) = replayed(&laptop(), &runs, Lengths::Recorded, Start::Cold);
+    let (_, report) = replayed(&laptop(), &runs, Start::Cold);
     assert!(worst_mean_percent(&report) < 10.0, "{report}");
     assert_eq!(report.never_overlapped, 19);
 }
@@ -67,7 +66,7 @@ fn a_fit_to_tr113_gives_the_shipped_constants() {
     for (name, value, n) in &fitted.constants {
         println!("{name:<28} {value:>12.4}  from {n}");
     }
-    replayed(&fitted.profile, &runs, Lengths::Recorded, Start::Cold);
+    replayed(&fitted.profile, &runs, Start::Cold);
     let of = |p: &Profile| {
         let model = &p.models[0];
         let mut constants = constants(model);
@@ -85,28 +84,11 @@ fn a_fit_to_tr113_gives_the_shipped_constants() {
     }
 }
 
-#[test]
-fn drawn_lengths_stay_within_ten_percent_too() {
-    let runs = table("recorded");
-    let (again, _) = replayed(&laptop(), &runs, Lengths::Drawn, Start::Cold);
-    // One recorded answer broke off after 70 tokens instead of some 640, which no length drawn
-    // for a machine foretells.
-    let usual = |run: &RecordedRun| run.agents.iter().all(|agent| agent.tokens > 100);
-    let (runs, again): (Vec<_>, Vec<_>) = runs
-        .into_iter()
-        .zip(again)
-        .filter(|(run, _)| usual(run))
-        .unzip();
-    assert_eq!(runs.len(), 18);
-    let report = FitReport::new(&runs, &again);
-    assert!(worst_mean_percent(&report) < 10.0, "{report}");
-}
-
 /// Runs that took no part in the fit.
 #[test]
 fn one_server_runs_of_another_day_are_predicted() {
     let runs = table("one-server");
-    let (_, report) = replayed(&laptop(), &runs, Lengths::Recorded, Start::Warm);
+    let (_, report) = replayed(&laptop(), &runs, Start::Warm);
     assert!(worst_mean_percent(&report) < 12.0, "{report}");
     assert_eq!(report.never_overlapped, 5);
 }
@@ -114,7 +96,7 @@ fn one_server_runs_of_another_day_are_predicted() {
 #[test]
 fn two_servers_on_one_device_overlap_and_gain_little() {
     let runs = table("two-servers");
-    let (again, report) = replayed(&laptop(), &runs, Lengths::Recorded, Start::Warm);
+    let (again, report) = replayed(&laptop(), &runs, Start::Warm);
     assert_eq!(report.never_overlapped, 0);
     for row in &report.rows {
         let limit = if matches!(row.quantity, "wall" | "speedup_est") {
@@ -140,7 +122,7 @@ fn two_servers_on_one_device_overlap_and_gain_little() {
 
 /// What a machine with other constants would have recorded.
 fn recorded_by(truth: &Profile, plan: &[RecordedRun]) -> Vec<RecordedRun> {
-    let played = replay(truth, MODEL, plan, Lengths::Recorded, Start::Cold).unwrap();
+    let played = replay(truth, MODEL, plan, Start::Cold).unwrap();
     let record = |(run, played): (&RecordedRun, &ReplayedRun)| {
         let mut run = run.clone();
         run.wall_s = played.wall_s;
@@ -177,7 +159,7 @@ fn a_fit_finds_the_constants_of_the_machine_that_made_the_data() {
     for (plan, tells_unload_apart) in [(as_left, false), (some_unloaded, true)] {
         let recorded = recorded_by(&truth, &plan);
         let fitted = fit(&laptop(), MODEL, &recorded, &[]).unwrap().profile;
-        let (_, report) = replayed(&fitted, &recorded, Lengths::Recorded, Start::Cold);
+        let (_, report) = replayed(&fitted, &recorded, Start::Cold);
         assert!(worst_mean_percent(&report) < 0.5, "{report}");
         // Without an unload of its own in the plan, loads are known together with unloads or with
         // the reading of the disk.
@@ -210,7 +192,6 @@ fn made_up_runs() -> Vec<RecordedRun> {
             num_ctx,
             ..crate::core::RunnerOptions::default()
         },
-        temperature: None,
         execution_s: 0.0,
         ttft_ms: if first { 0.0 } else { 1.0 },
         load_ms: 0.0,

@@ -77,34 +77,42 @@ impl Launch {
     /// The first thing that makes a runner started like this unfit for a request that wants
     /// `wanted`.
     pub(super) fn differs(&self, wanted: &Self, release: (u32, u32, u32)) -> Option<ReloadReason> {
-        let both_auto = |a: bool, b: bool| a && b;
-        // Context shift became a launch attribute in 0.30.9.
-        if release >= (0, 30, 9) && self.shift != wanted.shift {
-            return Some(ReloadReason::Shift);
-        }
-        if !both_auto(self.ctx_auto, wanted.ctx_auto) && self.num_ctx != wanted.num_ctx {
-            return Some(ReloadReason::NumCtx);
-        }
+        let auto_ctx = self.ctx_auto && wanted.ctx_auto;
+        let auto_batch = self.batch_auto && wanted.batch_auto;
         // Asking for nothing takes whatever is loaded; asking for a number wants that very request.
-        if wanted.num_gpu.is_some() && self.num_gpu != wanted.num_gpu {
-            return Some(ReloadReason::NumGpu);
-        }
-        if !both_auto(self.batch_auto, wanted.batch_auto) && self.num_batch != wanted.num_batch {
-            return Some(ReloadReason::NumBatch);
-        }
-        if self.num_thread != wanted.num_thread {
-            return Some(ReloadReason::NumThread);
-        }
-        if self.main_gpu != wanted.main_gpu {
-            return Some(ReloadReason::MainGpu);
-        }
-        if self.use_mmap != wanted.use_mmap {
-            return Some(ReloadReason::UseMmap);
-        }
-        if self.draft_num_predict != wanted.draft_num_predict {
-            return Some(ReloadReason::DraftNumPredict);
-        }
-        None
+        let asks_gpu = wanted.num_gpu.is_some();
+        // Context shift became a launch attribute in 0.30.9.
+        let shift_counts = release >= (0, 30, 9);
+        let differences = [
+            (
+                shift_counts && self.shift != wanted.shift,
+                ReloadReason::Shift,
+            ),
+            (
+                !auto_ctx && self.num_ctx != wanted.num_ctx,
+                ReloadReason::NumCtx,
+            ),
+            (
+                asks_gpu && self.num_gpu != wanted.num_gpu,
+                ReloadReason::NumGpu,
+            ),
+            (
+                !auto_batch && self.num_batch != wanted.num_batch,
+                ReloadReason::NumBatch,
+            ),
+            (
+                self.num_thread != wanted.num_thread,
+                ReloadReason::NumThread,
+            ),
+            (self.main_gpu != wanted.main_gpu, ReloadReason::MainGpu),
+            (self.use_mmap != wanted.use_mmap, ReloadReason::UseMmap),
+            (
+                self.draft_num_predict != wanted.draft_num_predict,
+                ReloadReason::DraftNumPredict,
+            ),
+        ];
+        let mut found = differences.into_iter().filter(|(differs, _)| *differs);
+        found.next().map(|(_, reason)| reason)
     }
 
     /// The next context tier down, for an automatic context that ran out of memory.

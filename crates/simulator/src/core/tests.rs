@@ -75,9 +75,8 @@ fn impossible_servers_are_refused() {
 #[test]
 fn the_log_is_one_flat_object_a_line() {
     let mut rig = Rig::new(round());
-    let long = rig::Job::parse("generate 490");
-    rig.submit(0.0, 0, long);
-    rig.submit(3.0, 0, rig::Job::parse("generate 10 ctx 8192"));
+    rig.submit(0.0, rig::Job::parse("generate 490"));
+    rig.submit(3.0, rig::Job::parse("generate 10 ctx 8192"));
     rig.advance(3.0);
     let lines: Vec<String> = rig
         .log

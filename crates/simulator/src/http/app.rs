@@ -15,32 +15,24 @@ use crate::profile::Profile;
 /// Distinct prompts whose repetitions are counted.
 const MAX_COUNTED: usize = 1 << 16;
 
-/// What an [`App`] is made of.
-#[derive(Debug)]
-pub(crate) struct AppConfig {
+/// Everything the handlers share.
+pub(crate) struct App {
     pub(crate) world: Arc<World>,
-    pub(crate) profile: Arc<Profile>,
+    pub(crate) profile: Profile,
     pub(crate) faults: Engine,
     pub(crate) epoch: Epoch,
     pub(crate) seed: u64,
     pub(crate) chunk_tokens: usize,
-    /// Serve `GET /tandem/log`.
-    pub(crate) log_route: bool,
     /// Refuse names that may belong to a web page somewhere else: only on loopback, where nothing
     /// else stands between such a page and the server.
     pub(crate) check_host: bool,
-}
-
-/// Everything the handlers share.
-#[derive(Debug)]
-pub(crate) struct App {
-    pub(crate) config: AppConfig,
-    received: AtomicU64,
-    repeats: Mutex<HashMap<u64, i64>>,
+    /// Requests so far.
+    pub(crate) received: AtomicU64,
+    /// How often each prompt has been met.
+    pub(crate) repeats: Mutex<HashMap<u64, i64>>,
 }
 
 /// A request that has been read whole.
-#[derive(Debug)]
 pub(super) struct Received {
     pub(super) exchange: Exchange,
     pub(super) fault: Option<FaultRule>,
@@ -48,14 +40,6 @@ pub(super) struct Received {
 }
 
 impl App {
-    pub(crate) fn new(config: AppConfig) -> Self {
-        Self {
-            config,
-            received: AtomicU64::new(0),
-            repeats: Mutex::default(),
-        }
-    }
-
     /// The next request's place among all.
     pub(super) fn next_number(&self) -> u64 {
         self.received.fetch_add(1, Ordering::Relaxed) + 1

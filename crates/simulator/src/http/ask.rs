@@ -53,7 +53,7 @@ pub(crate) enum Format {
     clippy::struct_excessive_bools,
     reason = "each is a member of the request"
 )]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Ask {
     pub(crate) dialect: Dialect,
     pub(crate) model: String,
@@ -72,7 +72,8 @@ pub(crate) struct Ask {
     /// A wrong type among the options: reported only once the model is known, as status 500.
     pub(crate) bad_option: Option<String>,
     pub(crate) think: Option<Think>,
-    pub(crate) truncate: bool,
+    /// A prompt over the context is refused, not cut.
+    pub(crate) uncut: bool,
     pub(crate) shift: Option<bool>,
     /// How likely each token was is wanted, with so many alternatives.
     pub(crate) logprobs: Option<usize>,
@@ -139,30 +140,6 @@ impl Ask {
         }
     }
 
-    /// An ask for these turns and nothing special.
-    fn plain(dialect: Dialect, model: String, turns: Vec<Turn>) -> Self {
-        Self {
-            dialect,
-            model,
-            turns,
-            context: Vec::new(),
-            raw: false,
-            suffix: false,
-            tools: Vec::new(),
-            stream: true,
-            include_usage: false,
-            format: None,
-            keep_alive: None,
-            options: ModelOptions::default(),
-            unknown_options: Vec::new(),
-            bad_option: None,
-            think: None,
-            truncate: true,
-            shift: None,
-            logprobs: None,
-        }
-    }
-
     fn native(
         dialect: Dialect,
         model: String,
@@ -173,6 +150,9 @@ impl Ask {
         let logprobs = logprobs(common.logprobs, common.top_logprobs)?;
         let (ParsedOptions { options, unknown }, bad_option) = read_options(&common.options);
         Ok(Self {
+            dialect,
+            model,
+            turns,
             stream: common.stream.unwrap_or(true),
             format: format(common.format)?,
             keep_alive,
@@ -180,10 +160,10 @@ impl Ask {
             unknown_options: unknown,
             bad_option,
             think: think(common.think.as_ref())?,
-            truncate: common.truncate.unwrap_or(true),
+            uncut: common.truncate == Some(false),
             shift: common.shift,
             logprobs,
-            ..Self::plain(dialect, model, turns)
+            ..Self::default()
         })
     }
 
@@ -295,6 +275,9 @@ impl Ask {
             None
         };
         Ok(Self {
+            dialect,
+            model: wire.model,
+            turns,
             tools: wire.tools,
             stream: wire.stream,
             include_usage: wire.stream_options.include_usage,
@@ -302,7 +285,7 @@ impl Ask {
             options,
             think,
             logprobs,
-            ..Self::plain(dialect, wire.model, turns)
+            ..Self::default()
         })
     }
 

@@ -48,7 +48,6 @@ enum Stall {
 type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A generation on its way to the client.
-#[derive(Debug)]
 pub(crate) struct Generation {
     pub(crate) ticket: Ticket,
     pub(crate) script: Script,
@@ -79,14 +78,6 @@ pub(crate) struct Reply {
     flushed: bool,
     over: bool,
     exchange: Exchange,
-}
-
-impl std::fmt::Debug for Reply {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reply")
-            .field("exchange", &self.exchange)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Reply {

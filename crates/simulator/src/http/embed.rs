@@ -23,29 +23,17 @@ use crate::faults::{FaultKind, FaultRule};
 const NO_EMBEDDINGS: &str = "This server does not support embeddings. Start it with `--embeddings`";
 
 /// What is to be embedded.
+#[derive(Default)]
 struct Ask {
     model: String,
     inputs: Vec<String>,
-    truncate: bool,
+    /// An input over the context is refused, not cut.
+    uncut: bool,
     dimensions: Option<i64>,
     keep_alive: Option<KeepAlive>,
     options: serde_json::Map<String, Value>,
     /// /v1 clients may ask for packed numbers.
     base64: bool,
-}
-
-impl Ask {
-    fn plain(model: String, inputs: Vec<String>) -> Self {
-        Self {
-            model,
-            inputs,
-            truncate: true,
-            dimensions: None,
-            keep_alive: None,
-            options: serde_json::Map::new(),
-            base64: false,
-        }
-    }
 }
 
 fn inputs(value: Option<Value>) -> Result<Vec<String>, Refusal> {
@@ -69,19 +57,23 @@ fn read(path: &str, body: &[u8]) -> Result<Ask, Refusal> {
         "/api/embed" => {
             let wire: EmbedWire = wire::read(body)?;
             Ok(Ask {
-                truncate: wire.truncate.unwrap_or(true),
+                inputs: inputs(wire.input)?,
+                model: wire.model,
+                uncut: wire.truncate == Some(false),
                 dimensions: wire.dimensions,
                 keep_alive: keep_alive::read(wire.keep_alive.as_ref())?,
                 options: wire.options,
-                ..Ask::plain(wire.model, inputs(wire.input)?)
+                ..Ask::default()
             })
         }
         "/api/embeddings" => {
             let wire: EmbeddingsWire = wire::read(body)?;
             Ok(Ask {
+                inputs: inputs(Some(Value::String(wire.prompt)))?,
+                model: wire.model,
                 keep_alive: keep_alive::read(wire.keep_alive.as_ref())?,
                 options: wire.options,
-                ..Ask::plain(wire.model, inputs(Some(Value::String(wire.prompt)))?)
+                ..Ask::default()
             })
         }
         _ => {
@@ -105,7 +97,9 @@ fn read(path: &str, body: &[u8]) -> Result<Ask, Refusal> {
             Ok(Ask {
                 dimensions: wire.dimensions,
                 base64,
-                ..Ask::plain(wire.model, inputs)
+                model: wire.model,
+                inputs,
+                ..Ask::default()
             })
         }
     }
@@ -157,7 +151,7 @@ impl App {
         ask: Ask,
     ) -> Result<Value, Refusal> {
         exchange.line.model = Some(ask.model.clone());
-        let model = self.config.profile.find_model(&ask.model).ok_or_else(|| {
+        let model = self.profile.find_model(&ask.model).ok_or_else(|| {
             let words = format!("model {:?} not found, try pulling it first", ask.model);
             Refusal::new(404, words)
         })?;
@@ -180,7 +174,7 @@ impl App {
         let mut ids = Vec::new();
         for input in &ask.inputs {
             let mut input = tokens::ids(input);
-            if input.len() > limit && !ask.truncate {
+            if input.len() > limit && ask.uncut {
                 return Err(Refusal::bad("the input length exceeds the context length"));
             }
             input.truncate(limit);
@@ -201,7 +195,7 @@ impl App {
         };
         let mut ticket = exchange.world.submit(server, false, work);
         exchange.line.id = Some(ticket.id());
-        let engine = self.config.profile.server.release() >= (0, 30, 0);
+        let engine = self.profile.server.release() >= (0, 30, 0);
         let kind = fault.map(|fault| fault.kind);
         let last = loop {
             let notice = ticket.next().await;

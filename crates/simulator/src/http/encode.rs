@@ -10,8 +10,9 @@ use super::text::{Message, ToolCall, likelihood};
 use crate::core::Timings;
 
 /// Which protocol a request came in by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Dialect {
+    #[default]
     Generate,
     Chat,
     V1Chat,

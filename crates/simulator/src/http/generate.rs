@@ -70,7 +70,7 @@ pub(super) fn start(
         .line
         .unknown_options
         .clone_from(&ask.unknown_options);
-    let profile = &app.config.profile;
+    let profile = &app.profile;
     let model = profile
         .find_model(&ask.model)
         .ok_or_else(|| Refusal::new(404, format!("model '{}' not found", ask.model)))?;
@@ -153,7 +153,7 @@ pub(super) fn start(
     exchange.line.id = Some(ticket.id());
     let encoder = Encoder::new(
         ask.dialect,
-        app.config.epoch,
+        app.epoch,
         &ask.model,
         exchange.line.number,
         exchange.line.received,
@@ -195,7 +195,7 @@ fn prompt_within(
     if ids.len() <= longest {
         return Ok((rendered, ids));
     }
-    if !ask.truncate && llama_server {
+    if ask.uncut && llama_server {
         // The engine's own error, passed on as it came.
         let count = ids.len();
         let words = format!(
@@ -203,7 +203,7 @@ fn prompt_within(
         );
         return Err(Refusal::new(400, words));
     }
-    if !ask.truncate {
+    if ask.uncut {
         let words = "the input length exceeds the context length";
         return Err(Refusal::new(400, words));
     }
@@ -269,7 +269,7 @@ fn write_script(
         seed,
         temperature,
     };
-    let natural = app.config.profile.output_tokens(model, draw);
+    let natural = app.profile.output_tokens(model, draw);
     let natural = natural.saturating_sub(1) as usize;
     let answer = match (ask.tool(), &ask.format) {
         (Some(tool), _) => Answer::Tool(&tool.function.name, &tool.function.parameters),
@@ -280,7 +280,7 @@ fn write_script(
     Script::new(&ScriptSpec {
         seed: derive(&[
             "text",
-            &app.config.seed.to_string(),
+            &app.seed.to_string(),
             &model.name,
             content,
             &seed.to_string(),
@@ -288,7 +288,7 @@ fn write_script(
         thinking_tokens: (natural as f64 * thinking_share(think)).round() as usize,
         answer,
         stop: ask.options.stop.as_deref().unwrap_or_default(),
-        chunk_tokens: app.config.chunk_tokens,
+        chunk_tokens: app.chunk_tokens,
     })
 }
 

@@ -19,7 +19,7 @@ fn details(model: &ModelSpec) -> Value {
 
 /// When the simulated models were pulled: the moment of stamp zero.
 fn modified_at(app: &App) -> String {
-    app.config.epoch.rfc3339(domain::Stamp::ZERO)
+    app.epoch.rfc3339(domain::Stamp::ZERO)
 }
 
 pub(super) fn tags(app: &App) -> Value {
@@ -29,25 +29,23 @@ pub(super) fn tags(app: &App) -> Value {
             "size": model.size_bytes, "digest": model.digest, "details": details(model),
         })
     };
-    let models: Vec<Value> = app.config.profile.models.iter().map(entry).collect();
+    let models: Vec<Value> = app.profile.models.iter().map(entry).collect();
     json!({"models": models})
 }
 
 pub(super) fn ps(app: &App, server: usize) -> Value {
-    let profile = &app.config.profile;
+    let profile = &app.profile;
     // Releases before 0.10.0 do not tell the context length.
     let tells_context = profile.server.release() >= (0, 10, 0);
     let models: Vec<Value> = app
-        .config
         .world
         .loaded(ServerId(server))
         .into_iter()
         .filter_map(|loaded| {
             let model = profile.find_model(&loaded.model)?;
-            let expires_at = loaded.expires_at.map_or_else(
-                || Epoch::NEVER.to_owned(),
-                |at| app.config.epoch.rfc3339(at),
-            );
+            let expires_at = loaded
+                .expires_at
+                .map_or_else(|| Epoch::NEVER.to_owned(), |at| app.epoch.rfc3339(at));
             let mut entry = json!({
                 "name": model.name, "model": model.name, "size": loaded.size,
                 "digest": model.digest, "details": details(model), "expires_at": expires_at,
@@ -79,7 +77,7 @@ pub(super) fn show(app: &App, body: &[u8]) -> Result<Value, Refusal> {
     if name.is_empty() {
         return Err(Refusal::new(400, "model is required"));
     }
-    let model = app.config.profile.find_model(&name);
+    let model = app.profile.find_model(&name);
     let model = model.ok_or_else(|| unknown(&name))?;
     let family = &model.family;
     let mut info = Map::new();
@@ -121,17 +119,17 @@ pub(super) fn show(app: &App, body: &[u8]) -> Result<Value, Refusal> {
 fn v1_model(app: &App, model: &ModelSpec) -> Value {
     json!({
         "id": model.name, "object": "model", "owned_by": "library",
-        "created": app.config.epoch.unix_seconds(domain::Stamp::ZERO),
+        "created": app.epoch.unix_seconds(domain::Stamp::ZERO),
     })
 }
 
 pub(super) fn v1_list(app: &App) -> Value {
-    let models = app.config.profile.models.iter();
+    let models = app.profile.models.iter();
     let models: Vec<Value> = models.map(|model| v1_model(app, model)).collect();
     json!({"object": "list", "data": models})
 }
 
 pub(super) fn v1_one(app: &App, name: &str) -> Result<Value, Refusal> {
-    let model = app.config.profile.find_model(name);
+    let model = app.profile.find_model(name);
     Ok(v1_model(app, model.ok_or_else(|| unknown(name))?))
 }

@@ -36,7 +36,7 @@ impl App {
     ) -> Result<Response<Reply>, Closed> {
         let (head, body) = request.into_parts();
         let body = Limited::new(body, MAX_REQUEST).collect().await;
-        let world = &self.config.world;
+        let world = &self.world;
         let text = |name: &str| {
             let value = head.headers.get(name).and_then(|value| value.to_str().ok());
             value.unwrap_or_default()
@@ -65,7 +65,7 @@ impl App {
             ledger,
             line,
         };
-        if self.config.check_host && !host::allowed(text(header::HOST.as_str())) {
+        if self.check_host && !host::allowed(text(header::HOST.as_str())) {
             return Ok(reply::empty(exchange, 403));
         }
         let Ok(body) = body else {
@@ -86,7 +86,7 @@ impl App {
             // Rules without a path are about inference; a client's polling is not counted by them.
             inference: is_inference(path),
         };
-        let fault = self.config.faults.pick(&seen);
+        let fault = self.faults.pick(&seen);
         if let Some(fault) = &fault {
             exchange.line.fault = Some(fault.kind);
             match fault.kind {
@@ -121,11 +121,10 @@ impl App {
     async fn route(&self, method: &Method, path: &str, received: Received) -> Response<Reply> {
         const READ: &str = "GET, HEAD";
         let allow = match path {
-            "/" | "/api/version" | "/api/tags" => READ,
+            "/" | "/api/version" | "/api/tags" | "/tandem/log" => READ,
             "/api/ps" | "/v1/models" => "GET",
             "/api/show" => "POST",
             _ if is_inference(path) => "POST",
-            "/tandem/log" if self.config.log_route => READ,
             _ if path
                 .strip_prefix("/v1/models/")
                 .is_some_and(|name| !name.is_empty()) =>
@@ -153,7 +152,7 @@ impl App {
                     "/api/version" => {
                         // The one thing a twin says more than Ollama does, so that no record
                         // made on it passes for a measurement.
-                        let version = &self.config.profile.server.version;
+                        let version = &self.profile.server.version;
                         Ok(json!({"version": version, "server": "tandem-simulator"}))
                     }
                     "/api/tags" => Ok(models::tags(self)),
@@ -161,7 +160,7 @@ impl App {
                     "/api/show" => models::show(self, &body),
                     "/v1/models" => Ok(models::v1_list(self)),
                     "/tandem/log" => {
-                        let (lines, forgotten) = self.config.world.log();
+                        let (lines, forgotten) = self.world.log();
                         Ok(json!({"lines": lines, "forgotten": forgotten}))
                     }
                     _ => models::v1_one(self, path.trim_start_matches("/v1/models/")),

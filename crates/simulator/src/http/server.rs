@@ -35,11 +35,11 @@ pub(crate) async fn listen(
     stops: Stops,
     connections: TaskTracker,
 ) -> io::Result<()> {
-    let clock = app.config.world.clock().clone();
+    let clock = app.world.clock().clone();
     let mut open = stops.graceful.child_token();
     loop {
         let now = clock.now();
-        if app.config.faults.refuses(server, now) {
+        if app.faults.refuses(server, now) {
             if listener.take().is_some() {
                 open.cancel();
                 open = stops.graceful.child_token();
@@ -47,7 +47,7 @@ pub(crate) async fn listen(
         } else if listener.is_none() {
             listener = Some(TcpListener::bind(address).await?);
         }
-        let edge = app.config.faults.next_refusal_edge(server, now);
+        let edge = app.faults.next_refusal_edge(server, now);
         tokio::select! {
             () = stops.graceful.cancelled() => return Ok(()),
             accepted = async {
@@ -88,7 +88,7 @@ async fn serve(app: Arc<App>, server: usize, stream: TcpStream, close: Cancellat
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let is_virtual = app.config.world.clock().is_virtual();
+    let is_virtual = app.world.clock().is_virtual();
     let control = Arc::new(Control::default());
     let io = TokioIo::new(Wire {
         stream,

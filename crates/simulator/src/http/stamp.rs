@@ -10,12 +10,18 @@ pub(crate) struct Epoch(pub(crate) SystemTime);
 
 impl Epoch {
     pub(crate) fn rfc3339(self, at: Stamp) -> String {
-        humantime::format_rfc3339_micros(self.0 + Duration::from_nanos(at.0)).to_string()
+        let mut text = Vec::new();
+        StampWriter::new(self).write(at, &mut text);
+        String::from_utf8(text).expect("digits and signs")
     }
 
     pub(crate) fn unix_seconds(self, at: Stamp) -> u64 {
-        let since = (self.0 + Duration::from_nanos(at.0)).duration_since(SystemTime::UNIX_EPOCH);
-        since.map_or(0, |since| since.as_secs())
+        self.since_1970(at).as_secs()
+    }
+
+    fn since_1970(self, at: Stamp) -> Duration {
+        let epoch = self.0.duration_since(SystemTime::UNIX_EPOCH);
+        epoch.unwrap_or_default() + Duration::from_nanos(at.0)
     }
 
     /// An expiry that never comes, as Ollama writes it.
@@ -41,12 +47,7 @@ impl StampWriter {
     }
 
     pub(crate) fn write(&mut self, at: Stamp, out: &mut Vec<u8>) {
-        let since = self
-            .epoch
-            .0
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default()
-            + Duration::from_nanos(at.0);
+        let since = self.epoch.since_1970(at);
         if self.second != Some(since.as_secs()) {
             self.text =
                 humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since).to_string();
@@ -69,23 +70,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_writer_and_the_formatter_agree() {
-        let epoch = Epoch(SystemTime::UNIX_EPOCH + Duration::new(1_767_225_600, 500));
-        let mut writer = StampWriter::new(epoch);
-        for nanos in [
-            0,
-            1_000,
-            999_999_999,
-            1_000_000_000,
-            59_999_999_499,
-            86_400_000_001_000,
-        ] {
-            let mut out = Vec::new();
-            writer.write(Stamp(nanos), &mut out);
-            assert_eq!(
-                String::from_utf8(out).expect("ASCII"),
-                epoch.rfc3339(Stamp(nanos))
-            );
+    fn stamps_are_written_as_the_formatter_writes_them() {
+        let start = SystemTime::UNIX_EPOCH + Duration::new(1_767_225_600, 500);
+        let mut writer = StampWriter::new(Epoch(start));
+        let mut seen = Vec::new();
+        for nanos in [0, 1_000, 999_999_999, 59_999_999_499, 86_400_000_001_000] {
+            seen.clear();
+            writer.write(Stamp(nanos), &mut seen);
+            let at = start + Duration::from_nanos(nanos);
+            let expected = humantime::format_rfc3339_micros(at).to_string();
+            assert_eq!(seen, expected.as_bytes());
         }
     }
 }

@@ -120,6 +120,16 @@ pub(crate) fn post(path: &str, body: impl ToString) -> Call<'_> {
     }
 }
 
+/// `METHOD PATH [BODY]`.
+pub(crate) fn call(text: &str) -> Call<'_> {
+    let (method, rest) = text.split_once(' ').expect("method and path");
+    let (path, body) = rest.split_once(' ').unwrap_or((rest, ""));
+    Call {
+        method,
+        ..post(path, body)
+    }
+}
+
 pub(crate) fn get(path: &str) -> Call<'_> {
     Call {
         method: "GET",

@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Call, post};
+use crate::common::{Answer, call};
 use crate::suite::{
     Checked, Checks, Server, holds, named, not_here, object, objects, same, seconds, text_of, wrong,
 };
@@ -116,12 +116,7 @@ async fn request(server: &Server, line: &str) -> Checked<Answer> {
         }
         _ => (None, line),
     };
-    let (method, rest) = line.split_once(' ').expect("method and path");
-    let (path, body) = rest.split_once(' ').unwrap_or((rest, ""));
-    let mut call = Call {
-        method,
-        ..post(path, body)
-    };
+    let mut call = call(line);
     if let Some(header) = header {
         call.headers.retain(|(name, _)| *name != header.0);
         call.headers.push(header);

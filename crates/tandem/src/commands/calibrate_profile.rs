@@ -7,9 +7,7 @@ use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::{CachePolicy, StatePolicy};
 use metrics::{AgentObservation, ArmObservation, Dataset};
 use simulator::RunnerOptions;
-use simulator::calibrate::{
-    AgentRun, FitReport, Lengths, RecordedRun, Start, fit, read_figures, replay,
-};
+use simulator::calibrate::{AgentRun, FitReport, RecordedRun, Start, fit, read_figures, replay};
 use simulator::profile::Profile;
 
 use crate::flags::CalibrateProfileArgs;
@@ -48,7 +46,7 @@ pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
         ("a server for each agent", &apart, Start::Warm),
     ] {
         if !runs.is_empty() {
-            let again = replay(&fitted.profile, &model, runs, Lengths::Recorded, start)?;
+            let again = replay(&fitted.profile, &model, runs, start)?;
             println!(
                 "\nThe same requests simulated, {} runs on {title}:",
                 runs.len()
@@ -132,7 +130,6 @@ fn agent_run(agent: &AgentObservation, unique: bool) -> Option<AgentRun> {
     Some(AgentRun {
         agent: agent.agent as usize,
         options: RunnerOptions::from(&agent.options),
-        temperature: agent.options.temperature,
         execution_s: request.done?.since(sent).as_secs_f64(),
         ttft_ms: request.first_token?.since(sent).as_millis_f64(),
         load_ms: ms(request.counters.load),

@@ -18,23 +18,9 @@ fn verdict(version: &str, loaded: &str, request: &str) -> Option<ReloadReason> {
     launch.differs(&wanted, settings.release())
 }
 
-/// `gpu 99`, for example; nothing for nothing.
+/// `num_gpu = 99`, for example; nothing for nothing.
 fn options(text: &str) -> RunnerOptions {
-    let mut options = RunnerOptions::default();
-    let (name, value) = text.split_once(' ').unwrap_or((text, ""));
-    match name {
-        "" => {}
-        "gpu" => options.num_gpu = value.parse().ok(),
-        "ctx" => options.num_ctx = value.parse().ok(),
-        "threads" => options.num_thread = value.parse().ok(),
-        "batch" => options.num_batch = value.parse().ok(),
-        "main_gpu" => options.main_gpu = value.parse().ok(),
-        "mmap" => options.use_mmap = value.parse().ok(),
-        "draft" => options.draft_num_predict = value.parse().ok(),
-        "shift" => options.shift = value.parse().ok(),
-        other => panic!("{other} is no option"),
-    }
-    options
+    toml::from_str(text).unwrap()
 }
 
 #[test]
@@ -69,8 +55,8 @@ fn automatic_contexts_are_equal_even_when_one_was_reduced() {
 
 #[test]
 fn shift_matters_from_0_30_9() {
-    assert_eq!(verdict("0.30.8", "", "shift false"), None);
-    let from = verdict("0.30.9", "", "shift false");
+    assert_eq!(verdict("0.30.8", "", "shift = false"), None);
+    let from = verdict("0.30.9", "", "shift = false");
     assert_eq!(from, Some(ReloadReason::Shift));
 }
 
@@ -99,8 +85,8 @@ fn default_context_by_release_and_memory() {
 fn vision_models_get_at_least_2048_tokens() {
     let profile = Profile::builtin("rtx4080-laptop").unwrap();
     let model = profile.find_model("gemma3").unwrap();
-    let small = Launch::wanted(&profile.server, model, 12 << 30, &options("ctx 512"));
-    let other = Launch::wanted(&profile.server, model, 12 << 30, &options("ctx 1024"));
+    let small = Launch::wanted(&profile.server, model, 12 << 30, &options("num_ctx = 512"));
+    let other = Launch::wanted(&profile.server, model, 12 << 30, &options("num_ctx = 1024"));
     assert_eq!((small.num_ctx, other.num_ctx), (2048, 2048));
     assert_eq!(small.differs(&other, profile.server.release()), None);
 }

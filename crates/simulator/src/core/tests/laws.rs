@@ -10,17 +10,12 @@ use domain::{Nanos, Stamp};
 use super::rig::{Job, Kind, s};
 use super::*;
 
+const MODELS: [&str; 3] = ["round:latest", "second:latest", "third:latest"];
+
 #[derive(Debug, Clone)]
 struct Drawn {
     at_ms: u32,
-    server: usize,
-    model: usize,
-    kind: u8,
-    tokens: u32,
-    prompt: u32,
-    ctx: Option<u32>,
-    gpu: Option<i64>,
-    keep: u8,
+    job: Job,
     cancel_after_ms: Option<u32>,
 }
 
@@ -32,13 +27,28 @@ prop_compose! {
         kind in 0_u8..10,
         tokens in 1_u32..200,
         prompt in 1_u32..1500,
-        ctx in prop_oneof![Just(None), Just(Some(4096)), Just(Some(8192))],
-        gpu in prop_oneof![3 => Just(None), 1 => Just(Some(0)), 1 => Just(Some(5)), 1 => Just(Some(99))],
+        num_ctx in prop_oneof![Just(None), Just(Some(4096)), Just(Some(8192))],
+        num_gpu in prop_oneof![3 => Just(None), 1 => Just(Some(0)), 1 => Just(Some(5)), 1 => Just(Some(99))],
         keep in 0_u8..6,
         cancel_after_ms in prop_oneof![3 => Just(None), 1 => (0_u32..8000).prop_map(Some)],
     ) -> Drawn {
-        let at_ms = half_second * 500;
-        Drawn { at_ms, server, model, kind, tokens, prompt, ctx, gpu, keep, cancel_after_ms }
+        let mut job = Job::new(match kind {
+            0 => Kind::Preload,
+            1 => Kind::Unload,
+            _ => Kind::Generate {
+                prompt: (0..prompt).map(|t| t + (tokens % 3) * 5000).collect(),
+                tokens,
+            },
+        });
+        job.server = server;
+        job.model = MODELS[model].to_owned();
+        job.options = RunnerOptions { num_ctx, num_gpu, ..RunnerOptions::default() };
+        job.keep_alive = match keep {
+            0 => Some(KeepAlive::Unload),
+            1 => Some(KeepAlive::For(Nanos::from_secs(1))),
+            _ => None,
+        };
+        Drawn { at_ms: half_second * 500, job, cancel_after_ms }
     }
 }
 
@@ -71,7 +81,6 @@ enum Act {
 
 /// Runs a setup; `order` permutes submissions at one moment. Ids follow the job, not the order.
 fn run(setup: &Setup, reverse: bool) -> (Rig, Vec<SchedulerEvent>) {
-    const MODELS: [&str; 3] = ["round:latest", "second:latest", "third:latest"];
     let mut profile = round();
     profile.server.num_parallel = setup.parallel;
     profile.server.max_queue = setup.max_queue;
@@ -104,28 +113,10 @@ fn run(setup: &Setup, reverse: bool) -> (Rig, Vec<SchedulerEvent>) {
         let at = f64::from(at) / 1e3;
         match act {
             Act::Submit(i) => {
-                let job = &setup.jobs[i];
-                let mut work = Job::new(match job.kind {
-                    0 => Kind::Preload,
-                    1 => Kind::Unload,
-                    _ => Kind::Generate {
-                        prompt: (0..job.prompt)
-                            .map(|t| t + (job.tokens % 3) * 5000)
-                            .collect(),
-                        tokens: job.tokens,
-                    },
-                });
-                work.model = MODELS[job.model].to_owned();
-                work.tag = Some(i as u64 + 1);
-                work.options.num_ctx = job.ctx;
-                work.options.num_gpu = job.gpu;
-                work.keep_alive = match job.keep {
-                    0 => Some(KeepAlive::Unload),
-                    1 => Some(KeepAlive::For(Nanos::from_secs(1))),
-                    _ => None,
-                };
+                let tag = Some(i as u64 + 1);
+                let job = setup.jobs[i].job.clone();
                 rig.next = i as u64;
-                rig.submit(at, job.server, work);
+                rig.submit(at, Job { tag, ..job });
             }
             Act::Cancel(i) => rig.cancel(at, RequestId(i as u64 + 1)),
             Act::Crash => {

@@ -40,10 +40,11 @@ impl Rig {
         self.log.extend(self.core.drain_log());
     }
 
-    pub(super) fn submit(&mut self, at: f64, server: usize, job: Job) -> RequestId {
+    pub(super) fn submit(&mut self, at: f64, job: Job) -> RequestId {
         self.next += 1;
         let id = RequestId(self.next);
-        self.core.submit(s(at), ServerId(server), job.work(id));
+        let server = ServerId(job.server);
+        self.core.submit(s(at), server, job.work(id));
         self.collect();
         id
     }
@@ -68,7 +69,7 @@ impl Rig {
 }
 
 /// A request in short.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Job {
     pub(super) kind: Kind,
     pub(super) server: usize,
@@ -79,7 +80,7 @@ pub(super) struct Job {
     pub(super) num_predict: Option<u32>,
 }
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) enum Kind {
     /// Without a prompt: one of 100 tokens of its own, which is 0.1 s of prefill and one step.
     Generate {

@@ -122,8 +122,7 @@ impl Story {
                 for i in 0..times {
                     let job = Job::parse(request);
                     let at = at + f64::from(i) * every.parse::<f64>().unwrap();
-                    let server = job.server;
-                    let id = self.rig.submit(at, server, job);
+                    let id = self.rig.submit(at, job);
                     let number = if times > 1 {
                         (i + 1).to_string()
                     } else {
