@@ -6,7 +6,6 @@ use clock::Clock;
 use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
 use domain::{ModelOptions, Nanos, Outcome};
-use simulator::faults::{ClientPath, Expected, FAULTS, FaultRule};
 use simulator::profile::Profile;
 use simulator::{LogLine, RequestLog, Simulator, SimulatorConfig};
 
@@ -158,36 +157,4 @@ fn it_is_an_ollama_with_its_models() {
         assert!(client.find_model("gemma3:latest").await.unwrap().is_some());
         assert_eq!(client.find_model("nosuch").await.unwrap(), None);
     });
-}
-
-#[test]
-fn every_fault_of_its_table_is_told_apart() {
-    let column = ClientPath::ALL
-        .iter()
-        .position(|path| *path == ClientPath::V1Stream)
-        .unwrap();
-    let mut wrong = Vec::new();
-    for row in FAULTS {
-        virtually(async {
-            let clock = Clock::start_virtual();
-            let (_simulator, client) = start(&clock, |config| {
-                config.faults.rules = vec![FaultRule::always(row.kind)];
-            })
-            .await;
-            let mut exchange = Exchange::default();
-            // Long enough for what needs some tokens to show.
-            let found = match client.generate(&call(60), &mut exchange).await {
-                Outcome::Completed => Expected::Completed,
-                Outcome::Incomplete => Expected::Incomplete,
-                Outcome::Failed { failure, .. } => Expected::Failed(failure),
-                Outcome::TimedOut { phase } => Expected::TimedOut(phase),
-                Outcome::Cancelled => unreachable!("nobody cancelled"),
-            };
-            if found != row.expected[column] {
-                let expected = row.expected[column];
-                wrong.push(format!("{:?}: {found:?}, not {expected:?}", row.kind));
-            }
-        });
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
