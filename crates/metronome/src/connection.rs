@@ -46,15 +46,6 @@ pub(crate) enum Turn {
     Gone,
 }
 
-/// What became of a stream with a token.
-#[derive(Debug)]
-pub(crate) enum Token {
-    /// Another is due in time.
-    More,
-    /// That was the last.
-    Last(StreamLog),
-}
-
 impl Connection {
     pub(crate) fn new(socket: TcpStream, number: u64, accepted: Stamp) -> Self {
         Self {
@@ -181,14 +172,14 @@ impl Connection {
         self.stream.as_ref().map(|stream| stream.log.asked)
     }
 
-    /// Sends the next token. `begun` is now; returns the moment after it. None when the
-    /// connection is gone, or never had a stream.
+    /// Sends the next token. `begun` is now; returns the moment after it and, where that was the
+    /// last token, the stream's log. None when the connection is gone, or never had a stream.
     pub(crate) fn tick(
         &mut self,
         parts: &[Parts; 4],
         begun: Stamp,
         clock: &Clock,
-    ) -> Option<(Token, Stamp)> {
+    ) -> Option<(Option<StreamLog>, Stamp)> {
         let stream = self.stream.as_mut()?;
         let parts = &parts[stream.shape as usize];
         let number = stream.log.writes.len() as u32 + 1;
@@ -206,11 +197,11 @@ impl Connection {
         }
         stream.log.writes.push(Write { begun, returned });
         if number < stream.tokens {
-            return Some((Token::More, returned));
+            return Some((None, returned));
         }
         let mut log = self.stream.take()?.log;
         log.complete = true;
-        Some((Token::Last(log), returned))
+        Some((Some(log), returned))
     }
 
     /// The stream's log as far as it went, when the connection goes before its end.

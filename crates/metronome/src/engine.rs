@@ -11,7 +11,7 @@ use domain::{Nanos, Stamp};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token as Id, Waker};
 
-use crate::connection::{Connection, Token, Turn};
+use crate::connection::{Connection, Turn};
 use crate::wire::{Parts, Shape};
 use crate::{Pace, Shared, lock};
 
@@ -234,25 +234,24 @@ impl Engine {
             if *number != due.connection {
                 continue;
             }
-            let Some((token, returned)) = connection.tick(&self.parts, now, &self.clock) else {
+            let Some((ended, returned)) = connection.tick(&self.parts, now, &self.clock) else {
                 self.close(due.slot);
                 continue;
             };
             now = returned;
-            match token {
-                Token::More => self.nexts.push_back(Due {
+            let Some(log) = ended else {
+                self.nexts.push_back(Due {
                     at: due.at + self.pace.gap,
                     ..due
-                }),
-                Token::Last(log) => {
-                    self.shared.note(log);
-                    if connection.is_over() {
-                        self.close(due.slot);
-                        continue;
-                    }
-                    let turn = connection.answer(self.pace, &self.clock);
-                    self.follow(due.slot, turn);
-                }
+                });
+                continue;
+            };
+            self.shared.note(log);
+            if connection.is_over() {
+                self.close(due.slot);
+            } else {
+                let turn = connection.answer(self.pace, &self.clock);
+                self.follow(due.slot, turn);
             }
         }
     }

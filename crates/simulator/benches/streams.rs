@@ -73,12 +73,6 @@ fn cpu_time() -> Option<Nanos> {
     text.split(' ').next()?.parse().ok().map(Nanos)
 }
 
-fn resident_kib() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
-}
-
 fn one_thread() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -155,14 +149,8 @@ fn run(case: Case) {
                 config.servers = case.servers;
                 config.placement = Placement::OneEach;
                 let simulator = Simulator::start(config).await.expect("it starts");
-                let started = clock.now();
-                tell.send((
-                    clock.clone(),
-                    simulator.endpoints(),
-                    started,
-                    resident_kib(),
-                ))
-                .expect("somebody listens");
+                tell.send((clock, simulator.endpoints()))
+                    .expect("it listens");
                 stop.cancelled().await;
                 let spent = cpu_time();
                 simulator.shutdown(Nanos::ZERO).await;
@@ -170,7 +158,7 @@ fn run(case: Case) {
             })
         })
     };
-    let (clock, endpoints, started, idle) = told.recv().expect("the server started");
+    let (clock, endpoints) = told.recv().expect("the server started");
     let addresses: Vec<SocketAddr> = endpoints
         .iter()
         .map(|endpoint| {
@@ -216,12 +204,10 @@ fn run(case: Case) {
         );
     }
     println!(
-        "  lateness p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms; started in {:.1} ms, {} KiB when idle",
+        "  lateness p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms",
         percentile(&lateness, 0.5),
         percentile(&lateness, 0.99),
-        percentile(&lateness, 1.0),
-        started.0 as f64 / 1e6,
-        idle.map_or_else(|| "?".to_owned(), |kib| kib.to_string())
+        percentile(&lateness, 1.0)
     );
 }
 

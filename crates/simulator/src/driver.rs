@@ -1,23 +1,23 @@
 //! Drives the core in clock time: one task wakes it when it has something to do, handlers put
-//! requests in, and each request's notices come out at its own [`Outlet`].
+//! requests in, and each request's notices come out at its own [`Ticket`].
 
 mod log;
-mod outlet;
 
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use clock::Clock;
 use domain::Stamp;
 use domain::telemetry::{GpuReading, GpuSampler, GpuSource};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
 pub use log::{LogLine, RequestLog};
-pub(crate) use outlet::Outlet;
 
-use crate::core::{Core, LoadedView, Notice, RequestId, RunnerOptions, ServerId, Work};
+use crate::core::{Core, LoadedView, Notice, RequestId, RunnerOptions, ServerId, What, Work};
 use log::Log;
 
 /// The simulated machine, shared by everyone who has business with it.
@@ -29,11 +29,28 @@ pub(crate) struct World {
 
 struct Inner {
     core: Core,
-    outlets: HashMap<RequestId, Arc<Outlet>>,
+    outlets: HashMap<RequestId, Outlet>,
     next_id: u64,
     /// When the driver means to wake up.
     planned: Option<Stamp>,
     log: Log,
+}
+
+/// Where one request's notices go. At most one for each of its tokens waits there, so a client that
+/// does not read costs a bounded amount.
+struct Outlet {
+    notices: UnboundedSender<Notice>,
+    /// False when only the final notice matters.
+    streams: bool,
+}
+
+impl Outlet {
+    fn push(&self, notice: Notice) {
+        if self.streams || !matches!(notice.what, What::Token { .. }) {
+            // A ticket that is dropped takes its outlet along.
+            let _ = self.notices.send(notice);
+        }
+    }
 }
 
 impl std::fmt::Debug for World {
@@ -112,20 +129,24 @@ impl World {
         self.act(|inner, now| {
             let id = RequestId(inner.next_id);
             inner.next_id += 1;
-            let outlet = Arc::new(Outlet::new(streams));
-            inner.outlets.insert(id, Arc::clone(&outlet));
+            let (sender, notices) = mpsc::unbounded_channel();
+            let outlet = Outlet {
+                notices: sender,
+                streams,
+            };
+            inner.outlets.insert(id, outlet);
             inner.core.submit(now, server, Work { id, ..work });
             Ticket {
                 world: Arc::clone(self),
-                outlet,
+                notices,
                 id,
                 over: false,
             }
         })
     }
 
-    pub(crate) fn crash_runner(&self, server: ServerId, model: &str) -> usize {
-        self.act(|inner, now| inner.core.crash_runner(now, server, Some(model)))
+    pub(crate) fn crash_runner(&self, server: ServerId, model: &str) {
+        self.act(|inner, now| inner.core.crash_runner(now, server, Some(model)));
     }
 
     pub(crate) fn fail_next_load(&self, server: ServerId, message: &str) {
@@ -184,12 +205,7 @@ impl World {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.wake.notified() => {}
-                () = async {
-                    match next {
-                        Some(at) => self.clock.sleep_until(at).await,
-                        None => std::future::pending().await,
-                    }
-                } => {}
+                () = self.clock.sleep_until(next.unwrap_or_default()), if next.is_some() => {}
             }
         }
     }
@@ -199,7 +215,7 @@ impl World {
 #[derive(Debug)]
 pub(crate) struct Ticket {
     world: Arc<World>,
-    outlet: Arc<Outlet>,
+    notices: UnboundedReceiver<Notice>,
     id: RequestId,
     over: bool,
 }
@@ -210,12 +226,12 @@ impl Ticket {
     }
 
     /// The next notice. After the final one there is none, ever.
-    pub(crate) fn poll(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Notice> {
-        let notice = self.outlet.poll(cx);
-        if let std::task::Poll::Ready(notice) = &notice {
-            self.over |= notice.what.is_final();
-        }
-        notice
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
+        let Some(notice) = ready!(self.notices.poll_recv(cx)) else {
+            return Poll::Pending;
+        };
+        self.over |= notice.what.is_final();
+        Poll::Ready(notice)
     }
 
     /// The next notice.

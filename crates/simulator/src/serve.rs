@@ -1,6 +1,6 @@
 //! The simulator standing alone, for other people's clients.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::future::Future;
 use std::io;
 
@@ -67,17 +67,17 @@ impl fmt::Display for Micros {
 }
 
 /// What real time costs on this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+#[derive(Debug, Clone, Copy)]
+struct Limits {
     /// Median overshoot of a sleep of one millisecond.
-    pub timer: Nanos,
+    timer: Nanos,
     /// Median of half a round trip over loopback.
-    pub transport: Nanos,
+    transport: Nanos,
 }
 
 impl Limits {
     /// Measures, in some 20 ms.
-    pub async fn measure() -> io::Result<Self> {
+    async fn measure() -> io::Result<Self> {
         let clock = Clock::real();
         let millisecond = Nanos::from_millis(1);
         let mut sleeps = Vec::with_capacity(PROBES);
@@ -108,7 +108,7 @@ impl Limits {
     }
 
     /// The shortest gap between tokens that is kept.
-    pub fn shortest_gap(&self) -> Nanos {
+    fn shortest_gap(self) -> Nanos {
         // A timer that fires late by this much cannot tell shorter gaps apart, and an object needs
         // its way to the client.
         self.timer.max(self.transport)
@@ -131,70 +131,37 @@ fn shortest_token_gap(profile: &Profile) -> Nanos {
     Nanos::from_secs_f64(1.0 / fastest)
 }
 
-/// What the server pretends to be.
-#[derive(Debug, Clone)]
-pub struct Announcement {
-    /// Its profile.
-    pub profile: Profile,
-    /// Slots per runner.
-    pub num_parallel: usize,
-    /// Fault rules in force.
-    pub fault_rules: usize,
-    /// Simulated seconds per real second.
-    pub time_scale: f64,
-    /// What the machine can keep.
-    pub limits: Limits,
-    /// What it cannot keep, in words.
-    pub warnings: Vec<String>,
-    /// URLs.
-    pub endpoints: Vec<String>,
-}
-
-impl fmt::Display for Announcement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let profile = &self.profile;
-        writeln!(
-            f,
-            "pretending to be Ollama {}: {} ({})",
-            profile.server.version, profile.name, profile.description
-        )?;
-        let mut devices = profile.device_names().join(", ");
-        if devices.is_empty() {
-            "CPU only".clone_into(&mut devices);
-        }
-        writeln!(f, "  devices   {devices}")?;
-        let models: Vec<&str> = profile.models.iter().map(|m| m.name.as_str()).collect();
-        writeln!(f, "  models    {}", models.join(", "))?;
-        writeln!(f, "  slots     {} per model", self.num_parallel)?;
-        writeln!(f, "  faults    {} rules", self.fault_rules)?;
-        writeln!(
-            f,
-            "  time      {} simulated seconds per second; timers {} late, transport {}",
-            self.time_scale,
-            Micros(self.limits.timer),
-            Micros(self.limits.transport)
-        )?;
-        for endpoint in &self.endpoints {
-            writeln!(
-                f,
-                "  listening {endpoint}   (what really happened: {endpoint}/tandem/log)"
-            )?;
-        }
-        for warning in &self.warnings {
-            writeln!(f, "  warning   {warning}")?;
-        }
-        Ok(())
+/// What the server pretends to be, and at which pace.
+fn pretence(config: &SimulatorConfig, time_scale: f64, limits: Limits) -> String {
+    let (profile, server) = (&config.profile, &config.profile.server);
+    let mut devices = profile.device_names().join(", ");
+    if devices.is_empty() {
+        "CPU only".clone_into(&mut devices);
     }
+    let models: Vec<&str> = profile.models.iter().map(|m| m.name.as_str()).collect();
+    format!(
+        "pretending to be Ollama {}: {} ({})\n  devices   {devices}\n  models    {}\n  \
+         slots     {} per model\n  faults    {} rules\n  \
+         time      {time_scale} simulated seconds per second; timers {} late, transport {}\n",
+        server.version,
+        profile.name,
+        profile.description,
+        models.join(", "),
+        config.num_parallel.unwrap_or(server.num_parallel),
+        config.faults.rules.len(),
+        Micros(limits.timer),
+        Micros(limits.transport)
+    )
 }
 
-/// Serves until `shutdown` is ready. `announce` is called once, when requests can be sent. The
-/// configuration's clock is not used: time starts with the server, at `time_scale` simulated seconds
+/// Serves until `shutdown` is ready. `announce` is called once, when requests can be sent, with what
+/// the server pretends to be, in lines, and its URLs. The configuration's clock is not used: time starts with the server, at `time_scale` simulated seconds
 /// per real second.
 pub async fn serve(
     mut simulator: SimulatorConfig,
     time_scale: f64,
     shutdown: impl Future<Output = ()>,
-    announce: impl FnOnce(&Announcement),
+    announce: impl FnOnce(String, Vec<String>),
 ) -> Result<(), ServeError> {
     if !(time_scale.is_finite() && time_scale > 0.0) {
         return Err(ServeError::BadScale(time_scale));
@@ -211,20 +178,17 @@ pub async fn serve(
     } else {
         Clock::scaled(time_scale)
     };
-    let mut announcement = Announcement {
-        profile: simulator.profile.clone(),
-        num_parallel: simulator
-            .num_parallel
-            .unwrap_or(simulator.profile.server.num_parallel),
-        fault_rules: simulator.faults.rules.len(),
-        time_scale,
-        limits,
-        warnings,
-        endpoints: Vec::new(),
-    };
+    let mut text = pretence(&simulator, time_scale, limits);
     let simulator = Simulator::start(simulator).await?;
-    announcement.endpoints = simulator.endpoints();
-    announce(&announcement);
+    let endpoints = simulator.endpoints();
+    for endpoint in &endpoints {
+        let log = format!("(what really happened: {endpoint}/tandem/log)");
+        let _ = writeln!(text, "  listening {endpoint}   {log}");
+    }
+    for warning in warnings {
+        let _ = writeln!(text, "  warning   {warning}");
+    }
+    announce(text, endpoints);
     shutdown.await;
     simulator
         .shutdown(Nanos::from_secs_f64(GRACE.as_secs_f64() * time_scale))
@@ -275,12 +239,8 @@ mod tests {
             model.rates.cpu_decode_tps = 10.0;
         }
         assert_eq!(check_pace(&profile, 8.0, limits()).expect("kept"), [""; 0]);
-        assert_eq!(
-            check_pace(&profile, 10.0, limits())
-                .expect("warned of")
-                .len(),
-            1
-        );
+        let warnings = check_pace(&profile, 10.0, limits()).expect("warned of");
+        assert_eq!(warnings.len(), 1);
         let error = check_pace(&profile, 20.0, limits())
             .expect_err("refused")
             .to_string();

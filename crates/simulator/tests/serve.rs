@@ -36,10 +36,9 @@ async fn it_says_what_it_pretends_to_be_and_what_it_did() {
             // A dropped sender stops it as well.
             let _ = stopped.await;
         },
-        |announcement| tell.send(announcement.clone()).expect("somebody waits"),
+        |text, endpoints| tell.send((text, endpoints)).expect("it waits"),
     ));
-    let announcement = told.await.expect("an announcement");
-    let text = announcement.to_string();
+    let (text, endpoints) = told.await.expect("an announcement");
     for part in [
         "pretending to be Ollama 0.32.10",
         "gemma3:latest",
@@ -48,11 +47,11 @@ async fn it_says_what_it_pretends_to_be_and_what_it_did() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    assert_eq!(announcement.endpoints.len(), 2);
+    assert_eq!(endpoints.len(), 2);
     let clock = Clock::real();
     let mut clients = Vec::new();
     for client in 0..40 {
-        let (clock, endpoint) = (clock.clone(), announcement.endpoints[client % 2].clone());
+        let (clock, endpoint) = (clock.clone(), endpoints[client % 2].clone());
         clients.push(tokio::spawn(async move {
             let ask = json!({"model": "gemma3", "prompt": format!("client {client}")});
             let answer = post("/api/generate", ask).send(&clock, &endpoint).await;
@@ -70,7 +69,7 @@ async fn it_says_what_it_pretends_to_be_and_what_it_did() {
     assert_eq!(outcomes[..39], [(200, true); 39]);
     assert_eq!(outcomes[39], (503, false));
     let log = get("/tandem/log");
-    let log = log.send(&clock, &announcement.endpoints[0]).await;
+    let log = log.send(&clock, &endpoints[0]).await;
     let log = log.expect("a response").json();
     assert_eq!(log["forgotten"], 0);
     stop.send(()).expect("it still runs");
@@ -90,7 +89,7 @@ async fn it_says_what_it_pretends_to_be_and_what_it_did() {
 
 #[tokio::test]
 async fn a_pace_that_cannot_be_kept_is_refused() {
-    let serving = |time_scale| serve(config(paced()), time_scale, async {}, |_| {});
+    let serving = |time_scale| serve(config(paced()), time_scale, async {}, |_, _| {});
     let error = serving(1e7)
         .await
         .expect_err("100 tok/s a nanosecond apart");

@@ -104,17 +104,21 @@ impl Constants {
         let n = figures.len();
         median(figures).map(|median| self.push(name, from_median(median), n))
     }
-}
 
-fn missing(
-    parameter: &'static str,
-    what: &'static str,
-    fix: &'static str,
-) -> impl FnOnce() -> CalibrateError {
-    move || CalibrateError::Missing {
-        what,
-        parameter,
-        fix,
+    /// The same where the fit cannot do without; `what` is missing otherwise, and `fix` helps.
+    fn need(
+        &mut self,
+        name: &'static str,
+        figures: impl Iterator<Item = f64>,
+        from_median: impl Fn(f64) -> f64,
+        [what, fix]: [&'static str; 2],
+    ) -> Result<f64, CalibrateError> {
+        let missing = CalibrateError::Missing {
+            what,
+            parameter: name,
+            fix,
+        };
+        self.fit(name, figures, from_median).ok_or(missing)
     }
 }
 
@@ -128,16 +132,15 @@ fn fit_decode(
     cases: &[Case<'_>],
     constants: &mut Constants,
 ) -> Result<(), CalibrateError> {
-    const NAME: &str = "rates.decode_tps";
     let tps = cases
         .iter()
         .filter(|case| case.recorded.tokens > 1)
         .map(|case| f64::from(case.recorded.tokens - 1) / case.recorded.eval_ms * 1e3);
-    spec.rates.decode_tps = constants.fit(NAME, tps, |tps| tps).ok_or_else(missing(
-        NAME,
+    let missing = [
         "generation of two tokens or more",
         "record longer generations",
-    ))?;
+    ];
+    spec.rates.decode_tps = constants.need("rates.decode_tps", tps, |tps| tps, missing)?;
     Ok(())
 }
 
@@ -147,7 +150,6 @@ fn fit_prefill(
     cases: &[Case<'_>],
     constants: &mut Constants,
 ) -> Result<(), CalibrateError> {
-    const NAME: &str = "load.warm_up_s";
     let step_ms = 1e3 / spec.rates.decode_tps;
     let ready = || cases.iter().filter(|case| !case.replayed.loaded);
     let cached: Vec<f64> = ready()
@@ -177,13 +179,11 @@ fn fit_prefill(
         let prompt_ms = f64::from(case.replayed.evaluated) / prefill_tps * 1e3;
         case.recorded.prompt_eval_ms - fixed_ms - prompt_ms
     });
-    spec.load.warm_up_s = constants
-        .fit(NAME, warm_up, to_seconds)
-        .ok_or_else(missing(
-            NAME,
-            "request that loaded its model",
-            "record a run that starts with the model unloaded or with other options",
-        ))?;
+    let missing = [
+        "request that loaded its model",
+        "record a run that starts with the model unloaded or with other options",
+    ];
+    spec.load.warm_up_s = constants.need("load.warm_up_s", warm_up, to_seconds, missing)?;
     Ok(())
 }
 
@@ -199,13 +199,11 @@ fn fit_load(
         .iter()
         .filter(|case| !case.replayed.loaded && !behind_load(case))
         .map(|case| case.recorded.load_ms / 1e3);
-    let resolve_s = constants
-        .fit("load.resolve_s", warm, |s| s)
-        .ok_or_else(missing(
-            "load.resolve_s",
-            "request that found its model ready",
-            "record two runs with equal options in a row",
-        ))?;
+    let missing = [
+        "request that found its model ready",
+        "record two runs with equal options in a row",
+    ];
+    let resolve_s = constants.need("load.resolve_s", warm, |s| s, missing)?;
     spec.load.resolve_s = resolve_s;
 
     // From the moment nothing is in the way: unload, recovery, load.
@@ -223,34 +221,27 @@ fn fit_load(
     let total_s = median(reloads.iter().map(|case| reload_s(case)).collect());
     let alone_s = median(fresh.iter().map(|case| reload_s(case)).collect());
     let settings = &base.server;
-    let recovery_s = whole_polls(spec.load.recovery_s, settings.recovery_poll_s);
+    let recovery_s = polls(spec.load.recovery_s, settings.recovery_poll_s, f64::ceil);
     let poll_s = settings.ready_poll_s;
-    let polls = |seconds: f64, round: fn(f64) -> f64| {
-        if poll_s > 0.0 {
-            round(seconds / poll_s).max(1.0) * poll_s
-        } else {
-            seconds
-        }
-    };
     match (total_s, alone_s) {
         (Some(total_s), Some(alone_s)) => {
-            spec.load.load_s = polls(alone_s, f64::round);
+            spec.load.load_s = polls(alone_s, poll_s, f64::round);
             spec.load.unload_s = (total_s - recovery_s - spec.load.load_s).max(0.0);
         }
-        (None, Some(alone_s)) => spec.load.load_s = polls(alone_s, f64::round),
+        (None, Some(alone_s)) => spec.load.load_s = polls(alone_s, poll_s, f64::round),
         // Unload, recovery and load in one: the last two come in whole polls, and what these do
         // not explain is the time the process takes to die.
         (Some(total_s), None) => {
             let rest_s = (total_s - recovery_s).max(0.0);
-            spec.load.load_s = polls(rest_s, f64::floor);
+            spec.load.load_s = polls(rest_s, poll_s, f64::floor);
             spec.load.unload_s = (rest_s - spec.load.load_s).max(0.0);
         }
         (None, None) => {
-            return Err(missing(
-                "load.load_s",
-                "load beyond the first one",
-                "record runs that start unloaded, or whose agents differ in num_ctx or num_gpu",
-            )());
+            return Err(CalibrateError::Missing {
+                what: "load beyond the first one",
+                parameter: "load.load_s",
+                fix: "record runs that start unloaded, or whose agents differ in num_ctx or num_gpu",
+            });
         }
     }
     constants.push("load.load_s", spec.load.load_s, n);
@@ -271,9 +262,10 @@ fn fit_load(
     Ok(())
 }
 
-fn whole_polls(seconds: f64, poll_s: f64) -> f64 {
+/// A time in whole polls, at least one; as it is where nothing polls.
+fn polls(seconds: f64, poll_s: f64, round: fn(f64) -> f64) -> f64 {
     if poll_s > 0.0 {
-        (seconds / poll_s).ceil().max(1.0) * poll_s
+        round(seconds / poll_s).max(1.0) * poll_s
     } else {
         seconds
     }
@@ -344,13 +336,12 @@ fn fit_sharing(
             let step_s = decode_s / f64::from(first.tokens.saturating_sub(1).max(1));
             Some(step_s * decode_tps / 2.0 - 1.0)
         });
-    let loss = constants
-        .fit("devices.sharing_loss", losses, |loss| loss.max(0.0))
-        .ok_or_else(missing(
-            "sharing_loss",
-            "run whose two agents overlapped",
-            "record runs with a server for each agent",
-        ))?;
+    let missing = [
+        "run whose two agents overlapped",
+        "record runs with a server for each agent",
+    ];
+    let least = |loss: f64| loss.max(0.0);
+    let loss = constants.need("devices.sharing_loss", losses, least, missing)?;
     for device in &mut profile.devices {
         device.sharing_loss = loss;
     }

@@ -198,13 +198,7 @@ impl Core {
     }
 
     /// Kills the runner of a model, or every runner of the server: what is in flight on it fails.
-    /// Returns how many runners died.
-    pub(crate) fn crash_runner(
-        &mut self,
-        at: Stamp,
-        server: ServerId,
-        model: Option<&str>,
-    ) -> usize {
+    pub(crate) fn crash_runner(&mut self, at: Stamp, server: ServerId, model: Option<&str>) {
         self.advance(whole_micros(at));
         let doomed: Vec<Uid> = self
             .runners
@@ -216,10 +210,9 @@ impl Core {
             })
             .map(|(uid, _)| *uid)
             .collect();
-        for uid in &doomed {
-            self.crash(*uid);
+        for uid in doomed {
+            self.crash(uid);
         }
-        doomed.len()
     }
 
     fn crash(&mut self, uid: Uid) {

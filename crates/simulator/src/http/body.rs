@@ -30,15 +30,6 @@ enum End {
     Reset,
 }
 
-/// What the first look at a response showed.
-#[derive(Debug)]
-pub(crate) enum First {
-    /// There are bytes to send, with status 200.
-    Bytes,
-    /// It failed before any: status and words.
-    Refused(u16, String),
-}
-
 /// A pause in the middle of a response.
 enum Stall {
     For(Sleep),
@@ -150,15 +141,16 @@ impl Reply {
             .then_some(self.out.len())
     }
 
-    /// Waits until it is known how the response begins. Nothing, not even a head, leaves before.
-    pub(crate) async fn first(&mut self) -> First {
+    /// Waits until it is known how the response begins. Nothing, not even a head, leaves before. The
+    /// error is status and words of what failed before there was a byte.
+    pub(crate) async fn first(&mut self) -> Result<(), (u16, String)> {
         std::future::poll_fn(|cx| {
             let filled = self.fill(cx);
-            if let Some((status, words)) = self.failed.take() {
-                return Poll::Ready(First::Refused(status, words));
+            if let Some(failed) = self.failed.take() {
+                return Poll::Ready(Err(failed));
             }
             if !self.out.is_empty() || (self.end.is_some() && self.stall.is_none()) {
-                return Poll::Ready(First::Bytes);
+                return Poll::Ready(Ok(()));
             }
             ready!(filled);
             Poll::Pending
@@ -311,15 +303,14 @@ impl Reply {
         timings: &crate::core::Timings,
         reason: StopReason,
     ) {
-        let kind = self.fault.as_ref().map(|fault| fault.kind);
-        if kind == Some(FaultKind::ErrorLine) {
+        if self.plays(FaultKind::ErrorLine) {
             self.failed = Some((500, RUNNER_ERROR.to_owned()));
             return;
         }
         let script = &generation.script;
         let tokens = timings.eval_count;
         let tool = script.tool_after(tokens);
-        let cut = kind == Some(FaultKind::EofWithoutDone) || script.hangs_up_after(tokens);
+        let cut = self.plays(FaultKind::EofWithoutDone) || script.hangs_up_after(tokens);
         let context = generation.context.take();
         let finale = Finale {
             at,
@@ -339,6 +330,10 @@ impl Reply {
         generation.encoder.whole(&finale, &message, &mut self.out);
         self.end = Some(End::Clean);
         self.spoil_document();
+    }
+
+    fn plays(&self, kind: FaultKind) -> bool {
+        self.fault.as_ref().is_some_and(|fault| fault.kind == kind)
     }
 
     fn sleep(&self, length: Nanos) -> Sleep {

@@ -3,7 +3,7 @@
 use hyper::{Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::body::{First, Reply};
+use super::body::Reply;
 use super::encode::Dialect;
 use super::exchange::Exchange;
 use crate::faults::FaultRule;
@@ -81,7 +81,8 @@ pub(crate) async fn bytes(
 ) -> Response<Reply> {
     let mut reply = Reply::document(exchange, fault, bytes);
     // A stalled document does not even send its head.
-    reply.first().await;
+    // What fails before the first byte is a generation.
+    let _ = reply.first().await;
     finish(reply, status, content_type)
 }
 
@@ -125,7 +126,7 @@ pub(crate) async fn generation(
     streamed: bool,
 ) -> Response<Reply> {
     match reply.first().await {
-        First::Bytes => {
+        Ok(()) => {
             let content_type = match (streamed, dialect.is_v1()) {
                 (false, false) => JSON,
                 (false, true) => V1_JSON,
@@ -134,7 +135,7 @@ pub(crate) async fn generation(
             };
             finish(reply, 200, content_type)
         }
-        First::Refused(status, words) => {
+        Err((status, words)) => {
             let (exchange, _) = reply.into_parts();
             refuse(exchange, dialect.is_v1(), &Refusal { status, words }).await
         }

@@ -73,12 +73,7 @@ pub(crate) async fn listen(
                     clock.sleep(domain::Nanos::from_millis(10)).await;
                 }
             },
-            () = async {
-                match edge {
-                    Some(at) => clock.sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            } => {}
+            () = clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => {}
         }
     }
 }

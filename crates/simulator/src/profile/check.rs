@@ -51,7 +51,7 @@ impl ProfileError {
             key: None,
             problem: format!(
                 "cannot be read ({error}); give a file or one of {}",
-                super::BUILTIN.join(", ")
+                super::SHIPPED.map(|(name, _)| name).join(", ")
             ),
         }
     }

@@ -2,14 +2,14 @@ use super::*;
 
 #[test]
 fn the_profiles_that_ship_are_valid() {
-    for name in BUILTIN {
+    for (name, _) in SHIPPED {
         assert_eq!(Profile::builtin(name).expect("ships").name, name);
     }
 }
 
 #[test]
 fn a_written_profile_reads_back_the_same() {
-    for name in BUILTIN {
+    for (name, _) in SHIPPED {
         let profile = Profile::builtin(name).expect("ships");
         assert_eq!(Profile::parse("written", &profile.to_toml()), Ok(profile));
     }
@@ -19,7 +19,7 @@ fn a_written_profile_reads_back_the_same() {
 fn settings_keep_the_digest_that_records_hold() {
     let text = "[[fault]]\nkind = \"stall\"\nrate = 0.25\npause = \"2s\"\nfrom = \"1s\"\n";
     let faults = crate::faults::FaultRules::parse("f.toml", text).expect("valid");
-    let digests = BUILTIN.map(|name| {
+    let digests = SHIPPED.map(|(name, _)| {
         let set = (Profile::builtin(name).expect("ships"), &faults);
         domain::hash::sha256_hex(&serde_json::to_vec(&set).expect("JSON"))
     });
@@ -27,8 +27,9 @@ fn settings_keep_the_digest_that_records_hold() {
 }
 
 fn refusal(from: &str, to: &str) -> String {
-    assert!(INSTANT.contains(from), "{from}");
-    Profile::parse("my.toml", &INSTANT.replacen(from, to, 1))
+    let (_, instant) = SHIPPED[1];
+    assert!(instant.contains(from), "{from}");
+    Profile::parse("my.toml", &instant.replacen(from, to, 1))
         .expect_err("refused")
         .to_string()
 }

@@ -73,14 +73,6 @@ pub(crate) fn same<A: PartialEq<B> + fmt::Debug, B: fmt::Debug>(
     )
 }
 
-/// What a check has come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Holds,
-    Fails,
-    NotApplicable,
-}
-
 /// Checks by name, to be made in this order.
 #[derive(Default)]
 pub(crate) struct Checks<'a>(Vec<(String, LocalBoxFuture<'a, Checked>)>);
@@ -98,27 +90,24 @@ impl<'a> Checks<'a> {
     /// and those that fail. A panic in a check is not caught; an answer that never comes is.
     pub(crate) async fn run(self, server: &Server) -> (usize, usize) {
         println!("\nversion {}, model {}", server.version, server.model);
-        let mut verdicts = Vec::new();
+        let (mut hold, mut fail, mut rest) = (0, 0, 0);
         for (name, check) in self.0 {
             let outcome = tokio::select! {
                 outcome = check => outcome,
                 () = server.clock.sleep(PATIENCE) => wrong(format!("no answer within {PATIENCE}")),
             };
-            let (verdict, mark, detail) = match outcome {
-                Ok(()) => (Verdict::Holds, "ok  ", String::new()),
-                Err(Miss::Wrong(detail)) => (Verdict::Fails, "FAIL", detail),
-                Err(Miss::NotApplicable(detail)) => (Verdict::NotApplicable, "n/a ", detail),
+            let (count, mark, detail) = match outcome {
+                Ok(()) => (&mut hold, "ok  ", String::new()),
+                Err(Miss::Wrong(detail)) => (&mut fail, "FAIL", detail),
+                Err(Miss::NotApplicable(detail)) => (&mut rest, "n/a ", detail),
             };
+            *count += 1;
             println!("  {mark} {name}");
             if !detail.is_empty() {
                 let shown: String = detail.chars().take(LONGEST_DETAIL).collect();
                 println!("         {shown}");
             }
-            verdicts.push(verdict);
         }
-        let count = |verdict| verdicts.iter().filter(|v| **v == verdict).count();
-        let (hold, fail) = (count(Verdict::Holds), count(Verdict::Fails));
-        let rest = count(Verdict::NotApplicable);
         println!("{hold} hold, {fail} fail, {rest} not applicable");
         (hold, fail)
     }

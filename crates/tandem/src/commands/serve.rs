@@ -17,7 +17,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Fatal> {
             // Without a signal handler there is nothing to wait for: stop at once.
             let _ = runtime::asked_to_stop().await;
         };
-        simulator::serve(config, args.time_scale, stopped, |announcement| {
+        simulator::serve(config, args.time_scale, stopped, |announcement, _| {
             print!("{announcement}");
             if !args.host.is_loopback() {
                 println!(

@@ -44,11 +44,7 @@ impl Reply {
     }
 
     pub(super) fn crash(&self, generation: &Generation) {
-        if self
-            .fault
-            .as_ref()
-            .is_some_and(|fault| fault.kind == FaultKind::RunnerCrash)
-        {
+        if self.plays(FaultKind::RunnerCrash) {
             let server = ServerId(self.exchange.line.server);
             let world = &self.exchange.world;
             world.crash_runner(server, &generation.model);
