@@ -3,18 +3,17 @@
 use base64::Engine as _;
 use domain::backend::KeepAlive;
 use domain::hash::derive;
-use hyper::Response;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::app::{App, Received};
+use super::app::App;
 use super::ask::read_options;
-use super::body::{BUSY, RUNNER_ERROR, Reply};
+use super::body::{BUSY, RUNNER_ERROR};
 use super::exchange::Exchange;
 use super::generate::OUT_OF_MEMORY;
 use super::keep_alive;
-use super::reply::{self, Refusal};
+use super::reply::Refusal;
 use super::wire::{self, EmbedWire, EmbeddingsWire, OpenAiEmbedWire};
 use crate::core::{RequestId, RunnerOptions, ServerId, Timings, What, Work, WorkKind, tokens};
 use crate::faults::{FaultKind, FaultRule};
@@ -122,34 +121,14 @@ fn vector(model: &str, text: &str, width: usize) -> Vec<f32> {
 }
 
 impl App {
-    pub(super) async fn embed(&self, received: Received) -> Response<Reply> {
-        let Received {
-            mut exchange,
-            fault,
-            body,
-        } = received;
-        let path = exchange.line.path.clone();
-        let v1 = path.starts_with("/v1/");
-        let answer = match read(&path, &body) {
-            Ok(ask) => {
-                self.embedded(&mut exchange, fault.as_ref(), &path, ask)
-                    .await
-            }
-            Err(refusal) => Err(refusal),
-        };
-        match answer {
-            Ok(value) => reply::document(exchange, fault, 200, &value).await,
-            Err(refusal) => reply::refuse(exchange, v1, &refusal).await,
-        }
-    }
-
-    async fn embedded(
+    pub(super) async fn embed(
         &self,
         exchange: &mut Exchange,
         fault: Option<&FaultRule>,
         path: &str,
-        ask: Ask,
+        body: &[u8],
     ) -> Result<Value, Refusal> {
+        let ask = read(path, body)?;
         exchange.line.model = Some(ask.model.clone());
         let model = self.profile.find_model(&ask.model).ok_or_else(|| {
             let words = format!("model {:?} not found, try pulling it first", ask.model);

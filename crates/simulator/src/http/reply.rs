@@ -105,8 +105,8 @@ pub(crate) fn empty(exchange: Exchange, status: u16) -> Response<Reply> {
 }
 
 /// An error in the shape of the protocol that was spoken.
-pub(crate) async fn refuse(exchange: Exchange, v1: bool, refusal: &Refusal) -> Response<Reply> {
-    let body = if v1 {
+pub(crate) async fn refuse(exchange: Exchange, refusal: &Refusal) -> Response<Reply> {
+    let body = if exchange.line.path.starts_with("/v1/") {
         let kind = match refusal.status {
             400 => "invalid_request_error",
             404 => "not_found_error",
@@ -137,7 +137,7 @@ pub(crate) async fn generation(
         }
         Err((status, words)) => {
             let (exchange, _) = reply.into_parts();
-            refuse(exchange, dialect.is_v1(), &Refusal { status, words }).await
+            refuse(exchange, &Refusal { status, words }).await
         }
     }
 }

@@ -70,10 +70,9 @@ impl App {
         }
         let Ok(body) = body else {
             let refusal = Refusal::new(400, "the request body could not be read");
-            return Ok(reply::refuse(exchange, false, &refusal).await);
+            return Ok(reply::refuse(exchange, &refusal).await);
         };
         let path = head.uri.path();
-        let v1 = path.starts_with("/v1/");
         let body = body.to_bytes();
         let agents = [text("x-tandem-agent"), text(header::USER_AGENT.as_str())];
         let model = model_of(&body);
@@ -96,11 +95,11 @@ impl App {
                 }
                 FaultKind::Busy => {
                     let refusal = Refusal::new(503, BUSY);
-                    return Ok(reply::refuse(exchange, v1, &refusal).await);
+                    return Ok(reply::refuse(exchange, &refusal).await);
                 }
                 FaultKind::NotFound => {
                     let refusal = Refusal::new(404, format!("model '{model}' not found"));
-                    return Ok(reply::refuse(exchange, v1, &refusal).await);
+                    return Ok(reply::refuse(exchange, &refusal).await);
                 }
                 FaultKind::WrongContentType => {
                     let page = b"<!doctype html><title>Sign in</title><p>Sign in to go on.</p>\n";
@@ -139,39 +138,33 @@ impl App {
         if let Some(dialect) = Dialect::of_path(path) {
             return self.generation(received, dialect).await;
         }
-        match path {
-            "/" => reply::text(received.exchange, 200, "Ollama is running").await,
-            _ if is_embedding(path) => self.embed(received).await,
-            _ => {
-                let Received {
-                    exchange,
-                    fault,
-                    body,
-                } = received;
-                let answer = match path {
-                    "/api/version" => {
-                        // The one thing a twin says more than Ollama does, so that no record
-                        // made on it passes for a measurement.
-                        let version = &self.profile.server.version;
-                        Ok(json!({"version": version, "server": "tandem-simulator"}))
-                    }
-                    "/api/tags" => Ok(models::tags(self)),
-                    "/api/ps" => Ok(models::ps(self, exchange.line.server)),
-                    "/api/show" => models::show(self, &body),
-                    "/v1/models" => Ok(models::v1_list(self)),
-                    "/tandem/log" => {
-                        let (lines, forgotten) = self.world.log();
-                        Ok(json!({"lines": lines, "forgotten": forgotten}))
-                    }
-                    _ => models::v1_one(self, path.trim_start_matches("/v1/models/")),
-                };
-                match answer {
-                    Ok(value) => reply::document(exchange, fault, 200, &value).await,
-                    Err(refusal) => {
-                        reply::refuse(exchange, path.starts_with("/v1/"), &refusal).await
-                    }
-                }
+        let Received {
+            mut exchange,
+            fault,
+            body,
+        } = received;
+        let answer = match path {
+            "/" => return reply::text(exchange, 200, "Ollama is running").await,
+            "/api/version" => {
+                // The one thing a twin says more than Ollama does, so that no record made on it
+                // passes for a measurement.
+                let version = &self.profile.server.version;
+                Ok(json!({"version": version, "server": "tandem-simulator"}))
             }
+            "/api/tags" => Ok(models::tags(self)),
+            "/api/ps" => Ok(models::ps(self, exchange.line.server)),
+            "/api/show" => models::show(self, &body),
+            "/v1/models" => Ok(models::v1_list(self)),
+            "/tandem/log" => {
+                let (lines, forgotten) = self.world.log();
+                Ok(json!({"lines": lines, "forgotten": forgotten}))
+            }
+            _ if is_embedding(path) => self.embed(&mut exchange, fault.as_ref(), path, &body).await,
+            _ => models::v1_one(self, path.trim_start_matches("/v1/models/")),
+        };
+        match answer {
+            Ok(value) => reply::document(exchange, fault, 200, &value).await,
+            Err(refusal) => reply::refuse(exchange, &refusal).await,
         }
     }
 
@@ -184,7 +177,7 @@ impl App {
                 let reply = Reply::generation(received.exchange, received.fault, generation);
                 reply::generation(reply, dialect, streamed).await
             }
-            Err(refusal) => reply::refuse(received.exchange, dialect.is_v1(), &refusal).await,
+            Err(refusal) => reply::refuse(received.exchange, &refusal).await,
         }
     }
 }

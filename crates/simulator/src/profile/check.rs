@@ -57,22 +57,28 @@ impl ProfileError {
     }
 }
 
-/// The least that a number of this name may be, and whether it must be more than that.
-fn least(name: &str) -> Option<(u32, bool)> {
-    Some(match name {
-        "c_per_w" | "time_constant_s" | "throttled_speed" => (0, true),
-        "decode_tps" | "prefill_tps" | "cpu_decode_tps" | "cpu_prefill_tps" | "mean" => (0, true),
-        "num_parallel" | "max_queue" | "memory_bytes" | "min" => (1, false),
-        "layers" | "heads" | "kv_heads" | "embedding_length" => (1, false),
-        "train_ctx" => (4, false),
-        "ready_poll_s" | "recovery_poll_s" | "recovery_cap_s" | "latency_min_ms" => (0, false),
-        "sharing_loss" | "idle_w" | "busy_w" | "throttled_w" => (0, false),
-        "batch_cost" | "prefill_overhead_s" => (0, false),
-        "load_s" | "first_load_s" | "warm_up_s" | "unload_s" | "recovery_s" => (0, false),
-        "resolve_s" | "prepare_s" => (0, false),
-        _ => return None,
-    })
-}
+/// The least that a number may be, whether it must be more than that, and the names of such numbers.
+const LEAST: [(u32, bool, &str); 4] = [
+    (
+        0,
+        true,
+        "decode_tps prefill_tps cpu_decode_tps cpu_prefill_tps mean c_per_w time_constant_s \
+         throttled_speed",
+    ),
+    (
+        0,
+        false,
+        "ready_poll_s recovery_poll_s recovery_cap_s latency_min_ms sharing_loss idle_w busy_w \
+         throttled_w batch_cost prefill_overhead_s load_s first_load_s warm_up_s unload_s \
+         recovery_s resolve_s prepare_s",
+    ),
+    (
+        1,
+        false,
+        "num_parallel max_queue memory_bytes layers heads kv_heads embedding_length min",
+    ),
+    (4, false, "train_ctx"),
+];
 
 /// Finds the first problem.
 struct Checker<'a> {
@@ -107,7 +113,8 @@ impl Checker<'_> {
             toml::Value::Float(number) => *number,
             _ => return Ok(()),
         };
-        let Some((least, more)) = least(name) else {
+        let named = |names: &str| names.split(' ').any(|other| other == name);
+        let Some((least, more, _)) = LEAST.into_iter().find(|(_, _, names)| named(names)) else {
             return Ok(());
         };
         let fits = number > f64::from(least) || !more && number >= f64::from(least);
