@@ -1,109 +1,116 @@
 //! Timelines whose answers are known, for tests and studies of the figures.
 
-use domain::plan::{Arm, ConfigId};
-use domain::record::ServerCounters;
-use domain::record::{Provenance, TokenSource};
+use domain::plan::{Arm, ConfigId, Topology};
+use domain::record::{Provenance, RequestRecord, RunKey, ServerCounters, TokenSource};
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 
 use crate::observation::{
     AgentObservation, ArmObservation, Dataset, RequestTimes, RunObservation, WarmLoad,
 };
 
+/// So many milliseconds after the start.
+pub const fn at(ms: u64) -> Stamp {
+    Stamp(ms * 1_000_000)
+}
+
+/// A completed request, sent as planned, whose chunks of one token each arrive at these moments and
+/// which ends with the last of them.
+pub fn streamed(sent: Stamp, chunks: impl IntoIterator<Item = Stamp>) -> RequestTimes {
+    let chunks: Vec<Stamp> = chunks.into_iter().collect();
+    let last = chunks.last().copied();
+    RequestTimes {
+        scheduled: sent,
+        sent: Some(sent),
+        first_token: chunks.first().copied(),
+        last_token: last,
+        done: last,
+        ended: last.unwrap_or(sent),
+        outcome: Outcome::Completed,
+        tokens: chunks.len() as u64,
+        tokens_from: TokenSource::Server,
+        chunks,
+        ..RequestTimes::default()
+    }
+}
+
+/// A request of a load.
+pub fn of_load(agent: u32, times: RequestTimes) -> RequestRecord {
+    RequestRecord {
+        agent,
+        ..RequestRecord::new(RunKey::of_load(Topology::Shared), Arm::Together, times)
+    }
+}
+
 /// A request under construction: its phases follow one another from `sent` on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct RequestBuilder {
-    sent: Nanos,
-    load: Nanos,
-    slot: Nanos,
-    prefill: Nanos,
-    tokens: u64,
-    slow: Option<(u64, Nanos)>,
-    per_token: Nanos,
-    permit: Option<Nanos>,
+    /// When it is sent, from the start.
+    pub sent: Nanos,
+    /// What its load takes.
+    pub load: Nanos,
+    /// Its wait for a slot.
+    pub slot: Nanos,
+    /// What its prefill takes.
+    pub prefill: Nanos,
+    /// Its tokens.
+    pub tokens: u64,
+    /// What each of them takes.
+    pub per_token: Nanos,
+    /// The first so many of them take so long instead.
+    pub slow: (u64, Nanos),
+    /// Its wait for a permit before it is sent.
+    pub permit: Option<Nanos>,
 }
 
 /// A request sent so many milliseconds after the start.
 pub fn request(sent_ms: u64) -> RequestBuilder {
-    RequestBuilder::at(Nanos::from_millis(sent_ms))
+    RequestBuilder {
+        sent: Nanos::from_millis(sent_ms),
+        ..RequestBuilder::default()
+    }
 }
 
 impl RequestBuilder {
-    /// A request sent at a moment.
-    pub fn at(sent: Nanos) -> Self {
-        Self {
-            sent,
-            load: Nanos::ZERO,
-            slot: Nanos::ZERO,
-            prefill: Nanos::ZERO,
-            tokens: 0,
-            slow: None,
-            per_token: Nanos::ZERO,
-            permit: None,
-        }
-    }
-
-    /// What its phases before decoding take.
-    #[must_use]
-    pub fn phases(mut self, load: Nanos, slot: Nanos, prefill: Nanos) -> Self {
-        (self.load, self.slot, self.prefill) = (load, slot, prefill);
-        self
-    }
-
-    /// Its tokens, and what each takes.
-    #[must_use]
-    pub fn tokens(mut self, tokens: u64, per_token: Nanos) -> Self {
-        (self.tokens, self.per_token) = (tokens, per_token);
-        self
-    }
-
-    /// The first `count` tokens take `per_token` instead.
-    #[must_use]
-    pub fn first_tokens(mut self, count: u64, per_token: Nanos) -> Self {
-        self.slow = Some((count, per_token));
-        self
+    /// When it ends, from the start.
+    pub fn end(&self) -> Nanos {
+        self.build().ended.since(Stamp::ZERO)
     }
 
     /// The request as it was observed.
     pub fn build(self) -> RequestTimes {
         let sent = Stamp::ZERO + self.sent;
         let begin = sent + self.load + self.slot + self.prefill;
-        let mut at = begin;
-        let mut chunks = Vec::new();
-        for token in 0..self.tokens {
-            at = at
-                + match self.slow {
-                    Some((count, slow)) if token < count => slow,
-                    _ => self.per_token,
-                };
-            chunks.push(at);
-        }
+        let (slow, slow_token) = self.slow;
+        let chunks = (0..self.tokens).scan(begin, |at, token| {
+            let step = if token < slow {
+                slow_token
+            } else {
+                self.per_token
+            };
+            *at = *at + step;
+            Some(*at)
+        });
+        let times = streamed(sent, chunks);
+        let end = times.done.unwrap_or(begin);
+        let decoded = (self.tokens > 0).then_some(self.tokens);
         RequestTimes {
             scheduled: sent - self.permit.unwrap_or_default(),
             admission_wait: self.permit,
-            sent: Some(sent),
-            first_token: chunks.first().copied(),
-            last_token: chunks.last().copied(),
-            done: Some(at),
-            ended: at,
-            chunks,
-            tokens: self.tokens,
-            tokens_from: TokenSource::Server,
+            done: Some(end),
+            ended: end,
             counters: ServerCounters {
-                total: Some(at.since(sent)),
+                total: Some(end.since(sent)),
                 load: Some(self.load),
                 prompt_eval: Some(self.prefill),
                 prompt_eval_count: Some(10),
-                eval: (self.tokens > 0).then(|| at.since(begin)),
-                eval_count: (self.tokens > 0).then_some(self.tokens),
+                eval: decoded.map(|_| end.since(begin)),
+                eval_count: decoded,
                 ..ServerCounters::default()
             },
-            outcome: Outcome::Completed,
-            ..RequestTimes::default()
+            ..times
         }
     }
-}
 
-impl RequestBuilder {
     /// It waited so many milliseconds for a permit before it was sent.
     #[must_use]
     pub fn permit(mut self, ms: u64) -> Self {
@@ -134,14 +141,16 @@ impl RequestBuilder {
 
     /// Its tokens, and the milliseconds that each takes.
     #[must_use]
-    pub fn decode(self, tokens: u64, per_token_ms: u64) -> Self {
-        self.tokens(tokens, Nanos::from_millis(per_token_ms))
+    pub fn decode(mut self, tokens: u64, per_token_ms: u64) -> Self {
+        (self.tokens, self.per_token) = (tokens, Nanos::from_millis(per_token_ms));
+        self
     }
 
     /// The first `count` tokens take so many milliseconds instead.
     #[must_use]
-    pub fn slow(self, count: u64, per_token_ms: u64) -> Self {
-        self.first_tokens(count, Nanos::from_millis(per_token_ms))
+    pub fn slow(mut self, count: u64, per_token_ms: u64) -> Self {
+        self.slow = (count, Nanos::from_millis(per_token_ms));
+        self
     }
 }
 
@@ -173,6 +182,16 @@ pub fn arm(arm: Arm, state: &str, agents: Vec<AgentObservation>) -> ArmObservati
         throttled: Vec::new(),
         client_bias: None,
     }
+}
+
+/// A run of the together arm alone, of an agent on the first server for each of these requests.
+pub fn beside(config: &str, repetition: u32, requests: &[RequestBuilder]) -> RunObservation {
+    let agents = requests
+        .iter()
+        .zip(0..)
+        .map(|(request, place)| agent(place, 0, ModelOptions::default(), vec![request.build()]));
+    let together = arm(Arm::Together, "warm", agents.collect());
+    run(config, repetition, Some(together), None)
 }
 
 /// A run of both arms.

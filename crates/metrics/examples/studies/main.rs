@@ -5,6 +5,7 @@
 
 mod capacity;
 mod intervals;
+mod levels;
 mod servers;
 mod speedup;
 

@@ -3,7 +3,7 @@
 use domain::plan::Arm;
 use domain::{ModelOptions, Nanos};
 use metrics::timeline::{RequestBuilder, agent, arm, context, run};
-use metrics::{AgentObservation, ArmObservation, RequestTimes, RunObservation, Verdict, WarmLoad};
+use metrics::{AgentObservation, ArmObservation, RunObservation, Verdict, WarmLoad};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -80,76 +80,40 @@ impl<'a> Noise<'a> {
         }
     }
 
-    fn phase(&mut self, seconds: f64, spread: f64) -> f64 {
+    fn phase(&mut self, seconds: f64, spread: f64) -> Nanos {
         let seconds = seconds * self.speed;
-        match &mut self.rng {
+        Nanos::from_secs_f64(match &mut self.rng {
             Some(rng) => scaled(seconds, spread, rng),
             None => seconds,
-        }
+        })
     }
 
-    fn load(&mut self) -> f64 {
+    fn load(&mut self) -> Nanos {
         self.phase(WARM_LOAD, 0.1)
     }
 
-    fn reload(&mut self) -> f64 {
+    fn reload(&mut self) -> Nanos {
         self.phase(RELOAD, 0.05)
     }
 
-    fn prefill(&mut self) -> f64 {
+    fn prefill(&mut self) -> Nanos {
         self.phase(PREFILL, 0.05)
     }
 
-    fn token(&mut self) -> f64 {
+    fn token(&mut self) -> Nanos {
         self.phase(TOKEN, 0.01)
     }
 }
 
-fn ns(seconds: f64) -> Nanos {
-    Nanos::from_secs_f64(seconds)
-}
-
-/// A call as seconds: sent, load, slot, prefill; its end follows from the tokens.
-struct Call {
-    sent: f64,
-    load: f64,
-    slot: f64,
-    prefill: f64,
-    tokens: u64,
-    token: f64,
-    /// The first so many tokens take so long instead.
-    slow: (u64, f64),
-}
-
-impl Call {
-    fn alone(sent: f64, load: f64, tokens: u64, noise: &mut Noise<'_>) -> Self {
-        Self {
-            sent,
-            load,
-            slot: 0.0,
-            prefill: noise.prefill(),
-            tokens,
-            token: noise.token(),
-            slow: (0, 0.0),
-        }
-    }
-
-    fn end(&self) -> f64 {
-        let slow = self.slow.0.min(self.tokens);
-        self.sent
-            + self.load
-            + self.slot
-            + self.prefill
-            + slow as f64 * self.slow.1
-            + (self.tokens - slow) as f64 * self.token
-    }
-
-    fn build(&self) -> RequestTimes {
-        RequestBuilder::at(ns(self.sent))
-            .phases(ns(self.load), ns(self.slot), ns(self.prefill))
-            .tokens(self.tokens, ns(self.token))
-            .first_tokens(self.slow.0, ns(self.slow.1))
-            .build()
+/// A call that waits for no slot.
+fn call(sent: Nanos, load: Nanos, tokens: u64, noise: &mut Noise<'_>) -> RequestBuilder {
+    RequestBuilder {
+        sent,
+        load,
+        prefill: noise.prefill(),
+        tokens,
+        per_token: noise.token(),
+        ..RequestBuilder::default()
     }
 }
 
@@ -185,7 +149,7 @@ impl Model {
         verdict == Verdict::Undecided || right.contains(&verdict)
     }
 
-    fn place(self, calls: &[Vec<Call>; 2], which: Arm) -> ArmObservation {
+    fn place(self, calls: &[Vec<RequestBuilder>; 2], which: Arm) -> ArmObservation {
         let agents: Vec<AgentObservation> = calls
             .iter()
             .zip(0..)
@@ -195,7 +159,8 @@ impl Model {
                     Self::ReloadEachSwitch => context(512 << i),
                     _ => ModelOptions::default(),
                 };
-                agent(i, server, options, calls.iter().map(Call::build).collect())
+                let requests = calls.iter().map(|call| call.build()).collect();
+                agent(i, server, options, requests)
             })
             .collect();
         arm(which, "unloaded", agents)
@@ -203,7 +168,7 @@ impl Model {
 
     /// One agent after the other.
     pub(crate) fn sequential(self, lengths: &Lengths, noise: &mut Noise<'_>) -> ArmObservation {
-        let mut at = 0.0;
+        let mut at = Nanos::ZERO;
         let calls = [0, 1].map(|i| {
             let mut own = Vec::new();
             for (k, tokens) in lengths.0[i].into_iter().take(self.calls()).enumerate() {
@@ -212,7 +177,7 @@ impl Model {
                 } else {
                     noise.load()
                 };
-                let call = Call::alone(at, load, tokens, noise);
+                let call = call(at, load, tokens, noise);
                 at = call.end();
                 own.push(call);
             }
@@ -234,14 +199,14 @@ impl Model {
         let calls = match self {
             Self::Serial => {
                 let (load_a, load_b) = (noise.load(), noise.load());
-                let first = Call::alone(0.0, load_a, a, noise);
-                let mut second = Call::alone(0.0, load_b, b, noise);
-                second.slot = (first.end() - second.load).max(0.0);
+                let first = call(Nanos::ZERO, load_a, a, noise);
+                let mut second = call(Nanos::ZERO, load_b, b, noise);
+                second.slot = first.end().saturating_sub(second.load);
                 [vec![first], vec![second]]
             }
             Self::TwoDevices => [a, b].map(|tokens| {
                 let load = noise.load();
-                vec![Call::alone(0.0, load, tokens, noise)]
+                vec![call(Nanos::ZERO, load, tokens, noise)]
             }),
             Self::FairShared | Self::Batched => {
                 let gain = if self == Self::Batched {
@@ -251,15 +216,15 @@ impl Model {
                 };
                 // One batch: both begin to decode together and step together.
                 let (load, prefill, token) = (noise.load(), noise.prefill(), noise.token());
+                let slow = Nanos::from_secs_f64(2.0 * token.as_secs_f64() / gain);
                 [a, b].map(|tokens| {
-                    vec![Call {
-                        sent: 0.0,
+                    vec![RequestBuilder {
                         load,
-                        slot: 0.0,
                         prefill,
                         tokens,
-                        token,
-                        slow: (a.min(b), 2.0 * token / gain),
+                        per_token: token,
+                        slow: (a.min(b), slow),
+                        ..RequestBuilder::default()
                     }]
                 })
             }
@@ -269,14 +234,14 @@ impl Model {
     }
 
     /// A, B, A, B, each after a reload that begins when the one before has ended.
-    fn alternating(self, lengths: &Lengths, noise: &mut Noise<'_>) -> [Vec<Call>; 2] {
+    fn alternating(self, lengths: &Lengths, noise: &mut Noise<'_>) -> [Vec<RequestBuilder>; 2] {
         let mut calls = [Vec::new(), Vec::new()];
-        let mut free = 0.0;
-        let mut sent = [0.0, 0.0];
+        let mut free = Nanos::ZERO;
+        let mut sent = [Nanos::ZERO; 2];
         for k in 0..self.calls() {
             for i in 0..2 {
-                let load = free + noise.reload() - sent[i];
-                let call = Call::alone(sent[i], load, lengths.0[i][k], noise);
+                let load = (free + noise.reload()).saturating_sub(sent[i]);
+                let call = call(sent[i], load, lengths.0[i][k], noise);
                 free = call.end();
                 sent[i] = free;
                 calls[i].push(call);
@@ -295,7 +260,7 @@ impl Model {
         observed.probes = [0, 1]
             .map(|agent| WarmLoad {
                 agent,
-                load: ns(scaled(WARM_LOAD, 0.1, rng)),
+                load: Nanos::from_secs_f64(scaled(WARM_LOAD, 0.1, rng)),
             })
             .to_vec();
         observed

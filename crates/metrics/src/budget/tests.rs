@@ -2,17 +2,12 @@ use domain::Outcome;
 use domain::record::{Bias, BudgetDepth, BudgetEnd, RequestTimes, RuntimeFacts, RuntimeFlavour};
 
 use super::*;
+use crate::timeline::{at, streamed};
 
 /// A completed request that was sent at `sent` and saw tokens at these times, microseconds.
 fn seen(sent: u64, tokens: &[u64]) -> RequestTimes {
     let us = |us: u64| Stamp(us * 1000);
-    RequestTimes {
-        scheduled: us(sent),
-        sent: Some(us(sent)),
-        outcome: Outcome::Completed,
-        chunks: tokens.iter().copied().map(us).collect(),
-        ..RequestTimes::default()
-    }
+    streamed(us(sent), tokens.iter().copied().map(us))
 }
 
 fn truth(asked: u64, sent: &[u64], due: &[u64]) -> Truth {
@@ -96,24 +91,14 @@ fn step(tokens_per_s: f64, mean_us: i64, ttft_p99_us: Option<i64>) -> BudgetStep
         max_ns: 9_000_000,
     };
     BudgetStep {
-        streams: (tokens_per_s / 50.0) as u32,
-        gap_ns: Nanos::from_millis(20),
-        requests: 10,
-        left_out: 0,
-        tokens: 1000,
         tokens_per_s,
         ttft_bias: Some(bias(2 * mean_us, ttft_p99_us)),
         token_bias: Some(bias(mean_us, Some(3 * mean_us))),
-        gap_error: None,
-        jitter_p99_ns: None,
-        cpu_per_token_ns: Some(Nanos(21_400)),
-        cpu_used: None,
-        memory_per_agent_bytes: None,
-        server_late: None,
+        ..Compared::default().step(1, Nanos::from_millis(20))
     }
 }
 
-pub(crate) fn budget(steps: Vec<BudgetStep>) -> ClientBudget {
+fn budget(steps: Vec<BudgetStep>) -> ClientBudget {
     ClientBudget {
         depth: BudgetDepth::Quick,
         api: "ollama".to_owned(),
@@ -150,6 +135,7 @@ fn a_budget_holds_up_to_the_last_step_before_the_first_that_is_late() {
 
 #[test]
 fn bias_between_steps_is_linear_and_flat_beyond_them() {
+    let empty = budget(Vec::new());
     let budget = budget(vec![
         step(100.0, 50, None),
         step(1100.0, 250, None),
@@ -166,7 +152,7 @@ fn bias_between_steps_is_linear_and_flat_beyond_them() {
         let bias = bias_at(&budget, rate).unwrap();
         assert!((bias - us * 1000.0).abs() < 1e-6, "{rate}: {bias}");
     }
-    assert_eq!(bias_at(&super::tests::budget(Vec::new()), 1.0), None);
+    assert_eq!(bias_at(&empty, 1.0), None);
 }
 
 #[test]
@@ -195,10 +181,10 @@ fn what_lies_beyond_the_budget_is_flagged_with_how_late_it_may_be() {
 
 #[test]
 fn the_busiest_second_is_found_wherever_it_lies() {
-    let at = |ms: &[u64]| busiest_second(ms.iter().map(|ms| Stamp(ms * 1_000_000)).collect());
-    assert_eq!(at(&[]), None);
-    assert_eq!(at(&[7]), Some(1));
+    let busiest = |ms: &[u64]| busiest_second(ms.iter().copied().map(at).collect());
+    assert_eq!(busiest(&[]), None);
+    assert_eq!(busiest(&[7]), Some(1));
     // From 900 up to, not including, 1,900: four.
-    assert_eq!(at(&[0, 900, 1000, 1500, 1899, 1900, 3000]), Some(4));
-    assert_eq!(at(&[1500, 0, 1000]), Some(2));
+    assert_eq!(busiest(&[0, 900, 1000, 1500, 1899, 1900, 3000]), Some(4));
+    assert_eq!(busiest(&[1500, 0, 1000]), Some(2));
 }

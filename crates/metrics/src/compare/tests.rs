@@ -1,25 +1,21 @@
 use super::gate::{Limit, limit_of};
 use super::*;
 use crate::observation::RunObservation;
-use crate::timeline::{agent, arm, dataset, request, run};
-use domain::ModelOptions;
-use domain::plan::Arm::Together;
+use crate::timeline::{beside, dataset, request};
 
-fn observed(config: &str, repetition: u32, per_token_ms: u64) -> RunObservation {
-    let call = request(0).load(100).decode(10, per_token_ms).build();
-    let agents = vec![agent(0, 0, ModelOptions::default(), vec![call])];
-    run(
-        config,
-        repetition,
-        Some(arm(Together, "warm", agents)),
-        None,
-    )
+/// A run of one agent for each of these times of a token, ms.
+fn observed(config: &str, repetition: u32, per_token_ms: &[u64]) -> RunObservation {
+    let calls: Vec<_> = per_token_ms
+        .iter()
+        .map(|ms| request(0).load(100).decode(10, *ms))
+        .collect();
+    beside(config, repetition, &calls)
 }
 
 fn summary(config: &str, per_token_ms: &[u64]) -> Summary {
     let runs = per_token_ms.iter().zip(1..);
     Summary::of(&dataset(
-        runs.map(|(ms, r)| observed(config, r, *ms)).collect(),
+        runs.map(|(ms, r)| observed(config, r, &[*ms])).collect(),
     ))
 }
 
@@ -65,19 +61,8 @@ fn a_paired_change_shows_through_spread() {
 fn no_estimate_of_tr113_is_ever_better() {
     // Two agents, the second waiting ever longer: the estimate falls whatever the wall time does.
     let summary = |gap: u64| {
-        let runs = (1..=4).map(|repetition| {
-            let calls = |ms| vec![request(0).load(100).decode(10, ms + repetition).build()];
-            let agents = vec![
-                agent(0, 0, ModelOptions::default(), calls(100)),
-                agent(1, 0, ModelOptions::default(), calls(gap)),
-            ];
-            run(
-                "a",
-                repetition as u32,
-                Some(arm(Together, "warm", agents)),
-                None,
-            )
-        });
+        let run = |r: u64| observed("a", r as u32, &[100 + r, gap + r]);
+        let runs = (1..=4).map(run);
         Summary::of(&dataset(runs.collect()))
     };
     let c = compare(&summary(300), &summary(100));

@@ -1,19 +1,12 @@
-use domain::ModelOptions;
-use domain::plan::Arm::Together;
 use domain::record::Environment;
 use domain::telemetry::{GpuProcess, GpuReading, GpuSource, HostReading, ServerReading};
 
 use super::*;
-use crate::timeline::{agent, arm, dataset, request, run};
+use crate::timeline::{beside, dataset, request};
 
 /// One arm from 1 s to 3 s.
 fn measured(telemetry: Vec<Sample>) -> Dataset {
-    let call = request(1000).prefill(1000).decode(10, 100).build();
-    let together = arm(
-        Together,
-        "unloaded",
-        vec![agent(0, 0, ModelOptions::default(), vec![call])],
-    );
+    let call = request(1000).prefill(1000).decode(10, 100);
     Dataset {
         provenance: Provenance::Measured,
         environment: Some(Environment {
@@ -28,7 +21,7 @@ fn measured(telemetry: Vec<Sample>) -> Dataset {
             warnings: Vec::new(),
         }),
         telemetry,
-        ..dataset(vec![run("a", 1, Some(together), None)])
+        ..dataset(vec![beside("a", 1, &[call])])
     }
 }
 

@@ -1,13 +1,10 @@
 use domain::telemetry::GpuProcess;
 
 use super::*;
-
-const fn ms(ms: u64) -> Stamp {
-    Stamp(ms * 1_000_000)
-}
+use crate::timeline::at;
 
 /// One sample of one device after another: power and counter, where told.
-fn sample(at: u64, devices: &[(Option<f64>, Option<f64>)]) -> Sample {
+fn sample(ms: u64, devices: &[(Option<f64>, Option<f64>)]) -> Sample {
     let gpus = (0..)
         .zip(devices)
         .map(|(index, (power_w, energy_j))| GpuReading {
@@ -17,7 +14,7 @@ fn sample(at: u64, devices: &[(Option<f64>, Option<f64>)]) -> Sample {
             ..GpuReading::default()
         });
     Sample {
-        at: ms(at),
+        at: at(ms),
         gpus: gpus.collect(),
         ..Sample::default()
     }
@@ -25,7 +22,7 @@ fn sample(at: u64, devices: &[(Option<f64>, Option<f64>)]) -> Sample {
 
 /// The energy between two moments, ms: joules and source.
 fn told(meter: &Meter, from: u64, to: u64) -> Option<(f64, EnergySource)> {
-    let energy = meter.between(ms(from), ms(to))?;
+    let energy = meter.between(at(from), at(to))?;
     Some(((energy.joules * 1e9).round() / 1e9, energy.source))
 }
 
@@ -98,7 +95,7 @@ fn devices_add_up_and_the_weakest_source_names_the_sum() {
         told(&meter, 0, 1000),
         Some((107.0, EnergySource::Estimated))
     );
-    assert_eq!(meter.between(ms(0), ms(1000)).unwrap().devices, 2);
+    assert_eq!(meter.between(at(0), at(1000)).unwrap().devices, 2);
 }
 
 fn server_process() -> GpuProcess {
@@ -119,7 +116,7 @@ fn only_the_servers_devices_count_where_they_are_known() {
     for sample in &mut samples {
         sample.gpus[1].power_w = None;
     }
-    assert_eq!(Meter::of(&samples).between(ms(0), ms(1000)), None);
+    assert_eq!(Meter::of(&samples).between(at(0), at(1000)), None);
 }
 
 #[test]
@@ -136,7 +133,7 @@ fn instances_are_within_their_card() {
 
 #[test]
 fn time_that_no_sample_covers_has_no_energy() {
-    assert_eq!(Meter::of(&[]).between(ms(0), ms(1)), None);
+    assert_eq!(Meter::of(&[]).between(at(0), at(1)), None);
     assert_eq!(told(&meter(&[(0, Some(1.0), Some(1.0))]), 0, 1), None);
     let meter = meter(&[0, 100, 200].map(|at| (at, Some(1.0), Some(at as f64))));
     assert_eq!(told(&meter, 0, 1300), None);

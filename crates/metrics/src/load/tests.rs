@@ -1,31 +1,25 @@
 //! Figures of requests whose stamps are known.
 
-use domain::plan::{Arm, Topology};
-use domain::record::{RequestTimes, RunKey};
+use domain::record::{RequestTimes, Turn};
+use domain::work::WorkRecord;
 use domain::{FailureKind, TimeoutPhase};
 
 use super::*;
+use crate::timeline::{at, of_load, streamed};
 
 /// A request planned at `scheduled`, sent at `sent`, with a chunk at each of `chunks`, done 1 ms
 /// after the last one; all in milliseconds.
 fn request(scheduled: u64, sent: u64, chunks: &[u64], outcome: &Outcome) -> RequestRecord {
-    let at = |ms: u64| Stamp(ms * 1_000_000);
-    let chunks: Vec<Stamp> = chunks.iter().map(|ms| at(*ms)).collect();
-    let done = chunks.last().map(|last| *last + Nanos::from_millis(1));
+    let times = streamed(at(sent), chunks.iter().copied().map(at));
+    let done = times.done.map(|last| last + Nanos::from_millis(1));
     let times = RequestTimes {
         scheduled: at(scheduled),
-        sent: Some(at(sent)),
-        first_token: chunks.first().copied(),
-        last_token: chunks.last().copied(),
         done,
         ended: done.unwrap_or(at(sent)),
         outcome: outcome.clone(),
-        tokens: chunks.len() as u64,
-        tokens_from: TokenSource::Server,
-        chunks,
-        ..RequestTimes::default()
+        ..times
     };
-    RequestRecord::new(RunKey::of_load(Topology::Shared), Arm::Together, times)
+    of_load(0, times)
 }
 
 fn completed() -> Outcome {
@@ -221,11 +215,11 @@ fn memory_is_bounded_and_the_figures_say_how_exact_they_are() {
             &[at + 50 + n % 90, at + 170, at + 190 + n % 7],
             &completed(),
         );
-        request.work = Some(domain::work::WorkRecord {
+        request.work = Some(WorkRecord {
             queue_ns: Nanos(n),
-            ..domain::work::WorkRecord::default()
+            ..WorkRecord::default()
         });
-        request.turn = Some(domain::record::Turn {
+        request.turn = Some(Turn {
             session: 0,
             turn: 1 + (n % 2) as u32,
         });

@@ -1,13 +1,11 @@
 use domain::plan::Arm::Together;
 use domain::record::ServerCounters;
 use domain::record::TokenSource;
-use domain::{ModelOptions, Nanos, Outcome, Stamp};
+use domain::{Nanos, Outcome, Stamp};
 
 use super::*;
-use crate::observation::{
-    AgentObservation, PublishedRow, RequestTimes, RunObservation, StampSource,
-};
-use crate::timeline::{Calls, agent, arm, dataset, request, run, two_arms};
+use crate::observation::{PublishedRow, RequestTimes, RunObservation, StampSource};
+use crate::timeline::{Calls, agent, arm, at, beside, dataset, request, run, two_arms};
 
 fn close(a: f64, b: f64) {
     assert!((a - b).abs() < 1e-9, "{a} is not {b}");
@@ -22,16 +20,6 @@ fn on_two(config: &str, repetition: u32, per_token_ms: u64) -> RunObservation {
         Calls::new(&beside, &call(1200, 100)).on(1),
     ];
     two_arms(config, repetition, "warm for agent 0", &agents)
-}
-
-/// A run of one arm.
-fn beside(config: &str, repetition: u32, agents: Vec<AgentObservation>) -> RunObservation {
-    run(
-        config,
-        repetition,
-        Some(arm(Together, "warm", agents)),
-        None,
-    )
 }
 
 #[test]
@@ -145,7 +133,7 @@ fn memory_is_the_peak_within_the_arm() {
     let mut data = dataset(vec![on_two("a", 1, 100)]);
     for (ms, bytes) in [(500, 7), (600, 9), (1100, 8), (1300, 99)] {
         data.telemetry.push(domain::telemetry::Sample {
-            at: Stamp::ZERO + Nanos::from_millis(ms),
+            at: at(ms),
             gpus: vec![domain::telemetry::GpuReading {
                 memory_used_bytes: Some(bytes),
                 ..Default::default()
@@ -197,9 +185,8 @@ fn published() -> PublishedRow {
 
 #[test]
 fn a_published_row_enters_no_mean_of_observed_runs() {
-    let call = request(0).load(100).decode(10, 100).build();
-    let agents = (0..2).map(|i| agent(i, 0, ModelOptions::default(), vec![call.clone()]));
-    let mut data = dataset(vec![beside("a", 1, agents.collect())]);
+    let call = request(0).load(100).decode(10, 100);
+    let mut data = dataset(vec![beside("a", 1, &[call, call])]);
     data.runs[0].scenario = "chimera_homo".to_owned();
     let alone = Summary::of(&data);
     data.published.push(published());
@@ -213,14 +200,10 @@ fn a_published_row_enters_no_mean_of_observed_runs() {
 #[test]
 fn intervals_stay_among_the_values_that_a_quantity_can_have() {
     // Prefills of 1, 1 and 2,000 ms: Student's interval of their mean reaches far below zero.
-    let runs = [1, 1, 2_000].into_iter().zip(1..).map(|(ms, repetition)| {
-        let calls = vec![request(0).prefill(ms).decode(10, 10).build()];
-        beside(
-            "a",
-            repetition,
-            vec![agent(0, 0, ModelOptions::default(), calls)],
-        )
-    });
+    let runs = [1, 1, 2_000]
+        .into_iter()
+        .zip(1..)
+        .map(|(ms, repetition)| beside("a", repetition, &[request(0).prefill(ms).decode(10, 10)]));
     let summary = Summary::of(&dataset(runs.collect()));
     let ttft = summary.configs[0].per_agent[0].ttft_ms.unwrap();
     assert_eq!((ttft.lo, ttft.n), (Some(0.0), 3));
@@ -260,120 +243,107 @@ fn unknown_is_null_in_json_order_of_the_schema() {
 
 mod nonsense {
     use proptest::prelude::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
 
     use super::*;
+    use crate::observation::ArmObservation;
+    use crate::timeline::context;
 
-    fn any_stamp() -> impl Strategy<Value = Option<Stamp>> {
-        prop_oneof![
-            Just(None),
-            any::<u64>().prop_map(|s| Some(Stamp(s))),
-            (0..20_u64).prop_map(|s| Some(Stamp(s * 1_000_000_000))),
-        ]
+    /// One of the first twenty seconds.
+    fn early(rng: &mut ChaCha8Rng) -> Stamp {
+        at(1000 * rng.random_range(0..20))
     }
 
-    fn likely_sent() -> impl Strategy<Value = Option<Stamp>> {
-        prop_oneof![
-            20 => (0..20_u64).prop_map(|s| Some(Stamp(s * 1_000_000_000))),
-            1 => any_stamp(),
-        ]
+    /// None, any moment at all, or an early one.
+    fn any_moment(rng: &mut ChaCha8Rng) -> Option<Stamp> {
+        match rng.random_range(0..3) {
+            0 => None,
+            1 => Some(Stamp(rng.next_u64())),
+            _ => Some(early(rng)),
+        }
     }
 
-    fn any_length() -> impl Strategy<Value = Option<Nanos>> {
-        any_stamp().prop_map(|s| s.map(|s| Nanos(s.0)))
+    fn any_length(rng: &mut ChaCha8Rng) -> Option<Nanos> {
+        any_moment(rng).map(|at| Nanos(at.0))
     }
 
-    fn any_request() -> impl Strategy<Value = RequestTimes> {
-        (
-            (likely_sent(), any_stamp(), any_stamp(), any_stamp()),
-            (any_length(), any_length(), any_length(), any_length()),
-            any_length(),
-            proptest::collection::vec(any_stamp(), 0..4),
-            prop_oneof![0..9_u64, any::<u64>()],
-            any::<bool>(),
-            0..20_u8,
-        )
-            .prop_map(
-                |(stamps, lengths, permit, chunks, tokens, rebuilt, outcome)| {
-                    RequestTimes {
-                        scheduled: stamps.0.unwrap_or_default(),
-                        admission_wait: permit,
-                        sent: stamps.0,
-                        first_token: stamps.1,
-                        last_token: stamps.2,
-                        // Mostly after `sent`, so that most runs are used and not left out.
-                        done: match (stamps.0, stamps.3) {
-                            (Some(sent), Some(after)) if outcome < 18 => {
-                                Some(Stamp(sent.0.saturating_add(after.0)))
-                            }
-                            (Some(sent), None) if outcome < 18 => Some(sent),
-                            (_, done) => done,
-                        },
-                        ended: stamps.3.unwrap_or_default(),
-                        chunks: chunks.into_iter().flatten().collect(),
-                        tokens,
-                        tokens_from: TokenSource::Estimated,
-                        counters: ServerCounters {
-                            total: lengths.0,
-                            load: lengths.1,
-                            prompt_eval: lengths.2,
-                            eval: lengths.3,
-                            eval_count: Some(tokens),
-                            ..ServerCounters::default()
-                        },
-                        outcome: match outcome {
-                            0 => Outcome::Incomplete,
-                            1 => Outcome::Cancelled,
-                            _ => Outcome::Completed,
-                        },
-                        stamps: if rebuilt {
-                            StampSource::Rebuilt
-                        } else {
-                            StampSource::Taken
-                        },
-                        ..RequestTimes::default()
-                    }
-                },
-            )
+    fn any_request(rng: &mut ChaCha8Rng) -> RequestTimes {
+        let likely = rng.random_bool(0.95);
+        let sent = if likely {
+            Some(early(rng))
+        } else {
+            any_moment(rng)
+        };
+        let ended = any_moment(rng);
+        // Mostly after `sent`, so that most runs are used and not left out.
+        let done = match sent {
+            Some(sent) if rng.random_bool(0.9) => {
+                let after = ended.unwrap_or_default();
+                Some(Stamp(sent.0.saturating_add(after.0)))
+            }
+            _ => ended,
+        };
+        let few = rng.random_range(0..9);
+        let tokens = if rng.random() { few } else { rng.next_u64() };
+        RequestTimes {
+            scheduled: sent.unwrap_or_default(),
+            admission_wait: any_length(rng),
+            sent,
+            first_token: any_moment(rng),
+            last_token: any_moment(rng),
+            done,
+            ended: ended.unwrap_or_default(),
+            chunks: (0..few % 4).filter_map(|_| any_moment(rng)).collect(),
+            tokens,
+            tokens_from: TokenSource::Estimated,
+            counters: ServerCounters {
+                total: any_length(rng),
+                load: any_length(rng),
+                prompt_eval: any_length(rng),
+                eval: any_length(rng),
+                eval_count: Some(tokens),
+                ..ServerCounters::default()
+            },
+            outcome: match rng.random_range(0..20) {
+                0 => Outcome::Incomplete,
+                1 => Outcome::Cancelled,
+                _ => Outcome::Completed,
+            },
+            stamps: if rng.random() {
+                StampSource::Rebuilt
+            } else {
+                StampSource::Taken
+            },
+            ..RequestTimes::default()
+        }
     }
 
-    /// Both arms of the same agents with the same numbers of calls, each now and then missing.
-    fn any_run() -> impl Strategy<Value = RunObservation> {
-        let calls = proptest::collection::vec((0..2_u32, 1..3_usize), 0..4);
-        let arms = calls.prop_flat_map(|agents| {
-            let requests = |calls: usize| proptest::collection::vec(any_request(), calls);
-            let both = agents
-                .into_iter()
-                .map(move |(server, calls)| (Just(server), requests(calls), requests(calls)));
-            (
-                both.collect::<Vec<_>>(),
-                proptest::option::weighted(0.9, Just(())),
-                proptest::option::weighted(0.9, Just(())),
-            )
+    /// An arm of agents on these servers with so many calls, now and then missing.
+    fn any_arm(agents: &[(u32, u32)], rng: &mut ChaCha8Rng) -> Option<ArmObservation> {
+        let agents = agents.iter().zip(0..).map(|((server, calls), i)| {
+            let requests = (0..*calls).map(|_| any_request(rng)).collect();
+            agent(i, *server, context(512 << (i % 2)), requests)
         });
-        arms.prop_map(|(agents, together, sequential)| {
-            let build = |which: usize| {
-                let agents = agents.iter().zip(0..).map(|(a, i)| {
-                    let requests = if which == 0 { a.1.clone() } else { a.2.clone() };
-                    agent(i, a.0, crate::timeline::context(512 << (i % 2)), requests)
-                });
-                let mut arm = arm(Together, "as left", agents.collect());
-                arm.throttled = vec![(Stamp(5), Stamp(u64::MAX)), (Stamp(9), Stamp(3))];
-                arm
-            };
-            let mut observed = run(
-                "odd",
-                1,
-                together.map(|()| build(0)),
-                sequential.map(|()| build(1)),
-            );
-            observed.probes = (0..agents.len() as u32)
-                .map(|agent| crate::WarmLoad {
-                    agent,
-                    load: Nanos(1 << (agent * 20)),
-                })
-                .collect();
-            observed
-        })
+        let mut arm = arm(Together, "as left", agents.collect());
+        arm.throttled = vec![(Stamp(5), Stamp(u64::MAX)), (Stamp(9), Stamp(3))];
+        rng.random_bool(0.9).then_some(arm)
+    }
+
+    /// Both arms of the same agents with the same numbers of calls.
+    fn any_run(repetition: u32, rng: &mut ChaCha8Rng) -> RunObservation {
+        let agents: Vec<(u32, u32)> = (0..rng.random_range(0..4))
+            .map(|_| (rng.random_range(0..2), rng.random_range(1..3)))
+            .collect();
+        let (together, sequential) = (any_arm(&agents, rng), any_arm(&agents, rng));
+        let mut observed = run("odd", repetition, together, sequential);
+        observed.probes = (0..agents.len() as u32)
+            .map(|agent| crate::WarmLoad {
+                agent,
+                load: Nanos(1 << (agent * 20)),
+            })
+            .collect();
+        observed
     }
 
     proptest! {
@@ -382,13 +352,14 @@ mod nonsense {
         /// Whatever is recorded, there is a summary and no panic, and no figure is infinite.
         #[test]
         fn gives_a_result_and_never_a_panic(
-            runs in proptest::collection::vec(any_run(), 0..5),
+            runs in 0..5_u32,
+            seed: u64,
             wall in proptest::option::of(0.001..9.0_f64),
         ) {
-            let runs = runs.into_iter().zip(1..).map(|(mut observed, r)| {
-                observed.repetition = r;
-                observed.wall_recorded_s = wall;
-                observed
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let runs = (1..=runs).map(|repetition| RunObservation {
+                wall_recorded_s: wall,
+                ..any_run(repetition, &mut rng)
             });
             let data = dataset(runs.collect());
             let summary = Summary::of(&data);

@@ -3,7 +3,8 @@
 use domain::{Nanos, Stamp};
 
 use super::super::*;
-use super::{failed, ms, request};
+use super::{failed, request};
+use crate::timeline::at;
 
 /// Two agents, requests of 100 ms with two tokens each, the second agent's every other one.
 fn two_agents() -> Vec<domain::record::RequestRecord> {
@@ -20,8 +21,8 @@ fn two_agents() -> Vec<domain::record::RequestRecord> {
 /// The stretch between two moments, ms.
 fn window(from: u64, to: u64) -> Window {
     Window {
-        from: ms(from),
-        to: ms(to),
+        from: at(from),
+        to: at(to),
     }
 }
 
@@ -33,9 +34,9 @@ fn a_window_lies_between_the_last_warm_up_and_what_is_known() {
     };
     // The second agent's first request ends at 200 ms; both have ended all by 1 s.
     assert_eq!(of(1, 0, None), Some(window(200, 1000)));
-    assert_eq!(of(2, 0, None).unwrap().from, ms(400));
-    assert_eq!(of(1, 30, None).unwrap().to, ms(1030));
-    assert_eq!(of(1, 0, Some(ms(700))).unwrap().to, ms(700));
+    assert_eq!(of(2, 0, None).unwrap().from, at(400));
+    assert_eq!(of(1, 30, None).unwrap().to, at(1030));
+    assert_eq!(of(1, 0, Some(at(700))).unwrap().to, at(700));
     assert_eq!(of(0, 0, None).unwrap().from, Stamp::ZERO);
     assert_eq!(of(9, 0, None), None, "an agent is still warming up");
     let three = Window::of(&records, 3, 1, Nanos::ZERO, None);
