@@ -1,14 +1,15 @@
 //! Findings: what the data show, each with the numbers it rests on. Where the evidence is absent, so is
 //! the finding. How a finding is said is `document`'s business.
 
+use domain::Nanos;
 use domain::plan::{ConfigId, Topology};
 use serde::Serialize;
 
-use crate::cause::WhySerial;
+use crate::cause::WaitedFor;
 use crate::observation::{ArmObservation, Dataset};
 use crate::run::RunMetrics;
 use crate::stats::{Estimate, mean};
-use crate::summary::{ConfigSummary, Overall, Summary, TopologyComparison, Verdict};
+use crate::summary::{ConfigSummary, Group, Summary, TopologyComparison, Verdict};
 
 /// What the data show, and what it rests on.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,7 +153,7 @@ impl On<'_> {
 }
 
 /// The estimated speedup beside the evidence that nothing ran at once.
-fn never_overlapped(summary: &Summary, all: &Overall) -> Option<Finding> {
+fn never_overlapped(summary: &Summary, all: &Group) -> Option<Finding> {
     let overlap = all.stats.overlap;
     // The average is over exactly the runs that the finding is about.
     let estimated: Vec<f64> = summary
@@ -240,25 +241,14 @@ fn differing(arm: &ArmObservation, a: u32, b: u32) -> Option<Vec<Differing>> {
 
 /// Why the agents took turns: of all runs that show why, how many show what.
 fn serial(data: &Dataset, on: &On<'_>, runs: &[&RunMetrics]) -> Option<Finding> {
-    let (mut other, mut slot, mut permit) = (Vec::new(), Vec::new(), Vec::new());
-    let mut pair = None;
-    for run in runs {
-        match run.cause.why_serial {
-            Some(WhySerial::OtherConfig {
-                waiting,
-                behind,
-                waited,
-                load_after_wait,
-            }) => {
-                pair.get_or_insert((behind, waiting));
-                other.push((waited.as_secs_f64(), load_after_wait.as_secs_f64()));
-            }
-            Some(WhySerial::SlotQueue { waited, .. }) => slot.push(waited.as_secs_f64()),
-            Some(WhySerial::Admission { waited, .. }) => permit.push(waited.as_secs_f64()),
-            None => {}
-        }
-    }
-    if let Some((behind, waiting)) = pair
+    let why: Vec<_> = runs.iter().filter_map(|r| r.cause.why_serial).collect();
+    let waits = |what: WaitedFor| -> Vec<f64> {
+        let found = why.iter().filter(|w| w.waited_for == what);
+        found.map(|w| w.waited.as_secs_f64()).collect()
+    };
+    let (other, slot) = (waits(WaitedFor::OtherConfig), waits(WaitedFor::SlotQueue));
+    let permit = waits(WaitedFor::Admission);
+    if let Some(first) = why.iter().find(|w| w.waited_for == WaitedFor::OtherConfig)
         && other.len() >= slot.len().max(permit.len())
     {
         let of_config = |r: &&crate::RunObservation| {
@@ -266,14 +256,14 @@ fn serial(data: &Dataset, on: &On<'_>, runs: &[&RunMetrics]) -> Option<Finding> 
         };
         let mut arms = data.runs.iter().filter(of_config);
         let arm = arms.find_map(|r| r.together.as_ref())?;
-        let kind = FindingKind::OtherOptions(differing(arm, behind, waiting)?);
-        let waited = mean(&other.iter().map(|w| w.0).collect::<Vec<_>>())?;
-        let load = mean(&other.iter().map(|w| w.1).collect::<Vec<_>>())?;
+        let kind = FindingKind::OtherOptions(differing(arm, first.behind, first.waiting)?);
+        let loads = why.iter().filter_map(|w| w.load_after_wait);
+        let loads: Vec<f64> = loads.map(Nanos::as_secs_f64).collect();
         let n = other.len() as u32;
         let evidence = vec![
             on.overlapped(),
-            on.evidence("cause.waits.wait_other_config", waited, n),
-            on.evidence("cause.waits.load_after_wait", load, n),
+            on.evidence("cause.waits.wait_other_config", mean(&other)?, n),
+            on.evidence("cause.waits.load_after_wait", mean(&loads)?, n),
         ];
         return Some(on.found(kind, evidence));
     }

@@ -10,7 +10,7 @@ mod waits;
 
 pub use loss::{Loss, LossNs, LostSeconds};
 pub(crate) use waits::SERIAL_BELOW;
-pub use waits::{AgentWaits, WhySerial};
+pub use waits::{AgentWaits, WaitedFor, WhySerial};
 
 use crate::arms::{Arms, WarmLoads};
 use flights::Flights;
@@ -21,7 +21,7 @@ pub struct RunCause {
     /// Seconds lost by the run, `wall - max(solo)`, and their parts; none without solo times.
     pub lost: Option<LossNs>,
     /// Each agent's loss, `T_i - solo_i`, in agent order; none without solo times.
-    pub agents: Option<Vec<AgentLoss>>,
+    pub agents: Option<Vec<LossNs>>,
     /// What is known of each agent's waiting even without solo times, in agent order.
     pub waits: Vec<AgentWaits>,
     /// Why the agents ran one after another, when they did and the evidence shows why.
@@ -38,17 +38,6 @@ pub struct Reloads {
     /// What was left of their `load` after waiting for others, less the warm `load` where it is
     /// known.
     pub time: Nanos,
-}
-
-/// One agent's loss.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AgentLoss {
-    /// The agent.
-    pub agent: u32,
-    /// `T_i - solo_i` and its parts.
-    pub lost: LossNs,
-    /// Each of its requests; what they do not explain lies between them.
-    pub requests: Vec<LossNs>,
 }
 
 impl RunCause {
@@ -109,7 +98,7 @@ impl RunCause {
 /// The run's loss: the loss of the agent that ended last, less what stays hidden behind a longer
 /// agent's own work. If the agent that ended last is not the one with the longest solo time, the
 /// difference would have passed anyway; it is taken from all known causes alike.
-fn run_loss(arms: &Arms<'_>, agents: &[AgentLoss]) -> Option<LossNs> {
+fn run_loss(arms: &Arms<'_>, agents: &[LossNs]) -> Option<LossNs> {
     let baselines = arms.baselines.as_ref()?;
     let solos = baselines
         .iter()
@@ -117,7 +106,7 @@ fn run_loss(arms: &Arms<'_>, agents: &[AgentLoss]) -> Option<LossNs> {
         .collect::<Option<Vec<_>>>()?;
     let last = (0..solos.len()).max_by_key(|i| arms.times.agents[*i].1)?;
     let slack = solos.iter().max()? - solos[last];
-    let mut lost = agents[last].lost;
+    let mut lost = agents[last];
     // It was sent so much later than the first; of that it waited for its permit.
     let late = arms.times.start_offset(last);
     let permit = waits::first_permit(&arms.together.agents[last]);

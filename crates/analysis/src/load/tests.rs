@@ -1,9 +1,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use domain::Nanos;
 use domain::plan::Topology;
 use domain::record::Provenance;
-use metrics::cause::WhySerial;
+use metrics::cause::WaitedFor;
 use metrics::{Summary, Verdict};
 use tempfile::TempDir;
 
@@ -88,17 +89,20 @@ fn the_nineteen_recorded_runs_were_served_in_turn() {
         let bound = m.speedup_upper_bound.unwrap();
         assert!((0.9..1.35).contains(&bound), "{id}: {bound}");
         let homogeneous = observed.scenario == "chimera_homo";
-        match m.cause.why_serial.unwrap() {
-            WhySerial::SlotQueue { .. } => assert!(homogeneous, "{id}"),
-            WhySerial::Admission { .. } => panic!("{id}: no limit was recorded"),
-            WhySerial::OtherConfig {
-                load_after_wait, ..
-            } => {
-                assert!(!homogeneous, "{id}");
-                // What is left of the load is the reload: about 3 to 5 s on that machine.
-                assert!((2.0..6.0).contains(&load_after_wait.as_secs_f64()), "{id}");
-            }
-        }
+        let why = m.cause.why_serial.unwrap();
+        let expected = if homogeneous {
+            WaitedFor::SlotQueue
+        } else {
+            WaitedFor::OtherConfig
+        };
+        assert_eq!(why.waited_for, expected, "{id}");
+        // What is left of the load is the reload: about 3 to 5 s on that machine.
+        let reload = why.load_after_wait.map(Nanos::as_secs_f64);
+        assert!(
+            reload.is_none_or(|s| (2.0..6.0).contains(&s)),
+            "{id}: {reload:?}"
+        );
+        assert_eq!(reload.is_none(), homogeneous, "{id}");
     }
     let overall = &summary.overall[0];
     assert_eq!(overall.verdicts.serial, 19);

@@ -1,7 +1,7 @@
 //! Words for verdicts, causes and scenarios.
 
 use metrics::ConfigSummary;
-use metrics::cause::WhySerial;
+use metrics::cause::{WaitedFor, WhySerial};
 
 use super::plain;
 use super::view::seconds;
@@ -25,32 +25,15 @@ pub(crate) fn cause_phrase(config: &ConfigSummary) -> Option<String> {
 
 /// Why the agents ran in turn, in a few words.
 fn why_phrase(why: &WhySerial) -> String {
-    match why {
-        WhySerial::OtherConfig {
-            waiting,
-            waited,
-            load_after_wait,
-            ..
-        } => format!(
-            "{} waited {} s behind other options, then {} s of load",
-            agent_letter(*waiting),
-            plain(seconds(*waited), 1),
-            plain(seconds(*load_after_wait), 1)
+    let who = agent_letter(why.waiting);
+    let waited = plain(seconds(why.waited), 1);
+    match why.waited_for {
+        WaitedFor::OtherConfig => format!(
+            "{who} waited {waited} s behind other options, then {} s of load",
+            plain(seconds(why.load_after_wait.unwrap_or_default()), 1)
         ),
-        WhySerial::SlotQueue {
-            waiting, waited, ..
-        } => format!(
-            "{} waited {} s for the slot",
-            agent_letter(*waiting),
-            plain(seconds(*waited), 1)
-        ),
-        WhySerial::Admission {
-            waiting, waited, ..
-        } => format!(
-            "{} waited {} s for a permit of the client",
-            agent_letter(*waiting),
-            plain(seconds(*waited), 1)
-        ),
+        WaitedFor::SlotQueue => format!("{who} waited {waited} s for the slot"),
+        WaitedFor::Admission => format!("{who} waited {waited} s for a permit of the client"),
     }
 }
 

@@ -12,8 +12,6 @@ pub(crate) struct AgentBaseline {
     pub(crate) work_delta: i64,
     /// `solo_i` at the together arm's work; none without a warm `load`.
     pub(crate) solo: Option<i64>,
-    /// `solo_i` at the sequential arm's own work.
-    pub(crate) solo_raw: Option<i64>,
     /// Its calls, when both arms have as many and the warm `load` is known.
     pub(crate) calls: Option<Vec<CallBaseline>>,
 }
@@ -137,7 +135,6 @@ impl AgentBaseline {
             let excess = |r| (load(r) - signed(warm)).max(0);
             sequential.requests.iter().map(excess).sum()
         };
-        let solo_raw = warm.map(|warm| time - cold(warm));
         let calls = warm
             .filter(|_| sequential.requests.len() == together.requests.len())
             .map(|warm| {
@@ -163,8 +160,7 @@ impl AgentBaseline {
             });
         Some(Self {
             work_delta,
-            solo: solo_raw.map(|solo| solo + work_delta),
-            solo_raw,
+            solo: warm.map(|warm| time - cold(warm) + work_delta),
             calls,
         })
     }

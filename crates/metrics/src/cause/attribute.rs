@@ -2,16 +2,16 @@
 
 use domain::{Nanos, Stamp};
 
+use super::LossNs;
 use super::flights::{Flight, Flights};
 use super::loss::share_out;
 use super::waits::{later_permits, waited_for_config, waited_for_slot};
-use super::{AgentLoss, LossNs};
 use crate::arms::{Arms, CallBaseline, decode_work, e2e, load, signed, slot_wait, transport};
 use crate::observation::RequestTimes;
 use crate::spans::Spans;
 
 /// Every agent's loss; none when a solo time or the calls' counterparts are missing.
-pub(super) fn agents(flights: &Flights<'_>, arms: &Arms<'_>) -> Option<Vec<AgentLoss>> {
+pub(super) fn agents(flights: &Flights<'_>, arms: &Arms<'_>) -> Option<Vec<LossNs>> {
     let throttled = Spans::union(arms.together.throttled.iter().copied());
     let calibrated = calibrated_excess(arms);
     arms.baselines
@@ -23,11 +23,6 @@ pub(super) fn agents(flights: &Flights<'_>, arms: &Arms<'_>) -> Option<Vec<Agent
             let held = throttled.without(&others);
             let calls = baseline.calls.as_ref()?;
             let own: Vec<_> = flights.0.iter().filter(|f| f.agent == i).collect();
-            let requests: Vec<LossNs> = own
-                .iter()
-                .zip(calls)
-                .map(|(f, base)| request_loss(flights, f, base, &others, &held, calibrated))
-                .collect();
             let time = signed(arms.times.time(i));
             let solo = baseline.solo?;
             // Between its requests an agent runs our own code; what that takes more is ours, but for
@@ -46,14 +41,11 @@ pub(super) fn agents(flights: &Flights<'_>, arms: &Arms<'_>) -> Option<Vec<Agent
                 client: between - admission,
                 ..LossNs::default()
             };
-            for part in &requests {
-                lost.add(part);
+            for (f, base) in own.iter().zip(calls) {
+                let of_request = request_loss(flights, f, base, &others, &held, calibrated);
+                lost.add(&of_request);
             }
-            Some(AgentLoss {
-                agent: arms.together.agents[i].agent,
-                lost: lost.closed_to(time - solo),
-                requests,
-            })
+            Some(lost.closed_to(time - solo))
         })
         .collect()
 }

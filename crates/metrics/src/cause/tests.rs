@@ -31,30 +31,21 @@ fn parts(lost: &LossNs) -> String {
 fn told(observed: &RunObservation) -> String {
     let m = RunMetrics::of(observed);
     let ms = |ns: Nanos| ns.0 / 1_000_000;
-    let why = match m.cause.why_serial {
-        Some(WhySerial::OtherConfig {
-            waiting,
-            behind,
-            waited,
-            load_after_wait,
-        }) => {
-            let (waited, load) = (ms(waited), ms(load_after_wait));
-            format!("{waiting} waits {waited} for the options of {behind}, then loads {load}")
-        }
-        Some(WhySerial::SlotQueue {
-            waiting,
-            behind,
-            waited,
-        }) => format!("{waiting} waits {} for the slot of {behind}", ms(waited)),
-        Some(WhySerial::Admission {
-            waiting,
-            behind,
-            waited,
-        }) => format!("{waiting} waits {} for the permit of {behind}", ms(waited)),
-        None => "-".to_owned(),
-    };
+    let why = m.cause.why_serial.map_or("-".to_owned(), |why| {
+        let (waiting, waited, behind) = (why.waiting, ms(why.waited), why.behind);
+        let load = why
+            .load_after_wait
+            .map(|load| format!(", then loads {}", ms(load)));
+        let what = match why.waited_for {
+            WaitedFor::OtherConfig => "options",
+            WaitedFor::SlotQueue => "slot",
+            WaitedFor::Admission => "permit",
+        };
+        let load = load.unwrap_or_default();
+        format!("{waiting} waits {waited} for the {what} of {behind}{load}")
+    });
     let agents = m.cause.agents.as_deref().unwrap_or_default();
-    let agents: Vec<String> = agents.iter().map(|a| parts(&a.lost)).collect();
+    let agents: Vec<String> = agents.iter().map(parts).collect();
     let reloads = m.cause.avoidable_reloads;
     format!(
         "  lost: {}\n  agents: {}\n  in turn: {why}\n  reloads: {} in {}\n  speedup: {:.6}\n",
@@ -348,10 +339,10 @@ proptest! {
             let loss = m.tr113.unwrap().concurrent_wall_time - longest;
             prop_assert!((lost.total() as f64 / 1e9 - loss).abs() < 1e-6);
             prop_assert!(lost.explained().iter().all(|p| *p >= 0));
-            for (agent, a) in m.cause.agents.unwrap().iter().zip(&m.per_agent) {
+            for (lost, a) in m.cause.agents.unwrap().iter().zip(&m.per_agent) {
                 let loss = a.time.unwrap() - a.solo.unwrap();
-                prop_assert!((agent.lost.total() as f64 / 1e9 - loss).abs() < 1e-6);
-                prop_assert!(agent.lost.explained().iter().all(|p| *p >= 0));
+                prop_assert!((lost.total() as f64 / 1e9 - loss).abs() < 1e-6);
+                prop_assert!(lost.explained().iter().all(|p| *p >= 0));
             }
         }
         if let Some(base) = m.baseline {

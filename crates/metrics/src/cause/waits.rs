@@ -30,41 +30,35 @@ pub struct AgentWaits {
     pub admission: Option<Nanos>,
 }
 
-/// Why agents ran one after another.
+/// Why agents ran one after another: the longest wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(tag = "why", rename_all = "snake_case")]
-pub enum WhySerial {
-    /// An agent's `load` covers another agent's stay on the server, because the server had to
-    /// reload the model with other options.
-    OtherConfig {
-        /// The agent that waited longest.
-        waiting: u32,
-        /// The agent it waited for longest.
-        behind: u32,
-        /// How long it waited.
-        waited: Nanos,
-        /// What was left of its `load` after the waiting: the reload.
-        load_after_wait: Nanos,
-    },
-    /// An agent stood in the queue for a slot while another was served.
-    SlotQueue {
-        /// The agent that waited longest.
-        waiting: u32,
-        /// The agent that was in flight longest meanwhile.
-        behind: u32,
-        /// How long it waited.
-        waited: Nanos,
-    },
-    /// An agent waited for a permit while another held it: the client itself let no more requests
+pub struct WhySerial {
+    /// What the agent waited for.
+    #[serde(rename = "why")]
+    pub waited_for: WaitedFor,
+    /// The agent that waited longest.
+    pub waiting: u32,
+    /// The agent that was in its way longest.
+    pub behind: u32,
+    /// How long it waited.
+    pub waited: Nanos,
+    /// What was left of its `load` after waiting for other options: the reload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_after_wait: Option<Nanos>,
+}
+
+/// What an agent waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitedFor {
+    /// Its `load` covers another agent's stay on the server, because the server had to reload the
+    /// model with other options.
+    OtherConfig,
+    /// It stood in the queue for a slot while another agent was served.
+    SlotQueue,
+    /// It waited for a permit while another agent held it: the client itself let no more requests
     /// through.
-    Admission {
-        /// The agent that waited longest.
-        waiting: u32,
-        /// The agent that was in flight longest meanwhile.
-        behind: u32,
-        /// How long it waited.
-        waited: Nanos,
-    },
+    Admission,
 }
 
 /// Waits of every agent of an arm.
@@ -170,66 +164,44 @@ pub(super) fn why_serial(
             .filter(|(waited, _)| waited.0 > least)
             .max_by_key(|(waited, i)| (*waited, std::cmp::Reverse(*i)))
     };
-    let place = |i: usize| waits[i].agent;
-    // Whom an agent waited for longest, by the overlap of its waiting with their stay.
-    let behind = |waiting: usize, what: Waited| {
-        (0..waits.len())
-            .filter(|other| *other != waiting)
-            .max_by_key(|other| {
-                let own = flights.0.iter().filter(|f| f.agent == waiting);
-                let waited = sum(own.map(|f| match what {
-                    Waited::Config => {
-                        let stay = flights.blockers(f).filter(|n| n.agent == *other);
-                        in_flight(stay).within(f.sent, f.ready)
-                    }
-                    Waited::Slot => {
-                        let stay = flights.neighbours(f).filter(|n| n.agent == *other);
-                        in_flight(stay).within(f.ready, later(f.ready, f.slot_wait))
-                    }
-                    // The limit is the client's, so whoever is in flight on any server counts.
-                    Waited::Permit => {
-                        let stay = flights.0.iter().filter(|n| n.agent == *other);
-                        let permit = f.request.admission_wait.unwrap_or_default();
-                        in_flight(stay).within(f.sent - permit, f.sent)
-                    }
-                }));
-                (waited, std::cmp::Reverse(*other))
-            })
+    // How long another agent stayed on the server, or in flight, while the waiting one waited for it.
+    let stayed = |waiting: usize, other: usize, what: WaitedFor| {
+        let own = flights.0.iter().filter(|f| f.agent == waiting);
+        sum(own.map(|f| match what {
+            WaitedFor::OtherConfig => {
+                let stay = flights.blockers(f).filter(|n| n.agent == other);
+                in_flight(stay).within(f.sent, f.ready)
+            }
+            WaitedFor::SlotQueue => {
+                let stay = flights.neighbours(f).filter(|n| n.agent == other);
+                in_flight(stay).within(f.ready, later(f.ready, f.slot_wait))
+            }
+            // The limit is the client's, so an agent in flight on any server counts.
+            WaitedFor::Admission => {
+                let stay = flights.0.iter().filter(|n| n.agent == other);
+                let permit = f.request.admission_wait.unwrap_or_default();
+                in_flight(stay).within(f.sent - permit, f.sent)
+            }
+        }))
     };
     let found = [
-        (Waited::Permit, longest(|w| w.admission)),
-        (Waited::Slot, longest(|w| w.slot_queue)),
-        (Waited::Config, longest(|w| w.wait_other_config)),
+        (WaitedFor::Admission, longest(|w| w.admission)),
+        (WaitedFor::SlotQueue, longest(|w| w.slot_queue)),
+        (WaitedFor::OtherConfig, longest(|w| w.wait_other_config)),
     ];
-    let (what, (waited, i)) = found
+    let (waited_for, (waited, i)) = found
         .into_iter()
         .filter_map(|(what, found)| Some((what, found?)))
         .max_by_key(|(_, (waited, _))| *waited)?;
-    let (waiting, behind) = (place(i), place(behind(i, what)?));
-    Some(match what {
-        Waited::Config => WhySerial::OtherConfig {
-            waiting,
-            behind,
-            waited,
-            load_after_wait: waits[i].load_after_wait?,
-        },
-        Waited::Slot => WhySerial::SlotQueue {
-            waiting,
-            behind,
-            waited,
-        },
-        Waited::Permit => WhySerial::Admission {
-            waiting,
-            behind,
-            waited,
-        },
+    let behind = (0..waits.len())
+        .filter(|other| *other != i)
+        .max_by_key(|other| (stayed(i, *other, waited_for), std::cmp::Reverse(*other)))?;
+    let reloaded = waited_for == WaitedFor::OtherConfig;
+    Some(WhySerial {
+        waited_for,
+        waiting: waits[i].agent,
+        behind: waits[behind].agent,
+        waited,
+        load_after_wait: waits[i].load_after_wait.filter(|_| reloaded),
     })
-}
-
-/// What an agent waited for.
-#[derive(Debug, Clone, Copy)]
-enum Waited {
-    Config,
-    Slot,
-    Permit,
 }

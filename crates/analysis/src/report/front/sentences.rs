@@ -1,13 +1,13 @@
 //! Sentences on the front page: what was lost, why agents took turns, what would change it, and one
 //! server against several.
 
-use metrics::cause::WhySerial;
-use metrics::summary::{Overall, TopologyComparison};
+use metrics::cause::WaitedFor;
+use metrics::summary::{Group, TopologyComparison};
 
 use crate::tables::{View, paired, plain, signed};
 use document::words::{joined, plural};
 
-pub(super) fn lost_sentence(overall: &Overall) -> Option<String> {
+pub(super) fn lost_sentence(overall: &Group) -> Option<String> {
     let lost = overall.stats.lost_s?;
     let total = lost.total();
     let mut parts: Vec<_> = lost
@@ -30,35 +30,27 @@ pub(super) fn lost_sentence(overall: &Overall) -> Option<String> {
     })
 }
 
-/// Whether nothing but the client's own limit made agents take turns.
-pub(super) fn by_permits(view: &View<'_>, overall: &Overall) -> bool {
+/// What agents waited for, of each configuration that shows it.
+fn waits(view: &View<'_>, overall: &Group) -> Vec<WaitedFor> {
     let configs = view.summary.configs.iter();
-    let reasons: Vec<_> = configs
-        .filter(|c| c.topology == overall.topology)
-        .filter_map(|c| c.why_serial)
-        .collect();
-    let permit = |why: &WhySerial| matches!(why, WhySerial::Admission { .. });
-    !reasons.is_empty() && reasons.iter().all(permit)
+    configs
+        .filter(|c| overall.holds(c))
+        .filter_map(|c| c.why_serial.map(|why| why.waited_for))
+        .collect()
+}
+
+/// Whether nothing but the client's own limit made agents take turns.
+pub(super) fn by_permits(view: &View<'_>, overall: &Group) -> bool {
+    let waits = waits(view, overall);
+    !waits.is_empty() && waits.iter().all(|what| *what == WaitedFor::Admission)
 }
 
 /// How many configurations were serial for which reason.
-pub(super) fn why_sentence(view: &View<'_>, overall: &Overall) -> Option<String> {
-    let mut other_config = 0;
-    let mut slot = 0;
-    let mut permit = 0;
-    for config in view
-        .summary
-        .configs
-        .iter()
-        .filter(|c| c.topology == overall.topology)
-    {
-        match config.why_serial {
-            Some(WhySerial::OtherConfig { .. }) => other_config += 1,
-            Some(WhySerial::SlotQueue { .. }) => slot += 1,
-            Some(WhySerial::Admission { .. }) => permit += 1,
-            None => {}
-        }
-    }
+pub(super) fn why_sentence(view: &View<'_>, overall: &Group) -> Option<String> {
+    let waits = waits(view, overall);
+    let count = |what| waits.iter().filter(|w| **w == what).count();
+    let other_config = count(WaitedFor::OtherConfig);
+    let (slot, permit) = (count(WaitedFor::SlotQueue), count(WaitedFor::Admission));
     let mut parts = Vec::new();
     if other_config > 0 {
         parts.push(format!(
