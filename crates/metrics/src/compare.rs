@@ -10,8 +10,10 @@ use serde::Serialize;
 pub use gate::{Gate, GateCase, GateError, GateOutcome, GateReport};
 
 use crate::run::RunMetrics;
-use crate::stats::{Estimate, Interval, holm, mean, paired_t_test, welch_interval, welch_t_test};
-use crate::summary::{Better, ConfigSummary, NOT_NEGATIVE, QUANTITIES, Quantity, Summary};
+use crate::stats::{
+    Estimate, Interval, NOT_NEGATIVE, holm, mean, paired_t_test, welch_interval, welch_t_test,
+};
+use crate::summary::{Better, ConfigSummary, QUANTITIES, Quantity, Summary};
 
 /// Level of the corrected tests.
 const LEVEL: f64 = 0.05;
@@ -200,14 +202,7 @@ impl Figure {
         match self {
             Self::Of(q) => q.of_run(run),
             Self::Ttft if run.excluded.is_some() => None,
-            Self::Ttft => {
-                let all = run
-                    .per_agent
-                    .iter()
-                    .map(|a| a.ttft)
-                    .collect::<Option<Vec<_>>>()?;
-                mean(&all)
-            }
+            Self::Ttft => run.over_agents(|agent| agent.ttft),
         }
     }
 }
@@ -233,10 +228,7 @@ fn row(
     let paired = base.keys().eq(new.keys());
     let logs = |v: &[f64]| -> Vec<f64> { v.iter().map(|x| x.ln()).collect() };
     let positive = a.iter().chain(&b).all(|v| *v > 0.0);
-    let less_one = |i: Interval| Interval {
-        lo: i.lo - 1.0,
-        hi: i.hi - 1.0,
-    };
+    let less_one = |i: Interval| i.map(|ratio| ratio - 1.0);
     let (difference, relative, p) = if paired {
         let differences: Vec<f64> = a.iter().zip(&b).map(|(a, b)| b - a).collect();
         let ratios: Vec<f64> = a.iter().zip(&b).map(|(a, b)| b / a).collect();
@@ -255,10 +247,7 @@ fn row(
         let relative = positive.then(|| {
             let (la, lb) = (logs(&a), logs(&b));
             let ratio = (mean(&lb).unwrap_or(0.0) - mean(&la).unwrap_or(0.0)).exp();
-            let interval = welch_interval(&la, &lb).map(|i| Interval {
-                lo: i.lo.exp(),
-                hi: i.hi.exp(),
-            });
+            let interval = welch_interval(&la, &lb).map(|i| i.map(f64::exp));
             change(ratio - 1.0, interval.map(less_one))
         });
         let p = if positive {

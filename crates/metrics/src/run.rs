@@ -45,6 +45,8 @@ pub struct RunMetrics {
     pub contention: Contention,
     /// Where the lost seconds went.
     pub cause: RunCause,
+    /// Peak device memory during the together arm, bytes; none without telemetry.
+    pub memory_peak_bytes: Option<f64>,
     /// What is odd about the data, in words.
     pub warnings: Vec<String>,
 }
@@ -100,14 +102,8 @@ pub struct AgentMetrics {
     pub name: String,
     /// `T_i` together, seconds: first `sent` to last `done`.
     pub time: Option<f64>,
-    /// `T_i` in the sequential arm, seconds, as it was.
-    pub time_sequential_raw: Option<f64>,
-    /// The same at the together arm's output length, seconds.
-    pub time_sequential: Option<f64>,
     /// Warm solo time at the together arm's output length, seconds.
     pub solo: Option<f64>,
-    /// Warm solo time at the sequential arm's own output length, seconds.
-    pub solo_raw: Option<f64>,
     /// `solo_i / T_i`.
     pub np: Option<f64>,
     /// `load` of a ready model, seconds.
@@ -122,21 +118,19 @@ pub struct AgentMetrics {
     pub rate_sequential: Option<f64>,
     /// Tokens generated together.
     pub tokens: u64,
-    /// Tokens generated in the sequential arm.
-    pub tokens_sequential: Option<u64>,
 }
 
 /// Contention by three rules side by side; none where the data cannot tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Contention {
+pub struct Contention<T = bool> {
     /// An agent's TTFT exceeds its solo TTFT by more than 3 s.
-    pub ttft_rule: Option<bool>,
+    pub ttft_rule: Option<T>,
     /// `speedup_est < 1.5`.
-    pub speedup_rule: Option<bool>,
+    pub speedup_rule: Option<T>,
     /// More than 5 % of the wall was lost to waiting for other agents or sharing with them.
-    pub cause: Option<bool>,
+    pub cause: Option<T>,
     /// As somebody else recorded it.
-    pub published: Option<bool>,
+    pub published: Option<T>,
 }
 
 #[cfg(test)]

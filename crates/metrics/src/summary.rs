@@ -13,10 +13,9 @@ use serde::Serialize;
 
 use crate::cause::{LostSeconds, WhySerial};
 use crate::energy::ConfigEnergy;
-use crate::run::RunMetrics;
+use crate::run::{Contention, RunMetrics};
 use crate::stats::Estimate;
 
-pub(crate) use quantity::NOT_NEGATIVE;
 pub use quantity::{Better, QUANTITIES, Quantity};
 
 /// Everything a report is written from.
@@ -29,9 +28,9 @@ pub struct Summary {
     /// One entry per configuration and topology, in the data set's order.
     pub configs: Vec<ConfigSummary>,
     /// One entry per scenario (and topology, where there are several), in order of appearance.
-    pub scenarios: Vec<ScenarioSummary>,
+    pub scenarios: Vec<Group>,
     /// Over all configurations; one entry per topology.
-    pub overall: Vec<Overall>,
+    pub overall: Vec<Group>,
     /// One server against one per agent, per configuration measured on both.
     pub topologies: Vec<TopologyComparison>,
     /// Best configurations together with those that cannot be told apart from them.
@@ -97,17 +96,7 @@ pub struct Statistics {
 }
 
 /// Runs with contention by each rule; none where no run can tell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct ContentionRuns {
-    /// See [`crate::run::Contention::ttft_rule`].
-    pub ttft_rule: Option<u32>,
-    /// See [`crate::run::Contention::speedup_rule`].
-    pub speedup_rule: Option<u32>,
-    /// See [`crate::run::Contention::cause`].
-    pub cause: Option<u32>,
-    /// See [`crate::run::Contention::published`].
-    pub published: Option<u32>,
-}
+pub type ContentionRuns = Contention<u32>;
 
 /// "Overlap 0 in k of n runs."
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -214,11 +203,12 @@ pub struct Tail {
     pub p99: Option<f64>,
 }
 
-/// One scenario on one topology: the same statistics over its configurations' means.
+/// All configurations on one topology, or those of one scenario.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ScenarioSummary {
-    /// The scenario.
-    pub scenario: String,
+pub struct Group {
+    /// The scenario; none for all configurations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
     /// One server or one each, when it is known.
     pub topology: Option<Topology>,
     /// Configurations.
@@ -231,19 +221,12 @@ pub struct ScenarioSummary {
     pub verdicts: VerdictCounts,
 }
 
-/// All configurations on one topology.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Overall {
-    /// One server or one each, when it is known.
-    pub topology: Option<Topology>,
-    /// Configurations.
-    pub configs: u32,
-    /// Runs.
-    pub runs: u32,
-    /// The statistics; each estimate's `n` counts configurations.
-    pub stats: Statistics,
-    /// Configurations by verdict.
-    pub verdicts: VerdictCounts,
+impl Group {
+    /// True when the configuration is one of them.
+    pub fn holds(&self, config: &ConfigSummary) -> bool {
+        let scenario = self.scenario.as_ref();
+        config.topology == self.topology && scenario.is_none_or(|s| *s == config.scenario)
+    }
 }
 
 /// Configurations by verdict.

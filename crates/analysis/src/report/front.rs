@@ -8,7 +8,7 @@ use document::number::{bounds, estimate as said, plain};
 use document::words::plural;
 use document::{Front, findings, verdict};
 use metrics::advice::{Finding, FindingKind};
-use metrics::summary::{Overall, Statistics};
+use metrics::summary::{Group, Statistics};
 use metrics::{Estimate, Verdict};
 
 use self::figures::{confidence, figures};
@@ -126,7 +126,7 @@ fn answer(view: &View<'_>) -> (String, Vec<String>) {
 
 /// The statistics of a part, and what their `n` counts: runs where there is one configuration only,
 /// for a mean over one configuration hides that it was repeated; configurations otherwise.
-fn statistics<'v>(view: &'v View<'_>, overall: &'v Overall) -> (&'v Statistics, &'static str) {
+fn statistics<'v>(view: &'v View<'_>, overall: &'v Group) -> (&'v Statistics, &'static str) {
     let mut configs = view.summary.configs.iter();
     let only = configs.find(|c| c.topology == overall.topology);
     match only.filter(|_| one_configuration(view)) {
@@ -167,11 +167,11 @@ fn overlap_reason(stats: &Statistics, took_turns: bool) -> Option<String> {
 }
 
 /// TR113's estimate, for data that are TR113's.
-fn estimate_reason(view: &View<'_>, overall: &Overall, took_turns: bool) -> Option<String> {
+fn estimate_reason(view: &View<'_>, overall: &Group, took_turns: bool) -> Option<String> {
     let est = statistics(view, overall).0.speedup_est?;
     let configs = view.summary.configs.iter();
     let all: Vec<f64> = configs
-        .filter(|c| c.topology == overall.topology)
+        .filter(|c| overall.holds(c))
         .filter_map(|c| c.stats.speedup_est.map(|e| e.mean))
         .collect();
     let (low, high) = bounds(&all)?;
@@ -192,7 +192,7 @@ fn estimate_reason(view: &View<'_>, overall: &Overall, took_turns: bool) -> Opti
     Some(format!("TR113's speedup estimate reads {reads}. {remark}"))
 }
 
-fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
+fn answer_of(view: &View<'_>, overall: &Group) -> (String, Vec<String>) {
     let (stats, counting) = statistics(view, overall);
     let overlap = stats.overlap;
     let took_turns = overlap.known > 0 && overlap.zero == overlap.known;
@@ -243,7 +243,7 @@ fn answer_of(view: &View<'_>, overall: &Overall) -> (String, Vec<String>) {
 }
 
 /// The answer from measured speedups.
-fn measured(view: &View<'_>, overall: &Overall, speedup: &Estimate) -> String {
+fn measured(view: &View<'_>, overall: &Group, speedup: &Estimate) -> String {
     let (configs, counts) = (overall.configs, overall.verdicts);
     let only = verdict::ALL
         .into_iter()
@@ -307,7 +307,7 @@ fn measured(view: &View<'_>, overall: &Overall, speedup: &Estimate) -> String {
 }
 
 /// Why there is no answer.
-fn unknown(view: &View<'_>, overall: &Overall) -> String {
+fn unknown(view: &View<'_>, overall: &Group) -> String {
     let runs = || {
         let of = |r: &&metrics::RunMetrics| r.topology == overall.topology;
         view.summary.runs.iter().filter(of)

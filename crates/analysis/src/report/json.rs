@@ -18,9 +18,10 @@ pub(super) fn figures(
     let mut scenarios = Map::new();
     let several = summary.overall.len() > 1;
     for scenario in &summary.scenarios {
+        let name = scenario.scenario.clone().unwrap_or_default();
         let key = match scenario.topology {
-            Some(topology) if several => format!("{}@{topology}", scenario.scenario),
-            _ => scenario.scenario.clone(),
+            Some(topology) if several => format!("{name}@{topology}"),
+            _ => name,
         };
         scenarios.insert(key, serde_json::to_value(scenario)?);
     }

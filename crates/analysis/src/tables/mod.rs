@@ -39,12 +39,9 @@ pub(crate) fn with_runs(summary: &Summary) -> Summary {
         ..
     } = &mut measured;
     configs.retain(|c| ran(&c.id, c.topology));
-    scenarios.retain(|s| {
-        configs
-            .iter()
-            .any(|c| c.scenario == s.scenario && c.topology == s.topology)
-    });
-    overall.retain(|o| configs.iter().any(|c| c.topology == o.topology));
+    for groups in [scenarios, overall] {
+        groups.retain(|group| configs.iter().any(|c| group.holds(c)));
+    }
     best.retain(|b| ran(&b.id, b.topology));
     measured
 }

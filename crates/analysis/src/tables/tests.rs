@@ -135,7 +135,7 @@ fn polars_aggregates_equal_those_of_the_summary() {
         let groups = view.group(None, &["scenario"]);
         let ours = groups
             .iter()
-            .find(|g| g.source == 1 && g.keys[0] == scenario.scenario)
+            .find(|g| g.source == 1 && scenario.scenario.as_ref() == Some(&g.keys[0]))
             .unwrap();
         let theirs = scenario.stats.speedup_est.unwrap();
         assert!((ours.speedup.mean.unwrap() - theirs.mean).abs() < 1e-12);

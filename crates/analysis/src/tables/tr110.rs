@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use metrics::summary::{AgentSummary, ScenarioSummary};
+use metrics::summary::{AgentSummary, Group};
 use metrics::{ConfigSummary, Estimate, RequestMetrics};
 use serde::Deserialize;
 
@@ -163,10 +163,13 @@ pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
     ]
 }
 
+/// The scenario's name.
+fn named(scenario: &Group) -> &str {
+    scenario.scenario.as_deref().unwrap_or_default()
+}
+
 /// A scenario on one topology, with its source.
-fn each<'v, 'a>(
-    view: &'v View<'a>,
-) -> impl Iterator<Item = (&'v Source, &'a ScenarioSummary)> + 'v {
+fn each<'v, 'a>(view: &'v View<'a>) -> impl Iterator<Item = (&'v Source, &'a Group)> + 'v {
     view.summary.scenarios.iter().filter_map(|scenario| {
         let source = view
             .sources
@@ -207,7 +210,7 @@ fn scenarios(view: &View<'_>) -> Table {
     for (source, scenario) in each(view) {
         let stats = &scenario.stats;
         table.row(vec![
-            Cell::text(scenario_title(&scenario.scenario)),
+            Cell::text(scenario_title(named(scenario))),
             Cell::text(source.label.as_str()),
             Cell::count(scenario.configs),
             Cell::count(scenario.runs),
@@ -221,10 +224,10 @@ fn scenarios(view: &View<'_>) -> Table {
             Cell::scaled(stats.decode_overlap.as_ref(), 100.0, 0, false),
             Cell::estimate(stats.throughput_together.as_ref(), 1),
         ]);
-        if let Some(other) = figures.report(&scenario.scenario) {
+        if let Some(other) = figures.report(named(scenario)) {
             let runs = figures.report.runs_per_scenario;
             table.row(vec![
-                Cell::text(scenario_title(&scenario.scenario)),
+                Cell::text(scenario_title(named(scenario))),
                 Cell::text("TR110 report"),
                 Cell::count(1),
                 Cell::count(runs),
@@ -249,7 +252,7 @@ fn data_origin(view: &View<'_>) -> Origin {
 /// Mean over a scenario's configurations of one figure of one agent.
 fn over_configs(
     view: &View<'_>,
-    scenario: &ScenarioSummary,
+    scenario: &Group,
     agent: u32,
     get: fn(&AgentSummary) -> Option<Estimate>,
 ) -> Option<Estimate> {
@@ -261,14 +264,8 @@ fn over_configs(
     mean_of_amounts(&values)
 }
 
-fn configs<'v>(
-    view: &'v View<'_>,
-    scenario: &'v ScenarioSummary,
-) -> impl Iterator<Item = &'v ConfigSummary> {
-    view.summary
-        .configs
-        .iter()
-        .filter(|c| c.scenario == scenario.scenario && c.topology == scenario.topology)
+fn configs<'v>(view: &'v View<'_>, scenario: &'v Group) -> impl Iterator<Item = &'v ConfigSummary> {
+    view.summary.configs.iter().filter(|c| scenario.holds(c))
 }
 
 fn most_agents(view: &View<'_>) -> u32 {
@@ -281,7 +278,7 @@ fn most_agents(view: &View<'_>) -> u32 {
 }
 
 /// A difference between two agents, over a scenario.
-type Delta = fn(&ScenarioSummary) -> Option<Estimate>;
+type Delta = fn(&Group) -> Option<Estimate>;
 
 /// A table with a column per agent for the figure together and, where known, alone.
 fn per_agent(
@@ -323,7 +320,7 @@ fn per_agent(
     }
     for (source, scenario) in each(view) {
         let mut cells = vec![
-            Cell::text(scenario_title(&scenario.scenario)),
+            Cell::text(scenario_title(named(scenario))),
             Cell::text(source.label.as_str()),
             Cell::count(scenario.configs),
         ];
@@ -337,10 +334,10 @@ fn per_agent(
         ));
         cells.extend((0..agents).map(|a| cell(a, alone)));
         table.row(cells);
-        if let Some(other) = figures.report(&scenario.scenario) {
+        if let Some(other) = figures.report(named(scenario)) {
             let [a, b, d] = published(other);
             let mut cells = vec![
-                Cell::text(scenario_title(&scenario.scenario)),
+                Cell::text(scenario_title(named(scenario))),
                 Cell::text("TR110 report"),
                 Cell::count(1),
                 Cell::number(a, decimals),
@@ -419,7 +416,7 @@ fn ranking(view: &View<'_>) -> Table {
     for (rank, (source, scenario, efficiency)) in (1..).zip(ranked) {
         table.row(vec![
             Cell::count(rank),
-            Cell::text(scenario_title(&scenario.scenario)),
+            Cell::text(scenario_title(named(scenario))),
             Cell::text(source.label.as_str()),
             Cell::count(scenario.configs),
             Cell::estimate(Some(&efficiency), 1),

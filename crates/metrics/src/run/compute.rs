@@ -52,6 +52,7 @@ impl RunMetrics {
                 ..Contention::default()
             },
             cause: RunCause::default(),
+            memory_peak_bytes: None,
             warnings: Vec::new(),
         };
         match arms {
@@ -111,6 +112,12 @@ impl RunMetrics {
         };
     }
 
+    /// Mean of a figure over the agents; none unless all have it.
+    pub(crate) fn over_agents(&self, value: fn(&AgentMetrics) -> Option<f64>) -> Option<f64> {
+        let all = self.per_agent.iter().map(value);
+        stats::mean(&all.collect::<Option<Vec<_>>>()?)
+    }
+
     fn ttft_rule(&self) -> Option<bool> {
         let excess = self
             .per_agent
@@ -131,11 +138,6 @@ impl RunMetrics {
             .iter()
             .map(|a| a.np.filter(|np| *np > 0.0))
             .collect::<Option<Vec<f64>>>();
-        let extremes = progress.as_ref().map(|np| {
-            let least = np.iter().copied().fold(f64::INFINITY, f64::min);
-            let most = np.iter().copied().fold(0.0, f64::max);
-            least / most
-        });
         let all = all_tokens(sequential);
         let speedup = normalised / wall;
         Some(BaselineMetrics {
@@ -149,7 +151,10 @@ impl RunMetrics {
                 let slowed: Vec<f64> = np.iter().map(|np| 1.0 / np).collect();
                 stats::mean(&slowed)
             }),
-            fairness: extremes,
+            fairness: progress
+                .as_ref()
+                .and_then(|np| stats::bounds(np))
+                .map(|(least, most)| least / most),
             jain: progress.as_ref().and_then(|np| stats::jain(np)),
             throughput_sequential: (all > 0).then(|| all as f64 / raw),
         })
@@ -163,16 +168,12 @@ fn first_ttft(agent: &AgentObservation) -> Option<f64> {
 
 fn agent_metrics(arms: &Arms<'_>, i: usize, warm: &WarmLoads) -> AgentMetrics {
     let agent = &arms.together.agents[i];
-    let alone = arms
-        .sequential
-        .as_ref()
-        .map(|(arm, times)| (&arm.agents[i], times.time(i)));
-    let baseline = arms.baselines.as_ref().map(|b| &b[i]);
-    let seconds = |ns: i64| ns as f64 / 1e9;
+    let alone = arms.sequential.as_ref().map(|(arm, _)| &arm.agents[i]);
     let time = arms.times.time(i).as_secs_f64();
-    let solo = baseline.and_then(|b| b.solo).map(seconds);
+    let solo = arms.baselines.as_ref().and_then(|b| b[i].solo);
+    let solo = solo.map(|ns| ns as f64 / 1e9);
     let warm_load = warm.get(&agent.agent).map(|w| w.as_secs_f64());
-    let ttft_solo = alone.and_then(|(alone, _)| {
+    let ttft_solo = alone.and_then(|alone| {
         let load = alone.requests.first()?.counters.load?.as_secs_f64();
         Some(first_ttft(alone)? - (load - warm_load?).max(0.0))
     });
@@ -180,20 +181,14 @@ fn agent_metrics(arms: &Arms<'_>, i: usize, warm: &WarmLoads) -> AgentMetrics {
         agent: agent.agent,
         name: agent.name.clone(),
         time: Some(time),
-        time_sequential_raw: alone.map(|(_, time)| time.as_secs_f64()),
-        time_sequential: alone
-            .zip(baseline)
-            .map(|((_, time), b)| time.as_secs_f64() + seconds(b.work_delta)),
         solo,
-        solo_raw: baseline.and_then(|b| b.solo_raw).map(seconds),
         np: solo.filter(|_| time > 0.0).map(|solo| solo / time),
         warm_load,
         ttft: first_ttft(agent),
         ttft_solo,
         rate: rate(agent),
-        rate_sequential: alone.and_then(|(alone, _)| rate(alone)),
+        rate_sequential: alone.and_then(rate),
         tokens: tokens(agent),
-        tokens_sequential: alone.map(|(alone, _)| tokens(alone)),
     }
 }
 

@@ -4,16 +4,15 @@ use domain::plan::{ConfigId, Topology};
 use domain::record::TokenSource;
 
 use super::best::best;
-use super::quantity::NOT_NEGATIVE;
 use super::topology::comparisons;
 use super::{
-    AgentSummary, ConfigSummary, ContentionRuns, Overall, OverlapEvidence, QUANTITIES, Quantity,
-    ScenarioSummary, Statistics, Summary, Tail, Verdict, VerdictCounts,
+    AgentSummary, ConfigSummary, ContentionRuns, Group, OverlapEvidence, QUANTITIES, Quantity,
+    Statistics, Summary, Tail, Verdict, VerdictCounts,
 };
-use crate::arms::{ArmTimes, warm_loads};
+use crate::arms::{ArmTimes, WarmLoads, requests, warm_loads};
 use crate::cause::{LostSeconds, SERIAL_BELOW};
 use crate::energy::{ArmEnergy, ConfigEnergy, Meter};
-use crate::observation::{ArmObservation, Dataset, PublishedRow, RunObservation, StampSource};
+use crate::observation::{ArmObservation, Dataset, PublishedRow, RunObservation};
 use crate::request::RequestMetrics;
 use crate::run::{AgentMetrics, RunMetrics};
 use crate::stats::{self, Estimate, printable_percentile};
@@ -22,31 +21,28 @@ impl Summary {
     /// Everything a report is written from.
     pub fn of(data: &Dataset) -> Self {
         let keys = in_order(data.runs.iter().map(|r| (r.config.clone(), r.topology)));
-        let mut runs: Vec<Option<RunMetrics>> = vec![None; data.runs.len()];
-        let mut configs = Vec::new();
-        let mut memory: Vec<Option<f64>> = vec![None; data.runs.len()];
+        let place = |run: &RunObservation| {
+            let own =
+                |(id, topology): &(ConfigId, _)| *id == run.config && *topology == run.topology;
+            keys.iter().position(own)
+        };
+        let warm: Vec<WarmLoads> = (0..keys.len())
+            .map(|key| warm_loads(data.runs.iter().filter(|run| place(run) == Some(key))))
+            .collect();
+        let none = WarmLoads::new();
+        let run_metrics = |run| RunMetrics {
+            memory_peak_bytes: memory_peak(data, run),
+            ..RunMetrics::with_warm_loads(run, place(run).map_or(&none, |key| &warm[key]))
+        };
+        let runs: Vec<RunMetrics> = data.runs.iter().map(run_metrics).collect();
         let meter = Meter::of(&data.telemetry);
-        for (id, topology) in &keys {
-            let places: Vec<usize> = (0..data.runs.len())
-                .filter(|i| data.runs[*i].config == *id && data.runs[*i].topology == *topology)
-                .collect();
-            let observed: Vec<_> = places.iter().map(|i| &data.runs[*i]).collect();
-            let warm = warm_loads(observed.iter().copied());
-            let group: Vec<_> = observed
-                .iter()
-                .map(|run| RunMetrics::with_warm_loads(run, &warm))
-                .collect();
-            let peaks: Vec<_> = observed.iter().map(|run| memory_peak(data, run)).collect();
-            let energy = energy(&meter, &observed, &group);
-            configs.push(ConfigSummary {
-                energy,
-                ..config_summary(id, *topology, &observed, &group, &peaks)
-            });
-            for ((i, run), peak) in places.into_iter().zip(group).zip(peaks) {
-                runs[i] = Some(run);
-                memory[i] = peak;
-            }
-        }
+        let mut configs: Vec<ConfigSummary> = (0..keys.len())
+            .map(|key| {
+                let both = data.runs.iter().zip(&runs);
+                let both: Vec<_> = both.filter(|(run, _)| place(run) == Some(key)).collect();
+                config_summary(&keys[key], &meter, &both)
+            })
+            .collect();
         configs.extend(
             data.published
                 .iter()
@@ -54,16 +50,11 @@ impl Summary {
                 .map(published_config),
         );
         // A published row is one unverifiable number: it never enters a mean of observed runs.
-        let aggregated: Vec<&ConfigSummary> = configs
-            .iter()
-            .take(if keys.is_empty() {
-                configs.len()
-            } else {
-                keys.len()
-            })
-            .collect();
-        let runs: Vec<RunMetrics> = runs.into_iter().flatten().collect();
-        let measured: Vec<_> = runs.iter().zip(memory).collect();
+        let aggregated = if keys.is_empty() {
+            &configs[..]
+        } else {
+            &configs[..keys.len()]
+        };
         let ids = in_order(configs.iter().map(|c| c.id.clone()));
         let mut warnings = data.warnings.clone();
         warnings.extend(runs.iter().flat_map(|run| {
@@ -74,9 +65,9 @@ impl Summary {
         Self {
             name: data.name.clone(),
             provenance: data.provenance,
-            scenarios: scenarios(&aggregated),
-            overall: overall(&aggregated),
-            topologies: comparisons(&ids, &measured),
+            scenarios: groups(aggregated, |c| (Some(c.scenario.clone()), c.topology)),
+            overall: groups(aggregated, |c| (None, c.topology)),
+            topologies: comparisons(&ids, &runs),
             best: best(&configs, &runs),
             configs,
             runs,
@@ -84,6 +75,9 @@ impl Summary {
         }
     }
 }
+
+/// A run as it was observed, with its figures.
+type Run<'a> = (&'a RunObservation, &'a RunMetrics);
 
 /// Distinct items in order of first appearance.
 fn in_order<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
@@ -96,56 +90,39 @@ fn in_order<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     seen
 }
 
-fn estimate<T>(items: &[T], value: impl Fn(&T) -> Option<f64>) -> Option<Estimate> {
-    let values: Vec<f64> = items.iter().filter_map(value).collect();
-    Estimate::of(&values)
-}
-
 /// Of values that cannot be negative.
 fn positive<T>(items: &[T], value: impl Fn(&T) -> Option<f64>) -> Option<Estimate> {
-    Some(estimate(items, value)?.within(NOT_NEGATIVE))
-}
-
-/// An arm's times on the clock that telemetry is on; rebuilt stamps are on none.
-fn clocked(arm: &ArmObservation) -> Option<ArmTimes> {
-    let rebuilt = |r: &crate::RequestTimes| r.stamps == StampSource::Rebuilt;
-    if arm.agents.iter().flat_map(|a| &a.requests).any(rebuilt) {
-        return None;
-    }
-    ArmTimes::of(arm).ok()
+    let values: Vec<f64> = items.iter().filter_map(value).collect();
+    Estimate::of_sizes(&values)
 }
 
 /// The energy of the runs that take part, where telemetry tells it.
-fn energy(
-    meter: &Meter,
-    observed: &[&RunObservation],
-    runs: &[RunMetrics],
-) -> Option<ConfigEnergy> {
+fn energy(meter: &Meter, used: &[Run<'_>]) -> Option<ConfigEnergy> {
     let of = |arm: Option<&ArmObservation>| {
         let arm = arm?;
-        let times = clocked(arm)?;
+        let times = ArmTimes::clocked(arm)?;
         let energy = meter.between(times.begin, times.begin + times.wall)?;
-        let requests = arm.agents.iter().flat_map(|a| &a.requests);
-        let tokens: u64 = requests.map(|r| r.tokens).sum();
+        let tokens: u64 = requests(arm).map(|r| r.tokens).sum();
         Some(ArmEnergy {
             energy,
             per_token: (tokens > 0).then(|| energy.joules / tokens as f64),
         })
     };
-    let used = || {
-        let both = observed.iter().zip(runs);
-        both.filter(|(_, run)| run.excluded.is_none())
-            .map(|(o, _)| o)
-    };
-    let together: Vec<_> = used().filter_map(|o| of(o.together.as_ref())).collect();
-    let sequential: Vec<_> = used().filter_map(|o| of(o.sequential.as_ref())).collect();
+    let together: Vec<_> = used
+        .iter()
+        .filter_map(|r| of(r.0.together.as_ref()))
+        .collect();
+    let sequential: Vec<_> = used
+        .iter()
+        .filter_map(|r| of(r.0.sequential.as_ref()))
+        .collect();
     ConfigEnergy::of(&together, &sequential)
 }
 
 /// Most device memory in use during the together arm, all devices together, bytes. A part's memory
 /// is counted with the whole, or for itself where the whole does not tell.
 fn memory_peak(data: &Dataset, run: &RunObservation) -> Option<f64> {
-    let times = clocked(run.together.as_ref()?)?;
+    let times = ArmTimes::clocked(run.together.as_ref()?)?;
     data.telemetry
         .iter()
         .filter(|s| s.at >= times.begin && s.at <= times.begin + times.wall)
@@ -172,20 +149,23 @@ fn averaged<T>(
 ) -> Statistics {
     let mut statistics = Statistics::default();
     for quantity in &QUANTITIES {
-        let mean = estimate(items, |item| value(quantity, item));
-        quantity.set(&mut statistics, mean.map(|e| e.within(quantity.range())));
+        let values: Vec<f64> = items
+            .iter()
+            .filter_map(|item| value(quantity, item))
+            .collect();
+        let mean = Estimate::of(&values).map(|e| e.within(quantity.range()));
+        quantity.set(&mut statistics, mean);
     }
     let losses: Vec<_> = items.iter().filter_map(|item| lost(item)).collect();
     statistics.lost_s = LostSeconds::mean_of(&losses);
     statistics
 }
 
-/// Over the runs that take part; outcomes are counted of all.
-fn over_runs(all: &[RunMetrics]) -> Statistics {
-    let used: Vec<&RunMetrics> = all.iter().filter(|r| r.excluded.is_none()).collect();
+/// Over the runs that take part, `used`; outcomes are counted of all.
+fn over_runs(all: &[Run<'_>], used: &[&RunMetrics]) -> Statistics {
     let lost = |run: &RunMetrics| run.cause.lost.map(LostSeconds::from);
-    let mut statistics = averaged(&used, Quantity::of_run, lost);
-    for run in all {
+    let mut statistics = averaged(used, Quantity::of_run, lost);
+    for (_, run) in all {
         statistics.count_in(&counts(run));
     }
     statistics
@@ -249,54 +229,48 @@ impl Statistics {
 }
 
 fn config_summary(
-    id: &ConfigId,
-    topology: Option<Topology>,
-    observed: &[&RunObservation],
-    runs: &[RunMetrics],
-    memory: &[Option<f64>],
+    (id, topology): &(ConfigId, Option<Topology>),
+    meter: &Meter,
+    runs: &[Run<'_>],
 ) -> ConfigSummary {
-    let stats = over_runs(runs);
-    let used: Vec<&RunMetrics> = runs.iter().filter(|r| r.excluded.is_none()).collect();
-    let agents = runs.iter().map(|r| r.agents).max().unwrap_or(0);
+    let (used, figures): (Vec<Run<'_>>, Vec<&RunMetrics>) = runs
+        .iter()
+        .filter(|(_, run)| run.excluded.is_none())
+        .map(|run| (*run, run.1))
+        .unzip();
+    let stats = over_runs(runs, &figures);
+    let agents = runs.iter().map(|(_, run)| run.agents).max().unwrap_or(0);
     let verdict = if agents < 2 {
         Verdict::Unknown
     } else {
         Verdict::of(stats.decode_overlap.map(|o| o.mean), stats.speedup)
     };
-    let ttfts: Vec<f64> = observed
+    let ttfts: Vec<f64> = used
         .iter()
-        .zip(runs)
-        .filter(|(_, run)| run.excluded.is_none())
         .filter_map(|(observed, _)| observed.together.as_ref())
-        .flat_map(|arm| arm.agents.iter().flat_map(|a| &a.requests))
+        .flat_map(requests)
         .filter_map(|r| RequestMetrics::of(r).ttft)
         .map(domain::Nanos::as_secs_f64)
         .collect();
-    let peaks: Vec<f64> = used_values(runs, memory);
     ConfigSummary {
         id: id.clone(),
-        scenario: runs.first().map(|r| r.scenario.clone()).unwrap_or_default(),
-        topology,
+        scenario: runs
+            .first()
+            .map(|r| r.1.scenario.clone())
+            .unwrap_or_default(),
+        topology: *topology,
         agents,
         runs: runs.len() as u32,
         runs_excluded: (runs.len() - used.len()) as u32,
         verdict,
-        per_agent: agent_summaries(&used),
+        per_agent: agent_summaries(&figures),
         ttft: Tail::of(&ttfts),
-        why_serial: used.iter().find_map(|r| r.cause.why_serial),
-        memory_peak_bytes: Estimate::of(&peaks).map(|e| e.within(NOT_NEGATIVE)),
-        energy: None,
-        notes: notes(observed, runs, &stats, verdict, agents),
+        why_serial: figures.iter().find_map(|r| r.cause.why_serial),
+        memory_peak_bytes: positive(&figures, |run| run.memory_peak_bytes),
+        energy: energy(meter, &used),
+        notes: notes(runs, &stats, verdict, agents),
         stats,
     }
-}
-
-fn used_values(runs: &[RunMetrics], values: &[Option<f64>]) -> Vec<f64> {
-    runs.iter()
-        .zip(values)
-        .filter(|(run, _)| run.excluded.is_none())
-        .filter_map(|(_, value)| *value)
-        .collect()
 }
 
 impl Tail {
@@ -320,7 +294,7 @@ fn agent_summaries(runs: &[&RunMetrics]) -> Vec<AgentSummary> {
             let first = all.first()?;
             let losses: Vec<LostSeconds> = runs
                 .iter()
-                .filter_map(|r| r.cause.agents.as_ref()?.get(i).map(|a| a.lost.into()))
+                .filter_map(|r| r.cause.agents.as_ref()?.get(i).map(|lost| (*lost).into()))
                 .collect();
             Some(AgentSummary {
                 agent: first.agent,
@@ -339,21 +313,15 @@ fn agent_summaries(runs: &[&RunMetrics]) -> Vec<AgentSummary> {
         .collect()
 }
 
-fn notes(
-    observed: &[&RunObservation],
-    runs: &[RunMetrics],
-    stats: &Statistics,
-    verdict: Verdict,
-    agents: u32,
-) -> Vec<String> {
-    let mut notes: Vec<String> = runs
-        .iter()
+fn notes(all: &[Run<'_>], stats: &Statistics, verdict: Verdict, agents: u32) -> Vec<String> {
+    let runs = || all.iter().map(|(_, run)| *run);
+    let mut notes: Vec<String> = runs()
         .filter_map(|r| {
             let why = r.excluded.as_ref()?;
             Some(format!("run {} is left out: {why}", r.repetition))
         })
         .collect();
-    let used = runs.iter().filter(|r| r.excluded.is_none()).count();
+    let used = runs().filter(|r| r.excluded.is_none()).count();
     match used {
         0 => notes.push("no run can be used".to_owned()),
         1 => notes.push("single run: no interval, no deviation".to_owned()),
@@ -371,26 +339,27 @@ fn notes(
                 .to_owned(),
         );
     }
-    let together = || observed.iter().filter_map(|r| r.together.as_ref());
-    let mut all = together().flat_map(|arm| arm.agents.iter().flat_map(|a| &a.requests));
-    if all.any(|r| r.tokens_from == TokenSource::Estimated && r.tokens > 0) {
+    let together = all
+        .iter()
+        .filter_map(|(observed, _)| observed.together.as_ref());
+    let mut requests = together.flat_map(requests);
+    if requests.any(|r| r.tokens_from == TokenSource::Estimated && r.tokens > 0) {
         notes.push("token counts are estimated: chunks were counted".to_owned());
     }
     for name in ["wall_s", "speedup"] {
         let Some(quantity) = super::Quantity::named(name) else {
             continue;
         };
-        let known: Vec<_> = runs
-            .iter()
+        let known: Vec<_> = runs()
             .filter_map(|r| Some((r.repetition, quantity.of_run(r)?)))
             .collect();
         let values: Vec<f64> = known.iter().map(|k| k.1).collect();
         // Below five values a distance from the median says nothing.
         if values.len() >= 5 {
-            notes.extend(stats::outliers(&values).into_iter().map(|o| {
+            notes.extend(stats::outliers(&values).into_iter().map(|(place, score)| {
                 format!(
                     "{name} of run {} lies far from the others (modified z-score {:.1}); it is kept",
-                    known[o.index].0, o.score
+                    known[place].0, score
                 )
             }));
         }
@@ -430,42 +399,23 @@ fn published_config(row: &PublishedRow) -> ConfigSummary {
     }
 }
 
-fn scenarios(configs: &[&ConfigSummary]) -> Vec<ScenarioSummary> {
-    in_order(configs.iter().map(|c| (&c.scenario, c.topology)))
+/// The configurations of each scenario and topology that `key` names, in order of appearance.
+fn groups(
+    configs: &[ConfigSummary],
+    key: impl Fn(&ConfigSummary) -> (Option<String>, Option<Topology>),
+) -> Vec<Group> {
+    in_order(configs.iter().map(&key))
         .into_iter()
         .map(|(scenario, topology)| {
-            let members: Vec<_> = configs
-                .iter()
-                .copied()
-                .filter(|c| c.scenario == *scenario && c.topology == topology)
-                .collect();
-            ScenarioSummary {
-                scenario: scenario.clone(),
-                topology,
+            let own = |c: &&ConfigSummary| key(c) == (scenario.clone(), topology);
+            let members: Vec<_> = configs.iter().filter(own).collect();
+            Group {
                 configs: members.len() as u32,
                 runs: members.iter().map(|c| c.runs).sum(),
                 stats: over_configs(&members),
                 verdicts: VerdictCounts::of(members.iter().map(|c| c.verdict)),
-            }
-        })
-        .collect()
-}
-
-fn overall(configs: &[&ConfigSummary]) -> Vec<Overall> {
-    in_order(configs.iter().map(|c| c.topology))
-        .into_iter()
-        .map(|topology| {
-            let members: Vec<_> = configs
-                .iter()
-                .copied()
-                .filter(|c| c.topology == topology)
-                .collect();
-            Overall {
+                scenario,
                 topology,
-                configs: members.len() as u32,
-                runs: members.iter().map(|c| c.runs).sum(),
-                stats: over_configs(&members),
-                verdicts: VerdictCounts::of(members.iter().map(|c| c.verdict)),
             }
         })
         .collect()

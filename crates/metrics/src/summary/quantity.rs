@@ -2,10 +2,7 @@
 
 use super::Statistics;
 use crate::run::{BaselineMetrics, RunMetrics, Tr113Metrics};
-use crate::stats::Estimate;
-
-/// Range of times, rates, sizes and ratios.
-pub(crate) const NOT_NEGATIVE: (f64, f64) = (0.0, f64::INFINITY);
+use crate::stats::{Estimate, NOT_NEGATIVE};
 
 /// Which way is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

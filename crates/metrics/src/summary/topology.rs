@@ -4,30 +4,26 @@ use std::collections::BTreeMap;
 
 use domain::plan::{ConfigId, Topology};
 
-use super::quantity::NOT_NEGATIVE;
 use super::{Paired, Quantity, TopologyComparison};
 use crate::run::RunMetrics;
-use crate::stats::{Estimate, holm, mean, paired_t_test};
-
-/// A run with its peak device memory.
-pub(super) type Measured<'a> = (&'a RunMetrics, Option<f64>);
+use crate::stats::{Estimate, holm, paired_t_test};
 
 /// The comparison of each configuration that has pairs.
-pub(super) fn comparisons(ids: &[ConfigId], runs: &[Measured<'_>]) -> Vec<TopologyComparison> {
+pub(super) fn comparisons(ids: &[ConfigId], runs: &[RunMetrics]) -> Vec<TopologyComparison> {
     ids.iter().filter_map(|id| comparison(id, runs)).collect()
 }
 
-fn comparison(id: &ConfigId, runs: &[Measured<'_>]) -> Option<TopologyComparison> {
-    let mut both: BTreeMap<u32, [Option<Measured<'_>>; 2]> = BTreeMap::new();
+fn comparison(id: &ConfigId, runs: &[RunMetrics]) -> Option<TopologyComparison> {
+    let mut both: BTreeMap<u32, [Option<&RunMetrics>; 2]> = BTreeMap::new();
     for run in runs
         .iter()
-        .filter(|r| r.0.config == *id && r.0.excluded.is_none())
+        .filter(|r| r.config == *id && r.excluded.is_none())
     {
-        let side = match run.0.topology? {
+        let side = match run.topology? {
             Topology::Shared => 0,
             Topology::PerAgent => 1,
         };
-        both.entry(run.0.repetition).or_default()[side].get_or_insert(*run);
+        both.entry(run.repetition).or_default()[side].get_or_insert(run);
     }
     let pairs: Vec<_> = both
         .into_values()
@@ -37,19 +33,9 @@ fn comparison(id: &ConfigId, runs: &[Measured<'_>]) -> Option<TopologyComparison
         return None;
     }
     let over_agents = |value: fn(&crate::run::AgentMetrics) -> Option<f64>| {
-        move |run: &Measured<'_>| {
-            let all = run
-                .0
-                .per_agent
-                .iter()
-                .map(value)
-                .collect::<Option<Vec<_>>>()?;
-            mean(&all)
-        }
+        move |run: &RunMetrics| run.over_agents(value)
     };
-    let quantity = |name: &'static str| {
-        move |run: &Measured<'_>| Quantity::named(name).and_then(|q| q.of_run(run.0))
-    };
+    let quantity = |name: &'static str| move |run: &RunMetrics| Quantity::named(name)?.of_run(run);
     let mut found = [
         paired(&pairs, quantity("wall_s")),
         paired(&pairs, quantity("throughput_together")),
@@ -57,7 +43,7 @@ fn comparison(id: &ConfigId, runs: &[Measured<'_>]) -> Option<TopologyComparison
         paired(&pairs, over_agents(|a| a.rate)),
         paired(&pairs, quantity("speedup_est")),
         paired(&pairs, quantity("speedup")),
-        paired(&pairs, |run| run.1),
+        paired(&pairs, |run| run.memory_peak_bytes),
     ];
     let tested: Vec<usize> = (0..found.len())
         .filter(|i| found[*i].is_some_and(|p| p.p_holm.is_some()))
@@ -92,8 +78,8 @@ fn comparison(id: &ConfigId, runs: &[Measured<'_>]) -> Option<TopologyComparison
 
 /// Over the pairs that have the value, never negative, on both sides; `p_holm` is not yet corrected.
 fn paired(
-    pairs: &[(Measured<'_>, Measured<'_>)],
-    value: impl Fn(&Measured<'_>) -> Option<f64>,
+    pairs: &[(&RunMetrics, &RunMetrics)],
+    value: impl Fn(&RunMetrics) -> Option<f64>,
 ) -> Option<Paired> {
     let (shared, own): (Vec<f64>, Vec<f64>) = pairs
         .iter()
@@ -102,8 +88,8 @@ fn paired(
     let difference: Vec<f64> = shared.iter().zip(&own).map(|(a, b)| b - a).collect();
     let ratio: Vec<f64> = shared.iter().zip(&own).map(|(a, b)| b / a).collect();
     Some(Paired {
-        shared: Estimate::of(&shared)?.within(NOT_NEGATIVE),
-        per_agent: Estimate::of(&own)?.within(NOT_NEGATIVE),
+        shared: Estimate::of_sizes(&shared)?,
+        per_agent: Estimate::of_sizes(&own)?,
         difference: Estimate::of(&difference)?,
         ratio: Estimate::of_ratios(&ratio),
         p_holm: paired_t_test(&difference),

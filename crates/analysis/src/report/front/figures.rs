@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use domain::record::Provenance;
-use metrics::summary::Overall;
+use metrics::summary::Group;
 
 use super::sentences::counted;
 use super::{one_configuration, statistics};
@@ -74,7 +74,7 @@ pub(super) fn confidence(view: &View<'_>) -> String {
 }
 
 /// How many runs, of one configuration, or configurations have a known loss.
-fn with_loss(view: &View<'_>, overall: &Overall) -> u32 {
+fn with_loss(view: &View<'_>, overall: &Group) -> u32 {
     if one_configuration(view) {
         let runs = view.summary.runs.iter().filter(|r| r.excluded.is_none());
         let known = runs.filter(|r| r.topology == overall.topology && r.cause.lost.is_some());
