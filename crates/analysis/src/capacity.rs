@@ -11,7 +11,7 @@ mod words;
 use document::capacity::{Answer, answer};
 use document::environment::{self, line};
 use document::{Block, Section};
-use metrics::capacity::{LevelFigures, Objective, Scaling, ScalingFigures};
+use metrics::capacity::{LevelFigures, Objective, Scaling};
 use serde_json::{Map, Value, json};
 
 use crate::kind;
@@ -104,10 +104,7 @@ fn figures(material: &Material<'_>) -> Map<String, Value> {
         ("end", json!(run.record.end)),
         ("client_budget", json!(run.record.header.client_budget)),
         ("levels", Value::Array(levels)),
-        (
-            "scaling",
-            json!(material.scaling.as_ref().map(ScalingFigures::from)),
-        ),
+        ("scaling", json!(material.scaling)),
         ("warnings", json!(run.warnings)),
     ];
     let named = figures

@@ -2,6 +2,7 @@
 
 pub use domain::units::plain;
 use metrics::Estimate;
+pub use metrics::stats::bounds;
 
 /// As [`plain`], with a plus sign before what is not negative.
 pub fn signed(value: f64, decimals: usize) -> String {
@@ -69,13 +70,6 @@ pub fn ms(ns: i64) -> String {
         _ => 3,
     };
     format!("{} ms", plain(ms, decimals))
-}
-
-/// The least and the greatest value.
-pub fn bounds(values: &[f64]) -> Option<(f64, f64)> {
-    let low = values.iter().copied().reduce(f64::min)?;
-    let high = values.iter().copied().reduce(f64::max)?;
-    Some((low, high))
 }
 
 /// For machines: at most nine decimals, no trailing zeros, no thousands.

@@ -15,16 +15,16 @@ mod scaling;
 mod search;
 mod watch;
 
-pub use bound::{ShareBound, share_bound};
+pub use crate::request::LatencyFigure;
 pub use decide::{Decision, Judged, Rule, Verdict};
 pub use level::{Fairness, LevelFigures};
-pub use objective::{Criterion, LatencyFigure, Objective, Statistic};
+pub use objective::{Criterion, Objective, Statistic, share};
 pub use record::{
     Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, LevelEnd, Probe,
     RunEnd, level_folder,
 };
 pub use sample::{Sample, Window};
-pub use scaling::{Located, Saturation, Scaling, ScalingFigures};
+pub use scaling::{Located, Saturation, Scaling};
 pub use search::{Next, Observed, Phase, Search, SearchEnd};
 pub use watch::{Watch, Watched};
 

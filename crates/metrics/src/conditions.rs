@@ -8,7 +8,7 @@ use domain::telemetry::Sample;
 use serde::Serialize;
 
 use crate::arms::ArmTimes;
-use crate::observation::{ArmObservation, Dataset, StampSource};
+use crate::observation::Dataset;
 use crate::spans::Spans;
 use crate::throttle::{is_thermal_or_power, throttled_intervals};
 
@@ -68,7 +68,8 @@ impl Arms {
             .runs
             .iter()
             .flat_map(|run| [&run.together, &run.sequential]);
-        let spans = Spans::union(arms.flatten().filter_map(clocked));
+        let times = arms.flatten().filter_map(ArmTimes::clocked);
+        let spans = Spans::union(times.map(|arm| (arm.begin, arm.begin + arm.wall)));
         Self {
             seconds: spans.within(Stamp::ZERO, Stamp(u64::MAX)) as f64 / 1e9,
             spans,
@@ -83,15 +84,6 @@ impl Arms {
     fn samples<'a>(&self, samples: &'a [Sample]) -> impl Iterator<Item = &'a Sample> {
         samples.iter().filter(|sample| self.holds(sample.at))
     }
-}
-
-fn clocked(arm: &ArmObservation) -> Option<(Stamp, Stamp)> {
-    let mut requests = arm.agents.iter().flat_map(|a| &a.requests);
-    if requests.any(|r| r.stamps == StampSource::Rebuilt) {
-        return None;
-    }
-    let times = ArmTimes::of(arm).ok()?;
-    Some((times.begin, times.begin + times.wall))
 }
 
 fn throttled(samples: &[Sample], arms: &Arms) -> Option<Condition> {

@@ -7,9 +7,7 @@ use domain::telemetry::{GpuReading, Sample};
 use serde::Serialize;
 
 use crate::stats::Estimate;
-
-/// A gap this many times the usual one is no interval between two samples but a pause.
-const PAUSE: u64 = 10;
+use crate::throttle::pause;
 
 /// Where a figure of energy comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -59,14 +57,12 @@ impl ConfigEnergy {
     pub(crate) fn of(together: &[ArmEnergy], sequential: &[ArmEnergy]) -> Option<Self> {
         let all = together.iter().chain(sequential);
         let source = all.map(|arm| arm.energy.source).max()?;
-        let joules = |arms: &[ArmEnergy]| {
-            let values: Vec<f64> = arms.iter().map(|arm| arm.energy.joules).collect();
-            Some(Estimate::of(&values)?.within((0.0, f64::INFINITY)))
+        let estimate = |arms: &[ArmEnergy], of: fn(&ArmEnergy) -> Option<f64>| {
+            let values: Vec<f64> = arms.iter().filter_map(of).collect();
+            Estimate::of_sizes(&values)
         };
-        let per_token = |arms: &[ArmEnergy]| {
-            let values: Vec<f64> = arms.iter().filter_map(|arm| arm.per_token).collect();
-            Some(Estimate::of(&values)?.within((0.0, f64::INFINITY)))
-        };
+        let joules = |arms| estimate(arms, |arm| Some(arm.energy.joules));
+        let per_token = |arms| estimate(arms, |arm| arm.per_token);
         Some(Self {
             joules: joules(together),
             joules_per_token: per_token(together),
@@ -112,16 +108,10 @@ impl Meter {
             device.counter.extend(gpu.energy_j.map(|j| (at, j)));
             device.power.extend(gpu.power_w.map(|w| (at, w)));
         }
-        let mut gaps: Vec<u64> = samples
-            .windows(2)
-            .map(|w| w[1].at.since(w[0].at).0)
-            .collect();
-        gaps.sort_unstable();
-        let usual = gaps.get(gaps.len() / 2).copied().unwrap_or_default();
         Self {
             devices: devices.into_values().collect(),
             servers_own: !used.is_empty(),
-            pause: usual.saturating_mul(PAUSE),
+            pause: pause(samples.iter().map(|sample| sample.at)).unwrap_or_default(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::plan::{Arm, Config, ConfigId, Topology};
+use domain::plan::{Arm, Config};
 use domain::record::{ArmRecord, JournalLine, Manifest, RequestRecord, RequestRole, RunKey};
 use domain::telemetry::Sample;
 use domain::{Nanos, Stamp};
@@ -27,7 +27,7 @@ pub fn dataset(
     let mut arms: BTreeMap<(RunKey, Arm), ArmRecord> = BTreeMap::new();
     let mut begun: BTreeSet<(RunKey, Arm)> = BTreeSet::new();
     let mut requests: BTreeMap<AttemptKey, Vec<RequestRecord>> = BTreeMap::new();
-    let mut probes: BTreeMap<(ConfigId, Topology), Vec<(u32, WarmLoad)>> = BTreeMap::new();
+    let mut probes: Vec<(RunKey, WarmLoad)> = Vec::new();
     let mut contexts: BTreeSet<u64> = BTreeSet::new();
     for line in journal {
         match line {
@@ -52,21 +52,9 @@ pub fn dataset(
                     requests.entry(key).or_default().push(request);
                 }
                 RequestRole::Probe => {
-                    if let (true, Some(load)) = (
-                        request.times.outcome.is_completed(),
-                        request.times.counters.load,
-                    ) {
-                        probes
-                            .entry((request.run.config.clone(), request.run.topology))
-                            .or_default()
-                            .push((
-                                request.run.repetition,
-                                WarmLoad {
-                                    agent: request.agent,
-                                    load,
-                                },
-                            ));
-                    }
+                    let (agent, load) = (request.agent, request.times.counters.load);
+                    let known = load.filter(|_| request.times.outcome.is_completed());
+                    probes.extend(known.map(|load| (request.run, WarmLoad { agent, load })));
                 }
             },
             JournalLine::Step(_) | JournalLine::Mark(_) => {}
@@ -132,23 +120,13 @@ pub fn dataset(
 
 /// The probes of this repetition where it has some, else those of the configuration's others: a
 /// warm load depends on the options, not on the repetition.
-fn probes_for(
-    probes: &BTreeMap<(ConfigId, Topology), Vec<(u32, WarmLoad)>>,
-    key: &RunKey,
-) -> Vec<WarmLoad> {
-    let Some(known) = probes.get(&(key.config.clone(), key.topology)) else {
-        return Vec::new();
-    };
-    let own: Vec<_> = known
+fn probes_for(probes: &[(RunKey, WarmLoad)], key: &RunKey) -> Vec<WarmLoad> {
+    let (own, others): (Vec<_>, Vec<_>) = probes
         .iter()
-        .filter(|(r, _)| *r == key.repetition)
-        .map(|(_, load)| *load)
-        .collect();
-    if own.is_empty() {
-        known.iter().map(|(_, load)| *load).collect()
-    } else {
-        own
-    }
+        .filter(|(run, _)| run.config == key.config && run.topology == key.topology)
+        .partition(|(run, _)| run.repetition == key.repetition);
+    let known = if own.is_empty() { others } else { own };
+    known.into_iter().map(|(_, load)| *load).collect()
 }
 
 fn arm_observation(

@@ -24,7 +24,7 @@ pub use file::{
 pub use many::HISTOGRAM_ERROR;
 pub use parts::{TurnFigures, WorkFigures};
 pub use samples::Samples;
-pub use slo::{Figure, Slo};
+pub use slo::Slo;
 
 /// Tails that are printed when the sample can carry them.
 const TAILS: [f64; 3] = [90.0, 95.0, 99.0];

@@ -24,12 +24,6 @@ pub struct RequestMetrics {
     pub decode_rate_server: Option<f64>,
     /// `(tokens - 1) / (last_token - first_token)`; none below two tokens.
     pub decode_rate_client: Option<f64>,
-    /// `load_duration` as reported.
-    pub load: Option<Nanos>,
-    /// `prompt_eval_duration` as reported.
-    pub prefill: Option<Nanos>,
-    /// `eval_duration` as reported.
-    pub decode: Option<Nanos>,
     /// `total_duration - load - prefill - decode`, at least zero. On a server that tells these three
     /// and no total, `e2e` stands for it and transport is in it. None without either.
     pub slot_wait: Option<Nanos>,
@@ -106,13 +100,83 @@ impl RequestMetrics {
                 .zip(counters.eval)
                 .and_then(|(n, t)| rate(n, t)),
             decode_rate_client: steps.zip(text).and_then(|(n, t)| rate(n, t)),
-            load: counters.load,
-            prefill: counters.prompt_eval,
-            decode: counters.eval,
             slot_wait,
             transport_ns,
             clock_warnings,
         }
+    }
+}
+
+/// A latency that can be limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LatencyFigure {
+    /// Time to first token, from the send.
+    Ttft,
+    /// Time to first token, from the planned start.
+    TtftScheduled,
+    /// Time per output token after the first.
+    Tpot,
+    /// Gaps between consecutive chunks with text, of all requests together.
+    Itl,
+    /// From the send to the final object.
+    E2e,
+}
+
+impl LatencyFigure {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Ttft,
+        Self::TtftScheduled,
+        Self::Tpot,
+        Self::Itl,
+        Self::E2e,
+    ];
+
+    /// Its name in limits and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ttft => "ttft",
+            Self::TtftScheduled => "ttft_scheduled",
+            Self::Tpot => "tpot",
+            Self::Itl => "itl",
+            Self::E2e => "e2e",
+        }
+    }
+
+    /// The one of `known` with this name, or the names there are.
+    pub(crate) fn named(known: &[Self], name: &str) -> Result<Self, String> {
+        let found = known.iter().find(|figure| figure.name() == name);
+        let names = || known.iter().map(|figure| figure.name());
+        found
+            .copied()
+            .ok_or_else(|| names().collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl RequestMetrics {
+    /// The request's latencies of a kind, seconds: one, none, or as many as it has gaps.
+    pub(crate) fn latencies(&self, figure: LatencyFigure) -> impl Iterator<Item = f64> + '_ {
+        let one = match figure {
+            LatencyFigure::Ttft => self.ttft.map(Nanos::as_secs_f64),
+            LatencyFigure::TtftScheduled => self.ttft_scheduled.map(Nanos::as_secs_f64),
+            LatencyFigure::Tpot => self.tpot,
+            LatencyFigure::E2e => self.e2e.map(Nanos::as_secs_f64),
+            LatencyFigure::Itl => None,
+        };
+        let gaps = self.itl.iter().flatten();
+        one.into_iter().chain(
+            gaps.filter(move |_| figure == LatencyFigure::Itl)
+                .map(|gap| gap.as_secs_f64()),
+        )
+    }
+
+    /// True when the latency of a completed request of so many tokens lies below a limit. One without
+    /// the latency does not, except that a request of a single token has no TPOT to break.
+    pub(crate) fn keeps(&self, (figure, below): (LatencyFigure, Nanos), tokens: u64) -> bool {
+        figure == LatencyFigure::Tpot && tokens == 1
+            || self
+                .latencies(figure)
+                .any(|value| value < below.as_secs_f64())
     }
 }
 

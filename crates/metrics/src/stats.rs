@@ -15,12 +15,13 @@ mod usl;
 pub use bootstrap::Bootstrap;
 pub use certified::{printable_percentile, samples_needed};
 pub(crate) use describe::percentile_by;
-pub use describe::{jain, mean, median, percentile, population_sd, sample_sd};
+pub use describe::{bounds, jain, mean, median, percentile, population_sd, sample_sd};
 pub use estimate::Estimate;
+pub(crate) use estimate::NOT_NEGATIVE;
 pub(crate) use interval::t_quantile;
 pub use interval::{CONFIDENCE, Interval, student_interval, welch_interval};
 pub use mean_interval::{BOOTSTRAP_FROM, log_ratio_interval, mean_interval};
-pub use outliers::{Outlier, outliers};
+pub use outliers::outliers;
 pub use tests_of_difference::{holm, paired_t_test, welch_t_test};
 pub use usl::{Usl, UslFit, fit_usl};
 

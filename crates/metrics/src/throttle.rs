@@ -3,8 +3,14 @@
 use domain::Stamp;
 use domain::telemetry::Sample;
 
-/// A gap this many times the usual one is no interval between two samples but a pause.
-const PAUSE: u64 = 10;
+/// The length from which on a gap between samples is a pause, nanoseconds: ten times the usual gap. None
+/// with fewer than two samples.
+pub(crate) fn pause(times: impl Iterator<Item = Stamp> + Clone) -> Option<u64> {
+    let both = times.clone().zip(times.skip(1));
+    let mut gaps: Vec<u64> = both.map(|(from, to)| to.since(from).0).collect();
+    gaps.sort_unstable();
+    Some(gaps.get(gaps.len() / 2)?.saturating_mul(10))
+}
 
 /// True for a throttle reason that heat, power or current is behind, false for one that a setting
 /// is behind (`applications_clocks_setting`, `display_clock_setting`, `sync_boost`) and for AMD's
@@ -39,11 +45,7 @@ pub fn throttled_intervals(samples: &[Sample]) -> Vec<(Stamp, Stamp)> {
             (sample.at, reasons.any(|reason| is_thermal_or_power(reason)))
         })
         .collect();
-    let mut gaps: Vec<u64> = seen.windows(2).map(|w| w[1].0.since(w[0].0).0).collect();
-    gaps.sort_unstable();
-    let pause = gaps
-        .get(gaps.len() / 2)
-        .map_or(u64::MAX, |median| median.saturating_mul(PAUSE));
+    let pause = pause(seen.iter().map(|(at, _)| *at)).unwrap_or(u64::MAX);
 
     let mut intervals: Vec<(Stamp, Stamp)> = Vec::new();
     for (i, (at, throttled)) in seen.iter().enumerate() {
@@ -67,6 +69,7 @@ mod tests {
     use domain::telemetry::GpuReading;
 
     use super::*;
+    use crate::timeline::at;
 
     fn sample(ms: u64, reasons: &[&[&str]]) -> Sample {
         let gpus = reasons.iter().zip(0..).map(|(reasons, index)| GpuReading {
@@ -80,10 +83,6 @@ mod tests {
             host: None,
             servers: Vec::new(),
         }
-    }
-
-    const fn at(ms: u64) -> Stamp {
-        Stamp(ms * 1_000_000)
     }
 
     #[test]

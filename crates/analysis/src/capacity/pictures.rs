@@ -81,7 +81,7 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
     if let Some(scaling) = &material.scaling {
         let law = scaling.fit.law;
         let points = along(highest).map(|x| {
-            let interval = scaling.fit.at(x).map(|i| (i.lo, i.hi));
+            let interval = scaling.fit.interval(|law| law.at(x)).map(|i| (i.lo, i.hi));
             let point = Some(law.at(x));
             (x, Value { point, interval })
         });

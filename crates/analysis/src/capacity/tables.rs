@@ -3,7 +3,7 @@
 use document::{Cell, Field, Kind, Origin, Table, verdict};
 use metrics::Estimate;
 use metrics::capacity::{
-    Criterion, Judged, LevelEnd, LevelFigures, Located, Objective, Phase, ScalingFigures, Statistic,
+    Criterion, Judged, LevelEnd, LevelFigures, Located, Objective, Phase, Statistic,
 };
 use metrics::load::Spread;
 
@@ -254,7 +254,6 @@ fn scaling_table(material: &Material<'_>) -> Table {
     let Some(scaling) = &material.scaling else {
         return table;
     };
-    let figures = ScalingFigures::from(scaling);
     let mut put = |name: &str, located: &Located, decimals: usize| {
         table.row(vec![
             Cell::text(name),
@@ -268,11 +267,11 @@ fn scaling_table(material: &Material<'_>) -> Table {
             },
         ]);
     };
-    put("λ, one agent's throughput (tok/s)", &figures.lambda, 2);
-    put("σ, contention", &figures.sigma, 5);
-    put("κ, coherency", &figures.kappa, 6);
-    put("knee (agents)", &figures.knee, 1);
-    put("peak (agents)", &figures.peak, 1);
+    put("λ, one agent's throughput (tok/s)", &scaling.lambda, 2);
+    put("σ, contention", &scaling.sigma, 5);
+    put("κ, coherency", &scaling.kappa, 6);
+    put("knee (agents)", &scaling.knee, 1);
+    put("peak (agents)", &scaling.peak, 1);
     let single = |name: &str, value: Cell| {
         vec![
             Cell::text(name),
@@ -284,11 +283,11 @@ fn scaling_table(material: &Material<'_>) -> Table {
     };
     table.row(single(
         "best whole number of agents",
-        figures.best.map_or(Cell::Unknown, Cell::count),
+        scaling.best.map_or(Cell::Unknown, Cell::count),
     ));
     table.row(single(
         "largest misfit of a level (%)",
-        Cell::number(100.0 * figures.misfit, 1),
+        Cell::number(100.0 * scaling.misfit, 1),
     ));
     table
 }

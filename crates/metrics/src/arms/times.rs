@@ -44,6 +44,14 @@ impl ArmTimes {
         })
     }
 
+    /// The times on the clock that telemetry is on; rebuilt stamps are on none.
+    pub(crate) fn clocked(arm: &ArmObservation) -> Option<Self> {
+        if rebuilt(arm) {
+            return None;
+        }
+        Self::of(arm).ok()
+    }
+
     /// An agent's time.
     pub(crate) fn time(&self, agent: usize) -> Nanos {
         let (begin, end) = self.agents[agent];

@@ -4,12 +4,11 @@
 //! size (Korn & Graubard 1998): correlated requests count for fewer than there are.
 
 use domain::Stamp;
-use serde::{Deserialize, Serialize};
 use statrs::function::beta::checked_beta_reg;
 
 /// Some observations of one moment, so many of which are within a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Item {
+pub(super) struct Item {
     /// Whose.
     pub agent: u32,
     /// When their request began.
@@ -20,54 +19,8 @@ pub struct Item {
     pub ok: u32,
 }
 
-/// A share with one-sided bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct ShareBound {
-    /// Observations.
-    pub n: u64,
-    /// Those within the limit.
-    pub ok: u64,
-    /// `ok / n`.
-    pub share: f64,
-    /// How many times as many observations it takes to say as much as independent ones would; at
-    /// least 1.
-    pub design_effect: f64,
-    /// Independent observations that would say as much.
-    pub n_effective: f64,
-    /// The true share lies above this, but for the chance given for it.
-    pub lo: f64,
-    /// The true share lies below this, but for the chance given for it.
-    pub hi: f64,
-}
-
-/// The bounds of a share; none of nothing. `below` and `above` are the chances that the true share
-/// lies below `lo` and above `hi`.
-pub fn share_bound(
-    items: &[Item],
-    (below, above): (f64, f64),
-    design_effect: f64,
-) -> Option<ShareBound> {
-    let n: u64 = items.iter().map(|i| u64::from(i.n)).sum();
-    let ok: u64 = items.iter().map(|i| u64::from(i.ok)).sum();
-    if n == 0 {
-        return None;
-    }
-    let design_effect = design_effect.max(1.0);
-    let n_effective = n as f64 / design_effect;
-    let share = ok as f64 / n as f64;
-    let (lo, hi) = clopper_pearson(share, n_effective, below, above);
-    Some(ShareBound {
-        n,
-        ok,
-        share,
-        design_effect,
-        n_effective,
-        lo,
-        hi,
-    })
-}
-
-/// Exact bounds of a share seen in `n` trials, which need not be a whole number.
+/// Exact bounds `lo` and `hi` of a share seen in `n` trials, which need not be a whole number. `below`
+/// and `above` are the chances that the true share lies below `lo` and above `hi`.
 pub(super) fn clopper_pearson(share: f64, n: f64, below: f64, above: f64) -> (f64, f64) {
     let ok = share * n;
     let lo = if ok <= 0.0 {

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bound::{Item, clopper_pearson, share_bound, told};
+use super::bound::{Item, clopper_pearson, told};
 use super::bunches::{
     BLOCKS, block_means, blocks, design_effect, in_turn, of_the_slowest, with_all_blocks,
 };
-use super::objective::{Criterion, LatencyFigure, Objective, Statistic};
+use super::objective::{Criterion, Objective, Statistic};
 use super::sample::{Latency, Sample};
+use crate::request::LatencyFigure;
 use crate::stats::{mean, percentile, sample_sd, t_quantile};
 
 /// Requests of each agent, on average, before a level passes: one that saw a single good moment of
@@ -266,33 +267,34 @@ impl Judge<'_, '_> {
         let effect = latencies
             .iter()
             .map(|values| of_the_slowest(values, 100.0 * target, window, blocks))
-            .fold(design_effect(items, window, blocks), f64::max);
-        let bound = share_bound(items, (pass, self.fail), effect);
+            .fold(design_effect(items, window, blocks).max(1.0), f64::max);
         let mut judged = Judged {
             design_effect: effect,
             ..Judged::unresolved(criterion, target, n)
         };
-        let Some(bound) = bound else {
+        if n == 0 {
             return judged;
-        };
-        judged.statistic = Some(bound.share);
-        judged.lo = Some(bound.lo);
-        judged.hi = Some(bound.hi);
-        judged.design_effect = bound.design_effect;
+        }
+        let ok: u64 = items.iter().map(|i| u64::from(i.ok)).sum();
+        let share = ok as f64 / n as f64;
+        let (lo, hi) = clopper_pearson(share, n as f64 / effect, pass, self.fail);
+        judged.statistic = Some(share);
+        judged.lo = Some(lo);
+        judged.hi = Some(hi);
         let missing = self.missing();
-        if bound.lo >= target && missing <= 0.0 {
+        if lo >= target && missing <= 0.0 {
             judged.verdict = Verdict::Pass;
-        } else if bound.hi < target {
+        } else if hi < target {
             judged.verdict = Verdict::Fail;
         } else {
-            let requests = items.len() as f64 / n.max(1) as f64;
+            let requests = items.len() as f64 / n as f64;
             // The next look spends less.
             let error = (pass.min(self.fail)) / 3.0;
-            let (times, effect) = with_all_blocks(bound.design_effect, items, blocks);
-            let more = if bound.lo >= target {
+            let (times, effect) = with_all_blocks(effect, items, blocks);
+            let more = if lo >= target {
                 Some(0.0)
             } else {
-                enough(bound.share, target, error)
+                enough(share, target, error)
                     .map(|effective| (effective * effect).max(n as f64 * times) - n as f64)
             };
             judged.needs = more
@@ -368,14 +370,12 @@ fn put_share(judged: &mut Judged, failed: bool) {
     };
     let effective = judged.n as f64 / judged.design_effect;
     let (lo, hi) = clopper_pearson(share, effective, 0.025, 0.025);
-    let (seen, lo, hi) = if failed {
-        (1.0 - share, 1.0 - hi, 1.0 - lo)
+    let seen = if failed {
+        [1.0 - share, 1.0 - hi, 1.0 - lo]
     } else {
-        (share, lo, hi)
+        [share, lo, hi]
     };
-    judged.seen = Some(seen);
-    judged.seen_lo = Some(lo);
-    judged.seen_hi = Some(hi);
+    [judged.seen, judged.seen_lo, judged.seen_hi] = seen.map(Some);
 }
 
 /// The least number of independent observations of this share that tells it from the target.

@@ -7,12 +7,12 @@ use domain::{Nanos, Stamp};
 use serde::Serialize;
 
 use super::bunches::{BLOCKS, block_means};
-use super::objective::{LatencyFigure, Objective};
+use super::objective::Objective;
 use super::sample::{Sample, Window};
 use crate::Estimate;
 use crate::load::{Collected, Figures};
-use crate::stats::{jain, mean, median};
-use crate::summary::NOT_NEGATIVE;
+use crate::request::LatencyFigure;
+use crate::stats::{bounds, jain, mean, median};
 
 /// An agent below this share of the median agent's throughput starves.
 const STARVED_BELOW: f64 = 0.5;
@@ -108,7 +108,7 @@ impl LevelFigures {
             requests: count(&|_| true),
             warmup: count(&|r| r.times.scheduled < window.from),
             after: count(&|r| r.times.scheduled >= window.to),
-            tokens_per_s: estimate(&blocks).expect("ten finite numbers have a mean"),
+            tokens_per_s: Estimate::of_sizes(&blocks).expect("ten finite numbers have a mean"),
             block_tokens_per_s: blocks,
             requests_per_s: f64::from(load.outcomes.completed) / seconds,
             goodput_per_s: good_count / seconds,
@@ -120,15 +120,10 @@ impl LevelFigures {
     }
 }
 
-/// A mean with the interval of batch means.
-fn estimate(blocks: &[f64]) -> Option<Estimate> {
-    Some(Estimate::of(blocks)?.within(NOT_NEGATIVE))
-}
-
 fn e2e(sample: &Sample<'_>) -> Option<Estimate> {
     let values = sample.latencies(LatencyFigure::E2e);
     let all: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
-    let mut estimate = estimate(&block_means(&values, sample.window, BLOCKS))?;
+    let mut estimate = Estimate::of_sizes(&block_means(&values, sample.window, BLOCKS))?;
     estimate.mean = mean(&all)?;
     Some(estimate.within((f64::NEG_INFINITY, f64::INFINITY)))
 }
@@ -142,23 +137,17 @@ fn arrivals(record: &RequestRecord) -> impl Iterator<Item = (Stamp, f64)> + '_ {
 }
 
 fn fairness(records: &[RequestRecord], per_agent: &[f64], window: Window) -> Fairness {
-    let least = per_agent.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = per_agent.iter().copied().fold(0.0, f64::max);
+    let (least, most) = bounds(per_agent).unwrap_or_default();
     let middle = median(per_agent).unwrap_or(0.0);
+    let starved = per_agent.iter().filter(|x| **x < STARVED_BELOW * middle);
     let (wait, agent) = longest_wait(records, window);
     Fairness {
         jain: jain(per_agent),
         min_over_max: (most > 0.0).then(|| least / most),
-        least: if least.is_finite() { least } else { 0.0 },
+        least,
         median: middle,
         most,
-        starved: u32::try_from(
-            per_agent
-                .iter()
-                .filter(|x| **x < STARVED_BELOW * middle)
-                .count(),
-        )
-        .unwrap_or(u32::MAX),
+        starved: starved.count() as u32,
         longest_wait_s: wait.as_secs_f64(),
         longest_wait_agent: agent,
     }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use domain::Nanos;
 
+use crate::request::LatencyFigure;
+
 /// Limits that a level must keep, all of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
@@ -35,21 +37,6 @@ pub enum Criterion {
     },
 }
 
-/// A latency that can be limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LatencyFigure {
-    /// Time to first token, from the send.
-    Ttft,
-    /// Time to first token, from the planned start.
-    TtftScheduled,
-    /// Time per output token after the first.
-    Tpot,
-    /// Gaps between consecutive chunks with text, of all requests together.
-    Itl,
-    /// From the send to the final object.
-    E2e,
-}
-
 /// What of a latency is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistic {
@@ -57,24 +44,6 @@ pub enum Statistic {
     Percentile(u8),
     /// The arithmetic mean of completed requests.
     Mean,
-}
-
-const FIGURES: [(&str, LatencyFigure); 5] = [
-    ("ttft", LatencyFigure::Ttft),
-    ("ttft_scheduled", LatencyFigure::TtftScheduled),
-    ("tpot", LatencyFigure::Tpot),
-    ("itl", LatencyFigure::Itl),
-    ("e2e", LatencyFigure::E2e),
-];
-
-impl LatencyFigure {
-    /// Its name in limits and tables.
-    pub fn name(self) -> &'static str {
-        FIGURES
-            .iter()
-            .find(|(_, known)| *known == self)
-            .map_or("", |(name, _)| name)
-    }
 }
 
 impl Objective {
@@ -197,33 +166,26 @@ fn criterion(clause: &str) -> Result<Criterion, String> {
     match name {
         "goodput" => {
             direction(false)?;
-            let at_least = share(name, value)?;
+            let at_least = limited_share(name, value)?;
             return Ok(Criterion::Goodput { at_least });
         }
         "failed" => {
             direction(true)?;
-            let below = share(name, value)?;
+            let below = limited_share(name, value)?;
             return Ok(Criterion::Failed { below });
         }
         _ => {}
     }
-    let known = |wanted: &str| {
-        FIGURES
-            .iter()
-            .find(|(known, _)| *known == wanted)
-            .map(|(_, figure)| *figure)
-    };
-    if known(name).is_some() {
+    let known = |name| LatencyFigure::named(&LatencyFigure::ALL, name);
+    if known(name).is_ok() {
         return Err(format!(
             "say what of {name} is limited: {name}_p95 or {name}_mean"
         ));
     }
     let (figure, statistic) = name.rsplit_once('_').unwrap_or((name, ""));
-    let figure = known(figure).ok_or_else(|| {
-        let names: Vec<_> = FIGURES.iter().map(|(known, _)| *known).collect();
+    let figure = known(figure).map_err(|known| {
         format!(
-            "no figure `{name}`; there are {}, each with _p50 to _p99 or _mean, and goodput and failed",
-            names.join(", ")
+            "no figure `{name}`; there are {known}, each with _p50 to _p99 or _mean, and goodput and failed"
         )
     })?;
     let statistic = match statistic.strip_prefix('p').map(str::parse::<u8>) {
@@ -246,17 +208,19 @@ fn criterion(clause: &str) -> Result<Criterion, String> {
     })
 }
 
-fn share(name: &str, text: &str) -> Result<f64, String> {
-    let (number, unit) = match text.strip_suffix('%') {
-        Some(number) => (number.trim(), 100.0),
-        None => (text, 1.0),
-    };
-    number
-        .parse::<f64>()
-        .ok()
-        .map(|n| n / unit)
+/// A limit on a share of the requests.
+fn limited_share(name: &str, text: &str) -> Result<f64, String> {
+    share(text)
         .filter(|share| *share > 0.0 && *share < 1.0)
         .ok_or_else(|| format!("`{text}` of {name} is not a share between 0 and 100%, such as 95%"))
+}
+
+/// A share from its text, `95%` or `0.95`.
+pub fn share(text: &str) -> Option<f64> {
+    match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().ok().map(|n| n / 100.0),
+        None => text.parse().ok(),
+    }
 }
 
 fn parse_time(text: &str) -> Option<Nanos> {

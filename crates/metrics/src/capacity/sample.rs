@@ -7,8 +7,9 @@ use domain::{Nanos, Outcome, Stamp};
 use serde::{Deserialize, Serialize};
 
 use super::bound::Item;
-use super::objective::{LatencyFigure, Objective};
+use super::objective::Objective;
 use crate::RequestMetrics;
+use crate::request::LatencyFigure;
 
 /// The stretch of time in which a level was steady: `[from, to)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +124,8 @@ impl<'r> Sample<'r> {
             .filter(|(r, _)| r.times.outcome.is_completed());
         completed
             .flat_map(|(r, of)| {
-                latencies(of, figure).map(|value| (r.agent, r.times.scheduled, value))
+                of.latencies(figure)
+                    .map(|value| (r.agent, r.times.scheduled, value))
             })
             .collect()
     }
@@ -142,7 +144,7 @@ impl<'r> Sample<'r> {
                 };
                 match r.times.outcome {
                     Outcome::Completed => {
-                        let (n, ok) = latencies(of, figure).fold((0, 0), |(n, ok), value| {
+                        let (n, ok) = of.latencies(figure).fold((0, 0), |(n, ok), value| {
                             (n + 1, ok + usize::from(value < below))
                         });
                         (n > 0).then(|| item(n, ok))
@@ -170,11 +172,9 @@ impl<'r> Sample<'r> {
     pub(super) fn good(&self, objective: &Objective) -> Vec<Item> {
         self.each(|(r, of)| {
             r.times.outcome.is_completed()
-                && objective.per_request().all(|(figure, below)| {
-                    // A request of a single token has no TPOT to break.
-                    figure == LatencyFigure::Tpot && r.times.tokens == 1
-                        || latencies(of, figure).any(|value| value < below.as_secs_f64())
-                })
+                && objective
+                    .per_request()
+                    .all(|limit| of.keeps(limit, r.times.tokens))
         })
     }
 
@@ -195,22 +195,4 @@ impl<'r> Sample<'r> {
             })
             .collect()
     }
-}
-
-/// A request's latencies of a kind, seconds: one, none, or as many as it has gaps.
-fn latencies(of: &RequestMetrics, figure: LatencyFigure) -> impl Iterator<Item = f64> + '_ {
-    let one = match figure {
-        LatencyFigure::Ttft => of.ttft.map(Nanos::as_secs_f64),
-        LatencyFigure::TtftScheduled => of.ttft_scheduled.map(Nanos::as_secs_f64),
-        LatencyFigure::Tpot => of.tpot,
-        LatencyFigure::E2e => of.e2e.map(Nanos::as_secs_f64),
-        LatencyFigure::Itl => None,
-    };
-    let gaps = of
-        .itl
-        .iter()
-        .flatten()
-        .filter(move |_| figure == LatencyFigure::Itl)
-        .map(|gap| gap.as_secs_f64());
-    one.into_iter().chain(gaps)
 }

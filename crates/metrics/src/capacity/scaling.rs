@@ -35,12 +35,20 @@ impl Located {
     }
 }
 
-/// The Universal Scalability Law of the levels' throughputs.
-#[derive(Debug, Clone, PartialEq)]
+/// The Universal Scalability Law of the levels' throughputs, with intervals of what the levels scatter
+/// by and of what the law misses.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scaling {
-    /// The fit, with intervals of what the levels scatter by and of what the law misses.
+    /// The fit.
+    #[serde(skip)]
     pub fit: UslFit,
-    /// The knee: where Kleinrock's power is highest.
+    /// Throughput of one agent, tok/s.
+    pub lambda: Located,
+    /// Contention: the part that must be done one at a time.
+    pub sigma: Located,
+    /// Coherency: the cost of each pair.
+    pub kappa: Located,
+    /// The knee, where Kleinrock's power is highest, agents.
     pub knee: Located,
     /// The number of agents with the highest throughput. Without a bound when the interval of kappa
     /// contains zero.
@@ -61,10 +69,14 @@ impl Scaling {
             .collect();
         let fit = fit_usl(&points)?;
         let law = fit.law;
-        let knee = Located::new(law.knee(), fit.knee());
-        let mut peak = Located::new(law.best(), fit.best);
+        let place = |of: fn(&Usl) -> Option<f64>| {
+            let interval = fit.interval(|law| of(law).unwrap_or(f64::INFINITY));
+            Located::new(of(&law), interval)
+        };
+        let kappa = place(|law| Some(law.kappa));
+        let mut peak = place(Usl::best);
         // A kappa that may be zero leaves the peak without a bound, whatever was drawn.
-        if fit.kappa.is_none_or(|k| k.lo <= 0.0) {
+        if kappa.lo.is_none_or(|lo| lo <= 0.0) {
             peak.unbounded = true;
             peak.hi = None;
         }
@@ -80,46 +92,15 @@ impl Scaling {
             })
             .fold(0.0, f64::max);
         Some(Self {
+            lambda: place(|law| Some(law.lambda)),
+            sigma: place(|law| Some(law.sigma)),
+            kappa,
+            knee: place(Usl::knee),
             fit,
-            knee,
             peak,
             best,
             misfit,
         })
-    }
-}
-
-/// A scaling law in figures, for machines.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct ScalingFigures {
-    /// Throughput of one agent, tok/s.
-    pub lambda: Located,
-    /// Contention: the part that must be done one at a time.
-    pub sigma: Located,
-    /// Coherency: the cost of each pair.
-    pub kappa: Located,
-    /// The knee, agents.
-    pub knee: Located,
-    /// The peak, agents.
-    pub peak: Located,
-    /// The whole number of agents with the highest predicted throughput.
-    pub best: Option<u32>,
-    /// The largest difference of a level's throughput from the law's, as a share of the former.
-    pub misfit: f64,
-}
-
-impl From<&Scaling> for ScalingFigures {
-    fn from(scaling: &Scaling) -> Self {
-        let law = scaling.fit.law;
-        Self {
-            lambda: Located::new(Some(law.lambda), scaling.fit.lambda),
-            sigma: Located::new(Some(law.sigma), scaling.fit.sigma),
-            kappa: Located::new(Some(law.kappa), scaling.fit.kappa),
-            knee: scaling.knee,
-            peak: scaling.peak,
-            best: scaling.best,
-            misfit: scaling.misfit,
-        }
     }
 }
 

@@ -77,8 +77,7 @@ impl Search {
         }
         let highest = seen.iter().map(|o| o.agents).max().unwrap_or(self.start);
         let ceiling = seen.iter().any(|o| o.failing || o.saturated);
-        let fails = seen.iter().filter(|o| o.verdict == Verdict::Fail);
-        let Some(fail) = fails.map(|o| o.agents).min() else {
+        let Some(fail) = Self::breaks(seen) else {
             return if seen.iter().any(|o| o.failing) {
                 Next::Done(SearchEnd::Failing)
             } else if ceiling {
@@ -96,15 +95,12 @@ impl Search {
         if !ceiling && highest < self.max_agents && beyond < self.beyond as usize {
             return Next::Level(self.twice(highest), Phase::Beyond);
         }
-        Next::Done(match Self::carried(seen) {
-            Some(_) => SearchEnd::Bracketed,
-            None if seen
-                .iter()
-                .any(|o| o.verdict == Verdict::Unresolved && o.agents < fail) =>
-            {
-                SearchEnd::Bracketed
-            }
-            None => SearchEnd::NoneCarried,
+        let open = |o: &Observed| o.verdict == Verdict::Unresolved && o.agents < fail;
+        let bracketed = Self::carried(seen).is_some() || seen.iter().any(open);
+        Next::Done(if bracketed {
+            SearchEnd::Bracketed
+        } else {
+            SearchEnd::NoneCarried
         })
     }
 
@@ -217,61 +213,53 @@ mod tests {
         }
     }
 
-    fn levels(seen: &[Observed]) -> Vec<u32> {
-        seen.iter().map(|o| o.agents).collect()
+    /// The levels that a search looks at, and its end.
+    fn found(search: Search, server: impl Fn(u32) -> Observed) -> (String, SearchEnd) {
+        let (seen, end) = run(search, server);
+        let levels: Vec<String> = seen.iter().map(|o| o.agents.to_string()).collect();
+        (levels.join(" "), end)
     }
 
     #[test]
-    fn it_doubles_then_halves() {
-        let (seen, end) = run(SEARCH, up_to(11));
-        assert_eq!(levels(&seen), [1, 2, 4, 8, 16, 12, 10, 11]);
-        assert_eq!(end, SearchEnd::Bracketed);
-        assert_eq!(Search::carried(&seen), Some(11));
+    fn it_doubles_then_halves_within_its_range() {
         let coarse = Search {
             precision: 0.25,
             beyond: 2,
             ..SEARCH
         };
-        let (seen, _) = run(coarse, up_to(11));
-        assert_eq!(levels(&seen), [1, 2, 4, 8, 16, 12, 10, 32]);
-    }
-
-    #[test]
-    fn the_ends_of_the_range_are_told_apart() {
-        assert_eq!(
-            run(SEARCH, up_to(0)),
-            (vec![observed(1, Verdict::Fail)], SearchEnd::NoneCarried)
-        );
         let few = Search {
             max_agents: 100,
             ..SEARCH
         };
-        let (seen, end) = run(few, up_to(1000));
-        assert_eq!(levels(&seen), [1, 2, 4, 8, 16, 32, 64, 100]);
-        assert_eq!(end, SearchEnd::MostAgents);
         let later = Search {
             start: 16,
             ..SEARCH
         };
-        let (seen, _) = run(later, up_to(5));
-        assert_eq!(levels(&seen), [16, 8, 4, 6, 5]);
+        for (search, most, expected, end) in [
+            (SEARCH, 11, "1 2 4 8 16 12 10 11", SearchEnd::Bracketed),
+            (coarse, 11, "1 2 4 8 16 12 10 32", SearchEnd::Bracketed),
+            (SEARCH, 0, "1", SearchEnd::NoneCarried),
+            (few, 1000, "1 2 4 8 16 32 64 100", SearchEnd::MostAgents),
+            (later, 5, "16 8 4 6 5", SearchEnd::Bracketed),
+        ] {
+            assert_eq!(found(search, up_to(most)), (expected.to_owned(), end));
+        }
     }
 
     #[test]
     fn saturation_and_failures_end_the_climb() {
-        let (seen, end) = run(SEARCH, |agents| Observed {
+        let saturated = |agents| Observed {
             saturated: agents >= 8,
             ..observed(agents, Verdict::Pass)
-        });
-        assert_eq!(
-            (levels(&seen), end),
-            (vec![1, 2, 4, 8], SearchEnd::Saturated)
-        );
-        let (seen, end) = run(SEARCH, |agents| Observed {
+        };
+        let expected = ("1 2 4 8".to_owned(), SearchEnd::Saturated);
+        assert_eq!(found(SEARCH, saturated), expected);
+        let failing = |agents| Observed {
             failing: agents >= 4,
             ..observed(agents, Verdict::Unresolved)
-        });
-        assert_eq!((levels(&seen), end), (vec![1, 2, 4], SearchEnd::Failing));
+        };
+        let expected = ("1 2 4".to_owned(), SearchEnd::Failing);
+        assert_eq!(found(SEARCH, failing), expected);
     }
 
     #[test]

@@ -6,8 +6,9 @@ use domain::Nanos;
 use domain::record::RequestRecord;
 use serde::{Deserialize, Serialize};
 
+use super::parts::Mean;
 use crate::RequestMetrics;
-use crate::stats::jain;
+use crate::stats::{bounds, jain};
 
 /// What is kept of each agent's requests so far.
 #[derive(Debug, Clone, Default)]
@@ -19,36 +20,13 @@ struct Tally {
     completed: u32,
     tokens: u64,
     asking: Nanos,
-    ttft: Times,
-    e2e: Times,
+    ttft: Mean,
+    longest_ttft: Option<Nanos>,
+    e2e: Mean,
 }
 
-/// Times of which only the mean and the greatest are wanted.
-#[derive(Debug, Clone, Copy, Default)]
-struct Times {
-    n: u32,
-    sum: Nanos,
-    most: Nanos,
-}
-
-impl Times {
-    fn push(&mut self, time: Option<Nanos>) {
-        let Some(time) = time else { return };
-        self.n += 1;
-        self.sum += time;
-        self.most = self.most.max(time);
-    }
-
-    fn merge(&mut self, other: Self) {
-        self.n += other.n;
-        self.sum += other.sum;
-        self.most = self.most.max(other.most);
-    }
-
-    fn mean_ms(self) -> Option<f64> {
-        (self.n > 0).then(|| self.sum.as_millis_f64() / f64::from(self.n))
-    }
-}
+/// Nanoseconds of a millisecond.
+const MS: f64 = 1e6;
 
 /// One agent's part in a load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,8 +80,9 @@ impl ByAgent {
         tally.asking += seen.ended.since(seen.scheduled);
         if seen.outcome.is_completed() {
             tally.completed += 1;
-            tally.ttft.push(of.ttft_scheduled);
-            tally.e2e.push(of.e2e);
+            tally.ttft.push(of.ttft_scheduled.map(|time| time.0));
+            tally.longest_ttft = tally.longest_ttft.max(of.ttft_scheduled);
+            tally.e2e.push(of.e2e.map(|time| time.0));
         }
     }
 
@@ -116,6 +95,7 @@ impl ByAgent {
             tally.tokens += more.tokens;
             tally.asking += more.asking;
             tally.ttft.merge(more.ttft);
+            tally.longest_ttft = tally.longest_ttft.max(more.longest_ttft);
             tally.e2e.merge(more.e2e);
         }
     }
@@ -131,9 +111,9 @@ impl ByAgent {
                 tokens: tally.tokens,
                 asking_s: tally.asking.as_secs_f64(),
                 tokens_per_s: tally.tokens_per_s(),
-                ttft_scheduled_mean_ms: tally.ttft.mean_ms(),
-                ttft_scheduled_max_ms: (tally.ttft.n > 0).then(|| tally.ttft.most.as_millis_f64()),
-                e2e_mean_ms: tally.e2e.mean_ms(),
+                ttft_scheduled_mean_ms: tally.ttft.of(MS),
+                ttft_scheduled_max_ms: tally.longest_ttft.map(Nanos::as_millis_f64),
+                e2e_mean_ms: tally.e2e.of(MS),
             })
             .collect()
     }
@@ -151,8 +131,7 @@ impl ByAgent {
             .values()
             .map(|tally| tally.tokens_per_s().unwrap_or(0.0))
             .collect();
-        let slowest = rates.iter().copied().fold(f64::INFINITY, f64::min);
-        let fastest = rates.iter().copied().fold(0.0, f64::max);
+        let (slowest, fastest) = bounds(&rates)?;
         let starved = self.0.values().filter(|tally| tally.completed == 0).count();
         Some(Fairness {
             agents: u32::try_from(self.0.len()).unwrap_or(u32::MAX),

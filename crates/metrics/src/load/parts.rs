@@ -46,27 +46,29 @@ struct Tally {
     cached: Mean,
 }
 
+/// Values of which only the mean is wanted.
 #[derive(Debug, Clone, Copy, Default)]
-struct Mean {
+pub(super) struct Mean {
     sum: u64,
     n: u64,
 }
 
 impl Mean {
-    fn push(&mut self, value: Option<u64>) {
+    pub(super) fn push(&mut self, value: Option<u64>) {
         if let Some(value) = value {
             self.sum += value;
             self.n += 1;
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, other: Self) {
         self.sum += other.sum;
         self.n += other.n;
     }
 
-    fn get(self) -> Option<f64> {
-        (self.n > 0).then(|| self.sum as f64 / self.n as f64)
+    /// In units of so many; none of nothing.
+    pub(super) fn of(self, unit: f64) -> Option<f64> {
+        (self.n > 0).then(|| self.sum as f64 / unit / self.n as f64)
     }
 }
 
@@ -103,8 +105,8 @@ impl Turns {
         let figures = self.0.iter().map(|(turn, tally)| TurnFigures {
             turn: *turn,
             ttft_ms: Spread::of(&tally.ttft),
-            prompt_tokens_mean: tally.prompt.get(),
-            cached_tokens_mean: tally.cached.get(),
+            prompt_tokens_mean: tally.prompt.of(1.0),
+            cached_tokens_mean: tally.cached.of(1.0),
         });
         figures.collect()
     }

@@ -2,34 +2,24 @@
 
 use std::str::FromStr;
 
-use crate::RequestMetrics;
 use domain::Nanos;
+
+use crate::RequestMetrics;
+use crate::request::LatencyFigure;
 
 /// Limits that a request must keep, all of them, to count as good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slo {
     text: String,
-    limits: Vec<(Figure, Nanos)>,
+    limits: Vec<(LatencyFigure, Nanos)>,
 }
 
-/// A figure that can be limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Figure {
-    /// Time to first token, from the send.
-    Ttft,
-    /// Time to first token, from the planned start.
-    TtftScheduled,
-    /// Time per output token after the first.
-    Tpot,
-    /// From the send to the final object.
-    E2e,
-}
-
-const FIGURES: &[(&str, Figure)] = &[
-    ("ttft", Figure::Ttft),
-    ("ttft_scheduled", Figure::TtftScheduled),
-    ("tpot", Figure::Tpot),
-    ("e2e", Figure::E2e),
+/// The figures that a request has one of.
+const FIGURES: [LatencyFigure; 4] = [
+    LatencyFigure::Ttft,
+    LatencyFigure::TtftScheduled,
+    LatencyFigure::Tpot,
+    LatencyFigure::E2e,
 ];
 
 impl Slo {
@@ -38,19 +28,9 @@ impl Slo {
         &self.text
     }
 
-    /// True when a completed request lies below every limit. One without a limited figure does
-    /// not, except that a request of a single token has no TPOT to break.
+    /// True when a completed request lies below every limit.
     pub fn is_met(&self, of: &RequestMetrics, tokens: u64) -> bool {
-        self.limits.iter().all(|(figure, limit)| {
-            let below = |d: Option<Nanos>| d.is_some_and(|d| d < *limit);
-            match figure {
-                Figure::Ttft => below(of.ttft),
-                Figure::TtftScheduled => below(of.ttft_scheduled),
-                Figure::Tpot if tokens == 1 => true,
-                Figure::Tpot => of.tpot.is_some_and(|s| s < limit.as_secs_f64()),
-                Figure::E2e => below(of.e2e),
-            }
-        })
+        self.limits.iter().all(|limit| of.keeps(*limit, tokens))
     }
 }
 
@@ -66,21 +46,16 @@ impl FromStr for Slo {
     }
 }
 
-fn limit(text: &str) -> Result<(Figure, Nanos), String> {
+fn limit(text: &str) -> Result<(LatencyFigure, Nanos), String> {
     let (name, time) = text
         .split_once('<')
         .ok_or_else(|| format!("`{}` is not FIGURE<TIME, such as ttft<2s", text.trim()))?;
     let name = name.trim();
-    let (_, figure) = FIGURES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .ok_or_else(|| {
-            let known: Vec<_> = FIGURES.iter().map(|(known, _)| *known).collect();
-            format!("no figure `{name}`; there are {}", known.join(", "))
-        })?;
+    let figure = LatencyFigure::named(&FIGURES, name)
+        .map_err(|known| format!("no figure `{name}`; there are {known}"))?;
     let time = humantime::parse_duration(time.trim())
         .map_err(|e| format!("`{}` is not a time such as 80ms: {e}", time.trim()))?;
-    Ok((*figure, Nanos::from(time)))
+    Ok((figure, Nanos::from(time)))
 }
 
 #[cfg(test)]
@@ -93,8 +68,8 @@ mod tests {
         assert_eq!(
             slo.limits,
             [
-                (Figure::Ttft, Nanos::from_secs(2)),
-                (Figure::Tpot, Nanos::from_millis(80))
+                (LatencyFigure::Ttft, Nanos::from_secs(2)),
+                (LatencyFigure::Tpot, Nanos::from_millis(80))
             ]
         );
         for (text, part) in [

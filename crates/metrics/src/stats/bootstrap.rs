@@ -33,10 +33,7 @@ impl Bootstrap {
         let error = sample_sd(values)? / (values.len() as f64).sqrt();
         let (_, mut ts) = self.resampled(values)?;
         if ts.is_empty() {
-            return Some(Interval {
-                lo: centre,
-                hi: centre,
-            });
+            return Some(Interval::around(centre, 0.0));
         }
         ts.sort_by(f64::total_cmp);
         let t = |p: f64| percentile_sorted(&ts, p);

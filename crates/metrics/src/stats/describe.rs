@@ -24,6 +24,13 @@ pub fn population_sd(values: &[f64]) -> Option<f64> {
     sum_of_squares(values).map(|ss| (ss / values.len() as f64).sqrt())
 }
 
+/// The least and the greatest value; none of nothing.
+pub fn bounds(values: &[f64]) -> Option<(f64, f64)> {
+    let low = values.iter().copied().reduce(f64::min)?;
+    let high = values.iter().copied().reduce(f64::max)?;
+    Some((low, high))
+}
+
 /// Median: the 50th percentile.
 pub fn median(values: &[f64]) -> Option<f64> {
     percentile(values, 50.0)

@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use super::{Interval, log_ratio_interval, mean, mean_interval, sample_sd};
 
+/// Range of times, rates, sizes and ratios.
+pub(crate) const NOT_NEGATIVE: (f64, f64) = (0.0, f64::INFINITY);
+
 /// A mean of repeated observations with its 95 % interval.
 ///
 /// Below three observations there is neither interval nor deviation: that is a single run, or two.
@@ -26,6 +29,11 @@ impl Estimate {
     /// or when a value is not finite.
     pub fn of(values: &[f64]) -> Option<Self> {
         Self::with(values, mean(values)?, mean_interval(values))
+    }
+
+    /// The same of values that cannot be negative, such as times, sizes and rates.
+    pub(crate) fn of_sizes(values: &[f64]) -> Option<Self> {
+        Some(Self::of(values)?.within(NOT_NEGATIVE))
     }
 
     /// The geometric mean of ratios with the interval of [`log_ratio_interval`], for relative

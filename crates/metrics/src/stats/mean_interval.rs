@@ -25,8 +25,5 @@ pub fn log_ratio_interval(ratios: &[f64]) -> Option<Interval> {
         return None;
     }
     let logs: Vec<f64> = ratios.iter().map(|r| r.ln()).collect();
-    mean_interval(&logs).map(|i| Interval {
-        lo: i.lo.exp(),
-        hi: i.hi.exp(),
-    })
+    mean_interval(&logs).map(|i| i.map(f64::exp))
 }

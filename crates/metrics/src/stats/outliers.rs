@@ -2,20 +2,9 @@
 
 use super::{mean, median};
 
-/// A value that lies far from the others.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Outlier {
-    /// Its place in the sample.
-    pub index: usize,
-    /// Its value.
-    pub value: f64,
-    /// Its modified z-score.
-    pub score: f64,
-}
-
-/// Values whose modified z-score exceeds 3.5 in size (Iglewicz & Hoaglin 1993): `0.6745 (x - median)
-/// / MAD`, and with the mean absolute deviation where more than half the values are equal.
-pub fn outliers(values: &[f64]) -> Vec<Outlier> {
+/// The places of values whose modified z-score exceeds 3.5 in size, with their scores (Iglewicz &
+/// Hoaglin 1993): `0.6745 (x - median) / MAD`, and with the mean absolute deviation where more than half the values are equal.
+pub fn outliers(values: &[f64]) -> Vec<(usize, f64)> {
     let Some(middle) = median(values) else {
         return Vec::new();
     };
@@ -32,11 +21,7 @@ pub fn outliers(values: &[f64]) -> Vec<Outlier> {
     values
         .iter()
         .enumerate()
-        .map(|(index, &value)| Outlier {
-            index,
-            value,
-            score: (value - middle) / scale,
-        })
-        .filter(|o| o.score.abs() > 3.5)
+        .map(|(place, value)| (place, (value - middle) / scale))
+        .filter(|(_, score)| score.abs() > 3.5)
         .collect()
 }

@@ -2,8 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::interval::welch;
-use super::{mean, sample_sd};
+use super::interval::{sampled, welch};
 
 /// Holm's step-down correction: adjusted p values in the order given, each at most 1.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
@@ -21,21 +20,14 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
 /// Paired t test that differences have mean zero; none below three. Differences without any spread
 /// are 0 (p = 1) or not (p = 0).
 pub fn paired_t_test(differences: &[f64]) -> Option<f64> {
-    if differences.len() < 3 || differences.iter().any(|d| !d.is_finite()) {
-        return None;
-    }
-    let n = differences.len() as f64;
-    let error = sample_sd(differences)? / n.sqrt();
-    Some(p_of(mean(differences)?, error, n - 1.0))
+    let (centre, sd, n) = sampled(differences)?;
+    Some(p_of(centre, sd / n.sqrt(), n - 1.0))
 }
 
 /// Welch's t test that two independent samples have one mean; none below three values in either.
 pub fn welch_t_test(a: &[f64], b: &[f64]) -> Option<f64> {
-    if a.len() < 3 || b.len() < 3 || a.iter().chain(b).any(|v| !v.is_finite()) {
-        return None;
-    }
-    let (error, freedom) = welch(a, b)?;
-    Some(p_of(mean(a)? - mean(b)?, error, freedom))
+    let (difference, error, freedom) = welch(a, b)?;
+    Some(p_of(difference, error, freedom))
 }
 
 fn p_of(difference: f64, error: f64, freedom: f64) -> f64 {

@@ -22,20 +22,13 @@ pub struct Usl {
     pub kappa: f64,
 }
 
-/// A fitted law with 95 % intervals; none where a level has fewer than three observations.
+/// A fitted law.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UslFit {
     /// The law.
     pub law: Usl,
-    /// Interval of `lambda`.
-    pub lambda: Option<Interval>,
-    /// Interval of `sigma`.
-    pub sigma: Option<Interval>,
-    /// Interval of `kappa`.
-    pub kappa: Option<Interval>,
-    /// Interval of the best number; its upper end is infinite where no peak need exist.
-    pub best: Option<Interval>,
-    /// The laws fitted to what was drawn, behind the intervals; empty without them.
+    /// The laws fitted to what was drawn, behind the intervals; empty where a level has fewer than
+    /// three observations.
     drawn: Vec<Usl>,
 }
 
@@ -73,28 +66,20 @@ impl Usl {
 }
 
 impl UslFit {
-    /// Interval of the throughput of `n`.
-    pub fn at(&self, n: f64) -> Option<Interval> {
-        interval(&self.drawn, |law| law.at(n))
+    /// The middle 95 % of a quantity of the drawn laws. Where the laws need not have the quantity, it
+    /// is infinite. None without intervals.
+    pub fn interval(&self, of: impl Fn(&Usl) -> f64) -> Option<Interval> {
+        let mut values: Vec<f64> = self.drawn.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        // Interpolating towards infinity would give no number: take the nearest rank there.
+        let at = |p: f64| {
+            percentile_sorted(&values, p).map(|v| if v.is_nan() { f64::INFINITY } else { v })
+        };
+        Some(Interval {
+            lo: at(2.5)?,
+            hi: at(97.5)?,
+        })
     }
-
-    /// Interval of the knee; its upper end is infinite where there need be none.
-    pub fn knee(&self) -> Option<Interval> {
-        interval(&self.drawn, |law| law.knee().unwrap_or(f64::INFINITY))
-    }
-}
-
-/// The middle 95 % of a quantity of the drawn laws; none of nothing.
-fn interval(drawn: &[Usl], of: impl Fn(&Usl) -> f64) -> Option<Interval> {
-    let mut values: Vec<f64> = drawn.iter().map(of).collect();
-    values.sort_by(f64::total_cmp);
-    // Interpolating towards infinity would give no number: take the nearest rank there.
-    let at =
-        |p: f64| percentile_sorted(&values, p).map(|v| if v.is_nan() { f64::INFINITY } else { v });
-    Some(Interval {
-        lo: at(2.5)?,
-        hi: at(97.5)?,
-    })
 }
 
 /// Fits the law to throughputs observed at several numbers of agents: weighted least squares of
@@ -117,18 +102,12 @@ pub fn fit_usl(levels: &[(u32, Vec<f64>)]) -> Option<UslFit> {
         })
         .collect();
     let Some(errors) = errors else {
-        return Some(UslFit {
-            law,
-            lambda: None,
-            sigma: None,
-            kappa: None,
-            best: None,
-            drawn: Vec::new(),
-        });
+        let drawn = Vec::new();
+        return Some(UslFit { law, drawn });
     };
     let misfit = misfit(&means, &errors, &law);
     let mut rng = ChaCha8Rng::seed_from_u64(Bootstrap::default().seed);
-    let drawn: Vec<Usl> = (0..DRAWS)
+    let drawn = (0..DRAWS)
         .filter_map(|_| {
             let points: Vec<(f64, f64)> = means
                 .iter()
@@ -142,14 +121,7 @@ pub fn fit_usl(levels: &[(u32, Vec<f64>)]) -> Option<UslFit> {
             fit(&points)
         })
         .collect();
-    Some(UslFit {
-        law,
-        lambda: interval(&drawn, |u| u.lambda),
-        sigma: interval(&drawn, |u| u.sigma),
-        kappa: interval(&drawn, |u| u.kappa),
-        best: interval(&drawn, |u| u.best().unwrap_or(f64::INFINITY)),
-        drawn,
-    })
+    Some(UslFit { law, drawn })
 }
 
 /// The standard deviation of the levels about the law, beyond what their means scatter by.
@@ -258,7 +230,8 @@ mod tests {
         assert!((found.law.kappa - 0.01).abs() < 1e-9);
         // sqrt(0.95 / 0.01) agents.
         assert!((found.law.best().unwrap() - 95.0_f64.sqrt()).abs() < 1e-6);
-        assert!((found.best.unwrap().hi - 95.0_f64.sqrt()).abs() < 1e-4);
+        let best = found.interval(|law| law.best().unwrap()).unwrap();
+        assert!((best.hi - 95.0_f64.sqrt()).abs() < 1e-4);
     }
 
     #[test]
@@ -272,18 +245,8 @@ mod tests {
         // Amdahl's law: (1 - σ) / σ.
         let amdahl = Usl { kappa: 0.0, ..LAW };
         assert!((amdahl.knee().unwrap() - 19.0).abs() < 1e-9);
-        let serial = Usl {
-            sigma: 1.0,
-            kappa: 0.0,
-            lambda: 1.0,
-        };
-        assert_eq!(serial.knee(), Some(1.0));
-        let perfect = Usl {
-            sigma: 0.0,
-            kappa: 0.0,
-            lambda: 1.0,
-        };
-        assert_eq!(perfect.knee(), None);
+        let with = |sigma| Usl { sigma, ..amdahl };
+        assert_eq!((with(1.0).knee(), with(0.0).knee()), (Some(1.0), None));
     }
 
     #[test]
@@ -293,7 +256,7 @@ mod tests {
         let found = fit_usl(&levels).unwrap();
         assert!((found.law.sigma - 1.0).abs() < 1e-9);
         assert!(found.law.kappa.abs() < 1e-9);
-        assert_eq!(found.sigma, None);
+        assert_eq!(found.interval(|law| law.sigma), None);
     }
 
     #[test]
@@ -320,8 +283,9 @@ mod tests {
                 })
                 .to_vec();
             let found = fit_usl(&levels).unwrap();
-            held[0] += u32::from(found.sigma.unwrap().contains(LAW.sigma));
-            held[1] += u32::from(found.kappa.unwrap().contains(LAW.kappa));
+            for (held, of) in held.iter_mut().zip([|u: &Usl| u.sigma, |u: &Usl| u.kappa]) {
+                *held += u32::from(found.interval(of).unwrap().contains(of(&LAW)));
+            }
         }
         assert!(held.iter().all(|h| *h >= 26), "{held:?}");
     }

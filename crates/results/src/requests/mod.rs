@@ -111,9 +111,9 @@ impl Phases {
             n: 1,
             client_queue: of.client_queue.unwrap_or_default(),
             slot_wait,
-            load: of.load.unwrap_or_default(),
-            prefill: of.prefill.unwrap_or_default(),
-            decode: of.decode.unwrap_or_default(),
+            load: seen.counters.load.unwrap_or_default(),
+            prefill: seen.counters.prompt_eval.unwrap_or_default(),
+            decode: seen.counters.eval.unwrap_or_default(),
             whole: done.since(seen.scheduled),
         });
     }

@@ -15,7 +15,7 @@ use domain::record::{ClientBudget, Provenance, RunHeader, RuntimeFacts};
 use domain::{ModelOptions, Nanos};
 use metrics::capacity::{
     Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, LevelEnd,
-    LevelFigures, Next, Objective, RunEnd, Scaling, ScalingFigures, Search, level_folder,
+    LevelFigures, Next, Objective, RunEnd, Scaling, Search, level_folder,
 };
 use metrics::load::{LOAD_SCHEMA, REQUESTS_FILE};
 use runtime::{Shutdown, ShutdownLevel};
@@ -68,7 +68,7 @@ impl Running {
 struct Document<'a> {
     record: &'a CapacityRecord,
     answer: &'a Answer,
-    scaling: Option<ScalingFigures>,
+    scaling: Option<&'a Scaling>,
     levels: &'a [LevelFigures],
 }
 
@@ -326,7 +326,7 @@ fn tell(
     let document = Document {
         record,
         answer: &answer,
-        scaling: scaling.as_ref().map(ScalingFigures::from),
+        scaling: scaling.as_ref(),
         levels,
     };
     terminal::print(args.json, &document, || {

@@ -112,14 +112,7 @@ pub(crate) struct CapacityArgs {
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    let (number, unit) = match text.strip_suffix('%') {
-        Some(number) => (number.trim(), 100.0),
-        None => (text, 1.0),
-    };
-    number
-        .parse::<f64>()
-        .ok()
-        .map(|n| n / unit)
+    metrics::capacity::share(text)
         .filter(|share| (0.0..=1.0).contains(share))
         .ok_or_else(|| "give a share from 0 to 100%, such as 10%".to_owned())
 }
