@@ -1,11 +1,12 @@
-//! Conditions that spoil a benchmark, as far as records show them.
+//! Conditions that spoil a benchmark, as far as records show them. How they are said is `document`'s
+//! business.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Stamp;
 use domain::record::Provenance;
-use domain::telemetry::Sample;
-use serde::Serialize;
+use domain::telemetry::{GpuProcess, Sample};
 
 use crate::arms::ArmTimes;
 use crate::observation::Dataset;
@@ -13,22 +14,38 @@ use crate::spans::Spans;
 use crate::throttle::{is_thermal_or_power, throttled_intervals};
 
 /// The CPU counts as full from here on, percent over all cores.
-const CPU_FULL: f64 = 90.0;
+pub const CPU_FULL: f64 = 90.0;
 /// A CPU that is full for less of the time than this spoils little, share.
 const CPU_FULL_OFTEN: f64 = 0.05;
 /// Swap that grows by less than this is the system's own housekeeping, bytes.
 const SWAP_GROWTH: u64 = 64 << 20;
-/// Processes named one by one; the others are counted.
-const MOST_NAMED: usize = 3;
 
-/// One condition, in words for a reader.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Condition {
-    /// What kind: `machine` (as the environment warned before the start), `throttled`,
-    /// `gpu_shared`, `cpu_full`, `swapping`.
-    pub kind: &'static str,
-    /// What was seen, and what it does to the figures.
-    pub sentence: String,
+/// A condition that spoils a benchmark.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// What the environment warned of before the start, in its words.
+    Machine(String),
+    /// Heat or power held the clocks of a GPU down while arms ran.
+    Throttled {
+        /// How long, seconds.
+        seconds: f64,
+        /// How long arms ran in all, seconds.
+        measured: f64,
+        /// The devices' reasons, each once.
+        reasons: Vec<String>,
+    },
+    /// Processes other than the servers use the GPU, those with the most memory first. Each has the
+    /// most memory that it was seen with.
+    GpuShared(Vec<GpuProcess>),
+    /// The CPU was full while arms ran.
+    CpuFull {
+        /// In which share of the samples, 0 to 1.
+        share: f64,
+        /// A server's process shares cores with the client.
+        shared_cores: bool,
+    },
+    /// Swap in use grew by so many bytes.
+    Swapping(u64),
 }
 
 /// What was wrong with the machine while a real server was measured: what the environment warned
@@ -39,12 +56,6 @@ pub fn conditions(data: &Dataset) -> Vec<Condition> {
         return Vec::new();
     }
     let warnings = data.environment.iter().flat_map(|e| &e.warnings);
-    let mut all: Vec<Condition> = warnings
-        .map(|warning| Condition {
-            kind: "machine",
-            sentence: warning.clone(),
-        })
-        .collect();
     let arms = Arms::of(data);
     let seen = [
         throttled(&data.telemetry, &arms),
@@ -52,8 +63,11 @@ pub fn conditions(data: &Dataset) -> Vec<Condition> {
         cpu_full(data, &arms),
         swapping(&data.telemetry),
     ];
-    all.extend(seen.into_iter().flatten());
-    all
+    warnings
+        .cloned()
+        .map(Condition::Machine)
+        .chain(seen.into_iter().flatten())
+        .collect()
 }
 
 /// When arms ran.
@@ -102,66 +116,30 @@ fn throttled(samples: &[Sample], arms: &Arms) -> Option<Condition> {
         .map(String::as_str)
         .filter(|reason| is_thermal_or_power(reason))
         .collect();
-    let reasons: Vec<&str> = reasons.into_iter().collect();
-    Some(Condition {
-        kind: "throttled",
-        sentence: format!(
-            "GPU throttled: heat or power held its clocks down for {seconds:.1} s of {:.1} s \
-             measured ({:.0} %): {}",
-            arms.seconds,
-            100.0 * seconds / arms.seconds,
-            reasons.join(", ")
-        ),
+    Some(Condition::Throttled {
+        seconds,
+        measured: arms.seconds,
+        reasons: reasons.into_iter().map(str::to_owned).collect(),
     })
 }
 
-/// Other processes on the devices. Without a known server nobody can be told from it.
+/// Other processes on the devices. Without a known server no process can be told from it.
 fn gpu_shared(samples: &[Sample]) -> Option<Condition> {
     if samples.iter().all(|sample| sample.servers.is_empty()) {
         return None;
     }
-    let mut others: BTreeMap<u32, (Option<&str>, Option<u64>)> = BTreeMap::new();
-    let processes = samples
-        .iter()
-        .flat_map(|s| &s.gpus)
-        .flat_map(|g| &g.processes);
-    for process in processes.filter(|p| p.server.is_none()) {
-        let (name, most) = others.entry(process.pid).or_default();
-        *name = name.or(process.name.as_deref());
-        *most = (*most).max(process.memory_bytes);
+    let mut others: BTreeMap<u32, GpuProcess> = BTreeMap::new();
+    let gpus = samples.iter().flat_map(|s| &s.gpus);
+    for process in gpus.flat_map(|g| &g.processes) {
+        if process.server.is_none() {
+            let other = others.entry(process.pid).or_insert_with(|| process.clone());
+            other.name = other.name.take().or_else(|| process.name.clone());
+            other.memory_bytes = other.memory_bytes.max(process.memory_bytes);
+        }
     }
-    let mut others: Vec<_> = others.into_iter().collect();
-    others.sort_by_key(|(pid, (_, most))| (std::cmp::Reverse(*most), *pid));
-    let named: Vec<String> = others
-        .iter()
-        .take(MOST_NAMED)
-        .map(|(pid, (name, most))| {
-            let name = name.unwrap_or("name not visible here");
-            let most = most.map_or_else(
-                || "memory unknown".to_owned(),
-                |bytes| format!("up to {} MiB", bytes >> 20),
-            );
-            format!("pid {pid} ({name}), {most}")
-        })
-        .collect();
-    if named.is_empty() {
-        return None;
-    }
-    let more = others.len().saturating_sub(MOST_NAMED);
-    let more = if more > 0 {
-        format!("; and {more} more")
-    } else {
-        String::new()
-    };
-    let who = if others.len() == 1 {
-        "another process uses the GPU"
-    } else {
-        "other processes use the GPU"
-    };
-    Some(Condition {
-        kind: "gpu_shared",
-        sentence: format!("{who}: {}{more}", named.join("; ")),
-    })
+    let mut others: Vec<GpuProcess> = others.into_values().collect();
+    others.sort_by_key(|process| (Reverse(process.memory_bytes), process.pid));
+    (!others.is_empty()).then_some(Condition::GpuShared(others))
 }
 
 /// A full CPU on which client and server get into each other's way, or other work into theirs.
@@ -176,22 +154,13 @@ fn cpu_full(data: &Dataset, arms: &Arms) -> Option<Condition> {
         return None;
     }
     let facts = data.environment.as_ref().map(|e| &e.facts);
-    let shared = facts.is_some_and(|facts| {
+    let shared_cores = facts.is_some_and(|facts| {
         let mut keys = facts.keys();
         keys.any(|key| key.starts_with("server_") && key.ends_with("_cores_shared"))
     });
-    let what = if shared {
-        "the server's CPU shares cores with the client, and they were"
-    } else {
-        "this machine's CPU was"
-    };
-    Some(Condition {
-        kind: "cpu_full",
-        sentence: format!(
-            "{what} full (at {CPU_FULL:.0} % or more) in {:.0} % of the samples while arms ran: \
-             the client's stamps may be late",
-            100.0 * share
-        ),
+    Some(Condition::CpuFull {
+        share,
+        shared_cores,
     })
 }
 
@@ -201,13 +170,7 @@ fn swapping(samples: &[Sample]) -> Option<Condition> {
         hosts.filter_map(|host| host.swap_used_bytes)
     };
     let grown = used().max()?.saturating_sub(used().next()?);
-    (grown >= SWAP_GROWTH).then(|| Condition {
-        kind: "swapping",
-        sentence: format!(
-            "swap in use grew by {:.1} GB while this ran: memory was short",
-            grown as f64 / 1e9
-        ),
-    })
+    (grown >= SWAP_GROWTH).then_some(Condition::Swapping(grown))
 }
 
 #[cfg(test)]

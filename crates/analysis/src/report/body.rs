@@ -259,7 +259,10 @@ fn notes(material: &Material<'_>) -> Vec<String> {
 
 /// What was seen to be odd in the data, except for what page one says.
 fn warnings(material: &Material<'_>) -> Vec<String> {
-    let said = |warning: &&String| material.conditions.iter().all(|c| c.sentence != **warning);
+    let said = |warning: &&String| {
+        let mut conditions = material.conditions.iter();
+        conditions.all(|c| document::conditions::sentence(c) != **warning)
+    };
     let warnings = material.view.summary.warnings.iter().filter(said).cloned();
     let mut all: Vec<String> = warnings.chain(notes(material)).collect();
     all.dedup();

@@ -64,7 +64,10 @@ pub(super) fn figures(
         ("topologies", json!(summary.topologies)),
         ("best", json!(summary.best)),
         ("findings", document::findings::json(found)),
-        ("conditions", json!(material.conditions)),
+        (
+            "conditions",
+            document::conditions::json(material.conditions),
+        ),
         ("published", json!(published)),
         ("compared", json!(material.differences.len())),
         ("differences", json!(differences)),

@@ -187,7 +187,10 @@ pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, Repor
         ledger: ledger.as_ref(),
         conditions: &conditions,
     };
-    let spoilt = conditions.iter().map(|c| c.sentence.clone()).collect();
+    let spoilt = conditions
+        .iter()
+        .map(document::conditions::sentence)
+        .collect();
     let (sections, appendix) = body::sections(&material, &found);
     let document = Document {
         kind: "sweep",

@@ -35,16 +35,13 @@ fn samples(make: impl Fn(u64) -> Sample) -> Vec<Sample> {
         .collect()
 }
 
-fn sentences(data: &Dataset) -> Vec<String> {
-    conditions(data).into_iter().map(|c| c.sentence).collect()
-}
-
 #[test]
 fn warnings_of_the_environment_come_first_and_only_where_a_server_was_measured() {
     let mut data = measured(Vec::new());
     let environment = data.environment.as_mut().unwrap();
     environment.warnings = vec!["governor is powersave".to_owned()];
-    assert_eq!(sentences(&data), ["governor is powersave"]);
+    let warned = Condition::Machine("governor is powersave".to_owned());
+    assert_eq!(conditions(&data), [warned]);
     for provenance in [Provenance::Simulated, Provenance::Imported] {
         let other = Dataset {
             provenance,
@@ -74,21 +71,20 @@ fn throttling_counts_only_while_arms_ran() {
         }))
     };
     let data = throttled(2500, 3700);
-    let [condition] = &conditions(&data)[..] else {
+    let together = data.runs[0].together.as_ref().unwrap();
+    let measured = ArmTimes::of(together).unwrap().wall.as_secs_f64();
+    let [
+        Condition::Throttled {
+            seconds,
+            measured: of,
+            reasons,
+        },
+    ] = &conditions(&data)[..]
+    else {
         panic!("one condition")
     };
-    assert_eq!(condition.kind, "throttled");
-    let wall = ArmTimes::of(data.runs[0].together.as_ref().unwrap())
-        .unwrap()
-        .wall
-        .as_secs_f64();
-    let inside = wall - 1.5;
-    let expected = format!(
-        "GPU throttled: heat or power held its clocks down for {inside:.1} s of {wall:.1} s \
-         measured ({:.0} %): sw_power_cap",
-        100.0 * inside / wall
-    );
-    assert_eq!(condition.sentence, expected);
+    assert!((seconds - (measured - 1.5)).abs() < 1e-9 && (of - measured).abs() < 1e-9);
+    assert_eq!(*reasons, ["sw_power_cap"]);
     assert!(conditions(&throttled(3500, 3900)).is_empty());
 }
 
@@ -117,9 +113,10 @@ fn other_users_of_the_gpu_are_named_by_memory_once_the_server_is_known() {
     let server = vec![ServerReading::default()];
     let own = process(10, Some(9000), Some("ollama"), Some(0));
     let game = process(20, Some(2048), Some("game"), None);
+    let of_game = Condition::GpuShared(vec![game.clone()]);
     assert_eq!(
-        sentences(&with(server.clone(), &[own.clone(), game.clone()])),
-        ["another process uses the GPU: pid 20 (game), up to 2048 MiB"]
+        conditions(&with(server.clone(), &[own.clone(), game.clone()])),
+        [of_game]
     );
     let more = [
         own.clone(),
@@ -128,13 +125,11 @@ fn other_users_of_the_gpu_are_named_by_memory_once_the_server_is_known() {
         process(40, Some(50), Some("Xorg"), None),
         process(41, Some(10), Some("small"), None),
     ];
-    assert_eq!(
-        sentences(&with(server.clone(), &more)),
-        [
-            "other processes use the GPU: pid 20 (game), up to 2048 MiB; pid 40 (Xorg), up to 50 \
-             MiB; pid 41 (small), up to 10 MiB; and 1 more"
-        ]
-    );
+    let [Condition::GpuShared(others)] = &conditions(&with(server.clone(), &more))[..] else {
+        panic!("one condition")
+    };
+    let pids: Vec<u32> = others.iter().map(|process| process.pid).collect();
+    assert_eq!(pids, [20, 40, 41, 30]);
     assert!(conditions(&with(server, &[own])).is_empty());
     assert!(conditions(&with(Vec::new(), &more)).is_empty());
 }
@@ -154,11 +149,14 @@ fn busy(from: u64, facts: &[&str]) -> Dataset {
 
 #[test]
 fn a_full_cpu_is_told_and_whether_client_and_server_share_it() {
-    let alone = sentences(&busy(0, &["server_1_process"]));
-    assert_eq!(alone.len(), 1);
-    assert!(alone[0].starts_with("this machine's CPU was full (at 90 % or more) in 100 %"));
-    let shared = sentences(&busy(0, &["server_1_cores_shared"]));
-    assert!(shared[0].starts_with("the server's CPU shares cores with the client"));
+    for (fact, shared_cores) in [("server_1_process", false), ("server_1_cores_shared", true)] {
+        let share = 1.0;
+        let full = Condition::CpuFull {
+            share,
+            shared_cores,
+        };
+        assert_eq!(conditions(&busy(0, &[fact])), [full]);
+    }
     assert!(conditions(&busy(3900, &[])).is_empty());
 }
 
@@ -173,9 +171,7 @@ fn swap_that_grows_is_told_and_swap_that_stays_is_not() {
             ..Sample::default()
         }))
     };
-    assert_eq!(
-        sentences(&with(500_000_000)),
-        ["swap in use grew by 0.5 GB while this ran: memory was short"]
-    );
+    let grown = conditions(&with(500_000_000));
+    assert_eq!(grown, [Condition::Swapping(500_000_000)]);
     assert!(conditions(&with(1 << 20)).is_empty());
 }
