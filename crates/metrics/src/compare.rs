@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use domain::plan::{ConfigId, Topology};
 use serde::Serialize;
 
-pub use gate::{Gate, GateCase, GateError, GateOutcome, GateReport};
+pub use gate::{Gate, GateCase, GateOutcome, GateReport};
 
 use crate::run::RunMetrics;
 use crate::stats::{

@@ -17,21 +17,14 @@ pub(crate) fn warm_loads<'a>(runs: impl IntoIterator<Item = &'a RunObservation>)
     let mut ready: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
     let mut probes: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
     for run in runs {
-        for (agent, load) in [
-            run.sequential.as_ref().map(ready_in_turn),
-            run.together.as_ref().map(ready_together),
-        ]
-        .into_iter()
-        .flatten()
-        .flatten()
-        {
+        let in_turn = run.sequential.iter().flat_map(ready_in_turn);
+        let together = run.together.iter().flat_map(ready_together);
+        for (agent, load) in in_turn.chain(together) {
             ready.entry(agent).or_default().push(load.0 as f64);
         }
         for probe in &run.probes {
-            probes
-                .entry(probe.agent)
-                .or_default()
-                .push(probe.load.0 as f64);
+            let loads = probes.entry(probe.agent).or_default();
+            loads.push(probe.load.0 as f64);
         }
     }
     for (agent, loads) in probes {

@@ -5,11 +5,9 @@ use std::str::FromStr;
 
 use domain::plan::{ConfigId, Topology};
 use serde::Serialize;
-use thiserror::Error;
 
 use super::{Change, Comparison, Figure, LEVEL, TAILS, change};
 use crate::stats::samples_needed;
-use crate::summary::QUANTITIES;
 
 /// A condition under which a comparison fails: `wall_s > +5%`, `speedup < -3%`, `ttft_s > +0.2s`,
 /// `wall_s > 20s`.
@@ -32,36 +30,6 @@ pub(super) enum Limit {
     Change(f64),
     /// The new value in the figure's unit.
     Value(f64),
-}
-
-/// A gate that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum GateError {
-    /// No comparison sign.
-    #[error("gate `{0}` has neither `>` nor `<`; write for example `wall_s > +5%`")]
-    NoOperator(String),
-    /// A figure that comparisons do not know.
-    #[error("gate `{gate}`: unknown figure `{figure}`; known are {known}")]
-    UnknownFigure {
-        /// The gate.
-        gate: String,
-        /// The figure.
-        figure: String,
-        /// The figures there are.
-        known: String,
-    },
-    /// A limit that is not a number with a unit.
-    #[error(
-        "gate `{gate}`: `{limit}` is not a limit; write a number with `%`, `{unit}` or no unit"
-    )]
-    BadLimit {
-        /// The gate.
-        gate: String,
-        /// The limit.
-        limit: String,
-        /// The figure's unit.
-        unit: &'static str,
-    },
 }
 
 /// What became of a gate.
@@ -107,41 +75,32 @@ impl fmt::Display for Gate {
 }
 
 impl FromStr for Gate {
-    type Err = GateError;
+    /// Why the gate cannot be read.
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, GateError> {
-        let gate = || text.trim().to_owned();
-        let (name, above, limit) = text
-            .split_once('>')
-            .map(|(name, limit)| (name, true, limit))
-            .or_else(|| {
-                text.split_once('<')
-                    .map(|(name, limit)| (name, false, limit))
-            })
-            .ok_or_else(|| GateError::NoOperator(gate()))?;
-        let (name, limit) = (name.trim(), limit.trim());
+    fn from_str(text: &str) -> Result<Self, String> {
+        let gate = text.trim();
+        let at = text.find('>').or_else(|| text.find('<')).ok_or_else(|| {
+            format!("gate `{gate}` has neither `>` nor `<`; write for example `wall_s > +5%`")
+        })?;
+        let (name, limit) = (text[..at].trim(), text[at + 1..].trim());
         let known = Figure::named(name).map(|f| (f.parts().0, f.parts().1));
         let tail = TAILS.iter().find(|t| t.0 == name).map(|t| (t.0, "s"));
-        let (figure, unit) = known.or(tail).ok_or_else(|| GateError::UnknownFigure {
-            gate: gate(),
-            figure: name.to_owned(),
-            known: QUANTITIES
-                .iter()
-                .map(|q| q.name)
-                .chain(["ttft_s"])
-                .chain(TAILS.iter().map(|t| t.0))
-                .collect::<Vec<_>>()
-                .join(", "),
+        let (figure, unit) = known.or(tail).ok_or_else(|| {
+            let names = Figure::all().map(|figure| figure.parts().0);
+            let known: Vec<_> = names.chain(TAILS.map(|t| t.0)).collect();
+            let known = known.join(", ");
+            format!("gate `{gate}`: unknown figure `{name}`; known are {known}")
         })?;
-        let limit = limit_of(limit, unit).ok_or_else(|| GateError::BadLimit {
-            gate: gate(),
-            limit: limit.to_owned(),
-            unit,
+        let limit = limit_of(limit, unit).ok_or_else(|| {
+            format!(
+                "gate `{gate}`: `{limit}` is not a limit; write a number with `%`, `{unit}` or no unit"
+            )
         })?;
         Ok(Self {
-            text: gate(),
+            text: gate.to_owned(),
             figure,
-            above,
+            above: text[at..].starts_with('>'),
             limit,
         })
     }

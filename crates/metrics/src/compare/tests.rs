@@ -121,7 +121,7 @@ fn configurations_of_one_side_are_listed() {
 
 #[test]
 fn gates_that_cannot_be_read_say_why() {
-    let error = |text: &str| text.parse::<Gate>().unwrap_err().to_string();
+    let error = |text: &str| text.parse::<Gate>().unwrap_err();
     assert!(error("wall_s + 5%").contains("neither `>` nor `<`"));
     assert!(error("walls > 5%").contains("known are wall_s"));
     assert!(error("wall_s > five").contains("`five` is not a limit"));

@@ -1,7 +1,7 @@
 //! The quantities that runs, configurations, scenarios and comparisons share, in one table.
 
 use super::Statistics;
-use crate::run::{BaselineMetrics, RunMetrics, Tr113Metrics};
+use crate::run::RunMetrics;
 use crate::stats::{Estimate, NOT_NEGATIVE};
 
 /// Which way is better.
@@ -69,15 +69,14 @@ impl Quantity {
     }
 }
 
-fn tr113(run: &RunMetrics, value: fn(&Tr113Metrics) -> Option<f64>) -> Option<f64> {
-    run.tr113.as_ref().and_then(value)
-}
-
-fn base(run: &RunMetrics, value: fn(&BaselineMetrics) -> Option<f64>) -> Option<f64> {
-    run.baseline.as_ref().and_then(value)
-}
-
+/// A quantity named as its field of [`Statistics`], and the field of a run, or of a part of a run, that
+/// has its value.
 macro_rules! quantity {
+    ($name:ident, $unit:literal, $better:ident, $part:ident.$field:ident) => {
+        quantity!($name, $unit, $better, |r| r
+            .$part
+            .and_then(|part| part.$field.into()))
+    };
     ($name:ident, $unit:literal, $better:ident, $run:expr) => {
         Quantity {
             name: stringify!($name),
@@ -94,41 +93,39 @@ macro_rules! quantity {
 ///
 /// TR113's estimates are better neither way: they rise with every overlap, gain or not.
 pub static QUANTITIES: [Quantity; 19] = [
-    quantity!(wall_s, "s", Lower, |r| tr113(r, |s| Some(
-        s.concurrent_wall_time
-    ))),
-    quantity!(sequential_estimated_s, "s", Neither, |r| tr113(
-        r,
-        |s| Some(s.sequential_estimated_time)
-    )),
-    quantity!(speedup_est, "", Neither, |r| tr113(r, |s| Some(
-        s.speedup_est
-    ))),
-    quantity!(efficiency_est, "%", Neither, |r| tr113(r, |s| Some(
-        s.efficiency_est
-    ))),
-    quantity!(ttft_delta_ms, "ms", Neither, |r| tr113(r, |s| s
-        .ttft_delta_ms)),
-    quantity!(tp_delta, "tok/s", Neither, |r| tr113(r, |s| s.tp_delta)),
-    quantity!(wall_sequential_s, "s", Neither, |r| base(r, |b| Some(
-        b.wall_sequential
-    ))),
-    quantity!(wall_sequential_raw_s, "s", Neither, |r| base(r, |b| Some(
-        b.wall_sequential_raw
-    ))),
-    quantity!(speedup, "", Higher, |r| base(r, |b| Some(b.speedup))),
-    quantity!(speedup_raw, "", Higher, |r| base(r, |b| Some(
-        b.speedup_raw
-    ))),
-    quantity!(efficiency, "%", Higher, |r| base(r, |b| Some(b.efficiency))),
-    quantity!(stp, "", Higher, |r| base(r, |b| b.stp)),
-    quantity!(antt, "", Lower, |r| base(r, |b| b.antt)),
-    quantity!(fairness, "", Higher, |r| base(r, |b| b.fairness)),
-    quantity!(jain, "", Higher, |r| base(r, |b| b.jain)),
+    quantity!(wall_s, "s", Lower, tr113.concurrent_wall_time),
+    quantity!(
+        sequential_estimated_s,
+        "s",
+        Neither,
+        tr113.sequential_estimated_time
+    ),
+    quantity!(speedup_est, "", Neither, tr113.speedup_est),
+    quantity!(efficiency_est, "%", Neither, tr113.efficiency_est),
+    quantity!(ttft_delta_ms, "ms", Neither, tr113.ttft_delta_ms),
+    quantity!(tp_delta, "tok/s", Neither, tr113.tp_delta),
+    quantity!(wall_sequential_s, "s", Neither, baseline.wall_sequential),
+    quantity!(
+        wall_sequential_raw_s,
+        "s",
+        Neither,
+        baseline.wall_sequential_raw
+    ),
+    quantity!(speedup, "", Higher, baseline.speedup),
+    quantity!(speedup_raw, "", Higher, baseline.speedup_raw),
+    quantity!(efficiency, "%", Higher, baseline.efficiency),
+    quantity!(stp, "", Higher, baseline.stp),
+    quantity!(antt, "", Lower, baseline.antt),
+    quantity!(fairness, "", Higher, baseline.fairness),
+    quantity!(jain, "", Higher, baseline.jain),
     quantity!(decode_overlap, "", Neither, |r| r.decode_overlap),
     quantity!(throughput_together, "tok/s", Higher, |r| r
         .throughput_together),
-    quantity!(throughput_sequential, "tok/s", Higher, |r| base(r, |b| b
-        .throughput_sequential)),
+    quantity!(
+        throughput_sequential,
+        "tok/s",
+        Higher,
+        baseline.throughput_sequential
+    ),
     quantity!(speedup_upper_bound, "", Neither, |r| r.speedup_upper_bound),
 ];
