@@ -64,11 +64,16 @@ fn requests(values: &[Latency]) -> impl Iterator<Item = &[Latency]> {
     values.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))
 }
 
+/// Observations, and those within the limit.
+pub(super) fn counts(items: &[Item]) -> (f64, f64) {
+    let sum = |of: fn(&Item) -> u32| items.iter().map(|i| f64::from(of(i))).sum();
+    (sum(|i| i.n), sum(|i| i.ok))
+}
+
 /// How many times as many observations it takes to say as much as independent ones would: the larger
 /// of what shows between blocks and between one agent's consecutive requests.
 pub(super) fn design_effect(items: &[Item], window: Window, blocks: u64) -> f64 {
-    let n: f64 = items.iter().map(|i| f64::from(i.n)).sum();
-    let ok: f64 = items.iter().map(|i| f64::from(i.ok)).sum();
+    let (n, ok) = counts(items);
     let off = |i: &Item| f64::from(i.ok) - ok / n * f64::from(i.n);
     let series = items.iter().map(|i| (i.agent, i.at, off(i)));
     between_blocks(items, window, blocks).max(in_turn(series))
@@ -98,8 +103,7 @@ pub(super) fn of_the_slowest(values: &[Latency], p: f64, window: Window, blocks:
 /// 1, with the blocks' few degrees of freedom allowed for. 1 when all observations agree, or with too
 /// few to tell.
 fn between_blocks(items: &[Item], window: Window, blocks: u64) -> f64 {
-    let n: f64 = items.iter().map(|i| f64::from(i.n)).sum();
-    let ok: f64 = items.iter().map(|i| f64::from(i.ok)).sum();
+    let (n, ok) = counts(items);
     let share = ok / n;
     let count = of_so_many(items, blocks);
     if count < 2 || share <= 0.0 || share >= 1.0 {
