@@ -194,23 +194,24 @@ fn stepping_clocks_are_said_and_never_panic() {
 
 #[test]
 fn no_agents_no_arm_no_requests() {
-    let none = RunMetrics::of(&run("none", 1, None, None));
-    assert_eq!(none.excluded.as_deref(), Some("there is no together arm"));
-    let empty = RunMetrics::of(&run("none", 1, Some(arm(Together, "warm", vec![])), None));
-    assert_eq!(
-        empty.excluded.as_deref(),
-        Some("together arm: it has no agents")
-    );
     let idle = vec![agent(0, 0, ModelOptions::default(), vec![])];
-    let idle = RunMetrics::of(&run("none", 1, Some(arm(Together, "warm", idle)), None));
-    assert!(idle.excluded.unwrap().contains("sent no request"));
-    let mut unfinished = one_slot();
-    unfinished.together.as_mut().unwrap().complete = false;
-    let unfinished = RunMetrics::of(&unfinished);
-    assert_eq!(
-        unfinished.excluded.as_deref(),
-        Some("together arm: it was not finished")
-    );
+    let mut unfinished = one_slot().together;
+    unfinished.as_mut().unwrap().complete = false;
+    for (together, why) in [
+        (None, "there is no together arm"),
+        (
+            Some(arm(Together, "warm", vec![])),
+            "together arm: it has no agents",
+        ),
+        (
+            Some(arm(Together, "warm", idle)),
+            "together arm: agent 0 (agent-0) sent no request",
+        ),
+        (unfinished, "together arm: it was not finished"),
+    ] {
+        let excluded = RunMetrics::of(&run("none", 1, together, None)).excluded;
+        assert_eq!(excluded.as_deref(), Some(why));
+    }
 }
 
 #[test]
