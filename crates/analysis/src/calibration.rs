@@ -9,9 +9,9 @@ mod words;
 
 use std::path::Path;
 
-use document::environment::{self, Line, line};
+use document::environment::{Line, line};
 use document::number::plain;
-use document::{Block, Section};
+use document::{Block, Document, Section};
 use domain::record::{
     BudgetStep, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration, Provenance, schema1,
 };
@@ -39,13 +39,8 @@ pub fn read(folder: &Path) -> Result<Calibration, LoadError> {
 
 /// Where the data come from, in words.
 pub fn source(calibration: &Calibration) -> String {
-    format!(
-        "calibration `{}`, written by {} from {}; {} loads",
-        calibration.header.name,
-        calibration.header.tool,
-        calibration.header.started_at,
-        calibration.budget.steps.len()
-    )
+    let source = kind::source("calibration", &calibration.header);
+    format!("{source}; {} loads", calibration.budget.steps.len())
 }
 
 /// The steps by the rate at which tokens were received.
@@ -75,7 +70,7 @@ pub fn build(calibration: &Calibration, options: &ReportOptions) -> Result<Repor
         Section::new("Tables", tables.collect()),
     ];
     page.method = METHOD.map(str::to_owned).to_vec();
-    page.environment = environment(calibration, &page.source, options);
+    page.environment = environment(calibration, &page, options);
     page.limits = LIMITS.map(str::to_owned).to_vec();
     let calibrated = budget::calibrated_to(&calibration.budget);
     for (key, value) in [
@@ -113,26 +108,20 @@ pub fn warnings(calibration: &Calibration) -> Vec<String> {
 }
 
 /// The machine without its GPU, which plays no part, and the client.
-fn environment(calibration: &Calibration, source: &str, options: &ReportOptions) -> Vec<Line> {
+fn environment(calibration: &Calibration, page: &Document, options: &ReportOptions) -> Vec<Line> {
     let budget = &calibration.budget;
-    let apart = ["GPU", "not readable", LOAD_FACT];
-    let mut lines = vec![line("data", source)];
-    let machine = environment::machine(calibration.header.environment.as_ref());
-    lines.extend(
-        machine
-            .into_iter()
-            .filter(|(name, _)| !apart.contains(&&**name)),
-    );
     let load = budget.load_average.map(|load| plain(load, 2));
-    lines.extend([
+    let client = vec![
         line("client", words::client(budget)),
         line("cores", words::cores(budget)),
         line(
             "load average before",
             load.unwrap_or_else(|| "unknown".to_owned()),
         ),
-        environment::command("command of the calibration", &calibration.header.command),
-        line("command of this report", options.command()),
-    ]);
+    ];
+    let header = &calibration.header;
+    let mut lines = kind::environment(page, header, client, "calibration", options);
+    let apart = ["GPU", "not readable", LOAD_FACT];
+    lines.retain(|(name, _)| !apart.contains(&&**name));
     lines
 }

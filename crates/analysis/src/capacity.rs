@@ -9,7 +9,6 @@ mod tests;
 mod words;
 
 use document::capacity::{Answer, answer};
-use document::environment::{self, line};
 use document::{Block, Section};
 use metrics::capacity::{LevelFigures, Objective, Scaling};
 use serde_json::{Map, Value, json};
@@ -69,15 +68,7 @@ pub fn build(run: &CapacityRun, options: &ReportOptions) -> Result<Report, Repor
     let details = vec![table("latency"), table("search")];
     page.appendix = vec![Section::new("Latencies and search", details)];
     page.method = words::method(&record.asked);
-    page.environment = vec![line("data", &*page.source)];
-    let lines = environment::machine(record.header.environment.as_ref());
-    page.environment.extend(lines);
-    let servers = environment::servers(&record.header.endpoints);
-    page.environment.extend(servers);
-    page.environment.extend([
-        environment::command("command of the run", &record.header.command),
-        line("command of this report", options.command()),
-    ]);
+    page.environment = kind::environment(&page, &record.header, Vec::new(), "run", options);
     page.limits = words::limits(&material);
     page.figures = figures(&material);
     Report::of(&page)

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use document::environment::{self, Line, line};
 use document::{Block, Cell, Document, Field, Front, Kind, Origin, Picture, Section, Table};
-use domain::record::Provenance;
+use domain::record::{Provenance, RunHeader};
 use metrics::load::Spread;
 use serde_json::Map;
 
@@ -37,6 +38,36 @@ pub(crate) fn page(
         figures: Map::new(),
         attachments: BTreeMap::new(),
     }
+}
+
+/// Where the data of a run come from, in words.
+pub(crate) fn source(what: &str, header: &RunHeader) -> String {
+    let RunHeader {
+        name,
+        tool,
+        started_at,
+        ..
+    } = header;
+    format!("{what} `{name}`, written by {tool} from {started_at}")
+}
+
+/// The lines of an environment, `more` of them after the machine and the servers.
+pub(crate) fn environment(
+    page: &Document,
+    header: &RunHeader,
+    more: Vec<Line>,
+    what: &str,
+    options: &ReportOptions,
+) -> Vec<Line> {
+    let mut lines = vec![line("data", &*page.source)];
+    lines.extend(environment::machine(header.environment.as_ref()));
+    lines.extend(environment::servers(&header.endpoints));
+    lines.extend(more);
+    lines.extend([
+        environment::command(&format!("command of the {what}"), &header.command),
+        line("command of this report", options.command()),
+    ]);
+    lines
 }
 
 /// The pictures that do not stand on the front page.

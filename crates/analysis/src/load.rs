@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use document::provenance_word;
 use domain::plan::ConfigId;
 use domain::record::{CALIBRATION_FILE, Provenance};
 use metrics::capacity::CAPACITY_FILE;
@@ -56,6 +57,14 @@ pub struct Loaded {
     pub skipped: Vec<Skipped>,
 }
 
+/// The file by which each kind of our own folders is known.
+const OWN: [(&str, InputKind); 4] = [
+    ("manifest.json", InputKind::Results),
+    (LOAD_FILE, InputKind::Load),
+    (CAPACITY_FILE, InputKind::Capacity),
+    (CALIBRATION_FILE, InputKind::Calibration),
+];
+
 /// Says what kind of input a path holds.
 pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
     let facts = fs::metadata(path).map_err(|e| LoadError::io(path, e))?;
@@ -75,17 +84,10 @@ pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
         }
         return Err(unknown());
     }
-    if path.join("manifest.json").exists() {
-        return Ok(InputKind::Results);
-    }
-    if path.join(LOAD_FILE).exists() {
-        return Ok(InputKind::Load);
-    }
-    if path.join(CAPACITY_FILE).exists() {
-        return Ok(InputKind::Capacity);
-    }
-    if path.join(CALIBRATION_FILE).exists() {
-        return Ok(InputKind::Calibration);
+    for (facts, kind) in OWN {
+        if path.join(facts).exists() {
+            return Ok(kind);
+        }
     }
     if path.join("published.csv").is_file() && path.join("recorded.csv").is_file() {
         return Ok(InputKind::PublishedAndFigures);
@@ -250,8 +252,7 @@ pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     for entry in fs::read_dir(results).map_err(|e| LoadError::io(results, e))? {
         let folder = entry.map_err(|e| LoadError::io(results, e))?.path();
-        let known = ["manifest.json", LOAD_FILE, CAPACITY_FILE, CALIBRATION_FILE];
-        let facts = known.map(|name| folder.join(name));
+        let facts = OWN.map(|(name, _)| folder.join(name));
         let Some(facts) = facts.iter().find(|facts| facts.is_file()) else {
             continue;
         };
@@ -265,15 +266,6 @@ pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
         .max()
         .map(|(_, folder)| folder)
         .ok_or_else(|| LoadError::new(results, LoadErrorKind::NothingLoaded))
-}
-
-/// The word for a provenance.
-pub const fn provenance_word(provenance: Provenance) -> &'static str {
-    match provenance {
-        Provenance::Measured => "measured",
-        Provenance::Simulated => "simulated",
-        Provenance::Imported => "imported",
-    }
 }
 
 fn imported(path: &Path, source: String, runs: Vec<RunObservation>) -> Dataset {

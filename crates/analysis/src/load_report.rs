@@ -7,11 +7,11 @@ mod tables;
 mod tests;
 mod words;
 
-use document::environment::{self, Line, line};
+use document::environment::{Line, line};
 use document::number::{plain, short};
 use document::words::sentence;
 use document::{Block, Section};
-use domain::record::{Provenance, RuntimeFlavour, TimeScale};
+use domain::record::{Provenance, RunHeader, RuntimeFlavour, TimeScale};
 use serde_json::json;
 
 use crate::kind;
@@ -29,13 +29,9 @@ fn is_simulated(load: &Load) -> bool {
 
 /// Where the data come from, in words.
 pub fn source(load: &Load) -> String {
-    format!(
-        "load `{}`, written by {} from {}; {} requests",
-        load.file.header.name,
-        load.file.header.tool,
-        load.file.header.started_at,
-        plain(load.requests.len() as f64, 0)
-    )
+    let source = kind::source("load", &load.file.header);
+    let requests = plain(load.requests.len() as f64, 0);
+    format!("{source}; {requests} requests")
 }
 
 /// Makes the report of a load in memory.
@@ -60,7 +56,8 @@ pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError
         Section::new("Tables", shown.iter().map(table).collect()),
     ];
     page.method = words::method(&file.asked);
-    page.environment = environment(load, &page.source, options);
+    let header = &load.file.header;
+    page.environment = kind::environment(&page, header, client(header), "load", options);
     page.limits = load
         .skipped
         .iter()
@@ -87,30 +84,19 @@ pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError
     Report::of(&page)
 }
 
-fn environment(load: &Load, source: &str, options: &ReportOptions) -> Vec<Line> {
-    let file = &load.file;
-    let mut lines = vec![line("data", source)];
-    lines.extend(environment::machine(file.header.environment.as_ref()));
-    lines.extend(environment::servers(&file.header.endpoints));
-    if let Some(runtime) = &file.header.runtime {
+/// What the client ran on, and how time passed.
+fn client(header: &RunHeader) -> Vec<Line> {
+    let client = header.runtime.as_ref().map(|runtime| {
         let flavour = match runtime.flavour {
             RuntimeFlavour::Multi => "several threads",
             RuntimeFlavour::Current => "one thread",
         };
-        let client = format!("{flavour}, {} workers", runtime.workers);
-        lines.push(line("client", client));
-    }
-    let time = match file.header.time_scale {
-        Some(TimeScale::Virtual) => Some("simulated; waits were skipped".to_owned()),
-        Some(TimeScale::Scaled(scale)) => {
-            Some(format!("simulated, {} times as fast", short(scale)))
-        }
-        None => None,
-    };
-    lines.extend(time.map(|time| line("time", time)));
-    lines.extend([
-        environment::command("command of the load", &file.header.command),
-        line("command of this report", options.command()),
-    ]);
-    lines
+        line("client", format!("{flavour}, {} workers", runtime.workers))
+    });
+    let time = header.time_scale.map(|scale| match scale {
+        TimeScale::Virtual => "simulated; waits were skipped".to_owned(),
+        TimeScale::Scaled(scale) => format!("simulated, {} times as fast", short(scale)),
+    });
+    let time = time.map(|time| line("time", time));
+    client.into_iter().chain(time).collect()
 }

@@ -14,6 +14,11 @@ pub fn signed(value: f64, decimals: usize) -> String {
     }
 }
 
+/// A whole number.
+pub fn count(n: impl Into<u64>) -> String {
+    plain(n.into() as f64, 0)
+}
+
 /// Four significant digits or whole numbers, whichever is more.
 pub fn four_digits(value: f64) -> String {
     let decimals = match value.abs() {

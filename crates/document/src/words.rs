@@ -2,13 +2,13 @@
 
 use domain::OutcomeCounts;
 
-use crate::number::plain;
+use crate::number::count;
 
 /// `1 agent`, `2 agents`, `1,024 requests`: a count with the noun in the right number.
 pub fn plural(n: impl Into<u64>, noun: &str) -> String {
     let n = n.into();
     let s = if n == 1 { "" } else { "s" };
-    format!("{} {noun}{s}", plain(n as f64, 0))
+    format!("{} {noun}{s}", count(n))
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -25,10 +25,7 @@ pub fn joined<T: AsRef<str>>(words: &[T]) -> String {
 
 /// Every count in words, the ones that are zero left out, except for `completed`.
 pub fn outcomes(counts: &OutcomeCounts) -> String {
-    let mut words = vec![format!(
-        "{} completed",
-        plain(f64::from(counts.completed), 0)
-    )];
+    let mut words = vec![format!("{} completed", count(counts.completed))];
     words.extend(not_completed(counts));
     words.join(", ")
 }
@@ -43,7 +40,7 @@ pub fn not_completed(counts: &OutcomeCounts) -> Vec<String> {
     ]
     .into_iter()
     .filter(|(n, _)| *n > 0)
-    .map(|(n, word)| format!("{} {word}", plain(f64::from(n), 0)))
+    .map(|(n, word)| format!("{} {word}", count(n)))
     .collect()
 }
 

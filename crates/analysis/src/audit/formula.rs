@@ -122,45 +122,19 @@ impl Chosen<'_> {
 }
 
 /// A condition on rows.
-struct Condition<'a>(Vec<Term<'a>>);
+type Condition<'a> = Box<dyn Fn(&Row) -> bool + 'a>;
 
-struct Term<'a> {
-    column: &'a str,
-    absolute: bool,
-    operator: fn(Ordering) -> bool,
-    right: Right<'a>,
-}
-
-enum Right<'a> {
-    Column(&'a str),
-    Value(Value),
-}
-
-impl Condition<'_> {
-    fn holds(&self, row: &Row) -> bool {
-        self.0.iter().all(|term| term.holds(row).unwrap_or(false))
-    }
-}
-
-impl Term<'_> {
-    fn holds(&self, row: &Row) -> Option<bool> {
-        let left = row.get(self.column)?;
-        let right = match &self.right {
-            Right::Column(column) => row.get(*column)?,
-            Right::Value(value) => value,
-        };
-        let order = match (left, right) {
-            (Value::Number(left), Value::Number(right)) => {
-                let left = if self.absolute { left.abs() } else { *left };
-                left.partial_cmp(right)
-            }
-            (Value::Text(left), Value::Text(right)) if left == right => Some(Ordering::Equal),
-            _ => None,
-        };
-        // What has no order is not equal.
-        let unequal = (self.operator)(Ordering::Less) && (self.operator)(Ordering::Greater);
-        Some(order.map_or(unequal, self.operator))
-    }
+/// Whether two cells stand as an operator says; what has no order is not equal.
+fn compare(left: &Value, operator: fn(Ordering) -> bool, right: &Value) -> bool {
+    let order = match (left, right) {
+        (Value::Number(left), Value::Number(right)) => left.partial_cmp(right),
+        (Value::Text(left), Value::Text(right)) if left == right => Some(Ordering::Equal),
+        _ => None,
+    };
+    order.map_or(
+        operator(Ordering::Less) && operator(Ordering::Greater),
+        operator,
+    )
 }
 
 fn require(name: &str, rows: &Rows, column: &str) -> Result<(), RecomputeError> {
@@ -305,9 +279,6 @@ impl<'a> Reader<'a> {
         if self.eat("count in") {
             return Ok(self.chosen()?.list.len() as f64);
         }
-        if self.eat("mean of the scenarios' mean") {
-            return self.mean_of_scenarios();
-        }
         if self.eat("temperature pairs ,") {
             return self.pairs();
         }
@@ -362,25 +333,8 @@ impl<'a> Reader<'a> {
         if of.list.is_empty() {
             return of.lacking("config");
         }
-        let some = of.list.iter().filter(|row| that.holds(row)).count();
+        let some = of.list.iter().filter(|row| that(row)).count();
         Ok(100.0 * some as f64 / of.list.len() as f64)
-    }
-
-    fn mean_of_scenarios(&mut self) -> Result<f64, RecomputeError> {
-        let column = self.word()?;
-        self.need("in")?;
-        let rows = self.chosen()?;
-        require(rows.name, rows.rows, column)?;
-        let mut groups: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        for row in &rows.list {
-            if let (Some(Value::Text(scenario)), Some(value)) =
-                (row.get("scenario"), number(row, column))
-            {
-                groups.entry(scenario).or_default().push(value);
-            }
-        }
-        let means: Vec<f64> = groups.values().filter_map(|g| stats::mean(g)).collect();
-        rows.stat(STATS[0], &means)
     }
 
     fn pairs(&mut self) -> Result<f64, RecomputeError> {
@@ -420,7 +374,7 @@ impl<'a> Reader<'a> {
             Ok((rows, condition))
         };
         let ((left, left_is), (right, right_is)) = (side(") and")?, side(") agree")?);
-        let together = matched(left, right).filter(|(a, b)| left_is.holds(a) == right_is.holds(b));
+        let together = matched(left, right).filter(|(a, b)| left_is(a) == right_is(b));
         Ok(together.count() as f64)
     }
 
@@ -481,49 +435,52 @@ impl<'a> Reader<'a> {
         if self.eat("where") {
             let from = self.at;
             let condition = self.condition(name, rows)?;
-            chosen.list.retain(|row| condition.holds(row));
+            chosen.list.retain(|row| condition(row));
             chosen.condition = self.words[from..self.at].join(" ");
         }
         Ok(chosen)
     }
 
     fn condition(&mut self, name: &str, rows: &Rows) -> Result<Condition<'a>, RecomputeError> {
-        let mut terms = Vec::new();
-        loop {
-            let absolute = self.eat("abs (");
-            let column = self.word()?;
-            require(name, rows, column)?;
-            if absolute {
-                self.need(")")?;
-            }
-            let written = self.word()?;
-            let operator = OPERATORS.iter().find(|(operator, _)| *operator == written);
-            let Some((_, operator)) = operator else {
-                return self.wrong(&format!(
-                    "`{written}` after `{column}` is no operator; write one of = != < <= > >="
-                ));
-            };
-            let right = self.word()?;
-            let right = match right.strip_prefix('[') {
-                None => Right::Value(Value::parse(right)),
-                Some(other) => {
-                    let Some(other) = other.strip_suffix(']') else {
-                        return self.wrong(&format!("`{right}` has no `]`"));
-                    };
-                    require(name, rows, other)?;
-                    Right::Column(other)
-                }
-            };
-            terms.push(Term {
-                column,
-                absolute,
-                operator: *operator,
-                right,
-            });
-            if !self.eat("and") {
-                return Ok(Condition(terms));
-            }
+        let mut terms = vec![self.term(name, rows)?];
+        while self.eat("and") {
+            terms.push(self.term(name, rows)?);
         }
+        Ok(Box::new(move |row| terms.iter().all(|holds| holds(row))))
+    }
+
+    fn term(&mut self, name: &str, rows: &Rows) -> Result<Condition<'a>, RecomputeError> {
+        let absolute = self.eat("abs (");
+        let column = self.word()?;
+        require(name, rows, column)?;
+        if absolute {
+            self.need(")")?;
+        }
+        let written = self.word()?;
+        let Some((_, operator)) = OPERATORS.into_iter().find(|(name, _)| *name == written) else {
+            return self.wrong(&format!(
+                "`{written}` after `{column}` is no operator; write one of = != < <= > >="
+            ));
+        };
+        let left = move |row: &Row| match row.get(column)? {
+            Value::Number(number) if absolute => Some(Value::Number(number.abs())),
+            value => Some(value.clone()),
+        };
+        let right = self.word()?;
+        let Some(other) = right.strip_prefix('[') else {
+            let right = Value::parse(right);
+            let holds =
+                move |row: &Row| left(row).is_some_and(|left| compare(&left, operator, &right));
+            return Ok(Box::new(holds));
+        };
+        let Some(other) = other.strip_suffix(']') else {
+            return self.wrong(&format!("`{right}` has no `]`"));
+        };
+        require(name, rows, other)?;
+        Ok(Box::new(move |row| {
+            let cells = left(row).zip(row.get(other));
+            cells.is_some_and(|(left, right)| compare(&left, operator, right))
+        }))
     }
 
     /// A quantity of the file, or a figure.

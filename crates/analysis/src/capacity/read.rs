@@ -10,6 +10,7 @@ use metrics::capacity::{
 };
 use metrics::load::REQUESTS_FILE;
 
+use crate::kind;
 use crate::load::{LoadError, LoadErrorKind, read_versioned};
 
 /// A capacity run, its levels derived again from their requests.
@@ -39,12 +40,16 @@ pub struct Level {
 impl CapacityRun {
     /// The figures of the levels that count, in the order they were looked at.
     pub fn whole(&self) -> Vec<LevelFigures> {
-        self.levels
-            .iter()
-            .filter(|l| l.probe.end != LevelEnd::Interrupted)
-            .filter_map(|l| l.figures.clone())
-            .collect()
+        whole(&self.levels)
     }
+}
+
+fn whole(levels: &[Level]) -> Vec<LevelFigures> {
+    let whole = levels.iter();
+    whole
+        .filter(|level| level.probe.end != LevelEnd::Interrupted)
+        .filter_map(|level| level.figures.clone())
+        .collect()
 }
 
 /// Reads a capacity run's folder.
@@ -106,10 +111,7 @@ pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
                 .to_owned(),
         );
     }
-    let source = format!(
-        "capacity run `{}`, written by {} from {}",
-        record.header.name, record.header.tool, record.header.started_at
-    );
+    let source = kind::source("capacity run", &record.header);
     Ok(CapacityRun {
         record,
         objective,
@@ -136,11 +138,6 @@ fn again(
     let figures = probe
         .window
         .map(|window| LevelFigures::of(rows, probe.agents, window, objective));
-    let others: Vec<LevelFigures> = before
-        .iter()
-        .filter(|l| l.probe.end != LevelEnd::Interrupted)
-        .filter_map(|l| l.figures.clone())
-        .collect();
     Level {
         probe: Probe::new(
             probe.folder.clone(),
@@ -148,7 +145,7 @@ fn again(
             probe.looks.clone(),
             decision,
             figures.as_ref(),
-            &others,
+            &whole(before),
             record.asked.max_failed,
         ),
         figures,

@@ -3,12 +3,11 @@
 
 use std::fmt::Write as _;
 
-use document::verdict;
+use document::{provenance_word, verdict};
 use domain::plan::Topology;
 use metrics::compare::{Change, Comparison, ComparisonRow, GateOutcome, GateReport, Told};
 use metrics::{Dataset, Summary};
 
-use crate::load::provenance_word;
 use crate::tables::{Cell, Kind, Origin, Table, short_number, signed, topology_word};
 
 /// Figures that are shown whether they changed or not.

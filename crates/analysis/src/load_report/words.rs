@@ -1,7 +1,7 @@
 //! The front page of a load: what the server carried, what limited it, and what to try next. Every
 //! sentence is made from numbers; where a number is missing, so is the sentence.
 
-use document::number::{plain, short};
+use document::number::{count, plain, short};
 use document::words::{plural, sentence};
 use document::{Cell, Front, safe};
 use domain::Nanos;
@@ -53,10 +53,10 @@ pub(super) fn front(load: &Load, series: &Series, front: &mut Front) {
 
 /// The load that was asked for.
 pub(super) fn shape(shape: &Shape, requests: u32) -> String {
-    let n = plain(f64::from(requests), 0);
+    let n = count(requests);
     let of = |agents: &Option<u32>| {
         agents.map_or_else(String::new, |agents| {
-            format!(", up to {} at a time", plain(f64::from(agents), 0))
+            format!(", up to {} at a time", count(agents))
         })
     };
     match shape {
@@ -107,16 +107,10 @@ pub(super) fn shape(shape: &Shape, requests: u32) -> String {
 /// A median with p95, or the highest tail below it that the sample carries.
 fn median_and_tail(spread: &Spread) -> String {
     // p95 is what limits are set on; the others stand in the table.
-    let tail = spread.p95.map(|v| ("p95", v));
-    let tail = tail.or(spread.p90.map(|v| ("p90", v)));
-    match tail {
-        Some((name, v)) => format!("{} ms (p50; {name} {} ms)", short(spread.p50), short(v)),
-        None => format!(
-            "{} ms (p50; most {} ms)",
-            short(spread.p50),
-            short(spread.max)
-        ),
-    }
+    let p95 = spread.p95.map(|v| ("p95", v));
+    let tail = p95.or(spread.p90.map(|v| ("p90", v)));
+    let (name, tail) = tail.unwrap_or(("most", spread.max));
+    format!("{} ms (p50; {name} {} ms)", short(spread.p50), short(tail))
 }
 
 fn carried(load: &Load) -> String {
@@ -126,38 +120,32 @@ fn carried(load: &Load) -> String {
     if completed == 0 {
         return format!(
             "**The server carried nothing: none of {} requests completed.**",
-            plain(f64::from(total), 0)
+            count(total)
         );
     }
     let rate = match f.requests_per_s.zip(f.tokens_per_s) {
         Some((requests, tokens)) => {
-            format!(
-                "{} requests and {} tokens a second",
-                short(requests),
-                short(tokens)
-            )
+            let (requests, tokens) = (short(requests), short(tokens));
+            format!("{requests} requests and {tokens} tokens a second")
         }
         None => "its requests".to_owned(),
     };
-    let mut latency = Vec::new();
-    if let Some(ttft) = &f.ttft_ms {
-        latency.push(format!("TTFT {}", median_and_tail(ttft)));
-    }
-    if let Some(tpot) = &f.tpot_ms {
-        latency.push(format!("TPOT {}", median_and_tail(tpot)));
-    }
+    let latencies = [("TTFT", &f.ttft_ms), ("TPOT", &f.tpot_ms)].into_iter();
+    let latencies = latencies.filter_map(|(name, spread)| {
+        let spread = median_and_tail(spread.as_ref()?);
+        Some(format!("{name} {spread}"))
+    });
+    let latency: Vec<String> = latencies.collect();
     let lost = match total - completed {
         0 => String::new(),
         lost => format!(
             "; {} of {} requests did not complete",
-            plain(f64::from(lost), 0),
-            plain(f64::from(total), 0)
+            count(lost),
+            count(total)
         ),
     };
-    format!(
-        "**The server carried {rate}: {}{lost}.**",
-        latency.join(", ")
-    )
+    let latency = latency.join(", ");
+    format!("**The server carried {rate}: {latency}{lost}.**")
 }
 
 /// The figures that say what limited the load.
@@ -168,7 +156,7 @@ fn reasons(load: &Load, series: &Series) -> Vec<String> {
     if lost > 0.0 {
         let most = f.failures.iter().max_by_key(|(_, n)| **n);
         let words = most.map_or_else(String::new, |(words, n)| {
-            let times = plain(f64::from(*n), 0);
+            let times = count(*n);
             format!("; most often ({times}): {}", safe::markdown(words))
         });
         because.push(format!(
@@ -186,15 +174,12 @@ fn reasons(load: &Load, series: &Series) -> Vec<String> {
     }
     if let Some(share) = shares(load) {
         let p = load.phases;
+        let times = [p.slot_wait, p.load, p.prefill, p.decode, p.client_queue];
+        let [slot, load, prefill, decode, queue] = times.map(|time| plain(100.0 * share(time), 1));
         because.push(format!(
-            "Of a request's time {} % went to waiting for a slot, {} % to loading, {} % to prefill, {} % to \
-             decoding, {} % to the client's queue (means over {} requests whose server tells).",
-            plain(100.0 * share(p.slot_wait), 1),
-            plain(100.0 * share(p.load), 1),
-            plain(100.0 * share(p.prefill), 1),
-            plain(100.0 * share(p.decode), 1),
-            plain(100.0 * share(p.client_queue), 1),
-            plain(f64::from(p.n), 0)
+            "Of a request's time {slot} % went to waiting for a slot, {load} % to loading, {prefill} % to prefill, \
+             {decode} % to decoding, {queue} % to the client's queue (means over {} requests whose server tells).",
+            count(p.n)
         ));
     }
     because
@@ -310,7 +295,7 @@ fn client(load: &Load, series: &Series) -> (String, Vec<String>) {
         if client.disk_waits > 0 {
             because.push(format!(
                 "{} requests began later because the disk was slow, {} s in all.",
-                plain(f64::from(client.disk_waits), 0),
+                count(client.disk_waits),
                 short(client.disk_wait_s)
             ));
         }
@@ -333,23 +318,16 @@ fn client(load: &Load, series: &Series) -> (String, Vec<String>) {
         }
     } else {
         let cores = load.file.header.environment.as_ref().map(|e| e.cores);
-        let used = load
-            .file
-            .result
-            .as_ref()
-            .and_then(|r| r.client.cpu_s)
-            .zip(f.wall_s);
-        match used
-            .zip(cores)
-            .map(|((cpu, wall), cores)| cpu / wall / f64::from(cores.max(1)))
-        {
+        let cpu = load.file.result.as_ref().and_then(|r| r.client.cpu_s);
+        let used = cpu.zip(f.wall_s).zip(cores);
+        let share = used.map(|((cpu, wall), cores)| cpu / wall / f64::from(cores.max(1)));
+        let percent = plain(100.0 * share.unwrap_or_default(), 0);
+        match share {
             Some(share) if share > 0.8 => format!(
-                "**The client may have been the limit: it used {} % of its machine.**",
-                plain(100.0 * share, 0)
+                "**The client may have been the limit: it used {percent} % of its machine.**"
             ),
-            Some(share) => format!(
-                "Whether the client was the limit was not calibrated; it used {} % of its machine.",
-                plain(100.0 * share, 0)
+            Some(_) => format!(
+                "Whether the client was the limit was not calibrated; it used {percent} % of its machine."
             ),
             None => {
                 "Whether the client was the limit is unknown: it was not calibrated.".to_owned()
@@ -366,7 +344,7 @@ fn goodput(load: &Load) -> Option<String> {
         .map_or_else(String::new, |per_s| format!(", {} a second", short(per_s)));
     Some(format!(
         "Goodput: {} of {} requests kept `{}` ({} %{per_s}).",
-        plain(f64::from(slo.good), 0),
+        count(slo.good),
         plain(f64::from(load.figures.outcomes.total()), 0),
         slo.limits,
         plain(100.0 * slo.share.unwrap_or(0.0), 1)
@@ -378,7 +356,7 @@ fn fairness(load: &Load) -> Option<String> {
     let starved = match f.starved {
         0 => "none was left without an answer".to_owned(),
         1 => "**one got no answer at all**".to_owned(),
-        n => format!("**{} got no answer at all**", plain(f64::from(n), 0)),
+        n => format!("**{} got no answer at all**", count(n)),
     };
     let index = f.jain.map_or_else(String::new, |jain| {
         format!(", Jain's index {}", plain(jain, 3))
@@ -386,7 +364,7 @@ fn fairness(load: &Load) -> Option<String> {
     Some(format!(
         "Of {} agents the one served slowest got {} tok/s and the one served fastest {} (fairness {}{index}); \
          {starved}.",
-        plain(f64::from(f.agents), 0),
+        count(f.agents),
         short(f.slowest_tokens_per_s),
         short(f.fastest_tokens_per_s),
         f.fairness
@@ -401,12 +379,12 @@ fn connections(load: &Load) -> Option<String> {
         n => format!(
             " {} took a second or more: a full accept queue drops the first packet, and the system repeats it \
              after a second.",
-            plain(f64::from(n), 0)
+            count(n)
         ),
     };
     Some(format!(
         "{} requests made a connection of their own, in {}; that time lies before the send.{slow}",
-        plain(connect.n as f64, 0),
+        count(connect.n as u64),
         median_and_tail(connect)
     ))
 }
@@ -432,7 +410,7 @@ pub(super) fn method(asked: &Asked) -> Vec<String> {
     method.extend(asked.work.as_ref().map(|work| {
         let file = work
             .file_bytes
-            .map(|b| format!("a file of {} bytes", plain(b as f64, 0)));
+            .map(|b| format!("a file of {} bytes", count(b)));
         let parts: Vec<String> = work.cpu.clone().into_iter().chain(file).collect();
         format!(
             "Before each request an agent works: {}, on {} threads that all share.",
