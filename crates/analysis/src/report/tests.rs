@@ -194,6 +194,14 @@ fn a_plan_of_its_own_gets_a_report_about_that_plan_and_no_number_is_lost() {
     for words in ["sweet spot", "TR110", "TR113's estimate", "estimate reads"] {
         assert!(!md.contains(words), "{words}");
     }
+    // No picture of it is about a scenario of TR113's, nor about TR113's estimate.
+    let timelines = own.files.keys().filter(|name| name.contains("timeline"));
+    let timelines: Vec<&String> = timelines.collect();
+    assert_eq!(
+        timelines,
+        ["charts/timeline-front.png", "charts/timeline.png"]
+    );
+    assert!(!own.files.contains_key("charts/options.png"));
     let mut data = own_plan();
     data.manifest.as_mut().unwrap().plan.report = Some(domain::plan::ReportStyle::Tr113);
     let as_tr113 = build(&data, &options("own")).unwrap();

@@ -8,7 +8,13 @@ use crate::tables::View;
 
 /// Temperature and context effects as slopes.
 pub(super) fn options(view: &View<'_>, album: &mut Album) {
-    let Some((source, label)) = view.sources.iter().map(|s| &s.label).enumerate().last() else {
+    let Some((source, label)) = view
+        .sources
+        .iter()
+        .map(|s| &s.label)
+        .enumerate()
+        .next_back()
+    else {
         return;
     };
     let mut groups = view.group(None, &["family", "num_gpu", "num_ctx", "temperature"]);
