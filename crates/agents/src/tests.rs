@@ -5,13 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use clock::Clock;
-use domain::backend::{
-    BackendError, ChatBackend, Exchange, GenerateCall, LoadedModel, ModelIdentity, Progress,
-    ServerIdentity,
-};
+use domain::backend::{ChatBackend, Exchange, GenerateCall, Progress};
 use domain::plan::{AgentSpec, Arm, ConfigId, SweepPlan, Topology, WorkflowKind, parse};
 use domain::record::{RequestRecord, RequestRole, RunKey, StepRecord, TokenSource};
-use domain::{ModelOptions, Nanos, Outcome, Stamp};
+use domain::{Nanos, Outcome, Stamp};
 use futures_core::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
@@ -81,31 +78,25 @@ fn a_table_that_is_none_is_named_with_its_line() {
 #[test]
 fn every_nonce_is_another() {
     let mut seen = BTreeSet::new();
-    for seed in [1, 2] {
-        for (config, topology) in [
-            ("a", Topology::Shared),
-            ("a", Topology::PerAgent),
-            ("b", Topology::Shared),
-        ] {
-            for repetition in 1..3 {
-                let run = RunKey {
-                    config: ConfigId::new(config).unwrap(),
-                    topology,
-                    repetition,
-                };
-                for arm in [Arm::Sequential, Arm::Together] {
-                    for attempt in 1..3 {
-                        for agent in 0..2 {
-                            for what in ["0", "1", "probe"] {
-                                seen.insert(nonce(seed, &run, arm, attempt, agent, what));
-                            }
-                        }
-                    }
-                }
-            }
-        }
+    for combination in 0..384_usize {
+        // Which of each part's choices it is.
+        let mut rest = combination;
+        let mut choice = |of| {
+            let choice = rest % of;
+            rest /= of;
+            choice
+        };
+        let run = RunKey {
+            config: ConfigId::new(["a", "b"][choice(2)]).unwrap(),
+            topology: [Topology::Shared, Topology::PerAgent][choice(2)],
+            repetition: [1, 2][choice(2)],
+        };
+        let arm = [Arm::Sequential, Arm::Together][choice(2)];
+        let (seed, attempt, agent) = ([1, 2][choice(2)], [1, 2][choice(2)], [0, 1][choice(2)]);
+        let what = ["0", "1", "probe"][choice(3)];
+        seen.insert(nonce(seed, &run, arm, attempt, agent, what));
     }
-    assert_eq!(seen.len(), 2 * 3 * 2 * 2 * 2 * 2 * 3);
+    assert_eq!(seen.len(), 384);
     assert!(seen.iter().all(|n| n.len() == 16));
 }
 
@@ -134,33 +125,6 @@ impl ChatBackend for Slow {
             exchange.text.push_str("fine");
             Outcome::Completed
         })
-    }
-
-    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
-        unreachable!("agents only generate")
-    }
-
-    fn find_model<'a>(
-        &'a self,
-        _model: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
-        unreachable!("agents only generate")
-    }
-
-    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
-        unreachable!("agents only generate")
-    }
-
-    fn preload<'a>(
-        &'a self,
-        _model: &'a str,
-        _options: &'a ModelOptions,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
-        unreachable!("agents only generate")
-    }
-
-    fn unload<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
-        unreachable!("agents only generate")
     }
 }
 

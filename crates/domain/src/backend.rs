@@ -1,6 +1,7 @@
 //! What the runtime needs of a model server. Implemented by the Ollama client, and by fakes.
 
 use std::fmt;
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -212,25 +213,50 @@ pub trait ChatBackend: Send + Sync + fmt::Debug {
         exchange: &'a mut Exchange,
     ) -> BoxFuture<'a, Outcome>;
 
+    /// The error of an operation that the server's protocol does not have, which is what the operations
+    /// below are unless a backend has them.
+    fn unsupported(&self, what: &str) -> BackendError {
+        BackendError::Failed {
+            endpoint: self.endpoint(),
+            failure: FailureKind::Unsupported,
+            message: format!("a server of this protocol {what}"),
+        }
+    }
+
     /// What the server says it is.
-    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>>;
+    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
+        Box::pin(ready(Err(self.unsupported("does not tell what it is"))))
+    }
 
     /// The model, if the server has it.
     fn find_model<'a>(
         &'a self,
-        model: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>>;
+        _model: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
+        Box::pin(ready(Err(self.unsupported("does not list its models"))))
+    }
 
     /// The models in memory.
-    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>>;
+    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
+        let what = "does not tell which models are in memory";
+        Box::pin(ready(Err(self.unsupported(what))))
+    }
 
     /// Loads the model with these options and returns when it is ready.
     fn preload<'a>(
         &'a self,
-        model: &'a str,
-        options: &'a ModelOptions,
-    ) -> BoxFuture<'a, Result<(), BackendError>>;
+        _model: &'a str,
+        _options: &'a ModelOptions,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        Box::pin(ready(Err(
+            self.unsupported("cannot be told to load a model")
+        )))
+    }
 
     /// Unloads the model and returns when the server no longer lists it.
-    fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), BackendError>>;
+    fn unload<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
+        Box::pin(ready(Err(
+            self.unsupported("cannot be told to unload a model")
+        )))
+    }
 }

@@ -1,18 +1,17 @@
-//! [`ChatBackend`] over the typed calls.
+//! [`ChatBackend`] over the typed calls. The protocol has no operation that loads or unloads a model.
 
+use domain::Outcome;
 use domain::backend::{
     BackendError, ChatBackend, Exchange, GenerateCall, LoadedModel, ModelIdentity, ServerIdentity,
 };
-use domain::{FailureKind, ModelOptions, Outcome};
 use futures_core::future::BoxFuture;
-use transport::Trouble;
 
 use crate::client::Client;
 use crate::wire::{ChatRequest, Dialect, Model};
 
 impl ChatBackend for Client {
     fn endpoint(&self) -> String {
-        self.base_url().to_owned()
+        self.transport.base_url().to_owned()
     }
 
     fn generate<'a>(
@@ -54,47 +53,23 @@ impl ChatBackend for Client {
     /// A llama.cpp server has what it offers in memory; other servers do not tell.
     fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
         Box::pin(async move {
-            if self.dialect != Dialect::LlamaCpp {
+            let facts = match self.dialect {
+                Dialect::LlamaCpp => Some(self.look().await?),
+                Dialect::Plain => None,
+            };
+            let Some(facts) = facts.filter(|facts| facts.identity.holds_model()) else {
                 return Err(self.unsupported("does not tell which models are in memory"));
-            }
-            let facts = self.look().await?;
-            if !facts.identity.holds_model() {
-                return Err(self.unsupported("does not tell which models are in memory"));
-            }
-            let models = self.models().await?.data;
-            Ok(models
-                .into_iter()
-                .map(|model| LoadedModel {
-                    name: model.id,
-                    size_bytes: model.meta.and_then(|meta| meta.size),
-                    size_vram_bytes: None,
-                    context_length: facts.context_length,
-                    expires_at: None,
-                })
-                .collect())
+            };
+            let models = self.models().await?.data.into_iter();
+            let loaded = models.map(|model| LoadedModel {
+                name: model.id,
+                size_bytes: model.meta.and_then(|meta| meta.size),
+                size_vram_bytes: None,
+                context_length: facts.context_length,
+                expires_at: None,
+            });
+            Ok(loaded.collect())
         })
-    }
-
-    /// Refused: the protocol has no such operation.
-    fn preload<'a>(
-        &'a self,
-        _model: &'a str,
-        _options: &'a ModelOptions,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
-        Box::pin(async move { Err(self.unsupported("cannot be told to load a model")) })
-    }
-
-    /// Refused: the protocol has no such operation, and an `Ok` would say that the model is gone.
-    fn unload<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
-        Box::pin(async move { Err(self.unsupported("cannot be told to unload a model")) })
-    }
-}
-
-impl Client {
-    fn unsupported(&self, what: &str) -> BackendError {
-        let message = format!("a server of this protocol {what}");
-        self.transport
-            .backend_error(Trouble::Failed(FailureKind::Unsupported, message))
     }
 }
 

@@ -3,10 +3,9 @@
 use std::num::NonZeroU32;
 use std::sync::atomic::AtomicU64;
 
-use domain::backend::{BackendError, LoadedModel, ModelIdentity, ServerIdentity};
 use domain::backend::{Exchange, GenerateCall};
 use domain::work::Work;
-use domain::{FailureKind, Outcome, TimeoutPhase};
+use domain::{FailureKind, Outcome};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use proptest::prelude::*;
@@ -75,17 +74,6 @@ impl Fake {
     }
 }
 
-fn unused<T>() -> BoxFuture<'static, Result<T, BackendError>>
-where
-    T: Send + 'static,
-{
-    std::future::ready(Err(BackendError::TimedOut {
-        endpoint: "fake".to_owned(),
-        phase: TimeoutPhase::Total,
-    }))
-    .boxed()
-}
-
 impl ChatBackend for Fake {
     fn endpoint(&self) -> String {
         "fake".to_owned()
@@ -97,33 +85,6 @@ impl ChatBackend for Fake {
         exchange: &'a mut Exchange,
     ) -> BoxFuture<'a, Outcome> {
         self.reply(call, exchange).boxed()
-    }
-
-    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
-        unused()
-    }
-
-    fn find_model<'a>(
-        &'a self,
-        _model: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
-        unused()
-    }
-
-    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
-        unused()
-    }
-
-    fn preload<'a>(
-        &'a self,
-        _model: &'a str,
-        _options: &'a ModelOptions,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
-        unused()
-    }
-
-    fn unload<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
-        unused()
     }
 }
 
