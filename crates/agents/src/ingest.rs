@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use csv::StringRecord;
 use domain::hash::sha256_hex;
 
 /// Benchmark files could not be read.
@@ -157,21 +158,10 @@ fn parse_table(path: &Path, bytes: &[u8]) -> Result<Table, IngestError> {
     if headings.is_empty() {
         return Err(malformed(1, "no heading".to_owned()));
     }
-    let mut cells: Vec<Vec<(u64, String)>> = vec![Vec::new(); headings.len()];
-    let mut rows = 0;
-    for record in reader.records() {
-        let record = record.map_err(|e| from_csv(&e))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        for (column, cell) in cells.iter_mut().zip(record.iter()) {
-            column.push((line, cell.trim().to_owned()));
-        }
-        rows += 1;
-    }
-    let columns = headings
-        .iter()
-        .zip(&cells)
-        .map(|(name, cells)| {
-            let numbers = parse_numbers(cells)
+    let rows: Vec<_> = (reader.records().collect::<Result<_, _>>()).map_err(|e| from_csv(&e))?;
+    let columns = (headings.iter().enumerate())
+        .map(|(place, name)| {
+            let numbers = parse_numbers(&rows, place)
                 .map_err(|line| malformed(line, format!("`{name}` is not a finite number")))?;
             Ok(Column {
                 name: name.trim().to_owned(),
@@ -184,17 +174,18 @@ fn parse_table(path: &Path, bytes: &[u8]) -> Result<Table, IngestError> {
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default(),
-        rows,
+        rows: rows.len(),
         bytes: bytes.len() as u64,
         columns,
     })
 }
 
-/// Numbers where every non-empty cell is one; the line of the first that is infinite or NaN.
-fn parse_numbers(cells: &[(u64, String)]) -> Result<Option<Vec<Option<f64>>>, u64> {
-    let mut numbers = Vec::with_capacity(cells.len());
+/// A column's numbers where every non-empty cell is one; the line of the first that is infinite or NaN.
+fn parse_numbers(rows: &[StringRecord], column: usize) -> Result<Option<Vec<Option<f64>>>, u64> {
+    let mut numbers = Vec::with_capacity(rows.len());
     let mut not_finite = None;
-    for (line, cell) in cells {
+    for row in rows {
+        let cell = row[column].trim();
         if cell.is_empty() {
             numbers.push(None);
             continue;
@@ -203,7 +194,7 @@ fn parse_numbers(cells: &[(u64, String)]) -> Result<Option<Vec<Option<f64>>>, u6
             return Ok(None);
         };
         if !number.is_finite() {
-            not_finite.get_or_insert(*line);
+            not_finite.get_or_insert(row.position().map_or(0, csv::Position::line));
         }
         numbers.push(Some(number));
     }

@@ -179,42 +179,32 @@ mod tests {
         assert_eq!(do_cpu_work(primes(200_000)), 1_709_600_813);
     }
 
-    #[test]
-    fn work_really_runs_on_real_time_and_leaves_no_file() {
+    #[tokio::test]
+    async fn work_really_runs_on_real_time_and_leaves_no_file() {
         let dir = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
         let work = Work {
             cpu: Some(primes(20_000)),
             file: FileWork::new(100_000),
         };
         let pool = pool(2, dir.path());
-        runtime.block_on(async {
-            let clock = Clock::real();
-            let done = pool.run(&clock, work).await.unwrap();
-            assert!(done.cpu_ns.unwrap() > Nanos::ZERO);
-            assert!(done.file_ns.unwrap() > Nanos::ZERO);
-            assert!(done.queue_ns + done.busy() <= clock.now().since(Stamp::ZERO));
-        });
+        let clock = Clock::real();
+        let done = pool.run(&clock, work).await.unwrap();
+        assert!(done.cpu_ns.unwrap() > Nanos::ZERO);
+        assert!(done.file_ns.unwrap() > Nanos::ZERO);
+        assert!(done.queue_ns + done.busy() <= clock.now().since(Stamp::ZERO));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
-    #[test]
-    fn a_folder_that_is_not_there_is_named() {
+    #[tokio::test]
+    async fn a_folder_that_is_not_there_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let absent = dir.path().join("absent");
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
         let work = Work {
             cpu: None,
             file: FileWork::new(10),
         };
-        let error = runtime
-            .block_on(pool(1, &absent).run(&Clock::real(), work))
-            .unwrap_err();
+        let done = pool(1, &absent).run(&Clock::real(), work).await;
+        let error = done.unwrap_err();
         assert!(error.to_string().contains("absent"), "{error}");
     }
 

@@ -87,6 +87,7 @@ fn describe(gpu: GpuSource, sys: &Path) -> Environment {
     let mut cpu = "unknown".to_owned();
     let mut memory_bytes = 0;
     let mut facts = BTreeMap::new();
+    let mut fact = |name: &str, value: String| facts.insert(name.to_owned(), value);
     let mut warnings = Vec::new();
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
 
@@ -99,11 +100,11 @@ fn describe(gpu: GpuSource, sys: &Path) -> Environment {
         }
         let host_cores = system.cpus().len() as u32;
         if host_cores != cores && host_cores != 0 {
-            facts.insert("cores_of_host".to_owned(), host_cores.to_string());
+            fact("cores_of_host", host_cores.to_string());
         }
         let swap = system.used_swap();
         if swap > 0 {
-            facts.insert("swap_used_bytes_at_start".to_owned(), swap.to_string());
+            fact("swap_used_bytes_at_start", swap.to_string());
         }
         if swap >= SWAP_TOLERATED {
             warnings.push(format!(
@@ -115,16 +116,15 @@ fn describe(gpu: GpuSource, sys: &Path) -> Environment {
             && limits.total_memory > 0
             && limits.total_memory < memory_bytes
         {
-            let limit = limits.total_memory.to_string();
-            facts.insert("memory_limit_bytes".to_owned(), limit);
+            fact("memory_limit_bytes", limits.total_memory.to_string());
         }
     }
     if let Ok(kernel) = System::kernel_version() {
-        facts.insert("kernel".to_owned(), kernel);
+        fact("kernel", kernel);
     }
-    facts.insert("arch".to_owned(), System::cpu_arch());
+    fact("arch", System::cpu_arch());
     if let Ok(load) = System::load_average() {
-        facts.insert("load_1m_at_start".to_owned(), format!("{:.2}", load.one));
+        fact("load_1m_at_start", format!("{:.2}", load.one));
         if load.one > f64::from(cores) / 2.0 {
             warnings.push(format!(
                 "other work is running: load {:.1} on {cores} cores before the start",
@@ -135,14 +135,14 @@ fn describe(gpu: GpuSource, sys: &Path) -> Environment {
     let governors = governors(sys);
     if !governors.is_empty() {
         let names: Vec<_> = governors.iter().map(String::as_str).collect();
-        facts.insert("governor".to_owned(), names.join(", "));
+        fact("governor", names.join(", "));
     }
     if governors.contains("powersave") {
         warnings.push("governor is powersave: CPU clocks may stay low or rise late".to_owned());
     }
     if let Some(on_battery) = on_battery(sys) {
         let source = if on_battery { "battery" } else { "mains" };
-        facts.insert("power_source".to_owned(), source.to_owned());
+        fact("power_source", source.to_owned());
         if on_battery {
             warnings.push("running on battery: clocks may be held down".to_owned());
         }
@@ -195,11 +195,16 @@ mod tests {
         }
     }
 
+    /// Describes a machine with these files.
+    fn described(files: &str) -> Environment {
+        let sys = tempfile::tempdir().unwrap();
+        put_all(sys.path(), files);
+        describe(absent(), sys.path())
+    }
+
     #[test]
     fn a_laptop_on_battery_with_powersave_is_warned_about() {
-        let sys = tempfile::tempdir().unwrap();
-        put_all(
-            sys.path(),
+        let environment = described(
             "devices/system/cpu/cpufreq/policy0/scaling_governor: powersave
              devices/system/cpu/cpufreq/policy1/scaling_governor: performance
              class/power_supply/AC/type: Mains
@@ -207,7 +212,6 @@ mod tests {
              class/power_supply/BAT0/type: Battery
              class/power_supply/BAT0/status: Discharging",
         );
-        let environment = describe(absent(), sys.path());
         assert_eq!(environment.facts["governor"], "performance, powersave");
         assert_eq!(environment.facts["power_source"], "battery");
         for word in ["governor is powersave", "on battery"] {
@@ -245,24 +249,20 @@ mod tests {
 
     #[test]
     fn a_desktop_with_a_wireless_mouse_is_on_mains() {
-        let sys = tempfile::tempdir().unwrap();
-        put_all(
-            sys.path(),
+        let environment = described(
             "class/power_supply/AC/type: Mains
              class/power_supply/AC/online: 1
              class/power_supply/mouse/type: Battery
              class/power_supply/mouse/scope: Device
              class/power_supply/mouse/status: Discharging",
         );
-        let environment = describe(absent(), sys.path());
         assert_eq!(environment.facts["power_source"], "mains");
         assert!(!environment.facts.contains_key("governor"));
     }
 
     #[test]
     fn this_machine_has_a_processor_and_memory_and_unreadable_facts_are_left_out() {
-        let sys = tempfile::tempdir().unwrap();
-        let environment = describe(absent(), sys.path());
+        let environment = described("");
         assert!(environment.cores >= 1);
         assert!(environment.memory_bytes > 0);
         assert!(!environment.os.is_empty());

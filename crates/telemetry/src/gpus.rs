@@ -110,7 +110,10 @@ fn combine(
 ) -> (Option<Box<dyn GpuSampler>>, GpuSource) {
     let mut all = Combined {
         samplers: Vec::new(),
-        names: Names::new(Proc::here()),
+        names: Names {
+            proc: Proc::here(),
+            known: BTreeMap::new(),
+        },
     };
     let mut absences = Vec::new();
     let mut first = 0;
@@ -189,22 +192,11 @@ struct Names {
 }
 
 impl Names {
-    fn new(proc: Proc) -> Self {
-        Self {
-            proc,
-            known: BTreeMap::new(),
-        }
-    }
-
     fn fill(&mut self, processes: &mut [GpuProcess]) {
-        for process in processes {
-            if process.name.is_none() {
-                let Self { proc, known } = self;
-                let name = known
-                    .entry(process.pid)
-                    .or_insert_with(|| proc.name(process.pid));
-                process.name.clone_from(name);
-            }
+        let Self { proc, known } = self;
+        for process in processes.iter_mut().filter(|p| p.name.is_none()) {
+            let name = (known.entry(process.pid)).or_insert_with(|| proc.name(process.pid));
+            process.name.clone_from(name);
         }
     }
 }

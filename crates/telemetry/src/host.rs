@@ -12,15 +12,11 @@ pub(crate) struct HostSampler {
     cpu_percent: Option<f64>,
 }
 
-/// The host's counters cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("the host's CPU and memory counters cannot be read: {0}")]
-pub(crate) struct HostUnreadable(String);
-
 impl HostSampler {
-    /// A sampler. Reads nothing yet.
-    pub(crate) fn new() -> Result<Self, HostUnreadable> {
-        let system = System::new().map_err(|e| HostUnreadable(format!("{e:?}")))?;
+    /// A sampler, or why the host cannot be read. Reads nothing yet.
+    pub(crate) fn new() -> Result<Self, String> {
+        let unreadable = |e| format!("the host's CPU and memory counters cannot be read: {e:?}");
+        let system = System::new().map_err(unreadable)?;
         Ok(Self {
             system,
             cpu_from: None,

@@ -97,18 +97,11 @@ impl Proc {
 
     /// All descendants of a process, parents before their children.
     pub(crate) fn below(parents: &Parents, root: u32) -> Vec<u32> {
-        let mut found = vec![root];
-        let mut next = 0;
-        while let Some(&parent) = found.get(next) {
-            for (&pid, &of) in parents {
-                if of == parent && !found.contains(&pid) {
-                    found.push(pid);
-                }
-            }
-            next += 1;
-        }
-        found.remove(0);
-        found
+        let of = |parent| {
+            let children = parents.iter().filter(move |(_, of)| **of == parent);
+            children.map(|(pid, _)| *pid).collect()
+        };
+        family(root, of).split_off(1)
     }
 
     /// The one process of a user, among those that may not be looked into, whose parent is not the
@@ -128,21 +121,17 @@ impl Proc {
         // Where the kernel lists children by thread that is far cheaper than to read all processes.
         let listed = self.process(root).join(format!("task/{root}/children"));
         if !listed.exists() {
-            let mut tree = vec![root];
-            tree.extend(Self::below(&self.parents(), root));
-            return tree;
+            return [vec![root], Self::below(&self.parents(), root)].concat();
         }
-        let mut tree = vec![root];
-        let mut next = 0;
-        while let Some(&parent) = tree.get(next) {
-            for thread in entries(&self.process(parent).join("task")) {
-                let children = read(&thread.join("children")).unwrap_or_default();
-                let pids = children.split_whitespace();
-                tree.extend(pids.filter_map(|pid| pid.parse::<u32>().ok()));
-            }
-            next += 1;
-        }
-        tree
+        family(root, |parent| {
+            let threads = entries(&self.process(parent).join("task"));
+            let children = threads
+                .iter()
+                .filter_map(|thread| read(&thread.join("children")));
+            let children = children.collect::<Vec<_>>().join(" ");
+            let pids = children.split_whitespace().map(str::parse);
+            pids.filter_map(Result::ok).collect()
+        })
     }
 
     /// A process's short name.
@@ -212,6 +201,21 @@ impl ProcessFile {
             memory_bytes: stat.rss * page_size(),
         })
     }
+}
+
+/// A process and its descendants, parents before their children.
+fn family(root: u32, children: impl Fn(u32) -> Vec<u32>) -> Vec<u32> {
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(&parent) = found.get(next) {
+        for pid in children(parent) {
+            if !found.contains(&pid) {
+                found.push(pid);
+            }
+        }
+        next += 1;
+    }
+    found
 }
 
 /// The ancestors of a process, nearest first.

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::gpus::attribute;
 use crate::host::HostSampler;
+use crate::proc::Proc;
 use crate::server::ServerSampler;
 
 /// What is sampled.
@@ -69,15 +70,13 @@ impl Sampling {
             hz.is_finite() && hz > 0.0,
             "a sampling rate is a finite number above zero"
         );
-        let host = if sources.host && !clock.is_virtual() {
-            HostSampler::new()
-                .inspect_err(|error| tracing::warn!(%error, "host readings are left out"))
+        let host = (sources.host && !clock.is_virtual()).then(HostSampler::new);
+        let host = host.and_then(|host| {
+            host.inspect_err(|error| tracing::warn!(error, "host readings are left out"))
                 .ok()
-        } else {
-            None
-        };
+        });
         let servers = (!sources.servers.is_empty() && !clock.is_virtual())
-            .then(|| ServerSampler::find(&sources.servers).0)
+            .then(|| ServerSampler::find(Proc::here(), &sources.servers))
             .filter(|servers| !servers.is_empty());
         let (stop, stopped) = oneshot::channel();
         let devices = Devices {

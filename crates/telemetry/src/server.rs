@@ -156,21 +156,11 @@ struct Watched {
 
 impl ServerSampler {
     /// Looks for the process of each endpoint; the endpoint's place is its index in readings.
-    /// Endpoints without a process that can be seen come back with the reason.
-    pub(crate) fn find(endpoints: &[String]) -> (Self, Vec<Result<ServerProcess, ServerNotFound>>) {
-        Self::find_under(Proc::here(), endpoints)
-    }
-
-    pub(crate) fn find_under(
-        proc: Proc,
-        endpoints: &[String],
-    ) -> (Self, Vec<Result<ServerProcess, ServerNotFound>>) {
-        let found: Vec<_> = endpoints.iter().map(|e| find(&proc, e)).collect();
-        let servers = (0..).zip(&found).filter_map(|(endpoint, server)| {
-            let server = server.as_ref().ok()?;
+    pub(crate) fn find(proc: Proc, endpoints: &[String]) -> Self {
+        let servers = (0..).zip(endpoints).filter_map(|(endpoint, url)| {
             Some(Watched {
                 endpoint,
-                root: server.pid,
+                root: find(&proc, url).ok()?.pid,
                 gone: false,
                 tree: Vec::new(),
                 walked: None,
@@ -178,7 +168,7 @@ impl ServerSampler {
             })
         });
         let servers = servers.collect();
-        (Self { proc, servers }, found)
+        Self { proc, servers }
     }
 
     /// True when no endpoint has a process that can be seen.

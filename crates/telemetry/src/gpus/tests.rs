@@ -19,10 +19,6 @@ fn maker(names: &[&str]) -> Box<dyn GpuSampler> {
     Devices::boxed(names, move |_| (0..count).map(reading).collect())
 }
 
-fn absent(reason: &str) -> String {
-    reason.to_owned()
-}
-
 #[test]
 fn devices_of_two_makers_are_numbered_on() {
     let (sampler, source) = combine([Ok(maker(&["A", "B"])), Ok(maker(&["C"]))]);
@@ -47,7 +43,7 @@ fn a_moment_reaches_every_sampler() {
         moments.send(at).unwrap();
         Vec::new()
     });
-    let (sampler, _) = combine([Err(absent("none")), Ok(maker)]);
+    let (sampler, _) = combine([Err("none".to_owned()), Ok(maker)]);
     let mut sampler = sampler.unwrap();
     sampler.sample(Some(Stamp(7)));
     sampler.sample(None);
@@ -56,7 +52,10 @@ fn a_moment_reaches_every_sampler() {
 
 #[test]
 fn without_devices_both_reasons_are_told() {
-    let (sampler, source) = combine([Err(absent("no driver")), Err(absent("no AMD GPU here"))]);
+    let (sampler, source) = combine([
+        Err("no driver".to_owned()),
+        Err("no AMD GPU here".to_owned()),
+    ]);
     assert!(sampler.is_none());
     let reason = "no driver; no AMD GPU here".to_owned();
     assert_eq!(source, GpuSource::Absent { reason });
@@ -64,7 +63,7 @@ fn without_devices_both_reasons_are_told() {
 
 #[test]
 fn a_list_tells_the_servers_processes_from_others() {
-    let (sampler, source) = combine([Ok(maker(&["A", "B", "C"])), Err(absent("none"))]);
+    let (sampler, source) = combine([Ok(maker(&["A", "B", "C"])), Err("none".to_owned())]);
     let mut readings = sampler.unwrap().sample(None);
     readings.remove(2);
     let server = ServerProcess {
@@ -88,7 +87,10 @@ fn a_list_tells_the_servers_processes_from_others() {
 fn names_are_filled_in_and_asked_for_once() {
     let proc = tempfile::tempdir().unwrap();
     Process::new(40, 1, "firefox").put(proc.path());
-    let mut names = Names::new(Proc::at(proc.path()));
+    let mut names = Names {
+        proc: Proc::at(proc.path()),
+        known: BTreeMap::new(),
+    };
     let seen = |names: &mut Names, pid| {
         let mut processes = [on_device(pid, None)];
         names.fill(&mut processes);
