@@ -55,7 +55,7 @@ fn main() {
     let stream = STREAM.repeat(200);
     let objects = newlines(&stream);
     let ours = rate(seconds, objects, || {
-        let mut decoder = Decoder::new();
+        let mut decoder = Decoder::default();
         let mut text = 0;
         for read in stream.chunks(READ) {
             let mut lines = decoder.push(read);

@@ -9,7 +9,10 @@ use futures_core::future::BoxFuture;
 use transport::{Trouble, json_body};
 
 use crate::client::{Client, same_model};
-use crate::wire::{ChatRequest, GenerateRequest, RunningModel, TaggedModel};
+use crate::wire::{Request, Running, RunningModel, TaggedModel, Version};
+
+/// Lists the models in memory.
+const PS: &str = "/api/ps";
 
 /// Between two looks at whether a model is gone.
 const UNLOAD_POLL: Nanos = Nanos::from_millis(50);
@@ -24,10 +27,9 @@ impl ChatBackend for Client {
         call: &'a GenerateCall,
         exchange: &'a mut Exchange,
     ) -> BoxFuture<'a, Outcome> {
-        let request = match call.history {
-            Some(_) => ("/api/chat", json_body(&ChatRequest::from(call))),
-            None => ("/api/generate", json_body(&GenerateRequest::from(call))),
-        };
+        let request = Request::from(call);
+        // The request is not kept while it runs.
+        let request = (request.path(), json_body(&request));
         Box::pin(async move {
             let reply = self.generation(request, &call.model, exchange).await;
             reply.outcome
@@ -36,7 +38,7 @@ impl ChatBackend for Client {
 
     fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
         Box::pin(async move {
-            let version = self.version().await?;
+            let version: Version = self.get("/api/version").await?;
             Ok(ServerIdentity {
                 kind: version.server.unwrap_or_else(|| "ollama".to_owned()),
                 version: version.version,
@@ -57,7 +59,7 @@ impl ChatBackend for Client {
 
     fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
         Box::pin(async move {
-            let running = self.ps().await?;
+            let running: Running = self.get(PS).await?;
             Ok(running.models.into_iter().map(LoadedModel::from).collect())
         })
     }
@@ -68,7 +70,7 @@ impl ChatBackend for Client {
         options: &'a ModelOptions,
     ) -> BoxFuture<'a, Result<(), BackendError>> {
         Box::pin(async move {
-            let mut request = GenerateRequest::new(model, "");
+            let mut request = Request::generate(model, "");
             request.options = options.clone();
             self.load_or_unload(&request).await
         })
@@ -76,15 +78,18 @@ impl ChatBackend for Client {
 
     fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
         Box::pin(async move {
-            let mut request = GenerateRequest::new(model, "");
+            let mut request = Request::generate(model, "");
             request.keep_alive = Some(KeepAlive::Unload);
             let is_model = |running: &RunningModel| same_model(&running.name, model);
             let unloading = async {
                 self.load_or_unload(&request).await?;
-                while self.ps().await?.models.iter().any(is_model) {
+                loop {
+                    let running: Running = self.get(PS).await?;
+                    if !running.models.iter().any(is_model) {
+                        return Ok(());
+                    }
                     self.transport.limits().clock().sleep(UNLOAD_POLL).await;
                 }
-                Ok(())
             };
             let unloaded = self.transport.limits().within_total(unloading).await;
             unloaded.map_err(|trouble| self.transport.backend_error(trouble))?
@@ -94,8 +99,8 @@ impl ChatBackend for Client {
 
 impl Client {
     /// A generation with an empty prompt.
-    async fn load_or_unload(&self, request: &GenerateRequest) -> Result<(), BackendError> {
-        let reply = self.generate_with(request, &mut Exchange::default()).await;
+    async fn load_or_unload(&self, request: &Request) -> Result<(), BackendError> {
+        let reply = self.run(request, &mut Exchange::default()).await;
         let trouble = match reply.outcome {
             Outcome::Completed => return Ok(()),
             Outcome::Failed { failure, message } => Trouble::Failed(failure, message),

@@ -9,10 +9,7 @@ use transport::{BuildError, Builder, Endpoint, EndpointError, Rules, Transport, 
 use crate::error::JSON;
 use crate::stream::{Reading, Reply};
 use crate::template::Last;
-use crate::wire::{
-    ChatRequest, EmbedRequest, Embeddings, GenerateRequest, Running, ShowRequest, Shown, Tags,
-    Version,
-};
+use crate::wire::{EmbedRequest, Embeddings, Request, ShowRequest, Shown, Tags};
 
 /// The port where none is given and no scheme asks for its own.
 pub const DEFAULT_PORT: u16 = 11434;
@@ -73,35 +70,16 @@ impl Client {
         self.transport.base_url()
     }
 
-    /// Runs a generation to its end, streamed or not as the request says, filling `exchange` as
-    /// things happen.
-    pub async fn generate_with(&self, request: &GenerateRequest, exchange: &mut Exchange) -> Reply {
-        let body = json_body(request);
-        self.generation(("/api/generate", body), &request.model, exchange)
-            .await
-    }
-
-    /// Runs a chat turn to its end, streamed or not as the request says, filling `exchange` as
-    /// things happen.
-    pub async fn chat(&self, request: &ChatRequest, exchange: &mut Exchange) -> Reply {
-        let body = json_body(request);
-        self.generation(("/api/chat", body), &request.model, exchange)
-            .await
-    }
-
-    /// The server's version.
-    pub async fn version(&self) -> Result<Version, BackendError> {
-        self.get("/api/version").await
+    /// Runs a generation or a chat turn to its end, streamed or not as the request says, filling
+    /// `exchange` as things happen.
+    pub async fn run(&self, request: &Request, exchange: &mut Exchange) -> Reply {
+        let sent = (request.path(), json_body(request));
+        self.generation(sent, &request.model, exchange).await
     }
 
     /// The models on disk.
     pub async fn tags(&self) -> Result<Tags, BackendError> {
         self.get("/api/tags").await
-    }
-
-    /// The models in memory.
-    pub async fn ps(&self) -> Result<Running, BackendError> {
-        self.get("/api/ps").await
     }
 
     /// A model's description; `verbose` adds the long lists of its `model_info`.
@@ -116,7 +94,7 @@ impl Client {
             .await
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, BackendError> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, BackendError> {
         let read = self.transport.value(path, None, &JSON, None).await?;
         Ok(read.0)
     }
@@ -153,14 +131,10 @@ impl Client {
 /// True when two names mean one model: a missing tag is `latest`, and case does not count.
 pub(crate) fn same_model(a: &str, b: &str) -> bool {
     let name = |full: &str| {
-        let tag_follows = full
-            .rsplit('/')
-            .next()
-            .is_some_and(|last| last.contains(':'));
-        if tag_follows {
-            full.to_ascii_lowercase()
-        } else {
-            format!("{}:latest", full.to_ascii_lowercase())
+        let name = full.to_ascii_lowercase();
+        match name.rsplit('/').next() {
+            Some(last) if last.contains(':') => name,
+            _ => format!("{name}:latest"),
         }
     };
     name(a) == name(b)

@@ -12,7 +12,7 @@ pub const MAX_LINE: usize = 8 * 1024 * 1024;
 /// Splits pushed bytes into lines.
 ///
 /// ```
-/// let mut decoder = ollama::ndjson::Decoder::new();
+/// let mut decoder = ollama::ndjson::Decoder::default();
 /// let mut lines = decoder.push(b"{\"a\":1}\n{\"b\"");
 /// assert_eq!(lines.next_line()?, Some(b"{\"a\":1}".as_slice()));
 /// assert_eq!(lines.next_line()?, None);
@@ -29,17 +29,13 @@ pub struct Decoder {
 }
 
 impl Default for Decoder {
+    /// A decoder with the limit [`MAX_LINE`].
     fn default() -> Self {
-        Self::new()
+        Self::with_limit(MAX_LINE)
     }
 }
 
 impl Decoder {
-    /// A decoder with the limit [`MAX_LINE`].
-    pub fn new() -> Self {
-        Self::with_limit(MAX_LINE)
-    }
-
     /// A decoder that accepts lines of at most `limit` bytes, newline not counted.
     pub fn with_limit(limit: usize) -> Self {
         Self {

@@ -7,16 +7,24 @@ use domain::backend::{GenerateCall, KeepAlive};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-/// Body of `POST /api/generate`. An absent member leaves the choice to the server.
+/// Body of `POST /api/generate`, which has a prompt, or of `POST /api/chat`, which has messages. An absent
+/// member leaves the choice to the server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct GenerateRequest {
+pub struct Request {
     /// Model name.
     pub model: String,
     /// The prompt; empty only loads (or, with `keep_alive` 0, unloads) the model.
-    pub prompt: String,
-    /// System text in place of the model's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt: Option<String>,
+    /// System text in place of the model's own, beside a prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
+    /// The conversation so far; empty only loads (or unloads) the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<Vec<Message>>,
+    /// Tools the model may call in a chat.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Tool>,
     /// Many chunks, or one object at the end.
     pub stream: bool,
     /// Options; empty sends none.
@@ -33,73 +41,56 @@ pub struct GenerateRequest {
     pub format: Option<Format>,
 }
 
-/// Body of `POST /api/chat`. Members of the same name are those of [`GenerateRequest`].
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "as with a generation")]
-pub struct ChatRequest {
-    pub model: String,
-    /// The conversation so far; empty only loads (or unloads) the model.
-    pub messages: Vec<Message>,
-    /// Tools the model may call.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tools: Vec<Tool>,
-    pub stream: bool,
-    #[serde(skip_serializing_if = "ModelOptions::is_empty")]
-    pub options: ModelOptions,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "keep_alive")]
-    pub keep_alive: Option<KeepAlive>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub think: Option<Think>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub format: Option<Format>,
-}
-
-impl GenerateRequest {
-    /// A streaming request with nothing else set.
-    pub fn new(model: impl Into<String>, prompt: impl Into<String>) -> Self {
+impl Request {
+    /// A streaming generation with nothing else set.
+    pub fn generate(model: impl Into<String>, prompt: impl Into<String>) -> Self {
         Self {
             model: model.into(),
-            prompt: prompt.into(),
+            prompt: Some(prompt.into()),
             stream: true,
             ..Self::default()
         }
     }
-}
 
-impl From<&GenerateCall> for GenerateRequest {
-    fn from(call: &GenerateCall) -> Self {
-        Self {
-            system: call.system.clone(),
-            options: call.options.clone(),
-            keep_alive: call.keep_alive,
-            ..Self::new(&call.model, &call.prompt)
-        }
-    }
-}
-
-impl ChatRequest {
-    /// A streaming request with nothing else set.
-    pub fn new(model: impl Into<String>, messages: Vec<Message>) -> Self {
+    /// A streaming chat turn with nothing else set.
+    pub fn chat(model: impl Into<String>, messages: Vec<Message>) -> Self {
         Self {
             model: model.into(),
-            messages,
+            messages: Some(messages),
             stream: true,
             ..Self::default()
         }
     }
+
+    /// Where it is sent to.
+    pub(crate) fn path(&self) -> &'static str {
+        match self.messages {
+            Some(_) => "/api/chat",
+            None => "/api/generate",
+        }
+    }
 }
 
-/// The conversation of a call, its prompt the user's last word.
-impl From<&GenerateCall> for ChatRequest {
+/// A chat where the call has a history, its prompt the user's last word.
+impl From<&GenerateCall> for Request {
     fn from(call: &GenerateCall) -> Self {
-        let system = call.system.iter().map(|text| Message::new("system", text));
-        let history = call.history.iter().flatten();
-        let history = history.map(|said| Message::new(said.role.as_str(), &said.text));
-        let last = std::iter::once(Message::new("user", &call.prompt));
+        let request = match &call.history {
+            None => Self {
+                system: call.system.clone(),
+                ..Self::generate(&call.model, &call.prompt)
+            },
+            Some(history) => {
+                let system = call.system.iter().map(|text| Message::new("system", text));
+                let said =
+                    (history.iter()).map(|said| Message::new(said.role.as_str(), &said.text));
+                let last = [Message::new("user", &call.prompt)];
+                Self::chat(&call.model, system.chain(said).chain(last).collect())
+            }
+        };
         Self {
             options: call.options.clone(),
             keep_alive: call.keep_alive,
-            ..Self::new(&call.model, system.chain(history).chain(last).collect())
+            ..request
         }
     }
 }

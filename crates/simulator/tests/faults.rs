@@ -6,7 +6,7 @@ use common::{Bench, End, post, virtually};
 use domain::backend::{ChatBackend as _, Exchange, GenerateCall};
 use domain::plan::Timeouts;
 use domain::{FailureKind, ModelOptions, Nanos, Outcome, TimeoutPhase};
-use ollama::wire::{ChatRequest, GenerateRequest, Message};
+use ollama::wire::{Message, Request};
 use serde_json::{Value, json};
 use simulator::faults::{ClientPath, Expected, FAULTS, FaultKind, FaultRule, markdown};
 
@@ -25,17 +25,14 @@ async fn seen(bench: &Bench, path: ClientPath) -> Expected {
     let mut exchange = Exchange::default();
     let outcome = match path {
         ClientPath::GenerateStream | ClientPath::GenerateWhole => {
-            let mut request = GenerateRequest::new(MODEL, "say something");
+            let mut request = Request::generate(MODEL, "say something");
             request.stream = path == ClientPath::GenerateStream;
-            native()
-                .generate_with(&request, &mut exchange)
-                .await
-                .outcome
+            native().run(&request, &mut exchange).await.outcome
         }
         ClientPath::ChatStream | ClientPath::ChatWhole => {
-            let mut request = ChatRequest::new(MODEL, vec![Message::new("user", "say something")]);
+            let mut request = Request::chat(MODEL, vec![Message::new("user", "say something")]);
             request.stream = path == ClientPath::ChatStream;
-            native().chat(&request, &mut exchange).await.outcome
+            native().run(&request, &mut exchange).await.outcome
         }
         ClientPath::V1Stream => {
             let client = openai::Client::new(&format!("{url}/v1"), clock.clone(), LIMITS);

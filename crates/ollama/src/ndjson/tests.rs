@@ -44,7 +44,7 @@ fn a_line_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
 #[test]
 fn the_default_limit_is_eight_mebibytes() {
     let line = vec![b'x'; MAX_LINE];
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::default();
     assert_eq!(decoder.push(&line).next_line(), Ok(None));
     assert_eq!(
         decoder.push(b"x").next_line(),

@@ -161,23 +161,6 @@ fn a_stream_that_stops_anywhere_is_incomplete_until_its_final_object_is_whole() 
 }
 
 #[test]
-fn a_line_carries_the_stamp_of_the_read_that_completed_it() {
-    let lines: Vec<&[u8]> = FIXTURES[0].1.split_inclusive(|b| *b == b'\n').collect();
-    // Reads: lines 0 and 1 together; half of line 2; its rest with line 3 (no text) and line 4;
-    // the final object.
-    let (head, tail) = lines[2].split_at(30);
-    let reads = [
-        [lines[0], lines[1]].concat(),
-        head.to_vec(),
-        [tail, lines[3], lines[4]].concat(),
-        lines[5].to_vec(),
-    ];
-    let exchange = follow(reads.iter().map(Vec::as_slice)).exchange;
-    assert_eq!(exchange.times.chunks, [1, 1, 3, 3, 4].map(Stamp));
-    assert_eq!(exchange.times.done, Some(Stamp(4)));
-}
-
-#[test]
 fn a_line_without_escapes_is_borrowed() {
     let line = FIXTURES[1].1.split(|b| *b == b'\n').next().unwrap();
     let chunk = Chunk::decode(line).unwrap();

@@ -1,10 +1,10 @@
-use clock::Clock;
 use domain::backend::{BackendError, ChatBackend, Exchange};
 use domain::plan::Timeouts;
 use domain::{ModelOptions, Nanos, Outcome, Stamp, TimeoutPhase};
-use scripted::{NDJSON, Server, Step, chunk, json};
+use scripted::{NDJSON, Step, chunk, json};
 
-use crate::wire::{ChatRequest, EmbedRequest, Message, Think};
+use super::served;
+use crate::wire::{EmbedRequest, Message, Request, Think};
 
 const PS: &str = r#"{"models":[{"name":"gemma3:latest","size":6,"size_vram":5,
     "expires_at":"2318-01-01T00:00:00Z","context_length":4096}]}"#;
@@ -16,7 +16,6 @@ fn ok(body: &str) -> Vec<Step> {
 
 #[tokio::test(start_paused = true)]
 async fn the_server_and_its_models_are_read() {
-    let clock = Clock::start_virtual();
     let tags = r#"{"models":[{"name":"gemma3:latest","size":3338801804,"digest":"a2af",
         "details":{"parameter_size":"4.3B","quantization_level":"Q4_K_M"}}]}"#;
     let replies = [
@@ -28,8 +27,7 @@ async fn the_server_and_its_models_are_read() {
         r#"{"capabilities":["completion"],"model_info":{"gemma3.block_count":34}}"#,
         r#"{"model":"e","embeddings":[[0.5,-1.0]],"prompt_eval_count":2}"#,
     ];
-    let server = Server::start(&clock, replies.map(ok).to_vec()).await;
-    let client = super::client(&server, Timeouts::default());
+    let (server, client) = served(replies.map(ok).to_vec(), Timeouts::default()).await;
     let vectors = EmbedRequest::new("e", vec!["x".to_owned()]);
     let read = (
         client.identify().await,
@@ -51,17 +49,15 @@ async fn the_server_and_its_models_are_read() {
 
 #[tokio::test(start_paused = true)]
 async fn preload_sends_options_and_an_empty_prompt_and_waits_for_the_load() {
-    let clock = Clock::start_virtual();
     let loaded = ok(r#"{"response":"","done":true,"done_reason":"load"}"#);
     let script = [vec![Step::Wait(3500)], loaded].concat();
-    let server = Server::start(&clock, vec![script]).await;
+    let (server, client) = served(vec![script], Timeouts::default()).await;
     let options = ModelOptions {
         num_gpu: Some(60),
         ..ModelOptions::default()
     };
-    let client = super::client(&server, Timeouts::default());
     client.preload("gemma3", &options).await.unwrap();
-    assert_eq!(clock.now(), Stamp(3_500_000_000));
+    assert_eq!(server.clock.now(), Stamp(3_500_000_000));
     assert_eq!(
         server.request(0).body,
         r#"{"model":"gemma3","prompt":"","stream":true,"options":{"num_gpu":60}}"#
@@ -70,12 +66,10 @@ async fn preload_sends_options_and_an_empty_prompt_and_waits_for_the_load() {
 
 #[tokio::test(start_paused = true)]
 async fn unload_waits_until_the_model_is_listed_no_longer() {
-    let clock = Clock::start_virtual();
     let replies = [UNLOADED, PS, PS, r#"{"models":[]}"#].map(ok);
-    let server = Server::start(&clock, replies.to_vec()).await;
-    let client = super::client(&server, Timeouts::default());
+    let (server, client) = served(replies.to_vec(), Timeouts::default()).await;
     client.unload("gemma3").await.unwrap();
-    assert_eq!(clock.now(), Stamp(100_000_000));
+    assert_eq!(server.clock.now(), Stamp(100_000_000));
     assert_eq!(
         server.request(0).body,
         r#"{"model":"gemma3","prompt":"","stream":true,"keep_alive":0}"#
@@ -84,24 +78,21 @@ async fn unload_waits_until_the_model_is_listed_no_longer() {
 
 #[tokio::test(start_paused = true)]
 async fn unload_gives_up_at_the_total_limit() {
-    let clock = Clock::start_virtual();
     let mut replies = vec![ok(PS); 11];
     replies[0] = ok(UNLOADED);
-    let server = Server::start(&clock, replies).await;
     let limits = Timeouts {
         total: Nanos::from_millis(220),
         ..Timeouts::default()
     };
-    let unloading = super::client(&server, limits);
-    let error = unloading.unload("gemma3:latest").await.unwrap_err();
+    let (server, client) = served(replies, limits).await;
+    let error = client.unload("gemma3:latest").await.unwrap_err();
     let total = TimeoutPhase::Total;
     assert!(matches!(error, BackendError::TimedOut { phase, .. } if phase == total));
-    assert_eq!(clock.now(), Stamp(220_000_000));
+    assert_eq!(server.clock.now(), Stamp(220_000_000));
 }
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_fail_name_the_endpoint_and_the_reason() {
-    let clock = Clock::start_virtual();
     let not_found = json("404 Not Found", r#"{"error":"model 'nope' not found"}"#);
     let html = vec![Step::Head("200 OK", "text/html"), Step::End];
     let replies = vec![
@@ -111,14 +102,13 @@ async fn calls_that_fail_name_the_endpoint_and_the_reason() {
         html,
         ok(r#"{"done":false}"#),
     ];
-    let server = Server::start(&clock, replies).await;
-    let client = super::client(&server, Timeouts::default());
+    let (server, client) = served(replies, Timeouts::default()).await;
     let options = ModelOptions::default();
     let errors = [
         client.show("nope", false).await.map(|_| ()),
         client.preload("nope", &options).await,
         client.tags().await.map(|_| ()),
-        client.ps().await.map(|_| ()),
+        client.loaded().await.map(|_| ()),
         client.preload("m", &options).await,
     ];
     let errors = errors.map(|called| match called.unwrap_err() {
@@ -137,16 +127,14 @@ async fn calls_that_fail_name_the_endpoint_and_the_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_is_not_streamed_takes_the_same_path() {
-    let clock = Clock::start_virtual();
     let reply = r#"{"message":{"role":"assistant","content":"ab","thinking":"t"},"done":true,"eval_count":3}"#;
     let script = [vec![Step::Wait(700)], ok(reply)].concat();
-    let server = Server::start(&clock, vec![script]).await;
-    let mut request = ChatRequest::new("m", vec![Message::new("user", "hi")]);
+    let (server, client) = served(vec![script], Timeouts::default()).await;
+    let mut request = Request::chat("m", vec![Message::new("user", "hi")]);
     request.stream = false;
     request.think = Some(Think::On);
     let mut exchange = Exchange::default();
-    let client = super::client(&server, Timeouts::default());
-    let reply = client.chat(&request, &mut exchange).await;
+    let reply = client.run(&request, &mut exchange).await;
     assert_eq!(reply.outcome, Outcome::Completed);
     assert_eq!(
         (exchange.text.as_str(), exchange.thinking.as_str()),
@@ -163,13 +151,11 @@ async fn a_reply_that_is_not_streamed_takes_the_same_path() {
 
 #[tokio::test(start_paused = true)]
 async fn tool_calls_come_back_with_the_reply() {
-    let clock = Clock::start_virtual();
     let bytes = include_str!("../../../../fixtures/ndjson/tools_middle.ndjson");
     let script = vec![Step::Head("200 OK", NDJSON), chunk(bytes), Step::End];
-    let server = Server::start(&clock, vec![script]).await;
-    let client = super::client(&server, Timeouts::default());
-    let request = ChatRequest::new("m", vec![Message::new("user", "weather?")]);
-    let reply = client.chat(&request, &mut Exchange::default()).await;
+    let (_server, client) = served(vec![script], Timeouts::default()).await;
+    let request = Request::chat("m", vec![Message::new("user", "weather?")]);
+    let reply = client.run(&request, &mut Exchange::default()).await;
     let cities = reply
         .tool_calls
         .iter()

@@ -10,11 +10,11 @@ fn as_json(value: &impl Serialize) -> Value {
 #[test]
 fn a_bare_request_sends_nothing_it_was_not_told() {
     assert_eq!(
-        as_json(&GenerateRequest::new("m", "hi")),
+        as_json(&Request::generate("m", "hi")),
         json!({"model": "m", "prompt": "hi", "stream": true})
     );
     assert_eq!(
-        as_json(&ChatRequest::new("m", vec![Message::new("user", "hi")])),
+        as_json(&Request::chat("m", vec![Message::new("user", "hi")])),
         json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": true})
     );
     assert_eq!(
@@ -35,12 +35,12 @@ fn every_option_goes_out_under_its_own_name() {
     let call = GenerateCall {
         model: "m".to_owned(),
         system: Some("be brief".to_owned()),
-        history: None,
         prompt: "hi".to_owned(),
         options: serde_json::from_value(options.clone()).unwrap(),
         keep_alive: Some(KeepAlive::Forever),
+        ..GenerateCall::default()
     };
-    let sent = as_json(&GenerateRequest::from(&call));
+    let sent = as_json(&Request::from(&call));
     assert_eq!(sent["options"], options);
     assert_eq!(sent["system"], "be brief");
     assert_eq!(sent["keep_alive"], -1);
@@ -57,7 +57,7 @@ fn every_option_goes_out_under_its_own_name() {
         history: Some(history),
         ..call
     };
-    let sent = as_json(&ChatRequest::from(&turn));
+    let sent = as_json(&Request::from(&turn));
     assert_eq!(
         sent["messages"],
         json!([
@@ -82,7 +82,7 @@ fn keep_alive_has_the_forms_the_server_reads() {
         (KeepAlive::For(Nanos::from_millis(1500)), json!("1500ms")),
         (KeepAlive::For(Nanos(1_000_001)), json!("1000001ns")),
     ] {
-        let mut request = GenerateRequest::new("m", "");
+        let mut request = Request::generate("m", "");
         request.keep_alive = Some(value);
         assert_eq!(as_json(&request)["keep_alive"], form);
     }
@@ -104,7 +104,7 @@ fn think_format_and_tools_have_their_forms() {
     let schema = json!({"type": "object"});
     assert_eq!(as_json(&Format::Schema(schema.clone())), schema);
 
-    let mut chat = ChatRequest::new("m", Vec::new());
+    let mut chat = Request::chat("m", Vec::new());
     chat.tools.push(Tool::function("f", "does", schema.clone()));
     let tool = json!({"type": "function",
         "function": {"name": "f", "description": "does", "parameters": schema}});

@@ -39,15 +39,13 @@ async fn start(clock: &Clock, change: impl FnOnce(&mut SimulatorConfig)) -> (Sim
 fn call(num_predict: i64) -> GenerateCall {
     GenerateCall {
         model: "gemma3:latest".to_owned(),
-        system: None,
-        history: None,
         prompt: "say something long".to_owned(),
         options: ModelOptions {
             num_predict: Some(num_predict),
             seed: Some(7),
             ..ModelOptions::default()
         },
-        keep_alive: None,
+        ..GenerateCall::default()
     }
 }
 
@@ -74,28 +72,22 @@ fn counts_and_stamps_are_the_servers() {
             let mut exchange = Exchange::default();
             let outcome = client.generate(&call(40), &mut exchange).await;
             assert_eq!(outcome, Outcome::Completed);
-            assert_eq!(exchange.times.counters.eval_count, Some(40));
             assert_eq!(exchange.done_reason.as_deref(), Some("length"));
+            let times = exchange.times;
+            assert_eq!(times.counters.eval_count, Some(40));
             // The client's chunks are the server's, and a chunk is not a token.
             let seen = &chats(&simulator)[0];
-            assert_eq!(exchange.times.chunks.len() as u64, seen.chunks);
+            assert_eq!(times.chunks.len() as u64, seen.chunks);
             assert_eq!(seen.chunks, 40_u64.div_ceil(chunk_tokens as u64));
-            assert!(exchange.times.counters.prompt_eval_count > Some(3));
+            assert!(times.counters.prompt_eval_count > Some(3));
             // It tells no durations, so there are none.
-            assert_eq!(
-                (exchange.times.counters.total, exchange.times.counters.eval),
-                (None, None)
-            );
+            assert_eq!((times.counters.total, times.counters.eval), (None, None));
             // The model had to be loaded, which takes seconds; not a nanosecond of it is lost.
-            let ttft = exchange
-                .times
-                .first_token
-                .unwrap()
-                .since(exchange.times.sent.unwrap());
+            let ttft = times.first_token.unwrap().since(times.sent.unwrap());
             assert!(ttft > Nanos::from_secs(1), "{ttft}");
-            assert_eq!(exchange.times.sent, Some(seen.received));
-            assert_eq!(exchange.times.headers, seen.responded);
-            assert_eq!(exchange.times.first_token, exchange.times.headers);
+            assert_eq!(times.sent, Some(seen.received));
+            assert_eq!(times.headers, seen.responded);
+            assert_eq!(times.first_token, times.headers);
         });
     }
 }
@@ -128,7 +120,7 @@ fn the_same_run_has_the_same_stamps_and_native_agrees() {
         let (simulator, _) = start(&clock, |_| {}).await;
         let url = simulator.endpoints().remove(0);
         let client = ollama::Client::new(&url, clock.clone(), LIMITS).unwrap();
-        let mut request = ollama::wire::ChatRequest::new(
+        let mut request = ollama::wire::Request::chat(
             "gemma3:latest",
             vec![ollama::wire::Message::new("user", "say something long")],
         );
@@ -139,7 +131,7 @@ fn the_same_run_has_the_same_stamps_and_native_agrees() {
             ..call(30).options
         };
         let mut exchange = Exchange::default();
-        let reply = client.chat(&request, &mut exchange).await;
+        let reply = client.run(&request, &mut exchange).await;
         assert_eq!(reply.outcome, Outcome::Completed);
         let native: Vec<u64> = exchange.times.chunks.iter().map(|at| at.0).collect();
         assert_eq!(native, runs[0][2..runs[0].len() - 1]);
