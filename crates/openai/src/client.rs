@@ -89,11 +89,6 @@ impl Client {
         self
     }
 
-    /// The server's base URL, without `/v1`; it holds no credentials.
-    pub fn base_url(&self) -> &str {
-        self.transport.base_url()
-    }
-
     /// Runs a chat turn to its end, filling `exchange` as things happen.
     pub async fn chat(&self, request: &ChatRequest, exchange: &mut Exchange) -> Outcome {
         let (path, body) = ("/v1/chat/completions", json_body(request));
@@ -114,11 +109,6 @@ impl Client {
         self.get("/v1/models").await.map(|(models, _)| models)
     }
 
-    /// llama.cpp's properties; other servers have none.
-    pub async fn props(&self) -> Result<Props, BackendError> {
-        self.get("/props").await.map(|(props, _)| props)
-    }
-
     /// Finds out which server this is: by who owns its models and by its `Server` header, and by
     /// asking for what only that server has. A server without `/v1/models` is refused.
     pub async fn look(&self) -> Result<ServerFacts, BackendError> {
@@ -128,7 +118,8 @@ impl Client {
         let (kind, version) = match owner {
             _ if owner == Some("llamacpp") || server.as_deref() == Some(LLAMA_CPP) => {
                 // A server may be told to keep its properties to itself.
-                let props = self.props().await.unwrap_or_default();
+                let props: Result<(Props, _), _> = self.get("/props").await;
+                let (props, _) = props.unwrap_or_default();
                 slots = props.total_slots;
                 context = props.default_generation_settings.n_ctx;
                 let is_router = props.role.as_deref() == Some("router");

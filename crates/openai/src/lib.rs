@@ -25,9 +25,6 @@
 //! others). llama.cpp's `timings` and vLLM's `metrics` become [`domain::record::ServerCounters`];
 //! what a server does not tell stays absent.
 //!
-//! An API key ([`ApiKey`]) goes into one header. It is in no `Debug` output, and it is struck out of
-//! every message that a server sends back.
-//!
 //! What it does not know: plans, agents, what is being compared. It never sleeps or stamps on any
 //! clock but the one it was given.
 //!

@@ -24,7 +24,7 @@ pub struct Event<'d> {
 /// Splits pushed bytes into events.
 ///
 /// ```
-/// let mut decoder = openai::sse::Decoder::new();
+/// let mut decoder = openai::sse::Decoder::default();
 /// let mut events = decoder.push(b": hello\n\ndata: {\"a\"");
 /// assert_eq!(events.next_event()?, None);
 /// let mut events = decoder.push(b":1}\r\n\r\ndata: [DONE]\n\n");
@@ -50,17 +50,13 @@ pub struct Decoder {
 }
 
 impl Default for Decoder {
+    /// A decoder with the limit [`MAX_EVENT`].
     fn default() -> Self {
-        Self::new()
+        Self::with_limit(MAX_EVENT)
     }
 }
 
 impl Decoder {
-    /// A decoder with the limit [`MAX_EVENT`].
-    pub fn new() -> Self {
-        Self::with_limit(MAX_EVENT)
-    }
-
     /// A decoder that accepts events, and lines, of at most `limit` bytes.
     pub fn with_limit(limit: usize) -> Self {
         Self {

@@ -3,7 +3,3 @@
 
 mod calls;
 mod simulated;
-
-fn client(server: &scripted::Server, timeouts: domain::plan::Timeouts) -> crate::Client {
-    crate::Client::new(&server.address.to_string(), server.clock.clone(), timeouts).unwrap()
-}

@@ -32,15 +32,6 @@ pub(crate) struct Connector {
     pub(crate) reactors: Reactors,
 }
 
-impl std::fmt::Debug for Connector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connector")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Connector {
     /// Connects. `limit` is what the caller allows for all of it and watches over itself.
     pub(crate) async fn connect(&self, limit: Nanos) -> Result<Connection, Trouble> {

@@ -18,7 +18,6 @@ use crate::wire::Wire;
 pub(crate) const READ_AT_ONCE: usize = 64 * 1024;
 
 /// A connection.
-#[derive(Debug)]
 pub(crate) enum Connection {
     /// Read by a thread of its own.
     Wire(Wire),
@@ -60,7 +59,6 @@ impl Connection {
 
 /// A connection that its request's task reads itself: under TLS, which has its say before anybody reads,
 /// and in virtual time, which must not pass while another thread works.
-#[derive(Debug)]
 pub(crate) struct Own {
     pub(crate) socket: Socket,
     /// Most bytes that are read at once.

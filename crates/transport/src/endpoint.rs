@@ -62,6 +62,12 @@ pub enum EndpointError {
     },
 }
 
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.url)
+    }
+}
+
 impl Endpoint {
     pub(crate) fn is_https(&self) -> bool {
         self.https
@@ -71,19 +77,6 @@ impl Endpoint {
         Url::parse(&self.url).expect("it was parsed when it was read")
     }
 
-    /// The URL as it may be shown.
-    pub fn as_str(&self) -> &str {
-        &self.url
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.url)
-    }
-}
-
-impl Endpoint {
     /// Reads an endpoint as a kind of server takes it.
     pub fn read(text: &str, rules: &Rules) -> Result<Self, EndpointError> {
         let text = text.trim().trim_matches(['"', '\'']);
@@ -101,15 +94,13 @@ impl Endpoint {
             None => (rest, ""),
         };
         let (host, port) = split_port(authority);
-        let port = match port {
+        let port = match port.map(str::parse::<u16>) {
             None => default_port,
-            Some(port) => match port.parse::<u16>() {
-                Ok(port) if port != 0 => port,
-                _ => {
-                    let port = port.to_owned();
-                    return Err(EndpointError::Port { port });
-                }
-            },
+            Some(Ok(port)) if port != 0 => port,
+            Some(_) => {
+                let port = port.unwrap_or_default().to_owned();
+                return Err(EndpointError::Port { port });
+            }
         };
         // Addresses to listen on are no addresses to connect to.
         let host = match host {

@@ -38,11 +38,6 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// A failure in words.
-    pub fn failed(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self::Failed(kind, message.into())
-    }
-
     pub(crate) fn into_outcome(self) -> Outcome {
         match self {
             Self::Failed(failure, message) => Outcome::Failed { failure, message },
@@ -110,7 +105,8 @@ impl Refusal {
     /// and what to do about it: what holds for every server, else the protocol's advice.
     pub fn trouble(&self, told: Option<String>, advice: Option<String>) -> Trouble {
         // A page of nobody's protocol may be somebody else's.
-        let page = told.is_none().then(|| self.passed_through()).flatten();
+        let through = self.through.as_ref().filter(|_| told.is_none());
+        let page = through.map(|through| format!("it came through {through}"));
         let words = told.unwrap_or_else(|| clip(&without_tags(&self.body), MESSAGE_CHARS));
         let words = if words.is_empty() {
             format!("HTTP {} {} with an empty body", self.status, self.reason)
@@ -127,21 +123,15 @@ impl Refusal {
         }
     }
 
-    fn passed_through(&self) -> Option<String> {
-        let through = self.through.as_ref()?;
-        Some(format!("it came through {through}"))
-    }
-
     fn advice(&self) -> Option<String> {
         match self.status {
             401 if self.with_key => Some("the server refused the key in TANDEM_API_KEY".to_owned()),
             401 => Some("the server wants a key: set TANDEM_API_KEY".to_owned()),
-            407 => Some(match &self.through {
-                Some(through) => {
-                    format!("a proxy answered instead of the server: {through}")
-                }
-                None => "a proxy answered instead of the server".to_owned(),
-            }),
+            407 => {
+                let through = self.through.iter().map(|through| format!(": {through}"));
+                let through = through.collect::<String>();
+                Some(format!("a proxy answered instead of the server{through}"))
+            }
             300..=399 => Some(match &self.location {
                 // A query may hold a credential.
                 Some(to) => format!(

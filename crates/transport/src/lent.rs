@@ -8,7 +8,6 @@ use crate::connection::Connection;
 use crate::wire::{Awaits, Reader};
 
 /// A connection whose bytes go to a reader.
-#[derive(Debug)]
 pub(crate) struct Lent<'c, R> {
     connection: &'c mut Connection,
     /// None while the connection's thread has it.

@@ -22,6 +22,9 @@
 //! future loses nothing that was seen, and closes its connection. Arrivals are stamped before they are
 //! decoded.
 //!
+//! A key ([`ApiKey`]) goes into one header. It is in no `Debug` output, and it is struck out of every message
+//! that a server sends back.
+//!
 //! What it does not know: what the bytes mean. Error objects, content types and streams belong to
 //! the protocols, `ollama` and `openai`.
 

@@ -8,7 +8,7 @@ use crate::connection::Connection;
 
 /// The kept connections of one transport. The one that was used last is used next, so that a server
 /// sees no more of them than are needed.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Pool {
     idle: Mutex<VecDeque<Connection>>,
 }
@@ -35,11 +35,7 @@ impl Pool {
         let longest = {
             let mut idle = self.idle();
             idle.push_back(connection);
-            if idle.len() > 1 {
-                idle.pop_front()
-            } else {
-                None
-            }
+            (idle.len() > 1).then(|| idle.pop_front()).flatten()
         };
         if let Some(mut longest) = longest
             && longest.is_free(&mut Context::from_waker(Waker::noop()))

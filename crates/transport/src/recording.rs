@@ -87,7 +87,7 @@ pub struct TooLong {
 
 impl From<TooLong> for Trouble {
     fn from(error: TooLong) -> Self {
-        Self::failed(FailureKind::LineTooLong, error.to_string())
+        Self::Failed(FailureKind::LineTooLong, error.to_string())
     }
 }
 

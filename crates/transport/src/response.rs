@@ -44,7 +44,6 @@ pub struct Promise {
 }
 
 /// A response whose head has arrived.
-#[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) head: Head,
     /// None once it is back in the pool or has ended.
@@ -89,31 +88,17 @@ impl Sink for Whole {
 }
 
 impl Response {
-    /// When the last bytes of the body arrived, or those of the head as long as there are none. Stamped
-    /// before they are looked at.
-    fn arrived(&self) -> Stamp {
-        self.unread.arrived
-    }
-
-    /// Hands the body to `sink` as it arrives, until that has seen the protocol's last word (true)
-    /// or the body has ended (false). Waits no longer than the limits allow.
-    ///
-    /// `sink` has what it took again when this ends or is dropped.
-    async fn read(&mut self, sink: &mut impl Sink, limits: &Limits<'_>) -> Result<bool, Trouble> {
-        self.read_until(sink, limits, None).await
-    }
-
     /// Follows a stream to its end.
     pub(crate) async fn follow(
         mut self,
         recorder: &mut impl Recorder,
         limits: &Limits<'_>,
     ) -> Result<(), Trouble> {
-        if self.read(recorder, limits).await? {
+        if self.read(recorder, limits, None).await? {
             self.drain(limits).await;
             return recorder.ended();
         }
-        recorder.finish(self.arrived())
+        recorder.finish(self.unread.arrived)
     }
 
     /// Reads what follows the protocol's last word. Nothing there changes the outcome: a second one,
@@ -121,12 +106,16 @@ impl Response {
     async fn drain(&mut self, limits: &Limits<'_>) {
         if self.connection.is_some() {
             let until = limits.clock().now() + DRAIN;
-            let _ = self.read_until(&mut Nobody, limits, Some(until)).await;
+            let _ = self.read(&mut Nobody, limits, Some(until)).await;
         }
     }
 
-    /// `until`: a limit in place of the usual ones.
-    async fn read_until<S: Sink>(
+    /// Hands the body to `sink` as it arrives, until that has seen the protocol's last word (true)
+    /// or the body has ended (false). Waits no longer than the limits allow; `until` is one in place of
+    /// the usual ones.
+    ///
+    /// `sink` has what it took again when this ends or is dropped.
+    async fn read<S: Sink>(
         &mut self,
         sink: &mut S,
         limits: &Limits<'_>,
@@ -185,11 +174,11 @@ impl Response {
             bytes: Vec::new(),
             most,
         };
-        match self.read(&mut whole, limits).await {
+        match self.read(&mut whole, limits, None).await {
             Err(trouble) if !keep_going => Err(trouble),
             Ok(true) if !keep_going => {
                 let message = format!("the reply is longer than {most} bytes");
-                Err(Trouble::failed(FailureKind::LineTooLong, message))
+                Err(Trouble::Failed(FailureKind::LineTooLong, message))
             }
             Ok(_) | Err(_) => Ok(whole.bytes),
         }
@@ -202,8 +191,8 @@ impl Response {
         model: Option<&str>,
         limits: &Limits<'_>,
     ) -> Result<(), Trouble> {
-        if let Some(refusal) = self.refusal(limits).await? {
-            return Err((promise.refused)(&refusal, model));
+        if !(200..300).contains(&self.head.status) {
+            return Err((promise.refused)(&self.refusal(limits).await?, model));
         }
         // Without its parameters.
         let content_type = self.head.header("content-type");
@@ -240,14 +229,11 @@ impl Response {
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
-    /// What the server said, when its status is no success.
-    async fn refusal(&mut self, limits: &Limits<'_>) -> Result<Option<Refusal>, Trouble> {
+    /// What the server said, its status being no success.
+    async fn refusal(&mut self, limits: &Limits<'_>) -> Result<Refusal, Trouble> {
         let status = self.head.status;
-        if (200..300).contains(&status) {
-            return Ok(None);
-        }
         let reason = StatusCode::from_u16(status).ok();
-        Ok(Some(Refusal {
+        Ok(Refusal {
             status,
             reason: reason
                 .and_then(|status| status.canonical_reason())
@@ -257,7 +243,7 @@ impl Response {
             retry_after: self.header("retry-after"),
             through: self.through(),
             with_key: self.with_key,
-        }))
+        })
     }
 
     /// A header's value, when it is there and is printable ASCII.

@@ -1,5 +1,6 @@
 //! Sending a request, and waiting for the response's head.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -29,7 +30,6 @@ use crate::response::{Promise, Response};
 const AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
 
 /// One server, its kept connections, and the clock.
-#[derive(Debug)]
 pub struct Transport {
     pub(crate) connector: Connector,
     /// None when connections are not kept.
@@ -42,6 +42,13 @@ pub struct Transport {
     pub(crate) clock: Clock,
     pub(crate) timeouts: Timeouts,
     pub(crate) key: Option<ApiKey>,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("Transport");
+        f.field("base", &self.base).finish_non_exhaustive()
+    }
 }
 
 impl Transport {
@@ -157,7 +164,7 @@ impl Transport {
             drop(asking);
             exchange.times.headers = Some(arrived);
             let unread = Unread {
-                body: head.body.clone(),
+                body: head.body,
                 in_flight,
                 arrived,
             };

@@ -7,7 +7,6 @@
 //! Bytes are stamped there, too: a busy runtime delays no stamp.
 
 use std::any::Any;
-use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
@@ -60,7 +59,7 @@ pub(crate) enum Awaits {
 const SOCKETS: usize = 512;
 
 /// The reactors of one transport.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Reactors(Mutex<Vec<Arc<Reactor>>>);
 
 /// Another reactor is worth its thread.
@@ -98,13 +97,6 @@ pub(crate) struct Wire {
     reactor: Arc<Reactor>,
     key: usize,
     slot: Shared,
-}
-
-impl fmt::Debug for Wire {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut f = f.debug_struct("Wire");
-        f.field("key", &self.key).finish_non_exhaustive()
-    }
 }
 
 impl Wire {

@@ -9,7 +9,7 @@ type Owned = (String, Vec<u8>);
 
 /// Pushes pieces and returns the events of each, and what was left at the end.
 fn decode(pieces: &[&[u8]]) -> (Vec<Owned>, Option<Owned>) {
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::default();
     let mut all = Vec::new();
     let own = |e: Event<'_>| {
         (
@@ -70,7 +70,7 @@ fn split_at_every_byte() {
 
 #[test]
 fn an_event_is_whole_with_the_read_that_ends_it() {
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::default();
     assert_eq!(decoder.push(b"data: a\n").next_event(), Ok(None));
     // A CR ends the blank line by itself; the LF that may follow belongs to it.
     let mut events = decoder.push(b"\r");

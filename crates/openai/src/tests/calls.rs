@@ -2,9 +2,17 @@ use clock::Clock;
 use domain::backend::{BackendError, ChatBackend};
 use domain::plan::Timeouts;
 use domain::{FailureKind, ModelOptions};
+use scripted::{Server, Step, chunk, json};
 
 use crate::{Client, Dialect};
-use scripted::{Server, Step, chunk, json};
+
+/// A server of these scripts in virtual time, and a client of it.
+async fn served(scripts: Vec<Vec<Step>>) -> (Server, Client) {
+    let clock = Clock::start_virtual();
+    let server = Server::start(&clock, scripts).await;
+    let client = Client::new(&server.address.to_string(), clock, Timeouts::default()).unwrap();
+    (server, client)
+}
 
 /// A JSON reply with a `Server` header.
 fn served_by(name: &str, body: &str) -> Vec<Step> {
@@ -50,9 +58,7 @@ async fn servers_are_told_apart() {
         vec![ok(other)],
         vec![ok(r#"{"object":"list","data":[]}"#)],
     ] {
-        let clock = Clock::start_virtual();
-        let server = Server::start(&clock, replies).await;
-        let client = super::client(&server, Timeouts::default());
+        let (_server, client) = served(replies).await;
         let facts = client.look().await.unwrap();
         let identity = facts.identity;
         assert!(crate::wire::is_kind(&identity.kind));
@@ -68,50 +74,39 @@ async fn servers_are_told_apart() {
     insta::assert_debug_snapshot!(told);
 }
 
-fn llama_cpp(server: &Server) -> Client {
-    super::client(server, Timeouts::default()).with_dialect(Dialect::LlamaCpp)
-}
-
+/// llama.cpp serves its model under every name, and tells what it holds.
 #[tokio::test(start_paused = true)]
-async fn a_llama_cpp_server_serves_its_model_under_every_name() {
-    let clock = Clock::start_virtual();
-    let scripts = vec![ok(LLAMA_MODELS); 3];
-    let server = Server::start(&clock, scripts).await;
-    let client = llama_cpp(&server);
+async fn models_are_found_as_each_server_has_them() {
+    let asked = [
+        LLAMA_MODELS,
+        LLAMA_MODELS,
+        LLAMA_MODELS,
+        LLAMA_MODELS,
+        LLAMA_PROPS,
+        LLAMA_MODELS,
+    ];
+    let (_server, client) = served(asked.map(ok).to_vec()).await;
+    let client = client.with_dialect(Dialect::LlamaCpp);
     for name in ["random.gguf", "other", "gemma3:latest"] {
         let model = client.find_model(name).await.unwrap().unwrap();
         assert_eq!(model.name, "random.gguf");
         assert_eq!(model.parameter_size.as_deref(), Some("21.0M"));
         assert_eq!(model.size_bytes, Some(43_000_000));
     }
-}
+    let loaded = client.loaded().await.unwrap();
+    assert_eq!(loaded.len(), 1);
+    assert_eq!(loaded[0].name, "random.gguf");
+    assert_eq!(loaded[0].context_length, Some(4096));
+    assert_eq!(loaded[0].size_bytes, Some(43_000_000));
 
-#[tokio::test(start_paused = true)]
-async fn other_servers_have_the_models_they_list() {
-    let clock = Clock::start_virtual();
-    let server = Server::start(&clock, vec![ok(&models("vllm")); 2]).await;
-    let client = super::client(&server, Timeouts::default());
+    let (_server, client) = served(vec![ok(&models("vllm")); 2]).await;
     assert!(client.find_model("m").await.unwrap().is_some());
     assert_eq!(client.find_model("gemma3:latest").await.unwrap(), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn llama_cpp_tells_what_it_holds() {
-    let clock = Clock::start_virtual();
-    let scripts = [LLAMA_MODELS, LLAMA_PROPS, LLAMA_MODELS].map(ok);
-    let server = Server::start(&clock, scripts.to_vec()).await;
-    let loaded = llama_cpp(&server).loaded().await.unwrap();
-    assert_eq!(loaded.len(), 1);
-    assert_eq!(loaded[0].name, "random.gguf");
-    assert_eq!(loaded[0].context_length, Some(4096));
-    assert_eq!(loaded[0].size_bytes, Some(43_000_000));
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_the_protocol_cannot_do_is_refused_without_asking() {
-    let clock = Clock::start_virtual();
-    let server = Server::start(&clock, vec![]).await;
-    let client = super::client(&server, Timeouts::default());
+    let (server, client) = served(vec![]).await;
     let options = ModelOptions::default();
     for (error, words) in [
         (
@@ -136,7 +131,6 @@ async fn what_the_protocol_cannot_do_is_refused_without_asking() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_fail_say_where_and_why() {
-    let clock = Clock::start_virtual();
     let html = vec![
         Step::Head("200 OK", "text/html"),
         chunk("<html>a router's page</html>"),
@@ -150,8 +144,7 @@ async fn calls_that_fail_say_where_and_why() {
             r#"{"error":{"message":"Invalid API Key"}}"#,
         ),
     ];
-    let server = Server::start(&clock, scripts).await;
-    let client = super::client(&server, Timeouts::default());
+    let (server, client) = served(scripts).await;
     for words in [
         "is this an OpenAI-compatible server?",
         "the reply starts with",

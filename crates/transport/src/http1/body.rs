@@ -10,13 +10,8 @@ const MOST_EXTENSION: u32 = 16 * 1024;
 const MOST_TRAILERS: u32 = 64 * 1024;
 
 /// A body that is being read: takes the framing off whatever bytes arrive, however they are cut.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Body {
-    state: State,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum State {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Body {
     /// So many bytes are to come.
     Length(u64),
     /// Whatever comes until the server closes the connection.
@@ -32,25 +27,17 @@ enum State {
         passed: u32,
     },
     /// Before the line feed of a chunk's first line.
-    SizeEnd {
-        size: u64,
-    },
+    SizeEnd(u64),
     /// So many bytes of a chunk are to come.
     Chunk(u64),
     /// Before the carriage return that ends a chunk.
     ChunkEnd,
     /// Before the line feed that ends a chunk.
     ChunkEndFeed,
-    /// Where a line of the trailers begins.
-    TrailerStart {
-        passed: u32,
-    },
-    Trailer {
-        passed: u32,
-    },
-    TrailerEnd {
-        passed: u32,
-    },
+    /// Where a line of the trailers begins, so many bytes on.
+    TrailerStart(u32),
+    Trailer(u32),
+    TrailerEnd(u32),
     /// Before the line feed of the last, empty line.
     LastFeed,
     Done,
@@ -62,32 +49,20 @@ enum State {
 pub(crate) struct Cut(String);
 
 impl Body {
+    /// A body in chunks.
+    pub(crate) const CHUNKED: Self = Self::Size { size: 0, digits: 0 };
+
     /// A body of so many bytes.
     pub(crate) fn of_length(bytes: u64) -> Self {
-        let state = match bytes {
-            0 => State::Done,
-            bytes => State::Length(bytes),
-        };
-        Self { state }
-    }
-
-    /// A body in chunks.
-    pub(crate) fn chunked() -> Self {
-        Self {
-            state: State::Size { size: 0, digits: 0 },
-        }
-    }
-
-    /// A body that ends with its connection.
-    pub(crate) fn until_closed() -> Self {
-        Self {
-            state: State::UntilClosed,
+        match bytes {
+            0 => Self::Done,
+            bytes => Self::Length(bytes),
         }
     }
 
     /// True when all of it has been taken.
     pub(crate) fn is_done(&self) -> bool {
-        self.state == State::Done
+        *self == Self::Done
     }
 
     /// The next bytes of the body in `bytes`, which begins after them when this returns. None when
@@ -95,21 +70,21 @@ impl Body {
     pub(crate) fn next<'b>(&mut self, bytes: &mut &'b [u8]) -> Result<Option<&'b [u8]>, Garbled> {
         loop {
             self.usual_framing(bytes);
-            match &mut self.state {
-                State::Done => return Ok(None),
+            match self {
+                Self::Done => return Ok(None),
                 _ if bytes.is_empty() => return Ok(None),
-                State::UntilClosed => return Ok(Some(std::mem::take(bytes))),
-                State::Length(left) => {
+                Self::UntilClosed => return Ok(Some(std::mem::take(bytes))),
+                Self::Length(left) => {
                     let data = some_of(bytes, left);
                     if *left == 0 {
-                        self.state = State::Done;
+                        *self = Self::Done;
                     }
                     return Ok(Some(data));
                 }
-                State::Chunk(left) => {
+                Self::Chunk(left) => {
                     let data = some_of(bytes, left);
                     if *left == 0 {
-                        self.state = State::ChunkEnd;
+                        *self = Self::ChunkEnd;
                     }
                     return Ok(Some(data));
                 }
@@ -121,13 +96,13 @@ impl Body {
     /// Takes what stands between two chunks where all of it is there and has no extensions: what
     /// nearly every chunk has, without a look at each byte by itself.
     fn usual_framing(&mut self, bytes: &mut &[u8]) {
-        if self.state == State::ChunkEnd
+        if *self == Self::ChunkEnd
             && let Some(rest) = bytes.strip_prefix(b"\r\n")
         {
             *bytes = rest;
-            self.state = State::Size { size: 0, digits: 0 };
+            *self = Self::CHUNKED;
         }
-        if self.state == (State::Size { size: 0, digits: 0 }) {
+        if *self == Self::CHUNKED {
             let line = &bytes[..bytes.len().min(8)];
             let digits = line
                 .iter()
@@ -139,7 +114,7 @@ impl Body {
             });
             if let Some(rest) = rest.filter(|_| size > 0) {
                 *bytes = rest;
-                self.state = State::Chunk(size);
+                *self = Self::Chunk(size);
             }
         }
     }
@@ -150,21 +125,21 @@ impl Body {
             return Ok(());
         };
         let mut taken = rest;
-        self.state = match (self.state.clone(), byte) {
-            (State::Size { size, digits }, byte) if byte.is_ascii_hexdigit() => {
+        *self = match (*self, byte) {
+            (Self::Size { size, digits }, byte) if byte.is_ascii_hexdigit() => {
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
                 let more = size.checked_mul(16).map(|size| size + u64::from(digit));
                 let size = more.ok_or_else(|| Garbled::new("a chunk's size is beyond 64 bits"))?;
-                State::Size {
+                Self::Size {
                     size,
                     digits: digits.saturating_add(1),
                 }
             }
-            (State::Size { size, digits: 1.. }, b'\r') => State::SizeEnd { size },
-            (State::Size { size, digits: 1.. }, b';' | b' ' | b'\t') => {
-                State::Extension { size, passed: 1 }
+            (Self::Size { size, digits: 1.. }, b'\r') => Self::SizeEnd(size),
+            (Self::Size { size, digits: 1.. }, b';' | b' ' | b'\t') => {
+                Self::Extension { size, passed: 1 }
             }
-            (State::Extension { size, passed }, _) => {
+            (Self::Extension { size, passed }, _) => {
                 // Up to the line's end, which is looked at next.
                 let end = memchr(b'\r', bytes).unwrap_or(bytes.len());
                 let passed = passed.saturating_add(u32::try_from(end).unwrap_or(u32::MAX));
@@ -173,35 +148,35 @@ impl Body {
                 }
                 taken = bytes.get(end + 1..).unwrap_or_default();
                 if end < bytes.len() {
-                    State::SizeEnd { size }
+                    Self::SizeEnd(size)
                 } else {
-                    State::Extension { size, passed }
+                    Self::Extension { size, passed }
                 }
             }
-            (State::SizeEnd { size: 0 }, b'\n') => State::TrailerStart { passed: 0 },
-            (State::SizeEnd { size }, b'\n') => State::Chunk(size),
-            (State::ChunkEnd, b'\r') => State::ChunkEndFeed,
-            (State::ChunkEndFeed, b'\n') => State::Size { size: 0, digits: 0 },
-            (State::TrailerStart { .. }, b'\r') => State::LastFeed,
-            (State::TrailerStart { passed } | State::Trailer { passed }, byte) => {
+            (Self::SizeEnd(0), b'\n') => Self::TrailerStart(0),
+            (Self::SizeEnd(size), b'\n') => Self::Chunk(size),
+            (Self::ChunkEnd, b'\r') => Self::ChunkEndFeed,
+            (Self::ChunkEndFeed, b'\n') => Self::CHUNKED,
+            (Self::TrailerStart(_), b'\r') => Self::LastFeed,
+            (Self::TrailerStart(passed) | Self::Trailer(passed), byte) => {
                 let passed = passed + 1;
                 if passed > MOST_TRAILERS {
                     return Err(Garbled::new("the trailers do not end"));
                 }
                 match byte {
-                    b'\r' => State::TrailerEnd { passed },
-                    _ => State::Trailer { passed },
+                    b'\r' => Self::TrailerEnd(passed),
+                    _ => Self::Trailer(passed),
                 }
             }
-            (State::TrailerEnd { passed }, b'\n') => State::TrailerStart { passed },
-            (State::LastFeed, b'\n') => State::Done,
-            (State::Size { .. }, byte) => {
+            (Self::TrailerEnd(passed), b'\n') => Self::TrailerStart(passed),
+            (Self::LastFeed, b'\n') => Self::Done,
+            (Self::Size { .. }, byte) => {
                 return Err(Garbled::new(format!(
                     "a chunk's size has the byte {:?}",
                     char::from(byte)
                 )));
             }
-            (State::ChunkEnd | State::ChunkEndFeed, _) => {
+            (Self::ChunkEnd | Self::ChunkEndFeed, _) => {
                 return Err(Garbled::new("a chunk does not end where its size says"));
             }
             (_, _) => {
@@ -216,13 +191,13 @@ impl Body {
 
     /// The server has closed the connection: the body's end, or what is missing.
     pub(crate) fn closed(&mut self) -> Result<(), Cut> {
-        let missing = match &self.state {
-            State::Done | State::UntilClosed => {
-                self.state = State::Done;
+        let missing = match self {
+            Self::Done | Self::UntilClosed => {
+                *self = Self::Done;
                 return Ok(());
             }
-            State::Length(left) => format!("with {left} bytes of the body to come"),
-            State::Chunk(left) => format!("in a chunk with {left} bytes to come"),
+            Self::Length(left) => format!("with {left} bytes of the body to come"),
+            Self::Chunk(left) => format!("in a chunk with {left} bytes to come"),
             _ => "before the last chunk".to_owned(),
         };
         Err(Cut(missing))

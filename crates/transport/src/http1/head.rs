@@ -84,7 +84,7 @@ impl Head {
         };
         // RFC 9112, 6.1: whoever sends a transfer coding in HTTP/1.0 does not know what it says.
         keep &= is_1_1 || framed.codings.is_none();
-        keep &= status != 101 && body != Body::until_closed();
+        keep &= status != 101 && body != Body::UntilClosed;
         let head = Self {
             status,
             body,
@@ -145,9 +145,9 @@ impl Framed {
     /// RFC 9112, 6.3: transfer codings before a length.
     fn body(&self) -> Body {
         match (self.codings, self.length) {
-            (Some(true), _) => Body::chunked(),
+            (Some(true), _) => Body::CHUNKED,
             (None, Some(length)) => Body::of_length(length),
-            (Some(false), _) | (None, None) => Body::until_closed(),
+            (Some(false), _) | (None, None) => Body::UntilClosed,
         }
     }
 }

@@ -23,7 +23,6 @@ const BREATH: Duration = Duration::from_millis(1);
 const STOP: Token = Token(usize::MAX);
 
 /// A reactor; its thread ends when this is dropped.
-#[derive(Debug)]
 pub(super) struct Reactor {
     ground: Arc<Ground>,
     stop: mio::Waker,
@@ -46,14 +45,6 @@ struct Ground {
     stops: AtomicBool,
     /// The thread has ended.
     ended: AtomicBool,
-}
-
-impl std::fmt::Debug for Ground {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ground")
-            .field("ended", &self.ended)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Ground {

@@ -6,8 +6,9 @@ use super::*;
 
 /// `connect` of two requests, one after the other.
 async fn two(protocol: Protocol, clock: &Clock) -> [Option<Nanos>; 2] {
-    let server = Server::start(clock, vec![protocol.whole(), protocol.whole()]).await;
-    let client = protocol.client(&server.address.to_string(), clock);
+    let (server, client) = protocol
+        .served(clock, vec![protocol.whole(), protocol.whole()])
+        .await;
     let mut connects = [None; 2];
     for connect in &mut connects {
         let before = clock.now();
@@ -49,8 +50,8 @@ async fn a_kept_connection_that_the_server_has_closed_is_not_used() {
     let clock = Clock::real();
     let mut closing = protocol.whole();
     closing.push(Step::Close);
-    let server = Server::start(&clock, vec![closing.clone(), closing, protocol.whole()]).await;
-    let client = protocol.client(&server.address.to_string(), &clock);
+    let scripts = vec![closing.clone(), closing, protocol.whole()];
+    let (_server, client) = protocol.served(&clock, scripts).await;
     for request in 0..3 {
         let seen = generate(&*client).await;
         assert_eq!(seen.outcome, Outcome::Completed, "request {request}");
@@ -65,13 +66,8 @@ async fn a_kept_connection_that_the_server_has_closed_is_not_used() {
 async fn requests_at_once_share_no_connection() {
     let protocol = OLLAMA;
     let clock = Clock::real();
-    let slow = || {
-        let mut script = protocol.began(&[]);
-        script.extend([chunk(protocol.last), Step::End]);
-        script
-    };
-    let server = Server::start(&clock, (0..6).map(|_| slow()).collect()).await;
-    let client = protocol.client(&server.address.to_string(), &clock);
+    let slow = protocol.began(&[chunk(protocol.last), Step::End]);
+    let (server, client) = protocol.served(&clock, vec![slow; 6]).await;
     for round in 0..2 {
         let (a, b, c) = tokio::join!(generate(&*client), generate(&*client), generate(&*client));
         for seen in [a, b, c] {
@@ -125,12 +121,8 @@ async fn a_refused_key_is_not_repeated() {
         let clock = Clock::start_virtual();
         let words = r#"{"error":{"message":"Incorrect API key provided: sk-secret."}}"#;
         let refused = json("401 Unauthorized", words);
-        let mid = chunk(
-            &protocol
-                .error
-                .replace("runner died", "key sk-secret is out of credit"),
-        );
-        let mid = vec![protocol.head(), mid, Step::End];
+        let words = (protocol.error).replace("runner died", "key sk-secret is out of credit");
+        let mid = vec![protocol.head(), chunk(&words), Step::End];
         let server = Server::start(&clock, vec![refused.clone(), refused, mid]).await;
         let key = transport::ApiKey::new("sk-secret").unwrap();
         let settings = Builder::new(clock).api_key(Some(key));
@@ -153,8 +145,7 @@ async fn a_refused_key_is_not_repeated() {
 /// Runs a script and drops the request after 250 ms.
 async fn dropped(protocol: Protocol, script: Vec<Step>) -> Exchange {
     let clock = Clock::start_virtual();
-    let server = Server::start(&clock, vec![script]).await;
-    let client = protocol.client(&server.address.to_string(), &clock);
+    let (server, client) = protocol.served(&clock, vec![script]).await;
     let mut exchange = Exchange::default();
     let (call, limit) = (call(), Nanos::from_millis(250));
     let ended = clock
@@ -196,8 +187,7 @@ async fn a_dropped_request_closes_its_connection_and_keeps_what_was_seen() {
 async fn a_limit_that_runs_out_closes_the_connection_too() {
     for protocol in PROTOCOLS {
         let clock = Clock::start_virtual();
-        let server = Server::start(&clock, vec![vec![Step::AwaitClose]]).await;
-        let client = protocol.client(&server.address.to_string(), &clock);
+        let (server, client) = protocol.served(&clock, vec![vec![Step::AwaitClose]]).await;
         assert_eq!(generate(&*client).await.outcome.class(), "timed_out");
         server.sees_a_close().await;
     }
@@ -216,9 +206,8 @@ async fn many_streams_at_once_keep_their_own_time() {
             script.extend([chunk(protocol.last), Step::End]);
             script
         });
-        let server = Server::start(&clock, scripts.collect()).await;
-        let client: std::sync::Arc<dyn ChatBackend> =
-            protocol.client(&server.address.to_string(), &clock).into();
+        let (_server, client) = protocol.served(&clock, scripts.collect()).await;
+        let client: std::sync::Arc<dyn ChatBackend> = client.into();
         let tasks: Vec<_> = (0..40)
             .map(|_| {
                 let client = client.clone();

@@ -159,6 +159,13 @@ impl Protocol {
         (self.build)(Builder::new(clock.clone()).timeouts(limits), url).unwrap()
     }
 
+    /// A server of these scripts, and a client of it.
+    async fn served(&self, clock: &Clock, scripts: Vec<Vec<Step>>) -> (Server, AnyClient) {
+        let server = Server::start(clock, scripts).await;
+        let client = self.client(&server.address.to_string(), clock);
+        (server, client)
+    }
+
     fn head(&self) -> Step {
         Step::Head("200 OK", self.stream)
     }

@@ -28,14 +28,6 @@ fn accept(server: &std::net::TcpListener) -> std::net::TcpStream {
     stream
 }
 
-async fn against(protocol: Protocol, limits: Timeouts, script: Vec<Step>) -> Seen {
-    let clock = Clock::real();
-    let server = Server::start(&clock, vec![script]).await;
-    let address = server.address.to_string();
-    let client = protocol.limited(&address, &clock, limits);
-    generate(&*client).await
-}
-
 /// A server that never pauses is stopped by the limit of the whole.
 #[tokio::test]
 async fn a_flood_ends_at_the_total_limit() {
@@ -66,7 +58,10 @@ async fn a_server_that_falls_silent_meets_the_limit_between_chunks() {
         script.extend((0..5).flat_map(|_| [Step::Wait(20), chunk(protocol.token)]));
         script.push(Step::AwaitClose);
         let limits = limits(|limits| limits.between_chunks = Nanos::from_millis(300));
-        let seen = against(protocol, limits, script).await;
+        let clock = Clock::real();
+        let server = Server::start(&clock, vec![script]).await;
+        let client = protocol.limited(&server.address.to_string(), &clock, limits);
+        let seen = generate(&*client).await;
         let phase = TimeoutPhase::BetweenChunks;
         assert_eq!(seen.outcome, Outcome::TimedOut { phase });
         assert_eq!(seen.exchange.times.chunks.len(), 5, "{}", protocol.name);
@@ -80,8 +75,7 @@ async fn a_dropped_request_leaves_what_it_has_seen() {
         let clock = Clock::real();
         let mut script = protocol.began(&[]);
         script.push(Step::AwaitClose);
-        let server = Server::start(&clock, vec![script]).await;
-        let client = protocol.client(&server.address.to_string(), &clock);
+        let (server, client) = protocol.served(&clock, vec![script]).await;
         let mut exchange = Exchange {
             progress: domain::backend::Progress::watched(),
             ..Exchange::default()

@@ -259,8 +259,7 @@ async fn against(protocol: Protocol, script: Vec<Step>) -> String {
 }
 
 async fn on(protocol: Protocol, clock: Clock, script: Vec<Step>) -> (Seen, Stamp) {
-    let server = Server::start(&clock, vec![script]).await;
-    let client = protocol.client(&server.address.to_string(), &clock);
+    let (server, client) = protocol.served(&clock, vec![script]).await;
     if clock.is_virtual() {
         // So that no stamp is right by being zero.
         clock.sleep(Nanos::from_secs(1)).await;

@@ -19,7 +19,8 @@ fn read(body: &mut Body, pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>), Garbled
 }
 
 fn chunked(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Garbled> {
-    read(&mut Body::chunked(), &[bytes])
+    let mut body = Body::CHUNKED;
+    read(&mut body, &[bytes])
 }
 
 #[test]
@@ -33,7 +34,7 @@ fn a_body_of_a_length_ends_there() {
 
 #[test]
 fn a_body_in_chunks_ends_with_its_last_chunk() {
-    let mut body = Body::chunked();
+    let mut body = Body::CHUNKED;
     let bytes = b"5\r\nhello\r\n1;name=\"v\"\r\n!\r\n00\r\nExpires: never\r\n\r\nHTTP/1.1";
     let read = read(&mut body, &[bytes]).unwrap();
     assert_eq!(read, (b"hello!".to_vec(), b"HTTP/1.1".to_vec()));
@@ -75,18 +76,18 @@ fn a_connection_that_closes_says_what_is_missing() {
             "with 6 bytes of the body to come",
         ),
         (
-            Body::chunked(),
+            Body::CHUNKED,
             b"5\r\nhel",
             "in a chunk with 2 bytes to come",
         ),
-        (Body::chunked(), b"5\r\nhello\r\n", "before the last chunk"),
-        (Body::chunked(), b"0\r\n", "before the last chunk"),
+        (Body::CHUNKED, b"5\r\nhello\r\n", "before the last chunk"),
+        (Body::CHUNKED, b"0\r\n", "before the last chunk"),
     ] {
         assert_eq!(missing(body, bytes), Err(format!("{closed} {words}")));
     }
-    assert_eq!(missing(Body::until_closed(), b"abc"), Ok(()));
+    assert_eq!(missing(Body::UntilClosed, b"abc"), Ok(()));
     assert_eq!(missing(Body::of_length(3), b"abc"), Ok(()));
-    assert_eq!(missing(Body::chunked(), b"0\r\n\r\n"), Ok(()));
+    assert_eq!(missing(Body::CHUNKED, b"0\r\n\r\n"), Ok(()));
 }
 
 proptest! {
@@ -111,7 +112,7 @@ proptest! {
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(&behind);
         let pieces = cut(&bytes, cuts.iter().map(|place| place.index(bytes.len())));
-        let mut body = Body::chunked();
+        let mut body = Body::CHUNKED;
         let (data, left) = read(&mut body, &pieces).unwrap();
         prop_assert_eq!(data, chunks.concat());
         prop_assert_eq!(left, behind);
