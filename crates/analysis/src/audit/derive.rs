@@ -30,8 +30,8 @@ pub(super) fn derive(row: &mut Row) {
     for (letter, option) in [('g', "num_gpu"), ('c', "num_ctx"), ('t', "temperature")] {
         let own = number(row, &format!("b_{option}"));
         let spelt = text(row, "config").split('_');
-        let spelt = spelt.filter_map(|part| part.strip_prefix(letter)?.parse().ok());
-        if let Some(value) = own.or(spelt.last()) {
+        let mut spelt = spelt.filter_map(|part| part.strip_prefix(letter)?.parse().ok());
+        if let Some(value) = own.or_else(|| spelt.next_back()) {
             row.insert(option.to_owned(), Value::Number(value));
         }
     }

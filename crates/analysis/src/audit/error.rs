@@ -58,8 +58,9 @@ impl AuditError {
     /// What a TOML text holds.
     pub(super) fn toml<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, Self> {
         let refuse = |error: &toml::de::Error, place: String| {
-            let before = &text.as_bytes()[..error.span().map_or(0, |span| span.start)];
-            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let at = error.span().map_or(0, |span| span.start);
+            let before = text.get(..at).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
             Self::refused(path, line, format!("{place}: {}", error.message()))
         };
         let parsed = toml::Deserializer::parse(text)

@@ -41,7 +41,10 @@ const STATS: [(&str, Stat); 8] = [
     ("count", |values| Some(values.len() as f64)),
 ];
 
-const OPERATORS: [(&str, fn(Ordering) -> bool); 6] = [
+/// Whether an operator holds for cells of this order.
+type Operator = fn(Ordering) -> bool;
+
+const OPERATORS: [(&str, Operator); 6] = [
     ("=", Ordering::is_eq),
     ("!=", Ordering::is_ne),
     ("<", Ordering::is_lt),
@@ -125,7 +128,7 @@ impl Chosen<'_> {
 type Condition<'a> = Box<dyn Fn(&Row) -> bool + 'a>;
 
 /// Whether two cells stand as an operator says; what has no order is not equal.
-fn compare(left: &Value, operator: fn(Ordering) -> bool, right: &Value) -> bool {
+fn compare(left: &Value, operator: Operator, right: &Value) -> bool {
     let order = match (left, right) {
         (Value::Number(left), Value::Number(right)) => left.partial_cmp(right),
         (Value::Text(left), Value::Text(right)) if left == right => Some(Ordering::Equal),
@@ -318,7 +321,9 @@ impl<'a> Reader<'a> {
         let rows = self.chosen()?;
         let mut values = rows.numbers(column)?;
         if absolute {
-            values.iter_mut().for_each(|value| *value = value.abs());
+            for value in &mut values {
+                *value = value.abs();
+            }
         }
         if values.is_empty() && name != "count" {
             return rows.lacking(column);
