@@ -23,10 +23,10 @@ const GRAPH: &[(&str, &str)] = &[
     ("telemetry", "clock domain"),
     ("simulator", "clock domain"),
     ("metronome", "clock domain"),
-    ("runtime", "agents clock domain telemetry"),
+    ("results", "domain"),
+    ("runtime", "agents clock domain results telemetry"),
     ("metrics", "domain"),
     ("document", "domain metrics"),
-    ("results", "domain metrics"),
     ("analysis", "document domain metrics results"),
     (
         "tandem",

@@ -69,14 +69,14 @@ fn main() {
 fn generate(dir: &Path, requests: u64) -> u64 {
     fs::create_dir_all(dir).expect("the temporary folder can be written");
     let facts = json!({
-        "schema": metrics::load::LOAD_SCHEMA, "result": null,
+        "schema": domain::record::load::LOAD_SCHEMA, "result": null,
         "header": { "name": "analyse", "provenance": "simulated", "tool": "tandem",
                     "started_at": "2026-01-01T00:00:00Z", "command": "" },
         "asked": { "model": "m", "shape": { "kind": "closed", "agents": AGENTS, "think_s": 0.0 },
                    "requests": requests, "num_predict": 50, "seed": 1, "slo": "ttft<2s,tpot<80ms" },
     });
-    fs::write(dir.join(metrics::load::LOAD_FILE), facts.to_string()).expect("there is room");
-    let path = dir.join(metrics::load::REQUESTS_FILE);
+    fs::write(dir.join(domain::record::load::LOAD_FILE), facts.to_string()).expect("there is room");
+    let path = dir.join(domain::record::load::REQUESTS_FILE);
     let file = File::create(&path).expect("the temporary folder can be written");
     let mut file = BufWriter::with_capacity(1 << 20, file);
     let mut state = derive(&["analyse"]);

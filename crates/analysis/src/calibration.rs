@@ -7,35 +7,19 @@ mod tables;
 mod tests;
 mod words;
 
-use std::path::Path;
-
 use document::environment::{Line, line};
 use document::number::plain;
 use document::{Block, Document, Section};
-use domain::record::{
-    BudgetStep, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration, Provenance, schema1,
-};
+use domain::record::{BudgetStep, Calibration, Provenance};
 use metrics::budget;
+pub use results::calibration::read;
 use serde_json::json;
 
 use crate::kind;
-use crate::load::{LoadError, LoadErrorKind, read_versioned};
 use crate::report::{Report, ReportError, ReportOptions};
 
 /// What telemetry calls the load average among a machine's facts.
 const LOAD_FACT: &str = "load_1m_at_start";
-
-/// Reads the `calibration.json` of a folder. One without any step is an error: it says nothing.
-pub fn read(folder: &Path) -> Result<Calibration, LoadError> {
-    let path = folder.join(CALIBRATION_FILE);
-    let supported = 1..=CALIBRATION_SCHEMA;
-    let (_, calibration): (_, Calibration) =
-        read_versioned(&path, "calibration", supported, schema1::calibration)?;
-    if calibration.budget.steps.is_empty() {
-        return Err(LoadError::new(&path, LoadErrorKind::NothingLoaded));
-    }
-    Ok(calibration)
-}
 
 /// Where the data come from, in words.
 pub fn source(calibration: &Calibration) -> String {

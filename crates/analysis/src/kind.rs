@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use document::environment::{self, Line, line};
 use document::{Block, Cell, Document, Field, Front, Kind, Origin, Picture, Section, Table};
+use domain::record::load::Spread;
 use domain::record::{Provenance, RunHeader};
-use metrics::load::Spread;
 use serde_json::Map;
 
 use crate::report::ReportOptions;

@@ -4,6 +4,7 @@
 mod figures;
 mod grid;
 mod recorded;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -13,17 +14,13 @@ use std::path::{Path, PathBuf};
 
 use document::provenance_word;
 use domain::plan::ConfigId;
-use domain::record::{CALIBRATION_FILE, Provenance};
-use metrics::capacity::CAPACITY_FILE;
-use metrics::load::{LOAD_FILE, REQUESTS_FILE};
+use domain::record::Provenance;
 use metrics::{Dataset, RunObservation};
 
 use grid::Grid;
-use results::short;
-pub use results::{
-    Arrivals, End, Load, LoadError, LoadErrorKind, Phases, Request, Skipped, read, read_json,
-    read_versioned,
-};
+use results::{Kind, read_json, short};
+pub use results::{LoadError, LoadErrorKind, Skipped};
+pub use rows::{Load, read};
 
 /// What kind of input a path holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +54,17 @@ pub struct Loaded {
     pub skipped: Vec<Skipped>,
 }
 
-/// The file by which each kind of our own folders is known.
-const OWN: [(&str, InputKind); 4] = [
-    ("manifest.json", InputKind::Results),
-    (LOAD_FILE, InputKind::Load),
-    (CAPACITY_FILE, InputKind::Capacity),
-    (CALIBRATION_FILE, InputKind::Calibration),
-];
+impl InputKind {
+    /// What a results folder of ours is as an input.
+    const fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Sweep => Self::Results,
+            Kind::Load => Self::Load,
+            Kind::Capacity => Self::Capacity,
+            Kind::Calibration => Self::Calibration,
+        }
+    }
+}
 
 /// Says what kind of input a path holds.
 pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
@@ -84,21 +85,17 @@ pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
         }
         return Err(unknown());
     }
-    for (facts, kind) in OWN {
-        if path.join(facts).exists() {
-            return Ok(kind);
-        }
+    if let Some(kind) = Kind::of(path) {
+        return Ok(InputKind::of(kind));
     }
     if path.join("published.csv").is_file() && path.join("recorded.csv").is_file() {
         return Ok(InputKind::PublishedAndFigures);
     }
-    for (rows, facts) in [
-        ("journal.jsonl", "manifest.json"),
-        (REQUESTS_FILE, LOAD_FILE),
-    ] {
-        if path.join(rows).exists() {
-            return Err(LoadError::new(&path.join(facts), LoadErrorKind::NotFound));
-        }
+    if let Some(kind) = Kind::of_lines(path) {
+        return Err(LoadError::new(
+            &path.join(kind.file()),
+            LoadErrorKind::NotFound,
+        ));
     }
     if recorded::is_recorded(path) {
         return Ok(InputKind::RecordedRuns);
@@ -112,10 +109,10 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
     let mut skipped = Vec::new();
     let mut dataset = match kind {
         // Each of these alone fills a report of its own.
-        InputKind::Load => return Err(alone(path, "a load")),
-        InputKind::Capacity => return Err(alone(path, "a capacity run")),
-        InputKind::Calibration => return Err(alone(path, "a calibration")),
-        InputKind::Results => results::read_results(path, keep_going, &mut skipped)?,
+        InputKind::Load => return Err(alone(path, Kind::Load)),
+        InputKind::Capacity => return Err(alone(path, Kind::Capacity)),
+        InputKind::Calibration => return Err(alone(path, Kind::Calibration)),
+        InputKind::Results => sweep(path, keep_going, &mut skipped)?,
         InputKind::RecordedRuns => {
             let runs = recorded::read(path, keep_going, &mut skipped)?;
             imported(path, format!("recorded runs `{}`", short(path)), runs)
@@ -156,8 +153,23 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
     })
 }
 
-fn alone(path: &Path, what: &'static str) -> LoadError {
+fn alone(path: &Path, kind: Kind) -> LoadError {
+    let what = kind.words();
     LoadError::new(path, LoadErrorKind::Alone { what })
+}
+
+/// A sweep, in which there must be a run.
+fn sweep(
+    folder: &Path,
+    keep_going: bool,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Dataset, LoadError> {
+    let records = results::sweep::read(folder, keep_going, skipped)?;
+    let dataset = metrics::from_records::dataset(records);
+    if dataset.runs.is_empty() {
+        return Err(LoadError::new(folder, LoadErrorKind::NothingLoaded));
+    }
+    Ok(dataset)
 }
 
 /// Loads several inputs into one dataset. Inputs of one provenance may be pooled; a run that two
@@ -252,13 +264,13 @@ pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     for entry in fs::read_dir(results).map_err(|e| LoadError::io(results, e))? {
         let folder = entry.map_err(|e| LoadError::io(results, e))?.path();
-        let facts = OWN.map(|(name, _)| folder.join(name));
-        let Some(facts) = facts.iter().find(|facts| facts.is_file()) else {
+        let Some(kind) = Kind::of(&folder) else {
             continue;
         };
+        let facts = folder.join(kind.file());
         // One that cannot be read is still a candidate: loading it will say what is wrong.
         let started =
-            read_json::<Started>(facts, "manifest").map_or_else(|_| String::new(), Started::at);
+            read_json::<Started>(&facts, "manifest").map_or_else(|_| String::new(), Started::at);
         found.push((started, folder));
     }
     found

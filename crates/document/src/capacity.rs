@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use metrics::capacity::{
-    CapacityRecord, Criterion, Judged, LevelEnd, LevelFigures, Objective, Probe, RunEnd, Scaling,
-    Search, SearchEnd, Verdict,
+use domain::record::capacity::{
+    CapacityRecord, Judged, LevelEnd, Probe, RunEnd, SearchEnd, Verdict,
 };
+use metrics::capacity::{Criterion, LevelFigures, Objective, Scaling, search};
 
 use crate::number::{plain, three_digits};
 use crate::words::plural;
@@ -52,8 +52,8 @@ pub fn answer(
     scaling: Option<&Scaling>,
 ) -> Answer {
     let seen = record.observed();
-    let carries = Search::carried(&seen);
-    let breaks = Search::breaks(&seen);
+    let carries = search::carried(&seen);
+    let breaks = search::breaks(&seen);
     let unresolved: Vec<&Probe> = record
         .probes
         .iter()
@@ -128,7 +128,7 @@ pub fn answer(
     if interrupted {
         notes.push("Interrupted: the search did not come to its end; --resume goes on.".to_owned());
     }
-    for agents in Search::out_of_order(&seen) {
+    for agents in search::out_of_order(&seen) {
         notes.push(format!(
             "{agents} agents pass although {} fail: the levels are not in order, and the lower one is \
              taken.",

@@ -2,6 +2,7 @@
 //! verdict. The rules stand in `metrics`; a change of what a verdict is called or says is made here.
 
 use domain::plan::Topology;
+use domain::record::capacity::Verdict as LevelVerdict;
 use metrics::Verdict;
 use metrics::compare::{GateOutcome, Told};
 use metrics::summary::VerdictCounts;
@@ -78,11 +79,11 @@ pub const fn gate(outcome: GateOutcome) -> &'static str {
 }
 
 /// The verdict on a level of a capacity run.
-pub const fn level(verdict: metrics::capacity::Verdict) -> &'static str {
+pub const fn level(verdict: LevelVerdict) -> &'static str {
     match verdict {
-        metrics::capacity::Verdict::Pass => "pass",
-        metrics::capacity::Verdict::Fail => "fail",
-        metrics::capacity::Verdict::Unresolved => "unresolved",
+        LevelVerdict::Pass => "pass",
+        LevelVerdict::Fail => "fail",
+        LevelVerdict::Unresolved => "unresolved",
     }
 }
 

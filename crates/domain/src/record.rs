@@ -2,13 +2,15 @@
 //! derived again.
 //!
 //! A results folder holds `manifest.json` ([`Manifest`]), `journal.jsonl` (one [`JournalLine`] a
-//! line, appended and flushed as things end) and `telemetry.jsonl` (one
-//! [`Sample`](crate::telemetry::Sample) a line).
+//! line, appended and flushed as things end) and `telemetry.jsonl` (one [`Sample`] a
+//! line).
 
 mod budget;
 mod calibration;
+pub mod capacity;
 mod counters;
 mod header;
+pub mod load;
 mod runtime;
 pub mod schema1;
 mod times;
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::LoadedModel;
 use crate::options::ModelOptions;
 use crate::plan::{Arm, ConfigId, SweepPlan, Topology};
+use crate::telemetry::Sample;
 use crate::units::{Nanos, Stamp};
 use crate::work::WorkRecord;
 
@@ -32,6 +35,28 @@ pub use times::{RequestTimes, StampSource, TokenSource};
 
 /// Version of the results folder's format. A folder with a higher number is refused.
 pub const RESULTS_SCHEMA: u32 = 2;
+
+/// What was going to be run.
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// One [`JournalLine`] a line, in the order in which things ended.
+pub const JOURNAL_FILE: &str = "journal.jsonl";
+
+/// One [`Sample`] a line.
+pub const TELEMETRY_FILE: &str = "telemetry.jsonl";
+
+/// What a sweep's folder holds, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepRecords {
+    /// What was going to be run.
+    pub manifest: Manifest,
+    /// What happened, in the order in which it ended.
+    pub journal: Vec<JournalLine>,
+    /// What devices and host said meanwhile.
+    pub telemetry: Vec<Sample>,
+    /// What a reader must know of them: lines that are cut off, arms that were never run.
+    pub warnings: Vec<String>,
+}
 
 /// `manifest.json`: what was going to be run, by what, where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -9,23 +9,20 @@ mod bunches;
 mod decide;
 mod level;
 mod objective;
-mod record;
+mod probe;
 mod sample;
 mod scaling;
-mod search;
+pub mod search;
 mod watch;
 
 pub use crate::request::LatencyFigure;
-pub use decide::{Decision, Judged, Rule, Verdict};
+pub use decide::Rule;
 pub use level::{Fairness, LevelFigures};
 pub use objective::{Criterion, Objective, Statistic, share};
-pub use record::{
-    Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, LevelEnd, Probe,
-    RunEnd, level_folder,
-};
-pub use sample::{Sample, Window};
-pub use scaling::{Located, Saturation, Scaling};
-pub use search::{Next, Observed, Phase, Search, SearchEnd};
+pub use probe::probe;
+pub use sample::{Sample, steady_window};
+pub use scaling::{Located, Scaling, saturation};
+pub use search::Next;
 pub use watch::{Watch, Watched};
 
 #[cfg(test)]

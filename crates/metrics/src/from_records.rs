@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::plan::{Arm, Config};
-use domain::record::{ArmRecord, JournalLine, Manifest, RequestRecord, RequestRole, RunKey};
-use domain::telemetry::Sample;
+use domain::record::{
+    ArmRecord, JournalLine, Manifest, RequestRecord, RequestRole, RunKey, SweepRecords,
+};
 use domain::{Nanos, Stamp};
 
 use crate::budget::bias_at;
@@ -14,16 +15,18 @@ use crate::throttle::throttled_intervals;
 /// One attempt at one arm.
 type AttemptKey = (RunKey, Arm, u32);
 
-/// Builds the dataset of a sweep.
+/// Makes the dataset of a sweep.
 ///
 /// Of several attempts at an arm the last complete one counts. Arms that never completed are left
 /// out and named in the warnings; requests that did not complete inside a complete arm stay.
-pub fn dataset(
-    manifest: Manifest,
-    journal: impl IntoIterator<Item = JournalLine>,
-    telemetry: Vec<Sample>,
-    source: String,
-) -> Dataset {
+pub fn dataset(records: SweepRecords) -> Dataset {
+    let SweepRecords {
+        manifest,
+        journal,
+        telemetry,
+        warnings: known,
+    } = records;
+    let mut failed_steps: BTreeSet<(RunKey, Arm, u32)> = BTreeSet::new();
     let mut arms: BTreeMap<(RunKey, Arm), ArmRecord> = BTreeMap::new();
     let mut begun: BTreeSet<(RunKey, Arm)> = BTreeSet::new();
     let mut requests: BTreeMap<AttemptKey, Vec<RequestRecord>> = BTreeMap::new();
@@ -57,6 +60,9 @@ pub fn dataset(
                     probes.extend(known.map(|load| (request.run, WarmLoad { agent, load })));
                 }
             },
+            JournalLine::Step(step) if step.error.is_some() => {
+                failed_steps.insert((step.run, step.arm, step.agent));
+            }
             JournalLine::Step(_) | JournalLine::Mark(_) => {}
         }
     }
@@ -68,6 +74,7 @@ pub fn dataset(
             run.config, run.topology, run.repetition
         ));
     }
+    warnings.extend(known);
     let mut runs = Vec::new();
     for config in &manifest.plan.configs {
         for topology in &manifest.plan.topologies {
@@ -104,18 +111,60 @@ pub fn dataset(
             }
         }
     }
+    leave_out_arms_without_requests(&mut runs, &failed_steps, &mut warnings);
+    let header = &manifest.header;
     Dataset {
-        name: manifest.header.name.clone(),
-        provenance: manifest.header.provenance,
-        environment: manifest.header.environment.clone(),
+        name: header.name.clone(),
+        provenance: header.provenance,
+        environment: header.environment.clone(),
+        source: format!(
+            "results folder `{}`, written by {} from {}",
+            header.name, header.tool, header.started_at
+        ),
         manifest: Some(manifest),
-        source,
         runs,
         published: Vec::new(),
         telemetry,
         contexts: contexts.into_iter().collect(),
         warnings,
     }
+}
+
+/// A complete arm has a request of every agent, or a step that failed (`failed_steps`): an agent whose
+/// workflow fails outside a request may rightly have none. Where it has neither, lines of the journal
+/// are lost, and a figure made from the rest would be wrong.
+fn leave_out_arms_without_requests(
+    runs: &mut Vec<RunObservation>,
+    failed_steps: &BTreeSet<(RunKey, Arm, u32)>,
+    warnings: &mut Vec<String>,
+) {
+    for run in runs.iter_mut() {
+        let Some(topology) = run.topology else {
+            continue;
+        };
+        let key = RunKey {
+            config: run.config.clone(),
+            topology,
+            repetition: run.repetition,
+        };
+        for slot in [&mut run.together, &mut run.sequential] {
+            let lost = |arm: &ArmObservation| {
+                let silent = arm.agents.iter().find(|agent| {
+                    agent.requests.is_empty()
+                        && !failed_steps.contains(&(key.clone(), arm.arm, agent.agent))
+                });
+                silent.map(|agent| (arm.arm, agent.name.clone()))
+            };
+            if let Some((arm, agent)) = slot.as_ref().and_then(lost) {
+                warnings.push(format!(
+                    "{} ({topology}, repetition {}, {arm}) is left out: the journal has no request of agent {agent}",
+                    key.config, key.repetition
+                ));
+                *slot = None;
+            }
+        }
+    }
+    runs.retain(|run| run.together.is_some() || run.sequential.is_some());
 }
 
 /// The probes of this repetition where it has some, else those of the configuration's others: a

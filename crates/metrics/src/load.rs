@@ -1,7 +1,8 @@
 //! A load's figures: counted as records arrive, so that no record is kept.
 
 mod agents;
-mod file;
+mod arrivals;
+mod kept;
 mod many;
 mod parts;
 mod samples;
@@ -9,20 +10,17 @@ mod slo;
 
 use std::collections::BTreeMap;
 
+use domain::record::load::{Figures, Goodput, Spread};
 use domain::record::{RequestRecord, TokenSource};
 use domain::{Nanos, Outcome, OutcomeCounts, Stamp};
-use serde::{Deserialize, Serialize};
 
 use crate::RequestMetrics;
 use crate::stats::{mean, percentile_by, samples_needed};
 
 pub use agents::{AgentFigures, ByAgent, Fairness};
-pub use file::{
-    Asked, ClientCost, LOAD_FILE, LOAD_SCHEMA, LoadFile, LoadResult, REQUESTS_FILE, RampAsked,
-    Shape, WorkAsked,
-};
+pub use arrivals::Arrivals;
+pub use kept::{End, Kept, Phases, Request};
 pub use many::HISTOGRAM_ERROR;
-pub use parts::{TurnFigures, WorkFigures};
 pub use samples::Samples;
 pub use slo::Slo;
 
@@ -253,18 +251,18 @@ impl Collected {
             requests_per_s: per_s(f64::from(self.outcomes.completed)),
             tokens_per_s: per_s(self.tokens as f64),
             sent_per_s: sending_s.map(|s| f64::from(self.sent - 1) / s),
-            ttft_ms: Spread::of(&self.ttft),
-            ttft_scheduled_ms: Spread::of(&self.ttft_scheduled),
-            client_queue_ms: Spread::of(&self.client_queue),
-            connect_ms: Spread::of(&self.connect),
+            ttft_ms: spread(&self.ttft),
+            ttft_scheduled_ms: spread(&self.ttft_scheduled),
+            client_queue_ms: spread(&self.client_queue),
+            connect_ms: spread(&self.connect),
             slow_connects: self.slow_connects,
             tpot_ms: if self.tpot_many.is_empty() {
-                Spread::of_values(&self.tpot)
+                spread_of_values(&self.tpot)
             } else {
-                Spread::of(&self.tpot_many)
+                spread(&self.tpot_many)
             },
-            itl_ms: Spread::of(&self.itl),
-            e2e_ms: Spread::of(&self.e2e),
+            itl_ms: spread(&self.itl),
+            e2e_ms: spread(&self.e2e),
             slo: self.slo.as_ref().map(|slo| Goodput {
                 limits: slo.text().to_owned(),
                 good: self.good,
@@ -282,149 +280,51 @@ fn earliest(a: Option<Stamp>, b: Option<Stamp>) -> Option<Stamp> {
     a.zip(b).map_or(a.or(b), |(a, b)| Some(a.min(b)))
 }
 
-/// A load's figures. `docs/load.md` says what each is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Figures {
-    /// Requests by how they ended.
-    pub outcomes: OutcomeCounts,
-    /// Requests by the server's or the transport's words.
-    pub failures: BTreeMap<String, u32>,
-    /// From the first send to the last completed answer, seconds.
-    pub wall_s: Option<f64>,
-    /// Of completed requests.
-    pub tokens: u64,
-    /// Those of them that are counted chunks, where the server gave no count.
-    pub tokens_estimated: u64,
-    /// Of the other requests.
-    pub tokens_not_completed: u64,
-    /// Completed requests over the wall time.
-    pub requests_per_s: Option<f64>,
-    /// Their tokens over the wall time.
-    pub tokens_per_s: Option<f64>,
-    /// Sends after the first over the time from the first send to the last.
-    pub sent_per_s: Option<f64>,
-    /// From the send to the first chunk with text.
-    pub ttft_ms: Option<Spread>,
-    /// From the planned start to the first chunk with text.
-    pub ttft_scheduled_ms: Option<Spread>,
-    /// From the planned start to the send.
-    pub client_queue_ms: Option<Spread>,
-    /// Waiting for a connection of its own when none was free: name lookup, TCP and TLS; of every
-    /// such request, however it ended. It lies before the send, so `client_queue_ms` holds it and
-    /// `ttft_ms` does not. None when there was always a free one, and in virtual time.
-    #[serde(default)]
-    pub connect_ms: Option<Spread>,
-    /// Connections that took one second or more: the server's accept queue was full and the
-    /// system had to knock again.
-    #[serde(default)]
-    pub slow_connects: u32,
-    /// From the first token to the last, over the tokens after the first.
-    pub tpot_ms: Option<Spread>,
-    /// Gaps between consecutive chunks with text, of all requests together.
-    pub itl_ms: Option<Spread>,
-    /// From the send to the final object.
-    pub e2e_ms: Option<Spread>,
-    /// How many requests kept the limits, when there are any.
-    pub slo: Option<Goodput>,
-    /// Figures that contradict each other or the server's own counters.
-    pub clock_warnings: u32,
-    /// Of sessions of several turns, turn by turn.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub turns: Vec<TurnFigures>,
-    /// What agents did between requests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub work: Option<WorkFigures>,
+/// How times are spread, in milliseconds; none of nothing.
+fn spread(times: &Samples) -> Option<Spread> {
+    let [min, p50, p90, p95, p99, max] = times.percentiles_ms(&ASKED).try_into().ok()?;
+    let asked = [min, p50, p90, p95, p99, max];
+    let spread = spread_of_parts(times.len(), times.mean_ms()?, asked)?;
+    Some(Spread {
+        relative_error: (!times.is_exact()).then_some(HISTOGRAM_ERROR),
+        ..spread
+    })
 }
 
-/// Requests that kept every limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Goodput {
-    /// As they were given.
-    pub limits: String,
-    /// Requests that kept all of them.
-    pub good: u32,
-    /// Good ones among all requests.
-    pub share: Option<f64>,
-    /// The goodput: good requests over the wall time.
-    pub per_s: Option<f64>,
+/// How any values are spread; none of nothing.
+fn spread_of_values(values: &[f64]) -> Option<Spread> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let asked = ASKED.map(|p| percentile_by(sorted.len(), p, |rank| sorted[rank]));
+    spread_of_parts(sorted.len(), mean(&sorted)?, asked)
 }
 
-/// How a quantity is spread. A percentile that the sample cannot carry is none, and `needs` says
-/// how many observations it takes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
-    /// Observations.
-    pub n: usize,
-    /// Arithmetic mean.
-    pub mean: f64,
-    /// The least.
-    pub min: f64,
-    /// The median.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: Option<f64>,
-    /// The 95th percentile.
-    pub p95: Option<f64>,
-    /// The 99th percentile.
-    pub p99: Option<f64>,
-    /// The most.
-    pub max: f64,
-    /// Observations that each missing percentile takes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub needs: BTreeMap<String, usize>,
-    /// Most that a percentile may differ from the exact one, as a share of it; absent for exact
-    /// ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub relative_error: Option<f64>,
-}
-
-impl Spread {
-    /// Of times, in milliseconds; none of nothing.
-    pub fn of(times: &Samples) -> Option<Self> {
-        let [min, p50, p90, p95, p99, max] = times.percentiles_ms(&ASKED).try_into().ok()?;
-        let asked = [min, p50, p90, p95, p99, max];
-        let spread = Self::from_parts(times.len(), times.mean_ms()?, asked)?;
-        Some(Self {
-            relative_error: (!times.is_exact()).then_some(HISTOGRAM_ERROR),
-            ..spread
-        })
-    }
-
-    /// Of any values; none of nothing.
-    pub fn of_values(values: &[f64]) -> Option<Self> {
-        let mut sorted = values.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let asked = ASKED.map(|p| percentile_by(sorted.len(), p, |rank| sorted[rank]));
-        Self::from_parts(sorted.len(), mean(&sorted)?, asked)
-    }
-
-    /// Leaves out the tails that `n` cannot carry.
-    fn from_parts(n: usize, mean: f64, asked: [Option<f64>; 6]) -> Option<Self> {
-        let [min, p50, tails @ .., max] = asked;
-        let mut needs = BTreeMap::new();
-        let mut shown = [None; 3];
-        for (((shown, tail), p), name) in shown.iter_mut().zip(tails).zip(TAILS).zip(NAMES) {
-            let needed = samples_needed(p)?;
-            if n >= needed {
-                *shown = tail;
-            } else {
-                needs.insert(name.to_owned(), needed);
-            }
+/// Leaves out the tails that `n` cannot carry.
+fn spread_of_parts(n: usize, mean: f64, asked: [Option<f64>; 6]) -> Option<Spread> {
+    let [min, p50, tails @ .., max] = asked;
+    let mut needs = BTreeMap::new();
+    let mut shown = [None; 3];
+    for (((shown, tail), p), name) in shown.iter_mut().zip(tails).zip(TAILS).zip(NAMES) {
+        let needed = samples_needed(p)?;
+        if n >= needed {
+            *shown = tail;
+        } else {
+            needs.insert(name.to_owned(), needed);
         }
-        let [p90, p95, p99] = shown;
-        Some(Self {
-            n,
-            mean,
-            min: min?,
-            p50: p50?,
-            p90,
-            p95,
-            p99,
-            max: max?,
-            needs,
-            relative_error: None,
-        })
     }
+    let [p90, p95, p99] = shown;
+    Some(Spread {
+        n,
+        mean,
+        min: min?,
+        p50: p50?,
+        p90,
+        p95,
+        p99,
+        max: max?,
+        needs,
+        relative_error: None,
+    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! What can be wrong with an input: each error names the file, the line where there is one, and
-//! what to do.
+//! What can be wrong with an input or a results folder: each error names the file, the line where
+//! there is one, and what to do.
+
+use std::fmt::{self, Write as _};
+use std::io;
+use std::path::{Component, Path, PathBuf};
 
 use domain::exit::{Exit, Fails};
-use std::fmt;
-use std::path::{Component, Path, PathBuf};
 
 /// An input was refused.
 #[derive(Debug, thiserror::Error)]
@@ -58,10 +60,10 @@ impl LoadError {
         self
     }
 
-    /// What the system says; a file that is not there is told apart.
-    pub fn io(path: &Path, error: std::io::Error) -> Self {
+    /// What the system says; a missing file has a kind of its own.
+    pub fn io(path: &Path, error: io::Error) -> Self {
         let kind = match error.kind() {
-            std::io::ErrorKind::NotFound => LoadErrorKind::NotFound,
+            io::ErrorKind::NotFound => LoadErrorKind::NotFound,
             _ => LoadErrorKind::Io(error),
         };
         Self::new(path, kind)
@@ -87,7 +89,7 @@ pub enum LoadErrorKind {
     NotFound,
     /// It cannot be read.
     #[error("cannot be read: {0}")]
-    Io(std::io::Error),
+    Io(io::Error),
     /// It holds nothing.
     #[error("the file is empty")]
     Empty,
@@ -171,6 +173,118 @@ pub enum LoadErrorKind {
     },
 }
 
+/// A results folder cannot be written, or a sweep cannot go on in it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// Two sweeps into one folder.
+    #[error(
+        "{} is in use by another sweep{}; wait for it or give another --out", dir.display(), owner_note(*owner)
+    )]
+    InUse {
+        /// The results folder.
+        dir: PathBuf,
+        /// The other process, when it said.
+        owner: Option<u32>,
+    },
+    /// A new sweep into a folder that already holds one.
+    #[error(
+        "{} already holds a sweep; continue it with --resume, or give another --out", dir.display()
+    )]
+    AlreadyThere {
+        /// The results folder.
+        dir: PathBuf,
+    },
+    /// `--resume` of a folder without a manifest.
+    #[error("{} holds no sweep to resume: it has no manifest.json", dir.display())]
+    NothingThere {
+        /// The results folder.
+        dir: PathBuf,
+    },
+    /// A file could not be read.
+    #[error("failed to read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file could not be written. What it held before is still there.
+    #[error("failed to write {}; what was recorded before stays, go on with --resume once there is room", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A manifest that is not one.
+    #[error(transparent)]
+    BadManifest(LoadError),
+    /// A folder written by an older program, in lines that new ones cannot follow.
+    #[error(
+        "{}: schema {found} is older than the one that this program writes ({supported}), so the sweep cannot go on; \
+         `report` reads it as it is, or start a new sweep", path.display()
+    )]
+    OlderSchema {
+        /// The manifest.
+        path: PathBuf,
+        /// Its schema.
+        found: u64,
+        /// Ours.
+        supported: u32,
+    },
+    /// A whole journal line that is not a record.
+    #[error("{}:{line}: {message}; remove the line, or start a new sweep", path.display())]
+    CorruptJournal {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A sweep cannot go on under other conditions than it began under.
+    #[error("{} was begun differently, so it cannot be resumed: {}; resume with the same plan and flags, or start a new sweep", dir.display(), differences.join("; "))]
+    NotTheSame {
+        /// The results folder.
+        dir: PathBuf,
+        /// What differs, each as `key: there X, here Y`.
+        differences: Vec<String>,
+    },
+}
+
+impl FolderError {
+    /// What a failed write to `path` is.
+    pub fn write(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        |source| Self::Write { path, source }
+    }
+
+    /// What a failed read of `path` is.
+    pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        |source| Self::Read { path, source }
+    }
+}
+
+impl Fails for FolderError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Read { .. }
+            | Self::Write { .. }
+            | Self::OlderSchema { .. }
+            | Self::CorruptJournal { .. } => Exit::Environment,
+            _ => Exit::Usage,
+        }
+    }
+}
+
+fn owner_note(owner: Option<u32>) -> String {
+    owner.map_or_else(String::new, |pid| format!(" (process {pid})"))
+}
+
 /// Something that was left out because `keep_going` was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
@@ -210,4 +324,13 @@ pub fn short(path: &Path) -> String {
         })
         .collect();
     parts[parts.len().saturating_sub(2)..].join("/")
+}
+
+/// The first few of `items`, and how many more.
+pub fn listed(items: &[String], most: usize) -> String {
+    let mut text = items[..items.len().min(most)].join(", ");
+    if items.len() > most {
+        let _ = write!(text, " and {} more", items.len() - most);
+    }
+    text
 }

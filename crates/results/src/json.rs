@@ -1,22 +1,47 @@
 //! Files of one JSON value.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{LoadError, LoadErrorKind};
 
 /// Reads a JSON file; an error names file and line.
 pub fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T, LoadError> {
-    let text = fs::read_to_string(path).map_err(|e| LoadError::io(path, e))?;
+    parse(path, &text_of(path)?, what)
+}
+
+fn text_of(path: &Path) -> Result<String, LoadError> {
+    fs::read_to_string(path).map_err(|e| LoadError::io(path, e))
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, text: &str, what: &'static str) -> Result<T, LoadError> {
     if text.trim().is_empty() {
         return Err(LoadError::new(path, LoadErrorKind::Empty));
     }
-    serde_json::from_str(&text).map_err(|e| json_error(path, &e, what))
+    serde_json::from_str(text).map_err(|e| json_error(path, &e, what))
+}
+
+/// Writes a JSON file whole or not at all: to a temporary file beside it, then renamed.
+pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    let temporary = path.with_extension("json.tmp");
+    let write = || {
+        let mut text = serde_json::to_vec_pretty(value)?;
+        text.push(b'\n');
+        let mut file = File::create(&temporary)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().inspect_err(|_| {
+        // The error that matters is the first one.
+        let _ = fs::remove_file(&temporary);
+    })
 }
 
 pub(crate) fn json_error(path: &Path, error: &serde_json::Error, what: &'static str) -> LoadError {
@@ -42,12 +67,14 @@ pub fn read_versioned<T: DeserializeOwned>(
     supported: RangeInclusive<u32>,
     lift: fn(Value) -> Value,
 ) -> Result<(u32, T), LoadError> {
-    let found = read_json::<SchemaOnly>(path, what)?.schema;
+    let text = text_of(path)?;
+    // A newer file may have another shape, so its version is read before anything else.
+    let found = parse::<SchemaOnly>(path, &text, what)?.schema;
     let (oldest, newest) = (*supported.start(), *supported.end());
     let refused = match u32::try_from(found) {
-        Ok(schema) if schema == newest => return Ok((schema, read_json(path, what)?)),
+        Ok(schema) if schema == newest => return Ok((schema, parse(path, &text, what)?)),
         Ok(schema) if supported.contains(&schema) => {
-            let value = serde_json::from_value(lift(read_json(path, what)?));
+            let value = serde_json::from_value(lift(parse(path, &text, what)?));
             let value = value.map_err(|e| json_error(path, &e, what))?;
             return Ok((schema, value));
         }

@@ -1,16 +1,22 @@
-//! Reads our own results: files of one JSON value a line, in blocks on every core.
+//! The one writer, reader and resumer of results folders.
 //!
-//! A load gives a [`Load`], a sweep a [`metrics::Dataset`]. Here is also what every reader of inputs
-//! says when it cannot read one. Tables, and what kind of input a path holds, are `analysis`' business.
+//! A folder holds a sweep, a load, a capacity run or a calibration ([`Kind`]); what its files hold is
+//! defined in `domain::record`. Files of one JSON value a line are read in blocks, on every core.
+//! What the numbers mean is `metrics`' business, tables and other inputs `analysis`'.
 
 mod blocks;
+pub mod calibration;
+pub mod capacity;
 mod error;
 mod json;
+mod kind;
 mod lines;
-mod requests;
-mod results;
+pub mod load;
+pub mod sweep;
+mod writer;
 
-pub use error::{LoadError, LoadErrorKind, Skipped, short};
-pub use json::{read_json, read_versioned};
-pub use requests::{Arrivals, End, Load, Phases, Request, read, rows};
-pub use results::{read as read_results, read_as_it_is};
+pub use error::{FolderError, LoadError, LoadErrorKind, Skipped, listed, short};
+pub use json::{read_json, read_versioned, write_json};
+pub use kind::Kind;
+pub use sweep::{ResultsDir, ResumePoint, read_manifest, write_manifest};
+pub use writer::{LineWriter, Sink};

@@ -1,6 +1,8 @@
-//! Files of one JSON value a line, and what comes of lines that cannot be read.
+//! Reads files of one JSON value a line, and says what happens to lines that cannot be read.
 
 use std::path::Path;
+
+use serde::de::DeserializeOwned;
 
 use crate::blocks::{self, Block};
 use crate::json::json_error;
@@ -14,28 +16,34 @@ pub(crate) struct Problem {
     error: serde_json::Error,
 }
 
-/// Hands every line of a block that is not blank to `read`. Gives the number of all lines, and those
-/// that could not be read.
-pub(crate) fn each(
-    block: Block<'_>,
-    mut read: impl FnMut(&[u8]) -> serde_json::Result<()>,
-) -> (u64, Vec<Problem>) {
+/// Reads the value of a line.
+pub(crate) type ReadLine<T> = fn(&[u8]) -> serde_json::Result<T>;
+
+/// Reads a line as this program writes it.
+pub(crate) fn line<T: DeserializeOwned>(line: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(line)
+}
+
+/// Reads every line of a block that is not blank. Returns the values, the number of all lines, and
+/// those that could not be read.
+pub(crate) fn values<T>(block: Block<'_>, read: ReadLine<T>) -> (Vec<T>, u64, Vec<Problem>) {
     let mut lines = 0;
-    let mut problems = Vec::new();
+    let (mut values, mut problems) = (Vec::new(), Vec::new());
     for (line, text, cut_off) in block.lines() {
         lines = line;
         if text.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        if let Err(error) = read(text) {
-            problems.push(Problem {
+        match read(text) {
+            Ok(value) => values.push(value),
+            Err(error) => problems.push(Problem {
                 line,
                 cut_off,
                 error,
-            });
+            }),
         }
     }
-    (lines, problems)
+    (values, lines, problems)
 }
 
 /// What a file's unreadable lines come to, block after block in the order of the file: an error, or
@@ -53,7 +61,26 @@ pub(crate) struct Unreadable<'a> {
     pub(crate) lines_before: u64,
 }
 
-impl Unreadable<'_> {
+impl<'a> Unreadable<'a> {
+    /// Any line that cannot be read is an error.
+    pub(crate) fn new(
+        path: &'a Path,
+        what: &'static str,
+        writer: &'static str,
+        skipped: &'a mut Vec<Skipped>,
+        warnings: &'a mut Vec<String>,
+    ) -> Self {
+        Self {
+            path,
+            what,
+            writer,
+            keep_going: false,
+            skipped,
+            warnings,
+            lines_before: 0,
+        }
+    }
+
     /// The next block.
     pub(crate) fn add(&mut self, lines: u64, problems: &[Problem]) -> Result<(), LoadError> {
         for problem in problems {
@@ -81,19 +108,12 @@ impl Unreadable<'_> {
 /// Reads every line's value, in the order of the file.
 pub(crate) fn read<T: Send>(
     mut unreadable: Unreadable<'_>,
-    read: fn(&[u8]) -> serde_json::Result<T>,
+    read: ReadLine<T>,
 ) -> Result<Vec<T>, LoadError> {
     let mut all = Vec::new();
     blocks::parse(
         unreadable.path,
-        |block| {
-            let mut values: Vec<T> = Vec::new();
-            let (lines, problems) = each(block, |line| {
-                values.push(read(line)?);
-                Ok(())
-            });
-            (values, lines, problems)
-        },
+        |block| values(block, read),
         |(values, lines, problems)| {
             unreadable.add(lines, &problems)?;
             all.extend(values);

@@ -3,6 +3,7 @@
 //! A thread of its own writes them, in order. A disk that stops for a second would otherwise stop
 //! the thread on which other agents' tokens are stamped.
 
+use std::io;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -10,10 +11,8 @@ use std::thread::JoinHandle;
 use agents::Recorder;
 use domain::record::{JournalLine, RequestRecord, RequestRole, StepRecord};
 use domain::{FailureKind, ModelOptions, Nanos, Outcome, OutcomeCounts, TimeoutPhase};
+use results::{FolderError, LineWriter};
 use tokio_util::sync::CancellationToken;
-
-use crate::error::RuntimeError;
-use crate::journal::Journal;
 
 /// The journal and what the runtime itself needs of the records. The first write that fails
 /// cancels the sweep: work that leaves no trace is wasted.
@@ -35,13 +34,13 @@ struct Inner {
 /// The first write that failed.
 #[derive(Debug)]
 struct Failure {
-    error: Mutex<Option<RuntimeError>>,
+    error: Mutex<Option<FolderError>>,
     /// Cancelled when a write fails.
     unwritable: CancellationToken,
 }
 
 impl Failure {
-    fn keep(&self, result: Result<(), RuntimeError>) {
+    fn keep(&self, result: Result<(), FolderError>) {
         if let Err(e) = result {
             let mut error = self.error.lock().unwrap_or_else(PoisonError::into_inner);
             // The first failure names the cause, those after it only follow from it.
@@ -63,13 +62,15 @@ enum Entry {
     },
 }
 
-fn write(mut journal: Journal, entries: &Receiver<Entry>, failure: &Failure) {
+fn write(mut journal: LineWriter, entries: &Receiver<Entry>, failure: &Failure) {
+    let path = journal.path().to_owned();
+    let keep = |result: io::Result<()>| failure.keep(result.map_err(FolderError::write(&path)));
     while let Ok(entry) = entries.recv() {
         match entry {
-            Entry::Line(line) => failure.keep(journal.append(&line)),
+            Entry::Line(line) => keep(journal.append(&line)),
             Entry::Settle { durable, done } => {
                 if durable {
-                    failure.keep(journal.sync());
+                    keep(journal.sync());
                 }
                 // Whoever asked may be gone.
                 let _ = done.send(());
@@ -110,9 +111,9 @@ impl Seen {
 
 impl Book {
     pub(crate) fn new(
-        journal: Journal,
+        journal: LineWriter,
         unwritable: CancellationToken,
-    ) -> Result<Self, RuntimeError> {
+    ) -> Result<Self, FolderError> {
         let failure = Arc::new(Failure {
             error: Mutex::new(None),
             unwritable,
@@ -125,7 +126,7 @@ impl Book {
                 let failure = Arc::clone(&failure);
                 move || write(journal, &entries, &failure)
             })
-            .map_err(|source| RuntimeError::Write { path, source })?;
+            .map_err(|source| FolderError::Write { path, source })?;
         Ok(Self {
             inner: Mutex::default(),
             failure,
@@ -168,12 +169,12 @@ impl Book {
     }
 
     /// Something that belongs in the results folder could not be written.
-    pub(crate) fn fail(&self, error: RuntimeError) {
+    pub(crate) fn fail(&self, error: FolderError) {
         self.failure.keep(Err(error));
     }
 
     /// The first write that failed, once. Waits for those under way.
-    pub(crate) fn check(&self) -> Result<(), RuntimeError> {
+    pub(crate) fn check(&self) -> Result<(), FolderError> {
         self.settle();
         let mut error = self
             .failure

@@ -1,17 +1,15 @@
 //! Telemetry while a sweep runs: the sampling task's readings, one line each, on disk.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use clock::Clock;
+use domain::record::TELEMETRY_FILE;
 use domain::telemetry::Sample;
+use results::{FolderError, LineWriter};
 use telemetry::{Sampling, Sources};
 
 use crate::book::Book;
-use crate::error::RuntimeError;
-use crate::results::TELEMETRY_FILE;
 
 /// Sampling under way, when there is anything to sample.
 #[derive(Debug)]
@@ -26,32 +24,21 @@ impl Telemetry {
         hz: f64,
         sources: Sources,
         book: &Arc<Book>,
-    ) -> Result<Self, RuntimeError> {
+    ) -> Result<Self, FolderError> {
         if sources.gpu.is_none() && (!sources.host || clock.is_virtual()) {
             return Ok(Self(None));
         }
         let path = dir.join(TELEMETRY_FILE);
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(|source| RuntimeError::Write {
-                path: path.clone(),
-                source,
-            })?;
+        let mut lines = LineWriter::append_to(&path).map_err(FolderError::write(&path))?;
         let book = Arc::clone(book);
-        let mut line = Vec::new();
         let mut failed = false;
         let sink = move |sample: &Sample| {
             if failed {
                 return;
             }
-            if let Err(source) = write(&mut file, &mut line, sample) {
+            if let Err(error) = lines.append(sample) {
                 failed = true;
-                book.fail(RuntimeError::Write {
-                    path: path.clone(),
-                    source,
-                });
+                book.fail(FolderError::write(&path)(error));
             }
         };
         Ok(Self(Some(Sampling::start(
@@ -80,11 +67,4 @@ impl Telemetry {
             )
         })
     }
-}
-
-fn write(file: &mut File, line: &mut Vec<u8>, sample: &Sample) -> io::Result<()> {
-    line.clear();
-    serde_json::to_writer(&mut *line, sample)?;
-    line.push(b'\n');
-    file.write_all(line)
 }

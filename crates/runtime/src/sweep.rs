@@ -13,6 +13,7 @@ use domain::plan::ArmSpec;
 use domain::record::{JournalLine, Manifest, Mark, MarkKind};
 use domain::telemetry::GpuSampler;
 use domain::{Nanos, OutcomeCounts, Stamp};
+use results::{ResultsDir, ResumePoint};
 use telemetry::Sources;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -22,10 +23,12 @@ use crate::arm::run_arm;
 use crate::book::Book;
 use crate::context::SweepContext;
 use crate::error::RuntimeError;
-use crate::results::{ARTEFACTS_DIR, ResultsDir, ResumePoint};
 use crate::sampling::Telemetry;
 use crate::shutdown::Shutdown;
 use crate::state::{self, ASK_LIMIT};
+
+/// Folder of the agents' artefacts inside a results folder.
+const ARTEFACTS_DIR: &str = "artefacts";
 
 /// Arms one after another in which no server could be reached, before a sweep gives up.
 pub const DEFAULT_DEAD_ARMS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");

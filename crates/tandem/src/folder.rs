@@ -1,15 +1,12 @@
 //! Names and files of result folders.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use domain::exit::{Fatal, Hint as _, OrFatal as _};
-use domain::record::{CALIBRATION_FILE, Environment, Provenance, RunHeader};
-use metrics::capacity::CAPACITY_FILE;
-use metrics::load::{LOAD_FILE, REQUESTS_FILE};
-use serde::Serialize;
+use domain::record::{Environment, Provenance, RunHeader};
+use results::Kind;
 
 /// The one wall-clock reading of a command; everything else is stamped by the clock.
 pub(crate) fn wall_clock() -> SystemTime {
@@ -38,15 +35,6 @@ pub(crate) fn default_dir(name: &str, now: SystemTime, simulated: bool) -> PathB
     free(Path::new("results"), &format!("{name}-{day}{suffix}"))
 }
 
-/// Files by which a folder of results is known, and what it holds then.
-const HELD: [(&str, &str); 5] = [
-    ("manifest.json", "a sweep"),
-    (CAPACITY_FILE, "a capacity run"),
-    (LOAD_FILE, "a load"),
-    (REQUESTS_FILE, "a load"),
-    (CALIBRATION_FILE, "a calibration"),
-];
-
 /// Refuses a place for new results that holds others, whatever kind they are: two in one folder
 /// cannot be told apart afterwards.
 pub(crate) fn refuse_used(dir: &Path) -> Result<(), Fatal> {
@@ -54,15 +42,15 @@ pub(crate) fn refuse_used(dir: &Path) -> Result<(), Fatal> {
         return Err(Fatal::usage(format!("{} is a file", dir.display()))
             .hint("give a folder, or a new one, with --out"));
     }
-    let Some((_, what)) = HELD.iter().find(|(file, _)| dir.join(file).exists()) else {
+    let Some(kind) = Kind::of(dir).or_else(|| Kind::of_lines(dir)) else {
         return Ok(());
     };
-    let hint = if matches!(*what, "a sweep" | "a capacity run") {
+    let hint = if kind.goes_on() {
         "go on with it by --resume, or give another --out"
     } else {
         "give another --out"
     };
-    Err(Fatal::usage(format!("{} already holds {what}", dir.display())).hint(hint))
+    Err(Fatal::usage(format!("{} already holds {}", dir.display(), kind.words())).hint(hint))
 }
 
 /// Makes a folder where there is none yet.
@@ -129,23 +117,6 @@ pub(crate) fn command_line() -> String {
         .join(" ")
 }
 
-/// Writes a JSON file whole or not at all: to a temporary file beside it, then renamed.
-pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
-    let temporary = path.with_extension("json.tmp");
-    let write = || {
-        let mut text = serde_json::to_vec_pretty(value)?;
-        text.push(b'\n');
-        let mut file = File::create(&temporary)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().inspect_err(|_| {
-        // The error that matters is the first one.
-        let _ = fs::remove_file(&temporary);
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,12 +127,16 @@ mod tests {
         let said = |dir: &Path| refuse_used(dir).map_err(|fatal| fatal.to_string());
         assert_eq!(said(&root.path().join("new")), Ok(()));
         assert_eq!(said(root.path()), Ok(()));
-        for (file, what) in HELD {
+        let all = || Kind::ALL.into_iter();
+        let files = all().map(|kind| (kind.file(), kind));
+        let lines = all().filter_map(|kind| Some((kind.lines()?, kind)));
+        for (file, kind) in files.chain(lines) {
             let dir = root.path().join(file);
             fs::create_dir(&dir).unwrap();
             fs::write(dir.join(file), "").unwrap();
             let told = said(&dir).unwrap_err();
-            assert!(told.ends_with(&format!("already holds {what}")), "{told}");
+            let what = format!("already holds {}", kind.words());
+            assert!(told.ends_with(&what), "{told}");
             assert!(said(&dir.join(file)).unwrap_err().ends_with("is a file"));
             assert!(make(&dir.join(file).join("x")).is_err());
         }

@@ -1,8 +1,7 @@
 //! A load's folder, and the thread that counts and writes its rows, so that no request waits for
 //! either.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +11,10 @@ use std::time::Duration;
 
 use domain::exit::{Fatal, OrFatal as _};
 use domain::record::RequestRecord;
+use domain::record::load::{LOAD_FILE, LoadFile, REQUESTS_FILE};
 use indicatif::ProgressBar;
-use metrics::load::{Collected, LOAD_FILE, LoadFile, REQUESTS_FILE, Slo};
+use metrics::load::{Collected, Slo};
+use results::LineWriter;
 use runtime::Shutdown;
 use runtime::load::{Backlog, OnRecord};
 
@@ -32,12 +33,11 @@ const WAITING: u64 = 64 * 1024 * 1024;
 const EXACT: usize = 1_000_000;
 
 /// Makes the folder, and says in it what is going to run. Returns the file for its rows.
-pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<File, Fatal> {
+pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<LineWriter, Fatal> {
     let path = dir.join(REQUESTS_FILE);
     let unwritable = || format!("{} could not be written", path.display());
     folder::make(dir)?;
-    let file = OpenOptions::new().write(true).create_new(true).open(&path);
-    let file = match file {
+    let file = match results::load::create_rows(dir) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             return Err(
                 Fatal::usage(format!("{} already holds a load", dir.display()))
@@ -53,7 +53,7 @@ pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<File, Fatal> {
 /// Puts the figures into the folder in one step. Returns it.
 pub(crate) fn write_facts(dir: &Path, facts: &LoadFile) -> Result<PathBuf, Fatal> {
     let path = dir.join(LOAD_FILE);
-    folder::write_json(&path, facts)
+    results::load::write(dir, facts)
         .or_environment(format!("{} could not be written", path.display()))?;
     Ok(dir.to_owned())
 }
@@ -76,7 +76,7 @@ impl Rows {
     /// Starts it. It ends once what it returns to take records is gone. When a row cannot be
     /// written it stops the load: work that leaves no trace is wasted.
     pub(crate) fn start(
-        file: Option<File>,
+        file: Option<LineWriter>,
         slo: Option<Slo>,
         bar: ProgressBar,
         stop: Shutdown,
@@ -85,7 +85,6 @@ impl Rows {
         let backlog = Arc::new(Backlog::new(WAITING));
         let mut writer = Writer {
             file,
-            text: Vec::with_capacity(2 * BATCH),
             waiting: 0,
             backlog: Arc::clone(&backlog),
             written: Ok(()),
@@ -126,9 +125,8 @@ impl Rows {
 }
 
 struct Writer {
-    file: Option<File>,
-    text: Vec<u8>,
-    /// What the rows in `text` took as records.
+    file: Option<LineWriter>,
+    /// What the rows that are not written yet took as records.
     waiting: u64,
     backlog: Arc<Backlog>,
     written: io::Result<()>,
@@ -155,26 +153,25 @@ impl Writer {
 
     fn take(&mut self, row: &RequestRecord) {
         self.waiting += Backlog::size_of(row);
-        if self.file.is_some() && self.written.is_ok() {
-            let line = serde_json::to_writer(&mut self.text, row);
-            self.written = line.map_err(io::Error::from);
-            self.text.push(b'\n');
-        }
-        if self.text.len() >= BATCH || self.file.is_none() {
+        self.attempt(|file| file.push(row));
+        let waits = |file: &LineWriter| file.waiting() < BATCH;
+        if !self.file.as_ref().is_some_and(waits) {
             self.flush();
         }
     }
 
     fn flush(&mut self) {
-        if let Some(file) = &mut self.file
-            && self.written.is_ok()
-        {
-            self.written = file.write_all(&self.text);
-        }
-        if self.written.is_err() {
-            self.stop.stop();
-        }
-        self.text.clear();
+        self.attempt(LineWriter::flush);
         self.backlog.take(std::mem::take(&mut self.waiting));
+    }
+
+    /// Nothing is written after the first failure, which stops the load.
+    fn attempt(&mut self, write: impl FnOnce(&mut LineWriter) -> io::Result<()>) {
+        if let (Some(file), Ok(())) = (&mut self.file, &self.written) {
+            self.written = write(file);
+            if self.written.is_err() {
+                self.stop.stop();
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use document::words::{not_completed, plural};
 use document::{Cell, Field, Invocation, Table, verdict};
 use domain::exit::Fatal;
 use domain::plan::SweepPlan;
-use domain::record::Provenance;
+use domain::record::{JOURNAL_FILE, MANIFEST_FILE, Provenance, TELEMETRY_FILE};
 use metrics::summary::{ConfigSummary, Summary, Verdict};
 use metrics::{Dataset, Estimate};
 use runtime::SweepSummary;
@@ -61,10 +61,10 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
             left_out.join(", ")
         );
     }
-    println!("Wrote {}", dir.join("manifest.json").display());
-    println!("      {}", dir.join("journal.jsonl").display());
+    println!("Wrote {}", dir.join(MANIFEST_FILE).display());
+    println!("      {}", dir.join(JOURNAL_FILE).display());
     if !dataset.telemetry.is_empty() {
-        println!("      {}", dir.join("telemetry.jsonl").display());
+        println!("      {}", dir.join(TELEMETRY_FILE).display());
     }
     let typed = |rest| Invocation::from_environment().command(&format!("{rest} {}", dir.display()));
     if sweep.is_complete() {
@@ -199,5 +199,6 @@ fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32
 
 /// Reads a results folder back from disk.
 pub(crate) fn read(dir: &Path) -> Result<Dataset, Fatal> {
-    Ok(results::read_as_it_is(dir, false, &mut Vec::new())?)
+    let records = results::sweep::read(dir, false, &mut Vec::new())?;
+    Ok(metrics::from_records::dataset(records))
 }

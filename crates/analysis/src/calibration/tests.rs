@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use domain::record::{CALIBRATION_FILE, CALIBRATION_SCHEMA};
+
 use super::*;
 use crate::kind::fixture::{check, folder, options, text};
-use crate::load::{InputKind, detect, load};
+use crate::load::{InputKind, LoadErrorKind, detect, load};
 
 fn committed() -> Calibration {
     read(&folder("calibration")).unwrap()

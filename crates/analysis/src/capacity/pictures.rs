@@ -1,7 +1,8 @@
 //! The pictures of a capacity run.
 
-use metrics::capacity::{Criterion, LatencyFigure, LevelEnd, LevelFigures, Statistic};
-use metrics::load::Spread;
+use domain::record::capacity::LevelEnd;
+use domain::record::load::Spread;
+use metrics::capacity::{Criterion, LatencyFigure, LevelFigures, Statistic};
 
 use super::Material;
 use crate::album::{Album, Words, value};

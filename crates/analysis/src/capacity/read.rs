@@ -2,16 +2,14 @@
 
 use std::path::Path;
 
-use domain::record::{ClientBudget, Provenance, RequestRecord, schema1};
+use document::verdict;
+use domain::record::capacity::{CAPACITY_FILE, CapacityRecord, Decision, LevelEnd, Probe};
+use domain::record::{ClientBudget, Provenance, RequestRecord};
 use metrics::budget;
-use metrics::capacity::{
-    CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, Decision, LEVELS_FOLDER, LevelEnd,
-    LevelFigures, Objective, Probe, Rule, Sample,
-};
-use metrics::load::REQUESTS_FILE;
+use metrics::capacity::{self, LevelFigures, Objective, Rule, Sample};
 
 use crate::kind;
-use crate::load::{LoadError, LoadErrorKind, read_versioned};
+use crate::load::{LoadError, LoadErrorKind};
 
 /// A capacity run, its levels derived again from their requests.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,16 +52,10 @@ fn whole(levels: &[Level]) -> Vec<LevelFigures> {
 
 /// Reads a capacity run's folder.
 pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
-    let path = folder.join(CAPACITY_FILE);
-    let (schema, mut record): (_, CapacityRecord) = read_versioned(
-        &path,
-        "capacity run",
-        1..=CAPACITY_SCHEMA,
-        schema1::with_header,
-    )?;
+    let (schema, mut record) = results::capacity::read(folder)?;
     let objective: Objective = record.asked.slo.parse().map_err(|why: String| {
         LoadError::new(
-            &path,
+            &folder.join(CAPACITY_FILE),
             LoadErrorKind::Json {
                 what: "slo",
                 message: why,
@@ -82,19 +74,14 @@ pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
     };
     let mut levels: Vec<Level> = Vec::new();
     for probe in &record.probes {
-        let place = folder
-            .join(LEVELS_FOLDER)
-            .join(&probe.folder)
-            .join(REQUESTS_FILE);
-        // The levels' own schema rose with the run's.
-        let rows = results::rows(&place, schema + 1)?;
+        let rows = results::capacity::rows(folder, schema, probe)?;
         let level = again(&record, &objective, probe, &rows, &levels);
         if level.probe.decision.verdict != probe.decision.verdict {
             warnings.push(format!(
                 "{}: was recorded as {} and is {} by its requests, which counts",
                 probe.folder,
-                probe.decision.verdict.word(),
-                level.probe.decision.verdict.word()
+                verdict::level(probe.decision.verdict),
+                verdict::level(level.probe.decision.verdict)
             ));
         }
         warnings.extend(beyond(
@@ -139,7 +126,7 @@ fn again(
         .window
         .map(|window| LevelFigures::of(rows, probe.agents, window, objective));
     Level {
-        probe: Probe::new(
+        probe: capacity::probe(
             probe.folder.clone(),
             (probe.agents, probe.phase, probe.end),
             probe.looks.clone(),

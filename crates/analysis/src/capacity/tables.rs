@@ -1,11 +1,12 @@
 //! The tables of a capacity run.
 
 use document::{Cell, Field, Kind, Origin, Table, verdict};
+use domain::record::capacity::{Judged, LevelEnd, Phase};
+use domain::record::capacity::{Judged, LevelEnd, Phase};
+use domain::record::load::Spread;
+use domain::record::load::Spread;
 use metrics::Estimate;
-use metrics::capacity::{
-    Criterion, Judged, LevelEnd, LevelFigures, Located, Objective, Phase, Statistic,
-};
-use metrics::load::Spread;
+use metrics::capacity::{Criterion, LevelFigures, Located, Objective, Statistic};
 
 use super::Material;
 use super::read::Level;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use document::Content;
 use document::capacity::AnswerKind;
-use metrics::capacity::{LevelEnd, Probe, Verdict};
+use domain::record::capacity::{LevelEnd, Probe, Verdict};
 
 use super::{build, read};
 use crate::kind::fixture::{self, check, front, options};
@@ -31,7 +31,7 @@ fn decisions_are_derived_again_from_the_requests() {
     );
     let run = read(&fixture::folder("capacity")).unwrap();
     let text = fs::read_to_string(fixture::folder("capacity").join("capacity.json")).unwrap();
-    let recorded: metrics::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();
+    let recorded: domain::record::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();
     // Not the probes whole: JSON's floats come back with another last digit.
     let facts = |probes: &[Probe]| -> Vec<_> {
         let judged = |p: &Probe| {
@@ -145,7 +145,7 @@ fn levels_beyond_the_clients_budget_are_named() {
     copy(&fixture::folder("capacity"), dir.path());
     let path = dir.path().join("capacity.json");
     let text = fs::read_to_string(&path).unwrap();
-    let mut record: metrics::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();
+    let mut record: domain::record::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();
     let calibration = fixture::folder("calibration");
     let mut budget = crate::calibration::read(&calibration).unwrap().budget;
     let mut flagged = |rate: f64| {

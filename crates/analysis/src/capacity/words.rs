@@ -4,7 +4,8 @@ use document::capacity::AnswerKind;
 use document::number::plain;
 use document::words::sentence;
 use document::{Cell, Front, safe};
-use metrics::capacity::{Asked, LevelFigures, RunEnd};
+use domain::record::capacity::{Asked, RunEnd};
+use metrics::capacity::LevelFigures;
 
 use super::Material;
 use crate::kind::three_figures;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use domain::Nanos;
 use domain::plan::Topology;
 use domain::record::Provenance;
+use domain::record::load::{LOAD_FILE, REQUESTS_FILE};
 use metrics::cause::WaitedFor;
 use metrics::{Summary, Verdict};
 use tempfile::TempDir;

@@ -1,13 +1,14 @@
 //! The pictures of a load.
 
 use domain::Nanos;
+use metrics::load::Request;
 use metrics::stats::percentile;
 
 use super::series::{Latency, Series, Window};
 use super::tables::{Turn, by_turn};
 use crate::album::{Album, Words};
 use crate::charts::{ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine};
-use crate::load::{Load, Request};
+use crate::load::Load;
 use crate::windows::is_sliver;
 use document::Picture;
 use document::number::{plain, short};

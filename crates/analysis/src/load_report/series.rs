@@ -1,9 +1,10 @@
 //! A load over time: what happened in each of a row of equal windows.
 
 use domain::{Nanos, Stamp};
+use metrics::load::{End, Request};
 use metrics::stats::{percentile, printable_percentile};
 
-use crate::load::{End, Load, Request};
+use crate::load::Load;
 use crate::windows::round_width;
 
 /// Windows of throughput that still read well in one picture.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use document::{Cell, Field, Origin, Table};
 use domain::Nanos;
-use metrics::load::{AgentFigures, Spread};
+use domain::record::load::Spread;
+use metrics::load::AgentFigures;
 use metrics::stats::{percentile, printable_percentile};
 
 use super::series::{Latency, Series, Window};

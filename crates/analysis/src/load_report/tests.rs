@@ -80,14 +80,14 @@ fn a_load_that_carried_nothing_and_one_that_was_killed_have_reports_too() {
     let mut load = read();
     load.file.result = None;
     for request in &mut load.requests {
-        request.end = load::End::Failed;
+        request.end = metrics::load::End::Failed;
     }
     load.figures = metrics::load::Collected::new(None).figures();
     load.figures.outcomes.failed = load.requests.len() as u32;
     load.figures
         .failures
         .insert("a|b\nc".to_owned(), load.requests.len() as u32);
-    load.phases = load::Phases::default();
+    load.phases = metrics::load::Phases::default();
     let report = build(&load, &options("load")).unwrap();
     assert!(
         report.answer.contains("carried nothing: none of"),

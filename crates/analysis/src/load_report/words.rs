@@ -6,8 +6,8 @@ use document::words::{plural, sentence};
 use document::{Cell, Front, safe};
 use domain::Nanos;
 use domain::record::TimeScale;
+use domain::record::load::{Asked, Shape, Spread};
 use metrics::budget;
-use metrics::load::{Asked, Shape, Spread};
 
 use super::series::Series;
 use crate::kind::three_figures;

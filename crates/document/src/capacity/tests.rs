@@ -1,6 +1,8 @@
 //! Sentences.
 
 use domain::Stamp;
+use domain::record::capacity::*;
+use domain::record::capacity::*;
 use metrics::Estimate;
 use metrics::capacity::*;
 use metrics::stats::Usl;

@@ -1,7 +1,8 @@
 //! How often a capacity run errs, on servers whose truth is known exactly: the tables in
 //! `docs/capacity.md`.
 
-use metrics::capacity::{Next, Observed, Search, Verdict};
+use domain::record::capacity::{Observed, Verdict};
+use metrics::capacity::{Next, search};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -104,7 +105,7 @@ fn search(server: Server, (holds, slope): (f64, f64), searches: u32) -> Outcomes
     let mut out = Outcomes::default();
     for _ in 0..searches {
         let mut seen: Vec<Observed> = Vec::new();
-        while let Next::Level(agents, _) = search.next(&seen) {
+        while let Next::Level(agents, _) = search::next(&search, &seen) {
             let off = slope * (f64::from(agents) / holds).ln();
             let records = server.off(off).level(agents, &mut rng);
             let (verdict, requests) = decide(&records, agents, &objective);
@@ -117,8 +118,8 @@ fn search(server: Server, (holds, slope): (f64, f64), searches: u32) -> Outcomes
             out.levels += 1;
             out.requests += u64::from(requests);
         }
-        let carries = Search::carried(&seen);
-        let breaks = Search::breaks(&seen);
+        let carries = search::carried(&seen);
+        let breaks = search::breaks(&seen);
         let too_many = carries.is_some_and(|n| f64::from(n) > holds);
         let too_few = breaks.is_some_and(|n| f64::from(n) <= holds);
         out.too_many += u32::from(too_many);

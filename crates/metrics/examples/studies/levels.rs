@@ -1,10 +1,9 @@
 //! Levels whose truth is known exactly, and what the rule of `tandem capacity` says of them.
 
+use domain::record::capacity::{Asked, Budget, Search, Verdict};
 use domain::record::{RequestRecord, RequestTimes};
 use domain::{Nanos, Outcome, Stamp};
-use metrics::capacity::{
-    Asked, Budget, Objective, Rule, Sample, Search, Verdict, Watch, Watched, Window,
-};
+use metrics::capacity::{Objective, Rule, Sample, Watch, Watched, steady_window};
 use metrics::timeline::{of_load, streamed};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -225,7 +224,7 @@ pub(crate) fn decide(
             Watched::On => {}
             Watched::Decided(_, decision) => return (decision.verdict, decision.requests),
             Watched::Budget => {
-                let window = Window::of(seen, agents, asked.warmup, Nanos::ZERO, None)
+                let window = steady_window(seen, agents, asked.warmup, Nanos::ZERO, None)
                     .expect("it was steady before the budget was used up");
                 let rule = Rule { error: asked.error };
                 let sample = Sample::of(seen, window);

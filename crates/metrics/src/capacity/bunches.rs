@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use domain::Stamp;
+use domain::record::capacity::Window;
 
-use super::Window;
 use super::bound::Item;
 use super::sample::Latency;
 use crate::stats::{mean, percentile, t_quantile};

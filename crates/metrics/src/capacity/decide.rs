@@ -1,6 +1,6 @@
 //! Whether a level keeps its limits: yes, no, or not to be told yet.
 
-use serde::{Deserialize, Serialize};
+use domain::record::capacity::{Decision, Judged, Verdict};
 
 use super::bound::{Item, clopper_pearson, told};
 use super::bunches::{
@@ -19,7 +19,7 @@ const ROUNDS: f64 = 12.0;
 const TOO_MANY: f64 = 1e5;
 
 /// How sure a decision must be.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
     /// The chance that a level is decided wrongly, over all looks at it: half of it for a level that
     /// does not keep its limits and passes, half for one that keeps them and fails.
@@ -32,105 +32,21 @@ impl Default for Rule {
     }
 }
 
-/// What the data say of a level or of one limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It keeps the limit.
-    Pass,
-    /// It breaks the limit.
-    Fail,
-    /// The data cannot say.
-    Unresolved,
-}
-
-impl Verdict {
-    /// In a word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::Unresolved => "unresolved",
-        }
-    }
-}
-
-/// A level, judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Decision {
-    /// Of the level: it passes when it keeps every limit and fails when it breaks one.
-    pub verdict: Verdict,
-    /// Which look at the level's data this was, from 1.
-    pub look: u32,
-    /// Requests that counted.
-    pub requests: u32,
-    /// Each limit.
-    pub judged: Vec<Judged>,
-    /// About so many more requests would decide it, if they are like those seen; none when it is
-    /// decided, or too close to a limit to be told.
-    pub needs: Option<u64>,
-}
-
-/// One limit, judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Judged {
-    /// The limit in its one form.
-    pub limit: String,
-    /// What the data say of it.
-    pub verdict: Verdict,
-    /// The limited figure as it was seen: seconds, or a share in 0..=1. For a percentile of completed
-    /// requests; none without any.
-    pub seen: Option<f64>,
-    /// Its 95 % interval, lower end.
-    pub seen_lo: Option<f64>,
-    /// Its 95 % interval, upper end.
-    pub seen_hi: Option<f64>,
-    /// What is compared with `target`: the share of observations within the limit, or the mean.
-    pub statistic: Option<f64>,
-    /// The true value lies above this, at the confidence of this look.
-    pub lo: Option<f64>,
-    /// The true value lies below this, at the confidence of this look.
-    pub hi: Option<f64>,
-    /// What `statistic` must reach (a share) or stay below (a mean, seconds).
-    pub target: f64,
-    /// Observations.
-    pub n: u64,
-    /// How many times more they scatter over time than independent ones would.
-    pub design_effect: f64,
-    /// About so many more requests would decide it.
-    pub needs: Option<u64>,
-}
-
-impl Judged {
-    /// A limit of which the data say nothing yet.
-    fn unresolved(criterion: &Criterion, target: f64, n: u64) -> Self {
-        Self {
-            limit: criterion.to_string(),
-            verdict: Verdict::Unresolved,
-            seen: None,
-            seen_lo: None,
-            seen_hi: None,
-            statistic: None,
-            lo: None,
-            hi: None,
-            target,
-            n,
-            design_effect: 1.0,
-            needs: None,
-        }
-    }
-}
-
-impl Decision {
-    /// Of a level that never was steady.
-    pub fn unknown() -> Self {
-        Self {
-            verdict: Verdict::Unresolved,
-            look: 0,
-            requests: 0,
-            judged: Vec::new(),
-            needs: None,
-        }
+/// A limit of which the data say nothing yet.
+fn unresolved(criterion: &Criterion, target: f64, n: u64) -> Judged {
+    Judged {
+        limit: criterion.to_string(),
+        verdict: Verdict::Unresolved,
+        seen: None,
+        seen_lo: None,
+        seen_hi: None,
+        statistic: None,
+        lo: None,
+        hi: None,
+        target,
+        n,
+        design_effect: 1.0,
+        needs: None,
     }
 }
 
@@ -270,7 +186,7 @@ impl Judge<'_, '_> {
             .fold(design_effect(items, window, blocks).max(1.0), f64::max);
         let mut judged = Judged {
             design_effect: effect,
-            ..Judged::unresolved(criterion, target, n)
+            ..unresolved(criterion, target, n)
         };
         if n == 0 {
             return judged;
@@ -314,7 +230,7 @@ impl Judge<'_, '_> {
         let mut judged = Judged {
             seen,
             statistic: seen,
-            ..Judged::unresolved(criterion, below, plain.len() as u64)
+            ..unresolved(criterion, below, plain.len() as u64)
         };
         let (Some(centre), Some(sd), true) = (seen, sample_sd(&blocks), blocks.len() >= 3) else {
             return judged;

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use domain::record::RequestRecord;
+use domain::record::capacity::Window;
 use domain::{Nanos, Stamp};
 use serde::Serialize;
 
 use super::bunches::{BLOCKS, block_means};
 use super::objective::Objective;
-use super::sample::{Sample, Window};
+use super::sample::Sample;
 use crate::Estimate;
-use crate::load::{Collected, Figures};
+use crate::load::Collected;
 use crate::request::LatencyFigure;
 use crate::stats::{bounds, jain, mean, median};
 

@@ -3,78 +3,50 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::record::RequestRecord;
+use domain::record::capacity::Window;
 use domain::{Nanos, Outcome, Stamp};
-use serde::{Deserialize, Serialize};
 
 use super::bound::Item;
 use super::objective::Objective;
 use crate::RequestMetrics;
 use crate::request::LatencyFigure;
 
-/// The stretch of time in which a level was steady: `[from, to)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
-    /// Every agent had ended its warm-up requests.
-    pub from: Stamp,
-    /// Every request that began before this is known to its end.
-    pub to: Stamp,
-}
-
-impl Window {
-    /// From the end of the last agent's warm-up to the moment up to which every request that began
-    /// has ended, given that each agent begins its next request `think` after its last one ended.
-    /// `stopped` is that moment where it is known: when nothing new began any more and all ended.
-    ///
-    /// None while an agent is still warming up, or when nothing lies between.
-    pub fn of(
-        records: &[RequestRecord],
-        agents: u32,
-        warmup: u32,
-        think: Nanos,
-        stopped: Option<Stamp>,
-    ) -> Option<Self> {
-        let mut ends: BTreeMap<u32, Vec<Stamp>> = BTreeMap::new();
-        for record in records {
-            ends.entry(record.agent)
-                .or_default()
-                .push(record.times.ended);
-        }
-        if ends.len() < agents as usize {
-            return None;
-        }
-        let mut from = Stamp::ZERO;
-        let mut known = Stamp(u64::MAX);
-        for ends in ends.values_mut() {
-            ends.sort_unstable();
-            from = match warmup.checked_sub(1) {
-                Some(last) => from.max(*ends.get(last as usize)?),
-                None => from,
-            };
-            known = known.min(*ends.last()? + think);
-        }
-        if warmup == 0 {
-            from = records.iter().map(|r| r.times.scheduled).min()?;
-        }
-        let to = stopped.unwrap_or(known);
-        (from < to).then_some(Self { from, to })
+/// The window in which a level was steady: from the end of the last agent's warm-up to the moment up to which every request that began
+/// has ended, given that each agent begins its next request `think` after its last one ended.
+/// `stopped` is that moment where it is known: when nothing new began any more and all ended.
+///
+/// None while an agent is still warming up, or when nothing lies between.
+pub fn steady_window(
+    records: &[RequestRecord],
+    agents: u32,
+    warmup: u32,
+    think: Nanos,
+    stopped: Option<Stamp>,
+) -> Option<Window> {
+    let mut ends: BTreeMap<u32, Vec<Stamp>> = BTreeMap::new();
+    for record in records {
+        ends.entry(record.agent)
+            .or_default()
+            .push(record.times.ended);
     }
-
-    /// Its length, seconds.
-    pub fn seconds(self) -> f64 {
-        self.to.since(self.from).as_secs_f64()
+    if ends.len() < agents as usize {
+        return None;
     }
-
-    /// True for a moment in it.
-    pub fn holds(self, at: Stamp) -> bool {
-        self.from <= at && at < self.to
+    let mut from = Stamp::ZERO;
+    let mut known = Stamp(u64::MAX);
+    for ends in ends.values_mut() {
+        ends.sort_unstable();
+        from = match warmup.checked_sub(1) {
+            Some(last) => from.max(*ends.get(last as usize)?),
+            None => from,
+        };
+        known = known.min(*ends.last()? + think);
     }
-
-    /// Which of `count` equal blocks of it a moment lies in.
-    pub(super) fn block(self, at: Stamp, count: u64) -> usize {
-        let length = self.to.since(self.from).0.max(1);
-        let into = u128::from(at.since(self.from).0) * u128::from(count) / u128::from(length);
-        (into as u64).min(count - 1) as usize
+    if warmup == 0 {
+        from = records.iter().map(|r| r.times.scheduled).min()?;
     }
+    let to = stopped.unwrap_or(known);
+    (from < to).then_some(Window { from, to })
 }
 
 /// The requests that began in a window.

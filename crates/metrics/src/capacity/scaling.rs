@@ -1,6 +1,7 @@
 //! What the levels say together: the law of their throughput, its knee and peak, and the level from
 //! which more agents only wait.
 
+use domain::record::capacity::Saturation;
 use serde::{Deserialize, Serialize};
 
 use super::LevelFigures;
@@ -114,46 +115,27 @@ fn best(law: &Usl, at: f64) -> u32 {
     }
 }
 
-/// A level whose agents only wait more than those of a lower one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Saturation {
-    /// The lower level's agents.
-    pub from: u32,
-    /// The level's agents.
-    pub agents: u32,
-    /// The level's throughput over the lower one's.
-    pub throughput: f64,
-    /// Upper end of its 95 % interval: below 1.05.
-    pub throughput_hi: f64,
-    /// The level's mean end-to-end time over the lower one's.
-    pub e2e: f64,
-    /// Lower end of its 95 % interval: above 1.
-    pub e2e_lo: f64,
-}
-
-impl Saturation {
-    /// Compares a level with the next lower one that has at most half of its agents, else the next
-    /// lower one: saturated when throughput does not grow by 5 % and the time a request takes does
-    /// grow, both at 95 %.
-    pub fn of(level: &LevelFigures, others: &[LevelFigures]) -> Option<Self> {
-        let lower = |most: u32| {
-            others
-                .iter()
-                .filter(|o| o.agents <= most)
-                .max_by_key(|o| o.agents)
-        };
-        let from = lower(level.agents / 2).or_else(|| lower(level.agents - 1))?;
-        let (throughput, _, throughput_hi) = ratio(&level.tokens_per_s, &from.tokens_per_s)?;
-        let (e2e, e2e_lo, _) = ratio(level.e2e_s.as_ref()?, from.e2e_s.as_ref()?)?;
-        (throughput_hi < 1.0 + NO_GROWTH && e2e_lo > 1.0).then_some(Self {
-            from: from.agents,
-            agents: level.agents,
-            throughput,
-            throughput_hi,
-            e2e,
-            e2e_lo,
-        })
-    }
+/// Compares a level with the next lower one that has at most half of its agents, else the next
+/// lower one: saturated when throughput does not grow by 5 % and the time a request takes does
+/// grow, both at 95 %.
+pub fn saturation(level: &LevelFigures, others: &[LevelFigures]) -> Option<Saturation> {
+    let lower = |most: u32| {
+        others
+            .iter()
+            .filter(|o| o.agents <= most)
+            .max_by_key(|o| o.agents)
+    };
+    let from = lower(level.agents / 2).or_else(|| lower(level.agents - 1))?;
+    let (throughput, _, throughput_hi) = ratio(&level.tokens_per_s, &from.tokens_per_s)?;
+    let (e2e, e2e_lo, _) = ratio(level.e2e_s.as_ref()?, from.e2e_s.as_ref()?)?;
+    (throughput_hi < 1.0 + NO_GROWTH && e2e_lo > 1.0).then_some(Saturation {
+        from: from.agents,
+        agents: level.agents,
+        throughput,
+        throughput_hi,
+        e2e,
+        e2e_lo,
+    })
 }
 
 /// A ratio of two means with its 95 % interval, on the logarithm to first order.

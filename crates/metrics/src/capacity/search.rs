@@ -1,48 +1,6 @@
 //! Which level to look at next: doubling, then bisection, then a little way beyond.
 
-use serde::{Deserialize, Serialize};
-
-use super::Verdict;
-
-/// How far and how finely to search.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Search {
-    /// The first level.
-    pub start: u32,
-    /// No level beyond this.
-    pub max_agents: u32,
-    /// Bisection ends when the levels that pass and fail are no further apart than this share of the
-    /// passing one, or than one agent.
-    pub precision: f64,
-    /// Levels beyond the first that fails, each with twice the agents, to see where throughput
-    /// ends.
-    pub beyond: u32,
-}
-
-/// A level that was looked at.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Observed {
-    /// Its agents.
-    pub agents: u32,
-    /// What the data say.
-    pub verdict: Verdict,
-    /// Too many requests failed: no level beyond it is tried.
-    pub failing: bool,
-    /// Throughput does not grow any more and waiting does, against a lower level.
-    pub saturated: bool,
-}
-
-/// What a level is looked at for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// For the first level that fails.
-    Doubling,
-    /// For the boundary.
-    Bisection,
-    /// For the course of throughput beyond it.
-    Beyond,
-}
+use domain::record::capacity::{Observed, Phase, Search, SearchEnd, Verdict};
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,114 +11,96 @@ pub enum Next {
     Done(SearchEnd),
 }
 
-/// Why a search ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SearchEnd {
-    /// The boundary is known as finely as was asked, or as the data allow.
-    Bracketed,
-    /// Not even the least level passes.
-    NoneCarried,
-    /// No level up to the most agents fails.
-    MostAgents,
-    /// No level fails, and throughput does not grow any more.
-    Saturated,
-    /// No level breaks its limits, and too many requests failed.
-    Failing,
+/// What to do after the levels seen so far.
+pub fn next(search: &Search, seen: &[Observed]) -> Next {
+    if seen.is_empty() {
+        return Next::Level(search.start.min(search.max_agents), Phase::Doubling);
+    }
+    let highest = seen.iter().map(|o| o.agents).max().unwrap_or(search.start);
+    let ceiling = seen.iter().any(|o| o.failing || o.saturated);
+    let Some(fail) = breaks(seen) else {
+        return if seen.iter().any(|o| o.failing) {
+            Next::Done(SearchEnd::Failing)
+        } else if ceiling {
+            Next::Done(SearchEnd::Saturated)
+        } else if highest >= search.max_agents {
+            Next::Done(SearchEnd::MostAgents)
+        } else {
+            Next::Level(twice(search, highest), Phase::Doubling)
+        };
+    };
+    if let Some(between) = between(search, seen, fail) {
+        return Next::Level(between, Phase::Bisection);
+    }
+    let beyond = seen.iter().filter(|o| o.agents > fail).count();
+    if !ceiling && highest < search.max_agents && beyond < search.beyond as usize {
+        return Next::Level(twice(search, highest), Phase::Beyond);
+    }
+    let open = |o: &Observed| o.verdict == Verdict::Unresolved && o.agents < fail;
+    let bracketed = carried(seen).is_some() || seen.iter().any(open);
+    Next::Done(if bracketed {
+        SearchEnd::Bracketed
+    } else {
+        SearchEnd::NoneCarried
+    })
 }
 
-impl Search {
-    /// What to do after the levels seen so far.
-    pub fn next(&self, seen: &[Observed]) -> Next {
-        if seen.is_empty() {
-            return Next::Level(self.start.min(self.max_agents), Phase::Doubling);
+fn twice(search: &Search, agents: u32) -> u32 {
+    agents.saturating_mul(2).min(search.max_agents)
+}
+
+/// The middle of the widest gap that is still too wide below the least level that fails and
+/// above the most agents that pass below it.
+fn between(search: &Search, seen: &[Observed], fail: u32) -> Option<u32> {
+    let pass = carried(seen).unwrap_or(0);
+    let mut known: Vec<u32> = seen
+        .iter()
+        .map(|o| o.agents)
+        .filter(|agents| (pass..=fail).contains(agents))
+        .chain([pass, fail])
+        .collect();
+    known.sort_unstable();
+    known.dedup();
+    let mut widest = None;
+    for pair in known.windows(2) {
+        let [low, high] = [pair[0], pair[1]];
+        // Not even the least level is known to pass: what lies below it is asked for too.
+        let allowed = (f64::from(low) * search.precision).floor().max(1.0) as u32;
+        let gap = high - low;
+        if gap > allowed && widest.is_none_or(|(most, _)| gap > most) {
+            widest = Some((gap, u32::midpoint(low, high)));
         }
-        let highest = seen.iter().map(|o| o.agents).max().unwrap_or(self.start);
-        let ceiling = seen.iter().any(|o| o.failing || o.saturated);
-        let Some(fail) = Self::breaks(seen) else {
-            return if seen.iter().any(|o| o.failing) {
-                Next::Done(SearchEnd::Failing)
-            } else if ceiling {
-                Next::Done(SearchEnd::Saturated)
-            } else if highest >= self.max_agents {
-                Next::Done(SearchEnd::MostAgents)
-            } else {
-                Next::Level(self.twice(highest), Phase::Doubling)
-            };
-        };
-        if let Some(between) = self.between(seen, fail) {
-            return Next::Level(between, Phase::Bisection);
-        }
-        let beyond = seen.iter().filter(|o| o.agents > fail).count();
-        if !ceiling && highest < self.max_agents && beyond < self.beyond as usize {
-            return Next::Level(self.twice(highest), Phase::Beyond);
-        }
-        let open = |o: &Observed| o.verdict == Verdict::Unresolved && o.agents < fail;
-        let bracketed = Self::carried(seen).is_some() || seen.iter().any(open);
-        Next::Done(if bracketed {
-            SearchEnd::Bracketed
-        } else {
-            SearchEnd::NoneCarried
-        })
     }
+    widest.map(|(_, middle)| middle).filter(|m| *m > 0)
+}
 
-    fn twice(&self, agents: u32) -> u32 {
-        agents.saturating_mul(2).min(self.max_agents)
-    }
+/// The most agents that pass below every level that fails.
+pub fn carried(seen: &[Observed]) -> Option<u32> {
+    let fail = breaks(seen).unwrap_or(u32::MAX);
+    seen.iter()
+        .filter(|o| o.verdict == Verdict::Pass && o.agents < fail)
+        .map(|o| o.agents)
+        .max()
+}
 
-    /// The middle of the widest gap that is still too wide below the least level that fails and
-    /// above the most agents that pass below it.
-    fn between(&self, seen: &[Observed], fail: u32) -> Option<u32> {
-        let pass = Self::carried(seen).unwrap_or(0);
-        let mut known: Vec<u32> = seen
-            .iter()
-            .map(|o| o.agents)
-            .filter(|agents| (pass..=fail).contains(agents))
-            .chain([pass, fail])
-            .collect();
-        known.sort_unstable();
-        known.dedup();
-        let mut widest = None;
-        for pair in known.windows(2) {
-            let [low, high] = [pair[0], pair[1]];
-            // Not even the least level is known to pass: what lies below it is asked for too.
-            let allowed = (f64::from(low) * self.precision).floor().max(1.0) as u32;
-            let gap = high - low;
-            if gap > allowed && widest.is_none_or(|(most, _)| gap > most) {
-                widest = Some((gap, u32::midpoint(low, high)));
-            }
-        }
-        widest.map(|(_, middle)| middle).filter(|m| *m > 0)
-    }
+/// The fewest agents that fail.
+pub fn breaks(seen: &[Observed]) -> Option<u32> {
+    seen.iter()
+        .filter(|o| o.verdict == Verdict::Fail)
+        .map(|o| o.agents)
+        .min()
+}
 
-    /// The most agents that pass below every level that fails.
-    pub fn carried(seen: &[Observed]) -> Option<u32> {
-        let fail = Self::breaks(seen).unwrap_or(u32::MAX);
-        seen.iter()
-            .filter(|o| o.verdict == Verdict::Pass && o.agents < fail)
-            .map(|o| o.agents)
-            .max()
-    }
-
-    /// The fewest agents that fail.
-    pub fn breaks(seen: &[Observed]) -> Option<u32> {
-        seen.iter()
-            .filter(|o| o.verdict == Verdict::Fail)
-            .map(|o| o.agents)
-            .min()
-    }
-
-    /// Levels that pass although fewer agents fail.
-    pub fn out_of_order(seen: &[Observed]) -> Vec<u32> {
-        let fail = Self::breaks(seen).unwrap_or(u32::MAX);
-        let mut passes: Vec<u32> = seen
-            .iter()
-            .filter(|o| o.verdict == Verdict::Pass && o.agents > fail)
-            .map(|o| o.agents)
-            .collect();
-        passes.sort_unstable();
-        passes
-    }
+/// Levels that pass although fewer agents fail.
+pub fn out_of_order(seen: &[Observed]) -> Vec<u32> {
+    let fail = breaks(seen).unwrap_or(u32::MAX);
+    let mut passes: Vec<u32> = seen
+        .iter()
+        .filter(|o| o.verdict == Verdict::Pass && o.agents > fail)
+        .map(|o| o.agents)
+        .collect();
+    passes.sort_unstable();
+    passes
 }
 
 #[cfg(test)]
@@ -189,7 +129,7 @@ mod tests {
     fn run(search: Search, server: impl Fn(u32) -> Observed) -> (Vec<Observed>, SearchEnd) {
         let mut seen = Vec::new();
         loop {
-            match search.next(&seen) {
+            match next(&search, &seen) {
                 Next::Level(agents, _) => {
                     assert!(
                         seen.iter().all(|o: &Observed| o.agents != agents),
@@ -273,22 +213,22 @@ mod tests {
             observed(agents, verdict)
         });
         assert_eq!(end, SearchEnd::Bracketed);
-        assert_eq!(Search::carried(&seen), Some(9));
-        assert_eq!(Search::breaks(&seen), Some(13));
+        assert_eq!(carried(&seen), Some(9));
+        assert_eq!(breaks(&seen), Some(13));
         let odd = [
             observed(1, Verdict::Pass),
             observed(4, Verdict::Fail),
             observed(8, Verdict::Pass),
         ];
-        assert_eq!(Search::out_of_order(&odd), [8]);
-        assert_eq!(Search::carried(&odd), Some(1));
+        assert_eq!(out_of_order(&odd), [8]);
+        assert_eq!(carried(&odd), Some(1));
     }
 
     proptest! {
         #[test]
         fn it_finds_any_boundary_once_and_in_few_levels(most in 0_u32..600) {
             let (seen, _) = run(SEARCH, up_to(most));
-            let found = Search::carried(&seen);
+            let found = carried(&seen);
             prop_assert_eq!(found, (most > 0).then_some(most.min(512)));
             prop_assert!(seen.len() <= 20);
         }

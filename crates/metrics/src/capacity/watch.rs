@@ -2,8 +2,9 @@
 
 use domain::Nanos;
 use domain::record::RequestRecord;
+use domain::record::capacity::{Asked, Decision, Verdict, Window};
 
-use super::{Asked, Decision, LevelFigures, Objective, Rule, Sample, Verdict, Window};
+use super::{LevelFigures, Objective, Rule, Sample, steady_window};
 
 /// Requests that count before the first look, at least.
 const FIRST_LOOK: u32 = 32;
@@ -66,7 +67,7 @@ impl<'a> Watch<'a> {
             return Watched::On;
         }
         let think = Nanos::from_secs_f64(self.asked.think_s);
-        let window = Window::of(records, self.agents, self.asked.warmup, think, None);
+        let window = steady_window(records, self.agents, self.asked.warmup, think, None);
         let sample = window.map(|window| (window, Sample::of(records, window)));
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let counted = sample.as_ref().map_or(0, |(_, sample)| count(sample.len()));

@@ -3,37 +3,11 @@
 use std::collections::BTreeMap;
 
 use domain::Nanos;
-use domain::record::ServerCounters;
-use domain::record::Turn;
+use domain::record::load::{TurnFigures, WorkFigures};
+use domain::record::{ServerCounters, Turn};
 use domain::work::WorkRecord;
-use serde::{Deserialize, Serialize};
 
-use super::{Samples, Spread};
-
-/// The completed requests that were the same turn of their sessions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TurnFigures {
-    /// Which turn, from 1.
-    pub turn: u32,
-    /// From the send to the first chunk with text, ms.
-    pub ttft_ms: Option<Spread>,
-    /// Mean tokens of the prompt with all that was said before, by the server's count; none where
-    /// it gave none.
-    pub prompt_tokens_mean: Option<f64>,
-    /// Mean tokens of them that the server had in a cache, of the requests of which it said so.
-    pub cached_tokens_mean: Option<f64>,
-}
-
-/// What agents did before their requests, besides waiting for the plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct WorkFigures {
-    /// Waiting for a thread that was free for it, ms.
-    pub queue_ms: Option<Spread>,
-    /// CPU work, ms.
-    pub cpu_ms: Option<Spread>,
-    /// File work, ms.
-    pub file_ms: Option<Spread>,
-}
+use super::{Samples, spread};
 
 /// What is kept of each turn.
 #[derive(Debug, Clone, Default)]
@@ -104,7 +78,7 @@ impl Turns {
     pub(super) fn figures(&self) -> Vec<TurnFigures> {
         let figures = self.0.iter().map(|(turn, tally)| TurnFigures {
             turn: *turn,
-            ttft_ms: Spread::of(&tally.ttft),
+            ttft_ms: spread(&tally.ttft),
             prompt_tokens_mean: tally.prompt.of(1.0),
             cached_tokens_mean: tally.cached.of(1.0),
         });
@@ -148,9 +122,9 @@ impl Works {
 
     pub(super) fn figures(&self) -> Option<WorkFigures> {
         (!self.queue.is_empty()).then(|| WorkFigures {
-            queue_ms: Spread::of(&self.queue),
-            cpu_ms: Spread::of(&self.cpu),
-            file_ms: Spread::of(&self.file),
+            queue_ms: spread(&self.queue),
+            cpu_ms: spread(&self.cpu),
+            file_ms: spread(&self.file),
         })
     }
 }

@@ -8,13 +8,13 @@ use domain::event::Event;
 use domain::plan::Arm;
 use domain::record::MarkKind;
 use domain::{FailureKind, Nanos, Outcome, TimeoutPhase};
+use results::{FolderError, LineWriter, ResultsDir, Sink};
 use tokio_util::sync::CancellationToken;
 
 use super::fake::{Fake, Reply, Script, by_context};
 use super::{Trial, fresh, manifest, ms, plan, read, three};
 use crate::book::Book;
-use crate::journal::{Journal, Sink};
-use crate::{ResultsDir, RuntimeError, SweepSummary, read_manifest, write_manifest};
+use crate::{RuntimeError, SweepSummary};
 
 const TOGETHER: &str = "arms = [\"together\"]\ninterleave = false";
 
@@ -153,11 +153,7 @@ async fn a_server_that_is_gone_stops_the_sweep_after_three_arms_and_keeps_what_w
     drop(events);
 
     // Once the server is back, the arms that reached nobody are made again.
-    let point = ResultsDir::resume(dir.path())
-        .unwrap()
-        .resume_point()
-        .unwrap()
-        .clone();
+    let point = ResultsDir::resume(dir.path()).unwrap().resume.unwrap();
     assert_eq!(point.complete.len(), 2);
 }
 
@@ -239,27 +235,6 @@ async fn unreadable_benchmarks_are_said_before_anything_runs() {
     );
 }
 
-#[test]
-fn two_sweeps_into_one_folder_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let manifest = manifest(&plan(1, TOGETHER, ""), 1, 1);
-    let first = ResultsDir::create(dir.path(), manifest.clone()).unwrap();
-    for second in [
-        ResultsDir::create(dir.path(), manifest.clone()),
-        ResultsDir::resume(dir.path()),
-    ] {
-        match second {
-            Err(RuntimeError::InUse { owner, .. }) => assert_eq!(owner, Some(std::process::id())),
-            other => panic!("{other:?}"),
-        }
-    }
-    drop(first);
-    // Nobody holds it now, but it is not empty.
-    let third = ResultsDir::create(dir.path(), manifest);
-    assert!(matches!(third, Err(RuntimeError::AlreadyThere { .. })));
-    ResultsDir::resume(dir.path()).unwrap();
-}
-
 /// Takes so many bytes, then the disk is full.
 struct SmallDisk {
     left: usize,
@@ -301,7 +276,7 @@ async fn on_small_disk(
         .open(&path)
         .unwrap();
     let disk = SmallDisk { left: bytes, held };
-    results.journal = Journal::new(path, Box::new(disk));
+    results.journal = LineWriter::new(path, Box::new(disk));
     let trial = Trial::new(results, by_context());
     let fake = Arc::clone(&trial.fakes[0]);
     let result = trial.run().await;
@@ -322,7 +297,7 @@ async fn a_full_disk_stops_the_sweep_and_what_was_recorded_can_be_resumed() {
         let (result, short_log) = on_small_disk(&dir, bytes).await;
         let error = result.unwrap_err();
         assert!(
-            matches!(&error, RuntimeError::Write { path, source }
+            matches!(&error, RuntimeError::Folder(FolderError::Write { path, source })
                 if path.ends_with("journal.jsonl") && source.kind() == io::ErrorKind::StorageFull),
             "{error:?}"
         );
@@ -341,54 +316,6 @@ async fn a_full_disk_stops_the_sweep_and_what_was_recorded_can_be_resumed() {
         let complete = journal.arms.iter().filter(|a| a.complete).count();
         assert_eq!(complete, 4, "with {bytes} bytes");
     }
-}
-
-/// Fails at its second write, half way through, and has room again after that.
-#[derive(Default)]
-struct BadMoment {
-    writes: usize,
-    held: Arc<std::sync::Mutex<Vec<u8>>>,
-}
-
-impl Write for BadMoment {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writes += 1;
-        let n = match self.writes {
-            2 => bytes.len() / 2,
-            3 => return Err(io::ErrorKind::StorageFull.into()),
-            _ => bytes.len(),
-        };
-        self.held.lock().unwrap().extend(&bytes[..n]);
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Sink for BadMoment {
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[test]
-fn nothing_is_appended_after_half_a_line() {
-    let disk = BadMoment::default();
-    let held = Arc::clone(&disk.held);
-    let mut journal = Journal::new("j".into(), Box::new(disk));
-    let line = domain::record::JournalLine::Mark(domain::record::Mark {
-        at: ms(1),
-        what: MarkKind::Started,
-        note: String::new(),
-    });
-    journal.append(&line).unwrap();
-    journal.append(&line).unwrap_err();
-    let after = held.lock().unwrap().clone();
-    journal.append(&line).unwrap_err();
-    journal.sync().unwrap_err();
-    assert_eq!(*held.lock().unwrap(), after);
 }
 
 /// A disk that takes nothing until it is let.
@@ -429,7 +356,7 @@ fn rows_wait_for_a_slow_disk_and_whoever_made_them_does_not() {
         file: std::fs::File::create(&path).unwrap(),
     };
     let book = Book::new(
-        Journal::new(path.clone(), Box::new(disk)),
+        LineWriter::new(path.clone(), Box::new(disk)),
         CancellationToken::new(),
     )
     .unwrap();
@@ -492,31 +419,8 @@ async fn telemetry_that_cannot_be_written_stops_the_sweep_too() {
     trial.setup.gpu = Some(Box::new(Silent));
     let error = trial.run().await.unwrap_err();
     assert!(
-        matches!(&error, RuntimeError::Write { path, source }
+        matches!(&error, RuntimeError::Folder(FolderError::Write { path, source })
             if path.ends_with("telemetry.jsonl") && source.kind() == io::ErrorKind::StorageFull),
         "{error:?}"
     );
-}
-
-#[test]
-fn a_manifest_is_written_whole_and_a_newer_one_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let manifest = manifest(&plan(2, "", ""), 3, 2);
-    write_manifest(dir.path(), &manifest).unwrap();
-    assert_eq!(read_manifest(dir.path()).unwrap(), manifest);
-    let files: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
-    assert_eq!(files.len(), 1, "no temporary file is left");
-
-    let path = dir.path().join("manifest.json");
-    for (schema, words) in [(1, "is older than"), (3, "is newer than")] {
-        let text = format!("{{\n \"schema\": {schema}, \"shape\": \"unknown\"\n}}");
-        std::fs::write(&path, text).unwrap();
-        let refused = read_manifest(dir.path()).unwrap_err().to_string();
-        assert!(refused.contains(words), "{refused}");
-    }
-    std::fs::write(&path, "{\n \"schema\": 2,\n \"name\": ").unwrap();
-    let error = read_manifest(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("manifest.json:3:"), "{error}");
-    let missing = write_manifest(&dir.path().join("absent"), &manifest).unwrap_err();
-    assert!(missing.to_string().contains("absent"), "{missing}");
 }

@@ -19,9 +19,10 @@ use domain::record::{
     RequestRecord, RunHeader, StepRecord, TimeScale,
 };
 use domain::{Nanos, Stamp};
+use results::ResultsDir;
 
 use self::fake::Fake;
-use crate::{DEFAULT_DEAD_ARMS, ResultsDir, RuntimeError, Shutdown, SweepSetup, SweepSummary};
+use crate::{DEFAULT_DEAD_ARMS, RuntimeError, Shutdown, SweepSetup, SweepSummary};
 
 /// Agents `a`, `b`, `c`, … with contexts 512, 1024, 1536, …, so that the fake can tell them apart.
 pub(crate) fn plan(agents: usize, protocol: &str, extra: &str) -> SweepPlan {
@@ -96,7 +97,7 @@ pub(crate) struct Trial {
 impl Trial {
     /// In virtual time; must be called inside a paused runtime.
     pub(crate) fn new(results: ResultsDir, script: fake::Script) -> Self {
-        let offset = results.resume_point().map_or(Nanos::ZERO, |p| p.offset);
+        let offset = results.resume.as_ref().map_or(Nanos::ZERO, |p| p.offset);
         Self::on(Clock::start_virtual_from(offset), results, script)
     }
 
@@ -106,7 +107,7 @@ impl Trial {
         reason = "tests write their script in place"
     )]
     pub(crate) fn on(clock: Clock, results: ResultsDir, script: fake::Script) -> Self {
-        let fakes: Vec<Arc<Fake>> = (0..results.manifest().header.endpoints.len())
+        let fakes: Vec<Arc<Fake>> = (0..results.manifest.header.endpoints.len())
             .map(|i| {
                 Arc::new(Fake::new(
                     format!("fake://{i}"),

@@ -5,13 +5,14 @@ use std::fs;
 use std::path::Path;
 
 use clock::Clock;
+use domain::Stamp;
 use domain::plan::Arm;
 use domain::record::{MarkKind, RequestRole};
-use domain::{Nanos, Stamp};
+use results::ResultsDir;
 
 use super::fake::by_context;
 use super::{Trial, manifest, plan, read};
-use crate::{ResultsDir, RuntimeError, resume_point};
+use crate::RuntimeError;
 
 /// A finished sweep of two repetitions of two arms, cut to its first `keep` bytes.
 async fn cut(dir: &Path, keep: usize) -> (Vec<u8>, usize) {
@@ -38,7 +39,7 @@ async fn a_killed_sweep_is_completed_without_repeating_what_is_complete() {
         let torn = !kept.is_empty() && !kept.ends_with(b"\n");
 
         let results = ResultsDir::resume(&dir).unwrap();
-        let point = results.resume_point().unwrap().clone();
+        let point = results.resume.clone().unwrap();
         assert_eq!(!point.warnings.is_empty(), torn, "keep {keep}");
         let before = read(&dir);
         let lines =
@@ -111,52 +112,11 @@ async fn a_complete_sweep_has_nothing_left_to_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_line_that_is_whole_but_for_its_newline_is_kept() {
-    let dir = tempfile::tempdir().unwrap();
-    let (bytes, whole) = cut(dir.path(), usize::MAX).await;
-    fs::write(dir.path().join("journal.jsonl"), &bytes[..whole - 1]).unwrap();
-    let point = resume_point(dir.path()).unwrap();
-    assert!(point.warnings.is_empty());
-    assert_eq!(fs::read(dir.path().join("journal.jsonl")).unwrap(), bytes);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_corrupt_line_is_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let (bytes, _) = cut(dir.path(), usize::MAX).await;
-    let text = String::from_utf8(bytes).unwrap();
-    let mut lines: Vec<&str> = text.lines().collect();
-    lines[2] = "{\"request\":{";
-    fs::write(dir.path().join("journal.jsonl"), lines.join("\n") + "\n").unwrap();
-    let error = ResultsDir::resume(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("journal.jsonl:3: "), "{error}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_clock_goes_on_after_the_last_telemetry_too() {
-    let dir = tempfile::tempdir().unwrap();
-    cut(dir.path(), usize::MAX).await;
-    let sample = "{\"at\":900000000123,\"gpus\":[]}\n";
-    fs::write(
-        dir.path().join("telemetry.jsonl"),
-        format!("{sample}{{\"at\":90"),
-    )
-    .unwrap();
-    let point = resume_point(dir.path()).unwrap();
-    assert_eq!(point.offset, Nanos::from_millis(900_001));
-    assert_eq!(point.warnings.len(), 1);
-    assert_eq!(
-        fs::read_to_string(dir.path().join("telemetry.jsonl")).unwrap(),
-        sample
-    );
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_clock_that_would_repeat_stamps_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     cut(dir.path(), usize::MAX).await;
     let results = ResultsDir::resume(dir.path()).unwrap();
-    let offset = results.resume_point().unwrap().offset;
+    let offset = results.resume.as_ref().unwrap().offset;
     let error = Trial::on(Clock::start_virtual(), results, by_context())
         .run()
         .await
@@ -164,44 +124,6 @@ async fn a_clock_that_would_repeat_stamps_is_refused() {
     assert!(
         matches!(error, RuntimeError::ClockBehind { offset: o, .. } if o == offset),
         "{error}"
-    );
-}
-
-#[test]
-fn other_conditions_are_refused_and_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let first = manifest(&plan(2, "", ""), 3, 1);
-    let results = ResultsDir::create(dir.path(), first.clone()).unwrap();
-    results.check_same(&first).unwrap();
-
-    let mut changed = plan(2, "", "");
-    changed.seed = 7;
-    changed.configs[0].agents[1].options.num_ctx = Some(4096);
-    let mut second = manifest(&changed, 5, 1);
-    second.header.started_at = "2025-11-13T00:00:00Z".to_owned();
-    let RuntimeError::NotTheSame { differences, .. } = results.check_same(&second).unwrap_err()
-    else {
-        panic!()
-    };
-    assert_eq!(
-        differences,
-        [
-            "repetitions: there 3, here 5",
-            "plan.configs[0].agents[1].options.num_ctx: there 1024, here 4096",
-            "plan.seed: there 113, here 7",
-        ]
-    );
-}
-
-#[test]
-fn a_folder_without_a_sweep_cannot_be_resumed() {
-    let dir = tempfile::tempdir().unwrap();
-    let error = ResultsDir::resume(dir.path()).unwrap_err();
-    assert!(matches!(error, RuntimeError::NothingThere { .. }));
-    assert_eq!(
-        fs::read_dir(dir.path()).unwrap().count(),
-        0,
-        "nothing is left behind"
     );
 }
 

@@ -8,10 +8,11 @@ use domain::plan::{Arm, Topology};
 use domain::record::{MarkKind, RequestRole, TokenSource};
 use domain::telemetry::{GpuReading, GpuSampler, GpuSource, Sample};
 use domain::{Nanos, Outcome, Stamp};
+use results::ResultsDir;
 
 use super::fake::{Reply, by_context};
 use super::{Trial, fresh, manifest, ms, plan, read};
-use crate::{ResultsDir, RuntimeError};
+use crate::RuntimeError;
 
 const TOGETHER: &str = "arms = [\"together\"]\ninterleave = false";
 const BOTH: &str = "interleave = false\nprobe = false";

@@ -7,10 +7,11 @@ use domain::plan::Arm;
 use domain::record::{MarkKind, RequestRole};
 use domain::{Nanos, Outcome};
 use proptest::prelude::*;
+use results::ResultsDir;
 
 use super::fake::by_context;
 use super::{Trial, fresh, manifest, ms, plan, read};
-use crate::{ResultsDir, Shutdown, ShutdownLevel};
+use crate::{Shutdown, ShutdownLevel};
 
 const TOGETHER: &str = "arms = [\"together\"]\ninterleave = false";
 
@@ -235,7 +236,7 @@ fn stopped_at(stop_us: u64, abort_after_us: Option<u64>, grace_ms: u64, admit: u
 
     runtime.block_on(async {
         let results = ResultsDir::resume(dir).unwrap();
-        let before = results.resume_point().unwrap().complete.len();
+        let before = results.resume.as_ref().unwrap().complete.len();
         let summary = Trial::new(results, by_context()).run().await.unwrap();
         assert_eq!(summary.completed + before, 4);
     });

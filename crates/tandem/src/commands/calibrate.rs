@@ -2,8 +2,6 @@
 
 mod print;
 
-use std::path::Path;
-
 use domain::Nanos;
 use domain::exit::{Exit, Fatal, OrFatal as _};
 use domain::record::{BudgetEnd, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration, Provenance};
@@ -82,14 +80,9 @@ fn too_many(streams: u32, most: u32) -> Fatal {
 fn finish(calibration: &Calibration, args: &CalibrateArgs) -> Result<(), Fatal> {
     terminal::print(args.json, calibration, || print::block(calibration))?;
     if let Some(dir) = &args.out {
-        write(dir, calibration)
+        results::calibration::write(dir, calibration)
             .or_environment(format!("{} could not be written", dir.display()))?;
         eprintln!("Wrote {}", dir.join(CALIBRATION_FILE).display());
     }
     Ok(())
-}
-
-fn write(dir: &Path, calibration: &Calibration) -> std::io::Result<()> {
-    std::fs::create_dir_all(dir)?;
-    folder::write_json(&dir.join(CALIBRATION_FILE), calibration)
 }

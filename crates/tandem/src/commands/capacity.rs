@@ -9,15 +9,14 @@ use std::sync::{Mutex, PoisonError};
 
 use document::Invocation;
 use document::capacity::{Answer, AnswerKind, answer};
-use domain::exit::{Exit, Fatal, OrFatal as _};
+use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::Timeouts;
+use domain::record::capacity::{
+    Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LevelEnd, RunEnd, Search,
+};
 use domain::record::{ClientBudget, Provenance, RunHeader, RuntimeFacts};
 use domain::{ModelOptions, Nanos};
-use metrics::capacity::{
-    Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, LevelEnd,
-    LevelFigures, Next, Objective, RunEnd, Scaling, Search, level_folder,
-};
-use metrics::load::{LOAD_SCHEMA, REQUESTS_FILE};
+use metrics::capacity::{LevelFigures, Next, Objective, Scaling, search};
 use runtime::{Shutdown, ShutdownLevel};
 use serde::Serialize;
 
@@ -194,14 +193,12 @@ async fn run(
         record.asked.num_predict
     );
     let end = loop {
-        let (agents, phase) = match record.asked.search.next(&record.observed()) {
+        let (agents, phase) = match search::next(&record.asked.search, &record.observed()) {
             Next::Level(agents, phase) => (agents, phase),
             Next::Done(end) => break RunEnd::Finished(end),
         };
         let agents = NonZeroU32::new(agents).expect("a search begins at one agent or more");
-        let place = dir
-            .join(LEVELS_FOLDER)
-            .join(level_folder(record.probes.len() + 1, agents.get()));
+        let place = results::capacity::next_level(&dir, &record, agents.get());
         let ground = level::Ground {
             stage,
             record: &record,
@@ -279,18 +276,13 @@ fn asked(args: &CapacityArgs) -> Asked {
 
 fn write(dir: &Path, record: &CapacityRecord) -> Result<(), Fatal> {
     let path = dir.join(CAPACITY_FILE);
-    folder::write_json(&path, record)
+    results::capacity::write(dir, record)
         .or_environment(format!("{} could not be written", path.display()))
 }
 
 /// The record of a run that is to go on.
 fn read(dir: &Path) -> Result<CapacityRecord, Fatal> {
-    let path = dir.join(CAPACITY_FILE);
-    // What goes on writes rows as this program does, so what came before must be like them.
-    let ours = CAPACITY_SCHEMA..=CAPACITY_SCHEMA;
-    let (_, record) = results::read_versioned(&path, "capacity run", ours, |file| file)
-        .map_err(|e| Fatal::from(e).hint("give the folder of a capacity run of this version"))?;
-    Ok(record)
+    results::capacity::read_to_go_on(dir).hint("give the folder of a capacity run of this version")
 }
 
 /// The figures of the levels that a run has already.
@@ -304,11 +296,7 @@ fn read_levels(
         let (Some(window), false) = (probe.window, probe.end == LevelEnd::Interrupted) else {
             continue;
         };
-        let path = dir
-            .join(LEVELS_FOLDER)
-            .join(&probe.folder)
-            .join(REQUESTS_FILE);
-        let rows = results::rows(&path, LOAD_SCHEMA)?;
+        let rows = results::capacity::rows(dir, record.schema, probe)?;
         levels.push(LevelFigures::of(&rows, probe.agents, window, objective));
     }
     Ok(levels)

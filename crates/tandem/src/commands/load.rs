@@ -9,7 +9,7 @@ use domain::Nanos;
 use domain::exit::{Exit, Fatal, OrFatal as _};
 use domain::plan::Timeouts;
 use domain::record::RuntimeFacts;
-use metrics::load::{ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
+use domain::record::load::{ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
 use runtime::load::{Backlog, LoadPlan, LoadSetup, LoadShape, run_load};
 use runtime::{Shutdown, ShutdownLevel};
 

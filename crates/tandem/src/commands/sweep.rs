@@ -12,7 +12,8 @@ use domain::plan::{Protocol, SweepPlan, Topology};
 use domain::record::{
     BenchmarkTables, Environment, Manifest, Provenance, RESULTS_SCHEMA, RunHeader, RuntimeFacts,
 };
-use runtime::{ResultsDir, Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
+use results::ResultsDir;
+use runtime::{Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
 
 use crate::budget;
 use crate::checks;
@@ -99,7 +100,7 @@ fn start(plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
 
 /// Goes on with a sweep under the conditions it began under.
 fn resume(dir: &Path, common: &Common) -> Result<Exit, Fatal> {
-    let manifest = runtime::read_manifest(dir).map_err(Fatal::usage)?;
+    let manifest = results::read_manifest(dir).map_err(Fatal::usage)?;
     let common = &begun::as_it_began(dir, &manifest, common)?;
     let why = "it began on the simulator";
     let model = &manifest.plan.model;
@@ -140,7 +141,7 @@ impl<'a> Job<'a> {
             let held = self.resume.map(ResultsDir::resume).transpose()?;
             let offset = held
                 .as_ref()
-                .and_then(ResultsDir::resume_point)
+                .and_then(|held| held.resume.as_ref())
                 .map_or(Nanos::ZERO, |point| point.offset);
             let say = |text: &str| progress.say(text);
             stage::announce(&target, &self.common.server, &self.fitted, say);
@@ -244,7 +245,9 @@ impl<'a> Job<'a> {
     ) -> Result<(Manifest, PathBuf), Fatal> {
         let simulated = stage.provenance == Provenance::Simulated;
         let now = folder::wall_clock();
-        let place = held.map(ResultsDir::path).or(self.common.out.as_deref());
+        let place = held
+            .map(|held| held.dir.as_path())
+            .or(self.common.out.as_deref());
         let (dir, name) = stage.folder(place, &self.plan.name, now);
         let manifest = Manifest {
             schema: RESULTS_SCHEMA,

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use domain::record::RequestRecord;
-use metrics::load::{Collected, Figures, LoadFile};
+use domain::record::load::{Figures, LoadFile};
+use metrics::load::Collected;
 use serde_json::{Value, json};
 
 use crate::support::{Place, Serving, code, good, json, lines, said, text};

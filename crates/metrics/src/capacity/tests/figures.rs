@@ -2,6 +2,8 @@
 
 use domain::{Nanos, Stamp};
 
+use domain::record::capacity::*;
+
 use super::super::*;
 use super::{failed, request};
 use crate::timeline::at;
@@ -30,7 +32,7 @@ fn window(from: u64, to: u64) -> Window {
 fn a_window_lies_between_the_last_warm_up_and_what_is_known() {
     let records = two_agents();
     let of = |warmup, think, stopped| {
-        Window::of(&records, 2, warmup, Nanos::from_millis(think), stopped)
+        steady_window(&records, 2, warmup, Nanos::from_millis(think), stopped)
     };
     // The second agent's first request ends at 200 ms; both have ended all by 1 s.
     assert_eq!(of(1, 0, None), Some(window(200, 1000)));
@@ -39,7 +41,7 @@ fn a_window_lies_between_the_last_warm_up_and_what_is_known() {
     assert_eq!(of(1, 0, Some(at(700))).unwrap().to, at(700));
     assert_eq!(of(0, 0, None).unwrap().from, Stamp::ZERO);
     assert_eq!(of(9, 0, None), None, "an agent is still warming up");
-    let three = Window::of(&records, 3, 1, Nanos::ZERO, None);
+    let three = steady_window(&records, 3, 1, Nanos::ZERO, None);
     assert_eq!(three, None, "an agent has ended nothing");
 }
 
@@ -138,11 +140,11 @@ fn the_law_gives_knee_and_peak_and_says_when_there_is_none() {
 #[test]
 fn saturation_is_no_growth_and_longer_waits() {
     let levels = [level(1, 100.0), level(2, 180.0), level(4, 200.0)];
-    assert_eq!(Saturation::of(&level(8, 230.0), &levels), None);
-    let found = Saturation::of(&level(8, 202.0), &levels).unwrap();
+    assert_eq!(saturation(&level(8, 230.0), &levels), None);
+    let found = saturation(&level(8, 202.0), &levels).unwrap();
     assert_eq!((found.from, found.agents), (4, 8));
     assert!(found.throughput_hi < 1.05 && found.e2e_lo > 1.9);
     // 6 is compared with 2, which has at most half of its agents.
-    assert_eq!(Saturation::of(&level(6, 201.0), &levels), None);
-    assert_eq!(Saturation::of(&level(1, 100.0), &[]), None);
+    assert_eq!(saturation(&level(6, 201.0), &levels), None);
+    assert_eq!(saturation(&level(1, 100.0), &[]), None);
 }

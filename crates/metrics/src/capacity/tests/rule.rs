@@ -5,6 +5,8 @@ use domain::record::RequestRecord;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use domain::record::capacity::*;
+
 use super::super::*;
 use super::{cancelled, failed, request};
 use crate::timeline::at;

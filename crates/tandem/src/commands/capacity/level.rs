@@ -9,14 +9,15 @@ use domain::Nanos;
 use domain::exit::{Fatal, OrFatal as _};
 use domain::hash::derive;
 use domain::plan::CachePolicy;
+use domain::record::capacity::{CapacityRecord, Decision, LevelEnd, Phase, Probe, Window};
+use domain::record::load::{ClientCost, LOAD_SCHEMA, LoadFile, LoadResult, Shape};
 use domain::record::{RequestRecord, RunHeader};
 use domain::{ModelOptions, Stamp};
 use indicatif::ProgressBar;
 use metrics::capacity::{
-    CapacityRecord, Decision, LevelEnd, LevelFigures, Objective, Phase, Probe, Rule, Sample, Watch,
-    Watched, Window,
+    self, LevelFigures, Objective, Rule, Sample, Watch, Watched, steady_window,
 };
-use metrics::load::{ClientCost, Collected, LOAD_SCHEMA, LoadFile, LoadResult, Shape};
+use metrics::load::Collected;
 use runtime::load::{LoadEnd, LoadPlan, LoadSetup, LoadShape, OnRecord, run_load};
 use runtime::{Shutdown, ShutdownLevel};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -140,7 +141,7 @@ fn load_file(record: &CapacityRecord, plan: &LoadPlan, agents: u32) -> LoadFile 
             environment: None,
             ..record.header.clone()
         },
-        asked: metrics::load::Asked {
+        asked: domain::record::load::Asked {
             model: plan.model.clone(),
             shape: Shape::Closed {
                 agents,
@@ -236,7 +237,7 @@ fn judge(
     } else {
         let think = Nanos::from_secs_f64(asked.think_s);
         let stopped = Some(looked.stopped).filter(|at| *at < Stamp(u64::MAX));
-        let window = Window::of(&looked.records, agents, asked.warmup, think, stopped);
+        let window = steady_window(&looked.records, agents, asked.warmup, think, stopped);
         let decision = window.map_or_else(Decision::unknown, |window| {
             let sample = Sample::of(&looked.records, window);
             rule.judge(&sample, objective, &looked.looks)
@@ -245,7 +246,7 @@ fn judge(
     };
     let figures = window.map(|w| LevelFigures::of(&looked.records, agents, w, objective));
     Level {
-        probe: Probe::new(
+        probe: capacity::probe(
             folder::name_of(dir, ""),
             (agents, phase, looked.end),
             looked.looks.clone(),

@@ -1,8 +1,10 @@
 //! What a person sees of a capacity run: a line a level, then the answer.
 
 use document::capacity::figure_in_words;
+use document::verdict;
+use domain::record::capacity::{LevelEnd, Probe};
 use indicatif::ProgressBar;
-use metrics::capacity::{LevelEnd, LevelFigures, Probe};
+use metrics::capacity::LevelFigures;
 
 use crate::terminal;
 
@@ -44,7 +46,7 @@ fn line(probe: &Probe, figures: Option<&LevelFigures>) -> String {
     let verdict = match probe.end {
         LevelEnd::Interrupted => "interrupted",
         _ if probe.failing => "failing",
-        _ => probe.decision.verdict.word(),
+        _ => verdict::level(probe.decision.verdict),
     };
     let agents = probe.agents;
     let noun = if agents == 1 { "agent " } else { "agents" };

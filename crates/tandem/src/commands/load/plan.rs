@@ -7,9 +7,9 @@ use agents::WorkPool;
 use clock::Clock;
 use domain::exit::Fatal;
 use domain::plan::CachePolicy;
+use domain::record::load::{Asked, RampAsked, Shape, WorkAsked};
 use domain::work::Work;
 use domain::{ModelOptions, Nanos};
-use metrics::load::{Asked, RampAsked, Shape, WorkAsked};
 use runtime::load::{
     Arrivals, Gaps, LoadPlan, LoadShape, RateCurve, Speed, Trace, Turns, Variation,
 };

@@ -6,8 +6,8 @@ use document::table::Origin;
 use document::words::{outcomes, plural};
 use document::{Cell, Field, Table};
 use domain::record::RuntimeFacts;
+use domain::record::load::{LoadFile, LoadResult, Shape, Spread};
 use metrics::budget;
-use metrics::load::{LoadFile, LoadResult, Shape, Spread};
 
 use crate::flavour;
 use crate::terminal;

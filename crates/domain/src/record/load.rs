@@ -1,10 +1,12 @@
 //! A load's folder: what its `load.json` says. The file is written when the load begins, without a
 //! result, and replaced in one step when it has ended; a load that was killed has none.
 
-use domain::record::RunHeader;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::Figures;
+use super::RunHeader;
+use crate::outcome::OutcomeCounts;
 
 /// Version of `load.json`; raised when a key changes its meaning or goes. Readers refuse a higher
 /// one.
@@ -13,7 +15,7 @@ pub const LOAD_SCHEMA: u32 = 3;
 /// What was asked for, of whom, and the figures once there are any.
 pub const LOAD_FILE: &str = "load.json";
 
-/// One [`RequestRecord`](domain::record::RequestRecord) a line, in the order in which they ended.
+/// One [`RequestRecord`](super::RequestRecord) a line, in the order in which they ended.
 pub const REQUESTS_FILE: &str = "requests.jsonl";
 
 /// `load.json`, and what `tandem load --json` prints. `docs/load.md` describes each key.
@@ -152,4 +154,125 @@ pub struct ClientCost {
     /// How long they waited, all together, seconds.
     #[serde(default)]
     pub disk_wait_s: f64,
+}
+
+/// A load's figures. `docs/load.md` says what each is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Requests by how they ended.
+    pub outcomes: OutcomeCounts,
+    /// Requests by the server's or the transport's words.
+    pub failures: BTreeMap<String, u32>,
+    /// From the first send to the last completed answer, seconds.
+    pub wall_s: Option<f64>,
+    /// Of completed requests.
+    pub tokens: u64,
+    /// Those of them that are counted chunks, where the server gave no count.
+    pub tokens_estimated: u64,
+    /// Of the other requests.
+    pub tokens_not_completed: u64,
+    /// Completed requests over the wall time.
+    pub requests_per_s: Option<f64>,
+    /// Their tokens over the wall time.
+    pub tokens_per_s: Option<f64>,
+    /// Sends after the first over the time from the first send to the last.
+    pub sent_per_s: Option<f64>,
+    /// From the send to the first chunk with text.
+    pub ttft_ms: Option<Spread>,
+    /// From the planned start to the first chunk with text.
+    pub ttft_scheduled_ms: Option<Spread>,
+    /// From the planned start to the send.
+    pub client_queue_ms: Option<Spread>,
+    /// Waiting for a connection of its own when none was free: name lookup, TCP and TLS; of every
+    /// such request, however it ended. It lies before the send, so `client_queue_ms` holds it and
+    /// `ttft_ms` does not. None when there was always a free one, and in virtual time.
+    #[serde(default)]
+    pub connect_ms: Option<Spread>,
+    /// Connections that took one second or more: the server's accept queue was full and the
+    /// system had to knock again.
+    #[serde(default)]
+    pub slow_connects: u32,
+    /// From the first token to the last, over the tokens after the first.
+    pub tpot_ms: Option<Spread>,
+    /// Gaps between consecutive chunks with text, of all requests together.
+    pub itl_ms: Option<Spread>,
+    /// From the send to the final object.
+    pub e2e_ms: Option<Spread>,
+    /// How many requests kept the limits, when there are any.
+    pub slo: Option<Goodput>,
+    /// Figures that contradict each other or the server's own counters.
+    pub clock_warnings: u32,
+    /// Of sessions of several turns, turn by turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<TurnFigures>,
+    /// What agents did between requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<WorkFigures>,
+}
+
+/// Requests that kept every limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Goodput {
+    /// As they were given.
+    pub limits: String,
+    /// Requests that kept all of them.
+    pub good: u32,
+    /// Good ones among all requests.
+    pub share: Option<f64>,
+    /// The goodput: good requests over the wall time.
+    pub per_s: Option<f64>,
+}
+
+/// How a quantity is spread. A percentile that the sample cannot carry is none, and `needs` says
+/// how many observations it takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Observations.
+    pub n: usize,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// The least.
+    pub min: f64,
+    /// The median.
+    pub p50: f64,
+    /// The 90th percentile.
+    pub p90: Option<f64>,
+    /// The 95th percentile.
+    pub p95: Option<f64>,
+    /// The 99th percentile.
+    pub p99: Option<f64>,
+    /// The most.
+    pub max: f64,
+    /// Observations that each missing percentile takes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub needs: BTreeMap<String, usize>,
+    /// Most that a percentile may differ from the exact one, as a share of it; absent for exact
+    /// ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative_error: Option<f64>,
+}
+
+/// The completed requests that were the same turn of their sessions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TurnFigures {
+    /// Which turn, from 1.
+    pub turn: u32,
+    /// From the send to the first chunk with text, ms.
+    pub ttft_ms: Option<Spread>,
+    /// Mean tokens of the prompt with all that was said before, by the server's count; none where
+    /// it gave none.
+    pub prompt_tokens_mean: Option<f64>,
+    /// Mean tokens of them that the server had in a cache, of the requests of which it said so.
+    pub cached_tokens_mean: Option<f64>,
+}
+
+/// What agents did before their requests, besides waiting for the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkFigures {
+    /// Waiting for a thread that was free for it, ms.
+    pub queue_ms: Option<Spread>,
+    /// CPU work, ms.
+    pub cpu_ms: Option<Spread>,
+    /// File work, ms.
+    pub file_ms: Option<Spread>,
 }

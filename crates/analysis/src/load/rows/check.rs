@@ -1,11 +1,10 @@
 //! What the folder says of itself against what its rows say.
 
 use domain::record::TimeScale;
+use domain::record::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
 use domain::units::plain;
-use metrics::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
+use results::listed;
 use serde_json::Value;
-
-use crate::results::list;
 
 /// Relative difference that decimals and the order of additions can make.
 const TOLERANCE: f64 = 1e-9;
@@ -47,7 +46,7 @@ pub(super) fn against_the_file(file: &LoadFile, rows: u32, figures: &Figures) ->
             if !different.is_empty() {
                 warnings.push(format!(
                     "figures of {LOAD_FILE} differ from those made again from the rows, which stand: {}",
-                    list(&different, MOST)
+                    listed(&different, MOST)
                 ));
             }
         }

@@ -5,11 +5,14 @@ use std::path::Path;
 
 use domain::backend::ServerIdentity;
 use domain::plan::{Arm, Topology};
-use domain::record::ServerCounters;
-use domain::record::{EndpointFacts, Provenance, RunHeader, RunKey, TokenSource, Turn};
+use domain::record::load::{Asked, ClientCost, LOAD_SCHEMA, LoadResult, Shape};
+use domain::record::{
+    EndpointFacts, Provenance, RequestRecord, RequestRole, RequestTimes, RunHeader, RunKey,
+    ServerCounters, TokenSource, Turn,
+};
 use domain::work::WorkRecord;
-use domain::{FailureKind, TimeoutPhase};
-use metrics::load::{Asked, ClientCost, LoadResult, Shape};
+use domain::{FailureKind, Nanos, Outcome, Stamp, TimeoutPhase};
+use metrics::load::{Collected, End};
 use tempfile::TempDir;
 
 use super::*;

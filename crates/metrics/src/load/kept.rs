@@ -1,54 +1,11 @@
-//! A load's folder: `load.json` and `requests.jsonl`, a million rows as well as ten.
-//!
-//! Every figure is made again from the rows; those in `load.json` are only compared with them.
+//! What a report keeps of a load's rows: a hundred bytes of each, and everything that figures are made
+//! from.
 
-mod arrivals;
-mod check;
-#[cfg(test)]
-mod tests;
-
-use std::path::Path;
-
-use domain::record::{EndpointFacts, RequestRecord, RequestRole, schema1};
+use domain::record::{EndpointFacts, RequestRecord, RequestRole, RequestTimes};
 use domain::{Nanos, Outcome, Stamp};
-use metrics::load::{
-    AgentFigures, ByAgent, Collected, Fairness, Figures, LOAD_FILE, LOAD_SCHEMA, LoadFile,
-    REQUESTS_FILE, Samples, Slo,
-};
-use metrics::{RequestMetrics, RequestTimes};
 
-use crate::blocks::{self, Block};
-use crate::lines::{self, Problem, Unreadable};
-use crate::{LoadError, LoadErrorKind, Skipped, read_versioned};
-pub use arrivals::Arrivals;
-
-/// A load, read from its folder.
-#[derive(Debug, Clone)]
-pub struct Load {
-    /// What `load.json` says.
-    pub file: LoadFile,
-    /// The figures, made again from the rows.
-    pub figures: Figures,
-    /// The agents in the order of their numbers.
-    pub agents: Vec<AgentFigures>,
-    /// How evenly they were served; none where there is nothing to compare.
-    pub fairness: Option<Fairness>,
-    /// Every request, in the order of the rows.
-    pub requests: Vec<Request>,
-    /// When chunks with text arrived, of all requests.
-    pub arrivals: Arrivals,
-    /// Gaps between consecutive chunks with text, of completed requests.
-    pub itl: Samples,
-    /// Where the completed requests' time went, where the server tells.
-    pub phases: Phases,
-    /// Rows of probes, which enter no figure.
-    pub probes: u32,
-    /// What a reader must know: rows that are cut off or lost, figures that differ from those in
-    /// `load.json`.
-    pub warnings: Vec<String>,
-    /// Rows that were left out because that was asked for.
-    pub skipped: Vec<Skipped>,
-}
+use super::{Arrivals, ByAgent, Collected, Slo};
+use crate::RequestMetrics;
 
 /// What is kept of a request. Times are those of [`RequestMetrics`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,124 +143,28 @@ fn after(later: Stamp, earlier: Stamp) -> Option<Nanos> {
     later.0.checked_sub(earlier.0).map(Nanos)
 }
 
-/// Reads a load's folder. A malformed row is an error, or is left out and listed with
-/// `keep_going`; a last row that a killed client left half-written is a warning.
-pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
-    let facts = folder.join(LOAD_FILE);
-    let (schema, file): (_, LoadFile) =
-        read_versioned(&facts, "load", 2..=LOAD_SCHEMA, schema1::load)?;
-    let slo: Option<Slo> = match &file.asked.slo {
-        Some(text) => Some(text.parse().map_err(|message| {
-            LoadError::new(
-                &facts,
-                LoadErrorKind::Json {
-                    what: "`slo`",
-                    message,
-                },
-            )
-        })?),
-        None => None,
-    };
-
-    let path = folder.join(REQUESTS_FILE);
-    let nothing = || Part::new(&file.header.endpoints, slo.clone());
-    let read_row = reader(schema);
-    let mut all = nothing();
-    let mut skipped = Vec::new();
-    let mut warnings = Vec::new();
-    let mut unreadable = Unreadable {
-        path: &path,
-        what: "request row",
-        writer: "load",
-        keep_going,
-        skipped: &mut skipped,
-        warnings: &mut warnings,
-        lines_before: 0,
-    };
-    blocks::parse(
-        &path,
-        |block| nothing().of(block, read_row),
-        |part| {
-            unreadable.add(part.lines, &part.problems)?;
-            all.merge(part);
-            Ok(())
-        },
-    )?;
-    if all.requests.is_empty() {
-        return Err(LoadError::new(&path, LoadErrorKind::NothingLoaded));
-    }
-    let figures = all.collected.figures();
-    warnings.extend(check::against_the_file(
-        &file,
-        u32::try_from(all.requests.len()).unwrap_or(u32::MAX),
-        &figures,
-    ));
-    Ok(Load {
-        figures,
-        agents: all.agents.figures(),
-        fairness: all.agents.fairness(),
-        requests: all.requests,
-        arrivals: all.arrivals,
-        itl: all.collected.into_itl(),
-        phases: all.phases,
-        probes: all.probes,
-        warnings,
-        skipped,
-        file,
-    })
-}
-
-/// Reads every row of `requests.jsonl`; `schema` is that of the `load.json` beside it.
-pub fn rows(path: &Path, schema: u32) -> Result<Vec<RequestRecord>, LoadError> {
-    let (mut skipped, mut warnings) = (Vec::new(), Vec::new());
-    let unreadable = Unreadable {
-        path,
-        what: "request row",
-        writer: "load",
-        keep_going: false,
-        skipped: &mut skipped,
-        warnings: &mut warnings,
-        lines_before: 0,
-    };
-    lines::read(unreadable, reader(schema))
-}
-
-/// What reads the rows beside a `load.json` of this schema.
-fn reader(schema: u32) -> ReadRow {
-    match schema {
-        LOAD_SCHEMA => row,
-        _ => lifted,
-    }
-}
-
-/// Reads a row.
-type ReadRow = fn(&[u8]) -> serde_json::Result<RequestRecord>;
-
-fn row(line: &[u8]) -> serde_json::Result<RequestRecord> {
-    serde_json::from_slice(line)
-}
-
-/// Reads a row as loads wrote it before schema 3.
-fn lifted(line: &[u8]) -> serde_json::Result<RequestRecord> {
-    serde_json::from_value(schema1::request(serde_json::from_slice(line)?))
-}
-
-/// What is kept of some of the rows.
-struct Part<'f> {
+/// What is kept of all rows, or of some of them.
+#[derive(Debug)]
+pub struct Kept<'f> {
     endpoints: &'f [EndpointFacts],
     slo: Option<Slo>,
-    requests: Vec<Request>,
-    collected: Collected,
-    agents: ByAgent,
-    arrivals: Arrivals,
-    phases: Phases,
-    probes: u32,
-    lines: u64,
-    problems: Vec<Problem>,
+    /// Every request, in the order of the rows.
+    pub requests: Vec<Request>,
+    /// What the figures are made from.
+    pub collected: Collected,
+    /// The same, agent by agent.
+    pub agents: ByAgent,
+    /// When chunks with text arrived, of all requests.
+    pub arrivals: Arrivals,
+    /// Where the completed requests' time went, where the server tells.
+    pub phases: Phases,
+    /// Rows of probes, which enter no figure.
+    pub probes: u32,
 }
 
-impl<'f> Part<'f> {
-    fn new(endpoints: &'f [EndpointFacts], slo: Option<Slo>) -> Self {
+impl<'f> Kept<'f> {
+    /// Nothing yet, of a load on these servers under these limits.
+    pub fn new(endpoints: &'f [EndpointFacts], slo: Option<Slo>) -> Self {
         Self {
             endpoints,
             requests: Vec::new(),
@@ -313,16 +174,15 @@ impl<'f> Part<'f> {
             arrivals: Arrivals::default(),
             phases: Phases::default(),
             probes: 0,
-            lines: 0,
-            problems: Vec::new(),
         }
     }
 
-    fn of(mut self, block: Block<'_>, read: ReadRow) -> Self {
-        (self.lines, self.problems) = lines::each(block, |line| {
-            self.add(read(line)?);
-            Ok(())
-        });
+    /// Takes rows in, in the order of the file.
+    #[must_use]
+    pub fn with(mut self, rows: Vec<RequestRecord>) -> Self {
+        for row in rows {
+            self.add(row);
+        }
         self
     }
 
@@ -370,7 +230,8 @@ impl<'f> Part<'f> {
         });
     }
 
-    fn merge(&mut self, other: Self) {
+    /// Takes in what is kept of the rows that follow.
+    pub fn merge(&mut self, other: Self) {
         self.requests.extend_from_slice(&other.requests);
         self.collected.merge(other.collected);
         self.agents.merge(other.agents);

@@ -1,0 +1,88 @@
+//! A load, read from its folder: every figure is made again from the rows, and those in `load.json` are
+//! only compared with them.
+
+mod check;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use domain::record::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
+use metrics::load::{AgentFigures, Arrivals, Fairness, Kept, Phases, Request, Samples, Slo};
+use results::{LoadError, LoadErrorKind, Skipped};
+
+/// A load, read from its folder.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// What `load.json` says.
+    pub file: LoadFile,
+    /// The figures, made again from the rows.
+    pub figures: Figures,
+    /// The agents in the order of their numbers.
+    pub agents: Vec<AgentFigures>,
+    /// How evenly they were served; none where there is nothing to compare.
+    pub fairness: Option<Fairness>,
+    /// Every request, in the order of the rows.
+    pub requests: Vec<Request>,
+    /// When chunks with text arrived, of all requests.
+    pub arrivals: Arrivals,
+    /// Gaps between consecutive chunks with text, of completed requests.
+    pub itl: Samples,
+    /// Where the completed requests' time went, where the server tells.
+    pub phases: Phases,
+    /// Rows of probes, which enter no figure.
+    pub probes: u32,
+    /// What a reader must know: rows that are cut off or lost, figures that differ from those in
+    /// `load.json`.
+    pub warnings: Vec<String>,
+    /// Rows that were left out because that was asked for.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Reads a load's folder. A malformed row is an error, or is left out and listed with
+/// `keep_going`; a last row that a killed client left half-written is a warning.
+pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
+    let (schema, file) = results::load::read(folder)?;
+    let slo: Option<Slo> = match &file.asked.slo {
+        Some(text) => Some(text.parse().map_err(|message| {
+            let what = "`slo`";
+            let kind = LoadErrorKind::Json { what, message };
+            LoadError::new(&folder.join(LOAD_FILE), kind)
+        })?),
+        None => None,
+    };
+    let path = folder.join(REQUESTS_FILE);
+    let nothing = || Kept::new(&file.header.endpoints, slo.clone());
+    let mut all = nothing();
+    let (mut skipped, mut warnings) = (Vec::new(), Vec::new());
+    results::load::fold(
+        &path,
+        schema,
+        keep_going,
+        (&mut skipped, &mut warnings),
+        |rows| nothing().with(rows),
+        |part| all.merge(part),
+    )?;
+    if all.requests.is_empty() {
+        return Err(LoadError::new(&path, LoadErrorKind::NothingLoaded));
+    }
+    let figures = all.collected.figures();
+    warnings.extend(check::against_the_file(
+        &file,
+        u32::try_from(all.requests.len()).unwrap_or(u32::MAX),
+        &figures,
+    ));
+    Ok(Load {
+        figures,
+        agents: all.agents.figures(),
+        fairness: all.agents.fairness(),
+        requests: all.requests,
+        arrivals: all.arrivals,
+        itl: all.collected.into_itl(),
+        phases: all.phases,
+        probes: all.probes,
+        warnings,
+        skipped,
+        file,
+    })
+}

@@ -1,0 +1,26 @@
+//! A calibration's folder: `calibration.json`.
+
+use std::io;
+use std::path::Path;
+
+use domain::record::{CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration, schema1};
+
+use crate::{LoadError, LoadErrorKind, read_versioned, write_json};
+
+/// Reads a calibration. One without any step is an error: it says nothing.
+pub fn read(folder: &Path) -> Result<Calibration, LoadError> {
+    let path = folder.join(CALIBRATION_FILE);
+    let supported = 1..=CALIBRATION_SCHEMA;
+    let (_, calibration): (_, Calibration) =
+        read_versioned(&path, "calibration", supported, schema1::calibration)?;
+    if calibration.budget.steps.is_empty() {
+        return Err(LoadError::new(&path, LoadErrorKind::NothingLoaded));
+    }
+    Ok(calibration)
+}
+
+/// Writes a calibration, and makes its folder.
+pub fn write(folder: &Path, calibration: &Calibration) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    write_json(&folder.join(CALIBRATION_FILE), calibration)
+}

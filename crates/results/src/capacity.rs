@@ -1,0 +1,48 @@
+//! A capacity run's folder: `capacity.json`, and under `levels` a load's folder for each level.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use domain::record::capacity::{
+    CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, Probe, level_folder,
+};
+use domain::record::load::{LOAD_SCHEMA, REQUESTS_FILE};
+use domain::record::{RequestRecord, schema1};
+
+use crate::{LoadError, load, read_versioned, write_json};
+
+const WHAT: &str = "capacity run";
+
+/// Reads `capacity.json`, and returns the version that it was written in.
+pub fn read(folder: &Path) -> Result<(u32, CapacityRecord), LoadError> {
+    let path = folder.join(CAPACITY_FILE);
+    let supported = 1..=CAPACITY_SCHEMA;
+    read_versioned(&path, WHAT, supported, schema1::with_header)
+}
+
+/// Reads the `capacity.json` of a run that is to go on: what goes on writes rows as this program
+/// does, so another version is refused.
+pub fn read_to_go_on(folder: &Path) -> Result<CapacityRecord, LoadError> {
+    let path = folder.join(CAPACITY_FILE);
+    let ours = CAPACITY_SCHEMA..=CAPACITY_SCHEMA;
+    read_versioned(&path, WHAT, ours, |file| file).map(|(_, record)| record)
+}
+
+/// Replaces `capacity.json` in one step.
+pub fn write(folder: &Path, record: &CapacityRecord) -> io::Result<()> {
+    write_json(&folder.join(CAPACITY_FILE), record)
+}
+
+/// The folder of the next level of a run, with so many agents.
+pub fn next_level(folder: &Path, record: &CapacityRecord, agents: u32) -> PathBuf {
+    let name = level_folder(record.probes.len() + 1, agents);
+    folder.join(LEVELS_FOLDER).join(name)
+}
+
+/// Reads the requests of a level of a run whose `capacity.json` has the version `schema`.
+pub fn rows(folder: &Path, schema: u32, probe: &Probe) -> Result<Vec<RequestRecord>, LoadError> {
+    let level = folder.join(LEVELS_FOLDER).join(&probe.folder);
+    // The versions of levels and runs rose together.
+    let schema = schema + (LOAD_SCHEMA - CAPACITY_SCHEMA);
+    load::rows(&level.join(REQUESTS_FILE), schema)
+}

@@ -1,0 +1,72 @@
+//! What a results folder holds, and the files by which that is known.
+
+use std::path::Path;
+
+use domain::record::capacity::CAPACITY_FILE;
+use domain::record::load::{LOAD_FILE, REQUESTS_FILE};
+use domain::record::{CALIBRATION_FILE, JOURNAL_FILE, MANIFEST_FILE};
+
+/// What a results folder holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A sweep.
+    Sweep,
+    /// A load.
+    Load,
+    /// A capacity run.
+    Capacity,
+    /// A calibration.
+    Calibration,
+}
+
+impl Kind {
+    /// Every kind, in the order in which a folder is asked for it.
+    pub const ALL: [Self; 4] = [Self::Sweep, Self::Load, Self::Capacity, Self::Calibration];
+
+    /// In words, with the article.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Sweep => "a sweep",
+            Self::Load => "a load",
+            Self::Capacity => "a capacity run",
+            Self::Calibration => "a calibration",
+        }
+    }
+
+    /// The file that says what was run.
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Sweep => MANIFEST_FILE,
+            Self::Load => LOAD_FILE,
+            Self::Capacity => CAPACITY_FILE,
+            Self::Calibration => CALIBRATION_FILE,
+        }
+    }
+
+    /// The file of one line a record, where there is one beside [`Kind::file`].
+    pub const fn lines(self) -> Option<&'static str> {
+        match self {
+            Self::Sweep => Some(JOURNAL_FILE),
+            Self::Load => Some(REQUESTS_FILE),
+            Self::Capacity | Self::Calibration => None,
+        }
+    }
+
+    /// A run of this kind that was stopped can go on in its folder.
+    pub const fn goes_on(self) -> bool {
+        matches!(self, Self::Sweep | Self::Capacity)
+    }
+
+    /// The kind whose [`Kind::file`] a folder has.
+    pub fn of(folder: &Path) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|kind| folder.join(kind.file()).exists())
+    }
+
+    /// The kind whose [`Kind::lines`] a folder has: all that is left where the other file is lost.
+    pub fn of_lines(folder: &Path) -> Option<Self> {
+        let has = |lines| folder.join(lines).exists();
+        let mut all = Self::ALL.into_iter();
+        all.find(|kind| kind.lines().is_some_and(has))
+    }
+}

@@ -1,0 +1,78 @@
+//! A load's folder: `load.json` and `requests.jsonl`, a million rows as well as ten.
+
+use std::io;
+use std::path::Path;
+
+use domain::record::load::{LOAD_FILE, LOAD_SCHEMA, LoadFile, REQUESTS_FILE};
+use domain::record::{RequestRecord, schema1};
+
+use crate::blocks;
+use crate::lines::{self, ReadLine, Unreadable};
+use crate::{LineWriter, LoadError, Skipped, read_versioned, write_json};
+
+/// Replaces `load.json` in one step.
+pub fn write(folder: &Path, file: &LoadFile) -> io::Result<()> {
+    write_json(&folder.join(LOAD_FILE), file)
+}
+
+/// Makes `requests.jsonl`; an error of the kind `AlreadyExists` where there is one.
+pub fn create_rows(folder: &Path) -> io::Result<LineWriter> {
+    LineWriter::create(&folder.join(REQUESTS_FILE))
+}
+
+/// Reads `load.json`, and returns the version that it was written in.
+pub fn read(folder: &Path) -> Result<(u32, LoadFile), LoadError> {
+    let path = folder.join(LOAD_FILE);
+    read_versioned(&path, "load", 2..=LOAD_SCHEMA, schema1::load)
+}
+
+/// Reads every row of a `requests.jsonl`; `schema` is that of the `load.json` beside it.
+pub fn rows(path: &Path, schema: u32) -> Result<Vec<RequestRecord>, LoadError> {
+    let (mut skipped, mut warnings) = (Vec::new(), Vec::new());
+    let unreadable = Unreadable::new(path, "request row", "load", &mut skipped, &mut warnings);
+    lines::read(unreadable, reader(schema))
+}
+
+/// Reads the rows of `requests.jsonl` block by block on every core: `make` turns each block's rows
+/// into a part, and `take` gets the parts in the order of the file. What cannot be read is an error,
+/// or is added to `skipped` with `keep_going`; a last row that a killed client left half-written is
+/// added to `warnings`.
+pub fn fold<T: Send>(
+    path: &Path,
+    schema: u32,
+    keep_going: bool,
+    (skipped, warnings): (&mut Vec<Skipped>, &mut Vec<String>),
+    make: impl Fn(Vec<RequestRecord>) -> T + Sync,
+    mut take: impl FnMut(T),
+) -> Result<(), LoadError> {
+    let read = reader(schema);
+    let mut unreadable = Unreadable {
+        keep_going,
+        ..Unreadable::new(path, "request row", "load", skipped, warnings)
+    };
+    blocks::parse(
+        path,
+        |block| {
+            let (rows, lines, problems) = lines::values(block, read);
+            (make(rows), lines, problems)
+        },
+        |(part, lines, problems)| {
+            unreadable.add(lines, &problems)?;
+            take(part);
+            Ok(())
+        },
+    )
+}
+
+/// What reads the rows beside a `load.json` of this version.
+fn reader(schema: u32) -> ReadLine<RequestRecord> {
+    match schema {
+        LOAD_SCHEMA => lines::line,
+        _ => lifted,
+    }
+}
+
+/// Reads a row as loads wrote it before schema 3.
+fn lifted(line: &[u8]) -> serde_json::Result<RequestRecord> {
+    serde_json::from_value(schema1::request(serde_json::from_slice(line)?))
+}

@@ -1,0 +1,141 @@
+//! A sweep's folder: `manifest.json`, `journal.jsonl`, `telemetry.jsonl`.
+
+mod folder;
+mod same;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use domain::plan::Arm;
+use domain::record::{
+    JOURNAL_FILE, JournalLine, MANIFEST_FILE, Manifest, MarkKind, RESULTS_SCHEMA, RunKey,
+    SweepRecords, TELEMETRY_FILE, TimeScale, schema1,
+};
+
+pub use folder::{Lock, ResultsDir, ResumePoint, read_manifest, write_manifest};
+
+use crate::lines::{self, ReadLine, Unreadable};
+use crate::{LoadError, Skipped, listed, read_versioned};
+
+/// Reads a sweep's folder, in which no arm need have come to its end. With `keep_going`, lines that
+/// cannot be read are left out and added to `skipped`.
+pub fn read(
+    folder: &Path,
+    keep_going: bool,
+    skipped: &mut Vec<Skipped>,
+) -> Result<SweepRecords, LoadError> {
+    let (schema, manifest): (_, Manifest) = read_versioned(
+        &folder.join(MANIFEST_FILE),
+        "manifest",
+        1..=RESULTS_SCHEMA,
+        schema1::manifest,
+    )?;
+    let mut warnings = Vec::new();
+    let read_line: ReadLine<JournalLine> = match schema {
+        1 => lifted,
+        _ => lines::line,
+    };
+    let path = folder.join(JOURNAL_FILE);
+    let unreadable = Unreadable {
+        keep_going,
+        ..Unreadable::new(&path, "journal line", "sweep", skipped, &mut warnings)
+    };
+    let journal = lines::read(unreadable, read_line)?;
+    let path = folder.join(TELEMETRY_FILE);
+    let telemetry = if path.is_file() {
+        let unreadable = Unreadable {
+            keep_going,
+            ..Unreadable::new(&path, "telemetry sample", "sweep", skipped, &mut warnings)
+        };
+        lines::read(unreadable, lines::line)?
+    } else {
+        warnings.push(format!(
+            "no {TELEMETRY_FILE}: device and host use are unknown"
+        ));
+        Vec::new()
+    };
+    describe_gaps(&manifest, &journal, &mut warnings);
+    // In virtual time a busy machine changes no figure.
+    if manifest.header.time_scale != Some(TimeScale::Virtual) {
+        let machine = manifest.header.environment.iter();
+        warnings.extend(machine.flat_map(|machine| machine.warnings.clone()));
+    }
+    Ok(SweepRecords {
+        manifest,
+        journal,
+        telemetry,
+        warnings,
+    })
+}
+
+/// Reads a line of a journal of schema 1.
+fn lifted(line: &[u8]) -> serde_json::Result<JournalLine> {
+    serde_json::from_value(schema1::journal_line(serde_json::from_slice(line)?))
+}
+
+/// Puts into words what a reader of the results must know about arms that are not there.
+fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Vec<String>) {
+    let planned = manifest.plan.expand(manifest.repetitions);
+    let mut attempts: BTreeMap<(&RunKey, Arm), (u32, bool)> = BTreeMap::new();
+    let mut begun: BTreeSet<(&RunKey, Arm)> = BTreeSet::new();
+    let mut last_mark = None;
+    for line in journal {
+        match line {
+            JournalLine::Arm(arm) => {
+                begun.insert((&arm.run, arm.arm));
+                let seen = attempts.entry((&arm.run, arm.arm)).or_default();
+                seen.0 += 1;
+                seen.1 |= arm.complete;
+                for note in &arm.notes {
+                    warnings.push(format!("{}: {note}", place(&arm.run, arm.arm)));
+                }
+            }
+            JournalLine::Request(request) => {
+                begun.insert((&request.run, request.arm));
+            }
+            JournalLine::Step(_) => {}
+            JournalLine::Mark(mark) => last_mark = Some(mark.what),
+        }
+    }
+    let never: Vec<String> = planned
+        .iter()
+        .filter(|spec| !begun.contains(&(&spec.run, spec.arm)))
+        .map(|spec| place(&spec.run, spec.arm))
+        .collect();
+    if !never.is_empty() {
+        warnings.push(format!(
+            "{} of {} planned arms were never run: {}",
+            never.len(),
+            planned.len(),
+            listed(&never, 4)
+        ));
+    }
+    let retried = attempts
+        .values()
+        .filter(|(n, done)| *n > 1 && *done)
+        .count();
+    if retried > 0 {
+        warnings.push(format!(
+            "{retried} arms were tried more than once; the last complete attempt counts"
+        ));
+    }
+    let in_plan: BTreeSet<_> = planned.iter().map(|s| (&s.run, s.arm)).collect();
+    let strange = attempts.keys().filter(|key| !in_plan.contains(key)).count();
+    if strange > 0 {
+        warnings.push(format!(
+            "{strange} recorded arms are not in the manifest's plan and are left out"
+        ));
+    }
+    if last_mark == Some(MarkKind::Interrupted) {
+        warnings.push("the sweep was interrupted and not resumed".to_owned());
+    }
+}
+
+fn place(run: &RunKey, arm: Arm) -> String {
+    format!(
+        "{} ({}, repetition {}, {arm})",
+        run.config, run.topology, run.repetition
+    )
+}

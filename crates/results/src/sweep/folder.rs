@@ -1,0 +1,316 @@
+//! A sweep's folder while it is written: held by one sweep at a time, created once, resumed after an
+//! interruption.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use domain::plan::{Arm, ConfigId, Topology};
+use domain::record::{
+    JOURNAL_FILE, JournalLine, MANIFEST_FILE, Manifest, RESULTS_SCHEMA, RequestRole, RunKey,
+    TELEMETRY_FILE,
+};
+use domain::telemetry::Sample;
+use domain::{Nanos, Stamp};
+use serde::de::DeserializeOwned;
+
+use super::same::differences;
+use crate::lines::{self, Unreadable};
+use crate::{FolderError, LineWriter, LoadErrorKind, read_versioned, write_json};
+
+const LOCK_FILE: &str = "sweep.lock";
+
+/// Stamps of a resumed sweep begin on a multiple of this, so that virtual time keeps falling on
+/// whole microseconds.
+const RESUME_STEP: u64 = 1_000_000;
+
+/// A results folder that this process holds until it is dropped.
+#[derive(Debug)]
+pub struct ResultsDir {
+    /// The folder.
+    pub dir: PathBuf,
+    /// The manifest, as written.
+    pub manifest: Manifest,
+    /// Where a resumed sweep goes on; `None` for a new one.
+    pub resume: Option<ResumePoint>,
+    /// Appends to the journal.
+    pub journal: LineWriter,
+    /// Held for as long as the sweep writes.
+    pub lock: Lock,
+}
+
+/// The folder's lock. It ends with the process however that ends.
+#[derive(Debug)]
+pub struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing would do, but not while a child process that is just being started still holds a
+        // copy of the handle.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Where a stopped sweep goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResumePoint {
+    /// Where the clock goes on: after the last stamp that was recorded.
+    pub offset: Nanos,
+    /// Arms that need not be run again.
+    pub complete: BTreeSet<(RunKey, Arm)>,
+    /// The highest attempt at each arm so far.
+    pub attempts: BTreeMap<(RunKey, Arm), u32>,
+    /// Agents whose warm load was measured by a probe.
+    pub probed: BTreeSet<(ConfigId, Topology, u32)>,
+    /// What had to be repaired, in words.
+    pub warnings: Vec<String>,
+}
+
+impl ResultsDir {
+    /// Makes the folder, takes it for this process, and writes the manifest.
+    pub fn create(dir: &Path, manifest: Manifest) -> Result<Self, FolderError> {
+        fs::create_dir_all(dir).map_err(FolderError::write(dir))?;
+        let lock = take_lock(dir)?;
+        let journal_path = dir.join(JOURNAL_FILE);
+        if dir.join(MANIFEST_FILE).exists() || journal_path.exists() {
+            return Err(FolderError::AlreadyThere {
+                dir: dir.to_owned(),
+            });
+        }
+        write_manifest(dir, &manifest)?;
+        let journal =
+            LineWriter::create(&journal_path).map_err(FolderError::write(&journal_path))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            manifest,
+            resume: None,
+            journal,
+            lock,
+        })
+    }
+
+    /// Takes a folder that an earlier process left, and repairs what it left half written: the end
+    /// of a line that was being written is moved into a file of its own beside it.
+    pub fn resume(dir: &Path) -> Result<Self, FolderError> {
+        if !dir.join(MANIFEST_FILE).exists() {
+            return Err(FolderError::NothingThere {
+                dir: dir.to_owned(),
+            });
+        }
+        let lock = take_lock(dir)?;
+        let manifest = read_manifest(dir)?;
+        let journal_path = dir.join(JOURNAL_FILE);
+        let telemetry_path = dir.join(TELEMETRY_FILE);
+        let mut warnings = Vec::new();
+        warnings.extend(repair::<JournalLine>(&journal_path)?);
+        warnings.extend(repair::<Sample>(&telemetry_path)?);
+        let mut point = ResumePoint {
+            warnings,
+            ..ResumePoint::default()
+        };
+        let mut last = Stamp::ZERO;
+        for line in read_lines(&journal_path)? {
+            point.take_in(&line);
+            last = last.max(ended(&line));
+        }
+        if let Some(sample) = last_line::<Sample>(&telemetry_path)? {
+            last = last.max(sample.at);
+        }
+        point.offset = Nanos((last.0 / RESUME_STEP + 1) * RESUME_STEP);
+        let journal =
+            LineWriter::append_to(&journal_path).map_err(FolderError::write(&journal_path))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            manifest,
+            resume: Some(point),
+            journal,
+            lock,
+        })
+    }
+
+    /// An error that lists the differences, unless a sweep under `now` would be the same as the
+    /// one in this folder: plan, repetitions, provenance, number and kind of servers, model.
+    pub fn check_same(&self, now: &Manifest) -> Result<(), FolderError> {
+        let differences = differences(&self.manifest, now);
+        if differences.is_empty() {
+            Ok(())
+        } else {
+            Err(FolderError::NotTheSame {
+                dir: self.dir.clone(),
+                differences,
+            })
+        }
+    }
+}
+
+impl ResumePoint {
+    fn take_in(&mut self, line: &JournalLine) {
+        let (run, arm, attempt) = match line {
+            JournalLine::Request(r) => {
+                if r.role == RequestRole::Probe
+                    && r.times.outcome.is_completed()
+                    && r.times.counters.load.is_some()
+                {
+                    self.probed
+                        .insert((r.run.config.clone(), r.run.topology, r.agent));
+                }
+                (&r.run, r.arm, r.attempt)
+            }
+            JournalLine::Step(s) => (&s.run, s.arm, s.attempt),
+            JournalLine::Arm(a) => {
+                if a.complete {
+                    self.complete.insert((a.run.clone(), a.arm));
+                }
+                (&a.run, a.arm, a.attempt)
+            }
+            JournalLine::Mark(_) => return,
+        };
+        let highest = self.attempts.entry((run.clone(), arm)).or_default();
+        *highest = (*highest).max(attempt);
+    }
+}
+
+/// The last moment that a line speaks of.
+fn ended(line: &JournalLine) -> Stamp {
+    match line {
+        JournalLine::Request(r) => r.times.ended,
+        JournalLine::Step(s) => s.ended,
+        JournalLine::Arm(a) => a.ended,
+        JournalLine::Mark(m) => m.at,
+    }
+}
+
+/// Writes `manifest.json` into a folder, whole or not at all.
+pub fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), FolderError> {
+    let path = dir.join(MANIFEST_FILE);
+    write_json(&path, manifest).map_err(FolderError::write(&path))
+}
+
+/// Reads `manifest.json` of a folder that a sweep is to go on in; another schema is refused.
+pub fn read_manifest(dir: &Path) -> Result<Manifest, FolderError> {
+    let path = dir.join(MANIFEST_FILE);
+    File::open(&path).map_err(FolderError::read(&path))?;
+    let ours = RESULTS_SCHEMA..=RESULTS_SCHEMA;
+    match read_versioned(&path, "manifest", ours, |file| file) {
+        Ok((_, manifest)) => Ok(manifest),
+        Err(error) => Err(match error.kind {
+            LoadErrorKind::OlderSchema { found, supported } => FolderError::OlderSchema {
+                path,
+                found,
+                supported,
+            },
+            _ => FolderError::BadManifest(error),
+        }),
+    }
+}
+
+fn take_lock(dir: &Path) -> Result<Lock, FolderError> {
+    let path = dir.join(LOCK_FILE);
+    let failed = |source| FolderError::write(&path)(source);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            // Who holds it is a courtesy; that it is held is the fact.
+            let _ = file.read_to_string(&mut owner);
+            return Err(FolderError::InUse {
+                dir: dir.to_owned(),
+                owner: owner.trim().parse().ok(),
+            });
+        }
+        Err(TryLockError::Error(source)) => return Err(failed(source)),
+    }
+    // The file stays when the sweep ends: removing it would let two processes lock two files of
+    // one name.
+    file.set_len(0).map_err(failed)?;
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+    write!(file, "{}", std::process::id()).map_err(failed)?;
+    Ok(Lock(file))
+}
+
+fn read_whole(path: &Path) -> Result<Option<Vec<u8>>, FolderError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(FolderError::read(path)(source)),
+    }
+}
+
+/// Makes the file end in a whole line. What was cut off in the middle moves to `<name>.cut`, which
+/// gathers all such ends; says so in words.
+fn repair<T: DeserializeOwned>(path: &Path) -> Result<Option<String>, FolderError> {
+    let Some(bytes) = read_whole(path)? else {
+        return Ok(None);
+    };
+    let whole = bytes
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |at| at + 1);
+    let tail = &bytes[whole..];
+    if tail.is_empty() {
+        return Ok(None);
+    }
+    let mut file = OpenOptions::new()
+        .append(true)
+        .open(path)
+        .map_err(FolderError::write(path))?;
+    if serde_json::from_slice::<T>(tail).is_ok() {
+        file.write_all(b"\n").map_err(FolderError::write(path))?;
+        return Ok(None);
+    }
+    let mut cut_name = path.as_os_str().to_owned();
+    cut_name.push(".cut");
+    let cut = PathBuf::from(cut_name);
+    let mut aside = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&cut)
+        .map_err(FolderError::write(&cut))?;
+    aside.write_all(tail).map_err(FolderError::write(&cut))?;
+    aside.write_all(b"\n").map_err(FolderError::write(&cut))?;
+    file.set_len(whole as u64)
+        .map_err(FolderError::write(path))?;
+    Ok(Some(format!(
+        "{}: the last line was cut off while it was being written; its {} bytes were moved to {}",
+        path.display(),
+        tail.len(),
+        cut.display()
+    )))
+}
+
+/// Every line of the journal; of one that is not there yet, none.
+fn read_lines(path: &Path) -> Result<Vec<JournalLine>, FolderError> {
+    let (mut skipped, mut warnings) = (Vec::new(), Vec::new());
+    let unreadable = Unreadable::new(path, "journal", "sweep", &mut skipped, &mut warnings);
+    lines::read(unreadable, lines::line).or_else(|error| match error.kind {
+        LoadErrorKind::NotFound | LoadErrorKind::Empty => Ok(Vec::new()),
+        LoadErrorKind::Io(source) => Err(FolderError::read(path)(source)),
+        kind => Err(FolderError::CorruptJournal {
+            path: path.to_owned(),
+            line: error.line.unwrap_or_default(),
+            message: kind.to_string(),
+        }),
+    })
+}
+
+fn last_line<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FolderError> {
+    let bytes = read_whole(path)?.unwrap_or_default();
+    let lines = bytes.split(|b| *b == b'\n').zip(1..);
+    let Some((line, number)) = lines.filter(|(line, _)| !line.is_empty()).last() else {
+        return Ok(None);
+    };
+    let value = serde_json::from_slice(line);
+    value.map(Some).map_err(|e| FolderError::CorruptJournal {
+        path: path.to_owned(),
+        line: number,
+        message: e.to_string(),
+    })
+}

@@ -1,0 +1,325 @@
+use std::fs;
+use std::io::Write as _;
+
+use domain::backend::ServerIdentity;
+use domain::outcome::Outcome;
+use domain::plan::{ConfigId, SweepPlan, Topology, parse};
+use domain::record::*;
+use domain::{Nanos, Stamp};
+use metrics::Dataset;
+use metrics::from_records::dataset;
+use tempfile::TempDir;
+
+use super::*;
+use crate::FolderError;
+
+/// Every line must be readable, or the file end with one that is cut off.
+fn strict(dir: &TempDir) -> Result<Dataset, LoadError> {
+    let mut skipped = Vec::new();
+    let records = read(dir.path(), false, &mut skipped);
+    assert_eq!(skipped, []);
+    records.map(dataset)
+}
+
+const PLAN: &str = r#"
+schema = 1
+name = "small"
+model = "m"
+[[configs]]
+id = "one"
+scenario = "chimera_homo"
+agents = [{ name = "a" }, { name = "b" }]
+"#;
+
+fn manifest(plan: SweepPlan) -> Manifest {
+    Manifest {
+        schema: RESULTS_SCHEMA,
+        header: RunHeader {
+            endpoints: vec![EndpointFacts {
+                url: "http://127.0.0.1:1".to_owned(),
+                server: ServerIdentity {
+                    kind: "ollama".to_owned(),
+                    version: "1".to_owned(),
+                },
+                model: None,
+            }],
+            ..RunHeader::new(
+                "small".to_owned(),
+                Provenance::Measured,
+                "tandem test".to_owned(),
+                "tandem sweep".to_owned(),
+                "2026-01-01T00:00:00Z".to_owned(),
+            )
+        },
+        runner: "rust-tokio".to_owned(),
+        plan_hash: plan.hash(),
+        plan,
+        repetitions: 2,
+        benchmarks: None,
+    }
+}
+
+fn run(repetition: u32) -> RunKey {
+    RunKey {
+        config: ConfigId::new("one").unwrap(),
+        topology: Topology::Shared,
+        repetition,
+    }
+}
+
+fn request(repetition: u32, arm: Arm, attempt: u32, agent: u32, done: u64) -> JournalLine {
+    let at = |ms: u64| Stamp(ms * 1_000_000);
+    let times = RequestTimes {
+        sent: Some(at(0)),
+        first_token: Some(at(10)),
+        last_token: Some(at(done)),
+        done: Some(at(done)),
+        ended: at(done),
+        outcome: Outcome::Completed,
+        tokens: 10,
+        tokens_from: TokenSource::Server,
+        ..RequestTimes::default()
+    };
+    JournalLine::Request(RequestRecord {
+        attempt,
+        agent,
+        agent_name: ["a", "b"][agent as usize].to_owned(),
+        ..RequestRecord::new(run(repetition), arm, times)
+    })
+}
+
+fn arm(repetition: u32, arm: Arm, attempt: u32, complete: bool) -> JournalLine {
+    let span = AgentSpan {
+        started: Stamp(0),
+        ended: Stamp(1),
+    };
+    JournalLine::Arm(ArmRecord {
+        run: run(repetition),
+        arm,
+        attempt,
+        started: Stamp(0),
+        ended: Stamp(1),
+        complete,
+        state_rule: "unloaded".to_owned(),
+        loaded_before: Vec::new(),
+        loaded_after: Vec::new(),
+        agents: vec![span, span],
+        notes: Vec::new(),
+    })
+}
+
+fn plan() -> SweepPlan {
+    parse("small.toml", PLAN).unwrap()
+}
+
+fn folder(lines: &[JournalLine], tail: &str) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    write_manifest(dir.path(), &manifest(plan())).unwrap();
+    let mut file = fs::File::create(dir.path().join("journal.jsonl")).unwrap();
+    for line in lines {
+        writeln!(file, "{}", serde_json::to_string(line).unwrap()).unwrap();
+    }
+    file.write_all(tail.as_bytes()).unwrap();
+    dir
+}
+
+fn together(repetition: u32, attempt: u32, done: u64) -> Vec<JournalLine> {
+    vec![
+        request(repetition, Arm::Together, attempt, 0, done),
+        request(repetition, Arm::Together, attempt, 1, done),
+    ]
+}
+
+#[test]
+fn the_last_complete_attempt_counts_and_what_is_missing_is_said() {
+    let mut lines = together(1, 1, 100);
+    lines.push(arm(1, Arm::Together, 1, false));
+    lines.extend(together(1, 2, 200));
+    lines.push(arm(1, Arm::Together, 2, true));
+    let dir = folder(&lines, "");
+    let set = strict(&dir).unwrap();
+    assert_eq!(set.runs.len(), 1);
+    let arm = set.runs[0].together.as_ref().unwrap();
+    assert_eq!(arm.agents[0].requests[0].done, Some(Stamp(200_000_000)));
+    let all = set.warnings.join("\n");
+    assert!(all.contains("3 of 4 planned arms were never run"), "{all}");
+    assert!(all.contains("1 arms were tried more than once"), "{all}");
+    assert!(all.contains("no telemetry.jsonl"), "{all}");
+}
+
+#[test]
+fn a_last_line_cut_off_is_left_out_and_any_other_bad_line_is_an_error() {
+    let mut lines = together(1, 1, 100);
+    lines.push(arm(1, Arm::Together, 1, true));
+    let dir = folder(&lines, r#"{"request":{"conf"#);
+    let set = strict(&dir).unwrap();
+    assert!(
+        set.warnings.iter().any(|w| w.contains("line 4 is cut off")),
+        "{:?}",
+        set.warnings
+    );
+
+    let dir = folder(&lines, "{\"nonsense\":{}}\n");
+    let error = strict(&dir).unwrap_err();
+    assert_eq!(error.line, Some(4));
+    assert!(error.path.ends_with("journal.jsonl"));
+    let mut skipped = Vec::new();
+    let set = dataset(read(dir.path(), true, &mut skipped).unwrap());
+    assert_eq!((set.runs.len(), skipped.len()), (1, 1));
+}
+
+#[test]
+fn a_complete_arm_without_an_agents_requests_is_left_out() {
+    let mut lines = vec![request(1, Arm::Together, 1, 0, 100)];
+    lines.push(arm(1, Arm::Together, 1, true));
+    lines.extend(together(2, 1, 100));
+    lines.push(arm(2, Arm::Together, 1, true));
+    let dir = folder(&lines, "");
+    let set = strict(&dir).unwrap();
+    assert_eq!(set.runs.len(), 1);
+    assert_eq!(set.runs[0].repetition, 2);
+    assert!(
+        set.warnings
+            .iter()
+            .any(|w| w.contains("no request of agent b")),
+        "{:?}",
+        set.warnings
+    );
+}
+
+/// An arm that came to its end, and one that did not.
+fn one_and_a_half_arms() -> Vec<JournalLine> {
+    let mut lines = together(1, 1, 100);
+    lines.push(arm(1, Arm::Together, 1, true));
+    lines.push(request(1, Arm::Sequential, 3, 0, 200));
+    lines
+}
+
+fn resume(dir: &TempDir) -> Result<ResumePoint, FolderError> {
+    ResultsDir::resume(dir.path()).map(|held| held.resume.unwrap())
+}
+
+#[test]
+fn a_sweep_goes_on_after_all_that_was_recorded() {
+    let dir = folder(&one_and_a_half_arms(), "{\"request\":{\"conf");
+    let point = resume(&dir).unwrap();
+    assert_eq!(point.offset, Nanos::from_millis(201));
+    let done = [(run(1), Arm::Together)];
+    assert_eq!(point.complete, BTreeSet::from(done.clone()));
+    let [done] = done;
+    let attempts = [(done, 1), ((run(1), Arm::Sequential), 3)];
+    assert_eq!(point.attempts, BTreeMap::from(attempts));
+    assert_eq!(point.warnings.len(), 1, "{:?}", point.warnings);
+    let aside = fs::read_to_string(dir.path().join("journal.jsonl.cut"));
+    assert_eq!(aside.unwrap(), "{\"request\":{\"conf\n");
+
+    let sample = "{\"at\":900000000123,\"gpus\":[]}\n";
+    let telemetry = dir.path().join(TELEMETRY_FILE);
+    fs::write(&telemetry, format!("{sample}{{\"at\":90")).unwrap();
+    let point = resume(&dir).unwrap();
+    assert_eq!(point.offset, Nanos::from_millis(900_001));
+    assert_eq!(point.warnings.len(), 1, "{:?}", point.warnings);
+    assert_eq!(fs::read_to_string(&telemetry).unwrap(), sample);
+}
+
+#[test]
+fn a_line_that_is_whole_but_for_its_newline_is_kept() {
+    let dir = folder(&one_and_a_half_arms(), "");
+    let path = dir.path().join(JOURNAL_FILE);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    assert_eq!(resume(&dir).unwrap().warnings, [""; 0]);
+    assert_eq!(fs::read(&path).unwrap(), whole);
+}
+
+#[test]
+fn a_corrupt_line_is_named() {
+    let mut lines = one_and_a_half_arms();
+    let after = lines.split_off(2);
+    let dir = folder(&lines, "{\"request\":{\n");
+    let journal = fs::OpenOptions::new()
+        .append(true)
+        .open(dir.path().join(JOURNAL_FILE));
+    serde_json::to_writer(journal.unwrap(), &after[0]).unwrap();
+    let error = resume(&dir).unwrap_err().to_string();
+    assert!(error.contains("journal.jsonl:3: "), "{error}");
+    assert!(error.contains("remove the line"), "{error}");
+}
+
+#[test]
+fn other_conditions_are_refused_and_named() {
+    let dir = TempDir::new().unwrap();
+    let first = manifest(plan());
+    let results = ResultsDir::create(dir.path(), first.clone()).unwrap();
+    results.check_same(&first).unwrap();
+
+    let mut changed = plan();
+    changed.seed = 7;
+    changed.configs[0].agents[1].options.num_ctx = Some(4096);
+    let mut second = manifest(changed);
+    second.repetitions = 5;
+    second.header.started_at = "2025-11-13T00:00:00Z".to_owned();
+    let FolderError::NotTheSame { differences, .. } = results.check_same(&second).unwrap_err()
+    else {
+        panic!()
+    };
+    assert_eq!(
+        differences,
+        [
+            "repetitions: there 2, here 5",
+            "plan.configs[0].agents[1].options.num_ctx: there null, here 4096",
+            "plan.seed: there 113, here 7",
+        ]
+    );
+}
+
+#[test]
+fn two_sweeps_into_one_folder_are_refused() {
+    let dir = TempDir::new().unwrap();
+    let create = || ResultsDir::create(dir.path(), manifest(plan()));
+    let first = create().unwrap();
+    for second in [create(), ResultsDir::resume(dir.path())] {
+        match second {
+            Err(FolderError::InUse { owner, .. }) => assert_eq!(owner, Some(std::process::id())),
+            other => panic!("{other:?}"),
+        }
+    }
+    drop(first);
+    // It is held by no process now, but it is not empty.
+    assert!(matches!(create(), Err(FolderError::AlreadyThere { .. })));
+    ResultsDir::resume(dir.path()).unwrap();
+}
+
+#[test]
+fn a_folder_without_a_sweep_cannot_be_resumed() {
+    let dir = TempDir::new().unwrap();
+    let error = resume(&dir).unwrap_err();
+    assert!(matches!(error, FolderError::NothingThere { .. }));
+    let left = fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(left, 0, "nothing is left behind");
+}
+
+#[test]
+fn a_manifest_is_written_whole_and_another_version_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let manifest = manifest(plan());
+    write_manifest(dir.path(), &manifest).unwrap();
+    assert_eq!(read_manifest(dir.path()).unwrap(), manifest);
+    let files: Vec<_> = fs::read_dir(dir.path()).unwrap().collect();
+    assert_eq!(files.len(), 1, "no temporary file is left");
+
+    let said = |text: &str| {
+        fs::write(dir.path().join(MANIFEST_FILE), text).unwrap();
+        let error = read_manifest(dir.path()).unwrap_err();
+        domain::exit::Fatal::from(error).to_string()
+    };
+    for (schema, words) in [(1, "is older than"), (3, "is newer than")] {
+        let text = format!("{{\n \"schema\": {schema}, \"shape\": \"unknown\"\n}}");
+        let refused = said(&text);
+        assert!(refused.contains(words), "{refused}");
+    }
+    let error = said("{\n \"schema\": 2,\n \"name\": ");
+    assert!(error.contains("manifest.json:3:"), "{error}");
+    let missing = write_manifest(&dir.path().join("absent"), &manifest).unwrap_err();
+    assert!(missing.to_string().contains("absent"), "{missing}");
+}

@@ -1,0 +1,182 @@
+//! Writes files of one JSON value a line, for the journal, the telemetry and the rows of a load.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+/// What lines are written to.
+pub trait Sink: Write + Send {
+    /// Makes what was written survive a loss of power.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Sink for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// Appends lines. After the first failure it takes no more, because what follows a half-written
+/// line would be lost with it.
+pub struct LineWriter {
+    path: PathBuf,
+    sink: Box<dyn Sink>,
+    /// Lines that are not handed to the system yet.
+    text: Vec<u8>,
+    failed: bool,
+}
+
+impl std::fmt::Debug for LineWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LineWriter")
+            .field("path", &self.path)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LineWriter {
+    /// Writes to a sink, called `path` in messages.
+    pub fn new(path: PathBuf, sink: Box<dyn Sink>) -> Self {
+        Self {
+            path,
+            sink,
+            text: Vec::new(),
+            failed: false,
+        }
+    }
+
+    /// Makes a file; an error of the kind `AlreadyExists` where there is one.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(path)?;
+        Ok(Self::new(path.to_owned(), Box::new(file)))
+    }
+
+    /// Goes on at the end of a file, which is made where there is none.
+    pub fn append_to(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        Ok(Self::new(path.to_owned(), Box::new(file)))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes a line, which [`LineWriter::flush`] writes with those before it.
+    pub fn push(&mut self, line: &impl Serialize) -> io::Result<()> {
+        self.attempt(|writer| {
+            serde_json::to_writer(&mut writer.text, line)?;
+            writer.text.push(b'\n');
+            Ok(())
+        })
+    }
+
+    /// Bytes that were taken and are not written yet.
+    pub fn waiting(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Hands the lines so far to the system, in one write.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.attempt(|writer| {
+            writer.sink.write_all(&writer.text)?;
+            writer.text.clear();
+            writer.sink.flush()
+        })
+    }
+
+    /// Takes one line and hands it to the system.
+    pub fn append(&mut self, line: &impl Serialize) -> io::Result<()> {
+        self.push(line)?;
+        self.flush()
+    }
+
+    /// Makes what was handed to the system survive a loss of power.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.attempt(|writer| writer.sink.sync())
+    }
+
+    fn attempt(&mut self, action: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<()> {
+        if self.failed {
+            return Err(io::Error::other("an earlier write failed"));
+        }
+        action(self).inspect_err(|_| {
+            self.failed = true;
+            self.text = Vec::new();
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Fails at its second write, half way through, and has room again after that.
+    #[derive(Default)]
+    struct BadMoment {
+        writes: usize,
+        held: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for BadMoment {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.writes += 1;
+            let n = match self.writes {
+                2 => bytes.len() / 2,
+                3 => return Err(io::ErrorKind::StorageFull.into()),
+                _ => bytes.len(),
+            };
+            self.held.lock().unwrap().extend(&bytes[..n]);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink for BadMoment {
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nothing_is_appended_after_half_a_line() {
+        let disk = BadMoment::default();
+        let held = Arc::clone(&disk.held);
+        let mut writer = LineWriter::new("j".into(), Box::new(disk));
+        writer.append(&"a line").unwrap();
+        let full = writer.append(&"a line").unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+        let after = held.lock().unwrap().clone();
+        writer.append(&"a line").unwrap_err();
+        writer.sync().unwrap_err();
+        assert_eq!(*held.lock().unwrap(), after);
+    }
+
+    #[test]
+    fn lines_wait_until_they_are_flushed_and_no_file_is_made_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lines");
+        let text = || std::fs::read_to_string(&path).unwrap();
+        let mut writer = LineWriter::create(&path).unwrap();
+        writer.push(&1).unwrap();
+        writer.push(&[2]).unwrap();
+        assert_eq!((text().as_str(), writer.waiting()), ("", 6));
+        writer.flush().unwrap();
+        assert_eq!((text().as_str(), writer.waiting()), ("1\n[2]\n", 0));
+        let again = LineWriter::create(&path).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        LineWriter::append_to(&path).unwrap().append(&3).unwrap();
+        assert_eq!(text(), "1\n[2]\n3\n");
+    }
+}
