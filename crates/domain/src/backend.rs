@@ -122,6 +122,7 @@ impl PartialEq for Progress {
 
 /// What a server says it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServerIdentity {
     /// `ollama`, `tandem-simulator`, …
     pub kind: String,
@@ -139,6 +140,7 @@ impl ServerIdentity {
 
 /// A model a server has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ModelIdentity {
     /// Its name.
     pub name: String,
@@ -158,6 +160,7 @@ pub struct ModelIdentity {
 
 /// A loaded model as `/api/ps` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoadedModel {
     /// Its name.
     pub name: String,

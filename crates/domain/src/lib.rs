@@ -17,6 +17,8 @@ pub mod outcome;
 pub mod plan;
 pub mod record;
 pub mod redact;
+#[cfg(test)]
+mod schemas;
 pub mod telemetry;
 pub mod units;
 pub mod work;

@@ -133,6 +133,7 @@ macro_rules! options {
     ($($(#[doc = $doc:literal])+ $name:ident, $kind:ident, $loading:ident, $on_v1:expr, $range:expr;)*) => {
         /// The `options` object of a native request.
         #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields, default)]
         pub struct ModelOptions {
             $(

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{PlanError, PlanErrorKind};
 pub use expand::{ArmSpec, RunSpec};
+#[cfg(test)]
+pub(crate) use file::PlanFile;
 pub use file::parse;
 
 use crate::options::ModelOptions;
@@ -20,6 +22,7 @@ use crate::work::Work;
 
 /// A configuration's id, as in TR113's tables: `bvc_g60_c512_t0.6`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct ConfigId(String);
 
@@ -77,6 +80,7 @@ impl fmt::Display for ConfigId {
 
 /// A validated plan with every default written in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SweepPlan {
     /// The plan's name.
     pub name: String,
@@ -103,6 +107,7 @@ pub struct SweepPlan {
 
 /// How a configuration is measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Protocol {
     /// The protocol's name.
     pub kind: ProtocolKind,
@@ -130,6 +135,7 @@ pub struct Protocol {
 
 /// A published report whose tables a plan's results fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReportStyle {
     /// TR113's tables, with TR110's beside them.
@@ -138,6 +144,7 @@ pub enum ReportStyle {
 
 /// The protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProtocolKind {
     /// As TR113 was run: once, together only, shared server, nothing unloaded, equal prompts.
@@ -182,6 +189,7 @@ impl Protocol {
 
 /// How the agents of a repetition are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Arm {
     /// One agent after another, in the plan's order.
@@ -201,6 +209,7 @@ impl fmt::Display for Arm {
 
 /// The server's state before an arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StatePolicy {
     /// Nothing loaded.
@@ -223,6 +232,7 @@ impl fmt::Display for StatePolicy {
 
 /// Whether prompts may hit a prompt cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CachePolicy {
     /// Every prompt starts with a unique nonce, so that a prefix cache helps no arm.
@@ -233,6 +243,7 @@ pub enum CachePolicy {
 
 /// How agents are dealt to servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Topology {
     /// Every agent talks to the first endpoint.
@@ -262,6 +273,7 @@ impl fmt::Display for Topology {
 
 /// Our own limits on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Timeouts {
     /// Making the connection.
     #[serde(rename = "connect_ns")]
@@ -290,6 +302,7 @@ impl Default for Timeouts {
 
 /// One configuration: a scenario and its agents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Config {
     /// The id.
     pub id: ConfigId,
@@ -301,6 +314,7 @@ pub struct Config {
 
 /// One agent of a configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AgentSpec {
     /// Its name, which also names its built-in prompts: `collector`, `insight`.
     pub name: String,
@@ -318,6 +332,7 @@ pub struct AgentSpec {
 
 /// What an agent does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WorkflowKind {
     /// One prompt in, one text out, as TR113's agents did.

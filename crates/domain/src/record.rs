@@ -60,6 +60,7 @@ pub struct SweepRecords {
 
 /// `manifest.json`: what was going to be run, by what, where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Manifest {
     /// [`RESULTS_SCHEMA`].
     pub schema: u32,
@@ -81,6 +82,7 @@ pub struct Manifest {
 
 /// The benchmark tables that agents with the full workflow read; their prompts hold figures of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BenchmarkTables {
     /// The folder, as it was typed.
     pub folder: PathBuf,
@@ -90,6 +92,7 @@ pub struct BenchmarkTables {
 
 /// One line of `journal.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[expect(
     clippy::large_enum_variant,
@@ -108,6 +111,7 @@ pub enum JournalLine {
 
 /// Which run of the plan something belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunKey {
     /// Configuration.
     pub config: ConfigId,
@@ -130,6 +134,7 @@ impl RunKey {
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RequestRecord {
     /// The run.
     pub run: RunKey,
@@ -181,6 +186,7 @@ pub struct RequestRecord {
 
 /// A request's place in a session of several turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Turn {
     /// The session, from 0.
     pub session: u32,
@@ -190,6 +196,7 @@ pub struct Turn {
 
 /// What a request was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RequestRole {
     /// The work that is measured.
@@ -200,6 +207,7 @@ pub enum RequestRole {
 
 /// One step of an agent's workflow, so that time spent outside requests is known too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StepRecord {
     /// The run.
     pub run: RunKey,
@@ -227,6 +235,7 @@ pub struct StepRecord {
 
 /// One arm of one run. Its presence with `complete` says that the arm need not be run again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ArmRecord {
     /// The run.
     pub run: RunKey,
@@ -255,6 +264,7 @@ pub struct ArmRecord {
 
 /// One agent's stay in an arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AgentSpan {
     /// Its workflow began.
     pub started: Stamp,
@@ -264,6 +274,7 @@ pub struct AgentSpan {
 
 /// A mark in the life of a sweep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Mark {
     /// When.
     pub at: Stamp,
@@ -276,6 +287,7 @@ pub struct Mark {
 
 /// The marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MarkKind {
     /// The sweep began.

@@ -8,6 +8,7 @@ use crate::units::Stamp;
 
 /// One line of `telemetry.jsonl`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Sample {
     /// When the reading was taken.
     pub at: Stamp,
@@ -24,6 +25,7 @@ pub struct Sample {
 
 /// One device at one moment. A quantity the device cannot report is absent, never zero.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GpuReading {
     /// Device index: its place in [`GpuSource::devices`].
     pub index: u32,
@@ -66,6 +68,7 @@ pub struct GpuReading {
 
 /// A process on a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GpuProcess {
     /// Process id.
     pub pid: u32,
@@ -83,6 +86,7 @@ pub struct GpuProcess {
 
 /// The host at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HostReading {
     /// CPU use over all cores, 0..100.
     pub cpu_percent: f64,
@@ -100,6 +104,7 @@ pub struct HostReading {
 
 /// A server's process and its descendants at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServerReading {
     /// Index into the manifest's endpoints.
     pub endpoint: u32,
@@ -115,6 +120,7 @@ pub struct ServerReading {
 
 /// What a sampler reads from, stated once per sweep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "source", rename_all = "snake_case")]
 pub enum GpuSource {
     /// No device can be read, and why.

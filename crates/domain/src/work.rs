@@ -9,6 +9,7 @@ use crate::units::Nanos;
 
 /// Work between two requests. Nothing at all is no work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Work {
     /// Work for a processor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,6 +37,7 @@ impl Work {
 
 /// CPU work of one agent. In text: `primes:200000`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub enum CpuWork {
     /// Sums the primes below a bound, each number tried by division up to its root.
@@ -100,6 +102,7 @@ impl From<CpuWork> for String {
 /// File work of one agent: so many bytes written to a new file, read back and deleted. In text:
 /// `64KiB`; units are `B`, `KiB` and `MiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct FileWork {
     bytes: u32,
@@ -172,6 +175,7 @@ impl From<FileWork> for String {
 
 /// How work went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WorkRecord {
     /// Waiting for a thread that was free to do it.
     #[serde(default)]

@@ -20,3 +20,6 @@ pub use json::{read_json, read_versioned, write_json};
 pub use kind::Kind;
 pub use sweep::{ResultsDir, ResumePoint, read_manifest, write_manifest};
 pub use writer::{LineWriter, Sink};
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,6 @@
 
 use document::{Cell, Field, Kind, Origin, Table, verdict};
 use domain::record::capacity::{Judged, LevelEnd, Phase};
-use domain::record::capacity::{Judged, LevelEnd, Phase};
-use domain::record::load::Spread;
 use domain::record::load::Spread;
 use metrics::Estimate;
 use metrics::capacity::{Criterion, LevelFigures, Located, Objective, Statistic};

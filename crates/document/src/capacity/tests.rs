@@ -2,7 +2,6 @@
 
 use domain::Stamp;
 use domain::record::capacity::*;
-use domain::record::capacity::*;
 use metrics::Estimate;
 use metrics::capacity::*;
 use metrics::stats::Usl;

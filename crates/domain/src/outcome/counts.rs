@@ -6,6 +6,7 @@ use super::Outcome;
 
 /// Requests by how they ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OutcomeCounts {
     /// The final object arrived.
     pub completed: u32,

@@ -17,8 +17,9 @@ use crate::work::{CpuWork, FileWork, Work};
 const PLAN_SCHEMA: u32 = 1;
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct PlanFile {
+pub(crate) struct PlanFile {
     schema: u32,
     name: String,
     #[serde(default)]
@@ -43,6 +44,7 @@ struct PlanFile {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ProtocolFile {
     kind: Option<ProtocolKind>,
@@ -57,26 +59,34 @@ struct ProtocolFile {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct TimeoutsFile {
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     connect: Option<toml::Value>,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     first_byte: Option<toml::Value>,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     between_chunks: Option<toml::Value>,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     total: Option<toml::Value>,
 }
 
 /// One configuration, or with `axes` one for every combination of their values.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     id: String,
     scenario: String,
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, serde_json::Value>"))]
     axes: toml::Table,
     agents: Vec<AgentFile>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct AgentFile {
     name: String,

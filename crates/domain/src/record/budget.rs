@@ -9,6 +9,7 @@ use crate::units::Nanos;
 /// The client's error budget: its error at rising load, against a server that notes when it really
 /// sent each token. Steps are in the order in which they were measured, the load rising.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClientBudget {
     /// How thoroughly it was measured.
     pub depth: BudgetDepth,
@@ -31,6 +32,7 @@ pub struct ClientBudget {
 
 /// How thoroughly a budget was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetDepth {
     /// In about a second, before a run.
@@ -41,6 +43,7 @@ pub enum BudgetDepth {
 
 /// Why no higher load was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetEnd {
     /// The mean bias reached a millisecond.
@@ -57,6 +60,7 @@ pub enum BudgetEnd {
 
 /// The client's error at one load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BudgetStep {
     /// Streams at once.
     pub streams: u32,
@@ -96,6 +100,7 @@ pub struct BudgetStep {
 
 /// How an error is spread, in nanoseconds; above zero is too late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bias {
     /// Observations.
     pub n: u64,

@@ -13,6 +13,7 @@ pub const CALIBRATION_FILE: &str = "calibration.json";
 
 /// `calibration.json`, and what `tandem calibrate --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Calibration {
     /// [`CALIBRATION_SCHEMA`].
     pub schema: u32,

@@ -16,6 +16,7 @@ pub const CAPACITY_SCHEMA: u32 = 2;
 
 /// `capacity.json`. Rewritten whole after each level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CapacityRecord {
     /// [`CAPACITY_SCHEMA`].
     pub schema: u32,
@@ -32,6 +33,7 @@ pub struct CapacityRecord {
 
 /// What was asked of a capacity run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Asked {
     /// The limits in their one form.
     pub slo: String,
@@ -61,6 +63,7 @@ pub struct Asked {
 
 /// How much is taken at a level before it is left unresolved.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Budget {
     /// Requests of each agent that count, at most; absent: as many as make 1,024 in all, at least 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,6 +87,7 @@ impl Budget {
 
 /// A level that was looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Probe {
     /// Its folder under `levels/`.
     pub folder: String,
@@ -109,6 +113,7 @@ pub struct Probe {
 
 /// Why a level ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LevelEnd {
     /// Its limits could be judged.
@@ -121,6 +126,7 @@ pub enum LevelEnd {
 
 /// How a capacity run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", tag = "kind", content = "how")]
 pub enum RunEnd {
     /// The search came to its end.
@@ -164,6 +170,7 @@ pub fn level_folder(place: usize, agents: u32) -> String {
 
 /// How far and how finely to search.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Search {
     /// The first level.
     pub start: u32,
@@ -192,6 +199,7 @@ pub struct Observed {
 
 /// What a level is looked at for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// For the first level that fails.
@@ -204,6 +212,7 @@ pub enum Phase {
 
 /// Why a search ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SearchEnd {
     /// The boundary is known as finely as was asked, or as the data allow.
@@ -220,6 +229,7 @@ pub enum SearchEnd {
 
 /// The stretch of time in which a level was steady: `[from, to)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Window {
     /// Every agent had ended its warm-up requests.
     pub from: Stamp,
@@ -248,6 +258,7 @@ impl Window {
 
 /// What the data say of a level or of one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It keeps the limit.
@@ -260,6 +271,7 @@ pub enum Verdict {
 
 /// A level, judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Decision {
     /// Of the level: it passes when it keeps every limit and fails when it breaks one.
     pub verdict: Verdict,
@@ -276,6 +288,7 @@ pub struct Decision {
 
 /// One limit, judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Judged {
     /// The limit in its one form.
     pub limit: String,
@@ -319,6 +332,7 @@ impl Decision {
 
 /// A level whose agents only wait more than those of a lower one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Saturation {
     /// The lower level's agents.
     pub from: u32,

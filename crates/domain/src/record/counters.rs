@@ -6,6 +6,7 @@ use crate::units::Nanos;
 
 /// Counters of the final object. Ollama omits zero values, so each is optional.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct ServerCounters {
     /// From the request's arrival at the server to its end.

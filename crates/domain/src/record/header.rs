@@ -11,6 +11,7 @@ use crate::telemetry::GpuSource;
 
 /// Who ran what, when, on which servers, from which machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunHeader {
     /// The folder's name, or the one that was given.
     pub name: String,
@@ -92,6 +93,7 @@ impl RunHeader {
 
 /// How the embedded simulator was set, as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SimulatorSettings {
     /// `--profile`: a shipped one or a file.
     pub profile: String,
@@ -107,6 +109,7 @@ pub struct SimulatorSettings {
 
 /// Where a number comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Provenance {
     /// On a real server.
@@ -119,6 +122,7 @@ pub enum Provenance {
 
 /// How simulated time ran against real time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TimeScale {
     /// Waits were skipped: the clock jumps to the next event.
@@ -129,6 +133,7 @@ pub enum TimeScale {
 
 /// One endpoint as it was when the sweep began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointFacts {
     /// URL without credentials.
     pub url: String,
@@ -140,6 +145,7 @@ pub struct EndpointFacts {
 
 /// The machine a sweep ran on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Environment {
     /// Operating system and version.
     pub os: String,

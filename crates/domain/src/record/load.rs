@@ -20,6 +20,7 @@ pub const REQUESTS_FILE: &str = "requests.jsonl";
 
 /// `load.json`, and what `tandem load --json` prints. `docs/load.md` describes each key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoadFile {
     /// [`LOAD_SCHEMA`].
     pub schema: u32,
@@ -33,6 +34,7 @@ pub struct LoadFile {
 
 /// What a load was asked to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Asked {
     /// The model.
     pub model: String,
@@ -60,6 +62,7 @@ pub struct Asked {
 
 /// When requests were to start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Shape {
     /// Each agent sends its next request when its last one has ended.
@@ -102,6 +105,7 @@ pub enum Shape {
 
 /// A rate that changes linearly.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RampAsked {
     /// Starts per second at its beginning.
     pub from: f64,
@@ -111,6 +115,7 @@ pub struct RampAsked {
 
 /// What an agent does before each of its requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WorkAsked {
     /// CPU work, as it was given: `primes:200000`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,6 +129,7 @@ pub struct WorkAsked {
 
 /// How a load was carried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoadResult {
     /// Stopped before its end.
     pub interrupted: bool,
@@ -139,6 +145,7 @@ pub struct LoadResult {
 
 /// What measuring cost this process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClientCost {
     /// CPU time of all its threads from the first request to the end, seconds.
     pub cpu_s: Option<f64>,
@@ -158,6 +165,7 @@ pub struct ClientCost {
 
 /// A load's figures. `docs/load.md` says what each is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Figures {
     /// Requests by how they ended.
     pub outcomes: OutcomeCounts,
@@ -212,6 +220,7 @@ pub struct Figures {
 
 /// Requests that kept every limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Goodput {
     /// As they were given.
     pub limits: String,
@@ -226,6 +235,7 @@ pub struct Goodput {
 /// How a quantity is spread. A percentile that the sample cannot carry is none, and `needs` says
 /// how many observations it takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Spread {
     /// Observations.
     pub n: usize,
@@ -254,6 +264,7 @@ pub struct Spread {
 
 /// The completed requests that were the same turn of their sessions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TurnFigures {
     /// Which turn, from 1.
     pub turn: u32,
@@ -268,6 +279,7 @@ pub struct TurnFigures {
 
 /// What agents did before their requests, besides waiting for the plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WorkFigures {
     /// Waiting for a thread that was free for it, ms.
     pub queue_ms: Option<Spread>,

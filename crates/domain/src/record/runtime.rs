@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The async runtime that a client ran on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RuntimeFacts {
     /// Which one.
     pub flavour: RuntimeFlavour,
@@ -16,6 +17,7 @@ pub struct RuntimeFacts {
 
 /// Flavours of the async runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RuntimeFlavour {
     /// Threads that take tasks from each other.

@@ -9,6 +9,7 @@ use crate::units::{Nanos, Stamp};
 
 /// The stamps of one request, its counts, and how it ended. Stamps are on the run's clock.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RequestTimes {
     /// When the plan wanted it to start.
     pub scheduled: Stamp,
@@ -64,6 +65,7 @@ pub struct RequestTimes {
 
 /// Whose token count it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TokenSource {
     /// The server's counter.
@@ -75,6 +77,7 @@ pub enum TokenSource {
 
 /// Where a request's stamps come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StampSource {
     /// Taken as things happened.

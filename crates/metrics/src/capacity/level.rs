@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::record::RequestRecord;
 use domain::record::capacity::Window;
+use domain::record::load::Figures;
 use domain::{Nanos, Stamp};
 use serde::Serialize;
 
