@@ -3,7 +3,9 @@
 
 mod energy;
 mod facts;
+mod figures;
 mod hardware;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod tr110;
@@ -11,12 +13,15 @@ mod tr113;
 mod truth;
 mod view;
 
+use document::Field;
 pub(crate) use document::number::{four_digits as short_number, plain, signed};
 pub(crate) use document::verdict::{topology as topology_word, word as verdict_word};
 pub use document::{Cell, Column, Kind, Origin, Table};
-use metrics::{Estimate, Summary};
+use domain::plan::Topology;
+use metrics::{ConfigSummary, Estimate, Summary};
 
 pub(crate) use facts::scenario_title;
+pub(crate) use settings::{Setting, Settings};
 pub use truth::{Difference, Shown};
 pub(crate) use truth::{cell_difference, differences, differences_table, paired};
 pub(crate) use view::{RowData, View};
@@ -26,29 +31,69 @@ pub(crate) use view::{RowData, View};
 pub(crate) fn with_runs(summary: &Summary) -> Summary {
     let mut measured = summary.clone();
     let ran = |id: &domain::plan::ConfigId, topology| {
-        summary
-            .runs
-            .iter()
-            .any(|r| r.config == *id && r.topology == topology)
+        let mut runs = summary.runs.iter();
+        runs.any(|r| r.config == *id && r.topology == topology)
     };
-    let Summary {
-        configs,
-        scenarios,
-        overall,
-        best,
-        ..
-    } = &mut measured;
-    configs.retain(|c| ran(&c.id, c.topology));
-    for groups in [scenarios, overall] {
+    measured.configs.retain(|c| ran(&c.id, c.topology));
+    measured.best.retain(|b| ran(&b.id, b.topology));
+    let configs = &measured.configs;
+    for groups in [&mut measured.scenarios, &mut measured.overall] {
         groups.retain(|group| configs.iter().any(|c| group.holds(c)));
     }
-    best.retain(|b| ran(&b.id, b.topology));
     measured
 }
 
-/// The mean of times, rates or counts: its interval is cut at zero, below which none of them can lie.
-fn mean_of_amounts(values: &[f64]) -> Option<Estimate> {
-    Estimate::of(values).map(|e| e.within((0.0, f64::INFINITY)))
+/// The runs of a configuration that take part in its aggregates.
+pub(crate) fn taking_part(config: &ConfigSummary) -> u32 {
+    config.runs.saturating_sub(config.runs_excluded)
+}
+
+/// The servers of a row, where it is known which.
+pub(crate) fn topology_cell(topology: Option<Topology>) -> Cell {
+    topology.map_or(Cell::Unknown, |t| Cell::text(topology_word(t)))
+}
+
+/// A mean of shares as one of percentages.
+fn percent(share: Estimate) -> Estimate {
+    Estimate {
+        mean: 100.0 * share.mean,
+        lo: share.lo.map(|lo| 100.0 * lo),
+        hi: share.hi.map(|hi| 100.0 * hi),
+        ..share
+    }
+}
+
+/// Columns of means: key, heading, decimals, the figure of a row.
+type Mean<T> = (
+    &'static str,
+    &'static str,
+    usize,
+    fn(&T) -> Option<Estimate>,
+);
+
+/// The columns of these means.
+fn means<'f, T: 'f>(
+    origin: Origin,
+    columns: impl IntoIterator<Item = Mean<T>>,
+) -> impl Iterator<Item = Field<'f, T>> {
+    let column = move |(key, heading, decimals, get): Mean<T>| {
+        Field::estimate(key, heading, origin, move |row| {
+            Cell::estimate(get(row).as_ref(), decimals)
+        })
+    };
+    columns.into_iter().map(column)
+}
+
+/// Columns of numbers without intervals: key, heading, the cell of a row.
+type Number<T> = (&'static str, &'static str, fn(&T) -> Cell);
+
+/// The columns of these numbers.
+fn numbers<'f, T: 'f>(
+    origin: Origin,
+    columns: impl IntoIterator<Item = Number<T>>,
+) -> impl Iterator<Item = Field<'f, T>> {
+    let columns = columns.into_iter();
+    columns.map(move |(key, heading, cell)| Field::number(key, heading, origin, cell))
 }
 
 /// Every table the data can fill, TR113's first, in TR113's order.

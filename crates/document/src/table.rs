@@ -229,6 +229,17 @@ impl<'f, T: ?Sized> Field<'f, T> {
         }
     }
 
+    /// The same column of a table whose rows hold an item each.
+    pub fn of_each<U>(self, item: impl Fn(&U) -> &T + 'f) -> Field<'f, U>
+    where
+        T: 'f,
+    {
+        Field {
+            column: self.column,
+            cell: Box::new(move |row| (self.cell)(item(row))),
+        }
+    }
+
     /// A column of names or words.
     pub fn label(
         key: impl Into<String>,

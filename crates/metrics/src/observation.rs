@@ -111,6 +111,8 @@ pub struct PublishedRow {
     pub config: ConfigId,
     /// Scenario.
     pub scenario: String,
+    /// The options that the table names, of the agents that set any; empty where it names none.
+    pub options: ModelOptions,
     /// Published concurrency speedup.
     pub speedup: f64,
     /// Published parallel efficiency, percent.

@@ -4,7 +4,8 @@
 //! the agents `a` and `b`: `*_execution_s`, `*_ttft_ms`, `*_load_ms`, `*_prompt_eval_ms`,
 //! `*_eval_ms`, `*_tokens`; then `speedup` and `contention_recorded`. Optional: `servers`, `run`,
 //! and the agents' options `*_num_gpu`, `*_num_ctx`, `*_temperature`. Without `servers`, one server
-//! served all agents, as in TR113's runs.
+//! served all agents, as in TR113's runs. A published table may have the options as `num_gpu`, `num_ctx`
+//! and `temperature`.
 
 use std::path::Path;
 
@@ -173,18 +174,9 @@ fn figures_row(row: Row<'_>) -> Result<RunObservation, LoadError> {
     let agent = |place: u32, prefix: &str, name: &str| {
         let column = |what: &str| format!("{prefix}_{what}");
         let ms = |what: &str| row.amount(&column(what)).map(Nanos::from_millis_f64);
-        let whole = |what: &str| {
-            let count = row.if_there(&column(what), Row::count)?;
-            Ok(count.map(u64::cast_signed))
-        };
         Ok(RecordedAgent {
             name: name.to_owned(),
-            options: ModelOptions {
-                num_gpu: whole("num_gpu")?,
-                num_ctx: whole("num_ctx")?,
-                temperature: row.if_there(&column("temperature"), Row::number)?,
-                ..ModelOptions::default()
-            },
+            options: options(row, &format!("{prefix}_"))?,
             server: if own_servers { place } else { 0 },
             execution: row
                 .amount(&column("execution_s"))
@@ -211,11 +203,26 @@ fn figures_row(row: Row<'_>) -> Result<RunObservation, LoadError> {
     ))
 }
 
+/// The options in the columns that begin with `prefix`, where there are any.
+fn options(row: Row<'_>, prefix: &str) -> Result<ModelOptions, LoadError> {
+    let whole = |what: &str| {
+        let count = row.if_there(&format!("{prefix}{what}"), Row::count)?;
+        Ok(count.map(u64::cast_signed))
+    };
+    Ok(ModelOptions {
+        num_gpu: whole("num_gpu")?,
+        num_ctx: whole("num_ctx")?,
+        temperature: row.if_there(&format!("{prefix}temperature"), Row::number)?,
+        ..ModelOptions::default()
+    })
+}
+
 fn published_row(row: Row<'_>) -> Result<PublishedRow, LoadError> {
     let (config, scenario) = row.names()?;
     Ok(PublishedRow {
         config,
         scenario,
+        options: options(row, "")?,
         speedup: row.amount("speedup")?,
         efficiency_percent: row.amount("efficiency_percent")?,
         ttft_delta_ms: row.number("ttft_delta_ms")?,

@@ -1,37 +1,34 @@
-//! Words for verdicts, causes and scenarios.
+//! Words for causes, agents and scenarios.
 
 use metrics::ConfigSummary;
 use metrics::cause::{WaitedFor, WhySerial};
 
 use super::plain;
-use super::view::seconds;
 
 /// The main cause of what was lost: the largest measured part, else what the waits show.
 pub(crate) fn cause_phrase(config: &ConfigSummary) -> Option<String> {
-    if let Some(lost) = &config.stats.lost_s {
-        let (name, value) = lost
-            .named()
-            .into_iter()
-            .max_by(|a, b| a.1.total_cmp(&b.1))
-            .expect("a loss has parts");
-        return Some(if value < 0.05 {
-            "none above 0.05 s".to_owned()
-        } else {
-            format!("{} {} s", name.replace('_', " "), plain(value, 2))
-        });
-    }
-    config.why_serial.map(|why| why_phrase(&why))
+    let Some(lost) = &config.stats.lost_s else {
+        return config.why_serial.map(|why| why_phrase(&why));
+    };
+    let parts = lost.named().into_iter();
+    let (name, value) = parts.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some(if value < 0.05 {
+        "none above 0.05 s".to_owned()
+    } else {
+        format!("{} {} s", name.replace('_', " "), plain(value, 2))
+    })
 }
 
 /// Why the agents ran in turn, in a few words.
 fn why_phrase(why: &WhySerial) -> String {
     let who = agent_letter(why.waiting);
-    let waited = plain(seconds(why.waited), 1);
+    let waited = plain(why.waited.as_secs_f64(), 1);
     match why.waited_for {
-        WaitedFor::OtherConfig => format!(
-            "{who} waited {waited} s behind other options, then {} s of load",
-            plain(seconds(why.load_after_wait.unwrap_or_default()), 1)
-        ),
+        WaitedFor::OtherConfig => {
+            let load = why.load_after_wait.unwrap_or_default().as_secs_f64();
+            let load = plain(load, 1);
+            format!("{who} waited {waited} s behind other options, then {load} s of load")
+        }
         WaitedFor::SlotQueue => format!("{who} waited {waited} s for the slot"),
         WaitedFor::Admission => format!("{who} waited {waited} s for a permit of the client"),
     }
@@ -52,5 +49,15 @@ pub(crate) fn scenario_title(scenario: &str) -> String {
         "chimera_hetero" => "Heterogeneous Chimera".to_owned(),
         "chimera_homo" => "Homogeneous Chimera".to_owned(),
         other => other.replace('_', " "),
+    }
+}
+
+/// TR113's section of a scenario.
+pub(super) fn section(scenario: &str) -> Option<&'static str> {
+    match scenario {
+        "baseline_vs_chimera" => Some("3.1"),
+        "chimera_hetero" => Some("3.2"),
+        "chimera_homo" => Some("3.3"),
+        _ => None,
     }
 }

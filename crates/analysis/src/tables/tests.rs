@@ -132,10 +132,10 @@ fn polars_aggregates_equal_those_of_the_summary() {
     let summary = Summary::of(&set);
     let view = View::new(&set, &summary);
     for scenario in &summary.scenarios {
-        let groups = view.group(None, &["scenario"]);
+        let groups = view.group(|row| Some(row.scenario));
         let ours = groups
             .iter()
-            .find(|g| g.source == 1 && scenario.scenario.as_ref() == Some(&g.keys[0]))
+            .find(|g| g.source == 1 && scenario.scenario.as_deref() == Some(g.key))
             .unwrap();
         let theirs = scenario.stats.speedup_est.unwrap();
         assert!((ours.speedup.mean.unwrap() - theirs.mean).abs() < 1e-12);
@@ -177,13 +177,12 @@ fn settings_in_which_agents_differ_are_not_grouped_with_others() {
     let set = both();
     let summary = Summary::of(&set);
     let view = View::new(&set, &summary);
-    let groups = view.group(Some("chimera_hetero"), &["num_gpu", "temperature"]);
-    let keys: Vec<_> = groups
-        .iter()
-        .filter(|g| g.source == 1)
-        .map(|g| g.keys.clone())
+    let groups = view.group(|row| (row.scenario == "chimera_hetero").then(|| row.settings()));
+    let recorded = groups.iter().filter(|g| g.source == 1);
+    let words: Vec<_> = recorded
+        .map(|g| [g.key.num_gpu.words(), g.key.temperature.words()].map(Option::unwrap))
         .collect();
-    assert_eq!(keys, [["60/120", "0.6/0.8"], ["80/120", "0.8/0.6"]]);
+    assert_eq!(words, [["60/120", "0.6/0.8"], ["80/120", "0.8/0.6"]]);
 }
 
 #[test]

@@ -4,29 +4,49 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use metrics::summary::{AgentSummary, Group};
-use metrics::{ConfigSummary, Estimate, RequestMetrics};
+use document::Field;
+use domain::plan::Topology;
+use metrics::summary::{AgentSummary, Group, Statistics};
+use metrics::{Estimate, RequestMetrics};
 use serde::Deserialize;
 
 use super::facts::{agent_letter, scenario_title};
-use super::view::{Source, View};
-use super::{Cell, Kind, Origin, Table, mean_of_amounts};
+use super::view::{View, mean_of_amounts};
+use super::{Cell, Kind, Origin, Table, percent};
 
 /// TR110's figures: those TR113 cites and those of the TR110 report's own tables.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct ComparisonFigures {
-    cited: Cited,
+    pub(super) cited: Cited,
     report: Report,
 }
 
+/// What TR113 cites of TR110.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-struct Cited {
-    configs: u32,
+pub(super) struct Cited {
+    pub(super) configs: u32,
     baseline_vs_chimera: CitedScenario,
     chimera_hetero: CitedScenario,
     chimera_homo: CitedScenario,
-    distribution: CitedDistribution,
+    pub(super) distribution: CitedDistribution,
     contention: BTreeMap<String, CitedContention>,
+}
+
+impl Cited {
+    /// A scenario's figures.
+    pub(super) fn scenario(&self, name: &str) -> Option<&CitedScenario> {
+        match name {
+            "baseline_vs_chimera" => Some(&self.baseline_vs_chimera),
+            "chimera_hetero" => Some(&self.chimera_hetero),
+            "chimera_homo" => Some(&self.chimera_homo),
+            _ => None,
+        }
+    }
+
+    /// The contention at this many GPU layers.
+    pub(super) fn contention(&self, num_gpu: i64) -> Option<&CitedContention> {
+        self.contention.get(&format!("g{num_gpu}"))
+    }
 }
 
 /// What TR113 cites of one of TR110's scenarios.
@@ -106,31 +126,6 @@ struct ReportScenario {
 }
 
 impl ComparisonFigures {
-    /// What TR113 cites of a scenario.
-    pub(super) fn scenario(&self, name: &str) -> Option<&CitedScenario> {
-        match name {
-            "baseline_vs_chimera" => Some(&self.cited.baseline_vs_chimera),
-            "chimera_hetero" => Some(&self.cited.chimera_hetero),
-            "chimera_homo" => Some(&self.cited.chimera_homo),
-            _ => None,
-        }
-    }
-
-    /// What TR113 cites of TR110's distribution.
-    pub(super) fn distribution(&self) -> &CitedDistribution {
-        &self.cited.distribution
-    }
-
-    /// TR110's configurations.
-    pub(super) fn configs(&self) -> u32 {
-        self.cited.configs
-    }
-
-    /// What TR113 cites of contention at this many layers.
-    pub(super) fn contention(&self, num_gpu: &str) -> Option<&CitedContention> {
-        self.cited.contention.get(&format!("g{num_gpu}"))
-    }
-
     fn report(&self, name: &str) -> Option<&ReportScenario> {
         match name {
             "baseline_vs_chimera" => Some(&self.report.baseline_vs_chimera),
@@ -168,266 +163,277 @@ fn named(scenario: &Group) -> &str {
     scenario.scenario.as_deref().unwrap_or_default()
 }
 
-/// A scenario on one topology, with its source.
-fn each<'v, 'a>(view: &'v View<'a>) -> impl Iterator<Item = (&'v Source, &'a Group)> + 'v {
-    view.summary.scenarios.iter().filter_map(|scenario| {
-        let source = view
-            .sources
-            .iter()
-            .find(|s| !s.is_published() && s.topology == scenario.topology)?;
-        Some((source, scenario))
+/// A row about a scenario.
+struct Line<'v> {
+    of: &'v Group,
+    /// What the TR110 report prints; none in a row of the data.
+    published: Option<&'static ReportScenario>,
+    /// The word for where it comes from.
+    source: &'v str,
+}
+
+impl Line<'_> {
+    fn configs(&self) -> u32 {
+        self.published.map_or(self.of.configs, |_| 1)
+    }
+
+    /// The data's cell, or the TR110 report's figure; a dash where it prints none.
+    fn cell(
+        &self,
+        (decimals, signed): (usize, bool),
+        ours: impl Fn(&Group) -> Option<Estimate>,
+        theirs: impl Fn(&ReportScenario) -> Option<f64>,
+    ) -> Cell {
+        let Some(published) = self.published else {
+            return Cell::scaled(ours(self.of).as_ref(), 1.0, decimals, signed);
+        };
+        match theirs(published) {
+            None => Cell::Empty,
+            Some(value) if signed => Cell::signed(value, decimals),
+            Some(value) => Cell::number(value, decimals),
+        }
+    }
+}
+
+/// Every scenario on each topology, and after it the TR110 report's where it has that.
+fn lines<'v>(view: &'v View<'_>) -> impl Iterator<Item = Line<'v>> {
+    view.summary.scenarios.iter().flat_map(|of| {
+        let ours = Line {
+            of,
+            published: None,
+            source: view.label(of.topology),
+        };
+        let published = comparison_figures().report(named(of));
+        let theirs = published.map(|published| Line {
+            of,
+            published: Some(published),
+            source: "TR110 report",
+        });
+        std::iter::once(ours).chain(theirs)
     })
 }
 
+/// The columns that name a scenario, its source and how many configurations it has.
+fn line_columns<'f, 'v: 'f>() -> Vec<Field<'f, Line<'v>>> {
+    vec![
+        Field::label("scenario", "scenario", |l: &Line<'_>| {
+            Cell::text(scenario_title(named(l.of)))
+        }),
+        Field::label("source", "source", |l: &Line<'_>| Cell::text(l.source)),
+        Field::number("configs", "configs (n)", Origin::Derived, |l: &Line<'_>| {
+            Cell::count(l.configs())
+        }),
+    ]
+}
+
+/// Key, heading, decimals, the data's figure, the TR110 report's.
+type Beside = (
+    (&'static str, &'static str, usize),
+    fn(&Statistics) -> Option<Estimate>,
+    fn(&ReportScenario) -> Option<f64>,
+);
+
 fn scenarios(view: &View<'_>) -> Table {
-    let figures = comparison_figures();
-    let origin = data_origin(view);
-    let mut table = Table::new("multi-agent-scenarios", "Multi-agent report: scenarios").note(
+    let origin = view.origin();
+    let runs_per_scenario = comparison_figures().report.runs_per_scenario;
+    let runs = move |l: &Line<'_>| l.published.map_or(l.of.runs, |_| runs_per_scenario);
+    let contended = move |l: &Line<'_>| {
+        let ours = l.of.stats.contention_runs.published;
+        let count = l.published.map_or(ours, |p| Some(p.contended));
+        count.map_or(Cell::Unknown, |k| Cell::text(format!("{k}/{}", runs(l))))
+    };
+    let beside = |((key, heading, decimals), ours, theirs): Beside| {
+        Field::estimate(key, heading, origin, move |l: &Line<'_>| {
+            l.cell((decimals, false), |s| ours(&s.stats), theirs)
+        })
+    };
+    let printed: [Beside; 3] = [
+        (
+            ("speedup_est", "speedup est (×)", 2),
+            |s| s.speedup_est,
+            |r| Some(r.speedup),
+        ),
+        (
+            ("efficiency_est_percent", "efficiency est (%)", 1),
+            |s| s.efficiency_est,
+            |r| Some(r.efficiency),
+        ),
+        (("wall_s", "wall (s)", 2), |s| s.wall_s, |r| Some(r.wall_s)),
+    ];
+    let not_printed: [Beside; 3] = [
+        (("speedup", "true speedup (×)", 2), |s| s.speedup, |_| None),
+        (
+            ("decode_overlap_percent", "decode overlap (%)", 0),
+            |s| s.decode_overlap.map(percent),
+            |_| None,
+        ),
+        (
+            ("throughput", "aggregate (tok/s)", 1),
+            |s| s.throughput_together,
+            |_| None,
+        ),
+    ];
+    let mut columns = line_columns();
+    columns.push(Field::number(
+        "runs",
+        "runs (n)",
+        Origin::Derived,
+        move |l| Cell::count(runs(l)),
+    ));
+    columns.extend(printed.map(beside));
+    let heading = "contention flag (runs)";
+    columns.push(Field::number("contention", heading, origin, contended));
+    columns.extend(not_printed.map(beside));
+    let title = "Multi-agent report: scenarios";
+    Table::of("multi-agent-scenarios", title, columns, lines(view)).note(
         "Means over configurations. The TR110 report's rows are as published, three runs each on a \
          server per agent.",
-    );
-    table.label("scenario", "scenario");
-    table.label("source", "source");
-    table.column("configs", "configs (n)", Kind::Number, Origin::Derived);
-    table.column("runs", "runs (n)", Kind::Number, Origin::Derived);
-    table.column("speedup_est", "speedup est (×)", Kind::Estimate, origin);
-    table.column(
-        "efficiency_est_percent",
-        "efficiency est (%)",
-        Kind::Estimate,
-        origin,
-    );
-    table.column("wall_s", "wall (s)", Kind::Estimate, origin);
-    table.column("contention", "contention flag (runs)", Kind::Number, origin);
-    table.column("speedup", "true speedup (×)", Kind::Estimate, origin);
-    table.column(
-        "decode_overlap_percent",
-        "decode overlap (%)",
-        Kind::Estimate,
-        origin,
-    );
-    table.column("throughput", "aggregate (tok/s)", Kind::Estimate, origin);
-    for (source, scenario) in each(view) {
-        let stats = &scenario.stats;
-        table.row(vec![
-            Cell::text(scenario_title(named(scenario))),
-            Cell::text(source.label.as_str()),
-            Cell::count(scenario.configs),
-            Cell::count(scenario.runs),
-            Cell::estimate(stats.speedup_est.as_ref(), 2),
-            Cell::estimate(stats.efficiency_est.as_ref(), 1),
-            Cell::estimate(stats.wall_s.as_ref(), 2),
-            stats.contention_runs.published.map_or(Cell::Unknown, |k| {
-                Cell::text(format!("{k}/{}", scenario.runs))
-            }),
-            Cell::estimate(stats.speedup.as_ref(), 2),
-            Cell::scaled(stats.decode_overlap.as_ref(), 100.0, 0, false),
-            Cell::estimate(stats.throughput_together.as_ref(), 1),
-        ]);
-        if let Some(other) = figures.report(named(scenario)) {
-            let runs = figures.report.runs_per_scenario;
-            table.row(vec![
-                Cell::text(scenario_title(named(scenario))),
-                Cell::text("TR110 report"),
-                Cell::count(1),
-                Cell::count(runs),
-                Cell::number(other.speedup, 2),
-                Cell::number(other.efficiency, 1),
-                Cell::number(other.wall_s, 2),
-                Cell::text(format!("{}/{runs}", other.contended)),
-                Cell::Empty,
-                Cell::Empty,
-                Cell::Empty,
-            ]);
-        }
-    }
-    table
+    )
 }
 
-fn data_origin(view: &View<'_>) -> Origin {
-    let data = view.sources.iter().find(|s| !s.is_published());
-    data.map_or(Origin::Derived, |s| s.origin)
-}
+/// A figure of an agent.
+type OfAgent = fn(&AgentSummary) -> Option<Estimate>;
 
 /// Mean over a scenario's configurations of one figure of one agent.
-fn over_configs(
-    view: &View<'_>,
-    scenario: &Group,
-    agent: u32,
-    get: fn(&AgentSummary) -> Option<Estimate>,
-) -> Option<Estimate> {
-    let values: Vec<f64> = configs(view, scenario)
-        .filter_map(|c| c.per_agent.iter().find(|a| a.agent == agent))
-        .filter_map(get)
-        .map(|e| e.mean)
-        .collect();
+fn over_configs(view: &View<'_>, scenario: &Group, agent: u32, get: OfAgent) -> Option<Estimate> {
+    let configs = view.summary.configs.iter();
+    let own = configs.filter(|c| scenario.holds(c));
+    let agents = own.filter_map(|c| c.per_agent.iter().find(|a| a.agent == agent));
+    let values: Vec<f64> = agents.filter_map(get).map(|e| e.mean).collect();
     mean_of_amounts(&values)
 }
 
-fn configs<'v>(view: &'v View<'_>, scenario: &'v Group) -> impl Iterator<Item = &'v ConfigSummary> {
-    view.summary.configs.iter().filter(|c| scenario.holds(c))
+/// What a table with columns for each agent shows.
+struct PerAgent {
+    key: &'static str,
+    unit: &'static str,
+    decimals: usize,
+    together: OfAgent,
+    alone: OfAgent,
+    delta: (
+        &'static str,
+        &'static str,
+        fn(&Statistics) -> Option<Estimate>,
+    ),
+    /// The TR110 report's figures of A and B, and its delta.
+    published: fn(&ReportScenario) -> [f64; 3],
 }
 
-fn most_agents(view: &View<'_>) -> u32 {
-    view.summary
-        .configs
-        .iter()
-        .map(|c| c.agents)
-        .max()
-        .unwrap_or(0)
-}
-
-/// A difference between two agents, over a scenario.
-type Delta = fn(&Group) -> Option<Estimate>;
-
-/// A table with a column per agent for the figure together and, where known, alone.
-fn per_agent(
-    view: &View<'_>,
-    mut table: Table,
-    figure: (&str, &str, usize),
-    together: fn(&AgentSummary) -> Option<Estimate>,
-    alone: fn(&AgentSummary) -> Option<Estimate>,
-    delta: (&str, &str, Delta),
-    published: impl Fn(&ReportScenario) -> [f64; 3],
-) -> Table {
-    let figures = comparison_figures();
-    let origin = data_origin(view);
-    let (key, unit, decimals) = figure;
-    let agents = most_agents(view);
-    table.label("scenario", "scenario");
-    table.label("source", "source");
-    table.column("configs", "configs (n)", Kind::Number, Origin::Derived);
-    for agent in 0..agents {
-        let letter = agent_letter(agent);
-        let low = letter.to_lowercase().replace(' ', "_");
-        table.column(
-            format!("{low}_{key}"),
-            format!("{letter} together ({unit})"),
-            Kind::Estimate,
-            origin,
-        );
-    }
-    table.column(delta.0, delta.1, Kind::Estimate, origin);
-    for agent in 0..agents {
-        let letter = agent_letter(agent);
-        let low = letter.to_lowercase().replace(' ', "_");
-        table.column(
-            format!("{low}_{key}_alone"),
-            format!("{letter} alone ({unit})"),
-            Kind::Estimate,
-            origin,
-        );
-    }
-    for (source, scenario) in each(view) {
-        let mut cells = vec![
-            Cell::text(scenario_title(named(scenario))),
-            Cell::text(source.label.as_str()),
-            Cell::count(scenario.configs),
-        ];
-        let cell = |agent: u32, get: fn(&AgentSummary) -> Option<Estimate>| {
-            Cell::estimate(over_configs(view, scenario, agent, get).as_ref(), decimals)
-        };
-        cells.extend((0..agents).map(|a| cell(a, together)));
-        cells.push(Cell::signed_estimate(
-            (delta.2)(scenario).as_ref(),
-            decimals,
-        ));
-        cells.extend((0..agents).map(|a| cell(a, alone)));
-        table.row(cells);
-        if let Some(other) = figures.report(named(scenario)) {
-            let [a, b, d] = published(other);
-            let mut cells = vec![
-                Cell::text(scenario_title(named(scenario))),
-                Cell::text("TR110 report"),
-                Cell::count(1),
-                Cell::number(a, decimals),
-                Cell::number(b, decimals),
-            ];
-            cells.extend((2..agents).map(|_| Cell::Empty));
-            cells.push(Cell::signed(d, decimals));
-            cells.extend((0..agents).map(|_| Cell::Empty));
-            cells.truncate(table.columns.len());
-            table.row(cells);
-        }
-    }
-    table
+/// The columns of a table for each agent's figure together and, where known, alone.
+fn per_agent<'f>(view: &'f View<'_>, figure: &'f PerAgent) -> Vec<Field<'f, Line<'f>>> {
+    let origin = view.origin();
+    let PerAgent {
+        key,
+        unit,
+        decimals,
+        published,
+        ..
+    } = *figure;
+    let agents = view.summary.configs.iter().map(|c| c.agents).max();
+    let of_agents = |ending: &'static str, word: &'static str, get: OfAgent| {
+        (0..agents.unwrap_or(0)).map(move |agent| {
+            let letter = agent_letter(agent);
+            let low = letter.to_lowercase().replace(' ', "_");
+            let key = format!("{low}_{key}{ending}");
+            Field::estimate(
+                key,
+                format!("{letter} {word} ({unit})"),
+                origin,
+                move |l: &Line<'_>| {
+                    let ours = |s: &Group| over_configs(view, s, agent, get);
+                    l.cell((decimals, false), ours, |r| match agent {
+                        0 | 1 if ending.is_empty() => Some(published(r)[agent as usize]),
+                        _ => None,
+                    })
+                },
+            )
+        })
+    };
+    let (delta_key, heading, delta) = figure.delta;
+    let delta = Field::estimate(delta_key, heading, origin, move |l: &Line<'_>| {
+        l.cell(
+            (decimals, true),
+            |s| delta(&s.stats),
+            |r| Some(published(r)[2]),
+        )
+    });
+    let mut columns = line_columns();
+    columns.extend(of_agents("", "together", figure.together));
+    columns.push(delta);
+    columns.extend(of_agents("_alone", "alone", figure.alone));
+    columns
 }
 
 fn throughput(view: &View<'_>) -> Table {
-    let table = Table::new("multi-agent-throughput", "Multi-agent report: throughput per agent")
-        .note("Each agent's own decode rate, from the server's counters; delta is B less A. A rate per agent is not the aggregate: an agent that waits decodes at full rate once it runs.");
-    per_agent(
-        view,
-        table,
-        ("tok_s", "tok/s", 1),
-        |a| a.rate,
-        |a| a.rate_sequential,
-        ("tp_delta", "delta (tok/s)", |s| s.stats.tp_delta),
-        |r| [r.a_rate, r.b_rate, r.tp_delta],
+    let figure = PerAgent {
+        key: "tok_s",
+        unit: "tok/s",
+        decimals: 1,
+        together: |a| a.rate,
+        alone: |a| a.rate_sequential,
+        delta: ("tp_delta", "delta (tok/s)", |s| s.tp_delta),
+        published: |r| [r.a_rate, r.b_rate, r.tp_delta],
+    };
+    let title = "Multi-agent report: throughput per agent";
+    Table::of("multi-agent-throughput", title, per_agent(view, &figure), lines(view)).note(
+        "Each agent's own decode rate, from the server's counters; delta is B less A. A rate per agent is not the \
+         aggregate: an agent that waits decodes at full rate once it runs.",
     )
 }
 
 fn ttft(view: &View<'_>) -> Table {
-    let table = Table::new(
+    let figure = PerAgent {
+        key: "ttft_ms",
+        unit: "ms",
+        decimals: 0,
+        together: |a| a.ttft_ms,
+        alone: |a| a.ttft_solo_ms,
+        delta: ("ttft_delta_ms", "delta (ms)", |s| s.ttft_delta_ms),
+        published: |r| [r.a_ttft_ms, r.b_ttft_ms, r.ttft_delta_ms],
+    };
+    let title = "Multi-agent report: time to first token";
+    Table::of(
         "multi-agent-ttft",
-        "Multi-agent report: time to first token",
+        title,
+        per_agent(view, &figure),
+        lines(view),
     )
     .note(
         "Delta is A less B: positive means that B is sooner. The TR110 report prints the opposite \
          sign. `alone`: on a ready model, with nobody else.",
-    );
-    per_agent(
-        view,
-        table,
-        ("ttft_ms", "ms", 0),
-        |a| a.ttft_ms,
-        |a| a.ttft_solo_ms,
-        ("ttft_delta_ms", "delta (ms)", |s| s.stats.ttft_delta_ms),
-        |r| [r.a_ttft_ms, r.b_ttft_ms, r.ttft_delta_ms],
     )
 }
 
 fn ranking(view: &View<'_>) -> Table {
-    let origin = data_origin(view);
-    let mut table = Table::new("multi-agent-ranking", "Multi-agent report: efficiency ranking").note(
+    let ours = lines(view).filter(|l| l.published.is_none());
+    let known = ours.filter_map(|l| Some((l.of.stats.efficiency_est?, l)));
+    let mut ranked: Vec<(Estimate, Line<'_>)> = known.collect();
+    ranked.sort_by(|a, b| b.0.mean.total_cmp(&a.0.mean));
+    let rows = (1..).zip(ranked).map(|(rank, (_, line))| (rank, line));
+    type Ranked<'v> = (u32, Line<'v>);
+    let mut columns = vec![Field::number(
+        "rank",
+        "rank",
+        Origin::Derived,
+        |r: &Ranked<'_>| Cell::count(r.0),
+    )];
+    let of_line = line_columns().into_iter();
+    columns.extend(of_line.map(|column| column.of_each(|r: &Ranked<'_>| &r.1)));
+    let means: [super::Mean<Ranked<'_>>; 2] = [
+        ("efficiency_est_percent", "efficiency est (%)", 1, |r| {
+            r.1.of.stats.efficiency_est
+        }),
+        ("efficiency_percent", "true efficiency (%)", 1, |r| {
+            r.1.of.stats.efficiency
+        }),
+    ];
+    columns.extend(super::means(view.origin(), means));
+    let title = "Multi-agent report: efficiency ranking";
+    Table::of("multi-agent-ranking", title, columns, rows).note(
         "By TR113's efficiency est, as the TR110 report ranks. Ranks of means whose intervals overlap \
          are not a finding.",
-    );
-    table.column("rank", "rank", Kind::Number, Origin::Derived);
-    table.label("scenario", "scenario");
-    table.label("source", "source");
-    table.column("configs", "configs (n)", Kind::Number, Origin::Derived);
-    table.column(
-        "efficiency_est_percent",
-        "efficiency est (%)",
-        Kind::Estimate,
-        origin,
-    );
-    table.column(
-        "efficiency_percent",
-        "true efficiency (%)",
-        Kind::Estimate,
-        origin,
-    );
-    let mut ranked: Vec<_> = each(view)
-        .filter_map(|(source, s)| s.stats.efficiency_est.map(|e| (source, s, e)))
-        .collect();
-    ranked.sort_by(|a, b| b.2.mean.total_cmp(&a.2.mean));
-    for (rank, (source, scenario, efficiency)) in (1..).zip(ranked) {
-        table.row(vec![
-            Cell::count(rank),
-            Cell::text(scenario_title(named(scenario))),
-            Cell::text(source.label.as_str()),
-            Cell::count(scenario.configs),
-            Cell::estimate(Some(&efficiency), 1),
-            Cell::estimate(scenario.stats.efficiency.as_ref(), 1),
-        ]);
-    }
-    table
+    )
 }
-
-/// One server's requests on one topology.
-type Instance = (Option<domain::plan::Topology>, u32);
 
 /// What a server answered.
 #[derive(Debug, Default)]
@@ -438,24 +444,11 @@ struct Answered {
     requests: u32,
 }
 
+/// One server on one topology, and what it answered.
+type Instance = ((Option<Topology>, u32), Answered);
+
 pub(super) fn instances(view: &View<'_>) -> Table {
-    let origin = data_origin(view);
-    let (id, title) = if view.tr113 {
-        ("multi-agent-instances", "Multi-agent report: per instance")
-    } else {
-        ("instances", "Per server")
-    };
-    let mut table = Table::new(id, title).note(
-        "Completed main requests of the together arm, by the server that answered. Agents differ \
-         between instances too: a difference need not be the server's.",
-    );
-    table.label("source", "source");
-    table.column("server", "server", Kind::Number, Origin::Label);
-    table.label("agents", "agents");
-    table.column("requests", "requests (n)", Kind::Number, origin);
-    table.column("ttft_ms", "TTFT (ms)", Kind::Estimate, origin);
-    table.column("rate_tok_s", "decode rate (tok/s)", Kind::Estimate, origin);
-    let mut seen: BTreeMap<Instance, Answered> = BTreeMap::new();
+    let mut seen: BTreeMap<(Option<Topology>, u32), Answered> = BTreeMap::new();
     for run in &view.dataset.runs {
         for agent in run.together.iter().flat_map(|arm| &arm.agents) {
             let entry = seen.entry((run.topology, agent.server)).or_default();
@@ -464,29 +457,50 @@ pub(super) fn instances(view: &View<'_>) -> Table {
             }
             for request in agent.requests.iter().filter(|r| r.outcome.is_completed()) {
                 let figures = RequestMetrics::of(request);
+                let rate = figures.decode_rate_server.or(figures.decode_rate_client);
                 entry
                     .ttft_ms
                     .extend(figures.ttft.map(domain::Nanos::as_millis_f64));
-                entry
-                    .rates
-                    .extend(figures.decode_rate_server.or(figures.decode_rate_client));
+                entry.rates.extend(rate);
                 entry.requests += 1;
             }
         }
     }
-    for ((topology, server), answered) in seen {
-        let source = view
-            .sources
-            .iter()
-            .find(|s| !s.is_published() && s.topology == topology);
-        table.row(vec![
-            Cell::text(source.map_or("", |s| s.label.as_str())),
-            Cell::count(server + 1),
-            Cell::text(answered.agents.join(", ")),
-            Cell::count(answered.requests),
-            Cell::estimate(mean_of_amounts(&answered.ttft_ms).as_ref(), 0),
-            Cell::estimate(mean_of_amounts(&answered.rates).as_ref(), 1),
-        ]);
-    }
-    table
+    let origin = view.origin();
+    let (id, title) = if view.tr113 {
+        ("multi-agent-instances", "Multi-agent report: per instance")
+    } else {
+        ("instances", "Per server")
+    };
+    let columns = vec![
+        Field::label("source", "source", |i: &Instance| {
+            Cell::text(view.label(i.0.0))
+        }),
+        Field::new(
+            "server",
+            "server",
+            Kind::Number,
+            Origin::Label,
+            |i: &Instance| Cell::count(i.0.1 + 1),
+        ),
+        Field::label("agents", "agents", |i: &Instance| {
+            Cell::text(i.1.agents.join(", "))
+        }),
+        Field::number("requests", "requests (n)", origin, |i: &Instance| {
+            Cell::count(i.1.requests)
+        }),
+        Field::estimate("ttft_ms", "TTFT (ms)", origin, |i: &Instance| {
+            Cell::estimate(mean_of_amounts(&i.1.ttft_ms).as_ref(), 0)
+        }),
+        Field::estimate(
+            "rate_tok_s",
+            "decode rate (tok/s)",
+            origin,
+            |i: &Instance| Cell::estimate(mean_of_amounts(&i.1.rates).as_ref(), 1),
+        ),
+    ];
+    Table::of(id, title, columns, seen).note(
+        "Completed main requests of the together arm, by the server that answered. Agents differ \
+         between instances too: a difference need not be the server's.",
+    )
 }

@@ -3,48 +3,43 @@
 mod options;
 mod overall;
 
+use document::Field;
 use domain::plan::ConfigId;
+use metrics::ConfigSummary;
 
-use super::facts::{cause_phrase, scenario_title};
-use super::view::{RowData, Setting, Source, View};
-use super::{Cell, Kind, Origin, Table, verdict_word};
+use super::facts::{cause_phrase, scenario_title, section};
+use super::figures::FIGURES;
+use super::view::{RowData, View};
+use super::{Cell, Kind, Origin, Table, percent, taking_part, verdict_word};
 use options::{contention_by_layers, temperature, temperature_mismatch};
 use overall::{
     averages, contention, distribution, peak, recommended, scenarios_against_tr110, sweet_spots,
 };
 
-/// TR113's section of a scenario's matrix.
-fn section(scenario: &str) -> Option<&'static str> {
-    match scenario {
-        "baseline_vs_chimera" => Some("3.1"),
-        "chimera_hetero" => Some("3.2"),
-        "chimera_homo" => Some("3.3"),
-        _ => None,
-    }
-}
-
 pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
-    let mut tables = Vec::new();
+    let mut tables = vec![
+        averages(view),
+        scenarios_against_tr110(view),
+        distribution(view),
+        contention(view),
+        sweet_spots(view),
+        recommended(view),
+    ];
     for scenario in view.scenarios() {
         tables.push(matrix(view, scenario));
-        if section(scenario) == Some("3.1") {
-            tables.push(contention_by_layers(view, scenario));
-        }
-        if section(scenario) == Some("3.2") {
-            tables.push(temperature_mismatch(view, scenario));
-        } else {
-            tables.push(temperature(view, scenario));
-        }
-        if section(scenario) == Some("3.3") {
-            tables.push(peak(view, scenario));
+        match section(scenario) {
+            Some("3.1") => {
+                tables.push(contention_by_layers(view, scenario));
+                tables.push(temperature(view, scenario));
+            }
+            Some("3.2") => tables.push(temperature_mismatch(view, scenario)),
+            Some(_) => {
+                tables.push(temperature(view, scenario));
+                tables.push(peak(view, scenario));
+            }
+            None => tables.push(temperature(view, scenario)),
         }
     }
-    tables.push(averages(view));
-    tables.push(scenarios_against_tr110(view));
-    tables.push(distribution(view));
-    tables.push(contention(view));
-    tables.push(sweet_spots(view));
-    tables.push(recommended(view));
     tables.sort_by_cached_key(|t| order(&t.id));
     tables
 }
@@ -56,87 +51,47 @@ fn order(id: &str) -> (bool, Vec<u32>, String) {
     (parts.is_empty(), parts, id.to_owned())
 }
 
-/// One column per source; with a single source neither key nor heading names it.
-fn per_source(table: &mut Table, view: &View<'_>, key: &str, heading: &str, kind: Kind) {
-    for source in &view.sources {
-        source_column(table, view, source, key, heading, kind);
-    }
-}
-
-fn source_column(
-    table: &mut Table,
+/// A column for each source; with a single source neither key nor heading names it. `cell` takes the
+/// source's place.
+fn per_source<'f, T: 'f>(
     view: &View<'_>,
-    source: &Source,
     key: &str,
     heading: &str,
     kind: Kind,
-) {
-    if view.sources.len() == 1 {
-        table.column(key, heading, kind, source.origin);
-    } else {
-        let key = format!("{key}_{}", source.key);
-        table.column(
-            key,
-            format!("{heading}, {}", source.label),
-            kind,
-            source.origin,
-        );
-    }
-}
-
-/// The value of a row's figure, with its interval where it is a mean of runs.
-fn figure(row: Option<&RowData<'_>>, pick: Pick, decimals: usize, signed: bool) -> Cell {
-    let Some(row) = row else {
-        return Cell::Empty;
-    };
-    if let Some(summary) = row.summary {
-        let stats = &summary.stats;
-        let estimate = match pick {
-            Pick::Speedup => stats.speedup_est.as_ref(),
-            Pick::Efficiency => stats.efficiency_est.as_ref(),
-            Pick::TtftDelta => stats.ttft_delta_ms.as_ref(),
-            Pick::TpDelta => stats.tp_delta.as_ref(),
-        };
-        return Cell::scaled(estimate, 1.0, decimals, signed);
-    }
-    let value = match pick {
-        Pick::Speedup => row.speedup_est,
-        Pick::Efficiency => row.efficiency_est,
-        Pick::TtftDelta => row.ttft_delta_ms,
-        Pick::TpDelta => row.tp_delta,
-    };
-    // A figure that the published table lacks is not unknown: it was not published.
-    value.map_or(Cell::Empty, |v| {
-        if signed {
-            Cell::signed(v, decimals)
+    cell: impl Fn(usize, &T) -> Cell + Copy + 'f,
+) -> Vec<Field<'f, T>> {
+    let one = view.sources.len() == 1;
+    let column = |(place, source): (usize, &super::view::Source)| {
+        let (key, heading) = if one {
+            (key.to_owned(), heading.to_owned())
         } else {
-            Cell::number(v, decimals)
-        }
-    })
+            (
+                format!("{key}_{}", source.key),
+                format!("{heading}, {}", source.label),
+            )
+        };
+        Field::new(key, heading, kind, source.origin, move |row: &T| {
+            cell(place, row)
+        })
+    };
+    view.sources.iter().enumerate().map(column).collect()
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Pick {
-    Speedup,
-    Efficiency,
-    TtftDelta,
-    TpDelta,
+fn config_column<'f>() -> Field<'f, ConfigId> {
+    Field::label("config", "config", |id: &ConfigId| Cell::text(id.as_str()))
 }
 
-/// A setting of one agent, or `A/B` where two agents set different ones.
-fn setting(options: [Setting; 2], get: impl Fn(&Setting) -> Option<f64>) -> Cell {
-    let show = |v: f64| v.to_string();
-    match (get(&options[0]), get(&options[1])) {
-        (Some(a), Some(b)) if (a - b).abs() > f64::EPSILON => {
-            Cell::text(format!("{}/{}", show(a), show(b)))
-        }
-        (_, Some(b)) => Cell::text(show(b)),
-        (Some(a), None) => Cell::text(show(a)),
-        (None, None) => Cell::Empty,
-    }
+/// A column of a setting: numbers that no unit and no grouping of digits belongs to.
+fn setting_column<'f, T: 'f>(
+    key: &str,
+    heading: &str,
+    cell: impl Fn(&T) -> Cell + 'f,
+) -> Field<'f, T> {
+    Field::new(key, heading, Kind::Number, Origin::Label, cell)
 }
 
-fn yes_no(row: Option<&RowData<'_>>) -> Cell {
+/// `yes` or `no` of a single run, else how many of the runs had contention by the flag.
+fn flag_cell(row: Option<&RowData<'_>>) -> Cell {
     let Some(row) = row else {
         return Cell::Empty;
     };
@@ -148,188 +103,145 @@ fn yes_no(row: Option<&RowData<'_>>) -> Cell {
     }
 }
 
-/// The truth columns: measured speedup, overlap, verdict, cause, n.
-fn truth_columns(table: &mut Table, view: &View<'_>) {
-    for source in data_sources(view) {
-        let several = data_sources(view).count() > 1;
-        let (tail, of) = if several {
-            (format!("_{}", source.key), format!(", {}", source.label))
-        } else {
-            (String::new(), String::new())
-        };
-        let origin = source.origin;
-        table.column(
-            format!("speedup{tail}"),
-            format!("true speedup (×){of}"),
-            Kind::Estimate,
-            origin,
-        );
-        table.column(
-            format!("decode_overlap_percent{tail}"),
-            format!("decode overlap (%){of}"),
-            Kind::Estimate,
-            origin,
-        );
-        table.column(
-            format!("verdict{tail}"),
-            format!("verdict{of}"),
-            Kind::Text,
-            Origin::Derived,
-        );
-        table.column(
-            format!("cause{tail}"),
-            format!("main cause{of}"),
-            Kind::Text,
-            Origin::Derived,
-        );
-        table.column(
-            format!("n{tail}"),
-            format!("runs (n){of}"),
-            Kind::Number,
-            origin,
-        );
-    }
-    if data_sources(view).next().is_none() {
-        table.column(
-            "speedup",
-            "true speedup (×)",
-            Kind::Estimate,
-            Origin::Published,
-        );
-        table.column(
+/// The truth about a configuration: key, heading, kind, whether it is measured itself, the cell.
+type Truth = (
+    (&'static str, &'static str, Kind, bool),
+    fn(&ConfigSummary) -> Cell,
+);
+
+const TRUTH: [Truth; 5] = [
+    (
+        ("speedup", "true speedup (×)", Kind::Estimate, true),
+        |s| Cell::estimate(s.stats.speedup.as_ref(), 3),
+    ),
+    (
+        (
             "decode_overlap_percent",
             "decode overlap (%)",
             Kind::Estimate,
-            Origin::Published,
-        );
-        table.column("verdict", "verdict", Kind::Text, Origin::Derived);
-        table.column("cause", "main cause", Kind::Text, Origin::Derived);
-    }
-}
+            true,
+        ),
+        |s| Cell::estimate(s.stats.decode_overlap.map(percent).as_ref(), 0),
+    ),
+    (("verdict", "verdict", Kind::Text, false), |s| {
+        Cell::text(verdict_word(s.verdict))
+    }),
+    (("cause", "main cause", Kind::Text, false), |s| {
+        cause_phrase(s).map_or(Cell::Unknown, Cell::Text)
+    }),
+    (("n", "runs (n)", Kind::Number, true), |s| {
+        Cell::count(taking_part(s))
+    }),
+];
 
-fn truth_cells(view: &View<'_>, config: &ConfigId, cells: &mut Vec<Cell>) {
-    let mut any = false;
-    for (index, source) in view.sources.iter().enumerate() {
-        if source.is_published() {
-            continue;
-        }
-        any = true;
-        let Some(summary) = view.row(index, config).and_then(|r| r.summary) else {
-            cells.extend(std::iter::repeat_n(Cell::Empty, 5));
-            continue;
+/// The truth columns for each topology. A published table alone knows no runs and nothing of the truth.
+fn truth_columns<'f>(view: &'f View<'_>) -> Vec<Field<'f, ConfigId>> {
+    let data = view
+        .sources
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| !s.is_published());
+    let several = view.several_topologies();
+    let columns = data.flat_map(|(place, source)| {
+        TRUTH.map(|((key, heading, kind, measured), cell)| {
+            let (key, heading) = if several {
+                (
+                    format!("{key}_{}", source.key),
+                    format!("{heading}, {}", source.label),
+                )
+            } else {
+                (key.to_owned(), heading.to_owned())
+            };
+            let origin = if measured {
+                source.origin
+            } else {
+                Origin::Derived
+            };
+            Field::new(key, heading, kind, origin, move |id: &ConfigId| {
+                let summary = view.row(place, id).and_then(|r| r.summary);
+                summary.map_or(Cell::Empty, cell)
+            })
+        })
+    });
+    let columns: Vec<_> = columns.collect();
+    if !columns.is_empty() {
+        return columns;
+    }
+    let unknown = |((key, heading, kind, measured), _): Truth| {
+        let origin = if measured {
+            Origin::Published
+        } else {
+            Origin::Derived
         };
-        cells.push(Cell::estimate(summary.stats.speedup.as_ref(), 3));
-        cells.push(Cell::scaled(
-            summary.stats.decode_overlap.as_ref(),
-            100.0,
-            0,
-            false,
-        ));
-        cells.push(Cell::text(verdict_word(summary.verdict)));
-        cells.push(cause_phrase(summary).map_or(Cell::Unknown, Cell::Text));
-        cells.push(Cell::count(
-            summary.runs - summary.runs_excluded.min(summary.runs),
-        ));
-    }
-    if !any {
-        cells.extend(std::iter::repeat_n(Cell::Unknown, 4));
-    }
-}
-
-fn data_sources<'v>(view: &'v View<'_>) -> impl Iterator<Item = &'v Source> {
-    view.sources.iter().filter(|s| !s.is_published())
+        Field::new(key, heading, kind, origin, |_: &ConfigId| Cell::Unknown)
+    };
+    TRUTH
+        .into_iter()
+        .filter(|truth| truth.0.0 != "n")
+        .map(unknown)
+        .collect()
 }
 
 fn matrix(view: &View<'_>, scenario: &str) -> Table {
-    let title = scenario_title(scenario);
-    let mut table = match section(scenario) {
-        Some(number) => Table::new(format!("{number}-{scenario}"), format!("{number} {title}")),
-        None => Table::new(scenario, title),
+    let name = scenario_title(scenario);
+    let (id, title) = match section(scenario) {
+        Some(number) => (format!("{number}-{scenario}"), format!("{number} {name}")),
+        None => (scenario.to_owned(), name),
+    };
+    let mut columns = vec![
+        config_column(),
+        setting_column("num_gpu", "GPU", |id| view.settings(id).num_gpu.cell()),
+        setting_column("num_ctx", "CTX", |id| view.settings(id).num_ctx.cell()),
+        setting_column("temperature", "TEMP", |id| {
+            view.settings(id).temperature.cell()
+        }),
+    ];
+    for figure in &FIGURES {
+        let cell = |place, id: &ConfigId| figure.cell(view.row(place, id));
+        columns.extend(per_source(
+            view,
+            figure.key,
+            figure.heading,
+            Kind::Estimate,
+            cell,
+        ));
     }
-    .note(
-        "`speedup est` is TR113's figure: the sum of the agents' times while they run together, over \
-         the wall time. `true speedup` is measured against running the agents in turn.",
-    );
-    table.label("config", "config");
-    table.column("num_gpu", "GPU", Kind::Number, Origin::Label);
-    table.column("num_ctx", "CTX", Kind::Number, Origin::Label);
-    table.column("temperature", "TEMP", Kind::Number, Origin::Label);
-    per_source(
-        &mut table,
-        view,
-        "speedup_est",
-        "speedup est (×)",
-        Kind::Estimate,
-    );
-    per_source(
-        &mut table,
-        view,
-        "efficiency_est_percent",
-        "efficiency est (%)",
-        Kind::Estimate,
-    );
-    per_source(
-        &mut table,
-        view,
-        "ttft_delta_ms",
-        "TTFT delta (ms)",
-        Kind::Estimate,
-    );
-    per_source(
-        &mut table,
-        view,
-        "tp_delta",
-        "TP delta (tok/s)",
-        Kind::Estimate,
-    );
-    per_source(
-        &mut table,
+    let flag = |place, id: &ConfigId| flag_cell(view.row(place, id));
+    columns.extend(per_source(
         view,
         "contention",
         "contention flag",
         Kind::Text,
-    );
-    truth_columns(&mut table, view);
-    for config in view.configs(scenario) {
-        let options = view.options(config);
-        let mut cells = vec![
-            Cell::text(config.as_str()),
-            setting(options, |o| o.num_gpu),
-            setting(options, |o| o.num_ctx),
-            setting(options, |o| o.temperature),
-        ];
-        let rows: Vec<_> = (0..view.sources.len())
-            .map(|s| view.row(s, config))
-            .collect();
-        cells.extend(rows.iter().map(|r| figure(*r, Pick::Speedup, 3, false)));
-        cells.extend(rows.iter().map(|r| figure(*r, Pick::Efficiency, 1, false)));
-        cells.extend(rows.iter().map(|r| figure(*r, Pick::TtftDelta, 0, true)));
-        cells.extend(rows.iter().map(|r| figure(*r, Pick::TpDelta, 2, true)));
-        cells.extend(rows.iter().map(|r| yes_no(*r)));
-        truth_cells(view, config, &mut cells);
-        table.row(cells);
-    }
-    table
+        flag,
+    ));
+    columns.extend(truth_columns(view));
+    Table::of(id, title, columns, view.configs(scenario)).note(
+        "`speedup est` is TR113's figure: the sum of the agents' times while they run together, over \
+         the wall time. `true speedup` is measured against running the agents in turn.",
+    )
 }
 
-/// `k/n` and the rate; unknown when nothing has a flag.
-fn rate_cells((contended, known): (u32, u32)) -> [Cell; 2] {
-    if known == 0 {
-        return [Cell::Unknown, Cell::Unknown];
+/// `k/n`; unknown when nothing has a flag.
+fn count_cell((contended, known): (u32, u32)) -> Cell {
+    match known {
+        0 => Cell::Unknown,
+        _ => Cell::text(format!("{contended}/{known}")),
     }
-    [
-        Cell::text(format!("{contended}/{known}")),
-        Cell::number(100.0 * f64::from(contended) / f64::from(known), 0),
-    ]
+}
+
+/// The percentage of `k` in `n`; unknown when nothing has a flag.
+fn rate_cell((contended, known): (u32, u32)) -> Cell {
+    match known {
+        0 => Cell::Unknown,
+        _ => Cell::number(100.0 * f64::from(contended) / f64::from(known), 0),
+    }
 }
 
 fn best<'r, 'a>(view: &'r View<'a>, source: usize, scenario: &str) -> Option<&'r RowData<'a>> {
-    view.rows
+    let own = view
+        .rows
         .iter()
-        .filter(|r| r.source == source && r.scenario == scenario)
-        .filter(|r| r.efficiency_est.is_some())
-        .max_by(|a, b| {
-            let value = |r: &RowData<'_>| r.efficiency_est.unwrap_or(f64::NEG_INFINITY);
-            value(a).total_cmp(&value(b))
-        })
+        .filter(|r| r.source == source && r.scenario == scenario);
+    let known = own.filter_map(|r| Some((r, r.efficiency_est?)));
+    known.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(row, _)| row)
 }

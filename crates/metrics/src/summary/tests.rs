@@ -175,6 +175,7 @@ fn published() -> PublishedRow {
     PublishedRow {
         config: ConfigId::new("homo_g80_c512_t0.6").unwrap(),
         scenario: "chimera_homo".to_owned(),
+        options: domain::ModelOptions::default(),
         speedup: 1.55,
         efficiency_percent: 77.4,
         ttft_delta_ms: Some(-3566.3),

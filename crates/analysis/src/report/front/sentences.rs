@@ -84,9 +84,6 @@ pub(super) fn servers_sentences(comparison: &TopologyComparison, tr113: bool) ->
     let mut for_one = Vec::new();
     let mut for_each = Vec::new();
     for (name, paired, factor, decimals) in paired(comparison) {
-        let Some(paired) = paired else {
-            continue;
-        };
         let quantity = name.split(['(', ',']).next().unwrap_or(name).trim();
         let difference = &paired.difference;
         let told_apart = difference

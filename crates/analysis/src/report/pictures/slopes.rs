@@ -4,7 +4,50 @@ use metrics::summary::{Paired, TopologyComparison};
 
 use crate::album::{Album, Words, value};
 use crate::charts::{Change, Pair, SlopePanel, Slopes};
-use crate::tables::View;
+use crate::tables::{Setting, Settings, View};
+
+/// The option that a pair differs in.
+#[derive(Clone, Copy)]
+enum Axis {
+    Temperature,
+    Context,
+}
+
+impl Axis {
+    /// Its value, where both agents have the same.
+    fn value(self, settings: &Settings<'_>) -> Option<f64> {
+        match self {
+            Self::Temperature => settings.temperature.shared(),
+            Self::Context => settings.num_ctx.shared().map(|tokens| tokens as f64),
+        }
+    }
+
+    /// The settings that a pair must agree in.
+    fn rest<'a>(self, settings: &Settings<'a>) -> Settings<'a> {
+        match self {
+            Self::Temperature => Settings {
+                temperature: Setting::default(),
+                ..*settings
+            },
+            Self::Context => Settings {
+                num_ctx: Setting::default(),
+                ..*settings
+            },
+        }
+    }
+
+    /// A pair's name: what its configurations agree in.
+    fn label(self, settings: &Settings<'_>) -> String {
+        let words =
+            |letter: &str, words: Option<String>| format!("{letter}{}", words.unwrap_or_default());
+        let other = match self {
+            Self::Temperature => words("c", settings.num_ctx.words()),
+            Self::Context => words("t", settings.temperature.words()),
+        };
+        let layers = words("g", settings.num_gpu.words());
+        format!("{} {layers} {other}", settings.family)
+    }
+}
 
 /// Temperature and context effects as slopes.
 pub(super) fn options(view: &View<'_>, album: &mut Album) {
@@ -17,25 +60,20 @@ pub(super) fn options(view: &View<'_>, album: &mut Album) {
     else {
         return;
     };
-    let mut groups = view.group(None, &["family", "num_gpu", "num_ctx", "temperature"]);
+    let mut groups = view.group(|row| Some(row.settings()));
     groups.retain(|group| group.source == source);
-    let panel = |label: &str, axis: usize, unit: &str| {
-        let settings = groups.iter().filter_map(|g| g.keys[axis].parse().ok());
-        let mut settings: Vec<f64> = settings.collect();
+    let panel = |label: &str, unit: &str, axis: Axis| {
+        let mut settings: Vec<f64> = groups.iter().filter_map(|g| axis.value(&g.key)).collect();
         settings.sort_by(f64::total_cmp);
-        let (low, high) = (settings.first()?, settings.last()?);
-        let lower = groups.iter().filter(|g| g.keys[axis] == low.to_string());
+        let (low, high) = (*settings.first()?, *settings.last()?);
+        let lower = groups.iter().filter(|g| axis.value(&g.key) == Some(low));
         let pairs = lower.filter_map(|group| {
-            let mut other = group.keys.clone();
-            other[axis] = high.to_string();
-            let partner = groups.iter().find(|g| g.keys == other)?;
-            let letters = ["", "g", "c", "t"].into_iter().enumerate();
-            let rest = letters.filter(|(key, _)| *key != axis);
-            let rest: Vec<String> = rest
-                .map(|(key, letter)| format!("{letter}{}", group.keys[key]))
-                .collect();
+            let alike = |other: &Settings<'_>| {
+                axis.value(other) == Some(high) && axis.rest(other) == axis.rest(&group.key)
+            };
+            let partner = groups.iter().find(|g| alike(&g.key))?;
             Some(Pair {
-                label: rest.join(" "),
+                label: axis.label(&group.key),
                 left: group.efficiency.mean?.into(),
                 right: partner.efficiency.mean?.into(),
                 // It is an estimate that cannot tell serial from parallel: more of it is not better.
@@ -51,8 +89,8 @@ pub(super) fn options(view: &View<'_>, album: &mut Album) {
         })
     };
     let panels = [
-        panel("temperature: efficiency est (%)", 3, "TEMP"),
-        panel("context: efficiency est (%)", 2, "CTX"),
+        panel("temperature: efficiency est (%)", "TEMP", Axis::Temperature),
+        panel("context: efficiency est (%)", "CTX", Axis::Context),
     ];
     let words = Words {
         name: "options",

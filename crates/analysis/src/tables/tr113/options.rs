@@ -1,192 +1,159 @@
 //! What options seem to do: temperature (3.1.2, 3.2.2, 3.3.2) and GPU layers (3.1.3).
 
-use super::super::facts::scenario_title;
+use document::Field;
+use domain::plan::ConfigId;
+
+use super::super::facts::{scenario_title, section};
+use super::super::figures::EFFICIENCY;
+use super::super::settings::{Setting, Settings};
 use super::super::tr110::comparison_figures;
-use super::super::view::View;
+use super::super::view::{View, distinct};
 use super::super::{Cell, Kind, Origin, Table};
-use super::{Pick, figure, per_source, rate_cells, section, setting};
+use super::{config_column, count_cell, per_source, rate_cell, setting_column};
 
 pub(super) fn temperature(view: &View<'_>, scenario: &str) -> Table {
-    let id = match section(scenario) {
-        Some("3.1") => "3.1.2-temperature".to_owned(),
-        Some("3.3") => "3.3.2-temperature".to_owned(),
-        _ => format!("{scenario}-temperature"),
+    let name = format!("Temperature in {}", scenario_title(scenario));
+    let (id, title) = match section(scenario) {
+        Some(number) => (
+            format!("{number}.2-temperature"),
+            format!("{number}.2 {name}"),
+        ),
+        None => (format!("{scenario}-temperature"), name),
     };
-    let number = id.split('-').next().unwrap_or_default().to_owned();
-    let groups = view.group(
-        Some(scenario),
-        &["family", "num_gpu", "num_ctx", "temperature"],
-    );
-    let mut temperatures: Vec<&String> = groups.iter().map(|g| &g.keys[3]).collect();
-    temperatures.sort();
+    let groups = view.group(|r| (r.scenario == scenario).then(|| r.settings()));
+    let mut temperatures: Vec<f64> = groups
+        .iter()
+        .filter_map(|g| g.key.temperature.shared())
+        .collect();
+    temperatures.sort_by(f64::total_cmp);
     temperatures.dedup();
-    temperatures.retain(|t| !t.is_empty());
-    let title = format!("Temperature in {}", scenario_title(scenario));
-    let title = if section(scenario).is_some() {
-        format!("{number} {title}")
-    } else {
-        title
+    let note = "Efficiency est, percent, and its difference in percentage points. A difference between \
+                single runs has no interval: it cannot be told from the spread between equal runs.";
+    let [low, .., high] = temperatures[..] else {
+        return Table::new(id, title).note(note);
     };
-    let mut table = Table::new(id, title).note(
-        "Efficiency est, percent, and its difference in percentage points. A difference between \
-         single runs has no interval: it cannot be told from the spread between equal runs.",
-    );
-    let [low, high] = match temperatures[..] {
-        [low, .., high] => [low.clone(), high.clone()],
-        _ => return table,
+    let at = |source: usize, settings: &Settings<'_>, temperature: f64| {
+        let key = Settings {
+            temperature: Setting::from(temperature),
+            ..*settings
+        };
+        let mut groups = groups.iter();
+        groups
+            .find(|g| g.source == source && g.key == key)?
+            .efficiency
+            .mean
     };
-    table.column("num_gpu", "GPU", Kind::Number, Origin::Label);
-    table.column("num_ctx", "CTX", Kind::Number, Origin::Label);
-    for temperature in [&low, &high] {
+    let mut columns = vec![
+        setting_column("num_gpu", "GPU", |s: &Settings<'_>| s.num_gpu.cell()),
+        setting_column("num_ctx", "CTX", |s: &Settings<'_>| s.num_ctx.cell()),
+    ];
+    let at = &at;
+    for temperature in [low, high] {
         let key = format!("efficiency_est_t{temperature}_percent");
         let heading = format!("TEMP={temperature} (%)");
-        per_source(&mut table, view, &key, &heading, Kind::Number);
+        let cell = move |source, s: &Settings<'_>| Cell::known(at(source, s, temperature), 1);
+        columns.extend(per_source(view, &key, &heading, Kind::Number, cell));
     }
-    per_source(&mut table, view, "delta_pp", "delta (pp)", Kind::Number);
-    let mut seen: Vec<[&String; 3]> = Vec::new();
-    for group in &groups {
-        let key = [&group.keys[0], &group.keys[1], &group.keys[2]];
-        if seen.contains(&key) {
-            continue;
-        }
-        seen.push(key);
-        let at = |source: usize, temperature: &str| {
-            groups
-                .iter()
-                .find(|g| {
-                    g.source == source
-                        && [&g.keys[0], &g.keys[1], &g.keys[2]] == key
-                        && g.keys[3] == temperature
-                })
-                .and_then(|g| g.efficiency.mean)
-        };
-        let sources = 0..view.sources.len();
-        if !sources
-            .clone()
-            .any(|s| at(s, &low).is_some() && at(s, &high).is_some())
-        {
-            continue;
-        }
-        let mut cells = vec![Cell::text(key[1].as_str()), Cell::text(key[2].as_str())];
-        for temperature in [&low, &high] {
-            cells.extend(sources.clone().map(|s| Cell::known(at(s, temperature), 1)));
-        }
-        cells.extend(sources.map(|s| {
-            let delta = at(s, &low).zip(at(s, &high)).map(|(low, high)| low - high);
-            Cell::known_signed(delta, 1)
-        }));
-        table.row(cells);
-    }
-    table
+    let delta = |source, s: &Settings<'_>| {
+        let both = at(source, s, low).zip(at(source, s, high));
+        Cell::known_signed(both.map(|(low, high)| low - high), 1)
+    };
+    columns.extend(per_source(
+        view,
+        "delta_pp",
+        "delta (pp)",
+        Kind::Number,
+        delta,
+    ));
+    // Of configurations that differ in temperature alone, one stands for all.
+    let rows = distinct(groups.iter().map(|g| Settings {
+        temperature: Setting::from(low),
+        ..g.key
+    }));
+    let in_both = |s: &Settings<'_>| {
+        let mut sources = 0..view.sources.len();
+        sources.any(|source| at(source, s, low).is_some() && at(source, s, high).is_some())
+    };
+    Table::of(id, title, columns, rows.into_iter().filter(in_both)).note(note)
 }
 
 pub(super) fn temperature_mismatch(view: &View<'_>, scenario: &str) -> Table {
-    let mut table = Table::new("3.2.2-temperature", "3.2.2 Temperature mismatch")
-        .note("Each configuration was run with one assignment of temperatures only, and with other offloads: the difference has more than one cause.");
-    table.label("config", "config");
-    table.label("temperatures", "TEMP A/B");
-    per_source(
-        &mut table,
-        view,
-        "efficiency_est_percent",
-        "efficiency est (%)",
-        Kind::Estimate,
-    );
-    per_source(
-        &mut table,
-        view,
-        "delta_to_first_pp",
-        "delta to first (pp)",
-        Kind::Number,
-    );
     let configs = view.configs(scenario);
-    for config in &configs {
-        let rows: Vec<_> = (0..view.sources.len())
-            .map(|s| view.row(s, config))
-            .collect();
-        let mut cells = vec![
-            Cell::text(config.as_str()),
-            setting(view.options(config), |o| o.temperature),
-        ];
-        cells.extend(rows.iter().map(|r| figure(*r, Pick::Efficiency, 1, false)));
-        for (source, row) in rows.iter().enumerate() {
-            let first = view.row(source, configs[0]).and_then(|r| r.efficiency_est);
-            let here = row.and_then(|r| r.efficiency_est);
-            let delta = first.zip(here).map(|(first, here)| here - first);
-            cells.push(if *config == configs[0] {
-                Cell::Empty
-            } else {
-                Cell::known_signed(delta, 1)
-            });
+    let first = configs.first().copied();
+    let efficiency = |place, id: &ConfigId| EFFICIENCY.cell(view.row(place, id));
+    let delta = |place, id: &ConfigId| {
+        if Some(id) == first {
+            return Cell::Empty;
         }
-        table.row(cells);
-    }
-    table
+        let of = |id| view.row(place, id).and_then(|r| r.efficiency_est);
+        let both = first.and_then(of).zip(of(id));
+        Cell::known_signed(both.map(|(first, here)| here - first), 1)
+    };
+    let temperatures = Field::label("temperatures", "TEMP A/B", |id: &ConfigId| {
+        view.settings(id).temperature.cell()
+    });
+    let mut columns = vec![config_column(), temperatures];
+    let (key, heading) = (EFFICIENCY.key, EFFICIENCY.heading);
+    columns.extend(per_source(view, key, heading, Kind::Estimate, efficiency));
+    let (key, heading) = ("delta_to_first_pp", "delta to first (pp)");
+    columns.extend(per_source(view, key, heading, Kind::Number, delta));
+    let title = "3.2.2 Temperature mismatch";
+    Table::of("3.2.2-temperature", title, columns, configs.iter().copied()).note(
+        "Each configuration was run with one assignment of temperatures only, and with other offloads: the \
+         difference has more than one cause.",
+    )
 }
 
 pub(super) fn contention_by_layers(view: &View<'_>, scenario: &str) -> Table {
-    let tr110 = comparison_figures();
-    let mut table = Table::new("3.1.3-contention", "3.1.3 Contention by GPU layers").note(
-        "Configurations flagged, of those with a flag. The repeated `baseline_…` run is a row of its \
-         own: TR113 leaves it out of this table. TR110 counts runs, TR113 configurations.",
-    );
-    table.label("group", "group");
-    table.column("num_gpu", "GPU", Kind::Number, Origin::Label);
-    per_source(
-        &mut table,
+    /// The family, and the layers on the GPU.
+    type Layers<'a> = (&'a str, Setting<i64>);
+    let groups = view.group(|r| {
+        let Settings {
+            family, num_gpu, ..
+        } = r.settings();
+        (r.scenario == scenario).then_some((family, num_gpu))
+    });
+    let of = |place: usize, layers: &Layers<'_>, cell: fn((u32, u32)) -> Cell| {
+        let group = groups
+            .iter()
+            .find(|g| g.source == place && g.key == *layers);
+        group.map_or(Cell::Empty, |g| cell(g.contended))
+    };
+    let cited = |(family, layers): &Layers<'_>| {
+        let layers = layers.shared().filter(|_| *family == "bvc")?;
+        comparison_figures().cited.contention(layers)
+    };
+    let mut columns = vec![
+        Field::label("group", "group", |l: &Layers<'_>| Cell::text(l.0)),
+        setting_column("num_gpu", "GPU", |l: &Layers<'_>| l.1.cell()),
+    ];
+    let (count, rate) = ("contention_configs", "contention_rate_percent");
+    columns.extend(per_source(
         view,
-        "contention_configs",
+        count,
         "flagged",
         Kind::Number,
-    );
-    per_source(
-        &mut table,
+        |place, l| of(place, l, count_cell),
+    ));
+    columns.extend(per_source(
         view,
-        "contention_rate_percent",
+        rate,
         "rate (%)",
         Kind::Number,
-    );
-    table.column(
-        "tr110_rate_percent",
-        "TR110, as cited (%)",
-        Kind::Number,
-        Origin::Published,
-    );
-    table.column(
-        "tr110_recount_percent",
-        "TR110, from its counts (%)",
-        Kind::Number,
-        Origin::Derived,
-    );
-    let groups = view.group(Some(scenario), &["family", "num_gpu"]);
-    let mut seen: Vec<&[String]> = Vec::new();
-    for group in &groups {
-        if seen.contains(&group.keys.as_slice()) {
-            continue;
-        }
-        seen.push(&group.keys);
-        let of = |source: usize| {
-            groups
-                .iter()
-                .find(|g| g.source == source && g.keys == group.keys)
-                .map(|g| rate_cells(g.contended))
-        };
-        let mut cells = vec![
-            Cell::text(group.keys[0].as_str()),
-            Cell::text(group.keys[1].as_str()),
-        ];
-        for part in 0..2 {
-            cells.extend(
-                (0..view.sources.len())
-                    .map(|s| of(s).map_or(Cell::Empty, |cells| cells[part].clone())),
-            );
-        }
-        let cited = (group.keys[0] == "bvc")
-            .then(|| tr110.contention(&group.keys[1]))
-            .flatten();
-        cells.push(cited.map_or(Cell::Empty, |c| Cell::number(c.percent, 0)));
-        cells.push(cited.map_or(Cell::Empty, |c| Cell::number(c.recount(), 0)));
-        table.row(cells);
-    }
-    table
+        |place, l| of(place, l, rate_cell),
+    ));
+    let (key, heading) = ("tr110_rate_percent", "TR110, as cited (%)");
+    columns.push(Field::number(key, heading, Origin::Published, |l| {
+        cited(l).map_or(Cell::Empty, |c| Cell::number(c.percent, 0))
+    }));
+    let (key, heading) = ("tr110_recount_percent", "TR110, from its counts (%)");
+    columns.push(Field::number(key, heading, Origin::Derived, |l| {
+        cited(l).map_or(Cell::Empty, |c| Cell::number(c.recount(), 0))
+    }));
+    let rows = distinct(groups.iter().map(|g| g.key));
+    let title = "3.1.3 Contention by GPU layers";
+    Table::of("3.1.3-contention", title, columns, rows).note(
+        "Configurations flagged, of those with a flag. The repeated `baseline_…` run is a row of its \
+         own: TR113 leaves it out of this table. TR110 counts runs, TR113 configurations.",
+    )
 }

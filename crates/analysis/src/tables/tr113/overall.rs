@@ -1,462 +1,417 @@
 //! Tables over scenarios and over all configurations: averages, 3.3.1, 4.1 to 4.4 and 6.3.
 
+use document::Field;
 use domain::plan::ConfigId;
-use metrics::summary::ContentionRuns;
 
 use super::super::facts::scenario_title;
-use super::super::tr110::comparison_figures;
-use super::super::verdict_word;
-use super::super::view::{RowData, Spread, View};
-use super::super::{Cell, Kind, Origin, Table, signed as with_sign};
-use super::{
-    Pick, best, figure, per_source, rate_cells, source_column, truth_cells, truth_columns,
-};
+use super::super::figures::{EFFICIENCY, FIGURES};
+use super::super::settings::in_words;
+use super::super::tr110::{CitedScenario, comparison_figures};
+use super::super::truth::RULES;
+use super::super::view::{Group, RowData, Spread, View};
+use super::super::{Cell, Kind, Number, Origin, Table, numbers, signed, taking_part, verdict_word};
+use super::{best, config_column, count_cell, per_source, rate_cell, truth_columns};
+
+/// A scenario in one source.
+type OfScenario<'a> = Group<&'a str>;
+
+/// Every scenario in every source.
+fn scenarios<'a>(view: &View<'a>) -> Vec<OfScenario<'a>> {
+    view.group(|r| Some(r.scenario))
+}
+
+/// The columns that name a scenario, its source and how many configurations it has.
+fn scenario_columns<'f, 'a: 'f>(view: &'f View<'a>) -> Vec<Field<'f, OfScenario<'a>>> {
+    vec![
+        Field::label("scenario", "scenario", |g: &OfScenario<'_>| {
+            Cell::text(scenario_title(g.key))
+        }),
+        source_column(view),
+        Field::number("n", "configs (n)", Origin::Derived, |g: &OfScenario<'_>| {
+            Cell::count(g.configs)
+        }),
+    ]
+}
+
+fn source_column<'f, K: 'f>(view: &'f View<'_>) -> Field<'f, Group<K>> {
+    Field::label("source", "source", |g: &Group<K>| {
+        Cell::text(view.sources[g.source].label.as_str())
+    })
+}
+
+/// A sample standard deviation, where there is one.
+fn sd_cell(spread: &Spread, decimals: usize) -> Cell {
+    spread
+        .sd
+        .map_or(Cell::Empty, |sd| Cell::number(sd, decimals))
+}
 
 pub(super) fn averages(view: &View<'_>) -> Table {
-    let mut table = Table::new("3-averages", "3.1, 3.2, 3.3 Averages by scenario").note(
-        "n counts configurations. SD is the sample standard deviation (n - 1), not given below n = 3.",
-    );
-    table.label("scenario", "scenario");
-    table.label("source", "source");
-    table.column("n", "configs (n)", Kind::Number, Origin::Derived);
-    for (key, heading) in [
-        ("speedup_est_mean", "mean speedup est (×)"),
-        ("speedup_est_sd", "SD (×)"),
-        ("speedup_est_min", "min (×)"),
-        ("speedup_est_max", "max (×)"),
-        ("efficiency_est_mean_percent", "mean efficiency est (%)"),
-        ("efficiency_est_sd_pp", "SD (pp)"),
-    ] {
-        table.column(key, heading, Kind::Number, Origin::Derived);
-    }
-    table.column(
-        "contention_configs",
-        "contention flag (configs)",
-        Kind::Number,
-        Origin::Derived,
-    );
-    table.column(
-        "contention_rate_percent",
-        "contention rate (%)",
-        Kind::Number,
-        Origin::Derived,
-    );
-    for group in view.group(None, &["scenario"]) {
-        let mut cells = vec![
-            Cell::text(scenario_title(&group.keys[0])),
-            Cell::text(view.sources[group.source].label.as_str()),
-            Cell::count(group.configs),
-        ];
-        cells.extend(spread_cells(&group.speedup, 3, true));
-        cells.extend(spread_cells(&group.efficiency, 1, false));
-        cells.extend(rate_cells(group.contended));
-        table.row(cells);
-    }
-    table
-}
-
-/// Mean and SD, and with `range` least and greatest.
-fn spread_cells(spread: &Spread, decimals: usize, range: bool) -> Vec<Cell> {
-    let mut cells = vec![
-        Cell::known(spread.mean, decimals),
-        spread
-            .sd
-            .map_or(Cell::Empty, |sd| Cell::number(sd, decimals)),
+    let figures: [Number<OfScenario<'_>>; 8] = [
+        ("speedup_est_mean", "mean speedup est (×)", |g| {
+            Cell::known(g.speedup.mean, 3)
+        }),
+        ("speedup_est_sd", "SD (×)", |g| sd_cell(&g.speedup, 3)),
+        ("speedup_est_min", "min (×)", |g| {
+            Cell::known(g.speedup.min, 3)
+        }),
+        ("speedup_est_max", "max (×)", |g| {
+            Cell::known(g.speedup.max, 3)
+        }),
+        (
+            "efficiency_est_mean_percent",
+            "mean efficiency est (%)",
+            |g| Cell::known(g.efficiency.mean, 1),
+        ),
+        ("efficiency_est_sd_pp", "SD (pp)", |g| {
+            sd_cell(&g.efficiency, 1)
+        }),
+        ("contention_configs", "contention flag (configs)", |g| {
+            count_cell(g.contended)
+        }),
+        ("contention_rate_percent", "contention rate (%)", |g| {
+            rate_cell(g.contended)
+        }),
     ];
-    if range {
-        cells.push(Cell::known(spread.min, decimals));
-        cells.push(Cell::known(spread.max, decimals));
-    }
-    cells
+    let mut columns = scenario_columns(view);
+    columns.extend(numbers(Origin::Derived, figures));
+    let title = "3.1, 3.2, 3.3 Averages by scenario";
+    Table::of("3-averages", title, columns, scenarios(view)).note(
+        "n counts configurations. SD is the sample standard deviation (n - 1), not given below n = 3.",
+    )
 }
 
-/// Metric, our figure, TR110's, decimals, with a sign, as a ratio.
-type PeakLine = (
-    &'static str,
-    fn(&RowData<'_>) -> Option<f64>,
-    Option<f64>,
-    usize,
-    bool,
-    bool,
-);
+/// A metric of the best configuration: in each source, in TR110, and the difference from that.
+struct Peak {
+    metric: &'static str,
+    ours: Vec<Cell>,
+    theirs: Cell,
+    deltas: Vec<Cell>,
+}
 
 pub(super) fn peak(view: &View<'_>, scenario: &str) -> Table {
-    let tr110 = comparison_figures();
-    let other = tr110.scenario(scenario);
-    let mut table = Table::new(
-        "3.3.1-peak",
-        "3.3.1 Best homogeneous configuration beside TR110's",
-    )
-    .note(
+    let rows: Vec<Option<&RowData<'_>>> = (0..view.sources.len())
+        .map(|source| best(view, source, scenario))
+        .collect();
+    let name = |row: &Option<&RowData<'_>>| match row {
+        Some(row) => Cell::text(row.config.as_str()),
+        None => Cell::Empty,
+    };
+    let mut lines = vec![Peak {
+        metric: "configuration",
+        ours: rows.iter().map(name).collect(),
+        theirs: Cell::text("GPU=80, CTX=2048, TEMP=1.0"),
+        deltas: vec![Cell::Empty; rows.len()],
+    }];
+    if let Some(cited) = comparison_figures().cited.scenario(scenario) {
+        let cited = [
+            Some(cited.best_speedup),
+            Some(cited.best_efficiency),
+            cited.best_ttft_delta_ms,
+            cited.best_tp_delta,
+        ];
+        for (figure, theirs) in FIGURES.iter().zip(cited) {
+            let ours = rows.iter().map(|row| row.and_then(|row| figure.value(row)));
+            let delta = |ours: Option<f64>| match ours.zip(theirs) {
+                None => Cell::Empty,
+                // A speedup is a ratio, and so is what it differs by.
+                Some((ours, theirs)) if figure.key == "speedup_est" => {
+                    Cell::text(format!("{} %", signed(100.0 * (ours / theirs - 1.0), 1)))
+                }
+                Some((ours, theirs)) => Cell::signed(ours - theirs, figure.decimals),
+            };
+            lines.push(Peak {
+                metric: figure.heading,
+                ours: ours.clone().map(|value| figure.show(value)).collect(),
+                theirs: theirs.map_or(Cell::Empty, |v| figure.show(Some(v))),
+                deltas: ours.map(delta).collect(),
+            });
+        }
+    }
+    let metric = Field::label("metric", "metric", |l: &Peak| Cell::text(l.metric));
+    let theirs = Field::number("tr110", "TR110, as cited", Origin::Published, |l: &Peak| {
+        l.theirs.clone()
+    });
+    let ours = |place: usize, l: &Peak| l.ours[place].clone();
+    let delta = |place: usize, l: &Peak| l.deltas[place].clone();
+    let mut columns = vec![metric];
+    columns.extend(per_source(view, "value", "best", Kind::Number, ours));
+    columns.push(theirs);
+    columns.extend(per_source(view, "delta", "delta", Kind::Number, delta));
+    let title = "3.3.1 Best homogeneous configuration beside TR110's";
+    Table::of("3.3.1-peak", title, columns, lines).note(
         "TR110's runs had a server per agent; these figures compare two ways of serving, not two \
          languages.",
-    );
-    table.label("metric", "metric");
-    for source in &view.sources {
-        source_column(&mut table, view, source, "value", "best", Kind::Number);
-    }
-    table.column("tr110", "TR110, as cited", Kind::Number, Origin::Published);
-    for source in &view.sources {
-        source_column(&mut table, view, source, "delta", "delta", Kind::Number);
-    }
-    let rows: Vec<_> = (0..view.sources.len())
-        .map(|s| best(view, s, scenario))
-        .collect();
-    let name =
-        |row: Option<&RowData<'_>>| row.map_or(Cell::Empty, |r| Cell::text(r.config.as_str()));
-    let mut cells = vec![Cell::text("configuration")];
-    cells.extend(rows.iter().copied().map(name));
-    cells.push(Cell::text("GPU=80, CTX=2048, TEMP=1.0"));
-    cells.extend(rows.iter().map(|_| Cell::Empty));
-    table.row(cells);
-    let Some(other) = other else {
-        return table;
-    };
-    let lines: [PeakLine; 4] = [
-        (
-            "speedup est (×)",
-            |r| r.speedup_est,
-            Some(other.best_speedup),
-            3,
-            false,
-            true,
-        ),
-        (
-            "efficiency est (%)",
-            |r| r.efficiency_est,
-            Some(other.best_efficiency),
-            1,
-            false,
-            false,
-        ),
-        (
-            "TTFT delta (ms)",
-            |r| r.ttft_delta_ms,
-            other.best_ttft_delta_ms,
-            0,
-            true,
-            false,
-        ),
-        (
-            "TP delta (tok/s)",
-            |r| r.tp_delta,
-            other.best_tp_delta,
-            2,
-            true,
-            false,
-        ),
-    ];
-    for (metric, get, theirs, decimals, signed, relative) in lines {
-        let show = |value: Option<f64>| {
-            if signed {
-                Cell::known_signed(value, decimals)
-            } else {
-                Cell::known(value, decimals)
-            }
-        };
-        let values: Vec<Option<f64>> = rows
-            .iter()
-            .map(|r| r.as_ref().and_then(|r| get(r)))
-            .collect();
-        let mut cells = vec![Cell::text(metric)];
-        cells.extend(values.iter().map(|v| show(*v)));
-        cells.push(theirs.map_or(Cell::Empty, |v| show(Some(v))));
-        cells.extend(values.iter().map(|value| match value.zip(theirs) {
-            None => Cell::Empty,
-            Some((ours, theirs)) if relative => {
-                Cell::text(format!("{} %", with_sign(100.0 * (ours / theirs - 1.0), 1)))
-            }
-            Some((ours, theirs)) => Cell::signed(ours - theirs, decimals),
-        }));
-        table.row(cells);
-    }
-    table
+    )
 }
 
 pub(super) fn scenarios_against_tr110(view: &View<'_>) -> Table {
-    let tr110 = comparison_figures();
-    let mut table = Table::new("4.1-scenarios", "4.1 Scenarios beside TR110's").note(
-        "TR113's own estimate on both sides. It cannot tell a serial server from a parallel one, so \
-         neither column says whether concurrency paid; see the truth columns of 3.1 to 3.3.",
-    );
-    table.label("scenario", "scenario");
-    table.label("source", "source");
-    table.column("n", "configs (n)", Kind::Number, Origin::Derived);
-    for (key, heading, origin) in [
-        ("best_speedup_est", "best speedup est (×)", Origin::Derived),
+    let cited = |g: &OfScenario<'_>, get: fn(&CitedScenario) -> f64| {
+        comparison_figures().cited.scenario(g.key).map(get)
+    };
+    let ours: [Number<OfScenario<'_>>; 4] = [
+        ("best_speedup_est", "best speedup est (×)", |g| {
+            Cell::known(g.speedup.max, 3)
+        }),
         (
             "best_efficiency_est_percent",
             "best efficiency est (%)",
-            Origin::Derived,
+            |g| Cell::known(g.efficiency.max, 1),
         ),
-        ("mean_speedup_est", "mean speedup est (×)", Origin::Derived),
+        ("mean_speedup_est", "mean speedup est (×)", |g| {
+            Cell::known(g.speedup.mean, 3)
+        }),
         (
             "mean_efficiency_est_percent",
             "mean efficiency est (%)",
-            Origin::Derived,
+            |g| Cell::known(g.efficiency.mean, 1),
         ),
-        ("tr110_best_speedup", "TR110 best (×)", Origin::Published),
-        ("tr110_mean_speedup", "TR110 mean (×)", Origin::Published),
-        ("delta_best_percent", "delta best (%)", Origin::Derived),
-        ("delta_mean_percent", "delta mean (%)", Origin::Derived),
-    ] {
-        table.column(key, heading, Kind::Number, origin);
-    }
-    for group in view.group(None, &["scenario"]) {
-        let other = tr110.scenario(&group.keys[0]);
-        let delta = |ours: Option<f64>, theirs: Option<f64>| {
-            let both = ours.zip(theirs);
-            both.map_or(Cell::Empty, |(o, t)| Cell::signed(100.0 * (o / t - 1.0), 1))
-        };
-        let (best, mean) = (
-            other.map(|o| o.best_speedup),
-            other.map(|o| o.average_speedup),
-        );
-        table.row(vec![
-            Cell::text(scenario_title(&group.keys[0])),
-            Cell::text(view.sources[group.source].label.as_str()),
-            Cell::count(group.configs),
-            Cell::known(group.speedup.max, 3),
-            Cell::known(group.efficiency.max, 1),
-            Cell::known(group.speedup.mean, 3),
-            Cell::known(group.efficiency.mean, 1),
-            best.map_or(Cell::Empty, |v| Cell::number(v, 3)),
-            mean.map_or(Cell::Empty, |v| Cell::number(v, 3)),
-            delta(group.speedup.max, best),
-            delta(group.speedup.mean, mean),
-        ]);
-    }
-    table
+    ];
+    /// Key, heading, what TR110 has.
+    type Cited = (&'static str, &'static str, fn(&CitedScenario) -> f64);
+    let theirs: [Cited; 2] = [
+        ("tr110_best_speedup", "TR110 best (×)", |c| c.best_speedup),
+        ("tr110_mean_speedup", "TR110 mean (×)", |c| {
+            c.average_speedup
+        }),
+    ];
+    let theirs = theirs.map(|(key, heading, get)| {
+        Field::number(key, heading, Origin::Published, move |g| {
+            cited(g, get).map_or(Cell::Empty, |v| Cell::number(v, 3))
+        })
+    });
+    let delta = |ours: Option<f64>, theirs: Option<f64>| {
+        let both = ours.zip(theirs);
+        both.map_or(Cell::Empty, |(o, t)| Cell::signed(100.0 * (o / t - 1.0), 1))
+    };
+    let mut columns = scenario_columns(view);
+    columns.extend(numbers(Origin::Derived, ours));
+    columns.extend(theirs);
+    columns.extend([
+        Field::number(
+            "delta_best_percent",
+            "delta best (%)",
+            Origin::Derived,
+            move |g: &OfScenario<'_>| delta(g.speedup.max, cited(g, |c| c.best_speedup)),
+        ),
+        Field::number(
+            "delta_mean_percent",
+            "delta mean (%)",
+            Origin::Derived,
+            move |g: &OfScenario<'_>| delta(g.speedup.mean, cited(g, |c| c.average_speedup)),
+        ),
+    ]);
+    let title = "4.1 Scenarios beside TR110's";
+    Table::of("4.1-scenarios", title, columns, scenarios(view)).note(
+        "TR113's own estimate on both sides. It cannot tell a serial server from a parallel one, so \
+         neither column says whether concurrency paid; see the truth columns of 3.1 to 3.3.",
+    )
+}
+
+/// All configurations of one source, or those of TR110.
+struct All {
+    source: String,
+    configs: u32,
+    efficiency: Spread,
+    above_95: (u32, u32),
+    decimals_of_max: usize,
 }
 
 pub(super) fn distribution(view: &View<'_>) -> Table {
-    let tr110 = comparison_figures();
-    let mut table = Table::new("4.2-distribution", "4.2 Efficiency est over all configurations")
-        .note("SD is the sample standard deviation (n - 1) over configurations: differences between configurations, not run-to-run spread.");
-    table.label("source", "source");
-    for (key, heading) in [
-        ("n", "configs (n)"),
-        ("min_percent", "min (%)"),
-        ("max_percent", "max (%)"),
-        ("mean_percent", "mean (%)"),
-        ("sd_pp", "SD (pp)"),
-        ("above_95", "above 95 % (configs)"),
-        ("above_95_percent", "above 95 % (%)"),
-    ] {
-        table.column(key, heading, Kind::Number, Origin::Derived);
-    }
-    let share = |count: u32, n: u32| {
-        if n == 0 {
-            return [Cell::Unknown, Cell::Unknown];
-        }
-        [
-            Cell::text(format!("{count}/{n}")),
-            Cell::number(100.0 * f64::from(count) / f64::from(n), 0),
-        ]
+    let ours = view.group(|_| Some(())).into_iter().map(|g| All {
+        source: view.sources[g.source].label.clone(),
+        configs: g.configs,
+        efficiency: g.efficiency,
+        above_95: (g.above_95, g.efficiency.n),
+        decimals_of_max: 1,
+    });
+    let cited = &comparison_figures().cited;
+    let theirs = All {
+        source: "TR110, as cited".to_owned(),
+        configs: cited.configs,
+        efficiency: Spread {
+            n: cited.configs,
+            mean: Some(cited.distribution.mean_efficiency),
+            sd: Some(cited.distribution.sd_efficiency),
+            min: Some(cited.distribution.min_efficiency),
+            max: Some(cited.distribution.max_efficiency),
+        },
+        above_95: (cited.distribution.configs_above_95, cited.configs),
+        decimals_of_max: 2,
     };
-    for group in view.group(None, &[]) {
-        let e = group.efficiency;
-        let mut cells = vec![
-            Cell::text(view.sources[group.source].label.as_str()),
-            Cell::count(group.configs),
-            Cell::known(e.min, 1),
-            Cell::known(e.max, 1),
-            Cell::known(e.mean, 1),
-            e.sd.map_or(Cell::Empty, |sd| Cell::number(sd, 1)),
-        ];
-        cells.extend(share(group.above_95, e.n));
-        table.row(cells);
-    }
-    let cited = tr110.distribution();
-    let mut cells = vec![
-        Cell::text("TR110, as cited"),
-        Cell::count(tr110.configs()),
-        Cell::number(cited.min_efficiency, 1),
-        Cell::number(cited.max_efficiency, 2),
-        Cell::number(cited.mean_efficiency, 1),
-        Cell::number(cited.sd_efficiency, 1),
+    let figures: [Number<All>; 7] = [
+        ("n", "configs (n)", |a| Cell::count(a.configs)),
+        ("min_percent", "min (%)", |a| {
+            Cell::known(a.efficiency.min, 1)
+        }),
+        ("max_percent", "max (%)", |a| {
+            Cell::known(a.efficiency.max, a.decimals_of_max)
+        }),
+        ("mean_percent", "mean (%)", |a| {
+            Cell::known(a.efficiency.mean, 1)
+        }),
+        ("sd_pp", "SD (pp)", |a| sd_cell(&a.efficiency, 1)),
+        ("above_95", "above 95 % (configs)", |a| {
+            count_cell(a.above_95)
+        }),
+        ("above_95_percent", "above 95 % (%)", |a| {
+            rate_cell(a.above_95)
+        }),
     ];
-    cells.extend(share(cited.configs_above_95, tr110.configs()));
-    table.row(cells);
-    table
+    let source = Field::label("source", "source", |a: &All| Cell::text(&*a.source));
+    let columns = std::iter::once(source).chain(numbers(Origin::Derived, figures));
+    let title = "4.2 Efficiency est over all configurations";
+    Table::of("4.2-distribution", title, columns.collect(), ours.chain([theirs])).note(
+        "SD is the sample standard deviation (n - 1) over configurations: differences between configurations, not \
+         run-to-run spread.",
+    )
+}
+
+/// Contention in one source, or in TR110: how often each rule finds it.
+struct Contention<'a> {
+    source: &'a str,
+    configs: u32,
+    runs: Option<u32>,
+    flag: (u32, u32),
+    rules: [Cell; 3],
+}
+
+impl<'a> Contention<'a> {
+    fn of(view: &'a View<'_>, group: &Group<()>) -> Self {
+        let source = &view.sources[group.source];
+        let rows = || view.rows.iter().filter(|r| r.source == group.source);
+        let summaries = || rows().filter_map(|r| r.summary);
+        let runs: u32 = summaries().map(taking_part).sum();
+        let mut rules = RULES.map(|(_, _, found)| {
+            let known = summaries().filter_map(|s| found(&s.stats.contention_runs));
+            let all = known.reduce(|sum, more| sum + more);
+            all.map_or(Cell::Unknown, |all| Cell::text(format!("{all}/{runs}")))
+        });
+        if source.is_published() {
+            let below = rows().filter(|r| r.speedup_est.is_some_and(|s| s < 1.5));
+            rules = [const { Cell::Empty }; 4];
+            rules[2] = Cell::text(format!("{}/{}", below.count(), group.configs));
+        }
+        let [_, ttft, speedup, cause] = rules;
+        Self {
+            source: &source.label,
+            configs: group.configs,
+            runs: (!source.is_published()).then_some(runs),
+            flag: group.contended,
+            rules: [ttft, speedup, cause],
+        }
+    }
 }
 
 pub(super) fn contention(view: &View<'_>) -> Table {
-    let tr110 = comparison_figures();
-    let mut table = Table::new("4.3-contention", "4.3 Contention, by every rule").note(
+    let groups = view.group(|_| Some(()));
+    let ours = groups.iter().map(|group| Contention::of(view, group));
+    let cited = &comparison_figures().cited;
+    let theirs = Contention {
+        source: "TR110, as cited",
+        configs: cited.configs,
+        runs: None,
+        flag: (cited.distribution.contention_configs, cited.configs),
+        rules: [const { Cell::Empty }; 3],
+    };
+    let figures: [Number<Contention<'_>>; 7] = [
+        ("configs", "configs (n)", |c| Cell::count(c.configs)),
+        ("runs", "runs (n)", |c| {
+            c.runs.map_or(Cell::Empty, Cell::count)
+        }),
+        ("flag", "flag", |c| count_cell(c.flag)),
+        ("flag_percent", "flag rate (%)", |c| rate_cell(c.flag)),
+        ("ttft_rule", "ttft rule", |c| c.rules[0].clone()),
+        ("speedup_rule", "speedup rule", |c| c.rules[1].clone()),
+        ("cause", "cause", |c| c.rules[2].clone()),
+    ];
+    let source = Field::label("source", "source", |c: &Contention<'_>| {
+        Cell::text(c.source)
+    });
+    let columns = std::iter::once(source).chain(numbers(Origin::Derived, figures));
+    let title = "4.3 Contention, by every rule";
+    Table::of("4.3-contention", title, columns.collect(), ours.chain([theirs])).note(
         "`flag`: as published or recorded. `ttft rule`: an agent's TTFT exceeds its solo TTFT by more \
          than 3 s. `speedup rule`: speedup est below 1.5. `cause`: more than 5 % of the wall time was \
          lost to other agents or to reloading. Counts of runs; a rule that the data cannot test is \
          unknown.",
-    );
-    table.label("source", "source");
-    table.column("configs", "configs (n)", Kind::Number, Origin::Derived);
-    table.column("runs", "runs (n)", Kind::Number, Origin::Derived);
-    for (key, heading) in [
-        ("flag", "flag"),
-        ("flag_percent", "flag rate (%)"),
-        ("ttft_rule", "ttft rule"),
-        ("speedup_rule", "speedup rule"),
-        ("cause", "cause"),
-    ] {
-        table.column(key, heading, Kind::Number, Origin::Derived);
-    }
-    for group in view.group(None, &[]) {
-        let source = &view.sources[group.source];
-        let runs: u32 = summaries(view, group.source)
-            .map(|s| s.runs - s.runs_excluded)
-            .sum();
-        let [count, rate] = rate_cells(group.contended);
-        let rule = |pick: fn(&ContentionRuns) -> Option<u32>| {
-            if source.is_published() {
-                return Cell::Empty;
-            }
-            let known: Vec<u32> = summaries(view, group.source)
-                .filter_map(|s| pick(&s.stats.contention_runs))
-                .collect();
-            if known.is_empty() {
-                Cell::Unknown
-            } else {
-                Cell::text(format!("{}/{runs}", known.iter().sum::<u32>()))
-            }
-        };
-        let speedup_rule = if source.is_published() {
-            let below = view.rows.iter().filter(|r| r.source == group.source);
-            let below = below
-                .filter(|r| r.speedup_est.is_some_and(|s| s < 1.5))
-                .count();
-            Cell::text(format!("{below}/{}", group.configs))
-        } else {
-            rule(|c| c.speedup_rule)
-        };
-        table.row(vec![
-            Cell::text(source.label.as_str()),
-            Cell::count(group.configs),
-            if source.is_published() {
-                Cell::Empty
-            } else {
-                Cell::count(runs)
-            },
-            count,
-            rate,
-            rule(|c| c.ttft_rule),
-            speedup_rule,
-            rule(|c| c.cause),
-        ]);
-    }
-    let (contended, configs) = (tr110.distribution().contention_configs, tr110.configs());
-    let [count, rate] = rate_cells((contended, configs));
-    let mut cells = vec![
-        Cell::text("TR110, as cited"),
-        Cell::count(configs),
-        Cell::Empty,
-        count,
-        rate,
-    ];
-    cells.extend(std::iter::repeat_n(Cell::Empty, 3));
-    table.row(cells);
-    table
-}
-
-fn summaries<'v, 'a>(
-    view: &'v View<'a>,
-    source: usize,
-) -> impl Iterator<Item = &'a metrics::ConfigSummary> + 'v {
-    view.rows
-        .iter()
-        .filter(move |r| r.source == source)
-        .filter_map(|r| r.summary)
+    )
 }
 
 pub(super) fn sweet_spots(view: &View<'_>) -> Table {
-    let mut table = Table::new(
-        "4.4-sweet-spots",
-        "4.4 Configuration sweet spots, by TR113's metric",
-    )
-    .note(
+    let places = 0..view.sources.len();
+    let spots = view.scenarios().into_iter().flat_map(|scenario| {
+        let sources = places.clone();
+        sources.filter_map(move |source| best(view, source, scenario))
+    });
+    let compared = |row: &RowData<'_>| {
+        let rows = view.rows.iter();
+        rows.filter(|r| r.source == row.source && r.scenario == row.scenario)
+            .count()
+    };
+    let options = |row: &RowData<'_>, agent: usize| in_words(&view.options(row.config)[agent]);
+    let columns = vec![
+        Field::label("scenario", "scenario", |r: &RowData<'_>| {
+            Cell::text(scenario_title(r.scenario))
+        }),
+        Field::label("source", "source", |r: &RowData<'_>| {
+            Cell::text(view.sources[r.source].label.as_str())
+        }),
+        Field::label("config", "best config", |r: &RowData<'_>| {
+            Cell::text(r.config.as_str())
+        }),
+        Field::label("agent_a", "agent A", |r| Cell::Text(options(r, 0))),
+        Field::label("agent_b", "agent B", |r| Cell::Text(options(r, 1))),
+        Field::estimate(EFFICIENCY.key, EFFICIENCY.heading, Origin::Derived, |r| {
+            EFFICIENCY.cell(Some(r))
+        }),
+        Field::number("compared", "of configs (n)", Origin::Derived, |r| {
+            Cell::count(compared(r) as u32)
+        }),
+        Field::label("verdict", "verdict", |r: &RowData<'_>| {
+            let verdict = r.summary.map(|s| verdict_word(s.verdict));
+            verdict.map_or(Cell::Unknown, Cell::text)
+        }),
+    ];
+    let title = "4.4 Configuration sweet spots, by TR113's metric";
+    Table::of("4.4-sweet-spots", title, columns, spots).note(
         "The configuration with the highest efficiency est of its scenario. Without repetitions it \
          cannot be told apart from the others; with them see \"Best configurations\".",
-    );
-    table.label("scenario", "scenario");
-    table.label("source", "source");
-    table.label("config", "best config");
-    table.label("agent_a", "agent A");
-    table.label("agent_b", "agent B");
-    table.column(
-        "efficiency_est_percent",
-        "efficiency est (%)",
-        Kind::Estimate,
-        Origin::Derived,
-    );
-    table.column("compared", "of configs (n)", Kind::Number, Origin::Derived);
-    table.label("verdict", "verdict");
-    for scenario in view.scenarios() {
-        for (index, source) in view.sources.iter().enumerate() {
-            let Some(row) = best(view, index, scenario) else {
-                continue;
-            };
-            let compared = view
-                .rows
-                .iter()
-                .filter(|r| r.source == index && r.scenario == scenario);
-            let options = view.options(&row.config);
-            table.row(vec![
-                Cell::text(scenario_title(scenario)),
-                Cell::text(source.label.as_str()),
-                Cell::text(row.config.as_str()),
-                Cell::text(options[0].words()),
-                Cell::text(options[1].words()),
-                figure(Some(row), Pick::Efficiency, 1, false),
-                Cell::count(compared.count() as u32),
-                row.summary
-                    .map_or(Cell::Unknown, |s| Cell::text(verdict_word(s.verdict))),
-            ]);
-        }
-    }
-    table
+    )
 }
 
-/// TR113's 6.3: scenario, configuration, expected efficiency in percent.
+/// TR113's 6.3: configuration, scenario, expected efficiency in percent.
 const RECOMMENDED: [(&str, &str, &str); 3] = [
-    ("Baseline + Chimera", "bvc_g120_c512_t0.6", "78-80"),
-    ("Heterogeneous", "het_g60_g120", "78-79"),
-    ("Homogeneous", "homo_g80_c1024_t0.6", "82-84"),
+    ("bvc_g120_c512_t0.6", "Baseline + Chimera", "78-80"),
+    ("het_g60_g120", "Heterogeneous", "78-79"),
+    ("homo_g80_c1024_t0.6", "Homogeneous", "82-84"),
 ];
 
 pub(super) fn recommended(view: &View<'_>) -> Table {
-    let mut table = Table::new("6.3-recommended", "6.3 TR113's recommended configurations as measured")
-        .note("`expected` is what TR113 promises. A verdict of `serial` means that the agents took turns: the recommended efficiency is not a gain over running them in turn.");
-    table.label("scenario", "scenario");
-    table.label("config", "config");
-    table.column(
-        "expected_percent",
-        "expected (%)",
-        Kind::Number,
-        Origin::Published,
-    );
-    per_source(
-        &mut table,
-        view,
-        "efficiency_est_percent",
-        "efficiency est (%)",
-        Kind::Estimate,
-    );
-    truth_columns(&mut table, view);
-    for (scenario, config, expected) in RECOMMENDED {
-        let id = ConfigId::new(config).expect("a plain name");
-        if !view.rows.iter().any(|r| r.config == id) {
-            continue;
-        }
-        let mut cells = vec![
-            Cell::text(scenario),
-            Cell::text(config),
-            Cell::text(expected),
-        ];
-        cells.extend(
-            (0..view.sources.len()).map(|s| figure(view.row(s, &id), Pick::Efficiency, 1, false)),
-        );
-        truth_cells(view, &id, &mut cells);
-        table.row(cells);
-    }
-    table
+    let of = |id: &ConfigId| RECOMMENDED.iter().find(|r| r.0 == id.as_str());
+    let mut columns = vec![
+        Field::label("scenario", "scenario", move |id: &ConfigId| {
+            of(id).map_or(Cell::Empty, |r| Cell::text(r.1))
+        }),
+        config_column(),
+        Field::number(
+            "expected_percent",
+            "expected (%)",
+            Origin::Published,
+            move |id| of(id).map_or(Cell::Empty, |r| Cell::text(r.2)),
+        ),
+    ];
+    let cell = |place, id: &ConfigId| EFFICIENCY.cell(view.row(place, id));
+    let (key, heading) = (EFFICIENCY.key, EFFICIENCY.heading);
+    columns.extend(per_source(view, key, heading, Kind::Estimate, cell));
+    columns.extend(truth_columns(view));
+    let present = RECOMMENDED.iter().filter_map(|(id, ..)| {
+        let mut rows = view.rows.iter();
+        rows.find(|r| r.config.as_str() == *id).map(|r| r.config)
+    });
+    let title = "6.3 TR113's recommended configurations as measured";
+    Table::of("6.3-recommended", title, columns, present).note(
+        "`expected` is what TR113 promises. A verdict of `serial` means that the agents took turns: the recommended \
+         efficiency is not a gain over running them in turn.",
+    )
 }

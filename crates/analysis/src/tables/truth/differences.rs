@@ -1,9 +1,11 @@
 //! What a published table says against what its runs give.
 
-use domain::plan::ConfigId;
-use metrics::{ConfigSummary, Dataset, Estimate, Summary};
+use document::Field;
+use metrics::{Dataset, Summary};
 
-use super::super::{Cell, Kind, Origin, Table, plain};
+use super::super::facts::section;
+use super::super::figures::FIGURES;
+use super::super::{Cell, Origin, Table, plain};
 use crate::audit::{CellCheck, Published, Value};
 
 /// A published figure beside the recomputed one.
@@ -53,70 +55,46 @@ impl Shown {
 pub(crate) fn differences(dataset: &Dataset, summary: &Summary) -> Vec<Difference> {
     let mut all = Vec::new();
     for row in &dataset.published {
-        let Some(config) = single(summary, &row.config) else {
+        let mut configs = summary.configs.iter();
+        let Some(config) = configs.find(|c| c.id == row.config) else {
             continue;
         };
-        let section = match row.scenario.as_str() {
-            "baseline_vs_chimera" => "3.1",
-            "chimera_hetero" => "3.2",
-            "chimera_homo" => "3.3",
-            _ => "table",
-        };
-        let stats = &config.stats;
-        let mean = |e: &Option<Estimate>| e.map(|e| e.mean);
-        let figures = [
-            (
-                "speedup",
-                Some(row.speedup),
-                mean(&stats.speedup_est),
-                3,
-                0.0005,
-            ),
-            (
-                "efficiency (%)",
-                Some(row.efficiency_percent),
-                mean(&stats.efficiency_est),
-                1,
-                0.05,
-            ),
-            (
-                "TTFT delta (ms)",
-                row.ttft_delta_ms,
-                mean(&stats.ttft_delta_ms),
-                0,
-                0.5,
-            ),
-            (
-                "TP delta (tok/s)",
-                row.tp_delta,
-                mean(&stats.tp_delta),
-                2,
-                0.005,
-            ),
-        ];
-        for (name, published, recomputed, decimals, tolerance) in figures {
-            let Some(published) = published else {
-                continue;
-            };
+        let section = section(&row.scenario).unwrap_or("table");
+        let mut add = |name: &str, published, recomputed, differs| {
             all.push(Difference {
                 place: format!("{section} {} {name}", row.config),
                 from: "recorded runs",
-                published: Shown::Number(published, decimals),
-                recomputed: recomputed.map(|v| Shown::Number(v, decimals)),
-                differs: recomputed.is_some_and(|v| {
-                    (v - published).abs() > tolerance + 1e-9 * published.abs().max(1.0)
-                }),
+                published,
+                recomputed,
+                differs,
             });
+        };
+        for figure in FIGURES {
+            let Some(published) = (figure.published)(row) else {
+                continue;
+            };
+            let recomputed = (figure.of)(&config.stats).map(|e| e.mean);
+            // Half a unit of the last printed place, and what floating point adds.
+            let half = 0.5 * 0.1_f64.powi(figure.decimals as i32);
+            let tolerance = half + 1e-9 * published.abs().max(1.0);
+            let shown = |value| Shown::Number(value, figure.decimals);
+            let differs = recomputed.is_some_and(|v| (v - published).abs() > tolerance);
+            add(
+                figure.name,
+                shown(published),
+                recomputed.map(shown),
+                differs,
+            );
         }
         let word = |flag: bool| Shown::Word(if flag { "yes" } else { "no" }.to_owned());
-        let recorded = stats.contention_runs.published.map(|k| k > 0);
-        all.push(Difference {
-            place: format!("{section} {} contention", row.config),
-            from: "recorded runs",
-            published: word(row.contention),
-            recomputed: recorded.map(word),
-            differs: recorded.is_some_and(|flag| flag != row.contention),
-        });
+        let recorded = config.stats.contention_runs.published.map(|k| k > 0);
+        let differs = recorded.is_some_and(|flag| flag != row.contention);
+        add(
+            "contention",
+            word(row.contention),
+            recorded.map(word),
+            differs,
+        );
     }
     all
 }
@@ -125,13 +103,11 @@ pub(crate) fn differences(dataset: &Dataset, summary: &Summary) -> Vec<Differenc
 pub(crate) fn cell_difference(check: &CellCheck<'_>) -> Difference {
     let cell = check.cell;
     // As many decimals as are printed; one more where the recomputed figure needs it to differ.
-    let decimals = cell.tolerance.map_or(2, |t| {
-        if t <= 0.0 {
-            0
-        } else {
-            (-(2.0 * t).log10()).round().max(0.0) as usize
-        }
-    });
+    let decimals = match cell.tolerance {
+        None => 2,
+        Some(t) if t <= 0.0 => 0,
+        Some(t) => (-(2.0 * t).log10()).round().max(0.0) as usize,
+    };
     let recomputed = check.recomputed.as_ref().map(|value| match value {
         Value::Number(v) => Shown::Number(*v, decimals),
         Value::Text(word) => Shown::Word(word.clone()),
@@ -151,41 +127,42 @@ pub(crate) fn cell_difference(check: &CellCheck<'_>) -> Difference {
     }
 }
 
-fn single<'s>(summary: &'s Summary, config: &ConfigId) -> Option<&'s ConfigSummary> {
-    summary.configs.iter().find(|c| c.id == *config)
-}
-
 /// The comparisons as a table; `only_differing` keeps those that differ.
 pub(crate) fn differences_table(all: &[Difference], only_differing: bool) -> Table {
-    let mut table = if only_differing {
-        Table::new("differences", "Differences from the published report")
+    let (id, title) = if only_differing {
+        ("differences", "Differences from the published report")
     } else {
-        Table::new(
+        (
             "comparison",
             "Every published figure beside the recomputed one",
         )
     };
-    table.label("where", "where");
-    table.column("published", "published", Kind::Number, Origin::Published);
-    table.column("recomputed", "recomputed", Kind::Number, Origin::Derived);
-    table.label("from", "recomputed from");
+    let mut fields = vec![
+        Field::label("where", "where", |d: &Difference| Cell::text(&*d.place)),
+        Field::number(
+            "published",
+            "published",
+            Origin::Published,
+            |d: &Difference| Cell::text(d.published.show()),
+        ),
+        Field::number(
+            "recomputed",
+            "recomputed",
+            Origin::Derived,
+            |d: &Difference| {
+                let shown = d.recomputed.as_ref().map(Shown::show);
+                shown.map_or(Cell::Unknown, Cell::Text)
+            },
+        ),
+        Field::label("from", "recomputed from", |d: &Difference| {
+            Cell::text(d.from)
+        }),
+    ];
     if !only_differing {
-        table.label("differs", "differs");
+        fields.push(Field::label("differs", "differs", |d: &Difference| {
+            Cell::text(if d.differs { "yes" } else { "no" })
+        }));
     }
-    for entry in all.iter().filter(|d| d.differs || !only_differing) {
-        let mut cells = vec![
-            Cell::text(entry.place.as_str()),
-            Cell::text(entry.published.show()),
-            entry
-                .recomputed
-                .as_ref()
-                .map_or(Cell::Unknown, |r| Cell::text(r.show())),
-            Cell::text(entry.from),
-        ];
-        if !only_differing {
-            cells.push(Cell::text(if entry.differs { "yes" } else { "no" }));
-        }
-        table.row(cells);
-    }
-    table
+    let rows = all.iter().filter(|d| d.differs || !only_differing);
+    Table::of(id, title, fields, rows)
 }

@@ -1,120 +1,113 @@
 //! Where time was lost: by cause, and what agents waited for.
 
-use metrics::cause::LostSeconds;
+use document::Field;
+use domain::Nanos;
+use metrics::cause::{AgentWaits, LostSeconds};
+use metrics::{ConfigSummary, Estimate};
 
 use super::super::facts::agent_letter;
-use super::super::view::View;
-use super::super::{Cell, Kind, Origin, Table, mean_of_amounts};
-use super::{by_config, config_cells, origin};
+use super::super::view::{View, mean_of_amounts};
+use super::super::{Cell, Origin, Table};
+use super::{OfConfig, within_configs};
 
 pub(super) fn lost(view: &View<'_>) -> Table {
-    let mut table = by_config(view, "truth-lost", "Where the lost seconds went").note(
+    let configs = view.summary.configs.iter();
+    let rows: Vec<OfConfig<'_, LostSeconds>> = configs
+        .filter_map(|config| Some((config, config.stats.lost_s?)))
+        .collect();
+    let total = Field::number("lost_s", "lost (s)", view.origin(), |lost: &LostSeconds| {
+        Cell::number(lost.total(), 2)
+    });
+    let limited = limited(view);
+    let named = rows.first().into_iter().flat_map(|(_, lost)| lost.named());
+    let parts = named
+        .enumerate()
+        .filter(|(_, (name, _))| *name != "admission" || limited);
+    let parts = parts.map(|(place, (name, _))| {
+        let (key, heading) = (
+            format!("{name}_s"),
+            format!("{} (s)", name.replace('_', " ")),
+        );
+        Field::number(key, heading, Origin::Derived, move |lost: &LostSeconds| {
+            Cell::number(lost.named()[place].1, 2)
+        })
+    });
+    let columns = std::iter::once(total).chain(parts);
+    let columns = columns.map(|column| column.of_each(|row: &OfConfig<'_, LostSeconds>| &row.1));
+    let columns: Vec<_> = columns.collect();
+    within_configs(
+        view,
+        "truth-lost",
+        "Where the lost seconds went",
+        columns,
+        rows,
+    )
+    .note(
         "Mean seconds per run lost against perfect concurrency (wall time less the longest solo \
          time), by cause. The parts add up to `lost`; a negative part is time won.",
-    );
-    table.column("lost_s", "lost (s)", Kind::Number, origin(view));
-    let limited = limited(view);
-    let shown = |lost: &LostSeconds| {
-        let parts = lost.named().into_iter();
-        parts.filter(move |(name, _)| *name != "admission" || limited)
-    };
-    let mut named = false;
-    for config in &view.summary.configs {
-        let Some(lost) = &config.stats.lost_s else {
-            continue;
-        };
-        if !named {
-            for (name, _) in shown(lost) {
-                table.column(
-                    format!("{name}_s"),
-                    format!("{} (s)", name.replace('_', " ")),
-                    Kind::Number,
-                    Origin::Derived,
-                );
-            }
-            named = true;
-        }
-        let mut cells = config_cells(view, config);
-        cells.push(Cell::number(lost.total(), 2));
-        cells.extend(shown(lost).map(|(_, value)| Cell::number(value, 2)));
-        table.row(cells);
-    }
-    table
+    )
 }
 
 /// Whether the client limited requests in flight. Where it did not, there are no permits to speak of.
 fn limited(view: &View<'_>) -> bool {
-    let waits = || view.summary.runs.iter().flat_map(|r| &r.cause.waits);
-    waits().any(|w| w.admission.is_some())
+    let mut waits = view.summary.runs.iter().flat_map(|r| &r.cause.waits);
+    waits.any(|w| w.admission.is_some())
+}
+
+/// The mean over runs of one wait of an agent, s.
+fn mean_wait(
+    view: &View<'_>,
+    config: &ConfigSummary,
+    agent: u32,
+    get: fn(&AgentWaits) -> Option<Nanos>,
+) -> Option<Estimate> {
+    let runs = view.summary.runs.iter();
+    let own = runs.filter(|r| r.config == config.id && r.topology == config.topology);
+    let waits = own
+        .filter(|r| r.excluded.is_none())
+        .flat_map(|r| &r.cause.waits);
+    let waits = waits.filter(|w| w.agent == agent).filter_map(get);
+    mean_of_amounts(&waits.map(Nanos::as_secs_f64).collect::<Vec<_>>())
 }
 
 /// What agents waited for, from stamps and counters alone; shown where no loss could be split.
 pub(super) fn waits(view: &View<'_>) -> Table {
-    let mut table = by_config(view, "truth-waits", "What each agent waited for").note(
+    let waits: [(&str, &str, fn(&AgentWaits) -> Option<Nanos>); 4] = [
+        (
+            "wait_other_config_s",
+            "waited behind other options (s)",
+            |w| w.wait_other_config,
+        ),
+        ("load_after_wait_s", "load after the wait (s)", |w| {
+            w.load_after_wait
+        }),
+        ("slot_queue_s", "waited for a slot (s)", |w| w.slot_queue),
+        ("admission_s", "waited for a permit (s)", |w| w.admission),
+    ];
+    let limited = limited(view);
+    let shown = waits
+        .into_iter()
+        .filter(|(key, ..)| *key != "admission_s" || limited);
+    let agent = Field::label("agent", "agent", |(_, agent): &OfConfig<'_, u32>| {
+        Cell::text(agent_letter(*agent))
+    });
+    let waits = shown.map(|(key, heading, get)| {
+        Field::estimate(
+            key,
+            heading,
+            view.origin(),
+            move |row: &OfConfig<'_, u32>| {
+                Cell::estimate(mean_wait(view, row.0, row.1, get).as_ref(), 2)
+            },
+        )
+    });
+    let configs = view.summary.configs.iter();
+    let unknown = configs.filter(|c| c.stats.lost_s.is_none());
+    let rows = unknown.flat_map(|config| (0..config.agents).map(move |agent| (config, agent)));
+    let columns = std::iter::once(agent).chain(waits);
+    within_configs(view, "truth-waits", "What each agent waited for", columns, rows).note(
         "From the recorded load time and the time the other agent was in flight; no solo times are \
          needed. Means over runs. `load after the wait` holds reloading and what a ready model costs, \
          which cannot be told apart here.",
-    );
-    let origin = origin(view);
-    table.label("agent", "agent");
-    table.column(
-        "wait_other_config_s",
-        "waited behind other options (s)",
-        Kind::Estimate,
-        origin,
-    );
-    table.column(
-        "load_after_wait_s",
-        "load after the wait (s)",
-        Kind::Estimate,
-        origin,
-    );
-    table.column(
-        "slot_queue_s",
-        "waited for a slot (s)",
-        Kind::Estimate,
-        origin,
-    );
-    let limited = limited(view);
-    if limited {
-        table.column(
-            "admission_s",
-            "waited for a permit (s)",
-            Kind::Estimate,
-            origin,
-        );
-    }
-    for config in view
-        .summary
-        .configs
-        .iter()
-        .filter(|c| c.stats.lost_s.is_none())
-    {
-        for agent in 0..config.agents {
-            let of = |get: fn(&metrics::cause::AgentWaits) -> Option<domain::Nanos>| {
-                let values: Vec<f64> = view
-                    .summary
-                    .runs
-                    .iter()
-                    .filter(|r| r.config == config.id && r.topology == config.topology)
-                    .filter(|r| r.excluded.is_none())
-                    .flat_map(|r| &r.cause.waits)
-                    .filter(|w| w.agent == agent)
-                    .filter_map(get)
-                    .map(domain::Nanos::as_secs_f64)
-                    .collect();
-                Cell::estimate(mean_of_amounts(&values).as_ref(), 2)
-            };
-            let mut cells = config_cells(view, config);
-            cells.push(Cell::text(agent_letter(agent)));
-            cells.push(of(|w| w.wait_other_config));
-            cells.push(of(|w| w.load_after_wait));
-            cells.push(of(|w| w.slot_queue));
-            if limited {
-                cells.push(of(|w| w.admission));
-            }
-            table.row(cells);
-        }
-    }
-    table
+    )
 }

@@ -1,84 +1,67 @@
 //! One server against several.
 
+use document::Field;
 use metrics::summary::{Paired, TopologyComparison};
 
 use super::super::view::View;
-use super::super::{Cell, Kind, Origin, Table};
-use super::origin;
+use super::super::{Cell, Origin, Table};
 
 /// One server against one per agent, a table per configuration measured on both.
-pub(super) fn topologies(view: &View<'_>) -> Vec<Table> {
-    view.summary
-        .topologies
-        .iter()
-        .map(|comparison| topology(view, comparison))
-        .collect()
+pub(super) fn topologies(view: &View<'_>) -> impl Iterator<Item = Table> {
+    let compared = view.summary.topologies.iter();
+    compared.map(|comparison| topology(view.origin(), comparison))
 }
 
-fn topology(view: &View<'_>, comparison: &TopologyComparison) -> Table {
-    let mut table = Table::new(
-        format!("servers-{}", comparison.id),
-        format!("One server or one per agent: {}", comparison.id),
-    )
-    .note(format!(
-        "{} paired repetitions. Difference and ratio are `a server per agent` against `one server`. p \
-         is Holm-corrected over these quantities; none below three pairs.",
-        comparison.pairs
-    ));
-    let origin = origin(view);
-    table.label("quantity", "quantity");
-    table.column("one_server", "one server", Kind::Estimate, origin);
-    table.column("per_agent", "a server per agent", Kind::Estimate, origin);
-    table.column("difference", "difference", Kind::Estimate, Origin::Derived);
-    table.column("ratio", "ratio", Kind::Estimate, Origin::Derived);
-    table.column("p_holm", "p", Kind::Number, Origin::Derived);
-    for (name, paired, factor, decimals) in paired(comparison) {
-        let Some(paired) = paired else {
-            continue;
-        };
-        table.row(vec![
-            Cell::text(name),
-            Cell::scaled(Some(&paired.shared), factor, decimals, false),
-            Cell::scaled(Some(&paired.per_agent), factor, decimals, false),
-            Cell::scaled(Some(&paired.difference), factor, decimals, true),
-            Cell::estimate(paired.ratio.as_ref(), 3),
-            Cell::p_value(paired.p_holm),
-        ]);
-    }
-    table
+/// A quantity of a comparison: name with unit, values, factor to that unit, decimals.
+pub(crate) type Quantity<'a> = (&'static str, &'a Paired, f64, usize);
+
+fn topology(origin: Origin, comparison: &TopologyComparison) -> Table {
+    let quantity = Field::label("quantity", "quantity", |q: &Quantity<'_>| Cell::text(q.0));
+    let fields = vec![
+        quantity,
+        Field::estimate("one_server", "one server", origin, |q: &Quantity<'_>| {
+            Cell::scaled(Some(&q.1.shared), q.2, q.3, false)
+        }),
+        Field::estimate(
+            "per_agent",
+            "a server per agent",
+            origin,
+            |q: &Quantity<'_>| Cell::scaled(Some(&q.1.per_agent), q.2, q.3, false),
+        ),
+        Field::estimate(
+            "difference",
+            "difference",
+            Origin::Derived,
+            |q: &Quantity<'_>| Cell::scaled(Some(&q.1.difference), q.2, q.3, true),
+        ),
+        Field::estimate("ratio", "ratio", Origin::Derived, |q: &Quantity<'_>| {
+            Cell::estimate(q.1.ratio.as_ref(), 3)
+        }),
+        Field::number("p_holm", "p", Origin::Derived, |q: &Quantity<'_>| {
+            Cell::p_value(q.1.p_holm)
+        }),
+    ];
+    let TopologyComparison { id, pairs, .. } = comparison;
+    let title = format!("One server or one per agent: {id}");
+    Table::of(format!("servers-{id}"), title, fields, paired(comparison)).note(format!(
+        "{pairs} paired repetitions. Difference and ratio are `a server per agent` against `one server`. p \
+         is Holm-corrected over these quantities; none below three pairs."
+    ))
 }
 
-/// The quantities of a comparison: name with unit, values, factor to that unit, decimals.
-pub(crate) fn paired(
-    comparison: &TopologyComparison,
-) -> [(&'static str, Option<&Paired>, f64, usize); 7] {
-    [
-        ("wall time (s)", comparison.wall_s.as_ref(), 1.0, 2),
-        (
-            "aggregate throughput (tok/s)",
-            comparison.throughput.as_ref(),
-            1.0,
-            1,
-        ),
-        (
-            "TTFT, mean over agents (s)",
-            comparison.ttft_s.as_ref(),
-            1.0,
-            2,
-        ),
-        (
-            "decode rate per agent (tok/s)",
-            comparison.rate.as_ref(),
-            1.0,
-            1,
-        ),
-        ("speedup est (×)", comparison.speedup_est.as_ref(), 1.0, 3),
-        ("true speedup (×)", comparison.speedup.as_ref(), 1.0, 3),
-        (
-            "peak device memory (GB)",
-            comparison.memory_peak_bytes.as_ref(),
-            1e-9,
-            2,
-        ),
-    ]
+/// The quantities of a comparison that are known on both sides.
+pub(crate) fn paired(of: &TopologyComparison) -> impl Iterator<Item = Quantity<'_>> {
+    let all = [
+        ("wall time (s)", &of.wall_s, 1.0, 2),
+        ("aggregate throughput (tok/s)", &of.throughput, 1.0, 1),
+        ("TTFT, mean over agents (s)", &of.ttft_s, 1.0, 2),
+        ("decode rate per agent (tok/s)", &of.rate, 1.0, 1),
+        ("speedup est (×)", &of.speedup_est, 1.0, 3),
+        ("true speedup (×)", &of.speedup, 1.0, 3),
+        ("peak device memory (GB)", &of.memory_peak_bytes, 1e-9, 2),
+    ];
+    let known = all.into_iter();
+    known.filter_map(|(name, paired, factor, decimals)| {
+        Some((name, paired.as_ref()?, factor, decimals))
+    })
 }
