@@ -3,12 +3,18 @@
 
 use std::fmt::Write as _;
 
-use document::{provenance_word, verdict};
+use document::{Block, Document, Field, Front, Kind, Section, provenance_word, safe, verdict};
 use domain::plan::Topology;
-use metrics::compare::{Change, Comparison, ComparisonRow, GateOutcome, GateReport, Told};
+use domain::record::Provenance;
+use metrics::compare::{
+    Change, Comparison, ComparisonRow, GateCase, GateOutcome, GateReport, Told,
+};
 use metrics::{Dataset, Summary};
+use serde_json::json;
 
-use crate::tables::{Cell, Kind, Origin, Table, short_number, signed, topology_word};
+use crate::kind;
+use crate::report::ReportOptions;
+use crate::tables::{Cell, Origin, Table, short_number, signed, topology_cell, topology_word};
 
 /// Figures that are shown whether they changed or not.
 const ALWAYS: [&str; 3] = ["wall_s", "speedup", "throughput_together"];
@@ -18,7 +24,7 @@ const ALWAYS: [&str; 3] = ["wall_s", "speedup", "throughput_together"];
 pub struct Shown {
     comparison: Comparison,
     gates: Vec<GateReport>,
-    provenance: [&'static str; 2],
+    provenance: [Provenance; 2],
     /// How each side was served, where that is the difference between them.
     serving: Option<[Topology; 2]>,
 }
@@ -50,7 +56,7 @@ pub fn compare(base: &Dataset, new: &Dataset, gates: &[metrics::compare::Gate]) 
         serving,
         gates: gates.iter().map(|gate| gate.check(&comparison)).collect(),
         comparison,
-        provenance: [base, new].map(|set| provenance_word(set.provenance)),
+        provenance: [base, new].map(|set| set.provenance),
     }
 }
 
@@ -72,13 +78,8 @@ impl Shown {
 
     /// One line: how many figures are better, worse, and cannot be told apart.
     pub fn headline(&self) -> String {
-        let count = |told: Told| {
-            self.comparison
-                .rows
-                .iter()
-                .filter(|r| r.told == told)
-                .count()
-        };
+        let rows = &self.comparison.rows;
+        let count = |told: Told| rows.iter().filter(|r| r.told == told).count();
         let mut text = format!(
             "{} → {}: {} figures better, {} worse, {} cannot be told apart from no change, {} with too \
              few runs to say",
@@ -93,197 +94,161 @@ impl Shown {
         if different > 0 {
             let _ = write!(text, ", {different} different with neither way better");
         }
-        if let Some([a, b]) = self.serving {
-            let _ = write!(
-                text,
-                " (base: {}, new: {})",
-                topology_word(a),
-                topology_word(b)
-            );
-        }
-        if self.provenance.contains(&"simulated") {
-            let _ = write!(
-                text,
-                " (SIMULATED: base {}, new {})",
-                self.provenance[0], self.provenance[1]
-            );
+        let pair = |[a, b]: [&str; 2]| format!(" (base: {a}, new: {b})");
+        text.extend(self.serving.map(|both| pair(both.map(topology_word))));
+        if self.provenance[0] != self.provenance[1] {
+            text.push_str(&pair(self.provenance.map(provenance_word)));
         }
         text
     }
 
-    /// For a terminal.
-    pub fn to_text(&self) -> String {
-        let mut text = format!("{}\n\n", self.headline());
-        let shown = self.table(true);
-        if !shown.rows.is_empty() {
-            text.push_str(&shown.to_text(usize::MAX));
-            text.push('\n');
-        }
-        text.push_str(&self.missing());
-        for gate in &self.gates {
-            let _ = writeln!(text, "gate {}: {}", gate.gate, verdict::gate(gate.outcome));
-            for case in gate.cases.iter().filter(|c| c.outcome != GateOutcome::Pass) {
-                let _ = writeln!(
-                    text,
-                    "  {}: {}, {}",
-                    case.config,
-                    verdict::gate(case.outcome),
-                    case.reason
-                );
-            }
-            if gate.cases.is_empty() {
-                text.push_str("  no configuration has this figure on both sides\n");
-            }
-        }
-        text
-    }
-
-    /// For a pull request.
-    pub fn to_markdown(&self) -> String {
-        let mut text = format!("### {}\n\n", self.headline());
-        if !self.gates.is_empty() {
-            text.push_str(&self.gate_table().to_markdown());
-            text.push('\n');
-        }
-        let shown = self.table(true);
-        if !shown.rows.is_empty() {
-            text.push_str(&shown.to_markdown());
-            text.push('\n');
-        }
-        text.push_str(&self.missing());
-        let all = self.table(false);
-        let _ = write!(
-            text,
-            "<details><summary>All {} figures</summary>\n\n{}\n</details>\n\nChanges in brackets are 95 % \
-             intervals, from three runs on; p values are Holm-corrected over all rows.\n",
-            all.rows.len(),
-            all.to_markdown()
-        );
-        text
-    }
-
-    /// For machines.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string_pretty(&serde_json::json!({
-            "schema": 1,
-            "provenance": { "base": self.provenance[0], "new": self.provenance[1] },
+    /// The comparison as a document: the gates and what only one side has, the notable figures, and then
+    /// all of them.
+    pub fn document(&self) -> Document {
+        let Comparison { base, new, .. } = &self.comparison;
+        let options = ReportOptions {
+            name: format!("{base} → {new}"),
+            ..ReportOptions::default()
+        };
+        // What was simulated on either side is no measurement of a change.
+        let provenance = match self.provenance {
+            [_, Provenance::Simulated] => Provenance::Simulated,
+            [base, _] => base,
+        };
+        let all = self.table(|_| true);
+        let title = format!("All {} figures", all.rows.len());
+        let figures = json!({
+            "provenance": {
+                "base": provenance_word(self.provenance[0]),
+                "new": provenance_word(self.provenance[1]),
+            },
             "serving": self.serving,
             "comparison": self.comparison,
             "gates": self.gates,
-        }))
+        });
+        let source = format!("{base} and {new}");
+        Document {
+            front: Front {
+                question: format!("What changed from {base} to {new}?"),
+                answer: self.headline(),
+                why: self.gates.iter().map(gate_in_words).collect(),
+                next: self.missing(),
+                figures: self.table(is_notable),
+                ..Front::default()
+            },
+            sections: vec![Section::new(title, vec![Block::Inline(all)])],
+            limits: vec![
+                "Changes in brackets are 95 % intervals, from three runs on; p values are Holm-corrected over all \
+                 rows."
+                    .to_owned(),
+            ],
+            figures: figures.as_object().cloned().unwrap_or_default(),
+            ..kind::page("compare", &options, provenance, source, Vec::new())
+        }
     }
 
-    fn missing(&self) -> String {
-        let mut text = String::new();
-        for (side, only) in [
-            (&self.comparison.base, &self.comparison.only_base),
-            (&self.comparison.new, &self.comparison.only_new),
-        ] {
-            if only.is_empty() {
-                continue;
-            }
-            let names: Vec<String> = only
-                .iter()
-                .map(|(id, topology)| match topology {
+    /// The configurations that one side alone has.
+    fn missing(&self) -> Vec<String> {
+        let Comparison {
+            base,
+            new,
+            only_base,
+            only_new,
+            ..
+        } = &self.comparison;
+        let sides = [(base, only_base), (new, only_new)].into_iter();
+        let said = sides
+            .filter(|(_, only)| !only.is_empty())
+            .map(|(side, only)| {
+                let names = only.iter().map(|(id, topology)| match topology {
                     Some(t) => format!("{id} ({})", topology_word(*t)),
                     None => id.to_string(),
-                })
-                .collect();
-            let _ = write!(text, "Only in {side}: {}.\n\n", names.join(", "));
-        }
-        text
+                });
+                let names: Vec<String> = names.collect();
+                format!("Only in {side}: {}.", names.join(", "))
+            });
+        said.collect()
     }
 
-    fn gate_table(&self) -> Table {
-        let mut table = Table::new("gates", "Gates");
-        table.label("gate", "gate");
-        table.label("outcome", "outcome");
-        table.label("because", "because");
-        for gate in &self.gates {
-            let reasons: Vec<String> = gate
-                .cases
-                .iter()
-                .filter(|c| c.outcome == gate.outcome && c.outcome != GateOutcome::Pass)
-                .map(|c| format!("{}: {}", c.config, c.reason))
-                .collect();
-            let because = if gate.cases.is_empty() {
-                "no configuration has this figure on both sides".to_owned()
-            } else {
-                reasons.join("; ")
-            };
-            table.row(vec![
-                Cell::code(&*gate.gate),
-                Cell::text(verdict::gate(gate.outcome)),
-                Cell::text(because),
-            ]);
+    fn table(&self, shown: impl Fn(&ComparisonRow) -> bool) -> Table {
+        let rows = &self.comparison.rows;
+        type Row = ComparisonRow;
+        let mut columns = vec![Field::label("config", "config", |r: &Row| {
+            Cell::text(r.config.as_str())
+        })];
+        if rows.iter().any(|r| r.topology != rows[0].topology) {
+            columns.push(Field::label("topology", "servers", |r: &Row| {
+                topology_cell(r.topology)
+            }));
         }
-        table
-    }
-
-    fn table(&self, only_notable: bool) -> Table {
-        let mut table = Table::new("compare", "Comparison");
-        let several = self
-            .comparison
-            .rows
-            .iter()
-            .any(|r| r.topology != self.comparison.rows[0].topology);
-        table.label("config", "config");
-        if several {
-            table.label("topology", "servers");
-        }
-        table.label("figure", "figure");
-        for (key, heading) in [
-            ("base", "base"),
-            ("new", "new"),
-            ("n", "n"),
-            ("difference", "difference"),
-            ("relative", "change (%)"),
-        ] {
-            table.column(key, heading, Kind::Number, Origin::Derived);
-        }
-        table.column("p_holm", "p", Kind::Number, Origin::Derived);
-        table.label("told", "reading");
-        let notable = |row: &&ComparisonRow| {
-            !only_notable
-                || ALWAYS.contains(&row.figure)
-                || matches!(row.told, Told::Better | Told::Worse | Told::Different)
+        let text = |key, heading, cell: fn(&Row) -> Cell| {
+            Field::new(key, heading, Kind::Number, Origin::Derived, cell)
         };
-        for row in self.comparison.rows.iter().filter(notable) {
-            let mut cells = vec![Cell::text(row.config.as_str())];
-            if several {
-                cells.push(
-                    row.topology
-                        .map_or(Cell::Unknown, |t| Cell::text(topology_word(t))),
-                );
-            }
-            cells.extend([
-                Cell::text(if row.unit.is_empty() || row.figure.ends_with("_s") {
-                    row.figure.to_owned()
-                } else {
-                    format!("{} ({})", row.figure, row.unit)
-                }),
-                Cell::text(short_number(row.base.mean)),
-                Cell::text(short_number(row.new.mean)),
-                Cell::text(match row.pairs {
+        columns.extend([
+            Field::label("figure", "figure", figure_cell),
+            text("base", "base", |r| Cell::text(short_number(r.base.mean))),
+            text("new", "new", |r| Cell::text(short_number(r.new.mean))),
+            text("n", "n", |r| {
+                Cell::text(match r.pairs {
                     Some(pairs) => format!("{pairs} pairs"),
-                    None => format!("{}, {}", row.base.n, row.new.n),
-                }),
-                Cell::text(changed(&row.difference, 1.0, 3)),
-                row.relative
-                    .map_or(Cell::Empty, |r| Cell::text(changed(&r, 100.0, 1))),
-                Cell::p_value(row.p_holm),
-                Cell::text(verdict::told(row.told)),
-            ]);
-            table.row(cells);
-        }
-        table
+                    None => format!("{}, {}", r.base.n, r.new.n),
+                })
+            }),
+            text("difference", "difference", |r| {
+                changed(&r.difference, 1.0, 3)
+            }),
+            text("relative", "change (%)", |r| {
+                r.relative.map_or(Cell::Empty, |r| changed(&r, 100.0, 1))
+            }),
+            text("p_holm", "p", |r| Cell::p_value(r.p_holm)),
+            Field::label("told", "reading", |r: &Row| {
+                Cell::text(verdict::told(r.told))
+            }),
+        ]);
+        Table::of(
+            "compare",
+            "Comparison",
+            columns,
+            rows.iter().filter(|r| shown(r)),
+        )
     }
 }
 
-fn changed(change: &Change, factor: f64, decimals: usize) -> String {
-    let show = |v: f64| signed(v * factor, decimals);
-    match change.lo.zip(change.hi) {
-        Some((lo, hi)) => format!("{} [{}, {}]", show(change.value), show(lo), show(hi)),
-        None => show(change.value),
+/// Whether a figure is shown at once: it changed, or everybody asks for it.
+fn is_notable(row: &ComparisonRow) -> bool {
+    ALWAYS.contains(&row.figure) || matches!(row.told, Told::Better | Told::Worse | Told::Different)
+}
+
+/// A gate, its outcome, and each configuration that does not pass it.
+fn gate_in_words(gate: &GateReport) -> String {
+    let case = |case: &GateCase| {
+        let (config, outcome) = (
+            safe::code(case.config.as_str()),
+            verdict::gate(case.outcome),
+        );
+        format!("{config}: {outcome}, {}", safe::markdown(&case.reason))
+    };
+    let failing = gate.cases.iter().filter(|c| c.outcome != GateOutcome::Pass);
+    let mut reasons: Vec<String> = failing.map(case).collect();
+    if gate.cases.is_empty() {
+        reasons.push("no configuration has this figure on both sides".to_owned());
     }
+    let outcome = std::iter::once(verdict::gate(gate.outcome).to_owned());
+    let said: Vec<String> = outcome.chain(reasons).collect();
+    format!("gate {}: {}", safe::code(&gate.gate), said.join("; "))
+}
+
+fn figure_cell(row: &ComparisonRow) -> Cell {
+    Cell::text(if row.unit.is_empty() || row.figure.ends_with("_s") {
+        row.figure.to_owned()
+    } else {
+        format!("{} ({})", row.figure, row.unit)
+    })
+}
+
+fn changed(change: &Change, factor: f64, decimals: usize) -> Cell {
+    let show = |v: f64| signed(v * factor, decimals);
+    let interval = change.lo.zip(change.hi);
+    let interval = interval.map(|(lo, hi)| format!(" [{}, {}]", show(lo), show(hi)));
+    Cell::text(show(change.value) + &interval.unwrap_or_default())
 }

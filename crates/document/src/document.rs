@@ -20,7 +20,7 @@ pub const MOST_LINES: usize = 12;
 /// A report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
-    /// What kind of data it is about: `sweep`, `load`, `capacity`, `calibration`.
+    /// What kind of data it is about: `sweep`, `load`, `capacity`, `calibration`, `compare`.
     pub kind: &'static str,
     /// Its name: its folder and its title.
     pub name: String,
@@ -213,13 +213,19 @@ impl Document {
         if let Some(text) = self.appendix_to_markdown() {
             files.insert("appendix.md".to_owned(), Content::Text(text));
         }
-        let text = self.to_json(files.keys())?;
+        let text = self.json_beside(files.keys())?;
         files.insert("report.json".to_owned(), Content::Text(text));
         Ok(files)
     }
 
-    /// `report.json`: what every report holds, and the figures of this kind.
-    fn to_json<'f>(
+    /// What every report holds for machines, and the figures of this kind; it names no files.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        self.json_beside(std::iter::empty())
+    }
+
+    /// `report.json`, which names the files beside it. Where a kind says something in its own way, that
+    /// stays.
+    fn json_beside<'f>(
         &self,
         files: impl Iterator<Item = &'f String>,
     ) -> Result<String, serde_json::Error> {
@@ -236,7 +242,7 @@ impl Document {
             ("next", json!(self.front.next)),
             ("files", json!(files.collect::<Vec<_>>())),
         ] {
-            all.insert(key.to_owned(), value);
+            all.entry(key).or_insert(value);
         }
         let mut text = serde_json::to_string_pretty(&all)?;
         text.push('\n');

@@ -23,12 +23,13 @@ pub(crate) fn run(args: &CompareArgs, out: &mut impl Write) -> Result<Exit, Fata
         tracing::warn!("{}", skipped.line());
     }
     let shown = compare(&base.dataset, &new.dataset, &gates);
+    let document = shown.document();
     if args.json {
-        writeln!(out, "{}", shown.to_json()?)?;
+        write!(out, "{}", document.to_json()?)?;
     } else if args.markdown {
-        write!(out, "{}", shown.to_markdown())?;
+        write!(out, "{}", document.to_comment())?;
     } else {
-        write!(out, "{}", shown.to_text())?;
+        write!(out, "{}", document.to_text(usize::MAX))?;
     }
     Ok(match shown.outcome() {
         Some(GateOutcome::Fail) => Exit::SomeFailed,

@@ -29,6 +29,34 @@ impl Document {
         page.with_glossary()
     }
 
+    /// The document as a comment on a pull request: the answer as its heading, the sections folded, without
+    /// front matter and glossary. No file lies beside a comment: its tables are inline.
+    pub fn to_comment(&self) -> String {
+        let mut page = Page::new(self);
+        let badge = page.badge();
+        let front = &self.front;
+        let _ = write!(page.text, "### {badge}{}\n\n", front.answer);
+        let said: Vec<String> = [&front.spoilt, &front.why, &front.next]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
+        if !said.is_empty() {
+            page.list(&said);
+        }
+        if !front.figures.rows.is_empty() {
+            let _ = writeln!(page.text, "{}", front.figures.to_markdown());
+        }
+        for Section { title, blocks } in &self.sections {
+            let _ = write!(page.text, "<details><summary>{title}</summary>\n\n");
+            for block in blocks {
+                page.block(block);
+            }
+            page.text.push_str("</details>\n\n");
+        }
+        page.text + &self.limits.join(" ") + "\n"
+    }
+
     /// The appendix as Markdown; none where there is nothing in it.
     pub fn appendix_to_markdown(&self) -> Option<String> {
         if self.appendix.is_empty() {

@@ -92,3 +92,8 @@ fn page_one_is_short() {
     assert_eq!(1 + 1 + front.reasons() + front.next.len(), MOST_LINES);
     insta::assert_snapshot!(document().to_text(60));
 }
+
+#[test]
+fn a_comment_folds_its_sections() {
+    insta::assert_snapshot!(document().to_comment());
+}
