@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use document::environment::{self, Line, line};
-use document::{Block, Cell, Document, Field, Front, Kind, Origin, Picture, Section, Table};
+use document::{Block, Cell, Document, Field, Front, Origin, Picture, Section, Table};
 use domain::record::load::Spread;
 use domain::record::{Provenance, RunHeader};
 use serde_json::Map;
@@ -79,14 +79,15 @@ pub(crate) fn evidence(pictures: &[Picture]) -> Section {
 
 /// The three figures of a front page: name, value, unit.
 pub(crate) fn three_figures(figures: [(&str, Cell, &str); 3]) -> Table {
-    let mut table = Table::new("front", "Figures");
-    table.label("figure", "figure");
-    table.column("value", "value", Kind::Estimate, Origin::Derived);
-    table.label("unit", "unit");
-    for (name, value, unit) in figures {
-        table.row(vec![Cell::text(name), value, Cell::text(unit)]);
-    }
-    table
+    type Figure<'a> = (&'a str, Cell, &'a str);
+    let columns = vec![
+        Field::label("figure", "figure", |f: &Figure<'_>| Cell::text(f.0)),
+        Field::estimate("value", "value", Origin::Derived, |f: &Figure<'_>| {
+            f.1.clone()
+        }),
+        Field::label("unit", "unit", |f: &Figure<'_>| Cell::text(f.2)),
+    ];
+    Table::of("front", "Figures", columns, figures)
 }
 
 /// Columns for a spread of times, ms; each key with `ending` after it.

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::charts::png;
+use crate::kind::fixture::text;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113")
@@ -40,13 +41,6 @@ fn servers() -> &'static Report {
     static REPORT: LazyLock<Report> =
         LazyLock::new(|| report_of(&["one-server.csv", "two-servers.csv"], "servers"));
     &REPORT
-}
-
-fn text<'r>(report: &'r Report, file: &str) -> &'r str {
-    match &report.files[file] {
-        Content::Text(text) => text,
-        Content::Png(_) => panic!("{file} is a picture"),
-    }
 }
 
 fn json(report: &Report) -> serde_json::Value {
@@ -265,30 +259,34 @@ fn nothing_at_all_gives_a_report_that_says_unknown() {
     assert!(!text(&report, "report.md").contains("NaN"));
 }
 
+/// The small report as written in a folder of its own, which goes with the first.
+fn written() -> (TempDir, PathBuf, Report) {
+    let dir = TempDir::new().unwrap();
+    let at = dir.path().join("small");
+    let report = small();
+    report.write(&at).unwrap();
+    (dir, at, report)
+}
+
 /// A small report to write and spoil.
 fn small() -> Report {
     let picture = |shade: u8| png::encode(&[shade; 12], 2, 2).unwrap();
+    let text = |words: &str| Content::Text(words.to_owned());
     let files = [
-        ("report.json".to_owned(), Content::Text("{}\n".to_owned())),
-        (
-            "report.md".to_owned(),
-            Content::Text("one\ntwo\nthree\n".to_owned()),
-        ),
-        ("charts/a.png".to_owned(), Content::Png(picture(100))),
+        ("report.json", text("{}\n")),
+        ("report.md", text("one\ntwo\nthree\n")),
+        ("charts/a.png", Content::Png(picture(100))),
     ];
     Report {
         name: "small".to_owned(),
         answer: String::new(),
-        files: files.into(),
+        files: files.map(|(name, file)| (name.to_owned(), file)).into(),
     }
 }
 
 #[test]
 fn a_written_report_checks_and_a_changed_one_shows_the_difference() {
-    let dir = TempDir::new().unwrap();
-    let at = dir.path().join("small");
-    let report = small();
-    report.write(&at).unwrap();
+    let (_dir, at, report) = written();
     assert!(report.check(&at).unwrap().is_match());
 
     fs::write(at.join("report.md"), "one\n2\nthree\n").unwrap();
@@ -305,10 +303,7 @@ fn a_written_report_checks_and_a_changed_one_shows_the_difference() {
 
 #[test]
 fn pictures_may_differ_by_one_in_a_channel_and_not_by_more() {
-    let dir = TempDir::new().unwrap();
-    let at = dir.path().join("small");
-    let report = small();
-    report.write(&at).unwrap();
+    let (_dir, at, report) = written();
     let chart = at.join("charts/a.png");
     fs::write(&chart, png::encode(&[101; 12], 2, 2).unwrap()).unwrap();
     assert!(report.check(&at).unwrap().is_match());
@@ -328,10 +323,7 @@ fn pictures_may_differ_by_one_in_a_channel_and_not_by_more() {
 
 #[test]
 fn a_missing_file_is_a_difference() {
-    let dir = TempDir::new().unwrap();
-    let at = dir.path().join("small");
-    let report = small();
-    report.write(&at).unwrap();
+    let (_dir, at, report) = written();
     fs::remove_file(at.join("charts/a.png")).unwrap();
     assert!(report.check(&at).unwrap().differences[0].contains("a.png: is missing"));
 }
@@ -347,10 +339,7 @@ fn a_folder_that_is_no_report_is_left_alone() {
 
 #[test]
 fn a_write_that_fails_leaves_the_earlier_report_whole() {
-    let dir = TempDir::new().unwrap();
-    let at = dir.path().join("small");
-    small().write(&at).unwrap();
-    let mut second = small();
+    let (dir, at, mut second) = written();
     // A file where a folder must be: the write fails half way.
     second
         .files

@@ -1,6 +1,7 @@
 //! The data as tables need them: one row per source and configuration, and the aggregates over them,
 //! which polars computes.
 
+use document::provenance_word;
 use domain::ModelOptions;
 use domain::plan::{ConfigId, ReportStyle, Topology};
 use domain::record::Provenance;
@@ -9,7 +10,6 @@ use polars::prelude::{Column, DataFrame, IntoLazy as _, NamedFrom as _, Series, 
 
 use super::settings::Settings;
 use super::{Origin, taking_part, topology_word};
-use crate::load::provenance_word;
 
 /// Where a group of rows comes from: the published table, or the data on one topology.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,14 @@
-use std::path::{Path, PathBuf};
-
 use domain::Nanos;
 use domain::record::{
     Bias, BudgetDepth, BudgetEnd, BudgetStep, ClientBudget, RuntimeFacts, RuntimeFlavour,
 };
 
 use super::*;
-use crate::report::{Content, ReportOptions, build};
+use crate::kind::fixture::{folder, text};
+use crate::report::{ReportOptions, build};
 
 fn sweep() -> Dataset {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/one-or-two-servers");
+    let path = folder("one-or-two-servers");
     crate::load::load_all(&[path], false).unwrap().dataset
 }
 
@@ -99,21 +98,16 @@ fn the_report_says_the_budget_and_flags_what_lies_beyond_it() {
     );
     let options = ReportOptions {
         name: "flagged".to_owned(),
-        inputs: Vec::<String>::new(),
-        published: Option::<PathBuf>::None,
+        ..ReportOptions::default()
     };
     let report = build(&set, &options).unwrap();
-    let text = |file: &str| match &report.files[file] {
-        Content::Text(text) => text.clone(),
-        Content::Png(_) => panic!("{file} is a picture"),
-    };
-    let md = text("report.md");
+    let md = text(&report, "report.md");
     assert!(
         md.contains("- The client's own error: calibrated to"),
         "{md}"
     );
     assert!(md.contains(&format!("- {sentence}")), "{md}");
-    let json: Value = serde_json::from_str(&text("report.json")).unwrap();
+    let json: Value = serde_json::from_str(text(&report, "report.json")).unwrap();
     assert_eq!(json["client"]["busiest_tokens_per_s"], rate);
     assert_eq!(json["client"]["budget"]["steps"][0]["tokens"], 700);
     assert_eq!(json["client"]["flag"], sentence);

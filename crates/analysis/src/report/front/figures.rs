@@ -1,5 +1,6 @@
 //! How sure the answer is, and the three figures that matter.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use domain::record::Provenance;
@@ -7,16 +8,12 @@ use metrics::summary::Group;
 
 use super::sentences::counted;
 use super::{one_configuration, statistics};
-use crate::tables::{Cell, Kind, Origin, Table, View, topology_word};
+use crate::tables::{Cell, Kind, Origin, Table, View, taking_part, topology_cell};
 
 pub(super) fn confidence(view: &View<'_>) -> String {
-    let runs: Vec<u32> = view
-        .summary
-        .configs
-        .iter()
-        .map(|c| c.runs - c.runs_excluded.min(c.runs))
-        .collect();
-    let excluded: u32 = view.summary.configs.iter().map(|c| c.runs_excluded).sum();
+    let configs = &view.summary.configs;
+    let runs: Vec<u32> = configs.iter().map(taking_part).collect();
+    let excluded: u32 = configs.iter().map(|c| c.runs_excluded).sum();
     let mut text = match (runs.iter().min(), runs.iter().max()) {
         (None, _) | (_, None) => {
             "None of its own: a published table has one figure per configuration and no spread."
@@ -39,8 +36,7 @@ pub(super) fn confidence(view: &View<'_>) -> String {
             } else {
                 "too few for intervals"
             };
-            let ids: std::collections::BTreeSet<_> =
-                view.summary.configs.iter().map(|c| &c.id).collect();
+            let ids: BTreeSet<_> = configs.iter().map(|c| &c.id).collect();
             let place = if view.several_topologies() {
                 " on each kind of serving"
             } else {
@@ -104,15 +100,9 @@ pub(super) fn figures(view: &View<'_>) -> Table {
         let mut add = |name: &str, cell: Cell, n: Option<u32>, reading: &str| {
             let mut cells = vec![Cell::text(name)];
             if view.summary.overall.len() > 1 {
-                cells.push(
-                    overall
-                        .topology
-                        .map_or(Cell::Unknown, |t| Cell::text(topology_word(t))),
-                );
+                cells.push(topology_cell(overall.topology));
             }
-            cells.push(cell);
-            cells.push(Cell::count(n.unwrap_or(0)));
-            cells.push(Cell::text(reading));
+            cells.extend([cell, Cell::count(n.unwrap_or(0)), Cell::text(reading)]);
             table.row(cells);
         };
         add(
@@ -144,13 +134,12 @@ pub(super) fn figures(view: &View<'_>) -> Table {
         }
     }
     if view.summary.overall.is_empty() {
-        let mut cells = vec![
+        table.row(vec![
             Cell::text("true speedup (×)"),
             Cell::Unknown,
             Cell::count(0),
-        ];
-        cells.push(Cell::text("a published table cannot tell"));
-        table.row(cells);
+            Cell::text("a published table cannot tell"),
+        ]);
     }
     table
 }

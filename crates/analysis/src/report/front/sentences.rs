@@ -10,11 +10,8 @@ use document::words::{joined, plural};
 pub(super) fn lost_sentence(overall: &Group) -> Option<String> {
     let lost = overall.stats.lost_s?;
     let total = lost.total();
-    let mut parts: Vec<_> = lost
-        .named()
-        .into_iter()
-        .filter(|(_, s)| *s >= 0.05)
-        .collect();
+    let mut parts = Vec::from(lost.named());
+    parts.retain(|(_, s)| *s >= 0.05);
     parts.sort_by(|a, b| b.1.total_cmp(&a.1));
     let named: Vec<String> = parts
         .iter()
