@@ -20,7 +20,7 @@ async fn two(protocol: Protocol, clock: &Clock) -> [Option<Nanos>; 2] {
     }
     let requests = &server.notes.lock().unwrap().requests;
     let kept = requests[0].connection == requests[1].connection;
-    assert_eq!(kept, protocol.name == "ollama");
+    assert_eq!(kept, protocol.keeps_connections, "{}", protocol.name);
     connects
 }
 

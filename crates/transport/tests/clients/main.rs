@@ -37,7 +37,7 @@ struct Protocol {
     name: &'static str,
     /// Content type of a stream.
     stream: &'static str,
-    /// A chunk with the text `a`.
+    /// A chunk with the text `a`, which stands in it as `"a"` once.
     token: &'static str,
     /// A chunk without text.
     empty: &'static str,
@@ -47,6 +47,8 @@ struct Protocol {
     half: &'static str,
     /// An error in the middle of a stream.
     error: &'static str,
+    /// Whether the client sends a second request on the connection of the first.
+    keeps_connections: bool,
     endpoint: fn(&str) -> Result<Endpoint, EndpointError>,
     build: fn(Builder, &str) -> Result<AnyClient, BuildError>,
     /// Scripts that mean something in this protocol alone.
@@ -61,6 +63,7 @@ const OLLAMA: Protocol = Protocol {
     last: "{\"response\":\"\",\"done\":true,\"done_reason\":\"stop\",\"eval_count\":2}\n",
     half: "{\"response\":\n",
     error: "{\"error\":\"runner died\"}\n",
+    keeps_connections: true,
     endpoint: ollama::endpoint,
     build: |settings, url| Ok(Box::new(ollama::Client::build(settings, url)?)),
     of_its_own: |_| {
@@ -86,6 +89,7 @@ const OPENAI: Protocol = Protocol {
            data: {\"choices\":[],\"usage\":{\"completion_tokens\":2}}\n\ndata: [DONE]\n\n",
     half: "data: {\"choices\":\n\n",
     error: "data: {\"error\":{\"message\":\"runner died\"}}\n\ndata: [DONE]\n\n",
+    keeps_connections: false,
     endpoint: openai::endpoint,
     build: |settings, url| Ok(Box::new(openai::Client::build(settings, url)?)),
     of_its_own: |p| {
