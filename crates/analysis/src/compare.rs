@@ -172,16 +172,15 @@ impl Shown {
 
     fn table(&self, shown: impl Fn(&ComparisonRow) -> bool) -> Table {
         let rows = &self.comparison.rows;
-        type Row = ComparisonRow;
-        let mut columns = vec![Field::label("config", "config", |r: &Row| {
+        let mut columns = vec![Field::label("config", "config", |r: &ComparisonRow| {
             Cell::text(r.config.as_str())
         })];
         if rows.iter().any(|r| r.topology != rows[0].topology) {
-            columns.push(Field::label("topology", "servers", |r: &Row| {
+            columns.push(Field::label("topology", "servers", |r: &ComparisonRow| {
                 topology_cell(r.topology)
             }));
         }
-        let text = |key, heading, cell: fn(&Row) -> Cell| {
+        let text = |key, heading, cell: fn(&ComparisonRow) -> Cell| {
             Field::new(key, heading, Kind::Number, Origin::Derived, cell)
         };
         columns.extend([
@@ -201,7 +200,7 @@ impl Shown {
                 r.relative.map_or(Cell::Empty, |r| changed(&r, 100.0, 1))
             }),
             text("p_holm", "p", |r| Cell::p_value(r.p_holm)),
-            Field::label("told", "reading", |r: &Row| {
+            Field::label("told", "reading", |r: &ComparisonRow| {
                 Cell::text(verdict::told(r.told))
             }),
         ]);

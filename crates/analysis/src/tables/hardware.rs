@@ -60,11 +60,11 @@ const SERVER: [Figure<ServerReading>; 2] = [
 fn of<'r, T: 'r>(
     whose: &str,
     figures: &[Figure<T>],
-    readings: impl Iterator<Item = &'r T> + Clone,
+    readings: &(impl Iterator<Item = &'r T> + Clone),
 ) -> Vec<Resource> {
     let resource = |(name, unit, decimals, get): &Figure<T>| Resource {
         name: format!("{whose}{name}"),
-        unit: *unit,
+        unit,
         decimals: *decimals,
         values: readings.clone().filter_map(get).collect(),
     };
@@ -82,14 +82,14 @@ pub(super) fn table(view: &View<'_>) -> Option<Table> {
     let mut resources = Vec::new();
     for device in gpus.clone().map(|g| g.index).collect::<BTreeSet<_>>() {
         let own = gpus.clone().filter(|g| g.index == device);
-        resources.extend(of(&format!("GPU {device} "), &GPU, own));
+        resources.extend(of(&format!("GPU {device} "), &GPU, &own));
     }
     let host = samples.iter().filter_map(|s| s.host.as_ref());
-    resources.extend(of("", &HOST, host));
+    resources.extend(of("", &HOST, &host));
     for server in servers.clone().map(|s| s.endpoint).collect::<BTreeSet<_>>() {
         let whose = format!("server {} ", server + 1);
         let own = servers.clone().filter(|s| s.endpoint == server);
-        resources.extend(of(&whose, &SERVER, own));
+        resources.extend(of(&whose, &SERVER, &own));
         let on_devices = samples.iter().filter_map(|s| device_memory(s, server));
         resources.push(Resource {
             name: format!("{whose}memory on GPUs"),

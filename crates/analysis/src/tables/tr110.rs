@@ -303,6 +303,13 @@ fn over_configs(view: &View<'_>, scenario: &Group, agent: u32, get: OfAgent) -> 
     mean_of_amounts(&values)
 }
 
+/// A difference between two agents: key, heading, the figure.
+type Delta = (
+    &'static str,
+    &'static str,
+    fn(&Statistics) -> Option<Estimate>,
+);
+
 /// What a table with columns for each agent shows.
 struct PerAgent {
     key: &'static str,
@@ -310,11 +317,7 @@ struct PerAgent {
     decimals: usize,
     together: OfAgent,
     alone: OfAgent,
-    delta: (
-        &'static str,
-        &'static str,
-        fn(&Statistics) -> Option<Estimate>,
-    ),
+    delta: Delta,
     /// The TR110 report's figures of A and B, and its delta.
     published: fn(&ReportScenario) -> [f64; 3],
 }
@@ -404,13 +407,15 @@ fn ttft(view: &View<'_>) -> Table {
     )
 }
 
+/// A rank and what has it.
+type Ranked<'v> = (u32, Line<'v>);
+
 fn ranking(view: &View<'_>) -> Table {
     let ours = lines(view).filter(|l| l.published.is_none());
     let known = ours.filter_map(|l| Some((l.of.stats.efficiency_est?, l)));
     let mut ranked: Vec<(Estimate, Line<'_>)> = known.collect();
     ranked.sort_by(|a, b| b.0.mean.total_cmp(&a.0.mean));
     let rows = (1..).zip(ranked).map(|(rank, (_, line))| (rank, line));
-    type Ranked<'v> = (u32, Line<'v>);
     let mut columns = vec![Field::number(
         "rank",
         "rank",

@@ -233,6 +233,13 @@ fn rules(view: &View<'_>) -> Table {
     )
 }
 
+/// A percentile: key, heading, the figure, s.
+type Percentile = (
+    &'static str,
+    &'static str,
+    fn(&ConfigSummary) -> Option<f64>,
+);
+
 fn tails(view: &View<'_>) -> Table {
     let percentile = |p: Option<f64>| p.map_or(Cell::Empty, |v| Cell::number(v, 2));
     let requests = Field::number(
@@ -241,7 +248,7 @@ fn tails(view: &View<'_>) -> Table {
         view.origin(),
         |c: &ConfigSummary| Cell::count(c.ttft.n),
     );
-    let percentiles: [(&str, &str, fn(&ConfigSummary) -> Option<f64>); 4] = [
+    let percentiles: [Percentile; 4] = [
         ("p50_s", "p50 (s)", |c| c.ttft.p50),
         ("p90_s", "p90 (s)", |c| c.ttft.p90),
         ("p95_s", "p95 (s)", |c| c.ttft.p95),
@@ -260,8 +267,11 @@ fn tails(view: &View<'_>) -> Table {
     )
 }
 
+/// An end of a request: its name, how many ended so.
+type End = (&'static str, fn(&domain::OutcomeCounts) -> u32);
+
 fn outcomes(view: &View<'_>) -> Table {
-    let ends: [(&str, fn(&domain::OutcomeCounts) -> u32); 5] = [
+    let ends: [End; 5] = [
         ("completed", |o| o.completed),
         ("failed", |o| o.failed),
         ("incomplete", |o| o.incomplete),

@@ -93,13 +93,13 @@ pub(super) fn peak(view: &View<'_>, scenario: &str) -> Table {
     let rows: Vec<Option<&RowData<'_>>> = (0..view.sources.len())
         .map(|source| best(view, source, scenario))
         .collect();
-    let name = |row: &Option<&RowData<'_>>| match row {
+    let name = |row: Option<&RowData<'_>>| match row {
         Some(row) => Cell::text(row.config.as_str()),
         None => Cell::Empty,
     };
     let mut lines = vec![Peak {
         metric: "configuration",
-        ours: rows.iter().map(name).collect(),
+        ours: rows.iter().copied().map(name).collect(),
         theirs: Cell::text("GPU=80, CTX=2048, TEMP=1.0"),
         deltas: vec![Cell::Empty; rows.len()],
     }];
@@ -145,6 +145,9 @@ pub(super) fn peak(view: &View<'_>, scenario: &str) -> Table {
     )
 }
 
+/// What TR110 has of a scenario: key, heading, the figure.
+type Cited = (&'static str, &'static str, fn(&CitedScenario) -> f64);
+
 pub(super) fn scenarios_against_tr110(view: &View<'_>) -> Table {
     let cited = |g: &OfScenario<'_>, get: fn(&CitedScenario) -> f64| {
         comparison_figures().cited.scenario(g.key).map(get)
@@ -167,8 +170,6 @@ pub(super) fn scenarios_against_tr110(view: &View<'_>) -> Table {
             |g| Cell::known(g.efficiency.mean, 1),
         ),
     ];
-    /// Key, heading, what TR110 has.
-    type Cited = (&'static str, &'static str, fn(&CitedScenario) -> f64);
     let theirs: [Cited; 2] = [
         ("tr110_best_speedup", "TR110 best (×)", |c| c.best_speedup),
         ("tr110_mean_speedup", "TR110 mean (×)", |c| {

@@ -75,7 +75,7 @@ pub(crate) fn differences(dataset: &Dataset, summary: &Summary) -> Vec<Differenc
             };
             let recomputed = (figure.of)(&config.stats).map(|e| e.mean);
             // Half a unit of the last printed place, and what floating point adds.
-            let half = 0.5 * 0.1_f64.powi(figure.decimals as i32);
+            let half = 0.5 / 10_f64.powf(figure.decimals as f64);
             let tolerance = half + 1e-9 * published.abs().max(1.0);
             let shown = |value| Shown::Number(value, figure.decimals);
             let differs = recomputed.is_some_and(|v| (v - published).abs() > tolerance);

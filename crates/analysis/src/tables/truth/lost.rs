@@ -70,9 +70,12 @@ fn mean_wait(
     mean_of_amounts(&waits.map(Nanos::as_secs_f64).collect::<Vec<_>>())
 }
 
+/// A wait of an agent: key, heading, the time.
+type Wait = (&'static str, &'static str, fn(&AgentWaits) -> Option<Nanos>);
+
 /// What agents waited for, from stamps and counters alone; shown where no loss could be split.
 pub(super) fn waits(view: &View<'_>) -> Table {
-    let waits: [(&str, &str, fn(&AgentWaits) -> Option<Nanos>); 4] = [
+    let waits: [Wait; 4] = [
         (
             "wait_other_config_s",
             "waited behind other options (s)",
