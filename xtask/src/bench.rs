@@ -84,11 +84,6 @@ const BENCHES: &[Bench] = &[
         step: Step::Example("studies", "capacity"),
         what: "how often a level and a whole capacity search err, on servers whose truth is known",
     },
-    Bench {
-        name: "intervals",
-        step: Step::Example("studies", "intervals"),
-        what: "coverage of interval methods at few repetitions",
-    },
 ];
 
 /// `cargo xtask bench`: runs one benchmark, or lists them.

@@ -10,7 +10,7 @@ use metrics::compare::{
     Change, Comparison, ComparisonRow, GateCase, GateOutcome, GateReport, Told,
 };
 use metrics::{Dataset, Summary};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::kind;
 use crate::report::ReportOptions;
@@ -124,7 +124,7 @@ impl Shown {
             },
             "serving": self.serving,
             "comparison": self.comparison,
-            "gates": self.gates,
+            "gates": self.gates.iter().map(gate_json).collect::<Vec<_>>(),
         });
         let source = format!("{base} and {new}");
         Document {
@@ -218,14 +218,28 @@ fn is_notable(row: &ComparisonRow) -> bool {
     ALWAYS.contains(&row.figure) || matches!(row.told, Told::Better | Told::Worse | Told::Different)
 }
 
+/// A gate with its reasons in words.
+fn gate_json(gate: &GateReport) -> Value {
+    let mut value = json!(gate);
+    for (case, shown) in gate
+        .cases
+        .iter()
+        .zip(value["cases"].as_array_mut().into_iter().flatten())
+    {
+        shown["reason"] = json!(verdict::gate_reason(gate.limit, case.reason));
+    }
+    value
+}
+
 /// A gate, its outcome, and each configuration that does not pass it.
 fn gate_in_words(gate: &GateReport) -> String {
     let case = |case: &GateCase| {
+        let reason = verdict::gate_reason(gate.limit, case.reason);
         let (config, outcome) = (
             safe::code(case.config.as_str()),
             verdict::gate(case.outcome),
         );
-        format!("{config}: {outcome}, {}", safe::markdown(&case.reason))
+        format!("{config}: {outcome}, {}", safe::markdown(&reason))
     };
     let failing = gate.cases.iter().filter(|c| c.outcome != GateOutcome::Pass);
     let mut reasons: Vec<String> = failing.map(case).collect();

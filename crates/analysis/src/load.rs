@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use document::provenance_word;
 use domain::plan::ConfigId;
 use domain::record::Provenance;
+use metrics::notes::Warning;
 use metrics::{Dataset, RunObservation};
 
 use grid::Grid;
@@ -145,7 +146,8 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
         }
     };
     order(&mut dataset);
-    dataset.warnings.extend(skipped.iter().map(Skipped::line));
+    let lines = skipped.iter().map(Skipped::line);
+    dataset.warnings.extend(lines.map(Warning::Said));
     Ok(Loaded {
         kind,
         dataset,
@@ -218,21 +220,21 @@ fn pool(path: &Path, mut into: Loaded, from: Loaded) -> Result<Loaded, LoadError
         set.runs.push(run);
     }
     if renumbered > 0 {
-        set.warnings.push(format!(
+        set.warnings.push(Warning::Said(format!(
             "{renumbered} runs of `{}` share their number with runs of an input before it and count \
              as further repetitions",
             from.dataset.name
-        ));
+        )));
     }
     set.name = format!("{}+{}", set.name, from.dataset.name);
     set.source = format!("{}; {}", set.source, from.dataset.source);
     set.published.extend(from.dataset.published);
     set.warnings.extend(from.dataset.warnings);
     if !from.dataset.telemetry.is_empty() {
-        set.warnings.push(format!(
+        set.warnings.push(Warning::Said(format!(
             "telemetry of `{}` is left out: its clock is not that of the first input",
             from.dataset.name
-        ));
+        )));
     }
     into.skipped.extend(from.skipped);
     order(&mut into.dataset);

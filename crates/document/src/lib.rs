@@ -13,6 +13,7 @@ pub mod findings;
 pub mod glossary;
 pub mod invocation;
 pub mod json;
+pub mod notes;
 pub mod number;
 pub mod safe;
 pub mod table;

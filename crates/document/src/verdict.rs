@@ -4,7 +4,7 @@
 use domain::plan::Topology;
 use domain::record::capacity::Verdict as LevelVerdict;
 use metrics::Verdict;
-use metrics::compare::{GateOutcome, Told};
+use metrics::compare::{Change, GateOutcome, GateReason, Limit, Told};
 use metrics::summary::VerdictCounts;
 
 /// Every verdict, the best first.
@@ -75,6 +75,41 @@ pub const fn gate(outcome: GateOutcome) -> &'static str {
         GateOutcome::Pass => "pass",
         GateOutcome::Undecided => "undecided",
         GateOutcome::Fail => "FAIL",
+    }
+}
+
+/// Why a gate has its outcome on a configuration, with the numbers in the terms of its limit.
+pub fn gate_reason(limit: Limit, reason: GateReason) -> String {
+    let shown = |value: f64| match limit {
+        Limit::Relative(_) => format!("{:+.1} %", 100.0 * value),
+        Limit::Change(_) => format!("{value:+.3}"),
+        Limit::Value(_) => format!("{value:.3}"),
+    };
+    let interval = |change: Change| {
+        let ends = change.lo.zip(change.hi);
+        let ends = ends.map(|(lo, hi)| format!(" [{}, {}]", shown(lo), shown(hi)));
+        shown(change.value) + &ends.unwrap_or_default()
+    };
+    match reason {
+        GateReason::NotPositive => {
+            "a value is not positive, so there is no relative change".to_owned()
+        }
+        GateReason::FewRuns(change, (base, new)) => format!(
+            "{} without interval: {base} and {new} runs, three of each are needed",
+            shown(change.value)
+        ),
+        GateReason::Decided(change) => interval(change),
+        GateReason::NotAfterCorrection(change) => format!(
+            "{} is beyond the limit, but not after correction for many tests",
+            interval(change)
+        ),
+        GateReason::BothSides(change) => {
+            format!("{} lies on both sides of the limit", interval(change))
+        }
+        GateReason::Percentile(value) => shown(value),
+        GateReason::FewRequests(needed, (base, new)) => format!(
+            "the percentile wants {needed} requests at 99 % confidence; there are {base} and {new}"
+        ),
     }
 }
 

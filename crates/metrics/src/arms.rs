@@ -5,6 +5,7 @@ mod baseline;
 mod times;
 mod warm;
 
+use crate::notes::{RunWarning, Unusable};
 use crate::observation::{ArmObservation, RunObservation};
 
 pub(crate) use baseline::{
@@ -27,12 +28,12 @@ impl<'a> Arms<'a> {
     pub(crate) fn of(
         run: &'a RunObservation,
         warm: &WarmLoads,
-        warnings: &mut Vec<String>,
-    ) -> Result<Self, String> {
+        warnings: &mut Vec<RunWarning>,
+    ) -> Result<Self, Unusable> {
         let Some(together) = &run.together else {
-            return Err("there is no together arm".to_owned());
+            return Err(Unusable::NoTogetherArm);
         };
-        let times = ArmTimes::of(together).map_err(|why| format!("together arm: {why}"))?;
+        let times = ArmTimes::of(together)?;
         let sequential = run.sequential.as_ref().and_then(|arm| {
             let same_agents = arm.agents.len() == together.agents.len()
                 && arm
@@ -43,10 +44,10 @@ impl<'a> Arms<'a> {
             let times = if same_agents {
                 ArmTimes::of(arm)
             } else {
-                Err("its agents are not those of the together arm".to_owned())
+                Err(Unusable::OtherAgents)
             };
             times
-                .map_err(|why| warnings.push(format!("sequential arm left out: {why}")))
+                .map_err(|why| warnings.push(RunWarning::SequentialLeftOut(why)))
                 .ok()
                 .map(|times| (arm, times))
         });
@@ -58,10 +59,7 @@ impl<'a> Arms<'a> {
                 })
                 .collect::<Option<Vec<_>>>();
             if found.is_none() {
-                warnings.push(
-                    "sequential arm left out: an agent generated tokens together but none alone"
-                        .to_owned(),
-                );
+                warnings.push(RunWarning::SequentialLeftOut(Unusable::NoTokensAlone));
             }
             found
         });

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use domain::plan::{ConfigId, Topology};
 use serde::Serialize;
 
-pub use gate::{Gate, GateCase, GateOutcome, GateReport};
+pub use gate::{Gate, GateCase, GateOutcome, GateReason, GateReport, Limit};
 
 use crate::run::RunMetrics;
 use crate::stats::{

@@ -9,6 +9,7 @@ use domain::record::{
 use domain::{Nanos, Stamp};
 
 use crate::budget::bias_at;
+use crate::notes::Warning;
 use crate::observation::{AgentObservation, ArmObservation, Dataset, RunObservation, WarmLoad};
 use crate::throttle::throttled_intervals;
 
@@ -69,12 +70,9 @@ pub fn dataset(records: SweepRecords) -> Dataset {
     let throttled = throttled_intervals(&telemetry);
     let mut warnings = Vec::new();
     for (run, arm) in begun.iter().filter(|key| !arms.contains_key(*key)) {
-        warnings.push(format!(
-            "{} ({}, repetition {}): the {arm} arm did not run to its end and is left out",
-            run.config, run.topology, run.repetition
-        ));
+        warnings.push(Warning::ArmUnfinished(run.clone(), *arm));
     }
-    warnings.extend(known);
+    warnings.extend(known.into_iter().map(Warning::Said));
     let mut runs = Vec::new();
     for config in &manifest.plan.configs {
         for topology in &manifest.plan.topologies {
@@ -136,7 +134,7 @@ pub fn dataset(records: SweepRecords) -> Dataset {
 fn leave_out_arms_without_requests(
     runs: &mut Vec<RunObservation>,
     failed_steps: &BTreeSet<(RunKey, Arm, u32)>,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<Warning>,
 ) {
     for run in runs.iter_mut() {
         let Some(topology) = run.topology else {
@@ -156,10 +154,7 @@ fn leave_out_arms_without_requests(
                 silent.map(|agent| (arm.arm, agent.name.clone()))
             };
             if let Some((arm, agent)) = slot.as_ref().and_then(lost) {
-                warnings.push(format!(
-                    "{} ({topology}, repetition {}, {arm}) is left out: the journal has no request of agent {agent}",
-                    key.config, key.repetition
-                ));
+                warnings.push(Warning::NoRequestOf(key.clone(), arm, agent));
                 *slot = None;
             }
         }

@@ -16,6 +16,7 @@ pub mod conditions;
 pub mod energy;
 pub mod from_records;
 pub mod load;
+pub mod notes;
 pub mod observation;
 pub mod request;
 pub mod run;

@@ -1,5 +1,6 @@
 //! What was observed, in the one shape that all computations start from.
 
+use crate::notes::Warning;
 use domain::plan::{Arm, ConfigId, Topology};
 use domain::record::{Environment, Manifest, Provenance};
 use domain::telemetry::Sample;
@@ -29,7 +30,7 @@ pub struct Dataset {
     /// Contexts per slot of the models the servers said they had loaded, tokens, ascending.
     pub contexts: Vec<u64>,
     /// What could not be loaded or used, in words.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// One repetition of one configuration on one topology.

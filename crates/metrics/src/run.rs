@@ -2,6 +2,7 @@
 
 mod compute;
 
+use crate::notes::{RunWarning, Unusable};
 use domain::OutcomeCounts;
 use domain::plan::{ConfigId, Topology};
 use serde::Serialize;
@@ -22,7 +23,7 @@ pub struct RunMetrics {
     /// Number of agents.
     pub agents: u32,
     /// Why the run stays out of every aggregate; none when it takes part.
-    pub excluded: Option<String>,
+    pub excluded: Option<Unusable>,
     /// Outcomes of the together arm's main requests.
     pub outcomes: OutcomeCounts,
     /// Outcomes of the sequential arm's main requests; none without that arm.
@@ -47,8 +48,8 @@ pub struct RunMetrics {
     pub cause: RunCause,
     /// Peak device memory during the together arm, bytes; none without telemetry.
     pub memory_peak_bytes: Option<f64>,
-    /// What is odd about the data, in words.
-    pub warnings: Vec<String>,
+    /// What is odd about the data.
+    pub warnings: Vec<RunWarning>,
 }
 
 /// TR113's figures (section 3a), names and signs as there.

@@ -12,7 +12,6 @@ mod outliers;
 mod tests_of_difference;
 mod usl;
 
-pub use bootstrap::Bootstrap;
 pub use certified::{printable_percentile, samples_needed};
 pub(crate) use describe::percentile_by;
 pub use describe::{bounds, jain, mean, median, percentile, population_sd, sample_sd};

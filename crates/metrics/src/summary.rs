@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::cause::{LostSeconds, WhySerial};
 use crate::energy::ConfigEnergy;
+use crate::notes::{Note, Warning};
 use crate::run::{Contention, RunMetrics};
 use crate::stats::Estimate;
 
@@ -38,8 +39,9 @@ pub struct Summary {
     /// The runs behind all of it, in the data set's order.
     #[serde(skip)]
     pub runs: Vec<RunMetrics>,
-    /// What is odd about the data, in words.
-    pub warnings: Vec<String>,
+    /// What is odd about the data.
+    #[serde(skip)]
+    pub warnings: Vec<Warning>,
 }
 
 /// The statistics that configurations, scenarios and the whole share. None is unknown, never zero.
@@ -157,8 +159,9 @@ pub struct ConfigSummary {
     /// Device energy; none without telemetry that tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy: Option<ConfigEnergy>,
-    /// What a reader must know, in words.
-    pub notes: Vec<String>,
+    /// What a reader must know.
+    #[serde(skip)]
+    pub notes: Vec<Note>,
 }
 
 /// One agent of a configuration.

@@ -121,7 +121,11 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
         provenance: dataset.provenance,
         source: dataset.source,
         skipped: loaded.skipped,
-        warnings: dataset.warnings,
+        warnings: dataset
+            .warnings
+            .iter()
+            .map(document::notes::warning)
+            .collect(),
     })
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use document::json::lifted;
 use document::table::Origin;
 use document::words::{not_completed, plural};
-use document::{Cell, Field, Invocation, Table, verdict};
+use document::{Cell, Field, Invocation, Table, notes, verdict};
 use domain::exit::Fatal;
 use domain::plan::SweepPlan;
 use domain::record::{JOURNAL_FILE, MANIFEST_FILE, Provenance, TELEMETRY_FILE};
@@ -39,13 +39,16 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
     let dataset = read(dir)?;
     let summary = Summary::of(&dataset);
     if json {
+        let mut said = serde_json::json!(summary);
+        said["configs"] = notes::configs(&summary);
+        said["warnings"] = notes::warnings(&summary).into();
         let line = serde_json::json!({
             "event": "sweep_ended",
             "results": dir,
             "complete": sweep.is_complete(),
             "interrupted": sweep.interrupted,
             "arms": sweep.arms,
-            "summary": lifted(&summary, "stats")?,
+            "summary": lifted(&said, "stats")?,
         });
         println!("{line}");
         return Ok(());

@@ -174,13 +174,14 @@ fn the_same_input_twice_counts_as_further_repetitions_and_says_so() {
     let set = load_all(&[one.clone(), one], false).unwrap().dataset;
     let repetitions: Vec<u32> = set.runs.iter().map(|r| r.repetition).collect();
     assert_eq!(repetitions, (1..=10).collect::<Vec<_>>());
-    assert!(
-        set.warnings
-            .iter()
-            .any(|w| w.contains("further repetitions")),
-        "{:?}",
-        set.warnings
-    );
+    let warnings = said(&set);
+    assert!(warnings.contains("further repetitions"), "{warnings}");
+}
+
+/// The warnings of a data set, a line each.
+fn said(set: &Dataset) -> String {
+    let all: Vec<String> = set.warnings.iter().map(document::notes::warning).collect();
+    all.join("\n")
 }
 
 fn csv(text: &str) -> (TempDir, PathBuf) {
@@ -259,11 +260,8 @@ fn truncated_recorded_json_names_file_and_line_and_the_rest_loads() {
     let loaded = load(dir.path(), true).unwrap();
     assert_eq!(loaded.dataset.runs.len(), 4);
     assert_eq!(loaded.skipped.len(), 1, "{:?}", loaded.skipped);
-    assert!(
-        loaded.dataset.warnings[0].contains("run_2/metrics.json"),
-        "{:?}",
-        loaded.dataset.warnings
-    );
+    let warnings = said(&loaded.dataset);
+    assert!(warnings.contains("run_2/metrics.json"), "{warnings}");
 }
 
 #[test]
@@ -334,9 +332,9 @@ fn a_sweep_is_loaded_by_its_folder() {
     let [skipped] = &loaded.skipped[..] else {
         panic!("{:?}", loaded.skipped);
     };
-    let said = skipped.line();
-    assert!(said.contains("/journal.jsonl line "), "{said}");
-    assert_eq!(loaded.dataset.warnings.last(), Some(&said));
+    let line = skipped.line();
+    assert!(line.contains("/journal.jsonl line "), "{line}");
+    assert_eq!(loaded.dataset.warnings.last(), Some(&Warning::Said(line)));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use document::{Block, Section, findings, safe};
 use domain::plan::{CachePolicy, SweepPlan};
 use domain::record::Provenance;
 use metrics::advice::{Finding, FindingKind};
+use metrics::notes::Note;
 
 use super::{Material, client};
 use crate::tables::Table;
@@ -237,17 +238,18 @@ fn listed<T: ToString>(numbers: impl IntoIterator<Item = T>) -> String {
 /// The notes of configurations; one that several share is said once.
 fn notes(material: &Material<'_>) -> Vec<String> {
     let configs = &material.view.summary.configs;
-    let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut notes: Vec<(&Note, Vec<String>)> = Vec::new();
     for config in configs {
         for note in &config.notes {
             let id = config.id.to_string();
-            match notes.iter_mut().find(|(known, _)| known == note) {
+            match notes.iter_mut().find(|(known, _)| *known == note) {
                 Some((_, ids)) => ids.push(id),
                 None => notes.push((note, vec![id])),
             }
         }
     }
-    let said = |(note, ids): (&str, Vec<String>)| {
+    let said = |(note, ids): (&Note, Vec<String>)| {
+        let note = document::notes::note(note);
         if ids.len() == configs.len() && ids.len() > 1 {
             format!("all {} configurations: {note}", ids.len())
         } else {
@@ -259,12 +261,12 @@ fn notes(material: &Material<'_>) -> Vec<String> {
 
 /// What was seen to be odd in the data, except for what page one says.
 fn warnings(material: &Material<'_>) -> Vec<String> {
-    let said = |warning: &&String| {
+    let new = |warning: &String| {
         let mut conditions = material.conditions.iter();
-        conditions.all(|c| document::conditions::sentence(c) != **warning)
+        conditions.all(|c| document::conditions::sentence(c) != *warning)
     };
-    let warnings = material.view.summary.warnings.iter().filter(said).cloned();
-    let mut all: Vec<String> = warnings.chain(notes(material)).collect();
+    let warnings = document::notes::warnings(material.view.summary).into_iter();
+    let mut all: Vec<String> = warnings.filter(new).chain(notes(material)).collect();
     all.dedup();
     all.iter().map(|w| safe::markdown(&sentence(w))).collect()
 }

@@ -58,7 +58,7 @@ pub(super) fn figures(
         })
         .collect();
     let figures = [
-        ("configs", json!(summary.configs)),
+        ("configs", document::notes::configs(summary)),
         ("scenarios", json!(scenarios)),
         ("overall", overall),
         ("topologies", json!(summary.topologies)),
@@ -72,7 +72,7 @@ pub(super) fn figures(
         ("compared", json!(material.differences.len())),
         ("differences", json!(differences)),
         ("client", super::client::json(dataset)),
-        ("warnings", json!(summary.warnings)),
+        ("warnings", json!(document::notes::warnings(summary))),
     ];
     figures
         .into_iter()

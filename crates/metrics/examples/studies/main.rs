@@ -1,10 +1,9 @@
 //! How good the statistics are, on data whose truth is known: the tables in `docs/statistics.md` and
 //! `docs/capacity.md`.
 //!
-//! `cargo run --release -p metrics --example studies -- intervals|speedup|capacity [SEARCHES]`
+//! `cargo run --release -p metrics --example studies -- speedup|capacity [SEARCHES]`
 
 mod capacity;
-mod intervals;
 mod levels;
 mod servers;
 mod speedup;
@@ -12,7 +11,6 @@ mod speedup;
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     match args.next().as_deref() {
-        Some("intervals") => intervals::print(),
         Some("speedup") => print_speedup(),
         Some("capacity") => {
             let searches = args
@@ -20,7 +18,7 @@ fn main() {
                 .map(|n| n.parse().expect("a number of searches"));
             capacity::print(searches.unwrap_or(capacity::SEARCHES));
         }
-        _ => eprintln!("say which: intervals, speedup, capacity [SEARCHES]"),
+        _ => eprintln!("say which: speedup, capacity [SEARCHES]"),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Times of one arm, when every agent of it ran to a good end.
 
-use domain::{Nanos, Outcome, Stamp};
+use domain::{Nanos, Stamp};
 
+use crate::notes::{RequestFault, Unusable};
 use crate::observation::{AgentObservation, ArmObservation, RequestTimes, StampSource};
 use crate::spans::Spans;
 
@@ -18,7 +19,7 @@ pub(crate) struct ArmTimes {
 
 impl ArmTimes {
     /// The times, or why the arm cannot be used.
-    pub(crate) fn of(arm: &ArmObservation) -> Result<Self, String> {
+    pub(crate) fn of(arm: &ArmObservation) -> Result<Self, Unusable> {
         let agents = arm
             .agents
             .iter()
@@ -28,14 +29,14 @@ impl ArmTimes {
             agents.iter().map(|a| a.0).min(),
             agents.iter().map(|a| a.1).max(),
         ) else {
-            return Err("it has no agents".to_owned());
+            return Err(Unusable::NoAgents);
         };
         if !arm.complete {
-            return Err("it was not finished".to_owned());
+            return Err(Unusable::Unfinished);
         }
         let wall = end.since(begin);
         if wall == Nanos::ZERO {
-            return Err("no time passed between the first send and the last answer".to_owned());
+            return Err(Unusable::NoTime);
         }
         Ok(Self {
             begin,
@@ -64,40 +65,29 @@ impl ArmTimes {
     }
 }
 
-fn agent_span(agent: &AgentObservation) -> Result<(Stamp, Stamp), String> {
-    let who = format!("agent {} ({})", agent.agent, agent.name);
+fn agent_span(agent: &AgentObservation) -> Result<(Stamp, Stamp), Unusable> {
+    let (place, name) = (agent.agent, || agent.name.clone());
     let (mut begin, mut end) = (Stamp(u64::MAX), Stamp::ZERO);
-    for (call, request) in agent.requests.iter().enumerate() {
-        let which = format!("{who}, request {}", call + 1);
+    for (request, number) in agent.requests.iter().zip(1..) {
+        let at_fault = |fault| Unusable::Request(place, name(), number, fault);
         if !request.outcome.is_completed() {
-            return Err(format!("{which} {}", in_words(&request.outcome)));
+            let outcome = request.outcome.clone();
+            return Err(at_fault(RequestFault::NotCompleted(outcome)));
         }
         let (Some(sent), Some(done)) = (request.sent, request.done) else {
-            return Err(format!("{which} is completed but lacks a stamp"));
+            return Err(at_fault(RequestFault::NoStamp));
         };
         if done < sent {
-            return Err(format!(
-                "{which} ends {} before it was sent: the clock stepped",
-                sent.since(done)
-            ));
+            let by = sent.since(done);
+            return Err(at_fault(RequestFault::EndsBeforeItBegins(by)));
         }
         begin = begin.min(sent);
         end = end.max(done);
     }
     if agent.requests.is_empty() {
-        return Err(format!("{who} sent no request"));
+        return Err(Unusable::NoRequest(place, name()));
     }
     Ok((begin, end))
-}
-
-fn in_words(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Completed => "completed".to_owned(),
-        Outcome::Incomplete => "ended without the final object".to_owned(),
-        Outcome::Failed { message, .. } => format!("failed: {message}"),
-        Outcome::Cancelled => "was cancelled".to_owned(),
-        Outcome::TimedOut { .. } => "timed out".to_owned(),
-    }
 }
 
 /// The stretches in which an agent was decoding.

@@ -22,8 +22,9 @@ pub struct Gate {
     limit: Limit,
 }
 
+/// What a gate holds a figure against.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Limit {
+pub enum Limit {
     /// Relative change, as a fraction.
     Relative(f64),
     /// Change in the figure's unit.
@@ -51,6 +52,9 @@ pub struct GateReport {
     pub gate: String,
     /// The outcome.
     pub outcome: GateOutcome,
+    /// What it holds its figure against.
+    #[serde(skip)]
+    pub limit: Limit,
     /// Each configuration.
     pub cases: Vec<GateCase>,
 }
@@ -64,8 +68,28 @@ pub struct GateCase {
     pub topology: Option<Topology>,
     /// The outcome.
     pub outcome: GateOutcome,
-    /// Why, with the numbers.
-    pub reason: String,
+    /// Why.
+    #[serde(skip)]
+    pub reason: GateReason,
+}
+
+/// Why a gate has its outcome; values are in the terms of its [`Limit`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum GateReason {
+    /// A value is not positive, so there is no relative change.
+    NotPositive,
+    /// There is no interval: so many runs in the first and in the second.
+    FewRuns(Change, (u32, u32)),
+    /// The interval decides it.
+    Decided(Change),
+    /// The interval is beyond the limit, but not after correction for many tests.
+    NotAfterCorrection(Change),
+    /// The interval lies on both sides of the limit.
+    BothSides(Change),
+    /// A percentile decides it, which has no interval.
+    Percentile(f64),
+    /// The percentile wants so many requests; there are so many in the first and in the second.
+    FewRequests(usize, (u32, u32)),
 }
 
 impl fmt::Display for Gate {
@@ -148,6 +172,7 @@ impl Gate {
         GateReport {
             gate: self.text.clone(),
             outcome,
+            limit: self.limit,
             cases,
         }
     }
@@ -165,7 +190,7 @@ impl Gate {
             };
             let sure = !corrected || row.p_holm.is_some_and(|p| p < LEVEL);
             let found = match value {
-                None => undecided("a value is not positive, so there is no relative change"),
+                None => (GateOutcome::Undecided, GateReason::NotPositive),
                 Some(value) => self.judge(value, limit, sure, (row.base.n, row.new.n)),
             };
             case(&row.config, row.topology, found)
@@ -173,24 +198,26 @@ impl Gate {
         .collect()
     }
 
-    fn judge(&self, value: Change, limit: f64, sure: bool, n: (u32, u32)) -> (GateOutcome, String) {
-        let shown = self.shown(value.value);
+    fn judge(
+        &self,
+        value: Change,
+        limit: f64,
+        sure: bool,
+        n: (u32, u32),
+    ) -> (GateOutcome, GateReason) {
         let (Some(lo), Some(hi)) = (value.lo, value.hi) else {
-            let (base, new) = n;
-            return undecided(format!(
-                "{shown} without interval: {base} and {new} runs, three of each are needed"
-            ));
+            return (GateOutcome::Undecided, GateReason::FewRuns(value, n));
         };
         let met = if self.above { lo > limit } else { hi < limit };
         let missed = if self.above { hi <= limit } else { lo >= limit };
-        let numbers = format!("{shown} [{}, {}]", self.shown(lo), self.shown(hi));
         match (missed, met) {
-            (true, _) => (GateOutcome::Pass, numbers),
-            (false, true) if sure => (GateOutcome::Fail, numbers),
-            (false, true) => undecided(format!(
-                "{numbers} is beyond the limit, but not after correction for many tests"
-            )),
-            (false, false) => undecided(format!("{numbers} lies on both sides of the limit")),
+            (true, _) => (GateOutcome::Pass, GateReason::Decided(value)),
+            (false, true) if sure => (GateOutcome::Fail, GateReason::Decided(value)),
+            (false, true) => (
+                GateOutcome::Undecided,
+                GateReason::NotAfterCorrection(value),
+            ),
+            (false, false) => (GateOutcome::Undecided, GateReason::BothSides(value)),
         }
     }
 
@@ -206,12 +233,11 @@ impl Gate {
                 _ => None,
             };
             let found = match value {
-                None => undecided(format!(
-                    "the percentile wants {} requests at 99 % confidence; there are {} and {}",
-                    samples_needed(p).unwrap_or(1),
-                    row.n.0,
-                    row.n.1
-                )),
+                None => {
+                    let needed = samples_needed(p).unwrap_or(1);
+                    let few = GateReason::FewRequests(needed, row.n);
+                    (GateOutcome::Undecided, few)
+                }
                 Some((value, limit)) => {
                     let (low, high) = if self.above {
                         (limit, value)
@@ -223,31 +249,19 @@ impl Gate {
                     } else {
                         GateOutcome::Pass
                     };
-                    (outcome, self.shown(value))
+                    (outcome, GateReason::Percentile(value))
                 }
             };
             case(&row.config, row.topology, found)
         })
         .collect()
     }
-
-    fn shown(&self, value: f64) -> String {
-        match self.limit {
-            Limit::Relative(_) => format!("{:+.1} %", 100.0 * value),
-            Limit::Change(_) => format!("{value:+.3}"),
-            Limit::Value(_) => format!("{value:.3}"),
-        }
-    }
-}
-
-fn undecided(reason: impl Into<String>) -> (GateOutcome, String) {
-    (GateOutcome::Undecided, reason.into())
 }
 
 fn case(
     config: &ConfigId,
     topology: Option<Topology>,
-    (outcome, reason): (GateOutcome, String),
+    (outcome, reason): (GateOutcome, GateReason),
 ) -> GateCase {
     GateCase {
         config: config.clone(),

@@ -1,5 +1,6 @@
 //! From an observed run to its figures.
 
+use crate::notes::RunWarning;
 use domain::{Nanos, OutcomeCounts};
 
 use super::{AgentMetrics, BaselineMetrics, Contention, RunMetrics, Tr113Metrics};
@@ -59,8 +60,8 @@ impl RunMetrics {
             Err(reason) => metrics.excluded = Some(reason),
             Ok(arms) => metrics.fill(run, &arms, &warm),
         }
-        for (name, arm) in [("together", &run.together), ("sequential", &run.sequential)] {
-            warnings.extend(arm.as_ref().and_then(|arm| clock_warning(name, arm)));
+        for arm in [&run.together, &run.sequential].into_iter().flatten() {
+            warnings.extend(clock_warning(arm));
         }
         metrics.warnings = warnings;
         metrics
@@ -202,19 +203,18 @@ fn all_tokens(arm: &ArmObservation) -> u64 {
     each.fold(0, u64::saturating_add)
 }
 
-/// One sentence on all contradicting stamps of an arm.
-fn clock_warning(name: &str, arm: &ArmObservation) -> Option<String> {
+/// One warning of all contradicting stamps of an arm.
+fn clock_warning(arm: &ArmObservation) -> Option<RunWarning> {
     let found: Vec<_> = requests(arm)
         .map(|r| RequestMetrics::of(r).clock_warnings)
         .filter(|w| !w.is_empty())
         .collect();
     let worst = found.iter().flatten().min_by_key(|w| w.by_ns)?;
-    Some(format!(
-        "{name} arm: the clocks of {} of {} requests contradict each other; the largest step is {} \
-         short by {:.6} s",
-        found.len(),
-        requests(arm).count(),
+    let counts = [found.len(), requests(arm).count()];
+    Some(RunWarning::Clocks(
+        arm.arm,
+        counts,
         worst.figure,
-        -(worst.by_ns as f64) / 1e9,
+        worst.by_ns,
     ))
 }

@@ -1,6 +1,7 @@
 //! Which interval a mean of repeated runs gets.
 
-use super::{Bootstrap, Interval, student_interval};
+use super::bootstrap::bootstrap_interval;
+use super::{Interval, student_interval};
 
 /// From so many observations on an interval of a mean is bootstrapped. Below, resampling so few
 /// values cannot reach the stated level (a percentile of resamples never leaves the range of the
@@ -14,7 +15,7 @@ pub fn mean_interval(values: &[f64]) -> Option<Interval> {
     if values.len() < BOOTSTRAP_FROM {
         student_interval(values)
     } else {
-        Bootstrap::default().mean_studentised(values)
+        bootstrap_interval(values)
     }
 }
 

@@ -3,6 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::bootstrap::bootstrap_interval;
 use super::*;
 
 fn close(a: f64, b: f64, within: f64) {
@@ -135,13 +136,12 @@ fn estimates_carry_an_interval_only_from_three_on() {
 fn bootstrap_is_seeded_and_agrees_with_theory() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let v: Vec<f64> = (0..200).map(|_| rng.random::<f64>()).collect();
-    let b = Bootstrap::default();
     let t = student_interval(&v).unwrap();
-    let studentised = b.mean_studentised(&v).unwrap();
+    let studentised = bootstrap_interval(&v).unwrap();
     close(studentised.lo, t.lo, 0.003);
     close(studentised.hi, t.hi, 0.003);
-    assert_eq!(b.mean_studentised(&v), Some(studentised));
-    assert_eq!(b.mean_studentised(&v[..2]), None);
+    assert_eq!(bootstrap_interval(&v), Some(studentised));
+    assert_eq!(bootstrap_interval(&v[..2]), None);
 }
 
 #[test]

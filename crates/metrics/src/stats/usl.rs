@@ -5,8 +5,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StudentT};
 use serde::Serialize;
 
+use super::bootstrap::SEED;
 use super::describe::percentile_sorted;
-use super::{Bootstrap, Interval, mean, sample_sd};
+use super::{Interval, mean, sample_sd};
 
 /// Draws behind the intervals.
 const DRAWS: u32 = 2000;
@@ -106,7 +107,7 @@ pub fn fit_usl(levels: &[(u32, Vec<f64>)]) -> Option<UslFit> {
         return Some(UslFit { law, drawn });
     };
     let misfit = misfit(&means, &errors, &law);
-    let mut rng = ChaCha8Rng::seed_from_u64(Bootstrap::default().seed);
+    let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     let drawn = (0..DRAWS)
         .filter_map(|_| {
             let points: Vec<(f64, f64)> = means

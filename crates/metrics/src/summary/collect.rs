@@ -12,6 +12,7 @@ use super::{
 use crate::arms::{ArmTimes, WarmLoads, requests, warm_loads};
 use crate::cause::{LostSeconds, SERIAL_BELOW};
 use crate::energy::{ArmEnergy, ConfigEnergy, Meter};
+use crate::notes::{Note, Warning};
 use crate::observation::{ArmObservation, Dataset, PublishedRow, RunObservation};
 use crate::request::RequestMetrics;
 use crate::run::{AgentMetrics, RunMetrics};
@@ -58,9 +59,8 @@ impl Summary {
         let ids = in_order(configs.iter().map(|c| c.id.clone()));
         let mut warnings = data.warnings.clone();
         warnings.extend(runs.iter().flat_map(|run| {
-            run.warnings
-                .iter()
-                .map(|w| format!("{} run {}: {w}", run.config, run.repetition))
+            let own = run.warnings.iter().cloned();
+            own.map(|what| Warning::Run(run.config.clone(), run.repetition, what))
         }));
         Self {
             name: data.name.clone(),
@@ -313,38 +313,28 @@ fn agent_summaries(runs: &[&RunMetrics]) -> Vec<AgentSummary> {
         .collect()
 }
 
-fn notes(all: &[Run<'_>], stats: &Statistics, verdict: Verdict, agents: u32) -> Vec<String> {
+fn notes(all: &[Run<'_>], stats: &Statistics, verdict: Verdict, agents: u32) -> Vec<Note> {
     let runs = || all.iter().map(|(_, run)| *run);
-    let mut notes: Vec<String> = runs()
-        .filter_map(|r| {
-            let why = r.excluded.as_ref()?;
-            Some(format!("run {} is left out: {why}", r.repetition))
-        })
+    let mut notes: Vec<Note> = runs()
+        .filter_map(|r| Some(Note::LeftOut(r.repetition, r.excluded.clone()?)))
         .collect();
     let used = runs().filter(|r| r.excluded.is_none()).count();
-    match used {
-        0 => notes.push("no run can be used".to_owned()),
-        1 => notes.push("single run: no interval, no deviation".to_owned()),
-        2 => notes.push("two runs: no interval, no deviation".to_owned()),
-        _ => {}
+    if used < 3 {
+        notes.push(Note::FewRuns(used));
     }
     if agents == 1 {
-        notes.push("one agent: nothing runs beside it".to_owned());
+        notes.push(Note::OneAgent);
     }
     let gained = stats.speedup.and_then(|s| s.lo).is_some_and(|lo| lo > 1.05);
     if verdict == Verdict::Serial && gained {
-        notes.push(
-            "decoding hardly overlapped, yet running together was faster: what overlapped lies \
-             outside decoding"
-                .to_owned(),
-        );
+        notes.push(Note::GainOutsideDecoding);
     }
     let together = all
         .iter()
         .filter_map(|(observed, _)| observed.together.as_ref());
     let mut requests = together.flat_map(requests);
     if requests.any(|r| r.tokens_from == TokenSource::Estimated && r.tokens > 0) {
-        notes.push("token counts are estimated: chunks were counted".to_owned());
+        notes.push(Note::EstimatedTokens);
     }
     for name in ["wall_s", "speedup"] {
         let Some(quantity) = super::Quantity::named(name) else {
@@ -356,12 +346,9 @@ fn notes(all: &[Run<'_>], stats: &Statistics, verdict: Verdict, agents: u32) -> 
         let values: Vec<f64> = known.iter().map(|k| k.1).collect();
         // Below five values a distance from the median says nothing.
         if values.len() >= 5 {
-            notes.extend(stats::outliers(&values).into_iter().map(|(place, score)| {
-                format!(
-                    "{name} of run {} lies far from the others (modified z-score {:.1}); it is kept",
-                    known[place].0, score
-                )
-            }));
+            let far = stats::outliers(&values).into_iter();
+            notes
+                .extend(far.map(|(place, score)| Note::FarFromOthers(name, known[place].0, score)));
         }
     }
     notes
@@ -395,7 +382,7 @@ fn published_config(row: &PublishedRow) -> ConfigSummary {
         why_serial: None,
         memory_peak_bytes: None,
         energy: None,
-        notes: vec!["only a published row is known".to_owned()],
+        notes: vec![Note::OnlyPublished],
     }
 }
 

@@ -8,6 +8,7 @@ use domain::record::*;
 use domain::{Nanos, Stamp};
 use metrics::Dataset;
 use metrics::from_records::dataset;
+use metrics::notes::Warning;
 use tempfile::TempDir;
 
 use super::*;
@@ -141,7 +142,7 @@ fn the_last_complete_attempt_counts_and_what_is_missing_is_said() {
     assert_eq!(set.runs.len(), 1);
     let arm = set.runs[0].together.as_ref().unwrap();
     assert_eq!(arm.agents[0].requests[0].done, Some(Stamp(200_000_000)));
-    let all = set.warnings.join("\n");
+    let all = format!("{:?}", set.warnings);
     assert!(all.contains("3 of 4 planned arms were never run"), "{all}");
     assert!(all.contains("1 arms were tried more than once"), "{all}");
     assert!(all.contains("no telemetry.jsonl"), "{all}");
@@ -153,11 +154,8 @@ fn a_last_line_cut_off_is_left_out_and_any_other_bad_line_is_an_error() {
     lines.push(arm(1, Arm::Together, 1, true));
     let dir = folder(&lines, r#"{"request":{"conf"#);
     let set = strict(&dir).unwrap();
-    assert!(
-        set.warnings.iter().any(|w| w.contains("line 4 is cut off")),
-        "{:?}",
-        set.warnings
-    );
+    let all = format!("{:?}", set.warnings);
+    assert!(all.contains("line 4 is cut off"), "{all}");
 
     let dir = folder(&lines, "{\"nonsense\":{}}\n");
     let error = strict(&dir).unwrap_err();
@@ -178,13 +176,8 @@ fn a_complete_arm_without_an_agents_requests_is_left_out() {
     let set = strict(&dir).unwrap();
     assert_eq!(set.runs.len(), 1);
     assert_eq!(set.runs[0].repetition, 2);
-    assert!(
-        set.warnings
-            .iter()
-            .any(|w| w.contains("no request of agent b")),
-        "{:?}",
-        set.warnings
-    );
+    let lost = |w: &Warning| matches!(w, Warning::NoRequestOf(.., agent) if agent == "b");
+    assert!(set.warnings.iter().any(lost), "{:?}", set.warnings);
 }
 
 /// An arm that came to its end, and one that did not.

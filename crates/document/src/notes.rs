@@ -1,0 +1,143 @@
+//! What a reader must know about the data, in words.
+
+use domain::Outcome;
+use metrics::notes::{Note, RequestFault, RunWarning, Unusable, Warning};
+use metrics::{ConfigSummary, Summary};
+use serde_json::{Value, json};
+
+/// The data set's warnings.
+pub fn warnings(summary: &Summary) -> Vec<String> {
+    summary.warnings.iter().map(warning).collect()
+}
+
+/// The configurations for JSON, with their notes in words.
+pub fn configs(summary: &Summary) -> Value {
+    let one = |config: &ConfigSummary| {
+        let mut value = json!(config);
+        value["notes"] = config.notes.iter().map(note).collect();
+        value
+    };
+    summary.configs.iter().map(one).collect()
+}
+
+/// A warning about a data set.
+pub fn warning(warning: &Warning) -> String {
+    match warning {
+        Warning::Said(words) => words.clone(),
+        Warning::ArmUnfinished(run, arm) => format!(
+            "{} ({}, repetition {}): the {arm} arm did not run to its end and is left out",
+            run.config, run.topology, run.repetition
+        ),
+        Warning::NoRequestOf(run, arm, agent) => format!(
+            "{} ({}, repetition {}, {arm}) is left out: the journal has no request of agent {agent}",
+            run.config, run.topology, run.repetition
+        ),
+        Warning::Run(config, repetition, what) => {
+            format!("{config} run {repetition}: {}", of_run(what))
+        }
+    }
+}
+
+fn of_run(warning: &RunWarning) -> String {
+    match warning {
+        RunWarning::SequentialLeftOut(why) => format!("sequential arm left out: {}", because(why)),
+        RunWarning::Clocks(arm, [contradicting, all], figure, by_ns) => format!(
+            "{arm} arm: the clocks of {contradicting} of {all} requests contradict each other; the \
+             largest step is {figure} short by {:.6} s",
+            -(*by_ns as f64) / 1e9
+        ),
+    }
+}
+
+fn because(why: &Unusable) -> String {
+    match why {
+        Unusable::NoTogetherArm => "there is no together arm".to_owned(),
+        Unusable::NoAgents => "it has no agents".to_owned(),
+        Unusable::Unfinished => "it was not finished".to_owned(),
+        Unusable::NoTime => "no time passed between the first send and the last answer".to_owned(),
+        Unusable::OtherAgents => "its agents are not those of the together arm".to_owned(),
+        Unusable::NoTokensAlone => "an agent generated tokens together but none alone".to_owned(),
+        Unusable::NoRequest(place, name) => format!("agent {place} ({name}) sent no request"),
+        Unusable::Request(place, name, request, fault) => {
+            let what = at_fault(fault);
+            format!("agent {place} ({name}), request {request} {what}")
+        }
+    }
+}
+
+fn at_fault(fault: &RequestFault) -> String {
+    match fault {
+        RequestFault::NotCompleted(Outcome::Completed) => "completed".to_owned(),
+        RequestFault::NotCompleted(Outcome::Incomplete) => {
+            "ended without the final object".to_owned()
+        }
+        RequestFault::NotCompleted(Outcome::Failed { message, .. }) => format!("failed: {message}"),
+        RequestFault::NotCompleted(Outcome::Cancelled) => "was cancelled".to_owned(),
+        RequestFault::NotCompleted(Outcome::TimedOut { .. }) => "timed out".to_owned(),
+        RequestFault::NoStamp => "is completed but lacks a stamp".to_owned(),
+        RequestFault::EndsBeforeItBegins(by) => {
+            format!("ends {by} before it was sent: the clock stepped")
+        }
+    }
+}
+
+/// A note on a configuration.
+pub fn note(note: &Note) -> String {
+    match note {
+        Note::LeftOut(repetition, Unusable::NoTogetherArm) => {
+            format!("run {repetition} is left out: there is no together arm")
+        }
+        Note::LeftOut(repetition, why) => {
+            format!(
+                "run {repetition} is left out: together arm: {}",
+                because(why)
+            )
+        }
+        Note::FewRuns(0) => "no run can be used".to_owned(),
+        Note::FewRuns(1) => "single run: no interval, no deviation".to_owned(),
+        Note::FewRuns(_) => "two runs: no interval, no deviation".to_owned(),
+        Note::OneAgent => "one agent: nothing runs beside it".to_owned(),
+        Note::GainOutsideDecoding => {
+            "decoding hardly overlapped, yet running together was faster: \
+                                      what overlapped lies outside decoding"
+                .to_owned()
+        }
+        Note::EstimatedTokens => "token counts are estimated: chunks were counted".to_owned(),
+        Note::FarFromOthers(figure, repetition, score) => format!(
+            "{figure} of run {repetition} lies far from the others (modified z-score {score:.1}); \
+             it is kept"
+        ),
+        Note::OnlyPublished => "only a published row is known".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{FailureKind, Nanos};
+
+    #[test]
+    fn reasons_name_the_agent_and_its_request() {
+        let of = |fault| Unusable::Request(1, "writer".to_owned(), 2, fault);
+        let failed = RequestFault::NotCompleted(Outcome::Failed {
+            failure: FailureKind::MidStream,
+            message: "out of memory".to_owned(),
+        });
+        assert_eq!(
+            note(&Note::LeftOut(3, of(failed))),
+            "run 3 is left out: together arm: agent 1 (writer), request 2 failed: out of memory"
+        );
+        let cancelled = of(RequestFault::NotCompleted(Outcome::Cancelled));
+        assert_eq!(
+            of_run(&RunWarning::SequentialLeftOut(cancelled)),
+            "sequential arm left out: agent 1 (writer), request 2 was cancelled"
+        );
+        let stepped = of(RequestFault::EndsBeforeItBegins(Nanos::from_millis(5)));
+        let stepped = note(&Note::LeftOut(3, stepped));
+        assert!(stepped.ends_with("before it was sent: the clock stepped"));
+        assert_eq!(
+            note(&Note::LeftOut(1, Unusable::NoTogetherArm)),
+            "run 1 is left out: there is no together arm"
+        );
+    }
+}

@@ -1,0 +1,80 @@
+//! What a reader must know about the data, typed; the words are the report's.
+
+use domain::plan::{Arm, ConfigId};
+use domain::record::RunKey;
+use domain::{Nanos, Outcome};
+use serde::Serialize;
+
+/// Why an arm cannot be used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Unusable {
+    /// A run has no together arm.
+    NoTogetherArm,
+    /// The arm has no agents.
+    NoAgents,
+    /// The arm was not finished.
+    Unfinished,
+    /// No time passed between the first send and the last answer.
+    NoTime,
+    /// The sequential arm's agents are not those of the together arm.
+    OtherAgents,
+    /// An agent generated tokens together but none alone.
+    NoTokensAlone,
+    /// An agent, by its place and name, sent no request.
+    NoRequest(u32, String),
+    /// A request of an agent, counted from 1, spoils the arm.
+    Request(u32, String, usize, RequestFault),
+}
+
+/// What is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum RequestFault {
+    /// It did not complete.
+    NotCompleted(Outcome),
+    /// It is completed but lacks a stamp.
+    NoStamp,
+    /// It ends so long before it was sent: the clock stepped.
+    EndsBeforeItBegins(Nanos),
+}
+
+/// What is odd about a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum RunWarning {
+    /// Its sequential arm is left out.
+    SequentialLeftOut(Unusable),
+    /// Clocks of so many of an arm's so many requests contradict each other; the last two are the
+    /// figure that falls short most, and by how many nanoseconds (below zero).
+    Clocks(Arm, [usize; 2], &'static str, i64),
+}
+
+/// What is odd about a data set.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Warning {
+    /// In the words of the reader that found it.
+    Said(String),
+    /// An arm did not run to its end and is left out.
+    ArmUnfinished(RunKey, Arm),
+    /// An arm is left out: the journal has no request of one of its agents.
+    NoRequestOf(RunKey, Arm, String),
+    /// Of one run.
+    Run(ConfigId, u32, RunWarning),
+}
+
+/// What a reader must know about a configuration's figures.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// A repetition is left out.
+    LeftOut(u32, Unusable),
+    /// So few runs can be used, fewer than three.
+    FewRuns(usize),
+    /// There is one agent.
+    OneAgent,
+    /// Running together was faster although decoding hardly overlapped.
+    GainOutsideDecoding,
+    /// Tokens are counted by chunks.
+    EstimatedTokens,
+    /// A figure of a repetition lies far from the others, by this modified z-score.
+    FarFromOthers(&'static str, u32, f64),
+    /// Only a published row is known.
+    OnlyPublished,
+}
