@@ -6,10 +6,12 @@ use rand_distr::{Distribution, StudentT};
 use serde::Serialize;
 
 use super::describe::percentile_sorted;
-use super::{Bootstrap, Interval, mean, sample_sd};
+use super::{Interval, mean, sample_sd};
 
 /// Draws behind the intervals.
 const DRAWS: u32 = 2000;
+/// Their seed: equal data give equal intervals.
+const SEED: u64 = 113;
 
 /// `X(N) = λ N / (1 + σ (N - 1) + κ N (N - 1))`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -106,7 +108,7 @@ pub fn fit_usl(levels: &[(u32, Vec<f64>)]) -> Option<UslFit> {
         return Some(UslFit { law, drawn });
     };
     let misfit = misfit(&means, &errors, &law);
-    let mut rng = ChaCha8Rng::seed_from_u64(Bootstrap::default().seed);
+    let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     let drawn = (0..DRAWS)
         .filter_map(|_| {
             let points: Vec<(f64, f64)> = means
