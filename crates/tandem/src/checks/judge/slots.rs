@@ -79,19 +79,40 @@ pub(super) fn slots(Case { there, plan, .. }: Case<'_>) -> Vec<Finding> {
     all
 }
 
+/// Architectures of which Ollama serves one request at a time, whatever `OLLAMA_NUM_PARALLEL` says;
+/// each stands for those that begin with it.
+const ONE_SLOT: [&str; 6] = [
+    "mllama",
+    "qwen3vl",
+    "qwen35",
+    "qwen3next",
+    "lfm2",
+    "nemotron_h",
+];
+
+/// How agents that wait for one another can decode side by side.
 fn more_slots(there: &There, plan: &PlanFacts) -> String {
     let agents = plan.agents.max(2);
     let kind = there.server.kind.as_str();
+    let one_slot = |name: &&String| ONE_SLOT.iter().any(|family| name.starts_with(family));
     let start = if kind.starts_with("llama.cpp") {
         format!("start it with --parallel {agents}")
     } else if kind == "vllm" {
         format!("start it with --max-num-seqs {agents} or more")
     } else if kind == "sglang" {
         format!("start it with --max-running-requests {agents} or more")
-    } else if there.simulated {
+    } else if there.server.is_simulator() {
         format!("use --num-parallel {agents}")
+    } else if let Some(family) = there.architecture.as_ref().filter(one_slot) {
+        return format!(
+            "agents will wait for each other, and OLLAMA_NUM_PARALLEL does not change that: Ollama serves models of \
+             the family {family} one request at a time; take another model, or a server for each agent"
+        );
     } else if there.loads_on_demand || kind == "ollama /v1" {
-        format!("start it with OLLAMA_NUM_PARALLEL={agents}")
+        format!(
+            "start it with OLLAMA_NUM_PARALLEL={agents} and ask again: of some model families Ollama serves one \
+             request at a time all the same"
+        )
     } else {
         format!("let it serve {agents} requests at once")
     };
