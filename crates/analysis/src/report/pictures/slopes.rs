@@ -119,12 +119,17 @@ type Quantity = (
 /// One server against one per agent, two quantities to a picture.
 pub(super) fn servers(view: &View<'_>, album: &mut Album) {
     let compared = &view.summary.topologies;
+    let intervals = if compared.iter().any(|c| c.pairs >= 3) {
+        " with 95 % intervals"
+    } else {
+        ", too few for intervals"
+    };
     let subtitle = match &compared[..] {
         [single] => format!(
-            "{}: means over {} paired repetitions with 95 % intervals.",
+            "{}: means over {} paired repetitions{intervals}.",
             single.id, single.pairs
         ),
-        _ => "Means over paired repetitions with 95 % intervals.".to_owned(),
+        _ => format!("Means over paired repetitions{intervals}."),
     };
     let mut put = |name: &str, title: &str, caption: &str, quantities: [Quantity; 2]| {
         let panels = quantities.into_iter().map(|q| servers_panel(compared, q));
