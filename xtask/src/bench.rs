@@ -75,6 +75,11 @@ const BENCHES: &[Bench] = &[
         what: "24 simulated hours: memory, and the journal against the simulator's log",
     },
     Bench {
+        name: "gates",
+        step: Step::Test("gates::", "TANDEM_GATE_TRIALS", "1000"),
+        what: "how often gates fail and pass on the binary, on runs whose change is known",
+    },
+    Bench {
         name: "validate",
         step: Step::Example("studies", "speedup"),
         what: "how often the stated interval holds the known truth",

@@ -3,7 +3,7 @@
 
 use domain::plan::Topology;
 use domain::record::capacity::Verdict as LevelVerdict;
-use metrics::compare::{GateOutcome, Told};
+use metrics::compare::{GateOutcome, Reading};
 use metrics::summary::{ConfigSummary, Verdicts};
 use metrics::{Decoding, Gain, Verdict};
 
@@ -109,13 +109,14 @@ pub fn finding(verdict: Verdict, speedup: &str) -> Option<String> {
 }
 
 /// The reading of a change in a comparison.
-pub const fn told(told: Told) -> &'static str {
-    match told {
-        Told::Better => "better",
-        Told::Worse => "worse",
-        Told::Different => "different",
-        Told::NotToldApart => "cannot be told apart",
-        Told::TooFew => "too few runs",
+pub const fn reading(reading: Reading) -> &'static str {
+    match reading {
+        Reading::Better => "better",
+        Reading::Worse => "worse",
+        Reading::Different => "different",
+        Reading::NotToldApart => "cannot be told apart",
+        Reading::TooFew => "too few runs",
+        Reading::Exploratory => "exploratory",
     }
 }
 

@@ -6,18 +6,19 @@ use std::str::FromStr;
 use domain::plan::{ConfigId, Topology};
 use serde::Serialize;
 
-use super::{Change, Comparison, Figure, LEVEL, TAILS, change};
-use crate::stats::samples_needed;
+use super::figure::Figure;
+use super::{Comparison, ComparisonRow, Effect, FEWEST_RUNS, LEVEL, SharedConfig};
+use crate::stats::{Location, samples_needed, t_quantile};
 
 /// A condition under which a comparison fails: `wall_s > +5%`, `speedup < -3%`, `ttft_s > +0.2s`,
 /// `wall_s > 20s`.
 ///
 /// A percentage is a relative change against the base. A number with a sign is a change in the
 /// quantity's unit; a number without one is the new value itself.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Gate {
     text: String,
-    figure: &'static str,
+    figure: Figure,
     above: bool,
     limit: Limit,
 }
@@ -51,20 +52,20 @@ pub struct GateReport {
     pub gate: String,
     /// The outcome.
     pub outcome: GateOutcome,
-    /// Each configuration.
+    /// The mean over all configurations, or each of them.
     pub cases: Vec<GateCase>,
 }
 
-/// A gate on one configuration.
+/// A gate on one configuration, or on the geometric mean over all.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GateCase {
-    /// Configuration.
-    pub config: ConfigId,
+    /// Configuration; none for the mean over all.
+    pub config: Option<ConfigId>,
     /// Its topology.
     pub topology: Option<Topology>,
     /// The outcome.
     pub outcome: GateOutcome,
-    /// Why, with the numbers.
+    /// Why, with the numbers; where it is undecided also what would decide it.
     pub reason: String,
 }
 
@@ -84,14 +85,8 @@ impl FromStr for Gate {
             format!("gate `{gate}` has neither `>` nor `<`; write for example `wall_s > +5%`")
         })?;
         let (name, limit) = (text[..at].trim(), text[at + 1..].trim());
-        let known = Figure::named(name).map(|f| (f.parts().0, f.parts().1));
-        let tail = TAILS.iter().find(|t| t.0 == name).map(|t| (t.0, "s"));
-        let (figure, unit) = known.or(tail).ok_or_else(|| {
-            let names = Figure::all().map(|figure| figure.parts().0);
-            let known: Vec<_> = names.chain(TAILS.map(|t| t.0)).collect();
-            let known = known.join(", ");
-            format!("gate `{gate}`: unknown figure `{name}`; known are {known}")
-        })?;
+        let figure = Figure::named(name).map_err(|why| format!("gate `{gate}`: {why}"))?;
+        let unit = figure.unit;
         let limit = limit_of(limit, unit).ok_or_else(|| {
             format!(
                 "gate `{gate}`: `{limit}` is not a limit; write a number with `%`, `{unit}` or no unit"
@@ -131,128 +126,263 @@ pub(super) fn limit_of(text: &str, unit: &str) -> Option<Limit> {
     })
 }
 
-impl Gate {
-    /// Checks the gate on every configuration of a comparison. With an interval the condition is
-    /// met when the whole interval meets it and, for a change, the change is beyond doubt after
-    /// correction; an interval on both sides of the limit decides nothing.
-    pub fn check(&self, comparison: &Comparison) -> GateReport {
-        let cases: Vec<GateCase> = match TAILS.iter().find(|t| t.0 == self.figure) {
-            Some((_, p)) => self.tail_cases(comparison, *p),
-            None => self.row_cases(comparison),
+/// A change, or a new value, and the limit, on the scale on which they are tested.
+struct Tested {
+    at: Location,
+    limit: f64,
+    /// Runs of the side that has fewer.
+    runs: u32,
+    show: fn(f64) -> String,
+}
+
+/// Fewest repetitions that are worth naming as what would decide a gate are at most these.
+const MOST_REPETITIONS: u32 = 1000;
+/// How often that many repetitions would decide it.
+const POWER: f64 = 0.8;
+
+/// Checks gates: on the geometric mean over configurations, or on each of them.
+///
+/// A gate fails when the one-sided interval lies wholly beyond its limit, by Holm's correction over all
+/// cases of all gates: in 5 % of comparisons some gate fails whose limit is kept. It passes when the
+/// one-sided 95 % interval lies wholly within; because the command passes only when every case does,
+/// that needs no correction. Anything else is undecided.
+pub fn check(gates: &[Gate], comparison: &Comparison, each: bool) -> Vec<GateReport> {
+    let mut cases = Vec::new();
+    for (place, gate) in gates.iter().enumerate() {
+        if each {
+            for config in &comparison.configs {
+                cases.push((place, Some(config), gate.tested(comparison, Some(config))));
+            }
+        } else {
+            cases.push((place, None, gate.tested(comparison, None)));
+        }
+    }
+    let levels = levels(&cases, gates);
+    let mut reports: Vec<GateReport> = gates.iter().map(Gate::unchecked).collect();
+    for ((place, config, tested), level) in cases.into_iter().zip(levels) {
+        let (outcome, reason) = match tested {
+            Ok(tested) => gates[place].judge(&tested, level),
+            Err(reason) => (GateOutcome::Undecided, reason),
         };
-        let outcome = cases
-            .iter()
-            .map(|c| c.outcome)
-            .max()
-            .unwrap_or(GateOutcome::Undecided);
+        reports[place].cases.push(GateCase {
+            config: config.map(|c| c.config.clone()),
+            topology: config.and_then(|c| c.topology),
+            outcome,
+            reason,
+        });
+    }
+    for report in &mut reports {
+        let worst = report.cases.iter().map(|case| case.outcome).max();
+        report.outcome = worst.unwrap_or(GateOutcome::Undecided);
+    }
+    reports
+}
+
+/// A case: the gate's place, the configuration, and what is tested or why nothing is.
+type Case<'c> = (usize, Option<&'c SharedConfig>, Result<Tested, String>);
+
+/// The level at which each case is tested against failing: Holm's, which ends at the first case that
+/// does not fail.
+fn levels(cases: &[Case<'_>], gates: &[Gate]) -> Vec<f64> {
+    let chances: Vec<Option<f64>> = cases
+        .iter()
+        .map(|(place, _, tested)| Some(gates[*place].chance_within(tested.as_ref().ok()?)))
+        .collect();
+    let mut order: Vec<(f64, usize)> = chances
+        .iter()
+        .zip(0..)
+        .filter_map(|(p, i)| Some(((*p)?, i)))
+        .collect();
+    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut levels = vec![LEVEL; cases.len()];
+    let (mut left, mut is_open) = (order.len(), true);
+    let mut level = LEVEL;
+    for (p, place) in order {
+        if is_open {
+            level = LEVEL / left as f64;
+        }
+        levels[place] = level;
+        is_open &= p < level;
+        left -= 1;
+    }
+    levels
+}
+
+impl Gate {
+    fn unchecked(&self) -> GateReport {
         GateReport {
             gate: self.text.clone(),
-            outcome,
-            cases,
+            outcome: GateOutcome::Undecided,
+            cases: Vec::new(),
         }
     }
 
-    fn row_cases(&self, comparison: &Comparison) -> Vec<GateCase> {
-        let rows = comparison.rows.iter().filter(|r| r.figure == self.figure);
-        rows.map(|row| {
-            let (limit, value, corrected) = match self.limit {
-                Limit::Relative(limit) => (limit, row.relative, true),
-                Limit::Change(limit) => (limit, Some(row.difference), true),
-                Limit::Value(limit) => {
-                    let new = change(row.new.mean, row.new.interval());
-                    (limit, Some(new), false)
-                }
-            };
-            let sure = !corrected || row.p_holm.is_some_and(|p| p < LEVEL);
-            let found = match value {
-                None => undecided("a value is not positive, so there is no relative change"),
-                Some(value) => self.judge(value, limit, sure, (row.base.n, row.new.n)),
-            };
-            case(&row.config, row.topology, found)
-        })
-        .collect()
-    }
-
-    fn judge(&self, value: Change, limit: f64, sure: bool, n: (u32, u32)) -> (GateOutcome, String) {
-        let shown = self.shown(value.value);
-        let (Some(lo), Some(hi)) = (value.lo, value.hi) else {
-            let (base, new) = n;
-            return undecided(format!(
-                "{shown} without interval: {base} and {new} runs, three of each are needed"
+    /// What the gate tests in a configuration, or over all; or why it cannot.
+    fn tested(
+        &self,
+        comparison: &Comparison,
+        config: Option<&SharedConfig>,
+    ) -> Result<Tested, String> {
+        if let Some([base, new]) = comparison.cached_share {
+            return Err(format!(
+                "refused: the servers' caches held {:.0} % and {:.0} % of the prompts, so a change is not the \
+                 servers' own",
+                100.0 * base,
+                100.0 * new
             ));
+        }
+        let configs: Vec<&SharedConfig> = match config {
+            Some(config) => vec![config],
+            None => comparison.configs.iter().collect(),
         };
-        let met = if self.above { lo > limit } else { hi < limit };
-        let missed = if self.above { hi <= limit } else { lo >= limit };
-        let numbers = format!("{shown} [{}, {}]", self.shown(lo), self.shown(hi));
-        match (missed, met) {
-            (true, _) => (GateOutcome::Pass, numbers),
-            (false, true) if sure => (GateOutcome::Fail, numbers),
-            (false, true) => undecided(format!(
-                "{numbers} is beyond the limit, but not after correction for many tests"
-            )),
-            (false, false) => undecided(format!("{numbers} lies on both sides of the limit")),
+        let mut effects = Vec::new();
+        for config in configs {
+            let row = comparison.rows.iter().find(|row| {
+                row.figure == self.figure.name
+                    && row.config.as_ref() == Some(&config.config)
+                    && row.topology == config.topology
+            });
+            match row {
+                Some(row) => effects.push(self.effect(config, row)?),
+                // A figure such as the difference of two agents is not there for three.
+                None if self.figure.percentile.is_none() => {}
+                None => return Err(self.too_few_requests(config)),
+            }
         }
-    }
-
-    fn tail_cases(&self, comparison: &Comparison, p: f64) -> Vec<GateCase> {
-        let rows = comparison.tails.iter().filter(|r| r.figure == self.figure);
-        rows.map(|row| {
-            let value = match (self.limit, row.base, row.new) {
-                (Limit::Value(limit), _, Some(new)) => Some((new, limit)),
-                (Limit::Change(limit), Some(base), Some(new)) => Some((new - base, limit)),
-                (Limit::Relative(limit), Some(base), Some(new)) if base > 0.0 => {
-                    Some((new / base - 1.0, limit))
-                }
-                _ => None,
-            };
-            let found = match value {
-                None => undecided(format!(
-                    "the percentile wants {} requests at 99 % confidence; there are {} and {}",
-                    samples_needed(p).unwrap_or(1),
-                    row.n.0,
-                    row.n.1
-                )),
-                Some((value, limit)) => {
-                    let (low, high) = if self.above {
-                        (limit, value)
-                    } else {
-                        (value, limit)
-                    };
-                    let outcome = if low < high {
-                        GateOutcome::Fail
-                    } else {
-                        GateOutcome::Pass
-                    };
-                    (outcome, self.shown(value))
-                }
-            };
-            case(&row.config, row.topology, found)
-        })
-        .collect()
-    }
-
-    fn shown(&self, value: f64) -> String {
+        if effects.is_empty() {
+            return Err("no configuration has this figure on both sides".to_owned());
+        }
+        let effect = Effect::average(&effects);
+        let not_positive = "a value is not positive, so there is no relative change";
+        let tested = |at, limit, show| Tested {
+            at,
+            limit,
+            runs: effect.runs,
+            show,
+        };
         match self.limit {
-            Limit::Relative(_) => format!("{:+.1} %", 100.0 * value),
-            Limit::Change(_) => format!("{value:+.3}"),
-            Limit::Value(_) => format!("{value:.3}"),
+            Limit::Relative(limit) => effect
+                .ratio
+                .filter(|_| limit > -1.0)
+                .map(|at| {
+                    tested(at, limit.ln_1p(), |v| {
+                        format!("{:+.1} %", 100.0 * v.exp_m1())
+                    })
+                })
+                .ok_or_else(|| not_positive.to_owned()),
+            Limit::Change(limit) => effect
+                .difference
+                .map(|at| tested(at, limit, |v| format!("{v:+.3}")))
+                .ok_or_else(|| not_positive.to_owned()),
+            Limit::Value(limit) if effect.is_positive && limit > 0.0 => effect
+                .new
+                .map(|at| tested(at, limit.ln(), |v| format!("{:.3}", v.exp())))
+                .ok_or_else(|| not_positive.to_owned()),
+            Limit::Value(limit) => effect
+                .new
+                .filter(|_| !effect.is_positive)
+                .map(|at| tested(at, limit, |v| format!("{v:.3}")))
+                .ok_or_else(|| "the figure is positive, and the limit is not".to_owned()),
         }
     }
-}
 
-fn undecided(reason: impl Into<String>) -> (GateOutcome, String) {
-    (GateOutcome::Undecided, reason.into())
-}
+    /// How the figure changed in a configuration, or what a test would need.
+    fn effect(&self, config: &SharedConfig, row: &ComparisonRow) -> Result<Effect, String> {
+        if row.effect.runs >= FEWEST_RUNS {
+            return Ok(row.effect);
+        }
+        if config.requests.0 < self.requests_needed() {
+            return Err(self.too_few_requests(config));
+        }
+        Err(format!(
+            "refused: a test needs {FEWEST_RUNS} runs of each side, and there are {} and {}; --repetitions {FEWEST_RUNS} \
+             of a load or --repeats {FEWEST_RUNS} of a sweep makes them",
+            row.base.n, row.new.n
+        ))
+    }
 
-fn case(
-    config: &ConfigId,
-    topology: Option<Topology>,
-    (outcome, reason): (GateOutcome, String),
-) -> GateCase {
-    GateCase {
-        config: config.clone(),
-        topology,
-        outcome,
-        reason,
+    /// Completed requests that a run needs for the figure; a mean and a median need none to speak of.
+    fn requests_needed(&self) -> u32 {
+        let tail = self.figure.percentile.filter(|p| *p > 50.0);
+        tail.and_then(samples_needed).map_or(1, |n| n as u32)
+    }
+
+    fn too_few_requests(&self, config: &SharedConfig) -> String {
+        let needed = self.requests_needed();
+        let (fewest, most) = config.requests;
+        format!(
+            "refused: {} needs {needed} completed requests in each of {FEWEST_RUNS} runs of each side, and the runs have \
+             {fewest} to {most}; load --requests {needed} --repetitions {FEWEST_RUNS} makes them",
+            self.figure.name
+        )
+    }
+
+    /// The one-sided p value that the limit is kept.
+    fn chance_within(&self, tested: &Tested) -> f64 {
+        let half = tested.at.p(tested.limit) / 2.0;
+        if (tested.at.centre > tested.limit) == self.above {
+            half
+        } else {
+            1.0 - half
+        }
+    }
+
+    fn judge(&self, tested: &Tested, level: f64) -> (GateOutcome, String) {
+        let Tested {
+            at, limit, show, ..
+        } = *tested;
+        let (beyond, within) = (
+            at.interval(1.0 - 2.0 * level),
+            at.interval(1.0 - 2.0 * LEVEL),
+        );
+        let (lo, hi) = if self.above {
+            (beyond.lo, within.hi)
+        } else {
+            (within.lo, beyond.hi)
+        };
+        let numbers = format!("{} [{}, {}]", show(at.centre), show(lo), show(hi));
+        let (fails, passes) = if self.above {
+            (lo > limit, hi <= limit)
+        } else {
+            (hi < limit, lo >= limit)
+        };
+        match (fails, passes) {
+            (true, _) => (GateOutcome::Fail, numbers),
+            (false, true) => (GateOutcome::Pass, numbers),
+            (false, false) => {
+                let more = self.what_would_decide(tested, level);
+                (
+                    GateOutcome::Undecided,
+                    format!("{numbers} reaches across the limit; {more}"),
+                )
+            }
+        }
+    }
+
+    /// How many repetitions would decide an undecided gate.
+    fn what_would_decide(&self, tested: &Tested, level: f64) -> String {
+        let Tested {
+            at, limit, runs, ..
+        } = *tested;
+        let distance = (at.centre - limit).abs();
+        let level = if (at.centre > limit) == self.above {
+            level
+        } else {
+            LEVEL
+        };
+        let decides = |n: &u32| {
+            let more = f64::from(*n) / f64::from(runs);
+            let freedom = at.freedom * f64::from(n - 1) / f64::from(runs - 1);
+            let quantiles = t_quantile(1.0 - level, freedom) + t_quantile(POWER, freedom);
+            quantiles * at.error / more.sqrt() <= distance
+        };
+        match (runs + 1..=MOST_REPETITIONS).find(decides) {
+            Some(n) => format!(
+                "if the change is what it seems, about {n} repetitions of each side would decide it"
+            ),
+            None => format!(
+                "it lies so close to the limit that {MOST_REPETITIONS} repetitions of each side might not decide it"
+            ),
+        }
     }
 }
