@@ -12,12 +12,14 @@ mod json;
 mod kind;
 mod lines;
 pub mod load;
+mod recorded;
 pub mod sweep;
 mod writer;
 
 pub use error::{FolderError, LoadError, LoadErrorKind, Skipped, listed, short};
 pub use json::{read_json, read_versioned, write_json};
 pub use kind::Kind;
+pub use recorded::recorded;
 pub use sweep::{ResultsDir, ResumePoint, read_manifest, write_manifest};
 pub use writer::{LineWriter, Sink};
 

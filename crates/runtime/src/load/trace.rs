@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::hash::sha256_hex;
-use domain::record::{JournalLine, RequestRecord, RequestRole, schema1};
+use domain::record::{JournalLine, RequestRecord, RequestRole};
 use domain::{Nanos, Stamp};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 /// A recorded trace, in the order of its starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -199,12 +199,9 @@ fn from_json_lines(text: &str) -> AtLine<Vec<Row>> {
 
 /// None for a line of a journal that is no request of the measured work.
 fn from_object(value: &Value) -> Result<Option<Row>, String> {
-    let object = value
-        .as_object()
-        .ok_or("no JSON object; one a line is wanted")?;
-    if let Some(recorded) = recorded(object) {
-        let line: JournalLine = serde_json::from_value(recorded)
-            .map_err(|e| format!("looks like a recorded request and is not one: {e}"))?;
+    if let Some(line) = results::recorded(value) {
+        let line =
+            line.map_err(|e| format!("looks like a recorded request and is not one: {e}"))?;
         return Ok(match line {
             JournalLine::Request(record) if record.role == RequestRole::Main => {
                 Some(of_record(&record))
@@ -212,6 +209,9 @@ fn from_object(value: &Value) -> Result<Option<Row>, String> {
             _ => None,
         });
     }
+    let object = value
+        .as_object()
+        .ok_or("no JSON object; one a line is wanted")?;
     let named: BTreeMap<String, &Value> = object
         .iter()
         .map(|(key, value)| (key.to_lowercase(), value))
@@ -224,25 +224,6 @@ fn from_object(value: &Value) -> Result<Option<Row>, String> {
         })
     };
     row(&named.keys().map(String::as_str).collect::<Vec<_>>(), cell).map(Some)
-}
-
-/// A line of our own, as a line of a journal; none where it is another's.
-fn recorded(object: &Map<String, Value>) -> Option<Value> {
-    let line = Value::Object(object.clone());
-    if object.contains_key("t") {
-        return Some(schema1::journal_line(line));
-    }
-    if object.contains_key("prompt_sha256") {
-        let row = if object.contains_key("times") {
-            line
-        } else {
-            schema1::request(line)
-        };
-        return Some(json!({ "request": row }));
-    }
-    let ours = ["request", "step", "arm", "mark"].map(|what| object.get(what));
-    let ours = object.len() == 1 && ours.iter().flatten().any(|content| content.is_object());
-    ours.then_some(line)
 }
 
 fn of_record(record: &RequestRecord) -> Row {

@@ -1,3 +1,5 @@
+use domain::record::schema1;
+
 use super::*;
 
 fn parse(text: &str) -> Result<Trace, TraceError> {
