@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-pub use error::{PlanError, PlanErrorKind};
+pub use error::{PlanError, PlanErrorKind, Refused};
 pub use expand::{ArmSpec, RunSpec};
 #[cfg(test)]
 pub(crate) use file::PlanFile;
@@ -391,17 +391,17 @@ impl SweepPlan {
         let mut set = globset::GlobSetBuilder::new();
         for glob in globs {
             let parsed = globset::Glob::new(glob)
-                .map_err(|e| PlanError::flag("--only", PlanErrorKind::BadGlob(e.to_string())))?;
+                .map_err(|e| PlanError::whole("--only", PlanErrorKind::BadGlob(e.to_string())))?;
             set.add(parsed);
         }
         let set = set
             .build()
-            .map_err(|e| PlanError::flag("--only", PlanErrorKind::BadGlob(e.to_string())))?;
+            .map_err(|e| PlanError::whole("--only", PlanErrorKind::BadGlob(e.to_string())))?;
         let known: Vec<_> = self.configs.iter().map(|c| c.id.to_string()).collect();
         self.configs
             .retain(|config| set.is_match(config.id.as_str()));
         if self.configs.is_empty() {
-            return Err(PlanError::flag(
+            return Err(PlanError::whole(
                 "--only",
                 PlanErrorKind::NothingMatches {
                     globs: globs.to_vec(),

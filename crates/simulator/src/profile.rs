@@ -270,7 +270,7 @@ impl Profile {
             return Ok(profile);
         }
         let text = std::fs::read_to_string(Path::new(name_or_path))
-            .map_err(|e| ProfileError::unreadable(name_or_path, &e))?;
+            .map_err(|e| check::unreadable(name_or_path, &e))?;
         Self::parse(name_or_path, &text)
     }
 

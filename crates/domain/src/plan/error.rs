@@ -3,47 +3,62 @@
 use crate::exit::{Exit, Fails};
 use std::fmt;
 
-/// A plan was refused.
+/// A file that somebody wrote was refused: where, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct PlanError {
-    /// The file, or the flag, it came from.
+pub struct Refused<K> {
+    /// The file, the flag or the name it came from.
     pub origin: String,
     /// The line in the file, when known.
     pub line: Option<usize>,
     /// The key, as a path: `configs[0].axes.num_ctx`.
     pub key: Option<String>,
-    /// What is wrong.
-    pub kind: PlanErrorKind,
+    /// What is wrong, and what would be right.
+    pub kind: K,
 }
 
-impl Fails for PlanError {
+/// A plan was refused.
+pub type PlanError = Refused<PlanErrorKind>;
+
+impl<K: fmt::Debug + fmt::Display + Send + Sync + 'static> Fails for Refused<K> {
     fn exit(&self) -> Exit {
         Exit::Usage
     }
 }
 
-impl PlanError {
-    /// An error about a command-line flag.
-    pub fn flag(flag: &str, kind: PlanErrorKind) -> Self {
+impl<K> Refused<K> {
+    /// What is wrong with a command-line flag, or with a file as a whole.
+    pub fn whole(origin: &str, kind: K) -> Self {
         Self {
-            origin: flag.to_owned(),
+            origin: origin.to_owned(),
             line: None,
             key: None,
             kind,
         }
     }
 
-    pub(super) fn key(origin: &str, key: impl Into<String>, kind: PlanErrorKind) -> Self {
+    /// What is wrong with the value of a key.
+    pub fn key(origin: &str, key: impl Into<String>, kind: K) -> Self {
+        let key = Some(key.into());
         Self {
-            origin: origin.to_owned(),
-            line: None,
-            key: Some(key.into()),
-            kind,
+            key,
+            ..Self::whole(origin, kind)
         }
     }
 }
 
-impl fmt::Display for PlanError {
+impl<K: From<String>> Refused<K> {
+    /// What TOML's reader says of a text.
+    pub fn toml(origin: &str, text: &str, error: &toml::de::Error) -> Self {
+        let before = |span: std::ops::Range<usize>| &text[..span.start.min(text.len())];
+        let line = |span| before(span).matches('\n').count() + 1;
+        Self {
+            line: error.span().map(line),
+            ..Self::whole(origin, error.message().to_owned().into())
+        }
+    }
+}
+
+impl<K: fmt::Display> fmt::Display for Refused<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.origin)?;
         if let Some(line) = self.line {
@@ -135,4 +150,10 @@ pub enum PlanErrorKind {
     /// A glob that is not one.
     #[error("{0}")]
     BadGlob(String),
+}
+
+impl From<String> for PlanErrorKind {
+    fn from(what: String) -> Self {
+        Self::Syntax(what)
+    }
 }

@@ -189,12 +189,9 @@ pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
 
 /// TOML to the file's shape. Unknown keys and wrong types come back with line and key.
 fn deserialize(origin: &str, text: &str) -> Result<PlanFile, PlanError> {
-    let line_of = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
     let error = |e: &toml::de::Error, key: Option<String>| PlanError {
-        origin: origin.to_owned(),
-        line: e.span().map(|span| line_of(span.start)),
         key: key.filter(|k| k != "."),
-        kind: PlanErrorKind::Syntax(e.message().to_owned()),
+        ..PlanError::toml(origin, text, e)
     };
     let deserializer = toml::de::Deserializer::parse(text).map_err(|e| error(&e, None))?;
     serde_path_to_error::deserialize(deserializer)

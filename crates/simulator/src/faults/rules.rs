@@ -1,7 +1,7 @@
 //! Which requests are hit: by plan (number, path, model, agent, time) and by rate.
 
 use domain::Nanos;
-use domain::exit::{Exit, Fails};
+use domain::plan::Refused;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::FaultKind;
@@ -127,44 +127,14 @@ impl FaultRule {
     }
 }
 
-/// Rules that cannot be used.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum FaultRulesError {
-    /// Not TOML, an unknown key, a wrong type.
-    #[error("{origin}: {message}")]
-    Syntax {
-        /// File.
-        origin: String,
-        /// What the parser says, with the place.
-        message: String,
-    },
-    /// A value that makes no sense.
-    #[error("{origin}: fault {index} ({kind:?}): {problem}")]
-    Value {
-        /// File.
-        origin: String,
-        /// Its place, from 1.
-        index: usize,
-        /// Its kind.
-        kind: FaultKind,
-        /// What is wrong and what to do.
-        problem: &'static str,
-    },
-}
-
-impl Fails for FaultRulesError {
-    fn exit(&self) -> Exit {
-        Exit::Usage
-    }
-}
+/// Rules were refused.
+pub type FaultRulesError = Refused<String>;
 
 impl FaultRules {
     /// Reads rules from TOML. `origin` is the file's name for messages.
     pub fn parse(origin: &str, text: &str) -> Result<Self, FaultRulesError> {
-        let rules: Self = toml::from_str(text).map_err(|error| FaultRulesError::Syntax {
-            origin: origin.to_owned(),
-            message: error.to_string(),
-        })?;
+        let rules: Self =
+            toml::from_str(text).map_err(|error| Refused::toml(origin, text, &error))?;
         rules.check(origin)?;
         Ok(rules)
     }
@@ -179,28 +149,20 @@ impl FaultRules {
                 || rule.model.is_some()
                 || rule.agent.is_some();
             let problem = if rule.kind == FaultKind::Refuse && counts {
-                Some(
-                    "a refused connection carries no request to count; give `server`, `from` and `for`",
-                )
+                "a refused connection carries no request to count; give `server`, `from` and `for`"
             } else if rule.rate.is_some_and(|rate| !(0.0..=1.0).contains(&rate)) {
-                Some("`rate` is a share from 0 to 1")
+                "`rate` is a share from 0 to 1"
             } else if rule.every == Some(0) || rule.requests.contains(&0) {
-                Some("requests are counted from 1")
+                "requests are counted from 1"
             } else if rule.lasts.is_some() && rule.from.is_none() {
-                Some("`for` needs `from`; use from = \"0s\" for the start")
+                "`for` needs `from`; use from = \"0s\" for the start"
             } else if !rule.jump_s.is_finite() {
-                Some("`jump_s` must be finite")
+                "`jump_s` must be finite"
             } else {
-                None
+                continue;
             };
-            if let Some(problem) = problem {
-                return Err(FaultRulesError::Value {
-                    origin: origin.to_owned(),
-                    index: index + 1,
-                    kind: rule.kind,
-                    problem,
-                });
-            }
+            let key = format!("fault {} ({:?})", index + 1, rule.kind);
+            return Err(Refused::key(origin, key, problem.to_owned()));
         }
         Ok(())
     }

@@ -1,8 +1,7 @@
 //! What makes a profile usable, and what is said when it is not.
 
-use domain::exit::{Exit, Fails};
+use domain::plan::Refused;
 use serde::Serialize;
-use std::fmt;
 
 use super::{Distribution, Profile, ServerSettings};
 
@@ -11,50 +10,13 @@ const SCHEMA: u32 = 1;
 /// The first release with a scheduler.
 const FIRST_SCHEDULER: (u32, u32, u32) = (0, 1, 33);
 
-/// A profile was refused: the file, the line or the key, and what is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct ProfileError {
-    /// The file, or the name, it came from.
-    pub origin: String,
-    /// The line, when known.
-    pub line: Option<usize>,
-    /// The key, as a path: `models[0].rates.decode_tps`.
-    pub key: Option<String>,
-    /// What is wrong and what would be right.
-    pub problem: String,
-}
+/// A profile was refused.
+pub type ProfileError = Refused<String>;
 
-impl Fails for ProfileError {
-    fn exit(&self) -> Exit {
-        Exit::Usage
-    }
-}
-
-impl fmt::Display for ProfileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.origin)?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        if let Some(key) = &self.key {
-            write!(f, ": {key}")?;
-        }
-        write!(f, ": {}", self.problem)
-    }
-}
-
-impl ProfileError {
-    pub(super) fn unreadable(origin: &str, error: &std::io::Error) -> Self {
-        Self {
-            origin: origin.to_owned(),
-            line: None,
-            key: None,
-            problem: format!(
-                "cannot be read ({error}); give a file or one of {}",
-                super::SHIPPED.map(|(name, _)| name).join(", ")
-            ),
-        }
-    }
+pub(super) fn unreadable(origin: &str, error: &std::io::Error) -> ProfileError {
+    let shipped = super::SHIPPED.map(|(name, _)| name).join(", ");
+    let problem = format!("cannot be read ({error}); give a file or one of {shipped}");
+    Refused::whole(origin, problem)
 }
 
 /// The least that a number may be, whether it must be more than that, and the names of such numbers.
@@ -87,12 +49,7 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn fail(&self, key: &str, problem: impl Into<String>) -> ProfileError {
-        ProfileError {
-            origin: self.origin.to_owned(),
-            line: None,
-            key: Some(key.to_owned()),
-            problem: problem.into(),
-        }
+        Refused::key(self.origin, key, problem.into())
     }
 
     /// Checks every number in what is `at` this path and has this name.
@@ -135,13 +92,7 @@ fn table(part: &impl Serialize) -> toml::Value {
 }
 
 pub(super) fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
-    let line_of = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
-    let profile: Profile = toml::from_str(text).map_err(|e| ProfileError {
-        origin: origin.to_owned(),
-        line: e.span().map(|span| line_of(span.start)),
-        key: None,
-        problem: e.message().to_owned(),
-    })?;
+    let profile = toml::from_str(text).map_err(|e| Refused::toml(origin, text, &e))?;
     check(&Checker { origin }, &profile)?;
     Ok(profile)
 }
