@@ -75,6 +75,11 @@ const BENCHES: &[Bench] = &[
         what: "24 simulated hours: memory, and the journal against the simulator's log",
     },
     Bench {
+        name: "telemetry",
+        step: Step::Bench("sampling", &[]),
+        what: "CPU time of sampling devices, host and server, and the rate kept",
+    },
+    Bench {
         name: "validate",
         step: Step::Example("studies", "speedup"),
         what: "how often the stated interval holds the known truth",
