@@ -37,7 +37,9 @@ pub(crate) fn run() -> Result<ExitCode> {
     step("clippy", &mut || {
         cargo_ok("clippy --locked --workspace --all-targets -- -D warnings")
     })?;
-    step("test", &mut || cargo_ok("test --locked --workspace"))?;
+    step("test", &mut || {
+        cargo_ok("test --locked --workspace --no-fail-fast")
+    })?;
     step("clients", &mut clients::all)?;
     step("engine", &mut engine::check)?;
     step("docs", &mut || {

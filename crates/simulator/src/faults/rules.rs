@@ -217,7 +217,7 @@ mod tests {
                 .expect_err("must not pass")
                 .to_string();
             assert!(
-                error.starts_with("f.toml: ") && error.contains(words),
+                error.starts_with("f.toml:") && error.contains(words),
                 "{error}"
             );
         }
