@@ -7,8 +7,9 @@ use std::path::Path;
 use clock::Clock;
 use domain::exit::{Fatal, Hint as _, OrFatal as _};
 use domain::hash::sha256_hex;
+use domain::plan::Refused;
 use domain::record::{RunHeader, SimulatorSettings};
-use simulator::faults::{FaultRule, FaultRules};
+use simulator::faults::FaultRules;
 use simulator::profile::Profile;
 use simulator::{Simulator, SimulatorConfig};
 
@@ -114,21 +115,19 @@ fn log_file(path: &Path) -> Result<Box<dyn Write + Send>, Fatal> {
 fn faults(flags: &[String]) -> Result<FaultRules, Fatal> {
     let mut all = FaultRules::default();
     for flag in flags {
-        if let Some((kind, rate)) = flag.split_once('=') {
+        let rules = if let Some((kind, rate)) = flag.split_once('=') {
             // Written as a rules file, so that kinds and ranges are checked in one place.
-            let text = format!(
-                "[[fault]]\nkind = {:?}\nrate = {rate}\n",
-                kind.replace('-', "_")
-            );
-            let parsed = FaultRules::parse(&format!("--fault {flag}"), &text)?;
-            all.rules.extend(parsed.rules);
+            let kind = kind.replace('-', "_");
+            let text = format!("[[fault]]\nkind = {kind:?}\nrate = {rate}\n");
+            let rules = FaultRules::parse(&format!("--fault {flag}"), &text);
+            rules.map_err(|why| Refused { line: None, ..why })?
         } else {
             let text = std::fs::read_to_string(flag)
                 .or_usage(format!("the fault rules {flag} could not be read"))
                 .hint("give a TOML file, or KIND=RATE such as busy=0.1")?;
-            let parsed: Vec<FaultRule> = FaultRules::parse(flag, &text)?.rules;
-            all.rules.extend(parsed);
-        }
+            FaultRules::parse(flag, &text)?
+        };
+        all.rules.extend(rules.rules);
     }
     Ok(all)
 }
