@@ -10,9 +10,7 @@ use serde::Serialize;
 pub use gate::{Gate, GateCase, GateOutcome, GateReason, GateReport, Limit};
 
 use crate::run::RunMetrics;
-use crate::stats::{
-    Estimate, Interval, NOT_NEGATIVE, holm, mean, paired_t_test, welch_interval, welch_t_test,
-};
+use crate::stats::{CONFIDENCE, Estimate, Interval, Location, NOT_NEGATIVE, holm};
 use crate::summary::{Better, ConfigSummary, QUANTITIES, Quantity, Summary};
 
 /// Level of the corrected tests.
@@ -226,38 +224,33 @@ fn row(
     let estimate = |values: &[f64]| Some(Estimate::of(values)?.within(figure.range()));
     let (estimate_a, estimate_b) = (estimate(&a)?, estimate(&b)?);
     let paired = base.keys().eq(new.keys());
-    let logs = |v: &[f64]| -> Vec<f64> { v.iter().map(|x| x.ln()).collect() };
     let positive = a.iter().chain(&b).all(|v| *v > 0.0);
-    let less_one = |i: Interval| i.map(|ratio| ratio - 1.0);
-    let (difference, relative, p) = if paired {
-        let differences: Vec<f64> = a.iter().zip(&b).map(|(a, b)| b - a).collect();
-        let ratios: Vec<f64> = a.iter().zip(&b).map(|(a, b)| b / a).collect();
-        let d = Estimate::of(&differences)?;
-        let relative = positive
-            .then(|| Estimate::of_ratios(&ratios))
-            .flatten()
-            .map(|r| change(r.mean - 1.0, r.interval().map(less_one)));
-        let tested = if positive { logs(&ratios) } else { differences };
-        (
-            change(d.mean, d.interval()),
-            relative,
-            paired_t_test(&tested),
-        )
-    } else {
-        let relative = positive.then(|| {
-            let (la, lb) = (logs(&a), logs(&b));
-            let ratio = (mean(&lb).unwrap_or(0.0) - mean(&la).unwrap_or(0.0)).exp();
-            let interval = welch_interval(&la, &lb).map(|i| i.map(f64::exp));
-            change(ratio - 1.0, interval.map(less_one))
-        });
-        let p = if positive {
-            welch_t_test(&logs(&a), &logs(&b))
+    // On logarithms where that can be, so that a change and its inverse weigh the same.
+    let changed = |of: fn(&[f64]) -> Option<Location>, scale: fn(f64, f64) -> f64| {
+        if paired {
+            let both = a.iter().zip(&b).map(|(a, b)| scale(*a, *b));
+            of(&both.collect::<Vec<_>>())
         } else {
-            welch_t_test(&a, &b)
-        };
-        let d = change(estimate_b.mean - estimate_a.mean, welch_interval(&a, &b));
-        (d, relative, p)
+            Some(of(&b)?.minus(of(&a)?))
+        }
     };
+    let difference = changed(Location::of, |a, b| b - a);
+    let ratio = positive
+        .then(|| changed(Location::of_logs, |a, b| b / a))
+        .flatten();
+    let less_one = |log: f64| log.exp() - 1.0;
+    let relative = positive.then(|| match ratio {
+        Some(r) => change(
+            less_one(r.centre),
+            Some(r.interval(CONFIDENCE).map(less_one)),
+        ),
+        None => change(estimate_b.mean / estimate_a.mean - 1.0, None),
+    });
+    let p = ratio.or(difference).map(|d| d.p(0.0));
+    let difference = change(
+        difference.map_or(estimate_b.mean - estimate_a.mean, |d| d.centre),
+        difference.map(|d| d.interval(CONFIDENCE)),
+    );
     let (name, unit, _) = figure.parts();
     Some(ComparisonRow {
         config: config.id.clone(),

@@ -110,7 +110,7 @@ impl LevelFigures {
             requests: count(&|_| true),
             warmup: count(&|r| r.times.scheduled < window.from),
             after: count(&|r| r.times.scheduled >= window.to),
-            tokens_per_s: Estimate::of_sizes(&blocks).expect("ten finite numbers have a mean"),
+            tokens_per_s: Estimate::of_blocks(&blocks).expect("ten finite numbers have a mean"),
             block_tokens_per_s: blocks,
             requests_per_s: f64::from(load.outcomes.completed) / seconds,
             goodput_per_s: good_count / seconds,
@@ -125,7 +125,7 @@ impl LevelFigures {
 fn e2e(sample: &Sample<'_>) -> Option<Estimate> {
     let values = sample.latencies(LatencyFigure::E2e);
     let all: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
-    let mut estimate = Estimate::of_sizes(&block_means(&values, sample.window, BLOCKS))?;
+    let mut estimate = Estimate::of_blocks(&block_means(&values, sample.window, BLOCKS))?;
     estimate.mean = mean(&all)?;
     Some(estimate.within((f64::NEG_INFINITY, f64::INFINITY)))
 }

@@ -2,17 +2,18 @@
 
 use serde::Serialize;
 
-use super::{Interval, log_ratio_interval, mean, mean_interval, sample_sd};
+use super::{CONFIDENCE, Interval, Location, mean, sample_sd};
 
 /// Range of times, rates, sizes and ratios.
 pub(crate) const NOT_NEGATIVE: (f64, f64) = (0.0, f64::INFINITY);
 
-/// A mean of repeated observations with its 95 % interval.
+/// The centre of repeated observations with its 95 % interval, both from [`Location`]: the mean, and from
+/// [`TRIMMED_FROM`](super::TRIMMED_FROM) observations on the 20 % trimmed mean.
 ///
 /// Below three observations there is neither interval nor deviation: that is a single run, or two.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
-    /// Arithmetic mean; geometric where it is made by [`Estimate::of_ratios`].
+    /// The centre; geometric where it is made by [`Estimate::of_ratios`].
     pub mean: f64,
     /// Lower end of the 95 % interval; none for `n < 3`.
     pub lo: Option<f64>,
@@ -25,10 +26,16 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The arithmetic mean of the values with the interval of [`mean_interval()`]; none of nothing,
-    /// or when a value is not finite.
+    /// The centre of the values with its interval; none of nothing, or when a value is not finite.
     pub fn of(values: &[f64]) -> Option<Self> {
-        Self::with(values, mean(values)?, mean_interval(values))
+        Self::with(values, values, Location::of(values), |centre| centre)
+    }
+
+    /// The mean of blocks of time that make up a whole, such as a rate's: none is left out, for the
+    /// mean is the whole's. Never negative.
+    pub(crate) fn of_blocks(values: &[f64]) -> Option<Self> {
+        let location = Location::without(values, 0);
+        Some(Self::with(values, values, location, |centre| centre)?.within(NOT_NEGATIVE))
     }
 
     /// The same of values that cannot be negative, such as times, sizes and rates.
@@ -36,25 +43,30 @@ impl Estimate {
         Some(Self::of(values)?.within(NOT_NEGATIVE))
     }
 
-    /// The geometric mean of ratios with the interval of [`log_ratio_interval`], for relative
-    /// changes: swapping numerator and denominator inverts it. None of nothing, or when a ratio is
-    /// not positive and finite.
+    /// The geometric mean of ratios, with the interval of their logarithms: swapping numerator and
+    /// denominator inverts it. None of nothing, or when a ratio is not positive and finite.
     pub fn of_ratios(ratios: &[f64]) -> Option<Self> {
         if ratios.iter().any(|r| *r <= 0.0) {
             return None;
         }
         let logs: Vec<f64> = ratios.iter().map(|r| r.ln()).collect();
-        Self::with(ratios, mean(&logs)?.exp(), log_ratio_interval(ratios))
+        Self::with(ratios, &logs, Location::of(&logs), f64::exp)
     }
 
-    fn with(values: &[f64], mean: f64, interval: Option<Interval>) -> Option<Self> {
-        let repeated = values.len() >= 3;
-        values.iter().all(|v| v.is_finite()).then(|| Self {
-            mean,
+    /// The estimate of what was seen, made on a scale from which `back` leads back.
+    fn with(
+        seen: &[f64],
+        scaled: &[f64],
+        location: Option<Location>,
+        back: impl Fn(f64) -> f64,
+    ) -> Option<Self> {
+        let interval = location.map(|l| l.interval(CONFIDENCE).map(&back));
+        scaled.iter().all(|v| v.is_finite()).then_some(Self {
+            mean: back(location.map_or_else(|| mean(scaled), |l| Some(l.centre))?),
             lo: interval.map(|i| i.lo),
             hi: interval.map(|i| i.hi),
-            sd: repeated.then(|| sample_sd(values)).flatten(),
-            n: u32::try_from(values.len()).unwrap_or(u32::MAX),
+            sd: location.and_then(|_| sample_sd(seen)),
+            n: u32::try_from(seen.len()).unwrap_or(u32::MAX),
         })
     }
 

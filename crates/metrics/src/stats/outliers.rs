@@ -1,27 +1,35 @@
 //! Values far from the rest: flagged, never dropped.
 
-use super::{mean, median};
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// The places of values whose modified z-score exceeds 3.5 in size, with their scores (Iglewicz &
-/// Hoaglin 1993): `0.6745 (x - median) / MAD`, and with the mean absolute deviation where more than half the values are equal.
+use super::{mean, sample_sd};
+
+/// How often a sample of normal values may have one flagged.
+const FALSE_ALARMS: f64 = 0.01;
+
+/// The places of values that lie too far from the others to be of their kind, with their distance from
+/// the others' mean in units of its predicted error. None below four values.
+///
+/// Each value is held against the prediction from all others (the externally studentized residual,
+/// Student's t with `n - 2` degrees of freedom), corrected for looking at all `n` (Bonferroni).
 pub fn outliers(values: &[f64]) -> Vec<(usize, f64)> {
-    let Some(middle) = median(values) else {
-        return Vec::new();
-    };
-    let distances: Vec<f64> = values.iter().map(|v| (v - middle).abs()).collect();
-    let mad = median(&distances).unwrap_or(0.0);
-    let scale = if mad > 0.0 {
-        mad / 0.6745
-    } else {
-        1.253_314 * mean(&distances).unwrap_or(0.0)
-    };
-    if scale <= 0.0 {
+    let n = values.len();
+    if n < 4 || values.iter().any(|v| !v.is_finite()) {
         return Vec::new();
     }
-    values
-        .iter()
-        .enumerate()
-        .map(|(place, value)| (place, (value - middle) / scale))
-        .filter(|(_, score)| score.abs() > 3.5)
+    let t = StudentsT::new(0.0, 1.0, (n - 2) as f64).expect("four values leave two");
+    let farthest = t.inverse_cdf(1.0 - FALSE_ALARMS / (2 * n) as f64);
+    let score = |place: usize| -> Option<f64> {
+        let mut others = values.to_vec();
+        let value = others.remove(place);
+        let centre = mean(&others)?;
+        // Values that differ by rounding alone are equal.
+        let least = 1e-12 * centre.abs();
+        let error = sample_sd(&others)?.max(least) * (1.0 + 1.0 / (n - 1) as f64).sqrt();
+        Some((value - centre) / error).filter(|_| (value - centre).abs() > 1e3 * least)
+    };
+    (0..n)
+        .filter_map(|place| Some((place, score(place)?)))
+        .filter(|(_, score)| score.abs() > farthest)
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{Best, Better, ConfigSummary, Quantity};
 use crate::run::RunMetrics;
-use crate::stats::{holm, welch_t_test};
+use crate::stats::{Location, holm};
 
 /// Quantities by which a best configuration is named.
 const BY: [&str; 4] = ["speedup", "throughput_together", "wall_s", "speedup_est"];
@@ -49,7 +49,11 @@ fn best_by(quantity: &Quantity, configs: &[ConfigSummary], runs: &[RunMetrics]) 
     // Without three runs of each nothing can be told apart.
     let p_values: Vec<f64> = others
         .iter()
-        .map(|c| welch_t_test(&of_best, &values(c)).unwrap_or(1.0))
+        .map(|c| {
+            let (best, other) = (Location::of(&of_best), Location::of(&values(c)));
+            best.zip(other)
+                .map_or(1.0, |(best, other)| best.minus(other).p(0.0))
+        })
         .collect();
     let not_told_apart = others
         .iter()
