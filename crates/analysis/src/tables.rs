@@ -15,7 +15,7 @@ mod view;
 
 use document::Field;
 pub(crate) use document::number::{four_digits as short_number, plain, signed};
-pub(crate) use document::verdict::{topology as topology_word, word as verdict_word};
+pub(crate) use document::verdict::topology as topology_word;
 pub use document::{Cell, Column, Kind, Origin, Table};
 use domain::plan::Topology;
 use metrics::{ConfigSummary, Estimate, Summary};

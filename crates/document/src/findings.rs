@@ -152,15 +152,11 @@ pub fn sentence(finding: &Finding) -> String {
                 short(finding, 1)
             )
         }
-        FindingKind::Verdict(found) => format!(
-            "{place}: {}: measured speedup {}.",
-            verdict::finding(*found).unwrap_or_default(),
-            finding
-                .evidence
-                .first()
-                .map(with_interval)
-                .unwrap_or_default()
-        ),
+        FindingKind::Verdict(found) => {
+            let speedup = finding.evidence.first().map(with_interval);
+            let says = verdict::finding(*found, &speedup.unwrap_or_default());
+            format!("{place}: {}.", says.unwrap_or_default())
+        }
         FindingKind::OtherOptions(differing) => format!(
             "{place}: the agents took turns because their options differ ({}): in {} of {runs} runs one waited {} s \
              for the other's requests and then {} s until the model was loaded with its own options.",

@@ -99,7 +99,9 @@ const TERMS: [(&str, &[&str], &str); 23] = [
     (
         "verdict",
         &["verdict"],
-        "serial, shared, parallel, degraded, undecided or unknown",
+        "of a configuration, whether running together paid by more than 5 %, by the interval of true speedup: parallel \
+         (it paid), degraded (it cost), serial or shared (no difference; decoding in turn or at the same time), no gain \
+         (whether it cost is open), undecided, unknown; of a level of agents, pass, fail or unresolved",
     ),
     (
         "in turn",

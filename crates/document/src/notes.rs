@@ -97,16 +97,23 @@ pub fn note(note: &Note) -> String {
         Note::FewRuns(1) => "single run: no interval, no deviation".to_owned(),
         Note::FewRuns(_) => "two runs: no interval, no deviation".to_owned(),
         Note::OneAgent => "one agent: nothing runs beside it".to_owned(),
-        Note::GainOutsideDecoding => {
-            "decoding hardly overlapped, yet running together was faster: \
-                                      what overlapped lies outside decoding"
-                .to_owned()
-        }
         Note::EstimatedTokens => "token counts are estimated: chunks were counted".to_owned(),
-        Note::FarFromOthers(figure, repetition, score) => format!(
-            "{figure} of run {repetition} lies far from the others (modified z-score {score:.1}); \
-             it is kept"
-        ),
+        Note::FarFromOthers {
+            figure,
+            repetition,
+            times,
+            first,
+        } => {
+            let first = if *first {
+                "the first repetition ran from another server state: "
+            } else {
+                ""
+            };
+            format!(
+                "{first}{figure} of run {repetition} lies far from the others ({times:.2} times \
+                 theirs); it is kept"
+            )
+        }
         Note::OnlyPublished => "only a published row is known".to_owned(),
     }
 }

@@ -3,59 +3,109 @@
 
 use domain::plan::Topology;
 use domain::record::capacity::Verdict as LevelVerdict;
-use metrics::Verdict;
 use metrics::compare::{Change, GateOutcome, GateReason, Limit, Told};
-use metrics::summary::VerdictCounts;
+use metrics::summary::{ConfigSummary, Verdicts};
+use metrics::{Decoding, Gain, Verdict};
 
-/// Every verdict, the best first.
-pub const ALL: [Verdict; 6] = [
-    Verdict::Parallel,
-    Verdict::Shared,
-    Verdict::Serial,
-    Verdict::Degraded,
-    Verdict::Undecided,
-    Verdict::Unknown,
-];
+use crate::words::{joined, plural};
 
-/// The word of a table's cell, as in `report.json`.
-pub const fn word(verdict: Verdict) -> &'static str {
-    verdict.as_str()
-}
-
-/// What a front page begins with where this is the verdict of every configuration.
-pub const fn lead(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Parallel => "Yes",
-        Verdict::Shared | Verdict::Serial => "No",
-        Verdict::Degraded => "No, it costs",
-        Verdict::Undecided => "Undecided",
-        Verdict::Unknown => "Unknown",
+/// What an answer begins with where this is the gain of every configuration.
+pub const fn lead(gain: Gain) -> &'static str {
+    match gain {
+        Gain::Pays => "Yes",
+        Gain::None | Gain::NoGain => "No",
+        Gain::Costs => "No, it costs",
+        Gain::Undecided => "Undecided",
+        Gain::Unknown => "Unknown",
     }
 }
 
-/// What a verdict says of a configuration, as the middle of a sentence; none where there is nothing to
-/// say.
-pub const fn finding(verdict: Verdict) -> Option<&'static str> {
-    Some(match verdict {
-        Verdict::Parallel => "running together was faster than running in turn",
-        Verdict::Degraded => "running together was slower than running in turn",
-        Verdict::Shared => "the agents overlapped, but no gain over running in turn can be shown",
-        Verdict::Serial => "the agents decoded one after another",
-        Verdict::Undecided => "these runs do not decide whether running together pays",
-        Verdict::Unknown => return None,
+/// An answer before the number of configurations that have it, and what follows the number.
+const fn counted(gain: Gain) -> (&'static str, &'static str) {
+    match gain {
+        Gain::Pays => ("yes in", ""),
+        Gain::None => ("no difference worth having in", ""),
+        Gain::NoGain => ("no gain worth having in", " (whether it costs is open)"),
+        Gain::Costs => ("a loss in", ""),
+        Gain::Undecided => ("undecided in", ""),
+        Gain::Unknown => ("unknown in", ""),
+    }
+}
+
+/// Whether running the agents together pays, each answer counted by itself: `yes in 2 of 4 configurations,
+/// a loss in 1 and undecided in 1`.
+pub fn tally(verdicts: &Verdicts) -> String {
+    let all = plural(verdicts.len() as u64, "configuration");
+    let mut parts: Vec<String> = Vec::new();
+    for gain in Gain::ALL {
+        let (answer, open) = counted(gain);
+        let of = match verdicts.with(gain) {
+            0 => continue,
+            1 if verdicts.len() == 1 => "the one configuration".to_owned(),
+            n if n == verdicts.len() => format!("all {all}"),
+            n if parts.is_empty() => format!("{n} of {all}"),
+            n => n.to_string(),
+        };
+        parts.push(format!("{answer} {of}{open}"));
+    }
+    joined(&parts)
+}
+
+/// What would decide about the configurations that are undecided, as a sentence; none where none is.
+pub fn would_decide<'c>(configs: impl Iterator<Item = &'c ConfigSummary>) -> Option<String> {
+    let open: Vec<&ConfigSummary> = configs
+        .filter(|c| c.verdict.gain == Gain::Undecided)
+        .collect();
+    let spread_known = |c: &&ConfigSummary| c.stats.speedup.is_some_and(|s| s.n > 1);
+    if !open.iter().any(spread_known) {
+        return (!open.is_empty()).then(|| "To decide, run 3 repetitions at least.".to_owned());
+    }
+    let needed: Vec<u32> = open
+        .iter()
+        .filter_map(|c| c.repetitions_to_decide)
+        .collect();
+    let number = match (needed.iter().min(), needed.iter().max()) {
+        (Some(least), Some(most)) if least < most => format!("{least} to {most}"),
+        (_, Some(most)) => most.to_string(),
+        _ => return Some("The speedup lies so near the margin of 5 % that no practical number of repetitions would decide.".to_owned()),
+    };
+    let near = match open.len() - needed.len() {
+        0 => "",
+        _ => "; of the others the speedup lies too near the margin of 5 %",
+    };
+    Some(format!(
+        "About {number} repetitions in all would decide, if they lie and scatter as these do{near}."
+    ))
+}
+
+/// How the agents were served, as the middle of a sentence; none where it is not known.
+pub const fn served(decoding: Decoding) -> Option<&'static str> {
+    Some(match decoding {
+        Decoding::InTurn => "the agents decoded one after another",
+        Decoding::Overlapping => "the agents decoded at the same time",
+        Decoding::Unknown => return None,
     })
 }
 
-/// How many configurations have this verdict.
-pub const fn count(counts: &VerdictCounts, verdict: Verdict) -> u32 {
-    match verdict {
-        Verdict::Parallel => counts.parallel,
-        Verdict::Shared => counts.shared,
-        Verdict::Serial => counts.serial,
-        Verdict::Degraded => counts.degraded,
-        Verdict::Undecided => counts.undecided,
-        Verdict::Unknown => counts.unknown,
-    }
+/// What a verdict says of a configuration with this speedup, as the middle of a sentence; none where
+/// there is nothing to say.
+pub fn finding(verdict: Verdict, speedup: &str) -> Option<String> {
+    let paid = match verdict.gain {
+        Gain::Pays => "running together was faster than running in turn",
+        Gain::None => "running together made no difference worth having",
+        Gain::NoGain => "running together gained nothing worth having, and whether it cost is open",
+        Gain::Costs => "running together was slower than running in turn",
+        Gain::Undecided => "these runs do not decide whether running together pays",
+        Gain::Unknown => return None,
+    };
+    let but = match (verdict.gain, verdict.decoding) {
+        (Gain::Pays, Decoding::InTurn) => ", although ",
+        (Gain::None | Gain::NoGain | Gain::Costs, Decoding::Overlapping) => ", although ",
+        _ => "; ",
+    };
+    let served = served(verdict.decoding).map(|served| format!("{but}{served}"));
+    let served = served.unwrap_or_default();
+    Some(format!("{paid} (true speedup {speedup}){served}"))
 }
 
 /// The reading of a change in a comparison.

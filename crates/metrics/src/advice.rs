@@ -9,7 +9,7 @@ use crate::cause::WaitedFor;
 use crate::observation::{ArmObservation, Dataset};
 use crate::run::RunMetrics;
 use crate::stats::{Estimate, mean};
-use crate::summary::{ConfigSummary, Group, Summary, TopologyComparison, Verdict};
+use crate::summary::{ConfigSummary, Gain, Group, Summary, TopologyComparison, Verdict};
 
 /// What the data show, and what it rests on.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,8 @@ pub enum FindingKind {
     /// Agents never decoded at the same time. Rests on the runs without overlap and the estimated
     /// speedup of those runs.
     NeverOverlapped,
-    /// The verdict on a configuration. Rests on the speedup and, where known, the overlap.
+    /// The verdict on a configuration that was run in turn too. Rests on the speedup and, where known, the
+    /// overlap.
     Verdict(Verdict),
     /// Agents took turns for their options. Rests on the runs below 5 % of overlap, the wait for the
     /// other's requests and the load after it, both in seconds.
@@ -209,7 +210,7 @@ fn of_config(data: &Dataset, summary: &Summary, config: &ConfigSummary) -> Vec<F
 
 fn verdict(on: &On<'_>) -> Option<Finding> {
     let stats = &on.config.stats;
-    if on.config.verdict == Verdict::Unknown {
+    if on.config.verdict.gain == Gain::Unknown {
         return None;
     }
     let mut evidence = vec![on.estimate("speedup", stats.speedup?)];
@@ -333,7 +334,8 @@ fn solo_share(config: &ConfigSummary) -> Option<(f64, u32)> {
     let agents = config.per_agent.iter();
     let shares = agents.map(share).collect::<Option<Vec<_>>>()?;
     let n = shares.iter().map(|s| s.1).min()?;
-    Some((mean(&shares.iter().map(|s| s.0).collect::<Vec<_>>())?, n))
+    let shares: Vec<f64> = shares.into_iter().map(|s| s.0).collect();
+    Some((Estimate::of_ratios(&shares)?.mean, n))
 }
 
 fn two_servers(summary: &Summary, compared: &TopologyComparison) -> Option<Finding> {

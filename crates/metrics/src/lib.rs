@@ -34,4 +34,4 @@ pub use observation::{
 pub use request::RequestMetrics;
 pub use run::RunMetrics;
 pub use stats::Estimate;
-pub use summary::{ConfigSummary, Summary, Verdict};
+pub use summary::{ConfigSummary, Decoding, Gain, Summary, Verdict};

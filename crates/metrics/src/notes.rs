@@ -69,12 +69,19 @@ pub enum Note {
     FewRuns(usize),
     /// There is one agent.
     OneAgent,
-    /// Running together was faster although decoding hardly overlapped.
-    GainOutsideDecoding,
     /// Tokens are counted by chunks.
     EstimatedTokens,
-    /// A figure of a repetition lies far from the others, by this modified z-score.
-    FarFromOthers(&'static str, u32, f64),
+    /// A figure of a repetition lies far from those of the others: so many times theirs.
+    FarFromOthers {
+        /// Its name.
+        figure: &'static str,
+        /// The repetition.
+        repetition: u32,
+        /// Over the geometric mean of the others.
+        times: f64,
+        /// It is the first one, which found the server in another state.
+        first: bool,
+    },
     /// Only a published row is known.
     OnlyPublished,
 }

@@ -18,6 +18,7 @@ use crate::run::{Contention, RunMetrics};
 use crate::stats::Estimate;
 
 pub use quantity::{Better, QUANTITIES, Quantity};
+pub use verdict::{Decoding, Gain, Verdict, Verdicts};
 
 /// Everything a report is written from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -111,24 +112,6 @@ pub struct OverlapEvidence {
     pub below_5_percent: u32,
 }
 
-/// What a configuration's concurrency amounts to (section 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The agents decoded one after another.
-    Serial,
-    /// They overlapped, but running together bought nothing that can be shown.
-    Shared,
-    /// Running together was faster.
-    Parallel,
-    /// Running together was slower.
-    Degraded,
-    /// Too few runs, or an interval too wide to say.
-    Undecided,
-    /// The data have no sequential arm, and the agents overlapped or their overlap is unknown.
-    Unknown,
-}
-
 /// One configuration on one topology.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConfigSummary {
@@ -146,8 +129,12 @@ pub struct ConfigSummary {
     pub runs_excluded: u32,
     /// The statistics over the runs that take part.
     pub stats: Statistics,
-    /// The verdict.
+    /// Whether running together paid, and how the agents were served.
+    #[serde(flatten)]
     pub verdict: Verdict,
+    /// Where it is undecided: how many repetitions would decide if more of them were like these. None
+    /// where no practical number would.
+    pub repetitions_to_decide: Option<u32>,
     /// The agents, in order.
     pub per_agent: Vec<AgentSummary>,
     /// TTFT over all main requests of the together arm, s.
@@ -220,8 +207,8 @@ pub struct Group {
     pub runs: u32,
     /// The statistics; each estimate's `n` counts configurations.
     pub stats: Statistics,
-    /// Configurations by verdict.
-    pub verdicts: VerdictCounts,
+    /// Its configurations' verdicts.
+    pub verdicts: Verdicts,
 }
 
 impl Group {
@@ -230,23 +217,6 @@ impl Group {
         let scenario = self.scenario.as_ref();
         config.topology == self.topology && scenario.is_none_or(|s| *s == config.scenario)
     }
-}
-
-/// Configurations by verdict.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct VerdictCounts {
-    /// [`Verdict::Serial`].
-    pub serial: u32,
-    /// [`Verdict::Shared`].
-    pub shared: u32,
-    /// [`Verdict::Parallel`].
-    pub parallel: u32,
-    /// [`Verdict::Degraded`].
-    pub degraded: u32,
-    /// [`Verdict::Undecided`].
-    pub undecided: u32,
-    /// [`Verdict::Unknown`].
-    pub unknown: u32,
 }
 
 /// One server against one per agent for one configuration, paired by repetition.

@@ -10,8 +10,8 @@ use document::{Cell, Field, Invocation, Table, notes, verdict};
 use domain::exit::Fatal;
 use domain::plan::SweepPlan;
 use domain::record::{JOURNAL_FILE, MANIFEST_FILE, Provenance, TELEMETRY_FILE};
-use metrics::summary::{ConfigSummary, Summary, Verdict};
-use metrics::{Dataset, Estimate};
+use metrics::summary::{ConfigSummary, Summary, Verdicts};
+use metrics::{Dataset, Decoding, Estimate};
 use runtime::SweepSummary;
 
 use crate::terminal;
@@ -95,7 +95,7 @@ fn table(summary: &Summary) -> Table {
     }
     fields.extend([
         Field::label("verdict", "verdict", |c: &ConfigSummary| {
-            Cell::text(verdict::word(c.verdict))
+            Cell::text(c.verdict.word())
         }),
         number("speedup", "speedup [95 %]", |c| {
             with_interval(c.stats.speedup.as_ref())
@@ -146,13 +146,7 @@ fn main_loss(config: &ConfigSummary) -> Cell {
 /// The sweep in a sentence or two.
 fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32>) -> String {
     let configs = summary.configs.len();
-    let count = |verdict| {
-        summary
-            .configs
-            .iter()
-            .filter(|c| c.verdict == verdict)
-            .count()
-    };
+    let verdicts = Verdicts::of(&summary.configs);
     let usable = summary.configs.iter().filter(|c| c.stats.wall_s.is_some());
     if usable.count() == 0 {
         return format!(
@@ -174,30 +168,40 @@ fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32
         format!(" with at most {most} in flight (--admission)")
     });
     let on = format!("{on}{limit}, ");
-    let seen = summary.configs.iter().filter(|c| c.stats.overlap.known > 0);
-    let overlap = match (count(Verdict::Serial), seen.count()) {
-        (_, 0) => "whether agents decoded at the same time is unknown".to_owned(),
-        (0, seen) if seen == configs => {
-            "in every one of them agents decoded at the same time for some while".to_owned()
+    let in_turn = verdicts.served(Decoding::InTurn);
+    let overlap = match (in_turn, verdicts.served(Decoding::Overlapping)) {
+        (0, 0) => "whether agents decoded at the same time is unknown".to_owned(),
+        (turn, 0) => format!("agents decoded in turn {}", of_all(turn, configs)),
+        (0, beside) => format!(
+            "agents decoded at the same time {}",
+            of_all(beside, configs)
+        ),
+        (turn, beside) => {
+            format!("agents decoded in turn in {turn} and at the same time in {beside}")
         }
-        (0, seen) => {
-            format!("in all {seen} that can tell agents decoded at the same time for some while")
-        }
-        (serial, _) if serial == configs => {
-            "in none of them did two agents decode at the same time".to_owned()
-        }
-        (serial, _) => format!("in {serial} of them no two agents decoded at the same time"),
     };
     if measured == 0 {
         return format!(
-            "{on}{configs} configurations ran together only; {overlap}. Whether that paid is unknown \
-             without the same agents in turn: use --protocol rigorous."
+            "{on}{} ran together only; {overlap}. Whether that paid is unknown \
+             without the same agents in turn: use --protocol rigorous.",
+            plural(configs as u64, "configuration")
         );
     }
+    let would = verdict::would_decide(summary.configs.iter());
+    let would = would.map_or_else(String::new, |would| format!(" {would}"));
     format!(
-        "{on}running the agents together paid in {} of {measured} measured configurations; {overlap}.",
-        count(Verdict::Parallel)
+        "{on}whether running the agents together pays: {}; {overlap}.{would}",
+        verdict::tally(&verdicts)
     )
+}
+
+/// `in the one configuration`, `in all 4`, `in 2`.
+fn of_all(n: usize, all: usize) -> String {
+    match n {
+        1 if all == 1 => "in the one configuration".to_owned(),
+        n if n == all => format!("in all {n}"),
+        n => format!("in {n}"),
+    }
 }
 
 /// Reads a results folder back from disk.

@@ -6,7 +6,7 @@ use domain::plan::Topology;
 use domain::record::Provenance;
 use domain::record::load::{LOAD_FILE, REQUESTS_FILE};
 use metrics::cause::WaitedFor;
-use metrics::{Summary, Verdict};
+use metrics::{Decoding, Gain, Summary};
 use tempfile::TempDir;
 
 use super::*;
@@ -106,7 +106,8 @@ fn the_nineteen_recorded_runs_were_served_in_turn() {
         assert_eq!(reload.is_none(), homogeneous, "{id}");
     }
     let overall = &summary.overall[0];
-    assert_eq!(overall.verdicts.serial, 19);
+    assert_eq!(overall.verdicts.with(Gain::Unknown), 19);
+    assert_eq!(overall.verdicts.served(Decoding::InTurn), 19);
     assert_eq!(overall.stats.speedup, None);
 }
 
@@ -152,9 +153,13 @@ fn one_server_and_two_pool_into_two_topologies() {
     let count = |t| set.runs.iter().filter(|r| r.topology == Some(t)).count();
     assert_eq!((count(Topology::Shared), count(Topology::PerAgent)), (5, 5));
     let summary = Summary::of(&set);
-    assert_eq!(summary.configs[0].verdict, Verdict::Serial);
-    // They overlapped, but without a sequential arm nobody knows what it bought.
-    assert_eq!(summary.configs[1].verdict, Verdict::Unknown);
+    // Without a sequential arm what it bought is unknown, however the agents were served.
+    let verdicts = [0, 1].map(|i| summary.configs[i].verdict);
+    assert_eq!(verdicts.map(|v| v.gain), [Gain::Unknown; 2]);
+    assert_eq!(
+        verdicts.map(|v| v.decoding),
+        [Decoding::InTurn, Decoding::Overlapping]
+    );
     assert!(summary.configs[1].stats.decode_overlap.unwrap().mean > 0.7);
     let [compared] = &summary.topologies[..] else {
         panic!("{:?}", summary.topologies);

@@ -179,9 +179,10 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
         );
     }
     lines.push(
-        "Means of repeated runs carry n and, from n = 3 on, a 95 % interval in brackets: Student's t up to n = 7, \
-         the studentised bootstrap (seeded, 10,000 resamples) from n = 8 on; standard deviations are those of a \
-         sample (n - 1). `unknown`: the data cannot tell. A dash: does not apply."
+        "Means of repeated runs carry n and, from n = 3 on, a 95 % interval in brackets (Student's t); from n = 8 on \
+         both are those of the 20 % trimmed mean; a mean over configurations leaves none out. Ratios are averaged \
+         geometrically. Standard deviations are those of a sample (n - 1). `unknown`: the data cannot tell. A dash: \
+         does not apply."
             .to_owned(),
     );
     lines.push(

@@ -8,8 +8,8 @@ use document::number::{bounds, estimate as said, plain};
 use document::words::plural;
 use document::{Front, findings, verdict};
 use metrics::advice::{Finding, FindingKind};
-use metrics::summary::{Group, Statistics};
-use metrics::{Estimate, Verdict};
+use metrics::summary::{Group, Statistics, Verdicts};
+use metrics::{Decoding, Estimate, Gain};
 
 use self::figures::{confidence, figures};
 use self::sentences::{by_permits, lost_sentence, servers_sentences, why_sentence};
@@ -60,14 +60,14 @@ fn next(view: &View<'_>, found: &[Finding]) -> Vec<String> {
     if of(FindingKind::Admission) > 0 {
         next.push("Raise `--admission`: the client itself kept requests back.".to_owned());
     }
-    let undecided = view.summary.configs.iter();
-    let undecided = undecided
-        .filter(|c| c.verdict == Verdict::Undecided)
-        .count() as u64;
-    if undecided > 0 {
+    if let Some(would) = verdict::would_decide(view.summary.configs.iter()) {
+        let undecided = Verdicts::of(&view.summary.configs).with(Gain::Undecided);
         next.push(format!(
-            "Repeat more often (`--repetitions`): {} undecided.",
-            plural(undecided, "configuration")
+            "Repeat more often (`--repetitions`): {} undecided. {would}",
+            match undecided {
+                1 => "1 configuration is".to_owned(),
+                n => format!("{n} configurations are"),
+            }
         ));
     }
     let in_turn = |r: &metrics::RunMetrics| r.outcomes_sequential.is_some();
@@ -244,65 +244,65 @@ fn answer_of(view: &View<'_>, overall: &Group) -> (String, Vec<String>) {
 
 /// The answer from measured speedups.
 fn measured(view: &View<'_>, overall: &Group, speedup: &Estimate) -> String {
-    let (configs, counts) = (overall.configs, overall.verdicts);
-    let only = verdict::ALL
-        .into_iter()
-        .find(|v| verdict::count(&counts, *v) == configs);
+    let verdicts = &overall.verdicts;
     let measured = format!("true speedup {}", said(speedup, 2, "×"));
-    let all = match configs {
+    let all = match overall.configs {
         1 => "the one configuration".to_owned(),
         n => format!("all {n} configurations"),
     };
-    let lead = |verdict| format!("**{}.**", verdict::lead(verdict));
-    match only {
-        Some(v @ Verdict::Parallel) => {
-            format!(
-                "{} Run them together: it is faster in {all}: {measured}.",
-                lead(v)
-            )
+    let served = served(view, overall);
+    let Some(gain) = verdicts.shared_gain() else {
+        let open = verdicts.with(Gain::Undecided) + verdicts.with(Gain::Unknown);
+        let pays = verdicts.with(Gain::Pays);
+        let lead = match pays {
+            0 if open == 0 => "No",
+            0 => "No gain is shown",
+            _ if pays + open == verdicts.len() => "Yes, where it is decided",
+            _ => "It depends on the configuration",
+        };
+        return format!(
+            "**{lead}.** Whether running the agents together pays: {}; {measured} over all.{served}",
+            verdict::tally(verdicts)
+        );
+    };
+    let says = match gain {
+        Gain::Pays => format!("Run them together: it is faster in {all}: {measured}."),
+        Gain::None => {
+            format!("Running them together makes no difference worth having in {all}: {measured}.")
         }
-        Some(v @ Verdict::Shared) => format!(
-            "{} The agents overlap, but the wall time does not fall: {measured} over {all}.",
-            lead(v)
+        Gain::NoGain => format!(
+            "Running them together gains nothing worth having in {all}, and whether it costs is open: \
+             {measured}."
         ),
-        Some(v @ Verdict::Serial) => {
-            let who = if by_permits(view, overall) {
-                "The client lets the agents' requests through one after the other (`--admission`)"
-            } else {
-                "The server serves the agents one after the other"
-            };
-            format!("{} {who} in {all}: {measured}.", lead(v))
+        Gain::Costs => {
+            format!("Run them one after another: together is slower in {all}: {measured}.")
         }
-        Some(v @ Verdict::Degraded) => format!(
-            "{} Run them one after another: together is slower in {all}: {measured}.",
-            lead(v)
+        Gain::Undecided => format!(
+            "The repetitions are too few or too unlike to say whether running them together pays: \
+             {measured} over {all}."
         ),
-        Some(v @ Verdict::Undecided) => format!(
-            "{} The repetitions are too few or too unlike to say: {measured} over {all}.",
-            lead(v)
-        ),
-        Some(v @ Verdict::Unknown) => {
-            format!(
-                "{} {measured} over {all}, which no verdict can rest on.",
-                lead(v)
-            )
+        Gain::Unknown => format!("{measured} over {all}, which no verdict can rest on."),
+    };
+    format!("**{}.** {says}{served}", verdict::lead(gain))
+}
+
+/// How the agents were served where all were served alike, as a sentence after the answer.
+fn served(view: &View<'_>, overall: &Group) -> &'static str {
+    let verdicts = &overall.verdicts;
+    let all = |decoding| verdicts.served(decoding) == verdicts.len();
+    match verdicts.shared_gain() {
+        Some(Gain::Pays) if all(Decoding::InTurn) => {
+            " It pays although the agents decode one after the other: what overlaps lies outside decoding \
+             (loading, prefill, gaps between requests)."
         }
-        None => {
-            let parts: Vec<String> = verdict::ALL
-                .into_iter()
-                .filter(|v| verdict::count(&counts, *v) > 0)
-                .map(|v| format!("{} {}", verdict::count(&counts, v), verdict::word(v)))
-                .collect();
-            let lead = if counts.parallel == 0 {
-                "**No configuration gains.**"
-            } else {
-                "**It depends on the configuration.**"
-            };
-            format!(
-                "{lead} Of {configs} configurations: {}; {measured} over all.",
-                parts.join(", ")
-            )
+        Some(Gain::None | Gain::NoGain | Gain::Costs) if all(Decoding::Overlapping) => {
+            " The agents do decode at the same time."
         }
+        _ if !all(Decoding::InTurn) => "",
+        _ if by_permits(view, overall) => {
+            " The client lets the agents' requests through one after the other (`--admission`)."
+        }
+        _ => " The agents decode one after the other.",
     }
 }
 
@@ -326,5 +326,5 @@ fn unknown(view: &View<'_>, overall: &Group) -> String {
         "The data hold no run of the agents one after another, so there is nothing to compare running together with."
             .to_owned()
     };
-    format!("**{}.** {why}", verdict::lead(Verdict::Unknown))
+    format!("**{}.** {why}", verdict::lead(Gain::Unknown))
 }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use document::Field;
 use domain::plan::Topology;
+use metrics::stats::mean;
 use metrics::summary::{AgentSummary, Group, Statistics};
 use metrics::{Estimate, RequestMetrics};
 use serde::Deserialize;
@@ -440,7 +441,7 @@ fn ranking(view: &View<'_>) -> Table {
     )
 }
 
-/// What a server answered.
+/// What a server answered: the means of its runs.
 #[derive(Debug, Default)]
 struct Answered {
     agents: Vec<String>,
@@ -455,20 +456,25 @@ type Instance = ((Option<Topology>, u32), Answered);
 pub(super) fn instances(view: &View<'_>) -> Table {
     let mut seen: BTreeMap<(Option<Topology>, u32), Answered> = BTreeMap::new();
     for run in &view.dataset.runs {
+        // The figures of one run's requests by server: TTFT in ms, decode rate.
+        let mut of_run: BTreeMap<u32, [Vec<f64>; 2]> = BTreeMap::new();
         for agent in run.together.iter().flat_map(|arm| &arm.agents) {
             let entry = seen.entry((run.topology, agent.server)).or_default();
             if !entry.agents.contains(&agent.name) {
                 entry.agents.push(agent.name.clone());
             }
+            let [ttft_ms, rates] = of_run.entry(agent.server).or_default();
             for request in agent.requests.iter().filter(|r| r.outcome.is_completed()) {
                 let figures = RequestMetrics::of(request);
-                let rate = figures.decode_rate_server.or(figures.decode_rate_client);
-                entry
-                    .ttft_ms
-                    .extend(figures.ttft.map(domain::Nanos::as_millis_f64));
-                entry.rates.extend(rate);
+                ttft_ms.extend(figures.ttft.map(domain::Nanos::as_millis_f64));
+                rates.extend(figures.decode_rate_server.or(figures.decode_rate_client));
                 entry.requests += 1;
             }
+        }
+        for (server, [ttft_ms, rates]) in of_run {
+            let entry = seen.entry((run.topology, server)).or_default();
+            entry.ttft_ms.extend(mean(&ttft_ms));
+            entry.rates.extend(mean(&rates));
         }
     }
     let origin = view.origin();
@@ -491,8 +497,11 @@ pub(super) fn instances(view: &View<'_>) -> Table {
         Field::label("agents", "agents", |i: &Instance| {
             Cell::text(i.1.agents.join(", "))
         }),
-        Field::number("requests", "requests (n)", origin, |i: &Instance| {
+        Field::number("requests", "requests", origin, |i: &Instance| {
             Cell::count(i.1.requests)
+        }),
+        Field::number("runs", "runs (n)", origin, |i: &Instance| {
+            Cell::count(i.1.ttft_ms.len() as u32)
         }),
         Field::estimate("ttft_ms", "TTFT (ms)", origin, |i: &Instance| {
             Cell::estimate(mean_of_amounts(&i.1.ttft_ms).as_ref(), 0)
@@ -505,7 +514,8 @@ pub(super) fn instances(view: &View<'_>) -> Table {
         ),
     ];
     Table::of(id, title, columns, seen).note(
-        "Completed main requests of the together arm, by the server that answered. Agents differ \
-         between instances too: a difference need not be the server's.",
+        "Completed main requests of the together arm, by the server that answered: means of the runs' means, for \
+         requests of one run are not independent. Agents differ between instances too: a difference need not \
+         be the server's.",
     )
 }

@@ -10,7 +10,7 @@ use metrics::ConfigSummary;
 use super::facts::{cause_phrase, scenario_title, section};
 use super::figures::FIGURES;
 use super::view::{RowData, View};
-use super::{Cell, Kind, Origin, Table, percent, taking_part, verdict_word};
+use super::{Cell, Kind, Origin, Table, percent, taking_part};
 use options::{contention_by_layers, temperature, temperature_mismatch};
 use overall::{
     averages, contention, distribution, peak, recommended, scenarios_against_tr110, sweet_spots,
@@ -124,7 +124,7 @@ const TRUTH: [Truth; 5] = [
         |s| Cell::estimate(s.stats.decode_overlap.map(percent).as_ref(), 0),
     ),
     (("verdict", "verdict", Kind::Text, false), |s| {
-        Cell::text(verdict_word(s.verdict))
+        Cell::text(s.verdict.word())
     }),
     (("cause", "main cause", Kind::Text, false), |s| {
         cause_phrase(s).map_or(Cell::Unknown, Cell::Text)

@@ -13,7 +13,7 @@ use metrics::{AgentObservation, ConfigSummary};
 use super::facts::{agent_letter, cause_phrase};
 use super::view::{View, agents_of};
 use super::{Cell, Kind, Mean, Number, Origin, Table, means, numbers, percent, taking_part};
-use super::{topology_cell, topology_word, verdict_word};
+use super::{topology_cell, topology_word};
 
 pub use self::differences::{Difference, Shown};
 pub(crate) use self::differences::{cell_difference, differences, differences_table};
@@ -86,7 +86,7 @@ fn within_configs<'f, 'v: 'f, T: 'f>(
 
 fn verdict_column<'f>() -> Field<'f, ConfigSummary> {
     Field::label("verdict", "verdict", |c: &ConfigSummary| {
-        Cell::text(verdict_word(c.verdict))
+        Cell::text(c.verdict.word())
     })
 }
 

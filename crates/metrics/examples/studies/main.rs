@@ -8,6 +8,8 @@ mod levels;
 mod servers;
 mod speedup;
 
+use std::collections::BTreeMap;
+
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     match args.next().as_deref() {
@@ -22,25 +24,62 @@ fn main() {
     }
 }
 
-/// How often the stated speedup interval holds the truth.
+/// Sweeps of each setting.
+const SWEEPS: u32 = 1000;
+
+/// How often the stated speedup interval holds the truth, and how often each verdict is wrong.
 fn print_speedup() {
-    let report = speedup::validate(113, 1000);
-    println!(
-        "| server | repetitions | truth | mean estimate | mean width | covered | verdict not wrong |"
-    );
-    println!("|---|---|---|---|---|---|---|");
-    for c in &report.cases {
+    let of = |setting| speedup::case(setting, 113, SWEEPS);
+    println!("| server | repetitions | truth | mean estimate | mean width | covered (%) |");
+    println!("|---|---|---|---|---|---|");
+    for c in speedup::as_they_are().map(of) {
         println!(
-            "| {:?} | {} | {:.3} | {:.3} | {:.3} | {} of {} | {} |",
-            c.model,
-            c.repetitions,
+            "| {:?} | {} | {:.3} | {:.3} | {:.3} | {:.1} |",
+            c.setting.model,
+            c.setting.repetitions,
             c.truth,
             c.mean_estimate,
             c.mean_width,
-            c.covered,
-            report.sweeps,
-            c.verdict_not_wrong
+            percent(c.covered, c.sweeps)
         );
     }
-    println!("\nover all: {:.1} of 100", 100.0 * report.share());
+    let cases: Vec<speedup::Case> = speedup::grid().map(of).collect();
+    let mut words: BTreeMap<&str, [u32; 2]> = BTreeMap::new();
+    println!(
+        "\n| noise | n | covered | {} |",
+        speedup::TRUTHS.map(|t| format!("{t:.2}")).join(" | ")
+    );
+    println!("|---|---|---|{}", "---|".repeat(speedup::TRUTHS.len()));
+    for rows in cases.chunks(speedup::TRUTHS.len() * servers::Model::ALL.len()) {
+        let setting = rows[0].setting;
+        let covered: u32 = rows.iter().map(|c| c.covered).sum();
+        let cells = rows.chunks(servers::Model::ALL.len()).map(|servers| {
+            let worst = |of: fn(&speedup::Case) -> u32| servers.iter().map(of).max();
+            let worst = |of| percent(worst(of).unwrap_or(0), SWEEPS);
+            format!(
+                "{:.1} / {:.0}",
+                worst(speedup::Case::wrong),
+                worst(speedup::Case::undecided)
+            )
+        });
+        println!(
+            "| {} % | {} | {:.1} | {} |",
+            100.0 * setting.noise,
+            setting.repetitions,
+            percent(covered, SWEEPS * rows.len() as u32),
+            cells.collect::<Vec<_>>().join(" | ")
+        );
+        for (word, [said, wrong]) in rows.iter().flat_map(|c| &c.words) {
+            let all = words.entry(word).or_default();
+            *all = [all[0] + said, all[1] + wrong];
+        }
+    }
+    println!("\n| verdict | said | wrong (%) |\n|---|---|---|");
+    for (word, [said, wrong]) in words {
+        println!("| {word} | {said} | {:.2} |", percent(wrong, said));
+    }
+}
+
+fn percent(part: u32, all: u32) -> f64 {
+    100.0 * f64::from(part) / f64::from(all)
 }

@@ -3,7 +3,7 @@
 use domain::plan::Arm;
 use domain::{ModelOptions, Nanos};
 use metrics::timeline::{RequestBuilder, agent, arm, context, run};
-use metrics::{AgentObservation, ArmObservation, RunObservation, Verdict, WarmLoad};
+use metrics::{AgentObservation, ArmObservation, Decoding, RunObservation, WarmLoad};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -13,6 +13,8 @@ const WARM_LOAD: f64 = 0.12;
 const RELOAD: f64 = 3.0;
 /// Prefill, s.
 const PREFILL: f64 = 0.05;
+/// Prefill of the agent with the long prompt: longer than the other agent takes for all of its call.
+const LONG_PREFILL: f64 = 2.0;
 /// A token alone, s.
 const TOKEN: f64 = 0.01;
 /// What two decoding at once get done against one alone, on the batching server.
@@ -33,6 +35,8 @@ pub(crate) enum Model {
     Batched,
     /// Options differ and each agent makes two calls: the model is reloaded at every switch.
     ReloadEachSwitch,
+    /// A device each, and one agent reads a long prompt: it begins to decode when the other has ended.
+    LongPrefill,
 }
 
 /// Output lengths of each agent's calls, tokens.
@@ -61,56 +65,64 @@ fn scaled(value: f64, spread: f64, rng: &mut ChaCha8Rng) -> f64 {
 /// What disturbs an arm: a speed of the whole arm, and jitter of every phase.
 pub(crate) struct Noise<'a> {
     rng: Option<&'a mut ChaCha8Rng>,
-    speed: f64,
+    /// How much longer every phase takes.
+    pace: f64,
+    jitter: f64,
 }
 
 impl<'a> Noise<'a> {
     pub(crate) fn none() -> Self {
         Self {
             rng: None,
-            speed: 1.0,
+            pace: 1.0,
+            jitter: 0.0,
         }
     }
 
-    fn of_an_arm(rng: &'a mut ChaCha8Rng) -> Self {
-        let speed = scaled(1.0, 0.02, rng);
+    /// An arm whose phases take `pace` times as long, by a factor that scatters by `noise`; each phase
+    /// scatters by half of that besides.
+    fn of_an_arm(rng: &'a mut ChaCha8Rng, pace: f64, noise: f64) -> Self {
+        let pace = scaled(pace, noise, rng);
         Self {
             rng: Some(rng),
-            speed,
+            pace,
+            jitter: noise / 2.0,
         }
     }
 
-    fn phase(&mut self, seconds: f64, spread: f64) -> Nanos {
-        let seconds = seconds * self.speed;
+    fn phase(&mut self, seconds: f64) -> Nanos {
+        let seconds = seconds * self.pace;
         Nanos::from_secs_f64(match &mut self.rng {
-            Some(rng) => scaled(seconds, spread, rng),
+            Some(rng) => scaled(seconds, self.jitter, rng),
             None => seconds,
         })
     }
 
     fn load(&mut self) -> Nanos {
-        self.phase(WARM_LOAD, 0.1)
+        self.phase(WARM_LOAD)
     }
 
     fn reload(&mut self) -> Nanos {
-        self.phase(RELOAD, 0.05)
-    }
-
-    fn prefill(&mut self) -> Nanos {
-        self.phase(PREFILL, 0.05)
+        self.phase(RELOAD)
     }
 
     fn token(&mut self) -> Nanos {
-        self.phase(TOKEN, 0.01)
+        self.phase(TOKEN)
     }
 }
 
 /// A call that waits for no slot.
-fn call(sent: Nanos, load: Nanos, tokens: u64, noise: &mut Noise<'_>) -> RequestBuilder {
+fn call(
+    sent: Nanos,
+    load: Nanos,
+    prefill: f64,
+    tokens: u64,
+    noise: &mut Noise<'_>,
+) -> RequestBuilder {
     RequestBuilder {
         sent,
         load,
-        prefill: noise.prefill(),
+        prefill: noise.phase(prefill),
         tokens,
         per_token: noise.token(),
         ..RequestBuilder::default()
@@ -128,25 +140,29 @@ pub(crate) fn wall(arm: &ArmObservation) -> f64 {
 
 impl Model {
     /// Every model.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Serial,
         Self::FairShared,
         Self::TwoDevices,
         Self::Batched,
         Self::ReloadEachSwitch,
+        Self::LongPrefill,
     ];
 
-    /// True when a verdict says nothing untrue of the server. Decoding at half speed each still
-    /// gains what loads and prefills overlap, here about 6 %: whether that shows is a matter of
-    /// repetitions, so `shared` and `parallel` are both right.
-    pub(crate) fn allows(self, verdict: Verdict) -> bool {
-        let right: &[Verdict] = match self {
-            Self::Serial => &[Verdict::Serial],
-            Self::FairShared => &[Verdict::Shared, Verdict::Parallel],
-            Self::TwoDevices | Self::Batched => &[Verdict::Parallel],
-            Self::ReloadEachSwitch => &[Verdict::Degraded],
-        };
-        verdict == Verdict::Undecided || right.contains(&verdict)
+    /// How it decodes.
+    pub(crate) const fn decoding(self) -> Decoding {
+        match self {
+            Self::FairShared | Self::TwoDevices | Self::Batched => Decoding::Overlapping,
+            Self::Serial | Self::ReloadEachSwitch | Self::LongPrefill => Decoding::InTurn,
+        }
+    }
+
+    /// An agent's prefill, s.
+    const fn prefill(self, agent: usize) -> f64 {
+        match (self, agent) {
+            (Self::LongPrefill, 1) => LONG_PREFILL,
+            _ => PREFILL,
+        }
     }
 
     fn place(self, calls: &[Vec<RequestBuilder>; 2], which: Arm) -> ArmObservation {
@@ -154,7 +170,8 @@ impl Model {
             .iter()
             .zip(0..)
             .map(|(calls, i)| {
-                let server = if self == Self::TwoDevices { i } else { 0 };
+                let own = matches!(self, Self::TwoDevices | Self::LongPrefill);
+                let server = if own { i } else { 0 };
                 let options = match self {
                     Self::ReloadEachSwitch => context(512 << i),
                     _ => ModelOptions::default(),
@@ -177,7 +194,7 @@ impl Model {
                 } else {
                     noise.load()
                 };
-                let call = call(at, load, tokens, noise);
+                let call = call(at, load, self.prefill(i), tokens, noise);
                 at = call.end();
                 own.push(call);
             }
@@ -199,14 +216,14 @@ impl Model {
         let calls = match self {
             Self::Serial => {
                 let (load_a, load_b) = (noise.load(), noise.load());
-                let first = call(Nanos::ZERO, load_a, a, noise);
-                let mut second = call(Nanos::ZERO, load_b, b, noise);
+                let first = call(Nanos::ZERO, load_a, PREFILL, a, noise);
+                let mut second = call(Nanos::ZERO, load_b, PREFILL, b, noise);
                 second.slot = first.end().saturating_sub(second.load);
                 [vec![first], vec![second]]
             }
-            Self::TwoDevices => [a, b].map(|tokens| {
+            Self::TwoDevices | Self::LongPrefill => [(0, a), (1, b)].map(|(i, tokens)| {
                 let load = noise.load();
-                vec![call(Nanos::ZERO, load, tokens, noise)]
+                vec![call(Nanos::ZERO, load, self.prefill(i), tokens, noise)]
             }),
             Self::FairShared | Self::Batched => {
                 let gain = if self == Self::Batched {
@@ -215,7 +232,7 @@ impl Model {
                     1.0
                 };
                 // One batch: both begin to decode together and step together.
-                let (load, prefill, token) = (noise.load(), noise.prefill(), noise.token());
+                let (load, prefill, token) = (noise.load(), noise.phase(PREFILL), noise.token());
                 let slow = Nanos::from_secs_f64(2.0 * token.as_secs_f64() / gain);
                 [a, b].map(|tokens| {
                     vec![RequestBuilder {
@@ -241,7 +258,7 @@ impl Model {
         for k in 0..self.calls() {
             for i in 0..2 {
                 let load = (free + noise.reload()).saturating_sub(sent[i]);
-                let call = call(sent[i], load, lengths.0[i][k], noise);
+                let call = call(sent[i], load, PREFILL, lengths.0[i][k], noise);
                 free = call.end();
                 sent[i] = free;
                 calls[i].push(call);
@@ -250,17 +267,32 @@ impl Model {
         calls
     }
 
-    /// A noisy run of both arms, with output lengths that differ a little between them.
-    pub(crate) fn run(self, repetition: u32, rng: &mut ChaCha8Rng) -> RunObservation {
+    /// The speedup without noise.
+    pub(crate) fn speedup(self, lengths: &Lengths) -> f64 {
+        let together = self.together(lengths, &mut Noise::none());
+        wall(&self.sequential(lengths, &mut Noise::none())) / wall(&together)
+    }
+
+    /// A noisy run of both arms, with output lengths that differ a little between them. With a `gain` the
+    /// server is so much faster or slower together that this is the speedup without noise, whatever the
+    /// lengths.
+    pub(crate) fn run(
+        self,
+        repetition: u32,
+        gain: Option<f64>,
+        noise: f64,
+        rng: &mut ChaCha8Rng,
+    ) -> RunObservation {
         let lengths = Lengths::draw(rng);
         let other = lengths.varied(rng);
-        let together = self.together(&lengths, &mut Noise::of_an_arm(rng));
-        let sequential = self.sequential(&other, &mut Noise::of_an_arm(rng));
+        let pace = gain.map_or(1.0, |gain| self.speedup(&lengths) / gain);
+        let together = self.together(&lengths, &mut Noise::of_an_arm(rng, pace, noise));
+        let sequential = self.sequential(&other, &mut Noise::of_an_arm(rng, 1.0, noise));
         let mut observed = run("model", repetition, Some(together), Some(sequential));
         observed.probes = [0, 1]
             .map(|agent| WarmLoad {
                 agent,
-                load: Nanos::from_secs_f64(scaled(WARM_LOAD, 0.1, rng)),
+                load: Nanos::from_secs_f64(scaled(WARM_LOAD, noise, rng)),
             })
             .to_vec();
         observed

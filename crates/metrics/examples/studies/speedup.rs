@@ -1,94 +1,145 @@
-//! Does a stated interval hold the truth as often as it says? Checked on servers that are known.
+//! Do the stated intervals hold the truth as often as they say, and how often is a verdict wrong? Checked
+//! on servers that are known.
 //!
-//! Each model below is a server whose behaviour is written down here, so its true speedup is known
-//! without measuring: the mean over output lengths of the ratio of its noise-free walls. Noisy
-//! sweeps of it then go through the same code as real ones.
+//! Each model is a server whose behaviour is written down, so its true speedup is known without measuring.
+//! Noisy sweeps of it go through the same code as real ones.
+
+use std::collections::BTreeMap;
 
 use metrics::stats::mean;
-use metrics::{Estimate, RunMetrics, Verdict};
+use metrics::{Decoding, Estimate, Gain, RunMetrics, Verdict};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::servers::{self, Lengths, Model, Noise};
+use crate::servers::{Lengths, Model};
 
-/// Repetitions per sweep that are tried: the defaults on the simulator and on a real server.
-const REPETITIONS: [u32; 2] = [3, 5];
+/// True speedups at which every server is tried.
+pub(crate) const TRUTHS: [f64; 6] = [0.85, 1.0, 1.03, 1.1, 1.2, 1.3];
+/// By how much an arm's speed scatters.
+pub(crate) const NOISES: [f64; 3] = [0.02, 0.05, 0.1];
+/// Repetitions of a sweep.
+pub(crate) const REPETITIONS: [u32; 3] = [3, 5, 8];
 
-/// Draws of output lengths over which a model's true speedup is averaged.
+/// Draws of output lengths over which a model's own speedup is averaged.
 const TRUTH_DRAWS: u32 = 1000;
 
-/// What a validation found.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Report {
-    /// Sweeps of each case.
-    pub(crate) sweeps: u32,
-    /// One case per model and number of repetitions.
-    pub(crate) cases: Vec<Case>,
+/// What is tried: a server at a true speedup, its own where none is set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Setting {
+    pub(crate) model: Model,
+    pub(crate) gain: Option<f64>,
+    pub(crate) noise: f64,
+    pub(crate) repetitions: u32,
 }
 
-/// One model at one number of repetitions.
-#[derive(Debug, PartialEq)]
+/// What sweeps of one setting said.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Case {
-    pub(crate) model: Model,
-    pub(crate) repetitions: u32,
+    pub(crate) setting: Setting,
     /// True speedup.
     pub(crate) truth: f64,
     pub(crate) mean_estimate: f64,
     pub(crate) mean_width: f64,
+    pub(crate) sweeps: u32,
     /// Sweeps whose interval holds the truth.
     pub(crate) covered: u32,
-    /// Sweeps whose verdict says nothing untrue ([`Model::allows`]).
-    pub(crate) verdict_not_wrong: u32,
+    /// Sweeps with each word, and in how many of them it was wrong.
+    pub(crate) words: BTreeMap<&'static str, [u32; 2]>,
 }
 
-impl Report {
-    /// Share of intervals that hold the truth, over all cases.
-    pub(crate) fn share(&self) -> f64 {
-        let covered: u32 = self.cases.iter().map(|c| c.covered).sum();
-        f64::from(covered) / (f64::from(self.sweeps) * self.cases.len() as f64)
+impl Case {
+    /// Sweeps whose verdict the truth contradicts.
+    pub(crate) fn wrong(&self) -> u32 {
+        self.words.values().map(|[_, wrong]| wrong).sum()
+    }
+
+    pub(crate) fn undecided(&self) -> u32 {
+        self.words.get("undecided").map_or(0, |[said, _]| *said)
     }
 }
 
-/// Runs `sweeps` noisy sweeps of every model at every number of repetitions.
-pub(crate) fn validate(seed: u64, sweeps: u32) -> Report {
-    let cases = Model::ALL
-        .into_iter()
-        .flat_map(|model| REPETITIONS.map(|repetitions| case(model, repetitions, seed, sweeps)))
-        .collect();
-    Report { sweeps, cases }
-}
-
-/// The true speedup of a model.
-pub(crate) fn truth(model: Model, rng: &mut ChaCha8Rng) -> f64 {
-    let ratios: Vec<f64> = (0..TRUTH_DRAWS)
-        .map(|_| {
-            let lengths = Lengths::draw(rng);
-            let together = model.together(&lengths, &mut Noise::none());
-            let sequential = model.sequential(&lengths, &mut Noise::none());
-            servers::wall(&sequential) / servers::wall(&together)
+/// Every server at every truth, noise and number of repetitions.
+pub(crate) fn grid() -> impl Iterator<Item = Setting> {
+    NOISES.into_iter().flat_map(|noise| {
+        REPETITIONS.into_iter().flat_map(move |repetitions| {
+            TRUTHS.into_iter().flat_map(move |truth| {
+                Model::ALL.into_iter().map(move |model| Setting {
+                    model,
+                    gain: Some(truth),
+                    noise,
+                    repetitions,
+                })
+            })
         })
-        .collect();
-    mean(&ratios).expect("there are draws")
+    })
 }
 
-fn case(model: Model, repetitions: u32, seed: u64, sweeps: u32) -> Case {
+/// Every server as it is, where output lengths move the speedup, at the lowest noise.
+pub(crate) fn as_they_are() -> impl Iterator<Item = Setting> {
+    Model::ALL.into_iter().flat_map(|model| {
+        [3, 5].map(|repetitions| Setting {
+            model,
+            gain: None,
+            noise: NOISES[0],
+            repetitions,
+        })
+    })
+}
+
+/// The true speedup of a model as it is: the geometric mean over output lengths.
+pub(crate) fn truth(model: Model, rng: &mut ChaCha8Rng) -> f64 {
+    let logs: Vec<f64> = (0..TRUTH_DRAWS)
+        .map(|_| model.speedup(&Lengths::draw(rng)).ln())
+        .collect();
+    mean(&logs).expect("there are draws").exp()
+}
+
+/// True when a verdict says what is not so of a server with this speedup.
+fn contradicts(verdict: Verdict, truth: f64, decoding: Decoding) -> bool {
+    let gain = match verdict.gain {
+        Gain::Pays => truth <= 1.05,
+        Gain::Costs => truth >= 0.95,
+        Gain::None => !(0.95..=1.05).contains(&truth),
+        Gain::NoGain => truth > 1.05,
+        Gain::Undecided => false,
+        Gain::Unknown => true,
+    };
+    gain || verdict.decoding != decoding
+}
+
+/// Noisy sweeps of a setting.
+pub(crate) fn case(setting: Setting, seed: u64, sweeps: u32) -> Case {
+    let Setting {
+        model,
+        gain,
+        noise,
+        repetitions,
+    } = setting;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(model as u64 * 100 + u64::from(repetitions));
-    let truth = truth(model, &mut rng);
-    let (mut covered, mut verdict_not_wrong) = (0, 0);
-    let (mut means, mut widths) = (Vec::new(), Vec::new());
+    let truth = gain.unwrap_or_else(|| truth(model, &mut rng));
+    let place = [model as u64, (100.0 * truth) as u64, (100.0 * noise) as u64];
+    rng.set_stream(
+        place
+            .iter()
+            .fold(u64::from(repetitions), |all, p| 1000 * all + p),
+    );
+    let mut covered = 0;
+    let mut words: BTreeMap<&str, [u32; 2]> = BTreeMap::new();
+    let (mut logs, mut widths) = (Vec::new(), Vec::new());
     for _ in 0..sweeps {
         let runs: Vec<RunMetrics> = (1..=repetitions)
-            .map(|repetition| RunMetrics::of(&model.run(repetition, &mut rng)))
+            .map(|repetition| RunMetrics::of(&model.run(repetition, gain, noise, &mut rng)))
             .collect();
         let values = |of: fn(&RunMetrics) -> Option<f64>| -> Vec<f64> {
             runs.iter().filter_map(of).collect()
         };
-        let speedup = Estimate::of(&values(|r| Some(r.baseline?.speedup)));
-        let overlap = mean(&values(|r| r.decode_overlap));
-        verdict_not_wrong += u32::from(model.allows(Verdict::of(overlap, speedup)));
+        let speedup = Estimate::of_ratios(&values(|r| Some(r.baseline?.speedup)));
+        let verdict = Verdict::of(mean(&values(|r| r.decode_overlap)), speedup);
+        let [said, wrong] = words.entry(verdict.word()).or_default();
+        *said += 1;
+        *wrong += u32::from(contradicts(verdict, truth, model.decoding()));
         if let Some(speedup) = speedup {
-            means.push(speedup.mean);
+            logs.push(speedup.mean.ln());
             if let Some(interval) = speedup.interval() {
                 covered += u32::from(interval.contains(truth));
                 widths.push(interval.hi - interval.lo);
@@ -96,12 +147,12 @@ fn case(model: Model, repetitions: u32, seed: u64, sweeps: u32) -> Case {
         }
     }
     Case {
-        model,
-        repetitions,
+        setting,
         truth,
-        mean_estimate: mean(&means).unwrap_or(f64::NAN),
+        mean_estimate: mean(&logs).map_or(f64::NAN, f64::exp),
         mean_width: mean(&widths).unwrap_or(f64::NAN),
+        sweeps,
         covered,
-        verdict_not_wrong,
+        words,
     }
 }

@@ -31,13 +31,6 @@ impl Estimate {
         Self::with(values, values, Location::of(values), |centre| centre)
     }
 
-    /// The mean of blocks of time that make up a whole, such as a rate's: none is left out, for the
-    /// mean is the whole's. Never negative.
-    pub(crate) fn of_blocks(values: &[f64]) -> Option<Self> {
-        let location = Location::without(values, 0);
-        Some(Self::with(values, values, location, |centre| centre)?.within(NOT_NEGATIVE))
-    }
-
     /// The same of values that cannot be negative, such as times, sizes and rates.
     pub(crate) fn of_sizes(values: &[f64]) -> Option<Self> {
         Some(Self::of(values)?.within(NOT_NEGATIVE))
@@ -46,11 +39,32 @@ impl Estimate {
     /// The geometric mean of ratios, with the interval of their logarithms: swapping numerator and
     /// denominator inverts it. None of nothing, or when a ratio is not positive and finite.
     pub fn of_ratios(ratios: &[f64]) -> Option<Self> {
+        Self::on_logarithms(ratios, Location::of)
+    }
+
+    /// The mean of values that make up a whole, such as blocks of time or configurations: however far
+    /// one lies from the others, it counts.
+    pub(crate) fn of_all(values: &[f64]) -> Option<Self> {
+        let location = Location::without(values, 0);
+        Self::with(values, values, location, |centre| centre)
+    }
+
+    /// The same of a rate's blocks of time, which is never negative.
+    pub(crate) fn of_blocks(values: &[f64]) -> Option<Self> {
+        Some(Self::of_all(values)?.within(NOT_NEGATIVE))
+    }
+
+    /// The same of ratios, geometrically.
+    pub(crate) fn of_all_ratios(ratios: &[f64]) -> Option<Self> {
+        Self::on_logarithms(ratios, |logs| Location::without(logs, 0))
+    }
+
+    fn on_logarithms(ratios: &[f64], of: impl Fn(&[f64]) -> Option<Location>) -> Option<Self> {
         if ratios.iter().any(|r| *r <= 0.0) {
             return None;
         }
         let logs: Vec<f64> = ratios.iter().map(|r| r.ln()).collect();
-        Self::with(ratios, &logs, Location::of(&logs), f64::exp)
+        Self::with(ratios, &logs, of(&logs), f64::exp)
     }
 
     /// The estimate of what was seen, made on a scale from which `back` leads back.

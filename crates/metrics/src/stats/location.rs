@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::{Interval, mean};
+use super::{CONFIDENCE, Interval, mean, sample_sd};
 
 /// From so many values on, a fifth of them is left out at each end, so that a single outlier moves
 /// neither the centre nor the error much. Of fewer values nothing can be left out without making the
@@ -96,6 +96,29 @@ impl Location {
         })
     }
 
+    /// How many values would decide if more of them lay and scattered as these, two at least, do: the
+    /// least number, three or more, whose 95 % interval `decides`. None where these decide already, or
+    /// where a thousand would not.
+    pub fn enough(values: &[f64], decides: impl Fn(Interval) -> bool) -> Option<u32> {
+        let n = values.len();
+        let seen = Self::of(values);
+        if seen.is_some_and(|seen| decides(seen.interval(CONFIDENCE))) {
+            return None;
+        }
+        let centre = seen.map_or_else(|| mean(values), |seen| Some(seen.centre))?;
+        let spread = match seen {
+            Some(seen) => seen.error * (n as f64).sqrt(),
+            None => sample_sd(values)?,
+        };
+        let of = |n: usize| Self {
+            centre,
+            error: spread / (n as f64).sqrt(),
+            freedom: (n - 2 * trimmed(n) - 1) as f64,
+        };
+        let enough = (n + 1..=MOST).find(|n| *n >= 3 && decides(of(*n).interval(CONFIDENCE)))?;
+        u32::try_from(enough).ok()
+    }
+
     fn t(&self) -> StudentsT {
         StudentsT::new(0.0, 1.0, self.freedom).expect("three values leave a degree of freedom")
     }
@@ -119,6 +142,9 @@ impl Location {
         2.0 * self.t().sf(distance / self.error)
     }
 }
+
+/// More repetitions than this are not practical.
+const MOST: usize = 1000;
 
 /// How many of `n` values are left out at each end.
 fn trimmed(n: usize) -> usize {

@@ -24,7 +24,7 @@ pub fn outliers(values: &[f64]) -> Vec<(usize, f64)> {
         let value = others.remove(place);
         let centre = mean(&others)?;
         // Values that differ by rounding alone are equal.
-        let least = 1e-12 * centre.abs();
+        let least = 1e-12 * centre.abs().max(1.0);
         let error = sample_sd(&others)?.max(least) * (1.0 + 1.0 / (n - 1) as f64).sqrt();
         Some((value - centre) / error).filter(|_| (value - centre).abs() > 1e3 * least)
     };

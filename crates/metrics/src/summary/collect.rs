@@ -6,8 +6,8 @@ use domain::record::TokenSource;
 use super::best::best;
 use super::topology::comparisons;
 use super::{
-    AgentSummary, ConfigSummary, ContentionRuns, Group, OverlapEvidence, QUANTITIES, Quantity,
-    Statistics, Summary, Tail, Verdict, VerdictCounts,
+    AgentSummary, ConfigSummary, ContentionRuns, Gain, Group, OverlapEvidence, QUANTITIES,
+    Quantity, Statistics, Summary, Tail, Verdict, Verdicts,
 };
 use crate::arms::{ArmTimes, WarmLoads, requests, warm_loads};
 use crate::cause::{LostSeconds, SERIAL_BELOW};
@@ -145,6 +145,7 @@ fn memory_peak(data: &Dataset, run: &RunObservation) -> Option<f64> {
 fn averaged<T>(
     items: &[&T],
     value: impl Fn(&Quantity, &T) -> Option<f64>,
+    estimate: impl Fn(&Quantity, &[f64]) -> Option<Estimate>,
     lost: impl Fn(&T) -> Option<LostSeconds>,
 ) -> Statistics {
     let mut statistics = Statistics::default();
@@ -153,8 +154,7 @@ fn averaged<T>(
             .iter()
             .filter_map(|item| value(quantity, item))
             .collect();
-        let mean = Estimate::of(&values).map(|e| e.within(quantity.range()));
-        quantity.set(&mut statistics, mean);
+        quantity.set(&mut statistics, estimate(quantity, &values));
     }
     let losses: Vec<_> = items.iter().filter_map(|item| lost(item)).collect();
     statistics.lost_s = LostSeconds::mean_of(&losses);
@@ -164,7 +164,7 @@ fn averaged<T>(
 /// Over the runs that take part, `used`; outcomes are counted of all.
 fn over_runs(all: &[Run<'_>], used: &[&RunMetrics]) -> Statistics {
     let lost = |run: &RunMetrics| run.cause.lost.map(LostSeconds::from);
-    let mut statistics = averaged(used, Quantity::of_run, lost);
+    let mut statistics = averaged(used, Quantity::of_run, Quantity::over_runs, lost);
     for (_, run) in all {
         statistics.count_in(&counts(run));
     }
@@ -200,7 +200,9 @@ fn counts(run: &RunMetrics) -> Statistics {
 /// The same statistics over configurations: each configuration's mean counts once.
 fn over_configs(configs: &[&ConfigSummary]) -> Statistics {
     let mean = |quantity: &Quantity, config: &ConfigSummary| Some(quantity.of(&config.stats)?.mean);
-    let mut statistics = averaged(configs, mean, |config| config.stats.lost_s);
+    let mut statistics = averaged(configs, mean, Quantity::over_configs, |config| {
+        config.stats.lost_s
+    });
     for config in configs {
         statistics.count_in(&config.stats);
     }
@@ -241,10 +243,15 @@ fn config_summary(
     let stats = over_runs(runs, &figures);
     let agents = runs.iter().map(|(_, run)| run.agents).max().unwrap_or(0);
     let verdict = if agents < 2 {
-        Verdict::Unknown
+        Verdict::UNKNOWN
     } else {
         Verdict::of(stats.decode_overlap.map(|o| o.mean), stats.speedup)
     };
+    let speedups: Vec<f64> = figures
+        .iter()
+        .filter_map(|run| Some(run.baseline?.speedup))
+        .collect();
+    let undecided = verdict.gain == Gain::Undecided;
     let ttfts: Vec<f64> = used
         .iter()
         .filter_map(|(observed, _)| observed.together.as_ref())
@@ -263,12 +270,15 @@ fn config_summary(
         runs: runs.len() as u32,
         runs_excluded: (runs.len() - used.len()) as u32,
         verdict,
+        repetitions_to_decide: undecided
+            .then(|| Gain::repetitions_to_decide(&speedups))
+            .flatten(),
         per_agent: agent_summaries(&figures),
         ttft: Tail::of(&ttfts),
         why_serial: figures.iter().find_map(|r| r.cause.why_serial),
         memory_peak_bytes: positive(&figures, |run| run.memory_peak_bytes),
         energy: energy(meter, &used),
-        notes: notes(runs, &stats, verdict, agents),
+        notes: notes(runs, agents),
         stats,
     }
 }
@@ -301,7 +311,7 @@ fn agent_summaries(runs: &[&RunMetrics]) -> Vec<AgentSummary> {
                 name: first.name.clone(),
                 time_s: positive(&all, |a| a.time),
                 solo_s: positive(&all, |a| a.solo),
-                np: positive(&all, |a| a.np),
+                np: Estimate::of_ratios(&all.iter().filter_map(|a| a.np).collect::<Vec<_>>()),
                 ttft_ms: positive(&all, |a| a.ttft.map(|s| 1e3 * s)),
                 ttft_solo_ms: positive(&all, |a| a.ttft_solo.map(|s| 1e3 * s)),
                 rate: positive(&all, |a| a.rate),
@@ -313,7 +323,7 @@ fn agent_summaries(runs: &[&RunMetrics]) -> Vec<AgentSummary> {
         .collect()
 }
 
-fn notes(all: &[Run<'_>], stats: &Statistics, verdict: Verdict, agents: u32) -> Vec<Note> {
+fn notes(all: &[Run<'_>], agents: u32) -> Vec<Note> {
     let runs = || all.iter().map(|(_, run)| *run);
     let mut notes: Vec<Note> = runs()
         .filter_map(|r| Some(Note::LeftOut(r.repetition, r.excluded.clone()?)))
@@ -325,10 +335,6 @@ fn notes(all: &[Run<'_>], stats: &Statistics, verdict: Verdict, agents: u32) -> 
     if agents == 1 {
         notes.push(Note::OneAgent);
     }
-    let gained = stats.speedup.and_then(|s| s.lo).is_some_and(|lo| lo > 1.05);
-    if verdict == Verdict::Serial && gained {
-        notes.push(Note::GainOutsideDecoding);
-    }
     let together = all
         .iter()
         .filter_map(|(observed, _)| observed.together.as_ref());
@@ -337,21 +343,34 @@ fn notes(all: &[Run<'_>], stats: &Statistics, verdict: Verdict, agents: u32) -> 
         notes.push(Note::EstimatedTokens);
     }
     for name in ["wall_s", "speedup"] {
-        let Some(quantity) = super::Quantity::named(name) else {
-            continue;
-        };
-        let known: Vec<_> = runs()
-            .filter_map(|r| Some((r.repetition, quantity.of_run(r)?)))
-            .collect();
-        let values: Vec<f64> = known.iter().map(|k| k.1).collect();
-        // Below five values a distance from the median says nothing.
-        if values.len() >= 5 {
-            let far = stats::outliers(&values).into_iter();
-            notes
-                .extend(far.map(|(place, score)| Note::FarFromOthers(name, known[place].0, score)));
-        }
+        notes.extend(apart(name, all));
     }
     notes
+}
+
+/// The runs that lie too far from the others by a quantity. A first one that does is no accident: the
+/// server was not yet in the state of the later ones.
+fn apart(name: &'static str, all: &[Run<'_>]) -> Vec<Note> {
+    let value = |run: &RunMetrics| Quantity::named(name)?.of_run(run).filter(|v| *v > 0.0);
+    let known: Vec<(u32, f64)> = all
+        .iter()
+        .filter_map(|(_, run)| Some((run.repetition, value(run)?)))
+        .collect();
+    let first = all.iter().map(|(_, run)| run.repetition).min();
+    let logs: Vec<f64> = known.iter().map(|(_, value)| value.ln()).collect();
+    let said = |(place, _): (usize, f64)| {
+        let (repetition, value) = known[place];
+        let others = logs.iter().enumerate().filter(|(at, _)| *at != place);
+        let others: Vec<f64> = others.map(|(_, log)| *log).collect();
+        Some(Note::FarFromOthers {
+            figure: name,
+            repetition,
+            times: value / stats::mean(&others)?.exp(),
+            first: Some(repetition) == first,
+        })
+    };
+    let far = stats::outliers(&logs).into_iter();
+    far.filter_map(said).collect()
 }
 
 /// A configuration of which only a published row is known.
@@ -376,7 +395,8 @@ fn published_config(row: &PublishedRow) -> ConfigSummary {
             },
             ..Statistics::default()
         },
-        verdict: Verdict::Unknown,
+        verdict: Verdict::UNKNOWN,
+        repetitions_to_decide: None,
         per_agent: Vec::new(),
         ttft: Tail::default(),
         why_serial: None,
@@ -400,7 +420,7 @@ fn groups(
                 configs: members.len() as u32,
                 runs: members.iter().map(|c| c.runs).sum(),
                 stats: over_configs(&members),
-                verdicts: VerdictCounts::of(members.iter().map(|c| c.verdict)),
+                verdicts: Verdicts::of(members.iter().copied()),
                 scenario,
                 topology,
             }

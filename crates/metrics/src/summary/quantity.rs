@@ -64,6 +64,41 @@ impl Quantity {
         (self.read)(statistics)
     }
 
+    /// True for a ratio, which is averaged geometrically. TR113's own ratios are averaged as TR113 does,
+    /// for they are there to be held against its figures.
+    fn is_ratio(&self) -> bool {
+        matches!(
+            self.name,
+            "speedup"
+                | "speedup_raw"
+                | "speedup_upper_bound"
+                | "efficiency"
+                | "stp"
+                | "antt"
+                | "fairness"
+        )
+    }
+
+    /// The estimate from its values in repeated runs; none of nothing, or where one is no value of it.
+    pub fn over_runs(&self, values: &[f64]) -> Option<Estimate> {
+        let estimate = if self.is_ratio() {
+            Estimate::of_ratios(values)
+        } else {
+            Estimate::of(values)
+        };
+        Some(estimate?.within(self.range()))
+    }
+
+    /// The estimate from the figures of several configurations, each of which counts.
+    pub(super) fn over_configs(&self, figures: &[f64]) -> Option<Estimate> {
+        let estimate = if self.is_ratio() {
+            Estimate::of_all_ratios(figures)
+        } else {
+            Estimate::of_all(figures)
+        };
+        Some(estimate?.within(self.range()))
+    }
+
     pub(super) fn set(&self, statistics: &mut Statistics, estimate: Option<Estimate>) {
         *(self.slot)(statistics) = estimate;
     }

@@ -23,7 +23,8 @@ fn on_two(config: &str, repetition: u32, per_token_ms: u64) -> RunObservation {
 }
 
 #[test]
-fn verdicts_by_the_rules() {
+fn gain_and_decoding_are_two_answers() {
+    use Decoding::{InTurn, Overlapping};
     let repeated = |mean, lo, hi| Estimate {
         mean,
         lo: Some(lo),
@@ -31,24 +32,121 @@ fn verdicts_by_the_rules() {
         sd: Some(0.1),
         n: 3,
     };
-    for (overlap, (mean, lo, hi), verdict) in [
-        (0.049, (1.0, 0.98, 1.02), Verdict::Serial),
-        (0.0, (0.5, 0.4, 0.6), Verdict::Degraded),
-        (0.9, (0.9, 0.85, 0.94), Verdict::Degraded),
-        (0.9, (1.0, 0.97, 1.2), Verdict::Shared),
-        (0.9, (1.03, 1.02, 1.04), Verdict::Shared),
-        (0.9, (1.2, 1.1, 1.3), Verdict::Parallel),
-        (0.9, (1.2, 1.02, 1.3), Verdict::Undecided),
-        (0.9, (1.2, 0.5, 1.9), Verdict::Undecided),
+    for (overlap, (mean, lo, hi), gain, decoding, word) in [
+        (0.049, (1.0, 0.98, 1.02), Gain::None, InTurn, "serial"),
+        (0.9, (1.0, 0.98, 1.02), Gain::None, Overlapping, "shared"),
+        // Two servers' worth of speed, and the decodes never met: a long prefill beside a short one.
+        (0.0, (1.32, 1.30, 1.35), Gain::Pays, InTurn, "parallel"),
+        (0.9, (1.2, 1.1, 1.3), Gain::Pays, Overlapping, "parallel"),
+        // The truth was 1.298: neither "No" nor "Yes" is shown.
+        (
+            0.0,
+            (1.24, 0.99, 1.49),
+            Gain::Undecided,
+            InTurn,
+            "undecided",
+        ),
+        (
+            0.9,
+            (1.2, 1.02, 1.3),
+            Gain::Undecided,
+            Overlapping,
+            "undecided",
+        ),
+        (
+            0.9,
+            (1.0, 0.97, 1.2),
+            Gain::Undecided,
+            Overlapping,
+            "undecided",
+        ),
+        (0.0, (0.9, 0.6, 1.2), Gain::Undecided, InTurn, "undecided"),
+        (0.9, (1.03, 1.02, 1.04), Gain::None, Overlapping, "shared"),
+        // A loss of time goes first, however the agents were served.
+        (0.0, (0.87, 0.85, 0.90), Gain::Costs, InTurn, "degraded"),
+        (0.9, (0.9, 0.85, 0.94), Gain::Costs, Overlapping, "degraded"),
+        (0.0, (0.96, 0.88, 1.04), Gain::NoGain, InTurn, "no gain"),
     ] {
         let found = Verdict::of(Some(overlap), Some(repeated(mean, lo, hi)));
-        assert_eq!(found, verdict, "{overlap} {mean} {lo} {hi}");
+        assert_eq!(
+            found,
+            Verdict { gain, decoding },
+            "{overlap} {mean} {lo} {hi}"
+        );
+        assert_eq!(found.word(), word);
+        let unseen = Verdict::of(None, Some(repeated(mean, lo, hi)));
+        assert_eq!(unseen.gain, gain);
+        assert_ne!(unseen.word(), "serial");
     }
-    let single = Estimate::of(&[1.9]);
-    assert_eq!(Verdict::of(Some(0.9), single), Verdict::Undecided);
-    assert_eq!(Verdict::of(Some(0.0), None), Verdict::Serial);
-    assert_eq!(Verdict::of(Some(0.9), None), Verdict::Unknown);
-    assert_eq!(Verdict::of(None, None), Verdict::Unknown);
+    assert_eq!(
+        Verdict::of(Some(0.9), Estimate::of(&[1.9, 1.9])).word(),
+        "undecided"
+    );
+    let in_turn = Verdict::of(Some(0.0), None);
+    assert_eq!((in_turn.word(), in_turn.decoding), ("unknown", InTurn));
+    assert_eq!(Verdict::of(None, None), Verdict::UNKNOWN);
+}
+
+#[test]
+fn undecided_says_how_many_repetitions_would_decide() {
+    let needed = Gain::repetitions_to_decide;
+    assert_eq!((needed(&[1.73]), needed(&[1.73, 1.75])), (Some(3), Some(3)));
+    // Wide apart: the half width of n values must fall to ln(1.24 / 1.05).
+    let wide = [1.14, 1.24, 1.35];
+    let enough = needed(&wide).unwrap() as usize;
+    assert!((4..8).contains(&enough), "{enough}");
+    let more: Vec<f64> = wide.iter().copied().cycle().take(enough).collect();
+    assert_eq!(Gain::of(Estimate::of_ratios(&more)), Gain::Pays);
+    // At the margin no number does, and what is decided needs none.
+    assert_eq!(needed(&[1.0, 1.05, 1.1025]), None);
+    assert_eq!(needed(&[1.29, 1.30, 1.31]), None);
+}
+
+/// Runs of one configuration with these speedups of two agents that decode beside each other.
+fn with_speedups(speedups: &[f64]) -> Vec<RunObservation> {
+    let call = |sent: u64, ms: u64| [request(sent).decode(10, ms)];
+    let runs = speedups.iter().zip(1..).map(|(speedup, repetition)| {
+        let ms = (10_000.0 / speedup) as u64;
+        let agents = [
+            Calls::new(&call(0, ms), &call(0, 5_000)),
+            Calls::new(&call(0, ms), &call(50_000, 5_000)).on(1),
+        ];
+        two_arms("a", repetition, "as left", &agents)
+    });
+    runs.collect()
+}
+
+#[test]
+fn one_outlier_in_five_is_named_and_does_not_make_a_gain() {
+    let summary = Summary::of(&dataset(with_speedups(&[1.01, 0.99, 10.0, 1.0, 1.02])));
+    let config = &summary.configs[0];
+    let speedup = config.stats.speedup.unwrap();
+    // The geometric mean; the arithmetic one would be 2.8.
+    assert!((1.58..1.60).contains(&speedup.mean), "{speedup:?}");
+    assert_eq!(config.verdict.gain, Gain::Undecided);
+    let named = |run: &str| config.notes.iter().any(|note| note.starts_with(run));
+    assert!(
+        named("speedup of run 3 lies far from the others"),
+        "{:?}",
+        config.notes
+    );
+}
+
+#[test]
+fn a_cold_first_repetition_is_named_and_from_eight_on_moves_nothing() {
+    let mut speedups = [1.30, 1.31, 1.29, 1.30, 1.32, 1.28, 1.31, 1.30];
+    speedups[0] = 0.2;
+    for (n, gain) in [(8, Gain::Pays), (5, Gain::Undecided)] {
+        let summary = Summary::of(&dataset(with_speedups(&speedups[..n])));
+        let config = &summary.configs[0];
+        assert_eq!(config.verdict.gain, gain, "{n}");
+        let cold = "the first repetition ran from another server state: speedup of run 1";
+        assert!(
+            config.notes.iter().any(|note| note.starts_with(cold)),
+            "{:?}",
+            config.notes
+        );
+    }
 }
 
 #[test]
@@ -65,7 +163,7 @@ fn one_configuration_repeated() {
     let wall = config.stats.wall_s.unwrap();
     close(wall.mean, 1.22);
     close(wall.sd.unwrap(), 0.01);
-    assert_eq!(config.verdict, Verdict::Parallel);
+    assert_eq!(config.verdict.word(), "parallel");
     assert_eq!(config.stats.overlap.known, 3);
     assert_eq!(config.stats.overlap.zero, 0);
     assert_eq!(config.stats.outcomes.completed, 6);
@@ -76,7 +174,7 @@ fn one_configuration_repeated() {
     assert!(config.per_agent[0].solo_s.is_some());
     assert_eq!(config.per_agent[1].solo_s, None);
     assert_eq!(config.stats.lost_s, None);
-    assert_eq!(summary.overall[0].verdicts.parallel, 1);
+    assert_eq!(summary.overall[0].verdicts.with(Gain::Pays), 1);
     // One configuration: its mean is the scenario's, with n = 1 and no interval.
     let scenario = summary.scenarios[0].stats.speedup.unwrap();
     assert_eq!((scenario.n, scenario.lo), (1, None));
@@ -163,7 +261,7 @@ fn failed_runs_are_counted_and_noted() {
     let config = &Summary::of(&dataset(vec![worse])).configs[0];
     assert_eq!(
         (config.stats.wall_s, config.verdict),
-        (None, Verdict::Unknown)
+        (None, Verdict::UNKNOWN)
     );
     assert!(Summary::of(&dataset(Vec::new())).configs.is_empty());
 }
@@ -219,7 +317,7 @@ fn a_published_row_alone_makes_a_configuration() {
     close(config.stats.speedup_est.unwrap().mean, 1.55);
     assert_eq!(
         (config.stats.tp_delta, config.verdict),
-        (None, Verdict::Unknown)
+        (None, Verdict::UNKNOWN)
     );
 }
 

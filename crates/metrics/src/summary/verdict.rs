@@ -1,67 +1,201 @@
-//! The verdict of a configuration (section 4).
+//! The verdict on a configuration (section 4): did running together pay, and how was it served? Two
+//! questions with an answer each; neither is inferred from the other.
 
-use super::{Verdict, VerdictCounts};
+use std::collections::BTreeMap;
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
 use crate::cause::SERIAL_BELOW;
-use crate::stats::Estimate;
+use crate::stats::{Estimate, Interval, Location};
 
-/// Below this a gain is none worth the name.
+/// Above this a gain is worth having.
 const GAIN: f64 = 1.05;
-/// Below this a loss is one.
+/// Below this a loss is worth avoiding.
 const LOSS: f64 = 0.95;
 
+/// Whether running together paid, from the 95 % interval of the speedup and a margin of 5 %.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gain {
+    /// The interval lies above 1.05.
+    Pays,
+    /// It lies within 0.95 to 1.05: no difference worth having.
+    None,
+    /// It ends at or below 1.05 and reaches below 0.95: no gain; whether it costs is open.
+    NoGain,
+    /// It lies below 0.95.
+    Costs,
+    /// It allows a gain and none, or there are fewer than three repetitions.
+    Undecided,
+    /// There is no speedup: nothing ran in turn.
+    Unknown,
+}
+
+impl Gain {
+    /// Every answer, the best first.
+    pub const ALL: [Self; 6] = [
+        Self::Pays,
+        Self::None,
+        Self::NoGain,
+        Self::Costs,
+        Self::Undecided,
+        Self::Unknown,
+    ];
+
+    /// From the measured speedup.
+    pub fn of(speedup: Option<Estimate>) -> Self {
+        match speedup.map(|s| s.interval()) {
+            None => Self::Unknown,
+            Some(None) => Self::Undecided,
+            Some(Some(interval)) => Self::shown_by(interval),
+        }
+    }
+
+    fn shown_by(speedup: Interval) -> Self {
+        if speedup.lo > GAIN {
+            Self::Pays
+        } else if speedup.hi < LOSS {
+            Self::Costs
+        } else if speedup.hi > GAIN {
+            Self::Undecided
+        } else if speedup.lo >= LOSS {
+            Self::None
+        } else {
+            Self::NoGain
+        }
+    }
+
+    /// How many repetitions would decide if more of them lay and scattered as these speedups do: three
+    /// at least. None where these decide, or where a thousand would not.
+    pub fn repetitions_to_decide(speedups: &[f64]) -> Option<u32> {
+        let logs: Vec<f64> = speedups.iter().map(|s| s.ln()).collect();
+        let decides = |logs: Interval| Self::shown_by(logs.map(f64::exp)) != Self::Undecided;
+        match logs.len() {
+            0 => None,
+            1 => Some(3),
+            _ => Location::enough(&logs, decides),
+        }
+    }
+}
+
+/// Whether agents decoded at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decoding {
+    /// For less than 5 % of the decoding time.
+    InTurn,
+    /// For 5 % of it or more.
+    Overlapping,
+    /// The data do not tell.
+    Unknown,
+}
+
+impl Decoding {
+    /// From the mean overlap, 0..1.
+    pub fn of(decode_overlap: Option<f64>) -> Self {
+        match decode_overlap {
+            Some(overlap) if overlap < SERIAL_BELOW => Self::InTurn,
+            Some(_) => Self::Overlapping,
+            None => Self::Unknown,
+        }
+    }
+}
+
+/// What running a configuration's agents together amounts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Verdict {
+    /// Whether it paid.
+    pub gain: Gain,
+    /// How the agents were served.
+    pub decoding: Decoding,
+}
+
 impl Verdict {
+    /// Of a configuration of which neither is known.
+    pub const UNKNOWN: Self = Self {
+        gain: Gain::Unknown,
+        decoding: Decoding::Unknown,
+    };
+
     /// From the mean overlap and the measured speedup.
-    ///
-    /// `degraded` goes before `serial`: agents that take turns and lose by it are worse than
-    /// serial. An interval that reaches from below 0.95 to above 1.05 decides nothing.
     pub fn of(decode_overlap: Option<f64>, speedup: Option<Estimate>) -> Self {
-        let interval = speedup.and_then(|s| s.interval());
-        if interval.is_some_and(|i| i.hi < LOSS) {
-            return Self::Degraded;
-        }
-        if decode_overlap.is_some_and(|o| o < SERIAL_BELOW) {
-            return Self::Serial;
-        }
-        match (speedup, interval) {
-            (None, _) => Self::Unknown,
-            (_, Some(i)) if i.lo > GAIN => Self::Parallel,
-            (_, Some(i)) if (i.lo >= LOSS && i.contains(1.0)) || i.hi <= GAIN => Self::Shared,
-            _ => Self::Undecided,
+        Self {
+            gain: Gain::of(speedup),
+            decoding: Decoding::of(decode_overlap),
         }
     }
 
-    /// As in `report.json`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Serial => "serial",
-            Self::Shared => "shared",
-            Self::Parallel => "parallel",
-            Self::Degraded => "degraded",
-            Self::Undecided => "undecided",
-            Self::Unknown => "unknown",
+    /// The pair in a word, as in `report.json`.
+    pub const fn word(self) -> &'static str {
+        match (self.gain, self.decoding) {
+            (Gain::Pays, _) => "parallel",
+            (Gain::Costs, _) => "degraded",
+            (Gain::None, Decoding::InTurn) => "serial",
+            (Gain::None, Decoding::Overlapping) => "shared",
+            (Gain::None, Decoding::Unknown) => "no difference",
+            (Gain::NoGain, _) => "no gain",
+            (Gain::Undecided, _) => "undecided",
+            (Gain::Unknown, _) => "unknown",
         }
     }
 }
 
-impl std::fmt::Display for Verdict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
+/// The word and both answers, as fields of what has the verdict.
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Verdict", 3)?;
+        fields.serialize_field("verdict", self.word())?;
+        fields.serialize_field("gain", &self.gain)?;
+        fields.serialize_field("decoding", &self.decoding)?;
+        fields.end()
     }
 }
 
-impl VerdictCounts {
-    pub(super) fn of(verdicts: impl Iterator<Item = Verdict>) -> Self {
-        let mut counts = Self::default();
-        for verdict in verdicts {
-            *match verdict {
-                Verdict::Serial => &mut counts.serial,
-                Verdict::Shared => &mut counts.shared,
-                Verdict::Parallel => &mut counts.parallel,
-                Verdict::Degraded => &mut counts.degraded,
-                Verdict::Undecided => &mut counts.undecided,
-                Verdict::Unknown => &mut counts.unknown,
-            } += 1;
+/// The verdicts on several configurations.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Verdicts(Vec<Verdict>);
+
+impl Verdicts {
+    /// Those of these configurations.
+    pub fn of<'c>(configs: impl IntoIterator<Item = &'c super::ConfigSummary>) -> Self {
+        Self(configs.into_iter().map(|c| c.verdict).collect())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many have this answer.
+    pub fn with(&self, gain: Gain) -> usize {
+        self.0.iter().filter(|v| v.gain == gain).count()
+    }
+
+    /// How many were served this way.
+    pub fn served(&self, decoding: Decoding) -> usize {
+        self.0.iter().filter(|v| v.decoding == decoding).count()
+    }
+
+    /// The answer that all of them have.
+    pub fn shared_gain(&self) -> Option<Gain> {
+        let first = self.0.first()?.gain;
+        (self.with(first) == self.len()).then_some(first)
+    }
+}
+
+/// How many have which word.
+impl Serialize for Verdicts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+        for verdict in &self.0 {
+            *counts.entry(verdict.word()).or_default() += 1;
         }
-        counts
+        counts.serialize(serializer)
     }
 }

@@ -5,7 +5,7 @@ use metrics::{ArmObservation, ConfigSummary, Summary};
 use super::super::lanes;
 use crate::album::{Album, Words};
 use crate::charts::{Form, Timeline, TimelineGroup};
-use crate::tables::{View, scenario_title, topology_word, verdict_word};
+use crate::tables::{View, scenario_title, topology_word};
 
 /// Lanes that still read well in one picture.
 const MOST_LANES: usize = 60;
@@ -57,7 +57,7 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
         if let Some(arm) = &run.together {
             groups.push(TimelineGroup {
                 overlap: lanes::overlap(view.summary, run),
-                verdict: format!("verdict: {}", verdict_word(config.verdict)),
+                verdict: format!("verdict: {}", config.verdict.word()),
                 ..group(arm, "together")
             });
         }
@@ -127,7 +127,7 @@ pub(super) fn timeline(view: &View<'_>, scenario: Option<&str>, album: &mut Albu
             detail,
             lanes: lanes::of_arm(arm),
             overlap: lanes::overlap(view.summary, run),
-            verdict: verdict_word(config.verdict).to_owned(),
+            verdict: config.verdict.word().to_owned(),
             wall_s: lanes::wall(arm),
         });
     }

@@ -9,7 +9,7 @@ use super::super::settings::in_words;
 use super::super::tr110::{CitedScenario, comparison_figures};
 use super::super::truth::RULES;
 use super::super::view::{Group, RowData, Spread, View};
-use super::super::{Cell, Kind, Number, Origin, Table, numbers, signed, taking_part, verdict_word};
+use super::super::{Cell, Kind, Number, Origin, Table, numbers, signed, taking_part};
 use super::{best, config_column, count_cell, per_source, rate_cell, truth_columns};
 
 /// A scenario in one source.
@@ -370,7 +370,7 @@ pub(super) fn sweet_spots(view: &View<'_>) -> Table {
             Cell::count(compared(r) as u32)
         }),
         Field::label("verdict", "verdict", |r: &RowData<'_>| {
-            let verdict = r.summary.map(|s| verdict_word(s.verdict));
+            let verdict = r.summary.map(|s| s.verdict.word());
             verdict.map_or(Cell::Unknown, Cell::text)
         }),
     ];
@@ -412,7 +412,7 @@ pub(super) fn recommended(view: &View<'_>) -> Table {
     });
     let title = "6.3 TR113's recommended configurations as measured";
     Table::of("6.3-recommended", title, columns, present).note(
-        "`expected` is what TR113 promises. A verdict of `serial` means that the agents took turns: the recommended \
-         efficiency is not a gain over running them in turn.",
+        "`expected` is what TR113 promises. A verdict of `unknown` means that the agents were never run one after \
+         another: the recommended efficiency is no gain over that. With a decode overlap of 0 they took turns.",
     )
 }
