@@ -1,7 +1,7 @@
 //! How good the statistics are, on data whose truth is known: the tables in `docs/statistics.md` and
 //! `docs/capacity.md`.
 //!
-//! `cargo run --release -p metrics --example studies -- speedup|capacity [SEARCHES]`
+//! `cargo run --release -p metrics --example studies -- speedup [SWEEPS]|capacity [SEARCHES]`
 
 mod capacity;
 mod levels;
@@ -13,23 +13,22 @@ use std::collections::BTreeMap;
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     match args.next().as_deref() {
-        Some("speedup") => print_speedup(),
-        Some("capacity") => {
-            let searches = args
-                .next()
-                .map(|n| n.parse().expect("a number of searches"));
-            capacity::print(searches.unwrap_or(capacity::SEARCHES));
-        }
-        _ => eprintln!("say which: speedup, capacity [SEARCHES]"),
+        Some("speedup") => print_speedup(number(args.next()).unwrap_or(SWEEPS)),
+        Some("capacity") => capacity::print(number(args.next()).unwrap_or(capacity::SEARCHES)),
+        _ => eprintln!("say which: speedup [SWEEPS], capacity [SEARCHES]"),
     }
 }
 
-/// Sweeps of each setting.
-const SWEEPS: u32 = 1000;
+fn number(arg: Option<String>) -> Option<u32> {
+    arg.map(|n| n.parse().expect("a number"))
+}
+
+/// Sweeps of each setting, unless told otherwise.
+const SWEEPS: u32 = 300;
 
 /// How often the stated speedup interval holds the truth, and how often each verdict is wrong.
-fn print_speedup() {
-    let of = |setting| speedup::case(setting, 113, SWEEPS);
+fn print_speedup(sweeps: u32) {
+    let of = |setting| speedup::case(setting, 113, sweeps);
     println!("| server | repetitions | truth | mean estimate | mean width | covered (%) |");
     println!("|---|---|---|---|---|---|");
     for c in speedup::as_they_are().map(of) {
@@ -55,7 +54,7 @@ fn print_speedup() {
         let covered: u32 = rows.iter().map(|c| c.covered).sum();
         let cells = rows.chunks(servers::Model::ALL.len()).map(|servers| {
             let worst = |of: fn(&speedup::Case) -> u32| servers.iter().map(of).max();
-            let worst = |of| percent(worst(of).unwrap_or(0), SWEEPS);
+            let worst = |of| percent(worst(of).unwrap_or(0), sweeps);
             format!(
                 "{:.1} / {:.0}",
                 worst(speedup::Case::wrong),
@@ -66,7 +65,7 @@ fn print_speedup() {
             "| {} % | {} | {:.1} | {} |",
             100.0 * setting.noise,
             setting.repetitions,
-            percent(covered, SWEEPS * rows.len() as u32),
+            percent(covered, sweeps * rows.len() as u32),
             cells.collect::<Vec<_>>().join(" | ")
         );
         for (word, [said, wrong]) in rows.iter().flat_map(|c| &c.words) {
