@@ -6,10 +6,10 @@ mod certified;
 mod describe;
 mod estimate;
 mod interval;
+mod law;
 mod location;
 mod many;
 mod outliers;
-mod usl;
 
 pub use certified::{printable_percentile, samples_needed};
 pub(crate) use describe::percentile_by;
@@ -18,10 +18,10 @@ pub use estimate::Estimate;
 pub(crate) use estimate::NOT_NEGATIVE;
 pub(crate) use interval::t_quantile;
 pub use interval::{CONFIDENCE, Interval};
+pub use law::{Usl, UslFit, fit_usl};
 pub use location::{Location, TRIMMED_FROM};
 pub use many::{holm, studentized_range_p};
 pub use outliers::outliers;
-pub use usl::{Usl, UslFit, fit_usl};
 
 #[cfg(test)]
 mod tests;
