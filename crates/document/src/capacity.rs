@@ -5,13 +5,11 @@ use serde::{Deserialize, Serialize};
 use domain::record::capacity::{
     CapacityRecord, Judged, LevelEnd, Probe, RunEnd, SearchEnd, Verdict,
 };
-use metrics::capacity::{Criterion, LevelFigures, Objective, Scaling, search};
+use metrics::capacity::{Course, Criterion, LevelFigures, Located, Objective, Scaling, search};
+use metrics::stats::LawKind;
 
 use crate::number::{plain, three_digits};
 use crate::words::plural;
-
-/// A law that misses a level by more than this share of its throughput is a rough one.
-const ROUGH: f64 = 0.1;
 
 /// What can be said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,9 +117,9 @@ pub fn answer(
         sentence.push_str("; ");
         sentence.push_str(&open_in_words(probe));
     }
-    if let Some(course) = course(record, levels, scaling) {
+    if let Some(scaling) = scaling {
         sentence.push_str("; ");
-        sentence.push_str(&course);
+        sentence.push_str(&course(scaling));
     }
     sentence.push('.');
     let mut notes = Vec::new();
@@ -142,10 +140,13 @@ pub fn answer(
             100.0 * record.asked.max_failed
         ));
     }
-    if let Some(scaling) = scaling.filter(|s| s.best.is_some() && s.misfit > ROUGH) {
+    if let Some(fit) = scaling
+        .and_then(|s| s.fit.as_ref())
+        .filter(|fit| fit.is_rejected())
+    {
         notes.push(format!(
-            "The fitted law misses the throughput of a level by up to {:.0} %: its peak is a rough one.",
-            100.0 * scaling.misfit
+            "No law fits the levels (the nearest, {}, is rejected at 1 %): no knee and no peak is taken from one.",
+            fit.kind.name()
         ));
     }
     Answer {
@@ -167,7 +168,11 @@ fn open_in_words(probe: &Probe) -> String {
     let one = probe.agents == 1;
     let who = agents(probe.agents);
     let judged = &probe.decision.judged;
-    let unheard = |j: &Judged| j.verdict == Verdict::Unresolved && j.lo.is_none();
+    let is_open = |j: &&Judged| j.verdict == Verdict::Unresolved;
+    let open = judged.iter().filter(is_open).max_by_key(|j| j.needs);
+    // The figure with the interval that does not decide it.
+    let seen = open.and_then(figure_in_words);
+    let seen = seen.map_or_else(String::new, |seen| format!(" ({seen})"));
     match probe.decision.needs {
         Some(n) => {
             let (be, need) = if one {
@@ -175,13 +180,15 @@ fn open_in_words(probe: &Probe) -> String {
             } else {
                 ("are", "need")
             };
-            format!("{who} {be} unresolved and {need} about {n} more requests")
+            format!("{who} {be} unresolved{seen} and {need} about {n} more requests")
         }
         None if judged.is_empty() => format!("{who} never came to a steady state"),
-        None if judged.iter().any(unheard) => format!("too few requests of {who} to tell"),
+        None if judged.iter().filter(is_open).any(|j| j.lo.is_none()) => {
+            format!("too few requests of {who} to tell")
+        }
         None => {
             let lie = if one { "lies" } else { "lie" };
-            format!("{who} {lie} too close to the limit to be told")
+            format!("{who} {lie} too close to the limit to be told{seen}")
         }
     }
 }
@@ -219,16 +226,13 @@ pub fn figure_in_words(judged: &Judged) -> Option<String> {
         Criterion::Latency { .. } => (1e3, "ms"),
         Criterion::Goodput { .. } | Criterion::Failed { .. } => (100.0, "%"),
     };
-    let interval = judged
-        .seen_lo
-        .zip(judged.seen_hi)
-        .map_or_else(String::new, |(lo, hi)| {
-            format!(
-                " [{} .. {}]",
-                three_digits(lo * factor),
-                three_digits(hi * factor)
-            )
-        });
+    let end = |end: Option<f64>| {
+        end.map_or_else(|| "unknown".to_owned(), |end| three_digits(end * factor))
+    };
+    let interval = match (judged.seen_lo, judged.seen_hi) {
+        (None, None) => String::new(),
+        (lo, hi) => format!(" [{} .. {}]", end(lo), end(hi)),
+    };
     Some(format!(
         "{} {} {unit}{interval}",
         criterion.name(),
@@ -236,112 +240,78 @@ pub fn figure_in_words(judged: &Judged) -> Option<String> {
     ))
 }
 
-/// Where throughput goes and where the fitted law has its peak, in half a sentence.
-fn course(
-    record: &CapacityRecord,
-    levels: &[LevelFigures],
-    scaling: Option<&Scaling>,
-) -> Option<String> {
-    let by_rate =
-        |a: &&LevelFigures, b: &&LevelFigures| a.tokens_per_s.mean.total_cmp(&b.tokens_per_s.mean);
-    let top = levels.iter().max_by(by_rate)?;
-    let highest = levels.iter().max_by_key(|l| l.agents)?;
-    let saturated = record
-        .probes
-        .iter()
-        .filter(|p| p.end != LevelEnd::Interrupted)
-        .filter_map(|p| p.saturation)
-        .min_by_key(|s| s.agents);
-    let law = scaling.map_or_else(
-        || "too few levels to predict where it peaks".to_owned(),
-        |scaling| peak_in_words(scaling, highest.agents),
-    );
-    if let Some(s) = saturated {
-        if let Some(peak) = scaling.and_then(|s| peak(s).filter(|p| p.agents <= highest.agents)) {
-            return Some(format!(
-                "by the fitted law throughput peaks near {peak} at {}; beyond it waiting grows and throughput \
-                 does not",
-                rate(peak.tokens_per_s)
-            ));
-        }
-        let from = levels.iter().find(|l| l.agents == s.from)?;
-        return Some(format!(
-            "throughput is {} with {} and does not grow with more; waiting does; {law}",
-            rate(from.tokens_per_s.mean),
-            agents(s.from)
-        ));
-    }
-    Some(if levels.len() < 2 {
-        format!(
-            "throughput is {} with {}; {law}",
-            rate(top.tokens_per_s.mean),
-            agents(top.agents)
-        )
-    } else if top.agents == highest.agents {
-        format!(
-            "throughput still grows: {} with {}, the most that were looked at; {law}",
-            rate(top.tokens_per_s.mean),
-            agents(top.agents)
-        )
-    } else {
-        format!(
-            "the highest throughput seen is {} with {}; {law}",
-            rate(top.tokens_per_s.mean),
-            agents(top.agents)
-        )
-    })
-}
-
-/// A peak that the fitted law has, in whole agents.
-struct Peak {
-    agents: u32,
-    tokens_per_s: f64,
-    /// The 95 % interval, rounded outwards.
-    within: Option<(f64, f64)>,
-}
-
-impl std::fmt::Display for Peak {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&agents(self.agents))?;
-        match self.within {
-            Some((lo, hi)) => write!(f, " [{lo:.0} .. {hi:.0}]"),
-            None => Ok(()),
-        }
-    }
-}
-
-fn peak(scaling: &Scaling) -> Option<Peak> {
-    let agents = scaling.best?;
-    let ends = scaling.peak.lo.zip(scaling.peak.hi);
-    Some(Peak {
-        agents,
-        tokens_per_s: scaling.fit.law.at(f64::from(agents)),
-        within: ends.map(|(lo, hi)| (lo.floor().max(1.0), hi.ceil())),
-    })
-}
-
-/// Where the law has its peak, or that it cannot give one.
-fn peak_in_words(scaling: &Scaling, highest: u32) -> String {
-    match peak(scaling) {
-        Some(peak) if peak.agents <= highest => format!(
-            "the fitted law peaks near {peak} at {}",
-            rate(peak.tokens_per_s)
+/// What throughput does over the levels, in half a sentence.
+fn course(scaling: &Scaling) -> String {
+    let highest = rate_at(&scaling.x_max);
+    match scaling.course {
+        Course::Single { agents: n } => format!(
+            "throughput is {highest} with {}; a single level shows no course",
+            agents(n)
         ),
-        Some(peak) => {
-            format!("the fitted law peaks near {peak}, beyond the levels looked at")
+        Course::Peak { top, above, below } => {
+            let from = above.map_or("below".to_owned(), |n| format!("between {n} and"));
+            let by_law = scaling.usl_peak().map_or_else(String::new, |peak| {
+                let name = LawKind::Usl.name();
+                format!(", near {} by the {name}", place(&peak))
+            });
+            format!(
+                "throughput falls: the highest is {highest} with {}, and {below} get less; it peaks {from} \
+                 {below} agents{by_law}",
+                agents(top)
+            )
         }
-        None => match scaling.peak.lo.filter(|lo| *lo >= 2.0) {
-            Some(lo) => {
-                format!("these levels show no peak: if there is one, it lies above {lo:.0} agents")
-            }
-            None => "these levels show no peak".to_owned(),
-        },
+        Course::Flat { from } => {
+            let saturates = match (scaling.batch.at, scaling.n_star.at) {
+                (Some(_), _) => format!("saturates near {}", place(&scaling.batch)),
+                (None, Some(_)) => format!(
+                    "{} reach that at the earliest, if each adds as much as the first",
+                    place(&scaling.n_star)
+                ),
+                (None, None) => "more only wait".to_owned(),
+            };
+            format!(
+                "throughput is flat at {highest} from {} on, and {saturates}",
+                agents(from)
+            )
+        }
+        Course::Grows { from, to } => format!(
+            "throughput still grows from {from} to {to} agents, the most that were looked at, up to {highest}; \
+             where it ends is not known"
+        ),
+        Course::Open { from, to, ratio } => format!(
+            "whether throughput grows from {from} to {to} agents is open ({} times as much): more requests at each \
+             level would tell, or more agents",
+            in_brackets(&ratio, 2)
+        ),
     }
 }
 
-fn rate(tokens_per_s: f64) -> String {
-    let decimals = usize::from(tokens_per_s < 99.95);
-    format!("{} tok/s", plain(tokens_per_s, decimals))
+/// `261 tok/s [259 .. 263]`.
+fn rate_at(located: &Located) -> String {
+    let at = located.at.unwrap_or_default();
+    let decimals = usize::from(at < 99.95);
+    let interval = located.lo.zip(located.hi);
+    let interval = interval.map_or_else(String::new, |(lo, hi)| {
+        format!(" [{} .. {}]", plain(lo, decimals), plain(hi, decimals))
+    });
+    format!("{} tok/s{interval}", plain(at, decimals))
+}
+
+/// `8.7 [8.5 .. 9.0] agents`.
+fn place(located: &Located) -> String {
+    format!("{} agents", in_brackets(located, 1))
+}
+
+fn in_brackets(located: &Located, decimals: usize) -> String {
+    let number = |value: Option<f64>| {
+        value.map_or_else(|| "unknown".to_owned(), |value| plain(value, decimals))
+    };
+    format!(
+        "{} [{} .. {}]",
+        number(located.at),
+        number(located.lo),
+        number(located.hi)
+    )
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub use level::{Fairness, LevelFigures};
 pub use objective::{Criterion, Objective, Statistic, share};
 pub use probe::probe;
 pub use sample::{Sample, steady_window};
-pub use scaling::{Located, Scaling, saturation};
+pub use scaling::{Course, Located, Scaling, saturation};
 pub use search::Next;
 pub use watch::{Watch, Watched};
 

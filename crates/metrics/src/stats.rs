@@ -18,7 +18,7 @@ pub use estimate::Estimate;
 pub(crate) use estimate::NOT_NEGATIVE;
 pub(crate) use interval::t_quantile;
 pub use interval::{CONFIDENCE, Interval};
-pub use law::{Usl, UslFit, fit_usl};
+pub use law::{Law, LawFit, LawKind};
 pub use location::{Location, TRIMMED_FROM};
 pub use many::{holm, studentized_range_p};
 pub use outliers::outliers;

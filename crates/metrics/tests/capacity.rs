@@ -4,9 +4,13 @@
 #[expect(dead_code, reason = "the studies use all of it")]
 mod levels;
 
+#[path = "../examples/studies/laws.rs"]
+mod laws;
+
 use levels::{Limit, Server, Together, levels};
 
 const LEVELS: u32 = 50;
+const RUNS: u32 = 20;
 
 fn shares(limit: Limit, together: Together, off: f64) -> [f64; 2] {
     let server = Server::at_its_limit(limit, together, 4).off(off);
@@ -35,4 +39,29 @@ fn a_level_clearly_off_its_limit_is_decided() {
     let ([pass, fail], [passes, fails]) = (of(-1.0), of(1.0));
     assert!(pass > 0.6 && fail <= 0.01, "{pass} {fail}");
     assert!(fails > 0.99 && passes <= 0.0, "{passes} {fails}");
+}
+
+#[test]
+fn what_is_said_of_throughput_is_seldom_wrong_on_servers_that_are_known() {
+    for server in laws::Server::ALL {
+        let said = laws::runs(server, 0.03, RUNS);
+        let wrong = |count: laws::Count| count.said - count.right;
+        // 5 % of 20 is 1; more than 3 come once in 60 such servers.
+        for count in [
+            said.peak,
+            said.flat,
+            said.grows,
+            said.x_max,
+            said.batch,
+            said.law_peak,
+        ] {
+            assert!(wrong(count) <= 3, "{server:?}: {said:?}");
+        }
+        let told = said.peak.said + said.flat.said + said.grows.said;
+        assert!(told >= RUNS / 2, "{server:?}: {said:?}");
+        assert!(
+            said.peak.said == 0 || said.peak.right > 0,
+            "{server:?}: {said:?}"
+        );
+    }
 }

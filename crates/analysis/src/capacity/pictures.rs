@@ -80,15 +80,24 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
     let mut spans: Vec<Span> = carries(material).into_iter().collect();
     let mut said = Vec::new();
     if let Some(scaling) = &material.scaling {
-        let law = scaling.fit.law;
-        let points = along(highest).map(|x| {
-            let interval = scaling.fit.interval(|law| law.at(x)).map(|i| (i.lo, i.hi));
-            let point = Some(law.at(x));
-            (x, Value { point, interval })
-        });
-        let name = "Universal Scalability Law, 95 % band";
-        series.push(LineSeries::new(name, Mark::Band, points).color(Color::ORANGE));
-        let peak = scaling.peak.at.filter(|_| !scaling.peak.unbounded);
+        if let Some(fit) = scaling.law() {
+            let points = along(highest).map(|x| {
+                let interval = fit.interval(|law| law.at(x)).map(|i| (i.lo, i.hi));
+                let point = Some(fit.law.at(x));
+                (x, Value { point, interval })
+            });
+            let name = format!("{}, 95 % band", fit.kind.name());
+            series.push(LineSeries::new(name, Mark::Band, points).color(Color::ORANGE));
+        } else {
+            said.push("no law that fits".to_owned());
+        }
+        let one = scaling.x_max.at.zip(scaling.n_star.at);
+        if let Some((most, star)) = one {
+            let bound = along(highest).map(|x| (x, Value::from(most * (x / star).min(1.0))));
+            let name = "as if each added as much as the first, up to the highest";
+            series.push(LineSeries::new(name, Mark::Line, bound).color(Color::GREY));
+        }
+        let peak = scaling.usl_peak().and_then(|peak| peak.at);
         let places = [
             ("knee", scaling.knee.at, Color::PURPLE),
             ("peak", peak, Color::ORANGE),
@@ -97,12 +106,7 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
             let Some(at) = at else { continue };
             let shown = plain(at, 1);
             said.push(format!("{name} at {shown} agents"));
-            if at <= highest {
-                spans.push(Span::mark(at, format!("{name} {shown}"), color));
-            }
-        }
-        if peak.is_none() {
-            said.push("no peak is shown".to_owned());
+            spans.push(Span::mark(at, format!("{name} {shown}"), color));
         }
     }
     let mut measured = over(material, "level, 95 % interval", |l| {
@@ -114,8 +118,9 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
         name: "throughput",
         title: "Throughput against agents",
         subtitle: &said.join(", "),
-        caption: "Throughput of each level in its steady window, with the law fitted to all of them. The knee is \
-                  where throughput over time in the system is highest; beyond it more agents mostly wait.",
+        caption: "Throughput of each level in its steady window, with its asymptotic bounds and, where one fits, the \
+                  law of all levels. The knee is where throughput over time in the system is highest; beyond it \
+                  more agents mostly wait.",
     };
     let panels = vec![Panel::new("throughput (tok/s)", series)];
     album.put(&words, &against_agents(panels, spans));

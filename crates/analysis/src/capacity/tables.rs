@@ -4,7 +4,7 @@ use document::{Cell, Field, Kind, Origin, Table, verdict};
 use domain::record::capacity::{Judged, LevelEnd, Phase};
 use domain::record::load::Spread;
 use metrics::Estimate;
-use metrics::capacity::{Criterion, LevelFigures, Located, Objective, Statistic};
+use metrics::capacity::{Course, Criterion, LevelFigures, Located, Objective, Statistic};
 
 use super::Material;
 use super::read::Level;
@@ -175,7 +175,8 @@ fn limit_table(levels: &[&Level], origin: Origin) -> Table {
         "A percentile limit is judged by the share of requests within it: the level passes when the lower \
          bound of that share reaches the target and each agent has had 12 requests on average, fails when \
          the upper bound stays below it. The bounds hold at the confidence of the look at which the level \
-         was decided. Seen: the figure itself with its 95 % interval. Design effect: how many times as many \
+         was decided; so does the interval of the figure itself, whose end is unknown where so few requests give \
+         none. Design effect: how many times as many \
          requests it takes because they come in bunches. Needs: about so many more requests would decide \
          it.",
     )
@@ -240,10 +241,14 @@ fn fairness_table(material: &Material<'_>, origin: Origin) -> Table {
 }
 
 fn scaling_table(material: &Material<'_>) -> Table {
-    let mut table = Table::new("scaling", "Universal Scalability Law").note(
-        "Throughput of N agents as λ N / (1 + σ (N - 1) + κ N (N - 1)), with 95 % intervals of what the \
-         levels scatter by and of what the law misses. Knee: where throughput over \
-         time in the system is highest. Peak: where throughput is; unbounded when the interval of κ holds 0.",
+    let mut table = Table::new("scaling", "Throughput by number of agents").note(
+        "Highest throughput: the mean of the levels where it is flat, else the best level's, and without an upper \
+         end where it may still grow. Saturation at the earliest: that over one agent's throughput. Of linear \
+         growth, a bound, Amdahl's law, a saturating batch and the Universal Scalability Law, \
+         λ n / (1 + σ (n - 1) + κ n (n - 1)) with n = min(N, B), the law is the one with the least AICc that the \
+         levels do not reject (p at least 0.01), with intervals of what the levels scatter by. Knee: where \
+         throughput over time in the system is highest. Peak: only where a higher level has less throughput. \
+         `docs/capacity.md` says how often these are right.",
     );
     table.label("quantity", "quantity");
     table.column("value", "value", Kind::Number, Origin::Derived);
@@ -253,41 +258,51 @@ fn scaling_table(material: &Material<'_>) -> Table {
     let Some(scaling) = &material.scaling else {
         return table;
     };
-    let mut put = |name: &str, located: &Located, decimals: usize| {
+    let mut put = |name: &str, located: &Located, decimals: usize, note: Cell| {
         table.row(vec![
             Cell::text(name),
             Cell::known(located.at, decimals),
             Cell::known(located.lo, decimals),
             Cell::known(located.hi, decimals),
-            if located.unbounded {
-                Cell::text("unbounded")
-            } else {
-                Cell::Empty
-            },
+            note,
         ]);
     };
-    put("λ, one agent's throughput (tok/s)", &scaling.lambda, 2);
-    put("σ, contention", &scaling.sigma, 5);
-    put("κ, coherency", &scaling.kappa, 6);
-    put("knee (agents)", &scaling.knee, 1);
-    put("peak (agents)", &scaling.peak, 1);
-    let single = |name: &str, value: Cell| {
-        vec![
-            Cell::text(name),
-            value,
-            Cell::Empty,
-            Cell::Empty,
-            Cell::Empty,
-        ]
+    let course = Cell::text(match scaling.course {
+        Course::Single { .. } => "a single level".to_owned(),
+        Course::Peak { top, below, .. } => format!("falls from {top} to {below} agents"),
+        Course::Flat { from } => format!("flat from {from} on"),
+        Course::Grows { .. } => "still grows".to_owned(),
+        Course::Open { .. } => "may still grow".to_owned(),
+    });
+    put("highest throughput (tok/s)", &scaling.x_max, 2, course);
+    let earliest = "saturation at the earliest (agents)";
+    put(earliest, &scaling.n_star, 1, Cell::Empty);
+    let Some(fit) = &scaling.fit else {
+        return table;
     };
-    table.row(single(
-        "best whole number of agents",
-        scaling.best.map_or(Cell::Unknown, Cell::count),
-    ));
-    table.row(single(
-        "largest misfit of a level (%)",
-        Cell::number(100.0 * scaling.misfit, 1),
-    ));
+    let chance = Located {
+        at: Some(fit.p),
+        ..Located::NOWHERE
+    };
+    let name = fit.kind.name();
+    let law = Cell::text(if fit.is_rejected() {
+        format!("{name}, the nearest, is rejected")
+    } else {
+        name.to_owned()
+    });
+    put("law: p of the levels' distance", &chance, 4, law);
+    for (name, located, decimals) in [
+        ("λ, one agent's throughput (tok/s)", &scaling.lambda, 2),
+        ("σ, contention", &scaling.sigma, 5),
+        ("κ, coherency", &scaling.kappa, 6),
+        ("B, bound (agents)", &scaling.batch, 1),
+        ("knee (agents)", &scaling.knee, 1),
+        ("peak (agents)", &scaling.peak, 1),
+    ] {
+        if located.at.is_some() {
+            put(name, located, decimals, Cell::Empty);
+        }
+    }
     table
 }
 

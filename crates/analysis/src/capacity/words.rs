@@ -73,8 +73,8 @@ fn why(material: &Material<'_>) -> Vec<String> {
         .and_then(|scaling| scaling.knee.at)
     {
         why.push(format!(
-            "By the fitted law throughput over time in the system is highest at {} agents: beyond them, more agents \
-             mostly wait.",
+            "By the law that fits throughput over time in the system is highest at {} agents: beyond them, more \
+             agents mostly wait.",
             plain(knee, 1)
         ));
     }

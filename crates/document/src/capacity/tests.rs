@@ -4,7 +4,7 @@ use domain::Stamp;
 use domain::record::capacity::*;
 use metrics::Estimate;
 use metrics::capacity::*;
-use metrics::stats::Usl;
+use metrics::stats::Law;
 use serde_json::json;
 
 use super::{Answer, answer};
@@ -88,14 +88,18 @@ const FINISHED: Option<RunEnd> = Some(RunEnd::Finished(SearchEnd::Bracketed));
 #[test]
 fn sentences_follow_from_the_levels() {
     use Verdict::{Fail, Pass, Unresolved};
-    let law = Usl {
+    let law = Law {
         lambda: 60.0,
         sigma: 0.05,
         kappa: 0.003,
+        batch: None,
     };
-    let levels: Vec<_> = [1, 2, 4, 8, 16, 32]
-        .map(|n| level(n, law.at(f64::from(n))))
-        .to_vec();
+    let of = |law: Law, agents: &[u32]| -> Vec<LevelFigures> {
+        let levels = agents.iter();
+        levels.map(|n| level(*n, law.at(f64::from(*n)))).collect()
+    };
+    let all = [1, 2, 4, 8, 16, 32];
+    let levels = of(law, &all);
     let mut full = record(
         &[(8, Pass, 1.0), (12, Pass, 1.8), (16, Fail, 2.9)],
         FINISHED,
@@ -108,14 +112,22 @@ fn sentences_follow_from_the_levels() {
         e2e: 2.0,
         e2e_lo: 1.9,
     });
-    let amdahl = Usl { kappa: 0.0, ..law };
-    let growing: Vec<_> = [1, 2, 4, 8]
-        .map(|n| level(n, amdahl.at(f64::from(n))))
-        .to_vec();
+    let amdahl = Law { kappa: 0.0, ..law };
+    let growing = of(amdahl, &[1, 2, 4, 8]);
     // As far as it was looked at, the law only begins to bend.
-    let bending: Vec<_> = [1, 2, 4, 8]
-        .map(|n| level(n, law.at(f64::from(n))))
-        .to_vec();
+    let bending = of(law, &[1, 2, 4, 8]);
+    let slots = Law {
+        sigma: 0.0,
+        batch: Some(8.0),
+        ..amdahl
+    };
+    let mut bent = of(slots, &all);
+    bent[1].tokens_per_s = bent[0].tokens_per_s;
+    let mut noisy = of(slots, &all);
+    for level in &mut noisy {
+        let x = &mut level.tokens_per_s;
+        [x.lo, x.hi] = [Some(0.93 * x.mean), Some(1.07 * x.mean)];
+    }
     let open = [(8, Pass, 1.0), (12, Unresolved, 1.9), (16, Fail, 2.9)];
     let ended = |how| Some(RunEnd::Finished(how));
     let passing = [
@@ -137,8 +149,13 @@ fn sentences_follow_from_the_levels() {
     let mut failing = record(&[(1, Pass, 0.1), (2, Unresolved, 0.2)], FINISHED);
     failing.probes[1].failing = true;
     let cases = [
-        ("bracketed, saturated", said(&full, &levels)),
-        ("and without a peak", said(&full, &growing)),
+        ("a measured decline is a peak", said(&full, &levels)),
+        (
+            "slots, then a queue: no peak",
+            said(&full, &of(slots, &all)),
+        ),
+        ("levels that follow no law", said(&full, &bent)),
+        ("growth within the noise is not said", said(&full, &noisy)),
         ("open level", said(&record(&open, FINISHED), &[])),
         ("too close", said(&close, &levels)),
         ("too few", said(&few, &levels)),
@@ -159,10 +176,10 @@ fn sentences_follow_from_the_levels() {
             said(&record(&passing, ended(SearchEnd::MostAgents)), &bending),
         ),
         (
-            "never reached, no peak",
+            "never reached, growing",
             said(&record(&passing, ended(SearchEnd::MostAgents)), &growing),
         ),
-        ("never reached, saturated", said(&flat, &levels)),
+        ("never reached, falling", said(&flat, &levels)),
         (
             "one level, unresolved",
             said(&record(&[(1, Unresolved, 1.9)], FINISHED), &levels[..1]),

@@ -297,9 +297,10 @@ pub struct Judged {
     /// The limited figure as it was seen: seconds, or a share in 0..=1. For a percentile of completed
     /// requests; none without any.
     pub seen: Option<f64>,
-    /// Its 95 % interval, lower end.
+    /// Lower end of its interval, at the confidence of this look: a limit that does not lie above it is
+    /// broken. None where so few observations give none.
     pub seen_lo: Option<f64>,
-    /// Its 95 % interval, upper end.
+    /// Upper end: a limit that lies above it is kept.
     pub seen_hi: Option<f64>,
     /// What is compared with `target`: the share of observations within the limit, or the mean.
     pub statistic: Option<f64>,

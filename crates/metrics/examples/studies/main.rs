@@ -1,9 +1,10 @@
 //! How good the statistics are, on data whose truth is known: the tables in `docs/statistics.md` and
 //! `docs/capacity.md`.
 //!
-//! `cargo run --release -p metrics --example studies -- speedup [SWEEPS]|capacity [SEARCHES]`
+//! `cargo run --release -p metrics --example studies -- speedup|laws|capacity [NUMBER]`
 
 mod capacity;
+mod laws;
 mod levels;
 mod servers;
 mod speedup;
@@ -14,11 +15,13 @@ fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     match args.next().as_deref() {
         Some("speedup") => print_speedup(number(args.next()).unwrap_or(SWEEPS)),
+        Some("laws") => print_laws(number(args.next()).unwrap_or(500)),
         Some("capacity") => capacity::print(number(args.next()).unwrap_or(capacity::SEARCHES)),
-        _ => eprintln!("say which: speedup [SWEEPS], capacity [SEARCHES]"),
+        _ => eprintln!("say which: speedup, laws, capacity [NUMBER]"),
     }
 }
 
+/// How many, where the command line says so.
 fn number(arg: Option<String>) -> Option<u32> {
     arg.map(|n| n.parse().expect("a number"))
 }
@@ -81,4 +84,37 @@ fn print_speedup(sweeps: u32) {
 
 fn percent(part: u32, all: u32) -> f64 {
     100.0 * f64::from(part) / f64::from(all)
+}
+
+/// How often what is said of throughput's course is right, the servers side by side.
+fn print_laws(runs: u32) {
+    println!(
+        "| server | noise (%) | peak | flat | grows | open | no law | highest throughput | bound | peak by the law |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    let cases = laws::Server::ALL.into_iter();
+    let cases = cases.flat_map(|server| [1.0, 3.0, 10.0].map(|noise| (server, noise)));
+    std::thread::scope(|scope| {
+        let running: Vec<_> = cases
+            .map(|(server, noise)| {
+                let said = scope.spawn(move || laws::runs(server, noise / 100.0, runs));
+                (server, noise, said)
+            })
+            .collect();
+        for (server, noise, said) in running {
+            let said = said.join().expect("a study does not panic");
+            let of = |count: laws::Count| format!("{} of {}", count.right, count.said);
+            println!(
+                "| {server:?} | {noise} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                of(said.peak),
+                of(said.flat),
+                of(said.grows),
+                said.open,
+                said.rejected,
+                of(said.x_max),
+                of(said.batch),
+                of(said.law_peak)
+            );
+        }
+    });
 }

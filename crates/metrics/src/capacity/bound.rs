@@ -44,6 +44,30 @@ pub(super) fn told(share: f64, n: f64, target: f64, error: f64) -> bool {
         || (n - ok > 0.0 && at_least(n - ok, n, 1.0 - target) < error)
 }
 
+/// The ranks of the ends of a percentile's interval among `n` observations that say as much as
+/// `effective` independent ones, from 1: the true percentile lies above the value of the upper rank with a
+/// chance of `errors.0`, and below that of the lower rank with a chance of `errors.1`. These are the bounds of
+/// [`clopper_pearson`], seen from the other side (Woodruff 1952). The lower rank is 0, and the upper one above
+/// `n`, where no value is known to be so low or so high.
+pub(super) fn ranks(n: u64, effective: f64, target: f64, errors: (f64, f64)) -> (u64, u64) {
+    let of = |count: u64| effective * count as f64 / n as f64;
+    let least = |holds: &dyn Fn(f64) -> bool| {
+        let (mut low, mut high) = (0, n + 1);
+        while low < high {
+            let middle = u64::midpoint(low, high);
+            if holds(of(middle)) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
+    };
+    let not_less = |ok: f64| at_least(effective - ok, effective, 1.0 - target) >= errors.1;
+    let reaches = |ok: f64| at_least(ok, effective, target) <= errors.0;
+    (least(&not_less), least(&reaches))
+}
+
 /// The chance of at least `ok` successes in `n` trials of chance `x`.
 fn at_least(ok: f64, n: f64, x: f64) -> f64 {
     checked_beta_reg(ok, n - ok + 1.0, x.clamp(0.0, 1.0)).unwrap_or(1.0)

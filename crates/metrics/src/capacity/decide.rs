@@ -2,7 +2,7 @@
 
 use domain::record::capacity::{Decision, Judged, Verdict};
 
-use super::bound::{Item, clopper_pearson, told};
+use super::bound::{Item, clopper_pearson, ranks, told};
 use super::bunches::{
     BLOCKS, block_means, blocks, design_effect, in_turn, of_the_slowest, with_all_blocks,
 };
@@ -14,6 +14,9 @@ use crate::stats::{mean, percentile, sample_sd, t_quantile};
 /// Requests of each agent, on average, before a level passes: one that saw a single good moment of
 /// the server must not.
 const ROUNDS: f64 = 12.0;
+
+/// Values are far inside their limit when each is less than one part in so many of it.
+const FAR_INSIDE: f64 = 3.0;
 
 /// More observations than anybody takes: beyond, a level is too close to its limit to be told.
 const TOO_MANY: f64 = 1e5;
@@ -120,10 +123,11 @@ impl Judge<'_, '_> {
                 statistic: Statistic::Percentile(p),
                 below,
             } => {
-                let items = self.sample.within(figure, below.as_secs_f64());
+                let below = below.as_secs_f64();
+                let items = self.sample.within(figure, below);
                 let p = f64::from(p);
-                let mut judged = self.share(criterion, &items, p / 100.0, &[figure]);
-                put_percentile(&mut judged, &self.sample.latencies(figure), p);
+                let mut judged = self.share(criterion, &items, p / 100.0, &[(figure, Some(below))]);
+                self.put_percentile(&mut judged, figure, p);
                 judged
             }
             Criterion::Latency {
@@ -133,15 +137,22 @@ impl Judge<'_, '_> {
             } => self.mean(criterion, figure, below.as_secs_f64()),
             Criterion::Goodput { at_least } => {
                 let items = self.sample.good(self.objective);
-                let limited = self.objective.per_request().map(|(figure, _)| figure);
-                let figures: Vec<LatencyFigure> = limited.collect();
+                let limits = self.objective.per_request();
+                let figures: Vec<_> = limits
+                    .map(|(figure, below)| (figure, Some(below.as_secs_f64())))
+                    .collect();
                 let mut judged = self.share(criterion, &items, at_least, &figures);
                 put_share(&mut judged, false);
                 judged
             }
             Criterion::Failed { below } => {
                 let items = self.sample.completed();
-                let mut judged = self.share(criterion, &items, 1.0 - below, &[LatencyFigure::E2e]);
+                let mut judged = self.share(
+                    criterion,
+                    &items,
+                    1.0 - below,
+                    &[(LatencyFigure::E2e, None)],
+                );
                 put_share(&mut judged, true);
                 judged
             }
@@ -164,20 +175,24 @@ impl Judge<'_, '_> {
         (needed - self.sample.len() as f64).max(0.0)
     }
 
-    /// Judges a share. `figures` are the latencies that it follows from, or goes with: how these come
-    /// in bunches counts too.
+    /// Judges a share. `figures` are the latencies that it follows from, or goes with, and their limits,
+    /// seconds: how these come in bunches counts too, unless they are far inside.
     fn share(
         &self,
         criterion: &Criterion,
         items: &[Item],
         target: f64,
-        figures: &[LatencyFigure],
+        figures: &[(LatencyFigure, Option<f64>)],
     ) -> Judged {
         let n: u64 = items.iter().map(|i| u64::from(i.n)).sum();
         let pass = self.pass(n, target);
         let window = self.sample.window;
-        let latencies: Vec<Vec<Latency>> =
-            figures.iter().map(|f| self.sample.latencies(*f)).collect();
+        let latencies: Vec<Vec<Latency>> = figures
+            .iter()
+            .map(|(figure, below)| (self.sample.latencies(*figure), *below))
+            .filter(|(values, below)| !below.is_some_and(|below| far_inside(values, below)))
+            .map(|(values, _)| values)
+            .collect();
         let blocks = latencies.iter().map(|values| blocks(values, window)).min();
         let blocks = blocks.unwrap_or(BLOCKS);
         let effect = latencies
@@ -220,11 +235,38 @@ impl Judge<'_, '_> {
         judged
     }
 
+    /// The percentile of completed requests, with the interval that the verdict follows from: the level
+    /// passes when the upper end lies below the limit, and fails when the lower one does not. A request
+    /// that did not complete takes longer than any limit.
+    fn put_percentile(&self, judged: &mut Judged, figure: LatencyFigure, p: f64) {
+        let values = self.sample.latencies(figure);
+        let mut sorted: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
+        sorted.sort_by(f64::total_cmp);
+        judged.seen = percentile(&sorted, p);
+        if judged.n == 0 {
+            return;
+        }
+        let errors = (self.pass(judged.n, judged.target), self.fail);
+        let effective = judged.n as f64 / judged.design_effect;
+        let (lo, hi) = ranks(judged.n, effective, judged.target, errors);
+        let ranked = |rank: u64| {
+            sorted
+                .get(usize::try_from(rank.checked_sub(1)?).ok()?)
+                .copied()
+        };
+        [judged.seen_lo, judged.seen_hi] = [ranked(lo), ranked(hi)];
+    }
+
     fn mean(&self, criterion: &Criterion, figure: LatencyFigure, below: f64) -> Judged {
         let values = self.sample.latencies(figure);
         let plain: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
         let window = self.sample.window;
-        let blocks = block_means(&values, window, blocks(&values, window));
+        let count = if far_inside(&values, below) {
+            BLOCKS
+        } else {
+            blocks(&values, window)
+        };
+        let blocks = block_means(&values, window, count);
         let pass = self.half * spent(u32::try_from(self.before.len() + 1).unwrap_or(u32::MAX));
         let seen = mean(&plain);
         let mut judged = Judged {
@@ -246,10 +288,8 @@ impl Judge<'_, '_> {
             judged.design_effect = (error / scatter).powi(2);
         }
         let (lo, hi) = (centre - t(self.fail) * error, centre + t(pass) * error);
-        judged.seen_lo = Some(centre - t(0.025) * error);
-        judged.seen_hi = Some(centre + t(0.025) * error);
-        judged.lo = Some(lo);
-        judged.hi = Some(hi);
+        [judged.lo, judged.hi] = [Some(lo), Some(hi)];
+        [judged.seen_lo, judged.seen_hi] = [judged.lo, judged.hi];
         let missing = self.missing();
         if hi < below && missing <= 0.0 {
             judged.verdict = Verdict::Pass;
@@ -266,32 +306,20 @@ impl Judge<'_, '_> {
     }
 }
 
-/// The percentile itself, with the interval that follows from its rank's (Woodruff 1952).
-fn put_percentile(judged: &mut Judged, values: &[Latency], p: f64) {
-    let plain: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
-    judged.seen = percentile(&plain, p);
-    if plain.len() < 6 {
-        return;
-    }
-    let effective = plain.len() as f64 / judged.design_effect;
-    let (lo, hi) = clopper_pearson(p / 100.0, effective, 0.025, 0.025);
-    judged.seen_lo = percentile(&plain, 100.0 * lo);
-    judged.seen_hi = percentile(&plain, 100.0 * hi);
+/// True when every value lies far inside its limit. How the slowest of them come in bunches says nothing of
+/// what lies beyond the limit then: a machine that drifts from 150 to 194 ms keeps 3 s at all times.
+fn far_inside(values: &[Latency], below: f64) -> bool {
+    !values.is_empty() && values.iter().all(|(_, _, v)| *v < below / FAR_INSIDE)
 }
 
 /// A share as the seen figure: of goodput itself, or of those that failed.
 fn put_share(judged: &mut Judged, failed: bool) {
-    let Some(share) = judged.statistic else {
-        return;
-    };
-    let effective = judged.n as f64 / judged.design_effect;
-    let (lo, hi) = clopper_pearson(share, effective, 0.025, 0.025);
-    let seen = if failed {
-        [1.0 - share, 1.0 - hi, 1.0 - lo]
+    let seen = [judged.statistic, judged.lo, judged.hi];
+    [judged.seen, judged.seen_lo, judged.seen_hi] = if failed {
+        [seen[0], seen[2], seen[1]].map(|share| share.map(|share| 1.0 - share))
     } else {
-        [share, lo, hi]
+        seen
     };
-    [judged.seen, judged.seen_lo, judged.seen_hi] = seen.map(Some);
 }
 
 /// The least number of independent observations of this share that tells it from the target.

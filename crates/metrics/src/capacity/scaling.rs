@@ -1,20 +1,28 @@
-//! What the levels say together: the law of their throughput, its knee and peak, and the level from
-//! which more agents only wait.
+//! What the levels say together: what throughput does over them, the bounds and the law of it, and the
+//! level from which more agents only wait.
 
 use domain::record::capacity::Saturation;
 use serde::{Deserialize, Serialize};
 
 use super::LevelFigures;
 use crate::Estimate;
-use crate::stats::{Interval, Usl, UslFit, fit_usl};
+use crate::stats::{
+    CONFIDENCE, Interval, Law, LawFit, LawKind, Location, studentized_range_p, t_quantile,
+};
 
-/// Throughput that grows by less than this share from a level to a higher one does not grow.
-const NO_GROWTH: f64 = 0.05;
+/// Throughput that differs by less than this share from a level to a higher one is the same.
+const SAME: f64 = 0.05;
 
-/// A place on the axis of agents, or in the law, with its 95 % interval.
+/// No level's throughput is known better than to this share: levels differ by more than their own scatter.
+const FLOOR: f64 = 0.01;
+
+/// Degrees of freedom beyond which Student's distribution is the normal one.
+const NORMAL: f64 = 1e4;
+
+/// A place on the axis of agents, or a throughput, with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Located {
-    /// Where; none where the law has no such place.
+    /// Where; none where there is no such place.
     pub at: Option<f64>,
     /// Lower end.
     pub lo: Option<f64>,
@@ -25,6 +33,14 @@ pub struct Located {
 }
 
 impl Located {
+    /// No such place.
+    pub const NOWHERE: Self = Self {
+        at: None,
+        lo: None,
+        hi: None,
+        unbounded: true,
+    };
+
     fn new(at: Option<f64>, interval: Option<Interval>) -> Self {
         let finite = |v: f64| Some(v).filter(|v| v.is_finite());
         Self {
@@ -34,85 +50,246 @@ impl Located {
             unbounded: at.is_none() || interval.is_some_and(|i| !i.hi.is_finite()),
         }
     }
+
+    /// The place of a centre of logarithms.
+    fn of_log(log: Location, confidence: f64) -> Self {
+        let interval = log.interval(confidence).map(f64::exp);
+        Self::new(Some(log.centre.exp()), Some(interval))
+    }
 }
 
-/// The Universal Scalability Law of the levels' throughputs, with intervals of what the levels scatter
-/// by and of what the law misses.
+/// What throughput does over the levels, as far as they show it at 95 %.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Course {
+    /// There is one level only.
+    Single {
+        /// Its agents.
+        agents: u32,
+    },
+    /// A level with more agents than the best one has less throughput, chosen as they are after seeing all.
+    Peak {
+        /// The level with the highest throughput.
+        top: u32,
+        /// The most agents below it with less throughput; none where no level shows that.
+        above: Option<u32>,
+        /// The fewest agents beyond it with less throughput.
+        below: u32,
+    },
+    /// The mean of the levels beyond one differs from its throughput by less than 5 %.
+    Flat {
+        /// That level, the lowest such.
+        from: u32,
+    },
+    /// The highest level has more throughput than a lower one, the next with at most half of its agents.
+    Grows {
+        /// The lower level.
+        from: u32,
+        /// The highest level.
+        to: u32,
+    },
+    /// The levels do not show whether throughput still grows.
+    Open {
+        /// The lower level that was compared.
+        from: u32,
+        /// The highest level.
+        to: u32,
+        /// The highest level's throughput over the lower one's.
+        ratio: Located,
+    },
+}
+
+/// The course of the levels' throughputs, its asymptotic bounds and its law. A level's throughput is taken
+/// to be known as well as its stretches of time scatter, and no better than to 1 %.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scaling {
-    /// The fit.
-    #[serde(skip)]
-    pub fit: UslFit,
-    /// Throughput of one agent, tok/s.
+    /// What throughput does.
+    pub course: Course,
+    /// The highest throughput, tok/s: the mean of the levels where it is flat, else the best level's. Without
+    /// an upper bound where it may still grow.
+    pub x_max: Located,
+    /// The number of agents at which the highest throughput would be reached if each added as much as the
+    /// first: `x_max` over one agent's throughput.
+    pub n_star: Located,
+    /// The chosen law; none where there are too few levels.
+    pub fit: Option<LawFit>,
+    /// Throughput of one agent by the law, tok/s.
     pub lambda: Located,
     /// Contention: the part that must be done one at a time.
     pub sigma: Located,
     /// Coherency: the cost of each pair.
     pub kappa: Located,
-    /// The knee, where Kleinrock's power is highest, agents.
+    /// The number of agents from which on more only wait, where throughput is flat and a law with such a
+    /// bound is not rejected.
+    pub batch: Located,
+    /// The knee of a law that is not rejected, where Kleinrock's power is highest, agents; none where its
+    /// interval reaches beyond the levels.
     pub knee: Located,
-    /// The number of agents with the highest throughput. Without a bound when the interval of kappa
-    /// contains zero.
+    /// The number of agents with the highest throughput by a law that is not rejected and has one, where a
+    /// higher level has less throughput.
     pub peak: Located,
-    /// The whole number of agents with the highest predicted throughput; none without a bound.
-    pub best: Option<u32>,
-    /// The largest difference of a level's throughput from the law's, as a share of the former.
-    pub misfit: f64,
 }
+
+/// A level's agents and its throughput or the logarithm of that.
+type Level = (u32, Location);
 
 impl Scaling {
-    /// Fits the levels; none below three different numbers of agents, or when no token arrived at
-    /// one.
+    /// Of the levels at which tokens arrived; none without any.
     pub fn of(levels: &[LevelFigures]) -> Option<Self> {
-        let points: Vec<(u32, Vec<f64>)> = levels
-            .iter()
-            .map(|l| (l.agents, l.block_tokens_per_s.clone()))
+        Self::of_throughputs(levels.iter().map(|l| (l.agents, l.tokens_per_s)))
+    }
+
+    /// Of the throughputs of levels of so many agents, tok/s.
+    pub fn of_throughputs(levels: impl Iterator<Item = (u32, Estimate)>) -> Option<Self> {
+        let mut known: Vec<Level> = levels
+            .filter_map(|(agents, x)| Some((agents, throughput(&x)?)))
             .collect();
-        let fit = fit_usl(&points)?;
-        let law = fit.law;
-        let place = |of: fn(&Usl) -> Option<f64>| {
-            let interval = fit.interval(|law| of(law).unwrap_or(f64::INFINITY));
-            Located::new(of(&law), interval)
+        known.sort_by_key(|(agents, _)| *agents);
+        let logs: Vec<Level> = known.iter().map(|(n, x)| (*n, log(*x))).collect();
+        let (course, [x_max, n_star]) = course(&logs)?;
+        let fit = LawFit::of(&known);
+        let place = |of: &dyn Fn(&Law) -> Option<f64>| {
+            let interval = |fit: &LawFit| fit.interval(|law| of(law).unwrap_or(f64::INFINITY));
+            let at = fit.as_ref().and_then(|fit| of(&fit.law));
+            Located::new(at, fit.as_ref().and_then(interval))
         };
-        let kappa = place(|law| Some(law.kappa));
-        let mut peak = place(Usl::best);
-        // A kappa that may be zero leaves the peak without a bound, whatever was drawn.
-        if kappa.lo.is_none_or(|lo| lo <= 0.0) {
-            peak.unbounded = true;
-            peak.hi = None;
-        }
-        let best = law
-            .best()
-            .filter(|_| !peak.unbounded)
-            .map(|at| best(&law, at));
-        let misfit = levels
-            .iter()
-            .map(|l| {
-                let seen = l.tokens_per_s.mean;
-                (law.at(f64::from(l.agents)) - seen).abs() / seen
-            })
-            .fold(0.0, f64::max);
+        let holds = fit.as_ref().is_some_and(|fit| !fit.is_rejected());
+        let held = |of: &dyn Fn(&Law) -> Option<f64>| {
+            if holds { place(of) } else { Located::NOWHERE }
+        };
+        let highest = f64::from(known.last()?.0);
+        let knee = Some(held(&Law::knee)).filter(|k| k.hi.is_some_and(|hi| hi <= highest));
         Some(Self {
-            lambda: place(|law| Some(law.lambda)),
-            sigma: place(|law| Some(law.sigma)),
-            kappa,
-            knee: place(Usl::knee),
+            course,
+            x_max,
+            n_star,
+            lambda: place(&|law| Some(law.lambda)),
+            sigma: place(&|law| Some(law.sigma)),
+            kappa: place(&|law| Some(law.kappa)),
+            batch: match course {
+                Course::Flat { .. } => held(&|law| law.batch),
+                _ => Located::NOWHERE,
+            },
+            knee: knee.unwrap_or(Located::NOWHERE),
+            peak: match course {
+                Course::Peak { .. } => held(&Law::peak),
+                _ => Located::NOWHERE,
+            },
             fit,
-            peak,
-            best,
-            misfit,
         })
+    }
+
+    /// The law, where the levels do not reject it.
+    pub fn law(&self) -> Option<&LawFit> {
+        self.fit.as_ref().filter(|fit| !fit.is_rejected())
+    }
+
+    /// The law, where it is the Universal Scalability Law, and its peak lies where the levels have it.
+    pub fn usl_peak(&self) -> Option<Located> {
+        let Course::Peak { above, below, .. } = self.course else {
+            return None;
+        };
+        let usl = self.law()?.kind == LawKind::Usl;
+        let at = self.peak.at.filter(|_| usl && !self.peak.unbounded)?;
+        let within = at > above.map_or(0.0, f64::from) && at < f64::from(below);
+        within.then_some(self.peak)
     }
 }
 
-/// The better one of the whole numbers around the peak.
-fn best(law: &Usl, at: f64) -> u32 {
-    let (low, high) = (at.floor().max(1.0), at.ceil().max(1.0));
-    if law.at(low) >= law.at(high) {
-        low as u32
-    } else {
-        high as u32
+/// A level's throughput with its error from the interval of its stretches, at least the floor; none where
+/// no token arrived.
+fn throughput(seen: &Estimate) -> Option<Location> {
+    let freedom = f64::from(seen.n) - 1.0;
+    let own = (seen.hi? - seen.mean) / t_quantile(f64::midpoint(1.0, CONFIDENCE), freedom);
+    let error = own.hypot(FLOOR * seen.mean);
+    (seen.mean > 0.0).then_some(Location {
+        centre: seen.mean,
+        error,
+        freedom: (freedom * (error / own).powi(4)).min(NORMAL),
+    })
+}
+
+/// The logarithm of a throughput, to first order.
+fn log(x: Location) -> Location {
+    Location {
+        centre: x.centre.ln(),
+        error: x.error / x.centre,
+        ..x
     }
+}
+
+/// The course of levels in the order of their agents, with the highest throughput and the number of agents
+/// that could reach it.
+fn course(levels: &[Level]) -> Option<(Course, [Located; 2])> {
+    let (first, x_first) = *levels.first()?;
+    let one = Location {
+        centre: x_first.centre - f64::from(first).ln(),
+        ..x_first
+    };
+    let bounds = |x: Location, confidence: f64| {
+        [x, x.minus(one)].map(|log| Located::of_log(log, confidence))
+    };
+    let top =
+        (0..levels.len()).max_by(|a, b| levels[*a].1.centre.total_cmp(&levels[*b].1.centre))?;
+    let (best, x_best) = levels[top];
+    // The best one was chosen after seeing all.
+    let chosen = bounds(x_best, 1.0 - (1.0 - CONFIDENCE) / levels.len() as f64);
+    let less = |(_, x): &&Level| is_less(*x, x_best, levels.len());
+    let (below, above) = (&levels[..top], &levels[top + 1..]);
+    if let Some((falls, _)) = above.iter().find(less) {
+        let course = Course::Peak {
+            top: best,
+            above: below.iter().rev().find(less).map(|(n, _)| *n),
+            below: *falls,
+        };
+        return Some((course, chosen));
+    }
+    let open = chosen.map(|place| Located {
+        hi: None,
+        unbounded: true,
+        ..place
+    });
+    let ((to, x_to), lower) = levels.split_last()?;
+    let Some((from, x_from)) = lower
+        .iter()
+        .rfind(|(n, _)| *n <= to / 2)
+        .or_else(|| lower.last())
+    else {
+        return Some((Course::Single { agents: first }, open));
+    };
+    let mean = |levels: &[Level]| {
+        let throughputs: Vec<Location> = levels.iter().map(|(_, x)| *x).collect();
+        Location::average(&throughputs).expect("there are levels")
+    };
+    let same = |i: &usize| {
+        let change = mean(&levels[i + 1..]).minus(levels[*i].1);
+        let Interval { lo, hi } = change.interval(CONFIDENCE).map(f64::exp);
+        lo > 1.0 - SAME && hi < 1.0 + SAME
+    };
+    // Downwards, so that the first level that differs ends it.
+    let candidates = (0..lower.len()).rev().skip_while(|i| levels[*i].0 > *from);
+    if let Some(i) = candidates.take_while(same).last() {
+        let bounds = bounds(mean(&levels[i..]), CONFIDENCE);
+        return Some((Course::Flat { from: levels[i].0 }, bounds));
+    }
+    let (from, to) = (*from, *to);
+    let ratio = Located::of_log(x_to.minus(*x_from), CONFIDENCE);
+    let course = if ratio.lo.is_some_and(|lo| lo > 1.0) {
+        Course::Grows { from, to }
+    } else {
+        Course::Open { from, to, ratio }
+    };
+    Some((course, open))
+}
+
+/// True when a level's throughput is less than the best one's at 95 %, the best of so many chosen after
+/// seeing all.
+fn is_less(x: Location, best: Location, levels: usize) -> bool {
+    let difference = best.minus(x);
+    // Fewer than two are compared by Student's t, and more need a greater difference.
+    let q = std::f64::consts::SQRT_2 * difference.centre / difference.error;
+    difference.p(0.0) < 1.0 - CONFIDENCE
+        && studentized_range_p(q, levels, difference.freedom) < 1.0 - CONFIDENCE
 }
 
 /// Compares a level with the next lower one that has at most half of its agents, else the next
@@ -128,7 +305,7 @@ pub fn saturation(level: &LevelFigures, others: &[LevelFigures]) -> Option<Satur
     let from = lower(level.agents / 2).or_else(|| lower(level.agents - 1))?;
     let (throughput, _, throughput_hi) = ratio(&level.tokens_per_s, &from.tokens_per_s)?;
     let (e2e, e2e_lo, _) = ratio(level.e2e_s.as_ref()?, from.e2e_s.as_ref()?)?;
-    (throughput_hi < 1.0 + NO_GROWTH && e2e_lo > 1.0).then_some(Saturation {
+    (throughput_hi < 1.0 + SAME && e2e_lo > 1.0).then_some(Saturation {
         from: from.agents,
         agents: level.agents,
         throughput,

@@ -50,7 +50,7 @@ impl Estimate {
     }
 
     /// The same of a rate's blocks of time, which is never negative.
-    pub(crate) fn of_blocks(values: &[f64]) -> Option<Self> {
+    pub fn of_blocks(values: &[f64]) -> Option<Self> {
         Some(Self::of_all(values)?.within(NOT_NEGATIVE))
     }
 

@@ -109,32 +109,113 @@ pub(super) fn level(agents: u32, throughput: f64) -> LevelFigures {
     level
 }
 
+fn scaling(levels: &[(u32, f64)]) -> Scaling {
+    let levels: Vec<_> = levels.iter().map(|(n, x)| level(*n, *x)).collect();
+    Scaling::of(&levels).unwrap()
+}
+
 #[test]
-fn the_law_gives_knee_and_peak_and_says_when_there_is_none() {
-    let law = crate::stats::Usl {
+fn a_peak_is_named_only_where_a_higher_level_is_lower() {
+    let law = crate::stats::Law {
         lambda: 100.0,
         sigma: 0.05,
         kappa: 0.01,
+        batch: None,
     };
-    let levels: Vec<_> = [1, 2, 4, 8, 16, 32]
-        .map(|n| level(n, law.at(f64::from(n))))
-        .to_vec();
-    let scaling = Scaling::of(&levels).unwrap();
-    assert!(!scaling.peak.unbounded);
-    assert!((scaling.peak.at.unwrap() - 95.0_f64.sqrt()).abs() < 0.1);
-    assert_eq!(scaling.best, Some(10));
-    assert!(scaling.knee.at.unwrap() < scaling.peak.at.unwrap());
-    assert!(scaling.knee.lo.unwrap() <= scaling.knee.at.unwrap());
-    assert!(scaling.misfit < 0.01);
+    let at = |agents: &[u32]| {
+        scaling(
+            &agents
+                .iter()
+                .map(|n| (*n, law.at((*n).into())))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let falling = at(&[1, 2, 4, 8, 16, 32]);
+    let peak = Course::Peak {
+        top: 8,
+        above: Some(4),
+        below: 16,
+    };
+    assert_eq!(falling.course, peak);
+    let by_law = falling.usl_peak().unwrap();
+    assert!(
+        (by_law.at.unwrap() - 95.0_f64.sqrt()).abs() < 0.1,
+        "{by_law:?}"
+    );
+    assert!(by_law.lo < by_law.at && by_law.at < by_law.hi);
+    assert!(falling.knee.at.unwrap() < by_law.at.unwrap());
+    // The same law, looked at before it falls.
+    let rising = at(&[1, 2, 4, 8]);
+    assert_eq!(rising.course, Course::Grows { from: 4, to: 8 });
+    assert!(rising.usl_peak().is_none() && rising.x_max.unbounded && rising.x_max.hi.is_none());
+}
 
-    let amdahl = crate::stats::Usl { kappa: 0.0, ..law };
-    let levels: Vec<_> = [1, 2, 4, 8]
-        .map(|n| level(n, amdahl.at(f64::from(n))))
-        .to_vec();
-    let scaling = Scaling::of(&levels).unwrap();
-    assert!(scaling.peak.unbounded && scaling.best.is_none());
-    assert!(scaling.knee.at.unwrap() > 15.0);
-    assert!(Scaling::of(&levels[..2]).is_none());
+#[test]
+fn eight_slots_then_a_queue_are_flat_and_have_no_peak() {
+    let levels = [1, 2, 4, 8, 16, 32].map(|n: u32| (n, 30.0 * f64::from(n.min(8))));
+    let flat = scaling(&levels);
+    assert_eq!(flat.course, Course::Flat { from: 8 });
+    assert!(flat.peak.at.is_none() && flat.usl_peak().is_none());
+    for place in [flat.batch, flat.knee, flat.n_star] {
+        assert!((place.at.unwrap() - 8.0).abs() < 1e-6, "{place:?}");
+        assert!(
+            place.lo.unwrap() < 8.0 && place.hi.unwrap() > 8.0,
+            "{place:?}"
+        );
+    }
+    assert!((flat.x_max.at.unwrap() - 240.0).abs() < 1e-6);
+}
+
+#[test]
+fn levels_that_follow_no_law_name_no_knee_and_keep_their_bounds() {
+    let levels = [
+        (1, 30.0),
+        (2, 30.0),
+        (4, 120.0),
+        (8, 240.0),
+        (16, 240.0),
+        (32, 240.0),
+    ];
+    let odd = scaling(&levels);
+    assert!(odd.law().is_none() && odd.fit.is_some());
+    assert!(odd.knee.at.is_none() && odd.batch.at.is_none() && odd.peak.at.is_none());
+    assert_eq!(odd.course, Course::Flat { from: 8 });
+    assert!((odd.n_star.at.unwrap() - 8.0).abs() < 1e-6);
+}
+
+#[test]
+fn growth_within_the_noise_is_open() {
+    let with = |agents, mean| {
+        let level = level(agents, mean);
+        let [lo, hi] = [Some(mean - 9.0), Some(mean + 9.0)];
+        let tokens_per_s = crate::Estimate {
+            lo,
+            hi,
+            ..level.tokens_per_s
+        };
+        LevelFigures {
+            tokens_per_s,
+            ..level
+        }
+    };
+    let levels = [with(8, 189.75), with(16, 189.75), with(32, 190.18)];
+    let open = Scaling::of(&levels).unwrap();
+    let Course::Open {
+        from: 16,
+        to: 32,
+        ratio,
+    } = open.course
+    else {
+        panic!("{:?}", open.course);
+    };
+    assert!(
+        ratio.lo.unwrap() < 1.0 && ratio.hi.unwrap() > 1.05,
+        "{ratio:?}"
+    );
+    assert!(open.fit.is_none_or(|fit| fit.law.kappa <= 0.0));
+    let one = Scaling::of(&levels[..1]).unwrap();
+    assert_eq!(one.course, Course::Single { agents: 8 });
+    assert!(Scaling::of(&[]).is_none());
 }
 
 #[test]

@@ -115,3 +115,50 @@ fn a_mean_is_judged_by_its_blocks() {
         assert_eq!(decision.verdict, verdict, "{decision:?}");
     }
 }
+
+#[test]
+fn values_far_inside_their_limit_pass_at_once_while_the_machine_drifts() {
+    // TTFT from 100 ms up to 194 ms and back, TPOT of 6 to 7 ms, one agent.
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let records: Vec<_> = (0..1024)
+        .map(|i: u64| {
+            let drift = (i % 256).min(256 - i % 256) / 2;
+            let first = i * 1000 + 100 + drift + rng.random_range(0..30);
+            let chunks: Vec<u64> = (0..10)
+                .map(|k| first + k * (61 + drift / 10) / 10)
+                .collect();
+            request(0, i * 1000, &chunks)
+        })
+        .collect();
+    let judge = |n: u64, slo: &str| judge(&records, n * 1000, slo);
+    let slo = "ttft_p95 < 3s and tpot_p95 < 60ms and e2e_mean < 3s and goodput >= 95%";
+    assert_eq!(judge(128, slo).verdict, Verdict::Pass);
+    // Close to the limit the drift counts: the slowest come in bunches.
+    let close = judge(128, "ttft_p95 < 300ms");
+    assert_eq!(close.verdict, Verdict::Unresolved);
+    assert!(close.judged[0].design_effect > 5.0, "{close:?}");
+}
+
+#[test]
+fn the_seen_interval_is_the_one_that_decides() {
+    let records = level(8, 40, 6);
+    for limit in (20..110).step_by(3) {
+        let decision = judge(&records, 40_000, &format!("ttft_p80 < {limit}ms"));
+        let judged = &decision.judged[0];
+        let below = f64::from(limit) / 1e3;
+        assert_eq!(
+            judged.verdict == Verdict::Pass,
+            judged.seen_hi.is_some_and(|hi| hi < below)
+        );
+        assert_eq!(
+            judged.verdict == Verdict::Fail,
+            judged.seen_lo.is_some_and(|lo| lo >= below)
+        );
+    }
+    // 32 requests, all within: no value is known to lie above the p95.
+    let few = judge(&level(4, 8, 1), 8000, "ttft_p95 < 5s");
+    assert_eq!(
+        (few.verdict, few.judged[0].seen_hi),
+        (Verdict::Unresolved, None)
+    );
+}
