@@ -9,7 +9,7 @@ use domain::backend::{ChatBackend, Exchange, GenerateCall, Progress};
 use domain::exit::causes;
 use domain::hash::sha256_hex;
 use domain::plan::{AgentSpec, Arm, ProtocolKind, SweepPlan, WorkflowKind};
-use domain::record::{AgentSpan, RequestRecord, RequestRole, RunKey, StepRecord};
+use domain::record::{AgentSpan, NonceRoot, RequestRecord, RequestRole, RunKey, StepRecord};
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,8 @@ const WRITE_MODELLED: Nanos = Nanos::from_millis(1);
 pub struct AgentJob {
     /// The plan: model, seed, cache policy, protocol.
     pub plan: Arc<SweepPlan>,
+    /// Root of the prompts' nonces.
+    pub nonce: NonceRoot,
     /// The run.
     pub run: RunKey,
     /// The arm.
@@ -339,7 +341,7 @@ impl AgentJob {
 
     fn prompt_as_sent(&self, prompt: &str, what: &str) -> String {
         let nonce = prompts::nonce(
-            self.plan.seed,
+            self.nonce,
             &self.run,
             self.arm,
             self.attempt,

@@ -1,8 +1,7 @@
 //! The agents' prompts: our own words, about as long as TR113's.
 
-use domain::hash::derive;
 use domain::plan::{Arm, CachePolicy, WorkflowKind};
-use domain::record::RunKey;
+use domain::record::{NonceRoot, RunKey};
 
 const COLLECTOR: &str = include_str!("../prompts/collector.txt");
 const COLLECTOR_FULL: &str = include_str!("../prompts/collector.full.txt");
@@ -61,19 +60,17 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
     text
 }
 
-/// Sixteen hexadecimal digits that no other prompt of the sweep starts with. `what` tells calls
-/// of one agent apart: the call's number, or `probe`.
+/// Sixteen hexadecimal digits that no other prompt starts with: none of this run, nor of another one,
+/// which has another root. `what` tells calls of one agent apart: the call's number, or `probe`.
 pub fn nonce(
-    plan_seed: u64,
+    root: NonceRoot,
     run: &RunKey,
     arm: Arm,
     attempt: u32,
     agent: u32,
     what: &str,
 ) -> String {
-    let value = derive(&[
-        "nonce",
-        &plan_seed.to_string(),
+    root.nonce(&[
         run.config.as_str(),
         &run.topology.to_string(),
         &run.repetition.to_string(),
@@ -81,8 +78,7 @@ pub fn nonce(
         &attempt.to_string(),
         &agent.to_string(),
         what,
-    ]);
-    format!("{value:016x}")
+    ])
 }
 
 /// The prompt as it is sent under a cache policy. The nonce stands first: a prompt cache reuses

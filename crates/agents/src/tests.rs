@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use clock::Clock;
 use domain::backend::{ChatBackend, Exchange, GenerateCall, Progress};
 use domain::plan::{AgentSpec, Arm, ConfigId, SweepPlan, Topology, WorkflowKind, parse};
-use domain::record::{RequestRecord, RequestRole, RunKey, StepRecord, TokenSource};
+use domain::record::{NonceRoot, RequestRecord, RequestRole, RunKey, StepRecord, TokenSource};
 use domain::{Nanos, Outcome, Stamp};
 use futures_core::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -92,9 +92,9 @@ fn every_nonce_is_another() {
             repetition: [1, 2][choice(2)],
         };
         let arm = [Arm::Sequential, Arm::Together][choice(2)];
-        let (seed, attempt, agent) = ([1, 2][choice(2)], [1, 2][choice(2)], [0, 1][choice(2)]);
+        let (root, attempt, agent) = ([1, 2][choice(2)], [1, 2][choice(2)], [0, 1][choice(2)]);
         let what = ["0", "1", "probe"][choice(3)];
-        seen.insert(nonce(seed, &run, arm, attempt, agent, what));
+        seen.insert(nonce(NonceRoot::new(root), &run, arm, attempt, agent, what));
     }
     assert_eq!(seen.len(), 384);
     assert!(seen.iter().all(|n| n.len() == 16));
@@ -169,6 +169,7 @@ fn job(workflow: WorkflowKind, artefacts: &Path) -> (AgentJob, Arc<Kept>) {
             ..plan.configs[0].agents[0].clone()
         },
         plan: Arc::new(plan),
+        nonce: NonceRoot::new(1),
         endpoint: 0,
         backend: Arc::new(Slow(clock.clone())),
         pool: WorkPool::beside_the_network(&clock),

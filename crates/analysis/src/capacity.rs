@@ -67,7 +67,7 @@ pub fn build(run: &CapacityRun, options: &ReportOptions) -> Result<Report, Repor
     ];
     let details = vec![table("latency"), table("search")];
     page.appendix = vec![Section::new("Latencies and search", details)];
-    page.method = words::method(&record.asked);
+    page.method = words::method(&material);
     page.environment = kind::environment(&page, &record.header, Vec::new(), "run", options);
     page.limits = words::limits(&material);
     page.figures = figures(&material);

@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use document::provenance_word;
+use domain::cache::CacheCheck;
 use domain::plan::ConfigId;
 use domain::record::Provenance;
 use metrics::notes::Warning;
@@ -294,6 +295,7 @@ fn imported(path: &Path, source: String, runs: Vec<RunObservation>) -> Dataset {
         published: Vec::new(),
         telemetry: Vec::new(),
         contexts: Vec::new(),
+        cache: CacheCheck::default(),
         warnings: Vec::new(),
     }
 }

@@ -55,7 +55,7 @@ pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError
         kind::evidence(&page.pictures),
         Section::new("Tables", shown.iter().map(table).collect()),
     ];
-    page.method = words::method(&file.asked);
+    page.method = words::method(load);
     let header = &load.file.header;
     page.environment = kind::environment(&page, header, client(header), "load", options);
     page.limits = load
@@ -67,6 +67,8 @@ pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError
         "One load is one sample of the server: nothing here says how another run would differ."
             .to_owned(),
     );
+    let helped = file.asked.cache_warning(&load.figures);
+    page.limits.extend(helped.map(|words| sentence(&words)));
     let client = file.result.as_ref().map(|result| &result.client);
     for (key, value) in [
         ("asked", json!(file.asked)),

@@ -187,9 +187,9 @@ pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, Repor
         ledger: ledger.as_ref(),
         conditions: &conditions,
     };
-    let spoilt = conditions
-        .iter()
-        .map(document::conditions::sentence)
+    let spoilt = body::cache_warning(dataset)
+        .into_iter()
+        .chain(conditions.iter().map(document::conditions::sentence))
         .collect();
     let (sections, appendix) = body::sections(&material, &found);
     let document = Document {

@@ -9,6 +9,7 @@
 //! [`record::JournalLine`] on disk, from which all else is derived.
 
 pub mod backend;
+pub mod cache;
 pub mod event;
 pub mod exit;
 pub mod hash;

@@ -235,7 +235,8 @@ impl fmt::Display for StatePolicy {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CachePolicy {
-    /// Every prompt starts with a unique nonce, so that a prefix cache helps no arm.
+    /// Every prompt starts with a nonce that is new for every run, attempt, repetition and arm, so that
+    /// a prefix cache should help no arm.
     Nonce,
     /// Prompts are equal every time.
     Warm,

@@ -11,6 +11,7 @@ pub mod capacity;
 mod counters;
 mod header;
 pub mod load;
+mod nonce;
 mod runtime;
 pub mod schema1;
 mod times;
@@ -30,6 +31,7 @@ pub use budget::{Bias, BudgetDepth, BudgetEnd, BudgetStep, ClientBudget};
 pub use calibration::{CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration};
 pub use counters::ServerCounters;
 pub use header::{EndpointFacts, Environment, Provenance, RunHeader, SimulatorSettings, TimeScale};
+pub use nonce::{NonceRoot, NonceRootError};
 pub use runtime::{RuntimeFacts, RuntimeFlavour};
 pub use times::{RequestTimes, StampSource, TokenSource};
 
@@ -283,6 +285,10 @@ pub struct Mark {
     /// Details.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+    /// Root of the nonces of the prompts from here on, where a sweep began or went on; absent where
+    /// prompts begin with none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<NonceRoot>,
 }
 
 /// The marks.

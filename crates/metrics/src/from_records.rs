@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::cache::{CacheCheck, FirstPrefills};
 use domain::plan::{Arm, Config};
 use domain::record::{
     ArmRecord, JournalLine, Manifest, RequestRecord, RequestRole, RunKey, SweepRecords,
@@ -67,6 +68,10 @@ pub fn dataset(records: SweepRecords) -> Dataset {
             JournalLine::Step(_) | JournalLine::Mark(_) => {}
         }
     }
+    let (mut cache, mut first_prefills) = (CacheCheck::default(), FirstPrefills::default());
+    for request in requests.values().flatten() {
+        cache.add_of_sweep(request, &mut first_prefills);
+    }
     let throttled = throttled_intervals(&telemetry);
     let mut warnings = Vec::new();
     for (run, arm) in begun.iter().filter(|key| !arms.contains_key(*key)) {
@@ -124,6 +129,7 @@ pub fn dataset(records: SweepRecords) -> Dataset {
         published: Vec::new(),
         telemetry,
         contexts: contexts.into_iter().collect(),
+        cache,
         warnings,
     }
 }

@@ -10,6 +10,7 @@ mod slo;
 
 use std::collections::BTreeMap;
 
+use domain::cache::CacheCheck;
 use domain::record::load::{Figures, Goodput, Spread};
 use domain::record::{RequestRecord, TokenSource};
 use domain::{Nanos, Outcome, OutcomeCounts, Stamp};
@@ -63,6 +64,7 @@ pub struct Collected {
     e2e: Samples,
     turns: parts::Turns,
     work: parts::Works,
+    cache: CacheCheck,
     /// Most times of each kind that are kept exactly.
     limit: Option<usize>,
 }
@@ -114,6 +116,7 @@ impl Collected {
         if let Some(turn) = record.turn.filter(|_| seen.outcome.is_completed()) {
             self.turns.add(turn, of.ttft, &seen.counters, self.limit);
         }
+        self.cache.add(record);
         self.count_outcome(&seen.outcome);
         if let Some(sent) = seen.sent {
             self.sent += 1;
@@ -187,6 +190,7 @@ impl Collected {
         self.tpot_many.merge(other.tpot_many);
         self.turns.merge(other.turns);
         self.work.merge(other.work);
+        self.cache.merge(other.cache);
         self.itl.merge(other.itl);
         self.e2e.merge(other.e2e);
     }
@@ -272,6 +276,7 @@ impl Collected {
             clock_warnings: self.clock_warnings,
             turns: self.turns.figures(),
             work: self.work.figures(),
+            cache: Some(self.cache),
         }
     }
 }

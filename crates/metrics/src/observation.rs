@@ -1,6 +1,7 @@
 //! What was observed, in the one shape that all computations start from.
 
 use crate::notes::Warning;
+use domain::cache::CacheCheck;
 use domain::plan::{Arm, ConfigId, Topology};
 use domain::record::{Environment, Manifest, Provenance};
 use domain::telemetry::Sample;
@@ -29,6 +30,8 @@ pub struct Dataset {
     pub telemetry: Vec<Sample>,
     /// Contexts per slot of the models the servers said they had loaded, tokens, ascending.
     pub contexts: Vec<u64>,
+    /// Whether a prompt cache helped, over all main requests.
+    pub cache: CacheCheck,
     /// What could not be loaded or used, in words.
     pub warnings: Vec<Warning>,
 }

@@ -1,5 +1,6 @@
 //! Timelines whose answers are known, for tests and studies of the figures.
 
+use domain::cache::CacheCheck;
 use domain::plan::{Arm, ConfigId, Topology};
 use domain::record::{Provenance, RequestRecord, RunKey, ServerCounters, TokenSource};
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
@@ -235,6 +236,7 @@ pub fn dataset(runs: Vec<RunObservation>) -> Dataset {
         published: Vec::new(),
         telemetry: Vec::new(),
         contexts: Vec::new(),
+        cache: CacheCheck::default(),
         warnings: Vec::new(),
     }
 }

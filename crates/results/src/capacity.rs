@@ -33,10 +33,18 @@ pub fn write(folder: &Path, record: &CapacityRecord) -> io::Result<()> {
     write_json(&folder.join(CAPACITY_FILE), record)
 }
 
-/// The folder of the next level of a run, with so many agents.
+/// The folder of the next level of a run, with so many agents. A run that was killed left the rows of
+/// the level that ran; they stay, and the level is run again beside them.
 pub fn next_level(folder: &Path, record: &CapacityRecord, agents: u32) -> PathBuf {
     let name = level_folder(record.probes.len() + 1, agents);
-    folder.join(LEVELS_FOLDER).join(name)
+    let levels = folder.join(LEVELS_FOLDER);
+    let mut level = levels.join(&name);
+    let mut attempt = 1_u32;
+    while level.exists() {
+        attempt += 1;
+        level = levels.join(format!("{name}-{attempt}"));
+    }
+    level
 }
 
 /// Reads the requests of a level of a run whose `capacity.json` has the version `schema`.

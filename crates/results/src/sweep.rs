@@ -44,15 +44,18 @@ pub fn read(
     };
     let journal = lines::read(unreadable, read_line)?;
     let path = folder.join(TELEMETRY_FILE);
-    let telemetry = if path.is_file() {
+    let bytes = path.metadata().map(|file| file.len());
+    let telemetry = if bytes.as_ref().is_ok_and(|bytes| *bytes > 0) {
         let unreadable = Unreadable {
             keep_going,
             ..Unreadable::new(&path, "telemetry sample", "sweep", skipped, &mut warnings)
         };
         lines::read(unreadable, lines::line)?
     } else {
+        // A sweep can be over before the first sample.
+        let what = bytes.map_or("no", |_| "no sample in");
         warnings.push(format!(
-            "no {TELEMETRY_FILE}: device and host use are unknown"
+            "{what} {TELEMETRY_FILE}: device and host use are unknown"
         ));
         Vec::new()
     };

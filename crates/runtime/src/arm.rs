@@ -5,6 +5,7 @@ use std::sync::Arc;
 use agents::{AgentEnd, AgentJob, Recorder, run_agent, run_probe};
 use domain::Stamp;
 use domain::backend::Progress;
+use domain::cache::CacheCheck;
 use domain::event::Event;
 use domain::plan::{Arm, ArmSpec, Config};
 use domain::record::{ArmRecord, JournalLine};
@@ -24,6 +25,8 @@ pub(crate) struct ArmEnd {
     pub(crate) complete: bool,
     /// No server could be reached; the last failure in words.
     pub(crate) dead: Option<String>,
+    /// Whether a prompt cache helped.
+    pub(crate) cache: CacheCheck,
 }
 
 /// Runs one arm and records it. `None` when it was stopped before any agent began.
@@ -63,7 +66,7 @@ pub(crate) async fn run_arm(
         notes.extend(gave_up.map(|why| format!("agent {agent} gave up at {why}")));
     }
 
-    let requests = context.book.take_arm();
+    let (requests, cache) = context.book.take_arm();
     let dead =
         (complete && !requests.is_empty() && requests.iter().all(Seen::unreached)).then(|| {
             requests
@@ -108,7 +111,11 @@ pub(crate) async fn run_arm(
         completed,
         not_completed: requests.len() as u32 - completed,
     });
-    Some(ArmEnd { complete, dead })
+    Some(ArmEnd {
+        complete,
+        dead,
+        cache,
+    })
 }
 
 /// The future's output, or `None` once the token is cancelled.
@@ -186,6 +193,7 @@ fn job(
     let endpoint = spec.run.topology.endpoint_of(agent, context.backends.len());
     AgentJob {
         plan: Arc::clone(&context.plan),
+        nonce: context.nonce,
         run: spec.run.clone(),
         arm: spec.arm,
         attempt,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use agents::Recorder;
+use domain::cache::{CacheCheck, FirstPrefills};
 use domain::record::{JournalLine, RequestRecord, RequestRole, StepRecord};
 use domain::{FailureKind, ModelOptions, Nanos, Outcome, OutcomeCounts, TimeoutPhase};
 use results::{FolderError, LineWriter};
@@ -29,6 +30,8 @@ pub(crate) struct Book {
 struct Inner {
     counts: OutcomeCounts,
     arm: Vec<Seen>,
+    cache: CacheCheck,
+    first_prefills: FirstPrefills,
 }
 
 /// The first write that failed.
@@ -184,9 +187,14 @@ impl Book {
         error.take().map_or(Ok(()), Err)
     }
 
-    /// The main requests since the last call, in the order in which they ended.
-    pub(crate) fn take_arm(&self) -> Vec<Seen> {
-        std::mem::take(&mut self.inner().arm)
+    /// The main requests since the last call, in the order in which they ended, and whether a prompt
+    /// cache helped them.
+    pub(crate) fn take_arm(&self) -> (Vec<Seen>, CacheCheck) {
+        let mut inner = self.inner();
+        (
+            std::mem::take(&mut inner.arm),
+            std::mem::take(&mut inner.cache),
+        )
     }
 
     pub(crate) fn counts(&self) -> OutcomeCounts {
@@ -197,7 +205,9 @@ impl Book {
 impl Recorder for Book {
     fn request(&self, record: RequestRecord) {
         if record.role == RequestRole::Main {
-            let mut inner = self.inner();
+            let mut guard = self.inner();
+            let inner = &mut *guard;
+            inner.cache.add_of_sweep(&record, &mut inner.first_prefills);
             let times = &record.times;
             inner.counts.count(&times.outcome);
             inner.arm.push(Seen {

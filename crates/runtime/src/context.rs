@@ -10,6 +10,7 @@ use domain::Nanos;
 use domain::backend::ChatBackend;
 use domain::event::Observer;
 use domain::plan::{ConfigId, SweepPlan, Topology};
+use domain::record::NonceRoot;
 use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
@@ -17,6 +18,8 @@ use crate::book::Book;
 /// What the arms of a sweep share.
 pub(crate) struct SweepContext {
     pub(crate) plan: Arc<SweepPlan>,
+    /// Root of the prompts' nonces.
+    pub(crate) nonce: NonceRoot,
     pub(crate) backends: Vec<Arc<dyn ChatBackend>>,
     pub(crate) clock: Clock,
     pub(crate) book: Arc<Book>,

@@ -21,7 +21,7 @@ use clock::Clock;
 use domain::backend::ChatBackend;
 use domain::exit::{Exit, Fails};
 use domain::plan::{CachePolicy, Topology};
-use domain::record::{RequestRecord, RunKey, Turn};
+use domain::record::{NonceRoot, RequestRecord, RunKey, Turn};
 use domain::work::Work;
 use domain::{ModelOptions, Nanos, Stamp};
 use tokio::task::{JoinError, JoinSet};
@@ -51,8 +51,11 @@ pub struct LoadPlan {
     pub cache: CachePolicy,
     /// Options of every request. A sampling seed is added when it has none.
     pub options: ModelOptions,
-    /// Root of arrivals, nonces and sampling seeds.
+    /// Root of arrivals and sampling seeds.
     pub seed: u64,
+    /// Root of the nonces that prompts begin with, and of prompts of which a trace tells the length
+    /// alone.
+    pub nonce: NonceRoot,
     /// Sessions of several turns; `None` for requests that stand alone. A trace has none.
     pub turns: Option<Turns>,
     /// What an agent does before each request. A request is due when it is done.
@@ -70,6 +73,7 @@ impl LoadPlan {
             cache: CachePolicy::Nonce,
             options: ModelOptions::default(),
             seed: 1,
+            nonce: NonceRoot::new(1),
             turns: None,
             work: Work::default(),
         }

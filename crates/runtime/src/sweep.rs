@@ -9,8 +9,8 @@ use agents::WorkPool;
 use clock::Clock;
 use domain::backend::ChatBackend;
 use domain::event::{Event, Observer};
-use domain::plan::ArmSpec;
-use domain::record::{JournalLine, Manifest, Mark, MarkKind};
+use domain::plan::{ArmSpec, CachePolicy};
+use domain::record::{JournalLine, Manifest, Mark, MarkKind, NonceRoot};
 use domain::telemetry::GpuSampler;
 use domain::{Nanos, OutcomeCounts, Stamp};
 use results::{ResultsDir, ResumePoint};
@@ -38,6 +38,9 @@ pub const DEFAULT_DEAD_ARMS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");
 pub struct SweepSetup {
     /// The results folder, created or resumed; holds the manifest with the plan.
     pub results: ResultsDir,
+    /// Root of the nonces of the prompts that this process sends: another one for each process that
+    /// goes on with the sweep, for a server's prompt cache outlives them.
+    pub nonce: NonceRoot,
     /// The servers, in the order of the manifest's endpoints.
     pub backends: Vec<Arc<dyn ChatBackend>>,
     /// The sweep's clock. For a resumed sweep it starts at the resume point's offset.
@@ -64,6 +67,7 @@ impl fmt::Debug for SweepSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SweepSetup")
             .field("results", &self.results)
+            .field("nonce", &self.nonce)
             .field("backends", &self.backends)
             .field("clock", &self.clock)
             .field("gpu", &self.gpu.is_some())
@@ -131,6 +135,7 @@ pub async fn run_sweep(
 async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, RuntimeError> {
     let SweepSetup {
         results,
+        nonce,
         backends,
         clock,
         gpu,
@@ -192,6 +197,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     let mut context = SweepContext {
         artefacts: dir.join(ARTEFACTS_DIR),
         plan: Arc::clone(&plan),
+        nonce,
         backends,
         clock: clock.clone(),
         book: Arc::clone(&book),
@@ -226,11 +232,14 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         arms: todo.len(),
         already_complete: arms - todo.len(),
     });
+    let unique = plan.protocol.cache == CachePolicy::Nonce;
     let mark = |what, note: &str| {
+        let begins = matches!(what, MarkKind::Started | MarkKind::Resumed);
         book.append(JournalLine::Mark(Mark {
             at: clock.now(),
             what,
             note: note.to_owned(),
+            nonce: (begins && unique).then_some(nonce),
         }));
     };
     mark(
@@ -258,6 +267,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     };
     let sampling = Telemetry::start(&dir, &clock, plan.telemetry_hz, sources, &book)?;
     let mut dead_in_a_row = 0;
+    let mut arms_with_help = 0;
     let mut stuck = None;
     for spec in &todo {
         // No server is asked for anything while a folder takes no records.
@@ -285,6 +295,16 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         } else {
             summary.not_completed += 1;
         }
+        if let Some(warning) = end.cache.warning().filter(|_| unique) {
+            arms_with_help += 1;
+            // The first arm tells what it is; how many there were is told at the end.
+            if arms_with_help == 1 {
+                told.warn(format!(
+                    "{} ({}, repetition {}, {}): {warning}",
+                    spec.run.config, spec.run.topology, spec.run.repetition, spec.arm
+                ));
+            }
+        }
         match end.dead {
             None => dead_in_a_row = 0,
             Some(last) => {
@@ -305,6 +325,11 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     }
     if let Some(problem) = sampling.stop().await {
         told.warn(problem);
+    }
+    if arms_with_help > 1 {
+        told.warn(format!(
+            "a prompt cache helped, or may have, in {arms_with_help} arms"
+        ));
     }
     book.check()?;
     summary.requests = book.counts();

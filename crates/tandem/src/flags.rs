@@ -11,6 +11,7 @@ mod sweep;
 
 use clap::{Args, Parser, Subcommand};
 use domain::exit::EXIT_CODES;
+use domain::record::NonceRoot;
 
 pub(crate) use self::calibrate::{BudgetFlag, CalibrateApi, CalibrateArgs};
 pub(crate) use self::capacity::CapacityArgs;
@@ -77,6 +78,16 @@ pub(crate) struct RequestArgs {
     /// cache helps none of them.
     #[arg(long)]
     pub(crate) same_prompt: bool,
+}
+
+/// The nonces that prompts begin with.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct NonceFlag {
+    /// Repeat a run's prompts: the root of their nonces, as `nonce` in the header of its file. Without
+    /// it each run of the command draws another one, so that no prompt is answered from the cache that
+    /// an earlier run left; the embedded simulator takes it from the seed.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) nonce: Option<NonceRoot>,
 }
 
 /// A name that can begin a folder's.

@@ -1,5 +1,6 @@
 //! Where something runs, once its servers are there: real ones, or the embedded simulator.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,12 +9,12 @@ use clock::Clock;
 use domain::backend::{BackendError, ChatBackend};
 use domain::exit::Fatal;
 use domain::plan::Timeouts;
-use domain::record::{EndpointFacts, Provenance, RunHeader, RuntimeFacts, TimeScale};
+use domain::record::{EndpointFacts, NonceRoot, Provenance, RunHeader, RuntimeFacts, TimeScale};
 use domain::telemetry::{GpuSampler, GpuSource};
 use domain::{FailureKind, ModelOptions, Nanos};
 use simulator::Simulator;
 
-use crate::flags::{ServerArgs, TimeScaleArg};
+use crate::flags::{NonceFlag, ServerArgs, TimeScaleArg};
 use crate::folder;
 use crate::simulated;
 use crate::target::{self, Fitted, Target};
@@ -190,6 +191,19 @@ impl Stage {
             time_scale: Some(time_scale),
             clock,
             simulator: Some(simulator),
+        })
+    }
+
+    /// The root of the nonces of a run that begins or goes on now: the one that was given, or a new one.
+    /// The embedded simulator's caches end with the command, so there the seed gives it.
+    pub(crate) fn nonce(&self, given: NonceFlag, seed: u64) -> NonceRoot {
+        given.nonce.unwrap_or_else(|| {
+            if self.simulator.is_some() {
+                NonceRoot::new(seed)
+            } else {
+                // Its keys are drawn from the system's random numbers; nothing is hashed.
+                NonceRoot::new(RandomState::new().build_hasher().finish())
+            }
         })
     }
 

@@ -4,7 +4,9 @@ use document::capacity::AnswerKind;
 use document::number::plain;
 use document::words::sentence;
 use document::{Cell, Front, safe};
-use domain::record::capacity::{Asked, RunEnd};
+use domain::cache::{CacheCheck, prompts_in_words};
+use domain::plan::CachePolicy;
+use domain::record::capacity::RunEnd;
 use metrics::capacity::LevelFigures;
 
 use super::Material;
@@ -22,7 +24,11 @@ pub(super) fn front(material: &Material<'_>, front: &mut Front) {
     let error = plain(100.0 * run.record.asked.error, 0);
     let decided = format!("Each level is decided with an error of {error} % over all looks at it.");
     front.sure = [vec![decided], answer.notes.clone()].concat().join(" ");
-    front.spoilt = run.warnings.iter().map(|w| sentence(w)).collect();
+    let warnings = run.warnings.iter().map(|w| sentence(w));
+    front.spoilt = cache_warning(material)
+        .into_iter()
+        .chain(warnings)
+        .collect();
     front.why = why(material);
     front.next = vec![next(material)];
     let carried = carried(material);
@@ -97,13 +103,10 @@ fn next(material: &Material<'_>) -> String {
     }
 }
 
-pub(super) fn method(asked: &Asked) -> Vec<String> {
+pub(super) fn method(material: &Material<'_>) -> Vec<String> {
+    let record = &material.run.record;
+    let asked = &record.asked;
     let search = asked.search;
-    let cache = if asked.same_prompt {
-        "equal, so that a prompt cache may help"
-    } else {
-        "each with a nonce of its own in front, so that a prompt cache helps none"
-    };
     let requests = asked.budget.requests_per_agent;
     let requests = requests.map(|n| format!("{n} requests of each agent"));
     let seconds = asked.budget.time_per_level_s.map(|s| format!("{s} s"));
@@ -115,12 +118,13 @@ pub(super) fn method(asked: &Asked) -> Vec<String> {
     vec![
         format!(
             "Closed loop: each agent sends its next request {} s after its last one has ended; model {}, up to {} \
-             tokens an answer, prompts {cache}; seed {}.",
+             tokens an answer; seed {}.",
             asked.think_s,
             safe::code(&asked.model),
             asked.num_predict,
             asked.seed
         ),
+        prompts_in_words(policy(material), record.header.nonce, &cache(material)),
         format!(
             "Levels: doubling from {} up to {} agents, then bisection until the levels that pass and fail are \
              within {} % or one agent, then up to {} levels beyond the first that fails.",
@@ -145,6 +149,30 @@ pub(super) fn method(asked: &Asked) -> Vec<String> {
     ]
 }
 
+fn policy(material: &Material<'_>) -> CachePolicy {
+    if material.run.record.asked.same_prompt {
+        CachePolicy::Warm
+    } else {
+        CachePolicy::Nonce
+    }
+}
+
+/// Whether a prompt cache helped, over all levels.
+fn cache(material: &Material<'_>) -> CacheCheck {
+    let mut all = CacheCheck::default();
+    for level in &material.levels {
+        all.merge(level.load.cache.unwrap_or_default());
+    }
+    all
+}
+
+/// That a prompt cache helped levels that it was not to help.
+fn cache_warning(material: &Material<'_>) -> Option<String> {
+    let unique = policy(material) == CachePolicy::Nonce;
+    let helped = cache(material).warning().filter(|_| unique);
+    helped.map(|words| sentence(&words))
+}
+
 pub(super) fn limits(material: &Material<'_>) -> Vec<String> {
     let record = &material.run.record;
     let mut limits = Vec::new();
@@ -156,6 +184,7 @@ pub(super) fn limits(material: &Material<'_>) -> Vec<String> {
     if record.end.is_none_or(|end| end == RunEnd::Interrupted) {
         limits.push("The run did not come to its end.".to_owned());
     }
+    limits.extend(cache_warning(material));
     limits.extend(
         [
             "The answer holds for this prompt, these answer lengths and this think time. Longer contexts or answers \

@@ -5,8 +5,9 @@ use document::number::{count, plain, short};
 use document::words::{plural, sentence};
 use document::{Cell, Front, safe};
 use domain::Nanos;
+use domain::cache::prompts_in_words;
 use domain::record::TimeScale;
-use domain::record::load::{Asked, Shape, Spread};
+use domain::record::load::{Shape, Spread};
 use metrics::budget;
 
 use super::series::Series;
@@ -27,7 +28,12 @@ pub(super) fn front(load: &Load, series: &Series, front: &mut Front) {
     front.answer = format!("{} {limit}", carried(load));
     front.sure = format!("{client} One load is one sample of the server.");
     // What spoils the figures comes before them.
-    front.spoilt = load.warnings.iter().map(|w| sentence(w)).collect();
+    let helped = load.file.asked.cache_warning(f);
+    front.spoilt = helped
+        .iter()
+        .chain(&load.warnings)
+        .map(|w| sentence(w))
+        .collect();
     let groups = [
         reasons(load, series),
         client_costs,
@@ -389,7 +395,10 @@ fn connections(load: &Load) -> Option<String> {
     ))
 }
 
-pub(super) fn method(asked: &Asked) -> Vec<String> {
+pub(super) fn method(load: &Load) -> Vec<String> {
+    let file = &load.file;
+    let asked = &file.asked;
+    let cache = load.figures.cache.unwrap_or_default();
     let mut method = vec![
         format!(
             "Asked for: {}; model {}, up to {} tokens each, seed {}.",
@@ -398,10 +407,15 @@ pub(super) fn method(asked: &Asked) -> Vec<String> {
             asked.num_predict,
             asked.seed
         ),
-        if asked.same_prompt {
-            "Prompts are equal, so that a prompt cache may help.".to_owned()
-        } else {
-            "Prompts start with a unique nonce, so that no prompt cache helps.".to_owned()
+        match asked.shape {
+            Shape::Replay { .. } => [
+                "Prompts are the trace's; a prompt cache may hold what they share.".to_owned(),
+                cache.counts_in_words().unwrap_or_default(),
+            ]
+            .join(" ")
+            .trim_end()
+            .to_owned(),
+            _ => prompts_in_words(asked.cache(), file.header.nonce, &cache),
         },
     ];
     method.extend(asked.turns.map(|turns| {

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use document::environment::{self, Line, line};
 use document::words::sentence;
 use document::{Block, Section, findings, safe};
+use domain::cache::prompts_in_words;
 use domain::plan::{CachePolicy, SweepPlan};
 use domain::record::Provenance;
+use metrics::Dataset;
 use metrics::advice::{Finding, FindingKind};
 use metrics::notes::Note;
 
@@ -143,20 +145,20 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
             plan.seed
         ));
         lines.push(format!(
-            "Protocol `{}`: arms {}; server state before each arm: {}; prompts {}; {}.",
+            "Protocol `{}`: arms {}; server state before each arm: {}; {}.",
             serde_word(&protocol.kind),
             arms.join(" and "),
             protocol.state,
-            match protocol.cache {
-                CachePolicy::Nonce =>
-                    "start with a unique nonce, so that a prompt cache helps no arm",
-                CachePolicy::Warm => "are equal every time, so that a prompt cache may help",
-            },
             if protocol.interleave {
                 "arms in seeded random order inside each repetition"
             } else {
                 "in the plan's order"
             }
+        ));
+        lines.push(prompts_in_words(
+            protocol.cache,
+            manifest.header.nonce,
+            &set.cache,
         ));
         lines.push(format!("Servers: {}.", topologies.join(", ")));
         lines
@@ -272,6 +274,13 @@ fn warnings(material: &Material<'_>) -> Vec<String> {
     all.iter().map(|w| safe::markdown(&sentence(w))).collect()
 }
 
+/// That a prompt cache helped a sweep that it was not to help, as a sentence.
+pub(super) fn cache_warning(set: &Dataset) -> Option<String> {
+    let plan = &set.manifest.as_ref()?.plan;
+    let helped = set.cache.warning()?;
+    (plan.protocol.cache == CachePolicy::Nonce).then(|| sentence(&helped))
+}
+
 pub(super) fn limits(material: &Material<'_>) -> Vec<String> {
     let (set, summary) = (material.view.dataset, material.view.summary);
     let overall = &summary.overall;
@@ -299,6 +308,7 @@ pub(super) fn limits(material: &Material<'_>) -> Vec<String> {
     ];
     let stated = stated.into_iter().filter(|(holds, _)| *holds);
     let mut limits: Vec<String> = stated.map(|(_, words)| words.to_owned()).collect();
+    limits.extend(cache_warning(set));
     limits.extend(client::flag(set));
     let warnings = warnings(material);
     if warnings.len() > MOST_WARNINGS {

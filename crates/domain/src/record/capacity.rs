@@ -57,7 +57,7 @@ pub struct Asked {
     pub error: f64,
     /// No level is tried beyond one at which a greater share of the requests did not complete.
     pub max_failed: f64,
-    /// Root of nonces and sampling seeds.
+    /// Root of sampling seeds; nonces have that of each level's header.
     pub seed: u64,
 }
 

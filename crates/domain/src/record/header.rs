@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientBudget, RuntimeFacts};
+use super::{ClientBudget, NonceRoot, RuntimeFacts};
 use crate::backend::{ModelIdentity, ServerIdentity};
 use crate::telemetry::GpuSource;
 
@@ -36,6 +36,10 @@ pub struct RunHeader {
     /// Most requests in flight at once, over all agents: `--admission`. Absent for no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<NonZeroU32>,
+    /// Root of the nonces that the prompts begin with: `--nonce` with it repeats them. Absent where
+    /// prompts begin with none, and in runs of versions whose nonces followed from the seed alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<NonceRoot>,
     /// What the client ran on; absent in virtual time, which always runs on one thread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeFacts>,
@@ -76,6 +80,7 @@ impl RunHeader {
             time_scale: None,
             simulator: None,
             admission: None,
+            nonce: None,
             runtime: None,
             client_budget: None,
             environment: None,

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::RunHeader;
+use crate::cache::CacheCheck;
 use crate::outcome::OutcomeCounts;
+use crate::plan::CachePolicy;
 
 /// Version of `load.json`; raised when a key changes its meaning or goes. Readers refuse a higher
 /// one.
@@ -44,7 +46,7 @@ pub struct Asked {
     pub requests: u32,
     /// Most tokens of each answer, where the requests do not bring their own.
     pub num_predict: i64,
-    /// Root of arrivals, nonces and sampling seeds.
+    /// Root of arrivals and sampling seeds; nonces have the header's.
     pub seed: u64,
     /// Every request began with the same text.
     #[serde(default)]
@@ -58,6 +60,25 @@ pub struct Asked {
     /// Limits that a request must keep to count as good, as they were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slo: Option<String>,
+}
+
+impl Asked {
+    /// Whether prompts begin with a nonce each.
+    pub fn cache(&self) -> CachePolicy {
+        if self.same_prompt {
+            CachePolicy::Warm
+        } else {
+            CachePolicy::Nonce
+        }
+    }
+
+    /// That a prompt cache helped a load that it was not to help. What the prompts of a trace share is
+    /// the trace's: there a cache may help.
+    pub fn cache_warning(&self, figures: &Figures) -> Option<String> {
+        let is_trace = matches!(self.shape, Shape::Replay { .. });
+        let check = figures.cache.filter(|_| !self.same_prompt && !is_trace)?;
+        check.warning()
+    }
 }
 
 /// When requests were to start.
@@ -216,6 +237,9 @@ pub struct Figures {
     /// What agents did between requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkFigures>,
+    /// Whether a prompt cache helped; absent in files of versions that did not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheCheck>,
 }
 
 /// Requests that kept every limit.

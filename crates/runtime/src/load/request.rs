@@ -126,17 +126,21 @@ impl LoadContext {
                 if let Some(tokens) = entry.output_tokens {
                     options.num_predict = Some(i64::from(tokens));
                 }
-                match &entry.prompt {
-                    TracePrompt::Text(text) => text.as_ref().to_owned(),
-                    TracePrompt::Tokens(count) => {
-                        let name = match (plan.cache, entry.session) {
-                            (CachePolicy::Warm, _) => "one".to_owned(),
-                            (_, Some(session)) => format!("session {session}"),
-                            (_, None) => format!("request {}", place.index),
-                        };
-                        words(plan.seed, &name, *count)
+                match (&entry.prompt, plan.cache) {
+                    (TracePrompt::Text(text), CachePolicy::Warm) => text.as_ref().to_owned(),
+                    // One nonce for all: what texts share they go on sharing.
+                    (TracePrompt::Text(text), CachePolicy::Nonce) => self.under("trace", text),
+                    (TracePrompt::Tokens(count), CachePolicy::Warm) => {
+                        words(plan.seed, "one", *count)
                     }
-                    TracePrompt::Unknown => self.under_nonce(&place.index.to_string()),
+                    (TracePrompt::Tokens(count), CachePolicy::Nonce) => {
+                        let name = match entry.session {
+                            Some(session) => format!("session {session}"),
+                            None => format!("request {}", place.index),
+                        };
+                        words(plan.nonce.value(), &name, *count)
+                    }
+                    (TracePrompt::Unknown, _) => self.under_nonce(&place.index.to_string()),
                 }
             }
             (Ask::Plan, None) => self.under_nonce(&place.index.to_string()),
@@ -162,11 +166,14 @@ impl LoadContext {
         let plan = &self.setup.plan;
         match plan.cache {
             CachePolicy::Warm => plan.prompt.clone(),
-            CachePolicy::Nonce => {
-                let nonce = nonce(plan.seed, &self.run, Arm::Together, 1, 0, what);
-                format!("{nonce} (an identifier, of no meaning)\n\n{}", plan.prompt)
-            }
+            CachePolicy::Nonce => self.under(what, &plan.prompt),
         }
+    }
+
+    /// A prompt behind the nonce of `what`.
+    fn under(&self, what: &str, prompt: &str) -> String {
+        let nonce = nonce(self.setup.plan.nonce, &self.run, Arm::Together, 1, 0, what);
+        format!("{nonce} (an identifier, of no meaning)\n\n{prompt}")
     }
 }
 

@@ -102,6 +102,7 @@ struct Case {
     slots: usize,
     script: fn(u64) -> Reply,
     cache: CachePolicy,
+    nonce: NonceRoot,
     turns: Option<Turns>,
     work: Work,
     /// Stop at this time, with this grace.
@@ -117,6 +118,7 @@ impl Case {
             slots: 1000,
             script: |_| Reply::Tokens(6),
             cache: CachePolicy::Nonce,
+            nonce: NonceRoot::new(1),
             turns: None,
             work: Work::default(),
             stop: None,
@@ -145,6 +147,7 @@ impl Case {
         let records = Arc::new(Mutex::new(Vec::new()));
         let plan = LoadPlan {
             cache: self.cache,
+            nonce: self.nonce,
             seed: 7,
             turns: self.turns,
             work: self.work,
@@ -301,6 +304,55 @@ fn prompts_differ_unless_they_are_asked_to_be_equal() {
         prompts(CachePolicy::Warm).into_iter().collect::<Vec<_>>(),
         ["Say something."]
     );
+}
+
+#[test]
+fn the_same_load_run_again_begins_its_prompts_anew_and_draws_the_same_samples() {
+    let trace = |text: &str| LoadShape::Replay {
+        trace: Arc::new(Trace::parse(std::path::Path::new("t.csv"), text).unwrap()),
+        speed: Speed::new(1.0).unwrap(),
+        agents: None,
+    };
+    let sent = |shape: &LoadShape, turns: Option<&Turns>, root| {
+        let mut case = Case::new(shape.clone(), 2);
+        (case.nonce, case.turns) = (NonceRoot::new(root), turns.cloned());
+        let ran = case.run();
+        let calls = ran.servers[0].calls.lock().unwrap();
+        let beginning = |call: &GenerateCall| match call.history.as_deref() {
+            None | Some([]) => call.prompt.clone(),
+            Some([first, ..]) => first.text.clone(),
+        };
+        let prompts: std::collections::BTreeSet<_> = calls.iter().map(beginning).collect();
+        let seeds: Vec<_> = calls.iter().map(|call| call.options.seed).collect();
+        (prompts, seeds)
+    };
+    let turns = Turns {
+        count: agents(2),
+        think: Nanos::ZERO,
+        follow_up: "Go on.".to_owned(),
+    };
+    for (shape, turns) in [
+        (closed(2, 0), None),
+        (closed(1, 0), Some(&turns)),
+        (trace("start_ms,prompt_tokens\n0,30\n5,30\n"), None),
+        (trace("start_ms,prompt\n0,Say this.\n5,Say that.\n"), None),
+    ] {
+        let [(one, seeds), (again, _), (other, seeds_of_other)] =
+            [1, 1, 2].map(|root| sent(&shape, turns, root));
+        assert_eq!(one, again, "{shape:?}");
+        let first_words = |prompts: &std::collections::BTreeSet<String>| {
+            let of = |prompt: &String| prompt.get(..12).unwrap_or(prompt).to_owned();
+            prompts
+                .iter()
+                .map(of)
+                .collect::<std::collections::BTreeSet<_>>()
+        };
+        assert!(
+            first_words(&one).is_disjoint(&first_words(&other)),
+            "{one:?} {other:?}"
+        );
+        assert_eq!(seeds, seeds_of_other);
+    }
 }
 
 #[test]

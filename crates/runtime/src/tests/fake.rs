@@ -52,6 +52,8 @@ pub(crate) struct Fake {
     pub(crate) log: Mutex<Vec<String>>,
     pub(crate) prompts: Mutex<Vec<String>>,
     pub(crate) has_model: bool,
+    /// Tokens of each prompt of ten that it says it had in a cache.
+    pub(crate) cached: Option<u64>,
     /// Unloading does nothing.
     pub(crate) keeps_model: bool,
 }
@@ -72,6 +74,7 @@ impl Fake {
             log: Mutex::default(),
             prompts: Mutex::default(),
             has_model: true,
+            cached: None,
             keeps_model: false,
         }
     }
@@ -145,6 +148,10 @@ impl Fake {
         exchange.times.counters.total = Some(done.since(sent));
         exchange.times.counters.load = Some(ready.since(sent));
         exchange.times.counters.prompt_eval = Some(PREFILL);
+        if self.cached.is_some() {
+            exchange.times.counters.prompt_eval_count = Some(10);
+            exchange.times.counters.prompt_eval_cached_count = self.cached;
+        }
         if tokens > 0 {
             exchange.times.counters.eval_count = Some(tokens);
             exchange.times.counters.eval = Some(done.since(prefilled));

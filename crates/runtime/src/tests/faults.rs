@@ -366,6 +366,7 @@ fn rows_wait_for_a_slow_disk_and_whoever_made_them_does_not() {
             at: ms(at),
             what: MarkKind::Started,
             note: String::new(),
+            nonce: None,
         }));
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "");

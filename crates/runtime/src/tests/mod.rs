@@ -15,7 +15,7 @@ use domain::backend::ServerIdentity;
 use domain::event::{Event, Observer};
 use domain::plan::{SweepPlan, parse};
 use domain::record::{
-    ArmRecord, EndpointFacts, JournalLine, Manifest, Mark, Provenance, RESULTS_SCHEMA,
+    ArmRecord, EndpointFacts, JournalLine, Manifest, Mark, NonceRoot, Provenance, RESULTS_SCHEMA,
     RequestRecord, RunHeader, StepRecord, TimeScale,
 };
 use domain::{Nanos, Stamp};
@@ -120,6 +120,7 @@ impl Trial {
         Self {
             setup: SweepSetup {
                 results,
+                nonce: NonceRoot::new(1),
                 backends: fakes.iter().map(|f| Arc::clone(f) as _).collect(),
                 clock,
                 gpu: None,

@@ -1,16 +1,17 @@
 //! What sweeps record when all goes well.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use clock::Clock;
 use domain::event::Event;
 use domain::plan::{Arm, Topology};
-use domain::record::{MarkKind, RequestRole, TokenSource};
+use domain::record::{MarkKind, NonceRoot, RequestRole, TokenSource};
 use domain::telemetry::{GpuReading, GpuSampler, GpuSource, Sample};
 use domain::{Nanos, Outcome, Stamp};
 use results::ResultsDir;
 
-use super::fake::{Reply, by_context};
+use super::fake::{Fake, Reply, by_context};
 use super::{Trial, fresh, manifest, ms, plan, read};
 use crate::RuntimeError;
 
@@ -169,6 +170,78 @@ async fn prompts_differ_in_their_first_word_and_seeds_are_equal_in_both_arms() {
         assert_eq!(seed(Arm::Sequential, agent), seed(Arm::Together, agent));
     }
     assert_ne!(seed(Arm::Together, 0), seed(Arm::Together, 1));
+}
+
+/// The first words of all the prompts that a sweep sends.
+async fn first_words(mut trial: Trial, root: u64) -> BTreeSet<String> {
+    trial.setup.nonce = NonceRoot::new(root);
+    let fake = Arc::clone(&trial.fakes[0]);
+    trial.run().await.unwrap();
+    let prompts = fake.prompts.lock().unwrap();
+    let first = |prompt: &String| prompt.split(' ').next().unwrap().to_owned();
+    prompts.iter().map(first).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_sweep_run_again_and_one_that_goes_on_begin_their_prompts_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan(2, BOTH, "");
+    let mut runs = Vec::new();
+    for (name, root) in [("one", 7), ("again", 7), ("other", 8)] {
+        let trial = fresh(&dir.path().join(name), &plan, by_context());
+        runs.push(first_words(trial, root).await);
+    }
+    assert_eq!(runs[0], runs[1], "the same root repeats them");
+    assert!(runs[0].is_disjoint(&runs[2]));
+    assert_eq!(
+        read(&dir.path().join("one")).marks[0].nonce,
+        Some(NonceRoot::new(7))
+    );
+
+    // The second arm is cut off while it runs, and is made again.
+    let dir = dir.path().join("one");
+    let journal = std::fs::read_to_string(dir.join("journal.jsonl")).unwrap();
+    let first_arm = journal.find("{\"arm\"").unwrap();
+    let kept = journal[first_arm..].find('\n').unwrap() + first_arm + 1;
+    std::fs::write(dir.join("journal.jsonl"), &journal[..kept]).unwrap();
+    let results = ResultsDir::resume(&dir).unwrap();
+    let resumed = first_words(Trial::new(results, by_context()), 9).await;
+    assert_eq!(resumed.len(), 2, "one arm of two agents");
+    assert!(resumed.is_disjoint(&runs[0]));
+    let marks = read(&dir).marks;
+    let mark = marks.iter().find(|m| m.what == MarkKind::Resumed).unwrap();
+    assert_eq!(mark.nonce, Some(NonceRoot::new(9)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_helps_all_the_same_is_told_once_and_counted() {
+    let root = tempfile::tempdir().unwrap();
+    for (cached, expected) in [
+        (None, vec![]),
+        (Some(2), vec![]),
+        (
+            Some(9),
+            vec![
+                "in 2 of 2 requests (18 of 20 prompt tokens in all)",
+                "a prompt cache helped, or may have, in 2 arms",
+            ],
+        ),
+    ] {
+        let dir = root.path().join(format!("{cached:?}"));
+        let mut trial = fresh(&dir, &plan(2, BOTH, ""), by_context());
+        let mut fake = Fake::new(
+            "fake://0".to_owned(),
+            trial.setup.clock.clone(),
+            by_context(),
+        );
+        fake.cached = cached;
+        trial.setup.backends = vec![Arc::new(fake)];
+        let warnings = trial.run().await.unwrap().warnings;
+        assert_eq!(warnings.len(), expected.len(), "{warnings:?}");
+        for (warning, words) in warnings.iter().zip(expected) {
+            assert!(warning.contains(words), "{warning}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

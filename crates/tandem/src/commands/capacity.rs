@@ -9,12 +9,13 @@ use std::sync::{Mutex, PoisonError};
 
 use document::Invocation;
 use document::capacity::{Answer, AnswerKind, answer};
+use document::words::plural;
 use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::Timeouts;
 use domain::record::capacity::{
     Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LevelEnd, RunEnd, Search,
 };
-use domain::record::{ClientBudget, Provenance, RunHeader, RuntimeFacts};
+use domain::record::{ClientBudget, NonceRoot, Provenance, RunHeader, RuntimeFacts};
 use domain::{ModelOptions, Nanos};
 use metrics::capacity::{LevelFigures, Next, Objective, Scaling, search};
 use runtime::{Shutdown, ShutdownLevel};
@@ -166,6 +167,10 @@ async fn run(
     facts: Option<RuntimeFacts>,
     running: &Running,
 ) -> Result<Exit, Fatal> {
+    // A run that goes on has another root: a server's cache still holds the prompts of a level that
+    // was cut off.
+    let seed = earlier.as_ref().map_or(args.seed, |r| r.asked.seed);
+    let nonce = stage.nonce(args.nonce, seed);
     let (dir, mut record) = if let Some(record) = earlier {
         (args.resume.clone().unwrap_or_default(), record)
     } else {
@@ -174,7 +179,7 @@ async fn run(
         }
         descriptors::enough_for(args.max_agents.get(), stage.simulator.is_some())?;
         let budget = budget::before_run(args.budget, facts.as_ref(), &stage.endpoints).await;
-        begin(stage, args, facts, budget)?
+        begin(stage, args, nonce, facts, budget)?
     };
     let objective: Objective = record
         .asked
@@ -201,6 +206,7 @@ async fn run(
         let place = results::capacity::next_level(&dir, &record, agents.get());
         let ground = level::Ground {
             stage,
+            nonce,
             record: &record,
             objective: &objective,
             running,
@@ -209,6 +215,16 @@ async fn run(
         let level = level::run(ground, (agents, phase), &place, &levels).await?;
         if !args.json {
             progress.ended(&level.probe, level.figures.as_ref());
+        }
+        let cache = level.figures.as_ref().and_then(|f| f.load.cache);
+        if let Some(helped) = cache
+            .filter(|_| !record.asked.same_prompt)
+            .and_then(|c| c.warning())
+        {
+            progress.say(&format!(
+                "warning: {}: {helped}",
+                plural(agents.get(), "agent")
+            ));
         }
         let stopped = level.probe.end == LevelEnd::Interrupted;
         record.probes.push(level.probe);
@@ -230,6 +246,7 @@ async fn run(
 fn begin(
     stage: &Stage,
     args: &CapacityArgs,
+    nonce: NonceRoot,
     runtime: Option<RuntimeFacts>,
     client_budget: Option<ClientBudget>,
 ) -> Result<(PathBuf, CapacityRecord), Fatal> {
@@ -240,6 +257,7 @@ fn begin(
         schema: CAPACITY_SCHEMA,
         header: RunHeader {
             client_budget,
+            nonce: (!args.request.same_prompt).then_some(nonce),
             ..stage.header(name, now, runtime, &args.server)?
         },
         asked: asked(args),

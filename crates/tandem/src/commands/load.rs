@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use domain::Nanos;
 use domain::exit::{Exit, Fatal, OrFatal as _};
-use domain::plan::Timeouts;
+use domain::plan::{CachePolicy, Timeouts};
 use domain::record::RuntimeFacts;
 use domain::record::load::{ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
 use runtime::load::{Backlog, LoadPlan, LoadSetup, LoadShape, run_load};
@@ -54,7 +54,7 @@ pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
 async fn run(
     stage: Stage,
     args: &LoadArgs,
-    plan: LoadPlan,
+    mut plan: LoadPlan,
     (runtime, fitted): (Option<RuntimeFacts>, Fitted),
     stop: &Shutdown,
 ) -> Result<Exit, Fatal> {
@@ -74,6 +74,8 @@ async fn run(
     let now = folder::wall_clock();
     let (dir, name) = stage.folder(args.output.out.as_deref(), &args.output.name, now);
     let mut header = stage.header(name, now, runtime, &args.server)?;
+    plan.nonce = stage.nonce(args.ask.nonce, plan.seed);
+    header.nonce = (plan.cache == CachePolicy::Nonce).then_some(plan.nonce);
     if let Some(environment) = &mut header.environment {
         environment.facts.extend(fitted.facts);
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use domain::Nanos;
 use domain::exit::{Exit, Fatal};
-use domain::plan::{Protocol, SweepPlan, Topology};
+use domain::plan::{CachePolicy, Protocol, SweepPlan, Topology};
 use domain::record::{
     BenchmarkTables, Environment, Manifest, Provenance, RESULTS_SCHEMA, RunHeader, RuntimeFacts,
 };
@@ -184,8 +184,10 @@ impl<'a> Job<'a> {
             let flag = self.common.budget;
             budget::before_run(flag, runtime.as_ref(), &stage.endpoints).await
         };
+        let nonce = stage.nonce(self.common.nonce, self.plan.seed);
         let (mut manifest, dir) = self.manifest(&stage, runtime, held.as_ref())?;
         manifest.header.client_budget = budget;
+        manifest.header.nonce = (self.plan.protocol.cache == CachePolicy::Nonce).then_some(nonce);
         let results = match held {
             Some(held) => {
                 held.check_same(&manifest)?;
@@ -204,6 +206,7 @@ impl<'a> Job<'a> {
         };
         let setup = SweepSetup {
             results,
+            nonce,
             backends: stage.backends,
             clock: stage.clock,
             gpu: stage.gpu,

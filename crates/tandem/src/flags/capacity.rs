@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use metrics::capacity::Objective;
 
-use super::{BudgetFlag, RequestArgs, RuntimeFlags, ServerArgs, folder_name};
+use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, folder_name};
 
 /// What a run was asked when it began, the simulator with it: none of it can change on the way.
 const ASKED: [&str; 23] = [
@@ -92,9 +92,11 @@ pub(crate) struct CapacityArgs {
     /// Levels beyond the first that breaks the limits, to see where throughput ends.
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) beyond: u32,
-    /// Root of nonces and sampling seeds.
+    /// Root of sampling seeds.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) nonce: NonceFlag,
     #[command(flatten)]
     pub(crate) runtime: RuntimeFlags,
     /// Where to write; a new folder under results/ by default.

@@ -9,7 +9,7 @@ use domain::work::{CpuWork, FileWork};
 use metrics::load::Slo;
 use runtime::load::{Rate, Speed, Variation};
 
-use super::{BudgetFlag, RequestArgs, RuntimeFlags, ServerArgs, folder_name};
+use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, folder_name};
 
 /// Flags of `tandem load`.
 #[derive(Debug, Args)]
@@ -44,9 +44,11 @@ pub(crate) struct AskArgs {
     /// Do not load the model first: the first requests wait for it.
     #[arg(long)]
     pub(crate) no_preload: bool,
-    /// Root of arrivals, nonces and sampling seeds.
+    /// Root of arrivals and sampling seeds.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) nonce: NonceFlag,
 }
 
 /// When requests start.

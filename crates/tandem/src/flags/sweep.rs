@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{BudgetFlag, RuntimeFlags, ServerArgs};
+use super::{BudgetFlag, NonceFlag, RuntimeFlags, ServerArgs};
 
 /// Flags of `tandem sweep`.
 #[derive(Debug, Args)]
@@ -67,9 +67,11 @@ pub(crate) struct Common {
     /// Repetitions of each configuration, instead of the protocol's.
     #[arg(long, value_name = "N")]
     pub(crate) repeats: Option<std::num::NonZeroU32>,
-    /// Root of everything random, instead of the plan's.
+    /// Root of everything random but nonces, instead of the plan's.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    #[command(flatten)]
+    pub(crate) nonce: NonceFlag,
     /// Where to write; a new folder under results/ by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

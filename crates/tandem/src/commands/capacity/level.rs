@@ -11,7 +11,7 @@ use domain::hash::derive;
 use domain::plan::CachePolicy;
 use domain::record::capacity::{CapacityRecord, Decision, LevelEnd, Phase, Probe, Window};
 use domain::record::load::{ClientCost, LOAD_SCHEMA, LoadFile, LoadResult, Shape};
-use domain::record::{RequestRecord, RunHeader};
+use domain::record::{NonceRoot, RequestRecord, RunHeader};
 use domain::{ModelOptions, Stamp};
 use indicatif::ProgressBar;
 use metrics::capacity::{
@@ -56,6 +56,8 @@ struct Looked {
 #[derive(Clone, Copy)]
 pub(super) struct Ground<'a> {
     pub(super) stage: &'a Stage,
+    /// Root of this process's nonces.
+    pub(super) nonce: NonceRoot,
     pub(super) record: &'a CapacityRecord,
     pub(super) objective: &'a Objective,
     pub(super) running: &'a Running,
@@ -70,7 +72,7 @@ pub(super) async fn run(
     others: &[LevelFigures],
 ) -> Result<Level, Fatal> {
     let Ground { stage, record, .. } = ground;
-    let plan = plan(record, agents);
+    let plan = plan(record, agents, ground.nonce);
     let mut file = load_file(record, &plan, agents.get());
     let stop = Shutdown::new(GRACE);
     let opened = rows::create(dir, &file)?;
@@ -102,13 +104,21 @@ pub(super) async fn run(
     Ok(level)
 }
 
-fn plan(record: &CapacityRecord, agents: NonZeroU32) -> LoadPlan {
+fn plan(record: &CapacityRecord, agents: NonZeroU32, nonce: NonceRoot) -> LoadPlan {
     let asked = &record.asked;
     let shape = LoadShape::Closed {
         agents,
         think: Nanos::from_secs_f64(asked.think_s),
     };
     let requests = agents.get().saturating_mul(ENDLESS);
+    let of_level = |root: u64| {
+        derive(&[
+            "capacity",
+            &root.to_string(),
+            &record.probes.len().to_string(),
+            &agents.to_string(),
+        ])
+    };
     LoadPlan {
         cache: if asked.same_prompt {
             CachePolicy::Warm
@@ -119,13 +129,9 @@ fn plan(record: &CapacityRecord, agents: NonZeroU32) -> LoadPlan {
             num_predict: Some(asked.num_predict),
             ..ModelOptions::default()
         },
+        seed: of_level(asked.seed),
         // A level must not find its prompts in the cache that another one left.
-        seed: derive(&[
-            "capacity",
-            &asked.seed.to_string(),
-            &record.probes.len().to_string(),
-            &agents.to_string(),
-        ]),
+        nonce: NonceRoot::new(of_level(nonce.value())),
         ..LoadPlan::new(shape, requests, &asked.model, &asked.prompt)
     }
 }
@@ -139,6 +145,7 @@ fn load_file(record: &CapacityRecord, plan: &LoadPlan, agents: u32) -> LoadFile 
             runtime: None,
             client_budget: None,
             environment: None,
+            nonce: (plan.cache == CachePolicy::Nonce).then_some(plan.nonce),
             ..record.header.clone()
         },
         asked: domain::record::load::Asked {

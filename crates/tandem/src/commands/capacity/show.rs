@@ -36,7 +36,11 @@ impl Progress {
 
     /// A level's line.
     pub(super) fn ended(&self, probe: &Probe, figures: Option<&LevelFigures>) {
-        let text = line(probe, figures);
+        self.say(&line(probe, figures));
+    }
+
+    /// Says something without tearing the bar.
+    pub(super) fn say(&self, text: &str) {
         self.0.suspend(|| eprintln!("{text}"));
     }
 }

@@ -31,6 +31,9 @@ pub(super) fn block(file: &LoadFile) -> String {
     if let Some(beyond) = known.and_then(|(known, received)| budget::beyond(known, received)) {
         lines.add("warning: ", document::budget::beyond_in_words(&beyond));
     }
+    if let Some(helped) = file.asked.cache_warning(&result.figures) {
+        lines.add("warning: ", helped);
+    }
     let contradict = "figures contradict the server's own counters or each other";
     match result.figures.clock_warnings {
         0 => {}

@@ -1,0 +1,208 @@
+//! Whether a prompt cache helped requests that it was to help with nothing.
+//!
+//! The servers' own counts of cached tokens say so. A chat template stands before the nonce, and its
+//! few tokens are the same every time; so a cache is said to have helped a request when it held at
+//! least half of the prompt. Where a server counts none, prefill times of a sweep are compared with the
+//! first repetition's.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Arm, CachePolicy, ConfigId, Topology};
+use crate::record::{NonceRoot, RequestRecord, RequestRole};
+use crate::units::Nanos;
+
+/// A prefill that took less than one over this of the first repetition's is far below it.
+const FAR: u64 = 4;
+
+/// Shorter prefills say nothing: a step of the server and its clock's grain are in them.
+const LEAST_PREFILL: Nanos = Nanos::from_millis(20);
+
+/// What is known of the help of a prompt cache, over the completed requests whose prompts begin a
+/// conversation. Later turns find the earlier ones in a cache, as they should.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CacheCheck {
+    /// The requests.
+    pub requests: u32,
+    /// Those of which the server counted the cached tokens.
+    pub counted: u32,
+    /// Prompt tokens of the counted requests.
+    pub prompt_tokens: u64,
+    /// Those of them that came from a cache.
+    pub cached_tokens: u64,
+    /// Counted requests at least half of whose prompt came from a cache.
+    pub helped: u32,
+    /// Requests whose prefill time was compared with the first repetition's.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub compared: u32,
+    /// Compared requests whose prefill took less than a quarter of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub faster: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+impl CacheCheck {
+    /// Counts a request in.
+    pub fn add(&mut self, record: &RequestRecord) {
+        let begins = record.turn.is_none_or(|turn| turn.turn == 1);
+        if !begins || !is_main(record) {
+            return;
+        }
+        self.requests += 1;
+        let counters = &record.times.counters;
+        let (Some(cached), Some(prompt)) = (
+            counters.prompt_eval_cached_count,
+            counters.prompt_eval_count,
+        ) else {
+            return;
+        };
+        self.counted += 1;
+        // Some releases leave the cached tokens out of the prompt's count.
+        let prompt = prompt.max(cached);
+        self.prompt_tokens += prompt;
+        self.cached_tokens += cached;
+        self.helped += u32::from(cached > 0 && 2 * cached >= prompt);
+    }
+
+    /// Counts a request of a sweep in, and compares its prefill time where the server counts no cached
+    /// tokens.
+    pub fn add_of_sweep(&mut self, record: &RequestRecord, first: &mut FirstPrefills) {
+        self.add(record);
+        if record.times.counters.prompt_eval_cached_count.is_none()
+            && let Some(is_faster) = first.compare(record)
+        {
+            self.compared += 1;
+            self.faster += u32::from(is_faster);
+        }
+    }
+
+    /// Counts in everything that `other` counted.
+    pub fn merge(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.counted += other.counted;
+        self.prompt_tokens += other.prompt_tokens;
+        self.cached_tokens += other.cached_tokens;
+        self.helped += other.helped;
+        self.compared += other.compared;
+        self.faster += other.faster;
+    }
+
+    /// That a cache helped, or may have, although every prompt began with a nonce of its own; `None`
+    /// where nothing says so. Without a full stop.
+    pub fn warning(&self) -> Option<String> {
+        let helped = (self.helped > 0).then(|| {
+            format!(
+                "a prompt cache helped although every prompt begins with a nonce of its own: by the server's count \
+                 it held at least half of the prompt in {} of {} requests ({} of {} prompt tokens in all), so that \
+                 times to first token are too short",
+                self.helped, self.counted, self.cached_tokens, self.prompt_tokens
+            )
+        });
+        helped.or_else(|| {
+            (self.faster > 0).then(|| {
+                format!(
+                    "a prompt cache may have helped although every prompt begins with a nonce of its own: in {} of \
+                     {} requests the prefill took less than a quarter of the first repetition's, and the server \
+                     counts no cached tokens",
+                    self.faster, self.compared
+                )
+            })
+        })
+    }
+
+    /// What was checked, by what, and what was found, as a sentence.
+    pub fn in_words(&self) -> String {
+        if let Some(warning) = self.warning() {
+            return format!("But {warning}.");
+        }
+        match (self.counted, self.compared) {
+            (0, 0) => {
+                "Whether a cache held any of them is not known: the server counts no cached tokens."
+                    .to_owned()
+            }
+            (0, compared) => format!(
+                "The server counts no cached tokens; of {compared} prefill times none is below a quarter of the first \
+                 repetition's."
+            ),
+            (counted, _) => format!(
+                "By the server's count {} of {} prompt tokens of {counted} requests came from a cache, in none of \
+                 them half of the prompt or more.",
+                self.cached_tokens, self.prompt_tokens
+            ),
+        }
+    }
+
+    /// What the server counted where a cache was allowed to help, as a sentence; `None` where it counted
+    /// nothing.
+    pub fn counts_in_words(&self) -> Option<String> {
+        (self.counted > 0).then(|| {
+            format!(
+                "By the server's count {} of {} prompt tokens came from a cache.",
+                self.cached_tokens, self.prompt_tokens
+            )
+        })
+    }
+}
+
+fn is_main(record: &RequestRecord) -> bool {
+    record.role == RequestRole::Main && record.times.outcome.is_completed()
+}
+
+/// The prefill of each agent's first call in the first repetition of the sequential arm. The prompts of
+/// first calls differ in nothing but their nonces, and in this arm the agents before it leave the server
+/// in the same state every time. Together they do not: whoever comes first pays for a load.
+#[derive(Debug, Clone, Default)]
+pub struct FirstPrefills(BTreeMap<(ConfigId, Topology, u32), (u32, Nanos)>);
+
+impl FirstPrefills {
+    /// Whether a request's prefill is far below the first one; `None` where the two cannot be compared.
+    /// Requests come in the order of their repetitions.
+    fn compare(&mut self, record: &RequestRecord) -> Option<bool> {
+        let prefill = record.times.counters.prompt_eval?;
+        if record.arm != Arm::Sequential || record.call > 0 || !is_main(record) {
+            return None;
+        }
+        let run = &record.run;
+        let key = (run.config.clone(), run.topology, record.agent);
+        let (repetition, first) = *self.0.entry(key).or_insert((run.repetition, prefill));
+        (repetition != run.repetition && first >= LEAST_PREFILL)
+            .then(|| prefill.0.saturating_mul(FAR) < first.0)
+    }
+}
+
+/// What a report says of a run's prompts and of caches: `root` is what the run recorded of its nonces.
+pub fn prompts_in_words(
+    policy: CachePolicy,
+    root: Option<NonceRoot>,
+    check: &CacheCheck,
+) -> String {
+    let (prompts, checked) = match (policy, root) {
+        (CachePolicy::Warm, _) => (
+            "are equal every time, so that a prompt cache may help",
+            check.counts_in_words(),
+        ),
+        (CachePolicy::Nonce, Some(_)) => (
+            "start with a nonce that is new for every run, attempt, repetition and arm, so that no prompt cache \
+             should help",
+            Some(check.in_words()),
+        ),
+        (CachePolicy::Nonce, None) => (
+            "start with a nonce that follows from the seed, so that the same command run again repeats its prompts",
+            Some(check.in_words()),
+        ),
+    };
+    let checked = checked.map_or_else(String::new, |words| format!(" {words}"));
+    format!("Prompts {prompts}.{checked}")
+}
+
+#[cfg(test)]
+mod tests;
