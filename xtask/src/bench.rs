@@ -80,6 +80,11 @@ const BENCHES: &[Bench] = &[
         what: "CPU time of sampling devices, host and server, and the rate kept",
     },
     Bench {
+        name: "gates",
+        step: Step::Test("gates::", "TANDEM_GATE_TRIALS", "1000"),
+        what: "how often gates fail and pass on the binary, on runs whose change is known",
+    },
+    Bench {
         name: "validate",
         step: Step::Example("studies", "speedup"),
         what: "how often the stated interval holds the known truth",

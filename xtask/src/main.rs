@@ -33,7 +33,7 @@ Measure
 Read
   report     turn the newest sweep or load, or --input PATH, into Markdown, PNG, JSON and CSV
   audit      hold TR113's claims against its own data
-  compare    compare two results: compare BASE NEW [--fail-if 'ttft_p95 > +5%']
+  compare    compare two results: compare BASE NEW [--fail-if 'wall_s > +5%']
 
 Guard
   clients    other people's clients against the simulator; --conformance against any server

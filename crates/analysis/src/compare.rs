@@ -1,23 +1,33 @@
-//! Two data sets side by side, for a terminal and for a pull request. What is compared and what
+//! Two sides of runs beside each other, for a terminal and for a pull request. What is compared and what
 //! may be said of it is [`metrics::compare`]'s business.
 
-use std::fmt::Write as _;
+mod input;
 
+use document::words::plural;
 use document::{Block, Document, Field, Front, Kind, Section, provenance_word, safe, verdict};
 use domain::plan::Topology;
 use domain::record::Provenance;
 use metrics::compare::{
-    Change, Comparison, ComparisonRow, GateCase, GateOutcome, GateReport, Told,
+    Change, Comparison, ComparisonRow, Gate, GateCase, GateOutcome, GateReport, Reading,
 };
-use metrics::{Dataset, Summary};
 use serde_json::{Value, json};
 
 use crate::kind;
 use crate::report::ReportOptions;
 use crate::tables::{Cell, Origin, Table, short_number, signed, topology_cell, topology_word};
 
-/// Figures that are shown whether they changed or not.
-const ALWAYS: [&str; 3] = ["wall_s", "speedup", "throughput_together"];
+pub use input::{Input, read};
+
+/// What is tested, beside the change of the figures that always are.
+#[derive(Debug, Clone, Default)]
+pub struct Questions {
+    /// The gates.
+    pub gates: Vec<Gate>,
+    /// Test them on each configuration instead of on the mean over all.
+    pub each: bool,
+    /// Further primary figures.
+    pub primary: Vec<String>,
+}
 
 /// A comparison with its gates, ready to be shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,37 +37,43 @@ pub struct Shown {
     provenance: [Provenance; 2],
     /// How each side was served, where that is the difference between them.
     serving: Option<[Topology; 2]>,
+    /// What the loads were not asked for alike.
+    asked_differently: Vec<String>,
 }
 
-/// The topology of every configuration, where there is one.
-fn only_topology(summary: &Summary) -> Option<Topology> {
-    let first = summary.configs.first()?.topology?;
-    let same = summary.configs.iter().all(|c| c.topology == Some(first));
-    same.then_some(first)
-}
-
-/// Compares two data sets and applies the gates.
-pub fn compare(base: &Dataset, new: &Dataset, gates: &[metrics::compare::Gate]) -> Shown {
-    let (mut before, mut after) = (Summary::of(base), Summary::of(new));
-    let servings = [&before, &after].map(only_topology);
-    let mut serving = None;
-    if let [Some(a), Some(b)] = servings
-        && a != b
-    {
+/// Compares two sides and applies the gates. An error is what cannot be compared, or a figure that does
+/// not exist.
+pub fn compare(base: Input, new: Input, questions: &Questions) -> Result<Shown, String> {
+    if base.kind != new.kind {
+        return Err(format!(
+            "{} is {} and {} is {}; give two of one kind",
+            base.side.name,
+            base.kind.words(),
+            new.side.name,
+            new.kind.words()
+        ));
+    }
+    let asked_differently = input::asked_differently(&base, &new);
+    let provenance = [base.provenance, new.provenance];
+    let serving = match [&base, &new].map(Input::only_topology) {
+        [Some(a), Some(b)] if a != b => Some([a, b]),
+        _ => None,
+    };
+    let mut sides = [base.side, new.side];
+    if serving.is_some() {
         // Two ways of serving are what is compared: they must not keep equal configurations apart.
-        for summary in [&mut before, &mut after] {
-            summary.configs.iter_mut().for_each(|c| c.topology = None);
-            summary.runs.iter_mut().for_each(|r| r.topology = None);
-        }
-        serving = Some([a, b]);
+        let configs = sides.iter_mut().flat_map(|side| &mut side.configs);
+        configs.for_each(|config| config.topology = None);
     }
-    let comparison = metrics::compare::compare(&before, &after);
-    Shown {
+    let [base, new] = &sides;
+    let comparison = metrics::compare::compare(base, new, &questions.primary)?;
+    Ok(Shown {
         serving,
-        gates: gates.iter().map(|gate| gate.check(&comparison)).collect(),
+        gates: metrics::compare::check(&questions.gates, &comparison, questions.each),
         comparison,
-        provenance: [base, new].map(|set| set.provenance),
-    }
+        provenance,
+        asked_differently,
+    })
 }
 
 impl Shown {
@@ -76,34 +92,72 @@ impl Shown {
         self.gates.iter().map(|g| g.outcome).max()
     }
 
-    /// One line: how many figures are better, worse, and cannot be told apart.
+    /// One line: how each primary figure changed.
     pub fn headline(&self) -> String {
-        let rows = &self.comparison.rows;
-        let count = |told: Told| rows.iter().filter(|r| r.told == told).count();
-        let mut text = format!(
-            "{} → {}: {} figures better, {} worse, {} cannot be told apart from no change, {} with too \
-             few runs to say",
-            self.comparison.base,
-            self.comparison.new,
-            count(Told::Better),
-            count(Told::Worse),
-            count(Told::NotToldApart),
-            count(Told::TooFew)
-        );
-        let different = count(Told::Different);
-        if different > 0 {
-            let _ = write!(text, ", {different} different with neither way better");
+        let mut said = Vec::new();
+        for row in self.primary().filter(|row| self.is_headline(row)) {
+            said.push(self.change_in_words(row));
         }
+        let said = match (said.is_empty(), self.comparison.configs.is_empty()) {
+            (_, true) => "no configuration is on both sides".to_owned(),
+            (true, false) => "no figure that is tested is on both sides".to_owned(),
+            (false, false) => said.join("; "),
+        };
+        let Comparison { base, new, .. } = &self.comparison;
         let pair = |[a, b]: [&str; 2]| format!(" (base: {a}, new: {b})");
-        text.extend(self.serving.map(|both| pair(both.map(topology_word))));
-        if self.provenance[0] != self.provenance[1] {
-            text.push_str(&pair(self.provenance.map(provenance_word)));
-        }
-        text
+        let serving = self.serving.map(|both| pair(both.map(topology_word)));
+        let provenance = (self.provenance[0] != self.provenance[1])
+            .then(|| pair(self.provenance.map(provenance_word)));
+        let [serving, provenance] = [serving, provenance].map(Option::unwrap_or_default);
+        format!("{base} → {new}: {said}{serving}{provenance}")
     }
 
-    /// The comparison as a document: the gates and what only one side has, the notable figures, and then
-    /// all of them.
+    /// The rows of the figures that are tested.
+    fn primary(&self) -> impl Iterator<Item = &ComparisonRow> {
+        let rows = self.comparison.rows.iter();
+        rows.filter(|row| row.reading != Reading::Exploratory)
+    }
+
+    /// The mean over all configurations, or the one configuration that has the figure.
+    fn is_headline(&self, row: &ComparisonRow) -> bool {
+        let others = || self.primary().filter(|other| other.figure == row.figure);
+        row.config.is_none() || others().count() == 1
+    }
+
+    /// How a figure changed, and where configurations contradict each other first that they do.
+    fn change_in_words(&self, row: &ComparisonRow) -> String {
+        let of_configs = || {
+            self.primary()
+                .filter(|other| other.figure == row.figure && other.config.is_some())
+        };
+        let count = |reading| {
+            of_configs()
+                .filter(|other| other.reading == reading)
+                .count()
+        };
+        let name = match row.figure {
+            "wall_s" => "wall time",
+            "ttft_s" => "TTFT",
+            "throughput_together" | "tokens_per_s" => "throughput",
+            "agents_carried" => "agents carried",
+            other => other,
+        };
+        let change = match &row.relative {
+            Some(relative) => shown(relative, 100.0, 1, " %"),
+            None => shown(&row.difference, 1.0, 3, &format!(" {}", row.unit)),
+        };
+        let (better, worse) = (count(Reading::Better), count(Reading::Worse));
+        let whole = if better > 0 && worse > 0 {
+            let all = of_configs().count();
+            format!("better in {better} and worse in {worse} of {all} configurations, on the mean ")
+        } else {
+            String::new()
+        };
+        format!("{name} {whole}{change}: {}", verdict::reading(row.reading))
+    }
+
+    /// The comparison as a document: the gates and what only one side has, the figures that are tested,
+    /// and then all others.
     pub fn document(&self) -> Document {
         let Comparison { base, new, .. } = &self.comparison;
         let options = ReportOptions {
@@ -115,14 +169,20 @@ impl Shown {
             [_, Provenance::Simulated] => Provenance::Simulated,
             [base, _] => base,
         };
-        let all = self.table(|_| true);
-        let title = format!("All {} figures", all.rows.len());
+        let tested = |row: &ComparisonRow| row.reading != Reading::Exploratory;
+        let others = self.table(|row| !tested(row)).without_empty_columns(&[]);
+        let title = format!("{} exploratory figures", others.rows.len());
+        let sections = match others.rows.is_empty() {
+            true => Vec::new(),
+            false => vec![Section::new(title, vec![Block::Inline(others)])],
+        };
         let figures = json!({
             "provenance": {
                 "base": provenance_word(self.provenance[0]),
                 "new": provenance_word(self.provenance[1]),
             },
             "serving": self.serving,
+            "asked_differently": self.asked_differently,
             "comparison": self.comparison,
             "gates": self.gates.iter().map(gate_json).collect::<Vec<_>>(),
         });
@@ -131,20 +191,38 @@ impl Shown {
             front: Front {
                 question: format!("What changed from {base} to {new}?"),
                 answer: self.headline(),
+                spoilt: self.spoilt(),
                 why: self.gates.iter().map(gate_in_words).collect(),
                 next: self.missing(),
-                figures: self.table(is_notable),
+                figures: self.table(tested),
                 ..Front::default()
             },
-            sections: vec![Section::new(title, vec![Block::Inline(all)])],
+            sections,
             limits: vec![
-                "Changes in brackets are 95 % intervals, from three runs on; p values are Holm-corrected over all \
-                 rows."
+                "Changes in brackets are intervals, from three runs of each side on. Those of the tested figures \
+                 hold together at 95 %, corrected as their p values are; those of exploratory figures hold at 95 % each, \
+                 so that of many some exclude no change by chance."
                     .to_owned(),
             ],
             figures: figures.as_object().cloned().unwrap_or_default(),
             ..kind::page("compare", &options, provenance, source, Vec::new())
         }
+    }
+
+    /// What else than the server may have changed the figures.
+    fn spoilt(&self) -> Vec<String> {
+        let cache = self.comparison.cached_share.map(|[base, new]| {
+            format!(
+                "The servers' caches held {:.0} % of the prompts' tokens in {} and {:.0} % in {}: these changes are \
+                 not the servers' own. Run both again with prompts that no cache knows.",
+                100.0 * base, self.comparison.base, 100.0 * new, self.comparison.new
+            )
+        });
+        let asked = (!self.asked_differently.is_empty()).then(|| {
+            let keys = self.asked_differently.join("`, `");
+            format!("The runs were not asked for the same: `{keys}` differ.")
+        });
+        cache.into_iter().chain(asked).collect()
     }
 
     /// The configurations that one side alone has.
@@ -173,9 +251,10 @@ impl Shown {
     fn table(&self, shown: impl Fn(&ComparisonRow) -> bool) -> Table {
         let rows = &self.comparison.rows;
         let mut columns = vec![Field::label("config", "config", |r: &ComparisonRow| {
-            Cell::text(r.config.as_str())
+            Cell::text(r.config.as_ref().map_or("all", |config| config.as_str()))
         })];
-        if rows.iter().any(|r| r.topology != rows[0].topology) {
+        let named = || rows.iter().filter(|row| row.config.is_some());
+        if named().any(|row| Some(row.topology) != named().next().map(|first| first.topology)) {
             columns.push(Field::label("topology", "servers", |r: &ComparisonRow| {
                 topology_cell(r.topology)
             }));
@@ -188,9 +267,10 @@ impl Shown {
             text("base", "base", |r| Cell::text(short_number(r.base.mean))),
             text("new", "new", |r| Cell::text(short_number(r.new.mean))),
             text("n", "n", |r| {
-                Cell::text(match r.pairs {
-                    Some(pairs) => format!("{pairs} pairs"),
-                    None => format!("{}, {}", r.base.n, r.new.n),
+                Cell::text(match (r.pairs, &r.config) {
+                    (Some(pairs), _) => plural(pairs, "pair"),
+                    (None, Some(_)) => format!("{}, {}", r.base.n, r.new.n),
+                    (None, None) => format!("{} configurations", r.base.n),
                 })
             }),
             text("difference", "difference", |r| {
@@ -199,9 +279,9 @@ impl Shown {
             text("relative", "change (%)", |r| {
                 r.relative.map_or(Cell::Empty, |r| changed(&r, 100.0, 1))
             }),
-            text("p_holm", "p", |r| Cell::p_value(r.p_holm)),
-            Field::label("told", "reading", |r: &ComparisonRow| {
-                Cell::text(verdict::told(r.told))
+            text("p", "p", |r| Cell::p_value(r.p)),
+            Field::label("reading", "reading", |r: &ComparisonRow| {
+                Cell::text(verdict::reading(r.reading))
             }),
         ]);
         Table::of(
@@ -213,36 +293,30 @@ impl Shown {
     }
 }
 
-/// Whether a figure is shown at once: it changed, or everybody asks for it.
-fn is_notable(row: &ComparisonRow) -> bool {
-    ALWAYS.contains(&row.figure) || matches!(row.told, Told::Better | Told::Worse | Told::Different)
-}
-
 /// A gate with its reasons in words.
 fn gate_json(gate: &GateReport) -> Value {
     let mut value = json!(gate);
-    for (case, shown) in gate
-        .cases
-        .iter()
-        .zip(value["cases"].as_array_mut().into_iter().flatten())
-    {
-        shown["reason"] = json!(verdict::gate_reason(gate.limit, case.reason));
+    let shown = value["cases"].as_array_mut().into_iter().flatten();
+    for (case, shown) in gate.cases.iter().zip(shown) {
+        shown["reason"] = json!(verdict::gate_reason(case.reason));
     }
     value
 }
 
-/// A gate, its outcome, and each configuration that does not pass it.
+/// A gate, its outcome, and each case that does not pass it.
 fn gate_in_words(gate: &GateReport) -> String {
     let case = |case: &GateCase| {
-        let reason = verdict::gate_reason(gate.limit, case.reason);
-        let (config, outcome) = (
-            safe::code(case.config.as_str()),
-            verdict::gate(case.outcome),
-        );
-        format!("{config}: {outcome}, {}", safe::markdown(&reason))
+        let reason = safe::markdown(&verdict::gate_reason(case.reason)).into_owned();
+        match &case.config {
+            Some(config) => {
+                let (config, outcome) = (safe::code(config.as_str()), verdict::gate(case.outcome));
+                format!("{config}: {outcome}, {reason}")
+            }
+            None => reason,
+        }
     };
-    let failing = gate.cases.iter().filter(|c| c.outcome != GateOutcome::Pass);
-    let mut reasons: Vec<String> = failing.map(case).collect();
+    let is_shown = |c: &&GateCase| c.config.is_none() || c.outcome != GateOutcome::Pass;
+    let mut reasons: Vec<String> = gate.cases.iter().filter(is_shown).map(case).collect();
     if gate.cases.is_empty() {
         reasons.push("no configuration has this figure on both sides".to_owned());
     }
@@ -260,8 +334,13 @@ fn figure_cell(row: &ComparisonRow) -> Cell {
 }
 
 fn changed(change: &Change, factor: f64, decimals: usize) -> Cell {
+    Cell::text(shown(change, factor, decimals, ""))
+}
+
+/// A change with its unit, and its interval where it has one.
+fn shown(change: &Change, factor: f64, decimals: usize, unit: &str) -> String {
     let show = |v: f64| signed(v * factor, decimals);
     let interval = change.lo.zip(change.hi);
     let interval = interval.map(|(lo, hi)| format!(" [{}, {}]", show(lo), show(hi)));
-    Cell::text(show(change.value) + &interval.unwrap_or_default())
+    show(change.value) + unit.trim_end() + &interval.unwrap_or_default()
 }

@@ -323,7 +323,7 @@ fn order(dataset: &mut Dataset) {
 }
 
 /// A key that sorts `g60` before `g120`.
-fn natural(name: &str) -> Vec<(String, u64)> {
+pub(crate) fn natural(name: &str) -> Vec<(String, u64)> {
     let mut parts = vec![(String::new(), 0_u64)];
     let mut in_number = false;
     for c in name.chars() {

@@ -3,7 +3,9 @@
 
 use domain::plan::Topology;
 use domain::record::capacity::Verdict as LevelVerdict;
-use metrics::compare::{Change, GateOutcome, GateReason, Limit, Told};
+use metrics::compare::{
+    FEWEST_RUNS, GateOutcome, GateReason, Limit, MOST_REPETITIONS, Reading, Shown,
+};
 use metrics::summary::{ConfigSummary, Verdicts};
 use metrics::{Decoding, Gain, Verdict};
 
@@ -109,13 +111,14 @@ pub fn finding(verdict: Verdict, speedup: &str) -> Option<String> {
 }
 
 /// The reading of a change in a comparison.
-pub const fn told(told: Told) -> &'static str {
-    match told {
-        Told::Better => "better",
-        Told::Worse => "worse",
-        Told::Different => "different",
-        Told::NotToldApart => "cannot be told apart",
-        Told::TooFew => "too few runs",
+pub const fn reading(reading: Reading) -> &'static str {
+    match reading {
+        Reading::Better => "better",
+        Reading::Worse => "worse",
+        Reading::Different => "different",
+        Reading::NotToldApart => "cannot be told apart",
+        Reading::TooFew => "too few runs",
+        Reading::Exploratory => "exploratory",
     }
 }
 
@@ -128,39 +131,54 @@ pub const fn gate(outcome: GateOutcome) -> &'static str {
     }
 }
 
-/// Why a gate has its outcome on a configuration, with the numbers in the terms of its limit.
-pub fn gate_reason(limit: Limit, reason: GateReason) -> String {
-    let shown = |value: f64| match limit {
+/// Why a gate has its outcome, with the numbers; where it is undecided also what would decide it.
+pub fn gate_reason(reason: GateReason) -> String {
+    match reason {
+        GateReason::Decided(shown) => numbers(shown),
+        GateReason::Across(shown, more) => {
+            let more = match more {
+                Some(n) => format!(
+                    "if the change is what it seems, about {n} repetitions of each side would decide it"
+                ),
+                None => format!(
+                    "it lies so close to the limit that {MOST_REPETITIONS} repetitions of each side \
+                     might not decide it"
+                ),
+            };
+            format!("{} reaches across the limit; {more}", numbers(shown))
+        }
+        GateReason::OtherCacheHelp([base, new]) => format!(
+            "refused: the servers' caches held {:.0} % and {:.0} % of the prompts, so a change is not \
+             the servers' own",
+            100.0 * base,
+            100.0 * new
+        ),
+        GateReason::FewRuns(base, new) => format!(
+            "refused: a test needs {FEWEST_RUNS} runs of each side, and there are {base} and {new}; \
+             --repetitions {FEWEST_RUNS} of a load or --repeats {FEWEST_RUNS} of a sweep makes them"
+        ),
+        GateReason::FewRequests(figure, needed, (fewest, most)) => format!(
+            "refused: {figure} needs {needed} completed requests in each of {FEWEST_RUNS} runs of each \
+             side, and the runs have {fewest} to {most}; load --requests {needed} --repetitions \
+             {FEWEST_RUNS} makes them"
+        ),
+        GateReason::NotPositive => {
+            "a value is not positive, so there is no relative change".to_owned()
+        }
+        GateReason::LimitNotPositive => "the figure is positive, and the limit is not".to_owned(),
+        GateReason::NoFigure => "no configuration has this figure on both sides".to_owned(),
+    }
+}
+
+/// A gated value and its interval, in the terms of the limit.
+fn numbers(shown: Shown) -> String {
+    let one = |value: f64| match shown.limit {
         Limit::Relative(_) => format!("{:+.1} %", 100.0 * value),
         Limit::Change(_) => format!("{value:+.3}"),
         Limit::Value(_) => format!("{value:.3}"),
     };
-    let interval = |change: Change| {
-        let ends = change.lo.zip(change.hi);
-        let ends = ends.map(|(lo, hi)| format!(" [{}, {}]", shown(lo), shown(hi)));
-        shown(change.value) + &ends.unwrap_or_default()
-    };
-    match reason {
-        GateReason::NotPositive => {
-            "a value is not positive, so there is no relative change".to_owned()
-        }
-        GateReason::FewRuns(change, (base, new)) => format!(
-            "{} without interval: {base} and {new} runs, three of each are needed",
-            shown(change.value)
-        ),
-        GateReason::Decided(change) => interval(change),
-        GateReason::NotAfterCorrection(change) => format!(
-            "{} is beyond the limit, but not after correction for many tests",
-            interval(change)
-        ),
-        GateReason::BothSides(change) => {
-            format!("{} lies on both sides of the limit", interval(change))
-        }
-        GateReason::Percentile(value) => shown(value),
-        GateReason::FewRequests(needed, (base, new)) => format!(
-            "the percentile wants {needed} requests at 99 % confidence; there are {base} and {new}"
-        ),
-    }
+    let [value, lo, hi] = [shown.value, shown.lo, shown.hi].map(one);
+    format!("{value} [{lo}, {hi}]")
 }
 
 /// The verdict on a level of a capacity run.

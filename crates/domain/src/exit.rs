@@ -16,6 +16,8 @@ pub enum Exit {
     Usage,
     /// The environment is not ready: no server, no model, a full disk, no permission.
     Environment,
+    /// The data do not decide a gate.
+    Undecided,
     /// Ctrl-C or SIGTERM. What was recorded is kept.
     Interrupted,
 }
@@ -23,7 +25,7 @@ pub enum Exit {
 /// The table, as the `--help` of every binary shows it.
 pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, but a request, an arm, a check or a gate failed; 2 wrong usage, or \
      an input that cannot be used; 3 the environment is not ready (no server, no model, disk full, no \
-     permission); 130 interrupted (Ctrl-C or SIGTERM).";
+     permission); 4 the data do not decide a gate; 130 interrupted (Ctrl-C or SIGTERM).";
 
 impl Exit {
     /// The process's exit code.
@@ -33,6 +35,7 @@ impl Exit {
             Self::SomeFailed => 1,
             Self::Usage => 2,
             Self::Environment => 3,
+            Self::Undecided => 4,
             Self::Interrupted => 130,
         }
     }
@@ -48,11 +51,12 @@ impl Exit {
 
     /// How a command of ours ended that left this exit code; any other code is a failure.
     pub fn of_code(code: i32) -> Self {
-        const ALL: [Exit; 5] = [
+        const ALL: [Exit; 6] = [
             Exit::Done,
             Exit::SomeFailed,
             Exit::Usage,
             Exit::Environment,
+            Exit::Undecided,
             Exit::Interrupted,
         ];
         let known = ALL.into_iter().find(|exit| i32::from(exit.code()) == code);
@@ -283,8 +287,8 @@ mod tests {
 
     #[test]
     fn the_table_names_every_code() {
-        use Exit::{Done, Environment, Interrupted, SomeFailed, Usage};
-        for exit in [Done, SomeFailed, Usage, Environment, Interrupted] {
+        use Exit::{Done, Environment, Interrupted, SomeFailed, Undecided, Usage};
+        for exit in [Done, SomeFailed, Usage, Environment, Undecided, Interrupted] {
             assert!(EXIT_CODES.contains(&format!("{} ", exit.code())));
             assert_eq!(Exit::of_code(exit.code().into()), exit);
         }

@@ -1,74 +1,95 @@
-//! Two data sets compared, configuration by configuration, and gates on the result.
+//! Two sides compared, configuration by configuration and over all of them, and gates on the result.
+//!
+//! A run is one observation: a mean, a rate, or one certified percentile of its requests. Positive
+//! figures are compared as ratios, on logarithms.
 
+mod figure;
 mod gate;
-
-use std::collections::BTreeMap;
+mod side;
 
 use domain::plan::{ConfigId, Topology};
 use serde::Serialize;
 
-pub use gate::{Gate, GateCase, GateOutcome, GateReason, GateReport, Limit};
+pub use gate::{
+    Gate, GateCase, GateOutcome, GateReason, GateReport, Limit, MOST_REPETITIONS, Shown, check,
+};
+pub use side::{CacheHelp, ConfigRuns, Run, Side};
 
-use crate::run::RunMetrics;
-use crate::stats::{CONFIDENCE, Estimate, Interval, Location, NOT_NEGATIVE, holm};
-use crate::summary::{Better, ConfigSummary, QUANTITIES, Quantity, Summary};
+use crate::stats::{Estimate, Interval, Location, mean};
+use crate::summary::Better;
+use figure::{Figure, PRIMARY};
 
-/// Level of the corrected tests.
+/// The chance of a false alarm among all tests of a family.
 const LEVEL: f64 = 0.05;
+/// Fewest runs of each side that a change can be tested with.
+pub const FEWEST_RUNS: u32 = 3;
+/// Shares of prompt tokens from a cache that differ by more are another kind of run.
+const CACHE_MARGIN: f64 = 0.05;
 
-/// The percentiles of TTFT that are compared.
-const TAILS: [(&str, f64); 4] = [
-    ("ttft_p50", 50.0),
-    ("ttft_p90", 90.0),
-    ("ttft_p95", 95.0),
-    ("ttft_p99", 99.0),
-];
-
-/// Two data sets side by side.
+/// Two sides compared.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// Name of the first.
     pub base: String,
     /// Name of the second.
     pub new: String,
-    /// One row per configuration and quantity that both have.
+    /// The primary figures over all configurations, and then every figure of each configuration that
+    /// both have.
     pub rows: Vec<ComparisonRow>,
-    /// Tail percentiles of TTFT that both samples can carry; no interval.
-    pub tails: Vec<TailRow>,
+    /// The configurations that both have.
+    pub configs: Vec<SharedConfig>,
     /// Configurations only the first has.
     pub only_base: Vec<(ConfigId, Option<Topology>)>,
     /// Configurations only the second has.
     pub only_new: Vec<(ConfigId, Option<Topology>)>,
+    /// Shares of the prompt tokens that came from the servers' caches, on each side, where they
+    /// differ so much that a change is not the servers' own.
+    pub cached_share: Option<[f64; 2]>,
 }
 
-/// One quantity of one configuration in both.
+/// A configuration that both sides have.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ComparisonRow {
+pub struct SharedConfig {
     /// Configuration.
     pub config: ConfigId,
     /// Its topology.
     pub topology: Option<Topology>,
-    /// The quantity's name in `report.json`, or `ttft_s`: mean TTFT of the agents' first calls.
+    /// Fewest and most completed requests of a run.
+    pub requests: (u32, u32),
+}
+
+/// One figure on both sides.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ComparisonRow {
+    /// Configuration; none for the mean over all of them.
+    pub config: Option<ConfigId>,
+    /// Its topology.
+    pub topology: Option<Topology>,
+    /// The figure's name.
     pub figure: &'static str,
     /// Its unit.
     pub unit: &'static str,
-    /// In the first.
+    /// On the first side; over all configurations their geometric mean, and `n` counts them.
     pub base: Estimate,
-    /// In the second.
+    /// On the second side.
     pub new: Estimate,
-    /// Repetitions that both have, when the comparison is paired by them.
+    /// Pairs of runs, when the comparison is paired.
     pub pairs: Option<u32>,
-    /// `new - base`.
+    /// `new - base`; with an interval only where there is no relative change.
     pub difference: Change,
-    /// `new / base - 1`; none where a value is not positive.
+    /// `new / base - 1`, geometric; none where a value is not positive.
     pub relative: Option<Change>,
-    /// p value of no change, Holm-corrected over all rows; none below three runs in either.
-    pub p_holm: Option<f64>,
+    /// p value of no change, corrected as the interval is; primary figures only, from three runs
+    /// of each side on.
+    pub p: Option<f64>,
     /// What can be said.
-    pub told: Told,
+    pub reading: Reading,
+    #[serde(skip)]
+    effect: Effect,
 }
 
-/// A change with its 95 % interval; no interval below three runs.
+/// A change with its interval; none below three runs. A primary figure's interval holds together with
+/// those of its family at 95 %, any other's alone.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Change {
     /// The estimate.
@@ -82,8 +103,8 @@ pub struct Change {
 /// What can be said of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Told {
-    /// It is better, beyond doubt at 5 % after correction.
+pub enum Reading {
+    /// It is better: beyond doubt at 5 % after correction.
     Better,
     /// It is worse.
     Worse,
@@ -93,116 +114,179 @@ pub enum Told {
     NotToldApart,
     /// Too few runs to say anything.
     TooFew,
+    /// Not tested: one of many figures, some of which differ by chance.
+    Exploratory,
 }
 
-/// A tail percentile in both, seconds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TailRow {
-    /// Configuration.
-    pub config: ConfigId,
-    /// Its topology.
-    pub topology: Option<Topology>,
-    /// `ttft_p50`, `ttft_p90`, `ttft_p95` or `ttft_p99`.
-    pub figure: &'static str,
-    /// In the first; none when its sample cannot carry it.
-    pub base: Option<f64>,
-    /// In the second; none when its sample cannot carry it.
-    pub new: Option<f64>,
-    /// Requests in the first and in the second.
-    pub n: (u32, u32),
+/// How a figure changed, with its error; none below three runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Effect {
+    /// Logarithm of `new / base`; none where a value is not positive.
+    ratio: Option<Location>,
+    /// `new - base`.
+    difference: Option<Location>,
+    /// The new side alone: its logarithm where every value of both sides is positive.
+    new: Option<Location>,
+    /// Every value of both sides is positive.
+    is_positive: bool,
+    /// Runs of the side that has fewer.
+    runs: u32,
 }
 
-/// Compares what both data sets have. Runs are paired by repetition where both have the same ones.
-pub fn compare(base: &Summary, new: &Summary) -> Comparison {
-    let key = |c: &ConfigSummary| (c.id.clone(), c.topology);
-    let missing = |from: &Summary, other: &Summary| {
-        from.configs
-            .iter()
-            .map(key)
-            .filter(|k| other.configs.iter().all(|c| key(c) != *k))
+impl Effect {
+    /// The mean over independent configurations.
+    fn average(of: &[Self]) -> Self {
+        let mean = |part: fn(&Self) -> Option<Location>| {
+            let parts: Option<Vec<Location>> = of.iter().map(part).collect();
+            Location::average(&parts?)
+        };
+        let is_positive = of.iter().all(|effect| effect.is_positive);
+        Self {
+            ratio: mean(|e| e.ratio),
+            difference: mean(|e| e.difference),
+            new: mean(|e| e.new).filter(|_| is_positive || of.iter().all(|e| !e.is_positive)),
+            is_positive,
+            runs: of.iter().map(|e| e.runs).min().unwrap_or(0),
+        }
+    }
+}
+
+/// Compares what both sides have. `primary` names figures to test beside those that always are.
+pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison, String> {
+    for name in primary {
+        Figure::named(name)?;
+    }
+    let is_primary = |name: &str| PRIMARY.contains(&name) || primary.iter().any(|p| p == name);
+    let key = |c: &ConfigRuns| (c.config.clone(), c.topology);
+    let missing = |from: &Side, other: &Side| {
+        let keys = from.configs.iter().map(key);
+        keys.filter(|k| other.configs.iter().all(|c| key(c) != *k))
             .collect()
     };
-    let mut rows = Vec::new();
-    let mut tails = Vec::new();
+    let (mut rows, mut configs) = (Vec::new(), Vec::new());
     for a in &base.configs {
         let Some(b) = new.configs.iter().find(|c| key(c) == key(a)) else {
             continue;
         };
-        let values = |summary: &Summary, figure: &Figure| -> BTreeMap<u32, f64> {
-            summary
-                .runs
-                .iter()
-                .filter(|r| r.config == a.id && r.topology == a.topology)
-                .filter_map(|r| Some((r.repetition, figure.of_run(r)?)))
-                .collect()
-        };
-        rows.extend(
-            Figure::all().filter_map(|figure| {
-                row(a, &figure, &values(base, &figure), &values(new, &figure))
-            }),
-        );
-        let tail = |c: &ConfigSummary| [c.ttft.p50, c.ttft.p90, c.ttft.p95, c.ttft.p99];
-        for (((figure, _), base), new) in TAILS.into_iter().zip(tail(a)).zip(tail(b)) {
-            tails.push(TailRow {
-                config: a.id.clone(),
-                topology: a.topology,
-                figure,
-                base,
-                new,
-                n: (a.ttft.n, b.ttft.n),
-            });
-        }
+        let pairs = side::pairs(&a.runs, &b.runs);
+        rows.extend(Figure::all().filter_map(|figure| row(a, b, &figure, pairs.as_deref())));
+        let requests = || a.runs.iter().chain(&b.runs).map(|run| run.requests);
+        configs.push(SharedConfig {
+            config: a.config.clone(),
+            topology: a.topology,
+            requests: (requests().min().unwrap_or(0), requests().max().unwrap_or(0)),
+        });
     }
-    correct(&mut rows);
-    Comparison {
+    if configs.len() > 1 {
+        let named = Figure::all().filter(|figure| is_primary(figure.name));
+        let over_all: Vec<_> = named
+            .filter_map(|figure| over_all(&figure, &rows))
+            .collect();
+        rows.splice(0..0, over_all);
+    }
+    test(&mut rows, |row| row.config.is_none());
+    test(&mut rows, |row| {
+        row.config.is_some() && is_primary(row.figure)
+    });
+    let shares = base.cache.share().zip(new.cache.share());
+    Ok(Comparison {
         base: base.name.clone(),
         new: new.name.clone(),
         rows,
-        tails,
+        configs,
         only_base: missing(base, new),
         only_new: missing(new, base),
-    }
+        cached_share: shares
+            .filter(|(a, b)| (a - b).abs() > CACHE_MARGIN)
+            .map(|(a, b)| [a, b]),
+    })
 }
 
-/// A quantity that comparisons know.
-enum Figure {
-    Of(&'static Quantity),
-    Ttft,
+/// A figure of a configuration; none where a side does not have it.
+fn row(
+    base: &ConfigRuns,
+    new: &ConfigRuns,
+    figure: &Figure,
+    pairs: Option<&[(usize, usize)]>,
+) -> Option<ComparisonRow> {
+    let value = |run: &Run| run.values.get(figure.name).copied();
+    let a: Vec<f64> = base.runs.iter().filter_map(value).collect();
+    let b: Vec<f64> = new.runs.iter().filter_map(value).collect();
+    let both: Option<Vec<(f64, f64)>> = pairs.map(|pairs| {
+        let values = pairs.iter().map(|(a, b)| (&base.runs[*a], &new.runs[*b]));
+        values.filter_map(|(a, b)| value(a).zip(value(b))).collect()
+    });
+    let estimate = |values: &[f64]| Some(Estimate::of(values)?.within(figure.range()));
+    let (estimate_a, estimate_b) = (estimate(&a)?, estimate(&b)?);
+    let changed = |of: fn(&[f64]) -> Option<Location>, scale: fn(f64, f64) -> f64| match &both {
+        Some(both) => of(&both.iter().map(|(a, b)| scale(*a, *b)).collect::<Vec<_>>()),
+        None => Some(of(&b)?.minus(of(&a)?)),
+    };
+    let is_positive = a.iter().chain(&b).all(|v| *v > 0.0);
+    let ratio = || changed(Location::of_logs, |a, b| b / a);
+    let runs = both.as_ref().map_or(a.len().min(b.len()), Vec::len) as u32;
+    let effect = Effect {
+        ratio: is_positive.then(ratio).flatten(),
+        difference: changed(Location::of, |a, b| b - a),
+        new: if is_positive {
+            Location::of_logs(&b)
+        } else {
+            Location::of(&b)
+        },
+        is_positive,
+        runs,
+    };
+    let mut row = ComparisonRow {
+        pairs: both.as_ref().map(|_| runs),
+        ..blank(figure, estimate_a, estimate_b, effect)
+    };
+    row.config = Some(base.config.clone());
+    row.topology = base.topology;
+    Some(row)
 }
 
-impl Figure {
-    fn all() -> impl Iterator<Item = Self> {
-        QUANTITIES.iter().map(Self::Of).chain([Self::Ttft])
+/// A figure over all configurations that have it; none unless there are several.
+fn over_all(figure: &Figure, rows: &[ComparisonRow]) -> Option<ComparisonRow> {
+    let of: Vec<&ComparisonRow> = rows.iter().filter(|r| r.figure == figure.name).collect();
+    if of.len() < 2 {
+        return None;
     }
+    let effects: Vec<Effect> = of.iter().map(|row| row.effect).collect();
+    let effect = Effect::average(&effects);
+    let centre = |side: fn(&ComparisonRow) -> f64| {
+        let values: Vec<f64> = of.iter().map(|row| side(row)).collect();
+        let logs = || values.iter().map(|v| v.ln()).collect::<Vec<_>>();
+        let mean = if effect.is_positive {
+            mean(&logs())?.exp()
+        } else {
+            mean(&values)?
+        };
+        let one = Estimate::of(&[mean])?;
+        let n = of.len() as u32;
+        Some(Estimate { n, ..one })
+    };
+    let (base, new) = (centre(|r| r.base.mean)?, centre(|r| r.new.mean)?);
+    Some(blank(figure, base, new, effect))
+}
 
-    fn named(name: &str) -> Option<Self> {
-        match name {
-            "ttft_s" => Some(Self::Ttft),
-            _ => Quantity::named(name).map(Self::Of),
-        }
-    }
-
-    const fn parts(&self) -> (&'static str, &'static str, Better) {
-        match self {
-            Self::Of(q) => (q.name, q.unit, q.better),
-            Self::Ttft => ("ttft_s", "s", Better::Lower),
-        }
-    }
-
-    fn range(&self) -> (f64, f64) {
-        match self {
-            Self::Of(q) => q.range(),
-            Self::Ttft => NOT_NEGATIVE,
-        }
-    }
-
-    fn of_run(&self, run: &RunMetrics) -> Option<f64> {
-        match self {
-            Self::Of(q) => q.of_run(run),
-            Self::Ttft if run.excluded.is_some() => None,
-            Self::Ttft => run.over_agents(|agent| agent.ttft),
-        }
-    }
+/// A row with the interval that an exploratory figure has.
+fn blank(figure: &Figure, base: Estimate, new: Estimate, effect: Effect) -> ComparisonRow {
+    let mut row = ComparisonRow {
+        config: None,
+        topology: None,
+        figure: figure.name,
+        unit: figure.unit,
+        base,
+        new,
+        pairs: None,
+        difference: change(new.mean - base.mean, None),
+        relative: None,
+        p: None,
+        reading: Reading::Exploratory,
+        effect,
+    };
+    row.show_intervals(1.0 - LEVEL);
+    row
 }
 
 fn change(value: f64, interval: Option<Interval>) -> Change {
@@ -213,72 +297,51 @@ fn change(value: f64, interval: Option<Interval>) -> Change {
     }
 }
 
-fn row(
-    config: &ConfigSummary,
-    figure: &Figure,
-    base: &BTreeMap<u32, f64>,
-    new: &BTreeMap<u32, f64>,
-) -> Option<ComparisonRow> {
-    let a: Vec<f64> = base.values().copied().collect();
-    let b: Vec<f64> = new.values().copied().collect();
-    let estimate = |values: &[f64]| Some(Estimate::of(values)?.within(figure.range()));
-    let (estimate_a, estimate_b) = (estimate(&a)?, estimate(&b)?);
-    let paired = base.keys().eq(new.keys());
-    let positive = a.iter().chain(&b).all(|v| *v > 0.0);
-    // On logarithms where that can be, so that a change and its inverse weigh the same.
-    let changed = |of: fn(&[f64]) -> Option<Location>, scale: fn(f64, f64) -> f64| {
-        if paired {
-            let both = a.iter().zip(&b).map(|(a, b)| scale(*a, *b));
-            of(&both.collect::<Vec<_>>())
-        } else {
-            Some(of(&b)?.minus(of(&a)?))
-        }
-    };
-    let difference = changed(Location::of, |a, b| b - a);
-    let ratio = positive
-        .then(|| changed(Location::of_logs, |a, b| b / a))
-        .flatten();
-    let less_one = |log: f64| log.exp() - 1.0;
-    let relative = positive.then(|| match ratio {
-        Some(r) => change(
-            less_one(r.centre),
-            Some(r.interval(CONFIDENCE).map(less_one)),
-        ),
-        None => change(estimate_b.mean / estimate_a.mean - 1.0, None),
-    });
-    let p = ratio.or(difference).map(|d| d.p(0.0));
-    let difference = change(
-        difference.map_or(estimate_b.mean - estimate_a.mean, |d| d.centre),
-        difference.map(|d| d.interval(CONFIDENCE)),
-    );
-    let (name, unit, _) = figure.parts();
-    Some(ComparisonRow {
-        config: config.id.clone(),
-        topology: config.topology,
-        figure: name,
-        unit,
-        base: estimate_a,
-        new: estimate_b,
-        pairs: paired.then_some(a.len() as u32),
-        difference,
-        relative,
-        p_holm: p,
-        told: Told::TooFew,
-    })
+impl ComparisonRow {
+    /// Fills in the change with its intervals at this level.
+    fn show_intervals(&mut self, level: f64) {
+        let less_one = |log: f64| log.exp() - 1.0;
+        let Effect {
+            ratio,
+            difference,
+            is_positive,
+            ..
+        } = self.effect;
+        self.relative = is_positive.then(|| match ratio {
+            Some(r) => change(less_one(r.centre), Some(r.interval(level).map(less_one))),
+            None => change(self.new.mean / self.base.mean - 1.0, None),
+        });
+        // One change, one interval: the test is that of the ratio where there is one.
+        let interval = difference.filter(|_| ratio.is_none());
+        self.difference = change(
+            difference.map_or(self.difference.value, |d| d.centre),
+            interval.map(|d| d.interval(level)),
+        );
+    }
 }
 
-/// Corrects the p values over all rows and says what they allow.
-fn correct(rows: &mut [ComparisonRow]) {
-    let raw: Vec<f64> = rows.iter().filter_map(|r| r.p_holm).collect();
-    let tested = rows.iter_mut().filter(|r| r.p_holm.is_some());
-    for (row, p) in tested.zip(holm(&raw)) {
-        row.p_holm = Some(p);
-        let better = Figure::named(row.figure).map_or(Better::Neither, |f| f.parts().2);
-        row.told = match (p < LEVEL, better, row.difference.value > 0.0) {
-            (false, ..) => Told::NotToldApart,
-            (true, Better::Neither, _) => Told::Different,
-            (true, Better::Higher, true) | (true, Better::Lower, false) => Told::Better,
-            (true, ..) => Told::Worse,
+/// Tests the rows of a family. Their intervals hold together (Bonferroni), and an interval excludes no
+/// change exactly when the corrected p is below 5 %.
+fn test(rows: &mut [ComparisonRow], is_in: impl Fn(&ComparisonRow) -> bool) {
+    let effect = |row: &ComparisonRow| row.effect.ratio.or(row.effect.difference);
+    let family = rows
+        .iter()
+        .filter(|row| is_in(row) && effect(row).is_some());
+    let count = family.count().max(1) as f64;
+    for row in rows.iter_mut().filter(|row| is_in(row)) {
+        let Some(seen) = effect(row) else {
+            row.reading = Reading::TooFew;
+            continue;
+        };
+        row.show_intervals(1.0 - LEVEL / count);
+        let p = (seen.p(0.0) * count).min(1.0);
+        row.p = Some(p);
+        let better = Figure::named(row.figure).map_or(Better::Neither, |f| f.better);
+        row.reading = match (p < LEVEL, better, seen.centre > 0.0) {
+            (false, ..) => Reading::NotToldApart,
+            (true, Better::Neither, _) => Reading::Different,
+            (true, Better::Higher, true) | (true, Better::Lower, false) => Reading::Better,
+            (true, ..) => Reading::Worse,
         };
     }
 }

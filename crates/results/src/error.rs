@@ -150,9 +150,7 @@ pub enum LoadErrorKind {
         supported: u32,
     },
     /// A load, a capacity run or a calibration where runs of agents together and in turn are needed.
-    #[error(
-        "this is {what}, which cannot be pooled or compared with other inputs; report it alone: `report --input FOLDER`"
-    )]
+    #[error("this is {what}, which stands alone; report it by `report --input FOLDER`")]
     Alone {
         /// What it is.
         what: &'static str,
@@ -160,6 +158,14 @@ pub enum LoadErrorKind {
     /// A folder in which nothing could be loaded.
     #[error("nothing in it could be loaded")]
     NothingLoaded,
+    /// Inputs of several kinds on one side of a comparison.
+    #[error("this is {found} beside {other}; give inputs of one kind")]
+    MixedKinds {
+        /// What this input is.
+        found: &'static str,
+        /// What those before it are.
+        other: &'static str,
+    },
     /// Inputs that may not be pooled.
     #[error(
         "{found} data cannot be pooled with {other} data in one report; \

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
 use domain::exit::EXIT_CODES;
@@ -27,7 +27,7 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Test the claims of a published report against its own tables, text and recorded runs
     Audit(AuditArgs),
-    /// Set two inputs side by side, with gates
+    /// Compare two sweeps, loads, capacity runs or sets of recorded runs, with gates
     Compare(CompareArgs),
 }
 
@@ -77,23 +77,28 @@ pub(crate) struct AuditArgs {
 }
 
 #[derive(Debug, ClapArgs)]
-#[expect(clippy::struct_excessive_bools, reason = "a flag each")]
 pub(crate) struct CompareArgs {
-    /// What to compare with: any input that `report` takes
-    #[arg(value_name = "BASE")]
-    pub(crate) base: PathBuf,
+    /// What to compare with: any input that `report` takes but a calibration; several runs of one side
+    /// separated by commas, or the folder that `load --repetitions` made
+    #[arg(value_name = "BASE", value_parser = paths)]
+    pub(crate) base: Paths,
 
     /// What to compare
-    #[arg(value_name = "NEW")]
-    pub(crate) new: PathBuf,
+    #[arg(value_name = "NEW", value_parser = paths)]
+    pub(crate) new: Paths,
 
-    /// Fail when this holds: `ttft_p95 > +5%`, `speedup < -0.05`; repeat for more
+    /// Fail when this holds: `wall_s > +5%`, `ttft_p95 > +10%`, `speedup < -0.05`; repeat for more. A gate
+    /// tests the geometric mean over configurations
     #[arg(long, value_name = "EXPR")]
     pub(crate) fail_if: Vec<String>,
 
-    /// Fail as well when the data cannot decide a gate
+    /// Test the gates on every configuration
     #[arg(long, requires = "fail_if")]
-    pub(crate) undecided_fails: bool,
+    pub(crate) each: bool,
+
+    /// Test this figure as well as wall time, TTFT and throughput; repeat for more
+    #[arg(long, value_name = "FIGURE")]
+    pub(crate) primary: Vec<String>,
 
     /// Leave out what cannot be read inside an input, and list it
     #[arg(long)]
@@ -106,4 +111,20 @@ pub(crate) struct CompareArgs {
     /// The comparison as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The inputs of a side.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths(pub(crate) Vec<PathBuf>);
+
+/// Reads paths separated by commas; a comma may stand in the path of something that exists.
+fn paths(text: &str) -> Result<Paths, String> {
+    if Path::new(text).exists() {
+        return Ok(Paths(vec![text.into()]));
+    }
+    let paths: Vec<PathBuf> = text.split(',').map(PathBuf::from).collect();
+    match paths.iter().any(|path| path.as_os_str().is_empty()) {
+        true => Err("a path between two commas is empty".to_owned()),
+        false => Ok(Paths(paths)),
+    }
 }

@@ -1,9 +1,8 @@
-//! `compare`: two inputs side by side, with gates.
+//! `compare`: two sides beside each other, with gates.
 
 use std::io::Write;
 
-use analysis::compare::compare;
-use analysis::load;
+use analysis::compare::{self, Questions};
 use metrics::compare::{Gate, GateOutcome};
 
 use domain::exit::{Exit, Fatal};
@@ -11,18 +10,18 @@ use domain::exit::{Exit, Fatal};
 use crate::args::CompareArgs;
 
 pub(crate) fn run(args: &CompareArgs, out: &mut impl Write) -> Result<Exit, Fatal> {
-    let gates = args
-        .fail_if
-        .iter()
-        .map(|text| text.parse::<Gate>())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(Fatal::usage)?;
-    let base = load::load(&args.base, args.keep_going)?;
-    let new = load::load(&args.new, args.keep_going)?;
+    let gates = args.fail_if.iter().map(|text| text.parse::<Gate>());
+    let questions = Questions {
+        gates: gates.collect::<Result<_, _>>().map_err(Fatal::usage)?,
+        each: args.each,
+        primary: args.primary.clone(),
+    };
+    let base = compare::read(&args.base.0, args.keep_going)?;
+    let new = compare::read(&args.new.0, args.keep_going)?;
     for skipped in base.skipped.iter().chain(&new.skipped) {
         tracing::warn!("{}", skipped.line());
     }
-    let shown = compare(&base.dataset, &new.dataset, &gates);
+    let shown = compare::compare(base, new, &questions).map_err(Fatal::usage)?;
     let document = shown.document();
     if args.json {
         write!(out, "{}", document.to_json()?)?;
@@ -33,7 +32,7 @@ pub(crate) fn run(args: &CompareArgs, out: &mut impl Write) -> Result<Exit, Fata
     }
     Ok(match shown.outcome() {
         Some(GateOutcome::Fail) => Exit::SomeFailed,
-        Some(GateOutcome::Undecided) if args.undecided_fails => Exit::SomeFailed,
-        _ => Exit::Done,
+        Some(GateOutcome::Undecided) => Exit::Undecided,
+        Some(GateOutcome::Pass) | None => Exit::Done,
     })
 }

@@ -7,6 +7,7 @@ use domain::record::capacity::{CAPACITY_FILE, CapacityRecord, Decision, LevelEnd
 use domain::record::{ClientBudget, Provenance, RequestRecord};
 use metrics::budget;
 use metrics::capacity::{self, LevelFigures, Objective, Rule, Sample};
+use metrics::compare::CacheHelp;
 
 use crate::kind;
 use crate::load::{LoadError, LoadErrorKind};
@@ -33,6 +34,8 @@ pub struct Level {
     pub probe: Probe,
     /// Its figures; none when it never was steady.
     pub figures: Option<LevelFigures>,
+    /// How much the server's prompt cache helped.
+    pub cache: CacheHelp,
 }
 
 impl CapacityRun {
@@ -125,7 +128,10 @@ fn again(
     let figures = probe
         .window
         .map(|window| LevelFigures::of(rows, probe.agents, window, objective));
+    let mut cache = CacheHelp::default();
+    rows.iter().for_each(|row| cache.add(&row.times.counters));
     Level {
+        cache,
         probe: capacity::probe(
             probe.folder.clone(),
             (probe.agents, probe.phase, probe.end),

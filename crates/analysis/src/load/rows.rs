@@ -8,6 +8,7 @@ mod tests;
 use std::path::Path;
 
 use domain::record::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
+use metrics::compare::CacheHelp;
 use metrics::load::{AgentFigures, Arrivals, Fairness, Kept, Phases, Request, Samples, Slo};
 use results::{LoadError, LoadErrorKind, Skipped};
 
@@ -30,6 +31,8 @@ pub struct Load {
     pub itl: Samples,
     /// Where the completed requests' time went, where the server tells.
     pub phases: Phases,
+    /// How much the servers' prompt caches helped.
+    pub cache: CacheHelp,
     /// Rows of probes, which enter no figure.
     pub probes: u32,
     /// What a reader must know: rows that are cut off or lost, figures that differ from those in
@@ -80,6 +83,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
         arrivals: all.arrivals,
         itl: all.collected.into_itl(),
         phases: all.phases,
+        cache: all.cache,
         probes: all.probes,
         warnings,
         skipped,

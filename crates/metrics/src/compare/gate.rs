@@ -6,18 +6,19 @@ use std::str::FromStr;
 use domain::plan::{ConfigId, Topology};
 use serde::Serialize;
 
-use super::{Change, Comparison, Figure, LEVEL, TAILS, change};
-use crate::stats::samples_needed;
+use super::figure::Figure;
+use super::{Comparison, ComparisonRow, Effect, FEWEST_RUNS, LEVEL, SharedConfig};
+use crate::stats::{Location, samples_needed, t_quantile};
 
 /// A condition under which a comparison fails: `wall_s > +5%`, `speedup < -3%`, `ttft_s > +0.2s`,
 /// `wall_s > 20s`.
 ///
 /// A percentage is a relative change against the base. A number with a sign is a change in the
 /// quantity's unit; a number without one is the new value itself.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Gate {
     text: String,
-    figure: &'static str,
+    figure: Figure,
     above: bool,
     limit: Limit,
 }
@@ -52,44 +53,58 @@ pub struct GateReport {
     pub gate: String,
     /// The outcome.
     pub outcome: GateOutcome,
-    /// What it holds its figure against.
-    #[serde(skip)]
-    pub limit: Limit,
-    /// Each configuration.
+    /// The mean over all configurations, or each of them.
     pub cases: Vec<GateCase>,
 }
 
-/// A gate on one configuration.
+/// A gate on one configuration, or on the geometric mean over all.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GateCase {
-    /// Configuration.
-    pub config: ConfigId,
+    /// Configuration; none for the mean over all.
+    pub config: Option<ConfigId>,
     /// Its topology.
     pub topology: Option<Topology>,
     /// The outcome.
     pub outcome: GateOutcome,
-    /// Why.
+    /// Why, with the numbers.
     #[serde(skip)]
     pub reason: GateReason,
 }
 
-/// Why a gate has its outcome; values are in the terms of its [`Limit`].
+/// Why a gate has its outcome.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum GateReason {
+    /// The interval decides it.
+    Decided(Shown),
+    /// The interval reaches across the limit. So many repetitions of each side would probably decide
+    /// it; none where [`MOST_REPETITIONS`] might not.
+    Across(Shown, Option<u32>),
+    /// The servers' caches held these shares of the prompts of the first and the second side.
+    OtherCacheHelp([f64; 2]),
+    /// There are so many runs of the first and of the second side, fewer than [`FEWEST_RUNS`].
+    FewRuns(u32, u32),
+    /// A percentile needs so many completed requests in each run, and the runs have from so many to
+    /// so many.
+    FewRequests(&'static str, u32, (u32, u32)),
     /// A value is not positive, so there is no relative change.
     NotPositive,
-    /// There is no interval: so many runs in the first and in the second.
-    FewRuns(Change, (u32, u32)),
-    /// The interval decides it.
-    Decided(Change),
-    /// The interval is beyond the limit, but not after correction for many tests.
-    NotAfterCorrection(Change),
-    /// The interval lies on both sides of the limit.
-    BothSides(Change),
-    /// A percentile decides it, which has no interval.
-    Percentile(f64),
-    /// The percentile wants so many requests; there are so many in the first and in the second.
-    FewRequests(usize, (u32, u32)),
+    /// The figure is positive and the limit is not.
+    LimitNotPositive,
+    /// No configuration has the figure on both sides.
+    NoFigure,
+}
+
+/// A value and its one-sided intervals in the terms of a gate's limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shown {
+    /// What it is held against.
+    pub limit: Limit,
+    /// The estimate.
+    pub value: f64,
+    /// Lower end.
+    pub lo: f64,
+    /// Upper end.
+    pub hi: f64,
 }
 
 impl fmt::Display for Gate {
@@ -108,14 +123,8 @@ impl FromStr for Gate {
             format!("gate `{gate}` has neither `>` nor `<`; write for example `wall_s > +5%`")
         })?;
         let (name, limit) = (text[..at].trim(), text[at + 1..].trim());
-        let known = Figure::named(name).map(|f| (f.parts().0, f.parts().1));
-        let tail = TAILS.iter().find(|t| t.0 == name).map(|t| (t.0, "s"));
-        let (figure, unit) = known.or(tail).ok_or_else(|| {
-            let names = Figure::all().map(|figure| figure.parts().0);
-            let known: Vec<_> = names.chain(TAILS.map(|t| t.0)).collect();
-            let known = known.join(", ");
-            format!("gate `{gate}`: unknown figure `{name}`; known are {known}")
-        })?;
+        let figure = Figure::named(name).map_err(|why| format!("gate `{gate}`: {why}"))?;
+        let unit = figure.unit;
         let limit = limit_of(limit, unit).ok_or_else(|| {
             format!(
                 "gate `{gate}`: `{limit}` is not a limit; write a number with `%`, `{unit}` or no unit"
@@ -155,118 +164,232 @@ pub(super) fn limit_of(text: &str, unit: &str) -> Option<Limit> {
     })
 }
 
-impl Gate {
-    /// Checks the gate on every configuration of a comparison. With an interval the condition is
-    /// met when the whole interval meets it and, for a change, the change is beyond doubt after
-    /// correction; an interval on both sides of the limit decides nothing.
-    pub fn check(&self, comparison: &Comparison) -> GateReport {
-        let cases: Vec<GateCase> = match TAILS.iter().find(|t| t.0 == self.figure) {
-            Some((_, p)) => self.tail_cases(comparison, *p),
-            None => self.row_cases(comparison),
-        };
-        let outcome = cases
-            .iter()
-            .map(|c| c.outcome)
-            .max()
-            .unwrap_or(GateOutcome::Undecided);
-        GateReport {
-            gate: self.text.clone(),
-            outcome,
-            limit: self.limit,
-            cases,
-        }
-    }
-
-    fn row_cases(&self, comparison: &Comparison) -> Vec<GateCase> {
-        let rows = comparison.rows.iter().filter(|r| r.figure == self.figure);
-        rows.map(|row| {
-            let (limit, value, corrected) = match self.limit {
-                Limit::Relative(limit) => (limit, row.relative, true),
-                Limit::Change(limit) => (limit, Some(row.difference), true),
-                Limit::Value(limit) => {
-                    let new = change(row.new.mean, row.new.interval());
-                    (limit, Some(new), false)
-                }
-            };
-            let sure = !corrected || row.p_holm.is_some_and(|p| p < LEVEL);
-            let found = match value {
-                None => (GateOutcome::Undecided, GateReason::NotPositive),
-                Some(value) => self.judge(value, limit, sure, (row.base.n, row.new.n)),
-            };
-            case(&row.config, row.topology, found)
-        })
-        .collect()
-    }
-
-    fn judge(
-        &self,
-        value: Change,
-        limit: f64,
-        sure: bool,
-        n: (u32, u32),
-    ) -> (GateOutcome, GateReason) {
-        let (Some(lo), Some(hi)) = (value.lo, value.hi) else {
-            return (GateOutcome::Undecided, GateReason::FewRuns(value, n));
-        };
-        let met = if self.above { lo > limit } else { hi < limit };
-        let missed = if self.above { hi <= limit } else { lo >= limit };
-        match (missed, met) {
-            (true, _) => (GateOutcome::Pass, GateReason::Decided(value)),
-            (false, true) if sure => (GateOutcome::Fail, GateReason::Decided(value)),
-            (false, true) => (
-                GateOutcome::Undecided,
-                GateReason::NotAfterCorrection(value),
-            ),
-            (false, false) => (GateOutcome::Undecided, GateReason::BothSides(value)),
-        }
-    }
-
-    fn tail_cases(&self, comparison: &Comparison, p: f64) -> Vec<GateCase> {
-        let rows = comparison.tails.iter().filter(|r| r.figure == self.figure);
-        rows.map(|row| {
-            let value = match (self.limit, row.base, row.new) {
-                (Limit::Value(limit), _, Some(new)) => Some((new, limit)),
-                (Limit::Change(limit), Some(base), Some(new)) => Some((new - base, limit)),
-                (Limit::Relative(limit), Some(base), Some(new)) if base > 0.0 => {
-                    Some((new / base - 1.0, limit))
-                }
-                _ => None,
-            };
-            let found = match value {
-                None => {
-                    let needed = samples_needed(p).unwrap_or(1);
-                    let few = GateReason::FewRequests(needed, row.n);
-                    (GateOutcome::Undecided, few)
-                }
-                Some((value, limit)) => {
-                    let (low, high) = if self.above {
-                        (limit, value)
-                    } else {
-                        (value, limit)
-                    };
-                    let outcome = if low < high {
-                        GateOutcome::Fail
-                    } else {
-                        GateOutcome::Pass
-                    };
-                    (outcome, GateReason::Percentile(value))
-                }
-            };
-            case(&row.config, row.topology, found)
-        })
-        .collect()
-    }
+/// A change, or a new value, and the limit, on the scale on which they are tested.
+struct Tested {
+    at: Location,
+    limit: f64,
+    /// Runs of the side that has fewer.
+    runs: u32,
+    /// From that scale to the limit's own terms.
+    back: fn(f64) -> f64,
 }
 
-fn case(
-    config: &ConfigId,
-    topology: Option<Topology>,
-    (outcome, reason): (GateOutcome, GateReason),
-) -> GateCase {
-    GateCase {
-        config: config.clone(),
-        topology,
-        outcome,
-        reason,
+/// More repetitions than these are not worth naming as what would decide a gate.
+pub const MOST_REPETITIONS: u32 = 1000;
+/// How often that many repetitions would decide it.
+const POWER: f64 = 0.8;
+
+/// Checks gates: on the geometric mean over configurations, or on each of them.
+///
+/// A gate fails when the one-sided interval lies wholly beyond its limit, by Holm's correction over all
+/// cases of all gates: in 5 % of comparisons some gate fails whose limit is kept. It passes when the
+/// one-sided 95 % interval lies wholly within; because the command passes only when every case does,
+/// that needs no correction. Anything else is undecided.
+pub fn check(gates: &[Gate], comparison: &Comparison, each: bool) -> Vec<GateReport> {
+    let mut cases = Vec::new();
+    for (place, gate) in gates.iter().enumerate() {
+        if each {
+            for config in &comparison.configs {
+                cases.push((place, Some(config), gate.tested(comparison, Some(config))));
+            }
+        } else {
+            cases.push((place, None, gate.tested(comparison, None)));
+        }
+    }
+    let levels = levels(&cases, gates);
+    let mut reports: Vec<GateReport> = gates.iter().map(Gate::unchecked).collect();
+    for ((place, config, tested), level) in cases.into_iter().zip(levels) {
+        let (outcome, reason) = match tested {
+            Ok(tested) => gates[place].judge(&tested, level),
+            Err(reason) => (GateOutcome::Undecided, reason),
+        };
+        reports[place].cases.push(GateCase {
+            config: config.map(|c| c.config.clone()),
+            topology: config.and_then(|c| c.topology),
+            outcome,
+            reason,
+        });
+    }
+    for report in &mut reports {
+        let worst = report.cases.iter().map(|case| case.outcome).max();
+        report.outcome = worst.unwrap_or(GateOutcome::Undecided);
+    }
+    reports
+}
+
+/// A case: the gate's place, the configuration, and what is tested or why nothing is.
+type Case<'c> = (usize, Option<&'c SharedConfig>, Result<Tested, GateReason>);
+
+/// The level at which each case is tested against failing: Holm's, which ends at the first case that
+/// does not fail.
+fn levels(cases: &[Case<'_>], gates: &[Gate]) -> Vec<f64> {
+    let chances: Vec<Option<f64>> = cases
+        .iter()
+        .map(|(place, _, tested)| Some(gates[*place].chance_within(tested.as_ref().ok()?)))
+        .collect();
+    let mut order: Vec<(f64, usize)> = chances
+        .iter()
+        .zip(0..)
+        .filter_map(|(p, i)| Some(((*p)?, i)))
+        .collect();
+    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut levels = vec![LEVEL; cases.len()];
+    let (mut left, mut is_open) = (order.len(), true);
+    let mut level = LEVEL;
+    for (p, place) in order {
+        if is_open {
+            level = LEVEL / left as f64;
+        }
+        levels[place] = level;
+        is_open &= p < level;
+        left -= 1;
+    }
+    levels
+}
+
+impl Gate {
+    fn unchecked(&self) -> GateReport {
+        GateReport {
+            gate: self.text.clone(),
+            outcome: GateOutcome::Undecided,
+            cases: Vec::new(),
+        }
+    }
+
+    /// What the gate tests in a configuration, or over all; or why it cannot.
+    fn tested(
+        &self,
+        comparison: &Comparison,
+        config: Option<&SharedConfig>,
+    ) -> Result<Tested, GateReason> {
+        if let Some([base, new]) = comparison.cached_share {
+            return Err(GateReason::OtherCacheHelp([base, new]));
+        }
+        let configs: Vec<&SharedConfig> = match config {
+            Some(config) => vec![config],
+            None => comparison.configs.iter().collect(),
+        };
+        let mut effects = Vec::new();
+        for config in configs {
+            let row = comparison.rows.iter().find(|row| {
+                row.figure == self.figure.name
+                    && row.config.as_ref() == Some(&config.config)
+                    && row.topology == config.topology
+            });
+            match row {
+                Some(row) => effects.push(self.effect(config, row)?),
+                // A figure such as the difference of two agents is not there for three.
+                None if self.figure.percentile.is_none() => {}
+                None => return Err(self.too_few_requests(config)),
+            }
+        }
+        if effects.is_empty() {
+            return Err(GateReason::NoFigure);
+        }
+        let effect = Effect::average(&effects);
+        let tested = |at, limit, back| Tested {
+            at,
+            limit,
+            runs: effect.runs,
+            back,
+        };
+        let found = match self.limit {
+            Limit::Relative(limit) => {
+                let ratio = effect.ratio.filter(|_| limit > -1.0);
+                ratio.map(|at| tested(at, limit.ln_1p(), f64::exp_m1))
+            }
+            Limit::Change(limit) => effect.difference.map(|at| tested(at, limit, |v| v)),
+            Limit::Value(limit) if effect.is_positive && limit > 0.0 => {
+                effect.new.map(|at| tested(at, limit.ln(), f64::exp))
+            }
+            Limit::Value(_) if effect.is_positive => return Err(GateReason::LimitNotPositive),
+            Limit::Value(limit) => effect.new.map(|at| tested(at, limit, |v| v)),
+        };
+        found.ok_or(GateReason::NotPositive)
+    }
+
+    /// How the figure changed in a configuration, or what a test would need.
+    fn effect(&self, config: &SharedConfig, row: &ComparisonRow) -> Result<Effect, GateReason> {
+        if row.effect.runs >= FEWEST_RUNS {
+            return Ok(row.effect);
+        }
+        if config.requests.0 < self.requests_needed() {
+            return Err(self.too_few_requests(config));
+        }
+        Err(GateReason::FewRuns(row.base.n, row.new.n))
+    }
+
+    /// Completed requests that a run needs for the figure; a mean and a median need none to speak of.
+    fn requests_needed(&self) -> u32 {
+        let tail = self.figure.percentile.filter(|p| *p > 50.0);
+        tail.and_then(samples_needed).map_or(1, |n| n as u32)
+    }
+
+    fn too_few_requests(&self, config: &SharedConfig) -> GateReason {
+        GateReason::FewRequests(self.figure.name, self.requests_needed(), config.requests)
+    }
+
+    /// The one-sided p value that the limit is kept.
+    fn chance_within(&self, tested: &Tested) -> f64 {
+        let half = tested.at.p(tested.limit) / 2.0;
+        if (tested.at.centre > tested.limit) == self.above {
+            half
+        } else {
+            1.0 - half
+        }
+    }
+
+    fn judge(&self, tested: &Tested, level: f64) -> (GateOutcome, GateReason) {
+        let Tested {
+            at, limit, back, ..
+        } = *tested;
+        let (beyond, within) = (
+            at.interval(1.0 - 2.0 * level),
+            at.interval(1.0 - 2.0 * LEVEL),
+        );
+        let (lo, hi) = if self.above {
+            (beyond.lo, within.hi)
+        } else {
+            (within.lo, beyond.hi)
+        };
+        let shown = Shown {
+            limit: self.limit,
+            value: back(at.centre),
+            lo: back(lo),
+            hi: back(hi),
+        };
+        let (fails, passes) = if self.above {
+            (lo > limit, hi <= limit)
+        } else {
+            (hi < limit, lo >= limit)
+        };
+        match (fails, passes) {
+            (true, _) => (GateOutcome::Fail, GateReason::Decided(shown)),
+            (false, true) => (GateOutcome::Pass, GateReason::Decided(shown)),
+            (false, false) => {
+                let more = self.what_would_decide(tested, level);
+                (GateOutcome::Undecided, GateReason::Across(shown, more))
+            }
+        }
+    }
+
+    /// How many repetitions would decide an undecided gate, if it is not too many.
+    fn what_would_decide(&self, tested: &Tested, level: f64) -> Option<u32> {
+        let Tested {
+            at, limit, runs, ..
+        } = *tested;
+        let distance = (at.centre - limit).abs();
+        let level = if (at.centre > limit) == self.above {
+            level
+        } else {
+            LEVEL
+        };
+        let decides = |n: &u32| {
+            let more = f64::from(*n) / f64::from(runs);
+            let freedom = at.freedom * f64::from(n - 1) / f64::from(runs - 1);
+            let quantiles = t_quantile(1.0 - level, freedom) + t_quantile(POWER, freedom);
+            quantiles * at.error / more.sqrt() <= distance
+        };
+        (runs + 1..=MOST_REPETITIONS).find(decides)
     }
 }

@@ -1,122 +1,344 @@
-use super::gate::limit_of;
+use domain::plan::Topology;
+use domain::record::ServerCounters;
+
+use super::gate::{Limit, limit_of};
+use super::side::pairs;
 use super::*;
-use crate::observation::RunObservation;
 use crate::timeline::{beside, dataset, request};
 
-/// A run of one agent for each of these times of a token, ms.
-fn observed(config: &str, repetition: u32, per_token_ms: &[u64]) -> RunObservation {
-    let calls: Vec<_> = per_token_ms
-        .iter()
-        .map(|ms| request(0).load(100).decode(10, *ms))
-        .collect();
-    beside(config, repetition, &calls)
+/// A side of one configuration a list of walls, its runs drawn from 1, 2, 3 and so on.
+fn side(walls: &[&[f64]]) -> Side {
+    let mut side = Side::new("side");
+    for (config, walls) in ["a", "b", "c", "d", "e"].into_iter().zip(walls) {
+        for (wall, draw) in walls.iter().zip(1..) {
+            let mut run = Run {
+                drawn_from: Some(format!("{draw}")),
+                requests: 64,
+                ..Run::default()
+            };
+            run.set("wall_s", Some(*wall));
+            side.add(&ConfigId::new(config).unwrap(), None, run);
+        }
+    }
+    side
 }
 
-fn summary(config: &str, per_token_ms: &[u64]) -> Summary {
-    let runs = per_token_ms.iter().zip(1..);
-    Summary::of(&dataset(
-        runs.map(|(ms, r)| observed(config, r, &[*ms])).collect(),
-    ))
+/// The same without anything that its runs share with others.
+fn alone(walls: &[&[f64]]) -> Side {
+    let mut side = side(walls);
+    for run in side.configs.iter_mut().flat_map(|c| &mut c.runs) {
+        run.drawn_from = None;
+    }
+    side
+}
+
+fn compared(base: &Side, new: &Side) -> Comparison {
+    compare(base, new, &[]).unwrap()
 }
 
 fn find<'a>(comparison: &'a Comparison, figure: &str) -> &'a ComparisonRow {
     comparison.rows.iter().find(|r| r.figure == figure).unwrap()
 }
 
-fn check(gate: &str, comparison: &Comparison) -> GateOutcome {
-    gate.parse::<Gate>().unwrap().check(comparison).outcome
+fn checked(gates: &[&str], comparison: &Comparison, each: bool) -> Vec<GateReport> {
+    let gates: Vec<Gate> = gates.iter().map(|text| text.parse().unwrap()).collect();
+    check(&gates, comparison, each)
+}
+
+fn outcome(gate: &str, comparison: &Comparison) -> GateOutcome {
+    checked(&[gate], comparison, false)[0].outcome
+}
+
+fn reason(gate: &str, comparison: &Comparison) -> GateReason {
+    let report = &checked(&[gate], comparison, false)[0];
+    assert_eq!(report.outcome, GateOutcome::Undecided, "{report:?}");
+    report.cases[0].reason
 }
 
 #[test]
 fn equal_sets_have_no_change() {
-    let a = summary("a", &[100, 110, 120]);
-    let c = compare(&a, &a);
+    let a = side(&[&[1.0, 1.1, 1.2]]);
+    let c = compared(&a, &a);
     let wall = find(&c, "wall_s");
-    assert_eq!((wall.pairs, wall.told), (Some(3), Told::NotToldApart));
+    assert_eq!((wall.pairs, wall.reading), (Some(3), Reading::NotToldApart));
     assert!(wall.relative.unwrap().value.abs() < 1e-12);
-    assert_eq!(check("wall_s > +1%", &c), GateOutcome::Pass);
+    assert_eq!(outcome("wall_s > +1%", &c), GateOutcome::Pass);
 }
 
 #[test]
 fn a_paired_change_shows_through_spread() {
     // Ten percent slower in every repetition, though repetitions differ by more than that.
-    let c = compare(
-        &summary("a", &[90, 190, 290]),
-        &summary("a", &[100, 210, 320]),
-    );
+    let c = compared(&side(&[&[1.0, 2.0, 3.0]]), &side(&[&[1.1, 2.2, 3.3]]));
     let wall = find(&c, "wall_s");
-    // Walls 1.0, 2.0, 3.0 against 1.1, 2.2, 3.3.
     assert!((wall.relative.unwrap().value - 0.1).abs() < 1e-9);
-    assert_eq!(wall.told, Told::Worse);
-    assert_eq!(check("wall_s > +5%", &c), GateOutcome::Fail);
-    assert_eq!(check("wall_s > 15%", &c), GateOutcome::Pass);
-    assert_eq!(check("wall_s < -5%", &c), GateOutcome::Pass);
-    assert_eq!(check("wall_s > 10s", &c), GateOutcome::Pass);
-    assert_eq!(check("wall_s > 100ms", &c), GateOutcome::Undecided);
-    // 0.2 s on the mean, but the interval reaches below zero.
-    assert_eq!(check("wall_s > +0.1s", &c), GateOutcome::Undecided);
+    assert_eq!(wall.reading, Reading::Worse);
+    for (gate, expected) in [
+        ("wall_s > +5%", GateOutcome::Fail),
+        ("wall_s > 15%", GateOutcome::Pass),
+        ("wall_s < -5%", GateOutcome::Pass),
+        ("wall_s > 20s", GateOutcome::Pass),
+        ("wall_s > 100ms", GateOutcome::Fail),
+        // 0.2 s on the mean, but the interval reaches below zero.
+        ("wall_s > +0.1s", GateOutcome::Undecided),
+    ] {
+        assert_eq!(outcome(gate, &c), expected, "{gate}");
+    }
+    // The same numbers without anything shared say nothing.
+    let c = compared(&alone(&[&[1.0, 2.0, 3.0]]), &alone(&[&[1.1, 2.2, 3.3]]));
+    assert_eq!(find(&c, "wall_s").pairs, None);
+    assert_eq!(outcome("wall_s > +5%", &c), GateOutcome::Undecided);
+}
+
+/// A gate on one of 20 redundant figures was corrected for all of them, and never failed.
+#[test]
+fn a_gate_is_corrected_over_the_gates_that_were_named_alone() {
+    let base = side(&[&[10.0, 10.2, 9.8, 10.1, 9.9]]);
+    let new = side(&[&[11.1, 11.1, 10.9, 11.0, 10.9]]);
+    let c = compared(&base, &new);
+    assert_eq!(outcome("wall_s > +5%", &c), GateOutcome::Fail);
+    let many = checked(
+        &["wall_s > +5%", "wall_s > +30%", "ttft_p95 > +5%"],
+        &c,
+        false,
+    );
+    let outcomes: Vec<GateOutcome> = many.iter().map(|report| report.outcome).collect();
+    let [fail, pass, open] = [GateOutcome::Fail, GateOutcome::Pass, GateOutcome::Undecided];
+    assert_eq!(outcomes, [fail, pass, open]);
 }
 
 #[test]
-fn no_estimate_of_tr113_is_ever_better() {
-    // Two agents, the second waiting ever longer: the estimate falls whatever the wall time does.
-    let summary = |gap: u64| {
-        let run = |r: u64| observed("a", r as u32, &[100 + r, gap + r]);
-        let runs = (1..=4).map(run);
-        Summary::of(&dataset(runs.collect()))
+fn a_gate_tests_the_geometric_mean_and_each_tests_every_configuration() {
+    // Twice as slow in one configuration, half as slow in the other.
+    let base = side(&[&[1.00, 1.01, 0.99, 1.0], &[2.00, 2.02, 1.98, 2.0]]);
+    let new = side(&[&[2.00, 2.01, 1.99, 2.0], &[1.00, 1.02, 0.98, 1.0]]);
+    let c = compared(&base, &new);
+    let mean = find(&c, "wall_s");
+    assert_eq!((mean.config.as_ref(), mean.base.n), (None, 2));
+    assert!(mean.relative.unwrap().value.abs() < 0.01);
+    assert_eq!(outcome("wall_s > +5%", &c), GateOutcome::Pass);
+    let each = &checked(&["wall_s > +5%"], &c, true)[0];
+    let outcomes: Vec<GateOutcome> = each.cases.iter().map(|case| case.outcome).collect();
+    assert_eq!(outcomes, [GateOutcome::Fail, GateOutcome::Pass]);
+    assert_eq!(each.outcome, GateOutcome::Fail);
+    let readings: Vec<Reading> = c.rows.iter().map(|row| row.reading).collect();
+    let expected = [Reading::NotToldApart, Reading::Worse, Reading::Better];
+    assert_eq!(readings, expected);
+}
+
+#[test]
+fn an_undecided_gate_says_how_many_repetitions_would_decide() {
+    let base = side(&[&[10.0, 10.0, 10.0, 10.0]]);
+    let c = compared(&base, &side(&[&[10.2, 11.0, 10.1, 10.9]]));
+    let GateReason::Across(_, Some(count)) = reason("wall_s > +3%", &c) else {
+        panic!("no number");
     };
-    let c = compare(&summary(300), &summary(100));
-    for figure in ["speedup_est", "efficiency_est"] {
+    assert!((10..40).contains(&count), "{count}");
+    // With that many of the same spread it is decided.
+    let many = |walls: &[f64]| walls.iter().cycle().take(count as usize).copied().collect();
+    let (base, new): (Vec<f64>, Vec<f64>) = (many(&[10.0]), many(&[10.2, 11.0, 10.1, 10.9]));
+    let c = compared(&side(&[&base]), &side(&[&new]));
+    assert_eq!(outcome("wall_s > +3%", &c), GateOutcome::Fail);
+    // On the limit no number does.
+    let at_limit = compared(&side(&[&[1.0; 4]]), &side(&[&[1.04, 1.06, 1.04, 1.06]]));
+    let why = reason("wall_s > +4.9953%", &at_limit);
+    assert!(matches!(why, GateReason::Across(_, None)), "{why:?}");
+}
+
+#[test]
+fn an_interval_and_its_p_never_contradict_each_other() {
+    // The first run of each is cold: it must not wreck what the nine others show.
+    let mut walls = vec![30.0];
+    walls.extend((0..9).map(|i| 10.0 + 0.02 * f64::from(i)));
+    let base = side(&[&walls]);
+    walls[0] = 90.0;
+    let slower: Vec<f64> = walls.iter().map(|w| w * 1.1).collect();
+    let c = compared(&base, &side(&[&slower]));
+    let wall = find(&c, "wall_s");
+    let Change { value, lo, hi } = wall.relative.unwrap();
+    assert!((value - 0.1).abs() < 0.01, "{wall:?}");
+    assert_eq!(wall.reading, Reading::Worse);
+    for row in &c.rows {
+        let excludes = lo.unwrap() > 0.0 || hi.unwrap() < 0.0;
+        assert_eq!(excludes, row.p.unwrap() < 0.05, "{row:?}");
+    }
+}
+
+#[test]
+fn a_quarter_less_wall_time_reads_as_better() {
+    // Two slots instead of one: 22 to 32 % off the wall, five runs, with some twenty figures each.
+    let sweep = |name: &str, scale: f64| {
+        let walls = [10.0, 10.4, 9.7, 10.2, 9.9]
+            .into_iter()
+            .zip([0.99, 1.04, 0.97, 1.02, 0.98]);
+        let runs = walls.zip(1..).map(|((wall, noise), repetition)| {
+            let noise = if scale < 1.0 { noise } else { 1.0 };
+            let per_token = (wall * scale * noise * 10.0) as u64;
+            let call = |wait| request(0).slot(wait).load(100).decode(10, per_token);
+            beside(name, repetition, &[call(0), call((3000.0 * scale) as u64)])
+        });
+        let mut side = Side::new(name);
+        side.add_sweep(&dataset(runs.collect()));
+        side
+    };
+    let c = compared(&sweep("a", 1.0), &sweep("a", 0.73));
+    assert!(c.rows.len() > 8, "{}", c.rows.len());
+    let wall = find(&c, "wall_s");
+    assert_eq!(wall.reading, Reading::Better, "{wall:?}");
+    // What nobody named is shown and not judged.
+    for figure in [
+        "speedup_est",
+        "efficiency_est",
+        "decode_overlap",
+        "ttft_p50",
+    ] {
+        assert_eq!(find(&c, figure).reading, Reading::Exploratory, "{figure}");
+    }
+    let named = ["speedup_est".to_owned()];
+    let c = compare(&sweep("a", 1.0), &sweep("a", 0.73), &named).unwrap();
+    assert_ne!(find(&c, "speedup_est").reading, Reading::Exploratory);
+    assert!(compare(&side(&[]), &side(&[]), &["wal".to_owned()]).is_err());
+}
+
+#[test]
+fn tr113s_estimate_is_never_better() {
+    // Two agents, the second waiting ever longer: the estimate falls whatever the wall time does.
+    let sweep = |gap: u64| {
+        let calls = |r: u64| [100 + r, gap + r].map(|ms| request(0).load(100).decode(10, ms));
+        let runs = (1..=4).map(|r| beside("a", r as u32, &calls(r)));
+        let mut side = Side::new("a");
+        side.add_sweep(&dataset(runs.collect()));
+        side
+    };
+    let named = ["speedup_est", "efficiency_est"].map(str::to_owned);
+    let c = compare(&sweep(300), &sweep(100), &named).unwrap();
+    for figure in &named {
         let row = find(&c, figure);
         assert!(row.difference.value > 0.3, "{figure} {row:?}");
-        assert_eq!(row.told, Told::Different, "{figure}");
+        assert_eq!(row.reading, Reading::Different, "{figure}");
     }
-    assert_eq!(find(&c, "wall_s").told, Told::Better);
+    assert_eq!(find(&c, "wall_s").reading, Reading::Better);
 }
 
 #[test]
 fn unequal_repetitions_are_compared_unpaired() {
-    let c = compare(
-        &summary("a", &[100, 101, 102]),
-        &summary("a", &[200, 201, 202, 203]),
+    let c = compared(
+        &side(&[&[1.00, 1.01, 1.02]]),
+        &side(&[&[2.00, 2.01, 2.02, 2.03]]),
     );
     let wall = find(&c, "wall_s");
-    assert_eq!((wall.pairs, wall.told), (None, Told::Worse));
+    assert_eq!((wall.pairs, wall.reading), (None, Reading::Worse));
     let relative = wall.relative.unwrap();
     assert!(relative.lo.unwrap() < relative.value && relative.value < relative.hi.unwrap());
-    assert_eq!(check("wall_s > +50%", &c), GateOutcome::Fail);
+    assert_eq!(outcome("wall_s > +50%", &c), GateOutcome::Fail);
 }
 
 #[test]
-fn too_few_runs_decide_nothing() {
-    let c = compare(&summary("a", &[100, 100]), &summary("a", &[300, 300]));
-    assert_eq!(find(&c, "wall_s").told, Told::TooFew);
-    let gate: Gate = "wall_s > +5%".parse().unwrap();
-    let report = gate.check(&c);
-    assert_eq!(report.outcome, GateOutcome::Undecided);
-    assert!(
-        matches!(report.cases[0].reason, GateReason::FewRuns(_, (2, 2))),
-        "{report:?}"
+fn runs_are_paired_by_what_they_share() {
+    let runs = |drawn: [Option<&str>; 2], started: [&str; 2]| -> Vec<Run> {
+        let both = drawn.into_iter().zip(started);
+        both.map(|(drawn, started)| Run {
+            drawn_from: drawn.map(str::to_owned),
+            started_at: Some(started.to_owned()),
+            ..Run::default()
+        })
+        .collect()
+    };
+    let (one, two, three) = (Some("1"), Some("2"), Some("3"));
+    let before = runs([one, two], ["01", "02"]);
+    let swapped = runs([two, one], ["03", "04"]);
+    assert_eq!(pairs(&before, &swapped), Some(vec![(0, 1), (1, 0)]));
+    // Other texts, one side after the other: nothing is shared.
+    assert_eq!(pairs(&before, &runs([one, three], ["03", "04"])), None);
+    // One seed for all runs of a side tells them apart no more than none does.
+    assert_eq!(
+        pairs(
+            &runs([one, one], ["01", "02"]),
+            &runs([one, one], ["03", "04"])
+        ),
+        None
     );
-    let gate: Gate = "ttft_p95 > +5%".parse().unwrap();
-    let report = gate.check(&c);
-    assert_eq!(report.outcome, GateOutcome::Undecided);
-    assert!(
-        matches!(report.cases[0].reason, GateReason::FewRequests(130, _)),
-        "{report:?}"
+    // In turn: each run of one side beside one of the other, whichever came first.
+    let interleaved = runs([None, None], ["03", "02"]);
+    assert_eq!(
+        pairs(&runs([None, None], ["01", "04"]), &interleaved),
+        Some(vec![(0, 1), (1, 0)])
     );
-    // The median of any sample can be printed.
-    assert_eq!(check("ttft_p50 > +5%", &c), GateOutcome::Fail);
+    // The repetitions of a sweep all have its start.
+    assert_eq!(
+        pairs(
+            &runs([None; 2], ["01", "01"]),
+            &runs([None; 2], ["02", "02"])
+        ),
+        None
+    );
+}
+
+#[test]
+fn too_few_runs_are_refused_with_what_it_would_take() {
+    let c = compared(&side(&[&[1.0, 1.0]]), &side(&[&[3.0, 3.0]]));
+    assert_eq!(find(&c, "wall_s").reading, Reading::TooFew);
+    assert_eq!(reason("wall_s > +5%", &c), GateReason::FewRuns(2, 2));
+    assert_eq!(
+        reason("ttft_p95 > +5%", &c),
+        GateReason::FewRequests("ttft_p95", 130, (64, 64))
+    );
     // Nothing to check is not a pass.
-    assert_eq!(check("speedup < -3%", &c), GateOutcome::Undecided);
+    assert_eq!(reason("speedup < -3%", &c), GateReason::NoFigure);
+}
+
+#[test]
+fn a_tail_is_one_percentile_a_run_and_its_spread_over_runs_decides() {
+    let tails = |values: &[f64]| {
+        let mut side = Side::new("side");
+        for value in values {
+            let mut run = Run {
+                requests: 130,
+                ..Run::default()
+            };
+            run.set("ttft_p95", Some(*value));
+            side.add(&ConfigId::new("load").unwrap(), None, run);
+        }
+        side
+    };
+    let base = tails(&[2.0, 2.4, 1.9, 2.2, 2.1]);
+    // One run's tail is twice as long: two pooled points would be 10 % apart.
+    let c = compared(&base, &tails(&[2.1, 2.0, 2.3, 1.9, 4.0]));
+    assert_eq!(outcome("ttft_p95 > +5%", &c), GateOutcome::Undecided);
+    let c = compared(&base, &tails(&[4.0, 4.1, 3.9, 4.2, 4.4]));
+    assert_eq!(outcome("ttft_p95 > +5%", &c), GateOutcome::Fail);
+    assert_eq!(find(&c, "ttft_p95").reading, Reading::Exploratory);
+}
+
+#[test]
+fn runs_with_other_help_from_a_cache_are_not_compared_silently() {
+    let with = |cached| {
+        let mut side = side(&[&[1.0, 1.0, 1.1]]);
+        side.cache.add(&ServerCounters {
+            prompt_eval_count: Some(1000),
+            prompt_eval_cached_count: cached,
+            ..ServerCounters::default()
+        });
+        side
+    };
+    let c = compared(&with(Some(20)), &with(Some(950)));
+    assert_eq!(c.cached_share, Some([0.02, 0.95]));
+    let why = reason("wall_s > +50%", &c);
+    assert_eq!(why, GateReason::OtherCacheHelp([0.02, 0.95]));
+    for (base, new) in [(Some(20), Some(40)), (None, Some(950))] {
+        let c = compared(&with(base), &with(new));
+        assert_eq!(c.cached_share, None);
+        assert_eq!(outcome("wall_s > +50%", &c), GateOutcome::Pass);
+    }
 }
 
 #[test]
 fn configurations_of_one_side_are_listed() {
-    let c = compare(&summary("a", &[100; 3]), &summary("b", &[100; 3]));
+    let mut base = side(&[&[1.0; 3]]);
+    base.configs[0].topology = Some(Topology::Shared);
+    let c = compared(&base, &side(&[&[1.0; 3]]));
     assert!(c.rows.is_empty());
-    assert_eq!(c.only_base[0].0.as_str(), "a");
-    assert_eq!(c.only_new[0].0.as_str(), "b");
+    assert_eq!(c.only_base[0].1, Some(Topology::Shared));
+    assert_eq!(c.only_new[0].0.as_str(), "a");
 }
 
 #[test]

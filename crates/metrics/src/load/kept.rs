@@ -6,6 +6,7 @@ use domain::{Nanos, Outcome, Stamp};
 
 use super::{Arrivals, ByAgent, Collected, Slo};
 use crate::RequestMetrics;
+use crate::compare::CacheHelp;
 
 /// What is kept of a request. Times are those of [`RequestMetrics`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +159,8 @@ pub struct Kept<'f> {
     pub arrivals: Arrivals,
     /// Where the completed requests' time went, where the server tells.
     pub phases: Phases,
+    /// How much the servers' prompt caches helped.
+    pub cache: CacheHelp,
     /// Rows of probes, which enter no figure.
     pub probes: u32,
 }
@@ -173,6 +176,7 @@ impl<'f> Kept<'f> {
             agents: ByAgent::default(),
             arrivals: Arrivals::default(),
             phases: Phases::default(),
+            cache: CacheHelp::default(),
             probes: 0,
         }
     }
@@ -199,6 +203,7 @@ impl<'f> Kept<'f> {
         }
         self.agents.add(&row, &of);
         self.phases.add(seen, &of);
+        self.cache.add(&seen.counters);
         self.collected.add_known(&row, &of);
         let kept = || {
             self.slo
@@ -237,6 +242,7 @@ impl<'f> Kept<'f> {
         self.agents.merge(other.agents);
         self.arrivals.merge(&other.arrivals);
         self.phases.merge(other.phases);
+        self.cache.merge(other.cache);
         self.probes += other.probes;
     }
 }

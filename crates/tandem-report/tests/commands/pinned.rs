@@ -14,7 +14,7 @@ fn pin(name: &str, place: &Place, lines: &[&str]) {
 fn help() {
     let place = Place::new();
     for command in ["", "report", "audit", "compare"] {
-        let line = format!("{command}--help");
+        let line = format!("{command} --help");
         insta::assert_snapshot!(
             format!("help_{}", command.trim()),
             place.transcripts(&[&line])
@@ -62,10 +62,14 @@ fn comparisons() {
             &format!("compare {one} slower.csv"),
             &format!("compare {one} slower.csv --fail-if 'wall_s > +5%'"),
             &format!("compare {one} {one} --fail-if 'wall_s > +5%'"),
-            &format!("compare {one} {one} --fail-if 'wall_s > +5%' --undecided-fails"),
+            &format!(
+                "compare {one} {one} --fail-if 'wall_s > -1%' --fail-if 'ttft_p95 > +5%' --each"
+            ),
             &format!("compare {one} slower.csv --markdown --fail-if 'wall_s > +5%'"),
             &format!("compare {one} {two} --fail-if 'wall_s > +5%'"),
             &format!("compare {two} {one} --fail-if 'wall_s > +5%'"),
+            "compare fixtures/load fixtures/load --fail-if 'ttft_p95 > +5%'",
+            "compare fixtures/capacity fixtures/capacity",
         ],
     );
 }
@@ -117,7 +121,11 @@ fn errors() {
             &format!("compare fixtures/calibration {one}"),
             &format!("compare {one} {one} --fail-if 'warp > 9'"),
             &format!("compare {one} {one} --fail-if wall_s"),
-            &format!("compare {one} {one} --undecided-fails"),
+            &format!("compare {one} {one} --each"),
+            &format!("compare {one} {one} --primary warp"),
+            &format!("compare fixtures/capacity {one}"),
+            &format!("compare fixtures/capacity,{one} fixtures/capacity"),
+            "compare fixtures/load, fixtures/load",
         ],
     );
 }

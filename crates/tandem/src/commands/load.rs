@@ -3,6 +3,7 @@
 mod plan;
 mod print;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::Nanos;
@@ -23,9 +24,51 @@ use crate::stage::{self, Cast, Stage};
 use crate::target::{self, Fitted};
 use crate::terminal;
 
-/// Runs the load, prints the figures, and writes them if asked to.
+/// Which repetition of the load runs, and where all of them go.
+struct Repetition {
+    /// From 1.
+    number: u32,
+    /// There are several, each in a folder of its own.
+    is_one_of_several: bool,
+    /// Where to write; named by the first repetition when it was not given.
+    folder: Option<PathBuf>,
+}
+
+impl Repetition {
+    /// This repetition's folder in that of all.
+    fn folder_in(&self, all: &Path) -> PathBuf {
+        if self.is_one_of_several {
+            all.join(format!("repetition-{}", self.number))
+        } else {
+            all.to_owned()
+        }
+    }
+}
+
+/// Runs the load as often as asked, prints the figures, and writes them if asked to.
 pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
-    let plan = plan::plan(args)?;
+    let repetitions = args.ask.repetitions.get();
+    let mut repetition = Repetition {
+        number: 0,
+        is_one_of_several: repetitions > 1,
+        folder: args.output.out.clone(),
+    };
+    let mut some_failed = false;
+    for number in 1..=repetitions {
+        repetition.number = number;
+        match once(args, &mut repetition)? {
+            Exit::Done => {}
+            Exit::SomeFailed => some_failed = true,
+            other => return Ok(other),
+        }
+    }
+    Ok(Exit::of_run(false, some_failed))
+}
+
+fn once(args: &LoadArgs, repetition: &mut Repetition) -> Result<Exit, Fatal> {
+    let mut plan = plan::plan(args)?;
+    // Each repetition has arrivals and texts of its own; the same ones on a server that is compared.
+    plan.seed = plan.seed.wrapping_add(u64::from(repetition.number - 1));
     let target = target::choose(&args.server, &args.ask.request.model)?;
     let (runtime, facts) = args.runtime.start(&target)?;
     runtime.block_on(async {
@@ -45,7 +88,7 @@ pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
             }
         };
         tokio::select! {
-            status = run(stage, args, plan, (facts, fitted), &stop) => status,
+            status = run(stage, args, repetition, plan, (facts, fitted), &stop) => status,
             error = stop.on_signal(told) => Err(Fatal::environment(error)),
         }
     })
@@ -54,12 +97,14 @@ pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
 async fn run(
     stage: Stage,
     args: &LoadArgs,
+    repetition: &mut Repetition,
     mut plan: LoadPlan,
     (runtime, fitted): (Option<RuntimeFacts>, Fitted),
     stop: &Shutdown,
 ) -> Result<Exit, Fatal> {
-    if let Some(out) = &args.output.out {
+    if let Some(out) = &repetition.folder {
         folder::refuse_used(out)?;
+        folder::refuse_used(&repetition.folder_in(out))?;
     }
     let at_once = match plan.shape {
         LoadShape::Closed { agents, .. } => Some(agents),
@@ -72,7 +117,9 @@ async fn run(
         return Ok(Exit::Interrupted);
     }
     let now = folder::wall_clock();
-    let (dir, name) = stage.folder(args.output.out.as_deref(), &args.output.name, now);
+    let (all, name) = stage.folder(repetition.folder.as_deref(), &args.output.name, now);
+    let dir = repetition.folder_in(&all);
+    repetition.folder = Some(all);
     let mut header = stage.header(name, now, runtime, &args.server)?;
     plan.nonce = stage.nonce(args.ask.nonce, plan.seed);
     header.nonce = (plan.cache == CachePolicy::Nonce).then_some(plan.nonce);

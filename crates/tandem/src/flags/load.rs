@@ -41,6 +41,10 @@ pub(crate) struct AskArgs {
     /// all of the trace.
     #[arg(long, value_name = "N")]
     pub(crate) requests: Option<NonZeroU32>,
+    /// Run the load so many times, each from a seed of its own, into folders of one folder: `compare`
+    /// needs three of each side.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) repetitions: NonZeroU32,
     /// Do not load the model first: the first requests wait for it.
     #[arg(long)]
     pub(crate) no_preload: bool,

@@ -1,0 +1,188 @@
+//! Reads one side of a comparison: sweeps and recorded runs, loads, or capacity runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use document::provenance_word;
+use domain::plan::{ConfigId, Topology};
+use domain::record::load::Shape;
+use domain::record::{Provenance, RunHeader};
+use metrics::capacity::search::carried;
+use metrics::compare::{Run, Side};
+use results::Kind;
+use serde_json::Value;
+
+use crate::capacity;
+use crate::load::{self, LoadError, LoadErrorKind, Skipped, natural};
+
+/// One side of a comparison, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// Its runs.
+    pub side: Side,
+    /// What was left out.
+    pub skipped: Vec<Skipped>,
+    pub(super) kind: Kind,
+    pub(super) provenance: Provenance,
+    /// What each load or capacity run was asked for.
+    pub(super) asked: Vec<Value>,
+}
+
+/// Reads the inputs of a side. A folder whose subfolders are results folders, as `load --repetitions`
+/// makes it, stands for all of these.
+pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
+    let name = |path: &PathBuf| {
+        let name = if path.is_file() {
+            path.file_stem()
+        } else {
+            path.file_name()
+        };
+        name.unwrap_or_default().to_string_lossy().into_owned()
+    };
+    let names: Vec<String> = paths.iter().map(name).collect();
+    let mut input: Option<Input> = None;
+    for path in paths {
+        for folder in results_in(path)? {
+            let kind = Kind::of(&folder).unwrap_or(Kind::Sweep);
+            let into = input.get_or_insert_with(|| Input {
+                side: Side::new(names.join("+")),
+                skipped: Vec::new(),
+                kind,
+                provenance: Provenance::Imported,
+                asked: Vec::new(),
+            });
+            if into.kind != kind {
+                let (found, other) = (kind.words(), into.kind.words());
+                let kind = LoadErrorKind::MixedKinds { found, other };
+                return Err(LoadError::new(&folder, kind));
+            }
+            let is_first = into.side.configs.is_empty();
+            let provenance = match kind {
+                Kind::Load => into.add_load(&folder, keep_going)?,
+                Kind::Capacity => into.add_capacity(&folder)?,
+                Kind::Sweep | Kind::Calibration => into.add_sweep(&folder, keep_going)?,
+            };
+            if !is_first && provenance != into.provenance {
+                let kind = LoadErrorKind::MixedProvenance {
+                    found: provenance_word(provenance),
+                    other: provenance_word(into.provenance),
+                };
+                return Err(LoadError::new(&folder, kind));
+            }
+            into.provenance = provenance;
+        }
+    }
+    input.ok_or_else(|| LoadError::new(Path::new("BASE"), LoadErrorKind::NothingLoaded))
+}
+
+/// The results folders in a folder that is none itself, in the order of their numbers; else the path.
+fn results_in(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let mut found = Vec::new();
+    if path.is_dir() && Kind::of(path).is_none() {
+        for entry in fs::read_dir(path).map_err(|e| LoadError::io(path, e))? {
+            let folder = entry.map_err(|e| LoadError::io(path, e))?.path();
+            if Kind::of(&folder).is_some() {
+                found.push(folder);
+            }
+        }
+    }
+    found.sort_by_cached_key(|folder| natural(&folder.to_string_lossy()));
+    if found.is_empty() {
+        found.push(path.to_owned());
+    }
+    Ok(found)
+}
+
+/// What a load or a level is called as a configuration.
+fn config(name: &str) -> ConfigId {
+    ConfigId::new(name).expect("letters, digits, points and hyphens")
+}
+
+fn name_of(shape: &Shape) -> ConfigId {
+    config(&match shape {
+        Shape::Closed { agents, .. } => format!("agents-{agents}"),
+        Shape::Open { rate, .. } => format!("rate-{rate}"),
+        Shape::Replay { speed, .. } => format!("trace-{speed}x"),
+    })
+}
+
+impl Input {
+    fn add_sweep(&mut self, path: &Path, keep_going: bool) -> Result<Provenance, LoadError> {
+        let loaded = load::load(path, keep_going)?;
+        self.side.add_sweep(&loaded.dataset);
+        self.skipped.extend(loaded.skipped);
+        Ok(loaded.dataset.provenance)
+    }
+
+    fn add_load(&mut self, folder: &Path, keep_going: bool) -> Result<Provenance, LoadError> {
+        let load = load::read(folder, keep_going)?;
+        let (header, asked) = (&load.file.header, &load.file.asked);
+        let run = drawn(Run::of_load(&load.figures), header, asked.seed);
+        self.side.add(&name_of(&asked.shape), None, run);
+        self.side.cache.merge(load.cache);
+        self.asked.extend(serde_json::to_value(asked));
+        self.skipped.extend(load.skipped);
+        Ok(header.provenance)
+    }
+
+    fn add_capacity(&mut self, folder: &Path) -> Result<Provenance, LoadError> {
+        let read = capacity::read(folder)?;
+        let (header, asked) = (&read.record.header, &read.record.asked);
+        let run = |run| drawn(run, header, asked.seed);
+        // A level that was looked at again counts as it was seen last.
+        let mut seen = Vec::new();
+        for level in read.levels.iter().rev() {
+            self.side.cache.merge(level.cache);
+            let Some(figures) = level.figures.as_ref() else {
+                continue;
+            };
+            if !seen.contains(&figures.agents) {
+                seen.push(figures.agents);
+                let mut level = run(Run::of_load(&figures.load));
+                // How long a level lasts is the search's choice.
+                level.set("wall_s", None);
+                level.set("tokens_per_s", Some(figures.tokens_per_s.mean));
+                level.set("requests_per_s", Some(figures.requests_per_s));
+                level.set("good_per_s", Some(figures.goodput_per_s));
+                self.side
+                    .add(&config(&format!("agents-{}", figures.agents)), None, level);
+            }
+        }
+        self.side
+            .configs
+            .sort_by_cached_key(|c| natural(c.config.as_str()));
+        if let Some(agents) = carried(&read.record.observed()) {
+            let mut whole = run(Run::default());
+            whole.set("agents_carried", Some(f64::from(agents)));
+            self.side.add(&config("capacity"), None, whole);
+        }
+        self.asked.extend(serde_json::to_value(asked));
+        Ok(header.provenance)
+    }
+
+    /// The topology of every configuration, where they all have the same.
+    pub(super) fn only_topology(&self) -> Option<Topology> {
+        self.side.only_topology()
+    }
+}
+
+fn drawn(run: Run, header: &RunHeader, seed: u64) -> Run {
+    Run {
+        drawn_from: Some(seed.to_string()),
+        started_at: Some(header.started_at.clone()),
+        ..run
+    }
+}
+
+/// What the loads or capacity runs of both sides were asked for, where it differs: the keys.
+pub(super) fn asked_differently(base: &Input, new: &Input) -> Vec<String> {
+    let all: Vec<&Value> = base.asked.iter().chain(&new.asked).collect();
+    let Some(Value::Object(first)) = all.first() else {
+        return Vec::new();
+    };
+    // Repetitions differ in their seed.
+    let keys = first.keys().filter(|key| *key != "seed");
+    keys.filter(|key| all.iter().any(|asked| asked.get(key) != first.get(*key)))
+        .cloned()
+        .collect()
+}

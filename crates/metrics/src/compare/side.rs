@@ -1,0 +1,243 @@
+//! One side of a comparison: the runs of each configuration, with one value of each figure a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::plan::{ConfigId, Topology};
+use domain::record::ServerCounters;
+use domain::record::load::{Figures, Spread};
+
+use super::figure::{LATENCIES, PERCENTILES};
+use crate::observation::{Dataset, RunObservation};
+use crate::request::RequestMetrics;
+use crate::run::RunMetrics;
+use crate::stats::printable_percentile;
+use crate::summary::{QUANTITIES, Summary};
+
+/// One side of a comparison.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Side {
+    /// Its name.
+    pub name: String,
+    /// Its configurations, in the order of the data.
+    pub configs: Vec<ConfigRuns>,
+    /// How much the servers' prompt caches helped.
+    pub cache: CacheHelp,
+}
+
+/// The runs of a configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfigRuns {
+    /// The configuration; a load's or a level's is named after its agents or its rate.
+    pub config: ConfigId,
+    /// Its topology, where it is known.
+    pub topology: Option<Topology>,
+    /// Its runs.
+    pub runs: Vec<Run>,
+}
+
+/// One run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Run {
+    /// What its texts, sampling and arrivals were drawn from: runs with equal ones were asked for the
+    /// same. None where that is not known.
+    pub drawn_from: Option<String>,
+    /// When it began, RFC 3339 in UTC; for the repetitions of a sweep when the sweep began.
+    pub started_at: Option<String>,
+    /// Completed requests.
+    pub requests: u32,
+    /// The figures that are known, by name.
+    pub values: BTreeMap<&'static str, f64>,
+}
+
+/// Prompt tokens of requests whose server says how many of them came from its cache.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheHelp {
+    prompt: u64,
+    cached: u64,
+}
+
+impl CacheHelp {
+    /// Counts a request in.
+    pub fn add(&mut self, counters: &ServerCounters) {
+        let told = counters
+            .prompt_eval_count
+            .zip(counters.prompt_eval_cached_count);
+        if let Some((prompt, cached)) = told {
+            self.prompt += prompt;
+            self.cached += cached;
+        }
+    }
+
+    /// Takes in what another has counted.
+    pub fn merge(&mut self, other: Self) {
+        self.prompt += other.prompt;
+        self.cached += other.cached;
+    }
+
+    /// The share of the prompt tokens that came from the cache; none where no server says.
+    pub(super) fn share(&self) -> Option<f64> {
+        (self.prompt > 0).then(|| self.cached as f64 / self.prompt as f64)
+    }
+}
+
+impl Side {
+    /// A side of that name without runs.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a run of a configuration.
+    pub fn add(&mut self, config: &ConfigId, topology: Option<Topology>, run: Run) {
+        let same = |c: &&mut ConfigRuns| c.config == *config && c.topology == topology;
+        if let Some(known) = self.configs.iter_mut().find(same) {
+            known.runs.push(run);
+            return;
+        }
+        self.configs.push(ConfigRuns {
+            config: config.clone(),
+            topology,
+            runs: vec![run],
+        });
+    }
+
+    /// Adds every run of a sweep that its aggregates are made from.
+    pub fn add_sweep(&mut self, data: &Dataset) {
+        let summary = Summary::of(data);
+        let manifest = data.manifest.as_ref();
+        for (observed, run) in data.runs.iter().zip(&summary.runs) {
+            if run.excluded.is_some() {
+                continue;
+            }
+            let mut added = of_requests(observed, &mut self.cache);
+            added.drawn_from = manifest.map(|m| format!("{} {}", m.plan.seed, run.repetition));
+            added.started_at = manifest.map(|m| m.header.started_at.clone());
+            let known = QUANTITIES
+                .iter()
+                .filter_map(|q| Some((q.name, q.of_run(run)?)));
+            added.values.extend(known);
+            let ttft = RunMetrics::over_agents(run, |agent| agent.ttft);
+            added.values.extend(ttft.map(|ttft| ("ttft_s", ttft)));
+            self.add(&run.config, run.topology, added);
+        }
+    }
+
+    /// The topology of every configuration, where they all have the same.
+    pub fn only_topology(&self) -> Option<Topology> {
+        let first = self.configs.first()?.topology?;
+        let same = self.configs.iter().all(|c| c.topology == Some(first));
+        same.then_some(first)
+    }
+}
+
+/// What is known of a run from its requests alone.
+fn of_requests(observed: &RunObservation, cache: &mut CacheHelp) -> Run {
+    let agents = observed.together.iter().flat_map(|arm| &arm.agents);
+    let mut ttft = Vec::new();
+    for request in agents.flat_map(|agent| &agent.requests) {
+        cache.add(&request.counters);
+        if request.outcome.is_completed() {
+            ttft.extend(RequestMetrics::of(request).ttft.map(|t| t.as_secs_f64()));
+        }
+    }
+    let [_, names @ ..] = LATENCIES[0];
+    let tails = names
+        .into_iter()
+        .zip(PERCENTILES)
+        .filter_map(|(name, p)| Some((name, printable_percentile(&ttft, p)?)));
+    Run {
+        requests: u32::try_from(ttft.len()).unwrap_or(u32::MAX),
+        values: tails.collect(),
+        ..Run::default()
+    }
+}
+
+impl Run {
+    /// A run of a load, or a level of a capacity run.
+    pub fn of_load(figures: &Figures) -> Self {
+        let ended = figures.outcomes;
+        let mut run = Self {
+            requests: ended.completed,
+            ..Self::default()
+        };
+        let all = f64::from(ended.completed + ended.not_completed());
+        let failed = (all > 0.0).then(|| f64::from(ended.not_completed()) / all);
+        let good = figures.slo.as_ref().and_then(|slo| slo.per_s);
+        for (name, value) in [
+            ("wall_s", figures.wall_s),
+            ("tokens_per_s", figures.tokens_per_s),
+            ("requests_per_s", figures.requests_per_s),
+            ("good_per_s", good),
+            ("failed_share", failed),
+        ] {
+            run.set(name, value);
+        }
+        let spreads = [
+            &figures.ttft_ms,
+            &figures.ttft_scheduled_ms,
+            &figures.tpot_ms,
+            &figures.itl_ms,
+            &figures.e2e_ms,
+        ];
+        for (names, spread) in LATENCIES.into_iter().zip(spreads) {
+            let values = |s: &Spread| [Some(s.mean), Some(s.p50), s.p90, s.p95, s.p99];
+            let known = spread.as_ref().map_or([None; 5], values);
+            for (name, ms) in names.into_iter().zip(known) {
+                run.set(name, ms.map(|ms| ms / 1e3));
+            }
+        }
+        run
+    }
+
+    /// Sets a figure, or takes it away.
+    pub fn set(&mut self, name: &'static str, value: Option<f64>) {
+        match value {
+            Some(value) => self.values.insert(name, value),
+            None => self.values.remove(name),
+        };
+    }
+}
+
+/// Which runs belong together, as places in `base` and `new`: those that were asked for the same, when
+/// both sides have the same ones, or the neighbours of runs that were interleaved. None where nothing
+/// is shared: such runs are compared unpaired.
+pub(super) fn pairs(base: &[Run], new: &[Run]) -> Option<Vec<(usize, usize)>> {
+    same_draws(base, new).or_else(|| interleaved(base, new))
+}
+
+fn same_draws(base: &[Run], new: &[Run]) -> Option<Vec<(usize, usize)>> {
+    let places = |runs: &[Run]| -> Option<BTreeMap<String, usize>> {
+        let keys = runs.iter().map(|run| run.drawn_from.clone());
+        let keys: Option<Vec<String>> = keys.collect();
+        let map: BTreeMap<String, usize> = keys?.into_iter().zip(0..).collect();
+        (map.len() == runs.len()).then_some(map)
+    };
+    let (base, new) = (places(base)?, places(new)?);
+    base.keys()
+        .eq(new.keys())
+        .then(|| base.into_values().zip(new.into_values()).collect())
+}
+
+fn interleaved(base: &[Run], new: &[Run]) -> Option<Vec<(usize, usize)>> {
+    if base.len() != new.len() || base.is_empty() {
+        return None;
+    }
+    let mut all = Vec::new();
+    for (side, runs) in [base, new].into_iter().enumerate() {
+        for (place, run) in runs.iter().enumerate() {
+            all.push((run.started_at.as_deref()?, side, place));
+        }
+    }
+    all.sort_unstable();
+    let starts: BTreeSet<&str> = all.iter().map(|(start, ..)| *start).collect();
+    if starts.len() != all.len() {
+        return None;
+    }
+    let both = all.chunks(2).map(|two| match two {
+        [(_, 0, a), (_, 1, b)] | [(_, 1, b), (_, 0, a)] => Some((*a, *b)),
+        _ => None,
+    });
+    both.collect()
+}
