@@ -1,6 +1,7 @@
 //! Findings in words: one by one for `report.json`, and those of a kind together, as one sentence and a
 //! table of the numbers it rests on.
 
+use domain::backend::ServerIdentity;
 use metrics::advice::{Differing, EvidenceRef, Finding, FindingKind, Quantity};
 use metrics::stats::Estimate;
 use serde_json::{Value, json};
@@ -9,16 +10,18 @@ use crate::number::{bounds, plain, three_digits};
 use crate::safe;
 use crate::table::{Cell, Kind, Origin, Table};
 use crate::verdict;
-use crate::words::joined;
+use crate::words::{joined, plural};
 
 /// What a cause costs time with, as the end of a sentence.
 pub fn cause_words(cause: &str) -> &'static str {
     match cause {
         "wait_other_config" => "waiting for requests with other options",
-        "model_reload" => "loading the model",
+        "model_reload" => "loading the model again",
+        "cold_load" => "the first load of the model, which running in turn pays too",
         "slot_queue" => "waiting for a slot",
         "shared_prefill" => "prefill beside others",
         "shared_decode" => "decoding beside others",
+        "offload" => "layers on the CPU that fit on the device in turn",
         "admission" => "waiting for a permit of the client's own limit (`--admission`)",
         "client" => "our own overhead",
         "thermal_or_power" => "clocks held down for heat or power",
@@ -36,6 +39,7 @@ pub const fn kind_word(kind: &FindingKind) -> &'static str {
         FindingKind::SlotQueue => "serial-slot-queue",
         FindingKind::EqualOptions => "equal-options",
         FindingKind::Costliest => "costliest",
+        FindingKind::Offload => "offload",
         FindingKind::Throttled => "throttled",
         FindingKind::LeftOut => "left-out",
         FindingKind::TwoServers { .. } => "two-servers",
@@ -200,6 +204,31 @@ pub fn sentence(finding: &Finding) -> String {
                 .get(1)
                 .map_or("", |e| cause_words(e.figure)),
         ),
+        FindingKind::Offload => {
+            let of = |figure| {
+                let found = finding.evidence.iter().find(|e| e.figure == figure);
+                found.map(|e| e.value)
+            };
+            let percent = |share: f64| format!("{} %", plain(100.0 * share, 0));
+            let in_turn = of("cause.offload.on_cpu_in_turn");
+            let alike = in_turn.is_some_and(|in_turn| value(finding, 0) <= in_turn + 0.01);
+            let cost = match of("lost_s.offload") {
+                Some(lost) if lost >= 0.05 => {
+                    format!("{} s per run were lost to it", three_digits(lost))
+                }
+                Some(_) if alike => {
+                    "the runs in turn were slowed alike, so that the speedup does not show what it costs".to_owned()
+                }
+                _ => "what it cost is unknown".to_owned(),
+            };
+            format!(
+                "{place}: the model did not fit on the device: {} of an agent's model ran on the CPU in {} of {runs} \
+                 runs, {} in turn; {cost}.",
+                percent(value(finding, 0)),
+                n(0),
+                in_turn.map_or_else(|| "an unknown part".to_owned(), percent),
+            )
+        }
         FindingKind::Throttled => format!(
             "{place}: the device held its clocks down; at least {} s per run were lost to it.",
             short(finding, 0)
@@ -362,6 +391,13 @@ fn over_all(group: &[&Finding]) -> Option<String> {
                 joined(&named)
             )
         }
+        FindingKind::Offload => {
+            let shares = group.iter().map(|f| 100.0 * value(f, 0));
+            format!(
+                "In {all} configurations the model did not fit on the device: {} % of an agent's model ran on the CPU.",
+                range(shares)
+            )
+        }
         FindingKind::Throttled => format!(
             "In {all} configurations the device held its clocks down; at least {} s per run were lost to it.",
             span(0)
@@ -391,7 +427,10 @@ fn numbers(group: &[&Finding], origin: Origin) -> Option<Table> {
         FindingKind::Costliest => &["lost (s)", "of it (s)"],
         FindingKind::Throttled => &["lost (s)"],
         FindingKind::LeftOut => &["runs left out"],
-        FindingKind::NeverOverlapped | FindingKind::Verdict(_) | FindingKind::TwoServers { .. } => {
+        FindingKind::NeverOverlapped
+        | FindingKind::Verdict(_)
+        | FindingKind::Offload
+        | FindingKind::TwoServers { .. } => {
             return None;
         }
     };
@@ -460,27 +499,60 @@ fn sentence_case(kind: &str) -> String {
         .unwrap_or_default()
 }
 
-/// What the evidence says would change it: options that need no reload. None where nothing says so.
-pub fn what_to_try(findings: &[Finding]) -> Option<String> {
-    let spared: Vec<&Finding> = findings
-        .iter()
-        .filter(|f| f.kind == FindingKind::EqualOptions)
-        .collect();
-    if spared.is_empty() {
-        return None;
-    }
-    let options = options_named(findings);
-    let options: Vec<String> = options.iter().map(|o| safe::code(o)).collect();
-    let what = if options.is_empty() {
-        "the same options".to_owned()
-    } else {
-        format!("the same {}", joined(&options))
+/// What the evidence says would change it, with the server's own setting where that is known. `slots` is how
+/// many an agent each would take on `server`.
+pub fn what_to_try(
+    findings: &[Finding],
+    slots: u64,
+    server: Option<&ServerIdentity>,
+) -> Vec<String> {
+    let of = |kind: FindingKind| -> Vec<&Finding> {
+        let found = findings.iter().filter(|f| f.kind == kind);
+        found.collect()
     };
-    Some(format!(
-        "Give all agents {what}: it would have spared {} s of reloading per run, in {} configurations.",
-        range(spared.iter().map(|f| value(f, 1))),
-        spared.len()
-    ))
+    let configurations = |found: &[&Finding]| plural(found.len() as u64, "configuration");
+    let mut next = Vec::new();
+    let spared = of(FindingKind::EqualOptions);
+    if !spared.is_empty() {
+        let options = options_named(findings);
+        let options: Vec<String> = options.iter().map(|o| safe::code(o)).collect();
+        let what = if options.is_empty() {
+            "the same options".to_owned()
+        } else {
+            format!("the same {}", joined(&options))
+        };
+        next.push(format!(
+            "Give all agents {what}: it would have spared {} s of reloading per run, in {}.",
+            range(spared.iter().map(|f| value(f, 1))),
+            configurations(&spared)
+        ));
+    }
+    let offloaded = of(FindingKind::Offload);
+    if !offloaded.is_empty() {
+        next.push(format!(
+            "Make room on the device, by a smaller `num_ctx`, one server for all agents or a smaller model: {} % of an \
+             agent's model ran on the CPU, in {}.",
+            range(offloaded.iter().map(|f| 100.0 * value(f, 0))),
+            configurations(&offloaded)
+        ));
+    }
+    let queued = of(FindingKind::SlotQueue);
+    if !queued.is_empty() {
+        let serve = format!("Let the server serve {slots} requests at once");
+        let start = match server.map(|server| server.slots_setting(slots)) {
+            Some(Some(setting)) => format!("Start the server with `{setting}`"),
+            Some(None) => serve,
+            None => format!("{serve} (Ollama: `OLLAMA_NUM_PARALLEL={slots}`)"),
+        };
+        next.push(format!(
+            "{start}, a slot for each agent: agents waited for one in {}.",
+            configurations(&queued)
+        ));
+    }
+    if !of(FindingKind::Admission).is_empty() {
+        next.push("Raise `--admission`: the client itself kept requests back.".to_owned());
+    }
+    next
 }
 
 #[cfg(test)]

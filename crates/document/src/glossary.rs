@@ -155,8 +155,9 @@ fn holds(text: &str, name: &str) -> bool {
 pub fn linked(figure: &str) -> String {
     let first = figure.split(['.', '[']).next().unwrap_or(figure);
     let anchor = match first {
-        "wait_other_config" | "model_reload" | "slot_queue" | "shared_prefill"
-        | "shared_decode" | "admission" | "client" | "thermal_or_power" | "unexplained" => "lost_s",
+        "wait_other_config" | "model_reload" | "cold_load" | "slot_queue" | "shared_prefill"
+        | "shared_decode" | "offload" | "admission" | "client" | "thermal_or_power"
+        | "unexplained" => "lost_s",
         "wall_sequential_raw_s" => "wall_sequential_s",
         "speedup_raw" => "speedup",
         "throughput_sequential" => "throughput_together",

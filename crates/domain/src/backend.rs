@@ -136,6 +136,19 @@ impl ServerIdentity {
     pub fn holds_model(&self) -> bool {
         matches!(self.kind.as_str(), "llama.cpp" | "vllm" | "sglang")
     }
+
+    /// The setting that such a server is started with for so many slots; none for servers whose setting is not
+    /// known.
+    pub fn slots_setting(&self, slots: u64) -> Option<String> {
+        Some(match self.kind.as_str() {
+            "ollama" | "ollama /v1" => format!("OLLAMA_NUM_PARALLEL={slots}"),
+            "tandem-simulator" => format!("--num-parallel {slots}"),
+            "vllm" => format!("--max-num-seqs {slots}"),
+            "sglang" => format!("--max-running-requests {slots}"),
+            kind if kind.starts_with("llama.cpp") => format!("--parallel {slots}"),
+            _ => return None,
+        })
+    }
 }
 
 /// A model a server has.

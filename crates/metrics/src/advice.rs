@@ -46,6 +46,9 @@ pub enum FindingKind {
     EqualOptions,
     /// The cause that costs most. Rests on the seconds lost and on the cause's part of them.
     Costliest,
+    /// Part of a model was on the CPU. Rests on its share together, on the share in turn where that is known,
+    /// and on the seconds lost to it where a loss can be split.
+    Offload,
     /// The device held its clocks down. Rests on the seconds lost to it.
     Throttled,
     /// Runs are left out. Rests on their number.
@@ -200,6 +203,7 @@ fn of_config(data: &Dataset, summary: &Summary, config: &ConfigSummary) -> Vec<F
         serial(data, &on, &runs),
         spared(&on, &runs),
         costliest(&on),
+        offload(&on, &runs),
         throttled(&on),
         left_out(&on),
     ]
@@ -295,8 +299,7 @@ fn spared(on: &On<'_>, runs: &[&RunMetrics]) -> Option<Finding> {
 fn costliest(on: &On<'_>) -> Option<Finding> {
     let stats = &on.config.stats;
     let (lost, wall) = (stats.lost_s?, stats.wall_s?);
-    let parts = lost.named().into_iter();
-    let (name, seconds) = parts.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (name, seconds) = lost.costliest()?;
     if seconds < wall.mean / 20.0 {
         return None;
     }
@@ -306,6 +309,27 @@ fn costliest(on: &On<'_>) -> Option<Finding> {
         on.evidence(name, seconds, n),
     ];
     Some(on.found(FindingKind::Costliest, evidence))
+}
+
+/// Agents whose model did not fit on its device.
+fn offload(on: &On<'_>, runs: &[&RunMetrics]) -> Option<Finding> {
+    let with: Vec<_> = runs.iter().filter_map(|r| r.cause.offload).collect();
+    let together: Vec<f64> = with.iter().map(|o| o.on_cpu).collect();
+    let in_turn: Vec<f64> = with.iter().filter_map(|o| o.on_cpu_in_turn).collect();
+    let share = |figure, shares: &[f64]| {
+        let n = shares.len() as u32;
+        mean(shares).map(|mean| on.evidence(figure, mean, n))
+    };
+    let lost = on.config.stats.lost_s.map(|lost| lost.offload);
+    let evidence = [
+        Some(share("cause.offload.on_cpu", &together)?),
+        share("cause.offload.on_cpu_in_turn", &in_turn),
+        lost.map(|lost| on.evidence("lost_s.offload", lost, with.len() as u32)),
+    ];
+    Some(on.found(
+        FindingKind::Offload,
+        evidence.into_iter().flatten().collect(),
+    ))
 }
 
 fn throttled(on: &On<'_>) -> Option<Finding> {

@@ -12,8 +12,11 @@ pub use loss::{Loss, LossNs, LostSeconds};
 pub(crate) use waits::SERIAL_BELOW;
 pub use waits::{AgentWaits, WaitedFor, WhySerial};
 
-use crate::arms::{Arms, WarmLoads};
+use crate::arms::{Arms, WarmLoads, requests, residue};
 use flights::Flights;
+
+/// Shares of a model on the CPU closer than this are alike.
+const ON_CPU_ALIKE: f64 = 0.01;
 
 /// The causes of one run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -28,6 +31,24 @@ pub struct RunCause {
     pub why_serial: Option<WhySerial>,
     /// Reloads that equal runner options would have spared.
     pub avoidable_reloads: Reloads,
+    /// The agent whose model did not fit on its device; none where all fitted, where a device has no part in
+    /// it, and where the servers do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offload: Option<Offload>,
+    /// The server tells phases and no total: waits for a slot and for a batch, and with them `slot_queue` and
+    /// part of `shared_prefill`, are inferred from our own stamps and hold transport.
+    pub inferred: bool,
+}
+
+/// A model of which a part was on the CPU in the together arm, the agent with the largest part.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Offload {
+    /// The agent.
+    pub agent: u32,
+    /// Share of its model on the CPU, 0..1.
+    pub on_cpu: f64,
+    /// The same in the sequential arm; none where it is not known.
+    pub on_cpu_in_turn: Option<f64>,
 }
 
 /// Reloads of requests before which the same server had served other runner options.
@@ -53,6 +74,9 @@ impl RunCause {
             waits,
             why_serial,
             avoidable_reloads: waits::avoidable_reloads(&flights, arms.together, warm),
+            offload: offload(arms),
+            inferred: requests(arms.together)
+                .any(|r| r.counters.total.is_none() && residue(r).is_some()),
         }
     }
 
@@ -93,6 +117,31 @@ impl RunCause {
             .max()?;
         Some((longest.as_secs_f64() / wall, false))
     }
+}
+
+/// The agent with the largest part of its model on the CPU: larger than in turn, or so that its options did
+/// not ask for it. A machine on which no model has a part on a device offloads nothing.
+fn offload(arms: &Arms<'_>) -> Option<Offload> {
+    let in_turn = |i: usize| arms.sequential.as_ref()?.0.agents[i].on_cpu;
+    let agents = || arms.together.agents.iter().enumerate();
+    let on_device = |share: Option<f64>| share.is_some_and(|share| share < 1.0);
+    if !agents().any(|(i, agent)| on_device(agent.on_cpu) || on_device(in_turn(i))) {
+        return None;
+    }
+    agents()
+        .filter_map(|(i, agent)| {
+            let of = Offload {
+                agent: agent.agent,
+                on_cpu: agent.on_cpu?,
+                on_cpu_in_turn: in_turn(i),
+            };
+            let more = of
+                .on_cpu_in_turn
+                .is_some_and(|share| of.on_cpu > share + ON_CPU_ALIKE);
+            let unasked = agent.options.num_gpu.is_none();
+            (of.on_cpu > ON_CPU_ALIKE && (more || unasked)).then_some(of)
+        })
+        .max_by(|a, b| a.on_cpu.total_cmp(&b.on_cpu))
 }
 
 /// The run's loss: the loss of the agent that ended last, less what stays hidden behind a longer

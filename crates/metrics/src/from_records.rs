@@ -9,6 +9,8 @@ use domain::record::{
 };
 use domain::{Nanos, Stamp};
 
+mod durations;
+
 use crate::budget::bias_at;
 use crate::notes::Warning;
 use crate::observation::{AgentObservation, ArmObservation, Dataset, RunObservation, WarmLoad};
@@ -115,6 +117,7 @@ pub fn dataset(records: SweepRecords) -> Dataset {
         }
     }
     leave_out_arms_without_requests(&mut runs, &failed_steps, &mut warnings);
+    warnings.extend(durations::drop_impossible(&mut runs));
     let header = &manifest.header;
     Dataset {
         name: header.name.clone(),
@@ -190,7 +193,7 @@ fn arm_observation(
     for request in requests {
         by_agent.entry(request.agent).or_default().push(request);
     }
-    let agents: Vec<AgentObservation> = config
+    let mut agents: Vec<AgentObservation> = config
         .agents
         .iter()
         .zip(0_u32..)
@@ -211,10 +214,12 @@ fn arm_observation(
                     .agents
                     .get(agent as usize)
                     .map(|span| (span.started, span.ended)),
+                on_cpu: None,
                 rate_recorded: None,
             }
         })
         .collect();
+    tell_on_cpu(&mut agents, manifest, record);
     let client_bias = client_bias(manifest, &agents);
     ArmObservation {
         arm: record.arm,
@@ -227,6 +232,28 @@ fn arm_observation(
             .filter(|(from, to)| *from < record.ended && record.started < *to)
             .map(|(from, to)| ((*from).max(record.started), (*to).min(record.ended)))
             .collect(),
+    }
+}
+
+/// Tells each agent which share of its model its server had on the CPU after the arm. The server then has the
+/// model as the last request of the arm wanted it: agents whose options load it otherwise are told nothing.
+fn tell_on_cpu(agents: &mut [AgentObservation], manifest: &Manifest, record: &ArmRecord) {
+    for (server, loaded) in (0..).zip(&record.loaded_after) {
+        let ended = |a: &&AgentObservation| a.requests.iter().map(|r| r.ended).max();
+        let on_server = agents.iter().filter(|a| a.server == server);
+        let Some(last) = on_server.max_by_key(ended).map(|a| a.options.clone()) else {
+            continue;
+        };
+        let endpoint = manifest.header.endpoints.get(server as usize);
+        let name = endpoint.and_then(|e| e.model.as_ref()).map(|m| &m.name);
+        let model = loaded.iter().flatten().find(|m| Some(&m.name) == name);
+        let sizes = model.and_then(|m| m.size_bytes.zip(m.size_vram_bytes));
+        let share = sizes
+            .filter(|(all, _)| *all > 0)
+            .map(|(all, device)| all.saturating_sub(device) as f64 / all as f64);
+        for agent in agents.iter_mut().filter(|a| a.server == server) {
+            agent.on_cpu = share.filter(|_| !last.reloads_for(&agent.options));
+        }
     }
 }
 

@@ -104,6 +104,9 @@ pub struct AgentObservation {
     pub requests: Vec<RequestTimes>,
     /// Its workflow's own span, where steps other than requests were recorded.
     pub span: Option<(Stamp, Stamp)>,
+    /// Share of its server's model that was on the CPU, 0..1, as the server said after the arm; `None` when it
+    /// did not say, or when the model was then loaded with other options.
+    pub on_cpu: Option<f64>,
     /// The rate somebody else recorded for it, tok/s.
     pub rate_recorded: Option<f64>,
 }

@@ -56,26 +56,40 @@ impl Spans {
         Self(left)
     }
 
-    /// Time covered by at least one of the sets, and by at least two of them, nanoseconds.
-    pub(crate) fn depth(sets: &[Self]) -> (u64, u64) {
-        let mut edges: Vec<(u64, i32)> = sets
+    /// The parts of this set that lie in `other` too.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        self.without(&self.without(other))
+    }
+
+    /// The moments that so many of the sets hold at least; `count` is 1 or more.
+    pub(crate) fn at_least(count: usize, sets: &[Self]) -> Self {
+        let mut edges: Vec<(u64, bool)> = sets
             .iter()
-            .flat_map(|set| set.0.iter().flat_map(|(from, to)| [(*from, 1), (*to, -1)]))
+            .flat_map(|set| set.0.iter())
+            .flat_map(|(from, to)| [(*from, true), (*to, false)])
             .collect();
         // Ends sort before beginnings at the same moment; neither takes time, so order is free.
         edges.sort_unstable();
-        let (mut one, mut two, mut depth, mut before) = (0, 0, 0, 0);
-        for (at, step) in edges {
-            if depth >= 1 {
-                one += at - before;
+        let (mut held, mut since, mut found) = (0, 0, Vec::new());
+        for (at, begins) in edges {
+            if begins {
+                held += 1;
+                if held == count {
+                    since = at;
+                }
+            } else {
+                if held == count {
+                    found.push((Stamp(since), Stamp(at)));
+                }
+                held -= 1;
             }
-            if depth >= 2 {
-                two += at - before;
-            }
-            depth += step;
-            before = at;
         }
-        (one, two)
+        Self::union(found)
+    }
+
+    /// Nanoseconds of the whole set.
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().map(|(from, to)| to - from).sum()
     }
 }
 
@@ -106,8 +120,14 @@ mod tests {
             spans(&[(5, 15)]),
             spans(&[(9, 20), (30, 31)]),
         ];
-        assert_eq!(Spans::depth(&sets), (21, 10));
-        assert_eq!(Spans::depth(&[spans(&[(0, 5)]), spans(&[(5, 9)])]), (9, 0));
-        assert_eq!(Spans::depth(&[]), (0, 0));
+        let at_least = |count| Spans::at_least(count, &sets);
+        assert_eq!(at_least(1), spans(&[(0, 20), (30, 31)]));
+        assert_eq!(at_least(2), spans(&[(5, 15)]));
+        assert_eq!(at_least(3), spans(&[(9, 10)]));
+        assert_eq!(at_least(1).total(), 21);
+        assert_eq!(at_least(1).and(&spans(&[(4, 7), (31, 40)])).total(), 3);
+        let touching = [spans(&[(0, 5)]), spans(&[(5, 9)])];
+        assert_eq!(Spans::at_least(1, &touching), spans(&[(0, 9)]));
+        assert_eq!(Spans::at_least(2, &touching), Spans::default());
     }
 }

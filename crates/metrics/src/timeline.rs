@@ -169,6 +169,7 @@ pub fn agent(
         server,
         requests,
         span: None,
+        on_cpu: None,
         rate_recorded: None,
     }
 }
@@ -246,6 +247,7 @@ pub fn dataset(runs: Vec<RunObservation>) -> Dataset {
 pub struct Calls {
     server: u32,
     options: ModelOptions,
+    on_cpu: [Option<f64>; 2],
     together: Vec<RequestBuilder>,
     alone: Vec<RequestBuilder>,
 }
@@ -256,6 +258,7 @@ impl Calls {
         Self {
             server: 0,
             options: ModelOptions::default(),
+            on_cpu: [None; 2],
             together: together.to_vec(),
             alone: alone.to_vec(),
         }
@@ -265,6 +268,13 @@ impl Calls {
     #[must_use]
     pub fn on(self, server: u32) -> Self {
         Self { server, ..self }
+    }
+
+    /// The same calls with so much of the model on the CPU, together and alone.
+    #[must_use]
+    pub fn on_cpu(self, together: f64, alone: f64) -> Self {
+        let on_cpu = [together, alone].map(Some);
+        Self { on_cpu, ..self }
     }
 
     /// The same calls with a context length of their own.
@@ -277,15 +287,21 @@ impl Calls {
 
 /// A run of both arms from the stated state.
 pub fn two_arms(config: &str, repetition: u32, state: &str, agents: &[Calls]) -> RunObservation {
-    let build = |of: fn(&Calls) -> &[RequestBuilder]| {
+    let build = |of: fn(&Calls) -> (&[RequestBuilder], Option<f64>)| {
         let agents = agents.iter().zip(0..).map(|(calls, place)| {
-            let requests = of(calls).iter().map(|call| call.build()).collect();
-            agent(place, calls.server, calls.options.clone(), requests)
+            let (requests, on_cpu) = of(calls);
+            let requests = requests.iter().map(|call| call.build()).collect();
+            AgentObservation {
+                on_cpu,
+                ..agent(place, calls.server, calls.options.clone(), requests)
+            }
         });
         agents.collect()
     };
-    let together = arm(Arm::Together, state, build(|calls| &calls.together));
-    let sequential = arm(Arm::Sequential, state, build(|calls| &calls.alone));
+    let together = build(|calls| (&calls.together, calls.on_cpu[0]));
+    let together = arm(Arm::Together, state, together);
+    let sequential = build(|calls| (&calls.alone, calls.on_cpu[1]));
+    let sequential = arm(Arm::Sequential, state, sequential);
     run(config, repetition, Some(together), Some(sequential))
 }
 

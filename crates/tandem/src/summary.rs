@@ -131,16 +131,11 @@ fn main_loss(config: &ConfigSummary) -> Cell {
     let Some(lost) = &config.stats.lost_s else {
         return Cell::Unknown;
     };
-    let (cause, seconds) =
-        lost.named().into_iter().fold(
-            ("", 0.0),
-            |most, part| if part.1 > most.1 { part } else { most },
-        );
-    Cell::text(if seconds < 0.05 {
-        "nothing".to_owned()
-    } else {
-        format!("{} {seconds:.1} s", cause.replace('_', " "))
-    })
+    let costliest = lost.costliest().filter(|(_, seconds)| *seconds >= 0.05);
+    Cell::text(costliest.map_or_else(
+        || "nothing".to_owned(),
+        |(cause, seconds)| format!("{} {seconds:.1} s", cause.replace('_', " ")),
+    ))
 }
 
 /// The sweep in a sentence or two.

@@ -68,6 +68,7 @@ impl RecordedAgent {
             server: self.server,
             requests: vec![request],
             span: None,
+            on_cpu: None,
             rate_recorded: self.rate,
         }
     }

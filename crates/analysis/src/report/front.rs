@@ -9,7 +9,7 @@ use document::words::plural;
 use document::{Front, findings, verdict};
 use metrics::advice::{Finding, FindingKind};
 use metrics::summary::{Group, Statistics, Verdicts};
-use metrics::{Decoding, Estimate, Gain};
+use metrics::{ConfigSummary, Decoding, Estimate, Gain};
 
 use self::figures::{confidence, figures};
 use self::sentences::{by_permits, lost_sentence, servers_sentences, why_sentence};
@@ -48,18 +48,18 @@ fn question(view: &View<'_>) -> String {
 
 /// What the evidence says would change the answer.
 fn next(view: &View<'_>, found: &[Finding]) -> Vec<String> {
-    let mut next: Vec<String> = findings::what_to_try(found).into_iter().collect();
-    let of = |kind: FindingKind| found.iter().filter(move |f| f.kind == kind).count() as u64;
-    let slots = of(FindingKind::SlotQueue);
-    if slots > 0 {
-        next.push(format!(
-            "Give the server a slot for each agent (Ollama: `OLLAMA_NUM_PARALLEL`): agents waited for one in {}.",
-            plural(slots, "configuration")
-        ));
-    }
-    if of(FindingKind::Admission) > 0 {
-        next.push("Raise `--admission`: the client itself kept requests back.".to_owned());
-    }
+    let queued = found.iter().filter(|f| f.kind == FindingKind::SlotQueue);
+    let queued: Vec<_> = queued.map(|f| (f.config.as_ref(), f.topology)).collect();
+    let of = |c: &&ConfigSummary| queued.contains(&(Some(&c.id), c.topology));
+    let configs = view.summary.configs.iter();
+    let slots = configs.filter(of).map(|c| c.agents).max();
+    let manifest = view.dataset.manifest.as_ref();
+    let server = manifest.and_then(|m| m.header.endpoints.first());
+    let mut next = findings::what_to_try(
+        found,
+        u64::from(slots.unwrap_or(2)),
+        server.map(|endpoint| &endpoint.server),
+    );
     if let Some(would) = verdict::would_decide(view.summary.configs.iter()) {
         let undecided = Verdicts::of(&view.summary.configs).with(Gain::Undecided);
         next.push(format!(

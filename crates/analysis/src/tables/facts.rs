@@ -10,13 +10,11 @@ pub(crate) fn cause_phrase(config: &ConfigSummary) -> Option<String> {
     let Some(lost) = &config.stats.lost_s else {
         return config.why_serial.map(|why| why_phrase(&why));
     };
-    let parts = lost.named().into_iter();
-    let (name, value) = parts.max_by(|a, b| a.1.total_cmp(&b.1))?;
-    Some(if value < 0.05 {
-        "none above 0.05 s".to_owned()
-    } else {
-        format!("{} {} s", name.replace('_', " "), plain(value, 2))
-    })
+    let costliest = lost.costliest().filter(|(_, seconds)| *seconds >= 0.05);
+    Some(costliest.map_or_else(
+        || "none above 0.05 s".to_owned(),
+        |(name, seconds)| format!("{} {} s", name.replace('_', " "), plain(seconds, 2)),
+    ))
 }
 
 /// Why the agents ran in turn, in a few words.

@@ -1,3 +1,4 @@
+use domain::backend::ServerIdentity;
 use metrics::{Decoding, Gain, Verdict};
 
 use super::*;
@@ -93,6 +94,15 @@ fn every_kind(config: &str, more: f64) -> Vec<Finding> {
         finding(config, FindingKind::Costliest, lost("wait_other_config")),
         finding(
             config,
+            FindingKind::Offload,
+            vec![
+                evidence("cause.offload.on_cpu", 0.51 + more / 10.0, 3),
+                evidence("cause.offload.on_cpu_in_turn", 0.0, 3),
+                evidence("lost_s.offload", 6.2, 3),
+            ],
+        ),
+        finding(
+            config,
             FindingKind::Throttled,
             vec![evidence("lost_s.thermal_or_power", 0.4, 3)],
         ),
@@ -127,7 +137,37 @@ fn findings_of_a_kind_are_one_sentence_and_a_table() {
                 .map_or_else(String::new, |t| t.to_markdown() + "\n"),
         );
     }
-    text.push_str(&what_to_try(&findings).unwrap());
+    let server = |kind: &str| ServerIdentity {
+        kind: kind.to_owned(),
+        version: "1".to_owned(),
+    };
+    text.push_str(&what_to_try(&findings, 2, Some(&server("ollama"))).join("\n"));
     insta::assert_snapshot!(text);
-    assert_eq!(what_to_try(&findings[..2]), None);
+    assert!(what_to_try(&findings[..2], 2, None).is_empty());
+    // The setting is the server's own.
+    let queued: Vec<Finding> = findings
+        .into_iter()
+        .filter(|f| f.kind == FindingKind::SlotQueue)
+        .collect();
+    for (server, start) in [
+        (
+            Some(server("llama.cpp")),
+            "Start the server with `--parallel 3`, a slot",
+        ),
+        (
+            Some(server("vllm")),
+            "Start the server with `--max-num-seqs 3`, a slot",
+        ),
+        (
+            Some(server("lmstudio")),
+            "Let the server serve 3 requests at once, a slot",
+        ),
+        (
+            None,
+            "Let the server serve 3 requests at once (Ollama: `OLLAMA_NUM_PARALLEL=3`), a slot",
+        ),
+    ] {
+        let next = what_to_try(&queued, 3, server.as_ref()).concat();
+        assert!(next.starts_with(start), "{next}");
+    }
 }

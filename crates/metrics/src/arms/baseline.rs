@@ -20,6 +20,8 @@ pub(crate) struct AgentBaseline {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CallBaseline {
     pub(crate) load: i64,
+    /// Its load above that of a ready model.
+    pub(crate) cold: i64,
     pub(crate) slot_wait: i64,
     pub(crate) prefill: i64,
     /// Decoding at the together arm's tokens.
@@ -131,10 +133,8 @@ impl AgentBaseline {
             at_work(tokens_together) - decode
         };
         let time = span.1.signed_since(span.0).clamp(-LONGEST, LONGEST);
-        let cold = |warm: Nanos| -> i64 {
-            let excess = |r| (load(r) - signed(warm)).max(0);
-            sequential.requests.iter().map(excess).sum()
-        };
+        let cold = |r: &RequestTimes, warm: Nanos| (load(r) - signed(warm)).max(0);
+        let all_cold = |warm| -> i64 { sequential.requests.iter().map(|r| cold(r, warm)).sum() };
         let calls = warm
             .filter(|_| sequential.requests.len() == together.requests.len())
             .map(|warm| {
@@ -149,18 +149,19 @@ impl AgentBaseline {
                     };
                     CallBaseline {
                         load: load(alone).min(signed(warm)),
+                        cold: cold(alone, warm),
                         slot_wait: slot_wait(alone),
                         prefill: alone.counters.prompt_eval.map_or(0, signed),
                         decode,
                         transport: transport(alone),
-                        solo: e2e(alone) - (load(alone) - signed(warm)).max(0) - own + decode,
+                        solo: e2e(alone) - cold(alone, warm) - own + decode,
                     }
                 })
                 .collect()
             });
         Some(Self {
             work_delta,
-            solo: warm.map(|warm| time - cold(warm) + work_delta),
+            solo: warm.map(|warm| time - all_cold(warm) + work_delta),
             calls,
         })
     }

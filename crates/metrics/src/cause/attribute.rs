@@ -2,160 +2,207 @@
 
 use domain::{Nanos, Stamp};
 
-use super::LossNs;
 use super::flights::{Flight, Flights};
 use super::loss::share_out;
-use super::waits::{later_permits, waited_for_config, waited_for_slot};
+use super::waits::{later_permits, waited_for_batch, waited_for_config, waited_for_slot};
+use super::{LossNs, ON_CPU_ALIKE};
 use crate::arms::{Arms, CallBaseline, decode_work, e2e, load, signed, slot_wait, transport};
-use crate::observation::RequestTimes;
+use crate::observation::{AgentObservation, RequestTimes};
 use crate::spans::Spans;
+
+/// What went on around the requests of one agent.
+struct Around {
+    /// When other agents were being served.
+    others: Spans,
+    /// When the device held its clocks down and no other agent was being served: with both at once the two
+    /// cannot be told apart, and the time counts as shared.
+    held: Spans,
+    /// How much later the client's stamps were in the together arm than in the sequential one, as calibrated
+    /// at the rates of the two; none without a calibration.
+    calibrated: Option<i64>,
+    /// More of the agent's model was on the CPU than in turn: how many other agents there were.
+    offloaded: Option<i64>,
+}
 
 /// Every agent's loss; none when a solo time or the calls' counterparts are missing.
 pub(super) fn agents(flights: &Flights<'_>, arms: &Arms<'_>) -> Option<Vec<LossNs>> {
     let throttled = Spans::union(arms.together.throttled.iter().copied());
     let calibrated = calibrated_excess(arms);
-    arms.baselines
-        .as_ref()?
+    let baselines = arms.baselines.as_ref()?;
+    let calls: Option<Vec<&[CallBaseline]>> =
+        baselines.iter().map(|b| b.calls.as_deref()).collect();
+    let calls = calls?.concat();
+    // A flight for every call: agents of an arm that counts have a send and an end for each.
+    let flown: Vec<_> = flights.0.iter().zip(&calls).collect();
+    baselines
         .iter()
         .enumerate()
         .map(|(i, baseline)| {
             let others = flights.others_served(i);
-            let held = throttled.without(&others);
-            let calls = baseline.calls.as_ref()?;
-            let own: Vec<_> = flights.0.iter().filter(|f| f.agent == i).collect();
+            let in_turn = &arms.sequential.as_ref()?.0.agents[i];
+            let peers = arms.together.agents.len() as i64 - 1;
+            let around = Around {
+                held: throttled.without(&others),
+                others,
+                calibrated,
+                offloaded: more_on_cpu(&arms.together.agents[i], in_turn).then_some(peers),
+            };
+            let own = || flown.iter().filter(|(f, _)| f.agent == i);
             let time = signed(arms.times.time(i));
             let solo = baseline.solo?;
             // Between its requests an agent runs our own code; what that takes more is ours, but for
             // the wait for a permit.
-            let together: i64 = own.iter().map(|f| e2e(f.request)).sum();
-            let alone: i64 = calls.iter().map(|c| c.solo).sum();
+            let together: i64 = own().map(|(f, _)| e2e(f.request)).sum();
+            let alone: i64 = own().map(|(_, call)| call.solo).sum();
             let between = ((time - together) - (solo - alone)).max(0);
-            let permits_alone = arms
-                .sequential
-                .as_ref()
-                .map_or(0, |(arm, _)| later_permits(&arm.agents[i]));
-            let permits = later_permits(&arms.together.agents[i]) - permits_alone;
+            let permits = later_permits(&arms.together.agents[i]) - later_permits(in_turn);
             let admission = permits.clamp(0, between);
             let mut lost = LossNs {
                 admission,
                 client: between - admission,
                 ..LossNs::default()
             };
-            for (f, base) in own.iter().zip(calls) {
-                let of_request = request_loss(flights, f, base, &others, &held, calibrated);
-                lost.add(&of_request);
+            for (f, base) in own() {
+                let cold = paid_in_turn(f, base, &flown);
+                lost.add(&request_loss(flights, f, base, cold, &around));
             }
             Some(lost.closed_to(time - solo))
         })
         .collect()
 }
 
+/// True where the model of an agent is known to have been more on the CPU together than in turn.
+fn more_on_cpu(together: &AgentObservation, in_turn: &AgentObservation) -> bool {
+    let both = together.on_cpu.zip(in_turn.on_cpu);
+    both.is_some_and(|(together, in_turn)| together > in_turn + ON_CPU_ALIKE)
+}
+
+/// Loading that running in turn pays too: the request's own in turn, or that of a request which waited for
+/// the same load.
+fn paid_in_turn(
+    f: &Flight<'_>,
+    base: &CallBaseline,
+    flown: &[(&Flight<'_>, &CallBaseline)],
+) -> i64 {
+    let same_load = flown.iter().filter(|(n, _)| {
+        n.agent != f.agent && n.server == f.server && !n.blocks(f) && !f.blocks(n)
+    });
+    let shared = same_load.map(|(n, call)| {
+        let both = Spans::union([(f.sent.max(n.sent), f.ready.min(n.ready))]);
+        call.cold.min(signed(Nanos(both.total())))
+    });
+    shared.fold(base.cold, i64::max)
+}
+
 fn within(spans: &Spans, f: (Stamp, Stamp)) -> i64 {
     signed(Nanos(spans.within(f.0, f.1)))
 }
 
-/// What one request took longer than alone on a ready model, phase by phase. `held` is when the
-/// device held its clocks down and no other agent was being served: with both at once the two
-/// cannot be told apart, and the time counts as shared.
+/// What one request took longer than alone on a ready model, phase by phase.
 fn request_loss(
     flights: &Flights<'_>,
     f: &Flight<'_>,
     base: &CallBaseline,
-    others: &Spans,
-    held: &Spans,
-    calibrated: Option<i64>,
+    cold: i64,
+    around: &Around,
 ) -> LossNs {
     let request = f.request;
     let load_excess = (load(request) - base.load).max(0);
     let wait_other_config = load_excess.min(signed(Nanos(waited_for_config(flights, f))));
+    let loading = load_excess - wait_other_config;
+    let cold_load = loading.min(cold);
 
     let slot_excess = (slot_wait(request) - base.slot_wait).max(0);
     let slot_queue = slot_excess.min(signed(Nanos(waited_for_slot(flights, f))));
+    let batch = (slot_excess - slot_queue).min(signed(Nanos(waited_for_batch(flights, f))));
 
     let prefill = request.counters.prompt_eval.map_or(0, signed);
     let prefill_excess = (prefill - base.prefill).max(0);
     let prefilling = (f.served.0, f.decode_begins);
-    let shared_prefill = prefill_excess.min(within(others, prefilling));
-    let prefill_held = (prefill_excess - shared_prefill).min(within(held, prefilling));
+    let shared_prefill = around
+        .shared_at_most(prefill_excess, base.prefill)
+        .min(within(&around.others, prefilling));
+    let prefill_rest = prefill_excess - shared_prefill;
+    let prefill_held = prefill_rest.min(within(&around.held, prefilling));
 
     let decode_excess = decode_work(request).0 - base.decode;
-    let (shared_decode, decode_held) = split_decode(f, base, decode_excess, others, held);
-
+    let [shared_decode, decode_held, decode_rest] = split_decode(f, base, decode_excess, around);
+    let offload = match around.offloaded {
+        Some(_) => prefill_rest - prefill_held + decode_rest,
+        None => 0,
+    };
     let mut lost = LossNs {
         wait_other_config,
-        model_reload: load_excess - wait_other_config,
+        model_reload: loading - cold_load,
+        cold_load,
         slot_queue,
-        shared_prefill,
+        shared_prefill: batch + shared_prefill,
         shared_decode,
-        admission: 0,
-        client: 0,
+        offload,
         thermal_or_power: prefill_held + decode_held,
-        unexplained: 0,
+        ..LossNs::default()
     }
     .closed_to(e2e(request) - base.solo);
-    lost.client = ours(request, base, calibrated, lost.unexplained);
+    lost.client = ours(request, base, around.calibrated, lost.unexplained);
     lost.closed_to(e2e(request) - base.solo)
 }
 
-/// How much later the client's stamps were in the together arm than in the sequential one, as
-/// calibrated at the rates of the two; none without a calibration.
+impl Around {
+    /// Of what took longer than `alone`, the most that sharing explains: all of it, but beside an offloaded
+    /// model no more than an even split among the agents.
+    fn shared_at_most(&self, longer: i64, alone: i64) -> i64 {
+        let even = self.offloaded.map(|peers| alone.saturating_mul(peers));
+        even.map_or(longer, |even| longer.min(even.max(0)))
+    }
+}
+
 fn calibrated_excess(arms: &Arms<'_>) -> Option<i64> {
     let (alone, _) = arms.sequential.as_ref()?;
     let together = signed(arms.together.client_bias?);
     Some((together - signed(alone.client_bias?)).max(0))
 }
 
-/// The client's own part of what one request took longer. Its end is one stamp, so that what the
-/// client is late on the average is in it once.
-///
-/// Calibrated, that is at most what the calibration says: transport beyond it is the network's or
-/// the server's, and nobody's known cause. Without a calibration all of transport counts. Where the
-/// server tells no total, there is no transport to see, and the calibrated part comes out of what
-/// nothing else explains.
+/// The client's own part of what one request took longer, never more than the calibration measured: transport
+/// beyond it is the network's or the server's, and no known cause. A request's end is one stamp, so that what
+/// the client is late on the average is in it once. Where the server tells no total, there is no transport to
+/// see, and the calibrated part comes out of what nothing else explains.
 fn ours(
     request: &RequestTimes,
     base: &CallBaseline,
     calibrated: Option<i64>,
     unexplained: i64,
 ) -> i64 {
-    let seen = request
-        .counters
-        .total
-        .map(|_| (transport(request) - base.transport).max(0));
-    match (calibrated, seen) {
-        (None, seen) => seen.unwrap_or(0),
-        (Some(most), Some(seen)) => seen.min(most),
-        (Some(most), None) => most.min(unexplained.max(0)),
-    }
+    let seen = match request.counters.total {
+        Some(_) => transport(request) - base.transport,
+        None => unexplained,
+    };
+    seen.max(0).min(calibrated.unwrap_or(0))
 }
 
-/// The part of slower decoding that fell into times when others were served, and when the device
-/// was held down.
-fn split_decode(
-    f: &Flight<'_>,
-    base: &CallBaseline,
-    excess: i64,
-    others: &Spans,
-    held: &Spans,
-) -> (i64, i64) {
+/// The parts of slower decoding that fell into times when others were served, when the device was held down,
+/// and into the rest.
+fn split_decode(f: &Flight<'_>, base: &CallBaseline, excess: i64, around: &Around) -> [i64; 3] {
     let request = f.request;
     let (Some(first), Some(last)) = (request.first_token, request.last_token) else {
-        return (0, 0);
+        return [0; 3];
     };
     if excess <= 0 {
-        return (0, 0);
+        return [0; 3];
     }
+    let (others, held) = (&around.others, &around.held);
     let ordered = request.chunks.is_sorted();
     if request.chunks.len() < 2 || !ordered {
         // Without arrivals: no more than the time in which it can have happened.
-        let shared = excess.min(within(others, (first, last)));
+        let most = around.shared_at_most(excess, base.decode);
+        let shared = most.min(within(others, (first, last)));
         let thermal = (excess - shared).min(within(held, (first, last)));
-        return (shared, thermal);
+        return [shared, thermal, excess - shared - thermal];
     }
     // With arrivals: where the gaps are longer than alone. The first token's own time lies in the
     // gap before it, from the end of prefill.
     let steps = request.chunks.len() as f64;
     let expected = base.decode as f64 / steps;
+    let even = around.offloaded.map(|peers| expected * peers as f64);
     let (mut shared, mut thermal, mut rest) = (0.0, 0.0, 0.0);
     let mut from = f.decode_begins;
     for &to in &request.chunks {
@@ -164,15 +211,17 @@ fn split_decode(
         if gap > 0.0 {
             let beside = others.within(from, to) as f64 / gap;
             let slowed = held.within(from, to) as f64 / gap;
-            shared += longer * beside;
+            let split = even.map_or(longer, |even| longer.min(even)) * beside;
+            shared += split;
             thermal += longer * slowed;
-            rest += longer * (1.0 - beside - slowed);
+            rest += longer * (1.0 - slowed) - split;
         } else {
             rest += longer;
         }
         from = to;
     }
-    let weights = [shared, thermal, rest].map(|ns| ns.round().max(0.0) as i64);
-    let [shared, thermal, _] = share_out(excess, weights);
-    (shared, thermal)
+    share_out(
+        excess,
+        [shared, thermal, rest].map(|ns| ns.round().max(0.0) as i64),
+    )
 }

@@ -9,6 +9,10 @@ use crate::spans::Spans;
 /// How far the client's end of one request and the server's load of the next may be apart.
 const STAMPS_DIFFER: Nanos = Nanos::from_millis(250);
 
+/// Two requests that decode at the same time for longer than this hold two slots: stamps of one moment
+/// may come in either order.
+const SIDE_BY_SIDE: u64 = 1_000_000;
+
 /// One request's stay on its server.
 pub(crate) struct Flight<'a> {
     pub(crate) agent: usize,
@@ -23,6 +27,8 @@ pub(crate) struct Flight<'a> {
     pub(crate) slot_wait: Nanos,
     /// From the start of its prefill to its last token.
     pub(crate) served: (Stamp, Stamp),
+    /// Its first token, or its end without one.
+    pub(crate) first: Stamp,
     /// The end of its prefill, where decoding begins.
     pub(crate) decode_begins: Stamp,
 }
@@ -52,6 +58,7 @@ impl<'a> Flights<'a> {
                     done,
                     ready,
                     slot_wait,
+                    first,
                     served: (decode_begins - prefill, request.last_token.unwrap_or(done)),
                     decode_begins,
                 });
@@ -69,13 +76,7 @@ impl<'a> Flights<'a> {
         &'s self,
         of: &'s Flight<'a>,
     ) -> impl Iterator<Item = &'s Flight<'a>> {
-        self.0.iter().filter(move |other| {
-            other.agent != of.agent
-                && other.server == of.server
-                && other.ready < of.ready
-                && other.done <= later(of.ready, STAMPS_DIFFER)
-                && other.options.reloads_for(of.options)
-        })
+        self.neighbours(of).filter(move |other| other.blocks(of))
     }
 
     /// Requests of other agents on the same server.
@@ -88,9 +89,45 @@ impl<'a> Flights<'a> {
             .filter(move |other| other.agent != of.agent && other.server == of.server)
     }
 
+    /// The slots that the requests of a server show: as many as decoded at the same time, and at least one.
+    fn slots_shown(&self, server: u32) -> usize {
+        let on_server = self.0.iter().filter(|f| f.server == server);
+        let decoding: Vec<Spans> = on_server
+            .map(|f| Spans::union([(f.first, f.served.1)]))
+            .collect();
+        (2..=decoding.len())
+            .take_while(|slots| Spans::at_least(*slots, &decoding).total() > SIDE_BY_SIDE)
+            .last()
+            .unwrap_or(1)
+    }
+
+    /// When other requests held every slot that its server shows to have, and one of them had to end before
+    /// `of` began to decode. One that still ran when `of` had its first token was in no slot of `of`'s.
+    pub(crate) fn slots_taken(&self, of: &Flight<'a>) -> Spans {
+        let in_flight = |f: &Flight<'_>| Spans::union([(f.sent, f.done)]);
+        let neighbours: Vec<Spans> = self.neighbours(of).map(in_flight).collect();
+        let ended = self.neighbours(of).filter(|n| n.served.1 <= of.first);
+        let ended = Spans::union(ended.map(|n| (n.sent, n.done)));
+        Spans::at_least(self.slots_shown(of.server), &neighbours).and(&ended)
+    }
+
     /// When other agents were being served, on any server: servers may share a device.
     pub(crate) fn others_served(&self, agent: usize) -> Spans {
         Spans::union(self.0.iter().filter(|f| f.agent != agent).map(|f| f.served))
+    }
+}
+
+impl Flight<'_> {
+    /// Its time in the queue for a slot, from when its model was ready.
+    pub(crate) fn waiting(&self) -> (Stamp, Stamp) {
+        (self.ready, later(self.ready, self.slot_wait))
+    }
+
+    /// See [`Flights::blockers`].
+    pub(crate) fn blocks(&self, of: &Self) -> bool {
+        self.ready < of.ready
+            && self.done <= later(of.ready, STAMPS_DIFFER)
+            && self.options.reloads_for(of.options)
     }
 }
 

@@ -8,18 +8,23 @@ use serde::Serialize;
 pub struct Loss<T> {
     /// Waiting for requests of agents with other runner options.
     pub wait_other_config: T,
-    /// Loading the model above what a ready model costs.
+    /// Loading the model above what a ready model costs, beyond `cold_load`.
     pub model_reload: T,
+    /// Loading the model that the same agents pay in turn as well, so that running them together did not
+    /// cause it.
+    pub cold_load: T,
     /// Waiting for a slot.
     pub slot_queue: T,
-    /// Prefill slowed while others were being served.
+    /// Prefill slowed while others were being served, or waiting in a slot for their batch to be processed.
     pub shared_prefill: T,
     /// Decoding slowed while others were being served.
     pub shared_decode: T,
+    /// Prefill and decoding slowed because more of the model was on the CPU than in turn.
+    pub offload: T,
     /// Waiting for a permit under the client's own limit of requests in flight, which the user chose.
     pub admission: T,
-    /// Our own overhead: queueing before the send otherwise, gaps between requests, and stamps taken late, as
-    /// calibrated; without a calibration, transport in their place.
+    /// Our own overhead: queueing before the send otherwise, gaps between requests, and stamps taken late, no
+    /// more than was calibrated.
     pub client: T,
     /// Slowed while the device held its clocks down and nobody else was being served.
     pub thermal_or_power: T,
@@ -28,7 +33,7 @@ pub struct Loss<T> {
 }
 
 /// Parts of a loss, `unexplained` included.
-const PARTS: usize = 9;
+const PARTS: usize = 11;
 
 /// One loss, signed nanoseconds.
 pub type LossNs = Loss<i64>;
@@ -42,9 +47,11 @@ impl<T: Copy> Loss<T> {
         [
             ("wait_other_config", self.wait_other_config),
             ("model_reload", self.model_reload),
+            ("cold_load", self.cold_load),
             ("slot_queue", self.slot_queue),
             ("shared_prefill", self.shared_prefill),
             ("shared_decode", self.shared_decode),
+            ("offload", self.offload),
             ("admission", self.admission),
             ("client", self.client),
             ("thermal_or_power", self.thermal_or_power),
@@ -57,13 +64,15 @@ impl<T: Copy> Loss<T> {
         Self {
             wait_other_config: parts[0],
             model_reload: parts[1],
-            slot_queue: parts[2],
-            shared_prefill: parts[3],
-            shared_decode: parts[4],
-            admission: parts[5],
-            client: parts[6],
-            thermal_or_power: parts[7],
-            unexplained: parts[8],
+            cold_load: parts[2],
+            slot_queue: parts[3],
+            shared_prefill: parts[4],
+            shared_decode: parts[5],
+            offload: parts[6],
+            admission: parts[7],
+            client: parts[8],
+            thermal_or_power: parts[9],
+            unexplained: parts[10],
         }
     }
 
@@ -113,6 +122,15 @@ impl LostSeconds {
     /// The whole loss, seconds.
     pub fn total(&self) -> f64 {
         self.parts().iter().sum()
+    }
+
+    /// The part that costs most, of those that running together is the cause of; none where none costs
+    /// anything.
+    pub fn costliest(&self) -> Option<(&'static str, f64)> {
+        let parts = self.named().into_iter();
+        parts
+            .filter(|(name, seconds)| *name != "cold_load" && *seconds > 0.0)
+            .max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// The mean of several losses; none of none.

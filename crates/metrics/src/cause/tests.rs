@@ -27,7 +27,7 @@ fn parts(lost: &LossNs) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// What a run lost, what each of its agents lost, why it was served in turn, and its speedup.
+/// What a run lost, what each of its agents lost, why it was served in turn, its offload, and its speedup.
 fn told(observed: &RunObservation) -> String {
     let m = RunMetrics::of(observed);
     let ms = |ns: Nanos| ns.0 / 1_000_000;
@@ -47,8 +47,15 @@ fn told(observed: &RunObservation) -> String {
     let agents = m.cause.agents.as_deref().unwrap_or_default();
     let agents: Vec<String> = agents.iter().map(parts).collect();
     let reloads = m.cause.avoidable_reloads;
+    let offload = m.cause.offload.map_or(String::new(), |o| {
+        let in_turn = o.on_cpu_in_turn.unwrap_or(f64::NAN);
+        format!(
+            "  on the CPU: {} of agent {}, {in_turn} in turn\n",
+            o.on_cpu, o.agent
+        )
+    });
     format!(
-        "  lost: {}\n  agents: {}\n  in turn: {why}\n  reloads: {} in {}\n  speedup: {:.6}\n",
+        "  lost: {}\n  agents: {}\n  in turn: {why}\n  reloads: {} in {}\n{offload}  speedup: {:.6}\n",
         m.cause.lost.map_or("-".to_owned(), |lost| parts(&lost)),
         agents.join(" | "),
         reloads.count,
@@ -129,7 +136,7 @@ fn causes_worked_by_hand() {
         ),
         (
             // Equal options: both wait for the one load, then share.
-            "a load waited for together is a reload for both",
+            "a first load that both wait for is paid in turn too",
             both(&[
                 alike(cold(0)).context(512),
                 calls(cold(0), call(4100)).context(512),
@@ -159,6 +166,45 @@ fn causes_worked_by_hand() {
                     &[reloaded(5100, 3000), reloaded(9100, 100)],
                 )
                 .context(1024),
+            ]),
+        ),
+        (
+            // Two slots. B's prefill waits 500 ms while the server processes a batch of A's prompt; then they
+            // decode at the same time.
+            "a wait with a free slot is shared prefill and no queue",
+            both(&[
+                alike(call(0).prefill(1000)),
+                calls(long(0).slot(500), long(2200)),
+            ]),
+        ),
+        (
+            // The same, and A's second call ends before B's second call begins to decode: the first calls show
+            // that there are two slots.
+            "a slot that was shown before is free",
+            both(&[
+                Calls::new(
+                    &[call(0), call(3000).prefill(300).decode(1, 100)],
+                    &[call(0), call(1200).prefill(300).decode(1, 100)],
+                ),
+                Calls::new(&[call(0), call(3000).slot(400)], &[call(1700), call(2900)]),
+            ]),
+        ),
+        (
+            // A decodes until 3.2 s, B's model has half of its layers on the CPU: of 900 ms more a token 100 ms
+            // are an even share of the device while A decodes, the rest is the CPU's.
+            "a model that fits in turn only",
+            both(&[
+                alike(call(0).decode(30, 100)).on_cpu(0.0, 0.0),
+                calls(call(0).decode(40, 1000), call(3200).decode(40, 100))
+                    .on(1)
+                    .on_cpu(0.5, 0.0),
+            ]),
+        ),
+        (
+            "as much on the CPU in turn is no loss",
+            both(&[
+                alike(call(0)).on_cpu(0.0, 0.0),
+                alike(call(0).decode(10, 1000)).on(1).on_cpu(0.5, 0.5),
             ]),
         ),
         (
@@ -259,6 +305,8 @@ fn waits_are_known_only_where_they_are_told() {
     assert_eq!(admission(one_permit(false)), [None, None]);
     let mut blind = phases_only();
     assert_eq!(waits(&blind)[1].slot_queue, Some(Nanos::from_millis(1100)));
+    let inferred = |observed: &RunObservation| RunMetrics::of(observed).cause.inferred;
+    assert!(inferred(&blind) && !inferred(&one_permit(true)));
     assert_eq!(RunMetrics::of(&blind).per_agent[0].warm_load, Some(0.0));
     // Without the phases nothing is known.
     for request in all_requests(&mut blind) {
@@ -321,9 +369,15 @@ fn any_call() -> impl Strategy<Value = RequestBuilder> {
 fn any_agent() -> impl Strategy<Value = Calls> {
     (1..4_usize).prop_flat_map(|calls| {
         let calls = || proptest::collection::vec(any_call(), calls);
-        (0..2_u32, 0..2_i64, calls(), calls()).prop_map(|(server, c, together, alone)| {
-            Calls::new(&together, &alone).on(server).context(512 << c)
-        })
+        let on_cpu = (0..3_u8, 0..3_u8);
+        (0..2_u32, 0..2_i64, on_cpu, calls(), calls()).prop_map(
+            |(server, c, (beside, in_turn), together, alone)| {
+                Calls::new(&together, &alone)
+                    .on(server)
+                    .context(512 << c)
+                    .on_cpu(f64::from(beside) / 2.0, f64::from(in_turn) / 2.0)
+            },
+        )
     })
 }
 
@@ -379,8 +433,8 @@ fn calibrated(biases: Option<(u64, u64)>, tell_total: bool) -> [i64; 3] {
 #[test]
 fn the_clients_part_is_what_was_calibrated_and_no_more_than_was_seen() {
     for (biases, tell_total, expected) in [
-        // Not calibrated: all of transport counts as ours.
-        (None, true, [1000, 30, 0]),
+        // Not calibrated: nothing was measured that could count as ours.
+        (None, true, [1000, 0, 30]),
         // Stamps 5 ms late together and 1 ms alone: 4 of the 30 ms are ours, the rest is nobody's.
         (Some((5000, 1000)), true, [1000, 4, 26]),
         // What was not seen is not charged: a client 90 ms late shows as no more than 30.

@@ -4,9 +4,10 @@ use domain::Nanos;
 use serde::Serialize;
 
 use super::Reloads;
-use super::flights::{Flight, Flights, in_flight, later};
+use super::flights::{Flight, Flights, in_flight};
 use crate::arms::{Arms, WarmLoads, residue, signed};
 use crate::observation::{AgentObservation, ArmObservation, StampSource};
+use crate::spans::Spans;
 
 /// An overlap below this is none worth the name: the agents ran one after another.
 pub(crate) const SERIAL_BELOW: f64 = 0.05;
@@ -21,8 +22,8 @@ pub struct AgentWaits {
     pub wait_other_config: Option<Nanos>,
     /// The rest of its `load`: reloading and what a ready model costs, not told apart.
     pub load_after_wait: Option<Nanos>,
-    /// Its time in the queue for a slot while others were in flight on the same server; none
-    /// without the server's total.
+    /// Its time in the queue for a slot while others held all that the server shows to have; none
+    /// without the server's total and without its phases.
     pub slot_queue: Option<Nanos>,
     /// Its waits for a permit under the client's own limit of requests in flight; none without a
     /// limit.
@@ -115,9 +116,18 @@ pub(super) fn waited_for_config(flights: &Flights<'_>, f: &Flight<'_>) -> u64 {
     in_flight(flights.blockers(f)).within(f.sent, f.ready)
 }
 
-/// The part of a request's residue in which others were in flight on its server.
+/// The part of a request's residue in which others held every slot of its server.
 pub(super) fn waited_for_slot(flights: &Flights<'_>, f: &Flight<'_>) -> u64 {
-    in_flight(flights.neighbours(f)).within(f.ready, later(f.ready, f.slot_wait))
+    let (from, to) = f.waiting();
+    flights.slots_taken(f).within(from, to)
+}
+
+/// The part of a request's residue in which it had a slot, and its server worked on others: its prefill
+/// waits until their batch has been processed.
+pub(super) fn waited_for_batch(flights: &Flights<'_>, f: &Flight<'_>) -> u64 {
+    let served = Spans::union(flights.neighbours(f).map(|n| n.served));
+    let (from, to) = f.waiting();
+    served.without(&flights.slots_taken(f)).within(from, to)
 }
 
 /// A `load` longer than this, above what a ready model costs, is a reload: Ollama asks a loading
@@ -174,7 +184,8 @@ pub(super) fn why_serial(
             }
             WaitedFor::SlotQueue => {
                 let stay = flights.neighbours(f).filter(|n| n.agent == other);
-                in_flight(stay).within(f.ready, later(f.ready, f.slot_wait))
+                let (from, to) = f.waiting();
+                in_flight(stay).within(from, to)
             }
             // The limit is the client's, so an agent in flight on any server counts.
             WaitedFor::Admission => {

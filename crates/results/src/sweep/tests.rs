@@ -1,7 +1,7 @@
 use std::fs;
 use std::io::Write as _;
 
-use domain::backend::ServerIdentity;
+use domain::backend::{LoadedModel, ModelIdentity, ServerIdentity};
 use domain::outcome::Outcome;
 use domain::plan::{ConfigId, SweepPlan, Topology, parse};
 use domain::record::*;
@@ -315,4 +315,49 @@ fn a_manifest_is_written_whole_and_another_version_is_refused() {
     assert!(error.contains("manifest.json:3:"), "{error}");
     let missing = write_manifest(&dir.path().join("absent"), &manifest).unwrap_err();
     assert!(missing.to_string().contains("absent"), "{missing}");
+}
+
+/// An agent whose model a server holds half in its device's memory, by what the server says after the arm.
+#[test]
+fn the_share_of_a_model_on_the_cpu_is_read_from_what_the_server_has_loaded() {
+    let mut manifest = manifest(parse("small.toml", PLAN).unwrap());
+    manifest.header.endpoints[0].model = Some(ModelIdentity {
+        name: "m:latest".to_owned(),
+        digest: None,
+        size_bytes: None,
+        parameter_size: None,
+        quantization: None,
+    });
+    let on_cpu = |models: Option<Vec<LoadedModel>>| {
+        let JournalLine::Arm(record) = arm(1, Arm::Together, 1, true) else {
+            panic!("an arm is an arm");
+        };
+        let record = ArmRecord {
+            loaded_after: vec![models],
+            ..record
+        };
+        let requests = (0..2).map(|agent| request(1, Arm::Together, 1, agent, 100));
+        let journal = requests.chain([JournalLine::Arm(record)]);
+        let read = dataset(SweepRecords {
+            manifest: manifest.clone(),
+            journal: journal.collect(),
+            telemetry: Vec::new(),
+            warnings: Vec::new(),
+        });
+        let agents = &read.runs[0].together.as_ref().unwrap().agents;
+        assert_eq!(agents[0].on_cpu, agents[1].on_cpu);
+        agents[0].on_cpu
+    };
+    let model = |name: &str, on_device| LoadedModel {
+        name: name.to_owned(),
+        size_bytes: Some(4_700_000_000),
+        size_vram_bytes: Some(on_device),
+        context_length: None,
+        expires_at: None,
+    };
+    let half = model("m:latest", 2_350_000_000);
+    assert_eq!(on_cpu(Some(vec![model("other", 0), half])), Some(0.5));
+    assert_eq!(on_cpu(Some(vec![model("other", 0)])), None);
+    assert_eq!(on_cpu(Some(Vec::new())), None);
+    assert_eq!(on_cpu(None), None);
 }

@@ -41,7 +41,7 @@ pub(crate) struct Finding {
 }
 
 /// Codes of findings about the plan.
-pub(crate) const OF_PLAN: &[&str] = &["reloads", "endpoints"];
+pub(crate) const OF_PLAN: &[&str] = &["reloads", "endpoints", "memory_together"];
 
 /// Share of a device's memory that Ollama fills before it keeps layers on the CPU.
 const GPU_SHARE: f64 = 0.8;
@@ -123,6 +123,7 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Finding> {
     let loads = |server: &ServerFacts| matches!(&server.state, ServerState::There(there) if there.loads_on_demand);
     let anyone = facts.servers.iter().any(loads);
     all.extend(host::of_plan(&facts.plan, facts.servers.len(), anyone));
+    all.extend(memory_together(facts));
     if let Some(machine) = &facts.machine {
         all.extend(host::of_machine(machine, &facts.plan));
     }
@@ -247,6 +248,38 @@ fn memory(Case { there, machine, .. }: Case<'_>) -> Option<Finding> {
         let what = format!("{needs}, only {free_size} of host memory are free");
         problem(CODE, what, todo)
     })
+}
+
+/// What the servers of the plan that run on this machine need together: each is asked alone, and fits alone.
+fn memory_together(facts: &Facts) -> Option<Finding> {
+    const CODE: &str = "memory_together";
+    let gpus = &facts.machine.as_ref()?.gpus;
+    let gpu: u64 = gpus.iter().filter_map(|g| g.memory_total_bytes).sum();
+    let used = facts.servers.iter().take(facts.plan.servers);
+    let local: Vec<_> = used.filter(|server| server.local).collect();
+    let needs = local.iter().filter_map(|server| match &server.state {
+        ServerState::There(there) => needed(there),
+        ServerState::Absent { .. } => None,
+    });
+    let needs: Vec<u64> = needs.map(|(bytes, _)| bytes).collect();
+    if gpu == 0 || needs.len() < 2 {
+        return None;
+    }
+    let each: Vec<String> = needs.iter().map(|bytes| size(*bytes)).collect();
+    let total: u64 = needs.iter().sum();
+    let what = format!(
+        "{} servers on this machine need {} together ({}) of {} on the GPU",
+        needs.len(),
+        size(total),
+        each.join(" + "),
+        size(gpu)
+    );
+    if total as f64 > gpu as f64 * GPU_SHARE {
+        let todo = "lower num_ctx, take a smaller model, or let the agents share a server";
+        let what = format!("{what}: part of a model will run on the CPU");
+        return Some(warning(CODE, what, todo));
+    }
+    (needs.len() == local.len()).then(|| ok(CODE, what))
 }
 
 /// What the largest configuration needs, and how that is known.

@@ -11,16 +11,24 @@ pub(super) fn lost_sentence(overall: &Group) -> Option<String> {
     let lost = overall.stats.lost_s?;
     let total = lost.total();
     let mut parts = Vec::from(lost.named());
-    parts.retain(|(_, s)| *s >= 0.05);
+    parts.retain(|(name, s)| *name != "cold_load" && *s >= 0.05);
     parts.sort_by(|a, b| b.1.total_cmp(&a.1));
     let named: Vec<String> = parts
         .iter()
         .take(3)
         .map(|(name, s)| format!("{} {} s", name.replace('_', " "), plain(*s, 2)))
         .collect();
+    let cold = if lost.cold_load >= 0.05 {
+        format!(
+            "; {} s of it are the first load of the model, which running in turn pays too",
+            plain(lost.cold_load, 2)
+        )
+    } else {
+        String::new()
+    };
     (!named.is_empty()).then(|| {
         format!(
-            "Against perfect concurrency a run loses {} s on average; most of it: {}.",
+            "Against perfect concurrency a run loses {} s on average; what costs most: {}{cold}.",
             plain(total, 2),
             named.join(", ")
         )

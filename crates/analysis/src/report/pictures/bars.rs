@@ -283,6 +283,8 @@ fn lost_color(cause: &str) -> Color {
         "admission" => Phase::Admission,
         "client" => Phase::ClientQueue,
         "unexplained" => Phase::Other,
+        "cold_load" => Phase::LoadOrWait,
+        "offload" => return Color::VERMILLION,
         _ => return Color::PURPLE,
     };
     phase.color()

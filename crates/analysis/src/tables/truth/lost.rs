@@ -18,11 +18,20 @@ pub(super) fn lost(view: &View<'_>) -> Table {
     let total = Field::number("lost_s", "lost (s)", view.origin(), |lost: &LostSeconds| {
         Cell::number(lost.total(), 2)
     });
-    let limited = limited(view);
+    let (limited, runs) = (limited(view), &view.summary.runs);
+    let offloaded = runs.iter().any(|r| r.cause.offload.is_some());
+    let inferred = if runs.iter().any(|r| r.cause.inferred) {
+        " The server reports phases and no total: `slot_queue`, and the part of `shared_prefill` that is a wait, \
+         are inferred from the client's own stamps."
+    } else {
+        ""
+    };
     let named = rows.first().into_iter().flat_map(|(_, lost)| lost.named());
-    let parts = named
-        .enumerate()
-        .filter(|(_, (name, _))| *name != "admission" || limited);
+    let parts = named.enumerate().filter(|(_, (name, _))| match *name {
+        "admission" => limited,
+        "offload" => offloaded,
+        _ => true,
+    });
     let parts = parts.map(|(place, (name, _))| {
         let (key, heading) = (
             format!("{name}_s"),
@@ -42,10 +51,11 @@ pub(super) fn lost(view: &View<'_>) -> Table {
         columns,
         rows,
     )
-    .note(
+    .note(format!(
         "Mean seconds per run lost against perfect concurrency (wall time less the longest solo \
-         time), by cause. The parts add up to `lost`; a negative part is time won.",
-    )
+         time), by cause. The parts add up to `lost`; a negative part is time won. `cold_load` is loading that \
+         running in turn pays too.{inferred}"
+    ))
 }
 
 /// Whether the client limited requests in flight. Where it did not, there are no permits to speak of.

@@ -81,19 +81,10 @@ pub(super) fn slots(Case { there, plan, .. }: Case<'_>) -> Vec<Finding> {
 
 fn more_slots(there: &There, plan: &PlanFacts) -> String {
     let agents = plan.agents.max(2);
-    let kind = there.server.kind.as_str();
-    let start = if kind.starts_with("llama.cpp") {
-        format!("start it with --parallel {agents}")
-    } else if kind == "vllm" {
-        format!("start it with --max-num-seqs {agents} or more")
-    } else if kind == "sglang" {
-        format!("start it with --max-running-requests {agents} or more")
-    } else if there.simulated {
-        format!("use --num-parallel {agents}")
-    } else if there.loads_on_demand || kind == "ollama /v1" {
-        format!("start it with OLLAMA_NUM_PARALLEL={agents}")
-    } else {
-        format!("let it serve {agents} requests at once")
+    let start = match there.server.slots_setting(agents as u64) {
+        Some(setting) if there.simulated => format!("use {setting}"),
+        Some(setting) => format!("start it with {setting}"),
+        None => format!("let it serve {agents} requests at once"),
     };
     format!("agents will wait for each other; to let {agents} decode side by side, {start}")
 }

@@ -307,3 +307,36 @@ fn plan_and_machine() {
     ];
     insta::assert_snapshot!(all.join("\n"));
 }
+
+/// Two servers of a plan that each fit on the GPU alone.
+#[test]
+fn servers_on_one_gpu_need_their_memory_together() {
+    let server = |bytes| {
+        let mut there = there("ollama");
+        there.loaded = Some(model("gemma3:latest", bytes, bytes));
+        ServerFacts {
+            url: "http://127.0.0.1:1".to_owned(),
+            local: true,
+            state: ServerState::There(Box::new(there)),
+        }
+    };
+    let together = |gpu_bytes, servers| {
+        let findings = judge(&Facts {
+            plan: PlanFacts { servers, ..plan() },
+            servers: vec![server(4_700_000_000), server(4_700_000_000)],
+            machine: Some(MachineFacts {
+                gpus: vec![gpu(gpu_bytes)],
+                ..machine()
+            }),
+        });
+        let found = findings.into_iter().find(|f| f.code == "memory_together");
+        found.map(|f| (f.level, f.what))
+    };
+    let needs = "2 servers on this machine need 9.4 GB together (4.7 GB + 4.7 GB)";
+    let spills = format!("{needs} of 8.0 GB on the GPU: part of a model will run on the CPU");
+    assert_eq!(together(8_000_000_000, 2), Some((Level::Warning, spills)));
+    let fits = format!("{needs} of 16.0 GB on the GPU");
+    assert_eq!(together(16_000_000_000, 2), Some((Level::Ok, fits)));
+    // A plan that uses one of them loads one model.
+    assert_eq!(together(8_000_000_000, 1), None);
+}

@@ -1,0 +1,243 @@
+//! Durations that a server reports and that cannot be, by our own stamps or by the other arm.
+
+use domain::{Nanos, Stamp};
+
+use crate::observation::{AgentObservation, RequestTimes, RunObservation, StampSource};
+use crate::spans::Spans;
+
+/// A load beside another agent's decoding that is longer than this, above the same agent's loads in turn, is
+/// none: Ollama asks a loading model every 250 ms whether it is ready.
+const LOAD_BESIDE: Nanos = Nanos::from_millis(250);
+
+/// The figures that are checked, as the warning names them.
+const NAMES: [&str; 4] = ["total", "load", "prefill", "decode"];
+
+/// Which durations of a request cannot be, in the order of [`NAMES`].
+type Impossible = [bool; 4];
+
+/// Drops durations that cannot be, of a call in both arms alike: what was dropped in one arm only would look
+/// like time gained or lost. With any other duration the total goes too, for what is left of it would be taken
+/// for a wait. Returns what was dropped, in words; none where all can be.
+pub(super) fn drop_impossible(runs: &mut [RunObservation]) -> Option<String> {
+    let (mut requests, mut wrong, mut dropped) = (0, 0, [0_u32; 4]);
+    for run in runs {
+        let mut calls = std::collections::BTreeMap::<(usize, usize), Impossible>::new();
+        for arm in [&run.together, &run.sequential].into_iter().flatten() {
+            for (place, agent) in arm.agents.iter().enumerate() {
+                for (call, request) in agent.requests.iter().enumerate() {
+                    requests += 1;
+                    let mut found = by_stamps(request);
+                    found[1] |= run.together.as_ref().is_some_and(|together| {
+                        std::ptr::eq(together, arm)
+                            && loads_beside_decoding(run, &arm.agents, place, request)
+                    });
+                    if found == Impossible::default() {
+                        continue;
+                    }
+                    wrong += 1;
+                    let known = calls.entry((place, call)).or_default();
+                    for (i, found) in found.into_iter().enumerate() {
+                        dropped[i] += u32::from(found);
+                        known[i] |= found;
+                    }
+                }
+            }
+        }
+        for arm in [&mut run.together, &mut run.sequential]
+            .into_iter()
+            .flatten()
+        {
+            for ((place, call), [_, load, prefill, decode]) in &calls {
+                let agent = arm.agents.get_mut(*place);
+                let Some(request) = agent.and_then(|a| a.requests.get_mut(*call)) else {
+                    continue;
+                };
+                let counters = &mut request.counters;
+                counters.total = None;
+                counters.load = counters.load.filter(|_| !load);
+                counters.prompt_eval = counters.prompt_eval.filter(|_| !prefill);
+                counters.eval = counters.eval.filter(|_| !decode);
+            }
+        }
+    }
+    let named = NAMES.iter().zip(dropped).filter(|(_, n)| *n > 0);
+    let named: Vec<String> = named.map(|(name, n)| format!("{name} {n}")).collect();
+    (wrong > 0).then(|| {
+        format!(
+            "durations that the server reports for {wrong} of {requests} requests cannot be, by our own stamps ({}): \
+             they are left out, and the time that they would explain counts as unexplained",
+            named.join(", ")
+        )
+    })
+}
+
+/// Durations that do not fit into the time between our own stamps, and those that last less than half of the
+/// time in which we saw tokens arrive.
+fn by_stamps(request: &RequestTimes) -> Impossible {
+    let (Some(sent), Some(done)) = (request.sent, request.done) else {
+        return Impossible::default();
+    };
+    if !request.outcome.is_completed() || request.stamps == StampSource::Rebuilt || done < sent {
+        return Impossible::default();
+    }
+    let whole = done.since(sent);
+    let first = request.first_token.unwrap_or(done);
+    let until_first = first.since(sent);
+    let arriving = request.last_token.unwrap_or(first).since(first);
+    // What stamps and counters of a millisecond, and clocks of two machines, may be apart.
+    let apart = Nanos(20_000_000 + whole.0 / 50);
+    let fits = |told: Option<Nanos>, into: Nanos| told.is_none_or(|told| told <= into + apart);
+    let lasts = |told: Option<Nanos>| {
+        told.is_none_or(|told| told >= Nanos(arriving.0 / 2).saturating_sub(apart))
+    };
+    let c = &request.counters;
+    let [load, prefill] = [c.load, c.prompt_eval].map(Option::unwrap_or_default);
+    let both_fit = fits(Some(Nanos(load.0.saturating_add(prefill.0))), until_first);
+    [
+        !fits(c.total, whole) || !lasts(c.total),
+        load > Nanos::ZERO && !both_fit,
+        prefill > Nanos::ZERO && !both_fit,
+        !fits(c.eval, whole) || !lasts(c.eval),
+    ]
+}
+
+/// True when a request is said to have loaded the model while it decoded for another agent: where all agents
+/// of a server want the same runner, one that decodes for one of them is ready for all. Such a load holds a
+/// wait that is no load.
+fn loads_beside_decoding(
+    run: &RunObservation,
+    agents: &[AgentObservation],
+    place: usize,
+    request: &RequestTimes,
+) -> bool {
+    let agent = &agents[place];
+    let (Some(sent), Some(load)) = (request.sent, request.counters.load) else {
+        return false;
+    };
+    if request.stamps == StampSource::Rebuilt {
+        return false;
+    }
+    let peers = || agents.iter().filter(|a| a.server == agent.server);
+    let one_runner = peers().all(|peer| {
+        !peer.options.reloads_for(&agent.options) && !agent.options.reloads_for(&peer.options)
+    });
+    let in_turn = run
+        .sequential
+        .as_ref()
+        .and_then(|arm| arm.agents.get(place));
+    let loads = in_turn.iter().flat_map(|a| &a.requests);
+    let least = loads
+        .filter_map(|r| r.counters.load)
+        .min()
+        .unwrap_or_default();
+    let decoding = Spans::union(
+        peers()
+            .filter(|peer| peer.agent != agent.agent)
+            .flat_map(|peer| &peer.requests)
+            .filter_map(|r| Some((r.first_token?, r.last_token?))),
+    );
+    let until = Stamp(sent.0.saturating_add(load.0));
+    one_runner && Nanos(decoding.within(sent, until)) > LOAD_BESIDE && load > least + LOAD_BESIDE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::WaitedFor;
+    use crate::run::RunMetrics;
+    use crate::timeline::{Calls, at, request, unloaded};
+
+    const MS: i64 = 1_000_000;
+
+    /// A is served for 1.1 s, and B, which finds the model ready, waits for all of it.
+    fn one_slot() -> RunObservation {
+        let call = |sent| request(sent).load(100).prefill(100).decode(10, 100);
+        let agents = [
+            Calls::new(&[call(0)], &[call(0)]),
+            Calls::new(&[call(0).slot(1100)], &[call(1200)]),
+        ];
+        unloaded("lies", 1, &agents)
+    }
+
+    fn requests(run: &mut RunObservation) -> impl Iterator<Item = &mut RequestTimes> {
+        let arms = [&mut run.together, &mut run.sequential];
+        let agents = arms.into_iter().flatten().flat_map(|arm| &mut arm.agents);
+        agents.flat_map(|agent| &mut agent.requests)
+    }
+
+    /// The parts of the loss in milliseconds that are not zero, and the warning.
+    fn told(run: RunObservation) -> (String, Option<String>) {
+        let mut runs = [run];
+        let warning = drop_impossible(&mut runs);
+        let cause = RunMetrics::of(&runs[0]).cause;
+        let lost = cause.lost.unwrap();
+        let parts = lost.named().into_iter().filter(|(_, ns)| *ns != 0);
+        let parts: Vec<_> = parts
+            .map(|(name, ns)| format!("{name} {}", ns / MS))
+            .collect();
+        assert!(warning.is_none() || cause.why_serial.is_none(), "{cause:?}");
+        (parts.join(", "), warning)
+    }
+
+    #[test]
+    fn durations_that_can_be_are_kept() {
+        assert_eq!(told(one_slot()), ("slot_queue 1100".to_owned(), None));
+        let mut runs = [one_slot()];
+        assert_eq!(drop_impossible(&mut runs), None);
+        assert_eq!(runs[0], one_slot());
+        let why = RunMetrics::of(&runs[0]).cause.why_serial.unwrap();
+        assert_eq!(why.waited_for, WaitedFor::SlotQueue);
+    }
+
+    #[test]
+    fn a_load_that_holds_the_wait_for_a_slot_is_unexplained_and_no_reload() {
+        let mut run = one_slot();
+        run.together.as_mut().unwrap().agents[1].requests[0]
+            .counters
+            .load = Some(Nanos::from_millis(1200));
+        let (lost, warning) = told(run);
+        assert_eq!(lost, "unexplained 1100");
+        let warning = warning.unwrap();
+        assert!(warning.contains("1 of 4 requests cannot be"), "{warning}");
+        assert!(warning.contains("(load 1)"), "{warning}");
+    }
+
+    #[test]
+    fn durations_of_zero_are_unexplained_and_not_our_own_overhead() {
+        let mut run = one_slot();
+        for request in requests(&mut run) {
+            let counters = &mut request.counters;
+            for told in [
+                &mut counters.total,
+                &mut counters.load,
+                &mut counters.prompt_eval,
+                &mut counters.eval,
+            ] {
+                *told = Some(Nanos::ZERO);
+            }
+        }
+        let (lost, warning) = told(run);
+        assert_eq!(lost, "unexplained 1100");
+        assert!(warning.unwrap().contains("(total 4, decode 4)"));
+    }
+
+    #[test]
+    fn durations_longer_than_we_waited_are_dropped_in_both_arms() {
+        // B's phases before its first token take 0.3 s more than it waited for that token.
+        let mut run = one_slot();
+        let alone = &mut run.sequential.as_mut().unwrap().agents[1].requests[0];
+        alone.counters.prompt_eval = Some(Nanos::from_millis(500));
+        assert_eq!(alone.first_token, Some(at(1500)));
+        let (lost, warning) = told(run);
+        assert_eq!(lost, "unexplained 1100");
+        assert!(warning.unwrap().contains("(load 1, prefill 1)"));
+        // A server whose clock runs twice as fast.
+        let mut run = one_slot();
+        let one = &mut run.together.as_mut().unwrap().agents[0].requests[0];
+        one.counters.total = Some(Nanos::from_millis(2400));
+        let mut runs = [run];
+        assert!(drop_impossible(&mut runs).unwrap().contains("(total 1)"));
+        let dropped = requests(&mut runs[0]).filter(|r| r.counters.total.is_none());
+        assert_eq!(dropped.count(), 2);
+    }
+}
