@@ -23,7 +23,7 @@ use metrics::{ConfigSummary, Estimate, Summary};
 pub(crate) use facts::scenario_title;
 pub(crate) use settings::{Setting, Settings};
 pub use truth::{Difference, Shown};
-pub(crate) use truth::{cell_difference, differences, differences_table, paired};
+pub(crate) use truth::{cell_difference, differences, differences_table};
 pub(crate) use view::{RowData, View};
 
 /// The summary without configurations of which only a published row is known: those stand in the

@@ -6,6 +6,7 @@ use metrics::advice::{Differing, EvidenceRef, Finding, FindingKind, Quantity};
 use metrics::stats::Estimate;
 use serde_json::{Value, json};
 
+use crate::choice::times;
 use crate::number::{bounds, plain, three_digits};
 use crate::safe;
 use crate::table::{Cell, Kind, Origin, Table};
@@ -245,13 +246,9 @@ pub fn sentence(finding: &Finding) -> String {
                     Quantity::Wall => {
                         format!("wall time is {}", change(ratio, "longer", "shorter"))
                     }
-                    Quantity::Throughput => {
-                        format!("throughput is {}", change(ratio, "higher", "lower"))
-                    }
-                    Quantity::Ttft => format!(
-                        "time to the first token is {}",
-                        change(ratio, "longer", "shorter")
-                    ),
+                    // Only the wall time ranks.
+                    Quantity::Throughput => format!("throughput is {}", times(ratio)),
+                    Quantity::Ttft => format!("time to the first token is {}", times(ratio)),
                 })
                 .collect();
             for e in finding.evidence.iter().skip(changes.len()) {
@@ -267,7 +264,7 @@ pub fn sentence(finding: &Finding) -> String {
                 });
             }
             format!(
-                "{place}, a server per agent instead of one ({runs} pairs): {}.",
+                "{place}, a server per agent instead of one ({runs} repetitions): {}.",
                 parts.join("; ")
             )
         }

@@ -6,6 +6,7 @@
 
 pub mod budget;
 pub mod capacity;
+pub mod choice;
 pub mod conditions;
 pub mod document;
 pub mod environment;

@@ -97,6 +97,9 @@ pub struct SweepPlan {
     pub protocol: Protocol,
     /// One server for all agents, one each, or both as an experiment.
     pub topologies: Vec<Topology>,
+    /// Servers that `per_agent` deals the agents to, in turn; none: one for each agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_agent_servers: Option<NonZeroU32>,
     /// Our own limits on a request.
     pub timeouts: Timeouts,
     /// How often devices and host are sampled, per second.
@@ -249,16 +252,16 @@ pub enum CachePolicy {
 pub enum Topology {
     /// Every agent talks to the first endpoint.
     Shared,
-    /// Agent `i` talks to endpoint `i`, modulo the number of endpoints.
+    /// Agent `i` talks to endpoint `i`, modulo [`SweepPlan::servers`].
     PerAgent,
 }
 
 impl Topology {
-    /// The endpoint of an agent among `endpoints` of them.
-    pub const fn endpoint_of(self, agent: usize, endpoints: usize) -> usize {
+    /// The endpoint of an agent where agents are dealt to `servers` of them.
+    pub const fn endpoint_of(self, agent: usize, servers: usize) -> usize {
         match self {
             Self::Shared => 0,
-            Self::PerAgent => agent % endpoints,
+            Self::PerAgent => agent % servers,
         }
     }
 }
@@ -309,6 +312,11 @@ pub struct Config {
     pub id: ConfigId,
     /// The scenario it belongs to: `baseline_vs_chimera`, `chimera_hetero`, `chimera_homo`, …
     pub scenario: String,
+    /// The group that the plan puts it into: groups that differ in which option is best are reported one
+    /// by one. Where no configuration has one, agents with equal options are held against those
+    /// with different ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// The agents, in order.
     pub agents: Vec<AgentSpec>,
 }
@@ -354,13 +362,30 @@ impl SweepPlan {
         agents.max().unwrap_or(0)
     }
 
-    /// The servers that the plan can use: one, or one for each agent.
+    /// The servers that the plan needs: one, or one for each agent unless the plan says how many they
+    /// share.
     pub fn servers(&self) -> usize {
-        if self.topologies.contains(&Topology::PerAgent) {
-            self.most_agents()
-        } else {
-            1
+        if !self.topologies.contains(&Topology::PerAgent) {
+            return 1;
         }
+        let agents = self.most_agents();
+        let shared = self.per_agent_servers;
+        shared.map_or(agents, |n| agents.min(n.get() as usize))
+    }
+
+    /// Refuses fewer endpoints than the plan needs: two agents on one server are not a server each.
+    pub fn check_endpoints(&self, given: usize) -> Result<(), PlanError> {
+        let needed = self.servers();
+        if given >= needed {
+            return Ok(());
+        }
+        let agents = self.most_agents();
+        let kind = PlanErrorKind::TooFewEndpoints {
+            given,
+            needed,
+            agents,
+        };
+        Err(PlanError::flag("--endpoint", kind))
     }
 
     /// True when an agent reads the benchmark tables.

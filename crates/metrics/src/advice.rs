@@ -369,37 +369,30 @@ fn two_servers(summary: &Summary, compared: &TopologyComparison) -> Option<Findi
         .find(|c| c.id == compared.id && c.topology == Some(Topology::PerAgent))?;
     let on = On {
         config: own,
-        runs: compared.pairs,
+        runs: compared.repetitions,
     };
-    compared.wall_s?.ratio?;
     let (mut changes, mut evidence) = (Vec::new(), Vec::new());
-    for (quantity, figure, paired) in [
+    for (quantity, figure, both) in [
         (
             Quantity::Wall,
-            "topologies.wall_s.difference",
-            compared.wall_s,
+            "topologies.wall_s.ratio",
+            Some(compared.wall_s),
         ),
         (
             Quantity::Throughput,
-            "topologies.throughput.difference",
+            "topologies.throughput.ratio",
             compared.throughput,
         ),
-        (
-            Quantity::Ttft,
-            "topologies.ttft_s.difference",
-            compared.ttft_s,
-        ),
+        (Quantity::Ttft, "topologies.ttft_s.ratio", compared.ttft_s),
     ] {
-        if let Some(paired) = paired
-            && let Some(ratio) = paired.ratio
-        {
-            changes.push((quantity, ratio));
-            evidence.push(on.estimate(figure, paired.difference));
+        if let Some(both) = both {
+            changes.push((quantity, both.ratio));
+            evidence.push(on.estimate(figure, both.ratio));
         }
     }
     if let Some((share, n)) = solo_share(own) {
         evidence.push(on.evidence("per_agent.rate / per_agent.rate_sequential", share, n));
-    } else if let Some(ratio) = compared.rate.and_then(|rate| rate.ratio) {
+    } else if let Some(ratio) = compared.rate.map(|rate| rate.ratio) {
         evidence.push(on.estimate("topologies.rate.ratio", ratio));
     }
     let overlap = own.stats.decode_overlap;

@@ -200,10 +200,10 @@ fn arm_observation(
         .map(|(spec, agent)| {
             let mut own = by_agent.remove(&agent).unwrap_or_default();
             own.sort_by_key(|request| request.call);
-            let dealt = record
-                .run
-                .topology
-                .endpoint_of(agent as usize, manifest.header.endpoints.len().max(1));
+            // Sweeps of earlier versions had fewer endpoints than the plan needs.
+            let servers = manifest.plan.servers();
+            let servers = servers.min(manifest.header.endpoints.len().max(1));
+            let dealt = record.run.topology.endpoint_of(agent as usize, servers);
             AgentObservation {
                 agent,
                 name: spec.name.clone(),

@@ -17,7 +17,9 @@ use crate::notes::{Note, Warning};
 use crate::run::{Contention, RunMetrics};
 use crate::stats::Estimate;
 
+pub use best::Best;
 pub use quantity::{Better, QUANTITIES, Quantity};
+pub use topology::{BothWays, Choice, ChoiceOver, Faster, Kind, TopologyComparison};
 pub use verdict::{Decoding, Gain, Verdict, Verdicts};
 
 /// Everything a report is written from.
@@ -35,6 +37,8 @@ pub struct Summary {
     pub overall: Vec<Group>,
     /// One server against one per agent, per configuration measured on both.
     pub topologies: Vec<TopologyComparison>,
+    /// The same over all configurations; none where there is nothing to choose.
+    pub choice: Option<Choice>,
     /// Best configurations together with those that cannot be told apart from them.
     pub best: Vec<Best>,
     /// The runs behind all of it, in the data set's order.
@@ -217,62 +221,6 @@ impl Group {
         let scenario = self.scenario.as_ref();
         config.topology == self.topology && scenario.is_none_or(|s| *s == config.scenario)
     }
-}
-
-/// One server against one per agent for one configuration, paired by repetition.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TopologyComparison {
-    /// Configuration.
-    pub id: ConfigId,
-    /// Pairs of repetitions.
-    pub pairs: u32,
-    /// Each quantity on one server, on one per agent, and the paired difference.
-    pub wall_s: Option<Paired>,
-    /// Tokens over wall, tok/s.
-    pub throughput: Option<Paired>,
-    /// Mean TTFT over the agents, s.
-    pub ttft_s: Option<Paired>,
-    /// Mean decode rate over the agents, tok/s.
-    pub rate: Option<Paired>,
-    /// TR113's speedup.
-    pub speedup_est: Option<Paired>,
-    /// Measured speedup.
-    pub speedup: Option<Paired>,
-    /// Peak device memory, bytes.
-    pub memory_peak_bytes: Option<Paired>,
-}
-
-/// A quantity measured both ways.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Paired {
-    /// On one shared server.
-    pub shared: Estimate,
-    /// On one server per agent.
-    pub per_agent: Estimate,
-    /// `per_agent - shared`, paired.
-    pub difference: Estimate,
-    /// `per_agent / shared`, paired; none where a value is not positive.
-    pub ratio: Option<Estimate>,
-    /// p value of the paired difference, Holm-corrected over the comparison's quantities; none
-    /// below three pairs.
-    pub p_holm: Option<f64>,
-}
-
-/// The best configuration by one quantity, and those that cannot be told apart from it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Best {
-    /// `speedup`, `throughput_together`, `wall_s`, …
-    pub by: &'static str,
-    /// The configuration with the best mean.
-    pub id: ConfigId,
-    /// Its topology.
-    pub topology: Option<Topology>,
-    /// Its value.
-    pub value: Estimate,
-    /// The others that cannot be told apart from it (Holm-corrected at 5 %), with topology.
-    pub not_told_apart: Vec<(ConfigId, Option<Topology>)>,
-    /// Configurations compared, itself included.
-    pub compared: u32,
 }
 
 #[cfg(test)]

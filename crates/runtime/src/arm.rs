@@ -190,7 +190,7 @@ fn job(
     progress: Progress,
     cancel: &CancellationToken,
 ) -> AgentJob {
-    let endpoint = spec.run.topology.endpoint_of(agent, context.backends.len());
+    let endpoint = spec.run.topology.endpoint_of(agent, context.plan.servers());
     AgentJob {
         plan: Arc::clone(&context.plan),
         nonce: context.nonce,

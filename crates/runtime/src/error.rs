@@ -14,6 +14,9 @@ pub enum RuntimeError {
     /// Nothing to run on.
     #[error("no endpoint; give at least one --endpoint")]
     NoEndpoint,
+    /// The plan cannot be run on these endpoints.
+    #[error(transparent)]
+    Plan(#[from] domain::plan::PlanError),
     /// The manifest lists other endpoints than the sweep has.
     #[error("the manifest lists {listed} endpoints, the sweep was given {given}")]
     EndpointCount {
@@ -67,6 +70,7 @@ impl Fails for RuntimeError {
     fn exit(&self) -> Exit {
         match self {
             Self::Folder(error) => error.exit(),
+            Self::Plan(error) => error.exit(),
             _ => Exit::Environment,
         }
     }

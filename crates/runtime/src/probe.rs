@@ -71,6 +71,7 @@ mod tests {
         Config {
             id: ConfigId::new("c").unwrap(),
             scenario: "s".to_owned(),
+            group: None,
             agents: contexts
                 .iter()
                 .map(|num_ctx| AgentSpec {

@@ -52,7 +52,7 @@ pub(crate) async fn set(
         notes.extend(noted(&context.clock, limit, &what, backend.unload(model)).await);
     }
     if policy == StatePolicy::WarmForFirst {
-        for endpoint in endpoints_in_use(config, topology, context.backends.len()) {
+        for endpoint in endpoints_in_use(config, topology, context.plan.servers()) {
             let backend = &context.backends[endpoint];
             let what = format!("loading {model} at {}", backend.endpoint());
             let call = backend.preload(model, &config.agents[0].options);
@@ -99,7 +99,7 @@ pub(crate) async fn load_for(
     topology: Topology,
     agent: usize,
 ) -> Option<String> {
-    let backend = &context.backends[topology.endpoint_of(agent, context.backends.len())];
+    let backend = &context.backends[topology.endpoint_of(agent, context.plan.servers())];
     let model = context.plan.model.as_str();
     let what = format!(
         "loading {model} at {} for the probe of agent {agent}",
@@ -149,13 +149,9 @@ pub(crate) fn not_unloaded(
 }
 
 /// The servers that a configuration's agents are dealt to, each once.
-pub(crate) fn endpoints_in_use(
-    config: &Config,
-    topology: Topology,
-    endpoints: usize,
-) -> Vec<usize> {
+pub(crate) fn endpoints_in_use(config: &Config, topology: Topology, servers: usize) -> Vec<usize> {
     let mut used: Vec<usize> = (0..config.agents.len())
-        .map(|agent| topology.endpoint_of(agent, endpoints))
+        .map(|agent| topology.endpoint_of(agent, servers))
         .collect();
     used.sort_unstable();
     used.dedup();

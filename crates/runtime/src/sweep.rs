@@ -372,6 +372,7 @@ fn check_setup(manifest: &Manifest, backends: &[Arc<dyn ChatBackend>]) -> Result
             given: backends.len(),
         });
     }
+    manifest.plan.check_endpoints(backends.len())?;
     match manifest
         .plan
         .configs

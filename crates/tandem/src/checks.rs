@@ -85,7 +85,7 @@ fn real(args: &DoctorArgs, looking: Looking<'_>) -> Result<Facts, Fatal> {
         .map_err(Fatal::environment)?;
     runtime.block_on(async {
         let clock = Clock::real();
-        let plan = gather::plan_facts(looking.plan, endpoints.len());
+        let plan = gather::plan_facts(looking.plan);
         let mut servers = Vec::new();
         for (endpoint, api) in endpoints.iter().zip(apis) {
             let seen = target::see(endpoint, api, key.as_ref(), &plan.model).await;
@@ -109,12 +109,11 @@ fn simulated(args: &DoctorArgs, looking: Looking<'_>) -> Result<Facts, Fatal> {
     let runtime =
         clock::virtual_runtime().or_environment("the async runtime could not be started")?;
     runtime.block_on(async {
-        let count = gather::plan_facts(looking.plan, 1).servers;
-        let plan = gather::plan_facts(looking.plan, count);
+        let plan = gather::plan_facts(looking.plan);
         eprintln!("{}", stage::simulated_in_words("--simulate", &args.server));
         let cast = Cast {
             model: &looking.plan.model,
-            servers: count,
+            servers: plan.servers,
             seed: looking.plan.seed,
             timeouts: looking.plan.timeouts,
         };
@@ -199,7 +198,7 @@ fn is_local(url: &str) -> bool {
 
 /// What a sweep should know of before it begins.
 pub(crate) async fn before_sweep(found: &[Found], plan: &SweepPlan, results: &Path) -> Vec<String> {
-    let facts = gather::plan_facts(plan, found.len());
+    let facts = gather::plan_facts(plan);
     before(found, facts, &gather::all_options(plan), results).await
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use document::json::lifted;
 use document::table::Origin;
 use document::words::{not_completed, plural};
-use document::{Cell, Field, Invocation, Table, notes, verdict};
+use document::{Cell, Field, Invocation, Table, choice, notes, verdict};
 use domain::exit::Fatal;
 use domain::plan::SweepPlan;
 use domain::record::{JOURNAL_FILE, MANIFEST_FILE, Provenance, TELEMETRY_FILE};
@@ -55,6 +55,11 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
     }
     let simulated = dataset.provenance == Provenance::Simulated;
     println!("\n{}", table(&summary).to_text(terminal::width()));
+    if let Some(choice) = &summary.choice {
+        let simulated = if simulated { "SIMULATED: " } else { "" };
+        let sentences = choice::sentences(choice, &summary.topologies, "");
+        println!("{simulated}{sentences}\n");
+    }
     let admission = dataset.manifest.as_ref().and_then(|m| m.header.admission);
     println!("{}\n", verdict_line(&summary, simulated, admission));
     let left_out = not_completed(&sweep.requests);

@@ -6,17 +6,14 @@ mod sentences;
 
 use document::number::{bounds, estimate as said, plain};
 use document::words::plural;
-use document::{Front, findings, verdict};
+use document::{Front, choice, findings, verdict};
 use metrics::advice::{Finding, FindingKind};
 use metrics::summary::{Group, Statistics, Verdicts};
 use metrics::{ConfigSummary, Decoding, Estimate, Gain};
 
 use self::figures::{confidence, figures};
-use self::sentences::{by_permits, lost_sentence, servers_sentences, why_sentence};
+use self::sentences::{by_permits, lost_sentence, why_sentence};
 use crate::tables::{View, topology_word};
-
-/// Comparisons of servers that page one has room for.
-const MOST_COMPARISONS: usize = 3;
 
 /// Writes the front page.
 pub(super) fn write(view: &View<'_>, found: &[Finding], spoilt: Vec<String>) -> Front {
@@ -40,6 +37,12 @@ fn question(view: &View<'_>) -> String {
         (Some(least), Some(most)) => format!("{least} to {most}"),
         _ => "two".to_owned(),
     };
+    if view.summary.choice.is_some() {
+        return format!(
+            "Should {agents} LLM agents share one server or have a server each with these options, does running \
+             them at the same time pay, and where does the time go?"
+        );
+    }
     format!(
         "Does running {agents} LLM agents at the same time pay on this server with these options, and \
          if not, where does the time go?"
@@ -81,7 +84,7 @@ fn next(view: &View<'_>, found: &[Finding]) -> Vec<String> {
     next
 }
 
-/// The answer for each topology; the first sentence is the answer, the rest the reasons.
+/// Which option is best where there is a choice, then the answer for each; with the reasons.
 fn answer(view: &View<'_>) -> (String, Vec<String>) {
     let overall = &view.summary.overall;
     if overall.is_empty() {
@@ -97,6 +100,8 @@ fn answer(view: &View<'_>) -> (String, Vec<String>) {
         );
     }
     let mut answers = Vec::new();
+    let choice = view.summary.choice.as_ref();
+    answers.extend(choice.map(|c| choice::sentences(c, &view.summary.topologies, "**")));
     let mut why = Vec::new();
     for part in overall {
         let place = match part.topology {
@@ -106,20 +111,6 @@ fn answer(view: &View<'_>) -> (String, Vec<String>) {
         let (answer, reasons) = answer_of(view, part);
         answers.push(format!("{place}{answer}"));
         why.extend(reasons.into_iter().map(|reason| format!("{place}{reason}")));
-    }
-    // With many configurations the tables say it.
-    let comparisons = &view.summary.topologies;
-    if comparisons.len() <= MOST_COMPARISONS {
-        let mut details = Vec::new();
-        for comparison in comparisons {
-            let (conclusion, detail) = servers_sentences(comparison, view.tr113);
-            answers.push(format!(
-                "One server or a server per agent, {}: **{conclusion}.**",
-                comparison.id
-            ));
-            details.push(detail);
-        }
-        why.splice(0..0, details);
     }
     (answers.join("\n\n"), why)
 }

@@ -62,6 +62,7 @@ pub(super) fn figures(
         ("scenarios", json!(scenarios)),
         ("overall", overall),
         ("topologies", json!(summary.topologies)),
+        ("choice", json!(summary.choice)),
         ("best", json!(summary.best)),
         ("findings", document::findings::json(found)),
         (

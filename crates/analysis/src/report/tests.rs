@@ -218,9 +218,14 @@ fn a_published_table_alone_says_that_it_cannot_tell() {
 }
 
 #[test]
-fn one_server_against_two_is_compared_in_pairs() {
+fn one_server_against_two_of_recorded_runs_is_not_paired() {
     let json = json(servers());
-    assert_eq!(json["topologies"][0]["pairs"], 5);
+    assert_eq!(json["topologies"][0]["repetitions"], 5);
+    assert_eq!(json["topologies"][0]["paired"], false);
+    assert_eq!(
+        json["choice"]["overall"]["wall_s"],
+        json["topologies"][0]["wall_s"]
+    );
     assert!(json["scenarios"]["chimera_homo@per_agent"].is_object());
     assert_eq!(json["overall"]["by_topology"].as_array().unwrap().len(), 2);
 }

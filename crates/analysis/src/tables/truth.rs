@@ -18,7 +18,6 @@ use super::{topology_cell, topology_word};
 pub use self::differences::{Difference, Shown};
 pub(crate) use self::differences::{cell_difference, differences, differences_table};
 use self::lost::{lost, waits};
-pub(crate) use self::topologies::paired;
 use self::topologies::topologies;
 
 pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
@@ -337,7 +336,7 @@ fn best(view: &View<'_>) -> Table {
         ),
     ]);
     Table::of("best", "Best configurations", columns, &view.summary.best).note(
-        "The best mean, and every configuration that cannot be told apart from it (Holm-corrected, \
-         5 %). With one run each nothing can be told apart.",
+        "The best geometric mean, and every configuration that cannot be told apart from it: comparisons with the best, \
+         corrected for having chosen it, 5 % by quantity. Fewer than three runs are not ranked.",
     )
 }

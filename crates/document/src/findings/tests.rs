@@ -50,9 +50,9 @@ fn every_kind(config: &str, more: f64) -> Vec<Finding> {
         (Quantity::Ttft, ratio(1.02)),
     ];
     let compared = vec![
-        evidence("topologies.wall_s.difference", 2.0, 3),
-        evidence("topologies.throughput.difference", -9.0, 3),
-        evidence("topologies.ttft_s.difference", 0.1, 3),
+        evidence("topologies.wall_s.ratio", 1.16, 3),
+        evidence("topologies.throughput.ratio", 0.85, 3),
+        evidence("topologies.ttft_s.ratio", 1.02, 3),
         evidence("topologies.rate.ratio", 0.484, 3),
         evidence("decode_overlap", 0.789, 3),
     ];

@@ -139,6 +139,20 @@ pub enum PlanErrorKind {
     /// A configuration without agents.
     #[error("no agents; add at least one [[agents]] entry with a name")]
     NoAgents,
+    /// Fewer endpoints than the topology `per_agent` needs.
+    #[error(
+        "given {given} times, but the plan's topology `per_agent` needs {needed} servers for {agents} agents; give it \
+         once for each server, leave `per_agent` out of the plan's `topologies`, or let agents share with \
+         `per_agent_servers = {given}`"
+    )]
+    TooFewEndpoints {
+        /// Endpoints named.
+        given: usize,
+        /// Endpoints needed.
+        needed: usize,
+        /// The most agents that run at one time.
+        agents: usize,
+    },
     /// `--only` matched nothing.
     #[error("no configuration matches {}; the plan has: {}", globs.join(", "), known.join(", "))]
     NothingMatches {

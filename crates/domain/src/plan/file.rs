@@ -34,6 +34,8 @@ pub(crate) struct PlanFile {
     #[serde(default)]
     topologies: Option<Vec<Topology>>,
     #[serde(default)]
+    per_agent_servers: Option<NonZeroU32>,
+    #[serde(default)]
     timeouts: TimeoutsFile,
     #[serde(default = "default_hz")]
     telemetry_hz: f64,
@@ -79,6 +81,8 @@ struct TimeoutsFile {
 struct ConfigFile {
     id: String,
     scenario: String,
+    #[serde(default)]
+    group: Option<String>,
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "BTreeMap<String, serde_json::Value>"))]
     axes: toml::Table,
@@ -181,6 +185,7 @@ pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
         report: file.report,
         protocol: resolve_protocol(origin, &file.protocol)?,
         topologies,
+        per_agent_servers: file.per_agent_servers,
         timeouts: resolve_timeouts(origin, &file.timeouts)?,
         telemetry_hz: file.telemetry_hz,
         configs,
@@ -237,6 +242,7 @@ fn expand_axes(
         configs.push(Config {
             id,
             scenario: config.scenario.clone(),
+            group: config.group.clone(),
             agents,
         });
     }

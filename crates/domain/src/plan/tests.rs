@@ -110,6 +110,33 @@ fn every_mistake_names_file_key_and_fix() {
 }
 
 #[test]
+fn too_few_endpoints_are_refused_unless_the_plan_says_how_agents_share_them() {
+    let three = "agents = [{ name = \"a\" }, { name = \"b\" }, { name = \"c\" }]";
+    let two = "topologies = [\"shared\", \"per_agent\"]\nname";
+    let text = plan_with("agents = [{ name = \"collector\", varies = true }]", three);
+    let alone = parse("p.toml", &text).unwrap();
+    assert_eq!((alone.servers(), alone.check_endpoints(1)), (1, Ok(())));
+    let each = parse("p.toml", &text.replacen("name", two, 1)).unwrap();
+    assert_eq!((each.servers(), each.check_endpoints(3)), (3, Ok(())));
+    for given in [1, 2] {
+        let refused = each.check_endpoints(given).unwrap_err().to_string();
+        let says = format!(
+            "--endpoint: given {given} times, but the plan's topology `per_agent` needs 3 servers"
+        );
+        assert!(refused.starts_with(&says), "{refused}");
+        assert!(
+            refused.contains(&format!("`per_agent_servers = {given}`")),
+            "{refused}"
+        );
+    }
+    let shared = text.replacen("name", &format!("per_agent_servers = 2\n{two}"), 1);
+    let shared = parse("p.toml", &shared).unwrap();
+    assert_eq!((shared.servers(), shared.check_endpoints(2)), (2, Ok(())));
+    let dealt = [0, 1, 2].map(|agent| Topology::PerAgent.endpoint_of(agent, shared.servers()));
+    assert_eq!(dealt, [0, 1, 0]);
+}
+
+#[test]
 fn only_keeps_what_matches_and_says_what_there_is() {
     let mut plan = parse("tr113.toml", TR113).unwrap();
     plan.keep_only(&["homo_*".into(), "het_g60*".into()])

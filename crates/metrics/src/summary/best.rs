@@ -1,72 +1,176 @@
-//! Best configurations, with those that cannot be told apart from them.
+//! The one rule for which of several options is best: topologies of a plan and configurations alike.
 
-use super::{Best, Better, ConfigSummary, Quantity};
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::plan::{ConfigId, Topology};
+use serde::Serialize;
+
+use super::{Better, ConfigSummary, Quantity};
 use crate::run::RunMetrics;
-use crate::stats::{Location, holm};
+use crate::stats::{Estimate, Location, studentized_range_p};
+
+/// The best configuration by one quantity, and those that cannot be told apart from it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Best {
+    /// `speedup`, `throughput_together` or `wall_s`.
+    pub by: &'static str,
+    /// The best configuration.
+    pub id: ConfigId,
+    /// Its topology.
+    pub topology: Option<Topology>,
+    /// Its geometric mean.
+    pub value: Estimate,
+    /// The others that cannot be told apart from it, with topology: by [`Ranking`], and those with
+    /// fewer than three runs.
+    pub not_told_apart: Vec<(ConfigId, Option<Topology>)>,
+    /// Configurations compared, itself included.
+    pub compared: u32,
+}
 
 /// Quantities by which a best configuration is named.
-const BY: [&str; 4] = ["speedup", "throughput_together", "wall_s", "speedup_est"];
+const BY: [&str; 3] = ["wall_s", "throughput_together", "speedup"];
 
-/// Level of the corrected tests.
-const LEVEL: f64 = 0.05;
+/// The level of all that is told apart.
+pub(super) const LEVEL: f64 = 0.05;
 
-/// The best by each quantity that at least two configurations have.
-pub(super) fn best(configs: &[ConfigSummary], runs: &[RunMetrics]) -> Vec<Best> {
+/// The positive values of an option, by repetition.
+pub(super) type Values = BTreeMap<u32, f64>;
+
+/// `other` against `one` as the difference of logarithms: repetition by repetition where they are paired,
+/// else as independent samples (Welch). None where either has fewer than three.
+pub(super) fn difference(one: &Values, other: &Values, paired: bool) -> Option<Location> {
+    if paired {
+        let ratios = one.iter().filter_map(|(at, a)| Some(other.get(at)? / a));
+        return Location::of_logs(&ratios.collect::<Vec<_>>());
+    }
+    let logs = |of: &Values| Location::of_logs(&of.values().copied().collect::<Vec<_>>());
+    Some(logs(other)?.minus(logs(one)?))
+}
+
+/// Which of several options is best, and how surely it differs from each of the others.
+///
+/// For two options it is the test of their [`difference`]. For more, Tukey's studentized range accounts
+/// for having chosen the best after seeing all. Its error is the pairs' errors pooled, which for paired
+/// options is the residual after the effects of options and repetitions, or the pair's own where that
+/// is larger: options need not scatter alike.
+pub(super) struct Ranking {
+    /// Place of the best.
+    pub(super) best: usize,
+    /// Each option against the best.
+    against: Vec<Location>,
+}
+
+impl Ranking {
+    /// None for fewer than two options, or where one has fewer than three values or one that is not
+    /// positive.
+    pub(super) fn of(options: &[Values], paired: bool, better: Better) -> Option<Self> {
+        let count = options.len();
+        if count < 2 {
+            return None;
+        }
+        let mut table = Vec::with_capacity(count);
+        for one in options {
+            let row = options.iter().map(|other| difference(one, other, paired));
+            table.push(row.collect::<Option<Vec<Location>>>()?);
+        }
+        let sign = if better == Better::Lower { 1.0 } else { -1.0 };
+        let behind = |place: &usize| -> f64 {
+            let row = table[*place].iter();
+            -sign * row.map(|against| against.centre).sum::<f64>()
+        };
+        let best = (0..count).min_by(|a, b| behind(a).total_cmp(&behind(b)))?;
+        let mut against = table[best].clone();
+        if count > 2 {
+            let pairs = (count * (count - 1)) as f64;
+            let squares = table.iter().flatten().map(|pair| pair.error.powi(2));
+            // A pair of an option with itself has no error where it is paired.
+            let itself = table
+                .iter()
+                .enumerate()
+                .map(|(i, row)| row[i].error.powi(2));
+            let pooled = ((squares.sum::<f64>() - itself.sum::<f64>()) / pairs).sqrt();
+            let freedom = if paired {
+                against[(best + 1) % count].freedom * (count - 1) as f64
+            } else {
+                let own = options
+                    .iter()
+                    .map(|of| Location::of_logs(&of.values().copied().collect::<Vec<_>>()));
+                Location::average(&own.collect::<Option<Vec<_>>>()?)?.freedom
+            };
+            for pair in &mut against {
+                pair.error = pair.error.max(pooled);
+                pair.freedom = freedom;
+            }
+        }
+        Some(Self { best, against })
+    }
+
+    /// Whether an option is told apart from the best.
+    pub(super) fn told_apart(&self, place: usize) -> bool {
+        let (pair, count) = (self.against[place], self.against.len());
+        if place == self.best || pair.p(0.0) >= LEVEL {
+            return false;
+        }
+        let q = std::f64::consts::SQRT_2 * pair.centre.abs() / pair.error;
+        count == 2 || studentized_range_p(q, count, pair.freedom) < LEVEL
+    }
+}
+
+/// The best by each quantity that at least two configurations have three values of. `paired` where
+/// repetitions were interleaved.
+pub(super) fn best(configs: &[ConfigSummary], runs: &[RunMetrics], paired: bool) -> Vec<Best> {
     BY.iter()
-        .filter_map(|name| best_by(Quantity::named(name)?, configs, runs))
+        .filter_map(|name| best_by(Quantity::named(name)?, configs, runs, paired))
         .collect()
 }
 
-fn best_by(quantity: &Quantity, configs: &[ConfigSummary], runs: &[RunMetrics]) -> Option<Best> {
+fn best_by(
+    quantity: &Quantity,
+    configs: &[ConfigSummary],
+    runs: &[RunMetrics],
+    paired: bool,
+) -> Option<Best> {
+    let values = |c: &ConfigSummary| -> Values {
+        let own = |r: &&RunMetrics| r.config == c.id && r.topology == c.topology;
+        let known = |r: &RunMetrics| Some((r.repetition, quantity.of_run(r).filter(|v| *v > 0.0)?));
+        runs.iter().filter(own).filter_map(known).collect()
+    };
     let known: Vec<_> = configs
         .iter()
-        .filter_map(|c| Some((c, quantity.of(&c.stats)?)))
+        .map(|c| (c, values(c)))
+        .filter(|(_, values)| !values.is_empty())
         .collect();
-    if known.len() < 2 {
-        return None;
+    let enough = known.iter().filter(|(_, values)| values.len() >= 3);
+    let (ranked, mut options): (Vec<&ConfigSummary>, Vec<Values>) = enough.cloned().unzip();
+    // Paired are the repetitions that all have; without three of them all values count for themselves.
+    let whole = |at: &u32| options.iter().all(|values| values.contains_key(at));
+    let shared: BTreeSet<u32> = options.first()?.keys().copied().filter(whole).collect();
+    let paired = paired && shared.len() >= 3;
+    if paired {
+        for values in &mut options {
+            values.retain(|at, _| shared.contains(at));
+        }
     }
-    let rank = |mean: f64| match quantity.better {
-        Better::Lower => -mean,
-        Better::Higher | Better::Neither => mean,
+    let ranking = Ranking::of(&options, paired, quantity.better)?;
+    let apart = |c: &ConfigSummary| {
+        let place = ranked.iter().position(|r| std::ptr::eq(*r, c));
+        place.is_some_and(|place| place == ranking.best || ranking.told_apart(place))
     };
-    // The first of equals, so that the order of configurations decides and nothing else.
-    let (best, value) = known
-        .iter()
-        .rev()
-        .max_by(|a, b| rank(a.1.mean).total_cmp(&rank(b.1.mean)))?;
-    let values = |c: &ConfigSummary| -> Vec<f64> {
-        runs.iter()
-            .filter(|r| r.config == c.id && r.topology == c.topology)
-            .filter_map(|r| quantity.of_run(r))
-            .collect()
-    };
-    let others: Vec<_> = known
-        .iter()
-        .map(|(c, _)| *c)
-        .filter(|c| !std::ptr::eq(*c, *best))
-        .collect();
-    let of_best = values(best);
-    // Without three runs of each nothing can be told apart.
-    let p_values: Vec<f64> = others
-        .iter()
-        .map(|c| {
-            let (best, other) = (Location::of(&of_best), Location::of(&values(c)));
-            best.zip(other)
-                .map_or(1.0, |(best, other)| best.minus(other).p(0.0))
-        })
-        .collect();
-    let not_told_apart = others
-        .iter()
-        .zip(holm(&p_values))
-        .filter(|(_, p)| *p >= LEVEL)
-        .map(|(c, _)| (c.id.clone(), c.topology))
-        .collect();
+    let best = ranked[ranking.best];
+    let of_best: Vec<f64> = options[ranking.best].values().copied().collect();
     Some(Best {
         by: quantity.name,
         id: best.id.clone(),
         topology: best.topology,
-        value: *value,
-        not_told_apart,
+        value: Estimate::of_ratios(&of_best)?,
+        not_told_apart: known
+            .iter()
+            .filter(|(c, _)| !apart(c))
+            .map(|(c, _)| (c.id.clone(), c.topology))
+            .collect(),
         compared: known.len() as u32,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! From runs to configurations, scenarios and the whole.
 
 use domain::plan::{ConfigId, Topology};
-use domain::record::TokenSource;
+use domain::record::{Provenance, TokenSource};
 
 use super::best::best;
 use super::topology::comparisons;
@@ -56,7 +56,7 @@ impl Summary {
         } else {
             &configs[..keys.len()]
         };
-        let ids = in_order(configs.iter().map(|c| c.id.clone()));
+        let (topologies, choice) = comparisons(data, &runs);
         let mut warnings = data.warnings.clone();
         warnings.extend(runs.iter().flat_map(|run| {
             let own = run.warnings.iter().cloned();
@@ -67,8 +67,9 @@ impl Summary {
             provenance: data.provenance,
             scenarios: groups(aggregated, |c| (Some(c.scenario.clone()), c.topology)),
             overall: groups(aggregated, |c| (None, c.topology)),
-            topologies: comparisons(&ids, &runs),
-            best: best(&configs, &runs),
+            topologies,
+            choice,
+            best: best(&configs, &runs, data.provenance != Provenance::Imported),
             configs,
             runs,
             warnings,
@@ -80,7 +81,7 @@ impl Summary {
 type Run<'a> = (&'a RunObservation, &'a RunMetrics);
 
 /// Distinct items in order of first appearance.
-fn in_order<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+pub(super) fn in_order<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = Vec::new();
     for item in items {
         if !seen.contains(&item) {

@@ -1,6 +1,7 @@
 //! What sweeps record when all goes well.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use clock::Clock;
@@ -397,6 +398,10 @@ async fn agents_are_dealt_to_servers_of_their_own() {
     let dir = tempfile::tempdir().unwrap();
     let mut plan = plan(3, TOGETHER, "");
     plan.topologies = vec![Topology::PerAgent];
+    let setup = ResultsDir::create(&dir.path().join("refused"), manifest(&plan, 1, 2)).unwrap();
+    let refused = Trial::new(setup, by_context()).run().await.unwrap_err();
+    assert!(matches!(refused, RuntimeError::Plan(_)), "{refused}");
+    plan.per_agent_servers = NonZeroU32::new(2);
     let results = ResultsDir::create(dir.path(), manifest(&plan, 1, 2)).unwrap();
     let trial = Trial::new(results, by_context());
     let fakes = trial.fakes.clone();

@@ -313,7 +313,8 @@ impl Probe {
 }
 
 /// What the plan asks for, as far as a server's state depends on it.
-pub(super) fn plan_facts(plan: &SweepPlan, endpoints: usize) -> PlanFacts {
+pub(super) fn plan_facts(plan: &SweepPlan) -> PlanFacts {
+    let servers = plan.servers();
     let named = plan.agents().filter_map(|agent| agent.options.num_ctx);
     let largest_named_context = named.max().and_then(|n| u64::try_from(n).ok());
     let every_one_named = plan.agents().all(|agent| agent.options.num_ctx.is_some());
@@ -324,8 +325,7 @@ pub(super) fn plan_facts(plan: &SweepPlan, endpoints: usize) -> PlanFacts {
         for topology in &plan.topologies {
             for (i, one) in config.agents.iter().enumerate() {
                 for (k, other) in config.agents.iter().enumerate().skip(i + 1) {
-                    let same =
-                        topology.endpoint_of(i, endpoints) == topology.endpoint_of(k, endpoints);
+                    let same = topology.endpoint_of(i, servers) == topology.endpoint_of(k, servers);
                     let (a, b) = (&one.options, &other.options);
                     if same && (a.reloads_for(b) || b.reloads_for(a)) {
                         reloads = true;
@@ -341,7 +341,7 @@ pub(super) fn plan_facts(plan: &SweepPlan, endpoints: usize) -> PlanFacts {
         model: plan.model.clone(),
         configs: plan.configs.len(),
         agents: plan.most_agents(),
-        servers: plan.servers(),
+        servers,
         largest_context: largest_named_context.filter(|_| every_one_named),
         largest_named_context,
         reloading,

@@ -73,7 +73,7 @@ fn apply_flags(plan: &mut SweepPlan, common: &Common) {
 /// Prints what would be run, in running order.
 fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     let target = target::choose(&common.server, &plan.model)?;
-    for note in target::fit(&mut plan, target.found()).notes {
+    for note in fit(&mut plan, &target)?.notes {
         eprintln!("note: {note}");
     }
     let simulated = !target.is_real();
@@ -95,7 +95,15 @@ fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
 
 fn start(plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     let target = target::choose(&common.server, &plan.model)?;
-    Job::new(plan, common, None, &target).run(target)
+    Job::new(plan, common, None, &target)?.run(target)
+}
+
+/// The plan as the target can carry it out; refused where real servers are too few for it.
+fn fit(plan: &mut SweepPlan, target: &Target) -> Result<Fitted, Fatal> {
+    if target.is_real() {
+        plan.check_endpoints(target.found().len())?;
+    }
+    Ok(target::fit(plan, target.found()))
 }
 
 /// Goes on with a sweep under the conditions it began under.
@@ -106,7 +114,7 @@ fn resume(dir: &Path, common: &Common) -> Result<Exit, Fatal> {
     let model = &manifest.plan.model;
     let target = target::again(&manifest.header, &common.server, model, why)?;
     // The plan was fitted when the sweep began; what is left is what to tell.
-    Job::new(manifest.plan, common, Some(dir), &target).run(target)
+    Job::new(manifest.plan, common, Some(dir), &target)?.run(target)
 }
 
 /// A sweep about to be run.
@@ -124,14 +132,14 @@ impl<'a> Job<'a> {
         common: &'a Common,
         resume: Option<&'a Path>,
         target: &Target,
-    ) -> Self {
-        let fitted = target::fit(&mut plan, target.found());
-        Self {
+    ) -> Result<Self, Fatal> {
+        let fitted = fit(&mut plan, target)?;
+        Ok(Self {
             plan,
             common,
             resume,
             fitted,
-        }
+        })
     }
 
     fn run(self, target: Target) -> Result<Exit, Fatal> {

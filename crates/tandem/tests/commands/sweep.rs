@@ -9,7 +9,7 @@ use domain::record::{JournalLine, MarkKind};
 
 #[cfg(unix)]
 use crate::support::interrupt;
-use crate::support::{Place, closed_port, journal, requests, said, text, until};
+use crate::support::{Place, Serving, closed_port, journal, requests, said, text, until};
 
 #[test]
 fn the_same_seed_and_plan_give_the_same_journal() {
@@ -51,6 +51,37 @@ fn tr113s_protocol_runs_each_configuration_once_together_only() {
             .all(|c| c["speedup"].is_null() && c["decode_overlap"]["mean"] == 0.0),
         "one slot: nothing overlaps, and without a sequential arm the speedup is unknown"
     );
+}
+
+#[test]
+fn a_topology_without_its_servers_is_refused_before_anything_runs() {
+    let server = Serving::start();
+    let url = server.url.as_str();
+    let place = Place::new();
+    let two = format!("--endpoint {url} --endpoint {url}");
+    for (line, needs) in [
+        (
+            format!("sweep --plan one-or-two-servers --endpoint {url}"),
+            "needs 2 servers for 2 agents; give it once for each server",
+        ),
+        (
+            format!("sweep --plan one-or-two-servers --endpoint {url} --dry-run"),
+            "needs 2 servers for 2 agents",
+        ),
+        (
+            format!("sweep --plan tr113-extended {two}"),
+            "needs 3 servers for 3 agents",
+        ),
+        (
+            format!("run --agent default --agent default --agent default {two}"),
+            "needs 3 servers for 3 agents",
+        ),
+    ] {
+        let (code, said) = said(&place.run(&format!("{line} --out r")));
+        assert_eq!(code, 2, "{line}: {said}");
+        assert!(said.contains(needs), "{line}: {said}");
+        assert!(!place.path("r").exists());
+    }
 }
 
 #[test]

@@ -105,6 +105,14 @@ pub(super) fn figures(view: &View<'_>) -> Table {
             cells.extend([cell, Cell::count(n.unwrap_or(0)), Cell::text(reading)]);
             table.row(cells);
         };
+        if view.summary.choice.is_some() {
+            add(
+                "wall time together (s)",
+                Cell::estimate(stats.wall_s.as_ref(), 2),
+                stats.wall_s.map(|e| e.n),
+                "from the first request to the last answer: what ranks the ways of serving",
+            );
+        }
         add(
             "true speedup (×)",
             Cell::estimate(stats.speedup.as_ref(), 2),

@@ -1,11 +1,10 @@
-//! Sentences on the front page: what was lost, why agents took turns, what would change it, and one
-//! server against several.
+//! Sentences on the front page: what was lost, why agents took turns.
 
 use metrics::cause::WaitedFor;
-use metrics::summary::{Group, TopologyComparison};
+use metrics::summary::Group;
 
-use crate::tables::{View, paired, plain, signed};
-use document::words::{joined, plural};
+use crate::tables::{View, plain};
+use document::words::plural;
 
 pub(super) fn lost_sentence(overall: &Group) -> Option<String> {
     let lost = overall.stats.lost_s?;
@@ -81,81 +80,6 @@ pub(super) fn why_sentence(view: &View<'_>, overall: &Group) -> Option<String> {
         }
     }
     (!parts.is_empty()).then(|| format!("Why in turn: {}.", parts.join("; ")))
-}
-
-/// What one server against one per agent shows, without crowning a winner the data do not support.
-pub(super) fn servers_sentences(comparison: &TopologyComparison, tr113: bool) -> (String, String) {
-    let mut parts = Vec::new();
-    let mut for_one = Vec::new();
-    let mut for_each = Vec::new();
-    for (name, paired, factor, decimals) in paired(comparison) {
-        let quantity = name.split(['(', ',']).next().unwrap_or(name).trim();
-        let difference = &paired.difference;
-        let told_apart = difference
-            .lo
-            .zip(difference.hi)
-            .is_some_and(|(lo, hi)| lo > 0.0 || hi < 0.0);
-        // The rest stands in the comparison's table.
-        let in_table = ["decode rate", "true speedup"]
-            .iter()
-            .any(|q| quantity.starts_with(q));
-        if in_table || !tr113 && quantity.starts_with("speedup est") {
-            continue;
-        }
-        parts.push(format!(
-            "{name} {} on one server, {} on a server each, difference {}{}",
-            plain(paired.shared.mean * factor, decimals),
-            plain(paired.per_agent.mean * factor, decimals),
-            signed(difference.mean * factor, decimals),
-            match difference.lo.zip(difference.hi) {
-                Some((lo, hi)) => format!(
-                    " [{}, {}]{}",
-                    signed(lo * factor, decimals),
-                    signed(hi * factor, decimals),
-                    if told_apart {
-                        ""
-                    } else {
-                        ", which cannot be told from none"
-                    }
-                ),
-                None => " (too few pairs for an interval)".to_owned(),
-            }
-        ));
-        // What a user feels decides. The estimate is no measure of gain, a rate per agent and a speedup
-        // against its own baseline do not compare two ways of serving, and memory is a price.
-        let decides = ["wall time", "aggregate throughput", "TTFT"].contains(&quantity);
-        if told_apart && decides {
-            let lower_is_better = quantity.starts_with("wall") || quantity.starts_with("TTFT");
-            if (difference.mean < 0.0) == lower_is_better {
-                for_each.push(quantity);
-            } else {
-                for_one.push(quantity);
-            }
-        }
-    }
-    let conclusion = match (for_one.is_empty(), for_each.is_empty()) {
-        (true, true) => "nothing can be told apart, the data crown no winner".to_owned(),
-        (false, true) => format!(
-            "one server is better by {}; nothing shown speaks for a server each",
-            joined(&for_one)
-        ),
-        (true, false) => format!(
-            "a server each is better by {}; nothing shown speaks for one server",
-            joined(&for_each)
-        ),
-        (false, false) => format!(
-            "no single winner: one server is better by {}, a server each by {}",
-            joined(&for_one),
-            joined(&for_each)
-        ),
-    };
-    let details = format!(
-        "{}, {} paired repetitions: {}.",
-        comparison.id,
-        comparison.pairs,
-        parts.join("; ")
-    );
-    (conclusion, details)
 }
 
 pub(super) fn counted(configs: usize) -> String {

@@ -1,6 +1,7 @@
 //! Pairs under two settings: options, and one server against one per agent.
 
-use metrics::summary::{Paired, TopologyComparison};
+use domain::plan::Topology;
+use metrics::summary::{BothWays, TopologyComparison};
 
 use crate::album::{Album, Words, value};
 use crate::charts::{Change, Pair, SlopePanel, Slopes};
@@ -108,12 +109,11 @@ pub(super) fn options(view: &View<'_>, album: &mut Album) {
     album.put(&words, &slopes);
 }
 
-/// A quantity of a comparison: its label, where it stands, and whether less of it is better; none:
-/// neither is.
+/// A quantity of a comparison: its label, where it stands, and whether it ranks.
 type Quantity = (
     &'static str,
-    fn(&TopologyComparison) -> Option<&Paired>,
-    Option<bool>,
+    fn(&TopologyComparison) -> Option<&BothWays>,
+    bool,
 );
 
 /// One server against one per agent, two quantities to a picture.
@@ -121,10 +121,10 @@ pub(super) fn servers(view: &View<'_>, album: &mut Album) {
     let compared = &view.summary.topologies;
     let subtitle = match &compared[..] {
         [single] => format!(
-            "{}: means over {} paired repetitions with 95 % intervals.",
-            single.id, single.pairs
+            "{}: means over {} repetitions with 95 % intervals.",
+            single.id, single.repetitions
         ),
-        _ => "Means over paired repetitions with 95 % intervals.".to_owned(),
+        _ => "Means over repetitions with 95 % intervals.".to_owned(),
     };
     let mut put = |name: &str, title: &str, caption: &str, quantities: [Quantity; 2]| {
         let panels = quantities.into_iter().map(|q| servers_panel(compared, q));
@@ -140,14 +140,14 @@ pub(super) fn servers(view: &View<'_>, album: &mut Album) {
         };
         album.put(&words, &slopes);
     };
-    let wall: Quantity = ("wall time (s)", |c| c.wall_s.as_ref(), Some(true));
+    let wall: Quantity = ("wall time (s)", |c| Some(&c.wall_s), true);
     if view.tr113 {
         put(
             "servers",
             "One server or one per agent: the estimate and the wall time",
             "TR113's estimate and the wall time of the same agents on one server and on a server each. The \
              estimate rises with every overlap, whether the wall time falls or not.",
-            [("speedup est (×)", |c| c.speedup_est.as_ref(), None), wall],
+            [("speedup est (×)", |c| c.speedup_est.as_ref(), false), wall],
         );
     } else {
         put(
@@ -155,7 +155,7 @@ pub(super) fn servers(view: &View<'_>, album: &mut Album) {
             "One server or one per agent: speedup and wall time",
             "The true speedup and the wall time of the same agents on one server and on a server each. A speedup is \
              against the same servers in turn: the wall time says which way of serving is faster.",
-            [("true speedup (×)", |c| c.speedup.as_ref(), None), wall],
+            [("true speedup (×)", |c| c.speedup.as_ref(), false), wall],
         );
     }
     put(
@@ -164,32 +164,27 @@ pub(super) fn servers(view: &View<'_>, album: &mut Album) {
         "Aggregate throughput and mean time to first token of the same agents on one server and on a server \
          each.",
         [
-            ("aggregate (tok/s)", |c| c.throughput.as_ref(), Some(false)),
-            ("mean TTFT (s)", |c| c.ttft_s.as_ref(), Some(true)),
+            ("aggregate (tok/s)", |c| c.throughput.as_ref(), false),
+            ("mean TTFT (s)", |c| c.ttft_s.as_ref(), false),
         ],
     );
 }
 
-fn servers_panel(
-    compared: &[TopologyComparison],
-    (label, get, less_is_better): Quantity,
-) -> SlopePanel {
+fn servers_panel(compared: &[TopologyComparison], (label, get, ranks): Quantity) -> SlopePanel {
     let pair = |c: &TopologyComparison| {
-        let paired = get(c)?;
-        let is_clear = paired.p_holm.is_some_and(|p| p < 0.05);
-        let fell = paired.difference.mean < 0.0;
+        let both = get(c)?;
         Some(Pair {
             label: if compared.len() == 1 {
                 String::new()
             } else {
                 short_name(compared, c)
             },
-            left: value(Some(&paired.shared), 1.0),
-            right: value(Some(&paired.per_agent), 1.0),
-            change: match less_is_better.filter(|_| is_clear) {
+            left: value(Some(&both.shared), 1.0),
+            right: value(Some(&both.per_agent), 1.0),
+            change: match c.faster.topology().filter(|_| ranks) {
                 None => Change::Neutral,
-                Some(less) if less == fell => Change::Better,
-                Some(_) => Change::Worse,
+                Some(Topology::PerAgent) => Change::Better,
+                Some(Topology::Shared) => Change::Worse,
             },
         })
     };

@@ -32,9 +32,10 @@ pub(super) fn of_plan(
         let todo = "if that is not what you want to measure, give all agents the same";
         note("reloads", what).todo(todo)
     });
-    let short = (plan.servers > endpoints && endpoints == 1).then(|| {
-        let agents = plan.servers;
-        let what = format!("the plan has a server for each of {agents} agents, and one is named");
+    let short = (plan.servers > endpoints).then(|| {
+        let (needs, named) = (plan.servers, endpoints);
+        let what =
+            format!("the plan needs {needs} servers and {named} are named: a sweep refuses that");
         warning("endpoints", what, "give --endpoint once for each")
     });
     reloads.into_iter().chain(short)

@@ -1,0 +1,203 @@
+//! One server or a server per agent, in words: what terminal and front page begin with where a plan offers
+//! the choice.
+
+use domain::plan::Topology;
+use metrics::Estimate;
+use metrics::summary::{BothWays, Choice, ChoiceOver, Faster, Kind, TopologyComparison};
+
+use crate::number::plain;
+use crate::verdict::topology;
+use crate::words::{joined, plural};
+
+/// Configurations that are named; of more, only their number is said.
+const MOST_NAMED: usize = 3;
+
+/// The answer with its numbers; where nothing is decided, what would decide. The answer stands between
+/// `strong` marks.
+pub fn sentences(choice: &Choice, each: &[TopologyComparison], strong: &str) -> String {
+    let mut said = Vec::new();
+    if choice.depends_on_group() {
+        let answers = choice.groups.iter();
+        let answers = answers.map(|group| format!("{} {}", place(group), clause(group.faster)));
+        let answers: Vec<String> = answers.collect();
+        said.push(format!(
+            "{strong}It depends: {}.{strong}",
+            answers.join(", ")
+        ));
+        for group in &choice.groups {
+            let configs = plural(group.configs, "configuration");
+            let numbers = numbers(group);
+            said.push(capital(&format!(
+                "{} ({configs}): {numbers}.",
+                place(group)
+            )));
+        }
+        said.push(format!(
+            "The groups differ (p {}). Over all {} configurations {}: {}.",
+            p_words(choice.p_interaction),
+            choice.overall.configs,
+            clause(choice.overall.faster),
+            numbers(&choice.overall)
+        ));
+    } else {
+        let pair = if choice.paired { "paired " } else { "" };
+        let repeated = plural(choice.repetitions, &format!("{pair}repetition"));
+        let over = match choice.overall.configs {
+            1 => repeated,
+            configs => format!("{configs} configurations, {repeated} of each"),
+        };
+        let (answer, numbers) = (answer(choice.overall.faster), numbers(&choice.overall));
+        said.push(format!("{strong}{answer}{strong}: {numbers} ({over})."));
+    }
+    said.extend(beside(&choice.overall));
+    said.extend(by_themselves(each));
+    said.extend(would_decide(choice));
+    said.join(" ")
+}
+
+const fn answer(faster: Faster) -> &'static str {
+    match faster {
+        Faster::Shared => "One server is faster than a server per agent",
+        Faster::PerAgent => "A server per agent is faster than one server",
+        Faster::Neither => "One server and a server per agent differ by less than 5 %",
+        Faster::Undecided => "One server and a server per agent cannot be told apart",
+        Faster::NotRanked => "One server and a server per agent are not ranked",
+    }
+}
+
+/// `with equal options`.
+fn place(group: &ChoiceOver) -> String {
+    match &group.kind {
+        None => String::new(),
+        Some(Kind::EqualOptions) => "with equal options".to_owned(),
+        Some(Kind::DifferentOptions) => "with different options".to_owned(),
+        Some(Kind::Declared(name)) if name.is_empty() => "in no group of the plan".to_owned(),
+        Some(Kind::Declared(name)) => format!("in the group {name}"),
+    }
+}
+
+fn clause(faster: Faster) -> String {
+    match (faster.topology(), faster) {
+        (Some(better), _) => format!("{} is faster", topology(better)),
+        (None, Faster::Neither) => "neither is faster by 5 %".to_owned(),
+        (None, Faster::NotRanked) => "they are not ranked".to_owned(),
+        (None, _) => "they cannot be told apart".to_owned(),
+    }
+}
+
+/// The walls, the shorter one first, and how much longer the other is.
+fn numbers(over: &ChoiceOver) -> String {
+    let both = &over.wall_s;
+    let mut sides = [
+        (Topology::Shared, both.shared.mean),
+        (Topology::PerAgent, both.per_agent.mean),
+    ];
+    let mut ratio = both.ratio;
+    if ratio.mean < 1.0 {
+        sides.reverse();
+        ratio = inverse(&ratio);
+    }
+    let [(first, least), (second, most)] = sides;
+    format!(
+        "wall time {} s on {}, {} s on {}, {} as long",
+        plain(least, 2),
+        topology(first),
+        plain(most, 2),
+        topology(second),
+        times(&ratio)
+    )
+}
+
+fn p_words(p: Option<f64>) -> String {
+    match p {
+        Some(p) if p >= 0.001 => format!("= {}", plain(p, 3)),
+        Some(_) => "< 0.001".to_owned(),
+        None => "unknown".to_owned(),
+    }
+}
+
+fn inverse(ratio: &Estimate) -> Estimate {
+    Estimate {
+        mean: 1.0 / ratio.mean,
+        lo: ratio.hi.map(|hi| 1.0 / hi),
+        hi: ratio.lo.map(|lo| 1.0 / lo),
+        ..*ratio
+    }
+}
+
+/// `1.19× [1.13, 1.26]`.
+pub(crate) fn times(ratio: &Estimate) -> String {
+    let mean = plain(ratio.mean, 2);
+    match ratio.interval() {
+        Some(i) => format!("{mean}× [{}, {}]", plain(i.lo, 2), plain(i.hi, 2)),
+        None => format!("{mean}×"),
+    }
+}
+
+/// Throughput and time to the first token, which do not rank.
+fn beside(over: &ChoiceOver) -> Option<String> {
+    let part = |name: &str, both: Option<BothWays>, decimals: usize, unit: &str| {
+        let both = both?;
+        Some(format!(
+            "{name} is {} {unit} on one server and {} {unit} on a server per agent ({})",
+            plain(both.shared.mean, decimals),
+            plain(both.per_agent.mean, decimals),
+            times(&both.ratio)
+        ))
+    };
+    let parts = [
+        part("throughput", over.throughput, 1, "tok/s"),
+        part("the mean TTFT", over.ttft_s, 2, "s"),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| capital(&format!("{}.", joined(&parts))))
+}
+
+/// In which configurations which topology is faster by itself, where there are several.
+fn by_themselves(each: &[TopologyComparison]) -> Option<String> {
+    if each.len() < 2 {
+        return None;
+    }
+    let mut parts = Vec::new();
+    for better in [Topology::Shared, Topology::PerAgent] {
+        let of = each
+            .iter()
+            .filter(|one| one.faster.topology() == Some(better));
+        let names: Vec<String> = of.map(|one| one.id.to_string()).collect();
+        let place = match names.len() {
+            0 => continue,
+            few if few <= MOST_NAMED => joined(&names),
+            many => format!("{many} of {} configurations", each.len()),
+        };
+        parts.push(format!("{} is faster in {place}", topology(better)));
+    }
+    (!parts.is_empty()).then(|| format!("Each by itself: {}.", parts.join(", ")))
+}
+
+fn would_decide(choice: &Choice) -> Option<String> {
+    let flag = "(`--repeats`)";
+    match choice.overall.faster {
+        Faster::NotRanked => Some(format!(
+            "Three repetitions of each {flag} are needed to rank them."
+        )),
+        Faster::Undecided if choice.depends_on_group() => None,
+        Faster::Undecided if choice.over_configs => Some(
+            "Configurations differ too much for one answer: decide for each by itself.".to_owned(),
+        ),
+        Faster::Undecided => Some(format!(
+            "More repetitions {flag} would narrow the interval."
+        )),
+        _ => None,
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => format!("{}{}", first.to_uppercase(), letters.as_str()),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

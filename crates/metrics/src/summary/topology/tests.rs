@@ -1,0 +1,210 @@
+use std::path::Path;
+
+use domain::plan::Arm;
+
+use super::*;
+use crate::Summary;
+use crate::observation::RunObservation;
+use crate::timeline::{agent, arm, context, dataset, request, run};
+
+/// Two agents that end after so long, whose options differ or not, on a topology.
+fn took(
+    config: &str,
+    repetition: u32,
+    topology: Topology,
+    wall_s: f64,
+    equal: bool,
+) -> RunObservation {
+    let call = request(0).prefill((1e3 * wall_s) as u64 - 10).decode(10, 1);
+    let agents = [1024, if equal { 1024 } else { 4096 }].into_iter().zip(0..);
+    let agents =
+        agents.map(|(num_ctx, place)| agent(place, place, context(num_ctx), vec![call.build()]));
+    let arm = arm(Arm::Together, "unloaded", agents.collect());
+    RunObservation {
+        topology: Some(topology),
+        ..run(config, repetition, Some(arm), None)
+    }
+}
+
+/// Repetitions of a configuration on both topologies, with walls that scatter by 3 % beside one another.
+fn both(config: &str, shared_s: f64, per_agent_s: f64, equal: bool, n: u32) -> Vec<RunObservation> {
+    let sides = [
+        (Topology::Shared, shared_s),
+        (Topology::PerAgent, per_agent_s),
+    ];
+    let run = |repetition: u32| {
+        sides.map(|(topology, wall)| {
+            let odd = f64::from(repetition * 7 % 5) - 2.0;
+            let own = if topology == Topology::Shared {
+                odd
+            } else {
+                -odd
+            };
+            let wall = wall * (1.0 + 0.01 * own) * (1.0 + 0.05 * odd);
+            took(config, repetition, topology, wall, equal)
+        })
+    };
+    (1..=n).flat_map(run).collect()
+}
+
+fn choice_of(runs: Vec<RunObservation>) -> (Vec<TopologyComparison>, Choice) {
+    let summary = Summary::of(&dataset(runs));
+    (summary.topologies, summary.choice.unwrap())
+}
+
+#[test]
+fn a_plan_with_one_topology_offers_no_choice() {
+    let runs = both("a", 10.0, 9.0, true, 3).into_iter();
+    let one = runs.filter(|run| run.topology == Some(Topology::Shared));
+    let summary = Summary::of(&dataset(one.collect()));
+    assert_eq!((summary.topologies, summary.choice), (Vec::new(), None));
+}
+
+#[test]
+fn one_configuration_is_ranked_by_paired_walls() {
+    let (each, choice) = choice_of(both("a", 15.0, 9.6, true, 5));
+    assert_eq!(
+        (each[0].faster, choice.overall.faster),
+        (Faster::PerAgent, Faster::PerAgent)
+    );
+    assert_eq!(
+        (each[0].wall_s, each[0].p),
+        (choice.overall.wall_s, choice.overall.p)
+    );
+    assert!(choice.groups.is_empty() && !choice.depends_on_group());
+    let ratio = choice.overall.wall_s.ratio;
+    // Each wall scatters by 8 %, the pairs by 3 %.
+    assert!(
+        (ratio.mean - 0.64).abs() < 0.01 && ratio.hi.unwrap() < 0.67,
+        "{ratio:?}"
+    );
+    let (_, close) = choice_of(both("a", 10.0, 10.05, true, 5));
+    assert_eq!(close.overall.faster, Faster::Neither);
+    let (_, open) = choice_of(both("a", 10.0, 10.3, true, 3));
+    assert_eq!(open.overall.faster, Faster::Undecided);
+    let (_, few) = choice_of(both("a", 15.0, 9.6, true, 2));
+    assert_eq!(
+        (few.overall.faster, few.overall.p),
+        (Faster::NotRanked, None)
+    );
+}
+
+#[test]
+fn recorded_runs_are_not_paired() {
+    let mut data = dataset(both("a", 10.0, 9.4, true, 5));
+    assert_eq!(Summary::of(&data).topologies[0].faster, Faster::PerAgent);
+    data.provenance = Provenance::Imported;
+    let summary = Summary::of(&data);
+    assert!(!summary.topologies[0].paired);
+    assert_eq!(summary.topologies[0].faster, Faster::Undecided);
+}
+
+#[test]
+fn an_interaction_is_found_by_repetitions_where_groups_are_small() {
+    let mut runs = both("equal", 14.0, 16.8, true, 5);
+    runs.extend(both("differ", 18.0, 16.4, false, 5));
+    runs.extend(both("differ2", 17.9, 16.3, false, 5));
+    let (each, choice) = choice_of(runs);
+    assert!(choice.depends_on_group() && !choice.over_configs);
+    let groups: Vec<_> = choice
+        .groups
+        .iter()
+        .map(|g| (g.kind.clone().unwrap(), g.faster))
+        .collect();
+    assert_eq!(
+        groups,
+        [
+            (Kind::EqualOptions, Faster::Shared),
+            (Kind::DifferentOptions, Faster::PerAgent)
+        ]
+    );
+    let alone: Vec<_> = each.iter().map(|one| one.faster).collect();
+    assert_eq!(alone, [Faster::Shared, Faster::PerAgent, Faster::PerAgent]);
+}
+
+#[test]
+fn groups_are_those_of_the_plan_where_it_declares_some() {
+    let text = r#"
+schema = 1
+name = "p"
+model = "m"
+topologies = ["shared", "per_agent"]
+[[configs]]
+id = "a"
+scenario = "s"
+group = "short"
+agents = [{ name = "x" }, { name = "y" }]
+[[configs]]
+id = "b"
+scenario = "s"
+agents = [{ name = "x" }, { name = "y" }]
+"#;
+    let plan = domain::plan::parse("p.toml", text).unwrap();
+    let configs = plan.configs.into_iter().map(|config| config.group);
+    assert_eq!(
+        configs.collect::<Vec<_>>(),
+        [Some("short".to_owned()), None]
+    );
+}
+
+/// The recorded means and deviations of 30 configurations on one server and on two, as five runs each that
+/// have them.
+fn recorded() -> Vec<RunObservation> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113/dual-figures.csv");
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .skip(1)
+        .map(|l| l.split(',').collect())
+        .collect();
+    let run = |(place, row): (usize, &Vec<&str>)| {
+        let topology = if row[0] == "one-server" {
+            Topology::Shared
+        } else {
+            Topology::PerAgent
+        };
+        let [mean, sd] = [4, 5].map(|column: usize| row[column].parse::<f64>().unwrap());
+        // The file names one configuration twice; its rows are in the same order on both.
+        let config = format!("{}-{}", place % 30, row[1]);
+        let equal = row[2] == "chimera_homo";
+        // Five values of mean 0 and sample deviation 1.
+        let around = [-1.264_911, -0.632_456, 0.0, 0.632_456, 1.264_911];
+        let walls = (1..).zip(around.map(|off| mean + sd * off));
+        let runs = walls.map(move |(at, wall)| took(&config, at, topology, wall, equal));
+        runs.collect::<Vec<_>>()
+    };
+    rows.iter().enumerate().flat_map(run).collect()
+}
+
+#[test]
+fn three_hundred_recorded_runs_are_a_tie_that_hides_an_interaction() {
+    let mut data = dataset(recorded());
+    data.provenance = Provenance::Imported;
+    let choice = Summary::of(&data).choice.unwrap();
+    assert!(choice.over_configs && choice.depends_on_group());
+    assert!(
+        choice.p_interaction.unwrap() < 1e-5,
+        "{:?}",
+        choice.p_interaction
+    );
+    let overall = &choice.overall;
+    assert_eq!((overall.configs, overall.faster), (30, Faster::Undecided));
+    assert!(overall.p.unwrap() > 0.5);
+    let said = |group: &ChoiceOver| {
+        let walls = [group.wall_s.shared.mean, group.wall_s.per_agent.mean];
+        let walls = walls.map(|wall| (wall * 10.0).round() / 10.0);
+        let kind = group.kind.clone().unwrap();
+        (kind, group.configs, group.faster, walls)
+    };
+    let found: Vec<_> = choice.groups.iter().map(said).collect();
+    // Trimmed means over configurations, as everywhere from eight on; the plain ones are 14.7 and 12.3,
+    // 10.6 and 12.6.
+    assert_eq!(
+        found,
+        [
+            (Kind::DifferentOptions, 14, Faster::PerAgent, [15.0, 12.2]),
+            (Kind::EqualOptions, 16, Faster::Shared, [10.8, 12.6])
+        ]
+    );
+    assert!(choice.groups[0].p.unwrap() < 0.005 && choice.groups[1].p.unwrap() < 1e-5);
+}
