@@ -4,7 +4,8 @@
 //! A claims file ([`Claims`]) says what is published, where, with which tolerance, and by which
 //! [`formula`](Context::evaluate) it is computed again, with other definitions to
 //! try. [`Claims::audit`] gives a [`Ledger`]: each claim reproduced, reproduced only under another
-//! definition, contradicted, or not testable. [`PublishedCells`] does the same for the plain cells
+//! definition, contradicted, undecided, or not testable. What runs only estimate contradicts a claim
+//! no sooner than its whole 95 % interval does. [`PublishedCells`] does the same for the plain cells
 //! of the report's tables, against any rows.
 //!
 //! ```no_run
@@ -24,6 +25,7 @@ mod cells;
 mod claims;
 mod derive;
 mod error;
+mod estimate;
 mod formula;
 mod judge;
 mod ledger;
@@ -36,6 +38,7 @@ mod value;
 pub use cells::{CellCheck, PublishedCell, PublishedCells};
 pub use claims::{Alternative, Claim, Claims, Document};
 pub use error::{AuditError, RecomputeError};
+pub use estimate::{Computed, Evidence};
 pub use formula::Context;
 pub use judge::{Published, Relation};
 pub use ledger::{Counts, Finding, Ledger, LedgerEntry, Tried};

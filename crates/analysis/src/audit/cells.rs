@@ -88,7 +88,7 @@ impl PublishedCell {
             .map(|formula| context.evaluate(formula));
         let (recomputed, why) = match given {
             None => (None, self.not_testable.clone()),
-            Some(Ok(value)) => (Some(value), None),
+            Some(Ok(computed)) => (Some(computed.value), None),
             Some(Err(RecomputeError::Lacking(why))) => (None, Some(why)),
             Some(Err(RecomputeError::Wrong(problem))) => {
                 return Err(self.refused(path, line, &problem));

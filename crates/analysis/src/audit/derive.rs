@@ -8,7 +8,7 @@ use super::value::{Row, Value, number};
 /// |---|---|
 /// | `num_gpu`, `num_ctx`, `temperature` | agent B's options, by their columns or by the id |
 /// | `contention` | `contention_recorded`, under the published table's name |
-/// | `efficiency_percent` | 100 · `speedup` / 2 |
+/// | `efficiency_percent`, `efficiency_percent_sd` | 100 · `speedup` / 2, and of its standard deviation |
 ///
 /// and to a recorded run (one with both agents' times):
 ///
@@ -16,7 +16,7 @@ use super::value::{Row, Value, number};
 /// |---|---|
 /// | `speedup_from_times` | (`a_execution_s` + `b_execution_s`) / wall |
 /// | `ttft_delta_ms` | TTFT of A less TTFT of B (positive: B is sooner) |
-/// | `a_rate`, `b_rate`, `tp_delta` | server-side tok/s of each agent; B less A |
+/// | `a_rate`, `b_rate`, `tp_delta`, `mean_rate` | server-side tok/s of each agent; B less A; of both on average |
 /// | `aggregate_rate`, `tokens` | tokens of both over the wall time; their sum |
 /// | `first` | which agent's first token came first, `a` or `b` |
 /// | `first_execution_s`, `first_execution_ms` | how long that agent took |
@@ -35,10 +35,11 @@ pub(super) fn derive(row: &mut Row) {
             row.insert(option.to_owned(), Value::Number(value));
         }
     }
-    if let Some(speedup) = number(row, "speedup") {
-        let efficiency = || Value::Number(50.0 * speedup);
-        row.entry("efficiency_percent".to_owned())
-            .or_insert_with(efficiency);
+    for end in ["", "_sd"] {
+        if let Some(speedup) = number(row, &format!("speedup{end}")) {
+            row.entry(format!("efficiency_percent{end}"))
+                .or_insert(Value::Number(50.0 * speedup));
+        }
     }
     if let Some(flag) = row.get("contention_recorded").cloned() {
         row.entry("contention".to_owned()).or_insert(flag);
@@ -117,6 +118,7 @@ fn of_run(row: &Row) -> Option<Vec<(&'static str, Value)>> {
         ("a_rate", a.rate),
         ("b_rate", b.rate),
         ("tp_delta", a.rate.zip(b.rate).map(|(a, b)| b - a)),
+        ("mean_rate", a.rate.zip(b.rate).map(|(a, b)| a.midpoint(b))),
         ("start_s", start),
         ("end_s", start.map(|start| start + wall_s)),
     ];

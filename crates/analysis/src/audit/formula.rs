@@ -4,9 +4,10 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use metrics::stats;
+use metrics::stats::{self, Location};
 
 use super::error::{AuditError, RecomputeError};
+use super::estimate::{Computed, locate};
 use super::sources::{Rows, Sources, join};
 use super::value::{Row, Value, number};
 
@@ -77,19 +78,24 @@ impl<'a> Context<'a> {
 
     /// Computes a formula. What formulas are made of stands at the head of
     /// `fixtures/tr113/claims.toml`; `/` binds more than `·`, and a stamp counts as its seconds
-    /// since 1970. A row whose cell is empty never holds. A text stands alone.
-    pub fn evaluate(&self, formula: &str) -> Result<Value, RecomputeError> {
+    /// since 1970. A row whose cell is empty never holds. A text stands alone, and so does an
+    /// estimate.
+    pub fn evaluate(&self, formula: &str) -> Result<Computed, RecomputeError> {
         if let Some(text @ Value::Text(_)) = self.sources.figure(formula) {
-            return Ok(text.clone());
+            return Ok(Computed::exact(text.clone()));
         }
         let mut reader = Reader::new(*self, formula, 0);
-        let value = if reader.eat("configuration of") {
-            Value::Text(reader.configuration()?)
+        let computed = if reader.eat("configuration of") {
+            Computed::exact(Value::Text(reader.configuration()?))
+        } else if reader.eat("estimate of") {
+            reader.estimate()?
+        } else if reader.eat("estimated % change of") {
+            reader.estimated_change()?
         } else {
-            Value::Number(reader.sum()?)
+            Computed::exact(Value::Number(reader.sum()?))
         };
         reader.end()?;
-        Ok(value)
+        Ok(computed)
     }
 }
 
@@ -106,6 +112,32 @@ impl Chosen<'_> {
         require(self.name, self.rows, column)?;
         let numbers = self.list.iter().filter_map(|row| number(row, column));
         Ok(numbers.collect())
+    }
+
+    /// Where the column's values, or their logarithms, lie, and their plain mean.
+    fn located(&self, column: &str, logs: bool) -> Result<(Option<Location>, f64), RecomputeError> {
+        match stats::mean(&self.numbers(column)?) {
+            Some(mean) => Ok((locate(&self.list, column, logs), mean)),
+            None => self.lacking(column),
+        }
+    }
+
+    /// The column at the lower temperature less that at the higher, of rows that are otherwise alike.
+    fn temperature_differences(&self, column: &str) -> Result<Vec<f64>, RecomputeError> {
+        let alike = ["scenario", "num_gpu", "num_ctx"];
+        for column in alike.into_iter().chain(["temperature", column]) {
+            require(self.name, self.rows, column)?;
+        }
+        let of_lower = |(lower, higher): (&Row, &Row)| {
+            let cooler = number(lower, "temperature")? < number(higher, "temperature")?;
+            let pair = cooler && alike.iter().all(|key| lower.get(*key) == higher.get(*key));
+            pair.then_some(number(lower, column)? - number(higher, column)?)
+        };
+        let pairs = self.list.iter().enumerate().flat_map(|(at, left)| {
+            let later = self.list[at + 1..].iter();
+            later.flat_map(|right| [(*left, *right), (*right, *left)])
+        });
+        Ok(pairs.filter_map(of_lower).collect())
     }
 
     fn lacking<T>(&self, column: &str) -> Result<T, RecomputeError> {
@@ -349,24 +381,45 @@ impl<'a> Reader<'a> {
         let stat = STATS.into_iter().find(|(name, _)| !above && self.eat(name));
         self.need(", in")?;
         let rows = self.chosen()?;
-        let alike = ["scenario", "num_gpu", "num_ctx"];
-        for column in alike.into_iter().chain(["temperature", column]) {
-            require(rows.name, rows.rows, column)?;
-        }
-        let of_lower = |(lower, higher): (&Row, &Row)| {
-            let cooler = number(lower, "temperature")? < number(higher, "temperature")?;
-            let pair = cooler && alike.iter().all(|key| lower.get(*key) == higher.get(*key));
-            pair.then_some(number(lower, column)? - number(higher, column)?)
-        };
-        let pairs = rows.list.iter().enumerate().flat_map(|(at, left)| {
-            let later = rows.list[at + 1..].iter();
-            later.flat_map(|right| [(*left, *right), (*right, *left)])
-        });
-        let differences: Vec<f64> = pairs.filter_map(of_lower).collect();
+        let differences = rows.temperature_differences(column)?;
         match stat {
             Some(stat) => rows.stat(stat, &differences),
             None => Ok(differences.iter().filter(|d| **d > 0.0).count() as f64),
         }
+    }
+
+    fn estimate(&mut self) -> Result<Computed, RecomputeError> {
+        if self.eat("temperature pairs ,") {
+            let column = self.word()?;
+            self.need("at the lower less the higher , in")?;
+            let rows = self.chosen()?;
+            let differences = rows.temperature_differences(column)?;
+            let Some(mean) = stats::mean(&differences) else {
+                return rows.lacking(column);
+            };
+            return Ok(Computed::estimate(Location::of(&differences), mean, |x| x));
+        }
+        let column = self.word()?;
+        self.need("in")?;
+        let (mut location, mut mean) = self.chosen()?.located(column, false)?;
+        if self.eat("less") {
+            let (other, other_mean) = self.chosen()?.located(column, false)?;
+            location = location.zip(other).map(|(one, other)| one.minus(other));
+            mean -= other_mean;
+        }
+        Ok(Computed::estimate(location, mean, |x| x))
+    }
+
+    fn estimated_change(&mut self) -> Result<Computed, RecomputeError> {
+        let percent = |ratio: f64| 100.0 * (ratio - 1.0);
+        let column = self.word()?;
+        self.need("from")?;
+        let (from, from_mean) = self.chosen()?.located(column, true)?;
+        self.need("to")?;
+        let (to, to_mean) = self.chosen()?.located(column, true)?;
+        let ratio = to.zip(from).map(|(to, from)| to.minus(from));
+        let mean = percent(self.divide(to_mean, from_mean)?);
+        Ok(Computed::estimate(ratio, mean, |log| percent(log.exp())))
     }
 
     fn agreement(&mut self) -> Result<f64, RecomputeError> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::estimate::{Computed, Evidence};
 use super::value::Value;
 
 /// Slack for the last binary digits, relative to the figures compared.
@@ -45,7 +46,62 @@ pub(super) struct Judge<'a> {
     pub(super) tolerance: f64,
 }
 
+/// Whether a claim holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Verdict {
+    /// It does.
+    Holds,
+    /// It does not.
+    Fails,
+    /// The runs do not tell. So many times as many would, if the estimate stayed as it is; `None`
+    /// where there are too few for an estimate.
+    Undecided(Option<f64>),
+}
+
 impl Judge<'_> {
+    /// The verdict on a figure; `None` when a number meets a text.
+    ///
+    /// An exact figure holds or it fails. An estimate fails when its whole interval lies outside of
+    /// what is claimed. It holds when its whole interval lies inside, or, where the claim is a value
+    /// or a range, when the estimate itself does and its interval is no wider than the claim.
+    pub(super) fn verdict(&self, computed: &Computed) -> Option<Verdict> {
+        let at = self.holds(&computed.value)?;
+        let interval = match computed.evidence {
+            Evidence::Exact if at => return Some(Verdict::Holds),
+            Evidence::Exact => return Some(Verdict::Fails),
+            Evidence::TooFew => return Some(Verdict::Undecided(None)),
+            Evidence::Interval(interval) => interval,
+        };
+        let [low, high] = [interval.lo, interval.hi].map(Value::Number);
+        let width = interval.hi - interval.lo;
+        let claimed = self.width();
+        if claimed.map_or(self.holds(&low)? && self.holds(&high)?, |claimed| {
+            at && width <= claimed
+        }) {
+            return Some(Verdict::Holds);
+        }
+        let (below, above) = (self.difference(&low)?, self.difference(&high)?);
+        if !self.holds(&low)? && !self.holds(&high)? && below.signum() == above.signum() {
+            return Some(Verdict::Fails);
+        }
+        // An interval narrows with the root of the number of runs.
+        let needed = match claimed {
+            Some(claimed) if at => claimed,
+            _ => 2.0 * self.difference(&computed.value)?.abs(),
+        };
+        Some(Verdict::Undecided(Some((width / needed).powi(2))))
+    }
+
+    /// How wide a claimed value or range is, its tolerance included; none of a bound.
+    fn width(&self) -> Option<f64> {
+        let own = match (self.published, self.relation) {
+            (Published::Range([low, high]), _) => high - low,
+            (_, Relation::Equals) => 0.0,
+            _ => return None,
+        };
+        Some(own + 2.0 * self.tolerance)
+    }
+
     /// Whether the published value holds; `None` when a number meets a text.
     pub(super) fn holds(&self, recomputed: &Value) -> Option<bool> {
         match (self.published, recomputed) {

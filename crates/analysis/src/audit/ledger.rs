@@ -6,10 +6,10 @@ use serde_json::{Value as Json, json};
 
 use super::claims::{Claim, Claims};
 use super::error::AuditError;
+use super::estimate::Computed;
 use super::formula::Context;
-use super::judge::Judge;
+use super::judge::{Judge, Verdict};
 use super::sources::Sources;
-use super::value::Value;
 
 /// Every claim with its finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,6 +31,8 @@ pub struct Counts {
     pub redefined: usize,
     /// Contradicted.
     pub contradicted: usize,
+    /// Undecided.
+    pub undecided: usize,
     /// Not testable.
     pub not_testable: usize,
 }
@@ -50,25 +52,33 @@ pub enum Finding {
     /// The data give the published value under the document's own definition.
     Reproduced {
         /// What they give.
-        recomputed: Value,
+        recomputed: Computed,
     },
     /// They give it only under another definition.
     Redefined {
         /// What the document's own definition gives.
-        recomputed: Value,
+        recomputed: Computed,
         /// The other definition, and what that gives.
         under: Tried,
     },
     /// They give something else under every definition tried.
     Contradicted {
         /// What the document's own definition gives.
-        recomputed: Value,
+        recomputed: Computed,
         /// Recomputed less published (less the nearer end of a range); `None` for texts.
         difference: Option<f64>,
-        /// The difference in tolerances; `None` for texts and where the tolerance is 0.
+        /// The difference in tolerances; `None` for texts and estimates, and where the tolerance is 0.
         tolerances: Option<f64>,
         /// Other definitions that were tried and do not give it either.
         also_tried: Vec<Tried>,
+    },
+    /// The runs at hand allow the claim and its contrary.
+    Undecided {
+        /// What they give.
+        recomputed: Computed,
+        /// How many times as many runs would decide, if the estimate stayed as it is; `None` where
+        /// there are fewer than three.
+        times: Option<f64>,
     },
     /// The data cannot tell; the claim says why.
     NotTestable,
@@ -80,7 +90,7 @@ pub struct Tried {
     /// The definition.
     pub definition: String,
     /// What it gives.
-    pub gives: Value,
+    pub gives: Computed,
 }
 
 /// The finding's figures stand beside the claim's, under its name.
@@ -89,25 +99,30 @@ impl Serialize for LedgerEntry {
         let claim = &self.claim;
         let relation = claim.recompute.as_ref().map(|_| claim.relation);
         let figures = match &self.finding {
-            Finding::Reproduced { recomputed } => vec![("recomputed", json!(recomputed))],
-            Finding::Redefined { recomputed, under } => vec![
-                ("recomputed", json!(recomputed)),
+            Finding::Reproduced { .. } => Vec::new(),
+            Finding::Redefined { under, .. } => vec![
                 ("definition", json!(under.definition)),
                 ("under_it", json!(under.gives)),
             ],
             Finding::Contradicted {
-                recomputed,
                 difference,
                 tolerances,
                 also_tried,
+                ..
             } => vec![
-                ("recomputed", json!(recomputed)),
                 ("difference", json!(difference)),
                 ("tolerances", json!(tolerances)),
                 ("also_tried", json!(also_tried)),
             ],
+            Finding::Undecided { times, .. } => vec![("times_as_many_runs", json!(times))],
             Finding::NotTestable => vec![("why", json!(claim.not_testable))],
         };
+        let recomputed = self.finding.recomputed();
+        let interval = recomputed.and_then(Computed::interval);
+        let recomputed = [
+            ("recomputed", json!(recomputed)),
+            ("interval", json!(interval.map(|i| [i.lo, i.hi]))),
+        ];
         let known = |entry: &(&str, Json)| !entry.1.is_null();
         let own = [
             ("id", json!(claim.id)),
@@ -121,9 +136,10 @@ impl Serialize for LedgerEntry {
             ("method", json!(claim.recompute)),
             ("finding", json!(self.finding.key())),
         ];
+        let shown = own.into_iter().chain(recomputed).filter(known);
         let note = [("note", json!(claim.note))].into_iter().filter(known);
         let mut map = serializer.serialize_map(None)?;
-        for (key, value) in own.into_iter().filter(known).chain(figures).chain(note) {
+        for (key, value) in shown.chain(figures).chain(note) {
             map.serialize_entry(key, &value)?;
         }
         map.end()
@@ -137,6 +153,7 @@ impl Finding {
             Self::Reproduced { .. } => "reproduced",
             Self::Redefined { .. } => "redefined",
             Self::Contradicted { .. } => "contradicted",
+            Self::Undecided { .. } => "undecided",
             Self::NotTestable => "not_testable",
         }
     }
@@ -147,7 +164,19 @@ impl Finding {
             Self::Reproduced { .. } => "reproduced",
             Self::Redefined { .. } => "reproduced only under another definition",
             Self::Contradicted { .. } => "contradicted",
+            Self::Undecided { .. } => "undecided",
             Self::NotTestable => "not testable",
+        }
+    }
+
+    /// What the document's own definition gives.
+    pub fn recomputed(&self) -> Option<&Computed> {
+        match self {
+            Self::Reproduced { recomputed }
+            | Self::Redefined { recomputed, .. }
+            | Self::Contradicted { recomputed, .. }
+            | Self::Undecided { recomputed, .. } => Some(recomputed),
+            Self::NotTestable => None,
         }
     }
 }
@@ -183,38 +212,41 @@ impl Claims {
         // What a formula gives, and whether that is the published value.
         let judged = |key: &str, formula: &str| {
             let refuse = |problem: &str| claim.refused(&self.path, key, problem);
-            let value = context.evaluate(formula);
-            let value = value.map_err(|problem| refuse(&problem.to_string()))?;
-            match judge.holds(&value) {
-                Some(holds) => Ok((value, holds)),
+            let computed = context.evaluate(formula);
+            let computed = computed.map_err(|problem| refuse(&problem.to_string()))?;
+            match judge.verdict(&computed) {
+                Some(verdict) => Ok((computed, verdict)),
                 None => Err(refuse(&format!(
-                    "gives {value:?}, the published value is {published:?}; both must be numbers or both texts"
+                    "gives {:?}, the published value is {published:?}; both must be numbers or both texts",
+                    computed.value
                 ))),
             }
         };
-        let (recomputed, holds) = judged("recompute", recompute)?;
+        let (recomputed, verdict) = judged("recompute", recompute)?;
         // Alternatives are computed even where they are not needed, so that a wrong one is found at
         // once.
         let mut also_tried = Vec::new();
         let mut found = None;
         for other in &claim.alternatives {
-            let (gives, fits) = judged("alternatives", &other.recompute)?;
+            let (gives, verdict) = judged("alternatives", &other.recompute)?;
             let tried = Tried {
                 definition: other.definition.clone(),
                 gives,
             };
-            if fits && found.is_none() {
+            if verdict == Verdict::Holds && found.is_none() {
                 found = Some(tried);
             } else {
                 also_tried.push(tried);
             }
         }
-        Ok(match (holds, found) {
-            (true, _) => Finding::Reproduced { recomputed },
-            (false, Some(under)) => Finding::Redefined { recomputed, under },
-            (false, None) => {
-                let difference = judge.difference(&recomputed);
-                let tolerated = difference.filter(|_| judge.tolerance > 0.0);
+        Ok(match (verdict, found) {
+            (Verdict::Holds, _) => Finding::Reproduced { recomputed },
+            (Verdict::Undecided(times), _) => Finding::Undecided { recomputed, times },
+            (Verdict::Fails, Some(under)) => Finding::Redefined { recomputed, under },
+            (Verdict::Fails, None) => {
+                let difference = judge.difference(&recomputed.value);
+                let exact = judge.tolerance > 0.0 && recomputed.interval().is_none();
+                let tolerated = difference.filter(|_| exact);
                 Finding::Contradicted {
                     tolerances: tolerated.map(|difference| difference / judge.tolerance),
                     recomputed,
@@ -236,6 +268,7 @@ impl Counts {
                 Finding::Reproduced { .. } => &mut counts.reproduced,
                 Finding::Redefined { .. } => &mut counts.redefined,
                 Finding::Contradicted { .. } => &mut counts.contradicted,
+                Finding::Undecided { .. } => &mut counts.undecided,
                 Finding::NotTestable => &mut counts.not_testable,
             }) += 1;
         }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use document::number::plain;
 
 use super::claims::Document;
+use super::estimate::Computed;
 use super::judge::{Published, Relation};
 use super::ledger::{Counts, Finding, Ledger, LedgerEntry};
 use super::value::Value;
@@ -13,8 +14,14 @@ impl Counts {
     /// One sentence.
     pub fn sentence(&self) -> String {
         format!(
-            "{} claims: {} reproduced, {} reproduced only under another definition, {} contradicted, {} not testable.",
-            self.claims, self.reproduced, self.redefined, self.contradicted, self.not_testable
+            "{} claims: {} reproduced, {} reproduced only under another definition, {} contradicted, {} undecided, {} \
+             not testable.",
+            self.claims,
+            self.reproduced,
+            self.redefined,
+            self.contradicted,
+            self.undecided,
+            self.not_testable
         )
     }
 }
@@ -47,12 +54,17 @@ impl LedgerEntry {
         }
     }
 
-    /// A recomputed value with one decimal more than the published one is good for.
-    fn value_text(&self, value: &Value) -> String {
-        match value {
+    /// A recomputed value with one decimal more than the published one is good for, and the
+    /// interval of an estimate.
+    fn value_text(&self, computed: &Computed) -> String {
+        let value = match &computed.value {
             Value::Text(text) => text.clone(),
             Value::Number(number) => format!("{}{}", self.number_text(*number), self.unit_text()),
-        }
+        };
+        computed.interval().map_or(value.clone(), |interval| {
+            let ends = [interval.lo, interval.hi].map(|end| self.number_text(end));
+            format!("{value} [{}, {}]", ends[0], ends[1])
+        })
     }
 
     /// A published number as printed: to the place that its tolerance is half a unit of.
@@ -87,12 +99,8 @@ impl LedgerEntry {
 
     /// What the data give, under the document's own definition.
     pub fn recomputed_text(&self) -> String {
-        match &self.finding {
-            Finding::Reproduced { recomputed }
-            | Finding::Redefined { recomputed, .. }
-            | Finding::Contradicted { recomputed, .. } => self.value_text(recomputed),
-            Finding::NotTestable => "–".to_owned(),
-        }
+        let recomputed = self.finding.recomputed();
+        recomputed.map_or_else(|| "–".to_owned(), |recomputed| self.value_text(recomputed))
     }
 
     /// The finding in words, with its figures.
@@ -104,10 +112,10 @@ impl LedgerEntry {
                 format!("reproduced only as {} ({gives})", under.definition)
             }
             Finding::Contradicted {
+                recomputed,
                 difference,
                 tolerances,
                 also_tried,
-                ..
             } => {
                 let by = match difference {
                     None => String::new(),
@@ -119,15 +127,34 @@ impl LedgerEntry {
                         format!(" by {sign}{}{unit}", self.number_text(*difference))
                     }
                 };
-                let tolerances = tolerances.map_or_else(String::new, |tolerances| {
-                    format!(", {} tolerances", grouped(tolerances.abs(), 1))
-                });
+                let tolerances = match (tolerances, recomputed.interval()) {
+                    (Some(tolerances), _) => {
+                        format!(", {} tolerances", grouped(tolerances.abs(), 1))
+                    }
+                    (None, Some(_)) => ", which the 95 % interval excludes".to_owned(),
+                    (None, None) => String::new(),
+                };
                 let tried = also_tried.iter().map(|tried| {
                     format!("{} ({})", tried.definition, self.value_text(&tried.gives))
                 });
                 let tried: Vec<String> = tried.collect();
                 let nor = if tried.is_empty() { "" } else { "; nor as " };
                 format!("contradicted{by}{tolerances}{nor}{}", tried.join(", "))
+            }
+            Finding::Undecided { times, .. } => {
+                let needed = match times {
+                    None => "there are fewer than three runs or pairs, and an interval needs three"
+                        .to_owned(),
+                    Some(times) if *times > 100.0 => {
+                        "the 95 % interval allows both, and a hundred times as many runs would too"
+                            .to_owned()
+                    }
+                    Some(times) => format!(
+                        "the 95 % interval allows both; about {} times as many runs would decide",
+                        grouped(times.ceil().max(2.0), 0)
+                    ),
+                };
+                format!("undecided: {needed}")
             }
             Finding::NotTestable => {
                 let why = self.claim.not_testable.as_deref().unwrap_or_default();
@@ -175,8 +202,13 @@ impl Ledger {
             "{}\n\nA claim is *reproduced* when the figure computed under the document's own definition differs from \
              the published one by no more than the tolerance (half a unit in the last printed place, or what the \
              wording allows). Differences are recomputed less published.\n\n\
-             | document | claims | reproduced | only under another definition | contradicted | not testable |\n\
-             |---|---:|---:|---:|---:|---:|\n",
+             A figure in brackets is the 95 % interval of an estimate from repeated runs; a figure without one is \
+             exact for the runs at hand and says nothing of others. An estimate *contradicts* a claim when its whole \
+             interval lies outside of what is claimed. It *reproduces* a claim when the whole interval lies inside \
+             or, for a value or a range, when the estimate does and the interval is no wider than the claim. Else \
+             the claim is *undecided*: neither shown nor refuted.\n\n\
+             | document | claims | reproduced | only under another definition | contradicted | undecided | not \
+             testable |\n|---|---:|---:|---:|---:|---:|---:|\n",
             self.counts.sentence()
         );
         for (document, entries) in self.documents() {
@@ -186,6 +218,7 @@ impl Ledger {
                 c.reproduced,
                 c.redefined,
                 c.contradicted,
+                c.undecided,
                 c.not_testable,
             ];
             let cells = counts.map(|n| n.to_string()).into_iter();
@@ -221,7 +254,7 @@ impl Ledger {
     }
 
     /// The ledger as plain text: `ok` reproduced, `def` only under another definition, `NO`
-    /// contradicted, `?` not testable; the counts last.
+    /// contradicted, `und` undecided, `?` not testable; the counts last.
     pub fn to_text(&self) -> String {
         let mut out = String::new();
         for (document, entries) in self.documents() {
@@ -236,6 +269,7 @@ impl Ledger {
                     Finding::Reproduced { .. } => ("ok ", true, false),
                     Finding::Redefined { .. } => ("def", true, true),
                     Finding::Contradicted { .. } => ("NO ", true, true),
+                    Finding::Undecided { .. } => ("und", true, true),
                     Finding::NotTestable => ("?  ", false, true),
                 };
                 _ = writeln!(out, "    {mark} {}", entry.claim.claim);
@@ -265,7 +299,7 @@ impl LedgerEntry {
     /// The finding with its note; what is not reproduced stands out.
     fn finding_in_markdown(&self) -> String {
         let mut text = self.finding_text();
-        for name in ["reproduced only as", "contradicted"] {
+        for name in ["reproduced only as", "contradicted", "undecided"] {
             if text.starts_with(name) {
                 text = text.replacen(name, &format!("**{name}**"), 1);
             }

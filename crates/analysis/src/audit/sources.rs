@@ -75,12 +75,19 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Reads a folder laid out as `fixtures/tr113`: the rows `published`, `recorded`, `one-server`
-    /// and `two-servers`, the figures `tr110.*`, `facts.*` and `mechanisms.*`, and the rows
+    /// Reads a folder laid out as `fixtures/tr113`: the rows `published`, `recorded`, `one-server`,
+    /// `two-servers` and `repeated`, the figures `tr110.*`, `facts.*` and `mechanisms.*`, and the rows
     /// `tr110-report` and `tr110-cited` (a row a scenario) made of TR110's figures.
     pub fn load(folder: &Path) -> Result<Self, AuditError> {
         let mut sources = Self::default();
-        for name in ["published", "recorded", "one-server", "two-servers"] {
+        let tables = [
+            "published",
+            "recorded",
+            "one-server",
+            "two-servers",
+            "repeated",
+        ];
+        for name in tables {
             let path = folder.join(format!("{name}.csv"));
             let rows = Rows::parse(&path, &AuditError::read(&path)?)?;
             sources = sources.with_rows(name, rows);

@@ -107,12 +107,13 @@ fn differences(material: &Material<'_>) -> Option<Section> {
 fn audit(material: &Material<'_>) -> Option<Section> {
     let counts = &material.ledger?.counts;
     let text = format!(
-        "Of {} claims {} are reproduced, {} only under another definition, {} are contradicted and {} cannot be \
-         tested. The whole ledger, claim by claim: [`audit.md`](audit.md).",
+        "Of {} claims {} are reproduced, {} only under another definition, {} are contradicted, {} are undecided \
+         and {} cannot be tested. The whole ledger, claim by claim: [`audit.md`](audit.md).",
         counts.claims,
         counts.reproduced,
         counts.redefined,
         counts.contradicted,
+        counts.undecided,
         counts.not_testable
     );
     Some(Section::new(

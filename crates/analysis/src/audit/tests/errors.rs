@@ -45,7 +45,10 @@ fn the_sound_file_is_sound() {
     assert_eq!(
         ledger.entries[0].finding,
         Finding::Reproduced {
-            recomputed: Value::Number(8.25)
+            recomputed: Computed {
+                value: Value::Number(8.25),
+                evidence: Evidence::Exact,
+            }
         }
     );
 }
@@ -166,7 +169,13 @@ fn tables_of_rows_name_file_and_line() {
 #[test]
 fn figures_must_be_numbers_or_texts() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["published", "recorded", "one-server", "two-servers"] {
+    for name in [
+        "published",
+        "recorded",
+        "one-server",
+        "two-servers",
+        "repeated",
+    ] {
         let path = folder.path().join(format!("{name}.csv"));
         std::fs::write(path, "config,scenario\n").unwrap();
     }

@@ -150,7 +150,7 @@ agents = [{ name = "x" }, { name = "y" }]
 /// The recorded means and deviations of 30 configurations on one server and on two, as five runs each that
 /// have them.
 fn recorded() -> Vec<RunObservation> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113/dual-figures.csv");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113/repeated.csv");
     let text = std::fs::read_to_string(path).unwrap();
     let rows: Vec<Vec<&str>> = text
         .lines()
@@ -158,15 +158,15 @@ fn recorded() -> Vec<RunObservation> {
         .map(|l| l.split(',').collect())
         .collect();
     let run = |(place, row): (usize, &Vec<&str>)| {
-        let topology = if row[0] == "one-server" {
+        let topology = if row[2] == "1" {
             Topology::Shared
         } else {
             Topology::PerAgent
         };
-        let [mean, sd] = [4, 5].map(|column: usize| row[column].parse::<f64>().unwrap());
+        let [mean, sd] = [5, 6].map(|column: usize| row[column].parse::<f64>().unwrap());
         // The file names one configuration twice; its rows are in the same order on both.
-        let config = format!("{}-{}", place % 30, row[1]);
-        let equal = row[2] == "chimera_homo";
+        let config = format!("{}-{}", place % 30, row[0]);
+        let equal = row[1] == "chimera_homo";
         // Five values of mean 0 and sample deviation 1.
         let around = [-1.264_911, -0.632_456, 0.0, 0.632_456, 1.264_911];
         let walls = (1..).zip(around.map(|off| mean + sd * off));
