@@ -392,6 +392,7 @@ impl AgentJob {
             mut times,
             text,
             done_reason,
+            options_sent,
             ..
         } = exchange;
         times.end(scheduled, self.clock.now(), outcome.clone());
@@ -409,7 +410,7 @@ impl AgentJob {
             call,
             endpoint: self.endpoint,
             model: wanted.model,
-            options: wanted.options,
+            options: options_sent.unwrap_or(wanted.options),
             prompt_sha256: sha256_hex(wanted.prompt.as_bytes()),
             done_reason,
             output_chars: text.chars().count() as u64,

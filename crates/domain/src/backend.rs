@@ -83,6 +83,8 @@ pub struct Exchange {
     pub thinking: String,
     /// Why the server stopped.
     pub done_reason: Option<String>,
+    /// The options that were sent, where the protocol could not carry all that were asked for.
+    pub options_sent: Option<ModelOptions>,
     /// Chunks with text so far, for whoever watches while the exchange is being filled. A backend
     /// adds to it whenever it adds to `times.chunks`.
     pub progress: Progress,
@@ -120,6 +122,9 @@ impl PartialEq for Progress {
     }
 }
 
+/// The kind by which Tandem's simulator makes itself known.
+pub const SIMULATOR: &str = "tandem-simulator";
+
 /// What a server says it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -131,6 +136,11 @@ pub struct ServerIdentity {
 }
 
 impl ServerIdentity {
+    /// True for Tandem's simulator, whichever protocol it was asked by and whoever started it.
+    pub fn is_simulator(&self) -> bool {
+        self.kind.starts_with(SIMULATOR)
+    }
+
     /// True for servers that hold their model from their start to their end: none of their requests
     /// ever waits for a load, which such a server therefore does not report.
     pub fn holds_model(&self) -> bool {

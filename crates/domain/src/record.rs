@@ -158,7 +158,7 @@ pub struct RequestRecord {
     pub endpoint: u32,
     /// Model asked for.
     pub model: String,
-    /// Options sent.
+    /// Options sent. Those that the server's protocol cannot carry are left out.
     pub options: ModelOptions,
     /// SHA-256 of the prompt as sent.
     pub prompt_sha256: String,

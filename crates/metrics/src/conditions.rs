@@ -48,11 +48,19 @@ pub enum Condition {
     Swapping(u64),
 }
 
-/// What was wrong with the machine while a real server was measured: what the environment warned
+/// What was wrong with the machine while servers answered in real time: what the environment warned
 /// of before the start, and what telemetry saw while arms ran. Empty for simulated time, which a
 /// busy machine cannot change, and for imported data, which know no machine.
 pub fn conditions(data: &Dataset) -> Vec<Condition> {
-    if data.provenance != Provenance::Measured {
+    let in_real_time = match data.provenance {
+        Provenance::Measured => true,
+        Provenance::Simulated => {
+            let manifest = data.manifest.as_ref();
+            manifest.is_some_and(|m| !m.header.is_in_simulated_time())
+        }
+        Provenance::Imported => false,
+    };
+    if !in_real_time {
         return Vec::new();
     }
     let warnings = data.environment.iter().flat_map(|e| &e.warnings);

@@ -20,10 +20,8 @@ impl ChatBackend for Client {
         exchange: &'a mut Exchange,
     ) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let (request, dropped) = ChatRequest::from_call(call, self.dialect);
-            if !dropped.is_empty() {
-                tracing::debug!(?dropped, "options that this protocol cannot carry");
-            }
+            let (request, sent) = ChatRequest::from_call(call, self.dialect);
+            exchange.options_sent = Some(sent);
             self.chat(&request, exchange).await
         })
     }

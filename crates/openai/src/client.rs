@@ -9,7 +9,7 @@ use transport::{BuildError, Builder, Endpoint, EndpointError, Rules, Transport, 
 
 use crate::error::{EVENTS, JSON};
 use crate::stream::Reading;
-use crate::wire::{ChatRequest, Dialect, LLAMA_CPP, Models, Props, Version};
+use crate::wire::{ChatRequest, Dialect, LLAMA_CPP, Models, ON_V1, Props, Version};
 
 /// The port where none is given and no scheme asks for its own: llama.cpp's.
 pub const DEFAULT_PORT: u16 = 8080;
@@ -54,7 +54,7 @@ pub struct Client {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFacts {
     /// Who it is. Kinds: `llama.cpp`, `llama.cpp router` (loads models on demand), `vllm`, `sglang`,
-    /// `ollama /v1`, `openai-compatible`.
+    /// `ollama /v1`, `tandem-simulator /v1`, `openai-compatible`.
     pub identity: ServerIdentity,
     /// Requests it serves at the same time, where it tells.
     pub slots: Option<u64>,
@@ -127,14 +127,20 @@ impl Client {
                 let version = props.build_info.filter(|build| !build.is_empty());
                 (format!("{LLAMA_CPP}{router}"), version)
             }
-            Some(owner @ "vllm") => (owner.to_owned(), self.version_at(&["/version"]).await),
+            Some(owner @ "vllm") => {
+                let told = self.version_at(&["/version"]).await;
+                (owner.to_owned(), told.map(|told| told.version))
+            }
             Some(owner @ "sglang") => {
                 let paths = ["/get_server_info", "/server_info"];
-                (owner.to_owned(), self.version_at(&paths).await)
+                let told = self.version_at(&paths).await;
+                (owner.to_owned(), told.map(|told| told.version))
             }
             Some("library") => {
-                let version = self.version_at(&["/api/version"]).await;
-                ("ollama /v1".to_owned(), version)
+                let told = self.version_at(&["/api/version"]).await;
+                let (version, server) = told.map_or((None, None), |t| (Some(t.version), t.server));
+                let server = server.as_deref().unwrap_or("ollama");
+                (format!("{server}{ON_V1}"), version)
             }
             _ => ("openai-compatible".to_owned(), None),
         };
@@ -147,10 +153,10 @@ impl Client {
         })
     }
 
-    /// The version by the first of these paths that tells one.
-    async fn version_at(&self, paths: &[&str]) -> Option<String> {
+    /// What the first of these paths tells that tells a version.
+    async fn version_at(&self, paths: &[&str]) -> Option<Version> {
         for path in paths {
-            if let Ok((Version { version }, _)) = self.get(path).await {
+            if let Ok((version, _)) = self.get(path).await {
                 return Some(version);
             }
         }

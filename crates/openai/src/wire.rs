@@ -32,10 +32,14 @@ impl Dialect {
 /// Kind of a llama.cpp server.
 pub(crate) const LLAMA_CPP: &str = "llama.cpp";
 
+/// Ends the kind of a server that has an API of its own and was asked on `/v1`.
+pub(crate) const ON_V1: &str = " /v1";
+
 /// True when a server of this kind was found, and is talked to, by this client.
 pub fn is_kind(kind: &str) -> bool {
     kind.starts_with(LLAMA_CPP)
-        || ["vllm", "sglang", "ollama /v1", "openai-compatible"].contains(&kind)
+        || kind.ends_with(ON_V1)
+        || ["vllm", "sglang", "openai-compatible"].contains(&kind)
 }
 
 /// Body of `POST /v1/chat/completions`. It always asks for a stream, since an answer in one piece
@@ -75,10 +79,10 @@ pub struct Message {
 }
 
 impl ChatRequest {
-    /// The request of a call, and the names of what the call sets and this protocol cannot carry:
+    /// The request of a call, and the options of the call that are in it. This protocol cannot carry
     /// how the model is loaded (`num_ctx`, `num_gpu`, …), how long it stays (`keep_alive`), and
-    /// sampling options that only llama.cpp takes.
-    pub fn from_call(call: &GenerateCall, dialect: Dialect) -> (Self, Vec<&'static str>) {
+    /// sampling options that only llama.cpp takes; see [`not_sent`].
+    pub fn from_call(call: &GenerateCall, dialect: Dialect) -> (Self, ModelOptions) {
         let mut messages = Vec::new();
         let mut say = |role, content: &String| {
             messages.push(Message {
@@ -93,10 +97,12 @@ impl ChatRequest {
             say(said.role.as_str(), &said.text);
         }
         say("user", &call.prompt);
+        let mut sent = ModelOptions::default();
         let options = call.options.iter().filter_map(|(option, value)| {
             let left_to_server = matches!(option.on_v1, OnV1::Unsigned(_))
                 && value.as_f64().is_some_and(|number| number < 0.0);
             let name = name_of(option, dialect).filter(|_| !left_to_server)?;
+            option.set(&mut sent, value.clone());
             Some((name, value))
         });
         let request = Self {
@@ -104,11 +110,7 @@ impl ChatRequest {
             messages,
             options: options.collect(),
         };
-        let mut dropped = not_sent(&call.options, dialect);
-        if call.keep_alive.is_some() {
-            dropped.push("keep_alive");
-        }
-        (request, dropped)
+        (request, sent)
     }
 }
 
@@ -188,6 +190,8 @@ pub struct SlotSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Version {
     pub(crate) version: String,
+    /// What answers in Ollama's place: the simulator names itself.
+    pub(crate) server: Option<String>,
 }
 
 #[cfg(test)]

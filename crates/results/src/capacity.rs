@@ -17,7 +17,10 @@ const WHAT: &str = "capacity run";
 pub fn read(folder: &Path) -> Result<(u32, CapacityRecord), LoadError> {
     let path = folder.join(CAPACITY_FILE);
     let supported = 1..=CAPACITY_SCHEMA;
-    read_versioned(&path, WHAT, supported, schema1::with_header)
+    let (schema, mut record): (_, CapacityRecord) =
+        read_versioned(&path, WHAT, supported, schema1::with_header)?;
+    record.header.settle_provenance();
+    Ok((schema, record))
 }
 
 /// Reads the `capacity.json` of a run that is to go on: what goes on writes rows as this program
@@ -25,7 +28,9 @@ pub fn read(folder: &Path) -> Result<(u32, CapacityRecord), LoadError> {
 pub fn read_to_go_on(folder: &Path) -> Result<CapacityRecord, LoadError> {
     let path = folder.join(CAPACITY_FILE);
     let ours = CAPACITY_SCHEMA..=CAPACITY_SCHEMA;
-    read_versioned(&path, WHAT, ours, |file| file).map(|(_, record)| record)
+    let (_, mut record): (_, CapacityRecord) = read_versioned(&path, WHAT, ours, |file| file)?;
+    record.header.settle_provenance();
+    Ok(record)
 }
 
 /// Replaces `capacity.json` in one step.

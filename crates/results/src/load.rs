@@ -23,7 +23,10 @@ pub fn create_rows(folder: &Path) -> io::Result<LineWriter> {
 /// Reads `load.json`, and returns the version that it was written in.
 pub fn read(folder: &Path) -> Result<(u32, LoadFile), LoadError> {
     let path = folder.join(LOAD_FILE);
-    read_versioned(&path, "load", 2..=LOAD_SCHEMA, schema1::load)
+    let (schema, mut file): (_, LoadFile) =
+        read_versioned(&path, "load", 2..=LOAD_SCHEMA, schema1::load)?;
+    file.header.settle_provenance();
+    Ok((schema, file))
 }
 
 /// Reads every row of a `requests.jsonl`; `schema` is that of the `load.json` beside it.

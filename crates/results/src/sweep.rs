@@ -11,7 +11,7 @@ use std::path::Path;
 use domain::plan::Arm;
 use domain::record::{
     JOURNAL_FILE, JournalLine, MANIFEST_FILE, Manifest, MarkKind, RESULTS_SCHEMA, RunKey,
-    SweepRecords, TELEMETRY_FILE, TimeScale, schema1,
+    SweepRecords, TELEMETRY_FILE, schema1,
 };
 
 pub use folder::{Lock, ResultsDir, ResumePoint, read_manifest, write_manifest};
@@ -26,12 +26,13 @@ pub fn read(
     keep_going: bool,
     skipped: &mut Vec<Skipped>,
 ) -> Result<SweepRecords, LoadError> {
-    let (schema, manifest): (_, Manifest) = read_versioned(
+    let (schema, mut manifest): (_, Manifest) = read_versioned(
         &folder.join(MANIFEST_FILE),
         "manifest",
         1..=RESULTS_SCHEMA,
         schema1::manifest,
     )?;
+    manifest.header.settle_provenance();
     let mut warnings = Vec::new();
     let read_line: ReadLine<JournalLine> = match schema {
         1 => lifted,
@@ -60,11 +61,7 @@ pub fn read(
         Vec::new()
     };
     describe_gaps(&manifest, &journal, &mut warnings);
-    // In virtual time a busy machine changes no figure.
-    if manifest.header.time_scale != Some(TimeScale::Virtual) {
-        let machine = manifest.header.environment.iter();
-        warnings.extend(machine.flat_map(|machine| machine.warnings.clone()));
-    }
+    warnings.extend(manifest.header.machine_warnings().cloned());
     Ok(SweepRecords {
         manifest,
         journal,

@@ -49,6 +49,9 @@ pub(crate) struct Cast<'a> {
 pub(crate) fn announce(target: &Target, flags: &ServerArgs, fitted: &Fitted, say: impl Fn(&str)) {
     match target {
         Target::Real(found) => {
+            if found.iter().any(|f| f.facts.server.is_simulator()) {
+                say("SIMULATED: what answers is a simulator, which is a model of a server");
+            }
             for server in found {
                 say(&format!("Running on {}", server.in_words()));
             }
@@ -78,11 +81,11 @@ impl Stage {
         runtime: Option<RuntimeFacts>,
         simulated: &ServerArgs,
     ) -> Result<RunHeader, Fatal> {
-        let on_simulator = self.provenance == Provenance::Simulated;
         Ok(RunHeader {
             endpoints: self.endpoints.clone(),
             time_scale: self.time_scale,
-            simulator: on_simulator
+            simulator: self
+                .is_embedded()
                 .then(|| simulated::settings(simulated))
                 .transpose()?,
             runtime,
@@ -93,6 +96,11 @@ impl Stage {
                 telemetry::environment(self.gpu_source.clone()),
             )
         })
+    }
+
+    /// True on the embedded simulator, whose time this machine does not touch.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.time_scale.is_some()
     }
 
     /// The servers that were chosen, on their time from `offset`. Call it inside a runtime that
@@ -123,9 +131,15 @@ impl Stage {
             .iter()
             .map(|facts| target::client(facts, &clock, timeouts))
             .collect::<Result<Vec<_>, _>>()?;
-        let (gpu, gpu_source) = telemetry::open_gpus();
+        // The devices of this machine have no part in what simulators answer.
+        let (gpu, gpu_source) = if endpoints.iter().all(|facts| facts.server.is_simulator()) {
+            let reason = "the servers are simulators".to_owned();
+            (None, GpuSource::Absent { reason })
+        } else {
+            telemetry::open_gpus()
+        };
         Ok(Self {
-            provenance: Provenance::Measured,
+            provenance: Provenance::Measured.on(&endpoints),
             endpoints,
             backends,
             gpu,
@@ -158,9 +172,7 @@ impl Stage {
             let client =
                 ollama::Client::new(&url, clock.clone(), cast.timeouts).map_err(Fatal::usage)?;
             let backend: Arc<dyn ChatBackend> = Arc::new(client);
-            // The simulator tells clients that it is an Ollama; the record says what it is.
-            let mut server = backend.identify().await.map_err(Fatal::environment)?;
-            "tandem-simulator".clone_into(&mut server.kind);
+            let server = backend.identify().await.map_err(Fatal::environment)?;
             let model = backend
                 .find_model(cast.model)
                 .await

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use domain::backend::ChatBackend;
 use domain::exit::Fatal;
 use domain::plan::Timeouts;
-use domain::record::{EndpointFacts, Provenance, RunHeader};
+use domain::record::{EndpointFacts, RunHeader};
 
 use crate::flags::{ApiArg, ServerArgs};
 
@@ -102,7 +102,7 @@ pub(crate) fn again(
     model: &str,
     why: &str,
 ) -> Result<Target, Fatal> {
-    if header.provenance == Provenance::Simulated {
+    if header.is_in_simulated_time() {
         return Ok(Target::Simulator {
             why: why.to_owned(),
         });

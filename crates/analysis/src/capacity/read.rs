@@ -4,7 +4,7 @@ use std::path::Path;
 
 use document::verdict;
 use domain::record::capacity::{CAPACITY_FILE, CapacityRecord, Decision, LevelEnd, Probe};
-use domain::record::{ClientBudget, Provenance, RequestRecord};
+use domain::record::{ClientBudget, RequestRecord};
 use metrics::budget;
 use metrics::capacity::{self, LevelFigures, Objective, Rule, Sample};
 use metrics::compare::CacheHelp;
@@ -65,16 +65,7 @@ pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
             },
         )
     })?;
-    // What else ran on the machine does not touch simulated time.
-    let mut warnings = match record.header.provenance {
-        Provenance::Simulated => Vec::new(),
-        Provenance::Measured | Provenance::Imported => {
-            let machine = record.header.environment.iter();
-            machine
-                .flat_map(|machine| machine.warnings.clone())
-                .collect()
-        }
-    };
+    let mut warnings: Vec<String> = record.header.machine_warnings().cloned().collect();
     let mut levels: Vec<Level> = Vec::new();
     for probe in &record.probes {
         let rows = results::capacity::rows(folder, schema, probe)?;

@@ -365,3 +365,33 @@ fn the_newest_results_are_those_started_last() {
         LoadErrorKind::NothingLoaded
     ));
 }
+
+/// The terminal sums up a folder with the same figures as the report: what has no requests is left out of
+/// both.
+#[test]
+fn an_arm_without_requests_is_left_out_of_the_report_and_of_the_terminals_summary() {
+    let source = fixtures().join("../one-or-two-servers");
+    let temp = TempDir::new().unwrap();
+    let folder = temp.path();
+    for name in ["manifest.json", "telemetry.jsonl"] {
+        fs::copy(source.join(name), folder.join(name)).unwrap();
+    }
+    // One agent's requests in the first repetition's together arms are lost.
+    let journal = fs::read_to_string(source.join("journal.jsonl")).unwrap();
+    let is_lost = |line: &&str| {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        let request = &value["request"];
+        request["agent"] == 1 && request["arm"] == "together" && request["run"]["repetition"] == 1
+    };
+    let kept: Vec<&str> = journal.lines().filter(|line| !is_lost(line)).collect();
+    assert!(kept.len() < journal.lines().count());
+    fs::write(folder.join("journal.jsonl"), kept.join("\n") + "\n").unwrap();
+
+    let records = results::sweep::read(folder, false, &mut Vec::new()).unwrap();
+    let terminal = Summary::of(&metrics::from_records::dataset(records));
+    let report = Summary::of(&load(folder, false).unwrap().dataset);
+    assert_eq!(terminal.configs, report.configs);
+    assert_eq!(terminal.warnings, report.warnings);
+    let left_out = report.warnings.iter().filter(|w| w.contains("is left out"));
+    assert_eq!(left_out.count(), 6, "{:?}", report.warnings);
+}

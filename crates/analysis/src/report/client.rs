@@ -1,6 +1,5 @@
 //! What a report says of the client's own error.
 
-use domain::record::{Manifest, Provenance, TimeScale};
 use metrics::Dataset;
 use metrics::budget::{self, Beyond};
 use serde_json::{Value, json};
@@ -9,19 +8,14 @@ use serde_json::{Value, json};
 /// else's records.
 pub(super) fn in_words(set: &Dataset) -> Option<String> {
     let manifest = set.manifest.as_ref()?;
-    if skips_time(manifest) {
+    // `--time-scale` only paces virtual time.
+    if manifest.header.is_in_simulated_time() {
         return Some("virtual time: the client costs no time".to_owned());
     }
     Some(manifest.header.client_budget.as_ref().map_or_else(
         || "not calibrated: what of it is in the figures is unknown".to_owned(),
         document::budget::in_words,
     ))
-}
-
-/// A simulated sweep always runs in virtual time, which `--time-scale` only paces.
-fn skips_time(manifest: &Manifest) -> bool {
-    manifest.header.time_scale == Some(TimeScale::Virtual)
-        || manifest.header.provenance == Provenance::Simulated
 }
 
 /// The flag of data received faster than the client is calibrated to.

@@ -94,6 +94,26 @@ impl RunHeader {
     pub fn is_simulated(&self) -> bool {
         self.provenance == Provenance::Simulated
     }
+
+    /// True for a run on the simulator inside the tool, in simulated time. A simulator that stands
+    /// alone (`tandem serve`) answers in real time like any other server.
+    pub fn is_in_simulated_time(&self) -> bool {
+        self.time_scale.is_some()
+    }
+
+    /// Conditions of the machine that spoil a benchmark, in words; none in simulated time, of which a
+    /// busy machine changes no figure.
+    pub fn machine_warnings(&self) -> impl Iterator<Item = &String> {
+        let machine = self.environment.iter();
+        machine
+            .filter(|_| !self.is_in_simulated_time())
+            .flat_map(|machine| &machine.warnings)
+    }
+
+    /// Calls what was measured on a simulator simulated, whoever wrote the record.
+    pub fn settle_provenance(&mut self) {
+        self.provenance = self.provenance.on(&self.endpoints);
+    }
 }
 
 /// How the embedded simulator was set, as it was typed.
@@ -123,6 +143,17 @@ pub enum Provenance {
     Simulated,
     /// From somebody else's records.
     Imported,
+}
+
+impl Provenance {
+    /// The provenance of a run on these endpoints: simulated as soon as one of them is a simulator.
+    #[must_use]
+    pub fn on(self, endpoints: &[EndpointFacts]) -> Self {
+        match self {
+            Self::Measured if endpoints.iter().any(|e| e.server.is_simulator()) => Self::Simulated,
+            stated => stated,
+        }
+    }
 }
 
 /// How simulated time ran against real time.

@@ -1,8 +1,11 @@
-use domain::record::Environment;
+use domain::record::{Environment, Manifest, TimeScale};
 use domain::telemetry::{GpuProcess, GpuReading, GpuSource, HostReading, ServerReading};
 
 use super::*;
 use crate::timeline::{beside, dataset, request};
+
+/// Any sweep's.
+const MANIFEST: &str = include_str!("../../../../fixtures/one-or-two-servers/manifest.json");
 
 /// One arm from 1 s to 3 s.
 fn measured(telemetry: Vec<Sample>) -> Dataset {
@@ -48,6 +51,27 @@ fn warnings_of_the_environment_come_first_and_only_where_a_server_was_measured()
             ..data.clone()
         };
         assert!(conditions(&other).is_empty());
+    }
+}
+
+/// A simulator that stands alone answers in real time, which a busy machine changes.
+#[test]
+fn a_busy_machine_spoils_a_simulator_in_real_time_and_none_in_simulated_time() {
+    let warning = "other work is running: load 9.0 on 2 cores before the start".to_owned();
+    for (time_scale, warned) in [
+        (None, 1),
+        (Some(TimeScale::Virtual), 0),
+        (Some(TimeScale::Scaled(60.0)), 0),
+    ] {
+        let mut data = measured(Vec::new());
+        data.provenance = Provenance::Simulated;
+        data.environment.as_mut().unwrap().warnings = vec![warning.clone()];
+        let mut manifest: Manifest = serde_json::from_str(MANIFEST).unwrap();
+        manifest.header.time_scale = time_scale;
+        manifest.header.environment.clone_from(&data.environment);
+        assert_eq!(manifest.header.machine_warnings().count(), warned);
+        data.manifest = Some(manifest);
+        assert_eq!(conditions(&data).len(), warned, "{time_scale:?}");
     }
 }
 

@@ -139,12 +139,13 @@ fn the_same_run_has_the_same_stamps_and_native_agrees() {
 }
 
 #[test]
-fn it_is_an_ollama_with_its_models() {
+fn the_simulator_names_itself_and_has_its_models() {
     virtually(async {
         let clock = Clock::start_virtual();
         let (_simulator, client) = start(&clock, |_| {}).await;
         let ServerFacts { identity, .. } = client.look().await.unwrap();
-        assert_eq!(identity.kind, "ollama /v1");
+        assert_eq!(identity.kind, "tandem-simulator /v1");
+        assert!(identity.is_simulator() && crate::wire::is_kind(&identity.kind));
         assert!(!identity.holds_model());
         assert!(client.find_model("gemma3:latest").await.unwrap().is_some());
         assert_eq!(client.find_model("nosuch").await.unwrap(), None);

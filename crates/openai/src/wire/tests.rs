@@ -35,24 +35,31 @@ const LLAMA_CPP_ONLY: &str = r#","top_k":40,"min_p":0.05,"repeat_penalty":1.1,"r
 const PENALTIES: &str = r#","presence_penalty":0.1,"frequency_penalty":0.2"#;
 const LAST: &str = r#","max_tokens":64,"seed":7,"stop":["\n"]}"#;
 
+/// The options without those of these names.
+fn without(options: ModelOptions, names: &[&str]) -> ModelOptions {
+    let mut rest = ModelOptions::default();
+    for (option, value) in options.iter().filter(|(o, _)| !names.contains(&o.name)) {
+        option.set(&mut rest, value);
+    }
+    rest
+}
+
 #[test]
 fn plain_servers_get_the_protocol_and_the_rest_is_named() {
-    let (request, dropped) = ChatRequest::from_call(&call(), Dialect::Plain);
+    let (request, sent) = ChatRequest::from_call(&call(), Dialect::Plain);
     let body = serde_json::to_string(&request).unwrap();
     assert_eq!(body, format!("{PLAIN}{PENALTIES}{LAST}"));
-    assert_eq!(
-        dropped,
-        [
-            "num_gpu",
-            "num_ctx",
-            "top_k",
-            "min_p",
-            "repeat_penalty",
-            "repeat_last_n",
-            "num_keep",
-            "keep_alive"
-        ]
-    );
+    let left_out = [
+        "num_gpu",
+        "num_ctx",
+        "top_k",
+        "min_p",
+        "repeat_penalty",
+        "repeat_last_n",
+        "num_keep",
+    ];
+    assert_eq!(not_sent(&call().options, Dialect::Plain), left_out);
+    assert_eq!(sent, without(call().options, &left_out));
 }
 
 #[test]
@@ -81,14 +88,16 @@ fn what_was_said_before_comes_before_the_prompt() {
 
 #[test]
 fn llama_cpp_gets_its_sampling_options_too() {
-    let (request, dropped) = ChatRequest::from_call(&call(), Dialect::LlamaCpp);
+    let (request, sent) = ChatRequest::from_call(&call(), Dialect::LlamaCpp);
     let body = serde_json::to_string(&request).unwrap();
     let keep = r#","n_keep":4"#;
     assert_eq!(
         body,
         format!("{PLAIN}{LLAMA_CPP_ONLY}{PENALTIES}{keep}{LAST}")
     );
-    assert_eq!(dropped, ["num_gpu", "num_ctx", "keep_alive"]);
+    let left_out = ["num_gpu", "num_ctx"];
+    assert_eq!(not_sent(&call().options, Dialect::LlamaCpp), left_out);
+    assert_eq!(sent, without(call().options, &left_out));
 }
 
 #[test]
@@ -101,12 +110,13 @@ fn what_means_the_servers_own_choice_is_not_sent() {
         seed: Some(-1),
         ..ModelOptions::default()
     };
-    let (request, dropped) = ChatRequest::from_call(&call, Dialect::LlamaCpp);
+    let (request, sent) = ChatRequest::from_call(&call, Dialect::LlamaCpp);
     assert_eq!(
         serde_json::to_string(&request).unwrap(),
         r#"{"model":"m","messages":[{"role":"user","content":"why?"}],"stream":true,"stream_options":{"include_usage":true}}"#
     );
-    assert!(dropped.is_empty());
+    assert_eq!(sent, ModelOptions::default());
+    assert!(not_sent(&call.options, Dialect::LlamaCpp).is_empty());
 }
 
 #[test]

@@ -192,8 +192,11 @@ pub fn read_manifest(dir: &Path) -> Result<Manifest, FolderError> {
     let path = dir.join(MANIFEST_FILE);
     File::open(&path).map_err(FolderError::read(&path))?;
     let ours = RESULTS_SCHEMA..=RESULTS_SCHEMA;
-    match read_versioned(&path, "manifest", ours, |file| file) {
-        Ok((_, manifest)) => Ok(manifest),
+    match read_versioned::<Manifest>(&path, "manifest", ours, |file| file) {
+        Ok((_, mut manifest)) => {
+            manifest.header.settle_provenance();
+            Ok(manifest)
+        }
         Err(error) => Err(match error.kind {
             LoadErrorKind::OlderSchema { found, supported } => FolderError::OlderSchema {
                 path,

@@ -61,6 +61,7 @@ impl LoadContext {
             mut times,
             text,
             done_reason,
+            options_sent,
             ..
         } = exchange;
         let prompt_sha256 = sha256_of(&call);
@@ -76,7 +77,7 @@ impl LoadContext {
             call: place.call,
             endpoint: u32::try_from(endpoint).unwrap_or(u32::MAX),
             model: call.model,
-            options: call.options,
+            options: options_sent.unwrap_or(call.options),
             prompt_sha256,
             done_reason,
             output_chars,

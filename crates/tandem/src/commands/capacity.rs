@@ -15,7 +15,7 @@ use domain::plan::Timeouts;
 use domain::record::capacity::{
     Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LevelEnd, RunEnd, Search,
 };
-use domain::record::{ClientBudget, NonceRoot, Provenance, RunHeader, RuntimeFacts};
+use domain::record::{ClientBudget, NonceRoot, RunHeader, RuntimeFacts};
 use domain::{ModelOptions, Nanos};
 use metrics::capacity::{LevelFigures, Next, Objective, Scaling, search};
 use runtime::{Shutdown, ShutdownLevel};
@@ -118,7 +118,7 @@ fn as_it_began(
     if let Some(facts) = &record.header.runtime {
         args.runtime = RuntimeFlags::of(facts);
     }
-    if record.header.provenance != Provenance::Simulated {
+    if !record.header.is_in_simulated_time() {
         return Ok(args);
     }
     let set = simulated::began(&record.header, CAPACITY_FILE, "run")?;

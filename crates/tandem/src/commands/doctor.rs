@@ -46,7 +46,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Fatal> {
         schema: SCHEMA,
         tool: folder::tool(),
         command: command_line(),
-        provenance: if args.server.simulate {
+        provenance: if args.server.simulate || facts.is_simulated() {
             Provenance::Simulated
         } else {
             Provenance::Measured

@@ -10,7 +10,7 @@ use domain::Nanos;
 use domain::exit::{Exit, Fatal};
 use domain::plan::{CachePolicy, Protocol, SweepPlan, Topology};
 use domain::record::{
-    BenchmarkTables, Environment, Manifest, Provenance, RESULTS_SCHEMA, RunHeader, RuntimeFacts,
+    BenchmarkTables, Environment, Manifest, RESULTS_SCHEMA, RunHeader, RuntimeFacts,
 };
 use results::ResultsDir;
 use runtime::{Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
@@ -212,13 +212,14 @@ impl<'a> Job<'a> {
                 ShutdownLevel::Aborted => "Stopping now; what was recorded is kept.",
             });
         };
+        let host = !stage.is_embedded();
         let setup = SweepSetup {
             results,
             nonce,
             backends: stage.backends,
             clock: stage.clock,
             gpu: stage.gpu,
-            host: stage.provenance == Provenance::Measured,
+            host,
             observer: Arc::clone(progress) as _,
             admission: self
                 .common
@@ -240,7 +241,7 @@ impl<'a> Job<'a> {
     /// The machine, and what the servers made of the plan.
     fn environment(&self, stage: &Stage) -> Environment {
         let mut environment = telemetry::environment(stage.gpu_source.clone());
-        if stage.provenance == Provenance::Measured {
+        if !stage.is_embedded() {
             let urls: Vec<String> = stage.endpoints.iter().map(|e| e.url.clone()).collect();
             telemetry::describe_devices(&mut environment, stage.gpu.as_deref(), &urls);
         }
@@ -254,7 +255,6 @@ impl<'a> Job<'a> {
         runtime: Option<RuntimeFacts>,
         held: Option<&ResultsDir>,
     ) -> Result<(Manifest, PathBuf), Fatal> {
-        let simulated = stage.provenance == Provenance::Simulated;
         let now = folder::wall_clock();
         let place = held
             .map(|held| held.dir.as_path())
@@ -270,7 +270,7 @@ impl<'a> Job<'a> {
             runner: "rust-tokio".to_owned(),
             plan_hash: self.plan.hash(),
             plan: self.plan.clone(),
-            repetitions: self.plan.repetitions(simulated).get(),
+            repetitions: self.plan.repetitions(stage.is_embedded()).get(),
             benchmarks: self.benchmarks()?,
         };
         Ok((manifest, dir))

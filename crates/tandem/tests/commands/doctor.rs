@@ -32,7 +32,8 @@ fn a_real_server_is_looked_at_on_both_protocols() {
     );
     let servers = document["servers"].as_array().unwrap();
     assert_eq!(servers[0]["server"]["kind"], "tandem-simulator");
-    assert_eq!(servers[1]["server"]["kind"], "ollama /v1");
+    assert_eq!(servers[1]["server"]["kind"], "tandem-simulator /v1");
+    assert_eq!(document["provenance"], "simulated");
     for (place, server) in servers.iter().enumerate() {
         assert_eq!(server["local"], true);
         assert_eq!(

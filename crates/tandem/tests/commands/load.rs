@@ -183,7 +183,7 @@ fn real_work_takes_real_time_beside_a_real_server() {
 }
 
 #[test]
-fn a_real_server_is_measured_on_either_runtime_with_the_clients_cost() {
+fn a_server_in_real_time_is_loaded_on_either_runtime_with_the_clients_cost() {
     let server = Serving::start();
     let url = server.url.as_str();
     for (flags, flavour, workers) in [
@@ -194,7 +194,10 @@ fn a_real_server_is_measured_on_either_runtime_with_the_clients_cost() {
             "--endpoint {url} --agents 16 --requests 200 --json {flags}"
         ))));
         let header = &value["header"];
-        assert_eq!(header["provenance"], "measured");
+        assert_eq!(
+            header["provenance"], "simulated",
+            "whoever started the simulator"
+        );
         assert_eq!(
             header["runtime"],
             json!({ "flavour": flavour, "workers": workers })

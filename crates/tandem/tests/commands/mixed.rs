@@ -18,7 +18,7 @@ fn a_load_is_dealt_to_both_and_its_document_names_both() {
         .iter()
         .map(|endpoint| endpoint["server"]["kind"].as_str().unwrap())
         .collect();
-    assert_eq!(kinds, ["tandem-simulator", "ollama /v1"]);
+    assert_eq!(kinds, ["tandem-simulator", "tandem-simulator /v1"]);
     assert_eq!(document["result"]["figures"]["outcomes"]["completed"], 12);
 }
 
@@ -55,7 +55,9 @@ fn a_sweep_runs_on_both_and_its_report_names_both() {
     ));
     let told = text(&output.stderr);
     assert!(
-        told.contains("(ollama /v1) cannot be sent top_k: the server's own settings hold"),
+        told.contains(
+            "(tandem-simulator /v1) cannot be sent top_k: the server's own settings hold"
+        ),
         "{told}"
     );
     assert!(
@@ -80,9 +82,16 @@ fn a_sweep_runs_on_both_and_its_report_names_both() {
         // Only Ollama's own API tells how long the server took.
         let native = request.endpoint == 0;
         assert_eq!(request.times.counters.total.is_some(), native);
+        // The record holds what was sent, and `top_k` cannot be sent on `/v1`.
+        assert_eq!(request.options.top_k.is_some(), native);
+        assert!(request.options.num_predict.is_some());
         dealt[request.endpoint as usize] += 1;
     }
     assert_eq!(dealt, [6, 6], "three repetitions of two arms");
+    let manifest: serde_json::Value =
+        serde_json::from_str(&place.read("results/manifest.json")).unwrap();
+    assert_eq!(manifest["header"]["provenance"], "simulated");
+    assert!(manifest["header"]["time_scale"].is_null(), "in real time");
 
     let report = Path::new(env!("CARGO_BIN_EXE_tandem")).with_file_name("tandem-report");
     if !report.exists() {
@@ -92,8 +101,9 @@ fn a_sweep_runs_on_both_and_its_report_names_both() {
     place.good("report --input results --out report");
     let report = place.read("report/report.md");
     for server in [
+        "# SIMULATED: ",
         "- server 1: tandem-simulator ",
-        "- server 2: ollama /v1 ",
+        "- server 2: tandem-simulator /v1 ",
         "- endpoint_1_state: as left",
         "- endpoint_1_options_not_sent: top_k",
     ] {

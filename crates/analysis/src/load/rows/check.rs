@@ -1,6 +1,5 @@
 //! What the folder says of itself against what its rows say.
 
-use domain::record::TimeScale;
 use domain::record::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
 use domain::units::plain;
 use results::listed;
@@ -51,11 +50,7 @@ pub(super) fn against_the_file(file: &LoadFile, rows: u32, figures: &Figures) ->
             }
         }
     }
-    // In virtual time a busy machine changes no figure.
-    let real = !matches!(file.header.time_scale, Some(TimeScale::Virtual));
-    if let Some(environment) = file.header.environment.as_ref().filter(|_| real) {
-        warnings.extend(environment.warnings.iter().cloned());
-    }
+    warnings.extend(file.header.machine_warnings().cloned());
     warnings
 }
 

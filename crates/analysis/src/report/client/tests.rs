@@ -1,6 +1,7 @@
 use domain::Nanos;
 use domain::record::{
-    Bias, BudgetDepth, BudgetEnd, BudgetStep, ClientBudget, RuntimeFacts, RuntimeFlavour,
+    Bias, BudgetDepth, BudgetEnd, BudgetStep, ClientBudget, Provenance, RuntimeFacts,
+    RuntimeFlavour,
 };
 
 use super::*;

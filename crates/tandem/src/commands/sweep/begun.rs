@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use domain::exit::Fatal;
-use domain::record::{BenchmarkTables, Manifest, Provenance};
+use domain::record::{BenchmarkTables, Manifest};
 
 use crate::flags::{Common, RuntimeArg, RuntimeFlags};
 use crate::simulated;
@@ -18,7 +18,7 @@ pub(super) fn as_it_began(
 ) -> Result<Common, Fatal> {
     let mut common = typed.clone();
     let mut differ = Differences::default();
-    let on_simulator = manifest.header.provenance == Provenance::Simulated;
+    let on_simulator = manifest.header.is_in_simulated_time();
     if on_simulator {
         differ.servers(typed);
         simulator(dir, manifest, typed, &mut common, &mut differ)?;
