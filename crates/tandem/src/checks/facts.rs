@@ -18,6 +18,16 @@ pub(crate) struct Facts {
     pub(crate) machine: Option<MachineFacts>,
 }
 
+impl Facts {
+    /// True as soon as one of the servers is a simulator.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.servers.iter().any(|server| match &server.state {
+            ServerState::There(there) => there.server.is_simulator(),
+            ServerState::Absent { .. } => false,
+        })
+    }
+}
+
 /// What a plan will ask of a server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct PlanFacts {
@@ -82,6 +92,8 @@ pub(crate) struct There {
     pub(crate) context_told: Option<u64>,
     /// Options that agents of the plan set and it cannot be sent.
     pub(crate) options_not_sent: Vec<&'static str>,
+    /// The model's architecture (`gemma3`), where the server tells.
+    pub(crate) architecture: Option<String>,
     pub(crate) shape: Option<Shape>,
     /// What the largest configuration needs, where it can be told.
     pub(crate) need: Option<Need>,

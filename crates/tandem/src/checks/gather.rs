@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 
 use super::facts::{PlanFacts, There};
 use super::keep_alive;
-use super::memory::{Need, Shape};
+use super::memory::{self, Need, Shape};
 use super::slots::{self, Probe, Slots, Window};
 use crate::target::{self, LIMITS, Seen};
 
@@ -49,10 +49,7 @@ pub(super) fn together(plan: &PlanFacts) -> usize {
 /// The options of the configuration that needs the most memory: the largest context, where a server's
 /// own stands for Ollama's default.
 pub(super) fn largest(plan: &SweepPlan) -> ModelOptions {
-    let context = |o: &ModelOptions| {
-        o.num_ctx
-            .unwrap_or(super::memory::DEFAULT_CONTEXT.cast_signed())
-    };
+    let context = |o: &ModelOptions| o.num_ctx.unwrap_or(memory::DEFAULT_CONTEXT.cast_signed());
     let layers = |o: &ModelOptions| o.num_gpu.filter(|n| *n >= 0).unwrap_or(i64::MAX);
     plan.agents()
         .map(|agent| &agent.options)
@@ -101,15 +98,17 @@ pub(super) async fn look(
     let backend = target::client(endpoint, clock, LIMITS)?;
     let loaded_before = backend.loaded().await.ok();
     let told = |name: &str| seen.found.told.get(name).and_then(|n| n.parse().ok());
-    let mut shape = None;
+    let (mut shape, mut architecture) = (None, None);
     let model = endpoint.model.clone();
     if let (Some(model), false) = (&model, compatible) {
         let settings = ollama::Builder::new(clock.clone())
             .timeouts(LIMITS)
             .api_key(target::api_key()?.filter(|_| !simulated));
         let client = ollama::Client::build(settings, &endpoint.url).map_err(Fatal::usage)?;
-        let shown = client.show(&model.name, false).await;
-        shape = shown.ok().and_then(|shown| Shape::of(&shown.model_info));
+        if let Ok(shown) = client.show(&model.name, false).await {
+            shape = Shape::of(&shown.model_info);
+            architecture = memory::architecture(&shown.model_info).map(str::to_owned);
+        }
     }
     let need = need(
         model.as_ref().and_then(|m| m.size_bytes),
@@ -128,6 +127,7 @@ pub(super) async fn look(
         slots_told: told("slots"),
         context_told: told("context_per_slot"),
         options_not_sent: target::not_sent(options, kind),
+        architecture,
         shape,
         need,
         loaded_before,

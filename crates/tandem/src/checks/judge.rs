@@ -5,6 +5,7 @@ mod model;
 mod slots;
 
 use document::words::plural;
+use domain::backend::LoadedModel;
 use serde::Serialize;
 
 use super::facts::{Facts, MachineFacts, PlanFacts, ServerFacts, ServerState, There};
@@ -112,7 +113,11 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Finding> {
             ServerState::There(there) => of_server(Case {
                 there,
                 plan: &facts.plan,
-                machine: facts.machine.as_ref().filter(|_| server.local),
+                // A simulated device is none of this machine's.
+                machine: facts
+                    .machine
+                    .as_ref()
+                    .filter(|_| server.local && !there.server.is_simulator()),
             }),
         };
         all.extend(findings.into_iter().map(|finding| Finding {
@@ -208,7 +213,7 @@ fn memory(Case { there, machine, .. }: Case<'_>) -> Option<Finding> {
     };
     let needs = format!("needs {} ({how})", size(bytes));
     let Some(machine) = machine else {
-        let whose = if there.simulated {
+        let whose = if there.server.is_simulator() {
             "the simulated device decides whether it fits"
         } else {
             "the server runs elsewhere, so what it has is not known here"
@@ -232,6 +237,10 @@ fn memory(Case { there, machine, .. }: Case<'_>) -> Option<Finding> {
             )
         });
     }
+    if there.loaded.as_ref().is_some_and(is_on_gpu) {
+        let what = format!("{needs}; the memory of the server's GPU cannot be read here");
+        return Some(note(CODE, what));
+    }
     // A model that is loaded already holds its memory.
     let loaded = there.loaded_before.iter().flatten();
     let held: u64 = loaded.filter_map(|m| m.size_bytes).sum();
@@ -241,7 +250,7 @@ fn memory(Case { there, machine, .. }: Case<'_>) -> Option<Finding> {
     };
     let free_size = size(free);
     Some(if bytes <= free {
-        let what = format!("{needs}; {free_size} of host memory are free, and there is no GPU");
+        let what = format!("{needs}; {free_size} of host memory are free, and no GPU is seen here");
         ok(CODE, what)
     } else {
         let todo = "lower num_ctx or OLLAMA_NUM_PARALLEL, take a smaller model, or free memory";
@@ -280,6 +289,11 @@ fn memory_together(facts: &Facts) -> Option<Finding> {
         return Some(warning(CODE, what, todo));
     }
     (needs.len() == local.len()).then(|| ok(CODE, what))
+}
+
+/// True for a model that the server has on a GPU, all of it or a part.
+fn is_on_gpu(loaded: &LoadedModel) -> bool {
+    loaded.size_vram_bytes.is_some_and(|bytes| bytes > 0)
 }
 
 /// What the largest configuration needs, and how that is known.

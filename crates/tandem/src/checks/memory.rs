@@ -20,11 +20,16 @@ pub(crate) struct Shape {
     pub(crate) windowed: bool,
 }
 
+/// The architecture that the keys of a GGUF file name.
+pub(crate) fn architecture(info: &BTreeMap<String, Value>) -> Option<&str> {
+    info.get("general.architecture")?.as_str()
+}
+
 impl Shape {
     /// From the keys and values of a GGUF file, as `/api/show` gives them. None where a needed one
     /// is missing, as for models without attention.
     pub(crate) fn of(info: &BTreeMap<String, Value>) -> Option<Self> {
-        let family = info.get("general.architecture")?.as_str()?;
+        let family = architecture(info)?;
         let value = |name: &str| info.get(&format!("{family}.{name}"));
         let number = |name: &str| value(name).and_then(Value::as_u64);
         let layers = number("block_count")?;

@@ -37,7 +37,7 @@ pub(crate) fn report(facts: &Facts, findings: &[Finding]) -> String {
     let mut text = String::new();
     for (place, server) in facts.servers.iter().enumerate() {
         let name = match &server.state {
-            ServerState::There(there) if there.simulated => " (SIMULATED)",
+            ServerState::There(there) if there.server.is_simulator() => " (SIMULATED)",
             _ => "",
         };
         let _ = writeln!(text, "{}{name}", server.url);

@@ -79,10 +79,35 @@ pub(super) fn slots(Case { there, plan, .. }: Case<'_>) -> Vec<Finding> {
     all
 }
 
+/// Architectures of which Ollama serves one request at a time, whatever `OLLAMA_NUM_PARALLEL` says;
+/// each stands for those that begin with it.
+const ONE_SLOT: [&str; 6] = [
+    "mllama",
+    "qwen3vl",
+    "qwen35",
+    "qwen3next",
+    "lfm2",
+    "nemotron_h",
+];
+
+/// How agents that wait for one another can decode side by side.
 fn more_slots(there: &There, plan: &PlanFacts) -> String {
     let agents = plan.agents.max(2);
+    let simulated = there.server.is_simulator();
+    let architecture = there.architecture.as_ref().filter(|_| !simulated);
+    let one_slot = |name: &&String| ONE_SLOT.iter().any(|family| name.starts_with(family));
+    if let Some(family) = architecture.filter(one_slot) {
+        return format!(
+            "agents will wait for each other, and OLLAMA_NUM_PARALLEL does not change that: Ollama serves models of \
+             the family {family} one request at a time; take another model, or a server for each agent"
+        );
+    }
     let start = match there.server.slots_setting(agents as u64) {
-        Some(setting) if there.simulated => format!("use {setting}"),
+        Some(setting) if simulated => format!("use {setting}"),
+        Some(setting) if setting.starts_with("OLLAMA") => format!(
+            "start it with {setting} and ask again: of some model families Ollama serves one request at a time all \
+             the same"
+        ),
         Some(setting) => format!("start it with {setting}"),
         None => format!("let it serve {agents} requests at once"),
     };

@@ -42,6 +42,7 @@ fn there(kind: &str) -> There {
         slots_told: None,
         context_told: None,
         options_not_sent: Vec::new(),
+        architecture: Some("gemma3".to_owned()),
         shape: None,
         need: None,
         loaded_before: Some(Vec::new()),
@@ -221,6 +222,15 @@ fn slots() {
             w.there.probe = Some(probe(Slots::Exactly { n: 1 }));
         }));
     }
+    // Ollama serves some families one request at a time, whatever it is told.
+    for family in ["qwen3vlmoe", "nemotron_h", "mllama", "llama"] {
+        all.push(case(&format!("one slot of the family {family}"), |w| {
+            w.there.architecture = Some(family.to_owned());
+            w.there.probe = Some(probe(Slots::Exactly { n: 1 }));
+        }));
+    }
+    // What was not measured brings no advice.
+    all.push(case("no probe", |_| {}));
     // Three requests cannot fill more than three slots.
     for (told, shown) in [
         (2, Slots::Exactly { n: 2 }),
@@ -272,6 +282,15 @@ fn memory() {
             w.there.loaded_before = Some(vec![model("gemma3:latest", 9_000_000_000, 0)]);
         }),
         case("elsewhere", |w| needs(&mut w.there, 8192, 4)),
+        case("on a GPU that is not seen here", |w| {
+            needs(&mut w.there, 1024, 1);
+            w.there.loaded = Some(model("gemma3:latest", 4_000_000_000, 4_000_000_000));
+        }),
+        case_of("tandem-simulator", "on a simulated GPU", |w| {
+            needs(&mut w.there, 1024, 1);
+            w.there.loaded = Some(model("gemma3:latest", 4_000_000_000, 4_000_000_000));
+            w.machine.gpus = vec![gpu(3_500_000_000)];
+        }),
     ];
     insta::assert_snapshot!(all.join("\n"));
 }
