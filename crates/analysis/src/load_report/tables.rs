@@ -110,39 +110,52 @@ fn failures(load: &Load, own: Origin) -> Table {
 }
 
 fn phases(load: &Load, own: Origin) -> Table {
-    type Row = (&'static str, Nanos);
+    type Row = (&'static str, Option<Nanos>);
 
     let p = load.phases;
     let known = p.n > 0 && p.whole > Nanos::ZERO;
+    let waits = |time: Nanos| (p.waits_known == p.n).then_some(time);
     let named = [
-        ("client queue", p.client_queue),
-        ("waiting for a slot", p.slot_wait),
-        ("model load", p.load),
-        ("prefill", p.prefill),
-        ("decode", p.decode),
+        ("client queue", Some(p.client_queue)),
+        ("waiting for a slot", waits(p.slot_wait)),
+        ("model load", waits(p.load)),
+        ("prefill", Some(p.prefill)),
+        ("decode", Some(p.decode)),
     ];
-    let told = |rest: Nanos, (_, time): &(&str, Nanos)| rest.saturating_sub(*time);
-    let rest = named.iter().fold(p.whole, told);
+    let times = named.iter().filter_map(|(_, time)| *time);
+    let rest = times.fold(p.whole, Nanos::saturating_sub);
     let fields = vec![
         Field::label("phase", "phase", |row: &Row| Cell::text(row.0)),
         Field::number("mean_ms", "mean (ms)", own, move |row: &Row| {
-            Cell::number(row.1.as_millis_f64() / f64::from(p.n), 2)
+            Cell::known(row.1.map(|time| time.as_millis_f64() / f64::from(p.n)), 2)
         }),
         Field::number(
             "share_percent",
             "share (%)",
             Origin::Derived,
-            move |row: &Row| Cell::number(100.0 * row.1.as_secs_f64() / p.whole.as_secs_f64(), 1),
+            move |row: &Row| {
+                let share = |time: Nanos| 100.0 * time.as_secs_f64() / p.whole.as_secs_f64();
+                Cell::known(row.1.map(share), 1)
+            },
         ),
     ];
     let rows = named
         .into_iter()
-        .chain([("the rest", rest)])
+        .chain([("the rest", Some(rest))])
         .filter(|_| known);
-    Table::of("phases", "Where a request's time goes", fields, rows).note(
-        "Means over completed requests whose server tells its phases. `waiting for a slot` is what the server \
-         spent on a request in none of its own phases; `the rest` is the transport and what nobody names.",
-    )
+    let waits = if p.waits_known < p.n {
+        "Some requests' servers tell neither a total nor a load, so `waiting for a slot` and `model load` are \
+         unknown and stand in `the rest`, with the transport."
+    } else if p.waits_inferred > 0 {
+        "`waiting for a slot` is inferred where the server tells no total: what its phases leave of the client's own \
+         time, transport included."
+    } else {
+        "`waiting for a slot` is what the server spent on a request in none of its own phases; `the rest` is the \
+         transport and what no counter names."
+    };
+    Table::of("phases", "Where a request's time goes", fields, rows).note(format!(
+        "Means over completed requests whose server tells its phases. {waits}"
+    ))
 }
 
 /// The requests of one turn of all sessions.
@@ -153,6 +166,8 @@ pub(super) struct Turn {
     pub(super) completed: u32,
     /// Median and 95th percentile, ms.
     pub(super) ttft_ms: (Option<f64>, Option<f64>),
+    /// Mean tokens of the prompt, and those of them that the server had in its cache.
+    pub(super) prompt_tokens: (Option<f64>, Option<f64>),
 }
 
 /// The turns in order; none where requests stand alone.
@@ -169,11 +184,15 @@ pub(super) fn by_turn(load: &Load) -> Vec<Turn> {
     by.into_iter()
         .map(|(turn, (requests, completed, mut ttft))| {
             ttft.sort_unstable_by(f64::total_cmp);
+            let figures = load.figures.turns.iter().find(|f| f.turn == turn);
             Turn {
                 place: turn,
                 requests,
                 completed,
                 ttft_ms: (percentile(&ttft, 50.0), printable_percentile(&ttft, 95.0)),
+                prompt_tokens: figures.map_or((None, None), |f| {
+                    (f.prompt_tokens_mean, f.cached_tokens_mean)
+                }),
             }
         })
         .collect()
@@ -194,9 +213,17 @@ fn turns(load: &Load, own: Origin) -> Table {
         Field::number("ttft_p95_ms", "TTFT p95 (ms)", own, |t: &Turn| {
             Cell::known(t.ttft_ms.1, 1)
         }),
+        Field::number("prompt_tokens", "prompt (tokens)", own, |t: &Turn| {
+            Cell::known(t.prompt_tokens.0, 1)
+        }),
+        Field::number("cached_tokens", "cached (tokens)", own, |t: &Turn| {
+            Cell::known(t.prompt_tokens.1, 1)
+        }),
     ];
-    Table::of("turns", "Turn by turn", fields, by_turn(load))
-        .note("Each turn sends all that was said before it. TTFT from the send.")
+    Table::of("turns", "Turn by turn", fields, by_turn(load)).note(
+        "Each turn sends all that was said before it. TTFT from the send. Prompt and cached tokens are means of \
+         completed requests, as the server counts them; unknown where it does not tell.",
+    )
 }
 
 fn agents(load: &Load, own: Origin) -> Table {

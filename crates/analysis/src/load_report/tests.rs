@@ -98,3 +98,80 @@ fn a_load_that_carried_nothing_and_one_that_was_killed_have_reports_too() {
     assert!(page.contains("a\\|b c"), "{page}");
     assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
 }
+
+/// A second of each request: 300 ms of prefill, 400 ms of decoding, 280 ms before them.
+fn told(waits_known: u32, waits_inferred: u32) -> metrics::load::Phases {
+    let ms = |ms: u64| domain::Nanos::from_millis(10 * ms);
+    metrics::load::Phases {
+        n: 10,
+        waits_known,
+        waits_inferred,
+        slot_wait: ms(if waits_known > 0 { 280 } else { 0 }),
+        prefill: ms(200),
+        decode: ms(500),
+        whole: ms(1000),
+        ..metrics::load::Phases::default()
+    }
+}
+
+#[test]
+fn the_phases_that_a_server_tells_are_said_with_what_is_inferred_and_what_is_unknown() {
+    for (phases, words) in [
+        (
+            told(10, 0),
+            &["28.0 % went to waiting for a slot, 0.0 % to loading, 20.0 % to prefill"][..],
+        ),
+        // llama.cpp: phases and no total.
+        (
+            told(10, 10),
+            &[
+                "What cost most besides decoding: waiting for a slot, 28 % of the requests' time.",
+                "The wait for a slot is inferred where a server tells no total",
+                "`waiting for a slot` is inferred where the server tells no total",
+            ],
+        ),
+        // A server that loads models on demand and tells neither a total nor a load.
+        (
+            told(0, 0),
+            &[
+                "What limited it is unknown: 30 % of the requests' time lies in no phase",
+                "Of a request's time 20.0 % went to prefill, 50.0 % to decoding",
+                "| waiting for a slot | unknown |",
+            ],
+        ),
+        (
+            metrics::load::Phases::default(),
+            &["What limited it is unknown: the server does not tell its phases."],
+        ),
+    ] {
+        let mut load = read();
+        load.phases = phases;
+        let report = build(&load, &options("load")).unwrap();
+        let page = text(&report, "report.md");
+        let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in words {
+            assert!(page.contains(words), "{words} is not in\n{page}");
+        }
+    }
+}
+
+#[test]
+fn cached_tokens_stand_beside_each_turn() {
+    let mut load = read();
+    for (at, request) in load.requests.iter_mut().enumerate() {
+        request.turn = 1 + at as u32 % 2;
+    }
+    let turn = |turn, cached| domain::record::load::TurnFigures {
+        turn,
+        ttft_ms: None,
+        prompt_tokens_mean: Some(120.0),
+        cached_tokens_mean: cached,
+    };
+    load.figures.turns = vec![turn(1, None), turn(2, Some(96.5))];
+    let report = build(&load, &options("load")).unwrap();
+    let csv = text(&report, "tables/turns.csv");
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[0].ends_with(",prompt_tokens,cached_tokens"), "{csv}");
+    assert!(lines[1].ends_with(",120,"), "{csv}");
+    assert!(lines[2].ends_with(",120,96.5"), "{csv}");
+}

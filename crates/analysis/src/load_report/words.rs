@@ -6,8 +6,7 @@ use document::words::{plural, sentence};
 use document::{Cell, Front, safe};
 use domain::Nanos;
 use domain::cache::prompts_in_words;
-use domain::record::TimeScale;
-use domain::record::load::{Shape, Spread};
+use domain::record::load::{Asked, Shape, Spread};
 use metrics::budget;
 
 use super::series::Series;
@@ -180,11 +179,27 @@ fn reasons(load: &Load, series: &Series) -> Vec<String> {
     }
     if let Some(share) = shares(load) {
         let p = load.phases;
-        let times = [p.slot_wait, p.load, p.prefill, p.decode, p.client_queue];
-        let [slot, load, prefill, decode, queue] = times.map(|time| plain(100.0 * share(time), 1));
+        let percent = |time| plain(100.0 * share(time), 1);
+        let waits = if waits_are_known(load) {
+            let (slot, load) = (percent(p.slot_wait), percent(p.load));
+            format!("{slot} % went to waiting for a slot, {load} % to loading, ")
+        } else {
+            String::new()
+        };
+        let inferred = if !waits_are_known(load) {
+            " How long they waited for a slot or a load is unknown: a server tells neither a total nor its loads."
+        } else if p.waits_inferred > 0 {
+            " The wait for a slot is inferred where a server tells no total, and holds the transport there."
+        } else {
+            ""
+        };
         because.push(format!(
-            "Of a request's time {slot} % went to waiting for a slot, {load} % to loading, {prefill} % to prefill, \
-             {decode} % to decoding, {queue} % to the client's queue (means over {} requests whose server tells).",
+            "Of a request's time {waits}{} % {}to prefill, {} % to decoding, {} % to the client's queue (means over \
+             {} requests whose server tells).{inferred}",
+            percent(p.prefill),
+            if waits.is_empty() { "went " } else { "" },
+            percent(p.decode),
+            percent(p.client_queue),
             count(p.n)
         ));
     }
@@ -196,6 +211,11 @@ fn shares(load: &Load) -> Option<impl Fn(Nanos) -> f64> {
     let whole = load.phases.whole.as_secs_f64();
     let known = load.phases.n > 0 && whole > 0.0;
     known.then_some(move |time: Nanos| time.as_secs_f64() / whole)
+}
+
+/// Every server told how long requests waited for a slot and a load, or enough to infer it.
+fn waits_are_known(load: &Load) -> bool {
+    load.phases.waits_known == load.phases.n
 }
 
 /// What limited the load, and what to try next.
@@ -241,6 +261,17 @@ fn limit(load: &Load, series: &Series) -> (String, &'static str) {
         let words = "What limited it is unknown: the server does not tell its phases.";
         return (words.to_owned(), more);
     };
+    let told = [p.prefill, p.decode, p.client_queue];
+    let untold = told.into_iter().fold(p.whole, Nanos::saturating_sub);
+    let hides_most = most.is_none_or(|(_, time, _)| time < untold) && share(untold) > MUCH;
+    if !waits_are_known(load) && hides_most {
+        let percent = plain(100.0 * share(untold), 0);
+        let words = format!(
+            "What limited it is unknown: {percent} % of the requests' time lies in no phase that the server tells, as \
+             waiting for a slot or a load does."
+        );
+        return (words, more);
+    }
     if let Some((words, time, next)) = most.filter(|(_, time, _)| share(*time) > MUCH) {
         let percent = plain(100.0 * share(time), 0);
         let words =
@@ -306,7 +337,7 @@ fn client(load: &Load, series: &Series) -> (String, Vec<String>) {
             ));
         }
     }
-    let answer = if matches!(load.file.header.time_scale, Some(TimeScale::Virtual)) {
+    let answer = if load.file.header.is_in_simulated_time() {
         "The client was not the limit: in simulated time it costs none.".to_owned()
     } else if let Some(known) = &load.file.header.client_budget {
         because.push(format!(

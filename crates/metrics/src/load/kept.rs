@@ -42,8 +42,13 @@ pub struct Request {
 /// Where the time of completed requests went, summed, from the counters of servers that tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Phases {
-    /// Requests whose server told.
+    /// Requests whose server told any of its phases.
     pub n: u32,
+    /// Those of them whose waits for a slot and for a load are known.
+    pub waits_known: u32,
+    /// Those of these whose server told no total: their wait for a slot is what the other phases leave
+    /// of the client's own time, so transport is in it.
+    pub waits_inferred: u32,
     /// From the planned start to the send.
     pub client_queue: Nanos,
     /// In the server, in none of the phases below: waiting for a slot.
@@ -60,24 +65,30 @@ pub struct Phases {
 
 impl Phases {
     fn add(&mut self, seen: &RequestTimes, of: &RequestMetrics) {
-        let (Some(slot_wait), Some(done), true) =
-            (of.slot_wait, seen.done, seen.outcome.is_completed())
-        else {
+        let counters = &seen.counters;
+        let parts = counters.prompt_eval.or(counters.eval);
+        let told = of.slot_wait.is_some() || parts.is_some();
+        let Some(done) = seen.done.filter(|_| told && seen.outcome.is_completed()) else {
             return;
         };
+        let is_known = of.slot_wait.is_some();
         self.merge(Self {
             n: 1,
+            waits_known: u32::from(is_known),
+            waits_inferred: u32::from(is_known && counters.total.is_none()),
             client_queue: of.client_queue.unwrap_or_default(),
-            slot_wait,
-            load: seen.counters.load.unwrap_or_default(),
-            prefill: seen.counters.prompt_eval.unwrap_or_default(),
-            decode: seen.counters.eval.unwrap_or_default(),
+            slot_wait: of.slot_wait.unwrap_or_default(),
+            load: counters.load.unwrap_or_default(),
+            prefill: counters.prompt_eval.unwrap_or_default(),
+            decode: counters.eval.unwrap_or_default(),
             whole: done.since(seen.scheduled),
         });
     }
 
     fn merge(&mut self, other: Self) {
         self.n += other.n;
+        self.waits_known += other.waits_known;
+        self.waits_inferred += other.waits_inferred;
         self.client_queue += other.client_queue;
         self.slot_wait += other.slot_wait;
         self.load += other.load;

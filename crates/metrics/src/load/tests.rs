@@ -1,6 +1,7 @@
 //! Figures of requests whose stamps are known.
 
-use domain::record::{RequestTimes, Turn};
+use domain::backend::ServerIdentity;
+use domain::record::{EndpointFacts, RequestTimes, Turn};
 use domain::work::WorkRecord;
 use domain::{FailureKind, TimeoutPhase};
 
@@ -258,4 +259,37 @@ fn memory_is_bounded_and_the_figures_say_how_exact_they_are() {
         [(1, Some(10.0)), (2, Some(20.0))]
     );
     assert_eq!(exact.work.unwrap().queue_ms.unwrap().n, 400);
+}
+
+/// What is kept of one request of 1,000 ms, 200 of them prefill and 500 decoding, of a server of this
+/// kind that tells no total and no load.
+fn phases_of(kind: &str) -> Phases {
+    let mut row = request(0, 0, &[499, 999], &completed());
+    row.times.counters.prompt_eval = Some(Nanos::from_millis(200));
+    row.times.counters.eval = Some(Nanos::from_millis(500));
+    let endpoint = EndpointFacts {
+        url: String::new(),
+        server: ServerIdentity {
+            kind: kind.to_owned(),
+            version: String::new(),
+        },
+        model: None,
+    };
+    Kept::new(&[endpoint], None).with(vec![row]).phases
+}
+
+#[test]
+fn phases_that_a_server_tells_without_a_total_are_counted() {
+    let ms = Nanos::from_millis;
+    let held = phases_of("llama.cpp");
+    assert_eq!((held.n, held.waits_known, held.waits_inferred), (1, 1, 1));
+    assert_eq!((held.slot_wait, held.load), (ms(300), Nanos::ZERO));
+    // It loads models on demand, so the wait may have been one for a load.
+    let router = phases_of("llama.cpp router");
+    assert_eq!(
+        (router.n, router.waits_known, router.waits_inferred),
+        (1, 0, 0)
+    );
+    assert_eq!((router.prefill, router.decode), (ms(200), ms(500)));
+    assert_eq!(router.slot_wait, Nanos::ZERO);
 }

@@ -94,7 +94,9 @@ const ONE_SLOT: [&str; 6] = [
 fn more_slots(there: &There, plan: &PlanFacts) -> String {
     let agents = plan.agents.max(2);
     let simulated = there.server.is_simulator();
-    let architecture = there.architecture.as_ref().filter(|_| !simulated);
+    let setting = there.server.slots_setting(agents as u64);
+    let is_ollama = setting.as_ref().is_some_and(|s| s.starts_with("OLLAMA"));
+    let architecture = there.architecture.as_ref().filter(|_| is_ollama);
     let one_slot = |name: &&String| ONE_SLOT.iter().any(|family| name.starts_with(family));
     if let Some(family) = architecture.filter(one_slot) {
         return format!(
@@ -102,9 +104,9 @@ fn more_slots(there: &There, plan: &PlanFacts) -> String {
              the family {family} one request at a time; take another model, or a server for each agent"
         );
     }
-    let start = match there.server.slots_setting(agents as u64) {
+    let start = match setting {
         Some(setting) if simulated => format!("use {setting}"),
-        Some(setting) if setting.starts_with("OLLAMA") => format!(
+        Some(setting) if is_ollama => format!(
             "start it with {setting} and ask again: of some model families Ollama serves one request at a time all \
              the same"
         ),
