@@ -186,6 +186,17 @@ fn waited_until(
         .unwrap_or(sent)
 }
 
+/// True where every agent put out as many tokens in one arm as in the other.
+pub(super) fn same_work(one: &ArmObservation, other: &ArmObservation) -> bool {
+    let tokens = |arm: &ArmObservation| -> Vec<u64> {
+        let agents = arm.agents.iter();
+        agents
+            .map(|agent| agent.requests.iter().map(|r| r.tokens).sum())
+            .collect()
+    };
+    tokens(one) == tokens(other)
+}
+
 /// What an agent's time to first token was spent on.
 pub(super) struct TtftParts {
     pub(super) agent: String,

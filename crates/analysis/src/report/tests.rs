@@ -252,6 +252,71 @@ fn a_simulated_report_says_so_everywhere() {
     }
 }
 
+/// Runs of configurations with both arms; in turn, each agent's second of decoding is `longer` tokens
+/// longer.
+fn two_arms(configs: &[&str], repetitions: u32, longer: u64) -> Report {
+    use metrics::timeline::{Calls, dataset, request, unloaded};
+    let runs = configs.iter().flat_map(|config| {
+        (1..=repetitions).map(move |repetition| {
+            let call = |sent, tokens| request(sent).prefill(100).decode(tokens, 10);
+            let jitter = u64::from(repetition);
+            let agents = [
+                Calls::new(&[call(0, 100)], &[call(0, 100 + longer)]),
+                Calls::new(&[call(jitter, 100)], &[call(2500, 100 + longer)]),
+            ];
+            unloaded(config, repetition, &agents)
+        })
+    });
+    build(&dataset(runs.collect()), &options("arms")).unwrap()
+}
+
+#[test]
+fn a_caption_says_that_outputs_differ_in_length_only_where_they_do() {
+    let differ = "Outputs differ in length between the arms";
+    let alike = "every agent's outputs are as long in both";
+    for (longer, said, not_said) in [(0, alike, differ), (7, differ, alike)] {
+        let report = two_arms(&["a"], 3, longer);
+        let md = text(&report, "report.md");
+        assert!(md.contains(said) && !md.contains(not_said), "{md}");
+    }
+}
+
+#[test]
+fn what_brackets_hold_is_said_as_it_is() {
+    let of_both = "over configurations where a figure is of all of them and over repetitions where it is of one";
+    for (configs, repetitions, said) in [
+        (
+            &["a"][..],
+            3,
+            "brackets hold 95 % intervals over repetitions.",
+        ),
+        (&["a", "b", "c"], 3, of_both),
+        (
+            &["a", "b"],
+            3,
+            "brackets hold 95 % intervals over repetitions.",
+        ),
+        (&["a", "b"], 2, "too few for intervals."),
+        (
+            &["a", "b", "c"],
+            2,
+            "intervals over configurations; the repetitions are too few for intervals.",
+        ),
+        (
+            &["a", "b", "c"],
+            1,
+            "Brackets hold 95 % intervals over configurations.",
+        ),
+    ] {
+        let report = two_arms(configs, repetitions, 0);
+        let md = text(&report, "report.md");
+        assert!(
+            md.contains(said),
+            "{configs:?} {repetitions}: {said} is not in\n{md}"
+        );
+    }
+}
+
 #[test]
 fn the_same_data_give_the_same_report() {
     assert_eq!(*tr113(), report_of(&[""], "tr113"));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use domain::record::Provenance;
-use metrics::summary::Group;
+use metrics::summary::{Group, Statistics};
 
 use super::sentences::counted;
 use super::{one_configuration, statistics};
@@ -19,22 +19,36 @@ pub(super) fn confidence(view: &View<'_>) -> String {
             "None of its own: a published table has one figure per configuration and no spread."
                 .to_owned()
         }
-        (Some(1), Some(1)) => format!(
-            "{}, a single run each: what happened in these runs is certain, how much \
-             another run would differ is not known, and no configuration can be called better than \
-             another.",
-            counted(runs.len())
-        ),
+        (Some(1), Some(1)) => {
+            let brackets = if over_configurations(view) {
+                " Brackets hold 95 % intervals over configurations."
+            } else {
+                ""
+            };
+            format!(
+                "{}, a single run each: what happened in these runs is certain, how much \
+                 another run would differ is not known, and no configuration can be called better than \
+                 another.{brackets}",
+                counted(runs.len())
+            )
+        }
         (Some(least), Some(most)) => {
             let n = if least == most {
                 format!("{least}")
             } else {
                 format!("{least} to {most}")
             };
-            let interval = if *most >= 3 {
-                "brackets hold 95 % intervals over repetitions"
-            } else {
-                "too few for intervals"
+            let repeated = *most >= 3;
+            let interval = match (over_configurations(view), repeated) {
+                (true, true) => {
+                    "brackets hold 95 % intervals, over configurations where a figure is of all of them and over \
+                     repetitions where it is of one"
+                }
+                (true, false) => {
+                    "brackets hold 95 % intervals over configurations; the repetitions are too few for intervals"
+                }
+                (false, true) => "brackets hold 95 % intervals over repetitions",
+                (false, false) => "too few for intervals",
             };
             let ids: BTreeSet<_> = configs.iter().map(|c| &c.id).collect();
             let place = if view.several_topologies() {
@@ -67,6 +81,15 @@ pub(super) fn confidence(view: &View<'_>) -> String {
         Provenance::Measured => {}
     }
     text
+}
+
+/// True where a figure of all configurations has an interval, which is over configurations then.
+fn over_configurations(view: &View<'_>) -> bool {
+    let has_interval = |stats: &Statistics| {
+        let figures = [&stats.speedup, &stats.decode_overlap, &stats.speedup_est];
+        figures.into_iter().flatten().any(|e| e.lo.is_some())
+    };
+    !one_configuration(view) && view.summary.overall.iter().any(|o| has_interval(&o.stats))
 }
 
 /// How many runs, of one configuration, or configurations have a known loss.

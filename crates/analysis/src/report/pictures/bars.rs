@@ -168,6 +168,15 @@ fn interval(estimate: Option<&Estimate>) -> Option<(f64, f64)> {
     estimate.and_then(|e| e.lo.zip(e.hi))
 }
 
+/// What the bars stand for.
+fn means(bars: &StackedBars) -> &'static str {
+    if bars.rows.iter().any(|row| row.interval.is_some()) {
+        "means over repetitions, with the 95 % interval of the whole"
+    } else {
+        "means over repetitions, too few for an interval"
+    }
+}
+
 /// Stacked bars without the parts that are nowhere longer than `least`.
 fn stacked(mut bars: StackedBars, least: f64) -> StackedBars {
     let used: Vec<bool> = (0..bars.parts.len())
@@ -224,8 +233,10 @@ pub(super) fn ttft(view: &View<'_>, album: &mut Album) {
     let words = Words {
         name: "ttft",
         title: "Time to first token, and what it was spent on",
-        subtitle: "First call of each agent in the together arm; means over repetitions, with the 95 % interval \
-                   of the whole.",
+        subtitle: &format!(
+            "First call of each agent in the together arm; {}.",
+            means(&bars)
+        ),
         caption: "Time to first token of each agent, split by what the request waited for. Prefill is the only \
                   part that the agent's own prompt costs.",
     };
@@ -266,8 +277,10 @@ pub(super) fn lost(view: &View<'_>, album: &mut Album) {
     let words = Words {
         name: "lost",
         title: "Where the lost seconds went",
-        subtitle: "Seconds per run against perfect concurrency: wall time less the longest solo time; means, \
-                   with the 95 % interval of the whole.",
+        subtitle: &format!(
+            "Seconds per run against perfect concurrency: wall time less the longest solo time; {}.",
+            means(&bars)
+        ),
         caption: "Seconds lost per run, by cause; the parts add up to the whole.",
     };
     album.put(&words, &stacked(bars, 0.005));

@@ -119,12 +119,17 @@ type Quantity = (
 /// One server against one per agent, two quantities to a picture.
 pub(super) fn servers(view: &View<'_>, album: &mut Album) {
     let compared = &view.summary.topologies;
+    let intervals = if compared.iter().any(|c| c.repetitions >= 3) {
+        " with 95 % intervals"
+    } else {
+        ", too few for intervals"
+    };
     let subtitle = match &compared[..] {
         [single] => format!(
-            "{}: means over {} repetitions with 95 % intervals.",
+            "{}: means over {} repetitions{intervals}.",
             single.id, single.repetitions
         ),
-        _ => "Means over repetitions with 95 % intervals.".to_owned(),
+        _ => format!("Means over repetitions{intervals}."),
     };
     let mut put = |name: &str, title: &str, caption: &str, quantities: [Quantity; 2]| {
         let panels = quantities.into_iter().map(|q| servers_panel(compared, q));

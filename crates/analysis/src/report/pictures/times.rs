@@ -31,7 +31,7 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
         vec![config]
     };
     let mut groups = Vec::new();
-    let mut in_turn = false;
+    let (mut in_turn, mut same_work) = (false, false);
     let mut rebuilt = false;
     for config in &shown {
         let runs = lanes::runs(view.dataset, config);
@@ -64,6 +64,10 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
         // Two topologies and two arms of each would not fit the front page.
         if let Some(arm) = run.sequential.as_ref().filter(|_| shown.len() == 1) {
             in_turn = true;
+            same_work = run
+                .together
+                .as_ref()
+                .is_some_and(|other| lanes::same_work(other, arm));
             groups.push(group(arm, "in turn"));
         }
     }
@@ -76,7 +80,9 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
         Some(_) => "The agents decoded at the same time",
         None => "Who did what when",
     };
-    let beside = if in_turn {
+    let beside = if in_turn && same_work {
+        "Above the agents together, below the same agents in turn; every agent's outputs are as long in both."
+    } else if in_turn {
         "Above the agents together, below the same agents in turn. Outputs differ in length between the \
          arms, so the two wall times are not the speedup: the true speedup is taken at equal work."
     } else if shown.len() > 1 {
