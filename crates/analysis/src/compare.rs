@@ -306,7 +306,7 @@ fn gate_json(gate: &GateReport) -> Value {
 /// A gate, its outcome, and each case that does not pass it.
 fn gate_in_words(gate: &GateReport) -> String {
     let case = |case: &GateCase| {
-        let reason = safe::markdown(&verdict::gate_reason(case.reason)).into_owned();
+        let reason = safe::markdown(&verdict::gate_reason(case.reason));
         match &case.config {
             Some(config) => {
                 let (config, outcome) = (safe::code(config.as_str()), verdict::gate(case.outcome));

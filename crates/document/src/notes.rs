@@ -32,6 +32,17 @@ pub fn warning(warning: &Warning) -> String {
             "{} ({}, repetition {}, {arm}) is left out: the journal has no request of agent {agent}",
             run.config, run.topology, run.repetition
         ),
+        Warning::ImpossibleDurations([wrong, requests], dropped) => {
+            let named: Vec<String> = dropped
+                .iter()
+                .map(|(name, n)| format!("{name} {n}"))
+                .collect();
+            format!(
+                "durations that the server reports for {wrong} of {requests} requests cannot be, by our own \
+                 stamps ({}): they are left out, and the time that they would explain counts as unexplained",
+                named.join(", ")
+            )
+        }
         Warning::Run(config, repetition, what) => {
             format!("{config} run {repetition}: {}", of_run(what))
         }

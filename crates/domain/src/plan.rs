@@ -385,7 +385,7 @@ impl SweepPlan {
             needed,
             agents,
         };
-        Err(PlanError::flag("--endpoint", kind))
+        Err(PlanError::whole("--endpoint", kind))
     }
 
     /// True when an agent reads the benchmark tables.

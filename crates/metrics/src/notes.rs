@@ -56,6 +56,9 @@ pub enum Warning {
     ArmUnfinished(RunKey, Arm),
     /// An arm is left out: the journal has no request of one of its agents.
     NoRequestOf(RunKey, Arm, String),
+    /// Durations that servers report for so many of so many requests cannot be, by our own stamps; how
+    /// often each was dropped.
+    ImpossibleDurations([u32; 2], Vec<(&'static str, u32)>),
     /// Of one run.
     Run(ConfigId, u32, RunWarning),
 }

@@ -6,6 +6,7 @@ use domain::plan::Topology;
 use domain::record::Provenance;
 use domain::record::load::{LOAD_FILE, REQUESTS_FILE};
 use metrics::cause::WaitedFor;
+use metrics::notes::Warning;
 use metrics::summary::Faster;
 use metrics::{Decoding, Gain, Summary};
 use tempfile::TempDir;
@@ -392,6 +393,7 @@ fn an_arm_without_requests_is_left_out_of_the_report_and_of_the_terminals_summar
     let report = Summary::of(&load(folder, false).unwrap().dataset);
     assert_eq!(terminal.configs, report.configs);
     assert_eq!(terminal.warnings, report.warnings);
-    let left_out = report.warnings.iter().filter(|w| w.contains("is left out"));
+    let is_left_out = |warning: &&Warning| matches!(warning, Warning::NoRequestOf(..));
+    let left_out = report.warnings.iter().filter(is_left_out);
     assert_eq!(left_out.count(), 6, "{:?}", report.warnings);
 }

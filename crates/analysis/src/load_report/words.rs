@@ -6,7 +6,7 @@ use document::words::{plural, sentence};
 use document::{Cell, Front, safe};
 use domain::Nanos;
 use domain::cache::prompts_in_words;
-use domain::record::load::{Asked, Shape, Spread};
+use domain::record::load::{Shape, Spread};
 use metrics::budget;
 
 use super::series::Series;

@@ -5,7 +5,6 @@ mod figures;
 mod sentences;
 
 use document::number::{bounds, estimate as said, plain};
-use document::words::plural;
 use document::{Front, choice, findings, verdict};
 use metrics::advice::{Finding, FindingKind};
 use metrics::summary::{Group, Statistics, Verdicts};

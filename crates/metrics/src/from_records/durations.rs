@@ -2,6 +2,7 @@
 
 use domain::{Nanos, Stamp};
 
+use crate::notes::Warning;
 use crate::observation::{AgentObservation, RequestTimes, RunObservation, StampSource};
 use crate::spans::Spans;
 
@@ -17,8 +18,8 @@ type Impossible = [bool; 4];
 
 /// Drops durations that cannot be, of a call in both arms alike: what was dropped in one arm only would look
 /// like time gained or lost. With any other duration the total goes too, for what is left of it would be taken
-/// for a wait. Returns what was dropped, in words; none where all can be.
-pub(super) fn drop_impossible(runs: &mut [RunObservation]) -> Option<String> {
+/// for a wait. Returns what was dropped; none where all can be.
+pub(super) fn drop_impossible(runs: &mut [RunObservation]) -> Option<Warning> {
     let (mut requests, mut wrong, mut dropped) = (0, 0, [0_u32; 4]);
     for run in runs {
         let mut calls = std::collections::BTreeMap::<(usize, usize), Impossible>::new();
@@ -60,15 +61,8 @@ pub(super) fn drop_impossible(runs: &mut [RunObservation]) -> Option<String> {
             }
         }
     }
-    let named = NAMES.iter().zip(dropped).filter(|(_, n)| *n > 0);
-    let named: Vec<String> = named.map(|(name, n)| format!("{name} {n}")).collect();
-    (wrong > 0).then(|| {
-        format!(
-            "durations that the server reports for {wrong} of {requests} requests cannot be, by our own stamps ({}): \
-             they are left out, and the time that they would explain counts as unexplained",
-            named.join(", ")
-        )
-    })
+    let dropped = NAMES.into_iter().zip(dropped).filter(|(_, n)| *n > 0);
+    (wrong > 0).then(|| Warning::ImpossibleDurations([wrong, requests], dropped.collect()))
 }
 
 /// Durations that do not fit into the time between our own stamps, and those that last less than half of the
@@ -166,7 +160,7 @@ mod tests {
     }
 
     /// The parts of the loss in milliseconds that are not zero, and the warning.
-    fn told(run: RunObservation) -> (String, Option<String>) {
+    fn told(run: RunObservation) -> (String, Option<Warning>) {
         let mut runs = [run];
         let warning = drop_impossible(&mut runs);
         let cause = RunMetrics::of(&runs[0]).cause;
@@ -177,6 +171,11 @@ mod tests {
             .collect();
         assert!(warning.is_none() || cause.why_serial.is_none(), "{cause:?}");
         (parts.join(", "), warning)
+    }
+
+    /// That durations of so many of the four requests were dropped.
+    fn dropped(requests: u32, what: &[(&'static str, u32)]) -> Option<Warning> {
+        Some(Warning::ImpossibleDurations([requests, 4], what.to_vec()))
     }
 
     #[test]
@@ -197,9 +196,7 @@ mod tests {
             .load = Some(Nanos::from_millis(1200));
         let (lost, warning) = told(run);
         assert_eq!(lost, "unexplained 1100");
-        let warning = warning.unwrap();
-        assert!(warning.contains("1 of 4 requests cannot be"), "{warning}");
-        assert!(warning.contains("(load 1)"), "{warning}");
+        assert_eq!(warning, dropped(1, &[("load", 1)]));
     }
 
     #[test]
@@ -218,7 +215,7 @@ mod tests {
         }
         let (lost, warning) = told(run);
         assert_eq!(lost, "unexplained 1100");
-        assert!(warning.unwrap().contains("(total 4, decode 4)"));
+        assert_eq!(warning, dropped(4, &[("total", 4), ("decode", 4)]));
     }
 
     #[test]
@@ -230,14 +227,14 @@ mod tests {
         assert_eq!(alone.first_token, Some(at(1500)));
         let (lost, warning) = told(run);
         assert_eq!(lost, "unexplained 1100");
-        assert!(warning.unwrap().contains("(load 1, prefill 1)"));
+        assert_eq!(warning, dropped(1, &[("load", 1), ("prefill", 1)]));
         // A server whose clock runs twice as fast.
         let mut run = one_slot();
         let one = &mut run.together.as_mut().unwrap().agents[0].requests[0];
         one.counters.total = Some(Nanos::from_millis(2400));
         let mut runs = [run];
-        assert!(drop_impossible(&mut runs).unwrap().contains("(total 1)"));
-        let dropped = requests(&mut runs[0]).filter(|r| r.counters.total.is_none());
-        assert_eq!(dropped.count(), 2);
+        assert_eq!(drop_impossible(&mut runs), dropped(1, &[("total", 1)]));
+        let without = requests(&mut runs[0]).filter(|r| r.counters.total.is_none());
+        assert_eq!(without.count(), 2);
     }
 }

@@ -124,12 +124,16 @@ fn one_outlier_in_five_is_named_and_does_not_make_a_gain() {
     // The geometric mean; the arithmetic one would be 2.8.
     assert!((1.58..1.60).contains(&speedup.mean), "{speedup:?}");
     assert_eq!(config.verdict.gain, Gain::Undecided);
-    let named = |run: &str| config.notes.iter().any(|note| note.starts_with(run));
-    assert!(
-        named("speedup of run 3 lies far from the others"),
-        "{:?}",
-        config.notes
-    );
+    assert!(is_far(config, 3, false), "{:?}", config.notes);
+}
+
+/// Whether the speedup of a repetition is named as far from the others, and as the cold first one or not.
+fn is_far(config: &ConfigSummary, which: u32, cold: bool) -> bool {
+    let far = |note: &Note| {
+        matches!(note, Note::FarFromOthers { figure: "speedup", repetition, first, .. }
+            if *repetition == which && *first == cold)
+    };
+    config.notes.iter().any(far)
 }
 
 #[test]
@@ -140,12 +144,7 @@ fn a_cold_first_repetition_is_named_and_from_eight_on_moves_nothing() {
         let summary = Summary::of(&dataset(with_speedups(&speedups[..n])));
         let config = &summary.configs[0];
         assert_eq!(config.verdict.gain, gain, "{n}");
-        let cold = "the first repetition ran from another server state: speedup of run 1";
-        assert!(
-            config.notes.iter().any(|note| note.starts_with(cold)),
-            "{:?}",
-            config.notes
-        );
+        assert!(is_far(config, 1, true), "{:?}", config.notes);
     }
 }
 
