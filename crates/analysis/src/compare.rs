@@ -172,10 +172,9 @@ impl Shown {
         let tested = |row: &ComparisonRow| row.reading != Reading::Exploratory;
         let others = self.table(|row| !tested(row)).without_empty_columns(&[]);
         let title = format!("{} exploratory figures", others.rows.len());
-        let sections = match others.rows.is_empty() {
-            true => Vec::new(),
-            false => vec![Section::new(title, vec![Block::Inline(others)])],
-        };
+        let others = Some(others).filter(|table| !table.rows.is_empty());
+        let others = others.map(|table| Section::new(title, vec![Block::Inline(table)]));
+        let sections = others.into_iter().collect();
         let figures = json!({
             "provenance": {
                 "base": provenance_word(self.provenance[0]),

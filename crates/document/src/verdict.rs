@@ -101,8 +101,8 @@ pub fn finding(verdict: Verdict, speedup: &str) -> Option<String> {
         Gain::Unknown => return None,
     };
     let but = match (verdict.gain, verdict.decoding) {
-        (Gain::Pays, Decoding::InTurn) => ", although ",
-        (Gain::None | Gain::NoGain | Gain::Costs, Decoding::Overlapping) => ", although ",
+        (Gain::Pays, Decoding::InTurn)
+        | (Gain::None | Gain::NoGain | Gain::Costs, Decoding::Overlapping) => ", although ",
         _ => "; ",
     };
     let served = served(verdict.decoding).map(|served| format!("{but}{served}"));

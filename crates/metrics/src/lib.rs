@@ -18,6 +18,7 @@ pub mod from_records;
 pub mod load;
 pub mod notes;
 pub mod observation;
+mod order;
 pub mod request;
 pub mod run;
 mod spans;
@@ -31,6 +32,7 @@ pub use observation::{
     AgentObservation, ArmObservation, Dataset, PublishedRow, RequestTimes, RunObservation,
     StampSource, WarmLoad,
 };
+pub use order::in_order;
 pub use request::RequestMetrics;
 pub use run::RunMetrics;
 pub use stats::Estimate;

@@ -77,6 +77,10 @@ pub(crate) struct AuditArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags are what users switch on, each by itself"
+)]
 pub(crate) struct CompareArgs {
     /// What to compare with: any input that `report` takes but a calibration; several runs of one side
     /// separated by commas, or the folder that `load --repetitions` made
@@ -123,8 +127,8 @@ fn paths(text: &str) -> Result<Paths, String> {
         return Ok(Paths(vec![text.into()]));
     }
     let paths: Vec<PathBuf> = text.split(',').map(PathBuf::from).collect();
-    match paths.iter().any(|path| path.as_os_str().is_empty()) {
-        true => Err("a path between two commas is empty".to_owned()),
-        false => Ok(Paths(paths)),
+    if paths.iter().any(|path| path.as_os_str().is_empty()) {
+        return Err("a path between two commas is empty".to_owned());
     }
+    Ok(Paths(paths))
 }

@@ -120,7 +120,9 @@ fn again(
         .window
         .map(|window| LevelFigures::of(rows, probe.agents, window, objective));
     let mut cache = CacheHelp::default();
-    rows.iter().for_each(|row| cache.add(&row.times.counters));
+    for row in rows {
+        cache.add(&row.times.counters);
+    }
     Level {
         cache,
         probe: capacity::probe(

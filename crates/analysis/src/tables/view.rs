@@ -5,7 +5,9 @@ use document::provenance_word;
 use domain::ModelOptions;
 use domain::plan::{ConfigId, ReportStyle, Topology};
 use domain::record::Provenance;
-use metrics::{AgentObservation, ConfigSummary, Dataset, Estimate, PublishedRow, Summary};
+use metrics::{
+    AgentObservation, ConfigSummary, Dataset, Estimate, PublishedRow, Summary, in_order,
+};
 use polars::prelude::{Column, DataFrame, IntoLazy as _, NamedFrom as _, Series, col, lit};
 
 use super::settings::Settings;
@@ -153,7 +155,7 @@ impl<'a> View<'a> {
             Provenance::Imported => "recorded",
             provenance => provenance_word(provenance),
         };
-        let topologies = distinct(summary.configs.iter().map(|c| c.topology));
+        let topologies = in_order(summary.configs.iter().map(|c| c.topology));
         for topology in &topologies {
             let (label, key) = match topology {
                 Some(t) if topologies.len() > 1 => (
@@ -200,13 +202,13 @@ impl<'a> View<'a> {
 
     /// The scenarios, in order of appearance.
     pub(crate) fn scenarios(&self) -> Vec<&'a str> {
-        distinct(self.rows.iter().map(|r| r.scenario))
+        in_order(self.rows.iter().map(|r| r.scenario))
     }
 
     /// The configurations of a scenario, in order of appearance.
     pub(crate) fn configs(&self, scenario: &str) -> Vec<&'a ConfigId> {
         let rows = self.rows.iter().filter(|r| r.scenario == scenario);
-        distinct(rows.map(|r| r.config))
+        in_order(rows.map(|r| r.config))
     }
 
     /// A configuration in one source.
@@ -319,17 +321,6 @@ fn aggregates(rows: &[&RowData<'_>], groups: &[u32]) -> DataFrame {
         .agg(aggregates)
         .collect()
         .expect("the frame has these columns, of these types")
-}
-
-/// Distinct items in order of first appearance.
-pub(super) fn distinct<T: PartialEq>(items: impl IntoIterator<Item = T>) -> Vec<T> {
-    let mut seen = Vec::new();
-    for item in items {
-        if !seen.contains(&item) {
-            seen.push(item);
-        }
-    }
-    seen
 }
 
 /// Somebody else's records are TR113's: there is no other kind of table or record to import.

@@ -4,8 +4,10 @@ use crate::record::{RequestTimes, RunKey, Turn};
 
 /// A completed request: prompt tokens, cached ones if counted, and its prefill in ms.
 fn request(prompt: u64, cached: Option<u64>, prefill_ms: u64) -> RequestRecord {
-    let mut times = RequestTimes::default();
-    times.outcome = Outcome::Completed;
+    let mut times = RequestTimes {
+        outcome: Outcome::Completed,
+        ..RequestTimes::default()
+    };
     times.counters.prompt_eval_count = Some(prompt);
     times.counters.prompt_eval_cached_count = cached;
     times.counters.prompt_eval = Some(Nanos::from_millis(prefill_ms));
@@ -14,7 +16,9 @@ fn request(prompt: u64, cached: Option<u64>, prefill_ms: u64) -> RequestRecord {
 
 fn of(records: &[RequestRecord]) -> CacheCheck {
     let mut check = CacheCheck::default();
-    records.iter().for_each(|record| check.add(record));
+    for record in records {
+        check.add(record);
+    }
     check
 }
 

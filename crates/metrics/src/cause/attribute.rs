@@ -40,7 +40,7 @@ pub(super) fn agents(flights: &Flights<'_>, arms: &Arms<'_>) -> Option<Vec<LossN
         .map(|(i, baseline)| {
             let others = flights.others_served(i);
             let in_turn = &arms.sequential.as_ref()?.0.agents[i];
-            let peers = arms.together.agents.len() as i64 - 1;
+            let peers = i64::try_from(arms.together.agents.len()).ok()? - 1;
             let around = Around {
                 held: throttled.without(&others),
                 others,

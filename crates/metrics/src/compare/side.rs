@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::Nanos;
 use domain::plan::{ConfigId, Topology};
 use domain::record::ServerCounters;
 use domain::record::load::{Figures, Spread};
@@ -139,7 +140,7 @@ fn of_requests(observed: &RunObservation, cache: &mut CacheHelp) -> Run {
     for request in agents.flat_map(|agent| &agent.requests) {
         cache.add(&request.counters);
         if request.outcome.is_completed() {
-            ttft.extend(RequestMetrics::of(request).ttft.map(|t| t.as_secs_f64()));
+            ttft.extend(RequestMetrics::of(request).ttft.map(Nanos::as_secs_f64));
         }
     }
     let [_, names @ ..] = LATENCIES[0];

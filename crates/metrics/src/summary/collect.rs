@@ -12,6 +12,7 @@ use super::{
 use crate::arms::{ArmTimes, WarmLoads, requests, warm_loads};
 use crate::cause::{LostSeconds, SERIAL_BELOW};
 use crate::energy::{ArmEnergy, ConfigEnergy, Meter};
+use crate::in_order;
 use crate::notes::{Note, Warning};
 use crate::observation::{ArmObservation, Dataset, PublishedRow, RunObservation};
 use crate::request::RequestMetrics;
@@ -79,17 +80,6 @@ impl Summary {
 
 /// A run as it was observed, with its figures.
 type Run<'a> = (&'a RunObservation, &'a RunMetrics);
-
-/// Distinct items in order of first appearance.
-pub(super) fn in_order<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
-    let mut seen = Vec::new();
-    for item in items {
-        if !seen.contains(&item) {
-            seen.push(item);
-        }
-    }
-    seen
-}
 
 /// Of values that cannot be negative.
 fn positive<T>(items: &[T], value: impl Fn(&T) -> Option<f64>) -> Option<Estimate> {

@@ -7,8 +7,9 @@ use domain::plan::{ConfigId, Topology};
 use domain::record::Provenance;
 use serde::Serialize;
 
+use super::Quantity;
 use super::best::{LEVEL, Values, difference};
-use super::{Quantity, collect::in_order};
+use crate::in_order;
 use crate::observation::{AgentObservation, Dataset};
 use crate::run::RunMetrics;
 use crate::stats::{Estimate, Location, mean, studentized_range_p};

@@ -36,7 +36,7 @@ const PENALTIES: &str = r#","presence_penalty":0.1,"frequency_penalty":0.2"#;
 const LAST: &str = r#","max_tokens":64,"seed":7,"stop":["\n"]}"#;
 
 /// The options without those of these names.
-fn without(options: ModelOptions, names: &[&str]) -> ModelOptions {
+fn without(options: &ModelOptions, names: &[&str]) -> ModelOptions {
     let mut rest = ModelOptions::default();
     for (option, value) in options.iter().filter(|(o, _)| !names.contains(&o.name)) {
         option.set(&mut rest, value);
@@ -59,7 +59,7 @@ fn plain_servers_get_the_protocol_and_the_rest_is_named() {
         "num_keep",
     ];
     assert_eq!(not_sent(&call().options, Dialect::Plain), left_out);
-    assert_eq!(sent, without(call().options, &left_out));
+    assert_eq!(sent, without(&call().options, &left_out));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn llama_cpp_gets_its_sampling_options_too() {
     );
     let left_out = ["num_gpu", "num_ctx"];
     assert_eq!(not_sent(&call().options, Dialect::LlamaCpp), left_out);
-    assert_eq!(sent, without(call().options, &left_out));
+    assert_eq!(sent, without(&call().options, &left_out));
 }
 
 #[test]

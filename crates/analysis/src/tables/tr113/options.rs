@@ -7,9 +7,10 @@ use super::super::facts::{scenario_title, section};
 use super::super::figures::EFFICIENCY;
 use super::super::settings::{Setting, Settings};
 use super::super::tr110::comparison_figures;
-use super::super::view::{View, distinct};
+use super::super::view::View;
 use super::super::{Cell, Kind, Origin, Table};
 use super::{config_column, count_cell, per_source, rate_cell, setting_column};
+use metrics::in_order;
 
 pub(super) fn temperature(view: &View<'_>, scenario: &str) -> Table {
     let name = format!("Temperature in {}", scenario_title(scenario));
@@ -66,7 +67,7 @@ pub(super) fn temperature(view: &View<'_>, scenario: &str) -> Table {
         delta,
     ));
     // Of configurations that differ in temperature alone, one stands for all.
-    let rows = distinct(groups.iter().map(|g| Settings {
+    let rows = in_order(groups.iter().map(|g| Settings {
         temperature: Setting::from(low),
         ..g.key
     }));
@@ -150,7 +151,7 @@ pub(super) fn contention_by_layers(view: &View<'_>, scenario: &str) -> Table {
     columns.push(Field::number(key, heading, Origin::Derived, |l| {
         cited(l).map_or(Cell::Empty, |c| Cell::number(c.recount(), 0))
     }));
-    let rows = distinct(groups.iter().map(|g| g.key));
+    let rows = in_order(groups.iter().map(|g| g.key));
     let title = "3.1.3 Contention by GPU layers";
     Table::of("3.1.3-contention", title, columns, rows).note(
         "Configurations flagged, of those with a flag. The repeated `baseline_…` run is a row of its \
