@@ -347,7 +347,7 @@ fn a_sweep_is_loaded_by_its_folder() {
 #[test]
 fn a_load_is_reported_alone() {
     let (_, said) = refused(&fixtures().join("../load"), false);
-    assert!(said.contains("report it alone"), "{said}");
+    assert!(said.contains("which stands alone; report it by"), "{said}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use domain::record::{
 };
 use domain::work::WorkRecord;
 use domain::{FailureKind, Nanos, Outcome, Stamp, TimeoutPhase};
-use metrics::load::{Collected, End, Kept};
+use metrics::load::{Collected, End};
 use tempfile::TempDir;
 
 use super::*;
@@ -312,27 +312,4 @@ fn probes_enter_no_figure_and_blank_lines_are_no_rows() {
     let load = read(folder(&file(&records), &text).path(), false).unwrap();
     assert_eq!((load.requests.len(), load.probes), (6, 1));
     assert_eq!(load.warnings, [""; 0]);
-}
-
-/// llama.cpp tells its phases, no load, and no total: a wait for its slot is known in a load as it is in a sweep.
-#[test]
-fn a_server_that_holds_its_model_tells_its_phases_without_a_load() {
-    let phases = |kind: &str| {
-        let mut file = file(&[]);
-        file.header.endpoints[0].server.kind = kind.to_owned();
-        let mut row = record(0, 0, Outcome::Completed);
-        let ms = |ms| Some(Nanos::from_millis(ms));
-        row.times.counters.total = None;
-        row.times.counters.load = None;
-        row.times.counters.prompt_eval = ms(10);
-        row.times.counters.eval = ms(20);
-        let whole = row.times.done.unwrap().since(row.times.sent.unwrap());
-        let kept = Kept::new(&file.header.endpoints, None).with(vec![row]);
-        let waited = whole.saturating_sub(Nanos::from_millis(30));
-        (kept.phases.n, kept.phases.slot_wait, waited)
-    };
-    let (n, slot_wait, waited) = phases("llama.cpp");
-    assert_eq!((n, slot_wait), (1, waited));
-    assert!(waited > Nanos::ZERO);
-    assert_eq!(phases("ollama").0, 0);
 }
