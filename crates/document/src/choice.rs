@@ -12,10 +12,18 @@ use crate::words::{joined, plural};
 /// Configurations that are named; of more, only their number is said.
 const MOST_NAMED: usize = 3;
 
-/// The answer with its numbers; where nothing is decided, what would decide. The answer stands between
-/// `strong` marks.
-pub fn sentences(choice: &Choice, each: &[TopologyComparison], strong: &str) -> String {
-    let mut said = Vec::new();
+/// What is said of a choice, sentence by sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The answer with its numbers; where nothing is decided, what would decide.
+    pub answer: Vec<String>,
+    /// What else the data say of it.
+    pub beside: Vec<String>,
+}
+
+/// Says it; the answer itself stands between `strong` marks.
+pub fn said(choice: &Choice, each: &[TopologyComparison], strong: &str) -> Said {
+    let (mut said, mut more) = (Vec::new(), Vec::new());
     if choice.depends_on_group() {
         let answers = choice.groups.iter();
         let answers = answers.map(|group| format!("{} {}", place(group), clause(group.faster)));
@@ -33,8 +41,11 @@ pub fn sentences(choice: &Choice, each: &[TopologyComparison], strong: &str) -> 
             )));
         }
         said.push(format!(
-            "The groups differ (p {}). Over all {} configurations {}: {}.",
-            p_words(choice.p_interaction),
+            "The groups differ (p {}).",
+            p_words(choice.p_interaction)
+        ));
+        more.push(format!(
+            "Over all {} configurations {}: {}.",
             choice.overall.configs,
             clause(choice.overall.faster),
             numbers(&choice.overall)
@@ -49,10 +60,13 @@ pub fn sentences(choice: &Choice, each: &[TopologyComparison], strong: &str) -> 
         let (answer, numbers) = (answer(choice.overall.faster), numbers(&choice.overall));
         said.push(format!("{strong}{answer}{strong}: {numbers} ({over})."));
     }
-    said.extend(beside(&choice.overall));
-    said.extend(by_themselves(each));
     said.extend(would_decide(choice));
-    said.join(" ")
+    more.extend(beside(&choice.overall));
+    more.extend(by_themselves(each));
+    Said {
+        answer: said,
+        beside: more,
+    }
 }
 
 const fn answer(faster: Faster) -> &'static str {

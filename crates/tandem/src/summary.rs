@@ -57,8 +57,9 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
     println!("\n{}", table(&summary).to_text(terminal::width()));
     if let Some(choice) = &summary.choice {
         let simulated = if simulated { "SIMULATED: " } else { "" };
-        let sentences = choice::sentences(choice, &summary.topologies, "");
-        println!("{simulated}{sentences}\n");
+        let said = choice::said(choice, &summary.topologies, "");
+        let sentences = [said.answer, said.beside].concat();
+        println!("{simulated}{}\n", sentences.join("\n"));
     }
     let admission = dataset.manifest.as_ref().and_then(|m| m.header.admission);
     println!("{}\n", verdict_line(&summary, simulated, admission));

@@ -99,9 +99,12 @@ fn answer(view: &View<'_>) -> (String, Vec<String>) {
         );
     }
     let mut answers = Vec::new();
-    let choice = view.summary.choice.as_ref();
-    answers.extend(choice.map(|c| choice::sentences(c, &view.summary.topologies, "**")));
     let mut why = Vec::new();
+    if let Some(choice) = &view.summary.choice {
+        let said = choice::said(choice, &view.summary.topologies, "**");
+        answers.push(said.answer.join(" "));
+        why = said.beside;
+    }
     for part in overall {
         let place = match part.topology {
             Some(t) if overall.len() > 1 => format!("On {}: ", topology_word(t)),

@@ -64,7 +64,8 @@ fn each(name: &str, faster: Faster) -> TopologyComparison {
 fn every_answer_ranks_or_says_what_would_decide() {
     let mut all = Vec::new();
     let mut say = |choice: &Choice, each: &[TopologyComparison]| {
-        all.push(sentences(choice, each, "**"));
+        let said = said(choice, each, "**");
+        all.push([said.answer.join(" "), said.beside.join(" ")].join("\n  "));
     };
     let one = |faster, wall_s| choice(over(None, 1, faster, wall_s));
     let mut faster = one(Faster::PerAgent, walls(15.0, 9.6, Some(0.02)));
