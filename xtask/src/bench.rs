@@ -90,6 +90,11 @@ const BENCHES: &[Bench] = &[
         what: "how often the stated interval holds the known truth",
     },
     Bench {
+        name: "laws",
+        step: Step::Example("studies", "laws"),
+        what: "how often what is said of throughput over agents is right, on servers whose law is known",
+    },
+    Bench {
         name: "capacity",
         step: Step::Example("studies", "capacity"),
         what: "how often a level and a whole capacity search err, on servers whose truth is known",
