@@ -87,7 +87,7 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "validate",
         step: Step::Example("studies", "speedup"),
-        what: "how often the stated interval holds the known truth",
+        what: "how often the stated interval holds the known truth, and each verdict word is wrong",
     },
     Bench {
         name: "laws",

@@ -197,3 +197,60 @@ pub const fn topology(topology: Topology) -> &'static str {
         Topology::PerAgent => "a server per agent",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics::Summary;
+    use metrics::timeline::{Calls, dataset, request, two_arms};
+
+    use super::*;
+
+    /// Configurations with these speedups, a repetition each, of two agents that decode at once.
+    fn configs(speedups: &[&[f64]]) -> Vec<ConfigSummary> {
+        let call = |sent, ms| [request(sent).decode(10, ms)];
+        let runs = speedups.iter().zip(["a", "b"]).flat_map(|(of, config)| {
+            of.iter().zip(1..).map(move |(speedup, repetition)| {
+                let beside = call(0, (10_000.0 / speedup) as u64);
+                let agents = [0, 50_000].map(|alone| Calls::new(&beside, &call(alone, 5_000)));
+                two_arms(config, repetition, "as left", &agents)
+            })
+        });
+        Summary::of(&dataset(runs.collect())).configs
+    }
+
+    #[test]
+    fn what_is_undecided_is_counted_as_such_and_begins_with_no_no() {
+        let begun = |speedups| {
+            let configs = configs(speedups);
+            let verdicts = Verdicts::of(&configs);
+            let lead = verdicts.shared_gain().map(lead);
+            (lead, tally(&verdicts), would_decide(configs.iter()))
+        };
+        let (lead, counted, more) = begun(&[&[1.73], &[1.73]]);
+        assert_eq!(lead, Some("Undecided"));
+        assert_eq!(counted, "undecided in all 2 configurations");
+        assert_eq!(more.unwrap(), "To decide, run 3 repetitions at least.");
+        let (lead, counted, _) = begun(&[&[1.73], &[1.30, 1.31, 1.29]]);
+        let both = "yes in 1 of 2 configurations and undecided in 1".to_owned();
+        assert_eq!((lead, counted), (None, both));
+        // About 1.24 [0.99, 1.56].
+        let (lead, ..) = begun(&[&[1.14, 1.22, 1.37]]);
+        assert_eq!(lead, Some("Undecided"));
+        let (lead, counted, _) = begun(&[&[0.85, 0.86, 0.88]]);
+        let loss = "a loss in the one configuration".to_owned();
+        assert_eq!((lead, counted), (Some("No, it costs"), loss));
+    }
+
+    #[test]
+    fn a_gain_of_agents_that_decode_in_turn_is_a_gain() {
+        let verdict = Verdict {
+            gain: Gain::Pays,
+            decoding: Decoding::InTurn,
+        };
+        assert_eq!(
+            finding(verdict, "1.32× [1.30, 1.35]").unwrap(),
+            "running together was faster than running in turn (true speedup 1.32× [1.30, 1.35]), although the \
+             agents decoded one after another"
+        );
+    }
+}

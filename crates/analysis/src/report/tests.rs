@@ -271,6 +271,31 @@ fn two_arms(configs: &[&str], repetitions: u32, longer: u64) -> Report {
 }
 
 #[test]
+fn a_gain_without_overlapping_decodes_is_a_yes_and_one_repetition_is_no_no() {
+    use metrics::timeline::{Calls, dataset, request, two_arms};
+    for (repetitions, answer) in [
+        (3, "**Yes.** Run them together: it is faster in the one"),
+        (1, "**Undecided.** The repetitions are too few"),
+    ] {
+        let runs = (1..=repetitions).map(|repetition| {
+            let short = |sent| [request(sent).prefill(50).decode(100, 10)];
+            let long = |sent| [request(sent).prefill(2000).decode(100, 10)];
+            let alone = 1050 + u64::from(repetition);
+            let agents = [
+                Calls::new(&short(0), &short(0)),
+                Calls::new(&long(0), &long(alone)).on(1),
+            ];
+            two_arms("a", repetition, "as left", &agents)
+        });
+        let report = build(&dataset(runs.collect()), &options("gain")).unwrap();
+        let page = page_one(&report);
+        assert!(page.contains(answer), "{page}");
+        let although = page.contains("It pays although the agents decode one after the other");
+        assert_eq!(although, repetitions == 3, "{page}");
+    }
+}
+
+#[test]
 fn a_caption_says_that_outputs_differ_in_length_only_where_they_do() {
     let differ = "Outputs differ in length between the arms";
     let alike = "every agent's outputs are as long in both";

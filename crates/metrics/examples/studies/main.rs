@@ -46,7 +46,7 @@ fn print_speedup(sweeps: u32) {
         );
     }
     let cases: Vec<speedup::Case> = speedup::grid().map(of).collect();
-    let mut words: BTreeMap<&str, [u32; 2]> = BTreeMap::new();
+    let mut words: BTreeMap<&str, [[u32; 2]; speedup::NOISES.len()]> = BTreeMap::new();
     println!(
         "\n| noise | n | covered | {} |",
         speedup::TRUTHS.map(|t| format!("{t:.2}")).join(" | ")
@@ -60,7 +60,7 @@ fn print_speedup(sweeps: u32) {
             let worst = |of| percent(worst(of).unwrap_or(0), sweeps);
             format!(
                 "{:.1} / {:.0}",
-                worst(speedup::Case::wrong),
+                worst(|c| c.wrong),
                 worst(speedup::Case::undecided)
             )
         });
@@ -71,14 +71,27 @@ fn print_speedup(sweeps: u32) {
             percent(covered, sweeps * rows.len() as u32),
             cells.collect::<Vec<_>>().join(" | ")
         );
+        let noise = speedup::NOISES.iter().position(|n| *n == setting.noise);
         for (word, [said, wrong]) in rows.iter().flat_map(|c| &c.words) {
-            let all = words.entry(word).or_default();
+            let all = &mut words.entry(word).or_default()[noise.expect("it is one of them")];
             *all = [all[0] + said, all[1] + wrong];
         }
     }
-    println!("\n| verdict | said | wrong (%) |\n|---|---|---|");
-    for (word, [said, wrong]) in words {
-        println!("| {word} | {said} | {:.2} |", percent(wrong, said));
+    println!(
+        "\n| word | {} | all |",
+        speedup::NOISES
+            .map(|n| format!("{} %", 100.0 * n))
+            .join(" | ")
+    );
+    println!("|---|---|{}", "---|".repeat(speedup::NOISES.len()));
+    for (word, cells) in words {
+        let all = cells.iter().fold([0, 0], |[s, w], c| [s + c[0], w + c[1]]);
+        let cell = |[said, wrong]: [u32; 2]| format!("{:.1} of {said}", percent(wrong, said));
+        println!(
+            "| {word} | {} | {} |",
+            cells.map(cell).join(" | "),
+            cell(all)
+        );
     }
 }
 

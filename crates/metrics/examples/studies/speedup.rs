@@ -43,16 +43,13 @@ pub(crate) struct Case {
     pub(crate) sweeps: u32,
     /// Sweeps whose interval holds the truth.
     pub(crate) covered: u32,
+    /// Sweeps whose verdict the truth contradicts.
+    pub(crate) wrong: u32,
     /// Sweeps with each word, and in how many of them it was wrong.
     pub(crate) words: BTreeMap<&'static str, [u32; 2]>,
 }
 
 impl Case {
-    /// Sweeps whose verdict the truth contradicts.
-    pub(crate) fn wrong(&self) -> u32 {
-        self.words.values().map(|[_, wrong]| wrong).sum()
-    }
-
     pub(crate) fn undecided(&self) -> u32 {
         self.words.get("undecided").map_or(0, |[said, _]| *said)
     }
@@ -94,17 +91,24 @@ pub(crate) fn truth(model: Model, rng: &mut ChaCha8Rng) -> f64 {
     mean(&logs).expect("there are draws").exp()
 }
 
-/// True when a verdict says what is not so of a server with this speedup.
-fn contradicts(verdict: Verdict, truth: f64, decoding: Decoding) -> bool {
-    let gain = match verdict.gain {
+/// True when an answer says what is not so of a server with this speedup.
+fn contradicts(gain: Gain, truth: f64) -> bool {
+    match gain {
         Gain::Pays => truth <= 1.05,
         Gain::Costs => truth >= 0.95,
         Gain::None => !(0.95..=1.05).contains(&truth),
         Gain::NoGain => truth > 1.05,
         Gain::Undecided => false,
         Gain::Unknown => true,
-    };
-    gain || verdict.decoding != decoding
+    }
+}
+
+const fn decoding(decoding: Decoding) -> &'static str {
+    match decoding {
+        Decoding::InTurn => "decoding in turn",
+        Decoding::Overlapping => "decoding overlapping",
+        Decoding::Unknown => "decoding unknown",
+    }
 }
 
 /// Noisy sweeps of a setting.
@@ -123,7 +127,7 @@ pub(crate) fn case(setting: Setting, seed: u64, sweeps: u32) -> Case {
             .iter()
             .fold(u64::from(repetitions), |all, p| 1000 * all + p),
     );
-    let mut covered = 0;
+    let (mut covered, mut wrong) = (0, 0);
     let mut words: BTreeMap<&str, [u32; 2]> = BTreeMap::new();
     let (mut logs, mut widths) = (Vec::new(), Vec::new());
     for _ in 0..sweeps {
@@ -135,9 +139,19 @@ pub(crate) fn case(setting: Setting, seed: u64, sweeps: u32) -> Case {
         };
         let speedup = Estimate::of_ratios(&values(|r| Some(r.baseline?.speedup)));
         let verdict = Verdict::of(mean(&values(|r| r.decode_overlap)), speedup);
-        let [said, wrong] = words.entry(verdict.word()).or_default();
-        *said += 1;
-        *wrong += u32::from(contradicts(verdict, truth, model.decoding()));
+        let answers = [
+            (verdict.word(), contradicts(verdict.gain, truth)),
+            (
+                decoding(verdict.decoding),
+                verdict.decoding != model.decoding(),
+            ),
+        ];
+        wrong += u32::from(answers.iter().any(|(_, wrong)| *wrong));
+        for (word, wrong) in answers {
+            let [said, of_them] = words.entry(word).or_default();
+            *said += 1;
+            *of_them += u32::from(wrong);
+        }
         if let Some(speedup) = speedup {
             logs.push(speedup.mean.ln());
             if let Some(interval) = speedup.interval() {
@@ -153,6 +167,7 @@ pub(crate) fn case(setting: Setting, seed: u64, sweeps: u32) -> Case {
         mean_width: mean(&widths).unwrap_or(f64::NAN),
         sweeps,
         covered,
+        wrong,
         words,
     }
 }
