@@ -52,7 +52,8 @@ fn print_speedup(sweeps: u32) {
         speedup::TRUTHS.map(|t| format!("{t:.2}")).join(" | ")
     );
     println!("|---|---|---|{}", "---|".repeat(speedup::TRUTHS.len()));
-    for rows in cases.chunks(speedup::TRUTHS.len() * servers::Model::ALL.len()) {
+    let noise_and_n = cases.chunks(speedup::TRUTHS.len() * servers::Model::ALL.len());
+    for (place, rows) in noise_and_n.enumerate() {
         let setting = rows[0].setting;
         let covered: u32 = rows.iter().map(|c| c.covered).sum();
         let cells = rows.chunks(servers::Model::ALL.len()).map(|servers| {
@@ -71,9 +72,8 @@ fn print_speedup(sweeps: u32) {
             percent(covered, sweeps * rows.len() as u32),
             cells.collect::<Vec<_>>().join(" | ")
         );
-        let noise = speedup::NOISES.iter().position(|n| *n == setting.noise);
         for (word, [said, wrong]) in rows.iter().flat_map(|c| &c.words) {
-            let all = &mut words.entry(word).or_default()[noise.expect("it is one of them")];
+            let all = &mut words.entry(word).or_default()[place / speedup::REPETITIONS.len()];
             *all = [all[0] + said, all[1] + wrong];
         }
     }
