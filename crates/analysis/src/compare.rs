@@ -39,6 +39,10 @@ pub struct Shown {
     serving: Option<[Topology; 2]>,
     /// What the loads were not asked for alike.
     asked_differently: Vec<String>,
+    /// Runs sent the prompts of others, on servers that may have kept them in a cache.
+    repeats_prompts: bool,
+    /// Loads are compared.
+    is_load: bool,
 }
 
 /// Compares two sides and applies the gates. An error is what cannot be compared, or a figure that does
@@ -54,6 +58,8 @@ pub fn compare(base: Input, new: Input, questions: &Questions) -> Result<Shown, 
         ));
     }
     let asked_differently = input::asked_differently(&base, &new);
+    let is_load = base.kind == results::Kind::Load;
+    let repeats_prompts = input::repeat_prompts(&base, &new);
     let provenance = [base.provenance, new.provenance];
     let serving = match [&base, &new].map(Input::only_topology) {
         [Some(a), Some(b)] if a != b => Some([a, b]),
@@ -73,6 +79,8 @@ pub fn compare(base: Input, new: Input, questions: &Questions) -> Result<Shown, 
         comparison,
         provenance,
         asked_differently,
+        repeats_prompts,
+        is_load,
     })
 }
 
@@ -219,9 +227,38 @@ impl Shown {
         });
         let asked = (!self.asked_differently.is_empty()).then(|| {
             let keys = self.asked_differently.join("`, `");
-            format!("The runs were not asked for the same: `{keys}` differ.")
+            format!("The runs were not asked for the same; they differ in `{keys}`.")
         });
-        cache.into_iter().chain(asked).collect()
+        let Comparison {
+            base,
+            new,
+            completed: [a, b],
+            configs,
+            ..
+        } = &self.comparison;
+        let repeats = self.repeats_prompts.then(|| {
+            "Some of these runs sent the same prompts, with the nonce of another run: a cache that a server kept \
+             between them may have helped the later one."
+                .to_owned()
+        });
+        let lost = |(asked, done): &(u64, u64)| asked.saturating_sub(*done);
+        let incomplete = (lost(a) + lost(b) > 0).then(|| {
+            format!(
+                "Not completed, and in no time or rate: {} of {} {what} of {base}, {} of {} of {new}.",
+                lost(a), a.0, lost(b), b.0, what = if self.is_load { "requests" } else { "runs" }
+            )
+        });
+        let far = configs.iter().flat_map(|config| {
+            let sides = [base, new].into_iter().zip(&config.far);
+            sides.flat_map(move |(side, notes)| {
+                let name = safe::code(config.config.as_str());
+                notes
+                    .iter()
+                    .map(move |note| format!("{side}, {name}: {}.", document::notes::note(note)))
+            })
+        });
+        let said = [cache, asked, repeats, incomplete];
+        said.into_iter().flatten().chain(far).collect()
     }
 
     /// The configurations that one side alone has.

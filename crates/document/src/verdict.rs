@@ -155,7 +155,7 @@ pub fn gate_reason(reason: GateReason) -> String {
         ),
         GateReason::FewRuns(base, new) => format!(
             "refused: a test needs {FEWEST_RUNS} runs of each side, and there are {base} and {new}; \
-             --repetitions {FEWEST_RUNS} of a load or --repeats {FEWEST_RUNS} of a sweep makes them"
+             load --repetitions {FEWEST_RUNS} or sweep --repeats {FEWEST_RUNS} makes them, and commas join runs to a side"
         ),
         GateReason::FewRequests(figure, needed, (fewest, most)) => format!(
             "refused: {figure} needs {needed} completed requests in each of {FEWEST_RUNS} runs of each \
@@ -167,6 +167,9 @@ pub fn gate_reason(reason: GateReason) -> String {
         }
         GateReason::LimitNotPositive => "the figure is positive, and the limit is not".to_owned(),
         GateReason::NoFigure => "no configuration has this figure on both sides".to_owned(),
+        GateReason::OneSided => {
+            "refused: a configuration has this figure on one side alone".to_owned()
+        }
     }
 }
 

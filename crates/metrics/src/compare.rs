@@ -15,6 +15,7 @@ pub use gate::{
 };
 pub use side::{CacheHelp, ConfigRuns, Run, Side};
 
+use crate::notes::{Note, far_from_others};
 use crate::stats::{Estimate, Interval, Location, mean};
 use crate::summary::Better;
 use figure::{Figure, PRIMARY};
@@ -42,6 +43,8 @@ pub struct Comparison {
     pub only_base: Vec<(ConfigId, Option<Topology>)>,
     /// Configurations only the second has.
     pub only_new: Vec<(ConfigId, Option<Topology>)>,
+    /// What was asked for and what of it was completed, on each side: requests of loads, runs of sweeps.
+    pub completed: [(u64, u64); 2],
     /// Shares of the prompt tokens that came from the servers' caches, on each side, where they
     /// differ so much that a change is not the servers' own.
     pub cached_share: Option<[f64; 2]>,
@@ -56,6 +59,12 @@ pub struct SharedConfig {
     pub topology: Option<Topology>,
     /// Fewest and most completed requests of a run.
     pub requests: (u32, u32),
+    /// Figures that one side alone has.
+    #[serde(skip)]
+    one_sided: Vec<&'static str>,
+    /// Runs of each side that lie far from the others, the first one first of all.
+    #[serde(skip)]
+    pub far: [Vec<Note>; 2],
 }
 
 /// One figure on both sides.
@@ -159,8 +168,10 @@ pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison
     let is_primary = |name: &str| PRIMARY.contains(&name) || primary.iter().any(|p| p == name);
     let key = |c: &ConfigRuns| (c.config.clone(), c.topology);
     let missing = |from: &Side, other: &Side| {
-        let keys = from.configs.iter().map(key);
-        keys.filter(|k| other.configs.iter().all(|c| key(c) != *k))
+        let has_runs = |c: &ConfigRuns| !c.runs.is_empty();
+        let known = from.configs.iter().filter(|c| has_runs(c)).map(key);
+        known
+            .filter(|k| !other.configs.iter().any(|c| key(c) == *k && has_runs(c)))
             .collect()
     };
     let (mut rows, mut configs) = (Vec::new(), Vec::new());
@@ -171,10 +182,17 @@ pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison
         let pairs = side::pairs(&a.runs, &b.runs);
         rows.extend(Figure::all().filter_map(|figure| row(a, b, &figure, pairs.as_deref())));
         let requests = || a.runs.iter().chain(&b.runs).map(|run| run.requests);
+        let has = |side: &ConfigRuns, figure: &Figure| {
+            let mut runs = side.runs.iter();
+            runs.any(|run| run.values.contains_key(figure.name))
+        };
+        let one_sided = Figure::all().filter(|figure| has(a, figure) != has(b, figure));
         configs.push(SharedConfig {
             config: a.config.clone(),
             topology: a.topology,
             requests: (requests().min().unwrap_or(0), requests().max().unwrap_or(0)),
+            one_sided: one_sided.map(|figure| figure.name).collect(),
+            far: [a, b].map(far),
         });
     }
     if configs.len() > 1 {
@@ -196,10 +214,21 @@ pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison
         configs,
         only_base: missing(base, new),
         only_new: missing(new, base),
+        completed: [base, new].map(|side| (side.asked, side.done)),
         cached_share: shares
             .filter(|(a, b)| (a - b).abs() > CACHE_MARGIN)
             .map(|(a, b)| [a, b]),
     })
+}
+
+/// The runs of a configuration whose wall time or TTFT lies far from those of the others.
+fn far(of: &ConfigRuns) -> Vec<Note> {
+    let notes = ["wall_s", "ttft_s"].into_iter().flat_map(|figure| {
+        let numbered = (1..).zip(&of.runs);
+        let known = numbered.filter_map(|(number, run)| Some((number, *run.values.get(figure)?)));
+        far_from_others(figure, &known.collect::<Vec<_>>(), Some(1))
+    });
+    notes.collect()
 }
 
 /// A figure of a configuration; none where a side does not have it.

@@ -5,6 +5,8 @@ use domain::record::RunKey;
 use domain::{Nanos, Outcome};
 use serde::Serialize;
 
+use crate::stats;
+
 /// Why an arm cannot be used.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Unusable {
@@ -87,4 +89,29 @@ pub enum Note {
     },
     /// Only a published row is known.
     OnlyPublished,
+}
+
+/// The repetitions whose positive value lies too far from the others'. The first one that does is no accident:
+/// the server was not yet in the state of the later ones.
+pub(crate) fn far_from_others(
+    figure: &'static str,
+    values: &[(u32, f64)],
+    first: Option<u32>,
+) -> Vec<Note> {
+    let known = values.iter().copied().filter(|(_, value)| *value > 0.0);
+    let (numbers, logs): (Vec<u32>, Vec<f64>) = known.map(|(n, value)| (n, value.ln())).unzip();
+    let said = |(place, _): (usize, f64)| {
+        let mut others = logs.clone();
+        let log = others.remove(place);
+        Some(Note::FarFromOthers {
+            figure,
+            repetition: numbers[place],
+            times: (log - stats::mean(&others)?).exp(),
+            first: Some(numbers[place]) == first,
+        })
+    };
+    stats::outliers(&logs)
+        .into_iter()
+        .filter_map(said)
+        .collect()
 }

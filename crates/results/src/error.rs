@@ -158,6 +158,9 @@ pub enum LoadErrorKind {
     /// A folder in which nothing could be loaded.
     #[error("nothing in it could be loaded")]
     NothingLoaded,
+    /// An input that stands twice on one side of a comparison.
+    #[error("this is given twice, and a run counts once")]
+    Twice,
     /// Inputs of several kinds on one side of a comparison.
     #[error("this is {found} beside {other}; give inputs of one kind")]
     MixedKinds {

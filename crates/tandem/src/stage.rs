@@ -14,7 +14,7 @@ use domain::telemetry::{GpuSampler, GpuSource};
 use domain::{FailureKind, ModelOptions, Nanos};
 use simulator::Simulator;
 
-use crate::flags::{NonceFlag, ServerArgs, TimeScaleArg};
+use crate::flags::{ServerArgs, TimeScaleArg};
 use crate::folder;
 use crate::simulated;
 use crate::target::{self, Fitted, Target};
@@ -208,8 +208,8 @@ impl Stage {
 
     /// The root of the nonces of a run that begins or goes on now: the one that was given, or a new one.
     /// The embedded simulator's caches end with the command, so there the seed gives it.
-    pub(crate) fn nonce(&self, given: NonceFlag, seed: u64) -> NonceRoot {
-        given.nonce.unwrap_or_else(|| {
+    pub(crate) fn nonce(&self, given: Option<NonceRoot>, seed: u64) -> NonceRoot {
+        given.unwrap_or_else(|| {
             if self.simulator.is_some() {
                 NonceRoot::new(seed)
             } else {

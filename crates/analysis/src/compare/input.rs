@@ -1,12 +1,13 @@
 //! Reads one side of a comparison: sweeps and recorded runs, loads, or capacity runs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use document::provenance_word;
 use domain::plan::{ConfigId, Topology};
 use domain::record::load::Shape;
-use domain::record::{Provenance, RunHeader};
+use domain::record::{NonceRoot, Provenance, RunHeader};
 use metrics::capacity::search::carried;
 use metrics::compare::{Run, Side};
 use results::Kind;
@@ -26,6 +27,8 @@ pub struct Input {
     pub(super) provenance: Provenance,
     /// What each load or capacity run was asked for.
     pub(super) asked: Vec<Value>,
+    /// The roots of its prompts' nonces that were not taken from the seed, on servers that stay up.
+    pub(super) nonces: Vec<NonceRoot>,
 }
 
 /// Reads the inputs of a side. A folder whose subfolders are results folders, as `load --repetitions`
@@ -41,8 +44,12 @@ pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
     };
     let names: Vec<String> = paths.iter().map(name).collect();
     let mut input: Option<Input> = None;
+    let mut seen = BTreeSet::new();
     for path in paths {
         for folder in results_in(path)? {
+            if !seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
+                return Err(LoadError::new(&folder, LoadErrorKind::Twice));
+            }
             let kind = Kind::of(&folder).unwrap_or(Kind::Sweep);
             let into = input.get_or_insert_with(|| Input {
                 side: Side::new(names.join("+")),
@@ -50,6 +57,7 @@ pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
                 kind,
                 provenance: Provenance::Imported,
                 asked: Vec::new(),
+                nonces: Vec::new(),
             });
             if into.kind != kind {
                 let (found, other) = (kind.words(), into.kind.words());
@@ -110,6 +118,9 @@ impl Input {
     fn add_sweep(&mut self, path: &Path, keep_going: bool) -> Result<Provenance, LoadError> {
         let loaded = load::load(path, keep_going)?;
         self.side.add_sweep(&loaded.dataset);
+        if let Some(manifest) = &loaded.dataset.manifest {
+            self.add_nonce(&manifest.header, manifest.plan.seed);
+        }
         self.skipped.extend(loaded.skipped);
         Ok(loaded.dataset.provenance)
     }
@@ -120,6 +131,9 @@ impl Input {
         let run = drawn(Run::of_load(&load.figures), header, asked.seed);
         self.side.add(&name_of(&asked.shape), None, run);
         self.side.cache.merge(load.cache);
+        self.side.asked += u64::from(asked.requests);
+        self.side.done += u64::from(load.figures.outcomes.completed);
+        self.add_nonce(header, asked.seed);
         self.asked.extend(serde_json::to_value(asked));
         self.skipped.extend(load.skipped);
         Ok(header.provenance)
@@ -156,8 +170,14 @@ impl Input {
             whole.set("agents_carried", Some(f64::from(agents)));
             self.side.add(&config("capacity"), None, whole);
         }
+        self.add_nonce(header, asked.seed);
         self.asked.extend(serde_json::to_value(asked));
         Ok(header.provenance)
+    }
+
+    fn add_nonce(&mut self, header: &RunHeader, seed: u64) {
+        self.nonces
+            .extend(header.nonce.filter(|nonce| nonce.value() != seed));
     }
 
     /// The topology of every configuration, where they all have the same.
@@ -185,4 +205,11 @@ pub(super) fn asked_differently(base: &Input, new: &Input) -> Vec<String> {
     keys.filter(|key| all.iter().any(|asked| asked.get(key) != first.get(*key)))
         .cloned()
         .collect()
+}
+
+/// Runs began their prompts with equal nonces.
+pub(super) fn repeat_prompts(base: &Input, new: &Input) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut all = base.nonces.iter().chain(&new.nonces);
+    all.any(|nonce| !seen.insert(nonce.value()))
 }

@@ -92,6 +92,8 @@ pub enum GateReason {
     LimitNotPositive,
     /// No configuration has the figure on both sides.
     NoFigure,
+    /// A configuration has the figure on one side alone.
+    OneSided,
 }
 
 /// A value and its one-sided intervals in the terms of a gate's limit.
@@ -278,9 +280,14 @@ impl Gate {
             });
             match row {
                 Some(row) => effects.push(self.effect(config, row)?),
+                None if self.figure.percentile.is_some() && config.requests.1 > 0 => {
+                    return Err(self.too_few_requests(config));
+                }
+                None if config.one_sided.contains(&self.figure.name) => {
+                    return Err(GateReason::OneSided);
+                }
                 // A figure such as the difference of two agents is not there for three.
-                None if self.figure.percentile.is_none() => {}
-                None => return Err(self.too_few_requests(config)),
+                None => {}
             }
         }
         if effects.is_empty() {
@@ -313,7 +320,7 @@ impl Gate {
         if row.effect.runs >= FEWEST_RUNS {
             return Ok(row.effect);
         }
-        if config.requests.0 < self.requests_needed() {
+        if self.figure.percentile.is_some() && config.requests.0 < self.requests_needed() {
             return Err(self.too_few_requests(config));
         }
         Err(GateReason::FewRuns(row.base.n, row.new.n))

@@ -23,6 +23,10 @@ pub struct Side {
     pub configs: Vec<ConfigRuns>,
     /// How much the servers' prompt caches helped.
     pub cache: CacheHelp,
+    /// Requests of loads, or runs of sweeps, that were asked for.
+    pub asked: u64,
+    /// Those of them that were completed.
+    pub done: u64,
 }
 
 /// The runs of a configuration.
@@ -32,7 +36,7 @@ pub struct ConfigRuns {
     pub config: ConfigId,
     /// Its topology, where it is known.
     pub topology: Option<Topology>,
-    /// Its runs.
+    /// Its runs; none where each was left out.
     pub runs: Vec<Run>,
 }
 
@@ -64,7 +68,8 @@ impl CacheHelp {
             .prompt_eval_count
             .zip(counters.prompt_eval_cached_count);
         if let Some((prompt, cached)) = told {
-            self.prompt += prompt;
+            // Some releases leave the cached tokens out of the prompt's count.
+            self.prompt += prompt.max(cached);
             self.cached += cached;
         }
     }
@@ -92,23 +97,29 @@ impl Side {
 
     /// Adds a run of a configuration.
     pub fn add(&mut self, config: &ConfigId, topology: Option<Topology>, run: Run) {
-        let same = |c: &&mut ConfigRuns| c.config == *config && c.topology == topology;
-        if let Some(known) = self.configs.iter_mut().find(same) {
-            known.runs.push(run);
-            return;
-        }
-        self.configs.push(ConfigRuns {
-            config: config.clone(),
-            topology,
-            runs: vec![run],
-        });
+        self.runs_of(config, topology).push(run);
     }
 
-    /// Adds every run of a sweep that its aggregates are made from.
+    fn runs_of(&mut self, config: &ConfigId, topology: Option<Topology>) -> &mut Vec<Run> {
+        let same = |c: &ConfigRuns| c.config == *config && c.topology == topology;
+        let place = self.configs.iter().position(same).unwrap_or_else(|| {
+            self.configs.push(ConfigRuns {
+                config: config.clone(),
+                topology,
+                runs: Vec::new(),
+            });
+            self.configs.len() - 1
+        });
+        &mut self.configs[place].runs
+    }
+
+    /// Adds every run of a sweep that its aggregates are made from, and the configurations that have none.
     pub fn add_sweep(&mut self, data: &Dataset) {
         let summary = Summary::of(data);
         let manifest = data.manifest.as_ref();
         for (observed, run) in data.runs.iter().zip(&summary.runs) {
+            self.runs_of(&run.config, run.topology);
+            self.asked += 1;
             if run.excluded.is_some() {
                 continue;
             }
@@ -121,6 +132,7 @@ impl Side {
             added.values.extend(known);
             let ttft = RunMetrics::over_agents(run, |agent| agent.ttft);
             added.values.extend(ttft.map(|ttft| ("ttft_s", ttft)));
+            self.done += 1;
             self.add(&run.config, run.topology, added);
         }
     }

@@ -13,7 +13,7 @@ use crate::arms::{ArmTimes, WarmLoads, requests, warm_loads};
 use crate::cause::{LostSeconds, SERIAL_BELOW};
 use crate::energy::{ArmEnergy, ConfigEnergy, Meter};
 use crate::in_order;
-use crate::notes::{Note, Warning};
+use crate::notes::{Note, Warning, far_from_others};
 use crate::observation::{ArmObservation, Dataset, PublishedRow, RunObservation};
 use crate::request::RequestMetrics;
 use crate::run::{AgentMetrics, RunMetrics};
@@ -339,29 +339,15 @@ fn notes(all: &[Run<'_>], agents: u32) -> Vec<Note> {
     notes
 }
 
-/// The runs that lie too far from the others by a quantity. A first one that does is no accident: the
-/// server was not yet in the state of the later ones.
+/// The runs that lie too far from the others by a quantity.
 fn apart(name: &'static str, all: &[Run<'_>]) -> Vec<Note> {
-    let value = |run: &RunMetrics| Quantity::named(name)?.of_run(run).filter(|v| *v > 0.0);
+    let value = |run: &RunMetrics| Quantity::named(name)?.of_run(run);
     let known: Vec<(u32, f64)> = all
         .iter()
         .filter_map(|(_, run)| Some((run.repetition, value(run)?)))
         .collect();
     let first = all.iter().map(|(_, run)| run.repetition).min();
-    let logs: Vec<f64> = known.iter().map(|(_, value)| value.ln()).collect();
-    let said = |(place, _): (usize, f64)| {
-        let (repetition, value) = known[place];
-        let others = logs.iter().enumerate().filter(|(at, _)| *at != place);
-        let others: Vec<f64> = others.map(|(_, log)| *log).collect();
-        Some(Note::FarFromOthers {
-            figure: name,
-            repetition,
-            times: value / stats::mean(&others)?.exp(),
-            first: Some(repetition) == first,
-        })
-    };
-    let far = stats::outliers(&logs).into_iter();
-    far.filter_map(said).collect()
+    far_from_others(name, &known, first)
 }
 
 /// A configuration of which only a published row is known.

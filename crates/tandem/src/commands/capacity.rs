@@ -170,7 +170,7 @@ async fn run(
     // A run that goes on has another root: a server's cache still holds the prompts of a level that
     // was cut off.
     let seed = earlier.as_ref().map_or(args.seed, |r| r.asked.seed);
-    let nonce = stage.nonce(args.nonce, seed);
+    let nonce = stage.nonce(args.nonce.nonce, seed);
     let (dir, mut record) = if let Some(record) = earlier {
         (args.resume.clone().unwrap_or_default(), record)
     } else {

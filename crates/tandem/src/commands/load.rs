@@ -9,8 +9,8 @@ use std::sync::Arc;
 use domain::Nanos;
 use domain::exit::{Exit, Fatal, OrFatal as _};
 use domain::plan::{CachePolicy, Timeouts};
-use domain::record::RuntimeFacts;
 use domain::record::load::{ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
+use domain::record::{NonceRoot, RuntimeFacts};
 use runtime::load::{Backlog, LoadPlan, LoadSetup, LoadShape, run_load};
 use runtime::{Shutdown, ShutdownLevel};
 
@@ -32,6 +32,8 @@ struct Repetition {
     is_one_of_several: bool,
     /// Where to write; named by the first repetition when it was not given.
     folder: Option<PathBuf>,
+    /// Root of the nonces; given, or drawn by the first repetition. Each takes the number after the last one's.
+    nonce: Option<NonceRoot>,
 }
 
 impl Repetition {
@@ -52,6 +54,7 @@ pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
         number: 0,
         is_one_of_several: repetitions > 1,
         folder: args.output.out.clone(),
+        nonce: args.ask.nonce.nonce,
     };
     let mut some_failed = false;
     for number in 1..=repetitions {
@@ -121,7 +124,10 @@ async fn run(
     let dir = repetition.folder_in(&all);
     repetition.folder = Some(all);
     let mut header = stage.header(name, now, runtime, &args.server)?;
-    plan.nonce = stage.nonce(args.ask.nonce, plan.seed);
+    let nonce = stage.nonce(repetition.nonce, args.ask.seed);
+    repetition.nonce = Some(nonce);
+    let number = u64::from(repetition.number);
+    plan.nonce = NonceRoot::new(nonce.value().wrapping_add(number - 1));
     header.nonce = (plan.cache == CachePolicy::Nonce).then_some(plan.nonce);
     if let Some(environment) = &mut header.environment {
         environment.facts.extend(fitted.facts);

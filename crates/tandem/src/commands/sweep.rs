@@ -192,7 +192,7 @@ impl<'a> Job<'a> {
             let flag = self.common.budget;
             budget::before_run(flag, runtime.as_ref(), &stage.endpoints).await
         };
-        let nonce = stage.nonce(self.common.nonce, self.plan.seed);
+        let nonce = stage.nonce(self.common.nonce.nonce, self.plan.seed);
         let (mut manifest, dir) = self.manifest(&stage, runtime, held.as_ref())?;
         manifest.header.client_budget = budget;
         manifest.header.nonce = (self.plan.protocol.cache == CachePolicy::Nonce).then_some(nonce);
