@@ -242,10 +242,15 @@ impl Shown {
                 .to_owned()
         });
         let lost = |(asked, done): &(u64, u64)| asked.saturating_sub(*done);
+        let (how, what, figures) = if self.is_load {
+            ("Not completed", "requests", "latencies and throughput")
+        } else {
+            ("Left out", "runs", "all figures")
+        };
         let incomplete = (lost(a) + lost(b) > 0).then(|| {
             format!(
-                "Not completed, and in no time or rate: {} of {} {what} of {base}, {} of {} of {new}.",
-                lost(a), a.0, lost(b), b.0, what = if self.is_load { "requests" } else { "runs" }
+                "{how}: {} of {} {what} of {base}, {} of {} of {new}; {figures} are those of the others.",
+                lost(a), a.0, lost(b), b.0
             )
         });
         let far = configs.iter().flat_map(|config| {

@@ -153,6 +153,17 @@ fn an_interval_and_its_p_never_contradict_each_other() {
     walls[0] = 90.0;
     let slower: Vec<f64> = walls.iter().map(|w| w * 1.1).collect();
     let c = compared(&base, &side(&[&slower]));
+    let cold = |notes: &[Note]| {
+        matches!(
+            notes,
+            [Note::FarFromOthers {
+                repetition: 1,
+                first: true,
+                ..
+            }]
+        )
+    };
+    assert!(c.configs[0].far.iter().all(|notes| cold(notes)));
     let wall = find(&c, "wall_s");
     let Change { value, lo, hi } = wall.relative.unwrap();
     assert!((value - 0.1).abs() < 0.01, "{wall:?}");
@@ -282,6 +293,28 @@ fn too_few_runs_are_refused_with_what_it_would_take() {
         reason("ttft_p95 > +5%", &c),
         GateReason::FewRequests("ttft_p95", 130, (64, 64))
     );
+    // How many agents are carried counts no requests.
+    let carried = || {
+        let mut side = side(&[&[1.0, 1.0, 1.0]]);
+        let mut run = Run::default();
+        run.set("agents_carried", Some(4.0));
+        side.add(&ConfigId::new("capacity").unwrap(), None, run);
+        for run in &mut side.configs[0].runs {
+            run.set("ttft_p50", Some(1.0));
+        }
+        side
+    };
+    let of_capacity = compared(&carried(), &carried());
+    let few = GateReason::FewRuns(1, 1);
+    assert_eq!(reason("agents_carried < 4", &of_capacity), few);
+    assert_eq!(outcome("ttft_p50 > +5%", &of_capacity), GateOutcome::Pass);
+    // A configuration whose runs all failed on one side is not left out of the mean in silence.
+    let two = side(&[&[1.0; 3], &[1.0; 3]]);
+    let mut lost = two.clone();
+    lost.configs[1].runs.clear();
+    let half = compared(&two, &lost);
+    assert_eq!(reason("wall_s > +5%", &half), GateReason::OneSided);
+    assert_eq!(half.only_base[0].0.as_str(), "b");
     // Nothing to check is not a pass.
     assert_eq!(reason("speedup < -3%", &c), GateReason::NoFigure);
 }
@@ -314,12 +347,15 @@ fn runs_with_other_help_from_a_cache_are_not_compared_silently() {
     let with = |cached| {
         let mut side = side(&[&[1.0, 1.0, 1.1]]);
         side.cache.add(&ServerCounters {
-            prompt_eval_count: Some(1000),
+            // Some releases leave the cached tokens out of the prompt's count.
+            prompt_eval_count: Some(if cached == Some(1000) { 0 } else { 1000 }),
             prompt_eval_cached_count: cached,
             ..ServerCounters::default()
         });
         side
     };
+    let c = compared(&with(Some(20)), &with(Some(1000)));
+    assert_eq!(c.cached_share, Some([0.02, 1.0]));
     let c = compared(&with(Some(20)), &with(Some(950)));
     assert_eq!(c.cached_share, Some([0.02, 0.95]));
     let why = reason("wall_s > +50%", &c);

@@ -209,6 +209,22 @@ fn gates_err_as_seldom_as_they_say() {
             ..tail
         },
     ];
+    let several = Case {
+        data: Data::Figures(3),
+        ..wall
+    };
+    let cases = [
+        &cases[..],
+        &[
+            several,
+            Case {
+                change: 1.1,
+                bounds: [100, 0, 80],
+                ..several
+            },
+        ],
+    ]
+    .concat();
     println!("| gate | data | runs a side | truth | comparisons | fails | passes | undecided |");
     println!("|---|---|---|---|---|---|---|---|");
     let mut wrong = Vec::new();
@@ -222,6 +238,7 @@ fn gates_err_as_seldom_as_they_say() {
         let found = shares(&place, case, trials, seed);
         let data = match case.data {
             Data::Figures(1) => "one configuration, unpaired".to_owned(),
+            Data::Figures(3) => "mean over 3 configurations, unpaired".to_owned(),
             Data::Figures(n) => format!("{n} configurations, unpaired, `--each`"),
             Data::Loads => format!("loads of {REQUESTS} requests, paired"),
         };

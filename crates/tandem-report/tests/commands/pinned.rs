@@ -126,6 +126,7 @@ fn errors() {
             &format!("compare fixtures/capacity {one}"),
             &format!("compare fixtures/capacity,{one} fixtures/capacity"),
             "compare fixtures/load, fixtures/load",
+            &format!("compare {one},{one} {one}"),
         ],
     );
 }

@@ -70,6 +70,13 @@ fn the_same_command_run_again_repeats_no_prompt_unless_its_nonce_is_given() {
         let three = prompts(&run("three", &format!("--nonce {nonce}")));
         assert!(!prompts(&one).is_disjoint(&three), "{name}: {nonce}");
     }
+    place.good(&format!(
+        "load --agents 1 --requests 2 --num-predict 2 --repetitions 2 --nonce 00000000000000aa --no-calibrate \
+         --endpoint {} --out several",
+        server.url
+    ));
+    let [one, two] = [1, 2].map(|n| prompts(&place.path(&format!("several/repetition-{n}"))));
+    assert!(one.is_disjoint(&two));
     let refused = place.run("load --simulate --nonce 12");
     assert_eq!(code(&refused), 2);
     assert!(text(&refused.stderr).contains("16 hexadecimal digits"));
