@@ -183,6 +183,8 @@ fn gates_err_as_seldom_as_they_say() {
         },
         Case {
             data: Data::Figures(5),
+            // Every one of the five must pass.
+            bounds: [5, 70, 0],
             ..wall
         },
         Case {
