@@ -61,6 +61,11 @@ pub fn said(choice: &Choice, each: &[TopologyComparison], strong: &str) -> Said 
         said.push(format!("{strong}{answer}{strong}: {numbers} ({over})."));
     }
     said.extend(would_decide(choice));
+    said.extend(choice.per_agent_servers.map(|n| {
+        format!(
+            "\"A server per agent\" means {n} servers here that the agents share (`per_agent_servers`)."
+        )
+    }));
     more.extend(beside(&choice.overall));
     more.extend(by_themselves(each));
     Said {

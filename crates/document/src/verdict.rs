@@ -44,6 +44,7 @@ pub fn tally(verdicts: &Verdicts) -> String {
         let of = match verdicts.with(gain) {
             0 => continue,
             1 if verdicts.len() == 1 => "the one configuration".to_owned(),
+            2 if verdicts.len() == 2 => format!("both {}", all.trim_start_matches("2 ")),
             n if n == verdicts.len() => format!("all {all}"),
             n if parts.is_empty() => format!("{n} of {all}"),
             n => n.to_string(),

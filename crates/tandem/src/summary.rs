@@ -147,7 +147,6 @@ fn main_loss(config: &ConfigSummary) -> Cell {
 /// The sweep in a sentence or two.
 fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32>) -> String {
     let configs = summary.configs.len();
-    let verdicts = Verdicts::of(&summary.configs);
     let usable = summary.configs.iter().filter(|c| c.stats.wall_s.is_some());
     if usable.count() == 0 {
         return format!(
@@ -169,37 +168,51 @@ fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32
         format!(" with at most {most} in flight (--admission)")
     });
     let on = format!("{on}{limit}, ");
-    let in_turn = verdicts.served(Decoding::InTurn);
-    let overlap = match (in_turn, verdicts.served(Decoding::Overlapping)) {
-        (0, 0) => "whether agents decoded at the same time is unknown".to_owned(),
-        (turn, 0) => format!("agents decoded in turn {}", of_all(turn, configs)),
-        (0, beside) => format!(
-            "agents decoded at the same time {}",
-            of_all(beside, configs)
-        ),
-        (turn, beside) => {
-            format!("agents decoded in turn in {turn} and at the same time in {beside}")
-        }
-    };
     if measured == 0 {
         return format!(
-            "{on}{} ran together only; {overlap}. Whether that paid is unknown \
+            "{on}{} ran together only; {}. Whether that paid is unknown \
              without the same agents in turn: use --protocol rigorous.",
-            plural(configs as u64, "configuration")
+            plural(configs as u64, "configuration"),
+            decoded(&Verdicts::of(&summary.configs))
         );
     }
     let would = verdict::would_decide(summary.configs.iter());
-    let would = would.map_or_else(String::new, |would| format!(" {would}"));
-    format!(
-        "{on}whether running the agents together pays: {}; {overlap}.{would}",
-        verdict::tally(&verdicts)
-    )
+    let several = summary.overall.len() > 1;
+    let each = summary.overall.iter().map(|part| {
+        let place = part.topology.filter(|_| several);
+        let place = place.map_or_else(
+            || " ".to_owned(),
+            |t| format!("\n- on {}: ", verdict::topology(t)),
+        );
+        let tally = verdict::tally(&part.verdicts);
+        format!("{place}{tally}; {}.", decoded(&part.verdicts))
+    });
+    let each: String = each.collect();
+    let would = would.map_or_else(String::new, |would| {
+        format!("{}{would}", if several { '\n' } else { ' ' })
+    });
+    format!("{on}whether running the agents together pays:{each}{would}")
 }
 
-/// `in the one configuration`, `in all 4`, `in 2`.
+/// How the agents were served, as a clause.
+fn decoded(verdicts: &Verdicts) -> String {
+    let of_all = |n| of_all(n, verdicts.len());
+    let in_turn = verdicts.served(Decoding::InTurn);
+    match (in_turn, verdicts.served(Decoding::Overlapping)) {
+        (0, 0) => "whether agents decoded at the same time is unknown".to_owned(),
+        (turn, 0) => format!("agents decoded in turn {}", of_all(turn)),
+        (0, beside) => format!("agents decoded at the same time {}", of_all(beside)),
+        (turn, beside) => {
+            format!("agents decoded in turn in {turn} and at the same time in {beside}")
+        }
+    }
+}
+
+/// `in the one configuration`, `in both`, `in all 4`, `in 2`.
 fn of_all(n: usize, all: usize) -> String {
     match n {
         1 if all == 1 => "in the one configuration".to_owned(),
+        2 if all == 2 => "in both".to_owned(),
         n if n == all => format!("in all {n}"),
         n => format!("in {n}"),
     }

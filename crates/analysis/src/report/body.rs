@@ -137,10 +137,13 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
         let protocol = &plan.protocol;
         let arms: Vec<String> = protocol.arms.iter().map(ToString::to_string).collect();
         let topologies: Vec<String> = plan.topologies.iter().map(ToString::to_string).collect();
+        let description = match plan.description.trim_end_matches('.') {
+            "" => String::new(),
+            text => format!(" {}.", safe::markdown(text)),
+        };
         lines.push(format!(
-            "Plan {}: {}. {} configurations, {} repetitions, seed {}.",
+            "Plan {}:{description} {} configurations, {} repetitions, seed {}.",
             safe::code(&plan.name),
-            safe::markdown(plan.description.trim_end_matches('.')),
             plan.configs.len(),
             manifest.repetitions,
             plan.seed
@@ -224,8 +227,8 @@ fn context(plan: &SweepPlan, loaded: &[u64]) -> String {
     let agents = plan.agents();
     let asked: BTreeSet<i64> = agents.filter_map(|a| a.options.num_ctx).collect();
     let asked = match asked.len() {
-        0 => "the server's own is asked for".to_owned(),
-        _ => format!("num_ctx {} asked for", listed(&asked)),
+        0 => "the plan leaves it to the server".to_owned(),
+        _ => format!("the plan names num_ctx {}", listed(&asked)),
     };
     let loaded = match loaded.len() {
         0 => "what was loaded is not told".to_owned(),

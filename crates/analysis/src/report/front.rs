@@ -65,7 +65,7 @@ fn next(view: &View<'_>, found: &[Finding]) -> Vec<String> {
     if let Some(would) = verdict::would_decide(view.summary.configs.iter()) {
         let undecided = Verdicts::of(&view.summary.configs).with(Gain::Undecided);
         next.push(format!(
-            "Repeat more often (`--repetitions`): {} undecided. {would}",
+            "Repeat more often (`--repeats`): {} undecided. {would}",
             match undecided {
                 1 => "1 configuration is".to_owned(),
                 n => format!("{n} configurations are"),
@@ -141,8 +141,8 @@ fn overlap_reason(stats: &Statistics, took_turns: bool) -> Option<String> {
     }
     Some(if took_turns {
         format!(
-            "In {} of {} runs the agents never decoded at the same time: the second agent's first token came after \
-             the first agent's last one.",
+            "In {} of {} runs the agents never decoded at the same time: an agent's first token came after the last \
+             one of the agent before it.",
             overlap.zero, overlap.known
         )
     } else {
@@ -153,8 +153,9 @@ fn overlap_reason(stats: &Statistics, took_turns: bool) -> Option<String> {
             )
         });
         format!(
-            "In {} of {} runs the agents decoded at the same time for less than 5 % of the decoding time{share}.",
-            overlap.below_5_percent, overlap.known
+            "In {} of {} runs the agents decoded at the same time, for 5 % of the decoding time at least{share}.",
+            overlap.known - overlap.below_5_percent,
+            overlap.known
         )
     })
 }

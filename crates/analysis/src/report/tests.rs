@@ -531,7 +531,7 @@ fn conditions_stand_near_the_top_and_energy_says_how_it_was_found() {
     for line in [
         "- GPU: Big Card, driver 570.00; Small Card, driver amdgpu of kernel 6.8\n",
         "- not readable: Big Card: no power (this user may not read it)\n",
-        "- context: num_ctx 512, 1024 asked for; ",
+        "- context: the plan names num_ctx 512, 1024; ",
         "server 1 CPU, of one core",
         "server 1 memory on GPUs",
     ] {

@@ -36,6 +36,7 @@ fn choice(overall: ChoiceOver) -> Choice {
     Choice {
         repetitions: 5,
         paired: true,
+        per_agent_servers: None,
         over_configs: false,
         overall,
         groups: Vec::new(),
@@ -116,5 +117,10 @@ fn every_answer_ranks_or_says_what_would_decide() {
         ..depends
     };
     say(&unclear, &[]);
+    let dealt = Choice {
+        per_agent_servers: Some(2),
+        ..one(Faster::Shared, walls(9.6, 15.0, Some(0.02)))
+    };
+    say(&dealt, &[]);
     insta::assert_snapshot!(all.join("\n\n"));
 }

@@ -141,12 +141,13 @@ pub enum PlanErrorKind {
     NoAgents,
     /// Fewer endpoints than the topology `per_agent` needs.
     #[error(
-        "given {given} times, but the plan's topology `per_agent` needs {needed} servers for {agents} agents; give it \
-         once for each server, leave `per_agent` out of the plan's `topologies`, or let agents share with \
-         `per_agent_servers = {given}`"
+        "names {} of the {needed} servers that the plan's topology `per_agent` needs for {agents} agents; give it once \
+         for each server, or leave `per_agent` out of the plan's `topologies`{}",
+        given,
+        if *given > 1 { format!(", or let agents share with `per_agent_servers = {given}`") } else { String::new() }
     )]
     TooFewEndpoints {
-        /// Endpoints named.
+        /// Different endpoints that are named.
         given: usize,
         /// Endpoints needed.
         needed: usize,

@@ -177,6 +177,10 @@ pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
             "give \"shared\", \"per_agent\" or both",
         ));
     }
+    if file.per_agent_servers == Some(NonZeroU32::MIN) {
+        let expected = "2 at least: one server for all agents is the topology \"shared\"";
+        return Err(out_of_range(origin, "per_agent_servers", 1, expected));
+    }
     Ok(SweepPlan {
         name: file.name,
         description: file.description,

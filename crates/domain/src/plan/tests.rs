@@ -121,17 +121,23 @@ fn too_few_endpoints_are_refused_unless_the_plan_says_how_agents_share_them() {
     for given in [1, 2] {
         let refused = each.check_endpoints(given).unwrap_err().to_string();
         let says = format!(
-            "--endpoint: given {given} times, but the plan's topology `per_agent` needs 3 servers"
+            "--endpoint: names {given} of the 3 servers that the plan's topology `per_agent` needs"
         );
         assert!(refused.starts_with(&says), "{refused}");
-        assert!(
-            refused.contains(&format!("`per_agent_servers = {given}`")),
+        // One server for all agents is the other topology.
+        assert_eq!(
+            refused.contains("`per_agent_servers = 2`"),
+            given == 2,
             "{refused}"
         );
+        assert!(!refused.contains("`per_agent_servers = 1`"), "{refused}");
     }
     let shared = text.replacen("name", &format!("per_agent_servers = 2\n{two}"), 1);
     let shared = parse("p.toml", &shared).unwrap();
     assert_eq!((shared.servers(), shared.check_endpoints(2)), (2, Ok(())));
+    let one = text.replacen("name", &format!("per_agent_servers = 1\n{two}"), 1);
+    let refused = parse("p.toml", &one).unwrap_err().to_string();
+    assert!(refused.contains("per_agent_servers: 1 "), "{refused}");
     let dealt = [0, 1, 2].map(|agent| Topology::PerAgent.endpoint_of(agent, shared.servers()));
     assert_eq!(dealt, [0, 1, 0]);
 }

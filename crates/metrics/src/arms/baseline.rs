@@ -74,10 +74,11 @@ pub(crate) fn slot_wait(request: &RequestTimes) -> i64 {
 
 /// What is left of the server's total after load, prefill and decoding. Where the server tells its
 /// phases and no total (llama.cpp), what is left of the client's own `e2e`: transport is then in it.
-/// None without either.
+/// None without either, and none without the decoding, which would be taken for a wait.
 pub(crate) fn residue(request: &RequestTimes) -> Option<Nanos> {
     let c = &request.counters;
-    let phases_told = c.load.is_some() && c.prompt_eval.is_some() && c.eval.is_some();
+    c.eval?;
+    let phases_told = c.load.is_some() && c.prompt_eval.is_some();
     let own = request.outcome.is_completed() && request.stamps == StampSource::Taken && phases_told;
     let whole = c.total.or_else(|| {
         let (sent, done) = request.sent.zip(request.done).filter(|_| own)?;

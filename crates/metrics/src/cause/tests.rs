@@ -308,13 +308,18 @@ fn waits_are_known_only_where_they_are_told() {
     let inferred = |observed: &RunObservation| RunMetrics::of(observed).cause.inferred;
     assert!(inferred(&blind) && !inferred(&one_permit(true)));
     assert_eq!(RunMetrics::of(&blind).per_agent[0].warm_load, Some(0.0));
-    // Without the phases nothing is known.
-    for request in all_requests(&mut blind) {
-        request.counters = domain::record::ServerCounters::default();
+    // Without the phases nothing is known, a total or not: it holds the decoding.
+    for total in [None, Some(Nanos::from_millis(1400))] {
+        for request in all_requests(&mut blind) {
+            request.counters = domain::record::ServerCounters {
+                total,
+                ..Default::default()
+            };
+        }
+        let cause = RunMetrics::of(&blind).cause;
+        assert_eq!((cause.lost, cause.why_serial), (None, None));
+        assert_eq!(cause.waits[1].slot_queue, None);
     }
-    let cause = RunMetrics::of(&blind).cause;
-    assert_eq!((cause.lost, cause.why_serial), (None, None));
-    assert_eq!(cause.waits[1].slot_queue, None);
 }
 
 #[test]

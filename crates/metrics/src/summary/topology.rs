@@ -133,6 +133,9 @@ pub struct Choice {
     pub repetitions: u32,
     /// Whether repetitions are compared in pairs.
     pub paired: bool,
+    /// Servers of the topology `per_agent` where the plan has agents share them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_agent_servers: Option<u32>,
     /// Whether the intervals say how configurations scatter; else how repetitions do.
     pub over_configs: bool,
     /// Over all configurations.
@@ -195,7 +198,10 @@ pub(super) fn comparisons(
         .collect();
     let level = LEVEL / measured.len() as f64;
     let each = measured.iter().filter_map(|one| comparison(one, level));
-    (each.collect(), choice(&measured))
+    let plan = data.manifest.as_ref().map(|m| &m.plan);
+    let shared = plan.filter(|plan| plan.servers() < plan.most_agents());
+    let shared = shared.map(|plan| plan.servers() as u32);
+    (each.collect(), choice(&measured, shared))
 }
 
 fn measured<'r>(data: &Dataset, runs: &'r [RunMetrics], id: ConfigId) -> Measured<'r> {
@@ -333,7 +339,7 @@ fn both_ways(
     Some((both, location))
 }
 
-fn choice(measured: &[Measured<'_>]) -> Option<Choice> {
+fn choice(measured: &[Measured<'_>], per_agent_servers: Option<u32>) -> Option<Choice> {
     let all: Vec<&Measured<'_>> = measured.iter().collect();
     let kinds = in_order(measured.iter().map(|one| one.kind.clone()));
     let members = |kind: &Kind| -> Vec<&Measured<'_>> {
@@ -376,6 +382,7 @@ fn choice(measured: &[Measured<'_>]) -> Option<Choice> {
     Some(Choice {
         repetitions: repeated,
         paired: all.iter().all(|one| one.paired),
+        per_agent_servers,
         over_configs,
         overall: over(None, &all)?.0,
         groups,

@@ -2,6 +2,7 @@
 
 mod begun;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -101,7 +102,8 @@ fn start(plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
 /// The plan as the target can carry it out; refused where real servers are too few for it.
 fn fit(plan: &mut SweepPlan, target: &Target) -> Result<Fitted, Fatal> {
     if target.is_real() {
-        plan.check_endpoints(target.found().len())?;
+        let endpoints = target.found().iter().map(|found| &found.facts.url);
+        plan.check_endpoints(endpoints.collect::<BTreeSet<_>>().len())?;
     }
     Ok(target::fit(plan, target.found()))
 }

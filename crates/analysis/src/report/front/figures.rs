@@ -13,6 +13,12 @@ use crate::tables::{Cell, Kind, Origin, Table, View, taking_part, topology_cell}
 pub(super) fn confidence(view: &View<'_>) -> String {
     let configs = &view.summary.configs;
     let runs: Vec<u32> = configs.iter().map(taking_part).collect();
+    let ids: BTreeSet<_> = configs.iter().map(|c| &c.id).collect();
+    let place = if view.several_topologies() {
+        " on each kind of serving"
+    } else {
+        ""
+    };
     let excluded: u32 = configs.iter().map(|c| c.runs_excluded).sum();
     let mut text = match (runs.iter().min(), runs.iter().max()) {
         (None, _) | (_, None) => {
@@ -26,10 +32,10 @@ pub(super) fn confidence(view: &View<'_>) -> String {
                 ""
             };
             format!(
-                "{}, a single run each: what happened in these runs is certain, how much \
+                "{}, a single run each{place}: what happened in these runs is certain, how much \
                  another run would differ is not known, and no configuration can be called better than \
                  another.{brackets}",
-                counted(runs.len())
+                counted(ids.len())
             )
         }
         (Some(least), Some(most)) => {
@@ -49,12 +55,6 @@ pub(super) fn confidence(view: &View<'_>) -> String {
                 }
                 (false, true) => "brackets hold 95 % intervals over repetitions",
                 (false, false) => "too few for intervals",
-            };
-            let ids: BTreeSet<_> = configs.iter().map(|c| &c.id).collect();
-            let place = if view.several_topologies() {
-                " on each kind of serving"
-            } else {
-                ""
             };
             format!(
                 "{}, {n} repetitions each{place}; {interval}.",
@@ -153,7 +153,12 @@ pub(super) fn figures(view: &View<'_>) -> Table {
                 "lost per run (s)",
                 Cell::known(stats.lost_s.map(|l| l.total()), 2),
                 Some(with_loss(view, overall)),
-                "wall time less the longest solo time: what perfect concurrency would have saved",
+                if stats.lost_s.is_some_and(|l| l.total() < 0.0) {
+                    "wall time less the longest solo time; below 0 = together took less time than the slowest \
+                     agent alone"
+                } else {
+                    "wall time less the longest solo time: what perfect concurrency would have saved"
+                },
             );
         } else if view.tr113 {
             add(

@@ -129,22 +129,43 @@ schema = 1
 name = "p"
 model = "m"
 topologies = ["shared", "per_agent"]
+per_agent_servers = 2
 [[configs]]
 id = "a"
 scenario = "s"
 group = "short"
-agents = [{ name = "x" }, { name = "y" }]
+agents = [{ name = "x" }, { name = "y" }, { name = "z" }]
 [[configs]]
 id = "b"
 scenario = "s"
 agents = [{ name = "x" }, { name = "y" }]
 "#;
-    let plan = domain::plan::parse("p.toml", text).unwrap();
-    let configs = plan.configs.into_iter().map(|config| config.group);
+    // Equal options in both: they would be one group, if the plan had none.
+    let mut runs = both("a", 14.0, 16.8, true, 5);
+    runs.extend(both("b", 18.0, 16.4, true, 5));
+    let (_, alike) = choice_of(runs.clone());
+    assert!(alike.groups.is_empty());
+    let mut data = dataset(runs);
+    let recorded = include_str!("../../../../../fixtures/one-or-two-servers/manifest.json");
+    data.manifest = Some(domain::record::Manifest {
+        plan: domain::plan::parse("p.toml", text).unwrap(),
+        ..serde_json::from_str(recorded).unwrap()
+    });
+    let choice = Summary::of(&data).choice.unwrap();
+    let groups: Vec<_> = choice
+        .groups
+        .iter()
+        .map(|g| (g.kind.clone().unwrap(), g.faster))
+        .collect();
     assert_eq!(
-        configs.collect::<Vec<_>>(),
-        [Some("short".to_owned()), None]
+        groups,
+        [
+            (Kind::Declared("short".to_owned()), Faster::Shared),
+            (Kind::Declared(String::new()), Faster::PerAgent)
+        ]
     );
+    assert!(choice.depends_on_group());
+    assert_eq!(choice.per_agent_servers, Some(2));
 }
 
 /// The recorded means and deviations of 30 configurations on one server and on two, as five runs each that
