@@ -6,10 +6,11 @@ use std::path::Path;
 use document::json::lifted;
 use document::table::Origin;
 use document::words::{not_completed, plural};
-use document::{Cell, Field, Invocation, Table, choice, notes, verdict};
+use document::{Cell, Field, Invocation, Table, choice, findings, notes, verdict};
 use domain::exit::Fatal;
 use domain::plan::SweepPlan;
 use domain::record::{JOURNAL_FILE, MANIFEST_FILE, Provenance, TELEMETRY_FILE};
+use metrics::advice::FindingKind;
 use metrics::summary::{ConfigSummary, Summary, Verdicts};
 use metrics::{Dataset, Decoding, Estimate};
 use runtime::SweepSummary;
@@ -63,6 +64,14 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
     }
     let admission = dataset.manifest.as_ref().and_then(|m| m.header.admission);
     println!("{}\n", verdict_line(&summary, simulated, admission));
+    let mut found = metrics::advice::findings(&dataset, &summary);
+    found.retain(|finding| finding.kind == FindingKind::Offload);
+    for finding in findings::together(&found, Origin::Derived) {
+        println!("{}", finding.sentence);
+    }
+    for warning in notes::warnings(&summary) {
+        println!("warning: {warning}");
+    }
     let left_out = not_completed(&sweep.requests);
     if !left_out.is_empty() {
         println!(

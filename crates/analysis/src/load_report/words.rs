@@ -230,7 +230,8 @@ fn limit(load: &Load, series: &Series) -> (String, &'static str) {
         (
             "getting the model ready",
             p.load,
-            "Keep the model loaded between requests, and give every agent the same options.",
+            "Where the model is loaded again between requests, keep it loaded and give every agent the same \
+             options; what a loaded model still takes cannot be spared.",
         ),
         (
             "prefill",

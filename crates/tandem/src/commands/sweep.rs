@@ -102,7 +102,8 @@ fn start(plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
 /// The plan as the target can carry it out; refused where real servers are too few for it.
 fn fit(plan: &mut SweepPlan, target: &Target) -> Result<Fitted, Fatal> {
     if target.is_real() {
-        let endpoints = target.found().iter().map(|found| &found.facts.url);
+        let facts = target.found().iter().map(|found| &found.facts);
+        let endpoints = facts.map(|facts| (&facts.url, &facts.server.kind));
         plan.check_endpoints(endpoints.collect::<BTreeSet<_>>().len())?;
     }
     Ok(target::fit(plan, target.found()))

@@ -66,15 +66,19 @@ fn a_topology_without_its_servers_is_refused_before_anything_runs() {
         ),
         (
             format!("sweep --plan one-or-two-servers --endpoint {url} --dry-run"),
-            "needs 2 servers for 2 agents",
+            "names 1 of the 2 servers",
+        ),
+        (
+            format!("sweep --plan one-or-two-servers --endpoint {url} --endpoint {url}"),
+            "names 1 of the 2 servers",
         ),
         (
             format!("sweep --plan tr113-extended {two}"),
-            "needs 3 servers for 3 agents",
+            "names 1 of the 3 servers",
         ),
         (
             format!("run --agent default --agent default --agent default {two}"),
-            "needs 3 servers for 3 agents",
+            "names 1 of the 3 servers",
         ),
     ] {
         let (code, said) = said(&place.run(&format!("{line} --out r")));
