@@ -62,7 +62,7 @@ fn a_topology_without_its_servers_is_refused_before_anything_runs() {
     for (line, needs) in [
         (
             format!("sweep --plan one-or-two-servers --endpoint {url}"),
-            "needs 2 servers for 2 agents; give it once for each server",
+            "needs for 2 agents; give it once for each server",
         ),
         (
             format!("sweep --plan one-or-two-servers --endpoint {url} --dry-run"),
