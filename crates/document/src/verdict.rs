@@ -232,7 +232,7 @@ mod tests {
         };
         let (lead, counted, more) = begun(&[&[1.73], &[1.73]]);
         assert_eq!(lead, Some("Undecided"));
-        assert_eq!(counted, "undecided in all 2 configurations");
+        assert_eq!(counted, "undecided in both configurations");
         assert_eq!(more.unwrap(), "To decide, run 3 repetitions at least.");
         let (lead, counted, _) = begun(&[&[1.73], &[1.30, 1.31, 1.29]]);
         let both = "yes in 1 of 2 configurations and undecided in 1".to_owned();

@@ -104,7 +104,7 @@ fn legend(panels: &[&SlopePanel]) -> Vec<Entry> {
     let entries = [
         (Change::Better, "better"),
         (Change::Worse, "worse"),
-        (Change::Neutral, "neither is better, or not certain"),
+        (Change::Neutral, "not told apart, or not what ranks"),
     ];
     let shown = entries
         .into_iter()
