@@ -9,7 +9,7 @@ use metrics::compare::{
 use metrics::summary::{ConfigSummary, Verdicts};
 use metrics::{Decoding, Gain, Verdict};
 
-use crate::words::{joined, plural};
+use crate::words::{all, joined, plural};
 
 /// What an answer begins with where this is the gain of every configuration.
 pub const fn lead(gain: Gain) -> &'static str {
@@ -37,16 +37,14 @@ const fn counted(gain: Gain) -> (&'static str, &'static str) {
 /// Whether running the agents together pays, each answer counted by itself: `yes in 2 of 4 configurations,
 /// a loss in 1 and undecided in 1`.
 pub fn tally(verdicts: &Verdicts) -> String {
-    let all = plural(verdicts.len() as u64, "configuration");
+    let count = verdicts.len() as u64;
     let mut parts: Vec<String> = Vec::new();
     for gain in Gain::ALL {
         let (answer, open) = counted(gain);
         let of = match verdicts.with(gain) {
             0 => continue,
-            1 if verdicts.len() == 1 => "the one configuration".to_owned(),
-            2 if verdicts.len() == 2 => format!("both {}", all.trim_start_matches("2 ")),
-            n if n == verdicts.len() => format!("all {all}"),
-            n if parts.is_empty() => format!("{n} of {all}"),
+            n if n == verdicts.len() => all(count, "configuration"),
+            n if parts.is_empty() => format!("{n} of {}", plural(count, "configuration")),
             n => n.to_string(),
         };
         parts.push(format!("{answer} {of}{open}"));

@@ -11,6 +11,15 @@ pub fn plural(n: impl Into<u64>, noun: &str) -> String {
     format!("{} {noun}{s}", count(n))
 }
 
+/// `the one run`, `both runs`, `all 3 runs`.
+pub fn all(n: impl Into<u64>, noun: &str) -> String {
+    match n.into() {
+        1 => format!("the one {noun}"),
+        2 => format!("both {noun}s"),
+        n => format!("all {}", plural(n, noun)),
+    }
+}
+
 /// `a`, `a and b`, `a, b and c`.
 pub fn joined<T: AsRef<str>>(words: &[T]) -> String {
     match words {

@@ -5,6 +5,7 @@ mod figures;
 mod sentences;
 
 use document::number::{bounds, estimate as said, plain};
+use document::words::all;
 use document::{Front, choice, findings, verdict};
 use metrics::advice::{Finding, FindingKind};
 use metrics::summary::{Group, Statistics, Verdicts};
@@ -240,10 +241,7 @@ fn answer_of(view: &View<'_>, overall: &Group) -> (String, Vec<String>) {
 fn measured(view: &View<'_>, overall: &Group, speedup: &Estimate) -> String {
     let verdicts = &overall.verdicts;
     let measured = format!("true speedup {}", said(speedup, 2, "×"));
-    let all = match overall.configs {
-        1 => "the one configuration".to_owned(),
-        n => format!("all {n} configurations"),
-    };
+    let all = all(overall.configs, "configuration");
     let served = served(view, overall);
     let Some(gain) = verdicts.shared_gain() else {
         let open = verdicts.with(Gain::Undecided) + verdicts.with(Gain::Unknown);
