@@ -20,7 +20,7 @@ pub struct Best {
     pub topology: Option<Topology>,
     /// Its geometric mean.
     pub value: Estimate,
-    /// The others that cannot be told apart from it, with topology: by [`Ranking`], and those with
+    /// The others that cannot be told apart from it, with topology: by `Ranking`, and those with
     /// fewer than three runs.
     pub not_told_apart: Vec<(ConfigId, Option<Topology>)>,
     /// Configurations compared, itself included.
