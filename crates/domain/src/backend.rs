@@ -136,7 +136,7 @@ pub struct ServerIdentity {
 }
 
 impl ServerIdentity {
-    /// True for Tandem's simulator, whichever protocol it was asked by and whoever started it.
+    /// True for Tandem's simulator, on either protocol, embedded or started by `tandem serve`.
     pub fn is_simulator(&self) -> bool {
         self.kind.starts_with(SIMULATOR)
     }
@@ -159,6 +159,12 @@ impl ServerIdentity {
             _ => return None,
         })
     }
+}
+
+/// True for a model family of which Ollama serves one request at a time, whatever `OLLAMA_NUM_PARALLEL` is.
+pub fn has_one_slot(family: &str) -> bool {
+    let alone = "mllama qwen3vl qwen35 qwen3next lfm2 nemotron_h".split(' ');
+    alone.into_iter().any(|known| family.starts_with(known))
 }
 
 /// A model a server has.

@@ -159,7 +159,7 @@ fn is_main(record: &RequestRecord) -> bool {
 
 /// The prefill of each agent's first call in the first repetition of the sequential arm. The prompts of
 /// first calls differ in nothing but their nonces, and in this arm the agents before it leave the server
-/// in the same state every time. Together they do not: whoever comes first pays for a load.
+/// in the same state every time. Together they do not: the first to arrive pays for a load.
 #[derive(Debug, Clone, Default)]
 pub struct FirstPrefills(BTreeMap<(ConfigId, Topology, u32), (u32, Nanos)>);
 

@@ -110,7 +110,7 @@ impl RunHeader {
             .flat_map(|machine| &machine.warnings)
     }
 
-    /// Calls what was measured on a simulator simulated, whoever wrote the record.
+    /// Sets the provenance to simulated when any endpoint is a simulator.
     pub fn settle_provenance(&mut self) {
         self.provenance = self.provenance.on(&self.endpoints);
     }

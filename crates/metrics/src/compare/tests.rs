@@ -195,7 +195,7 @@ fn a_quarter_less_wall_time_reads_as_better() {
     assert!(c.rows.len() > 8, "{}", c.rows.len());
     let wall = find(&c, "wall_s");
     assert_eq!(wall.reading, Reading::Better, "{wall:?}");
-    // What nobody named is shown and not judged.
+    // A figure that was not named as primary is shown and not judged.
     for figure in [
         "speedup_est",
         "efficiency_est",

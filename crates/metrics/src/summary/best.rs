@@ -30,7 +30,7 @@ pub struct Best {
 /// Quantities by which a best configuration is named.
 const BY: [&str; 3] = ["wall_s", "throughput_together", "speedup"];
 
-/// The level of all that is told apart.
+/// The chance that options that are equal are told apart.
 pub(super) const LEVEL: f64 = 0.05;
 
 /// The positive values of an option, by repetition.
@@ -105,7 +105,7 @@ impl Ranking {
         Some(Self { best, against })
     }
 
-    /// Whether an option is told apart from the best.
+    /// Whether the data show that an option is worse than the best.
     pub(super) fn told_apart(&self, place: usize) -> bool {
         let (pair, count) = (self.against[place], self.against.len());
         if place == self.best || pair.p(0.0) >= LEVEL {

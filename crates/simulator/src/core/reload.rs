@@ -1,5 +1,7 @@
 //! Runner options: defaults, and which differences force a reload.
 
+use domain::backend::has_one_slot;
+
 use super::log::ReloadReason;
 use super::types::RunnerOptions;
 use crate::profile::{ModelSpec, ServerSettings};
@@ -151,15 +153,7 @@ pub(super) fn clamp_ctx(model: &ModelSpec, num_ctx: u32) -> u32 {
 
 /// Slots: some models cannot share a runner.
 fn parallel(settings: &ServerSettings, model: &ModelSpec) -> usize {
-    const ALONE: [&str; 6] = [
-        "mllama",
-        "qwen3vl",
-        "qwen35",
-        "qwen3next",
-        "lfm2",
-        "nemotron_h",
-    ];
-    if model.can("embedding") || ALONE.iter().any(|family| model.family.starts_with(family)) {
+    if model.can("embedding") || has_one_slot(&model.family) {
         1
     } else {
         settings.num_parallel

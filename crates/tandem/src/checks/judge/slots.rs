@@ -1,6 +1,7 @@
 //! Requests at the same time.
 
 use document::words::plural;
+use domain::backend::has_one_slot;
 
 use super::{Case, Finding, note, ok, problem, warning};
 use crate::checks::facts::{PlanFacts, There};
@@ -79,17 +80,6 @@ pub(super) fn slots(Case { there, plan, .. }: Case<'_>) -> Vec<Finding> {
     all
 }
 
-/// Architectures of which Ollama serves one request at a time, whatever `OLLAMA_NUM_PARALLEL` says;
-/// each stands for those that begin with it.
-const ONE_SLOT: [&str; 6] = [
-    "mllama",
-    "qwen3vl",
-    "qwen35",
-    "qwen3next",
-    "lfm2",
-    "nemotron_h",
-];
-
 /// How agents that wait for one another can decode side by side.
 fn more_slots(there: &There, plan: &PlanFacts) -> String {
     let agents = plan.agents.max(2);
@@ -97,8 +87,7 @@ fn more_slots(there: &There, plan: &PlanFacts) -> String {
     let setting = there.server.slots_setting(agents as u64);
     let is_ollama = setting.as_ref().is_some_and(|s| s.starts_with("OLLAMA"));
     let architecture = there.architecture.as_ref().filter(|_| is_ollama);
-    let one_slot = |name: &&String| ONE_SLOT.iter().any(|family| name.starts_with(family));
-    if let Some(family) = architecture.filter(one_slot) {
+    if let Some(family) = architecture.filter(|family| has_one_slot(family)) {
         return format!(
             "agents will wait for each other, and OLLAMA_NUM_PARALLEL does not change that: Ollama serves models of \
              the family {family} one request at a time; take another model, or a server for each agent"
