@@ -8,10 +8,15 @@ use anyhow::Result;
 use crate::clients;
 use crate::delegate::{Profile, build, cargo, root, succeeds};
 use crate::engine;
+use crate::fuzz;
 use crate::licences;
 use crate::tidy;
 
-pub(crate) fn run() -> Result<ExitCode> {
+/// Seconds that each fuzz target gets, and with `--long`.
+const FUZZ_S: u32 = 10;
+const FUZZ_LONG_S: u32 = 60;
+
+pub(crate) fn run(long: bool) -> Result<ExitCode> {
     let mut failed = Vec::new();
     let mut step = |name: &str, action: &mut dyn FnMut() -> Result<bool>| -> Result<()> {
         eprintln!("\n== {name}");
@@ -42,6 +47,9 @@ pub(crate) fn run() -> Result<ExitCode> {
     })?;
     step("clients", &mut clients::all)?;
     step("engine", &mut engine::check)?;
+    step("fuzz", &mut || {
+        fuzz::holds(if long { FUZZ_LONG_S } else { FUZZ_S })
+    })?;
     step("docs", &mut || {
         let mut doc = cargo();
         doc.args(["doc", "--locked", "--workspace", "--no-deps"])

@@ -82,12 +82,22 @@ fn announce(binary: &str, profile: Profile) {
 /// build of all of them, and would compile half the dependencies a second time.
 pub(crate) fn build(binary: &str, profile: Profile) -> Result<PathBuf> {
     announce(binary, profile);
+    build_with(binary, profile, |_| Ok(()))
+}
+
+/// The same with what `settings` adds to the command.
+pub(crate) fn build_with(
+    binary: &str,
+    profile: Profile,
+    settings: impl FnOnce(&mut Command) -> Result<()>,
+) -> Result<PathBuf> {
     let mut command = cargo();
     command.args(["build", "--locked", "--workspace", "--bin", binary]);
     command.arg("--message-format=json-render-diagnostics");
     if profile == Profile::Release {
         command.arg("--release");
     }
+    settings(&mut command)?;
     let output = command
         .stderr(Stdio::inherit())
         .stdout(Stdio::piped())

@@ -10,6 +10,7 @@ mod circles;
 mod clients;
 mod delegate;
 mod engine;
+mod fuzz;
 mod licences;
 mod tidy;
 
@@ -37,13 +38,17 @@ Read
 
 Guard
   clients    other people's clients against the simulator; --conformance against any server
-  ci         everything that guards the repository
+  fuzz       inputs that break a reader, with libFuzzer: fuzz [--seconds N] [TARGET...]
+  ci         everything that guards the repository; --long fuzzes a minute for each input
   licences   licences, sources and banned crates, as deny.toml has them
   tidy       crate graph, circles of files, file sizes, stray files, words that do not belong
   bench      benchmarks: bench [NAME] [ARGS]; without a name, lists them
 ";
 
 fn main() -> ExitCode {
+    if let Some(result) = fuzz::as_wrapper() {
+        return result.unwrap_or(ExitCode::FAILURE);
+    }
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
@@ -61,7 +66,8 @@ fn main() -> ExitCode {
         "bench" => bench::run(&rest),
         "clients" => clients::run(&rest),
         "engine" => engine::run(&rest),
-        "ci" => ci::run(),
+        "fuzz" => fuzz::run(&rest),
+        "ci" => ci::run(rest.iter().any(|arg| arg == "--long")),
         "tidy" => tidy::run(),
         "licences" => licences::run(),
         "" | "help" | "--help" | "-h" => {

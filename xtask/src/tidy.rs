@@ -33,6 +33,10 @@ const GRAPH: &[(&str, &str)] = &[
         "agents clock document domain metrics metronome ollama openai results runtime simulator telemetry",
     ),
     ("tandem-report", "analysis document domain metrics"),
+    (
+        "fuzz",
+        "analysis clock domain metrics ollama openai runtime simulator",
+    ),
     ("xtask", ""),
 ];
 

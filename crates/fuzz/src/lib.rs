@@ -1,0 +1,70 @@
+//! Fuzz targets: every input that a person or a server can hand in.
+//!
+//! A target takes any bytes and must return: a panic, a hang or more than 512 MB is a fault. The corpus of
+//! each lies under `corpus`, by the target's name; what once failed is added there. Tests run the corpus,
+//! `cargo xtask fuzz` looks for new inputs with libFuzzer.
+
+mod files;
+mod folders;
+mod servers;
+
+/// A kind of input and what reads it.
+#[derive(Debug)]
+pub struct Target {
+    /// Its name, which is that of its corpus.
+    pub name: &'static str,
+    /// Reads the input as the product would.
+    pub run: fn(&[u8]),
+}
+
+impl Target {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::new("calibration", folders::calibration),
+        Self::new("capacity", folders::capacity),
+        Self::new("claims", files::claims),
+        Self::new("faults", files::faults),
+        Self::new("flags", files::flags),
+        Self::new("http", servers::http),
+        Self::new("journal", folders::journal),
+        Self::new("load", folders::load),
+        Self::new("manifest", folders::manifest),
+        Self::new("ndjson", servers::ndjson),
+        Self::new("plan", files::plan),
+        Self::new("profile", files::profile),
+        Self::new("requests", folders::requests),
+        Self::new("sse", servers::sse),
+        Self::new("telemetry", folders::telemetry),
+        Self::new("trace", files::trace),
+    ];
+
+    const fn new(name: &'static str, run: fn(&[u8])) -> Self {
+        Self { name, run }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_target_survives_its_corpus() {
+        for target in Target::ALL {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("corpus")
+                .join(target.name);
+            let inputs = fs::read_dir(&folder).expect("every target has a corpus");
+            let mut count = 0;
+            for input in inputs {
+                let path = input.unwrap().path();
+                println!("{}", path.display());
+                (target.run)(&fs::read(&path).unwrap());
+                count += 1;
+            }
+            assert!(count > 0, "{} is empty", folder.display());
+        }
+    }
+}

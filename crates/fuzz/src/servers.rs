@@ -1,0 +1,135 @@
+//! What a server sends, read by the clients over a socket of this machine.
+
+use std::io;
+use std::sync::Arc;
+
+use clock::Clock;
+use domain::backend::{ChatBackend, Exchange, GenerateCall};
+use domain::plan::Timeouts;
+use domain::{ModelOptions, Nanos, Outcome};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+
+/// A port of this machine and clients of what listens there.
+struct Rig {
+    runtime: Runtime,
+    listener: TcpListener,
+    ollama: ollama::Client,
+    openai: openai::Client,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let listener = runtime
+            .block_on(TcpListener::bind("127.0.0.1:0"))
+            .expect("a port");
+        let server = listener.local_addr().expect("its address").to_string();
+        let limit = Nanos::from_secs(3);
+        let timeouts = Timeouts {
+            connect: limit,
+            first_byte: limit,
+            between_chunks: limit,
+            total: limit,
+        };
+        let clock = runtime.block_on(async { Clock::real() });
+        Self {
+            ollama: ollama::Client::new(&server, clock.clone(), timeouts).expect("a client"),
+            openai: openai::Client::new(&server, clock, timeouts).expect("a client"),
+            runtime,
+            listener,
+        }
+    }
+
+    /// Asks both clients for an answer, and for what a server tells of itself where `control` is set.
+    /// Every connection gets the same reply and is closed.
+    fn play(&self, reply: Vec<u8>, control: bool) {
+        let size = reply.len();
+        let reply: Arc<[u8]> = reply.into();
+        self.runtime.block_on(async {
+            tokio::select! {
+                never = serve(&self.listener, &reply) => never,
+                () = ask(&self.ollama, size, control) => {}
+            }
+            tokio::select! {
+                never = serve(&self.listener, &reply) => never,
+                () = ask(&self.openai, size, control) => {}
+            }
+        });
+    }
+}
+
+async fn serve(listener: &TcpListener, reply: &Arc<[u8]>) {
+    loop {
+        let (socket, _) = listener.accept().await.expect("a connection");
+        let reply = Arc::clone(reply);
+        tokio::spawn(async move {
+            // A client may have closed before it was answered.
+            let _ = answer(socket, &reply).await;
+        });
+    }
+}
+
+/// Reads a request, which ends with an empty line or with its JSON body, and answers.
+async fn answer(mut socket: TcpStream, reply: &[u8]) -> io::Result<()> {
+    let mut request = Vec::new();
+    while !request.ends_with(b"}") && !request.ends_with(b"\r\n\r\n") {
+        if socket.read_buf(&mut request).await? == 0 {
+            break;
+        }
+    }
+    socket.write_all(reply).await?;
+    socket.shutdown().await
+}
+
+async fn ask(backend: &dyn ChatBackend, size: usize, control: bool) {
+    let call = GenerateCall {
+        model: "m".to_owned(),
+        system: None,
+        history: None,
+        prompt: "p".to_owned(),
+        options: ModelOptions::default(),
+        keep_alive: None,
+    };
+    let mut exchange = Exchange::default();
+    let outcome = backend.generate(&call, &mut exchange).await;
+    assert!(
+        exchange.text.len() + exchange.thinking.len() <= size,
+        "no more text than bytes"
+    );
+    let has_ended = exchange.times.done.is_some();
+    assert!(
+        has_ended || !matches!(outcome, Outcome::Completed),
+        "an answer that completed has its end"
+    );
+    if control {
+        let _ = backend.identify().await;
+        let _ = backend.find_model("m").await;
+        let _ = backend.loaded().await;
+    }
+}
+
+thread_local! {
+    static RIG: Rig = Rig::new();
+}
+
+pub(crate) fn http(input: &[u8]) {
+    RIG.with(|rig| rig.play(input.to_vec(), true));
+}
+
+fn body(content_type: &str, body: &[u8]) {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n");
+    RIG.with(|rig| rig.play([head.as_bytes(), body].concat(), false));
+}
+
+pub(crate) fn ndjson(input: &[u8]) {
+    body("application/x-ndjson", input);
+}
+
+pub(crate) fn sse(input: &[u8]) {
+    body("text/event-stream", input);
+}

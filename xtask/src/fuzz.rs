@@ -1,0 +1,196 @@
+//! The fuzzers: `crates/fuzz` with libFuzzer, on the stable compiler.
+//!
+//! The compiler wrapper instruments the workspace's own crates alone, so that dependencies are those that
+//! the tests have built.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::clients::Outcome;
+use crate::delegate::{Profile, build_with, root, succeeds, target};
+
+/// Set while cargo calls this program in place of the compiler.
+const WRAPPER: &str = "TANDEM_FUZZ_WRAPPER";
+
+/// What libFuzzer needs of the compiler: edges counted, comparisons told.
+const INSTRUMENT: [&str; 8] = [
+    // Our crates alone are optimised: four times the inputs a second. Overflow is looked for as in tests.
+    "-Copt-level=1",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Ccodegen-units=1",
+    "-Cincremental=",
+];
+
+/// Most memory that an input may take, MB.
+const MOST_MEMORY_MB: u32 = 512;
+/// Longest that an input may take, seconds.
+const LONGEST_S: u32 = 10;
+
+const HELP: &str = "\
+cargo xtask fuzz [--seconds N] [TARGET...]
+
+Looks for inputs that make a target panic, hang or take more than 512 MB: N seconds for each, 10 by default;
+without a target, all of them. Needs a C++ compiler. What is found lies under target/fuzz/found; add it
+to crates/fuzz/corpus/TARGET with its fix, so that the tests keep it.
+";
+
+/// Runs the compiler where cargo calls us as its wrapper.
+pub(crate) fn as_wrapper() -> Option<Result<ExitCode>> {
+    std::env::var_os(WRAPPER)?;
+    let mut args = std::env::args_os().skip(1);
+    let compiler = args.next()?;
+    let args: Vec<_> = args.collect();
+    let mut rustc = Command::new(compiler);
+    rustc.args(&args).env_remove(WRAPPER);
+    // Build scripts run without the fuzzer.
+    if !args.iter().any(|arg| arg == "build_script_build") {
+        rustc.args(INSTRUMENT);
+    }
+    Some(succeeds(&mut rustc).map(crate::delegate::exit))
+}
+
+/// `cargo xtask fuzz`.
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let mut seconds = 10;
+    let mut targets = Vec::new();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--help" | "-h" => {
+                print!("{HELP}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            "--seconds" => {
+                let value = args.next().context("--seconds needs a number")?;
+                seconds = value.parse().context("--seconds needs a number")?;
+            }
+            flag if flag.starts_with('-') => bail!("unknown flag `{flag}`\n\n{HELP}"),
+            name => targets.push(name.to_owned()),
+        }
+    }
+    Ok(match check(seconds, &targets)? {
+        Outcome::Holds => ExitCode::SUCCESS,
+        Outcome::Fails => ExitCode::FAILURE,
+        Outcome::Skipped(why) => {
+            eprintln!("skipped: {why}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// True when no target fails within so many seconds, and on a machine that cannot fuzz.
+pub(crate) fn holds(seconds: u32) -> Result<bool> {
+    Ok(match check(seconds, &[])? {
+        Outcome::Holds => true,
+        Outcome::Fails => false,
+        Outcome::Skipped(why) => {
+            eprintln!("skipped: {why}");
+            true
+        }
+    })
+}
+
+/// Fuzzes these targets, or all of them, so many seconds each.
+fn check(seconds: u32, targets: &[String]) -> Result<Outcome> {
+    let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
+    let has_compiler = Command::new(&compiler)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !has_compiler {
+        let compiler = compiler.display();
+        return Ok(Outcome::Skipped(format!(
+            "fuzzing: no C++ compiler `{compiler}`"
+        )));
+    }
+    let fuzzer = build_with("fuzz", Profile::Dev, |cargo| {
+        let wrapper = std::env::current_exe().context("this program has no path")?;
+        cargo
+            .args(["--features", "fuzz/libfuzzer"])
+            .env(WRAPPER, "1")
+            .env("RUSTC_WORKSPACE_WRAPPER", wrapper);
+        Ok(())
+    })?;
+    let mut holds = true;
+    for name in names()? {
+        if targets.is_empty() || targets.contains(&name) {
+            holds &= fuzz(&fuzzer, &name, seconds)?;
+        }
+    }
+    Ok(if holds {
+        Outcome::Holds
+    } else {
+        Outcome::Fails
+    })
+}
+
+fn corpus() -> PathBuf {
+    root().join("crates/fuzz/corpus")
+}
+
+/// Every target has a corpus of its name.
+fn names() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(corpus()).context("no corpus")? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Fuzzes one target. New inputs of interest are kept under `target`, for the next run.
+fn fuzz(fuzzer: &PathBuf, name: &str, seconds: u32) -> Result<bool> {
+    let scratch = target().join("fuzz");
+    let found = scratch.join("found").join(name);
+    let grown = scratch.join("corpus").join(name);
+    fs::create_dir_all(&found)?;
+    fs::create_dir_all(&grown)?;
+    let log = scratch.join(format!("{name}.log"));
+    let mut command = Command::new(fuzzer);
+    command
+        .env("TANDEM_FUZZ", name)
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-rss_limit_mb={MOST_MEMORY_MB}"))
+        .arg(format!("-timeout={LONGEST_S}"))
+        .arg("-max_len=65536")
+        .arg(format!(
+            "-dict={}",
+            root().join("crates/fuzz/dictionary").display()
+        ))
+        .arg("-print_final_stats=1")
+        .arg(format!("-artifact_prefix={}/", found.display()))
+        .args([grown, corpus().join(name)])
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log)?);
+    let holds = succeeds(&mut command)?;
+    let said = fs::read_to_string(&log).unwrap_or_default();
+    if holds {
+        let runs = said
+            .lines()
+            .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+        eprintln!("fuzz: {name}: {} inputs", runs.unwrap_or("?").trim());
+    } else {
+        let start = said
+            .find("panicked at")
+            .or_else(|| said.find("=="))
+            .unwrap_or(0);
+        for line in said[start..].lines().take(12) {
+            eprintln!("fuzz: {name}: {line}");
+        }
+        eprintln!(
+            "fuzz: {name}: FAILED; the input is in {}, all words in {}",
+            found.display(),
+            log.display()
+        );
+    }
+    Ok(holds)
+}
