@@ -39,12 +39,7 @@ pub fn markdown(text: &str) -> String {
     let mut letters = text.chars().peekable();
     while let Some(c) = letters.next() {
         match c {
-            '<' if letters
-                .peek()
-                .is_some_and(|n| n.is_alphabetic() || "/!?".contains(*n)) =>
-            {
-                safe.push_str("&lt;");
-            }
+            '<' if letters.peek().is_some_and(opens_html) => safe.push_str("&lt;"),
             '|' | '`' | '*' | '\\' | '~' => safe.extend(['\\', c]),
             // Within a word an underscore is a letter; a bracket is a link only before another.
             '_' if before.is_alphanumeric()
@@ -59,6 +54,29 @@ pub fn markdown(text: &str) -> String {
         before = c;
     }
     safe
+}
+
+/// A sentence in Markdown, which keeps its own markup: a string from elsewhere that it quotes as it came
+/// starts no line and no HTML.
+pub fn sentence(text: &str) -> String {
+    let text = terminal(text);
+    let mut safe = String::with_capacity(text.len());
+    let mut in_code = false;
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        in_code ^= c == '`';
+        if c == '<' && !in_code && letters.peek().is_some_and(opens_html) {
+            safe.push_str("&lt;");
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// True for what makes HTML of a `<` before it.
+fn opens_html(c: &char) -> bool {
+    c.is_alphabetic() || "/!?".contains(*c)
 }
 
 /// The string as code in Markdown.

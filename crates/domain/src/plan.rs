@@ -23,8 +23,21 @@ use crate::work::Work;
 /// A configuration's id, as in TR113's tables: `bvc_g60_c512_t0.6`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct ConfigId(String);
+
+impl TryFrom<String> for ConfigId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match Self::new(&text) {
+            Some(id) if id.0 == text => Ok(id),
+            _ => Err(format!(
+                "{text:?} is no configuration's id: letters, digits, `_`, `.` and `-`"
+            )),
+        }
+    }
+}
 
 impl ConfigId {
     /// An id from a name, with TR113's slash written as an underscore. `None` when something is

@@ -109,7 +109,10 @@ impl<'d> Page<'d> {
 
     fn front_matter(&mut self) {
         let document = self.document;
-        let quoted = |s: &str| serde_json::Value::from(s).to_string();
+        let quoted = |s: &str| {
+            let quoted = serde_json::Value::from(&*safe::terminal(s)).to_string();
+            quoted.replace('<', "\\u003c")
+        };
         let inputs: Vec<String> = document.inputs.iter().map(|i| quoted(i)).collect();
         let simulated = document.is_simulated();
         let provenance = if simulated {
@@ -135,13 +138,19 @@ impl<'d> Page<'d> {
         } else {
             "Answer"
         };
+        let paragraphs: Vec<String> = front
+            .answer
+            .trim_end()
+            .split('\n')
+            .map(safe::sentence)
+            .collect();
         let _ = write!(
             self.text,
             "# {}{}\n\n**Question.** {}\n\n**{answer}.** {}\n\n",
             self.badge(),
             safe::markdown(&document.name),
-            front.question,
-            front.answer.trim_end()
+            safe::sentence(&front.question),
+            paragraphs.join("\n")
         );
         if !front.sure.is_empty() {
             let _ = write!(self.text, "**How sure.** {}\n\n", front.sure);
@@ -170,6 +179,7 @@ impl<'d> Page<'d> {
         match items {
             [] => {}
             [one] => {
+                let one = safe::sentence(one);
                 let _ = write!(self.text, "**{label}** {one}\n\n");
             }
             many => {
@@ -181,7 +191,7 @@ impl<'d> Page<'d> {
 
     fn list(&mut self, items: &[String]) {
         for item in items {
-            let _ = writeln!(self.text, "- {item}");
+            let _ = writeln!(self.text, "- {}", safe::sentence(item));
         }
         self.text.push('\n');
     }

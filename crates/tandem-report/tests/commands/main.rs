@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod cli;
+mod foreign;
 mod gates;
 mod pinned;
 mod place;
