@@ -171,14 +171,14 @@ fn snake(camel: &str) -> String {
     words
 }
 
-/// The table as Markdown.
+/// The table as the last section of `docs/faults.md`.
 pub fn markdown() -> String {
     let mut page = String::from(
-        "# Faults\n\n\
-         What the simulator can play, and what a client should report. Rules are written in TOML \
-         (`[[fault]]`);\nsee `simulator::faults::FaultRule` for their keys. Every cell is checked by \
-         `crates/simulator/tests/faults.rs`.\n\n\
-         This page is rendered from `crates/simulator/src/faults/table.rs`: change that instead.\n\n",
+        "## What the simulator plays\n\n\
+         `tandem serve` and simulated sweeps play these with `--fault KIND=RATE`, or by rules in TOML \
+         (`[[fault]]`; see\n`simulator::faults::FaultRule` for their keys). Every cell is what a client should \
+         report.\n\n\
+         This section is rendered from `crates/simulator/src/faults/table.rs`: change that instead.\n\n",
     );
     page.push_str("| `kind` | on the wire |");
     for path in ClientPath::ALL {

@@ -7,6 +7,7 @@ mod cache;
 mod calibrate;
 mod capacity;
 mod doctor;
+mod hostile;
 mod load;
 mod mixed;
 mod pinned;
