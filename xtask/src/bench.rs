@@ -104,14 +104,14 @@ const BENCHES: &[Bench] = &[
 /// `cargo xtask bench`: runs one benchmark, or lists them.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let Some((name, rest)) = args.split_first() else {
-        println!("cargo xtask bench NAME [ARGS]\n");
+        out!("cargo xtask bench NAME [ARGS]\n");
         for bench in BENCHES {
-            println!("  {:<12} {}", bench.name, bench.what);
+            out!("  {:<12} {}", bench.name, bench.what);
         }
         return Ok(ExitCode::SUCCESS);
     };
     let Some(bench) = BENCHES.iter().find(|known| known.name == name) else {
-        eprintln!("xtask: no benchmark `{name}`; `cargo xtask bench` lists them");
+        say!("xtask: no benchmark `{name}`; `cargo xtask bench` lists them");
         return Ok(ExitCode::from(2));
     };
     let mut rest = rest.to_vec();

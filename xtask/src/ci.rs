@@ -19,7 +19,7 @@ const FUZZ_LONG_S: u32 = 60;
 pub(crate) fn run(long: bool) -> Result<ExitCode> {
     let mut failed = Vec::new();
     let mut step = |name: &str, action: &mut dyn FnMut() -> Result<bool>| -> Result<()> {
-        eprintln!("\n== {name}");
+        say!("\n== {name}");
         #[expect(
             clippy::disallowed_types,
             reason = "how long a CI step takes is host time"
@@ -27,7 +27,7 @@ pub(crate) fn run(long: bool) -> Result<ExitCode> {
         let started = std::time::Instant::now();
         let ok = action()?;
         let took = Duration::from_secs(started.elapsed().as_secs());
-        eprintln!(
+        say!(
             "== {name}: {} in {took:?}",
             if ok { "ok" } else { "FAILED" }
         );
@@ -65,10 +65,10 @@ pub(crate) fn run(long: bool) -> Result<ExitCode> {
     step("licences", &mut licences::check)?;
 
     if failed.is_empty() {
-        eprintln!("\nci: all steps passed");
+        say!("\nci: all steps passed");
         Ok(ExitCode::SUCCESS)
     } else {
-        eprintln!("\nci: failed: {}", failed.join(", "));
+        say!("\nci: failed: {}", failed.join(", "));
         Ok(ExitCode::FAILURE)
     }
 }

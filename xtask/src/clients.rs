@@ -43,7 +43,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         [] => all()?,
         [first, rest @ ..] if first == "--conformance" => conformance(rest)?,
         _ => {
-            eprintln!("{USAGE}");
+            say!("{USAGE}");
             return Ok(ExitCode::from(2));
         }
     };
@@ -68,9 +68,9 @@ pub(crate) fn all() -> Result<bool> {
             Outcome::Holds => {}
             Outcome::Fails => {
                 ok = false;
-                eprintln!("{name}: FAILED");
+                say!("{name}: FAILED");
             }
-            Outcome::Skipped(reason) => println!("{name}: skipped: {reason}"),
+            Outcome::Skipped(reason) => out!("{name}: skipped: {reason}"),
         }
     }
     Ok(ok)
@@ -143,7 +143,7 @@ pub(crate) fn venv(place: &Path, requirements: &Path) -> Result<Result<PathBuf, 
     if python.exists() && std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(Ok(python));
     }
-    eprintln!(
+    say!(
         "installing {} into {}",
         requirements.display(),
         place.display()
@@ -253,7 +253,7 @@ pub(crate) fn install(command: &mut Command) -> Result<Option<Outcome>> {
             "{program} cannot reach its package index"
         ))));
     }
-    eprint!("{words}");
+    say!("{}", words.trim_end());
     Ok(Some(Outcome::Fails))
 }
 

@@ -72,7 +72,7 @@ fn announce(binary: &str, profile: Profile) {
         .join(folder)
         .join(format!("{binary}{}", std::env::consts::EXE_SUFFIX));
     if !built.exists() {
-        eprintln!("The first build of {binary} {what}; later ones take seconds.");
+        say!("The first build of {binary} {what}; later ones take seconds.");
     }
 }
 

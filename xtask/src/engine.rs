@@ -36,7 +36,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         "down" => down(),
         "check" => check().map(exit),
         _ => {
-            eprint!("{HELP}");
+            say!("{}", HELP.trim_end());
             Ok(ExitCode::from(2))
         }
     }
@@ -74,7 +74,7 @@ fn install() -> Result<Result<Engine, String>> {
     let script = root().join("engine/make_gguf.py");
     let model = folder.join("random.gguf");
     if !is_current(&folder.join("model.stamp"), &script, &model)? {
-        eprintln!("engine: writing {}", model.display());
+        say!("engine: writing {}", model.display());
         let mut make = Command::new(&python);
         make.arg(&script).arg(&model);
         if let Err(why) = succeeds(&mut make) {
@@ -187,7 +187,7 @@ fn running() -> Option<Value> {
 
 fn up(args: &[String]) -> Result<ExitCode> {
     if let Some(facts) = running() {
-        eprintln!(
+        say!(
             "engine: already up at {} with {} slots; `cargo xtask engine down` ends it",
             facts["url"].as_str().unwrap_or_default(),
             facts["slots"]
@@ -197,7 +197,7 @@ fn up(args: &[String]) -> Result<ExitCode> {
     let engine = install()?.map_err(|why| anyhow!("no engine here: {why}"))?;
     let server = engine.start(args, true)?;
     fs::write(announcement(), server.facts.to_string())?;
-    println!(
+    out!(
         "llama.cpp (xllamacpp {}) at {} with {} slots\n\
          Next: cargo xtask sweep --plan fixtures/plans/llama-cpp.toml --endpoint {}",
         server.facts["xllamacpp"].as_str().unwrap_or("?"),
@@ -213,7 +213,7 @@ fn down() -> Result<ExitCode> {
     // may belong to another one by now.
     let Some(facts) = running() else {
         let _ = fs::remove_file(announcement());
-        eprintln!("engine: not up");
+        say!("engine: not up");
         return Ok(ExitCode::SUCCESS);
     };
     let pid = facts["pid"]
@@ -230,6 +230,6 @@ fn down() -> Result<ExitCode> {
     };
     succeeds(&mut end).map_err(anyhow::Error::msg)?;
     fs::remove_file(announcement())?;
-    eprintln!("engine: ended");
+    say!("engine: ended");
     Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,7 @@ pub(crate) fn check() -> Result<bool> {
         Outcome::Holds => Ok(true),
         Outcome::Fails => Ok(false),
         Outcome::Skipped(why) => {
-            eprintln!("skipped: {why}");
+            say!("skipped: {why}");
             Ok(true)
         }
     }

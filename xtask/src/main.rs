@@ -4,6 +4,24 @@
 //! Sweeps run in the release profile. Reports run in the dev profile, which the tests have built
 //! already: polars in release takes minutes to build and saves well under a second a report.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+/// Writes a line to standard output. `println!` panics once its reader is gone, as with `| head`.
+macro_rules! out {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
+/// Writes a line to standard error, which may be closed as well.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod bench;
 mod ci;
 mod circles;
@@ -57,7 +75,7 @@ fn main() -> ExitCode {
         "bench" if asks_for_help => bench::run(&[]),
         "ci" | "licences" | "tidy" if asks_for_help => {
             let line = HELP.lines().find(|line| line.trim().starts_with(&command));
-            println!("cargo xtask COMMAND\n\n{}", line.unwrap_or_default());
+            out!("cargo xtask COMMAND\n\n{}", line.unwrap_or_default());
             Ok(ExitCode::SUCCESS)
         }
         "sweep" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
@@ -71,16 +89,16 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(),
         "licences" => licences::run(),
         "" | "help" | "--help" | "-h" => {
-            print!("{HELP}");
+            out!("{}", HELP.trim_end());
             Ok(ExitCode::SUCCESS)
         }
         other => {
-            eprintln!("xtask: unknown command `{other}`\n\n{HELP}");
+            say!("xtask: unknown command `{other}`\n\n{HELP}");
             Ok(ExitCode::from(2))
         }
     };
     result.unwrap_or_else(|error| {
-        eprintln!("xtask: {error:#}");
+        say!("xtask: {error:#}");
         ExitCode::from(3)
     })
 }

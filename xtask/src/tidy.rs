@@ -75,10 +75,10 @@ pub(crate) fn check() -> Result<Vec<String>> {
     file_circles(packages, &mut findings);
     files(&mut findings)?;
     for finding in &findings {
-        eprintln!("tidy: {finding}");
+        say!("tidy: {finding}");
     }
     if findings.is_empty() {
-        eprintln!("tidy: nothing to say");
+        say!("tidy: nothing to say");
     }
     Ok(findings)
 }
@@ -143,11 +143,11 @@ fn file_circles(packages: &[Value], findings: &mut Vec<String>) {
     for target in roots {
         for circle in circles::of_target(Path::new(target), &read) {
             count += 1;
-            eprintln!("tidy: circle {count}, of {} files", circle.files.len());
+            say!("tidy: circle {count}, of {} files", circle.files.len());
             for arrow in circle.arrows {
                 let names: Vec<&str> = arrow.names.iter().map(String::as_str).collect();
                 let (from, to) = (shown(&arrow.from), shown(&arrow.to));
-                eprintln!("    {from} uses {to}: {}", names.join(", "));
+                say!("    {from} uses {to}: {}", names.join(", "));
             }
         }
     }

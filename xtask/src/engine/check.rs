@@ -52,7 +52,7 @@ pub(crate) fn check() -> Result<bool> {
     let engine = match install()? {
         Ok(engine) => engine,
         Err(why) => {
-            eprintln!("skipped: {why}");
+            say!("skipped: {why}");
             return Ok(true);
         }
     };
@@ -65,7 +65,7 @@ pub(crate) fn check() -> Result<bool> {
         format!("{queued:.3} s queued with one slot, {shared:.3} s with two")
     });
     for finding in &findings.all {
-        eprintln!("engine: {finding}");
+        say!("engine: {finding}");
     }
     Ok(findings.all.is_empty())
 }
@@ -100,7 +100,7 @@ fn sweep(
     counts(server.url(), &before, &results, findings)?;
     garbage(server.url(), findings)?;
     let config = &last["summary"]["configs"][0];
-    eprintln!(
+    say!(
         "engine: {slots} slots: verdict {}, overlap {}, speedup {}, wall {} s, slot queue {} s",
         config["verdict"],
         mean(config, "decode_overlap"),
@@ -112,7 +112,7 @@ fn sweep(
     let out = reported(report, &results, config, findings)?;
     drop(server.child.stdin.take());
     server.child.wait()?;
-    eprintln!("engine: {slots} slots: report in {}", out.display());
+    say!("engine: {slots} slots: report in {}", out.display());
     Ok(queued)
 }
 
@@ -137,7 +137,7 @@ fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Resu
     let said: Value = serde_json::from_str(&said).context("the doctor's answer is no JSON")?;
     let server = &said["servers"][0];
     let seen = &server["probe"]["slots"];
-    eprintln!("engine: {slots} slots: the doctor infers {seen}");
+    say!("engine: {slots} slots: the doctor infers {seen}");
     findings.same("slots are inferred", &seen["inferred"], "exactly");
     findings.same("slots shown", &seen["n"], slots);
     findings.same("slots told", &server["slots_told"], slots);
