@@ -460,6 +460,81 @@ fn a_write_that_fails_leaves_the_earlier_report_whole() {
     assert_eq!(beside, ["small"], "nothing half-written is left");
 }
 
+/// Old reports, half-written ones and those of other processes: whole is what is there afterwards.
+#[test]
+fn reports_that_are_written_to_one_place_at_once_are_each_whole() {
+    let (dir, at, first) = written();
+    let names = || {
+        let entries = fs::read_dir(dir.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect::<Vec<_>>()
+    };
+    let variant = |number: usize| {
+        let mut report = first.clone();
+        let text = Content::Text(number.to_string());
+        report.files.insert(format!("tables/{number}.csv"), text);
+        report
+    };
+    std::thread::scope(|scope| {
+        for number in 0..6 {
+            let (at, variant) = (&at, &variant);
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    variant(number).write(at).unwrap();
+                }
+            });
+        }
+    });
+    let whole = |number| {
+        variant(number)
+            .check(&at)
+            .is_ok_and(|found| found.is_match())
+    };
+    assert_eq!((0..6).filter(|number| whole(*number)).count(), 1);
+    assert_eq!(names(), ["small"]);
+
+    // Killed while it wrote, and between its two renames.
+    fs::create_dir(dir.path().join(".small.partial")).unwrap();
+    fs::write(dir.path().join(".small.partial/stray.csv"), "x").unwrap();
+    fs::rename(&at, dir.path().join(".small.old")).unwrap();
+    let mut bad = first.clone();
+    let file = Content::Text(String::new());
+    bad.files.insert("charts".to_owned(), file);
+    bad.write(&at).unwrap_err();
+    assert_eq!((0..6).filter(|number| whole(*number)).count(), 1);
+    first.write(&at).unwrap();
+    assert!(first.check(&at).unwrap().is_match());
+    assert_eq!(names(), ["small"]);
+}
+
+/// A folder that somebody else prepared leads nothing out of it.
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_a_report_leads_nothing_out_of_it() {
+    use std::os::unix::fs::symlink;
+
+    let (dir, at, report) = written();
+    let private = dir.path().join("private");
+    fs::create_dir(&private).unwrap();
+    fs::write(private.join("key"), "secret").unwrap();
+    for link in [".small.partial", ".small.old", ".small.lock"] {
+        symlink(&private, dir.path().join(link)).unwrap();
+    }
+    symlink(private.join("key"), at.join("charts/a.new.png")).unwrap();
+    fs::write(at.join("charts/a.png"), "not a picture").unwrap();
+    assert!(!report.check(&at).unwrap().is_match());
+    report.write(&at).unwrap();
+    assert!(report.check(&at).unwrap().is_match());
+
+    fs::remove_dir_all(&at).unwrap();
+    symlink(&private, &at).unwrap();
+    let refused = report.write(&at).unwrap_err();
+    assert!(matches!(refused, ReportError::NotAReport(_)), "{refused}");
+    let held: Vec<_> = fs::read_dir(&private).unwrap().collect();
+    assert_eq!(held.len(), 1, "{held:?}");
+    assert_eq!(fs::read_to_string(private.join("key")).unwrap(), "secret");
+}
+
 /// The committed sweep's first configuration on one server, as if a real server had been measured:
 /// its telemetry shows throttling, a stranger on the device, and the server's own process.
 fn measured_on_a_troubled_machine() -> metrics::Dataset {
