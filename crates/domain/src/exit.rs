@@ -18,14 +18,14 @@ pub enum Exit {
     Environment,
     /// The data do not decide a gate.
     Undecided,
-    /// Ctrl-C or SIGTERM. What was recorded is kept.
+    /// Ctrl-C, SIGTERM or SIGHUP. What was recorded is kept.
     Interrupted,
 }
 
 /// The table, as the `--help` of every binary shows it.
 pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, but a request, an arm, a check or a gate failed; 2 wrong usage, or \
      an input that cannot be used; 3 the environment is not ready (no server, no model, disk full, no \
-     permission); 4 the data do not decide a gate; 130 interrupted (Ctrl-C or SIGTERM).";
+     permission); 4 the data do not decide a gate; 130 interrupted (Ctrl-C, SIGTERM or SIGHUP).";
 
 impl Exit {
     /// The process's exit code.
@@ -160,12 +160,6 @@ impl Fatal {
         self.hint.as_deref()
     }
 
-    /// True when the reader of the output has closed it.
-    pub fn is_broken_pipe(&self) -> bool {
-        let first = causes(self.error.as_ref()).find_map(|error| error.downcast_ref::<io::Error>());
-        first.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    }
-
     /// The error and the hint as a user reads them, in a line each.
     pub fn lines(&self) -> String {
         let hint = self.hint.as_ref();
@@ -279,8 +273,6 @@ mod tests {
     fn typed_errors_bring_their_exit_code() {
         let full = || io::Error::from(io::ErrorKind::StorageFull);
         assert_eq!(Fatal::from(full()).exit(), Exit::Environment);
-        let pipe = Fatal::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert!(pipe.is_broken_pipe() && !Fatal::from(full()).is_broken_pipe());
         let bad = serde_json::from_str::<u8>("x").unwrap_err();
         assert_eq!(Fatal::from(bad).exit(), Exit::Usage);
     }

@@ -72,9 +72,9 @@ impl Shutdown {
         }
     }
 
-    /// Takes each Ctrl-C and each SIGTERM as a [`Shutdown::request`]; `told` hears the level reached, to say it on
-    /// the terminal. Run it beside the sweep and drop it with it: it returns only when the signal
-    /// cannot be listened to.
+    /// Takes each Ctrl-C, each SIGTERM and each SIGHUP as a [`Shutdown::request`]; `told` hears the level
+    /// reached, to say it on the terminal. Run it beside the sweep and drop it with it: it returns only
+    /// when the signal cannot be listened to.
     pub async fn on_signal(&self, told: impl Fn(ShutdownLevel)) -> io::Error {
         // One listener for all of them: one made anew for each could miss a second signal that
         // comes while the first is being told.
@@ -103,21 +103,29 @@ impl Shutdown {
     }
 }
 
-/// Waits for the first Ctrl-C or SIGTERM.
-pub async fn asked_to_stop() -> io::Result<()> {
-    match Interrupts::new()?.recv().await {
-        Some(()) => Ok(()),
-        None => Err(io::Error::other("the signal can no longer be listened to")),
+/// Waits for the first Ctrl-C, SIGTERM or SIGHUP.
+///
+/// It listens from the call on, not only once what it returns is polled.
+pub fn asked_to_stop() -> impl Future<Output = io::Result<()>> {
+    let interrupts = Interrupts::new();
+    async {
+        match interrupts?.recv().await {
+            Some(()) => Ok(()),
+            None => Err(io::Error::other("the signal can no longer be listened to")),
+        }
     }
 }
 
-/// What asks a program to stop: Ctrl-C, and where there is one, SIGTERM, which `kill`, service
-/// managers and batch systems send.
+/// What asks a program to stop: Ctrl-C, and on Unix SIGTERM, which `kill`, service managers and batch
+/// systems send, and SIGHUP, which a closed terminal and a lost connection send.
 struct Interrupts {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    /// None where SIGHUP is ignored, as under `nohup`: what ignores it must outlive its terminal.
+    #[cfg(unix)]
+    hangup: Option<tokio::signal::unix::Signal>,
     #[cfg(windows)]
     interrupt: tokio::signal::windows::CtrlC,
 }
@@ -129,6 +137,9 @@ impl Interrupts {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: (!ignores_hangup())
+                .then(|| signal(SignalKind::hangup()))
+                .transpose()?,
         })
     }
 
@@ -140,9 +151,21 @@ impl Interrupts {
 
     #[cfg(unix)]
     async fn recv(&mut self) -> Option<()> {
+        let Self {
+            interrupt,
+            terminate,
+            hangup,
+        } = self;
+        let hung_up = async {
+            match hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            asked = self.interrupt.recv() => asked,
-            asked = self.terminate.recv() => asked,
+            asked = interrupt.recv() => asked,
+            asked = terminate.recv() => asked,
+            asked = hung_up => asked,
         }
     }
 
@@ -150,4 +173,15 @@ impl Interrupts {
     async fn recv(&mut self) -> Option<()> {
         self.interrupt.recv().await
     }
+}
+
+/// True when SIGHUP does not end this process. Where the system does not tell, it is taken to be so:
+/// SIGHUP then does what it did before.
+#[cfg(unix)]
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // The lowest bit is signal 1, SIGHUP.
+    ignored.is_none_or(|mask| mask & 1 == 1)
 }
