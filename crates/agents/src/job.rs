@@ -182,7 +182,7 @@ pub async fn run_agent(job: &AgentJob, mut scheduled: Stamp) -> AgentEnd {
         let error = match &done {
             Ok(()) => None,
             Err(Stopped::Failed(why) | Stopped::GaveUp(why)) => Some(why.clone()),
-            Err(Stopped::Dropped) => Some("cancelled".to_owned()),
+            Err(Stopped::Dropped) => Some(StepRecord::CANCELLED.to_owned()),
         };
         job.recorder.step(StepRecord {
             run: job.run.clone(),

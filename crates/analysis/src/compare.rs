@@ -43,6 +43,8 @@ pub struct Shown {
     repeats_prompts: bool,
     /// Loads are compared.
     is_load: bool,
+    /// What reading either side had to say of it, with the side's name.
+    warnings: Vec<String>,
 }
 
 /// Compares two sides and applies the gates. An error is what cannot be compared, or a figure that does
@@ -65,6 +67,12 @@ pub fn compare(base: Input, new: Input, questions: &Questions) -> Result<Shown, 
         [Some(a), Some(b)] if a != b => Some([a, b]),
         _ => None,
     };
+    let warnings = [&base, &new].into_iter().flat_map(|input| {
+        let name = &input.side.name;
+        let warnings = input.warnings.iter();
+        warnings.map(move |warning| format!("{name}: {warning}"))
+    });
+    let warnings = warnings.collect();
     let mut sides = [base.side, new.side];
     if serving.is_some() {
         // Two ways of serving are what is compared: they must not keep equal configurations apart.
@@ -81,6 +89,7 @@ pub fn compare(base: Input, new: Input, questions: &Questions) -> Result<Shown, 
         asked_differently,
         repeats_prompts,
         is_load,
+        warnings,
     })
 }
 
@@ -190,6 +199,7 @@ impl Shown {
             },
             "serving": self.serving,
             "asked_differently": self.asked_differently,
+            "warnings": self.warnings,
             "comparison": self.comparison,
             "gates": self.gates.iter().map(gate_json).collect::<Vec<_>>(),
         });
@@ -263,7 +273,12 @@ impl Shown {
             })
         });
         let said = [cache, asked, repeats, incomplete];
-        said.into_iter().flatten().chain(far).collect()
+        let warnings = self.warnings.iter().map(|warning| safe::markdown(warning));
+        said.into_iter()
+            .flatten()
+            .chain(far)
+            .chain(warnings)
+            .collect()
     }
 
     /// The configurations that one side alone has.

@@ -1,6 +1,6 @@
 //! Everything a report says, once for every kind of data and every output: the document and its
-//! renderers, tables, numbers, plurals, the verdict vocabulary, sentences made from typed findings, and the
-//! one place that makes foreign strings safe.
+//! renderers, tables, numbers, plurals, the verdict vocabulary, sentences made from typed findings, the one
+//! place that makes foreign strings safe, and the streams that commands print to.
 //!
 //! What it does not know: files, polars, charts, servers, tokio.
 
@@ -16,6 +16,7 @@ pub mod invocation;
 pub mod json;
 pub mod notes;
 pub mod number;
+pub mod output;
 pub mod safe;
 pub mod table;
 pub mod verdict;

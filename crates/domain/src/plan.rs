@@ -14,7 +14,7 @@ pub use error::{PlanError, PlanErrorKind, Refused};
 pub use expand::{ArmSpec, RunSpec};
 #[cfg(test)]
 pub(crate) use file::PlanFile;
-pub use file::parse;
+pub use file::{parse, time_limit};
 
 use crate::options::ModelOptions;
 use crate::units::Nanos;

@@ -47,6 +47,9 @@ pub const JOURNAL_FILE: &str = "journal.jsonl";
 /// One [`Sample`] a line.
 pub const TELEMETRY_FILE: &str = "telemetry.jsonl";
 
+/// The folder of what agents with the full workflow write.
+pub const ARTEFACTS_FOLDER: &str = "artefacts";
+
 /// What a sweep's folder holds, read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepRecords {
@@ -233,6 +236,18 @@ pub struct StepRecord {
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+impl StepRecord {
+    /// The error of a step that was cancelled.
+    pub const CANCELLED: &str = "cancelled";
+
+    /// Why the step failed. None for one that was cancelled, and for one whose request failed: that
+    /// has a row of its own.
+    pub fn failure(&self) -> Option<&str> {
+        let error = self.error.as_deref()?;
+        (self.kind != "generate" && error != Self::CANCELLED).then_some(error)
+    }
 }
 
 /// One arm of one run. Its presence with `complete` says that the arm need not be run again.

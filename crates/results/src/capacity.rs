@@ -1,6 +1,5 @@
 //! A capacity run's folder: `capacity.json`, and under `levels` a load's folder for each level.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use domain::record::capacity::{
@@ -9,7 +8,9 @@ use domain::record::capacity::{
 use domain::record::load::{LOAD_SCHEMA, REQUESTS_FILE};
 use domain::record::{RequestRecord, schema1};
 
-use crate::{LoadError, load, read_versioned, write_json};
+use crate::{
+    FolderError, LoadError, LoadErrorKind, Lock, Skipped, load, read_versioned, write_json,
+};
 
 const WHAT: &str = "capacity run";
 
@@ -23,19 +24,23 @@ pub fn read(folder: &Path) -> Result<(u32, CapacityRecord), LoadError> {
     Ok((schema, record))
 }
 
-/// Reads the `capacity.json` of a run that is to go on: what goes on writes rows as this program
-/// does, so another version is refused.
-pub fn read_to_go_on(folder: &Path) -> Result<CapacityRecord, LoadError> {
+/// Takes the folder of a run that is to go on, and reads its `capacity.json`: what goes on writes rows
+/// as this program does, so another version is refused.
+pub fn resume(folder: &Path) -> Result<(Lock, CapacityRecord), FolderError> {
     let path = folder.join(CAPACITY_FILE);
+    FolderError::unless_there(&path)?;
+    let lock = Lock::take(folder)?;
     let ours = CAPACITY_SCHEMA..=CAPACITY_SCHEMA;
-    let (_, mut record): (_, CapacityRecord) = read_versioned(&path, WHAT, ours, |file| file)?;
+    let read = read_versioned(&path, WHAT, ours, |file| file);
+    let (_, mut record): (_, CapacityRecord) = read.map_err(FolderError::BadManifest)?;
     record.header.settle_provenance();
-    Ok(record)
+    Ok((lock, record))
 }
 
 /// Replaces `capacity.json` in one step.
-pub fn write(folder: &Path, record: &CapacityRecord) -> io::Result<()> {
-    write_json(&folder.join(CAPACITY_FILE), record)
+pub fn write(folder: &Path, record: &CapacityRecord) -> Result<(), FolderError> {
+    let path = folder.join(CAPACITY_FILE);
+    write_json(&path, record).map_err(FolderError::write(&path))
 }
 
 /// The folder of the next level of a run, with so many agents. A run that was killed left the rows of
@@ -52,10 +57,28 @@ pub fn next_level(folder: &Path, record: &CapacityRecord, agents: u32) -> PathBu
     level
 }
 
-/// Reads the requests of a level of a run whose `capacity.json` has the version `schema`.
-pub fn rows(folder: &Path, schema: u32, probe: &Probe) -> Result<Vec<RequestRecord>, LoadError> {
+/// Reads the requests of a level of a run whose `capacity.json` has the version `schema`. With
+/// `keep_going`, what cannot be read is added to `skipped`; a last row that a killed client left
+/// half-written is added to `warnings`.
+pub fn rows(
+    folder: &Path,
+    schema: u32,
+    probe: &Probe,
+    keep_going: bool,
+    (skipped, warnings): (&mut Vec<Skipped>, &mut Vec<String>),
+) -> Result<Vec<RequestRecord>, LoadError> {
     let level = folder.join(LEVELS_FOLDER).join(&probe.folder);
+    let path = level.join(REQUESTS_FILE);
     // The versions of levels and runs rose together.
     let schema = schema + (LOAD_SCHEMA - CAPACITY_SCHEMA);
-    load::rows(&level.join(REQUESTS_FILE), schema)
+    let mut said = Vec::new();
+    let rows = load::rows(&path, schema, keep_going, (skipped, &mut said));
+    warnings.extend(said.iter().map(|said| format!("{}: {said}", probe.folder)));
+    match rows {
+        // A level that was stopped before a request had ended.
+        Err(error) if matches!(error.kind, LoadErrorKind::Empty) && probe.window.is_none() => {
+            Ok(Vec::new())
+        }
+        other => other.map_err(LoadError::of_a_part),
+    }
 }

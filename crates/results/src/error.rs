@@ -182,13 +182,13 @@ pub enum LoadErrorKind {
     },
 }
 
-/// A results folder cannot be written, or a sweep cannot go on in it.
+/// A results folder cannot be written, or a run cannot go on in it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
-    /// Two sweeps into one folder.
+    /// Two runs into one folder.
     #[error(
-        "{} is in use by another sweep{}; wait for it or give another --out", dir.display(), owner_note(*owner)
+        "{} is in use by another run{}; wait for it or give another --out", dir.display(), owner_note(*owner)
     )]
     InUse {
         /// The results folder.
@@ -204,11 +204,11 @@ pub enum FolderError {
         /// The results folder.
         dir: PathBuf,
     },
-    /// `--resume` of a folder without a manifest.
-    #[error("{} holds no sweep to resume: it has no manifest.json", dir.display())]
+    /// `--resume` of a folder without the file that says what is run in it.
+    #[error("nothing can go on there: no file {}; name the folder of a run, or begin it again with --out", path.display())]
     NothingThere {
-        /// The results folder.
-        dir: PathBuf,
+        /// The missing file.
+        path: PathBuf,
     },
     /// A file could not be read.
     #[error("failed to read {}", path.display())]
@@ -227,6 +227,31 @@ pub enum FolderError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// The first file of a new run could not be written.
+    #[error("failed to write {}; nothing was recorded: make room or give another --out, and begin again", path.display())]
+    Begin {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that a run writes, or its folder, is no longer where it was.
+    #[error(
+        "{} was removed or moved during the run, which stopped; a folder that was moved goes on with --resume at its new place", path.display()
+    )]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// A link stands where a run writes.
+    #[error(
+        "{} is a link, and what is written into a results folder stays in it; put the file itself there, or give another --out", path.display()
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
     },
     /// A manifest that is not one.
     #[error(transparent)]
@@ -265,10 +290,38 @@ pub enum FolderError {
 }
 
 impl FolderError {
+    /// An error unless there is the file without which nothing can go on.
+    pub(crate) fn unless_there(path: &Path) -> Result<(), Self> {
+        let path = path.to_owned();
+        if path.exists() {
+            Ok(())
+        } else {
+            Err(Self::NothingThere { path })
+        }
+    }
+
     /// What a failed write to `path` is.
     pub fn write(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
-        |source| Self::Write { path, source }
+        |source| match source.kind() {
+            io::ErrorKind::NotFound => Self::Gone { path },
+            _ => Self::Write { path, source },
+        }
+    }
+
+    /// What a failed write to `path` is at the beginning of a new run.
+    pub fn begin(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        |source| Self::Begin { path, source }
+    }
+
+    /// The same error, when nothing has been recorded yet: there is nothing to go on with.
+    #[must_use]
+    pub fn before_anything(self) -> Self {
+        match self {
+            Self::Write { path, source } => Self::Begin { path, source },
+            other => other,
+        }
     }
 
     /// What a failed read of `path` is.
@@ -283,6 +336,8 @@ impl Fails for FolderError {
         match self {
             Self::Read { .. }
             | Self::Write { .. }
+            | Self::Begin { .. }
+            | Self::Gone { .. }
             | Self::OlderSchema { .. }
             | Self::CorruptJournal { .. } => Exit::Environment,
             _ => Exit::Usage,

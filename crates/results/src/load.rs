@@ -1,18 +1,27 @@
 //! A load's folder: `load.json` and `requests.jsonl`, a million rows as well as ten.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use domain::record::load::{LOAD_FILE, LOAD_SCHEMA, LoadFile, REQUESTS_FILE};
 use domain::record::{RequestRecord, schema1};
 
 use crate::blocks;
 use crate::lines::{self, ReadLine, Unreadable};
-use crate::{LineWriter, LoadError, Skipped, read_versioned, write_json};
+use crate::{FolderError, LineWriter, LoadError, Skipped, read_versioned, write_json};
+
+/// What the names of the folders of a load's repetitions begin with.
+pub(crate) const REPETITION: &str = "repetition-";
+
+/// The folder of the n-th repetition of a load in the folder of all of them.
+pub fn repetition(all: &Path, number: u32) -> PathBuf {
+    all.join(format!("{REPETITION}{number}"))
+}
 
 /// Replaces `load.json` in one step.
-pub fn write(folder: &Path, file: &LoadFile) -> io::Result<()> {
-    write_json(&folder.join(LOAD_FILE), file)
+pub fn write(folder: &Path, file: &LoadFile) -> Result<(), FolderError> {
+    let path = folder.join(LOAD_FILE);
+    write_json(&path, file).map_err(FolderError::write(&path))
 }
 
 /// Makes `requests.jsonl`; an error of the kind `AlreadyExists` where there is one.
@@ -29,15 +38,23 @@ pub fn read(folder: &Path) -> Result<(u32, LoadFile), LoadError> {
     Ok((schema, file))
 }
 
-/// Reads every row of a `requests.jsonl`; `schema` is that of the `load.json` beside it.
-pub fn rows(path: &Path, schema: u32) -> Result<Vec<RequestRecord>, LoadError> {
-    let (mut skipped, mut warnings) = (Vec::new(), Vec::new());
-    let unreadable = Unreadable::new(path, "request row", "load", &mut skipped, &mut warnings);
-    lines::read(unreadable, reader(schema))
+/// Reads every row of a `requests.jsonl`, as [`fold`] does.
+pub fn rows(
+    path: &Path,
+    schema: u32,
+    keep_going: bool,
+    left_out: (&mut Vec<Skipped>, &mut Vec<String>),
+) -> Result<Vec<RequestRecord>, LoadError> {
+    let mut all = Vec::new();
+    let make = |rows| rows;
+    fold(path, schema, keep_going, left_out, make, |rows: Vec<_>| {
+        all.extend(rows);
+    })?;
+    Ok(all)
 }
 
-/// Reads the rows of `requests.jsonl` block by block on every core: `make` turns each block's rows
-/// into a part, and `take` gets the parts in the order of the file. What cannot be read is an error,
+/// Reads the rows of `requests.jsonl` beside a `load.json` of the version `schema`, block by block on every
+/// core: `make` turns each block's rows into a part, and `take` gets the parts in the order of the file. What cannot be read is an error,
 /// or is added to `skipped` with `keep_going`; a last row that a killed client left half-written is
 /// added to `warnings`.
 pub fn fold<T: Send>(

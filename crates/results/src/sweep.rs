@@ -11,10 +11,10 @@ use std::path::Path;
 use domain::plan::Arm;
 use domain::record::{
     JOURNAL_FILE, JournalLine, MANIFEST_FILE, Manifest, MarkKind, RESULTS_SCHEMA, RunKey,
-    SweepRecords, TELEMETRY_FILE, schema1,
+    StepRecord, SweepRecords, TELEMETRY_FILE, schema1,
 };
 
-pub use folder::{Lock, ResultsDir, ResumePoint, read_manifest, write_manifest};
+pub use folder::{ResultsDir, ResumePoint, read_manifest, write_manifest};
 
 use crate::lines::{self, ReadLine, Unreadable};
 use crate::{LoadError, Skipped, listed, read_versioned};
@@ -80,6 +80,7 @@ fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Ve
     let planned = manifest.plan.expand(manifest.repetitions);
     let mut attempts: BTreeMap<(&RunKey, Arm), (u32, bool)> = BTreeMap::new();
     let mut begun: BTreeSet<(&RunKey, Arm)> = BTreeSet::new();
+    let mut failed_steps = Vec::new();
     let mut last_mark = None;
     for line in journal {
         match line {
@@ -95,7 +96,17 @@ fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Ve
             JournalLine::Request(request) => {
                 begun.insert((&request.run, request.arm));
             }
-            JournalLine::Step(_) => {}
+            JournalLine::Step(step) => {
+                failed_steps.extend(step.failure().map(|why| {
+                    let StepRecord { run, arm, .. } = step;
+                    format!(
+                        "{}, agent {}, {}: {why}",
+                        place(run, *arm),
+                        step.agent,
+                        step.step
+                    )
+                }));
+            }
             JournalLine::Mark(mark) => last_mark = Some(mark.what),
         }
     }
@@ -126,6 +137,12 @@ fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Ve
     if strange > 0 {
         warnings.push(format!(
             "{strange} recorded arms are not in the manifest's plan and are left out"
+        ));
+    }
+    if let Some(first) = failed_steps.first() {
+        let number = failed_steps.len();
+        warnings.push(format!(
+            "{number} steps of agents failed; the first: {first}"
         ));
     }
     if last_mark == Some(MarkKind::Interrupted) {

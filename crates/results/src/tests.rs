@@ -14,6 +14,16 @@ fn old(name: &str) -> PathBuf {
     folder.join(name)
 }
 
+/// What a reader of rows hands back, which must leave nothing out.
+fn rows(
+    read: impl FnOnce((&mut Vec<Skipped>, &mut Vec<String>)) -> Result<Vec<RequestRecord>, LoadError>,
+) -> Vec<RequestRecord> {
+    let (mut skipped, mut warnings) = (Vec::new(), Vec::new());
+    let rows = read((&mut skipped, &mut warnings)).unwrap();
+    assert_eq!((skipped, warnings), (Vec::new(), Vec::new()));
+    rows
+}
+
 /// Agent, send, first three chunks and end of each row, in microseconds.
 fn stamps(rows: &[RequestRecord]) -> Vec<(u32, [u64; 5])> {
     let us = |stamp: Stamp| stamp.0 / 1_000;
@@ -47,7 +57,8 @@ fn a_load_of_schema_2_is_read() {
     assert_eq!(result.figures.outcomes.completed, 705);
     assert_eq!(result.figures.slo.unwrap().limits, "ttft<2s,tpot<80ms");
 
-    let rows = load::rows(&old("load").join(REQUESTS_FILE), schema).unwrap();
+    let rows =
+        rows(|left_out| load::rows(&old("load").join(REQUESTS_FILE), schema, false, left_out));
     assert_eq!(
         stamps(&rows),
         [
@@ -68,7 +79,7 @@ fn a_capacity_run_of_schema_1_is_read_and_does_not_go_on() {
     let [probe] = &record.probes[..] else {
         panic!()
     };
-    let rows = capacity::rows(&old("capacity"), schema, probe).unwrap();
+    let rows = rows(|left_out| capacity::rows(&old("capacity"), schema, probe, false, left_out));
     assert_eq!(
         stamps(&rows),
         [
@@ -76,7 +87,13 @@ fn a_capacity_run_of_schema_1_is_read_and_does_not_go_on() {
             (0, [6_124_935, 6_352_452, 6_362_634, 6_372_815, 6_464_446])
         ]
     );
-    let refused = capacity::read_to_go_on(&old("capacity")).unwrap_err();
+    let copy = tempfile::tempdir().unwrap();
+    let file = Kind::Capacity.file();
+    std::fs::copy(old("capacity").join(file), copy.path().join(file)).unwrap();
+    let refused = capacity::resume(copy.path()).unwrap_err();
+    let FolderError::BadManifest(refused) = refused else {
+        panic!("{refused}")
+    };
     assert!(matches!(refused.kind, LoadErrorKind::OlderSchema { .. }));
 }
 

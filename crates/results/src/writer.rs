@@ -1,6 +1,6 @@
 //! Writes files of one JSON value a line, for the journal, the telemetry and the rows of a load.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,9 +12,27 @@ pub trait Sink: Write + Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-impl Sink for File {
+/// A file that must stay where it is: what is written to a file that was removed is lost without
+/// any error.
+struct OnDisk {
+    path: PathBuf,
+    file: File,
+}
+
+impl Write for OnDisk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    /// An error of the kind `NotFound` once the file was removed or moved.
+    fn flush(&mut self) -> io::Result<()> {
+        fs::metadata(&self.path).map(drop)
+    }
+}
+
+impl Sink for OnDisk {
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        self.file.sync_data()
     }
 }
 
@@ -48,19 +66,28 @@ impl LineWriter {
         }
     }
 
+    fn to_file(path: &Path, file: File) -> Self {
+        let path = path.to_owned();
+        let sink = OnDisk {
+            path: path.clone(),
+            file,
+        };
+        Self::new(path, Box::new(sink))
+    }
+
     /// Makes a file; an error of the kind `AlreadyExists` where there is one.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new()
             .append(true)
             .create_new(true)
             .open(path)?;
-        Ok(Self::new(path.to_owned(), Box::new(file)))
+        Ok(Self::to_file(path, file))
     }
 
     /// Goes on at the end of a file, which is made where there is none.
     pub fn append_to(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create(true).open(path)?;
-        Ok(Self::new(path.to_owned(), Box::new(file)))
+        Ok(Self::to_file(path, file))
     }
 
     /// The file.
@@ -161,6 +188,18 @@ mod tests {
         writer.append(&"a line").unwrap_err();
         writer.sync().unwrap_err();
         assert_eq!(*held.lock().unwrap(), after);
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_an_error_though_it_still_takes_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lines");
+        let mut writer = LineWriter::create(&path).unwrap();
+        writer.append(&1).unwrap();
+        std::fs::rename(&path, dir.path().join("moved")).unwrap();
+        let gone = writer.append(&2).unwrap_err();
+        assert_eq!(gone.kind(), io::ErrorKind::NotFound);
+        writer.append(&3).unwrap_err();
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(crate) struct Book {
 #[derive(Debug, Default)]
 struct Inner {
     counts: OutcomeCounts,
+    failed_steps: u32,
     arm: Vec<Seen>,
     cache: CacheCheck,
     first_prefills: FirstPrefills,
@@ -197,8 +198,14 @@ impl Book {
         )
     }
 
+    /// Main requests by outcome.
     pub(crate) fn counts(&self) -> OutcomeCounts {
         self.inner().counts
+    }
+
+    /// Steps of agents that failed, apart from requests.
+    pub(crate) fn failed_steps(&self) -> u32 {
+        self.inner().failed_steps
     }
 }
 
@@ -223,6 +230,9 @@ impl Recorder for Book {
     }
 
     fn step(&self, record: StepRecord) {
+        if record.failure().is_some() {
+            self.inner().failed_steps += 1;
+        }
         self.append(JournalLine::Step(record));
     }
 }

@@ -401,6 +401,20 @@ impl LoadPlan {
         self.requests.div_ceil(self.turns_each())
     }
 
+    /// Time from the beginning of the load to its last planned start; none of a closed loop, in which
+    /// starts depend on the server.
+    pub fn sending(&self) -> Option<Nanos> {
+        let last = self.sessions().checked_sub(1)? as usize;
+        match &self.shape {
+            LoadShape::Open { arrivals, .. } => arrivals.starts(self.seed).nth(last),
+            LoadShape::Replay { trace, speed, .. } => {
+                let entry = trace.entries.get(last)?;
+                Some(speed.rescale(entry.start))
+            }
+            LoadShape::Closed { .. } => None,
+        }
+    }
+
     fn turns_each(&self) -> u32 {
         self.turns.as_ref().map_or(1, |turns| turns.count.get())
     }

@@ -10,7 +10,7 @@ use clock::Clock;
 use domain::backend::ChatBackend;
 use domain::event::{Event, Observer};
 use domain::plan::{ArmSpec, CachePolicy};
-use domain::record::{JournalLine, Manifest, Mark, MarkKind, NonceRoot};
+use domain::record::{ARTEFACTS_FOLDER, JournalLine, Manifest, Mark, MarkKind, NonceRoot};
 use domain::telemetry::GpuSampler;
 use domain::{Nanos, OutcomeCounts, Stamp};
 use results::{ResultsDir, ResumePoint};
@@ -26,9 +26,6 @@ use crate::error::RuntimeError;
 use crate::sampling::Telemetry;
 use crate::shutdown::Shutdown;
 use crate::state::{self, ASK_LIMIT};
-
-/// Folder of the agents' artefacts inside a results folder.
-const ARTEFACTS_DIR: &str = "artefacts";
 
 /// Arms one after another in which no server could be reached, before a sweep gives up.
 pub const DEFAULT_DEAD_ARMS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");
@@ -93,6 +90,9 @@ pub struct SweepSummary {
     pub not_completed: usize,
     /// Main requests of this process, by outcome.
     pub requests: OutcomeCounts,
+    /// Steps of agents that failed in this process, apart from requests: an artefact that could not be
+    /// written, tables that could not be read.
+    pub failed_steps: u32,
     /// Somebody stopped it.
     pub interrupted: bool,
     /// Clock time this process took.
@@ -102,6 +102,12 @@ pub struct SweepSummary {
 }
 
 impl SweepSummary {
+    /// Every arm of the plan is complete, and in this process every request completed and no step
+    /// failed.
+    pub fn is_whole(&self) -> bool {
+        self.is_complete() && self.requests.not_completed() == 0 && self.failed_steps == 0
+    }
+
     /// Every arm of the plan is complete.
     pub fn is_complete(&self) -> bool {
         self.already_complete + self.completed == self.arms
@@ -195,7 +201,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         return Err(RuntimeError::ClockBehind { now, offset });
     }
     let mut context = SweepContext {
-        artefacts: dir.join(ARTEFACTS_DIR),
+        artefacts: dir.join(ARTEFACTS_FOLDER),
         plan: Arc::clone(&plan),
         nonce,
         backends,
@@ -256,6 +262,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         completed: 0,
         not_completed: 0,
         requests: OutcomeCounts::default(),
+        failed_steps: 0,
         interrupted: false,
         took: Nanos::ZERO,
         warnings: Vec::new(),
@@ -333,6 +340,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     }
     book.check()?;
     summary.requests = book.counts();
+    summary.failed_steps = book.failed_steps();
     summary.took = clock.now().since(began);
     if let Some(e) = &stuck {
         mark(MarkKind::Interrupted, &e.to_string());

@@ -18,9 +18,6 @@ pub(crate) fn run(args: &CompareArgs, out: &mut impl Write) -> Result<Exit, Fata
     };
     let base = compare::read(&args.base.0, args.keep_going)?;
     let new = compare::read(&args.new.0, args.keep_going)?;
-    for skipped in base.skipped.iter().chain(&new.skipped) {
-        tracing::warn!("{}", skipped.line());
-    }
     let shown = compare::compare(base, new, &questions).map_err(Fatal::usage)?;
     let document = shown.document();
     if args.json {

@@ -1,6 +1,8 @@
 //! `tandem-report`: turns records into reports, audits published claims, compares two sets of data.
 //! See ARCHITECTURE.md.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod audit;
 mod compare;
@@ -10,6 +12,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use document::output;
 use domain::exit::{Exit, Fatal};
 
 use args::{Args, Command};
@@ -19,10 +22,9 @@ fn main() -> ExitCode {
     start_logging(args.verbose);
     match run(&args.command) {
         Ok(exit) => exit.into(),
-        // The reader of our output has seen enough.
-        Err(fatal) if fatal.is_broken_pipe() => ExitCode::SUCCESS,
         Err(fatal) => {
-            eprint!("{}", fatal.lines());
+            // Without a reader there is nobody left to tell.
+            let _ = write!(output::stderr(), "{}", fatal.lines());
             fatal.exit().into()
         }
     }
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
 
 /// Runs a command to its end.
 fn run(command: &Command) -> Result<Exit, Fatal> {
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout();
     let exit = match command {
         Command::Report(args) => report::run(args, &mut out),
         Command::Audit(args) => audit::run(args, &mut out),
@@ -54,7 +56,7 @@ fn start_logging(verbose: u8) {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(output::stderr)
         .with_ansi(colour)
         .without_time()
         .init();

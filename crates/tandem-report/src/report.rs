@@ -92,12 +92,12 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
                 });
             }
             InputKind::Capacity => {
-                let run = capacity::read(input)?;
+                let run = capacity::read(input, keep_going)?;
                 return Ok(Made {
                     report: capacity::build(&run, &options(&run.record.header.name)?)?,
                     provenance: run.record.header.provenance,
                     source: run.source,
-                    skipped: Vec::new(),
+                    skipped: run.skipped,
                     warnings: run.warnings,
                 });
             }

@@ -7,6 +7,7 @@ mod measure;
 
 use clock::Clock;
 use document::budget::in_words;
+use document::output::say;
 use domain::Nanos;
 use domain::exit::Fatal;
 use domain::record::{BudgetDepth, BudgetEnd, ClientBudget, EndpointFacts, RuntimeFacts};
@@ -44,11 +45,13 @@ pub(crate) async fn before_run(
     let stop = Shutdown::new(Nanos::ZERO);
     match climb(ladder, api, runtime, &[], &stop).await {
         Ok(budget) => {
-            eprintln!("Client {}", in_words(&budget));
+            say(format_args!("Client {}", in_words(&budget)));
             Some(budget)
         }
         Err(error) => {
-            eprintln!("warning: the client was not calibrated: {error}");
+            say(format_args!(
+                "warning: the client was not calibrated: {error}"
+            ));
             None
         }
     }

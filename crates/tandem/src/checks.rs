@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clock::Clock;
+use document::output::say;
 use domain::exit::{Fatal, OrFatal as _};
 use domain::plan::SweepPlan;
 use domain::{ModelOptions, Nanos};
@@ -110,7 +111,7 @@ fn simulated(args: &DoctorArgs, looking: Looking<'_>) -> Result<Facts, Fatal> {
         clock::virtual_runtime().or_environment("the async runtime could not be started")?;
     runtime.block_on(async {
         let plan = gather::plan_facts(looking.plan);
-        eprintln!("{}", stage::simulated_in_words("--simulate", &args.server));
+        say(stage::simulated_in_words("--simulate", &args.server));
         let cast = Cast {
             model: &looking.plan.model,
             servers: plan.servers,
@@ -145,12 +146,12 @@ fn look_at_machine(servers: &[ServerFacts], results: &Path) -> MachineFacts {
 /// What is about to be sent, before it is.
 fn announce(seen: &Seen, plan: &PlanFacts) {
     let together = gather::together(plan);
-    eprintln!(
+    say(format_args!(
         "Asking {} for {} short answers, {together} of them at once, and to load the model where it is \
          not loaded; --no-probe leaves this out.",
         seen.found.facts.url,
         together + 1,
-    );
+    ));
 }
 
 fn server(seen: &Seen, there: facts::There) -> ServerFacts {

@@ -1,12 +1,11 @@
 //! Names and files of result folders.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use domain::exit::{Fatal, Hint as _, OrFatal as _};
+use domain::exit::Fatal;
 use domain::record::{Environment, Provenance, RunHeader};
-use results::Kind;
+use results::{Kind, Lock};
 
 /// The one wall-clock reading of a command; everything else is stamped by the clock.
 pub(crate) fn wall_clock() -> SystemTime {
@@ -53,11 +52,12 @@ pub(crate) fn refuse_used(dir: &Path) -> Result<(), Fatal> {
     Err(Fatal::usage(format!("{} already holds {}", dir.display(), kind.words())).hint(hint))
 }
 
-/// Makes a folder where there is none yet.
-pub(crate) fn make(dir: &Path) -> Result<(), Fatal> {
-    fs::create_dir_all(dir)
-        .or_environment(format!("the folder {} could not be made", dir.display()))
-        .hint("name a place that can be written with --out")
+/// Takes a folder for new results, and makes it where there is none.
+pub(crate) fn begin(dir: &Path) -> Result<Lock, Fatal> {
+    let lock = Lock::begin(dir)?;
+    // Another run may have come and gone since this command looked.
+    refuse_used(dir)?;
+    Ok(lock)
 }
 
 /// The first of `NAME`, `NAME-2`, `NAME-3` and so on that is not there yet.
@@ -119,6 +119,8 @@ pub(crate) fn command_line() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -138,7 +140,6 @@ mod tests {
             let what = format!("already holds {}", kind.words());
             assert!(told.ends_with(&what), "{told}");
             assert!(said(&dir.join(file)).unwrap_err().ends_with("is a file"));
-            assert!(make(&dir.join(file).join("x")).is_err());
         }
     }
 

@@ -5,6 +5,8 @@
 //! plotters, so that the first sweep on a new machine need not wait for them: reports are made by
 //! `tandem-report`.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod budget;
 mod checks;
 mod commands;
@@ -22,9 +24,11 @@ mod summary;
 mod target;
 mod terminal;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
+use document::output;
 
 use crate::flags::Cli;
 
@@ -35,7 +39,8 @@ fn main() -> ExitCode {
     match commands::run(&cli.command) {
         Ok(exit) => exit.into(),
         Err(fatal) => {
-            eprint!("{}", fatal.lines());
+            // Without a reader there is nobody left to tell.
+            let _ = write!(output::stderr(), "{}", fatal.lines());
             fatal.exit().into()
         }
     }

@@ -4,12 +4,15 @@ use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use document::output;
 use domain::Stamp;
 use domain::event::{Event, Observer};
 use domain::plan::ArmSpec;
 use domain::record::ArmRecord;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::json;
+
+use crate::terminal;
 
 /// Watches a sweep and shows it.
 #[derive(Debug)]
@@ -58,17 +61,14 @@ impl Progress {
         if self.json {
             print_json(&json!({ "event": "message", "text": text }));
         } else {
-            self.bar.suspend(|| eprintln!("{text}"));
+            self.bar.suspend(|| output::say(text));
         }
     }
 
     fn started(&self, arms: usize, already_complete: usize) {
         self.bar.set_length(arms as u64);
-        if let Ok(style) = ProgressStyle::with_template(
-            "{bar:24} {pos}/{len} arms  {wide_msg}  {elapsed} elapsed, {eta} left",
-        ) {
-            self.bar.set_style(style.progress_chars("━╸─"));
-        }
+        let template = "{bar:24} {pos}/{len} arms  {wide_msg}  {elapsed} elapsed, {left}";
+        terminal::set_style(&self.bar, template, None);
         self.bar.enable_steady_tick(Duration::from_millis(200));
         if self.json {
             print_json(&json!({
@@ -115,10 +115,10 @@ impl Progress {
                 0 => String::new(),
                 n => format!(", {n} not completed"),
             };
-            eprintln!(
+            output::say(format_args!(
                 "[{}/{}] {} repetition {} {arm}: {took:.1} s, {completed} completed{failed}",
                 state.ended, state.arms, run.config, run.repetition,
-            );
+            ));
         }
         for note in &record.notes {
             self.say(&format!("note: {} {arm}: {note}", run.config));
@@ -170,6 +170,6 @@ impl Observer for Progress {
 }
 
 fn print_json(value: &serde_json::Value) {
-    // A closed pipe is no reason to stop measuring.
-    let _ = writeln!(std::io::stdout().lock(), "{value}");
+    // What cannot be told is no reason to stop measuring.
+    let _ = writeln!(output::stdout(), "{value}");
 }

@@ -1,31 +1,28 @@
 //! A load's folder, and the thread that counts and writes its rows, so that no request waits for
 //! either.
 
+use std::fs;
 use std::io;
 use std::iter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use domain::exit::{Fatal, OrFatal as _};
 use domain::record::RequestRecord;
-use domain::record::load::{LOAD_FILE, LoadFile, REQUESTS_FILE};
+use domain::record::load::{LoadFile, REQUESTS_FILE};
 use indicatif::ProgressBar;
 use metrics::load::{Collected, Slo};
-use results::LineWriter;
+use results::{FolderError, LineWriter};
 use runtime::Shutdown;
 use runtime::load::{Backlog, OnRecord};
 
-use crate::folder;
-
-/// Rows are written in pieces of this size.
+/// Rows are written in pieces of this size, and no row waits for others longer than [`GATHER`].
 const BATCH: usize = 64 * 1024;
-/// A row waits no longer than this for others to be written with.
-const FLUSH: Duration = Duration::from_secs(1);
-/// After one row, this long nobody is woken for another: waking a thread costs a request more than
-/// handing over its row, and on one CPU it would interrupt those that read.
+/// After one row the thread sleeps for this long before it takes the next ones: waking a thread costs
+/// a request more than handing over its row, and on one CPU it would interrupt those that read.
 const GATHER: Duration = Duration::from_millis(20);
 /// Rows may take this much memory before requests wait for the disk.
 const WAITING: u64 = 64 * 1024 * 1024;
@@ -33,29 +30,15 @@ const WAITING: u64 = 64 * 1024 * 1024;
 const EXACT: usize = 1_000_000;
 
 /// Makes the folder, and says in it what is going to run. Returns the file for its rows.
-pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<LineWriter, Fatal> {
+pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<LineWriter, FolderError> {
     let path = dir.join(REQUESTS_FILE);
-    let unwritable = || format!("{} could not be written", path.display());
-    folder::make(dir)?;
-    let file = match results::load::create_rows(dir) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(
-                Fatal::usage(format!("{} already holds a load", dir.display()))
-                    .hint("give another --out"),
-            );
-        }
-        other => other.or_environment(unwritable())?,
-    };
-    write_facts(dir, asked)?;
+    fs::create_dir_all(dir).map_err(FolderError::write(dir))?;
+    let file = results::load::create_rows(dir).map_err(FolderError::write(&path))?;
+    results::load::write(dir, asked).inspect_err(|_| {
+        // Empty; while it is there the folder is taken for that of a load.
+        let _ = fs::remove_file(&path);
+    })?;
     Ok(file)
-}
-
-/// Puts the figures into the folder in one step. Returns it.
-pub(crate) fn write_facts(dir: &Path, facts: &LoadFile) -> Result<PathBuf, Fatal> {
-    let path = dir.join(LOAD_FILE);
-    results::load::write(dir, facts)
-        .or_environment(format!("{} could not be written", path.display()))?;
-    Ok(dir.to_owned())
 }
 
 /// What came of all rows.
@@ -94,10 +77,14 @@ impl Rows {
             .name("rows".to_owned())
             .spawn(move || {
                 let mut collected = Collected::limited(slo, EXACT);
-                writer.take_all(&rows, |row| {
-                    collected.add(row);
-                    bar.inc(1);
-                });
+                writer.take_all(
+                    &rows,
+                    || thread::sleep(GATHER),
+                    |row| {
+                        collected.add(row);
+                        bar.inc(1);
+                    },
+                );
                 Kept {
                     collected,
                     written: writer.written,
@@ -134,21 +121,24 @@ struct Writer {
 }
 
 impl Writer {
-    fn take_all(&mut self, rows: &Receiver<RequestRecord>, mut count: impl FnMut(&RequestRecord)) {
-        loop {
-            match rows.recv_timeout(FLUSH) {
-                Ok(first) => {
-                    thread::sleep(GATHER);
-                    for row in iter::once(first).chain(rows.try_iter()) {
-                        count(&row);
-                        self.take(&row);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => self.flush(),
-                Err(RecvTimeoutError::Disconnected) => break,
+    /// Counts and writes the rows until their last sender is gone. `gather` is called after the first
+    /// of those that are written together.
+    fn take_all(
+        &mut self,
+        rows: &Receiver<RequestRecord>,
+        mut gather: impl FnMut(),
+        mut count: impl FnMut(&RequestRecord),
+    ) {
+        while let Ok(first) = rows.recv() {
+            gather();
+            let rows: Vec<_> = iter::once(first).chain(rows.try_iter()).collect();
+            for row in &rows {
+                count(row);
+                self.take(row);
             }
+            self.flush();
         }
-        self.flush();
+        self.attempt(LineWriter::sync);
     }
 
     fn take(&mut self, row: &RequestRecord) {
@@ -173,5 +163,68 @@ impl Writer {
                 self.stop.stop();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    use domain::plan::{Arm, Topology};
+    use domain::record::{RequestTimes, RunKey};
+    use results::Sink;
+
+    use super::*;
+
+    /// Counts the lines that were written.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<usize>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            *self.0.lock().unwrap() += bytes.iter().filter(|byte| **byte == b'\n').count();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink for Lines {
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Rows keep coming, each before the thread has waited for it in vain: none may wait for an end.
+    #[test]
+    fn every_row_is_written_before_the_thread_waits_for_the_next() {
+        let disk = Lines::default();
+        let mut writer = Writer {
+            file: Some(LineWriter::new("rows".into(), Box::new(disk.clone()))),
+            waiting: 0,
+            backlog: Arc::new(Backlog::new(WAITING)),
+            written: Ok(()),
+            stop: Shutdown::new(domain::Nanos::ZERO),
+        };
+        let row = RequestRecord::new(
+            RunKey::of_load(Topology::Shared),
+            Arm::Together,
+            RequestTimes::default(),
+        );
+        let (send, rows) = mpsc::channel();
+        send.send(row.clone()).unwrap();
+        let mut send = Some(send);
+        let counted = Cell::new(0);
+        let gather = || assert_eq!(*disk.0.lock().unwrap(), counted.get());
+        writer.take_all(&rows, gather, |row| {
+            counted.set(counted.get() + 1);
+            let again = send.take().filter(|_| counted.get() < 40);
+            send = again.inspect(|send| send.send(row.clone()).unwrap());
+        });
+        assert_eq!((counted.get(), *disk.0.lock().unwrap()), (40, 40));
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use clock::Clock;
+use document::output::say;
 use domain::backend::{BackendError, ChatBackend};
 use domain::exit::Fatal;
 use domain::plan::Timeouts;
@@ -241,7 +242,7 @@ impl Stage {
         tokio::select! {
             loaded = self.load(model, options) => loaded.map(|()| true),
             _ = runtime::asked_to_stop() => {
-                eprintln!("Stopped while the model was loaded; nothing was measured.");
+                say("Stopped while the model was loaded; nothing was measured.");
                 Ok(false)
             }
         }

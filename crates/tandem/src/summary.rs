@@ -1,5 +1,6 @@
 //! What a sweep ends with: a table a person can decide by, and where everything is.
 
+use std::fmt::Write as _;
 use std::num::NonZeroU32;
 use std::path::Path;
 
@@ -48,49 +49,51 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
             "results": dir,
             "complete": sweep.is_complete(),
             "interrupted": sweep.interrupted,
+            "failed_steps": sweep.failed_steps,
             "arms": sweep.arms,
             "summary": lifted(&said, "stats")?,
         });
-        println!("{line}");
-        return Ok(());
+        return terminal::write(&format!("{line}\n"));
     }
+    let mut out = String::new();
     let simulated = dataset.provenance == Provenance::Simulated;
-    println!("\n{}", table(&summary).to_text(terminal::width()));
+    let _ = writeln!(out, "\n{}", table(&summary).to_text(terminal::width()));
     if let Some(choice) = &summary.choice {
         let simulated = if simulated { "SIMULATED: " } else { "" };
         let said = choice::said(choice, &summary.topologies, "");
         let sentences = [said.answer, said.beside].concat();
-        println!("{simulated}{}\n", sentences.join("\n"));
+        let _ = writeln!(out, "{simulated}{}\n", sentences.join("\n"));
     }
     let admission = dataset.manifest.as_ref().and_then(|m| m.header.admission);
-    println!("{}\n", verdict_line(&summary, simulated, admission));
+    let _ = writeln!(out, "{}\n", verdict_line(&summary, simulated, admission));
     let mut found = metrics::advice::findings(&dataset, &summary);
     found.retain(|finding| finding.kind == FindingKind::Offload);
     for finding in findings::together(&found, Origin::Derived) {
-        println!("{}", finding.sentence);
+        let _ = writeln!(out, "{}", finding.sentence);
     }
     for warning in notes::warnings(&summary) {
-        println!("warning: {warning}");
+        let _ = writeln!(out, "warning: {warning}");
     }
     let left_out = not_completed(&sweep.requests);
     if !left_out.is_empty() {
-        println!(
+        let _ = writeln!(
+            out,
             "Not every request completed ({}); all are rows in the journal.",
             left_out.join(", ")
         );
     }
-    println!("Wrote {}", dir.join(MANIFEST_FILE).display());
-    println!("      {}", dir.join(JOURNAL_FILE).display());
+    let _ = writeln!(out, "Wrote {}", dir.join(MANIFEST_FILE).display());
+    let _ = writeln!(out, "      {}", dir.join(JOURNAL_FILE).display());
     if !dataset.telemetry.is_empty() {
-        println!("      {}", dir.join(TELEMETRY_FILE).display());
+        let _ = writeln!(out, "      {}", dir.join(TELEMETRY_FILE).display());
     }
     let typed = |rest| Invocation::from_environment().command(&format!("{rest} {}", dir.display()));
     if sweep.is_complete() {
-        println!("Next: {}", typed("report --input"));
+        let _ = writeln!(out, "Next: {}", typed("report --input"));
     } else {
-        println!("Not complete. Go on with: {}", typed("sweep --resume"));
+        let _ = writeln!(out, "Not complete. Go on with: {}", typed("sweep --resume"));
     }
-    Ok(())
+    terminal::write(&out)
 }
 
 fn table(summary: &Summary) -> Table {

@@ -10,7 +10,7 @@ use metrics::capacity::{self, LevelFigures, Objective, Rule, Sample};
 use metrics::compare::CacheHelp;
 
 use crate::kind;
-use crate::load::{LoadError, LoadErrorKind};
+use crate::load::{LoadError, LoadErrorKind, Skipped};
 
 /// A capacity run, its levels derived again from their requests.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +25,8 @@ pub struct CapacityRun {
     pub source: String,
     /// What a reader must know.
     pub warnings: Vec<String>,
+    /// Rows and levels that were left out because that was asked for.
+    pub skipped: Vec<Skipped>,
 }
 
 /// A level.
@@ -53,8 +55,9 @@ fn whole(levels: &[Level]) -> Vec<LevelFigures> {
         .collect()
 }
 
-/// Reads a capacity run's folder.
-pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
+/// Reads a capacity run's folder. With `keep_going`, rows and levels that cannot be read are left out and
+/// listed.
+pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
     let (schema, mut record) = results::capacity::read(folder)?;
     let objective: Objective = record.asked.slo.parse().map_err(|why: String| {
         LoadError::new(
@@ -67,8 +70,18 @@ pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
     })?;
     let mut warnings: Vec<String> = record.header.machine_warnings().cloned().collect();
     let mut levels: Vec<Level> = Vec::new();
+    let mut skipped = Vec::new();
     for probe in &record.probes {
-        let rows = results::capacity::rows(folder, schema, probe)?;
+        let left_out = (&mut skipped, &mut warnings);
+        let rows = match results::capacity::rows(folder, schema, probe, keep_going, left_out) {
+            Err(error) if keep_going => {
+                skipped.push(Skipped::from_error(&error));
+                continue;
+            }
+            // All of them were left out.
+            Ok(rows) if rows.is_empty() && probe.window.is_some() => continue,
+            rows => rows?,
+        };
         let level = again(&record, &objective, probe, &rows, &levels);
         if level.probe.decision.verdict != probe.decision.verdict {
             warnings.push(format!(
@@ -85,6 +98,7 @@ pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
         ));
         levels.push(level);
     }
+    warnings.extend(skipped.iter().map(Skipped::line));
     record.probes = levels.iter().map(|l| l.probe.clone()).collect();
     if record.end.is_none() {
         warnings.push(
@@ -99,6 +113,7 @@ pub fn read(folder: &Path) -> Result<CapacityRun, LoadError> {
         levels,
         source,
         warnings,
+        skipped,
     })
 }
 

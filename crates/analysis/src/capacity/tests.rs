@@ -29,7 +29,7 @@ fn decisions_are_derived_again_from_the_requests() {
         crate::load::detect(&fixture::folder("capacity")).unwrap(),
         crate::load::InputKind::Capacity
     );
-    let run = read(&fixture::folder("capacity")).unwrap();
+    let run = read(&fixture::folder("capacity"), false).unwrap();
     let text = fs::read_to_string(fixture::folder("capacity").join("capacity.json")).unwrap();
     let recorded: domain::record::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();
     // Not the probes whole: JSON's floats come back with another last digit.
@@ -59,7 +59,7 @@ fn decisions_are_derived_again_from_the_requests() {
 
 #[test]
 fn the_front_page_answers() {
-    let run = read(&fixture::folder("capacity")).unwrap();
+    let run = read(&fixture::folder("capacity"), false).unwrap();
     let report = build(&run, &options("capacity")).unwrap();
     check(&report);
     insta::assert_snapshot!(front(&report));
@@ -77,7 +77,7 @@ fn the_front_page_answers() {
 fn changed_requests_change_the_decision_and_an_interrupted_run_says_so() {
     let dir = tempfile::tempdir().unwrap();
     copy(&fixture::folder("capacity"), dir.path());
-    let run = read(dir.path()).unwrap();
+    let run = read(dir.path(), false).unwrap();
     let passing = run
         .levels
         .iter()
@@ -94,7 +94,7 @@ fn changed_requests_change_the_decision_and_an_interrupted_run_says_so() {
         r#""outcome":{"failed":{"failure":"busy","message":"server busy"}}"#,
     );
     fs::write(&rows, text).unwrap();
-    let mut run = read(dir.path()).unwrap();
+    let mut run = read(dir.path(), false).unwrap();
     assert!(
         run.warnings
             .iter()
@@ -122,21 +122,49 @@ fn what_cannot_be_read_is_named() {
     let path = dir.path().join("capacity.json");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replacen("\"schema\": 2", "\"schema\": 99", 1)).unwrap();
-    let error = read(dir.path()).unwrap_err();
+    let error = read(dir.path(), false).unwrap_err();
     assert!(error.kind.to_string().contains("schema 99"), "{error}");
     fs::write(&path, text).unwrap();
-    let run = read(dir.path()).unwrap();
+    let run = read(dir.path(), false).unwrap();
     let rows = dir
         .path()
         .join("levels")
         .join(&run.levels[1].probe.folder)
         .join("requests.jsonl");
     fs::write(&rows, "{}\n").unwrap();
-    let error = read(dir.path()).unwrap_err();
+    let error = read(dir.path(), false).unwrap_err();
     assert_eq!(
         (error.path.as_path(), error.line),
         (rows.as_path(), Some(1))
     );
+    let kept = read(dir.path(), true).unwrap();
+    assert_eq!(kept.levels.len(), run.levels.len() - 1);
+    let listed = &kept.skipped[0];
+    assert_eq!(
+        (listed.path.as_path(), listed.line),
+        (rows.as_path(), Some(1))
+    );
+    assert!(
+        kept.warnings.contains(&listed.line()),
+        "{:?}",
+        kept.warnings
+    );
+
+    // A row cut off leaves the others.
+    let whole = fs::read(fixture::folder("capacity").join(rows.strip_prefix(dir.path()).unwrap()));
+    fs::write(&rows, [&whole.unwrap()[..], b"{\"run\""].concat()).unwrap();
+    let cut = read(dir.path(), false).unwrap();
+    assert_eq!(cut.levels, run.levels);
+    assert!(
+        cut.warnings.iter().any(|said| said.contains("is cut off")),
+        "{:?}",
+        cut.warnings
+    );
+
+    fs::remove_file(&rows).unwrap();
+    read(dir.path(), false).unwrap_err();
+    let kept = read(dir.path(), true).unwrap();
+    assert_eq!(kept.levels.len(), run.levels.len() - 1);
 }
 
 #[test]
@@ -156,7 +184,7 @@ fn levels_beyond_the_clients_budget_are_named() {
         budget.steps[1].left_out = 1;
         record.header.client_budget = Some(budget.clone());
         fs::write(&path, serde_json::to_string(&record).unwrap()).unwrap();
-        let run = read(dir.path()).unwrap();
+        let run = read(dir.path(), false).unwrap();
         let named = run
             .warnings
             .iter()

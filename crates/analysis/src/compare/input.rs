@@ -21,8 +21,8 @@ use crate::load::{self, LoadError, LoadErrorKind, Skipped, natural};
 pub struct Input {
     /// Its runs.
     pub side: Side,
-    /// What was left out.
-    pub skipped: Vec<Skipped>,
+    /// What a reader must know of them: what was left out, cut off or recorded otherwise.
+    pub(super) warnings: Vec<String>,
     pub(super) kind: Kind,
     pub(super) provenance: Provenance,
     /// What each load or capacity run was asked for.
@@ -53,7 +53,7 @@ pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
             let kind = Kind::of(&folder).unwrap_or(Kind::Sweep);
             let into = input.get_or_insert_with(|| Input {
                 side: Side::new(names.join("+")),
-                skipped: Vec::new(),
+                warnings: Vec::new(),
                 kind,
                 provenance: Provenance::Imported,
                 asked: Vec::new(),
@@ -67,7 +67,7 @@ pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
             let is_first = into.side.configs.is_empty();
             let provenance = match kind {
                 Kind::Load => into.add_load(&folder, keep_going)?,
-                Kind::Capacity => into.add_capacity(&folder)?,
+                Kind::Capacity => into.add_capacity(&folder, keep_going)?,
                 Kind::Sweep | Kind::Calibration => into.add_sweep(&folder, keep_going)?,
             };
             if !is_first && provenance != into.provenance {
@@ -121,7 +121,8 @@ impl Input {
         if let Some(manifest) = &loaded.dataset.manifest {
             self.add_nonce(&manifest.header, manifest.plan.seed);
         }
-        self.skipped.extend(loaded.skipped);
+        let warnings = loaded.dataset.warnings.iter();
+        self.warnings.extend(warnings.map(document::notes::warning));
         Ok(loaded.dataset.provenance)
     }
 
@@ -135,12 +136,13 @@ impl Input {
         self.side.done += u64::from(load.figures.outcomes.completed);
         self.add_nonce(header, asked.seed);
         self.asked.extend(serde_json::to_value(asked));
-        self.skipped.extend(load.skipped);
+        self.warnings.extend(load.skipped.iter().map(Skipped::line));
+        self.warnings.extend(load.warnings);
         Ok(header.provenance)
     }
 
-    fn add_capacity(&mut self, folder: &Path) -> Result<Provenance, LoadError> {
-        let read = capacity::read(folder)?;
+    fn add_capacity(&mut self, folder: &Path, keep_going: bool) -> Result<Provenance, LoadError> {
+        let read = capacity::read(folder, keep_going)?;
         let (header, asked) = (&read.record.header, &read.record.asked);
         let run = |run| drawn(run, header, asked.seed);
         // A level that was looked at again counts as it was seen last.
@@ -172,7 +174,9 @@ impl Input {
         }
         self.add_nonce(header, asked.seed);
         self.asked.extend(serde_json::to_value(asked));
-        Ok(header.provenance)
+        let provenance = header.provenance;
+        self.warnings.extend(read.warnings);
+        Ok(provenance)
     }
 
     fn add_nonce(&mut self, header: &RunHeader, seed: u64) {
@@ -197,12 +201,14 @@ fn drawn(run: Run, header: &RunHeader, seed: u64) -> Run {
 /// What the loads or capacity runs of both sides were asked for, where it differs: the keys.
 pub(super) fn asked_differently(base: &Input, new: &Input) -> Vec<String> {
     let all: Vec<&Value> = base.asked.iter().chain(&new.asked).collect();
-    let Some(Value::Object(first)) = all.first() else {
+    let Some(first) = all.first() else {
         return Vec::new();
     };
-    // Repetitions differ in their seed.
-    let keys = first.keys().filter(|key| *key != "seed");
-    keys.filter(|key| all.iter().any(|asked| asked.get(key) != first.get(*key)))
+    // A key may be absent on either side. Repetitions differ in their seed.
+    let keys = all.iter().filter_map(|asked| asked.as_object());
+    let keys: BTreeSet<&String> = keys.flat_map(|asked| asked.keys()).collect();
+    let keys = keys.into_iter().filter(|key| *key != "seed");
+    keys.filter(|key| all.iter().any(|asked| asked.get(key) != first.get(key)))
         .cloned()
         .collect()
 }

@@ -407,22 +407,30 @@ fn resolve_protocol(origin: &str, file: &ProtocolFile) -> Result<Protocol, PlanE
     Ok(protocol)
 }
 
+/// Reads a limit on a request's time: a number with a unit, such as `30s`, above zero.
+pub fn time_limit(text: &str) -> Result<Nanos, PlanErrorKind> {
+    match humantime::parse_duration(text) {
+        Ok(limit) if !limit.is_zero() => Ok(Nanos::from(limit)),
+        _ => Err(PlanErrorKind::BadDuration {
+            value: format!("\"{text}\""),
+        }),
+    }
+}
+
 fn resolve_timeouts(origin: &str, file: &TimeoutsFile) -> Result<Timeouts, PlanError> {
     let defaults = Timeouts::default();
     let read = |key: &str, value: &Option<toml::Value>, default: Nanos| {
         let Some(value) = value else {
             return Ok(default);
         };
-        match value.as_str().map(humantime::parse_duration) {
-            Some(Ok(d)) if !d.is_zero() => Ok(Nanos::from(d)),
-            _ => Err(PlanError::key(
-                origin,
-                format!("timeouts.{key}"),
-                PlanErrorKind::BadDuration {
-                    value: value.to_string(),
-                },
-            )),
-        }
+        let limit = value.as_str().map_or_else(
+            || {
+                let value = value.to_string();
+                Err(PlanErrorKind::BadDuration { value })
+            },
+            time_limit,
+        );
+        limit.map_err(|kind| PlanError::key(origin, format!("timeouts.{key}"), kind))
     };
     Ok(Timeouts {
         connect: read("connect", &file.connect, defaults.connect)?,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::RunHeader;
 use crate::cache::CacheCheck;
 use crate::outcome::OutcomeCounts;
-use crate::plan::CachePolicy;
+use crate::plan::{CachePolicy, Timeouts};
 
 /// Version of `load.json`; raised when a key changes its meaning or goes. Readers refuse a higher
 /// one.
@@ -57,6 +57,9 @@ pub struct Asked {
     /// What agents do between their requests, besides waiting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkAsked>,
+    /// The client's limits on each request; absent where they are those of a plan that sets none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<Timeouts>,
     /// Limits that a request must keep to count as good, as they were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slo: Option<String>,

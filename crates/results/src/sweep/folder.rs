@@ -2,8 +2,8 @@
 //! interruption.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use domain::plan::{Arm, ConfigId, Topology};
@@ -17,9 +17,7 @@ use serde::de::DeserializeOwned;
 
 use super::same::differences;
 use crate::lines::{self, Unreadable};
-use crate::{FolderError, LineWriter, LoadErrorKind, read_versioned, write_json};
-
-const LOCK_FILE: &str = "sweep.lock";
+use crate::{FolderError, LineWriter, LoadErrorKind, Lock, read_versioned, write_json};
 
 /// Stamps of a resumed sweep begin on a multiple of this, so that virtual time keeps falling on
 /// whole microseconds.
@@ -40,18 +38,6 @@ pub struct ResultsDir {
     pub lock: Lock,
 }
 
-/// The folder's lock. It ends with the process however that ends.
-#[derive(Debug)]
-pub struct Lock(File);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing would do, but not while a child process that is just being started still holds a
-        // copy of the handle.
-        let _ = self.0.unlock();
-    }
-}
-
 /// Where a stopped sweep goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResumePoint {
@@ -70,15 +56,14 @@ pub struct ResumePoint {
 impl ResultsDir {
     /// Makes the folder, takes it for this process, and writes the manifest.
     pub fn create(dir: &Path, manifest: Manifest) -> Result<Self, FolderError> {
-        fs::create_dir_all(dir).map_err(FolderError::write(dir))?;
-        let lock = take_lock(dir)?;
+        let lock = Lock::begin(dir)?;
         let journal_path = dir.join(JOURNAL_FILE);
         if dir.join(MANIFEST_FILE).exists() || journal_path.exists() {
             return Err(FolderError::AlreadyThere {
                 dir: dir.to_owned(),
             });
         }
-        write_manifest(dir, &manifest)?;
+        write_manifest(dir, &manifest).map_err(FolderError::before_anything)?;
         let journal =
             LineWriter::create(&journal_path).map_err(FolderError::write(&journal_path))?;
         Ok(Self {
@@ -93,12 +78,8 @@ impl ResultsDir {
     /// Takes a folder that an earlier process left, and repairs what it left half written: the end
     /// of a line that was being written is moved into a file of its own beside it.
     pub fn resume(dir: &Path) -> Result<Self, FolderError> {
-        if !dir.join(MANIFEST_FILE).exists() {
-            return Err(FolderError::NothingThere {
-                dir: dir.to_owned(),
-            });
-        }
-        let lock = take_lock(dir)?;
+        FolderError::unless_there(&dir.join(MANIFEST_FILE))?;
+        let lock = Lock::take(dir)?;
         let manifest = read_manifest(dir)?;
         let journal_path = dir.join(JOURNAL_FILE);
         let telemetry_path = dir.join(TELEMETRY_FILE);
@@ -190,7 +171,7 @@ pub fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), FolderError
 /// Reads `manifest.json` of a folder that a sweep is to go on in; another schema is refused.
 pub fn read_manifest(dir: &Path) -> Result<Manifest, FolderError> {
     let path = dir.join(MANIFEST_FILE);
-    File::open(&path).map_err(FolderError::read(&path))?;
+    FolderError::unless_there(&path)?;
     let ours = RESULTS_SCHEMA..=RESULTS_SCHEMA;
     match read_versioned::<Manifest>(&path, "manifest", ours, |file| file) {
         Ok((_, mut manifest)) => {
@@ -206,37 +187,6 @@ pub fn read_manifest(dir: &Path) -> Result<Manifest, FolderError> {
             _ => FolderError::BadManifest(error),
         }),
     }
-}
-
-fn take_lock(dir: &Path) -> Result<Lock, FolderError> {
-    let path = dir.join(LOCK_FILE);
-    let failed = |source| FolderError::write(&path)(source);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut owner = String::new();
-            // Who holds it is a courtesy; that it is held is the fact.
-            let _ = file.read_to_string(&mut owner);
-            return Err(FolderError::InUse {
-                dir: dir.to_owned(),
-                owner: owner.trim().parse().ok(),
-            });
-        }
-        Err(TryLockError::Error(source)) => return Err(failed(source)),
-    }
-    // The file stays when the sweep ends: removing it would let two processes lock two files of
-    // one name.
-    file.set_len(0).map_err(failed)?;
-    file.seek(SeekFrom::Start(0)).map_err(failed)?;
-    write!(file, "{}", std::process::id()).map_err(failed)?;
-    Ok(Lock(file))
 }
 
 fn read_whole(path: &Path) -> Result<Option<Vec<u8>>, FolderError> {

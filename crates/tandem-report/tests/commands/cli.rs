@@ -123,3 +123,107 @@ fn what_a_machine_reads_is_whole() {
     assert_eq!(json["schema"], 1);
     assert!(!json["comparison"]["rows"].as_array().unwrap().is_empty());
 }
+
+/// What reading a side had to say stands in the comparison, whichever its output.
+#[test]
+fn a_comparison_says_what_was_left_out_of_its_sides() {
+    let place = Place::new();
+    let cut = |file: &str| {
+        let whole = place.read(file);
+        place.write(file, &(whole + "{\"run\":{"));
+    };
+    let level = fs::read_dir(place.path("fixtures/capacity/levels")).unwrap();
+    let level = level.map(|level| level.unwrap().file_name().into_string().unwrap());
+    let level = level.min().unwrap();
+    let rows = format!("fixtures/capacity/levels/{level}/requests.jsonl");
+    for (name, file) in [
+        ("load", "fixtures/load/requests.jsonl"),
+        (
+            "one-or-two-servers",
+            "fixtures/one-or-two-servers/journal.jsonl",
+        ),
+        ("capacity", &rows),
+    ] {
+        let input = format!("fixtures/{name}");
+        let before = place.run(&format!("compare {input} {input}")).1;
+        assert!(!before.contains("is cut off"), "{before}");
+        cut(file);
+        for output in ["", "--markdown", "--json"] {
+            let (code, out, err) = place.run(&format!("compare {input} {input} {output}"));
+            assert_eq!(code, 0, "{err}");
+            let said = out.matches("is cut off").count();
+            assert!(said >= 2, "{name} {output}: {out}");
+        }
+    }
+}
+
+/// A file that is empty, or that holds nothing but a line feed, holds no sample and is no obstacle.
+#[test]
+fn a_sweep_without_telemetry_has_a_report_and_a_bad_level_leaves_the_others() {
+    let place = Place::new();
+    let telemetry = "fixtures/one-or-two-servers/telemetry.jsonl";
+    for held in ["", "\n"] {
+        place.write(telemetry, held);
+        let (code, _, err) = place.run("report --input fixtures/one-or-two-servers --out r");
+        assert_eq!(code, 0, "{held:?}: {err}");
+    }
+    place.write(telemetry, "nonsense\n");
+    let line = "report --input fixtures/one-or-two-servers --out r";
+    assert_eq!(place.run(line).0, 2);
+    let (code, out, err) = place.run(&format!("{line} --keep-going"));
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        out.contains("skipped one-or-two-servers/telemetry.jsonl line 1"),
+        "{out}"
+    );
+
+    let level = fs::read_dir(place.path("fixtures/capacity/levels")).unwrap();
+    let level = level.map(|level| level.unwrap().path()).min().unwrap();
+    fs::write(level.join("requests.jsonl"), "nonsense\n").unwrap();
+    let line = "report --input fixtures/capacity --out c";
+    let (code, _, err) = place.run(line);
+    assert_eq!(code, 2);
+    assert!(err.contains("--keep-going"), "{err}");
+    let (code, out, err) = place.run(&format!("{line} --keep-going"));
+    assert_eq!(code, 0, "{err}");
+    let name = level.file_name().unwrap().to_string_lossy();
+    assert!(
+        out.contains(&format!("skipped {name}/requests.jsonl line 1")),
+        "{out}"
+    );
+    assert!(place.read("c/report.md").contains("requests.jsonl line 1"));
+}
+
+/// Runs a command whose reader has closed standard output and standard error.
+fn unread(place: &Place, line: &str) -> i32 {
+    let closed = || std::io::pipe().unwrap().1;
+    let mut command = place.command(line);
+    let status = command.stdout(closed()).stderr(closed()).status().unwrap();
+    status.code().unwrap()
+}
+
+#[test]
+fn without_a_reader_every_command_ends_as_if_it_were_read() {
+    let place = Place::new();
+    place.slower(1.2);
+    let one = "fixtures/tr113/one-server.csv";
+    for (line, code) in [
+        ("report --input fixtures/load --out r".to_owned(), 0),
+        (
+            "report --input fixtures/tr113 --out r --check -v".to_owned(),
+            1,
+        ),
+        ("audit".to_owned(), 0),
+        (
+            format!("compare {one} slower.csv --fail-if 'wall_s > +5%'"),
+            1,
+        ),
+        (format!("compare {one} {one} --json"), 0),
+        ("compare --help".to_owned(), 0),
+        ("report --input gone".to_owned(), 2),
+    ] {
+        assert_eq!(unread(&place, &line), code, "{line}");
+        assert_eq!(place.run(&line).0, code, "{line}");
+    }
+    assert!(place.path("r/report.md").is_file());
+}

@@ -39,15 +39,20 @@ impl Place {
         fs::write(self.path(name), text).unwrap();
     }
 
-    fn output(&self, line: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_tandem-report"))
+    /// A command line to run.
+    pub(crate) fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-report"));
+        command
             .current_dir(self.0.path())
             .env("NO_COLOR", "1")
             .env_remove("RUST_LOG")
             .env_remove("COLUMNS")
-            .args(words(line))
-            .output()
-            .unwrap()
+            .args(words(line));
+        command
+    }
+
+    fn output(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
     }
 
     /// Runs a command line: exit code, standard output, standard error.

@@ -2,6 +2,7 @@
 
 mod print;
 
+use document::output::say;
 use domain::Nanos;
 use domain::exit::{Exit, Fatal, OrFatal as _};
 use domain::record::{BudgetEnd, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration, Provenance};
@@ -19,8 +20,8 @@ use crate::terminal;
 pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
     if let Some(out) = &args.out {
         folder::refuse_used(out)?;
-        folder::make(out)?;
     }
+    let lock = args.out.as_deref().map(folder::begin).transpose()?;
     let all = flavour::usable();
     // The runtime that a real server would get.
     let (runtime, facts) = args.runtime.start(&Target::Real(Vec::new()))?;
@@ -34,7 +35,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
         let stop = Shutdown::new(Nanos::ZERO);
         let told = |level| {
             if level < ShutdownLevel::Aborted {
-                eprintln!("Stopping; what was measured so far is printed.");
+                say("Stopping; what was measured so far is printed.");
             }
         };
         let most = most_streams();
@@ -62,6 +63,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
         budget,
     };
     finish(&calibration, args)?;
+    drop(lock);
     let budget = &calibration.budget;
     Ok(Exit::of_run(
         budget.ended == BudgetEnd::Interrupted,
@@ -76,13 +78,16 @@ fn too_many(streams: u32, most: u32) -> Fatal {
     .hint("raise the limit with `ulimit -n`, or give --streams fewer")
 }
 
-/// Prints first: what was measured must not be lost to a full disk.
+/// Prints first, and writes also where that failed: what was measured must not be lost to a full disk.
 fn finish(calibration: &Calibration, args: &CalibrateArgs) -> Result<(), Fatal> {
-    terminal::print(args.json, calibration, || print::block(calibration))?;
+    let printed = terminal::print(args.json, calibration, || print::block(calibration));
     if let Some(dir) = &args.out {
         results::calibration::write(dir, calibration)
             .or_environment(format!("{} could not be written", dir.display()))?;
-        eprintln!("Wrote {}", dir.join(CALIBRATION_FILE).display());
+        say(format_args!(
+            "Wrote {}",
+            dir.join(CALIBRATION_FILE).display()
+        ));
     }
-    Ok(())
+    printed
 }

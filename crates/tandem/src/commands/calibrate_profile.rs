@@ -1,5 +1,6 @@
 //! `tandem calibrate-profile`: fits a profile to recorded runs and says how well it fits.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use simulator::profile::Profile;
 
 use crate::flags::CalibrateProfileArgs;
 use crate::summary;
+use crate::terminal;
 
 /// Fits, prints the error of every quantity, and writes the profile if asked to.
 pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
@@ -37,9 +39,10 @@ pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
         ));
     }
     let fitted = fit(&base, &model, &shared, &apart)?;
-    println!("{:<28} {:>14} {:>8}", "constant", "fitted", "figures");
+    let mut text = String::new();
+    let _ = writeln!(text, "{:<28} {:>14} {:>8}", "constant", "fitted", "figures");
     for (constant, value, figures) in &fitted.constants {
-        println!("{constant:<28} {value:>14.4} {figures:>8}");
+        let _ = writeln!(text, "{constant:<28} {value:>14.4} {figures:>8}");
     }
     for (title, runs, start) in [
         ("one shared server", &shared, Start::Cold),
@@ -47,22 +50,25 @@ pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
     ] {
         if !runs.is_empty() {
             let again = replay(&fitted.profile, &model, runs, start)?;
-            println!(
+            let _ = writeln!(
+                text,
                 "\nThe same requests simulated, {} runs on {title}:",
                 runs.len()
             );
-            println!("{}", FitReport::new(runs, &again));
+            let _ = writeln!(text, "{}", FitReport::new(runs, &again));
         }
     }
     if let Some(out) = &args.out {
         fs::write(out, fitted.profile.to_toml())
             .or_environment(format!("{} could not be written", out.display()))?;
-        println!(
+        let _ = writeln!(
+            text,
             "\nWrote {}; use it with --profile {}",
             out.display(),
             out.display()
         );
     }
+    terminal::write(&text)?;
     Ok(Exit::Done)
 }
 

@@ -9,8 +9,9 @@ use std::sync::{Mutex, PoisonError};
 
 use document::Invocation;
 use document::capacity::{Answer, AnswerKind, answer};
+use document::output::say;
 use document::words::plural;
-use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
+use domain::exit::{Exit, Fatal};
 use domain::plan::Timeouts;
 use domain::record::capacity::{
     Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LevelEnd, RunEnd, Search,
@@ -18,6 +19,7 @@ use domain::record::capacity::{
 use domain::record::{ClientBudget, NonceRoot, RunHeader, RuntimeFacts};
 use domain::{ModelOptions, Nanos};
 use metrics::capacity::{LevelFigures, Next, Objective, Scaling, search};
+use results::{FolderError, Lock};
 use runtime::{Shutdown, ShutdownLevel};
 use serde::Serialize;
 
@@ -74,18 +76,18 @@ struct Document<'a> {
 
 /// Searches, prints the answer, and keeps everything it rests on.
 pub(crate) fn capacity(args: &CapacityArgs) -> Result<Exit, Fatal> {
-    let earlier = args.resume.as_deref().map(read).transpose()?;
-    let model = earlier
-        .as_ref()
-        .map_or(&args.request.model, |r| &r.asked.model);
-    let args = &as_it_began(args, earlier.as_ref())?;
-    let target = match &earlier {
+    let held = args.resume.as_deref().map(results::capacity::resume);
+    let held = held.transpose()?;
+    let earlier = held.as_ref().map(|(_, record)| record);
+    let model = earlier.map_or(&args.request.model, |r| &r.asked.model);
+    let args = &as_it_began(args, earlier)?;
+    let target = match earlier {
         Some(record) => target::again(&record.header, &args.server, model, "the run began on it")?,
         None => target::choose(&args.server, model)?,
     };
     let (runtime, facts) = args.runtime.start(&target)?;
     runtime.block_on(async {
-        let seed = earlier.as_ref().map_or(args.seed, |r| r.asked.seed);
+        let seed = earlier.map_or(args.seed, |r| r.asked.seed);
         let stage = set(target, args, model, seed).await?;
         let running = Running {
             run: Shutdown::new(Nanos::ZERO),
@@ -93,12 +95,12 @@ pub(crate) fn capacity(args: &CapacityArgs) -> Result<Exit, Fatal> {
         };
         let told = |level| {
             if level < ShutdownLevel::Aborted {
-                eprintln!("Stopping; what was measured is kept.");
+                say("Stopping; what was measured is kept.");
             }
             running.stop();
         };
         tokio::select! {
-            status = run(&stage, args, earlier.clone(), facts, &running) => status,
+            status = run(&stage, args, earlier.cloned(), facts, &running) => status,
             error = running.run.on_signal(told) => Err(Fatal::environment(error)),
         }
     })
@@ -141,7 +143,7 @@ fn options(args: &CapacityArgs) -> ModelOptions {
 }
 
 async fn set(target: Target, args: &CapacityArgs, model: &str, seed: u64) -> Result<Stage, Fatal> {
-    let say = |text: &str| eprintln!("{text}");
+    let say = |text: &str| say(text);
     stage::announce(&target, &args.server, &Fitted::default(), say);
     if target.is_real() && !args.no_checks {
         let place = args.resume.as_deref().or(args.out.as_deref());
@@ -171,15 +173,17 @@ async fn run(
     // was cut off.
     let seed = earlier.as_ref().map_or(args.seed, |r| r.asked.seed);
     let nonce = stage.nonce(args.nonce.nonce, seed);
-    let (dir, mut record) = if let Some(record) = earlier {
-        (args.resume.clone().unwrap_or_default(), record)
+    let (dir, _lock, mut record) = if let Some(record) = earlier {
+        // Whoever read the record holds the folder.
+        (args.resume.clone().unwrap_or_default(), None, record)
     } else {
         if let Some(out) = &args.out {
             folder::refuse_used(out)?;
         }
         descriptors::enough_for(args.max_agents.get(), stage.simulator.is_some())?;
         let budget = budget::before_run(args.budget, facts.as_ref(), &stage.endpoints).await;
-        begin(stage, args, nonce, facts, budget)?
+        let (dir, lock, record) = begin(stage, args, nonce, facts, budget)?;
+        (dir, Some(lock), record)
     };
     let objective: Objective = record
         .asked
@@ -187,16 +191,16 @@ async fn run(
         .parse()
         .map_err(|e| Fatal::usage(format!("{}: slo: {e}", dir.display())))?;
     let mut levels = read_levels(&dir, &record, &objective)?;
+    // The file keeps its end until another level is there.
     record.end = None;
-    write(&dir, &record)?;
     if !args.no_preload && !stage.preload(&record.asked.model, &options(args)).await? {
         return Ok(Exit::Interrupted);
     }
     let progress = Progress::new(args.json);
-    eprintln!(
+    say(format_args!(
         "How many agents within {objective}? At most {} tokens an answer.",
         record.asked.num_predict
-    );
+    ));
     let end = loop {
         let (agents, phase) = match search::next(&record.asked.search, &record.observed()) {
             Next::Level(agents, phase) => (agents, phase),
@@ -231,14 +235,14 @@ async fn run(
         if !stopped {
             levels.extend(level.figures);
         }
-        write(&dir, &record)?;
+        results::capacity::write(&dir, &record)?;
         if running.interrupted() {
             break RunEnd::Interrupted;
         }
     };
     progress.finish();
     record.end = Some(end);
-    write(&dir, &record)?;
+    results::capacity::write(&dir, &record)?;
     tell(args, &dir, &record, &objective, &levels)
 }
 
@@ -249,10 +253,10 @@ fn begin(
     nonce: NonceRoot,
     runtime: Option<RuntimeFacts>,
     client_budget: Option<ClientBudget>,
-) -> Result<(PathBuf, CapacityRecord), Fatal> {
+) -> Result<(PathBuf, Lock, CapacityRecord), Fatal> {
     let now = folder::wall_clock();
     let (dir, name) = stage.folder(args.out.as_deref(), &args.name, now);
-    folder::make(&dir)?;
+    let lock = folder::begin(&dir)?;
     let record = CapacityRecord {
         schema: CAPACITY_SCHEMA,
         header: RunHeader {
@@ -264,7 +268,8 @@ fn begin(
         probes: Vec::new(),
         end: None,
     };
-    Ok((dir, record))
+    results::capacity::write(&dir, &record).map_err(FolderError::before_anything)?;
+    Ok((dir, lock, record))
 }
 
 fn asked(args: &CapacityArgs) -> Asked {
@@ -292,17 +297,6 @@ fn asked(args: &CapacityArgs) -> Asked {
     }
 }
 
-fn write(dir: &Path, record: &CapacityRecord) -> Result<(), Fatal> {
-    let path = dir.join(CAPACITY_FILE);
-    results::capacity::write(dir, record)
-        .or_environment(format!("{} could not be written", path.display()))
-}
-
-/// The record of a run that is to go on.
-fn read(dir: &Path) -> Result<CapacityRecord, Fatal> {
-    results::capacity::read_to_go_on(dir).hint("give the folder of a capacity run of this version")
-}
-
 /// The figures of the levels that a run has already.
 fn read_levels(
     dir: &Path,
@@ -314,7 +308,12 @@ fn read_levels(
         let (Some(window), false) = (probe.window, probe.end == LevelEnd::Interrupted) else {
             continue;
         };
-        let rows = results::capacity::rows(dir, record.schema, probe)?;
+        let mut warnings = Vec::new();
+        let left_out = (&mut Vec::new(), &mut warnings);
+        let rows = results::capacity::rows(dir, record.schema, probe, false, left_out)?;
+        for warning in warnings {
+            say(format_args!("warning: {warning}"));
+        }
         levels.push(LevelFigures::of(&rows, probe.agents, window, objective));
     }
     Ok(levels)
@@ -347,11 +346,11 @@ fn tell(
         }
         text
     })?;
-    eprintln!(
+    say(format_args!(
         "Wrote {}; `{}` draws it",
         dir.display(),
         Invocation::from_environment().command(&format!("report --input {}", dir.display()))
-    );
+    ));
     Ok(status(record, &answer, levels))
 }
 

@@ -6,11 +6,14 @@ mod print;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use document::output::say;
+use document::words::plural;
 use domain::Nanos;
 use domain::exit::{Exit, Fatal, OrFatal as _};
-use domain::plan::{CachePolicy, Timeouts};
+use domain::plan::CachePolicy;
 use domain::record::load::{ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
-use domain::record::{NonceRoot, RuntimeFacts};
+use domain::record::{NonceRoot, RuntimeFacts, TimeScale};
+use results::{FolderError, Lock};
 use runtime::load::{Backlog, LoadPlan, LoadSetup, LoadShape, run_load};
 use runtime::{Shutdown, ShutdownLevel};
 
@@ -32,6 +35,8 @@ struct Repetition {
     is_one_of_several: bool,
     /// Where to write; named by the first repetition when it was not given.
     folder: Option<PathBuf>,
+    /// Held from the first repetition to the last, where anything is written.
+    lock: Option<Lock>,
     /// Root of the nonces; given, or drawn by the first repetition. Each takes the number after the last one's.
     nonce: Option<NonceRoot>,
 }
@@ -40,7 +45,7 @@ impl Repetition {
     /// This repetition's folder in that of all.
     fn folder_in(&self, all: &Path) -> PathBuf {
         if self.is_one_of_several {
-            all.join(format!("repetition-{}", self.number))
+            results::load::repetition(all, self.number)
         } else {
             all.to_owned()
         }
@@ -54,6 +59,7 @@ pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
         number: 0,
         is_one_of_several: repetitions > 1,
         folder: args.output.out.clone(),
+        lock: None,
         nonce: args.ask.nonce.nonce,
     };
     let mut some_failed = false;
@@ -76,18 +82,18 @@ fn once(args: &LoadArgs, repetition: &mut Repetition) -> Result<Exit, Fatal> {
     let (runtime, facts) = args.runtime.start(&target)?;
     runtime.block_on(async {
         let fitted = target::fit_load(&plan.options, target.found());
-        stage::announce(&target, &args.server, &fitted, |text| eprintln!("{text}"));
+        stage::announce(&target, &args.server, &fitted, |text| say(text));
         let cast = Cast {
             model: &args.ask.request.model,
             servers: 1,
             seed: args.ask.seed,
-            timeouts: Timeouts::default(),
+            timeouts: args.limits.timeouts(),
         };
         let stage = Stage::set(target, &args.server, &cast, Nanos::ZERO).await?;
         let stop = Shutdown::new(Nanos::ZERO);
         let told = |level| {
             if level < ShutdownLevel::Aborted {
-                eprintln!("Stopping; requests in flight are cancelled.");
+                say("Stopping; requests in flight are cancelled.");
             }
         };
         tokio::select! {
@@ -140,14 +146,32 @@ async fn run(
         result: None,
     };
     let folder = (!args.output.no_record).then_some(dir);
+    if let (true, None, Some(all)) = (folder.is_some(), &repetition.lock, &repetition.folder) {
+        repetition.lock = Some(folder::begin(all)?);
+    }
     let rows_file = folder
         .as_ref()
-        .map(|dir| rows::create(dir, &file))
+        .map(|dir| rows::create(dir, &file).map_err(FolderError::before_anything))
         .transpose()?;
+    // In virtual time nothing is waited for.
+    let pace = match stage.time_scale {
+        None => Some(1.0),
+        Some(TimeScale::Scaled(scale)) => Some(scale),
+        Some(TimeScale::Virtual) => None,
+    };
+    let sending = plan.sending().zip(pace);
+    let sending = sending.map(|(time, pace)| time.as_duration().div_f64(pace));
+    if let Some(time) = sending {
+        let (requests, time) = (plural(plan.requests, "request"), terminal::time(time));
+        say(format_args!(
+            "{requests}, the last of which starts after {time}."
+        ));
+    }
     let bar = terminal::bar(
         args.output.json,
         Some(plan.requests.into()),
-        "{bar:24} {pos}/{len} requests  {elapsed} elapsed, {eta} left",
+        "{bar:24} {pos}/{len} requests  {elapsed} elapsed, {left}",
+        sending,
     );
     let slo = args.output.slo.clone();
     let (rows, on_record) = Rows::start(rows_file, slo, bar.clone(), stop.clone())?;
@@ -180,13 +204,16 @@ async fn run(
         file.header.client_budget =
             budget::before_run(args.budget, runtime, &file.header.endpoints).await;
     }
-    // Before the folder: what was measured must not be lost to a full disk.
-    terminal::print(args.output.json, &file, || print::block(&file))?;
+    // Before the folder, which is written also where this fails: what was measured must not be lost to
+    // a full disk.
+    let printed = terminal::print(args.output.json, &file, || print::block(&file));
     if let Some(dir) = folder {
-        let at = || format!("{} is not complete", dir.display());
-        kept.written.or_environment(at())?;
-        eprintln!("Wrote {}", rows::write_facts(&dir, &file)?.display());
+        let incomplete = format!("{} is not complete", dir.display());
+        kept.written.or_environment(&*incomplete)?;
+        results::load::write(&dir, &file).or_environment(incomplete)?;
+        say(format_args!("Wrote {}", dir.display()));
     }
+    printed?;
     Ok(status)
 }
 

@@ -4,6 +4,7 @@ use domain::exit::{Exit, Fatal, OrFatal as _};
 
 use crate::flags::ServeArgs;
 use crate::simulated;
+use crate::terminal;
 
 /// Serves until Ctrl-C.
 pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Fatal> {
@@ -13,19 +14,22 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Fatal> {
         .or_environment("the async runtime could not be started")?;
     runtime.block_on(async {
         let config = simulated::standing_alone(args)?;
+        let asked = runtime::asked_to_stop();
         let stopped = async {
             // Without a signal handler there is nothing to wait for: stop at once.
-            let _ = runtime::asked_to_stop().await;
+            let _ = asked.await;
         };
         simulator::serve(config, args.time_scale, stopped, |announcement, _| {
-            print!("{announcement}");
-            if !args.host.is_loopback() {
-                println!(
-                    "  warning   listening on {}: anybody who reaches it may use it",
+            let warning = if args.host.is_loopback() {
+                String::new()
+            } else {
+                format!(
+                    "  warning   listening on {}: anybody who reaches it may use it\n",
                     args.host
-                );
-            }
-            println!("Ctrl-C stops it.");
+                )
+            };
+            // It serves all the same where this cannot be printed.
+            let _ = terminal::write(&format!("{announcement}{warning}Ctrl-C stops it.\n"));
         })
         .await?;
         Ok(Exit::Done)

@@ -3,17 +3,20 @@
 mod begun;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use document::output::say;
 use domain::Nanos;
 use domain::exit::{Exit, Fatal};
 use domain::plan::{CachePolicy, Protocol, SweepPlan, Topology};
 use domain::record::{
     BenchmarkTables, Environment, Manifest, RESULTS_SCHEMA, RunHeader, RuntimeFacts,
 };
-use results::ResultsDir;
+use results::{FolderError, ResultsDir};
 use runtime::{Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
 
 use crate::budget;
@@ -25,6 +28,7 @@ use crate::progress::Progress;
 use crate::stage::{self, Cast, Stage};
 use crate::summary;
 use crate::target::{self, Fitted, Target};
+use crate::terminal;
 
 /// What requests in flight get to end in after the first Ctrl-C.
 const GRACE: Nanos = Nanos::from_secs(30);
@@ -75,14 +79,15 @@ fn apply_flags(plan: &mut SweepPlan, common: &Common) {
 fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     let target = target::choose(&common.server, &plan.model)?;
     for note in fit(&mut plan, &target)?.notes {
-        eprintln!("note: {note}");
+        say(format_args!("note: {note}"));
     }
     let simulated = !target.is_real();
     let repetitions = plan.repetitions(simulated).get();
     let arms = plan.expand(repetitions);
-    println!("{}", summary::describe_plan(&plan, repetitions, simulated));
+    let mut text = summary::describe_plan(&plan, repetitions, simulated) + "\n";
     for (i, arm) in arms.iter().enumerate() {
-        println!(
+        let _ = writeln!(
+            text,
             "{:>4}  {:<24} {:<10} repetition {}  {}",
             i + 1,
             arm.run.config,
@@ -91,6 +96,7 @@ fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
             arm.arm
         );
     }
+    terminal::write(&text)?;
     Ok(Exit::Done)
 }
 
@@ -186,7 +192,8 @@ impl<'a> Job<'a> {
             if let Some(out) = place {
                 folder::refuse_used(out)?;
             }
-            folder::make(place.unwrap_or_else(|| Path::new("results")))?;
+            let place = place.unwrap_or_else(|| Path::new("results"));
+            fs::create_dir_all(place).map_err(FolderError::begin(place))?;
         }
         // A sweep that goes on keeps the budget it began with.
         let budget = if held.is_some() {
@@ -291,6 +298,5 @@ impl<'a> Job<'a> {
 /// Prints the summary table and where everything is.
 fn finish(dir: &Path, summary: &SweepSummary, json: bool) -> Result<Exit, Fatal> {
     summary::print(dir, summary, json)?;
-    let whole = summary.is_complete() && summary.requests.not_completed() == 0;
-    Ok(Exit::of_run(summary.interrupted, !whole))
+    Ok(Exit::of_run(summary.interrupted, !summary.is_whole()))
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use domain::Nanos;
+use domain::plan::{PlanErrorKind, Timeouts, time_limit};
 use domain::work::{CpuWork, FileWork};
 use metrics::load::Slo;
 use runtime::load::{Rate, Speed, Variation};
@@ -21,6 +23,8 @@ pub(crate) struct LoadArgs {
     pub(crate) when: WhenArgs,
     #[command(flatten)]
     pub(crate) agent: AgentArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten, next_help_heading = "Where it runs")]
@@ -117,6 +121,44 @@ pub(crate) struct AgentArgs {
     /// simulated time.
     #[arg(long, value_name = "N")]
     pub(crate) work_threads: Option<NonZeroU32>,
+}
+
+/// When the client gives a request up: the keys of a plan's `[timeouts]`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "When a request is given up")]
+pub(crate) struct LimitArgs {
+    /// Making the connection.
+    #[arg(long, value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.connect))]
+    pub(crate) timeout_connect: humantime::Duration,
+    /// From the send to the first byte, queueing, loading and prefill included.
+    #[arg(long, value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.first_byte))]
+    pub(crate) timeout_first_byte: humantime::Duration,
+    /// Between two chunks.
+    #[arg(long, value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.between_chunks))]
+    pub(crate) timeout_between_chunks: humantime::Duration,
+    /// The whole request.
+    #[arg(long, value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.total))]
+    pub(crate) timeout_total: humantime::Duration,
+}
+
+impl LimitArgs {
+    /// The limits, as a plan has them.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            connect: Nanos::from(*self.timeout_connect),
+            first_byte: Nanos::from(*self.timeout_first_byte),
+            between_chunks: Nanos::from(*self.timeout_between_chunks),
+            total: Nanos::from(*self.timeout_total),
+        }
+    }
+}
+
+fn limit(text: &str) -> Result<humantime::Duration, PlanErrorKind> {
+    Ok(time_limit(text)?.as_duration().into())
+}
+
+fn usual(limit: impl Fn(Timeouts) -> Nanos) -> humantime::Duration {
+    limit(Timeouts::default()).as_duration().into()
 }
 
 /// What becomes of what was measured.

@@ -1,7 +1,7 @@
 //! `tandem load` as a user meets it: exact figures in simulated time, rows on disk, exit codes.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use domain::record::RequestRecord;
 use domain::record::load::{Figures, LoadFile};
@@ -222,11 +222,7 @@ fn a_server_in_real_time_is_loaded_on_either_runtime_with_the_clients_cost() {
 fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
     let place = Place::new();
     let mut child = place
-        .command("load --simulate --time-scale 300 --json --agents 4 --requests 1000000 --out l")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .start("load --simulate --time-scale 300 --json --agents 4 --requests 1000000 --out l");
     let rows_file = place.path("l/requests.jsonl");
     until(&mut child, || {
         std::fs::metadata(&rows_file).is_ok_and(|file| file.len() > 0)
@@ -275,5 +271,26 @@ fn a_low_limit_of_open_files_is_raised_and_one_that_cannot_be_is_an_error_that_n
         "at most 118 agents",
     ] {
         assert!(words.contains(part), "{words}");
+    }
+}
+
+/// The keys of a plan's `[timeouts]` are flags, and what differs from a plan without any is recorded.
+#[test]
+fn a_load_takes_the_limits_of_a_plan() {
+    let place = Place::new();
+    let line = "load --simulate --requests 4 --json --no-record --no-preload";
+    let plain = json(&place.good(line));
+    assert!(plain["asked"].get("timeouts").is_none(), "{plain}");
+    let output = place.run(&format!("{line} --timeout-total 100ms"));
+    assert_eq!(code(&output), 1);
+    let limited = json(&output);
+    assert_eq!(limited["result"]["figures"]["outcomes"]["timed_out"], 4);
+    let timeouts = &limited["asked"]["timeouts"];
+    assert_eq!(timeouts["total_ns"], 100_000_000);
+    assert_eq!(timeouts["connect_ns"], 10_000_000_000_u64);
+    for limit in ["connect", "first-byte", "between-chunks", "total"] {
+        let (code, errors) = said(&place.run(&format!("{line} --timeout-{limit} 0s")));
+        assert_eq!(code, 2);
+        assert!(errors.contains("\"0s\" is not a duration"), "{errors}");
     }
 }

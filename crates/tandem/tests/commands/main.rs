@@ -7,6 +7,8 @@ mod cache;
 mod calibrate;
 mod capacity;
 mod doctor;
+#[cfg(unix)]
+mod ends;
 mod hostile;
 mod load;
 mod mixed;

@@ -38,7 +38,9 @@ impl Place {
 
     /// Writes a file into it.
     pub(crate) fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
 
     /// What a file in it holds.
@@ -50,6 +52,30 @@ impl Place {
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = command();
         command.current_dir(self.0.path()).args(words(line));
+        command
+    }
+
+    /// Starts a command line in it.
+    pub(crate) fn start(&self, line: &str) -> Child {
+        let mut command = self.command(line);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    /// A command line to run in it behind commands of a shell, such as `ulimit -f 0`.
+    #[cfg(unix)]
+    pub(crate) fn in_shell(&self, before: &str, line: &str) -> Command {
+        let direct = self.command(line);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]);
+        command.arg(direct.get_program()).args(direct.get_args());
+        command.current_dir(self.0.path());
+        for (name, value) in direct.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         command
     }
 
@@ -149,10 +175,16 @@ pub(crate) fn until(child: &mut Child, so_far: impl Fn() -> bool) {
 /// Presses Ctrl-C and waits for the end.
 #[cfg(unix)]
 pub(crate) fn interrupt(child: Child) -> Output {
-    let pid = child.id().to_string();
-    let told = Command::new("kill").args(["-INT", &pid]).status().unwrap();
-    assert!(told.success());
+    signal(&child, "-INT");
     child.wait_with_output().unwrap()
+}
+
+/// Sends a signal, such as `-HUP`.
+#[cfg(unix)]
+pub(crate) fn signal(child: &Child, signal: &str) {
+    let pid = child.id().to_string();
+    let told = Command::new("kill").args([signal, &pid]).status().unwrap();
+    assert!(told.success());
 }
 
 /// An address at which nobody listens: bound once to find it free, then let go.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Child;
 
 use domain::record::{JournalLine, MarkKind};
 
@@ -160,12 +160,8 @@ fn failed_requests_are_rows() {
 
 /// Starts a sweep that takes its time, and waits until its journal shows that it is under way.
 fn slow_sweep(place: &Place) -> Child {
-    let mut child = place
-        .command("sweep --simulate --only homo* --repeats 2 --time-scale 40 --out r")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        place.start("sweep --simulate --only homo* --repeats 2 --time-scale 40 --out r");
     let journal = place.path("r/journal.jsonl");
     until(&mut child, || {
         let text = fs::read_to_string(&journal).unwrap_or_default();
@@ -216,7 +212,7 @@ fn a_killed_sweep_is_resumed_without_repeating_what_is_complete() {
     let mut child = slow_sweep(&place);
     let (code, errors) = said(&place.run("sweep --resume r"));
     assert_eq!(code, 2, "two sweeps into one folder");
-    assert!(errors.contains("in use by another sweep"), "{errors}");
+    assert!(errors.contains("in use by another run"), "{errors}");
     child.kill().unwrap();
     child.wait().unwrap();
     resume_and_check(&place);

@@ -128,6 +128,7 @@ fn file(records: &[RequestRecord]) -> LoadFile {
             same_prompt: false,
             turns: None,
             work: None,
+            timeouts: None,
             slo: Some(slo.to_owned()),
         },
         result: Some(LoadResult {

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use domain::Nanos;
-use domain::exit::{Fatal, OrFatal as _};
+use domain::exit::Fatal;
 use domain::hash::derive;
 use domain::plan::CachePolicy;
 use domain::record::capacity::{CapacityRecord, Decision, LevelEnd, Phase, Probe, Window};
-use domain::record::load::{ClientCost, LOAD_SCHEMA, LoadFile, LoadResult, Shape};
+use domain::record::load::{ClientCost, LOAD_SCHEMA, LoadFile, LoadResult, REQUESTS_FILE, Shape};
 use domain::record::{NonceRoot, RequestRecord, RunHeader};
 use domain::{ModelOptions, Stamp};
 use indicatif::ProgressBar;
@@ -18,6 +18,7 @@ use metrics::capacity::{
     self, LevelFigures, Objective, Rule, Sample, Watch, Watched, steady_window,
 };
 use metrics::load::Collected;
+use results::FolderError;
 use runtime::load::{LoadEnd, LoadPlan, LoadSetup, LoadShape, OnRecord, run_load};
 use runtime::{Shutdown, ShutdownLevel};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -95,12 +96,10 @@ pub(super) async fn run(
     );
     let end = end?;
     let level = judge(ground, (agents.get(), phase), dir, &looked, others);
-    rows.finish()?.written.or_environment(format!(
-        "the requests of {} are not complete",
-        dir.display()
-    ))?;
+    let written = rows.finish()?.written;
+    written.map_err(FolderError::write(&dir.join(REQUESTS_FILE)))?;
     file.result = Some(result(&looked.records, &end));
-    rows::write_facts(dir, &file)?;
+    results::load::write(dir, &file)?;
     Ok(level)
 }
 
@@ -160,6 +159,7 @@ fn load_file(record: &CapacityRecord, plan: &LoadPlan, agents: u32) -> LoadFile 
             same_prompt: record.asked.same_prompt,
             turns: None,
             work: None,
+            timeouts: None,
             slo: None,
         },
         result: None,

@@ -1,6 +1,7 @@
 //! What a person sees of a capacity run: a line a level, then the answer.
 
 use document::capacity::figure_in_words;
+use document::output::say;
 use document::verdict;
 use domain::record::capacity::{LevelEnd, Probe};
 use indicatif::ProgressBar;
@@ -14,7 +15,12 @@ pub(super) struct Progress(ProgressBar);
 
 impl Progress {
     pub(super) fn new(json: bool) -> Self {
-        Self(terminal::bar(json, None, "{spinner} {msg}  {elapsed}"))
+        Self(terminal::bar(
+            json,
+            None,
+            "{spinner} {msg}  {elapsed}",
+            None,
+        ))
     }
 
     pub(super) fn started(&self, agents: u32) {
@@ -41,7 +47,7 @@ impl Progress {
 
     /// Says something without tearing the bar.
     pub(super) fn say(&self, text: &str) {
-        self.0.suspend(|| eprintln!("{text}"));
+        self.0.suspend(|| say(text));
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use agents::WorkPool;
 use clock::Clock;
 use domain::exit::Fatal;
-use domain::plan::CachePolicy;
+use domain::plan::{CachePolicy, Timeouts};
 use domain::record::load::{Asked, RampAsked, Shape, WorkAsked};
 use domain::work::Work;
 use domain::{ModelOptions, Nanos};
@@ -187,6 +187,7 @@ pub(super) fn asked(plan: &LoadPlan, args: &LoadArgs, pool: &WorkPool) -> Asked 
             file_bytes: plan.work.file.map(|file| u64::from(file.bytes())),
             threads: pool.threads().get(),
         }),
+        timeouts: Some(args.limits.timeouts()).filter(|limits| *limits != Timeouts::default()),
         slo: args.output.slo.as_ref().map(|slo| slo.text().to_owned()),
     }
 }

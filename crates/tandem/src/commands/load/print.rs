@@ -143,7 +143,12 @@ fn add_times(lines: &mut Lines, result: &LoadResult) {
     let needs = needs.iter().map(|(p, n)| format!("{p} needs {n}"));
     let needs = needs.collect::<Vec<_>>().join(", ");
     if !needs.is_empty() {
-        lines.add("- too few to certify: ", needs + ".");
+        let why = if result.interrupted {
+            "- stopped too soon to certify: "
+        } else {
+            "- too few to certify: "
+        };
+        lines.add(why, needs + ".");
     }
     if figures.slow_connects > 0 {
         let words = "took 1 s or more: the server's accept queue overflowed; see docs/load.md, \

@@ -1,0 +1,73 @@
+//! Standard output and standard error of a command, whose reader may go away before its end: a closed
+//! terminal, `| head`. That stops nothing and changes no exit code.
+
+use std::fmt;
+use std::io::{self, Stderr, Stdout, Write};
+
+/// A stream that drops what is written once its reader has closed it. Every other error, such as a
+/// full disk under the file that it is redirected to, stays one.
+#[derive(Debug)]
+pub struct Output<W>(W);
+
+/// Standard output.
+pub fn stdout() -> Output<Stdout> {
+    Output(io::stdout())
+}
+
+/// Standard error.
+pub fn stderr() -> Output<Stderr> {
+    Output(io::stderr())
+}
+
+/// Writes a line to standard error. When that fails there is no place to say so.
+pub fn say(line: impl fmt::Display) {
+    let _ = writeln!(stderr(), "{line}");
+}
+
+/// The outcome of a write, or `instead` where nobody reads any more.
+fn unless_closed<T>(written: io::Result<T>, instead: T) -> io::Result<T> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(instead),
+        other => other,
+    }
+}
+
+impl<W: Write> Write for Output<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        unless_closed(self.0.write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        unless_closed(self.0.flush(), ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fails(io::ErrorKind);
+
+    impl Write for Fails {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(self.0.into())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_is_no_error_and_a_full_disk_is_one() {
+        let mut unread = Output(Fails(io::ErrorKind::BrokenPipe));
+        unread.write_all(b"text").unwrap();
+        unread.flush().unwrap();
+        let mut full = Output(Fails(io::ErrorKind::StorageFull));
+        assert_eq!(
+            full.write_all(b"text").unwrap_err().kind(),
+            io::ErrorKind::StorageFull
+        );
+        full.flush().unwrap_err();
+    }
+}

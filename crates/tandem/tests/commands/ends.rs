@@ -1,0 +1,367 @@
+//! What is left when a command ends before its end: killed, told to stop, without room, without its
+//! folder, without a reader.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use domain::record::RequestRecord;
+use serde_json::Value;
+
+use crate::support::{Place, closed_port, code, interrupt, json, lines, said, signal, text, until};
+
+const SWEEP: &str = "sweep --simulate --only homo* --repeats 2 --time-scale 40 --out r";
+const LOAD: &str = "load --simulate --time-scale 300 --agents 4 --requests 1000000 --out r";
+const CAPACITY: &str = "capacity --simulate --num-parallel 2 --num-predict 4 \
+                        --slo 'ttft_p60 < 500ms' --max-agents 16 --beyond 1 --out r";
+
+fn holds_something(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|file| file.len() > 0)
+}
+
+/// Waits until a command that writes to the folder `r` has recorded something.
+fn under_way(place: &Place, child: &mut Child) {
+    let levels = place.path("r/levels");
+    let level = || fs::read_dir(&levels).ok()?.next()?.ok();
+    until(child, || {
+        let rows = level().map(|level| level.path().join("requests.jsonl"));
+        let files = ["journal.jsonl", "requests.jsonl"].map(|name| place.path("r").join(name));
+        files.iter().chain(&rows).any(|file| holds_something(file))
+    });
+}
+
+fn probes(place: &Place) -> Vec<Value> {
+    let record: Value = serde_json::from_str(&place.read("r/capacity.json")).unwrap();
+    record["probes"].as_array().unwrap().clone()
+}
+
+/// Rows that are fewer than what is written at once, each sooner after the last than any time-out.
+#[test]
+fn a_load_that_is_killed_keeps_the_rows_of_the_requests_that_had_ended() {
+    let place = Place::new();
+    let mut child = place.start("load --simulate --time-scale 20 --agents 1 --requests 60 --out r");
+    under_way(&place, &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let rows: Vec<RequestRecord> = lines(&place.path("r/requests.jsonl")).collect();
+    assert!(!rows.is_empty() && rows.len() < 60, "{}", rows.len());
+}
+
+/// Every state in which a killed capacity run can leave its folder, resumed.
+#[test]
+fn a_capacity_run_that_is_killed_in_a_level_runs_that_level_again() {
+    let place = Place::new();
+    let whole = json(&place.good(&format!("{CAPACITY} --json")));
+    fs::rename(place.path("r"), place.path("whole")).unwrap();
+    let mut child = place.start(&format!("{CAPACITY} --time-scale 20"));
+    under_way(&place, &mut child);
+    let (code, errors) = said(&place.run("capacity --resume r"));
+    assert_eq!(code, 2, "two runs in one folder");
+    assert!(errors.contains("r is in use by another run"), "{errors}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(
+        probes(&place),
+        [Value::Null; 0],
+        "killed in its first level"
+    );
+
+    let level = place.path("r/levels/0001-agents-1");
+    assert!(level.is_dir(), "{:?}", fs::read_dir(place.path("r/levels")));
+    let begun = place.read("r/capacity.json");
+    let half_a_line = |place: &Place| {
+        let rows = level.join("requests.jsonl");
+        let all = fs::read_to_string(&rows).unwrap();
+        fs::write(&rows, all + "{\"run\":{").unwrap();
+        place.write("r/capacity.json.tmp", "{\"schema\"");
+    };
+    let no_rows = |_: &Place| {
+        for file in fs::read_dir(&level).unwrap() {
+            fs::remove_file(file.unwrap().path()).unwrap();
+        }
+    };
+    let no_level = |place: &Place| fs::remove_dir_all(place.path("r/levels")).unwrap();
+    let states: [(&dyn Fn(&Place), &str); 4] = [
+        (&|_| {}, "0001-agents-1-2"),
+        (&half_a_line, "0001-agents-1-3"),
+        (&no_rows, "0001-agents-1-4"),
+        (&no_level, "0001-agents-1"),
+    ];
+    for (state, folder) in states {
+        place.write("r/capacity.json", &begun);
+        state(&place);
+        let resumed = json(&place.good("capacity --resume r --json"));
+        assert_eq!(resumed["record"]["end"]["kind"], "finished");
+        assert_eq!(resumed["answer"]["carries"], whole["answer"]["carries"]);
+        assert_eq!(probes(&place)[0]["folder"], folder);
+    }
+
+    fs::remove_dir_all(place.path("r")).unwrap();
+    fs::create_dir(place.path("r")).unwrap();
+    let (code, errors) = said(&place.run("capacity --resume r"));
+    assert_eq!(code, 2);
+    assert!(errors.contains("no file r/capacity.json"), "{errors}");
+    assert!(errors.contains("begin it again with --out"), "{errors}");
+    place.good(CAPACITY);
+}
+
+/// A closed terminal or a lost connection is a request to stop, as Ctrl-C is.
+#[cfg(target_os = "linux")]
+#[test]
+fn every_long_command_ends_well_when_its_terminal_is_closed() {
+    let capacity = format!("{CAPACITY} --time-scale 20");
+    for line in [SWEEP, LOAD, &capacity] {
+        let place = Place::new();
+        let mut child = place.start(line);
+        under_way(&place, &mut child);
+        signal(&child, "-HUP");
+        let (code, errors) = said(&child.wait_with_output().unwrap());
+        assert_eq!(code, 130, "{line}: {errors}");
+        assert!(errors.contains("Stopping"), "{line}: {errors}");
+    }
+    let place = Place::new();
+    let told = |name: &str, line: &str, words: &str, last: i32| {
+        let log = place.path(name);
+        let mut command = place.command(line);
+        let file = File::create(&log).unwrap();
+        command.stdout(file.try_clone().unwrap()).stderr(file);
+        let mut child = command.spawn().unwrap();
+        until(&mut child, || {
+            fs::read_to_string(&log).unwrap().contains(words)
+        });
+        signal(&child, "-HUP");
+        assert_eq!(
+            child.wait().unwrap().code(),
+            Some(last),
+            "{}",
+            place.read(name)
+        );
+    };
+    told(
+        "serve.log",
+        "serve --port 0 --profile instant",
+        "Ctrl-C stops it",
+        0,
+    );
+    told("calibrate.log", "-v calibrate --out r", "calibrated", 130);
+    assert!(place.path("r/calibration.json").is_file());
+
+    // Under nohup a command outlives its terminal.
+    let place = Place::new();
+    let mut command = place.in_shell("trap '' HUP", LOAD);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    under_way(&place, &mut child);
+    signal(&child, "-HUP");
+    let length = || fs::metadata(place.path("r/requests.jsonl")).unwrap().len();
+    let before = length();
+    until(&mut child, || length() > before);
+    assert_eq!(code(&interrupt(child)), 130);
+}
+
+/// Runs a command whose readers have closed these streams: 1 for standard output, 2 for standard error.
+fn unread(mut command: Command, closed: &[u32]) -> i32 {
+    let pipe = |number| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        if closed.contains(&number) {
+            drop(reader);
+            return Stdio::from(writer);
+        }
+        Stdio::null()
+    };
+    let child = command.stdout(pipe(1)).stderr(pipe(2)).spawn();
+    code(&child.unwrap().wait_with_output().unwrap())
+}
+
+#[test]
+fn without_a_reader_every_command_runs_to_its_end_with_its_own_exit_code() {
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113/recorded.csv");
+    let recorded = recorded.display();
+    let sweep = "sweep --simulate --only homo_g80_c512_t0.6 --repeats 1";
+    let load = "load --simulate --profile instant --requests 8";
+    let closed = closed_port();
+    let commands = [
+        (format!("{sweep} --dry-run"), 0, ""),
+        (format!("-vvv {sweep} --out DIR"), 0, "journal.jsonl"),
+        (format!("{sweep} --json --out DIR"), 0, "journal.jsonl"),
+        (format!("-vvv {load} --out DIR"), 0, "load.json"),
+        (
+            format!("{load} --json --out DIR --fault reset-mid-token=1"),
+            1,
+            "load.json",
+        ),
+        (CAPACITY.replace("--out r", "--out DIR"), 0, "capacity.json"),
+        ("doctor --simulate".to_owned(), 1, ""),
+        (format!("calibrate-profile --input '{recorded}'"), 0, ""),
+        ("sweep --help".to_owned(), 0, ""),
+        ("sweep --nonsense".to_owned(), 2, ""),
+        (
+            format!("load --no-simulate --no-record --endpoint http://{closed}"),
+            3,
+            "",
+        ),
+    ];
+    let place = Place::new();
+    for (number, (line, expected, file)) in commands.iter().enumerate() {
+        for closed in [&[][..], &[1], &[2], &[1, 2]] {
+            let dir = format!("{number}-{closed:?}").replace(['[', ']', ',', ' '], "");
+            let line = line.replace("DIR", &dir);
+            assert_eq!(
+                unread(place.command(&line), closed),
+                *expected,
+                "{line}, {closed:?}"
+            );
+            assert!(
+                file.is_empty() || holds_something(&place.path(&dir).join(file)),
+                "{line}"
+            );
+            if *file == "load.json" {
+                let load: Value =
+                    serde_json::from_str(&place.read(&format!("{dir}/load.json"))).unwrap();
+                assert!(load["result"].is_object(), "{line}");
+            }
+        }
+    }
+    // Closed by the shell.
+    let command = place.in_shell("exec >&- 2>&-", &format!("{load} --out shell"));
+    assert_eq!(unread(command, &[]), 0);
+}
+
+/// A full disk under standard output is an error, and takes nothing from the folder.
+#[cfg(target_os = "linux")]
+#[test]
+fn figures_that_cannot_be_printed_are_still_written() {
+    let place = Place::new();
+    let mut command = place.command("load --simulate --profile instant --requests 8 --out r");
+    command.stdout(File::options().write(true).open("/dev/full").unwrap());
+    let (code, errors) = said(&command.output().unwrap());
+    assert_eq!(code, 3);
+    assert!(
+        errors.contains("the output could not be printed"),
+        "{errors}"
+    );
+    let load: Value = serde_json::from_str(&place.read("r/load.json")).unwrap();
+    assert_eq!(load["result"]["figures"]["outcomes"]["completed"], 8);
+}
+
+/// Runs a command that may write so many blocks of 512 bytes to a file.
+fn with_room(place: &Place, blocks: u32, line: &str) -> Output {
+    let before = format!("trap '' XFSZ; ulimit -f {blocks}");
+    place.in_shell(&before, line).output().unwrap()
+}
+
+#[test]
+fn a_full_disk_is_said_with_what_works_afterwards() {
+    let sweep = "sweep --simulate --only homo_g80_c512* --repeats 2 --out r";
+    let load = "load --simulate --profile instant --requests 200 --out r";
+    // Nothing is there to go on with: the same command begins again.
+    for line in [sweep, load, CAPACITY] {
+        let place = Place::new();
+        let (code, errors) = said(&with_room(&place, 0, line));
+        assert_eq!(code, 3, "{line}: {errors}");
+        assert!(errors.contains("nothing was recorded"), "{line}: {errors}");
+        assert!(!errors.contains("--resume"), "{line}: {errors}");
+        place.good(line);
+    }
+    // Room for what the run is, and not for its rows.
+    for (line, resume) in [
+        (sweep, "sweep --resume r"),
+        (CAPACITY, "capacity --resume r"),
+    ] {
+        let place = Place::new();
+        let (code, errors) = said(&with_room(&place, 20, line));
+        assert_eq!(code, 3, "{line}: {errors}");
+        assert!(errors.contains("go on with --resume"), "{line}: {errors}");
+        place.good(resume);
+    }
+    let place = Place::new();
+    let (code, errors) = said(&with_room(&place, 20, load));
+    assert_eq!(code, 3, "{errors}");
+    assert!(errors.contains("r is not complete"), "{errors}");
+}
+
+#[test]
+fn a_folder_that_disappears_stops_what_writes_to_it() {
+    for line in [SWEEP, LOAD] {
+        let place = Place::new();
+        let mut child = place.start(line);
+        under_way(&place, &mut child);
+        fs::rename(place.path("r"), place.path("elsewhere")).unwrap();
+        let (code, errors) = said(&child.wait_with_output().unwrap());
+        assert_eq!(code, 3, "{line}: {errors}");
+        assert!(
+            errors.contains("r/journal.jsonl was removed or moved")
+                || errors.contains("r/telemetry.jsonl was removed or moved")
+                || errors.contains("r is not complete"),
+            "{line}: {errors}"
+        );
+    }
+}
+
+#[test]
+fn an_artefact_that_cannot_be_written_is_told_and_counted() {
+    let place = Place::new();
+    place.write("tables/figures.csv", "what,ms\none,1\n");
+    place.write("r/artefacts", "a file in the place of the folder");
+    let output = place
+        .run("run --simulate --runs 1 --workflow full --agent default --benchmarks tables --out r");
+    let printed = text(&output.stdout);
+    assert_eq!(code(&output), 1, "{printed}");
+    let words = "warning: 2 steps of agents failed; the first: ";
+    let (_, first) = printed
+        .split_once(words)
+        .unwrap_or_else(|| panic!("{printed}"));
+    assert!(first.contains("agent 0, write: failed to write"), "{first}");
+}
+
+/// A folder that somebody else prepared leads nothing out of it, in a new run or one that goes on.
+#[test]
+fn links_in_a_results_folder_are_not_followed() {
+    let place = Place::new();
+    place.write("private/key", "secret");
+    let sweep = "sweep --simulate --only homo_g80_c512_t0.6 --repeats 1 --out DIR";
+    let load = "load --simulate --profile instant --requests 2 --repetitions 2 --out DIR";
+    let capacity = CAPACITY.replace("--out r", "--out DIR");
+    let prepared = [
+        (sweep, "artefacts", "private"),
+        (sweep, "telemetry.jsonl", "private/key"),
+        (sweep, "tandem.lock", "private/key"),
+        (sweep, "manifest.json.tmp", "private/key"),
+        (load, "repetition-1", "private"),
+        (load, "repetition-2", "private"),
+        (&capacity, "levels", "private"),
+        (&capacity, "capacity.json.tmp", "private/key"),
+        (
+            "calibrate --quick --out DIR",
+            "calibration.json.tmp",
+            "private/key",
+        ),
+    ];
+    let refused = |line: &str, link: &PathBuf| {
+        let (code, errors) = said(&place.run(line));
+        assert_eq!(code, 2, "{line}: {errors}");
+        assert!(errors.contains("is a link"), "{line}: {errors}");
+        assert!(link.is_symlink());
+    };
+    for (number, (line, name, target)) in prepared.iter().enumerate() {
+        let dir = place.path(&number.to_string());
+        fs::create_dir(&dir).unwrap();
+        symlink(place.path(target), dir.join(name)).unwrap();
+        refused(&line.replace("DIR", &number.to_string()), &dir.join(name));
+    }
+    place.good(&sweep.replace("DIR", "s"));
+    place.good(&capacity.replace("DIR", "c"));
+    for (line, name, target) in [
+        ("sweep --resume s", "s/artefacts", "private"),
+        ("sweep --resume s", "s/journal.jsonl.cut", "private/key"),
+        ("capacity --resume c", "c/levels/0099-agents-2", "private"),
+    ] {
+        let link = place.path(name);
+        symlink(place.path(target), &link).unwrap();
+        refused(line, &link);
+        fs::remove_file(link).unwrap();
+    }
+    assert_eq!(fs::read_dir(place.path("private")).unwrap().count(), 1);
+    assert_eq!(place.read("private/key"), "secret");
+}
