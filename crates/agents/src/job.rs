@@ -276,6 +276,7 @@ async fn run_step(
                 memory.findings.as_ref(),
                 &memory.ends,
                 &memory.answer,
+                job.plan.keep_text,
             );
             let shown = path.display().to_string();
             let writing = clock.compute(WRITE_MODELLED, move || write_artefact(&path, &text));

@@ -32,26 +32,36 @@ pub(crate) fn artefact_path(
         .join(format!("{agent}-{name}.md"))
 }
 
-/// The artefact: what was found, what the model made of it, and how its calls ended.
+/// The artefact: what was found, what the model made of it, and how its calls ended. Of what stands in
+/// prompts and answers it has the length alone, unless `keep_text` is set.
 pub(crate) fn artefact(
     name: &str,
     findings: Option<&Findings>,
     ends: &[String],
     answer: &str,
+    keep_text: bool,
 ) -> String {
+    let kept = |text: &str| {
+        if keep_text {
+            text.to_owned()
+        } else {
+            format!("{} characters, not kept.\n", text.chars().count())
+        }
+    };
     let mut text = format!("# Findings of {name}\n");
     if let Some(findings) = findings {
         let _ = write!(
             text,
             "\n## Read from the benchmark tables\n\n{}\nPrimes below {PRIME_LIMIT} sum to {}.\n",
-            findings.text, findings.prime_sum
+            kept(&findings.text),
+            findings.prime_sum
         );
     }
     text.push_str("\n## Written by the model\n\n");
     if answer.trim().is_empty() {
         text.push_str("No text.\n");
     } else {
-        text.push_str(answer.trim());
+        text.push_str(kept(answer.trim()).trim_end());
         text.push('\n');
     }
     for (end, call) in ends.iter().zip(1..) {

@@ -117,8 +117,16 @@ pub struct SweepPlan {
     pub timeouts: Timeouts,
     /// How often devices and host are sampled, per second.
     pub telemetry_hz: f64,
+    /// Whether artefacts hold the text of prompts and answers, or only how long it was. Written where it
+    /// is false.
+    #[serde(default = "keeps_text", skip_serializing_if = "Clone::clone")]
+    pub keep_text: bool,
     /// The configurations, in the plan's order.
     pub configs: Vec<Config>,
+}
+
+const fn keeps_text() -> bool {
+    true
 }
 
 /// How a configuration is measured.

@@ -58,6 +58,10 @@ pub(crate) enum Command {
     Report(Vec<String>),
 }
 
+/// The prompt when none is given.
+pub(crate) const DEFAULT_PROMPT: &str =
+    "Explain in a few plain paragraphs how a computer runs several programs at once.";
+
 /// What each request of a load asks for.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RequestArgs {
@@ -68,11 +72,7 @@ pub(crate) struct RequestArgs {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
     pub(crate) num_predict: i64,
     /// The prompt of every request.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "Explain in a few plain paragraphs how a computer runs several programs at once."
-    )]
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PROMPT)]
     pub(crate) prompt: String,
     /// Send the same prompt every time. Without it each begins with a nonce, so that a prefix
     /// cache helps none of them.
@@ -88,6 +88,16 @@ pub(crate) struct NonceFlag {
     /// an earlier run left; the embedded simulator takes it from the seed.
     #[arg(long, value_name = "HEX")]
     pub(crate) nonce: Option<NonceRoot>,
+}
+
+/// What is kept of prompts and answers.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct TextFlag {
+    /// Keep no text of prompts and answers in the results folder, only hashes and lengths. Without it
+    /// the recorded command line and a capacity run's file have --prompt, and agents with the full
+    /// workflow leave what they wrote.
+    #[arg(long)]
+    pub(crate) no_text: bool,
 }
 
 /// A name that can begin a folder's.

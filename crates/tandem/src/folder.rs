@@ -101,8 +101,28 @@ pub(crate) fn tool() -> String {
     )
 }
 
-/// The command line as it can be typed again.
+/// The command line as it can be typed again. With `--no-text` it is without its prompts.
 pub(crate) fn command_line() -> String {
+    let args = std::env::args_os().skip(1);
+    as_typed(args.map(|arg| arg.to_string_lossy().into_owned()))
+}
+
+fn as_typed(args: impl Iterator<Item = String>) -> String {
+    const TEXTS: [&str; 2] = ["--prompt", "--follow-up"];
+    const LEFT_OUT: &str = "(not kept)";
+    let mut args: Vec<String> = args.collect();
+    if args.iter().any(|arg| arg == "--no-text") {
+        let mut is_text = false;
+        for arg in &mut args {
+            if is_text {
+                LEFT_OUT.clone_into(arg);
+            }
+            is_text = TEXTS.contains(&arg.as_str());
+            if let Some((flag, _)) = arg.split_once('=').filter(|(flag, _)| TEXTS.contains(flag)) {
+                *arg = format!("{flag}={LEFT_OUT}");
+            }
+        }
+    }
     let quote = |arg: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@".contains(c);
         if !arg.is_empty() && arg.chars().all(plain) {
@@ -112,7 +132,7 @@ pub(crate) fn command_line() -> String {
         }
     };
     std::iter::once("tandem".to_owned())
-        .chain(std::env::args().skip(1).map(quote))
+        .chain(args.into_iter().map(quote))
         .collect::<Vec<_>>()
         .join(" ")
 }
@@ -141,6 +161,27 @@ mod tests {
             assert!(told.ends_with(&what), "{told}");
             assert!(said(&dir.join(file)).unwrap_err().ends_with("is a file"));
         }
+    }
+
+    #[test]
+    fn a_command_line_can_be_typed_again_and_keeps_no_prompt_when_told_so() {
+        let typed = |args: &[&str]| as_typed(args.iter().map(|arg| (*arg).to_owned()));
+        let args = [
+            "load",
+            "--prompt",
+            "it's",
+            "--follow-up=why?",
+            "--agents",
+            "2",
+        ];
+        assert_eq!(
+            typed(&args),
+            "tandem load --prompt 'it'\\''s' '--follow-up=why?' --agents 2"
+        );
+        assert_eq!(
+            typed(&[&args[..], &["--no-text"]].concat()),
+            "tandem load --prompt '(not kept)' '--follow-up=(not kept)' --agents 2 --no-text"
+        );
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub(crate) struct PlanFile {
     timeouts: TimeoutsFile,
     #[serde(default = "default_hz")]
     telemetry_hz: f64,
+    #[serde(default = "super::keeps_text")]
+    keep_text: bool,
     #[serde(default)]
     presets: BTreeMap<String, ModelOptions>,
     #[serde(default)]
@@ -192,6 +194,7 @@ pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
         per_agent_servers: file.per_agent_servers,
         timeouts: resolve_timeouts(origin, &file.timeouts)?,
         telemetry_hz: file.telemetry_hz,
+        keep_text: file.keep_text,
         configs,
     })
 }

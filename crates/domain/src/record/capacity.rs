@@ -41,8 +41,11 @@ pub struct Asked {
     pub model: String,
     /// Most tokens of each answer.
     pub num_predict: i64,
-    /// The prompt of every request.
+    /// The prompt of every request; empty where its text is not kept.
     pub prompt: String,
+    /// SHA-256 of the prompt, where its text is not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_sha256: Option<String>,
     /// Every request has this prompt as it is; otherwise each begins with a nonce.
     pub same_prompt: bool,
     /// From the end of an agent's request to its next one, seconds.

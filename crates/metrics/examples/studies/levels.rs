@@ -193,6 +193,7 @@ pub(crate) fn asked(objective: &Objective) -> Asked {
         slo: objective.to_string(),
         model: String::new(),
         num_predict: 50,
+        prompt_sha256: None,
         prompt: String::new(),
         same_prompt: false,
         think_s: 0.0,

@@ -12,6 +12,7 @@ use document::capacity::{Answer, AnswerKind, answer};
 use document::output::say;
 use document::words::plural;
 use domain::exit::{Exit, Fatal};
+use domain::hash::sha256_hex;
 use domain::plan::Timeouts;
 use domain::record::capacity::{
     Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LevelEnd, RunEnd, Search,
@@ -27,7 +28,7 @@ use self::show::Progress;
 use crate::budget;
 use crate::checks;
 use crate::descriptors;
-use crate::flags::{CapacityArgs, RuntimeFlags};
+use crate::flags::{CapacityArgs, DEFAULT_PROMPT, RuntimeFlags};
 use crate::folder;
 use crate::simulated;
 use crate::stage::{self, Cast, Stage};
@@ -117,6 +118,23 @@ fn as_it_began(
     };
     args.max_agents = NonZeroU32::new(record.asked.search.max_agents).unwrap_or(args.max_agents);
     args.request.num_predict = record.asked.num_predict;
+    let (kept, typed) = (&record.asked.prompt, &args.request.prompt);
+    let (is_same, fix) = match &record.asked.prompt_sha256 {
+        Some(kept) => (
+            *kept == sha256_hex(typed.as_bytes()),
+            "its text was not kept: give it again, with --prompt",
+        ),
+        None => (
+            typed == kept || typed == DEFAULT_PROMPT,
+            "leave --prompt out",
+        ),
+    };
+    if !is_same {
+        return Err(Fatal::usage("the run began with another prompt").hint(fix));
+    }
+    if record.asked.prompt_sha256.is_none() {
+        args.request.prompt.clone_from(kept);
+    }
     if let Some(facts) = &record.header.runtime {
         args.runtime = RuntimeFlags::of(facts);
     }
@@ -213,6 +231,7 @@ async fn run(
             nonce,
             record: &record,
             objective: &objective,
+            prompt: &args.request.prompt,
             running,
             progress: &progress,
         };
@@ -277,7 +296,12 @@ fn asked(args: &CapacityArgs) -> Asked {
         slo: args.slo.to_string(),
         model: args.request.model.clone(),
         num_predict: args.request.num_predict,
-        prompt: args.request.prompt.clone(),
+        prompt: if args.text.no_text {
+            String::new()
+        } else {
+            args.request.prompt.clone()
+        },
+        prompt_sha256: (args.text.no_text).then(|| sha256_hex(args.request.prompt.as_bytes())),
         same_prompt: args.request.same_prompt,
         think_s: args.think.as_secs_f64(),
         warmup: args.warmup,

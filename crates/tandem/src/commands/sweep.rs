@@ -63,6 +63,9 @@ fn apply_flags(plan: &mut SweepPlan, common: &Common) {
         Some(ProtocolArg::Rigorous) => plan.protocol = Protocol::rigorous(),
         None => {}
     }
+    if common.text.no_text {
+        plan.keep_text = false;
+    }
     if let Some(model) = &common.model {
         plan.model.clone_from(model);
     }

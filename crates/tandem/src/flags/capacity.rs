@@ -7,9 +7,10 @@ use std::time::Duration;
 use clap::Args;
 use metrics::capacity::Objective;
 
-use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, folder_name};
+use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, TextFlag, folder_name};
 
-/// What a run was asked when it began, the simulator with it: none of it can change on the way.
+/// What a run was asked when it began, the simulator with it: none of it can change on the way. A prompt
+/// whose text was not kept is given again.
 const ASKED: [&str; 23] = [
     "model",
     "slo",
@@ -20,7 +21,7 @@ const ASKED: [&str; 23] = [
     "time_per_level",
     "num_predict",
     "think",
-    "prompt",
+    "no_text",
     "same_prompt",
     "warmup",
     "max_failed",
@@ -102,6 +103,8 @@ pub(crate) struct CapacityArgs {
     /// Where to write; a new folder under results/ by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) text: TextFlag,
     /// The beginning of the new folder's name.
     #[arg(long, value_name = "NAME", default_value = "capacity", conflicts_with = "out", value_parser = folder_name)]
     pub(crate) name: String,

@@ -11,7 +11,7 @@ use domain::work::{CpuWork, FileWork};
 use metrics::load::Slo;
 use runtime::load::{Rate, Speed, Variation};
 
-use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, folder_name};
+use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, TextFlag, folder_name};
 
 /// Flags of `tandem load`.
 #[derive(Debug, Args)]
@@ -178,6 +178,8 @@ pub(crate) struct OutputArgs {
     /// Write nothing: the figures are printed and no request is kept.
     #[arg(long, conflicts_with_all = ["out", "name"])]
     pub(crate) no_record: bool,
+    #[command(flatten)]
+    pub(crate) text: TextFlag,
     /// Machine-readable: one JSON object on standard output. docs/load.md has its keys.
     #[arg(long)]
     pub(crate) json: bool,

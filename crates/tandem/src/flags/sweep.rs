@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{BudgetFlag, NonceFlag, RuntimeFlags, ServerArgs};
+use super::{BudgetFlag, NonceFlag, RuntimeFlags, ServerArgs, TextFlag};
 
 /// Flags of `tandem sweep`.
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub(crate) struct SweepArgs {
     /// Finish an interrupted sweep in this folder; what is complete is not repeated. It goes on as it
     /// began: plan and seed, the simulator's settings, --admission, --benchmarks, --runtime, --workers
     /// and --pin are the folder's, and a flag that says otherwise is refused.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "plan", "only", "dry_run", "repeats", "protocol", "seed", "model"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "plan", "only", "dry_run", "repeats", "protocol", "seed", "model", "no_text"])]
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -75,6 +75,8 @@ pub(crate) struct Common {
     /// Where to write; a new folder under results/ by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) text: TextFlag,
     /// Most requests in flight at once; all of them by default.
     #[arg(long, value_name = "N")]
     pub(crate) admission: Option<std::num::NonZeroU32>,

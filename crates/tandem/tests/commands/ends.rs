@@ -115,6 +115,10 @@ fn every_long_command_ends_well_when_its_terminal_is_closed() {
         let place = Place::new();
         let mut child = place.start(line);
         under_way(&place, &mut child);
+        // Meanwhile the folder is taken.
+        let (code, errors) = said(&place.run(line));
+        assert_eq!(code, 2, "{line}: {errors}");
+        assert!(errors.contains("r already holds"), "{line}: {errors}");
         signal(&child, "-HUP");
         let (code, errors) = said(&child.wait_with_output().unwrap());
         assert_eq!(code, 130, "{line}: {errors}");
@@ -187,7 +191,7 @@ fn without_a_reader_every_command_runs_to_its_end_with_its_own_exit_code() {
         (format!("{sweep} --json --out DIR"), 0, "journal.jsonl"),
         (format!("-vvv {load} --out DIR"), 0, "load.json"),
         (
-            format!("{load} --json --out DIR --fault reset-mid-token=1"),
+            format!("{load} --json --out DIR --no-preload --fault reset-mid-token=1"),
             1,
             "load.json",
         ),
@@ -249,6 +253,30 @@ fn figures_that_cannot_be_printed_are_still_written() {
 fn with_room(place: &Place, blocks: u32, line: &str) -> Output {
     let before = format!("trap '' XFSZ; ulimit -f {blocks}");
     place.in_shell(&before, line).output().unwrap()
+}
+
+/// Whatever another process is about to do in a folder, nothing begins there meanwhile.
+#[test]
+fn a_folder_that_another_process_holds_is_refused() {
+    let place = Place::new();
+    fs::create_dir(place.path("r")).unwrap();
+    let held = File::create(place.path("r/tandem.lock")).unwrap();
+    held.lock().unwrap();
+    for line in [
+        SWEEP,
+        LOAD,
+        "load --simulate --repetitions 2 --out r",
+        CAPACITY,
+        "calibrate --quick --out r",
+    ] {
+        let (code, errors) = said(&place.run(line));
+        assert_eq!(code, 2, "{line}: {errors}");
+        assert!(
+            errors.contains("r is in use by another run"),
+            "{line}: {errors}"
+        );
+    }
+    assert_eq!(fs::read_dir(place.path("r")).unwrap().count(), 1);
 }
 
 #[test]
@@ -313,6 +341,56 @@ fn an_artefact_that_cannot_be_written_is_told_and_counted() {
         .split_once(words)
         .unwrap_or_else(|| panic!("{printed}"));
     assert!(first.contains("agent 0, write: failed to write"), "{first}");
+}
+
+/// Every file under a folder, as one text.
+fn everything(dir: &Path) -> String {
+    let mut all = String::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        all += &if path.is_dir() {
+            everything(&path)
+        } else {
+            text(&fs::read(&path).unwrap())
+        };
+    }
+    all
+}
+
+/// What is kept of prompts and answers, and that it is not kept where that was asked for.
+#[test]
+fn no_text_of_prompts_and_answers_is_kept_when_told_so() {
+    let place = Place::new();
+    place.write("tables/figures.csv", "what,unmistakable\none,1\n");
+    let secret = "--prompt 'my secret'";
+    let run = "run --simulate --runs 1 --workflow full --agent default --benchmarks tables";
+    let load = format!("load --simulate --requests 2 --turns 2 --follow-up 'my secret' {secret}");
+    let capacity = format!("{} {secret}", CAPACITY.replace("--out r", ""));
+    for (number, (line, words)) in [
+        (run, "unmistakable"),
+        (&load, "my secret"),
+        (&capacity, "my secret"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        place.good(&format!("{line} --out kept-{number}"));
+        place.good(&format!("{line} --out none-{number} --no-text"));
+        let [kept, none] = ["kept", "none"].map(|what| place.path(&format!("{what}-{number}")));
+        assert!(everything(&kept).contains(words), "{line}");
+        assert!(!everything(&none).contains(words), "{line}");
+    }
+    assert!(everything(&place.path("none-0/artefacts")).contains("characters, not kept."));
+
+    // What goes on needs its prompt, where that was not kept.
+    let (code, errors) = said(&place.run("capacity --resume none-2"));
+    assert_eq!(code, 2);
+    assert!(errors.contains("give it again, with --prompt"), "{errors}");
+    place.good(&format!("capacity --resume none-2 {secret}"));
+    let (code, errors) = said(&place.run("capacity --resume kept-2 --prompt other"));
+    assert_eq!(code, 2);
+    assert!(errors.contains("leave --prompt out"), "{errors}");
+    place.good("capacity --resume kept-2");
 }
 
 /// A folder that somebody else prepared leads nothing out of it, in a new run or one that goes on.

@@ -61,6 +61,8 @@ pub(super) struct Ground<'a> {
     pub(super) nonce: NonceRoot,
     pub(super) record: &'a CapacityRecord,
     pub(super) objective: &'a Objective,
+    /// What is asked.
+    pub(super) prompt: &'a str,
     pub(super) running: &'a Running,
     pub(super) progress: &'a Progress,
 }
@@ -73,7 +75,7 @@ pub(super) async fn run(
     others: &[LevelFigures],
 ) -> Result<Level, Fatal> {
     let Ground { stage, record, .. } = ground;
-    let plan = plan(record, agents, ground.nonce);
+    let plan = plan(ground, agents);
     let mut file = load_file(record, &plan, agents.get());
     let stop = Shutdown::new(GRACE);
     let opened = rows::create(dir, &file)?;
@@ -103,7 +105,8 @@ pub(super) async fn run(
     Ok(level)
 }
 
-fn plan(record: &CapacityRecord, agents: NonZeroU32, nonce: NonceRoot) -> LoadPlan {
+fn plan(ground: Ground<'_>, agents: NonZeroU32) -> LoadPlan {
+    let Ground { record, nonce, .. } = ground;
     let asked = &record.asked;
     let shape = LoadShape::Closed {
         agents,
@@ -131,7 +134,7 @@ fn plan(record: &CapacityRecord, agents: NonZeroU32, nonce: NonceRoot) -> LoadPl
         seed: of_level(asked.seed),
         // A level must not find its prompts in the cache that another one left.
         nonce: NonceRoot::new(of_level(nonce.value())),
-        ..LoadPlan::new(shape, requests, &asked.model, &asked.prompt)
+        ..LoadPlan::new(shape, requests, &asked.model, ground.prompt)
     }
 }
 
