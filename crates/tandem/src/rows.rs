@@ -178,13 +178,17 @@ mod tests {
 
     use super::*;
 
+    fn text(bytes: &[u8]) -> &str {
+        std::str::from_utf8(bytes).unwrap()
+    }
+
     /// Counts the lines that were written.
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<usize>>);
 
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            *self.0.lock().unwrap() += bytes.iter().filter(|byte| **byte == b'\n').count();
+            *self.0.lock().unwrap() += text(bytes).lines().count();
             Ok(bytes.len())
         }
 

@@ -180,6 +180,51 @@ fn a_complete_arm_without_an_agents_requests_is_left_out() {
     assert!(set.warnings.iter().any(lost), "{:?}", set.warnings);
 }
 
+#[test]
+fn steps_that_failed_are_counted_and_the_first_is_named() {
+    let step = |kind: &str, error: Option<&str>| {
+        JournalLine::Step(StepRecord {
+            run: run(1),
+            arm: Arm::Together,
+            attempt: 1,
+            agent: 1,
+            step: kind.to_owned(),
+            kind: kind.to_owned(),
+            started: Stamp(0),
+            ended: Stamp(1),
+            queue_ns: None,
+            error: error.map(str::to_owned),
+        })
+    };
+    let of = |steps: &[JournalLine]| {
+        let mut lines = together(1, 1, 100);
+        lines.extend_from_slice(steps);
+        lines.push(arm(1, Arm::Together, 1, true));
+        let dir = folder(&lines, "");
+        let warnings = read(dir.path(), false, &mut Vec::new()).unwrap().warnings;
+        let told = warnings.into_iter().find(|said| said.contains("steps of"));
+        told.unwrap_or_default()
+    };
+    // A request that failed has a row, and a step that was cancelled did not fail.
+    let others = [
+        step("generate", Some("failed: 500")),
+        step("write", Some(StepRecord::CANCELLED)),
+        step("think", None),
+    ];
+    assert_eq!(of(&others), "");
+    let failed = [
+        step("write", Some("disk full")),
+        step("ingest", Some("gone")),
+    ];
+    assert_eq!(
+        of(&[&others[..], &failed].concat()),
+        format!(
+            "2 steps of agents failed; the first: {}, agent 1, write: disk full",
+            place(&run(1), Arm::Together)
+        )
+    );
+}
+
 /// An arm that came to its end, and one that did not.
 fn one_and_a_half_arms() -> Vec<JournalLine> {
     let mut lines = together(1, 1, 100);

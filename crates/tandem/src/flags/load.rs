@@ -128,27 +128,27 @@ pub(crate) struct AgentArgs {
 #[command(next_help_heading = "When a request is given up")]
 pub(crate) struct LimitArgs {
     /// Making the connection.
-    #[arg(long, value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.connect))]
-    pub(crate) timeout_connect: humantime::Duration,
+    #[arg(long = "timeout-connect", value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.connect))]
+    pub(crate) connect: humantime::Duration,
     /// From the send to the first byte, queueing, loading and prefill included.
-    #[arg(long, value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.first_byte))]
-    pub(crate) timeout_first_byte: humantime::Duration,
+    #[arg(long = "timeout-first-byte", value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.first_byte))]
+    pub(crate) first_byte: humantime::Duration,
     /// Between two chunks.
-    #[arg(long, value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.between_chunks))]
-    pub(crate) timeout_between_chunks: humantime::Duration,
+    #[arg(long = "timeout-between-chunks", value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.between_chunks))]
+    pub(crate) between_chunks: humantime::Duration,
     /// The whole request.
-    #[arg(long, value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.total))]
-    pub(crate) timeout_total: humantime::Duration,
+    #[arg(long = "timeout-total", value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.total))]
+    pub(crate) total: humantime::Duration,
 }
 
 impl LimitArgs {
     /// The limits, as a plan has them.
     pub(crate) fn timeouts(&self) -> Timeouts {
         Timeouts {
-            connect: Nanos::from(*self.timeout_connect),
-            first_byte: Nanos::from(*self.timeout_first_byte),
-            between_chunks: Nanos::from(*self.timeout_between_chunks),
-            total: Nanos::from(*self.timeout_total),
+            connect: Nanos::from(*self.connect),
+            first_byte: Nanos::from(*self.first_byte),
+            between_chunks: Nanos::from(*self.between_chunks),
+            total: Nanos::from(*self.total),
         }
     }
 }

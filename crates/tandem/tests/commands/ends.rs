@@ -48,6 +48,9 @@ fn a_load_that_is_killed_keeps_the_rows_of_the_requests_that_had_ended() {
     assert!(!rows.is_empty() && rows.len() < 60, "{}", rows.len());
 }
 
+/// A change of a folder, and the folder of the level that is run next.
+type State<'s> = (&'s dyn Fn(&Place), &'s str);
+
 /// Every state in which a killed capacity run can leave its folder, resumed.
 #[test]
 fn a_capacity_run_that_is_killed_in_a_level_runs_that_level_again() {
@@ -82,7 +85,7 @@ fn a_capacity_run_that_is_killed_in_a_level_runs_that_level_again() {
         }
     };
     let no_level = |place: &Place| fs::remove_dir_all(place.path("r/levels")).unwrap();
-    let states: [(&dyn Fn(&Place), &str); 4] = [
+    let states: [State<'_>; 4] = [
         (&|_| {}, "0001-agents-1-2"),
         (&half_a_line, "0001-agents-1-3"),
         (&no_rows, "0001-agents-1-4"),
