@@ -64,7 +64,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--help" | "-h" => {
-                print!("{HELP}");
+                out!("{}", HELP.trim_end());
                 return Ok(ExitCode::SUCCESS);
             }
             "--seconds" => {
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         Outcome::Holds => ExitCode::SUCCESS,
         Outcome::Fails => ExitCode::FAILURE,
         Outcome::Skipped(why) => {
-            eprintln!("skipped: {why}");
+            say!("skipped: {why}");
             ExitCode::FAILURE
         }
     })
@@ -91,7 +91,7 @@ pub(crate) fn holds(seconds: u32) -> Result<bool> {
         Outcome::Holds => true,
         Outcome::Fails => false,
         Outcome::Skipped(why) => {
-            eprintln!("skipped: {why}");
+            say!("skipped: {why}");
             true
         }
     })
@@ -177,16 +177,16 @@ fn fuzz(fuzzer: &PathBuf, name: &str, seconds: u32) -> Result<bool> {
         let runs = said
             .lines()
             .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-        eprintln!("fuzz: {name}: {} inputs", runs.unwrap_or("?").trim());
+        say!("fuzz: {name}: {} inputs", runs.unwrap_or("?").trim());
     } else {
         let start = said
             .find("panicked at")
             .or_else(|| said.find("=="))
             .unwrap_or(0);
         for line in said[start..].lines().take(12) {
-            eprintln!("fuzz: {name}: {line}");
+            say!("fuzz: {name}: {line}");
         }
-        eprintln!(
+        say!(
             "fuzz: {name}: FAILED; the input is in {}, all words in {}",
             found.display(),
             log.display()

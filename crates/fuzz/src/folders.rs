@@ -83,7 +83,8 @@ pub(crate) fn requests(input: &[u8]) {
 
 pub(crate) fn capacity(input: &[u8]) {
     folder(&CAPACITY, "capacity.json", input, |path| {
-        let _ = analysis::capacity::read(path);
+        let _ = analysis::capacity::read(path, false);
+        let _ = analysis::capacity::read(path, true);
     });
 }
 
