@@ -13,7 +13,8 @@ use domain::exit::{Fatal, OrFatal as _};
 use domain::record::RequestRecord;
 use domain::record::load::{LOAD_FILE, LoadFile, REQUESTS_FILE};
 use indicatif::ProgressBar;
-use metrics::load::{Collected, Slo};
+use metrics::limit::Objective;
+use metrics::load::Collected;
 use results::LineWriter;
 use runtime::Shutdown;
 use runtime::load::{Backlog, OnRecord};
@@ -77,7 +78,7 @@ impl Rows {
     /// written it stops the load: work that leaves no trace is wasted.
     pub(crate) fn start(
         file: Option<LineWriter>,
-        slo: Option<Slo>,
+        slo: Option<Objective>,
         bar: ProgressBar,
         stop: Shutdown,
     ) -> Result<(Self, OnRecord), Fatal> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::figure::Figure;
 use super::{Comparison, ComparisonRow, Effect, FEWEST_RUNS, LEVEL, SharedConfig};
+use crate::limit::{Amount, Clause, Unit};
 use crate::stats::{Location, samples_needed, t_quantile};
 
 /// A condition under which a comparison fails: `wall_s > +5%`, `speedup < -3%`, `ttft_s > +0.2s`,
@@ -121,49 +122,45 @@ impl FromStr for Gate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let gate = text.trim();
-        let at = text.find('>').or_else(|| text.find('<')).ok_or_else(|| {
-            format!("gate `{gate}` has neither `>` nor `<`; write for example `wall_s > +5%`")
-        })?;
-        let (name, limit) = (text[..at].trim(), text[at + 1..].trim());
-        let figure = Figure::named(name).map_err(|why| format!("gate `{gate}`: {why}"))?;
-        let unit = figure.unit;
-        let limit = limit_of(limit, unit).ok_or_else(|| {
+        let mut clauses = Clause::all(gate);
+        let (Some(clause), None) = (clauses.next(), clauses.next()) else {
+            return Err(format!(
+                "gate `{gate}` has several conditions; give each its own --fail-if"
+            ));
+        };
+        let clause = clause.map_err(|why| format!("gate: {why}"))?;
+        let figure = Figure::named(&clause.name).map_err(|why| format!("gate `{gate}`: {why}"))?;
+        let limit = Limit::read(&clause.value, figure.unit).ok_or_else(|| {
+            let (value, unit) = (&clause.value, figure.unit);
             format!(
-                "gate `{gate}`: `{limit}` is not a limit; write a number with `%`, `{unit}` or no unit"
+                "gate `{gate}`: `{value}` is not a limit; write a number with `%`, `{unit}` or no unit"
             )
         })?;
         Ok(Self {
             text: gate.to_owned(),
             figure,
-            above: text[at..].starts_with('>'),
+            above: clause.is_above,
             limit,
         })
     }
 }
 
-pub(super) fn limit_of(text: &str, unit: &str) -> Option<Limit> {
-    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
-    if let Some(percent) = text.strip_suffix('%') {
-        return number(percent).map(|p| Limit::Relative(p / 100.0));
+impl Limit {
+    /// A limit from its text in lowercase, on a figure of this unit.
+    pub(super) fn read(text: &str, own: &str) -> Option<Self> {
+        let amount = Amount::read(text, own)?;
+        let limit = match (amount.unit, own) {
+            (Unit::Share, _) => return Some(Self::Relative(amount.number)),
+            (Unit::Own, _) | (Unit::Seconds, "s") => amount.number,
+            (Unit::Seconds, "ms") => 1e3 * amount.number,
+            (Unit::Seconds, _) => return None,
+        };
+        Some(if amount.is_change {
+            Self::Change(limit)
+        } else {
+            Self::Value(limit)
+        })
     }
-    let (value, factor) = match unit {
-        "s" | "ms" => {
-            let to = if unit == "s" { 1.0 } else { 1e3 };
-            if let Some(ms) = text.strip_suffix("ms") {
-                (ms, to / 1e3)
-            } else {
-                text.strip_suffix('s').map_or((text, 1.0), |s| (s, to))
-            }
-        }
-        "" => (text.strip_suffix('x').unwrap_or(text), 1.0),
-        _ => (text.strip_suffix(unit).unwrap_or(text), 1.0),
-    };
-    let limit = number(value)? * factor;
-    Some(if value.starts_with(['+', '-']) {
-        Limit::Change(limit)
-    } else {
-        Limit::Value(limit)
-    })
 }
 
 /// A change, or a new value, and the limit, on the scale on which they are tested.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use metrics::capacity::Objective;
+use metrics::limit::Objective;
 
 use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, folder_name};
 
@@ -50,7 +50,8 @@ pub(crate) struct CapacityArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
     /// What a level must keep: ttft, ttft_scheduled, tpot, itl and e2e with _p50 to _p99 or _mean
-    /// below a time, `goodput >= 95%`, `failed < 1%`; joined by `and` or commas.
+    /// below a time, `goodput >= 95%`, `failed < 1%`; joined by `and` or commas. docs/limits.md has the
+    /// grammar.
     #[arg(
         long,
         value_name = "LIMITS",
@@ -114,7 +115,7 @@ pub(crate) struct CapacityArgs {
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    metrics::capacity::share(text)
+    metrics::limit::share(text)
         .filter(|share| (0.0..=1.0).contains(share))
         .ok_or_else(|| "give a share from 0 to 100%, such as 10%".to_owned())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use domain::work::{CpuWork, FileWork};
-use metrics::load::Slo;
+use metrics::limit::Objective;
 use runtime::load::{Rate, Speed, Variation};
 
 use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, folder_name};
@@ -123,10 +123,10 @@ pub(crate) struct AgentArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is printed and kept")]
 pub(crate) struct OutputArgs {
-    /// Limits that a request must keep to count as good, such as `ttft<2s,tpot<80ms`; of ttft,
-    /// ttft_scheduled, tpot and e2e.
-    #[arg(long, value_name = "LIMITS")]
-    pub(crate) slo: Option<Slo>,
+    /// Limits that a request must keep to count as good, such as `ttft < 2s and tpot < 80ms`; of ttft,
+    /// ttft_scheduled, tpot and e2e. docs/limits.md has the grammar.
+    #[arg(long, value_name = "LIMITS", value_parser = Objective::of_requests)]
+    pub(crate) slo: Option<Objective>,
     /// Where to write each request and the figures; a new folder under results/ by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -67,7 +67,7 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
         let held = u32::try_from(trace.entries.len()).unwrap_or(u32::MAX);
         if let Some(wanted) = args.ask.requests.filter(|n| n.get() > held) {
             let what = format!(
-                "{} holds {held} requests, and --requests asks for {wanted}",
+                "{} holds {held} requests to send, and --requests asks for {wanted}",
                 trace.name
             );
             return Err(refused(
@@ -187,7 +187,7 @@ pub(super) fn asked(plan: &LoadPlan, args: &LoadArgs, pool: &WorkPool) -> Asked 
             file_bytes: plan.work.file.map(|file| u64::from(file.bytes())),
             threads: pool.threads().get(),
         }),
-        slo: args.output.slo.as_ref().map(|slo| slo.text().to_owned()),
+        slo: args.output.slo.as_ref().map(ToString::to_string),
     }
 }
 
@@ -228,6 +228,9 @@ fn shape(plan: &LoadPlan) -> Shape {
             sha256: trace.sha256.clone(),
             speed: speed.get(),
             agents: agents.map(NonZeroU32::get),
+            starts: Some(trace.starts.clone()),
+            skipped: (trace.skipped > 0).then_some(trace.skipped),
+            unused: trace.unused.clone(),
         },
     }
 }
