@@ -64,6 +64,13 @@ pub(crate) fn run(long: bool) -> Result<ExitCode> {
     })?;
     step("licences", &mut licences::check)?;
 
+    let skipped = clients::skipped();
+    if !skipped.is_empty() {
+        eprintln!("\nci: skipped on this machine: {}", skipped.len());
+        for what in skipped {
+            eprintln!("  skipped: {what}");
+        }
+    }
     if failed.is_empty() {
         eprintln!("\nci: all steps passed");
         Ok(ExitCode::SUCCESS)

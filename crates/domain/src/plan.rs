@@ -3,6 +3,7 @@
 mod error;
 mod expand;
 mod file;
+pub mod limits;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -12,6 +12,7 @@ use crate::request::{LatencyFigure, RequestMetrics};
 /// Limits that each request, or a level as a whole, must keep, all of them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Objective {
+    text: String,
     /// Of each request.
     each: Vec<(LatencyFigure, Nanos)>,
     /// Of all requests together.
@@ -52,6 +53,11 @@ pub enum Statistic {
 }
 
 impl Objective {
+    /// As they were given.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The limits on all requests together, in the order given.
     pub fn criteria(&self) -> &[Criterion] {
         &self.criteria
@@ -90,7 +96,10 @@ impl Objective {
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        let mut read = Self::default();
+        let mut read = Self {
+            text: text.to_owned(),
+            ..Self::default()
+        };
         let mut names = Vec::new();
         for clause in Clause::all(text) {
             let clause = clause?;
@@ -387,7 +396,10 @@ mod tests {
         ] {
             let read: Objective = given.parse().unwrap();
             assert_eq!(read.to_string(), canonical);
-            assert_eq!(canonical.parse(), Ok(read));
+            assert_eq!(
+                canonical.parse::<Objective>().unwrap().to_string(),
+                canonical
+            );
         }
         for (given, canonical) in [
             ("ttft<2s, tpot < 80ms", "ttft < 2s and tpot < 80ms"),
@@ -399,7 +411,9 @@ mod tests {
         ] {
             let read = Objective::of_requests(given).unwrap();
             assert_eq!(read.to_string(), canonical);
-            assert_eq!(Objective::of_requests(canonical), Ok(read));
+            assert_eq!(read.text(), given);
+            let again = Objective::of_requests(canonical).unwrap();
+            assert_eq!((again.each, again.criteria), (read.each, read.criteria));
         }
     }
 

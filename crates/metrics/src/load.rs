@@ -267,7 +267,7 @@ impl Collected {
             itl_ms: spread(&self.itl),
             e2e_ms: spread(&self.e2e),
             slo: self.slo.as_ref().map(|slo| Goodput {
-                limits: slo.to_string(),
+                limits: slo.text().to_owned(),
                 good: self.good,
                 share: (total > 0).then(|| f64::from(self.good) / f64::from(total)),
                 per_s: per_s(f64::from(self.good)),

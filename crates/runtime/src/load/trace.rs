@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset};
 use domain::hash::sha256_hex;
+use domain::plan::limits;
 use domain::record::{JournalLine, RequestRecord, RequestRole};
 use domain::{Nanos, Stamp};
 use serde_json::Value;
@@ -85,9 +86,8 @@ pub enum TraceError {
     },
 }
 
-/// Longest prompt and answer, tokens: beyond it somebody mixed up columns.
-const MOST_TOKENS: u64 = 10_000_000;
-
+/// Beyond it somebody mixed up columns.
+const MOST_TOKENS: u32 = limits::TOKENS.most;
 /// Longest time from the first start to the last: beyond it the unit is not the one that was meant.
 const LONGEST: Nanos = Nanos::from_secs(366 * 24 * 3600);
 
@@ -579,7 +579,7 @@ fn number(name: &str, text: &str) -> Result<f64, String> {
 fn count(name: &str, text: &str) -> Result<u32, String> {
     text.parse::<f64>()
         .ok()
-        .filter(|n| n.fract() == 0.0 && (0.0..=MOST_TOKENS as f64).contains(n))
+        .filter(|n| n.fract() == 0.0 && (0.0..=f64::from(MOST_TOKENS)).contains(n))
         .map(|n| n as u32)
         .ok_or_else(|| {
             format!("{name} is `{text}`; give a whole number of tokens, 0 to {MOST_TOKENS}")

@@ -95,6 +95,10 @@ fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
 }
 
 fn start(plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
+    if common.nonce.nonce.is_some() && plan.protocol.cache == CachePolicy::Warm {
+        let what = "--nonce is the root of nonces, and the prompts of this plan (`cache = \"warm\"`) have none";
+        return Err(Fatal::usage(what).hint("leave --nonce out"));
+    }
     let target = target::choose(&common.server, &plan.model)?;
     Job::new(plan, common, None, &target)?.run(target)
 }
@@ -103,7 +107,7 @@ fn start(plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
 fn fit(plan: &mut SweepPlan, target: &Target) -> Result<Fitted, Fatal> {
     if target.is_real() {
         let facts = target.found().iter().map(|found| &found.facts);
-        let endpoints = facts.map(|facts| (&facts.url, &facts.server.kind));
+        let endpoints = facts.map(|facts| (target::under_one_name(&facts.url), &facts.server.kind));
         plan.check_endpoints(endpoints.collect::<BTreeSet<_>>().len())?;
     }
     Ok(target::fit(plan, target.found()))

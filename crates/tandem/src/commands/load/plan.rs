@@ -187,7 +187,7 @@ pub(super) fn asked(plan: &LoadPlan, args: &LoadArgs, pool: &WorkPool) -> Asked 
             file_bytes: plan.work.file.map(|file| u64::from(file.bytes())),
             threads: pool.threads().get(),
         }),
-        slo: args.output.slo.as_ref().map(ToString::to_string),
+        slo: args.output.slo.as_ref().map(|slo| slo.text().to_owned()),
     }
 }
 
