@@ -190,7 +190,7 @@ fn parsed(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
         let expected = "2 at least: one server for all agents is the topology \"shared\"";
         return Err(out_of_range(origin, "per_agent_servers", 1, expected));
     }
-    Ok(SweepPlan {
+    let plan = SweepPlan {
         name: file.name,
         description: file.description,
         model: file.model,
@@ -202,7 +202,9 @@ fn parsed(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
         timeouts: resolve_timeouts(origin, &file.timeouts)?,
         telemetry_hz: file.telemetry_hz,
         configs,
-    })
+    };
+    plan.check_arms(origin)?;
+    Ok(plan)
 }
 
 /// TOML to the file's shape. Unknown keys and wrong types come back with line and key.
@@ -343,8 +345,15 @@ fn resolve_agents(
             PlanErrorKind::NoAgents,
         ));
     }
-    let many = agents.len() as u64;
-    count(origin, &format!("{key}.agents"), many, limits::AGENTS)?;
+    let of_all = format!("{key}.agents");
+    count(origin, &of_all, agents.len() as u64, limits::AGENTS)?;
+    let calls = agents
+        .iter()
+        .map(|agent| u64::from(agent.calls))
+        .sum::<u64>();
+    if agents.iter().all(|agent| agent.calls <= limits::CALLS.most) {
+        count(origin, &of_all, calls.max(1), limits::REQUESTS)?;
+    }
     let mut names = BTreeSet::new();
     agents
         .iter()

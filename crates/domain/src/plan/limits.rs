@@ -16,6 +16,8 @@ const fn up_to(most: u32, what: &'static str) -> Bound {
     Bound { most, what }
 }
 
+/// Arms of a plan: configurations, repetitions, topologies and arms multiplied.
+pub const ARMS: Bound = up_to(1_000_000, "arms in all");
 /// Agents, streams or servers at one time.
 pub const AGENTS: Bound = up_to(100_000, "agents");
 /// Generations of one agent, one after another.

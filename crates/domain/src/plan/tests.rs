@@ -163,6 +163,16 @@ fn what_would_fill_tables_or_memory_is_refused_before_it_is_made() {
         error.ends_with("1000000 is out of range; 1 to 10000 configurations"),
         "{error}"
     );
+    let mut plan = parse("tr113.toml", TR113).unwrap();
+    plan.protocol.repetitions = NonZeroU32::new(limits::REPETITIONS.most).unwrap();
+    plan.topologies = vec![Topology::Shared, Topology::PerAgent];
+    assert_eq!(plan.check_arms("x"), Ok(()));
+    plan.configs.extend(plan.configs.clone());
+    let error = plan.check_arms("x").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "x: protocol.repetitions: 1520000 is out of range; 1 to 1000000 arms in all"
+    );
     assert_eq!(
         limits::AGENTS.parse("100000").map(NonZeroU32::get),
         Ok(100_000)

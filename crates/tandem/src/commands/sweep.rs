@@ -36,7 +36,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, Fatal> {
     }
     let mut plan = plans::load(&args.plan)?;
     plan.keep_only(&args.only)?;
-    apply_flags(&mut plan, &args.common);
+    apply_flags(&mut plan, &args.common)?;
     if args.dry_run {
         return dry_run(plan, &args.common);
     }
@@ -46,11 +46,11 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, Fatal> {
 /// Runs one configuration given by flags.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Fatal> {
     let mut plan = plans::from_flags(args)?;
-    apply_flags(&mut plan, &args.common);
+    apply_flags(&mut plan, &args.common)?;
     start(plan, &args.common)
 }
 
-fn apply_flags(plan: &mut SweepPlan, common: &Common) {
+fn apply_flags(plan: &mut SweepPlan, common: &Common) -> Result<(), Fatal> {
     match common.protocol {
         Some(ProtocolArg::Tr113) => {
             plan.protocol = Protocol::tr113();
@@ -69,6 +69,7 @@ fn apply_flags(plan: &mut SweepPlan, common: &Common) {
         plan.protocol.repetitions = repeats;
         plan.protocol.repetitions_simulated = repeats;
     }
+    Ok(plan.check_arms("the command line")?)
 }
 
 /// Prints what would be run, in running order.
