@@ -100,14 +100,16 @@ impl Objective {
             text: text.to_owned(),
             ..Self::default()
         };
-        let mut names = Vec::new();
-        for clause in Clause::all(text) {
-            let clause = clause?;
-            read.add(&clause)?;
-            if names.contains(&clause.name) {
+        let clauses = Clause::all(text)?;
+        let figure = |clause: &Clause| latency(&clause.name).ok_or_else(|| clause.name.clone());
+        for (i, clause) in clauses.iter().enumerate() {
+            read.add(clause)?;
+            if clauses[..i]
+                .iter()
+                .any(|before| figure(before) == figure(clause))
+            {
                 return Err(format!("{} is limited twice", clause.name));
             }
-            names.push(clause.name);
         }
         Ok(read)
     }
@@ -190,15 +192,9 @@ fn percent(share: f64) -> f64 {
     (share * 1e8).round() / 1e6
 }
 
-/// In the largest unit that needs no more than three decimals.
-fn time(t: Nanos) -> String {
-    if t.0 >= 1_000_000_000 && t.0.is_multiple_of(1_000_000) {
-        format!("{}s", t.as_secs_f64())
-    } else if t.0 >= 1_000_000 || t.0.is_multiple_of(1_000_000) {
-        format!("{}ms", t.as_millis_f64())
-    } else {
-        format!("{}us", t.0 as f64 / 1e3)
-    }
+/// In whole numbers of units: `80ms`, `1s 500ms`.
+fn time(t: Nanos) -> humantime::FormattedDuration {
+    humantime::format_duration(t.as_duration())
 }
 
 impl FromStr for Objective {
@@ -248,10 +244,9 @@ pub(crate) struct Clause {
 
 impl Clause {
     /// The conditions of a text, which are joined by `and` or commas.
-    pub(crate) fn all(text: &str) -> impl Iterator<Item = Result<Self, String>> {
+    pub(crate) fn all(text: &str) -> Result<Vec<Self>, String> {
         let lower = text.to_lowercase().replace(',', " and ");
-        let clauses: Vec<_> = lower.split(" and ").map(Self::read).collect();
-        clauses.into_iter()
+        lower.split(" and ").map(Self::read).collect()
     }
 
     fn read(text: &str) -> Result<Self, String> {
@@ -272,12 +267,11 @@ impl Clause {
 
     fn time(&self) -> Result<Nanos, String> {
         let value = &self.value;
-        match Amount::read(value, "") {
-            Some(Amount {
-                number,
-                unit: Unit::Seconds,
-                is_change: false,
-            }) if number > 0.0 => Ok(Nanos::from_secs_f64(number)),
+        match Limit::read(value, "s") {
+            // A number alone may be meant as milliseconds.
+            Some(Limit::Value(s)) if s > 0.0 && value.ends_with(char::is_alphabetic) => {
+                Ok(Nanos::from_secs_f64(s))
+            }
             _ => Err(format!(
                 "`{value}` is not a time above zero, such as 80ms or 1.5s"
             )),
@@ -295,73 +289,47 @@ impl Clause {
     }
 }
 
-/// A value of a limit.
+/// What a figure is held against.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Amount {
-    pub(crate) number: f64,
-    pub(crate) unit: Unit,
-    /// It has a sign, and so is a change.
-    pub(crate) is_change: bool,
+pub enum Limit {
+    /// Relative change, as a fraction; or a share.
+    Relative(f64),
+    /// Change in the figure's unit.
+    Change(f64),
+    /// The value itself in the figure's unit.
+    Value(f64),
 }
 
-/// What the number of a value counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
-    /// Hundredths: 1 is 100 %.
-    Share,
-    /// Seconds.
-    Seconds,
-    /// What the figure counts.
-    Own,
-}
-
-impl Amount {
-    /// A value from its text in lowercase; `own` is the figure's own unit.
-    pub(crate) fn read(text: &str, own: &str) -> Option<Self> {
-        let is_change = text.starts_with(['+', '-']);
-        let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
-        let text = if is_change { &text[1..] } else { text };
-        let digits = |text: &str| {
-            let is_number = text
-                .trim_start()
-                .starts_with(|c: char| c.is_ascii_digit() || c == '.');
-            let number = is_number.then(|| text.trim().parse::<f64>().ok())??;
-            number.is_finite().then_some(number)
+impl Limit {
+    /// A limit from its text in lowercase, on a figure of this unit.
+    pub(crate) fn read(text: &str, unit: &str) -> Option<Self> {
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
+        if let Some(percent) = text.strip_suffix('%') {
+            return number(percent).map(|p| Self::Relative(p / 100.0));
+        }
+        let size = text.strip_prefix(['+', '-']).unwrap_or(text);
+        let unit = unit.to_lowercase();
+        let own = if unit.is_empty() { "x" } else { &unit };
+        let size = match (number(size.strip_suffix(own).unwrap_or(size)), own) {
+            (Some(size), _) => size,
+            (None, "s") => humantime::parse_duration(size).ok()?.as_secs_f64(),
+            (None, "ms") => 1e3 * humantime::parse_duration(size).ok()?.as_secs_f64(),
+            _ => return None,
         };
-        let own = own.to_lowercase();
-        let (number, unit) = if let Some(percent) = text.strip_suffix('%') {
-            (digits(percent)? / 100.0, Unit::Share)
-        } else if let Some(number) = digits(
-            text.strip_suffix(if own.is_empty() { "x" } else { &own })
-                .unwrap_or(text),
-        ) {
-            (number, Unit::Own)
-        } else {
-            (seconds(text)?, Unit::Seconds)
-        };
-        Some(Self {
-            number: sign * number,
-            unit,
-            is_change,
+        Some(match text.as_bytes().first()? {
+            b'+' => Self::Change(size),
+            b'-' => Self::Change(-size),
+            _ => Self::Value(size),
         })
     }
 }
 
 /// A share from its text, `95%` or `0.95`.
 pub fn share(text: &str) -> Option<f64> {
-    let amount = Amount::read(text, "")?;
-    (amount.unit != Unit::Seconds).then_some(amount.number)
-}
-
-/// `1.5s`, `80 ms`, `250us`, `2m`, `1m 30s`.
-fn seconds(text: &str) -> Option<f64> {
-    if let Ok(time) = humantime::parse_duration(text) {
-        return Some(time.as_secs_f64());
+    match Limit::read(text, "")? {
+        Limit::Relative(share) | Limit::Value(share) => Some(share),
+        Limit::Change(_) => None,
     }
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic())?);
-    let unit = humantime::parse_duration(&format!("1{unit}")).ok()?;
-    let number: f64 = number.trim().parse().ok()?;
-    number.is_finite().then(|| number * unit.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -381,14 +349,14 @@ mod tests {
             ),
             (
                 "E2E_MEAN < 1.5s, goodput>=95% and failed < 0.01",
-                "e2e_mean < 1.5s and goodput >= 95% and failed < 1%",
+                "e2e_mean < 1s 500ms and goodput >= 95% and failed < 1%",
             ),
             (
                 "itl_p99 < 250us and e2e_s < 2 s",
                 "itl_p99 < 250us and e2e_mean < 2s",
             ),
-            ("ttft_scheduled_p90 < 2m", "ttft_scheduled_p90 < 120s"),
-            ("ttft_p50 < 1s 500ms", "ttft_p50 < 1.5s"),
+            ("ttft_scheduled_p90 < 2m", "ttft_scheduled_p90 < 2m"),
+            ("ttft_p50 < 1.5s", "ttft_p50 < 1s 500ms"),
             (
                 "goodput > 0.9, ttft < 0.5s",
                 "ttft < 500ms and goodput >= 90%",
@@ -405,9 +373,9 @@ mod tests {
             ("ttft<2s, tpot < 80ms", "ttft < 2s and tpot < 80ms"),
             (
                 "ttft_scheduled < 1.5s and e2e<1m",
-                "ttft_scheduled < 1.5s and e2e < 60s",
+                "ttft_scheduled < 1s 500ms and e2e < 1m",
             ),
-            ("ttft<40000001ns", "ttft < 40.000001ms"),
+            ("ttft<40000001ns", "ttft < 40ms 1ns"),
         ] {
             let read = Objective::of_requests(given).unwrap();
             assert_eq!(read.to_string(), canonical);
@@ -438,7 +406,7 @@ mod tests {
             ("ttft_p95 < 2", "not a time above zero"),
             ("ttft_p95 < +5%", "not a time above zero"),
             ("ttft_p95 < 0s", "not a time above zero"),
-            ("ttft_p95 < 2s, ttft_p95 < 3s", "limited twice"),
+            ("ttft_mean < 2s, ttft_s < 3s", "limited twice"),
         ] {
             for error in [of_level(text), of_requests(text)] {
                 assert!(error.contains(part), "{text}: {error}");

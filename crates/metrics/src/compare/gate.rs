@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::figure::Figure;
 use super::{Comparison, ComparisonRow, Effect, FEWEST_RUNS, LEVEL, SharedConfig};
-use crate::limit::{Amount, Clause, Unit};
+use crate::limit::{Clause, Limit};
 use crate::stats::{Location, samples_needed, t_quantile};
 
 /// A condition under which a comparison fails: `wall_s > +5%`, `speedup < -3%`, `ttft_s > +0.2s`,
@@ -22,17 +22,6 @@ pub struct Gate {
     figure: Figure,
     above: bool,
     limit: Limit,
-}
-
-/// What a gate holds a figure against.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Limit {
-    /// Relative change, as a fraction.
-    Relative(f64),
-    /// Change in the figure's unit.
-    Change(f64),
-    /// The new value in the figure's unit.
-    Value(f64),
 }
 
 /// What became of a gate.
@@ -121,44 +110,20 @@ impl FromStr for Gate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let gate = text.trim();
-        let mut clauses = Clause::all(gate);
-        let (Some(clause), None) = (clauses.next(), clauses.next()) else {
-            return Err(format!(
-                "gate `{gate}` has several conditions; give each its own --fail-if"
-            ));
+        let clauses = Clause::all(text)?;
+        let [clause] = clauses.as_slice() else {
+            return Err("it has several conditions; give each its own --fail-if".to_owned());
         };
-        let clause = clause.map_err(|why| format!("gate: {why}"))?;
-        let figure = Figure::named(&clause.name).map_err(|why| format!("gate `{gate}`: {why}"))?;
-        let limit = Limit::read(&clause.value, figure.unit).ok_or_else(|| {
-            let (value, unit) = (&clause.value, figure.unit);
-            format!(
-                "gate `{gate}`: `{value}` is not a limit; write a number with `%`, `{unit}` or no unit"
-            )
+        let figure = Figure::named(&clause.name)?;
+        let (value, unit) = (&clause.value, figure.unit);
+        let limit = Limit::read(value, unit).ok_or_else(|| {
+            format!("`{value}` is not a limit; write a number with `%`, `{unit}` or no unit")
         })?;
         Ok(Self {
-            text: gate.to_owned(),
+            text: text.trim().to_owned(),
             figure,
             above: clause.is_above,
             limit,
-        })
-    }
-}
-
-impl Limit {
-    /// A limit from its text in lowercase, on a figure of this unit.
-    pub(super) fn read(text: &str, own: &str) -> Option<Self> {
-        let amount = Amount::read(text, own)?;
-        let limit = match (amount.unit, own) {
-            (Unit::Share, _) => return Some(Self::Relative(amount.number)),
-            (Unit::Own, _) | (Unit::Seconds, "s") => amount.number,
-            (Unit::Seconds, "ms") => 1e3 * amount.number,
-            (Unit::Seconds, _) => return None,
-        };
-        Some(if amount.is_change {
-            Self::Change(limit)
-        } else {
-            Self::Value(limit)
         })
     }
 }
