@@ -269,7 +269,7 @@ impl Clause {
         let value = &self.value;
         match Limit::read(value, "s") {
             // A number alone may be meant as milliseconds.
-            Some(Limit::Value(s)) if s > 0.0 && value.ends_with(char::is_alphabetic) => {
+            Some(Limit::Value(s)) if s >= 1e-9 && value.ends_with(char::is_alphabetic) => {
                 Ok(Nanos::from_secs_f64(s))
             }
             _ => Err(format!(
@@ -281,7 +281,9 @@ impl Clause {
     /// A limit on a share of the requests.
     fn share(&self) -> Result<f64, String> {
         let (name, value) = (&self.name, &self.value);
-        share(value)
+        // As exact as it is written back.
+        let rounded = share(value).map(|share| (share * 1e8).round() / 1e8);
+        rounded
             .filter(|share| *share > 0.0 && *share < 1.0)
             .ok_or_else(|| {
                 format!("`{value}` of {name} is not a share between 0 and 100%, such as 95%")
@@ -401,6 +403,8 @@ mod tests {
             ("itl < 1s", "itl_p99 or itl_mean"),
             ("goodput < 95%", "goodput >= 95%"),
             ("goodput >= 950%", "not a share"),
+            ("goodput >= 99.99999999%", "not a share"),
+            ("ttft_p95 < 0.0000000001s", "not a time above zero"),
             ("failed < 1s", "not a share"),
             ("ttft_p95 < soon", "not a time above zero"),
             ("ttft_p95 < 2", "not a time above zero"),

@@ -44,7 +44,7 @@ pub const TURNS: Bound = up_to(10_000, "turns");
 /// Characters of a name: it stands in tables, pictures and file names.
 pub const NAME_CHARACTERS: usize = 100;
 /// The longest timeout or pause.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const LONGEST_WAIT: Duration = Duration::from_hours(7 * 24);
 
 impl Bound {
     /// The count, or the values that it may have, in words.

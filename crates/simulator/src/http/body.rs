@@ -36,7 +36,7 @@ enum Stall {
     Ever,
 }
 
-type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A generation on its way to the client.
 pub(crate) struct Generation {

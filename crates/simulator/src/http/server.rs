@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::app::App;
+use super::body::Sleep;
 use super::exchange::Control;
 
 /// How a server is told to stop.
@@ -124,7 +125,7 @@ struct Wire {
     /// The time from the first byte of a head to its end; none for as long as it takes.
     patience: Option<(Clock, Nanos)>,
     /// When the head after so many others must be whole.
-    deadline: Option<(u64, Pin<Box<dyn Future<Output = ()> + Send>>)>,
+    deadline: Option<(u64, Sleep)>,
 }
 
 impl Wire {
