@@ -64,6 +64,13 @@ pub(crate) fn run(long: bool) -> Result<ExitCode> {
     })?;
     step("licences", &mut licences::check)?;
 
+    let skipped = clients::skipped();
+    if !skipped.is_empty() {
+        say!("\nci: skipped on this machine: {}", skipped.len());
+        for what in skipped {
+            say!("  skipped: {what}");
+        }
+    }
     if failed.is_empty() {
         say!("\nci: all steps passed");
         Ok(ExitCode::SUCCESS)

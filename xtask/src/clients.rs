@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
@@ -37,6 +38,39 @@ pub(crate) enum Outcome {
     Skipped(String),
 }
 
+/// Checks that could not be made on this machine, with the reason.
+static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+impl Outcome {
+    /// False for a failure. Says what did not hold, and notes what was skipped.
+    pub(crate) fn settle(self, name: &str) -> bool {
+        match self {
+            Self::Holds => true,
+            Self::Fails => {
+                say!("{name}: FAILED");
+                false
+            }
+            Self::Skipped(why) => {
+                let what = format!("{name}: {why}");
+                say!("skipped: {what}");
+                SKIPPED
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(what);
+                true
+            }
+        }
+    }
+}
+
+/// What was skipped so far.
+pub(crate) fn skipped() -> Vec<String> {
+    SKIPPED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
+}
+
 /// `cargo xtask clients`.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let ok = match args {
@@ -64,14 +98,7 @@ pub(crate) fn all() -> Result<bool> {
         ("ollama (JavaScript)", node),
         ("ollama-rs", rust),
     ] {
-        match client(&folder, &scratch, &server.endpoint)? {
-            Outcome::Holds => {}
-            Outcome::Fails => {
-                ok = false;
-                say!("{name}: FAILED");
-            }
-            Outcome::Skipped(reason) => out!("{name}: skipped: {reason}"),
-        }
+        ok &= client(&folder, &scratch, &server.endpoint)?.settle(name);
     }
     Ok(ok)
 }

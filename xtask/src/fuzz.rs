@@ -87,14 +87,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 
 /// True when no target fails within so many seconds, and on a machine that cannot fuzz.
 pub(crate) fn holds(seconds: u32) -> Result<bool> {
-    Ok(match check(seconds, &[])? {
-        Outcome::Holds => true,
-        Outcome::Fails => false,
-        Outcome::Skipped(why) => {
-            say!("skipped: {why}");
-            true
-        }
-    })
+    Ok(check(seconds, &[])?.settle("fuzz"))
 }
 
 /// Fuzzes these targets, or all of them, so many seconds each.

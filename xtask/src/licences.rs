@@ -1,4 +1,4 @@
-//! Licences, sources and banned crates: cargo-deny with `deny.toml`.
+//! Licences, sources, banned crates and known vulnerabilities: cargo-deny with `deny.toml`.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -13,34 +13,41 @@ pub(crate) fn run() -> Result<ExitCode> {
     check().map(exit)
 }
 
-/// True when every crate is one that `deny.toml` lets in, and on a machine on which that cannot be
-/// looked at.
+/// True when every crate is one that `deny.toml` lets in and none has a known vulnerability, and where that
+/// cannot be looked at, which is noted.
 pub(crate) fn check() -> Result<bool> {
-    match outcome()? {
-        Outcome::Holds => Ok(true),
-        Outcome::Fails => Ok(false),
-        Outcome::Skipped(why) => {
-            say!("skipped: {why}");
-            Ok(true)
-        }
-    }
-}
-
-fn outcome() -> Result<Outcome> {
     // It looks at the crates of every platform; a build has brought only those of this one.
     let mut fetch = cargo();
     fetch.args(["fetch", "--quiet", "--locked"]);
-    if let Some(outcome) = clients::install(&mut fetch)? {
-        return Ok(outcome);
-    }
-    let program = match program()? {
-        Ok(program) => program,
-        Err(outcome) => return Ok(outcome),
+    let program = match clients::install(&mut fetch)? {
+        None => program()?,
+        Some(outcome) => Err(outcome),
     };
-    let mut deny = Command::new(&program);
-    deny.args(["--offline", "check", "bans", "licenses", "sources"])
-        .current_dir(root());
-    succeeds(&mut deny).map(clients::verdict)
+    let program = match program {
+        Ok(program) => program,
+        Err(outcome) => return Ok(outcome.settle("licences, sources, bans and advisories")),
+    };
+    let deny = |args: &[&str]| {
+        let mut deny = Command::new(&program);
+        deny.args(args).current_dir(root());
+        deny
+    };
+    let checked = succeeds(&mut deny(&[
+        "--offline",
+        "check",
+        "bans",
+        "licenses",
+        "sources",
+    ]))?;
+    let advisories = match clients::install(&mut deny(&["fetch", "db"]))? {
+        None => clients::verdict(succeeds(&mut deny(&["--offline", "check", "advisories"]))?),
+        Some(Outcome::Skipped(_)) => Outcome::Skipped(
+            "github.com/RustSec/advisory-db cannot be reached, so known vulnerabilities were not looked for"
+                .to_owned(),
+        ),
+        Some(failed) => failed,
+    };
+    Ok(advisories.settle("advisories") && checked)
 }
 
 /// The cargo-deny of this machine, else the pinned one, installed under `target`. The inner error

@@ -58,7 +58,7 @@ Guard
   clients    other people's clients against the simulator; --conformance against any server
   fuzz       inputs that break a reader, with libFuzzer: fuzz [--seconds N] [TARGET...]
   ci         everything that guards the repository; --long fuzzes a minute for each input
-  licences   licences, sources and banned crates, as deny.toml has them
+  licences   licences, sources, banned crates and advisories, as deny.toml has them
   tidy       crate graph, circles of files, file sizes, stray files, words that do not belong
   bench      benchmarks: bench [NAME] [ARGS]; without a name, lists them
 ";

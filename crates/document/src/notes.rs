@@ -5,6 +5,8 @@ use metrics::notes::{Note, RequestFault, RunWarning, Unusable, Warning};
 use metrics::{ConfigSummary, Summary};
 use serde_json::{Value, json};
 
+use crate::words::plural;
+
 /// The data set's warnings.
 pub fn warnings(summary: &Summary) -> Vec<String> {
     summary.warnings.iter().map(warning).collect()
@@ -31,6 +33,15 @@ pub fn warning(warning: &Warning) -> String {
         Warning::NoRequestOf(run, arm, agent) => format!(
             "{} ({}, repetition {}, {arm}) is left out: the journal has no request of agent {agent}",
             run.config, run.topology, run.repetition
+        ),
+        Warning::ServerChanged(url, [before, now], arms) => format!(
+            "{} was {} {} when the sweep began and {} {} in {}, which cannot be compared with the others",
+            url,
+            before.kind,
+            before.version,
+            now.kind,
+            now.version,
+            plural(*arms as u64, "arm")
         ),
         Warning::ImpossibleDurations([wrong, requests], dropped) => {
             let named: Vec<String> = dropped
@@ -132,7 +143,23 @@ pub fn note(note: &Note) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::backend::ServerIdentity;
     use domain::{FailureKind, Nanos};
+
+    #[test]
+    fn a_server_that_changed_is_named_with_what_it_was_and_is() {
+        let server = |version: &str| ServerIdentity {
+            kind: "ollama".to_owned(),
+            version: version.to_owned(),
+        };
+        let identities = [server("0.32.1"), server("0.33.0")];
+        let changed = Warning::ServerChanged("http://a:1".to_owned(), identities, 3);
+        assert_eq!(
+            warning(&changed),
+            "http://a:1 was ollama 0.32.1 when the sweep began and ollama 0.33.0 in 3 arms, which cannot be \
+             compared with the others"
+        );
+    }
 
     #[test]
     fn reasons_name_the_agent_and_its_request() {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::limits::TOKENS;
 use OnV1::{Everywhere, LlamaCpp, No, Unsigned};
 
 /// A whole number.
@@ -173,12 +174,13 @@ const RELOADS: bool = true;
 /// The option holds for one request.
 const STAYS: bool = false;
 const MAX: f64 = f64::INFINITY;
+const MOST_TOKENS: f64 = TOKENS.most as f64;
 
 options! {
     /// Layers offloaded to the GPU; negative leaves it to the server.
     num_gpu, Integer, RELOADS, No, Some(within(-1.0, MAX, "layers, 0 or more, or -1 for auto"));
     /// Context length per slot, in tokens.
-    num_ctx, Integer, RELOADS, No, Some(within(4.0, MAX, "tokens, at least 4"));
+    num_ctx, Integer, RELOADS, No, Some(within(4.0, MOST_TOKENS, "4 to 10000000 tokens"));
     /// Prompt batch size.
     num_batch, Integer, RELOADS, No, None;
     /// CPU threads.
@@ -210,7 +212,7 @@ options! {
     /// Tokens kept when the context shifts.
     num_keep, Integer, STAYS, LlamaCpp("n_keep"), None;
     /// Most tokens to generate; -1 is the server's own limit.
-    num_predict, Integer, STAYS, Unsigned("max_tokens"), Some(within(-2.0, MAX, "tokens, or -1 for the server's limit"));
+    num_predict, Integer, STAYS, Unsigned("max_tokens"), Some(within(-2.0, MOST_TOKENS, "up to 10000000 tokens, or -1 for the server's limit"));
     /// Sampling seed; -1 is random.
     seed, Integer, STAYS, Unsigned("seed"), None;
     /// Stop strings.

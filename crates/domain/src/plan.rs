@@ -3,6 +3,7 @@
 mod error;
 mod expand;
 mod file;
+pub mod limits;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -407,6 +408,20 @@ impl SweepPlan {
             agents,
         };
         Err(PlanError::whole("--endpoint", kind))
+    }
+
+    /// Refuses more arms than a sweep can hold. `origin` is the file or the flag that says how many.
+    pub fn check_arms(&self, origin: &str) -> Result<(), PlanError> {
+        let protocol = &self.protocol;
+        let repetitions = protocol.repetitions.max(protocol.repetitions_simulated);
+        let each = self.topologies.len() * protocol.arms.len();
+        let arms = self.configs.len() as u64 * each as u64 * u64::from(repetitions.get());
+        let Err(expected) = limits::ARMS.check(arms) else {
+            return Ok(());
+        };
+        let value = arms.to_string();
+        let kind = PlanErrorKind::OutOfRange { value, expected };
+        Err(PlanError::key(origin, "protocol.repetitions", kind))
     }
 
     /// True when an agent reads the benchmark tables.

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::LoadedModel;
+use crate::backend::{LoadedModel, ServerIdentity};
 use crate::options::ModelOptions;
 use crate::plan::{Arm, ConfigId, SweepPlan, Topology};
 use crate::telemetry::Sample;
@@ -277,6 +277,19 @@ pub struct ArmRecord {
     /// What could not be done as planned (state not reached, telemetry lost, …).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Servers that after the arm say that they are something else than the manifest has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed_servers: Vec<ChangedServer>,
+}
+
+/// A server that is no longer what it was when the sweep began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ChangedServer {
+    /// Index into the manifest's endpoints.
+    pub endpoint: u32,
+    /// What it says it is now.
+    pub server: ServerIdentity,
 }
 
 /// One agent's stay in an arm.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use analysis::audit::{Claims, Sources};
-use metrics::load::Slo;
+use metrics::compare::Gate;
+use metrics::limit::Objective;
 use runtime::load::Trace;
 use simulator::faults::FaultRules;
 use simulator::profile::Profile;
@@ -57,7 +58,16 @@ pub(crate) fn trace(input: &[u8]) {
 
 pub(crate) fn flags(input: &[u8]) {
     let text = text(input);
-    let _ = text.parse::<Slo>();
+    let _ = text.parse::<Gate>();
+    let level = text.parse::<Objective>();
+    for limits in [level, Objective::of_requests(text)].into_iter().flatten() {
+        let written = limits.to_string();
+        let again = written
+            .parse()
+            .or_else(|_| Objective::of_requests(&written));
+        let again = again.expect("limits read their own text");
+        assert_eq!(again.to_string(), written);
+    }
     let endpoints = [ollama::endpoint(text), openai::endpoint(text)];
     for endpoint in endpoints.into_iter().flatten() {
         let shown = endpoint.to_string();

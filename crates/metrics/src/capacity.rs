@@ -8,17 +8,16 @@ mod bound;
 mod bunches;
 mod decide;
 mod level;
-mod objective;
 mod probe;
 mod sample;
 mod scaling;
 pub mod search;
 mod watch;
 
+pub use crate::limit::{Criterion, Objective, Statistic};
 pub use crate::request::LatencyFigure;
 pub use decide::Rule;
 pub use level::{Fairness, LevelFigures};
-pub use objective::{Criterion, Objective, Statistic, share};
 pub use probe::probe;
 pub use sample::{Sample, steady_window};
 pub use scaling::{Course, Located, Scaling, saturation};

@@ -10,8 +10,9 @@ mod side;
 use domain::plan::{ConfigId, Topology};
 use serde::Serialize;
 
+pub use crate::limit::Limit;
 pub use gate::{
-    Gate, GateCase, GateOutcome, GateReason, GateReport, Limit, MOST_REPETITIONS, Shown, check,
+    Gate, GateCase, GateOutcome, GateReason, GateReport, MOST_REPETITIONS, Shown, check,
 };
 pub use side::{CacheHelp, ConfigRuns, Run, Side};
 

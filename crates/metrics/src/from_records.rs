@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::backend::ServerIdentity;
 use domain::cache::{CacheCheck, FirstPrefills};
 use domain::plan::{Arm, Config};
 use domain::record::{
@@ -78,6 +79,18 @@ pub fn dataset(records: SweepRecords) -> Dataset {
     let mut warnings = Vec::new();
     for (run, arm) in begun.iter().filter(|key| !arms.contains_key(*key)) {
         warnings.push(Warning::ArmUnfinished(run.clone(), *arm));
+    }
+    let mut changed: BTreeMap<(u32, String, String), (ServerIdentity, usize)> = BTreeMap::new();
+    for change in arms.values().flat_map(|arm| &arm.changed_servers) {
+        let server = change.server.clone();
+        let key = (change.endpoint, server.kind.clone(), server.version.clone());
+        changed.entry(key).or_insert((server, 0)).1 += 1;
+    }
+    for ((endpoint, ..), (now, arms)) in changed {
+        if let Some(before) = manifest.header.endpoints.get(endpoint as usize) {
+            let identities = [before.server.clone(), now];
+            warnings.push(Warning::ServerChanged(before.url.clone(), identities, arms));
+        }
     }
     warnings.extend(known.into_iter().map(Warning::Said));
     let mut runs = Vec::new();

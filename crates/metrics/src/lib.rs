@@ -15,6 +15,7 @@ pub mod compare;
 pub mod conditions;
 pub mod energy;
 pub mod from_records;
+pub mod limit;
 pub mod load;
 pub mod notes;
 pub mod observation;

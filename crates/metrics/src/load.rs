@@ -6,7 +6,6 @@ mod kept;
 mod many;
 mod parts;
 mod samples;
-mod slo;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +15,7 @@ use domain::record::{RequestRecord, TokenSource};
 use domain::{Nanos, Outcome, OutcomeCounts, Stamp};
 
 use crate::RequestMetrics;
+use crate::limit::Objective;
 use crate::stats::{mean, percentile_by, samples_needed};
 
 pub use agents::{AgentFigures, ByAgent, Fairness};
@@ -23,7 +23,6 @@ pub use arrivals::Arrivals;
 pub use kept::{End, Kept, Phases, Request};
 pub use many::HISTOGRAM_ERROR;
 pub use samples::Samples;
-pub use slo::Slo;
 
 /// Tails that are printed when the sample can carry them.
 const TAILS: [f64; 3] = [90.0, 95.0, 99.0];
@@ -39,7 +38,7 @@ const SLOW_CONNECT: Nanos = Nanos::from_secs(1);
 /// connection times those of every request that found no connection free.
 #[derive(Debug, Default)]
 pub struct Collected {
-    slo: Option<Slo>,
+    slo: Option<Objective>,
     outcomes: OutcomeCounts,
     failures: BTreeMap<String, u32>,
     tokens: u64,
@@ -76,7 +75,7 @@ const OTHERS: &str = "other failures";
 
 impl Collected {
     /// Nothing counted yet.
-    pub fn new(slo: Option<Slo>) -> Self {
+    pub fn new(slo: Option<Objective>) -> Self {
         Self {
             slo,
             ..Self::default()
@@ -85,7 +84,7 @@ impl Collected {
 
     /// Nothing counted yet, in memory that stops growing once there are more than so many times of
     /// each kind; see [`Samples::limited`].
-    pub fn limited(slo: Option<Slo>, most: usize) -> Self {
+    pub fn limited(slo: Option<Objective>, most: usize) -> Self {
         let samples = || Samples::limited(most);
         Self {
             slo,

@@ -1,5 +1,6 @@
 //! What a reader must know about the data, typed; the words are the report's.
 
+use domain::backend::ServerIdentity;
 use domain::plan::{Arm, ConfigId};
 use domain::record::RunKey;
 use domain::{Nanos, Outcome};
@@ -58,6 +59,8 @@ pub enum Warning {
     ArmUnfinished(RunKey, Arm),
     /// An arm is left out: the journal has no request of one of its agents.
     NoRequestOf(RunKey, Arm, String),
+    /// A server is something else than when the sweep began: its URL, what it was and is, and in how many arms.
+    ServerChanged(String, [ServerIdentity; 2], usize),
     /// Durations that servers report for so many of so many requests cannot be, by our own stamps; how
     /// often each was dropped.
     ImpossibleDurations([u32; 2], Vec<(&'static str, u32)>),

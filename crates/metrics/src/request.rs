@@ -142,15 +142,6 @@ impl LatencyFigure {
             Self::E2e => "e2e",
         }
     }
-
-    /// The one of `known` with this name, or the names there are.
-    pub(crate) fn named(known: &[Self], name: &str) -> Result<Self, String> {
-        let found = known.iter().find(|figure| figure.name() == name);
-        let names = || known.iter().map(|figure| figure.name());
-        found
-            .copied()
-            .ok_or_else(|| names().collect::<Vec<_>>().join(", "))
-    }
 }
 
 impl RequestMetrics {

@@ -8,7 +8,7 @@ use domain::backend::Progress;
 use domain::cache::CacheCheck;
 use domain::event::Event;
 use domain::plan::{Arm, ArmSpec, Config};
-use domain::record::{ArmRecord, JournalLine};
+use domain::record::{ArmRecord, ChangedServer, JournalLine};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,8 @@ pub(crate) struct ArmEnd {
     pub(crate) dead: Option<String>,
     /// Whether a prompt cache helped.
     pub(crate) cache: CacheCheck,
+    /// Servers that are no longer what they were.
+    pub(crate) changed_servers: Vec<ChangedServer>,
 }
 
 /// Runs one arm and records it. `None` when it was stopped before any agent began.
@@ -79,9 +81,15 @@ pub(crate) async fn run_arm(
         notes.push("no server could be reached".to_owned());
     }
 
-    let loaded_after = unless(&context.abort, state::loaded(context))
+    let after = async {
+        (
+            state::loaded(context).await,
+            state::changed_servers(context).await,
+        )
+    };
+    let (loaded_after, changed_servers) = unless(&context.abort, after)
         .await
-        .unwrap_or_else(|| vec![None; context.backends.len()]);
+        .unwrap_or_else(|| (vec![None; context.backends.len()], Vec::new()));
     if complete && spec.arm == Arm::Sequential && context.plan.protocol.probe {
         let wanted = probe::wanted(config, context.plan.protocol.state, &requests);
         complete = probe_agents(context, spec, config, attempt, &wanted, &mut notes).await;
@@ -100,6 +108,7 @@ pub(crate) async fn run_arm(
         loaded_after,
         agents: ends.iter().flatten().map(|end| end.span).collect(),
         notes,
+        changed_servers: changed_servers.clone(),
     };
     context.book.append(JournalLine::Arm(record.clone()));
     if !context.clock.is_virtual() {
@@ -115,6 +124,7 @@ pub(crate) async fn run_arm(
         complete,
         dead,
         cache,
+        changed_servers,
     })
 }
 

@@ -10,7 +10,7 @@ use domain::Nanos;
 use domain::backend::ChatBackend;
 use domain::event::Observer;
 use domain::plan::{ConfigId, SweepPlan, Topology};
-use domain::record::NonceRoot;
+use domain::record::{EndpointFacts, NonceRoot};
 use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
@@ -21,6 +21,8 @@ pub(crate) struct SweepContext {
     /// Root of the prompts' nonces.
     pub(crate) nonce: NonceRoot,
     pub(crate) backends: Vec<Arc<dyn ChatBackend>>,
+    /// What the manifest says that they are.
+    pub(crate) endpoints: Vec<EndpointFacts>,
     pub(crate) clock: Clock,
     pub(crate) book: Arc<Book>,
     pub(crate) observer: Arc<dyn Observer>,

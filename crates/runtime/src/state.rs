@@ -3,6 +3,7 @@
 use clock::Clock;
 use domain::backend::{BackendError, LoadedModel};
 use domain::plan::{Config, StatePolicy, Topology};
+use domain::record::ChangedServer;
 use domain::{FailureKind, Nanos};
 
 use crate::context::SweepContext;
@@ -123,6 +124,20 @@ pub(crate) async fn loaded(context: &SweepContext) -> Vec<Option<Vec<LoadedModel
         all.push(answer.ok().and_then(Result::ok));
     }
     all
+}
+
+/// Servers that say that they are something else than the manifest has. One that does not answer is left out.
+pub(crate) async fn changed_servers(context: &SweepContext) -> Vec<ChangedServer> {
+    let mut changed = Vec::new();
+    for ((backend, before), endpoint) in context.backends.iter().zip(&context.endpoints).zip(0..) {
+        let answer = context.clock.timeout(ASK_LIMIT, backend.identify()).await;
+        if let Ok(Ok(server)) = answer
+            && server != before.server
+        {
+            changed.push(ChangedServer { endpoint, server });
+        }
+    }
+    changed
 }
 
 /// Servers that list a model although nothing should be loaded, as notes.

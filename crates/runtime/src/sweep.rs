@@ -164,12 +164,8 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         agents::read_tables(&benchmarks).map_err(|source| RuntimeError::Benchmarks { source })?;
     }
 
-    let servers = manifest
-        .header
-        .endpoints
-        .iter()
-        .map(|e| e.url.clone())
-        .collect();
+    let endpoints = manifest.header.endpoints;
+    let servers = endpoints.iter().map(|e| e.url.clone()).collect();
     let plan = Arc::new(manifest.plan);
     let stop = shutdown.stopping().child_token();
     let abort = shutdown.aborted().child_token();
@@ -205,6 +201,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         plan: Arc::clone(&plan),
         nonce,
         backends,
+        endpoints,
         clock: clock.clone(),
         book: Arc::clone(&book),
         observer: Arc::clone(&observer),
@@ -275,6 +272,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     let sampling = Telemetry::start(&dir, &clock, plan.telemetry_hz, sources, &book)?;
     let mut dead_in_a_row = 0;
     let mut arms_with_help = 0;
+    let mut known_changes = Vec::new();
     let mut stuck = None;
     for spec in &todo {
         // No server is asked for anything while a folder takes no records.
@@ -311,6 +309,26 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
                     spec.run.config, spec.run.topology, spec.run.repetition, spec.arm
                 ));
             }
+        }
+        for changed in end.changed_servers {
+            if known_changes.contains(&changed) {
+                continue;
+            }
+            let before = &context.endpoints[changed.endpoint as usize];
+            told.warn(format!(
+                "{} was {} {} when the sweep began and is {} {} after {} ({}, repetition {}, {}): what came \
+                 before and after cannot be compared",
+                before.url,
+                before.server.kind,
+                before.server.version,
+                changed.server.kind,
+                changed.server.version,
+                spec.run.config,
+                spec.run.topology,
+                spec.run.repetition,
+                spec.arm
+            ));
+            known_changes.push(changed);
         }
         match end.dead {
             None => dead_in_a_row = 0,

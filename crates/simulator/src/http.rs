@@ -23,5 +23,6 @@ mod text;
 mod wire;
 
 pub(crate) use app::App;
+pub(crate) use routes::MAX_IN_BODIES;
 pub(crate) use server::{Stops, listen};
 pub(crate) use stamp::Epoch;

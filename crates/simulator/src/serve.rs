@@ -15,6 +15,8 @@ use crate::simulator::{Simulator, SimulatorConfig, StartError};
 
 /// Time for what is in flight to end when the server is stopped.
 const GRACE: Nanos = Nanos::from_secs(5);
+/// Real time for the head of a request, and for its body.
+const PATIENCE: Nanos = Nanos::from_secs(60);
 /// Measurements of each limit; their median counts.
 const PROBES: usize = 9;
 
@@ -178,6 +180,7 @@ pub async fn serve(
     } else {
         Clock::scaled(time_scale)
     };
+    simulator.patience = Some(Nanos::from_secs_f64(PATIENCE.as_secs_f64() * time_scale));
     let mut text = pretence(&simulator, time_scale, limits);
     let simulator = Simulator::start(simulator).await?;
     let endpoints = simulator.endpoints();

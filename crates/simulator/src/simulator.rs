@@ -7,16 +7,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use clock::Clock;
+use domain::Nanos;
 use domain::exit::{Exit, Fails};
 use domain::telemetry::GpuSampler;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::core::{Core, CoreError};
 use crate::driver::{LogLine, Sampler, World};
 use crate::faults::{Engine, FaultRules, FaultRulesError};
-use crate::http::{App, Epoch, Stops, listen};
+use crate::http::{App, Epoch, MAX_IN_BODIES, Stops, listen};
 use crate::profile::Profile;
 
 /// 2026-01-01T00:00:00Z, what stamp zero is called when nobody says otherwise.
@@ -56,6 +58,11 @@ pub struct SimulatorConfig {
     pub epoch: SystemTime,
     /// Tokens that leave together as one chunk; 1 is a chunk for each.
     pub chunk_tokens: usize,
+    /// Most bytes that the bodies of all requests take at one time.
+    pub body_bytes: usize,
+    /// Most clock time for a request's head, from its first byte, and for its body; none for as long as
+    /// they take.
+    pub patience: Option<Nanos>,
     /// Where the log goes as JSONL, besides memory.
     pub log: Option<Box<dyn Write + Send>>,
 }
@@ -85,6 +92,8 @@ impl SimulatorConfig {
             port: 0,
             epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(DEFAULT_EPOCH),
             chunk_tokens: 1,
+            body_bytes: MAX_IN_BODIES,
+            patience: None,
             log: None,
         }
     }
@@ -172,6 +181,8 @@ impl Simulator {
             seed,
             chunk_tokens: config.chunk_tokens,
             check_host: config.address.is_loopback(),
+            patience: config.patience,
+            room: Arc::new(Semaphore::new(config.body_bytes)),
             received: AtomicU64::new(0),
             repeats: Mutex::default(),
         });
@@ -240,14 +251,14 @@ impl Simulator {
     }
 
     /// Accepts nothing more, lets what is in flight end within `grace` of clock time, then stops.
-    pub async fn shutdown(self, grace: domain::Nanos) {
+    pub async fn shutdown(self, grace: Nanos) {
         self.stops.graceful.cancel();
         let clock = self.world.clock().clone();
         self.tasks.close();
         let waiting = async {
             // The driver must go on while streams end, so it is not waited for here.
             while self.tasks.len() > 1 {
-                clock.sleep(domain::Nanos::from_millis(5)).await;
+                clock.sleep(Nanos::from_millis(5)).await;
             }
         };
         // Running out of grace is not an error: what is left is dropped below.

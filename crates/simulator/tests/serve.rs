@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use simulator::faults::{FaultKind, FaultRule};
 use simulator::profile::Profile;
 use simulator::{Placement, ServeError, Simulator, SimulatorConfig, StartError, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 fn config(profile: Profile) -> SimulatorConfig {
     SimulatorConfig::new(profile, Clock::real())
@@ -100,9 +102,7 @@ async fn a_pace_that_cannot_be_kept_is_refused() {
 
 #[tokio::test]
 async fn a_taken_port_and_senseless_numbers_are_refused() {
-    let taken = tokio::net::TcpListener::bind(("127.0.0.1", 0))
-        .await
-        .expect("a port");
+    let taken = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let address: SocketAddr = taken.local_addr().expect("an address");
     let mut busy = config(paced());
     busy.port = address.port();
@@ -112,6 +112,68 @@ async fn a_taken_port_and_senseless_numbers_are_refused() {
     none.servers = 0;
     let error = Simulator::start(none).await.expect_err("no servers");
     assert!(matches!(error, StartError::Zero("servers")), "{error}");
+}
+
+/// What a server answers to these bytes before it closes, or to a request that is whole.
+async fn raw(connection: &mut TcpStream, bytes: &str) -> String {
+    connection.write_all(bytes.as_bytes()).await.expect("open");
+    let mut answer = [0; 1024];
+    // A connection that is reset answers nothing, either.
+    let read = connection.read(&mut answer).await.unwrap_or(0);
+    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn half_sent_requests_end_and_idle_connections_stay() {
+    let mut config = config(paced());
+    config.patience = Some(domain::Nanos::from_millis(50));
+    let simulator = Simulator::start(config).await.expect("it starts");
+    let address = simulator.endpoints()[0].replace("http://", "");
+    let connect = || async { TcpStream::connect(&address).await.expect("it listens") };
+    let version = "GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let (mut idle, mut half, mut second) = (connect().await, connect().await, connect().await);
+    assert_eq!(raw(&mut idle, version).await, "HTTP/1.1 200 OK");
+    assert_eq!(raw(&mut half, "GET /api/version HT").await, "");
+    // The second head of a connection has a time of its own.
+    assert_eq!(raw(&mut second, version).await, "HTTP/1.1 200 OK");
+    assert_eq!(raw(&mut second, "GET /api/version HT").await, "");
+    assert_eq!(raw(&mut idle, version).await, "HTTP/1.1 200 OK");
+    let body =
+        "POST /api/show HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{\"model\":";
+    assert_eq!(raw(&mut idle, body).await, "HTTP/1.1 408 Request Timeout");
+}
+
+#[tokio::test]
+async fn bodies_are_bounded_all_together_and_not_read_from_other_sites() {
+    let mut config = config(paced());
+    config.body_bytes = 1000;
+    let simulator = Simulator::start(config).await.expect("it starts");
+    let address = simulator.endpoints()[0].replace("http://", "");
+    let connect = || async { TcpStream::connect(&address).await.expect("it listens") };
+    let post = |headers: &str, length: usize, body: usize| {
+        format!(
+            "POST /api/show HTTP/1.1\r\n{headers}\r\nContent-Length: {length}\r\n\r\n{}",
+            " ".repeat(body)
+        )
+    };
+    // None of these bodies ever comes.
+    for headers in [
+        "Host: example.com",
+        "Host: localhost\r\nContent-Type: text/plain\r\nOrigin: https://example.com",
+        "Host: localhost\r\nSec-Fetch-Site: cross-site",
+    ] {
+        let answer = raw(&mut connect().await, &post(headers, 900, 0)).await;
+        assert_eq!(answer, "HTTP/1.1 403 Forbidden", "{headers}");
+    }
+    let mut large = connect().await;
+    let begun = post("Host: localhost", 900, 800);
+    large.write_all(begun.as_bytes()).await.expect("open");
+    let small = post("Host: localhost", 300, 300);
+    // Until the server has read the first one, and again until it has seen that it is gone.
+    while raw(&mut connect().await, &small).await != "HTTP/1.1 503 Service Unavailable" {}
+    drop(large);
+    while raw(&mut connect().await, &small).await != "HTTP/1.1 400 Bad Request" {}
 }
 
 #[tokio::test(start_paused = true)]

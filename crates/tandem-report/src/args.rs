@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
 use domain::exit::EXIT_CODES;
+use metrics::compare::Gate;
 
 /// Reports, audits and comparisons from recorded runs.
 #[derive(Debug, Parser)]
@@ -92,9 +93,9 @@ pub(crate) struct CompareArgs {
     pub(crate) new: Paths,
 
     /// Fail when this holds: `wall_s > +5%`, `ttft_p95 > +10%`, `speedup < -0.05`; repeat for more. A gate
-    /// tests the geometric mean over configurations
+    /// tests the geometric mean over configurations. docs/limits.md has the grammar
     #[arg(long, value_name = "EXPR")]
-    pub(crate) fail_if: Vec<String>,
+    pub(crate) fail_if: Vec<Gate>,
 
     /// Test the gates on every configuration
     #[arg(long, requires = "fail_if")]

@@ -3,16 +3,15 @@
 use std::io::Write;
 
 use analysis::compare::{self, Questions};
-use metrics::compare::{Gate, GateOutcome};
+use metrics::compare::GateOutcome;
 
 use domain::exit::{Exit, Fatal};
 
 use crate::args::CompareArgs;
 
 pub(crate) fn run(args: &CompareArgs, out: &mut impl Write) -> Result<Exit, Fatal> {
-    let gates = args.fail_if.iter().map(|text| text.parse::<Gate>());
     let questions = Questions {
-        gates: gates.collect::<Result<_, _>>().map_err(Fatal::usage)?,
+        gates: args.fail_if.clone(),
         each: args.each,
         primary: args.primary.clone(),
     };

@@ -21,9 +21,6 @@ use crate::flags::{BudgetFlag, CalibrateApi};
 use crate::flavour;
 use crate::process;
 
-/// File descriptors that are not streams: standard streams, the runtime's, files read on the way.
-const OTHER_FILES: u64 = 64;
-
 /// The budget of a client that runs on real servers, in about a second; none when the user does
 /// not want it. A client that cannot be calibrated runs all the same, with a warning.
 pub(crate) async fn before_run(
@@ -41,7 +38,7 @@ pub(crate) async fn before_run(
     } else {
         CalibrateApi::Ollama
     };
-    let ladder = Ladder::quick(most_streams());
+    let ladder = Ladder::quick(descriptors::most_with_both_ends());
     let stop = Shutdown::new(Nanos::ZERO);
     match climb(ladder, api, runtime, &[], &stop).await {
         Ok(budget) => {
@@ -66,6 +63,13 @@ pub(crate) async fn climb(
     all: &[u32],
     stop: &Shutdown,
 ) -> Result<ClientBudget, Fatal> {
+    descriptors::enough_for(1, true)?;
+    if let Some(streams) = ladder.left_out() {
+        eprintln!(
+            "warning: the client is not calibrated at {streams} streams and more: this process may not open \
+             enough files; raise the limit with `ulimit -n`"
+        );
+    }
     let server_cpus: Vec<u32> = if runtime.pinned.is_empty() {
         Vec::new()
     } else {
@@ -123,10 +127,4 @@ pub(crate) async fn climb(
 fn load_average() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/loadavg").ok()?;
     text.split(' ').next()?.parse().ok()
-}
-
-/// Streams for which there are file descriptors: both ends of each lie in this process.
-pub(crate) fn most_streams() -> u32 {
-    let files = descriptors::limit().unwrap_or(u64::MAX);
-    u32::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(u32::MAX)
 }

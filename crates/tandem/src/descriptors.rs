@@ -1,5 +1,6 @@
 //! File descriptors: every request in flight holds one.
 
+use document::words::plural;
 use domain::exit::Fatal;
 use serde::Serialize;
 
@@ -68,17 +69,30 @@ fn check(agents: u32, simulated: bool, limit: Option<u64>) -> Result<(), Fatal> 
     let needed = u64::from(agents) * ends + BESIDE;
     match limit {
         Some(limit) if limit < needed => {
-            let room = limit.saturating_sub(BESIDE) / ends;
+            let raise = "raise the hard limit (`ulimit -Hn`, or LimitNOFILE of a service)";
+            let hint = match room(ends, Some(limit)) {
+                0 => raise.to_owned(),
+                room => format!("{raise}, or run at most {room} agents"),
+            };
+            let agents = plural(agents, "agent");
             Err(Fatal::usage(format!(
-                "{agents} agents need about {needed} open files, and this process may have {limit}"
+                "about {needed} open files are needed for {agents} at one time, and this process may have {limit}"
             ))
-            .hint(format!(
-                "raise the hard limit (`ulimit -Hn`, or LimitNOFILE of a service), or run at most \
-                 {room} agents"
-            )))
+            .hint(hint))
         }
         _ => Ok(()),
     }
+}
+
+/// Connections that there is room for, of which so many ends lie in this process.
+fn room(ends: u64, limit: Option<u64>) -> u32 {
+    let files = limit.unwrap_or(u64::MAX).saturating_sub(BESIDE);
+    u32::try_from(files / ends).unwrap_or(u32::MAX)
+}
+
+/// Connections that there is room for where both ends of each lie in this process.
+pub(crate) fn most_with_both_ends() -> u32 {
+    room(2, limit())
 }
 
 #[cfg(test)]
@@ -92,5 +106,9 @@ mod tests {
         assert!(check(468, true, Some(1000)).is_ok());
         assert!(check(469, true, Some(1000)).is_err());
         assert!(check(u32::MAX, true, None).is_ok());
+        assert_eq!(
+            [(2, Some(1000)), (2, Some(64)), (1, None)].map(|(ends, limit)| room(ends, limit)),
+            [468, 0, u32::MAX]
+        );
     }
 }

@@ -11,6 +11,7 @@ mod sweep;
 
 use clap::{Args, Parser, Subcommand};
 use domain::exit::EXIT_CODES;
+use domain::plan::limits;
 use domain::record::NonceRoot;
 
 pub(crate) use self::calibrate::{BudgetFlag, CalibrateApi, CalibrateArgs};
@@ -69,14 +70,14 @@ pub(crate) struct RequestArgs {
     #[arg(long, value_name = "NAME", default_value = "gemma3:latest")]
     pub(crate) model: String,
     /// Most tokens of each answer.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=limits::TOKENS.most_i64()))]
     pub(crate) num_predict: i64,
     /// The prompt of every request.
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_PROMPT)]
     pub(crate) prompt: String,
     /// Send the same prompt every time. Without it each begins with a nonce, so that a prefix
     /// cache helps none of them.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "nonce")]
     pub(crate) same_prompt: bool,
 }
 
@@ -85,7 +86,8 @@ pub(crate) struct RequestArgs {
 pub(crate) struct NonceFlag {
     /// Repeat a run's prompts: the root of their nonces, as `nonce` in the header of its file. Without
     /// it each run of the command draws another one, so that no prompt is answered from the cache that
-    /// an earlier run left; the embedded simulator takes it from the seed.
+    /// an earlier run left; the embedded simulator takes it from the seed. With `load --repetitions` it
+    /// is the first one's, and each further repetition takes the next number.
     #[arg(long, value_name = "HEX")]
     pub(crate) nonce: Option<NonceRoot>,
 }

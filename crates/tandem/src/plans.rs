@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use domain::exit::{Fatal, OrFatal as _};
-use domain::plan::{self, SweepPlan};
+use domain::plan::{self, PlanError, SweepPlan};
 use domain::{OptionKind, OptionSpec};
 
 use crate::flags::RunArgs;
@@ -72,7 +72,12 @@ pub(crate) fn from_flags(args: &RunArgs) -> Result<SweepPlan, Fatal> {
         name = args.scenario,
         runs = args.runs,
     );
-    Ok(plan::parse("the command line", &text)?)
+    // The lines of this text are no place that a user knows.
+    let at_key = |error| PlanError {
+        line: None,
+        ..error
+    };
+    Ok(plan::parse("the command line", &text).map_err(at_key)?)
 }
 
 /// `num_gpu=60,stop=x` as the inside of a TOML table.

@@ -14,7 +14,8 @@ use domain::exit::{Fatal, OrFatal as _};
 use domain::record::RequestRecord;
 use domain::record::load::{LoadFile, REQUESTS_FILE};
 use indicatif::ProgressBar;
-use metrics::load::{Collected, Slo};
+use metrics::limit::Objective;
+use metrics::load::Collected;
 use results::{FolderError, LineWriter};
 use runtime::Shutdown;
 use runtime::load::{Backlog, OnRecord};
@@ -60,7 +61,7 @@ impl Rows {
     /// written it stops the load: work that leaves no trace is wasted.
     pub(crate) fn start(
         file: Option<LineWriter>,
-        slo: Option<Slo>,
+        slo: Option<Objective>,
         bar: ProgressBar,
         stop: Shutdown,
     ) -> Result<(Self, OnRecord), Fatal> {

@@ -162,6 +162,13 @@ pub(crate) fn look(
     })
 }
 
+/// A server's URL with one of the names that this machine has for itself, so that a server under two of them
+/// is one.
+pub(crate) fn under_one_name(url: &str) -> String {
+    let url = url.replace("://localhost:", "://127.0.0.1:");
+    url.replace("://[::1]:", "://127.0.0.1:")
+}
+
 /// The key for the servers, when there is one.
 pub(crate) fn api_key() -> Result<Option<openai::ApiKey>, Fatal> {
     match std::env::var(KEY_VARIABLE) {

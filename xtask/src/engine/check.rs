@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{Engine, http, install};
+use crate::clients::Outcome;
 use crate::delegate::{Profile, build, root, succeeds};
 
 const PLAN: &str = "fixtures/plans/llama-cpp.toml";
@@ -51,10 +52,7 @@ impl Findings {
 pub(crate) fn check() -> Result<bool> {
     let engine = match install()? {
         Ok(engine) => engine,
-        Err(why) => {
-            say!("skipped: {why}");
-            return Ok(true);
-        }
+        Err(why) => return Ok(Outcome::Skipped(why).settle("engine")),
     };
     let tandem = build("tandem", Profile::Dev)?;
     let report = build("tandem-report", Profile::Dev)?;

@@ -142,10 +142,18 @@ impl Font {
             let (head, tail) = (&characters[..head], &characters[characters.len() - tail..]);
             head.iter().chain(&['…']).chain(tail).collect::<String>()
         };
-        let mut shorter = (0..characters.len()).rev().map(shortened);
-        shorter
-            .find(|short| self.width(short) <= max_width)
-            .unwrap_or_default()
+        let fits = |short: &String| self.width(short) <= max_width;
+        // Each character makes it wider, so that the most that fit are found by halving.
+        let (mut kept, mut too_many) = (0, characters.len());
+        while too_many - kept > 1 {
+            let middle = usize::midpoint(kept, too_many);
+            if fits(&shortened(middle)) {
+                kept = middle;
+            } else {
+                too_many = middle;
+            }
+        }
+        Some(shortened(kept)).filter(fits).unwrap_or_default()
     }
 
     /// Breaks `text` into at most `max_lines` lines of at most `max_width`: at spaces, else after

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use domain::record::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
 use metrics::compare::CacheHelp;
-use metrics::load::{AgentFigures, Arrivals, Fairness, Kept, Phases, Request, Samples, Slo};
+use metrics::limit::Objective;
+use metrics::load::{AgentFigures, Arrivals, Fairness, Kept, Phases, Request, Samples};
 use results::{LoadError, LoadErrorKind, Skipped};
 
 /// A load, read from its folder.
@@ -46,8 +47,8 @@ pub struct Load {
 /// `keep_going`; a last row that a killed client left half-written is a warning.
 pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
     let (schema, file) = results::load::read(folder)?;
-    let slo: Option<Slo> = match &file.asked.slo {
-        Some(text) => Some(text.parse().map_err(|message| {
+    let slo: Option<Objective> = match &file.asked.slo {
+        Some(text) => Some(Objective::of_requests(text).map_err(|message| {
             let what = "`slo`";
             let kind = LoadErrorKind::Json { what, message };
             LoadError::new(&folder.join(LOAD_FILE), kind)

@@ -439,14 +439,25 @@ pub(super) fn method(load: &Load) -> Vec<String> {
             asked.num_predict,
             asked.seed
         ),
-        match asked.shape {
-            Shape::Replay { .. } => [
+        match &asked.shape {
+            Shape::Replay {
+                starts, skipped, ..
+            } => [
+                starts.as_ref().map_or_else(String::new, |starts| {
+                    format!("Starts are read by {}.", safe::code(starts))
+                }),
+                skipped.map_or_else(String::new, |n| {
+                    format!(
+                        "Not sent: {} recorded requests without a response.",
+                        count(n)
+                    )
+                }),
                 "Prompts are the trace's; a prompt cache may hold what they share.".to_owned(),
                 cache.counts_in_words().unwrap_or_default(),
             ]
             .join(" ")
-            .trim_end()
-            .to_owned(),
+            .trim()
+            .replace("  ", " "),
             _ => prompts_in_words(asked.cache(), file.header.nonce, &cache),
         },
     ];

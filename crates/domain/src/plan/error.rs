@@ -1,7 +1,9 @@
 //! What can be wrong with a plan: each error names the file, the key and the fix.
 
-use crate::exit::{Exit, Fails};
 use std::fmt;
+
+use super::limits::NAME_CHARACTERS;
+use crate::exit::{Exit, Fails};
 
 /// A file that somebody wrote was refused: where, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +46,30 @@ impl<K> Refused<K> {
             ..Self::whole(origin, kind)
         }
     }
+}
+
+impl<K> Refused<K> {
+    /// With the line of the key in the file's text, or of what holds it where the key is absent.
+    #[must_use]
+    pub(super) fn in_text(self, text: &str) -> Self {
+        let line = self.line.or_else(|| line_of(self.key.as_deref()?, text));
+        Self { line, ..self }
+    }
+}
+
+fn line_of(key: &str, text: &str) -> Option<usize> {
+    let table = toml::de::DeTable::parse(text).ok()?;
+    let mut steps = key.split(['.', '[']).map(|step| step.trim_end_matches(']'));
+    let mut value = table.get_ref().get(steps.next()?)?;
+    for step in steps {
+        let next = match step.parse::<usize>() {
+            Ok(place) => value.get_ref().get(place),
+            Err(_) => value.get_ref().get(step),
+        };
+        let Some(next) = next else { break };
+        value = next;
+    }
+    Some(text[..value.span().start].matches('\n').count() + 1)
 }
 
 impl<K: From<String>> Refused<K> {
@@ -113,6 +139,18 @@ pub enum PlanErrorKind {
     DuplicateId {
         /// The id.
         id: String,
+    },
+    /// Two agents of a configuration with one name.
+    #[error("two agents are called `{name}`; rename one")]
+    DuplicateAgent {
+        /// The name.
+        name: String,
+    },
+    /// A name that is too long for tables and pictures.
+    #[error("a name has 1 to {NAME_CHARACTERS} characters, and this one has {found}")]
+    NameLength {
+        /// Characters that it has.
+        found: usize,
     },
     /// An id that cannot be a file name.
     #[error("`{id}` cannot be an id; use letters, digits, `.`, `_` and `-`")]

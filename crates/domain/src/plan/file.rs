@@ -1,13 +1,13 @@
 //! The plan file: TOML in, [`SweepPlan`] out, or an error that names file, line, key and fix.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use serde::Deserialize;
 
 use super::{
     AgentSpec, Arm, CachePolicy, Config, ConfigId, PlanError, PlanErrorKind, Protocol,
-    ProtocolKind, ReportStyle, StatePolicy, SweepPlan, Timeouts, Topology, WorkflowKind,
+    ProtocolKind, ReportStyle, StatePolicy, SweepPlan, Timeouts, Topology, WorkflowKind, limits,
 };
 use crate::options::ModelOptions;
 use crate::units::Nanos;
@@ -128,6 +128,10 @@ const fn default_calls() -> u32 {
 
 /// Reads a plan. `origin` is the file's name for messages.
 pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
+    parsed(origin, text).map_err(|error| error.in_text(text))
+}
+
+fn parsed(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
     let file: PlanFile = deserialize(origin, text)?;
     if file.schema > PLAN_SCHEMA {
         return Err(PlanError::key(
@@ -139,8 +143,9 @@ pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
             },
         ));
     }
+    name(origin, "name", &file.name)?;
     let mut configs = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for (i, config) in file.configs.iter().enumerate() {
         let first = configs.len();
         expand_axes(
@@ -158,6 +163,7 @@ pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
                 return Err(PlanError::key(origin, format!("configs[{i}].id"), kind));
             }
         }
+        count(origin, "configs", configs.len() as u64, limits::CONFIGS)?;
     }
     if configs.is_empty() {
         return Err(PlanError::key(origin, "configs", PlanErrorKind::Empty));
@@ -179,11 +185,14 @@ pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
             "give \"shared\", \"per_agent\" or both",
         ));
     }
+    if let Some(servers) = file.per_agent_servers {
+        count(origin, "per_agent_servers", servers.get(), limits::AGENTS)?;
+    }
     if file.per_agent_servers == Some(NonZeroU32::MIN) {
         let expected = "2 at least: one server for all agents is the topology \"shared\"";
         return Err(out_of_range(origin, "per_agent_servers", 1, expected));
     }
-    Ok(SweepPlan {
+    let plan = SweepPlan {
         name: file.name,
         description: file.description,
         model: file.model,
@@ -196,7 +205,9 @@ pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
         telemetry_hz: file.telemetry_hz,
         keep_text: file.keep_text,
         configs,
-    })
+    };
+    plan.check_arms(origin)?;
+    Ok(plan)
 }
 
 /// TOML to the file's shape. Unknown keys and wrong types come back with line and key.
@@ -217,6 +228,10 @@ fn expand_axes(
     presets: &BTreeMap<String, ModelOptions>,
     configs: &mut Vec<Config>,
 ) -> Result<(), PlanError> {
+    name(origin, &format!("{key}.scenario"), &config.scenario)?;
+    if let Some(group) = &config.group {
+        name(origin, &format!("{key}.group"), group)?;
+    }
     let mut points: Vec<toml::Table> = vec![toml::Table::new()];
     for (axis, values) in &config.axes {
         let axis_key = format!("{key}.axes.{axis}");
@@ -227,6 +242,8 @@ fn expand_axes(
             toml::Value::Array(values) => values.clone(),
             single => vec![single.clone()],
         };
+        let combinations = points.len().saturating_mul(values.len()) as u64;
+        count(origin, &axis_key, combinations, limits::CONFIGS)?;
         points = points
             .into_iter()
             .flat_map(|point| {
@@ -288,12 +305,33 @@ fn fill_template(
         rest = &rest[open + close + 1..];
     }
     id.push_str(rest);
-    config_id(origin, key, &id)
+    name(origin, key, &id)?;
+    ConfigId::new(&id).ok_or_else(|| PlanError::key(origin, key, PlanErrorKind::BadId { id }))
 }
 
-fn config_id(origin: &str, key: &str, id: &str) -> Result<ConfigId, PlanError> {
-    ConfigId::new(id)
-        .ok_or_else(|| PlanError::key(origin, key, PlanErrorKind::BadId { id: id.to_owned() }))
+/// Refuses a name that tables, pictures and file names have no room for.
+fn name(origin: &str, key: &str, name: &str) -> Result<(), PlanError> {
+    let found = name.chars().count();
+    if (1..=limits::NAME_CHARACTERS).contains(&found) {
+        return Ok(());
+    }
+    Err(PlanError::key(
+        origin,
+        key,
+        PlanErrorKind::NameLength { found },
+    ))
+}
+
+fn count(
+    origin: &str,
+    key: &str,
+    n: impl Into<u64>,
+    bound: limits::Bound,
+) -> Result<NonZeroU32, PlanError> {
+    let n = n.into();
+    bound
+        .check(n)
+        .map_err(|range| out_of_range(origin, key, n, &range))
 }
 
 fn resolve_agents(
@@ -310,11 +348,27 @@ fn resolve_agents(
             PlanErrorKind::NoAgents,
         ));
     }
+    let of_all = format!("{key}.agents");
+    count(origin, &of_all, agents.len() as u64, limits::AGENTS)?;
+    let calls = agents
+        .iter()
+        .map(|agent| u64::from(agent.calls))
+        .sum::<u64>();
+    if agents.iter().all(|agent| agent.calls <= limits::CALLS.most) {
+        count(origin, &of_all, calls.max(1), limits::REQUESTS)?;
+    }
+    let mut names = BTreeSet::new();
     agents
         .iter()
         .enumerate()
         .map(|(i, agent)| {
             let key = format!("{key}.agents[{i}]");
+            name(origin, &format!("{key}.name"), &agent.name)?;
+            if !names.insert(agent.name.as_str()) {
+                let name = agent.name.clone();
+                let kind = PlanErrorKind::DuplicateAgent { name };
+                return Err(PlanError::key(origin, format!("{key}.name"), kind));
+            }
             let preset = match &agent.preset {
                 None => ModelOptions::default(),
                 Some(name) => presets.get(name).cloned().ok_or_else(|| {
@@ -333,8 +387,7 @@ fn resolve_agents(
             };
             let options = agent.options.over(&varied).over(&preset);
             check_options(origin, &key, &options)?;
-            let calls = NonZeroU32::new(agent.calls)
-                .ok_or_else(|| out_of_range(origin, &format!("{key}.calls"), 0, "at least 1"))?;
+            let calls = count(origin, &format!("{key}.calls"), agent.calls, limits::CALLS)?;
             Ok(AgentSpec {
                 name: agent.name.clone(),
                 options,
@@ -378,16 +431,16 @@ fn resolve_protocol(origin: &str, file: &ProtocolFile) -> Result<Protocol, PlanE
         ProtocolKind::Tr113 => Protocol::tr113(),
         ProtocolKind::Rigorous => Protocol::rigorous(),
     };
-    let count = |key: &str, n: u32| {
-        NonZeroU32::new(n)
-            .ok_or_else(|| out_of_range(origin, &format!("protocol.{key}"), n, "at least 1"))
+    let repetitions = |key: &str, n: u32| {
+        let key = format!("protocol.{key}");
+        count(origin, &key, n, limits::REPETITIONS)
     };
     if let Some(n) = file.repetitions {
-        protocol.repetitions = count("repetitions", n)?;
+        protocol.repetitions = repetitions("repetitions", n)?;
         protocol.repetitions_simulated = protocol.repetitions;
     }
     if let Some(n) = file.repetitions_simulated {
-        protocol.repetitions_simulated = count("repetitions_simulated", n)?;
+        protocol.repetitions_simulated = repetitions("repetitions_simulated", n)?;
     }
     if let Some(arms) = &file.arms {
         if arms.is_empty() {
@@ -413,6 +466,10 @@ fn resolve_protocol(origin: &str, file: &ProtocolFile) -> Result<Protocol, PlanE
 /// Reads a limit on a request's time: a number with a unit, such as `30s`, above zero.
 pub fn time_limit(text: &str) -> Result<Nanos, PlanErrorKind> {
     match humantime::parse_duration(text) {
+        Ok(limit) if limit > limits::LONGEST_WAIT => Err(PlanErrorKind::OutOfRange {
+            value: format!("\"{text}\""),
+            expected: limits::longest_wait(),
+        }),
         Ok(limit) if !limit.is_zero() => Ok(Nanos::from(limit)),
         _ => Err(PlanErrorKind::BadDuration {
             value: format!("\"{text}\""),

@@ -99,6 +99,19 @@ fn every_mistake_names_file_key_and_fix() {
             "agents = [{ name = \"collector\", varies = true }]",
             "agents = []",
         ),
+        (
+            "varies = true }",
+            "varies = true }, { name = \"collector\" }",
+        ),
+        ("varies = true", "calls = 4294967295"),
+        ("varies = true", "options = { num_predict = 10000001 }"),
+        (
+            "model = \"m\"",
+            "model = \"m\"\nprotocol = { repetitions = 10001 }",
+        ),
+        ("model = \"m\"", "model = \"m\"\nper_agent_servers = 100001"),
+        ("total = \"30s\"", "between_chunks = \"8days\""),
+        ("scenario = \"s\"", "scenario = \"\""),
     ];
     let messages: Vec<_> = mistakes
         .iter()
@@ -107,6 +120,71 @@ fn every_mistake_names_file_key_and_fix() {
     insta::assert_snapshot!(messages.join("\n"));
     let empty = parse("p.toml", "schema = 1\nname = \"p\"\nmodel = \"m\"\n").unwrap_err();
     insta::assert_snapshot!(empty, @"p.toml: configs: the plan has no configurations; add at least one [[configs]] entry");
+}
+
+#[test]
+fn what_would_fill_tables_or_memory_is_refused_before_it_is_made() {
+    let long = "n".repeat(limits::NAME_CHARACTERS + 1);
+    for (place, key) in [
+        ("name = \"p\"", "p.toml:3: name: "),
+        ("scenario = \"s\"", "p.toml:9: configs[0].scenario: "),
+        ("id = \"a_c{num_ctx}\"", "p.toml:8: configs[0].id: "),
+        (
+            "name = \"collector\"",
+            "p.toml:11: configs[0].agents[0].name: ",
+        ),
+    ] {
+        let (name, _) = place.split_once(' ').unwrap();
+        let error = error_of(place, &format!("{name} = \"{long}\""));
+        let says = format!("{key}a name has 1 to 100 characters, and this one has 101");
+        assert_eq!(error, says);
+    }
+    // 10^12 configurations.
+    let axis = |name: &str| {
+        format!(
+            "{name} = [{}]",
+            (10..110)
+                .map(|n| n.to_string())
+                .collect::<Vec<_>>()
+                .join(", ")
+        )
+    };
+    let axes = [
+        "num_ctx",
+        "top_k",
+        "num_gpu",
+        "num_batch",
+        "num_keep",
+        "seed",
+    ]
+    .map(axis);
+    let error = error_of("num_ctx = [512, 1024]", &axes.join(", "));
+    assert!(
+        error.ends_with("1000000 is out of range; 1 to 10000 configurations"),
+        "{error}"
+    );
+    let mut plan = parse("tr113.toml", TR113).unwrap();
+    plan.protocol.repetitions = NonZeroU32::new(limits::REPETITIONS.most).unwrap();
+    plan.topologies = vec![Topology::Shared, Topology::PerAgent];
+    assert_eq!(plan.check_arms("x"), Ok(()));
+    plan.configs.extend(plan.configs.clone());
+    let error = plan.check_arms("x").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "x: protocol.repetitions: 1520000 is out of range; 1 to 1000000 arms in all"
+    );
+    assert_eq!(
+        limits::AGENTS.parse("100000").map(NonZeroU32::get),
+        Ok(100_000)
+    );
+    for text in ["0", "100001", "-1", "4294967296", "many"] {
+        assert_eq!(
+            limits::AGENTS.parse(text),
+            Err("give 1 to 100000 agents".to_owned())
+        );
+    }
+    assert_eq!(limits::wait("7days"), Ok(limits::LONGEST_WAIT));
+    assert_eq!(limits::wait("8days"), Err("give 7days at most".to_owned()));
 }
 
 #[test]

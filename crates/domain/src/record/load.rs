@@ -124,6 +124,16 @@ pub enum Shape {
         speed: f64,
         /// Most requests in flight; none without a limit.
         agents: Option<u32>,
+        /// Column and unit of the starts: `timestamp in milliseconds`; absent in files of versions that
+        /// did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        starts: Option<String>,
+        /// Requests of the trace that had no response when they were recorded, and were not sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        skipped: Option<u32>,
+        /// Columns of the trace that were not used.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unused: Vec<String>,
     },
 }
 

@@ -6,8 +6,8 @@ use super::bound::{Item, clopper_pearson, ranks, told};
 use super::bunches::{
     BLOCKS, block_means, blocks, design_effect, in_turn, of_the_slowest, with_all_blocks,
 };
-use super::objective::{Criterion, Objective, Statistic};
 use super::sample::{Latency, Sample};
+use crate::limit::{Criterion, Objective, Statistic};
 use crate::request::LatencyFigure;
 use crate::stats::{mean, percentile, sample_sd, t_quantile};
 

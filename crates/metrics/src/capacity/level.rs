@@ -9,9 +9,9 @@ use domain::{Nanos, Stamp};
 use serde::Serialize;
 
 use super::bunches::{BLOCKS, block_means};
-use super::objective::Objective;
 use super::sample::Sample;
 use crate::Estimate;
+use crate::limit::Objective;
 use crate::load::Collected;
 use crate::request::LatencyFigure;
 use crate::stats::{bounds, jain, mean, median};

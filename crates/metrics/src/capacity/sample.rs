@@ -7,8 +7,8 @@ use domain::record::capacity::Window;
 use domain::{Nanos, Outcome, Stamp};
 
 use super::bound::Item;
-use super::objective::Objective;
 use crate::RequestMetrics;
+use crate::limit::Objective;
 use crate::request::LatencyFigure;
 
 /// The window in which a level was steady: from the end of the last agent's warm-up to the moment up to which every request that began
@@ -142,12 +142,7 @@ impl<'r> Sample<'r> {
 
     /// Whether each request keeps every limit on its own latency. One that we cancelled is left out.
     pub(super) fn good(&self, objective: &Objective) -> Vec<Item> {
-        self.each(|(r, of)| {
-            r.times.outcome.is_completed()
-                && objective
-                    .per_request()
-                    .all(|limit| of.keeps(limit, r.times.tokens))
-        })
+        self.each(|(r, of)| r.times.outcome.is_completed() && objective.is_met(of, r.times.tokens))
     }
 
     /// Whether each request completed. One that we cancelled is left out.

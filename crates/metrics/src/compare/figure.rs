@@ -1,5 +1,6 @@
 //! The figures that comparisons know, of sweeps, loads and capacity runs.
 
+use crate::limit::{Statistic, latency};
 use crate::stats::NOT_NEGATIVE;
 use crate::summary::{Better, QUANTITIES, Quantity};
 
@@ -77,6 +78,11 @@ impl Figure {
 
     /// The figure of that name, or the names that there are.
     pub(super) fn named(name: &str) -> Result<Self, String> {
+        let name = match latency(name) {
+            Some((figure, Some(Statistic::Mean))) => &format!("{}_s", figure.name()),
+            _ if name == "failed" => "failed_share",
+            _ => name,
+        };
         Self::all().find(|f| f.name == name).ok_or_else(|| {
             let known: Vec<&str> = Self::all().map(|figure| figure.name).collect();
             format!("unknown figure `{name}`; known are {}", known.join(", "))

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::figure::Figure;
 use super::{Comparison, ComparisonRow, Effect, FEWEST_RUNS, LEVEL, SharedConfig};
+use crate::limit::{Clause, Limit};
 use crate::stats::{Location, samples_needed, t_quantile};
 
 /// A condition under which a comparison fails: `wall_s > +5%`, `speedup < -3%`, `ttft_s > +0.2s`,
@@ -21,17 +22,6 @@ pub struct Gate {
     figure: Figure,
     above: bool,
     limit: Limit,
-}
-
-/// What a gate holds a figure against.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Limit {
-    /// Relative change, as a fraction.
-    Relative(f64),
-    /// Change in the figure's unit.
-    Change(f64),
-    /// The new value in the figure's unit.
-    Value(f64),
 }
 
 /// What became of a gate.
@@ -120,50 +110,22 @@ impl FromStr for Gate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let gate = text.trim();
-        let at = text.find('>').or_else(|| text.find('<')).ok_or_else(|| {
-            format!("gate `{gate}` has neither `>` nor `<`; write for example `wall_s > +5%`")
-        })?;
-        let (name, limit) = (text[..at].trim(), text[at + 1..].trim());
-        let figure = Figure::named(name).map_err(|why| format!("gate `{gate}`: {why}"))?;
-        let unit = figure.unit;
-        let limit = limit_of(limit, unit).ok_or_else(|| {
-            format!(
-                "gate `{gate}`: `{limit}` is not a limit; write a number with `%`, `{unit}` or no unit"
-            )
+        let clauses = Clause::all(text)?;
+        let [clause] = clauses.as_slice() else {
+            return Err("it has several conditions; give each its own --fail-if".to_owned());
+        };
+        let figure = Figure::named(&clause.name)?;
+        let (value, unit) = (&clause.value, figure.unit);
+        let limit = Limit::read(value, unit).ok_or_else(|| {
+            format!("`{value}` is not a limit; write a number with `%`, `{unit}` or no unit")
         })?;
         Ok(Self {
-            text: gate.to_owned(),
+            text: text.trim().to_owned(),
             figure,
-            above: text[at..].starts_with('>'),
+            above: clause.is_above,
             limit,
         })
     }
-}
-
-pub(super) fn limit_of(text: &str, unit: &str) -> Option<Limit> {
-    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
-    if let Some(percent) = text.strip_suffix('%') {
-        return number(percent).map(|p| Limit::Relative(p / 100.0));
-    }
-    let (value, factor) = match unit {
-        "s" | "ms" => {
-            let to = if unit == "s" { 1.0 } else { 1e3 };
-            if let Some(ms) = text.strip_suffix("ms") {
-                (ms, to / 1e3)
-            } else {
-                text.strip_suffix('s').map_or((text, 1.0), |s| (s, to))
-            }
-        }
-        "" => (text.strip_suffix('x').unwrap_or(text), 1.0),
-        _ => (text.strip_suffix(unit).unwrap_or(text), 1.0),
-    };
-    let limit = number(value)? * factor;
-    Some(if value.starts_with(['+', '-']) {
-        Limit::Change(limit)
-    } else {
-        Limit::Value(limit)
-    })
 }
 
 /// A change, or a new value, and the limit, on the scale on which they are tested.

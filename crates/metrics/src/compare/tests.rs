@@ -1,7 +1,6 @@
 use domain::plan::Topology;
 use domain::record::ServerCounters;
 
-use super::gate::{Limit, limit_of};
 use super::side::pairs;
 use super::*;
 use crate::timeline::{beside, dataset, request};
@@ -380,14 +379,22 @@ fn configurations_of_one_side_are_listed() {
 #[test]
 fn gates_that_cannot_be_read_say_why() {
     let error = |text: &str| text.parse::<Gate>().unwrap_err();
-    assert!(error("wall_s + 5%").contains("neither `>` nor `<`"));
+    assert!(error("wall_s + 5%").contains("neither `<` nor `>`"));
     assert!(error("walls > 5%").contains("known are wall_s"));
     assert!(error("wall_s > five").contains("`five` is not a limit"));
     assert!(error("speedup > 2s").contains("is not a limit"));
-    assert_eq!(limit_of("1.5x", ""), Some(Limit::Value(1.5)));
-    assert_eq!(limit_of("2s", "ms"), Some(Limit::Value(2000.0)));
-    assert_eq!(limit_of("+250ms", "s"), Some(Limit::Change(0.25)));
-    assert_eq!(limit_of("-3 %", "tok/s"), Some(Limit::Relative(-0.03)));
-    assert_eq!(limit_of("-3 tok/s", "tok/s"), Some(Limit::Change(-3.0)));
-    assert_eq!(limit_of("inf", "s"), None);
+    assert!(error("wall_s > 1s and ttft_s > 1s").contains("several conditions"));
+    assert!(error("ttft > 1s").contains("unknown figure `ttft`"));
+    let named = |name| Figure::named(name).unwrap().name;
+    assert_eq!(
+        ["ttft_s", "ttft_mean", "failed"].map(named),
+        ["ttft_s", "ttft_s", "failed_share"]
+    );
+    assert_eq!(Limit::read("1.5x", ""), Some(Limit::Value(1.5)));
+    assert_eq!(Limit::read("2s", "ms"), Some(Limit::Value(2000.0)));
+    assert_eq!(Limit::read("+250ms", "s"), Some(Limit::Change(0.25)));
+    assert_eq!(Limit::read("-3 %", "tok/s"), Some(Limit::Relative(-0.03)));
+    assert_eq!(Limit::read("-3 tok/s", "tok/s"), Some(Limit::Change(-3.0)));
+    assert_eq!(Limit::read("+1m 30s", "s"), Some(Limit::Change(90.0)));
+    assert_eq!(Limit::read("inf", "s"), None);
 }

@@ -4,9 +4,10 @@
 use domain::record::{EndpointFacts, RequestRecord, RequestRole, RequestTimes};
 use domain::{Nanos, Outcome, Stamp};
 
-use super::{Arrivals, ByAgent, Collected, Slo};
+use super::{Arrivals, ByAgent, Collected};
 use crate::RequestMetrics;
 use crate::compare::CacheHelp;
+use crate::limit::Objective;
 
 /// What is kept of a request. Times are those of [`RequestMetrics`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,7 +160,7 @@ fn after(later: Stamp, earlier: Stamp) -> Option<Nanos> {
 #[derive(Debug)]
 pub struct Kept<'f> {
     endpoints: &'f [EndpointFacts],
-    slo: Option<Slo>,
+    slo: Option<Objective>,
     /// Every request, in the order of the rows.
     pub requests: Vec<Request>,
     /// What the figures are made from.
@@ -178,7 +179,7 @@ pub struct Kept<'f> {
 
 impl<'f> Kept<'f> {
     /// Nothing yet, of a load on these servers under these limits.
-    pub fn new(endpoints: &'f [EndpointFacts], slo: Option<Slo>) -> Self {
+    pub fn new(endpoints: &'f [EndpointFacts], slo: Option<Objective>) -> Self {
         Self {
             endpoints,
             requests: Vec::new(),

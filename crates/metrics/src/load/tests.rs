@@ -36,7 +36,8 @@ fn failed(message: &str) -> Outcome {
 
 #[test]
 fn figures_follow_from_the_stamps() {
-    let mut collected = Collected::new(Some("ttft<60ms,tpot<15ms".parse().unwrap()));
+    let mut collected =
+        Collected::new(Some(Objective::of_requests("ttft<60ms,tpot<15ms").unwrap()));
     collected.add(&request(0, 0, &[50, 60, 70], &completed()));
     // Sent 30 ms late: its TTFT keeps the limit, and seen from the plan it does not.
     collected.add(&request(100, 130, &[170, 190], &completed()));
@@ -70,7 +71,7 @@ fn figures_follow_from_the_stamps() {
 
 #[test]
 fn what_did_not_complete_is_counted_and_left_out() {
-    let mut collected = Collected::new(Some("ttft<1s".parse().unwrap()));
+    let mut collected = Collected::new(Some(Objective::of_requests("ttft<1s").unwrap()));
     collected.add(&request(0, 0, &[50, 60], &completed()));
     let failed = failed("server busy");
     collected.add(&request(0, 10, &[], &failed));
@@ -140,7 +141,7 @@ fn merged_parts_give_the_figures_of_the_whole() {
         request(200, 200, &[299], &completed()),
         request(0, 10, &[], &failed("no")),
     ];
-    let slo = || Some("ttft<60ms".parse().unwrap());
+    let slo = || Some(Objective::of_requests("ttft<60ms").unwrap());
     let mut whole = Collected::new(slo());
     let mut parts = [Collected::new(slo()), Collected::new(slo())];
     for (at, row) in rows.iter().enumerate() {

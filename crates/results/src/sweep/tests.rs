@@ -106,6 +106,7 @@ fn arm(repetition: u32, arm: Arm, attempt: u32, complete: bool) -> JournalLine {
         loaded_after: Vec::new(),
         agents: vec![span, span],
         notes: Vec::new(),
+        changed_servers: Vec::new(),
     })
 }
 

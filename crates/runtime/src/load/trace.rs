@@ -1,14 +1,17 @@
 //! Recorded traces: when requests came, and how long their prompts and answers were.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::{DateTime, FixedOffset};
 use domain::hash::sha256_hex;
+use domain::plan::limits;
 use domain::record::{JournalLine, RequestRecord, RequestRole};
 use domain::{Nanos, Stamp};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// A recorded trace, in the order of its starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +22,12 @@ pub struct Trace {
     pub sha256: String,
     /// The requests.
     pub entries: Vec<TraceEntry>,
+    /// How the starts were read: `timestamp in milliseconds since 1970`.
+    pub starts: String,
+    /// Requests that had no response when they were recorded, and are not sent.
+    pub skipped: u32,
+    /// Columns that were not used, in lowercase and in alphabetical order.
+    pub unused: Vec<String>,
 }
 
 /// One request of a trace.
@@ -77,37 +86,96 @@ pub enum TraceError {
     },
 }
 
-/// Longest prompt and answer, tokens: beyond it somebody mixed up columns.
-const MOST_TOKENS: u64 = 10_000_000;
+/// Beyond it somebody mixed up columns.
+const MOST_TOKENS: u32 = limits::TOKENS.most;
+/// Longest time from the first start to the last: beyond it the unit is not the one that was meant.
+const LONGEST: Nanos = Nanos::from_secs(366 * 24 * 3600);
 
-/// What is known of a request before starts are counted from the first one.
+/// What a row says of a request.
 struct Row {
-    at: Nanos,
+    start: Start,
     prompt: TracePrompt,
     output_tokens: Option<u32>,
     session: Option<String>,
 }
 
-/// Words for what a column holds, in lowercase.
+/// A start as it is written.
+struct Start {
+    column: &'static str,
+    reading: Reading,
+    value: f64,
+}
+
+/// How a start's number is to be understood.
+#[derive(Clone, Copy, PartialEq)]
+enum Reading {
+    /// In the unit that the column's name says.
+    Fixed(Unit),
+    /// Since 1970 in the unit that its magnitude says, or else in this unit from any beginning.
+    Usually(Unit),
+    /// Nanoseconds since 1970, of a date and a time.
+    Date,
+    /// Nanoseconds since the beginning of a load or a sweep of Tandem's own.
+    Recorded,
+}
+
+/// A unit of time.
+#[derive(Clone, Copy, PartialEq)]
+struct Unit {
+    name: &'static str,
+    nanos: f64,
+    /// The least number that counts from 1970 in this unit. Seconds begin in 2001 and each other unit in
+    /// 1973; every unit ends in 5138, where the next one begins.
+    since_1970: f64,
+}
+
+const SECONDS: Unit = Unit {
+    name: "seconds",
+    nanos: 1e9,
+    since_1970: 1e9,
+};
+const MILLISECONDS: Unit = Unit {
+    name: "milliseconds",
+    nanos: 1e6,
+    since_1970: 1e11,
+};
+const UNITS: [Unit; 4] = [
+    SECONDS,
+    MILLISECONDS,
+    Unit {
+        name: "microseconds",
+        nanos: 1e3,
+        since_1970: 1e14,
+    },
+    Unit {
+        name: "nanoseconds",
+        nanos: 1.0,
+        since_1970: 1e17,
+    },
+];
+
+/// Columns by their names in lowercase.
 const PROMPT_TOKENS: &[&str] = &[
     "prompt_tokens",
     "input_tokens",
     "input_length",
     "contexttokens",
     "request tokens",
+    "num_prefill_tokens",
 ];
 const OUTPUT_TOKENS: &[&str] = &[
     "output_tokens",
     "output_length",
     "generatedtokens",
     "response tokens",
+    "num_decode_tokens",
 ];
 const PROMPT: &[&str] = &["prompt", "text"];
-const SESSION: &[&str] = &["session", "session_id", "chat_id"];
-/// Starts by their unit; `timestamp` has the unit of the trace that its other columns are of.
-const START_S: &[&str] = &["start_s", "start", "arrived_at"];
+const SESSION: &[&str] = &["session", "session_id", "session id", "chat_id"];
+const START_S: &[&str] = &["start_s"];
 const START_MS: &[&str] = &["start_ms"];
-const TIMESTAMP: &str = "timestamp";
+/// Starts whose name says no unit.
+const START: &[&str] = &["start", "arrived_at", "timestamp"];
 
 const COLUMNS: &str = "a start (start_s, start_ms, timestamp) and a length (prompt_tokens, \
                        input_length, ContextTokens) or a prompt";
@@ -119,7 +187,7 @@ impl Trace {
         last.map_or(0, |last| last + 1)
     }
 
-    /// Reads a trace: JSON lines or CSV with a heading, requests.jsonl of a load, journal.jsonl of
+    /// Reads a trace: JSON lines, a JSON array or CSV with a heading, requests.jsonl of a load, journal.jsonl of
     /// a sweep, or the folder of either.
     pub fn read(path: &Path) -> Result<Self, TraceError> {
         let mut path = path.to_owned();
@@ -139,28 +207,38 @@ impl Trace {
     /// A trace from its text. `path` is for its name and for messages.
     pub fn parse(path: &Path, text: &str) -> Result<Self, TraceError> {
         let content = text.trim_start_matches('\u{feff}');
-        let is_json = content.trim_start().starts_with('{');
+        let is_json = content.trim_start().starts_with(['{', '[']);
+        let mut columns = Columns::default();
         let rows = if is_json {
-            from_json_lines(content)
+            from_json(content, &mut columns)
         } else {
-            from_csv(content)
+            from_csv(content, &mut columns)
         };
-        let mut rows = rows.map_err(|(line, what)| TraceError::Line {
+        let held = rows.and_then(|rows| {
+            let (starts, since_first) = starts(&rows)?;
+            Ok((starts, rows.into_iter().zip(since_first)))
+        });
+        let (starts, rows) = held.map_err(|(line, what)| TraceError::Line {
             path: path.to_owned(),
             line,
             what,
         })?;
-        rows.sort_by_key(|row| row.at);
-        let Some(first) = rows.first().map(|row| row.at) else {
+        let before = rows.len();
+        let mut rows: Vec<_> = rows
+            .filter(|((_, row), _)| row.output_tokens != Some(0))
+            .collect();
+        rows.sort_by_key(|(_, start)| *start);
+        let Some(first) = rows.first().map(|(_, start)| *start) else {
             return Err(TraceError::Empty {
                 path: path.to_owned(),
             });
         };
+        let skipped = u32::try_from(before - rows.len()).unwrap_or(u32::MAX);
         let mut sessions = BTreeMap::new();
         let entries = rows
             .into_iter()
-            .map(|row| TraceEntry {
-                start: row.at.saturating_sub(first),
+            .map(|((_, row), start)| TraceEntry {
+                start: start.saturating_sub(first),
                 prompt: row.prompt,
                 output_tokens: row.output_tokens,
                 session: row.session.map(|name| {
@@ -174,31 +252,138 @@ impl Trace {
             name: name.to_string_lossy().into_owned(),
             sha256: sha256_hex(text.as_bytes()),
             entries,
+            starts,
+            skipped,
+            unused: columns.unused(),
         })
     }
 }
 
+/// The columns that a trace has, and those of them that were used.
+#[derive(Default)]
+struct Columns {
+    known: BTreeSet<String>,
+    used: BTreeSet<&'static str>,
+}
+
+impl Columns {
+    /// True when the column is new.
+    fn add(&mut self, name: &str) -> bool {
+        !self.known.contains(name) && self.known.insert(name.to_owned())
+    }
+
+    /// Of these names the first that has a cell.
+    fn first(
+        &mut self,
+        names: &[&'static str],
+        cell: impl Fn(&str) -> Option<String>,
+    ) -> Option<(&'static str, String)> {
+        let found = names.iter().find_map(|name| Some((*name, cell(name)?)));
+        self.used.extend(found.iter().map(|(name, _)| *name));
+        found
+    }
+
+    fn unused(self) -> Vec<String> {
+        let is_unused = |name: &String| !self.used.contains(name.as_str());
+        self.known.into_iter().filter(is_unused).collect()
+    }
+}
+
+/// How the starts are to be read, in words, and each since the earliest of them.
+fn starts(rows: &[(u64, Row)]) -> AtLine<(String, Vec<Nanos>)> {
+    let values = || rows.iter().map(|(line, row)| (row.start.value, *line));
+    let least = values().min_by(|a, b| a.0.total_cmp(&b.0));
+    let Some(((first_line, Row { start: usual, .. }), (least, line))) = rows.first().zip(least)
+    else {
+        return Ok((String::new(), Vec::new()));
+    };
+    let column = usual.column;
+    let is_other = |row: &Row| row.start.column != column || row.start.reading != usual.reading;
+    if let Some((line, row)) = rows.iter().find(|(_, row)| is_other(row)) {
+        let what = if row.start.column == column {
+            format!("{column} is not written as in line {first_line}; write all starts alike")
+        } else {
+            let other = row.start.column;
+            format!("the start is {other} here and {column} in line {first_line}; use one column")
+        };
+        return Err((*line, what));
+    }
+    let by_magnitude = UNITS.into_iter().rfind(|unit| least >= unit.since_1970);
+    let (unit, words) = match usual.reading {
+        Reading::Recorded => (UNITS[3], "planned starts of an earlier run".to_owned()),
+        Reading::Date => (UNITS[3], format!("{column} as date and time")),
+        Reading::Fixed(unit) => match by_magnitude {
+            Some(other) if other != unit => {
+                let what = format!(
+                    "{column} is {least}, which looks like {} since 1970; name the column timestamp, \
+                     or count {} from the trace's beginning",
+                    other.name, unit.name
+                );
+                return Err((line, what));
+            }
+            _ => (unit, format!("{column} in {}", unit.name)),
+        },
+        Reading::Usually(unit) => match by_magnitude {
+            Some(unit) => (unit, format!("{column} in {} since 1970", unit.name)),
+            None => (unit, format!("{column} in {}", unit.name)),
+        },
+    };
+    let since_first = |value: f64| Nanos(((value - least) * unit.nanos).round() as u64);
+    if let Some((value, line)) = values().find(|(value, _)| since_first(*value) > LONGEST) {
+        let days = since_first(value).as_secs_f64() / 86_400.0;
+        let what = format!(
+            "starts {days:.0} days after the first request, reading {words}; a trace spans a year at \
+             most: correct the row, or name the column by its unit (start_s, start_ms)"
+        );
+        return Err((line, what));
+    }
+    Ok((
+        words,
+        values().map(|(value, _)| since_first(value)).collect(),
+    ))
+}
+
 type AtLine<T> = Result<T, (u64, String)>;
 
-fn from_json_lines(text: &str) -> AtLine<Vec<Row>> {
+fn from_json(text: &str, columns: &mut Columns) -> AtLine<Vec<(u64, Row)>> {
     let mut rows = Vec::new();
-    for (line, number) in text.lines().zip(1..) {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let value: Value = serde_json::from_str(line).map_err(|e| {
-            (
-                number,
-                format!("no JSON object ({e}); one a line is wanted"),
-            )
-        })?;
-        rows.extend(from_object(&value).map_err(|what| (number, what))?);
+    for (line, entry) in json_entries(text)? {
+        let value: Value = serde_json::from_str(entry)
+            .map_err(|e| (line, format!("no JSON object ({e}); one a line is wanted")))?;
+        let row = from_object(&value, columns).map_err(|what| (line, what))?;
+        rows.extend(row.map(|row| (line, row)));
     }
     Ok(rows)
 }
 
+/// The lines of JSON lines or the elements of an array, each with the line that it begins in.
+fn json_entries(text: &str) -> AtLine<Vec<(u64, &str)>> {
+    if !text.trim_start().starts_with('[') {
+        let lines = (1..).zip(text.lines());
+        return Ok(lines.filter(|(_, line)| !line.trim().is_empty()).collect());
+    }
+    let elements: Vec<&RawValue> = serde_json::from_str(text)
+        .map_err(|e| (e.line() as u64, format!("no JSON array of objects ({e})")))?;
+    let (mut rest, mut line) = (text, 1);
+    let place = |element: &RawValue| {
+        // Between two elements are white space and a comma alone, so that the first match is the element.
+        let (before, _) = rest
+            .split_once(element.get())
+            .expect("the element is of this text");
+        let at = line + before.matches('\n').count() as u64;
+        line = at + element.get().matches('\n').count() as u64;
+        rest = &rest[before.len() + element.get().len()..];
+        at
+    };
+    let lines: Vec<u64> = elements.iter().copied().map(place).collect();
+    Ok(lines
+        .into_iter()
+        .zip(elements.into_iter().map(RawValue::get))
+        .collect())
+}
+
 /// None for a line of a journal that is no request of the measured work.
-fn from_object(value: &Value) -> Result<Option<Row>, String> {
+fn from_object(value: &Value, columns: &mut Columns) -> Result<Option<Row>, String> {
     if let Some(line) = results::recorded(value) {
         let line =
             line.map_err(|e| format!("looks like a recorded request and is not one: {e}"))?;
@@ -212,25 +397,70 @@ fn from_object(value: &Value) -> Result<Option<Row>, String> {
     let object = value
         .as_object()
         .ok_or("no JSON object; one a line is wanted")?;
-    let named: BTreeMap<String, &Value> = object
-        .iter()
-        .map(|(key, value)| (key.to_lowercase(), value))
-        .collect();
-    let cell = |name: &str| {
-        named.get(name).and_then(|value| match value {
-            Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        })
+    let mut named: BTreeMap<String, &Value> = BTreeMap::new();
+    for (key, value) in object {
+        let key = key.to_lowercase();
+        let is_text = PROMPT.contains(&key.as_str());
+        let fits = match value {
+            Value::Null | Value::String(_) => true,
+            Value::Number(_) => !is_text,
+            _ => !is_text && !is_used(&key),
+        };
+        if !fits {
+            let wanted = if is_text {
+                "a text"
+            } else {
+                "a number or a text"
+            };
+            return Err(format!("{key} is {}; give {wanted}", kind(value)));
+        }
+        columns.add(&key);
+        if named.contains_key(&key) {
+            return Err(format!("{key} is given twice; leave one out"));
+        }
+        named.insert(key, value);
+    }
+    let cell = |name: &str| match named.get(name)? {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
     };
-    row(&named.keys().map(String::as_str).collect::<Vec<_>>(), cell).map(Some)
+    let names: Vec<&str> = named.keys().map(String::as_str).collect();
+    row(&names, columns, cell).map(Some)
+}
+
+/// Whether a trace's row is read from such a column, among others.
+fn is_used(name: &str) -> bool {
+    [
+        START_S,
+        START_MS,
+        START,
+        PROMPT_TOKENS,
+        OUTPUT_TOKENS,
+        SESSION,
+    ]
+    .concat()
+    .contains(&name)
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+        Value::Number(_) => "a number",
+        _ => "true or false",
+    }
 }
 
 fn of_record(record: &RequestRecord) -> Row {
     let times = &record.times;
     let prompt = times.counters.prompt_eval_count;
     Row {
-        at: times.scheduled.since(Stamp::ZERO),
+        start: Start {
+            column: "scheduled",
+            reading: Reading::Recorded,
+            value: times.scheduled.since(Stamp::ZERO).0 as f64,
+        },
         prompt: prompt
             .and_then(|n| u32::try_from(n).ok())
             .map_or(TracePrompt::Unknown, TracePrompt::Tokens),
@@ -242,8 +472,14 @@ fn of_record(record: &RequestRecord) -> Row {
     }
 }
 
-fn from_csv(text: &str) -> AtLine<Vec<Row>> {
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
+fn from_csv(text: &str, columns: &mut Columns) -> AtLine<Vec<(u64, Row)>> {
+    let heading = text.trim_start().lines().next().unwrap_or_default();
+    // Of two that are as frequent the comma, which comes last.
+    let by = [b';', b'\t', b','];
+    let times = |by: &u8| heading.bytes().filter(|byte| byte == by).count();
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(by.into_iter().max_by_key(times).unwrap_or(b','))
+        .from_reader(text.as_bytes());
     let at = |e: &csv::Error| {
         let line = e.position().map_or(1, csv::Position::line);
         (line, format!("no CSV row: {e}"))
@@ -254,61 +490,82 @@ fn from_csv(text: &str) -> AtLine<Vec<Row>> {
         .iter()
         .map(|name| name.trim().to_lowercase())
         .collect();
-    let columns: Vec<&str> = names.iter().map(String::as_str).collect();
+    for name in &names {
+        // A table that was written with its row numbers has a column without a name.
+        if !name.is_empty() && !columns.add(name) {
+            return Err((1, format!("{name} is given twice; leave one out")));
+        }
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|e| at(&e))?;
         let line = record.position().map_or(1, csv::Position::line);
         let cell = |name: &str| {
-            let place = columns.iter().position(|column| *column == name)?;
+            let place = names.iter().position(|column| *column == name)?;
             let text = record.get(place)?.trim();
             (!text.is_empty()).then(|| text.to_owned())
         };
-        rows.push(row(&columns, cell).map_err(|what| (line, what))?);
+        let row = row(&names, columns, cell).map_err(|what| (line, what))?;
+        rows.push((line, row));
     }
     Ok(rows)
 }
 
-/// A row from cells by their lowercase names.
-fn row(columns: &[&str], cell: impl Fn(&str) -> Option<String>) -> Result<Row, String> {
-    let first = |names: &[&'static str]| {
-        let mut found = names.iter().map(|name| (*name, cell(name)));
-        found.find_map(|(name, text)| Some((name, text?)))
-    };
-    let at = if let Some((name, text)) = first(START_S) {
-        Nanos::from_secs_f64(number(name, &text)?)
-    } else if let Some((name, text)) = first(START_MS) {
-        Nanos::from_millis_f64(number(name, &text)?)
-    } else if let Some(text) = cell(TIMESTAMP) {
-        match text.parse::<f64>() {
-            // Mooncake's are milliseconds; BurstGPT's, seconds.
-            Ok(_) if columns.contains(&"input_length") => {
-                Nanos::from_millis_f64(number(TIMESTAMP, &text)?)
+/// A row from cells by their names in lowercase.
+fn row(
+    names: &[&str],
+    columns: &mut Columns,
+    cell: impl Fn(&str) -> Option<String>,
+) -> Result<Row, String> {
+    let start = if let Some((column, text)) = columns.first(START_S, &cell) {
+        Start {
+            column,
+            reading: Reading::Fixed(SECONDS),
+            value: number(column, &text)?,
+        }
+    } else if let Some((column, text)) = columns.first(START_MS, &cell) {
+        Start {
+            column,
+            reading: Reading::Fixed(MILLISECONDS),
+            value: number(column, &text)?,
+        }
+    } else if let Some((column, text)) = columns.first(START, &cell) {
+        if text.parse::<f64>().is_err() {
+            Start {
+                column,
+                reading: Reading::Date,
+                value: moment(column, &text)?,
             }
-            Ok(_) => Nanos::from_secs_f64(number(TIMESTAMP, &text)?),
-            Err(_) => moment(&text)?,
+        } else {
+            // Mooncake's are milliseconds; those of BurstGPT and Vidur, seconds.
+            let is_mooncake = column == "timestamp" && names.contains(&"input_length");
+            let unit = if is_mooncake { MILLISECONDS } else { SECONDS };
+            Start {
+                column,
+                reading: Reading::Usually(unit),
+                value: number(column, &text)?,
+            }
         }
     } else {
-        return Err(format!("no start among {columns:?}; a trace has {COLUMNS}"));
+        return Err(format!("no start among {names:?}; a trace has {COLUMNS}"));
     };
-    let prompt = match (first(PROMPT), first(PROMPT_TOKENS)) {
-        (Some((_, text)), _) => TracePrompt::Text(text.into()),
-        (None, Some((name, text))) => TracePrompt::Tokens(count(name, &text)?),
-        (None, None) => {
-            return Err(format!(
-                "no prompt among {columns:?}; a trace has {COLUMNS}"
-            ));
-        }
+    let prompt = if let Some((_, text)) = columns.first(PROMPT, &cell) {
+        TracePrompt::Text(text.into())
+    } else if let Some((name, text)) = columns.first(PROMPT_TOKENS, &cell) {
+        TracePrompt::Tokens(count(name, &text)?)
+    } else {
+        return Err(format!("no prompt among {names:?}; a trace has {COLUMNS}"));
     };
-    let output_tokens = first(OUTPUT_TOKENS)
+    let output_tokens = columns
+        .first(OUTPUT_TOKENS, &cell)
         .map(|(name, text)| count(name, &text))
-        .transpose()?
-        .filter(|n| *n > 0);
+        .transpose()?;
     Ok(Row {
-        at,
+        start,
         prompt,
         output_tokens,
-        session: first(SESSION).map(|(_, text)| text),
+        session: columns.first(SESSION, &cell).map(|(_, text)| text),
     })
 }
 
@@ -322,24 +579,24 @@ fn number(name: &str, text: &str) -> Result<f64, String> {
 fn count(name: &str, text: &str) -> Result<u32, String> {
     text.parse::<f64>()
         .ok()
-        .filter(|n| n.fract() == 0.0 && (0.0..=MOST_TOKENS as f64).contains(n))
+        .filter(|n| n.fract() == 0.0 && (0.0..=f64::from(MOST_TOKENS)).contains(n))
         .map(|n| n as u32)
         .ok_or_else(|| {
             format!("{name} is `{text}`; give a whole number of tokens, 0 to {MOST_TOKENS}")
         })
 }
 
-/// Since 1970, of a date and time, as Azure's traces write them: UTC, with or without saying
-/// so.
-fn moment(text: &str) -> Result<Nanos, String> {
-    let utc = text.strip_suffix("+00:00").unwrap_or(text);
-    humantime::parse_rfc3339_weak(utc)
-        .ok()
-        .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
-        .map(Nanos::from)
-        .ok_or_else(|| {
-            format!("timestamp is `{text}`; give seconds, or UTC as 2023-11-16 18:15:46.680")
-        })
+/// Nanoseconds since 1970 of a date and time; UTC, as Azure's traces write them, where it has no offset.
+fn moment(column: &str, text: &str) -> Result<f64, String> {
+    let parsed = text.parse::<DateTime<FixedOffset>>();
+    let parsed = parsed.or_else(|_| format!("{text}Z").parse());
+    let nanos = parsed.ok().and_then(|at| at.timestamp_nanos_opt());
+    nanos.map(|nanos| nanos as f64).ok_or_else(|| {
+        format!(
+            "{column} is `{text}`; give a number, or a time as 2023-11-16 18:15:46.680 (UTC) or \
+             2023-11-16T18:15:46.680+02:00"
+        )
+    })
 }
 
 #[cfg(test)]

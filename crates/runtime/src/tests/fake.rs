@@ -56,6 +56,8 @@ pub(crate) struct Fake {
     pub(crate) cached: Option<u64>,
     /// Unloading does nothing.
     pub(crate) keeps_model: bool,
+    /// Its version is another one once it has had so many prompts.
+    pub(crate) changes_after: Option<usize>,
 }
 
 impl std::fmt::Debug for Fake {
@@ -76,6 +78,7 @@ impl Fake {
             has_model: true,
             cached: None,
             keeps_model: false,
+            changes_after: None,
         }
     }
 
@@ -176,7 +179,10 @@ impl ChatBackend for Fake {
     fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
         std::future::ready(Ok(ServerIdentity {
             kind: "fake".to_owned(),
-            version: "1".to_owned(),
+            version: match self.changes_after {
+                Some(prompts) if self.prompts.lock().unwrap().len() >= prompts => "2".to_owned(),
+                _ => "1".to_owned(),
+            },
         }))
         .boxed()
     }

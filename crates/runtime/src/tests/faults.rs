@@ -219,6 +219,36 @@ async fn a_state_that_was_not_reached_is_noted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_becomes_another_version_is_told_once_and_recorded_in_each_arm() {
+    let dir = tempfile::tempdir().unwrap();
+    let results = ResultsDir::create(dir.path(), manifest(&plan(1, TOGETHER, ""), 3, 1)).unwrap();
+    let mut trial = Trial::new(results, by_context());
+    let clock = trial.setup.clock.clone();
+    let mut fake = Fake::new("fake://0".to_owned(), clock, by_context());
+    fake.changes_after = Some(2);
+    trial.setup.backends = vec![Arc::new(fake)];
+    let summary = trial.run().await.unwrap();
+    let says = "fake://0 was fake 1 when the sweep began and is fake 2 after one (shared, repetition 2, together)";
+    let told: Vec<_> = summary
+        .warnings
+        .iter()
+        .filter(|w| w.contains(says))
+        .collect();
+    assert_eq!(told.len(), 1, "{:?}", summary.warnings);
+    let arms = read(dir.path()).arms;
+    let versions = arms.iter().map(|arm| {
+        let changed = arm.changed_servers.iter();
+        changed
+            .map(|c| (c.endpoint, c.server.version.as_str()))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(
+        versions.collect::<Vec<_>>(),
+        [vec![], vec![(0, "2")], vec![(0, "2")]]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn unreadable_benchmarks_are_said_before_anything_runs() {
     let dir = tempfile::tempdir().unwrap();
     let tables = dir.path().join("tables");

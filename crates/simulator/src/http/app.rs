@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use domain::Nanos;
 use hyper::body::Bytes;
+use tokio::sync::Semaphore;
 
 use super::exchange::Exchange;
 use super::stamp::Epoch;
@@ -26,6 +28,10 @@ pub(crate) struct App {
     /// Refuse names that may belong to a web page somewhere else: only on loopback, where nothing
     /// else stands between such a page and the server.
     pub(crate) check_host: bool,
+    /// Most time for a request's head and for its body; none for as long as they take.
+    pub(crate) patience: Option<Nanos>,
+    /// Bytes that the bodies of all requests may still take.
+    pub(crate) room: Arc<Semaphore>,
     /// Requests so far.
     pub(crate) received: AtomicU64,
     /// How often each prompt has been met.

@@ -13,7 +13,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use super::encode::{Encoder, Finale};
 use super::exchange::Exchange;
 use super::text::{Message, Script};
-use crate::core::{Notice, StopReason, What};
+use crate::core::{Notice, RUNNER_STOPPED, StopReason, What};
 use crate::driver::Ticket;
 use crate::faults::{FaultKind, FaultRule};
 
@@ -36,7 +36,7 @@ enum Stall {
     Ever,
 }
 
-type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A generation on its way to the client.
 pub(crate) struct Generation {
@@ -242,6 +242,12 @@ impl Reply {
                     self.held.extend_from_slice(&self.out[from..]);
                     self.out.truncate(from);
                 }
+            }
+            What::Preloaded | What::Unloading if self.plays(FaultKind::RunnerCrash) => {
+                self.failed = Some((500, RUNNER_STOPPED.to_owned()));
+            }
+            What::Preloaded | What::Unloading if self.plays(FaultKind::ErrorLine) => {
+                self.failed = Some((500, RUNNER_ERROR.to_owned()));
             }
             What::Preloaded | What::Unloading => {
                 let finale = Finale {

@@ -15,7 +15,9 @@ use super::generate::OUT_OF_MEMORY;
 use super::keep_alive;
 use super::reply::Refusal;
 use super::wire::{self, EmbedWire, EmbeddingsWire, OpenAiEmbedWire};
-use crate::core::{RequestId, RunnerOptions, ServerId, Timings, What, Work, WorkKind, tokens};
+use crate::core::{
+    RUNNER_STOPPED, RequestId, RunnerOptions, ServerId, Timings, What, Work, WorkKind, tokens,
+};
 use crate::faults::{FaultKind, FaultRule};
 
 /// The engine's words when it was started for completions.
@@ -189,6 +191,9 @@ impl App {
         let timings = match last {
             What::Done { .. } | What::Preloaded if kind == Some(FaultKind::ErrorLine) => {
                 return Err(Refusal::new(500, RUNNER_ERROR));
+            }
+            What::Preloaded if kind == Some(FaultKind::RunnerCrash) => {
+                return Err(Refusal::new(500, RUNNER_STOPPED));
             }
             // Since every model runs in an engine of its own, one that was not started to embed
             // cannot.

@@ -2,7 +2,7 @@
 //! the log.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use clock::{ExchangeId, Ledger};
 
@@ -12,9 +12,23 @@ use crate::driver::{RequestLog, World};
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     reset: AtomicBool,
+    /// Requests whose heads were read, and those of them that have ended.
+    heads: AtomicU64,
+    ended: AtomicU64,
 }
 
 impl Control {
+    /// The head of a request was read whole.
+    pub(crate) fn head_read(&self) {
+        self.heads.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Heads read so far, while no request is in progress: what arrives belongs to the next head.
+    pub(crate) fn awaits_head(&self) -> Option<u64> {
+        let heads = self.heads.load(Ordering::Acquire);
+        (self.ended.load(Ordering::Acquire) == heads).then_some(heads)
+    }
+
     /// Makes the connection end with a reset.
     pub(crate) fn reset(&self) {
         self.reset.store(true, Ordering::Release);
@@ -76,6 +90,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.control.ended.fetch_add(1, Ordering::AcqRel);
         let now = self.world.clock().now();
         self.line.ended = now;
         self.line.took = now.since(self.line.received);

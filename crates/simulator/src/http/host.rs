@@ -1,5 +1,5 @@
 //! Which `Host` headers a server bound to loopback accepts: those that cannot belong to a web page
-//! somewhere else.
+//! somewhere else. And which pages a browser may send requests from.
 
 use std::net::IpAddr;
 
@@ -31,6 +31,27 @@ pub(crate) fn allowed(header: &str) -> bool {
         || own_name().is_some_and(|own| own == host)
 }
 
+/// Schemes of programs on the user's own machine, as Ollama has them.
+const OWN_SCHEMES: [&str; 5] = ["app", "file", "tauri", "vscode-file", "vscode-webview"];
+
+/// True for a request that no page of another site sent: browsers say whose page it was in `Origin`, or where
+/// they leave that out in `Sec-Fetch-Site`, and other clients have neither. A page may post `text/plain`
+/// without asking the server first, so that what a browser does not let through comes too late.
+pub(crate) fn origin_allowed(origin: &str, fetch_site: &str, host: &str) -> bool {
+    if origin.is_empty() {
+        return fetch_site != "cross-site";
+    }
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let name = authority
+        .rsplit_once(':')
+        .map_or(authority, |(name, _)| name);
+    OWN_SCHEMES.contains(&scheme)
+        || authority == host
+        || ["localhost", "127.0.0.1", "0.0.0.0"].contains(&name)
+}
+
 fn own_name() -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Some(name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty())
@@ -38,7 +59,31 @@ fn own_name() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::allowed;
+    use super::{allowed, origin_allowed};
+
+    #[test]
+    fn only_programs_and_pages_of_this_machine_may_ask() {
+        let own = "http://127.0.0.1:11434 http://localhost https://localhost:3000 http://box.lan:11434 \
+                   http://0.0.0.0 app://obsidian.md file:// tauri://localhost vscode-webview://x";
+        for origin in own.split(' ') {
+            assert!(
+                origin_allowed(origin, "cross-site", "box.lan:11434"),
+                "{origin}"
+            );
+        }
+        for origin in
+            "https://example.com null http://localhost.example.com chrome-extension://x".split(' ')
+        {
+            assert!(
+                !origin_allowed(origin, "same-site", "box.lan:11434"),
+                "{origin}"
+            );
+        }
+        assert!(!origin_allowed("", "cross-site", "localhost"));
+        for site in ["", "none", "same-origin", "same-site"] {
+            assert!(origin_allowed("", site, "localhost"), "{site}");
+        }
+    }
 
     #[test]
     fn only_names_that_stay_at_home_pass() {

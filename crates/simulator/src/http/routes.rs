@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use clock::{ExchangeId, Ledger};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, header};
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::app::{App, Received};
 use super::ask::Ask;
@@ -20,6 +22,8 @@ use crate::faults::{FaultKind, Seen};
 
 /// Largest request accepted, bytes: images come in it.
 const MAX_REQUEST: usize = 256 * 1024 * 1024;
+/// Most bytes that the bodies of all requests take at one time.
+pub(crate) const MAX_IN_BODIES: usize = 2 * MAX_REQUEST;
 
 /// The connection is to be closed without a response.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +38,20 @@ impl App {
         control: Arc<Control>,
         request: Request<Incoming>,
     ) -> Result<Response<Reply>, Closed> {
+        control.head_read();
         let (head, body) = request.into_parts();
-        let body = Limited::new(body, MAX_REQUEST).collect().await;
         let world = &self.world;
         let text = |name: &str| {
             let value = head.headers.get(name).and_then(|value| value.to_str().ok());
             value.unwrap_or_default()
+        };
+        let is_welcome = (!self.check_host || host::allowed(text("host")))
+            && host::origin_allowed(text("origin"), text("sec-fetch-site"), text("host"));
+        // Nothing of a page somewhere else is taken in.
+        let body = if is_welcome {
+            Some(self.read(body).await)
+        } else {
+            None
         };
         let ledger = world.clock().ledger().and_then(|ledger| {
             let id = text(Ledger::HEADER).parse().ok()?;
@@ -65,15 +77,12 @@ impl App {
             ledger,
             line,
         };
-        if self.check_host && !host::allowed(text(header::HOST.as_str())) {
-            return Ok(reply::empty(exchange, 403));
-        }
-        let Ok(body) = body else {
-            let refusal = Refusal::new(400, "the request body could not be read");
-            return Ok(reply::refuse(exchange, &refusal).await);
+        let (body, _room) = match body {
+            Some(Ok(body)) => body,
+            Some(Err(refusal)) => return Ok(reply::refuse(exchange, &refusal).await),
+            None => return Ok(reply::empty(exchange, 403)),
         };
         let path = head.uri.path();
-        let body = body.to_bytes();
         let agents = [text("x-tandem-agent"), text(header::USER_AGENT.as_str())];
         let model = model_of(&body);
         let seen = Seen {
@@ -115,6 +124,37 @@ impl App {
             body,
         };
         Ok(self.route(&head.method, path, received).await)
+    }
+
+    /// Reads a body whole, with the room that it takes until that is dropped.
+    async fn read(&self, mut body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+        let unread = || Refusal::new(400, "the request body could not be read");
+        let no_room = || Refusal::new(503, "the bodies of all requests together are too large");
+        let take = |n: u32| Arc::clone(&self.room).try_acquire_many_owned(n);
+        let mut room = take(0).map_err(|_| no_room())?;
+        let mut bytes = BytesMut::new();
+        let reading = async {
+            while let Some(frame) = body.frame().await {
+                let Ok(data) = frame.map_err(|_| unread())?.into_data() else {
+                    continue;
+                };
+                if bytes.len() + data.len() > MAX_REQUEST {
+                    return Err(Refusal::new(413, "the request body is too large"));
+                }
+                let more = u32::try_from(data.len()).map_err(|_| no_room())?;
+                room.merge(take(more).map_err(|_| no_room())?);
+                bytes.extend_from_slice(&data);
+            }
+            Ok(())
+        };
+        match self.patience {
+            None => reading.await?,
+            Some(time) => {
+                let read = self.world.clock().timeout(time, reading).await;
+                read.map_err(|_| Refusal::new(408, "the request body did not arrive in time"))??;
+            }
+        }
+        Ok((bytes.freeze(), room))
     }
 
     async fn route(&self, method: &Method, path: &str, received: Received) -> Response<Reply> {

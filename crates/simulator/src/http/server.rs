@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use clock::Clock;
+use domain::Nanos;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -15,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::app::App;
+use super::body::Sleep;
 use super::exchange::Control;
 
 /// How a server is told to stop.
@@ -70,7 +73,7 @@ pub(crate) async fn listen(
                 // neither is a reason to stop, and trying at once would spin.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    clock.sleep(domain::Nanos::from_millis(10)).await;
+                    clock.sleep(Nanos::from_millis(10)).await;
                 }
             },
             () = clock.sleep_until(edge.unwrap_or_default()), if edge.is_some() => {}
@@ -88,10 +91,13 @@ async fn serve(app: Arc<App>, server: usize, stream: TcpStream, close: Cancellat
     let io = TokioIo::new(Wire {
         stream,
         control: Arc::clone(&control),
+        patience: app.patience.map(|time| (app.world.clock().clone(), time)),
+        deadline: None,
     });
     let service =
         service_fn(move |request| Arc::clone(&app).handle(server, Arc::clone(&control), request));
     let connection = http1::Builder::new()
+        // hyper's own would close idle connections, too, which Ollama keeps.
         .header_read_timeout(None)
         // Objects are small: one copied write is cheaper than a gathered one.
         .writev(false)
@@ -111,10 +117,40 @@ async fn serve(app: Arc<App>, server: usize, stream: TcpStream, close: Cancellat
     }
 }
 
-/// A socket that can be closed with a reset.
+/// A socket that can be closed with a reset, and that fails when the head of a request has begun and does not
+/// end in time.
 struct Wire {
     stream: TcpStream,
     control: Arc<Control>,
+    /// The time from the first byte of a head to its end; none for as long as it takes.
+    patience: Option<(Clock, Nanos)>,
+    /// When the head after so many others must be whole.
+    deadline: Option<(u64, Sleep)>,
+}
+
+impl Wire {
+    /// Begins to wait for the end of a head whose first bytes were read.
+    fn begin_head(&mut self) {
+        let Some(((clock, time), heads)) = self.patience.as_ref().zip(self.control.awaits_head())
+        else {
+            return;
+        };
+        if self.deadline.as_ref().is_none_or(|(of, _)| *of != heads) {
+            let (clock, time) = (clock.clone(), *time);
+            self.deadline = Some((heads, Box::pin(async move { clock.sleep(time).await })));
+        }
+    }
+
+    /// True when a head has begun and its time is over.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let awaited = self.control.awaits_head();
+        match &mut self.deadline {
+            Some((heads, deadline)) if awaited == Some(*heads) => {
+                deadline.as_mut().poll(cx).is_ready()
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Drop for Wire {
@@ -135,7 +171,15 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if read.is_ready() && buf.filled().len() > before {
+            self.begin_head();
+        }
+        if read.is_pending() && self.is_late(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Ladder {
     time: Nanos,
     /// Streams that the process has file descriptors for.
     most_streams: u32,
+    /// The fewest streams of a load that was left out for want of them.
+    left_out: Option<u32>,
     /// The highest load so far that held, and the lowest that did not.
     held: Option<Load>,
     late: Option<Load>,
@@ -99,6 +101,8 @@ impl Ladder {
     }
 
     fn new(depth: BudgetDepth, mut given: Vec<Load>, time: Nanos, most_streams: u32) -> Self {
+        let streams = given.iter().map(|load| load.streams);
+        let left_out = streams.filter(|streams| *streams > most_streams).min();
         given.retain(|load| load.streams <= most_streams);
         given.reverse();
         Self {
@@ -106,12 +110,18 @@ impl Ladder {
             given,
             time,
             most_streams,
+            left_out,
             held: None,
             late: None,
             refined: 0,
             end: BudgetEnd::Done,
             given_over: false,
         }
+    }
+
+    /// The fewest streams of a load that is left out because the process may not open enough files.
+    pub(super) fn left_out(&self) -> Option<u32> {
+        self.left_out
     }
 
     /// How thorough it is.

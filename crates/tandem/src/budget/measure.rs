@@ -22,6 +22,10 @@ use crate::process;
 /// Streams from which memory is told.
 const FEW: u32 = 16;
 
+/// A server on the same machine that is later by this much is stuck, as when the process has no file
+/// descriptor left to accept a connection with.
+const PATIENCE: Nanos = Nanos::from_secs(30);
+
 /// What stays the same from load to load.
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
@@ -55,7 +59,7 @@ pub(super) async fn step(
         },
     )
     .or_environment("the server that clients are calibrated by could not be started")?;
-    let backend = client(&server, &clock, setting.compatible)?;
+    let backend = client(&server, &clock, setting.compatible, load.pace)?;
     let streams = NonZeroU32::new(load.streams).ok_or_else(|| Fatal::usage("no streams"))?;
     let requests = load.streams.saturating_mul(load.rounds);
     let records = Arc::new(Mutex::new(Vec::with_capacity(requests as usize)));
@@ -114,8 +118,19 @@ pub(super) async fn step(
     Ok(Some(step))
 }
 
-fn client(server: &Server, clock: &Clock, compatible: bool) -> Result<Arc<dyn ChatBackend>, Fatal> {
-    let (url, clock, limits) = (server.url(), clock.clone(), Timeouts::default());
+fn client(
+    server: &Server,
+    clock: &Clock,
+    compatible: bool,
+    pace: Pace,
+) -> Result<Arc<dyn ChatBackend>, Fatal> {
+    let (url, clock) = (server.url(), clock.clone());
+    let limits = Timeouts {
+        connect: PATIENCE,
+        first_byte: pace.ttft + PATIENCE,
+        between_chunks: pace.gap + PATIENCE,
+        total: pace.length() + PATIENCE,
+    };
     Ok(if compatible {
         Arc::new(openai::Client::new(&url, clock, limits).map_err(Fatal::environment)?)
     } else {

@@ -4,13 +4,15 @@ mod host;
 mod model;
 mod slots;
 
+use std::collections::BTreeSet;
+
 use document::words::plural;
 use domain::backend::LoadedModel;
 use serde::Serialize;
 
 use super::facts::{Facts, MachineFacts, PlanFacts, ServerFacts, ServerState, There};
 use super::memory::{Need, size};
-use crate::target::Absence;
+use crate::target::{self, Absence};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -127,7 +129,9 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Finding> {
     }
     let loads = |server: &ServerFacts| matches!(&server.state, ServerState::There(there) if there.loads_on_demand);
     let anyone = facts.servers.iter().any(loads);
-    all.extend(host::of_plan(&facts.plan, facts.servers.len(), anyone));
+    let urls = facts.servers.iter().map(|s| target::under_one_name(&s.url));
+    let different = urls.collect::<BTreeSet<_>>().len();
+    all.extend(host::of_plan(&facts.plan, different, anyone));
     all.extend(memory_together(facts));
     if let Some(machine) = &facts.machine {
         all.extend(host::of_machine(machine, &facts.plan));

@@ -9,7 +9,8 @@ use domain::record::{BudgetEnd, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibratio
 use domain::telemetry::GpuSource;
 use runtime::{Shutdown, ShutdownLevel};
 
-use crate::budget::{Ladder, climb, most_streams};
+use crate::budget::{Ladder, climb};
+use crate::descriptors;
 use crate::flags::CalibrateArgs;
 use crate::flavour;
 use crate::folder;
@@ -38,9 +39,9 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
                 say("Stopping; what was measured so far is printed.");
             }
         };
-        let most = most_streams();
-        if let Some(over) = streams.iter().find(|n| !args.quick && **n > most) {
-            return Err(too_many(*over, most));
+        let most = descriptors::most_with_both_ends();
+        if let Some(over) = streams.iter().max().filter(|_| !args.quick) {
+            descriptors::enough_for(*over, true)?;
         }
         let ladder = if args.quick {
             Ladder::quick(most)
@@ -69,13 +70,6 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
         budget.ended == BudgetEnd::Interrupted,
         budget.steps.iter().any(|step| step.left_out > 0),
     ))
-}
-
-fn too_many(streams: u32, most: u32) -> Fatal {
-    Fatal::usage(format!(
-        "{streams} streams take more file descriptors than this process may open; {most} fit"
-    ))
-    .hint("raise the limit with `ulimit -n`, or give --streams fewer")
 }
 
 /// Prints first, and writes also where that failed: what was measured must not be lost to a full disk.

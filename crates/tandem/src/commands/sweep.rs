@@ -40,7 +40,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, Fatal> {
     }
     let mut plan = plans::load(&args.plan)?;
     plan.keep_only(&args.only)?;
-    apply_flags(&mut plan, &args.common);
+    apply_flags(&mut plan, &args.common)?;
     if args.dry_run {
         return dry_run(plan, &args.common);
     }
@@ -50,11 +50,11 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, Fatal> {
 /// Runs one configuration given by flags.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Fatal> {
     let mut plan = plans::from_flags(args)?;
-    apply_flags(&mut plan, &args.common);
+    apply_flags(&mut plan, &args.common)?;
     start(plan, &args.common)
 }
 
-fn apply_flags(plan: &mut SweepPlan, common: &Common) {
+fn apply_flags(plan: &mut SweepPlan, common: &Common) -> Result<(), Fatal> {
     match common.protocol {
         Some(ProtocolArg::Tr113) => {
             plan.protocol = Protocol::tr113();
@@ -76,6 +76,7 @@ fn apply_flags(plan: &mut SweepPlan, common: &Common) {
         plan.protocol.repetitions = repeats;
         plan.protocol.repetitions_simulated = repeats;
     }
+    Ok(plan.check_arms("the command line")?)
 }
 
 /// Prints what would be run, in running order.
@@ -104,6 +105,10 @@ fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
 }
 
 fn start(plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
+    if common.nonce.nonce.is_some() && plan.protocol.cache == CachePolicy::Warm {
+        let what = "--nonce is the root of nonces, and the prompts of this plan (`cache = \"warm\"`) have none";
+        return Err(Fatal::usage(what).hint("leave --nonce out"));
+    }
     let target = target::choose(&common.server, &plan.model)?;
     Job::new(plan, common, None, &target)?.run(target)
 }
@@ -112,7 +117,7 @@ fn start(plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
 fn fit(plan: &mut SweepPlan, target: &Target) -> Result<Fitted, Fatal> {
     if target.is_real() {
         let facts = target.found().iter().map(|found| &found.facts);
-        let endpoints = facts.map(|facts| (&facts.url, &facts.server.kind));
+        let endpoints = facts.map(|facts| (target::under_one_name(&facts.url), &facts.server.kind));
         plan.check_endpoints(endpoints.collect::<BTreeSet<_>>().len())?;
     }
     Ok(target::fit(plan, target.found()))

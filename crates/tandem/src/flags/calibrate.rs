@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use domain::plan::limits;
 
 use super::RuntimeFlags;
 
@@ -17,8 +18,7 @@ pub(crate) struct CalibrateArgs {
         long,
         value_name = "N,N,…",
         value_delimiter = ',',
-        default_value = "1,32,128,500"
-    )]
+        default_value = "1,32,128,500", value_parser = |text: &str| limits::AGENTS.parse(text))]
     pub(crate) streams: Vec<NonZeroU32>,
     /// About a second instead of half a minute: the same loads as before a run.
     #[arg(long, conflicts_with = "streams")]

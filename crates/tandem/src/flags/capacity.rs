@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use metrics::capacity::Objective;
+use domain::plan::limits;
+use metrics::limit::Objective;
 
 use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, TextFlag, folder_name};
 
@@ -51,7 +52,8 @@ pub(crate) struct CapacityArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
     /// What a level must keep: ttft, ttft_scheduled, tpot, itl and e2e with _p50 to _p99 or _mean
-    /// below a time, `goodput >= 95%`, `failed < 1%`; joined by `and` or commas.
+    /// below a time, `goodput >= 95%`, `failed < 1%`; joined by `and` or commas. docs/limits.md has the
+    /// grammar.
     #[arg(
         long,
         value_name = "LIMITS",
@@ -59,23 +61,23 @@ pub(crate) struct CapacityArgs {
     )]
     pub(crate) slo: Objective,
     /// Look no further than this many agents.
-    #[arg(long, value_name = "N", default_value = "512")]
+    #[arg(long, value_name = "N", default_value = "512", value_parser = |text: &str| limits::AGENTS.parse(text))]
     pub(crate) max_agents: NonZeroU32,
     /// Agents of the first level.
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = |text: &str| limits::AGENTS.parse(text))]
     pub(crate) start: NonZeroU32,
     /// How close the levels that pass and fail must come: a share of the passing one.
     #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = share)]
     pub(crate) precision: f64,
     /// Most requests of each agent that count at a level; without it and --time-per-level as many as
     /// make 1,024 in all, at least 16. No level passes with fewer than 12.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = |text: &str| limits::REQUESTS.parse(text))]
     pub(crate) requests_per_agent: Option<NonZeroU32>,
     /// Most time at a level, such as 30s; a level that is decided sooner ends sooner.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = limits::wait)]
     pub(crate) time_per_level: Option<Duration>,
     /// From the end of an agent's request to its next one, such as 200ms.
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = limits::wait)]
     pub(crate) think: Duration,
     /// Do not load the model first.
     #[arg(long)]
@@ -85,13 +87,13 @@ pub(crate) struct CapacityArgs {
     #[arg(long)]
     pub(crate) no_checks: bool,
     /// Requests of each agent that warm a level up and do not count.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=limits::REQUESTS.most_i64()))]
     pub(crate) warmup: u32,
     /// Try no level beyond one at which more than this share of the requests did not complete.
     #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = share)]
     pub(crate) max_failed: f64,
     /// Levels beyond the first that breaks the limits, to see where throughput ends.
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=limits::LEVELS.most_i64()))]
     pub(crate) beyond: u32,
     /// Root of sampling seeds.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -117,7 +119,7 @@ pub(crate) struct CapacityArgs {
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    metrics::capacity::share(text)
+    metrics::limit::share(text)
         .filter(|share| (0.0..=1.0).contains(share))
         .ok_or_else(|| "give a share from 0 to 100%, such as 10%".to_owned())
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use domain::Nanos;
-use domain::plan::{PlanErrorKind, Timeouts, time_limit};
+use domain::plan::{PlanErrorKind, Timeouts, limits, time_limit};
 use domain::work::{CpuWork, FileWork};
-use metrics::load::Slo;
+use metrics::limit::Objective;
 use runtime::load::{Rate, Speed, Variation};
 
 use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, TextFlag, folder_name};
@@ -43,11 +43,11 @@ pub(crate) struct AskArgs {
     pub(crate) request: RequestArgs,
     /// Requests in all: 64 when not given; with --ramp those that fall into the ramp, with --trace
     /// all of the trace.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = |text: &str| limits::REQUESTS.parse(text))]
     pub(crate) requests: Option<NonZeroU32>,
     /// Run the load so many times, each from a seed of its own, into folders of one folder: `compare`
     /// needs three of each side.
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = |text: &str| limits::REPETITIONS.parse(text))]
     pub(crate) repetitions: NonZeroU32,
     /// Do not load the model first: the first requests wait for it.
     #[arg(long)]
@@ -65,11 +65,11 @@ pub(crate) struct AskArgs {
 pub(crate) struct WhenArgs {
     /// Agents. Closed loop: each sends its next request when its last one has ended; 8 when not
     /// given. With --rate, --ramp or --trace: the most at one time; no limit when not given.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = |text: &str| limits::AGENTS.parse(text))]
     pub(crate) agents: Option<NonZeroU32>,
     /// From an answer to the agent's next request, such as 200ms; with --rate, to the next of its
     /// --turns.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = limits::wait)]
     pub(crate) think: Option<Duration>,
     /// Open loop: requests start at so many per second, whatever became of those before them.
     #[arg(long, value_name = "PER_SECOND", value_parser = rate, conflicts_with_all = ["ramp", "trace"])]
@@ -78,7 +78,7 @@ pub(crate) struct WhenArgs {
     #[arg(long, value_name = "FROM..TO", value_parser = ramp, requires = "over", conflicts_with = "trace")]
     pub(crate) ramp: Option<(f64, Rate)>,
     /// How long the ramp takes, such as 60s; the rate stays where it ends.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "ramp")]
+    #[arg(long, value_name = "TIME", value_parser = limits::wait, requires = "ramp")]
     pub(crate) over: Option<Duration>,
     /// How the starts of an open loop are spread: constant when not given.
     #[arg(long, value_enum, value_name = "HOW")]
@@ -101,7 +101,7 @@ pub(crate) struct WhenArgs {
 pub(crate) struct AgentArgs {
     /// Sessions of so many turns, each with all that was said before it; --rate is that of
     /// sessions.
-    #[arg(long, value_name = "N", conflicts_with = "trace")]
+    #[arg(long, value_name = "N", conflicts_with = "trace", value_parser = |text: &str| limits::TURNS.parse(text))]
     pub(crate) turns: Option<NonZeroU32>,
     /// What is asked from the second turn on.
     #[arg(
@@ -119,7 +119,7 @@ pub(crate) struct AgentArgs {
     pub(crate) file_work: Option<FileWork>,
     /// Threads that all agents share for it; one less than there are cores when not given, and 4 in
     /// simulated time.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = |text: &str| limits::THREADS.parse(text))]
     pub(crate) work_threads: Option<NonZeroU32>,
 }
 
@@ -165,10 +165,10 @@ fn usual(limit: impl Fn(Timeouts) -> Nanos) -> humantime::Duration {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is printed and kept")]
 pub(crate) struct OutputArgs {
-    /// Limits that a request must keep to count as good, such as `ttft<2s,tpot<80ms`; of ttft,
-    /// ttft_scheduled, tpot and e2e.
-    #[arg(long, value_name = "LIMITS")]
-    pub(crate) slo: Option<Slo>,
+    /// Limits that a request must keep to count as good, such as `ttft < 2s and tpot < 80ms`; of ttft,
+    /// ttft_scheduled, tpot and e2e. docs/limits.md has the grammar.
+    #[arg(long, value_name = "LIMITS", value_parser = Objective::of_requests)]
+    pub(crate) slo: Option<Objective>,
     /// Where to write each request and the figures; a new folder under results/ by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

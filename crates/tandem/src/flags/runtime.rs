@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 
 use clap::{Args, ValueEnum};
+use domain::plan::limits;
 use domain::record::{RuntimeFacts, RuntimeFlavour};
 
 /// Flags of whatever measures. In simulated time there is one thread always.
@@ -15,7 +16,7 @@ pub(crate) struct RuntimeFlags {
     #[arg(long, value_enum)]
     pub(crate) runtime: Option<RuntimeArg>,
     /// Threads of the `multi` runtime; one for each CPU that it may use when not given.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = |text: &str| limits::THREADS.parse(text))]
     pub(crate) workers: Option<NonZeroU32>,
     /// Keep the client on these CPUs, such as 1 or 0,2-3, away from a server on the same machine.
     /// Linux only.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use domain::plan::limits;
 
 /// Flags of `tandem serve`.
 #[derive(Debug, Args)]
@@ -17,13 +18,13 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     pub(crate) host: std::net::IpAddr,
     /// Servers on one simulated GPU, on consecutive ports.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=limits::SERVERS.most_i64()))]
     pub(crate) servers: u16,
     /// Root of everything random, instead of the profile's.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// Slots per loaded model, instead of the profile's.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=limits::SLOTS.most_i64()))]
     pub(crate) num_parallel: Option<u32>,
     /// Behave like this Ollama release (0.11.4 and before: every request queues in one FIFO).
     #[arg(long, value_name = "X.Y.Z")]

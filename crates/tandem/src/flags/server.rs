@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use domain::plan::limits;
 
 /// Which server, and how the simulator behaves where it stands in for one.
 #[derive(Debug, Clone, Args)]
@@ -31,7 +32,7 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) profile: Option<String>,
     /// Slots per loaded model on the simulator (OLLAMA_NUM_PARALLEL), instead of the profile's.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=limits::SLOTS.most_i64()))]
     pub(crate) num_parallel: Option<u32>,
     /// Faults on the simulator: a file of rules, or `KIND=RATE` such as `reset-mid-token=0.05`;
     /// may be repeated.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use domain::plan::limits;
 
 use super::{BudgetFlag, NonceFlag, RuntimeFlags, ServerArgs, TextFlag};
 
@@ -34,7 +35,7 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value = "custom")]
     pub(crate) scenario: String,
     /// Repetitions.
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=limits::REPETITIONS.most_i64()))]
     pub(crate) runs: u32,
     /// An agent's options, as `num_gpu=60,num_ctx=512,temperature=0.8`, or `default` for none; once
     /// per agent.
@@ -44,7 +45,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, default_value_t = Workflow::SingleCall)]
     pub(crate) workflow: Workflow,
     /// Generations of each agent, one after another.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=limits::CALLS.most_i64()))]
     pub(crate) calls: u32,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -65,7 +66,7 @@ pub(crate) struct Common {
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
     /// Repetitions of each configuration, instead of the protocol's.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = |text: &str| limits::REPETITIONS.parse(text))]
     pub(crate) repeats: Option<std::num::NonZeroU32>,
     /// Root of everything random but nonces, instead of the plan's.
     #[arg(long, value_name = "N")]
@@ -78,7 +79,7 @@ pub(crate) struct Common {
     #[command(flatten)]
     pub(crate) text: TextFlag,
     /// Most requests in flight at once; all of them by default.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = |text: &str| limits::AGENTS.parse(text))]
     pub(crate) admission: Option<std::num::NonZeroU32>,
     /// Begin without the quick look at servers and machine that warns of what would spoil the
     /// figures; `tandem doctor` is the thorough one.

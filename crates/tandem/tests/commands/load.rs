@@ -243,15 +243,15 @@ fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
     assert_eq!(value["not_begun"], 1_000_000 - rows.len());
 }
 
-/// `tandem load` on the simulator with 200 agents, from a shell that has set its limits.
+/// A command from a shell that has set its limits.
 #[cfg(unix)]
-fn load_under(limit: &str) -> Output {
+fn under(limit: &str, line: &str) -> Output {
     let place = Place::new();
     Command::new("sh")
         .current_dir(place.path(""))
         .arg("-c")
         .arg(format!(
-            "{limit}; exec {:?} load --simulate --profile instant --agents 200 --requests 200 --json",
+            "{limit}; exec {:?} {line}",
             env!("CARGO_BIN_EXE_tandem")
         ))
         .env_remove("OLLAMA_HOST")
@@ -262,16 +262,46 @@ fn load_under(limit: &str) -> Output {
 #[test]
 #[cfg(unix)]
 fn a_low_limit_of_open_files_is_raised_and_one_that_cannot_be_is_an_error_that_names_it() {
-    good(load_under("ulimit -Sn 100"));
-    let (code, words) = said(&load_under("ulimit -n 300"));
-    assert_eq!(code, 2);
-    for part in [
-        "200 agents need about 464 open files",
-        "may have 300",
-        "at most 118 agents",
+    let load = "load --simulate --profile instant --agents 200 --requests 200 --json";
+    good(under("ulimit -Sn 100", load));
+    for (limit, line, parts) in [
+        (
+            300,
+            load,
+            [
+                "about 464 open files",
+                "for 200 agents",
+                "at most 118 agents",
+            ],
+        ),
+        (
+            64,
+            "calibrate --quick",
+            ["about 66 open files", "for 1 agent", "may have 64"],
+        ),
+        (
+            17,
+            "calibrate --quick",
+            ["about 66 open files", "for 1 agent", "may have 17"],
+        ),
+        (
+            64,
+            "calibrate --streams 1,2",
+            ["about 68 open files", "for 2 agents", "may have 64"],
+        ),
     ] {
-        assert!(words.contains(part), "{words}");
+        let (code, words) = said(&under(&format!("ulimit -n {limit}"), line));
+        assert_eq!(code, 2, "{words}");
+        for part in parts {
+            assert!(words.contains(part), "{line}: {words}");
+        }
     }
+    let quick = under("ulimit -n 70", "calibrate --quick");
+    let words = said(&quick).1;
+    assert!(
+        words.contains("not calibrated at 16 streams and more"),
+        "{words}"
+    );
 }
 
 /// The keys of a plan's `[timeouts]` are flags, and what differs from a plan without any is recorded.

@@ -59,7 +59,12 @@ fn a_topology_without_its_servers_is_refused_before_anything_runs() {
     let url = server.url.as_str();
     let place = Place::new();
     let two = format!("--endpoint {url} --endpoint {url}");
+    let (_, port) = url.rsplit_once(':').unwrap();
     for (line, needs) in [
+        (
+            format!("sweep --plan one-or-two-servers --endpoint {url} --endpoint localhost:{port}"),
+            "names 1 of the 2 servers",
+        ),
         (
             format!("sweep --plan one-or-two-servers --endpoint {url}"),
             "needs for 2 agents; give it once for each server",

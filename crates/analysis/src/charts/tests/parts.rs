@@ -57,6 +57,13 @@ fn long_words_are_cut_in_the_middle() {
     assert_eq!(FONT.elide(id, FONT.width(id)), id);
     assert_eq!(FONT.elide(id, 150), "bvc_g…_t0.6");
     assert_eq!(FONT.elide(id, 3), "");
+    // In time that grows with the length and not with its square, which would be hours.
+    let long = "a".repeat(2_000_000);
+    let cut = FONT.elide(&long, 150);
+    assert!(
+        FONT.width(&cut) <= 150 && FONT.width(&format!("{cut}a")) > 150,
+        "{cut}"
+    );
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn records() -> Vec<RequestRecord> {
 }
 
 fn figures(records: &[RequestRecord], slo: &str) -> Figures {
-    let mut collected = Collected::new(Some(slo.parse().unwrap()));
+    let mut collected = Collected::new(Some(Objective::of_requests(slo).unwrap()));
     for record in records {
         collected.add(record);
     }

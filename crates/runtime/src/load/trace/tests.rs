@@ -32,12 +32,12 @@ fn published_traces_are_read_in_their_own_columns() {
         ]
     );
     let azure_2024 = "TIMESTAMP,ContextTokens,GeneratedTokens\n\
-                      2024-05-10 00:00:00.009930+00:00,2162,5\n2024-05-10 00:00:01+00:00,2,0\n";
+                      2024-05-10 00:00:00.009930+00:00,2162,5\n2024-05-10 00:00:01+00:00,2,7\n";
     assert_eq!(
         rows(azure_2024),
         [
             (0, tokens(2162), Some(5), None),
-            (990, tokens(2), None, None)
+            (990, tokens(2), Some(7), None)
         ]
     );
     let mooncake = r#"
@@ -144,6 +144,58 @@ fn mistakes_name_file_line_and_fix() {
             2,
             "2023-11-16 18:15:46.680",
         ),
+        (
+            "start,text\n1,a\n2020-01-01 00:00:00,b\n",
+            3,
+            "not written as in line 2",
+        ),
+        (
+            "[{\"start\": 1, \"text\": \"a\"},\n {\"start_s\": 1, \"text\": \"a\"}]",
+            2,
+            "use one column",
+        ),
+        ("[{\"start\": 1, \"text\": \"a\"}", 1, "no JSON array"),
+        (
+            "start_s,text\n1700000000000,a\n",
+            2,
+            "looks like milliseconds since 1970",
+        ),
+        (
+            "start_ms,text\n1700000000,a\n",
+            2,
+            "looks like seconds since 1970",
+        ),
+        (
+            "timestamp,text\n1700000000,a\n1700000000000,b\n",
+            3,
+            "a trace spans a year",
+        ),
+        (
+            "timestamp,text\n0,a\n3600000000,b\n",
+            3,
+            "starts 41667 days after",
+        ),
+        (
+            "{\"start\": 1, \"prompt\": [\"a\"]}",
+            1,
+            "prompt is a list; give a text",
+        ),
+        (
+            "{\"start\": 1, \"text\": 5}",
+            1,
+            "text is a number; give a text",
+        ),
+        (
+            "{\"start\": {}, \"text\": \"a\"}",
+            1,
+            "start is an object; give a number or a text",
+        ),
+        (
+            "{\"start\": 1, \"messages\": []}",
+            1,
+            "no prompt among [\"messages\", \"start\"]",
+        ),
+        ("start,start,text\n1,2,a\n", 1, "start is given twice"),
     ] {
         let error = parse(text).unwrap_err().to_string();
         let place = format!("folder/t.jsonl:{line}: ");
@@ -154,4 +206,106 @@ fn mistakes_name_file_line_and_fix() {
     assert!(empty.contains("holds no request"), "{empty}");
     let absent = Trace::read(Path::new("no/such.csv")).unwrap_err();
     assert!(absent.to_string().contains("no/such.csv"));
+}
+
+#[test]
+fn starts_are_read_in_the_unit_that_their_magnitude_says() {
+    // Two starts that are 1.5 s apart, however they are written.
+    for (heading, first, second, read_as) in [
+        ("start_s", "0.5", "2", "start_s in seconds"),
+        ("start_ms", "100", "1600", "start_ms in milliseconds"),
+        ("timestamp", "5", "6.5", "timestamp in seconds"),
+        (
+            "Timestamp",
+            "1700000000",
+            "1700000001.5",
+            "timestamp in seconds since 1970",
+        ),
+        (
+            "timestamp",
+            "1700000000000",
+            "1700000001500",
+            "timestamp in milliseconds since 1970",
+        ),
+        (
+            "timestamp",
+            "1700000000000000",
+            "1700000001500000",
+            "timestamp in microseconds since 1970",
+        ),
+        (
+            "arrived_at",
+            "1700000000000000000",
+            "1700000001500000000",
+            "arrived_at in nanoseconds since 1970",
+        ),
+        (
+            "timestamp",
+            "2023-11-16T18:00:59.9+02:00",
+            "2023-11-16 17:01:01.4+0100",
+            "timestamp as date and time",
+        ),
+        (
+            "timestamp",
+            "2023-11-16 16:00:59.9",
+            "2023-11-16 16:01:01.4Z",
+            "timestamp as date and time",
+        ),
+    ] {
+        for length in ["prompt_tokens", "input_length"] {
+            let text = format!("{heading},{length}\n{first},7\n{second},7\n");
+            let trace = parse(&text).unwrap();
+            let is_mooncake = length == "input_length" && read_as == "timestamp in seconds";
+            let (read_as, apart) = if is_mooncake {
+                ("timestamp in milliseconds", 1_500_000)
+            } else {
+                (read_as, 1_500_000_000)
+            };
+            assert_eq!(trace.starts, read_as, "{text}");
+            assert!(
+                trace.entries[1].start.0.abs_diff(apart) <= 512,
+                "{text}{trace:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn separators_arrays_and_byte_order_marks_change_nothing() {
+    let csv = "start;prompt tokens;prompt_tokens\n3;x;5\n1;y;4\n";
+    let array =
+        "\u{feff}[{\"start\": 3, \"prompt_tokens\": 5},\n{\"start\": 1, \"prompt_tokens\": 4}]";
+    let expected = [(0, tokens(4), None, None), (2000, tokens(5), None, None)];
+    for text in [
+        csv.to_owned(),
+        csv.replace(';', "\t"),
+        csv.replace(';', ","),
+        format!("\u{feff}{csv}"),
+        array.to_owned(),
+        array.replace('\n', ""),
+    ] {
+        assert_eq!(rows(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn requests_without_a_response_are_skipped_and_columns_without_a_use_are_named() {
+    let burst = "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Log Type\n\
+                 1,7,0.5,GPT-4,472,0,API\n5,7,0.5,GPT-4,400,18,API\n6,,0.5,GPT-4,300,9,API\n";
+    let trace = parse(burst).unwrap();
+    assert_eq!(trace.skipped, 1);
+    assert_eq!(trace.unused, ["elapsed time", "log type", "model"]);
+    assert_eq!(
+        rows(burst),
+        [
+            (0, tokens(400), Some(18), Some(0)),
+            (1000, tokens(300), Some(9), None)
+        ]
+    );
+    let chat = r#"{"start": 1, "prompt_tokens": 3, "model": "m", "messages": []}"#;
+    assert_eq!(parse(chat).unwrap().unused, ["messages", "model"]);
+    let vidur = "arrived_at,num_prefill_tokens,num_decode_tokens\n0.25,10,2\n";
+    assert_eq!(rows(vidur), [(0, tokens(10), Some(2), None)]);
+    let failed = parse("start,prompt_tokens,output_tokens\n1,2,0\n").unwrap_err();
+    assert!(failed.to_string().contains("holds no request"), "{failed}");
 }

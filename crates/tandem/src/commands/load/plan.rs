@@ -67,7 +67,7 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
         let held = u32::try_from(trace.entries.len()).unwrap_or(u32::MAX);
         if let Some(wanted) = args.ask.requests.filter(|n| n.get() > held) {
             let what = format!(
-                "{} holds {held} requests, and --requests asks for {wanted}",
+                "{} holds {held} requests to send, and --requests asks for {wanted}",
                 trace.name
             );
             return Err(refused(
@@ -229,6 +229,9 @@ fn shape(plan: &LoadPlan) -> Shape {
             sha256: trace.sha256.clone(),
             speed: speed.get(),
             agents: agents.map(NonZeroU32::get),
+            starts: Some(trace.starts.clone()),
+            skipped: (trace.skipped > 0).then_some(trace.skipped),
+            unused: trace.unused.clone(),
         },
     }
 }

@@ -266,9 +266,21 @@ fn in_words(file: &LoadFile) -> String {
             trace,
             speed,
             agents,
+            starts,
+            skipped,
+            unused,
             ..
         } => {
             parts.push(format!("Replay of {trace}, {speed} s of it a second"));
+            parts.extend(starts.as_ref().map(|starts| format!("starts by {starts}")));
+            parts.extend(skipped.map(|n| {
+                let requests = plural(n, "recorded request");
+                format!("{requests} without a response not sent")
+            }));
+            if !unused.is_empty() {
+                let columns = plural(unused.len() as u32, "column");
+                parts.push(format!("{columns} not used ({})", unused.join(", ")));
+            }
             parts.push(limit(agents));
         }
     }
