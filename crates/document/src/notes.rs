@@ -43,6 +43,7 @@ pub fn warning(warning: &Warning) -> String {
                 named.join(", ")
             )
         }
+        Warning::Responses(note, responses) => note.counted(*responses),
         Warning::Run(config, repetition, what) => {
             format!("{config} run {repetition}: {}", of_run(what))
         }

@@ -1,7 +1,7 @@
 //! What a reader must know about the data, typed; the words are the report's.
 
 use domain::plan::{Arm, ConfigId};
-use domain::record::RunKey;
+use domain::record::{ResponseNote, RunKey};
 use domain::{Nanos, Outcome};
 use serde::Serialize;
 
@@ -61,6 +61,8 @@ pub enum Warning {
     /// Durations that servers report for so many of so many requests cannot be, by our own stamps; how
     /// often each was dropped.
     ImpossibleDurations([u32; 2], Vec<(&'static str, u32)>),
+    /// There is more to know of so many responses.
+    Responses(ResponseNote, u32),
     /// Of one run.
     Run(ConfigId, u32, RunWarning),
 }

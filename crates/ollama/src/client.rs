@@ -79,7 +79,19 @@ impl Client {
 
     /// The models on disk.
     pub async fn tags(&self) -> Result<Tags, BackendError> {
-        self.get("/api/tags").await
+        let mut tags: Tags = self.get("/api/tags").await?;
+        let told = |words: &mut String| *words = self.transport.name(std::mem::take(words));
+        for model in &mut tags.models {
+            told(&mut model.name);
+            let details = &mut model.details;
+            let others = [
+                &mut model.digest,
+                &mut details.parameter_size,
+                &mut details.quantization_level,
+            ];
+            others.into_iter().flatten().for_each(told);
+        }
+        Ok(tags)
     }
 
     /// A model's description; `verbose` adds the long lists of its `model_info`.

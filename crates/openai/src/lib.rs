@@ -41,11 +41,12 @@ mod backend;
 mod chunk;
 mod client;
 mod error;
+mod said;
 pub mod sse;
 mod stream;
 pub mod wire;
 
-pub use client::{Client, DEFAULT_PORT, ServerFacts, endpoint};
+pub use client::{Client, DEFAULT_PORT, ServerFacts, endpoint, unknown_server};
 pub use transport::{ApiKey, BuildError, Builder, Endpoint, EndpointError, KeyError};
 pub use wire::Dialect;
 

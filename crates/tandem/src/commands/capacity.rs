@@ -189,7 +189,12 @@ async fn run(
     let mut levels = read_levels(&dir, &record, &objective)?;
     record.end = None;
     write(&dir, &record)?;
-    if !args.no_preload && !stage.preload(&record.asked.model, &options(args)).await? {
+    if !args.no_preload
+        && stage
+            .preload(&record.asked.model, &options(args))
+            .await?
+            .is_none()
+    {
         return Ok(Exit::Interrupted);
     }
     let progress = Progress::new(args.json);
