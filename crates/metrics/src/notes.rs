@@ -33,6 +33,8 @@ pub enum Unusable {
 pub enum RequestFault {
     /// It did not complete.
     NotCompleted(Outcome),
+    /// It ended too soon, without this.
+    Lacks(ResponseNote),
     /// It is completed but lacks a stamp.
     NoStamp,
     /// It ends so long before it was sent: the clock stepped.

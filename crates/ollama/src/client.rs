@@ -4,6 +4,7 @@ use clock::Clock;
 use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use transport::{BuildError, Builder, Endpoint, EndpointError, Rules, Transport, json_body};
 
 use crate::error::JSON;
@@ -97,7 +98,13 @@ impl Client {
     /// A model's description; `verbose` adds the long lists of its `model_info`.
     pub async fn show(&self, model: &str, verbose: bool) -> Result<Shown, BackendError> {
         let body = json_body(&ShowRequest { model, verbose });
-        self.post("/api/show", body, model).await
+        let mut shown: Shown = self.post("/api/show", body, model).await?;
+        for value in shown.model_info.values_mut() {
+            if let Value::String(words) = value {
+                *words = self.transport.name(std::mem::take(words));
+            }
+        }
+        Ok(shown)
     }
 
     /// Vectors for texts.

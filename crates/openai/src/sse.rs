@@ -3,7 +3,8 @@
 //! Neither TCP segments nor HTTP chunks need match lines or events, so bytes are kept until the
 //! blank line comes that ends an event. Lines end with LF, CRLF or CR; a line that begins with a
 //! colon is a comment; several `data` lines of an event are joined with LF; a byte order mark at the
-//! beginning is skipped. Bytes are not looked at as text: UTF-8 may be split anywhere.
+//! beginning is skipped. Lines that begin as a JSON object does are no fields, and are lent up to the next blank
+//! line ([`BARE`]). Bytes are not looked at as text: UTF-8 may be split anywhere.
 
 use memchr::{memchr, memchr2};
 use transport::TooLong;

@@ -32,8 +32,8 @@ impl Sink for Reading {
         Ok(false)
     }
 
-    /// llama.cpp and vLLM answer with a head at once, and queue and prefill behind it.
-    /// Behind the reason to stop come token counts and `[DONE]`, or nothing.
+    /// llama.cpp and vLLM answer with a head at once, and queue and prefill behind it. Behind the reason to stop
+    /// come token counts and `[DONE]`, or nothing.
     fn stage(&self) -> Stage {
         if self.exchange.done_reason.is_some() {
             Stage::Last
