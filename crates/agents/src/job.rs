@@ -9,7 +9,9 @@ use domain::backend::{ChatBackend, Exchange, GenerateCall, Progress};
 use domain::exit::causes;
 use domain::hash::sha256_hex;
 use domain::plan::{AgentSpec, Arm, ProtocolKind, SweepPlan, WorkflowKind};
-use domain::record::{AgentSpan, NonceRoot, RequestRecord, RequestRole, RunKey, StepRecord};
+use domain::record::{
+    AgentSpan, NonceRoot, RequestRecord, RequestRole, ResponseNote, RunKey, StepRecord,
+};
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 use tokio_util::sync::CancellationToken;
 
@@ -303,7 +305,12 @@ async fn generate(
         prompts::further(&first, &memory.answer)
     };
     let prompt = job.prompt_as_sent(&prompt, &call.to_string());
-    let Answer { outcome, text, .. } = job
+    let Answer {
+        outcome,
+        text,
+        missing,
+        ..
+    } = job
         .request(
             RequestRole::Main,
             name,
@@ -317,7 +324,7 @@ async fn generate(
         memory.answer.push_str("\n\n");
     }
     memory.answer.push_str(&text);
-    let end = in_words(&outcome);
+    let end = in_words(&outcome, missing);
     memory.ends.push(end.clone());
     match outcome {
         Outcome::Completed => Ok(()),
@@ -402,6 +409,7 @@ impl AgentJob {
         let chunks = times.chunks.len() as u64;
         self.progress.add(chunks.saturating_sub(seen));
         let load = times.counters.load;
+        let missing = times.notes.iter().copied().find(|note| note.is_missing());
         self.recorder.request(RequestRecord {
             attempt: self.attempt,
             role,
@@ -420,6 +428,7 @@ impl AgentJob {
         Answer {
             outcome,
             text,
+            missing,
             load,
         }
     }
@@ -429,15 +438,18 @@ impl AgentJob {
 struct Answer {
     outcome: Outcome,
     text: String,
+    /// What an incomplete one lacks.
+    missing: Option<ResponseNote>,
     /// The `load` it reported.
     load: Option<Nanos>,
 }
 
-fn in_words(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Failed { message, .. } => format!("failed: {message}"),
-        Outcome::TimedOut { phase } => format!("timed out ({phase:?})"),
-        other => other.class().to_owned(),
+fn in_words(outcome: &Outcome, missing: Option<ResponseNote>) -> String {
+    match (outcome, missing) {
+        (Outcome::Failed { message, .. }, _) => format!("failed: {message}"),
+        (Outcome::TimedOut { phase }, _) => format!("timed out ({phase:?})"),
+        (Outcome::Incomplete, Some(missing)) => format!("incomplete: {}", missing.in_words()),
+        (other, _) => other.class().to_owned(),
     }
 }
 

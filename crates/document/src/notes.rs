@@ -54,6 +54,7 @@ pub fn warning(warning: &Warning) -> String {
                 named.join(", ")
             )
         }
+        Warning::Responses(note, responses) => note.counted(*responses),
         Warning::Run(config, repetition, what) => {
             format!("{config} run {repetition}: {}", of_run(what))
         }
@@ -93,6 +94,7 @@ fn at_fault(fault: &RequestFault) -> String {
         RequestFault::NotCompleted(Outcome::Incomplete) => {
             "ended without the final object".to_owned()
         }
+        RequestFault::Lacks(missing) => format!("is incomplete: {}", missing.in_words()),
         RequestFault::NotCompleted(Outcome::Failed { message, .. }) => format!("failed: {message}"),
         RequestFault::NotCompleted(Outcome::Cancelled) => "was cancelled".to_owned(),
         RequestFault::NotCompleted(Outcome::TimedOut { .. }) => "timed out".to_owned(),
@@ -144,6 +146,7 @@ pub fn note(note: &Note) -> String {
 mod tests {
     use super::*;
     use domain::backend::ServerIdentity;
+    use domain::record::ResponseNote;
     use domain::{FailureKind, Nanos};
 
     #[test]
@@ -176,6 +179,12 @@ mod tests {
         assert_eq!(
             of_run(&RunWarning::SequentialLeftOut(cancelled)),
             "sequential arm left out: agent 1 (writer), request 2 was cancelled"
+        );
+        let lacks = of(RequestFault::Lacks(ResponseNote::NoFinishReason));
+        assert_eq!(
+            of_run(&RunWarning::SequentialLeftOut(lacks)),
+            "sequential arm left out: agent 1 (writer), request 2 is incomplete: the stream ended without a \
+             finish reason"
         );
         let stepped = of(RequestFault::EndsBeforeItBegins(Nanos::from_millis(5)));
         let stepped = note(&Note::LeftOut(3, stepped));

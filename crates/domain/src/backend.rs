@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::options::ModelOptions;
 use crate::outcome::{FailureKind, Outcome, TimeoutPhase};
-use crate::record::RequestTimes;
+use crate::record::{RequestTimes, ResponseNote};
 use crate::units::Nanos;
 
 /// One generation to ask for.
@@ -77,10 +77,14 @@ pub struct Exchange {
     /// When what happened, and the server's own counters. When it was to start, how it ended and
     /// how many tokens it had are its caller's to add; see [`RequestTimes::end`].
     pub times: RequestTimes,
-    /// The generated content.
+    /// The generated content; of a model that refuses, what it says instead.
     pub text: String,
     /// The generated thinking.
     pub thinking: String,
+    /// Bytes of all output so far: content, thinking, and tool calls as they stood in their chunks.
+    pub output_bytes: u64,
+    /// Tokens that the server counts as generated and says it does not show.
+    pub hidden_tokens: u64,
     /// Why the server stopped.
     pub done_reason: Option<String>,
     /// The options that were sent, where the protocol could not carry all that were asked for.
@@ -88,6 +92,43 @@ pub struct Exchange {
     /// Chunks with text so far, for whoever watches while the exchange is being filled. A backend
     /// adds to it whenever it adds to `times.chunks`.
     pub progress: Progress,
+}
+
+/// More tokens than any prompt or answer has; such a count is a mistake.
+const MOST_TOKENS: u64 = 1 << 24;
+
+/// Tokens that may be counted beyond the output's bytes: ends of turns and other marks have no text.
+const UNSEEN_TOKENS: u64 = 64;
+
+impl Exchange {
+    /// Drops token counts of the server that cannot be: none although there was output, more than the
+    /// output has bytes, or more than twice what the call allowed. Chunks are counted instead.
+    pub fn drop_impossible_counts(&mut self, call: &GenerateCall) {
+        let counters = &mut self.times.counters;
+        let prompt = counters.prompt_eval_count.filter(|n| *n <= MOST_TOKENS);
+        counters.prompt_eval_count = prompt;
+        let cached = counters.prompt_eval_cached_count;
+        counters.prompt_eval_cached_count = cached.filter(|n| *n <= MOST_TOKENS);
+        let Some(told) = counters.eval_count else {
+            return;
+        };
+        let asked = call.options.num_predict.and_then(|n| u64::try_from(n).ok());
+        let asked = asked.filter(|n| *n > 0).unwrap_or(MOST_TOKENS);
+        let shown = self.output_bytes.saturating_add(self.hidden_tokens);
+        let most = MOST_TOKENS
+            .min(shown.saturating_add(UNSEEN_TOKENS))
+            .min(asked.saturating_mul(2).saturating_add(UNSEEN_TOKENS));
+        let is_placeholder = told == 0 && !self.times.chunks.is_empty();
+        if !is_placeholder && told <= most {
+            return;
+        }
+        counters.eval_count = None;
+        if is_placeholder {
+            // Where one count was never filled in, none was.
+            counters.prompt_eval_count = prompt.filter(|n| *n > 0);
+        }
+        self.times.notes.push(ResponseNote::ImpossibleCount);
+    }
 }
 
 /// A count of chunks that can be read while a request runs; clones share the count. By default nobody
@@ -102,7 +143,7 @@ impl Progress {
         Self(Some(Arc::default()))
     }
 
-    /// Counts more chunks with text.
+    /// Counts more chunks with output.
     pub fn add(&self, chunks: u64) {
         if let Some(count) = &self.0 {
             count.fetch_add(chunks, Ordering::Relaxed);
@@ -290,5 +331,58 @@ pub trait ChatBackend: Send + Sync + fmt::Debug {
         Box::pin(ready(Err(
             self.unsupported("cannot be told to unload a model")
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Stamp;
+
+    /// The count that is left of `told`, of an answer of two chunks and so many bytes.
+    fn left(told: u64, bytes: u64, num_predict: Option<i64>) -> Option<u64> {
+        let mut exchange = Exchange {
+            output_bytes: bytes,
+            ..Exchange::default()
+        };
+        exchange.times.chunks = vec![Stamp(1), Stamp(2)];
+        exchange.times.counters.eval_count = Some(told);
+        exchange.times.counters.prompt_eval_count = Some(told);
+        let mut call = GenerateCall::default();
+        call.options.num_predict = num_predict;
+        exchange.drop_impossible_counts(&call);
+        let counters = &exchange.times.counters;
+        let noted = exchange.times.notes == [ResponseNote::ImpossibleCount];
+        assert_eq!(noted, counters.eval_count.is_none());
+        let can_be_of_a_prompt = (1..=MOST_TOKENS).contains(&told);
+        assert_eq!(
+            counters.prompt_eval_count.is_some(),
+            can_be_of_a_prompt,
+            "{told}"
+        );
+        counters.eval_count
+    }
+
+    #[test]
+    fn counts_that_cannot_be_are_dropped() {
+        for (told, bytes, num_predict, can_be) in [
+            (2, 2, None, true),
+            (0, 2, None, false),
+            (66, 2, None, true),
+            (67, 2, None, false),
+            (264, 1000, Some(100), true),
+            (265, 1000, Some(100), false),
+            (900, 1000, Some(-1), true),
+            (1, 2, Some(0), true),
+            (u64::MAX, u64::MAX, Some(i64::MAX), false),
+            (MOST_TOKENS, u64::MAX, None, true),
+        ] {
+            let expected = can_be.then_some(told);
+            assert_eq!(
+                left(told, bytes, num_predict),
+                expected,
+                "{told} {bytes} {num_predict:?}"
+            );
+        }
     }
 }

@@ -68,9 +68,9 @@ impl CacheCheck {
         self.counted += 1;
         // Some releases leave the cached tokens out of the prompt's count.
         let prompt = prompt.max(cached);
-        self.prompt_tokens += prompt;
-        self.cached_tokens += cached;
-        self.helped += u32::from(cached > 0 && 2 * cached >= prompt);
+        self.prompt_tokens = self.prompt_tokens.saturating_add(prompt);
+        self.cached_tokens = self.cached_tokens.saturating_add(cached);
+        self.helped += u32::from(cached > 0 && cached.saturating_mul(2) >= prompt);
     }
 
     /// Counts a request of a sweep in, and compares its prefill time where the server counts no cached
@@ -89,8 +89,8 @@ impl CacheCheck {
     pub fn merge(&mut self, other: Self) {
         self.requests += other.requests;
         self.counted += other.counted;
-        self.prompt_tokens += other.prompt_tokens;
-        self.cached_tokens += other.cached_tokens;
+        self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
+        self.cached_tokens = self.cached_tokens.saturating_add(other.cached_tokens);
         self.helped += other.helped;
         self.compared += other.compared;
         self.faster += other.faster;

@@ -13,7 +13,8 @@ pub use counts::OutcomeCounts;
 pub enum Outcome {
     /// The final object (`done: true`) arrived.
     Completed,
-    /// The stream ended without the final object and without an error line.
+    /// The stream ended too soon and without an error; what it lacks is in the row's
+    /// [notes](crate::record::RequestTimes::notes).
     Incomplete,
     /// The request failed.
     Failed {
@@ -82,7 +83,7 @@ pub enum FailureKind {
     Malformed,
     /// The response is not of the promised content type.
     WrongContentType,
-    /// A line longer than the client accepts.
+    /// A line, an answer or a reply longer than the client accepts.
     LineTooLong,
     /// The server has no such operation.
     Unsupported,

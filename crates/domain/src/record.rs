@@ -33,7 +33,7 @@ pub use counters::ServerCounters;
 pub use header::{EndpointFacts, Environment, Provenance, RunHeader, SimulatorSettings, TimeScale};
 pub use nonce::{NonceRoot, NonceRootError};
 pub use runtime::{RuntimeFacts, RuntimeFlavour};
-pub use times::{RequestTimes, StampSource, TokenSource};
+pub use times::{RequestTimes, ResponseNote, StampSource, TokenSource};
 
 /// Version of the results folder's format. A folder with a higher number is refused.
 pub const RESULTS_SCHEMA: u32 = 2;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A length of time in nanoseconds.
+/// A length of time in nanoseconds. Sums stop at the longest there is: servers report durations of any
+/// length.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -21,12 +22,12 @@ impl Nanos {
 
     /// Whole milliseconds.
     pub const fn from_millis(ms: u64) -> Self {
-        Self(ms * 1_000_000)
+        Self(ms.saturating_mul(1_000_000))
     }
 
     /// Whole seconds.
     pub const fn from_secs(s: u64) -> Self {
-        Self(s * 1_000_000_000)
+        Self(s.saturating_mul(1_000_000_000))
     }
 
     /// Seconds as a float, rounded to the nearest nanosecond; negative and NaN become zero.
@@ -70,13 +71,13 @@ impl From<Duration> for Nanos {
 impl Add for Nanos {
     type Output = Self;
     fn add(self, rhs: Self) -> Self {
-        Self(self.0 + rhs.0)
+        Self(self.0.saturating_add(rhs.0))
     }
 }
 
 impl AddAssign for Nanos {
     fn add_assign(&mut self, rhs: Self) {
-        self.0 += rhs.0;
+        *self = *self + rhs;
     }
 }
 
@@ -123,7 +124,7 @@ impl Stamp {
 impl Add<Nanos> for Stamp {
     type Output = Self;
     fn add(self, rhs: Nanos) -> Self {
-        Self(self.0 + rhs.0)
+        Self(self.0.saturating_add(rhs.0))
     }
 }
 

@@ -71,6 +71,10 @@ pub fn dataset(records: SweepRecords) -> Dataset {
             JournalLine::Step(_) | JournalLine::Mark(_) => {}
         }
     }
+    let mut notes = BTreeMap::<_, u32>::new();
+    for note in requests.values().flatten().flat_map(|r| &r.times.notes) {
+        *notes.entry(*note).or_default() += 1;
+    }
     let (mut cache, mut first_prefills) = (CacheCheck::default(), FirstPrefills::default());
     for request in requests.values().flatten() {
         cache.add_of_sweep(request, &mut first_prefills);
@@ -93,6 +97,7 @@ pub fn dataset(records: SweepRecords) -> Dataset {
         }
     }
     warnings.extend(known.into_iter().map(Warning::Said));
+    warnings.extend((notes.into_iter()).map(|(note, n)| Warning::Responses(note, n)));
     let mut runs = Vec::new();
     for config in &manifest.plan.configs {
         for topology in &manifest.plan.topologies {
@@ -270,7 +275,7 @@ fn tell_on_cpu(agents: &mut [AgentObservation], manifest: &Manifest, record: &Ar
     }
 }
 
-/// The calibrated bias at the rate of an arm: its chunks with text over the time from the first of
+/// The calibrated bias at the rate of an arm: its chunks with output over the time from the first of
 /// them to the last.
 fn client_bias(manifest: &Manifest, agents: &[AgentObservation]) -> Option<Nanos> {
     let budget = manifest.header.client_budget.as_ref()?;

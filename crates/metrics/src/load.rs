@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use domain::cache::CacheCheck;
 use domain::record::load::{Figures, Goodput, Spread};
-use domain::record::{RequestRecord, TokenSource};
+use domain::record::{RequestRecord, RequestTimes, ResponseNote, TokenSource};
 use domain::{Nanos, Outcome, OutcomeCounts, Stamp};
 
 use crate::RequestMetrics;
@@ -44,6 +44,7 @@ pub struct Collected {
     tokens: u64,
     tokens_estimated: u64,
     tokens_not_completed: u64,
+    notes: BTreeMap<ResponseNote, u32>,
     clock_warnings: u32,
     sent: u32,
     first_sent: Option<Stamp>,
@@ -116,7 +117,10 @@ impl Collected {
             self.turns.add(turn, of.ttft, &seen.counters, self.limit);
         }
         self.cache.add(record);
-        self.count_outcome(&seen.outcome);
+        self.count_outcome(seen);
+        for note in seen.notes.iter().filter(|note| !note.is_missing()) {
+            *self.notes.entry(*note).or_default() += 1;
+        }
         if let Some(sent) = seen.sent {
             self.sent += 1;
             self.first_sent = earliest(self.first_sent, Some(sent));
@@ -127,13 +131,13 @@ impl Collected {
             self.slow_connects += u32::from(connect >= SLOW_CONNECT);
         }
         if !seen.outcome.is_completed() {
-            self.tokens_not_completed += seen.tokens;
+            add_to(&mut self.tokens_not_completed, seen.tokens);
             return;
         }
         self.last_done = self.last_done.max(seen.done);
-        self.tokens += seen.tokens;
+        add_to(&mut self.tokens, seen.tokens);
         if seen.tokens_from == TokenSource::Estimated {
-            self.tokens_estimated += seen.tokens;
+            add_to(&mut self.tokens_estimated, seen.tokens);
         }
         self.clock_warnings += u32::try_from(of.clock_warnings.len()).unwrap_or(u32::MAX);
         if self
@@ -173,9 +177,12 @@ impl Collected {
         for (words, count) in other.failures {
             self.count_failure(words, count);
         }
-        self.tokens += other.tokens;
-        self.tokens_estimated += other.tokens_estimated;
-        self.tokens_not_completed += other.tokens_not_completed;
+        add_to(&mut self.tokens, other.tokens);
+        add_to(&mut self.tokens_estimated, other.tokens_estimated);
+        add_to(&mut self.tokens_not_completed, other.tokens_not_completed);
+        for (note, count) in other.notes {
+            *self.notes.entry(note).or_default() += count;
+        }
         self.first_sent = earliest(self.first_sent, other.first_sent);
         self.last_sent = self.last_sent.max(other.last_sent);
         self.last_done = self.last_done.max(other.last_done);
@@ -194,7 +201,7 @@ impl Collected {
         self.e2e.merge(other.e2e);
     }
 
-    /// The gaps between consecutive chunks with text, of all completed requests.
+    /// The gaps between consecutive chunks with output, of all completed requests.
     pub fn into_itl(self) -> Samples {
         self.itl
     }
@@ -219,14 +226,20 @@ impl Collected {
         *self.failures.entry(words).or_default() += count;
     }
 
-    fn count_outcome(&mut self, outcome: &Outcome) {
-        self.outcomes.count(outcome);
-        match outcome {
+    fn count_outcome(&mut self, seen: &RequestTimes) {
+        self.outcomes.count(&seen.outcome);
+        match &seen.outcome {
             Outcome::Failed { message, .. } => self.count_failure(message.clone(), 1),
             Outcome::TimedOut { phase } => {
                 self.count_failure(format!("timed out ({phase:?})"), 1);
             }
-            Outcome::Completed | Outcome::Incomplete | Outcome::Cancelled => {}
+            Outcome::Incomplete => {
+                let missing = seen.notes.iter().find(|note| note.is_missing());
+                if let Some(missing) = missing {
+                    self.count_failure(missing.in_words().to_owned(), 1);
+                }
+            }
+            Outcome::Completed | Outcome::Cancelled => {}
         }
     }
 
@@ -272,12 +285,18 @@ impl Collected {
                 share: (total > 0).then(|| f64::from(self.good) / f64::from(total)),
                 per_s: per_s(f64::from(self.good)),
             }),
+            notes: self.notes.clone(),
             clock_warnings: self.clock_warnings,
             turns: self.turns.figures(),
             work: self.work.figures(),
             cache: Some(self.cache),
         }
     }
+}
+
+/// Adds tokens, which servers count; the sum stops at the most there can be.
+fn add_to(sum: &mut u64, tokens: u64) {
+    *sum = sum.saturating_add(tokens);
 }
 
 fn earliest(a: Option<Stamp>, b: Option<Stamp>) -> Option<Stamp> {

@@ -2,7 +2,7 @@
 
 use domain::backend::ServerIdentity;
 use domain::plan::{Arm, ConfigId};
-use domain::record::RunKey;
+use domain::record::{ResponseNote, RunKey};
 use domain::{Nanos, Outcome};
 use serde::Serialize;
 
@@ -34,6 +34,8 @@ pub enum Unusable {
 pub enum RequestFault {
     /// It did not complete.
     NotCompleted(Outcome),
+    /// It ended too soon, without this.
+    Lacks(ResponseNote),
     /// It is completed but lacks a stamp.
     NoStamp,
     /// It ends so long before it was sent: the clock stepped.
@@ -64,6 +66,8 @@ pub enum Warning {
     /// Durations that servers report for so many of so many requests cannot be, by our own stamps; how
     /// often each was dropped.
     ImpossibleDurations([u32; 2], Vec<(&'static str, u32)>),
+    /// There is more to know of so many responses.
+    Responses(ResponseNote, u32),
     /// Of one run.
     Run(ConfigId, u32, RunWarning),
 }

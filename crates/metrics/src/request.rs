@@ -14,15 +14,17 @@ pub struct RequestMetrics {
     pub ttft_scheduled: Option<Nanos>,
     /// `sent - scheduled`; none only when nothing could be sent.
     pub client_queue: Option<Nanos>,
-    /// Gaps between consecutive chunks with text; none with fewer than two chunks.
+    /// Gaps between consecutive chunks with output; none with fewer than two chunks, and none where they were
+    /// [gathered](RequestTimes::is_gathered) on their way.
     pub itl: Option<Vec<Nanos>>,
-    /// `(last_token - first_token) / (tokens - 1)`, seconds per token; none below two tokens.
+    /// `(last_token - first_token) / (tokens - 1)`, seconds per token; none below two tokens, and none where
+    /// they were [gathered](RequestTimes::is_gathered) on their way.
     pub tpot: Option<f64>,
     /// `done - sent`; none when the request did not complete.
     pub e2e: Option<Nanos>,
     /// `eval_count / eval_duration`; none without the counters.
     pub decode_rate_server: Option<f64>,
-    /// `(tokens - 1) / (last_token - first_token)`; none below two tokens.
+    /// `(tokens - 1) / (last_token - first_token)`; none where `tpot` is.
     pub decode_rate_client: Option<f64>,
     /// `total_duration - load - prefill - decode`, at least zero. On a server that tells these three
     /// and no total, `e2e` stands for it and transport is in it. None without either.
@@ -63,7 +65,8 @@ impl RequestMetrics {
         let client_queue = between("client_queue", request.sent, Some(request.scheduled));
         let e2e = between("e2e", done, request.sent);
         let text = between("decode", request.last_token, request.first_token);
-        let itl = (request.chunks.len() >= 2)
+        let text = text.filter(|_| !request.is_gathered());
+        let itl = (request.chunks.len() >= 2 && text.is_some())
             .then(|| {
                 let gaps = request.chunks.windows(2);
                 gaps.map(|w| between("itl", Some(w[1]), Some(w[0])))
@@ -116,7 +119,7 @@ pub enum LatencyFigure {
     TtftScheduled,
     /// Time per output token after the first.
     Tpot,
-    /// Gaps between consecutive chunks with text, of all requests together.
+    /// Gaps between consecutive chunks with output, of all requests together.
     Itl,
     /// From the send to the final object.
     E2e,

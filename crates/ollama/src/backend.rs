@@ -4,6 +4,7 @@ use domain::backend::{
     BackendError, ChatBackend, Exchange, GenerateCall, KeepAlive, LoadedModel, ModelIdentity,
     ServerIdentity,
 };
+use domain::record::ResponseNote;
 use domain::{ModelOptions, Nanos, Outcome};
 use futures_core::future::BoxFuture;
 use transport::{Trouble, json_body};
@@ -32,6 +33,14 @@ impl ChatBackend for Client {
         let request = (request.path(), json_body(&request));
         Box::pin(async move {
             let reply = self.generation(request, &call.model, exchange).await;
+            exchange.drop_impossible_counts(call);
+            let reason = exchange.done_reason.as_deref();
+            let only_loaded =
+                matches!(reason, Some("load" | "unload")) && exchange.times.chunks.is_empty();
+            if reply.outcome.is_completed() && only_loaded {
+                exchange.times.notes.push(ResponseNote::NothingGenerated);
+                return Outcome::Incomplete;
+            }
             reply.outcome
         })
     }
@@ -40,8 +49,9 @@ impl ChatBackend for Client {
         Box::pin(async move {
             let version: Version = self.get("/api/version").await?;
             Ok(ServerIdentity {
-                kind: version.server.unwrap_or_else(|| "ollama".to_owned()),
-                version: version.version,
+                kind: (version.server)
+                    .map_or("ollama".to_owned(), |server| self.transport.name(server)),
+                version: self.transport.name(version.version),
             })
         })
     }
@@ -60,7 +70,8 @@ impl ChatBackend for Client {
     fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
         Box::pin(async move {
             let running: Running = self.get(PS).await?;
-            Ok(running.models.into_iter().map(LoadedModel::from).collect())
+            let running = running.models.into_iter();
+            Ok(running.map(|model| self.loaded_model(model)).collect())
         })
     }
 
@@ -103,11 +114,23 @@ impl Client {
         let reply = self.run(request, &mut Exchange::default()).await;
         let trouble = match reply.outcome {
             Outcome::Completed => return Ok(()),
-            Outcome::Failed { failure, message } => Trouble::Failed(failure, message),
+            Outcome::Failed { failure, message } => Trouble::Failed(failure, message.into()),
             Outcome::TimedOut { phase } => Trouble::TimedOut(phase),
-            Outcome::Incomplete | Outcome::Cancelled => Trouble::Incomplete,
+            Outcome::Incomplete | Outcome::Cancelled => {
+                Trouble::Incomplete(ResponseNote::NoFinalObject)
+            }
         };
         Err(self.transport.backend_error(trouble))
+    }
+
+    fn loaded_model(&self, model: RunningModel) -> LoadedModel {
+        LoadedModel {
+            name: self.transport.name(model.name),
+            size_bytes: model.size,
+            size_vram_bytes: model.size_vram,
+            context_length: model.context_length,
+            expires_at: model.expires_at.map(|at| self.transport.name(at)),
+        }
     }
 }
 
@@ -119,18 +142,6 @@ impl From<TaggedModel> for ModelIdentity {
             size_bytes: model.size,
             parameter_size: model.details.parameter_size,
             quantization: model.details.quantization_level,
-        }
-    }
-}
-
-impl From<RunningModel> for LoadedModel {
-    fn from(model: RunningModel) -> Self {
-        Self {
-            name: model.name,
-            size_bytes: model.size,
-            size_vram_bytes: model.size_vram,
-            context_length: model.context_length,
-            expires_at: model.expires_at,
         }
     }
 }

@@ -2,13 +2,14 @@
 //! borrowed from the line, tool calls stay unparsed, everything else is skipped. Only text with
 //! escapes is copied, since its bytes are not in the line.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use domain::Nanos;
 use domain::record::ServerCounters;
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
-use transport::{Trouble, malformed};
+use transport::{Trouble, count, error_words, malformed};
 
 /// What a stream is made of, in words.
 pub(crate) const LINE: &str = "line";
@@ -27,16 +28,23 @@ pub(crate) struct Chunk<'a> {
     /// Absent from an error line.
     pub(crate) done: Option<bool>,
     #[serde(borrow)]
-    pub(crate) done_reason: Option<Text<'a>>,
+    done_reason: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(crate) error: Option<&'a RawValue>,
-    total_duration: Option<Count>,
-    load_duration: Option<Count>,
-    prompt_eval_count: Option<Count>,
-    prompt_eval_duration: Option<Count>,
-    prompt_eval_cached_count: Option<Count>,
-    eval_count: Option<Count>,
-    eval_duration: Option<Count>,
+    error: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "count")]
+    total_duration: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    load_duration: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    prompt_eval_count: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    prompt_eval_duration: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    prompt_eval_cached_count: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    eval_count: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    eval_duration: Option<u64>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -53,7 +61,7 @@ impl<'a> Chunk<'a> {
     /// Decodes a line.
     pub(crate) fn decode(line: &'a [u8]) -> Result<Self, Trouble> {
         let chunk: Self = transport::decode(LINE, line)?;
-        if chunk.done.is_none() && chunk.error.is_none() {
+        if chunk.done.is_none() && chunk.error().is_none() {
             return Err(malformed(
                 LINE,
                 "neither `done` nor `error` in the object",
@@ -81,60 +89,66 @@ impl<'a> Chunk<'a> {
             .map_or("", Text::as_str)
     }
 
-    /// Tool calls as they stand in the line.
-    pub(crate) fn tool_calls(&self) -> Option<&'a RawValue> {
-        self.tool_calls
-            .or_else(|| self.message.as_ref().and_then(|m| m.tool_calls))
+    /// Tool calls as they stand in the line, possibly empty.
+    pub(crate) fn tool_calls(&self) -> &'a str {
+        let message = self.message.as_ref().and_then(|m| m.tool_calls);
+        let calls = self.tool_calls.or(message).map_or("", RawValue::get);
+        if calls == "[]" { "" } else { calls }
+    }
+
+    /// The words of an error.
+    pub(crate) fn error(&self) -> Option<String> {
+        self.error.and_then(error_words)
+    }
+
+    /// Why the server stopped, once it has and where it says so.
+    pub(crate) fn done_reason(&self) -> Option<String> {
+        let reason: String = serde_json::from_str(self.done_reason?.get()).ok()?;
+        (!reason.is_empty()).then_some(reason)
     }
 
     /// The counters; meaningful in the final object.
     pub(crate) fn counters(&self) -> ServerCounters {
-        let nanos = |count: Option<Count>| count.and_then(|c| c.0).map(Nanos);
-        let plain = |count: Option<Count>| count.and_then(|c| c.0);
         ServerCounters {
-            total: nanos(self.total_duration),
-            load: nanos(self.load_duration),
-            prompt_eval_count: plain(self.prompt_eval_count),
-            prompt_eval: nanos(self.prompt_eval_duration),
-            prompt_eval_cached_count: plain(self.prompt_eval_cached_count),
-            eval_count: plain(self.eval_count),
-            eval: nanos(self.eval_duration),
+            total: self.total_duration.map(Nanos),
+            load: self.load_duration.map(Nanos),
+            prompt_eval_count: self.prompt_eval_count,
+            prompt_eval: self.prompt_eval_duration.map(Nanos),
+            prompt_eval_cached_count: self.prompt_eval_cached_count,
+            eval_count: self.eval_count,
+            eval: self.eval_duration.map(Nanos),
         }
     }
 }
 
-/// A half of a surrogate pair is not the protocol.
-pub(crate) type Text<'a> = transport::Text<'a, false>;
+/// Text of a line, borrowed from it unless it holds escapes. Half of a surrogate pair is not the protocol.
+#[derive(Debug)]
+pub(crate) struct Text<'a>(Cow<'a, str>);
 
-/// A counter. A server whose clock steps can report a negative duration, which is no measurement:
-/// it becomes absent, and does not cost the request its outcome.
-#[derive(Debug, Clone, Copy)]
-struct Count(Option<u64>);
+impl Text<'_> {
+    /// The text.
+    #[inline]
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
-impl<'de> Deserialize<'de> for Count {
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct CountVisitor;
-        impl Visitor<'_> for CountVisitor {
-            type Value = Count;
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number")
+                f.write_str("text")
             }
-            fn visit_u64<E: Error>(self, n: u64) -> Result<Count, E> {
-                Ok(Count(Some(n)))
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
             }
-            fn visit_i64<E: Error>(self, n: i64) -> Result<Count, E> {
-                if n < 0 {
-                    tracing::warn!(value = n, "negative counter dropped");
-                }
-                Ok(Count(u64::try_from(n).ok()))
-            }
-            fn visit_f64<E: Error>(self, n: f64) -> Result<Count, E> {
-                if n.fract() == 0.0 && (0.0..9e15).contains(&n) {
-                    return Ok(Count(Some(n as u64)));
-                }
-                Err(E::invalid_value(Unexpected::Float(n), &self))
+            fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
             }
         }
-        deserializer.deserialize_any(CountVisitor)
+        deserializer.deserialize_str(TextVisitor)
     }
 }

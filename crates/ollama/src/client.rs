@@ -4,6 +4,7 @@ use clock::Clock;
 use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use transport::{BuildError, Builder, Endpoint, EndpointError, Rules, Transport, json_body};
 
 use crate::error::JSON;
@@ -79,13 +80,31 @@ impl Client {
 
     /// The models on disk.
     pub async fn tags(&self) -> Result<Tags, BackendError> {
-        self.get("/api/tags").await
+        let mut tags: Tags = self.get("/api/tags").await?;
+        let told = |words: &mut String| *words = self.transport.name(std::mem::take(words));
+        for model in &mut tags.models {
+            told(&mut model.name);
+            let details = &mut model.details;
+            let others = [
+                &mut model.digest,
+                &mut details.parameter_size,
+                &mut details.quantization_level,
+            ];
+            others.into_iter().flatten().for_each(told);
+        }
+        Ok(tags)
     }
 
     /// A model's description; `verbose` adds the long lists of its `model_info`.
     pub async fn show(&self, model: &str, verbose: bool) -> Result<Shown, BackendError> {
         let body = json_body(&ShowRequest { model, verbose });
-        self.post("/api/show", body, model).await
+        let mut shown: Shown = self.post("/api/show", body, model).await?;
+        for value in shown.model_info.values_mut() {
+            if let Value::String(words) = value {
+                *words = self.transport.name(std::mem::take(words));
+            }
+        }
+        Ok(shown)
     }
 
     /// Vectors for texts.

@@ -2,7 +2,7 @@
 
 use domain::FailureKind;
 use serde_json::value::RawValue;
-use transport::{Promise, Refusal, Trouble, error_words};
+use transport::{Promise, Refusal, Trouble, Words, error_words};
 
 use crate::ndjson::MAX_LINE;
 
@@ -21,8 +21,8 @@ pub(crate) const JSON: Promise = Promise {
 fn refused(refusal: &Refusal, model: Option<&str>) -> Trouble {
     let told = error_in(&refusal.body);
     if let (404, Some(words), Some(model)) = (refusal.status, &told, model) {
-        let message = format!("{words}; to get it: ollama pull {model}");
-        return Trouble::Failed(FailureKind::ModelNotFound, message);
+        let words = Words::message(words).and(format!("; to get it: ollama pull {model}"));
+        return Trouble::Failed(FailureKind::ModelNotFound, words);
     }
     refusal.trouble(told, None)
 }
@@ -35,5 +35,5 @@ fn error_in(body: &str) -> Option<String> {
         error: &'a RawValue,
     }
     let body = serde_json::from_str::<ErrorBody<'_>>(body).ok()?;
-    Some(error_words(body.error))
+    error_words(body.error)
 }

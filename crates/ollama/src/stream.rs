@@ -2,10 +2,12 @@
 //! stream of one line.
 
 use domain::backend::Exchange;
+use domain::record::ResponseNote;
 use domain::{FailureKind, Outcome, Stamp};
-use transport::{Recorder, Sink, Trouble, error_words, malformed, of_whole, record_text};
+use serde_json::value::RawValue;
+use transport::{Output, Recorder, Sink, Trouble, Words, failed_reason, of_whole, record};
 
-use crate::chunk::{Chunk, LINE, Text};
+use crate::chunk::{Chunk, LINE};
 use crate::ndjson::Decoder;
 use crate::template::{Last, Learned, Said};
 use crate::wire::ToolCall;
@@ -15,7 +17,8 @@ use crate::wire::ToolCall;
 pub struct Reply {
     /// How it ended.
     pub outcome: Outcome,
-    /// Tool calls in order of arrival, whether they came in a middle chunk or in the final one.
+    /// Tool calls in order of arrival, whether they came in a middle chunk or in the final one; those that are
+    /// not what they should be are left out.
     pub tool_calls: Vec<ToolCall>,
 }
 
@@ -66,11 +69,18 @@ impl Recorder for Reading {
         &mut self.shown.exchange
     }
 
+    fn ended(&self) -> Result<(), Trouble> {
+        let reason = self.shown.exchange.done_reason.as_deref();
+        reason.and_then(failed_reason).map_or(Ok(()), Err)
+    }
+
     /// Records what stands after the last newline.
     fn finish(&mut self, at: Stamp) -> Result<(), Trouble> {
-        let line = self.decoder.finish().ok_or(Trouble::Incomplete)?;
-        let is_final = self.shown.line(line, at)?;
-        is_final.then_some(()).ok_or(Trouble::Incomplete)
+        let missing = Trouble::Incomplete(ResponseNote::NoFinalObject);
+        match self.decoder.finish() {
+            Some(line) if self.shown.line(line, at)? => self.ended(),
+            _ => Err(missing),
+        }
     }
 }
 
@@ -80,33 +90,50 @@ impl Shown {
         let exchange = &mut self.exchange;
         match self.learned.read(line) {
             Some(Said::Content(content)) => {
-                record_text(exchange, "", content, at);
+                let output = Output {
+                    content,
+                    ..Output::default()
+                };
+                record(exchange, output, at)?;
                 return Ok(false);
             }
             Some(Said::Thinking(thinking)) => {
-                record_text(exchange, thinking, "", at);
+                let output = Output {
+                    thinking,
+                    ..Output::default()
+                };
+                record(exchange, output, at)?;
                 return Ok(false);
             }
             None => {}
         }
         let chunk = Chunk::decode(line)?;
-        if let Some(error) = chunk.error {
-            return Err(Trouble::Failed(FailureKind::MidStream, error_words(error)));
+        if let Some(words) = chunk.error() {
+            return Err(Trouble::Failed(
+                FailureKind::MidStream,
+                Words::message(words),
+            ));
         }
         self.learned.learn(line, &chunk);
-        record_text(exchange, chunk.thinking(), chunk.content(), at);
-        if let Some(calls) = chunk.tool_calls() {
-            let calls: Option<Vec<ToolCall>> = serde_json::from_str(calls.get())
-                .map_err(|e| malformed(LINE, &format!("tool calls: {e}"), line))?;
-            self.tool_calls.extend(calls.unwrap_or_default());
+        let output = Output {
+            content: chunk.content(),
+            thinking: chunk.thinking(),
+            tool_calls: chunk.tool_calls(),
+            ..Output::default()
+        };
+        record(exchange, output, at)?;
+        if !output.tool_calls.is_empty() {
+            let calls: Vec<&RawValue> = serde_json::from_str(output.tool_calls).unwrap_or_default();
+            let calls = calls.into_iter().map(RawValue::get);
+            self.tool_calls
+                .extend(calls.filter_map(|call| serde_json::from_str(call).ok()));
         }
         if chunk.done != Some(true) {
             return Ok(false);
         }
         exchange.times.done = Some(at);
         exchange.times.counters = chunk.counters();
-        let reason = chunk.done_reason.as_ref().map(Text::as_str);
-        exchange.done_reason = reason.filter(|r| !r.is_empty()).map(str::to_owned);
+        exchange.done_reason = chunk.done_reason();
         Ok(true)
     }
 }

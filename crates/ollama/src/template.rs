@@ -36,7 +36,7 @@ impl Template {
     /// Of a chunk that was decoded from a line. None when it holds more than a text, or when its text
     /// does not stand in the line as it is.
     fn of(line: &[u8], chunk: &Chunk<'_>) -> Option<Self> {
-        if chunk.done != Some(false) || chunk.error.is_some() || chunk.tool_calls().is_some() {
+        if chunk.done != Some(false) || chunk.error().is_some() || !chunk.tool_calls().is_empty() {
             return None;
         }
         let (text, is_thinking) = match (chunk.content(), chunk.thinking()) {

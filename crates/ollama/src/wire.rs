@@ -6,6 +6,7 @@ use domain::ModelOptions;
 use domain::backend::{GenerateCall, KeepAlive};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
+use transport::{count, lenient, list};
 
 /// Body of `POST /api/generate`, which has a prompt, or of `POST /api/chat`, which has messages. An absent
 /// member leaves the choice to the server.
@@ -265,7 +266,7 @@ pub struct Version {
     /// The server's version.
     pub version: String,
     /// Who answers, on servers that are no Ollama and say so.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub server: Option<String>,
 }
 
@@ -273,6 +274,7 @@ pub struct Version {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Tags {
     /// The models on disk.
+    #[serde(deserialize_with = "list")]
     pub models: Vec<TaggedModel>,
 }
 
@@ -283,10 +285,13 @@ pub struct TaggedModel {
     /// Name with tag.
     pub name: String,
     /// Size on disk, bytes.
+    #[serde(deserialize_with = "count")]
     pub size: Option<u64>,
     /// Content digest.
+    #[serde(deserialize_with = "lenient")]
     pub digest: Option<String>,
     /// What it is.
+    #[serde(deserialize_with = "lenient")]
     pub details: Details,
 }
 
@@ -295,8 +300,10 @@ pub struct TaggedModel {
 #[serde(default)]
 pub struct Details {
     /// For example `4.3B`.
+    #[serde(deserialize_with = "lenient")]
     pub parameter_size: Option<String>,
     /// For example `Q4_K_M`.
+    #[serde(deserialize_with = "lenient")]
     pub quantization_level: Option<String>,
 }
 
@@ -304,6 +311,7 @@ pub struct Details {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Running {
     /// The models in memory, the one that expires last first.
+    #[serde(deserialize_with = "list")]
     pub models: Vec<RunningModel>,
 }
 
@@ -314,12 +322,16 @@ pub struct RunningModel {
     /// Name with tag.
     pub name: String,
     /// Memory in all, bytes.
+    #[serde(deserialize_with = "count")]
     pub size: Option<u64>,
     /// Device memory, bytes.
+    #[serde(deserialize_with = "count")]
     pub size_vram: Option<u64>,
     /// When the server means to unload it; in the past while it is stopping.
+    #[serde(deserialize_with = "lenient")]
     pub expires_at: Option<String>,
     /// Context length per slot, tokens; since 0.10.0.
+    #[serde(deserialize_with = "count")]
     pub context_length: Option<u64>,
 }
 
@@ -335,8 +347,10 @@ pub(crate) struct ShowRequest<'a> {
 #[serde(default)]
 pub struct Shown {
     /// GGUF keys and values.
+    #[serde(deserialize_with = "lenient")]
     pub model_info: BTreeMap<String, Value>,
     /// `completion`, `tools`, `thinking`, …
+    #[serde(deserialize_with = "lenient")]
     pub capabilities: Vec<String>,
 }
 
@@ -380,13 +394,13 @@ pub struct Embeddings {
     /// A vector per text.
     pub embeddings: Vec<Vec<f32>>,
     /// From arrival to end, nanoseconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     pub total_duration: Option<u64>,
     /// Until the model was ready, nanoseconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     pub load_duration: Option<u64>,
     /// Tokens read.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     pub prompt_eval_count: Option<u64>,
 }
 

@@ -22,7 +22,9 @@ impl ChatBackend for Client {
         Box::pin(async move {
             let (request, sent) = ChatRequest::from_call(call, self.dialect);
             exchange.options_sent = Some(sent);
-            self.chat(&request, exchange).await
+            let outcome = self.chat(&request, exchange).await;
+            exchange.drop_impossible_counts(call);
+            outcome
         })
     }
 
@@ -30,7 +32,8 @@ impl ChatBackend for Client {
         Box::pin(async move { Ok(self.look().await?.identity) })
     }
 
-    /// llama.cpp serves its one model under every name, so there the model is what it serves.
+    /// llama.cpp serves its one model under every name, so there the model is what it serves. A name may end
+    /// in a variant that the server knows and does not list (`:nitro` of OpenRouter).
     fn find_model<'a>(
         &'a self,
         model: &'a str,
@@ -40,8 +43,10 @@ impl ChatBackend for Client {
             let named = models
                 .iter()
                 .position(|m| m.id == model || m.aliases.iter().any(|alias| alias == model));
+            let plain = model.rsplit_once(':').map(|(name, _)| name);
             let place = match named {
                 None if self.dialect == Dialect::LlamaCpp && models.len() == 1 => Some(0),
+                None => models.iter().position(|m| Some(m.id.as_str()) == plain),
                 named => named,
             };
             Ok(place.map(|place| models.swap_remove(place).into()))
@@ -61,7 +66,7 @@ impl ChatBackend for Client {
             let models = self.models().await?.data.into_iter();
             let loaded = models.map(|model| LoadedModel {
                 name: model.id,
-                size_bytes: model.meta.and_then(|meta| meta.size),
+                size_bytes: model.meta.size,
                 size_vram_bytes: None,
                 context_length: facts.context_length,
                 expires_at: None,
@@ -73,12 +78,11 @@ impl ChatBackend for Client {
 
 impl From<Model> for ModelIdentity {
     fn from(model: Model) -> Self {
-        let meta = model.meta.unwrap_or_default();
         Self {
             name: model.id,
             digest: None,
-            size_bytes: meta.size,
-            parameter_size: meta.n_params.map(in_words),
+            size_bytes: model.meta.size,
+            parameter_size: model.meta.n_params.map(in_words),
             quantization: None,
         }
     }

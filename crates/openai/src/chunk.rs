@@ -3,26 +3,31 @@
 use std::borrow::Cow;
 
 use domain::Nanos;
-use domain::record::ServerCounters;
+use domain::backend::Exchange;
 use serde_json::value::RawValue;
-use transport::{Trouble, malformed};
+use transport::{Trouble, count, error_words, lenient};
+
+use crate::said::Said;
 
 /// What a stream is made of, in words.
 pub(crate) const EVENT: &str = "event";
 
-/// A chunk of a chat stream.
+/// A chunk of a chat stream. What is not in every chunk stays unparsed until it is there.
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Chunk<'a> {
     /// Empty in the chunk with the usage.
     #[serde(borrow, default)]
     choices: Option<Vec<Choice<'a>>>,
-    usage: Option<Usage>,
-    /// llama.cpp's.
-    timings: Option<Timings>,
-    /// vLLM's.
-    metrics: Option<Metrics>,
     #[serde(borrow)]
-    pub(crate) error: Option<&'a RawValue>,
+    usage: Option<&'a RawValue>,
+    /// llama.cpp's.
+    #[serde(borrow)]
+    timings: Option<&'a RawValue>,
+    /// vLLM's.
+    #[serde(borrow)]
+    metrics: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -30,154 +35,233 @@ struct Choice<'a> {
     #[serde(borrow)]
     delta: Option<Delta<'a>>,
     #[serde(borrow)]
-    finish_reason: Option<Text<'a>>,
+    finish_reason: Option<&'a RawValue>,
+    /// OpenRouter's, of the provider behind it.
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
 }
 
 /// What a chunk adds. The role alone, a null and an empty text add nothing.
 #[derive(Debug, serde::Deserialize)]
 struct Delta<'a> {
     #[serde(borrow)]
-    content: Option<Text<'a>>,
+    content: Option<Said<'a>>,
     /// llama.cpp, SGLang, older vLLM.
     #[serde(borrow)]
-    reasoning_content: Option<Text<'a>>,
+    reasoning_content: Option<Said<'a>>,
     /// Ollama, newer vLLM. Servers in between send both with one text.
     #[serde(borrow)]
-    reasoning: Option<Text<'a>>,
+    reasoning: Option<Said<'a>>,
+    #[serde(borrow)]
+    thinking: Option<Said<'a>>,
+    /// OpenRouter's, beside `reasoning` or in its place.
+    #[serde(borrow)]
+    reasoning_details: Option<Said<'a>>,
+    #[serde(borrow)]
+    refusal: Option<Said<'a>>,
+    #[serde(borrow)]
+    tool_calls: Option<&'a RawValue>,
+    /// What `tool_calls` was called before.
+    #[serde(borrow)]
+    function_call: Option<&'a RawValue>,
 }
 
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
+#[serde(default)]
 struct Usage {
+    #[serde(deserialize_with = "count")]
     prompt_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
     completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<PromptDetails>,
+    #[serde(deserialize_with = "lenient")]
+    prompt_tokens_details: PromptDetails,
+    #[serde(deserialize_with = "lenient")]
+    completion_tokens_details: CompletionDetails,
 }
 
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
+#[serde(default)]
 struct PromptDetails {
+    #[serde(deserialize_with = "count")]
     cached_tokens: Option<u64>,
 }
 
+#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
+#[serde(default)]
+struct CompletionDetails {
+    /// Hosted services count them and do not show them.
+    #[serde(deserialize_with = "count")]
+    reasoning_tokens: Option<u64>,
+}
+
 /// llama.cpp's `timings`. `prompt_n` leaves cached tokens out.
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
+#[serde(default)]
 struct Timings {
+    #[serde(deserialize_with = "count")]
     cache_n: Option<u64>,
+    #[serde(deserialize_with = "count")]
     prompt_n: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
     prompt_ms: Option<f64>,
+    #[serde(deserialize_with = "count")]
     predicted_n: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
     predicted_ms: Option<f64>,
 }
 
 /// vLLM's `metrics` of a request: three stretches that follow each other from arrival to last token.
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
+#[serde(default)]
 #[expect(
     clippy::struct_field_names,
     reason = "the names on the wire; all are milliseconds"
 )]
 struct Metrics {
+    #[serde(deserialize_with = "lenient")]
     queue_time_ms: Option<f64>,
     /// From scheduling to the first token: prefill.
+    #[serde(deserialize_with = "lenient")]
     time_to_first_token_ms: Option<f64>,
     /// From the first token to the last.
+    #[serde(deserialize_with = "lenient")]
     generation_time_ms: Option<f64>,
 }
 
 impl<'a> Chunk<'a> {
     /// Decodes an event's data.
     pub(crate) fn decode(data: &'a [u8]) -> Result<Self, Trouble> {
-        let chunk: Self = transport::decode(EVENT, data)?;
-        let nothing = chunk.choices.is_none()
-            && chunk.usage.is_none()
-            && chunk.timings.is_none()
-            && chunk.error.is_none();
-        if nothing {
-            return Err(malformed(
-                EVENT,
-                "neither `choices` nor `error` in the object",
-                data,
-            ));
-        }
-        Ok(chunk)
+        transport::decode(EVENT, data)
     }
 
-    fn deltas(&self) -> impl Iterator<Item = &Delta<'a>> {
-        self.choices
-            .iter()
-            .flatten()
-            .filter_map(|choice| choice.delta.as_ref())
+    /// True for an object that has nothing of a completion.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.choices.is_none()
+            && self.usage.is_none()
+            && self.timings.is_none()
+            && self.error.is_none()
     }
 
-    /// Content text, possibly empty.
+    fn choices(&self) -> impl Iterator<Item = &Choice<'a>> {
+        self.choices.iter().flatten()
+    }
+
+    /// The words of an error, the whole answer's or that of a choice.
+    pub(crate) fn error(&self) -> Option<String> {
+        let of_choices = self.choices().filter_map(|choice| choice.error);
+        self.error
+            .into_iter()
+            .chain(of_choices)
+            .find_map(error_words)
+    }
+
+    /// The text that each delta has of a kind, as one; a chunk has one almost always.
+    fn one<'s>(&'s self, text: impl Fn(&'s Delta<'a>) -> Option<&'s str>) -> Cow<'s, str> {
+        let deltas = self.choices().filter_map(|choice| choice.delta.as_ref());
+        let mut texts = deltas.filter_map(text);
+        let Some(first) = texts.next() else {
+            return Cow::Borrowed("");
+        };
+        texts.fold(Cow::Borrowed(first), |all, text| {
+            Cow::Owned(all.into_owned() + text)
+        })
+    }
+
+    /// Content, possibly empty.
     pub(crate) fn content(&self) -> Cow<'_, str> {
-        one(self
-            .deltas()
-            .filter_map(|delta| delta.content.as_ref().map(Text::as_str)))
+        self.one(|delta| delta.content.as_ref().map(Said::text))
     }
 
-    /// Reasoning text, possibly empty; one of the two where a server sends it twice.
+    /// Thinking, possibly empty; one of several where a server sends it more than once.
     pub(crate) fn thinking(&self) -> Cow<'_, str> {
-        one(self.deltas().filter_map(|delta| {
-            [&delta.reasoning_content, &delta.reasoning]
+        self.one(|delta| {
+            let in_content = delta.content.as_ref().map(Said::thinking);
+            let members = [
+                &delta.reasoning_content,
+                &delta.reasoning,
+                &delta.thinking,
+                &delta.reasoning_details,
+            ];
+            let texts = members.into_iter().flatten().map(Said::any);
+            in_content
                 .into_iter()
-                .flatten()
-                .map(Text::as_str)
+                .chain(texts)
                 .find(|text| !text.is_empty())
-        }))
+        })
+    }
+
+    /// A refusal, possibly empty.
+    pub(crate) fn refusal(&self) -> Cow<'_, str> {
+        self.one(|delta| {
+            let in_content = delta.content.as_ref().map(Said::refusal);
+            let member = delta.refusal.as_ref().map(Said::any);
+            in_content
+                .into_iter()
+                .chain(member)
+                .find(|text| !text.is_empty())
+        })
+    }
+
+    /// Tool calls as they stand in the chunk, possibly empty.
+    pub(crate) fn tool_calls(&self) -> Cow<'_, str> {
+        self.one(|delta| {
+            let calls = [delta.tool_calls, delta.function_call]
+                .into_iter()
+                .flatten();
+            calls
+                .map(RawValue::get)
+                .find(|calls| !matches!(*calls, "[]" | "{}"))
+        })
     }
 
     /// Why the server stopped, once it has.
-    pub(crate) fn finish_reason(&self) -> Option<&str> {
-        self.choices
-            .iter()
-            .flatten()
-            .filter_map(|choice| choice.finish_reason.as_ref().map(Text::as_str))
-            .find(|reason| !reason.is_empty())
+    pub(crate) fn finish_reason(&self) -> Option<String> {
+        let reasons = self.choices().filter_map(|choice| choice.finish_reason);
+        let mut reasons = reasons.filter_map(|reason| serde_json::from_str(reason.get()).ok());
+        reasons.find(|reason: &String| !reason.is_empty())
     }
 
     /// Adds what this chunk tells to the counters; a later chunk knows better.
-    pub(crate) fn count(&self, counters: &mut ServerCounters) {
+    pub(crate) fn count(&self, exchange: &mut Exchange) {
         fn set<T>(place: &mut Option<T>, value: Option<T>) {
             if value.is_some() {
                 *place = value;
             }
         }
-        if let Some(t) = self.timings {
+        let counters = &mut exchange.times.counters;
+        if let Some(t) = parsed::<Timings>(self.timings) {
             set(&mut counters.prompt_eval, t.prompt_ms.and_then(from_ms));
             set(&mut counters.eval, t.predicted_ms.and_then(from_ms));
             set(&mut counters.eval_count, t.predicted_n);
             set(&mut counters.prompt_eval_cached_count, t.cache_n);
-            let prompt = t.prompt_n.map(|n| n + t.cache_n.unwrap_or(0));
+            let cached = t.cache_n.unwrap_or(0);
+            let prompt = t.prompt_n.map(|n| n.saturating_add(cached));
             set(&mut counters.prompt_eval_count, prompt);
         }
-        if let Some(m) = self.metrics {
+        if let Some(m) = parsed::<Metrics>(self.metrics) {
             let queue = m.queue_time_ms.and_then(from_ms);
             let prefill = m.time_to_first_token_ms.and_then(from_ms);
             let decode = m.generation_time_ms.and_then(from_ms);
-            let total = queue.zip(prefill).zip(decode).map(|((q, p), d)| {
-                let sum = [p, d].iter().fold(q.0, |sum, t| sum.saturating_add(t.0));
-                Nanos(sum)
-            });
+            let total = queue.zip(prefill).zip(decode).map(|((q, p), d)| q + p + d);
             set(&mut counters.total, total);
             set(&mut counters.prompt_eval, prefill);
             set(&mut counters.eval, decode);
         }
-        if let Some(u) = self.usage {
+        if let Some(u) = parsed::<Usage>(self.usage) {
             set(&mut counters.eval_count, u.completion_tokens);
             set(&mut counters.prompt_eval_count, u.prompt_tokens);
-            let cached = u.prompt_tokens_details.and_then(|d| d.cached_tokens);
+            let cached = u.prompt_tokens_details.cached_tokens;
             set(&mut counters.prompt_eval_cached_count, cached);
+            if let Some(hidden) = u.completion_tokens_details.reasoning_tokens {
+                exchange.hidden_tokens = hidden;
+            }
         }
     }
 }
 
-/// The texts as one; a chunk has one almost always.
-fn one<'t>(mut texts: impl Iterator<Item = &'t str>) -> Cow<'t, str> {
-    let Some(first) = texts.next() else {
-        return Cow::Borrowed("");
-    };
-    texts.fold(Cow::Borrowed(first), |all, text| {
-        Cow::Owned(all.into_owned() + text)
-    })
+/// A member that is there and is what it should be.
+fn parsed<'a, T: serde::Deserialize<'a>>(member: Option<&'a RawValue>) -> Option<T> {
+    serde_json::from_str(member?.get()).ok()
 }
 
 /// Milliseconds with a fraction as whole nanoseconds; what no clock can have measured is absent.
@@ -185,6 +269,3 @@ fn from_ms(ms: f64) -> Option<Nanos> {
     let ns = ms * 1e6;
     (0.0..9e18).contains(&ns).then(|| Nanos(ns.round() as u64))
 }
-
-/// A garbled character is no reason to lose a measurement.
-type Text<'a> = transport::Text<'a, true>;

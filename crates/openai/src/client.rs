@@ -9,7 +9,7 @@ use transport::{BuildError, Builder, Endpoint, EndpointError, Rules, Transport, 
 
 use crate::error::{EVENTS, JSON};
 use crate::stream::Reading;
-use crate::wire::{ChatRequest, Dialect, LLAMA_CPP, Models, ON_V1, Props, Version};
+use crate::wire::{COMPATIBLE, ChatRequest, Dialect, LLAMA_CPP, Models, ON_V1, Props, Version};
 
 /// The port where none is given and no scheme asks for its own: llama.cpp's.
 pub const DEFAULT_PORT: u16 = 8080;
@@ -41,6 +41,17 @@ pub fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
             credentials: "put a key into TANDEM_API_KEY and leave it out of the URL",
         },
     )
+}
+
+/// The version of a server that does not tell its own.
+const UNTOLD: &str = "version not told";
+
+/// A server of which nothing is known but its protocol.
+pub fn unknown_server() -> ServerIdentity {
+    ServerIdentity {
+        kind: COMPATIBLE.to_owned(),
+        version: UNTOLD.to_owned(),
+    }
 }
 
 /// A client of one server.
@@ -106,7 +117,12 @@ impl Client {
 
     /// The models that the server offers.
     pub async fn models(&self) -> Result<Models, BackendError> {
-        self.get("/v1/models").await.map(|(models, _)| models)
+        let (mut models, _): (Models, _) = self.get("/v1/models").await?;
+        for model in &mut models.data {
+            let names = std::iter::once(&mut model.id).chain(&mut model.aliases);
+            names.for_each(|name| *name = self.transport.name(std::mem::take(name)));
+        }
+        Ok(models)
     }
 
     /// Finds out which server this is: by who owns its models and by its `Server` header, and by
@@ -139,15 +155,19 @@ impl Client {
             Some("library") => {
                 let told = self.version_at(&["/api/version"]).await;
                 let (version, server) = told.map_or((None, None), |t| (Some(t.version), t.server));
-                let server = server.as_deref().unwrap_or("ollama");
+                let server =
+                    server.map_or("ollama".to_owned(), |server| self.transport.name(server));
                 (format!("{server}{ON_V1}"), version)
             }
-            _ => ("openai-compatible".to_owned(), None),
+            _ => (COMPATIBLE.to_owned(), None),
         };
         // Not every server tells its version.
-        let version = version.unwrap_or_else(|| "version not told".to_owned());
+        let version = version.unwrap_or_else(|| UNTOLD.to_owned());
         Ok(ServerFacts {
-            identity: ServerIdentity { kind, version },
+            identity: ServerIdentity {
+                kind,
+                version: self.transport.name(version),
+            },
             slots,
             context_length: context,
         })

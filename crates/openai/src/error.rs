@@ -2,7 +2,7 @@
 
 use domain::FailureKind;
 use serde_json::value::RawValue;
-use transport::{Promise, Refusal, Trouble, error_words};
+use transport::{Promise, Refusal, Trouble, Words, error_words};
 
 use crate::sse::MAX_EVENT;
 
@@ -26,13 +26,15 @@ pub(crate) const EVENTS: Promise = Promise {
 };
 
 /// What one JSON value in place of a stream means.
-fn no_stream(body: &str) -> String {
+fn no_stream(body: &str) -> Words {
     match error_in(body) {
-        Some(words) => format!("status 200 with an error instead of a stream: {words}"),
+        Some(words) => {
+            Words::from("status 200 with an error instead of a stream: ").and(Words::message(words))
+        }
         None => {
             "the server ignored `stream`: it answered with one JSON object, which has no time to \
                  first token; turn streaming on, or use another endpoint"
-                .to_owned()
+                .into()
         }
     }
 }
@@ -40,14 +42,11 @@ fn no_stream(body: &str) -> String {
 /// What a response that is no success means. `model` is the one that was asked for.
 fn refused(refusal: &Refusal, model: Option<&str>) -> Trouble {
     let told = error_in(&refusal.body);
-    let says_no_model = |words: &String| words.to_ascii_lowercase().contains("model");
-    if let (404, Some(words), Some(model)) = (
-        refusal.status,
-        told.as_ref().filter(|w| says_no_model(w)),
-        model,
-    ) {
-        let message = format!("{words}; asked for {model}, /v1/models lists what there is");
-        return Trouble::Failed(FailureKind::ModelNotFound, message);
+    if let (404, Some(words), Some(model)) = (refusal.status, &told, model)
+        && words.to_ascii_lowercase().contains("model")
+    {
+        let asked = format!("; asked for {model}, /v1/models lists what there is");
+        return Trouble::Failed(FailureKind::ModelNotFound, Words::message(words).and(asked));
     }
     let advice = match refusal.status {
         403 if refusal.with_key => Some("the server refused the key in TANDEM_API_KEY"),
@@ -55,7 +54,7 @@ fn refused(refusal: &Refusal, model: Option<&str>) -> Trouble {
         404 => Some("is this an OpenAI-compatible server, and its base URL?"),
         _ => None,
     };
-    refusal.trouble(told, advice.map(str::to_owned))
+    refusal.trouble(told, advice)
 }
 
 /// The words of a body that is an error object.
@@ -66,12 +65,18 @@ pub(crate) fn error_in(body: &str) -> Option<String> {
         error: Option<&'a RawValue>,
         #[serde(borrow)]
         detail: Option<&'a RawValue>,
-        object: Option<&'a str>,
+        #[serde(borrow)]
+        object: Option<&'a RawValue>,
         #[serde(borrow)]
         message: Option<&'a RawValue>,
     }
-    let body = serde_json::from_str::<ErrorBody<'_>>(body).ok()?;
-    // vLLM and SGLang put the words beside `"object": "error"`; their framework says `detail`.
-    let beside = body.message.filter(|_| body.object == Some("error"));
-    body.error.or(beside).or(body.detail).map(error_words)
+    let body_of = serde_json::from_str::<ErrorBody<'_>>(body).ok()?;
+    // vLLM and SGLang put the words beside `"object": "error"`; their framework says `detail`, gateways
+    // `message` alone.
+    let members = [body_of.error, body_of.message, body_of.detail];
+    let is_error = body_of
+        .object
+        .is_some_and(|object| object.get() == "\"error\"");
+    let words = members.into_iter().flatten().find_map(error_words);
+    words.or_else(|| is_error.then(|| body.to_owned()))
 }

@@ -6,17 +6,19 @@
 //! - [`sse`] splits a byte stream into server-sent events and does no I/O.
 //! - [`wire`] is the protocol's JSON, with what the servers add to it.
 //!
-//! It is a sibling of `ollama` and records in the same way, events in place of lines. A chunk without
-//! text (the role, a null content, a finish reason, the usage) is not a first token.
+//! It is a sibling of `ollama` and records in the same way, events in place of lines. Output is content,
+//! thinking under each of its names, tool calls and refusals; a chunk without any (the role, a null content, a
+//! finish reason, the usage) is not a first token. Events that are no part of a completion are passed over.
 //!
 //! How a generation ends:
 //! - `completed` when the server gave a finish reason and then `[DONE]`. What follows is not read
-//!   for content.
-//! - `incomplete` when the body ends in good order without one of the two: Ollama's `/v1` ends so
-//!   when its runner dies, and proxies send `[DONE]` for answers that were cut.
+//!   for content. A body that ends in good order without `[DONE]`, or does not end soon, is complete too, with a
+//!   [note](domain::record::ResponseNote).
+//! - `incomplete` when it ends in good order without a finish reason: Ollama's `/v1` ends so when its
+//!   runner dies, and proxies send `[DONE]` for answers that were cut.
 //! - `failed` when the connection cannot be made or breaks, on a status that is no success, on an
-//!   answer that is not a stream though one was asked for, on an error event, or on an event that is
-//!   not the protocol.
+//!   answer that is not a stream though one was asked for, on an error in whatever form, on a finish reason that
+//!   is one, or on an event that is no JSON.
 //! - `timed_out` with the limit that ran out. The first-byte limit ends with the first token, not
 //!   with the response's head, which some servers send before they begin.
 //!
@@ -41,11 +43,12 @@ mod backend;
 mod chunk;
 mod client;
 mod error;
+mod said;
 pub mod sse;
 mod stream;
 pub mod wire;
 
-pub use client::{Client, DEFAULT_PORT, ServerFacts, endpoint};
+pub use client::{Client, DEFAULT_PORT, ServerFacts, endpoint, unknown_server};
 pub use transport::{ApiKey, BuildError, Builder, Endpoint, EndpointError, KeyError};
 pub use wire::Dialect;
 

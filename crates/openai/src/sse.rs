@@ -3,7 +3,8 @@
 //! Neither TCP segments nor HTTP chunks need match lines or events, so bytes are kept until the
 //! blank line comes that ends an event. Lines end with LF, CRLF or CR; a line that begins with a
 //! colon is a comment; several `data` lines of an event are joined with LF; a byte order mark at the
-//! beginning is skipped. Bytes are not looked at as text: UTF-8 may be split anywhere.
+//! beginning is skipped. Lines that begin as a JSON object does are no fields, and are lent up to the next blank
+//! line ([`BARE`]). Bytes are not looked at as text: UTF-8 may be split anywhere.
 
 use memchr::{memchr, memchr2};
 use transport::TooLong;
@@ -11,11 +12,15 @@ use transport::TooLong;
 /// Longest event accepted, bytes of data.
 pub const MAX_EVENT: usize = 8 * 1024 * 1024;
 
+/// The kind of an event that is no event: lines that begin as a JSON object does, which no field does. Servers
+/// that fail in the middle of a stream write their error's object as it is.
+pub const BARE: &[u8] = b"{";
+
 /// An event with data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'d> {
     /// The `event` field; empty when there was none. Older llama.cpp servers send errors in a field
-    /// of their own, `error: {…}`; those have the kind `error`.
+    /// of their own, `error: {…}`; those have the kind `error`. See also [`BARE`].
     pub kind: &'d [u8],
     /// The data lines, joined with LF.
     pub data: &'d [u8],
@@ -137,6 +142,14 @@ impl Decoder {
     }
 
     fn field(&mut self, line: &[u8]) -> Result<(), TooLong> {
+        let begins_bare = self.data.is_empty() && line.starts_with(BARE);
+        if begins_bare || self.kind == BARE && !line.is_empty() {
+            self.room_for(self.data.len(), line.len())?;
+            self.data.extend_from_slice(line);
+            self.data.push(b'\n');
+            self.kind = BARE.to_vec();
+            return Ok(());
+        }
         let (name, value) = match memchr(b':', line) {
             Some(colon) => (&line[..colon], &line[colon + 1..]),
             None => (line, &[][..]),

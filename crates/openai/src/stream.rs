@@ -1,12 +1,13 @@
 //! The one path that every generation takes.
 
 use domain::backend::Exchange;
+use domain::record::ResponseNote;
 use domain::{FailureKind, Stamp};
-use transport::{Recorder, Sink, Trouble, clip, error_words, of_whole, record_text};
+use transport::{Output, Recorder, Sink, Stage, Trouble, Words, failed_reason, of_whole};
 
 use crate::chunk::{Chunk, EVENT};
 use crate::error::error_in;
-use crate::sse::{Decoder, Event};
+use crate::sse::{BARE, Decoder, Event};
 
 /// What ends a stream.
 const DONE: &[u8] = b"[DONE]";
@@ -31,9 +32,16 @@ impl Sink for Reading {
         Ok(false)
     }
 
-    /// llama.cpp and vLLM answer with a head at once, and queue and prefill behind it.
-    fn awaits_first(&self) -> bool {
-        self.exchange.times.first_token.is_none()
+    /// llama.cpp and vLLM answer with a head at once, and queue and prefill behind it. Behind the reason to stop
+    /// come token counts and `[DONE]`, or nothing.
+    fn stage(&self) -> Stage {
+        if self.exchange.done_reason.is_some() {
+            Stage::Last
+        } else if self.exchange.times.first_token.is_none() {
+            Stage::First
+        } else {
+            Stage::Middle
+        }
     }
 }
 
@@ -42,23 +50,31 @@ impl Recorder for Reading {
         &mut self.exchange
     }
 
-    /// After `[DONE]`: complete only when the server also said why it stopped. Proxies end a stream
-    /// in good order when the server behind them died.
+    /// Complete only when the server also said why it stopped. Proxies end a stream in good order when the
+    /// server behind them died.
     fn ended(&self) -> Result<(), Trouble> {
-        match self.exchange.done_reason {
-            Some(_) => Ok(()),
-            None => Err(Trouble::Incomplete),
+        match self.exchange.done_reason.as_deref() {
+            // Ollama's, of an empty prompt.
+            Some("load" | "unload") if self.exchange.times.chunks.is_empty() => {
+                Err(Trouble::Incomplete(ResponseNote::NothingGenerated))
+            }
+            Some(reason) => failed_reason(reason).map_or(Ok(()), Err),
+            None => Err(Trouble::Incomplete(ResponseNote::NoFinishReason)),
         }
     }
 
-    /// Records an event that ends with the body.
+    /// Records an event that ends with the body. A stream that ends in good order after a reason to stop lacks
+    /// nothing but `[DONE]`.
     fn finish(&mut self, at: Stamp) -> Result<(), Trouble> {
-        let event = self.decoder.finish()?;
-        let event = event.ok_or(Trouble::Incomplete)?;
-        if record(&mut self.exchange, &event, at)? {
+        if let Some(event) = self.decoder.finish()?
+            && record(&mut self.exchange, &event, at)?
+        {
             return self.ended();
         }
-        Err(Trouble::Incomplete)
+        self.ended()?;
+        self.exchange.times.done = Some(at);
+        self.exchange.times.notes.push(ResponseNote::NoDone);
+        Ok(())
     }
 }
 
@@ -67,8 +83,8 @@ fn record(exchange: &mut Exchange, event: &Event<'_>, at: Stamp) -> Result<bool,
     let data = event.data.trim_ascii();
     if event.kind == b"error" {
         let words = String::from_utf8_lossy(data);
-        let words = error_in(&words).unwrap_or_else(|| clip(&words, 400));
-        return Err(Trouble::Failed(FailureKind::MidStream, words));
+        let words = error_in(&words).unwrap_or_else(|| words.into_owned());
+        return Err(failed(words));
     }
     if data == DONE {
         exchange.times.done = Some(at);
@@ -77,16 +93,42 @@ fn record(exchange: &mut Exchange, event: &Event<'_>, at: Stamp) -> Result<bool,
     if data.is_empty() {
         return Ok(false);
     }
-    let chunk = Chunk::decode(data)?;
-    if let Some(error) = chunk.error.filter(|error| error.get() != "null") {
-        return Err(Trouble::Failed(FailureKind::MidStream, error_words(error)));
+    let is_named = !matches!(event.kind, b"" | b"message" | BARE);
+    let chunk = match Chunk::decode(data) {
+        Ok(chunk) if chunk.is_foreign() => None,
+        Ok(chunk) => Some(chunk),
+        // An event with a name of its own need not be of this protocol.
+        Err(_) if is_named || event.kind == BARE => None,
+        Err(trouble) => return Err(trouble),
+    };
+    let Some(chunk) = chunk else {
+        // A heartbeat, metadata, or an error in words that are not the protocol's.
+        let words = String::from_utf8_lossy(data);
+        let first_line = words.lines().next().unwrap_or_default();
+        let words = error_in(&words).or_else(|| error_in(first_line));
+        return words
+            .filter(|_| !is_named)
+            .map_or(Ok(false), |words| Err(failed(words)));
+    };
+    if let Some(words) = chunk.error() {
+        return Err(failed(words));
     }
-    record_text(exchange, &chunk.thinking(), &chunk.content(), at);
-    chunk.count(&mut exchange.times.counters);
+    let output = Output {
+        content: &chunk.content(),
+        thinking: &chunk.thinking(),
+        refusal: &chunk.refusal(),
+        tool_calls: &chunk.tool_calls(),
+    };
+    transport::record(exchange, output, at)?;
+    chunk.count(exchange);
     if let Some(reason) = chunk.finish_reason() {
-        exchange.done_reason = Some(reason.to_owned());
+        exchange.done_reason = Some(reason);
     }
     Ok(false)
+}
+
+fn failed(words: String) -> Trouble {
+    Trouble::Failed(FailureKind::MidStream, Words::message(words))
 }
 
 #[cfg(test)]

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use domain::backend::GenerateCall;
 use domain::{ModelOptions, OnV1, OptionSpec, OptionValue};
+use serde::de::Error as _;
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+use transport::{count, lenient, list};
 
 /// Which server's additions to the protocol are used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,11 +38,14 @@ pub(crate) const LLAMA_CPP: &str = "llama.cpp";
 /// Ends the kind of a server that has an API of its own and was asked on `/v1`.
 pub(crate) const ON_V1: &str = " /v1";
 
+/// Kind of a server that speaks the protocol and does not say what it is.
+pub(crate) const COMPATIBLE: &str = "openai-compatible";
+
 /// True when a server of this kind was found, and is talked to, by this client.
 pub fn is_kind(kind: &str) -> bool {
     kind.starts_with(LLAMA_CPP)
         || kind.ends_with(ON_V1)
-        || ["vllm", "sglang", "openai-compatible"].contains(&kind)
+        || ["vllm", "sglang", COMPATIBLE].contains(&kind)
 }
 
 /// Body of `POST /v1/chat/completions`. It always asks for a stream, since an answer in one piece
@@ -130,11 +136,31 @@ pub fn not_sent(options: &ModelOptions, dialect: Dialect) -> Vec<&'static str> {
     left_out.map(|(option, _)| option.name).collect()
 }
 
-/// Reply of `GET /v1/models`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// Reply of `GET /v1/models`: an object, or the list alone. Models that are not what they should be are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Models {
     /// The models.
     pub data: Vec<Model>,
+}
+
+impl<'de> Deserialize<'de> for Models {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Alone(#[serde(deserialize_with = "list")] Vec<Model>);
+        #[derive(Deserialize)]
+        struct InObject {
+            #[serde(deserialize_with = "list")]
+            data: Vec<Model>,
+        }
+        let reply = <&'de RawValue>::deserialize(deserializer)?.get();
+        let data = if reply.starts_with('[') {
+            serde_json::from_str(reply).map(|Alone(data)| data)
+        } else {
+            serde_json::from_str(reply).map(|InObject { data }| data)
+        };
+        data.map(|data| Self { data }).map_err(D::Error::custom)
+    }
 }
 
 /// A model of [`Models`].
@@ -144,13 +170,17 @@ pub struct Model {
     /// Its name.
     pub id: String,
     /// Other names that the server takes for it.
+    #[serde(deserialize_with = "lenient")]
     pub aliases: Vec<String>,
     /// `llamacpp`, `vllm`, `sglang`, `library` (Ollama), …
+    #[serde(deserialize_with = "lenient")]
     pub owned_by: Option<String>,
     /// Longest context of a request, tokens (vLLM, SGLang).
+    #[serde(deserialize_with = "count")]
     pub max_model_len: Option<u64>,
     /// llama.cpp's facts.
-    pub meta: Option<ModelMeta>,
+    #[serde(deserialize_with = "lenient")]
+    pub meta: ModelMeta,
 }
 
 /// llama.cpp's facts about a model.
@@ -158,8 +188,10 @@ pub struct Model {
 #[serde(default)]
 pub struct ModelMeta {
     /// Size of the weights, bytes.
+    #[serde(deserialize_with = "count")]
     pub size: Option<u64>,
     /// Number of weights.
+    #[serde(deserialize_with = "count")]
     pub n_params: Option<u64>,
 }
 
@@ -168,12 +200,16 @@ pub struct ModelMeta {
 #[serde(default)]
 pub struct Props {
     /// For example `b6500-1a2b3c4d`.
+    #[serde(deserialize_with = "lenient")]
     pub build_info: Option<String>,
     /// Requests served at the same time.
+    #[serde(deserialize_with = "count")]
     pub total_slots: Option<u64>,
     /// `router` on a server that loads models on demand.
+    #[serde(deserialize_with = "lenient")]
     pub role: Option<String>,
     /// Settings of a slot.
+    #[serde(deserialize_with = "lenient")]
     pub default_generation_settings: SlotSettings,
 }
 
@@ -182,6 +218,7 @@ pub struct Props {
 #[serde(default)]
 pub struct SlotSettings {
     /// Context of one slot, tokens.
+    #[serde(deserialize_with = "count")]
     pub n_ctx: Option<u64>,
 }
 
@@ -191,6 +228,7 @@ pub struct SlotSettings {
 pub(crate) struct Version {
     pub(crate) version: String,
     /// What answers in Ollama's place: the simulator names itself.
+    #[serde(default, deserialize_with = "lenient")]
     pub(crate) server: Option<String>,
 }
 

@@ -60,9 +60,22 @@ pub fn json(status: &'static str, body: &str) -> Vec<Step> {
 pub fn recorded(exchange: &Exchange, unit: u64) -> String {
     let at = |at: Option<Stamp>| at.map_or("-".to_owned(), |at| (at.0 / unit).to_string());
     let chunks = exchange.times.chunks.iter().map(|chunk| at(Some(*chunk)));
+    let kinds = [
+        ("tool call", exchange.times.first_tool_call),
+        ("refusal", exchange.times.first_refusal),
+    ];
+    let kinds = kinds.iter().filter(|(_, first)| first.is_some());
+    let kinds: Vec<_> = kinds
+        .map(|(kind, first)| format!(", {kind} {}", at(*first)))
+        .collect();
+    let kinds = kinds.concat();
+    let notes = match exchange.times.notes.as_slice() {
+        [] => String::new(),
+        notes => format!(", {notes:?}"),
+    };
     format!(
-        "sent {}, headers {}, first {} (thinking {}, content {}), chunks [{}], last {}, done {}, \
-         thinking {:?}, text {:?}, reason {}, {:?}",
+        "sent {}, headers {}, first {} (thinking {}, content {}{kinds}), chunks [{}], last {}, done {}, \
+         thinking {:?}, text {:?}, reason {}, {:?}{notes}",
         at(exchange.times.sent),
         at(exchange.times.headers),
         at(exchange.times.first_token),

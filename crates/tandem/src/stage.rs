@@ -237,25 +237,31 @@ impl Stage {
     }
 
     /// Loads the model on every server, so that no measured request waits for it. Servers that hold
-    /// their model have nothing to load. False when it was stopped meanwhile, which it says.
-    pub(crate) async fn preload(&self, model: &str, options: &ModelOptions) -> Result<bool, Fatal> {
+    /// their model have nothing to load. Returns whether all of them have it loaded now; none when it was stopped
+    /// meanwhile, which it says.
+    pub(crate) async fn preload(
+        &self,
+        model: &str,
+        options: &ModelOptions,
+    ) -> Result<Option<bool>, Fatal> {
         tokio::select! {
-            loaded = self.load(model, options) => loaded.map(|()| true),
+            loaded = self.load(model, options) => loaded.map(Some),
             _ = runtime::asked_to_stop() => {
                 say("Stopped while the model was loaded; nothing was measured.");
-                Ok(false)
+                Ok(None)
             }
         }
     }
 
-    async fn load(&self, model: &str, options: &ModelOptions) -> Result<(), Fatal> {
-        for backend in &self.backends {
+    async fn load(&self, model: &str, options: &ModelOptions) -> Result<bool, Fatal> {
+        let mut all_loaded = true;
+        for (backend, facts) in self.backends.iter().zip(&self.endpoints) {
             match backend.preload(model, options).await {
-                Ok(())
-                | Err(BackendError::Failed {
+                Ok(()) => {}
+                Err(BackendError::Failed {
                     failure: FailureKind::Unsupported,
                     ..
-                }) => {}
+                }) => all_loaded &= facts.server.holds_model(),
                 Err(error) => {
                     return Err(Fatal::environment(error)
                         .and(format!("{model} could not be loaded"))
@@ -263,6 +269,6 @@ impl Stage {
                 }
             }
         }
-        Ok(())
+        Ok(all_loaded)
     }
 }

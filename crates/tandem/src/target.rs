@@ -176,9 +176,8 @@ pub(crate) fn api_key() -> Result<Option<openai::ApiKey>, Fatal> {
             .map(Some)
             .map_err(|e| Fatal::usage(e).hint(format!("it was read from {KEY_VARIABLE}"))),
         Ok(_) | Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(Fatal::usage(openai::KeyError).hint(format!("it was read from {KEY_VARIABLE}")))
-        }
+        Err(std::env::VarError::NotUnicode(_)) => Err(Fatal::usage(openai::KeyError::Unsendable)
+            .hint(format!("it was read from {KEY_VARIABLE}"))),
     }
 }
 

@@ -5,12 +5,10 @@ use std::io;
 use clock::Clock;
 use domain::Stamp;
 
+use crate::bounds::EARLY_BYTES;
 use crate::broken::Broken;
-use crate::http1::{Garbled, Head};
+use crate::http1::{Garbled, Head, HeadSearch};
 use crate::wire::{Awaits, Reader, Took};
-
-/// Most bytes behind a head that are taken before somebody wants them.
-const MOST_EARLY: usize = 64 * 1024;
 
 /// Reads a head. Until somebody takes what follows, it goes on reading, so that whatever arrives
 /// meanwhile has its own stamp.
@@ -20,6 +18,7 @@ pub(crate) struct Answer {
     bytes: Vec<u8>,
     /// Where in the bytes each read ends, and when it was.
     reads: Vec<(usize, Stamp)>,
+    search: HeadSearch,
     /// The head and its length, or why there is none.
     head: Option<Result<(Head, usize), NoHead>>,
     /// Why no more could be read behind the head.
@@ -50,6 +49,7 @@ impl Answer {
             clock: clock.clone(),
             bytes: Vec::new(),
             reads: Vec::new(),
+            search: HeadSearch::default(),
             head: None,
             broke: None,
         }
@@ -77,10 +77,11 @@ impl Reader for Answer {
             self.head.get_or_insert(Err(NoHead::Closed));
             return Took::Enough;
         }
+        let before = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         self.reads.push((self.bytes.len(), at));
         match &self.head {
-            None => match Head::read(&self.bytes).transpose() {
+            None => match self.search.look(&self.bytes, before).transpose() {
                 None => Took::More,
                 Some(Ok(head)) => {
                     self.head = Some(Ok(head));
@@ -91,7 +92,7 @@ impl Reader for Answer {
                     Took::Enough
                 }
             },
-            Some(Ok((_, length))) if self.bytes.len() - length < MOST_EARLY => Took::More,
+            Some(Ok((_, length))) if self.bytes.len() - length < EARLY_BYTES => Took::More,
             Some(_) => Took::Enough,
         }
     }

@@ -9,6 +9,7 @@ use domain::exit::causes;
 
 use crate::error::Trouble;
 use crate::http1::{Cut, Garbled};
+use crate::words::Words;
 
 /// There is no connection. `step`: what was being done, where the error does not say it.
 pub(crate) fn not_connected(step: &str, error: &(dyn StdError + 'static)) -> Trouble {
@@ -17,7 +18,7 @@ pub(crate) fn not_connected(step: &str, error: &(dyn StdError + 'static)) -> Tro
     if let Some(advice) = advice {
         let _ = write!(words, "; {advice}");
     }
-    Trouble::Failed(kind, words)
+    Trouble::Failed(kind, words.into())
 }
 
 /// A connection that was there broke, or brought what is not HTTP.
@@ -52,7 +53,8 @@ impl From<Broken> for Trouble {
             Broken::Garbled(_) => FailureKind::Malformed,
             Broken::Io(_) | Broken::Unanswered | Broken::Cut(_) => FailureKind::ConnectionReset,
         };
-        Self::Failed(kind, in_words(&broken))
+        // They may repeat what the server sent.
+        Self::Failed(kind, Words::message(in_words(&broken)))
     }
 }
 

@@ -1,10 +1,13 @@
 //! What can go wrong, and which of the domain's kinds it is.
 
 use domain::backend::BackendError;
+use domain::record::ResponseNote;
 use domain::{FailureKind, Outcome, TimeoutPhase};
 use serde_json::value::RawValue;
 
 use crate::endpoint::EndpointError;
+use crate::key::ApiKey;
+use crate::words::Words;
 
 /// A client could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -30,55 +33,83 @@ pub enum BuildError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
     /// Of this kind, in these words.
-    Failed(FailureKind, String),
+    Failed(FailureKind, Words),
     /// One of our limits ran out.
     TimedOut(TimeoutPhase),
-    /// The body ended in good order but too soon.
-    Incomplete,
+    /// The body ended in good order but too soon: what it lacks.
+    Incomplete(ResponseNote),
 }
 
 impl Trouble {
-    pub(crate) fn into_outcome(self) -> Outcome {
+    /// `key` stands in nobody's words afterwards.
+    pub(crate) fn into_outcome(self, key: Option<&ApiKey>) -> Outcome {
         match self {
-            Self::Failed(failure, message) => Outcome::Failed { failure, message },
+            Self::Failed(failure, words) => Outcome::Failed {
+                failure,
+                message: words.shown(key),
+            },
             Self::TimedOut(phase) => Outcome::TimedOut { phase },
-            Self::Incomplete => Outcome::Incomplete,
+            Self::Incomplete(_) => Outcome::Incomplete,
         }
     }
 
-    pub(crate) fn into_backend_error(self, endpoint: &str) -> BackendError {
+    /// `key` stands in nobody's words afterwards.
+    pub(crate) fn into_backend_error(self, endpoint: &str, key: Option<&ApiKey>) -> BackendError {
         let endpoint = endpoint.to_owned();
         match self {
-            Self::Failed(failure, message) => BackendError::Failed {
+            Self::Failed(failure, words) => BackendError::Failed {
                 endpoint,
                 failure,
-                message,
+                message: words.shown(key),
             },
             Self::TimedOut(phase) => BackendError::TimedOut { endpoint, phase },
-            Self::Incomplete => BackendError::Failed {
+            Self::Incomplete(missing) => BackendError::Failed {
                 endpoint,
                 failure: FailureKind::Malformed,
-                message: "the reply ended before it was complete".to_owned(),
+                message: missing.in_words().to_owned(),
             },
         }
     }
 }
 
-/// Longest server message kept, characters.
-const MESSAGE_CHARS: usize = 400;
-
-/// The words in an `error` member: a string, or an object with `message`.
-pub fn error_words(raw: &RawValue) -> String {
+/// The words in an `error` member: a string, or an object with `message`. None where the member says that
+/// there is no error: null, `false`, or empty.
+pub fn error_words(raw: &RawValue) -> Option<String> {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]
     enum Words {
         Plain(String),
         Object { message: String },
     }
-    match serde_json::from_str(raw.get()) {
-        Ok(Words::Plain(text) | Words::Object { message: text }) => clip(&text, MESSAGE_CHARS),
-        Err(_) => clip(raw.get(), MESSAGE_CHARS),
+    let text = raw.get();
+    let is_empty = |ends: [char; 2]| {
+        let inside = text
+            .strip_prefix(ends[0])
+            .and_then(|t| t.strip_suffix(ends[1]));
+        inside.is_some_and(|inside| inside.trim().is_empty())
+    };
+    if matches!(text, "null" | "false")
+        || [['"'; 2], ['{', '}'], ['[', ']']]
+            .map(is_empty)
+            .contains(&true)
+    {
+        return None;
     }
+    Some(match serde_json::from_str(text) {
+        Ok(Words::Plain(text) | Words::Object { message: text }) => text,
+        Err(_) => text.to_owned(),
+    })
+}
+
+/// Reasons to stop that are no reasons of the model: the request failed.
+const FAILED: [&str; 5] = ["error", "abort", "aborted", "cancelled", "canceled"];
+
+/// The failure that a reason to stop means, if it means one.
+pub fn failed_reason(reason: &str) -> Option<Trouble> {
+    FAILED.contains(&reason).then(|| {
+        let words = format!("the server stopped for the reason `{reason}`");
+        Trouble::Failed(FailureKind::MidStream, words.into())
+    })
 }
 
 /// A response that is no success.
@@ -96,6 +127,8 @@ pub struct Refusal {
     pub retry_after: Option<String>,
     /// What stands between the server and here, as far as it says so.
     pub through: Option<String>,
+    /// How the body is encoded, although it was asked for as it is; it is left out then.
+    pub encodings: Option<String>,
     /// A key was sent along.
     pub with_key: bool,
 }
@@ -103,18 +136,25 @@ pub struct Refusal {
 impl Refusal {
     /// What it means: `told`, the words that the protocol finds in the body, else the page's words,
     /// and what to do about it: what holds for every server, else the protocol's advice.
-    pub fn trouble(&self, told: Option<String>, advice: Option<String>) -> Trouble {
+    pub fn trouble(&self, told: Option<String>, advice: Option<&str>) -> Trouble {
         // A page of nobody's protocol may be somebody else's.
         let through = self.through.as_ref().filter(|_| told.is_none());
-        let page = through.map(|through| format!("it came through {through}"));
-        let words = told.unwrap_or_else(|| clip(&without_tags(&self.body), MESSAGE_CHARS));
-        let words = if words.is_empty() {
-            format!("HTTP {} {} with an empty body", self.status, self.reason)
-        } else {
-            words
+        let page = through.map(|through| Words::from("it came through ").and(Words::name(through)));
+        let page_words = || Some(without_tags(&self.body)).filter(|words| !words.is_empty());
+        let words = match (told.or_else(page_words), &self.encodings) {
+            (Some(words), _) => Words::message(words),
+            (None, Some(encodings)) => Words::from(format!(
+                "HTTP {} {} with a body in ",
+                self.status, self.reason
+            ))
+            .and(Words::name(encodings)),
+            (None, None) => {
+                format!("HTTP {} {} with an empty body", self.status, self.reason).into()
+            }
         };
-        let message = match self.advice().or(advice).or(page) {
-            Some(advice) => format!("{words}; {advice}"),
+        let advice = self.advice().or(advice.map(Words::from)).or(page);
+        let message = match advice {
+            Some(advice) => words.and("; ").and(advice),
             None => words,
         };
         match self.status {
@@ -123,42 +163,36 @@ impl Refusal {
         }
     }
 
-    fn advice(&self) -> Option<String> {
-        match self.status {
-            401 if self.with_key => Some("the server refused the key in TANDEM_API_KEY".to_owned()),
-            401 => Some("the server wants a key: set TANDEM_API_KEY".to_owned()),
+    fn advice(&self) -> Option<Words> {
+        Some(match self.status {
+            401 if self.with_key => "the server refused the key in TANDEM_API_KEY".into(),
+            401 => "the server wants a key: set TANDEM_API_KEY".into(),
             407 => {
-                let through = self.through.iter().map(|through| format!(": {through}"));
-                let through = through.collect::<String>();
-                Some(format!("a proxy answered instead of the server{through}"))
+                let words = Words::from("a proxy answered instead of the server");
+                match &self.through {
+                    Some(through) => words.and(": ").and(Words::name(through)),
+                    None => words,
+                }
             }
-            300..=399 => Some(match &self.location {
+            300..=399 => match &self.location {
                 // A query may hold a credential.
-                Some(to) => format!(
-                    "redirects are not followed, it points to {}",
-                    clip(to.split(['?', '#']).next().unwrap_or_default(), 200)
-                ),
-                None => "redirects are not followed".to_owned(),
-            }),
-            429 => Some(match &self.retry_after {
-                Some(after) => format!(
-                    "the server limits requests and asks to come back after {}; nothing is retried, \
-                     a retry would be another measurement",
-                    retry_words(after)
-                ),
-                None => "the server limits requests; nothing is retried".to_owned(),
-            }),
-            _ => None,
-        }
-    }
-}
-
-/// `Retry-After` is seconds or a date.
-fn retry_words(after: &str) -> String {
-    if after.bytes().all(|b| b.is_ascii_digit()) {
-        format!("{after} s")
-    } else {
-        clip(after, 40)
+                Some(to) => Words::from("redirects are not followed, it points to ")
+                    .and(Words::name(to.split(['?', '#']).next().unwrap_or_default())),
+                None => "redirects are not followed".into(),
+            },
+            429 => match &self.retry_after {
+                Some(after) => {
+                    // Seconds, or a date.
+                    let is_seconds = after.bytes().all(|b| b.is_ascii_digit());
+                    Words::from("the server limits requests and asks to come back after ")
+                        .and(Words::name(after))
+                        .and(if is_seconds { " s" } else { "" })
+                        .and("; nothing is retried, a retry would be another measurement")
+                }
+                None => "the server limits requests; nothing is retried".into(),
+            },
+            _ => return None,
+        })
     }
 }
 
@@ -185,12 +219,4 @@ fn without_tags(page: &str) -> String {
     }
     words.push_str(rest);
     words.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The first `chars` characters, with an ellipsis when there are more.
-pub fn clip(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
 }

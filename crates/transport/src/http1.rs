@@ -5,7 +5,7 @@ mod body;
 mod head;
 
 pub(crate) use body::{Body, Cut};
-pub(crate) use head::Head;
+pub(crate) use head::{Head, HeadSearch};
 
 /// What is not HTTP, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,10 +11,16 @@ pub struct ApiKey {
     text: String,
 }
 
-/// A key that cannot be sent. The message does not repeat it.
+/// A key that cannot be used. The message does not repeat it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the API key is empty or has a character that no header can carry (a line break?)")]
-pub struct KeyError;
+pub enum KeyError {
+    /// It cannot be sent.
+    #[error("the API key is empty or has a character that no header can carry (a line break?)")]
+    Unsendable,
+    /// It names the scheme, too.
+    #[error("the API key begins with `Bearer `, which is put before it anyway: leave that out")]
+    WithScheme,
+}
 
 impl ApiKey {
     /// A key from its text; white space around it is dropped.
@@ -22,7 +28,11 @@ impl ApiKey {
         let text = text.trim();
         let can_be_sent = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
         if text.is_empty() || !can_be_sent {
-            return Err(KeyError);
+            return Err(KeyError::Unsendable);
+        }
+        let scheme = text.get(..7).unwrap_or_default();
+        if scheme.eq_ignore_ascii_case("bearer ") {
+            return Err(KeyError::WithScheme);
         }
         Ok(Self {
             text: text.to_owned(),
@@ -64,7 +74,10 @@ mod tests {
     #[test]
     fn keys_that_cannot_be_sent_are_refused() {
         for text in ["", "  ", "a\nb", "a\0", "a\u{fc}"] {
-            assert_eq!(ApiKey::new(text).unwrap_err(), KeyError);
+            assert_eq!(ApiKey::new(text).unwrap_err(), KeyError::Unsendable);
+        }
+        for text in ["Bearer sk-secret", " bearer  sk-secret"] {
+            assert_eq!(ApiKey::new(text).unwrap_err(), KeyError::WithScheme);
         }
     }
 }

@@ -22,13 +22,14 @@
 //! future loses nothing that was seen, and closes its connection. Arrivals are stamped before they are
 //! decoded.
 //!
-//! A key ([`ApiKey`]) goes into one header. It is in no `Debug` output, and it is struck out of every message
-//! that a server sends back.
+//! A key ([`ApiKey`]) goes into one header. It is in no `Debug` output, and it is struck out of all words
+//! that a server sends back ([`Words`]). How much is taken of what a server sends is in `bounds`.
 //!
 //! What it does not know: what the bytes mean. Error objects, content types and streams belong to
 //! the protocols, `ollama` and `openai`.
 
 mod answer;
+mod bounds;
 mod broken;
 mod buffer;
 mod builder;
@@ -38,6 +39,7 @@ mod endpoint;
 mod error;
 mod http1;
 mod key;
+mod lenient;
 mod lent;
 mod limits;
 mod pool;
@@ -46,13 +48,17 @@ mod recording;
 mod response;
 mod transport;
 mod wire;
+mod words;
 
+pub use bounds::{ANSWER_BYTES, ANSWER_CHUNKS};
 pub use builder::Builder;
 pub use endpoint::{Endpoint, EndpointError, Rules};
-pub use error::{BuildError, Refusal, Trouble, clip, error_words};
+pub use error::{BuildError, Refusal, Trouble, error_words, failed_reason};
 pub use key::{ApiKey, KeyError};
+pub use lenient::{count, lenient, list};
 pub use limits::Limits;
-pub use reading::Sink;
-pub use recording::{Recorder, Text, TooLong, decode, malformed, of_whole, record_text};
+pub use reading::{Sink, Stage};
+pub use recording::{Output, Recorder, TooLong, decode, malformed, of_whole, record};
 pub use response::Promise;
 pub use transport::{Transport, json_body};
+pub use words::Words;

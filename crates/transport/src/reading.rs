@@ -21,11 +21,22 @@ pub trait Sink: Default + Send + 'static {
     /// follows is passed over. Must not send requests.
     fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, Trouble>;
 
-    /// True as long as the limit from the send to the first sign of an answer goes on, though the
-    /// head has come: some servers answer with a head at once, and queue behind it.
-    fn awaits_first(&self) -> bool {
-        false
+    /// How far the answer has come, which says what it is waited for by.
+    fn stage(&self) -> Stage {
+        Stage::Middle
     }
+}
+
+/// How far an answer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing of it has, though the head may have: some servers answer with a head at once, and queue behind
+    /// it. The limit from the send to the first sign of an answer goes on.
+    First,
+    /// Some of it has. The limit from one arrival to the next holds.
+    Middle,
+    /// All of it has, but for what says so. The stream is over when that does not come soon.
+    Last,
 }
 
 /// This exchange in the ledger; closed when dropped, however that comes about.
@@ -118,13 +129,13 @@ struct Flow<S> {
 impl<S: Sink> Flow<S> {
     /// Takes bytes that arrived at `at`.
     fn bytes(&mut self, bytes: &[u8], at: Stamp) -> Took {
-        let awaited = self.sink.awaits_first();
+        let before = self.sink.stage();
         let came = self.unread.take(bytes, at, &mut self.sink);
         if matches!(came, Ok(Came { said: false, .. })) && !self.unread.body.is_done() {
-            return if awaited && !self.sink.awaits_first() {
-                Took::Turned
-            } else {
+            return if self.sink.stage() == before {
                 Took::More
+            } else {
+                Took::Turned
             };
         }
         self.ended = Some(came);
@@ -149,12 +160,13 @@ impl<S: Sink> Reader for Flow<S> {
 
     fn awaits(&self) -> Option<Awaits> {
         if self.ended.is_some() {
-            None
-        } else if self.sink.awaits_first() {
-            Some(Awaits::First)
-        } else {
-            Some(Awaits::After(self.unread.arrived))
+            return None;
         }
+        Some(match self.sink.stage() {
+            Stage::First => Awaits::First,
+            Stage::Middle => Awaits::After(self.unread.arrived),
+            Stage::Last => Awaits::End(self.unread.arrived),
+        })
     }
 }
 

@@ -1,14 +1,15 @@
 //! A sink that fills in what its caller keeps, and what protocols have in common when they do.
 
-use std::borrow::Cow;
-use std::fmt;
-
 use domain::backend::Exchange;
+use domain::record::ResponseNote;
 use domain::{FailureKind, Stamp};
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::Deserialize;
 
-use crate::error::{Trouble, clip};
+use crate::bounds::{ANSWER_BYTES, ANSWER_CHUNKS};
+use crate::error::Trouble;
+use crate::key::ApiKey;
 use crate::reading::Sink;
+use crate::words::Words;
 
 /// A sink that records what a request shows.
 pub trait Recorder: Sink {
@@ -27,27 +28,69 @@ pub trait Recorder: Sink {
 /// Room for the stamps of a short answer.
 const ROOM: usize = 64;
 
-/// Records the text of a chunk that arrived at `at`; without any, nothing.
+/// What a chunk adds to an answer, by kind. What is empty is not there.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Output<'o> {
+    /// Content.
+    pub content: &'o str,
+    /// Thinking.
+    pub thinking: &'o str,
+    /// A refusal.
+    pub refusal: &'o str,
+    /// Tool calls as they stand in the chunk.
+    pub tool_calls: &'o str,
+}
+
+/// Records what a chunk that arrived at `at` adds; where that is nothing, nothing. Fails once the answer is
+/// longer than any is.
 #[inline]
-pub fn record_text(exchange: &mut Exchange, thinking: &str, content: &str, at: Stamp) {
-    if thinking.is_empty() && content.is_empty() {
-        return;
+pub fn record(exchange: &mut Exchange, output: Output<'_>, at: Stamp) -> Result<(), Trouble> {
+    let Output {
+        content,
+        thinking,
+        refusal,
+        tool_calls,
+    } = output;
+    let bytes = content.len() + thinking.len() + refusal.len() + tool_calls.len();
+    if bytes == 0 {
+        return Ok(());
     }
-    if exchange.times.chunks.is_empty() {
-        exchange.times.chunks.reserve(ROOM);
+    let times = &mut exchange.times;
+    if times.chunks.is_empty() {
+        times.chunks.reserve(ROOM);
     }
-    exchange.times.first_token.get_or_insert(at);
-    exchange.times.last_token = Some(at);
-    exchange.times.chunks.push(at);
+    exchange.output_bytes += bytes as u64;
+    if exchange.output_bytes > ANSWER_BYTES || times.chunks.len() >= ANSWER_CHUNKS {
+        return Err(too_long());
+    }
+    times.first_token.get_or_insert(at);
+    times.last_token = Some(at);
+    times.chunks.push(at);
     exchange.progress.add(1);
     if !thinking.is_empty() {
-        exchange.times.first_thinking.get_or_insert(at);
+        times.first_thinking.get_or_insert(at);
         exchange.thinking.push_str(thinking);
     }
     if !content.is_empty() {
-        exchange.times.first_content.get_or_insert(at);
+        times.first_content.get_or_insert(at);
         exchange.text.push_str(content);
     }
+    if !refusal.is_empty() {
+        times.first_refusal.get_or_insert(at);
+        exchange.text.push_str(refusal);
+    }
+    if !tool_calls.is_empty() {
+        times.first_tool_call.get_or_insert(at);
+    }
+    Ok(())
+}
+
+#[cold]
+fn too_long() -> Trouble {
+    let words = format!(
+        "the answer is longer than {ANSWER_BYTES} bytes or {ANSWER_CHUNKS} chunks of output; it was given up"
+    );
+    Trouble::Failed(FailureKind::LineTooLong, words.into())
 }
 
 /// Decodes an element of a stream, a line or an event. The beginning of a good one is
@@ -55,24 +98,27 @@ pub fn record_text(exchange: &mut Exchange, thinking: &str, content: &str, at: S
 pub fn decode<'a, T: Deserialize<'a>>(element: &str, bytes: &'a [u8]) -> Result<T, Trouble> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         if e.error_len().is_none() {
-            return Trouble::Incomplete;
+            return Trouble::Incomplete(ResponseNote::CutInValue);
         }
         let what = format!("invalid UTF-8 after byte {}", e.valid_up_to());
-        malformed(element, &what, bytes)
+        malformed(element, what, bytes)
     })?;
     serde_json::from_str(text).map_err(|e| {
         if e.is_eof() {
-            return Trouble::Incomplete;
+            return Trouble::Incomplete(ResponseNote::CutInValue);
         }
-        malformed(element, &e.to_string(), bytes)
+        // It may repeat a value of any length.
+        malformed(element, Words::name(e.to_string()), bytes)
     })
 }
 
 /// An element that is not what the protocol promises.
-pub fn malformed(element: &str, what: &str, bytes: &[u8]) -> Trouble {
-    let start = clip(&String::from_utf8_lossy(bytes), 80);
-    let message = format!("malformed {element}: {what}; it starts with {start:?}");
-    Trouble::Failed(FailureKind::Malformed, message)
+pub fn malformed(element: &str, what: impl Into<Words>, bytes: &[u8]) -> Trouble {
+    let words = Words::from(format!("malformed {element}: "))
+        .and(what)
+        .and("; it starts with ")
+        .and(Words::quote(String::from_utf8_lossy(bytes)));
+    Trouble::Failed(FailureKind::Malformed, words)
 }
 
 /// An element grew beyond the limit before its end came.
@@ -87,7 +133,7 @@ pub struct TooLong {
 
 impl From<TooLong> for Trouble {
     fn from(error: TooLong) -> Self {
-        Self::Failed(FailureKind::LineTooLong, error.to_string())
+        Self::Failed(FailureKind::LineTooLong, error.to_string().into())
     }
 }
 
@@ -95,55 +141,11 @@ impl From<TooLong> for Trouble {
 /// waited for.
 pub fn of_whole(element: &str, bytes: &[u8], trouble: Trouble) -> Trouble {
     match trouble {
-        Trouble::Incomplete => {
+        Trouble::Incomplete(_) => {
             let what = format!("the {element} stops in the middle of a value");
-            malformed(element, &what, bytes)
+            malformed(element, what, bytes)
         }
         trouble => trouble,
-    }
-}
-
-/// Text of an element, borrowed from it unless it holds escapes. Half of a surrogate pair, which a server
-/// that escapes token by token can send, is an error, or U+FFFD where the text is `LOSSY`.
-#[derive(Debug)]
-pub struct Text<'a, const LOSSY: bool>(Cow<'a, str>);
-
-impl<const LOSSY: bool> Text<'_, LOSSY> {
-    /// The text.
-    #[inline]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de: 'a, 'a, const LOSSY: bool> Deserialize<'de> for Text<'a, LOSSY> {
-    #[inline]
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Cow<'de, str>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("text")
-            }
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Cow::Borrowed(text))
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(text.to_owned()))
-            }
-            fn visit_borrowed_bytes<E: Error>(self, text: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(String::from_utf8_lossy(text))
-            }
-            fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(String::from_utf8_lossy(text).into_owned()))
-            }
-        }
-        let text = if LOSSY {
-            deserializer.deserialize_bytes(TextVisitor)
-        } else {
-            deserializer.deserialize_str(TextVisitor)
-        };
-        text.map(Self)
     }
 }
 
@@ -152,18 +154,30 @@ impl<'de: 'a, 'a, const LOSSY: bool> Deserialize<'de> for Text<'a, LOSSY> {
 pub(crate) struct Recording<'e, R: Recorder> {
     home: &'e mut Exchange,
     pub(crate) recorder: &'e mut R,
+    key: Option<&'e ApiKey>,
 }
 
 impl<'e, R: Recorder> Recording<'e, R> {
     /// Takes the exchange to the recorder.
-    pub(crate) fn new(home: &'e mut Exchange, recorder: &'e mut R) -> Self {
+    pub(crate) fn new(
+        home: &'e mut Exchange,
+        recorder: &'e mut R,
+        key: Option<&'e ApiKey>,
+    ) -> Self {
         *recorder.exchange() = std::mem::take(home);
-        Self { home, recorder }
+        Self {
+            home,
+            recorder,
+            key,
+        }
     }
 }
 
 impl<R: Recorder> Drop for Recording<'_, R> {
     fn drop(&mut self) {
         *self.home = std::mem::take(self.recorder.exchange());
+        if let Some(reason) = &mut self.home.done_reason {
+            *reason = Words::name(std::mem::take(reason)).shown(self.key);
+        }
     }
 }

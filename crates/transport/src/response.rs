@@ -5,26 +5,23 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use clock::Alarm;
-use domain::{FailureKind, Nanos, Stamp, TimeoutPhase};
+use domain::record::ResponseNote;
+use domain::{FailureKind, Stamp, TimeoutPhase};
 use http::StatusCode;
 
 use crate::answer::Early;
+use crate::bounds::{DRAIN, ERROR_BYTES, GRACE};
 use crate::broken::Broken;
 use crate::connection::Connection;
-use crate::error::{Refusal, Trouble, clip};
+use crate::error::{Refusal, Trouble};
 use crate::http1::Head;
 use crate::limits::Limits;
+use crate::limits::after;
 use crate::pool::Pool;
 use crate::reading::{Came, Reading, Sink, Unread};
 use crate::recording::Recorder;
 use crate::wire::Awaits;
-
-/// Most of an error page that is read, bytes.
-const ERROR_BODY: usize = 64 * 1024;
-
-/// How long the end of a body is waited for after the protocol's last word, so that the connection
-/// can be used again. The request itself is over by then.
-const DRAIN: Nanos = Nanos::from_secs(1);
+use crate::words::Words;
 
 /// What a protocol promises of the responses of some of its calls, and what others mean.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +37,7 @@ pub struct Promise {
     /// What a status that is no success means; the model is the one that was asked for.
     pub refused: fn(&Refusal, Option<&str>) -> Trouble,
     /// What a JSON value means that was not promised.
-    pub json_instead: Option<fn(&str) -> String>,
+    pub json_instead: Option<fn(&str) -> Words>,
 }
 
 /// A response whose head has arrived.
@@ -55,6 +52,17 @@ pub(crate) struct Response {
     pub(crate) with_key: bool,
     pub(crate) sent: Stamp,
     pub(crate) alarm: Alarm,
+}
+
+/// How the reading of a body ended in good order.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// The protocol's last word was there.
+    Said,
+    /// The body ended without it.
+    OfBody,
+    /// Nothing followed all that matters in time.
+    OfGrace,
 }
 
 /// Takes a body that nobody wants.
@@ -94,25 +102,31 @@ impl Response {
         recorder: &mut impl Recorder,
         limits: &Limits<'_>,
     ) -> Result<(), Trouble> {
-        if self.read(recorder, limits, None).await? {
-            self.drain(limits).await;
-            return recorder.ended();
+        match self.read(recorder, limits, None).await? {
+            End::Said => {
+                self.drain(limits).await;
+                recorder.ended()
+            }
+            End::OfBody => recorder.finish(self.unread.arrived),
+            End::OfGrace => {
+                recorder.exchange().times.notes.push(ResponseNote::LeftOpen);
+                recorder.finish(self.unread.arrived)
+            }
         }
-        recorder.finish(self.unread.arrived)
     }
 
     /// Reads what follows the protocol's last word. Nothing there changes the outcome: a second one,
-    /// an error or a broken connection comes after the server said it was done.
+    /// an error or a broken connection comes after the server said it was done. It is of use only where the
+    /// connection is.
     async fn drain(&mut self, limits: &Limits<'_>) {
-        if self.connection.is_some() {
+        if self.connection.is_some() && self.pool.is_some() && self.head.keeps {
             let until = limits.clock().now() + DRAIN;
             let _ = self.read(&mut Nobody, limits, Some(until)).await;
         }
     }
 
-    /// Hands the body to `sink` as it arrives, until that has seen the protocol's last word (true)
-    /// or the body has ended (false). Waits no longer than the limits allow; `until` is one in place of
-    /// the usual ones.
+    /// Hands the body to `sink` as it arrives, until that has seen the protocol's last word or the body has
+    /// ended. Waits no longer than the limits allow; `until` is one in place of the usual ones.
     ///
     /// `sink` has what it took again when this ends or is dropped.
     async fn read<S: Sink>(
@@ -120,31 +134,39 @@ impl Response {
         sink: &mut S,
         limits: &Limits<'_>,
         until: Option<Stamp>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<End, Trouble> {
         let Some(connection) = &mut self.connection else {
-            return Ok(false);
+            return Ok(End::OfBody);
         };
         let (unread, early, clock) = (&mut self.unread, &mut self.early, limits.clock());
         let mut reading = Reading::new(connection, unread, sink, early, clock);
         let (alarm, sent) = (&mut self.alarm, self.sent);
-        poll_fn(|context| {
+        let end = poll_fn(|context| {
             let Some(awaits) = reading.poll(context).map_err(Broken::from)? else {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(None));
             };
             let (phase, due) = match (until, awaits) {
                 (Some(until), _) => limits.or_total(TimeoutPhase::BetweenChunks, until),
                 (None, Awaits::First) => limits.first_byte(sent),
                 (None, Awaits::After(arrived)) => limits.between_chunks(arrived),
+                (None, Awaits::End(arrived)) => {
+                    alarm.set(after(arrived, GRACE).min(limits.between_chunks(arrived).1));
+                    return alarm.poll_due(context).map(|()| Ok(Some(End::OfGrace)));
+                }
             };
             alarm.set(due);
             let late = alarm.poll_due(context);
             late.map(|()| Err(Trouble::TimedOut(phase)))
         })
         .await?;
-        let came = reading.end().unwrap_or(Err(Trouble::Incomplete))?;
+        if let Some(end) = end {
+            return Ok(end);
+        }
+        let unended = Trouble::Incomplete(ResponseNote::CutInValue);
+        let came = reading.end().unwrap_or(Err(unended))?;
         drop(reading);
         self.put_back(came);
-        Ok(came.said)
+        Ok(if came.said { End::Said } else { End::OfBody })
     }
 
     /// At the body's end the connection goes back to where it came from.
@@ -176,9 +198,9 @@ impl Response {
         };
         match self.read(&mut whole, limits, None).await {
             Err(trouble) if !keep_going => Err(trouble),
-            Ok(true) if !keep_going => {
+            Ok(End::Said) if !keep_going => {
                 let message = format!("the reply is longer than {most} bytes");
-                Err(Trouble::Failed(FailureKind::LineTooLong, message))
+                Err(Trouble::Failed(FailureKind::LineTooLong, message.into()))
             }
             Ok(_) | Err(_) => Ok(whole.bytes),
         }
@@ -194,6 +216,15 @@ impl Response {
         if !(200..300).contains(&self.head.status) {
             return Err((promise.refused)(&self.refusal(limits).await?, model));
         }
+        if let Some(encodings) = self.head.encodings() {
+            let words = Words::from("the body is encoded in ")
+                .and(Words::name(encodings))
+                .and(
+                    ", though it was asked for as it is: turn compression off in the server, or in what \
+                     stands before it",
+                );
+            return Err(Trouble::Failed(FailureKind::WrongContentType, words));
+        }
         // Without its parameters.
         let content_type = self.head.header("content-type");
         let content_type = content_type.map(|kind| String::from_utf8_lossy(&kind).into_owned());
@@ -208,15 +239,16 @@ impl Response {
             (Some(_), _) => {
                 let Promise { what, server, .. } = promise;
                 let kind = content_type.unwrap_or_default();
-                let start = clip(&self.page(limits).await?, 80);
-                let through = match self.through() {
-                    Some(through) => format!("; it came through {through}"),
-                    None => String::new(),
-                };
-                format!(
-                    "content type `{kind}` where {what} was promised; is this {server} server? The \
-                     body starts with {start:?}{through}"
-                )
+                let words = Words::from("content type `")
+                    .and(Words::name(kind))
+                    .and(format!(
+                        "` where {what} was promised; is this {server} server? The body starts with "
+                    ))
+                    .and(Words::quote(self.page(limits).await?));
+                match self.header("via") {
+                    Some(through) => words.and("; it came through ").and(Words::name(through)),
+                    None => words,
+                }
             }
         };
         Err(Trouble::Failed(FailureKind::WrongContentType, words))
@@ -225,7 +257,7 @@ impl Response {
     /// The start of a body that is not what was asked for, as text: what had arrived when it ended
     /// or something went wrong.
     async fn page(&mut self, limits: &Limits<'_>) -> Result<String, Trouble> {
-        let body = self.body(limits, ERROR_BODY, true).await?;
+        let body = self.body(limits, ERROR_BYTES, true).await?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
@@ -238,10 +270,15 @@ impl Response {
             reason: reason
                 .and_then(|status| status.canonical_reason())
                 .unwrap_or_default(),
-            body: self.page(limits).await?,
+            body: match self.head.encodings() {
+                Some(_) => String::new(),
+                None => self.page(limits).await?,
+            },
+            encodings: self.head.encodings(),
             location: self.header("location"),
             retry_after: self.header("retry-after"),
-            through: self.through(),
+            // The proxies that the response passed, as they name themselves.
+            through: self.header("via"),
             with_key: self.with_key,
         })
     }
@@ -255,11 +292,6 @@ impl Response {
         printable.then_some(value)
     }
 
-    /// The proxies that the response passed, as they name themselves.
-    fn through(&self) -> Option<String> {
-        self.header("via").map(|via| clip(&via, 100))
-    }
-
     /// The body as one JSON value.
     pub(crate) async fn json<T: serde::de::DeserializeOwned>(
         &mut self,
@@ -268,9 +300,10 @@ impl Response {
     ) -> Result<T, Trouble> {
         let body = self.body(limits, most, false).await?;
         serde_json::from_slice(&body).map_err(|e| {
-            let start = clip(&String::from_utf8_lossy(&body), 80);
-            let message = format!("{e}; the reply starts with {start:?}");
-            Trouble::Failed(FailureKind::Malformed, message)
+            let words = Words::name(e.to_string())
+                .and("; the reply starts with ")
+                .and(Words::quote(String::from_utf8_lossy(&body)));
+            Trouble::Failed(FailureKind::Malformed, words)
         })
     }
 }

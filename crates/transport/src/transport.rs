@@ -25,6 +25,7 @@ use crate::pool::Pool;
 use crate::reading::{InFlight, Unread};
 use crate::recording::{Recorder, Recording};
 use crate::response::{Promise, Response};
+use crate::words::Words;
 
 /// Who sends.
 const AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
@@ -91,7 +92,7 @@ impl Transport {
         exchange: &mut Exchange,
         recorder: &mut impl Recorder,
     ) -> Outcome {
-        let recording = Recording::new(exchange, recorder);
+        let recording = Recording::new(exchange, recorder, self.key.as_ref());
         let limits = self.limits();
         let followed = async {
             let exchange = recording.recorder.exchange();
@@ -101,7 +102,12 @@ impl Transport {
         };
         match followed.await {
             Ok(()) => Outcome::Completed,
-            Err(trouble) => self.without_key(trouble).into_outcome(),
+            Err(trouble) => {
+                if let Trouble::Incomplete(missing) = trouble {
+                    recording.recorder.exchange().times.notes.push(missing);
+                }
+                trouble.into_outcome(self.key.as_ref())
+            }
         }
     }
 
@@ -192,7 +198,7 @@ impl Transport {
         let target = format!("{}{path}", self.path);
         if let Some(byte) = target.bytes().find(|byte| !byte.is_ascii_graphic()) {
             let words = format!("the path `{target}` has the byte {byte:#04x}");
-            return Err(Trouble::Failed(FailureKind::Connect, words));
+            return Err(Trouble::Failed(FailureKind::Connect, words.into()));
         }
         let body_bytes = body.unwrap_or_default();
         let mut bytes = Vec::with_capacity(512 + body_bytes.len());
@@ -204,7 +210,7 @@ impl Transport {
         };
         write(format_args!("{method} {target} HTTP/1.1\r\n"));
         write(format_args!(
-            "host: {}\r\naccept: */*\r\nuser-agent: {AGENT}\r\n",
+            "host: {}\r\naccept: */*\r\naccept-encoding: identity\r\nuser-agent: {AGENT}\r\n",
             self.host
         ));
         if let Some(key) = &self.key {
@@ -246,17 +252,12 @@ impl Transport {
 
     /// Why a call failed, without the key in anybody's words.
     pub fn backend_error(&self, trouble: Trouble) -> BackendError {
-        self.without_key(trouble).into_backend_error(&self.base)
+        trouble.into_backend_error(&self.base, self.key.as_ref())
     }
 
-    /// Strikes the key from a server's words.
-    fn without_key(&self, trouble: Trouble) -> Trouble {
-        match (trouble, &self.key) {
-            (Trouble::Failed(kind, words), Some(key)) => {
-                Trouble::Failed(kind, key.strike_from(&words))
-            }
-            (trouble, _) => trouble,
-        }
+    /// A server's name for something as it may be shown and kept.
+    pub fn name(&self, told: impl Into<String>) -> String {
+        Words::name(told).shown(self.key.as_ref())
     }
 }
 

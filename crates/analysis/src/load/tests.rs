@@ -386,13 +386,27 @@ fn an_arm_without_requests_is_left_out_of_the_report_and_of_the_terminals_summar
     };
     let kept: Vec<&str> = journal.lines().filter(|line| !is_lost(line)).collect();
     assert!(kept.len() < journal.lines().count());
-    fs::write(folder.join("journal.jsonl"), kept.join("\n") + "\n").unwrap();
+    // One of those that are left lacks its `[DONE]`.
+    let mut noted = kept
+        .iter()
+        .map(|line| (*line).to_owned())
+        .collect::<Vec<_>>();
+    let one = noted
+        .iter_mut()
+        .find(|line| line.contains("\"role\":\"main\""))
+        .unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(one).unwrap();
+    value["request"]["times"]["notes"] = serde_json::json!(["no_done"]);
+    *one = value.to_string();
+    fs::write(folder.join("journal.jsonl"), noted.join("\n") + "\n").unwrap();
 
     let records = results::sweep::read(folder, false, &mut Vec::new()).unwrap();
     let terminal = Summary::of(&metrics::from_records::dataset(records));
     let report = Summary::of(&load(folder, false).unwrap().dataset);
     assert_eq!(terminal.configs, report.configs);
     assert_eq!(terminal.warnings, report.warnings);
+    let one = Warning::Responses(domain::record::ResponseNote::NoDone, 1);
+    assert!(report.warnings.contains(&one), "{:?}", report.warnings);
     let is_left_out = |warning: &&Warning| matches!(warning, Warning::NoRequestOf(..));
     let left_out = report.warnings.iter().filter(is_left_out);
     assert_eq!(left_out.count(), 6, "{:?}", report.warnings);

@@ -28,11 +28,9 @@ pub(super) fn front(load: &Load, series: &Series, front: &mut Front) {
     front.sure = format!("{client} One load is one sample of the server.");
     // What spoils the figures comes before them.
     let helped = load.file.asked.cache_warning(f);
-    front.spoilt = helped
-        .iter()
-        .chain(&load.warnings)
-        .map(|w| sentence(w))
-        .collect();
+    let notes: Vec<_> = f.notes.iter().map(|(note, n)| note.counted(*n)).collect();
+    let warnings = helped.iter().chain(&notes).chain(&load.warnings);
+    front.spoilt = warnings.map(|warning| sentence(warning)).collect();
     let groups = [
         reasons(load, series),
         client_costs,

@@ -47,7 +47,7 @@ pub(super) fn tokens(arm: &ArmObservation) -> u64 {
         .iter()
         .flat_map(|a| &a.requests)
         .map(|r| r.tokens)
-        .sum()
+        .fold(0, u64::saturating_add)
 }
 
 /// True when the run's stamps were rebuilt from durations.
@@ -191,7 +191,10 @@ pub(super) fn same_work(one: &ArmObservation, other: &ArmObservation) -> bool {
     let tokens = |arm: &ArmObservation| -> Vec<u64> {
         let agents = arm.agents.iter();
         agents
-            .map(|agent| agent.requests.iter().map(|r| r.tokens).sum())
+            .map(|agent| {
+                let requests = agent.requests.iter();
+                requests.map(|r| r.tokens).fold(0, u64::saturating_add)
+            })
             .collect()
     };
     tokens(one) == tokens(other)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::RunHeader;
+use super::{ResponseNote, RunHeader};
 use crate::cache::CacheCheck;
 use crate::outcome::OutcomeCounts;
 use crate::plan::{CachePolicy, Timeouts};
@@ -171,6 +171,9 @@ pub struct LoadResult {
     pub not_begun: u32,
     /// The most requests in flight at one time, waiting for their connection included.
     pub peak_in_flight: u32,
+    /// Every server had the model loaded before the first request; absent where it was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmed: Option<bool>,
     /// The figures.
     pub figures: Figures,
     /// What measuring cost.
@@ -219,9 +222,9 @@ pub struct Figures {
     pub tokens_per_s: Option<f64>,
     /// Sends after the first over the time from the first send to the last.
     pub sent_per_s: Option<f64>,
-    /// From the send to the first chunk with text.
+    /// From the send to the first chunk with output.
     pub ttft_ms: Option<Spread>,
-    /// From the planned start to the first chunk with text.
+    /// From the planned start to the first chunk with output.
     pub ttft_scheduled_ms: Option<Spread>,
     /// From the planned start to the send.
     pub client_queue_ms: Option<Spread>,
@@ -236,12 +239,16 @@ pub struct Figures {
     pub slow_connects: u32,
     /// From the first token to the last, over the tokens after the first.
     pub tpot_ms: Option<Spread>,
-    /// Gaps between consecutive chunks with text, of all requests together.
+    /// Gaps between consecutive chunks with output, of all requests together.
     pub itl_ms: Option<Spread>,
     /// From the send to the final object.
     pub e2e_ms: Option<Spread>,
     /// How many requests kept the limits, when there are any.
     pub slo: Option<Goodput>,
+    /// Responses by what there is to know of them beyond their outcome; absent where there are none. What
+    /// incomplete ones lack is among the failures.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub notes: BTreeMap<ResponseNote, u32>,
     /// Figures that contradict each other or the server's own counters.
     pub clock_warnings: u32,
     /// Of sessions of several turns, turn by turn.
@@ -305,7 +312,7 @@ pub struct Spread {
 pub struct TurnFigures {
     /// Which turn, from 1.
     pub turn: u32,
-    /// From the send to the first chunk with text, ms.
+    /// From the send to the first chunk with output, ms.
     pub ttft_ms: Option<Spread>,
     /// Mean tokens of the prompt with all that was said before, by the server's count; none where
     /// it gave none.

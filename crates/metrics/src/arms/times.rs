@@ -1,6 +1,6 @@
 //! Times of one arm, when every agent of it ran to a good end.
 
-use domain::{Nanos, Stamp};
+use domain::{Nanos, Outcome, Stamp};
 
 use crate::notes::{RequestFault, Unusable};
 use crate::observation::{AgentObservation, ArmObservation, RequestTimes, StampSource};
@@ -70,6 +70,10 @@ fn agent_span(agent: &AgentObservation) -> Result<(Stamp, Stamp), Unusable> {
     let (mut begin, mut end) = (Stamp(u64::MAX), Stamp::ZERO);
     for (request, number) in agent.requests.iter().zip(1..) {
         let at_fault = |fault| Unusable::Request(place, name(), number, fault);
+        let missing = request.notes.iter().find(|note| note.is_missing());
+        if let (Outcome::Incomplete, Some(missing)) = (&request.outcome, missing) {
+            return Err(at_fault(RequestFault::Lacks(*missing)));
+        }
         if !request.outcome.is_completed() {
             let outcome = request.outcome.clone();
             return Err(at_fault(RequestFault::NotCompleted(outcome)));

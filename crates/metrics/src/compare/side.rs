@@ -69,15 +69,17 @@ impl CacheHelp {
             .zip(counters.prompt_eval_cached_count);
         if let Some((prompt, cached)) = told {
             // Some releases leave the cached tokens out of the prompt's count.
-            self.prompt += prompt.max(cached);
-            self.cached += cached;
+            self.merge(Self {
+                prompt: prompt.max(cached),
+                cached,
+            });
         }
     }
 
     /// Takes in what another has counted.
     pub fn merge(&mut self, other: Self) {
-        self.prompt += other.prompt;
-        self.cached += other.cached;
+        self.prompt = self.prompt.saturating_add(other.prompt);
+        self.cached = self.cached.saturating_add(other.cached);
     }
 
     /// The share of the prompt tokens that came from the cache; none where no server says.

@@ -76,7 +76,7 @@ impl ByAgent {
         let seen = &record.times;
         let tally = self.0.entry(record.agent).or_default();
         tally.requests += 1;
-        tally.tokens += seen.tokens;
+        tally.tokens = tally.tokens.saturating_add(seen.tokens);
         tally.asking += seen.ended.since(seen.scheduled);
         if seen.outcome.is_completed() {
             tally.completed += 1;
@@ -92,7 +92,7 @@ impl ByAgent {
             let tally = self.0.entry(agent).or_default();
             tally.requests += more.requests;
             tally.completed += more.completed;
-            tally.tokens += more.tokens;
+            tally.tokens = tally.tokens.saturating_add(more.tokens);
             tally.asking += more.asking;
             tally.ttft.merge(more.ttft);
             tally.longest_ttft = tally.longest_ttft.max(more.longest_ttft);

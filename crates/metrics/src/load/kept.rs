@@ -22,6 +22,8 @@ pub struct Request {
     pub endpoint: u32,
     /// Tokens received.
     pub tokens: u32,
+    /// Its output was [gathered](RequestTimes::is_gathered) on its way.
+    pub is_gathered: bool,
     /// How it ended.
     pub end: End,
     /// When it was to start.
@@ -30,9 +32,9 @@ pub struct Request {
     pub ended: Stamp,
     /// When its bytes were handed to the connection.
     pub sent: Option<Stamp>,
-    /// When the first chunk with text arrived.
+    /// When the first chunk with output arrived.
     pub first_token: Option<Stamp>,
-    /// When the last chunk with text arrived.
+    /// When the last chunk with output arrived.
     pub last_token: Option<Stamp>,
     /// When the final object arrived.
     pub done: Option<Stamp>,
@@ -144,9 +146,10 @@ impl Request {
         after(self.done?, self.sent?)
     }
 
-    /// `(last_token - first_token) / (tokens - 1)` in milliseconds.
+    /// `(last_token - first_token) / (tokens - 1)` in milliseconds; none where they were gathered on their way.
     pub fn tpot_ms(&self) -> Option<f64> {
-        let steps = self.tokens.checked_sub(1).filter(|steps| *steps > 0)?;
+        let steps = self.tokens.checked_sub(1);
+        let steps = steps.filter(|steps| *steps > 0 && !self.is_gathered)?;
         let text = after(self.last_token?, self.first_token?)?;
         Some(text.as_millis_f64() / f64::from(steps))
     }
@@ -167,7 +170,7 @@ pub struct Kept<'f> {
     pub collected: Collected,
     /// The same, agent by agent.
     pub agents: ByAgent,
-    /// When chunks with text arrived, of all requests.
+    /// When chunks with output arrived, of all requests.
     pub arrivals: Arrivals,
     /// Where the completed requests' time went, where the server tells.
     pub phases: Phases,
@@ -235,6 +238,7 @@ impl<'f> Kept<'f> {
             call: row.call,
             endpoint: row.endpoint,
             tokens: u32::try_from(seen.tokens).unwrap_or(u32::MAX),
+            is_gathered: seen.is_gathered(),
             end,
             scheduled: seen.scheduled,
             ended: seen.ended,

@@ -23,14 +23,14 @@ struct Tally {
 /// Values of which only the mean is wanted.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Mean {
-    sum: u64,
+    sum: u128,
     n: u64,
 }
 
 impl Mean {
     pub(super) fn push(&mut self, value: Option<u64>) {
         if let Some(value) = value {
-            self.sum += value;
+            self.sum += u128::from(value);
             self.n += 1;
         }
     }

@@ -34,6 +34,58 @@ fn failed(message: &str) -> Outcome {
     }
 }
 
+/// Rows may hold whatever a server counted.
+#[test]
+fn counts_without_end_overflow_nothing() {
+    let mut row = request(0, 0, &[50, 60], &completed());
+    row.turn = Some(Turn {
+        session: 0,
+        turn: 1,
+    });
+    let most = Some(u64::MAX);
+    row.times.tokens = u64::MAX;
+    let counters = &mut row.times.counters;
+    (counters.eval_count, counters.prompt_eval_count) = (most, most);
+    counters.prompt_eval_cached_count = most;
+    let durations = [
+        &mut counters.total,
+        &mut counters.load,
+        &mut counters.prompt_eval,
+        &mut counters.eval,
+    ];
+    for duration in durations {
+        *duration = Some(Nanos(u64::MAX));
+    }
+    row.times.notes = vec![ResponseNote::NoDone];
+    let kept = || Kept::new(&[], None).with(vec![row.clone(), row.clone()]);
+    let mut all = kept();
+    all.merge(kept());
+    let figures = all.collected.figures();
+    assert_eq!((figures.tokens, figures.outcomes.completed), (u64::MAX, 4));
+    assert_eq!(figures.notes[&ResponseNote::NoDone], 4);
+    assert_eq!(all.agents.figures()[0].tokens, u64::MAX);
+    assert_eq!(all.phases.decode, Nanos(u64::MAX));
+    assert_eq!(figures.turns[0].prompt_tokens_mean, Some(u64::MAX as f64));
+}
+
+/// What an incomplete answer lacks is among the reasons.
+#[test]
+fn incomplete_answers_say_what_they_lack() {
+    let mut collected = Collected::new(None);
+    for missing in [ResponseNote::NoFinishReason, ResponseNote::CutInValue] {
+        let mut row = request(0, 0, &[50, 60], &Outcome::Incomplete);
+        row.times.notes = vec![missing];
+        collected.add(&row);
+    }
+    let failures = collected.figures().failures;
+    let words: Vec<_> = failures.keys().map(String::as_str).collect();
+    let expected = [
+        "the stream ended in the middle of a value",
+        "the stream ended without a finish reason",
+    ];
+    assert_eq!(words, expected);
+}
+
 #[test]
 fn figures_follow_from_the_stamps() {
     let mut collected =

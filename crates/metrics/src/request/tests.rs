@@ -57,6 +57,43 @@ fn none_is_never_zero() {
     assert_eq!((m.decode_rate_server, m.transport_ns), (None, None));
 }
 
+/// Tokens that arrive together say nothing of how fast they were made.
+#[test]
+fn gathered_output_has_no_rate() {
+    // So many chunks at a time, so many nanoseconds apart.
+    for (at_a_time, step_ns, is_gathered) in [
+        (8, 0, true),
+        (1, 499, true),
+        (1, 500, false),
+        (4, 69_999, true),
+        (4, 70_000, false),
+        (2, 20_000, false),
+    ] {
+        let mut r = request(0).prefill(10).decode(8, 10).build();
+        let first = r.first_token.unwrap();
+        r.chunks = (0..8)
+            .map(|n| first + Nanos(n / at_a_time * step_ns))
+            .collect();
+        r.last_token = r.chunks.last().copied();
+        let outcome = r.outcome.clone();
+        r.end(r.scheduled, r.ended, outcome);
+        let m = RequestMetrics::of(&r);
+        let unknown = (
+            m.tpot.is_none(),
+            m.itl.is_none(),
+            m.decode_rate_client.is_none(),
+        );
+        assert_eq!(
+            unknown,
+            (is_gathered, is_gathered, is_gathered),
+            "{step_ns}"
+        );
+        assert!(m.ttft.is_some() && m.decode_rate_server.is_some());
+        let noted = r.notes == [domain::record::ResponseNote::Gathered];
+        assert_eq!(noted, is_gathered, "{step_ns}");
+    }
+}
+
 #[test]
 fn stepping_clocks_warn_and_keep_the_sign() {
     let mut r = request(100).prefill(20).decode(4, 10).build();

@@ -1,4 +1,5 @@
 use domain::plan::Arm::Together;
+use domain::record::ResponseNote;
 use domain::{FailureKind, ModelOptions, Nanos, Outcome, Stamp};
 
 use super::*;
@@ -155,6 +156,12 @@ fn a_failed_sequential_arm_leaves_the_together_arm_standing() {
         panic!("{:?}", m.warnings);
     };
     assert_eq!(*fault, RequestFault::NotCompleted(Outcome::Cancelled));
+    let cut = &mut observed.sequential.as_mut().unwrap().agents[0].requests[0];
+    (cut.outcome, cut.notes) = (Outcome::Incomplete, vec![ResponseNote::CutInValue]);
+    let lacks = RequestFault::Lacks(ResponseNote::CutInValue);
+    let left_out = Unusable::Request(0, "agent-0".to_owned(), 1, lacks);
+    let warnings = RunMetrics::of(&observed).warnings;
+    assert_eq!(warnings, [RunWarning::SequentialLeftOut(left_out)]);
     // The waits are known without it: B cannot have gained more than what it did not wait.
     close(m.speedup_upper_bound.unwrap(), (1.2 + 2.2) / 3.3);
 }

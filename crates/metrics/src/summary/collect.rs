@@ -93,7 +93,11 @@ fn energy(meter: &Meter, used: &[Run<'_>]) -> Option<ConfigEnergy> {
         let arm = arm?;
         let times = ArmTimes::clocked(arm)?;
         let energy = meter.between(times.begin, times.begin + times.wall)?;
-        let tokens: u64 = requests(arm).map(|r| r.tokens).sum();
+        let tokens = arm
+            .agents
+            .iter()
+            .map(crate::arms::tokens)
+            .fold(0, u64::saturating_add);
         Some(ArmEnergy {
             energy,
             per_token: (tokens > 0).then(|| energy.joules / tokens as f64),

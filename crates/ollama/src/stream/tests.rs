@@ -39,7 +39,8 @@ fn follow<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Came {
     }
     let ended = match taken {
         Ok(false) => reading.finish(at),
-        taken => taken.map(|_| ()),
+        Ok(true) => reading.ended(),
+        Err(trouble) => Err(trouble),
     };
     let tool_calls = reading.take_tool_calls();
     Came {
@@ -56,6 +57,7 @@ fn timeless(mut shown: Came) -> Came {
         &mut exchange.times.first_token,
         &mut exchange.times.first_thinking,
         &mut exchange.times.first_content,
+        &mut exchange.times.first_tool_call,
         &mut exchange.times.last_token,
         &mut exchange.times.done,
     ] {
@@ -114,7 +116,11 @@ fn odd_lines() {
         b"{\"response\":7,\"done\":false}\n",
         b"{\"response\":\"a\xff\",\"done\":false}\n",
         b"{\"response\":\"\\ud83c\",\"done\":false}\n",
-        b"{\"done\":true,\"eval_count\":1.5}\n",
+        b"{\"done\":true,\"eval_count\":1.5,\"total_duration\":\"1s\",\"load_duration\":{},\"prompt_eval_count\":-35}\n",
+        b"{\"done\":true,\"done_reason\":7,\"error\":\"\"}\n",
+        b"{\"done\":true,\"done_reason\":\"error\"}\n",
+        b"{\"message\":{\"thinking\":\"t\",\"tool_calls\":[]},\"done\":false,\"error\":null}\n",
+        b"{\"error\":\"\"}\n",
         b"{\"message\":{\"tool_calls\":[{}]},\"done\":false}\n",
         b"{\"resp\n",
         br#"{"response":null,"thinking":null,"message":{"tool_calls":null},"done":true,"done_reason":null,"total_duration":-5,"load_duration":null,"eval_count":3.0}"#,
@@ -148,7 +154,18 @@ fn a_stream_that_stops_anywhere_is_incomplete_until_its_final_object_is_whole() 
     let bytes = FIXTURES[0].1.trim_ascii_end();
     for end in 0..bytes.len() {
         let shown = follow([&bytes[..end]]);
-        assert_eq!(shown.ended, Err(Trouble::Incomplete), "stopped at {end}");
+        let last = bytes[..end].rsplit(|byte| *byte == b'\n').next().unwrap();
+        let is_cut = serde_json::from_slice::<serde_json::Value>(last).is_err();
+        let missing = if is_cut && !last.is_empty() {
+            ResponseNote::CutInValue
+        } else {
+            ResponseNote::NoFinalObject
+        };
+        assert_eq!(
+            shown.ended,
+            Err(Trouble::Incomplete(missing)),
+            "stopped at {end}"
+        );
     }
     assert_eq!(follow([bytes]).ended, Ok(()));
     // A newline after half a line shows that the server meant it so.

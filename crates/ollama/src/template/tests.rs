@@ -21,7 +21,8 @@ fn template(line: &str) -> Option<Template> {
 /// What a line says when it is decoded, if that is all it says.
 fn decoded(line: &[u8]) -> Option<(String, String)> {
     let chunk = Chunk::decode(line).ok()?;
-    let more = chunk.done != Some(false) || chunk.error.is_some() || chunk.tool_calls().is_some();
+    let more =
+        chunk.done != Some(false) || chunk.error().is_some() || !chunk.tool_calls().is_empty();
     (!more).then(|| (chunk.content().to_owned(), chunk.thinking().to_owned()))
 }
 
@@ -80,7 +81,7 @@ fn lines_that_say_more_are_no_templates() {
         r#"{"response":"a","thinking":"b","done":false}"#,
         r#"{"response":"a","done":true}"#,
         r#"{"response":"a","done":false,"error":"no"}"#,
-        r#"{"message":{"content":"a","tool_calls":[]},"done":false}"#,
+        r#"{"message":{"content":"a","tool_calls":[{}]},"done":false}"#,
         r#"{"response":"a\n","done":false}"#,
     ] {
         assert_eq!(template(line), None, "{line}");

@@ -97,6 +97,116 @@ fn streams() -> Vec<(&'static str, String)> {
     all
 }
 
+/// What servers and gateways send besides text, chunk by chunk.
+const DELTAS: &[&str] = &[
+    r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":""}}]}"#,
+    r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":1}"}}],"content":null}"#,
+    r#"{"content":"","tool_calls":[]}"#,
+    r#"{"function_call":{"name":"f","arguments":"{}"}}"#,
+    r#"{"refusal":"I cannot"}"#,
+    r#"{"content":"","refusal":null,"thinking":"hm"}"#,
+    r#"{"reasoning":"one","reasoning_details":[{"type":"reasoning.text","text":"one"}]}"#,
+    r#"{"reasoning_details":[{"type":"reasoning.summary","summary":"two"},{"type":"reasoning.encrypted","data":"xx"}]}"#,
+    r#"{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"},"c",7]}"#,
+    r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"t"}]},{"type":"refusal","refusal":"no"}]}"#,
+    r#"{"content":[]}"#,
+];
+
+/// Events between the chunks of an answer, after which it goes on.
+const BETWEEN: &[&str] = &[
+    "data: {\"type\":\"ping\"}\n\n",
+    "event: ping\ndata: {\"message\":\"still here\"}\n\n",
+    "event: heartbeat\ndata: 17\n\n",
+    "event: metadata\ndata: {\"id\":\"x\",\"message\":{}}\n\n",
+    "data: {\"error\":\"\",\"choices\":[]}\n\n",
+    "data: {\"error\":false}\n\n",
+    "data: {\"error\":{},\"choices\":[{\"delta\":{},\"error\":null}]}\n\n",
+    "{\"status\":\"processing\"}\n\n",
+    ": comment\n\n",
+];
+
+/// Events that are the end of an answer, and in whose words.
+const FAILURES: &[&str] = &[
+    "data: {\"message\":\"quota exceeded\"}\n\n",
+    "data: {\"detail\":\"Not Found\"}\n\n",
+    "data: {\"object\":\"error\",\"message\":\"too long\",\"code\":400}\n\n",
+    "data: {\"object\":\"error\",\"code\":400}\n\n",
+    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"error\",\"error\":{\"code\":502,\"message\":\"upstream died\"}}]}\n\n",
+    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"error\"}]}\n\ndata: [DONE]\n\n",
+    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"abort\"}]}\n\n",
+    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"cancelled\"}]}\n\n",
+    "{\"error\":{\"message\":\"bare\",\"code\":500}}\n\n",
+    "{\n  \"error\": {\n    \"message\": \"bare\"\n  }\n}\n",
+    "{\"error\":\"bare\"}\ndata: [DONE]\n\n",
+];
+
+/// Usages that cannot be, member by member.
+const USAGES: &[&str] = &[
+    r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#,
+    r#"{"prompt_tokens":7,"completion_tokens":18446744073709551615}"#,
+    r#"{"prompt_tokens":-35,"completion_tokens":2.0}"#,
+    r#"{"prompt_tokens":{},"completion_tokens":[],"prompt_tokens_details":7}"#,
+    r#"{"prompt_tokens":7,"completion_tokens":66,"prompt_tokens_details":{"cached_tokens":-1}}"#,
+    r#"{"prompt_tokens":7,"completion_tokens":67}"#,
+    r#"{"prompt_tokens":7,"completion_tokens":90,"completion_tokens_details":{"reasoning_tokens":88}}"#,
+    r#"{"prompt_tokens":7,"completion_tokens":300,"completion_tokens_details":{"reasoning_tokens":298}}"#,
+    "[]",
+    "7",
+];
+
+/// What a stream ended as and what was recorded of it, for a call of 100 tokens at most.
+fn shown(stream: &str) -> String {
+    let (ended, mut exchange) = record(stream.split_inclusive("\n\n").map(str::as_bytes));
+    let mut call = domain::backend::GenerateCall::default();
+    call.options.num_predict = Some(100);
+    exchange.drop_impossible_counts(&call);
+    format!("{ended:?}\n  {}", recorded(&exchange, 1_000_000))
+}
+
+#[test]
+fn every_dialect_is_output_a_failure_or_nothing() {
+    let last = chunk("{}", "\"stop\"") + "data: [DONE]\n\n";
+    let text = chunk(r#"{"content":"a"}"#, "null");
+    let mut all = String::new();
+    for delta in DELTAS {
+        let stream = chunk(delta, "null") + &last;
+        writeln!(all, "{delta}\n  {}", shown(&stream)).unwrap();
+    }
+    for event in BETWEEN {
+        let stream = format!("{text}{event}{text}{last}");
+        let plain = shown(&format!("{text}: nothing\n\n{text}{last}"));
+        assert_eq!(shown(&stream), plain, "{event}");
+    }
+    for event in FAILURES {
+        let (ended, exchange) = whole(&format!("{text}{event}"));
+        writeln!(all, "{}\n  {ended:?}", event.escape_debug()).unwrap();
+        assert_eq!((exchange.text.as_str(), ended.is_err()), ("a", true));
+    }
+    for usage in USAGES {
+        let usage_chunk = format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n");
+        let stream = format!(
+            "{text}{text}{}{usage_chunk}data: [DONE]\n\n",
+            chunk("{}", "\"stop\"")
+        );
+        writeln!(all, "{usage}\n  {}", shown(&stream)).unwrap();
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn an_answer_without_end_is_given_up() {
+    let text = "x".repeat(1024 * 1024);
+    let delta = serde_json::json!({ "content": text }).to_string();
+    let (ended, exchange) = whole(&chunk(&delta, "null").repeat(17));
+    let Err(Trouble::Failed(FailureKind::LineTooLong, words)) = ended else {
+        panic!("{ended:?}");
+    };
+    let expected =
+        "the answer is longer than 16777216 bytes or 1048576 chunks of output; it was given up";
+    assert_eq!(words, expected.into());
+    assert_eq!(exchange.text.len(), 16 * 1024 * 1024);
+}
+
 /// Streams event by event.
 #[test]
 fn every_stream_says_what_it_should() {

@@ -105,6 +105,46 @@ async fn models_are_found_as_each_server_has_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn lists_of_models_are_read_as_gateways_write_them() {
+    for (list, asked, found) in [
+        (r#"[{"id":"m"},{"id":"n"}]"#, "n", Some("n")),
+        (
+            r#"{"data":[7,null,{"id":"m","max_model_len":-1,"aliases":3,"meta":"x"}]}"#,
+            "m",
+            Some("m"),
+        ),
+        (r#"{"data":[{"id":"a/b"}]}"#, "a/b:nitro", Some("a/b")),
+        (
+            r#"{"data":[{"id":"a/b:free"},{"id":"a/b"}]}"#,
+            "a/b:free",
+            Some("a/b:free"),
+        ),
+        (r#"{"data":[{"id":"a/b"}]}"#, "a/c:nitro", None),
+    ] {
+        let (_server, client) = served(vec![ok(list)]).await;
+        let model = client.find_model(asked).await.unwrap();
+        assert_eq!(model.map(|model| model.name).as_deref(), found, "{list}");
+    }
+}
+
+/// A version and a model's name may be of any length.
+#[tokio::test(start_paused = true)]
+async fn names_are_cut() {
+    let long = "v".repeat(1_000_000);
+    let version = format!(r#"{{"version":"{long}"}}"#);
+    let list = format!(r#"{{"data":[{{"id":"{long}","owned_by":"vllm"}}]}}"#);
+    let (_server, client) = served(vec![ok(&list), ok(&version), ok(&list)]).await;
+    assert_eq!(
+        client.identify().await.unwrap().version.chars().count(),
+        201
+    );
+    assert_eq!(
+        client.models().await.unwrap().data[0].id.chars().count(),
+        201
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_protocol_cannot_do_is_refused_without_asking() {
     let (server, client) = served(vec![]).await;
     let options = ModelOptions::default();

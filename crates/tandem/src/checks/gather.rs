@@ -281,7 +281,8 @@ impl Probe {
             }
             Outcome::TimedOut { .. } => return self.fail("no answer in time"),
             Outcome::Incomplete => {
-                return self.fail("the answer ended without its final object");
+                let missing = exchange.times.notes.iter().find(|note| note.is_missing());
+                return self.fail(missing.map_or("the answer ended too soon", |m| m.in_words()));
             }
             Outcome::Cancelled => return None,
         }
@@ -292,14 +293,15 @@ impl Probe {
             .counters
             .eval_count
             .unwrap_or(exchange.times.chunks.len() as u64);
-        let span = last.since(first).as_secs_f64();
+        let span = last.since(first);
         let window = Window {
             sent,
             first,
             last,
             chunks: exchange.times.chunks.len(),
         };
-        let rate = (tokens > 1 && span > 0.0).then(|| (tokens - 1) as f64 / span);
+        let rate = (tokens > 1 && span > Nanos::ZERO && !exchange.times.is_gathered())
+            .then(|| (tokens - 1) as f64 / span.as_secs_f64());
         Some((window, rate))
     }
 

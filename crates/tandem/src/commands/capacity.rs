@@ -211,7 +211,12 @@ async fn run(
     let mut levels = read_levels(&dir, &record, &objective)?;
     // The file keeps its end until another level is there.
     record.end = None;
-    if !args.no_preload && !stage.preload(&record.asked.model, &options(args)).await? {
+    if !args.no_preload
+        && stage
+            .preload(&record.asked.model, &options(args))
+            .await?
+            .is_none()
+    {
         return Ok(Exit::Interrupted);
     }
     let progress = Progress::new(args.json);

@@ -122,9 +122,14 @@ async fn run(
     if let Some(agents) = at_once {
         descriptors::enough_for(agents.get(), stage.simulator.is_some())?;
     }
-    if !args.ask.no_preload && !stage.preload(&plan.model, &plan.options).await? {
-        return Ok(Exit::Interrupted);
-    }
+    let warmed = if args.ask.no_preload {
+        false
+    } else {
+        match stage.preload(&plan.model, &plan.options).await? {
+            Some(all_loaded) => all_loaded,
+            None => return Ok(Exit::Interrupted),
+        }
+    };
     let now = folder::wall_clock();
     let (all, name) = stage.folder(repetition.folder.as_deref(), &args.output.name, now);
     let dir = repetition.folder_in(&all);
@@ -195,6 +200,7 @@ async fn run(
         interrupted: end.interrupted,
         not_begun: requests - end.begun,
         peak_in_flight: end.peak_in_flight,
+        warmed: Some(warmed),
         client: client(cpu.filter(|_| !shared), &figures, shared, &backlog),
         figures,
     });
@@ -224,7 +230,7 @@ fn client(
     backlog: &Backlog,
 ) -> ClientCost {
     let cpu = cpu.map(|(before, after)| after.saturating_sub(before));
-    let tokens = figures.tokens + figures.tokens_not_completed;
+    let tokens = figures.tokens.saturating_add(figures.tokens_not_completed);
     ClientCost {
         cpu_s: cpu.map(Nanos::as_secs_f64),
         cpu_us_per_token: cpu

@@ -14,7 +14,8 @@ pub(crate) struct ServerArgs {
     pub(crate) endpoints: Vec<String>,
     /// What the servers speak: once for all of them, or once for each in the order of --endpoint.
     /// `auto`, the default, asks: Ollama's own API first, then an OpenAI-compatible one (llama.cpp,
-    /// vLLM, SGLang, LM Studio). The latter take a key from TANDEM_API_KEY.
+    /// vLLM, SGLang, LM Studio). The latter take a key from TANDEM_API_KEY. With `openai`, the model
+    /// need not be among those that the server lists.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) api: Vec<ApiArg>,
     /// Use the embedded simulator even when a server is there.

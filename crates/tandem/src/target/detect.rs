@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clock::Clock;
-use domain::backend::{BackendError, ChatBackend};
+use domain::backend::{BackendError, ChatBackend, ModelIdentity};
 use domain::exit::Fatal;
 use domain::plan::Timeouts;
 use domain::record::EndpointFacts;
@@ -18,7 +18,7 @@ use crate::flags::ApiArg;
 pub(crate) struct Found {
     /// What the record keeps of it.
     pub(crate) facts: EndpointFacts,
-    /// What else it told, by name: `slots`, `context_per_slot`.
+    /// What else it told, by name: `slots`, `context_per_slot`; `unlisted` says why its model is taken to be there.
     pub(crate) told: BTreeMap<String, String>,
 }
 
@@ -134,7 +134,7 @@ pub(crate) async fn see(
 ) -> Result<Seen, NotSeen> {
     match api {
         ApiArg::Ollama => native(endpoint, key, model).await,
-        ApiArg::Openai => compatible(endpoint, key, model).await,
+        ApiArg::Openai => compatible(endpoint, key, model, true).await,
         ApiArg::Auto => either(endpoint, key, model).await,
     }
 }
@@ -155,7 +155,7 @@ async fn either(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<See
         Err(error) => error,
     };
     // The address is settled by now, default port and all.
-    compatible(client.base_url(), key, model)
+    compatible(client.base_url(), key, model, false)
         .await
         .map_err(|NotSeen { why, fatal }| {
             let what = without_endpoint(&why_not);
@@ -221,23 +221,66 @@ async fn native(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<See
     })
 }
 
-async fn compatible(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<Seen, NotSeen> {
+/// With `is_named`, somebody said that the server speaks `/v1`, and what `/v1/models` does not tell is taken to be
+/// so: many gateways have no such list, or not all models in it.
+async fn compatible(
+    endpoint: &str,
+    key: Option<&ApiKey>,
+    model: &str,
+    is_named: bool,
+) -> Result<Seen, NotSeen> {
     let build = |dialect| {
         openai::Client::build(settings(key), endpoint)
             .map(|client| client.with_dialect(dialect))
             .map_err(NotSeen::usage)
     };
     let failed = |error| {
-        let hint = "give the base URL of a server with /v1/models, or use --simulate";
+        let hint = "give the base URL of a server with /v1/models, say --api openai where it has no such list, or \
+                    use --simulate";
         NotSeen::backend(error, hint)
     };
-    let server = build(openai::Dialect::Plain)?
-        .look()
-        .await
-        .map_err(failed)?;
+    let unlisted = |server, url, why: &str, has| Seen {
+        found: Found {
+            facts: EndpointFacts {
+                url,
+                server,
+                model: Some(ModelIdentity {
+                    name: model.to_owned(),
+                    digest: None,
+                    size_bytes: None,
+                    parameter_size: None,
+                    quantization: None,
+                }),
+            },
+            told: BTreeMap::from([("unlisted".to_owned(), why.to_owned())]),
+        },
+        has,
+    };
+    let client = build(openai::Dialect::Plain)?;
+    let server = match client.look().await.map_err(failed) {
+        Ok(server) => server,
+        Err(absent) if is_named && absent.why == Absence::NoModelServer => {
+            let why = format!(
+                "{model} is asked for unseen: /v1/models cannot be read ({})",
+                absent.fatal
+            );
+            return Ok(unlisted(
+                openai::unknown_server(),
+                client.endpoint(),
+                &why,
+                Vec::new(),
+            ));
+        }
+        Err(absent) => return Err(absent),
+    };
     let client = build(openai::Dialect::of_kind(&server.identity.kind))?;
-    let model = client.find_model(model).await.map_err(failed)?;
+    let found = client.find_model(model).await.map_err(failed)?;
     let models = client.models().await.map_err(failed)?;
+    let has: Vec<_> = models.data.into_iter().map(|m| m.id).collect();
+    if found.is_none() && is_named {
+        let why = format!("{model} is asked for although /v1/models does not list it");
+        return Ok(unlisted(server.identity, client.endpoint(), &why, has));
+    }
     let mut told = BTreeMap::new();
     let mut tell = |name: &str, number: Option<u64>| {
         if let Some(number) = number {
@@ -251,11 +294,11 @@ async fn compatible(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result
             facts: EndpointFacts {
                 url: client.endpoint(),
                 server: server.identity,
-                model,
+                model: found,
             },
             told,
         },
-        has: models.data.into_iter().map(|m| m.id).collect(),
+        has,
     })
 }
 

@@ -83,6 +83,9 @@ fn carried(options: &[&ModelOptions], found: &[Found]) -> Fitted {
                 .facts
                 .insert(format!("endpoint_{place}_{name}"), value.clone());
         }
+        if let Some(why) = server.told.get("unlisted") {
+            fitted.notes.push(format!("{}: {why}", server.facts.url));
+        }
         let left_out = not_sent(options, &server.facts.server.kind).join(", ");
         if !left_out.is_empty() {
             fitted.notes.push(format!(

@@ -324,3 +324,73 @@ fn a_load_takes_the_limits_of_a_plan() {
         assert!(errors.contains("\"0s\" is not a duration"), "{errors}");
     }
 }
+
+/// A server of `/v1` chat completions without a list of models behind a proxy that hands each answer on in one
+/// piece, with a usage that nobody filled in and no `[DONE]`.
+fn gathering_server() -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut bytes = vec![0; 65_536];
+            let read = stream.read(&mut bytes).unwrap();
+            let (head, body) = if bytes[..read].starts_with(b"POST /v1/chat/completions ") {
+                let text =
+                    "data: {\"choices\":[{\"delta\":{\"content\":\"word \"}}]}\n\n".repeat(20);
+                let usage = r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#;
+                let stop = format!(
+                    "data: {{\"choices\":[{{\"delta\":{{}},\"finish_reason\":\"stop\"}}],\"usage\":{usage}}}\n\n"
+                );
+                ("200 OK\r\nContent-Type: text/event-stream", text + &stop)
+            } else {
+                (
+                    "404 Not Found\r\nContent-Type: text/plain",
+                    "no such page".to_owned(),
+                )
+            };
+            let length = body.len();
+            let reply = format!(
+                "HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+            let _ = stream.write_all(reply.as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn what_a_gateway_withholds_is_unknown_and_said() {
+    let place = Place::new();
+    let address = gathering_server();
+    let line = format!(
+        "load --endpoint {address} --api openai --model x/y:nitro --agents 1 --requests 3 --out l --no-calibrate"
+    );
+    let output = place.good(&line);
+    let printed = text(&output.stdout);
+    for words in [
+        "warning: 3 responses: the stream ended after its finish reason without `[DONE]`",
+        "warning: 3 responses: the server's token count is impossible; chunks were counted instead",
+        "warning: 3 responses: the answer arrived all at once, so TPOT and ITL are unknown",
+        "warning: the model was not loaded before the first request, whose TTFT may hold a load",
+        "Tokens      60 (chunks counted, an estimate)",
+    ] {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+    let unlisted = "x/y:nitro is asked for unseen: /v1/models cannot be read";
+    assert!(
+        text(&output.stderr).contains(unlisted),
+        "{}",
+        text(&output.stderr)
+    );
+    let file: LoadFile =
+        serde_json::from_str(&std::fs::read_to_string(place.path("l/load.json")).unwrap()).unwrap();
+    let figures = file.result.unwrap().figures;
+    assert_eq!(
+        (figures.outcomes.completed, figures.tokens_estimated),
+        (3, 60)
+    );
+    assert_eq!((&figures.tpot_ms, &figures.itl_ms), (&None, &None));
+    assert!(figures.ttft_ms.is_some());
+}

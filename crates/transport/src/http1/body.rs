@@ -3,11 +3,7 @@
 use memchr::memchr;
 
 use super::Garbled;
-
-/// Most bytes that may follow a chunk's size on its line. Nobody needs extensions.
-const MOST_EXTENSION: u32 = 16 * 1024;
-/// Most bytes of trailers, which are passed over.
-const MOST_TRAILERS: u32 = 64 * 1024;
+use crate::bounds::{EXTENSION_BYTES, TRAILER_BYTES};
 
 /// A body that is being read: takes the framing off whatever bytes arrive, however they are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +139,7 @@ impl Body {
                 // Up to the line's end, which is looked at next.
                 let end = memchr(b'\r', bytes).unwrap_or(bytes.len());
                 let passed = passed.saturating_add(u32::try_from(end).unwrap_or(u32::MAX));
-                if passed > MOST_EXTENSION || memchr(b'\n', &bytes[..end]).is_some() {
+                if passed > EXTENSION_BYTES || memchr(b'\n', &bytes[..end]).is_some() {
                     return Err(Garbled::new("what follows a chunk's size does not end"));
                 }
                 taken = bytes.get(end + 1..).unwrap_or_default();
@@ -160,7 +156,7 @@ impl Body {
             (Self::TrailerStart(_), b'\r') => Self::LastFeed,
             (Self::TrailerStart(passed) | Self::Trailer(passed), byte) => {
                 let passed = passed + 1;
-                if passed > MOST_TRAILERS {
+                if passed > TRAILER_BYTES {
                     return Err(Garbled::new("the trailers do not end"));
                 }
                 match byte {

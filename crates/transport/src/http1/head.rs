@@ -5,14 +5,10 @@ use std::mem::MaybeUninit;
 use httparse::{Header, Status};
 
 use super::{Body, Garbled};
-
-/// Most headers of a response.
-const MOST_HEADERS: usize = 128;
-/// Most bytes of a head.
-const MOST_BYTES: usize = 256 * 1024;
+use crate::bounds::{HEAD_BYTES, HEADERS, INTERIM_HEADS};
 
 /// Room for headers that are read where they lie.
-type Room<'b> = [MaybeUninit<Header<'b>>; MOST_HEADERS];
+type Room<'b> = [MaybeUninit<Header<'b>>; HEADERS];
 
 /// The head of a response, and how its body ends.
 #[derive(Debug, Clone)]
@@ -26,24 +22,9 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Reads a head at the front of `bytes`, interim ones passed over; says how many bytes they
-    /// were. None when more must come.
-    pub(crate) fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, Garbled> {
-        let mut passed = 0;
-        loop {
-            let Some((head, length)) = Self::read_one(&bytes[passed..])? else {
-                return Ok(None);
-            };
-            passed += length;
-            // 101 would be the last word on this connection, and was not asked for.
-            if !(100..200).contains(&head.status) || head.status == 101 {
-                return Ok(Some((head, passed)));
-            }
-        }
-    }
-
-    fn read_one(bytes: &[u8]) -> Result<Option<(Self, usize)>, Garbled> {
-        let mut room: Room<'_> = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+    /// Reads a head at the front of `bytes`; says how many bytes it was. None when more must come.
+    fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, Garbled> {
+        let mut room: Room<'_> = [const { MaybeUninit::uninit() }; HEADERS];
         let mut response = httparse::Response::new(&mut []);
         let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
             &mut response,
@@ -52,9 +33,9 @@ impl Head {
         );
         let length = match parsed {
             Ok(Status::Complete(length)) => length,
-            Ok(Status::Partial) if bytes.len() < MOST_BYTES => return Ok(None),
+            Ok(Status::Partial) if bytes.len() < HEAD_BYTES => return Ok(None),
             Ok(Status::Partial) => {
-                let words = format!("the response's head is longer than {MOST_BYTES} bytes");
+                let words = format!("the response's head is longer than {HEAD_BYTES} bytes");
                 return Err(Garbled::new(words));
             }
             Err(error) => {
@@ -96,15 +77,83 @@ impl Head {
 
     /// A header's value, the first one's where there are several.
     pub(crate) fn header(&self, name: &str) -> Option<Vec<u8>> {
-        let mut room: Room<'_> = [const { MaybeUninit::uninit() }; MOST_HEADERS];
-        let mut response = httparse::Response::new(&mut []);
-        httparse::ParserConfig::default()
-            .parse_response_with_uninit_headers(&mut response, &self.bytes, &mut room)
-            .ok()?;
-        let mut headers = response.headers.iter();
-        let found = headers.find(|header| header.name.eq_ignore_ascii_case(name))?;
-        Some(found.value.to_vec())
+        self.headers(name).into_iter().next()
     }
+
+    /// The values of all headers of a name.
+    fn headers(&self, name: &str) -> Vec<Vec<u8>> {
+        let mut room: Room<'_> = [const { MaybeUninit::uninit() }; HEADERS];
+        let mut response = httparse::Response::new(&mut []);
+        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut response,
+            &self.bytes,
+            &mut room,
+        );
+        let found = parsed.iter().flat_map(|_| response.headers.iter());
+        let found = found.filter(|header| header.name.eq_ignore_ascii_case(name));
+        found.map(|header| header.value.to_vec()).collect()
+    }
+
+    /// What the body is encoded in, in the order in which that was done; none of one that is as it is.
+    pub(crate) fn encodings(&self) -> Option<String> {
+        let named = ["content-encoding", "transfer-encoding"].map(|name| self.headers(name));
+        let named: Vec<_> = (named.iter().flatten())
+            .flat_map(|value| words(value))
+            .map(|word| String::from_utf8_lossy(word).to_ascii_lowercase())
+            .filter(|word| !["", "identity", "chunked"].contains(&word.as_str()))
+            .collect();
+        (!named.is_empty()).then(|| named.join(", "))
+    }
+}
+
+/// Looks for the head of a response in bytes that arrive piece by piece, and passes interim ones over.
+#[derive(Debug, Default)]
+pub(crate) struct HeadSearch {
+    /// Where the head begins, behind the interim ones so far.
+    from: usize,
+    /// So many bytes of it must be there before it is looked at again without having ended: one that drips in
+    /// must not be read anew for each of its bytes.
+    look_at: usize,
+    interim: u32,
+}
+
+impl HeadSearch {
+    /// Looks in all bytes so far, of which those from `new` on have not been looked at. Returns the head and where
+    /// it ends; none when more must come.
+    pub(crate) fn look(
+        &mut self,
+        bytes: &[u8],
+        new: usize,
+    ) -> Result<Option<(Head, usize)>, Garbled> {
+        let has_ended = ends_a_head(&bytes[new.saturating_sub(3).max(self.from)..]);
+        if !has_ended && bytes.len() - self.from < self.look_at {
+            return Ok(None);
+        }
+        loop {
+            let rest = &bytes[self.from..];
+            let Some((head, length)) = Head::read(rest)? else {
+                self.look_at = (2 * rest.len()).min(HEAD_BYTES);
+                return Ok(None);
+            };
+            self.from += length;
+            // 101 would be the last word on this connection, and was not asked for.
+            if !(100..200).contains(&head.status) || head.status == 101 {
+                return Ok(Some((head, self.from)));
+            }
+            self.interim += 1;
+            if self.interim > INTERIM_HEADS {
+                let words =
+                    format!("more than {INTERIM_HEADS} interim heads (1xx) without a response");
+                return Err(Garbled::new(words));
+            }
+        }
+    }
+}
+
+/// True where a line is followed by an empty one.
+fn ends_a_head(bytes: &[u8]) -> bool {
+    let mut feeds = memchr::memchr_iter(b'\n', bytes);
+    feeds.any(|at| bytes[at + 1..].starts_with(b"\n") || bytes[at + 1..].starts_with(b"\r\n"))
 }
 
 /// The words of a list.

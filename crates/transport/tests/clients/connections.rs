@@ -142,6 +142,26 @@ async fn a_refused_key_is_not_repeated() {
     }
 }
 
+/// A reason to stop may be of any length and hold the key, also where the request is dropped behind it.
+#[tokio::test(start_paused = true)]
+async fn the_key_is_struck_from_a_reason_to_stop_and_the_reason_is_cut() {
+    let key = "sk-0123456789abcdefghijklmn";
+    for protocol in PROTOCOLS {
+        for before in [0, 190, 198] {
+            let reason = format!("{}{key}{}", "x".repeat(before), "y".repeat(100_000));
+            let last = protocol.last.replace("\"stop\"", &format!("{reason:?}"));
+            let clock = Clock::start_virtual();
+            let script = vec![protocol.head(), chunk(&last), Step::End];
+            let server = Server::start(&clock, vec![script]).await;
+            let settings = Builder::new(clock).api_key(Some(transport::ApiKey::new(key).unwrap()));
+            let client = (protocol.build)(settings, &server.address.to_string()).unwrap();
+            let reason = generate(&*client).await.exchange.done_reason.unwrap();
+            assert!(!reason.contains("sk-"), "{before}: {reason}");
+            assert_eq!(reason.chars().count(), 201, "{reason}");
+        }
+    }
+}
+
 /// Runs a script and drops the request after 250 ms.
 async fn dropped(protocol: Protocol, script: Vec<Step>) -> Exchange {
     let clock = Clock::start_virtual();

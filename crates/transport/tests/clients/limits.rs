@@ -60,3 +60,18 @@ async fn nobody_listening_is_connection_refused() {
         assert!(error.to_string().starts_with(&expected), "{error}");
     }
 }
+
+/// A stream that has said why it stops is not waited for as one that may go on.
+#[tokio::test(start_paused = true)]
+async fn a_stream_left_open_behind_its_reason_is_over_after_a_grace() {
+    let stop = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let clock = Clock::start_virtual();
+    let script = OPENAI.began(&[chunk(stop), Step::Wait(3_600_000)]);
+    let server = Server::start(&clock, vec![script]).await;
+    let client = OPENAI.limited(&server.address.to_string(), &clock, Timeouts::default());
+    let Seen { outcome, exchange } = generate(&*client).await;
+    assert_eq!(outcome, Outcome::Completed);
+    let last = Nanos::from_millis(20);
+    assert_eq!(exchange.times.done, Some(Stamp::ZERO + last));
+    assert_eq!(clock.now(), Stamp::ZERO + last + Nanos::from_secs(2));
+}

@@ -76,6 +76,20 @@ const OLLAMA: Protocol = Protocol {
                 "one object that stopped on repeats",
                 json("200 OK", repeats),
             ),
+            (
+                "a model that is loaded and no more",
+                json(
+                    "200 OK",
+                    r#"{"response":"","done":true,"done_reason":"load"}"#,
+                ),
+            ),
+            (
+                "a count that cannot be",
+                json(
+                    "200 OK",
+                    r#"{"response":"ab","done":true,"eval_count":18446744073709551615}"#,
+                ),
+            ),
         ]
     },
 };
@@ -101,6 +115,30 @@ const OPENAI: Protocol = Protocol {
             (
                 "a reason without [DONE]",
                 p.began(&[chunk(stop), Step::End]),
+            ),
+            (
+                "a reason, and the stream left open",
+                p.began(&[chunk(stop), Step::Wait(60_000)]),
+            ),
+            (
+                "a reason, and what follows it later",
+                p.began(&[
+                    chunk(stop),
+                    Step::Wait(600),
+                    chunk("data: {\"choices\":[],\"usage\":{\"completion_tokens\":1}}\n\n"),
+                    Step::Wait(600),
+                    chunk("data: [DONE]\n\n"),
+                    Step::Wait(3_600_000),
+                ]),
+            ),
+            (
+                "a model that is loaded and no more",
+                vec![
+                    p.head(),
+                    chunk(&stop.replace("stop", "load")),
+                    chunk("data: [DONE]\n\n"),
+                    Step::End,
+                ],
             ),
             (
                 "[DONE] without a reason",

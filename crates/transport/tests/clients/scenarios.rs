@@ -182,6 +182,40 @@ fn streams(p: Protocol) -> Vec<Scenario> {
         ("reset in the stream", p.began(&[Step::Reset])),
         // Ending a chunked body without its last chunk is a break, not an end.
         ("closed in the stream", p.began(&[Step::Close])),
+        (
+            "a body in gzip",
+            vec![raw(
+                &format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Encoding: gzip\r\nContent-Length: 3"
+                ),
+                "\x1f\x08!",
+            )],
+        ),
+        (
+            "a body in two encodings, and an error in one",
+            vec![raw(
+                "HTTP/1.1 502 Bad Gateway\r\nContent-Encoding: gzip\r\nContent-Encoding: br\r\nContent-Length: 3",
+                "\x1f\x08!",
+            )],
+        ),
+        (
+            "interim heads without end",
+            vec![Step::Raw(
+                "HTTP/1.1 102 Processing\r\n\r\n".repeat(40).into_bytes(),
+                1,
+            )],
+        ),
+        // Where no connection is kept nothing is gained by waiting for the end.
+        (
+            "an end that comes late",
+            vec![
+                p.head(),
+                chunk(p.token),
+                chunk(p.last),
+                Step::Wait(300),
+                Step::End,
+            ],
+        ),
         ("half a value", p.began(&[chunk(p.half)])),
         ("no UTF-8", p.began(&[Step::Chunk(with(b"\xff"))])),
         ("a huge value", p.began(&huge)),

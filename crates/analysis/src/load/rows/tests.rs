@@ -132,6 +132,7 @@ fn file(records: &[RequestRecord]) -> LoadFile {
             slo: Some(slo.to_owned()),
         },
         result: Some(LoadResult {
+            warmed: None,
             interrupted: false,
             not_begun: 0,
             peak_in_flight: 2,

@@ -280,6 +280,7 @@ fn result(records: &[RequestRecord], end: &LoadEnd) -> LoadResult {
         interrupted: false,
         not_begun: 0,
         peak_in_flight: end.peak_in_flight,
+        warmed: None,
         figures: collected.figures(),
         client: ClientCost::default(),
     }

@@ -34,6 +34,13 @@ pub(super) fn block(file: &LoadFile) -> String {
     if let Some(helped) = file.asked.cache_warning(&result.figures) {
         lines.add("warning: ", helped);
     }
+    for (note, responses) in &result.figures.notes {
+        lines.add("warning: ", note.counted(*responses));
+    }
+    if result.warmed == Some(false) {
+        let words = "the model was not loaded before the first request, whose TTFT may hold a load";
+        lines.add("warning: ", words);
+    }
     let contradict = "figures contradict the server's own counters or each other";
     match result.figures.clock_warnings {
         0 => {}

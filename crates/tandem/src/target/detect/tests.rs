@@ -100,12 +100,38 @@ fn llama_cpp_is_found_and_says_what_it_has() {
 #[test]
 fn a_missing_model_names_what_there_is() {
     let address = server(&[V1]);
-    let fatal = look(&address, ApiArg::Openai, "gemma3").unwrap_err();
+    let fatal = look(&address, ApiArg::Auto, "gemma3").unwrap_err();
     assert_eq!(
         fatal.to_string(),
         format!("http://{address} does not have the model gemma3")
     );
     assert_eq!(fatal.hint_text(), Some("name one it has with --model: m"));
+}
+
+/// Where somebody says that a server speaks `/v1`, a model need not be listed.
+#[test]
+fn a_named_protocol_needs_no_list_of_models() {
+    let html = "200 OK\r\nContent-Type: text/html\r\n\r\n<html>hi</html>";
+    let list = "200 OK\r\n\r\n[{\"id\":\"a/b\"}]";
+    for (reply, why) in [
+        ("404 Not Found\r\n\r\nno such page", "cannot be read"),
+        (html, "cannot be read"),
+        ("{\"models\":7}", "cannot be read"),
+        (list, "does not list it"),
+    ] {
+        let address = server(&[("/v1/models", reply)]);
+        let found = look(&address, ApiArg::Openai, "x/y").unwrap();
+        assert_eq!(found.facts.model.as_ref().unwrap().name, "x/y");
+        assert_eq!(found.facts.server.kind, "openai-compatible");
+        assert!(found.told["unlisted"].contains(why), "{:?}", found.told);
+        look(&address, ApiArg::Auto, "x/y").unwrap_err();
+    }
+    let address = server(&[("/v1/models", list)]);
+    let found = look(&address, ApiArg::Openai, "a/b:nitro").unwrap();
+    assert_eq!(found.told.get("unlisted"), None);
+    let refused = "401 Unauthorized\r\n\r\n{\"error\":\"no key\"}";
+    let address = server(&[("/v1/models", refused)]);
+    look(&address, ApiArg::Openai, "x/y").unwrap_err();
 }
 
 #[test]

@@ -27,10 +27,57 @@ fn a_head_ends_where_its_body_begins() {
 #[test]
 fn interim_heads_are_passed_over() {
     let text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
-    assert!(Head::read(text.as_bytes()).unwrap().is_none());
+    assert!(found(text, usize::MAX).unwrap().is_none());
     let whole = format!("{text}HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno");
-    let (head, length) = read(&whole);
-    assert_eq!((head.status, &whole[length..]), (404, "no"));
+    for piece in [usize::MAX, 1, 2, 7] {
+        let (head, length) = found(&whole, piece).unwrap().unwrap();
+        assert_eq!((head.status, &whole[length..]), (404, "no"), "{piece}");
+    }
+}
+
+/// Looks for the head of a text that arrives in pieces of so many bytes.
+fn found(text: &str, piece: usize) -> Result<Option<(Head, usize)>, Garbled> {
+    let mut search = HeadSearch::default();
+    let ends = (1..text.len()).filter(|end| end % piece == 0);
+    let mut before = 0;
+    for end in ends.chain([text.len()]) {
+        if let Some(found) = search.look(&text.as_bytes()[..end], before)? {
+            return Ok(Some(found));
+        }
+        before = end;
+    }
+    Ok(None)
+}
+
+#[test]
+fn heads_that_go_on_and_on_are_given_up() {
+    let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(33);
+    let long = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(HEAD_BYTES));
+    for piece in [usize::MAX, 1, 1000] {
+        let error = found(&interim, piece).unwrap_err().to_string();
+        assert_eq!(error, "more than 32 interim heads (1xx) without a response");
+        let error = found(&long, piece).unwrap_err().to_string();
+        assert_eq!(error, "the response's head is longer than 65536 bytes");
+    }
+}
+
+#[test]
+fn all_encodings_of_a_body_are_named() {
+    for (headers, encodings) in [
+        ("Content-Encoding: gzip\r\n", Some("gzip")),
+        (
+            "content-encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+            None,
+        ),
+        ("Content-Encoding: gzip, BR\r\n", Some("gzip, br")),
+        (
+            "Content-Encoding: gzip\r\nContent-Encoding: zstd\r\nTransfer-Encoding: deflate, chunked\r\n",
+            Some("gzip, zstd, deflate"),
+        ),
+    ] {
+        let (head, _) = read(&format!("HTTP/1.1 200 OK\r\n{headers}\r\n"));
+        assert_eq!(head.encodings().as_deref(), encodings);
+    }
 }
 
 /// Heads, their lines set off by bars.
@@ -81,11 +128,8 @@ fn bodies_end_as_the_rfc_says() {
 
 #[test]
 fn a_head_that_does_not_end_is_refused() {
-    let many = format!(
-        "HTTP/1.1 200 OK\r\n{}\r\n",
-        "a: b\r\n".repeat(MOST_HEADERS + 1)
-    );
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(HEADERS + 1));
     assert!(Head::read(many.as_bytes()).is_err());
-    let long = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(MOST_BYTES));
+    let long = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(HEAD_BYTES));
     assert!(Head::read(long.as_bytes()).is_err());
 }

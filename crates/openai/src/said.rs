@@ -1,0 +1,154 @@
+//! Text, or a list of parts in its place.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// What a member says. A garbled character is no reason to lose a measurement.
+#[derive(Debug)]
+pub(crate) enum Said<'a> {
+    /// One text, borrowed from the event unless it holds escapes.
+    Text(Cow<'a, str>),
+    /// Boxed, because nearly no server sends them and every chunk has room for them.
+    Parts(Box<Parts>),
+}
+
+/// A list of parts, joined by kind.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    text: String,
+    thinking: String,
+    refusal: String,
+}
+
+/// A part. Servers name its text by its kind.
+#[derive(serde::Deserialize)]
+struct Part<'a> {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    summary: Option<&'a RawValue>,
+    /// Thinking that is not to be read.
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    thinking: Option<&'a RawValue>,
+    #[serde(borrow)]
+    refusal: Option<&'a RawValue>,
+}
+
+impl Said<'_> {
+    /// The text, or that of the parts that are text.
+    #[inline]
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Parts(parts) => &parts.text,
+        }
+    }
+
+    /// Of parts that are thinking.
+    #[inline]
+    pub(crate) fn thinking(&self) -> &str {
+        match self {
+            Self::Text(_) => "",
+            Self::Parts(parts) => &parts.thinking,
+        }
+    }
+
+    /// Of parts that are a refusal.
+    #[inline]
+    pub(crate) fn refusal(&self) -> &str {
+        match self {
+            Self::Text(_) => "",
+            Self::Parts(parts) => &parts.refusal,
+        }
+    }
+
+    /// Whatever it says, of a member that is of one kind.
+    #[inline]
+    pub(crate) fn any(&self) -> &str {
+        let all = [self.text(), self.thinking(), self.refusal()];
+        all.into_iter()
+            .find(|text| !text.is_empty())
+            .unwrap_or_default()
+    }
+}
+
+impl Parts {
+    /// Takes a part in; one that is nothing known is skipped.
+    fn take(&mut self, part: &RawValue) {
+        if let Some(text) = plain(Some(part)) {
+            self.text += &text;
+            return;
+        }
+        let Ok(part) = serde_json::from_str::<Part<'_>>(part.get()) else {
+            return;
+        };
+        let kind = part.kind.unwrap_or_default();
+        let is_thinking = kind.starts_with("reasoning") || kind.starts_with("thinking");
+        let text = plain(part.text);
+        let hidden = plain(part.summary).or_else(|| plain(part.data));
+        let (text, other) = if is_thinking {
+            (None, text.or(hidden))
+        } else {
+            (text, None)
+        };
+        self.text += &text.unwrap_or_default();
+        let thinking = other.or_else(|| texts(part.thinking));
+        self.thinking += &thinking.unwrap_or_default();
+        self.refusal += &plain(part.refusal).unwrap_or_default();
+    }
+}
+
+/// A member that is text.
+fn plain(member: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(member?.get()).ok()
+}
+
+/// A member that is text or a list of parts with text (Mistral's thinking); no deeper, since depth is the
+/// server's to choose.
+fn texts(member: Option<&RawValue>) -> Option<String> {
+    let parts = || serde_json::from_str::<Vec<&RawValue>>(member?.get()).ok();
+    plain(member).or_else(|| {
+        let part = |part: &RawValue| {
+            let part = serde_json::from_str::<Part<'_>>(part.get()).ok()?;
+            plain(part.text)
+        };
+        Some(parts()?.into_iter().filter_map(part).collect())
+    })
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Said<'a> {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SaidVisitor;
+        impl<'de> Visitor<'de> for SaidVisitor {
+            type Value = Said<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text or a list of parts")
+            }
+            fn visit_borrowed_bytes<E: Error>(self, text: &'de [u8]) -> Result<Said<'de>, E> {
+                Ok(Said::Text(String::from_utf8_lossy(text)))
+            }
+            fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<Said<'de>, E> {
+                Ok(Said::Text(
+                    String::from_utf8_lossy(text).into_owned().into(),
+                ))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Said<'de>, A::Error> {
+                let mut said = Box::<Parts>::default();
+                while let Some(part) = parts.next_element::<&RawValue>()? {
+                    said.take(part);
+                }
+                Ok(Said::Parts(said))
+            }
+        }
+        // As bytes, so that half of a surrogate pair is read, too.
+        deserializer.deserialize_bytes(SaidVisitor)
+    }
+}

@@ -1,0 +1,39 @@
+//! How much of what a server sends is taken, and how long it is waited for beyond a protocol's last word. A
+//! server can send whatever it likes for as long as it likes; each of these ends in an outcome of its own.
+
+use domain::Nanos;
+
+/// Most headers of a response: several times as many as gateways that add their own send.
+pub(crate) const HEADERS: usize = 128;
+/// Most bytes of a head; servers and proxies themselves take 8 to 64 KiB.
+pub(crate) const HEAD_BYTES: usize = 64 * 1024;
+/// Most interim heads (1xx) before a response's own.
+pub(crate) const INTERIM_HEADS: u32 = 32;
+/// Most bytes behind a head that are taken before somebody wants them.
+pub(crate) const EARLY_BYTES: usize = 64 * 1024;
+/// Most bytes that may follow a chunk's size on its line. Nobody needs extensions.
+pub(crate) const EXTENSION_BYTES: u32 = 16 * 1024;
+/// Most bytes of trailers, which are passed over.
+pub(crate) const TRAILER_BYTES: u32 = 64 * 1024;
+/// Most of an error page that is read, bytes.
+pub(crate) const ERROR_BYTES: usize = 64 * 1024;
+
+/// Most bytes of one answer's output, its thinking and tool calls included: four million tokens, more than any
+/// model's context.
+pub const ANSWER_BYTES: u64 = 16 * 1024 * 1024;
+/// Most chunks with output of one answer: each is a stamp that is kept.
+pub const ANSWER_CHUNKS: usize = 1 << 20;
+
+/// Longest message of a server that is kept, characters.
+pub(crate) const MESSAGE_CHARS: usize = 400;
+/// Longest quotation of what is no message, characters.
+pub(crate) const QUOTE_CHARS: usize = 80;
+/// Longest name, version or reason that is kept, characters.
+pub(crate) const NAME_CHARS: usize = 200;
+
+/// How long the end of a body is waited for after the protocol's last word, where the connection can be used
+/// again then: about what a new one takes.
+pub(crate) const DRAIN: Nanos = Nanos::from_millis(50);
+/// How long a stream is waited for that has said why it stops and does not end: servers that have more to say,
+/// token counts or `[DONE]`, say it at once.
+pub(crate) const GRACE: Nanos = Nanos::from_secs(2);

@@ -1,0 +1,88 @@
+//! Members that a server may get wrong without losing more than themselves. Each is for
+//! `#[serde(default, deserialize_with = …)]`, and reads JSON text, not a value that was read already.
+
+use serde::de::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// A member that is what it is by default, none or empty, where a server sent something else than it should.
+pub fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    let raw = <&'de RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).unwrap_or_default())
+}
+
+/// A count; none where it is no whole number from zero on that it can be. `5.0` is 5: some servers count in
+/// floating point.
+pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let raw = <&'de RawValue>::deserialize(deserializer)?.get();
+    let exact = serde_json::from_str::<u64>(raw).ok();
+    Ok(exact.or_else(|| {
+        let number: f64 = serde_json::from_str(raw).ok()?;
+        (number.fract() == 0.0 && (0.0..9e15).contains(&number)).then_some(number as u64)
+    }))
+}
+
+/// A list without the items that are not what they should be.
+pub fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let items = Vec::<&'de RawValue>::deserialize(deserializer)?;
+    Ok(items
+        .into_iter()
+        .filter_map(|item| serde_json::from_str(item.get()).ok())
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, serde::Deserialize)]
+    #[serde(default)]
+    struct Members {
+        #[serde(deserialize_with = "count")]
+        n: Option<u64>,
+        #[serde(deserialize_with = "lenient")]
+        text: Option<String>,
+        #[serde(deserialize_with = "lenient")]
+        names: Vec<String>,
+        /// To see that the others are read.
+        last: u8,
+    }
+
+    #[test]
+    fn an_impossible_member_costs_itself_alone() {
+        for (n, expected) in [
+            ("7", Some(7)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("5.0", Some(5)),
+            ("18446744073709551616", None),
+            ("-35", None),
+            ("1.5", None),
+            ("1e999", None),
+            ("{}", None),
+            ("\"7\"", None),
+            ("null", None),
+        ] {
+            let text = format!(r#"{{"n":{n},"text":{n},"names":{n},"last":1}}"#);
+            let members: Members = serde_json::from_str(&text).unwrap();
+            let text = (n == "\"7\"").then(|| "7".to_owned());
+            let others = Members {
+                n: expected,
+                text,
+                names: vec![],
+                last: 1,
+            };
+            assert_eq!(members, others, "{n}");
+        }
+        let mut items = serde_json::Deserializer::from_str(r#"["a",1,null,"b"]"#);
+        assert_eq!(list::<_, String>(&mut items).unwrap(), ["a", "b"]);
+        let mut no_list = serde_json::Deserializer::from_str("7");
+        list::<_, String>(&mut no_list).unwrap_err();
+    }
+}

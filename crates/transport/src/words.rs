@@ -1,0 +1,133 @@
+//! What is said of a failure, in which a server's words stand apart from ours until they are shown.
+
+use std::fmt;
+
+use crate::bounds::{MESSAGE_CHARS, NAME_CHARS, QUOTE_CHARS};
+use crate::key::ApiKey;
+
+/// What to say of a failure. A server's words in it are shown only after the key has been struck from them and
+/// they have been cut short, in this order: a key that was cut would not be found.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Words(Vec<Piece>);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Piece {
+    Ours(String),
+    Servers {
+        text: String,
+        most: usize,
+        is_quoted: bool,
+    },
+}
+
+impl Words {
+    fn servers(text: impl Into<String>, most: usize, is_quoted: bool) -> Self {
+        let text = text.into();
+        Self(vec![Piece::Servers {
+            text,
+            most,
+            is_quoted,
+        }])
+    }
+
+    /// A message of a server.
+    pub fn message(text: impl Into<String>) -> Self {
+        Self::servers(text, MESSAGE_CHARS, false)
+    }
+
+    /// A server's name for something.
+    pub fn name(text: impl Into<String>) -> Self {
+        Self::servers(text, NAME_CHARS, false)
+    }
+
+    /// The start of what a server sent, in quotation marks.
+    pub fn quote(text: impl Into<String>) -> Self {
+        Self::servers(text, QUOTE_CHARS, true)
+    }
+
+    /// With other words behind these.
+    #[must_use]
+    pub fn and(mut self, other: impl Into<Self>) -> Self {
+        self.0.extend(other.into().0);
+        self
+    }
+
+    /// As they may be shown and kept.
+    pub(crate) fn shown(&self, key: Option<&ApiKey>) -> String {
+        let pieces = self.0.iter().map(|piece| match piece {
+            Piece::Ours(text) => text.clone(),
+            Piece::Servers {
+                text,
+                most,
+                is_quoted,
+            } => {
+                let text = match key {
+                    Some(key) => clip(&key.strike_from(text), *most),
+                    None => clip(text, *most),
+                };
+                if *is_quoted {
+                    format!("{text:?}")
+                } else {
+                    text
+                }
+            }
+        });
+        pieces.collect()
+    }
+}
+
+impl From<String> for Words {
+    fn from(text: String) -> Self {
+        Self(vec![Piece::Ours(text)])
+    }
+}
+
+impl From<&str> for Words {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.shown(None))
+    }
+}
+
+/// The first `chars` characters, with an ellipsis when there are more.
+fn clip(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Wherever a message is cut, no part of the key is left of it.
+    #[test]
+    fn the_key_is_struck_before_words_are_cut() {
+        let key = ApiKey::new("sk-0123456789abcdefghijklmn").unwrap();
+        for before in 0..MESSAGE_CHARS + 10 {
+            let told = format!(
+                "{}sk-0123456789abcdefghijklmn{}",
+                "x".repeat(before),
+                "y".repeat(500)
+            );
+            for words in [
+                Words::message(&told),
+                Words::name(&told),
+                Words::quote(&told),
+            ] {
+                let shown = words.shown(Some(&key));
+                assert!(!shown.contains("sk-"), "{before}: {shown}");
+            }
+        }
+        let words = Words::from("it said ")
+            .and(Words::quote("a \"b\""))
+            .and("; mind it");
+        assert_eq!(words.shown(Some(&key)), r#"it said "a \"b\""; mind it"#);
+    }
+}
