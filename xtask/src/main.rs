@@ -78,6 +78,10 @@ fn main() -> ExitCode {
             out!("cargo xtask COMMAND\n\n{}", line.unwrap_or_default());
             Ok(ExitCode::SUCCESS)
         }
+        "ci" | "licences" | "tidy" if rest.iter().any(|arg| command != "ci" || arg != "--long") => {
+            say!("xtask: {command} does not take {}", rest.join(" "));
+            Ok(ExitCode::from(2))
+        }
         "sweep" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
         | "calibrate-profile" => delegate::tandem(&command, &rest),
         "report" | "audit" | "compare" => delegate::tandem_report(&command, &rest),

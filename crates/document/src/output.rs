@@ -1,8 +1,12 @@
 //! Standard output and standard error of a command, whose reader may go away before its end: a closed
-//! terminal, `| head`. That stops nothing and changes no exit code.
+//! terminal, `| head`. That stops nothing and changes no exit code. Colours and line ends are the only
+//! control characters that pass, whatever a server's words hold.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Stderr, Stdout, Write};
+
+use crate::safe;
 
 /// A stream that drops what is written once its reader has closed it. Every other error, such as a
 /// full disk under the file that it is redirected to, stays one.
@@ -34,7 +38,11 @@ fn unless_closed<T>(written: io::Result<T>, instead: T) -> io::Result<T> {
 
 impl<W: Write> Write for Output<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        unless_closed(self.0.write(bytes), bytes.len())
+        let written = match std::str::from_utf8(bytes).map(safe::lines) {
+            Ok(Cow::Owned(safe)) => self.0.write_all(safe.as_bytes()).map(|()| bytes.len()),
+            _ => self.0.write(bytes),
+        };
+        unless_closed(written, bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -56,6 +64,21 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Err(self.0.into())
         }
+    }
+
+    #[test]
+    fn colours_and_line_ends_pass_and_nothing_else_that_is_hidden() {
+        let mut shown = Vec::new();
+        let mut output = Output(&mut shown);
+        write!(
+            output,
+            "\u{1b}[1;31mred\u{1b}[0m\n\u{1b}]0;title\u{7} {}",
+            "\u{202e}\r"
+        )
+        .unwrap();
+        let shown = String::from_utf8(shown).unwrap();
+        let expected = "\u{1b}[1;31mred\u{1b}[0m\n\\u001b]0;title\\u0007 \\u202e\\u000d";
+        assert_eq!(shown, expected);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! output. Nothing of such a string is dropped silently: what cannot be shown is shown by its code.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Characters of a file name beyond which the rest is left out.
 const LONGEST_FILE_NAME: usize = 120;
@@ -29,6 +30,31 @@ pub fn terminal(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
+}
+
+/// Lines of text or JSON as they may go to a terminal: of what is hidden only line ends and colours stay;
+/// the rest is shown as `\u001b`, which JSON reads as the same string.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| is_hidden(c) && c != '\n') {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        if is_hidden(c) && c != '\n' && !begins_colour(&text[at..]) {
+            let _ = write!(safe, "\\u{:04x}", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// True for text that begins with the escape sequence of a colour: `ESC [ 1 ; 31 m`.
+fn begins_colour(text: &str) -> bool {
+    text.strip_prefix("\u{1b}[").is_some_and(|rest| {
+        let numbers = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+        numbers.starts_with('m')
+    })
 }
 
 /// The string as text in Markdown, in a table's cell too: it makes no markup, no link and no HTML.
@@ -136,8 +162,6 @@ pub fn file_name(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write as _;
-
     use super::*;
 
     /// What a server or a plan might send.
