@@ -16,7 +16,7 @@ use crate::delegate::{Profile, build_with, root, succeeds, target};
 const WRAPPER: &str = "TANDEM_FUZZ_WRAPPER";
 
 /// What libFuzzer needs of the compiler: edges counted, comparisons told.
-const INSTRUMENT: [&str; 8] = [
+const INSTRUMENT: [&str; 7] = [
     // Our crates alone are optimised: four times the inputs a second. Overflow is looked for as in tests.
     "-Copt-level=1",
     "-Cpasses=sancov-module",
@@ -25,7 +25,6 @@ const INSTRUMENT: [&str; 8] = [
     "-Cllvm-args=-sanitizer-coverage-pc-table",
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
     "-Ccodegen-units=1",
-    "-Cincremental=",
 ];
 
 /// Most memory that an input may take, MB.
