@@ -65,7 +65,7 @@ pub fn markdown(text: &str) -> String {
     let mut letters = text.chars().peekable();
     while let Some(c) = letters.next() {
         match c {
-            '<' if letters.peek().is_some_and(opens_html) => safe.push_str("&lt;"),
+            '<' if letters.peek().is_some_and(|c| opens_html(*c)) => safe.push_str("&lt;"),
             '|' | '`' | '*' | '\\' | '~' => safe.extend(['\\', c]),
             // Within a word an underscore is a letter; a bracket is a link only before another.
             '_' if before.is_alphanumeric()
@@ -91,7 +91,7 @@ pub fn sentence(text: &str) -> String {
     let mut letters = text.chars().peekable();
     while let Some(c) = letters.next() {
         in_code ^= c == '`';
-        if c == '<' && !in_code && letters.peek().is_some_and(opens_html) {
+        if c == '<' && !in_code && letters.peek().is_some_and(|c| opens_html(*c)) {
             safe.push_str("&lt;");
         } else {
             safe.push(c);
@@ -101,8 +101,8 @@ pub fn sentence(text: &str) -> String {
 }
 
 /// True for what makes HTML of a `<` before it.
-fn opens_html(c: &char) -> bool {
-    c.is_alphabetic() || "/!?".contains(*c)
+fn opens_html(c: char) -> bool {
+    c.is_alphabetic() || "/!?".contains(c)
 }
 
 /// The string as code in Markdown.

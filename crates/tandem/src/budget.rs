@@ -65,10 +65,10 @@ pub(crate) async fn climb(
 ) -> Result<ClientBudget, Fatal> {
     descriptors::enough_for(1, true)?;
     if let Some(streams) = ladder.left_out() {
-        eprintln!(
+        say(format_args!(
             "warning: the client is not calibrated at {streams} streams and more: this process may not open \
              enough files; raise the limit with `ulimit -n`"
-        );
+        ));
     }
     let server_cpus: Vec<u32> = if runtime.pinned.is_empty() {
         Vec::new()

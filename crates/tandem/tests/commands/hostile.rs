@@ -73,7 +73,7 @@ fn answer(path: &str, nth: usize) -> (&'static str, String) {
             ok(json!({"model_info": {HOSTILE: HOSTILE, "general.architecture": HOSTILE}}))
         }
         "/v1/models" => ok(json!({"data": [{"id": HOSTILE}, {"id": "m", "owned_by": HOSTILE}]})),
-        "/api/generate" | "/api/chat" if nth % 3 == 0 => ok(json!({"error": HOSTILE})),
+        "/api/generate" | "/api/chat" if nth.is_multiple_of(3) => ok(json!({"error": HOSTILE})),
         "/api/generate" | "/api/chat" if nth % 3 == 1 => (
             "500 Internal Server Error",
             json!({"error": HOSTILE}).to_string(),
@@ -82,7 +82,7 @@ fn answer(path: &str, nth: usize) -> (&'static str, String) {
             "model": HOSTILE, "response": HOSTILE, "message": {"role": "assistant", "content": HOSTILE},
             "done": true, "done_reason": HOSTILE, "eval_count": 2, "eval_duration": 1000,
         })),
-        "/v1/chat/completions" if nth % 2 == 0 => (
+        "/v1/chat/completions" if nth.is_multiple_of(2) => (
             "429 Too Many Requests",
             json!({"error": {"message": HOSTILE}}).to_string(),
         ),
