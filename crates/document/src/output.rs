@@ -70,12 +70,8 @@ mod tests {
     fn colours_and_line_ends_pass_and_nothing_else_that_is_hidden() {
         let mut shown = Vec::new();
         let mut output = Output(&mut shown);
-        write!(
-            output,
-            "\u{1b}[1;31mred\u{1b}[0m\n\u{1b}]0;title\u{7} {}",
-            "\u{202e}\r"
-        )
-        .unwrap();
+        let text = "\u{1b}[1;31mred\u{1b}[0m\n\u{1b}]0;title\u{7} \u{202e}\r";
+        output.write_all(text.as_bytes()).unwrap();
         let shown = String::from_utf8(shown).unwrap();
         let expected = "\u{1b}[1;31mred\u{1b}[0m\n\\u001b]0;title\\u0007 \\u202e\\u000d";
         assert_eq!(shown, expected);
