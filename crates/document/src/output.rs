@@ -4,23 +4,38 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, Stderr, Stdout, Write};
+use std::io::{self, IsTerminal, Stderr, Stdout, Write};
 
 use crate::safe;
 
 /// A stream that drops what is written once its reader has closed it. Every other error, such as a
 /// full disk under the file that it is redirected to, stays one.
 #[derive(Debug)]
-pub struct Output<W>(W);
+pub struct Output<W> {
+    stream: W,
+    colours: bool,
+}
+
+impl<W: IsTerminal> Output<W> {
+    fn new(stream: W) -> Self {
+        let colours = stream.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { stream, colours }
+    }
+
+    /// True where a person looks at it and has not asked for plain text.
+    pub const fn has_colours(&self) -> bool {
+        self.colours
+    }
+}
 
 /// Standard output.
 pub fn stdout() -> Output<Stdout> {
-    Output(io::stdout())
+    Output::new(io::stdout())
 }
 
 /// Standard error.
 pub fn stderr() -> Output<Stderr> {
-    Output(io::stderr())
+    Output::new(io::stderr())
 }
 
 /// Writes a line to standard error. When that fails there is no place to say so.
@@ -38,15 +53,19 @@ fn unless_closed<T>(written: io::Result<T>, instead: T) -> io::Result<T> {
 
 impl<W: Write> Write for Output<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = match std::str::from_utf8(bytes).map(safe::lines) {
-            Ok(Cow::Owned(safe)) => self.0.write_all(safe.as_bytes()).map(|()| bytes.len()),
-            _ => self.0.write(bytes),
+        let shown = std::str::from_utf8(bytes).map(|text| safe::lines(text, self.colours));
+        let written = match shown {
+            Ok(Cow::Owned(safe)) => {
+                let written = self.stream.write_all(safe.as_bytes());
+                written.map(|()| bytes.len())
+            }
+            _ => self.stream.write(bytes),
         };
         unless_closed(written, bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        unless_closed(self.0.flush(), ())
+        unless_closed(self.stream.flush(), ())
     }
 }
 
@@ -68,21 +87,30 @@ mod tests {
 
     #[test]
     fn colours_and_line_ends_pass_and_nothing_else_that_is_hidden() {
-        let mut shown = Vec::new();
-        let mut output = Output(&mut shown);
-        let text = "\u{1b}[1;31mred\u{1b}[0m\n\u{1b}]0;title\u{7} \u{202e}\r";
-        output.write_all(text.as_bytes()).unwrap();
-        let shown = String::from_utf8(shown).unwrap();
-        let expected = "\u{1b}[1;31mred\u{1b}[0m\n\\u001b]0;title\\u0007 \\u202e\\u000d";
-        assert_eq!(shown, expected);
+        let shown = |colours| {
+            let mut output = Output {
+                stream: Vec::new(),
+                colours,
+            };
+            let text = "\u{1b}[1;31mred\u{1b}[0m\n\u{1b}]0;title\u{7} \u{202e}\r";
+            output.write_all(text.as_bytes()).unwrap();
+            String::from_utf8(output.stream).unwrap()
+        };
+        let rest = "\n\\u001b]0;title\\u0007 \\u202e\\u000d";
+        assert_eq!(shown(true), format!("\u{1b}[1;31mred\u{1b}[0m{rest}"));
+        assert_eq!(shown(false), format!("\\u001b[1;31mred\\u001b[0m{rest}"));
     }
 
     #[test]
     fn a_reader_that_is_gone_is_no_error_and_a_full_disk_is_one() {
-        let mut unread = Output(Fails(io::ErrorKind::BrokenPipe));
+        let fails = |kind| Output {
+            stream: Fails(kind),
+            colours: false,
+        };
+        let mut unread = fails(io::ErrorKind::BrokenPipe);
         unread.write_all(b"text").unwrap();
         unread.flush().unwrap();
-        let mut full = Output(Fails(io::ErrorKind::StorageFull));
+        let mut full = fails(io::ErrorKind::StorageFull);
         assert_eq!(
             full.write_all(b"text").unwrap_err().kind(),
             io::ErrorKind::StorageFull

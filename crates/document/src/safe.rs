@@ -32,15 +32,16 @@ pub fn terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Lines of text or JSON as they may go to a terminal: of what is hidden only line ends and colours stay;
-/// the rest is shown as `\u001b`, which JSON reads as the same string.
-pub fn lines(text: &str) -> Cow<'_, str> {
+/// Lines of text or JSON as they may go to a terminal: of what is hidden only line ends stay, and colours
+/// where they are wanted; the rest is shown as `\u001b`, which JSON reads as the same string.
+pub fn lines(text: &str, colours: bool) -> Cow<'_, str> {
     if !text.chars().any(|c| is_hidden(c) && c != '\n') {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
-        if is_hidden(c) && c != '\n' && !begins_colour(&text[at..]) {
+        let stays = c == '\n' || colours && begins_colour(&text[at..]);
+        if is_hidden(c) && !stays {
             let _ = write!(safe, "\\u{:04x}", u32::from(c));
         } else {
             safe.push(c);

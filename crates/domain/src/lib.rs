@@ -26,4 +26,4 @@ pub mod work;
 
 pub use options::{ModelOptions, OPTIONS, OnV1, OptionKind, OptionSpec, OptionValue};
 pub use outcome::{FailureKind, Outcome, OutcomeCounts, TimeoutPhase};
-pub use units::{Nanos, Stamp};
+pub use units::{LONGEST_NS, Nanos, Stamp};

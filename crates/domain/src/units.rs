@@ -5,7 +5,24 @@ use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Nine years in nanoseconds. What is read may be this long and no longer, so that differences and sums of
+/// a few stay far within 64 bits with a sign.
+pub const LONGEST_NS: u64 = 1 << 58;
+
+fn plausible<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let ns = u64::deserialize(deserializer)?;
+    if ns > LONGEST_NS {
+        let found = Unexpected::Unsigned(ns);
+        return Err(D::Error::invalid_value(
+            found,
+            &"at most nine years in nanoseconds",
+        ));
+    }
+    Ok(ns)
+}
 
 /// A length of time in nanoseconds. Sums stop at the longest there is: servers report durations of any
 /// length.
@@ -14,7 +31,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
-pub struct Nanos(pub u64);
+pub struct Nanos(#[serde(deserialize_with = "plausible")] pub u64);
 
 impl Nanos {
     /// No time at all.
@@ -99,7 +116,7 @@ impl fmt::Display for Nanos {
 )]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
-pub struct Stamp(pub u64);
+pub struct Stamp(#[serde(deserialize_with = "plausible")] pub u64);
 
 impl Stamp {
     /// The start of the sweep.

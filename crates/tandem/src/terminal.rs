@@ -23,10 +23,9 @@ pub(crate) fn start_logging(verbose: u8) {
         _ => "trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(colour)
+        .with_ansi(output::stderr().has_colours())
         .with_writer(output::stderr)
         .init();
 }
@@ -97,11 +96,6 @@ fn time_left(planned: Option<Duration>, elapsed: Duration, done: u64, all: u64) 
 /// A time in whole seconds, such as `2m 5s`.
 pub(crate) fn time(time: Duration) -> String {
     humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
-}
-
-/// True where a person looks at standard output and has not asked for plain text.
-pub(crate) fn has_colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 /// Characters of a line of standard output: those of the terminal, or what COLUMNS says; 80 where

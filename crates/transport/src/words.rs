@@ -5,6 +5,11 @@ use std::fmt;
 use crate::bounds::{MESSAGE_CHARS, NAME_CHARS, QUOTE_CHARS};
 use crate::key::ApiKey;
 
+/// What ends a line somewhere. A server's words stay on the line of ours.
+const LINE_ENDS: [char; 7] = [
+    '\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}',
+];
+
 /// What to say of a failure. A server's words in it are shown only after the key has been struck from them and
 /// they have been cut short, in this order: a key that was cut would not be found.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,7 +73,7 @@ impl Words {
                 if *is_quoted {
                     format!("{text:?}")
                 } else {
-                    text
+                    text.replace(LINE_ENDS, " ")
                 }
             }
         });
@@ -129,5 +134,7 @@ mod tests {
             .and(Words::quote("a \"b\""))
             .and("; mind it");
         assert_eq!(words.shown(Some(&key)), r#"it said "a \"b\""; mind it"#);
+        let lines = Words::message("one\r\ntwo\u{2028}three");
+        assert_eq!(lines.shown(None), "one  two three");
     }
 }

@@ -315,6 +315,7 @@ fn unknown_is_null_in_json_order_of_the_schema() {
 }
 
 mod nonsense {
+    use domain::LONGEST_NS;
     use proptest::prelude::*;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
@@ -332,7 +333,7 @@ mod nonsense {
     fn any_moment(rng: &mut ChaCha8Rng) -> Option<Stamp> {
         match rng.random_range(0..3) {
             0 => None,
-            1 => Some(Stamp(rng.next_u64())),
+            1 => Some(Stamp(rng.random_range(0..=LONGEST_NS))),
             _ => Some(early(rng)),
         }
     }
@@ -353,7 +354,7 @@ mod nonsense {
         let done = match sent {
             Some(sent) if rng.random_bool(0.9) => {
                 let after = ended.unwrap_or_default();
-                Some(Stamp(sent.0.saturating_add(after.0)))
+                Some(Stamp((sent.0 + after.0).min(LONGEST_NS)))
             }
             _ => ended,
         };
@@ -399,7 +400,7 @@ mod nonsense {
             agent(i, *server, context(512 << (i % 2)), requests)
         });
         let mut arm = arm(Together, "as left", agents.collect());
-        arm.throttled = vec![(Stamp(5), Stamp(u64::MAX)), (Stamp(9), Stamp(3))];
+        arm.throttled = vec![(Stamp(5), Stamp(LONGEST_NS)), (Stamp(9), Stamp(3))];
         rng.random_bool(0.9).then_some(arm)
     }
 
@@ -420,7 +421,7 @@ mod nonsense {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(400))]
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
 
         /// Whatever is recorded, there is a summary and no panic, and no figure is infinite.
         #[test]

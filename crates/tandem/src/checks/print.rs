@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::builder::styling::{AnsiColor, Style};
+use document::output;
 use document::words::plural;
 
 use super::facts::{Facts, ServerState};
@@ -25,7 +26,7 @@ fn word(level: Level) -> String {
         Level::Warning => ("warning", colour(AnsiColor::Yellow)),
         Level::Problem => ("problem", colour(AnsiColor::Red).bold()),
     };
-    if terminal::has_colour() {
+    if output::stdout().has_colours() {
         format!("{style}{word:<7}{style:#}")
     } else {
         format!("{word:<7}")
