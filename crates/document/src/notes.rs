@@ -35,7 +35,7 @@ pub fn warning(warning: &Warning) -> String {
             run.config, run.topology, run.repetition
         ),
         Warning::ServerChanged(url, [before, now], arms) => format!(
-            "{} was {} {} when the sweep began and {} {} in {}, which cannot be compared with the others",
+            "the server at {} was {} {} when the sweep began and {} {} in {}, which cannot be compared with the others",
             url,
             before.kind,
             before.version,
@@ -159,7 +159,7 @@ mod tests {
         let changed = Warning::ServerChanged("http://a:1".to_owned(), identities, 3);
         assert_eq!(
             warning(&changed),
-            "http://a:1 was ollama 0.32.1 when the sweep began and ollama 0.33.0 in 3 arms, which cannot be \
+            "the server at http://a:1 was ollama 0.32.1 when the sweep began and ollama 0.33.0 in 3 arms, which cannot be \
              compared with the others"
         );
     }

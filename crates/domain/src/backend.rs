@@ -105,29 +105,35 @@ impl Exchange {
     /// output has bytes, or more than twice what the call allowed. Chunks are counted instead.
     pub fn drop_impossible_counts(&mut self, call: &GenerateCall) {
         let counters = &mut self.times.counters;
-        let prompt = counters.prompt_eval_count.filter(|n| *n <= MOST_TOKENS);
-        counters.prompt_eval_count = prompt;
-        let cached = counters.prompt_eval_cached_count;
-        counters.prompt_eval_cached_count = cached.filter(|n| *n <= MOST_TOKENS);
-        let Some(told) = counters.eval_count else {
-            return;
-        };
+        let mut is_impossible = false;
+        for count in [
+            &mut counters.prompt_eval_count,
+            &mut counters.prompt_eval_cached_count,
+        ] {
+            if count.is_some_and(|n| n > MOST_TOKENS) {
+                *count = None;
+                is_impossible = true;
+            }
+        }
         let asked = call.options.num_predict.and_then(|n| u64::try_from(n).ok());
         let asked = asked.filter(|n| *n > 0).unwrap_or(MOST_TOKENS);
         let shown = self.output_bytes.saturating_add(self.hidden_tokens);
         let most = MOST_TOKENS
             .min(shown.saturating_add(UNSEEN_TOKENS))
             .min(asked.saturating_mul(2).saturating_add(UNSEEN_TOKENS));
-        let is_placeholder = told == 0 && !self.times.chunks.is_empty();
-        if !is_placeholder && told <= most {
-            return;
+        let told = counters.eval_count;
+        let is_placeholder = told == Some(0) && !self.times.chunks.is_empty();
+        if is_placeholder || told.is_some_and(|n| n > most) {
+            counters.eval_count = None;
+            is_impossible = true;
         }
-        counters.eval_count = None;
         if is_placeholder {
             // Where one count was never filled in, none was.
-            counters.prompt_eval_count = prompt.filter(|n| *n > 0);
+            counters.prompt_eval_count = counters.prompt_eval_count.filter(|n| *n > 0);
         }
-        self.times.notes.push(ResponseNote::ImpossibleCount);
+        if is_impossible {
+            self.times.notes.push(ResponseNote::ImpossibleCount);
+        }
     }
 }
 

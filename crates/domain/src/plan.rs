@@ -46,7 +46,8 @@ impl ConfigId {
     pub fn new(name: &str) -> Option<Self> {
         let id = name.trim().replace('/', "_");
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-        (!id.is_empty() && id.chars().all(fits)).then_some(Self(id))
+        let is_name = !id.is_empty() && !id.starts_with('.');
+        (is_name && id.chars().all(fits)).then_some(Self(id))
     }
 
     /// The id of a recorded folder: `bvc_gpu60_ctx512_temp0p6` is `bvc_g60_c512_t0.6`, and

@@ -9,7 +9,7 @@ use domain::Nanos;
 use domain::record::ServerCounters;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
-use transport::{Trouble, count, error_words, malformed};
+use transport::{Trouble, count, error_words, malformed, missed_count};
 
 /// What a stream is made of, in words.
 pub(crate) const LINE: &str = "line";
@@ -35,13 +35,13 @@ pub(crate) struct Chunk<'a> {
     total_duration: Option<u64>,
     #[serde(default, deserialize_with = "count")]
     load_duration: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
+    #[serde(default, deserialize_with = "missed_count")]
     prompt_eval_count: Option<u64>,
     #[serde(default, deserialize_with = "count")]
     prompt_eval_duration: Option<u64>,
     #[serde(default, deserialize_with = "count")]
     prompt_eval_cached_count: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
+    #[serde(default, deserialize_with = "missed_count")]
     eval_count: Option<u64>,
     #[serde(default, deserialize_with = "count")]
     eval_duration: Option<u64>,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use domain::Nanos;
 use domain::backend::Exchange;
 use serde_json::value::RawValue;
-use transport::{Trouble, count, error_words, lenient};
+use transport::{Trouble, count, error_words, lenient, missed_count};
 
 use crate::said::Said;
 
@@ -69,9 +69,9 @@ struct Delta<'a> {
 #[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
 #[serde(default)]
 struct Usage {
-    #[serde(deserialize_with = "count")]
+    #[serde(deserialize_with = "missed_count")]
     prompt_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
+    #[serde(deserialize_with = "missed_count")]
     completion_tokens: Option<u64>,
     #[serde(deserialize_with = "lenient")]
     prompt_tokens_details: PromptDetails,
@@ -104,7 +104,7 @@ struct Timings {
     prompt_n: Option<u64>,
     #[serde(deserialize_with = "lenient")]
     prompt_ms: Option<f64>,
-    #[serde(deserialize_with = "count")]
+    #[serde(deserialize_with = "missed_count")]
     predicted_n: Option<u64>,
     #[serde(deserialize_with = "lenient")]
     predicted_ms: Option<f64>,
@@ -251,6 +251,13 @@ impl<'a> Chunk<'a> {
             set(&mut counters.eval_count, u.completion_tokens);
             set(&mut counters.prompt_eval_count, u.prompt_tokens);
             let cached = u.prompt_tokens_details.cached_tokens;
+            // Cached tokens are among those of the prompt.
+            let is_impossible = cached > u.prompt_tokens && u.prompt_tokens.is_some();
+            let cached = if is_impossible {
+                Some(u64::MAX)
+            } else {
+                cached
+            };
             set(&mut counters.prompt_eval_cached_count, cached);
             if let Some(hidden) = u.completion_tokens_details.reasoning_tokens {
                 exchange.hidden_tokens = hidden;

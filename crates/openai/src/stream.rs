@@ -3,6 +3,7 @@
 use domain::backend::Exchange;
 use domain::record::ResponseNote;
 use domain::{FailureKind, Stamp};
+use serde::de::IgnoredAny;
 use transport::{Output, Recorder, Sink, Stage, Trouble, Words, failed_reason, of_whole};
 
 use crate::chunk::{Chunk, EVENT};
@@ -17,6 +18,8 @@ const DONE: &[u8] = b"[DONE]";
 pub(crate) struct Reading {
     decoder: Decoder,
     exchange: Exchange,
+    /// When all of the answer had come: the reason to stop was there, and the last output.
+    complete: Option<Stamp>,
 }
 
 impl Sink for Reading {
@@ -29,14 +32,20 @@ impl Sink for Reading {
                 return Ok(true);
             }
         }
+        if self.exchange.done_reason.is_some() {
+            self.complete = self
+                .complete
+                .or(Some(at))
+                .max(self.exchange.times.last_token);
+        }
         Ok(false)
     }
 
     /// llama.cpp and vLLM answer with a head at once, and queue and prefill behind it. Behind the reason to stop
     /// come token counts and `[DONE]`, or nothing.
     fn stage(&self) -> Stage {
-        if self.exchange.done_reason.is_some() {
-            Stage::Last
+        if let Some(at) = self.complete {
+            Stage::Last(at)
         } else if self.exchange.times.first_token.is_none() {
             Stage::First
         } else {
@@ -91,6 +100,11 @@ fn record(exchange: &mut Exchange, event: &Event<'_>, at: Stamp) -> Result<bool,
         return Ok(true);
     }
     if data.is_empty() {
+        return Ok(false);
+    }
+    let is_object = data.first() == Some(&b'{');
+    if !is_object && serde_json::from_slice::<IgnoredAny>(data).is_ok() {
+        // `null`, a number or a list is no part of a completion either.
         return Ok(false);
     }
     let is_named = !matches!(event.kind, b"" | b"message" | BARE);

@@ -37,3 +37,5 @@ pub(crate) const DRAIN: Nanos = Nanos::from_millis(50);
 /// How long a stream is waited for that has said why it stops and does not end: servers that have more to say,
 /// token counts or `[DONE]`, say it at once.
 pub(crate) const GRACE: Nanos = Nanos::from_secs(2);
+/// How long in all, for a server that sends heartbeats instead.
+pub(crate) const GRACE_IN_ALL: Nanos = Nanos::from_secs(10);

@@ -106,7 +106,8 @@ const FAILED: [&str; 5] = ["error", "abort", "aborted", "cancelled", "canceled"]
 
 /// The failure that a reason to stop means, if it means one.
 pub fn failed_reason(reason: &str) -> Option<Trouble> {
-    FAILED.contains(&reason).then(|| {
+    let is_failed = FAILED.iter().any(|f| f.eq_ignore_ascii_case(reason));
+    is_failed.then(|| {
         let words = format!("the server stopped for the reason `{reason}`");
         Trouble::Failed(FailureKind::MidStream, words.into())
     })

@@ -17,12 +17,23 @@ where
 /// A count; none where it is no whole number from zero on that it can be. `5.0` is 5: some servers count in
 /// floating point.
 pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(whole(<&'de RawValue>::deserialize(deserializer)?.get()))
+}
+
+/// The same of a count that is missed: one that cannot be is `u64::MAX`, for [`Exchange`] to drop it and say so.
+///
+/// [`Exchange`]: domain::backend::Exchange::drop_impossible_counts
+pub fn missed_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let raw = <&'de RawValue>::deserialize(deserializer)?.get();
-    let exact = serde_json::from_str::<u64>(raw).ok();
-    Ok(exact.or_else(|| {
+    let is_told = raw != "null";
+    Ok(whole(raw).or(is_told.then_some(u64::MAX)))
+}
+
+fn whole(raw: &str) -> Option<u64> {
+    serde_json::from_str(raw).ok().or_else(|| {
         let number: f64 = serde_json::from_str(raw).ok()?;
         (number.fract() == 0.0 && (0.0..9e15).contains(&number)).then_some(number as u64)
-    }))
+    })
 }
 
 /// A list without the items that are not what they should be.

@@ -55,7 +55,7 @@ pub use builder::Builder;
 pub use endpoint::{Endpoint, EndpointError, Rules};
 pub use error::{BuildError, Refusal, Trouble, error_words, failed_reason};
 pub use key::{ApiKey, KeyError};
-pub use lenient::{count, lenient, list};
+pub use lenient::{count, lenient, list, missed_count};
 pub use limits::Limits;
 pub use reading::{Sink, Stage};
 pub use recording::{Output, Recorder, TooLong, decode, malformed, of_whole, record};

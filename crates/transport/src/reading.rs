@@ -35,8 +35,8 @@ pub enum Stage {
     First,
     /// Some of it has. The limit from one arrival to the next holds.
     Middle,
-    /// All of it has, but for what says so. The stream is over when that does not come soon.
-    Last,
+    /// All of it has, at this moment, but for what says so. The stream is over when that does not come soon.
+    Last(Stamp),
 }
 
 /// This exchange in the ledger; closed when dropped, however that comes about.
@@ -165,7 +165,7 @@ impl<S: Sink> Reader for Flow<S> {
         Some(match self.sink.stage() {
             Stage::First => Awaits::First,
             Stage::Middle => Awaits::After(self.unread.arrived),
-            Stage::Last => Awaits::End(self.unread.arrived),
+            Stage::Last(at) => Awaits::End(at, self.unread.arrived),
         })
     }
 }

@@ -10,7 +10,7 @@ use domain::{FailureKind, Stamp, TimeoutPhase};
 use http::StatusCode;
 
 use crate::answer::Early;
-use crate::bounds::{DRAIN, ERROR_BYTES, GRACE};
+use crate::bounds::{DRAIN, ERROR_BYTES, GRACE, GRACE_IN_ALL};
 use crate::broken::Broken;
 use crate::connection::Connection;
 use crate::error::{Refusal, Trouble};
@@ -62,7 +62,7 @@ enum End {
     /// The body ended without it.
     OfBody,
     /// Nothing followed all that matters in time.
-    OfGrace,
+    OfGrace(Stamp),
 }
 
 /// Takes a body that nobody wants.
@@ -108,9 +108,9 @@ impl Response {
                 recorder.ended()
             }
             End::OfBody => recorder.finish(self.unread.arrived),
-            End::OfGrace => {
+            End::OfGrace(at) => {
                 recorder.exchange().times.notes.push(ResponseNote::LeftOpen);
-                recorder.finish(self.unread.arrived)
+                recorder.finish(at)
             }
         }
     }
@@ -149,9 +149,12 @@ impl Response {
                 (Some(until), _) => limits.or_total(TimeoutPhase::BetweenChunks, until),
                 (None, Awaits::First) => limits.first_byte(sent),
                 (None, Awaits::After(arrived)) => limits.between_chunks(arrived),
-                (None, Awaits::End(arrived)) => {
-                    alarm.set(after(arrived, GRACE).min(limits.between_chunks(arrived).1));
-                    return alarm.poll_due(context).map(|()| Ok(Some(End::OfGrace)));
+                (None, Awaits::End(complete, arrived)) => {
+                    let grace = after(arrived, GRACE).min(after(complete, GRACE_IN_ALL));
+                    alarm.set(grace.min(limits.between_chunks(arrived).1));
+                    return alarm
+                        .poll_due(context)
+                        .map(|()| Ok(Some(End::OfGrace(complete))));
                 }
             };
             alarm.set(due);

@@ -53,8 +53,8 @@ pub(crate) enum Awaits {
     First,
     /// The one from this arrival to the next.
     After(Stamp),
-    /// The grace after this arrival, the last one that matters.
-    End(Stamp),
+    /// The grace after the arrival of all of the answer, and after the last arrival.
+    End(Stamp, Stamp),
 }
 
 /// Sockets of one reactor, before another is started where the runtime has more threads.

@@ -5,11 +5,6 @@ use std::fmt;
 use crate::bounds::{MESSAGE_CHARS, NAME_CHARS, QUOTE_CHARS};
 use crate::key::ApiKey;
 
-/// What ends a line somewhere. A server's words stay on the line of ours.
-const LINE_ENDS: [char; 7] = [
-    '\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}',
-];
-
 /// What to say of a failure. A server's words in it are shown only after the key has been struck from them and
 /// they have been cut short, in this order: a key that was cut would not be found.
 #[derive(Clone, PartialEq, Eq)]
@@ -73,7 +68,7 @@ impl Words {
                 if *is_quoted {
                     format!("{text:?}")
                 } else {
-                    text.replace(LINE_ENDS, " ")
+                    on_one_line(&text)
                 }
             }
         });
@@ -97,6 +92,20 @@ impl fmt::Debug for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.shown(None))
     }
+}
+
+/// A server's words on the line of ours, without escape sequences: white space that ends lines becomes a space,
+/// other control characters become their codes.
+fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_control() && !c.is_whitespace() => line.extend(c.escape_unicode()),
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => line.push(' '),
+            c => line.push(c),
+        }
+    }
+    line
 }
 
 /// The first `chars` characters, with an ellipsis when there are more.
@@ -134,7 +143,7 @@ mod tests {
             .and(Words::quote("a \"b\""))
             .and("; mind it");
         assert_eq!(words.shown(Some(&key)), r#"it said "a \"b\""; mind it"#);
-        let lines = Words::message("one\r\ntwo\u{2028}three");
-        assert_eq!(lines.shown(None), "one  two three");
+        let lines = Words::message("one\r\ntwo\u{2028}three\u{1b}[8m");
+        assert_eq!(lines.shown(None), r"one  two three\u{1b}[8m");
     }
 }

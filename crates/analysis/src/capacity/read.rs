@@ -1,10 +1,11 @@
 //! A capacity run's folder: `capacity.json` and each level's `requests.jsonl`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use document::verdict;
 use domain::record::capacity::{CAPACITY_FILE, CapacityRecord, Decision, LevelEnd, Probe};
-use domain::record::{ClientBudget, RequestRecord};
+use domain::record::{ClientBudget, RequestRecord, ResponseNote};
 use metrics::budget;
 use metrics::capacity::{self, LevelFigures, Objective, Rule, Sample};
 use metrics::compare::CacheHelp;
@@ -98,6 +99,13 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
         ));
         levels.push(level);
     }
+    let mut notes: BTreeMap<ResponseNote, u32> = BTreeMap::new();
+    for figures in levels.iter().filter_map(|level| level.figures.as_ref()) {
+        for (note, responses) in &figures.load.notes {
+            *notes.entry(*note).or_default() += responses;
+        }
+    }
+    warnings.extend(notes.into_iter().map(|(note, n)| note.counted(n)));
     warnings.extend(skipped.iter().map(Skipped::line));
     record.probes = levels.iter().map(|l| l.probe.clone()).collect();
     if record.end.is_none() {

@@ -21,7 +21,7 @@ pub struct Gate {
     text: String,
     figure: Figure,
     above: bool,
-    limit: Limit,
+    pub(super) limit: Limit,
 }
 
 /// What became of a gate.
@@ -116,7 +116,18 @@ impl FromStr for Gate {
         };
         let figure = Figure::named(&clause.name)?;
         let (value, unit) = (&clause.value, figure.unit);
-        let limit = Limit::read(value, unit).ok_or_else(|| {
+        // A share without a sign is the new share, as in limits of a load; with one it is a change of it.
+        let percent = value
+            .strip_suffix('%')
+            .filter(|_| figure.name == "failed_share");
+        let limit = match percent {
+            Some(share) => Limit::read(share, unit).map(|limit| match limit {
+                Limit::Value(share) => Limit::Value(share / 100.0),
+                Limit::Change(change) | Limit::Relative(change) => Limit::Relative(change / 100.0),
+            }),
+            None => Limit::read(value, unit),
+        };
+        let limit = limit.ok_or_else(|| {
             format!("`{value}` is not a limit; write a number with `%`, `{unit}` or no unit")
         })?;
         Ok(Self {

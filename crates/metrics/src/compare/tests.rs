@@ -391,6 +391,10 @@ fn gates_that_cannot_be_read_say_why() {
         ["ttft_s", "ttft_s", "failed_share"]
     );
     assert_eq!(Limit::read("1.5x", ""), Some(Limit::Value(1.5)));
+    let limit = |text: &str| text.parse::<Gate>().unwrap().limit;
+    assert_eq!(limit("failed > 5%"), Limit::Value(0.05));
+    assert_eq!(limit("failed > +5%"), Limit::Relative(0.05));
+    assert_eq!(limit("wall_s > 5%"), Limit::Relative(0.05));
     assert_eq!(Limit::read("2s", "ms"), Some(Limit::Value(2000.0)));
     assert_eq!(Limit::read("+250ms", "s"), Some(Limit::Change(0.25)));
     assert_eq!(Limit::read("-3 %", "tok/s"), Some(Limit::Relative(-0.03)));

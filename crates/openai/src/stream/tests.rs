@@ -122,6 +122,8 @@ const BETWEEN: &[&str] = &[
     "data: {\"error\":false}\n\n",
     "data: {\"error\":{},\"choices\":[{\"delta\":{},\"error\":null}]}\n\n",
     "{\"status\":\"processing\"}\n\n",
+    "data: null\n\n",
+    "data: [1]\n\n",
     ": comment\n\n",
 ];
 
@@ -135,6 +137,7 @@ const FAILURES: &[&str] = &[
     "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"error\"}]}\n\ndata: [DONE]\n\n",
     "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"abort\"}]}\n\n",
     "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"cancelled\"}]}\n\n",
+    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"ERROR\"}]}\n\n",
     "{\"error\":{\"message\":\"bare\",\"code\":500}}\n\n",
     "{\n  \"error\": {\n    \"message\": \"bare\"\n  }\n}\n",
     "{\"error\":\"bare\"}\ndata: [DONE]\n\n",
@@ -147,6 +150,7 @@ const USAGES: &[&str] = &[
     r#"{"prompt_tokens":-35,"completion_tokens":2.0}"#,
     r#"{"prompt_tokens":{},"completion_tokens":[],"prompt_tokens_details":7}"#,
     r#"{"prompt_tokens":7,"completion_tokens":66,"prompt_tokens_details":{"cached_tokens":-1}}"#,
+    r#"{"prompt_tokens":7,"completion_tokens":66,"prompt_tokens_details":{"cached_tokens":8}}"#,
     r#"{"prompt_tokens":7,"completion_tokens":67}"#,
     r#"{"prompt_tokens":7,"completion_tokens":90,"completion_tokens_details":{"reasoning_tokens":88}}"#,
     r#"{"prompt_tokens":7,"completion_tokens":300,"completion_tokens_details":{"reasoning_tokens":298}}"#,

@@ -102,9 +102,16 @@ fn positive(n: f64) -> bool {
 }
 
 impl Rate {
-    /// `None` for a number that is not finite and above zero.
+    /// The greatest rate, requests per second: more than any machine sends.
+    pub const MOST: f64 = 1e6;
+    /// The least: one request in some hours.
+    pub const LEAST: f64 = 1e-4;
+
+    /// `None` out of range.
     pub fn new(per_second: f64) -> Option<Self> {
-        positive(per_second).then_some(Self(per_second))
+        (Self::LEAST..=Self::MOST)
+            .contains(&per_second)
+            .then_some(Self(per_second))
     }
 
     /// Requests per second.

@@ -200,15 +200,17 @@ fn rate(text: &str) -> Result<Rate, String> {
     text.parse()
         .ok()
         .and_then(Rate::new)
-        .ok_or_else(|| "give a number above zero".to_owned())
+        .ok_or_else(|| "give 0.0001 to 1000000 requests per second".to_owned())
 }
 
 fn ramp(text: &str) -> Result<(f64, Rate), String> {
-    let wrong = || "give two rates, such as 1..20; the last is above zero".to_owned();
+    let wrong = || {
+        "give two rates of at most 1000000, such as 1..20; the last is 0.0001 or more".to_owned()
+    };
     let (from, to) = text.split_once("..").ok_or_else(wrong)?;
     let from: f64 = from.trim().parse().map_err(|_| wrong())?;
     let to = rate(to.trim()).map_err(|_| wrong())?;
-    if from.is_finite() && from >= 0.0 {
+    if (0.0..=Rate::MOST).contains(&from) {
         Ok((from, to))
     } else {
         Err(wrong())

@@ -235,8 +235,12 @@ async fn compatible(
             .map_err(NotSeen::usage)
     };
     let failed = |error| {
-        let hint = "give the base URL of a server with /v1/models, say --api openai where it has no such list, or \
-                    use --simulate";
+        let hint = if is_named {
+            "give the base URL of an OpenAI-compatible server and its key in TANDEM_API_KEY, or use --simulate"
+        } else {
+            "give the base URL of a server with /v1/models, say --api openai where it has no such list, or use \
+             --simulate"
+        };
         NotSeen::backend(error, hint)
     };
     let unlisted = |server, url, why: &str, has| Seen {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{Place, closed_port, code, interrupt, json, lines, said, signal, text, until};
 
-const SWEEP: &str = "sweep --simulate --only homo* --repeats 2 --time-scale 40 --out r";
+const SWEEP: &str = "sweep --simulate --only homo* --repeats 2 --time-scale 10 --out r";
 const LOAD: &str = "load --simulate --time-scale 300 --agents 4 --requests 1000000 --out r";
 const CAPACITY: &str = "capacity --simulate --num-parallel 2 --num-predict 4 \
                         --slo 'ttft_p60 < 500ms' --max-agents 16 --beyond 1 --out r";

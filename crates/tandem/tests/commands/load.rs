@@ -393,4 +393,14 @@ fn what_a_gateway_withholds_is_unknown_and_said() {
     );
     assert_eq!((&figures.tpot_ms, &figures.itl_ms), (&None, &None));
     assert!(figures.ttft_ms.is_some());
+
+    let line = format!(
+        "capacity --endpoint {address} --api openai --model x/y:nitro --slo ttft_p50<2s --max-agents 1 \
+         --requests-per-agent 20 --no-calibrate"
+    );
+    let errors = text(&place.run(&line).stderr);
+    assert!(
+        errors.contains("the answer arrived all at once"),
+        "{errors}"
+    );
 }

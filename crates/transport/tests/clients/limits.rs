@@ -66,12 +66,23 @@ async fn nobody_listening_is_connection_refused() {
 async fn a_stream_left_open_behind_its_reason_is_over_after_a_grace() {
     let stop = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     let clock = Clock::start_virtual();
-    let script = OPENAI.began(&[chunk(stop), Step::Wait(3_600_000)]);
-    let server = Server::start(&clock, vec![script]).await;
-    let client = OPENAI.limited(&server.address.to_string(), &clock, Timeouts::default());
-    let Seen { outcome, exchange } = generate(&*client).await;
-    assert_eq!(outcome, Outcome::Completed);
-    let last = Nanos::from_millis(20);
-    assert_eq!(exchange.times.done, Some(Stamp::ZERO + last));
-    assert_eq!(clock.now(), Stamp::ZERO + last + Nanos::from_secs(2));
+    let ping = [
+        Step::Wait(1500),
+        chunk(": ping\n\n"),
+        Step::Wait(1500),
+        chunk("data: {\"type\":\"ping\"}\n\n"),
+    ];
+    let silent = [chunk(stop), Step::Wait(3_600_000)];
+    let pings = ping.iter().cycle().take(16).cloned();
+    let pinging: Vec<Step> = std::iter::once(chunk(stop)).chain(pings).collect();
+    for (script, grace_s) in [(silent.as_slice(), 2), (&pinging, 10)] {
+        let server = Server::start(&clock, vec![OPENAI.began(script)]).await;
+        let began = clock.now();
+        let client = OPENAI.limited(&server.address.to_string(), &clock, Timeouts::default());
+        let Seen { outcome, exchange } = generate(&*client).await;
+        assert_eq!(outcome, Outcome::Completed);
+        let complete = began + Nanos::from_millis(20);
+        assert_eq!(exchange.times.done, Some(complete));
+        assert_eq!(clock.now(), complete + Nanos::from_secs(grace_s));
+    }
 }

@@ -43,6 +43,9 @@ impl Progress {
     /// A level's line.
     pub(super) fn ended(&self, probe: &Probe, figures: Option<&LevelFigures>) {
         self.say(&line(probe, figures));
+        for (note, responses) in figures.iter().flat_map(|figures| &figures.load.notes) {
+            self.say(&format!("       warning: {}", note.counted(*responses)));
+        }
     }
 
     /// Says something without tearing the bar.

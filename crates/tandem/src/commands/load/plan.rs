@@ -6,7 +6,7 @@ use std::sync::Arc;
 use agents::WorkPool;
 use clock::Clock;
 use domain::exit::Fatal;
-use domain::plan::{CachePolicy, Timeouts};
+use domain::plan::{CachePolicy, Timeouts, limits};
 use domain::record::load::{Asked, RampAsked, Shape, WorkAsked};
 use domain::work::Work;
 use domain::{ModelOptions, Nanos};
@@ -97,9 +97,10 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
         };
         let in_ramp = rate.starts_in_ramp();
         let usual = in_ramp.map_or(Ok(REQUESTS), |sessions| {
-            u32::try_from(sessions.saturating_mul(u64::from(each))).map_err(|_| {
+            let requests = limits::REQUESTS.check(sessions.saturating_mul(u64::from(each)));
+            requests.map(NonZeroU32::get).map_err(|most| {
                 refused(
-                    "the ramp holds more requests than can be counted",
+                    &format!("the ramp holds too many requests; {most} fit"),
                     "give --requests",
                 )
             })
@@ -145,7 +146,7 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
 }
 
 fn refused(what: &str, fix: &str) -> Fatal {
-    Fatal::usage(what).hint(fix)
+    Fatal::usage(what.to_owned()).hint(fix)
 }
 
 fn gaps(arrivals: Option<ArrivalsArg>, cv: Option<Variation>) -> Result<Gaps, Fatal> {
