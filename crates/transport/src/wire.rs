@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 mod reactor;
 mod slot;
 
-use reactor::{Reactor, Shared, lock};
+use reactor::{Reactor, Shared};
 
 /// What takes a connection's bytes as they arrive.
 pub(crate) trait Reader: Any + Send {
@@ -104,24 +104,24 @@ pub(crate) struct Wire {
 impl Wire {
     /// True while it is open and nobody has said anything.
     pub(crate) fn is_quiet(&self) -> bool {
-        let peeked = SockRef::from(&lock(&self.slot).socket).peek(&mut [MaybeUninit::uninit()]);
+        let peeked = SockRef::from(&self.slot.of_task().socket).peek(&mut [MaybeUninit::uninit()]);
         !self.reactor.has_ended()
             && peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Hands everything that arrives to `reader`, from now until it is taken back.
     pub(crate) fn lend(&self, reader: Box<dyn Reader>) {
-        lock(&self.slot).lend(reader);
+        self.slot.of_task().lend(reader);
     }
 
     /// Takes the reader back.
     pub(crate) fn take_back(&self) -> Option<Box<dyn Reader>> {
-        lock(&self.slot).take_back()
+        self.slot.of_task().take_back()
     }
 
     /// What the reader waits for: the task is woken when that changes. Nothing once the task can go on.
     pub(crate) fn awaits(&self, context: &mut Context<'_>) -> io::Result<Option<Awaits>> {
-        let awaits = lock(&self.slot).awaits(context);
+        let awaits = self.slot.of_task().awaits(context);
         match awaits {
             // Looked at after the waker is known, so that an end meanwhile wakes it.
             Some(_) => self.reactor.is_there().map(|()| awaits),
@@ -135,7 +135,7 @@ impl Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = lock(&self.slot).poll_write(context, bytes);
+        let written = self.slot.of_task().poll_write(context, bytes);
         match (&written, self.reactor.is_there()) {
             (Poll::Pending, Err(ended)) => Poll::Ready(Err(ended)),
             _ => written,

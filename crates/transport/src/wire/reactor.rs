@@ -1,7 +1,7 @@
 //! The thread that waits for many sockets, and reads them.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -28,12 +28,44 @@ pub(super) struct Reactor {
     stop: mio::Waker,
 }
 
-/// A slot as the thread and the task of whoever's socket it is share it.
-pub(super) type Shared = Arc<Mutex<Slot>>;
+/// A socket's slot, which its task and the thread take in turns.
+pub(super) type Shared = Arc<Turns>;
 
-/// Locks a slot.
-pub(super) fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
+/// A lock that the thread leaves to the task whenever that wants it: a mutex alone goes to whoever asks first
+/// once it is free, which is the thread of a socket that always has more.
+pub(super) struct Turns {
+    slot: Mutex<Slot>,
+    waiting: AtomicUsize,
+}
+
+impl Turns {
+    fn new(slot: Slot) -> Self {
+        Self {
+            slot: Mutex::new(slot),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// The slot, for the task.
+    pub(super) fn of_task(&self) -> MutexGuard<'_, Slot> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let slot = self.locked();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        slot
+    }
+
+    /// The slot, for the thread, once no task waits for it.
+    fn of_thread(&self) -> MutexGuard<'_, Slot> {
+        while self.waiting.load(Ordering::Relaxed) > 0 {
+            std::thread::yield_now();
+        }
+        self.locked()
+    }
+
+    /// A panic of a reader leaves nothing half done in the slot.
+    fn locked(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the thread shares with those whose sockets they are.
@@ -55,7 +87,7 @@ impl Ground {
     /// Does something with a slot that is there still. True when its socket may have more to read.
     fn visit(&self, key: usize, act: impl FnOnce(&mut Slot) -> bool) -> bool {
         let slot = self.slots().get(key).map(Arc::clone);
-        slot.is_some_and(|slot| act(&mut lock(&slot)))
+        slot.is_some_and(|slot| act(&mut slot.of_thread()))
     }
 }
 
@@ -110,7 +142,7 @@ impl Reactor {
         let both = Interest::READABLE | Interest::WRITABLE;
         let registry = &self.ground.registry;
         registry.register(&mut socket, Token(key), both)?;
-        let slot = Arc::new(Mutex::new(Slot::new(socket, read_at_once)));
+        let slot = Arc::new(Turns::new(Slot::new(socket, read_at_once)));
         entry.insert(Arc::clone(&slot));
         Ok((key, slot))
     }
@@ -119,7 +151,7 @@ impl Reactor {
     pub(super) fn remove(&self, key: usize) {
         let slot = self.ground.slots().remove(key);
         // Closing it would do, but for a descriptor that somebody had copied.
-        let _ = self.ground.registry.deregister(&mut lock(&slot).socket);
+        let _ = self.ground.registry.deregister(&mut slot.of_task().socket);
     }
 }
 
@@ -144,7 +176,7 @@ impl Drop for Ending {
         let slots: Vec<_> =
             (self.ground.slots().iter().map(|(_, slot)| Arc::clone(slot))).collect();
         for slot in slots {
-            self.woken.extend(lock(&slot).waiting());
+            self.woken.extend(slot.of_thread().waiting());
         }
         self.woken.drain(..).for_each(Waker::wake);
     }
