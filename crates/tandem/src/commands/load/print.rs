@@ -321,3 +321,40 @@ fn in_words(file: &LoadFile) -> String {
 fn unknown() -> String {
     "unknown".to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A load of long waits that was stopped: its columns stay apart, and what could be advised, more
+    /// requests, was already asked for.
+    #[test]
+    fn long_times_stay_apart_and_a_stopped_load_is_not_told_to_be_longer() {
+        let recorded = include_str!("../../../../../fixtures/load/load.json");
+        let mut file: LoadFile = serde_json::from_str(recorded).expect("the fixture is a load");
+        let result = file.result.as_mut().expect("it has ended");
+        result.interrupted = true;
+        result.figures.e2e_ms = Some(Spread {
+            n: 3,
+            mean: 1_234_567.891,
+            min: 123_456.789,
+            p50: 1_234_567.891,
+            p90: None,
+            p95: None,
+            p99: None,
+            max: 2_345_678.912,
+            needs: [("p90".to_owned(), 10)].into(),
+            relative_error: None,
+        });
+        let text = block(&file);
+        let row = text.lines().find(|line| line.contains("1,234,567.891"));
+        let cells = row.expect("the row is shown").split("  ");
+        let means = cells.filter(|cell| cell.trim() == "1,234,567.891");
+        assert_eq!(means.count(), 2, "mean and median: {text}");
+        assert!(
+            text.contains("stopped too soon to certify: p90 needs 10"),
+            "{text}"
+        );
+        assert!(!text.contains("too few to certify"), "{text}");
+    }
+}
