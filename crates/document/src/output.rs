@@ -43,7 +43,7 @@ pub fn say(line: impl fmt::Display) {
     let _ = writeln!(stderr(), "{line}");
 }
 
-/// The outcome of a write, or `instead` where nobody reads any more.
+/// The outcome of a write, or `instead` when the reader has closed the stream.
 fn unless_closed<T>(written: io::Result<T>, instead: T) -> io::Result<T> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(instead),

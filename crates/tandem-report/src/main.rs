@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     match run(&args.command) {
         Ok(exit) => exit.into(),
         Err(fatal) => {
-            // Without a reader there is nobody left to tell.
+            // If standard error is closed, the exit code has to do.
             let _ = write!(output::stderr(), "{}", fatal.lines());
             fatal.exit().into()
         }

@@ -9,9 +9,9 @@ pub(crate) const HEADERS: usize = 128;
 pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 /// Most interim heads (1xx) before a response's own.
 pub(crate) const INTERIM_HEADS: u32 = 32;
-/// Most bytes behind a head that are taken before somebody wants them.
+/// Most bytes behind a head that are taken before a request reads them.
 pub(crate) const EARLY_BYTES: usize = 64 * 1024;
-/// Most bytes that may follow a chunk's size on its line. Nobody needs extensions.
+/// Most bytes that may follow a chunk's size on its line. No server is known to send extensions.
 pub(crate) const EXTENSION_BYTES: u32 = 16 * 1024;
 /// Most bytes of trailers, which are passed over.
 pub(crate) const TRAILER_BYTES: u32 = 64 * 1024;

@@ -192,7 +192,7 @@ async fn run(
     let seed = earlier.as_ref().map_or(args.seed, |r| r.asked.seed);
     let nonce = stage.nonce(args.nonce.nonce, seed);
     let (dir, _lock, mut record) = if let Some(record) = earlier {
-        // Whoever read the record holds the folder.
+        // The caller locked the folder before it read the record.
         (args.resume.clone().unwrap_or_default(), None, record)
     } else {
         if let Some(out) = &args.out {

@@ -326,7 +326,7 @@ fn a_load_takes_the_limits_of_a_plan() {
 }
 
 /// A server of `/v1` chat completions without a list of models behind a proxy that hands each answer on in one
-/// piece, with a usage that nobody filled in and no `[DONE]`.
+/// piece, with a usage of zeros and no `[DONE]`.
 fn gathering_server() -> String {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
