@@ -8,13 +8,14 @@ use anyhow::Result;
 use crate::clients;
 use crate::delegate::{Profile, build, cargo, root, succeeds};
 use crate::engine;
-use crate::fuzz;
+use crate::fuzz::{self, Effort};
 use crate::licences;
 use crate::tidy;
 
-/// Seconds that each fuzz target gets, and with `--long`.
-const FUZZ_S: u32 = 10;
-const FUZZ_LONG_S: u32 = 60;
+/// Inputs that each fuzz target gets: ten seconds of the slowest.
+const FUZZ: Effort = Effort::Inputs(5_000);
+/// With `--long`.
+const FUZZ_LONG: Effort = Effort::Seconds(60);
 
 pub(crate) fn run(long: bool) -> Result<ExitCode> {
     let mut failed = Vec::new();
@@ -48,7 +49,7 @@ pub(crate) fn run(long: bool) -> Result<ExitCode> {
     step("clients", &mut clients::all)?;
     step("engine", &mut engine::check)?;
     step("fuzz", &mut || {
-        fuzz::holds(if long { FUZZ_LONG_S } else { FUZZ_S })
+        fuzz::holds(if long { FUZZ_LONG } else { FUZZ })
     })?;
     step("docs", &mut || {
         let mut doc = cargo();

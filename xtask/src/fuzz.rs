@@ -32,6 +32,16 @@ const MOST_MEMORY_MB: u32 = 512;
 /// Longest that an input may take, seconds.
 const LONGEST_S: u32 = 10;
 
+/// How much each target is fuzzed.
+#[derive(Clone, Copy)]
+pub(crate) enum Effort {
+    /// This many inputs from the committed corpus and a fixed seed: the same program is given the same
+    /// inputs, so that a failure comes from a change of the code.
+    Inputs(u32),
+    /// Seconds, going on from what earlier runs have found.
+    Seconds(u32),
+}
+
 const HELP: &str = "\
 cargo xtask fuzz [--seconds N] [TARGET...]
 
@@ -74,7 +84,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
             name => targets.push(name.to_owned()),
         }
     }
-    Ok(match check(seconds, &targets)? {
+    Ok(match check(Effort::Seconds(seconds), &targets)? {
         Outcome::Holds => ExitCode::SUCCESS,
         Outcome::Fails => ExitCode::FAILURE,
         Outcome::Skipped(why) => {
@@ -84,13 +94,13 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     })
 }
 
-/// True when no target fails within so many seconds, and on a machine that cannot fuzz.
-pub(crate) fn holds(seconds: u32) -> Result<bool> {
-    Ok(check(seconds, &[])?.settle("fuzz"))
+/// True when no target fails, and on a machine that cannot fuzz.
+pub(crate) fn holds(effort: Effort) -> Result<bool> {
+    Ok(check(effort, &[])?.settle("fuzz"))
 }
 
-/// Fuzzes these targets, or all of them, so many seconds each.
-fn check(seconds: u32, targets: &[String]) -> Result<Outcome> {
+/// Fuzzes these targets, or all of them.
+fn check(effort: Effort, targets: &[String]) -> Result<Outcome> {
     let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
     let has_compiler = Command::new(&compiler)
         .arg("--version")
@@ -115,7 +125,7 @@ fn check(seconds: u32, targets: &[String]) -> Result<Outcome> {
     let mut holds = true;
     for name in names()? {
         if targets.is_empty() || targets.contains(&name) {
-            holds &= fuzz(&fuzzer, &name, seconds)?;
+            holds &= fuzz(&fuzzer, &name, effort)?;
         }
     }
     Ok(if holds {
@@ -139,18 +149,16 @@ fn names() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Fuzzes one target. New inputs of interest are kept under `target`, for the next run.
-fn fuzz(fuzzer: &PathBuf, name: &str, seconds: u32) -> Result<bool> {
+/// Fuzzes one target. When it is fuzzed by time, new inputs of interest are kept under `target` for the next run.
+fn fuzz(fuzzer: &PathBuf, name: &str, effort: Effort) -> Result<bool> {
     let scratch = target().join("fuzz");
     let found = scratch.join("found").join(name);
     let grown = scratch.join("corpus").join(name);
     fs::create_dir_all(&found)?;
-    fs::create_dir_all(&grown)?;
     let log = scratch.join(format!("{name}.log"));
     let mut command = Command::new(fuzzer);
     command
         .env("TANDEM_FUZZ", name)
-        .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-rss_limit_mb={MOST_MEMORY_MB}"))
         .arg(format!("-timeout={LONGEST_S}"))
         .arg("-max_len=65536")
@@ -160,9 +168,22 @@ fn fuzz(fuzzer: &PathBuf, name: &str, seconds: u32) -> Result<bool> {
         ))
         .arg("-print_final_stats=1")
         .arg(format!("-artifact_prefix={}/", found.display()))
-        .args([grown, corpus().join(name)])
         .stdout(Stdio::null())
         .stderr(fs::File::create(&log)?);
+    match effort {
+        Effort::Inputs(inputs) => {
+            if grown.exists() {
+                fs::remove_dir_all(&grown)?;
+            }
+            command.args([format!("-runs={inputs}"), "-seed=1".to_owned()]);
+        }
+        Effort::Seconds(seconds) => {
+            command.arg(format!("-max_total_time={seconds}"));
+        }
+    }
+    // libFuzzer writes what it finds of interest into the first folder.
+    fs::create_dir_all(&grown)?;
+    command.args([grown, corpus().join(name)]);
     let holds = succeeds(&mut command)?;
     let said = fs::read_to_string(&log).unwrap_or_default();
     if holds {

@@ -66,6 +66,18 @@ impl Bound {
     }
 }
 
+/// Deserializes a number of agents.
+///
+/// # Errors
+/// When it is not a number from 1 to the most agents there can be.
+pub fn agents<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let agents = <u32 as serde::Deserialize>::deserialize(from)?;
+    let within = AGENTS.check(agents);
+    within
+        .map(NonZeroU32::get)
+        .map_err(|range| serde::de::Error::custom(format!("give {range}, not {agents}")))
+}
+
 /// The time that a flag gives, such as `200ms`.
 pub fn wait(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|e| e.to_string())?;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::RunHeader;
+use crate::plan::limits;
 use crate::units::Stamp;
 
 /// What was asked, and each level's decision.
@@ -95,6 +96,7 @@ pub struct Probe {
     /// Its folder under `levels/`.
     pub folder: String,
     /// Its agents.
+    #[serde(deserialize_with = "limits::agents")]
     pub agents: u32,
     /// What it was looked at for.
     pub phase: Phase,
