@@ -46,7 +46,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("plotters", &["analysis"]),
     ("nvml-wrapper", &["telemetry"]),
     ("procfs-core", &["telemetry"]),
-    ("reqwest", &[]),
+    ("reqwest", &["transport"]),
     ("rustls-platform-verifier", &["transport"]),
     ("hyper", &["simulator"]),
     ("httparse", &["metronome", "transport"]),

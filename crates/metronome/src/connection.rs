@@ -172,12 +172,12 @@ impl Connection {
         self.stream.as_ref().map(|stream| stream.log.asked)
     }
 
-    /// Sends the next token. `begun` is now; returns the moment after it and, where that was the
+    /// Sends the next token. `started` is now; returns the moment after it and, where that was the
     /// last token, the stream's log. None when the connection is gone, or never had a stream.
     pub(crate) fn tick(
         &mut self,
         parts: &[Parts; 4],
-        begun: Stamp,
+        started: Stamp,
         clock: &Clock,
     ) -> Option<(Option<StreamLog>, Stamp)> {
         let stream = self.stream.as_mut()?;
@@ -195,7 +195,7 @@ impl Connection {
         if !sent {
             return None;
         }
-        stream.log.writes.push(Write { begun, returned });
+        stream.log.writes.push(Write { started, returned });
         if number < stream.tokens {
             return Some((None, returned));
         }

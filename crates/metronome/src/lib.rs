@@ -22,7 +22,7 @@
 //! // … let a client with the same clock stream from server.url() …
 //! for stream in server.take_log() {
 //!     let first = stream.writes[0];
-//!     println!("due {:?}, sent {:?}", stream.due(pace, 0), first.begun);
+//!     println!("due {:?}, sent {:?}", stream.due(pace, 0), first.started);
 //! }
 //! # Ok::<(), std::io::Error>(())
 //! ```
@@ -99,7 +99,7 @@ pub struct StreamLog {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Write {
     /// Just before its bytes were handed to the socket.
-    pub begun: Stamp,
+    pub started: Stamp,
     /// The system call had returned.
     pub returned: Stamp,
 }
@@ -110,11 +110,11 @@ impl StreamLog {
         self.asked + pace.ttft + Nanos(pace.gap.0.saturating_mul(u64::from(token)))
     }
 
-    /// The longest that a token was begun after it was due; none without tokens.
+    /// The longest that a token was started after it was due; none without tokens.
     pub fn latest(&self, pace: Pace) -> Option<Nanos> {
         (0..)
             .zip(&self.writes)
-            .map(|(token, write)| write.begun.since(self.due(pace, token)))
+            .map(|(token, write)| write.started.since(self.due(pace, token)))
             .max()
     }
 }

@@ -51,9 +51,9 @@ fn check(exchange: &Exchange, log: &StreamLog) {
     assert!(exchange.times.sent.expect("it was sent") <= log.asked);
     let mut before = log.asked;
     for (token, (write, seen)) in (0..).zip(log.writes.iter().zip(&exchange.times.chunks)) {
-        assert!(log.due(PACE, token) <= write.begun, "sent too soon");
-        assert!(before <= write.begun && write.begun <= write.returned);
-        assert!(write.begun <= *seen, "seen before it was sent");
+        assert!(log.due(PACE, token) <= write.started, "sent too soon");
+        assert!(before <= write.started && write.started <= write.returned);
+        assert!(write.started <= *seen, "seen before it was sent");
         before = write.returned;
     }
 }
