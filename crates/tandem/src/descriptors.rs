@@ -75,7 +75,7 @@ fn check(agents: u32, simulated: bool, limit: Option<u64>) -> Result<(), Fatal> 
             };
             let agents = plural(agents, "agent");
             Err(Fatal::usage(format!(
-                "{agents} at the same time need about {needed} open files, and this process may have {limit}"
+                "about {needed} open files are needed for {agents} at the same time, and this process may have {limit}"
             ))
             .hint(hint))
         }
