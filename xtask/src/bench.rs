@@ -7,21 +7,29 @@ use anyhow::Result;
 use crate::clients::{self, Outcome};
 use crate::delegate::{cargo, exit, root, succeeds};
 
-/// How cargo knows a benchmark, and what is passed before the user's own arguments.
+pub(crate) const HELP: &str = "\
+Usage: cargo xtask bench [NAME [ARGS]]
+
+Runs a benchmark; ARGS are passed on to it. Without a name, lists the benchmarks.
+";
+
+/// What cargo runs for a benchmark.
 #[derive(Debug, Clone, Copy)]
 enum Step {
+    /// A benchmark target, and the arguments before the user's own.
     Bench(&'static str, &'static [&'static str]),
-    /// An example of the crate `metrics`, and what is passed before the user's own arguments.
-    Example(&'static str, &'static str),
-    /// Tests of the commands at another size: how their names begin, a variable of the environment, and what that is set to.
+    /// The example `studies` of the crate `metrics`, and the study it runs.
+    Study(&'static str),
+    /// Tests of the commands at another size: the prefix of their names, an environment variable, and
+    /// its value.
     Test(&'static str, &'static str, &'static str),
 }
 
-/// The benchmarks of the client run it as it is handed out. Those that need polars do not: to optimise
-/// that as a whole takes longer than it could save.
+/// The benchmark target that runs in the `dist` profile, as the binary is released. Those that need
+/// polars do not: optimising polars as a whole takes longer than it could save.
 const CLIENT: &str = "client";
 
-/// A benchmark by the name users type, what it runs, and what it answers.
+/// A benchmark: the name users type, what it runs, and what it measures.
 struct Bench {
     name: &'static str,
     step: Step,
@@ -32,7 +40,7 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "stream",
         step: Step::Bench("client", &["stream"]),
-        what: "client CPU per token and TTFT bias at 1, 32, 256 and 500 streams, beside the floor",
+        what: "client CPU per token and TTFT bias at 1, 32, 256 and 500 streams, beside a bare socket reader",
     },
     Bench {
         name: "memory",
@@ -42,22 +50,22 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "startup",
         step: Step::Bench("client", &["startup"]),
-        what: "from the start of the process to its first request",
+        what: "time from the start of the process to its first request",
     },
     Bench {
         name: "peers",
         step: Step::Bench("client", &["peers"]),
-        what: "other tools beside ours on the same server: httpx, and what is on the path",
+        what: "other load tools beside ours on the same server: httpx, and those on the PATH",
     },
     Bench {
         name: "report",
         step: Step::Bench("report", &[]),
-        what: "report generation from the 19 recorded runs",
+        what: "time to make a report of the 19 recorded runs",
     },
     Bench {
         name: "analyse",
         step: Step::Bench("analyse", &[]),
-        what: "a load of a million requests read and reported; --requests N for another number",
+        what: "time to read and report a load of a million requests, or --requests N",
     },
     Bench {
         name: "decode",
@@ -82,29 +90,29 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "gates",
         step: Step::Test("gates::", "TANDEM_GATE_TRIALS", "1000"),
-        what: "how often gates fail and pass on the binary, on runs whose change is known",
+        what: "how often gates of the binary fail and pass, on runs whose change is known",
     },
     Bench {
         name: "validate",
-        step: Step::Example("studies", "speedup"),
-        what: "how often the stated interval holds the known truth, and each verdict word is wrong",
+        step: Step::Study("speedup"),
+        what: "how often stated intervals contain the true value, and how often each verdict is wrong",
     },
     Bench {
         name: "laws",
-        step: Step::Example("studies", "laws"),
-        what: "how often what is said of throughput over agents is right, on servers whose law is known",
+        step: Step::Study("laws"),
+        what: "how often the fitted throughput law is right, on servers whose law is known",
     },
     Bench {
         name: "capacity",
-        step: Step::Example("studies", "capacity"),
-        what: "how often a level and a whole capacity search err, on servers whose truth is known",
+        step: Step::Study("capacity"),
+        what: "how often a level and a whole capacity search err, on servers whose capacity is known",
     },
 ];
 
 /// `cargo xtask bench`: runs one benchmark, or lists them.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let Some((name, rest)) = args.split_first() else {
-        out!("cargo xtask bench NAME [ARGS]\n");
+        out!("{HELP}");
         for bench in BENCHES {
             out!("  {:<12} {}", bench.name, bench.what);
         }
@@ -127,9 +135,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
             }
             command.arg("--").args(given);
         }
-        Step::Example(name, study) => {
+        Step::Study(study) => {
             command.args(["run", "--release", "--locked", "--package", "metrics"]);
-            command.args(["--example", name, "--", study]);
+            command.args(["--example", "studies", "--", study]);
         }
         Step::Test(name, variable, value) => {
             command.env(variable, value);
@@ -140,7 +148,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     succeeds(command.args(&rest)).map(exit)
 }
 
-/// A Python with httpx for `bench peers`, or why there is none.
+/// The flag that gives `bench peers` a Python with httpx, or the reason why there is none.
 fn httpx() -> Result<[String; 2]> {
     let requirements = root().join("crates/tandem/benches/peers/requirements.txt");
     let made = clients::venv(&clients::scratch().join("peers"), &requirements)?;

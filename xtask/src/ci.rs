@@ -1,4 +1,4 @@
-//! Everything that guards the repository, in the order that fails soonest.
+//! Every check of the repository, in the order that fails soonest.
 
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -6,65 +6,78 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::clients;
-use crate::delegate::{Profile, build, cargo, root, succeeds};
+use crate::delegate::{Profile, build, cargo, exit, root, succeeds};
 use crate::engine;
 use crate::fuzz::{self, Effort};
 use crate::licences;
 use crate::tidy;
+
+pub(crate) const HELP: &str = "\
+Usage: cargo xtask ci [--long]
+
+Runs format, tidy, clippy, test, clients, engine, fuzz, docs, committed reports and licences, all of them
+even when one fails. The last lines list the time of each suite beside its budget, name the suites over
+their budget, and name what was skipped on this machine with the reason.
+
+Budgets are for two cores and a warm build. A suite over its budget does not fail; one that takes more than
+ten times as long does.
+
+  --long    fuzz each input for a minute instead of a fixed number of inputs
+";
 
 /// Inputs that each fuzz target gets: ten seconds of the slowest.
 const FUZZ: Effort = Effort::Inputs(5_000);
 /// With `--long`.
 const FUZZ_LONG: Effort = Effort::Seconds(60);
 
-pub(crate) fn run(long: bool) -> Result<ExitCode> {
+/// A suite that takes so many times its budget has failed: it hangs, or its work has multiplied.
+const TOO_LONG: u32 = 10;
+
+/// A suite: its name, its budget in seconds, and what runs it.
+type Suite<'s> = (&'static str, u64, &'s dyn Fn() -> Result<bool>);
+
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let long = match args {
+        [] => false,
+        [flag] if flag == "--long" => true,
+        _ => return crate::refuse("ci", args),
+    };
+    let clippy = "clippy --locked --workspace --all-targets -- -D warnings";
+    let effort = if long { FUZZ_LONG } else { FUZZ };
+    let suites: [Suite; 10] = [
+        ("format", 10, &|| cargo_ok("fmt --all --check")),
+        ("tidy", 10, &|| Ok(tidy::check()?.is_empty())),
+        ("clippy", 120, &|| cargo_ok(clippy)),
+        ("test", 480, &|| {
+            cargo_ok("test --locked --workspace --no-fail-fast")
+        }),
+        ("clients", 180, &clients::all),
+        ("engine", 120, &engine::check),
+        ("fuzz", if long { 1200 } else { 420 }, &|| {
+            fuzz::passes(effort)
+        }),
+        ("docs", 120, &docs),
+        ("committed reports", 60, &committed_reports),
+        ("licences", 60, &licences::check),
+    ];
+    let mut times = Vec::new();
     let mut failed = Vec::new();
-    let mut step = |name: &str, action: &mut dyn FnMut() -> Result<bool>| -> Result<()> {
+    for (name, budget, suite) in suites {
         say!("\n== {name}");
-        #[expect(
-            clippy::disallowed_types,
-            reason = "how long a CI step takes is host time"
-        )]
-        let started = std::time::Instant::now();
-        let ok = action()?;
-        let took = Duration::from_secs(started.elapsed().as_secs());
+        let (passed, took) = timed(suite)?;
+        let budget = Duration::from_secs(budget);
+        let passed = passed && took < budget * TOO_LONG;
         say!(
             "== {name}: {} in {took:?}",
-            if ok { "ok" } else { "FAILED" }
+            if passed { "ok" } else { "FAILED" }
         );
-        if !ok {
-            failed.push(name.to_owned());
+        let over = if took > budget { ", OVER BUDGET" } else { "" };
+        times.push(format!("  {name:<18} {took:>6.0?} of {budget:?}{over}"));
+        if !passed {
+            failed.push(name);
         }
-        Ok(())
-    };
-
-    step("format", &mut || cargo_ok("fmt --all --check"))?;
-    step("tidy", &mut || Ok(tidy::check()?.is_empty()))?;
-    step("clippy", &mut || {
-        cargo_ok("clippy --locked --workspace --all-targets -- -D warnings")
-    })?;
-    step("test", &mut || {
-        cargo_ok("test --locked --workspace --no-fail-fast")
-    })?;
-    step("clients", &mut clients::all)?;
-    step("engine", &mut engine::check)?;
-    step("fuzz", &mut || {
-        fuzz::holds(if long { FUZZ_LONG } else { FUZZ })
-    })?;
-    step("docs", &mut || {
-        let mut doc = cargo();
-        doc.args(["doc", "--locked", "--workspace", "--no-deps"])
-            .arg("--document-private-items")
-            .env("RUSTDOCFLAGS", "-D warnings");
-        succeeds(&mut doc)
-    })?;
-    step("committed reports", &mut || {
-        let binary = build("tandem-report", Profile::Dev)?;
-        let mut check = Command::new(binary);
-        succeeds(check.args(["report", "--check"]).current_dir(root()))
-    })?;
-    step("licences", &mut licences::check)?;
-
+    }
+    say!("\nci: time and budget of each suite\n{}", times.join("\n"));
     let skipped = clients::skipped();
     if !skipped.is_empty() {
         say!("\nci: skipped on this machine: {}", skipped.len());
@@ -72,13 +85,33 @@ pub(crate) fn run(long: bool) -> Result<ExitCode> {
             say!("  skipped: {what}");
         }
     }
-    if failed.is_empty() {
-        say!("\nci: all steps passed");
-        Ok(ExitCode::SUCCESS)
-    } else {
-        say!("\nci: failed: {}", failed.join(", "));
-        Ok(ExitCode::FAILURE)
+    match failed.as_slice() {
+        [] => say!("\nci: all suites passed"),
+        failed => say!("\nci: failed: {}", failed.join(", ")),
     }
+    Ok(exit(failed.is_empty()))
+}
+
+/// Runs a suite; its result and its time in whole seconds.
+fn timed(suite: &dyn Fn() -> Result<bool>) -> Result<(bool, Duration)> {
+    #[expect(clippy::disallowed_types, reason = "CI time is host time")]
+    let started = std::time::Instant::now();
+    let passed = suite()?;
+    Ok((passed, Duration::from_secs(started.elapsed().as_secs())))
+}
+
+fn docs() -> Result<bool> {
+    let mut doc = cargo();
+    doc.args(["doc", "--locked", "--workspace", "--no-deps"])
+        .arg("--document-private-items")
+        .env("RUSTDOCFLAGS", "-D warnings");
+    succeeds(&mut doc)
+}
+
+fn committed_reports() -> Result<bool> {
+    let binary = build("tandem-report", Profile::Dev)?;
+    let mut check = Command::new(binary);
+    succeeds(check.args(["report", "--check"]).current_dir(root()))
 }
 
 /// Runs a cargo command; a snapshot that differs is a failure.

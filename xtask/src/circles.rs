@@ -1,13 +1,13 @@
-//! Circles of files: files of one target that use each other's items, directly or in a ring.
+//! Import cycles: files of one target that use each other's items, directly or through other files.
 //!
-//! An arrow goes from a file to the file that defines what it names, in a `use` or in a path. Names
-//! are followed through re-exports to where they are defined, so that a parent that only re-exports
-//! is in no circle. What a file uses of the modules below it is no arrow: they are its parts. What
-//! they use of it is one, so that two parts that meet in their parent's items are not a circle, and
-//! a part that another module reaches past its parent can be in one.
+//! An arrow goes from a file to the file that defines an item it names, in a `use` or in a path. Names
+//! are followed through re-exports to their definition, so that a parent that only re-exports is in no
+//! cycle. A file's use of the modules below it is no arrow, because they are its parts; their use of the
+//! file is one. So two parts that both use their parent are no cycle, and a part that another module
+//! reaches past its parent can be in one.
 //!
-//! Tokens are enough for that and take no time to build. Macros are not expanded, and the type of a
-//! value on which a method is called is not seen.
+//! The check reads tokens, which needs no compilation: macros are not expanded, and the type of a method
+//! call's receiver is unknown.
 
 mod tree;
 
@@ -19,14 +19,14 @@ use std::path::{Path, PathBuf};
 
 use tree::{Arrows, Tree};
 
-/// Files that reach each other, in the order of their names, and the arrows among them.
+/// A cycle: its files in the order of their names, and the arrows among them.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Circle {
     pub(crate) files: Vec<PathBuf>,
     pub(crate) arrows: Vec<Arrow>,
 }
 
-/// That one file uses items of another.
+/// One file's use of items of another.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Arrow {
     pub(crate) from: PathBuf,

@@ -25,7 +25,7 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// Runs a command to its end; true when it was a good one.
+/// Runs a command to its end; true when it succeeded.
 pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     let status = command
         .status()
@@ -33,7 +33,7 @@ pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     Ok(status.success())
 }
 
-/// The exit code of a command that found everything as it should be, or not.
+/// The exit code of a command that passed or failed.
 pub(crate) fn exit(ok: bool) -> ExitCode {
     if ok {
         ExitCode::SUCCESS
@@ -42,7 +42,7 @@ pub(crate) fn exit(ok: bool) -> ExitCode {
     }
 }
 
-/// A cargo command in the workspace's root, using the toolchain that runs us.
+/// A cargo command in the workspace's root, with the toolchain that runs this program.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
@@ -59,10 +59,7 @@ pub(crate) fn tandem_report(command: &str, args: &[String]) -> Result<ExitCode> 
     run(&build("tandem-report", Profile::Dev)?, command, args)
 }
 
-/// The variable by which the binaries know what the user typed, for their hints.
-const INVOKED_AS: (&str, &str) = ("TANDEM_INVOKED_AS", "cargo xtask");
-
-/// What is worth knowing before a first build, which takes minutes.
+/// Warns before a first build, which takes minutes.
 fn announce(binary: &str, profile: Profile) {
     let (folder, what) = match profile {
         Profile::Dev => ("debug", "compiles polars, which takes 2 to 10 minutes"),
@@ -85,7 +82,7 @@ pub(crate) fn build(binary: &str, profile: Profile) -> Result<PathBuf> {
     build_with(binary, profile, |_| Ok(()))
 }
 
-/// The same with what `settings` adds to the command.
+/// As [`build`], with the flags and variables that `settings` adds to the command.
 pub(crate) fn build_with(
     binary: &str,
     profile: Profile,
@@ -112,7 +109,7 @@ pub(crate) fn build_with(
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .filter(|message| message["target"]["name"] == binary)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .with_context(|| format!("cargo built {binary} without saying where"))
+        .with_context(|| format!("cargo did not report the path of {binary}"))
 }
 
 fn run(binary: &Path, command: &str, args: &[String]) -> Result<ExitCode> {
@@ -120,12 +117,13 @@ fn run(binary: &Path, command: &str, args: &[String]) -> Result<ExitCode> {
         .arg(command)
         .args(args)
         .current_dir(root())
-        .env(INVOKED_AS.0, INVOKED_AS.1)
+        // The binaries repeat it in their hints.
+        .env("TANDEM_INVOKED_AS", "cargo xtask")
         .status()
         .with_context(|| format!("{} could not be started", binary.display()))?;
     Ok(match status.code() {
         Some(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
-        // Ended by a signal: Ctrl-C reaches the child as well as us.
+        // Ended by a signal: Ctrl-C reaches the child as well as this process.
         None => ExitCode::from(130),
     })
 }

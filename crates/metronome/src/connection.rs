@@ -1,4 +1,4 @@
-//! One connection: what it has received, what it streams, what could not be written yet.
+//! One connection: bytes received, the stream in progress, bytes not yet written.
 
 use std::io::{self, Read as _, Write as _};
 
@@ -10,23 +10,23 @@ use crate::request::{Generation, Parsed, Request, parse};
 use crate::wire::{self, Parts, Shape};
 use crate::{Pace, StreamLog, Write};
 
-/// Some client's connection.
+/// A client's connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: TcpStream,
     number: u64,
     accepted: Stamp,
     received: Vec<u8>,
-    /// Bytes that the socket would not take. Empty while the client reads.
+    /// Bytes that the socket did not take. Empty while the client reads fast enough.
     unsent: Vec<u8>,
-    /// The client has been told to go on with its body.
-    told: bool,
+    /// `100 Continue` has been sent for the request being received.
+    continued: bool,
     /// Close once everything is sent.
     close: bool,
     pub(crate) stream: Option<Stream>,
 }
 
-/// A reply under way.
+/// A streamed reply in progress.
 #[derive(Debug)]
 pub(crate) struct Stream {
     shape: Shape,
@@ -35,14 +35,14 @@ pub(crate) struct Stream {
     log: StreamLog,
 }
 
-/// What became of a connection.
+/// The state of a connection after work on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// Nothing new.
+    /// Unchanged.
     Waits,
-    /// A stream began; its first token is due in time.
+    /// A stream started; its first token must be scheduled.
     Begins,
-    /// It is over.
+    /// Closed or to be closed.
     Gone,
 }
 
@@ -54,7 +54,7 @@ impl Connection {
             accepted,
             received: Vec::new(),
             unsent: Vec::new(),
-            told: false,
+            continued: false,
             close: false,
             stream: None,
         }
@@ -64,14 +64,14 @@ impl Connection {
         &mut self.socket
     }
 
-    /// Takes what the socket has, and begins to answer a request that is whole.
+    /// Reads what the socket has and answers every complete request.
     pub(crate) fn read(&mut self, scratch: &mut [u8], pace: Pace, clock: &Clock) -> Turn {
         loop {
             match self.socket.read(scratch) {
                 Ok(0) => return Turn::Gone,
                 Ok(count) => {
                     self.received.extend_from_slice(&scratch[..count]);
-                    // A short read has emptied the socket; what comes later is told anew.
+                    // A short read has emptied the socket; later bytes raise a new event.
                     if count < scratch.len() {
                         break;
                     }
@@ -89,8 +89,8 @@ impl Connection {
         while self.stream.is_none() && !self.received.is_empty() {
             match parse(&self.received) {
                 Parsed::Part { expects } => {
-                    if expects && !self.told {
-                        self.told = true;
+                    if expects && !self.continued {
+                        self.continued = true;
                         if !self.send(b"HTTP/1.1 100 Continue\r\n\r\n") {
                             return Turn::Gone;
                         }
@@ -98,7 +98,7 @@ impl Connection {
                     return Turn::Waits;
                 }
                 Parsed::Refused(status) => {
-                    let body = wire::error("", "not a request this server reads");
+                    let body = wire::error("", "not an HTTP request that this server supports");
                     let sent = self.send(&wire::json(status, &body, true));
                     self.received.clear();
                     self.close = true;
@@ -106,7 +106,7 @@ impl Connection {
                 }
                 Parsed::Whole(request, length) => {
                     self.received.drain(..length);
-                    self.told = false;
+                    self.continued = false;
                     self.close |= request.close;
                     if let Some(reply) = self.begin(&request, pace, clock) {
                         let sent = self.send(&reply);
@@ -123,7 +123,7 @@ impl Connection {
         Turn::Waits
     }
 
-    /// Begins a stream, or gives the reply that is no stream.
+    /// Starts a stream, or returns the reply to a request that is not streamed.
     fn begin(&mut self, request: &Request, pace: Pace, clock: &Clock) -> Option<Vec<u8>> {
         let path = request.path.as_str();
         let refuse =
@@ -140,14 +140,14 @@ impl Connection {
             _ => return refuse(405, "GET, HEAD or POST"),
         };
         let Ok(asked) = serde_json::from_slice::<Generation>(&request.body) else {
-            return refuse(422, "the body is no JSON object of this operation");
+            return refuse(422, "the body is not a JSON request for this operation");
         };
         if shape.is_native() && asked.is_empty() {
             return Some(wire::json(200, &wire::loaded(shape), true));
         }
-        // Ollama streams unless told not to; the compatible API only when told to.
+        // Ollama streams by default; the compatible API does not.
         if !asked.stream.unwrap_or(shape.is_native()) {
-            return refuse(422, "a metronome only streams; ask with stream true");
+            return refuse(422, "the metronome only streams; send \"stream\": true");
         }
         let tokens = asked.tokens(pace.tokens);
         let last = Parts::new(shape).last(pace, tokens, asked.include_usage());
@@ -167,17 +167,17 @@ impl Connection {
         None
     }
 
-    /// When the stream's request had been read.
+    /// When the current stream's request had been read.
     pub(crate) fn asked(&self) -> Option<Stamp> {
         self.stream.as_ref().map(|stream| stream.log.asked)
     }
 
-    /// Sends the next token. `begun` is now; returns the moment after it and, where that was the
-    /// last token, the stream's log. None when the connection is gone, or never had a stream.
+    /// Sends the next token. `started` is the current time; returns the time after the write and,
+    /// after the last token, the stream's log. None when the connection is broken or has no stream.
     pub(crate) fn tick(
         &mut self,
         parts: &[Parts; 4],
-        begun: Stamp,
+        started: Stamp,
         clock: &Clock,
     ) -> Option<(Option<StreamLog>, Stamp)> {
         let stream = self.stream.as_mut()?;
@@ -195,7 +195,7 @@ impl Connection {
         if !sent {
             return None;
         }
-        stream.log.writes.push(Write { begun, returned });
+        stream.log.writes.push(Write { started, returned });
         if number < stream.tokens {
             return Some((None, returned));
         }
@@ -204,12 +204,12 @@ impl Connection {
         Some((Some(log), returned))
     }
 
-    /// The stream's log as far as it went, when the connection goes before its end.
+    /// The log of a stream that has not ended.
     pub(crate) fn cut_short(&mut self) -> Option<StreamLog> {
         self.stream.take().map(|stream| stream.log)
     }
 
-    /// Writes what could not be written before.
+    /// Writes the bytes the socket did not take before.
     pub(crate) fn flush(&mut self) -> Turn {
         if self.unsent.is_empty() {
             return Turn::Waits;
@@ -219,7 +219,7 @@ impl Connection {
         self.after(sent)
     }
 
-    /// True when nothing is left to send and the connection is to be closed.
+    /// True when the connection is to be closed and nothing is left to send.
     pub(crate) fn is_over(&self) -> bool {
         self.close && self.stream.is_none() && self.unsent.is_empty()
     }
@@ -237,7 +237,7 @@ impl Connection {
     }
 }
 
-/// Writes, and keeps what the socket would not take. False when the connection is broken.
+/// Writes `bytes` and keeps those the socket does not take. False when the connection is broken.
 fn put(socket: &mut TcpStream, unsent: &mut Vec<u8>, bytes: &[u8]) -> bool {
     if !unsent.is_empty() {
         // The client reads too slowly; order matters more than the allocation.

@@ -18,11 +18,11 @@ use crate::{Pace, Shared, lock};
 const LISTENER: Id = Id(usize::MAX);
 const WAKER: Id = Id(usize::MAX - 1);
 
-/// Tokens sent before the sockets are looked at again, so that a new request is read soon even
-/// when very many tokens are due at once.
+/// Tokens sent between two polls of the sockets, so that a new request is read soon even when
+/// very many tokens are due at once.
 const BURST: usize = 64;
 
-/// Out of file descriptors: how long to leave the listener alone.
+/// How long not to accept connections after file descriptors ran out.
 const BREATH: Nanos = Nanos::from_millis(10);
 
 /// A token that is due.
@@ -30,7 +30,7 @@ const BREATH: Nanos = Nanos::from_millis(10);
 struct Due {
     at: Stamp,
     slot: usize,
-    /// The connection that had the slot when this was written; another may have it by then.
+    /// The slot's connection when this was queued; another may have the slot when it is due.
     connection: u64,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Engine {
     firsts: VecDeque<Due>,
     /// Later tokens, each put here when the one before is sent: in order for the same reason.
     nexts: VecDeque<Due>,
-    /// Accept again no sooner.
+    /// Do not accept connections before this time.
     resume: Option<Stamp>,
     scratch: Vec<u8>,
 }
@@ -86,7 +86,7 @@ impl Engine {
         Waker::new(self.poll.registry(), WAKER)
     }
 
-    /// Says which thread this is, so that its CPU time can be read.
+    /// Records which thread this is, so that its CPU time can be read.
     pub(crate) fn note_thread(&self) {
         if let Ok(task) = std::fs::read_link("/proc/thread-self") {
             *lock(&self.shared.task) = Some(std::path::Path::new("/proc").join(task));
@@ -122,7 +122,7 @@ impl Engine {
         }
     }
 
-    /// How long nothing is due.
+    /// The time until something is due.
     fn patience(&self) -> Option<Duration> {
         let next = [
             self.firsts.front().map(|due| due.at),

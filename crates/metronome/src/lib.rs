@@ -1,6 +1,6 @@
-//! A streaming server whose every token is due at a known time, and which notes when it really
-//! sent it. Clients are calibrated by it: what a client reports later than the log says is the
-//! client's own error, whatever the server's own lateness was.
+//! A streaming server that sends every token at a known time and logs when it actually sent it.
+//! It is used to calibrate clients: the time by which a client's stamp is later than the log is
+//! the client's own error, even when the server itself was late.
 //!
 //! It speaks just enough HTTP/1.1 to be read by any client of Ollama (`/api/generate` and
 //! `/api/chat`, NDJSON) or of an OpenAI-compatible server (`/v1/chat/completions` and
@@ -22,7 +22,7 @@
 //! // … let a client with the same clock stream from server.url() …
 //! for stream in server.take_log() {
 //!     let first = stream.writes[0];
-//!     println!("due {:?}, sent {:?}", stream.due(pace, 0), first.begun);
+//!     println!("due {:?}, sent {:?}", stream.due(pace, 0), first.started);
 //! }
 //! # Ok::<(), std::io::Error>(())
 //! ```
@@ -99,7 +99,7 @@ pub struct StreamLog {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Write {
     /// Just before its bytes were handed to the socket.
-    pub begun: Stamp,
+    pub started: Stamp,
     /// The system call had returned.
     pub returned: Stamp,
 }
@@ -110,11 +110,11 @@ impl StreamLog {
         self.asked + pace.ttft + Nanos(pace.gap.0.saturating_mul(u64::from(token)))
     }
 
-    /// The longest that a token was begun after it was due; none without tokens.
+    /// The longest that a token was started after it was due; none without tokens.
     pub fn latest(&self, pace: Pace) -> Option<Nanos> {
         (0..)
             .zip(&self.writes)
-            .map(|(token, write)| write.begun.since(self.due(pace, token)))
+            .map(|(token, write)| write.started.since(self.due(pace, token)))
             .max()
     }
 }
@@ -138,7 +138,7 @@ impl Shared {
     }
 }
 
-/// What a lock guards is whole even where its holder panicked.
+/// Locks; a panic elsewhere leaves the guarded values usable.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -186,18 +186,18 @@ impl Server {
         let shared = Arc::new(Shared::default());
         let mut engine = engine::Engine::new(pace, listener, clock, Arc::clone(&shared))?;
         let waker = engine.waker()?;
-        let (tell, told) = mpsc::channel();
+        let (started, ready) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("metronome".to_owned())
             .spawn(move || {
                 begin();
                 engine.note_thread();
-                // Nobody waits any more only when the caller is gone.
-                let _ = tell.send(());
+                // Fails only when the caller is gone.
+                let _ = started.send(());
                 engine.run();
             })?;
-        // From here on its CPU time can be told. A thread that panicked is found out by its silence.
-        let _ = told.recv();
+        // From here on its CPU time can be read. Fails at once when the thread panicked.
+        let _ = ready.recv();
         Ok(Self {
             address,
             shared,
@@ -206,7 +206,7 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -237,10 +237,10 @@ impl Server {
 
     fn stop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
-        // A thread that cannot be woken looks again at the next token or connection.
+        // A thread that cannot be woken checks `stop` at the next token or connection.
         let _ = self.waker.wake();
         if let Some(thread) = self.thread.take() {
-            // Its panic has been printed; a server that is going away has nobody else to tell.
+            // A panic has already been printed.
             let _ = thread.join();
         }
     }

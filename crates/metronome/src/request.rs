@@ -1,4 +1,4 @@
-//! One HTTP request, read no further than is needed.
+//! HTTP requests, as far as this server needs them.
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ const LONGEST: usize = 1024 * 1024;
 /// Headers of one request.
 const MOST_HEADERS: usize = 64;
 
-/// What was asked.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -19,21 +19,21 @@ pub(crate) struct Request {
     pub(crate) close: bool,
 }
 
-/// What stands at the start of a buffer.
+/// The start of a connection's buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Parsed {
-    /// Not all of a request yet.
+    /// An incomplete request.
     Part {
-        /// The client wants to be told to go on.
+        /// The client waits for `100 Continue`.
         expects: bool,
     },
     /// A request and its length in bytes.
     Whole(Request, usize),
-    /// Nothing this server reads; the status says why.
+    /// Not supported; the response's status.
     Refused(u16),
 }
 
-/// Looks at the start of what a connection has received.
+/// Parses the start of the bytes received on a connection.
 pub(crate) fn parse(received: &[u8]) -> Parsed {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut head = httparse::Request::new(&mut headers);
@@ -138,7 +138,7 @@ impl Generation {
             .unwrap_or(false)
     }
 
-    /// Ollama loads or unloads a model when there is nothing to say.
+    /// Without a prompt, Ollama only loads or unloads the model.
     pub(crate) fn is_empty(&self) -> bool {
         let prompt = match &self.prompt {
             None | Some(serde_json::Value::Null) => true,
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_cannot_read_is_refused() {
+    fn unsupported_requests_are_refused() {
         let chunked = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
         assert_eq!(parse(chunked), Parsed::Refused(411));
         let long = b"POST / HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n";
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_may_want_to_be_told_to_go_on() {
+    fn a_client_may_wait_for_100_continue() {
         let head = b"POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n";
         assert_eq!(parse(head), Parsed::Part { expects: true });
         let old = b"GET / HTTP/1.0\r\n\r\n";

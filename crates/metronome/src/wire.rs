@@ -47,7 +47,7 @@ impl Shape {
     }
 }
 
-/// The creation time in every object: a moment that no clock is asked for.
+/// The creation time in every object: a constant, so that no clock is read.
 const CREATED: &str = "2026-01-01T00:00:00Z";
 
 /// The text of every token.
@@ -194,7 +194,7 @@ pub(crate) fn loaded(shape: Shape) -> String {
     object(&format!(r#"{said},"done":true,"done_reason":"load""#))
 }
 
-/// What a `GET` finds.
+/// The body of a `GET`.
 pub(crate) fn page(path: &str) -> Option<String> {
     Some(match path {
         "/" | "/health" => r#"{"status":"ok"}"#.to_owned(),

@@ -51,9 +51,9 @@ fn check(exchange: &Exchange, log: &StreamLog) {
     assert!(exchange.times.sent.expect("it was sent") <= log.asked);
     let mut before = log.asked;
     for (token, (write, seen)) in (0..).zip(log.writes.iter().zip(&exchange.times.chunks)) {
-        assert!(log.due(PACE, token) <= write.begun, "sent too soon");
-        assert!(before <= write.begun && write.begun <= write.returned);
-        assert!(write.begun <= *seen, "seen before it was sent");
+        assert!(log.due(PACE, token) <= write.started, "sent too soon");
+        assert!(before <= write.started && write.started <= write.returned);
+        assert!(write.started <= *seen, "seen before it was sent");
         before = write.returned;
     }
 }
@@ -86,7 +86,7 @@ async fn what_both_clients_see_is_what_was_sent() {
     assert_eq!(
         seen[&0].times.counters.total,
         Some(Nanos::from_millis(5 + 11 * 2)),
-        "the counters tell what was due"
+        "the counters give the times at which tokens were due"
     );
 }
 
@@ -120,7 +120,7 @@ fn connections_are_kept_until_the_client_says_otherwise() {
             body.len()
         )
     };
-    // Two requests in one breath: the second is answered after the first.
+    // Two requests in one write: the second is answered after the first.
     let reply = exchange(&server, &(one("") + &one("connection: close\r\n")));
     assert_eq!(reply.matches("HTTP/1.1 200 OK").count(), 2);
     assert_eq!(reply.matches("\"done\":false").count(), 4);
@@ -132,7 +132,7 @@ fn connections_are_kept_until_the_client_says_otherwise() {
 }
 
 #[test]
-fn what_it_does_not_do_is_said() {
+fn unsupported_requests_get_an_error_status() {
     let server = start(&Clock::real());
     let ask = |head: &str, body: &str| {
         let length = body.len();

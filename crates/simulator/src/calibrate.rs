@@ -1,13 +1,10 @@
-//! Fits a profile to recorded runs, and says how well it fits.
+//! Fits a profile to recorded runs, and reports how well it fits.
 //!
-//! The machine learns nothing it could not be told: [`fit()`] turns medians of recorded durations
-//! into the profile's few constants, and [`replay()`] runs the same requests through the core, in the
-//! order in which the recording served them and from the state it left, so that [`FitReport`]
-//! can set every recorded figure beside the simulated one.
+//! [`fit()`] sets the profile's few constants from medians of recorded durations. [`replay()`] runs
+//! the same requests through the core, in the order in which the recording served them and from
+//! the state it left, and [`FitReport`] compares every recorded figure with the simulated one.
 //!
-//! `tandem calibrate-profile` is this on the command line. It stays because the profile that ships
-//! is its result, which its tests find again from TR113's figures, and because another machine's
-//! profile is made in the same way.
+//! `tandem calibrate-profile` is the command. The built-in TR113 profile is made with it.
 
 mod figures;
 mod fit;

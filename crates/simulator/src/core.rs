@@ -24,7 +24,8 @@ pub(crate) use log::{Happened, SchedulerEvent};
 pub(crate) use machine::{Core, CoreError, RUNNER_STOPPED};
 pub use types::RunnerOptions;
 pub(crate) use types::{
-    Generation, LoadedView, Notice, RequestId, ServerId, StopReason, Timings, What, Work, WorkKind,
+    Generation, LoadedView, Notice, NoticeKind, RequestId, ServerId, StopReason, Timings, Work,
+    WorkKind,
 };
 
 #[cfg(test)]

@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use log::{LogLine, RequestLog};
 
-use crate::core::{Core, LoadedView, Notice, RequestId, RunnerOptions, ServerId, What, Work};
+use crate::core::{Core, LoadedView, Notice, NoticeKind, RequestId, RunnerOptions, ServerId, Work};
 use log::Log;
 
-/// The simulated machine, shared by everyone who has business with it.
+/// The simulated machine, shared by listeners, handlers and samplers.
 pub(crate) struct World {
     clock: Clock,
     wake: Notify,
@@ -31,13 +31,13 @@ struct Inner {
     core: Core,
     outlets: HashMap<RequestId, Outlet>,
     next_id: u64,
-    /// When the driver means to wake up.
+    /// When the driver will wake up.
     planned: Option<Stamp>,
     log: Log,
 }
 
-/// Where one request's notices go. At most one for each of its tokens waits there, so a client that
-/// does not read costs a bounded amount.
+/// The channel of one request's notices. At most one for each of its tokens is queued, so a client
+/// that does not read costs a bounded amount.
 struct Outlet {
     notices: UnboundedSender<Notice>,
     /// False when only the final notice matters.
@@ -46,8 +46,8 @@ struct Outlet {
 
 impl Outlet {
     fn push(&self, notice: Notice) {
-        if self.streams || !matches!(notice.what, What::Token { .. }) {
-            // A ticket that is dropped takes its outlet along.
+        if self.streams || !matches!(notice.what, NoticeKind::Token { .. }) {
+            // The receiver of a dropped ticket is gone.
             let _ = self.notices.send(notice);
         }
     }
@@ -62,7 +62,7 @@ impl std::fmt::Debug for World {
 }
 
 impl Inner {
-    /// Hands out what the core has to say, and keeps what it has done.
+    /// Delivers the core's notices and stores its log.
     fn deliver(&mut self) {
         while let Some(notice) = self.core.poll() {
             if notice.what.is_final() {
@@ -102,8 +102,8 @@ impl World {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something to the core now, hands out what follows, and wakes the driver when the next
-    /// event is earlier than it thinks.
+    /// Changes the core now, delivers the notices that follow, and wakes the driver when the next
+    /// event is earlier than before.
     fn act<T>(&self, what: impl FnOnce(&mut Inner, Stamp) -> T) -> T {
         let mut inner = self.lock();
         // Read under the lock, so that the core never sees time run backwards.
@@ -123,8 +123,8 @@ impl World {
         result
     }
 
-    /// Hands a request in, and numbers it. `streams` says whether anybody wants to know of single
-    /// tokens. Dropping the ticket before its final notice cancels the request.
+    /// Submits a request under the next number. Without `streams` only its final notice is
+    /// delivered. Dropping the ticket before that notice cancels the request.
     pub(crate) fn submit(self: &Arc<Self>, server: ServerId, streams: bool, work: Work) -> Ticket {
         self.act(|inner, now| {
             let id = RequestId(inner.next_id);
@@ -177,7 +177,7 @@ impl World {
         self.lock().log.push(LogLine::Request(line));
     }
 
-    /// Everything still remembered of what happened, oldest first, and how much was forgotten.
+    /// The log kept in memory, oldest line first, and how many lines were dropped.
     pub(crate) fn log(&self) -> (Vec<LogLine>, u64) {
         self.act(|inner, now| {
             inner.core.advance(now);
@@ -190,7 +190,7 @@ impl World {
         self.lock().log.flush();
     }
 
-    /// Wakes the core at its events until told to stop.
+    /// Wakes the core at its events until `stop` is cancelled.
     pub(crate) async fn drive(self: Arc<Self>, stop: CancellationToken) {
         loop {
             let next = {

@@ -1,4 +1,4 @@
-//! Misbehaviour on demand: which request is hit, by what, and what a client should make of it.
+//! Fault injection: which requests are hit, by which faults, and the outcome a client should report.
 
 mod engine;
 mod rules;

@@ -1,7 +1,7 @@
-//! The protocol: Ollama's native routes and its /v1 ones, as real clients know them.
+//! The protocol: Ollama's native routes and its /v1 ones.
 //!
 //! A response begins when its first object exists and not before, durations and `created_at` come
-//! from the simulated clock, and a request whose client goes away is cancelled wherever it is.
+//! from the simulated clock, and a request is cancelled when its client closes the connection.
 
 mod app;
 mod ask;

@@ -1,11 +1,11 @@
-//! An Ollama twin: scheduler and device as a machine without I/O, and the protocol around it on a
-//! loopback port.
+//! A simulated Ollama: scheduler and device as a machine without I/O, and the protocol around it on
+//! a loopback port.
 //!
-//! - `core` is the machine: time in, notices out.
-//! - [`profile`] says what it has and how fast it is.
+//! - `core` is the machine, driven by time.
+//! - [`profile`] describes its hardware, models and speed.
 //! - [`Simulator`] runs it on a [`clock::Clock`] behind HTTP listeners.
-//! - [`serve()`] is the same, standing alone.
-//! - [`faults`] makes it misbehave on demand.
+//! - [`serve()`] runs it as a server of its own.
+//! - [`faults`] injects faults.
 //!
 //! What it does not know: plans, agents, clients, reports.
 //!

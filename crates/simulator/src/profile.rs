@@ -1,4 +1,4 @@
-//! Profiles: what a simulated machine has and how fast it is. TOML in, checked types out.
+//! Profiles: the hardware, models and speed of a simulated machine. TOML in, checked types out.
 
 mod check;
 mod outputs;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use check::ProfileError;
 pub use outputs::{Distribution, OutputClass, OutputDraw};
 
-/// The profiles that ship, by name: TR113's machine, and one that takes next to no time.
+/// The built-in profiles, by name: TR113's machine, and one that takes almost no time.
 const SHIPPED: [(&str, &str); 2] = [
     (
         "rtx4080-laptop",
@@ -32,22 +32,22 @@ pub struct Profile {
     pub schema: u32,
     /// Its name.
     pub name: String,
-    /// What it stands for, in words.
+    /// A description.
     pub description: String,
     /// Seed of every draw.
     pub seed: u64,
     /// Server settings.
     pub server: ServerSettings,
-    /// The client's way to the server.
+    /// Network latency from the client to the server.
     pub network: Network,
     /// Devices, in index order; empty for a machine without a GPU.
     #[serde(default)]
     pub devices: Vec<DeviceSpec>,
-    /// The models it has.
+    /// Its models.
     pub models: Vec<ModelSpec>,
 }
 
-/// Ollama's settings, as its environment variables would give them.
+/// Ollama's settings, as in its environment variables.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerSettings {
@@ -61,16 +61,16 @@ pub struct ServerSettings {
     pub max_queue: usize,
     /// Seconds a model stays after its last request (`OLLAMA_KEEP_ALIVE`); negative is for ever.
     pub keep_alive_s: f64,
-    /// Default context length (`OLLAMA_CONTEXT_LENGTH`); 0 leaves it to the release's own rule.
+    /// Default context length (`OLLAMA_CONTEXT_LENGTH`); 0 for the release's own rule.
     pub context_length: u32,
     /// `auto` takes the release's own scheduling.
     #[serde(default)]
     pub scheduling: Scheduling,
     /// Seconds between polls of a starting runner's readiness.
     pub ready_poll_s: f64,
-    /// Seconds between polls of the memory a dead runner gives back.
+    /// Seconds between polls of the memory that a dead runner frees.
     pub recovery_poll_s: f64,
-    /// Seconds after which the memory is waited for no longer.
+    /// Longest wait for that memory, seconds.
     pub recovery_cap_s: f64,
 }
 
@@ -83,11 +83,11 @@ pub enum Scheduling {
     Auto,
     /// Every request passes the pending queue.
     Fifo,
-    /// A request that matches a loaded runner passes the queue by.
+    /// A request that matches a loaded runner bypasses the queue.
     Fastpath,
 }
 
-/// Latency from a client to the server, drawn evenly per request from its content.
+/// Latency from a client to the server, drawn uniformly per request from its content.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
@@ -105,10 +105,10 @@ pub struct DeviceSpec {
     pub name: String,
     /// Memory, bytes.
     pub memory_bytes: u64,
-    /// Memory that others hold (desktop, driver), bytes.
+    /// Memory used by other programs (desktop, driver), bytes.
     #[serde(default)]
     pub reserved_bytes: u64,
-    /// What sharing costs: `k` busy runners each get `1 / (k * (1 + sharing_loss * (k - 1)))` of
+    /// The loss from sharing: `k` busy runners each get `1 / (k * (1 + sharing_loss * (k - 1)))` of
     /// the device.
     pub sharing_loss: f64,
     /// Board power when idle, watts.
@@ -121,12 +121,12 @@ pub struct DeviceSpec {
     pub idle_sm_clock_mhz: u32,
     /// Memory clock, MHz.
     pub memory_clock_mhz: u32,
-    /// Heat; without it the device never throttles and reports no temperature.
+    /// Thermal model; without it the device never throttles and reports no temperature.
     #[serde(default)]
     pub thermal: Option<Thermal>,
 }
 
-/// A first-order thermal model: the core drifts to `ambient_c + c_per_w * power`.
+/// A first-order thermal model: the core approaches `ambient_c + c_per_w * power`.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Thermal {
@@ -186,12 +186,12 @@ pub struct ModelSpec {
     pub rates: Rates,
     /// Loading and unloading.
     pub load: LoadTimes,
-    /// Output lengths by kind of prompt; the first that matches counts. The last one should match
-    /// everything.
+    /// Output lengths by kind of prompt; the first match applies. The last one should match every
+    /// prompt.
     pub outputs: Vec<OutputClass>,
 }
 
-/// What a loaded model occupies.
+/// Memory of a loaded model.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
@@ -201,11 +201,11 @@ pub struct Memory {
     pub kv_bytes_per_token: u64,
     /// Compute buffers, bytes per token of prompt batch.
     pub compute_bytes_per_batch_token: u64,
-    /// What every runner holds besides, bytes.
+    /// Other memory of every runner, bytes.
     pub fixed_bytes: u64,
 }
 
-/// How fast a model runs, alone, on an unthrottled device.
+/// Speed of a model alone on an unthrottled device.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
@@ -223,7 +223,7 @@ pub struct Rates {
     pub prefill_overhead_s: f64,
 }
 
-/// What becoming ready costs.
+/// Times of loading and unloading.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoadTimes {
@@ -233,13 +233,13 @@ pub struct LoadTimes {
     pub first_load_s: f64,
     /// Added to the first batch of a fresh runner, seconds.
     pub warm_up_s: f64,
-    /// Killing a runner until its process is gone, seconds.
+    /// From killing a runner until its process is gone, seconds.
     pub unload_s: f64,
     /// From then until the driver shows its memory as free, seconds, before rounding up to the poll.
     pub recovery_s: f64,
-    /// Resolving a request before it is scheduled, seconds. All of a warm request's `load_duration`.
+    /// Resolving a request before it is scheduled, seconds: a warm request's whole `load_duration`.
     pub resolve_s: f64,
-    /// Templating and tokenising after the runner is ready, seconds. In no counter but the total.
+    /// Templating and tokenising after the runner is ready, seconds. Only the total counts it.
     pub prepare_s: f64,
 }
 
@@ -258,13 +258,13 @@ impl Profile {
         check::parse(origin, text)
     }
 
-    /// A profile that ships.
+    /// A built-in profile.
     pub fn builtin(name: &str) -> Option<Self> {
         let (_, text) = SHIPPED.into_iter().find(|(shipped, _)| *shipped == name)?;
         Some(Self::parse(name, text).expect("profiles that ship are checked by a test"))
     }
 
-    /// A profile that ships, by name, or else one from a file.
+    /// A built-in profile by name, otherwise one from a file.
     pub fn load(name_or_path: &str) -> Result<Self, ProfileError> {
         if let Some(profile) = Self::builtin(name_or_path) {
             return Ok(profile);
@@ -307,7 +307,7 @@ impl ModelSpec {
         self.blob.as_deref().unwrap_or(&self.digest)
     }
 
-    /// True when it has a capability.
+    /// Whether it has a capability.
     pub fn can(&self, capability: &str) -> bool {
         self.capabilities.iter().any(|c| c == capability)
     }
@@ -339,7 +339,7 @@ impl ServerSettings {
         (next(), next(), next())
     }
 
-    /// True when a request that matches a loaded runner passes the queue by.
+    /// Whether a request that matches a loaded runner bypasses the queue.
     pub fn fastpath(&self) -> bool {
         match self.scheduling {
             Scheduling::Auto => self.release() >= (0, 11, 5),

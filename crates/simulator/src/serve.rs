@@ -1,4 +1,4 @@
-//! The simulator standing alone, for other people's clients.
+//! The simulator as a server of its own, for any client.
 
 use std::fmt::{self, Write as _};
 use std::future::Future;
@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::profile::Profile;
 use crate::simulator::{Simulator, SimulatorConfig, StartError};
 
-/// Time for what is in flight to end when the server is stopped.
+/// Time for exchanges in progress to end when the server is stopped.
 const GRACE: Nanos = Nanos::from_secs(5);
 /// Real time for the head of a request, and for its body.
 const PATIENCE: Nanos = Nanos::from_secs(60);
@@ -27,25 +27,25 @@ pub enum ServeError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// Not a usable number.
-    #[error("--time-scale {0} is not a finite number above zero")]
+    #[error("--time-scale {0}: not a finite number above zero")]
     BadScale(f64),
-    /// More than this machine can keep.
+    /// Faster than this machine can send tokens on time.
     #[error(
-        "--time-scale {scale} leaves {gap} between tokens, and this machine keeps no less than \
-         {kept}; use --time-scale {most:.1} or less"
+        "--time-scale {scale} leaves {gap} between tokens, and the shortest gap this machine \
+         can time is {kept}; use --time-scale {most:.1} or less"
     )]
     TooFast {
-        /// What was asked for.
+        /// The requested scale.
         scale: f64,
         /// Real time between two tokens of one stream.
         gap: Micros,
-        /// What can be kept.
+        /// The shortest gap that can be timed.
         kept: Micros,
-        /// The largest scale that can be kept.
+        /// The largest scale with such gaps.
         most: f64,
     },
     /// The limits could not be measured.
-    #[error("cannot measure what this machine can keep")]
+    #[error("cannot measure this machine's timers")]
     Probe(#[source] io::Error),
 }
 
@@ -68,7 +68,7 @@ impl fmt::Display for Micros {
     }
 }
 
-/// What real time costs on this machine.
+/// The delays of real time on this machine.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     /// Median overshoot of a sleep of one millisecond.
@@ -78,7 +78,7 @@ struct Limits {
 }
 
 impl Limits {
-    /// Measures, in some 20 ms.
+    /// Measures both, in some 20 ms.
     async fn measure() -> io::Result<Self> {
         let clock = Clock::real();
         let millisecond = Nanos::from_millis(1);
@@ -109,10 +109,9 @@ impl Limits {
         })
     }
 
-    /// The shortest gap between tokens that is kept.
+    /// The shortest gap between tokens that can be timed: timers are late by one delay, and an
+    /// object takes the other to reach the client.
     fn shortest_gap(self) -> Nanos {
-        // A timer that fires late by this much cannot tell shorter gaps apart, and an object needs
-        // its way to the client.
         self.timer.max(self.transport)
     }
 }
@@ -133,8 +132,8 @@ fn shortest_token_gap(profile: &Profile) -> Nanos {
     Nanos::from_secs_f64(1.0 / fastest)
 }
 
-/// What the server pretends to be, and at which pace.
-fn pretence(config: &SimulatorConfig, time_scale: f64, limits: Limits) -> String {
+/// Describes the simulated server and its pace.
+fn describe(config: &SimulatorConfig, time_scale: f64, limits: Limits) -> String {
     let (profile, server) = (&config.profile, &config.profile.server);
     let mut devices = profile.device_names().join(", ");
     if devices.is_empty() {
@@ -142,7 +141,7 @@ fn pretence(config: &SimulatorConfig, time_scale: f64, limits: Limits) -> String
     }
     let models: Vec<&str> = profile.models.iter().map(|m| m.name.as_str()).collect();
     format!(
-        "pretending to be Ollama {}: {} ({})\n  devices   {devices}\n  models    {}\n  \
+        "simulating Ollama {}: {} ({})\n  devices   {devices}\n  models    {}\n  \
          slots     {} per model\n  faults    {} rules\n  \
          time      {time_scale} simulated seconds per second; timers {} late, transport {}\n",
         server.version,
@@ -156,9 +155,9 @@ fn pretence(config: &SimulatorConfig, time_scale: f64, limits: Limits) -> String
     )
 }
 
-/// Serves until `shutdown` is ready. `announce` is called once, when requests can be sent, with what
-/// the server pretends to be, in lines, and its URLs. The configuration's clock is not used: time starts with the server, at `time_scale` simulated seconds
-/// per real second.
+/// Serves until `shutdown` is ready. `announce` is called once, when requests can be sent, with a
+/// description of the server and its URLs. The configuration's clock is not used: time starts with
+/// the server, at `time_scale` simulated seconds per real second.
 pub async fn serve(
     mut simulator: SimulatorConfig,
     time_scale: f64,
@@ -181,12 +180,14 @@ pub async fn serve(
         Clock::scaled(time_scale)
     };
     simulator.patience = Some(Nanos::from_secs_f64(PATIENCE.as_secs_f64() * time_scale));
-    let mut text = pretence(&simulator, time_scale, limits);
+    let mut text = describe(&simulator, time_scale, limits);
     let simulator = Simulator::start(simulator).await?;
     let endpoints = simulator.endpoints();
     for endpoint in &endpoints {
-        let log = format!("(what really happened: {endpoint}/tandem/log)");
-        let _ = writeln!(text, "  listening {endpoint}   {log}");
+        let _ = writeln!(
+            text,
+            "  listening {endpoint}   (its log: {endpoint}/tandem/log)"
+        );
     }
     for warning in warnings {
         let _ = writeln!(text, "  warning   {warning}");
@@ -199,7 +200,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// Refuses a compression that cannot be kept, and warns where gaps will be uneven.
+/// Refuses a time scale with gaps too short to time, and warns where gaps will be uneven.
 fn check_pace(profile: &Profile, scale: f64, limits: Limits) -> Result<Vec<String>, ServeError> {
     let simulated = shortest_token_gap(profile);
     let gap = Nanos::from_secs_f64(simulated.as_secs_f64() / scale);
@@ -216,8 +217,8 @@ fn check_pace(profile: &Profile, scale: f64, limits: Limits) -> Result<Vec<Strin
         });
     }
     Ok(vec![format!(
-        "tokens of the fastest model are {} apart and this machine keeps no less than {}: rates \
-         hold over many tokens, single gaps do not",
+        "tokens of the fastest model are {} apart, and the shortest gap this machine can time is \
+         {}: rates over many tokens are right, single gaps are not",
         Micros(gap),
         Micros(kept)
     )])

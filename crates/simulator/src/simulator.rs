@@ -1,4 +1,4 @@
-//! The simulator as one thing: a machine, its driver, and a listener for each of its servers.
+//! The simulator: a machine, its driver, and a listener for each of its servers.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -21,7 +21,7 @@ use crate::faults::{Engine, FaultRules, FaultRulesError};
 use crate::http::{App, Epoch, MAX_IN_BODIES, Stops, listen};
 use crate::profile::Profile;
 
-/// 2026-01-01T00:00:00Z, what stamp zero is called when nobody says otherwise.
+/// 2026-01-01T00:00:00Z: the date of stamp zero by default.
 const DEFAULT_EPOCH: u64 = 1_767_225_600;
 
 /// Which devices each server may use.
@@ -44,9 +44,9 @@ pub struct SimulatorConfig {
     pub servers: usize,
     /// Which devices they use.
     pub placement: Placement,
-    /// Root of everything random, instead of the profile's.
+    /// Seed of every draw, instead of the profile's.
     pub seed: Option<u64>,
-    /// Slots per runner, instead of the profile's.
+    /// Slots per runner, instead of the profile's number.
     pub num_parallel: Option<usize>,
     /// Faults to play.
     pub faults: FaultRules,
@@ -54,16 +54,16 @@ pub struct SimulatorConfig {
     pub address: IpAddr,
     /// Port of the first server; the others follow. 0 takes any free ports.
     pub port: u16,
-    /// The moment that stamp zero stands for in `created_at`.
+    /// The date of stamp zero in `created_at`.
     pub epoch: SystemTime,
-    /// Tokens that leave together as one chunk; 1 is a chunk for each.
+    /// Tokens sent together as one chunk; 1 is a chunk for each.
     pub chunk_tokens: usize,
-    /// Most bytes that the bodies of all requests take at one time.
+    /// Most bytes of all request bodies at one time.
     pub body_bytes: usize,
-    /// Most clock time for a request's head, from its first byte, and for its body; none for as long as
-    /// they take.
+    /// Longest clock time for a request's head, from its first byte, and for its body; `None` for no
+    /// limit.
     pub patience: Option<Nanos>,
-    /// Where the log goes as JSONL, besides memory.
+    /// Where the log is written as JSONL, besides memory.
     pub log: Option<Box<dyn Write + Send>>,
 }
 
@@ -105,13 +105,13 @@ pub enum StartError {
     /// Its servers do not fit the profile.
     #[error(transparent)]
     Core(#[from] CoreError),
-    /// Its fault rules make no sense.
+    /// Its fault rules are invalid.
     #[error(transparent)]
     Faults(#[from] FaultRulesError),
     /// A number that must be at least 1 is 0.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
-    /// A port could not be had.
+    /// A port could not be bound.
     #[error("cannot listen on {address}; choose another --port, or 0 for any free one")]
     Bind {
         /// The address.
@@ -245,23 +245,24 @@ impl Simulator {
         })
     }
 
-    /// What really happened, oldest first: the last twenty thousand lines.
+    /// The log, oldest first: the last twenty thousand lines.
     pub fn log(&self) -> Vec<LogLine> {
         self.world.log().0
     }
 
-    /// Accepts nothing more, lets what is in flight end within `grace` of clock time, then stops.
+    /// Accepts no more connections, lets requests in progress end within `grace` of clock time, then
+    /// stops.
     pub async fn shutdown(self, grace: Nanos) {
         self.stops.graceful.cancel();
         let clock = self.world.clock().clone();
         self.tasks.close();
         let waiting = async {
-            // The driver must go on while streams end, so it is not waited for here.
+            // The driver must keep running while streams end, so it is not waited for here.
             while self.tasks.len() > 1 {
                 clock.sleep(Nanos::from_millis(5)).await;
             }
         };
-        // Running out of grace is not an error: what is left is dropped below.
+        // The end of the grace is not an error: what is left is dropped below.
         let _ = clock.timeout(grace, waiting).await;
         self.stops.now.cancel();
         self.driver.cancel();

@@ -1,4 +1,4 @@
-//! Every cell of the fault table, played on a real client and compared with what the table says.
+//! Every cell of the fault table, played on a real client and compared with the table.
 
 mod common;
 
@@ -18,7 +18,7 @@ const LIMITS: Timeouts = Timeouts {
     total: Nanos::from_secs(600),
 };
 
-/// What our own clients make of it.
+/// The outcome that this project's clients report.
 async fn seen(bench: &Bench, path: ClientPath) -> Expected {
     let (url, clock) = (&bench.endpoint, bench.clock.clone());
     let native = || ollama::Client::new(url, clock.clone(), LIMITS).expect("a client");
@@ -58,7 +58,7 @@ async fn seen(bench: &Bench, path: ClientPath) -> Expected {
     }
 }
 
-/// What a careful client makes of a whole answer on /v1; our own clients only stream there.
+/// The outcome of a whole answer on /v1, which this project's clients never request.
 async fn v1_whole(bench: &Bench) -> Expected {
     let ask = json!({"model": MODEL, "messages": [{"role": "user", "content": "say something"}]});
     let call = post("/v1/chat/completions", ask);

@@ -1,5 +1,5 @@
-//! The simulator standing alone, in real time on several threads. Nothing here asserts how long
-//! anything takes.
+//! The simulator as a server of its own, in real time on several threads. Nothing here asserts how
+//! long anything takes.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn config(profile: Profile) -> SimulatorConfig {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_says_what_it_pretends_to_be_and_what_it_did() {
+async fn it_describes_itself_and_logs_what_it_did() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("log.jsonl");
     let mut simulator = config(Profile::builtin("instant").expect("it ships"));
@@ -29,7 +29,7 @@ async fn it_says_what_it_pretends_to_be_and_what_it_did() {
         requests: vec![20],
         ..FaultRule::always(FaultKind::Busy)
     }];
-    let (tell, told) = tokio::sync::oneshot::channel();
+    let (sender, announced) = tokio::sync::oneshot::channel();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(serve(
         simulator,
@@ -38,11 +38,11 @@ async fn it_says_what_it_pretends_to_be_and_what_it_did() {
             // A dropped sender stops it as well.
             let _ = stopped.await;
         },
-        |text, endpoints| tell.send((text, endpoints)).expect("it waits"),
+        |text, endpoints| sender.send((text, endpoints)).expect("it waits"),
     ));
-    let (text, endpoints) = told.await.expect("an announcement");
+    let (text, endpoints) = announced.await.expect("an announcement");
     for part in [
-        "pretending to be Ollama 0.32.10",
+        "simulating Ollama 0.32.10",
         "gemma3:latest",
         "/tandem/log",
         "1 rules",
@@ -114,7 +114,7 @@ async fn a_taken_port_and_senseless_numbers_are_refused() {
     assert!(matches!(error, StartError::Zero("servers")), "{error}");
 }
 
-/// What a server answers to these bytes before it closes, or to a request that is whole.
+/// A server's answer to these bytes before it closes, or to a complete request.
 async fn raw(connection: &mut TcpStream, bytes: &str) -> String {
     connection.write_all(bytes.as_bytes()).await.expect("open");
     let mut answer = [0; 1024];
@@ -167,8 +167,8 @@ async fn bodies_are_bounded_all_together_and_not_read_from_other_sites() {
         assert_eq!(answer, "HTTP/1.1 403 Forbidden", "{headers}");
     }
     let mut large = connect().await;
-    let begun = post("Host: localhost", 900, 800);
-    large.write_all(begun.as_bytes()).await.expect("open");
+    let partial = post("Host: localhost", 900, 800);
+    large.write_all(partial.as_bytes()).await.expect("open");
     let small = post("Host: localhost", 300, 300);
     // Until the server has read the first one, and again until it has seen that it is gone.
     while raw(&mut connect().await, &small).await != "HTTP/1.1 503 Service Unavailable" {}

@@ -8,10 +8,10 @@
 //! | `with JSON` | starts a new simulator with these settings |
 //! | `sleep TIME` | lets time pass |
 //! | `METHOD PATH [BODY]` | sends a request and shows the whole answer |
-//! | `brief METHOD PATH [BODY]` | shows of a stream only how many objects hold what |
-//! | `leave N METHOD PATH [BODY]` | goes away after N frames |
+//! | `brief METHOD PATH [BODY]` | shows only the members of a stream's objects, with counts |
+//! | `leave N METHOD PATH [BODY]` | closes the connection after N frames |
 //! | `host NAME METHOD PATH` | sends another `Host` header |
-//! | `quit TIME METHOD PATH [BODY]` | goes away after that long |
+//! | `quit TIME METHOD PATH [BODY]` | closes the connection after this time |
 //! | `on N METHOD PATH [BODY]` | asks the server of that number |
 //! | `+TIME` and any request | with its neighbours of this kind, each so long after the first |
 
@@ -102,7 +102,7 @@ fn configure(config: &mut SimulatorConfig, settings: &Value) {
     }
 }
 
-/// Plays one step and shows what came of it.
+/// Plays one step and shows the answer.
 async fn play_step(bench: &Bench, line: &str) -> String {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {
@@ -170,7 +170,7 @@ fn show(answer: &Answer) -> Result<String, std::fmt::Error> {
         }
     }
     writeln!(seen, " | head at {:.6}", since(answer.head_at))?;
-    // Where the length is known, how much a read finds says nothing.
+    // With a known length, the size of a read means nothing.
     let frames = match answer.header("content-length") {
         Some(_) => &[(answer.ended, answer.body.clone())][..],
         None => &answer.frames,
@@ -190,7 +190,7 @@ fn show(answer: &Answer) -> Result<String, std::fmt::Error> {
     Ok(seen)
 }
 
-/// What the objects of an answer hold, and how many in a row hold the same.
+/// The members of an answer's objects, with the number of equal ones in a row.
 fn brief(answer: &Answer) -> Result<String, std::fmt::Error> {
     let mut seen = String::new();
     let mut runs: Vec<(String, usize)> = Vec::new();

@@ -1,6 +1,5 @@
-//! The client's own error: how late its stamps are at rising load, against a server whose token times
-//! are known. `tandem calibrate` measures it thoroughly; what runs on real servers measures it quickly
-//! before it begins.
+//! The client's own error: how late its timestamps are at rising load, with a server whose token times are
+//! known. `tandem calibrate` measures it in full; commands on real servers measure it quickly first.
 
 mod ladder;
 mod measure;
@@ -21,14 +20,14 @@ use crate::flags::{BudgetFlag, CalibrateApi};
 use crate::flavour;
 use crate::process;
 
-/// The budget of a client that runs on real servers, in about a second; none when the user does
-/// not want it. A client that cannot be calibrated runs all the same, with a warning.
+/// Measures the error budget of a client on real servers in about a second; none with --no-calibrate. When the
+/// calibration fails the run continues, with a warning.
 pub(crate) async fn before_run(
     flag: BudgetFlag,
     runtime: Option<&RuntimeFacts>,
     endpoints: &[EndpointFacts],
 ) -> Option<ClientBudget> {
-    // Without facts the time is virtual, in which the client costs none.
+    // Without facts time is virtual, and the client takes none of it.
     let runtime = runtime.filter(|_| !flag.no_calibrate)?.clone();
     let compatible = endpoints
         .first()
@@ -54,8 +53,8 @@ pub(crate) async fn before_run(
     }
 }
 
-/// Tries loads until it is enough. `all` is what CPUs there were before the client was held to
-/// some: the server gets those that are left.
+/// Runs the loads of the ladder. `all` are the usable CPUs before the client was pinned; the server gets the
+/// others.
 pub(crate) async fn climb(
     mut ladder: Ladder,
     api: CalibrateApi,
@@ -64,9 +63,9 @@ pub(crate) async fn climb(
     stop: &Shutdown,
 ) -> Result<ClientBudget, Fatal> {
     descriptors::enough_for(1, true)?;
-    if let Some(streams) = ladder.left_out() {
+    if let Some(streams) = ladder.left_out {
         say(format_args!(
-            "warning: the client is not calibrated at {streams} streams and more: this process may not open \
+            "warning: the client is not calibrated at {streams} streams or more: this process may not open \
              enough files; raise the limit with `ulimit -n`"
         ));
     }
@@ -84,7 +83,7 @@ pub(crate) async fn climb(
         memory: None,
     };
     let mut budget = ClientBudget {
-        depth: ladder.depth(),
+        depth: ladder.depth,
         api: api.word().to_owned(),
         runtime,
         cores: setting.cores,
@@ -119,11 +118,12 @@ pub(crate) async fn climb(
         ladder.learn(load, &step);
         budget.steps.push(step);
     }
-    ladder::sort(&mut budget);
+    let steps = &mut budget.steps;
+    steps.sort_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s));
     Ok(budget)
 }
 
-/// The one-minute load average, where the system tells.
+/// The one-minute load average; `None` except on Linux.
 fn load_average() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/loadavg").ok()?;
     text.split(' ').next()?.parse().ok()

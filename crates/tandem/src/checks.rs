@@ -1,8 +1,8 @@
 //! Checks of servers, plan and machine before anything is measured: all of them for `tandem doctor`,
 //! the quick ones before a sweep or a capacity run.
 //!
-//! `gather` and `machine` look and touch; what they saw is [`facts`]; `judge` says what it means and
-//! does nothing else.
+//! `gather` and `machine` read servers and machine into [`facts`]; `judge` turns facts into findings, without
+//! I/O.
 
 mod facts;
 mod gather;
@@ -27,36 +27,36 @@ pub(crate) use self::facts::{Facts, MachineFacts, PlanFacts, ServerState};
 pub(crate) use self::judge::{Finding, Level, judge};
 pub(crate) use self::print::report;
 use crate::flags::DoctorArgs;
-use crate::stage::{self, Cast, Stage};
+use crate::stage::{self, Stage, StageSetup};
 use crate::target::{self, Absence, Found, NotSeen, Seen};
 
-/// Most that a sweep waits for what a server tells before it begins.
+/// Maximum time of the quick checks of a server before a run.
 const QUICK: Nanos = Nanos::from_secs(5);
 
-/// Looks at everything that a sweep of this plan would meet.
+/// Inspects servers, plan and machine.
 pub(crate) fn look(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
-    let looking = Looking {
+    let inspection = Inspection {
         plan,
         probe: !args.no_probe,
         simulated: args.server.simulate,
     };
-    if looking.simulated {
-        simulated(args, looking)
+    if inspection.simulated {
+        simulated(args, inspection)
     } else {
-        real(args, looking)
+        real(args, inspection)
     }
 }
 
-/// How servers are looked at.
+/// How servers are inspected.
 #[derive(Debug, Clone, Copy)]
-struct Looking<'p> {
+struct Inspection<'p> {
     plan: &'p SweepPlan,
     probe: bool,
     simulated: bool,
 }
 
-impl Looking<'_> {
-    /// What a server tells, and what it shows when it may be sent requests.
+impl Inspection<'_> {
+    /// Reads a server's metadata, and probes it with short requests if allowed.
     async fn server(
         self,
         seen: &Seen,
@@ -64,19 +64,19 @@ impl Looking<'_> {
         clock: &Clock,
     ) -> Result<ServerFacts, Fatal> {
         let options = gather::all_options(self.plan);
-        let mut there = gather::look(seen, &options, facts, clock, self.simulated).await?;
-        if self.probe && there.model.is_some() {
+        let mut report = gather::look(seen, &options, facts, clock, self.simulated).await?;
+        if self.probe && report.model.is_some() {
             if !self.simulated {
                 announce(seen, facts);
             }
-            gather::probe(seen, &mut there, self.plan, facts, clock).await?;
+            gather::probe(seen, &mut report, self.plan, facts, clock).await?;
         }
-        Ok(server(seen, there))
+        Ok(server(seen, report))
     }
 }
 
 /// Servers and machine as they are, in real time.
-fn real(args: &DoctorArgs, looking: Looking<'_>) -> Result<Facts, Fatal> {
+fn real(args: &DoctorArgs, inspection: Inspection<'_>) -> Result<Facts, Fatal> {
     let endpoints = target::endpoints(&args.server);
     let apis = target::apis(&args.server)?;
     let key = target::api_key()?;
@@ -86,17 +86,17 @@ fn real(args: &DoctorArgs, looking: Looking<'_>) -> Result<Facts, Fatal> {
         .map_err(Fatal::environment)?;
     runtime.block_on(async {
         let clock = Clock::real();
-        let plan = gather::plan_facts(looking.plan);
+        let plan = gather::plan_facts(inspection.plan);
         let mut servers = Vec::new();
         for (endpoint, api) in endpoints.iter().zip(apis) {
             let seen = target::see(endpoint, api, key.as_ref(), &plan.model).await;
             servers.push(match seen {
-                Ok(seen) => looking.server(&seen, &plan, &clock).await?,
+                Ok(seen) => inspection.server(&seen, &plan, &clock).await?,
                 Err(absent) => absent_server(endpoint, absent)?,
             });
         }
         let mut machine = look_at_machine(&servers, &args.out);
-        machine.clock = Some(machine::try_clock().await);
+        machine.clock = Some(machine::test_clock().await);
         Ok(Facts {
             plan,
             servers,
@@ -105,20 +105,20 @@ fn real(args: &DoctorArgs, looking: Looking<'_>) -> Result<Facts, Fatal> {
     })
 }
 
-/// The embedded simulator, in virtual time. This machine has no part in it.
-fn simulated(args: &DoctorArgs, looking: Looking<'_>) -> Result<Facts, Fatal> {
+/// The embedded simulator, in virtual time, which does not depend on this machine.
+fn simulated(args: &DoctorArgs, inspection: Inspection<'_>) -> Result<Facts, Fatal> {
     let runtime =
         clock::virtual_runtime().or_environment("the async runtime could not be started")?;
     runtime.block_on(async {
-        let plan = gather::plan_facts(looking.plan);
+        let plan = gather::plan_facts(inspection.plan);
         say(stage::simulated_in_words("--simulate", &args.server));
-        let cast = Cast {
-            model: &looking.plan.model,
+        let setup = StageSetup {
+            model: &inspection.plan.model,
             servers: plan.servers,
-            seed: looking.plan.seed,
-            timeouts: looking.plan.timeouts,
+            seed: inspection.plan.seed,
+            timeouts: inspection.plan.timeouts,
         };
-        let stage = Stage::simulated(&args.server, &cast, Nanos::ZERO).await?;
+        let stage = Stage::simulated(&args.server, &setup, Nanos::ZERO).await?;
         let mut servers = Vec::new();
         for facts in &stage.endpoints {
             let seen = Seen {
@@ -128,7 +128,7 @@ fn simulated(args: &DoctorArgs, looking: Looking<'_>) -> Result<Facts, Fatal> {
                     told: BTreeMap::new(),
                 },
             };
-            servers.push(looking.server(&seen, &plan, &stage.clock).await?);
+            servers.push(inspection.server(&seen, &plan, &stage.clock).await?);
         }
         Ok(Facts {
             plan,
@@ -143,23 +143,23 @@ fn look_at_machine(servers: &[ServerFacts], results: &Path) -> MachineFacts {
     machine::look(&urls, results)
 }
 
-/// What is about to be sent, before it is.
+/// Announces the requests of the probe.
 fn announce(seen: &Seen, plan: &PlanFacts) {
     let together = gather::together(plan);
     say(format_args!(
-        "Asking {} for {} short answers, {together} of them at once, and to load the model where it is \
-         not loaded; --no-probe leaves this out.",
+        "Sending {} {} short requests, {together} of them at the same time, which loads the model if \
+         necessary; --no-probe skips this.",
         seen.found.facts.url,
         together + 1,
     ));
 }
 
-fn server(seen: &Seen, there: facts::There) -> ServerFacts {
+fn server(seen: &Seen, report: facts::ServerReport) -> ServerFacts {
     let url = seen.found.facts.url.clone();
     ServerFacts {
         local: is_local(&url),
         url,
-        state: ServerState::There(Box::new(there)),
+        state: ServerState::Answers(Box::new(report)),
     }
 }
 
@@ -168,7 +168,7 @@ fn absent_server(endpoint: &str, absent: NotSeen) -> Result<ServerFacts, Fatal> 
         return Err(absent.fatal);
     }
     let message = absent.fatal.to_string();
-    // It stands under its address already.
+    // The address is printed above it already.
     let words = message
         .split_once(": ")
         .filter(|(url, _)| url.contains("://"));
@@ -185,7 +185,7 @@ fn absent_server(endpoint: &str, absent: NotSeen) -> Result<ServerFacts, Fatal> 
     })
 }
 
-/// True for addresses of this machine alone.
+/// True for loopback addresses.
 fn is_local(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split('/').next().unwrap_or_default();
@@ -197,13 +197,13 @@ fn is_local(url: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(loopback)
 }
 
-/// What a sweep should know of before it begins.
+/// Warnings before a sweep.
 pub(crate) async fn before_sweep(found: &[Found], plan: &SweepPlan, results: &Path) -> Vec<String> {
     let facts = gather::plan_facts(plan);
     before(found, facts, &gather::all_options(plan), results).await
 }
 
-/// What a load of up to so many agents, all with these options, should know of before it begins.
+/// Warnings before a load of up to this many agents with these options.
 pub(crate) async fn before_load(
     found: &[Found],
     model: &str,
@@ -215,7 +215,7 @@ pub(crate) async fn before_load(
     before(found, facts, &[options], results).await
 }
 
-/// In lines: warnings and problems only. Sends nothing that generates, and tries no timer.
+/// Warnings and problems, one a line. Sends no generation request and does not test the timer.
 async fn before(
     found: &[Found],
     plan_facts: PlanFacts,
@@ -229,10 +229,10 @@ async fn before(
             found: found.clone(),
             has: Vec::new(),
         };
-        // A server that was there a moment ago and is not now shows in the sweep itself.
+        // A server that stopped answering meanwhile fails in the run itself.
         let look = gather::look(&seen, options, &plan_facts, &clock, false);
-        if let Ok(Ok(there)) = clock.timeout(QUICK, look).await {
-            servers.push(server(&seen, there));
+        if let Ok(Ok(report)) = clock.timeout(QUICK, look).await {
+            servers.push(server(&seen, report));
         }
     }
     let machine = look_at_machine(&servers, results);

@@ -1,4 +1,4 @@
-//! The commands, a file each. None knows of another.
+//! The commands, a file each. No command uses another.
 
 mod calibrate;
 mod calibrate_profile;
@@ -13,7 +13,6 @@ use domain::exit::{Exit, Fatal};
 
 use crate::flags::Command;
 
-/// Runs a command to its end.
 pub(crate) fn run(command: &Command) -> Result<Exit, Fatal> {
     match command {
         Command::Sweep(args) => sweep::sweep(args),

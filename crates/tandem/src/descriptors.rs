@@ -4,11 +4,10 @@ use document::words::plural;
 use domain::exit::Fatal;
 use serde::Serialize;
 
-/// What the process opens beside its connections: files, timers, the runtime's own.
+/// Descriptors besides those of connections: files, timers, the runtime's own.
 const BESIDE: u64 = 64;
 
-/// Raises the limit to the most that this process may have, as programs in Go do when they start.
-/// Where that is not allowed, or there is no such limit, all stays as it is.
+/// Raises the soft limit to the hard limit, as Go programs do at their start, where the system allows it.
 #[cfg(unix)]
 pub(crate) fn raise() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -31,15 +30,15 @@ pub(crate) fn raise() {}
 /// The limit of open files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct FileLimit {
-    /// What holds now; none is no limit.
+    /// The limit in force; none is no limit.
     pub(crate) soft: Option<u64>,
-    /// What this user may raise it to; none is no limit.
+    /// The highest value of `soft`; none is no limit.
     pub(crate) hard: Option<u64>,
 }
 
-/// How many files this process may have open; `None` where the system does not tell.
+/// The limit of open files; `None` on systems without one.
 #[cfg(unix)]
-#[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
+#[expect(clippy::unnecessary_wraps, reason = "none on other systems")]
 pub(crate) fn limits() -> Option<FileLimit> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     Some(FileLimit {
@@ -53,13 +52,13 @@ pub(crate) fn limits() -> Option<FileLimit> {
     None
 }
 
-/// The most files that this process may have open; `None` where there is no limit.
+/// The soft limit of open files; `None` for no limit.
 pub(crate) fn limit() -> Option<u64> {
     limits()?.soft
 }
 
-/// Refuses `agents` whose connections cannot all be open at once. With the simulator in the same
-/// process each connection has both its ends here.
+/// Refuses more agents than connections can be open at once. With the simulator in the same process each
+/// connection takes two descriptors.
 pub(crate) fn enough_for(agents: u32, simulated: bool) -> Result<(), Fatal> {
     check(agents, simulated, limit())
 }
@@ -76,7 +75,7 @@ fn check(agents: u32, simulated: bool, limit: Option<u64>) -> Result<(), Fatal> 
             };
             let agents = plural(agents, "agent");
             Err(Fatal::usage(format!(
-                "about {needed} open files are needed for {agents} at one time, and this process may have {limit}"
+                "about {needed} open files are needed for {agents} at the same time, and this process may have {limit}"
             ))
             .hint(hint))
         }
@@ -84,13 +83,13 @@ fn check(agents: u32, simulated: bool, limit: Option<u64>) -> Result<(), Fatal> 
     }
 }
 
-/// Connections that there is room for, of which so many ends lie in this process.
+/// Connections that fit into the limit when each takes `ends` descriptors.
 fn room(ends: u64, limit: Option<u64>) -> u32 {
     let files = limit.unwrap_or(u64::MAX).saturating_sub(BESIDE);
     u32::try_from(files / ends).unwrap_or(u32::MAX)
 }
 
-/// Connections that there is room for where both ends of each lie in this process.
+/// Connections that fit into the limit when both ends of each are in this process.
 pub(crate) fn most_with_both_ends() -> u32 {
     room(2, limit())
 }
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn agents_are_held_against_the_limit_with_both_ends_of_simulated_connections() {
+    fn simulated_connections_take_two_descriptors() {
         assert!(check(936, false, Some(1000)).is_ok());
         assert!(check(937, false, Some(1000)).is_err());
         assert!(check(468, true, Some(1000)).is_ok());

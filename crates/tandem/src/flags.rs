@@ -1,4 +1,4 @@
-//! What was typed. Nothing here reads files or the network.
+//! The command line's flags. Nothing here reads files or the network.
 
 mod calibrate;
 mod capacity;
@@ -23,7 +23,7 @@ pub(crate) use self::serve::{CalibrateProfileArgs, ServeArgs};
 pub(crate) use self::server::{ApiArg, ServerArgs, TimeScaleArg};
 pub(crate) use self::sweep::{Common, ProtocolArg, RunArgs, SweepArgs};
 
-/// Does running agents concurrently really pay, on this server, with these options?
+/// Measure whether running LLM agents concurrently pays, on this server, with these options.
 #[derive(Debug, Parser)]
 #[command(name = "tandem", version, propagate_version = true)]
 #[command(after_help = format!("{EXIT_CODES}\n\nreport, audit and compare are passed on to tandem-report"))]
@@ -42,19 +42,19 @@ pub(crate) enum Command {
     Sweep(SweepArgs),
     /// Run one configuration given by flags.
     Run(RunArgs),
-    /// Send a fixed number of requests to a server and print how it carried them.
+    /// Send a fixed number of requests and report latency and throughput.
     Load(LoadArgs),
-    /// Look at servers, plan and machine before a sweep, and say what is in the way.
+    /// Check servers, plan and machine before a sweep, and say how to fix what is wrong.
     Doctor(DoctorArgs),
-    /// Find how many agents a server carries under limits on its latencies.
+    /// Find how many agents a server can run within latency limits.
     Capacity(CapacityArgs),
     /// Serve the Ollama simulator on a port, for any client.
     Serve(ServeArgs),
-    /// Measure the client's own error: how late its stamps are, at rising load, and what it costs.
+    /// Measure the client's own error at rising load: how late its timestamps are, and its CPU cost.
     Calibrate(CalibrateArgs),
     /// Fit a simulator profile to recorded runs and print the fit error of each quantity.
     CalibrateProfile(CalibrateProfileArgs),
-    /// Reports, audits and comparisons are `tandem-report`'s; this passes them on.
+    /// `report`, `audit` and `compare`, which `tandem-report` runs.
     #[command(external_subcommand)]
     Report(Vec<String>),
 }
@@ -63,46 +63,46 @@ pub(crate) enum Command {
 pub(crate) const DEFAULT_PROMPT: &str =
     "Explain in a few plain paragraphs how a computer runs several programs at once.";
 
-/// What each request of a load asks for.
+/// Each request of a load.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RequestArgs {
     /// The model.
     #[arg(long, value_name = "NAME", default_value = "gemma3:latest")]
     pub(crate) model: String,
-    /// Most tokens of each answer.
+    /// Maximum number of tokens in each answer.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=limits::TOKENS.most_i64()))]
     pub(crate) num_predict: i64,
     /// The prompt of every request.
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_PROMPT)]
     pub(crate) prompt: String,
-    /// Send the same prompt every time. Without it each begins with a nonce, so that a prefix
-    /// cache helps none of them.
+    /// Send the same prompt every time. By default each prompt begins with a nonce (a unique text), so
+    /// that the server's prompt cache cannot answer any part of it.
     #[arg(long, conflicts_with = "nonce")]
     pub(crate) same_prompt: bool,
 }
 
-/// The nonces that prompts begin with.
+/// The nonces at the start of prompts.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct NonceFlag {
-    /// Repeat a run's prompts: the root of their nonces, as `nonce` in the header of its file. Without
-    /// it each run of the command draws another one, so that no prompt is answered from the cache that
-    /// an earlier run left; the embedded simulator takes it from the seed. With `load --repetitions` it
-    /// is the first one's, and each further repetition takes the next number.
+    /// Repeat the prompts of an earlier run: the seed of their nonces (the unique texts they begin with),
+    /// which is `nonce` in the header of that run's file. By default each run draws a new one, so that
+    /// no prompt is answered from a cache that an earlier run filled; the embedded simulator derives it
+    /// from --seed. With `load --repetitions`, each further repetition adds one to it.
     #[arg(long, value_name = "HEX")]
     pub(crate) nonce: Option<NonceRoot>,
 }
 
-/// What is kept of prompts and answers.
+/// Whether texts of prompts and answers are kept.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct TextFlag {
-    /// Keep no text of prompts and answers in the results folder, only hashes and lengths. Without it
-    /// the recorded command line and a capacity run's file have --prompt, and agents with the full
-    /// workflow leave what they wrote.
+    /// Keep no text of prompts and answers in the results folder, only hashes and lengths. By default the
+    /// recorded command line and a capacity run's file contain --prompt, and agents with the full
+    /// workflow keep the files they write.
     #[arg(long)]
     pub(crate) no_text: bool,
 }
 
-/// A name that can begin a folder's.
+/// A text that can be the start of a folder's name.
 pub(crate) fn folder_name(text: &str) -> Result<String, String> {
     domain::plan::ConfigId::new(text)
         .map(|id| id.as_str().to_owned())

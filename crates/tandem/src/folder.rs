@@ -16,13 +16,13 @@ pub(crate) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
-/// As records say it: RFC 3339, UTC, whole seconds.
+/// A moment as RFC 3339, UTC, whole seconds.
 pub(crate) fn started_at(now: SystemTime) -> String {
     humantime::format_rfc3339_seconds(now).to_string()
 }
 
-/// Where results go when no folder was named: `results/NAME-20261122-021500`, with `-simulated` at
-/// its end where they are; and `-2`, `-3`, where something stands there already.
+/// The default results folder: `results/NAME-20261122-021500`, with `-simulated` for simulated results, and
+/// with `-2`, `-3` where that folder exists.
 pub(crate) fn default_dir(name: &str, now: SystemTime, simulated: bool) -> PathBuf {
     let day: String = started_at(now)
         .chars()
@@ -34,33 +34,32 @@ pub(crate) fn default_dir(name: &str, now: SystemTime, simulated: bool) -> PathB
     free(Path::new("results"), &format!("{name}-{day}{suffix}"))
 }
 
-/// Refuses a place for new results that holds others, whatever kind they are: two in one folder
-/// cannot be told apart afterwards.
+/// Refuses a folder that already has results of any kind.
 pub(crate) fn refuse_used(dir: &Path) -> Result<(), Fatal> {
     if dir.is_file() {
-        return Err(Fatal::usage(format!("{} is a file", dir.display()))
-            .hint("give a folder, or a new one, with --out"));
+        let what = format!("{} is a file", dir.display());
+        return Err(Fatal::usage(what).hint("give a folder with --out"));
     }
     let Some(kind) = Kind::of(dir).or_else(|| Kind::of_lines(dir)) else {
         return Ok(());
     };
     let hint = if kind.goes_on() {
-        "go on with it by --resume, or give another --out"
+        "continue it with --resume, or give another --out"
     } else {
         "give another --out"
     };
     Err(Fatal::usage(format!("{} already holds {}", dir.display(), kind.words())).hint(hint))
 }
 
-/// Takes a folder for new results, and makes it where there is none.
+/// Locks a folder for new results, and makes it if necessary.
 pub(crate) fn begin(dir: &Path) -> Result<Lock, Fatal> {
     let lock = Lock::begin(dir)?;
-    // Another run may have come and gone since this command looked.
+    // Another run may have begun and ended since the first check.
     refuse_used(dir)?;
     Ok(lock)
 }
 
-/// The first of `NAME`, `NAME-2`, `NAME-3` and so on that is not there yet.
+/// The first of `NAME`, `NAME-2`, `NAME-3` and so on that does not exist.
 fn free(root: &Path, name: &str) -> PathBuf {
     let mut dir = root.join(name);
     let mut number = 1_u32;
@@ -71,7 +70,7 @@ fn free(root: &Path, name: &str) -> PathBuf {
     dir
 }
 
-/// A folder's own name; `otherwise` where it has none, such as `..`.
+/// The last part of a path; `otherwise` for a path without one, such as `..`.
 pub(crate) fn name_of(dir: &Path, otherwise: &str) -> String {
     dir.file_name().map_or_else(
         || otherwise.to_owned(),
@@ -79,7 +78,7 @@ pub(crate) fn name_of(dir: &Path, otherwise: &str) -> String {
     )
 }
 
-/// What a run of this command line, which begins now on this machine, says of itself.
+/// The header of a run of this command line that begins now.
 pub(crate) fn header(
     name: String,
     provenance: Provenance,
@@ -92,7 +91,7 @@ pub(crate) fn header(
     }
 }
 
-/// What wrote a file.
+/// Name and version of this program, for records.
 pub(crate) fn tool() -> String {
     format!(
         "tandem {} (git {})",
@@ -101,7 +100,7 @@ pub(crate) fn tool() -> String {
     )
 }
 
-/// The command line as it can be typed again. With `--no-text` it is without its prompts.
+/// The command line, quoted for a shell. With `--no-text` its prompts are left out.
 pub(crate) fn command_line() -> String {
     let args = std::env::args_os().skip(1);
     as_typed(args.map(|arg| arg.to_string_lossy().into_owned()))
@@ -144,11 +143,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_that_holds_results_of_any_kind_is_refused() {
+    fn a_folder_with_results_of_any_kind_is_refused() {
         let root = tempfile::tempdir().unwrap();
-        let said = |dir: &Path| refuse_used(dir).map_err(|fatal| fatal.to_string());
-        assert_eq!(said(&root.path().join("new")), Ok(()));
-        assert_eq!(said(root.path()), Ok(()));
+        let refusal = |dir: &Path| refuse_used(dir).map_err(|fatal| fatal.to_string());
+        assert_eq!(refusal(&root.path().join("new")), Ok(()));
+        assert_eq!(refusal(root.path()), Ok(()));
         let all = || Kind::ALL.into_iter();
         let files = all().map(|kind| (kind.file(), kind));
         let lines = all().filter_map(|kind| Some((kind.lines()?, kind)));
@@ -156,50 +155,30 @@ mod tests {
             let dir = root.path().join(file);
             fs::create_dir(&dir).unwrap();
             fs::write(dir.join(file), "").unwrap();
-            let told = said(&dir).unwrap_err();
+            let refused = refusal(&dir).unwrap_err();
             let what = format!("already holds {}", kind.words());
-            assert!(told.ends_with(&what), "{told}");
-            assert!(said(&dir.join(file)).unwrap_err().ends_with("is a file"));
+            assert!(refused.ends_with(&what), "{refused}");
+            assert!(refusal(&dir.join(file)).unwrap_err().ends_with("is a file"));
         }
     }
 
     #[test]
-    fn a_command_line_can_be_typed_again_and_keeps_no_prompt_when_told_so() {
-        let typed = |args: &[&str]| as_typed(args.iter().map(|arg| (*arg).to_owned()));
-        let args = [
-            "load",
-            "--prompt",
-            "it's",
-            "--follow-up=why?",
-            "--agents",
-            "2",
-        ];
-        assert_eq!(
-            typed(&args),
-            "tandem load --prompt 'it'\\''s' '--follow-up=why?' --agents 2"
-        );
-        assert_eq!(
-            typed(&[&args[..], &["--no-text"]].concat()),
-            "tandem load --prompt '(not kept)' '--follow-up=(not kept)' --agents 2 --no-text"
-        );
+    fn a_command_line_is_quoted_and_loses_its_prompts_with_no_text() {
+        let typed = |args: &str| as_typed(args.split('|').map(str::to_owned));
+        let args = "load|--prompt|it's|--follow-up=why?|--agents|2";
+        let whole = "tandem load --prompt 'it'\\''s' '--follow-up=why?' --agents 2";
+        assert_eq!(typed(args), whole);
+        let cut = "tandem load --prompt '(not kept)' '--follow-up=(not kept)' --agents 2 --no-text";
+        assert_eq!(typed(&format!("{args}|--no-text")), cut);
     }
 
     #[test]
     fn a_second_run_in_the_same_second_gets_a_folder_of_its_own() {
         let root = tempfile::tempdir().unwrap();
-        let mut names = Vec::new();
-        for _ in 0..3 {
-            let dir = free(root.path(), "load-20261122-021500");
+        for name in ["load-1", "load-1-2", "load-1-3"] {
+            let dir = free(root.path(), "load-1");
             fs::create_dir(&dir).unwrap();
-            names.push(name_of(&dir, ""));
+            assert_eq!(name_of(&dir, ""), name);
         }
-        assert_eq!(
-            names,
-            [
-                "load-20261122-021500",
-                "load-20261122-021500-2",
-                "load-20261122-021500-3"
-            ]
-        );
     }
 }

@@ -1,9 +1,7 @@
-//! The command line's measuring half: `sweep`, `run`, `load`, `doctor`, `capacity`, `serve`,
-//! `calibrate`.
+//! The binary that measures: `sweep`, `run`, `load`, `doctor`, `capacity`, `serve`, `calibrate`.
 //!
-//! This is the only place that knows every crate that measures. It does not link polars or
-//! plotters, so that the first sweep on a new machine need not wait for them: reports are made by
-//! `tandem-report`.
+//! Only this crate depends on every crate that measures. It does not link polars or plotters, whose
+//! compilation would delay the first sweep on a new machine: `tandem-report` makes the reports.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -39,7 +37,7 @@ fn main() -> ExitCode {
     match commands::run(&cli.command) {
         Ok(exit) => exit.into(),
         Err(fatal) => {
-            // If standard error is closed, the exit code has to do.
+            // If standard error is closed, the exit code must suffice.
             let _ = write!(output::stderr(), "{}", fatal.lines());
             fatal.exit().into()
         }

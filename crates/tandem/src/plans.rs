@@ -1,4 +1,4 @@
-//! Where a plan comes from: a shipped name or a file.
+//! Plans: shipped ones, files, and those that `tandem run`'s flags describe.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use domain::{OptionKind, OptionSpec};
 
 use crate::flags::RunArgs;
 
-/// The plans that ship, by name. The same files stand in `fixtures/plans`.
+/// The plans that ship, by name.
 pub(crate) const SHIPPED: &[(&str, &str)] = &[
     ("tr113", include_str!("../../../fixtures/plans/tr113.toml")),
     ("tr110", include_str!("../../../fixtures/plans/tr110.toml")),
@@ -26,7 +26,7 @@ pub(crate) const SHIPPED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Names of the agents of a run given by flags, in order; further ones are numbered.
+/// Names of the first agents of `tandem run`; further ones are numbered.
 const AGENT_NAMES: &[&str] = &["collector", "insight", "reviewer"];
 
 /// Reads a shipped plan or a plan file.
@@ -43,8 +43,7 @@ pub(crate) fn load(name: &str) -> Result<SweepPlan, Fatal> {
     Ok(plan::parse(name, &text)?)
 }
 
-/// The plan that `tandem run`'s flags describe. It is written as a plan file and parsed like one,
-/// so that the same checks apply.
+/// The plan that `tandem run`'s flags describe, built as a plan file so that the same checks apply.
 pub(crate) fn from_flags(args: &RunArgs) -> Result<SweepPlan, Fatal> {
     let mut agents = String::new();
     for (i, text) in args.agents.iter().enumerate() {
@@ -72,7 +71,7 @@ pub(crate) fn from_flags(args: &RunArgs) -> Result<SweepPlan, Fatal> {
         name = args.scenario,
         runs = args.runs,
     );
-    // The lines of this text are no place that a user knows.
+    // The user has not seen this text, so its line numbers are left out.
     let at_key = |error| PlanError {
         line: None,
         ..error

@@ -1,11 +1,10 @@
-//! What this process costs, where the system tells.
+//! CPU time and memory of this process, on Linux.
 
 use std::fs;
 
 use domain::Nanos;
 
-/// CPU time of all threads of this process so far, those that have ended included. Linux's scheduler
-/// counts it in nanoseconds. `None` on other systems.
+/// CPU time of all threads of this process so far, including ended ones. `None` except on Linux.
 #[cfg(target_os = "linux")]
 pub(crate) fn cpu_time() -> Option<Nanos> {
     use rustix::time::{ClockId, clock_gettime};
@@ -16,29 +15,28 @@ pub(crate) fn cpu_time() -> Option<Nanos> {
     Some(Nanos::from_secs(seconds) + Nanos(nanos))
 }
 
-/// Not known here.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn cpu_time() -> Option<Nanos> {
     None
 }
 
-/// The most memory this process has held at one time, bytes. `None` on systems other than Linux.
+/// Peak resident memory of this process, bytes. `None` except on Linux.
 pub(crate) fn peak_memory() -> Option<u64> {
     kib_in(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
-/// The memory that this process holds now, bytes. `None` on systems other than Linux.
+/// Resident memory of this process, bytes. `None` except on Linux.
 pub(crate) fn memory() -> Option<u64> {
     kib_in(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
-/// Memory of this machine that can be had without swapping, bytes. `None` on systems other than Linux.
+/// Available memory of this machine, bytes. `None` except on Linux.
 pub(crate) fn memory_free() -> Option<u64> {
     let memory = fs::read_to_string("/proc/meminfo").ok()?;
     kib_in(&memory, "MemAvailable:")
 }
 
-/// A line's kibibytes as bytes.
+/// The value of a line in kB, as bytes.
 fn kib_in(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|l| l.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -57,12 +55,11 @@ mod tests {
     }
 
     #[test]
-    fn work_shows_in_the_cpu_time_though_its_thread_has_ended() {
+    fn cpu_time_includes_ended_threads() {
         let Some(before) = cpu_time() else {
-            println!("skipped: this system does not tell a process's CPU time (needs Linux)");
+            println!("skipped: CPU time of a process needs Linux");
             return;
         };
-        // So much CPU time as the thread itself has counted.
         let worked = std::thread::spawn(move || {
             let mut sum = 0_u64;
             while cpu_time().unwrap().saturating_sub(before) < Nanos::from_millis(20) {

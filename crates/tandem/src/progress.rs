@@ -2,24 +2,23 @@
 
 use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use document::output;
 use domain::Stamp;
 use domain::event::{Event, Observer};
 use domain::plan::ArmSpec;
 use domain::record::ArmRecord;
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::terminal;
 
-/// Watches a sweep and shows it.
+/// Shows the events of a sweep.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    /// A JSON object per event on standard output, and nothing for people.
+    /// Print a JSON object for each event on standard output, and nothing else.
     json: bool,
-    /// Hidden where nobody sees standard error; then there is a line per arm.
+    /// Hidden unless standard error is a terminal; then each arm prints a line instead.
     bar: ProgressBar,
     state: Mutex<State>,
 }
@@ -39,24 +38,20 @@ const RATE_WINDOW_S: f64 = 1.0;
 
 impl Progress {
     pub(crate) fn new(json: bool) -> Self {
-        let target = if json {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr()
-        };
+        let template = "{bar:24} {pos}/{len} arms  {wide_msg}  {elapsed} elapsed, {left}";
         Self {
             json,
-            bar: ProgressBar::with_draw_target(None, target),
+            bar: terminal::idle_bar(json, Some(0), template, None),
             state: Mutex::default(),
         }
     }
 
-    /// Clears the bar, so that what follows stands alone.
+    /// Removes the bar.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 
-    /// Says something without tearing the bar.
+    /// Prints a message above the bar, or as an event.
     pub(crate) fn say(&self, text: &str) {
         if self.json {
             print_json(&json!({ "event": "message", "text": text }));
@@ -67,9 +62,7 @@ impl Progress {
 
     fn started(&self, arms: usize, already_complete: usize) {
         self.bar.set_length(arms as u64);
-        let template = "{bar:24} {pos}/{len} arms  {wide_msg}  {elapsed} elapsed, {left}";
-        terminal::set_style(&self.bar, template, None);
-        self.bar.enable_steady_tick(Duration::from_millis(200));
+        self.bar.enable_steady_tick(terminal::TICK);
         if self.json {
             print_json(&json!({
                 "event": "sweep_started", "arms": arms, "already_complete": already_complete,
@@ -170,6 +163,6 @@ impl Observer for Progress {
 }
 
 fn print_json(value: &serde_json::Value) {
-    // What cannot be told is no reason to stop measuring.
+    // A closed standard output does not stop the measurement.
     let _ = writeln!(output::stdout(), "{value}");
 }

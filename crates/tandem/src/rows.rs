@@ -1,5 +1,4 @@
-//! A load's folder, and the thread that counts and writes its rows, so that no request waits for
-//! either.
+//! A load's folder, and the thread that counts and writes its rows, so that requests wait for neither.
 
 use std::fs;
 use std::io;
@@ -20,36 +19,36 @@ use results::{FolderError, LineWriter};
 use runtime::Shutdown;
 use runtime::load::{Backlog, OnRecord};
 
-/// Rows are written in pieces of this size, and no row waits for others longer than [`GATHER`].
+/// Bytes of a write; no row waits longer than [`GATHER`] for others.
 const BATCH: usize = 64 * 1024;
-/// After one row the thread sleeps for this long before it takes the next ones: waking a thread costs
-/// a request more than handing over its row, and on one CPU it would interrupt those that read.
+/// The thread sleeps this long after the first row before it takes more: waking a thread costs a request
+/// more than handing over its row, and on one CPU it would interrupt the reading of streams.
 const GATHER: Duration = Duration::from_millis(20);
-/// Rows may take this much memory before requests wait for the disk.
+/// Memory of unwritten rows, bytes, beyond which requests wait for the disk.
 const WAITING: u64 = 64 * 1024 * 1024;
-/// Times of each kind that are kept exactly; beyond it they are counted in a histogram.
+/// Times of each kind that are kept exactly; a histogram counts those beyond.
 const EXACT: usize = 1_000_000;
 
-/// Makes the folder, and says in it what is going to run. Returns the file for its rows.
+/// Makes the folder and writes the load's description. Returns the file for the rows.
 pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<LineWriter, FolderError> {
     let path = dir.join(REQUESTS_FILE);
     fs::create_dir_all(dir).map_err(FolderError::write(dir))?;
     let file = results::load::create_rows(dir).map_err(FolderError::write(&path))?;
     results::load::write(dir, asked).inspect_err(|_| {
-        // Empty; while it is there the folder is taken for that of a load.
+        // An empty rows file would mark the folder as that of a load.
         let _ = fs::remove_file(&path);
     })?;
     Ok(file)
 }
 
-/// What came of all rows.
+/// The statistics of all rows.
 pub(crate) struct Kept {
     pub(crate) collected: Collected,
-    /// Whether all of them are on disk, where they were to be.
+    /// The first write error, if rows are recorded.
     pub(crate) written: io::Result<()>,
 }
 
-/// The thread that takes the rows.
+/// The thread that counts and writes rows.
 #[derive(Debug)]
 pub(crate) struct Rows {
     thread: JoinHandle<Kept>,
@@ -57,8 +56,8 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// Starts it. It ends once what it returns to take records is gone. When a row cannot be
-    /// written it stops the load: work that leaves no trace is wasted.
+    /// Starts the thread, which ends when the returned callback is dropped. It stops the load when a row cannot
+    /// be written.
     pub(crate) fn start(
         file: Option<LineWriter>,
         slo: Option<Objective>,
@@ -96,8 +95,7 @@ impl Rows {
             let backlog = Arc::clone(&backlog);
             Arc::new(move |record: RequestRecord| {
                 backlog.add(Backlog::size_of(&record));
-                // The thread ends after the last sender only, unless it panicked: then its join
-                // says so.
+                // The thread ends after the last sender, unless it panicked, which `finish` reports.
                 let _ = send.send(record);
             })
         };
@@ -114,7 +112,7 @@ impl Rows {
 
 struct Writer {
     file: Option<LineWriter>,
-    /// What the rows that are not written yet took as records.
+    /// Memory of the unwritten rows, bytes.
     waiting: u64,
     backlog: Arc<Backlog>,
     written: io::Result<()>,
@@ -122,8 +120,8 @@ struct Writer {
 }
 
 impl Writer {
-    /// Counts and writes the rows until their last sender is gone. `gather` is called after the first
-    /// of those that are written together.
+    /// Counts and writes rows until the last sender is dropped. `gather` is called after the first row of each
+    /// batch.
     fn take_all(
         &mut self,
         rows: &Receiver<RequestRecord>,
@@ -156,7 +154,7 @@ impl Writer {
         self.backlog.take(std::mem::take(&mut self.waiting));
     }
 
-    /// Nothing is written after the first failure, which stops the load.
+    /// The first failure stops the load; later writes are skipped.
     fn attempt(&mut self, write: impl FnOnce(&mut LineWriter) -> io::Result<()>) {
         if let (Some(file), Ok(())) = (&mut self.file, &self.written) {
             self.written = write(file);
@@ -204,7 +202,7 @@ mod tests {
         }
     }
 
-    /// Rows keep coming, each before the thread has waited for it in vain: none may wait for an end.
+    /// A new row always arrives before the thread would wait; rows must be written all the same.
     #[test]
     fn every_row_is_written_before_the_thread_waits_for_the_next() {
         let disk = Lines::default();

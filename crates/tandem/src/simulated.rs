@@ -1,4 +1,4 @@
-//! Setting up the simulator from flags, embedded or standing alone.
+//! Builds the simulator from flags, embedded or as a server of its own.
 
 use std::fs::File;
 use std::io::{LineWriter, Write};
@@ -15,7 +15,7 @@ use simulator::{Simulator, SimulatorConfig};
 
 use crate::flags::{ServeArgs, ServerArgs};
 
-/// Starts the embedded simulator: `servers` servers on the profile's devices, seeded with `seed`.
+/// Starts the embedded simulator with `servers` servers on the profile's devices.
 pub(crate) async fn embedded(
     flags: &ServerArgs,
     seed: u64,
@@ -32,7 +32,7 @@ pub(crate) async fn embedded(
     Ok(Simulator::start(config).await?)
 }
 
-/// How flags set the embedded simulator, so that it can be set so again.
+/// The settings of the embedded simulator, for records and for resuming.
 pub(crate) fn settings(flags: &ServerArgs) -> Result<SimulatorSettings, Fatal> {
     let profile = Profile::load(flags.profile())?;
     let set = (profile, faults(&flags.faults)?);
@@ -45,43 +45,43 @@ pub(crate) fn settings(flags: &ServerArgs) -> Result<SimulatorSettings, Fatal> {
     })
 }
 
-/// How the simulator was set when a run began. The run's file must say so for the run to go on.
-pub(crate) fn began<'h>(
+/// The simulator settings in a run's header, which are required to resume it.
+pub(crate) fn recorded<'h>(
     header: &'h RunHeader,
     file: &str,
     run: &str,
 ) -> Result<&'h SimulatorSettings, Fatal> {
     header.simulator.as_ref().ok_or_else(|| {
         Fatal::usage(format!(
-            "{file} does not say how the simulator was set, so the {run} cannot go on as it began"
+            "{file} has no simulator settings, so the {run} cannot be resumed"
         ))
-        .hint(format!("begin a new one: {}", header.command))
+        .hint(format!("start a new one: {}", header.command))
     })
 }
 
-/// Sets the flags as they were set when a run began.
-pub(crate) fn set_as(flags: &mut ServerArgs, began: &SimulatorSettings) {
-    flags.profile = Some(began.profile.clone());
-    flags.num_parallel = began.num_parallel;
-    flags.faults.clone_from(&began.faults);
+/// Sets the flags to recorded settings.
+pub(crate) fn restore(flags: &mut ServerArgs, recorded: &SimulatorSettings) {
+    flags.profile = Some(recorded.profile.clone());
+    flags.num_parallel = recorded.num_parallel;
+    flags.faults.clone_from(&recorded.faults);
 }
 
-/// The files among which one is no longer what it was when a run began, by the flags that name them.
+/// The profile and fault files, joined by `or`, if one of them has changed since the run began.
 pub(crate) fn changed(
     flags: &ServerArgs,
-    began: &SimulatorSettings,
+    recorded: &SimulatorSettings,
 ) -> Result<Option<String>, Fatal> {
-    if settings(flags)?.sha256 == began.sha256 {
+    if settings(flags)?.sha256 == recorded.sha256 {
         return Ok(None);
     }
-    let files: Vec<&str> = std::iter::once(&began.profile)
-        .chain(&began.faults)
+    let files: Vec<&str> = std::iter::once(&recorded.profile)
+        .chain(&recorded.faults)
         .map(String::as_str)
         .collect();
     Ok(Some(files.join(" or ")))
 }
 
-/// The configuration of a simulator that stands alone.
+/// The configuration of `tandem serve`.
 pub(crate) fn standing_alone(args: &ServeArgs) -> Result<SimulatorConfig, Fatal> {
     let mut profile = Profile::load(&args.profile)?;
     if let Some(version) = &args.ollama_version {
@@ -97,7 +97,7 @@ pub(crate) fn standing_alone(args: &ServeArgs) -> Result<SimulatorConfig, Fatal>
     config.port = args.port;
     #[expect(
         clippy::disallowed_methods,
-        reason = "created_at of a server that stands alone"
+        reason = "created_at in the answers of `tandem serve`"
     )]
     let now = std::time::SystemTime::now();
     config.epoch = now;
@@ -116,7 +116,7 @@ fn faults(flags: &[String]) -> Result<FaultRules, Fatal> {
     let mut all = FaultRules::default();
     for flag in flags {
         let rules = if let Some((kind, rate)) = flag.split_once('=') {
-            // Written as a rules file, so that kinds and ranges are checked in one place.
+            // Written as a rules file, so that the same checks apply.
             let kind = kind.replace('-', "_");
             let text = format!("[[fault]]\nkind = {kind:?}\nrate = {rate}\n");
             let rules = FaultRules::parse(&format!("--fault {flag}"), &text);

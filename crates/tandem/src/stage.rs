@@ -1,4 +1,4 @@
-//! Where something runs, once its servers are there: real ones, or the embedded simulator.
+//! The servers of a run, with their clock and devices: real ones, or the embedded simulator.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::folder;
 use crate::simulated;
 use crate::target::{self, Fitted, Target};
 
-/// Servers, a clock they share, and the device under them.
+/// Servers that a run can use, the clock they share, and the GPUs.
 pub(crate) struct Stage {
     pub(crate) provenance: Provenance,
     pub(crate) endpoints: Vec<EndpointFacts>,
@@ -29,29 +29,28 @@ pub(crate) struct Stage {
     pub(crate) gpu_source: GpuSource,
     pub(crate) time_scale: Option<TimeScale>,
     pub(crate) clock: Clock,
-    /// Kept while anything runs on it; stops when dropped.
+    /// Stops when dropped.
     pub(crate) simulator: Option<Simulator>,
 }
 
-/// What the simulator has to play.
+/// Settings of a [`Stage`].
 #[derive(Debug)]
-pub(crate) struct Cast<'a> {
-    /// A model its profile must have.
+pub(crate) struct StageSetup<'a> {
+    /// A model that the simulator's profile must have.
     pub(crate) model: &'a str,
-    /// Servers on the profile's devices.
+    /// Number of simulated servers.
     pub(crate) servers: usize,
-    /// Root of everything random on it.
+    /// Random seed of the simulator.
     pub(crate) seed: u64,
-    /// The client's limits.
     pub(crate) timeouts: Timeouts,
 }
 
-/// Says where something is going to run, and what becomes of its options there.
+/// Reports the servers of a run, and which options they do not get.
 pub(crate) fn announce(target: &Target, flags: &ServerArgs, fitted: &Fitted, say: impl Fn(&str)) {
     match target {
         Target::Real(found) => {
             if found.iter().any(|f| f.facts.server.is_simulator()) {
-                say("SIMULATED: what answers is a simulator, which is a model of a server");
+                say("SIMULATED: the server is a simulator, which models a real one");
             }
             for server in found {
                 say(&format!("Running on {}", server.in_words()));
@@ -64,7 +63,7 @@ pub(crate) fn announce(target: &Target, flags: &ServerArgs, fitted: &Fitted, say
     }
 }
 
-/// What everybody must see who reads simulated figures.
+/// The notice above simulated figures.
 pub(crate) fn simulated_in_words(why: &str, flags: &ServerArgs) -> String {
     format!(
         "SIMULATED: no real server is used ({why}); running on the embedded simulator, profile {}",
@@ -73,8 +72,7 @@ pub(crate) fn simulated_in_words(why: &str, flags: &ServerArgs) -> String {
 }
 
 impl Stage {
-    /// What a run on this stage, which begins now, says of itself. `simulated` are the flags that
-    /// set the simulator.
+    /// The header of a run that begins now on these servers. `simulated` are the simulator's flags.
     pub(crate) fn header(
         &self,
         name: String,
@@ -99,25 +97,25 @@ impl Stage {
         })
     }
 
-    /// True on the embedded simulator, whose time this machine does not touch.
+    /// True on the embedded simulator, whose time does not depend on this machine.
     pub(crate) fn is_embedded(&self) -> bool {
         self.time_scale.is_some()
     }
 
-    /// The servers that were chosen, on their time from `offset`. Call it inside a runtime that
+    /// Connects to the target's servers, with a clock that starts at `offset`. Call it inside a runtime that
     /// [`RuntimeFlags`](crate::flags::RuntimeFlags) started for the target.
     pub(crate) async fn set(
         target: Target,
         flags: &ServerArgs,
-        cast: &Cast<'_>,
+        setup: &StageSetup<'_>,
         offset: Nanos,
     ) -> Result<Self, Fatal> {
         match target {
             Target::Real(found) => {
                 let facts = found.into_iter().map(|server| server.facts).collect();
-                Self::real(facts, cast.timeouts, offset)
+                Self::real(facts, setup.timeouts, offset)
             }
-            Target::Simulator { .. } => Self::simulated(flags, cast, offset).await,
+            Target::Simulator { .. } => Self::simulated(flags, setup, offset).await,
         }
     }
 
@@ -132,7 +130,7 @@ impl Stage {
             .iter()
             .map(|facts| target::client(facts, &clock, timeouts))
             .collect::<Result<Vec<_>, _>>()?;
-        // The devices of this machine have no part in what simulators answer.
+        // The devices of this machine do not affect simulators.
         let (gpu, gpu_source) = if endpoints.iter().all(|facts| facts.server.is_simulator()) {
             let reason = "the servers are simulators".to_owned();
             (None, GpuSource::Absent { reason })
@@ -155,7 +153,7 @@ impl Stage {
     /// that [`RuntimeFlags`](crate::flags::RuntimeFlags) started for a simulator.
     pub(crate) async fn simulated(
         flags: &ServerArgs,
-        cast: &Cast<'_>,
+        setup: &StageSetup<'_>,
         offset: Nanos,
     ) -> Result<Self, Fatal> {
         let clock = Clock::start_virtual_from(offset);
@@ -166,23 +164,24 @@ impl Stage {
                 TimeScale::Scaled(scale)
             }
         };
-        let simulator = crate::simulated::embedded(flags, cast.seed, cast.servers, &clock).await?;
+        let simulator =
+            crate::simulated::embedded(flags, setup.seed, setup.servers, &clock).await?;
         let mut backends = Vec::new();
         let mut endpoints = Vec::new();
         for url in simulator.endpoints() {
             let client =
-                ollama::Client::new(&url, clock.clone(), cast.timeouts).map_err(Fatal::usage)?;
+                ollama::Client::new(&url, clock.clone(), setup.timeouts).map_err(Fatal::usage)?;
             let backend: Arc<dyn ChatBackend> = Arc::new(client);
             let server = backend.identify().await.map_err(Fatal::environment)?;
             let model = backend
-                .find_model(cast.model)
+                .find_model(setup.model)
                 .await
                 .map_err(Fatal::environment)?;
             if model.is_none() {
                 return Err(Fatal::usage(format!(
                     "the profile {} has no model {}",
                     flags.profile(),
-                    cast.model
+                    setup.model
                 ))
                 .hint("name one of its models with --model, or add it to the profile"));
             }
@@ -207,20 +206,20 @@ impl Stage {
         })
     }
 
-    /// The root of the nonces of a run that begins or goes on now: the one that was given, or a new one.
-    /// The embedded simulator's caches end with the command, so there the seed gives it.
+    /// The seed of a run's nonces: the given one, or a new one. The embedded simulator's caches end with the
+    /// command, so it uses the run's seed.
     pub(crate) fn nonce(&self, given: Option<NonceRoot>, seed: u64) -> NonceRoot {
         given.unwrap_or_else(|| {
             if self.simulator.is_some() {
                 NonceRoot::new(seed)
             } else {
-                // Its keys are drawn from the system's random numbers; nothing is hashed.
+                // A hasher's keys come from the system's random numbers; nothing is hashed.
                 NonceRoot::new(RandomState::new().build_hasher().finish())
             }
         })
     }
 
-    /// The folder of a run that begins now, and the run's name.
+    /// The folder and the name of a run that begins now.
     pub(crate) fn folder(
         &self,
         out: Option<&Path>,
@@ -236,9 +235,9 @@ impl Stage {
         (dir, name)
     }
 
-    /// Loads the model on every server, so that no measured request waits for it. Servers that hold
-    /// their model have nothing to load. Returns whether all of them have it loaded now; none when it was stopped
-    /// meanwhile, which it says.
+    /// Loads the model on every server, so that no measured request waits for it. Servers with one fixed model
+    /// have nothing to load. Returns whether all servers have it loaded now; none when the command was
+    /// stopped meanwhile, which it reports.
     pub(crate) async fn preload(
         &self,
         model: &str,
@@ -247,7 +246,7 @@ impl Stage {
         tokio::select! {
             loaded = self.load(model, options) => loaded.map(Some),
             _ = runtime::asked_to_stop() => {
-                say("Stopped while the model was loaded; nothing was measured.");
+                say("Stopped while the model was loading; nothing was measured.");
                 Ok(None)
             }
         }
@@ -265,7 +264,7 @@ impl Stage {
                 Err(error) => {
                     return Err(Fatal::environment(error)
                         .and(format!("{model} could not be loaded"))
-                        .hint("--no-preload sends the requests all the same"));
+                        .hint("--no-preload starts without loading it first"));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What a sweep ends with: a table a person can decide by, and where everything is.
+//! The summary at the end of a sweep: a table with the verdicts, and the paths of the results.
 
 use std::fmt::Write as _;
 use std::num::NonZeroU32;
@@ -18,7 +18,7 @@ use runtime::SweepSummary;
 
 use crate::terminal;
 
-/// One line on a plan.
+/// A plan in one line.
 pub(crate) fn describe_plan(plan: &SweepPlan, repetitions: u32, simulated: bool) -> String {
     let arms = plan.expand(repetitions).len();
     let scenarios: Vec<_> = plan
@@ -36,7 +36,7 @@ pub(crate) fn describe_plan(plan: &SweepPlan, repetitions: u32, simulated: bool)
     )
 }
 
-/// Prints the summary of what the folder holds now, resumed parts included.
+/// Prints the summary of the results folder, including parts of earlier runs of a resumed sweep.
 pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), Fatal> {
     let dataset = read(dir)?;
     let summary = Summary::of(&dataset);
@@ -91,7 +91,7 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
     if sweep.is_complete() {
         let _ = writeln!(out, "Next: {}", typed("report --input"));
     } else {
-        let _ = writeln!(out, "Not complete. Go on with: {}", typed("sweep --resume"));
+        let _ = writeln!(out, "Not complete. Continue: {}", typed("sweep --resume"));
     }
     terminal::write(&out)
 }
@@ -124,7 +124,7 @@ fn table(summary: &Summary) -> Table {
             Cell::known(overlap.map(|e| 100.0 * e.mean), 0)
         }),
         number("wall_s", "wall s", |c| mean(c.stats.wall_s.as_ref(), 1)),
-        number("speedup_est", "speedup as TR113 has it", |c| {
+        number("speedup_est", "TR113's speedup", |c| {
             mean(c.stats.speedup_est.as_ref(), 2)
         }),
     ]);
@@ -144,7 +144,7 @@ fn with_interval(estimate: Option<&Estimate>) -> Cell {
     }
 }
 
-/// The largest part of the lost seconds, when anything was lost.
+/// The cause of the largest part of the lost seconds.
 fn main_loss(config: &ConfigSummary) -> Cell {
     let Some(lost) = &config.stats.lost_s else {
         return Cell::Unknown;
@@ -162,7 +162,7 @@ fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32
     let usable = summary.configs.iter().filter(|c| c.stats.wall_s.is_some());
     if usable.count() == 0 {
         return format!(
-            "{}: in no run of {configs} configurations did every request complete, so nothing can be said.",
+            "{}: no run of {configs} configurations completed every request, so there is no verdict.",
             if simulated { "SIMULATED" } else { "No answer" }
         );
     }
@@ -182,8 +182,8 @@ fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32
     let on = format!("{on}{limit}, ");
     if measured == 0 {
         return format!(
-            "{on}{} ran together only; {}. Whether that paid is unknown \
-             without the same agents in turn: use --protocol rigorous.",
+            "{on}{} ran together only; {}. Whether that paid is unknown without a \
+             sequential arm: use --protocol rigorous.",
             plural(configs as u64, "configuration"),
             decoded(&Verdicts::of(&summary.configs))
         );
@@ -206,7 +206,7 @@ fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32
     format!("{on}whether running the agents together pays:{each}{would}")
 }
 
-/// How the agents were served, as a clause.
+/// Whether the agents decoded in turn or at the same time, as a clause.
 fn decoded(verdicts: &Verdicts) -> String {
     let of_all = |n| of_all(n, verdicts.len());
     let in_turn = verdicts.served(Decoding::InTurn);

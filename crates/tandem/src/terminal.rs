@@ -1,18 +1,35 @@
-//! What all commands print alike: logs, standard output for people or machines, colours, the badge of
+//! Output that all commands share: logs, progress bars, text or JSON on standard output, the notice of
 //! simulated figures.
 
 use std::fmt;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use document::output;
 use domain::exit::{Fatal, OrFatal as _};
 use domain::record::Provenance;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 
-/// Logs go to standard error, so that standard output stays fit for machines; `RUST_LOG` overrules
-/// `-v`.
+/// All progress bars on standard error; log lines are written above them.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Writes log lines to standard error without tearing a progress bar.
+struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| output::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        output::stderr().flush()
+    }
+}
+
+/// Writes logs with their spans to standard error, which keeps standard output free for JSON; `RUST_LOG`
+/// overrides `-v`.
 pub(crate) fn start_logging(verbose: u8) {
     use tracing_subscriber::EnvFilter;
 
@@ -26,11 +43,11 @@ pub(crate) fn start_logging(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(output::stderr().has_colours())
-        .with_writer(output::stderr)
+        .with_writer(|| LogWriter)
         .init();
 }
 
-/// Prints a document as one JSON line, or in words for a person.
+/// Prints a document as one JSON line or as text.
 pub(crate) fn print(
     json: bool,
     document: &impl Serialize,
@@ -44,16 +61,31 @@ pub(crate) fn print(
     write(&text)
 }
 
-/// Writes to standard output; a reader that is gone is no error.
+/// Writes to standard output; a closed pipe is no error.
 pub(crate) fn write(text: &str) -> Result<(), Fatal> {
     let mut out = output::stdout();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     written.or_environment("the output could not be printed")
 }
 
-/// Progress on standard error, where a person can see it; without a length it spins. `planned` is the
-/// time for which it is going to run, where that is known beforehand.
+/// A progress bar on standard error, as [`idle_bar`], that is drawn from now on.
 pub(crate) fn bar(
+    json: bool,
+    length: Option<u64>,
+    template: &str,
+    planned: Option<Duration>,
+) -> ProgressBar {
+    let bar = idle_bar(json, length, template, planned);
+    bar.enable_steady_tick(TICK);
+    bar
+}
+
+/// Time between two drawings of a progress bar.
+pub(crate) const TICK: Duration = Duration::from_millis(200);
+
+/// A progress bar that is not drawn yet, and never unless standard error is a terminal; without a length it
+/// spins. `planned` is the expected run time, when it is known beforehand.
+pub(crate) fn idle_bar(
     json: bool,
     length: Option<u64>,
     template: &str,
@@ -62,14 +94,13 @@ pub(crate) fn bar(
     if json || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
+    let bar = BARS.add(length.map_or_else(ProgressBar::no_length, ProgressBar::new));
     set_style(&bar, template, planned);
-    bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }
 
-/// Has a bar drawn by a template, in which `{left}` is the time that is left.
-pub(crate) fn set_style(bar: &ProgressBar, template: &str, planned: Option<Duration>) {
+/// Sets the template of a bar; its key `{left}` is the remaining time.
+fn set_style(bar: &ProgressBar, template: &str, planned: Option<Duration>) {
     let left = move |state: &ProgressState, out: &mut dyn fmt::Write| {
         let (done, all) = (state.pos(), state.len().unwrap_or_default());
         let _ = out.write_str(&time_left(planned, state.elapsed(), done, all));
@@ -79,7 +110,7 @@ pub(crate) fn set_style(bar: &ProgressBar, template: &str, planned: Option<Durat
     }
 }
 
-/// How long something still takes: as planned, else at the pace so far.
+/// The remaining time: by the plan, else at the pace so far.
 fn time_left(planned: Option<Duration>, elapsed: Duration, done: u64, all: u64) -> String {
     let left = match planned {
         Some(planned) => planned.checked_sub(elapsed),
@@ -93,22 +124,20 @@ fn time_left(planned: Option<Duration>, elapsed: Duration, done: u64, all: u64) 
     }
 }
 
-/// A time in whole seconds, such as `2m 5s`.
+/// A duration in whole seconds, such as `2m 5s`.
 pub(crate) fn time(time: Duration) -> String {
     humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
 }
 
-/// Characters of a line of standard output: those of the terminal, or what COLUMNS says; 80 where
-/// neither tells.
+/// Width of a line on standard output, characters: COLUMNS, else the terminal's width, else 80.
 pub(crate) fn width() -> usize {
-    const USUAL: usize = 80;
     let columns = std::env::var("COLUMNS").ok();
-    let said = columns.and_then(|text| text.parse().ok());
+    let set = columns.and_then(|text| text.parse().ok());
     let of_terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    said.or_else(of_terminal).unwrap_or(USUAL)
+    set.or_else(of_terminal).unwrap_or(80)
 }
 
-/// The line that simulated figures begin with; empty for real ones.
+/// The first line of simulated figures; empty for measured ones.
 pub(crate) fn badge(provenance: Provenance) -> &'static str {
     match provenance {
         Provenance::Simulated => "SIMULATED: no real server was used; times are simulated times\n",

@@ -1,5 +1,5 @@
-//! What is read from other tools, on small outputs recorded from them: oha 1.16.0, guidellm 0.8.1 and
-//! aiperf 0.13.0 at 8 streams, or against a port where nobody listens.
+//! The parsers of other tools' outputs, on small recorded ones: oha 1.16.0, guidellm 0.8.1 and aiperf 0.13.0
+//! at 8 streams, or with a closed port.
 #![expect(clippy::unwrap_used, reason = "a failure here fails the test")]
 
 #[path = "../benches/client/peers/figures.rs"]
@@ -16,12 +16,12 @@ fn recorded(name: &str) -> Vec<u8> {
 fn each_tools_figures_are_read_in_ms() {
     let read = |read: fn(&[u8], u32) -> anyhow::Result<Ttft>, file| read(&recorded(file), 16);
     for (ttft, expected) in [
-        // It tells seconds to the first byte.
+        // It reports seconds.
         (
             read(figures::oha, "oha.json"),
             [51.806_304_375, 51.974_84, 52.423_107],
         ),
-        // Of those that succeeded.
+        // Successful requests only.
         (
             read(figures::guidellm, "guidellm.json"),
             [59.729_785, 57.873_487, 80.705_643],
@@ -32,13 +32,13 @@ fn each_tools_figures_are_read_in_ms() {
         ),
     ] {
         let ttft = ttft.unwrap();
-        for (told, expected) in [ttft.mean, ttft.p50, ttft.p99].into_iter().zip(expected) {
-            assert!((told - expected).abs() < 1e-6, "{told} is not {expected}");
+        for (found, expected) in [ttft.mean, ttft.p50, ttft.p99].into_iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
         }
     }
 }
 
-/// guidellm ends well when every request failed, and gives their mean TTFT as zero.
+/// guidellm succeeds when every request failed, with a mean TTFT of zero.
 #[test]
 fn failed_requests_are_no_figures() {
     let refused = figures::guidellm(&recorded("guidellm-refused.json"), 4).unwrap_err();
@@ -54,7 +54,7 @@ fn failed_requests_are_no_figures() {
 }
 
 #[test]
-fn requests_that_are_missing_are_found_out() {
+fn missing_requests_are_errors() {
     for read in [figures::oha, figures::guidellm, figures::aiperf] {
         assert!(read(b"{}", 16).is_err());
         assert!(read(b"no JSON", 16).is_err());

@@ -1,5 +1,5 @@
-//! A thousand streams at once, and what may happen to them. Time is virtual, so that nothing here
-//! depends on how fast the machine is; the client's rows are held against the server's own log.
+//! A thousand concurrent streams with restarts, faults and stops. Time is virtual, so that nothing depends
+//! on the speed of the machine; the client's rows are compared with the server's log.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
@@ -22,8 +22,8 @@ use simulator::{Simulator, SimulatorConfig};
 
 const AGENTS: u32 = 1000;
 const TOKENS: u32 = 12;
-/// A token every 50 ms. The twin takes new prompts between its decoding steps, as llama.cpp does, so
-/// that a thousand streams at once begin within a second of each other.
+/// A token every 50 ms. The simulator takes new prompts between its decoding steps, as llama.cpp does, so that
+/// a thousand streams begin within a second.
 const RATE: f64 = 20.0;
 
 fn profile() -> Profile {
@@ -57,8 +57,7 @@ impl Write for LogFile {
 }
 
 impl LogFile {
-    /// The generations that this server was asked for. The call that loads the model beforehand is
-    /// a whole answer without text, and no other is.
+    /// The generation requests. The call that loads the model is the only whole answer without text.
     fn generations(&self) -> Vec<Value> {
         let loads =
             |line: &Value| line["whole"] == true && line["status"] == 200 && line["chunks"] == 0;
@@ -80,13 +79,12 @@ async fn server(clock: &Clock, port: u16, faults: &str, log: &LogFile) -> Simula
     Simulator::start(config).await.unwrap()
 }
 
-/// The port of its one server.
 fn port(simulator: &Simulator) -> u16 {
     let url = &simulator.endpoints()[0];
     url.rsplit(':').next().unwrap().parse().unwrap()
 }
 
-/// A closed loop of all agents against one port, its rows kept.
+/// Runs a closed loop of all agents on one port; returns the rows.
 async fn load(
     clock: &Clock,
     port: u16,
@@ -126,7 +124,7 @@ async fn load(
     (end, rows)
 }
 
-/// Each agent's each request left one row.
+/// Checks that each request of each agent has one row.
 fn nothing_lost_and_nothing_twice(rows: &[RequestRecord], each: u32) {
     let places: BTreeSet<_> = rows.iter().map(|row| (row.agent, row.call)).collect();
     assert_eq!(rows.len(), (AGENTS * each) as usize);
@@ -137,7 +135,7 @@ fn completed(rows: &[RequestRecord]) -> impl Iterator<Item = &RequestRecord> {
     rows.iter().filter(|row| row.times.outcome.is_completed())
 }
 
-/// When answers were asked for, and with how many chunks of text they came.
+/// Number of answers by their send time and number of chunks.
 type Answers = BTreeMap<(u64, u64), u32>;
 
 fn counted(answers: impl Iterator<Item = (u64, u64)>) -> Answers {
@@ -148,12 +146,12 @@ fn counted(answers: impl Iterator<Item = (u64, u64)>) -> Answers {
     counts
 }
 
-/// The whole answers as the client saw them.
+/// The whole answers in the client's rows.
 fn received(rows: &[RequestRecord]) -> Answers {
     counted(completed(rows).map(|row| (row.times.sent.unwrap().0, row.times.chunks.len() as u64)))
 }
 
-/// The whole answers as the servers sent them; the simulated network takes no time here.
+/// The whole answers in the servers' logs; the simulated network has no latency here.
 fn answered(lines: &[Value]) -> Answers {
     let whole = lines
         .iter()
@@ -196,7 +194,7 @@ fn a_server_that_restarts_under_a_thousand_streams_loses_no_row_and_counts_none_
         let refused = failed(FailureKind::ConnectionRefused);
         assert!(broken.len() > AGENTS as usize / 2, "{}", broken.len());
         assert_eq!(completed(&rows).count() + broken.len() + refused.len(), rows.len());
-        // What had arrived when the server went is kept.
+        // Tokens that arrived before the restart are kept.
         assert!(broken.iter().any(|row| row.times.tokens > 0));
         for row in &broken {
             assert!(row.times.ended == GONE && row.times.tokens < u64::from(TOKENS), "{row:?}");
@@ -204,7 +202,7 @@ fn a_server_that_restarts_under_a_thousand_streams_loses_no_row_and_counts_none_
         for row in &refused {
             assert!(row.times.ended >= GONE && row.times.tokens == 0, "{row:?}");
         }
-        // The two lives of the server account for every answer and for every one that was cut.
+        // The logs of both servers account for every answer, whole or cut.
         let mut lines = before.generations();
         let cut = lines.iter().filter(|line| line["whole"] == false).count();
         assert_eq!(cut, broken.len());
@@ -215,8 +213,8 @@ fn a_server_that_restarts_under_a_thousand_streams_loses_no_row_and_counts_none_
 }
 
 #[test]
-fn five_percent_of_faulty_streams_are_told_from_the_others_one_by_one() {
-    // Kinds that break an answer for a client of the native API; docs/faults.md has all of them.
+fn five_percent_of_faulty_streams_are_identified_exactly() {
+    // The faults that break an answer of the native API; docs/faults.md lists all.
     let kinds = [
         "reset_before_headers",
         "reset_mid_token",
@@ -261,7 +259,7 @@ fn stopping_a_thousand_streams_takes_the_grace_period_and_no_longer() {
     runtime.block_on(async {
         let clock = Clock::start_virtual();
         let log = LogFile::default();
-        // Every third stream stalls, and would go on to its limit of 5 s between chunks.
+        // Every third stream stalls, up to the timeout of 5 s between chunks.
         let stall = "[[fault]]\nkind = \"stall\"\nevery = 3\nafter_tokens = 2\n";
         let simulator = server(&clock, 0, stall, &log).await;
         let port = port(&simulator);

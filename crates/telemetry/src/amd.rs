@@ -23,10 +23,10 @@ use clients::Clients;
 
 /// AMD's number among the makers of PCI devices.
 const AMD: &str = "0x1002";
-/// The one driver that tells anything.
+/// The one driver that reports readings.
 const DRIVER: &str = "amdgpu";
 
-/// Samples AMD devices. What a device does not tell is absent from its readings and stands in the
+/// Samples AMD devices. A value a device does not give is absent from its readings and named in the
 /// source's notes; a device of which nothing can be read this time is left out.
 pub(crate) struct AmdSampler {
     driver: String,
@@ -63,9 +63,12 @@ impl AmdSampler {
                 cards.push(card);
             } else {
                 notes.push(format!(
-                    "the AMD device {} is driven by {}, which tells nothing; the amdgpu driver does",
-                    uevent(&device, "PCI_SLOT_NAME").unwrap_or_else(|| "of unknown place".to_owned()),
-                    driver.as_deref().unwrap_or("no driver"),
+                    "the AMD device {} uses {}, which reports no readings; the amdgpu driver does",
+                    uevent(&device, "PCI_SLOT_NAME")
+                        .unwrap_or_else(|| "of unknown place".to_owned()),
+                    driver.map_or("no driver".to_owned(), |driver| format!(
+                        "the driver {driver}"
+                    )),
                 ));
             }
         }
@@ -134,7 +137,7 @@ fn card_folders(drm: &Path) -> Vec<PathBuf> {
     cards
 }
 
-/// What the kernel tells of a device under one of its keys.
+/// The kernel's value for one key of a device.
 fn uevent(device: &Path, key: &str) -> Option<String> {
     let text = read(&device.join("uevent"))?;
     value(&text, &format!("{key}=")).map(str::to_owned)

@@ -165,7 +165,7 @@ fn governors(sys: &Path) -> BTreeSet<String> {
     governors.flatten().collect()
 }
 
-/// Whether the machine draws on its battery; `None` where that cannot be told, as on a machine
+/// Whether the machine runs on its battery; `None` where that is not known, as on a machine
 /// without one.
 fn on_battery(sys: &Path) -> Option<bool> {
     let is = |supply: &Path, file: &str, value: &str| {

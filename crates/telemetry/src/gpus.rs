@@ -1,4 +1,4 @@
-//! All devices of this machine, whoever made them.
+//! All devices of this machine, of every vendor.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct GpuList {
     pub devices: Vec<GpuDevice>,
 }
 
-/// One device. What it does not tell is absent; [`GpuSource::notes`] says why.
+/// One device. A value it does not give is absent; [`GpuSource::notes`] has the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GpuDevice {
     /// Its index.
@@ -43,15 +43,14 @@ impl GpuDevice {
         Some(total.saturating_sub(used))
     }
 
-    /// Processes of nobody's server: what else uses the device.
+    /// Processes that belong to none of the servers.
     pub fn others(&self) -> impl Iterator<Item = &GpuProcess> {
         self.processes.iter().filter(|p| p.server.is_none())
     }
 }
 
-/// Lists the devices with memory and processes. `endpoints` are the servers about to be measured:
-/// their processes, where they run here and are found, are told from everybody else's by
-/// [`GpuProcess::server`].
+/// Lists the devices with memory and processes. `endpoints` are the servers to be measured;
+/// [`GpuProcess::server`] marks their processes, where they run here and are found.
 pub fn gpus(endpoints: &[String]) -> GpuList {
     let (sampler, source) = open_gpus();
     let servers: Vec<_> = endpoints.iter().map(|e| server_process(e).ok()).collect();

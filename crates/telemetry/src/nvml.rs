@@ -16,11 +16,11 @@ use driver::Driver;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
     /// The device does not have it, and will not have it next time.
-    #[error("the device does not tell it")]
+    #[error("not supported by the device")]
     NotSupported,
-    #[error("this user may not read it")]
+    #[error("this user is not permitted to read it")]
     NotPermitted,
-    /// Something else: the device is gone, or the driver is in trouble. The driver's own words.
+    /// Any other error, in the driver's words: the device is gone, or the driver has failed.
     #[error("{0}")]
     Failed(String),
 }
@@ -69,13 +69,13 @@ pub(crate) trait DeviceReadings: Send {
     fn read(&self, at: Place, quantity: Quantity) -> Result<u64, Unreadable>;
     /// Processes with a context on the device; one may be listed twice.
     fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable>;
-    /// What does not change (`power_limit`, `link`, …), as far as it is told.
+    /// Properties that do not change (`power_limit`, `link`, …), as far as the driver gives them.
     fn facts(&self, at: Place) -> Vec<(&'static str, String)>;
 }
 
-/// Samples NVIDIA devices, MIG instances included. What a device does not support or permit is
-/// absent from its readings and stands in the source's notes; it is not asked for again. A device
-/// of which nothing can be read this time is left out.
+/// Samples NVIDIA devices, MIG instances included. A quantity that a device does not support or
+/// permit is absent from its readings, is named in the source's notes, and is not requested again.
+/// A device of which nothing can be read this time is left out.
 pub(crate) struct NvmlSampler {
     readings: Box<dyn DeviceReadings>,
     driver: String,
@@ -89,8 +89,8 @@ struct KnownDevice {
     at: Place,
     name: String,
     part_of: Option<u32>,
-    /// Which quantities are worth asking for.
-    tells: [bool; QUANTITIES.len()],
+    /// By quantity: whether it is worth requesting.
+    readable: [bool; QUANTITIES.len()],
     lists_processes: bool,
 }
 
@@ -107,13 +107,12 @@ const QUANTITIES: [(Quantity, &str); 9] = [
 ];
 
 impl NvmlSampler {
-    /// Loads the driver's library and lists the devices. Without any, says why in words a user can act
-    /// on.
+    /// Loads the driver's library and lists the devices.
     pub(crate) fn open() -> Result<Self, String> {
         Self::over(Box::new(Driver::open()?))
     }
 
-    /// A sampler over other readings than the driver's.
+    /// A sampler of the given readings, which need not be the driver's.
     pub(crate) fn over(readings: Box<dyn DeviceReadings>) -> Result<Self, String> {
         let driver = readings
             .driver()
@@ -135,16 +134,17 @@ impl NvmlSampler {
                         .any(|p| p.card == at.card && p.instance.is_some());
                 let name = name(&*readings, at, split);
                 let mut missing = Vec::new();
-                // What merely failed may work next time.
-                let mut is_told = |what, read: Result<(), Unreadable>| {
+                // A read that failed for another reason may work next time.
+                let mut is_readable = |what, read: Result<(), Unreadable>| {
                     let again = matches!(read, Ok(()) | Err(Unreadable::Failed(_)));
                     missing.extend(read.err().map(|why| (what, why)));
                     again
                 };
-                let tells = QUANTITIES
-                    .map(|(quantity, what)| is_told(what, readings.read(at, quantity).map(drop)));
+                let readable = QUANTITIES.map(|(quantity, what)| {
+                    is_readable(what, readings.read(at, quantity).map(drop))
+                });
                 let processes = readings.processes(at).map(drop);
-                let lists_processes = is_told("list of processes", processes);
+                let lists_processes = is_readable("list of processes", processes);
                 notes.extend(note(&name, &missing, split || at.instance.is_some()));
                 let whole = Place {
                     instance: None,
@@ -155,7 +155,7 @@ impl NvmlSampler {
                     at,
                     name,
                     part_of: at.instance.and(place).map(|place| place as u32),
-                    tells,
+                    readable,
                     lists_processes,
                 }
             })
@@ -169,12 +169,12 @@ impl NvmlSampler {
         })
     }
 
-    /// A device's reading, when it tells anything. Asks only for what the device tells.
+    /// A device's reading, `None` when every value is absent. Requests only readable quantities.
     fn read(&self, index: u32, device: &KnownDevice, processes: bool) -> Option<GpuReading> {
         let (from, at) = (&*self.readings, device.at);
         let number = |quantity: Quantity| {
-            let asked = device.tells[quantity as usize].then(|| from.read(at, quantity).ok());
-            asked.flatten()
+            let readable = device.readable[quantity as usize];
+            readable.then(|| from.read(at, quantity).ok()).flatten()
         };
         let thousandths = |quantity| number(quantity).map(|number| number as f64 / 1e3);
         let throttle = number(Quantity::Throttle);
@@ -242,7 +242,7 @@ fn name(readings: &dyn DeviceReadings, at: Place, split: bool) -> String {
     }
 }
 
-/// What a device does not tell, quantities with one reason together.
+/// The quantities a device does not give, grouped by reason.
 fn note(name: &str, missing: &[(&'static str, Unreadable)], mig: bool) -> Vec<String> {
     let mut by_reason: Vec<(String, Vec<&str>)> = Vec::new();
     for (what, why) in missing {

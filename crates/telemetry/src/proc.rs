@@ -1,4 +1,4 @@
-//! What the kernel tells of processes under `/proc`, read with care for its cost.
+//! Processes as the kernel lists them under `/proc`, read at little cost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -37,7 +37,7 @@ impl Proc {
         Self { root: root.into() }
     }
 
-    /// Who listens, over IPv4 and IPv6; `None` where that is not told.
+    /// The listening sockets, IPv4 and IPv6; `None` where the kernel's tables cannot be read.
     pub(crate) fn listeners(&self) -> Option<Vec<Listener>> {
         let tables = ["net/tcp", "net/tcp6"].map(|table| {
             let table = std::fs::read(self.root.join(table)).ok()?;

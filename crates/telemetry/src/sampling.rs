@@ -55,7 +55,7 @@ pub struct Sampling {
 
 impl Sampling {
     /// Starts sampling `hz` times per second of clock time, the first time at once. Sample `k` is
-    /// due at the start plus `k / hz`, whatever the ones before it cost.
+    /// due at the start plus `k / hz`, however long the earlier ones took.
     ///
     /// Host and servers are left out in virtual time, where their load means nothing. In real
     /// time everything is read on a blocking thread, for drivers can take milliseconds. Must be

@@ -1,4 +1,4 @@
-//! The process behind an endpoint on this host, and what it costs.
+//! The server process of an endpoint on this host, its CPU use and its memory.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use crate::proc::{Listener, Proc, ProcessFile};
 
-/// CPU use is told over this much time; shorter intervals hold too few of the kernel's ticks.
+/// CPU use is averaged over this time; shorter intervals have too few of the kernel's ticks.
 const CPU_INTERVAL: Nanos = Nanos::from_secs(1);
 
 /// The process that listens where an endpoint points.
@@ -17,11 +17,10 @@ pub(crate) struct ServerProcess {
     pub(crate) pid: u32,
     /// Its short name, as the kernel keeps it (15 characters).
     pub(crate) name: String,
-    /// Its descendants (Ollama's runners, for example), at the moment it was looked for.
+    /// Its descendants (Ollama's runners, for example), at the time of the search.
     pub(crate) descendants: Vec<u32>,
     /// The cores it may run on, as the kernel writes them: `0-7`.
     pub(crate) cores: Option<String>,
-    /// How sure that is.
     pub(crate) found: FoundBy,
 }
 
@@ -37,8 +36,8 @@ impl ServerProcess {
 pub(crate) enum FoundBy {
     /// It holds the listening socket.
     Socket,
-    /// The socket's holder may not be looked at from here, but the user who owns the socket has no
-    /// other processes: a service with a user of its own.
+    /// The process with the socket may not be inspected, but the socket's user runs nothing else:
+    /// a service with a user of its own.
     User,
 }
 
@@ -47,17 +46,17 @@ pub(crate) enum FoundBy {
 pub(crate) enum ServerNotFound {
     #[error("`{endpoint}` is not the URL of a server")]
     NotAUrl { endpoint: String },
-    /// It is another machine, or this one by an address of its network.
+    /// Another machine, or this one under a network address.
     #[error("{endpoint} is not on loopback, so its process is not looked for here")]
     Elsewhere { endpoint: String },
-    #[error("this system does not tell which process listens on a port (no /proc/net/tcp)")]
+    #[error("this system does not report which process listens on a port (no /proc/net/tcp)")]
     NoProc,
     #[error("no process listens on port {port} of this host; is the server in a container?")]
     NoListener { port: u16 },
-    /// Somebody listens, but may not be looked at.
+    /// A process listens, but this user may not inspect it.
     #[error(
-        "port {port} belongs to user {uid}, whose processes cannot be told apart from here; run \
-         as that user or as root to see the server's CPU and memory"
+        "port {port} belongs to user {uid}, and which of that user's processes is the server \
+         cannot be read here; run as that user or as root to see the server's CPU and memory"
     )]
     NotPermitted { port: u16, uid: u32 },
 }
@@ -73,13 +72,12 @@ pub(crate) fn server_process(endpoint: &str) -> Result<ServerProcess, ServerNotF
 fn find(proc: &Proc, endpoint: &str) -> Result<ServerProcess, ServerNotFound> {
     let (hosts, port) = loopback(endpoint)?;
     let listeners = proc.listeners().ok_or(ServerNotFound::NoProc)?;
-    // An address as IPv4 writes it where it is one in IPv6's clothes.
     let ip = |listener: &Listener| listener.address.ip().to_canonical();
     let at = |wanted: &dyn Fn(IpAddr) -> bool| -> Vec<&Listener> {
         let on_port = listeners.iter().filter(|l| l.address.port() == port);
         on_port.filter(|l| wanted(ip(l))).collect()
     };
-    // A socket bound to the very address takes precedence over one bound to all of them.
+    // A socket bound to exactly this address takes precedence over one bound to all addresses.
     let mut serving = at(&|ip| hosts.contains(&ip));
     if serving.is_empty() {
         serving = at(&|ip| ip.is_unspecified());
@@ -146,7 +144,7 @@ pub(crate) struct ServerSampler {
 struct Watched {
     endpoint: u32,
     root: u32,
-    /// It ended. Its number may be another process's by now, so it is not looked for again.
+    /// It ended. Its id may belong to another process by now, so it is not searched for again.
     gone: bool,
     tree: Vec<ProcessFile>,
     /// When the tree was last walked, and the CPU time it had used by then.
@@ -176,8 +174,8 @@ impl ServerSampler {
         self.servers.is_empty()
     }
 
-    /// One reading of every server that still runs. Its tree is walked anew once a second; in
-    /// between, the processes known then are read, each from a file kept open.
+    /// One reading of every server that still runs. The process tree is listed again once a
+    /// second; in between, the processes already known are read, each from a file kept open.
     pub(crate) fn sample(&mut self, at: Stamp) -> Vec<ServerReading> {
         let Self { proc, servers } = self;
         let readings = servers.iter_mut().map(|server| server.sample(proc, at));
@@ -220,8 +218,8 @@ impl Watched {
             return None;
         }
         if due {
-            // Over whole intervals between two walks, so that what a new process used before it
-            // was seen falls into the interval it was used in.
+            // Averaged between two listings of the tree, so that the time a new process used
+            // before it was found counts in the interval in which it was used.
             self.cpu_percent = self.walked.and_then(|(walked, before)| {
                 let wall = at.since(walked).as_secs_f64();
                 (wall > 0.0).then(|| 100.0 * (cpu_s - before).max(0.0) / wall)
@@ -236,7 +234,7 @@ impl Watched {
         })
     }
 
-    /// Opens what is new in the tree and forgets what left it.
+    /// Opens the processes that are new in the tree and drops those that left it.
     fn walk(&mut self, proc: &Proc) {
         let mut pids = proc.tree(self.root);
         self.tree.retain(|process| pids.contains(&process.pid));

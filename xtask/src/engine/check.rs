@@ -1,5 +1,5 @@
-//! What a sweep and the doctor must find on a real llama.cpp server: with one slot the agents queue,
-//! with two they decode side by side, and every count is the server's own.
+//! Checks of a sweep and of the doctor on a real llama.cpp server: with one slot the agents queue, with two
+//! they decode at the same time, and every token count is the server's own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use crate::delegate::{Profile, build, root, succeeds};
 
 const PLAN: &str = "fixtures/plans/llama-cpp.toml";
 
-/// A key that the server does not ask for. It must turn up nowhere.
-const KEY: &str = "sk-nobody-may-see-this";
+/// A key that the server does not require. It must not appear in any output.
+const KEY: &str = "sk-never-printed";
 
 /// U+FFFD in UTF-8: the server's mark for bytes that are no text.
 const GARBLED: &[u8] = "\u{fffd}".as_bytes();
 
-/// What was seen and is not as it must be, with as many slots as the server has.
+/// Failed expectations, each with the number of slots of the server.
 #[derive(Debug, Default)]
 struct Findings {
     slots: u64,
@@ -48,7 +48,7 @@ impl Findings {
     }
 }
 
-/// Sweeps with one slot and with two. True when all is as it must be, and where there is no engine.
+/// Sweeps with one slot and with two. True when every expectation holds, or when there is no engine.
 pub(crate) fn check() -> Result<bool> {
     let engine = match install()? {
         Ok(engine) => engine,
@@ -126,8 +126,8 @@ fn run(tandem: &Path, command: &str, url: &str, args: &[&str]) -> Result<Output>
         .with_context(|| format!("{} could not be started", tandem.display()))
 }
 
-/// What `tandem doctor` must find: a llama.cpp server with its model, and as many slots as there are.
-/// It tells the number and shows it.
+/// Checks that `tandem doctor` finds a llama.cpp server and its slots, both as the server reports them and as
+/// the probe infers them.
 fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Result<()> {
     let output = run(tandem, "doctor", url, &[])?;
     let said = String::from_utf8_lossy(&output.stdout);
@@ -138,9 +138,9 @@ fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Resu
     say!("engine: {slots} slots: the doctor infers {seen}");
     findings.same("slots are inferred", &seen["inferred"], "exactly");
     findings.same("slots shown", &seen["n"], slots);
-    findings.same("slots told", &server["slots_told"], slots);
+    findings.same("slots reported", &server["slots_reported"], slots);
     findings.same("the server's kind", &server["server"]["kind"], "llama.cpp");
-    // What else this machine does may be worth a warning; nothing may stop a sweep.
+    // Other work on this machine may cause warnings; no finding may stop a sweep.
     for finding in said["findings"].as_array().into_iter().flatten() {
         findings.expect(finding["level"] != "problem", || {
             format!("the doctor has a problem: {finding}")
@@ -149,12 +149,11 @@ fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Resu
     Ok(())
 }
 
-/// A statistic's mean; null where it is not known.
 fn mean<'v>(config: &'v Value, name: &str) -> &'v Value {
     &config[name]["mean"]
 }
 
-/// What the summary must say.
+/// Checks the summary; returns the seconds lost to the queue for a slot.
 fn verdict(slots: u64, config: &Value, findings: &mut Findings) -> f64 {
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
     let overlap = number(mean(config, "decode_overlap"));
@@ -163,7 +162,7 @@ fn verdict(slots: u64, config: &Value, findings: &mut Findings) -> f64 {
     let (gain, decoding) = (&config["gain"], &config["decoding"]);
     if slots == 1 {
         findings.same("decoding", decoding, "in_turn");
-        findings.expect(gain != "pays", || "one slot is said to pay".to_owned());
+        findings.expect(gain != "pays", || "one slot pays".to_owned());
         findings.same("why", &config["why_serial"]["why"], "slot_queue");
         findings.expect(overlap < 0.05, || format!("overlap {overlap}"));
         findings.expect(queued > 0.2 * wall, || {
@@ -177,13 +176,13 @@ fn verdict(slots: u64, config: &Value, findings: &mut Findings) -> f64 {
     queued
 }
 
-/// The server's own totals, in their order: prompt tokens and generated ones.
+/// The server's own totals: prompt tokens and generated tokens.
 const TOTALS: [&str; 2] = [
     "llamacpp:prompt_tokens_total",
     "llamacpp:tokens_predicted_total",
 ];
 
-/// What the server has counted since it started; none where it does not say.
+/// The server's totals since its start; none for one that it does not report.
 fn totals(url: &str) -> Result<[Option<f64>; 2]> {
     let metrics = String::from_utf8(http::get(url, "/metrics")?)?;
     Ok(TOTALS.map(|name| {
@@ -193,7 +192,7 @@ fn totals(url: &str) -> Result<[Option<f64>; 2]> {
     }))
 }
 
-/// Every request completed with the server's count, and the server's own totals agree.
+/// Checks that every request completed with the server's count, and that the server's totals agree.
 fn counts(
     url: &str,
     before: &[Option<f64>; 2],
@@ -225,13 +224,13 @@ fn counts(
     for (((name, ours), before), after) in TOTALS.iter().zip(ours).zip(before).zip(after) {
         let theirs = before.zip(after).map(|(before, after)| after - before);
         findings.expect(theirs == Some(ours as f64), || {
-            format!("{name} grew by {theirs:?}, the records say {ours}")
+            format!("{name} grew by {theirs:?}, the records have {ours}")
         });
     }
     Ok(())
 }
 
-/// The text really is garbage: otherwise nothing above would show that garbage does no harm.
+/// Checks that the model's text is garbled, so that the checks above cover garbled text.
 fn garbage(url: &str, findings: &mut Findings) -> Result<()> {
     let ask = r#"{"messages":[{"role":"user","content":"hello"}],"max_tokens":64,"stream":true,"seed":1}"#;
     let answer = http::post(url, "/v1/chat/completions", ask)?;
@@ -242,7 +241,7 @@ fn garbage(url: &str, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-/// Makes the report and holds its numbers against the summary's.
+/// Makes the report and compares its numbers with the summary's.
 fn reported(
     report: &Path,
     results: &Path,

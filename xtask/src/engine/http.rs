@@ -1,4 +1,4 @@
-//! Just enough HTTP to ask a loopback server: one request a connection, the whole answer as bytes.
+//! A minimal HTTP client for loopback servers: one request a connection, the whole body as bytes.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-/// The body of a GET that succeeded.
+/// The response body of a GET; an error unless the status is 200.
 pub(super) fn get(url: &str, path: &str) -> Result<Vec<u8>> {
     ask(url, &format!("GET {path} HTTP/1.0\r\n\r\n"))
 }
 
-/// The body of a POST of JSON that succeeded.
+/// The response body of a POST of JSON; an error unless the status is 200.
 pub(super) fn post(url: &str, path: &str, body: &str) -> Result<Vec<u8>> {
     let length = body.len();
     ask(

@@ -21,7 +21,7 @@ pub struct RecordedRun {
     pub order: String,
     /// Servers the agents used: one for all, or one each.
     pub servers: usize,
-    /// Every server was empty when it began; otherwise it was as the run before had left it.
+    /// Every server was empty at its start; otherwise as the run before had left it.
     pub unloaded: bool,
     /// From the start to the last end, seconds.
     pub wall_s: f64,
@@ -52,8 +52,8 @@ pub struct AgentRun {
     pub tokens: u32,
     /// Tokens of its prompt.
     pub prompt_tokens: u32,
-    /// Its prompt begins unlike any other, so that no prompt cache helps; otherwise an agent
-    /// sends the same prompt in every run.
+    /// Its prompt starts unlike any other, so that no prompt cache helps; otherwise an agent sends
+    /// the same prompt in every run.
     pub prompt_unique: bool,
 }
 
@@ -71,7 +71,7 @@ impl RecordedRun {
     }
 }
 
-/// The same of agents' times to first token, ms, and to their end, seconds.
+/// As above, from the agents' times to first token, ms, and to their end, seconds.
 pub(super) fn never_overlapped(agents: impl Iterator<Item = (f64, f64)>) -> bool {
     let mut served: Vec<(f64, f64)> = agents.collect();
     served.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -81,12 +81,12 @@ pub(super) fn never_overlapped(agents: impl Iterator<Item = (f64, f64)>) -> bool
 /// Figures that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CalibrateError {
-    /// Not the table that was expected.
+    /// Not a table of figures.
     #[error("{origin}: {source}")]
     Table {
         /// The file.
         origin: String,
-        /// What the reader says; names line and field.
+        /// The reader's error, with line and field.
         source: csv::Error,
     },
     /// A table without rows.
@@ -95,10 +95,10 @@ pub enum CalibrateError {
         /// The file.
         origin: String,
     },
-    /// Something a fit needs is not in the runs.
+    /// The runs lack the data for a parameter.
     #[error("the recording has no {what}, so {parameter} cannot be fitted; {fix}")]
     Missing {
-        /// What kind of request is missing.
+        /// The missing kind of request.
         what: &'static str,
         /// The parameter.
         parameter: &'static str,
@@ -120,7 +120,7 @@ impl Fails for CalibrateError {
 }
 
 /// A run's row of a figures table. Tables without per-agent options hold one configuration, whose
-/// options its name tells.
+/// options are in its name.
 #[derive(Debug, Deserialize)]
 struct Row {
     config: String,

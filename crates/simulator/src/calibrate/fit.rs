@@ -1,10 +1,10 @@
-//! From recorded durations to a profile's constants.
+//! Fits a profile's constants to recorded durations.
 
 use super::figures::{AgentRun, CalibrateError, RecordedRun};
 use super::replay::{ReplayedAgent, ReplayedRun, Start, replay};
 use crate::profile::{ModelSpec, Profile};
 
-/// A fitted profile, and how many figures each constant rests on.
+/// A fitted profile, with the number of figures behind each constant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fitted {
     /// The profile.
@@ -13,7 +13,7 @@ pub struct Fitted {
     pub constants: Vec<(&'static str, f64, usize)>,
 }
 
-/// One recorded request beside what the machine says it had to do.
+/// One recorded request with its replay.
 struct Case<'a> {
     recorded: &'a AgentRun,
     replayed: &'a ReplayedAgent,
@@ -23,10 +23,10 @@ struct Case<'a> {
 
 /// Fits the constants of `model` to recorded runs.
 ///
-/// `shared` are runs of all agents on one server. Which of their requests needed a load, waited
-/// for another agent, or found their prompt cached is what `base` says when the runs are replayed
-/// on it: that follows from options and order alone. `apart`, which may be empty, are runs with a
-/// server for each agent on one device; they give the loss of sharing it.
+/// `shared` are runs of all agents on one server. A replay on `base` shows which of their requests
+/// needed a load, waited for another agent, or had their prompt cached, which depends only on
+/// options and order. `apart`, which may be empty, are runs with a server for each agent on one
+/// device; they give the loss of sharing it.
 pub fn fit(
     base: &Profile,
     model: &str,
@@ -105,7 +105,7 @@ impl Constants {
         median(figures).map(|median| self.push(name, from_median(median), n))
     }
 
-    /// The same where the fit cannot do without; `what` is missing otherwise, and `fix` helps.
+    /// As above for a constant that the fit needs; without figures an error names `what` and `fix`.
     fn need(
         &mut self,
         name: &'static str,
@@ -193,7 +193,7 @@ fn fit_load(
     cases: &[Case<'_>],
     constants: &mut Constants,
 ) -> Result<(), CalibrateError> {
-    // A request behind another one's load reports that load; it tells nothing about readiness.
+    // A request behind another one's load reports that load, which does not measure readiness.
     let behind_load = |case: &Case<'_>| case.replayed.timings.load.as_millis_f64() > 1e3;
     let warm = cases
         .iter()
@@ -206,7 +206,7 @@ fn fit_load(
     let resolve_s = constants.need("load.resolve_s", warm, |s| s, missing)?;
     spec.load.resolve_s = resolve_s;
 
-    // From the moment nothing is in the way: unload, recovery, load.
+    // From the end of earlier requests: unload, recovery, load.
     let reload_s = |case: &Case<'_>| match (case.replayed.waited, case.after_s) {
         (true, Some(after_s)) => case.recorded.load_ms / 1e3 - after_s,
         _ => case.recorded.load_ms / 1e3 - resolve_s,
@@ -229,8 +229,8 @@ fn fit_load(
             spec.load.unload_s = (total_s - recovery_s - spec.load.load_s).max(0.0);
         }
         (None, Some(alone_s)) => spec.load.load_s = polls(alone_s, poll_s, f64::round),
-        // Unload, recovery and load in one: the last two come in whole polls, and what these do
-        // not explain is the time the process takes to die.
+        // Unload, recovery and load together: the last two take whole polls, and the remainder is the
+        // time the process takes to die.
         (Some(total_s), None) => {
             let rest_s = (total_s - recovery_s).max(0.0);
             spec.load.load_s = polls(rest_s, poll_s, f64::floor);
@@ -262,7 +262,7 @@ fn fit_load(
     Ok(())
 }
 
-/// A time in whole polls, at least one; as it is where nothing polls.
+/// A time in whole polls, at least one; unchanged without polling.
 fn polls(seconds: f64, poll_s: f64, round: fn(f64) -> f64) -> f64 {
     if poll_s > 0.0 {
         round(seconds / poll_s).max(1.0) * poll_s
@@ -273,7 +273,7 @@ fn polls(seconds: f64, poll_s: f64, round: fn(f64) -> f64) -> f64 {
 
 /// From a median absolute deviation to the standard deviation of a normal distribution.
 const MAD_TO_SD: f64 = 1.4826;
-/// So many standard deviations from the median, a length is left out.
+/// Lengths at least this many standard deviations from the median are left out.
 const OUTLIER: f64 = 5.0;
 
 /// Mean and standard deviation of each agent's output, into the classes in order.
@@ -294,7 +294,7 @@ fn fit_lengths(spec: &mut ModelSpec, runs: &[RecordedRun], constants: &mut Const
         let Some(spread) = median(lengths.iter().map(|l| (l - centre).abs()).collect()) else {
             continue;
         };
-        // A single answer that stopped early is no spread.
+        // A single answer that stopped early does not make a spread.
         let usual: Vec<f64> = lengths
             .into_iter()
             .filter(|l| (l - centre).abs() <= OUTLIER * MAD_TO_SD * spread)
@@ -316,7 +316,7 @@ fn fit_lengths(spec: &mut ModelSpec, runs: &[RecordedRun], constants: &mut Const
 }
 
 /// While both agents decode, each step takes `2 (1 + loss)` times a step alone. The agent that
-/// ends first has company all the time.
+/// ends first shares the device all the time.
 fn fit_sharing(
     profile: &mut Profile,
     apart: &[RecordedRun],
@@ -331,7 +331,7 @@ fn fit_sharing(
                 .agents
                 .iter()
                 .min_by(|a, b| a.execution_s.total_cmp(&b.execution_s))?;
-            // From the client's stamps: the server's own counter leaves out part of a shared step.
+            // From the client's stamps: the server's own counter omits part of a shared step.
             let decode_s = first.execution_s - first.ttft_ms / 1e3;
             let step_s = decode_s / f64::from(first.tokens.saturating_sub(1).max(1));
             Some(step_s * decode_tps / 2.0 - 1.0)

@@ -1,5 +1,5 @@
-//! The recorded requests again, on the simulated machine, as TR113 ran them: one run after
-//! another, from the state that the one before left.
+//! Replay of recorded requests on the simulated machine, as TR113 ran them: one run after another,
+//! each from the state that the one before left.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use domain::{Nanos, Stamp};
 
 use super::figures::{AgentRun, CalibrateError, RecordedRun, never_overlapped};
 use crate::core::{
-    Core, Generation, Happened, RequestId, RunnerOptions, ServerId, Timings, What, Work, WorkKind,
-    tokens,
+    Core, Generation, Happened, NoticeKind, RequestId, RunnerOptions, ServerId, Timings, Work,
+    WorkKind, tokens,
 };
 use crate::profile::{Profile, ServerSpec};
 
-/// Between two runs.
+/// Time between two runs.
 const PAUSE: Nanos = Nanos::from_millis(300);
-/// Between the agents of a run, so that they are served in the recorded order.
+/// Time between the agents of a run, so that they are served in the recorded order.
 const APART: Nanos = Nanos::from_millis(2);
-/// Tokens that prompts begin with alike: the template's and their first words.
+/// Common tokens at the start of prompts: the template's and their first words.
 const SHARED_TOKENS: u32 = 6;
 /// The servers' state before the first run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +51,9 @@ pub struct ReplayedAgent {
     pub timings: Timings,
     /// The model was loaded for it.
     pub loaded: bool,
-    /// A runner had to go before that load.
+    /// A runner was unloaded before that load.
     pub evicted: bool,
-    /// Others had requests in flight on its server while it waited for that load.
+    /// Other requests were in progress on its server while it waited for that load.
     pub waited: bool,
     /// Prompt tokens that were evaluated.
     pub evaluated: u32,
@@ -66,8 +66,7 @@ impl ReplayedRun {
     }
 }
 
-/// Replays runs on a profile's model, which must be its only concern. All servers share the
-/// profile's devices.
+/// Replays runs on a profile's model. All servers share the profile's devices.
 pub fn replay(
     profile: &Profile,
     model: &str,
@@ -148,7 +147,7 @@ impl Player {
         self.core.drain_log();
     }
 
-    /// Waits for the ends of so many requests that are no part of a run.
+    /// Waits for the ends of this many requests outside the runs.
     fn settle(&mut self, mut left: usize) {
         while left > 0
             && let Some(at) = self.core.next_event()
@@ -193,10 +192,10 @@ impl Player {
             while let Some(notice) = self.core.poll() {
                 let agent = ids[&notice.id];
                 match notice.what {
-                    What::Token { index: 0 } => {
+                    NoticeKind::Token { index: 0 } => {
                         first_tokens.insert(agent, notice.at);
                     }
-                    What::Done { timings, .. } => {
+                    NoticeKind::Done { timings, .. } => {
                         last = notice.at;
                         let first = first_tokens.get(&agent).copied().unwrap_or(notice.at);
                         agents[agent] = Some(ReplayedAgent {
@@ -239,7 +238,7 @@ impl Player {
     }
 }
 
-/// An agent's prompt. `run` tells unique ones apart.
+/// An agent's prompt; a unique one depends on `run`.
 fn prompt(agent: &AgentRun, run: usize) -> Arc<[u32]> {
     let (nonce, shared) = if agent.prompt_unique {
         (run as u32 + 1, 0)

@@ -41,7 +41,7 @@ pub struct FitReport {
 }
 
 impl FitReport {
-    /// Sets a replay beside its recording, run by run.
+    /// Compares a replay with its recording, run by run.
     pub fn new(recorded: &[RecordedRun], replayed: &[ReplayedRun]) -> Self {
         let pairs: Vec<(&RecordedRun, &ReplayedRun)> = recorded.iter().zip(replayed).collect();
         let row = |quantity, unit, pick: Pick<'_>| {
@@ -128,15 +128,14 @@ impl fmt::Display for FitReport {
                 row.worst_config
             )?;
         }
+        let simulated = match self.overlap_differs.join(", ") {
+            same if same.is_empty() => "the same ones when simulated".to_owned(),
+            differing => format!("the simulation differs in {differing}"),
+        };
         write!(
             f,
-            "never overlapped: {} of {} recorded, ",
+            "never overlapped: {} of {} recorded runs, {simulated}",
             self.never_overlapped, self.runs
-        )?;
-        if self.overlap_differs.is_empty() {
-            write!(f, "the same ones simulated")
-        } else {
-            write!(f, "but not alike in {}", self.overlap_differs.join(", "))
-        }
+        )
     }
 }

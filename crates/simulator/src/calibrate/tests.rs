@@ -14,7 +14,7 @@ fn laptop() -> Profile {
     Profile::builtin("rtx4080-laptop").unwrap()
 }
 
-/// Recorded runs on a profile again, and how well the two agree.
+/// Replays recorded runs on a profile and compares the two.
 fn replayed(
     profile: &Profile,
     runs: &[RecordedRun],
@@ -84,7 +84,7 @@ fn a_fit_to_tr113_gives_the_shipped_constants() {
     }
 }
 
-/// Runs that took no part in the fit.
+/// Runs that were not used in the fit.
 #[test]
 fn one_server_runs_of_another_day_are_predicted() {
     let runs = table("one-server");
@@ -106,7 +106,7 @@ fn two_servers_on_one_device_overlap_and_gain_little() {
         };
         assert!(row.mean_relative_percent < limit, "{report}");
     }
-    // Over its whole decode each agent runs at about half its speed alone.
+    // Over its whole decode each agent has about half its speed alone.
     for (run, again) in runs.iter().zip(&again) {
         for (was, is) in run.agents.iter().zip(&again.agents) {
             let rate = |tokens: u32, ms: f64| f64::from(tokens) / ms * 1e3;
@@ -161,7 +161,7 @@ fn a_fit_finds_the_constants_of_the_machine_that_made_the_data() {
         let fitted = fit(&laptop(), MODEL, &recorded, &[]).unwrap().profile;
         let (_, report) = replayed(&fitted, &recorded, Start::Cold);
         assert!(worst_mean_percent(&report) < 0.5, "{report}");
-        // Without an unload of its own in the plan, loads are known together with unloads or with
+        // Without an unload of its own in the plan, loads are only known together with unloads or with
         // the reading of the disk.
         let with_sums = |profile: &Profile| {
             let mut constants = constants(&profile.models[0]);

@@ -1,24 +1,24 @@
-//! What a runner does: slots, prompt caches, and one batch after another on shared devices.
+//! Runners at work: slots, prompt caches, and one batch after another on shared devices.
 //!
 //! A runner works like llama.cpp's server loop. Each batch holds one token of every stream that
-//! decodes, plus as many prompt tokens of newcomers as fit `num_batch`; everybody in it waits for
-//! all of it. So decoding in company, and the stall that a newcomer's prefill causes, need no rule
-//! of their own. A batch is an amount of work; how fast the work goes depends on who else is busy
-//! on the same devices, and changes only at events.
+//! decodes, plus as many prompt tokens of new requests as fit `num_batch`; every request in it
+//! waits for all of it. The cost of parallel decoding, and the stall that a new request's prefill
+//! causes, follow from that without further rules. A batch is an amount of work; its speed
+//! depends on the other busy runners on the same devices, and changes only at events.
 
 use domain::{Nanos, Stamp};
 
 use super::log::Happened;
 use super::machine::{Core, Event};
 use super::state::{State, Step, Uid};
-use super::types::{RequestId, StopReason, What, WorkKind};
+use super::types::{NoticeKind, RequestId, StopReason, WorkKind};
 use crate::profile::Rates;
 
-/// Without a limit of its own a generation ends after so many contexts.
+/// A generation without a limit of its own ends after this many contexts.
 const CONTEXTS_PER_GENERATION: u32 = 10;
 
 impl Core {
-    /// A request's prompt is ready: it takes a slot or waits for one.
+    /// Places a request whose prompt is ready into a slot, or makes it wait for one.
     pub(super) fn prepared(&mut self, id: RequestId) {
         let State::Preparing(uid) = self.requests[&id].state else {
             return;
@@ -31,7 +31,7 @@ impl Core {
         self.start_step(uid, 0.0);
     }
 
-    /// Gives free slots to those who wait, first come, first served.
+    /// Gives free slots to waiting requests in order of arrival.
     fn fill_slots(&mut self, uid: Uid) {
         loop {
             let Some(runner) = self.runners.get_mut(&uid) else {
@@ -48,7 +48,7 @@ impl Core {
     }
 
     /// Puts a request into the free slot whose cache shares the longest prefix with its prompt;
-    /// among equals, into the one that was used longest ago.
+    /// among equals, the least recently used one.
     fn serve(&mut self, id: RequestId, uid: Uid) {
         let serial = self.next_serial();
         let now = self.now;
@@ -109,8 +109,8 @@ impl Core {
         self.happened(server, happened);
     }
 
-    /// Starts the next batch if there is anything to do and none is under way. `owed` is work that
-    /// the batch before did beyond its end, or left undone, because ends fall on whole microseconds.
+    /// Starts the next batch if there is work and none is running. `owed` is work that the batch
+    /// before did beyond its end, or left undone, because ends fall on whole microseconds.
     fn start_step(&mut self, uid: Uid, owed: f64) {
         let now = self.now;
         let version = self.next_serial();
@@ -173,7 +173,7 @@ impl Core {
         self.reschedule(uid);
     }
 
-    /// How much longer a runner's work takes now than alone.
+    /// The factor by which a runner's work takes longer now than alone.
     fn slowness(&self, uid: Uid) -> f64 {
         let runner = &self.runners[&uid];
         let gpu_share = runner.step.as_ref().map_or(1.0, |step| step.gpu_share);
@@ -188,7 +188,7 @@ impl Core {
         gpu_share * on_devices + (1.0 - gpu_share) * on_cpu
     }
 
-    /// Brings a batch up to date and puts its end where it now belongs.
+    /// Updates a batch's remaining work and reschedules its end.
     fn reschedule(&mut self, uid: Uid) {
         let now = self.now;
         let slow = self.slowness(uid);
@@ -217,7 +217,7 @@ impl Core {
         }
     }
 
-    /// The runner has nothing to do, or is dead.
+    /// Whether the runner is idle or dead.
     pub(super) fn stop_computing(&mut self, uid: Uid) {
         if let Some(runner) = self.runners.get_mut(&uid) {
             runner.step = None;
@@ -228,7 +228,7 @@ impl Core {
         }
     }
 
-    /// Marks a runner as busy or not on the devices that hold it.
+    /// Marks a runner as busy or idle on its devices.
     fn set_computing(&mut self, uid: Uid, busy: bool) {
         for (device, _) in self.runners[&uid].held.clone() {
             if self.devices[device].set_busy(self.now, uid, busy) {
@@ -237,7 +237,7 @@ impl Core {
         }
     }
 
-    /// Who is busy on a device, or its speed, has changed: every batch on it goes at another rate.
+    /// Updates every batch on a device whose speed or set of busy runners has changed.
     pub(super) fn device_changed(&mut self, device: usize) {
         self.schedule_thermal(device);
         for uid in self.devices[device].busy().clone() {
@@ -251,7 +251,7 @@ impl Core {
         }
     }
 
-    /// A batch is done: everybody in it has a token, or part of a prompt.
+    /// A batch is done: every request in it has a token, or part of its prompt.
     pub(super) fn step_done(&mut self, uid: Uid) {
         let now = self.now;
         let Some(runner) = self.runners.get_mut(&uid) else {
@@ -303,7 +303,7 @@ impl Core {
         if !embedding {
             request.emitted += 1;
             let index = request.emitted - 1;
-            self.notify(id, What::Token { index });
+            self.notify(id, NoticeKind::Token { index });
         }
         let request = &self.requests[&id];
         if !embedding && request.emitted < request.limit {
@@ -322,18 +322,18 @@ impl Core {
         };
         let server = request.server;
         self.happened(server, happened);
-        self.notify(id, What::Done { timings, reason });
+        self.notify(id, NoticeKind::Done { timings, reason });
         self.leave_slot_quietly(id, uid, slot);
     }
 
-    /// Takes a request out of its slot and lets the next one in at once.
+    /// Takes a request out of its slot and gives the slot to the next one at once.
     pub(super) fn leave_slot(&mut self, id: RequestId, uid: Uid, slot: usize) {
         self.leave_slot_quietly(id, uid, slot);
         self.fill_slots(uid);
         self.start_step(uid, 0.0);
     }
 
-    /// Takes a request out of its slot. What was evaluated stays in the slot's cache.
+    /// Takes a request out of its slot. Its evaluated tokens stay in the slot's cache.
     fn leave_slot_quietly(&mut self, id: RequestId, uid: Uid, slot: usize) {
         let Some(request) = self.requests.remove(&id) else {
             return;
@@ -361,7 +361,7 @@ impl Core {
 /// Seconds a batch takes with all layers on a device, and with all of them on the CPU.
 fn batch_seconds(rates: &Rates, decode: usize, prompt: usize) -> (f64, f64) {
     let seconds = |decode_tps: f64, prefill_tps: f64| {
-        // Every batch reads the weights once, whatever is in it.
+        // Every batch reads the weights once.
         let streams = decode.max(1) as f64;
         let base = (1.0 + rates.batch_cost * (streams - 1.0)) / decode_tps;
         if prompt == 0 {

@@ -1,4 +1,4 @@
-//! Cancellation: what a client that goes away leaves behind, by where its request was.
+//! Cancellation by a closed connection, by the state of its request.
 
 use domain::Stamp;
 
@@ -6,10 +6,10 @@ use super::device::whole_micros;
 use super::log::Happened;
 use super::machine::Core;
 use super::state::{Head, State};
-use super::types::{RequestId, What};
+use super::types::{NoticeKind, RequestId};
 
 impl Core {
-    /// The client of a request has gone away. Does nothing for a request that has ended.
+    /// Cancels a request. Does nothing for a request that has ended.
     pub(crate) fn cancel(&mut self, at: Stamp, id: RequestId) {
         self.advance(whole_micros(at));
         let Some(request) = self.requests.get_mut(&id) else {
@@ -29,12 +29,12 @@ impl Core {
                 state: state.name(),
             },
         );
-        self.notify(id, What::Dropped);
+        self.notify(id, NoticeKind::Dropped);
         match state {
             State::Travelling | State::Resolving => {
                 self.requests.remove(&id);
             }
-            // The entry keeps its place; nobody looks at it before its turn.
+            // The entry keeps its place in the queue and is skipped when it reaches the head.
             State::Blocked | State::Queued | State::Head => {}
             State::Loading => {
                 if let Head::Loading(_, uid) = self.servers[server].head {
@@ -58,7 +58,7 @@ impl Core {
                 self.requests.remove(&id);
                 self.detach(uid);
             }
-            // Runners before llama-server look at the connection only when they write to it.
+            // Runners before llama-server notice a closed connection only when they write to it.
             State::Prefill(..) if early => {}
             State::Prefill(uid, slot) | State::Decode(uid, slot) => self.leave_slot(id, uid, slot),
         }

@@ -1,4 +1,4 @@
-//! A GPU: memory, who is busy on it, heat, power, and what a sampler would read.
+//! A GPU: memory, busy runners, heat, power, and the readings of a sampler.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -8,7 +8,7 @@ use domain::{Nanos, Stamp};
 use super::state::Uid;
 use crate::profile::DeviceSpec;
 
-/// NVML's shortest sample period: utilisation is over this long.
+/// NVML's shortest sample period, over which utilisation is measured.
 const UTILISATION_WINDOW: Nanos = Nanos(166_667_000);
 /// Process ids of runners begin here.
 const FIRST_PID: u32 = 4000;
@@ -19,14 +19,14 @@ pub(super) struct Device {
     pub(super) spec: DeviceSpec,
     held: BTreeMap<Uid, u64>,
     busy: BTreeSet<Uid>,
-    /// Moments at which it became busy or idle, the last one before the window included.
+    /// Times at which it became busy or idle, including the last one before the window.
     changes: VecDeque<(Stamp, bool)>,
-    /// When `energy_j` and `heat` were true.
+    /// The time of `energy_j` and `heat`.
     since: Stamp,
     energy_j: f64,
     temperature_c: f64,
     throttled: bool,
-    /// Which thermal event counts.
+    /// The version of its thermal event; older ones are ignored.
     pub(super) version: u64,
 }
 
@@ -64,7 +64,7 @@ impl Device {
         self.held.remove(&who);
     }
 
-    /// How much longer work takes here than on the unshared device at full speed.
+    /// The factor by which work takes longer than on the unshared device at full speed.
     pub(super) fn slow(&self) -> f64 {
         let k = self.busy.len().max(1) as f64;
         k * (1.0 + self.spec.sharing_loss * (k - 1.0)) / self.speed()
@@ -82,7 +82,7 @@ impl Device {
         &self.busy
     }
 
-    /// Marks a runner as busy or not. True when that changed anything.
+    /// Marks a runner as busy or idle. Returns whether that was a change.
     pub(super) fn set_busy(&mut self, now: Stamp, who: Uid, busy: bool) -> bool {
         if self.busy.contains(&who) == busy {
             return false;
@@ -113,7 +113,7 @@ impl Device {
         }
     }
 
-    /// Energy and temperature at a moment, nothing having changed since the last one.
+    /// Energy and temperature at a time, if nothing changed since the last one.
     fn at(&self, now: Stamp) -> (f64, f64) {
         let dt = now.since(self.since).as_secs_f64();
         let power = self.power();
@@ -129,7 +129,7 @@ impl Device {
         self.since = now;
     }
 
-    /// When it will next begin or end throttling if nothing else changes.
+    /// When it will next start or stop throttling if nothing else changes.
     pub(super) fn next_thermal(&self, now: Stamp) -> Option<Stamp> {
         let t = self.spec.thermal?;
         let target = t.ambient_c + t.c_per_w * self.power();
@@ -147,7 +147,7 @@ impl Device {
         Some(whole_micros(now + Nanos::from_secs_f64(wait)))
     }
 
-    /// The edge has been reached.
+    /// The threshold has been reached.
     pub(super) fn switch_throttling(&mut self, now: Stamp) {
         self.settle(now);
         self.throttled = !self.throttled;

@@ -1,4 +1,4 @@
-//! What the scheduler really did, with true stamps.
+//! The scheduler's log, with true times.
 
 use domain::{Nanos, Stamp};
 use serde::ser::{Error as _, SerializeMap as _};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::types::{RequestId, ServerId};
 
-/// One thing the scheduler did. As JSON one flat object.
+/// One event of the scheduler. As JSON one flat object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SchedulerEvent {
     /// When; a whole number of microseconds.
@@ -36,7 +36,7 @@ impl Serialize for SchedulerEvent {
     }
 }
 
-/// What happened. Requests are named by their tag too, which does not depend on who submitted first.
+/// The events. Requests have their tag too, which does not depend on the order of submission.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Happened {
@@ -60,7 +60,7 @@ pub enum Happened {
         model: String,
         /// Since its arrival.
         load: Nanos,
-        /// It went past the queue because the runner matched.
+        /// It bypassed the queue because the runner matched.
         fast_path: bool,
     },
     /// It was given a slot; the order of these is the order served.
@@ -88,9 +88,9 @@ pub enum Happened {
         /// Where it was.
         state: &'static str,
     },
-    /// A cancelled entry reached the head of the queue and was passed over.
+    /// A cancelled entry reached the head of the queue and was skipped.
     Skipped { id: RequestId },
-    /// A runner has to go before a request can be handled.
+    /// A runner must be unloaded before a request can be handled.
     Evicting {
         id: RequestId,
         /// The runner's model.
@@ -125,7 +125,7 @@ pub enum Happened {
         model: String,
         message: String,
     },
-    /// The only client that wanted a load went away during it.
+    /// The only client waiting for a load closed its connection.
     LoadAborted { id: RequestId, model: String },
     /// A runner's keep-alive ran out.
     Expired { model: String },
@@ -140,18 +140,18 @@ pub enum Happened {
     /// A runner died.
     Crashed {
         model: String,
-        /// Requests it took along.
+        /// Requests that failed with it.
         lost: usize,
     },
 }
 
-/// Why a runner has to go.
+/// Why a runner must be unloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "because", content = "option", rename_all = "snake_case")]
 pub enum EvictReason {
-    /// The same model is wanted with other runner options.
+    /// The same model is requested with other runner options.
     Reload(ReloadReason),
-    /// As many models are loaded as may be.
+    /// The limit of loaded models is reached.
     MaxLoaded,
     /// Another model needs the memory.
     Memory,
@@ -159,7 +159,7 @@ pub enum EvictReason {
     Draining,
 }
 
-/// The first difference found that makes a loaded runner unfit for a request.
+/// The first difference found between a loaded runner and a request's options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReloadReason {

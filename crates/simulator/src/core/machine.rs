@@ -13,20 +13,20 @@ use super::log::{Happened, SchedulerEvent};
 use super::placement::total_vram;
 use super::reload::Launch;
 use super::state::{Head, Request, Runner, RunnerState, Server, State, Uid};
-use super::types::{LoadedView, Notice, RequestId, RunnerOptions, ServerId, What, Work};
+use super::types::{LoadedView, Notice, NoticeKind, RequestId, RunnerOptions, ServerId, Work};
 use crate::profile::{Profile, ProfileError, ServerSpec};
 
-/// What a runner's death says to its requests.
+/// The error of requests whose runner died.
 pub(crate) const RUNNER_STOPPED: &str = "model runner has unexpectedly stopped, this may be due to resource \
                               limitations or an internal error, check ollama server logs for details";
 
-/// Servers and devices, and everything that is going on in them.
+/// Servers, devices, and their runners and requests.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(super) profile: Profile,
     pub(super) servers: Vec<Server>,
     pub(super) devices: Vec<Device>,
-    /// Runners that compute on the host's CPU, which they share evenly.
+    /// Runners that compute on the host's CPU, which they share equally.
     pub(super) cpu_busy: BTreeSet<Uid>,
     pub(super) runners: BTreeMap<Uid, Runner>,
     pub(super) requests: HashMap<RequestId, Request>,
@@ -39,7 +39,7 @@ pub(crate) struct Core {
     log: Vec<SchedulerEvent>,
 }
 
-/// Something that will happen.
+/// A scheduled event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Event {
     /// A device begins or ends throttling.
@@ -60,7 +60,7 @@ pub(super) enum Event {
     Resolved { id: RequestId },
 }
 
-/// An event in the queue. At one moment: by kind, then by content, and only then by history.
+/// A queued event. Events at the same time are ordered by kind, then by content, then by history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     at: Stamp,
@@ -70,7 +70,7 @@ struct Entry {
     event: Event,
 }
 
-/// A core that cannot be built.
+/// Why a core cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CoreError {
     /// A server on a device that the profile lacks.
@@ -86,7 +86,7 @@ pub enum CoreError {
         /// Devices there are.
         devices: usize,
     },
-    /// Settings that no server can have.
+    /// Invalid settings.
     #[error(transparent)]
     Settings(#[from] ProfileError),
 }
@@ -137,8 +137,8 @@ impl Core {
         Ok(core)
     }
 
-    /// The context that a runner with these options would have on this server, for the checks that
-    /// need it before scheduling. `None` for a model the profile lacks.
+    /// The context of a runner with these options on this server, for checks before scheduling.
+    /// `None` for a model the profile lacks.
     pub(crate) fn context(
         &self,
         server: ServerId,
@@ -159,14 +159,14 @@ impl Core {
         Launch::wanted(&spec.settings, &self.profile.models[model], vram, options)
     }
 
-    /// Hands a request to a server. It arrives a seeded network latency after `at`. Events up to
+    /// Sends a request to a server. It arrives a seeded network latency after `at`. Events up to
     /// `at` are processed first.
     pub(crate) fn submit(&mut self, at: Stamp, server: ServerId, work: Work) {
         self.advance(whole_micros(at));
         let (id, tag) = (work.id, work.tag);
         let Some(model) = self.model(&work.model) else {
             let message = format!("model '{}' not found", work.model);
-            self.notify(id, What::LoadFailed { message });
+            self.notify(id, NoticeKind::LoadFailed { message });
             return;
         };
         let latency = self.latency(server.0, tag);
@@ -176,7 +176,8 @@ impl Core {
         self.schedule(arrives, tag, Event::Arrived { id });
     }
 
-    /// The way to the server: by content, and by how many equal requests are under way.
+    /// The latency to the server, from the request's content and the number of equal requests in
+    /// progress.
     fn latency(&self, server: usize, tag: u64) -> Nanos {
         let nth = self
             .requests
@@ -190,14 +191,14 @@ impl Core {
             &tag.to_string(),
             &nth.to_string(),
         ]);
-        // The upper 53 bits as an even draw from [0, 1).
+        // The upper 53 bits as a uniform draw from [0, 1).
         let unit = (draw >> 11) as f64 / (1_u64 << 53) as f64;
         let net = self.profile.network;
         let spread = net.latency_max_ms - net.latency_min_ms;
         Nanos::from_millis_f64(net.latency_min_ms + unit * spread)
     }
 
-    /// Kills the runner of a model, or every runner of the server: what is in flight on it fails.
+    /// Kills the runner of a model, or every runner of the server; their requests fail.
     pub(crate) fn crash_runner(&mut self, at: Stamp, server: ServerId, model: Option<&str>) {
         self.advance(whole_micros(at));
         let doomed: Vec<Uid> = self
@@ -248,7 +249,7 @@ impl Core {
         for id in lost {
             if !self.requests[&id].gone {
                 let message = RUNNER_STOPPED.to_owned();
-                self.notify(id, What::Failed { message });
+                self.notify(id, NoticeKind::Failed { message });
             }
             self.requests.remove(&id);
             self.detach(uid);
@@ -260,7 +261,7 @@ impl Core {
         self.servers[server.0].fail_next = Some(message.to_owned());
     }
 
-    /// When something will next happen by itself; `None` while nothing is pending.
+    /// The time of the next event; `None` while none is scheduled.
     pub(crate) fn next_event(&self) -> Option<Stamp> {
         self.events.peek().map(|Reverse(entry)| entry.at)
     }
@@ -276,7 +277,7 @@ impl Core {
             self.handle(entry.event);
         }
         self.now = self.now.max(Stamp(to.0 / 1000 * 1000));
-        // What has been overtaken must not wake the caller.
+        // Outdated events must not wake the caller.
         while let Some(Reverse(entry)) = self.events.peek().copied()
             && self.is_stale(entry.event)
         {
@@ -368,13 +369,13 @@ impl Core {
         self.schedule(at, tag, Event::Resolved { id });
     }
 
-    /// The next notice, in time order. Take them all after each [`Core::advance`],
+    /// The next notice, in order of time. Take all of them after each [`Core::advance`],
     /// [`Core::submit`], [`Core::cancel`] and [`Core::crash_runner`].
     pub(crate) fn poll(&mut self) -> Option<Notice> {
         self.outbox.pop_front()
     }
 
-    pub(super) fn notify(&mut self, id: RequestId, what: What) {
+    pub(super) fn notify(&mut self, id: RequestId, what: NoticeKind) {
         self.outbox.push_back(Notice {
             at: self.now,
             id,

@@ -1,4 +1,4 @@
-//! Where a model goes: which devices, how many layers, and whether it fits.
+//! Placement of models: devices, number of layers, and whether they fit.
 
 use super::reload::Launch;
 use crate::profile::{DeviceSpec, ModelSpec};
@@ -10,7 +10,7 @@ pub(super) struct Room {
     pub(super) free: u64,
 }
 
-/// A place for a model.
+/// The placement of a model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Placement {
     /// Bytes by device.
@@ -23,19 +23,19 @@ pub(super) struct Placement {
     pub(super) size_vram: u64,
 }
 
-/// Why there is no place.
+/// Why a model cannot be placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoPlace {
     /// The prediction exceeds what is free beside the models already loaded.
     EvictFirst,
-    /// The layers asked for do not fit; found out when the process allocates them.
+    /// The requested layers do not fit, which is detected when the process allocates them.
     OutOfMemory {
         /// Bytes it asked the device for.
         asked: u64,
     },
 }
 
-/// Predictions may use this share of what is free.
+/// The share of free memory that predictions may use.
 fn usable(free: u64) -> u64 {
     free / 10 * 8
 }
@@ -54,7 +54,7 @@ fn predicted(model: &ModelSpec, launch: &Launch) -> u64 {
     model.size_bytes + kv_bytes(model, launch) + surcharge
 }
 
-/// Finds a place. `beside` is true when this server has other models loaded.
+/// Places a model. `beside` is true when this server has other models loaded.
 pub(super) fn place(
     model: &ModelSpec,
     launch: &Launch,
@@ -118,7 +118,7 @@ pub(super) fn place(
     })
 }
 
-/// Splits bytes over devices by what they have free.
+/// Splits bytes over devices by their free memory.
 fn spread(rooms: &[Room], bytes: u64) -> Vec<(usize, u64)> {
     let free: u64 = rooms.iter().map(|room| room.free).sum();
     let mut left = bytes;

@@ -6,14 +6,14 @@ use super::log::ReloadReason;
 use super::types::RunnerOptions;
 use crate::profile::{ModelSpec, ServerSettings};
 
-/// Contexts by total device memory, largest first: at least so many bytes, so many tokens.
+/// Contexts by total device memory, largest first: minimum bytes, tokens.
 const TIERS: [(u64, u32); 2] = [(47 << 30, 262_144), (23 << 30, 32_768)];
 /// The context below the smallest tier.
 const SMALLEST_TIER: u32 = 4096;
-/// Vision models get no less.
+/// The least context of vision models.
 const LEAST_VISION_CTX: u32 = 2048;
 
-/// What a runner was started with.
+/// The options a runner was started with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -21,11 +21,11 @@ const LEAST_VISION_CTX: u32 = 2048;
 )]
 pub(super) struct Launch {
     pub(super) num_ctx: u32,
-    /// Nobody asked for that context.
+    /// The context was not requested.
     pub(super) ctx_auto: bool,
     pub(super) num_batch: u32,
     pub(super) batch_auto: bool,
-    /// Layers asked for; `None` when the server chose.
+    /// Requested layers; `None` when the server chose.
     pub(super) num_gpu: Option<u32>,
     pub(super) num_thread: i64,
     pub(super) main_gpu: Option<i64>,
@@ -36,7 +36,7 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// What a request asks for, with the Modelfile's and the server's defaults filled in.
+    /// A request's options, with the Modelfile's and the server's defaults filled in.
     pub(super) fn wanted(
         settings: &ServerSettings,
         model: &ModelSpec,
@@ -76,12 +76,11 @@ impl Launch {
         }
     }
 
-    /// The first thing that makes a runner started like this unfit for a request that wants
-    /// `wanted`.
+    /// The first difference that makes a runner with these options unfit for a request with `wanted`.
     pub(super) fn differs(&self, wanted: &Self, release: (u32, u32, u32)) -> Option<ReloadReason> {
         let auto_ctx = self.ctx_auto && wanted.ctx_auto;
         let auto_batch = self.batch_auto && wanted.batch_auto;
-        // Asking for nothing takes whatever is loaded; asking for a number wants that very request.
+        // A request without the option accepts any runner; one with it needs the same number.
         let asks_gpu = wanted.num_gpu.is_some();
         // Context shift became a launch attribute in 0.30.9.
         let shift_counts = release >= (0, 30, 9);
@@ -117,7 +116,7 @@ impl Launch {
         found.next().map(|(_, reason)| reason)
     }
 
-    /// The next context tier down, for an automatic context that ran out of memory.
+    /// The next smaller context, for an automatic context that ran out of memory.
     pub(super) fn smaller_tier(&self) -> Option<u32> {
         if !self.ctx_auto {
             return None;
@@ -151,7 +150,7 @@ pub(super) fn clamp_ctx(model: &ModelSpec, num_ctx: u32) -> u32 {
     num_ctx.max(least).min(model.train_ctx)
 }
 
-/// Slots: some models cannot share a runner.
+/// The number of slots; some models cannot share a runner.
 fn parallel(settings: &ServerSettings, model: &ModelSpec) -> usize {
     if model.can("embedding") || has_one_slot(&model.family) {
         1

@@ -1,4 +1,4 @@
-//! A runner's life: loading, who is attached, keep-alive, unloading.
+//! Loading, attaching requests, keep-alive and unloading of runners.
 
 use std::collections::VecDeque;
 
@@ -11,10 +11,10 @@ use super::machine::{Core, Event};
 use super::placement::Placement;
 use super::reload::Launch;
 use super::state::{Head, Runner, RunnerState, Slot, State, Uid};
-use super::types::{RequestId, What, WorkKind};
+use super::types::{NoticeKind, RequestId, WorkKind};
 
 impl Core {
-    /// Starts a runner that will find the device too small for it.
+    /// Starts a runner that will run out of device memory.
     pub(super) fn begin_doomed_load(&mut self, id: RequestId, launch: Launch, message: String) {
         let nothing = Placement {
             all_layers: 1,
@@ -26,7 +26,7 @@ impl Core {
         }
         let server = self.requests[&id].server;
         let poll = settings_poll(self.servers[server].spec.settings.ready_poll_s);
-        // It dies while allocating, which the next poll shows.
+        // It dies while allocating memory, which the next poll detects.
         let at = whole_micros(self.now + whole_polls(0.0, poll));
         self.schedule(at, uid.0, Event::LoadEnded { runner: uid });
     }
@@ -120,7 +120,7 @@ impl Core {
         self.take_pending(server);
     }
 
-    /// The runner that is loading will never be ready.
+    /// Ends a load with an error.
     pub(super) fn load_failed(&mut self, uid: Uid, message: &str) {
         let server = self.runners[&uid].server;
         let Head::Loading(id, _) = self.servers[server].head else {
@@ -130,11 +130,11 @@ impl Core {
         self.forget_runner(uid);
         self.servers[server].retried.remove(&id);
         let message = message.to_owned();
-        let told = What::LoadFailed {
+        let notice = NoticeKind::LoadFailed {
             message: message.clone(),
         };
         self.happened(server, Happened::LoadFailed { id, model, message });
-        self.notify(id, told);
+        self.notify(id, notice);
         self.requests.remove(&id);
         self.servers[server].head = Head::None;
         self.take_pending(server);
@@ -147,7 +147,7 @@ impl Core {
         }
     }
 
-    /// Gives a request its runner.
+    /// Attaches a request to its runner.
     pub(super) fn attach(&mut self, id: RequestId, uid: Uid, fast_path: bool) {
         let now = self.now;
         let timer = self.next_serial();
@@ -166,7 +166,7 @@ impl Core {
         let runner = self.runners.get_mut(&uid).expect("matched just now");
         runner.in_flight += 1;
         runner.timer = timer;
-        // The last one attached decides for everybody, even over an eviction.
+        // The last request attached sets it for all, even over an eviction.
         if let Some(keep_alive) = keep_alive {
             runner.session = keep_alive;
         }
@@ -179,9 +179,9 @@ impl Core {
                 fast_path,
             },
         );
-        self.notify(id, What::Attached);
+        self.notify(id, NoticeKind::Attached);
         if preload {
-            self.notify(id, What::Preloaded);
+            self.notify(id, NoticeKind::Preloaded);
             self.requests.remove(&id);
             self.detach(uid);
             return;
@@ -223,12 +223,12 @@ impl Core {
         self.expire(uid);
     }
 
-    /// An unload request: answered at once, done when nothing is in flight.
+    /// An unload request: answered at once, carried out when no request is in progress.
     pub(super) fn unload_wanted(&mut self, id: RequestId) {
         let request = &self.requests[&id];
         let key = self.profile.models[request.model].key();
         let loaded = self.servers[request.server].loaded.get(key).copied();
-        self.notify(id, What::Unloading);
+        self.notify(id, NoticeKind::Unloading);
         self.requests.remove(&id);
         if let Some(uid) = loaded {
             self.expire(uid);
@@ -271,7 +271,7 @@ impl Core {
         self.servers[server].loaded.remove(&key);
         self.forget_runner(uid);
         self.happened(server, Happened::Unloaded { model, took });
-        // Whoever waits at the head wakes for any unload; it looks again.
+        // A request waiting at the head checks again after any unload.
         if let Head::Evicting(id) = self.servers[server].head {
             self.handle_head(id);
         }
@@ -285,7 +285,7 @@ impl Core {
         self.take_pending(server);
     }
 
-    /// Its keep-alive is over: it goes now, or when its last request ends.
+    /// Its keep-alive has expired: it is unloaded now, or when its last request ends.
     pub(super) fn expire(&mut self, uid: Uid) {
         let now = self.now;
         let timer = self.next_serial();
@@ -304,12 +304,12 @@ impl Core {
     }
 }
 
-/// A poll interval, or none.
+/// A poll interval, if polling is on.
 fn settings_poll(seconds: f64) -> Option<Nanos> {
     (seconds > 0.0).then(|| Nanos::from_secs_f64(seconds))
 }
 
-/// A wait as somebody sees who looks every `poll`: whole intervals, at least one.
+/// A wait as seen by polling every `poll`: whole intervals, at least one.
 fn whole_polls(seconds: f64, poll: Option<Nanos>) -> Nanos {
     let exact = Nanos::from_secs_f64(seconds);
     match poll {

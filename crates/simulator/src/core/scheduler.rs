@@ -1,4 +1,4 @@
-//! Ollama's scheduler: which requests pass the pending queue, and the one loop that reads it.
+//! Ollama's scheduler: which requests bypass the pending queue, and the loop that reads it.
 
 use domain::backend::KeepAlive;
 
@@ -7,13 +7,13 @@ use super::machine::Core;
 use super::placement::{NoPlace, Placement, Room, place};
 use super::reload::Launch;
 use super::state::{Head, RunnerState, State, Uid};
-use super::types::{RequestId, What, WorkKind};
+use super::types::{NoticeKind, RequestId, WorkKind};
 
-/// What a loaded runner is to a request.
+/// How a request matches the loaded runners.
 enum Match {
     /// No runner for the model.
     Absent,
-    /// One that serves it as it is.
+    /// One that can serve it.
     Fits(Uid),
     /// One that has to be reloaded.
     Differs(Uid, ReloadReason),
@@ -31,7 +31,7 @@ impl Core {
         };
         let runner = &self.runners[&uid];
         match runner.state {
-            // Not in anybody's sight until it is ready.
+            // Not visible until it is ready.
             RunnerState::Loading => Match::Absent,
             RunnerState::Unloading => Match::Draining(uid),
             RunnerState::Crashed => Match::Differs(uid, ReloadReason::Unhealthy),
@@ -46,7 +46,7 @@ impl Core {
         }
     }
 
-    /// A request's model is known: hand it to the scheduler.
+    /// Schedules a request whose model is resolved.
     pub(super) fn resolved(&mut self, id: RequestId) {
         let request = &self.requests[&id];
         let server = request.server;
@@ -79,7 +79,7 @@ impl Core {
         if depth > self.servers[server].spec.settings.max_queue {
             self.happened(server, Happened::Refused { id });
             if !self.requests[&id].gone {
-                self.notify(id, What::Busy);
+                self.notify(id, NoticeKind::Busy);
             }
             self.requests.remove(&id);
             return;
@@ -90,7 +90,7 @@ impl Core {
         self.take_pending(server);
     }
 
-    /// The pending loop: takes entries while it has nothing to wait for.
+    /// The pending loop: takes entries until it has to wait.
     pub(super) fn take_pending(&mut self, server: usize) {
         while self.servers[server].head == Head::None {
             let Some(id) = self.servers[server].pending.pop_front() else {
@@ -100,7 +100,7 @@ impl Core {
         }
     }
 
-    /// One turn of the loop for the entry at the head. Leaves the head waiting or free.
+    /// Handles the entry at the head, which then waits or is done.
     pub(super) fn handle_head(&mut self, id: RequestId) {
         let server = self.requests[&id].server;
         self.servers[server].head = Head::None;
@@ -136,7 +136,7 @@ impl Core {
         let mut launch = self.wanted(server, model, &request.work.runner);
         let placed = loop {
             let placed = self.place(server, model, &launch);
-            // An automatic context that does not fit is tried once more, a tier smaller.
+            // An automatic context that does not fit is tried once more with the next smaller one.
             if let Err(NoPlace::OutOfMemory { .. }) = placed
                 && let Some(smaller) = launch.smaller_tier()
                 && self.servers[server].retried.insert(id)
@@ -191,7 +191,7 @@ impl Core {
         )
     }
 
-    /// Tells a runner to go as soon as it is idle, and makes the head wait for that.
+    /// Marks a runner to unload as soon as it is idle, and makes the head wait for that.
     fn evict(&mut self, id: RequestId, uid: Uid, reason: EvictReason) {
         let server = self.requests[&id].server;
         self.set_state(id, State::Head);
@@ -209,7 +209,7 @@ impl Core {
         self.expire(uid);
     }
 
-    /// Not the least recently used: the shortest keep-alive, idle ones first.
+    /// The runner to evict: not the least recently used but the shortest keep-alive, idle ones first.
     fn evict_one(&mut self, id: RequestId, reason: EvictReason) {
         let server = &self.servers[self.requests[&id].server];
         let rank = |uid: &Uid| {

@@ -1,4 +1,4 @@
-//! What the machine keeps about requests, runners and servers.
+//! State of requests, runners and servers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::reload::Launch;
 use super::types::{RequestId, StopReason, Timings, Work, WorkKind};
 use crate::profile::ServerSpec;
 
-/// A runner, for the life of the core.
+/// A runner's number, unique in the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Uid(pub(super) u64);
 
@@ -53,7 +53,7 @@ impl State {
     }
 }
 
-/// A request and what has become of it.
+/// A request and its progress.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) work: Work,
@@ -74,7 +74,7 @@ pub(super) struct Request {
     pub(super) emitted: u32,
     pub(super) limit: u32,
     pub(super) reason: StopReason,
-    /// Its client has been told the end; what is left is its place somewhere.
+    /// Its final notice was sent; only its entry in a queue or slot is left.
     pub(super) gone: bool,
 }
 
@@ -141,14 +141,14 @@ impl Request {
     }
 }
 
-/// What a runner is doing.
+/// A runner's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RunnerState {
-    /// Starting; nobody sees it yet.
+    /// Starting; not visible to requests.
     Loading,
     /// Serving.
     Ready,
-    /// Its process died; nobody has noticed.
+    /// Its process died, which the scheduler has not noticed.
     Crashed,
     /// Being killed and waited for.
     Unloading,
@@ -163,7 +163,7 @@ pub(super) struct Slot {
     pub(super) used: u64,
 }
 
-/// A batch under way.
+/// A running batch.
 #[derive(Debug)]
 pub(super) struct Step {
     /// Work left at `since`, nanoseconds on an unshared device at full speed. Below zero when the
@@ -174,7 +174,7 @@ pub(super) struct Step {
     pub(super) slow: f64,
     /// Share of the work that is done on devices; the rest on the CPU.
     pub(super) gpu_share: f64,
-    /// Which scheduling of its end counts.
+    /// The version of its scheduled end; events of older versions are ignored.
     pub(super) version: u64,
     /// Prompt tokens in it, by request.
     pub(super) prompt: Vec<(RequestId, usize)>,
@@ -202,18 +202,18 @@ pub(super) struct Runner {
     pub(super) in_flight: usize,
     /// Set when it was last idle.
     pub(super) expires: Option<Stamp>,
-    /// Which idle timer counts.
+    /// The version of its idle timer; older timers are ignored.
     pub(super) timer: u64,
     /// Since its load or its unload began.
     pub(super) since: Stamp,
     pub(super) slots: Vec<Slot>,
     pub(super) waiting: VecDeque<RequestId>,
-    /// Callers blocked on its lock while it unloads.
+    /// Requests blocked on its lock while it unloads.
     pub(super) blocked: Vec<RequestId>,
     pub(super) step: Option<Step>,
     /// Its first batch is done.
     pub(super) warm: bool,
-    /// It will fail to load, with these words.
+    /// It will fail to load, with this message.
     pub(super) doomed: Option<String>,
 }
 
@@ -223,7 +223,7 @@ impl Runner {
     }
 }
 
-/// What the pending loop is doing.
+/// The state of the pending loop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Head {
     /// Waiting for an entry.
@@ -242,7 +242,7 @@ pub(super) struct Server {
     pub(super) loaded: BTreeMap<String, Uid>,
     pub(super) pending: VecDeque<RequestId>,
     pub(super) head: Head,
-    /// Requests that have retried after running out of memory, so that they do so once.
+    /// Requests that have retried after running out of memory, which each does only once.
     pub(super) retried: BTreeSet<RequestId>,
     /// Injected: the next load fails with this.
     pub(super) fail_next: Option<String>,

@@ -1,4 +1,4 @@
-//! Known truths about the core, each worked out by hand, and laws that always hold.
+//! Known results of the core, each computed by hand, and properties that always hold.
 
 mod laws;
 mod rig;
@@ -21,8 +21,8 @@ macro_rules! stories {
         $(
             #[test]
             fn $name() {
-                let told = include_str!(concat!("tests/stories/", stringify!($name), ".txt"));
-                insta::assert_snapshot!(stringify!($name), story::play(told));
+                let story = include_str!(concat!("tests/stories/", stringify!($name), ".txt"));
+                insta::assert_snapshot!(stringify!($name), story::play(story));
             }
         )*
     };
@@ -43,7 +43,7 @@ fn an_unknown_model_has_no_options() {
     let rig = Rig::new(round());
     let options = RunnerOptions::default();
     assert_eq!(
-        rig.core.context(ServerId(0), "nobody:latest", &options),
+        rig.core.context(ServerId(0), "unknown:latest", &options),
         None
     );
 }

@@ -1,6 +1,6 @@
 //! A stand-in for the tokenizer: text to pieces and pieces to ids, the same everywhere.
 //!
-//! It is not any model's vocabulary. It splits like byte-pair vocabularies do on average (a word
+//! It is no model's vocabulary. It splits like byte-pair vocabularies do on average (a word
 //! with its leading space, long words in parts, digits and punctuation alone), which puts English
 //! near 4.5 characters a token.
 

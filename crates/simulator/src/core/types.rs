@@ -1,4 +1,4 @@
-//! What goes into the core and what comes out of it.
+//! The core's inputs and outputs.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use domain::backend::KeepAlive;
 use domain::{ModelOptions, Nanos, Stamp};
 use serde::{Deserialize, Serialize};
 
-/// One request, as the caller numbers it. Never used twice in one core.
+/// A request's number, chosen by the caller and unique in one core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestId(pub u64);
@@ -20,25 +20,25 @@ pub struct ServerId(pub usize);
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
     pub(crate) id: RequestId,
-    /// What it asks for.
+    /// The kind of request.
     pub(crate) kind: WorkKind,
     /// The model's full name as the profile has it; see [`crate::profile::Profile::find_model`].
     pub(crate) model: String,
-    /// Its runner options as sent; absent is not the same as any value.
+    /// Its runner options as sent; an absent one differs from every value.
     pub(crate) runner: RunnerOptions,
     /// Its `keep_alive`, when it sent one.
     pub(crate) keep_alive: Option<KeepAlive>,
-    /// Hash of the request's content. Seeds its network latency and breaks ties between requests
-    /// that arrive at one moment, so that the order of submission decides nothing.
+    /// Hash of the request's content. Seeds its network latency and orders requests that arrive at
+    /// the same time, so that the order of submission has no effect.
     pub(crate) tag: u64,
 }
 
-/// What a request asks for.
+/// Kinds of requests.
 #[derive(Debug, Clone)]
 pub(crate) enum WorkKind {
     /// A generation.
     Generate(Generation),
-    /// An empty prompt: load the model and say so.
+    /// An empty prompt: load the model and confirm.
     Preload,
     /// An empty prompt with `keep_alive` 0: unload when idle.
     Unload,
@@ -93,7 +93,7 @@ pub struct RunnerOptions {
 }
 
 impl From<&ModelOptions> for RunnerOptions {
-    /// The runner's share of a request's options.
+    /// The options of a request that concern the runner.
     fn from(options: &ModelOptions) -> Self {
         let positive = |n: Option<i64>| n.map(|n| u32::try_from(n.max(0)).unwrap_or(u32::MAX));
         Self {
@@ -109,24 +109,24 @@ impl From<&ModelOptions> for RunnerOptions {
     }
 }
 
-/// Something a request's client must be told, at the moment it happens.
+/// A message to a request's client, at the time it happens.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Notice {
     /// When; a whole number of microseconds.
     pub(crate) at: Stamp,
     pub(crate) id: RequestId,
-    pub(crate) what: What,
+    pub(crate) what: NoticeKind,
 }
 
-/// What happened to a request. Every submitted request gets exactly one notice for which
-/// [`What::is_final`] is true, and nothing after it.
+/// Kinds of notices. Every submitted request gets exactly one notice for which
+/// [`NoticeKind::is_final`] is true, and nothing after it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum What {
+pub(crate) enum NoticeKind {
     /// Final: the pending queue is full (503).
     Busy,
     /// Final: the model could not be loaded (500).
     LoadFailed { message: String },
-    /// The model is ready for this request. Nothing goes over the wire yet.
+    /// The model is ready for this request. Nothing is sent yet.
     Attached,
     /// Final: a preload is done.
     Preloaded,
@@ -143,15 +143,15 @@ pub(crate) enum What {
         timings: Timings,
         reason: StopReason,
     },
-    /// Final: the runner died under it. 500 before the first token, an error line after.
+    /// Final: its runner died. 500 before the first token, an error line after.
     Failed { message: String },
     /// Final: it was cancelled. Sent at the moment of the cancellation, though its entry in a queue
     /// may live on.
     Dropped,
 }
 
-impl What {
-    /// True when nothing follows for this request.
+impl NoticeKind {
+    /// Whether this is the last notice of its request.
     pub(crate) fn is_final(&self) -> bool {
         !matches!(self, Self::Attached | Self::Token { .. })
     }
@@ -161,7 +161,7 @@ impl What {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StopReason {
-    /// The text came to its end.
+    /// The text ended.
     Stop,
     /// `num_predict` or the context limit.
     Length,
@@ -170,7 +170,7 @@ pub(crate) enum StopReason {
 /// The counters of a final object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {
-    /// From arrival to the end. Holds the wait for a slot, which no other counter does.
+    /// From arrival to the end. The only counter that includes the wait for a slot.
     pub total: Nanos,
     /// From arrival until the model was ready for this request.
     pub load: Nanos,

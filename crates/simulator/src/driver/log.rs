@@ -1,4 +1,4 @@
-//! What really happened, for whoever tests a client against the twin.
+//! The true record of requests and scheduling, to test clients against.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -16,7 +16,7 @@ const KEPT: usize = 20_000;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "log", rename_all = "snake_case")]
 pub enum LogLine {
-    /// The scheduler did something.
+    /// An event of the scheduler.
     Scheduler(SchedulerEvent),
     /// An HTTP exchange ended.
     Request(RequestLog),
@@ -27,7 +27,7 @@ pub enum LogLine {
 pub struct RequestLog {
     /// The server.
     pub server: usize,
-    /// Its place among the requests that this process received, from 1.
+    /// Its number among the requests that this process received, from 1.
     pub number: u64,
     /// `POST`, `GET`, …
     pub method: String,
@@ -36,12 +36,12 @@ pub struct RequestLog {
     /// Model asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// The scheduler's number for it, when it got that far.
+    /// The scheduler's number for it, when it reached the scheduler.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<RequestId>,
     /// The whole request had arrived.
     pub received: Stamp,
-    /// The response head left; absent when none did.
+    /// The response head was sent; absent when none was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub responded: Option<Stamp>,
     /// The exchange was over.
@@ -49,16 +49,16 @@ pub struct RequestLog {
     /// Status of the response; absent when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Objects with text that left.
+    /// Objects with text sent.
     pub chunks: u64,
-    /// Bytes of body that left.
+    /// Bytes of body sent.
     pub bytes: u64,
-    /// The body left to its end. False when the client went away, or a fault cut it.
+    /// The whole body was sent. False when the client closed the connection or a fault cut it off.
     pub whole: bool,
     /// The fault that was played.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<FaultKind>,
-    /// Options that the server does not know and passed over.
+    /// Unknown options, which the server ignored.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown_options: Vec<String>,
     /// From arrival to the end.
@@ -105,7 +105,7 @@ impl Log {
         }
     }
 
-    /// A full disk must not stop the server: the file ends, and the operator is told once.
+    /// A full disk must not stop the server: the file ends, with one message in the program's log.
     fn stop_on(&mut self, result: std::io::Result<()>) {
         if let Err(error) = result {
             tracing::error!(%error, "the log file cannot be written and ends here");

@@ -1,4 +1,4 @@
-//! Decides, request by request, what is played.
+//! Decides, request by request, which fault is played.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,7 +44,7 @@ impl Engine {
         }
     }
 
-    /// The fault for a request, if there is one. Counts it for every rule that it could have met.
+    /// The fault for a request, if any. Counts the request for every rule whose conditions it meets.
     pub(crate) fn pick(&self, seen: &Seen<'_>) -> Option<FaultRule> {
         let mut hit = None;
         for (index, (rule, count)) in self.rules.iter().enumerate() {
@@ -77,7 +77,7 @@ impl Engine {
         hit
     }
 
-    /// Evenly from 0 to 1.
+    /// Uniform from 0 to 1.
     fn draw(&self, rule: usize, number: u64) -> f64 {
         let bits = derive(&["fault", &self.seed, &rule.to_string(), &number.to_string()]);
         (bits >> 11) as f64 / (1_u64 << 53) as f64
@@ -88,7 +88,7 @@ impl Engine {
         self.refusals(server).any(|rule| in_window(rule, at))
     }
 
-    /// The next moment at which a server may begin or cease to refuse connections.
+    /// The next time at which a server may start or stop refusing connections.
     pub(crate) fn next_refusal_edge(&self, server: usize, after: Stamp) -> Option<Stamp> {
         self.refusals(server)
             .flat_map(|rule| {

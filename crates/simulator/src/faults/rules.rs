@@ -1,4 +1,4 @@
-//! Which requests are hit: by plan (number, path, model, agent, time) and by rate.
+//! Rules that select requests: by number, path, model, agent, time, and by rate.
 
 use domain::Nanos;
 use domain::plan::Refused;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::FaultKind;
 
-/// A list of rules; the first that hits a request is played.
+/// A list of rules; the first that selects a request is played.
 ///
 /// ```
 /// let rules = simulator::faults::FaultRules::parse("faults.toml", r#"
@@ -32,13 +32,13 @@ pub struct FaultRules {
     pub rules: Vec<FaultRule>,
 }
 
-/// One rule. Every condition that is given must hold.
+/// One rule. Every given condition must hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
-    /// What is played.
+    /// The fault.
     pub kind: FaultKind,
-    /// Only requests to this path. Without one: generations and embeddings, on any path.
+    /// Only requests to this path; if absent, generations and embeddings on any path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Only requests for this model.
@@ -50,23 +50,23 @@ pub struct FaultRule {
     /// Only requests to this server, counted from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<usize>,
-    /// Only these, counted from 1 among the requests that the conditions above let through.
+    /// Only these, counted from 1 among the requests that meet the conditions above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<u64>,
-    /// Every so many of them.
+    /// Only every n-th of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
-    /// This share of them, 0 to 1, drawn from the simulator's seed and the request's number.
+    /// Only this share of them, 0 to 1, drawn from the simulator's seed and the request's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
-    /// Only from this moment of simulated time on.
+    /// Only from this simulated time on.
     #[serde(
         default,
         with = "opt_duration",
         skip_serializing_if = "Option::is_none"
     )]
     pub from: Option<Nanos>,
-    /// Only for so long from there.
+    /// Only for this long after that.
     #[serde(
         default,
         rename = "for",
@@ -74,10 +74,10 @@ pub struct FaultRule {
         skip_serializing_if = "Option::is_none"
     )]
     pub lasts: Option<Nanos>,
-    /// Played once so many objects with text have left; 0 is before the response head.
+    /// Played after this many objects with text were sent; 0 is before the response head.
     #[serde(default = "three")]
     pub after_tokens: u64,
-    /// Length of a stall; for ever when absent. Pause between the bytes of a slow drip, 20 ms when
+    /// Length of a stall, endless when absent; pause between the bytes of a slow drip, 20 ms when
     /// absent.
     #[serde(
         default,
@@ -88,7 +88,7 @@ pub struct FaultRule {
     /// Bytes of a huge line.
     #[serde(default = "sixteen_mib")]
     pub bytes: usize,
-    /// How far the durations of a clock jump are off, seconds; negative for a step back.
+    /// Seconds added to the durations by a clock jump; negative for a step back.
     #[serde(default = "one_hour")]
     pub jump_s: f64,
 }
@@ -106,7 +106,7 @@ fn one_hour() -> f64 {
 }
 
 impl FaultRule {
-    /// A rule that hits every request.
+    /// A rule that selects every request.
     pub fn always(kind: FaultKind) -> Self {
         Self {
             kind,
@@ -139,7 +139,7 @@ impl FaultRules {
         Ok(rules)
     }
 
-    /// Checks rules that were made in code.
+    /// Checks rules built in code.
     pub fn check(&self, origin: &str) -> Result<(), FaultRulesError> {
         for (index, rule) in self.rules.iter().enumerate() {
             let counts = !rule.requests.is_empty()

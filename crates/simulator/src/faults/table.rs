@@ -1,4 +1,4 @@
-//! What a careful client makes of each fault: the documentation and the test in one.
+//! The outcome a correct client reports for each fault: both the documentation and the test.
 
 use std::fmt::Write as _;
 
@@ -51,22 +51,22 @@ impl ClientPath {
 pub enum Expected {
     /// The answer is complete.
     Completed,
-    /// The answer ended without saying so.
+    /// The answer ended without a final object.
     Incomplete,
-    /// It failed, in this way.
+    /// The request failed in this way.
     Failed(FailureKind),
     /// One of the client's own limits ran out.
     TimedOut(TimeoutPhase),
 }
 
-/// One fault and what comes of it.
+/// One fault and its outcomes.
 #[derive(Debug, Clone, Copy)]
 pub struct FaultRow {
     /// The fault.
     pub kind: FaultKind,
     /// What happens on the wire.
     pub what: &'static str,
-    /// For each of [`ClientPath::ALL`].
+    /// The outcome for each of [`ClientPath::ALL`].
     pub expected: [Expected; 6],
 }
 
@@ -84,11 +84,10 @@ const fn everywhere(expected: Expected) -> [Expected; 6] {
     [expected; 6]
 }
 
-/// Declares the kinds and the table from one list: kind, what happens on the wire, what a client
-/// makes of it.
+/// Declares the kinds and the table from one list: kind, what happens on the wire, outcomes.
 macro_rules! faults {
     ($($kind:ident, $what:literal, $expected:expr;)*) => {
-        /// The ways to misbehave.
+        /// The faults.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum FaultKind {
@@ -96,7 +95,7 @@ macro_rules! faults {
         }
 
         /// The table. Faults are played as a rule plays them by default: in the middle of a stream,
-        /// once three objects with text have left.
+        /// after three objects with text were sent.
         pub const FAULTS: &[FaultRow] = &[
             $(FaultRow { kind: FaultKind::$kind, what: $what, expected: $expected },)*
         ];
@@ -104,7 +103,7 @@ macro_rules! faults {
 }
 
 faults! {
-    Refuse, "nobody listens on the port",
+    Refuse, "no process listens on the port",
         everywhere(Failed(FailureKind::ConnectionRefused));
     ResetBeforeHeaders, "the connection is reset before a byte of the response",
         everywhere(RESET);

@@ -1,4 +1,4 @@
-//! What the handlers share.
+//! State of the handlers.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use crate::profile::Profile;
 /// Distinct prompts whose repetitions are counted.
 const MAX_COUNTED: usize = 1 << 16;
 
-/// Everything the handlers share.
+/// State of the handlers.
 pub(crate) struct App {
     pub(crate) world: Arc<World>,
     pub(crate) profile: Profile,
@@ -25,20 +25,20 @@ pub(crate) struct App {
     pub(crate) epoch: Epoch,
     pub(crate) seed: u64,
     pub(crate) chunk_tokens: usize,
-    /// Refuse names that may belong to a web page somewhere else: only on loopback, where nothing
-    /// else stands between such a page and the server.
+    /// Refuse `Host` names that may belong to a web site: only on loopback, where nothing else protects
+    /// the server from its pages.
     pub(crate) check_host: bool,
-    /// Most time for a request's head and for its body; none for as long as they take.
+    /// Longest time for a request's head and for its body; `None` for no limit.
     pub(crate) patience: Option<Nanos>,
-    /// Bytes that the bodies of all requests may still take.
+    /// Bytes still free for the bodies of all requests.
     pub(crate) room: Arc<Semaphore>,
     /// Requests so far.
     pub(crate) received: AtomicU64,
-    /// How often each prompt has been met.
+    /// How often each prompt has been received.
     pub(crate) repeats: Mutex<HashMap<u64, i64>>,
 }
 
-/// A request that has been read whole.
+/// A complete request.
 pub(super) struct Received {
     pub(super) exchange: Exchange,
     pub(super) fault: Option<FaultRule>,
@@ -46,13 +46,13 @@ pub(super) struct Received {
 }
 
 impl App {
-    /// The next request's place among all.
+    /// The next request's number.
     pub(super) fn next_number(&self) -> u64 {
         self.received.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// How often this has been asked before: a sampler without a seed answers differently each
-    /// time, and must not depend on anything but what it was asked.
+    /// How often this prompt was received before: a sampler without a seed answers differently each
+    /// time, and the answer must depend on nothing but the requests.
     pub(super) fn repeat(&self, content: u64) -> i64 {
         let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
         if repeats.len() >= MAX_COUNTED && !repeats.contains_key(&content) {

@@ -1,4 +1,4 @@
-//! A generation request, whichever protocol it came in by, in one form.
+//! A generation request, in one form for every protocol.
 
 use std::fmt::Write as _;
 
@@ -48,7 +48,7 @@ pub(crate) enum Format {
     Schema(Value),
 }
 
-/// What is asked for.
+/// A generation request.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a member of the request"
@@ -75,11 +75,11 @@ pub(crate) struct Ask {
     /// A prompt over the context is refused, not cut.
     pub(crate) uncut: bool,
     pub(crate) shift: Option<bool>,
-    /// How likely each token was is wanted, with so many alternatives.
+    /// Report each token's probability, with this many alternatives.
     pub(crate) logprobs: Option<usize>,
 }
 
-/// Whether log probabilities are wanted, and with how many alternatives.
+/// The number of alternatives, when log probabilities are requested.
 fn logprobs(wanted: Option<bool>, top: Option<i64>) -> Result<Option<usize>, Refusal> {
     let top = usize::try_from(top.unwrap_or(0)).ok().filter(|n| *n <= 20);
     let top = top.ok_or_else(|| Refusal::bad("top_logprobs must be between 0 and 20"))?;
@@ -112,8 +112,7 @@ fn format(value: Option<Value>) -> Result<Option<Format>, Refusal> {
         Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(Value::String(text)) if text == "json" => Ok(Some(Format::Json)),
         Some(schema @ Value::Object(_)) => Ok(Some(Format::Schema(schema))),
-        // Found out only when the engine is asked, hence no 400; the value is quoted as Go quotes
-        // its JSON.
+        // Detected only by the engine, hence not 400; the value is quoted as Go quotes its JSON.
         Some(other) => Err(Refusal::new(
             500,
             format!(
@@ -208,7 +207,7 @@ impl Ask {
                     text.push_str(&part);
                 }
             }
-            // Any role is taken; the model's template decides what becomes of it.
+            // Any role is accepted; how it is rendered is up to the model's template.
             turn(&message.role, text, &message.tool_calls)
         });
         Ok(Self {
@@ -329,7 +328,7 @@ fn turn(role: &str, mut text: String, tool_calls: &[Value]) -> Turn {
 fn v1_turn(message: &OpenAiMessageWire) -> Result<Turn, Refusal> {
     let invalid = |kind| Refusal::bad(format!("invalid message content type: {kind}"));
     let mut text = match &message.content {
-        // An assistant's turn that calls tools needs no words.
+        // An assistant's turn with tool calls needs no content.
         None if !message.tool_calls.is_empty() => String::new(),
         None => return Err(invalid("<nil>")),
         Some(Value::String(text)) => text.clone(),
@@ -349,8 +348,8 @@ fn v1_turn(message: &OpenAiMessageWire) -> Result<Turn, Refusal> {
     Ok(turn(&message.role, text, &message.tool_calls))
 }
 
-/// Stop strings of /v1. Chat leaves out what is no text, completions refuse it; neither minds
-/// anything that is no list.
+/// Stop strings of /v1. Chat ignores items that are not text, completions refuse them; both ignore
+/// a value that is neither text nor a list.
 fn v1_stop(stop: Option<&Value>, chat: bool) -> Result<Option<Vec<String>>, Refusal> {
     let many = match stop {
         Some(Value::String(one)) => return Ok(Some(vec![one.clone()])),
@@ -367,7 +366,7 @@ fn v1_stop(stop: Option<&Value>, chat: bool) -> Result<Option<Vec<String>>, Refu
     Ok(Some(texts.map(str::to_owned).collect()))
 }
 
-/// Options, and the words about a wrong type among them.
+/// Options, and the error message about a wrong type among them.
 pub(crate) fn read_options(map: &Map<String, Value>) -> (ParsedOptions, Option<String>) {
     match options::parse(map) {
         Ok(parsed) => (parsed, None),

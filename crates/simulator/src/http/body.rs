@@ -13,11 +13,11 @@ use hyper::body::{Body, Frame, SizeHint};
 use super::encode::{Encoder, Finale};
 use super::exchange::Exchange;
 use super::text::{Message, Script};
-use crate::core::{Notice, RUNNER_STOPPED, StopReason, What};
+use crate::core::{Notice, NoticeKind, RUNNER_STOPPED, StopReason};
 use crate::driver::Ticket;
 use crate::faults::{FaultKind, FaultRule};
 
-/// Ollama's words for a full queue, with their two spaces.
+/// Ollama's error for a full queue, with its two spaces.
 pub(crate) const BUSY: &str = "server busy, please try again.  maximum pending requests exceeded";
 
 /// Pause between the bytes of a slow drip.
@@ -59,13 +59,13 @@ pub(crate) struct Reply {
     fault: Option<FaultRule>,
     /// Encoded and not yet handed to the connection.
     out: Vec<u8>,
-    /// Kept back by a stall.
+    /// Held back by a stall.
     held: Vec<u8>,
     end: Option<End>,
     stall: Option<Stall>,
     drip: Option<(Nanos, Option<Sleep>)>,
     failed: Option<(u16, String)>,
-    /// Everything before a reset has had its chance to leave.
+    /// The connection has been flushed before a reset.
     flushed: bool,
     over: bool,
     exchange: Exchange,
@@ -83,7 +83,7 @@ impl Reply {
     pub(crate) fn responded(&mut self, status: u16) {
         self.exchange.responded(status);
         if self.length() == Some(0) {
-            // Nobody asks an empty body for its end.
+            // hyper does not poll an empty body.
             self.exchange.whole();
             self.over = true;
         }
@@ -109,7 +109,7 @@ impl Reply {
         }
     }
 
-    /// A document that is known whole.
+    /// A complete document.
     pub(crate) fn document(exchange: Exchange, fault: Option<FaultRule>, bytes: Vec<u8>) -> Self {
         let mut reply = Self::with(exchange, fault);
         reply.out = bytes;
@@ -134,15 +134,15 @@ impl Reply {
         (self.exchange, self.fault)
     }
 
-    /// True when all of the body is there already.
+    /// The body's length, when all of it is there already.
     pub(crate) fn length(&self) -> Option<usize> {
         let generation_is_whole = self.generation.as_ref().is_none_or(|g| g.whole);
         (self.end == Some(End::Clean) && self.stall.is_none() && generation_is_whole)
             .then_some(self.out.len())
     }
 
-    /// Waits until it is known how the response begins. Nothing, not even a head, leaves before. The
-    /// error is status and words of what failed before there was a byte.
+    /// Waits until it is known how the response begins; nothing, not even a head, is sent before.
+    /// The error is the status and message of a failure before the first byte.
     pub(crate) async fn first(&mut self) -> Result<(), (u16, String)> {
         std::future::poll_fn(|cx| {
             let filled = self.fill(cx);
@@ -158,7 +158,7 @@ impl Reply {
         .await
     }
 
-    /// Takes in everything that has happened. Ready when nothing more will.
+    /// Processes every notice so far. Ready when no more can follow.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if let Some(stall) = &mut self.stall {
@@ -184,18 +184,18 @@ impl Reply {
     }
 
     fn take_in(&mut self, generation: &mut Generation, notice: Notice) {
-        let begun = !self.out.is_empty() || self.exchange.line.chunks > 0;
+        let started = !self.out.is_empty() || self.exchange.line.chunks > 0;
         match notice.what {
-            What::Attached => {
+            NoticeKind::Attached => {
                 if generation.whole || self.fault.as_ref().is_some_and(|f| f.after_tokens == 0) {
                     self.crash(generation);
                 }
             }
-            What::Token { index } => {
+            NoticeKind::Token { index } => {
                 let to = generation.script.shown_after(index + 1);
                 self.show(generation, notice.at, to);
             }
-            What::Done { timings, reason } => {
+            NoticeKind::Done { timings, reason } => {
                 if generation.whole {
                     return self.whole(generation, notice.at, &timings, reason);
                 }
@@ -243,17 +243,17 @@ impl Reply {
                     self.out.truncate(from);
                 }
             }
-            What::Preloaded | What::Unloading if self.plays(FaultKind::RunnerCrash) => {
+            NoticeKind::Preloaded | NoticeKind::Unloading if self.plays(FaultKind::RunnerCrash) => {
                 self.failed = Some((500, RUNNER_STOPPED.to_owned()));
             }
-            What::Preloaded | What::Unloading if self.plays(FaultKind::ErrorLine) => {
+            NoticeKind::Preloaded | NoticeKind::Unloading if self.plays(FaultKind::ErrorLine) => {
                 self.failed = Some((500, RUNNER_ERROR.to_owned()));
             }
-            What::Preloaded | What::Unloading => {
+            NoticeKind::Preloaded | NoticeKind::Unloading => {
                 let finale = Finale {
                     at: notice.at,
                     reason: Some(match notice.what {
-                        What::Preloaded => "load",
+                        NoticeKind::Preloaded => "load",
                         _ => "unload",
                     }),
                     ..Finale::default()
@@ -263,16 +263,16 @@ impl Reply {
                 self.end = Some(End::Clean);
                 self.spoil_document();
             }
-            What::Busy => self.failed = Some((503, BUSY.to_owned())),
-            What::Failed { message } if begun => {
+            NoticeKind::Busy => self.failed = Some((503, BUSY.to_owned())),
+            NoticeKind::Failed { message } if started => {
                 generation.encoder.error(&message, &mut self.out);
                 self.end = Some(End::Clean);
             }
-            What::LoadFailed { message } | What::Failed { message } => {
+            NoticeKind::LoadFailed { message } | NoticeKind::Failed { message } => {
                 self.failed = Some((500, message));
             }
-            // Only cancelling gets there, and then nobody is left to be told.
-            What::Dropped => self.end = Some(End::Reset),
+            // Only after a cancellation, when the client is gone.
+            NoticeKind::Dropped => self.end = Some(End::Reset),
         }
     }
 
@@ -283,7 +283,7 @@ impl Reply {
         }
     }
 
-    /// Shows the text up to a place, as one object, and plays the fault whose turn has come.
+    /// Sends the text up to an offset as one object, and plays a fault that is due.
     fn show(&mut self, generation: &mut Generation, at: Stamp, to: u32) {
         if to <= generation.shown {
             return;
@@ -347,7 +347,7 @@ impl Reply {
         Box::pin(async move { clock.sleep(length).await })
     }
 
-    /// What may leave now: all of it, or one byte of a slow drip.
+    /// The bytes that may be sent now: all of them, or one byte of a slow drip.
     fn portion(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
         let Some((pause, sleep)) = &mut self.drip else {
             return Poll::Ready(std::mem::take(&mut self.out).into());
@@ -399,7 +399,7 @@ impl Body for Reply {
         ready!(filled);
         match this.end {
             Some(End::Reset) if !this.flushed => {
-                // What was handed over before leaves first: the connection flushes while we wait.
+                // Earlier bytes are sent first: the connection flushes while this is pending.
                 this.flushed = true;
                 cx.waker().wake_by_ref();
                 Poll::Pending

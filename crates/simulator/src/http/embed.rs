@@ -16,14 +16,14 @@ use super::keep_alive;
 use super::reply::Refusal;
 use super::wire::{self, EmbedWire, EmbeddingsWire, OpenAiEmbedWire};
 use crate::core::{
-    RUNNER_STOPPED, RequestId, RunnerOptions, ServerId, Timings, What, Work, WorkKind, tokens,
+    NoticeKind, RUNNER_STOPPED, RequestId, RunnerOptions, ServerId, Timings, Work, WorkKind, tokens,
 };
 use crate::faults::{FaultKind, FaultRule};
 
-/// The engine's words when it was started for completions.
+/// The engine's error when it was started for completions.
 const NO_EMBEDDINGS: &str = "This server does not support embeddings. Start it with `--embeddings`";
 
-/// What is to be embedded.
+/// A request for embeddings.
 #[derive(Default)]
 struct Ask {
     model: String,
@@ -180,7 +180,7 @@ impl App {
         let kind = fault.map(|fault| fault.kind);
         let last = loop {
             let notice = ticket.next().await;
-            let attached = matches!(notice.what, What::Attached);
+            let attached = matches!(notice.what, NoticeKind::Attached);
             if attached && kind == Some(FaultKind::RunnerCrash) {
                 exchange.world.crash_runner(server, &model.name);
             }
@@ -189,21 +189,23 @@ impl App {
             }
         };
         let timings = match last {
-            What::Done { .. } | What::Preloaded if kind == Some(FaultKind::ErrorLine) => {
+            NoticeKind::Done { .. } | NoticeKind::Preloaded
+                if kind == Some(FaultKind::ErrorLine) =>
+            {
                 return Err(Refusal::new(500, RUNNER_ERROR));
             }
-            What::Preloaded if kind == Some(FaultKind::RunnerCrash) => {
+            NoticeKind::Preloaded if kind == Some(FaultKind::RunnerCrash) => {
                 return Err(Refusal::new(500, RUNNER_STOPPED));
             }
-            // Since every model runs in an engine of its own, one that was not started to embed
+            // Since every model has an engine of its own, one that was not started to embed
             // cannot.
-            What::Done { .. } if !model.can("embedding") && engine => {
+            NoticeKind::Done { .. } if !model.can("embedding") && engine => {
                 return Err(Refusal::new(501, NO_EMBEDDINGS));
             }
-            What::Done { timings, .. } => timings,
-            What::Preloaded => Timings::default(),
-            What::Busy => return Err(Refusal::new(503, BUSY)),
-            What::LoadFailed { message } | What::Failed { message } => {
+            NoticeKind::Done { timings, .. } => timings,
+            NoticeKind::Preloaded => Timings::default(),
+            NoticeKind::Busy => return Err(Refusal::new(503, BUSY)),
+            NoticeKind::LoadFailed { message } | NoticeKind::Failed { message } => {
                 return Err(Refusal::new(500, message));
             }
             _ => return Err(Refusal::new(500, "the request was cancelled")),
@@ -217,7 +219,7 @@ impl App {
     }
 }
 
-/// Numbers as text, four bytes each, the lowest first.
+/// Numbers as base64 of four bytes each, little-endian.
 fn packed(vector: &[f32]) -> String {
     let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
     base64::engine::general_purpose::STANDARD.encode(bytes)

@@ -1,4 +1,4 @@
-//! Objects as they leave: one encoder for each of the ways to ask for a generation.
+//! Encoding of response objects, for each of the ways to ask for a generation.
 
 use std::io::Write as _;
 
@@ -9,7 +9,7 @@ use super::stamp::{Epoch, StampWriter};
 use super::text::{Message, ToolCall, likelihood};
 use crate::core::Timings;
 
-/// Which protocol a request came in by.
+/// The API of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Dialect {
     #[default]
@@ -39,18 +39,18 @@ impl Dialect {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Finale<'a> {
     pub(crate) at: Stamp,
-    /// `stop`, `length`, `load`, `unload`; `None` when it never said.
+    /// `stop`, `length`, `load`, `unload`; `None` when no reason is sent.
     pub(crate) reason: Option<&'static str>,
     pub(crate) timings: Option<&'a Timings>,
-    /// Ids that continue the conversation, in generate's deprecated way.
+    /// Token ids for generate's deprecated `context`.
     pub(crate) context: Option<[&'a [u32]; 2]>,
-    /// Nanoseconds by which the durations are off.
+    /// Nanoseconds added to every duration by a fault.
     pub(crate) jump: i64,
     pub(crate) tool_called: bool,
 }
 
 impl Finale<'_> {
-    /// The reason in the words of /v1.
+    /// The reason as /v1 names it.
     fn finish_reason(&self) -> Option<&'static str> {
         self.reason.map(|reason| match reason {
             _ if self.tool_called => "tool_calls",
@@ -104,16 +104,17 @@ impl Finale<'_> {
 pub(crate) struct Encoder {
     dialect: Dialect,
     stamps: StampWriter,
-    /// What every chunk begins with, up to its stamp.
+    /// The start of every chunk, up to its time stamp.
     opening: Vec<u8>,
     /// `created` of /v1 objects, and their id.
     created: u64,
     id: String,
     model: String,
     include_usage: bool,
-    /// Tell how likely each token was, with so many alternatives.
+    /// Report each token's probability, with this many alternatives.
     logprobs: Option<usize>,
-    begun: bool,
+    /// An object has been written.
+    started: bool,
 }
 
 fn push_json(out: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
@@ -169,7 +170,7 @@ impl Encoder {
             model: model.to_owned(),
             include_usage,
             logprobs,
-            begun: false,
+            started: false,
         }
     }
 
@@ -177,7 +178,7 @@ impl Encoder {
         self.dialect
     }
 
-    /// How likely the tokens were; nothing when nobody wants to know or there are none.
+    /// The tokens' probabilities; `None` when they were not requested or there are no tokens.
     fn likelihoods(&self, message: &Message<'_>) -> Option<Vec<Value>> {
         let top = self.logprobs?;
         let tokens =
@@ -242,8 +243,8 @@ impl Encoder {
         if self.dialect == Dialect::V1Chat {
             out.extend_from_slice(b"{\"index\":0,\"delta\":{");
             if let Some(message) = message {
-                // The first one says who speaks.
-                if !std::mem::replace(&mut self.begun, true) {
+                // The first one has the role.
+                if !std::mem::replace(&mut self.started, true) {
                     out.extend_from_slice(b"\"role\":\"assistant\",");
                 }
                 out.extend_from_slice(b"\"content\":");
@@ -282,16 +283,16 @@ impl Encoder {
         }
     }
 
-    /// What ends a stream.
+    /// The end of a stream.
     pub(crate) fn last(&mut self, finale: &Finale<'_>, out: &mut Vec<u8>) {
         if !self.dialect.is_v1() {
             self.native(finale.at, &Message::default(), Some(finale), out);
             out.push(b'\n');
             return;
         }
-        // Where not a word was said, it must yet be said who speaks.
+        // Without any text, the role has not been sent yet.
         let nothing = Message::default();
-        let message = (!self.begun).then_some(&nothing);
+        let message = (!self.started).then_some(&nothing);
         self.v1(message, finale.finish_reason(), out);
         if self.include_usage {
             out.extend_from_slice(&self.opening);
@@ -336,7 +337,7 @@ impl Encoder {
         })
     }
 
-    /// An error after the stream has begun. /v1 swallows it, as Ollama does.
+    /// An error after the stream has started. /v1 drops it, as Ollama does.
     pub(crate) fn error(&mut self, message: &str, out: &mut Vec<u8>) {
         let choice = match self.dialect {
             Dialect::Generate | Dialect::Chat => {
@@ -364,7 +365,7 @@ impl Encoder {
     }
 }
 
-/// What an event of /v1 calls itself.
+/// The `object` member of a /v1 event.
 fn chunk_object(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::V1Chat => "chat.completion.chunk",

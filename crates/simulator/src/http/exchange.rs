@@ -8,7 +8,7 @@ use clock::{ExchangeId, Ledger};
 
 use crate::driver::{RequestLog, World};
 
-/// What a connection must know when it is closed.
+/// State that a connection and its exchanges share.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     reset: AtomicBool,
@@ -18,12 +18,12 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// The head of a request was read whole.
+    /// The head of a request was read.
     pub(crate) fn head_read(&self) {
         self.heads.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Heads read so far, while no request is in progress: what arrives belongs to the next head.
+    /// Heads read so far, while no request is in progress: later bytes belong to the next head.
     pub(crate) fn awaits_head(&self) -> Option<u64> {
         let heads = self.heads.load(Ordering::Acquire);
         (self.ended.load(Ordering::Acquire) == heads).then_some(heads)
@@ -45,7 +45,7 @@ pub(crate) struct Exchange {
     pub(super) world: Arc<World>,
     pub(super) control: Arc<Control>,
     pub(super) ledger: Option<(Ledger, ExchangeId)>,
-    /// What the log will say of it.
+    /// Its line of the log.
     pub(crate) line: RequestLog,
 }
 
@@ -56,14 +56,14 @@ impl Exchange {
         }
     }
 
-    /// The head is about to leave.
+    /// The head is about to be sent.
     pub(crate) fn responded(&mut self, status: u16) {
         self.line.status = Some(status);
         self.line.responded = Some(self.world.clock().now());
         self.post(1);
     }
 
-    /// Bytes of the body are about to leave.
+    /// Bytes of the body are about to be sent.
     pub(crate) fn sent(&mut self, bytes: usize) {
         self.line.bytes += bytes as u64;
         self.post(bytes as u64);
@@ -74,14 +74,14 @@ impl Exchange {
         self.line.chunks += 1;
     }
 
-    /// The end of the body is about to leave.
+    /// The end of the body is about to be sent.
     pub(crate) fn whole(&mut self) {
         self.line.whole = true;
         self.post(1);
     }
 
-    /// The connection is about to be reset. The unit that is posted here is never taken: time
-    /// stands still until the client has seen the reset and closed its exchange.
+    /// The connection is about to be reset. The unit posted here is never taken, so that virtual time
+    /// stops until the client has seen the reset and closed its exchange.
     pub(crate) fn reset(&mut self) {
         self.control.reset();
         self.post(1);

@@ -1,4 +1,4 @@
-//! Generations: checks, the prompt's tokens, what will be said, and the hand-over to the machine.
+//! Generations: checks, the prompt's tokens, the script of the answer, and submission to the machine.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ use crate::core::{self, RequestId, RunnerOptions, ServerId, Work, WorkKind, toke
 use crate::faults::{FaultKind, FaultRule};
 use crate::profile::{ModelSpec, OutputDraw};
 
-/// Ollama's words when memory runs out while a model loads.
+/// Ollama's error when memory runs out while a model loads.
 pub(super) const OUT_OF_MEMORY: &str = "llama-server process has terminated: cudaMalloc failed: \
                                         out of memory";
 
-/// Ollama's words for a prompt that may neither be cut nor shifted out.
+/// Ollama's error for a prompt that may be neither cut nor shifted out.
 const TOO_LONG: &str = "the prompt is longer than the context length currently available to the \
                         model; shorten the prompt, adjust the context length in settings, or use \
                         a model with a longer context length";
@@ -28,7 +28,7 @@ const TOO_LONG: &str = "the prompt is longer than the context length currently a
 /// Temperature when a native request names none.
 const NATIVE_TEMPERATURE: f64 = 0.8;
 
-/// Checks a capability; `name` is the model's as that check words it.
+/// Checks a capability; `name` is the model's as the error names it.
 fn require(model: &ModelSpec, name: &str, capability: &str, words: &str) -> Result<(), Refusal> {
     if model.can(capability) {
         return Ok(());
@@ -47,7 +47,7 @@ fn full_name(name: &str) -> String {
     format!("{from}{name}")
 }
 
-/// How much of a model's natural length it thinks before it answers.
+/// Thinking tokens before the answer, as a share of the answer's length.
 fn thinking_share(think: Think) -> f64 {
     match think {
         Think::Off => 0.0,
@@ -58,7 +58,7 @@ fn thinking_share(think: Think) -> f64 {
     }
 }
 
-/// Hands a generation to the machine. Also says whether the answer is streamed.
+/// Submits a generation to the machine. Also returns whether the answer is streamed.
 pub(super) fn start(
     app: &App,
     exchange: &mut Exchange,
@@ -186,7 +186,7 @@ fn prompt_within(
     };
     let mut rendered = ask.rendered(&ask.turns);
     let mut ids = ids_of(&rendered);
-    // The engine keeps a place free for the first token of the answer.
+    // The engine keeps room for the first token of the answer.
     let longest = if llama_server {
         limit.saturating_sub(1)
     } else {
@@ -196,7 +196,7 @@ fn prompt_within(
         return Ok((rendered, ids));
     }
     if ask.uncut && llama_server {
-        // The engine's own error, passed on as it came.
+        // The engine's own error, passed on unchanged.
         let count = ids.len();
         let words = format!(
             r#"{{"error":{{"code":400,"message":"request ({count} tokens) exceeds the available context size ({limit} tokens), try increasing it","type":"exceed_context_size_error","n_prompt_tokens":{count},"n_ctx":{limit}}}}}"#
@@ -239,7 +239,7 @@ fn cut_as_llama_server(ids: &mut Vec<u32>, limit: usize, num_keep: Option<i64>) 
     }
     let keep = match num_keep.unwrap_or(NUM_KEEP) {
         all if all < 0 => ids.len(),
-        // And the mark that begins every text.
+        // And the begin-of-text token.
         n => usize::try_from(n).unwrap_or(longest).saturating_add(1),
     };
     let keep = keep.min(longest);

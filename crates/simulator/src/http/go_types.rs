@@ -1,4 +1,4 @@
-//! What Go's decoder says of a value of the wrong type: clients show these words to people.
+//! The messages of Go's decoder for values of the wrong type, which clients show to users.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ pub(crate) trait GoStruct {
     const MEMBERS: Members;
 }
 
-/// What Go's decoder calls a JSON value.
+/// The kind of a JSON value as Go's decoder names it.
 pub(crate) fn json_kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -25,7 +25,7 @@ pub(crate) fn json_kind(value: &Value) -> &'static str {
     }
 }
 
-/// What Go calls the type it gives a JSON value that may be anything.
+/// The Go type of a JSON value decoded into an interface.
 pub(crate) fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "<nil>",
@@ -48,7 +48,7 @@ fn fits(value: &Value, go_type: &str) -> bool {
     }
 }
 
-/// Go's words, where the mismatch is at the top level of the struct of this name.
+/// Go's message, where the mismatch is at the top level of the struct of this name.
 pub(crate) fn mismatch(body: &Value, name: &str, members: &[Members]) -> Option<String> {
     let Value::Object(map) = body else {
         let kind = json_kind(body);

@@ -1,5 +1,5 @@
-//! Which `Host` headers a server bound to loopback accepts: those that cannot belong to a web page
-//! somewhere else. And which pages a browser may send requests from.
+//! Which `Host` headers a server bound to loopback accepts (those that cannot belong to a web site),
+//! and from which pages it accepts a browser's requests.
 
 use std::net::IpAddr;
 
@@ -34,9 +34,9 @@ pub(crate) fn allowed(header: &str) -> bool {
 /// Schemes of programs on the user's own machine, as Ollama has them.
 const OWN_SCHEMES: [&str; 5] = ["app", "file", "tauri", "vscode-file", "vscode-webview"];
 
-/// True for a request that no page of another site sent: browsers say whose page it was in `Origin`, or where
-/// they leave that out in `Sec-Fetch-Site`, and other clients have neither. A page may post `text/plain`
-/// without asking the server first, so that what a browser does not let through comes too late.
+/// True for a request that no page of another site sent: browsers name the page's site in `Origin`, or
+/// without that in `Sec-Fetch-Site`, and other clients send neither. A page may post `text/plain`
+/// without a preflight request, so that the browser's own check comes too late.
 pub(crate) fn origin_allowed(origin: &str, fetch_site: &str, host: &str) -> bool {
     if origin.is_empty() {
         return fetch_site != "cross-site";

@@ -1,4 +1,4 @@
-//! `keep_alive` in all its forms, and Go's duration syntax, which it borrows.
+//! `keep_alive` in all its forms, and Go's duration syntax, which it uses.
 
 use domain::Nanos;
 use domain::backend::KeepAlive;
@@ -32,7 +32,7 @@ fn parse(value: &Value) -> Result<Option<KeepAlive>, String> {
 }
 
 fn from_seconds(seconds: f64) -> KeepAlive {
-    // Nanoseconds beyond an i64 overflow in Go; nobody keeps a model for 292 years.
+    // More nanoseconds than an i64 holds (292 years) overflow in Go.
     if !(0.0..9.2e9).contains(&seconds) {
         KeepAlive::Forever
     } else if seconds * 1e9 < 1.0 {
@@ -118,7 +118,7 @@ mod tests {
         ] {
             assert_eq!(parse(&value), expected, "{value}");
         }
-        // The conformance suite has the other words.
+        // The conformance suite has the other messages.
         for text in ["-", ".s", "1..5s"] {
             let words = format!("time: invalid duration {text:?}");
             assert_eq!(parse(&json!(text)), Err(words));

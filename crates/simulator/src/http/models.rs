@@ -1,4 +1,4 @@
-//! What the server has and what it has loaded.
+//! The server's models and which are loaded.
 
 use serde_json::{Map, Value, json};
 
@@ -17,7 +17,7 @@ fn details(model: &ModelSpec) -> Value {
     })
 }
 
-/// When the simulated models were pulled: the moment of stamp zero.
+/// When the simulated models were pulled: stamp zero.
 fn modified_at(app: &App) -> String {
     app.epoch.rfc3339(domain::Stamp::ZERO)
 }
@@ -35,8 +35,8 @@ pub(super) fn tags(app: &App) -> Value {
 
 pub(super) fn ps(app: &App, server: usize) -> Value {
     let profile = &app.profile;
-    // Releases before 0.10.0 do not tell the context length.
-    let tells_context = profile.server.release() >= (0, 10, 0);
+    // Releases before 0.10.0 do not report the context length.
+    let reports_context = profile.server.release() >= (0, 10, 0);
     let models: Vec<Value> = app
         .world
         .loaded(ServerId(server))
@@ -51,7 +51,7 @@ pub(super) fn ps(app: &App, server: usize) -> Value {
                 "digest": model.digest, "details": details(model), "expires_at": expires_at,
                 "size_vram": loaded.size_vram,
             });
-            if tells_context {
+            if reports_context {
                 entry["context_length"] = json!(loaded.context_length);
             }
             Some(entry)
@@ -60,7 +60,7 @@ pub(super) fn ps(app: &App, server: usize) -> Value {
     json!({"models": models})
 }
 
-/// Showing names the tag that was looked for, unlike running.
+/// `show` names the tag that was looked up, unlike a generation.
 fn unknown(name: &str) -> Refusal {
     let last = name.rsplit('/').next().unwrap_or(name);
     let tag = if last.contains(':') { "" } else { ":latest" };

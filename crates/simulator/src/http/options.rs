@@ -1,18 +1,18 @@
-//! The `options` object: known keys are typed, unknown ones are only noted, as Ollama does.
+//! The `options` object: known keys have types, unknown ones are only logged, as Ollama does.
 
 use domain::{ModelOptions, OptionKind, OptionSpec, OptionValue};
 use serde_json::{Map, Value};
 
-/// What an `options` object said.
+/// A parsed `options` object.
 #[derive(Debug, Default)]
 pub(crate) struct ParsedOptions {
     /// The known ones.
     pub(crate) options: ModelOptions,
-    /// Names the server does not know, in alphabetical order. Ollama logs and ignores them.
+    /// Unknown names, in alphabetical order. Ollama logs and ignores them.
     pub(crate) unknown: Vec<String>,
 }
 
-/// The value as an option of this kind takes it; the error is what Ollama says it must be of.
+/// The value converted to the option's type; the error is the type as Ollama's message names it.
 fn typed(kind: OptionKind, value: &Value) -> Result<OptionValue, &'static str> {
     match kind {
         // Ollama decodes numbers as floats and truncates them.

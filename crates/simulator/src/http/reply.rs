@@ -10,13 +10,13 @@ use crate::faults::FaultRule;
 
 /// Content types as Ollama sends them.
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
-/// What the /v1 routes say of their answers.
+/// The content types of the /v1 routes.
 const V1_JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 const SSE: &str = "text/event-stream";
 const TEXT: &str = "text/plain";
 
-/// A request that cannot be served: status and words.
+/// A request that cannot be served: status and message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
@@ -37,7 +37,7 @@ impl Refusal {
     }
 }
 
-/// What is wrong with a request's body makes it a bad request.
+/// An error in a request's body is a bad request.
 impl From<String> for Refusal {
     fn from(words: String) -> Self {
         Self::bad(words)
@@ -80,7 +80,7 @@ pub(crate) async fn bytes(
     bytes: Vec<u8>,
 ) -> Response<Reply> {
     let mut reply = Reply::document(exchange, fault, bytes);
-    // A stalled document does not even send its head.
+    // A stalled document sends not even its head.
     // What fails before the first byte is a generation.
     let _ = reply.first().await;
     finish(reply, status, content_type)
@@ -104,7 +104,7 @@ pub(crate) fn empty(exchange: Exchange, status: u16) -> Response<Reply> {
     finish(Reply::empty(exchange), status, "")
 }
 
-/// An error in the shape of the protocol that was spoken.
+/// An error in the shape of the request's API.
 pub(crate) async fn refuse(exchange: Exchange, refusal: &Refusal) -> Response<Reply> {
     let body = if exchange.line.path.starts_with("/v1/") {
         let kind = match refusal.status {

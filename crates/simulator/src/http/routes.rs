@@ -20,9 +20,9 @@ use super::{generate, host, models};
 use crate::driver::RequestLog;
 use crate::faults::{FaultKind, Seen};
 
-/// Largest request accepted, bytes: images come in it.
+/// Largest request accepted, bytes, images included.
 const MAX_REQUEST: usize = 256 * 1024 * 1024;
-/// Most bytes that the bodies of all requests take at one time.
+/// Most bytes of all request bodies at one time.
 pub(crate) const MAX_IN_BODIES: usize = 2 * MAX_REQUEST;
 
 /// The connection is to be closed without a response.
@@ -47,7 +47,7 @@ impl App {
         };
         let is_welcome = (!self.check_host || host::allowed(text("host")))
             && host::origin_allowed(text("origin"), text("sec-fetch-site"), text("host"));
-        // Nothing of a page somewhere else is taken in.
+        // Requests of other sites' pages are refused before their body is read.
         let body = if is_welcome {
             Some(self.read(body).await)
         } else {
@@ -58,7 +58,7 @@ impl App {
             Some((ledger.clone(), ExchangeId(id)))
         });
         if let Some((ledger, id)) = &ledger {
-            // The request is off the wire only now that all of it is here.
+            // The request has left the wire only now that all of it is read.
             ledger.take(*id, 1);
         }
         let now = world.clock().now();
@@ -126,7 +126,7 @@ impl App {
         Ok(self.route(&head.method, path, received).await)
     }
 
-    /// Reads a body whole, with the room that it takes until that is dropped.
+    /// Reads a body, with the permit for its bytes, which is returned when dropped.
     async fn read(&self, mut body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
         let unread = || Refusal::new(400, "the request body could not be read");
         let no_room = || Refusal::new(503, "the bodies of all requests together are too large");
@@ -186,7 +186,7 @@ impl App {
         let answer = match path {
             "/" => return reply::text(exchange, 200, "Ollama is running").await,
             "/api/version" => {
-                // The one thing a twin says more than Ollama does, so that no record made on it
+                // The one member that Ollama does not send, so that no record made on the simulator
                 // passes for a measurement.
                 let version = &self.profile.server.version;
                 Ok(json!({"version": version, "server": "tandem-simulator"}))
@@ -230,7 +230,7 @@ fn is_embedding(path: &str) -> bool {
     matches!(path, "/api/embed" | "/api/embeddings" | "/v1/embeddings")
 }
 
-/// The model that a body names, whatever else it holds.
+/// The model named in a body.
 fn model_of(body: &[u8]) -> String {
     #[derive(serde::Deserialize)]
     struct Named {

@@ -20,16 +20,16 @@ use super::app::App;
 use super::body::Sleep;
 use super::exchange::Control;
 
-/// How a server is told to stop.
+/// The signals that stop a server.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stops {
-    /// Accept nothing new, and let what is in flight end.
+    /// Accept no new connections, and let exchanges in progress end.
     pub(crate) graceful: CancellationToken,
     /// Drop everything.
     pub(crate) now: CancellationToken,
 }
 
-/// Accepts connections until stopped. `listener` is absent while the server refuses them.
+/// Accepts connections until stopped. `listener` is `None` while the server refuses them.
 pub(crate) async fn listen(
     app: Arc<App>,
     server: usize,
@@ -82,7 +82,7 @@ pub(crate) async fn listen(
 }
 
 async fn serve(app: Arc<App>, server: usize, stream: TcpStream, close: CancellationToken) {
-    // Each token leaves at once; without this they wait for the client's acknowledgement.
+    // Each token is sent at once; without this they wait for the client's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
@@ -99,7 +99,7 @@ async fn serve(app: Arc<App>, server: usize, stream: TcpStream, close: Cancellat
     let connection = http1::Builder::new()
         // hyper's own would close idle connections, too, which Ollama keeps.
         .header_read_timeout(None)
-        // Objects are small: one copied write is cheaper than a gathered one.
+        // Objects are small: copying them into one write is cheaper than a vectored write.
         .writev(false)
         // A date from the wall clock would make responses differ from run to run.
         .auto_date_header(!is_virtual)
@@ -117,19 +117,19 @@ async fn serve(app: Arc<App>, server: usize, stream: TcpStream, close: Cancellat
     }
 }
 
-/// A socket that can be closed with a reset, and that fails when the head of a request has begun and does not
-/// end in time.
+/// A socket that can be closed with a reset, and that fails when a request's head has started and
+/// is not complete in time.
 struct Wire {
     stream: TcpStream,
     control: Arc<Control>,
-    /// The time from the first byte of a head to its end; none for as long as it takes.
+    /// The longest time from the first byte of a head to its end; `None` for no limit.
     patience: Option<(Clock, Nanos)>,
-    /// When the head after so many others must be whole.
+    /// The number of heads before this one, and its deadline.
     deadline: Option<(u64, Sleep)>,
 }
 
 impl Wire {
-    /// Begins to wait for the end of a head whose first bytes were read.
+    /// Starts the deadline of a head whose first bytes were read.
     fn begin_head(&mut self) {
         let Some(((clock, time), heads)) = self.patience.as_ref().zip(self.control.awaits_head())
         else {
@@ -141,7 +141,7 @@ impl Wire {
         }
     }
 
-    /// True when a head has begun and its time is over.
+    /// True when a head has started and its deadline has passed.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         let awaited = self.control.awaits_head();
         match &mut self.deadline {

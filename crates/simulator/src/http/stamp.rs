@@ -1,10 +1,10 @@
-//! Simulated time as the wire shows it.
+//! Simulated time in responses.
 
 use std::time::{Duration, SystemTime};
 
 use domain::Stamp;
 
-/// The moment that stamp zero stands for. One fixed date makes responses repeat byte for byte.
+/// The date of stamp zero. A fixed one makes responses repeat byte for byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Epoch(pub(crate) SystemTime);
 
@@ -24,7 +24,7 @@ impl Epoch {
         epoch.unwrap_or_default() + Duration::from_nanos(at.0)
     }
 
-    /// An expiry that never comes, as Ollama writes it.
+    /// The expiry of a model that stays loaded, as Ollama writes it.
     pub(crate) const NEVER: &str = "2318-09-23T10:20:00.000000Z";
 }
 

@@ -1,4 +1,4 @@
-//! What the simulated model says: deterministic text, decided when a request arrives.
+//! The simulated model's output: deterministic text, decided when a request arrives.
 
 mod generate;
 pub(crate) mod likelihood;

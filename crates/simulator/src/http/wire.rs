@@ -1,4 +1,4 @@
-//! Request bodies as they come. Everything is optional and `null` means absent, as in Go.
+//! Request bodies. Every member is optional and `null` means absent, as in Go.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -180,7 +180,7 @@ pub(crate) fn read_native<'a, T: Deserialize<'a> + GoStruct>(
     ))
 }
 
-/// One pass for syntax, so that a wrong type is told from broken JSON.
+/// One pass for syntax, so that a wrong type gets another error than malformed JSON.
 fn syntax(body: &[u8]) -> Result<&RawValue, String> {
     if body.is_empty() {
         return Err("missing request body".to_owned());

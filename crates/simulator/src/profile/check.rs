@@ -1,4 +1,4 @@
-//! What makes a profile usable, and what is said when it is not.
+//! Checks of a profile, and their errors.
 
 use domain::plan::Refused;
 use serde::Serialize;
@@ -19,7 +19,7 @@ pub(super) fn unreadable(origin: &str, error: &std::io::Error) -> ProfileError {
     Refused::whole(origin, problem)
 }
 
-/// The least that a number may be, whether it must be more than that, and the names of such numbers.
+/// A lower bound, whether it is exclusive, and the names of the numbers it applies to.
 const LEAST: [(u32, bool, &str); 4] = [
     (
         0,
@@ -52,7 +52,7 @@ impl Checker<'_> {
         Refused::key(self.origin, key, problem.into())
     }
 
-    /// Checks every number in what is `at` this path and has this name.
+    /// Checks every number of this name in the value at this path.
     fn numbers(&self, at: &str, name: &str, value: &toml::Value) -> Result<(), ProfileError> {
         let number = match value {
             toml::Value::Table(members) => {

@@ -1,5 +1,5 @@
-//! How long an answer is: drawn from the profile's distribution for the kind of prompt, and from
-//! nothing but content.
+//! The length of an answer, drawn from the profile's distribution for the kind of prompt and seeded
+//! only by the request's content.
 
 use domain::hash::derive;
 use rand::SeedableRng;
@@ -43,15 +43,15 @@ pub enum Distribution {
     LogNormal,
 }
 
-/// What an output length is drawn from.
+/// The inputs of an output length.
 #[derive(Debug, Clone, Copy)]
 pub struct OutputDraw<'a> {
     /// System text and prompt, or the rendered conversation.
     pub prompt: &'a str,
-    /// The request's sampling seed. Without one the caller gives something that tells repeated
-    /// requests apart and does not depend on timing.
+    /// The request's sampling seed. Without one the caller gives a number that differs between
+    /// repeated requests and does not depend on timing.
     pub seed: i64,
-    /// Sampling temperature; at 0 the seed plays no part, as with a real sampler.
+    /// Sampling temperature; at 0 the seed has no effect, as with a real sampler.
     pub temperature: f64,
 }
 

@@ -1,4 +1,4 @@
-//! A client on a bare socket: it sees what a library would hide, and stamps every frame.
+//! A client on a plain socket: it shows what a library would hide, and stamps every frame.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
@@ -101,7 +101,7 @@ pub(crate) struct Call<'a> {
     pub(crate) path: &'a str,
     pub(crate) body: String,
     pub(crate) headers: Vec<(&'a str, &'a str)>,
-    /// Go away after so many frames.
+    /// Close the connection after this many frames.
     pub(crate) leave_after: Option<usize>,
 }
 

@@ -182,7 +182,7 @@ async fn json_format(server: &Server) -> Checked {
             serde_json::from_str::<Value>(&text).is_ok_and(|v| v.is_object()),
             text,
         ),
-        // Cut off, but begun as an object.
+        // Cut off, but started as an object.
         "length" => holds(text.is_empty() || text.starts_with('{'), text),
         other => wrong(format!("done_reason {other:?}: {text:?}")),
     }

@@ -2,8 +2,8 @@
 //!
 //! `cargo test -p simulator --test conformance` runs them on the simulator. With
 //! `TANDEM_CONFORMANCE_ENDPOINT` and `TANDEM_CONFORMANCE_MODEL` set they also run on that server;
-//! `cargo xtask clients --conformance --endpoint URL --model NAME` sets them. The model needs no
-//! sense: random weights do. `TANDEM_CONFORMANCE_EMBEDDER` names one that embeds, if another does.
+//! `cargo xtask clients --conformance --endpoint URL --model NAME` sets them. A model with random
+//! weights is enough. `TANDEM_CONFORMANCE_EMBEDDER` names one that embeds, if another does.
 //! `docs/verified-servers.md` says which servers have passed.
 
 #[path = "../common/mod.rs"]
@@ -18,7 +18,7 @@ use common::{paced, virtually};
 use simulator::{Simulator, SimulatorConfig};
 use suite::{Checks, Server};
 
-/// Every check, in an order that leaves the model unloaded at the end.
+/// Every check, ordered so that the model is unloaded at the end.
 fn checks(server: &Server) -> Checks<'_> {
     let mut checks = Checks::default();
     checks.script(server, include_str!("models.txt"));

@@ -1,4 +1,4 @@
-//! Checks as text: requests, and what must hold of their answers.
+//! Checks as text: requests, and what must be true of their answers.
 //!
 //! | line | what |
 //! | --- | --- |
@@ -136,7 +136,7 @@ fn refusal(request: &str, status: u16, words: &str) -> Value {
     json!({"error": {"message": words, "type": kind, "param": null, "code": null}})
 }
 
-/// The text and the thinking of all objects together, whatever their protocol.
+/// The text and the thinking of all objects together, in any protocol.
 fn said(objects: &[Value]) -> Value {
     let joined = |places: &str| -> String {
         let of = |object: &Value| -> String {
@@ -152,7 +152,7 @@ fn said(objects: &[Value]) -> Value {
     })
 }
 
-/// Values that a check has met under a name.
+/// Values that a check has seen under a name.
 #[derive(Debug, Default)]
 pub(crate) struct Known(BTreeMap<String, Value>);
 
@@ -211,7 +211,7 @@ impl Known {
         of.iter().try_for_each(|seen| self.like(seen, &pattern))
     }
 
-    /// Fails the check unless the members of a pattern are there and alike, whatever else is there.
+    /// Fails the check unless the members of a pattern are there and alike; others are ignored.
     /// `<…>` stands for any value of a kind, `*.NAME` for any member that ends so, and
     /// `{"<some>": PATTERN}` for a list with an element like that.
     pub(crate) fn like(&mut self, seen: &Value, pattern: &Value) -> Checked {
@@ -276,7 +276,7 @@ impl Known {
             "glob" => glob(text_of(value), argument),
             "one" => argument.split(' ').any(|one| one == text_of(value)),
             "named" => named(value, argument),
-            // Wherever it stands, the same value as where it stood first.
+            // The same value as at its first occurrence.
             "same" => {
                 self.0
                     .entry(argument.to_owned())

@@ -13,18 +13,18 @@ use crate::common::{Answer, Call, End, get, post};
 /// Longest wait for one check, on the clock of the server under test.
 const PATIENCE: Nanos = Nanos::from_secs(180);
 
-/// Characters of an explanation that are printed: a vector is longer than anybody reads.
+/// Characters of an explanation that are printed; vectors are longer.
 const LONGEST_DETAIL: usize = 600;
 
 /// A prompt far beyond a small context: engines round contexts up.
 pub(crate) const LONG: &str = "one two three four five six seven eight ";
 
-/// Why a check does not hold.
+/// Why a check does not pass.
 #[derive(Debug)]
 pub(crate) enum Miss {
-    /// The server does otherwise.
+    /// The server behaves differently.
     Wrong(String),
-    /// This model or server gives no occasion to see it.
+    /// The check does not apply to this model or server.
     NotApplicable(String),
 }
 
@@ -38,17 +38,17 @@ impl fmt::Display for Miss {
 
 pub(crate) type Checked<T = ()> = Result<T, Miss>;
 
-/// A check that fails with these words.
+/// A check that fails with this message.
 pub(crate) fn wrong<T>(text: impl Into<String>) -> Checked<T> {
     Err(Miss::Wrong(text.into()))
 }
 
-/// A check that cannot be made here.
+/// A check that does not apply here.
 pub(crate) fn not_here<T>(text: impl Into<String>) -> Checked<T> {
     Err(Miss::NotApplicable(text.into()))
 }
 
-/// Fails the check with these words unless this holds.
+/// Fails the check with this message unless the condition holds.
 pub(crate) fn holds(condition: bool, otherwise: impl fmt::Display) -> Checked {
     if condition {
         Ok(())
@@ -86,8 +86,8 @@ impl<'a> Checks<'a> {
         self.0.push((name.into(), check.boxed_local()));
     }
 
-    /// Makes the checks, one after another, prints the table of them, and counts those that hold
-    /// and those that fail. A panic in a check is not caught; an answer that never comes is.
+    /// Runs the checks one after another, prints their table, and counts the passed and the failed
+    /// ones. A panic in a check is not caught; an answer that never comes is.
     pub(crate) async fn run(self, server: &Server) -> (usize, usize) {
         println!("\nversion {}, model {}", server.version, server.model);
         let (mut hold, mut fail, mut rest) = (0, 0, 0);
@@ -247,7 +247,7 @@ impl Server {
         Ok(found.cloned())
     }
 
-    /// The same of a model that must be there.
+    /// This model's entry of /api/ps, which must be there.
     pub(crate) async fn entry(&self) -> Checked<Value> {
         match self.loaded().await? {
             Some(entry) => Ok(entry),
@@ -255,7 +255,7 @@ impl Server {
         }
     }
 
-    /// Seconds until the model goes, as /api/ps states it, by the server's own clock.
+    /// Seconds until the model is unloaded, as /api/ps states it, by the server's own clock.
     pub(crate) async fn expiry(&self) -> Checked<i64> {
         let entry = self.entry().await?;
         let load = json!({"model": self.model});

@@ -34,7 +34,7 @@ impl Truth {
     fn of(stream: &StreamLog, pace: Pace) -> Option<Self> {
         Some(Self {
             seed: stream.seed,
-            ttft_ns: stream.writes.first()?.begun.since(stream.asked).0,
+            ttft_ns: stream.writes.first()?.started.since(stream.asked).0,
             late_ns: stream.latest(pace)?.0,
             tokens: stream.writes.len() as u64,
         })

@@ -1,18 +1,17 @@
-//! Which loads are tried, and when it is enough.
+//! Chooses the loads of a calibration and when it ends.
 
 use domain::Nanos;
-use domain::record::{BudgetDepth, BudgetEnd, BudgetStep, ClientBudget};
+use domain::record::{BudgetDepth, BudgetEnd, BudgetStep};
 use metrics::budget::is_within;
 use metronome::Pace;
 
-/// One load to try.
+/// One load of a calibration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Load {
-    /// Streams at once.
+    /// Concurrent streams.
     pub(super) streams: u32,
-    /// When their tokens are due.
     pub(super) pace: Pace,
-    /// Streams one after another on each connection.
+    /// Consecutive streams on each connection.
     pub(super) rounds: u32,
 }
 
@@ -23,13 +22,13 @@ const PLAIN: Pace = Pace {
     gap: Nanos::from_millis(20),
     tokens: TOKENS,
 };
-const HASTY: Pace = Pace {
+const FAST: Pace = Pace {
     ttft: Nanos::from_millis(10),
     gap: Nanos::from_millis(10),
     tokens: 20,
 };
 
-/// Tried first and forgotten, so that what happens once in a process is in no figure.
+/// Run first and discarded, so that one-time costs of the process are in no figure.
 pub(super) const WARM_UP: Load = Load {
     streams: 1,
     pace: Pace {
@@ -40,28 +39,28 @@ pub(super) const WARM_UP: Load = Load {
     rounds: 2,
 };
 
-/// A server that ticks in milliseconds cannot send two tokens of a stream apart in less.
+/// The shortest gap between tokens that a server with a timer of 1 ms resolution keeps.
 const LEAST_GAP: Nanos = Nanos(1_250_000);
 
-/// Machine time in use from which a higher load measures the machine and not the client.
+/// Share of CPU time in use above which a higher load measures the machine instead of the client.
 const CPU_FULL: f64 = 0.97;
 
-/// Loads between the last good one and the first late one.
+/// Loads between the highest good one and the lowest late one.
 const REFINEMENTS: u32 = 2;
 
-/// Chooses loads by what the steps so far came to.
+/// Chooses the next load by the results so far.
 #[derive(Debug)]
 pub(crate) struct Ladder {
-    depth: BudgetDepth,
-    /// Given loads not yet tried, the next one last.
+    pub(super) depth: BudgetDepth,
+    /// Given loads still to run, the next one last.
     given: Vec<Load>,
-    /// When nothing new begins any more, from the start.
+    /// No load starts later than this after the start.
     time: Nanos,
-    /// Streams that the process has file descriptors for.
+    /// Streams for which the process has file descriptors.
     most_streams: u32,
-    /// The fewest streams of a load that was left out for want of them.
-    left_out: Option<u32>,
-    /// The highest load so far that held, and the lowest that did not.
+    /// The fewest streams of a load that is skipped for lack of file descriptors.
+    pub(super) left_out: Option<u32>,
+    /// The highest load with a bias within the limit, and the lowest with a bias above it.
     held: Option<Load>,
     late: Option<Load>,
     refined: u32,
@@ -74,7 +73,7 @@ impl Ladder {
     pub(crate) fn quick(most_streams: u32) -> Self {
         let load = |streams| Load {
             streams,
-            pace: HASTY,
+            pace: FAST,
             rounds: 1,
         };
         Self::new(
@@ -85,7 +84,7 @@ impl Ladder {
         )
     }
 
-    /// The given numbers of streams, then twice the rate of the last one again and again.
+    /// The given numbers of streams, then the rate of the last load doubled repeatedly.
     pub(crate) fn full(streams: &[u32], most_streams: u32) -> Self {
         let load = |streams: &u32| Load {
             streams: *streams,
@@ -119,17 +118,7 @@ impl Ladder {
         }
     }
 
-    /// The fewest streams of a load that is left out because the process may not open enough files.
-    pub(super) fn left_out(&self) -> Option<u32> {
-        self.left_out
-    }
-
-    /// How thorough it is.
-    pub(super) fn depth(&self) -> BudgetDepth {
-        self.depth
-    }
-
-    /// The next load; none when it is enough. `past` is the time since the start.
+    /// The next load; none at the end. `past` is the time since the start.
     pub(super) fn next(&mut self, past: Nanos) -> Option<Load> {
         let load = self.choose();
         if load.is_some() && past >= self.time {
@@ -153,7 +142,7 @@ impl Ladder {
         doubled(self.held?)
     }
 
-    /// Halfway, by ratio, between what held and what did not.
+    /// The geometric mean of the highest good load and the lowest late one.
     fn refinement(&mut self) -> Option<Load> {
         let both = self.held.zip(self.late);
         let (held, late) = both.filter(|_| self.depth == BudgetDepth::Full)?;
@@ -168,7 +157,7 @@ impl Ladder {
         (load != held && load != late && load.streams <= self.most_streams).then_some(load)
     }
 
-    /// Takes notice of a step.
+    /// Records the result of a load.
     pub(super) fn learn(&mut self, load: Load, step: &BudgetStep) {
         if is_within(step) {
             let more = self.held.is_none_or(|held| rate(held) < rate(load));
@@ -192,7 +181,7 @@ impl Ladder {
         }
     }
 
-    /// Why it was enough.
+    /// Why the calibration ended.
     pub(super) fn end(&self) -> BudgetEnd {
         match self.end {
             BudgetEnd::Done if self.late.is_some() => BudgetEnd::Bias,
@@ -201,12 +190,12 @@ impl Ladder {
     }
 }
 
-/// Tokens per second that are due.
+/// Tokens per second of a load.
 fn rate(load: Load) -> f64 {
     f64::from(load.streams) / load.pace.gap.as_secs_f64()
 }
 
-/// Twice the rate on as many streams, for about as long.
+/// The same number of streams at twice the rate, for about as long.
 fn doubled(load: Load) -> Option<Load> {
     let gap = Nanos(load.pace.gap.0 / 2);
     (gap >= LEAST_GAP).then(|| at_gap(load.streams, gap))
@@ -225,20 +214,13 @@ fn at_gap(streams: u32, gap: Nanos) -> Load {
     }
 }
 
-/// Puts the steps in order of their rate, as a budget has them.
-pub(super) fn sort(budget: &mut ClientBudget) {
-    budget
-        .steps
-        .sort_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s));
-}
-
 #[cfg(test)]
 mod tests {
     use domain::record::Bias;
 
     use super::*;
 
-    /// Climbs a ladder on a client that is late above `limit` tok/s.
+    /// Runs a ladder on a client that is late above `limit` tok/s.
     fn climb(mut ladder: Ladder, limit: f64, cpu_full_at: f64) -> (Vec<(u32, u64)>, BudgetEnd) {
         let mut tried = Vec::new();
         while let Some(load) = ladder.next(Nanos::ZERO) {
@@ -266,21 +248,21 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_doubles_until_the_client_is_late_and_is_then_narrowed_down() {
+    fn the_rate_doubles_until_the_client_is_late_and_is_then_refined() {
         let (tried, end) = climb(Ladder::full(&[1, 32, 128, 500], 5000), 60_000.0, 1e9);
         insta::assert_compact_debug_snapshot!(tried, @"[(1, 50), (32, 1600), (128, 6400), (500, 25000), (500, 50000), (500, 100000), (500, 70711), (500, 59460)]");
         assert_eq!(end, BudgetEnd::Bias);
     }
 
     #[test]
-    fn what_is_given_is_tried_even_when_the_client_is_late_before() {
+    fn given_loads_are_tried_even_after_a_late_one() {
         let (tried, end) = climb(Ladder::full(&[32, 128, 500], 5000), 2000.0, 1e9);
         insta::assert_compact_debug_snapshot!(tried, @"[(32, 1600), (128, 6400), (500, 25000), (64, 3200), (45, 2250)]");
         assert_eq!(end, BudgetEnd::Bias);
     }
 
     #[test]
-    fn a_full_machine_a_fast_client_and_few_descriptors_end_it_too() {
+    fn it_also_ends_at_a_full_cpu_a_fast_client_few_descriptors_or_a_time_limit() {
         let (tried, end) = climb(Ladder::full(&[500], 5000), 1e9, 50_000.0);
         assert_eq!(tried, [(500, 25_000), (500, 50_000)]);
         assert_eq!(end, BudgetEnd::Cpu);
@@ -295,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quick_one_stops_at_the_first_late_load() {
+    fn a_quick_calibration_stops_at_the_first_late_load() {
         let (tried, end) = climb(Ladder::quick(5000), 2000.0, 1e9);
         assert_eq!(tried, [(1, 100), (16, 1600), (64, 6400)]);
         assert_eq!(end, BudgetEnd::Bias);

@@ -1,4 +1,4 @@
-//! One load: the product's own client and load loop against a server whose token times are known.
+//! One load of a calibration: the real client and load loop against a server whose token times are known.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -19,27 +19,27 @@ use super::ladder::Load;
 use crate::flavour;
 use crate::process;
 
-/// Streams from which memory is told.
-const FEW: u32 = 16;
+/// Fewer streams do not show in the memory of the process.
+const LEAST_FOR_MEMORY: u32 = 16;
 
-/// A server on the same machine that is later by this much is stuck, as when the process has no file
-/// descriptor left to accept a connection with.
+/// Margin of the client's timeouts. A local server that is later is stuck, for example because the process
+/// has no file descriptor left to accept a connection.
 const PATIENCE: Nanos = Nanos::from_secs(30);
 
-/// What stays the same from load to load.
+/// Settings of all loads of a calibration.
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
-    /// The client speaks `/v1` rather than Ollama's own API.
+    /// Use `/v1` instead of Ollama's own API.
     pub(super) compatible: bool,
-    /// CPUs that the server's thread is held to, when the client is held to others.
+    /// CPUs to pin the server's thread to, when the client is pinned.
     pub(super) server_cpus: Vec<u32>,
     /// Cores of the process.
     pub(super) cores: u32,
-    /// Memory of the process before the first load.
+    /// Memory of the process before the first load, bytes.
     pub(super) memory: Option<u64>,
 }
 
-/// Runs one load and compares what the client saw with what was sent. None when it was stopped.
+/// Runs one load and compares the client's timestamps with the server's. None when stopped.
 pub(super) async fn step(
     load: Load,
     setting: &Setting,
@@ -53,12 +53,12 @@ pub(super) async fn step(
         clock.clone(),
         move || {
             if !cpus.is_empty() {
-                // A server that shares cores after all costs accuracy, and no more.
+                // An unpinned server only costs accuracy.
                 let _ = flavour::pin(&cpus);
             }
         },
     )
-    .or_environment("the server that clients are calibrated by could not be started")?;
+    .or_environment("the calibration server could not be started")?;
     let backend = client(&server, &clock, setting.compatible, load.pace)?;
     let streams = NonZeroU32::new(load.streams).ok_or_else(|| Fatal::usage("no streams"))?;
     let requests = load.streams.saturating_mul(load.rounds);
@@ -79,7 +79,7 @@ pub(super) async fn step(
     let cpu = || process::cpu_time().zip(server.cpu_time());
     let (began, before) = (clock.now(), cpu());
     let held = async {
-        // Halfway through the first round every stream is open and none has left a record.
+        // Halfway through the first round every stream is open and none has made a record.
         clock.sleep(Nanos(load.pace.length().0 / 2)).await;
         process::memory()
     };
@@ -92,7 +92,9 @@ pub(super) async fn step(
     let records = std::mem::take(&mut *records.lock().unwrap_or_else(PoisonError::into_inner));
     let mut compared = Compared::default();
     for record in &records {
-        let truth = record.options.seed.and_then(|seed| take(&mut log, seed));
+        let streams = record.options.seed.and_then(|seed| log.get_mut(&seed));
+        // Each stream is used once.
+        let truth = streams.and_then(Vec::pop);
         compared.add(&record.times, truth.as_ref());
     }
     let tokens = compared.tokens();
@@ -101,20 +103,15 @@ pub(super) async fn step(
         let all = all1.saturating_sub(all0);
         let ours = all.saturating_sub(server1.saturating_sub(server0));
         step.cpu_per_token_ns = (tokens > 0).then(|| Nanos(ours.0 / tokens));
-        let there_was = took.0 as f64 * f64::from(setting.cores);
-        step.cpu_used = Some((all.0 as f64 / there_was).min(1.0));
+        let available = took.0 as f64 * f64::from(setting.cores);
+        step.cpu_used = Some((all.0 as f64 / available).min(1.0));
     }
-    // A few agents do not show beside what else the process holds.
-    let enough = load.streams >= FEW;
-    step.memory_per_agent_bytes =
-        setting
-            .memory
-            .zip(held)
-            .filter(|_| enough)
-            .map(|(before, held)| {
-                let more = held.saturating_sub(before) / u64::from(load.streams);
-                more.saturating_sub(load.pace.log_bytes())
-            });
+    let memory = setting.memory.zip(held);
+    let memory = memory.filter(|_| load.streams >= LEAST_FOR_MEMORY);
+    step.memory_per_agent_bytes = memory.map(|(before, held)| {
+        let more = held.saturating_sub(before) / u64::from(load.streams);
+        more.saturating_sub(load.pace.log_bytes())
+    });
     Ok(Some(step))
 }
 
@@ -138,12 +135,10 @@ fn client(
     })
 }
 
-/// Streams by their request's sampling seed, in reverse order of arrival where several share one.
-type Log = HashMap<i64, Vec<Truth>>;
-
-fn by_seed(mut streams: Vec<StreamLog>, pace: Pace) -> Log {
+/// Complete streams by their request's sampling seed, in reverse order of arrival where several share one.
+fn by_seed(mut streams: Vec<StreamLog>, pace: Pace) -> HashMap<i64, Vec<Truth>> {
     streams.sort_by_key(|stream| std::cmp::Reverse(stream.asked));
-    let mut log = Log::new();
+    let mut log: HashMap<i64, Vec<Truth>> = HashMap::new();
     for stream in streams.into_iter().filter(|stream| stream.complete) {
         let Some(seed) = stream.seed else { continue };
         let truth = Truth {
@@ -152,14 +147,9 @@ fn by_seed(mut streams: Vec<StreamLog>, pace: Pace) -> Log {
                 .zip(&stream.writes)
                 .map(|(token, _)| stream.due(pace, token))
                 .collect(),
-            sent: stream.writes.iter().map(|write| write.begun).collect(),
+            sent: stream.writes.iter().map(|write| write.started).collect(),
         };
         log.entry(seed).or_default().push(truth);
     }
     log
-}
-
-/// Each stream is found once.
-fn take(log: &mut Log, seed: i64) -> Option<Truth> {
-    log.get_mut(&seed)?.pop()
 }

@@ -1,4 +1,4 @@
-//! What the doctor saw. Facts only: `judge` says what they mean.
+//! The facts that checks gather; `judge` turns them into findings.
 
 use domain::backend::{LoadedModel, ModelIdentity, ServerIdentity};
 use serde::Serialize;
@@ -8,50 +8,49 @@ use super::slots::Probe;
 use crate::descriptors::FileLimit;
 use crate::target::Absence;
 
-/// Everything that was seen.
+/// All facts.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Facts {
     pub(crate) plan: PlanFacts,
-    /// The servers, in the order in which agents are dealt to them.
+    /// The servers, in the order in which agents are assigned to them.
     pub(crate) servers: Vec<ServerFacts>,
-    /// This machine; none where the servers are simulated and it has no part in any figure.
+    /// This machine; none with the embedded simulator, which does not depend on it.
     pub(crate) machine: Option<MachineFacts>,
 }
 
 impl Facts {
-    /// True as soon as one of the servers is a simulator.
+    /// True when any of the servers is a simulator.
     pub(crate) fn is_simulated(&self) -> bool {
         self.servers.iter().any(|server| match &server.state {
-            ServerState::There(there) => there.server.is_simulator(),
+            ServerState::Answers(report) => report.server.is_simulator(),
             ServerState::Absent { .. } => false,
         })
     }
 }
 
-/// What a plan will ask of a server.
+/// What a plan requires of servers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct PlanFacts {
     pub(crate) name: String,
     pub(crate) model: String,
     pub(crate) configs: usize,
-    /// Most agents at once.
+    /// Maximum number of concurrent agents.
     pub(crate) agents: usize,
-    /// Servers that it can use: one, or as many as agents.
+    /// Servers that it uses: one, or one for each agent.
     pub(crate) servers: usize,
-    /// The largest context that it asks for; none when an agent leaves it to the server, which may
-    /// take any.
+    /// The largest context that it requests; none when an agent leaves it to the server.
     pub(crate) largest_context: Option<u64>,
     /// The largest context that any agent names.
     pub(crate) largest_named_context: Option<u64>,
-    /// Configurations whose agents make one server reload the model between them.
+    /// Configurations whose agents make a shared server reload the model.
     pub(crate) reloading: usize,
     /// Options in which the agents of those configurations differ.
     pub(crate) reloading_options: Vec<&'static str>,
-    /// It wants the model unloaded or loaded before each arm.
+    /// It requires the model to be unloaded or loaded before each arm.
     pub(crate) sets_state: bool,
 }
 
-/// What was seen of an endpoint.
+/// The facts of an endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct ServerFacts {
     /// The endpoint, without credentials.
@@ -61,65 +60,64 @@ pub(crate) struct ServerFacts {
     pub(crate) state: ServerState,
 }
 
-/// What is at an endpoint.
+/// Whether a model server answers at an endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub(crate) enum ServerState {
-    /// No server could be made out.
+    /// No model server was detected.
     Absent {
         why: Absence,
-        /// In the client's words.
+        /// The client's error message.
         message: String,
         hint: Option<String>,
     },
-    There(Box<There>),
+    Answers(Box<ServerReport>),
 }
 
 /// A server that answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct There {
+pub(crate) struct ServerReport {
     pub(crate) server: ServerIdentity,
-    /// It can load and unload models when told to.
+    /// It can load and unload models on request.
     pub(crate) loads_on_demand: bool,
-    /// It is the simulator's embedded one.
+    /// It is the embedded simulator.
     pub(crate) simulated: bool,
     pub(crate) key_sent: bool,
     pub(crate) model: Option<ModelIdentity>,
     pub(crate) has: Vec<String>,
-    /// Requests that it serves at the same time, where it tells.
-    pub(crate) slots_told: Option<u64>,
-    /// Context of a slot, where it tells.
-    pub(crate) context_told: Option<u64>,
-    /// Options that agents of the plan set and it cannot be sent.
+    /// Number of slots that it reports.
+    pub(crate) slots_reported: Option<u64>,
+    /// Context of a slot that it reports, tokens.
+    pub(crate) context_reported: Option<u64>,
+    /// Options of the plan's agents that its protocol cannot carry.
     pub(crate) options_not_sent: Vec<&'static str>,
-    /// The model's architecture (`gemma3`), where the server tells.
+    /// The model's architecture (`gemma3`) that it reports.
     pub(crate) architecture: Option<String>,
     pub(crate) shape: Option<Shape>,
-    /// What the largest configuration needs, where it can be told.
+    /// Estimated memory of the largest configuration.
     pub(crate) need: Option<Need>,
-    /// What was in memory before anything was sent; none where it does not tell.
+    /// Models in memory before the probe, as it reports them.
     pub(crate) loaded_before: Option<Vec<LoadedModel>>,
     /// The model as the probe loaded it.
     pub(crate) loaded: Option<LoadedModel>,
-    /// How long it keeps an idle model, seconds; negative is for ever. Seen after the probe.
+    /// Keep-alive of an idle model after the probe, seconds; negative is for ever.
     pub(crate) keep_alive_s: Option<f64>,
-    /// What short requests showed.
+    /// The results of short requests.
     pub(crate) probe: Option<Probe>,
 }
 
 /// This machine.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct MachineFacts {
-    /// Conditions that spoil a benchmark, in words.
+    /// Conditions that distort a benchmark.
     pub(crate) warnings: Vec<String>,
-    /// Devices with their memory and users.
     pub(crate) gpus: Vec<GpuFacts>,
     pub(crate) memory_free_bytes: Option<u64>,
     pub(crate) memory_total_bytes: Option<u64>,
-    /// The clock, when it was tried.
+    /// The clock, when it was tested.
     pub(crate) clock: Option<ClockFacts>,
     pub(crate) files: Option<FileLimit>,
-    /// Free space where results go, bytes.
+    /// Free space in the results folder, bytes.
     pub(crate) disk_free_bytes: Option<u64>,
 }
 
@@ -130,11 +128,11 @@ pub(crate) struct GpuFacts {
     pub(crate) name: String,
     pub(crate) memory_total_bytes: Option<u64>,
     pub(crate) memory_used_bytes: Option<u64>,
-    /// Processes on it that belong to none of the servers, in words.
+    /// Names of processes on it that belong to none of the servers.
     pub(crate) others: Vec<String>,
 }
 
-/// What the clock can tell apart, and how late a timer rings.
+/// Resolution of the clock and lateness of its timer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct ClockFacts {
     /// Smallest step between two stamps, nanoseconds.

@@ -1,4 +1,4 @@
-//! Looks at servers: what they tell, and what short requests show.
+//! Reads the metadata of servers and probes them with short requests.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,30 +10,27 @@ use domain::plan::{StatePolicy, SweepPlan, Timeouts};
 use domain::{FailureKind, ModelOptions, Nanos, Outcome};
 use futures_util::future::join_all;
 
-use super::facts::{PlanFacts, There};
+use super::facts::{PlanFacts, ServerReport};
 use super::keep_alive;
 use super::memory::{self, Need, Shape};
 use super::slots::{self, Probe, Slots, Window};
 use crate::target::{self, LIMITS, Seen};
 
-/// Most that the probe may take: a load of the model, and then its requests.
+/// Maximum time of the probe's first request, which may load the model, and of the others.
 const LOAD_LIMIT: Nanos = Nanos::from_secs(300);
 const REQUESTS_LIMIT: Nanos = Nanos::from_secs(120);
 
-/// Tokens of the request alone, and the fewest of those that are sent together.
+/// Tokens of the first request, and the least of the others.
 const NUM_PREDICT: i64 = 32;
-
-/// Most tokens of a request.
 const MOST_TOKENS: f64 = 512.0;
 
-/// How long a fast server should take for an answer: long beside the moments by which this machine
-/// may be late in sending one of them.
+/// Minimum time of an answer on a fast server: long compared with the delays between the sends.
 const ANSWER_S: f64 = 0.3;
 
-/// Most requests that are sent together.
+/// Maximum number of concurrent requests.
 const MOST_TOGETHER: usize = 8;
 
-/// Limits of the probe's requests.
+/// Timeouts of the probe's requests.
 const PROBE_LIMITS: Timeouts = Timeouts {
     connect: Nanos::from_secs(5),
     first_byte: LOAD_LIMIT,
@@ -41,13 +38,12 @@ const PROBE_LIMITS: Timeouts = Timeouts {
     total: LOAD_LIMIT,
 };
 
-/// Requests that tell one slot from as many as the plan has agents: one more than those.
+/// Concurrent requests of the probe: one more than the plan has agents, to find that many slots.
 pub(super) fn together(plan: &PlanFacts) -> usize {
     (plan.agents + 1).clamp(3, MOST_TOGETHER)
 }
 
-/// The options of the configuration that needs the most memory: the largest context, where a server's
-/// own stands for Ollama's default.
+/// The options of the configuration that needs the most memory. An unset context counts as Ollama's default.
 pub(super) fn largest(plan: &SweepPlan) -> ModelOptions {
     let context = |o: &ModelOptions| o.num_ctx.unwrap_or(memory::DEFAULT_CONTEXT.cast_signed());
     let layers = |o: &ModelOptions| o.num_gpu.filter(|n| *n >= 0).unwrap_or(i64::MAX);
@@ -63,8 +59,7 @@ pub(super) fn all_options(plan: &SweepPlan) -> Vec<&ModelOptions> {
     plan.agents().map(|agent| &agent.options).collect()
 }
 
-/// What a load asks of a server: up to so many agents, all alike, dealt to the endpoints that there
-/// are.
+/// What a load of this many equal agents requires of servers.
 pub(super) fn load_facts(
     model: &str,
     agents: usize,
@@ -84,20 +79,20 @@ pub(super) fn load_facts(
     }
 }
 
-/// What a server tells without being made to do anything.
+/// Reads a server's metadata, without a generation request.
 pub(super) async fn look(
     seen: &Seen,
     options: &[&ModelOptions],
     facts: &PlanFacts,
     clock: &Clock,
     simulated: bool,
-) -> Result<There, Fatal> {
+) -> Result<ServerReport, Fatal> {
     let endpoint = &seen.found.facts;
     let kind = &endpoint.server.kind;
     let compatible = openai::wire::is_kind(kind);
     let backend = target::client(endpoint, clock, LIMITS)?;
     let loaded_before = backend.loaded().await.ok();
-    let told = |name: &str| seen.found.told.get(name).and_then(|n| n.parse().ok());
+    let reported = |name: &str| seen.found.told.get(name).and_then(|n| n.parse().ok());
     let (mut shape, mut architecture) = (None, None);
     let model = endpoint.model.clone();
     if let (Some(model), false) = (&model, compatible) {
@@ -117,15 +112,15 @@ pub(super) async fn look(
         None,
         None,
     );
-    Ok(There {
+    Ok(ServerReport {
         server: endpoint.server.clone(),
         loads_on_demand: !compatible,
         simulated,
         key_sent: !simulated && target::api_key()?.is_some(),
         model,
         has: seen.has.clone(),
-        slots_told: told("slots"),
-        context_told: told("context_per_slot"),
+        slots_reported: reported("slots"),
+        context_reported: reported("context_per_slot"),
         options_not_sent: target::not_sent(options, kind),
         architecture,
         shape,
@@ -137,7 +132,7 @@ pub(super) async fn look(
     })
 }
 
-/// The need of the plan's largest configuration. A server's own context is what it was seen to be.
+/// The memory of the plan's largest configuration; `seen_context` is the server's default context.
 fn need(
     weights: Option<u64>,
     shape: Option<&Shape>,
@@ -155,16 +150,16 @@ fn need(
     Some(Need::of(weights?, shape?, context, slots))
 }
 
-/// Loads the model as the largest configuration wants it, sends a request alone and some together,
-/// and leaves the model loaded only where it was.
+/// Loads the model with the largest configuration's options, sends one request and then several at the same
+/// time, and unloads the model unless it was loaded before.
 pub(super) async fn probe(
     seen: &Seen,
-    there: &mut There,
+    report: &mut ServerReport,
     plan: &SweepPlan,
     facts: &PlanFacts,
     clock: &Clock,
 ) -> Result<(), Fatal> {
-    let Some(model) = &there.model else {
+    let Some(model) = &report.model else {
         return Ok(());
     };
     let backend = target::client(&seen.found.facts, clock, PROBE_LIMITS)?;
@@ -176,25 +171,27 @@ pub(super) async fn probe(
         slots: Slots::Unknown {
             why: "no request completed".to_owned(),
         },
-        solo_rate: None,
+        tokens_per_s_alone: None,
         took_s: 0.0,
         failures: Vec::new(),
         key_refused: false,
     };
-    let asked = Asked {
+    let requests = ProbeRequests {
         backend,
         model: model.name.clone(),
         options,
     };
-    // The first one waits for the model; it is no part of the figures of the others.
-    let alone = clock.timeout(LOAD_LIMIT, asked.send(0, NUM_PREDICT)).await;
+    // The first request may load the model, so it is not one of the measured ones.
+    let alone = clock
+        .timeout(LOAD_LIMIT, requests.send(0, NUM_PREDICT))
+        .await;
     if let Some((window, rate)) = probe.take(alone.ok()) {
-        probe.solo_rate = rate.filter(|_| window.chunks > 1);
+        probe.tokens_per_s_alone = rate.filter(|_| window.chunks > 1);
         let longer = rate.map_or(0.0, |rate| (rate * ANSWER_S).min(MOST_TOKENS));
         let num_predict = NUM_PREDICT.max(longer as i64);
         probe.num_predict = num_predict;
         let numbers = 1..=probe.together as u64;
-        let many = join_all(numbers.map(|n| asked.send(n, num_predict)));
+        let many = join_all(numbers.map(|n| requests.send(n, num_predict)));
         let answers: Vec<_> = match clock.timeout(REQUESTS_LIMIT, many).await {
             Ok(answers) => answers.into_iter().map(Some).collect(),
             Err(_) => vec![None],
@@ -209,10 +206,10 @@ pub(super) async fn probe(
     let ended = clock.now();
     probe.took_s = ended.since(began).as_secs_f64();
     let same = |m: &LoadedModel| m.name == model.name;
-    let running = asked.backend.loaded().await.unwrap_or_default();
-    there.loaded = running.into_iter().find(same);
-    if there.loads_on_demand && !there.simulated && probe.solo_rate.is_some() {
-        there.keep_alive_s = match &there.loaded {
+    let running = requests.backend.loaded().await.unwrap_or_default();
+    report.loaded = running.into_iter().find(same);
+    if report.loads_on_demand && !report.simulated && probe.tokens_per_s_alone.is_some() {
+        report.keep_alive_s = match &report.loaded {
             None => Some(0.0),
             Some(loaded) => loaded.expires_at.as_deref().and_then(keep_alive::from_now),
         };
@@ -221,38 +218,38 @@ pub(super) async fn probe(
         Slots::Exactly { n } | Slots::AtLeast { n } => Some(n as u64),
         Slots::Unknown { .. } => None,
     };
-    there.need = need(
+    report.need = need(
         model.size_bytes,
-        there.shape.as_ref(),
+        report.shape.as_ref(),
         facts,
-        there.loaded.as_ref().and_then(|l| l.context_length),
+        report.loaded.as_ref().and_then(|l| l.context_length),
         slots,
     );
-    let was_loaded = there.loaded_before.iter().flatten().any(same);
-    if there.loads_on_demand && !was_loaded && there.loaded.is_some() {
-        // It would be unloaded sooner or later; nothing depends on this one.
+    let was_loaded = report.loaded_before.iter().flatten().any(same);
+    if report.loads_on_demand && !was_loaded && report.loaded.is_some() {
+        // A failure is harmless: the server unloads an idle model by itself.
         let _ = clock
-            .timeout(LIMITS.total, asked.backend.unload(&model.name))
+            .timeout(LIMITS.total, requests.backend.unload(&model.name))
             .await;
     }
-    there.probe = Some(probe);
+    report.probe = Some(probe);
     Ok(())
 }
 
-/// Whom the probe asks, and for what.
-struct Asked {
+/// The probe's requests.
+struct ProbeRequests {
     backend: Arc<dyn ChatBackend>,
     model: String,
     options: ModelOptions,
 }
 
-impl Asked {
+impl ProbeRequests {
     async fn send(&self, n: u64, num_predict: i64) -> (Outcome, Exchange) {
         let call = GenerateCall {
             model: self.model.clone(),
             system: None,
             history: None,
-            // They begin differently, so that no prompt cache serves one of them sooner.
+            // Different starts, so that no prompt cache answers one of them sooner.
             prompt: format!("{n}: count from one to one hundred, in words."),
             options: ModelOptions {
                 num_predict: Some(num_predict),
@@ -268,7 +265,7 @@ impl Asked {
 }
 
 impl Probe {
-    /// The window of a request that completed, and its rate; says what went wrong otherwise.
+    /// The window and the rate of a completed request; records the failure of any other.
     fn take(&mut self, answer: Option<(Outcome, Exchange)>) -> Option<(Window, Option<f64>)> {
         let Some((outcome, exchange)) = answer else {
             return self.fail("no answer within the probe's limit");
@@ -305,7 +302,7 @@ impl Probe {
         Some((window, rate))
     }
 
-    /// Keeps what went wrong, once.
+    /// Records a failure, once.
     fn fail<T>(&mut self, message: &str) -> Option<T> {
         if !self.failures.iter().any(|known| known == message) {
             self.failures.push(message.to_owned());
@@ -314,7 +311,7 @@ impl Probe {
     }
 }
 
-/// What the plan asks for, as far as a server's state depends on it.
+/// What the plan requires of servers.
 pub(super) fn plan_facts(plan: &SweepPlan) -> PlanFacts {
     let servers = plan.servers();
     let named = plan.agents().filter_map(|agent| agent.options.num_ctx);

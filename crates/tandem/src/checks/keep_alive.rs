@@ -1,16 +1,15 @@
-//! How long a server means to keep an idle model, from the moment at which it says it will unload
-//! it.
+//! The keep-alive of an idle model, from the expiry time that the server reports.
 
 use std::time::{Duration, SystemTime};
 
-/// Beyond this a server means "for ever": Ollama writes a moment centuries away.
+/// Longer means "for ever": Ollama then reports a time centuries away.
 const FOR_EVER: Duration = Duration::from_hours(24 * 365 * 10);
 
-/// From now until then, seconds; -1 is for ever. None where the text is no moment.
+/// Time until the expiry, seconds; -1 is for ever. None for an invalid time.
 pub(super) fn from_now(expires_at: &str) -> Option<f64> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "a server tells the moment on the wall's clock"
+        reason = "servers report the expiry in wall-clock time"
     )]
     let now = SystemTime::now();
     between(now, expires_at)
@@ -26,7 +25,7 @@ fn between(now: SystemTime, expires_at: &str) -> Option<f64> {
     })
 }
 
-/// A moment in RFC 3339, with `Z` or with an offset.
+/// Parses RFC 3339, with `Z` or with an offset.
 fn moment(text: &str) -> Option<SystemTime> {
     if text.ends_with('Z') {
         return humantime::parse_rfc3339(text).ok();

@@ -1,4 +1,4 @@
-//! Looks at this machine.
+//! Facts about this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,13 @@ use super::facts::{ClockFacts, GpuFacts, MachineFacts};
 use crate::descriptors;
 use crate::process;
 
-/// Sleeps of the timer's trial.
+/// Sleeps of the timer test.
 const SLEEPS: usize = 200;
 
-/// Readings of the clock's trial.
+/// Readings of the clock test.
 const READINGS: usize = 20_000;
 
-/// What is told without a trial. `results` is where results will go, or would.
+/// All facts but those of the clock, which needs a test. `results` is the results folder, which need not exist.
 pub(super) fn look(endpoints: &[String], results: &Path) -> MachineFacts {
     let GpuList { source, devices } = telemetry::gpus(endpoints);
     let environment = telemetry::environment(source);
@@ -51,9 +51,8 @@ fn gpu(device: GpuDevice) -> GpuFacts {
     }
 }
 
-/// Tries the clock and its timer, on whatever runtime this is called in. Takes a quarter of a
-/// second.
-pub(super) async fn try_clock() -> ClockFacts {
+/// Tests the clock and the timer of the current runtime. Takes a quarter of a second.
+pub(super) async fn test_clock() -> ClockFacts {
     let clock = Clock::real();
     let mut step_ns = u64::MAX;
     let mut last = clock.now();
@@ -79,12 +78,12 @@ pub(super) async fn try_clock() -> ClockFacts {
     }
 }
 
-/// Free space for this user where a folder is, or where it would be made.
+/// Free space for this user on the disk of a folder, which need not exist.
 #[cfg(target_os = "linux")]
 fn disk_free(folder: &Path) -> Option<u64> {
     let absolute: PathBuf = std::path::absolute(folder).ok()?;
-    let there = absolute.ancestors().find(|path| path.exists())?;
-    let disk = rustix::fs::statvfs(there).ok()?;
+    let report = absolute.ancestors().find(|path| path.exists())?;
+    let disk = rustix::fs::statvfs(report).ok()?;
     Some(disk.f_bavail * disk.f_frsize)
 }
 
@@ -99,7 +98,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_folder_that_is_yet_to_be_made_lies_on_its_parents_disk() {
+    fn a_missing_folder_has_the_free_space_of_its_parent() {
         let temp = tempfile::TempDir::new().unwrap();
         assert!(disk_free(&temp.path().join("not/there/yet")).unwrap() > 0);
         assert!(descriptors::limits().unwrap().soft != Some(0));
@@ -107,7 +106,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_clock_moves_and_no_sleep_is_too_short() {
-        let clock = try_clock().await;
+        let clock = test_clock().await;
         assert!(clock.step_ns < u64::MAX);
         assert!(clock.oversleep_p99_ms >= 0.0);
     }

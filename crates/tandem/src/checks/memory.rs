@@ -1,33 +1,33 @@
-//! What a model needs in memory, estimated from its metadata.
+//! Estimates a model's memory from its metadata.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// Bytes of a cached value. Servers keep them in 16 bits unless they are told otherwise.
+/// Bytes of a cached value: 16 bits is the default of servers.
 const CACHE_BYTES: u64 = 2;
 
-/// A model's dimensions, as far as they say how large its cache gets.
+/// The dimensions of a model that determine the size of its cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Shape {
     /// Cached values of a token: keys and values of all layers.
     pub(crate) values_per_token: u64,
     pub(crate) layers: u64,
-    /// Longest context that it was trained for, tokens.
+    /// Context that it was trained for, tokens.
     pub(crate) context: Option<u64>,
-    /// Some layers look back over a window only and need less than this says.
+    /// Some layers have a sliding window and need less.
     pub(crate) windowed: bool,
 }
 
-/// The architecture that the keys of a GGUF file name.
+/// The architecture in the metadata of a GGUF file.
 pub(crate) fn architecture(info: &BTreeMap<String, Value>) -> Option<&str> {
     info.get("general.architecture")?.as_str()
 }
 
 impl Shape {
-    /// From the keys and values of a GGUF file, as `/api/show` gives them. None where a needed one
-    /// is missing, as for models without attention.
+    /// From the metadata of a GGUF file, as `/api/show` returns it. None when a required key is missing, as for
+    /// models without attention.
     pub(crate) fn of(info: &BTreeMap<String, Value>) -> Option<Self> {
         let family = architecture(info)?;
         let value = |name: &str| info.get(&format!("{family}.{name}"));
@@ -52,7 +52,7 @@ impl Shape {
     }
 }
 
-/// What a configuration needs.
+/// The memory of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Need {
     pub(crate) weights_bytes: u64,
@@ -60,19 +60,18 @@ pub(crate) struct Need {
     pub(crate) cache_bytes: u64,
     /// Context of a slot, tokens.
     pub(crate) context: u64,
-    /// The context is the server's own and was assumed.
+    /// The context is Ollama's default, since the server's own is unknown.
     pub(crate) context_assumed: bool,
     pub(crate) slots: u64,
-    /// The number of slots is Ollama's default and was assumed.
+    /// The number of slots is Ollama's default.
     pub(crate) slots_assumed: bool,
 }
 
-/// What Ollama takes where nobody names a context and there is no large GPU.
+/// Ollama's default context without a large GPU.
 pub(crate) const DEFAULT_CONTEXT: u64 = 4096;
 
 impl Need {
-    /// Weights and cache for a context and a number of slots; none where nothing was said of one, a
-    /// default stands for it.
+    /// Weights and cache for a context and a number of slots; defaults replace unknown ones.
     pub(crate) fn of(
         weights_bytes: u64,
         shape: &Shape,
@@ -92,13 +91,12 @@ impl Need {
         }
     }
 
-    /// Both together, bytes.
     pub(crate) fn total(&self) -> u64 {
         self.weights_bytes + self.cache_bytes
     }
 }
 
-/// Bytes for a person: `4.1 GB`, `86 MB`.
+/// Formats bytes: `4.1 GB`, `86 MB`.
 pub(crate) fn size(bytes: u64) -> String {
     let n = bytes as f64;
     if n >= 1e9 {
@@ -146,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_are_not_told_follow_from_the_width() {
+    fn unknown_head_lengths_follow_from_the_width() {
         let shape = Shape::of(&info(serde_json::json!({
             "general.architecture": "llama",
             "llama.block_count": 8,
@@ -162,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn layers_may_differ_and_some_models_tell_nothing() {
+    fn layers_may_differ_and_metadata_may_be_missing() {
         let shape = Shape::of(&info(serde_json::json!({
             "general.architecture": "x",
             "x.block_count": 4,
@@ -181,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_for_people() {
+    fn sizes_have_units() {
         assert_eq!(size(4_120_000_000), "4.1 GB");
         assert_eq!(size(85_511_741), "86 MB");
         assert_eq!(size(1_234_567), "1.2 MB");

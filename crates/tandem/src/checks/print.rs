@@ -1,4 +1,4 @@
-//! The findings for a person.
+//! The findings as text.
 
 use std::fmt::Write as _;
 
@@ -10,14 +10,13 @@ use super::facts::{Facts, ServerState};
 use super::judge::{Finding, Level, OF_PLAN};
 use crate::terminal;
 
-/// The widest line; longer ones go on under the words, and so do those that the terminal has no room
-/// for.
+/// Longer lines are wrapped, as are those wider than the terminal.
 const MOST_WIDTH: usize = 100;
 
-/// Before the words of a finding: two blanks, the level, two blanks.
+/// Width of the level column, with its margins.
 const INDENT: usize = 11;
 
-/// A level, as wide as the widest, in its colour where colours may be used.
+/// A level, padded, in its colour if colours are allowed.
 fn word(level: Level) -> String {
     let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
     let (word, style) = match level {
@@ -33,12 +32,12 @@ fn word(level: Level) -> String {
     }
 }
 
-/// Everything that was found.
+/// All findings.
 pub(crate) fn report(facts: &Facts, findings: &[Finding]) -> String {
     let mut text = String::new();
     for (place, server) in facts.servers.iter().enumerate() {
         let name = match &server.state {
-            ServerState::There(there) if there.server.is_simulator() => " (SIMULATED)",
+            ServerState::Answers(report) if report.server.is_simulator() => " (SIMULATED)",
             _ => "",
         };
         let _ = writeln!(text, "{}{name}", server.url);
@@ -69,7 +68,7 @@ pub(crate) fn report(facts: &Facts, findings: &[Finding]) -> String {
     text
 }
 
-/// One finding a line, with what to do under it.
+/// One finding a line, with the fix below it.
 fn block<'f>(text: &mut String, findings: impl Iterator<Item = &'f Finding>) {
     for finding in findings {
         let _ = write!(text, "  {}  ", word(finding.level));
@@ -81,7 +80,7 @@ fn block<'f>(text: &mut String, findings: impl Iterator<Item = &'f Finding>) {
     }
 }
 
-/// Words from here on, further lines indented alike.
+/// Appends wrapped text; further lines are indented.
 fn wrapped(text: &mut String, words: &str, mark: &str) {
     let indent = INDENT + mark.len();
     let width = terminal::width().clamp(40, MOST_WIDTH);
@@ -104,7 +103,7 @@ fn wrapped(text: &mut String, words: &str, mark: &str) {
     text.push('\n');
 }
 
-/// Warnings and problems in a line each, for whoever is about to begin.
+/// Warnings and problems, one a line.
 pub(super) fn brief(facts: &Facts, findings: &[Finding]) -> Vec<String> {
     findings
         .iter()
@@ -123,14 +122,13 @@ pub(super) fn brief(facts: &Facts, findings: &[Finding]) -> Vec<String> {
         .collect()
 }
 
-/// What follows.
 fn conclusion(findings: &[Finding]) -> String {
     let count = |level| findings.iter().filter(|f| f.level == level).count() as u64;
     let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
     match (problems, warnings) {
-        (0, 0) => "Nothing in the way.".to_owned(),
+        (0, 0) => "Ready for a sweep.".to_owned(),
         (0, _) => format!(
-            "{}: a sweep would run, and its figures would be worth less.",
+            "{}: a sweep would run, but its figures would be less reliable.",
             plural(warnings, "warning")
         ),
         (_, 0) => format!("{}: a sweep would fail.", plural(problems, "problem")),

@@ -1,41 +1,44 @@
-//! How many requests a server decodes at the same time, from the stamps of some that were sent
-//! together.
+//! Infers how many requests a server decodes at the same time from the timestamps of concurrent requests.
 
 use domain::Stamp;
 use serde::Serialize;
 
-/// What short requests showed.
+/// The results of short requests.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Probe {
-    /// Requests that were sent together.
+    /// Number of concurrent requests.
     pub(crate) together: usize,
-    /// Most tokens of each of them.
+    /// Maximum number of tokens of each.
     pub(crate) num_predict: i64,
-    /// What their stamps say.
     pub(crate) slots: Slots,
-    /// Tokens per second of a request alone.
-    pub(crate) solo_rate: Option<f64>,
-    /// From the first send to the last end, the load of the model included, seconds.
+    /// Decoding rate of a single request, tokens per second.
+    pub(crate) tokens_per_s_alone: Option<f64>,
+    /// From the first send to the last end, including the load of the model, seconds.
     pub(crate) took_s: f64,
-    /// What went wrong, in words.
+    /// Error messages of failed requests.
     pub(crate) failures: Vec<String>,
-    /// One of them was refused for want of a key.
+    /// A request was rejected for lack of a valid key.
     pub(crate) key_refused: bool,
 }
 
-/// How many requests were decoded at the same time.
+/// Number of requests that were decoded at the same time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "inferred", rename_all = "snake_case")]
 pub(crate) enum Slots {
-    /// That many, and others waited.
-    Exactly { n: usize },
-    /// All that were sent.
-    AtLeast { n: usize },
-    /// It cannot be told.
-    Unknown { why: String },
+    /// This many; further requests waited.
+    Exactly {
+        n: usize,
+    },
+    /// All of them.
+    AtLeast {
+        n: usize,
+    },
+    Unknown {
+        why: String,
+    },
 }
 
-/// From the first token of a request to its last, and how many chunks there were.
+/// The time of a request from its first token to its last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
     pub(crate) sent: Stamp,
@@ -45,14 +48,13 @@ pub(crate) struct Window {
     pub(crate) chunks: usize,
 }
 
-/// Chunks below which a window says nothing.
+/// Windows with fewer chunks are inconclusive.
 const FEWEST_CHUNKS: usize = 4;
 
-/// What is cut off at either end of a window. A slot that is handed on within the time of a chunk
-/// must not look like two.
+/// Share trimmed from each end of a window, so that two requests that use one slot in turn do not overlap.
 const TRIM: f64 = 0.1;
 
-/// Infers the number of slots from requests that were sent at the same time.
+/// Infers the number of slots from concurrent requests.
 pub(crate) fn infer(windows: &[Window]) -> Slots {
     let unknown = |why: &str| Slots::Unknown {
         why: why.to_owned(),
@@ -68,7 +70,7 @@ pub(crate) fn infer(windows: &[Window]) -> Slots {
     if last_sent >= first_end {
         return unknown("one had ended before all of them were sent");
     }
-    // At one moment, ends come before beginnings.
+    // Sorted so that ends come before starts at the same time.
     let mut edges = Vec::new();
     for window in windows {
         let length = window.last.since(window.first).0;
@@ -114,14 +116,14 @@ mod tests {
                 &[(10, 110), (112, 212), (214, 310)][..],
                 Slots::Exactly { n: 1 },
             ),
-            // The next one's first token may come with the last one's end.
+            // The next request's first token may arrive with the last one's end.
             (
                 &[(10, 110), (108, 212), (211, 310)],
                 Slots::Exactly { n: 1 },
             ),
             (&[(10, 110), (15, 120), (121, 220)], Slots::Exactly { n: 2 }),
             (&[(10, 110), (12, 120), (30, 140)], Slots::AtLeast { n: 3 }),
-            // A chain: never more than two at a time.
+            // A chain: never more than two at the same time.
             (
                 &[(0, 100), (50, 150), (101, 200), (151, 250)],
                 Slots::Exactly { n: 2 },
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_is_said() {
+    fn inconclusive_windows_give_a_reason() {
         let mut late = windows(&[(10, 100), (120, 200)]);
         late[1].sent = Stamp(101_000_000);
         let mut short = windows(&[(0, 100), (0, 100)]);

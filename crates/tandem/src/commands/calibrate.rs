@@ -1,4 +1,4 @@
-//! `tandem calibrate`: the client's own error budget.
+//! `tandem calibrate`: measures the client's own error budget.
 
 mod print;
 
@@ -17,24 +17,24 @@ use crate::folder;
 use crate::target::Target;
 use crate::terminal;
 
-/// Measures the budget, prints it, and writes it if asked to.
+/// Measures the budget, prints it, and writes it with --out.
 pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
     if let Some(out) = &args.out {
         folder::refuse_used(out)?;
     }
     let lock = args.out.as_deref().map(folder::begin).transpose()?;
     let all = flavour::usable();
-    // The runtime that a real server would get.
+    // The runtime of a command on a real server.
     let (runtime, facts) = args.runtime.start(&Target::Real(Vec::new()))?;
     let facts = facts.ok_or_else(|| Fatal::environment("a real target has runtime facts"))?;
     let now = folder::wall_clock();
     let streams: Vec<u32> = args.streams.iter().map(|n| n.get()).collect();
     let environment = telemetry::environment(GpuSource::Absent {
-        reason: "a calibration uses none".to_owned(),
+        reason: "a calibration uses no GPU".to_owned(),
     });
     let budget = runtime.block_on(async {
         let stop = Shutdown::new(Nanos::ZERO);
-        let told = |level| {
+        let on_signal = |level| {
             if level < ShutdownLevel::Aborted {
                 say("Stopping; what was measured so far is printed.");
             }
@@ -51,7 +51,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
         let climbing = climb(ladder, args.api, facts, &all, &stop);
         tokio::select! {
             budget = climbing => budget,
-            error = stop.on_signal(told) => Err(Fatal::environment(error)),
+            error = stop.on_signal(on_signal) => Err(Fatal::environment(error)),
         }
     })?;
     let name = args.out.as_deref().map_or_else(
@@ -72,7 +72,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
     ))
 }
 
-/// Prints first, and writes also where that failed: what was measured must not be lost to a full disk.
+/// Prints, and writes even when printing failed, so that a full disk under standard output loses nothing.
 fn finish(calibration: &Calibration, args: &CalibrateArgs) -> Result<(), Fatal> {
     let printed = terminal::print(args.json, calibration, || print::block(calibration));
     if let Some(dir) = &args.out {

@@ -1,4 +1,4 @@
-//! `tandem calibrate-profile`: fits a profile to recorded runs and says how well it fits.
+//! `tandem calibrate-profile`: fits a profile to recorded runs and reports the fit errors.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use crate::flags::CalibrateProfileArgs;
 use crate::summary;
 use crate::terminal;
 
-/// Fits, prints the error of every quantity, and writes the profile if asked to.
+/// Fits, prints the error of every quantity, and writes the profile with --out.
 pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
     let base = Profile::load(&args.profile)?;
     let model = match &args.model {
@@ -72,7 +72,7 @@ pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
     Ok(Exit::Done)
 }
 
-/// The runs of a figures table, or of a results folder of ours.
+/// The runs of a figures table or of a results folder.
 fn recorded(input: &Path) -> Result<Vec<RecordedRun>, Fatal> {
     if input.is_dir() {
         let dataset = summary::read(input)?;
@@ -84,7 +84,7 @@ fn recorded(input: &Path) -> Result<Vec<RecordedRun>, Fatal> {
     Ok(read_figures(&input.display().to_string(), file)?)
 }
 
-/// Runs of ours as plain figures: those whose agents made one completed request each.
+/// Runs of a results folder as plain figures: those whose agents made one completed request each.
 fn from_dataset(dataset: &Dataset) -> Vec<RecordedRun> {
     let protocol = dataset
         .manifest

@@ -1,4 +1,4 @@
-//! `tandem capacity`: how many agents does this server carry?
+//! `tandem capacity`: finds how many agents a server can run within latency limits.
 
 mod level;
 mod show;
@@ -31,14 +31,14 @@ use crate::descriptors;
 use crate::flags::{CapacityArgs, DEFAULT_PROMPT, RuntimeFlags};
 use crate::folder;
 use crate::simulated;
-use crate::stage::{self, Cast, Stage};
+use crate::stage::{self, Stage, StageSetup};
 use crate::target::{self, Fitted, Target};
 use crate::terminal;
 
-/// The chance that a level is decided wrongly.
+/// The probability that a level is decided wrongly.
 const ERROR: f64 = 0.05;
 
-/// Whether somebody stopped the run, and the level to stop then.
+/// Stops of the whole run and of the current level.
 #[derive(Debug)]
 struct Running {
     run: Shutdown,
@@ -46,7 +46,7 @@ struct Running {
 }
 
 impl Running {
-    /// The level that runs now.
+    /// Sets the current level.
     fn level(&self, level: &Shutdown) {
         *self.level.lock().unwrap_or_else(PoisonError::into_inner) = Some(level.clone());
         if self.interrupted() {
@@ -66,7 +66,7 @@ impl Running {
     }
 }
 
-/// What `--json` prints. `docs/capacity.md` describes it.
+/// The output of `--json`, which `docs/capacity.md` describes.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     record: &'a CapacityRecord,
@@ -75,13 +75,13 @@ struct Document<'a> {
     levels: &'a [LevelFigures],
 }
 
-/// Searches, prints the answer, and keeps everything it rests on.
+/// Searches, prints the answer, and records every level.
 pub(crate) fn capacity(args: &CapacityArgs) -> Result<Exit, Fatal> {
     let held = args.resume.as_deref().map(results::capacity::resume);
     let held = held.transpose()?;
     let earlier = held.as_ref().map(|(_, record)| record);
     let model = earlier.map_or(&args.request.model, |r| &r.asked.model);
-    let args = &as_it_began(args, earlier)?;
+    let args = &restored(args, earlier)?;
     let target = match earlier {
         Some(record) => target::again(&record.header, &args.server, model, "the run began on it")?,
         None => target::choose(&args.server, model)?,
@@ -94,24 +94,21 @@ pub(crate) fn capacity(args: &CapacityArgs) -> Result<Exit, Fatal> {
             run: Shutdown::new(Nanos::ZERO),
             level: Mutex::new(None),
         };
-        let told = |level| {
+        let on_signal = |level| {
             if level < ShutdownLevel::Aborted {
-                say("Stopping; what was measured is kept.");
+                say("Stopping; the results so far are kept.");
             }
             running.stop();
         };
         tokio::select! {
             status = run(&stage, args, earlier.cloned(), facts, &running) => status,
-            error = running.run.on_signal(told) => Err(Fatal::environment(error)),
+            error = running.run.on_signal(on_signal) => Err(Fatal::environment(error)),
         }
     })
 }
 
-/// The flags with what a run that goes on began with: whatever changes a figure is the run's own.
-fn as_it_began(
-    args: &CapacityArgs,
-    earlier: Option<&CapacityRecord>,
-) -> Result<CapacityArgs, Fatal> {
+/// The flags, with those that affect figures replaced by the values of the run that is resumed.
+fn restored(args: &CapacityArgs, earlier: Option<&CapacityRecord>) -> Result<CapacityArgs, Fatal> {
     let mut args = args.clone();
     let Some(record) = earlier else {
         return Ok(args);
@@ -122,7 +119,7 @@ fn as_it_began(
     let (is_same, fix) = match &record.asked.prompt_sha256 {
         Some(kept) => (
             *kept == sha256_hex(typed.as_bytes()),
-            "its text was not kept: give it again, with --prompt",
+            "its text was not kept: repeat it with --prompt",
         ),
         None => (
             typed == kept || typed == DEFAULT_PROMPT,
@@ -141,13 +138,11 @@ fn as_it_began(
     if !record.header.is_in_simulated_time() {
         return Ok(args);
     }
-    let set = simulated::began(&record.header, CAPACITY_FILE, "run")?;
-    simulated::set_as(&mut args.server, set);
-    if let Some(files) = simulated::changed(&args.server, set)? {
-        return Err(Fatal::usage(format!(
-            "the simulator would not be the one that the run began on: {files} changed since"
-        ))
-        .hint("bring back what it was, or begin a new run"));
+    let settings = simulated::recorded(&record.header, CAPACITY_FILE, "run")?;
+    simulated::restore(&mut args.server, settings);
+    if let Some(files) = simulated::changed(&args.server, settings)? {
+        let what = format!("the run cannot be resumed: {files} has changed since it began");
+        return Err(Fatal::usage(what).hint("restore the file, or start a new run"));
     }
     Ok(args)
 }
@@ -171,13 +166,13 @@ async fn set(target: Target, args: &CapacityArgs, model: &str, seed: u64) -> Res
             say(&line);
         }
     }
-    let cast = Cast {
+    let setup = StageSetup {
         model,
         servers: 1,
         seed,
         timeouts: Timeouts::default(),
     };
-    Stage::set(target, &args.server, &cast, Nanos::ZERO).await
+    Stage::set(target, &args.server, &setup, Nanos::ZERO).await
 }
 
 async fn run(
@@ -187,8 +182,7 @@ async fn run(
     facts: Option<RuntimeFacts>,
     running: &Running,
 ) -> Result<Exit, Fatal> {
-    // A run that goes on has another root: a server's cache still holds the prompts of a level that
-    // was cut off.
+    // A resumed run has new nonces: the server's cache may hold the prompts of an interrupted level.
     let seed = earlier.as_ref().map_or(args.seed, |r| r.asked.seed);
     let nonce = stage.nonce(args.nonce.nonce, seed);
     let (dir, _lock, mut record) = if let Some(record) = earlier {
@@ -209,7 +203,7 @@ async fn run(
         .parse()
         .map_err(|e| Fatal::usage(format!("{}: slo: {e}", dir.display())))?;
     let mut levels = read_levels(&dir, &record, &objective)?;
-    // The file keeps its end until another level is there.
+    // The file keeps its end until it has another level.
     record.end = None;
     if !args.no_preload
         && stage
@@ -219,11 +213,11 @@ async fn run(
     {
         return Ok(Exit::Interrupted);
     }
-    let progress = Progress::new(args.json);
     say(format_args!(
         "How many agents within {objective}? At most {} tokens an answer.",
         record.asked.num_predict
     ));
+    let progress = Progress::new(args.json);
     let end = loop {
         let (agents, phase) = match search::next(&record.asked.search, &record.observed()) {
             Next::Level(agents, phase) => (agents, phase),
@@ -231,7 +225,7 @@ async fn run(
         };
         let agents = NonZeroU32::new(agents).expect("a search begins at one agent or more");
         let place = results::capacity::next_level(&dir, &record, agents.get());
-        let ground = level::Ground {
+        let context = level::LevelContext {
             stage,
             nonce,
             record: &record,
@@ -240,7 +234,7 @@ async fn run(
             running,
             progress: &progress,
         };
-        let level = level::run(ground, (agents, phase), &place, &levels).await?;
+        let level = level::run(context, (agents, phase), &place, &levels).await?;
         if !args.json {
             progress.ended(&level.probe, level.figures.as_ref());
         }
@@ -267,7 +261,7 @@ async fn run(
     progress.finish();
     record.end = Some(end);
     results::capacity::write(&dir, &record)?;
-    tell(args, &dir, &record, &objective, &levels)
+    report(args, &dir, &record, &objective, &levels)
 }
 
 /// The folder and the record of a new run.
@@ -326,7 +320,7 @@ fn asked(args: &CapacityArgs) -> Asked {
     }
 }
 
-/// The figures of the levels that a run has already.
+/// The figures of the recorded levels.
 fn read_levels(
     dir: &Path,
     record: &CapacityRecord,
@@ -348,7 +342,7 @@ fn read_levels(
     Ok(levels)
 }
 
-fn tell(
+fn report(
     args: &CapacityArgs,
     dir: &Path,
     record: &CapacityRecord,
@@ -376,7 +370,7 @@ fn tell(
         text
     })?;
     say(format_args!(
-        "Wrote {}; `{}` draws it",
+        "Wrote {}; `{}` makes a report",
         dir.display(),
         Invocation::from_environment().command(&format!("report --input {}", dir.display()))
     ));

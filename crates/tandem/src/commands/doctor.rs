@@ -1,4 +1,4 @@
-//! `tandem doctor`: is everything ready for a sweep, and if not, what is to be done?
+//! `tandem doctor`: checks servers, plan and machine before a sweep.
 
 use document::json::lifted;
 use domain::exit::{Exit, Fatal};
@@ -13,10 +13,10 @@ use crate::plans;
 use crate::target::Absence;
 use crate::terminal;
 
-/// Version of the JSON object; raised when a key changes its meaning or goes.
-const SCHEMA: u32 = 1;
+/// Version of the JSON object; raised when a key is removed or changes its meaning.
+const SCHEMA: u32 = 2;
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     schema: u32,
@@ -31,7 +31,6 @@ struct Document<'a> {
     exit_code: u8,
 }
 
-/// Looks, judges, prints.
 pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Fatal> {
     let mut plan = plans::load(&args.plan)?;
     plan.keep_only(&args.only)?;

@@ -1,4 +1,4 @@
-//! `tandem load`: a fixed number of requests, and how they were carried.
+//! `tandem load`: sends a fixed number of requests and reports latency and throughput.
 
 mod plan;
 mod print;
@@ -23,26 +23,26 @@ use crate::flags::LoadArgs;
 use crate::folder;
 use crate::process;
 use crate::rows::{self, Rows};
-use crate::stage::{self, Cast, Stage};
+use crate::stage::{self, Stage, StageSetup};
 use crate::target::{self, Fitted};
 use crate::terminal;
 
-/// Which repetition of the load runs, and where all of them go.
+/// The current repetition of the load, and what all repetitions share.
 struct Repetition {
     /// From 1.
     number: u32,
-    /// There are several, each in a folder of its own.
+    /// There are several, each in a subfolder.
     is_one_of_several: bool,
-    /// Where to write; named by the first repetition when it was not given.
+    /// The folder of all; the first repetition names it when it was not given.
     folder: Option<PathBuf>,
-    /// Held from the first repetition to the last, where anything is written.
+    /// The lock on that folder, if anything is written.
     lock: Option<Lock>,
-    /// Root of the nonces; given, or drawn by the first repetition. Each takes the number after the last one's.
+    /// Seed of the nonces, given or drawn by the first repetition; each further repetition adds one.
     nonce: Option<NonceRoot>,
 }
 
 impl Repetition {
-    /// This repetition's folder in that of all.
+    /// This repetition's folder.
     fn folder_in(&self, all: &Path) -> PathBuf {
         if self.is_one_of_several {
             results::load::repetition(all, self.number)
@@ -52,7 +52,7 @@ impl Repetition {
     }
 }
 
-/// Runs the load as often as asked, prints the figures, and writes them if asked to.
+/// Runs every repetition of the load, prints the figures and writes them.
 pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
     let repetitions = args.ask.repetitions.get();
     let mut repetition = Repetition {
@@ -76,29 +76,29 @@ pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
 
 fn once(args: &LoadArgs, repetition: &mut Repetition) -> Result<Exit, Fatal> {
     let mut plan = plan::plan(args)?;
-    // Each repetition has arrivals and texts of its own; the same ones on a server that is compared.
+    // Repetitions differ in arrivals and texts, and are equal on each server of a comparison.
     plan.seed = plan.seed.wrapping_add(u64::from(repetition.number - 1));
     let target = target::choose(&args.server, &args.ask.request.model)?;
     let (runtime, facts) = args.runtime.start(&target)?;
     runtime.block_on(async {
         let fitted = target::fit_load(&plan.options, target.found());
         stage::announce(&target, &args.server, &fitted, |text| say(text));
-        let cast = Cast {
+        let setup = StageSetup {
             model: &args.ask.request.model,
             servers: 1,
             seed: args.ask.seed,
             timeouts: args.limits.timeouts(),
         };
-        let stage = Stage::set(target, &args.server, &cast, Nanos::ZERO).await?;
+        let stage = Stage::set(target, &args.server, &setup, Nanos::ZERO).await?;
         let stop = Shutdown::new(Nanos::ZERO);
-        let told = |level| {
+        let on_signal = |level| {
             if level < ShutdownLevel::Aborted {
                 say("Stopping; requests in flight are cancelled.");
             }
         };
         tokio::select! {
             status = run(stage, args, repetition, plan, (facts, fitted), &stop) => status,
-            error = stop.on_signal(told) => Err(Fatal::environment(error)),
+            error = stop.on_signal(on_signal) => Err(Fatal::environment(error)),
         }
     })
 }
@@ -158,7 +158,7 @@ async fn run(
         .as_ref()
         .map(|dir| rows::create(dir, &file).map_err(FolderError::before_anything))
         .transpose()?;
-    // In virtual time nothing is waited for.
+    // Virtual time skips every wait.
     let pace = match stage.time_scale {
         None => Some(1.0),
         Some(TimeScale::Scaled(scale)) => Some(scale),
@@ -205,13 +205,13 @@ async fn run(
         figures,
     });
     if !end.interrupted {
-        // Afterwards, so that the first request does not wait for it, and its cost is in no figure.
+        // Afterwards, so that it delays no request and its cost is in no figure.
         let runtime = file.header.runtime.as_ref();
         file.header.client_budget =
             budget::before_run(args.budget, runtime, &file.header.endpoints).await;
     }
-    // Before the folder, which is written also where this fails: what was measured must not be lost to
-    // a full disk.
+    // The folder is written even when printing fails, so that a full disk under standard output loses
+    // nothing.
     let printed = terminal::print(args.output.json, &file, || print::block(&file));
     if let Some(dir) = folder {
         let incomplete = format!("{} is not complete", dir.display());

@@ -1,11 +1,10 @@
-//! `tandem report`, `audit` and `compare`, which are `tandem-report`'s.
+//! `tandem report`, `audit` and `compare`, which run `tandem-report`.
 
 use std::process::Command;
 
 use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 
-/// Runs `tandem-report`, which stands beside this binary or on the path, as git runs its
-/// subcommands.
+/// Runs `tandem-report` from this binary's folder or the PATH, as git runs its subcommands.
 pub(crate) fn pass_on(args: &[String]) -> Result<Exit, Fatal> {
     let command = args.first().map_or("", String::as_str);
     if !["report", "audit", "compare"].contains(&command) {

@@ -1,4 +1,4 @@
-//! `tandem serve`: the simulator for other people's clients.
+//! `tandem serve`: runs the simulator as a server for any client.
 
 use domain::exit::{Exit, Fatal, OrFatal as _};
 
@@ -16,7 +16,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Fatal> {
         let config = simulated::standing_alone(args)?;
         let asked = runtime::asked_to_stop();
         let stopped = async {
-            // Without a signal handler there is nothing to wait for: stop at once.
+            // An error means that no signal handler can be set: stop at once.
             let _ = asked.await;
         };
         simulator::serve(config, args.time_scale, stopped, |announcement, _| {
@@ -24,11 +24,11 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Fatal> {
                 String::new()
             } else {
                 format!(
-                    "  warning   listening on {}: anybody who reaches it may use it\n",
+                    "  warning   listening on {}: reachable from the network, without access control\n",
                     args.host
                 )
             };
-            // It serves all the same where this cannot be printed.
+            // A closed standard output does not stop the server.
             let _ = terminal::write(&format!("{announcement}{warning}Ctrl-C stops it.\n"));
         })
         .await?;

@@ -1,6 +1,6 @@
 //! `tandem sweep` and `tandem run`: plan, target, run, summary.
 
-mod begun;
+mod restore;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use domain::record::{
     BenchmarkTables, Environment, Manifest, RESULTS_SCHEMA, RunHeader, RuntimeFacts,
 };
 use results::{FolderError, ResultsDir};
-use runtime::{Shutdown, ShutdownLevel, SweepSetup, SweepSummary, run_sweep};
+use runtime::{Shutdown, ShutdownLevel, SweepSetup, run_sweep};
 
 use crate::budget;
 use crate::checks;
@@ -25,15 +25,15 @@ use crate::flags::{Common, ProtocolArg, RunArgs, SweepArgs};
 use crate::folder;
 use crate::plans;
 use crate::progress::Progress;
-use crate::stage::{self, Cast, Stage};
+use crate::stage::{self, Stage, StageSetup};
 use crate::summary;
 use crate::target::{self, Fitted, Target};
 use crate::terminal;
 
-/// What requests in flight get to end in after the first Ctrl-C.
+/// Time for requests in flight to end after the first Ctrl-C.
 const GRACE: Nanos = Nanos::from_secs(30);
 
-/// Runs a plan, or what is left of one.
+/// Runs a plan, or the rest of an interrupted sweep.
 pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, Fatal> {
     if let Some(dir) = &args.resume {
         return resume(dir, &args.common);
@@ -79,7 +79,7 @@ fn apply_flags(plan: &mut SweepPlan, common: &Common) -> Result<(), Fatal> {
     Ok(plan.check_arms("the command line")?)
 }
 
-/// Prints what would be run, in running order.
+/// Prints the arms of the plan in running order.
 fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     let target = target::choose(&common.server, &plan.model)?;
     for note in fit(&mut plan, &target)?.notes {
@@ -106,14 +106,15 @@ fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
 
 fn start(plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     if common.nonce.nonce.is_some() && plan.protocol.cache == CachePolicy::Warm {
-        let what = "--nonce is the root of nonces, and the prompts of this plan (`cache = \"warm\"`) have none";
+        let what =
+            "--nonce has no effect: this plan (`cache = \"warm\"`) sends prompts without nonces";
         return Err(Fatal::usage(what).hint("leave --nonce out"));
     }
     let target = target::choose(&common.server, &plan.model)?;
     Job::new(plan, common, None, &target)?.run(target)
 }
 
-/// The plan as the target can carry it out; refused where real servers are too few for it.
+/// Adapts the plan to the target's options; refuses a plan that needs more servers than there are.
 fn fit(plan: &mut SweepPlan, target: &Target) -> Result<Fitted, Fatal> {
     if target.is_real() {
         let facts = target.found().iter().map(|found| &found.facts);
@@ -123,14 +124,14 @@ fn fit(plan: &mut SweepPlan, target: &Target) -> Result<Fitted, Fatal> {
     Ok(target::fit(plan, target.found()))
 }
 
-/// Goes on with a sweep under the conditions it began under.
+/// Resumes a sweep with the settings it began with.
 fn resume(dir: &Path, common: &Common) -> Result<Exit, Fatal> {
     let manifest = results::read_manifest(dir).map_err(Fatal::usage)?;
-    let common = &begun::as_it_began(dir, &manifest, common)?;
+    let common = &restore::flags(dir, &manifest, common)?;
     let why = "it began on the simulator";
     let model = &manifest.plan.model;
     let target = target::again(&manifest.header, &common.server, model, why)?;
-    // The plan was fitted when the sweep began; what is left is what to tell.
+    // The plan was adapted when the sweep began; adapting it again gives the notes to print.
     Job::new(manifest.plan, common, Some(dir), &target)?.run(target)
 }
 
@@ -143,7 +144,6 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    /// The plan as the target can carry it out.
     fn new(
         mut plan: SweepPlan,
         common: &'a Common,
@@ -177,13 +177,13 @@ impl<'a> Job<'a> {
                     say(&line);
                 }
             }
-            let cast = Cast {
+            let setup = StageSetup {
                 model: &self.plan.model,
                 servers: self.plan.servers(),
                 seed: self.plan.seed,
                 timeouts: self.plan.timeouts,
             };
-            let stage = Stage::set(target, &self.common.server, &cast, offset).await?;
+            let stage = Stage::set(target, &self.common.server, &setup, offset).await?;
             self.execute(stage, facts, held, &progress).await
         })
     }
@@ -203,7 +203,7 @@ impl<'a> Job<'a> {
             let place = place.unwrap_or_else(|| Path::new("results"));
             fs::create_dir_all(place).map_err(FolderError::begin(place))?;
         }
-        // A sweep that goes on keeps the budget it began with.
+        // A resumed sweep keeps its budget.
         let budget = if held.is_some() {
             None
         } else {
@@ -222,12 +222,12 @@ impl<'a> Job<'a> {
             None => ResultsDir::create(&dir, manifest)?,
         };
         let shutdown = Shutdown::new(GRACE);
-        let told = |level| {
+        let on_signal = |level| {
             progress.say(match level {
                 ShutdownLevel::Running | ShutdownLevel::Stopping => {
                     "Stopping once the requests in flight have ended; Ctrl-C again stops at once."
                 }
-                ShutdownLevel::Aborted => "Stopping now; what was recorded is kept.",
+                ShutdownLevel::Aborted => "Stopping now; the results so far are kept.",
             });
         };
         let host = !stage.is_embedded();
@@ -249,14 +249,16 @@ impl<'a> Job<'a> {
         };
         let summary = tokio::select! {
             summary = run_sweep(setup, shutdown.clone()) => summary.map_err(Fatal::from),
-            error = shutdown.on_signal(told) => Err(Fatal::environment(error)),
+            error = shutdown.on_signal(on_signal) => Err(Fatal::environment(error)),
         };
         progress.finish();
         drop(stage.simulator);
-        finish(&dir, &summary?, self.common.json)
+        let summary = summary?;
+        summary::print(&dir, &summary, self.common.json)?;
+        Ok(Exit::of_run(summary.interrupted, !summary.is_whole()))
     }
 
-    /// The machine, and what the servers made of the plan.
+    /// The machine, and how the servers' options differ from the plan's.
     fn environment(&self, stage: &Stage) -> Environment {
         let mut environment = telemetry::environment(stage.gpu_source.clone());
         if !stage.is_embedded() {
@@ -294,17 +296,11 @@ impl<'a> Job<'a> {
         Ok((manifest, dir))
     }
 
-    /// The benchmark tables, where an agent reads them.
+    /// The benchmark tables, if an agent reads them.
     fn benchmarks(&self) -> Result<Option<BenchmarkTables>, Fatal> {
         if !self.plan.reads_tables() {
             return Ok(None);
         }
-        begun::tables(self.common.benchmarks()).map(Some)
+        restore::tables(self.common.benchmarks()).map(Some)
     }
-}
-
-/// Prints the summary table and where everything is.
-fn finish(dir: &Path, summary: &SweepSummary, json: bool) -> Result<Exit, Fatal> {
-    summary::print(dir, summary, json)?;
-    Ok(Exit::of_run(summary.interrupted, !summary.is_whole()))
 }

@@ -1,4 +1,4 @@
-//! Flags of `tandem calibrate`, and the one about calibrating before a run.
+//! Flags of `tandem calibrate`, and the flag that skips the calibration before a run.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -10,42 +10,42 @@ use super::RuntimeFlags;
 
 /// Flags of `tandem calibrate`.
 #[derive(Debug, Args)]
-#[command(after_help = "The exit code is 1 when some streams had to be left out.")]
+#[command(after_help = "The exit code is 1 when some streams could not be used.")]
 pub(crate) struct CalibrateArgs {
-    /// Streams at once, one load after another. Then the rate of the last one is doubled until the
-    /// bias reaches 1 ms or the machine is full.
+    /// Concurrent streams of each load. After the last load its rate is doubled until the bias reaches
+    /// 1 ms or the CPU is fully used.
     #[arg(
         long,
         value_name = "N,N,…",
         value_delimiter = ',',
         default_value = "1,32,128,500", value_parser = |text: &str| limits::AGENTS.parse(text))]
     pub(crate) streams: Vec<NonZeroU32>,
-    /// About a second instead of half a minute: the same loads as before a run.
+    /// Take about a second instead of half a minute: the loads of the calibration before a run.
     #[arg(long, conflicts_with = "streams")]
     pub(crate) quick: bool,
-    /// What the client speaks.
+    /// The protocol.
     #[arg(long, value_enum, default_value_t = CalibrateApi::Ollama)]
     pub(crate) api: CalibrateApi,
     #[command(flatten)]
     pub(crate) runtime: RuntimeFlags,
-    /// Also write DIR/calibration.json, from which `tandem report --input DIR` makes a report.
+    /// Also write DIR/calibration.json; `tandem report --input DIR` makes a report of it.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Machine-readable: one JSON object on standard output. docs/calibration.md has its keys.
+    /// Print one JSON object on standard output. docs/calibration.md describes its keys.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// The flag of whatever measures real servers.
+/// The flag of every command that measures real servers.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct BudgetFlag {
-    /// Do not measure the client's own error first, which takes about a second against a real
-    /// server. The report then cannot say what of it is in the figures.
+    /// Do not measure the client's own error, which takes about a second with a real server. The report
+    /// then cannot state how much of it is in the figures.
     #[arg(long)]
     pub(crate) no_calibrate: bool,
 }
 
-/// What a client speaks.
+/// A client's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CalibrateApi {
     /// Ollama's native API.

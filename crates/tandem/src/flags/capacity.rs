@@ -10,9 +10,9 @@ use metrics::limit::Objective;
 
 use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, TextFlag, folder_name};
 
-/// What a run was asked when it began, the simulator with it: none of it can change on the way. A prompt
-/// whose text was not kept is given again.
-const ASKED: [&str; 23] = [
+/// Flags that define a run and cannot be given with --resume. A prompt whose text was not kept must be given
+/// again.
+const FIXED: [&str; 23] = [
     "model",
     "slo",
     "start",
@@ -41,8 +41,9 @@ const ASKED: [&str; 23] = [
 /// Flags of `tandem capacity`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "The exit code is 1 when the answer is unresolved, too.\n\
-                  docs/capacity.md says how a level is decided and what the answer means."
+    after_help = "A level is a number of agents that run at the same time. The exit code is 1 also when the \
+                  answer is unresolved.\ndocs/capacity.md describes how a level is decided and what the \
+                  answer means."
 )]
 pub(crate) struct CapacityArgs {
     #[command(flatten)]
@@ -51,7 +52,7 @@ pub(crate) struct CapacityArgs {
     pub(crate) budget: BudgetFlag,
     #[command(flatten)]
     pub(crate) request: RequestArgs,
-    /// What a level must keep: ttft, ttft_scheduled, tpot, itl and e2e with _p50 to _p99 or _mean
+    /// Limits that a level must keep: ttft, ttft_scheduled, tpot, itl and e2e with _p50 to _p99 or _mean
     /// below a time, `goodput >= 95%`, `failed < 1%`; joined by `and` or commas. docs/limits.md has the
     /// grammar.
     #[arg(
@@ -60,42 +61,42 @@ pub(crate) struct CapacityArgs {
         default_value = "ttft_p95 < 2s and tpot_p95 < 80ms"
     )]
     pub(crate) slo: Objective,
-    /// Look no further than this many agents.
+    /// Highest number of agents to try.
     #[arg(long, value_name = "N", default_value = "512", value_parser = |text: &str| limits::AGENTS.parse(text))]
     pub(crate) max_agents: NonZeroU32,
     /// Agents of the first level.
     #[arg(long, value_name = "N", default_value = "1", value_parser = |text: &str| limits::AGENTS.parse(text))]
     pub(crate) start: NonZeroU32,
-    /// How close the levels that pass and fail must come: a share of the passing one.
+    /// Stop when the lowest failing level is this close to the highest passing one, as a share of the
+    /// latter.
     #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = share)]
     pub(crate) precision: f64,
-    /// Most requests of each agent that count at a level; without it and --time-per-level as many as
-    /// make 1,024 in all, at least 16. No level passes with fewer than 12.
+    /// Maximum number of counted requests of each agent at a level. Without it and --time-per-level:
+    /// 1,024 divided among the agents, at least 16. No level passes with fewer than 12.
     #[arg(long, value_name = "N", value_parser = |text: &str| limits::REQUESTS.parse(text))]
     pub(crate) requests_per_agent: Option<NonZeroU32>,
-    /// Most time at a level, such as 30s; a level that is decided sooner ends sooner.
+    /// Maximum time at a level, such as 30s; a level ends earlier once it is decided.
     #[arg(long, value_name = "TIME", value_parser = limits::wait)]
     pub(crate) time_per_level: Option<Duration>,
-    /// From the end of an agent's request to its next one, such as 200ms.
+    /// Pause between an answer and the agent's next request, such as 200ms.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = limits::wait)]
     pub(crate) think: Duration,
     /// Do not load the model first.
     #[arg(long)]
     pub(crate) no_preload: bool,
-    /// Begin without the quick look at servers and machine that warns of what would spoil the
-    /// figures; `tandem doctor` is the thorough one.
+    /// Skip the quick checks of servers and machine before the run; `tandem doctor` runs all checks.
     #[arg(long)]
     pub(crate) no_checks: bool,
-    /// Requests of each agent that warm a level up and do not count.
+    /// Warm-up requests of each agent at a level, which do not count.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=limits::REQUESTS.most_i64()))]
     pub(crate) warmup: u32,
-    /// Try no level beyond one at which more than this share of the requests did not complete.
+    /// Try no higher level once more than this share of a level's requests did not complete.
     #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = share)]
     pub(crate) max_failed: f64,
-    /// Levels beyond the first that breaks the limits, to see where throughput ends.
+    /// Levels to run above the first that breaks the limits, to find where throughput stops growing.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=limits::LEVELS.most_i64()))]
     pub(crate) beyond: u32,
-    /// Root of sampling seeds.
+    /// Seed of the sampling seeds.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
     #[command(flatten)]
@@ -107,13 +108,13 @@ pub(crate) struct CapacityArgs {
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) text: TextFlag,
-    /// The beginning of the new folder's name.
+    /// Start of the new folder's name.
     #[arg(long, value_name = "NAME", default_value = "capacity", conflicts_with = "out", value_parser = folder_name)]
     pub(crate) name: String,
-    /// Go on with the interrupted run in this folder, with what was asked of it.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ASKED)]
+    /// Continue the interrupted run in this folder, with its flags.
+    #[arg(long, value_name = "DIR", conflicts_with_all = FIXED)]
     pub(crate) resume: Option<PathBuf>,
-    /// Machine-readable: one JSON object on standard output.
+    /// Print one JSON object on standard output.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -4,14 +4,14 @@ use clap::Args;
 
 use super::ServerArgs;
 
-/// What `--help` says below the flags.
+/// The text of `--help` below the flags.
 const HELP: &str = "\
-Without --endpoint it looks at OLLAMA_HOST, else at 127.0.0.1:11434, and never falls back to the
-simulator. To learn how many requests a server decodes at the same time it sends it a few short
-ones, with the options of the plan's largest configuration; that loads the model, and a model that
+Without --endpoint the server is OLLAMA_HOST, else 127.0.0.1:11434; the simulator is used only with
+--simulate. To find how many requests a server decodes at the same time (its slots), the doctor sends a
+few short ones with the options of the plan's largest configuration. That loads the model; a model that
 was not loaded before is unloaded again.
 
-The exit code is 1 when something would spoil or stop a sweep, 3 when a server cannot be reached.";
+The exit code is 1 when something would distort or stop a sweep, 3 when a server cannot be reached.";
 
 /// Flags of `tandem doctor`.
 #[derive(Debug, Args)]
@@ -19,7 +19,7 @@ The exit code is 1 when something would spoil or stop a sweep, 3 when a server c
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
-    /// The plan that is to be run: a shipped one or a plan file.
+    /// The plan to check: a shipped one or a plan file.
     #[arg(long, default_value = "tr113", value_name = "NAME|FILE")]
     pub(crate) plan: String,
     /// Only configurations whose id matches; may be repeated.
@@ -28,13 +28,13 @@ pub(crate) struct DoctorArgs {
     /// The model, instead of the plan's.
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
-    /// Send no request that generates, and load nothing.
+    /// Do not send generation requests, and load no model.
     #[arg(long)]
     pub(crate) no_probe: bool,
-    /// Where results are to go; only the free space there is looked at.
+    /// The folder for results; only its free space is checked.
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub(crate) out: std::path::PathBuf,
-    /// Machine-readable: one JSON object on standard output.
+    /// Print one JSON object on standard output.
     #[arg(long)]
     pub(crate) json: bool,
 }

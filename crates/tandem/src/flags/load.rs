@@ -27,7 +27,7 @@ pub(crate) struct LoadArgs {
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-    #[command(flatten, next_help_heading = "Where it runs")]
+    #[command(flatten, next_help_heading = "Server and client")]
     pub(crate) server: ServerArgs,
     #[command(flatten)]
     pub(crate) budget: BudgetFlag,
@@ -35,24 +35,24 @@ pub(crate) struct LoadArgs {
     pub(crate) runtime: RuntimeFlags,
 }
 
-/// What is asked.
+/// Model, prompt and number of requests.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "What is asked")]
+#[command(next_help_heading = "Requests")]
 pub(crate) struct AskArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
-    /// Requests in all: 64 when not given; with --ramp those that fall into the ramp, with --trace
+    /// Number of requests: 64 by default; with --ramp those that start within the ramp, with --trace
     /// all of the trace.
     #[arg(long, value_name = "N", value_parser = |text: &str| limits::REQUESTS.parse(text))]
     pub(crate) requests: Option<NonZeroU32>,
-    /// Run the load so many times, each from a seed of its own, into folders of one folder: `compare`
-    /// needs three of each side.
+    /// Run the load N times with different seeds, each in its own subfolder. `compare` needs three
+    /// repetitions of each side.
     #[arg(long, value_name = "N", default_value = "1", value_parser = |text: &str| limits::REPETITIONS.parse(text))]
     pub(crate) repetitions: NonZeroU32,
     /// Do not load the model first: the first requests wait for it.
     #[arg(long)]
     pub(crate) no_preload: bool,
-    /// Root of arrivals and sampling seeds.
+    /// Seed of arrival times and sampling seeds.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
     #[command(flatten)]
@@ -63,47 +63,46 @@ pub(crate) struct AskArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "When requests start")]
 pub(crate) struct WhenArgs {
-    /// Agents. Closed loop: each sends its next request when its last one has ended; 8 when not
-    /// given. With --rate, --ramp or --trace: the most at one time; no limit when not given.
+    /// Number of agents. Closed loop (the default): each sends its next request when its last one has
+    /// ended; 8 by default. With --rate, --ramp or --trace: the maximum in flight; unlimited by default.
     #[arg(long, value_name = "N", value_parser = |text: &str| limits::AGENTS.parse(text))]
     pub(crate) agents: Option<NonZeroU32>,
-    /// From an answer to the agent's next request, such as 200ms; with --rate, to the next of its
-    /// --turns.
+    /// Pause between an answer and the agent's next request, such as 200ms; with --rate, between the
+    /// turns of a session (--turns).
     #[arg(long, value_name = "TIME", value_parser = limits::wait)]
     pub(crate) think: Option<Duration>,
-    /// Open loop: requests start at so many per second, whatever became of those before them.
+    /// Open loop: start this many requests per second, whether or not earlier ones have finished.
     #[arg(long, value_name = "PER_SECOND", value_parser = rate, conflicts_with_all = ["ramp", "trace"])]
     pub(crate) rate: Option<Rate>,
-    /// Open loop whose rate changes linearly, such as 1..20, in the time of --over.
+    /// Open loop whose rate changes linearly, such as 1..20, during the time of --over.
     #[arg(long, value_name = "FROM..TO", value_parser = ramp, requires = "over", conflicts_with = "trace")]
     pub(crate) ramp: Option<(f64, Rate)>,
-    /// How long the ramp takes, such as 60s; the rate stays where it ends.
+    /// Duration of the ramp, such as 60s; afterwards the rate stays at its last value.
     #[arg(long, value_name = "TIME", value_parser = limits::wait, requires = "ramp")]
     pub(crate) over: Option<Duration>,
-    /// How the starts of an open loop are spread: constant when not given.
-    #[arg(long, value_enum, value_name = "HOW")]
+    /// Distribution of the gaps between the starts of an open loop; constant by default.
+    #[arg(long, value_enum, value_name = "DISTRIBUTION")]
     pub(crate) arrivals: Option<ArrivalsArg>,
-    /// Coefficient of variation of the gaps of --arrivals gamma: 1 is Poisson, more comes in bursts.
+    /// Coefficient of variation of the gaps of --arrivals gamma: 1 is Poisson, higher values are burstier.
     #[arg(long, value_name = "N", value_parser = variation)]
     pub(crate) cv: Option<Variation>,
-    /// Replay a recorded trace: JSON lines or CSV with starts and lengths, as Azure and Mooncake
+    /// Replay a recorded trace: JSON lines or CSV with start times and lengths, as Azure and Mooncake
     /// publish them, or the folder of a load or a sweep.
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) trace: Option<PathBuf>,
-    /// Recorded seconds per second.
+    /// Speed of the replay: 2 replays twice as fast as recorded.
     #[arg(long, value_name = "N", value_parser = speed, requires = "trace")]
     pub(crate) trace_speed: Option<Speed>,
 }
 
-/// What each agent does.
+/// Sessions and work of each agent.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "What each agent does")]
+#[command(next_help_heading = "Agents")]
 pub(crate) struct AgentArgs {
-    /// Sessions of so many turns, each with all that was said before it; --rate is that of
-    /// sessions.
+    /// Run sessions of N turns, each turn with the conversation so far; --rate then counts sessions.
     #[arg(long, value_name = "N", conflicts_with = "trace", value_parser = |text: &str| limits::TURNS.parse(text))]
     pub(crate) turns: Option<NonZeroU32>,
-    /// What is asked from the second turn on.
+    /// The prompt of the second and later turns.
     #[arg(
         long,
         value_name = "TEXT",
@@ -114,23 +113,23 @@ pub(crate) struct AgentArgs {
     /// CPU work before each request: primes:N sums the primes below N.
     #[arg(long, value_name = "primes:N")]
     pub(crate) cpu_work: Option<CpuWork>,
-    /// File work before each request: so much is written, read back and deleted, such as 64KiB.
+    /// File work before each request: write, read back and delete a file of this size, such as 64KiB.
     #[arg(long, value_name = "SIZE")]
     pub(crate) file_work: Option<FileWork>,
-    /// Threads that all agents share for it; one less than there are cores when not given, and 4 in
+    /// Threads that all agents share for the work; by default the number of cores less one, and 4 in
     /// simulated time.
     #[arg(long, value_name = "N", value_parser = |text: &str| limits::THREADS.parse(text))]
     pub(crate) work_threads: Option<NonZeroU32>,
 }
 
-/// When the client gives a request up: the keys of a plan's `[timeouts]`.
+/// Timeouts of a request: the keys of a plan's `[timeouts]`.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "When a request is given up")]
+#[command(next_help_heading = "Timeouts of a request")]
 pub(crate) struct LimitArgs {
-    /// Making the connection.
+    /// Opening the connection.
     #[arg(long = "timeout-connect", value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.connect))]
     pub(crate) connect: humantime::Duration,
-    /// From the send to the first byte, queueing, loading and prefill included.
+    /// From sending the request to the first byte; includes queueing, loading and prefill.
     #[arg(long = "timeout-first-byte", value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.first_byte))]
     pub(crate) first_byte: humantime::Duration,
     /// Between two chunks.
@@ -161,26 +160,26 @@ fn usual(limit: impl Fn(Timeouts) -> Nanos) -> humantime::Duration {
     limit(Timeouts::default()).as_duration().into()
 }
 
-/// What becomes of what was measured.
+/// Printed and recorded results.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "What is printed and kept")]
+#[command(next_help_heading = "Results")]
 pub(crate) struct OutputArgs {
-    /// Limits that a request must keep to count as good, such as `ttft < 2s and tpot < 80ms`; of ttft,
-    /// ttft_scheduled, tpot and e2e. docs/limits.md has the grammar.
+    /// Limits that a request must keep to count towards goodput, such as `ttft < 2s and tpot < 80ms`; on
+    /// ttft, ttft_scheduled, tpot and e2e. docs/limits.md has the grammar.
     #[arg(long, value_name = "LIMITS", value_parser = Objective::of_requests)]
     pub(crate) slo: Option<Objective>,
     /// Where to write each request and the figures; a new folder under results/ by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// The beginning of the new folder's name.
+    /// Start of the new folder's name.
     #[arg(long, value_name = "NAME", default_value = "load", conflicts_with = "out", value_parser = folder_name)]
     pub(crate) name: String,
-    /// Write nothing: the figures are printed and no request is kept.
+    /// Print the figures and write nothing.
     #[arg(long, conflicts_with_all = ["out", "name"])]
     pub(crate) no_record: bool,
     #[command(flatten)]
     pub(crate) text: TextFlag,
-    /// Machine-readable: one JSON object on standard output. docs/load.md has its keys.
+    /// Print one JSON object on standard output. docs/load.md describes its keys.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -192,7 +191,7 @@ pub(crate) enum ArrivalsArg {
     Constant,
     /// Independent, exponentially distributed gaps.
     Poisson,
-    /// Independent, gamma distributed gaps of the variation --cv.
+    /// Independent, gamma distributed gaps whose coefficient of variation is --cv.
     Gamma,
 }
 

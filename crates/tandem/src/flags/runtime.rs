@@ -1,4 +1,4 @@
-//! What the client runs on.
+//! Flags of the client's async runtime.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -7,19 +7,18 @@ use clap::{Args, ValueEnum};
 use domain::plan::limits;
 use domain::record::{RuntimeFacts, RuntimeFlavour};
 
-/// Flags of whatever measures. In simulated time there is one thread always.
+/// Flags of every command that measures. Simulated time always has one thread.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RuntimeFlags {
-    /// The client's async runtime against a real server. `multi` runs agents on threads that take
-    /// work from each other, `current` runs all of them on one thread. When not given: `multi`, or
-    /// `current` where there is one CPU to use.
+    /// The client's async runtime with a real server: `multi` runs agents on several work-stealing
+    /// threads, `current` on one thread. By default `multi`, or `current` when only one CPU is usable.
     #[arg(long, value_enum)]
     pub(crate) runtime: Option<RuntimeArg>,
-    /// Threads of the `multi` runtime; one for each CPU that it may use when not given.
+    /// Threads of the `multi` runtime; by default one for each usable CPU.
     #[arg(long, value_name = "N", value_parser = |text: &str| limits::THREADS.parse(text))]
     pub(crate) workers: Option<NonZeroU32>,
-    /// Keep the client on these CPUs, such as 1 or 0,2-3, away from a server on the same machine.
-    /// Linux only.
+    /// Pin the client to these CPUs, such as 1 or 0,2-3, to separate it from a server on the same
+    /// machine. Linux only.
     #[arg(long, value_name = "CPUS")]
     pub(crate) pin: Option<CpuList>,
 }
@@ -27,13 +26,13 @@ pub(crate) struct RuntimeFlags {
 /// Flavours of the async runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RuntimeArg {
-    /// Threads that take work from each other.
+    /// Several work-stealing threads.
     Multi,
     /// One thread.
     Current,
 }
 
-/// CPUs by their number, in order, each once.
+/// CPU numbers, sorted and unique.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CpuList(pub(crate) Vec<u32>);
 
@@ -57,7 +56,7 @@ impl std::str::FromStr for CpuList {
                 .ok()
                 .filter(|cpu| *cpu < MOST_CPUS)
                 .ok_or_else(|| {
-                    format!("`{text}` is no CPU; give numbers from 0 such as 1 or 0,2-3")
+                    format!("`{text}` is not a CPU number; give numbers such as 1 or 0,2-3")
                 })
         };
         let mut cpus = Vec::new();
@@ -67,7 +66,7 @@ impl std::str::FromStr for CpuList {
                 Some((first, last)) => {
                     let (first, last) = (number(first)?, number(last)?);
                     if first > last {
-                        return Err(format!("`{part}` runs backwards"));
+                        return Err(format!("the range `{part}` is reversed"));
                     }
                     cpus.extend(first..=last);
                 }
@@ -79,11 +78,11 @@ impl std::str::FromStr for CpuList {
     }
 }
 
-/// No kernel numbers a CPU higher.
+/// Kernels number CPUs below this.
 pub(crate) const MOST_CPUS: u32 = 8192;
 
 impl RuntimeFlags {
-    /// The flags that give the runtime that is recorded.
+    /// The flags that select a recorded runtime.
     pub(crate) fn of(facts: &RuntimeFacts) -> Self {
         let (runtime, workers) = match facts.flavour {
             RuntimeFlavour::Multi => (RuntimeArg::Multi, NonZeroU32::new(facts.workers)),

@@ -1,31 +1,31 @@
-//! Which server, and how the simulator stands in for one.
+//! Flags that select the servers, or the simulator in place of one.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use domain::plan::limits;
 
-/// Which server, and how the simulator behaves where it stands in for one.
+/// The servers, or the simulator in place of one.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
-    /// A server; repeat it for one server per agent. Without it: OLLAMA_HOST, else
+    /// URL of the server; repeat it for one server per agent. By default OLLAMA_HOST, else
     /// 127.0.0.1:11434, else the simulator.
     #[arg(long = "endpoint", value_name = "URL")]
     pub(crate) endpoints: Vec<String>,
-    /// What the servers speak: once for all of them, or once for each in the order of --endpoint.
-    /// `auto`, the default, asks: Ollama's own API first, then an OpenAI-compatible one (llama.cpp,
-    /// vLLM, SGLang, LM Studio). The latter take a key from TANDEM_API_KEY. With `openai`, the model
-    /// need not be among those that the server lists.
+    /// Protocol of the servers: once for all of them, or once for each in the order of --endpoint.
+    /// `auto`, the default, tries Ollama's own API, then an OpenAI-compatible one (llama.cpp, vLLM,
+    /// SGLang, LM Studio); the latter get the key in TANDEM_API_KEY. With `openai`, the model need not
+    /// be in the server's list.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) api: Vec<ApiArg>,
-    /// Use the embedded simulator even when a server is there.
+    /// Use the embedded simulator even when a server is running.
     #[arg(long, conflicts_with_all = ["endpoints", "no_simulate"])]
     pub(crate) simulate: bool,
-    /// A missing server is an error.
+    /// Fail when no server is running, instead of using the simulator.
     #[arg(long)]
     pub(crate) no_simulate: bool,
-    /// Simulated seconds per real second; `max` skips every wait. Recorded durations are in
-    /// simulated time either way and do not depend on it.
+    /// Simulated seconds per real second; `max` skips every wait. Recorded durations are simulated time
+    /// and do not depend on it.
     #[arg(long, value_name = "N|max", default_value = "max")]
     pub(crate) time_scale: TimeScaleArg,
     /// The simulator's profile: a shipped one (rtx4080-laptop, instant) or a file [default:
@@ -39,7 +39,7 @@ pub(crate) struct ServerArgs {
     /// may be repeated.
     #[arg(long = "fault", value_name = "FILE|KIND=RATE")]
     pub(crate) faults: Vec<String>,
-    /// Write what the simulator really did, as JSONL: what reached it, what it sent, reloads.
+    /// Log every request, answer and reload of the simulator to this file, as JSON lines.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["endpoints", "no_simulate"])]
     pub(crate) simulator_log: Option<PathBuf>,
 }
@@ -54,10 +54,10 @@ impl ServerArgs {
     }
 }
 
-/// What a server speaks.
+/// A server's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ApiArg {
-    /// Ask it.
+    /// Detect it.
     Auto,
     /// Ollama's native API.
     Ollama,
@@ -70,7 +70,7 @@ pub(crate) enum ApiArg {
 pub(crate) enum TimeScaleArg {
     /// Skip every wait.
     Max,
-    /// So many simulated seconds per real second.
+    /// Simulated seconds per real second.
     Times(f64),
 }
 

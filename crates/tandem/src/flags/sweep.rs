@@ -7,8 +7,14 @@ use domain::plan::limits;
 
 use super::{BudgetFlag, NonceFlag, RuntimeFlags, ServerArgs, TextFlag};
 
+/// The terms of a sweep's output, below the flags.
+const TERMS: &str = "\
+A configuration is a set of agents with their options. An arm runs its agents once: `sequential` one after
+another, `together` all at the same time. The speedup compares the two arms of a repetition.";
+
 /// Flags of `tandem sweep`.
 #[derive(Debug, Args)]
+#[command(after_help = TERMS)]
 pub(crate) struct SweepArgs {
     /// A shipped plan (tr113, tr110, tr113-extended, one-or-two-servers, llama-cpp) or a plan file.
     #[arg(long, default_value = "tr113", value_name = "NAME|FILE")]
@@ -16,12 +22,12 @@ pub(crate) struct SweepArgs {
     /// Only configurations whose id matches; may be repeated.
     #[arg(long, value_name = "GLOB")]
     pub(crate) only: Vec<String>,
-    /// Print the runs the plan expands to and stop.
+    /// Print the arms of the plan in running order and stop.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Finish an interrupted sweep in this folder; what is complete is not repeated. It goes on as it
-    /// began: plan and seed, the simulator's settings, --admission, --benchmarks, --runtime, --workers
-    /// and --pin are the folder's, and a flag that says otherwise is refused.
+    /// Finish the interrupted sweep in this folder; complete arms are not repeated. Plan, seed, simulator
+    /// settings, --admission, --benchmarks, --runtime, --workers and --pin are taken from the folder, and
+    /// a flag with another value is refused.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "plan", "only", "dry_run", "repeats", "protocol", "seed", "model", "no_text"])]
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
@@ -30,6 +36,7 @@ pub(crate) struct SweepArgs {
 
 /// Flags of `tandem run`.
 #[derive(Debug, Args)]
+#[command(after_help = TERMS)]
 pub(crate) struct RunArgs {
     /// The scenario's name, for tables.
     #[arg(long, default_value = "custom")]
@@ -41,10 +48,10 @@ pub(crate) struct RunArgs {
     /// per agent.
     #[arg(long = "agent", value_name = "OPTIONS", required = true)]
     pub(crate) agents: Vec<String>,
-    /// What each agent does.
+    /// The work of each agent.
     #[arg(long, value_enum, default_value_t = Workflow::SingleCall)]
     pub(crate) workflow: Workflow,
-    /// Generations of each agent, one after another.
+    /// Requests of each agent, one after another.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=limits::CALLS.most_i64()))]
     pub(crate) calls: u32,
     #[command(flatten)]
@@ -58,8 +65,8 @@ pub(crate) struct Common {
     pub(crate) server: ServerArgs,
     #[command(flatten)]
     pub(crate) budget: BudgetFlag,
-    /// How it is measured: `rigorous` runs each configuration repeatedly, in turn and together;
-    /// `tr113` runs it once, together only, as TR113 did.
+    /// Protocol of the measurement: `rigorous` runs each configuration repeatedly, sequentially and
+    /// together; `tr113` runs it once, together only, as TR113 did.
     #[arg(long, value_enum)]
     pub(crate) protocol: Option<ProtocolArg>,
     /// The model, instead of the plan's.
@@ -68,7 +75,7 @@ pub(crate) struct Common {
     /// Repetitions of each configuration, instead of the protocol's.
     #[arg(long, value_name = "N", value_parser = |text: &str| limits::REPETITIONS.parse(text))]
     pub(crate) repeats: Option<std::num::NonZeroU32>,
-    /// Root of everything random but nonces, instead of the plan's.
+    /// Random seed, instead of the plan's. The nonces of prompts do not depend on it.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     #[command(flatten)]
@@ -78,11 +85,10 @@ pub(crate) struct Common {
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) text: TextFlag,
-    /// Most requests in flight at once; all of them by default.
+    /// Maximum number of requests in flight; unlimited by default.
     #[arg(long, value_name = "N", value_parser = |text: &str| limits::AGENTS.parse(text))]
     pub(crate) admission: Option<std::num::NonZeroU32>,
-    /// Begin without the quick look at servers and machine that warns of what would spoil the
-    /// figures; `tandem doctor` is the thorough one.
+    /// Skip the quick checks of servers and machine before the run; `tandem doctor` runs all checks.
     #[arg(long)]
     pub(crate) no_checks: bool,
     /// Folder of CSV files that agents with the full workflow read [default: fixtures/benchmarks].
@@ -90,18 +96,15 @@ pub(crate) struct Common {
     pub(crate) benchmarks: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) runtime: RuntimeFlags,
-    /// Machine-readable: progress and summary as JSON lines on standard output.
+    /// Print progress and summary as JSON lines on standard output.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Where the benchmark tables lie when no folder is named.
-const DEFAULT_BENCHMARKS: &str = "fixtures/benchmarks";
-
 impl Common {
     /// Folder of CSV files that agents with the full workflow read.
     pub(crate) fn benchmarks(&self) -> &Path {
-        let default = Path::new(DEFAULT_BENCHMARKS);
+        let default = Path::new("fixtures/benchmarks");
         self.benchmarks.as_deref().unwrap_or(default)
     }
 }
@@ -109,13 +112,13 @@ impl Common {
 /// The protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProtocolArg {
-    /// Repeated, in turn and together, stated server state.
+    /// Repeated, sequentially and together, from a defined server state.
     Rigorous,
-    /// Once, together only, server as left.
+    /// Once, together only, from the server's current state.
     Tr113,
 }
 
-/// What an agent does.
+/// An agent's work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Workflow {
     /// One prompt in, one text out.

@@ -1,15 +1,14 @@
-//! A server that stays up keeps its prompt cache: no command is answered from what an earlier one left.
+//! A running server keeps its prompt cache: no command may be answered from what an earlier one left there.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use domain::record::{JournalLine, MarkKind, RequestRecord};
-use serde_json::Value;
 
 use crate::support::{Place, Serving, code, journal, lines, requests, text};
 
-/// What tells the prompts apart that a run sent.
+/// The hashes of a run's prompts.
 fn prompts(dir: &Path) -> BTreeSet<String> {
     let levels = fs::read_dir(dir.join("levels")).into_iter().flatten();
     let folders = levels.map(|level| level.unwrap().path());
@@ -25,10 +24,6 @@ fn prompts(dir: &Path) -> BTreeSet<String> {
     }
     assert!(!all.is_empty());
     all.into_iter().map(|row| row.prompt_sha256).collect()
-}
-
-fn read(dir: &Path, file: &str) -> Value {
-    serde_json::from_str(&fs::read_to_string(dir.join(file)).unwrap()).unwrap()
 }
 
 #[test]
@@ -63,10 +58,8 @@ fn the_same_command_run_again_repeats_no_prompt_unless_its_nonce_is_given() {
         let one = run("one", "");
         let two = prompts(&run("two", ""));
         assert!(prompts(&one).is_disjoint(&two), "{name}");
-        let nonce = read(&one, file)["header"]["nonce"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let written = place.read_json(&format!("{name}-one/{file}"));
+        let nonce = written["header"]["nonce"].as_str().unwrap();
         let three = prompts(&run("three", &format!("--nonce {nonce}")));
         assert!(!prompts(&one).is_disjoint(&three), "{name}: {nonce}");
     }
@@ -77,13 +70,12 @@ fn the_same_command_run_again_repeats_no_prompt_unless_its_nonce_is_given() {
     ));
     let [one, two] = [1, 2].map(|n| prompts(&place.path(&format!("several/repetition-{n}"))));
     assert!(one.is_disjoint(&two));
-    let refused = place.run("load --simulate --nonce 12");
-    assert_eq!(code(&refused), 2);
-    assert!(text(&refused.stderr).contains("16 hexadecimal digits"));
+    let line = "load --simulate --nonce 12";
+    place.fails(line, 2, &["16 hexadecimal digits"]);
 }
 
 #[test]
-fn a_sweep_that_goes_on_and_a_level_that_is_run_again_repeat_no_prompt() {
+fn a_resumed_sweep_and_a_repeated_level_repeat_no_prompt() {
     let server = Serving::start();
     let place = Place::new();
     place.good(&format!(
@@ -109,10 +101,10 @@ fn a_sweep_that_goes_on_and_a_level_that_is_run_again_repeat_no_prompt() {
         JournalLine::Mark(mark) if mark.what == MarkKind::Resumed => mark.nonce,
         _ => None,
     });
-    let began = read(&dir, "manifest.json")["header"]["nonce"].clone();
+    let began = place.read_json("r/manifest.json")["header"]["nonce"].clone();
     assert_ne!(began.as_str().unwrap(), resumed.unwrap().to_string());
 
-    // The run is killed while its first level runs: the level is run again in the same place.
+    // The state of a run that was killed in its first level.
     place.run(&format!(
         "capacity --endpoint {} --max-agents 1 --requests-per-agent 2 --num-predict 2 --no-checks --no-calibrate \
          --out c",
@@ -120,7 +112,7 @@ fn a_sweep_that_goes_on_and_a_level_that_is_run_again_repeat_no_prompt() {
     ));
     let dir = place.path("c");
     let before = prompts(&dir);
-    let mut cut = read(&dir, "capacity.json");
+    let mut cut = place.read_json("c/capacity.json");
     cut["probes"].as_array_mut().unwrap().clear();
     cut.as_object_mut().unwrap().remove("end");
     fs::write(dir.join("capacity.json"), cut.to_string()).unwrap();

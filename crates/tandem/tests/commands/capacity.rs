@@ -1,12 +1,11 @@
-//! `tandem capacity` as a user meets it: the answer, the same one again, an end before its end, exit
-//! codes.
+//! `tandem capacity`: repeatable answers, resumed runs, exit codes.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Place, Serving, code, json, said, text};
+use crate::support::{Place, Serving, code, json, text};
 
 const SMALL: &str = "capacity --simulate --num-parallel 2 --num-predict 4 --slo 'ttft_p60 < 500ms' \
                      --max-agents 16 --beyond 1";
@@ -18,8 +17,8 @@ fn record(dir: &Path) -> Value {
 #[test]
 fn the_answer_and_every_row_are_the_same_every_time() {
     let place = Place::new();
-    let said = ["one", "two"].map(|name| place.good(&format!("{SMALL} --out {name}")).stdout);
-    assert_eq!(said[0], said[1]);
+    let outputs = ["one", "two"].map(|name| place.good(&format!("{SMALL} --out {name}")).stdout);
+    assert_eq!(outputs[0], outputs[1]);
 
     let [one, two] = ["one", "two"].map(|name| place.path(name));
     let (a, b) = (record(&one), record(&two));
@@ -34,11 +33,11 @@ fn the_answer_and_every_row_are_the_same_every_time() {
 }
 
 #[test]
-fn a_run_that_was_cut_off_goes_on_where_it_was() {
+fn an_interrupted_run_is_resumed_at_its_next_level() {
     let place = Place::new();
     let dir = place.path("run");
     let whole = json(&place.good(&format!("{SMALL} --json --out run")));
-    // As it stands after two levels: the rest of the search is gone.
+    // The state after two levels.
     let mut cut = record(&dir);
     let all = cut["probes"].as_array().unwrap().len();
     assert!(all > 3);
@@ -50,7 +49,6 @@ fn a_run_that_was_cut_off_goes_on_where_it_was() {
     cut.as_object_mut().unwrap().remove("end");
     fs::write(dir.join("capacity.json"), cut.to_string()).unwrap();
 
-    // The simulator is set as it was: nothing is to be given again, and nothing can be changed.
     let resumed = json(&place.good("capacity --resume run --json"));
     assert_eq!(resumed["record"]["probes"].as_array().unwrap().len(), all);
     assert_eq!(resumed["answer"]["carries"], whole["answer"]["carries"]);
@@ -59,7 +57,7 @@ fn a_run_that_was_cut_off_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_run_goes_on_with_the_simulator_it_began_on_or_not_at_all() {
+fn a_run_is_resumed_with_its_simulator_settings_only() {
     let place = Place::new();
     let shipped =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/profiles/instant.toml");
@@ -69,7 +67,7 @@ fn a_run_goes_on_with_the_simulator_it_began_on_or_not_at_all() {
         "capacity --simulate --out run --max-agents 1 --requests-per-agent 64 --fault busy=0.001 \
          --profile profile.toml",
     );
-    let resume = |more: &str| said(&place.run(&format!("capacity --resume run {more}")));
+    let resume = "capacity --resume run";
     let dir = place.path("run");
     let set = &record(&dir)["header"]["simulator"];
     assert_eq!(set["profile"], "profile.toml");
@@ -77,35 +75,21 @@ fn a_run_goes_on_with_the_simulator_it_began_on_or_not_at_all() {
     assert_eq!(set["num_parallel"], Value::Null);
 
     place.write("profile.toml", &profile.replacen("seed = ", "seed = 1", 1));
-    let (code, said) = resume("");
-    assert_eq!(code, 2, "{said}");
-    assert!(
-        said.contains("profile.toml or busy=0.001 changed since"),
-        "{said}"
-    );
+    place.fails(resume, 2, &["profile.toml or busy=0.001 has changed since"]);
     place.write("profile.toml", &profile);
-    assert_ne!(resume("").0, 2);
+    assert_ne!(code(&place.run(resume)), 2);
 
     let mut old = record(&dir);
     old["header"].as_object_mut().unwrap().remove("simulator");
     fs::write(dir.join("capacity.json"), old.to_string()).unwrap();
-    let (code, said) = resume("");
-    assert_eq!(code, 2, "{said}");
-    assert!(
-        said.contains("does not say how the simulator was set"),
-        "{said}"
-    );
-    assert!(
-        said.contains("begin a new one: tandem capacity --simulate"),
-        "{said}"
-    );
+    let hint = "start a new one: tandem capacity --simulate";
+    place.fails(resume, 2, &["has no simulator settings", hint]);
 }
 
 #[test]
-fn real_servers_are_looked_at_first() {
+fn real_servers_are_checked_first() {
     let server = Serving::start();
     let url = server.url.as_str();
-    // Somebody else's model is in memory.
     let place = Place::new();
     place.good(&format!(
         "load --requests 1 --no-record --no-calibrate --model qwen3:8b --endpoint {url}"
@@ -115,23 +99,21 @@ fn real_servers_are_looked_at_first() {
             "capacity --no-calibrate --max-agents 1 --requests-per-agent 4 --num-predict 2 \
              --no-preload --endpoint {url} --out {name}"
         ));
-        let said = text(&output.stderr);
-        assert!(matches!(code(&output), 0 | 1), "{said}");
-        said
+        let errors = text(&output.stderr);
+        assert!(matches!(code(&output), 0 | 1), "{errors}");
+        errors
     };
     let warning = format!("warning: {url}: has other models in memory: qwen3:8b");
-    let said = run("one --no-checks");
-    assert!(!said.contains("other models"), "{said}");
-    let said = run("two");
-    let (before, after) = said
-        .split_once(&warning)
-        .unwrap_or_else(|| panic!("{said}"));
-    assert!(before.contains("Running on"), "{said}");
-    assert!(after.contains("How many agents within"), "{said}");
+    let errors = run("one --no-checks");
+    assert!(!errors.contains("other models"), "{errors}");
+    let errors = run("two");
+    let (before, after) = errors.split_once(&warning).unwrap();
+    assert!(before.contains("Running on"), "{errors}");
+    assert!(after.contains("How many agents within"), "{errors}");
 }
 
 #[test]
-fn the_committed_run_is_what_the_simulator_gives_now() {
+fn the_committed_run_is_reproduced() {
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/capacity");
     let place = Place::new();
     place.good(

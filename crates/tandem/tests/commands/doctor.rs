@@ -1,4 +1,4 @@
-//! `tandem doctor` as a user meets it: the simulator in virtual time, and a server that stands alone.
+//! `tandem doctor`, on a running simulator.
 
 use serde_json::Value;
 
@@ -14,33 +14,25 @@ fn doctor(line: &str) -> (Value, i32) {
 
 fn finding<'v>(document: &'v Value, code: &str) -> &'v Value {
     let all = document["findings"].as_array().unwrap();
-    all.iter()
-        .find(|f| f["code"] == code)
-        .unwrap_or_else(|| panic!("no {code} in {all:#?}"))
+    all.iter().find(|f| f["code"] == code).expect(code)
 }
 
 #[test]
-fn a_real_server_is_looked_at_on_both_protocols() {
+fn a_real_server_is_checked_on_both_protocols() {
     let server = Serving::start();
     let url = server.url.as_str();
     let (document, code) = doctor(&format!(
         "--endpoint {url} --endpoint {url}/v1 --api auto,openai"
     ));
-    assert!(
-        code <= 1,
-        "what this machine does besides may be warned of: {document:#}"
-    );
+    // Other work on this machine may cause warnings.
+    assert!(code <= 1, "{document:#}");
     let servers = document["servers"].as_array().unwrap();
     assert_eq!(servers[0]["server"]["kind"], "tandem-simulator");
     assert_eq!(servers[1]["server"]["kind"], "tandem-simulator /v1");
     assert_eq!(document["provenance"], "simulated");
-    for (place, server) in servers.iter().enumerate() {
+    for server in servers {
         assert_eq!(server["local"], true);
-        assert_eq!(
-            server["probe"]["failures"],
-            serde_json::json!([]),
-            "{place}"
-        );
+        assert_eq!(server["probe"]["failures"], serde_json::json!([]));
     }
     let left = servers[1]["options_not_sent"].as_array().unwrap();
     assert!(left.contains(&Value::from("num_ctx")), "{left:?}");
@@ -56,18 +48,13 @@ fn a_missing_model_is_a_problem_and_names_the_nearest() {
     assert_eq!(code, 1);
     let found = finding(&document, "model");
     assert_eq!(found["level"], "problem");
-    assert!(
-        found["what"].as_str().unwrap().contains("gemma3:latest"),
-        "{found}"
-    );
-    assert!(
-        document["servers"][0]["probe"].is_null(),
-        "nothing was sent"
-    );
+    assert!(found["what"].as_str().unwrap().contains("gemma3:latest"));
+    let probe = &document["servers"][0]["probe"];
+    assert!(probe.is_null(), "nothing was sent");
 }
 
 #[test]
-fn a_server_that_does_not_run_is_three() {
+fn a_server_that_does_not_run_gives_exit_code_3() {
     let (document, code) = doctor(&format!("--endpoint {}", closed_port()));
     assert_eq!(code, 3);
     assert_eq!(finding(&document, "reachable")["level"], "problem");
@@ -75,17 +62,15 @@ fn a_server_that_does_not_run_is_three() {
 }
 
 #[test]
-fn a_sweep_warns_of_what_is_in_the_way_unless_told_not_to() {
+fn a_sweep_prints_the_warnings_of_the_checks_unless_they_are_skipped() {
     let server = Serving::start();
     let url = server.url.as_str();
     let place = Place::new();
-    let sweep = |name: &str| {
-        let output = place.good(&format!(
-            "sweep --only homo_g80_c512_t0.6 --repeats 1 --endpoint {url} --out {name}"
-        ));
-        text(&output.stderr)
+    let warns = |name: &str| {
+        let sweep = "sweep --only homo_g80_c512_t0.6 --repeats 1";
+        let output = place.good(&format!("{sweep} --endpoint {url} --out {name}"));
+        text(&output.stderr).contains("warning: ")
     };
-    let warning = "warning: ";
-    assert!(sweep("one").contains(warning));
-    assert!(!sweep("two --no-checks").contains(warning));
+    assert!(warns("one"));
+    assert!(!warns("two --no-checks"));
 }

@@ -1,5 +1,5 @@
-//! What is left when a command ends before its end: killed, told to stop, without room, without its
-//! folder, without a reader.
+//! Results of commands that end early: killed, stopped by a signal, on a full disk, without their folder,
+//! with closed output.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -9,7 +9,9 @@ use std::process::{Child, Command, Output, Stdio};
 use domain::record::RequestRecord;
 use serde_json::Value;
 
-use crate::support::{Place, closed_port, code, interrupt, json, lines, said, signal, text, until};
+use crate::support::{
+    Place, closed_port, code, ended, interrupt, json, lines, said, signal, text, until,
+};
 
 const SWEEP: &str = "sweep --simulate --only homo* --repeats 2 --time-scale 10 --out r";
 const LOAD: &str = "load --simulate --time-scale 300 --agents 4 --requests 1000000 --out r";
@@ -32,11 +34,11 @@ fn under_way(place: &Place, child: &mut Child) {
 }
 
 fn probes(place: &Place) -> Vec<Value> {
-    let record: Value = serde_json::from_str(&place.read("r/capacity.json")).unwrap();
+    let record = place.read_json("r/capacity.json");
     record["probes"].as_array().unwrap().clone()
 }
 
-/// Rows that are fewer than what is written at once, each sooner after the last than any time-out.
+/// Fewer rows than a write holds, each sooner after the last than the writer waits.
 #[test]
 fn a_load_that_is_killed_keeps_the_rows_of_the_requests_that_had_ended() {
     let place = Place::new();
@@ -59,20 +61,15 @@ fn a_capacity_run_that_is_killed_in_a_level_runs_that_level_again() {
     fs::rename(place.path("r"), place.path("whole")).unwrap();
     let mut child = place.start(&format!("{CAPACITY} --time-scale 20"));
     under_way(&place, &mut child);
-    let (code, errors) = said(&place.run("capacity --resume r"));
-    assert_eq!(code, 2, "two runs in one folder");
-    assert!(errors.contains("r is in use by another run"), "{errors}");
+    place.fails("capacity --resume r", 2, &["r is in use by another run"]);
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(
-        probes(&place),
-        [Value::Null; 0],
-        "killed in its first level"
-    );
+    // It was killed in its first level.
+    assert_eq!(probes(&place), [Value::Null; 0]);
 
     let level = place.path("r/levels/0001-agents-1");
     assert!(level.is_dir(), "{:?}", fs::read_dir(place.path("r/levels")));
-    let begun = place.read("r/capacity.json");
+    let killed = place.read("r/capacity.json");
     let half_a_line = |place: &Place| {
         let rows = level.join("requests.jsonl");
         let all = fs::read_to_string(&rows).unwrap();
@@ -92,7 +89,7 @@ fn a_capacity_run_that_is_killed_in_a_level_runs_that_level_again() {
         (&no_level, "0001-agents-1"),
     ];
     for (state, folder) in states {
-        place.write("r/capacity.json", &begun);
+        place.write("r/capacity.json", &killed);
         state(&place);
         let resumed = json(&place.good("capacity --resume r --json"));
         assert_eq!(resumed["record"]["end"]["kind"], "finished");
@@ -102,18 +99,16 @@ fn a_capacity_run_that_is_killed_in_a_level_runs_that_level_again() {
 
     fs::remove_dir_all(place.path("r")).unwrap();
     fs::create_dir(place.path("r")).unwrap();
-    let (code, errors) = said(&place.run("capacity --resume r"));
-    assert_eq!(code, 2);
-    assert!(errors.contains("no file r/capacity.json"), "{errors}");
-    assert!(errors.contains("begin it again with --out"), "{errors}");
+    let words = ["no file r/capacity.json", "again with --out"];
+    place.fails("capacity --resume r", 2, &words);
     place.good(CAPACITY);
 }
 
-/// A closed terminal or a lost connection is a request to stop, as Ctrl-C is.
+/// SIGHUP, which a closed terminal sends, stops a command as Ctrl-C does.
 #[cfg(target_os = "linux")]
 #[test]
-fn every_long_command_ends_well_when_its_terminal_is_closed() {
-    // What is ignored here is ignored by the commands too.
+fn every_long_command_stops_when_its_terminal_is_closed() {
+    // The commands inherit ignored signals.
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let ignored = status.lines().find_map(|l| l.strip_prefix("SigIgn:"));
     let ignored = u64::from_str_radix(ignored.unwrap().trim(), 16).unwrap();
@@ -126,17 +121,12 @@ fn every_long_command_ends_well_when_its_terminal_is_closed() {
         let place = Place::new();
         let mut child = place.start(line);
         under_way(&place, &mut child);
-        // Meanwhile the folder is taken.
-        let (code, errors) = said(&place.run(line));
-        assert_eq!(code, 2, "{line}: {errors}");
-        assert!(errors.contains("r already holds"), "{line}: {errors}");
+        place.fails(line, 2, &["r already holds"]);
         signal(&child, "-HUP");
-        let (code, errors) = said(&child.wait_with_output().unwrap());
-        assert_eq!(code, 130, "{line}: {errors}");
-        assert!(errors.contains("Stopping"), "{line}: {errors}");
+        ended(line, &child.wait_with_output().unwrap(), 130, &["Stopping"]);
     }
     let place = Place::new();
-    let told = |name: &str, line: &str, words: &str, last: i32| {
+    let hang_up = |name: &str, line: &str, words: &str, expected: i32| {
         let log = place.path(name);
         let mut command = place.command(line);
         let file = File::create(&log).unwrap();
@@ -146,20 +136,12 @@ fn every_long_command_ends_well_when_its_terminal_is_closed() {
             fs::read_to_string(&log).unwrap().contains(words)
         });
         signal(&child, "-HUP");
-        assert_eq!(
-            child.wait().unwrap().code(),
-            Some(last),
-            "{}",
-            place.read(name)
-        );
+        let code = child.wait().unwrap().code();
+        assert_eq!(code, Some(expected), "{}", place.read(name));
     };
-    told(
-        "serve.log",
-        "serve --port 0 --profile instant",
-        "Ctrl-C stops it",
-        0,
-    );
-    told("calibrate.log", "-v calibrate --out r", "calibrated", 130);
+    let serve = "serve --port 0 --profile instant";
+    hang_up("serve.log", serve, "Ctrl-C stops it", 0);
+    hang_up("calibrate.log", "-v calibrate --out r", "calibrated", 130);
     assert!(place.path("r/calibration.json").is_file());
 
     // Under nohup a command outlives its terminal.
@@ -175,7 +157,7 @@ fn every_long_command_ends_well_when_its_terminal_is_closed() {
     assert_eq!(code(&interrupt(child)), 130);
 }
 
-/// Runs a command whose readers have closed these streams: 1 for standard output, 2 for standard error.
+/// Runs a command with these streams closed at the reader's end: 1 is standard output, 2 standard error.
 fn unread(mut command: Command, closed: &[u32]) -> i32 {
     let pipe = |number| {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -190,7 +172,7 @@ fn unread(mut command: Command, closed: &[u32]) -> i32 {
 }
 
 #[test]
-fn without_a_reader_every_command_runs_to_its_end_with_its_own_exit_code() {
+fn with_closed_output_every_command_runs_to_its_end_with_its_own_exit_code() {
     let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113/recorded.csv");
     let recorded = recorded.display();
     let sweep = "sweep --simulate --only homo_g80_c512_t0.6 --repeats 1";
@@ -222,18 +204,12 @@ fn without_a_reader_every_command_runs_to_its_end_with_its_own_exit_code() {
         for closed in [&[][..], &[1], &[2], &[1, 2]] {
             let dir = format!("{number}-{closed:?}").replace(['[', ']', ',', ' '], "");
             let line = line.replace("DIR", &dir);
-            assert_eq!(
-                unread(place.command(&line), closed),
-                *expected,
-                "{line}, {closed:?}"
-            );
-            assert!(
-                file.is_empty() || holds_something(&place.path(&dir).join(file)),
-                "{line}"
-            );
+            let code = unread(place.command(&line), closed);
+            assert_eq!(code, *expected, "{line}, {closed:?}");
+            let written = place.path(&dir).join(file);
+            assert!(file.is_empty() || holds_something(&written), "{line}");
             if *file == "load.json" {
-                let load: Value =
-                    serde_json::from_str(&place.read(&format!("{dir}/load.json"))).unwrap();
+                let load = place.read_json(&format!("{dir}/load.json"));
                 assert!(load["result"].is_object(), "{line}");
             }
         }
@@ -243,30 +219,25 @@ fn without_a_reader_every_command_runs_to_its_end_with_its_own_exit_code() {
     assert_eq!(unread(command, &[]), 0);
 }
 
-/// A full disk under standard output is an error, and takes nothing from the folder.
+/// A full disk under standard output is an error; the folder is complete all the same.
 #[cfg(target_os = "linux")]
 #[test]
 fn figures_that_cannot_be_printed_are_still_written() {
     let place = Place::new();
     let mut command = place.command("load --simulate --profile instant --requests 8 --out r");
     command.stdout(File::options().write(true).open("/dev/full").unwrap());
-    let (code, errors) = said(&command.output().unwrap());
-    assert_eq!(code, 3);
-    assert!(
-        errors.contains("the output could not be printed"),
-        "{errors}"
-    );
-    let load: Value = serde_json::from_str(&place.read("r/load.json")).unwrap();
+    let words = ["the output could not be printed"];
+    ended("load", &command.output().unwrap(), 3, &words);
+    let load = place.read_json("r/load.json");
     assert_eq!(load["result"]["figures"]["outcomes"]["completed"], 8);
 }
 
-/// Runs a command that may write so many blocks of 512 bytes to a file.
+/// Runs a command that may write this many blocks of 512 bytes to a file.
 fn with_room(place: &Place, blocks: u32, line: &str) -> Output {
     let before = format!("trap '' XFSZ; ulimit -f {blocks}");
     place.in_shell(&before, line).output().unwrap()
 }
 
-/// Whatever another process is about to do in a folder, nothing begins there meanwhile.
 #[test]
 fn a_folder_that_another_process_holds_is_refused() {
     let place = Place::new();
@@ -280,21 +251,16 @@ fn a_folder_that_another_process_holds_is_refused() {
         CAPACITY,
         "calibrate --quick --out r",
     ] {
-        let (code, errors) = said(&place.run(line));
-        assert_eq!(code, 2, "{line}: {errors}");
-        assert!(
-            errors.contains("r is in use by another run"),
-            "{line}: {errors}"
-        );
+        place.fails(line, 2, &["r is in use by another run"]);
     }
     assert_eq!(fs::read_dir(place.path("r")).unwrap().count(), 1);
 }
 
 #[test]
-fn a_full_disk_is_said_with_what_works_afterwards() {
+fn a_full_disk_is_reported_with_the_command_to_continue() {
     let sweep = "sweep --simulate --only homo_g80_c512* --repeats 2 --out r";
     let load = "load --simulate --profile instant --requests 200 --out r";
-    // Nothing is there to go on with: the same command begins again.
+    // Nothing was recorded, so the same command works.
     for line in [sweep, load, CAPACITY] {
         let place = Place::new();
         let (code, errors) = said(&with_room(&place, 0, line));
@@ -303,21 +269,18 @@ fn a_full_disk_is_said_with_what_works_afterwards() {
         assert!(!errors.contains("--resume"), "{line}: {errors}");
         place.good(line);
     }
-    // Room for what the run is, and not for its rows.
-    for (line, resume) in [
-        (sweep, "sweep --resume r"),
-        (CAPACITY, "capacity --resume r"),
+    // Room for the header but not for the rows.
+    for (line, resume, words) in [
+        (sweep, "sweep --resume r", "with --resume"),
+        (CAPACITY, "capacity --resume r", "with --resume"),
+        (load, "", "r is not complete"),
     ] {
         let place = Place::new();
-        let (code, errors) = said(&with_room(&place, 20, line));
-        assert_eq!(code, 3, "{line}: {errors}");
-        assert!(errors.contains("go on with --resume"), "{line}: {errors}");
-        place.good(resume);
+        ended(line, &with_room(&place, 20, line), 3, &[words]);
+        if !resume.is_empty() {
+            place.good(resume);
+        }
     }
-    let place = Place::new();
-    let (code, errors) = said(&with_room(&place, 20, load));
-    assert_eq!(code, 3, "{errors}");
-    assert!(errors.contains("r is not complete"), "{errors}");
 }
 
 #[test]
@@ -339,7 +302,7 @@ fn a_folder_that_disappears_stops_what_writes_to_it() {
 }
 
 #[test]
-fn an_artefact_that_cannot_be_written_is_told_and_counted() {
+fn an_artefact_that_cannot_be_written_is_reported_and_counted() {
     let place = Place::new();
     place.write("tables/figures.csv", "what,ms\none,1\n");
     place.write("r/artefacts", "a file in the place of the folder");
@@ -368,9 +331,8 @@ fn everything(dir: &Path) -> String {
     all
 }
 
-/// What is kept of prompts and answers, and that it is not kept where that was asked for.
 #[test]
-fn no_text_of_prompts_and_answers_is_kept_when_told_so() {
+fn texts_of_prompts_and_answers_are_kept_unless_no_text_is_given() {
     let place = Place::new();
     place.write("tables/figures.csv", "what,unmistakable\none,1\n");
     let secret = "--prompt 'my secret'";
@@ -393,18 +355,15 @@ fn no_text_of_prompts_and_answers_is_kept_when_told_so() {
     }
     assert!(everything(&place.path("none-0/artefacts")).contains("characters, not kept."));
 
-    // What goes on needs its prompt, where that was not kept.
-    let (code, errors) = said(&place.run("capacity --resume none-2"));
-    assert_eq!(code, 2);
-    assert!(errors.contains("give it again, with --prompt"), "{errors}");
+    // A resumed run needs its prompt, if it was not kept.
+    place.fails("capacity --resume none-2", 2, &["repeat it with --prompt"]);
     place.good(&format!("capacity --resume none-2 {secret}"));
-    let (code, errors) = said(&place.run("capacity --resume kept-2 --prompt other"));
-    assert_eq!(code, 2);
-    assert!(errors.contains("leave --prompt out"), "{errors}");
+    let other = "capacity --resume kept-2 --prompt other";
+    place.fails(other, 2, &["leave --prompt out"]);
     place.good("capacity --resume kept-2");
 }
 
-/// A folder that somebody else prepared leads nothing out of it, in a new run or one that goes on.
+/// A prepared folder cannot make a new or a resumed run write outside of it.
 #[test]
 fn links_in_a_results_folder_are_not_followed() {
     let place = Place::new();
@@ -428,9 +387,7 @@ fn links_in_a_results_folder_are_not_followed() {
         ),
     ];
     let refused = |line: &str, link: &PathBuf| {
-        let (code, errors) = said(&place.run(line));
-        assert_eq!(code, 2, "{line}: {errors}");
-        assert!(errors.contains("is a link"), "{line}: {errors}");
+        place.fails(line, 2, &["is a link"]);
         assert!(link.is_symlink());
     };
     for (number, (line, name, target)) in prepared.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! A server whose every word is an attack on the terminal that shows it.
+//! A server whose every text attacks the terminal.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Place, text};
 
-/// A forged line, an escape sequence that renames the window, a bell, an override of the direction.
+/// A forged line, an escape sequence that sets the window title, a bell, a direction override.
 const HOSTILE: &str = "\u{1b}]0;x\u{7}\u{1b}[31m\n# forged\r\n\u{202e}\u{9b}31m\0";
 
-/// Serves both protocols at an address of its own.
+/// Serves both protocols; returns the address.
 fn serve() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -56,7 +56,7 @@ fn asked(socket: &mut TcpStream) -> String {
     head.split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
-/// Every third answer is an error, another third ends for a reason of its own.
+/// A third of the generations are errors in the body, and a third have status 500.
 fn answer(path: &str, nth: usize) -> (&'static str, String) {
     let ok = |value: Value| ("200 OK", value.to_string() + "\n");
     match path {
@@ -95,7 +95,7 @@ fn answer(path: &str, nth: usize) -> (&'static str, String) {
 }
 
 #[test]
-fn no_word_of_a_server_reaches_the_terminal_raw() {
+fn texts_of_a_server_are_escaped_on_the_terminal() {
     let place = Place::new();
     place.write(
         "plan.toml",

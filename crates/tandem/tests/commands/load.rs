@@ -1,14 +1,14 @@
-//! `tandem load` as a user meets it: exact figures in simulated time, rows on disk, exit codes.
+//! `tandem load`: exact figures in simulated time, rows on disk, exit codes.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use domain::record::RequestRecord;
 use domain::record::load::{Figures, LoadFile};
 use metrics::load::Collected;
 use serde_json::{Value, json};
 
-use crate::support::{Place, Serving, code, good, json, lines, said, text};
+use crate::support::{Place, Serving, code, ended, good, json, lines, said, text};
 #[cfg(unix)]
 use crate::support::{interrupt, until};
 
@@ -16,7 +16,7 @@ fn load(line: &str) -> Output {
     Place::new().run(&format!("load {line}"))
 }
 
-/// What was asked and the figures in one object, less what differs from one run to the next.
+/// Description and figures in one object, without what differs from run to run.
 fn figures(line: &str) -> Value {
     figures_in(&Place::new(), line)
 }
@@ -45,7 +45,7 @@ fn rows(dir: &Path) -> Vec<RequestRecord> {
 }
 
 #[test]
-fn an_address_in_the_environment_that_names_no_server_is_a_mistake_and_never_shown() {
+fn a_server_url_with_credentials_in_the_environment_is_an_error_that_does_not_show_them() {
     let place = Place::new();
     let mut command = place.command("load --requests 1 --no-record");
     command.env("OLLAMA_HOST", "http://someone:hunter2@127.0.0.1:1");
@@ -121,7 +121,7 @@ fn rows_and_figures_are_written_and_agree() {
 }
 
 #[test]
-fn a_load_goes_into_a_folder_of_its_own_unless_it_is_told_otherwise() {
+fn a_load_goes_into_a_new_folder_by_default() {
     let place = Place::new();
     let small = "load --simulate --profile instant --requests 4";
     let made = || -> Vec<String> {
@@ -162,10 +162,8 @@ fn a_load_can_be_replayed_from_its_folder_and_from_a_published_trace() {
     assert_eq!(value["sent_per_s"], 8.0);
     assert_eq!(value["requests"], 20);
     assert!(value["tokens"].as_u64().unwrap() <= 140);
-    let refused = place.run("load --simulate --trace mooncake.jsonl --requests 21");
-    let (code, errors) = said(&refused);
-    assert_eq!(code, 2);
-    assert!(errors.contains("holds 20 requests"), "{errors}");
+    let line = "load --simulate --trace mooncake.jsonl --requests 21";
+    place.fails(line, 2, &["holds 20 requests"]);
 }
 
 #[test]
@@ -194,10 +192,7 @@ fn a_server_in_real_time_is_loaded_on_either_runtime_with_the_clients_cost() {
             "--endpoint {url} --agents 16 --requests 200 --json {flags}"
         ))));
         let header = &value["header"];
-        assert_eq!(
-            header["provenance"], "simulated",
-            "whoever started the simulator"
-        );
+        assert_eq!(header["provenance"], "simulated");
         assert_eq!(
             header["runtime"],
             json!({ "flavour": flavour, "workers": workers })
@@ -227,8 +222,8 @@ fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
     until(&mut child, || {
         std::fs::metadata(&rows_file).is_ok_and(|file| file.len() > 0)
     });
-    let begun: LoadFile = serde_json::from_str(&place.read("l/load.json")).unwrap();
-    assert_eq!((begun.asked.requests, begun.result), (1_000_000, None));
+    let file: LoadFile = serde_json::from_str(&place.read("l/load.json")).unwrap();
+    assert_eq!((file.asked.requests, file.result), (1_000_000, None));
     let output = interrupt(child);
     assert_eq!(code(&output), 130);
     let value = &json(&output)["result"];
@@ -243,70 +238,34 @@ fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
     assert_eq!(value["not_begun"], 1_000_000 - rows.len());
 }
 
-/// A command from a shell that has set its limits.
-#[cfg(unix)]
-fn under(limit: &str, line: &str) -> Output {
-    let place = Place::new();
-    Command::new("sh")
-        .current_dir(place.path(""))
-        .arg("-c")
-        .arg(format!(
-            "{limit}; exec {:?} {line}",
-            env!("CARGO_BIN_EXE_tandem")
-        ))
-        .env_remove("OLLAMA_HOST")
-        .output()
-        .unwrap()
-}
-
 #[test]
 #[cfg(unix)]
 fn a_low_limit_of_open_files_is_raised_and_one_that_cannot_be_is_an_error_that_names_it() {
+    let place = Place::new();
+    let under = |limit: &str, line| place.in_shell(limit, line).output().unwrap();
     let load = "load --simulate --profile instant --agents 200 --requests 200 --json";
+    let (quick, two) = ("calibrate --quick", "calibrate --streams 1,2");
     good(under("ulimit -Sn 100", load));
-    for (limit, line, parts) in [
+    for (limit, line, words) in [
         (
             300,
             load,
-            [
-                "about 464 open files",
-                "for 200 agents",
-                "at most 118 agents",
-            ],
+            "about 464 open files|for 200 agents|at most 118 agents",
         ),
-        (
-            64,
-            "calibrate --quick",
-            ["about 66 open files", "for 1 agent", "may have 64"],
-        ),
-        (
-            17,
-            "calibrate --quick",
-            ["about 66 open files", "for 1 agent", "may have 17"],
-        ),
-        (
-            64,
-            "calibrate --streams 1,2",
-            ["about 68 open files", "for 2 agents", "may have 64"],
-        ),
+        (64, quick, "about 66 open files|for 1 agent|may have 64"),
+        (17, quick, "about 66 open files|for 1 agent|may have 17"),
+        (64, two, "about 68 open files|for 2 agents|may have 64"),
     ] {
-        let (code, words) = said(&under(&format!("ulimit -n {limit}"), line));
-        assert_eq!(code, 2, "{words}");
-        for part in parts {
-            assert!(words.contains(part), "{line}: {words}");
-        }
+        let words: Vec<&str> = words.split('|').collect();
+        ended(line, &under(&format!("ulimit -n {limit}"), line), 2, &words);
     }
-    let quick = under("ulimit -n 70", "calibrate --quick");
-    let words = said(&quick).1;
-    assert!(
-        words.contains("not calibrated at 16 streams and more"),
-        "{words}"
-    );
+    let errors = said(&under("ulimit -n 70", quick)).1;
+    assert!(errors.contains("not calibrated at 16 streams"), "{errors}");
 }
 
-/// The keys of a plan's `[timeouts]` are flags, and what differs from a plan without any is recorded.
+/// The keys of a plan's `[timeouts]` are flags; values that are not the defaults are recorded.
 #[test]
-fn a_load_takes_the_limits_of_a_plan() {
+fn a_load_takes_the_timeouts_of_a_plan() {
     let place = Place::new();
     let line = "load --simulate --requests 4 --json --no-record --no-preload";
     let plain = json(&place.good(line));
@@ -319,14 +278,13 @@ fn a_load_takes_the_limits_of_a_plan() {
     assert_eq!(timeouts["total_ns"], 100_000_000);
     assert_eq!(timeouts["connect_ns"], 10_000_000_000_u64);
     for limit in ["connect", "first-byte", "between-chunks", "total"] {
-        let (code, errors) = said(&place.run(&format!("{line} --timeout-{limit} 0s")));
-        assert_eq!(code, 2);
-        assert!(errors.contains("\"0s\" is not a duration"), "{errors}");
+        let line = format!("{line} --timeout-{limit} 0s");
+        place.fails(&line, 2, &["\"0s\" is not a duration"]);
     }
 }
 
-/// A server of `/v1` chat completions without a list of models behind a proxy that hands each answer on in one
-/// piece, with a usage of zeros and no `[DONE]`.
+/// A `/v1` server without a list of models, behind a proxy that passes each answer on in one piece, with a
+/// usage of zeros and no `[DONE]`.
 fn gathering_server() -> String {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -361,7 +319,7 @@ fn gathering_server() -> String {
 }
 
 #[test]
-fn what_a_gateway_withholds_is_unknown_and_said() {
+fn figures_that_a_gateway_withholds_are_unknown_and_named() {
     let place = Place::new();
     let address = gathering_server();
     let line = format!(
@@ -373,7 +331,7 @@ fn what_a_gateway_withholds_is_unknown_and_said() {
         "warning: 3 responses: the stream ended after its finish reason without `[DONE]`",
         "warning: 3 responses: the server's token count is impossible; chunks were counted instead",
         "warning: 3 responses: the answer arrived all at once, so TPOT and ITL are unknown",
-        "warning: the model was not loaded before the first request, whose TTFT may hold a load",
+        "warning: the model was not loaded before the first request, whose TTFT may include loading it",
         "Tokens      60 (chunks counted, an estimate)",
     ] {
         assert!(printed.contains(words), "{words}: {printed}");
@@ -384,8 +342,7 @@ fn what_a_gateway_withholds_is_unknown_and_said() {
         "{}",
         text(&output.stderr)
     );
-    let file: LoadFile =
-        serde_json::from_str(&std::fs::read_to_string(place.path("l/load.json")).unwrap()).unwrap();
+    let file: LoadFile = serde_json::from_str(&place.read("l/load.json")).unwrap();
     let figures = file.result.unwrap().figures;
     assert_eq!(
         (figures.outcomes.completed, figures.tokens_estimated),

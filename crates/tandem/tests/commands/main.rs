@@ -1,5 +1,4 @@
-//! The commands as a user meets them: a real binary, the embedded simulator or a server of its own,
-//! files on disk, exit codes.
+//! The commands of the binary: output, files and exit codes, on the embedded simulator or a running server.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 

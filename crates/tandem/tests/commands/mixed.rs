@@ -1,4 +1,4 @@
-//! One run on two protocols: some agents on Ollama's own API, others on `/v1`.
+//! Runs on two protocols at once: some agents on Ollama's own API, others on `/v1`.
 
 use std::path::Path;
 
@@ -53,19 +53,10 @@ fn a_sweep_runs_on_both_and_its_report_names_both() {
     let output = place.good(&format!(
         "sweep --plan mixed.toml --endpoint {url} --endpoint {url}/v1 --api ollama,openai --out results"
     ));
-    let told = text(&output.stderr);
-    assert!(
-        told.contains(
-            "(tandem-simulator /v1) cannot be sent top_k: the server's own settings hold"
-        ),
-        "{told}"
-    );
-    assert!(
-        told.contains("its state is as left, not unloaded"),
-        "{told}"
-    );
-    // Said once, and not again with every arm.
-    assert!(!told.contains("cannot be told"), "{told}");
+    let errors = text(&output.stderr);
+    for note in ["cannot be sent top_k", "its state is as left, not unloaded"] {
+        assert_eq!(errors.matches(note).count(), 1, "{note}: {errors}");
+    }
 
     let requests = requests(&place.path("results"));
     let mains = requests
@@ -79,23 +70,22 @@ fn a_sweep_runs_on_both_and_its_report_names_both() {
             request.times.outcome
         );
         assert_eq!(request.agent, request.endpoint, "an endpoint for each");
-        // Only Ollama's own API tells how long the server took.
+        // Only Ollama's own API reports the server's durations.
         let native = request.endpoint == 0;
         assert_eq!(request.times.counters.total.is_some(), native);
-        // The record holds what was sent, and `top_k` cannot be sent on `/v1`.
+        // The record has the options that were sent, and `top_k` cannot be sent on `/v1`.
         assert_eq!(request.options.top_k.is_some(), native);
         assert!(request.options.num_predict.is_some());
         dealt[request.endpoint as usize] += 1;
     }
     assert_eq!(dealt, [6, 6], "three repetitions of two arms");
-    let manifest: serde_json::Value =
-        serde_json::from_str(&place.read("results/manifest.json")).unwrap();
+    let manifest = place.read_json("results/manifest.json");
     assert_eq!(manifest["header"]["provenance"], "simulated");
     assert!(manifest["header"]["time_scale"].is_null(), "in real time");
 
     let report = Path::new(env!("CARGO_BIN_EXE_tandem")).with_file_name("tandem-report");
     if !report.exists() {
-        println!("skipped: the report, for tandem-report is not built beside tandem");
+        println!("skipped: the report, because tandem-report is not built");
         return;
     }
     place.good("report --input results --out report");

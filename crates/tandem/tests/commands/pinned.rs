@@ -1,10 +1,10 @@
-//! What the commands print, as snapshots: help, figures, and the errors with their exit codes.
+//! Output of the commands as snapshots: help, figures, and errors with their exit codes.
 
 use std::fs;
 
 use crate::support::Place;
 
-/// Compares what command lines print with their snapshot.
+/// Compares the output of command lines with their snapshot.
 fn pin(name: &str, place: &Place, lines: &[&str]) {
     let seen = place.transcripts(lines);
     insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(name, seen) });
@@ -65,7 +65,7 @@ fn loads() {
         &place,
         &[
             "load --simulate --agents 4 --requests 16 --num-predict 20 --slo ttft<700ms,tpot<80ms --no-record",
-            // One slot, 500 ms apart: a limit of one agent shows as the client's queue and not as TTFT.
+            // One slot, 500 ms apart: with one agent the wait is in the client's queue, not in TTFT.
             "load --simulate --rate 2 --requests 8 --num-parallel 1 --no-record",
             "load --simulate --rate 2 --requests 8 --num-parallel 1 --agents 1 --no-record",
             "load --simulate --rate 3 --arrivals poisson --requests 12 --agents 2 --out open",
@@ -120,7 +120,7 @@ fn doctor() {
     );
 }
 
-/// Flags that say otherwise than the sweep that they are to go on with: both values are named.
+/// Flags that differ from the settings of the resumed sweep: the error names both values.
 #[test]
 fn resumes() {
     pin(
@@ -142,7 +142,6 @@ fn resumes() {
     );
 }
 
-/// Mistakes, each named with what to do about it.
 #[test]
 fn errors() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! Proxies of the environment are not used: they would be measured with the server.
+//! Proxy variables of the environment are ignored: a proxy would be measured with the server.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Output;
@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::support::{Place, Serving, good, json, requests};
 
-/// What sends whole programs through a proxy, as curl and most client libraries read it.
+/// The variables that curl and most client libraries read.
 const VARIABLES: [&str; 6] = [
     "HTTP_PROXY",
     "http_proxy",
@@ -17,45 +17,45 @@ const VARIABLES: [&str; 6] = [
     "all_proxy",
 ];
 
-/// A proxy that hangs up on everybody and notes who called.
+/// A proxy that closes every connection and counts them.
 struct Proxy {
     address: SocketAddr,
-    called: Receiver<SocketAddr>,
+    callers: Receiver<SocketAddr>,
 }
 
 impl Proxy {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (tell, called) = mpsc::channel();
+        let (sender, callers) = mpsc::channel();
         thread::spawn(move || {
             while let Ok((_, caller)) = listener.accept() {
-                if tell.send(caller).is_err() {
+                if sender.send(caller).is_err() {
                     break;
                 }
             }
         });
-        Self { address, called }
+        Self { address, callers }
     }
 
-    /// Runs a command to its good end, with every variable that names a proxy naming this one.
+    /// Runs a command that must succeed, with every proxy variable set to this proxy.
     fn good(&self, place: &Place, line: &str) -> Output {
         let mut command = place.command(line);
         for variable in VARIABLES {
             command.env(variable, format!("http://{}", self.address));
         }
-        // Clients that use proxies make an exception of this machine where these say so.
         for exceptions in ["NO_PROXY", "no_proxy"] {
             command.env_remove(exceptions);
         }
         good(command.output().unwrap())
     }
 
-    /// How many called before this.
+    /// Number of connections before this call.
     fn calls(&self) -> usize {
         let last = TcpStream::connect(self.address).unwrap();
         let last = last.local_addr().unwrap();
-        self.called.iter().take_while(|call| *call != last).count()
+        let before = self.callers.iter().take_while(|caller| *caller != last);
+        before.count()
     }
 }
 

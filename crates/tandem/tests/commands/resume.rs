@@ -1,4 +1,4 @@
-//! `tandem sweep --resume`: a sweep goes on as it began, or not at all.
+//! `tandem sweep --resume`: a sweep is resumed with the settings it began with, or refused.
 
 use std::fs;
 use std::path::Path;
@@ -9,9 +9,9 @@ use domain::record::{JournalLine, RunKey};
 use domain::telemetry::Sample;
 use serde_json::Value;
 
-use crate::support::{Place, Serving, journal, lines, said, text};
+use crate::support::{Place, Serving, journal, lines, text};
 
-/// A shipped profile, changed where a test says so, as a file.
+/// Writes a shipped profile with one change.
 fn profile(place: &Place, change: (&str, &str)) {
     let shipped =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/profiles/rtx4080-laptop.toml");
@@ -26,11 +26,11 @@ fn sweep(place: &Place, out: &str, more: &str) -> Value {
     summary(&place.good(&line).stdout)
 }
 
-/// What a sweep's `--json` says of the configurations at its end, without their energy: the simulated
-/// device is cold again when a sweep goes on, and its counter begins at zero.
+/// The summary at the end of `--json`, without energy: in a resumed sweep the simulated device is cold again
+/// and its counter begins at zero.
 fn summary(stdout: &[u8]) -> Value {
-    let said = text(stdout);
-    let mut end: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let printed = text(stdout);
+    let mut end: Value = serde_json::from_str(printed.lines().last().unwrap()).unwrap();
     assert_eq!(end["complete"], true);
     for config in end["summary"]["configs"].as_array_mut().unwrap() {
         assert!(config.as_object_mut().unwrap().remove("energy").is_some());
@@ -38,7 +38,7 @@ fn summary(stdout: &[u8]) -> Value {
     end["summary"].take()
 }
 
-/// The arms, each with its attempt, in the order in which they ended.
+/// The arms with their attempts, in the order of their ends.
 fn arms(dir: &Path) -> Vec<(RunKey, Arm, u32)> {
     let arms = journal(dir).into_iter().filter_map(|line| match line {
         JournalLine::Arm(arm) => Some((arm.run, arm.arm, arm.attempt)),
@@ -47,7 +47,7 @@ fn arms(dir: &Path) -> Vec<(RunKey, Arm, u32)> {
     arms.collect()
 }
 
-/// What a process leaves that is killed right after its n-th arm.
+/// Copies the files of a sweep as they were right after its n-th arm.
 fn cut(from: &Path, to: &Path, arms: usize) {
     let mut ended = Stamp::ZERO;
     let mut left = arms;
@@ -80,8 +80,7 @@ fn cut(from: &Path, to: &Path, arms: usize) {
     fs::write(to.join("telemetry.jsonl"), samples.join("\n") + "\n").unwrap();
 }
 
-/// The rows as they are written, each with its stamps counted from its scheduled start: a sweep that
-/// goes on does so later than one that never stopped.
+/// The rows with their stamps relative to the scheduled start, which is later in a resumed sweep.
 fn rows(dir: &Path) -> Vec<Value> {
     let row = |mut line: Value| {
         let mut row = line.get_mut("request")?.take();
@@ -101,7 +100,7 @@ fn rows(dir: &Path) -> Vec<Value> {
 }
 
 #[test]
-fn a_sweep_that_goes_on_gives_the_rows_of_one_that_never_stopped() {
+fn a_resumed_sweep_has_the_rows_of_an_uninterrupted_one() {
     let place = Place::new();
     profile(&place, ("sharing_loss = 0.2184", "sharing_loss = 0.5"));
     sweep(&place, "plain", "");
@@ -120,43 +119,26 @@ fn a_sweep_that_goes_on_gives_the_rows_of_one_that_never_stopped() {
         let resumed = summary(&resumed.stdout);
         assert!(resumed == figures, "{name}: a figure differs");
         assert_eq!(arms(&parts), arms(&whole));
-        // What it began with may be typed again.
+        // Flags with the same values are accepted.
         place.good(&format!("sweep --resume {name}-parts {set}"));
     }
 }
 
-/// What resuming a sweep with these flags ends with.
-fn resume(place: &Place, flags: &str) -> (i32, String) {
-    said(&place.run(&format!("sweep --resume r {flags}")))
-}
-
-/// Flags that a sweep in the folder `r` is refused to go on with, and what is said of each.
-#[track_caller]
-fn refused(place: &Place, cases: &[(&str, &str)]) {
-    for (flags, words) in cases {
-        let (code, errors) = resume(place, flags);
-        assert_eq!(code, 2, "{flags}: {errors}");
-        assert!(errors.contains(words), "{flags}: {errors}");
-    }
-}
+const RESUME: &str = "sweep --resume r";
 
 #[test]
-fn a_sweep_that_does_not_say_how_the_simulator_was_set_does_not_go_on() {
+fn a_sweep_without_simulator_settings_is_not_resumed() {
     let place = Place::new();
     place.good("sweep --simulate --only homo_g80_c512_t0.6 --repeats 1 --out r");
-    let mut old: Value = serde_json::from_str(&place.read("r/manifest.json")).unwrap();
+    let mut old = place.read_json("r/manifest.json");
     old["header"].as_object_mut().unwrap().remove("simulator");
     place.write("r/manifest.json", &old.to_string());
-    for words in [
-        "does not say how the simulator was set",
-        "begin a new one: tandem sweep --simulate",
-    ] {
-        refused(&place, &[("", words)]);
-    }
+    let hint = "start a new one: tandem sweep --simulate";
+    place.fails(RESUME, 2, &["has no simulator settings", hint]);
 }
 
 #[test]
-fn files_that_changed_since_are_found() {
+fn changed_files_are_detected() {
     let place = Place::new();
     profile(&place, ("seed = 113", "seed = 114"));
     fs::create_dir(place.path("tables")).unwrap();
@@ -165,27 +147,22 @@ fn files_that_changed_since_are_found() {
         "run --simulate --runs 1 --workflow full --agent default --profile profile.toml \
          --benchmarks tables --out r",
     );
-    let (code, errors) = resume(&place, "");
-    assert_eq!(code, 0, "{errors}");
-    refused(
-        &place,
-        &[("--benchmarks elsewhere", "tables, not elsewhere")],
-    );
+    place.good(RESUME);
+    let other = format!("{RESUME} --benchmarks elsewhere");
+    place.fails(&other, 2, &["tables, not elsewhere"]);
 
     place.write("tables/figures.csv", "what,ms\none,2\n");
-    refused(&place, &[("", "tables changed since")]);
+    place.fails(RESUME, 2, &["a table in tables has changed"]);
     place.write("tables/figures.csv", "what,ms\none,1\n");
 
     let profile = place.read("profile.toml");
-    place.write(
-        "profile.toml",
-        &profile.replacen("seed = 114", "seed = 115", 1),
-    );
-    refused(&place, &[("", "profile.toml changed since")]);
+    let changed = profile.replacen("seed = 114", "seed = 115", 1);
+    place.write("profile.toml", &changed);
+    place.fails(RESUME, 2, &["profile.toml has changed"]);
 }
 
 #[test]
-fn on_a_server_the_runtime_is_the_one_it_began_on() {
+fn a_sweep_on_a_server_is_resumed_on_its_runtime() {
     let server = Serving::start();
     let place = Place::new();
     let url = &server.url;
@@ -195,16 +172,14 @@ fn on_a_server_the_runtime_is_the_one_it_began_on() {
     ));
     let same = format!("--runtime multi --workers 3 --endpoint {url} --no-simulate");
     for flags in ["", &same] {
-        let (code, errors) = resume(&place, flags);
-        assert_eq!(code, 0, "{errors}");
+        place.good(&format!("{RESUME} {flags}"));
     }
-    refused(
-        &place,
-        &[
-            ("--runtime current", "--runtime multi, not current"),
-            ("--workers 2", "--workers 3, not 2"),
-            ("--pin 0", "without --pin, not 0"),
-            ("--simulate", &format!("on {url}, not --simulate")),
-        ],
-    );
+    for (flags, words) in [
+        ("--runtime current", "--runtime multi, not current"),
+        ("--workers 2", "--workers 3, not 2"),
+        ("--pin 0", "without --pin, not 0"),
+        ("--simulate", &format!("on {url}, not --simulate")),
+    ] {
+        place.fails(&format!("{RESUME} {flags}"), 2, &[words]);
+    }
 }

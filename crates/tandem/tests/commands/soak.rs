@@ -1,5 +1,5 @@
-//! A sweep of many simulated hours: its memory stays flat, and its journal agrees with the
-//! simulator's own log, request by request. `cargo xtask bench soak` makes it 24 hours.
+//! A sweep of many simulated hours: memory stays constant, and the journal agrees with the simulator's log
+//! request by request. `cargo xtask bench soak` runs 24 hours.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::support::{Place, lines};
 
-/// Simulated time that a repetition of TR113's matrix takes, hours; a little less than it is.
+/// Simulated hours of a repetition of TR113's matrix, rounded down.
 const HOURS_A_REPETITION: f64 = 0.19;
 
-/// What memory may grow by in the second half of a run: the simulator keeps its last twenty
-/// thousand log lines, and allocators round up.
+/// Allowed growth of memory in the second half of a run, bytes: the simulator keeps its last twenty thousand
+/// log lines, and allocators round up.
 const GROWTH: u64 = 16 << 20;
 
 fn hours() -> f64 {
@@ -28,13 +28,8 @@ fn memory(process: u32) -> Option<u64> {
     Some(kib << 10)
 }
 
-/// A generation: when it was sent or had arrived, and its chunks of text.
-fn generation(line: &Value, at: &str, chunks: u64) -> (u64, u64) {
-    (line[at].as_u64().unwrap(), chunks)
-}
-
 #[test]
-fn a_long_sweep_keeps_its_memory_flat_and_agrees_with_the_servers_log() {
+fn memory_of_a_long_sweep_is_constant_and_its_journal_agrees_with_the_servers_log() {
     let place = Place::new();
     let repeats = (hours() / HOURS_A_REPETITION).ceil();
     let line =
@@ -47,7 +42,7 @@ fn a_long_sweep_keeps_its_memory_flat_and_agrees_with_the_servers_log() {
         .unwrap();
     let journal = place.path("soak/journal.jsonl");
     let mut samples = Vec::new();
-    // It says when an arm has ended: then it is looked at.
+    // A line of output marks the end of an arm.
     for _arm in BufReader::new(sweep.stdout.take().unwrap()).lines() {
         if let (Ok(file), Some(bytes)) = (fs::metadata(&journal), memory(sweep.id())) {
             samples.push((file.len(), bytes));
@@ -56,7 +51,7 @@ fn a_long_sweep_keeps_its_memory_flat_and_agrees_with_the_servers_log() {
     assert!(sweep.wait().unwrap().success());
 
     let size = fs::metadata(&journal).unwrap().len();
-    // At its end it reads the journal for its table, which is another matter.
+    // At its end the sweep reads the journal for its summary, which is not counted.
     let second_half: Vec<u64> = samples
         .iter()
         .filter(|(at, _)| (size / 2..size / 100 * 98).contains(at))
@@ -73,17 +68,17 @@ fn a_long_sweep_keeps_its_memory_flat_and_agrees_with_the_servers_log() {
             let times = &request["times"];
             assert_eq!(times["outcome"], "completed");
             let chunks = times["chunks"].as_array().unwrap().len() as u64;
-            sent.push(generation(times, "sent", chunks));
+            sent.push((times["sent"].as_u64().unwrap(), chunks));
         }
     }
     let mut received: Vec<_> = lines::<Value>(&place.path("log.jsonl"))
         .filter(|line| line["log"] == "request" && line["path"] == "/api/generate")
-        // Loading and unloading give no text.
+        // Loading and unloading have no text.
         .filter(|line| line["chunks"] != 0)
         .map(|line| {
             assert_eq!(line["whole"], true);
-            let chunks = line["chunks"].as_u64().unwrap();
-            generation(&line, "received", chunks)
+            let number = |key: &str| line[key].as_u64().unwrap();
+            (number("received"), number("chunks"))
         })
         .collect();
     sent.sort_unstable();
@@ -91,9 +86,8 @@ fn a_long_sweep_keeps_its_memory_flat_and_agrees_with_the_servers_log() {
     assert_eq!(sent.len(), received.len());
     for (sent, received) in sent.iter().zip(&received) {
         assert_eq!(sent.1, received.1, "{sent:?} {received:?}");
-        // The profile's network takes less than this.
-        let travelled = received.0 - sent.0;
-        assert!(travelled < 5_000_000, "{sent:?} {received:?}");
+        let latency = received.0 - sent.0;
+        assert!(latency < 5_000_000, "{sent:?} {received:?}");
     }
     println!(
         "{:.1} simulated hours, {} requests, all in the simulator's log once: memory {:.1} MiB half \

@@ -1,5 +1,4 @@
-//! What the commands' tests share: the binary, what it said and wrote, and a simulator that stands
-//! alone.
+//! Helpers of the command tests: the binary in a folder of its own, its output, and a running simulator.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -11,9 +10,10 @@ use std::time::Duration;
 use domain::record::{JournalLine, RequestRecord};
 use domain::redact::{Redactor, words};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tempfile::TempDir;
 
-/// The binary, with nothing of the environment that changes what it does.
+/// The binary, without environment variables that change its behaviour.
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
     for variable in ["OLLAMA_HOST", "TANDEM_API_KEY", "RUST_LOG", "COLUMNS"] {
@@ -23,7 +23,7 @@ fn command() -> Command {
     command
 }
 
-/// A folder of its own to run commands in.
+/// A temporary folder to run commands in.
 pub(crate) struct Place(TempDir);
 
 impl Place {
@@ -31,38 +31,37 @@ impl Place {
         Self(TempDir::new().unwrap())
     }
 
-    /// A path in it.
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         self.0.path().join(name)
     }
 
-    /// Writes a file into it.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    /// What a file in it holds.
     pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// A command line to run in it.
+    pub(crate) fn read_json(&self, name: &str) -> Value {
+        serde_json::from_str(&self.read(name)).unwrap()
+    }
+
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = command();
         command.current_dir(self.0.path()).args(words(line));
         command
     }
 
-    /// Starts a command line in it.
     pub(crate) fn start(&self, line: &str) -> Child {
         let mut command = self.command(line);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }
 
-    /// A command line to run in it behind commands of a shell, such as `ulimit -f 0`.
+    /// A command line after commands of a shell, such as `ulimit -f 0`.
     #[cfg(unix)]
     pub(crate) fn in_shell(&self, before: &str, line: &str) -> Command {
         let direct = self.command(line);
@@ -79,19 +78,23 @@ impl Place {
         command
     }
 
-    /// Runs a command line in it to its end.
     pub(crate) fn run(&self, line: &str) -> Output {
         self.command(line).output().unwrap()
     }
 
-    /// Runs a command line in it to its end, which must be a good one.
+    /// Runs a command line that must succeed.
     #[track_caller]
     pub(crate) fn good(&self, line: &str) -> Output {
         good(self.run(line))
     }
 
-    /// What a person sees of command lines that are run one after another, less what differs from
-    /// run to run.
+    /// Runs a command line that must end with this exit code and with these words on standard error.
+    #[track_caller]
+    pub(crate) fn fails(&self, line: &str, expected: i32, words: &[&str]) {
+        ended(line, &self.run(line), expected, words);
+    }
+
+    /// Command lines with their output, without what differs from run to run.
     pub(crate) fn transcripts(&self, lines: &[&str]) -> String {
         let folder = fs::canonicalize(self.0.path()).unwrap();
         let redactor = Redactor::new()
@@ -109,25 +112,35 @@ impl Place {
     }
 }
 
-/// An end that must be a good one.
+/// The output of a command that must have succeeded.
 #[track_caller]
 pub(crate) fn good(output: Output) -> Output {
     assert!(output.status.success(), "{}", text(&output.stderr));
     output
 }
 
+/// Checks the exit code of a command, and that its standard error contains all of these words.
+#[track_caller]
+pub(crate) fn ended(line: &str, output: &Output, expected: i32, words: &[&str]) {
+    let (code, errors) = said(output);
+    assert_eq!(code, expected, "{line}: {errors}");
+    for part in words {
+        assert!(errors.contains(part), "{line}: no `{part}` in {errors}");
+    }
+}
+
 pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
-/// The exit code, and what was said on standard error.
+/// The exit code and standard error.
 pub(crate) fn said(output: &Output) -> (i32, String) {
     (code(output), text(&output.stderr))
 }
 
 /// The JSON object on standard output.
 #[track_caller]
-pub(crate) fn json(output: &Output) -> serde_json::Value {
+pub(crate) fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|e| panic!("{e}: {}{}", text(&output.stdout), text(&output.stderr)))
 }
@@ -157,11 +170,10 @@ pub(crate) fn requests(dir: &Path) -> Vec<RequestRecord> {
     requests.collect()
 }
 
-/// Waits until what a running command writes shows that it has come so far. It must not end before;
-/// ten minutes are more than any machine takes.
-pub(crate) fn until(child: &mut Child, so_far: impl Fn() -> bool) {
+/// Waits until a condition holds that a running command brings about, for at most ten minutes.
+pub(crate) fn until(child: &mut Child, holds: impl Fn() -> bool) {
     for _ in 0..30_000 {
-        if so_far() {
+        if holds() {
             return;
         }
         if let Some(status) = child.try_wait().unwrap() {
@@ -169,7 +181,7 @@ pub(crate) fn until(child: &mut Child, so_far: impl Fn() -> bool) {
         }
         thread::sleep(Duration::from_millis(20));
     }
-    panic!("it never came so far");
+    panic!("ten minutes have passed");
 }
 
 /// Presses Ctrl-C and waits for the end.
@@ -183,17 +195,17 @@ pub(crate) fn interrupt(child: Child) -> Output {
 #[cfg(unix)]
 pub(crate) fn signal(child: &Child, signal: &str) {
     let pid = child.id().to_string();
-    let told = Command::new("kill").args([signal, &pid]).status().unwrap();
-    assert!(told.success());
+    let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
+    assert!(sent.success());
 }
 
-/// An address at which nobody listens: bound once to find it free, then let go.
+/// An address without a listener.
 pub(crate) fn closed_port() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }
 
-/// A running `tandem serve` that answers at once, ended when it is let go of.
+/// A running `tandem serve` with the instant profile, killed when dropped.
 pub(crate) struct Serving {
     child: Child,
     pub(crate) url: String,
@@ -208,7 +220,7 @@ impl Serving {
             .spawn()
             .unwrap();
         let output = child.stdout.take().unwrap();
-        // Named before its output is read, so that it is ended whatever is found there.
+        // Made before its output is read, so that a failure there kills the process.
         let mut serving = Self {
             child,
             url: String::new(),
@@ -229,7 +241,7 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // It may have ended by itself; either way nothing is left of it.
+        // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

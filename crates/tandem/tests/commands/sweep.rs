@@ -9,7 +9,7 @@ use domain::record::{JournalLine, MarkKind};
 
 #[cfg(unix)]
 use crate::support::interrupt;
-use crate::support::{Place, Serving, closed_port, journal, requests, said, text, until};
+use crate::support::{Place, Serving, closed_port, ended, journal, requests, said, text, until};
 
 #[test]
 fn the_same_seed_and_plan_give_the_same_journal() {
@@ -60,35 +60,18 @@ fn a_topology_without_its_servers_is_refused_before_anything_runs() {
     let place = Place::new();
     let two = format!("--endpoint {url} --endpoint {url}");
     let (_, port) = url.rsplit_once(':').unwrap();
-    for (line, needs) in [
-        (
-            format!("sweep --plan one-or-two-servers --endpoint {url} --endpoint localhost:{port}"),
-            "names 1 of the 2 servers",
-        ),
-        (
-            format!("sweep --plan one-or-two-servers --endpoint {url}"),
-            "needs for 2 agents; give it once for each server",
-        ),
-        (
-            format!("sweep --plan one-or-two-servers --endpoint {url} --dry-run"),
-            "names 1 of the 2 servers",
-        ),
-        (
-            format!("sweep --plan one-or-two-servers --endpoint {url} --endpoint {url}"),
-            "names 1 of the 2 servers",
-        ),
-        (
-            format!("sweep --plan tr113-extended {two}"),
-            "names 1 of the 3 servers",
-        ),
-        (
-            format!("run --agent default --agent default --agent default {two}"),
-            "names 1 of the 3 servers",
-        ),
+    let sweep = format!("sweep --plan one-or-two-servers --endpoint {url}");
+    let run = format!("run --agent default --agent default --agent default {two}");
+    for (line, servers) in [
+        (format!("{sweep} --endpoint localhost:{port}"), 2),
+        (sweep.clone(), 2),
+        (format!("{sweep} --dry-run"), 2),
+        (format!("{sweep} --endpoint {url}"), 2),
+        (format!("sweep --plan tr113-extended {two}"), 3),
+        (run, 3),
     ] {
-        let (code, said) = said(&place.run(&format!("{line} --out r")));
-        assert_eq!(code, 2, "{line}: {said}");
-        assert!(said.contains(needs), "{line}: {said}");
+        let words = format!("names 1 of the {servers} servers");
+        place.fails(&format!("{line} --out r"), 2, &[&words]);
         assert!(!place.path("r").exists());
     }
 }
@@ -143,9 +126,8 @@ fn a_missing_server_is_an_error_only_when_one_was_asked_for() {
         let mut command = place.command(line);
         command.env("OLLAMA_HOST", &host).output().unwrap()
     };
-    let (code, errors) = said(&with_host("sweep --no-simulate"));
-    assert_eq!(code, 3);
-    assert!(errors.contains("OLLAMA_HOST"), "{errors}");
+    let line = "sweep --no-simulate";
+    ended(line, &with_host(line), 3, &["OLLAMA_HOST"]);
     let dry = with_host("sweep --dry-run --repeats 1");
     assert_eq!(said(&dry).0, 0);
     assert!(text(&dry.stdout).contains("on the simulator"));
@@ -163,7 +145,7 @@ fn failed_requests_are_rows() {
     assert_eq!(outcomes, BTreeSet::from([false, true]));
 }
 
-/// Starts a sweep that takes its time, and waits until its journal shows that it is under way.
+/// Starts a slow sweep and waits until two of its arms have ended.
 fn slow_sweep(place: &Place) -> Child {
     let mut child =
         place.start("sweep --simulate --only homo* --repeats 2 --time-scale 40 --out r");
@@ -193,11 +175,7 @@ fn resume_and_check(place: &Place) {
     let different: BTreeSet<_> = arms.iter().cloned().collect();
     assert!(before >= 2);
     assert_eq!(arms.len(), different.len(), "no complete arm is run twice");
-    assert_eq!(
-        different.len(),
-        4 * 2 * 2,
-        "every arm is complete in the end"
-    );
+    assert_eq!(different.len(), 4 * 2 * 2, "every arm is complete");
     let marks: Vec<_> = lines
         .iter()
         .filter_map(|line| match line {
@@ -215,9 +193,7 @@ fn resume_and_check(place: &Place) {
 fn a_killed_sweep_is_resumed_without_repeating_what_is_complete() {
     let place = Place::new();
     let mut child = slow_sweep(&place);
-    let (code, errors) = said(&place.run("sweep --resume r"));
-    assert_eq!(code, 2, "two sweeps into one folder");
-    assert!(errors.contains("in use by another run"), "{errors}");
+    place.fails("sweep --resume r", 2, &["in use by another run"]);
     child.kill().unwrap();
     child.wait().unwrap();
     resume_and_check(&place);
@@ -235,27 +211,23 @@ fn ctrl_c_keeps_what_is_recorded_and_ends_with_130() {
 }
 
 #[test]
-fn a_profile_is_fitted_to_recorded_runs_and_to_our_own() {
+fn a_profile_is_fitted_to_imported_and_to_recorded_runs() {
     let place = Place::new();
     let recorded = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../fixtures/tr113/recorded.csv"
     );
-    let output = place.good(&format!(
-        "calibrate-profile --input '{recorded}' --out fitted.toml"
-    ));
-    let printed = text(&output.stdout);
-    assert!(
-        printed.contains("never overlapped: 19 of 19 recorded, the same ones simulated"),
-        "{printed}"
-    );
+    let line = format!("calibrate-profile --input '{recorded}' --out fitted.toml");
+    let printed = text(&place.good(&line).stdout);
+    let overlap = "never overlapped: 19 of 19 recorded runs, the same ones when simulated";
+    assert!(printed.contains(overlap), "{printed}");
     place.good("sweep --simulate --protocol tr113 --profile fitted.toml --out r");
     let again = text(&place.good("calibrate-profile --input r").stdout);
     assert!(again.contains("19 runs on one shared server"), "{again}");
 }
 
 #[test]
-fn the_committed_example_is_what_the_simulator_still_gives() {
+fn the_committed_example_is_reproduced() {
     let place = Place::new();
     place.good("sweep --simulate --plan one-or-two-servers --out r");
     let committed = Path::new(concat!(
@@ -265,15 +237,12 @@ fn the_committed_example_is_what_the_simulator_still_gives() {
     for file in ["journal.jsonl", "telemetry.jsonl"] {
         let read = |dir: &Path| fs::read_to_string(dir.join(file)).unwrap();
         let (now, then) = (read(&place.path("r")), read(committed));
-        let differs = now
-            .lines()
-            .zip(then.lines())
-            .position(|(now, then)| now != then);
+        let mut lines = now.lines().zip(then.lines());
+        let differs = lines.position(|(now, then)| now != then);
         assert!(
             now == then,
-            "{file} differs from the committed one at line {:?}; when the simulator was meant to change, \
-             sweep the plan into fixtures/one-or-two-servers again and rebuild its report",
-            differs.map(|line| line + 1)
+            "{file} differs from the committed one after line {differs:?}; if that is intended, sweep the \
+             plan into fixtures/one-or-two-servers again and rebuild its report"
         );
     }
 }

@@ -98,8 +98,8 @@ impl Card {
         (known || reading != nothing).then_some(reading)
     }
 
-    /// What the card does not tell, and why. That it has no energy counter is said too, for
-    /// energy is then an estimate.
+    /// The quantities the card does not give, each with the reason. A missing energy counter is
+    /// listed too, because energy is then an estimate.
     pub(super) fn notes(&self) -> Vec<String> {
         self.quantities
             .iter()
@@ -197,7 +197,7 @@ fn parse(text: &str, shape: Shape) -> Option<f64> {
             &level[..unit]
         }
     };
-    // Temperatures may lie below zero; whatever is not a whole number is not the kernel's.
+    // Temperatures may be below zero; the kernel writes whole numbers only.
     digits.parse::<i64>().ok().map(|number| number as f64)
 }
 

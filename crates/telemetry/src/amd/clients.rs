@@ -99,7 +99,7 @@ impl Clients {
         found
     }
 
-    /// What KFD tells: card, process, bytes.
+    /// What KFD lists: card, process, bytes.
     fn compute(&self) -> Vec<(String, u32, u64)> {
         let mut found = Vec::new();
         for process in entries(&self.kfd.join("proc")) {

@@ -37,7 +37,7 @@ fn pci_ids(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn two_cards_are_told_apart_and_read_in_their_units() {
+fn two_cards_are_read_in_their_own_units() {
     let root = tempfile::tempdir().unwrap();
     let (sys, proc) = (root.path().join("sys"), root.path().join("proc"));
     machine(&sys);
@@ -72,12 +72,12 @@ fn files_kept_open_are_read_anew_and_a_card_that_falls_silent_is_left_out() {
 }
 
 #[test]
-fn what_may_not_be_read_is_noted() {
+fn unreadable_quantities_are_noted() {
     let root = tempfile::tempdir().unwrap();
     let sys = root.path().join("sys");
     machine(&sys);
     let busy = sys.join("class/drm/card1/device/gpu_busy_percent");
-    // A folder cannot be read as a file by anybody, root included.
+    // A folder cannot be read as a file, not even by root.
     std::fs::remove_file(&busy).unwrap();
     std::fs::create_dir(&busy).unwrap();
     let mut sampler = AmdSampler::under(&sys, root.path(), &[]).unwrap();
@@ -91,7 +91,7 @@ fn what_may_not_be_read_is_noted() {
 }
 
 #[test]
-fn no_amd_device_is_an_absence_with_a_reason() {
+fn without_an_amd_device_the_reason_is_given() {
     let root = tempfile::tempdir().unwrap();
     let absent = |sys: &Path| AmdSampler::under(sys, sys, &[]).err().unwrap();
     assert_eq!(absent(root.path()), "no AMD GPU here");
@@ -102,10 +102,7 @@ fn no_amd_device_is_an_absence_with_a_reason() {
     put(&drm, "card3/device/vendor", "0x1002\n");
     put(&drm, "card3/device/uevent", "PCI_SLOT_NAME=0000:01:00.0\n");
     let reason = absent(root.path());
-    assert!(
-        reason.contains("0000:01:00.0 is driven by no driver"),
-        "{reason}"
-    );
+    assert!(reason.contains("0000:01:00.0 uses no driver"), "{reason}");
 }
 
 #[test]
@@ -126,7 +123,7 @@ fn throttle_masks_are_read_only_from_tables_that_have_them() {
         (table(2, 1, 120, 112, mask), "revision 2.1"),
         (table(1, 3, 100, 92, mask), "cut off at 100 bytes"),
         (table(1, 3, 120, 112, mask)[..100].to_vec(), "cut off"),
-        (table(1, 3, 120, 112, u64::MAX), "does not tell"),
+        (table(1, 3, 120, 112, u64::MAX), "does not report"),
     ] {
         let why = throttle::bits(&bad).unwrap_err();
         assert!(why.contains(word), "{why}");
@@ -159,7 +156,7 @@ fn processes_on_a_card_are_counted_once_per_client() {
     open(70, 6, &description(card, 11, memory));
     open(70, 7, &description(card, 12, "drm-memory-vram:\t1 MiB"));
     open(70, 8, "drm-driver:\ti915\ndrm-pdev:\t0000:00:02.0\n");
-    // A newer kernel tells both keys; garbage counts for nothing.
+    // A newer kernel gives both keys; a malformed value counts for nothing.
     let both = "drm-total-vram:\t9 MiB\ndrm-resident-vram:\t3145728";
     open(80, 4, &description(card, 13, both));
     open(80, 9, &description(card, 14, "drm-memory-vram:\t1 parsec"));

@@ -35,9 +35,9 @@ pub(super) fn bits(table: &[u8]) -> Result<u64, String> {
                 table.len()
             )
         })?;
-    // The driver fills what a chip does not tell with ones.
+    // The driver sets every bit where a chip does not report its status.
     if mask == u64::MAX {
-        return Err("the chip does not tell its throttle status".to_owned());
+        return Err("the chip does not report its throttle status".to_owned());
     }
     Ok(mask)
 }

@@ -132,7 +132,7 @@ impl DeviceReadings for Driver {
     }
 
     fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable> {
-        // Drivers before release 510 lack both calls; they tell of no processes.
+        // Drivers before release 510 lack both calls and list no processes.
         let device = self.device(at)?;
         let compute = device.running_compute_processes();
         let graphics = device.running_graphics_processes();

@@ -8,32 +8,32 @@ use super::Quantity::*;
 use super::*;
 use crate::fixture::on_device;
 
-/// A recorded moment of one device: what it tells, and why it tells nothing else.
+/// The recorded answers of one device at one time, and the error for every other request.
 #[derive(Clone)]
 struct Moment {
-    told: BTreeMap<Quantity, u64>,
+    values: BTreeMap<Quantity, u64>,
     processes: Option<Vec<GpuProcess>>,
     /// The instance of the card before it that this device is.
     instance: Option<u32>,
-    otherwise: fn() -> NvmlError,
+    error: fn() -> NvmlError,
 }
 
 impl Moment {
-    /// A device that tells these numbers and nothing else.
+    /// A device that gives these numbers and nothing else.
     fn of<const N: usize>(numbers: [(Quantity, u64); N]) -> Self {
         Self {
-            told: numbers.into(),
+            values: numbers.into(),
             processes: None,
             instance: None,
-            otherwise: || NvmlError::NotSupported,
+            error: || NvmlError::NotSupported,
         }
     }
 
-    /// A device that tells everything.
-    fn open_handed() -> Self {
+    /// A device that gives every quantity.
+    fn complete() -> Self {
         let mut device = Self::of(QUANTITIES.map(|(quantity, _)| (quantity, 1)));
         device
-            .told
+            .values
             .extend([(Power, 1000), (Energy, 1000), (Throttle, 0)]);
         device.processes(Vec::new())
     }
@@ -44,7 +44,7 @@ impl Moment {
     }
 
     fn without(mut self, quantities: &[Quantity]) -> Self {
-        self.told
+        self.values
             .retain(|quantity, _| !quantities.contains(quantity));
         self
     }
@@ -94,13 +94,13 @@ impl DeviceReadings for Replay {
     }
     fn read(&self, at: Place, quantity: Quantity) -> Result<u64, Unreadable> {
         let moment = self.moment(at);
-        let told = moment.told.get(&quantity).copied();
-        told.ok_or_else(|| (moment.otherwise)().into())
+        let value = moment.values.get(&quantity).copied();
+        value.ok_or_else(|| (moment.error)().into())
     }
     fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable> {
         let moment = self.moment(at);
-        let told = moment.processes.clone();
-        told.ok_or_else(|| (moment.otherwise)().into())
+        let processes = moment.processes.clone();
+        processes.ok_or_else(|| (moment.error)().into())
     }
     fn facts(&self, at: Place) -> Vec<(&'static str, String)> {
         vec![("power_limit", format!("{} W", 300 + at.card))]
@@ -161,13 +161,13 @@ fn throttle_reasons_have_nvmls_names() {
 
 #[test]
 fn what_a_device_refuses_is_absent_with_a_reason_and_a_silent_device_is_left_out() {
-    let mut denied = Moment::open_handed().without(&[Power, SmClock]);
+    let mut denied = Moment::complete().without(&[Power, SmClock]);
     denied.processes = None;
-    denied.otherwise = || NvmlError::NoPermission;
+    denied.error = || NvmlError::NoPermission;
     let mut sampler = once(vec![
         Moment::of([]),
         denied,
-        Moment::open_handed().without(&[Energy]),
+        Moment::complete().without(&[Energy]),
     ]);
     insta::assert_debug_snapshot!("refusals", sampler.source());
     let readings = sampler.sample(None);
@@ -186,8 +186,8 @@ fn mig_instances_are_devices_of_their_own_and_parts_of_their_card() {
             .processes(vec![on_device(pid, Some(used))])
     };
     let mut sampler = once(vec![
-        Moment::open_handed(),
-        Moment::open_handed().without(&[Utilisation]),
+        Moment::complete(),
+        Moment::complete().without(&[Utilisation]),
         instance(0, 700, 7),
         instance(3, 300, 8),
     ]);
@@ -202,13 +202,11 @@ fn mig_instances_are_devices_of_their_own_and_parts_of_their_card() {
 
 #[test]
 fn what_failed_is_asked_for_again_and_what_is_not_supported_is_not() {
-    let unsupported = Moment::open_handed().without(&[Power]);
+    let unsupported = Moment::complete().without(&[Power]);
     let mut failed = unsupported.clone();
-    failed.otherwise = || NvmlError::Unknown;
-    let (mut sampler, now) = Replay::sampler(vec![
-        vec![failed, unsupported],
-        vec![Moment::open_handed(); 2],
-    ]);
+    failed.error = || NvmlError::Unknown;
+    let (mut sampler, now) =
+        Replay::sampler(vec![vec![failed, unsupported], vec![Moment::complete(); 2]]);
     now.store(1, Ordering::Relaxed);
     let power: Vec<_> = sampler.sample(None).iter().map(|r| r.power_w).collect();
     assert_eq!(power, [Some(1.0), None]);
@@ -216,7 +214,7 @@ fn what_failed_is_asked_for_again_and_what_is_not_supported_is_not() {
 
 #[test]
 fn processes_are_listed_once_a_second() {
-    let device = Moment::open_handed().processes(vec![on_device(5, Some(1))]);
+    let device = Moment::complete().processes(vec![on_device(5, Some(1))]);
     let mut sampler = once(vec![device]);
     let mut listed = |ms: u64| {
         sampler.sample(Some(Stamp(ms * 1_000_000)))[0]
@@ -277,20 +275,23 @@ fn a_recorded_series_comes_out_as_readings() {
             (Throttle, throttle),
         ])]
     };
-    let told = [
+    let values = [
         (60_000, 1_000_000, 0b1),
         (200_000, 1_020_000, 0b0),
         (285_000, 1_048_500, 0b100),
         (285_000, 1_077_000, 0b100),
         (120_000, 1_089_000, 0b0),
     ];
-    let series = told.map(working).into_iter().chain([vec![Moment::of([])]]);
+    let series = values
+        .map(working)
+        .into_iter()
+        .chain([vec![Moment::of([])]]);
     let (mut sampler, now) = Replay::sampler(series.collect());
     let mut read = |moment| {
         now.store(moment, Ordering::Relaxed);
         let readings = sampler.sample(Some(Stamp(moment as u64 * 100_000_000)));
-        let told = |gpu: &GpuReading| (gpu.power_w.unwrap(), !gpu.throttle_reasons.is_empty());
-        readings.first().map(told)
+        let seen = |gpu: &GpuReading| (gpu.power_w.unwrap(), !gpu.throttle_reasons.is_empty());
+        readings.first().map(seen)
     };
     let expected = [
         (60.0, false),

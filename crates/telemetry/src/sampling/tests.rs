@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::fixture::{Devices, on_device};
 
-/// The host, a device and a server that nobody can see.
+/// The host, a device and a server whose process cannot be found.
 fn all(gpu: Option<Box<dyn GpuSampler>>) -> Sources {
     Sources {
         gpu,

@@ -89,7 +89,7 @@ fn ipv6_listeners_serve_both_families() {
 }
 
 #[test]
-fn what_cannot_be_found_says_why() {
+fn each_failed_search_gives_its_reason() {
     let proc = tempfile::tempdir().unwrap();
     let table = Proc::at(proc.path());
     let why = |endpoint: &str| find(&table, endpoint).unwrap_err().to_string();
@@ -123,7 +123,7 @@ fn hidden_service(proc: &Path, extra: &[Process]) -> Result<ServerProcess, Serve
 }
 
 #[test]
-fn a_hidden_service_is_told_by_its_user_when_that_user_runs_nothing_else() {
+fn a_hidden_service_is_found_by_its_user_when_that_user_runs_nothing_else() {
     let proc = tempfile::tempdir().unwrap();
     let server = hidden_service(proc.path(), &[]).unwrap();
     assert_eq!((server.pid, server.found), (100, FoundBy::User));
@@ -193,8 +193,8 @@ fn a_tree_is_sampled_with_processes_that_come_and_go() {
     assert_eq!(second[0].processes, 3);
     assert_eq!(second[0].cpu_percent, Some(200.0));
 
-    // The server ends: no more readings, whoever gets its number.
-    // The kernel's file of an ended process cannot be read any more; here it is empty.
+    // The server ends: no more readings, even when another process gets its id. The kernel's file
+    // of an ended process cannot be read any more; here it is empty.
     put(root, "100/stat", "");
     assert!(sampler.sample(at(2000)).is_empty());
     used(root, (100, 50), 0, 0, 1);

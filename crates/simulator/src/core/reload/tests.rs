@@ -18,7 +18,7 @@ fn verdict(version: &str, loaded: &str, request: &str) -> Option<ReloadReason> {
     launch.differs(&wanted, settings.release())
 }
 
-/// `num_gpu = 99`, for example; nothing for nothing.
+/// `num_gpu = 99`, for example, or nothing.
 fn options(text: &str) -> RunnerOptions {
     toml::from_str(text).unwrap()
 }

@@ -1,4 +1,4 @@
-//! What holds for every sequence of requests.
+//! Properties of every sequence of requests.
 
 use std::collections::BTreeMap;
 
@@ -151,10 +151,10 @@ proptest! {
             prop_assert!(notices.last().is_some_and(|n| n.what.is_final()));
             let tokens: Vec<u32> = notices
                 .iter()
-                .filter_map(|n| match n.what { What::Token { index } => Some(index), _ => None })
+                .filter_map(|n| match n.what { NoticeKind::Token { index } => Some(index), _ => None })
                 .collect();
             prop_assert_eq!(&tokens, &(0..tokens.len() as u32).collect::<Vec<_>>());
-            if let What::Done { timings, .. } = &notices[notices.len() - 1].what {
+            if let NoticeKind::Done { timings, .. } = &notices[notices.len() - 1].what {
                 prop_assert_eq!(timings.eval_count as usize, tokens.len());
                 let parts = timings.load + timings.prompt_eval + timings.eval;
                 prop_assert!(parts <= timings.total, "{:?}", timings);
@@ -164,7 +164,7 @@ proptest! {
                 }).expect("it arrived");
                 let end = notices[notices.len() - 1].at;
                 prop_assert_eq!(end.since(arrived), timings.total);
-                let first = notices.iter().find(|n| matches!(n.what, What::Token { .. })).unwrap();
+                let first = notices.iter().find(|n| matches!(n.what, NoticeKind::Token { .. })).unwrap();
                 prop_assert_eq!(end.since(first.at), timings.eval);
             }
         }
@@ -196,7 +196,7 @@ proptest! {
                 Happened::Finished { id, .. } => { serving.remove(id); }
                 Happened::Cancelled { id, state, .. } => {
                     serving.remove(id);
-                    // An old runner goes on with a dead prefill and says nothing of its end.
+                    // An old runner continues a cancelled prefill and does not report its end.
                     if *state == "prefill" && setup.version != "0.32.10" {
                         return Ok(());
                     }
@@ -237,7 +237,7 @@ proptest! {
         let crashed = setup.crash_at_ms.is_some();
         prop_assert!(used == held || crashed && used <= held);
         prop_assert_eq!(rig.core.readings(end)[0].utilisation_percent, Some(0.0));
-        // Nothing runs for ever here: every keep-alive ends.
+        // Every keep-alive here ends.
         prop_assert!(rig.core.runners.is_empty());
         prop_assert!(rig.core.requests.is_empty());
     }

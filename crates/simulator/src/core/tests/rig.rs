@@ -1,4 +1,4 @@
-//! A core and everything it has told, and requests in short.
+//! A core with everything it has reported, and requests in a short form.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ impl Rig {
     }
 }
 
-/// A request in short.
+/// A request in a short form.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
     pub(super) kind: Kind,
@@ -107,7 +107,7 @@ impl Job {
         }
     }
 
-    /// `generate 90 ctx 8192 keep 60`, for example: what, then names and values.
+    /// `generate 90 ctx 8192 keep 60`, for example: the kind, then names and values.
     pub(super) fn parse(text: &str) -> Self {
         let mut words = text.split(' ');
         let number = |word: Option<&str>| word.and_then(|w| w.parse().ok()).expect("a number");

@@ -1,4 +1,4 @@
-//! Stories: requests at given moments on the round machine, and what comes of them.
+//! Stories: requests at given times on the round machine, and their outcomes.
 //!
 //! | step | what |
 //! | --- | --- |
@@ -13,7 +13,7 @@
 //! | `run [UNTIL]` | lets time pass and shows what happened |
 //! | `ps`, `gpu` | shows the loaded models, the devices |
 //!
-//! At the end stands what each client was told.
+//! The outcome of each request ends a story.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -27,7 +27,7 @@ pub(super) fn play(script: &str) -> String {
     let mut seen = stories.next().unwrap_or_default().to_owned();
     for text in stories {
         let _ = writeln!(seen, "\n== {}", text.lines().next().expect("a title"));
-        Story::tell(text, &mut seen);
+        Story::play(text, &mut seen);
     }
     seen
 }
@@ -41,7 +41,7 @@ struct Story {
 }
 
 impl Story {
-    fn tell(text: &str, seen: &mut String) {
+    fn play(text: &str, seen: &mut String) {
         let mut profile = toml::Value::Table(toml::from_str(ROUND).unwrap());
         let mut servers = None;
         let steps: Vec<&str> = text.lines().skip(1).collect();
@@ -78,7 +78,7 @@ impl Story {
         }
         story.show_log(seen);
         for (id, name) in &story.names {
-            let _ = writeln!(seen, "  {name}: {}", story.told(*id));
+            let _ = writeln!(seen, "  {name}: {}", story.outcome(*id));
         }
     }
 
@@ -203,23 +203,23 @@ impl Story {
         }
     }
 
-    /// What a request's client was told: its end, its counters and the gaps between its tokens.
-    fn told(&self, id: RequestId) -> String {
+    /// A request's end, its counters and the gaps between its tokens.
+    fn outcome(&self, id: RequestId) -> String {
         let notices: Vec<&Notice> = self.rig.notices.iter().filter(|n| n.id == id).collect();
         let Some(last) = notices.last().filter(|n| n.what.is_final()) else {
             return "still waiting".to_owned();
         };
-        let mut told = format!("at {} ", last.at.as_secs_f64());
-        let What::Done { timings: t, reason } = &last.what else {
+        let mut outcome = format!("at {} ", last.at.as_secs_f64());
+        let NoticeKind::Done { timings: t, reason } = &last.what else {
             let _ = match &last.what {
-                What::LoadFailed { message } => write!(told, "load failed: {message}"),
-                What::Failed { .. } => write!(told, "failed"),
-                other => write!(told, "{other:?}"),
+                NoticeKind::LoadFailed { message } => write!(outcome, "load failed: {message}"),
+                NoticeKind::Failed { .. } => write!(outcome, "failed"),
+                other => write!(outcome, "{other:?}"),
             };
-            return told;
+            return outcome;
         };
         let _ = write!(
-            told,
+            outcome,
             "{reason:?}, load {}, prompt of {} ({} cached) {}, {} tokens {}, total {}",
             t.load.as_secs_f64(),
             t.prompt_eval_count,
@@ -231,7 +231,7 @@ impl Story {
         );
         let tokens: Vec<Stamp> = notices
             .iter()
-            .filter(|n| matches!(n.what, What::Token { .. }))
+            .filter(|n| matches!(n.what, NoticeKind::Token { .. }))
             .map(|n| n.at)
             .collect();
         let mut gaps: Vec<(Nanos, usize)> = Vec::new();
@@ -243,12 +243,12 @@ impl Story {
             }
         }
         if let Some(first) = tokens.first() {
-            let _ = write!(told, ", first token at {}", first.as_secs_f64());
+            let _ = write!(outcome, ", first token at {}", first.as_secs_f64());
         }
         for (gap, count) in gaps {
-            let _ = write!(told, ", then {count} x {}", gap.as_secs_f64());
+            let _ = write!(outcome, ", then {count} x {}", gap.as_secs_f64());
         }
-        told
+        outcome
     }
 
     fn show_loaded(&self, seen: &mut String) {

@@ -37,7 +37,7 @@ impl Reply {
         }
     }
 
-    /// Keeps back what begins at `from`.
+    /// Holds back the bytes from `from` on.
     fn stall_from(&mut self, from: usize, pause: Option<Nanos>) {
         self.held = self.out.split_off(from);
         self.stall = Some(pause.map_or(Stall::Ever, |pause| Stall::For(self.sleep(pause))));
@@ -51,15 +51,15 @@ impl Reply {
         }
     }
 
-    /// Plays the faults of a final object, which begins at `from`. `unplayed` says that the stream
-    /// was over before the turn of a fault in its middle came: that one is played here, too.
+    /// Plays the faults of a final object, which begins at `from`. With `unplayed` the stream was too
+    /// short for a fault in its middle, which is then played here.
     pub(super) fn spoil_last(&mut self, generation: &mut Generation, from: usize, unplayed: bool) {
         let Some(fault) = &self.fault else { return };
         match fault.kind {
             FaultKind::TruncatedFinal => {
                 let mut half = usize::midpoint(from, self.out.len());
                 if generation.encoder.dialect().is_v1() {
-                    // Half of the object with the finish reason, not half of all that ends a stream.
+                    // Half of the object with the finish reason, not of all the final events.
                     let object = self.out[from..].windows(2).position(|w| w == b"\n\n");
                     half = from + object.unwrap_or(self.out.len() - from) / 2;
                 }
@@ -76,7 +76,7 @@ impl Reply {
         }
     }
 
-    /// Plays the fault on a body that is known whole.
+    /// Plays the fault on a complete body.
     pub(super) fn spoil_document(&mut self) {
         let Some(fault) = &self.fault else { return };
         match fault.kind {

@@ -60,7 +60,7 @@ pub(super) fn words(seed: u64, tokens: usize, text: &mut String, ends: &mut Vec<
     }
 }
 
-/// JSON text for `format`: an object of its own making for `"json"`, an instance of the schema
+/// JSON text for `format`: an arbitrary object for `"json"`, an instance of the schema
 /// when a schema is given.
 pub(super) fn json_text(seed: u64, schema: Option<&Value>) -> String {
     let mut mix = Mix(seed);
@@ -89,8 +89,7 @@ fn phrase(mix: &mut Mix, count: usize) -> String {
     text[1..].to_owned()
 }
 
-/// Follows the parts of JSON Schema that clients use to shape output. What it does not know is
-/// left open, as a grammar would leave it.
+/// Supports the parts of JSON Schema that clients use to shape output, and ignores the others.
 fn instance(mix: &mut Mix, root: &Value, schema: &Value, depth: usize) -> Value {
     if depth > 16 {
         return Value::Null;

@@ -1,11 +1,11 @@
-//! How likely tokens were: made up, but well formed and always the same.
+//! Token probabilities: invented, but well formed and always the same.
 
 use serde_json::{Value, json};
 
 use super::generate::WORDS;
 use crate::core::tokens;
 
-/// Natural logarithms of probabilities fall by this from one alternative to the next.
+/// The log probability decreases by this from one alternative to the next.
 const STEP: f64 = 0.75;
 
 fn entry(token: &str, logprob: f64) -> Value {

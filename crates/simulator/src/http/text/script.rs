@@ -1,5 +1,5 @@
-//! Everything one request will say, decided when it arrives: which text is visible after each
-//! token, and when to stop.
+//! The whole output of a request, decided when it arrives: which text is visible after each token,
+//! and when it stops.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub(crate) struct ToolCall {
     pub(crate) arguments: Value,
 }
 
-/// What an object says: a chunk, or a whole answer.
+/// The output in one object: a chunk, or a whole answer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Message<'a> {
     pub(crate) thinking: &'a str,
@@ -25,10 +25,10 @@ pub(crate) struct Message<'a> {
     pub(crate) tool: Option<&'a ToolCall>,
 }
 
-/// What the model is to answer with.
+/// The kind of answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answer<'a> {
-    /// Prose of so many tokens.
+    /// Prose of this many tokens.
     Prose(usize),
     /// JSON, to this schema if there is one.
     Json(Option<&'a Value>),
@@ -36,10 +36,10 @@ pub(crate) enum Answer<'a> {
     Tool(&'a str, &'a Value),
 }
 
-/// What decides a script.
+/// The inputs of a script.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ScriptSpec<'a> {
-    /// Everything random comes from here.
+    /// The seed of every draw.
     pub(crate) seed: u64,
     /// Thinking tokens before the answer.
     pub(crate) thinking_tokens: usize,
@@ -47,11 +47,11 @@ pub(crate) struct ScriptSpec<'a> {
     pub(crate) answer: Answer<'a>,
     /// Stop strings.
     pub(crate) stop: &'a [String],
-    /// Tokens that leave together as one chunk; real servers hold tokens back and merge them.
+    /// Tokens sent together as one chunk, as real servers sometimes do.
     pub(crate) chunk_tokens: usize,
 }
 
-/// What one request will say if nothing cuts it short.
+/// The output of one request if nothing ends it early.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Script {
     /// Thinking, then content, as far as either may become visible.
@@ -60,19 +60,19 @@ pub(crate) struct Script {
     content_from: u32,
     /// After each token, how many bytes of `text` have been generated.
     generated: Vec<u32>,
-    /// After each token, how many bytes of `text` may be shown; empty when that is all of them.
+    /// After each token, how many bytes of `text` may be shown; empty when all generated ones may.
     shown: Vec<u32>,
     /// The ids of the tokens, the end-of-text token included.
     pub(crate) ids: Vec<u32>,
     /// The call that is made with the last token.
     tool: Option<ToolCall>,
-    /// With the last token the server hangs up instead of saying that it is done.
+    /// With the last token the server ends the body without a final object.
     stuck: bool,
 }
 
-/// Equal pieces in a row that a server sends; with one more it gives up without a word.
+/// Equal pieces in a row that a server sends; at one more it ends the body without a final object.
 const MOST_EQUAL: usize = 31;
-/// What a stuck model says. No other text has it.
+/// The word a stuck model repeats. No other text has it.
 const STUCK: &str = " again";
 
 /// The id of the token that ends a text. No piece of text has an empty spelling.
@@ -81,7 +81,7 @@ fn end_of_text() -> u32 {
 }
 
 impl Script {
-    /// Decides what to say.
+    /// Decides the output.
     pub(crate) fn new(spec: &ScriptSpec<'_>) -> Self {
         let mut mix = Mix(spec.seed);
         let mut script = Self::default();
@@ -102,7 +102,7 @@ impl Script {
                     object @ Value::Object(_) => object,
                     _ => Value::Object(serde_json::Map::new()),
                 };
-                // The model spells the call out; the server parses it and shows none of it.
+                // The model writes the call as text; the server parses it and shows none of it.
                 let spelled = format!("{{\"name\": {name:?}, \"arguments\": {arguments}}}");
                 ids.extend(tokens::ids(&spelled));
                 ends.resize(ids.len() - script.generated.len(), 0);
@@ -177,30 +177,30 @@ impl Script {
         self.stuck = true;
     }
 
-    /// True when the server hangs up after so many tokens.
+    /// True when the server ends the body without a final object after this many tokens.
     pub(crate) fn hangs_up_after(&self, tokens: u32) -> bool {
         self.stuck && tokens as usize == self.ids.len()
     }
 
-    /// The call that is made once so many tokens are there: with the last one.
+    /// The call made after this many tokens: with the last one.
     pub(crate) fn tool_after(&self, tokens: u32) -> Option<&ToolCall> {
         self.tool
             .as_ref()
             .filter(|_| tokens as usize == self.ids.len())
     }
 
-    /// Bytes of text that may be shown after so many tokens.
+    /// Bytes of text that may be shown after this many tokens.
     pub(crate) fn shown_after(&self, tokens: u32) -> u32 {
         let all = self.shown.is_empty();
         end_of(if all { &self.generated } else { &self.shown }, tokens)
     }
 
-    /// Bytes of text there are after so many tokens: what is shown when generation ends there.
+    /// Bytes of text generated after this many tokens, all of which are shown when generation ends there.
     pub(crate) fn generated_after(&self, tokens: u32) -> u32 {
         end_of(&self.generated, tokens)
     }
 
-    /// The thinking and the content between two places in the text.
+    /// The thinking and the content between two offsets in the text.
     pub(crate) fn between(&self, from: u32, to: u32) -> Message<'_> {
         let (from, to, border) = (from as usize, to as usize, self.content_from as usize);
         Message {
@@ -211,7 +211,7 @@ impl Script {
     }
 }
 
-/// Where so many tokens end.
+/// The offset at which this many tokens end.
 fn end_of(ends: &[u32], tokens: u32) -> u32 {
     let last = tokens
         .checked_sub(1)
@@ -229,7 +229,7 @@ fn call_id(mix: &mut Mix) -> String {
 }
 
 /// Cuts the text before the first stop string, ends the tokens where that string is complete, and
-/// keeps back, token by token, what may yet turn out to be the start of one. True when one was met.
+/// holds back, token by token, text that may be the start of one. True when one was found.
 fn hold_back_for_stops(text: &mut String, ends: &mut Vec<u32>, stops: &[String]) -> bool {
     let stops: Vec<&str> = stops
         .iter()
@@ -320,7 +320,7 @@ mod tests {
             .to_owned()
     }
 
-    /// What a client sees when generation ends after so many tokens.
+    /// What a client sees when generation ends after this many tokens.
     fn streamed(script: &Script, tokens: u32) -> Vec<(String, String)> {
         let mut at = 0;
         (1..=tokens)
@@ -389,7 +389,7 @@ mod tests {
             let pieces = streamed(&script, count as u32);
             assert_eq!(pieces[..said], before[..said]);
             for (index, piece) in pieces[said..said + 31].iter().enumerate() {
-                // Nobody thinks again after having begun to speak.
+                // No thinking follows the first text of an answer.
                 let expected = if said < thinking_tokens {
                     (" again", "")
                 } else {

@@ -1,4 +1,4 @@
-//! What the plan and this machine mean.
+//! Findings about the plan and this machine.
 
 use document::words::plural;
 
@@ -7,14 +7,14 @@ use crate::checks::facts::{ClockFacts, MachineFacts, PlanFacts};
 use crate::checks::memory::size;
 use crate::descriptors::FileLimit;
 
-/// Later than this and the client starts requests visibly late.
+/// Timer lateness above which the client starts requests visibly late.
 const LATE_MS: f64 = 5.0;
 
-/// Free space below which a sweep may not end.
+/// Free space below which a sweep may fail, and below which that is possible.
 const DISK_LEAST: u64 = 100_000_000;
 const DISK_LITTLE: u64 = 1_000_000_000;
 
-/// Files beside the agents' connections: records, telemetry, the runtime's own.
+/// Files besides the agents' connections: records, telemetry, the runtime's own.
 const FILES_BESIDE: u64 = 64;
 
 pub(super) fn of_plan(
@@ -24,19 +24,20 @@ pub(super) fn of_plan(
 ) -> impl Iterator<Item = Finding> {
     let reloads = (plan.reloading > 0 && loads).then(|| {
         let what = format!(
-            "in {} of {} the agents differ in {}: a server that they share reloads the model between them",
+            "in {} of {} the agents differ in {}: a shared server reloads the model between their requests",
             plan.reloading,
             plural(plan.configs as u64, "configuration"),
             plan.reloading_options.join(", ")
         );
-        let todo = "if that is not what you want to measure, give all agents the same";
+        let todo = "to avoid measuring reloads, give all agents the same values";
         note("reloads", what).todo(todo)
     });
     let short = (plan.servers > endpoints).then(|| {
         let (needs, named) = (plan.servers, endpoints);
-        let what =
-            format!("the plan needs {needs} servers and {named} are named: a sweep refuses that");
-        warning("endpoints", what, "give --endpoint once for each")
+        let what = format!(
+            "the plan needs {needs} servers and --endpoint names {named}: a sweep would fail"
+        );
+        warning("endpoints", what, "give --endpoint once for each server")
     });
     reloads.into_iter().chain(short)
 }
@@ -45,8 +46,7 @@ pub(super) fn of_machine(machine: &MachineFacts, plan: &PlanFacts) -> Vec<Findin
     let condition = |words: &String| warning("conditions", words, remedy(words));
     let mut all: Vec<_> = machine.warnings.iter().map(condition).collect();
     if all.is_empty() {
-        let what = "nothing seen that spoils a benchmark: load, governor, power";
-        all.push(ok("conditions", what));
+        all.push(ok("conditions", "load, governor and power supply are fine"));
     }
     all.extend(machine.clock.map(clock));
     all.extend(
@@ -60,11 +60,11 @@ pub(super) fn of_machine(machine: &MachineFacts, plan: &PlanFacts) -> Vec<Findin
 
 fn clock(clock: ClockFacts) -> Finding {
     let what = format!(
-        "the clock tells {} ns apart; a 1 ms timer rings up to {:.1} ms late (99 %)",
+        "clock resolution {} ns; a 1 ms timer is up to {:.1} ms late (p99)",
         clock.step_ns, clock.oversleep_p99_ms
     );
     if clock.oversleep_p99_ms > LATE_MS || clock.step_ns > 1_000_000 {
-        let todo = "end other work on this machine, or measure from a quieter one";
+        let todo = "stop other work on this machine, or measure from an idle one";
         warning("clock", what, todo)
     } else {
         ok("clock", what)
@@ -91,8 +91,8 @@ fn open_files(files: FileLimit, agents: u64) -> Finding {
 }
 
 fn disk(free: u64) -> Finding {
-    let what = format!("{} free where results go", size(free));
-    let todo = "free some, or name another place with --out";
+    let what = format!("{} free in the results folder", size(free));
+    let todo = "free some space, or choose another folder with --out";
     match free {
         ..DISK_LEAST => problem("disk", what, todo),
         DISK_LEAST..DISK_LITTLE => warning("disk", what, todo),
@@ -100,15 +100,15 @@ fn disk(free: u64) -> Finding {
     }
 }
 
-/// What to do about a condition that telemetry put into words.
+/// The fix for a condition that telemetry reports.
 fn remedy(warning: &str) -> &'static str {
     if warning.contains("governor") {
         "`cpupower frequency-set --governor performance`"
     } else if warning.contains("battery") {
         "plug it in"
     } else if warning.contains("load") {
-        "wait until it has ended: durations would hold its share"
+        "wait until it ends; otherwise durations include its load"
     } else {
-        "change it, or know that it is in every figure"
+        "change it; otherwise it affects every figure"
     }
 }

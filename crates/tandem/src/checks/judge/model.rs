@@ -1,21 +1,21 @@
-//! The model: there, or which ones are.
+//! Findings about the model.
 
 use super::{Case, Finding, ok, problem};
 use crate::checks::memory::size;
 
-pub(super) fn model(Case { there, plan, .. }: Case<'_>) -> Finding {
+pub(super) fn model(Case { report, plan, .. }: Case<'_>) -> Finding {
     const CODE: &str = "model";
-    let Some(model) = &there.model else {
-        let near = nearest(&plan.model, &there.has);
-        let has = if there.has.is_empty() {
-            "it lists none at all".to_owned()
+    let Some(model) = &report.model else {
+        let near = nearest(&plan.model, &report.has);
+        let has = if report.has.is_empty() {
+            "it lists no models".to_owned()
         } else if near.is_empty() {
-            format!("it has {}", few(&there.has))
+            format!("it has {}", few(&report.has))
         } else {
-            format!("near to that it has {}", near.join(", "))
+            format!("similar names: {}", near.join(", "))
         };
         let pull = format!("`ollama pull {}`, or ", plan.model);
-        let fetch = if there.loads_on_demand { &pull } else { "" };
+        let fetch = if report.loads_on_demand { &pull } else { "" };
         let what = format!("does not have the model {}; {has}", plan.model);
         return problem(CODE, what, format!("{fetch}name another with --model"));
     };
@@ -29,14 +29,14 @@ pub(super) fn model(Case { there, plan, .. }: Case<'_>) -> Finding {
     ];
     let facts: Vec<_> = facts.into_iter().flatten().collect();
     let facts = if facts.is_empty() {
-        "it tells neither size nor quantisation".to_owned()
+        "size and quantisation unknown".to_owned()
     } else {
         facts.join(", ")
     };
     ok(CODE, format!("has {} ({facts})", model.name))
 }
 
-/// Names like the one that was asked for, the likest first.
+/// Names similar to the given one, the most similar first.
 fn nearest(wanted: &str, has: &[String]) -> Vec<String> {
     let likeness = |name: &str| {
         let name = name.to_ascii_lowercase();

@@ -1,106 +1,112 @@
-//! Requests at the same time.
+//! Findings about concurrent requests.
 
 use document::words::plural;
 use domain::backend::has_one_slot;
 
 use super::{Case, Finding, note, ok, problem, warning};
-use crate::checks::facts::{PlanFacts, There};
+use crate::checks::facts::{PlanFacts, ServerReport};
 use crate::checks::slots::{Probe, Slots};
 
-/// What the probe's requests showed, unless they were refused for want of a key.
-fn probed(there: &There) -> Option<&Probe> {
-    there.probe.as_ref().filter(|probe| !probe.key_refused)
+/// The probe's results, unless its requests were rejected for lack of a key.
+fn probed(report: &ServerReport) -> Option<&Probe> {
+    report.probe.as_ref().filter(|probe| !probe.key_refused)
 }
 
-/// Whether short requests are answered, and how fast.
-pub(super) fn generates(Case { there, .. }: Case<'_>) -> Vec<Finding> {
+/// Failures of short requests, or the decoding rate of one.
+pub(super) fn generates(Case { report, .. }: Case<'_>) -> Vec<Finding> {
     const CODE: &str = "generates";
-    let Some(probe) = probed(there) else {
+    let Some(probe) = probed(report) else {
         return Vec::new();
     };
-    let todo = "a sweep's requests would fail alike; look into the server's log";
+    let todo = "a sweep's requests would fail the same way; see the server's log";
     let failed = |failure| problem(CODE, format!("a short request failed: {failure}"), todo);
     let mut all: Vec<_> = probe.failures.iter().map(failed).collect();
-    if let (true, Some(rate)) = (all.is_empty(), probe.solo_rate) {
-        let what = format!("decodes {rate:.0} tokens/s for one request alone");
+    if let (true, Some(rate)) = (all.is_empty(), probe.tokens_per_s_alone) {
+        let what = format!("decodes {rate:.0} tokens/s for a single request");
         all.push(ok(CODE, what));
     }
     all
 }
 
-pub(super) fn slots(Case { there, plan, .. }: Case<'_>) -> Vec<Finding> {
+pub(super) fn slots(Case { report, plan, .. }: Case<'_>) -> Vec<Finding> {
     const CODE: &str = "slots";
-    let told = there.slots_told;
-    if there.probe.is_none() {
-        let says = |n| note(CODE, format!("says that it has {}", plural(n, "slot")));
-        return told.map(says).into_iter().collect();
+    let reported = report.slots_reported;
+    if report.probe.is_none() {
+        let says = |n| note(CODE, format!("reports {}", plural(n, "slot")));
+        return reported.map(says).into_iter().collect();
     }
-    let Some(probe) = probed(there) else {
+    let Some(probe) = probed(report) else {
         return Vec::new();
     };
     let together = probe.together;
-    let says = told.map_or_else(String::new, |n| format!(", and says {n}"));
+    let says = reported.map_or_else(String::new, |n| format!(", and it reports {n}"));
     let mut all = vec![match &probe.slots {
         Slots::Exactly { n: 1 } => {
             let what = format!(
-                "serial: {together} requests sent together were decoded one after another (1 slot{says})"
+                "serial: {together} concurrent requests were decoded one after another (1 slot{says})"
             );
-            note(CODE, what).todo(more_slots(there, plan))
+            note(CODE, what).todo(more_slots(report, plan))
         }
-        Slots::Exactly { n } => ok(
-            CODE,
-            format!(
-                "{n} slots: of {together} requests sent together, {n} decoded side by side{says}"
-            ),
-        ),
-        Slots::AtLeast { n } => ok(
-            CODE,
-            format!(
-                "at least {n} slots: all {n} requests sent together decoded side by side{says}"
-            ),
-        ),
+        Slots::Exactly { n } => {
+            let what = format!(
+                "{n} slots: {n} of {together} concurrent requests were decoded at the same time{says}"
+            );
+            ok(CODE, what)
+        }
+        Slots::AtLeast { n } => {
+            let what = format!(
+                "at least {n} slots: all {n} concurrent requests were decoded at the same time{says}"
+            );
+            ok(CODE, what)
+        }
         Slots::Unknown { why } => {
-            let told =
-                told.map_or_else(String::new, |n| format!("; it says {}", plural(n, "slot")));
-            let what = format!("how many requests it decodes at once cannot be told: {why}{told}");
-            note(CODE, what)
+            let reported = reported.map_or_else(String::new, |n| {
+                format!("; it reports {}", plural(n, "slot"))
+            });
+            note(
+                CODE,
+                format!("the number of slots is unknown: {why}{reported}"),
+            )
         }
     }];
-    let differs = |told: u64| match &probe.slots {
-        // So many requests cannot fill more slots than they are.
-        Slots::Exactly { n } => *n as u64 > told || (*n as u64) < told && together as u64 > told,
-        Slots::AtLeast { n } => *n as u64 > told,
+    let differs = |slots: u64| match &probe.slots {
+        // The probe cannot fill more slots than it sends requests.
+        Slots::Exactly { n } => *n as u64 > slots || (*n as u64) < slots && together as u64 > slots,
+        Slots::AtLeast { n } => *n as u64 > slots,
         Slots::Unknown { .. } => false,
     };
-    if let Some(told) = told.filter(|told| differs(*told)) {
-        let what = format!("it says {} and showed otherwise", plural(told, "slot"));
-        let todo = "is somebody else using it? Let nobody, and ask again";
+    if let Some(reported) = reported.filter(|reported| differs(*reported)) {
+        let what = format!(
+            "it reports {}, which the probe contradicts",
+            plural(reported, "slot")
+        );
+        let todo = "stop other clients of the server, and repeat the check";
         all.push(warning(CODE, what, todo));
     }
     all
 }
 
-/// How agents that wait for one another can decode side by side.
-fn more_slots(there: &There, plan: &PlanFacts) -> String {
+/// How to let waiting agents decode at the same time.
+fn more_slots(report: &ServerReport, plan: &PlanFacts) -> String {
     let agents = plan.agents.max(2);
-    let simulated = there.server.is_simulator();
-    let setting = there.server.slots_setting(agents as u64);
+    let simulated = report.server.is_simulator();
+    let setting = report.server.slots_setting(agents as u64);
     let is_ollama = setting.as_ref().is_some_and(|s| s.starts_with("OLLAMA"));
-    let architecture = there.architecture.as_ref().filter(|_| is_ollama);
+    let architecture = report.architecture.as_ref().filter(|_| is_ollama);
     if let Some(family) = architecture.filter(|family| has_one_slot(family)) {
         return format!(
-            "agents will wait for each other, and OLLAMA_NUM_PARALLEL does not change that: Ollama serves models of \
-             the family {family} one request at a time; take another model, or a server for each agent"
+            "agents will wait for each other, whatever OLLAMA_NUM_PARALLEL is: Ollama serves models of the \
+             family {family} one request at a time; use another model, or a server for each agent"
         );
     }
     let start = match setting {
         Some(setting) if simulated => format!("use {setting}"),
         Some(setting) if is_ollama => format!(
-            "start it with {setting} and ask again: of some model families Ollama serves one request at a time all \
-             the same"
+            "start it with {setting} and check again: Ollama serves some model families one request at a time \
+             regardless"
         ),
         Some(setting) => format!("start it with {setting}"),
         None => format!("let it serve {agents} requests at once"),
     };
-    format!("agents will wait for each other; to let {agents} decode side by side, {start}")
+    format!("agents will wait for each other; to let {agents} decode at the same time, {start}")
 }

@@ -21,9 +21,9 @@ fn plan() -> PlanFacts {
     }
 }
 
-fn there(kind: &str) -> There {
+fn report(kind: &str) -> ServerReport {
     let ollama = kind == "ollama";
-    There {
+    ServerReport {
         server: ServerIdentity {
             kind: kind.to_owned(),
             version: "1".to_owned(),
@@ -39,8 +39,8 @@ fn there(kind: &str) -> There {
             quantization: Some("Q4_K_M".to_owned()),
         }),
         has: vec!["gemma3:latest".to_owned()],
-        slots_told: None,
-        context_told: None,
+        slots_reported: None,
+        context_reported: None,
         options_not_sent: Vec::new(),
         architecture: Some("gemma3".to_owned()),
         shape: None,
@@ -57,7 +57,7 @@ fn probe(slots: Slots) -> Probe {
         together: 3,
         num_predict: 32,
         slots,
-        solo_rate: Some(50.0),
+        tokens_per_s_alone: Some(50.0),
         took_s: 1.0,
         failures: Vec::new(),
         key_refused: false,
@@ -81,36 +81,41 @@ fn machine() -> MachineFacts {
     }
 }
 
-/// What a case changes.
+/// The facts that a case changes.
 struct World {
     plan: PlanFacts,
-    there: There,
+    report: ServerReport,
     machine: MachineFacts,
 }
 
-/// What is found at an Ollama, with the facts changed as `set` does.
+/// The findings about an Ollama server, after `set` has changed the facts.
 fn case(name: &str, set: impl FnOnce(&mut World)) -> String {
     case_of("ollama", name, set)
 }
 
-/// What is found at a server of a kind.
+/// The findings about a server of a kind.
 fn case_of(kind: &str, name: &str, set: impl FnOnce(&mut World)) -> String {
     let mut world = World {
         plan: plan(),
-        there: there(kind),
+        report: report(kind),
         machine: machine(),
     };
     set(&mut world);
     let server = ServerFacts {
         url: "http://127.0.0.1:1".to_owned(),
         local: !name.contains("elsewhere"),
-        state: ServerState::There(Box::new(world.there)),
+        state: ServerState::Answers(Box::new(world.report)),
     };
-    told(name, world.plan, server, Some(world.machine))
+    findings(name, world.plan, server, Some(world.machine))
 }
 
-/// The findings in lines: level, code, words, and what to do.
-fn told(name: &str, plan: PlanFacts, server: ServerFacts, machine: Option<MachineFacts>) -> String {
+/// The findings in lines: level, code, text and fix.
+fn findings(
+    name: &str,
+    plan: PlanFacts,
+    server: ServerFacts,
+    machine: Option<MachineFacts>,
+) -> String {
     let findings = judge(&Facts {
         plan,
         servers: vec![server],
@@ -147,30 +152,30 @@ fn gpu(bytes: u64) -> GpuFacts {
 fn servers() {
     let mut all = vec![
         case("a good server on a quiet machine", |w| {
-            w.there.probe = Some(probe(Slots::Exactly { n: 2 }));
-            w.there.keep_alive_s = Some(300.0);
+            w.report.probe = Some(probe(Slots::Exactly { n: 2 }));
+            w.report.keep_alive_s = Some(300.0);
         }),
-        case("a missing model ends the questions", |w| {
-            w.there.model = None;
-            w.there.has = ["llama3.2:1b", "gemma3:4b", "gema3:latest", "qwen3:8b"]
+        case("a missing model ends the checks", |w| {
+            w.report.model = None;
+            w.report.has = ["llama3.2:1b", "gemma3:4b", "gema3:latest", "qwen3:8b"]
                 .map(str::to_owned)
                 .into();
         }),
         case("partly on the CPU, and other users", |w| {
-            w.there.loaded = Some(model("gemma3:latest", 4_000_000_000, 3_000_000_000));
-            w.there.loaded_before = Some(vec![model("qwen3:8b", 6_000_000_000, 6_000_000_000)]);
+            w.report.loaded = Some(model("gemma3:latest", 4_000_000_000, 3_000_000_000));
+            w.report.loaded_before = Some(vec![model("qwen3:8b", 6_000_000_000, 6_000_000_000)]);
             w.machine.gpus = vec![GpuFacts {
                 memory_used_bytes: Some(8_000_000_000),
                 others: vec!["blender (pid 7, 1.0 GB)".to_owned()],
                 ..gpu(12_000_000_000)
             }];
         }),
-        case_of("llama.cpp", "it holds its model", |w| {
-            w.there.context_told = Some(512);
-            w.there.options_not_sent = vec!["num_ctx", "num_gpu"];
+        case_of("llama.cpp", "it always keeps its model loaded", |w| {
+            w.report.context_reported = Some(512);
+            w.report.options_not_sent = vec!["num_ctx", "num_gpu"];
         }),
         case("requests fail", |w| {
-            w.there.probe = Some(Probe {
+            w.report.probe = Some(Probe {
                 failures: vec!["server busy".to_owned()],
                 ..probe(Slots::Unknown {
                     why: "no request completed".to_owned(),
@@ -180,8 +185,8 @@ fn servers() {
     ];
     for key_sent in [false, true] {
         all.push(case_of("vllm", "the key is refused", |w| {
-            w.there.key_sent = key_sent;
-            w.there.probe = Some(Probe {
+            w.report.key_sent = key_sent;
+            w.report.probe = Some(Probe {
                 key_refused: true,
                 failures: vec!["HTTP 401".to_owned()],
                 ..probe(Slots::Unknown { why: String::new() })
@@ -190,7 +195,7 @@ fn servers() {
     }
     for seconds in [0.0, 5.0, 300.0, -1.0] {
         all.push(case("keep-alive", |w| {
-            w.there.keep_alive_s = Some(seconds);
+            w.report.keep_alive_s = Some(seconds);
         }));
     }
     let absent = ServerFacts {
@@ -202,14 +207,13 @@ fn servers() {
             hint: Some("start it".to_owned()),
         },
     };
-    all.push(told("nobody answers", plan(), absent, None));
+    all.push(findings("no answer", plan(), absent, None));
     insta::assert_snapshot!(all.join("\n"));
 }
 
 #[test]
 fn slots() {
     let mut all = Vec::new();
-    // How to get more is said for each kind of server.
     for kind in [
         "ollama",
         "llama.cpp",
@@ -219,20 +223,19 @@ fn slots() {
         "openai-compatible",
     ] {
         all.push(case_of(kind, &format!("one slot of {kind}"), |w| {
-            w.there.probe = Some(probe(Slots::Exactly { n: 1 }));
+            w.report.probe = Some(probe(Slots::Exactly { n: 1 }));
         }));
     }
-    // Ollama serves some families one request at a time, whatever it is told.
+    // Ollama serves some families one request at a time, whatever OLLAMA_NUM_PARALLEL is.
     for family in ["qwen3vlmoe", "nemotron_h", "mllama", "llama"] {
         all.push(case(&format!("one slot of the family {family}"), |w| {
-            w.there.architecture = Some(family.to_owned());
-            w.there.probe = Some(probe(Slots::Exactly { n: 1 }));
+            w.report.architecture = Some(family.to_owned());
+            w.report.probe = Some(probe(Slots::Exactly { n: 1 }));
         }));
     }
-    // What was not measured brings no advice.
     all.push(case("no probe", |_| {}));
     // Three requests cannot fill more than three slots.
-    for (told, shown) in [
+    for (reported, shown) in [
         (2, Slots::Exactly { n: 2 }),
         (2, Slots::Exactly { n: 1 }),
         (1, Slots::Exactly { n: 2 }),
@@ -240,16 +243,16 @@ fn slots() {
         (4, Slots::Exactly { n: 2 }),
         (2, Slots::AtLeast { n: 3 }),
     ] {
-        let name = format!("says {told}, shows {shown:?}");
+        let name = format!("says {reported}, shows {shown:?}");
         all.push(case_of("llama.cpp", &name, |w| {
-            w.there.slots_told = Some(told);
-            w.there.probe = Some(probe(shown));
+            w.report.slots_reported = Some(reported);
+            w.report.probe = Some(probe(shown));
         }));
     }
     insta::assert_snapshot!(all.join("\n"));
 }
 
-/// Memory is held against the GPU, else against the host: 3.0 GB, and 0.2 or 6.6 GB of cache.
+/// Memory is compared with the GPU, else with the host: 3.0 GB, and 0.2 or 6.6 GB of cache.
 #[test]
 fn memory() {
     let shape = Shape {
@@ -258,37 +261,37 @@ fn memory() {
         context: Some(8192),
         windowed: false,
     };
-    let needs = |there: &mut There, context, slots| {
-        there.need = Some(Need::of(3_000_000_000, &shape, Some(context), Some(slots)));
-        there.shape = Some(shape.clone());
+    let needs = |report: &mut ServerReport, context, slots| {
+        report.need = Some(Need::of(3_000_000_000, &shape, Some(context), Some(slots)));
+        report.shape = Some(shape.clone());
     };
     let all = [
         case("fits the host", |w| {
-            needs(&mut w.there, 1024, 1);
+            needs(&mut w.report, 1024, 1);
         }),
         case("fits the GPU", |w| {
-            needs(&mut w.there, 1024, 1);
+            needs(&mut w.report, 1024, 1);
             w.machine.gpus = vec![gpu(6_000_000_000)];
         }),
         case("more than the GPU has", |w| {
-            needs(&mut w.there, 1024, 1);
+            needs(&mut w.report, 1024, 1);
             w.machine.gpus = vec![gpu(3_500_000_000)];
         }),
         case("more than the host has", |w| {
-            needs(&mut w.there, 8192, 4);
+            needs(&mut w.report, 8192, 4);
         }),
         case("what is loaded holds its memory already", |w| {
-            needs(&mut w.there, 8192, 4);
-            w.there.loaded_before = Some(vec![model("gemma3:latest", 9_000_000_000, 0)]);
+            needs(&mut w.report, 8192, 4);
+            w.report.loaded_before = Some(vec![model("gemma3:latest", 9_000_000_000, 0)]);
         }),
-        case("elsewhere", |w| needs(&mut w.there, 8192, 4)),
+        case("elsewhere", |w| needs(&mut w.report, 8192, 4)),
         case("on a GPU that is not seen here", |w| {
-            needs(&mut w.there, 1024, 1);
-            w.there.loaded = Some(model("gemma3:latest", 4_000_000_000, 4_000_000_000));
+            needs(&mut w.report, 1024, 1);
+            w.report.loaded = Some(model("gemma3:latest", 4_000_000_000, 4_000_000_000));
         }),
         case_of("tandem-simulator", "on a simulated GPU", |w| {
-            needs(&mut w.there, 1024, 1);
-            w.there.loaded = Some(model("gemma3:latest", 4_000_000_000, 4_000_000_000));
+            needs(&mut w.report, 1024, 1);
+            w.report.loaded = Some(model("gemma3:latest", 4_000_000_000, 4_000_000_000));
             w.machine.gpus = vec![gpu(3_500_000_000)];
         }),
     ];
@@ -331,12 +334,12 @@ fn plan_and_machine() {
 #[test]
 fn servers_on_one_gpu_need_their_memory_together() {
     let server = |bytes| {
-        let mut there = there("ollama");
-        there.loaded = Some(model("gemma3:latest", bytes, bytes));
+        let mut report = report("ollama");
+        report.loaded = Some(model("gemma3:latest", bytes, bytes));
         ServerFacts {
             url: "http://127.0.0.1:1".to_owned(),
             local: true,
-            state: ServerState::There(Box::new(there)),
+            state: ServerState::Answers(Box::new(report)),
         }
     };
     let together = |gpu_bytes, servers| {

@@ -1,5 +1,4 @@
-//! One level: so many agents in a closed loop, looked at until their limits can be judged or the
-//! budget is used up.
+//! One level: a number of agents in a closed loop, until the limits can be judged or the budget is used up.
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -29,39 +28,38 @@ use crate::folder;
 use crate::rows::{self, Rows};
 use crate::stage::Stage;
 
-/// What requests in flight get to end in once a level is over. They belong to it all the same:
-/// their tokens arrived while it was steady.
+/// Time for requests in flight to end once a level is over. They count, for their tokens arrived while the
+/// load was steady.
 const GRACE: Nanos = Nanos::from_secs(60);
 
-/// Requests planned for an agent: more than any budget, so that none ever has nothing to do.
+/// Requests planned for each agent: more than any budget, so that no agent is ever idle.
 const ENDLESS: u32 = 1 << 20;
 
-/// A level, run.
+/// The result of a level.
 pub(super) struct Level {
     pub(super) probe: Probe,
     pub(super) figures: Option<LevelFigures>,
 }
 
-/// What looking at a level led to.
-struct Looked {
+/// The records of a level and how it ended.
+struct Observed {
     records: Vec<RequestRecord>,
     looks: Vec<u32>,
     end: LevelEnd,
-    /// The look that decided it.
+    /// The window and the decision of the last look, if it decided.
     decided: Option<(Window, Decision)>,
-    /// When nothing new began any more, if it was not decided.
+    /// When the level was stopped undecided; `u64::MAX` otherwise.
     stopped: Stamp,
 }
 
-/// What all levels of a run share.
+/// The parts of a run that every level uses.
 #[derive(Clone, Copy)]
-pub(super) struct Ground<'a> {
+pub(super) struct LevelContext<'a> {
     pub(super) stage: &'a Stage,
-    /// Root of this process's nonces.
+    /// Seed of this process's nonces.
     pub(super) nonce: NonceRoot,
     pub(super) record: &'a CapacityRecord,
     pub(super) objective: &'a Objective,
-    /// What is asked.
     pub(super) prompt: &'a str,
     pub(super) running: &'a Running,
     pub(super) progress: &'a Progress,
@@ -69,44 +67,44 @@ pub(super) struct Ground<'a> {
 
 /// Runs a level and judges it. `others` are the levels before it.
 pub(super) async fn run(
-    ground: Ground<'_>,
+    context: LevelContext<'_>,
     (agents, phase): (NonZeroU32, Phase),
     dir: &Path,
     others: &[LevelFigures],
 ) -> Result<Level, Fatal> {
-    let Ground { stage, record, .. } = ground;
-    let plan = plan(ground, agents);
+    let LevelContext { stage, record, .. } = context;
+    let plan = plan(context, agents);
     let mut file = load_file(record, &plan, agents.get());
     let stop = Shutdown::new(GRACE);
     let opened = rows::create(dir, &file)?;
     let (rows, keep) = Rows::start(Some(opened), None, ProgressBar::hidden(), stop.clone())?;
-    let (tell, heard) = unbounded_channel();
+    let (sender, rows_in) = unbounded_channel();
     let on_record: OnRecord = Arc::new(move |row: RequestRecord| {
-        // Whoever listens ends with the level, after the last sender only.
-        let _ = tell.send(row.clone());
+        // The receiver is dropped after the last sender.
+        let _ = sender.send(row.clone());
         keep(row);
     });
-    ground.running.level(&stop);
-    ground.progress.started(agents.get());
+    context.running.level(&stop);
+    context.progress.started(agents.get());
     let setup = LoadSetup {
         backlog: Some(Arc::clone(&rows.backlog)),
         ..LoadSetup::new(plan, stage.backends.clone(), stage.clock.clone(), on_record)
     };
-    let (end, looked) = tokio::join!(
+    let (end, observed) = tokio::join!(
         run_load(setup, &stop),
-        look(ground, agents.get(), heard, &stop)
+        observe(context, agents.get(), rows_in, &stop)
     );
     let end = end?;
-    let level = judge(ground, (agents.get(), phase), dir, &looked, others);
+    let level = judge(context, (agents.get(), phase), dir, &observed, others);
     let written = rows.finish()?.written;
     written.map_err(FolderError::write(&dir.join(REQUESTS_FILE)))?;
-    file.result = Some(result(&looked.records, &end));
+    file.result = Some(result(&observed.records, &end));
     results::load::write(dir, &file)?;
     Ok(level)
 }
 
-fn plan(ground: Ground<'_>, agents: NonZeroU32) -> LoadPlan {
-    let Ground { record, nonce, .. } = ground;
+fn plan(context: LevelContext<'_>, agents: NonZeroU32) -> LoadPlan {
+    let LevelContext { record, nonce, .. } = context;
     let asked = &record.asked;
     let shape = LoadShape::Closed {
         agents,
@@ -132,16 +130,16 @@ fn plan(ground: Ground<'_>, agents: NonZeroU32) -> LoadPlan {
             ..ModelOptions::default()
         },
         seed: of_level(asked.seed),
-        // A level must not find its prompts in the cache that another one left.
+        // No level may find its prompts in the server's cache.
         nonce: NonceRoot::new(of_level(nonce.value())),
-        ..LoadPlan::new(shape, requests, &asked.model, ground.prompt)
+        ..LoadPlan::new(shape, requests, &asked.model, context.prompt)
     }
 }
 
 fn load_file(record: &CapacityRecord, plan: &LoadPlan, agents: u32) -> LoadFile {
     LoadFile {
         schema: LOAD_SCHEMA,
-        // The run's own file says what the client ran on and where.
+        // The run's own file has runtime, budget and environment.
         header: RunHeader {
             name: format!("{}, {agents} agents", record.header.name),
             runtime: None,
@@ -169,17 +167,17 @@ fn load_file(record: &CapacityRecord, plan: &LoadPlan, agents: u32) -> LoadFile 
     }
 }
 
-/// Takes the records as they come and stops the level when it can be judged, when its budget is used
-/// up, or when somebody stops the run.
-async fn look(
-    ground: Ground<'_>,
+/// Collects the records and stops the level when it can be judged or its budget is used up; Ctrl-C may stop
+/// it too.
+async fn observe(
+    context: LevelContext<'_>,
     agents: u32,
-    mut heard: UnboundedReceiver<RequestRecord>,
+    mut rows_in: UnboundedReceiver<RequestRecord>,
     stop: &Shutdown,
-) -> Looked {
-    let asked = &ground.record.asked;
-    let mut watch = Watch::new(asked, ground.objective, agents);
-    let mut out = Looked {
+) -> Observed {
+    let asked = &context.record.asked;
+    let mut watch = Watch::new(asked, context.objective, agents);
+    let mut out = Observed {
         records: Vec::new(),
         looks: Vec::new(),
         end: LevelEnd::Budget,
@@ -188,7 +186,7 @@ async fn look(
     };
     let time_is_up = async {
         match asked.budget.time_per_level_s {
-            Some(s) => ground.stage.clock.sleep(Nanos::from_secs_f64(s)).await,
+            Some(s) => context.stage.clock.sleep(Nanos::from_secs_f64(s)).await,
             None => std::future::pending().await,
         }
     };
@@ -197,11 +195,11 @@ async fn look(
     loop {
         let row = tokio::select! {
             biased;
-            row = heard.recv() => row,
+            row = rows_in.recv() => row,
             () = &mut time_is_up, if !timed => {
                 timed = true;
                 if stop.level() == ShutdownLevel::Running {
-                    out.stopped = ground.stage.clock.now();
+                    out.stopped = context.stage.clock.now();
                     stop.stop();
                 }
                 continue;
@@ -209,7 +207,7 @@ async fn look(
         };
         let Some(row) = row else { break };
         out.records.push(row);
-        ground.progress.heard(out.records.len());
+        context.progress.heard(out.records.len());
         if stop.level() != ShutdownLevel::Running {
             continue;
         }
@@ -221,45 +219,45 @@ async fn look(
                 stop.stop();
             }
             Watched::Budget => {
-                out.stopped = ground.stage.clock.now();
+                out.stopped = context.stage.clock.now();
                 stop.stop();
             }
         }
     }
     out.looks = watch.looks().to_vec();
-    if ground.running.interrupted() && out.decided.is_none() {
+    if context.running.interrupted() && out.decided.is_none() {
         out.end = LevelEnd::Interrupted;
     }
     out
 }
 
 fn judge(
-    ground: Ground<'_>,
+    context: LevelContext<'_>,
     (agents, phase): (u32, Phase),
     dir: &Path,
-    looked: &Looked,
+    observed: &Observed,
     others: &[LevelFigures],
 ) -> Level {
-    let (asked, objective) = (&ground.record.asked, ground.objective);
+    let (asked, objective) = (&context.record.asked, context.objective);
     let rule = Rule { error: asked.error };
-    let (window, decision) = if let Some((window, decision)) = &looked.decided {
+    let (window, decision) = if let Some((window, decision)) = &observed.decided {
         (Some(*window), decision.clone())
     } else {
         let think = Nanos::from_secs_f64(asked.think_s);
-        let stopped = Some(looked.stopped).filter(|at| *at < Stamp(u64::MAX));
-        let window = steady_window(&looked.records, agents, asked.warmup, think, stopped);
+        let stopped = Some(observed.stopped).filter(|at| *at < Stamp(u64::MAX));
+        let window = steady_window(&observed.records, agents, asked.warmup, think, stopped);
         let decision = window.map_or_else(Decision::unknown, |window| {
-            let sample = Sample::of(&looked.records, window);
-            rule.judge(&sample, objective, &looked.looks)
+            let sample = Sample::of(&observed.records, window);
+            rule.judge(&sample, objective, &observed.looks)
         });
         (window, decision)
     };
-    let figures = window.map(|w| LevelFigures::of(&looked.records, agents, w, objective));
+    let figures = window.map(|w| LevelFigures::of(&observed.records, agents, w, objective));
     Level {
         probe: capacity::probe(
             folder::name_of(dir, ""),
-            (agents, phase, looked.end),
-            looked.looks.clone(),
+            (agents, phase, observed.end),
+            observed.looks.clone(),
             decision,
             figures.as_ref(),
             others,
@@ -269,14 +267,14 @@ fn judge(
     }
 }
 
-/// All records of the level, warm-up and all: the folder's own figures.
+/// The figures of all records of the level, including the warm-up.
 fn result(records: &[RequestRecord], end: &LoadEnd) -> LoadResult {
     let mut collected = Collected::new(None);
     for record in records {
         collected.add(record);
     }
     LoadResult {
-        // A level has as many requests as it takes: it is whole when it is judged.
+        // A level has no fixed number of requests: it is complete when it is judged.
         interrupted: false,
         not_begun: 0,
         peak_in_flight: end.peak_in_flight,

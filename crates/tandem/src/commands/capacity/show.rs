@@ -1,4 +1,4 @@
-//! What a person sees of a capacity run: a line a level, then the answer.
+//! Progress of a capacity run: one line for each level.
 
 use document::capacity::figure_in_words;
 use document::output::say;
@@ -40,7 +40,6 @@ impl Progress {
         self.0.finish_and_clear();
     }
 
-    /// A level's line.
     pub(super) fn ended(&self, probe: &Probe, figures: Option<&LevelFigures>) {
         self.say(&line(probe, figures));
         for (note, responses) in figures.iter().flat_map(|figures| &figures.load.notes) {
@@ -48,7 +47,7 @@ impl Progress {
         }
     }
 
-    /// Says something without tearing the bar.
+    /// Prints a line above the bar.
     pub(super) fn say(&self, text: &str) {
         self.0.suspend(|| say(text));
     }

@@ -1,4 +1,4 @@
-//! The plan of a load from what was typed, and how its file says it.
+//! The plan of a load from the flags, and its description in `load.json`.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use runtime::load::{
 
 use crate::flags::{ArrivalsArg, LoadArgs};
 
-/// Agents of a closed loop when none are named.
+/// Agents of a closed loop by default.
 const AGENTS: NonZeroU32 = NonZeroU32::new(8).expect("eight is not zero");
-/// Requests when no number is given.
+/// Requests by default.
 const REQUESTS: u32 = 64;
 
-/// Reads the flags, and the trace if there is one. What does not go together is refused.
+/// Reads the flags, and the trace if there is one; refuses flags that contradict each other.
 pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
     let when = &args.when;
     let think = when.think.map_or(Nanos::ZERO, Nanos::from);
@@ -40,15 +40,15 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
         }),
         (None, Some(_), _) => {
             return Err(refused(
-                "--over 0s is no time for a ramp",
-                "give it a length, or use --rate",
+                "--over 0s: a ramp needs a duration",
+                "give a longer time, or use --rate",
             ));
         }
         (None, None, _) => None,
     };
     if rate.is_none() && (when.arrivals.is_some() || when.cv.is_some()) {
         return Err(refused(
-            "--arrivals and --cv spread the starts of an open loop, and there is none",
+            "--arrivals and --cv apply to an open loop only",
             "add --rate or --ramp",
         ));
     }
@@ -56,8 +56,8 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
     let (shape, usual) = if let Some(path) = &when.trace {
         if when.think.is_some() {
             return Err(refused(
-                "a trace has its own starts; --think has no part in it",
-                "leave it out",
+                "--think does not apply to a trace, which has its own start times",
+                "leave --think out",
             ));
         }
         let trace = Trace::read(path).map_err(|error| {
@@ -66,10 +66,8 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
         })?;
         let held = u32::try_from(trace.entries.len()).unwrap_or(u32::MAX);
         if let Some(wanted) = args.ask.requests.filter(|n| n.get() > held) {
-            let what = format!(
-                "{} holds {held} requests to send, and --requests asks for {wanted}",
-                trace.name
-            );
+            let name = &trace.name;
+            let what = format!("--requests {wanted}: {name} holds {held} requests to send");
             return Err(refused(
                 &what,
                 "leave --requests out, or give a smaller number",
@@ -84,8 +82,8 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
     } else if let Some(rate) = rate {
         if alone {
             return Err(refused(
-                "--think lies between an agent's requests, and in an open loop each has one",
-                "add --turns for sessions of several, or leave one of the two out",
+                "--think has no effect: in an open loop each agent sends one request",
+                "add --turns for sessions, or leave --think out",
             ));
         }
         let shape = LoadShape::Open {
@@ -99,10 +97,8 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
         let usual = in_ramp.map_or(Ok(REQUESTS), |sessions| {
             let requests = limits::REQUESTS.check(sessions.saturating_mul(u64::from(each)));
             requests.map(NonZeroU32::get).map_err(|most| {
-                refused(
-                    &format!("the ramp holds too many requests; {most} fit"),
-                    "give --requests",
-                )
+                let what = format!("the ramp starts more than {most} requests");
+                refused(&what, "limit them with --requests")
             })
         })?;
         (shape, usual)
@@ -119,7 +115,7 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
     };
     if work.is_empty() && args.agent.work_threads.is_some() {
         return Err(refused(
-            "--work-threads has no work to do",
+            "--work-threads has no effect without work",
             "add --cpu-work or --file-work",
         ));
     }
@@ -153,19 +149,18 @@ fn gaps(arrivals: Option<ArrivalsArg>, cv: Option<Variation>) -> Result<Gaps, Fa
     match (arrivals, cv) {
         (Some(ArrivalsArg::Gamma), Some(cv)) => Ok(Gaps::Gamma(cv)),
         (Some(ArrivalsArg::Gamma), None) => Err(refused(
-            "--arrivals gamma needs to know how much gaps vary",
+            "--arrivals gamma needs a coefficient of variation",
             "add --cv, such as --cv 2",
         )),
         (_, Some(_)) => Err(refused(
-            "--cv is of --arrivals gamma",
-            "add that, or leave --cv out: constant has 0, poisson 1",
+            "--cv applies to --arrivals gamma only",
+            "add --arrivals gamma, or leave --cv out (constant has 0, poisson 1)",
         )),
         (Some(ArrivalsArg::Poisson), None) => Ok(Gaps::Exponential),
         (Some(ArrivalsArg::Constant) | None, None) => Ok(Gaps::Equal),
     }
 }
 
-/// The threads for the agents' work.
 pub(super) fn pool(args: &LoadArgs, clock: &Clock) -> WorkPool {
     match args.agent.work_threads {
         Some(threads) => WorkPool::new(threads, std::env::temp_dir()),
@@ -173,7 +168,7 @@ pub(super) fn pool(args: &LoadArgs, clock: &Clock) -> WorkPool {
     }
 }
 
-/// The plan as `load.json` says it before anything has run.
+/// The plan as `load.json` describes it.
 pub(super) fn asked(plan: &LoadPlan, args: &LoadArgs, pool: &WorkPool) -> Asked {
     Asked {
         model: plan.model.clone(),

@@ -1,4 +1,4 @@
-//! A load's figures for people.
+//! A load's figures as text.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,12 @@ use metrics::budget;
 use crate::flavour;
 use crate::terminal;
 
-/// The whole block, ending with a line break.
 pub(super) fn block(file: &LoadFile) -> String {
     let mut lines = Lines(terminal::badge(file.header.provenance).to_owned());
     lines.add("", in_words(file));
     lines.add("", "");
     let Some(result) = &file.result else {
-        lines.add("", "No figures: it has not ended");
+        lines.add("", "No figures: the load has not ended");
         return lines.0;
     };
     add_counts(&mut lines, file, result);
@@ -38,7 +37,8 @@ pub(super) fn block(file: &LoadFile) -> String {
         lines.add("warning: ", note.counted(*responses));
     }
     if result.warmed == Some(false) {
-        let words = "the model was not loaded before the first request, whose TTFT may hold a load";
+        let words =
+            "the model was not loaded before the first request, whose TTFT may include loading it";
         lines.add("warning: ", words);
     }
     let contradict = "figures contradict the server's own counters or each other";
@@ -49,7 +49,7 @@ pub(super) fn block(file: &LoadFile) -> String {
     lines.0
 }
 
-/// What is printed.
+/// The text so far.
 struct Lines(String);
 
 impl Lines {
@@ -108,10 +108,9 @@ fn add_counts(lines: &mut Lines, file: &LoadFile, result: &LoadResult) {
     }
 }
 
-/// The table of times, and what is to be said of it.
+/// The table of times and its notes.
 fn add_times(lines: &mut Lines, result: &LoadResult) {
     let figures = &result.figures;
-    // What is always printed, and what only where it was measured.
     let always = [
         ("TTFT", &figures.ttft_ms),
         ("TTFT from the plan", &figures.ttft_scheduled_ms),
@@ -151,9 +150,9 @@ fn add_times(lines: &mut Lines, result: &LoadResult) {
     let needs = needs.collect::<Vec<_>>().join(", ");
     if !needs.is_empty() {
         let why = if result.interrupted {
-            "- stopped too soon to certify: "
+            "- stopped before there were enough requests: "
         } else {
-            "- too few to certify: "
+            "- not enough requests: "
         };
         lines.add(why, needs + ".");
     }
@@ -174,7 +173,7 @@ fn add_times(lines: &mut Lines, result: &LoadResult) {
     }
 }
 
-/// A row of times. What the sample is too small to certify is `-`.
+/// A row of times; a percentile that needs more requests is `-`.
 type Row<'a> = (String, Option<&'a Spread>);
 
 fn times(rows: &[Row]) -> Table {
@@ -214,7 +213,7 @@ fn add_client(lines: &mut Lines, result: &LoadResult, runtime: Option<&RuntimeFa
         None => "CPU per token unknown".to_owned(),
     };
     let with = if shared {
-        ", the simulator's with it"
+        ", including the simulator"
     } else {
         ""
     };
@@ -223,8 +222,7 @@ fn add_client(lines: &mut Lines, result: &LoadResult, runtime: Option<&RuntimeFa
     lines.add("Client      ", format!("{cpu}; peak memory {memory}"));
     let (waits, seconds) = (client.disk_waits, client.disk_wait_s);
     if waits > 0 {
-        let words =
-            format!("{waits} requests waited {seconds:.1} s in all until rows were on disk");
+        let words = format!("{waits} requests waited {seconds:.1} s in total for the disk");
         lines.add("            ", words);
     }
     if let Some(facts) = runtime {
@@ -232,18 +230,18 @@ fn add_client(lines: &mut Lines, result: &LoadResult, runtime: Option<&RuntimeFa
     }
 }
 
-/// What was asked for, in a sentence.
+/// The load's description in one line.
 fn in_words(file: &LoadFile) -> String {
     let asked = &file.asked;
     let limit = |agents: &Option<u32>| {
         agents.map_or_else(
             || "no limit in flight".to_owned(),
-            |n| format!("at most {n} at one time"),
+            |n| format!("at most {n} in flight"),
         )
     };
     let pause = |think_s: f64, what: &str| {
         let paused = think_s > 0.0;
-        paused.then(|| format!("{think_s} s of thought between {what}"))
+        paused.then(|| format!("pauses of {think_s} s between {what}"))
     };
     let mut parts = Vec::new();
     match &asked.shape {
@@ -278,7 +276,7 @@ fn in_words(file: &LoadFile) -> String {
             unused,
             ..
         } => {
-            parts.push(format!("Replay of {trace}, {speed} s of it a second"));
+            parts.push(format!("Replay of {trace} at speed {speed}"));
             parts.extend(starts.as_ref().map(|starts| format!("starts by {starts}")));
             parts.extend(skipped.map(|n| {
                 let requests = plural(n, "recorded request");
@@ -326,10 +324,8 @@ fn unknown() -> String {
 mod tests {
     use super::*;
 
-    /// A load of long waits that was stopped: its columns stay apart, and what could be advised, more
-    /// requests, was already asked for.
     #[test]
-    fn long_times_stay_apart_and_a_stopped_load_is_not_told_to_be_longer() {
+    fn columns_of_long_times_stay_apart_and_a_stopped_load_gets_its_own_note() {
         let recorded = include_str!("../../../../../fixtures/load/load.json");
         let mut file: LoadFile = serde_json::from_str(recorded).expect("the fixture is a load");
         let result = file.result.as_mut().expect("it has ended");
@@ -352,9 +348,9 @@ mod tests {
         let means = cells.filter(|cell| cell.trim() == "1,234,567.891");
         assert_eq!(means.count(), 2, "mean and median: {text}");
         assert!(
-            text.contains("stopped too soon to certify: p90 needs 10"),
+            text.contains("stopped before there were enough requests: p90 needs 10"),
             "{text}"
         );
-        assert!(!text.contains("too few to certify"), "{text}");
+        assert!(!text.contains("not enough requests"), "{text}");
     }
 }

@@ -1,0 +1,126 @@
+//! The settings of a resumed sweep, which are those it began with: arms that were measured under different
+//! settings must not be compared.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use domain::exit::Fatal;
+use domain::record::{BenchmarkTables, Manifest};
+
+use crate::flags::{Common, RuntimeArg, RuntimeFlags};
+use crate::simulated;
+
+/// The flags with the sweep's own settings. A flag with another value is refused.
+pub(super) fn flags(dir: &Path, manifest: &Manifest, typed: &Common) -> Result<Common, Fatal> {
+    let header = &manifest.header;
+    let mut common = typed.clone();
+    let mut differ = Differences::default();
+    let on_simulator = header.is_in_simulated_time();
+    if on_simulator {
+        let file = format!("{}/manifest.json", dir.display());
+        let began = simulated::recorded(header, &file, "sweep")?;
+        let server = &typed.server;
+        let urls = (!server.endpoints.is_empty()).then(|| server.endpoints.join(" and "));
+        for flag in urls
+            .as_deref()
+            .into_iter()
+            .chain(server.no_simulate.then_some("--no-simulate"))
+        {
+            differ.add("on", "the simulator", flag);
+        }
+        differ.option("--profile", Some(&began.profile), server.profile.as_ref());
+        differ.option("--num-parallel", began.num_parallel, server.num_parallel);
+        let list = |faults: &[String]| (!faults.is_empty()).then(|| faults.join(" --fault "));
+        differ.option("--fault", list(&began.faults), list(&server.faults));
+        simulated::restore(&mut common.server, began);
+    } else if typed.server.simulate {
+        let urls: Vec<_> = header.endpoints.iter().map(|e| e.url.as_str()).collect();
+        differ.add("on", &urls.join(" and "), "--simulate");
+    }
+    differ.option("--admission", header.admission, typed.admission);
+    common.admission = header.admission;
+    if let Some(began) = &manifest.benchmarks {
+        let folder = |path: &Path| path.display().to_string();
+        let typed = typed.benchmarks.as_deref().map(folder);
+        differ.option("--benchmarks", Some(folder(&began.folder)), typed);
+        common.benchmarks = Some(began.folder.clone());
+    }
+    if let (false, Some(facts)) = (on_simulator, &header.runtime) {
+        let began = RuntimeFlags::of(facts);
+        let runtime = |flags: &RuntimeFlags| {
+            let value = flags
+                .runtime
+                .and_then(|arg: RuntimeArg| arg.to_possible_value());
+            value.map(|value| value.get_name().to_owned())
+        };
+        let typed = &typed.runtime;
+        differ.option("--runtime", runtime(&began), runtime(typed));
+        differ.option("--workers", began.workers, typed.workers);
+        differ.option("--pin", began.pin.as_ref(), typed.pin.as_ref());
+        common.runtime = began;
+    }
+    if !differ.0.is_empty() {
+        let differences = differ.0.join("; ");
+        let what = format!(
+            "{} cannot be resumed with different settings; it began {differences}",
+            dir.display()
+        );
+        return Err(Fatal::usage(what).hint("leave these flags out, or start a new sweep"));
+    }
+    refuse_changed_files(dir, manifest, &common)?;
+    Ok(common)
+}
+
+/// The benchmark tables in a folder, as a manifest records them.
+pub(super) fn tables(folder: &Path) -> Result<BenchmarkTables, Fatal> {
+    let sha256 = agents::tables_sha256(folder).map_err(|e| {
+        Fatal::environment(e).hint("agents with the full workflow read them; see --benchmarks")
+    })?;
+    Ok(BenchmarkTables {
+        folder: folder.to_owned(),
+        sha256,
+    })
+}
+
+/// Refuses to resume when a profile, a file of fault rules or the benchmark tables have changed.
+fn refuse_changed_files(dir: &Path, manifest: &Manifest, common: &Common) -> Result<(), Fatal> {
+    let mut changed = match &manifest.header.simulator {
+        Some(began) => simulated::changed(&common.server, began)?,
+        None => None,
+    };
+    if let (None, Some(began)) = (&changed, &manifest.benchmarks)
+        && tables(&began.folder)?.sha256 != began.sha256
+    {
+        changed = Some(format!("a table in {}", began.folder.display()));
+    }
+    let Some(files) = changed else { return Ok(()) };
+    let what = format!(
+        "{} cannot be resumed: {files} has changed since it began",
+        dir.display()
+    );
+    Err(Fatal::usage(what).hint("restore the file, or start a new sweep"))
+}
+
+/// Flags that differ from the sweep's settings, each as text.
+#[derive(Debug, Default)]
+struct Differences(Vec<String>);
+
+impl Differences {
+    fn add(&mut self, flag: &str, began: &str, typed: &str) {
+        self.0.push(format!("{flag} {began}, not {typed}"));
+    }
+
+    /// Compares an optional flag with the sweep's setting.
+    fn option<T: PartialEq + ToString>(&mut self, flag: &str, began: Option<T>, typed: Option<T>) {
+        let Some(typed) = typed else { return };
+        match began {
+            Some(began) if began == typed => {}
+            Some(began) => self.add(
+                &format!("with {flag}"),
+                &began.to_string(),
+                &typed.to_string(),
+            ),
+            None => self.add("without", flag, &typed.to_string()),
+        }
+    }
+}
