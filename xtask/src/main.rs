@@ -41,6 +41,7 @@ cargo xtask COMMAND [ARGS]
 
 Measure
   sweep      run the 19-configuration matrix of TR113 (or --plan FILE); see `sweep --help`
+  init       write a commented plan file to start from: init [FILE]
   run        run one configuration given by flags
   load       send a fixed number of requests and print how they were carried
   doctor     look at servers, plan and machine before a sweep, and say what is in the way
@@ -82,7 +83,7 @@ fn main() -> ExitCode {
             say!("xtask: {command} does not take {}", rest.join(" "));
             Ok(ExitCode::from(2))
         }
-        "sweep" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
+        "sweep" | "init" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
         | "calibrate-profile" => delegate::tandem(&command, &rest),
         "report" | "audit" | "compare" => delegate::tandem_report(&command, &rest),
         "bench" => bench::run(&rest),
