@@ -14,7 +14,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 pub use error::{PlanError, PlanErrorKind, Refused};
-pub use expand::{ArmSpec, RunSpec};
+pub use expand::ArmSpec;
 #[cfg(test)]
 pub(crate) use file::PlanFile;
 pub use file::{STARTER, parse, time_limit};
