@@ -40,6 +40,7 @@ const HELP: &str = "\
 Usage: cargo xtask COMMAND [ARGS]; `cargo xtask COMMAND --help` describes a command and its flags
 
 Measure (the binary tandem, release profile)
+  init       write a commented plan file to start from: init [FILE]
   sweep      run the 19-configuration matrix of TR113, or --plan FILE
   run        run one configuration given by flags
   load       send a fixed number of requests and report latency and throughput
@@ -100,6 +101,7 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
+<<<<<<< HEAD
     let asks_for_help = rest.iter().any(|arg| arg == "--help" || arg == "-h");
     let own = OWN.iter().find(|(name, ..)| *name == command);
     let result = match (command.as_str(), own) {
@@ -114,6 +116,36 @@ fn main() -> ExitCode {
         ("report" | "audit" | "compare", _) => delegate::tandem_report(&command, &rest),
         (other, _) => {
             say!("xtask: unknown command `{other}`\n\n{}", HELP.trim_end());
+=======
+    let asks_for_help = matches!(rest.first().map(String::as_str), Some("--help" | "-h"));
+    let result: Result<ExitCode> = match command.as_str() {
+        "bench" if asks_for_help => bench::run(&[]),
+        "ci" | "licences" | "tidy" if asks_for_help => {
+            let line = HELP.lines().find(|line| line.trim().starts_with(&command));
+            out!("cargo xtask COMMAND\n\n{}", line.unwrap_or_default());
+            Ok(ExitCode::SUCCESS)
+        }
+        "ci" | "licences" | "tidy" if rest.iter().any(|arg| command != "ci" || arg != "--long") => {
+            say!("xtask: {command} does not take {}", rest.join(" "));
+            Ok(ExitCode::from(2))
+        }
+        "sweep" | "init" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
+        | "calibrate-profile" => delegate::tandem(&command, &rest),
+        "report" | "audit" | "compare" => delegate::tandem_report(&command, &rest),
+        "bench" => bench::run(&rest),
+        "clients" => clients::run(&rest),
+        "engine" => engine::run(&rest),
+        "fuzz" => fuzz::run(&rest),
+        "ci" => ci::run(rest.iter().any(|arg| arg == "--long")),
+        "tidy" => tidy::run(),
+        "licences" => licences::run(),
+        "" | "help" | "--help" | "-h" => {
+            out!("{}", HELP.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        other => {
+            say!("xtask: unknown command `{other}`\n\n{HELP}");
+>>>>>>> w-core
             Ok(ExitCode::from(2))
         }
     };

@@ -1,4 +1,4 @@
-//! The agents' thinking: CPU work on what they read, put into words for their prompts.
+//! The agents' analysis of the tables they read: CPU work, and findings for their prompts.
 
 use std::fmt::Write as _;
 
@@ -6,14 +6,13 @@ use domain::Nanos;
 
 use crate::ingest::{Column, Table};
 
-/// Primes below this are summed, so that thinking costs CPU time whatever the tables hold.
+/// The analysis also sums the primes below this, so that it takes CPU time even for small tables.
 pub(crate) const PRIME_LIMIT: usize = 200_000;
 
-/// What thinking takes in virtual time. A stated figure, not a measured one: on a real clock the
-/// step's stamps tell what it took.
+/// Duration of the analysis in virtual time; an assumed value.
 pub(crate) const THINK_MODELLED: Nanos = Nanos::from_millis(1);
 
-/// What reading takes in virtual time: a fixed part for each file and 1 GB/s.
+/// Duration of reading in virtual time: 0.2 ms for each file and 1 GB/s.
 pub(crate) fn read_modelled(tables: &[Table]) -> Nanos {
     tables
         .iter()
@@ -21,17 +20,16 @@ pub(crate) fn read_modelled(tables: &[Table]) -> Nanos {
         .sum()
 }
 
-/// What an agent thought.
+/// The findings of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Findings {
-    /// In words, for the prompt.
+    /// Text for the prompt.
     pub(crate) text: String,
     /// Sum of the primes below [`PRIME_LIMIT`].
     pub(crate) prime_sum: u64,
 }
 
-/// Thinks. The collector takes stock of the tables; every other agent looks for what moves with
-/// what.
+/// Analyses the tables. The collector lists them; every other agent looks for correlated columns.
 pub(crate) fn think(name: &str, tables: &[Table]) -> Findings {
     Findings {
         text: if name == "collector" {
@@ -140,7 +138,7 @@ fn pearson(a: &Column, b: &Column) -> Option<f64> {
     (aa > 0.0 && bb > 0.0).then(|| ab / (aa * bb).sqrt())
 }
 
-/// As many digits as a reader of a prompt needs.
+/// A number with at most two decimals, for prompts.
 fn short(value: f64) -> String {
     let text = if value.abs() >= 100.0 {
         format!("{value:.0}")

@@ -55,19 +55,18 @@ pub struct Table {
 pub struct Column {
     /// Its heading.
     pub name: String,
-    /// Its cells where every cell that says anything is a number; `None` for a column of words.
-    /// An empty cell is `None`, never zero.
+    /// Its cells if every non-empty cell is a number, else `None`. An empty cell is `None`, not zero.
     pub numbers: Option<Vec<Option<f64>>>,
 }
 
-/// A column of numbers in four figures.
+/// Summary of a column of numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Figures {
     /// Cells with a number.
     pub n: usize,
     /// The smallest.
     pub min: f64,
-    /// The middle one; the mean of the middle two where there is no single one.
+    /// The median; the mean of the middle two if their number is even.
     pub median: f64,
     /// The largest.
     pub max: f64,
@@ -111,7 +110,8 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, IngestError> {
     Ok(files)
 }
 
-/// Reads every `*.csv` of a folder, in the order of their names.
+/// Reads every `*.csv` of a folder, in the order of their names. Fails when a file cannot be read or is not a table of
+/// finite numbers and text, and when there is no file.
 pub fn read_tables(dir: &Path) -> Result<Vec<Table>, IngestError> {
     files(dir)?
         .iter()
@@ -122,13 +122,14 @@ pub fn read_tables(dir: &Path) -> Result<Vec<Table>, IngestError> {
         .collect()
 }
 
-/// SHA-256 of every `*.csv` of a folder, names included.
+/// SHA-256 over the names and contents of every `*.csv` of a folder. Fails when a file cannot be read, and when there
+/// is no file.
 pub fn tables_sha256(dir: &Path) -> Result<String, IngestError> {
     let mut all = Vec::new();
     for path in files(dir)? {
         let bytes = fs::read(&path).map_err(unreadable(&path))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // Each file's own digest, so that no byte can move from one file to the next unseen.
+        // A digest for each file, so that moving bytes from one file to the next changes the result.
         all.extend(format!("{} {name}\n", sha256_hex(&bytes)).into_bytes());
     }
     Ok(sha256_hex(&all))

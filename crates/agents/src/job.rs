@@ -14,6 +14,7 @@ use domain::record::{
 };
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::analyse::{Findings, THINK_MODELLED, read_modelled, think};
 use crate::ingest::{Table, read_tables};
@@ -21,7 +22,7 @@ use crate::work::WorkPool;
 use crate::write::{artefact, artefact_path, write_artefact};
 use crate::{Recorder, prompts};
 
-/// What writing an artefact takes in virtual time; a stated figure.
+/// Duration of writing an artefact in virtual time; an assumed value.
 const WRITE_MODELLED: Nanos = Nanos::from_millis(1);
 
 /// Everything one agent needs for its part in one arm.
@@ -39,7 +40,7 @@ pub struct AgentJob {
     pub attempt: u32,
     /// The agent's place in the configuration, from 0.
     pub agent: u32,
-    /// What it is and does.
+    /// Its specification in the plan.
     pub spec: AgentSpec,
     /// Index of its server among the manifest's endpoints.
     pub endpoint: u32,
@@ -68,9 +69,9 @@ pub struct AgentJob {
 pub struct AgentEnd {
     /// From its first step's beginning to its last step's end.
     pub span: AgentSpan,
-    /// It ran to its end, with whatever outcome; false when it was stopped.
+    /// Whether it ran to its end, successfully or not; false if it was stopped.
     pub finished: bool,
-    /// The step that made it give up, and why.
+    /// The step at which it gave up, and the reason.
     pub gave_up: Option<String>,
 }
 
@@ -134,32 +135,32 @@ impl Step {
     }
 }
 
-/// What an agent carries from step to step.
+/// The state of an agent between steps.
 #[derive(Debug, Default)]
 struct Memory {
     tables: Vec<Table>,
     findings: Option<Findings>,
     answer: String,
     ends: Vec<String>,
-    /// What the step that has just ended waited for a thread of the pool.
+    /// Time that the last step waited for a thread of the pool.
     queued: Option<Nanos>,
 }
 
-/// Why a step did not do what it should.
+/// Why a step did not succeed.
 enum Stopped {
-    /// It failed; the workflow goes on.
+    /// It failed; the workflow continues.
     Failed(String),
-    /// It failed, and nothing after it makes sense.
+    /// It failed, and the workflow ends with it.
     GaveUp(String),
-    /// We dropped it.
+    /// It was cancelled.
     Dropped,
 }
 
-/// Takes an agent through its workflow. `scheduled` is when the plan wanted it to begin; each later
-/// step is scheduled at the end of the one before.
+/// Runs the workflow of an agent. `scheduled` is the planned start of its first step; each later step is scheduled at
+/// the end of the one before.
 ///
-/// A request that fails is recorded and the workflow goes on. A step that fails to read the
-/// benchmark files ends the workflow, because nothing is left to write about.
+/// A request that fails is recorded and the workflow continues. A failure to read the benchmark files ends the
+/// workflow, which has nothing to write about then.
 pub async fn run_agent(job: &AgentJob, mut scheduled: Stamp) -> AgentEnd {
     let started = job.clock.now();
     let mut memory = Memory::default();
@@ -178,7 +179,9 @@ pub async fn run_agent(job: &AgentJob, mut scheduled: Stamp) -> AgentEnd {
         }
         let name = step.name(&job.spec);
         let began = job.clock.now();
-        let done = run_step(job, step, &name, scheduled, &mut memory).await;
+        let span = tracing::debug_span!("step", agent = job.spec.name, step = name);
+        let done = run_step(job, step, &name, scheduled, &mut memory);
+        let done = done.instrument(span).await;
         let ended = job.clock.now();
         end.span.ended = ended;
         let error = match &done {
@@ -213,8 +216,8 @@ pub async fn run_agent(job: &AgentJob, mut scheduled: Stamp) -> AgentEnd {
     end
 }
 
-/// One short request with the agent's options, to learn what `load` says when the model is ready.
-/// The caller has loaded the model with these options just before.
+/// Sends one short request with the agent's options to measure the `load` of a model that is ready. The caller has
+/// loaded the model with these options just before.
 pub async fn run_probe(job: &AgentJob, scheduled: Stamp) -> ProbeEnd {
     let prompt = job.prompt_as_sent(&prompts::probe(), "probe");
     let options = ModelOptions {
@@ -238,7 +241,7 @@ async fn run_step(
     match step {
         Step::Ingest => {
             let folder = job.benchmarks.clone();
-            // What reading takes in virtual time depends on what was read, so it is slept after.
+            // In virtual time, the time for reading depends on what was read, so it follows.
             let reading = clock.compute(Nanos::ZERO, move || read_tables(&folder));
             let tables = (job.uncancelled(reading).await?)
                 .map_err(|e| Stopped::GaveUp(format!("reading failed: {e}")))?
@@ -299,27 +302,19 @@ async fn generate(
 ) -> Result<(), Stopped> {
     let data = memory.findings.as_ref().map_or("", |f| f.text.as_str());
     let first = prompts::first(&job.spec.name, job.spec.workflow, data);
-    let prompt = if call == 0 {
-        first
-    } else {
-        prompts::further(&first, &memory.answer)
+    let prompt = match call {
+        0 => first,
+        _ => prompts::further(&first, &memory.answer),
     };
     let prompt = job.prompt_as_sent(&prompt, &call.to_string());
+    let (role, options) = (RequestRole::Main, job.options(call));
+    let answer = job.request(role, name, call, prompt, options, scheduled);
     let Answer {
         outcome,
         text,
         missing,
         ..
-    } = job
-        .request(
-            RequestRole::Main,
-            name,
-            call,
-            prompt,
-            job.options(call),
-            scheduled,
-        )
-        .await;
+    } = answer.await;
     if !memory.answer.is_empty() && !text.is_empty() {
         memory.answer.push_str("\n\n");
     }
@@ -334,8 +329,8 @@ async fn generate(
 }
 
 impl AgentJob {
-    /// The options of a call. The rigorous protocol adds a sampling seed that is equal in both
-    /// arms; TR113's agents sent none.
+    /// The options of a call. The rigorous protocol adds a sampling seed that is equal in both arms; the agents of
+    /// TR113 sent none.
     fn options(&self, call: u32) -> ModelOptions {
         let mut options = self.spec.options.clone();
         if self.plan.protocol.kind == ProtocolKind::Rigorous && options.seed.is_none() {
@@ -359,8 +354,7 @@ impl AgentJob {
         prompts::under(self.plan.protocol.cache, &nonce, prompt)
     }
 
-    /// The future's output, unless the job is cancelled before. What is ready at the same moment
-    /// counts as done.
+    /// The future's output, unless the job is cancelled before it is ready.
     async fn uncancelled<F: Future>(&self, future: F) -> Result<F::Output, Stopped> {
         tokio::select! {
             biased;
@@ -369,7 +363,7 @@ impl AgentJob {
         }
     }
 
-    /// Makes one request and records it, however it ends.
+    /// Sends one request and records it, whether or not it succeeds.
     async fn request(
         &self,
         role: RequestRole,
@@ -381,21 +375,20 @@ impl AgentJob {
     ) -> Answer {
         let wanted = GenerateCall {
             model: self.plan.model.clone(),
-            system: None,
-            history: None,
             prompt,
             options,
-            keep_alive: None,
+            ..GenerateCall::default()
         };
         let mut exchange = Exchange {
             progress: self.progress.clone(),
             ..Exchange::default()
         };
         let seen_before = self.progress.get();
-        let outcome = self
-            .uncancelled(self.backend.generate(&wanted, &mut exchange))
-            .await
-            .unwrap_or(Outcome::Cancelled);
+        let endpoint = self.endpoint;
+        let span = tracing::debug_span!("request", agent = self.spec.name, step, call, endpoint);
+        let generating = self.backend.generate(&wanted, &mut exchange);
+        let outcome = self.uncancelled(generating.instrument(span)).await;
+        let outcome = outcome.unwrap_or(Outcome::Cancelled);
         let Exchange {
             mut times,
             text,
@@ -404,7 +397,7 @@ impl AgentJob {
             ..
         } = exchange;
         times.end(scheduled, self.clock.now(), outcome.clone());
-        // A backend that does not count as it goes is caught up with here.
+        // Adds the chunks of a backend that does not count as they arrive.
         let seen = self.progress.get() - seen_before;
         let chunks = times.chunks.len() as u64;
         self.progress.add(chunks.saturating_sub(seen));
@@ -434,11 +427,11 @@ impl AgentJob {
     }
 }
 
-/// What an agent needs of a request that has ended.
+/// The result of a request, as far as an agent needs it.
 struct Answer {
     outcome: Outcome,
     text: String,
-    /// What an incomplete one lacks.
+    /// What an incomplete response lacks.
     missing: Option<ResponseNote>,
     /// The `load` it reported.
     load: Option<Nanos>,

@@ -1,12 +1,8 @@
 //! Agents and their workflows: ingest, generate, think, write.
 //!
-//! An [`AgentJob`] is one agent's part in one arm of a sweep. [`run_agent`] takes it through its
-//! workflow, step by step, and hands a record of each step and each request to a [`Recorder`].
-//! Agents are known by name: `collector` and `insight` have prompts of their own, any other name
-//! gets a general analyst's prompt, and any number of agents may run at once.
-//!
-//! What this crate does not know: which server it talks to, how many other agents run, where
-//! records end up.
+//! An [`AgentJob`] is one agent's part in one arm of a sweep. [`run_agent`] runs its workflow and gives a record of each
+//! step and each request to a [`Recorder`]. The agents `collector` and `insight` have prompts of their own; any other
+//! name gets the prompt of a general analyst.
 
 mod analyse;
 mod ingest;
@@ -22,13 +18,12 @@ pub use job::{AgentEnd, AgentJob, ProbeEnd, run_agent, run_probe};
 pub use prompts::nonce;
 pub use work::{WorkError, WorkPool};
 
-/// Takes the records as things end. One that cannot keep a record must cancel the job's tokens:
-/// work that leaves no trace is wasted.
+/// Receives the records of steps and requests. A recorder that cannot keep a record must cancel the job's tokens.
 pub trait Recorder: Send + Sync + std::fmt::Debug {
-    /// A request ended.
+    /// Called when a request has ended.
     fn request(&self, record: RequestRecord);
 
-    /// A step ended.
+    /// Called when a step has ended.
     fn step(&self, record: StepRecord);
 }
 

@@ -12,8 +12,8 @@ const ANALYST_FULL: &str = include_str!("../prompts/analyst.full.txt");
 const CONTINUE: &str = include_str!("../prompts/continue.txt");
 const PROBE: &str = include_str!("../prompts/probe.txt");
 
-/// The first prompt of an agent. `data` is what it found in the files it read; a `single_call`
-/// prompt has no place for it.
+/// The first prompt of an agent. `data` are its findings in the files it read; only prompts of the `full` workflow have
+/// a place for them.
 pub(crate) fn first(name: &str, workflow: WorkflowKind, data: &str) -> String {
     let template = match (name, workflow) {
         ("collector", WorkflowKind::SingleCall) => COLLECTOR,
@@ -26,7 +26,7 @@ pub(crate) fn first(name: &str, workflow: WorkflowKind, data: &str) -> String {
     fill(template, &[("name", name), ("data", data.trim_end())])
 }
 
-/// The prompt of a further call: the first one, what was answered so far, and to go on.
+/// The prompt of a further call: the first prompt, the answer so far, and the request to continue.
 pub(crate) fn further(first: &str, answer: &str) -> String {
     fill(CONTINUE, &[("prompt", first), ("answer", answer.trim())])
 }
@@ -36,7 +36,7 @@ pub(crate) fn probe() -> String {
     PROBE.trim_end().to_owned()
 }
 
-/// Puts values into `{placeholders}`. Values are not looked into again.
+/// Fills `{placeholders}`. Placeholders within values are not filled.
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut text = String::with_capacity(template.len());
     let mut rest = template.trim_end();
@@ -60,8 +60,8 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
     text
 }
 
-/// Sixteen hexadecimal digits that no other prompt starts with: none of this run, nor of another one,
-/// which has another root. `what` tells calls of one agent apart: the call's number, or `probe`.
+/// The nonce of a prompt: 16 hexadecimal digits that no other prompt starts with, in this run or in one with another
+/// root. `what` identifies the call of the agent: its number, or `probe`.
 pub fn nonce(
     root: NonceRoot,
     run: &RunKey,
@@ -81,8 +81,8 @@ pub fn nonce(
     ])
 }
 
-/// The prompt as it is sent under a cache policy. The nonce stands first: a prompt cache reuses
-/// the longest common beginning, so anything before it would be shared.
+/// The prompt as it is sent under a cache policy. The nonce comes first, because a prompt cache reuses the longest
+/// common beginning.
 pub(crate) fn under(policy: CachePolicy, nonce: &str, prompt: &str) -> String {
     match policy {
         CachePolicy::Nonce => {

@@ -1,10 +1,8 @@
 //! CPU and file work of agents, on threads that the network does not need.
 //!
-//! A task that computes holds the thread it runs on, and with it the stamps of every stream that
-//! thread serves. So work runs on the runtime's blocking threads, and a semaphore lets in no more
-//! of it than there are threads to spare: that keeps the waiting first come first served, lets a
-//! waiting agent be cancelled, and leaves the runtime's other blocking work (names looked up, files
-//! read) a thread at any time.
+//! A task that computes occupies its thread and delays the stamps of every stream on it. So work runs on the
+//! runtime's blocking threads, and a semaphore limits it to the spare ones: waiting work is served in order and can
+//! be cancelled, and other blocking work (name lookups, files) always finds a thread.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -18,10 +16,10 @@ use domain::Nanos;
 use domain::work::{CpuWork, FileWork, Work, WorkRecord};
 use tokio::sync::Semaphore;
 
-/// Tells the files of one process apart.
+/// Number of the next file of this process.
 static FILES: AtomicU64 = AtomicU64::new(0);
 
-/// Work could not be done.
+/// Why work failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkError {
@@ -48,7 +46,7 @@ pub struct WorkPool {
 }
 
 impl WorkPool {
-    /// At most so many pieces of work at one time, with their files in `dir`.
+    /// A pool of `threads` threads, with files in `dir`.
     pub fn new(threads: NonZeroU32, dir: PathBuf) -> Self {
         Self {
             threads,
@@ -57,10 +55,9 @@ impl WorkPool {
         }
     }
 
-    /// On real time one thread less than there are cores, at least one: the network keeps a core to
-    /// itself. In virtual time four, whatever the machine. Files go into the system's temporary
-    /// folder.
-    pub fn beside_the_network(clock: &Clock) -> Self {
+    /// The default pool: in real time one thread less than there are cores, at least one, because the network needs a
+    /// core; in virtual time four on every machine. Files go into the system's temporary folder.
+    pub fn for_clock(clock: &Clock) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let spare = if clock.is_virtual() {
             4
@@ -71,16 +68,16 @@ impl WorkPool {
         Self::new(threads, std::env::temp_dir())
     }
 
-    /// How many pieces of work run at one time.
+    /// Number of threads.
     pub fn threads(&self) -> NonZeroU32 {
         self.threads
     }
 
-    /// Does the work and tells what it took, and what it waited for a thread. In virtual time
-    /// nothing is computed and no file is touched: the work holds its place among the pool's
-    /// threads for its modelled time, so that figures are the same on every machine.
+    /// Does the work and returns its times, including the wait for a thread. In virtual time it only occupies a thread
+    /// for its modelled time, so that figures are the same on every machine.
     ///
-    /// Work that has begun runs to its end, also when the future is dropped.
+    /// Work that has started runs to its end even if the future is dropped. Fails when the file cannot be written,
+    /// read back or deleted, and when the runtime shuts down.
     pub async fn run(&self, clock: &Clock, work: Work) -> Result<WorkRecord, WorkError> {
         let asked = clock.now();
         let free = Arc::clone(&self.free);
@@ -129,8 +126,8 @@ fn do_cpu_work(work: CpuWork) -> u64 {
     (2..below).filter(|n| prime(*n)).map(u64::from).sum()
 }
 
-/// Writes a new file, reads it back, compares, and deletes it. It is not synced: what is measured
-/// is the system's file layer, and the disk only where the system's cache is full.
+/// Writes a new file, reads it back, compares, and deletes it. It is not synced: this measures the system's file layer,
+/// and the disk only when the system's cache is full.
 fn do_file_work(dir: &Path, work: FileWork) -> io::Result<()> {
     let number = FILES.fetch_add(1, Ordering::Relaxed);
     let path = dir.join(format!("tandem-work-{}-{number}", std::process::id()));
@@ -148,9 +145,8 @@ fn do_file_work(dir: &Path, work: FileWork) -> io::Result<()> {
         if read == written {
             Ok(())
         } else {
-            Err(io::Error::other(
-                "read back something else than was written",
-            ))
+            let different = "the file's content differs from what was written";
+            Err(io::Error::other(different))
         }
     };
     let result = round();

@@ -10,8 +10,7 @@ use domain::record::RunKey;
 
 use crate::analyse::{Findings, PRIME_LIMIT};
 
-/// Where an agent's artefact belongs under `root`: one folder an attempt at an arm, so that no
-/// attempt writes over another's.
+/// The path of an agent's artefact under `root`, in a folder for each attempt at an arm.
 pub(crate) fn artefact_path(
     root: &Path,
     run: &RunKey,
@@ -32,8 +31,8 @@ pub(crate) fn artefact_path(
         .join(format!("{agent}-{name}.md"))
 }
 
-/// The artefact: what was found, what the model made of it, and how its calls ended. Of what stands in
-/// prompts and answers it has the length alone, unless `keep_text` is set.
+/// The artefact: the findings, the model's answer, and the outcome of each call. Without `keep_text` it has only the
+/// length of findings and answer.
 pub(crate) fn artefact(
     name: &str,
     findings: Option<&Findings>,

@@ -1,4 +1,4 @@
-//! What the runtime needs of a model server. Implemented by the Ollama client, and by fakes.
+//! The interface between the runtime and a model server. The clients implement it, and so do fakes in tests.
 
 use std::fmt;
 use std::future::ready;
@@ -13,44 +13,44 @@ use crate::outcome::{FailureKind, Outcome, TimeoutPhase};
 use crate::record::{RequestTimes, ResponseNote};
 use crate::units::Nanos;
 
-/// One generation to ask for.
+/// A request for one generation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GenerateCall {
     /// Model name as the server knows it.
     pub model: String,
-    /// System text, when there is one.
+    /// System message, if any.
     pub system: Option<String>,
-    /// The conversation before the prompt. `None` for a prompt that stands alone; with `Some`, even
-    /// of nothing yet, the prompt is a turn of a chat and goes to the server's chat operation.
+    /// The conversation before the prompt; `None` for an independent prompt. With `Some`, even if empty, the prompt
+    /// is a turn of a chat and goes to the server's chat endpoint.
     pub history: Option<Vec<Message>>,
-    /// The prompt; in a chat, what the user says last.
+    /// The prompt; in a chat, the user's latest message.
     pub prompt: String,
     /// Options; empty sends none.
     pub options: ModelOptions,
-    /// How long the server should keep the model loaded; `None` leaves the server's own rule.
+    /// How long the server should keep the model loaded; `None` for the server's default.
     pub keep_alive: Option<KeepAlive>,
 }
 
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Who said it.
+    /// The speaker.
     pub role: Role,
-    /// What was said.
+    /// The content.
     pub text: String,
 }
 
-/// Who speaks in a conversation.
+/// The speaker of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Whoever asks.
+    /// The user.
     User,
     /// The model.
     Assistant,
 }
 
 impl Role {
-    /// The word that servers use.
+    /// The name in the servers' APIs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -62,47 +62,47 @@ impl Role {
 /// The `keep_alive` of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepAlive {
-    /// Unload as soon as the last request in flight has ended.
+    /// Unload when the last request in flight has ended.
     Unload,
-    /// Keep for so long after the last request.
+    /// Keep for this time after the last request.
     For(Nanos),
-    /// Never unload by time.
+    /// Keep without a time limit.
     Forever,
 }
 
-/// Everything one request showed on the client's side, filled in as it happens. The caller owns
-/// it, so that what was seen survives when the future is dropped.
+/// What the client observed of one request, filled in as it happens. The caller owns it, so that it survives when the
+/// future is dropped.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Exchange {
-    /// When what happened, and the server's own counters. When it was to start, how it ended and
-    /// how many tokens it had are its caller's to add; see [`RequestTimes::end`].
+    /// Times and the server's own counters. The caller adds the planned start, the outcome and the number of tokens;
+    /// see [`RequestTimes::end`].
     pub times: RequestTimes,
-    /// The generated content; of a model that refuses, what it says instead.
+    /// The generated content, or the refusal of a model that refuses.
     pub text: String,
     /// The generated thinking.
     pub thinking: String,
-    /// Bytes of all output so far: content, thinking, and tool calls as they stood in their chunks.
+    /// Bytes of all output so far: content, thinking, and tool calls in their wire format.
     pub output_bytes: u64,
-    /// Tokens that the server counts as generated and says it does not show.
+    /// Generated tokens that the server reports as hidden.
     pub hidden_tokens: u64,
     /// Why the server stopped.
     pub done_reason: Option<String>,
-    /// The options that were sent, where the protocol could not carry all that were asked for.
+    /// The options that were sent, if the protocol does not support all of the requested ones.
     pub options_sent: Option<ModelOptions>,
-    /// Chunks with text so far, for whoever watches while the exchange is being filled. A backend
-    /// adds to it whenever it adds to `times.chunks`.
+    /// Counter of chunks with text that can be read while the request runs. A backend adds to it whenever it adds to
+    /// `times.chunks`.
     pub progress: Progress,
 }
 
-/// More tokens than any prompt or answer has; such a count is a mistake.
+/// The most tokens of a prompt or an answer; a greater count is a mistake.
 const MOST_TOKENS: u64 = 1 << 24;
 
-/// Tokens that may be counted beyond the output's bytes: ends of turns and other marks have no text.
+/// Tokens that may be counted beyond the output's bytes: markers such as the end of a turn have no text.
 const UNSEEN_TOKENS: u64 = 64;
 
 impl Exchange {
-    /// Drops token counts of the server that cannot be: none although there was output, more than the
-    /// output has bytes, or more than twice what the call allowed. Chunks are counted instead.
+    /// Drops impossible token counts of the server: zero despite output, more than the output has bytes, or more than
+    /// twice what the call allowed. Chunks are counted instead.
     pub fn drop_impossible_counts(&mut self, call: &GenerateCall) {
         let counters = &mut self.times.counters;
         let mut is_impossible = false;
@@ -121,14 +121,14 @@ impl Exchange {
         let most = MOST_TOKENS
             .min(shown.saturating_add(UNSEEN_TOKENS))
             .min(asked.saturating_mul(2).saturating_add(UNSEEN_TOKENS));
-        let told = counters.eval_count;
-        let is_placeholder = told == Some(0) && !self.times.chunks.is_empty();
-        if is_placeholder || told.is_some_and(|n| n > most) {
+        let reported = counters.eval_count;
+        let is_placeholder = reported == Some(0) && !self.times.chunks.is_empty();
+        if is_placeholder || reported.is_some_and(|n| n > most) {
             counters.eval_count = None;
             is_impossible = true;
         }
         if is_placeholder {
-            // Where one count was never filled in, none was.
+            // A server that leaves one count unset leaves all of them unset.
             counters.prompt_eval_count = counters.prompt_eval_count.filter(|n| *n > 0);
         }
         if is_impossible {
@@ -137,15 +137,14 @@ impl Exchange {
     }
 }
 
-/// A count of chunks that can be read while a request runs; clones share the count. By default nobody
-/// reads it, and nothing is counted. It is no part of what was observed, so two exchanges that differ
-/// only here are equal.
+/// A count of chunks that can be read while a request runs; clones share it. The default counts nothing. Exchanges that
+/// differ only here are equal.
 #[derive(Debug, Clone, Default)]
 pub struct Progress(Option<Arc<AtomicU64>>);
 
 impl Progress {
-    /// A count that somebody reads.
-    pub fn watched() -> Self {
+    /// A counter that counts.
+    pub fn counting() -> Self {
         Self(Some(Arc::default()))
     }
 
@@ -156,7 +155,7 @@ impl Progress {
         }
     }
 
-    /// Chunks with text so far; none when nobody watches.
+    /// Chunks with text so far; 0 for the default.
     pub fn get(&self) -> u64 {
         let count = self.0.as_ref();
         count.map_or(0, |count| count.load(Ordering::Relaxed))
@@ -169,10 +168,10 @@ impl PartialEq for Progress {
     }
 }
 
-/// The kind by which Tandem's simulator makes itself known.
+/// The kind that Tandem's simulator reports.
 pub const SIMULATOR: &str = "tandem-simulator";
 
-/// What a server says it is.
+/// Kind and version of a server, as it reports them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServerIdentity {
@@ -188,14 +187,13 @@ impl ServerIdentity {
         self.kind.starts_with(SIMULATOR)
     }
 
-    /// True for servers that hold their model from their start to their end: none of their requests
-    /// ever waits for a load, which such a server therefore does not report.
+    /// True for servers that hold one model from start to end. Their requests never wait for a load, so they report
+    /// none.
     pub fn holds_model(&self) -> bool {
         matches!(self.kind.as_str(), "llama.cpp" | "vllm" | "sglang")
     }
 
-    /// The setting that such a server is started with for so many slots; none for servers whose setting is not
-    /// known.
+    /// The server setting for this number of slots; `None` for unknown servers.
     pub fn slots_setting(&self, slots: u64) -> Option<String> {
         Some(match self.kind.as_str() {
             "ollama" | "ollama /v1" => format!("OLLAMA_NUM_PARALLEL={slots}"),
@@ -208,7 +206,7 @@ impl ServerIdentity {
     }
 }
 
-/// True for a model family of which Ollama serves one request at a time, whatever `OLLAMA_NUM_PARALLEL` is.
+/// True for a model family of which Ollama serves one request at a time regardless of `OLLAMA_NUM_PARALLEL`.
 pub fn has_one_slot(family: &str) -> bool {
     let alone = "mllama qwen3vl qwen35 qwen3next lfm2 nemotron_h".split(' ');
     alone.into_iter().any(|known| family.starts_with(known))
@@ -220,7 +218,7 @@ pub fn has_one_slot(family: &str) -> bool {
 pub struct ModelIdentity {
     /// Its name.
     pub name: String,
-    /// Content digest, when the server tells.
+    /// Content digest, if the server reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Size on disk, bytes.
@@ -234,7 +232,7 @@ pub struct ModelIdentity {
     pub quantization: Option<String>,
 }
 
-/// A loaded model as `/api/ps` tells it.
+/// A loaded model as `/api/ps` lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoadedModel {
@@ -249,12 +247,12 @@ pub struct LoadedModel {
     /// Context length per slot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_length: Option<u64>,
-    /// When the server means to unload it, as the server wrote it.
+    /// When the server plans to unload it, in the server's format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
 }
 
-/// A call other than a generation went wrong.
+/// Why a call other than a generation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BackendError {
     /// It failed.
@@ -267,7 +265,7 @@ pub enum BackendError {
         /// The server's or the transport's words.
         message: String,
     },
-    /// One of our limits ran out.
+    /// A time limit of the client was exceeded.
     #[error("{endpoint}: no answer in time ({phase:?})")]
     TimedOut {
         /// The endpoint, without credentials.
@@ -279,21 +277,20 @@ pub enum BackendError {
 
 /// A model server.
 ///
-/// Dropping a future that a method returned closes its connection, which is how a request is
-/// cancelled.
+/// Dropping a future that a method returned closes its connection, which cancels the request.
 pub trait ChatBackend: Send + Sync + fmt::Debug {
-    /// The endpoint as it may be shown: no credentials.
+    /// The endpoint without credentials.
     fn endpoint(&self) -> String;
 
-    /// Runs one generation to its end, filling `exchange` as things happen.
+    /// Runs one generation to its end and fills `exchange` as it progresses.
     fn generate<'a>(
         &'a self,
         call: &'a GenerateCall,
         exchange: &'a mut Exchange,
     ) -> BoxFuture<'a, Outcome>;
 
-    /// The error of an operation that the server's protocol does not have, which is what the operations
-    /// below are unless a backend has them.
+    /// The error of an operation that the protocol does not have. The operations below fail with it unless a backend
+    /// implements them.
     fn unsupported(&self, what: &str) -> BackendError {
         BackendError::Failed {
             endpoint: self.endpoint(),
@@ -302,12 +299,14 @@ pub trait ChatBackend: Send + Sync + fmt::Debug {
         }
     }
 
-    /// What the server says it is.
+    /// The server's kind and version.
     fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
-        Box::pin(ready(Err(self.unsupported("does not tell what it is"))))
+        Box::pin(ready(Err(
+            self.unsupported("does not report its kind and version")
+        )))
     }
 
-    /// The model, if the server has it.
+    /// The model; `None` if the server does not have it.
     fn find_model<'a>(
         &'a self,
         _model: &'a str,
@@ -317,26 +316,23 @@ pub trait ChatBackend: Send + Sync + fmt::Debug {
 
     /// The models in memory.
     fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
-        let what = "does not tell which models are in memory";
-        Box::pin(ready(Err(self.unsupported(what))))
+        Box::pin(ready(Err(
+            self.unsupported("does not list the models in memory")
+        )))
     }
 
-    /// Loads the model with these options and returns when it is ready.
+    /// Loads the model with these options. Returns when it is ready.
     fn preload<'a>(
         &'a self,
         _model: &'a str,
         _options: &'a ModelOptions,
     ) -> BoxFuture<'a, Result<(), BackendError>> {
-        Box::pin(ready(Err(
-            self.unsupported("cannot be told to load a model")
-        )))
+        Box::pin(ready(Err(self.unsupported("cannot preload a model"))))
     }
 
-    /// Unloads the model and returns when the server no longer lists it.
+    /// Unloads the model. Returns when the server no longer lists it.
     fn unload<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
-        Box::pin(ready(Err(
-            self.unsupported("cannot be told to unload a model")
-        )))
+        Box::pin(ready(Err(self.unsupported("cannot unload a model"))))
     }
 }
 
@@ -345,33 +341,29 @@ mod tests {
     use super::*;
     use crate::units::Stamp;
 
-    /// The count that is left of `told`, of an answer of two chunks and so many bytes.
-    fn left(told: u64, bytes: u64, num_predict: Option<i64>) -> Option<u64> {
+    /// The count that remains of `count`, for an answer of two chunks and `bytes` bytes.
+    fn kept(count: u64, bytes: u64, num_predict: Option<i64>) -> Option<u64> {
         let mut exchange = Exchange {
             output_bytes: bytes,
             ..Exchange::default()
         };
         exchange.times.chunks = vec![Stamp(1), Stamp(2)];
-        exchange.times.counters.eval_count = Some(told);
-        exchange.times.counters.prompt_eval_count = Some(told);
+        exchange.times.counters.eval_count = Some(count);
+        exchange.times.counters.prompt_eval_count = Some(count);
         let mut call = GenerateCall::default();
         call.options.num_predict = num_predict;
         exchange.drop_impossible_counts(&call);
         let counters = &exchange.times.counters;
         let noted = exchange.times.notes == [ResponseNote::ImpossibleCount];
         assert_eq!(noted, counters.eval_count.is_none());
-        let can_be_of_a_prompt = (1..=MOST_TOKENS).contains(&told);
-        assert_eq!(
-            counters.prompt_eval_count.is_some(),
-            can_be_of_a_prompt,
-            "{told}"
-        );
+        let fits_prompt = (1..=MOST_TOKENS).contains(&count);
+        assert_eq!(counters.prompt_eval_count.is_some(), fits_prompt, "{count}");
         counters.eval_count
     }
 
     #[test]
-    fn counts_that_cannot_be_are_dropped() {
-        for (told, bytes, num_predict, can_be) in [
+    fn impossible_counts_are_dropped() {
+        for (count, bytes, num_predict, is_kept) in [
             (2, 2, None, true),
             (0, 2, None, false),
             (66, 2, None, true),
@@ -383,12 +375,9 @@ mod tests {
             (u64::MAX, u64::MAX, Some(i64::MAX), false),
             (MOST_TOKENS, u64::MAX, None, true),
         ] {
-            let expected = can_be.then_some(told);
-            assert_eq!(
-                left(told, bytes, num_predict),
-                expected,
-                "{told} {bytes} {num_predict:?}"
-            );
+            let expected = is_kept.then_some(count);
+            let kept = kept(count, bytes, num_predict);
+            assert_eq!(kept, expected, "{count} {bytes} {num_predict:?}");
         }
     }
 }

@@ -1,9 +1,8 @@
-//! Whether a prompt cache helped requests that it was to help with nothing.
+//! Checks whether a prompt cache helped requests with nonces.
 //!
-//! The servers' own counts of cached tokens say so. A chat template stands before the nonce, and its
-//! few tokens are the same every time; so a cache is said to have helped a request when it held at
-//! least half of the prompt. Where a server counts none, prefill times of a sweep are compared with the
-//! first repetition's.
+//! The check uses the server's counts of cached tokens. The chat template comes before the nonce, and its few tokens
+//! are always the same; so a cache counts as having helped a request if it held at least half of the prompt. For
+//! servers without counts, the prefill times of a sweep are compared with the first repetition's.
 
 use std::collections::BTreeMap;
 
@@ -13,26 +12,26 @@ use crate::plan::{Arm, CachePolicy, ConfigId, Topology};
 use crate::record::{NonceRoot, RequestRecord, RequestRole};
 use crate::units::Nanos;
 
-/// A prefill that took less than one over this of the first repetition's is far below it.
+/// A prefill is far below the first repetition's if it took less than one over this of it.
 const FAR: u64 = 4;
 
-/// Shorter prefills say nothing: a step of the server and its clock's grain are in them.
+/// Prefills shorter than this are not compared: scheduling steps of the server dominate them.
 const LEAST_PREFILL: Nanos = Nanos::from_millis(20);
 
-/// What is known of the help of a prompt cache, over the completed requests whose prompts begin a
-/// conversation. Later turns find the earlier ones in a cache, as they should.
+/// The help of a prompt cache over the completed requests that start a conversation. Later turns find earlier ones in a
+/// cache, as intended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CacheCheck {
-    /// The requests.
+    /// Requests that were checked.
     pub requests: u32,
-    /// Those of which the server counted the cached tokens.
+    /// Requests for which the server counted cached tokens.
     pub counted: u32,
     /// Prompt tokens of the counted requests.
     pub prompt_tokens: u64,
-    /// Those of them that came from a cache.
+    /// The part of them that came from a cache.
     pub cached_tokens: u64,
-    /// Counted requests at least half of whose prompt came from a cache.
+    /// Counted requests with at least half of the prompt from a cache.
     pub helped: u32,
     /// Requests whose prefill time was compared with the first repetition's.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -51,7 +50,7 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl CacheCheck {
-    /// Counts a request in.
+    /// Adds a request.
     pub fn add(&mut self, record: &RequestRecord) {
         let begins = record.turn.is_none_or(|turn| turn.turn == 1);
         if !begins || !is_main(record) {
@@ -73,8 +72,7 @@ impl CacheCheck {
         self.helped += u32::from(cached > 0 && cached.saturating_mul(2) >= prompt);
     }
 
-    /// Counts a request of a sweep in, and compares its prefill time where the server counts no cached
-    /// tokens.
+    /// Adds a request of a sweep, and compares its prefill time if the server counts no cached tokens.
     pub fn add_of_sweep(&mut self, record: &RequestRecord, first: &mut FirstPrefills) {
         self.add(record);
         if record.times.counters.prompt_eval_cached_count.is_none()
@@ -85,7 +83,7 @@ impl CacheCheck {
         }
     }
 
-    /// Counts in everything that `other` counted.
+    /// Adds the counts of `other`.
     pub fn merge(&mut self, other: Self) {
         self.requests += other.requests;
         self.counted += other.counted;
@@ -96,8 +94,7 @@ impl CacheCheck {
         self.faster += other.faster;
     }
 
-    /// That a cache helped, or may have, although every prompt began with a nonce of its own; `None`
-    /// where nothing says so. Without a full stop.
+    /// A warning, without a full stop, if a cache helped or may have helped despite the nonces.
     pub fn warning(&self) -> Option<String> {
         let helped = (self.helped > 0).then(|| {
             format!(
@@ -119,7 +116,7 @@ impl CacheCheck {
         })
     }
 
-    /// What was checked, by what, and what was found, as a sentence.
+    /// The method and the result of the check, as a sentence.
     pub fn in_words(&self) -> String {
         if let Some(warning) = self.warning() {
             return format!("But {warning}.");
@@ -141,8 +138,7 @@ impl CacheCheck {
         }
     }
 
-    /// What the server counted where a cache was allowed to help, as a sentence; `None` where it counted
-    /// nothing.
+    /// The server's counts for prompts that a cache may help, as a sentence; `None` without counts.
     pub fn counts_in_words(&self) -> Option<String> {
         (self.counted > 0).then(|| {
             format!(
@@ -157,15 +153,15 @@ fn is_main(record: &RequestRecord) -> bool {
     record.role == RequestRole::Main && record.times.outcome.is_completed()
 }
 
-/// The prefill of each agent's first call in the first repetition of the sequential arm. The prompts of
-/// first calls differ in nothing but their nonces, and in this arm the agents before it leave the server
-/// in the same state every time. Together they do not: the first to arrive pays for a load.
+/// The prefill of each agent's first call in the first repetition of the sequential arm. The prompts of first calls
+/// differ only in their nonces, and in this arm the server is in the same state every time; in the other arm the
+/// first agent to arrive waits for the load.
 #[derive(Debug, Clone, Default)]
 pub struct FirstPrefills(BTreeMap<(ConfigId, Topology, u32), (u32, Nanos)>);
 
 impl FirstPrefills {
-    /// Whether a request's prefill is far below the first one; `None` where the two cannot be compared.
-    /// Requests come in the order of their repetitions.
+    /// Whether a request's prefill is far below the first one; `None` if they cannot be compared. Requests must be
+    /// given in the order of their repetitions.
     fn compare(&mut self, record: &RequestRecord) -> Option<bool> {
         let prefill = record.times.counters.prompt_eval?;
         if record.arm != Arm::Sequential || record.call > 0 || !is_main(record) {
@@ -179,7 +175,7 @@ impl FirstPrefills {
     }
 }
 
-/// What a report says of a run's prompts and of caches: `root` is what the run recorded of its nonces.
+/// A report's sentences on prompts and caches. `root` is the recorded root of the nonces.
 pub fn prompts_in_words(
     policy: CachePolicy,
     root: Option<NonceRoot>,

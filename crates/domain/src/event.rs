@@ -1,10 +1,10 @@
-//! What the runtime tells whoever watches a sweep. Watching never changes what is recorded.
+//! Events of a running sweep for an observer. Observing never changes what is recorded.
 
 use crate::plan::ArmSpec;
 use crate::record::ArmRecord;
 use crate::units::Stamp;
 
-/// Something a watcher may want to show.
+/// An event of a sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The sweep begins.
@@ -16,7 +16,7 @@ pub enum Event {
     },
     /// An arm begins.
     ArmStarted {
-        /// Which.
+        /// The arm.
         spec: ArmSpec,
         /// When.
         at: Stamp,
@@ -27,29 +27,29 @@ pub enum Event {
         agent: u32,
         /// When.
         at: Stamp,
-        /// How many chunks.
+        /// Number of chunks.
         count: u64,
     },
     /// An arm ended.
     ArmEnded {
-        /// What was recorded of it.
+        /// Its record.
         record: ArmRecord,
         /// Requests that completed in it.
         completed: u32,
         /// Requests that did not.
         not_completed: u32,
     },
-    /// Something the user should know.
+    /// A warning for the user.
     Warning(String),
 }
 
-/// Watches a sweep.
+/// Receives the events of a sweep.
 pub trait Observer: Send + Sync {
-    /// Called from the runtime's task; must not block.
+    /// Called on the runtime's task; must not block.
     fn on_event(&self, event: &Event);
 }
 
-/// Watches nothing.
+/// Ignores all events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoObserver;
 

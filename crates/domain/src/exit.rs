@@ -8,9 +8,9 @@ use std::process::ExitCode;
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// All went well.
+    /// Success.
     Done,
-    /// It ran to its end, but a request, an arm, a check or a gate failed. What was measured is kept.
+    /// It ran to its end, but a request, an arm, a check or a gate failed. Results are kept.
     SomeFailed,
     /// Wrong usage, or an input that cannot be used.
     Usage,
@@ -18,7 +18,7 @@ pub enum Exit {
     Environment,
     /// The data do not decide a gate.
     Undecided,
-    /// Ctrl-C, SIGTERM or SIGHUP. What was recorded is kept.
+    /// Ctrl-C, SIGTERM or SIGHUP. Records are kept.
     Interrupted,
 }
 
@@ -28,6 +28,15 @@ pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, but a request, an arm,
      permission); 4 the data do not decide a gate; 130 interrupted (Ctrl-C, SIGTERM or SIGHUP).";
 
 impl Exit {
+    const ALL: [Self; 6] = [
+        Self::Done,
+        Self::SomeFailed,
+        Self::Usage,
+        Self::Environment,
+        Self::Undecided,
+        Self::Interrupted,
+    ];
+
     /// The process's exit code.
     pub const fn code(self) -> u8 {
         match self {
@@ -40,7 +49,7 @@ impl Exit {
         }
     }
 
-    /// How a run ended that was measured as far as it came.
+    /// The end of a run, by whether it was interrupted or had failures.
     pub const fn of_run(interrupted: bool, some_failed: bool) -> Self {
         match (interrupted, some_failed) {
             (true, _) => Self::Interrupted,
@@ -49,17 +58,10 @@ impl Exit {
         }
     }
 
-    /// How a command of ours ended that left this exit code; any other code is a failure.
+    /// The end of a command with this exit code; an unknown code is a failure.
     pub fn of_code(code: i32) -> Self {
-        const ALL: [Exit; 6] = [
-            Exit::Done,
-            Exit::SomeFailed,
-            Exit::Usage,
-            Exit::Environment,
-            Exit::Undecided,
-            Exit::Interrupted,
-        ];
-        let known = ALL.into_iter().find(|exit| i32::from(exit.code()) == code);
+        let mut all = Self::ALL.into_iter();
+        let known = all.find(|exit| i32::from(exit.code()) == code);
         known.unwrap_or(Self::SomeFailed)
     }
 }
@@ -70,12 +72,12 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error that knows how a command ends that fails with it.
+/// An error with the exit code of a command that fails with it.
 pub trait Fails: Error + Send + Sync + 'static {
     /// How the command ends.
     fn exit(&self) -> Exit;
 
-    /// What the user can do about it.
+    /// Advice for the user.
     fn hint(&self) -> Option<String> {
         None
     }
@@ -100,11 +102,11 @@ impl Fails for serde_json::Error {
 /// Any error, or a message.
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// An error that ends a command, with what the user can do about it.
+/// An error that ends a command, with advice for the user.
 #[derive(Debug)]
 pub struct Fatal {
     exit: Exit,
-    /// What was being done, when more is known than the error says.
+    /// The operation that failed, if the error does not name it.
     doing: Option<String>,
     error: AnyError,
     hint: Option<String>,
@@ -130,14 +132,14 @@ impl Fatal {
         Self::new(Exit::Environment, error)
     }
 
-    /// Adds what to do about it.
+    /// Adds advice.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Adds what else is known about the error, after it.
+    /// Adds a further fact after the error.
     #[must_use]
     pub fn and(mut self, more: impl fmt::Display) -> Self {
         self.error = format!("{self}; {more}").into();
@@ -145,7 +147,7 @@ impl Fatal {
         self
     }
 
-    /// True for what the user typed or set wrong.
+    /// True for wrong usage.
     pub fn is_usage(&self) -> bool {
         self.exit == Exit::Usage
     }
@@ -155,12 +157,12 @@ impl Fatal {
         self.exit
     }
 
-    /// What to do about it.
+    /// The advice.
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// The error and the hint as a user reads them, in a line each.
+    /// The error and the hint, one line each.
     pub fn lines(&self) -> String {
         let hint = self.hint.as_ref();
         let hint = hint.map_or_else(String::new, |hint| format!("hint: {hint}\n"));
@@ -202,7 +204,7 @@ impl<E: Fails> From<E> for Fatal {
     }
 }
 
-/// Says what was being done when something failed, and how the command ends.
+/// Converts a failure to a [`Fatal`] with the operation that failed.
 pub trait OrFatal<T> {
     /// Ends the command as wrong usage.
     fn or_usage(self, doing: impl Into<String>) -> Result<T, Fatal>;
@@ -211,9 +213,9 @@ pub trait OrFatal<T> {
     fn or_environment(self, doing: impl Into<String>) -> Result<T, Fatal>;
 }
 
-/// Says what the user can do when something failed.
+/// Adds advice to a failure.
 pub trait Hint<T> {
-    /// Adds what to do about it.
+    /// Adds advice.
     fn hint(self, hint: impl Into<String>) -> Result<T, Fatal>;
 }
 
@@ -252,7 +254,7 @@ mod tests {
     struct Wraps(#[source] Repeats);
 
     #[test]
-    fn an_error_is_told_with_its_causes_each_once_and_with_its_hint() {
+    fn an_error_shows_each_cause_once_and_its_hint() {
         let error = || Wraps(Repeats(io::Error::other("disk full")));
         let fatal = Fatal::environment(error()).hint("make room");
         assert_eq!(
@@ -279,8 +281,7 @@ mod tests {
 
     #[test]
     fn the_table_names_every_code() {
-        use Exit::{Done, Environment, Interrupted, SomeFailed, Undecided, Usage};
-        for exit in [Done, SomeFailed, Usage, Environment, Undecided, Interrupted] {
+        for exit in Exit::ALL {
             assert!(EXIT_CODES.contains(&format!("{} ", exit.code())));
             assert_eq!(Exit::of_code(exit.code().into()), exit);
         }

@@ -1,12 +1,11 @@
-//! The words the other crates meet through: units, plans, records, outcomes, and the traits that
-//! keep the runtime from knowing which server or which GPU it talks to.
+//! The types that the other crates share: units, plans, records and outcomes, and the traits that keep the runtime
+//! independent of a server or a GPU.
 //!
 //! This crate holds data and definitions only. It does no I/O beyond parsing text it is given,
 //! and it never sees tokio, HTTP, NVML, polars or a terminal.
 //!
-//! Data flows one way: a [`plan::SweepPlan`] is expanded into [`plan::ArmSpec`]s, the runtime
-//! executes them through a [`backend::ChatBackend`], and everything that happened becomes a
-//! [`record::JournalLine`] on disk, from which all else is derived.
+//! A [`plan::SweepPlan`] is expanded into [`plan::ArmSpec`]s, the runtime executes them through a
+//! [`backend::ChatBackend`], and writes every event as a [`record::JournalLine`], from which all figures are derived.
 
 pub mod backend;
 pub mod cache;

@@ -1,4 +1,4 @@
-//! How a request ended. A request that did not complete is a row in the data, never a silent skip.
+//! Outcomes of requests. A request that did not complete is a row in the data like any other.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,22 +13,22 @@ pub use counts::OutcomeCounts;
 pub enum Outcome {
     /// The final object (`done: true`) arrived.
     Completed,
-    /// The stream ended too soon and without an error; what it lacks is in the row's
-    /// [notes](crate::record::RequestTimes::notes).
+    /// The stream ended early without an error. The row's [notes](crate::record::RequestTimes::notes) have what
+    /// is missing.
     Incomplete,
     /// The request failed.
     Failed {
-        /// What kind of failure.
+        /// Kind of failure.
         failure: FailureKind,
-        /// The server's or the transport's own words.
+        /// Message of the server or the transport.
         message: String,
     },
-    /// We stopped it.
+    /// The client cancelled it.
     #[default]
     Cancelled,
-    /// One of our own limits ran out.
+    /// A time limit of the client was exceeded.
     TimedOut {
-        /// Which limit.
+        /// The limit.
         phase: TimeoutPhase,
     },
 }
@@ -52,13 +52,13 @@ impl Outcome {
     }
 }
 
-/// The kinds of failure a client can tell apart.
+/// The kinds of failure that a client distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// Nobody listens at the endpoint.
+    /// The connection was refused: no server listens at the endpoint.
     ConnectionRefused,
     /// The connection could not be made for another reason (name, route, TLS).
     Connect,
@@ -77,11 +77,11 @@ pub enum FailureKind {
         /// The status code.
         status: u16,
     },
-    /// An `{"error": ...}` line after the stream had begun.
+    /// An `{"error": ...}` line after the stream had started.
     MidStream,
-    /// A line that is not what the protocol promises.
+    /// A line that violates the protocol.
     Malformed,
-    /// The response is not of the promised content type.
+    /// The response has the wrong content type.
     WrongContentType,
     /// A line, an answer or a reply longer than the client accepts.
     LineTooLong,
@@ -89,15 +89,15 @@ pub enum FailureKind {
     Unsupported,
 }
 
-/// Which of our limits ran out.
+/// A time limit of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TimeoutPhase {
     /// Making the connection.
     Connect,
-    /// From the send to the first byte of the response. Ollama sends nothing, not even headers,
-    /// before the first token, so this covers queueing, loading and prefill.
+    /// From the send to the first byte of the response. Ollama sends no bytes before the first token, so this
+    /// includes queueing, loading and prefill.
     FirstByte,
     /// Between two chunks.
     BetweenChunks,

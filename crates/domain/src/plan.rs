@@ -4,6 +4,8 @@ mod error;
 mod expand;
 mod file;
 pub mod limits;
+#[cfg(test)]
+mod reference;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +14,10 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 pub use error::{PlanError, PlanErrorKind, Refused};
-pub use expand::{ArmSpec, RunSpec};
+pub use expand::ArmSpec;
 #[cfg(test)]
 pub(crate) use file::PlanFile;
-pub use file::{parse, time_limit};
+pub use file::{STARTER, parse, time_limit};
 
 use crate::options::ModelOptions;
 use crate::units::Nanos;
@@ -159,23 +161,24 @@ pub struct Protocol {
     pub warm_up: bool,
 }
 
-/// A published report whose tables a plan's results fill.
+/// A published report whose tables the results fill as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReportStyle {
-    /// TR113's tables, with TR110's beside them.
+    /// The tables of the technical report TR113, with those of TR110 for comparison.
     Tr113,
 }
 
-/// The protocols.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A protocol: how a configuration is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProtocolKind {
-    /// As TR113 was run: once, together only, shared server, nothing unloaded, equal prompts.
+    /// As TR113 measured: one repetition, agents together only, no unloading, identical prompts.
     Tr113,
-    /// Repeated, both arms, stated server state, no help from prompt caches.
+    /// Repeated, both arms, a defined server state before each arm, no help from prompt caches.
+    #[default]
     Rigorous,
 }
 
@@ -213,14 +216,14 @@ impl Protocol {
     }
 }
 
-/// How the agents of a repetition are run.
+/// How the agents of a repetition run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Arm {
-    /// One agent after another, in the plan's order.
+    /// One agent after another, in the order of the plan.
     Sequential,
-    /// All at once.
+    /// All agents at the same time.
     Together,
 }
 
@@ -238,11 +241,11 @@ impl fmt::Display for Arm {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StatePolicy {
-    /// Nothing loaded.
+    /// No model is loaded.
     Unloaded,
-    /// Whatever the arm before left.
+    /// As the previous arm left it.
     AsLeft,
-    /// Loaded with the first agent's options.
+    /// The model is loaded with the options of the first agent.
     WarmForFirst,
 }
 
@@ -261,26 +264,26 @@ impl fmt::Display for StatePolicy {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CachePolicy {
-    /// Every prompt starts with a nonce that is new for every run, attempt, repetition and arm, so that
-    /// a prefix cache should help no arm.
+    /// Every prompt starts with a nonce: text that is different for every run, attempt, repetition and arm,
+    /// so that the cache holds no prefix of it.
     Nonce,
-    /// Prompts are equal every time.
+    /// Prompts are identical every time, and the cache may hold them.
     Warm,
 }
 
-/// How agents are dealt to servers.
+/// How agents are assigned to servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Topology {
-    /// Every agent talks to the first endpoint.
+    /// All agents use the first endpoint.
     Shared,
-    /// Agent `i` talks to endpoint `i`, modulo [`SweepPlan::servers`].
+    /// Agent `i` uses endpoint `i` modulo the number of servers.
     PerAgent,
 }
 
 impl Topology {
-    /// The endpoint of an agent where agents are dealt to `servers` of them.
+    /// The index of the endpoint that an agent uses if there are `servers` of them.
     pub const fn endpoint_of(self, agent: usize, servers: usize) -> usize {
         match self {
             Self::Shared => 0,
@@ -367,9 +370,9 @@ pub struct AgentSpec {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WorkflowKind {
-    /// One prompt in, one text out, as TR113's agents did.
+    /// Sends a prompt and reads the answer, as the agents of TR113 did.
     SingleCall,
-    /// Ingest benchmark files, analyse, report.
+    /// Reads benchmark tables, asks for an analysis of them, and writes a report.
     Full,
 }
 

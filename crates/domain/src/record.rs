@@ -1,9 +1,7 @@
-//! What a sweep writes to disk. Raw facts only: everything else is derived from these and can be
-//! derived again.
+//! The records that a sweep writes to disk. They hold raw facts only; all figures are derived from them.
 //!
-//! A results folder holds `manifest.json` ([`Manifest`]), `journal.jsonl` (one [`JournalLine`] a
-//! line, appended and flushed as things end) and `telemetry.jsonl` (one [`Sample`] a
-//! line).
+//! A results folder holds `manifest.json` ([`Manifest`]), `journal.jsonl` (one [`JournalLine`] a line, appended as
+//! requests, steps and arms end) and `telemetry.jsonl` (one [`Sample`] a line).
 
 mod budget;
 mod calibration;
@@ -38,54 +36,54 @@ pub use times::{RequestTimes, ResponseNote, StampSource, TokenSource};
 /// Version of the results folder's format. A folder with a higher number is refused.
 pub const RESULTS_SCHEMA: u32 = 2;
 
-/// What was going to be run.
+/// The file of the [`Manifest`].
 pub const MANIFEST_FILE: &str = "manifest.json";
 
-/// One [`JournalLine`] a line, in the order in which things ended.
+/// The file of [`JournalLine`]s, one a line, in the order in which their subjects ended.
 pub const JOURNAL_FILE: &str = "journal.jsonl";
 
-/// One [`Sample`] a line.
+/// The file of [`Sample`]s, one a line.
 pub const TELEMETRY_FILE: &str = "telemetry.jsonl";
 
-/// The folder of what agents with the full workflow write.
+/// The folder of the reports that agents with the full workflow write.
 pub const ARTEFACTS_FOLDER: &str = "artefacts";
 
-/// What a sweep's folder holds, read.
+/// The content of a sweep's folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepRecords {
-    /// What was going to be run.
+    /// The plan and its circumstances.
     pub manifest: Manifest,
-    /// What happened, in the order in which it ended.
+    /// The journal, in the order of its lines.
     pub journal: Vec<JournalLine>,
-    /// What devices and host said meanwhile.
+    /// Samples of GPUs and host.
     pub telemetry: Vec<Sample>,
-    /// What a reader must know of them: lines that are cut off, arms that were never run.
+    /// Warnings about the records, such as lines that are cut off and arms that were never run.
     pub warnings: Vec<String>,
 }
 
-/// `manifest.json`: what was going to be run, by what, where.
+/// `manifest.json`: the plan, the program, the servers and the machine of a sweep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Manifest {
     /// [`RESULTS_SCHEMA`].
     pub schema: u32,
-    /// What the sweep says of itself.
+    /// The header of the sweep.
     pub header: RunHeader,
-    /// Which client ran the agents: `rust-tokio`; the Python twin writes its own.
+    /// The client that ran the agents: `rust-tokio`; the Python client writes its own name.
     pub runner: String,
-    /// The resolved plan, defaults written in.
+    /// The plan with all defaults.
     pub plan: SweepPlan,
     /// SHA-256 of the resolved plan's JSON.
     pub plan_hash: String,
-    /// Repetitions this sweep makes of each configuration.
+    /// Repetitions of each configuration.
     pub repetitions: u32,
-    /// What agents with the full workflow read; absent where no agent has it, and where nobody
-    /// recorded it.
+    /// The tables that agents with the full workflow read; absent without such agents, and in records of versions
+    /// that did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub benchmarks: Option<BenchmarkTables>,
 }
 
-/// The benchmark tables that agents with the full workflow read; their prompts hold figures of them.
+/// The benchmark tables that agents with the full workflow read. Their prompts contain figures from them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BenchmarkTables {
@@ -114,20 +112,20 @@ pub enum JournalLine {
     Mark(Mark),
 }
 
-/// Which run of the plan something belongs to.
+/// A run of the plan: a repetition of a configuration on a topology.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunKey {
     /// Configuration.
     pub config: ConfigId,
-    /// One server for all agents, or one each.
+    /// Topology.
     pub topology: Topology,
     /// Repetition, from 1.
     pub repetition: u32,
 }
 
 impl RunKey {
-    /// The one run of a load on one server, or on several.
+    /// The only run of a load, on one server or on several.
     pub fn of_load(topology: Topology) -> Self {
         Self {
             config: ConfigId::new("load").expect("a plain word is an id"),
@@ -147,7 +145,7 @@ pub struct RequestRecord {
     pub arm: Arm,
     /// Which attempt at this arm, from 1; a resumed sweep starts a new attempt.
     pub attempt: u32,
-    /// What the request was for.
+    /// The purpose of the request.
     pub role: RequestRole,
     /// The agent's place in the configuration, from 0.
     pub agent: u32,
@@ -159,13 +157,13 @@ pub struct RequestRecord {
     pub call: u32,
     /// Index into the manifest's endpoints.
     pub endpoint: u32,
-    /// Model asked for.
+    /// Requested model.
     pub model: String,
-    /// Options sent. Those that the server's protocol cannot carry are left out.
+    /// Options sent, without those that the server's protocol does not support.
     pub options: ModelOptions,
     /// SHA-256 of the prompt as sent.
     pub prompt_sha256: String,
-    /// When everything happened, how it ended, and what the server counted.
+    /// Times, outcome and server counters.
     pub times: RequestTimes,
     /// Why the server stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,16 +173,16 @@ pub struct RequestRecord {
     /// Its place in a session of several turns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<Turn>,
-    /// The session that started this one, where an agent started another.
+    /// The session that started this one, if an agent started another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<u32>,
-    /// The part of a run that was dealt to several clients, from 0.
+    /// The shard of a run that several clients share, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<u32>,
-    /// The machine that the client ran on, where there are several.
+    /// The client's machine, in runs with several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// What the agent did just before it, besides waiting. That time lies before `scheduled`.
+    /// The agent's work just before the request. That time lies before `scheduled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkRecord>,
 }
@@ -195,22 +193,22 @@ pub struct RequestRecord {
 pub struct Turn {
     /// The session, from 0.
     pub session: u32,
-    /// The turn, from 1. Its prompt holds all the turns before it that were answered.
+    /// The turn, from 1. Its prompt contains all earlier turns that were answered.
     pub turn: u32,
 }
 
-/// What a request was for.
+/// The purpose of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RequestRole {
-    /// The work that is measured.
+    /// A request of the measured workload.
     Main,
-    /// A short request after a preload, to learn the warm `load`. Kept out of every other figure.
+    /// A short request after a preload that measures the warm `load`. Other figures do not count it.
     Probe,
 }
 
-/// One step of an agent's workflow, so that time spent outside requests is known too.
+/// One step of an agent's workflow. Steps account for the time outside requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StepRecord {
@@ -230,7 +228,7 @@ pub struct StepRecord {
     pub started: Stamp,
     /// It ended.
     pub ended: Stamp,
-    /// Of it, waiting for a thread that was free for CPU or file work.
+    /// Part of the step that was spent waiting for a thread for CPU or file work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_ns: Option<Nanos>,
     /// Why it failed, if it did.
@@ -242,15 +240,14 @@ impl StepRecord {
     /// The error of a step that was cancelled.
     pub const CANCELLED: &str = "cancelled";
 
-    /// Why the step failed. None for one that was cancelled, and for one whose request failed: that
-    /// has a row of its own.
+    /// Why the step failed. `None` if it was cancelled, and if its request failed, which has a row of its own.
     pub fn failure(&self) -> Option<&str> {
         let error = self.error.as_deref()?;
         (self.kind != "generate" && error != Self::CANCELLED).then_some(error)
     }
 }
 
-/// One arm of one run. Its presence with `complete` says that the arm need not be run again.
+/// One arm of one run. An arm with a complete record need not be run again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ArmRecord {
@@ -260,39 +257,39 @@ pub struct ArmRecord {
     pub arm: Arm,
     /// Which attempt at this arm.
     pub attempt: u32,
-    /// It began (after the server's state was set).
+    /// Start, after the server's state was set.
     pub started: Stamp,
     /// It ended.
     pub ended: Stamp,
-    /// Every agent ran to its end, with whatever outcome.
+    /// Whether every agent ran to its end, successfully or not.
     pub complete: bool,
     /// The server's state as it was set before the arm: `unloaded`, `as left`, `warm for agent 0`.
     pub state_rule: String,
-    /// Loaded models per endpoint before the arm; `None` where the server would not say.
+    /// Loaded models of each endpoint before the arm; `None` if the server did not answer.
     pub loaded_before: Vec<Option<Vec<LoadedModel>>>,
-    /// Loaded models per endpoint after the arm.
+    /// Loaded models of each endpoint after the arm.
     pub loaded_after: Vec<Option<Vec<LoadedModel>>>,
-    /// When each agent began and ended, in agent order.
+    /// Start and end of each agent, in agent order.
     pub agents: Vec<AgentSpan>,
-    /// What could not be done as planned (state not reached, telemetry lost, …).
+    /// Deviations from the plan (state not reached, telemetry lost, …).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Servers that after the arm say that they are something else than the manifest has.
+    /// Servers whose identity after the arm differs from the manifest's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed_servers: Vec<ChangedServer>,
 }
 
-/// A server that is no longer what it was when the sweep began.
+/// A server whose identity changed since the sweep began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ChangedServer {
     /// Index into the manifest's endpoints.
     pub endpoint: u32,
-    /// What it says it is now.
+    /// Its current identity.
     pub server: ServerIdentity,
 }
 
-/// One agent's stay in an arm.
+/// The time of an agent in an arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AgentSpan {
@@ -302,7 +299,7 @@ pub struct AgentSpan {
     pub ended: Stamp,
 }
 
-/// A mark in the life of a sweep.
+/// An event of a sweep as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Mark {
@@ -313,8 +310,7 @@ pub struct Mark {
     /// Details.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
-    /// Root of the nonces of the prompts from here on, where a sweep began or went on; absent where
-    /// prompts begin with none.
+    /// Root of the nonces of the following prompts, when a sweep starts or resumes; absent if prompts have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<NonceRoot>,
 }
@@ -324,19 +320,19 @@ pub struct Mark {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MarkKind {
-    /// The sweep began.
+    /// The sweep started.
     Started,
-    /// A stopped sweep went on. Stamps go on from where they stopped.
+    /// A stopped sweep was resumed. Its stamps continue after the last one.
     Resumed,
-    /// Somebody stopped it.
+    /// The sweep was stopped.
     Interrupted,
     /// Every arm is complete.
     Finished,
 }
 
 impl RequestRecord {
-    /// The first call of the run's first agent in its first attempt, at the first endpoint. What
-    /// else is known of it is the caller's to set.
+    /// The first call of the run's first agent in its first attempt, at the first endpoint. The caller sets the
+    /// other fields.
     pub fn new(run: RunKey, arm: Arm, times: RequestTimes) -> Self {
         Self {
             run,
@@ -362,8 +358,8 @@ impl RequestRecord {
         }
     }
 
-    /// Makes an absent `load` of a completed request zero where its server holds its model: such a
-    /// server reports no load because there is none. Elsewhere, absent stays unknown.
+    /// Sets an absent `load` of a completed request to zero if its server holds its model: such a server never
+    /// loads. Otherwise an absent `load` stays unknown.
     pub fn settle_load(&mut self, endpoints: &[EndpointFacts]) {
         let server = endpoints.get(self.endpoint as usize);
         if self.times.outcome.is_completed() && server.is_some_and(|e| e.server.holds_model()) {

@@ -1,5 +1,4 @@
-//! Time as the contract defines it: whole nanoseconds, monotonic, counted from the start of the
-//! sweep. Rates are tokens per second; percentages exist only at the printing edge.
+//! Units of time: whole nanoseconds, monotonic, counted from the start of the sweep.
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
@@ -8,8 +7,8 @@ use std::time::Duration;
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Nine years in nanoseconds. What is read may be this long and no longer, so that differences and sums of
-/// a few stay far within 64 bits with a sign.
+/// The longest time that is read from files: nine years in nanoseconds, so that differences and sums of a few stay
+/// within 63 bits.
 pub const LONGEST_NS: u64 = 1 << 58;
 
 fn plausible<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
@@ -24,8 +23,7 @@ fn plausible<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error
     Ok(ns)
 }
 
-/// A length of time in nanoseconds. Sums stop at the longest there is: servers report durations of any
-/// length.
+/// A duration in nanoseconds. Sums saturate, because servers report durations of any length.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -152,8 +150,8 @@ impl Sub<Nanos> for Stamp {
     }
 }
 
-/// A number for people with a fixed count of decimals and its thousands set apart by commas. A value that
-/// rounds to zero carries no minus sign.
+/// Formats a number with a fixed number of decimals and commas between thousands. A value that rounds to zero has no
+/// minus sign.
 pub fn plain(value: f64, decimals: usize) -> String {
     let mut text = format!("{:.decimals$}", value.abs());
     let whole = text.find('.').unwrap_or(text.len());

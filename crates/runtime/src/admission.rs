@@ -1,4 +1,4 @@
-//! A backend that lets only so many generations through at once.
+//! A backend with a limit on the number of concurrent generations.
 
 use std::sync::Arc;
 
@@ -12,17 +12,16 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Waits for a permit before each generation, first come first served, and holds the generation
-/// to the plan's total limit. The wait lies before `sent`, so it is part of the client's queue; the
-/// exchange says how much of it.
+/// Waits for a permit before each generation, in order, and applies the plan's total time limit. The wait lies before
+/// `sent` and is recorded as `admission_wait`.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) inner: Arc<dyn ChatBackend>,
-    /// Shared by the backends of a sweep; `None` lets everything through.
+    /// Shared by the backends of a sweep; `None` for no limit.
     pub(crate) permits: Option<Arc<Semaphore>>,
     pub(crate) clock: Clock,
     pub(crate) total: Nanos,
-    /// Once cancelled, who still waits for a permit gets none.
+    /// Once cancelled, generations that wait for a permit are cancelled.
     pub(crate) stop: CancellationToken,
 }
 
@@ -44,24 +43,20 @@ impl ChatBackend for Admitted {
                     let permit = tokio::select! {
                         biased;
                         () = self.stop.cancelled() => None,
-                        permit = permits.acquire() => {
-                            Some(permit.expect("the semaphore is never closed"))
-                        }
+                        permit = permits.acquire() => Some(permit),
                     };
                     exchange.times.admission_wait = Some(self.clock.now().since(asked));
-                    if permit.is_none() {
+                    let Some(permit) = permit else {
                         return Outcome::Cancelled;
-                    }
-                    permit
+                    };
+                    Some(permit.expect("the semaphore is never closed"))
                 }
             };
-            // The client keeps this limit too; a backend that does not still ends.
-            self.clock
-                .timeout(self.total, self.inner.generate(call, exchange))
-                .await
-                .unwrap_or(Outcome::TimedOut {
-                    phase: TimeoutPhase::Total,
-                })
+            // Clients apply this limit too; this one also ends a backend that does not.
+            let phase = TimeoutPhase::Total;
+            let generating = self.inner.generate(call, exchange);
+            let outcome = self.clock.timeout(self.total, generating).await;
+            outcome.unwrap_or(Outcome::TimedOut { phase })
         }
         .boxed()
     }

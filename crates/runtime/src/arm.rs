@@ -1,4 +1,4 @@
-//! One arm: the server's state, the agents, what they left.
+//! One arm: setting the servers' state, running the agents, recording the result.
 
 use std::sync::Arc;
 
@@ -12,32 +12,54 @@ use domain::record::{ArmRecord, ChangedServer, JournalLine};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
-use crate::book::Seen;
+use crate::book::MainRequest;
 use crate::context::SweepContext;
-use crate::live::{Live, TELL_EVERY};
+use crate::live::{REPORT_EVERY, TokenReports};
 use crate::{probe, state};
 
-/// What became of an arm.
+/// The outcome of an arm.
 #[derive(Debug)]
 pub(crate) struct ArmEnd {
-    /// It need not be run again.
+    /// Whether it need not be run again.
     pub(crate) complete: bool,
-    /// No server could be reached; the last failure in words.
+    /// The last failure, if no server could be reached.
     pub(crate) dead: Option<String>,
     /// Whether a prompt cache helped.
     pub(crate) cache: CacheCheck,
-    /// Servers that are no longer what they were.
+    /// Servers whose identity changed since the sweep began.
     pub(crate) changed_servers: Vec<ChangedServer>,
 }
 
-/// Runs one arm and records it. `None` when it was stopped before any agent began.
+/// Runs one arm and records it. `None` if it was stopped before any agent started.
 pub(crate) async fn run_arm(
     context: &mut SweepContext,
     spec: &ArmSpec,
     config: &Config,
     attempt: u32,
 ) -> Option<ArmEnd> {
+    let ArmSpec { run, arm } = spec;
+    let span = tracing::info_span!(
+        "arm",
+        configuration = %run.config,
+        topology = %run.topology,
+        repetition = run.repetition,
+        %arm,
+        attempt
+    );
+    run_in_span(context, spec, config, attempt)
+        .instrument(span)
+        .await
+}
+
+async fn run_in_span(
+    context: &mut SweepContext,
+    spec: &ArmSpec,
+    config: &Config,
+    attempt: u32,
+) -> Option<ArmEnd> {
+    tracing::info!("preparing the servers");
     let prepared = unless(&context.stop, async {
         let mut notes = state::set(context, config, spec.run.topology).await;
         let before = state::loaded(context).await;
@@ -57,9 +79,11 @@ pub(crate) async fn run_arm(
         Arm::Together => run.all_at_once().await,
     };
     let Running {
-        ends, notes: said, ..
+        ends,
+        notes: of_run,
+        ..
     } = run;
-    notes.extend(said);
+    notes.extend(of_run);
     let ended = context.clock.now();
     let finished = ends.iter().flatten().filter(|end| end.finished).count();
     let mut complete = finished == config.agents.len();
@@ -69,27 +93,22 @@ pub(crate) async fn run_arm(
     }
 
     let (requests, cache) = context.book.take_arm();
-    let dead =
-        (complete && !requests.is_empty() && requests.iter().all(Seen::unreached)).then(|| {
-            requests
-                .last()
-                .map_or_else(String::new, |r| in_words(&r.outcome))
-        });
+    let is_dead = complete && requests.iter().all(MainRequest::found_no_server);
+    let last = requests.last().filter(|_| is_dead);
+    let dead = last.map(|request| in_words(&request.outcome));
     if dead.is_some() {
-        // Every agent ended, but on no server: a resumed sweep makes this arm again.
+        // Every agent ended without a server: a resumed sweep runs this arm again.
         complete = false;
         notes.push("no server could be reached".to_owned());
     }
 
     let after = async {
-        (
-            state::loaded(context).await,
-            state::changed_servers(context).await,
-        )
+        let loaded = state::loaded(context).await;
+        (loaded, state::changed_servers(context).await)
     };
-    let (loaded_after, changed_servers) = unless(&context.abort, after)
-        .await
-        .unwrap_or_else(|| (vec![None; context.backends.len()], Vec::new()));
+    let after = unless(&context.abort, after).await;
+    let unknown = || (vec![None; context.backends.len()], Vec::new());
+    let (loaded_after, changed_servers) = after.unwrap_or_else(unknown);
     if complete && spec.arm == Arm::Sequential && context.plan.protocol.probe {
         let wanted = probe::wanted(config, context.plan.protocol.state, &requests);
         complete = probe_agents(context, spec, config, attempt, &wanted, &mut notes).await;
@@ -112,7 +131,7 @@ pub(crate) async fn run_arm(
     };
     context.book.append(JournalLine::Arm(record.clone()));
     if !context.clock.is_virtual() {
-        // A sweep in virtual time is made again sooner than a disk syncs its arms.
+        // In virtual time, running the arms again takes less time than syncing them to disk.
         context.book.sync();
     }
     context.observer.on_event(&Event::ArmEnded {
@@ -144,7 +163,7 @@ fn in_words(outcome: &domain::Outcome) -> String {
     }
 }
 
-/// Probes agents after a sequential arm. False when it was stopped before the last one ended.
+/// Probes agents after a sequential arm. False if it was stopped before the last probe ended.
 async fn probe_agents(
     context: &mut SweepContext,
     spec: &ArmSpec,
@@ -173,7 +192,7 @@ async fn probe_agents(
             config,
             attempt,
             *agent as usize,
-            Progress::watched(),
+            Progress::counting(),
             &context.abort,
         );
         let end = run_probe(&job, context.clock.now()).await;
@@ -183,7 +202,7 @@ async fn probe_agents(
             }
             (domain::Outcome::Cancelled, _) => return false,
             (outcome, _) => notes.push(format!(
-                "the probe of agent {agent} told no warm load: {}",
+                "the probe of agent {agent} measured no warm load: {}",
                 in_words(&outcome)
             )),
         }
@@ -222,15 +241,15 @@ fn job(
     }
 }
 
-/// The agents of an arm while they run.
+/// The running agents of an arm.
 struct Running<'a> {
     context: &'a SweepContext,
     jobs: Vec<AgentJob>,
-    /// Cancels what still runs.
+    /// Cancels all agents.
     cancel: CancellationToken,
     tasks: JoinSet<(usize, AgentEnd)>,
-    live: Live<'a>,
-    next_tell: Stamp,
+    reports: TokenReports<'a>,
+    next_report: Stamp,
     deadline: Option<Stamp>,
     ends: Vec<Option<AgentEnd>>,
     notes: Vec<String>,
@@ -240,10 +259,10 @@ impl<'a> Running<'a> {
     fn new(context: &'a SweepContext, spec: &ArmSpec, config: &Config, attempt: u32) -> Self {
         let agents = config.agents.len();
         let cancel = context.abort.child_token();
-        let live = Live::new(context.observer.as_ref(), agents);
+        let reports = TokenReports::new(context.observer.as_ref(), agents);
         let jobs = (0..agents)
             .map(|agent| {
-                let progress = live.progress(agent);
+                let progress = reports.progress(agent);
                 job(context, spec, config, attempt, agent, progress, &cancel)
             })
             .collect();
@@ -253,16 +272,16 @@ impl<'a> Running<'a> {
             jobs,
             cancel,
             tasks: JoinSet::new(),
-            live,
-            next_tell: now + TELL_EVERY,
+            reports,
+            next_report: now + REPORT_EVERY,
             deadline: context.arm_deadline.map(|limit| now + limit),
             ends: vec![None; agents],
             notes: Vec::new(),
         }
     }
 
-    /// One agent after another, each scheduled at the moment the one before ended. Returns when
-    /// the first was scheduled.
+    /// Runs one agent after another, each scheduled at the end of the one before. Returns when the first was
+    /// scheduled.
     async fn one_after_another(&mut self) -> Stamp {
         let started = self.context.clock.now();
         let mut scheduled = started;
@@ -270,8 +289,8 @@ impl<'a> Running<'a> {
             if self.context.stop.is_cancelled() || self.cancel.is_cancelled() {
                 break;
             }
-            self.tasks
-                .spawn(async move { (agent, run_agent(&job, scheduled).await) });
+            let task = async move { (agent, run_agent(&job, scheduled).await) };
+            self.tasks.spawn(task.in_current_span());
             self.wait_for_all().await;
             match &self.ends[agent] {
                 Some(end) if end.finished => scheduled = end.span.ended,
@@ -281,36 +300,36 @@ impl<'a> Running<'a> {
         started
     }
 
-    /// All agents at once: every task stands ready before the one moment at which all are
-    /// scheduled. Returns that moment. They are let go in the plan's order, which on one thread is
-    /// the order in which they reach the server.
+    /// Runs all agents at once: every task is ready before the common moment at which all are scheduled. Returns that
+    /// moment. They are released in the plan's order, which on one thread is the order in which they reach the
+    /// server.
     async fn all_at_once(&mut self) -> Stamp {
-        let (ready, mut standing) = mpsc::channel(self.jobs.len());
+        let (ready, mut all_ready) = mpsc::channel(self.jobs.len());
         let mut releases = Vec::with_capacity(self.jobs.len());
         for (agent, job) in std::mem::take(&mut self.jobs).into_iter().enumerate() {
             let ready = ready.clone();
             let (release, released) = oneshot::channel();
             releases.push(release);
-            self.tasks.spawn(async move {
-                ready.send(()).await.expect("the arm waits for everyone");
-                let scheduled = released.await.expect("the arm lets everyone go");
+            let task = async move {
+                ready.send(()).await.expect("the arm waits for all agents");
+                let scheduled = released.await.expect("the arm releases all agents");
                 (agent, run_agent(&job, scheduled).await)
-            });
+            };
+            self.tasks.spawn(task.in_current_span());
         }
         for _ in &releases {
-            standing.recv().await;
+            all_ready.recv().await;
         }
         let scheduled = self.context.clock.now();
         for release in releases {
-            release
-                .send(scheduled)
-                .expect("an agent's task waits until it is let go");
+            let released = release.send(scheduled);
+            released.expect("an agent's task waits for its release");
         }
         self.wait_for_all().await;
         scheduled
     }
 
-    /// Waits until every task has ended, telling watchers of tokens meanwhile.
+    /// Waits until every task has ended and reports tokens to the observer meanwhile.
     async fn wait_for_all(&mut self) {
         let clock = self.context.clock.clone();
         loop {
@@ -327,7 +346,7 @@ impl<'a> Running<'a> {
                     Some(Ok((agent, end))) => self.ends[agent] = Some(end),
                     Some(Err(e)) => match e.try_into_panic() {
                         Ok(panic) => std::panic::resume_unwind(panic),
-                        Err(e) => unreachable!("agents are cancelled by their token alone: {e}"),
+                        Err(e) => unreachable!("agents are cancelled by their token only: {e}"),
                     },
                 },
                 () = deadline => {
@@ -335,13 +354,13 @@ impl<'a> Running<'a> {
                     self.notes.push("the arm's deadline passed".to_owned());
                     self.cancel.cancel();
                 }
-                () = clock.sleep_until(self.next_tell) => {
+                () = clock.sleep_until(self.next_report) => {
                     let now = clock.now();
-                    self.live.tell(now);
-                    self.next_tell = now + TELL_EVERY;
+                    self.reports.send(now);
+                    self.next_report = now + REPORT_EVERY;
                 }
             }
         }
-        self.live.tell(clock.now());
+        self.reports.send(clock.now());
     }
 }

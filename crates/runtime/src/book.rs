@@ -1,7 +1,7 @@
-//! Where records go as they arrive: onto disk, and into the counts of the running arm.
+//! The destination of records: the journal on disk, and the counts of the running arm.
 //!
-//! A thread of its own writes them, in order. A disk that stops for a second would otherwise stop
-//! the thread on which other agents' tokens are stamped.
+//! A dedicated thread writes them in order. A disk that stalls would otherwise stall the thread that stamps other
+//! agents' tokens.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
@@ -15,13 +15,13 @@ use domain::{FailureKind, ModelOptions, Nanos, Outcome, OutcomeCounts, TimeoutPh
 use results::{FolderError, LineWriter};
 use tokio_util::sync::CancellationToken;
 
-/// The journal and what the runtime itself needs of the records. The first write that fails
-/// cancels the sweep: work that leaves no trace is wasted.
+/// The journal, and the counts that the runtime itself needs. The first write that fails cancels the sweep, whose
+/// further work could not be recorded.
 #[derive(Debug)]
 pub(crate) struct Book {
     inner: Mutex<Inner>,
     failure: Arc<Failure>,
-    /// None only while the book is being closed.
+    /// `None` only while the book is being closed.
     lines: Option<Sender<Entry>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Book {
 struct Inner {
     counts: OutcomeCounts,
     failed_steps: u32,
-    arm: Vec<Seen>,
+    arm: Vec<MainRequest>,
     cache: CacheCheck,
     first_prefills: FirstPrefills,
 }
@@ -54,12 +54,11 @@ impl Failure {
     }
 }
 
-/// What the writer is told.
+/// A message to the writer thread.
 #[derive(Debug)]
 enum Entry {
     Line(Box<JournalLine>),
-    /// Everything before this is to be written, and with `durable` to survive a loss of power;
-    /// the channel hears when it is.
+    /// Answer on `done` once everything before this is written; with `durable`, synced to disk as well.
     Settle {
         durable: bool,
         done: SyncSender<()>,
@@ -76,29 +75,29 @@ fn write(mut journal: LineWriter, entries: &Receiver<Entry>, failure: &Failure) 
                 if durable {
                     keep(journal.sync());
                 }
-                // Whoever asked may be gone.
+                // The receiver may be gone.
                 let _ = done.send(());
             }
         }
     }
 }
 
-/// What the runtime needs of a main request of the running arm.
+/// A main request of the running arm, as far as the runtime needs it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct MainRequest {
     pub(crate) agent: u32,
     pub(crate) endpoint: u32,
     pub(crate) options: ModelOptions,
     pub(crate) outcome: Outcome,
     pub(crate) load: Option<Nanos>,
-    /// The server answered something.
+    /// Whether any part of a response arrived.
     pub(crate) answered: bool,
 }
 
-impl Seen {
-    /// The server was not there: nothing came back, and no connection could be made or kept.
-    pub(crate) fn unreached(&self) -> bool {
-        let away = matches!(
+impl MainRequest {
+    /// True if no connection to the server could be made or kept and no response arrived.
+    pub(crate) fn found_no_server(&self) -> bool {
+        let lost = matches!(
             self.outcome,
             Outcome::Failed {
                 failure: FailureKind::ConnectionRefused
@@ -109,7 +108,7 @@ impl Seen {
                 phase: TimeoutPhase::Connect,
             }
         );
-        away && !self.answered
+        lost && !self.answered
     }
 }
 
@@ -143,59 +142,54 @@ impl Book {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, entry: Entry) {
+    fn send(&self, entry: Entry) {
         if let Some(lines) = &self.lines {
             // The writer ends only when this side does.
             let _ = lines.send(entry);
         }
     }
 
-    /// Appends a line, and does not wait for the disk; a failure is kept for [`Book::check`].
+    /// Appends a line without waiting for the disk. A failure is kept for [`Book::check`].
     pub(crate) fn append(&self, line: JournalLine) {
-        self.tell(Entry::Line(Box::new(line)));
+        self.send(Entry::Line(Box::new(line)));
     }
 
-    /// Waits until everything so far is written. For moments at which nothing is measured.
+    /// Waits until all lines are written. Blocks: only for moments at which nothing is measured.
     pub(crate) fn settle(&self) {
         self.wait(false);
     }
 
-    /// Waits until everything so far would survive a loss of power.
+    /// Waits until all lines are synced to disk. Blocks.
     pub(crate) fn sync(&self) {
         self.wait(true);
     }
 
     fn wait(&self, durable: bool) {
-        let (done, told) = mpsc::sync_channel(1);
-        self.tell(Entry::Settle { durable, done });
+        let (done, settled) = mpsc::sync_channel(1);
+        self.send(Entry::Settle { durable, done });
         // An error means that the writer is gone, and then there is nothing to wait for.
-        let _ = told.recv();
+        let _ = settled.recv();
     }
 
-    /// Something that belongs in the results folder could not be written.
+    /// Keeps a failure to write another file of the results folder.
     pub(crate) fn fail(&self, error: FolderError) {
         self.failure.keep(Err(error));
     }
 
-    /// The first write that failed, once. Waits for those under way.
+    /// Waits for all writes, and returns the first one that failed, once.
     pub(crate) fn check(&self) -> Result<(), FolderError> {
         self.settle();
-        let mut error = self
-            .failure
-            .error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        error.take().map_or(Ok(()), Err)
+        let error = self.failure.error.lock();
+        let error = error.unwrap_or_else(PoisonError::into_inner).take();
+        error.map_or(Ok(()), Err)
     }
 
     /// The main requests since the last call, in the order in which they ended, and whether a prompt
     /// cache helped them.
-    pub(crate) fn take_arm(&self) -> (Vec<Seen>, CacheCheck) {
-        let mut inner = self.inner();
-        (
-            std::mem::take(&mut inner.arm),
-            std::mem::take(&mut inner.cache),
-        )
+    pub(crate) fn take_arm(&self) -> (Vec<MainRequest>, CacheCheck) {
+        let inner = &mut *self.inner();
+        let (arm, cache) = (&mut inner.arm, &mut inner.cache);
+        (std::mem::take(arm), std::mem::take(cache))
     }
 
     /// Main requests by outcome.
@@ -217,7 +211,7 @@ impl Recorder for Book {
             inner.cache.add_of_sweep(&record, &mut inner.first_prefills);
             let times = &record.times;
             inner.counts.count(&times.outcome);
-            inner.arm.push(Seen {
+            inner.arm.push(MainRequest {
                 agent: record.agent,
                 endpoint: record.endpoint,
                 options: record.options.clone(),
@@ -238,11 +232,11 @@ impl Recorder for Book {
 }
 
 impl Drop for Book {
-    /// Whoever opens the folder next finds everything in it.
+    /// Waits for the writer, so that the folder is complete when it is opened next.
     fn drop(&mut self) {
         drop(self.lines.take());
         if let Some(writer) = self.writer.take() {
-            // A panic there has been told by the panic hook.
+            // The panic hook has reported a panic of the writer.
             let _ = writer.join();
         }
     }

@@ -21,19 +21,19 @@ pub(crate) struct SweepContext {
     /// Root of the prompts' nonces.
     pub(crate) nonce: NonceRoot,
     pub(crate) backends: Vec<Arc<dyn ChatBackend>>,
-    /// What the manifest says that they are.
+    /// The endpoints as the manifest has them.
     pub(crate) endpoints: Vec<EndpointFacts>,
     pub(crate) clock: Clock,
     pub(crate) book: Arc<Book>,
     pub(crate) observer: Arc<dyn Observer>,
-    /// Begin nothing new once this is cancelled.
+    /// Cancelled when nothing new may start.
     pub(crate) stop: CancellationToken,
-    /// Drop what runs once this is cancelled.
+    /// Cancelled when requests in flight are to be dropped.
     pub(crate) abort: CancellationToken,
     pub(crate) pool: WorkPool,
     pub(crate) benchmarks: PathBuf,
     pub(crate) artefacts: PathBuf,
     pub(crate) arm_deadline: Option<Nanos>,
-    /// Agents whose warm load a probe has told.
+    /// Agents whose warm load a probe has measured.
     pub(crate) probed: BTreeSet<(ConfigId, Topology, u32)>,
 }

@@ -1,17 +1,17 @@
-//! What stops a sweep. A failed request does not: it is a record.
+//! Errors that stop a sweep. A failed request is no such error: it is a record.
 
 use domain::Nanos;
 use domain::exit::{Exit, Fails};
 use results::FolderError;
 
-/// A sweep could not start, or could not go on.
+/// Why a sweep could not start or continue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
     /// The results folder cannot be written.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// Nothing to run on.
+    /// There is no endpoint.
     #[error("no endpoint; give at least one --endpoint")]
     NoEndpoint,
     /// The plan cannot be run on these endpoints.
@@ -26,9 +26,9 @@ pub enum RuntimeError {
         given: usize,
     },
     /// The clock of a resumed sweep would repeat stamps.
-    #[error("the clock is at {now}, but the sweep goes on at {offset}; start it there")]
+    #[error("the clock is at {now}, but the sweep continues at {offset}; start it there")]
     ClockBehind {
-        /// What the clock says.
+        /// The clock's time.
         now: Nanos,
         /// The resume point's offset.
         offset: Nanos,
@@ -49,19 +49,15 @@ pub enum RuntimeError {
     },
     /// The benchmark files that a `full` workflow reads cannot be read.
     #[error("the plan has agents with the full workflow, which read benchmark files")]
-    Benchmarks {
-        /// Why.
-        #[source]
-        source: agents::IngestError,
-    },
-    /// The server has been away for too long.
+    Benchmarks(#[source] agents::IngestError),
+    /// No server could be reached for too long.
     #[error(
-        "no server could be reached in {arms} arms one after another (last: {last}); bring it back and go on with --resume"
+        "no server could be reached in {arms} consecutive arms (last: {last}); restart it and continue with --resume"
     )]
     Unreachable {
-        /// How many arms.
+        /// Number of arms.
         arms: u32,
-        /// The last failure, in words.
+        /// The last failure.
         last: String,
     },
 }

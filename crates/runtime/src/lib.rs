@@ -1,14 +1,15 @@
 //! The concurrent executor: arms, admission, cancellation, journal.
 //!
-//! [`run_sweep`] takes a plan through its arms. For each it sets the servers' state by the plan's
-//! rule, runs the agents one after another or all at once, and records everything as it ends into
-//! the results folder that a [`ResultsDir`](results::ResultsDir) holds. [`Shutdown`] stops it in two
-//! levels, and a folder that is resumed goes on where a stopped or killed sweep left off.
+//! [`run_sweep`] runs the arms of a plan. For each it sets the state of the servers, runs the agents one after another
+//! or all at once, and records everything as it ends into a [`ResultsDir`](results::ResultsDir). [`Shutdown`] stops
+//! it in two levels, and a resumed sweep continues where a stopped or killed one ended.
 //!
-//! [`load::run_load`] runs a fixed amount of work in a closed or an open loop instead of a plan.
+//! [`load::run_load`] runs a fixed number of requests in a closed or an open loop instead of a plan.
 //!
-//! What it does not know: which server or which device it talks to (it sees the traits of `domain`
-//! alone), what the figures mean, and who watches.
+//! Each sweep has a tracing span `sweep` with a span `arm` for each arm (level info), and in it spans `step` and
+//! `request` for each agent (level debug).
+//!
+//! This crate does not know servers or GPUs (it uses the traits of `domain`), nor what the figures mean.
 
 mod admission;
 mod arm;

@@ -1,38 +1,39 @@
-//! Tokens per second while they arrive, for whoever watches.
+//! Reports of tokens to the observer while they arrive.
 
 use domain::backend::Progress;
 use domain::event::{Event, Observer};
 use domain::{Nanos, Stamp};
 
-/// Watchers hear of an agent's tokens at most this often.
-pub(crate) const TELL_EVERY: Nanos = Nanos::from_millis(100);
+/// Time between two reports of an agent's tokens.
+pub(crate) const REPORT_EVERY: Nanos = Nanos::from_millis(100);
 
-/// What watchers were told of each agent's chunks.
-pub(crate) struct Live<'a> {
+/// Reports the chunks of each agent to the observer.
+pub(crate) struct TokenReports<'a> {
     observer: &'a dyn Observer,
+    /// The counter of each agent, and how many of its chunks were reported.
     agents: Vec<(Progress, u64)>,
 }
 
-impl<'a> Live<'a> {
+impl<'a> TokenReports<'a> {
     pub(crate) fn new(observer: &'a dyn Observer, agents: usize) -> Self {
         Self {
             observer,
-            agents: (0..agents).map(|_| (Progress::watched(), 0)).collect(),
+            agents: (0..agents).map(|_| (Progress::counting(), 0)).collect(),
         }
     }
 
-    /// The counter that an agent counts into.
+    /// The counter of an agent.
     pub(crate) fn progress(&self, agent: usize) -> Progress {
         self.agents[agent].0.clone()
     }
 
-    /// Tells what has arrived since the last time.
-    pub(crate) fn tell(&mut self, at: Stamp) {
-        for ((progress, told), agent) in self.agents.iter_mut().zip(0..) {
+    /// Reports the chunks that have arrived since the last report.
+    pub(crate) fn send(&mut self, at: Stamp) {
+        for ((progress, reported), agent) in self.agents.iter_mut().zip(0..) {
             let seen = progress.get();
-            if seen > *told {
-                let count = seen - *told;
-                *told = seen;
+            if seen > *reported {
+                let count = seen - *reported;
+                *reported = seen;
                 self.observer.on_event(&Event::Tokens { agent, at, count });
             }
         }

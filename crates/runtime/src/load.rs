@@ -1,9 +1,8 @@
-//! Load shapes: a fixed number of requests in a closed loop (agents that wait for their answers) or
-//! an open one (requests that come when they come).
+//! Loads: a fixed number of requests in a closed loop (each agent waits for its answer before it sends again) or
+//! in an open loop (requests start at planned times).
 //!
-//! An open loop is never turned into a closed one without a trace: each request keeps the start it
-//! was planned for, and what it waited for an agent, or for this program, lies between `scheduled`
-//! and `sent`.
+//! An open loop that the client cannot keep up with shows it: a request keeps its planned start, and the time it
+//! waited for an agent, or for this program, lies between `scheduled` and `sent`.
 
 mod backlog;
 mod conversation;
@@ -14,7 +13,7 @@ mod trace;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agents::{WorkError, WorkPool};
 use clock::Clock;
@@ -33,37 +32,36 @@ use crate::shutdown::Shutdown;
 
 pub use backlog::Backlog;
 pub use conversation::Turns;
-pub use shape::{Arrivals, Gaps, LoadShape, Rate, RateCurve, Speed, Starts, Variation};
+pub use shape::{Arrivals, Gaps, LoadShape, Rate, RateCurve, Speed, Variation};
 pub use trace::{Trace, TraceEntry, TraceError, TracePrompt};
 
-/// What is to be sent, and when.
+/// The requests of a load and their timing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadPlan {
     /// When requests start.
     pub shape: LoadShape,
-    /// How many there are; of a trace, how many of its first ones.
+    /// Number of requests; of a trace, its first ones.
     pub requests: u32,
     /// The model.
     pub model: String,
-    /// The prompt, before a nonce is put in front of it.
+    /// The prompt, without a nonce.
     pub prompt: String,
-    /// Whether prompts differ, so that a prefix cache helps none of them.
+    /// Whether prompts differ, so that no prefix cache helps.
     pub cache: CachePolicy,
-    /// Options of every request. A sampling seed is added when it has none.
+    /// Options of every request. A sampling seed is added if there is none.
     pub options: ModelOptions,
     /// Root of arrivals and sampling seeds.
     pub seed: u64,
-    /// Root of the nonces that prompts begin with, and of prompts of which a trace tells the length
-    /// alone.
+    /// Root of the nonces of prompts, and of the prompts for which a trace has only a length.
     pub nonce: NonceRoot,
-    /// Sessions of several turns; `None` for requests that stand alone. A trace has none.
+    /// Sessions of several turns; `None` for independent requests and for traces.
     pub turns: Option<Turns>,
-    /// What an agent does before each request. A request is due when it is done.
+    /// Work of an agent before each request. A request is due when it is done.
     pub work: Work,
 }
 
 impl LoadPlan {
-    /// Requests that stand alone, with nothing between them and no options.
+    /// Independent requests without work between them and without options.
     pub fn new(shape: LoadShape, requests: u32, model: &str, prompt: &str) -> Self {
         Self {
             shape,
@@ -80,24 +78,24 @@ impl LoadPlan {
     }
 }
 
-/// A load about to be run.
+/// What a load needs.
 pub struct LoadSetup {
-    /// What is to be sent, and when.
+    /// The requests and their timing.
     pub plan: LoadPlan,
-    /// The servers, at least one. Agents are dealt to them in turn.
+    /// The servers, at least one. Agent `i` uses server `i` modulo their number.
     pub backends: Vec<Arc<dyn ChatBackend>>,
     /// The clock.
     pub clock: Clock,
     /// Threads for the agents' work.
     pub pool: WorkPool,
-    /// Takes the record of each request as it ends, on the task that made it: it must not block.
+    /// Receives the record of each request as it ends, on the request's task; must not block.
     pub on_record: OnRecord,
-    /// Rows that wait for the disk; holds requests back while there are too many.
+    /// Rows that wait for the disk. While there are too many, no request starts.
     pub backlog: Option<Arc<Backlog>>,
 }
 
 impl LoadSetup {
-    /// With the usual pool for the agents' work, and rows that wait for nothing.
+    /// A setup with the default pool for the agents' work and no backlog.
     pub fn new(
         plan: LoadPlan,
         backends: Vec<Arc<dyn ChatBackend>>,
@@ -107,7 +105,7 @@ impl LoadSetup {
         Self {
             plan,
             backends,
-            pool: WorkPool::beside_the_network(&clock),
+            pool: WorkPool::for_clock(&clock),
             clock,
             on_record,
             backlog: None,
@@ -115,7 +113,7 @@ impl LoadSetup {
     }
 }
 
-/// Takes records.
+/// Receives records.
 pub type OnRecord = Arc<dyn Fn(RequestRecord) + Send + Sync>;
 
 impl fmt::Debug for LoadSetup {
@@ -123,34 +121,33 @@ impl fmt::Debug for LoadSetup {
         f.debug_struct("LoadSetup")
             .field("plan", &self.plan)
             .field("backends", &self.backends)
-            .field("clock", &self.clock)
             .finish_non_exhaustive()
     }
 }
 
-/// What became of a load, apart from its records.
+/// The outcome of a load, apart from its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadEnd {
     /// The planned start of the first request.
     pub started: Stamp,
-    /// The last request had ended.
+    /// The end of the last request.
     pub ended: Stamp,
-    /// Requests that left a record.
-    pub begun: u32,
+    /// Requests that were started, each of which left a record.
+    pub started_requests: u32,
     /// The most requests in flight at one time.
     pub peak_in_flight: u32,
-    /// It was stopped before its end.
+    /// Whether it was stopped before its end.
     pub interrupted: bool,
 }
 
-/// A load could not be run.
+/// Why a load could not be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// No server to send to.
+    /// There is no server.
     #[error("no endpoint to send requests to; give at least one")]
     NoBackend,
-    /// The agents' work could not be done; it ended there. What was recorded stays.
+    /// The agents' work failed, which ended the load. Earlier records are kept.
     #[error("the agents' work could not be done")]
     Work(#[source] WorkError),
 }
@@ -164,8 +161,10 @@ impl Fails for LoadError {
     }
 }
 
-/// Runs the load to its end, or until `shutdown` stops it: then nothing new begins, and what is in
-/// flight has the grace period before it is cancelled. Every request that began leaves a record.
+/// Runs a load to its end, or until `shutdown` stops it: then nothing new starts, and requests in flight have the
+/// grace period before they are cancelled. Every request that was started leaves a record.
+///
+/// Fails when the setup has no server and when the agents' work fails.
 pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, LoadError> {
     if setup.backends.is_empty() {
         return Err(LoadError::NoBackend);
@@ -178,54 +177,36 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
         }),
         setup,
         stop: shutdown.stopping().child_token(),
-        drop: CancellationToken::new(),
-        begun: AtomicU32::new(0),
+        drop: shutdown.aborted().child_token(),
+        started_requests: AtomicU32::new(0),
         in_flight: AtomicU32::new(0),
         peak: AtomicU32::new(0),
-        broken: Mutex::new(None),
+        work_error: Mutex::new(None),
     });
     let work = async {
         match &context.setup.plan.shape {
             LoadShape::Closed { agents, think } => closed(&context, agents.get(), *think).await,
-            LoadShape::Open { agents: None, .. } | LoadShape::Replay { agents: None, .. } => {
-                unlimited(&context).await;
-            }
-            LoadShape::Open {
-                agents: Some(most), ..
-            }
-            | LoadShape::Replay {
-                agents: Some(most), ..
-            } => limited(&context, most.get()).await,
+            LoadShape::Open { agents, .. } | LoadShape::Replay { agents, .. } => match agents {
+                None => unlimited(&context).await,
+                Some(most) => limited(&context, most.get()).await,
+            },
         }
-    };
-    let watch = async {
-        shutdown.stopping().cancelled().await;
-        tokio::select! {
-            () = shutdown.aborted().cancelled() => {}
-            () = context.setup.clock.sleep(shutdown.grace()) => {}
-        }
-        context.drop.cancel();
-        std::future::pending::<()>().await;
     };
     tokio::select! {
         biased;
         () = work => {}
-        () = watch => {}
+        never = shutdown.abort_after_grace(&context.setup.clock) => match never {},
     }
-    let broken = context
-        .broken
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    if let Some(error) = { broken }.take() {
+    if let Some(error) = lock(&context.work_error).take() {
         return Err(LoadError::Work(error));
     }
-    let begun = context.begun.load(Ordering::Relaxed);
+    let started_requests = context.started_requests.load(Ordering::Relaxed);
     Ok(LoadEnd {
         started: context.started,
         ended: context.setup.clock.now(),
-        begun,
+        started_requests,
         peak_in_flight: context.peak.load(Ordering::Relaxed),
-        interrupted: begun < context.setup.plan.requests || context.drop.is_cancelled(),
+        interrupted: started_requests < context.setup.plan.requests || context.drop.is_cancelled(),
     })
 }
 
@@ -234,25 +215,30 @@ struct LoadContext {
     setup: LoadSetup,
     run: RunKey,
     started: Stamp,
-    /// Begin nothing new once this is cancelled.
+    /// Cancelled when nothing new may start.
     stop: CancellationToken,
-    /// Drop what runs once this is cancelled.
+    /// Cancelled when requests in flight are to be dropped.
     drop: CancellationToken,
-    begun: AtomicU32,
+    started_requests: AtomicU32,
     in_flight: AtomicU32,
     peak: AtomicU32,
-    /// Why the agents' work could not be done.
-    broken: Mutex<Option<WorkError>>,
+    /// The first failure of the agents' work.
+    work_error: Mutex<Option<WorkError>>,
 }
 
-/// Which request it is, and of whom.
+/// Locks a mutex whose content stays valid when its holder panics.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The place of a request in its load.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    /// Among all requests of the load, from 0. Its prompt and its sampling seed follow from this
-    /// alone, so that they do not depend on which agent was free first.
+    /// Number among all requests of the load, from 0. The prompt and the sampling seed follow from this alone,
+    /// so that they do not depend on which agent was free first.
     index: u32,
     agent: u32,
-    /// Among the agent's requests, from 0.
+    /// Number among the agent's requests, from 0.
     call: u32,
     turn: Option<Turn>,
 }
@@ -268,18 +254,17 @@ async fn closed(context: &Arc<LoadContext>, agents: u32, think: Nanos) {
             for (index, call) in (agent..requests).step_by(agents as usize).zip(0..) {
                 let turn = context.setup.plan.turns.as_ref().map(|turns| {
                     let count = turns.count.get();
-                    // Dealt like the requests: session s is agent s mod N's.
+                    // Session `s` belongs to agent `s` modulo the number of agents, as requests do.
                     let session = agent + (call / count) * agents;
                     (session, call % count + 1, turns.think)
                 });
-                let begins = turn.is_none_or(|(_, turn, _)| turn == 1);
-                if begins {
+                let is_first = turn.is_none_or(|(_, turn, _)| turn == 1);
+                if is_first {
                     talk = Conversation::default();
                 }
                 if call > 0 {
-                    let pause = turn
-                        .filter(|_| !begins)
-                        .map_or(think, |(_, _, pause)| pause);
+                    let later = turn.filter(|_| !is_first);
+                    let pause = later.map_or(think, |(_, _, pause)| pause);
                     due = due + pause;
                     if pause > Nanos::ZERO && !context.wait_until(due).await {
                         break;
@@ -303,18 +288,18 @@ async fn closed(context: &Arc<LoadContext>, agents: u32, think: Nanos) {
     join(tasks).await;
 }
 
-/// Something that is planned to start: a request, or a session of several.
+/// A planned start of a request, or of a session of several.
 #[derive(Debug, Clone)]
 struct Planned {
-    /// Among all that are planned, from 0.
+    /// Number among the planned starts, from 0.
     number: u32,
     at: Stamp,
     ask: Ask,
-    /// Whose it is, where the plan says.
+    /// The agent, if the plan names it.
     agent: Option<u32>,
 }
 
-/// What a plan holds, in the order of its starts.
+/// The starts of an open loop or a trace, in order.
 fn planned(context: &LoadContext) -> Box<dyn Iterator<Item = Planned> + Send> {
     let plan = &context.setup.plan;
     let started = context.started;
@@ -328,7 +313,7 @@ fn planned(context: &LoadContext) -> Box<dyn Iterator<Item = Planned> + Send> {
                     number,
                     at: started + speed.rescale(entry.start),
                     ask: Ask::Trace(Arc::clone(&trace)),
-                    // Those without a session are agents of their own, after those with one.
+                    // Requests without a session get agents of their own, numbered after the sessions.
                     agent: Some(entry.session.unwrap_or(sessions + number)),
                 }
             }))
@@ -346,7 +331,7 @@ fn planned(context: &LoadContext) -> Box<dyn Iterator<Item = Planned> + Send> {
     }
 }
 
-/// As many agents as are needed: none ever waits for another.
+/// Runs planned starts with as many agents as are needed, so that none waits for another.
 async fn unlimited(context: &Arc<LoadContext>) {
     let mut tasks = JoinSet::new();
     let mut calls: BTreeMap<u32, u32> = BTreeMap::new();
@@ -355,7 +340,7 @@ async fn unlimited(context: &Arc<LoadContext>) {
             break;
         }
         let agent = planned.agent.unwrap_or(planned.number);
-        // Only a trace's agents come again.
+        // Only a trace has agents with several calls.
         let call = planned.agent.map_or(0, |agent| {
             let calls = calls.entry(agent).or_default();
             std::mem::replace(calls, *calls + 1)
@@ -371,7 +356,7 @@ async fn unlimited(context: &Arc<LoadContext>) {
     }
 }
 
-/// Agents that take what is planned next whenever they are free.
+/// Runs planned starts with a limited number of agents, each of which takes the next one when it is free.
 async fn limited(context: &Arc<LoadContext>, agents: u32) {
     let planned = Arc::new(Mutex::new(planned(context)));
     let mut tasks = JoinSet::new();
@@ -380,10 +365,7 @@ async fn limited(context: &Arc<LoadContext>, agents: u32) {
         tasks.spawn(async move {
             let mut call = 0;
             loop {
-                let next = planned
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .next();
+                let next = lock(&planned).next();
                 let Some(next) = next else { break };
                 if !context.wait_until(next.at).await {
                     break;
@@ -396,13 +378,13 @@ async fn limited(context: &Arc<LoadContext>, agents: u32) {
 }
 
 impl LoadPlan {
-    /// Sessions, each of several turns or of one; the last may be cut short.
+    /// Number of sessions, of one or several turns each; the last may be shorter.
     fn sessions(&self) -> u32 {
         self.requests.div_ceil(self.turns_each())
     }
 
-    /// Time from the beginning of the load to its last planned start; none of a closed loop, in which
-    /// starts depend on the server.
+    /// Time from the start of the load to its last planned start; none for a closed loop, whose starts depend on
+    /// the server.
     pub fn sending(&self) -> Option<Nanos> {
         let last = self.sessions().checked_sub(1)? as usize;
         match &self.shape {
@@ -426,7 +408,7 @@ async fn join(mut tasks: JoinSet<()>) {
     }
 }
 
-/// A panic inside a request is ours, not the server's: it goes on.
+/// Resumes a panic of a request's task: it is a bug of this program, not a failure of the server.
 fn rethrow(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && let Ok(panic) = error.try_into_panic()
@@ -436,7 +418,7 @@ fn rethrow(ended: Result<(), JoinError>) {
 }
 
 impl LoadContext {
-    /// False when the load is stopped before the moment has come.
+    /// Sleeps until `at`; false if the load was stopped before.
     async fn wait_until(&self, at: Stamp) -> bool {
         tokio::select! {
             biased;
@@ -445,7 +427,7 @@ impl LoadContext {
         }
     }
 
-    /// All the turns of what was planned, one after another; says how many.
+    /// Runs all turns of a planned start, one after another, and returns their number.
     async fn session(&self, planned: Planned, agent: u32, first_call: u32) -> u32 {
         let plan = &self.setup.plan;
         let each = plan.turns_each();
@@ -473,10 +455,8 @@ impl LoadContext {
                     turn: turn + 1,
                 }),
             };
-            match self
-                .request(place, due, planned.ask.clone(), &mut talk)
-                .await
-            {
+            let ask = planned.ask.clone();
+            match self.request(place, due, ask, &mut talk).await {
                 Some(ended) => due = ended,
                 None => return turn,
             }

@@ -1,28 +1,28 @@
-//! Which agents need a probe of their warm `load`.
+//! The choice of agents that need a probe of their warm `load`.
 //!
-//! An agent needs one when none of its main requests in the sequential arm found its model ready.
-//! A request is taken to have found it ready when all of this holds:
-//! - it completed, and the server reported a `load` of at most [`READY_LIMIT`];
-//! - nothing says that the server had to load for it: the request before it at the same server
-//!   completed with options that need no reload, or it was the first one there and the arm began
-//!   with the model loaded as it wants it, or in a state nobody set.
+//! An agent needs one if none of its main requests in the sequential arm found its model ready. A request counts as
+//! having found it ready when it completed with a `load` of at most [`READY_LIMIT`], and the server had no reason to
+//! load for it:
+//! - the request before it at the same server completed with options that need no reload, or
+//! - it was the first one there, and the arm started with the model loaded with its options, or in a state that
+//!   Tandem did not set.
 //!
-//! Taking too few as ready costs a probe; taking too many would let a reload pass for a warm load.
-//! A warm load depends on the options and not on the repetition, so one probe for each agent of a
-//! configuration and topology is enough for a sweep.
+//! Counting too few as ready costs a probe; counting too many would take a reload for a warm load. A warm load
+//! depends on the options and not on the repetition, so one probe for each agent of a configuration and topology
+//! is enough for a sweep.
 
 use domain::Nanos;
 use domain::plan::{Config, StatePolicy};
 
-use crate::book::Seen;
+use crate::book::MainRequest;
 
-/// No request whose `load` is longer found its model ready, whatever its options say. Warm loads
-/// are 0.1 to 0.3 s on the machines seen so far.
+/// The longest `load` of a request that found its model ready. Warm loads are 0.1 to 0.3 s on the machines seen so
+/// far.
 pub(crate) const READY_LIMIT: Nanos = Nanos::from_secs(1);
 
-/// The agents that need a probe, last first: the arm left the server as its last agent wants it,
-/// so that one needs no reload. `requests` are the sequential arm's, in the order they ended.
-pub(crate) fn wanted(config: &Config, state: StatePolicy, requests: &[Seen]) -> Vec<u32> {
+/// The agents that need a probe, last first: the arm left the server with the options of its last agent, which needs
+/// no reload. `requests` are those of the sequential arm, in the order they ended.
+pub(crate) fn wanted(config: &Config, state: StatePolicy, requests: &[MainRequest]) -> Vec<u32> {
     let agents = 0..config.agents.len() as u32;
     agents
         .rev()
@@ -34,7 +34,12 @@ pub(crate) fn wanted(config: &Config, state: StatePolicy, requests: &[Seen]) -> 
         .collect()
 }
 
-fn found_ready(config: &Config, state: StatePolicy, before: &[Seen], request: &Seen) -> bool {
+fn found_ready(
+    config: &Config,
+    state: StatePolicy,
+    before: &[MainRequest],
+    request: &MainRequest,
+) -> bool {
     let quick =
         request.outcome.is_completed() && request.load.is_some_and(|load| load <= READY_LIMIT);
     let previous = before
@@ -67,99 +72,99 @@ mod tests {
         }
     }
 
-    fn config(contexts: &[i64]) -> Config {
-        Config {
+    /// The agents to probe, with agents of these contexts and requests of an agent, a context and a `load` in ms.
+    fn probed(contexts: &[i64], state: StatePolicy, requests: &[(u32, i64, u64)]) -> Vec<u32> {
+        let agent = |num_ctx: &i64| AgentSpec {
+            name: "a".to_owned(),
+            options: options(*num_ctx),
+            workflow: WorkflowKind::SingleCall,
+            calls: std::num::NonZeroU32::MIN,
+            work: domain::work::Work::default(),
+        };
+        let config = Config {
             id: ConfigId::new("c").unwrap(),
             scenario: "s".to_owned(),
             group: None,
-            agents: contexts
-                .iter()
-                .map(|num_ctx| AgentSpec {
-                    name: "a".to_owned(),
-                    options: options(*num_ctx),
-                    workflow: WorkflowKind::SingleCall,
-                    calls: std::num::NonZeroU32::MIN,
-                    work: domain::work::Work::default(),
-                })
-                .collect(),
-        }
-    }
-
-    fn seen(agent: u32, num_ctx: i64, load_ms: u64) -> Seen {
-        Seen {
-            agent,
+            agents: contexts.iter().map(agent).collect(),
+        };
+        let request = |(agent, num_ctx, load_ms): &(u32, i64, u64)| MainRequest {
+            agent: *agent,
             endpoint: 0,
-            options: options(num_ctx),
-            outcome: Outcome::Completed,
-            load: Some(Nanos::from_millis(load_ms)),
+            options: options(*num_ctx),
+            outcome: if *load_ms == FAILED {
+                Outcome::Incomplete
+            } else {
+                Outcome::Completed
+            },
+            load: Some(Nanos::from_millis(*load_ms)),
             answered: true,
-        }
+        };
+        let requests: Vec<_> = requests.iter().map(request).collect();
+        wanted(&config, state, &requests)
     }
 
-    #[test]
-    fn equal_options_need_a_probe_for_the_first_agent_only() {
-        let requests = [seen(0, 512, 3600), seen(1, 512, 180)];
-        assert_eq!(
-            wanted(&config(&[512, 512]), StatePolicy::Unloaded, &requests),
-            [0]
-        );
-    }
+    /// The `load` of a request that failed.
+    const FAILED: u64 = 99;
 
     #[test]
-    fn differing_options_need_a_probe_for_each_agent_last_first() {
-        let requests = [seen(0, 512, 3600), seen(1, 1024, 3600)];
-        assert_eq!(
-            wanted(&config(&[512, 1024]), StatePolicy::Unloaded, &requests),
-            [1, 0]
-        );
-        // However fast the load was: by its options it was one.
-        let requests = [seen(0, 512, 200), seen(1, 1024, 200)];
-        assert_eq!(
-            wanted(&config(&[512, 1024]), StatePolicy::Unloaded, &requests),
-            [1, 0]
-        );
-    }
-
-    #[test]
-    fn a_second_call_finds_the_model_ready() {
-        let requests = [
-            seen(0, 512, 3600),
-            seen(0, 512, 150),
-            seen(1, 1024, 3600),
-            seen(1, 1024, 150),
-        ];
-        assert_eq!(
-            wanted(&config(&[512, 1024]), StatePolicy::Unloaded, &requests),
-            [0_u32; 0]
-        );
-    }
-
-    #[test]
-    fn a_slow_or_failed_request_proves_nothing() {
-        let requests = [seen(0, 512, 3600), seen(1, 512, 1001)];
-        assert_eq!(
-            wanted(&config(&[512, 512]), StatePolicy::AsLeft, &requests),
-            [1, 0]
-        );
-        let mut failed = seen(1, 512, 100);
-        failed.outcome = Outcome::Incomplete;
-        assert_eq!(
-            wanted(
-                &config(&[512, 512]),
-                StatePolicy::AsLeft,
-                &[seen(0, 512, 100), failed]
+    fn agents_without_a_request_that_found_the_model_ready_are_probed_last_first() {
+        use StatePolicy::{AsLeft, Unloaded, WarmForFirst};
+        let cold = 3600;
+        for (contexts, state, requests, expected) in [
+            (
+                &[512, 512][..],
+                Unloaded,
+                &[(0, 512, cold), (1, 512, 180)][..],
+                &[0][..],
             ),
-            [1]
-        );
-        assert_eq!(wanted(&config(&[512]), StatePolicy::AsLeft, &[]), [0]);
-    }
-
-    #[test]
-    fn warm_for_the_first_agent_is_ready_for_it() {
-        let requests = [seen(0, 512, 150), seen(1, 1024, 3600)];
-        assert_eq!(
-            wanted(&config(&[512, 1024]), StatePolicy::WarmForFirst, &requests),
-            [1]
-        );
+            (
+                &[512, 1024],
+                Unloaded,
+                &[(0, 512, cold), (1, 1024, cold)],
+                &[1, 0],
+            ),
+            // A fast load is still a load if the options differ.
+            (
+                &[512, 1024],
+                Unloaded,
+                &[(0, 512, 200), (1, 1024, 200)],
+                &[1, 0],
+            ),
+            // Second calls.
+            (
+                &[512, 1024],
+                Unloaded,
+                &[
+                    (0, 512, cold),
+                    (0, 512, 150),
+                    (1, 1024, cold),
+                    (1, 1024, 150),
+                ],
+                &[],
+            ),
+            // Slow or failed requests prove nothing.
+            (
+                &[512, 512],
+                AsLeft,
+                &[(0, 512, cold), (1, 512, 1001)],
+                &[1, 0],
+            ),
+            (
+                &[512, 512],
+                AsLeft,
+                &[(0, 512, 100), (1, 512, FAILED)],
+                &[1],
+            ),
+            (&[512], AsLeft, &[], &[0]),
+            (
+                &[512, 1024],
+                WarmForFirst,
+                &[(0, 512, 150), (1, 1024, cold)],
+                &[1],
+            ),
+        ] {
+            let found = probed(contexts, state, requests);
+            assert_eq!(found, expected, "{state} {requests:?}");
+        }
     }
 }

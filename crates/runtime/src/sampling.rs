@@ -1,4 +1,4 @@
-//! Telemetry while a sweep runs: the sampling task's readings, one line each, on disk.
+//! Telemetry of a running sweep: samples, one line each, on disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use telemetry::{Sampling, Sources};
 
 use crate::book::Book;
 
-/// Sampling under way, when there is anything to sample.
+/// The sampling task, if there is anything to sample.
 #[derive(Debug)]
 pub(crate) struct Telemetry(Option<Sampling>);
 
 impl Telemetry {
-    /// Starts sampling into the results folder. A line that cannot be written stops the sweep, as
-    /// one of the journal does.
+    /// Starts sampling into the results folder. A line that cannot be written stops the sweep, as a line of the
+    /// journal does. Fails when the file cannot be opened.
     pub(crate) fn start(
         dir: &Path,
         clock: &Clock,
@@ -41,30 +41,21 @@ impl Telemetry {
                 book.fail(FolderError::write(&path)(error));
             }
         };
-        Ok(Self(Some(Sampling::start(
-            clock.clone(),
-            hz,
-            sources,
-            sink,
-        ))))
+        let sampling = Sampling::start(clock.clone(), hz, sources, sink);
+        Ok(Self(Some(sampling)))
     }
 
-    /// Ends sampling; says what was lost.
+    /// Ends sampling. Returns a warning if samples are missing.
     pub(crate) async fn stop(self) -> Option<String> {
         let counts = self.0?.stop().await;
+        let (taken, missed) = (counts.taken, counts.missed);
         if counts.broken {
-            return Some(format!(
-                "telemetry broke off after {} samples",
-                counts.taken
-            ));
+            return Some(format!("telemetry broke off after {taken} samples"));
         }
-        // Late samples are a sign of a loaded host; a few of them change nothing.
-        let wanted = counts.taken + counts.missed;
-        (counts.missed * 10 > wanted).then(|| {
-            format!(
-                "{} of {wanted} telemetry samples were missed: the host was too busy",
-                counts.missed
-            )
+        let planned = taken + missed;
+        // A few late samples change nothing.
+        (missed * 10 > planned).then(|| {
+            format!("{missed} of {planned} telemetry samples were missed: the host was too busy")
         })
     }
 }

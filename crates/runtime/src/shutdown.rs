@@ -2,16 +2,17 @@
 
 use std::io;
 
+use clock::Clock;
 use domain::Nanos;
 use tokio_util::sync::CancellationToken;
 
-/// Stops a sweep. Clones act as one.
+/// Stops a sweep or a load. Clones share their state.
 ///
-/// - Level one ([`Shutdown::stop`]): nothing new begins. Requests in flight may still end within
-///   the grace period, then they are cancelled.
+/// - Level one ([`Shutdown::stop`]): nothing new starts. Requests in flight may end within the grace period and
+///   are cancelled after it.
 /// - Level two ([`Shutdown::abort`]): requests in flight are cancelled now.
 ///
-/// Either way every request that was begun leaves its row, and the arm is recorded as not complete.
+/// Either way every request that was started leaves its row, and the arm is recorded as not complete.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     stop: CancellationToken,
@@ -22,17 +23,16 @@ pub struct Shutdown {
 /// How far a shutdown has gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ShutdownLevel {
-    /// Not asked for.
+    /// No shutdown was requested.
     Running,
-    /// Nothing new begins.
+    /// Nothing new starts.
     Stopping,
-    /// What runs is cancelled.
+    /// Requests in flight are cancelled.
     Aborted,
 }
 
 impl Shutdown {
-    /// `grace` is the clock time that requests in flight get after [`Shutdown::stop`]; with zero
-    /// they are cancelled at once.
+    /// `grace` is the time, on the sweep's clock, that requests in flight have after [`Shutdown::stop`].
     pub fn new(grace: Nanos) -> Self {
         Self {
             stop: CancellationToken::new(),
@@ -41,7 +41,7 @@ impl Shutdown {
         }
     }
 
-    /// One step further, as each signal does; returns the level reached.
+    /// Goes to the next level, as each signal does, and returns it.
     pub fn request(&self) -> ShutdownLevel {
         match self.level() {
             ShutdownLevel::Running => self.stop(),
@@ -50,18 +50,18 @@ impl Shutdown {
         self.level()
     }
 
-    /// Nothing new begins; requests in flight have the grace period.
+    /// Starts nothing new; requests in flight have the grace period.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Cancels what runs.
+    /// Cancels requests in flight.
     pub fn abort(&self) {
         self.stop.cancel();
         self.abort.cancel();
     }
 
-    /// How far it has gone.
+    /// The current level.
     pub fn level(&self) -> ShutdownLevel {
         if self.abort.is_cancelled() {
             ShutdownLevel::Aborted
@@ -72,58 +72,59 @@ impl Shutdown {
         }
     }
 
-    /// Takes each Ctrl-C, each SIGTERM and each SIGHUP as a [`Shutdown::request`]; `told` hears the level
-    /// reached, to say it on the terminal. Run it beside the sweep and drop it with it: it returns only
-    /// when the signal cannot be listened to.
-    pub async fn on_signal(&self, told: impl Fn(ShutdownLevel)) -> io::Error {
-        // One listener for all of them: one made anew for each could miss a second signal that
-        // comes while the first is being told.
-        let mut pressed = match Interrupts::new() {
-            Ok(pressed) => pressed,
+    /// Handles each Ctrl-C, SIGTERM and SIGHUP as a [`Shutdown::request`] and calls `on_level` with the level
+    /// reached. Runs until it is dropped; returns only when signals cannot be received.
+    pub async fn on_signal(&self, on_level: impl Fn(ShutdownLevel)) -> io::Error {
+        // One listener for all signals: a new one for each could miss a signal that comes meanwhile.
+        let mut interrupts = match Interrupts::new() {
+            Ok(interrupts) => interrupts,
             Err(e) => return e,
         };
-        while pressed.recv().await.is_some() {
-            told(self.request());
+        while interrupts.recv().await.is_some() {
+            on_level(self.request());
         }
-        io::Error::other("the signal can no longer be listened to")
+        io::Error::other("signals can no longer be received")
     }
 
-    /// Begin nothing new once this is cancelled.
+    /// Aborts when the grace period after [`Shutdown::stop`] is over. Never returns.
+    pub(crate) async fn abort_after_grace(&self, clock: &Clock) -> std::convert::Infallible {
+        self.stop.cancelled().await;
+        clock.sleep(self.grace).await;
+        self.abort();
+        std::future::pending().await
+    }
+
+    /// Cancelled when nothing new may start.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.stop
     }
 
-    /// Drop what runs once this is cancelled.
+    /// Cancelled when requests in flight are to be dropped.
     pub(crate) fn aborted(&self) -> &CancellationToken {
         &self.abort
     }
-
-    pub(crate) fn grace(&self) -> Nanos {
-        self.grace
-    }
 }
 
-/// Waits for the first Ctrl-C, SIGTERM or SIGHUP.
-///
-/// It listens from the call on, not only once what it returns is polled.
+/// Waits for the first Ctrl-C, SIGTERM or SIGHUP after this call, even one that comes before the future is polled.
+/// Fails when signals cannot be received.
 pub fn asked_to_stop() -> impl Future<Output = io::Result<()>> {
     let interrupts = Interrupts::new();
     async {
         match interrupts?.recv().await {
             Some(()) => Ok(()),
-            None => Err(io::Error::other("the signal can no longer be listened to")),
+            None => Err(io::Error::other("signals can no longer be received")),
         }
     }
 }
 
-/// What asks a program to stop: Ctrl-C, and on Unix SIGTERM, which `kill`, service managers and batch
-/// systems send, and SIGHUP, which a closed terminal and a lost connection send.
+/// The signals that ask a program to stop: Ctrl-C, and on Unix SIGTERM (`kill`, service managers, batch systems)
+/// and SIGHUP (a closed terminal, a lost connection).
 struct Interrupts {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
-    /// None where SIGHUP is ignored, as under `nohup`: what ignores it must outlive its terminal.
+    /// `None` if SIGHUP is ignored, as under `nohup`: the process must then outlive its terminal.
     #[cfg(unix)]
     hangup: Option<tokio::signal::unix::Signal>,
     #[cfg(windows)]
@@ -134,12 +135,11 @@ impl Interrupts {
     #[cfg(unix)]
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
+        let hangup = (!ignores_hangup()).then(|| signal(SignalKind::hangup()));
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            hangup: (!ignores_hangup())
-                .then(|| signal(SignalKind::hangup()))
-                .transpose()?,
+            hangup: hangup.transpose()?,
         })
     }
 
@@ -175,8 +175,7 @@ impl Interrupts {
     }
 }
 
-/// True when SIGHUP does not end this process. Where the system does not tell, it is taken to be so:
-/// SIGHUP then does what it did before.
+/// True if SIGHUP is ignored, and where the system does not say: SIGHUP then keeps its effect.
 #[cfg(unix)]
 fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

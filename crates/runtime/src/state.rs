@@ -1,4 +1,6 @@
-//! The servers' state before an arm: set by the plan's rule, and written down.
+//! The state of the servers before an arm: setting it by the plan's rule, and recording it.
+
+use std::collections::BTreeSet;
 
 use clock::Clock;
 use domain::backend::{BackendError, LoadedModel};
@@ -8,11 +10,11 @@ use domain::{FailureKind, Nanos};
 
 use crate::context::SweepContext;
 
-/// How long a server may take to say what it has loaded. It needs no model for that.
+/// Time limit of questions that a server answers without a model.
 pub(crate) const ASK_LIMIT: Nanos = Nanos::from_secs(30);
 
-/// What could not be done, as a note for the arm. That a server has no such operation is no news of
-/// this arm: it holds for the whole sweep, and whoever set the sweep up says it once.
+/// Makes a call and returns a note for the arm if it failed. An operation that the server does not support is no note:
+/// that holds for the whole sweep and is reported when it is set up.
 async fn noted(
     clock: &Clock,
     limit: Nanos,
@@ -32,8 +34,8 @@ async fn noted(
     }
 }
 
-/// Sets the state of every server of the sweep, those that the arm does not use too: they may
-/// share a device with the ones it does. Returns what could not be done.
+/// Sets the state of every server of the sweep. Servers that the arm does not use may share a GPU with those it does.
+/// Returns notes on what failed.
 pub(crate) async fn set(
     context: &SweepContext,
     config: &Config,
@@ -46,8 +48,7 @@ pub(crate) async fn set(
     if policy == StatePolicy::AsLeft {
         return notes;
     }
-    // Also before a preload: an agent without `num_gpu` would take over whatever offload the arm
-    // before had left.
+    // Also before a preload: an agent without `num_gpu` would keep the offload of the previous arm.
     for backend in &context.backends {
         let what = format!("unloading {model} at {}", backend.endpoint());
         notes.extend(noted(&context.clock, limit, &what, backend.unload(model)).await);
@@ -63,22 +64,16 @@ pub(crate) async fn set(
     notes
 }
 
-/// Loads and unloads the model once at every server before the first arm. A server's first load
-/// reads the weights from disk and later ones from the system's file cache: without this the first
-/// arm would start from another state than all others, although nothing is loaded in either.
-/// Returns what could not be done.
+/// Loads and unloads the model once at every server. The first load reads the weights from disk and later ones from
+/// the system's file cache, so without this the first arm would start from another state than all others.
+/// Returns notes on what failed.
 pub(crate) async fn warm_up(context: &SweepContext) -> Vec<String> {
     if !context.plan.protocol.warm_up {
         return Vec::new();
     }
     let limit = context.plan.timeouts.first_byte;
     let model = context.plan.model.as_str();
-    let Some(agent) = context
-        .plan
-        .configs
-        .first()
-        .and_then(|config| config.agents.first())
-    else {
+    let Some(agent) = context.plan.agents().next() else {
         return Vec::new();
     };
     let mut notes = Vec::new();
@@ -93,7 +88,7 @@ pub(crate) async fn warm_up(context: &SweepContext) -> Vec<String> {
     notes
 }
 
-/// Loads the model as an agent wants it; says what went wrong.
+/// Loads the model with the options of an agent. Returns a note if that failed.
 pub(crate) async fn load_for(
     context: &SweepContext,
     config: &Config,
@@ -107,16 +102,11 @@ pub(crate) async fn load_for(
         backend.endpoint()
     );
     let call = backend.preload(model, &config.agents[agent].options);
-    noted(
-        &context.clock,
-        context.plan.timeouts.first_byte,
-        &what,
-        call,
-    )
-    .await
+    let limit = context.plan.timeouts.first_byte;
+    noted(&context.clock, limit, &what, call).await
 }
 
-/// What each server has loaded; `None` where it does not say.
+/// The loaded models of each server; `None` for a server that does not answer.
 pub(crate) async fn loaded(context: &SweepContext) -> Vec<Option<Vec<LoadedModel>>> {
     let mut all = Vec::with_capacity(context.backends.len());
     for backend in &context.backends {
@@ -126,7 +116,7 @@ pub(crate) async fn loaded(context: &SweepContext) -> Vec<Option<Vec<LoadedModel
     all
 }
 
-/// Servers that say that they are something else than the manifest has. One that does not answer is left out.
+/// Servers whose identity differs from the manifest's. A server that does not answer is left out.
 pub(crate) async fn changed_servers(context: &SweepContext) -> Vec<ChangedServer> {
     let mut changed = Vec::new();
     for ((backend, before), endpoint) in context.backends.iter().zip(&context.endpoints).zip(0..) {
@@ -140,7 +130,7 @@ pub(crate) async fn changed_servers(context: &SweepContext) -> Vec<ChangedServer
     changed
 }
 
-/// Servers that list a model although nothing should be loaded, as notes.
+/// Notes on servers that list a model although none should be loaded.
 pub(crate) fn not_unloaded(
     context: &SweepContext,
     before: &[Option<Vec<LoadedModel>>],
@@ -163,12 +153,11 @@ pub(crate) fn not_unloaded(
         .collect()
 }
 
-/// The servers that a configuration's agents are dealt to, each once.
+/// The servers that the agents of a configuration use, each once.
 pub(crate) fn endpoints_in_use(config: &Config, topology: Topology, servers: usize) -> Vec<usize> {
-    let mut used: Vec<usize> = (0..config.agents.len())
+    let agents = 0..config.agents.len();
+    let used: BTreeSet<_> = agents
         .map(|agent| topology.endpoint_of(agent, servers))
         .collect();
-    used.sort_unstable();
-    used.dedup();
-    used
+    used.into_iter().collect()
 }

@@ -17,6 +17,7 @@ use results::{ResultsDir, ResumePoint};
 use telemetry::Sources;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::admission::Admitted;
 use crate::arm::run_arm;
@@ -27,36 +28,34 @@ use crate::sampling::Telemetry;
 use crate::shutdown::Shutdown;
 use crate::state::{self, ASK_LIMIT};
 
-/// Arms one after another in which no server could be reached, before a sweep gives up.
+/// Consecutive arms in which no server could be reached after which a sweep gives up.
 pub const DEFAULT_DEAD_ARMS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");
 
-/// What a sweep needs. Plan, repetitions and endpoints' facts are the manifest's, which is in
-/// `results`.
+/// What a sweep needs. The plan, the repetitions and the endpoints are in the manifest of `results`.
 pub struct SweepSetup {
-    /// The results folder, created or resumed; holds the manifest with the plan.
+    /// The results folder, created or resumed.
     pub results: ResultsDir,
-    /// Root of the nonces of the prompts that this process sends: another one for each process that
-    /// goes on with the sweep, for a server's prompt cache outlives them.
+    /// Root of the nonces of the prompts that this process sends. Each process that resumes the sweep has a
+    /// new one, because the prompt cache of a server outlives the process.
     pub nonce: NonceRoot,
     /// The servers, in the order of the manifest's endpoints.
     pub backends: Vec<Arc<dyn ChatBackend>>,
-    /// The sweep's clock. For a resumed sweep it starts at the resume point's offset.
+    /// The sweep's clock. In a resumed sweep it starts at the offset of the resume point.
     pub clock: Clock,
-    /// Reads the devices; `None` when there are none to read.
+    /// Reads the GPUs; `None` without any.
     pub gpu: Option<Box<dyn GpuSampler>>,
-    /// Sample the host as well, and the servers' processes where they run on it. Leave it off in virtual time, where the host's readings would
-    /// stand at moments that have nothing to do with it.
+    /// Whether the host, and the servers' processes on it, are sampled as well. Use `false` in virtual time,
+    /// whose moments have nothing to do with the host.
     pub host: bool,
-    /// Who watches.
+    /// Receives the events of the sweep.
     pub observer: Arc<dyn Observer>,
-    /// Most requests in flight at once, over all agents; `None` for no limit.
+    /// Most requests in flight at once over all agents; `None` for no limit.
     pub admission: Option<NonZeroUsize>,
-    /// Folder of CSV files that agents with the `full` workflow read.
+    /// Folder of the CSV files that agents with the `full` workflow read.
     pub benchmarks: PathBuf,
-    /// Most clock time one arm may take; its requests are then cancelled. `None` leaves it to the
-    /// plan's limits on each request.
+    /// Time limit of an arm, after which its requests are cancelled; `None` for no limit.
     pub arm_deadline: Option<Nanos>,
-    /// Arms one after another in which no server could be reached, before the sweep stops.
+    /// Consecutive arms in which no server could be reached after which the sweep stops.
     pub dead_arms: NonZeroU32,
 }
 
@@ -64,77 +63,65 @@ impl fmt::Debug for SweepSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SweepSetup")
             .field("results", &self.results)
-            .field("nonce", &self.nonce)
             .field("backends", &self.backends)
-            .field("clock", &self.clock)
-            .field("gpu", &self.gpu.is_some())
-            .field("host", &self.host)
-            .field("admission", &self.admission)
-            .field("benchmarks", &self.benchmarks)
-            .field("arm_deadline", &self.arm_deadline)
-            .field("dead_arms", &self.dead_arms)
             .finish_non_exhaustive()
     }
 }
 
-/// How a sweep went.
+/// The outcome of a sweep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SweepSummary {
     /// Arms of the plan.
     pub arms: usize,
-    /// Arms that were complete before this process began.
+    /// Arms that were complete before this process started.
     pub already_complete: usize,
-    /// Arms this process completed.
+    /// Arms that this process completed.
     pub completed: usize,
-    /// Arms this process began and could not complete.
+    /// Arms that this process started and could not complete.
     pub not_completed: usize,
     /// Main requests of this process, by outcome.
     pub requests: OutcomeCounts,
-    /// Steps of agents that failed in this process, apart from requests: an artefact that could not be
-    /// written, tables that could not be read.
+    /// Steps of agents, other than requests, that failed in this process: an artefact could not be written,
+    /// or tables could not be read.
     pub failed_steps: u32,
-    /// Somebody stopped it.
+    /// Whether it was stopped by the user.
     pub interrupted: bool,
-    /// Clock time this process took.
+    /// Time that this process took, on the sweep's clock.
     pub took: Nanos,
-    /// What the user should know, in words; each was an event as well.
+    /// Warnings for the user; each was an event as well.
     pub warnings: Vec<String>,
 }
 
 impl SweepSummary {
-    /// Every arm of the plan is complete, and in this process every request completed and no step
+    /// True if every arm of the plan is complete, and in this process every request completed and no step
     /// failed.
     pub fn is_whole(&self) -> bool {
         self.is_complete() && self.requests.not_completed() == 0 && self.failed_steps == 0
     }
 
-    /// Every arm of the plan is complete.
+    /// True if every arm of the plan is complete.
     pub fn is_complete(&self) -> bool {
         self.already_complete + self.completed == self.arms
     }
 }
 
-/// Runs what is left of the plan, arm by arm, and returns when it is done, stopped or stuck.
+/// Runs the arms of the plan that are not complete, one after another.
 ///
-/// A failed request is a record and the sweep goes on. Errors are what keeps it from recording
-/// anything: a results folder that cannot be written, servers that cannot be reached for
-/// `dead_arms` arms one after another, a model that a server does not have. What was recorded
-/// before an error stays, and [`ResultsDir::resume`] goes on from there.
+/// A failed request is a record, and the sweep continues. Fails when nothing can be recorded: the results folder
+/// cannot be written, the setup contradicts the plan or the manifest, a server does not have the model, or no
+/// server could be reached in `dead_arms` consecutive arms. Earlier records are kept, and
+/// [`ResultsDir::resume`] continues from them.
 pub async fn run_sweep(
     setup: SweepSetup,
     shutdown: Shutdown,
 ) -> Result<SweepSummary, RuntimeError> {
     let clock = setup.clock.clone();
-    let after_grace = async {
-        shutdown.stopping().cancelled().await;
-        clock.sleep(shutdown.grace()).await;
-        shutdown.abort();
-        std::future::pending::<()>().await;
-    };
+    let plan = &setup.results.manifest.plan;
+    let span = tracing::info_span!("sweep", plan = plan.name, model = plan.model);
     tokio::select! {
         biased;
-        result = sweep(setup, &shutdown) => result,
-        () = after_grace => unreachable!("it never ends"),
+        result = sweep(setup, &shutdown).instrument(span) => result,
+        never = shutdown.abort_after_grace(&clock) => match never {},
     }
 }
 
@@ -161,7 +148,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     } = results;
     check_setup(&manifest, &backends)?;
     if manifest.plan.reads_tables() {
-        agents::read_tables(&benchmarks).map_err(|source| RuntimeError::Benchmarks { source })?;
+        agents::read_tables(&benchmarks).map_err(RuntimeError::Benchmarks)?;
     }
 
     let endpoints = manifest.header.endpoints;
@@ -207,21 +194,21 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         observer: Arc::clone(&observer),
         stop: stop.clone(),
         abort: abort.clone(),
-        pool: WorkPool::beside_the_network(&clock),
+        pool: WorkPool::for_clock(&clock),
         benchmarks,
         arm_deadline,
         probed,
     };
-    let mut told = Told {
+    let mut log = WarningLog {
         observer: Arc::clone(&observer),
         warnings: Vec::new(),
     };
     for warning in warnings {
-        told.warn(warning);
+        log.warn(warning);
     }
-    check_model(&context, &mut told).await?;
+    check_model(&context, &mut log).await?;
     for note in state::warm_up(&context).await {
-        told.warn(note);
+        log.warn(note);
     }
 
     let all = plan.expand(manifest.repetitions);
@@ -245,14 +232,8 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             nonce: (begins && unique).then_some(nonce),
         }));
     };
-    mark(
-        if resumed {
-            MarkKind::Resumed
-        } else {
-            MarkKind::Started
-        },
-        "",
-    );
+    let started = [MarkKind::Started, MarkKind::Resumed][usize::from(resumed)];
+    mark(started, "");
     let mut summary = SweepSummary {
         arms,
         already_complete: arms - todo.len(),
@@ -275,7 +256,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     let mut known_changes = Vec::new();
     let mut stuck = None;
     for spec in &todo {
-        // No server is asked for anything while a folder takes no records.
+        // Send nothing to a server while records cannot be written.
         book.settle();
         if stop.is_cancelled() || unwritable.is_cancelled() {
             break;
@@ -291,7 +272,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         let end = tokio::select! {
             biased;
             end = run_arm(&mut context, spec, config, attempt) => end,
-            // The journal takes no rows any more, so the arm's tasks are dropped as they stand.
+            // The journal takes no more lines, so drop the tasks of the arm.
             () = unwritable.cancelled() => None,
         };
         let Some(end) = end else { break };
@@ -302,31 +283,21 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         }
         if let Some(warning) = end.cache.warning().filter(|_| unique) {
             arms_with_help += 1;
-            // The first arm tells what it is; how many there were is told at the end.
+            // Warn once with the details; the number of arms follows at the end.
             if arms_with_help == 1 {
-                told.warn(format!(
-                    "{} ({}, repetition {}, {}): {warning}",
-                    spec.run.config, spec.run.topology, spec.run.repetition, spec.arm
-                ));
+                log.warn(format!("{spec}: {warning}"));
             }
         }
         for changed in end.changed_servers {
             if known_changes.contains(&changed) {
                 continue;
             }
-            let before = &context.endpoints[changed.endpoint as usize];
-            told.warn(format!(
-                "{} was {} {} when the sweep began and is {} {} after {} ({}, repetition {}, {}): what came \
-                 before and after cannot be compared",
-                before.url,
-                before.server.kind,
-                before.server.version,
-                changed.server.kind,
-                changed.server.version,
-                spec.run.config,
-                spec.run.topology,
-                spec.run.repetition,
-                spec.arm
+            let endpoint = &context.endpoints[changed.endpoint as usize];
+            let (before, now) = (&endpoint.server, &changed.server);
+            log.warn(format!(
+                "{} was {} {} when the sweep began and is {} {} after {spec}: results from before and after the \
+                 change cannot be compared",
+                endpoint.url, before.kind, before.version, now.kind, now.version
             ));
             known_changes.push(changed);
         }
@@ -334,10 +305,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             None => dead_in_a_row = 0,
             Some(last) => {
                 dead_in_a_row += 1;
-                told.warn(format!(
-                    "{} ({}, repetition {}, {}): no server could be reached: {last}",
-                    spec.run.config, spec.run.topology, spec.run.repetition, spec.arm
-                ));
+                log.warn(format!("{spec}: no server could be reached: {last}"));
                 if dead_in_a_row >= dead_arms.get() {
                     stuck = Some(RuntimeError::Unreachable {
                         arms: dead_in_a_row,
@@ -349,10 +317,10 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         }
     }
     if let Some(problem) = sampling.stop().await {
-        told.warn(problem);
+        log.warn(problem);
     }
     if arms_with_help > 1 {
-        told.warn(format!(
+        log.warn(format!(
             "a prompt cache helped, or may have, in {arms_with_help} arms"
         ));
     }
@@ -370,17 +338,17 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     }
     book.sync();
     book.check()?;
-    summary.warnings = told.warnings;
+    summary.warnings = log.warnings;
     stuck.map_or(Ok(summary), Err)
 }
 
-/// What the user should know: told at once and kept for the summary.
-struct Told {
+/// Sends warnings to the observer and keeps them for the summary.
+struct WarningLog {
     observer: Arc<dyn Observer>,
     warnings: Vec<String>,
 }
 
-impl Told {
+impl WarningLog {
     fn warn(&mut self, text: String) {
         tracing::warn!("{text}");
         self.observer.on_event(&Event::Warning(text.clone()));
@@ -399,22 +367,17 @@ fn check_setup(manifest: &Manifest, backends: &[Arc<dyn ChatBackend>]) -> Result
         });
     }
     manifest.plan.check_endpoints(backends.len())?;
-    match manifest
-        .plan
-        .configs
-        .iter()
-        .find(|config| config.agents.is_empty())
-    {
-        Some(config) => Err(RuntimeError::NoAgents {
-            config: config.id.to_string(),
-        }),
-        None => Ok(()),
-    }
+    let mut configs = manifest.plan.configs.iter();
+    let without_agents = configs.find(|config| config.agents.is_empty());
+    without_agents.map_or(Ok(()), |config| {
+        let config = config.id.to_string();
+        Err(RuntimeError::NoAgents { config })
+    })
 }
 
-/// A server without the model fails every request, so it is better said before the first. One that
-/// cannot be asked may be there in time.
-async fn check_model(context: &SweepContext, told: &mut Told) -> Result<(), RuntimeError> {
+/// Checks that every server has the model, without which every request would fail. A server that cannot be asked
+/// gets a warning only: it may be up by its first request.
+async fn check_model(context: &SweepContext, log: &mut WarningLog) -> Result<(), RuntimeError> {
     for backend in &context.backends {
         let model = &context.plan.model;
         let asked = tokio::select! {
@@ -430,8 +393,8 @@ async fn check_model(context: &SweepContext, told: &mut Told) -> Result<(), Runt
                     model: model.clone(),
                 });
             }
-            Ok(Err(e)) => told.warn(format!("could not ask for the model {model}: {e}")),
-            Err(clock::Elapsed) => told.warn(format!(
+            Ok(Err(e)) => log.warn(format!("could not ask for the model {model}: {e}")),
+            Err(clock::Elapsed) => log.warn(format!(
                 "{} did not say within {ASK_LIMIT} whether it has the model {model}",
                 backend.endpoint()
             )),

@@ -4,6 +4,7 @@ mod calibrate;
 mod calibrate_profile;
 mod capacity;
 mod doctor;
+mod init;
 mod load;
 mod report;
 mod serve;
@@ -16,6 +17,7 @@ use crate::flags::Command;
 pub(crate) fn run(command: &Command) -> Result<Exit, Fatal> {
     match command {
         Command::Sweep(args) => sweep::sweep(args),
+        Command::Init(args) => init::init(args),
         Command::Run(args) => sweep::run(args),
         Command::Load(args) => load::load(args),
         Command::Doctor(args) => doctor::doctor(args),

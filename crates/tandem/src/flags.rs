@@ -3,6 +3,7 @@
 mod calibrate;
 mod capacity;
 mod doctor;
+mod init;
 mod load;
 mod runtime;
 mod serve;
@@ -17,6 +18,7 @@ use domain::record::NonceRoot;
 pub(crate) use self::calibrate::{BudgetFlag, CalibrateApi, CalibrateArgs};
 pub(crate) use self::capacity::CapacityArgs;
 pub(crate) use self::doctor::DoctorArgs;
+pub(crate) use self::init::InitArgs;
 pub(crate) use self::load::{ArrivalsArg, LoadArgs};
 pub(crate) use self::runtime::{CpuList, MOST_CPUS, RuntimeArg, RuntimeFlags};
 pub(crate) use self::serve::{CalibrateProfileArgs, ServeArgs};
@@ -40,6 +42,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a plan: the 19 configurations of TR113 by default.
     Sweep(SweepArgs),
+    /// Write a commented plan file to start from.
+    Init(InitArgs),
     /// Run one configuration given by flags.
     Run(RunArgs),
     /// Send a fixed number of requests and report latency and throughput.

@@ -182,7 +182,7 @@ fn a_server_that_restarts_under_a_thousand_streams_loses_no_row_and_counts_none_
         second.shutdown(Nanos::from_secs(1)).await;
 
         nothing_lost_and_nothing_twice(&rows, EACH);
-        assert_eq!(end.begun, EACH * AGENTS);
+        assert_eq!(end.started_requests, EACH * AGENTS);
         assert!(end.peak_in_flight > AGENTS / 2, "{}", end.peak_in_flight);
         let failed = |kind: FailureKind| -> Vec<&RequestRecord> {
             let of_kind = |r: &&RequestRecord| {
@@ -274,7 +274,10 @@ fn stopping_a_thousand_streams_takes_the_grace_period_and_no_longer() {
         simulator.shutdown(Nanos::ZERO).await;
 
         assert!(end.interrupted);
-        assert_eq!((end.begun, rows.len()), (AGENTS, AGENTS as usize));
+        assert_eq!(
+            (end.started_requests, rows.len()),
+            (AGENTS, AGENTS as usize)
+        );
         let (whole, dropped): (Vec<_>, Vec<_>) = rows
             .iter()
             .partition(|row| row.times.outcome.is_completed());

@@ -1,11 +1,11 @@
-//! What can be wrong with a plan: each error names the file, the key and the fix.
+//! Errors in a plan. Each names the file, the key and the fix.
 
 use std::fmt;
 
 use super::limits::NAME_CHARACTERS;
 use crate::exit::{Exit, Fails};
 
-/// A file that somebody wrote was refused: where, and what is wrong with it.
+/// A mistake in a file that a user wrote: its place and kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Refused<K> {
     /// The file, the flag or the name it came from.

@@ -1,17 +1,10 @@
 //! From a plan to the arms that will be run, in the order they will be run.
 
+use std::fmt;
+
 use super::{Arm, ConfigId, SweepPlan, Topology};
 use crate::hash::derive;
 use crate::record::RunKey;
-
-/// One repetition of one configuration on one topology: the unit within which arms are paired.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunSpec {
-    /// The run.
-    pub key: RunKey,
-    /// Its arms, in running order.
-    pub arms: Vec<Arm>,
-}
 
 /// One arm to run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,6 +13,15 @@ pub struct ArmSpec {
     pub run: RunKey,
     /// The arm.
     pub arm: Arm,
+}
+
+/// `pair (shared, repetition 2, together)`.
+impl fmt::Display for ArmSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { run, arm } = self;
+        let (config, topology, repetition) = (&run.config, run.topology, run.repetition);
+        write!(f, "{config} ({topology}, repetition {repetition}, {arm})")
+    }
 }
 
 impl SweepPlan {

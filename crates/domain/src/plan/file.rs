@@ -15,30 +15,48 @@ use crate::work::{CpuWork, FileWork, Work};
 
 /// Version of the plan file's format.
 const PLAN_SCHEMA: u32 = 1;
+/// The greatest sampling rate of telemetry.
+const MOST_HZ: f64 = 1000.0;
 
+/// The keys of a plan file. These doc comments are the text of docs/plans.md and of the JSON Schema.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PlanFile {
+    /// Version of the plan format.
+    #[cfg_attr(test, schemars(range(min = 1, max = PLAN_SCHEMA)))]
     schema: u32,
+    /// Name of the plan: 1 to 100 characters. The results folder and the report carry it.
     name: String,
+    /// What the plan is for, in one sentence. The report shows it.
     #[serde(default)]
     description: String,
+    /// The model that every agent uses, as the server names it. `--model` overrides it.
     model: String,
+    /// Seed of the order of arms, of the sampling seeds and of the simulator. `--seed` overrides it.
     #[serde(default = "default_seed")]
     seed: u64,
+    /// The published report whose tables the results fill as well.
     #[serde(default)]
     report: Option<ReportStyle>,
     #[serde(default)]
     protocol: ProtocolFile,
+    /// How agents are assigned to servers. With both values, every configuration runs both ways.
+    #[serde(default = "default_topologies")]
+    topologies: Vec<Topology>,
+    /// With the topology `per_agent`: how many servers the agents share; agent `i` uses server `i` modulo
+    /// this number. 2 or more. Without it each agent has a server of its own.
     #[serde(default)]
-    topologies: Option<Vec<Topology>>,
-    #[serde(default)]
+    #[cfg_attr(test, schemars(range(min = 2, max = limits::AGENTS.most)))]
     per_agent_servers: Option<NonZeroU32>,
     #[serde(default)]
     timeouts: TimeoutsFile,
+    /// Samples of GPUs and host per second (Hz); more than 0.
     #[serde(default = "default_hz")]
+    #[cfg_attr(test, schemars(range(max = MOST_HZ)))]
     telemetry_hz: f64,
+    /// Whether the results folder keeps the text of prompts and answers. With `false` it keeps hashes and
+    /// lengths only, as with `--no-text`.
     #[serde(default = "super::keeps_text")]
     keep_text: bool,
     #[serde(default)]
@@ -51,14 +69,30 @@ pub(crate) struct PlanFile {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ProtocolFile {
-    kind: Option<ProtocolKind>,
+    /// The protocol, which decides the defaults of the other keys. `--protocol` overrides it.
+    #[serde(default)]
+    kind: ProtocolKind,
+    /// Repetitions of each configuration, and of the simulator's unless `repetitions_simulated` is given.
+    /// `--repeats` overrides it.
+    #[cfg_attr(test, schemars(range(min = 1, max = limits::REPETITIONS.most)))]
     repetitions: Option<u32>,
+    /// Repetitions of each configuration on the simulator.
+    #[cfg_attr(test, schemars(range(min = 1, max = limits::REPETITIONS.most)))]
     repetitions_simulated: Option<u32>,
+    /// The arms of a repetition: the ways in which its agents run. A speed-up compares the two.
     arms: Option<Vec<Arm>>,
+    /// State of the server before each arm.
     state: Option<StatePolicy>,
+    /// Whether the server may answer a prompt from its prompt cache.
     cache: Option<CachePolicy>,
+    /// Whether a short extra request measures how long the server takes for a model that is already loaded.
+    /// It is sent for agents none of whose requests found the model loaded.
     probe: Option<bool>,
+    /// Whether the arms of a repetition run in random order, which follows from `seed`.
     interleave: Option<bool>,
+    /// Whether every server loads and unloads the model once before the first arm. The first load reads the
+    /// weights from disk and later ones from the file cache; without a warm-up only the first arm would
+    /// pay for the disk.
     warm_up: Option<bool>,
 }
 
@@ -66,25 +100,35 @@ struct ProtocolFile {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct TimeoutsFile {
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    /// Time limit for opening the connection.
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "duration")))]
     connect: Option<toml::Value>,
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    /// Time limit from sending the request to the first byte of the response; includes queueing, loading and prefill.
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "duration")))]
     first_byte: Option<toml::Value>,
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    /// Time limit between two chunks of the response.
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "duration")))]
     between_chunks: Option<toml::Value>,
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    /// Time limit for the whole request.
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "duration")))]
     total: Option<toml::Value>,
 }
 
-/// One configuration, or with `axes` one for every combination of their values.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
+    /// Id of the configuration, unique in the plan: letters, digits, `.`, `_` and `-`. With `axes` it is a
+    /// template: `{num_ctx}` becomes the value of that axis.
     id: String,
+    /// Name of the scenario, 1 to 100 characters. Reports put the configurations of a scenario together.
     scenario: String,
+    /// Group for which the report compares topologies on its own, 1 to 100 characters. If no configuration
+    /// has one, the groups are configurations whose agents have equal options and those whose agents differ.
     #[serde(default)]
     group: Option<String>,
+    /// Options with several values each. The configuration is repeated for every combination, and agents
+    /// with `varies = true` get the values.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "BTreeMap<String, serde_json::Value>"))]
     axes: toml::Table,
@@ -95,20 +139,31 @@ struct ConfigFile {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct AgentFile {
+    /// Name of the agent, unique in its configuration, 1 to 100 characters. `collector` and `insight` have
+    /// built-in prompts of their own.
     name: String,
+    /// Name of a preset in `[presets]`. Options of `axes` and `options` take precedence over it.
     #[serde(default)]
     preset: Option<String>,
+    /// Options that this agent sends; see *Model options*. They take precedence over `axes` and `preset`.
+    /// Without any option the request has no `options` and the server uses its own values.
     #[serde(default)]
     options: ModelOptions,
-    /// Takes the axes' values as options.
+    /// Whether the agent takes the values of `axes`.
     #[serde(default)]
     varies: bool,
+    /// What the agent does.
     #[serde(default = "default_workflow")]
     workflow: WorkflowKind,
+    /// Requests of this agent, one after another.
     #[serde(default = "default_calls")]
+    #[cfg_attr(test, schemars(range(min = 1, max = limits::CALLS.most)))]
     calls: u32,
+    /// CPU work before each request: `primes:N` sums the primes below N, 2 to 100,000,000.
     #[serde(default)]
     cpu_work: Option<CpuWork>,
+    /// File work before each request: a file of this size is written, read and deleted. 1 byte to 1 GiB, with
+    /// the unit `B`, `KiB` or `MiB`.
     #[serde(default)]
     file_work: Option<FileWork>,
 }
@@ -119,6 +174,9 @@ const fn default_seed() -> u64 {
 const fn default_hz() -> f64 {
     10.0
 }
+fn default_topologies() -> Vec<Topology> {
+    vec![Topology::Shared]
+}
 const fn default_workflow() -> WorkflowKind {
     WorkflowKind::SingleCall
 }
@@ -126,7 +184,11 @@ const fn default_calls() -> u32 {
     1
 }
 
-/// Reads a plan. `origin` is the file's name for messages.
+/// A commented plan file to start from: every setting with its default, and one configuration of two agents.
+pub const STARTER: &str = include_str!("starter.toml");
+
+/// Reads a plan file. `origin` is its name in messages. Fails, with line and key, when the text is not TOML, a
+/// key is unknown or missing, a value is out of range, or the plan has no configuration.
 pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
     parsed(origin, text).map_err(|error| error.in_text(text))
 }
@@ -168,7 +230,7 @@ fn parsed(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
     if configs.is_empty() {
         return Err(PlanError::key(origin, "configs", PlanErrorKind::Empty));
     }
-    if !(file.telemetry_hz > 0.0 && file.telemetry_hz <= 1000.0) {
+    if !(file.telemetry_hz > 0.0 && file.telemetry_hz <= MOST_HZ) {
         return Err(out_of_range(
             origin,
             "telemetry_hz",
@@ -176,8 +238,7 @@ fn parsed(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
             "0 < hz <= 1000",
         ));
     }
-    let topologies = file.topologies.unwrap_or_else(|| vec![Topology::Shared]);
-    if topologies.is_empty() {
+    if file.topologies.is_empty() {
         return Err(out_of_range(
             origin,
             "topologies",
@@ -199,7 +260,7 @@ fn parsed(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
         seed: file.seed,
         report: file.report,
         protocol: resolve_protocol(origin, &file.protocol)?,
-        topologies,
+        topologies: file.topologies,
         per_agent_servers: file.per_agent_servers,
         timeouts: resolve_timeouts(origin, &file.timeouts)?,
         telemetry_hz: file.telemetry_hz,
@@ -427,7 +488,7 @@ fn out_of_range(origin: &str, key: &str, value: impl ToString, expected: &str) -
 }
 
 fn resolve_protocol(origin: &str, file: &ProtocolFile) -> Result<Protocol, PlanError> {
-    let mut protocol = match file.kind.unwrap_or(ProtocolKind::Rigorous) {
+    let mut protocol = match file.kind {
         ProtocolKind::Tr113 => Protocol::tr113(),
         ProtocolKind::Rigorous => Protocol::rigorous(),
     };

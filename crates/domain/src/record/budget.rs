@@ -13,18 +13,18 @@ use crate::units::Nanos;
 pub struct ClientBudget {
     /// How thoroughly it was measured.
     pub depth: BudgetDepth,
-    /// What the client spoke: `ollama`, `openai`.
+    /// The client's protocol: `ollama`, `openai`.
     pub api: String,
-    /// What the client ran on.
+    /// The client's async runtime.
     pub runtime: RuntimeFacts,
     /// Cores the process may use.
     pub cores: u32,
-    /// The server's thread may run on the client's cores, so that each holds the other up.
+    /// Whether the server's thread may run on the client's cores, so that each delays the other.
     pub shared_cores: bool,
-    /// The system's one-minute load average before the first step, where the system tells.
+    /// The system's one-minute load average before the first step, if the system reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_average: Option<f64>,
-    /// What was measured, from the least load to the most.
+    /// The measurements, from the lowest load to the highest.
     pub steps: Vec<BudgetStep>,
     /// Why no higher load was tried.
     pub ended: BudgetEnd,
@@ -54,7 +54,7 @@ pub enum BudgetEnd {
     Time,
     /// Every load that was to be tried was tried.
     Done,
-    /// Somebody stopped it.
+    /// It was stopped.
     Interrupted,
 }
 
@@ -75,26 +75,23 @@ pub struct BudgetStep {
     pub tokens: u64,
     /// Those tokens over the time in which the server really sent them.
     pub tokens_per_s: f64,
-    /// Reported TTFT less true TTFT. The true one is the server's: from the request it had read to
-    /// the token it began to send, so that what the request took to be read is in the error.
+    /// Reported TTFT less true TTFT. The true one is the server's: from the end of reading the request to the
+    /// start of sending the token, so that the error includes the time to read the request.
     pub ttft_bias: Option<Bias>,
     /// A token's stamp less the moment at which the server began to send it, of all tokens.
     pub token_bias: Option<Bias>,
-    /// A reported gap between tokens less the true one: its mean is the bias of inter-token
-    /// latencies.
+    /// A reported gap between tokens less the true one. Its mean is the bias of inter-token latencies.
     pub gap_error: Option<Bias>,
-    /// The 99th percentile of the size of that error, whatever its sign; none when there are too few
-    /// gaps to carry it.
+    /// The 99th percentile of the absolute value of that error; none if there are too few gaps.
     pub jitter_p99_ns: Option<Nanos>,
-    /// CPU time of the client for each token, the server's taken off; none where the system does
-    /// not tell.
+    /// CPU time of the client per token, without the server's; none if the system does not report it.
     pub cpu_per_token_ns: Option<Nanos>,
-    /// CPU time of client and server together, of all there was, 0 to 1.
+    /// CPU time of client and server together as a share of the machine's, 0 to 1.
     pub cpu_used: Option<f64>,
-    /// Memory that the process held more than before the first step, the server's taken off, over
-    /// the streams; none where the system does not tell.
+    /// Growth of the process's memory since before the first step, without the server's, per stream; none if the
+    /// system does not report it.
     pub memory_per_agent_bytes: Option<u64>,
-    /// How late the server itself was, which is in none of the figures above.
+    /// How late the server itself was. The figures above do not include it.
     pub server_late: Option<Bias>,
 }
 

@@ -1,4 +1,4 @@
-//! `capacity.json`: what was asked, and each level's decision in the order they were made.
+//! `capacity.json`: the settings of a capacity run, and the decision on each level in the order they were made.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use super::RunHeader;
 use crate::plan::limits;
 use crate::units::Stamp;
 
-/// What was asked, and each level's decision.
+/// The file of the [`CapacityRecord`].
 pub const CAPACITY_FILE: &str = "capacity.json";
 
-/// The folder of the levels, each a load's folder.
+/// The folder of the levels, each of which is a load's folder.
 pub const LEVELS_FOLDER: &str = "levels";
 
 /// Version of a capacity run's folder. A folder with a higher number is refused.
@@ -21,64 +21,64 @@ pub const CAPACITY_SCHEMA: u32 = 2;
 pub struct CapacityRecord {
     /// [`CAPACITY_SCHEMA`].
     pub schema: u32,
-    /// What the run says of itself.
+    /// The header of the run.
     pub header: RunHeader,
-    /// What was asked.
+    /// The settings.
     pub asked: Asked,
-    /// The levels, in the order they were looked at.
+    /// The levels, in the order they were run.
     pub probes: Vec<Probe>,
-    /// How the run ended; absent while it runs, and when it was cut off.
+    /// How the run ended; absent while it runs, and if it was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<RunEnd>,
 }
 
-/// What was asked of a capacity run.
+/// The settings of a capacity run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Asked {
-    /// The limits in their one form.
+    /// The limits in their canonical form.
     pub slo: String,
     /// The model.
     pub model: String,
     /// Most tokens of each answer.
     pub num_predict: i64,
-    /// The prompt of every request; empty where its text is not kept.
+    /// The prompt of every request; empty if its text is not kept.
     pub prompt: String,
-    /// SHA-256 of the prompt, where its text is not kept.
+    /// SHA-256 of the prompt, if its text is not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_sha256: Option<String>,
-    /// Every request has this prompt as it is; otherwise each begins with a nonce.
+    /// Whether every request has exactly this prompt; otherwise each begins with a nonce.
     pub same_prompt: bool,
-    /// From the end of an agent's request to its next one, seconds.
+    /// Pause between the end of an agent's request and its next one, seconds.
     pub think_s: f64,
-    /// Requests of each agent that warm the level up and do not count.
+    /// Warm-up requests of each agent, which do not count.
     pub warmup: u32,
-    /// Most requests that count at a level.
+    /// Budget of a level.
     pub budget: Budget,
     /// How far and how finely to search.
     pub search: Search,
     /// The chance that a level is decided wrongly.
     pub error: f64,
-    /// No level is tried beyond one at which a greater share of the requests did not complete.
+    /// The search stops at a level at which a greater share of the requests did not complete.
     pub max_failed: f64,
-    /// Root of sampling seeds; nonces have that of each level's header.
+    /// Root of sampling seeds. The root of nonces is in each level's header.
     pub seed: u64,
 }
 
-/// How much is taken at a level before it is left unresolved.
+/// The limits after which a level is left unresolved.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Budget {
-    /// Requests of each agent that count, at most; absent: as many as make 1,024 in all, at least 16.
+    /// Most counted requests of each agent; absent: 1,024 divided by the agents, at least 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_agent: Option<u32>,
-    /// Time at a level, at most, seconds of the clock.
+    /// Longest time at a level, seconds of the clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_per_level_s: Option<f64>,
 }
 
 impl Budget {
-    /// Most requests that count at a level of `agents`.
+    /// Most counted requests at a level of `agents`.
     pub fn requests(&self, agents: u32) -> u32 {
         match self.requests_per_agent {
             Some(each) => each.saturating_mul(agents),
@@ -89,7 +89,7 @@ impl Budget {
     }
 }
 
-/// A level that was looked at.
+/// A level that was run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Probe {
@@ -98,21 +98,21 @@ pub struct Probe {
     /// Its agents.
     #[serde(deserialize_with = "limits::agents")]
     pub agents: u32,
-    /// What it was looked at for.
+    /// The phase of the search.
     pub phase: Phase,
     /// Why it ended.
     pub end: LevelEnd,
-    /// The window that its figures are taken from; none when it never was steady.
+    /// The window of its figures; none if it never was steady.
     pub window: Option<Window>,
-    /// Requests that counted at each look before the last.
+    /// Counted requests at each look before the last.
     pub looks: Vec<u32>,
     /// The decision.
     pub decision: Decision,
-    /// More than the allowed share of its requests did not complete.
+    /// Whether more than the allowed share of its requests did not complete.
     pub failing: bool,
-    /// It does nothing that a lower level does not, and takes longer.
+    /// The lower level of the same throughput, if its agents only wait longer.
     pub saturation: Option<Saturation>,
-    /// Its throughput, tok/s, for a reader of this file.
+    /// Its throughput, tok/s, for readers of this file.
     pub tokens_per_s: Option<f64>,
 }
 
@@ -121,11 +121,11 @@ pub struct Probe {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LevelEnd {
-    /// Its limits could be judged.
+    /// Its limits were decided.
     Decided,
     /// The budget was used up.
     Budget,
-    /// Somebody stopped it.
+    /// It was stopped.
     Interrupted,
 }
 
@@ -134,14 +134,14 @@ pub enum LevelEnd {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", tag = "kind", content = "how")]
 pub enum RunEnd {
-    /// The search came to its end.
+    /// The search finished.
     Finished(SearchEnd),
-    /// Somebody stopped it; `--resume` goes on.
+    /// It was stopped; `--resume` continues it.
     Interrupted,
 }
 
 impl CapacityRecord {
-    /// The levels that count, as the search sees them: all but those that somebody stopped.
+    /// The levels as the search sees them, without those that were stopped.
     pub fn observed(&self) -> Vec<Observed> {
         self.probes
             .iter()
@@ -152,11 +152,11 @@ impl CapacityRecord {
 }
 
 impl Probe {
-    /// As the search sees it.
+    /// The level as the search sees it.
     pub fn observed(&self) -> Observed {
         Observed {
             agents: self.agents,
-            // A server that fails its requests does not carry them, whatever the limits say.
+            // Failed requests are not carried, even if the others keep the limits.
             verdict: if self.failing {
                 Verdict::Fail
             } else {
@@ -189,29 +189,29 @@ pub struct Search {
     pub beyond: u32,
 }
 
-/// A level that was looked at.
+/// A level as the search sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Observed {
     /// Its agents.
     pub agents: u32,
-    /// What the data say.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Too many requests failed: no level beyond it is tried.
+    /// Whether too many requests failed, so that no higher level is tried.
     pub failing: bool,
-    /// Throughput does not grow any more and waiting does, against a lower level.
+    /// Whether only waiting grows compared with a lower level, and throughput does not.
     pub saturated: bool,
 }
 
-/// What a level is looked at for.
+/// The phase of the search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// For the first level that fails.
+    /// Search for the first level that fails.
     Doubling,
-    /// For the boundary.
+    /// Search for the boundary.
     Bisection,
-    /// For the course of throughput beyond it.
+    /// Levels beyond the boundary, for the course of throughput.
     Beyond,
 }
 
@@ -220,7 +220,7 @@ pub enum Phase {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SearchEnd {
-    /// The boundary is known as finely as was asked, or as the data allow.
+    /// The boundary is known to the requested precision, or as well as the data allow.
     Bracketed,
     /// Not even the least level passes.
     NoneCarried,
@@ -236,9 +236,9 @@ pub enum SearchEnd {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Window {
-    /// Every agent had ended its warm-up requests.
+    /// Start: every agent had ended its warm-up requests.
     pub from: Stamp,
-    /// Every request that began before this is known to its end.
+    /// End: the outcome of every request that started earlier is known.
     pub to: Stamp,
 }
 
@@ -261,7 +261,7 @@ impl Window {
     }
 }
 
-/// What the data say of a level or of one limit.
+/// The verdict on a level or on one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -270,61 +270,60 @@ pub enum Verdict {
     Pass,
     /// It breaks the limit.
     Fail,
-    /// The data cannot say.
+    /// The data do not decide it.
     Unresolved,
 }
 
-/// A level, judged.
+/// The decision on a level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Decision {
-    /// Of the level: it passes when it keeps every limit and fails when it breaks one.
+    /// The level passes if it keeps every limit and fails if it breaks one.
     pub verdict: Verdict,
-    /// Which look at the level's data this was, from 1.
+    /// Number of this look at the level's data, from 1.
     pub look: u32,
-    /// Requests that counted.
+    /// Counted requests.
     pub requests: u32,
-    /// Each limit.
+    /// The decision on each limit.
     pub judged: Vec<Judged>,
-    /// About so many more requests would decide it, if they are like those seen; none when it is
-    /// decided, or too close to a limit to be told.
+    /// Approximate number of further requests that would decide it; none if it is decided or too close to a limit.
     pub needs: Option<u64>,
 }
 
-/// One limit, judged.
+/// The decision on one limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Judged {
-    /// The limit in its one form.
+    /// The limit in its canonical form.
     pub limit: String,
-    /// What the data say of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// The limited figure as it was seen: seconds, or a share in 0..=1. For a percentile of completed
+    /// The observed value of the limited figure: seconds, or a share in 0..=1. A percentile is that of completed
     /// requests; none without any.
     pub seen: Option<f64>,
-    /// Lower end of its interval, at the confidence of this look: a limit that does not lie above it is
-    /// broken. None where so few observations give none.
+    /// Lower end of its interval at the confidence of this look; a limit at or below it is broken. None with too
+    /// few observations.
     pub seen_lo: Option<f64>,
-    /// Upper end: a limit that lies above it is kept.
+    /// Upper end; a limit above it is kept.
     pub seen_hi: Option<f64>,
-    /// What is compared with `target`: the share of observations within the limit, or the mean.
+    /// The value compared with `target`: the share of observations within the limit, or the mean in seconds.
     pub statistic: Option<f64>,
-    /// The true value lies above this, at the confidence of this look.
+    /// Lower bound of the true statistic at the confidence of this look.
     pub lo: Option<f64>,
-    /// The true value lies below this, at the confidence of this look.
+    /// Upper bound of the true statistic at the confidence of this look.
     pub hi: Option<f64>,
-    /// What `statistic` must reach (a share) or stay below (a mean, seconds).
+    /// The value that `statistic` must reach (a share) or stay below (a mean, seconds).
     pub target: f64,
     /// Observations.
     pub n: u64,
-    /// How many times more they scatter over time than independent ones would.
+    /// Variance over time relative to that of independent observations.
     pub design_effect: f64,
-    /// About so many more requests would decide it.
+    /// Approximate number of further requests that would decide it.
     pub needs: Option<u64>,
 }
 
 impl Decision {
-    /// Of a level that never was steady.
+    /// The decision on a level that never was steady.
     pub fn unknown() -> Self {
         Self {
             verdict: Verdict::Unresolved,

@@ -1,4 +1,4 @@
-//! What every run says of itself: the one header of sweeps, loads, capacity runs and calibrations.
+//! The common header of sweeps, loads, capacity runs and calibrations.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -9,7 +9,7 @@ use super::{ClientBudget, NonceRoot, RuntimeFacts};
 use crate::backend::{ModelIdentity, ServerIdentity};
 use crate::telemetry::GpuSource;
 
-/// Who ran what, when, on which servers, from which machine.
+/// The command, the program, the start, the servers and the machine of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunHeader {
@@ -17,52 +17,51 @@ pub struct RunHeader {
     pub name: String,
     /// Measured on a server, or on the simulator.
     pub provenance: Provenance,
-    /// What wrote this: `tandem 0.1.0 (git 1234abc)`.
+    /// The program: `tandem 0.1.0 (git 1234abc)`.
     pub tool: String,
-    /// The command line, ready to repeat.
+    /// The command line.
     pub command: String,
-    /// When the run began, RFC 3339 in UTC; the one wall-clock reading of a run.
+    /// Start of the run, RFC 3339 in UTC; the only wall-clock reading of a run.
     pub started_at: String,
-    /// The endpoints, without credentials, in the order that agents are dealt to them.
+    /// The endpoints, without credentials, in the order of agents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<EndpointFacts>,
-    /// Simulated seconds per real second; absent on a real server, `"virtual"` when time was
-    /// skipped rather than waited for.
+    /// Simulated seconds per real second, or `"virtual"` if waits were skipped; absent on a real server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_scale: Option<TimeScale>,
-    /// How the embedded simulator was set; absent on a real server, and where it was not recorded.
+    /// Settings of the embedded simulator; absent on a real server, and if they were not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulator: Option<SimulatorSettings>,
-    /// Most requests in flight at once, over all agents: `--admission`. Absent for no limit.
+    /// Most requests in flight at once over all agents (`--admission`); absent for no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<NonZeroU32>,
-    /// Root of the nonces that the prompts begin with: `--nonce` with it repeats them. Absent where
-    /// prompts begin with none, and in runs of versions whose nonces followed from the seed alone.
+    /// Root of the nonces of prompts; `--nonce` with it repeats them. Absent if prompts have none, and in runs of
+    /// versions whose nonces followed from the seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<NonceRoot>,
-    /// What the client ran on; absent in virtual time, which always runs on one thread.
+    /// The client's async runtime; absent in virtual time, which always runs on one thread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeFacts>,
-    /// The client's own error, measured beside the run; absent in virtual time, where the client
-    /// costs no time, and where it was not measured.
+    /// The client's own error, measured before the run; absent in virtual time, where the client takes no time,
+    /// and if it was not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_budget: Option<ClientBudget>,
-    /// The machine that the client ran on; absent where a file above this one says it.
+    /// The client's machine; absent if a file of a parent folder has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
-    /// The part of a run that was dealt to several clients, from 0.
+    /// The shard of a run that several clients share, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<u32>,
-    /// Which attempt at the run, from 1, where it was made more than once.
+    /// The attempt at the run, from 1, if there were several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
-    /// The machine's name, where a run has several.
+    /// The machine's name, in runs with several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
 }
 
 impl RunHeader {
-    /// Who ran what when; where, on what and how is the caller's to add.
+    /// A header without servers, machine and settings, which the caller adds.
     pub fn new(
         name: String,
         provenance: Provenance,
@@ -95,14 +94,14 @@ impl RunHeader {
         self.provenance == Provenance::Simulated
     }
 
-    /// True for a run on the simulator inside the tool, in simulated time. A simulator that stands
-    /// alone (`tandem serve`) answers in real time like any other server.
+    /// True for a run on the embedded simulator, in simulated time. A simulator started by `tandem serve` answers in
+    /// real time like any other server.
     pub fn is_in_simulated_time(&self) -> bool {
         self.time_scale.is_some()
     }
 
-    /// Conditions of the machine that spoil a benchmark, in words; none in simulated time, of which a
-    /// busy machine changes no figure.
+    /// Conditions of the machine that spoil a benchmark; none in simulated time, where a busy machine changes no
+    /// figure.
     pub fn machine_warnings(&self) -> impl Iterator<Item = &String> {
         let machine = self.environment.iter();
         machine
@@ -110,13 +109,13 @@ impl RunHeader {
             .flat_map(|machine| &machine.warnings)
     }
 
-    /// Sets the provenance to simulated when any endpoint is a simulator.
+    /// Sets the provenance to simulated if any endpoint is a simulator.
     pub fn settle_provenance(&mut self) {
         self.provenance = self.provenance.on(&self.endpoints);
     }
 }
 
-/// How the embedded simulator was set, as it was typed.
+/// Settings of the embedded simulator, as given on the command line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SimulatorSettings {
@@ -128,11 +127,11 @@ pub struct SimulatorSettings {
     /// Each `--fault`: a file of rules or `KIND=RATE`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
-    /// SHA-256 of the profile and the rules that these named: a file can change.
+    /// SHA-256 of the profile and the rules, whose files can change.
     pub sha256: String,
 }
 
-/// Where a number comes from.
+/// The source of the figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -141,12 +140,12 @@ pub enum Provenance {
     Measured,
     /// On the simulator.
     Simulated,
-    /// From somebody else's records.
+    /// From records of another program.
     Imported,
 }
 
 impl Provenance {
-    /// The provenance of a run on these endpoints: simulated as soon as one of them is a simulator.
+    /// The provenance of a run on these endpoints: simulated if one of them is a simulator.
     #[must_use]
     pub fn on(self, endpoints: &[EndpointFacts]) -> Self {
         match self {
@@ -156,26 +155,26 @@ impl Provenance {
     }
 }
 
-/// How simulated time ran against real time.
+/// The speed of simulated time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TimeScale {
-    /// Waits were skipped: the clock jumps to the next event.
+    /// Waits are skipped: the clock jumps to the next event.
     Virtual,
-    /// So many simulated seconds per real second.
+    /// Simulated seconds per real second.
     Scaled(f64),
 }
 
-/// One endpoint as it was when the sweep began.
+/// An endpoint at the start of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointFacts {
     /// URL without credentials.
     pub url: String,
-    /// What it says it is.
+    /// Kind and version of the server.
     pub server: ServerIdentity,
-    /// The plan's model there.
+    /// The plan's model at this server.
     pub model: Option<ModelIdentity>,
 }
 
@@ -191,12 +190,12 @@ pub struct Environment {
     pub cores: u32,
     /// Memory, bytes.
     pub memory_bytes: u64,
-    /// Where GPU readings come from, or why there are none.
+    /// The source of GPU readings, or why there is none.
     pub gpu: GpuSource,
     /// Further facts by name (governor, kernel, …).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub facts: BTreeMap<String, String>,
-    /// Conditions that spoil a benchmark, in words.
+    /// Conditions that spoil a benchmark.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

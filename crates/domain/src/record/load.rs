@@ -1,5 +1,5 @@
-//! A load's folder: what its `load.json` says. The file is written when the load begins, without a
-//! result, and replaced in one step when it has ended; a load that was killed has none.
+//! `load.json`. The file is written without a result when the load starts, and replaced atomically when it has ended;
+//! the file of a load that was killed has no result.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,13 @@ use crate::cache::CacheCheck;
 use crate::outcome::OutcomeCounts;
 use crate::plan::{CachePolicy, Timeouts};
 
-/// Version of `load.json`; raised when a key changes its meaning or goes. Readers refuse a higher
-/// one.
+/// Version of `load.json`, raised when a key is removed or changes its meaning. Readers refuse a higher one.
 pub const LOAD_SCHEMA: u32 = 3;
 
-/// What was asked for, of whom, and the figures once there are any.
+/// The file of the [`LoadFile`].
 pub const LOAD_FILE: &str = "load.json";
 
-/// One [`RequestRecord`](super::RequestRecord) a line, in the order in which they ended.
+/// The file of [`RequestRecord`](super::RequestRecord)s, one a line, in the order in which they ended.
 pub const REQUESTS_FILE: &str = "requests.jsonl";
 
 /// `load.json`, and what `tandem load --json` prints. `docs/load.md` describes each key.
@@ -26,47 +25,47 @@ pub const REQUESTS_FILE: &str = "requests.jsonl";
 pub struct LoadFile {
     /// [`LOAD_SCHEMA`].
     pub schema: u32,
-    /// What the load says of itself.
+    /// The header of the load.
     pub header: RunHeader,
-    /// What was asked for.
+    /// The settings.
     pub asked: Asked,
-    /// How it was carried; none until the load has ended.
+    /// The result; none until the load has ended.
     pub result: Option<LoadResult>,
 }
 
-/// What a load was asked to do.
+/// The settings of a load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Asked {
     /// The model.
     pub model: String,
-    /// When requests were to start.
+    /// The planned starts of requests.
     pub shape: Shape,
-    /// How many requests in all.
+    /// Number of requests.
     pub requests: u32,
-    /// Most tokens of each answer, where the requests do not bring their own.
+    /// Most tokens of each answer, unless the trace has its own.
     pub num_predict: i64,
-    /// Root of arrivals and sampling seeds; nonces have the header's.
+    /// Root of arrivals and sampling seeds. The root of nonces is in the header.
     pub seed: u64,
-    /// Every request began with the same text.
+    /// Whether every prompt starts with the same text.
     #[serde(default)]
     pub same_prompt: bool,
-    /// Turns of each session; absent for requests that stand alone.
+    /// Turns of each session; absent for independent requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turns: Option<u32>,
-    /// What agents do between their requests, besides waiting.
+    /// Work of agents between their requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkAsked>,
-    /// The client's limits on each request; absent where they are those of a plan that sets none.
+    /// The client's time limits on each request; absent for the defaults of a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
-    /// Limits that a request must keep to count as good, as they were given.
+    /// Limits that a request must keep to count as good, as given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slo: Option<String>,
 }
 
 impl Asked {
-    /// Whether prompts begin with a nonce each.
+    /// Whether prompts begin with nonces.
     pub fn cache(&self) -> CachePolicy {
         if self.same_prompt {
             CachePolicy::Warm
@@ -75,8 +74,8 @@ impl Asked {
         }
     }
 
-    /// That a prompt cache helped a load that it was not to help. What the prompts of a trace share is
-    /// the trace's: there a cache may help.
+    /// A warning if a prompt cache helped although prompts have nonces. None for a trace, whose prompts may share
+    /// text.
     pub fn cache_warning(&self, figures: &Figures) -> Option<String> {
         let is_trace = matches!(self.shape, Shape::Replay { .. });
         let check = figures.cache.filter(|_| !self.same_prompt && !is_trace)?;
@@ -84,37 +83,37 @@ impl Asked {
     }
 }
 
-/// When requests were to start.
+/// The planned starts of requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Shape {
-    /// Each agent sends its next request when its last one has ended.
+    /// Closed loop: each agent sends its next request when its last one has ended.
     Closed {
         /// The agents.
         agents: u32,
-        /// From an answer to the agent's next request, seconds.
+        /// Pause between an answer and the agent's next request, seconds.
         think_s: f64,
     },
-    /// Requests, or sessions of several turns, start at their planned times.
+    /// Open loop: requests, or sessions of several turns, start at planned times.
     Open {
         /// `constant`, `poisson` or `gamma`.
         arrivals: String,
-        /// Coefficient of variation of the gaps, where it is not in the name.
+        /// Coefficient of variation of gamma distributed gaps.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cv: Option<f64>,
-        /// Starts per second; after a ramp, the rate that it ends at.
+        /// Starts per second; after a ramp, its last rate.
         rate: f64,
-        /// The rate's way there.
+        /// The ramp to that rate.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ramp: Option<RampAsked>,
         /// Most requests in flight; none without a limit.
         agents: Option<u32>,
-        /// From an answer to the session's next turn, seconds.
+        /// Pause between an answer and the session's next turn, seconds.
         #[serde(default)]
         think_s: f64,
     },
-    /// Requests start as they did when they were recorded.
+    /// Requests start at the recorded times of a trace.
     Replay {
         /// The trace's file name.
         trace: String,
@@ -124,11 +123,10 @@ pub enum Shape {
         speed: f64,
         /// Most requests in flight; none without a limit.
         agents: Option<u32>,
-        /// Column and unit of the starts: `timestamp in milliseconds`; absent in files of versions that
-        /// did not say.
+        /// Column and unit of the starts: `timestamp in milliseconds`; absent in files of older versions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         starts: Option<String>,
-        /// Requests of the trace that had no response when they were recorded, and were not sent.
+        /// Requests of the trace without a recorded response, which were not sent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         skipped: Option<u32>,
         /// Columns of the trace that were not used.
@@ -147,11 +145,11 @@ pub struct RampAsked {
     pub over_s: f64,
 }
 
-/// What an agent does before each of its requests.
+/// Work of an agent before each of its requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WorkAsked {
-    /// CPU work, as it was given: `primes:200000`.
+    /// CPU work, as given: `primes:200000`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<String>,
     /// Bytes written to a file, read back and deleted.
@@ -161,41 +159,41 @@ pub struct WorkAsked {
     pub threads: u32,
 }
 
-/// How a load was carried.
+/// The result of a load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoadResult {
-    /// Stopped before its end.
+    /// Whether it was stopped before its end.
     pub interrupted: bool,
-    /// Requests never sent because it was stopped.
+    /// Requests that were never sent because it was stopped.
     pub not_begun: u32,
     /// The most requests in flight at one time, waiting for their connection included.
     pub peak_in_flight: u32,
-    /// Every server had the model loaded before the first request; absent where it was not recorded.
+    /// Whether every server had loaded the model before the first request; absent if it was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warmed: Option<bool>,
     /// The figures.
     pub figures: Figures,
-    /// What measuring cost.
+    /// Cost of the client.
     pub client: ClientCost,
 }
 
-/// What measuring cost this process.
+/// Resources that the client process used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClientCost {
     /// CPU time of all its threads from the first request to the end, seconds.
     pub cpu_s: Option<f64>,
-    /// The same over all tokens received, microseconds.
+    /// The same per received token, microseconds.
     pub cpu_us_per_token: Option<f64>,
-    /// The most memory it held at one time.
+    /// Peak memory.
     pub peak_memory_bytes: Option<u64>,
-    /// The simulator ran in this process, so that its cost cannot be told from the client's.
+    /// Whether the simulator ran in this process, so that these figures include it.
     pub shared_with_simulator: bool,
-    /// Requests that had to wait until rows were on disk before they could begin.
+    /// Requests that were held back until rows were on disk.
     #[serde(default)]
     pub disk_waits: u32,
-    /// How long they waited, all together, seconds.
+    /// Total time they were held back, seconds.
     #[serde(default)]
     pub disk_wait_s: f64,
 }
@@ -206,15 +204,15 @@ pub struct ClientCost {
 pub struct Figures {
     /// Requests by how they ended.
     pub outcomes: OutcomeCounts,
-    /// Requests by the server's or the transport's words.
+    /// Failed requests by message.
     pub failures: BTreeMap<String, u32>,
     /// From the first send to the last completed answer, seconds.
     pub wall_s: Option<f64>,
-    /// Of completed requests.
+    /// Tokens of completed requests.
     pub tokens: u64,
-    /// Those of them that are counted chunks, where the server gave no count.
+    /// The part of them that are counted chunks, because the server gave no count.
     pub tokens_estimated: u64,
-    /// Of the other requests.
+    /// Tokens of the other requests.
     pub tokens_not_completed: u64,
     /// Completed requests over the wall time.
     pub requests_per_s: Option<f64>,
@@ -228,13 +226,12 @@ pub struct Figures {
     pub ttft_scheduled_ms: Option<Spread>,
     /// From the planned start to the send.
     pub client_queue_ms: Option<Spread>,
-    /// Waiting for a connection of its own when none was free: name lookup, TCP and TLS; of every
-    /// such request, however it ended. It lies before the send, so `client_queue_ms` holds it and
-    /// `ttft_ms` does not. None when there was always a free one, and in virtual time.
+    /// Time to open a connection when none was free (name lookup, TCP and TLS), of requests with any outcome. It
+    /// lies before the send, so `client_queue_ms` includes it and `ttft_ms` does not. None if there was always a
+    /// free connection, and in virtual time.
     #[serde(default)]
     pub connect_ms: Option<Spread>,
-    /// Connections that took one second or more: the server's accept queue was full and the
-    /// system had to knock again.
+    /// Connections that took one second or more: the server's accept queue was full and the system had to retry.
     #[serde(default)]
     pub slow_connects: u32,
     /// From the first token to the last, over the tokens after the first.
@@ -243,21 +240,20 @@ pub struct Figures {
     pub itl_ms: Option<Spread>,
     /// From the send to the final object.
     pub e2e_ms: Option<Spread>,
-    /// How many requests kept the limits, when there are any.
+    /// Requests that kept the limits, if there are limits.
     pub slo: Option<Goodput>,
-    /// Responses by what there is to know of them beyond their outcome; absent where there are none. What
-    /// incomplete ones lack is among the failures.
+    /// Number of responses with each note; absent without any. What incomplete responses lack is among the failures.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub notes: BTreeMap<ResponseNote, u32>,
     /// Figures that contradict each other or the server's own counters.
     pub clock_warnings: u32,
-    /// Of sessions of several turns, turn by turn.
+    /// Figures of each turn, for sessions of several turns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<TurnFigures>,
-    /// What agents did between requests.
+    /// Work of agents between requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkFigures>,
-    /// Whether a prompt cache helped; absent in files of versions that did not look.
+    /// Whether a prompt cache helped; absent in files of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheCheck>,
 }
@@ -266,18 +262,18 @@ pub struct Figures {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Goodput {
-    /// As they were given.
+    /// The limits, as given.
     pub limits: String,
     /// Requests that kept all of them.
     pub good: u32,
-    /// Good ones among all requests.
+    /// Their share among all requests.
     pub share: Option<f64>,
     /// The goodput: good requests over the wall time.
     pub per_s: Option<f64>,
 }
 
-/// How a quantity is spread. A percentile that the sample cannot carry is none, and `needs` says
-/// how many observations it takes.
+/// The distribution of a quantity. A percentile for which the sample is too small is none, and `needs` has the number of
+/// observations it requires.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Spread {
@@ -297,35 +293,33 @@ pub struct Spread {
     pub p99: Option<f64>,
     /// The most.
     pub max: f64,
-    /// Observations that each missing percentile takes.
+    /// Observations that each missing percentile requires.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub needs: BTreeMap<String, usize>,
-    /// Most that a percentile may differ from the exact one, as a share of it; absent for exact
-    /// ones.
+    /// Largest relative error of a percentile; absent for exact ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relative_error: Option<f64>,
 }
 
-/// The completed requests that were the same turn of their sessions.
+/// Figures of the completed requests of one turn of all sessions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TurnFigures {
-    /// Which turn, from 1.
+    /// The turn, from 1.
     pub turn: u32,
     /// From the send to the first chunk with output, ms.
     pub ttft_ms: Option<Spread>,
-    /// Mean tokens of the prompt with all that was said before, by the server's count; none where
-    /// it gave none.
+    /// Mean tokens of the prompt with the conversation, by the server's count; none if it gave none.
     pub prompt_tokens_mean: Option<f64>,
-    /// Mean tokens of them that the server had in a cache, of the requests of which it said so.
+    /// Mean tokens of them that came from the server's cache, over the requests for which it counted them.
     pub cached_tokens_mean: Option<f64>,
 }
 
-/// What agents did before their requests, besides waiting for the plan.
+/// Durations of the agents' work before their requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WorkFigures {
-    /// Waiting for a thread that was free for it, ms.
+    /// Wait for a free thread, ms.
     pub queue_ms: Option<Spread>,
     /// CPU work, ms.
     pub cpu_ms: Option<Spread>,

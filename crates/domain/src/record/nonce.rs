@@ -1,4 +1,4 @@
-//! Where the nonces that prompts begin with come from.
+//! The root of the nonces that prompts begin with.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,17 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::derive;
 
-/// Root of the nonces that prompts begin with; 16 hexadecimal digits on disk. A prompt cache outlives
-/// a command, so every run of one, and every resume, has a root of its own. With the same root and
-/// seed a run sends the same prompts again.
+/// Root of the nonces that prompts begin with; 16 hexadecimal digits on disk. A prompt cache outlives a command, so every
+/// run and every resume has a new root. With the same root and seed a run repeats its prompts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct NonceRoot(u64);
 
 impl NonceRoot {
-    /// A root that was drawn at random; on a server that lives no longer than the run, such as the
-    /// embedded simulator, the run's seed, so that the run can be repeated byte for byte.
+    /// A root from a random number; on the embedded simulator, which has an empty cache, from the run's seed, so that
+    /// the run can be repeated byte for byte.
     pub const fn new(drawn: u64) -> Self {
         Self(drawn)
     }
@@ -29,7 +28,7 @@ impl NonceRoot {
         Self(nonce).to_string()
     }
 
-    /// The number that the digits stand for.
+    /// The root as a number.
     pub const fn value(self) -> u64 {
         self.0
     }
@@ -41,7 +40,7 @@ impl fmt::Display for NonceRoot {
     }
 }
 
-/// What is not 16 hexadecimal digits.
+/// A text that is not 16 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a nonce root has 16 hexadecimal digits, such as 9f86d081884c7d65")]
 pub struct NonceRootError;

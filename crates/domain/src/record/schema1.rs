@@ -1,36 +1,21 @@
-//! Lines as they were written before results folders had schema 2, lifted to it: the run's key and
-//! the times stood beside everything else, chunks were gaps, and tags lay inside what they told apart.
+//! Conversion of results folders of schema 1 to schema 2. In schema 1 the run's key and the times were members of the
+//! record itself, chunks were gaps, and enums had internal tags.
 
 use serde_json::{Map, Value, json};
 
 type Object = Map<String, Value>;
 
-const RUN: [&str; 3] = ["config", "topology", "repetition"];
+const RUN: &str = "config topology repetition";
 
-const TIMES: [&str; 15] = [
-    "scheduled",
-    "admission_wait_ns",
-    "connect_ns",
-    "sent",
-    "headers",
-    "first_token",
-    "first_thinking",
-    "first_content",
-    "last_token",
-    "done",
-    "ended",
-    "outcome",
-    "tokens",
-    "tokens_from",
-    "counters",
-];
+const TIMES: &str = "scheduled admission_wait_ns connect_ns sent headers first_token first_thinking first_content \
+                     last_token done ended outcome tokens tokens_from counters";
 
-/// Lifts a row of `requests.jsonl`. What is no such row stays as it is, for its reader to refuse.
+/// Converts a row of `requests.jsonl`. Anything else is returned unchanged, and its reader refuses it.
 pub fn request(row: Value) -> Value {
     let Value::Object(mut row) = row else {
         return row;
     };
-    let mut times = take(&mut row, &TIMES);
+    let mut times = take(&mut row, TIMES);
     if let Some(Value::Array(gaps)) = row.remove("chunk_gaps_ns") {
         let mut at = times.get("sent").and_then(Value::as_u64).unwrap_or(0);
         let chunks = gaps.iter().map(|gap| match gap.as_u64() {
@@ -50,7 +35,7 @@ pub fn request(row: Value) -> Value {
     with_run(row)
 }
 
-/// Lifts a line of `journal.jsonl`.
+/// Converts a line of `journal.jsonl`.
 pub fn journal_line(line: Value) -> Value {
     let Value::Object(mut line) = line else {
         return line;
@@ -66,26 +51,13 @@ pub fn journal_line(line: Value) -> Value {
     json!({ what: content })
 }
 
-const HEADER: [&str; 12] = [
-    "name",
-    "provenance",
-    "tool",
-    "command",
-    "started_at",
-    "endpoints",
-    "time_scale",
-    "simulator",
-    "admission",
-    "runtime",
-    "client_budget",
-    "environment",
-];
+const HEADER: &str = "name provenance tool command started_at endpoints time_scale simulator admission runtime \
+                      client_budget environment";
 
-/// The plans that shipped with schema 1 and whose results are set beside TR113's tables. Plans did not
-/// say so yet.
+/// The shipped plans whose results fill TR113's tables. Plans of schema 1 had no key for it.
 const TR113_PLANS: [&str; 3] = ["tr113", "tr113-extended", "tr110"];
 
-/// Lifts `manifest.json` of schema 1.
+/// Converts `manifest.json` of schema 1.
 pub fn manifest(file: Value) -> Value {
     let mut file = with_header(file);
     if let Some(Value::Object(plan)) = file.get_mut("plan")
@@ -98,41 +70,28 @@ pub fn manifest(file: Value) -> Value {
     file
 }
 
-/// Lifts `capacity.json` of schema 1, and what is common to others: the keys of the header stood
-/// beside everything else.
+/// Converts `capacity.json` of schema 1, and the part common to other files: the keys of the header were members of the
+/// file itself.
 pub fn with_header(file: Value) -> Value {
     let Value::Object(mut file) = file else {
         return file;
     };
-    let header = take(&mut file, &HEADER);
+    let header = take(&mut file, HEADER);
     file.insert("header".to_owned(), header.into());
     file.into()
 }
 
-/// Lifts `load.json` of schema 2: what was asked and the figures stood beside everything else, too.
+/// Converts `load.json` of schema 2, in which the settings and the figures were members of the file itself.
 pub fn load(file: Value) -> Value {
     let mut file = with_header(file);
     let Some(object) = file.as_object_mut() else {
         return file;
     };
-    let asked = take(
-        object,
-        &[
-            "model",
-            "shape",
-            "requests",
-            "num_predict",
-            "seed",
-            "same_prompt",
-            "turns",
-            "work",
-            "slo",
-        ],
-    );
+    let asked = "model shape requests num_predict seed same_prompt turns work slo";
+    let asked = take(object, asked);
     object.insert("asked".to_owned(), asked.into());
     if let Some(Value::Object(result)) = object.get_mut("result") {
-        let own = ["interrupted", "not_begun", "peak_in_flight", "client"];
-        let mut lifted = take(result, &own);
+        let mut lifted = take(result, "interrupted not_begun peak_in_flight client");
         let figures = std::mem::take(result);
         lifted.insert("figures".to_owned(), figures.into());
         object.insert("result".to_owned(), lifted.into());
@@ -140,7 +99,7 @@ pub fn load(file: Value) -> Value {
     file
 }
 
-/// Lifts `calibration.json` of schema 1, which was always measured.
+/// Converts `calibration.json` of schema 1, which was always measured.
 pub fn calibration(file: Value) -> Value {
     let mut file = with_header(file);
     if let Some(Value::Object(header)) = file.get_mut("header") {
@@ -150,12 +109,12 @@ pub fn calibration(file: Value) -> Value {
 }
 
 fn with_run(mut row: Object) -> Value {
-    let run = take(&mut row, &RUN);
+    let run = take(&mut row, RUN);
     row.insert("run".to_owned(), run.into());
     row.into()
 }
 
-/// An object whose tag `key` lies inside, with its tag outside.
+/// An internally tagged object as an externally tagged one.
 fn untagged(object: &mut Object, key: &str) -> Value {
     match object.remove(key) {
         Some(Value::String(tag)) if object.is_empty() => tag.into(),
@@ -164,8 +123,9 @@ fn untagged(object: &mut Object, key: &str) -> Value {
     }
 }
 
-fn take(from: &mut Object, keys: &[&str]) -> Object {
-    let taken = keys.iter().filter_map(|key| from.remove_entry(*key));
+/// Moves the members with these space-separated keys.
+fn take(from: &mut Object, keys: &str) -> Object {
+    let taken = keys.split(' ').filter_map(|key| from.remove_entry(key));
     taken.collect()
 }
 
@@ -186,34 +146,17 @@ mod tests {
             .map(|line| journal_line(serde_json::from_str(line).unwrap()))
             .map(|line| serde_json::from_value(line).unwrap())
             .collect();
-        let requests: Vec<_> = lines
-            .iter()
-            .filter_map(|line| match line {
-                JournalLine::Request(request) => Some(request),
-                _ => None,
-            })
-            .collect();
-        let [first, failed] = requests[..] else {
-            panic!("{requests:?}")
+        use JournalLine::{Arm, Mark, Request, Step};
+        let [Mark(_), Request(first), Step(_), Arm(_), Request(failed)] = &lines[..] else {
+            panic!("{lines:?}")
         };
         assert_eq!(first.run.config.as_str(), "bvc_g80_c512_t0.8");
         let chunks = [14_552_722_000, 14_577_532_000, 14_602_341_000];
         assert_eq!(first.times.chunks, chunks.map(Stamp));
         assert!(first.times.outcome.is_completed());
-        let Outcome::Failed { failure, .. } = failed.times.outcome else {
-            panic!("{failed:?}")
-        };
-        assert_eq!(failure, FailureKind::Http { status: 500 });
-        let kinds: Vec<_> = lines
-            .iter()
-            .map(|line| match line {
-                JournalLine::Request(_) => "request",
-                JournalLine::Step(_) => "step",
-                JournalLine::Arm(_) => "arm",
-                JournalLine::Mark(_) => "mark",
-            })
-            .collect();
-        assert_eq!(kinds, ["mark", "request", "step", "arm", "request"]);
+        let failure = FailureKind::Http { status: 500 };
+        let outcome = &failed.times.outcome;
+        assert!(matches!(outcome, Outcome::Failed { failure: f, .. } if *f == failure));
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! When one request was sent, answered and ended: the one type that clients fill in, records keep
-//! and every figure starts from.
+//! The times of a request: the type that clients fill in and records keep.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,23 +6,22 @@ use super::counters::ServerCounters;
 use crate::outcome::Outcome;
 use crate::units::{Nanos, Stamp};
 
-/// The stamps of one request, its counts, and how it ended. Stamps are on the run's clock.
+/// The stamps of one request on the run's clock, its counts and its outcome.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RequestTimes {
-    /// When the plan wanted it to start.
+    /// Planned start.
     pub scheduled: Stamp,
-    /// How long it waited for a permit under `--admission`, before it looked for a connection. Zero
-    /// when there was one at once; absent without a limit, and where it was not recorded.
+    /// Wait for a permit under `--admission`, before it looked for a connection. Absent without a limit, and if it
+    /// was not recorded.
     #[serde(rename = "admission_wait_ns", skip_serializing_if = "Option::is_none")]
     pub admission_wait: Option<Nanos>,
-    /// How long it waited for a connection of its own (name lookup, TCP and TLS) when no kept one
-    /// was free; one that another request frees meanwhile is not waited for. It lies before `sent`.
-    /// Absent when a kept connection was free, when none could be made, and in virtual time, where
-    /// making one takes no time.
+    /// Time to open a connection (name lookup, TCP and TLS) when no idle one was in the pool. It lies before
+    /// `sent`. Absent if an idle connection was used, if none could be opened, and in virtual time, where opening
+    /// one takes no time.
     #[serde(rename = "connect_ns", skip_serializing_if = "Option::is_none")]
     pub connect: Option<Nanos>,
-    /// Its bytes were handed to the connection; absent when none could be made.
+    /// Its bytes were given to the connection; absent if none could be opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent: Option<Stamp>,
     /// The response head arrived.
@@ -50,30 +48,28 @@ pub struct RequestTimes {
     /// The final object arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done: Option<Stamp>,
-    /// It ended for us, however it ended.
+    /// End, with any outcome.
     pub ended: Stamp,
-    /// How it ended; until it has, as if its caller had dropped it.
+    /// The outcome; [`Outcome::Cancelled`] until it has ended.
     pub outcome: Outcome,
     /// Tokens generated: the server's count, or the number of chunks when it gave none.
     pub tokens: u64,
-    /// Whose count `tokens` is.
+    /// The source of `tokens`.
     pub tokens_from: TokenSource,
     /// The server's counters.
     pub counters: ServerCounters,
-    /// Arrival of each chunk with output, stamped when its bytes arrived and before they were decoded;
-    /// empty when the data have none.
+    /// Arrival of each chunk with output, stamped before its bytes are decoded; empty if it was not recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chunks: Vec<Stamp>,
-    /// Whether the stamps were taken as things happened.
+    /// The source of the stamps.
     #[serde(default, skip_serializing_if = "StampSource::is_taken")]
     pub stamps: StampSource,
-    /// What else there is to know of how the response came; nothing of one that came as it should.
+    /// Peculiarities of the response; usually none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<ResponseNote>,
 }
 
-/// What there is to know of a response beyond its outcome: what an incomplete one lacks, and what is odd
-/// about a completed one.
+/// A peculiarity of a response: what an incomplete one lacks, or what is unusual about a completed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -86,19 +82,18 @@ pub enum ResponseNote {
     NoFinishReason,
     /// The server loaded or unloaded the model and generated nothing.
     NothingGenerated,
-    /// It had a finish reason, and ended in good order without `[DONE]`.
+    /// It had a finish reason and ended regularly, but without `[DONE]`.
     NoDone,
-    /// It had a finish reason, and the server left the stream open behind it.
+    /// It had a finish reason, and the server left the stream open after it.
     LeftOpen,
-    /// The server's count of tokens cannot be and is dropped.
+    /// The server's count of tokens is impossible and was dropped.
     ImpossibleCount,
-    /// The tokens arrived sooner after each other than any server makes them: something on the way held
-    /// them back and passed them on together.
+    /// The tokens arrived faster than any server generates them: something between server and client buffered them.
     Gathered,
 }
 
 impl ResponseNote {
-    /// In words, as what is true of a response.
+    /// A clause about a response.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::CutInValue => "the stream ended in the middle of a value",
@@ -121,7 +116,7 @@ impl ResponseNote {
         }
     }
 
-    /// In words, of so many responses.
+    /// A clause about a number of responses.
     pub fn counted(self, responses: u32) -> String {
         let s = if responses == 1 { "" } else { "s" };
         format!("{responses} response{s}: {}", self.in_words())
@@ -136,15 +131,15 @@ impl ResponseNote {
     }
 }
 
-/// A token each so many nanoseconds is more than any server makes in one stream, even a simulated one that
-/// takes no time: its clock has ticks of a microsecond.
+/// Nanoseconds per token that no server reaches in one stream, not even a simulated one without delays, whose clock
+/// ticks once a microsecond.
 const BEYOND_ANY_SERVER: u64 = 500;
-/// A token each so many nanoseconds is more than any real server makes in one stream.
+/// Nanoseconds per token that no real server reaches in one stream.
 const BEYOND_REAL_SERVERS: u64 = 10_000;
-/// So many chunks with the same stamp on average are more than a server sends together.
+/// Average number of chunks with the same stamp that no server sends together.
 const TOGETHER: usize = 4;
 
-/// Whose token count it is.
+/// The source of a token count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -156,16 +151,16 @@ pub enum TokenSource {
     Estimated,
 }
 
-/// Where a request's stamps come from.
+/// The source of a request's stamps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StampSource {
-    /// Taken as things happened.
+    /// Taken during the request.
     #[default]
     Taken,
-    /// Rebuilt from recorded durations: all agents are taken to start at zero, `first_token` is
-    /// the recorded TTFT, `last_token` and `done` the end of the execution time.
+    /// Rebuilt from recorded durations: all agents start at zero, `first_token` is the recorded TTFT, `last_token`
+    /// and `done` the end of the execution time.
     Rebuilt,
 }
 
@@ -180,7 +175,7 @@ impl StampSource {
 }
 
 impl RequestTimes {
-    /// Ends the request: when it was to start, when it ended, how, and how many tokens it had.
+    /// Sets the planned start, the end, the outcome and the number of tokens.
     pub fn end(&mut self, scheduled: Stamp, ended: Stamp, outcome: Outcome) {
         (self.scheduled, self.ended, self.outcome) = (scheduled, ended, outcome);
         (self.tokens, self.tokens_from) = self.counted();
@@ -189,8 +184,8 @@ impl RequestTimes {
         }
     }
 
-    /// True when the output arrived faster than any server makes it, so that the time from its first token to its
-    /// last says nothing of the server: something on the way held it back and passed it on together.
+    /// True if the output arrived faster than any server generates it: something between server and client buffered
+    /// it, so that the time from its first to its last token is not the server's.
     pub fn is_gathered(&self) -> bool {
         let Some((first, last)) = self.first_token.zip(self.last_token) else {
             return false;
@@ -198,20 +193,13 @@ impl RequestTimes {
         let span = last.since(first).0;
         let steps = self.tokens.max(self.chunks.len() as u64).saturating_sub(1);
         let faster_than = |step: u64| span < step.saturating_mul(steps);
-        // Few are looked at any closer.
-        let arrivals = || {
-            1 + self
-                .chunks
-                .windows(2)
-                .filter(|two| two[0] != two[1])
-                .count()
-        };
+        let later = |two: &&[Stamp]| two[0] != two[1];
+        let arrivals = || 1 + self.chunks.windows(2).filter(later).count();
         faster_than(BEYOND_ANY_SERVER)
             || faster_than(BEYOND_REAL_SERVERS) && TOGETHER * arrivals() <= self.chunks.len()
     }
 
-    /// How many tokens there were: the server's count, or the number of chunks with output where it
-    /// gave none.
+    /// The number of tokens: the server's count, or the number of chunks with output if it gave none.
     fn counted(&self) -> (u64, TokenSource) {
         let chunks = self.chunks.len() as u64;
         match self.counters.eval_count {

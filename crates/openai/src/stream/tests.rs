@@ -9,7 +9,7 @@ use super::*;
 /// Records pieces, one a millisecond.
 fn record<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> (Result<(), Trouble>, Exchange) {
     let mut reading = Reading::default();
-    reading.exchange.progress = Progress::watched();
+    reading.exchange.progress = Progress::counting();
     let mut at = Stamp::ZERO;
     for (piece, n) in pieces.into_iter().zip(0..) {
         at = Stamp(n * 1_000_000);

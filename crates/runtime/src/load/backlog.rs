@@ -1,4 +1,4 @@
-//! What holds a load back when its rows reach the disk slower than they are made.
+//! Back pressure for a load whose rows reach the disk more slowly than they are made.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -8,8 +8,10 @@ use domain::Nanos;
 use domain::record::RequestRecord;
 use tokio::sync::Notify;
 
-/// Rows that wait for the disk, in bytes of memory. A row is always taken, so that no stream that
-/// runs ever waits for a disk; while there are more than `limit`, the next request does not begin.
+use super::lock;
+
+/// Memory of the rows that wait for the disk, in bytes. A row is always accepted, so that no running stream waits
+/// for the disk; above `limit`, the next request does not start.
 #[derive(Debug)]
 pub struct Backlog {
     limit: u64,
@@ -18,12 +20,12 @@ pub struct Backlog {
     waits: AtomicU32,
     waited: AtomicU64,
     freed: Notify,
-    /// The same signal for whoever waits with a thread.
+    /// The same signal for a thread that blocks.
     freed_thread: (Mutex<()>, Condvar),
 }
 
 impl Backlog {
-    /// Holds back above so many bytes.
+    /// A backlog that holds requests back above `limit` bytes.
     pub fn new(limit: u64) -> Self {
         Self {
             limit,
@@ -36,29 +38,25 @@ impl Backlog {
         }
     }
 
-    /// What a row takes in memory, about.
+    /// The approximate memory of a row, bytes.
     pub fn size_of(record: &RequestRecord) -> u64 {
-        /// The texts of a row besides its stamps: names, model, digest.
+        /// Bytes of the texts of a row: names, model, digest.
         const TEXTS: usize = 256;
         (size_of::<RequestRecord>() + TEXTS + 8 * record.times.chunks.len()) as u64
     }
 
-    /// A row of this size waits for the disk.
+    /// Adds a row of this size, bytes.
     pub fn add(&self, bytes: u64) {
         let now = self.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes;
         self.most.fetch_max(now, Ordering::Relaxed);
     }
 
-    /// Rows of this size together no longer do.
+    /// Removes rows of this total size, bytes, that were written.
     pub fn take(&self, bytes: u64) {
         let before = self.bytes.fetch_sub(bytes, Ordering::AcqRel);
         if before > self.limit && before - bytes <= self.limit {
             self.freed.notify_waiters();
-            let _held = self
-                .freed_thread
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let _guard = lock(&self.freed_thread.0);
             self.freed_thread.1.notify_all();
         }
     }
@@ -67,32 +65,23 @@ impl Backlog {
         self.bytes.load(Ordering::Acquire) > self.limit
     }
 
-    /// Returns when another request may begin. Virtual time stands still for it.
+    /// Returns when another request may start. Virtual time stands still meanwhile.
     pub(super) async fn room(&self, clock: &Clock) {
         if !self.is_full() {
             return;
         }
         self.waits.fetch_add(1, Ordering::Relaxed);
         if clock.is_virtual() {
-            // The one thread waits, and with it the clock.
-            let mut held = self
-                .freed_thread
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            while self.is_full() {
-                held = self
-                    .freed_thread
-                    .1
-                    .wait(held)
-                    .unwrap_or_else(PoisonError::into_inner);
-            }
+            // The only thread waits, and with it the clock.
+            let guard = lock(&self.freed_thread.0);
+            let freed = (self.freed_thread.1).wait_while(guard, |()| self.is_full());
+            drop(freed.unwrap_or_else(PoisonError::into_inner));
             return;
         }
         let began = clock.now();
         loop {
             let mut freed = std::pin::pin!(self.freed.notified());
-            // Listens before it looks, so that what happens between the two is not missed.
+            // Registers before it checks, so that no notification in between is missed.
             freed.as_mut().enable();
             if !self.is_full() {
                 break;
@@ -108,12 +97,12 @@ impl Backlog {
         self.waits.load(Ordering::Relaxed)
     }
 
-    /// For how long, all together. None of it in virtual time.
+    /// How long they were held back in total; always zero in virtual time.
     pub fn waited(&self) -> Nanos {
         Nanos(self.waited.load(Ordering::Relaxed))
     }
 
-    /// The most bytes that waited at one time.
+    /// The largest size of the backlog, bytes.
     pub fn most(&self) -> u64 {
         self.most.load(Ordering::Relaxed)
     }

@@ -8,14 +8,14 @@ use domain::hash::derive;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-/// Sessions in which each prompt holds what was said before.
+/// Sessions in which each prompt carries the conversation so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turns {
     /// Turns of each session.
     pub count: NonZeroU32,
-    /// From an answer to the planned start of the session's next turn.
+    /// Pause between an answer and the planned start of the session's next turn.
     pub think: Nanos,
-    /// What the user says from the second turn on.
+    /// The user's prompt from the second turn on.
     pub follow_up: String,
 }
 
@@ -24,26 +24,19 @@ pub struct Turns {
 pub(super) struct Conversation(Vec<Message>);
 
 impl Conversation {
-    /// What was said before the next turn.
     pub(super) fn so_far(&self) -> Vec<Message> {
         self.0.clone()
     }
 
-    /// Adds a turn that was answered. One that was not leaves no trace: the next turn goes on from
-    /// what there is.
+    /// Adds a turn that was answered. A turn without an answer is left out of the conversation.
     pub(super) fn answered(&mut self, prompt: String, answer: String) {
-        self.0.push(Message {
-            role: Role::User,
-            text: prompt,
-        });
-        self.0.push(Message {
-            role: Role::Assistant,
-            text: answer,
-        });
+        let turn = [(Role::User, prompt), (Role::Assistant, answer)];
+        let messages = turn.map(|(role, text)| Message { role, text });
+        self.0.extend(messages);
     }
 }
 
-/// Common words that most vocabularies hold whole.
+/// Common words that are one token in most vocabularies.
 const WORDS: &[&str] = &[
     "the", "of", "and", "to", "in", "is", "that", "for", "it", "with", "as", "was", "on", "are",
     "by", "this", "be", "from", "or", "at", "an", "not", "have", "one", "time", "work", "part",
@@ -53,18 +46,12 @@ const WORDS: &[&str] = &[
     "open", "clear", "small", "large",
 ];
 
-/// A text of so many words, about as many tokens. Texts of one `name` begin alike: a longer one goes
-/// on where a shorter one ends.
+/// A text of `count` words, which is about as many tokens. A longer text of the same seed and name continues a
+/// shorter one.
 pub(super) fn words(seed: u64, name: &str, count: u32) -> String {
     let mut random = ChaCha8Rng::seed_from_u64(derive(&["words", &seed.to_string(), name]));
-    let mut text = String::with_capacity(count as usize * 6);
-    for n in 0..count {
-        if n > 0 {
-            text.push(' ');
-        }
-        text.push_str(WORDS[random.random_range(0..WORDS.len())]);
-    }
-    text
+    let words = (0..count).map(|_| WORDS[random.random_range(0..WORDS.len())]);
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -10,23 +10,24 @@ use domain::plan::{Arm, CachePolicy};
 use domain::record::RequestRecord;
 use domain::work::WorkRecord;
 use domain::{Outcome, Stamp};
+use tracing::Instrument as _;
 
 use super::conversation::{Conversation, words};
 use super::trace::{Trace, TracePrompt};
-use super::{LoadContext, Place};
+use super::{LoadContext, Place, lock};
 
-/// What says what is asked for.
+/// The source of a request's prompt and length.
 #[derive(Debug, Clone)]
 pub(super) enum Ask {
     /// The load's plan.
     Plan,
-    /// The entry of a trace that has the request's number.
+    /// The entry of a trace with the request's number.
     Trace(Arc<Trace>),
 }
 
 impl LoadContext {
-    /// Waits for room for another row, does the agent's work, makes one request and records it,
-    /// however it ends. Returns when it ended; nothing when the load was stopped before it began.
+    /// Waits for room for another row, does the agent's work, sends one request and records it. Returns the end of
+    /// the request; `None` if the load was stopped before it started.
     pub(super) async fn request(
         &self,
         place: Place,
@@ -46,14 +47,17 @@ impl LoadContext {
             Some(_) => self.setup.clock.now(),
             None => due,
         };
-        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.started_requests.fetch_add(1, Ordering::Relaxed);
         let now_in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         self.peak.fetch_max(now_in_flight, Ordering::Relaxed);
         let call = self.call(place, &ask, talk);
         let endpoint = place.agent as usize % self.setup.backends.len();
         let mut exchange = Exchange::default();
         let generating = self.setup.backends[endpoint].generate(&call, &mut exchange);
-        let outcome = self.drop.run_until_cancelled(generating).await;
+        let (agent, number) = (place.agent, place.call);
+        let span = tracing::debug_span!("request", agent, call = number, endpoint);
+        let outcome = self.drop.run_until_cancelled(generating.instrument(span));
+        let outcome = outcome.await;
         let outcome = outcome.unwrap_or(Outcome::Cancelled);
         let at = self.setup.clock.now();
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -88,7 +92,7 @@ impl LoadContext {
         Some(at)
     }
 
-    /// The agent's work, if it has any; nothing at all when the load was stopped.
+    /// Does the agent's work, if it has any; the outer `None` means that the load was stopped.
     async fn work(&self) -> Option<Option<WorkRecord>> {
         let work = self.setup.plan.work;
         if work.is_empty() {
@@ -102,11 +106,7 @@ impl LoadContext {
         match done {
             Ok(record) => Some(Some(record)),
             Err(error) => {
-                let mut broken = self
-                    .broken
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                broken.get_or_insert(error);
+                lock(&self.work_error).get_or_insert(error);
                 self.stop.cancel();
                 None
             }
@@ -129,7 +129,7 @@ impl LoadContext {
                 }
                 match (&entry.prompt, plan.cache) {
                     (TracePrompt::Text(text), CachePolicy::Warm) => text.as_ref().to_owned(),
-                    // One nonce for all: what texts share they go on sharing.
+                    // One nonce for all, so that texts with a common beginning keep it.
                     (TracePrompt::Text(text), CachePolicy::Nonce) => self.under("trace", text),
                     (TracePrompt::Tokens(count), CachePolicy::Warm) => {
                         words(plan.seed, "one", *count)
@@ -162,7 +162,7 @@ impl LoadContext {
         }
     }
 
-    /// The plan's prompt, told apart from all others where prompts are to differ.
+    /// The plan's prompt, behind a nonce if prompts are to differ.
     fn under_nonce(&self, what: &str) -> String {
         let plan = &self.setup.plan;
         match plan.cache {
@@ -178,7 +178,7 @@ impl LoadContext {
     }
 }
 
-/// Of the prompt as sent: in a chat, of everything said, each after who said it.
+/// SHA-256 of the prompt as sent; of a chat, of all messages with their roles.
 fn sha256_of(call: &GenerateCall) -> String {
     let Some(history) = &call.history else {
         return sha256_hex(call.prompt.as_bytes());

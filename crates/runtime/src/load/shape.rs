@@ -1,4 +1,4 @@
-//! When requests are meant to start.
+//! The planned starts of requests.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -10,74 +10,73 @@ use rand_distr::{Distribution as _, Exp1, Gamma};
 
 use super::trace::Trace;
 
-/// Planned starts fall on whole microseconds, which virtual time resolves exactly.
+/// Planned starts are whole microseconds, which virtual time resolves exactly. Nanoseconds.
 const STEP: u64 = 1_000;
 
 /// What decides when a request starts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LoadShape {
-    /// So many agents; each sends its next request when its last one has ended and it has thought.
-    /// The server's speed sets the rate. Each agent has its share of the requests from the start:
-    /// one that is served faster takes none from the others.
+    /// Closed loop: each agent sends its next request when its last one has ended and its pause is over. The
+    /// speed of the server sets the rate. Each agent has a fixed share of the requests.
     Closed {
         /// The agents.
         agents: NonZeroU32,
-        /// From the end of an agent's request to the planned start of its next one.
+        /// Pause between the end of an agent's request and the planned start of its next one.
         think: Nanos,
     },
-    /// Requests, or sessions of several turns, start when their time has come, whatever became of
-    /// those before them.
+    /// Open loop: requests, or sessions of several turns, start at planned times, whether or not earlier ones have
+    /// ended.
     Open {
-        /// When they come.
+        /// The planned starts.
         arrivals: Arrivals,
-        /// Most requests (or sessions) at one time. One that finds all of them busy waits, first
-        /// come first served, and keeps its planned start. `None` sets no limit.
+        /// Most requests (or sessions) at one time. Further ones wait in order and keep their planned
+        /// start. `None` for no limit.
         agents: Option<NonZeroU32>,
     },
-    /// Requests start as they did when they were recorded.
+    /// Requests start at the recorded times of a trace.
     Replay {
-        /// What was recorded.
+        /// The trace.
         trace: Arc<Trace>,
         /// Recorded seconds per second.
         speed: Speed,
-        /// As of an open loop.
+        /// Most requests at one time, as in an open loop.
         agents: Option<NonZeroU32>,
     },
 }
 
-/// An arrival process: a rate, and how the gaps around it are spread.
+/// An arrival process: a rate, and the distribution of the gaps between starts.
 ///
-/// The process is made at a mean rate of one per unit and then carried over to the rate's own time
-/// (time rescaling), so that it is exact for a rate that changes: equal gaps become equal shares of
-/// the rate's integral, and a Poisson process becomes the inhomogeneous one of that rate.
+/// Gaps are drawn at a mean rate of one and mapped to the rate's own time (time rescaling), which is exact for a
+/// changing rate: equal gaps become equal shares of the rate's integral, and a Poisson process becomes the
+/// inhomogeneous one of that rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Arrivals {
     /// Starts per second.
     pub rate: RateCurve,
-    /// How gaps are spread.
+    /// Distribution of the gaps.
     pub gaps: Gaps,
 }
 
 /// Starts per second over time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RateCurve {
-    /// Always the same.
+    /// A constant rate.
     Constant(Rate),
-    /// Changes linearly, and stays where it ends.
+    /// A rate that changes linearly and then stays at its last value.
     Ramp {
-        /// Starts per second at its beginning, zero or more.
+        /// Starts per second at the beginning, zero or more.
         from: f64,
-        /// At its end.
+        /// Rate at the end.
         to: Rate,
-        /// How long it takes; above zero.
+        /// Duration; above zero.
         over: Nanos,
     },
 }
 
-/// How the gaps between starts are spread around their mean.
+/// The distribution of the gaps between starts around their mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Gaps {
-    /// Not at all.
+    /// All gaps are equal.
     Equal,
     /// Independent and exponentially distributed: a Poisson process.
     Exponential,
@@ -96,10 +95,6 @@ pub struct Variation(f64);
 /// Recorded seconds per second: finite and above zero.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Speed(f64);
-
-fn positive(n: f64) -> bool {
-    n.is_finite() && n > 0.0
-}
 
 impl Rate {
     /// The greatest rate, requests per second: more than any machine sends.
@@ -133,12 +128,12 @@ impl Variation {
 }
 
 impl Speed {
-    /// As fast as it was recorded.
+    /// The recorded speed.
     pub const RECORDED: Self = Self(1.0);
 
     /// `None` for a number that is not finite and above zero.
     pub fn new(times: f64) -> Option<Self> {
-        positive(times).then_some(Self(times))
+        (times.is_finite() && times > 0.0).then_some(Self(times))
     }
 
     /// Recorded seconds per second.
@@ -146,21 +141,21 @@ impl Speed {
         self.0
     }
 
-    /// When something that was recorded at `start` is planned.
+    /// The planned start of a request that was recorded at `start`.
     pub(super) fn rescale(self, start: Nanos) -> Nanos {
         Nanos((start.0 as f64 / self.0) as u64 / STEP * STEP)
     }
 }
 
 impl RateCurve {
-    /// Starts per second that it ends at.
+    /// The rate at the end.
     pub fn last(self) -> Rate {
         match self {
             Self::Constant(rate) | Self::Ramp { to: rate, .. } => rate,
         }
     }
 
-    /// The moment, in seconds, at which its integral reaches `starts`.
+    /// The time, in seconds, at which the integral of the rate reaches `starts`.
     fn when(self, starts: f64) -> f64 {
         match self {
             Self::Constant(rate) => starts / rate.0,
@@ -173,14 +168,14 @@ impl RateCurve {
                 if starts <= 0.0 {
                     return 0.0;
                 }
-                // The quadratic's root in the form that subtracts nothing.
+                // The root of the quadratic in the form without cancellation.
                 let slope = (to.0 - from) / over;
                 2.0 * starts / (from + (from * from + 2.0 * slope * starts).max(0.0).sqrt())
             }
         }
     }
 
-    /// Starts that fall into a ramp with equal gaps; none for a constant rate.
+    /// Number of starts with equal gaps during a ramp; none for a constant rate.
     pub fn starts_in_ramp(self) -> Option<u64> {
         match self {
             Self::Constant(_) => None,
@@ -193,73 +188,45 @@ impl RateCurve {
 }
 
 impl Arrivals {
-    /// Equal gaps at one rate.
+    /// Equal gaps at a constant rate.
     pub fn constant(rate: Rate) -> Self {
-        Self {
-            rate: RateCurve::Constant(rate),
-            gaps: Gaps::Equal,
-        }
+        let (rate, gaps) = (RateCurve::Constant(rate), Gaps::Equal);
+        Self { rate, gaps }
     }
 
-    /// A Poisson process at one rate.
+    /// A Poisson process at a constant rate.
     pub fn poisson(rate: Rate) -> Self {
-        Self {
-            rate: RateCurve::Constant(rate),
-            gaps: Gaps::Exponential,
-        }
+        let (rate, gaps) = (RateCurve::Constant(rate), Gaps::Exponential);
+        Self { rate, gaps }
     }
 
-    /// Planned starts, counted from the first one, without end. The same seed gives the same ones.
-    pub fn starts(self, seed: u64) -> Starts {
+    /// Planned starts, counted from the first one, without end. The same seed gives the same starts.
+    pub fn starts(self, seed: u64) -> impl Iterator<Item = Nanos> + Send {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let gamma = |cv: f64| {
+            // The mean, shape times scale, is one.
+            let shape = 1.0 / (cv * cv);
+            Gamma::new(shape, 1.0 / shape).expect("both are finite and above zero")
+        };
         let gamma = match self.gaps {
-            Gaps::Gamma(Variation(cv)) => {
-                // Of mean one: shape times scale.
-                let shape = 1.0 / (cv * cv);
-                Some(Gamma::new(shape, 1.0 / shape).expect("both are finite and above zero"))
-            }
+            Gaps::Gamma(Variation(cv)) => Some(gamma(cv)),
             Gaps::Equal | Gaps::Exponential => None,
         };
-        Starts {
-            arrivals: self,
-            gamma,
-            random: ChaCha8Rng::seed_from_u64(seed),
-            begun: 0,
-            at: 0.0,
-        }
-    }
-}
-
-/// Planned starts, one after another.
-#[derive(Debug, Clone)]
-pub struct Starts {
-    arrivals: Arrivals,
-    gamma: Option<Gamma<f64>>,
-    random: ChaCha8Rng,
-    begun: u64,
-    /// In units in which the mean rate is one.
-    at: f64,
-}
-
-impl Iterator for Starts {
-    type Item = Nanos;
-
-    fn next(&mut self) -> Option<Nanos> {
-        if self.begun > 0 {
-            match (self.arrivals.gaps, &self.gamma) {
+        // In units in which the mean rate is one.
+        let mut at = 0.0;
+        (0_u64..).map(move |number| {
+            match (self.gaps, &gamma) {
                 // Counted rather than added up, so that no rounding accumulates.
-                (Gaps::Equal, _) => self.at = self.begun as f64,
-                (_, Some(gamma)) => self.at += gamma.sample(&mut self.random),
+                (Gaps::Equal, _) => at = number as f64,
+                _ if number == 0 => {}
+                (_, Some(gamma)) => at += gamma.sample(&mut random),
                 (_, None) => {
-                    let gap: f64 = Exp1.sample(&mut self.random);
-                    self.at += gap;
+                    let gap: f64 = Exp1.sample(&mut random);
+                    at += gap;
                 }
             }
-        }
-        self.begun += 1;
-        Some(on_step(self.arrivals.rate.when(self.at)))
+            let start = Nanos::from_secs_f64(self.rate.when(at));
+            Nanos(start.0 / STEP * STEP)
+        })
     }
-}
-
-fn on_step(seconds: f64) -> Nanos {
-    Nanos(Nanos::from_secs_f64(seconds).0 / STEP * STEP)
 }

@@ -1,5 +1,6 @@
-//! Loads in virtual time against a server that does what it is told, to the microsecond.
+//! Loads in virtual time against a scripted server, exact to the microsecond.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::atomic::AtomicU64;
 
@@ -12,6 +13,7 @@ use proptest::prelude::*;
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::tests::fake::failed;
 
 const FIRST: Nanos = Nanos::from_millis(50);
 const TOKEN: Nanos = Nanos::from_millis(10);
@@ -40,16 +42,21 @@ impl fmt::Debug for Fake {
 }
 
 impl Fake {
+    fn new(clock: Clock, slots: usize, script: fn(u64) -> Reply) -> Self {
+        Self {
+            clock,
+            slots: Semaphore::new(slots),
+            script,
+            arrived: AtomicU64::new(0),
+            calls: Mutex::default(),
+        }
+    }
+
     async fn reply(&self, call: &GenerateCall, exchange: &mut Exchange) -> Outcome {
         self.calls.lock().unwrap().push(call.clone());
         let tokens = match (self.script)(self.arrived.fetch_add(1, Ordering::Relaxed)) {
             Reply::Tokens(tokens) => tokens,
-            Reply::Refused => {
-                return Outcome::Failed {
-                    failure: FailureKind::ConnectionRefused,
-                    message: "connection refused".to_owned(),
-                };
-            }
+            Reply::Refused => return failed(FailureKind::ConnectionRefused, "connection refused"),
             Reply::Stalls => {
                 exchange.times.sent = Some(self.clock.now());
                 return std::future::pending().await;
@@ -88,7 +95,7 @@ impl ChatBackend for Fake {
     }
 }
 
-/// A load run to its end: what became of it, its records by request, and the server.
+/// A load that ran to its end, with its records by planned start.
 struct Ran {
     end: LoadEnd,
     records: Vec<RequestRecord>,
@@ -126,24 +133,14 @@ impl Case {
     }
 
     fn run(self) -> Ran {
-        clock::virtual_runtime()
-            .unwrap()
-            .block_on(self.in_runtime())
+        let runtime = clock::virtual_runtime().unwrap();
+        runtime.block_on(self.in_runtime())
     }
 
     async fn in_runtime(self) -> Ran {
         let clock = Clock::start_virtual();
-        let servers: Vec<_> = (0..self.servers)
-            .map(|_| {
-                Arc::new(Fake {
-                    clock: clock.clone(),
-                    slots: Semaphore::new(self.slots),
-                    script: self.script,
-                    arrived: AtomicU64::new(0),
-                    calls: Mutex::default(),
-                })
-            })
-            .collect();
+        let server = |_| Arc::new(Fake::new(clock.clone(), self.slots, self.script));
+        let servers: Vec<_> = (0..self.servers).map(server).collect();
         let records = Arc::new(Mutex::new(Vec::new()));
         let plan = LoadPlan {
             cache: self.cache,
@@ -200,13 +197,11 @@ fn constant(per_second: f64, most: Option<u32>) -> LoadShape {
 }
 
 fn ms(stamps: impl IntoIterator<Item = Stamp>) -> Vec<u64> {
-    stamps
-        .into_iter()
-        .map(|stamp| {
-            assert_eq!(stamp.0 % 1_000_000, 0, "{stamp:?}");
-            stamp.0 / 1_000_000
-        })
-        .collect()
+    let whole_ms = |stamp: Stamp| {
+        assert_eq!(stamp.0 % 1_000_000, 0, "{stamp:?}");
+        stamp.0 / 1_000_000
+    };
+    stamps.into_iter().map(whole_ms).collect()
 }
 
 fn scheduled(ran: &Ran) -> Vec<u64> {
@@ -215,6 +210,12 @@ fn scheduled(ran: &Ran) -> Vec<u64> {
 
 fn sent(ran: &Ran) -> Vec<u64> {
     ms(ran.records.iter().map(|r| r.times.sent.unwrap()))
+}
+
+/// The agent and the outcome of each request.
+fn classes(ran: &Ran) -> Vec<(u32, &'static str)> {
+    let of = |r: &RequestRecord| (r.agent, r.times.outcome.class());
+    ran.records.iter().map(of).collect()
 }
 
 #[test]
@@ -230,7 +231,7 @@ fn in_a_closed_loop_each_agent_sends_when_its_last_request_has_ended() {
         LoadEnd {
             started: Stamp::ZERO,
             ended: Stamp(300_000_000),
-            begun: 5,
+            started_requests: 5,
             peak_in_flight: 2,
             interrupted: false,
         }
@@ -273,18 +274,14 @@ fn a_limit_that_is_never_reached_changes_nothing() {
 }
 
 #[test]
-fn agents_are_dealt_to_the_servers_in_turn() {
+fn agents_are_assigned_to_the_servers_in_turn() {
     let mut case = Case::new(closed(3, 0), 6);
     case.servers = 2;
     let ran = case.run();
     let dealt: Vec<_> = ran.records.iter().map(|r| (r.agent, r.endpoint)).collect();
     assert_eq!(dealt, [(0, 0), (1, 1), (2, 0), (0, 0), (1, 1), (2, 0)]);
-    let served: Vec<_> = ran
-        .servers
-        .iter()
-        .map(|s| s.calls.lock().unwrap().len())
-        .collect();
-    assert_eq!(served, [4, 2]);
+    let served = |server: &Arc<Fake>| server.calls.lock().unwrap().len();
+    assert_eq!(ran.servers.iter().map(served).collect::<Vec<_>>(), [4, 2]);
 }
 
 #[test]
@@ -294,16 +291,14 @@ fn prompts_differ_unless_they_are_asked_to_be_equal() {
         case.cache = cache;
         let ran = case.run();
         let calls = ran.servers[0].calls.lock().unwrap();
-        let seeds: std::collections::BTreeSet<_> = calls.iter().map(|c| c.options.seed).collect();
+        let seeds: BTreeSet<_> = calls.iter().map(|c| c.options.seed).collect();
         assert_eq!(seeds.len(), 8, "sampling seeds repeat");
-        let texts: std::collections::BTreeSet<_> = calls.iter().map(|c| c.prompt.clone()).collect();
+        let texts: BTreeSet<_> = calls.iter().map(|c| c.prompt.clone()).collect();
         texts
     };
     assert_eq!(prompts(CachePolicy::Nonce).len(), 8);
-    assert_eq!(
-        prompts(CachePolicy::Warm).into_iter().collect::<Vec<_>>(),
-        ["Say something."]
-    );
+    let same = prompts(CachePolicy::Warm);
+    assert!(same.iter().eq(["Say something."]), "{same:?}");
 }
 
 #[test]
@@ -322,7 +317,7 @@ fn the_same_load_run_again_begins_its_prompts_anew_and_draws_the_same_samples() 
             None | Some([]) => call.prompt.clone(),
             Some([first, ..]) => first.text.clone(),
         };
-        let prompts: std::collections::BTreeSet<_> = calls.iter().map(beginning).collect();
+        let prompts: BTreeSet<_> = calls.iter().map(beginning).collect();
         let seeds: Vec<_> = calls.iter().map(|call| call.options.seed).collect();
         (prompts, seeds)
     };
@@ -340,17 +335,12 @@ fn the_same_load_run_again_begins_its_prompts_anew_and_draws_the_same_samples() 
         let [(one, seeds), (again, _), (other, seeds_of_other)] =
             [1, 1, 2].map(|root| sent(&shape, turns, root));
         assert_eq!(one, again, "{shape:?}");
-        let first_words = |prompts: &std::collections::BTreeSet<String>| {
+        let first_words = |prompts: &BTreeSet<String>| {
             let of = |prompt: &String| prompt.get(..12).unwrap_or(prompt).to_owned();
-            prompts
-                .iter()
-                .map(of)
-                .collect::<std::collections::BTreeSet<_>>()
+            prompts.iter().map(of).collect::<BTreeSet<_>>()
         };
-        assert!(
-            first_words(&one).is_disjoint(&first_words(&other)),
-            "{one:?} {other:?}"
-        );
+        let is_disjoint = first_words(&one).is_disjoint(&first_words(&other));
+        assert!(is_disjoint, "{one:?} {other:?}");
         assert_eq!(seeds, seeds_of_other);
     }
 }
@@ -358,43 +348,30 @@ fn the_same_load_run_again_begins_its_prompts_anew_and_draws_the_same_samples() 
 #[test]
 fn a_failed_request_is_a_record_and_its_agent_goes_on() {
     let mut case = Case::new(closed(1, 0), 3);
-    case.script = |n| {
-        if n == 1 {
-            Reply::Refused
-        } else {
-            Reply::Tokens(6)
-        }
+    case.script = |n| match n {
+        1 => Reply::Refused,
+        _ => Reply::Tokens(6),
     };
     let ran = case.run();
-    let classes: Vec<_> = ran
-        .records
-        .iter()
-        .map(|r| r.times.outcome.class())
-        .collect();
-    assert_eq!(classes, ["completed", "failed", "completed"]);
+    assert_eq!(
+        classes(&ran),
+        [(0, "completed"), (0, "failed"), (0, "completed")]
+    );
     assert!(!ran.end.interrupted);
 }
 
 #[test]
 fn stopping_begins_nothing_new_and_cancels_what_outlasts_the_grace() {
     let mut case = Case::new(closed(2, 0), 10);
-    case.script = |n| {
-        if n == 1 {
-            Reply::Stalls
-        } else {
-            Reply::Tokens(6)
-        }
+    case.script = |n| match n {
+        1 => Reply::Stalls,
+        _ => Reply::Tokens(6),
     };
     // Agent 0 is in its second request, which ends within the grace.
     case.stop = Some((Nanos::from_millis(150), Nanos::from_millis(80)));
     let ran = case.run();
-    let classes: Vec<_> = ran
-        .records
-        .iter()
-        .map(|r| (r.agent, r.times.outcome.class()))
-        .collect();
     assert_eq!(
-        classes,
+        classes(&ran),
         [(0, "completed"), (1, "cancelled"), (0, "completed")]
     );
     assert_eq!(
@@ -402,7 +379,7 @@ fn stopping_begins_nothing_new_and_cancels_what_outlasts_the_grace() {
         LoadEnd {
             started: Stamp::ZERO,
             ended: Stamp(230_000_000),
-            begun: 3,
+            started_requests: 3,
             peak_in_flight: 2,
             interrupted: true,
         }
@@ -415,7 +392,7 @@ fn stopping_an_open_loop_ends_its_waits() {
         let mut case = Case::new(constant(1.0, most), 10);
         case.stop = Some((Nanos::from_millis(1500), Nanos::ZERO));
         let ran = case.run();
-        assert_eq!((ran.end.begun, ran.records.len()), (2, 2));
+        assert_eq!((ran.end.started_requests, ran.records.len()), (2, 2));
         assert_eq!(ran.end.ended, Stamp(1_500_000_000));
         assert!(ran.end.interrupted);
     }

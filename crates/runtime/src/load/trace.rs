@@ -1,4 +1,4 @@
-//! Recorded traces: when requests came, and how long their prompts and answers were.
+//! Recorded traces: the starts of requests, and the lengths of their prompts and answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,7 @@ use domain::{Nanos, Stamp};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// A recorded trace, in the order of its starts.
+/// A recorded trace, sorted by start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
     /// The file's name, without its folder.
@@ -22,76 +22,67 @@ pub struct Trace {
     pub sha256: String,
     /// The requests.
     pub entries: Vec<TraceEntry>,
-    /// How the starts were read: `timestamp in milliseconds since 1970`.
+    /// Column and unit of the starts: `timestamp in milliseconds since 1970`.
     pub starts: String,
-    /// Requests that had no response when they were recorded, and are not sent.
+    /// Requests without a response in the recording, which are not sent.
     pub skipped: u32,
-    /// Columns that were not used, in lowercase and in alphabetical order.
+    /// Unused columns, in lowercase and in alphabetical order.
     pub unused: Vec<String>,
 }
 
 /// One request of a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceEntry {
-    /// From the first start of the trace.
+    /// Time since the first start of the trace.
     pub start: Nanos,
-    /// What was asked.
+    /// The prompt.
     pub prompt: TracePrompt,
-    /// Tokens of the answer, where the trace says.
+    /// Tokens of the answer, if the trace has them.
     pub output_tokens: Option<u32>,
-    /// Requests of one session share an agent, and the beginning of made-up prompts. From 0, in
-    /// order of appearance.
+    /// Number of the session, from 0 in order of appearance. Requests of a session share an agent, and the
+    /// beginning of generated prompts.
     pub session: Option<u32>,
 }
 
-/// What a trace says of a prompt.
+/// The prompt of a traced request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TracePrompt {
     /// Its text.
     Text(Arc<str>),
-    /// Its length in tokens; a text of about this length is made up.
+    /// Its length in tokens; a text of about this length is generated.
     Tokens(u32),
-    /// Nothing: the load's own prompt is sent.
+    /// Unknown: the load's own prompt is sent.
     Unknown,
 }
 
-/// A trace cannot be replayed.
+/// Why a trace cannot be replayed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TraceError {
-    /// It could not be read.
-    #[error("failed to read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// It says something that is no trace.
+    /// The file could not be read.
+    #[error("failed to read {}", .0.display())]
+    Read(PathBuf, #[source] std::io::Error),
+    /// A line, counted from 1, is wrong: what, and the fix.
     #[error("{}:{line}: {what}", path.display())]
     Line {
         /// The file.
         path: PathBuf,
-        /// The line, from 1.
+        /// The line.
         line: u64,
-        /// What is wrong, and the fix.
+        /// The mistake and the fix.
         what: String,
     },
-    /// It holds no request.
-    #[error("{} holds no request; give a file with one a line", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file has no request.
+    #[error("{} holds no request; give a file with one a line", .0.display())]
+    Empty(PathBuf),
 }
 
-/// Beyond it somebody mixed up columns.
+/// More tokens are a sign of mixed-up columns.
 const MOST_TOKENS: u32 = limits::TOKENS.most;
-/// Longest time from the first start to the last: beyond it the unit is not the one that was meant.
+/// Longest time from the first start to the last; a longer one is a sign of a wrong unit.
 const LONGEST: Nanos = Nanos::from_secs(366 * 24 * 3600);
 
-/// What a row says of a request.
+/// A request of the trace.
 struct Row {
     start: Start,
     prompt: TracePrompt,
@@ -99,59 +90,39 @@ struct Row {
     session: Option<String>,
 }
 
-/// A start as it is written.
+/// A start as the trace has it.
 struct Start {
     column: &'static str,
     reading: Reading,
     value: f64,
 }
 
-/// How a start's number is to be understood.
+/// The unit and the origin of a start's number.
 #[derive(Clone, Copy, PartialEq)]
 enum Reading {
-    /// In the unit that the column's name says.
+    /// In the unit that the column's name states.
     Fixed(Unit),
-    /// Since 1970 in the unit that its magnitude says, or else in this unit from any beginning.
-    Usually(Unit),
-    /// Nanoseconds since 1970, of a date and a time.
+    /// Since 1970 in the unit that its magnitude implies, or else in this unit from any origin.
+    ByMagnitudeOr(Unit),
+    /// Nanoseconds since 1970, from a date and a time.
     Date,
-    /// Nanoseconds since the beginning of a load or a sweep of Tandem's own.
+    /// Nanoseconds since the start of a load or a sweep recorded by Tandem.
     Recorded,
 }
 
-/// A unit of time.
+/// A unit of time: its name, its nanoseconds, and the least number that counts from 1970 in it. Seconds begin in 2001
+/// and the other units in 1973; every unit ends in 5138, where the next one begins.
 #[derive(Clone, Copy, PartialEq)]
-struct Unit {
-    name: &'static str,
-    nanos: f64,
-    /// The least number that counts from 1970 in this unit. Seconds begin in 2001 and each other unit in
-    /// 1973; every unit ends in 5138, where the next one begins.
-    since_1970: f64,
-}
+struct Unit(&'static str, f64, f64);
 
-const SECONDS: Unit = Unit {
-    name: "seconds",
-    nanos: 1e9,
-    since_1970: 1e9,
-};
-const MILLISECONDS: Unit = Unit {
-    name: "milliseconds",
-    nanos: 1e6,
-    since_1970: 1e11,
-};
+const SECONDS: Unit = Unit("seconds", 1e9, 1e9);
+const MILLISECONDS: Unit = Unit("milliseconds", 1e6, 1e11);
+const NANOSECONDS: Unit = Unit("nanoseconds", 1.0, 1e17);
 const UNITS: [Unit; 4] = [
     SECONDS,
     MILLISECONDS,
-    Unit {
-        name: "microseconds",
-        nanos: 1e3,
-        since_1970: 1e14,
-    },
-    Unit {
-        name: "nanoseconds",
-        nanos: 1.0,
-        since_1970: 1e17,
-    },
+    Unit("microseconds", 1e3, 1e14),
+    NANOSECONDS,
 ];
 
 /// Columns by their names in lowercase.
@@ -172,23 +143,21 @@ const OUTPUT_TOKENS: &[&str] = &[
 ];
 const PROMPT: &[&str] = &["prompt", "text"];
 const SESSION: &[&str] = &["session", "session_id", "session id", "chat_id"];
-const START_S: &[&str] = &["start_s"];
-const START_MS: &[&str] = &["start_ms"];
-/// Starts whose name says no unit.
-const START: &[&str] = &["start", "arrived_at", "timestamp"];
+/// Starts. The names of the first two state their unit.
+const START: &[&str] = &["start_s", "start_ms", "start", "arrived_at", "timestamp"];
 
 const COLUMNS: &str = "a start (start_s, start_ms, timestamp) and a length (prompt_tokens, \
                        input_length, ContextTokens) or a prompt";
 
 impl Trace {
-    /// How many sessions it has.
+    /// Number of sessions.
     pub fn sessions(&self) -> u32 {
         let last = self.entries.iter().filter_map(|entry| entry.session).max();
         last.map_or(0, |last| last + 1)
     }
 
     /// Reads a trace: JSON lines, a JSON array or CSV with a heading, requests.jsonl of a load, journal.jsonl of
-    /// a sweep, or the folder of either.
+    /// a sweep, or the folder of either. Fails when the file cannot be read, a line is wrong, or there is no request.
     pub fn read(path: &Path) -> Result<Self, TraceError> {
         let mut path = path.to_owned();
         if path.is_dir() {
@@ -197,14 +166,11 @@ impl Trace {
                 path = file;
             }
         }
-        let text = fs::read_to_string(&path).map_err(|source| TraceError::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let text = fs::read_to_string(&path).map_err(|e| TraceError::Read(path.clone(), e))?;
         Self::parse(&path, &text)
     }
 
-    /// A trace from its text. `path` is for its name and for messages.
+    /// Parses a trace. `path` is for its name and for messages. Fails when a line is wrong or there is no request.
     pub fn parse(path: &Path, text: &str) -> Result<Self, TraceError> {
         let content = text.trim_start_matches('\u{feff}');
         let is_json = content.trim_start().starts_with(['{', '[']);
@@ -223,16 +189,12 @@ impl Trace {
             line,
             what,
         })?;
+        let mut rows: Vec<_> = rows.collect();
         let before = rows.len();
-        let mut rows: Vec<_> = rows
-            .filter(|((_, row), _)| row.output_tokens != Some(0))
-            .collect();
+        rows.retain(|((_, row), _)| row.output_tokens != Some(0));
         rows.sort_by_key(|(_, start)| *start);
-        let Some(first) = rows.first().map(|(_, start)| *start) else {
-            return Err(TraceError::Empty {
-                path: path.to_owned(),
-            });
-        };
+        let first = rows.first().map(|(_, start)| *start);
+        let first = first.ok_or_else(|| TraceError::Empty(path.to_owned()))?;
         let skipped = u32::try_from(before - rows.len()).unwrap_or(u32::MAX);
         let mut sessions = BTreeMap::new();
         let entries = rows
@@ -259,7 +221,7 @@ impl Trace {
     }
 }
 
-/// The columns that a trace has, and those of them that were used.
+/// The columns of a trace, and those that were used.
 #[derive(Default)]
 struct Columns {
     known: BTreeSet<String>,
@@ -267,12 +229,12 @@ struct Columns {
 }
 
 impl Columns {
-    /// True when the column is new.
+    /// Adds a column; true if it is new.
     fn add(&mut self, name: &str) -> bool {
         !self.known.contains(name) && self.known.insert(name.to_owned())
     }
 
-    /// Of these names the first that has a cell.
+    /// The first of these names with a cell.
     fn first(
         &mut self,
         names: &[&'static str],
@@ -289,7 +251,7 @@ impl Columns {
     }
 }
 
-/// How the starts are to be read, in words, and each since the earliest of them.
+/// The column and unit of the starts in words, and each start since the earliest.
 fn starts(rows: &[(u64, Row)]) -> AtLine<(String, Vec<Nanos>)> {
     let values = || rows.iter().map(|(line, row)| (row.start.value, *line));
     let least = values().min_by(|a, b| a.0.total_cmp(&b.0));
@@ -308,27 +270,28 @@ fn starts(rows: &[(u64, Row)]) -> AtLine<(String, Vec<Nanos>)> {
         };
         return Err((*line, what));
     }
-    let by_magnitude = UNITS.into_iter().rfind(|unit| least >= unit.since_1970);
-    let (unit, words) = match usual.reading {
-        Reading::Recorded => (UNITS[3], "planned starts of an earlier run".to_owned()),
-        Reading::Date => (UNITS[3], format!("{column} as date and time")),
-        Reading::Fixed(unit) => match by_magnitude {
-            Some(other) if other != unit => {
-                let what = format!(
-                    "{column} is {least}, which looks like {} since 1970; name the column timestamp, \
-                     or count {} from the trace's beginning",
-                    other.name, unit.name
-                );
-                return Err((line, what));
-            }
-            _ => (unit, format!("{column} in {}", unit.name)),
-        },
-        Reading::Usually(unit) => match by_magnitude {
-            Some(unit) => (unit, format!("{column} in {} since 1970", unit.name)),
-            None => (unit, format!("{column} in {}", unit.name)),
-        },
+    let by_magnitude = UNITS
+        .into_iter()
+        .rfind(|Unit(.., since_1970)| least >= *since_1970);
+    let (Unit(_, nanos, _), words) = match (usual.reading, by_magnitude) {
+        (Reading::Recorded, _) => (NANOSECONDS, "planned starts of an earlier run".to_owned()),
+        (Reading::Date, _) => (NANOSECONDS, format!("{column} as date and time")),
+        (Reading::Fixed(unit), Some(other)) if other != unit => {
+            let what = format!(
+                "{column} is {least}, which looks like {} since 1970; name the column timestamp, \
+                 or count {} from the trace's beginning",
+                other.0, unit.0
+            );
+            return Err((line, what));
+        }
+        (Reading::ByMagnitudeOr(_), Some(unit)) => {
+            (unit, format!("{column} in {} since 1970", unit.0))
+        }
+        (Reading::Fixed(unit) | Reading::ByMagnitudeOr(unit), _) => {
+            (unit, format!("{column} in {}", unit.0))
+        }
     };
-    let since_first = |value: f64| Nanos(((value - least) * unit.nanos).round() as u64);
+    let since_first = |value: f64| Nanos(((value - least) * nanos).round() as u64);
     if let Some((value, line)) = values().find(|(value, _)| since_first(*value) > LONGEST) {
         let days = since_first(value).as_secs_f64() / 86_400.0;
         let what = format!(
@@ -337,10 +300,8 @@ fn starts(rows: &[(u64, Row)]) -> AtLine<(String, Vec<Nanos>)> {
         );
         return Err((line, what));
     }
-    Ok((
-        words,
-        values().map(|(value, _)| since_first(value)).collect(),
-    ))
+    let starts = values().map(|(value, _)| since_first(value));
+    Ok((words, starts.collect()))
 }
 
 type AtLine<T> = Result<T, (u64, String)>;
@@ -356,7 +317,7 @@ fn from_json(text: &str, columns: &mut Columns) -> AtLine<Vec<(u64, Row)>> {
     Ok(rows)
 }
 
-/// The lines of JSON lines or the elements of an array, each with the line that it begins in.
+/// The lines of JSON lines or the elements of an array, each with its first line number.
 fn json_entries(text: &str) -> AtLine<Vec<(u64, &str)>> {
     if !text.trim_start().starts_with('[') {
         let lines = (1..).zip(text.lines());
@@ -367,36 +328,32 @@ fn json_entries(text: &str) -> AtLine<Vec<(u64, &str)>> {
     let (mut rest, mut line) = (text, 1);
     let place = |element: &RawValue| {
         // Between two elements are white space and a comma alone, so that the first match is the element.
-        let (before, _) = rest
-            .split_once(element.get())
-            .expect("the element is of this text");
+        let found = rest.split_once(element.get());
+        let (before, _) = found.expect("the element is of this text");
         let at = line + before.matches('\n').count() as u64;
         line = at + element.get().matches('\n').count() as u64;
         rest = &rest[before.len() + element.get().len()..];
         at
     };
     let lines: Vec<u64> = elements.iter().copied().map(place).collect();
-    Ok(lines
-        .into_iter()
-        .zip(elements.into_iter().map(RawValue::get))
-        .collect())
+    let texts = elements.into_iter().map(RawValue::get);
+    Ok(lines.into_iter().zip(texts).collect())
 }
 
-/// None for a line of a journal that is no request of the measured work.
+/// `None` for a line of a journal that is not a main request.
 fn from_object(value: &Value, columns: &mut Columns) -> Result<Option<Row>, String> {
     if let Some(line) = results::recorded(value) {
         let line =
             line.map_err(|e| format!("looks like a recorded request and is not one: {e}"))?;
         return Ok(match line {
-            JournalLine::Request(record) if record.role == RequestRole::Main => {
-                Some(of_record(&record))
+            JournalLine::Request(record) => {
+                (record.role == RequestRole::Main).then(|| of_record(&record))
             }
             _ => None,
         });
     }
-    let object = value
-        .as_object()
-        .ok_or("no JSON object; one a line is wanted")?;
+    let object = value.as_object();
+    let object = object.ok_or("no JSON object; one a line is wanted")?;
     let mut named: BTreeMap<String, &Value> = BTreeMap::new();
     for (key, value) in object {
         let key = key.to_lowercase();
@@ -407,12 +364,8 @@ fn from_object(value: &Value, columns: &mut Columns) -> Result<Option<Row>, Stri
             _ => !is_text && !is_used(&key),
         };
         if !fits {
-            let wanted = if is_text {
-                "a text"
-            } else {
-                "a number or a text"
-            };
-            return Err(format!("{key} is {}; give {wanted}", kind(value)));
+            let number = if is_text { "" } else { "a number or " };
+            return Err(format!("{key} is {}; give {number}a text", kind(value)));
         }
         columns.add(&key);
         if named.contains_key(&key) {
@@ -429,18 +382,10 @@ fn from_object(value: &Value, columns: &mut Columns) -> Result<Option<Row>, Stri
     row(&names, columns, cell).map(Some)
 }
 
-/// Whether a trace's row is read from such a column, among others.
+/// True for a column that rows are read from, other than prompts.
 fn is_used(name: &str) -> bool {
-    [
-        START_S,
-        START_MS,
-        START,
-        PROMPT_TOKENS,
-        OUTPUT_TOKENS,
-        SESSION,
-    ]
-    .concat()
-    .contains(&name)
+    let used = [START, PROMPT_TOKENS, OUTPUT_TOKENS, SESSION];
+    used.concat().contains(&name)
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -474,7 +419,7 @@ fn of_record(record: &RequestRecord) -> Row {
 
 fn from_csv(text: &str, columns: &mut Columns) -> AtLine<Vec<(u64, Row)>> {
     let heading = text.trim_start().lines().next().unwrap_or_default();
-    // Of two that are as frequent the comma, which comes last.
+    // The most frequent separator; the comma, which comes last, if two are equally frequent.
     let by = [b';', b'\t', b','];
     let times = |by: &u8| heading.bytes().filter(|byte| byte == by).count();
     let mut reader = csv::ReaderBuilder::new()
@@ -518,37 +463,24 @@ fn row(
     columns: &mut Columns,
     cell: impl Fn(&str) -> Option<String>,
 ) -> Result<Row, String> {
-    let start = if let Some((column, text)) = columns.first(START_S, &cell) {
-        Start {
-            column,
-            reading: Reading::Fixed(SECONDS),
-            value: number(column, &text)?,
-        }
-    } else if let Some((column, text)) = columns.first(START_MS, &cell) {
-        Start {
-            column,
-            reading: Reading::Fixed(MILLISECONDS),
-            value: number(column, &text)?,
-        }
-    } else if let Some((column, text)) = columns.first(START, &cell) {
-        if text.parse::<f64>().is_err() {
-            Start {
-                column,
-                reading: Reading::Date,
-                value: moment(column, &text)?,
-            }
-        } else {
-            // Mooncake's are milliseconds; those of BurstGPT and Vidur, seconds.
-            let is_mooncake = column == "timestamp" && names.contains(&"input_length");
-            let unit = if is_mooncake { MILLISECONDS } else { SECONDS };
-            Start {
-                column,
-                reading: Reading::Usually(unit),
-                value: number(column, &text)?,
-            }
-        }
-    } else {
-        return Err(format!("no start among {names:?}; a trace has {COLUMNS}"));
+    let found = columns.first(START, &cell);
+    let (column, text) =
+        found.ok_or_else(|| format!("no start among {names:?}; a trace has {COLUMNS}"))?;
+    let reading = match column {
+        "start_s" => Reading::Fixed(SECONDS),
+        "start_ms" => Reading::Fixed(MILLISECONDS),
+        _ if text.parse::<f64>().is_err() => Reading::Date,
+        // Mooncake's timestamps are milliseconds; those of BurstGPT and Vidur, seconds.
+        "timestamp" if names.contains(&"input_length") => Reading::ByMagnitudeOr(MILLISECONDS),
+        _ => Reading::ByMagnitudeOr(SECONDS),
+    };
+    let start = Start {
+        column,
+        reading,
+        value: match reading {
+            Reading::Date => moment(column, &text)?,
+            _ => number(column, &text)?,
+        },
     };
     let prompt = if let Some((_, text)) = columns.first(PROMPT, &cell) {
         TracePrompt::Text(text.into())
@@ -557,14 +489,12 @@ fn row(
     } else {
         return Err(format!("no prompt among {names:?}; a trace has {COLUMNS}"));
     };
-    let output_tokens = columns
-        .first(OUTPUT_TOKENS, &cell)
-        .map(|(name, text)| count(name, &text))
-        .transpose()?;
+    let output_tokens = columns.first(OUTPUT_TOKENS, &cell);
+    let output_tokens = output_tokens.map(|(name, text)| count(name, &text));
     Ok(Row {
         start,
         prompt,
-        output_tokens,
+        output_tokens: output_tokens.transpose()?,
         session: columns.first(SESSION, &cell).map(|(_, text)| text),
     })
 }

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 pub(crate) enum Reply {
     /// Loads where the options need it, prefills, decodes.
     Text { tokens: u64 },
-    /// Nobody listens.
+    /// The connection is refused.
     Refused,
     /// An error line after so many tokens.
     Breaks { after: u64 },
@@ -67,9 +67,9 @@ impl std::fmt::Debug for Fake {
 }
 
 impl Fake {
-    pub(crate) fn new(endpoint: String, clock: Clock, script: Script) -> Self {
+    pub(crate) fn new(place: usize, clock: Clock, script: Script) -> Self {
         Self {
-            endpoint,
+            endpoint: format!("fake://{place}"),
             clock,
             script,
             slot: tokio::sync::Mutex::new(None),
@@ -110,10 +110,7 @@ impl Fake {
             Reply::Text { tokens } => (tokens, false),
             Reply::Breaks { after } => (after, true),
             Reply::Refused => {
-                return Outcome::Failed {
-                    failure: FailureKind::ConnectionRefused,
-                    message: "connection refused".to_owned(),
-                };
+                return failed(FailureKind::ConnectionRefused, "connection refused");
             }
             Reply::Stalls => {
                 exchange.times.sent = Some(self.clock.now());
@@ -140,10 +137,7 @@ impl Fake {
             self.clock.sleep(TOKEN).await;
         }
         if breaks {
-            return Outcome::Failed {
-                failure: FailureKind::MidStream,
-                message: "out of memory".to_owned(),
-            };
+            return failed(FailureKind::MidStream, "out of memory");
         }
         let done = self.clock.now();
         exchange.times.done = Some(done);
@@ -161,6 +155,11 @@ impl Fake {
         }
         Outcome::Completed
     }
+}
+
+pub(crate) fn failed(failure: FailureKind, message: &str) -> Outcome {
+    let message = message.to_owned();
+    Outcome::Failed { failure, message }
 }
 
 impl ChatBackend for Fake {

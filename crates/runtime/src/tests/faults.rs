@@ -1,4 +1,4 @@
-//! What goes wrong is recorded, and only what keeps a sweep from recording stops it.
+//! Failures are recorded, and only a failure to record stops a sweep.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -11,12 +11,18 @@ use domain::{FailureKind, Nanos, Outcome, TimeoutPhase};
 use results::{FolderError, LineWriter, ResultsDir, Sink};
 use tokio_util::sync::CancellationToken;
 
-use super::fake::{Fake, Reply, Script, by_context};
-use super::{Trial, fresh, manifest, ms, plan, read, three};
+use super::fake::{Reply, Script, by_context, failed};
+use super::{BOTH, TOGETHER, Trial, fresh, manifest, ms, plan, read, run_plan};
 use crate::book::Book;
 use crate::{RuntimeError, SweepSummary};
 
-const TOGETHER: &str = "arms = [\"together\"]\ninterleave = false";
+/// A reply of `tokens` tokens if `answers`, else a refused connection.
+fn if_up(answers: bool, tokens: u64) -> Reply {
+    match answers {
+        true => Reply::Text { tokens },
+        false => Reply::Refused,
+    }
+}
 
 /// Does `reply` for the agent with this context, and what [`by_context`] does for the others.
 fn only(context: i64, reply: Reply) -> Script {
@@ -32,34 +38,24 @@ fn only(context: i64, reply: Reply) -> Script {
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_agent_is_a_row_and_the_sweep_goes_on() {
-    let dir = tempfile::tempdir().unwrap();
-    let plan = plan(3, "interleave = false\nprobe = false", "");
-    let trial = fresh(dir.path(), &plan, only(1024, Reply::Breaks { after: 7 }));
-    let summary = trial.run().await.unwrap();
+    let ran = run_plan(&plan(3, BOTH, ""), only(1024, Reply::Breaks { after: 7 })).await;
+    let (summary, journal) = (ran.summary, ran.journal);
     assert!(summary.is_complete());
     assert_eq!(
         (summary.requests.completed, summary.requests.failed),
         (4, 2)
     );
-    let journal = read(dir.path());
     for arm in [Arm::Sequential, Arm::Together] {
         let of_arm: Vec<_> = journal.requests.iter().filter(|r| r.arm == arm).collect();
         assert_eq!(of_arm.len(), 3);
-        let broken = of_arm.iter().find(|r| r.agent == 1).unwrap();
+        let broken = &of_arm.iter().find(|r| r.agent == 1).unwrap().times;
         assert_eq!(
-            broken.times.outcome,
-            Outcome::Failed {
-                failure: FailureKind::MidStream,
-                message: "out of memory".to_owned()
-            }
+            broken.outcome,
+            failed(FailureKind::MidStream, "out of memory")
         );
         // What had arrived before it broke is kept.
         assert_eq!(
-            (
-                broken.times.tokens,
-                broken.times.chunks.len(),
-                broken.times.done
-            ),
+            (broken.tokens, broken.chunks.len(), broken.done),
             (7, 7, None)
         );
     }
@@ -69,53 +65,42 @@ async fn a_failing_agent_is_a_row_and_the_sweep_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stalled_request_ends_at_the_plans_total_limit() {
-    let dir = tempfile::tempdir().unwrap();
     let mut plan = plan(2, TOGETHER, "");
     plan.timeouts.total = Nanos::from_secs(60);
-    let trial = fresh(dir.path(), &plan, only(1024, Reply::Stalls));
-    let summary = trial.run().await.unwrap();
-    assert_eq!(
-        (summary.requests.completed, summary.requests.timed_out),
-        (1, 1)
-    );
-    let journal = read(dir.path());
-    let stalled = &journal.requests[1];
+    let ran = run_plan(&plan, only(1024, Reply::Stalls)).await;
+    let requests = ran.summary.requests;
+    assert_eq!((requests.completed, requests.timed_out), (1, 1));
+    let stalled = &ran.journal.requests[1].times;
     let phase = TimeoutPhase::Total;
     assert_eq!(
-        (&stalled.times.outcome, stalled.times.ended),
+        (&stalled.outcome, stalled.ended),
         (&Outcome::TimedOut { phase }, ms(60_000))
     );
-    assert!(journal.arms[0].complete);
+    assert!(ran.journal.arms[0].complete);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_arm_that_outlives_its_deadline_is_cut_and_the_next_one_runs() {
     let dir = tempfile::tempdir().unwrap();
-    let plan = plan(1, "interleave = false\nprobe = false", "");
-    let script: Script = Arc::new(|_, nth| {
-        if nth == 0 {
-            Reply::Stalls
-        } else {
-            Reply::Text { tokens: 5 }
-        }
+    let script: Script = Arc::new(|_, nth| match nth {
+        0 => Reply::Stalls,
+        _ => Reply::Text { tokens: 5 },
     });
-    let mut trial = fresh(dir.path(), &plan, script);
+    let mut trial = fresh(dir.path(), &plan(1, BOTH, ""), script);
     trial.setup.arm_deadline = Some(Nanos::from_secs(20));
     let summary = trial.run().await.unwrap();
-    assert_eq!(
-        (
-            summary.completed,
-            summary.not_completed,
-            summary.interrupted
-        ),
-        (1, 1, false)
-    );
+    assert_eq!((summary.completed, summary.not_completed), (1, 1));
+    assert!(!summary.interrupted);
     let journal = read(dir.path());
     assert_eq!(journal.requests[0].times.outcome, Outcome::Cancelled);
-    assert_eq!(journal.arms[0].ended, ms(20_000));
-    assert!(!journal.arms[0].complete);
-    assert_eq!(journal.arms[0].notes, ["the arm's deadline passed"]);
-    assert!(journal.arms[1].complete);
+    let [cut, whole] = &journal.arms[..] else {
+        panic!()
+    };
+    assert_eq!(
+        (cut.ended, cut.complete, whole.complete),
+        (ms(20_000), false, true)
+    );
+    assert_eq!(cut.notes, ["the arm's deadline passed"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,15 +108,8 @@ async fn a_server_that_is_gone_stops_the_sweep_after_three_arms_and_keeps_what_w
     let dir = tempfile::tempdir().unwrap();
     let plan = plan(2, TOGETHER, "");
     let results = ResultsDir::create(dir.path(), manifest(&plan, 9, 1)).unwrap();
-    // Four requests are answered, then nobody listens.
-    let script: Script = Arc::new(|_, nth| {
-        if nth < 4 {
-            Reply::Text { tokens: 3 }
-        } else {
-            Reply::Refused
-        }
-    });
-    let trial = Trial::new(results, script);
+    // Four requests are answered, then connections are refused.
+    let trial = Trial::new(results, Arc::new(|_, nth| if_up(nth < 4, 3)));
     let watch = Arc::clone(&trial.watch);
     let error = trial.run().await.unwrap_err();
     assert!(
@@ -144,15 +122,11 @@ async fn a_server_that_is_gone_stops_the_sweep_after_three_arms_and_keeps_what_w
     assert_eq!(journal.requests.len(), 10);
     assert_eq!(journal.arms[2].notes, ["no server could be reached"]);
     assert_eq!(journal.marks.last().unwrap().what, MarkKind::Interrupted);
-    let events = watch.0.lock().unwrap();
-    let warned = events
-        .iter()
-        .filter(|e| matches!(e, Event::Warning(_)))
-        .count();
-    assert_eq!(warned, 3);
-    drop(events);
+    let events = std::mem::take(&mut *watch.0.lock().unwrap());
+    let warnings = events.iter().filter(|e| matches!(e, Event::Warning(_)));
+    assert_eq!(warnings.count(), 3);
 
-    // Once the server is back, the arms that reached nobody are made again.
+    // Once the server is back, the arms without a server are run again.
     let point = ResultsDir::resume(dir.path()).unwrap().resume.unwrap();
     assert_eq!(point.complete.len(), 2);
 }
@@ -161,37 +135,22 @@ async fn a_server_that_is_gone_stops_the_sweep_after_three_arms_and_keeps_what_w
 async fn a_server_that_comes_back_in_time_ends_the_count() {
     let dir = tempfile::tempdir().unwrap();
     let results = ResultsDir::create(dir.path(), manifest(&plan(1, TOGETHER, ""), 8, 1)).unwrap();
-    let script: Script = Arc::new(|_, nth| {
-        if nth % 3 == 2 {
-            Reply::Text { tokens: 3 }
-        } else {
-            Reply::Refused
-        }
-    });
-    let mut trial = Trial::new(results, script);
-    trial.setup.dead_arms = three();
+    let trial = Trial::new(results, Arc::new(|_, nth| if_up(nth % 3 == 2, 3)));
     let summary = trial.run().await.unwrap();
     assert_eq!((summary.completed, summary.not_completed), (2, 6));
     assert!(!summary.is_complete());
     // Not every arm is complete, so the sweep is not marked as finished.
-    let marks: Vec<_> = read(dir.path()).marks.iter().map(|m| m.what).collect();
-    assert_eq!(marks, [MarkKind::Started]);
+    assert_eq!(read(dir.path()).marks(), [MarkKind::Started]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_model_is_said_before_anything_runs() {
     let dir = tempfile::tempdir().unwrap();
-    let mut trial = fresh(dir.path(), &plan(1, TOGETHER, ""), by_context());
-    let mut fake = Fake::new(
-        "fake://0".to_owned(),
-        trial.setup.clock.clone(),
-        by_context(),
-    );
-    fake.has_model = false;
-    trial.setup.backends = vec![Arc::new(fake)];
-    let error = trial.run().await.unwrap_err();
+    let trial = fresh(dir.path(), &plan(1, TOGETHER, ""), by_context());
+    let trial = trial.with_server(|fake| fake.has_model = false);
+    let error = trial.run().await.unwrap_err().to_string();
     assert_eq!(
-        error.to_string(),
+        error,
         "fake://0 does not have the model m; run `ollama pull m` there"
     );
     assert!(read(dir.path()).requests.is_empty());
@@ -200,15 +159,8 @@ async fn a_missing_model_is_said_before_anything_runs() {
 #[tokio::test(start_paused = true)]
 async fn a_state_that_was_not_reached_is_noted() {
     let dir = tempfile::tempdir().unwrap();
-    let plan = plan(1, "interleave = false\nprobe = false", "");
-    let mut trial = fresh(dir.path(), &plan, by_context());
-    let mut fake = Fake::new(
-        "fake://0".to_owned(),
-        trial.setup.clock.clone(),
-        by_context(),
-    );
-    fake.keeps_model = true;
-    trial.setup.backends = vec![Arc::new(fake)];
+    let trial = fresh(dir.path(), &plan(1, BOTH, ""), by_context());
+    let trial = trial.with_server(|fake| fake.keeps_model = true);
     trial.run().await.unwrap();
     let arms = read(dir.path()).arms;
     assert!(arms[0].notes.is_empty());
@@ -219,33 +171,21 @@ async fn a_state_that_was_not_reached_is_noted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_becomes_another_version_is_told_once_and_recorded_in_each_arm() {
+async fn a_server_that_becomes_another_version_is_reported_once_and_recorded_in_each_arm() {
     let dir = tempfile::tempdir().unwrap();
     let results = ResultsDir::create(dir.path(), manifest(&plan(1, TOGETHER, ""), 3, 1)).unwrap();
-    let mut trial = Trial::new(results, by_context());
-    let clock = trial.setup.clock.clone();
-    let mut fake = Fake::new("fake://0".to_owned(), clock, by_context());
-    fake.changes_after = Some(2);
-    trial.setup.backends = vec![Arc::new(fake)];
-    let summary = trial.run().await.unwrap();
-    let says = "fake://0 was fake 1 when the sweep began and is fake 2 after one (shared, repetition 2, together)";
-    let told: Vec<_> = summary
-        .warnings
-        .iter()
-        .filter(|w| w.contains(says))
-        .collect();
-    assert_eq!(told.len(), 1, "{:?}", summary.warnings);
-    let arms = read(dir.path()).arms;
-    let versions = arms.iter().map(|arm| {
-        let changed = arm.changed_servers.iter();
-        changed
-            .map(|c| (c.endpoint, c.server.version.as_str()))
-            .collect::<Vec<_>>()
-    });
-    assert_eq!(
-        versions.collect::<Vec<_>>(),
-        [vec![], vec![(0, "2")], vec![(0, "2")]]
-    );
+    let trial = Trial::new(results, by_context());
+    let trial = trial.with_server(|fake| fake.changes_after = Some(2));
+    let warnings = trial.run().await.unwrap().warnings;
+    let expected = "fake://0 was fake 1 when the sweep began and is fake 2 after one (shared, repetition 2, together)";
+    let found = warnings.iter().filter(|w| w.contains(expected)).count();
+    assert_eq!(found, 1, "{warnings:?}");
+    for (arm, changed) in read(dir.path()).arms.iter().zip([false, true, true]) {
+        let version = |c: &domain::record::ChangedServer| (c.endpoint, c.server.version.clone());
+        let versions: Vec<_> = arm.changed_servers.iter().map(version).collect();
+        let expected = changed.then(|| (0, "2".to_owned()));
+        assert_eq!(versions, Vec::from_iter(expected));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -301,11 +241,11 @@ async fn on_small_disk(
     let plan = plan(2, "interleave = false", "");
     let mut results = ResultsDir::create(dir, manifest(&plan, 2, 1)).unwrap();
     let path = dir.join("journal.jsonl");
-    let held = std::fs::OpenOptions::new()
-        .append(true)
-        .open(&path)
-        .unwrap();
-    let disk = SmallDisk { left: bytes, held };
+    let held = std::fs::OpenOptions::new().append(true).open(&path);
+    let disk = SmallDisk {
+        left: bytes,
+        held: held.unwrap(),
+    };
     results.journal = LineWriter::new(path, Box::new(disk));
     let trial = Trial::new(results, by_context());
     let fake = Arc::clone(&trial.fakes[0]);
@@ -319,9 +259,7 @@ async fn a_full_disk_stops_the_sweep_and_what_was_recorded_can_be_resumed() {
     let whole = dir.path().join("whole");
     let (result, log) = on_small_disk(&whole, usize::MAX).await;
     result.unwrap();
-    let size = std::fs::metadata(whole.join("journal.jsonl"))
-        .unwrap()
-        .len() as usize;
+    let size = std::fs::read(whole.join("journal.jsonl")).unwrap().len();
     for (i, bytes) in (0..size).step_by(size / 23).enumerate() {
         let dir = dir.path().join(i.to_string());
         let (result, short_log) = on_small_disk(&dir, bytes).await;
@@ -331,24 +269,19 @@ async fn a_full_disk_stops_the_sweep_and_what_was_recorded_can_be_resumed() {
                 if path.ends_with("journal.jsonl") && source.kind() == io::ErrorKind::StorageFull),
             "{error:?}"
         );
-        // It stops where the disk is full, it does not run on without a record.
+        // It stops when the disk is full and does not continue without a record.
         assert!(short_log.len() <= log.len());
 
         let results = ResultsDir::resume(&dir).unwrap();
-        assert!(
-            Trial::new(results, by_context())
-                .run()
-                .await
-                .unwrap()
-                .is_complete()
-        );
+        let resumed = Trial::new(results, by_context()).run().await.unwrap();
+        assert!(resumed.is_complete());
         let journal = read(&dir);
         let complete = journal.arms.iter().filter(|a| a.complete).count();
         assert_eq!(complete, 4, "with {bytes} bytes");
     }
 }
 
-/// A disk that takes nothing until it is let.
+/// A disk that blocks until it gets a message.
 struct Stuck {
     let_go: std::sync::mpsc::Receiver<()>,
     free: bool,
@@ -376,7 +309,7 @@ impl Sink for Stuck {
 }
 
 #[test]
-fn rows_wait_for_a_slow_disk_and_whoever_made_them_does_not() {
+fn rows_wait_for_a_slow_disk_and_their_tasks_do_not() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal.jsonl");
     let (let_it, let_go) = std::sync::mpsc::channel();
@@ -403,15 +336,9 @@ fn rows_wait_for_a_slow_disk_and_whoever_made_them_does_not() {
     let_it.send(()).unwrap();
     book.check().unwrap();
     let lines = std::fs::read_to_string(&path).unwrap();
-    let times: Vec<u64> = lines
-        .lines()
-        .map(|line| {
-            serde_json::from_str::<serde_json::Value>(line).unwrap()["mark"]["at"]
-                .as_u64()
-                .unwrap()
-        })
-        .collect();
-    assert_eq!(times, (0..100).map(|at| ms(at).0).collect::<Vec<_>>());
+    let at = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["mark"]["at"].as_u64();
+    let expected = (0..100).map(|at| Some(ms(at).0));
+    assert!(lines.lines().map(at).eq(expected), "{lines}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -425,7 +352,7 @@ async fn nothing_more_is_asked_of_the_server_once_the_disk_is_full() {
     );
 }
 
-/// A device that tells nothing.
+/// A sampler without readings.
 #[derive(Debug)]
 struct Silent;
 

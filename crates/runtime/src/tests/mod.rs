@@ -1,12 +1,12 @@
-//! Sweeps in virtual time against a scripted server: every stamp is exact.
+//! Sweeps in virtual time against a scripted server, with exact stamps.
 
-mod fake;
+pub(crate) mod fake;
 mod faults;
 mod resume;
 mod run;
 mod stop;
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -15,8 +15,8 @@ use domain::backend::ServerIdentity;
 use domain::event::{Event, Observer};
 use domain::plan::{SweepPlan, parse};
 use domain::record::{
-    ArmRecord, EndpointFacts, JournalLine, Manifest, Mark, NonceRoot, Provenance, RESULTS_SCHEMA,
-    RequestRecord, RunHeader, StepRecord, TimeScale,
+    ArmRecord, EndpointFacts, JournalLine, Manifest, Mark, MarkKind, NonceRoot, Provenance,
+    RESULTS_SCHEMA, RequestRecord, RunHeader, StepRecord, TimeScale,
 };
 use domain::{Nanos, Stamp};
 use results::ResultsDir;
@@ -24,42 +24,41 @@ use results::ResultsDir;
 use self::fake::Fake;
 use crate::{DEFAULT_DEAD_ARMS, RuntimeError, Shutdown, SweepSetup, SweepSummary};
 
-/// Agents `a`, `b`, `c`, … with contexts 512, 1024, 1536, …, so that the fake can tell them apart.
+/// The together arm alone, and both arms without probes, each in a fixed order.
+pub(crate) const TOGETHER: &str = "arms = [\"together\"]\ninterleave = false";
+pub(crate) const BOTH: &str = "interleave = false\nprobe = false";
+
+/// Agents `a`, `b`, `c`, … with contexts 512, 1024, 1536, …, by which the fake server distinguishes them.
 pub(crate) fn plan(agents: usize, protocol: &str, extra: &str) -> SweepPlan {
-    let agents: Vec<String> = (0..agents)
-        .map(|i| {
-            let name = char::from(b'a' + u8::try_from(i).unwrap());
-            format!(
-                "{{ name = \"{name}\", options = {{ num_ctx = {} }}{extra} }}",
-                512 * (i + 1)
-            )
-        })
-        .collect();
+    let agent = |i: usize| {
+        let (name, context) = (char::from(b'a' + i as u8), 512 * (i + 1));
+        format!("{{ name = \"{name}\", options = {{ num_ctx = {context} }}{extra} }}")
+    };
+    let agents: Vec<String> = (0..agents).map(agent).collect();
     let text = format!(
         "schema = 1\nname = \"t\"\nmodel = \"m\"\n[protocol]\n{protocol}\n\
          [[configs]]\nid = \"one\"\nscenario = \"s\"\nagents = [{}]\n",
         agents.join(", ")
     );
     let mut plan = parse("test", &text).unwrap();
-    // Most tests count from the first arm; the warm-up has one of its own.
+    // Most tests count from the first arm; one tests the warm-up.
     plan.protocol.warm_up = false;
     plan
 }
 
 pub(crate) fn manifest(plan: &SweepPlan, repetitions: u32, endpoints: usize) -> Manifest {
+    let endpoint = |i: usize| EndpointFacts {
+        url: format!("fake://{i}"),
+        server: ServerIdentity {
+            kind: "fake".to_owned(),
+            version: "1".to_owned(),
+        },
+        model: None,
+    };
     Manifest {
         schema: RESULTS_SCHEMA,
         header: RunHeader {
-            endpoints: (0..endpoints)
-                .map(|i| EndpointFacts {
-                    url: format!("fake://{i}"),
-                    server: ServerIdentity {
-                        kind: "fake".to_owned(),
-                        version: "1".to_owned(),
-                    },
-                    model: None,
-                })
-                .collect(),
+            endpoints: (0..endpoints).map(endpoint).collect(),
             time_scale: Some(TimeScale::Virtual),
             ..RunHeader::new(
                 "t".to_owned(),
@@ -104,18 +103,12 @@ impl Trial {
     /// On a clock of the caller's.
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "tests write their script in place"
+        reason = "scripts are written in place"
     )]
     pub(crate) fn on(clock: Clock, results: ResultsDir, script: fake::Script) -> Self {
-        let fakes: Vec<Arc<Fake>> = (0..results.manifest.header.endpoints.len())
-            .map(|i| {
-                Arc::new(Fake::new(
-                    format!("fake://{i}"),
-                    clock.clone(),
-                    script.clone(),
-                ))
-            })
-            .collect();
+        let fake = |i| Arc::new(Fake::new(i, clock.clone(), script.clone()));
+        let endpoints = results.manifest.header.endpoints.len();
+        let fakes: Vec<Arc<Fake>> = (0..endpoints).map(fake).collect();
         let watch = Arc::new(Watch::default());
         Self {
             setup: SweepSetup {
@@ -136,6 +129,14 @@ impl Trial {
         }
     }
 
+    /// Changes the first server.
+    pub(crate) fn with_server(mut self, change: impl FnOnce(&mut Fake)) -> Self {
+        let mut fake = Fake::new(0, self.setup.clock.clone(), fake::by_context());
+        change(&mut fake);
+        self.setup.backends = vec![Arc::new(fake)];
+        self
+    }
+
     pub(crate) fn admit(mut self, limit: usize) -> Self {
         self.setup.admission = NonZeroUsize::new(limit);
         self
@@ -148,14 +149,48 @@ impl Trial {
     pub(crate) async fn run_until(self, shutdown: Shutdown) -> Result<SweepSummary, RuntimeError> {
         crate::run_sweep(self.setup, shutdown).await
     }
+
+    /// Runs with a grace period of `grace_ms` and a request to stop at each of these times in ms.
+    pub(crate) async fn run_stopped(self, grace_ms: u64, stops: &'static [u64]) -> SweepSummary {
+        let shutdown = Shutdown::new(Nanos::from_millis(grace_ms));
+        let (clock, stopper) = (self.setup.clock.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            for stop in stops {
+                clock.sleep_until(ms(*stop)).await;
+                stopper.request();
+            }
+        });
+        self.run_until(shutdown).await.unwrap()
+    }
+}
+
+/// A sweep that ran to its end.
+pub(crate) struct Ran {
+    pub(crate) summary: SweepSummary,
+    pub(crate) journal: Read,
+    pub(crate) fakes: Vec<Arc<Fake>>,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) dir: tempfile::TempDir,
+}
+
+/// Runs a new sweep of a plan to its end.
+pub(crate) async fn run_plan(plan: &SweepPlan, script: fake::Script) -> Ran {
+    let dir = tempfile::tempdir().unwrap();
+    let trial = fresh(dir.path(), plan, script);
+    let (fakes, watch) = (trial.fakes.clone(), Arc::clone(&trial.watch));
+    Ran {
+        summary: trial.run().await.unwrap(),
+        journal: read(dir.path()),
+        fakes,
+        watch,
+        dir,
+    }
 }
 
 /// A new sweep of a plan into a folder.
 pub(crate) fn fresh(dir: &Path, plan: &SweepPlan, script: fake::Script) -> Trial {
-    Trial::new(
-        ResultsDir::create(dir, manifest(plan, 1, 1)).unwrap(),
-        script,
-    )
+    let results = ResultsDir::create(dir, manifest(plan, 1, 1)).unwrap();
+    Trial::new(results, script)
 }
 
 /// A journal, sorted by kind.
@@ -167,12 +202,20 @@ pub(crate) struct Read {
     pub(crate) marks: Vec<Mark>,
 }
 
+impl Read {
+    pub(crate) fn requests_as<T>(&self, of: impl Fn(&RequestRecord) -> T) -> Vec<T> {
+        self.requests.iter().map(of).collect()
+    }
+
+    pub(crate) fn marks(&self) -> Vec<MarkKind> {
+        self.marks.iter().map(|mark| mark.what).collect()
+    }
+}
+
 pub(crate) fn read(dir: &Path) -> Read {
     let mut read = Read::default();
-    for line in std::fs::read_to_string(dir.join("journal.jsonl"))
-        .unwrap()
-        .lines()
-    {
+    let text = std::fs::read_to_string(dir.join("journal.jsonl")).unwrap();
+    for line in text.lines() {
         match serde_json::from_str(line).unwrap() {
             JournalLine::Request(r) => read.requests.push(r),
             JournalLine::Step(s) => read.steps.push(s),
@@ -185,8 +228,4 @@ pub(crate) fn read(dir: &Path) -> Read {
 
 pub(crate) const fn ms(n: u64) -> Stamp {
     Stamp(n * 1_000_000)
-}
-
-pub(crate) fn three() -> NonZeroU32 {
-    NonZeroU32::new(3).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Going on where a stopped or killed sweep left off.
+//! Resuming a stopped or killed sweep.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -47,11 +47,8 @@ async fn a_killed_sweep_is_completed_without_repeating_what_is_complete() {
         assert_eq!(lines, whole_lines);
         if torn {
             let aside = fs::read(dir.join("journal.jsonl.cut")).unwrap();
-            let tail = &kept[kept
-                .iter()
-                .rposition(|b| *b == b'\n')
-                .map_or(0, |at| at + 1)..];
-            assert_eq!(aside, [tail, b"\n"].concat(), "nothing is thrown away");
+            let tail = kept.rsplit(|byte| *byte == b'\n').next().unwrap();
+            assert_eq!(aside, [tail, b"\n"].concat(), "the tail is kept");
         }
 
         let summary = Trial::new(results, by_context()).run().await.unwrap();
@@ -73,27 +70,16 @@ async fn a_killed_sweep_is_completed_without_repeating_what_is_complete() {
             assert_eq!(of_attempt(arm.attempt), 2);
             assert_eq!(of_attempt(arm.attempt + 1), 0);
         }
-        // Time goes on: whatever the second process recorded lies after all of the first's.
-        let resumed = after
-            .marks
-            .iter()
-            .find(|m| m.what == MarkKind::Resumed)
-            .unwrap();
-        let last = before
-            .requests
-            .iter()
-            .map(|r| r.times.ended)
-            .max()
-            .unwrap_or(Stamp::ZERO);
-        assert!(resumed.at > last);
+        // The stamps of the second process come after all stamps of the first.
+        let is_resumed = |m: &&domain::record::Mark| m.what == MarkKind::Resumed;
+        let resumed = after.marks.iter().find(is_resumed).unwrap();
+        let last = before.requests_as(|r| r.times.ended).into_iter().max();
+        assert!(resumed.at > last.unwrap_or(Stamp::ZERO));
         assert_eq!(resumed.at, Stamp(point.offset.0));
         // Warm loads that were measured are not measured again.
-        let probes = after
-            .requests
-            .iter()
-            .filter(|r| r.role == RequestRole::Probe);
-        let probed: Vec<_> = probes.map(|r| r.agent).collect();
-        assert_eq!(probed.iter().filter(|a| **a == 0).count(), 1, "{probed:?}");
+        let probed = after.requests_as(|r| (r.role == RequestRole::Probe, r.agent));
+        let of_first = probed.iter().filter(|probe| **probe == (true, 0));
+        assert_eq!(of_first.count(), 1, "{probed:?}");
     }
 }
 
@@ -117,14 +103,10 @@ async fn a_clock_that_would_repeat_stamps_is_refused() {
     cut(dir.path(), usize::MAX).await;
     let results = ResultsDir::resume(dir.path()).unwrap();
     let offset = results.resume.as_ref().unwrap().offset;
-    let error = Trial::on(Clock::start_virtual(), results, by_context())
-        .run()
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, RuntimeError::ClockBehind { offset: o, .. } if o == offset),
-        "{error}"
-    );
+    let trial = Trial::on(Clock::start_virtual(), results, by_context());
+    let error = trial.run().await.unwrap_err();
+    let is_refused = matches!(error, RuntimeError::ClockBehind { offset: o, .. } if o == offset);
+    assert!(is_refused, "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,11 +115,9 @@ async fn a_new_attempt_sends_other_prompts() {
     cut(dir.path(), usize::MAX).await;
     let text = fs::read_to_string(dir.path().join("journal.jsonl")).unwrap();
     // As if the process had died before the arms' own lines were written.
-    let kept: String = text
-        .lines()
-        .filter(|line| !line.starts_with("{\"arm\":"))
-        .flat_map(|line| [line, "\n"])
-        .collect();
+    let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
+    lines.retain(|line| !line.starts_with("{\"arm\":"));
+    let kept = lines.concat();
     fs::write(dir.path().join("journal.jsonl"), kept).unwrap();
     let results = ResultsDir::resume(dir.path()).unwrap();
     Trial::new(results, by_context()).run().await.unwrap();

@@ -10,10 +10,8 @@ use proptest::prelude::*;
 use results::ResultsDir;
 
 use super::fake::by_context;
-use super::{Trial, fresh, manifest, ms, plan, read};
+use super::{TOGETHER, Trial, fresh, manifest, ms, plan, read};
 use crate::{Shutdown, ShutdownLevel};
-
-const TOGETHER: &str = "arms = [\"together\"]\ninterleave = false";
 
 #[test]
 fn each_request_to_stop_goes_one_step_further() {
@@ -33,9 +31,9 @@ async fn ctrl_c_goes_one_step_further_each_time() {
             .status()
     };
     let shutdown = Shutdown::new(Nanos::ZERO);
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (reached, mut levels) = tokio::sync::mpsc::unbounded_channel();
     let listening = shutdown.on_signal(move |level| {
-        let _ = tell.send(level);
+        let _ = reached.send(level);
     });
     tokio::pin!(listening);
     // Polled once, so that it listens before the signal is sent.
@@ -50,7 +48,7 @@ async fn ctrl_c_goes_one_step_further_each_time() {
         }
         tokio::select! {
             error = &mut listening => panic!("{error}"),
-            heard = told.recv() => assert_eq!(heard, Some(level)),
+            heard = levels.recv() => assert_eq!(heard, Some(level)),
         }
     }
 }
@@ -60,20 +58,13 @@ async fn the_first_stop_lets_requests_in_flight_end_within_the_grace_period() {
     let dir = tempfile::tempdir().unwrap();
     let plan = plan(2, TOGETHER, ", calls = 2");
     let trial = fresh(dir.path(), &plan, by_context());
-    let shutdown = Shutdown::new(Nanos::from_millis(4000));
-    let (clock, stopper) = (trial.setup.clock.clone(), shutdown.clone());
-    tokio::spawn(async move {
-        clock.sleep(Nanos::from_millis(1000)).await;
-        stopper.stop();
-    });
-    let summary = trial.run_until(shutdown).await.unwrap();
+    let summary = trial.run_stopped(4000, &[1000]).await;
     assert!(summary.interrupted && !summary.is_complete());
     let journal = read(dir.path());
-    let ends: Vec<_> = journal
-        .requests
-        .iter()
-        .map(|r| (r.agent, r.call, r.times.outcome.class(), r.times.ended))
-        .collect();
+    let ends = journal.requests_as(|r| {
+        let times = &r.times;
+        (r.agent, r.call, times.outcome.class(), times.ended)
+    });
     // The first agent's request ended at 3350 and its second call never began. The other's would
     // have ended at 6900; the grace period ended at 5000.
     assert_eq!(
@@ -89,15 +80,7 @@ async fn the_first_stop_lets_requests_in_flight_end_within_the_grace_period() {
 async fn the_second_stop_ends_it_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let trial = fresh(dir.path(), &plan(2, "interleave = false", ""), by_context());
-    let shutdown = Shutdown::new(Nanos::from_secs(60));
-    let (clock, stopper) = (trial.setup.clock.clone(), shutdown.clone());
-    tokio::spawn(async move {
-        clock.sleep(Nanos::from_millis(1000)).await;
-        stopper.request();
-        clock.sleep(Nanos::from_millis(500)).await;
-        stopper.request();
-    });
-    let summary = trial.run_until(shutdown).await.unwrap();
+    let summary = trial.run_stopped(60_000, &[1000, 1500]).await;
     assert_eq!(summary.requests.cancelled, 1);
     let journal = read(dir.path());
     assert_eq!(journal.arms.len(), 1, "no further arm began");
@@ -108,29 +91,13 @@ async fn the_second_stop_ends_it_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_permit_when_stopped_sends_nothing() {
+async fn an_agent_that_waits_for_a_permit_when_stopped_sends_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let trial = fresh(dir.path(), &plan(2, TOGETHER, ""), by_context()).admit(1);
-    let shutdown = Shutdown::new(Nanos::from_secs(60));
-    let (clock, stopper) = (trial.setup.clock.clone(), shutdown.clone());
-    tokio::spawn(async move {
-        clock.sleep(Nanos::from_millis(1000)).await;
-        stopper.stop();
-    });
-    trial.run_until(shutdown).await.unwrap();
-    let journal = read(dir.path());
-    let ends: Vec<_> = journal
-        .requests
-        .iter()
-        .map(|r| (r.agent, r.times.outcome.clone(), r.times.sent))
-        .collect();
-    assert_eq!(
-        ends,
-        [
-            (1, Outcome::Cancelled, None),
-            (0, Outcome::Completed, Some(ms(0)))
-        ]
-    );
+    trial.run_stopped(60_000, &[1000]).await;
+    let ends = read(dir.path()).requests_as(|r| (r.agent, r.times.outcome.clone(), r.times.sent));
+    let first = (0, Outcome::Completed, Some(ms(0)));
+    assert_eq!(ends, [(1, Outcome::Cancelled, None), first]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,12 +119,8 @@ fn stopped_at(stop_us: u64, abort_after_us: Option<u64>, grace_ms: u64, admit: u
     let runtime = virtual_runtime().unwrap();
     let root = tempfile::tempdir().unwrap();
     let dir = root.path();
-    let extra = if full {
-        ", calls = 2, workflow = \"full\""
-    } else {
-        ", calls = 2"
-    };
-    let plan = plan(3, "", extra);
+    let workflow = if full { "full" } else { "single_call" };
+    let plan = plan(3, "", &format!(", calls = 2, workflow = \"{workflow}\""));
     let interrupted = runtime.block_on(async {
         let results = ResultsDir::create(dir, manifest(&plan, 2, 1)).unwrap();
         let trial = Trial::new(results, by_context()).admit(admit);
@@ -177,62 +140,39 @@ fn stopped_at(stop_us: u64, abort_after_us: Option<u64>, grace_ms: u64, admit: u
         let journal = read(dir);
         // Every request that reached the server has one row; the others that have one were waiting
         // for a permit.
-        let reached = fake
-            .log()
-            .iter()
-            .filter(|c| c.starts_with("generate"))
-            .count();
-        let sent = journal
+        let log = fake.log();
+        let reached = log.iter().filter(|call| call.starts_with("generate"));
+        let (sent, unsent): (Vec<_>, Vec<_>) = journal
             .requests
             .iter()
-            .filter(|r| r.times.sent.is_some())
-            .count();
-        assert_eq!(reached, sent);
-        assert!(
-            journal
-                .requests
-                .iter()
-                .all(|r| r.times.sent.is_some() || r.times.outcome == Outcome::Cancelled)
-        );
+            .partition(|r| r.times.sent.is_some());
+        assert_eq!(reached.count(), sent.len());
+        assert!(unsent.iter().all(|r| r.times.outcome == Outcome::Cancelled));
         summary.interrupted
     });
 
     let journal = read(dir);
-    let key = |r: &domain::record::RequestRecord| {
-        (
-            r.run.clone(),
-            r.arm,
-            r.attempt,
-            r.role == RequestRole::Probe,
-            r.agent,
-            r.call,
-        )
-    };
-    let distinct: BTreeSet<_> = journal.requests.iter().map(key).collect();
-    assert_eq!(
-        distinct.len(),
-        journal.requests.len(),
-        "a row was written twice"
-    );
+    let keys = journal.requests_as(|r| {
+        let is_probe = r.role == RequestRole::Probe;
+        (r.run.clone(), r.arm, r.attempt, is_probe, r.agent, r.call)
+    });
+    let distinct: BTreeSet<_> = keys.iter().collect();
+    assert_eq!(distinct.len(), keys.len(), "a row was written twice");
     for arm in &journal.arms {
-        let own = journal
-            .requests
-            .iter()
-            .filter(|r| (&r.run, r.arm, r.attempt) == (&arm.run, arm.arm, arm.attempt));
-        let main: Vec<_> = own.filter(|r| r.role == RequestRole::Main).collect();
-        assert!(
-            main.iter()
-                .all(|r| arm.started <= r.times.scheduled && r.times.ended <= arm.ended)
-        );
-        if arm.complete {
-            assert_eq!(main.len(), 6);
-            assert!(main.iter().all(|r| r.times.outcome.is_completed()));
+        let own = |r: &&domain::record::RequestRecord| {
+            let is_of_arm = (&r.run, r.arm, r.attempt) == (&arm.run, arm.arm, arm.attempt);
+            is_of_arm && r.role == RequestRole::Main
+        };
+        let main: Vec<_> = journal.requests.iter().filter(own).collect();
+        for request in &main {
+            let times = &request.times;
+            assert!(arm.started <= times.scheduled && times.ended <= arm.ended);
+            assert!(times.outcome.is_completed() || !arm.complete);
         }
+        assert!(main.len() == 6 || !arm.complete);
     }
-    assert_eq!(
-        interrupted,
-        journal.arms.iter().filter(|a| a.complete).count() < 4
-    );
+    let complete = journal.arms.iter().filter(|a| a.complete).count();
+    assert_eq!(interrupted, complete < 4);
 
     runtime.block_on(async {
         let results = ResultsDir::resume(dir).unwrap();
@@ -241,13 +181,10 @@ fn stopped_at(stop_us: u64, abort_after_us: Option<u64>, grace_ms: u64, admit: u
         assert_eq!(summary.completed + before, 4);
     });
     let arms = read(dir).arms;
-    let complete: BTreeSet<(u32, Arm)> = arms
-        .iter()
-        .filter(|a| a.complete)
-        .map(|a| (a.run.repetition, a.arm))
-        .collect();
-    assert_eq!(complete.len(), 4);
-    assert_eq!(arms.iter().filter(|a| a.complete).count(), 4);
+    let complete = arms.iter().filter(|a| a.complete);
+    let complete: Vec<(u32, Arm)> = complete.map(|a| (a.run.repetition, a.arm)).collect();
+    let distinct: BTreeSet<_> = complete.iter().collect();
+    assert_eq!((complete.len(), distinct.len()), (4, 4));
 }
 
 proptest! {

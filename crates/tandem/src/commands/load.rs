@@ -198,7 +198,7 @@ async fn run(
     let status = Exit::of_run(end.interrupted, figures.outcomes.not_completed() > 0);
     file.result = Some(LoadResult {
         interrupted: end.interrupted,
-        not_begun: requests - end.begun,
+        not_begun: requests - end.started_requests,
         peak_in_flight: end.peak_in_flight,
         warmed: Some(warmed),
         client: client(cpu.filter(|_| !shared), &figures, shared, &backlog),

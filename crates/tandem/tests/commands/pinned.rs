@@ -10,9 +10,10 @@ fn pin(name: &str, place: &Place, lines: &[&str]) {
     insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(name, seen) });
 }
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
     "",
     "sweep",
+    "init",
     "run",
     "load",
     "doctor",
@@ -48,6 +49,21 @@ fn sweeps() {
             "sweep --simulate --plan one-or-two-servers --repeats 3 --out servers",
             "sweep --simulate --only homo_g80_c512_t0.6 --protocol tr113 --admission 1 --out admission",
             "run --simulate --agent num_gpu=60,num_ctx=512,temperature=0.8 --agent default --runs 2 --out run",
+        ],
+    );
+}
+
+#[test]
+fn starter_plan() {
+    let place = Place::new();
+    pin(
+        "starter_plan",
+        &place,
+        &[
+            "init",
+            "init",
+            "init no-such-folder/plan.toml",
+            "sweep --simulate --plan plan.toml --repeats 1 --out run",
         ],
     );
 }

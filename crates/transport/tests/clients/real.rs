@@ -77,7 +77,7 @@ async fn a_dropped_request_leaves_what_it_has_seen() {
         script.push(Step::AwaitClose);
         let (server, client) = protocol.served(&clock, vec![script]).await;
         let mut exchange = Exchange {
-            progress: domain::backend::Progress::watched(),
+            progress: domain::backend::Progress::counting(),
             ..Exchange::default()
         };
         let progress = exchange.progress.clone();

@@ -17,13 +17,8 @@ fn turns(count: u32, think_ms: u64) -> Turns {
 /// Session, turn, agent and planned start, in ms.
 fn places(ran: &Ran) -> Vec<(u32, u32, u32, u64)> {
     let of = |r: &RequestRecord| {
-        let turn = r.turn.unwrap();
-        (
-            turn.session,
-            turn.turn,
-            r.agent,
-            r.times.scheduled.0 / 1_000_000,
-        )
+        let (turn, at) = (r.turn.unwrap(), r.times.scheduled.0 / 1_000_000);
+        (turn.session, turn.turn, r.agent, at)
     };
     ran.records.iter().map(of).collect()
 }
@@ -32,12 +27,9 @@ fn places(ran: &Ran) -> Vec<(u32, u32, u32, u64)> {
 fn an_agents_sessions_follow_each_other_and_keep_their_conversation() {
     let mut case = Case::new(closed(2, 1000), 10);
     case.turns = Some(turns(3, 20));
-    case.script = |n| {
-        if n == 2 {
-            Reply::Refused
-        } else {
-            Reply::Tokens(6)
-        }
+    case.script = |n| match n {
+        2 => Reply::Refused,
+        _ => Reply::Tokens(6),
     };
     let ran = case.run();
     // 100 ms an answer, 20 ms between turns, 1 s between sessions; the third request is refused
@@ -65,22 +57,19 @@ fn an_agents_sessions_follow_each_other_and_keep_their_conversation() {
             .collect()
     };
     // The refused turn leaves no trace in agent 0's conversation.
-    assert_eq!(
-        (lengths(0), lengths(1)),
-        (vec![0, 2, 2, 0, 2], vec![0, 2, 4, 0, 2])
-    );
-    let history = calls[3].history.as_ref().unwrap();
-    assert_eq!(history[0].role, Role::User);
-    assert!(history[0].text.ends_with("Say something."));
-    assert_eq!(
-        (history[1].role, history[1].text.as_str()),
-        (Role::Assistant, "xxxxxx")
-    );
+    assert_eq!(lengths(0), [0, 2, 2, 0, 2]);
+    assert_eq!(lengths(1), [0, 2, 4, 0, 2]);
+    let [user, model] = &calls[3].history.as_ref().unwrap()[..] else {
+        panic!()
+    };
+    assert_eq!((user.role, model.role), (Role::User, Role::Assistant));
+    assert!(user.text.ends_with("Say something.") && model.text == "xxxxxx");
     assert_eq!(calls[3].prompt, "Go on.");
-    let openings: std::collections::BTreeSet<_> = calls
+    let is_first = |call: &&GenerateCall| call.history.as_ref().unwrap().is_empty();
+    let openings: BTreeSet<_> = calls
         .iter()
-        .filter(|call| call.history.as_ref().unwrap().is_empty())
-        .map(|call| call.prompt.clone())
+        .filter(is_first)
+        .map(|call| &call.prompt)
         .collect();
     assert_eq!(openings.len(), 4, "each session has a nonce of its own");
 }
@@ -105,10 +94,7 @@ fn sessions_of_an_open_loop_start_on_time_and_take_their_turns() {
     let mut case = Case::new(constant(5.0, Some(1)), 4);
     case.turns = Some(turns(2, 50));
     let ran = case.run();
-    assert_eq!(
-        ms(ran.records.iter().map(|r| r.times.sent.unwrap())),
-        [0, 150, 250, 400]
-    );
+    assert_eq!(sent(&ran), [0, 150, 250, 400]);
     assert_eq!(
         places(&ran)[2],
         (1, 1, 0, 200),
@@ -127,35 +113,20 @@ fn a_trace_is_replayed_at_its_times_with_its_lengths() {
         agents: None,
     };
     let ran = Case::new(replay(2.0), 3).run();
-    let seen: Vec<_> = ran
+    assert_eq!(scheduled(&ran), [0, 50, 100]);
+    let seen = ran
         .records
         .iter()
-        .map(|r| {
-            (
-                r.times.scheduled.0 / 1_000_000,
-                r.agent,
-                r.call,
-                r.options.num_predict,
-            )
-        })
-        .collect();
-    assert_eq!(
-        seen,
-        [(0, 0, 0, Some(7)), (50, 1, 0, None), (100, 0, 1, Some(8))]
-    );
+        .map(|r| (r.agent, r.call, r.options.num_predict));
+    let expected = [(0, 0, Some(7)), (1, 0, None), (0, 1, Some(8))];
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
     let calls = ran.servers[0].calls.lock().unwrap();
     let words = |n: usize| calls[n].prompt.split(' ').count();
     assert_eq!((words(0), words(1), words(2)), (5, 5, 9));
-    assert!(
-        calls[2].prompt.starts_with(&calls[0].prompt),
-        "one session, one beginning"
-    );
+    assert!(calls[2].prompt.starts_with(&calls[0].prompt), "one session");
     assert_ne!(calls[1].prompt, calls[0].prompt);
-    assert_eq!(
-        Case::new(replay(1.0), 2).run().end.begun,
-        2,
-        "its first two"
-    );
+    let first_two = Case::new(replay(1.0), 2).run().end;
+    assert_eq!(first_two.started_requests, 2);
 }
 
 #[test]
@@ -165,25 +136,14 @@ fn work_comes_before_each_request_and_queues_for_the_pool() {
     let ran = case.run();
     // Two threads: the third agent waits for one of them. A request is due when its work is done.
     let us = |n: Nanos| n.0 / 1_000;
-    let mut seen: Vec<_> = ran
-        .records
-        .iter()
-        .map(|r| {
-            let work = r.work.unwrap();
-            assert_eq!(work.cpu_ns, Some(Nanos(10_700_000)));
-            assert_eq!(
-                r.times.sent,
-                Some(r.times.scheduled),
-                "the work is no part of the client's queue"
-            );
-            (
-                r.agent,
-                r.call,
-                us(work.queue_ns),
-                r.times.scheduled.0 / 1_000,
-            )
-        })
-        .collect();
+    let of = |r: &RequestRecord| {
+        let (work, scheduled) = (r.work.unwrap(), r.times.scheduled);
+        assert_eq!(work.cpu_ns, Some(Nanos(10_700_000)));
+        // The work is no part of the client's queue.
+        assert_eq!(r.times.sent, Some(scheduled));
+        (r.agent, r.call, us(work.queue_ns), scheduled.0 / 1_000)
+    };
+    let mut seen: Vec<_> = ran.records.iter().map(of).collect();
     seen.sort_unstable();
     assert_eq!(
         seen,
@@ -199,55 +159,37 @@ fn work_comes_before_each_request_and_queues_for_the_pool() {
     assert_eq!(ran.end.peak_in_flight, 3);
 }
 
-#[test]
-fn work_that_cannot_be_done_ends_the_load_with_its_reason() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let refused = runtime.block_on(async {
-        let clock = Clock::real();
-        let server = Arc::new(Fake {
-            clock: clock.clone(),
-            slots: Semaphore::new(1),
-            script: |_| Reply::Refused,
-            arrived: AtomicU64::new(0),
-            calls: Mutex::default(),
-        });
-        let mut plan = LoadPlan::new(closed(2, 0), 4, "m", "");
-        plan.work.file = Some("1KiB".parse().unwrap());
-        let setup = LoadSetup {
-            pool: WorkPool::new(agents(1), "no such folder".into()),
-            ..LoadSetup::new(plan, vec![server as _], clock, Arc::new(|_| {}))
-        };
-        run_load(setup, &Shutdown::new(Nanos::ZERO)).await
-    });
+#[tokio::test]
+async fn work_that_cannot_be_done_ends_the_load_with_its_reason() {
+    let clock = Clock::real();
+    let server = Arc::new(Fake::new(clock.clone(), 1, |_| Reply::Refused));
+    let mut plan = LoadPlan::new(closed(2, 0), 4, "m", "");
+    plan.work.file = Some("1KiB".parse().unwrap());
+    let setup = LoadSetup {
+        pool: WorkPool::new(agents(1), "no such folder".into()),
+        ..LoadSetup::new(plan, vec![server as _], clock, Arc::new(|_| {}))
+    };
+    let refused = run_load(setup, &Shutdown::new(Nanos::ZERO)).await;
     assert!(matches!(refused, Err(LoadError::Work(_))), "{refused:?}");
 }
 
-#[test]
-fn a_full_backlog_holds_the_next_request_back_and_no_other() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+#[tokio::test]
+async fn a_full_backlog_holds_the_next_request_back_and_no_other() {
     let backlog = Arc::new(Backlog::new(10));
     backlog.add(8);
     backlog.add(9);
-    runtime.block_on(async {
-        let clock = Clock::real();
-        let held = tokio::spawn({
-            let (backlog, clock) = (Arc::clone(&backlog), clock.clone());
-            async move { backlog.room(&clock).await }
-        });
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
-        assert!(!held.is_finished());
-        backlog.take(8);
-        held.await.unwrap();
-        backlog.room(&clock).await;
+    let clock = Clock::real();
+    let held = tokio::spawn({
+        let (backlog, clock) = (Arc::clone(&backlog), clock.clone());
+        async move { backlog.room(&clock).await }
     });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!held.is_finished());
+    backlog.take(8);
+    held.await.unwrap();
+    backlog.room(&clock).await;
     assert_eq!((backlog.waits(), backlog.most()), (1, 17));
     assert!(backlog.waited() > Nanos::ZERO);
 }

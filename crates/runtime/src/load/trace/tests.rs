@@ -20,50 +20,36 @@ fn tokens(n: u32) -> TracePrompt {
     TracePrompt::Tokens(n)
 }
 
+/// Two requests with output tokens and without sessions: the second start in ms, and the tokens of each.
+fn two(
+    second_ms: u64,
+    first: (u32, u32),
+    second: (u32, u32),
+) -> [(u64, TracePrompt, Option<u32>, Option<u32>); 2] {
+    let row = |at, (prompt, output)| (at, tokens(prompt), Some(output), None);
+    [row(0, first), row(second_ms, second)]
+}
+
 #[test]
 fn published_traces_are_read_in_their_own_columns() {
     let azure = "TIMESTAMP,ContextTokens,GeneratedTokens\r\n\
                  2023-11-16 18:15:46.6805900,374,44\r\n2023-11-16 18:15:50.9951690,396,109\r\n";
-    assert_eq!(
-        rows(azure),
-        [
-            (0, tokens(374), Some(44), None),
-            (4314, tokens(396), Some(109), None)
-        ]
-    );
+    assert_eq!(rows(azure), two(4314, (374, 44), (396, 109)));
     let azure_2024 = "TIMESTAMP,ContextTokens,GeneratedTokens\n\
                       2024-05-10 00:00:00.009930+00:00,2162,5\n2024-05-10 00:00:01+00:00,2,7\n";
-    assert_eq!(
-        rows(azure_2024),
-        [
-            (0, tokens(2162), Some(5), None),
-            (990, tokens(2), Some(7), None)
-        ]
-    );
+    assert_eq!(rows(azure_2024), two(990, (2162, 5), (2, 7)));
     let mooncake = r#"
         {"timestamp": 27482, "input_length": 6955, "output_length": 52, "hash_ids": [46, 47]}
         {"timestamp": 30535, "input_length": 6472, "output_length": 26, "hash_ids": [46]}
     "#;
-    assert_eq!(
-        rows(mooncake),
-        [
-            (0, tokens(6955), Some(52), None),
-            (3053, tokens(6472), Some(26), None)
-        ]
-    );
+    assert_eq!(rows(mooncake), two(3053, (6955, 52), (6472, 26)));
     let burst = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n\
                  5,ChatGPT,472,18,490,Conversation log\n45,ChatGPT,1087,230,1317,Conversation log\n";
-    assert_eq!(
-        rows(burst),
-        [
-            (0, tokens(472), Some(18), None),
-            (40_000, tokens(1087), Some(230), None)
-        ]
-    );
+    assert_eq!(rows(burst), two(40_000, (472, 18), (1087, 230)));
 }
 
 #[test]
-fn ones_own_trace_may_hold_prompts_and_sessions_in_any_order() {
+fn a_trace_may_have_prompts_and_sessions_in_any_order() {
     let text = concat!(
         r#"{"start_s": 2.5, "prompt": "Second", "output_tokens": 3, "session": "x"}"#,
         "\n",
@@ -85,10 +71,9 @@ fn ones_own_trace_may_hold_prompts_and_sessions_in_any_order() {
 #[test]
 fn what_a_load_or_a_sweep_recorded_can_be_replayed() {
     let record = |agent: u32, at: u64, role: &str, counted: bool| {
-        let counters = if counted {
-            serde_json::json!({ "prompt_eval_count": 40 + agent })
-        } else {
-            serde_json::json!({})
+        let counters = match counted {
+            true => serde_json::json!({ "prompt_eval_count": 40 + agent }),
+            false => serde_json::json!({}),
         };
         serde_json::json!({
             "t": "request", "config": "load", "topology": "shared", "repetition": 1,
@@ -110,97 +95,43 @@ fn what_a_load_or_a_sweep_recorded_can_be_replayed() {
     let load = now.iter().filter_map(|line| line.get("request").cloned());
     for lines in [lines.to_vec(), now.to_vec(), load.collect()] {
         let text: Vec<_> = lines.iter().map(Value::to_string).collect();
-        assert_eq!(
-            rows(&text.join("\n")),
-            [
-                (0, TracePrompt::Unknown, None, Some(0)),
-                (200, tokens(43), Some(3), Some(1)),
-            ]
-        );
+        let first = (0, TracePrompt::Unknown, None, Some(0));
+        let second = (200, tokens(43), Some(3), Some(1));
+        assert_eq!(rows(&text.join("\n")), [first, second]);
     }
 }
 
 #[test]
 fn mistakes_name_file_line_and_fix() {
-    for (text, line, part) in [
-        (
-            "{\"start_s\": 1, \"prompt_tokens\": 2}\n{\"start_s\": 1\n",
-            2,
-            "no JSON object",
-        ),
-        ("{\"start_s\": 1}\n", 1, "no prompt among"),
-        ("{\"prompt\": \"x\"}\n", 1, "no start among"),
-        ("a,b\n1,2\n", 2, "a trace has a start"),
-        (
-            "start_s,prompt_tokens\n1,2\n2,many\n",
-            3,
-            "prompt_tokens is `many`",
-        ),
-        ("start_s,prompt_tokens\n1,2\n-2,2\n", 3, "start_s is `-2`"),
-        ("start_s,prompt_tokens\n1,2.5\n", 2, "whole number"),
-        ("start_s,prompt_tokens\n1,2,3\n", 2, "no CSV row"),
-        (
-            "TIMESTAMP,ContextTokens\nyesterday,3\n",
-            2,
-            "2023-11-16 18:15:46.680",
-        ),
-        (
-            "start,text\n1,a\n2020-01-01 00:00:00,b\n",
-            3,
-            "not written as in line 2",
-        ),
-        (
-            "[{\"start\": 1, \"text\": \"a\"},\n {\"start_s\": 1, \"text\": \"a\"}]",
-            2,
-            "use one column",
-        ),
-        ("[{\"start\": 1, \"text\": \"a\"}", 1, "no JSON array"),
-        (
-            "start_s,text\n1700000000000,a\n",
-            2,
-            "looks like milliseconds since 1970",
-        ),
-        (
-            "start_ms,text\n1700000000,a\n",
-            2,
-            "looks like seconds since 1970",
-        ),
-        (
-            "timestamp,text\n1700000000,a\n1700000000000,b\n",
-            3,
-            "a trace spans a year",
-        ),
-        (
-            "timestamp,text\n0,a\n3600000000,b\n",
-            3,
-            "starts 41667 days after",
-        ),
-        (
-            "{\"start\": 1, \"prompt\": [\"a\"]}",
-            1,
-            "prompt is a list; give a text",
-        ),
-        (
-            "{\"start\": 1, \"text\": 5}",
-            1,
-            "text is a number; give a text",
-        ),
-        (
-            "{\"start\": {}, \"text\": \"a\"}",
-            1,
-            "start is an object; give a number or a text",
-        ),
-        (
-            "{\"start\": 1, \"messages\": []}",
-            1,
-            "no prompt among [\"messages\", \"start\"]",
-        ),
-        ("start,start,text\n1,2,a\n", 1, "start is given twice"),
+    for mistake in [
+        "{'start_s': 1, 'prompt_tokens': 2}|{'start_s': 1| => 2: no JSON object",
+        "{'start_s': 1}| => 1: no prompt among",
+        "{'prompt': 'x'}| => 1: no start among",
+        "a,b|1,2| => 2: a trace has a start",
+        "start_s,prompt_tokens|1,2|2,many| => 3: prompt_tokens is `many`",
+        "start_s,prompt_tokens|1,2|-2,2| => 3: start_s is `-2`",
+        "start_s,prompt_tokens|1,2.5| => 2: whole number",
+        "start_s,prompt_tokens|1,2,3| => 2: no CSV row",
+        "TIMESTAMP,ContextTokens|yesterday,3| => 2: 2023-11-16 18:15:46.680",
+        "start,text|1,a|2020-01-01 00:00:00,b| => 3: not written as in line 2",
+        "[{'start': 1, 'text': 'a'},| {'start_s': 1, 'text': 'a'}] => 2: use one column",
+        "[{'start': 1, 'text': 'a'} => 1: no JSON array",
+        "start_s,text|1700000000000,a| => 2: looks like milliseconds since 1970",
+        "start_ms,text|1700000000,a| => 2: looks like seconds since 1970",
+        "timestamp,text|1700000000,a|1700000000000,b| => 3: a trace spans a year",
+        "timestamp,text|0,a|3600000000,b| => 3: starts 41667 days after",
+        "{'start': 1, 'prompt': ['a']} => 1: prompt is a list; give a text",
+        "{'start': 1, 'text': 5} => 1: text is a number; give a text",
+        "{'start': {}, 'text': 'a'} => 1: start is an object; give a number or a text",
+        "{'start': 1, 'messages': []} => 1: no prompt among [\"messages\", \"start\"]",
+        "start,start,text|1,2,a| => 1: start is given twice",
     ] {
-        let error = parse(text).unwrap_err().to_string();
+        let (text, expected) = mistake.split_once(" => ").unwrap();
+        let (line, part) = expected.split_once(": ").unwrap();
+        let text = text.replace('|', "\n").replace('\'', "\"");
+        let error = parse(&text).unwrap_err().to_string();
         let place = format!("folder/t.jsonl:{line}: ");
-        assert!(error.starts_with(&place), "{error}");
-        assert!(error.contains(part), "{error}");
+        assert!(error.starts_with(&place) && error.contains(part), "{error}");
     }
     let empty = parse("start_s,prompt_tokens\n").unwrap_err().to_string();
     assert!(empty.contains("holds no request"), "{empty}");
@@ -217,25 +148,25 @@ fn starts_are_read_in_the_unit_that_their_magnitude_says() {
         ("timestamp", "5", "6.5", "timestamp in seconds"),
         (
             "Timestamp",
-            "1700000000",
+            "17e8",
             "1700000001.5",
             "timestamp in seconds since 1970",
         ),
         (
             "timestamp",
-            "1700000000000",
+            "17e11",
             "1700000001500",
             "timestamp in milliseconds since 1970",
         ),
         (
             "timestamp",
-            "1700000000000000",
+            "17e14",
             "1700000001500000",
             "timestamp in microseconds since 1970",
         ),
         (
             "arrived_at",
-            "1700000000000000000",
+            "17e17",
             "1700000001500000000",
             "arrived_at in nanoseconds since 1970",
         ),
@@ -262,10 +193,8 @@ fn starts_are_read_in_the_unit_that_their_magnitude_says() {
                 (read_as, 1_500_000_000)
             };
             assert_eq!(trace.starts, read_as, "{text}");
-            assert!(
-                trace.entries[1].start.0.abs_diff(apart) <= 512,
-                "{text}{trace:?}"
-            );
+            let off = trace.entries[1].start.0.abs_diff(apart);
+            assert!(off <= 512, "{text}{trace:?}");
         }
     }
 }
@@ -295,13 +224,8 @@ fn requests_without_a_response_are_skipped_and_columns_without_a_use_are_named()
     let trace = parse(burst).unwrap();
     assert_eq!(trace.skipped, 1);
     assert_eq!(trace.unused, ["elapsed time", "log type", "model"]);
-    assert_eq!(
-        rows(burst),
-        [
-            (0, tokens(400), Some(18), Some(0)),
-            (1000, tokens(300), Some(9), None)
-        ]
-    );
+    let first = (0, tokens(400), Some(18), Some(0));
+    assert_eq!(rows(burst), [first, (1000, tokens(300), Some(9), None)]);
     let chat = r#"{"start": 1, "prompt_tokens": 3, "model": "m", "messages": []}"#;
     assert_eq!(parse(chat).unwrap().unused, ["messages", "model"]);
     let vidur = "arrived_at,num_prefill_tokens,num_decode_tokens\n0.25,10,2\n";

@@ -164,7 +164,7 @@ fn gaps(arrivals: Option<ArrivalsArg>, cv: Option<Variation>) -> Result<Gaps, Fa
 pub(super) fn pool(args: &LoadArgs, clock: &Clock) -> WorkPool {
     match args.agent.work_threads {
         Some(threads) => WorkPool::new(threads, std::env::temp_dir()),
-        None => WorkPool::beside_the_network(clock),
+        None => WorkPool::for_clock(clock),
     }
 }
 
