@@ -15,7 +15,7 @@ use domain::telemetry::{GpuSampler, GpuSource};
 use domain::{FailureKind, ModelOptions, Nanos};
 use simulator::Simulator;
 
-use crate::flags::{ServerArgs, TimeScaleArg};
+use crate::flags::{HttpFlags, ServerArgs, TimeScaleArg};
 use crate::folder;
 use crate::simulated;
 use crate::target::{self, Fitted, Target};
@@ -115,7 +115,7 @@ impl Stage {
         match target {
             Target::Real(found) => {
                 let facts = found.into_iter().map(|server| server.facts).collect();
-                Self::real(facts, cast.timeouts, offset)
+                Self::real(facts, &flags.http, cast.timeouts, offset)
             }
             Target::Simulator { .. } => Self::simulated(flags, cast, offset).await,
         }
@@ -124,13 +124,14 @@ impl Stage {
     /// Real servers, on real time from `offset`.
     fn real(
         endpoints: Vec<EndpointFacts>,
+        http: &HttpFlags,
         timeouts: Timeouts,
         offset: Nanos,
     ) -> Result<Self, Fatal> {
         let clock = Clock::real_from(offset);
         let backends = endpoints
             .iter()
-            .map(|facts| target::client(facts, &clock, timeouts))
+            .map(|facts| target::client(facts, http, &clock, timeouts))
             .collect::<Result<Vec<_>, _>>()?;
         // The devices of this machine have no part in what simulators answer.
         let (gpu, gpu_source) = if endpoints.iter().all(|facts| facts.server.is_simulator()) {

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use domain::exit::Fatal;
 use domain::record::{BenchmarkTables, Manifest};
 
-use crate::flags::{Common, RuntimeArg, RuntimeFlags};
+use crate::flags::{Common, HttpFlags, RuntimeArg, RuntimeFlags};
 use crate::simulated;
 
 /// The flags with what the sweep began with. A flag that says otherwise is refused.
@@ -43,6 +43,9 @@ pub(super) fn as_it_began(
         let began = RuntimeFlags::of(facts);
         differ.runtime(&began, &typed.runtime);
         common.runtime = began;
+        let began = HttpFlags::of(facts);
+        differ.http(&began, &typed.server.http);
+        common.server.http = began;
     }
     differ.refuse(dir)?;
     unchanged(dir, manifest, &common)?;
@@ -141,6 +144,15 @@ impl Differences {
         self.option("--runtime", flavour(began), flavour(typed));
         self.option("--workers", began.workers, typed.workers);
         self.option("--pin", began.pin.as_ref(), typed.pin.as_ref());
+    }
+
+    fn http(&mut self, began: &HttpFlags, typed: &HttpFlags) {
+        let name = |flags: &HttpFlags| {
+            let value = flags.http.and_then(|http| http.to_possible_value());
+            value.map(|value| value.get_name().to_owned())
+        };
+        self.option("--http", name(began), name(typed));
+        self.option("--proxy", began.proxy.as_ref(), typed.proxy.as_ref());
     }
 
     fn refuse(self, dir: &Path) -> Result<(), Fatal> {
