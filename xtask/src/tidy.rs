@@ -47,7 +47,6 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("nvml-wrapper", &["telemetry"]),
     ("procfs-core", &["telemetry"]),
     ("reqwest", &["transport"]),
-    ("rustls-platform-verifier", &["transport"]),
     ("hyper", &["simulator"]),
     ("httparse", &["metronome", "transport"]),
     ("mio", &["metronome", "transport"]),

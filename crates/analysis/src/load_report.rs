@@ -93,7 +93,12 @@ fn client(header: &RunHeader) -> Vec<Line> {
             RuntimeFlavour::Multi => "several threads",
             RuntimeFlavour::Current => "one thread",
         };
-        line("client", format!("{flavour}, {} workers", runtime.workers))
+        let http = runtime.http_in_words();
+        let http = http.map_or_else(String::new, |http| format!(", through {http}"));
+        line(
+            "client",
+            format!("{flavour}, {} workers{http}", runtime.workers),
+        )
     });
     let time = header.time_scale.map(|scale| match scale {
         TimeScale::Virtual => "simulated; waits were skipped".to_owned(),

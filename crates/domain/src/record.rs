@@ -30,7 +30,7 @@ pub use calibration::{CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration};
 pub use counters::ServerCounters;
 pub use header::{EndpointFacts, Environment, Provenance, RunHeader, SimulatorSettings, TimeScale};
 pub use nonce::{NonceRoot, NonceRootError};
-pub use runtime::{RuntimeFacts, RuntimeFlavour};
+pub use runtime::{HttpClient, RuntimeFacts, RuntimeFlavour};
 pub use times::{RequestTimes, ResponseNote, StampSource, TokenSource};
 
 /// Version of the results folder's format. A folder with a higher number is refused.

@@ -7,9 +7,9 @@ use domain::backend::{
 use domain::record::ResponseNote;
 use domain::{ModelOptions, Nanos, Outcome};
 use futures_core::future::BoxFuture;
-use transport::{Trouble, json_body};
+use transport::RequestError;
 
-use crate::client::{Client, same_model};
+use crate::client::{Client, same_model, sent};
 use crate::wire::{Request, Running, RunningModel, TaggedModel, Version};
 
 /// Lists the models in memory.
@@ -28,11 +28,10 @@ impl ChatBackend for Client {
         call: &'a GenerateCall,
         exchange: &'a mut Exchange,
     ) -> BoxFuture<'a, Outcome> {
-        let request = Request::from(call);
         // The request is not kept while it runs.
-        let request = (request.path(), json_body(&request));
+        let generation = sent(&Request::from(call), &call.model, true);
         Box::pin(async move {
-            let reply = self.generation(request, &call.model, exchange).await;
+            let reply = self.generation(generation, exchange).await;
             exchange.drop_impossible_counts(call);
             let reason = exchange.done_reason.as_deref();
             let only_loaded =
@@ -103,7 +102,7 @@ impl ChatBackend for Client {
                 }
             };
             let unloaded = self.transport.limits().within_total(unloading).await;
-            unloaded.map_err(|trouble| self.transport.backend_error(trouble))?
+            unloaded.map_err(|error| self.transport.backend_error(error))?
         })
     }
 }
@@ -111,16 +110,17 @@ impl ChatBackend for Client {
 impl Client {
     /// A generation with an empty prompt.
     async fn load_or_unload(&self, request: &Request) -> Result<(), BackendError> {
-        let reply = self.run(request, &mut Exchange::default()).await;
-        let trouble = match reply.outcome {
+        let generation = sent(request, &request.model, false);
+        let reply = self.generation(generation, &mut Exchange::default()).await;
+        let error = match reply.outcome {
             Outcome::Completed => return Ok(()),
-            Outcome::Failed { failure, message } => Trouble::Failed(failure, message.into()),
-            Outcome::TimedOut { phase } => Trouble::TimedOut(phase),
+            Outcome::Failed { failure, message } => RequestError::Failed(failure, message.into()),
+            Outcome::TimedOut { phase } => RequestError::TimedOut(phase),
             Outcome::Incomplete | Outcome::Cancelled => {
-                Trouble::Incomplete(ResponseNote::NoFinalObject)
+                RequestError::Incomplete(ResponseNote::NoFinalObject)
             }
         };
-        Err(self.transport.backend_error(trouble))
+        Err(self.transport.backend_error(error))
     }
 
     fn loaded_model(&self, model: RunningModel) -> LoadedModel {

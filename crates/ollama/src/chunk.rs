@@ -9,7 +9,7 @@ use domain::Nanos;
 use domain::record::ServerCounters;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
-use transport::{Trouble, count, error_words, malformed, missed_count};
+use transport::{RequestError, count, error_message, malformed, missed_count};
 
 /// What a stream is made of, in words.
 pub(crate) const LINE: &str = "line";
@@ -59,7 +59,7 @@ struct Message<'a> {
 
 impl<'a> Chunk<'a> {
     /// Decodes a line.
-    pub(crate) fn decode(line: &'a [u8]) -> Result<Self, Trouble> {
+    pub(crate) fn decode(line: &'a [u8]) -> Result<Self, RequestError> {
         let chunk: Self = transport::decode(LINE, line)?;
         if chunk.done.is_none() && chunk.error().is_none() {
             return Err(malformed(
@@ -98,7 +98,7 @@ impl<'a> Chunk<'a> {
 
     /// The words of an error.
     pub(crate) fn error(&self) -> Option<String> {
-        self.error.and_then(error_words)
+        self.error.and_then(error_message)
     }
 
     /// Why the server stopped, once it has and where it says so.

@@ -5,7 +5,9 @@ use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use transport::{BuildError, Builder, Endpoint, EndpointError, Rules, Transport, json_body};
+use transport::{
+    BuildError, Builder, Endpoint, EndpointError, Generation, Rules, Transport, json_body,
+};
 
 use crate::error::JSON;
 use crate::stream::{Reading, Reply};
@@ -74,8 +76,8 @@ impl Client {
     /// Runs a generation or a chat turn to its end, streamed or not as the request says, filling
     /// `exchange` as things happen.
     pub async fn run(&self, request: &Request, exchange: &mut Exchange) -> Reply {
-        let sent = (request.path(), json_body(request));
-        self.generation(sent, &request.model, exchange).await
+        self.generation(sent(request, &request.model, true), exchange)
+            .await
     }
 
     /// The models on disk.
@@ -131,19 +133,28 @@ impl Client {
     /// A generation, streamed or not.
     pub(crate) async fn generation(
         &self,
-        request: (&str, Vec<u8>),
-        model: &str,
+        generation: Generation<'_>,
         exchange: &mut Exchange,
     ) -> Reply {
         let mut reading = Reading::of(&self.last);
         let outcome = self
             .transport
-            .generation(request, &JSON, model, exchange, &mut reading)
+            .generation(generation, &JSON, exchange, &mut reading)
             .await;
         Reply {
             outcome,
             tool_calls: reading.take_tool_calls(),
         }
+    }
+}
+
+/// A request as it is sent.
+pub(crate) fn sent<'m>(request: &Request, model: &'m str, is_measured: bool) -> Generation<'m> {
+    Generation {
+        path: request.path(),
+        body: json_body(request),
+        model,
+        is_measured,
     }
 }
 

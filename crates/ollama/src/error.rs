@@ -2,14 +2,14 @@
 
 use domain::FailureKind;
 use serde_json::value::RawValue;
-use transport::{Promise, Refusal, Trouble, Words, error_words};
+use transport::{ErrorResponse, ErrorText, Expectation, RequestError, error_message};
 
 use crate::ndjson::MAX_LINE;
 
 /// Streams and other replies: one object is a stream of one line. Verbose model descriptions list every
 /// tensor, and embeddings are long.
-pub(crate) const JSON: Promise = Promise {
-    types: &["application/x-ndjson", "application/json"],
+pub(crate) const JSON: Expectation = Expectation {
+    content_types: &["application/x-ndjson", "application/json"],
     what: "JSON",
     server: "an Ollama",
     most: 8 * MAX_LINE,
@@ -18,13 +18,13 @@ pub(crate) const JSON: Promise = Promise {
 };
 
 /// What a response that is no success means. `model` is the one that was asked for.
-fn refused(refusal: &Refusal, model: Option<&str>) -> Trouble {
+fn refused(refusal: &ErrorResponse, model: Option<&str>) -> RequestError {
     let told = error_in(&refusal.body);
     if let (404, Some(words), Some(model)) = (refusal.status, &told, model) {
-        let words = Words::message(words).and(format!("; to get it: ollama pull {model}"));
-        return Trouble::Failed(FailureKind::ModelNotFound, words);
+        let words = ErrorText::message(words).and(format!("; to get it: ollama pull {model}"));
+        return RequestError::Failed(FailureKind::ModelNotFound, words);
     }
-    refusal.trouble(told, None)
+    refusal.error(told, None)
 }
 
 /// The words of a body that is an error object.
@@ -35,5 +35,5 @@ fn error_in(body: &str) -> Option<String> {
         error: &'a RawValue,
     }
     let body = serde_json::from_str::<ErrorBody<'_>>(body).ok()?;
-    error_words(body.error)
+    error_message(body.error)
 }

@@ -5,7 +5,9 @@ use domain::backend::Exchange;
 use domain::record::ResponseNote;
 use domain::{FailureKind, Outcome, Stamp};
 use serde_json::value::RawValue;
-use transport::{Output, Recorder, Sink, Trouble, Words, failed_reason, of_whole, record};
+use transport::{
+    ErrorText, Output, Recorder, RequestError, Sink, failure_of_reason, of_whole, record,
+};
 
 use crate::chunk::{Chunk, LINE};
 use crate::ndjson::Decoder;
@@ -52,11 +54,11 @@ impl Reading {
 
 impl Sink for Reading {
     /// Records the lines that some bytes complete; true when one of them was the final object.
-    fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, Trouble> {
+    fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, RequestError> {
         let mut lines = self.decoder.push(bytes);
         while let Some(line) = lines.next_line()? {
             let recorded = self.shown.line(line, at);
-            if recorded.map_err(|trouble| of_whole(LINE, line, trouble))? {
+            if recorded.map_err(|error| of_whole(LINE, line, error))? {
                 return Ok(true);
             }
         }
@@ -69,14 +71,14 @@ impl Recorder for Reading {
         &mut self.shown.exchange
     }
 
-    fn ended(&self) -> Result<(), Trouble> {
+    fn ended(&self) -> Result<(), RequestError> {
         let reason = self.shown.exchange.done_reason.as_deref();
-        reason.and_then(failed_reason).map_or(Ok(()), Err)
+        reason.and_then(failure_of_reason).map_or(Ok(()), Err)
     }
 
     /// Records what stands after the last newline.
-    fn finish(&mut self, at: Stamp) -> Result<(), Trouble> {
-        let missing = Trouble::Incomplete(ResponseNote::NoFinalObject);
+    fn finish(&mut self, at: Stamp) -> Result<(), RequestError> {
+        let missing = RequestError::Incomplete(ResponseNote::NoFinalObject);
         match self.decoder.finish() {
             Some(line) if self.shown.line(line, at)? => self.ended(),
             _ => Err(missing),
@@ -86,7 +88,7 @@ impl Recorder for Reading {
 
 impl Shown {
     /// Records one line; true when it is the final object.
-    fn line(&mut self, line: &[u8], at: Stamp) -> Result<bool, Trouble> {
+    fn line(&mut self, line: &[u8], at: Stamp) -> Result<bool, RequestError> {
         let exchange = &mut self.exchange;
         match self.learned.read(line) {
             Some(Said::Content(content)) => {
@@ -109,9 +111,9 @@ impl Shown {
         }
         let chunk = Chunk::decode(line)?;
         if let Some(words) = chunk.error() {
-            return Err(Trouble::Failed(
+            return Err(RequestError::Failed(
                 FailureKind::MidStream,
-                Words::message(words),
+                ErrorText::message(words),
             ));
         }
         self.learned.learn(line, &chunk);

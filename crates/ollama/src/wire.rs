@@ -364,7 +364,7 @@ pub struct EmbedRequest {
     /// Length of each vector, on models that can choose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<u64>,
-    /// Cut texts that are too long rather than fail.
+    /// TruncatedBody texts that are too long rather than fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncate: Option<bool>,
     /// Options; empty sends none.

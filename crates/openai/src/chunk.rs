@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use domain::Nanos;
 use domain::backend::Exchange;
 use serde_json::value::RawValue;
-use transport::{Trouble, count, error_words, lenient, missed_count};
+use transport::{RequestError, count, error_message, lenient, missed_count};
 
 use crate::said::Said;
 
@@ -130,7 +130,7 @@ struct Metrics {
 
 impl<'a> Chunk<'a> {
     /// Decodes an event's data.
-    pub(crate) fn decode(data: &'a [u8]) -> Result<Self, Trouble> {
+    pub(crate) fn decode(data: &'a [u8]) -> Result<Self, RequestError> {
         transport::decode(EVENT, data)
     }
 
@@ -152,7 +152,7 @@ impl<'a> Chunk<'a> {
         self.error
             .into_iter()
             .chain(of_choices)
-            .find_map(error_words)
+            .find_map(error_message)
     }
 
     /// The text that each delta has of a kind, as one; a chunk has one almost always.

@@ -5,7 +5,9 @@ use domain::Outcome;
 use domain::backend::{BackendError, Exchange, ServerIdentity};
 use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
-use transport::{BuildError, Builder, Endpoint, EndpointError, Rules, Transport, json_body};
+use transport::{
+    BuildError, Builder, Endpoint, EndpointError, Generation, Rules, Transport, json_body,
+};
 
 use crate::error::{EVENTS, JSON};
 use crate::stream::Reading;
@@ -83,10 +85,6 @@ impl Client {
     /// A client with these settings and no additions to the protocol. Connects to nothing yet. Installs
     /// rustls's ring provider for the process where none is installed.
     pub fn build(settings: Builder, server: &str) -> Result<Self, BuildError> {
-        // llama.cpp now and then closes a connection right after a stream, and a request that had just
-        // taken it from the pool would fail though nothing is wrong. Connecting lies before `sent`, so
-        // no figure of the server holds it.
-        let settings = settings.keep_connections(false);
         Ok(Self {
             transport: settings.build(&endpoint(server)?)?,
             dialect: Dialect::Plain,
@@ -102,16 +100,15 @@ impl Client {
 
     /// Runs a chat turn to its end, filling `exchange` as things happen.
     pub async fn chat(&self, request: &ChatRequest, exchange: &mut Exchange) -> Outcome {
-        let (path, body) = ("/v1/chat/completions", json_body(request));
+        let generation = Generation {
+            path: "/v1/chat/completions",
+            body: json_body(request),
+            model: &request.model,
+            is_measured: true,
+        };
         let mut reading = Reading::default();
         self.transport
-            .generation(
-                (path, body),
-                &EVENTS,
-                &request.model,
-                exchange,
-                &mut reading,
-            )
+            .generation(generation, &EVENTS, exchange, &mut reading)
             .await
     }
 

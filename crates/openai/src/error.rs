@@ -2,14 +2,14 @@
 
 use domain::FailureKind;
 use serde_json::value::RawValue;
-use transport::{Promise, Refusal, Trouble, Words, error_words};
+use transport::{ErrorResponse, ErrorText, Expectation, RequestError, error_message};
 
 use crate::sse::MAX_EVENT;
 
 /// Replies that are one JSON value. Hosted services list hundreds of models, llama.cpp prints its chat
 /// template.
-pub(crate) const JSON: Promise = Promise {
-    types: &["application/json"],
+pub(crate) const JSON: Expectation = Expectation {
+    content_types: &["application/json"],
     what: "JSON",
     server: "an OpenAI-compatible",
     most: MAX_EVENT,
@@ -18,19 +18,18 @@ pub(crate) const JSON: Promise = Promise {
 };
 
 /// Streams.
-pub(crate) const EVENTS: Promise = Promise {
-    types: &["text/event-stream"],
+pub(crate) const EVENTS: Expectation = Expectation {
+    content_types: &["text/event-stream"],
     what: "a stream of events",
     json_instead: Some(no_stream),
     ..JSON
 };
 
 /// What one JSON value in place of a stream means.
-fn no_stream(body: &str) -> Words {
+fn no_stream(body: &str) -> ErrorText {
     match error_in(body) {
-        Some(words) => {
-            Words::from("status 200 with an error instead of a stream: ").and(Words::message(words))
-        }
+        Some(words) => ErrorText::from("status 200 with an error instead of a stream: ")
+            .and(ErrorText::message(words)),
         None => {
             "the server ignored `stream`: it answered with one JSON object, which has no time to \
                  first token; turn streaming on, or use another endpoint"
@@ -40,13 +39,16 @@ fn no_stream(body: &str) -> Words {
 }
 
 /// What a response that is no success means. `model` is the one that was asked for.
-fn refused(refusal: &Refusal, model: Option<&str>) -> Trouble {
+fn refused(refusal: &ErrorResponse, model: Option<&str>) -> RequestError {
     let told = error_in(&refusal.body);
     if let (404, Some(words), Some(model)) = (refusal.status, &told, model)
         && words.to_ascii_lowercase().contains("model")
     {
         let asked = format!("; asked for {model}, /v1/models lists what there is");
-        return Trouble::Failed(FailureKind::ModelNotFound, Words::message(words).and(asked));
+        return RequestError::Failed(
+            FailureKind::ModelNotFound,
+            ErrorText::message(words).and(asked),
+        );
     }
     let advice = match refusal.status {
         403 if refusal.with_key => Some("the server refused the key in TANDEM_API_KEY"),
@@ -54,7 +56,7 @@ fn refused(refusal: &Refusal, model: Option<&str>) -> Trouble {
         404 => Some("is this an OpenAI-compatible server, and its base URL?"),
         _ => None,
     };
-    refusal.trouble(told, advice)
+    refusal.error(told, advice)
 }
 
 /// The words of a body that is an error object.
@@ -77,6 +79,6 @@ pub(crate) fn error_in(body: &str) -> Option<String> {
     let is_error = body_of
         .object
         .is_some_and(|object| object.get() == "\"error\"");
-    let words = members.into_iter().flatten().find_map(error_words);
+    let words = members.into_iter().flatten().find_map(error_message);
     words.or_else(|| is_error.then(|| body.to_owned()))
 }

@@ -4,7 +4,9 @@ use domain::backend::Exchange;
 use domain::record::ResponseNote;
 use domain::{FailureKind, Stamp};
 use serde::de::IgnoredAny;
-use transport::{Output, Recorder, Sink, Stage, Trouble, Words, failed_reason, of_whole};
+use transport::{
+    ErrorText, Output, Recorder, RequestError, Sink, StreamStage, failure_of_reason, of_whole,
+};
 
 use crate::chunk::{Chunk, EVENT};
 use crate::error::error_in;
@@ -24,11 +26,11 @@ pub(crate) struct Reading {
 
 impl Sink for Reading {
     /// Records the events that some bytes complete; true when one of them was `[DONE]`.
-    fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, Trouble> {
+    fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, RequestError> {
         let mut events = self.decoder.push(bytes);
         while let Some(event) = events.next_event()? {
             let recorded = record(&mut self.exchange, &event, at);
-            if recorded.map_err(|trouble| of_whole(EVENT, event.data, trouble))? {
+            if recorded.map_err(|error| of_whole(EVENT, event.data, error))? {
                 return Ok(true);
             }
         }
@@ -43,13 +45,13 @@ impl Sink for Reading {
 
     /// llama.cpp and vLLM answer with a head at once, and queue and prefill behind it. Behind the reason to stop
     /// come token counts and `[DONE]`, or nothing.
-    fn stage(&self) -> Stage {
+    fn stage(&self) -> StreamStage {
         if let Some(at) = self.complete {
-            Stage::Last(at)
+            StreamStage::Complete(at)
         } else if self.exchange.times.first_token.is_none() {
-            Stage::First
+            StreamStage::BeforeFirstToken
         } else {
-            Stage::Middle
+            StreamStage::Streaming
         }
     }
 }
@@ -61,20 +63,20 @@ impl Recorder for Reading {
 
     /// Complete only when the server also said why it stopped. Proxies end a stream in good order when the
     /// server behind them died.
-    fn ended(&self) -> Result<(), Trouble> {
+    fn ended(&self) -> Result<(), RequestError> {
         match self.exchange.done_reason.as_deref() {
             // Ollama's, of an empty prompt.
             Some("load" | "unload") if self.exchange.times.chunks.is_empty() => {
-                Err(Trouble::Incomplete(ResponseNote::NothingGenerated))
+                Err(RequestError::Incomplete(ResponseNote::NothingGenerated))
             }
-            Some(reason) => failed_reason(reason).map_or(Ok(()), Err),
-            None => Err(Trouble::Incomplete(ResponseNote::NoFinishReason)),
+            Some(reason) => failure_of_reason(reason).map_or(Ok(()), Err),
+            None => Err(RequestError::Incomplete(ResponseNote::NoFinishReason)),
         }
     }
 
     /// Records an event that ends with the body. A stream that ends in good order after a reason to stop lacks
     /// nothing but `[DONE]`.
-    fn finish(&mut self, at: Stamp) -> Result<(), Trouble> {
+    fn finish(&mut self, at: Stamp) -> Result<(), RequestError> {
         if let Some(event) = self.decoder.finish()?
             && record(&mut self.exchange, &event, at)?
         {
@@ -88,7 +90,7 @@ impl Recorder for Reading {
 }
 
 /// Records one event; true when it is `[DONE]`.
-fn record(exchange: &mut Exchange, event: &Event<'_>, at: Stamp) -> Result<bool, Trouble> {
+fn record(exchange: &mut Exchange, event: &Event<'_>, at: Stamp) -> Result<bool, RequestError> {
     let data = event.data.trim_ascii();
     if event.kind == b"error" {
         let words = String::from_utf8_lossy(data);
@@ -113,7 +115,7 @@ fn record(exchange: &mut Exchange, event: &Event<'_>, at: Stamp) -> Result<bool,
         Ok(chunk) => Some(chunk),
         // An event with a name of its own need not be of this protocol.
         Err(_) if is_named || event.kind == BARE => None,
-        Err(trouble) => return Err(trouble),
+        Err(error) => return Err(error),
     };
     let Some(chunk) = chunk else {
         // A heartbeat, metadata, or an error in words that are not the protocol's.
@@ -141,8 +143,8 @@ fn record(exchange: &mut Exchange, event: &Event<'_>, at: Stamp) -> Result<bool,
     Ok(false)
 }
 
-fn failed(words: String) -> Trouble {
-    Trouble::Failed(FailureKind::MidStream, Words::message(words))
+fn failed(words: String) -> RequestError {
+    RequestError::Failed(FailureKind::MidStream, ErrorText::message(words))
 }
 
 #[cfg(test)]

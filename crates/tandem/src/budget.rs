@@ -78,6 +78,7 @@ pub(crate) async fn climb(
     let own = flavour::usable_cpus();
     let mut setting = Setting {
         compatible: api == CalibrateApi::Openai,
+        http: runtime.http,
         cores: own + u32::try_from(server_cpus.len()).unwrap_or(0),
         server_cpus,
         memory: None,

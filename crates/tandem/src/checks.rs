@@ -26,7 +26,7 @@ use self::facts::ServerFacts;
 pub(crate) use self::facts::{Facts, MachineFacts, PlanFacts, ServerState};
 pub(crate) use self::judge::{Finding, Level, judge};
 pub(crate) use self::print::report;
-use crate::flags::DoctorArgs;
+use crate::flags::{DoctorArgs, HttpFlags};
 use crate::stage::{self, Stage, StageSetup};
 use crate::target::{self, Absence, Found, NotSeen, Seen};
 
@@ -37,6 +37,7 @@ const QUICK: Nanos = Nanos::from_secs(5);
 pub(crate) fn look(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
     let inspection = Inspection {
         plan,
+        http: &args.server.http,
         probe: !args.no_probe,
         simulated: args.server.simulate,
     };
@@ -51,6 +52,7 @@ pub(crate) fn look(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> 
 #[derive(Debug, Clone, Copy)]
 struct Inspection<'p> {
     plan: &'p SweepPlan,
+    http: &'p HttpFlags,
     probe: bool,
     simulated: bool,
 }
@@ -64,12 +66,13 @@ impl Inspection<'_> {
         clock: &Clock,
     ) -> Result<ServerFacts, Fatal> {
         let options = gather::all_options(self.plan);
-        let mut report = gather::look(seen, &options, facts, clock, self.simulated).await?;
+        let mut report =
+            gather::look(seen, &options, facts, (self.http, clock), self.simulated).await?;
         if self.probe && report.model.is_some() {
             if !self.simulated {
                 announce(seen, facts);
             }
-            gather::probe(seen, &mut report, self.plan, facts, clock).await?;
+            gather::probe(seen, &mut report, self.plan, facts, (self.http, clock)).await?;
         }
         Ok(server(seen, report))
     }
@@ -79,7 +82,7 @@ impl Inspection<'_> {
 fn real(args: &DoctorArgs, inspection: Inspection<'_>) -> Result<Facts, Fatal> {
     let endpoints = target::endpoints(&args.server);
     let apis = target::apis(&args.server)?;
-    let key = target::api_key()?;
+    let settings = target::settings(&args.server.http, &Clock::real(), target::LIMITS)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -89,7 +92,7 @@ fn real(args: &DoctorArgs, inspection: Inspection<'_>) -> Result<Facts, Fatal> {
         let plan = gather::plan_facts(inspection.plan);
         let mut servers = Vec::new();
         for (endpoint, api) in endpoints.iter().zip(apis) {
-            let seen = target::see(endpoint, api, key.as_ref(), &plan.model).await;
+            let seen = target::see(endpoint, api, &settings, &plan.model).await;
             servers.push(match seen {
                 Ok(seen) => inspection.server(&seen, &plan, &clock).await?,
                 Err(absent) => absent_server(endpoint, absent)?,
@@ -198,26 +201,30 @@ fn is_local(url: &str) -> bool {
 }
 
 /// Warnings before a sweep.
-pub(crate) async fn before_sweep(found: &[Found], plan: &SweepPlan, results: &Path) -> Vec<String> {
+pub(crate) async fn before_sweep(
+    found: (&[Found], &HttpFlags),
+    plan: &SweepPlan,
+    results: &Path,
+) -> Vec<String> {
     let facts = gather::plan_facts(plan);
     before(found, facts, &gather::all_options(plan), results).await
 }
 
 /// Warnings before a load of up to this many agents with these options.
 pub(crate) async fn before_load(
-    found: &[Found],
+    found: (&[Found], &HttpFlags),
     model: &str,
     agents: u32,
     options: &ModelOptions,
     results: &Path,
 ) -> Vec<String> {
-    let facts = gather::load_facts(model, agents as usize, options, found.len());
+    let facts = gather::load_facts(model, agents as usize, options, found.0.len());
     before(found, facts, &[options], results).await
 }
 
 /// Warnings and problems, one a line. Sends no generation request and does not test the timer.
 async fn before(
-    found: &[Found],
+    (found, http): (&[Found], &HttpFlags),
     plan_facts: PlanFacts,
     options: &[&ModelOptions],
     results: &Path,
@@ -230,7 +237,7 @@ async fn before(
             has: Vec::new(),
         };
         // A server that stopped answering meanwhile fails in the run itself.
-        let look = gather::look(&seen, options, &plan_facts, &clock, false);
+        let look = gather::look(&seen, options, &plan_facts, (http, &clock), false);
         if let Ok(Ok(report)) = clock.timeout(QUICK, look).await {
             servers.push(server(&seen, report));
         }

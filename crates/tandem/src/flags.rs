@@ -3,6 +3,7 @@
 mod calibrate;
 mod capacity;
 mod doctor;
+mod http;
 mod init;
 mod load;
 mod runtime;
@@ -18,6 +19,7 @@ use domain::record::NonceRoot;
 pub(crate) use self::calibrate::{BudgetFlag, CalibrateApi, CalibrateArgs};
 pub(crate) use self::capacity::CapacityArgs;
 pub(crate) use self::doctor::DoctorArgs;
+pub(crate) use self::http::{HttpArg, HttpFlags};
 pub(crate) use self::init::InitArgs;
 pub(crate) use self::load::{ArrivalsArg, LoadArgs};
 pub(crate) use self::runtime::{CpuList, MOST_CPUS, RuntimeArg, RuntimeFlags};

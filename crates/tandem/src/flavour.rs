@@ -6,14 +6,18 @@ use domain::exit::{Fatal, OrFatal as _};
 use domain::record::{RuntimeFacts, RuntimeFlavour};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::flags::{CpuList, MOST_CPUS, RuntimeArg, RuntimeFlags};
+use crate::flags::{CpuList, HttpFlags, MOST_CPUS, RuntimeArg, RuntimeFlags};
 use crate::target::Target;
 
 impl RuntimeFlags {
     /// Holds the process to its CPUs and starts the runtime that a target needs, with what there is
     /// to record of it. Virtual time has one flavour only and nothing to record. Call it before any
     /// other thread is started: threads stay where the one was that started them.
-    pub(crate) fn start(&self, target: &Target) -> Result<(Runtime, Option<RuntimeFacts>), Fatal> {
+    pub(crate) fn start(
+        &self,
+        target: &Target,
+        http: &HttpFlags,
+    ) -> Result<(Runtime, Option<RuntimeFacts>), Fatal> {
         if let (Some(RuntimeArg::Current), Some(workers)) = (self.runtime, self.workers) {
             return Err(Fatal::usage(format!(
                 "--workers {workers} needs --runtime multi; `current` is one thread"
@@ -54,6 +58,8 @@ impl RuntimeFlags {
             flavour,
             workers,
             pinned,
+            http: http.client(),
+            proxy: http.proxy.as_ref().map(ToString::to_string),
         };
         Ok((runtime, Some(facts)))
     }
@@ -77,12 +83,15 @@ pub(crate) fn in_words(facts: &RuntimeFacts) -> String {
         (RuntimeFlavour::Multi, 1) => "multi-thread runtime of 1 thread".to_owned(),
         (RuntimeFlavour::Multi, n) => format!("multi-thread runtime of {n} threads"),
     };
+    let http = facts.http_in_words();
+    let http = http.map_or_else(String::new, |http| format!(", through {http}"));
     let cpus: Vec<_> = facts.pinned.iter().map(u32::to_string).collect();
-    match cpus.as_slice() {
-        [] => threads,
-        [cpu] => format!("{threads}, held to CPU {cpu}"),
-        _ => format!("{threads}, held to CPUs {}", cpus.join(", ")),
-    }
+    let pinned = match cpus.as_slice() {
+        [] => String::new(),
+        [cpu] => format!(", held to CPU {cpu}"),
+        _ => format!(", held to CPUs {}", cpus.join(", ")),
+    };
+    format!("{threads}{pinned}{http}")
 }
 
 /// CPUs that this process may use, which a pin and a container narrow.

@@ -15,7 +15,7 @@ use domain::telemetry::{GpuSampler, GpuSource};
 use domain::{FailureKind, ModelOptions, Nanos};
 use simulator::Simulator;
 
-use crate::flags::{ServerArgs, TimeScaleArg};
+use crate::flags::{HttpFlags, ServerArgs, TimeScaleArg};
 use crate::folder;
 use crate::simulated;
 use crate::target::{self, Fitted, Target};
@@ -113,7 +113,7 @@ impl Stage {
         match target {
             Target::Real(found) => {
                 let facts = found.into_iter().map(|server| server.facts).collect();
-                Self::real(facts, setup.timeouts, offset)
+                Self::real(facts, &flags.http, setup.timeouts, offset)
             }
             Target::Simulator { .. } => Self::simulated(flags, setup, offset).await,
         }
@@ -122,13 +122,14 @@ impl Stage {
     /// Real servers, on real time from `offset`.
     fn real(
         endpoints: Vec<EndpointFacts>,
+        http: &HttpFlags,
         timeouts: Timeouts,
         offset: Nanos,
     ) -> Result<Self, Fatal> {
         let clock = Clock::real_from(offset);
         let backends = endpoints
             .iter()
-            .map(|facts| target::client(facts, &clock, timeouts))
+            .map(|facts| target::client(facts, http, &clock, timeouts))
             .collect::<Result<Vec<_>, _>>()?;
         // The devices of this machine do not affect simulators.
         let (gpu, gpu_source) = if endpoints.iter().all(|facts| facts.server.is_simulator()) {

@@ -10,7 +10,7 @@ use domain::exit::Fatal;
 use domain::plan::Timeouts;
 use domain::record::{EndpointFacts, RunHeader};
 
-use crate::flags::{ApiArg, ServerArgs};
+use crate::flags::{ApiArg, HttpFlags, ServerArgs};
 
 pub(crate) use detect::{Absence, Found, LIMITS, NotSeen, Seen, see};
 pub(crate) use fit::{Fitted, fit, fit_load, not_sent};
@@ -60,10 +60,15 @@ pub(crate) fn choose(flags: &ServerArgs, model: &str) -> Result<Target, Fatal> {
         });
     }
     if !flags.endpoints.is_empty() {
-        return look(&flags.endpoints, &apis(flags)?, model).map(Target::Real);
+        return look(&flags.endpoints, &apis(flags)?, &flags.http, model).map(Target::Real);
     }
     let (endpoint, from) = unnamed();
-    match look(std::slice::from_ref(&endpoint), &apis(flags)?, model) {
+    match look(
+        std::slice::from_ref(&endpoint),
+        &apis(flags)?,
+        &flags.http,
+        model,
+    ) {
         Ok(found) => Ok(Target::Real(found)),
         // What names no server at all is a mistake, not a missing server.
         Err(fatal) if flags.no_simulate || fatal.is_usage() => Err(if from == HOST_VARIABLE {
@@ -108,7 +113,7 @@ pub(crate) fn again(
         });
     }
     if !flags.endpoints.is_empty() {
-        return look(&flags.endpoints, &apis(flags)?, model).map(Target::Real);
+        return look(&flags.endpoints, &apis(flags)?, &flags.http, model).map(Target::Real);
     }
     let recorded = &header.endpoints;
     let named = apis_of(recorded.len(), &flags.api)?;
@@ -119,7 +124,12 @@ pub(crate) fn again(
             ApiArg::Auto => ApiArg::Ollama,
             named => named,
         };
-        found.extend(look(std::slice::from_ref(&facts.url), &[api], model)?);
+        found.extend(look(
+            std::slice::from_ref(&facts.url),
+            &[api],
+            &flags.http,
+            model,
+        )?);
     }
     Ok(Target::Real(found))
 }
@@ -146,17 +156,18 @@ fn apis_of(endpoints: usize, named: &[ApiArg]) -> Result<Vec<ApiArg>, Fatal> {
 pub(crate) fn look(
     endpoints: &[String],
     apis: &[ApiArg],
+    http: &HttpFlags,
     model: &str,
 ) -> Result<Vec<Found>, Fatal> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Fatal::environment)?;
-    let key = api_key()?;
+    let settings = settings(http, &clock::Clock::real(), LIMITS)?;
     runtime.block_on(async {
         let mut found = Vec::new();
         for (endpoint, api) in endpoints.iter().zip(apis) {
-            found.push(detect::look_at(endpoint, *api, key.as_ref(), model).await?);
+            found.push(detect::look_at(endpoint, *api, &settings, model).await?);
         }
         Ok(found)
     })
@@ -167,6 +178,20 @@ pub(crate) fn look(
 pub(crate) fn under_one_name(url: &str) -> String {
     let url = url.replace("://localhost:", "://127.0.0.1:");
     url.replace("://[::1]:", "://127.0.0.1:")
+}
+
+/// Settings of a client of a real server: how it is reached, its limits, its key.
+pub(crate) fn settings(
+    http: &HttpFlags,
+    clock: &clock::Clock,
+    timeouts: Timeouts,
+) -> Result<ollama::Builder, Fatal> {
+    let settings = ollama::Builder::new(clock.clone());
+    Ok(settings
+        .http(http.client())
+        .proxy(http.proxy.clone())
+        .timeouts(timeouts)
+        .api_key(api_key()?))
 }
 
 /// The key for the servers, when there is one.
@@ -184,12 +209,11 @@ pub(crate) fn api_key() -> Result<Option<openai::ApiKey>, Fatal> {
 /// A client for a server that was looked at, of the kind it turned out to be.
 pub(crate) fn client(
     facts: &EndpointFacts,
+    http: &HttpFlags,
     clock: &clock::Clock,
     timeouts: Timeouts,
 ) -> Result<Arc<dyn ChatBackend>, Fatal> {
-    let settings = ollama::Builder::new(clock.clone())
-        .timeouts(timeouts)
-        .api_key(api_key()?);
+    let settings = settings(http, clock, timeouts)?;
     if openai::wire::is_kind(&facts.server.kind) {
         let dialect = openai::Dialect::of_kind(&facts.server.kind);
         let client = openai::Client::build(settings, &facts.url).map_err(Fatal::usage)?;

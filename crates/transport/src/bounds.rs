@@ -1,5 +1,7 @@
-//! How much of what a server sends is taken, and how long it is waited for beyond a protocol's last word. A
-//! server can send whatever it likes for as long as it likes; each of these ends in an outcome of its own.
+//! Bounds on what a server may send, and on the wait beyond a protocol's terminator. Each ends in an outcome of
+//! its own.
+
+use std::time::Duration;
 
 use domain::Nanos;
 
@@ -11,10 +13,10 @@ pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 pub(crate) const INTERIM_HEADS: u32 = 32;
 /// Most bytes behind a head that are taken before a request reads them.
 pub(crate) const EARLY_BYTES: usize = 64 * 1024;
-/// Most bytes that may follow a chunk's size on its line. No server is known to send extensions.
-pub(crate) const EXTENSION_BYTES: u32 = 16 * 1024;
+/// Most bytes of a line between two chunks. No server is known to send extensions.
+pub(crate) const CHUNK_LINE_BYTES: usize = 16 * 1024;
 /// Most bytes of trailers, which are passed over.
-pub(crate) const TRAILER_BYTES: u32 = 64 * 1024;
+pub(crate) const TRAILER_BYTES: usize = 64 * 1024;
 /// Most of an error page that is read, bytes.
 pub(crate) const ERROR_BYTES: usize = 64 * 1024;
 
@@ -31,11 +33,14 @@ pub(crate) const QUOTE_CHARS: usize = 80;
 /// Longest name, version or reason that is kept, characters.
 pub(crate) const NAME_CHARS: usize = 200;
 
-/// How long the end of a body is waited for after the protocol's last word, where the connection can be used
+/// How long the end of a body is waited for after the protocol's terminator, where the connection can be used
 /// again then: about what a new one takes.
 pub(crate) const DRAIN: Nanos = Nanos::from_millis(50);
-/// How long a stream is waited for that has said why it stops and does not end: servers that have more to say,
-/// token counts or `[DONE]`, say it at once.
+/// How long to wait for a terminator after the finish reason: servers that send more, token counts or `[DONE]`,
+/// send it at once.
 pub(crate) const GRACE: Nanos = Nanos::from_secs(2);
-/// How long in all, for a server that sends heartbeats instead.
+/// The same in all, for a server that sends heartbeats instead.
 pub(crate) const GRACE_IN_ALL: Nanos = Nanos::from_secs(10);
+
+/// A socket that has been silent for so long is probed by the operating system.
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(15);

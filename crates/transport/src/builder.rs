@@ -1,42 +1,42 @@
 //! Settings of a transport.
 
-use std::sync::Arc;
-
 use clock::Clock;
 use domain::plan::Timeouts;
+use domain::record::HttpClient;
+use reqwest::Certificate;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use url::Position;
+use url::{Position, Url};
 
-use crate::connect::{Connector, Tls};
-use crate::connection::READ_AT_ONCE;
+use crate::api_key::ApiKey;
+use crate::direct::{Connector, Direct, Reactors};
 use crate::endpoint::Endpoint;
-use crate::error::BuildError;
-use crate::key::ApiKey;
-use crate::pool::Pool;
+use crate::request_error::BuildError;
+use crate::reqwest_client;
 use crate::transport::Transport;
-use crate::wire::Reactors;
 
 /// Settings of a [`Transport`].
 #[derive(Debug, Clone)]
 pub struct Builder {
     clock: Clock,
     timeouts: Timeouts,
-    certificates: Vec<CertificateDer<'static>>,
+    certificates: Vec<Certificate>,
     key: Option<ApiKey>,
-    keep_connections: bool,
+    http: HttpClient,
+    proxy: Option<Endpoint>,
 }
 
 impl Builder {
-    /// A builder with the default limits and no key. Connections are kept.
+    /// A builder with the default limits, the direct client for measured streams, no key and no proxy.
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
             timeouts: Timeouts::default(),
             certificates: Vec::new(),
             key: None,
-            keep_connections: true,
+            http: HttpClient::Direct,
+            proxy: None,
         }
     }
 
@@ -54,17 +54,27 @@ impl Builder {
         self
     }
 
-    /// Whether a connection is used again once its request has ended.
+    /// Chooses the client that reads measured streams over plain HTTP. Over https and through a proxy it is
+    /// reqwest always.
     #[must_use]
-    pub fn keep_connections(mut self, keep: bool) -> Self {
-        self.keep_connections = keep;
+    pub fn http(mut self, http: HttpClient) -> Self {
+        self.http = http;
         self
     }
 
-    /// Trusts a certificate beside the system's, for servers behind an https proxy of one's own.
-    /// The text is PEM.
+    /// Sends every request through a proxy.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Option<Endpoint>) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
+    /// Trusts a certificate in addition to the system's, for servers behind an https proxy with a certificate
+    /// of its own. The text is PEM.
     pub fn certificate(mut self, pem: &[u8]) -> Result<Self, BuildError> {
-        let certificate = CertificateDer::from_pem_slice(pem).map_err(BuildError::Certificate)?;
+        // reqwest would report a bad one as a failure of the client.
+        let der = CertificateDer::from_pem_slice(pem).map_err(BuildError::Certificate)?;
+        let certificate = Certificate::from_der(&der).map_err(BuildError::Client)?;
         self.certificates.push(certificate);
         Ok(self)
     }
@@ -72,30 +82,24 @@ impl Builder {
     /// Makes the transport. Connects to nothing yet. Installs rustls's ring provider for the process
     /// where none is installed.
     pub fn build(self, endpoint: &Endpoint) -> Result<Transport, BuildError> {
-        let provider = provider();
+        if CryptoProvider::get_default().is_none() {
+            // Another thread may have installed one meanwhile, which serves as well.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let reqwest = reqwest_client::build(
+            &self.clock,
+            self.key.as_ref(),
+            endpoint.is_https(),
+            self.certificates,
+            self.proxy.as_ref(),
+        );
         let url = endpoint.parsed();
-        let tls = if endpoint.is_https() {
-            let tls = Tls::new(&url, provider, self.certificates);
-            Some(tls.map_err(|source| BuildError::Tls {
-                endpoint: endpoint.to_string(),
-                source,
-            })?)
-        } else {
-            // Plain HTTP must not depend on the system having certificates.
-            None
-        };
-        let host = &url[Position::BeforeHost..Position::AfterPort];
+        let is_direct =
+            self.http == HttpClient::Direct && !endpoint.is_https() && self.proxy.is_none();
         Ok(Transport {
-            connector: Connector {
-                clock: self.clock.clone(),
-                host: url.host().expect("http URLs have a host").to_owned(),
-                port: url.port_or_known_default().expect("http has a port"),
-                tls,
-                read_at_once: READ_AT_ONCE,
-                reactors: Reactors::default(),
-            },
-            pool: self.keep_connections.then(|| Arc::new(Pool::default())),
-            host: host.to_owned(),
+            direct: is_direct.then(|| Direct::new(connector(&url), &self.clock)),
+            reqwest: reqwest.map_err(BuildError::Client)?,
+            host: url[Position::BeforeHost..Position::AfterPort].to_owned(),
             path: url.path().trim_end_matches('/').to_owned(),
             base: endpoint.to_string(),
             clock: self.clock,
@@ -105,15 +109,10 @@ impl Builder {
     }
 }
 
-/// The process's provider of cryptography; ring where nobody has chosen one.
-fn provider() -> Arc<CryptoProvider> {
-    if let Some(provider) = CryptoProvider::get_default() {
-        return Arc::clone(provider);
+fn connector(url: &Url) -> Connector {
+    Connector {
+        host: url.host().expect("http URLs have a host").to_owned(),
+        port: url.port_or_known_default().expect("http has a port"),
+        reactors: Reactors::default(),
     }
-    // A race with another thread is lost only to a provider that serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    CryptoProvider::get_default().map_or_else(
-        || Arc::new(rustls::crypto::ring::default_provider()),
-        Arc::clone,
-    )
 }

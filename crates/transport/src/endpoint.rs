@@ -77,6 +77,16 @@ impl Endpoint {
         Url::parse(&self.url).expect("it was parsed when it was read")
     }
 
+    /// Reads where a proxy is; port 3128 where none is given.
+    pub fn proxy(text: &str) -> Result<Self, EndpointError> {
+        let rules = Rules {
+            default_port: 3128,
+            own_paths: &[],
+            credentials: "use a proxy that wants none",
+        };
+        Self::read(text, &rules)
+    }
+
     /// Reads an endpoint as a kind of server takes it.
     pub fn read(text: &str, rules: &Rules) -> Result<Self, EndpointError> {
         let text = text.trim().trim_matches(['"', '\'']);

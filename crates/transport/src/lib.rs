@@ -4,61 +4,60 @@
 //! - [`Builder`] makes a [`Transport`]: one server, its connections, its limits, its key.
 //! - [`Transport::generation`] hands a stream's bytes to a [`Recorder`] as they arrive,
 //!   [`Transport::value`] reads a reply that is one JSON value.
-//! - [`Promise`] is what a protocol expects of a response, [`Trouble`] what can go wrong, [`Refusal`] a
-//!   status that is no success.
+//! - [`Expectation`] is what a protocol expects of a response, [`RequestError`] what can go wrong,
+//!   [`ErrorResponse`] a response with an error status.
 //!
-//! Nothing is retried, redirected or sent through a proxy: each would bend a measurement. Every
-//! limit ([`domain::plan::Timeouts`]) runs on the [`clock::Clock`], not on the wall. In virtual time
-//! ([`clock::Clock::ledger`]) each request carries its ledger id in a header, and every request,
+//! Measured streams over plain HTTP are read by a client of our own (`direct`) unless reqwest is asked for;
+//! everything else goes through reqwest (`reqwest_client`): calls that are not measured, https, and proxies.
+//! Both hold the same limits ([`domain::plan::Timeouts`]), on the [`clock::Clock`], and fail in the same words.
+//!
+//! Nothing is retried or redirected: each would bend a measurement. One exception is no second attempt for the
+//! server: a request on a kept connection that turns out to be closed, before any byte of a response, is sent
+//! again on another one, once.
+//!
+//! In virtual time ([`clock::Clock::ledger`]) each request carries its ledger id in a header, and every request,
 //! response head, body byte and end of body is accounted for. A server that breaks a connection on
 //! purpose must post a unit first, or time may run on before the break is seen.
-//!
-//! Connections are read by a thread of their own, which stamps what arrives and takes it from one buffer
-//! straight to the sink: no chunk wakes the task of its request. Under TLS and in virtual time the task
-//! reads itself. Connections that are kept wait in a pool; one that the server has closed meanwhile is
-//! replaced as long as not a byte of the request has been written.
 //!
 //! A request writes what it sees into the caller's [`domain::backend::Exchange`] as it happens: a dropped
 //! future loses nothing that was seen, and closes its connection. Arrivals are stamped before they are
 //! decoded.
 //!
-//! A key ([`ApiKey`]) goes into one header. It is in no `Debug` output, and it is struck out of all words
-//! that a server sends back ([`Words`]). How much is taken of what a server sends is in `bounds`.
+//! A key ([`ApiKey`]) goes into one header. It is in no `Debug` output, and it is removed from everything
+//! that a server sends back ([`ErrorText`]). `bounds` limits what a server may send.
 //!
 //! What it does not know: what the bytes mean. Error objects, content types and streams belong to
 //! the protocols, `ollama` and `openai`.
 
-mod answer;
+mod api_key;
+mod body;
 mod bounds;
-mod broken;
-mod buffer;
 mod builder;
-mod connect;
-mod connection;
+mod connection_error;
+mod direct;
 mod endpoint;
-mod error;
-mod http1;
-mod key;
+mod error_text;
+mod headers;
 mod lenient;
-mod lent;
 mod limits;
-mod pool;
-mod reading;
-mod recording;
+mod received;
+mod recorder;
+mod request_error;
+mod reqwest_client;
 mod response;
 mod transport;
-mod wire;
-mod words;
 
+pub use api_key::{ApiKey, KeyError};
+pub use body::{Sink, StreamStage};
 pub use bounds::{ANSWER_BYTES, ANSWER_CHUNKS};
 pub use builder::Builder;
 pub use endpoint::{Endpoint, EndpointError, Rules};
-pub use error::{BuildError, Refusal, Trouble, error_words, failed_reason};
-pub use key::{ApiKey, KeyError};
+pub use error_text::ErrorText;
 pub use lenient::{count, lenient, list, missed_count};
 pub use limits::Limits;
-pub use reading::{Sink, Stage};
-pub use recording::{Output, Recorder, TooLong, decode, malformed, of_whole, record};
-pub use response::Promise;
-pub use transport::{Transport, json_body};
-pub use words::Words;
+pub use recorder::{Output, Recorder, TooLong, decode, malformed, of_whole, record};
+pub use request_error::{
+    BuildError, ErrorResponse, RequestError, error_message, failure_of_reason,
+};
+pub use response::Expectation;
+pub use transport::{Generation, Transport, json_body};

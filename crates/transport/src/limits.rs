@@ -1,12 +1,15 @@
 //! The limits of one call.
 
 use std::future::Future;
+use std::task::{Context, Poll};
 
-use clock::Clock;
+use clock::{Alarm, Clock};
 use domain::plan::Timeouts;
 use domain::{Nanos, Stamp, TimeoutPhase};
 
-use crate::error::Trouble;
+use crate::body::{StreamEnd, WaitingFor};
+use crate::bounds::{GRACE, GRACE_IN_ALL};
+use crate::request_error::RequestError;
 
 /// The limits of one call. The total limit runs from the moment this is made.
 #[derive(Debug)]
@@ -16,8 +19,8 @@ pub struct Limits<'a> {
     deadline: Stamp,
 }
 
-/// A limit may be longer than time can be told.
-pub(crate) fn after(at: Stamp, limit: Nanos) -> Stamp {
+/// A limit may be longer than a stamp can hold.
+fn after(at: Stamp, limit: Nanos) -> Stamp {
     Stamp(at.0.saturating_add(limit.0))
 }
 
@@ -35,21 +38,32 @@ impl<'a> Limits<'a> {
         self.clock
     }
 
-    /// The limit that runs from the send to the first sign of an answer, or the total if that is
-    /// sooner.
-    pub(crate) fn first_byte(&self, sent: Stamp) -> (TimeoutPhase, Stamp) {
-        let due = after(sent, self.timeouts.first_byte);
-        self.or_total(TimeoutPhase::FirstByte, due)
+    /// The connect limit.
+    pub(crate) fn connect(&self) -> Nanos {
+        self.timeouts.connect
     }
 
-    /// The limit that runs from one arrival to the next, or the total if that is sooner.
-    pub(crate) fn between_chunks(&self, arrived: Stamp) -> (TimeoutPhase, Stamp) {
-        let due = after(arrived, self.timeouts.between_chunks);
-        self.or_total(TimeoutPhase::BetweenChunks, due)
+    /// A limit that runs from a moment on, or the total if that is sooner.
+    pub(crate) fn due(&self, phase: TimeoutPhase, from: Stamp) -> (TimeoutPhase, Stamp) {
+        let limit = match phase {
+            TimeoutPhase::Connect => self.timeouts.connect,
+            TimeoutPhase::FirstByte => self.timeouts.first_byte,
+            TimeoutPhase::BetweenChunks => self.timeouts.between_chunks,
+            TimeoutPhase::Total => Nanos(u64::MAX),
+        };
+        self.or_total(phase, after(from, limit))
     }
 
-    /// A limit, or the total if that is sooner.
-    pub(crate) fn or_total(&self, phase: TimeoutPhase, due: Stamp) -> (TimeoutPhase, Stamp) {
+    /// An error once the total limit has run out.
+    pub(crate) fn check_total(&self, now: Stamp) -> Result<(), RequestError> {
+        if now > self.deadline {
+            return Err(RequestError::TimedOut(TimeoutPhase::Total));
+        }
+        Ok(())
+    }
+
+    /// A moment, or the end of the total limit if that is sooner.
+    fn or_total(&self, phase: TimeoutPhase, due: Stamp) -> (TimeoutPhase, Stamp) {
         if self.deadline < due {
             (TimeoutPhase::Total, self.deadline)
         } else {
@@ -58,23 +72,83 @@ impl<'a> Limits<'a> {
     }
 
     /// Runs a future within a limit and within what is left of the total.
-    pub async fn within<F: Future>(
+    pub(crate) async fn within<F: Future>(
         &self,
         phase: TimeoutPhase,
-        limit: Nanos,
         future: F,
-    ) -> Result<F::Output, Trouble> {
+    ) -> Result<F::Output, RequestError> {
         let now = self.clock.now();
-        let (phase, due) = self.or_total(phase, after(now, limit));
+        let (phase, due) = self.due(phase, now);
         self.clock
             .timeout(due.since(now), future)
             .await
-            .map_err(|clock::Elapsed| Trouble::TimedOut(phase))
+            .map_err(|clock::Elapsed| RequestError::TimedOut(phase))
     }
 
     /// Runs a future within what is left of the total.
-    pub async fn within_total<F: Future>(&self, future: F) -> Result<F::Output, Trouble> {
-        self.within(TimeoutPhase::Total, Nanos(u64::MAX), future)
-            .await
+    pub async fn within_total<F: Future>(&self, future: F) -> Result<F::Output, RequestError> {
+        self.within(TimeoutPhase::Total, future).await
+    }
+}
+
+/// The limits of a request that has been sent, as one alarm.
+pub(crate) struct Limiter {
+    alarm: Alarm,
+    pub(crate) sent: Stamp,
+    /// Ends the reading in place of the limit between chunks.
+    pub(crate) until: Option<Stamp>,
+}
+
+impl Limiter {
+    pub(crate) fn new(limits: &Limits<'_>, sent: Stamp) -> Self {
+        // Made for the soonest of the limits to come, so that the timer is never moved forward.
+        let (_, first_byte) = limits.due(TimeoutPhase::FirstByte, sent);
+        let (_, next) = limits.due(TimeoutPhase::BetweenChunks, sent);
+        Self {
+            alarm: Alarm::new(limits.clock(), first_byte.min(next)),
+            sent,
+            until: None,
+        }
+    }
+
+    /// Ready with an error once a limit has run out that runs from a moment on.
+    pub(crate) fn poll_phase(
+        &mut self,
+        limits: &Limits<'_>,
+        phase: TimeoutPhase,
+        from: Stamp,
+        context: &mut Context<'_>,
+    ) -> Poll<RequestError> {
+        let (phase, due) = limits.due(phase, from);
+        self.alarm.set(due);
+        (self.alarm.poll_due(context)).map(|()| RequestError::TimedOut(phase))
+    }
+
+    /// Ready once a limit has run out: with an error, or with the end of a grace period.
+    pub(crate) fn poll(
+        &mut self,
+        limits: &Limits<'_>,
+        waiting_for: WaitingFor,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<StreamEnd, RequestError>> {
+        let mut grace = None;
+        let (phase, due) = match (self.until, waiting_for) {
+            (Some(until), _) => limits.or_total(TimeoutPhase::BetweenChunks, until),
+            (None, WaitingFor::FirstByte) => limits.due(TimeoutPhase::FirstByte, self.sent),
+            (None, WaitingFor::NextChunk(arrived)) => {
+                limits.due(TimeoutPhase::BetweenChunks, arrived)
+            }
+            (None, WaitingFor::Terminator { complete, arrived }) => {
+                grace = Some(complete);
+                let (phase, due) = limits.due(TimeoutPhase::BetweenChunks, arrived);
+                let over = after(arrived, GRACE).min(after(complete, GRACE_IN_ALL));
+                (phase, over.min(due))
+            }
+        };
+        self.alarm.set(due);
+        self.alarm.poll_due(context).map(|()| match grace {
+            Some(complete) => Ok(StreamEnd::GracePeriod(complete)),
+            None => Err(RequestError::TimedOut(phase)),
+        })
     }
 }

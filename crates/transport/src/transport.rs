@@ -1,43 +1,33 @@
-//! Sending a request, and waiting for the response's head.
+//! One server, and the two clients that reach it.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::io::{self, Write as _};
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::io::Write as _;
 
-use clock::{Alarm, Clock, Ledger};
+use clock::{Clock, Ledger};
 use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
-use domain::{FailureKind, Outcome, Stamp, TimeoutPhase};
+use domain::{FailureKind, Outcome};
+use http::header::SERVER;
 use serde::de::DeserializeOwned;
 
-use crate::answer::{Answer, Early, NoHead};
-use crate::broken::Broken;
-use crate::connect::Connector;
-use crate::connection::Connection;
-use crate::error::Trouble;
-use crate::http1::Head;
-use crate::key::ApiKey;
-use crate::lent::Lent;
+use crate::api_key::ApiKey;
+use crate::body::LedgerEntry;
+use crate::direct::Direct;
+use crate::error_text::ErrorText;
 use crate::limits::Limits;
-use crate::pool::Pool;
-use crate::reading::{InFlight, Unread};
-use crate::recording::{Recorder, Recording};
-use crate::response::{Promise, Response};
-use crate::words::Words;
-
-/// Who sends.
-const AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
+use crate::recorder::{Recorder, Recording};
+use crate::request_error::RequestError;
+use crate::reqwest_client::{ReqwestClient, USER_AGENT};
+use crate::response::{Expectation, Response, Source};
 
 /// One server, its kept connections, and the clock.
 pub struct Transport {
-    pub(crate) connector: Connector,
-    /// None when connections are not kept.
-    pub(crate) pool: Option<Arc<Pool>>,
-    /// As the `Host` header says it.
+    /// Reads measured streams; none where reqwest does.
+    pub(crate) direct: Option<Direct>,
+    pub(crate) reqwest: ReqwestClient,
+    /// The `Host` header.
     pub(crate) host: String,
-    /// What the base URL's path puts before each request's; no trailing slash.
+    /// The base URL's path, which comes before each request's; no trailing slash.
     pub(crate) path: String,
     pub(crate) base: String,
     pub(crate) clock: Clock,
@@ -52,6 +42,19 @@ impl fmt::Debug for Transport {
     }
 }
 
+/// A request that generates.
+#[derive(Debug)]
+pub struct Generation<'g> {
+    /// Its path behind the base URL.
+    pub path: &'g str,
+    /// Its JSON.
+    pub body: Vec<u8>,
+    /// The model that it names.
+    pub model: &'g str,
+    /// It is measured; one that only loads or unloads a model is not.
+    pub is_measured: bool,
+}
+
 impl Transport {
     /// The server's base URL; it holds no credentials.
     pub fn base_url(&self) -> &str {
@@ -63,257 +66,132 @@ impl Transport {
         Limits::start(&self.clock, &self.timeouts)
     }
 
-    /// Makes a call whose reply is one JSON value; says what the `Server` header holds, too. `model` is
-    /// the one that was asked for.
+    /// Makes a call whose reply is one JSON value, and returns it with the `Server` header. `model` is
+    /// the one that the request names.
     pub async fn value<T: DeserializeOwned>(
         &self,
         path: &str,
         body: Option<Vec<u8>>,
-        promise: &Promise,
+        expectation: &Expectation,
         model: Option<&str>,
     ) -> Result<(T, Option<String>), BackendError> {
         let limits = self.limits();
         let read = async {
             let mut exchange = Exchange::default();
-            let mut response = self.send(path, body, &limits, &mut exchange).await?;
-            response.expect(promise, model, &limits).await?;
-            let server = response.header("server");
-            Ok((response.json(&limits, promise.most).await?, server))
+            let mut response = self.send(path, body, false, &limits, &mut exchange).await?;
+            let with_key = self.key.is_some();
+            response
+                .expect(expectation, model, with_key, &limits)
+                .await?;
+            let server = response.header(SERVER);
+            Ok((response.json(&limits, expectation.most).await?, server))
         };
-        read.await.map_err(|trouble| self.backend_error(trouble))
+        read.await.map_err(|error| self.backend_error(error))
     }
 
     /// Runs a generation to its end, filling `exchange` as things happen.
     pub async fn generation(
         &self,
-        (path, body): (&str, Vec<u8>),
-        promise: &Promise,
-        model: &str,
+        generation: Generation<'_>,
+        expectation: &Expectation,
         exchange: &mut Exchange,
         recorder: &mut impl Recorder,
     ) -> Outcome {
+        let Generation {
+            path,
+            body,
+            model,
+            is_measured,
+        } = generation;
         let recording = Recording::new(exchange, recorder, self.key.as_ref());
         let limits = self.limits();
         let followed = async {
             let exchange = recording.recorder.exchange();
-            let mut response = self.send(path, Some(body), &limits, exchange).await?;
-            response.expect(promise, Some(model), &limits).await?;
+            let mut response = self
+                .send(path, Some(body), is_measured, &limits, exchange)
+                .await?;
+            let with_key = self.key.is_some();
+            response
+                .expect(expectation, Some(model), with_key, &limits)
+                .await?;
             response.follow(recording.recorder, &limits).await
         };
         match followed.await {
             Ok(()) => Outcome::Completed,
-            Err(trouble) => {
-                if let Trouble::Incomplete(missing) = trouble {
+            Err(error) => {
+                if let RequestError::Incomplete(missing) = error {
                     recording.recorder.exchange().times.notes.push(missing);
                 }
-                trouble.into_outcome(self.key.as_ref())
+                error.into_outcome(self.key.as_ref())
             }
         }
     }
 
-    /// Sends a request and waits for the response's head, stamping `sent` and `headers`: a POST of
-    /// JSON, or a GET when there is no body.
+    /// Sends a request and waits for the response's head.
     async fn send(
         &self,
         path: &str,
         body: Option<Vec<u8>>,
+        is_measured: bool,
         limits: &Limits<'_>,
         exchange: &mut Exchange,
-    ) -> Result<Response, Trouble> {
-        let in_flight = self.clock.ledger().map(|ledger| InFlight {
-            ledger: ledger.clone(),
-            id: ledger.open(),
-        });
-        let request = self.request(path, body.as_deref(), in_flight.as_ref())?;
-        if let Some(flight) = &in_flight {
-            flight.ledger.post(flight.id, 1);
+    ) -> Result<Response, RequestError> {
+        let path = format!("{}{path}", self.path);
+        if let Some(byte) = path.bytes().find(|byte| !byte.is_ascii_graphic()) {
+            let words = format!("the path `{path}` has the byte {byte:#04x}");
+            return Err(RequestError::Failed(FailureKind::Connect, words.into()));
         }
-        loop {
-            let kept = match &self.pool {
-                Some(pool) => poll_fn(|context| Poll::Ready(pool.take(context))).await,
-                None => None,
-            };
-            let was_kept = kept.is_some();
-            let mut connection = match kept {
-                Some(connection) => connection,
-                // A box is left behind with what it took; the future of a request is kept, and read
-                // from for each token.
-                None => Box::pin(self.connect(limits, exchange)).await?,
-            };
-            let sent = self.clock.now();
-            exchange.times.sent = Some(sent);
-            let (phase, due) = limits.first_byte(sent);
-            // Of the limits to come the soonest: so the timer need not be set to a sooner moment.
-            let mut alarm = Alarm::new(&self.clock, due.min(limits.between_chunks(sent).1));
-            alarm.set(due);
-            let mut asking = Asking {
-                lent: Lent::new(&mut connection, Answer::new(&self.clock)),
-                request: &request,
-                written: 0,
-                flushed: false,
-                write_error: None,
-            };
-            let answered = poll_fn(|context| {
-                let polled = asking.poll(context);
-                if polled.is_ready() {
-                    return polled.map(Ok);
-                }
-                let late = alarm.poll_due(context);
-                late.map(|()| Err(Trouble::TimedOut(phase)))
-            });
-            let (head, arrived, early) = match answered.await? {
-                Ok(head) => head,
-                // Closed while nobody looked: a new connection is what the request wanted.
-                Err(_) if was_kept && asking.written == 0 => continue,
-                Err(broken) => return Err(broken.into()),
-            };
-            drop(asking);
-            exchange.times.headers = Some(arrived);
-            let unread = Unread {
-                body: head.body,
-                in_flight,
-                arrived,
-            };
-            unread.took(1);
-            return Ok(Response {
-                head,
-                connection: Some(connection),
-                pool: self.pool.clone(),
-                unread,
-                early,
-                with_key: self.key.is_some(),
-                sent,
-                alarm,
-            });
+        if let (true, Some(direct), Some(body)) = (is_measured, &self.direct, &body) {
+            let request = |entry: Option<&LedgerEntry>| self.post(&path, body, entry);
+            let received = direct.send(request, limits, exchange).await?;
+            return Ok(received.map(Source::Direct));
         }
+        let url = format!(
+            "{}{path}",
+            self.base.strip_suffix(&self.path).unwrap_or(&self.base)
+        );
+        // Boxed: the future of a request stays in memory while its stream is read.
+        let sending = Box::pin(self.reqwest.send(&url, body.as_deref(), limits, exchange));
+        Ok(sending.await?.map(Source::Reqwest))
     }
 
-    /// A request as it is written.
-    fn request(
-        &self,
-        path: &str,
-        body: Option<&[u8]>,
-        in_flight: Option<&InFlight>,
-    ) -> Result<Vec<u8>, Trouble> {
-        let target = format!("{}{path}", self.path);
-        if let Some(byte) = target.bytes().find(|byte| !byte.is_ascii_graphic()) {
-            let words = format!("the path `{target}` has the byte {byte:#04x}");
-            return Err(Trouble::Failed(FailureKind::Connect, words.into()));
-        }
-        let body_bytes = body.unwrap_or_default();
-        let mut bytes = Vec::with_capacity(512 + body_bytes.len());
-        let method = if body.is_some() { "POST" } else { "GET" };
-        let mut write = |words: std::fmt::Arguments<'_>| {
+    /// A POST of JSON, as it is written to a socket.
+    fn post(&self, path: &str, body: &[u8], entry: Option<&LedgerEntry>) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(512 + body.len());
+        let mut write = |words: fmt::Arguments<'_>| {
             bytes
                 .write_fmt(words)
-                .expect("memory takes what is written");
+                .expect("a vector takes what is written");
         };
-        write(format_args!("{method} {target} HTTP/1.1\r\n"));
         write(format_args!(
-            "host: {}\r\naccept: */*\r\naccept-encoding: identity\r\nuser-agent: {AGENT}\r\n",
+            "POST {path} HTTP/1.1\r\nhost: {}\r\n",
             self.host
         ));
+        write(format_args!(
+            "accept: */*\r\naccept-encoding: identity\r\nuser-agent: {USER_AGENT}\r\n",
+        ));
         if let Some(key) = &self.key {
-            write(format_args!("authorization: {}\r\n", key.header()));
+            write(format_args!("authorization: {}\r\n", key.bearer()));
         }
-        if let Some(flight) = in_flight {
-            write(format_args!("{}: {}\r\n", Ledger::HEADER, flight.id.0));
+        if let Some(entry) = entry {
+            write(format_args!("{}: {}\r\n", Ledger::HEADER, entry.id.0));
         }
-        if body.is_some() {
-            write(format_args!(
-                "content-type: application/json\r\ncontent-length: {}\r\n",
-                body_bytes.len()
-            ));
-        }
-        bytes.extend_from_slice(b"\r\n");
-        bytes.extend_from_slice(body_bytes);
-        Ok(bytes)
+        let length = body.len();
+        write(format_args!(
+            "content-type: application/json\r\ncontent-length: {length}\r\n\r\n",
+        ));
+        bytes.extend_from_slice(body);
+        bytes
     }
 
-    /// A new connection, within the connect limit, and how long it took.
-    async fn connect(
-        &self,
-        limits: &Limits<'_>,
-        exchange: &mut Exchange,
-    ) -> Result<Connection, Trouble> {
-        let began = self.clock.now();
-        let limit = self.timeouts.connect;
-        let connecting = self.connector.connect(limit);
-        let connection = limits
-            .within(TimeoutPhase::Connect, limit, connecting)
-            .await??;
-        // Nothing takes time in virtual time, and which connections happen to be free is not
-        // simulated: rows must be the same run after run.
-        if !self.clock.is_virtual() {
-            exchange.times.connect = Some(self.clock.now().since(began));
-        }
-        Ok(connection)
+    /// Why a call failed, without the key in its words.
+    pub fn backend_error(&self, error: RequestError) -> BackendError {
+        error.into_backend_error(&self.base, self.key.as_ref())
     }
 
-    /// Why a call failed, without the key in anybody's words.
-    pub fn backend_error(&self, trouble: Trouble) -> BackendError {
-        trouble.into_backend_error(&self.base, self.key.as_ref())
-    }
-
-    /// A server's name for something as it may be shown and kept.
-    pub fn name(&self, told: impl Into<String>) -> String {
-        Words::name(told).shown(self.key.as_ref())
-    }
-}
-
-/// A request on its way, until the head of its response has come.
-struct Asking<'r> {
-    lent: Lent<'r, Answer>,
-    request: &'r [u8],
-    written: usize,
-    flushed: bool,
-    /// Why no more could be written. The server may have answered all the same.
-    write_error: Option<io::Error>,
-}
-
-impl Asking<'_> {
-    /// Writes what is left, and waits for the head. A server may answer before it has taken all of the
-    /// request.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(Head, Stamp, Early), Broken>> {
-        if let Err(error) = self.write(context) {
-            if self.written == 0 {
-                return Poll::Ready(Err(Broken::Io(error)));
-            }
-            self.write_error = Some(error);
-        }
-        match self.lent.poll(context) {
-            Ok(Some(_)) => return Poll::Pending,
-            Ok(None) => {}
-            Err(error) => return Poll::Ready(Err(Broken::Io(error))),
-        }
-        let head = match self.lent.take_back() {
-            Some(answer) => answer.head(),
-            None => Err(NoHead::Closed),
-        };
-        Poll::Ready(head.map_err(|none| match (none, self.write_error.take()) {
-            (NoHead::Closed | NoHead::Io(_), Some(error)) => Broken::Io(error),
-            (none, _) => none.into(),
-        }))
-    }
-
-    fn write(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        let connection = self.lent.connection();
-        while self.written < self.request.len() && self.write_error.is_none() {
-            match connection.poll_write(context, &self.request[self.written..]) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(count)) => self.written += count,
-                Poll::Ready(Err(error)) => return Err(error),
-            }
-        }
-        if !self.flushed
-            && self.write_error.is_none()
-            && let Poll::Ready(flushed) = connection.poll_flush(context)
-        {
-            self.flushed = true;
-            flushed?;
-        }
-        Ok(())
+    /// A server's name for something, without the key and cut to length.
+    pub fn name(&self, name: impl Into<String>) -> String {
+        ErrorText::name(name).redacted(self.key.as_ref())
     }
 }
 

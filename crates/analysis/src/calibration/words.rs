@@ -191,7 +191,9 @@ pub(super) fn client(budget: &ClientBudget) -> String {
     } else {
         format!(", held to CPU {}", pinned.join(", "))
     };
-    format!("a client of {api} on {runtime}{pinned}")
+    let http = budget.runtime.http_in_words();
+    let http = http.map_or_else(String::new, |http| format!(", through {http}"));
+    format!("a client of {api} on {runtime}{pinned}{http}")
 }
 
 /// What it ran on.

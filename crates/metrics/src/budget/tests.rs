@@ -1,5 +1,7 @@
 use domain::Outcome;
-use domain::record::{Bias, BudgetDepth, BudgetEnd, RequestTimes, RuntimeFacts, RuntimeFlavour};
+use domain::record::{
+    Bias, BudgetDepth, BudgetEnd, HttpClient, RequestTimes, RuntimeFacts, RuntimeFlavour,
+};
 
 use super::*;
 use crate::timeline::{at, streamed};
@@ -106,6 +108,8 @@ fn budget(steps: Vec<BudgetStep>) -> ClientBudget {
             flavour: RuntimeFlavour::Multi,
             workers: 2,
             pinned: Vec::new(),
+            http: HttpClient::Direct,
+            proxy: None,
         },
         cores: 2,
         shared_cores: true,

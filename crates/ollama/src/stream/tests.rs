@@ -12,7 +12,7 @@ use super::*;
 struct Came {
     exchange: Exchange,
     tool_calls: Vec<ToolCall>,
-    ended: Result<(), Trouble>,
+    ended: Result<(), RequestError>,
 }
 
 impl std::fmt::Display for Came {
@@ -163,7 +163,7 @@ fn a_stream_that_stops_anywhere_is_incomplete_until_its_final_object_is_whole() 
         };
         assert_eq!(
             shown.ended,
-            Err(Trouble::Incomplete(missing)),
+            Err(RequestError::Incomplete(missing)),
             "stopped at {end}"
         );
     }
@@ -172,7 +172,7 @@ fn a_stream_that_stops_anywhere_is_incomplete_until_its_final_object_is_whole() 
     let broken = [&bytes[..20], b"\n"].concat();
     let ended = follow([broken.as_slice()]).ended;
     assert!(
-        matches!(ended, Err(Trouble::Failed(FailureKind::Malformed, _))),
+        matches!(ended, Err(RequestError::Failed(FailureKind::Malformed, _))),
         "{ended:?}"
     );
 }

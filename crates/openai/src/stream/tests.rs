@@ -7,7 +7,7 @@ use scripted::{cut, recorded};
 use super::*;
 
 /// Records pieces, one a millisecond.
-fn record<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> (Result<(), Trouble>, Exchange) {
+fn record<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> (Result<(), RequestError>, Exchange) {
     let mut reading = Reading::default();
     reading.exchange.progress = Progress::counting();
     let mut at = Stamp::ZERO;
@@ -22,7 +22,7 @@ fn record<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> (Result<(), Trouble
     (reading.finish(at), reading.exchange)
 }
 
-fn whole(stream: &str) -> (Result<(), Trouble>, Exchange) {
+fn whole(stream: &str) -> (Result<(), RequestError>, Exchange) {
     record([stream.as_bytes()])
 }
 
@@ -202,7 +202,7 @@ fn an_answer_without_end_is_given_up() {
     let text = "x".repeat(1024 * 1024);
     let delta = serde_json::json!({ "content": text }).to_string();
     let (ended, exchange) = whole(&chunk(&delta, "null").repeat(17));
-    let Err(Trouble::Failed(FailureKind::LineTooLong, words)) = ended else {
+    let Err(RequestError::Failed(FailureKind::LineTooLong, words)) = ended else {
         panic!("{ended:?}");
     };
     let expected =

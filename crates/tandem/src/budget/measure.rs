@@ -9,7 +9,7 @@ use domain::Nanos;
 use domain::backend::ChatBackend;
 use domain::exit::{Fatal, OrFatal as _};
 use domain::plan::Timeouts;
-use domain::record::{BudgetStep, RequestRecord};
+use domain::record::{BudgetStep, HttpClient, RequestRecord};
 use metrics::budget::{Compared, Truth};
 use metronome::{MODEL, Pace, Server, StreamLog};
 use runtime::Shutdown;
@@ -31,6 +31,8 @@ const PATIENCE: Nanos = Nanos::from_secs(30);
 pub(super) struct Setting {
     /// Use `/v1` instead of Ollama's own API.
     pub(super) compatible: bool,
+    /// The client that reads the streams.
+    pub(super) http: HttpClient,
     /// CPUs to pin the server's thread to, when the client is pinned.
     pub(super) server_cpus: Vec<u32>,
     /// Cores of the process.
@@ -59,7 +61,7 @@ pub(super) async fn step(
         },
     )
     .or_environment("the calibration server could not be started")?;
-    let backend = client(&server, &clock, setting.compatible, load.pace)?;
+    let backend = client(&server, &clock, setting, load.pace)?;
     let streams = NonZeroU32::new(load.streams).ok_or_else(|| Fatal::usage("no streams"))?;
     let requests = load.streams.saturating_mul(load.rounds);
     let records = Arc::new(Mutex::new(Vec::with_capacity(requests as usize)));
@@ -118,20 +120,23 @@ pub(super) async fn step(
 fn client(
     server: &Server,
     clock: &Clock,
-    compatible: bool,
+    setting: &Setting,
     pace: Pace,
 ) -> Result<Arc<dyn ChatBackend>, Fatal> {
-    let (url, clock) = (server.url(), clock.clone());
     let limits = Timeouts {
         connect: PATIENCE,
         first_byte: pace.ttft + PATIENCE,
         between_chunks: pace.gap + PATIENCE,
         total: pace.length() + PATIENCE,
     };
-    Ok(if compatible {
-        Arc::new(openai::Client::new(&url, clock, limits).map_err(Fatal::environment)?)
+    let settings = ollama::Builder::new(clock.clone())
+        .timeouts(limits)
+        .http(setting.http);
+    let url = server.url();
+    Ok(if setting.compatible {
+        Arc::new(openai::Client::build(settings, &url).map_err(Fatal::environment)?)
     } else {
-        Arc::new(ollama::Client::new(&url, clock, limits).map_err(Fatal::environment)?)
+        Arc::new(ollama::Client::build(settings, &url).map_err(Fatal::environment)?)
     })
 }
 

@@ -14,6 +14,7 @@ use super::facts::{PlanFacts, ServerReport};
 use super::keep_alive;
 use super::memory::{self, Need, Shape};
 use super::slots::{self, Probe, Slots, Window};
+use crate::flags::HttpFlags;
 use crate::target::{self, LIMITS, Seen};
 
 /// Maximum time of the probe's first request, which may load the model, and of the others.
@@ -84,21 +85,20 @@ pub(super) async fn look(
     seen: &Seen,
     options: &[&ModelOptions],
     facts: &PlanFacts,
-    clock: &Clock,
+    (http, clock): (&HttpFlags, &Clock),
     simulated: bool,
 ) -> Result<ServerReport, Fatal> {
     let endpoint = &seen.found.facts;
     let kind = &endpoint.server.kind;
     let compatible = openai::wire::is_kind(kind);
-    let backend = target::client(endpoint, clock, LIMITS)?;
+    let backend = target::client(endpoint, http, clock, LIMITS)?;
     let loaded_before = backend.loaded().await.ok();
     let reported = |name: &str| seen.found.told.get(name).and_then(|n| n.parse().ok());
     let (mut shape, mut architecture) = (None, None);
     let model = endpoint.model.clone();
     if let (Some(model), false) = (&model, compatible) {
-        let settings = ollama::Builder::new(clock.clone())
-            .timeouts(LIMITS)
-            .api_key(target::api_key()?.filter(|_| !simulated));
+        let key = target::api_key()?.filter(|_| !simulated);
+        let settings = target::settings(http, clock, LIMITS)?.api_key(key);
         let client = ollama::Client::build(settings, &endpoint.url).map_err(Fatal::usage)?;
         if let Ok(shown) = client.show(&model.name, false).await {
             shape = Shape::of(&shown.model_info);
@@ -157,12 +157,12 @@ pub(super) async fn probe(
     report: &mut ServerReport,
     plan: &SweepPlan,
     facts: &PlanFacts,
-    clock: &Clock,
+    (http, clock): (&HttpFlags, &Clock),
 ) -> Result<(), Fatal> {
     let Some(model) = &report.model else {
         return Ok(());
     };
-    let backend = target::client(&seen.found.facts, clock, PROBE_LIMITS)?;
+    let backend = target::client(&seen.found.facts, http, clock, PROBE_LIMITS)?;
     let options = largest(plan);
     let began = clock.now();
     let mut probe = Probe {

@@ -11,7 +11,7 @@ use runtime::{Shutdown, ShutdownLevel};
 
 use crate::budget::{Ladder, climb};
 use crate::descriptors;
-use crate::flags::CalibrateArgs;
+use crate::flags::{CalibrateArgs, HttpFlags};
 use crate::flavour;
 use crate::folder;
 use crate::target::Target;
@@ -25,7 +25,11 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
     let lock = args.out.as_deref().map(folder::begin).transpose()?;
     let all = flavour::usable();
     // The runtime of a command on a real server.
-    let (runtime, facts) = args.runtime.start(&Target::Real(Vec::new()))?;
+    let http = HttpFlags {
+        http: args.http,
+        proxy: None,
+    };
+    let (runtime, facts) = args.runtime.start(&Target::Real(Vec::new()), &http)?;
     let facts = facts.ok_or_else(|| Fatal::environment("a real target has runtime facts"))?;
     let now = folder::wall_clock();
     let streams: Vec<u32> = args.streams.iter().map(|n| n.get()).collect();

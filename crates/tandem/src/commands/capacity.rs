@@ -28,7 +28,7 @@ use self::show::Progress;
 use crate::budget;
 use crate::checks;
 use crate::descriptors;
-use crate::flags::{CapacityArgs, DEFAULT_PROMPT, RuntimeFlags};
+use crate::flags::{CapacityArgs, DEFAULT_PROMPT, HttpFlags, RuntimeFlags};
 use crate::folder;
 use crate::simulated;
 use crate::stage::{self, Stage, StageSetup};
@@ -86,7 +86,7 @@ pub(crate) fn capacity(args: &CapacityArgs) -> Result<Exit, Fatal> {
         Some(record) => target::again(&record.header, &args.server, model, "the run began on it")?,
         None => target::choose(&args.server, model)?,
     };
-    let (runtime, facts) = args.runtime.start(&target)?;
+    let (runtime, facts) = args.runtime.start(&target, &args.server.http)?;
     runtime.block_on(async {
         let seed = earlier.map_or(args.seed, |r| r.asked.seed);
         let stage = set(target, args, model, seed).await?;
@@ -134,6 +134,7 @@ fn restored(args: &CapacityArgs, earlier: Option<&CapacityRecord>) -> Result<Cap
     }
     if let Some(facts) = &record.header.runtime {
         args.runtime = RuntimeFlags::of(facts);
+        args.server.http = HttpFlags::of(facts);
     }
     if !record.header.is_in_simulated_time() {
         return Ok(args);
@@ -162,7 +163,8 @@ async fn set(target: Target, args: &CapacityArgs, model: &str, seed: u64) -> Res
         let place = args.resume.as_deref().or(args.out.as_deref());
         let place = place.unwrap_or_else(|| Path::new("results"));
         let (agents, options) = (args.max_agents.get(), options(args));
-        for line in checks::before_load(target.found(), model, agents, &options, place).await {
+        let found = (target.found(), &args.server.http);
+        for line in checks::before_load(found, model, agents, &options, place).await {
             say(&line);
         }
     }

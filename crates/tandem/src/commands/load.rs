@@ -79,7 +79,7 @@ fn once(args: &LoadArgs, repetition: &mut Repetition) -> Result<Exit, Fatal> {
     // Repetitions differ in arrivals and texts, and are equal on each server of a comparison.
     plan.seed = plan.seed.wrapping_add(u64::from(repetition.number - 1));
     let target = target::choose(&args.server, &args.ask.request.model)?;
-    let (runtime, facts) = args.runtime.start(&target)?;
+    let (runtime, facts) = args.runtime.start(&target, &args.server.http)?;
     runtime.block_on(async {
         let fitted = target::fit_load(&plan.options, target.found());
         stage::announce(&target, &args.server, &fitted, |text| say(text));

@@ -161,7 +161,10 @@ impl<'a> Job<'a> {
 
     fn run(self, target: Target) -> Result<Exit, Fatal> {
         let progress = Arc::new(Progress::new(self.common.json));
-        let (runtime, facts) = self.common.runtime.start(&target)?;
+        let (runtime, facts) = self
+            .common
+            .runtime
+            .start(&target, &self.common.server.http)?;
         runtime.block_on(async {
             let held = self.resume.map(ResultsDir::resume).transpose()?;
             let offset = held
@@ -173,7 +176,8 @@ impl<'a> Job<'a> {
             if target.is_real() && !self.common.no_checks {
                 let out = self.common.out.as_deref();
                 let out = out.unwrap_or_else(|| Path::new("results"));
-                for line in checks::before_sweep(target.found(), &self.plan, out).await {
+                let found = (target.found(), &self.common.server.http);
+                for line in checks::before_sweep(found, &self.plan, out).await {
                     say(&line);
                 }
             }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use domain::plan::limits;
 
-use super::RuntimeFlags;
+use super::{HttpArg, RuntimeFlags};
 
 /// Flags of `tandem calibrate`.
 #[derive(Debug, Args)]
@@ -26,6 +26,9 @@ pub(crate) struct CalibrateArgs {
     /// The protocol.
     #[arg(long, value_enum, default_value_t = CalibrateApi::Ollama)]
     pub(crate) api: CalibrateApi,
+    /// The HTTP client that is calibrated: Tandem's own sockets (`direct`, the default) or `reqwest`.
+    #[arg(long, value_enum)]
+    pub(crate) http: Option<HttpArg>,
     #[command(flatten)]
     pub(crate) runtime: RuntimeFlags,
     /// Also write DIR/calibration.json; `tandem report --input DIR` makes a report of it.

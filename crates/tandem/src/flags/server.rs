@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use domain::plan::limits;
 
+use super::HttpFlags;
+
 /// The servers, or the simulator in place of one.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
@@ -18,6 +20,8 @@ pub(crate) struct ServerArgs {
     /// be in the server's list.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) api: Vec<ApiArg>,
+    #[command(flatten)]
+    pub(crate) http: HttpFlags,
     /// Use the embedded simulator even when a server is running.
     #[arg(long, conflicts_with_all = ["endpoints", "no_simulate"])]
     pub(crate) simulate: bool,

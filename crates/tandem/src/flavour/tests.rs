@@ -45,19 +45,21 @@ fn lists_of_cpus_are_read_in_order_and_without_repeats() {
 #[test]
 fn workers_are_counted_and_recorded() {
     let (runtime, facts) = flags(RuntimeArg::Multi, Some(3), None)
-        .start(&real())
+        .start(&real(), &HttpFlags::default())
         .unwrap();
     assert_eq!(runtime.metrics().num_workers(), 3);
     let facts = facts.unwrap();
     assert_eq!(facts.workers, 3);
     assert_eq!(in_words(&facts), "multi-thread runtime of 3 threads");
 
-    let (runtime, facts) = flags(RuntimeArg::Multi, None, None).start(&real()).unwrap();
+    let (runtime, facts) = flags(RuntimeArg::Multi, None, None)
+        .start(&real(), &HttpFlags::default())
+        .unwrap();
     let facts = facts.unwrap();
     assert_eq!(runtime.metrics().num_workers(), facts.workers as usize);
 
     let (runtime, facts) = flags(RuntimeArg::Current, None, None)
-        .start(&real())
+        .start(&real(), &HttpFlags::default())
         .unwrap();
     assert_eq!(runtime.metrics().num_workers(), 1);
     assert_eq!(facts.unwrap().flavour, RuntimeFlavour::Current);
@@ -65,15 +67,16 @@ fn workers_are_counted_and_recorded() {
 
 #[test]
 fn flags_that_contradict_each_other_are_refused() {
-    let refused = flags(RuntimeArg::Current, Some(2), None).start(&real());
+    let refused = flags(RuntimeArg::Current, Some(2), None).start(&real(), &HttpFlags::default());
     assert!(refused.is_err());
-    let refused = flags(RuntimeArg::Multi, Some(2), None).start(&simulator());
+    let refused =
+        flags(RuntimeArg::Multi, Some(2), None).start(&simulator(), &HttpFlags::default());
     assert_eq!(
         refused.unwrap_err().hint_text(),
         Some("leave --workers out")
     );
     let (_, facts) = flags(RuntimeArg::Multi, None, None)
-        .start(&simulator())
+        .start(&simulator(), &HttpFlags::default())
         .unwrap();
     assert_eq!(facts, None, "virtual time has nothing to record");
 }
@@ -90,12 +93,17 @@ fn a_pin_narrows_the_threads_and_a_cpu_that_is_not_there_is_named() {
             .find(|cpu| allowed.is_set(*cpu))
             .unwrap();
         let (runtime, facts) = flags(RuntimeArg::Multi, None, Some(&first.to_string()))
-            .start(&real())
+            .start(&real(), &HttpFlags::default())
             .unwrap();
         let on_worker = runtime
             .block_on(runtime.spawn(async { sched_getaffinity(None).unwrap().count() }))
             .unwrap();
-        let flavour = |workers| flags(None, workers, None).start(&real()).unwrap().1;
+        let flavour = |workers| {
+            flags(None, workers, None)
+                .start(&real(), &HttpFlags::default())
+                .unwrap()
+                .1
+        };
         let usual = [None, Some(1)].map(|workers| flavour(workers).unwrap().flavour);
         assert_eq!(usual, [RuntimeFlavour::Current, RuntimeFlavour::Multi]);
         (first, facts.unwrap(), on_worker)
@@ -109,7 +117,7 @@ fn a_pin_narrows_the_threads_and_a_cpu_that_is_not_there_is_named() {
         format!("multi-thread runtime of 1 thread, held to CPU {first}")
     );
 
-    let absent = flags(RuntimeArg::Multi, None, Some("8000")).start(&real());
+    let absent = flags(RuntimeArg::Multi, None, Some("8000")).start(&real(), &HttpFlags::default());
     let hint = absent.unwrap_err();
     assert!(hint.hint_text().unwrap().starts_with("it may use "));
 }

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use clock::Clock;
 use domain::backend::{BackendError, ChatBackend, ModelIdentity};
 use domain::exit::Fatal;
 use domain::plan::Timeouts;
 use domain::record::EndpointFacts;
 use domain::{FailureKind, Nanos};
-use openai::ApiKey;
+use openai::Builder;
 use serde::Serialize;
 
 use crate::flags::ApiArg;
@@ -105,10 +104,12 @@ impl NotSeen {
 pub(crate) async fn look_at(
     endpoint: &str,
     api: ApiArg,
-    key: Option<&ApiKey>,
+    settings: &Builder,
     model: &str,
 ) -> Result<Found, Fatal> {
-    let seen = see(endpoint, api, key, model).await.map_err(|n| n.fatal)?;
+    let seen = see(endpoint, api, settings, model)
+        .await
+        .map_err(|n| n.fatal)?;
     let Found { facts, .. } = &seen.found;
     if facts.model.is_some() {
         return Ok(seen.found);
@@ -129,13 +130,13 @@ pub(crate) async fn look_at(
 pub(crate) async fn see(
     endpoint: &str,
     api: ApiArg,
-    key: Option<&ApiKey>,
+    settings: &Builder,
     model: &str,
 ) -> Result<Seen, NotSeen> {
     match api {
-        ApiArg::Ollama => native(endpoint, key, model).await,
-        ApiArg::Openai => compatible(endpoint, key, model, true).await,
-        ApiArg::Auto => either(endpoint, key, model).await,
+        ApiArg::Ollama => native(endpoint, settings, model).await,
+        ApiArg::Openai => compatible(endpoint, settings, model, true).await,
+        ApiArg::Auto => either(endpoint, settings, model).await,
     }
 }
 
@@ -146,16 +147,16 @@ fn without_v1(endpoint: &str) -> &str {
     trimmed.strip_suffix("/v1").unwrap_or(endpoint)
 }
 
-async fn either(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<Seen, NotSeen> {
+async fn either(endpoint: &str, settings: &Builder, model: &str) -> Result<Seen, NotSeen> {
     let base = without_v1(endpoint);
-    let client = ollama_client(base, key)?;
+    let client = ollama_client(base, settings)?;
     let why_not = match client.identify().await {
-        Ok(_) => return native(base, key, model).await,
+        Ok(_) => return native(base, settings, model).await,
         Err(error) if is_unreachable(&error) => return Err(NotSeen::backend(error, START_HINT)),
         Err(error) => error,
     };
     // The address is settled by now, default port and all.
-    compatible(client.base_url(), key, model, false)
+    compatible(client.base_url(), settings, model, false)
         .await
         .map_err(|NotSeen { why, fatal }| {
             let what = without_endpoint(&why_not);
@@ -166,14 +167,8 @@ async fn either(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<See
         })
 }
 
-fn settings(key: Option<&ApiKey>) -> ollama::Builder {
-    ollama::Builder::new(Clock::real())
-        .timeouts(LIMITS)
-        .api_key(key.cloned())
-}
-
-fn ollama_client(endpoint: &str, key: Option<&ApiKey>) -> Result<ollama::Client, NotSeen> {
-    ollama::Client::build(settings(key), endpoint).map_err(NotSeen::usage)
+fn ollama_client(endpoint: &str, settings: &Builder) -> Result<ollama::Client, NotSeen> {
+    ollama::Client::build(settings.clone(), endpoint).map_err(NotSeen::usage)
 }
 
 /// Nothing there would answer another protocol either.
@@ -197,8 +192,8 @@ fn without_endpoint(error: &BackendError) -> String {
     }
 }
 
-async fn native(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<Seen, NotSeen> {
-    let client = ollama_client(endpoint, key)?;
+async fn native(endpoint: &str, settings: &Builder, model: &str) -> Result<Seen, NotSeen> {
+    let client = ollama_client(endpoint, settings)?;
     let asked = async {
         let server = client.identify().await?;
         let model = client.find_model(model).await?;
@@ -225,12 +220,12 @@ async fn native(endpoint: &str, key: Option<&ApiKey>, model: &str) -> Result<See
 /// so: many gateways have no such list, or not all models in it.
 async fn compatible(
     endpoint: &str,
-    key: Option<&ApiKey>,
+    settings: &Builder,
     model: &str,
     is_named: bool,
 ) -> Result<Seen, NotSeen> {
     let build = |dialect| {
-        openai::Client::build(settings(key), endpoint)
+        openai::Client::build(settings.clone(), endpoint)
             .map(|client| client.with_dialect(dialect))
             .map_err(NotSeen::usage)
     };

@@ -32,7 +32,7 @@ async fn a_connection_that_is_never_made_runs_into_the_connect_limit() {
         fillers.push(filler);
     }
     let url = address.as_socket().unwrap().to_string();
-    for protocol in PROTOCOLS {
+    for protocol in CLIENTS {
         // No ledger: nothing of ours is in flight that time would have to wait for.
         let clock = Clock::real();
         let (seen, error) = unreached(protocol, &url, &clock).await;
@@ -47,7 +47,7 @@ async fn a_connection_that_is_never_made_runs_into_the_connect_limit() {
 #[tokio::test(start_paused = true)]
 async fn nobody_listening_is_connection_refused() {
     let clock = Clock::start_virtual();
-    for protocol in PROTOCOLS {
+    for protocol in CLIENTS {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         drop(listener);

@@ -1,5 +1,4 @@
-//! What holds for both clients, whatever their protocol: each test runs against Ollama's and against
-//! the OpenAI-compatible one.
+//! What holds for both protocols and both HTTP clients.
 
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
@@ -13,6 +12,7 @@ mod urls;
 use clock::Clock;
 use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
+use domain::record::HttpClient;
 use domain::{FailureKind, Nanos, Outcome, Stamp};
 use scripted::{JSON, NDJSON, SSE, Server, Step, chunk, json};
 use transport::{BuildError, Builder, Endpoint, EndpointError};
@@ -47,8 +47,7 @@ struct Protocol {
     half: &'static str,
     /// An error in the middle of a stream.
     error: &'static str,
-    /// Whether the client sends a second request on the connection of the first.
-    keeps_connections: bool,
+    http: HttpClient,
     endpoint: fn(&str) -> Result<Endpoint, EndpointError>,
     build: fn(Builder, &str) -> Result<AnyClient, BuildError>,
     /// Scripts that mean something in this protocol alone.
@@ -63,7 +62,7 @@ const OLLAMA: Protocol = Protocol {
     last: "{\"response\":\"\",\"done\":true,\"done_reason\":\"stop\",\"eval_count\":2}\n",
     half: "{\"response\":\n",
     error: "{\"error\":\"runner died\"}\n",
-    keeps_connections: true,
+    http: HttpClient::Direct,
     endpoint: ollama::endpoint,
     build: |settings, url| Ok(Box::new(ollama::Client::build(settings, url)?)),
     of_its_own: |_| {
@@ -103,7 +102,7 @@ const OPENAI: Protocol = Protocol {
            data: {\"choices\":[],\"usage\":{\"completion_tokens\":2}}\n\ndata: [DONE]\n\n",
     half: "data: {\"choices\":\n\n",
     error: "data: {\"error\":{\"message\":\"runner died\"}}\n\ndata: [DONE]\n\n",
-    keeps_connections: false,
+    http: HttpClient::Direct,
     endpoint: openai::endpoint,
     build: |settings, url| Ok(Box::new(openai::Client::build(settings, url)?)),
     of_its_own: |p| {
@@ -162,6 +161,14 @@ const OPENAI: Protocol = Protocol {
 
 const PROTOCOLS: [Protocol; 2] = [OLLAMA, OPENAI];
 
+/// Both protocols through both HTTP clients.
+const CLIENTS: [Protocol; 4] = [
+    OLLAMA,
+    OPENAI,
+    OLLAMA.through_reqwest(),
+    OPENAI.through_reqwest(),
+];
+
 fn call() -> GenerateCall {
     GenerateCall {
         model: "m".to_owned(),
@@ -170,7 +177,7 @@ fn call() -> GenerateCall {
     }
 }
 
-/// What one request came to.
+/// The outcome of one request, and what was recorded.
 #[derive(Debug)]
 struct Seen {
     outcome: Outcome,
@@ -193,12 +200,23 @@ async fn generate(client: &dyn ChatBackend) -> Seen {
 }
 
 impl Protocol {
+    const fn through_reqwest(self) -> Self {
+        Self {
+            http: HttpClient::Reqwest,
+            ..self
+        }
+    }
+
+    fn settings(&self, clock: &Clock) -> Builder {
+        Builder::new(clock.clone()).http(self.http)
+    }
+
     fn client(&self, url: &str, clock: &Clock) -> AnyClient {
         self.limited(url, clock, LIMITS)
     }
 
     fn limited(&self, url: &str, clock: &Clock, limits: Timeouts) -> AnyClient {
-        (self.build)(Builder::new(clock.clone()).timeouts(limits), url).unwrap()
+        (self.build)(self.settings(clock).timeouts(limits), url).unwrap()
     }
 
     /// A server of these scripts, and a client of it.

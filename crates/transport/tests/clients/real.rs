@@ -1,4 +1,4 @@
-//! In real time, where connections are read by a thread of their own.
+//! In real time, where the direct client reads on a thread of its own.
 
 use std::io::{Read as _, Write as _};
 
@@ -31,7 +31,7 @@ fn accept(server: &std::net::TcpListener) -> std::net::TcpStream {
 /// A server that never pauses is stopped by the limit of the whole.
 #[tokio::test]
 async fn a_flood_ends_at_the_total_limit() {
-    for protocol in PROTOCOLS {
+    for protocol in CLIENTS {
         let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = server.local_addr().unwrap().to_string();
         let tokens = protocol.token.repeat(1000);
@@ -53,7 +53,7 @@ async fn a_flood_ends_at_the_total_limit() {
 /// No chunk wakes the request's task, so the limit that was set last is not the one that counts.
 #[tokio::test]
 async fn a_server_that_falls_silent_meets_the_limit_between_chunks() {
-    for protocol in PROTOCOLS {
+    for protocol in CLIENTS {
         let mut script = vec![Step::Head("200 OK", protocol.stream)];
         script.extend((0..5).flat_map(|_| [Step::Wait(20), chunk(protocol.token)]));
         script.push(Step::AwaitClose);
@@ -71,7 +71,7 @@ async fn a_server_that_falls_silent_meets_the_limit_between_chunks() {
 /// What was seen is the caller's, though another thread had it when the request was dropped.
 #[tokio::test]
 async fn a_dropped_request_leaves_what_it_has_seen() {
-    for protocol in PROTOCOLS {
+    for protocol in CLIENTS {
         let clock = Clock::real();
         let mut script = protocol.began(&[]);
         script.push(Step::AwaitClose);

@@ -15,7 +15,7 @@ const KEY: &str = include_str!("tls/key.pem");
 
 /// A client, unless this system has no certificates at all.
 fn client(protocol: Protocol, url: &str, pem: Option<&str>) -> Option<AnyClient> {
-    let mut settings = Builder::new(Clock::real());
+    let mut settings = protocol.settings(&Clock::real());
     if let Some(pem) = pem {
         settings = settings.certificate(pem.as_bytes()).unwrap();
     }

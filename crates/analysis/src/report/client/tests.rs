@@ -1,6 +1,6 @@
 use domain::Nanos;
 use domain::record::{
-    Bias, BudgetDepth, BudgetEnd, BudgetStep, ClientBudget, Provenance, RuntimeFacts,
+    Bias, BudgetDepth, BudgetEnd, BudgetStep, ClientBudget, HttpClient, Provenance, RuntimeFacts,
     RuntimeFlavour,
 };
 
@@ -42,6 +42,8 @@ fn budget(rate: f64, us: i64) -> ClientBudget {
             flavour: RuntimeFlavour::Multi,
             workers: 2,
             pinned: Vec::new(),
+            http: HttpClient::Direct,
+            proxy: None,
         },
         cores: 2,
         shared_cores: true,

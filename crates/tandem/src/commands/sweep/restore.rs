@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use domain::exit::Fatal;
 use domain::record::{BenchmarkTables, Manifest};
 
-use crate::flags::{Common, RuntimeArg, RuntimeFlags};
+use crate::flags::{Common, HttpArg, HttpFlags, RuntimeArg, RuntimeFlags};
 use crate::simulated;
 
 /// The flags with the sweep's own settings. A flag with another value is refused.
@@ -47,17 +47,18 @@ pub(super) fn flags(dir: &Path, manifest: &Manifest, typed: &Common) -> Result<C
     }
     if let (false, Some(facts)) = (on_simulator, &header.runtime) {
         let began = RuntimeFlags::of(facts);
-        let runtime = |flags: &RuntimeFlags| {
-            let value = flags
-                .runtime
-                .and_then(|arg: RuntimeArg| arg.to_possible_value());
-            value.map(|value| value.get_name().to_owned())
-        };
-        let typed = &typed.runtime;
-        differ.option("--runtime", runtime(&began), runtime(typed));
-        differ.option("--workers", began.workers, typed.workers);
-        differ.option("--pin", began.pin.as_ref(), typed.pin.as_ref());
+        let given = &typed.runtime;
+        let runtime = |flags: &RuntimeFlags| flags.runtime.and_then(name_of::<RuntimeArg>);
+        differ.option("--runtime", runtime(&began), runtime(given));
+        differ.option("--workers", began.workers, given.workers);
+        differ.option("--pin", began.pin.as_ref(), given.pin.as_ref());
         common.runtime = began;
+        let began = HttpFlags::of(facts);
+        let given = &typed.server.http;
+        let http = |flags: &HttpFlags| flags.http.and_then(name_of::<HttpArg>);
+        differ.option("--http", http(&began), http(given));
+        differ.option("--proxy", began.proxy.as_ref(), given.proxy.as_ref());
+        common.server.http = began;
     }
     if !differ.0.is_empty() {
         let differences = differ.0.join("; ");
@@ -69,6 +70,11 @@ pub(super) fn flags(dir: &Path, manifest: &Manifest, typed: &Common) -> Result<C
     }
     refuse_changed_files(dir, manifest, &common)?;
     Ok(common)
+}
+
+/// The name of a flag's value, as it is typed.
+fn name_of<T: ValueEnum>(value: T) -> Option<String> {
+    Some(value.to_possible_value()?.get_name().to_owned())
 }
 
 /// The benchmark tables in a folder, as a manifest records them.

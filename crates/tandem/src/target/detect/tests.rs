@@ -37,7 +37,8 @@ fn look(endpoint: &str, api: ApiArg, model: &str) -> Result<Found, Fatal> {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(look_at(endpoint, api, None, model))
+    let settings = Builder::new(clock::Clock::real()).timeouts(LIMITS);
+    runtime.block_on(look_at(endpoint, api, &settings, model))
 }
 
 const OLLAMA: (&str, &str) = ("/api/version", r#"{"version":"0.33.0"}"#);

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
+use crate::api_key::ApiKey;
 use crate::bounds::{MESSAGE_CHARS, NAME_CHARS, QUOTE_CHARS};
-use crate::key::ApiKey;
 
 /// What to say of a failure. A server's words in it are shown only after the key has been struck from them and
 /// they have been cut short, in this order: a key that was cut would not be found.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Words(Vec<Piece>);
+pub struct ErrorText(Vec<Piece>);
 
 #[derive(Clone, PartialEq, Eq)]
 enum Piece {
@@ -20,7 +20,7 @@ enum Piece {
     },
 }
 
-impl Words {
+impl ErrorText {
     fn servers(text: impl Into<String>, most: usize, is_quoted: bool) -> Self {
         let text = text.into();
         Self(vec![Piece::Servers {
@@ -53,7 +53,7 @@ impl Words {
     }
 
     /// As they may be shown and kept.
-    pub(crate) fn shown(&self, key: Option<&ApiKey>) -> String {
+    pub(crate) fn redacted(&self, key: Option<&ApiKey>) -> String {
         let pieces = self.0.iter().map(|piece| match piece {
             Piece::Ours(text) => text.clone(),
             Piece::Servers {
@@ -76,21 +76,21 @@ impl Words {
     }
 }
 
-impl From<String> for Words {
+impl From<String> for ErrorText {
     fn from(text: String) -> Self {
         Self(vec![Piece::Ours(text)])
     }
 }
 
-impl From<&str> for Words {
+impl From<&str> for ErrorText {
     fn from(text: &str) -> Self {
         text.to_owned().into()
     }
 }
 
-impl fmt::Debug for Words {
+impl fmt::Debug for ErrorText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.shown(None))
+        write!(f, "{:?}", self.redacted(None))
     }
 }
 
@@ -131,19 +131,19 @@ mod tests {
                 "y".repeat(500)
             );
             for words in [
-                Words::message(&told),
-                Words::name(&told),
-                Words::quote(&told),
+                ErrorText::message(&told),
+                ErrorText::name(&told),
+                ErrorText::quote(&told),
             ] {
-                let shown = words.shown(Some(&key));
+                let shown = words.redacted(Some(&key));
                 assert!(!shown.contains("sk-"), "{before}: {shown}");
             }
         }
-        let words = Words::from("it said ")
-            .and(Words::quote("a \"b\""))
+        let words = ErrorText::from("it said ")
+            .and(ErrorText::quote("a \"b\""))
             .and("; mind it");
-        assert_eq!(words.shown(Some(&key)), r#"it said "a \"b\""; mind it"#);
-        let lines = Words::message("one\r\ntwo\u{2028}three\u{1b}[8m");
-        assert_eq!(lines.shown(None), r"one  two three\u{1b}[8m");
+        assert_eq!(words.redacted(Some(&key)), r#"it said "a \"b\""; mind it"#);
+        let lines = ErrorText::message("one\r\ntwo\u{2028}three\u{1b}[8m");
+        assert_eq!(lines.redacted(None), r"one  two three\u{1b}[8m");
     }
 }

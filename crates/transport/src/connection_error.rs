@@ -1,4 +1,4 @@
-//! Requests that broke below HTTP: which of the domain's kinds it is, and what to do about it.
+//! Failures below HTTP: their kind, their words, and what to do about them.
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;
@@ -7,23 +7,22 @@ use std::io;
 use domain::FailureKind;
 use domain::exit::causes;
 
-use crate::error::Trouble;
-use crate::http1::{Cut, Garbled};
-use crate::words::Words;
+use crate::error_text::ErrorText;
+use crate::request_error::RequestError;
 
-/// There is no connection. `step`: what was being done, where the error does not say it.
-pub(crate) fn not_connected(step: &str, error: &(dyn StdError + 'static)) -> Trouble {
+/// No connection could be made. `step`: what was being done, where the error does not say it.
+pub(crate) fn not_connected(step: &str, error: &(dyn StdError + 'static)) -> RequestError {
     let (kind, advice) = while_connecting(error);
-    let mut words = format!("{step}{}", in_words(error));
+    let mut words = format!("{step}{}", with_causes(error));
     if let Some(advice) = advice {
         let _ = write!(words, "; {advice}");
     }
-    Trouble::Failed(kind, words.into())
+    RequestError::Failed(kind, words.into())
 }
 
-/// A connection that was there broke, or brought what is not HTTP.
+/// A connection broke, or brought what is not HTTP.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Broken {
+pub(crate) enum ConnectionError {
     /// Nothing could be read or written.
     #[error("the connection broke")]
     Io(#[from] io::Error),
@@ -31,31 +30,58 @@ pub(crate) enum Broken {
     #[error("the server closed the connection before it had answered")]
     Unanswered,
     /// Closed in the middle of an answer.
-    #[error(transparent)]
-    Cut(#[from] Cut),
+    #[error("the server closed the connection {0}")]
+    Truncated(String),
     /// This is not HTTP.
-    #[error(transparent)]
-    Garbled(#[from] Garbled),
+    #[error("{0}")]
+    InvalidHttp(String),
 }
 
-impl From<Broken> for Trouble {
-    fn from(broken: Broken) -> Self {
-        let kind = match &broken {
-            // What a TLS port says to those who speak none, or the other way round.
-            Broken::Io(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
-                ) =>
-            {
-                FailureKind::Malformed
-            }
-            Broken::Garbled(_) => FailureKind::Malformed,
-            Broken::Io(_) | Broken::Unanswered | Broken::Cut(_) => FailureKind::ConnectionReset,
+impl From<ConnectionError> for RequestError {
+    fn from(error: ConnectionError) -> Self {
+        let kind = match &error {
+            ConnectionError::InvalidHttp(_) => FailureKind::Malformed,
+            _ => FailureKind::ConnectionReset,
         };
         // They may repeat what the server sent.
-        Self::Failed(kind, Words::message(in_words(&broken)))
+        Self::Failed(kind, ErrorText::message(with_causes(&error)))
     }
+}
+
+/// Why reqwest has no response, or no more of its body.
+pub(crate) fn of_reqwest(error: &reqwest::Error) -> RequestError {
+    let words = |error: &(dyn StdError + 'static)| error.to_string();
+    if error.is_connect() {
+        // Behind reqwest's words and those of its client, which name no cause.
+        let cause = causes(error).nth(2).unwrap_or(error);
+        return not_connected("", cause);
+    }
+    let io = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    let last = causes(error).last().map(words).unwrap_or_default();
+    match io.last() {
+        Some(io) if io.kind() == io::ErrorKind::UnexpectedEof => {
+            ConnectionError::Truncated("in the middle of its answer".to_owned())
+        }
+        // Chunks that are none, and TLS that is none.
+        Some(io)
+            if matches!(
+                io.kind(),
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+            ) =>
+        {
+            ConnectionError::InvalidHttp(last)
+        }
+        Some(io) => ConnectionError::Io(io::Error::new(io.kind(), last)),
+        None if last.contains("closed before message completed") || last.contains("canceled") => {
+            if error.is_request() {
+                ConnectionError::Unanswered
+            } else {
+                ConnectionError::Truncated("in the middle of its answer".to_owned())
+            }
+        }
+        None => ConnectionError::InvalidHttp(format!("this is no HTTP response: {last}")),
+    }
+    .into()
 }
 
 /// The TLS error that an I/O error holds: its source is its inner error's source, not the inner
@@ -67,7 +93,7 @@ fn tls_inside(error: &io::Error) -> Option<&rustls::Error> {
         .or_else(|| tls_inside(inner.downcast_ref::<io::Error>()?))
 }
 
-/// Why there is no connection, and what to do about it.
+/// Why no connection could be made, and what to do about it.
 fn while_connecting(error: &(dyn StdError + 'static)) -> (FailureKind, Option<String>) {
     let io = || causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
     if let Some(tls) = io().filter_map(tls_inside).last() {
@@ -133,15 +159,15 @@ fn open_files() -> Option<u64> {
     None
 }
 
-/// As Linux tells it.
+/// The range of local ports, on Linux.
 fn port_range() -> Option<(u16, u16)> {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut numbers = text.split_whitespace().map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// An error's words and those of its causes; a cause that was repeated is said once.
-fn in_words(error: &(dyn StdError + 'static)) -> String {
+/// An error's message and those of its causes, without one that repeats its cause.
+fn with_causes(error: &(dyn StdError + 'static)) -> String {
     let mut words = String::new();
     for cause in causes(error) {
         let text = cause.to_string();

@@ -5,9 +5,9 @@ use domain::record::ResponseNote;
 use domain::{FailureKind, Outcome, TimeoutPhase};
 use serde_json::value::RawValue;
 
+use crate::api_key::ApiKey;
 use crate::endpoint::EndpointError;
-use crate::key::ApiKey;
-use crate::words::Words;
+use crate::error_text::ErrorText;
 
 /// A client could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -18,49 +18,48 @@ pub enum BuildError {
     /// A certificate to trust is no PEM certificate.
     #[error("the certificate to trust is not a PEM certificate")]
     Certificate(#[source] rustls::pki_types::pem::Error),
-    /// TLS could not be set up, for example because the system has no certificates.
-    #[error("TLS for {endpoint} could not be set up")]
-    Tls {
-        /// The endpoint.
-        endpoint: String,
-        /// Why.
-        #[source]
-        source: rustls::Error,
-    },
+    /// The HTTP client could not be set up, for example because the system has no certificates.
+    #[error("the HTTP client could not be set up")]
+    Client(#[source] reqwest::Error),
 }
 
 /// How a request went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
+pub enum RequestError {
     /// Of this kind, in these words.
-    Failed(FailureKind, Words),
+    Failed(FailureKind, ErrorText),
     /// One of our limits ran out.
     TimedOut(TimeoutPhase),
     /// The body ended in good order but too soon: what it lacks.
     Incomplete(ResponseNote),
 }
 
-impl Trouble {
-    /// `key` stands in nobody's words afterwards.
+impl RequestError {
+    /// True for a failure of this kind.
+    pub(crate) fn is_of_kind(&self, kind: FailureKind) -> bool {
+        matches!(self, Self::Failed(failure, _) if *failure == kind)
+    }
+
+    /// The outcome, without the key in its words.
     pub(crate) fn into_outcome(self, key: Option<&ApiKey>) -> Outcome {
         match self {
             Self::Failed(failure, words) => Outcome::Failed {
                 failure,
-                message: words.shown(key),
+                message: words.redacted(key),
             },
             Self::TimedOut(phase) => Outcome::TimedOut { phase },
             Self::Incomplete(_) => Outcome::Incomplete,
         }
     }
 
-    /// `key` stands in nobody's words afterwards.
+    /// The error of a call, without the key in its words.
     pub(crate) fn into_backend_error(self, endpoint: &str, key: Option<&ApiKey>) -> BackendError {
         let endpoint = endpoint.to_owned();
         match self {
             Self::Failed(failure, words) => BackendError::Failed {
                 endpoint,
                 failure,
-                message: words.shown(key),
+                message: words.redacted(key),
             },
             Self::TimedOut(phase) => BackendError::TimedOut { endpoint, phase },
             Self::Incomplete(missing) => BackendError::Failed {
@@ -74,10 +73,10 @@ impl Trouble {
 
 /// The words in an `error` member: a string, or an object with `message`. None where the member says that
 /// there is no error: null, `false`, or empty.
-pub fn error_words(raw: &RawValue) -> Option<String> {
+pub fn error_message(raw: &RawValue) -> Option<String> {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]
-    enum Words {
+    enum ErrorText {
         Plain(String),
         Object { message: String },
     }
@@ -96,7 +95,7 @@ pub fn error_words(raw: &RawValue) -> Option<String> {
         return None;
     }
     Some(match serde_json::from_str(text) {
-        Ok(Words::Plain(text) | Words::Object { message: text }) => text,
+        Ok(ErrorText::Plain(text) | ErrorText::Object { message: text }) => text,
         Err(_) => text.to_owned(),
     })
 }
@@ -105,17 +104,17 @@ pub fn error_words(raw: &RawValue) -> Option<String> {
 const FAILED: [&str; 5] = ["error", "abort", "aborted", "cancelled", "canceled"];
 
 /// The failure that a reason to stop means, if it means one.
-pub fn failed_reason(reason: &str) -> Option<Trouble> {
+pub fn failure_of_reason(reason: &str) -> Option<RequestError> {
     let is_failed = FAILED.iter().any(|f| f.eq_ignore_ascii_case(reason));
     is_failed.then(|| {
         let words = format!("the server stopped for the reason `{reason}`");
-        Trouble::Failed(FailureKind::MidStream, words.into())
+        RequestError::Failed(FailureKind::MidStream, words.into())
     })
 }
 
 /// A response that is no success.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ErrorResponse {
     /// The status code.
     pub status: u16,
     /// The status in words.
@@ -134,59 +133,61 @@ pub struct Refusal {
     pub with_key: bool,
 }
 
-impl Refusal {
+impl ErrorResponse {
     /// What it means: `told`, the words that the protocol finds in the body, else the page's words,
     /// and what to do about it: what holds for every server, else the protocol's advice.
-    pub fn trouble(&self, told: Option<String>, advice: Option<&str>) -> Trouble {
+    pub fn error(&self, told: Option<String>, advice: Option<&str>) -> RequestError {
         // A page of nobody's protocol may be somebody else's.
         let through = self.through.as_ref().filter(|_| told.is_none());
-        let page = through.map(|through| Words::from("it came through ").and(Words::name(through)));
+        let page = through
+            .map(|through| ErrorText::from("it came through ").and(ErrorText::name(through)));
         let page_words = || Some(without_tags(&self.body)).filter(|words| !words.is_empty());
         let words = match (told.or_else(page_words), &self.encodings) {
-            (Some(words), _) => Words::message(words),
-            (None, Some(encodings)) => Words::from(format!(
+            (Some(words), _) => ErrorText::message(words),
+            (None, Some(encodings)) => ErrorText::from(format!(
                 "HTTP {} {} with a body in ",
                 self.status, self.reason
             ))
-            .and(Words::name(encodings)),
+            .and(ErrorText::name(encodings)),
             (None, None) => {
                 format!("HTTP {} {} with an empty body", self.status, self.reason).into()
             }
         };
-        let advice = self.advice().or(advice.map(Words::from)).or(page);
+        let advice = self.advice().or(advice.map(ErrorText::from)).or(page);
         let message = match advice {
             Some(advice) => words.and("; ").and(advice),
             None => words,
         };
         match self.status {
-            503 => Trouble::Failed(FailureKind::Busy, message),
-            status => Trouble::Failed(FailureKind::Http { status }, message),
+            503 => RequestError::Failed(FailureKind::Busy, message),
+            status => RequestError::Failed(FailureKind::Http { status }, message),
         }
     }
 
-    fn advice(&self) -> Option<Words> {
+    fn advice(&self) -> Option<ErrorText> {
         Some(match self.status {
             401 if self.with_key => "the server refused the key in TANDEM_API_KEY".into(),
             401 => "the server wants a key: set TANDEM_API_KEY".into(),
             407 => {
-                let words = Words::from("a proxy answered instead of the server");
+                let words = ErrorText::from("a proxy answered instead of the server");
                 match &self.through {
-                    Some(through) => words.and(": ").and(Words::name(through)),
+                    Some(through) => words.and(": ").and(ErrorText::name(through)),
                     None => words,
                 }
             }
             300..=399 => match &self.location {
                 // A query may hold a credential.
-                Some(to) => Words::from("redirects are not followed, it points to ")
-                    .and(Words::name(to.split(['?', '#']).next().unwrap_or_default())),
+                Some(to) => ErrorText::from("redirects are not followed, it points to ").and(
+                    ErrorText::name(to.split(['?', '#']).next().unwrap_or_default()),
+                ),
                 None => "redirects are not followed".into(),
             },
             429 => match &self.retry_after {
                 Some(after) => {
                     // Seconds, or a date.
                     let is_seconds = after.bytes().all(|b| b.is_ascii_digit());
-                    Words::from("the server limits requests and asks to come back after ")
-                        .and(Words::name(after))
+                    ErrorText::from("the server limits requests and asks to come back after ")
+                        .and(ErrorText::name(after))
                         .and(if is_seconds { " s" } else { "" })
                         .and("; nothing is retried, a retry would be another measurement")
                 }

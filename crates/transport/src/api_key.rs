@@ -40,7 +40,7 @@ impl ApiKey {
     }
 
     /// The value of the `Authorization` header.
-    pub(crate) fn header(&self) -> String {
+    pub(crate) fn bearer(&self) -> String {
         format!("Bearer {}", self.text)
     }
 
@@ -68,7 +68,7 @@ mod tests {
             key.strike_from("wrong key sk-secret given"),
             "wrong key [key] given"
         );
-        assert_eq!(key.header(), "Bearer sk-secret");
+        assert_eq!(key.bearer(), "Bearer sk-secret");
     }
 
     #[test]

@@ -8,35 +8,35 @@ use super::*;
 struct Passing(Sender<Vec<u8>>);
 
 impl Reader for Passing {
-    fn take(&mut self, bytes: &[u8]) -> Took {
+    fn take(&mut self, bytes: &[u8]) -> ReadOutcome {
         assert!(!bytes.contains(&b'!'), "it was told to");
         self.0.send(bytes.to_vec()).unwrap();
         if bytes.is_empty() {
-            Took::Enough
+            ReadOutcome::Done
         } else {
-            Took::More
+            ReadOutcome::NeedMore
         }
     }
 
-    fn broke(&mut self, error: io::Error) {
+    fn fail(&mut self, error: io::Error) {
         panic!("{error}");
     }
 
-    fn awaits(&self) -> Option<Awaits> {
-        Some(Awaits::First)
+    fn waiting_for(&self) -> Option<WaitingFor> {
+        Some(WaitingFor::FirstByte)
     }
 }
 
 /// A wire, its other end, and what its reader takes.
-fn wire(reactors: &Reactors, read_at_once: usize) -> (Wire, TcpStream, Receiver<Vec<u8>>) {
+fn wire(reactors: &Reactors, read_at_once: usize) -> (ReactorSocket, TcpStream, Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (far, _) = listener.accept().unwrap();
     far.set_nodelay(true).unwrap();
     near.set_nonblocking(true).unwrap();
-    let wire = reactors.take_on(near, read_at_once).unwrap();
+    let wire = reactors.register(near, read_at_once).unwrap();
     let (sender, receiver) = channel();
-    wire.lend(Box::new(Passing(sender)));
+    wire.attach(Box::new(Passing(sender)));
     (wire, far, receiver)
 }
 
@@ -91,7 +91,7 @@ async fn a_panic_is_told_to_all() {
     assert!(beside.is_quiet());
     far.write_all(b"!").unwrap();
     for wire in [broken, beside] {
-        let told = std::future::poll_fn(|context| match wire.awaits(context) {
+        let told = std::future::poll_fn(|context| match wire.waiting_for(context) {
             Ok(_) => Poll::Pending,
             Err(error) => Poll::Ready(error.to_string()),
         });

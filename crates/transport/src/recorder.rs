@@ -5,11 +5,11 @@ use domain::record::ResponseNote;
 use domain::{FailureKind, Stamp};
 use serde::Deserialize;
 
+use crate::api_key::ApiKey;
+use crate::body::Sink;
 use crate::bounds::{ANSWER_BYTES, ANSWER_CHUNKS};
-use crate::error::Trouble;
-use crate::key::ApiKey;
-use crate::reading::Sink;
-use crate::words::Words;
+use crate::error_text::ErrorText;
+use crate::request_error::RequestError;
 
 /// A sink that records what a request shows.
 pub trait Recorder: Sink {
@@ -17,12 +17,12 @@ pub trait Recorder: Sink {
     fn exchange(&mut self) -> &mut Exchange;
 
     /// How the stream ended when the protocol's last word was seen.
-    fn ended(&self) -> Result<(), Trouble> {
+    fn ended(&self) -> Result<(), RequestError> {
         Ok(())
     }
 
     /// How it ended when the body ended without that, its last bytes having arrived at `at`.
-    fn finish(&mut self, at: Stamp) -> Result<(), Trouble>;
+    fn finish(&mut self, at: Stamp) -> Result<(), RequestError>;
 }
 
 /// Room for the stamps of a short answer.
@@ -44,7 +44,7 @@ pub struct Output<'o> {
 /// Records what a chunk that arrived at `at` adds; where that is nothing, nothing. Fails once the answer is
 /// longer than any is.
 #[inline]
-pub fn record(exchange: &mut Exchange, output: Output<'_>, at: Stamp) -> Result<(), Trouble> {
+pub fn record(exchange: &mut Exchange, output: Output<'_>, at: Stamp) -> Result<(), RequestError> {
     let Output {
         content,
         thinking,
@@ -86,39 +86,39 @@ pub fn record(exchange: &mut Exchange, output: Output<'_>, at: Stamp) -> Result<
 }
 
 #[cold]
-fn too_long() -> Trouble {
+fn too_long() -> RequestError {
     let words = format!(
         "the answer is longer than {ANSWER_BYTES} bytes or {ANSWER_CHUNKS} chunks of output; it was given up"
     );
-    Trouble::Failed(FailureKind::LineTooLong, words.into())
+    RequestError::Failed(FailureKind::LineTooLong, words.into())
 }
 
 /// Decodes an element of a stream, a line or an event. The beginning of a good one is
-/// [`Trouble::Incomplete`].
-pub fn decode<'a, T: Deserialize<'a>>(element: &str, bytes: &'a [u8]) -> Result<T, Trouble> {
+/// [`RequestError::Incomplete`].
+pub fn decode<'a, T: Deserialize<'a>>(element: &str, bytes: &'a [u8]) -> Result<T, RequestError> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         if e.error_len().is_none() {
-            return Trouble::Incomplete(ResponseNote::CutInValue);
+            return RequestError::Incomplete(ResponseNote::CutInValue);
         }
         let what = format!("invalid UTF-8 after byte {}", e.valid_up_to());
         malformed(element, what, bytes)
     })?;
     serde_json::from_str(text).map_err(|e| {
         if e.is_eof() {
-            return Trouble::Incomplete(ResponseNote::CutInValue);
+            return RequestError::Incomplete(ResponseNote::CutInValue);
         }
         // It may repeat a value of any length.
-        malformed(element, Words::name(e.to_string()), bytes)
+        malformed(element, ErrorText::name(e.to_string()), bytes)
     })
 }
 
 /// An element that is not what the protocol promises.
-pub fn malformed(element: &str, what: impl Into<Words>, bytes: &[u8]) -> Trouble {
-    let words = Words::from(format!("malformed {element}: "))
+pub fn malformed(element: &str, what: impl Into<ErrorText>, bytes: &[u8]) -> RequestError {
+    let words = ErrorText::from(format!("malformed {element}: "))
         .and(what)
         .and("; it starts with ")
-        .and(Words::quote(String::from_utf8_lossy(bytes)));
-    Trouble::Failed(FailureKind::Malformed, words)
+        .and(ErrorText::quote(String::from_utf8_lossy(bytes)));
+    RequestError::Failed(FailureKind::Malformed, words)
 }
 
 /// An element grew beyond the limit before its end came.
@@ -131,7 +131,7 @@ pub struct TooLong {
     pub limit: usize,
 }
 
-impl From<TooLong> for Trouble {
+impl From<TooLong> for RequestError {
     fn from(error: TooLong) -> Self {
         Self::Failed(FailureKind::LineTooLong, error.to_string().into())
     }
@@ -139,9 +139,9 @@ impl From<TooLong> for Trouble {
 
 /// What is wrong with an element that was whole: one that stops in the middle of a value cannot be
 /// waited for.
-pub fn of_whole(element: &str, bytes: &[u8], trouble: Trouble) -> Trouble {
+pub fn of_whole(element: &str, bytes: &[u8], trouble: RequestError) -> RequestError {
     match trouble {
-        Trouble::Incomplete(_) => {
+        RequestError::Incomplete(_) => {
             let what = format!("the {element} stops in the middle of a value");
             malformed(element, what, bytes)
         }
@@ -177,7 +177,7 @@ impl<R: Recorder> Drop for Recording<'_, R> {
     fn drop(&mut self) {
         *self.home = std::mem::take(self.recorder.exchange());
         if let Some(reason) = &mut self.home.done_reason {
-            *reason = Words::name(std::mem::take(reason)).shown(self.key);
+            *reason = ErrorText::name(std::mem::take(reason)).redacted(self.key);
         }
     }
 }

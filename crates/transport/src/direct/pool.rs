@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
-use crate::connection::Connection;
+use super::connection::Connection;
 
 /// The kept connections of one transport. The one that was used last is used next, so that a server
 /// sees no more of them than are needed.
 #[derive(Default)]
-pub(crate) struct Pool {
+pub(super) struct Pool {
     idle: Mutex<VecDeque<Connection>>,
 }
 
@@ -20,7 +20,7 @@ impl Pool {
 
     /// A connection that is open as far as this side has heard. What the server has closed is
     /// dropped.
-    pub(crate) fn take(&self, context: &mut Context<'_>) -> Option<Connection> {
+    pub(super) fn take(&self, context: &mut Context<'_>) -> Option<Connection> {
         loop {
             let mut connection = self.idle().pop_back()?;
             if connection.is_free(context) {
@@ -29,9 +29,9 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection that is free. Looks at the one that has waited longest, too: nobody else
-    /// does, and a closed one would hold its descriptor.
-    pub(crate) fn put(&self, connection: Connection) {
+    /// Keeps a connection that is free. Drops the one that has waited longest if it is closed: it would hold its
+    /// descriptor.
+    pub(super) fn put(&self, connection: Connection) {
         let longest = {
             let mut idle = self.idle();
             idle.push_back(connection);

@@ -6,7 +6,7 @@ use scripted::cut;
 use super::*;
 
 /// Data and what is left behind the body, of pieces that arrive one after another.
-fn read(body: &mut Body, pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>), Garbled> {
+fn read(body: &mut Framing, pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>), ConnectionError> {
     let (mut data, mut behind) = (Vec::new(), Vec::new());
     for mut piece in pieces.iter().copied() {
         while let Some(some) = body.next(&mut piece)? {
@@ -18,23 +18,23 @@ fn read(body: &mut Body, pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>), Garbled
     Ok((data, behind))
 }
 
-fn chunked(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Garbled> {
-    let mut body = Body::CHUNKED;
+fn chunked(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), ConnectionError> {
+    let mut body = Framing::CHUNKED;
     read(&mut body, &[bytes])
 }
 
 #[test]
 fn a_body_of_a_length_ends_there() {
-    let mut body = Body::of_length(5);
+    let mut body = Framing::of_length(5);
     let read = read(&mut body, &[b"hel", b"lo, world"]).unwrap();
     assert_eq!(read, (b"hello".to_vec(), b", world".to_vec()));
     assert!(body.is_done());
-    assert!(Body::of_length(0).is_done());
+    assert!(Framing::of_length(0).is_done());
 }
 
 #[test]
 fn a_body_in_chunks_ends_with_its_last_chunk() {
-    let mut body = Body::CHUNKED;
+    let mut body = Framing::CHUNKED;
     let bytes = b"5\r\nhello\r\n1;name=\"v\"\r\n!\r\n00\r\nExpires: never\r\n\r\nHTTP/1.1";
     let read = read(&mut body, &[bytes]).unwrap();
     assert_eq!(read, (b"hello!".to_vec(), b"HTTP/1.1".to_vec()));
@@ -64,30 +64,30 @@ fn what_is_no_framing_is_refused() {
 
 #[test]
 fn a_connection_that_closes_says_what_is_missing() {
-    let missing = |mut body: Body, bytes: &[u8]| {
+    let missing = |mut body: Framing, bytes: &[u8]| {
         read(&mut body, &[bytes]).unwrap();
         body.closed().map_err(|cut| cut.to_string())
     };
     let closed = "the server closed the connection";
     for (body, bytes, words) in [
         (
-            Body::of_length(9),
+            Framing::of_length(9),
             b"abc".as_slice(),
             "with 6 bytes of the body to come",
         ),
         (
-            Body::CHUNKED,
+            Framing::CHUNKED,
             b"5\r\nhel",
             "in a chunk with 2 bytes to come",
         ),
-        (Body::CHUNKED, b"5\r\nhello\r\n", "before the last chunk"),
-        (Body::CHUNKED, b"0\r\n", "before the last chunk"),
+        (Framing::CHUNKED, b"5\r\nhello\r\n", "before the last chunk"),
+        (Framing::CHUNKED, b"0\r\n", "before the last chunk"),
     ] {
         assert_eq!(missing(body, bytes), Err(format!("{closed} {words}")));
     }
-    assert_eq!(missing(Body::UntilClosed, b"abc"), Ok(()));
-    assert_eq!(missing(Body::of_length(3), b"abc"), Ok(()));
-    assert_eq!(missing(Body::CHUNKED, b"0\r\n\r\n"), Ok(()));
+    assert_eq!(missing(Framing::UntilClosed, b"abc"), Ok(()));
+    assert_eq!(missing(Framing::of_length(3), b"abc"), Ok(()));
+    assert_eq!(missing(Framing::CHUNKED, b"0\r\n\r\n"), Ok(()));
 }
 
 proptest! {
@@ -112,7 +112,7 @@ proptest! {
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(&behind);
         let pieces = cut(&bytes, cuts.iter().map(|place| place.index(bytes.len())));
-        let mut body = Body::CHUNKED;
+        let mut body = Framing::CHUNKED;
         let (data, left) = read(&mut body, &pieces).unwrap();
         prop_assert_eq!(data, chunks.concat());
         prop_assert_eq!(left, behind);

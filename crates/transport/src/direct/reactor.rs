@@ -1,0 +1,146 @@
+//! Sockets that are read by a thread of their own.
+//!
+//! A stream's tokens are a few dozen bytes each. What an async runtime does to wake the task of a request,
+//! and what the task does to find the way down to its socket, touches far more memory than reading them,
+//! and after each pause all of it is cold. So one thread, the reactor, waits for all sockets and hands what
+//! arrives to their [`Reader`]s; the request's task sleeps until its reader has enough.
+//! Bytes are stamped there, too: a busy runtime delays no stamp.
+
+use std::any::Any;
+use std::io;
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use socket2::SockRef;
+use tokio::runtime::Handle;
+
+use super::connection::is_quiet;
+use crate::body::WaitingFor;
+
+mod slot;
+mod thread;
+
+use slot::SharedSlot;
+use thread::Reactor;
+
+/// Takes a connection's bytes as they arrive.
+pub(super) trait Reader: Any + Send {
+    /// Takes the bytes of one read: none when the server has closed the connection, which must be `Done`.
+    /// Must not read from a connection.
+    fn take(&mut self, bytes: &[u8]) -> ReadOutcome;
+
+    /// The socket cannot be read.
+    fn fail(&mut self, error: io::Error);
+
+    /// What is being waited for; none when the task can go on.
+    fn waiting_for(&self) -> Option<WaitingFor>;
+}
+
+/// What a read came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadOutcome {
+    NeedMore,
+    /// More is needed, and another limit holds from now on.
+    LimitChanged,
+    Done,
+}
+
+/// Sockets of one reactor, before another is started where the runtime has more threads.
+const SOCKETS: usize = 512;
+
+/// The reactors of one client.
+#[derive(Default)]
+pub(crate) struct Reactors(Mutex<Vec<Arc<Reactor>>>);
+
+/// True when another reactor is worth its thread.
+fn is_worth_another(reactors: usize, least_sockets: usize, threads: usize) -> bool {
+    reactors < threads && least_sockets >= SOCKETS
+}
+
+impl Reactors {
+    /// Registers a connected, non-blocking socket. Must be called inside a runtime.
+    pub(super) fn register(
+        &self,
+        socket: TcpStream,
+        read_at_once: usize,
+    ) -> io::Result<ReactorSocket> {
+        let socket = mio::net::TcpStream::from_std(socket);
+        let reactor = self.least_busy()?;
+        let (key, slot) = reactor.add(socket, read_at_once)?;
+        Ok(ReactorSocket { reactor, key, slot })
+    }
+
+    fn least_busy(&self) -> io::Result<Arc<Reactor>> {
+        let threads = Handle::current().metrics().num_workers();
+        let mut reactors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reactors.retain(|reactor| reactor.ensure_running().is_ok());
+        let least = reactors.iter().min_by_key(|reactor| reactor.sockets());
+        if let Some(least) = least
+            && !is_worth_another(reactors.len(), least.sockets(), threads)
+        {
+            return Ok(Arc::clone(least));
+        }
+        let reactor = Arc::new(Reactor::start()?);
+        reactors.push(Arc::clone(&reactor));
+        Ok(reactor)
+    }
+}
+
+/// A socket that a reactor reads; closed when dropped.
+pub(super) struct ReactorSocket {
+    reactor: Arc<Reactor>,
+    key: usize,
+    slot: Arc<SharedSlot>,
+}
+
+impl ReactorSocket {
+    /// True while it is open and has nothing to read.
+    pub(super) fn is_quiet(&self) -> bool {
+        let slot = self.slot.lock_for_task();
+        let is_quiet = (slot.socket.as_ref()).is_some_and(|socket| is_quiet(SockRef::from(socket)));
+        is_quiet && self.reactor.ensure_running().is_ok()
+    }
+
+    /// Hands everything that arrives to `reader`, from now until it is detached.
+    pub(super) fn attach(&self, reader: Box<dyn Reader>) {
+        self.slot.lock_for_task().attach(reader);
+    }
+
+    /// Takes the reader back.
+    pub(super) fn detach(&self) -> Option<Box<dyn Reader>> {
+        self.slot.lock_for_task().detach()
+    }
+
+    /// What the reader waits for; none once the task can go on. The task is woken when that changes.
+    pub(super) fn waiting_for(&self, context: &mut Context<'_>) -> io::Result<Option<WaitingFor>> {
+        let waiting_for = self.slot.lock_for_task().waiting_for(context);
+        match waiting_for {
+            // Checked after the waker is stored, so that an end in between wakes it.
+            Some(_) => self.reactor.ensure_running().map(|()| waiting_for),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes some of the bytes.
+    pub(super) fn poll_write(
+        &self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.slot.lock_for_task().poll_write(context, bytes);
+        match (&written, self.reactor.ensure_running()) {
+            (Poll::Pending, Err(ended)) => Poll::Ready(Err(ended)),
+            _ => written,
+        }
+    }
+}
+
+impl Drop for ReactorSocket {
+    fn drop(&mut self) {
+        self.reactor.remove(self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests;

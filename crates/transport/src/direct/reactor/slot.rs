@@ -1,0 +1,199 @@
+//! One socket of a reactor.
+
+use std::io::{self, Read as _, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use mio::event::Event;
+use mio::net::TcpStream;
+
+use super::{ReadOutcome, Reader, WaitingFor};
+use crate::direct::buffer::with_buffer;
+
+/// Reads at a time of a socket that always has more.
+const READS_AT_A_TIME: usize = 16;
+
+/// A slot under a lock that the thread leaves to the task whenever that wants it: a mutex alone goes to the
+/// first that asks once it is free, which is the thread where a socket always has more.
+pub(super) struct SharedSlot {
+    slot: Mutex<Slot>,
+    waiting_tasks: AtomicUsize,
+}
+
+impl SharedSlot {
+    pub(super) fn new(slot: Slot) -> Self {
+        Self {
+            slot: Mutex::new(slot),
+            waiting_tasks: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn lock_for_task(&self) -> MutexGuard<'_, Slot> {
+        self.waiting_tasks.fetch_add(1, Ordering::Relaxed);
+        let slot = self.lock();
+        self.waiting_tasks.fetch_sub(1, Ordering::Relaxed);
+        slot
+    }
+
+    pub(super) fn lock_for_thread(&self) -> MutexGuard<'_, Slot> {
+        while self.waiting_tasks.load(Ordering::Relaxed) > 0 {
+            std::thread::yield_now();
+        }
+        self.lock()
+    }
+
+    /// A reader's panic leaves nothing half done in the slot.
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One socket: what is known of it, its reader, and who waits for it.
+pub(super) struct Slot {
+    /// None once it is closed.
+    pub(super) socket: Option<TcpStream>,
+    /// Most bytes that are read at once.
+    read_at_once: usize,
+    /// The selector reports changes only, so what it reported last holds until the socket says otherwise.
+    readable: bool,
+    writable: bool,
+    /// The server has closed its side, or the connection broke: reads go on until one reports it.
+    closed: bool,
+    attached: Option<Attached>,
+    /// Wakes the task that waits for what the reader waits for.
+    read_waker: Option<Waker>,
+    write_waker: Option<Waker>,
+}
+
+struct Attached {
+    reader: Box<dyn Reader>,
+    is_done: bool,
+}
+
+impl Slot {
+    pub(super) fn new(socket: TcpStream, read_at_once: usize) -> Self {
+        Self {
+            socket: Some(socket),
+            read_at_once,
+            readable: false,
+            writable: true,
+            closed: false,
+            attached: None,
+            read_waker: None,
+            write_waker: None,
+        }
+    }
+
+    /// Takes note of an event, and reads. True when there may be more to read now. Wakers go to `wakers`, to
+    /// be used when the slot is not locked any more.
+    pub(super) fn on_event(&mut self, event: &Event, wakers: &mut Vec<Waker>) -> bool {
+        let closed = event.is_read_closed() || event.is_error();
+        if event.is_writable() || closed {
+            self.writable = true;
+            wakers.extend(self.write_waker.take());
+        }
+        if event.is_readable() || closed {
+            self.readable = true;
+            self.closed |= closed;
+        }
+        self.read_on(wakers)
+    }
+
+    /// Hands what there is to the reader, if there is one. True when there may be more.
+    pub(super) fn read_on(&mut self, wakers: &mut Vec<Waker>) -> bool {
+        if !self.wants_to_read() {
+            return false;
+        }
+        with_buffer(self.read_at_once, |buffer| {
+            for _ in 0..READS_AT_A_TIME {
+                self.read_once(buffer, wakers);
+                if !self.wants_to_read() {
+                    return false;
+                }
+            }
+            true
+        })
+    }
+
+    fn wants_to_read(&self) -> bool {
+        self.readable && (self.attached.as_ref()).is_some_and(|attached| !attached.is_done)
+    }
+
+    fn read_once(&mut self, buffer: &mut [u8], wakers: &mut Vec<Waker>) {
+        let (Some(attached), Some(socket)) = (&mut self.attached, &mut self.socket) else {
+            return;
+        };
+        let outcome = match socket.read(buffer) {
+            Ok(count) => {
+                self.closed |= count == 0;
+                // A short read has emptied the socket, and what arrives later is an event.
+                if count < buffer.len() && !self.closed {
+                    self.readable = false;
+                }
+                attached.reader.take(&buffer[..count])
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                return;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return,
+            Err(e) => {
+                attached.reader.fail(e);
+                ReadOutcome::Done
+            }
+        };
+        if outcome != ReadOutcome::NeedMore {
+            attached.is_done |= outcome == ReadOutcome::Done;
+            wakers.extend(self.read_waker.take());
+        }
+    }
+
+    pub(super) fn attach(&mut self, reader: Box<dyn Reader>) {
+        let is_done = reader.waiting_for().is_none();
+        self.attached = Some(Attached { reader, is_done });
+    }
+
+    pub(super) fn detach(&mut self) -> Option<Box<dyn Reader>> {
+        self.read_waker = None;
+        self.attached.take().map(|attached| attached.reader)
+    }
+
+    pub(super) fn waiting_for(&mut self, context: &mut Context<'_>) -> Option<WaitingFor> {
+        // What had arrived before the reader was attached is no event any more. No other task waits for it.
+        if self.read_on(&mut Vec::new()) {
+            context.waker().wake_by_ref();
+        }
+        let waiting_for = self.attached.as_ref()?.reader.waiting_for()?;
+        store_waker(&mut self.read_waker, context);
+        Some(waiting_for)
+    }
+
+    pub(super) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        while let (true, Some(socket)) = (self.writable, &mut self.socket) {
+            match socket.write(bytes) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                written => return Poll::Ready(written),
+            }
+        }
+        store_waker(&mut self.write_waker, context);
+        Poll::Pending
+    }
+
+    /// Every waker there is.
+    pub(super) fn wakers(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        let read = self.read_waker.take();
+        read.into_iter().chain(self.write_waker.take())
+    }
+}
+
+fn store_waker(waker: &mut Option<Waker>, context: &Context<'_>) {
+    if !(waker.as_ref()).is_some_and(|known| known.will_wake(context.waker())) {
+        *waker = Some(context.waker().clone());
+    }
+}

@@ -1,0 +1,176 @@
+//! The thread that waits for many sockets, and reads them.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Registry, Token};
+use slab::Slab;
+
+use super::slot::{SharedSlot, Slot};
+
+/// Events taken from the selector at once.
+const EVENTS: usize = 256;
+
+/// Pause between two visits of a socket that always has more, in which its task can lock it. At up to a
+/// megabyte a visit, the server waits for the client, not the other way round.
+const YIELD_INTERVAL: Duration = Duration::from_millis(1);
+
+/// The token that wakes the thread when it is to end; no socket has this number.
+const STOP: Token = Token(usize::MAX);
+
+/// A reactor; its thread ends when this is dropped.
+pub(super) struct Reactor {
+    shared: Arc<Shared>,
+    stop: mio::Waker,
+}
+
+/// What the thread shares with the owners of its sockets.
+struct Shared {
+    registry: Registry,
+    /// Locked for no longer than it takes to find one.
+    slots: Mutex<Slab<Arc<SharedSlot>>>,
+    /// `slots` has changed since the thread copied it.
+    has_changed: AtomicBool,
+    /// The thread is to end.
+    stops: AtomicBool,
+    /// The thread has ended.
+    ended: AtomicBool,
+}
+
+impl Shared {
+    fn slots(&self) -> MutexGuard<'_, Slab<Arc<SharedSlot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reactor {
+    /// Starts the thread.
+    pub(super) fn start() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let stop = mio::Waker::new(poll.registry(), STOP)?;
+        let shared = Arc::new(Shared {
+            registry: poll.registry().try_clone()?,
+            slots: Mutex::default(),
+            has_changed: AtomicBool::new(false),
+            stops: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        });
+        let end = ThreadEnd(Arc::clone(&shared));
+        std::thread::Builder::new()
+            .name("sockets".to_owned())
+            .spawn(move || run(poll, &end.0))?;
+        Ok(Self { shared, stop })
+    }
+
+    /// An error once the thread has ended: a reader panicked, or the selector failed.
+    pub(super) fn ensure_running(&self) -> io::Result<()> {
+        if self.shared.ended.load(Ordering::Acquire) {
+            return Err(io::Error::other("the thread that reads sockets has ended"));
+        }
+        Ok(())
+    }
+
+    /// The number of its sockets.
+    pub(super) fn sockets(&self) -> usize {
+        self.shared.slots().len()
+    }
+
+    /// Adds a socket, and returns its number and its slot.
+    pub(super) fn add(
+        &self,
+        mut socket: TcpStream,
+        read_at_once: usize,
+    ) -> io::Result<(usize, Arc<SharedSlot>)> {
+        let mut slots = self.shared.slots();
+        // Before the socket can have an event: the thread then waits for the lock.
+        self.shared.has_changed.store(true, Ordering::Release);
+        let entry = slots.vacant_entry();
+        let key = entry.key();
+        let both = Interest::READABLE | Interest::WRITABLE;
+        self.shared
+            .registry
+            .register(&mut socket, Token(key), both)?;
+        let slot = Arc::new(SharedSlot::new(Slot::new(socket, read_at_once)));
+        entry.insert(Arc::clone(&slot));
+        Ok((key, slot))
+    }
+
+    /// Removes a socket and closes it.
+    pub(super) fn remove(&self, key: usize) {
+        let slot = self.shared.slots().remove(key);
+        self.shared.has_changed.store(true, Ordering::Release);
+        // The thread may have the slot until its next event, but not the socket.
+        if let Some(mut socket) = slot.lock_for_task().socket.take() {
+            // Closing it would do, but for a descriptor that was duplicated.
+            let _ = self.shared.registry.deregister(&mut socket);
+        }
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.shared.stops.store(true, Ordering::Release);
+        // A selector that cannot be woken has no sockets any more, either.
+        let _ = self.stop.wake();
+    }
+}
+
+/// Wakes every waiting task when the thread ends, however it does.
+struct ThreadEnd(Arc<Shared>);
+
+impl Drop for ThreadEnd {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Release);
+        let slots: Vec<_> = (self.0.slots().iter().map(|(_, slot)| Arc::clone(slot))).collect();
+        let wakers = slots
+            .iter()
+            .flat_map(|slot| slot.lock_for_thread().wakers());
+        wakers.for_each(Waker::wake);
+    }
+}
+
+fn run(mut poll: Poll, shared: &Shared) {
+    let mut events = Events::with_capacity(EVENTS);
+    let mut wakers = Vec::new();
+    // A copy, so that an event needs no lock but that of its slot, and no count of references.
+    let mut slots: Vec<Option<Arc<SharedSlot>>> = Vec::new();
+    // Sockets that had more than is read at a time: a server that never pauses must not delay the others.
+    let mut unread = Vec::new();
+    while !shared.stops.load(Ordering::Acquire) {
+        let wait = (!unread.is_empty()).then_some(YIELD_INTERVAL);
+        match poll.poll(&mut events, wait) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                tracing::error!(%error, "sockets cannot be waited for");
+                return;
+            }
+            Ok(()) => {}
+        }
+        if shared.has_changed.swap(false, Ordering::AcqRel) {
+            let known = shared.slots();
+            slots.clear();
+            for (key, slot) in &*known {
+                slots.resize(key, None);
+                slots.push(Some(Arc::clone(slot)));
+            }
+        }
+        let slot = |key: usize| slots.get(key).and_then(Option::as_deref);
+        unread.retain(|&key| {
+            slot(key).is_some_and(|slot| slot.lock_for_thread().read_on(&mut wakers))
+        });
+        for event in &events {
+            let key = event.token().0;
+            let has_more =
+                slot(key).is_some_and(|slot| slot.lock_for_thread().on_event(event, &mut wakers));
+            if has_more && !unread.contains(&key) {
+                unread.push(key);
+            }
+        }
+        // First all stamps, then the tasks.
+        wakers.drain(..).for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,277 @@
+//! Requests through reqwest: everything but the measured streams that the direct client reads.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use clock::{Clock, Ledger};
+use domain::backend::Exchange;
+use domain::{FailureKind, Nanos, Stamp, TimeoutPhase};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use reqwest::{Certificate, Client, ClientBuilder, Proxy};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::api_key::ApiKey;
+use crate::body::{BodyProgress, BodyState, LedgerEntry, Sink, StreamEnd};
+use crate::bounds::{HEADERS, KEEPALIVE};
+use crate::connection_error::of_reqwest;
+use crate::endpoint::Endpoint;
+use crate::headers::keeps_connection;
+use crate::limits::{Limiter, Limits};
+use crate::received::Received;
+use crate::request_error::RequestError;
+
+/// The `User-Agent` of every request.
+pub(crate) const USER_AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
+
+/// A client of one server on reqwest.
+pub(crate) struct ReqwestClient {
+    client: Client,
+    clock: Clock,
+}
+
+/// Makes the client. It follows no redirects, retries nothing, decompresses nothing, and reads no proxy from
+/// the environment.
+pub(crate) fn build(
+    clock: &Clock,
+    key: Option<&ApiKey>,
+    is_https: bool,
+    certificates: Vec<Certificate>,
+    proxy: Option<&Endpoint>,
+) -> reqwest::Result<ReqwestClient> {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
+    if let Some(key) = key {
+        let bearer = HeaderValue::try_from(key.bearer());
+        let mut bearer = bearer.expect("a key that is built can be sent");
+        bearer.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, bearer);
+    }
+    let builder = ClientBuilder::new()
+        .default_headers(headers)
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .no_proxy()
+        .http1_only()
+        .http1_max_headers(HEADERS)
+        .pool_idle_timeout(None)
+        .tcp_nodelay(true)
+        .tcp_keepalive(KEEPALIVE)
+        .tcp_keepalive_interval(KEEPALIVE)
+        .connector_layer(ConnectTimer(clock.clone()));
+    #[cfg(target_os = "linux")]
+    let builder = builder.tcp_user_timeout(2 * KEEPALIVE);
+    let builder = match proxy {
+        Some(proxy) => builder.proxy(Proxy::all(proxy.to_string())?),
+        None => builder,
+    };
+    let builder = if is_https || proxy.is_some_and(Endpoint::is_https) {
+        builder.tls_certs_merge(certificates)
+    } else {
+        // Plain HTTP must not depend on the certificates of the system.
+        builder.tls_certs_only([])
+    };
+    Ok(ReqwestClient {
+        client: builder.build()?,
+        clock: clock.clone(),
+    })
+}
+
+impl ReqwestClient {
+    /// Sends a request and waits for the response's head, stamping `connect`, `sent` and `headers`: a POST
+    /// of JSON, or a GET when there is no body.
+    ///
+    /// A request on a kept connection that the server closed before it sent any byte of a response is sent
+    /// again, once.
+    pub(crate) async fn send(
+        &self,
+        url: &str,
+        body: Option<&[u8]>,
+        limits: &Limits<'_>,
+        exchange: &mut Exchange,
+    ) -> Result<Received<reqwest::Response>, RequestError> {
+        let mut may_send_again = true;
+        loop {
+            let ledger_entry = LedgerEntry::post_request(&self.clock);
+            let mut request = match body {
+                Some(body) => (self.client.post(url))
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(body.to_vec()),
+                None => self.client.get(url),
+            };
+            if let Some(entry) = &ledger_entry {
+                let name = HeaderName::from_static(Ledger::HEADER);
+                request = request.header(name, entry.id.0);
+            }
+            let connecting = Arc::new(Mutex::new(Connecting::NotNeeded));
+            let mut sending = pin!(CONNECTING.scope(Arc::clone(&connecting), request.send()));
+            let mut limiter = Limiter::new(limits, self.clock.now());
+            let answered = poll_fn(|context| {
+                let polled = sending.as_mut().poll(context);
+                let (phase, from) = match *lock(&connecting) {
+                    Connecting::NotNeeded => (TimeoutPhase::FirstByte, limiter.sent),
+                    Connecting::Since(began) => (TimeoutPhase::Connect, began),
+                    Connecting::Done { took, at } => {
+                        // Rows of virtual time do not depend on which connections were free.
+                        exchange.times.connect = took.filter(|_| !self.clock.is_virtual());
+                        limiter.sent = at;
+                        (TimeoutPhase::FirstByte, at)
+                    }
+                };
+                exchange.times.sent = (phase != TimeoutPhase::Connect).then_some(limiter.sent);
+                match polled {
+                    Poll::Ready(answered) => Poll::Ready(Ok(answered)),
+                    Poll::Pending => limiter.poll_phase(limits, phase, from, context).map(Err),
+                }
+            });
+            let response = match answered.await? {
+                Ok(response) => response,
+                Err(error) => {
+                    let is_new = !matches!(*lock(&connecting), Connecting::NotNeeded);
+                    let failed = of_reqwest(&error);
+                    let reset = FailureKind::ConnectionReset;
+                    if is_new || !may_send_again || !failed.is_of_kind(reset) {
+                        return Err(failed);
+                    }
+                    may_send_again = false;
+                    continue;
+                }
+            };
+            let arrived = self.clock.now();
+            exchange.times.headers = Some(arrived);
+            let is_1_1 = response.version() == Version::HTTP_11;
+            let is_delimited = response.content_length().is_some()
+                || response.headers().contains_key(header::TRANSFER_ENCODING);
+            return Ok(Received {
+                status: response.status().as_u16(),
+                headers: response.headers().clone(),
+                is_reusable: is_delimited && keeps_connection(is_1_1, response.headers()),
+                body: response,
+                state: BodyState::new(arrived, ledger_entry),
+                limiter,
+            });
+        }
+    }
+}
+
+/// Hands a body to `sink` as it arrives, until the protocol's terminator or the body's end.
+pub(crate) async fn read<S: Sink>(
+    response: &mut reqwest::Response,
+    state: &mut BodyState,
+    sink: &mut S,
+    limits: &Limits<'_>,
+    limiter: &mut Limiter,
+) -> Result<StreamEnd, RequestError> {
+    let mut progress = BodyProgress::default();
+    loop {
+        let waiting_for = state.waiting_for(sink);
+        let mut chunk = pin!(response.chunk());
+        let arrived = poll_fn(|context| match chunk.as_mut().poll(context) {
+            Poll::Ready(chunk) => Poll::Ready(Ok(chunk)),
+            Poll::Pending => (limiter.poll(limits, waiting_for, context)).map(Err),
+        });
+        match arrived.await {
+            // Stamped before they are decoded.
+            Ok(Ok(Some(bytes))) => {
+                let at = limits.clock().now();
+                state.data(&bytes, at, sink, &mut progress)?;
+                // Under a flood the task has used up its turn whenever the alarm is looked at.
+                limits.check_total(at)?;
+            }
+            Ok(Ok(None)) => state.end(&mut progress),
+            Ok(Err(error)) => return Err(of_reqwest(&error)),
+            Err(limit) => return limit,
+        }
+        if let Some(end) = progress.end() {
+            return Ok(end);
+        }
+    }
+}
+
+/// How far a request's connection is.
+#[derive(Debug, Clone, Copy)]
+enum Connecting {
+    /// A kept connection was free.
+    NotNeeded,
+    /// It is being made since this moment.
+    Since(Stamp),
+    /// The request could be sent from this moment on. No time where a kept connection came free first.
+    Done { took: Option<Nanos>, at: Stamp },
+}
+
+tokio::task_local! {
+    /// The connection of the request that this task is sending.
+    static CONNECTING: Arc<Mutex<Connecting>>;
+}
+
+fn lock(connecting: &Mutex<Connecting>) -> MutexGuard<'_, Connecting> {
+    connecting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Times the making of connections: name lookup, TCP, TLS, and a proxy's tunnel.
+#[derive(Clone)]
+struct ConnectTimer(Clock);
+
+impl<C> Layer<C> for ConnectTimer {
+    type Service = TimedConnector<C>;
+
+    fn layer(&self, connector: C) -> TimedConnector<C> {
+        TimedConnector {
+            connector,
+            clock: self.0.clone(),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct TimedConnector<C> {
+    connector: C,
+    clock: Clock,
+}
+
+impl<C, R> Service<R> for TimedConnector<C>
+where
+    C: Service<R>,
+    C::Future: Send + 'static,
+{
+    type Response = C::Response;
+    type Error = C::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Response, C::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), C::Error>> {
+        self.connector.poll_ready(context)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let mut future = Box::pin(self.connector.call(request));
+        let Ok(connecting) = CONNECTING.try_with(Arc::clone) else {
+            return future;
+        };
+        let clock = self.clock.clone();
+        let began = clock.now();
+        *lock(&connecting) = Connecting::Since(began);
+        Box::pin(poll_fn(move |context| {
+            let made = future.as_mut().poll(context);
+            // A kept connection that comes free meanwhile is used instead, and this future goes on in a task
+            // of its own.
+            let is_needed = CONNECTING.try_with(|mine| Arc::ptr_eq(mine, &connecting));
+            let is_needed = is_needed.unwrap_or_default();
+            let mut state = lock(&connecting);
+            if matches!(*state, Connecting::Since(_))
+                && (!is_needed || matches!(made, Poll::Ready(Ok(_))))
+            {
+                let at = clock.now();
+                let took = is_needed.then(|| at.since(began));
+                *state = Connecting::Done { took, at };
+            }
+            made
+        }))
+    }
+}
