@@ -51,6 +51,7 @@ Measure
 
 Read
   report     turn the newest sweep or load, or --input PATH, into Markdown, PNG, JSON and CSV
+  export     write a results folder as Parquet or CSV files: export FOLDER --out DIR
   audit      hold TR113's claims against its own data
   compare    compare two results: compare BASE NEW [--fail-if 'wall_s > +5%']
 
@@ -84,7 +85,7 @@ fn main() -> ExitCode {
         }
         "sweep" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
         | "calibrate-profile" => delegate::tandem(&command, &rest),
-        "report" | "audit" | "compare" => delegate::tandem_report(&command, &rest),
+        "report" | "export" | "audit" | "compare" => delegate::tandem_report(&command, &rest),
         "bench" => bench::run(&rest),
         "clients" => clients::run(&rest),
         "engine" => engine::run(&rest),
