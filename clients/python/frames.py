@@ -52,7 +52,7 @@ def csv_has_the_same_rows():
         path = f"csv/{file['file'].removesuffix('.parquet')}.csv"
         assert len(pandas.read_csv(path)) == file["rows"], path
         assert polars.read_csv(path, infer_schema_length=None).height == file["rows"], path
-        assert duckdb.sql(f"SELECT count(*) FROM '{path}'").fetchone()[0] == file["rows"], path
+        assert duckdb.sql(f"SELECT count(*) FROM '{path}'").fetchall()[0][0] == file["rows"], path
 
 
 if __name__ == "__main__":
