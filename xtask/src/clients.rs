@@ -1,4 +1,5 @@
-//! Other people's clients against the simulator, and our conformance suite against any server.
+//! Third-party clients against the simulator, third-party readers of exported frames, and the conformance
+//! suite against any server.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -11,11 +12,12 @@ use crate::delegate::{Profile, build, cargo, exit, root, succeeds, target};
 
 const USAGE: &str = "\
 cargo xtask clients
-    run other people's clients (clients/) against the simulator
+    run third-party clients (clients/) against the simulator, and open an export with
+    pandas, polars and DuckDB
 cargo xtask clients --conformance --endpoint URL --model NAME [--embedder NAME]
     run the conformance suite against a server; the model is loaded and unloaded by it";
 
-/// What a package manager says when nobody answers it, as opposed to when a pin is wrong.
+/// How a package manager's errors read when its index cannot be reached, rather than a pin being wrong.
 const UNREACHABLE: &[&str] = &[
     "ENOTFOUND",
     "EAI_AGAIN",
@@ -30,11 +32,11 @@ const UNREACHABLE: &[&str] = &[
     "Network is unreachable",
 ];
 
-/// What came of one client.
+/// The result of running one client.
 pub(crate) enum Outcome {
     Holds,
     Fails,
-    /// Not run, and why.
+    /// Not run, for this reason.
     Skipped(String),
 }
 
@@ -42,7 +44,7 @@ pub(crate) enum Outcome {
 static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 impl Outcome {
-    /// False for a failure. Says what did not hold, and notes what was skipped.
+    /// False for a failure. Prints failures and skipped clients, and remembers the latter.
     pub(crate) fn settle(self, name: &str) -> bool {
         match self {
             Self::Holds => true,
@@ -95,6 +97,7 @@ pub(crate) fn all() -> Result<bool> {
             "ollama and openai (Python)",
             python as fn(&Path, &Path, &str) -> Result<Outcome>,
         ),
+        ("pandas, polars and DuckDB", frames),
         ("ollama (JavaScript)", node),
         ("ollama-rs", rust),
     ] {
@@ -103,7 +106,7 @@ pub(crate) fn all() -> Result<bool> {
     Ok(ok)
 }
 
-/// A simulator on a free port, stopped when it is let go of.
+/// A simulator on a free port, stopped when dropped.
 struct Server {
     child: Child,
     endpoint: String,
@@ -121,18 +124,18 @@ impl Server {
             .spawn()
             .with_context(|| format!("{} could not be started", binary.display()))?;
         let output = child.stdout.take().context("the simulator has no output")?;
-        // Named before its output is read, so that it is stopped whatever is found there.
+        // Built before the output is read, so that an error there stops the simulator.
         let mut server = Self {
             child,
             endpoint: String::new(),
         };
         for line in BufReader::new(output).lines() {
-            let line = line.context("the simulator's output broke off")?;
+            let line = line.context("the simulator's output could not be read")?;
             if let Some(rest) = line.trim_start().strip_prefix("listening ") {
                 let endpoint = rest.split_whitespace().next().unwrap_or_default();
                 endpoint.clone_into(&mut server.endpoint);
             }
-            // The last line: the rest of the pipe can be closed.
+            // The last line.
             if line.starts_with("Ctrl-C") {
                 break;
             }
@@ -146,7 +149,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; either way nothing is left of it.
+        // It may have exited by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -157,8 +160,8 @@ pub(crate) fn scratch() -> PathBuf {
     target().join("clients")
 }
 
-/// A Python with what a file of pinned requirements names, in an environment of its own. The inner
-/// error says what came of it instead.
+/// A Python in a virtual environment with pinned requirements; the inner error is the outcome of a client
+/// that cannot have one.
 pub(crate) fn venv(place: &Path, requirements: &Path) -> Result<Result<PathBuf, Outcome>> {
     let python = place.join(if cfg!(windows) {
         "Scripts/python.exe"
@@ -178,14 +181,9 @@ pub(crate) fn venv(place: &Path, requirements: &Path) -> Result<Result<PathBuf, 
     let mut make = Command::new("python3");
     make.args(["-m", "venv", "--clear"]).arg(place);
     let mut pip = Command::new(&python);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
-    pip.args(["--only-binary", ":all:", "--requirement"])
+    pip.args(["-m", "pip", "install", "--quiet"])
+        .arg("--disable-pip-version-check")
+        .args(["--only-binary", ":all:", "--requirement"])
         .arg(requirements);
     for command in [&mut make, &mut pip] {
         if let Some(outcome) = install(command)? {
@@ -209,6 +207,50 @@ fn python(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
         holds &= succeeds(&mut command)?;
     }
     Ok(verdict(holds))
+}
+
+/// Exports a load and opens the files as `docs/export.md` shows.
+fn frames(folder: &Path, scratch: &Path, _: &str) -> Result<Outcome> {
+    let sources = folder.join("python");
+    let requirements = sources.join("frames-requirements.txt");
+    let python = match venv(&scratch.join("frames-python"), &requirements)? {
+        Ok(python) => python,
+        Err(outcome) => return Ok(outcome),
+    };
+    let report = build("tandem-report", Profile::Dev)?;
+    let place = scratch.join("frames");
+    let load = root().join("fixtures/load");
+    let load = load
+        .to_str()
+        .context("the repository's path is not UTF-8")?;
+    let commands: [&[&str]; 3] = [
+        &["export", load, "--overwrite", "--out", "export"],
+        &[
+            "export",
+            load,
+            "--overwrite",
+            "--out",
+            "csv",
+            "--format",
+            "csv",
+        ],
+        &["report", "--input", load, "--out", "report"],
+    ];
+    std::fs::create_dir_all(&place)?;
+    for arguments in commands {
+        let mut command = Command::new(&report);
+        command
+            .args(arguments)
+            .current_dir(&place)
+            .stdout(Stdio::null());
+        if !succeeds(&mut command)? {
+            return Ok(Outcome::Fails);
+        }
+    }
+    let mut command = Command::new(&python);
+    command.arg("-B").arg(sources.join("frames.py"));
+    command.arg(root().join("docs/export.md")).arg(&place);
+    succeeds(&mut command).map(verdict)
 }
 
 fn node(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
@@ -259,7 +301,7 @@ pub(crate) fn verdict(holds: bool) -> Outcome {
     }
 }
 
-/// Runs a package manager. `Some` when it cannot do its work on this machine.
+/// Runs a package manager; `Some` when it fails.
 pub(crate) fn install(command: &mut Command) -> Result<Option<Outcome>> {
     let program = command.get_program().display().to_string();
     let output = match command.output() {

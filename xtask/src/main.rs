@@ -51,10 +51,18 @@ Measure (the binary tandem, release profile)
   serve      start the Ollama simulator on a port
   engine     start, stop or check a real llama.cpp server with a random model
 
+<<<<<<< HEAD
 Read (the binary tandem-report, dev profile)
   report     turn the newest results, or --input PATH, into Markdown, PNG, JSON and CSV
   audit      check TR113's claims against its own data
   compare    compare two results and apply gates: compare BASE NEW [--fail-if 'wall_s > +5%']
+=======
+Read
+  report     turn the newest sweep or load, or --input PATH, into Markdown, PNG, JSON and CSV
+  export     write a results folder as Parquet or CSV files: export FOLDER --out DIR
+  audit      hold TR113's claims against its own data
+  compare    compare two results: compare BASE NEW [--fail-if 'wall_s > +5%']
+>>>>>>> w-frames
 
 Guard the repository
   ci         run every check below, the tests, clippy and the committed reports
@@ -131,7 +139,7 @@ fn main() -> ExitCode {
         }
         "sweep" | "init" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
         | "calibrate-profile" => delegate::tandem(&command, &rest),
-        "report" | "audit" | "compare" => delegate::tandem_report(&command, &rest),
+        "report" | "export" | "audit" | "compare" => delegate::tandem_report(&command, &rest),
         "bench" => bench::run(&rest),
         "clients" => clients::run(&rest),
         "engine" => engine::run(&rest),

@@ -23,6 +23,7 @@ use metrics::{Dataset, Summary};
 
 use crate::audit::{AuditError, Claims, Ledger, PublishedCells, Sources};
 use crate::charts::ChartError;
+use crate::replace::ReplaceError;
 use crate::tables::{self, Difference, Table, View};
 pub use document::{Content, REPORT_SCHEMA};
 use document::{Document, Front, Picture};
@@ -86,15 +87,9 @@ pub enum ReportError {
     /// `report.json` could not be made.
     #[error("report.json could not be made")]
     Json(#[from] serde_json::Error),
-    /// A file could not be written.
-    #[error("{}: cannot be written; the earlier report, if any, is unchanged", path.display())]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    /// The report's folder could not be written.
+    #[error(transparent)]
+    Replace(#[from] ReplaceError),
     /// A file could not be read.
     #[error("{}: cannot be read", path.display())]
     Read {
@@ -104,31 +99,19 @@ pub enum ReportError {
         #[source]
         source: io::Error,
     },
-    /// The folder holds something that is not a report.
-    #[error(
-        "{}: is not empty and holds no report.json; give --out a new folder or that of a report",
-        .0.display()
-    )]
-    NotAReport(PathBuf),
 }
 
 impl Fails for ReportError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Write { .. } | Self::Read { .. } => Exit::Environment,
+            Self::Replace(error) => error.exit(),
+            Self::Read { .. } => Exit::Environment,
             _ => Exit::Usage,
         }
     }
 }
 
 impl ReportError {
-    fn write(path: &Path, source: io::Error) -> Self {
-        Self::Write {
-            path: path.to_owned(),
-            source,
-        }
-    }
-
     fn read(path: &Path, source: io::Error) -> Self {
         Self::Read {
             path: path.to_owned(),

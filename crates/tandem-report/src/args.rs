@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use domain::exit::EXIT_CODES;
 use metrics::compare::Gate;
 
-/// Reports, audits and comparisons from recorded runs.
+/// Reports, exports, audits and comparisons from recorded runs.
 #[derive(Debug, Parser)]
 #[command(
     name = "tandem-report",
@@ -26,6 +26,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Turn a sweep, a load, a capacity run, a calibration, recorded runs or a published table into Markdown, PNG, JSON and CSV
     Report(ReportArgs),
+    /// Write the requests, chunks, runs, agents and telemetry of a sweep, a load or a capacity run as Parquet or CSV files
+    Export(ExportArgs),
     /// Test the claims of a published report against its own tables, text and recorded runs
     Audit(AuditArgs),
     /// Compare two sweeps, loads, capacity runs or sets of recorded runs, with gates
@@ -57,9 +59,46 @@ pub(crate) struct ReportArgs {
     #[arg(long)]
     pub(crate) keep_going: bool,
 
-    /// Say on standard output, as JSON, what was written or found
+    /// Describe on standard output, as JSON, what was written or found
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExportArgs {
+    /// The folder of a sweep, a load or a capacity run
+    #[arg(value_name = "RESULTS_FOLDER")]
+    pub(crate) folder: PathBuf,
+
+    /// The folder to write to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+
+    /// The format of the files. docs/export.md describes their columns
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: FormatArg,
+
+    /// Replace an earlier export in the folder
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+
+    /// Leave out what cannot be read, and list it
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+
+    /// Describe on standard output, as JSON, what was written
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum FormatArg {
+    /// Apache Parquet: typed and compressed
+    #[default]
+    Parquet,
+    /// Comma-separated values
+    Csv,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,4 +1,4 @@
-//! `tandem-report`: turns records into reports, audits published claims, compares two sets of data.
+//! `tandem-report`: turns records into reports or data files, audits published claims, compares two sets of data.
 //! See ARCHITECTURE.md.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -6,6 +6,7 @@
 mod args;
 mod audit;
 mod compare;
+mod export;
 mod report;
 
 use std::io::Write as _;
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
     match run(&args.command) {
         Ok(exit) => exit.into(),
         Err(fatal) => {
-            // If standard error is closed, the exit code has to do.
+            // If standard error is closed, the exit code alone reports the failure.
             let _ = write!(output::stderr(), "{}", fatal.lines());
             fatal.exit().into()
         }
@@ -35,6 +36,7 @@ fn run(command: &Command) -> Result<Exit, Fatal> {
     let mut out = output::stdout();
     let exit = match command {
         Command::Report(args) => report::run(args, &mut out),
+        Command::Export(args) => export::run(args, &mut out),
         Command::Audit(args) => audit::run(args, &mut out),
         Command::Compare(args) => compare::run(args, &mut out),
     }?;
@@ -42,7 +44,7 @@ fn run(command: &Command) -> Result<Exit, Fatal> {
     Ok(exit)
 }
 
-/// Logs go to standard error; `RUST_LOG` overrules `-v`.
+/// Logs go to standard error; `RUST_LOG` overrides `-v`.
 fn start_logging(verbose: u8) {
     use std::io::IsTerminal as _;
     use tracing_subscriber::EnvFilter;

@@ -42,14 +42,14 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Fatal
         .unwrap_or_else(|| Path::new(REPORTS).join(&report.name));
     if args.check {
         let outcome = report.check(&dir)?;
-        return tell_checks(args, out, &[(report.name.clone(), dir, outcome)]);
+        return write_checks(args, out, &[(report.name.clone(), dir, outcome)]);
     }
     let files = report.write(&dir)?;
-    tell_report(args, out, &made, &dir, &files)?;
+    write_report(args, out, &made, &dir, &files)?;
     Ok(Exit::Done)
 }
 
-/// What a report was made from, as far as it is told.
+/// A report and what it was made from.
 struct Made {
     report: Report,
     provenance: Provenance,
@@ -129,7 +129,7 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
     })
 }
 
-fn tell_report(
+fn write_report(
     args: &ReportArgs,
     out: &mut impl Write,
     made: &Made,
@@ -151,31 +151,32 @@ fn tell_report(
         writeln!(out, "{document:#}")?;
         return Ok(());
     }
-    if made.provenance == Provenance::Simulated {
-        writeln!(
-            out,
-            "SIMULATED: the data come from the simulator, not from a real server."
-        )?;
-    }
+    write_provenance(out, made.provenance)?;
     writeln!(out, "{}", report.answer)?;
     writeln!(out)?;
     for skipped in &made.skipped {
         writeln!(out, "{}", skipped.line())?;
     }
     writeln!(out, "{}", dir.join("report.md").display())?;
-    let pictures = files
-        .iter()
-        .filter(|f| f.extension().is_some_and(|e| e == "png"))
-        .count();
-    let tables = files
-        .iter()
-        .filter(|f| f.extension().is_some_and(|e| e == "csv"))
-        .count();
+    let count = |ending: &str| {
+        let ends = |file: &&PathBuf| file.extension().is_some_and(|e| e == ending);
+        files.iter().filter(ends).count()
+    };
+    let (json, pictures, tables) = (dir.join("report.json"), count("png"), count("csv"));
+    let json = json.display();
     writeln!(
         out,
-        "{} and {pictures} pictures, {tables} tables beside it",
-        dir.join("report.json").display()
+        "{json} and {pictures} pictures, {tables} tables beside it"
     )?;
+    Ok(())
+}
+
+/// Writes that data are simulated, if they are.
+pub(crate) fn write_provenance(out: &mut impl Write, provenance: Provenance) -> Result<(), Fatal> {
+    if provenance == Provenance::Simulated {
+        let words = "SIMULATED: the data come from the simulator, not from a real server.";
+        writeln!(out, "{words}")?;
+    }
     Ok(())
 }
 
@@ -196,25 +197,18 @@ fn committed_inputs(dir: &Path) -> Result<(String, Vec<PathBuf>), Fatal> {
 /// Checks every report under `reports/`.
 fn check_all(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Fatal> {
     let root = Path::new(REPORTS);
-    let entries = fs::read_dir(root).map_err(|e| {
-        if e.kind() == io::ErrorKind::NotFound {
-            Fatal::usage(format!("no folder `{REPORTS}` here"))
-                .hint("run from the repository's root")
-        } else {
-            e.into()
-        }
+    let entries = fs::read_dir(root).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => Fatal::usage(format!("no folder `{REPORTS}` here"))
+            .hint("run from the repository's root"),
+        _ => e.into(),
     })?;
-    let mut dirs: Vec<PathBuf> = Vec::new();
-    for entry in entries {
-        let dir = entry?.path();
-        if dir.join("report.json").is_file() {
-            dirs.push(dir);
-        }
-    }
+    let dirs = entries.map(|entry| Ok(entry?.path()));
+    let mut dirs = dirs.collect::<io::Result<Vec<PathBuf>>>()?;
+    dirs.retain(|dir| {
+        let named = |name: &String| dir.file_name().is_some_and(|n| n == name.as_str());
+        dir.join("report.json").is_file() && args.name.as_ref().is_none_or(named)
+    });
     dirs.sort();
-    if let Some(name) = &args.name {
-        dirs.retain(|d| d.file_name().is_some_and(|n| n == name.as_str()));
-    }
     if dirs.is_empty() {
         return Err(Fatal::usage(format!(
             "nothing to check: no {REPORTS}/*/report.json"
@@ -223,22 +217,22 @@ fn check_all(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Fatal> {
     let mut checks = Vec::new();
     for dir in dirs {
         let (name, inputs) = committed_inputs(&dir)?;
-        // A report of somebody's own sweep is checked where its results still are.
+        // The results of a sweep are not committed: its report is checked where they still are.
         if let Some(gone) = inputs
             .iter()
             .find(|i| i.starts_with(RESULTS) && !i.exists())
         {
-            tracing::warn!(report = %name, input = %gone.display(), "not checked: its input is gone");
+            tracing::warn!(report = %name, input = %gone.display(), "not checked: its input is missing");
             continue;
         }
         let report = make(&inputs, Some(&name), args.keep_going)?.report;
         let outcome = report.check(&dir)?;
         checks.push((name, dir, outcome));
     }
-    tell_checks(args, out, &checks)
+    write_checks(args, out, &checks)
 }
 
-fn tell_checks(
+fn write_checks(
     args: &ReportArgs,
     out: &mut impl Write,
     checks: &[(String, PathBuf, CheckOutcome)],
@@ -266,27 +260,21 @@ fn tell_checks(
         return Ok(exit);
     }
     for (_, dir, outcome) in checks {
+        let (dir, compared) = (dir.display(), outcome.compared);
         if outcome.is_match() {
-            writeln!(
-                out,
-                "{}: {} files as committed",
-                dir.display(),
-                outcome.compared
-            )?;
+            writeln!(out, "{dir}: {compared} files as committed")?;
             continue;
         }
         for difference in &outcome.differences {
             writeln!(out, "{}", difference.trim_end())?;
         }
         for path in &outcome.written {
-            writeln!(out, "written for a look: {}", path.display())?;
+            writeln!(out, "written for comparison: {}", path.display())?;
         }
+        let differing = outcome.differences.len();
         writeln!(
             out,
-            "{}: {} of {} files differ from the committed report",
-            dir.display(),
-            outcome.differences.len(),
-            outcome.compared
+            "{dir}: {differing} of {compared} files differ from the committed report"
         )?;
     }
     Ok(exit)

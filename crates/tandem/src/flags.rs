@@ -30,7 +30,7 @@ pub(crate) use self::sweep::{Common, ProtocolArg, RunArgs, SweepArgs};
 /// Measure whether running LLM agents concurrently pays, on this server, with these options.
 #[derive(Debug, Parser)]
 #[command(name = "tandem", version, propagate_version = true)]
-#[command(after_help = format!("{EXIT_CODES}\n\nreport, audit and compare are passed on to tandem-report"))]
+#[command(after_help = format!("{EXIT_CODES}\n\nreport, export, audit and compare are passed on to tandem-report"))]
 pub(crate) struct Cli {
     /// More log lines: -v info, -vv debug, -vvv trace. RUST_LOG overrides.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]

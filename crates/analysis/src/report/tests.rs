@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::charts::png;
 use crate::kind::fixture::text;
+use crate::replace::ReplaceError;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113")
@@ -431,7 +432,10 @@ fn a_folder_that_is_no_report_is_left_alone() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("precious.txt"), "x").unwrap();
     let error = small().write(dir.path()).unwrap_err();
-    assert!(matches!(error, ReportError::NotAReport(_)), "{error}");
+    assert!(
+        matches!(error, ReportError::Replace(ReplaceError::Foreign { .. })),
+        "{error}"
+    );
     assert!(dir.path().join("precious.txt").is_file());
 }
 
@@ -447,7 +451,7 @@ fn a_write_that_fails_leaves_the_earlier_report_whole() {
         .insert("report.md".to_owned(), Content::Text("new\n".to_owned()));
     assert!(matches!(
         second.write(&at).unwrap_err(),
-        ReportError::Write { .. }
+        ReportError::Replace(ReplaceError::Write { .. })
     ));
     assert_eq!(
         fs::read_to_string(at.join("report.md")).unwrap(),
@@ -529,7 +533,10 @@ fn a_link_in_the_place_of_a_report_leads_nothing_out_of_it() {
     fs::remove_dir_all(&at).unwrap();
     symlink(&private, &at).unwrap();
     let refused = report.write(&at).unwrap_err();
-    assert!(matches!(refused, ReportError::NotAReport(_)), "{refused}");
+    assert!(
+        matches!(refused, ReportError::Replace(ReplaceError::Foreign { .. })),
+        "{refused}"
+    );
     let held: Vec<_> = fs::read_dir(&private).unwrap().collect();
     assert_eq!(held.len(), 1, "{held:?}");
     assert_eq!(fs::read_to_string(private.join("key")).unwrap(), "secret");

@@ -1,15 +1,15 @@
 //! A report's files: written all or none, and compared with a committed report.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use same_file::Handle;
 use similar::TextDiff;
 
 use super::{Content, Report, ReportError};
 use crate::charts::png;
+use crate::replace::{self, ReplaceError};
 
 /// Largest difference of a colour channel that still counts as the same picture.
 const TOLERANCE: u8 = 1;
@@ -38,39 +38,16 @@ impl Report {
     ///
     /// Reports that are written to one place at the same time replace each other one by one.
     pub fn write(&self, dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
-        let parent = dir.parent().filter(|p| !p.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        let name = dir.file_name().unwrap_or_default().to_string_lossy();
-        let beside = |what: &str| parent.join(format!(".{name}.{what}"));
-        let [fresh, old, lock] = ["partial", "old", "lock"].map(beside);
-        fs::create_dir_all(parent).map_err(|e| ReportError::write(parent, e))?;
-        let held = take(&lock).map_err(|e| ReportError::write(&lock, e))?;
-        let result = recover(dir, &old)
-            .and_then(|()| refuse_what_is_no_report(dir))
-            .and_then(|()| self.fill(&fresh))
-            .and_then(|()| swap(&fresh, dir, &old));
-        if result.is_err() {
-            // The partial folder is ours alone; failing to remove it must not hide the cause.
-            let _ = fs::remove_dir_all(&fresh);
-        }
-        // Removed while it is held: who waits for it sees that it is another file. One that stays
-        // does no harm.
-        let _ = fs::remove_file(&lock);
-        drop(held);
-        result?;
-        Ok(self.files.keys().map(|file| dir.join(file)).collect())
-    }
-
-    fn fill(&self, dir: &Path) -> Result<(), ReportError> {
-        remove_if_there(dir)?;
-        for (name, content) in &self.files {
-            let path = dir.join(name);
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).map_err(|e| ReportError::write(folder, e))?;
+        replace::folder(dir, "report.json", |fresh| {
+            for (name, content) in &self.files {
+                let path = fresh.join(name);
+                let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+                let written = folder.and_then(|()| fs::write(&path, content.bytes()));
+                written.map_err(|e| ReplaceError::write(&path, e))?;
             }
-            fs::write(&path, content.bytes()).map_err(|e| ReportError::write(&path, e))?;
-        }
-        Ok(())
+            Ok::<_, ReplaceError>(())
+        })?;
+        Ok(self.files.keys().map(|file| dir.join(file)).collect())
     }
 
     /// Compares this report with the one in `dir`: texts exactly, pictures by decoded pixels. For a
@@ -129,7 +106,7 @@ fn check_picture(
 ) -> Result<(), ReportError> {
     let mut keep = |ending: &str, bytes: &[u8]| {
         let beside = path.with_extension(ending);
-        replace(&beside, bytes).map_err(|e| ReportError::write(&beside, e))?;
+        write_anew(&beside, bytes).map_err(|e| ReplaceError::write(&beside, e))?;
         outcome.written.push(beside);
         Ok::<(), ReportError>(())
     };
@@ -184,78 +161,11 @@ fn files_in(dir: &Path) -> Result<Vec<String>, ReportError> {
     Ok(files)
 }
 
-/// A folder with something else in it is not ours to replace.
-fn refuse_what_is_no_report(dir: &Path) -> Result<(), ReportError> {
-    match fs::read_dir(dir) {
-        Ok(mut entries) => {
-            let empty = entries.next().is_none();
-            if empty || dir.join("report.json").is_file() {
-                Ok(())
-            } else {
-                Err(ReportError::NotAReport(dir.to_owned()))
-            }
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(ReportError::write(dir, e)),
-    }
-}
-
-/// Waits until this process alone writes what the lock file at `path` stands for.
-fn take(path: &Path) -> io::Result<File> {
-    loop {
-        if path.is_symlink() {
-            fs::remove_file(path)?;
-        }
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
-        match file.lock() {
-            // A file system without locks.
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(file),
-            locked => locked?,
-        }
-        // The one before removed the file when it was done, and another may have made a new one.
-        let held = Handle::from_file(file.try_clone()?)?;
-        if Handle::from_path(path).is_ok_and(|there| there == held) {
-            return Ok(file);
-        }
-    }
-}
-
-/// Puts an earlier report back that a process was killed while replacing.
-fn recover(dir: &Path, old: &Path) -> Result<(), ReportError> {
-    if old.join("report.json").is_file() && !dir.exists() {
-        fs::rename(old, dir).map_err(|e| ReportError::write(dir, e))?;
-    }
-    Ok(())
-}
-
 /// Writes a file anew. What a link there points to is left alone.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_anew(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     File::create_new(path)?.write_all(bytes)
-}
-
-fn swap(fresh: &Path, dir: &Path, old: &Path) -> Result<(), ReportError> {
-    remove_if_there(old)?;
-    let had = dir.exists();
-    if had {
-        fs::rename(dir, old).map_err(|e| ReportError::write(dir, e))?;
-    }
-    if let Err(e) = fs::rename(fresh, dir) {
-        if had {
-            fs::rename(old, dir).map_err(|e| ReportError::write(dir, e))?;
-        }
-        return Err(ReportError::write(dir, e));
-    }
-    remove_if_there(old)
-}
-
-fn remove_if_there(dir: &Path) -> Result<(), ReportError> {
-    match fs::remove_dir_all(dir) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(ReportError::write(dir, e)),
-    }
 }

@@ -10,7 +10,7 @@ use super::Cell;
 /// The value of one option for two agents. Where the first sets none, as TR113's baseline agent does, the
 /// second's stands for both.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Setting<T>([Option<T>; 2]);
+pub(crate) struct Setting<T>(pub(super) [Option<T>; 2]);
 
 impl<T: Copy + PartialEq + Display> Setting<T> {
     fn of(options: &[ModelOptions; 2], get: fn(&ModelOptions) -> Option<T>) -> Self {

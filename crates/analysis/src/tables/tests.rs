@@ -43,87 +43,87 @@ fn cell(table: &Table, row: &[&str], key: &str) -> String {
     found.unwrap_or_else(|| panic!("no row {row:?} in {}", table.id))[column].in_terminal()
 }
 
+/// Checks cells: table, first cells of the row, column, text.
+fn check(tables: &[Table], cells: &[(&str, &[&str], &str, &str)]) {
+    for (id, row, key, expected) in cells {
+        assert_eq!(
+            cell(named(tables, id), row, key),
+            *expected,
+            "{id} {row:?} {key}"
+        );
+    }
+}
+
 #[test]
 fn the_published_table_gives_tr113s_own_figures_where_its_rows_support_them() {
-    let set = published_only();
-    let tables = tables_of(&set);
-    let t31 = named(&tables, "3.1-baseline_vs_chimera");
-    assert_eq!(t31.rows.len(), 13);
-    assert_eq!(cell(t31, &["bvc_g120_c512_t0.6"], "speedup_est"), "1.563");
-    assert_eq!(
-        cell(t31, &["bvc_g120_c512_t0.6"], "efficiency_est_percent"),
-        "78.1"
-    );
-    assert_eq!(
-        cell(t31, &["bvc_g120_c512_t0.6"], "ttft_delta_ms"),
-        "+10,434"
-    );
-    assert_eq!(cell(t31, &["bvc_g120_c512_t0.6"], "tp_delta"), "-0.38");
-    assert_eq!(cell(t31, &["bvc_g120_c512_t0.6"], "contention"), "no");
-    assert_eq!(cell(t31, &["bvc_g120_c512_t0.6"], "speedup"), "unknown");
-    assert_eq!(cell(t31, &["bvc_g120_c512_t0.6"], "verdict"), "unknown");
-
-    let means = named(&tables, "3-averages");
-    let bvc = ["Baseline vs Chimera"];
-    assert_eq!(cell(means, &bvc, "speedup_est_mean"), "1.424");
-    assert_eq!(cell(means, &bvc, "efficiency_est_mean_percent"), "71.2");
-    assert_eq!(cell(means, &bvc, "contention_rate_percent"), "92");
-    // TR113 prints 0.101, which is the deviation of a population; the sample's is this.
-    assert_eq!(cell(means, &bvc, "speedup_est_sd"), "0.106");
-    assert_eq!(
-        cell(means, &["Heterogeneous Chimera"], "speedup_est_sd"),
-        "–",
-        "no SD of two"
-    );
-
-    let temperature = named(&tables, "3.1.2-temperature");
-    assert_eq!(temperature.rows.len(), 6);
-    assert_eq!(cell(temperature, &["60", "512"], "delta_pp"), "+13.1");
-    assert_eq!(cell(temperature, &["80", "512"], "delta_pp"), "-10.8");
-    let homo = named(&tables, "3.3.2-temperature");
-    assert_eq!(cell(homo, &["80", "1024"], "delta_pp"), "+14.5");
-
-    let layers = named(&tables, "3.1.3-contention");
-    assert_eq!(cell(layers, &["bvc", "120"], "contention_configs"), "3/4");
-    assert_eq!(cell(layers, &["bvc", "80"], "tr110_rate_percent"), "25");
-    assert_eq!(cell(layers, &["bvc", "80"], "tr110_recount_percent"), "10");
-
-    let against = named(&tables, "4.1-scenarios");
-    assert_eq!(
-        cell(against, &["Homogeneous Chimera"], "delta_mean_percent"),
-        "-25.0"
-    );
-    assert_eq!(cell(against, &bvc, "delta_best_percent"), "-20.2");
-    let spread = named(&tables, "4.2-distribution");
-    // TR113 prints 72.4; the mean of its own rows is this.
-    assert_eq!(cell(spread, &["published"], "mean_percent"), "72.0");
-    let contention = named(&tables, "4.3-contention");
-    assert_eq!(cell(contention, &["published"], "flag"), "14/19");
-    let sweet = named(&tables, "4.4-sweet-spots");
-    assert_eq!(
-        cell(sweet, &["Homogeneous Chimera"], "config"),
-        "homo_g80_c1024_t0.6"
+    let tables = tables_of(&published_only());
+    assert_eq!(named(&tables, "3.1-baseline_vs_chimera").rows.len(), 13);
+    assert_eq!(named(&tables, "3.1.2-temperature").rows.len(), 6);
+    let (matrix, layers) = ("3.1-baseline_vs_chimera", "3.1.3-contention");
+    let config: &[&str] = &["bvc_g120_c512_t0.6"];
+    let bvc: &[&str] = &["Baseline vs Chimera"];
+    let homo: &[&str] = &["Homogeneous Chimera"];
+    check(
+        &tables,
+        &[
+            (matrix, config, "speedup_est", "1.563"),
+            (matrix, config, "efficiency_est_percent", "78.1"),
+            (matrix, config, "ttft_delta_ms", "+10,434"),
+            (matrix, config, "tp_delta", "-0.38"),
+            (matrix, config, "contention", "no"),
+            (matrix, config, "speedup", "unknown"),
+            (matrix, config, "verdict", "unknown"),
+            ("3-averages", bvc, "speedup_est_mean", "1.424"),
+            ("3-averages", bvc, "efficiency_est_mean_percent", "71.2"),
+            ("3-averages", bvc, "contention_rate_percent", "92"),
+            // TR113 prints 0.101, which is the deviation of a population; the sample's is this.
+            ("3-averages", bvc, "speedup_est_sd", "0.106"),
+            // No SD of two.
+            (
+                "3-averages",
+                &["Heterogeneous Chimera"],
+                "speedup_est_sd",
+                "–",
+            ),
+            ("3.1.2-temperature", &["60", "512"], "delta_pp", "+13.1"),
+            ("3.1.2-temperature", &["80", "512"], "delta_pp", "-10.8"),
+            ("3.3.2-temperature", &["80", "1024"], "delta_pp", "+14.5"),
+            (layers, &["bvc", "120"], "contention_configs", "3/4"),
+            (layers, &["bvc", "80"], "tr110_rate_percent", "25"),
+            (layers, &["bvc", "80"], "tr110_recount_percent", "10"),
+            ("4.1-scenarios", homo, "delta_mean_percent", "-25.0"),
+            ("4.1-scenarios", bvc, "delta_best_percent", "-20.2"),
+            // TR113 prints 72.4; the mean of its own rows is this.
+            ("4.2-distribution", &["published"], "mean_percent", "72.0"),
+            ("4.3-contention", &["published"], "flag", "14/19"),
+            ("4.4-sweet-spots", homo, "config", "homo_g80_c1024_t0.6"),
+        ],
     );
 }
 
 #[test]
 fn recorded_runs_stand_beside_the_published_rows_with_the_truth() {
-    let set = both();
-    let tables = tables_of(&set);
-    let t33 = named(&tables, "3.3-chimera_homo");
-    let row = ["homo_g80_c1024_t0.6"];
-    assert_eq!(cell(t33, &row, "speedup_est_published"), "1.644");
-    assert_eq!(cell(t33, &row, "speedup_est_recorded"), "1.644");
-    assert_eq!(cell(t33, &row, "speedup"), "unknown");
-    assert_eq!(cell(t33, &row, "decode_overlap_percent"), "0");
-    assert_eq!(cell(t33, &row, "verdict"), "unknown");
-    assert!(cell(t33, &row, "cause").contains("waited"));
-    assert_eq!(cell(t33, &row, "n"), "1");
-    let mismatch = named(&tables, "3.2.2-temperature");
-    assert_eq!(
-        cell(mismatch, &["het_g80_g120"], "delta_to_first_pp_recorded"),
-        "-11.2"
+    let tables = tables_of(&both());
+    let (table, row) = ("3.3-chimera_homo", &["homo_g80_c1024_t0.6"][..]);
+    let mismatch = "3.2.2-temperature";
+    check(
+        &tables,
+        &[
+            (table, row, "speedup_est_published", "1.644"),
+            (table, row, "speedup_est_recorded", "1.644"),
+            (table, row, "speedup", "unknown"),
+            (table, row, "decode_overlap_percent", "0"),
+            (table, row, "verdict", "unknown"),
+            (table, row, "n", "1"),
+            (
+                mismatch,
+                &["het_g80_g120"],
+                "delta_to_first_pp_recorded",
+                "-11.2",
+            ),
+        ],
     );
+    assert!(cell(named(&tables, table), row, "cause").contains("waited"));
 }
 
 #[test]
@@ -132,10 +132,10 @@ fn polars_aggregates_equal_those_of_the_summary() {
     let summary = Summary::of(&set);
     let view = View::new(&set, &summary);
     for scenario in &summary.scenarios {
-        let groups = view.group(|row| Some(row.scenario));
+        let groups = view.group(None, &["scenario"]);
         let ours = groups
             .iter()
-            .find(|g| g.source == 1 && scenario.scenario.as_deref() == Some(g.key))
+            .find(|g| g.first.source == 1 && scenario.scenario.as_deref() == Some(g.first.scenario))
             .unwrap();
         let theirs = scenario.stats.speedup_est.unwrap();
         // The summary's mean leaves out a fifth at each end from eight configurations on, TR113's none.
@@ -186,11 +186,11 @@ fn settings_in_which_agents_differ_are_not_grouped_with_others() {
     let set = both();
     let summary = Summary::of(&set);
     let view = View::new(&set, &summary);
-    let groups = view.group(|row| (row.scenario == "chimera_hetero").then(|| row.settings()));
-    let recorded = groups.iter().filter(|g| g.source == 1);
-    let words: Vec<_> = recorded
-        .map(|g| [g.key.num_gpu.words(), g.key.temperature.words()].map(Option::unwrap))
-        .collect();
+    let groups = view.group(Some("chimera_hetero"), &["num_gpu_a", "num_gpu_b"]);
+    let recorded = groups.iter().filter(|g| g.first.source == 1);
+    let settings = recorded.map(|g| g.first.settings());
+    let words = settings.map(|s| [s.num_gpu.words(), s.temperature.words()].map(Option::unwrap));
+    let words: Vec<_> = words.collect();
     assert_eq!(words, [["60/120", "0.6/0.8"], ["80/120", "0.8/0.6"]]);
 }
 

@@ -8,10 +8,11 @@ use domain::record::Provenance;
 use metrics::{
     AgentObservation, ConfigSummary, Dataset, Estimate, PublishedRow, Summary, in_order,
 };
-use polars::prelude::{Column, DataFrame, IntoLazy as _, NamedFrom as _, Series, col, lit};
+use polars::prelude::{DataType, Expr, IntoLazy as _, col, lit};
 
 use super::settings::Settings;
 use super::{Origin, taking_part, topology_word};
+use crate::frames::Columns;
 
 /// Where a group of rows comes from: the published table, or the data on one topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,11 +125,11 @@ pub(crate) struct Spread {
     pub(crate) max: Option<f64>,
 }
 
-/// One group of an aggregate.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Group<K> {
-    pub(crate) source: usize,
-    pub(crate) key: K,
+/// A group of configurations of one source.
+#[derive(Debug, Clone)]
+pub(crate) struct Group<'v> {
+    /// The first of its rows, which has what all of them are grouped by.
+    pub(crate) first: &'v RowData<'v>,
     pub(crate) configs: u32,
     pub(crate) speedup: Spread,
     pub(crate) efficiency: Spread,
@@ -136,6 +137,23 @@ pub(crate) struct Group<K> {
     pub(crate) contended: (u32, u32),
     /// Configurations above 95 % efficiency.
     pub(crate) above_95: u32,
+}
+
+/// The columns that rows are grouped by and aggregated over.
+fn columns<'f>() -> Columns<'f, RowData<'f>> {
+    Columns::<RowData<'f>>::new()
+        .uint("source", |r| u32::try_from(r.source).ok())
+        .text("scenario", |r| Some(r.scenario))
+        .text("family", |r| Some(r.settings().family))
+        .int("num_gpu_a", |r| r.settings().num_gpu.0[0])
+        .int("num_gpu_b", |r| r.settings().num_gpu.0[1])
+        .int("num_ctx_a", |r| r.settings().num_ctx.0[0])
+        .int("num_ctx_b", |r| r.settings().num_ctx.0[1])
+        .float("temperature_a", |r| r.settings().temperature.0[0])
+        .float("temperature_b", |r| r.settings().temperature.0[1])
+        .float("speedup", |r| r.speedup_est)
+        .float("efficiency", |r| r.efficiency_est)
+        .float("contended", |r| r.contended)
 }
 
 impl<'a> View<'a> {
@@ -230,100 +248,76 @@ impl<'a> View<'a> {
         Settings::of(config, &self.options(config))
     }
 
-    /// Aggregates over configurations, by source and then by `key`, in order of appearance; rows without
-    /// a key are left out.
-    pub(crate) fn group<K: PartialEq>(
-        &self,
-        key: impl Fn(&RowData<'a>) -> Option<K>,
-    ) -> Vec<Group<K>> {
-        let keyed = self
-            .rows
-            .iter()
-            .filter_map(|row| Some((row, (row.source, key(row)?))));
-        let (rows, of_rows): (Vec<&RowData<'a>>, Vec<(usize, K)>) = keyed.unzip();
-        let mut keys: Vec<(usize, K)> = Vec::new();
-        let mut places: Vec<u32> = Vec::new();
-        for key in of_rows {
-            let place = keys.iter().position(|known| *known == key);
-            places.push(place.unwrap_or(keys.len()) as u32);
-            if place.is_none() {
-                keys.push(key);
-            }
-        }
-        let aggregates = aggregates(&rows, &places);
-        let number = |column: &str, group: usize| -> Option<f64> {
-            let value = aggregates.column(column).ok()?.get(group).ok()?;
-            value.extract::<f64>().filter(|v| v.is_finite())
+    /// Aggregates over the configurations of a scenario, or of all, by source and then by columns of
+    /// [`columns`], in order of appearance.
+    pub(crate) fn group(&'a self, scenario: Option<&str>, by: &[&str]) -> Vec<Group<'a>> {
+        let rows = self.rows.iter();
+        let rows = rows.filter(|row| scenario.is_none_or(|scenario| row.scenario == scenario));
+        let rows: Vec<&RowData<'a>> = rows.collect();
+        let spread = |name: &str| {
+            [
+                col(name).count().alias(format!("{name}_n")),
+                col(name).mean().alias(format!("{name}_mean")),
+                col(name).std(1).alias(format!("{name}_sd")),
+                col(name).min().alias(format!("{name}_min")),
+                col(name).max().alias(format!("{name}_max")),
+            ]
         };
-        let count = |column: &str, group: usize| number(column, group).map_or(0, |v| v as u32);
-        let spread = |name: &str, group: usize| {
-            let n = count(&format!("{name}_n"), group);
-            Spread {
-                n,
-                mean: number(&format!("{name}_mean"), group),
-                sd: number(&format!("{name}_sd"), group).filter(|_| n >= 3),
-                min: number(&format!("{name}_min"), group),
-                max: number(&format!("{name}_max"), group),
+        let counts = [
+            col("row").first().alias("first"),
+            col("row").count().alias("configs"),
+            col("contended").gt(lit(0.0)).sum().alias("contended"),
+            col("contended").count().alias("contended_known"),
+            col("efficiency").gt(lit(95.0)).sum().alias("above_95"),
+        ];
+        let aggregates = [spread("speedup"), spread("efficiency")].concat();
+        let aggregates = counts.into_iter().chain(aggregates);
+        let keys: Vec<Expr> = ["source"].iter().chain(by).map(|name| col(*name)).collect();
+        let frame = columns().frame(rows.iter().copied());
+        let frame = frame.lazy().with_row_index("row", None);
+        let groups = frame
+            .group_by_stable(keys)
+            .agg(
+                aggregates
+                    .map(|e| e.cast(DataType::Float64))
+                    .collect::<Vec<_>>(),
+            )
+            .collect()
+            .expect("the frame has these columns, of these types");
+        let group = |place: usize| {
+            let number = |name: &str| groups.column(name).ok()?.f64().ok()?.get(place);
+            let count = |name: &str| number(name).map_or(0, |v| v as u32);
+            let spread = |name: &str| {
+                let n = count(&format!("{name}_n"));
+                Spread {
+                    n,
+                    mean: number(&format!("{name}_mean")),
+                    sd: number(&format!("{name}_sd")).filter(|_| n >= 3),
+                    min: number(&format!("{name}_min")),
+                    max: number(&format!("{name}_max")),
+                }
+            };
+            Group {
+                first: rows[count("first") as usize],
+                configs: count("configs"),
+                speedup: spread("speedup"),
+                efficiency: spread("efficiency"),
+                contended: (count("contended"), count("contended_known")),
+                above_95: count("above_95"),
             }
         };
-        let groups = keys.into_iter().enumerate();
-        let groups = groups.map(|(group, (source, key))| Group {
-            source,
-            key,
-            configs: count("configs", group),
-            speedup: spread("speedup", group),
-            efficiency: spread("efficiency", group),
-            contended: (count("contended", group), count("contended_known", group)),
-            above_95: count("above_95", group),
-        });
-        groups.collect()
+        (0..groups.height()).map(group).collect()
+    }
+
+    /// The same by source and all settings.
+    pub(crate) fn group_by_settings(&'a self, scenario: Option<&str>) -> Vec<Group<'a>> {
+        let settings = ["num_gpu_a", "num_gpu_b", "num_ctx_a", "num_ctx_b"];
+        let by = ["family", "temperature_a", "temperature_b"];
+        self.group(scenario, &[&by[..], &settings].concat())
     }
 }
 
-/// The aggregates of rows, a row for each of their groups, in order of the groups' numbers, which begin
-/// at zero where they first appear.
-fn aggregates(rows: &[&RowData<'_>], groups: &[u32]) -> DataFrame {
-    let number = |name: &str, value: fn(&RowData<'_>) -> Option<f64>| -> Column {
-        let values: Vec<Option<f64>> = rows.iter().map(|row| value(row)).collect();
-        Series::new(name.into(), values).into()
-    };
-    let columns = vec![
-        Series::new("group".into(), groups).into(),
-        number("speedup", |r| r.speedup_est),
-        number("efficiency", |r| r.efficiency_est),
-        number("contended", |r| r.contended),
-    ];
-    let frame = DataFrame::new(rows.len(), columns);
-    let frame = frame.expect("columns of one length with different names");
-    let spread = |name: &str| {
-        [
-            col(name).count().alias(format!("{name}_n")),
-            col(name).mean().alias(format!("{name}_mean")),
-            col(name).std(1).alias(format!("{name}_sd")),
-            col(name).min().alias(format!("{name}_min")),
-            col(name).max().alias(format!("{name}_max")),
-        ]
-    };
-    let counts = [
-        col("group").count().alias("configs"),
-        col("contended").gt(lit(0.0)).sum().alias("contended"),
-        col("contended").count().alias("contended_known"),
-        col("efficiency").gt(lit(95.0)).sum().alias("above_95"),
-    ];
-    let aggregates: Vec<_> = counts
-        .into_iter()
-        .chain(spread("speedup"))
-        .chain(spread("efficiency"))
-        .collect();
-    frame
-        .lazy()
-        .group_by_stable([col("group").alias("place")])
-        .agg(aggregates)
-        .collect()
-        .expect("the frame has these columns, of these types")
-}
-
-/// Somebody else's records are TR113's: there is no other kind of table or record to import.
+/// Imported data are TR113's: there is no other kind of table or record to import.
 fn is_tr113(dataset: &Dataset) -> bool {
     let manifest = dataset.manifest.as_ref();
     !dataset.published.is_empty()

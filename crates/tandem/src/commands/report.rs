@@ -1,16 +1,19 @@
-//! `tandem report`, `audit` and `compare`, which run `tandem-report`.
+//! `tandem report`, `export`, `audit` and `compare`, which run `tandem-report`.
 
 use std::process::Command;
 
 use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 
+/// The commands of `tandem-report`.
+const COMMANDS: [&str; 4] = ["report", "export", "audit", "compare"];
+
 /// Runs `tandem-report` from this binary's folder or the PATH, as git runs its subcommands.
 pub(crate) fn pass_on(args: &[String]) -> Result<Exit, Fatal> {
     let command = args.first().map_or("", String::as_str);
-    if !["report", "audit", "compare"].contains(&command) {
-        return Err(Fatal::usage(format!("no command `{command}`")).hint(
-            "see `tandem --help`; report, audit and compare are passed on to tandem-report",
-        ));
+    if !COMMANDS.contains(&command) {
+        let hint =
+            "see `tandem --help`; report, export, audit and compare are passed on to tandem-report";
+        return Err(Fatal::usage(format!("no command `{command}`")).hint(hint));
     }
     let name = format!("tandem-report{}", std::env::consts::EXE_SUFFIX);
     let beside = std::env::current_exe()

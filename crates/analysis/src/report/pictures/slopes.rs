@@ -61,20 +61,26 @@ pub(super) fn options(view: &View<'_>, album: &mut Album) {
     else {
         return;
     };
-    let mut groups = view.group(|row| Some(row.settings()));
-    groups.retain(|group| group.source == source);
+    let mut groups = view.group_by_settings(None);
+    groups.retain(|group| group.first.source == source);
     let panel = |label: &str, unit: &str, axis: Axis| {
-        let mut settings: Vec<f64> = groups.iter().filter_map(|g| axis.value(&g.key)).collect();
+        let mut settings: Vec<f64> = groups
+            .iter()
+            .filter_map(|g| axis.value(&g.first.settings()))
+            .collect();
         settings.sort_by(f64::total_cmp);
         let (low, high) = (*settings.first()?, *settings.last()?);
-        let lower = groups.iter().filter(|g| axis.value(&g.key) == Some(low));
+        let lower = groups
+            .iter()
+            .filter(|g| axis.value(&g.first.settings()) == Some(low));
         let pairs = lower.filter_map(|group| {
             let alike = |other: &Settings<'_>| {
-                axis.value(other) == Some(high) && axis.rest(other) == axis.rest(&group.key)
+                axis.value(other) == Some(high)
+                    && axis.rest(other) == axis.rest(&group.first.settings())
             };
-            let partner = groups.iter().find(|g| alike(&g.key))?;
+            let partner = groups.iter().find(|g| alike(&g.first.settings()))?;
             Some(Pair {
-                label: axis.label(&group.key),
+                label: axis.label(&group.first.settings()),
                 left: group.efficiency.mean?.into(),
                 right: partner.efficiency.mean?.into(),
                 // It is an estimate that cannot tell serial from parallel: more of it is not better.

@@ -7,7 +7,7 @@ use super::super::facts::{scenario_title, section};
 use super::super::figures::EFFICIENCY;
 use super::super::settings::{Setting, Settings};
 use super::super::tr110::comparison_figures;
-use super::super::view::View;
+use super::super::view::{Group, View};
 use super::super::{Cell, Kind, Origin, Table};
 use super::{config_column, count_cell, per_source, rate_cell, setting_column};
 use metrics::in_order;
@@ -21,10 +21,10 @@ pub(super) fn temperature(view: &View<'_>, scenario: &str) -> Table {
         ),
         None => (format!("{scenario}-temperature"), name),
     };
-    let groups = view.group(|r| (r.scenario == scenario).then(|| r.settings()));
+    let groups = view.group_by_settings(Some(scenario));
     let mut temperatures: Vec<f64> = groups
         .iter()
-        .filter_map(|g| g.key.temperature.shared())
+        .filter_map(|g| g.first.settings().temperature.shared())
         .collect();
     temperatures.sort_by(f64::total_cmp);
     temperatures.dedup();
@@ -38,11 +38,8 @@ pub(super) fn temperature(view: &View<'_>, scenario: &str) -> Table {
             temperature: Setting::from(temperature),
             ..*settings
         };
-        let mut groups = groups.iter();
-        groups
-            .find(|g| g.source == source && g.key == key)?
-            .efficiency
-            .mean
+        let is_it = |g: &&Group<'_>| g.first.source == source && g.first.settings() == key;
+        groups.iter().find(is_it)?.efficiency.mean
     };
     let mut columns = vec![
         setting_column("num_gpu", "GPU", |s: &Settings<'_>| s.num_gpu.cell()),
@@ -69,7 +66,7 @@ pub(super) fn temperature(view: &View<'_>, scenario: &str) -> Table {
     // Of configurations that differ in temperature alone, one stands for all.
     let rows = in_order(groups.iter().map(|g| Settings {
         temperature: Setting::from(low),
-        ..g.key
+        ..g.first.settings()
     }));
     let in_both = |s: &Settings<'_>| {
         let mut sources = 0..view.sources.len();
@@ -105,19 +102,19 @@ pub(super) fn temperature_mismatch(view: &View<'_>, scenario: &str) -> Table {
     )
 }
 
+/// The family of configurations, and the layers on the GPU.
+type Layers<'a> = (&'a str, Setting<i64>);
+
+fn layers_of<'v>(group: &Group<'v>) -> Layers<'v> {
+    let settings = group.first.settings();
+    (settings.family, settings.num_gpu)
+}
+
 pub(super) fn contention_by_layers(view: &View<'_>, scenario: &str) -> Table {
-    /// The family, and the layers on the GPU.
-    type Layers<'a> = (&'a str, Setting<i64>);
-    let groups = view.group(|r| {
-        let Settings {
-            family, num_gpu, ..
-        } = r.settings();
-        (r.scenario == scenario).then_some((family, num_gpu))
-    });
+    let groups = view.group(Some(scenario), &["family", "num_gpu_a", "num_gpu_b"]);
     let of = |place: usize, layers: &Layers<'_>, cell: fn((u32, u32)) -> Cell| {
-        let group = groups
-            .iter()
-            .find(|g| g.source == place && g.key == *layers);
+        let is_it = |g: &&Group<'_>| g.first.source == place && layers_of(g) == *layers;
+        let group = groups.iter().find(is_it);
         group.map_or(Cell::Empty, |g| cell(g.contended))
     };
     let cited = |(family, layers): &Layers<'_>| {
@@ -151,7 +148,7 @@ pub(super) fn contention_by_layers(view: &View<'_>, scenario: &str) -> Table {
     columns.push(Field::number(key, heading, Origin::Derived, |l| {
         cited(l).map_or(Cell::Empty, |c| Cell::number(c.recount(), 0))
     }));
-    let rows = in_order(groups.iter().map(|g| g.key));
+    let rows = in_order(groups.iter().map(layers_of));
     let title = "3.1.3 Contention by GPU layers";
     Table::of("3.1.3-contention", title, columns, rows).note(
         "Configurations flagged, of those with a flag. The repeated `baseline_…` run is a row of its \

@@ -12,30 +12,27 @@ use super::super::view::{Group, RowData, Spread, View};
 use super::super::{Cell, Kind, Number, Origin, Table, numbers, signed, taking_part};
 use super::{best, config_column, count_cell, per_source, rate_cell, truth_columns};
 
-/// A scenario in one source.
-type OfScenario<'a> = Group<&'a str>;
-
 /// Every scenario in every source.
-fn scenarios<'a>(view: &View<'a>) -> Vec<OfScenario<'a>> {
-    view.group(|r| Some(r.scenario))
+fn scenarios<'v>(view: &'v View<'v>) -> Vec<Group<'v>> {
+    view.group(None, &["scenario"])
 }
 
 /// The columns that name a scenario, its source and how many configurations it has.
-fn scenario_columns<'f, 'a: 'f>(view: &'f View<'a>) -> Vec<Field<'f, OfScenario<'a>>> {
+fn scenario_columns<'f>(view: &'f View<'_>) -> Vec<Field<'f, Group<'f>>> {
     vec![
-        Field::label("scenario", "scenario", |g: &OfScenario<'_>| {
-            Cell::text(scenario_title(g.key))
+        Field::label("scenario", "scenario", |g: &Group<'_>| {
+            Cell::text(scenario_title(g.first.scenario))
         }),
         source_column(view),
-        Field::number("n", "configs (n)", Origin::Derived, |g: &OfScenario<'_>| {
+        Field::number("n", "configs (n)", Origin::Derived, |g: &Group<'_>| {
             Cell::count(g.configs)
         }),
     ]
 }
 
-fn source_column<'f, K: 'f>(view: &'f View<'_>) -> Field<'f, Group<K>> {
-    Field::label("source", "source", |g: &Group<K>| {
-        Cell::text(view.sources[g.source].label.as_str())
+fn source_column<'f>(view: &'f View<'_>) -> Field<'f, Group<'f>> {
+    Field::label("source", "source", |g: &Group<'_>| {
+        Cell::text(view.sources[g.first.source].label.as_str())
     })
 }
 
@@ -47,7 +44,7 @@ fn sd_cell(spread: &Spread, decimals: usize) -> Cell {
 }
 
 pub(super) fn averages(view: &View<'_>) -> Table {
-    let figures: [Number<OfScenario<'_>>; 8] = [
+    let figures: [Number<Group<'_>>; 8] = [
         ("speedup_est_mean", "mean speedup est (×)", |g| {
             Cell::known(g.speedup.mean, 3)
         }),
@@ -149,10 +146,13 @@ pub(super) fn peak(view: &View<'_>, scenario: &str) -> Table {
 type Cited = (&'static str, &'static str, fn(&CitedScenario) -> f64);
 
 pub(super) fn scenarios_against_tr110(view: &View<'_>) -> Table {
-    let cited = |g: &OfScenario<'_>, get: fn(&CitedScenario) -> f64| {
-        comparison_figures().cited.scenario(g.key).map(get)
+    let cited = |g: &Group<'_>, get: fn(&CitedScenario) -> f64| {
+        comparison_figures()
+            .cited
+            .scenario(g.first.scenario)
+            .map(get)
     };
-    let ours: [Number<OfScenario<'_>>; 4] = [
+    let ours: [Number<Group<'_>>; 4] = [
         ("best_speedup_est", "best speedup est (×)", |g| {
             Cell::known(g.speedup.max, 3)
         }),
@@ -193,13 +193,13 @@ pub(super) fn scenarios_against_tr110(view: &View<'_>) -> Table {
             "delta_best_percent",
             "delta best (%)",
             Origin::Derived,
-            move |g: &OfScenario<'_>| delta(g.speedup.max, cited(g, |c| c.best_speedup)),
+            move |g: &Group<'_>| delta(g.speedup.max, cited(g, |c| c.best_speedup)),
         ),
         Field::number(
             "delta_mean_percent",
             "delta mean (%)",
             Origin::Derived,
-            move |g: &OfScenario<'_>| delta(g.speedup.mean, cited(g, |c| c.average_speedup)),
+            move |g: &Group<'_>| delta(g.speedup.mean, cited(g, |c| c.average_speedup)),
         ),
     ]);
     let title = "4.1 Scenarios beside TR110's";
@@ -219,8 +219,8 @@ struct All {
 }
 
 pub(super) fn distribution(view: &View<'_>) -> Table {
-    let ours = view.group(|_| Some(())).into_iter().map(|g| All {
-        source: view.sources[g.source].label.clone(),
+    let ours = view.group(None, &[]).into_iter().map(|g| All {
+        source: view.sources[g.first.source].label.clone(),
         configs: g.configs,
         efficiency: g.efficiency,
         above_95: (g.above_95, g.efficiency.n),
@@ -278,9 +278,9 @@ struct Contention<'a> {
 }
 
 impl<'a> Contention<'a> {
-    fn of(view: &'a View<'_>, group: &Group<()>) -> Self {
-        let source = &view.sources[group.source];
-        let rows = || view.rows.iter().filter(|r| r.source == group.source);
+    fn of(view: &'a View<'_>, group: &Group<'_>) -> Self {
+        let source = &view.sources[group.first.source];
+        let rows = || view.rows.iter().filter(|r| r.source == group.first.source);
         let summaries = || rows().filter_map(|r| r.summary);
         let runs: u32 = summaries().map(taking_part).sum();
         let mut rules = RULES.map(|(_, _, found)| {
@@ -305,7 +305,7 @@ impl<'a> Contention<'a> {
 }
 
 pub(super) fn contention(view: &View<'_>) -> Table {
-    let groups = view.group(|_| Some(()));
+    let groups = view.group(None, &[]);
     let ours = groups.iter().map(|group| Contention::of(view, group));
     let cited = &comparison_figures().cited;
     let theirs = Contention {

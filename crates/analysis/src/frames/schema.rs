@@ -1,0 +1,456 @@
+//! What the columns of each frame are. Figures come from `metrics`; nothing is computed here.
+
+use domain::options::{OPTIONS, OptionKind, OptionValue};
+use domain::plan::Topology;
+use domain::record::load::Figures;
+use domain::record::{RequestRecord, RequestRole, RequestTimes, StampSource, TokenSource};
+use domain::telemetry::{GpuProcess, GpuReading, HostReading, Sample, ServerReading};
+use domain::{FailureKind, ModelOptions, Nanos, Outcome, OutcomeCounts, Stamp};
+use metrics::RequestMetrics;
+use metrics::cause::{AgentWaits, LostSeconds};
+use metrics::load::AgentFigures;
+use metrics::run::{AgentMetrics, BaselineMetrics, RunMetrics, Tr113Metrics};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::columns::Columns;
+use crate::capacity::Level;
+
+/// A request as it was recorded, with its figures.
+pub(super) struct RequestRow<'a> {
+    pub(super) number: u32,
+    pub(super) level: Option<&'a str>,
+    pub(super) record: &'a RequestRecord,
+    pub(super) metrics: RequestMetrics,
+    pub(super) is_final_attempt: bool,
+}
+
+/// A chunk: the request's number, its place in the request, when it arrived, and the gap before it.
+pub(super) type ChunkRow = (u32, u32, Stamp, Option<Nanos>);
+
+/// A run of a sweep, a load, or a capacity level.
+#[derive(Clone, Copy, Default)]
+pub(super) struct RunRow<'a> {
+    pub(super) sweep: Option<&'a RunMetrics>,
+    pub(super) load: Option<&'a Figures>,
+    pub(super) level: Option<&'a Level>,
+    pub(super) agents: Option<u32>,
+}
+
+/// An agent of a run.
+pub(super) struct AgentRow<'a> {
+    pub(super) run: RunRow<'a>,
+    pub(super) agent: u32,
+    pub(super) sweep: Option<&'a AgentMetrics>,
+    pub(super) load: Option<&'a AgentFigures>,
+    pub(super) options: Option<&'a ModelOptions>,
+}
+
+/// A reading of a sample.
+#[derive(Clone, Copy)]
+pub(super) struct SampleRow<'a> {
+    pub(super) at: Stamp,
+    pub(super) reading: Reading<'a>,
+}
+
+/// What was read.
+#[derive(Clone, Copy)]
+pub(super) enum Reading<'a> {
+    Gpu(&'a GpuReading),
+    GpuProcess(u32, &'a GpuProcess),
+    Host(&'a HostReading),
+    Server(&'a ServerReading),
+}
+
+/// Every reading of samples.
+pub(super) fn readings(samples: &[Sample]) -> impl Iterator<Item = SampleRow<'_>> + Clone {
+    samples.iter().flat_map(|sample| {
+        let gpus = sample.gpus.iter().flat_map(|gpu| {
+            let own = gpu.processes.iter();
+            let own = own.map(|process| Reading::GpuProcess(gpu.index, process));
+            std::iter::once(Reading::Gpu(gpu)).chain(own)
+        });
+        let host = sample.host.iter().map(Reading::Host);
+        let servers = sample.servers.iter().map(Reading::Server);
+        let all = gpus.chain(host).chain(servers);
+        all.map(|reading| SampleRow {
+            at: sample.at,
+            reading,
+        })
+    })
+}
+
+/// Adds a column for each model option, read from the options of a row.
+fn with_options<'f, R: 'f>(
+    columns: Columns<'f, R>,
+    of: fn(&R) -> Option<&ModelOptions>,
+) -> Columns<'f, R> {
+    OPTIONS.iter().fold(columns, |columns, option| {
+        let name = format!("option_{}", option.name);
+        let get = move |row: &R| option.get(of(row)?);
+        match option.kind {
+            OptionKind::Integer => columns.int(name, move |row| match get(row)? {
+                OptionValue::Integer(value) => Some(value),
+                _ => None,
+            }),
+            OptionKind::Float => columns.float(name, move |row| get(row)?.as_f64()),
+            OptionKind::Boolean => columns.flag(name, move |row| match get(row)? {
+                OptionValue::Boolean(value) => Some(value),
+                _ => None,
+            }),
+            OptionKind::Strings => columns.words(name, get),
+        }
+    })
+}
+
+/// The name that a value has in records: `busy`, `http`.
+fn name(value: &impl Serialize) -> Option<String> {
+    match serde_json::to_value(value).ok()? {
+        Value::String(name) => Some(name),
+        Value::Object(object) => object.into_iter().next().map(|(name, _)| name),
+        _ => None,
+    }
+}
+
+/// The columns of `requests`.
+pub(super) fn requests<'f>() -> Columns<'f, RequestRow<'f>> {
+    let columns = Columns::<RequestRow<'f>>::new()
+        .uint("request", |r| Some(r.number))
+        .text("level", |r| r.level)
+        .text("config", |r| Some(r.record.run.config.as_str()))
+        .words("topology", |r| Some(r.record.run.topology))
+        .uint("repetition", |r| Some(r.record.run.repetition))
+        .words("arm", |r| Some(r.record.arm))
+        .uint("attempt", |r| Some(r.record.attempt))
+        .flag("is_final_attempt", |r| Some(r.is_final_attempt))
+        .flag("is_probe", |r| Some(r.record.role == RequestRole::Probe))
+        .uint("agent", |r| Some(r.record.agent))
+        .text("agent_name", |r| Some(&r.record.agent_name))
+        .text("step", |r| Some(&r.record.step))
+        .uint("call", |r| Some(r.record.call))
+        .uint("session", |r| Some(r.record.turn?.session))
+        .uint("turn", |r| Some(r.record.turn?.turn))
+        .uint("parent", |r| r.record.parent)
+        .uint("shard", |r| r.record.shard)
+        .text("node", |r| r.record.node.as_deref())
+        .uint("endpoint", |r| Some(r.record.endpoint))
+        .text("model", |r| Some(&r.record.model))
+        .text("outcome", |r| Some(r.times().outcome.class()))
+        .words("failure", |r| match &r.times().outcome {
+            Outcome::Failed { failure, .. } => name(failure),
+            Outcome::TimedOut { phase } => name(phase),
+            _ => None,
+        })
+        .uint("http_status", |r| match &r.times().outcome {
+            Outcome::Failed {
+                failure: FailureKind::Http { status },
+                ..
+            } => Some(u32::from(*status)),
+            _ => None,
+        })
+        .text("message", |r| match &r.times().outcome {
+            Outcome::Failed { message, .. } => Some(message),
+            _ => None,
+        })
+        .words("notes", |r| {
+            let notes: Option<Vec<String>> = r.times().notes.iter().map(name).collect();
+            notes
+                .filter(|notes| !notes.is_empty())
+                .map(|notes| notes.join(" "))
+        })
+        .text("done_reason", |r| r.record.done_reason.as_deref())
+        .stamp("scheduled_ns", |r| Some(r.times().scheduled))
+        .stamp("sent_ns", |r| r.times().sent)
+        .stamp("headers_ns", |r| r.times().headers)
+        .stamp("first_token_ns", |r| r.times().first_token)
+        .stamp("first_thinking_ns", |r| r.times().first_thinking)
+        .stamp("first_content_ns", |r| r.times().first_content)
+        .stamp("first_tool_call_ns", |r| r.times().first_tool_call)
+        .stamp("first_refusal_ns", |r| r.times().first_refusal)
+        .stamp("last_token_ns", |r| r.times().last_token)
+        .stamp("done_ns", |r| r.times().done)
+        .stamp("ended_ns", |r| Some(r.times().ended))
+        .flag("is_rebuilt", |r| {
+            Some(r.times().stamps == StampSource::Rebuilt)
+        })
+        .millis("admission_wait_ms", |r| r.times().admission_wait)
+        .millis("connect_ms", |r| r.times().connect)
+        .millis("client_queue_ms", |r| r.metrics.client_queue)
+        .millis("ttft_ms", |r| r.metrics.ttft)
+        .millis("ttft_scheduled_ms", |r| r.metrics.ttft_scheduled)
+        .float("tpot_ms", |r| Some(1e3 * r.metrics.tpot?))
+        .millis("e2e_ms", |r| r.metrics.e2e)
+        .millis("slot_wait_ms", |r| r.metrics.slot_wait)
+        .float("transport_ms", |r| {
+            Some(r.metrics.transport_ns? as f64 / 1e6)
+        })
+        .float("decode_tokens_per_s", |r| r.metrics.decode_rate_server)
+        .float("decode_client_tokens_per_s", |r| {
+            r.metrics.decode_rate_client
+        })
+        .int("clock_warnings", |r| Some(r.metrics.clock_warnings.len()))
+        .int("tokens", |r| Some(r.times().tokens))
+        .flag("is_estimated", |r| {
+            Some(r.times().tokens_from == TokenSource::Estimated)
+        })
+        .int("chunks", |r| Some(r.times().chunks.len()))
+        .int("output_chars", |r| Some(r.record.output_chars))
+        .int("server_prompt_tokens", |r| {
+            r.times().counters.prompt_eval_count
+        })
+        .int("server_cached_tokens", |r| {
+            r.times().counters.prompt_eval_cached_count
+        })
+        .int("server_generated_tokens", |r| r.times().counters.eval_count)
+        .millis("server_total_ms", |r| r.times().counters.total)
+        .millis("server_load_ms", |r| r.times().counters.load)
+        .millis("server_prefill_ms", |r| r.times().counters.prompt_eval)
+        .millis("server_decode_ms", |r| r.times().counters.eval)
+        .millis("work_queue_ms", |r| Some(r.record.work?.queue_ns))
+        .millis("work_cpu_ms", |r| r.record.work?.cpu_ns)
+        .millis("work_file_ms", |r| r.record.work?.file_ns)
+        .text("prompt_sha256", |r| Some(&r.record.prompt_sha256));
+    with_options(columns, |r| Some(&r.record.options))
+}
+
+/// The columns of `chunks`.
+pub(super) fn chunks<'f>() -> Columns<'f, ChunkRow> {
+    Columns::<ChunkRow>::new()
+        .uint("request", |c| Some(c.0))
+        .uint("chunk", |c| Some(c.1))
+        .stamp("at_ns", |c| Some(c.2))
+        .int("itl_ns", |c| Some(c.3?.0))
+}
+
+impl RequestRow<'_> {
+    fn times(&self) -> &RequestTimes {
+        &self.record.times
+    }
+}
+
+impl<'a> RunRow<'a> {
+    fn tr113(&self) -> Option<&'a Tr113Metrics> {
+        self.sweep?.tr113.as_ref()
+    }
+
+    fn baseline(&self) -> Option<&'a BaselineMetrics> {
+        self.sweep?.baseline.as_ref()
+    }
+
+    /// The figures of a load, or of the window of a capacity level.
+    fn figures(&self) -> Option<&'a Figures> {
+        self.load
+            .or_else(|| Some(&self.level?.figures.as_ref()?.load))
+    }
+
+    fn outcomes(&self) -> Option<&'a OutcomeCounts> {
+        let of_sweep = self.sweep.map(|run| &run.outcomes);
+        of_sweep.or_else(|| Some(&self.figures()?.outcomes))
+    }
+
+    fn level_name(&self) -> Option<&'a str> {
+        self.level.map(|level| level.probe.folder.as_str())
+    }
+
+    fn topology(&self) -> Option<Topology> {
+        self.sweep.and_then(|run| run.topology)
+    }
+}
+
+/// Adds a column for each part of a loss.
+fn with_losses<'f, R: 'f>(
+    columns: Columns<'f, R>,
+    of: fn(&R) -> Option<LostSeconds>,
+) -> Columns<'f, R> {
+    let columns = columns.float("lost_s", move |r| Some(of(r)?.total()));
+    let names = LostSeconds::default().named().map(|(name, _)| name);
+    names
+        .into_iter()
+        .enumerate()
+        .fold(columns, |columns, (place, name)| {
+            columns.float(format!("lost_{name}_s"), move |r| {
+                Some(of(r)?.named()[place].1)
+            })
+        })
+}
+
+/// The columns of `runs`.
+pub(super) fn runs<'f>() -> Columns<'f, RunRow<'f>> {
+    let columns = Columns::<RunRow<'f>>::new()
+        .text("level", |r| r.level_name())
+        .text("config", |r| Some(r.sweep?.config.as_str()))
+        .text("scenario", |r| Some(&r.sweep?.scenario))
+        .words("topology", |r| r.topology())
+        .uint("repetition", |r| Some(r.sweep?.repetition))
+        .uint("agents", |r| r.agents)
+        .flag("is_excluded", |r| Some(r.sweep?.excluded.is_some()))
+        .uint("requests", |r| Some(r.outcomes()?.total()))
+        .uint("completed", |r| Some(r.outcomes()?.completed))
+        .float("wall_s", |r| match r.sweep {
+            Some(_) => Some(r.tr113()?.concurrent_wall_time),
+            None => r.figures()?.wall_s,
+        })
+        .float("throughput_tokens_per_s", |r| match r.sweep {
+            Some(run) => run.throughput_together,
+            None => r.level.map_or_else(
+                || r.figures()?.tokens_per_s,
+                |level| Some(level.figures.as_ref()?.tokens_per_s.mean),
+            ),
+        })
+        .float("requests_per_s", |r| match r.level {
+            Some(level) => Some(level.figures.as_ref()?.requests_per_s),
+            None => r.figures()?.requests_per_s,
+        })
+        .float("wall_sequential_s", |r| Some(r.baseline()?.wall_sequential))
+        .float("wall_sequential_raw_s", |r| {
+            Some(r.baseline()?.wall_sequential_raw)
+        })
+        .float("throughput_sequential_tokens_per_s", |r| {
+            r.baseline()?.throughput_sequential
+        })
+        .float("speedup", |r| Some(r.baseline()?.speedup))
+        .float("speedup_raw", |r| Some(r.baseline()?.speedup_raw))
+        .float("speedup_upper_bound", |r| r.sweep?.speedup_upper_bound)
+        .float("efficiency_percent", |r| Some(r.baseline()?.efficiency))
+        .float("stp", |r| r.baseline()?.stp)
+        .float("antt", |r| r.baseline()?.antt)
+        .float("fairness", |r| r.baseline()?.fairness)
+        .float("jain", |r| r.baseline()?.jain)
+        .float("sequential_estimated_s", |r| {
+            Some(r.tr113()?.sequential_estimated_time)
+        })
+        .float("speedup_est", |r| Some(r.tr113()?.speedup_est))
+        .float("efficiency_est_percent", |r| {
+            Some(r.tr113()?.efficiency_est)
+        })
+        .float("ttft_delta_ms", |r| r.tr113()?.ttft_delta_ms)
+        .float("tp_delta_tokens_per_s", |r| r.tr113()?.tp_delta)
+        .float("decode_overlap", |r| r.sweep?.decode_overlap)
+        .flag("contention_ttft", |r| r.sweep?.contention.ttft_rule)
+        .flag("contention_speedup", |r| r.sweep?.contention.speedup_rule)
+        .flag("contention_cause", |r| r.sweep?.contention.cause)
+        .float("memory_peak_bytes", |r| r.sweep?.memory_peak_bytes)
+        .words("verdict", |r| name(&r.level?.probe.observed().verdict))
+        .words("phase", |r| name(&r.level?.probe.phase))
+        .stamp("window_from_ns", |r| Some(r.level?.probe.window?.from))
+        .stamp("window_to_ns", |r| Some(r.level?.probe.window?.to));
+    with_losses(columns, |r| Some(r.sweep?.cause.lost?.into()))
+}
+
+/// The columns of `agents`.
+pub(super) fn agents<'f>() -> Columns<'f, AgentRow<'f>> {
+    let columns = Columns::<AgentRow<'f>>::new()
+        .text("config", |a| Some(a.run.sweep?.config.as_str()))
+        .words("topology", |a| a.run.topology())
+        .uint("repetition", |a| Some(a.run.sweep?.repetition))
+        .uint("agent", |a| Some(a.agent))
+        .text("agent_name", |a| Some(&a.sweep?.name))
+        .uint("requests", |a| Some(a.load?.requests))
+        .uint("completed", |a| Some(a.load?.completed))
+        .int("tokens", |a| {
+            a.load.map(|load| load.tokens).or(Some(a.sweep?.tokens))
+        })
+        .float("time_s", |a| a.sweep?.time)
+        .float("solo_s", |a| a.sweep?.solo)
+        .float("np", |a| a.sweep?.np)
+        .float("warm_load_s", |a| a.sweep?.warm_load)
+        .float("ttft_s", |a| a.sweep?.ttft)
+        .float("ttft_solo_s", |a| a.sweep?.ttft_solo)
+        .float("decode_tokens_per_s", |a| a.sweep?.rate)
+        .float("decode_sequential_tokens_per_s", |a| {
+            a.sweep?.rate_sequential
+        })
+        .float("asking_s", |a| Some(a.load?.asking_s))
+        .float("served_tokens_per_s", |a| a.load?.tokens_per_s)
+        .float("ttft_scheduled_mean_ms", |a| a.load?.ttft_scheduled_mean_ms)
+        .float("ttft_scheduled_max_ms", |a| a.load?.ttft_scheduled_max_ms)
+        .float("e2e_mean_ms", |a| a.load?.e2e_mean_ms)
+        .millis("wait_other_config_ms", |a| a.waits()?.wait_other_config)
+        .millis("load_after_wait_ms", |a| a.waits()?.load_after_wait)
+        .millis("slot_queue_ms", |a| a.waits()?.slot_queue)
+        .millis("admission_ms", |a| a.waits()?.admission);
+    let columns = with_losses(columns, |a| {
+        let all = a.run.sweep?.cause.agents.as_ref()?;
+        Some((*all.get(a.agent as usize)?).into())
+    });
+    with_options(columns, |a| a.options)
+}
+
+impl AgentRow<'_> {
+    fn waits(&self) -> Option<&AgentWaits> {
+        self.run.sweep?.cause.waits.get(self.agent as usize)
+    }
+}
+
+impl<'a> Reading<'a> {
+    fn gpu(self) -> Option<&'a GpuReading> {
+        match self {
+            Self::Gpu(gpu) => Some(gpu),
+            _ => None,
+        }
+    }
+
+    fn host(self) -> Option<&'a HostReading> {
+        match self {
+            Self::Host(host) => Some(host),
+            _ => None,
+        }
+    }
+}
+
+/// The columns of `samples`.
+pub(super) fn samples<'f>() -> Columns<'f, SampleRow<'f>> {
+    Columns::<SampleRow<'f>>::new()
+        .stamp("at_ns", |s| Some(s.at))
+        .text("source", |s| {
+            Some(match s.reading {
+                Reading::Gpu(_) => "gpu",
+                Reading::GpuProcess(..) => "gpu_process",
+                Reading::Host(_) => "host",
+                Reading::Server(_) => "server",
+            })
+        })
+        .uint("gpu", |s| match s.reading {
+            Reading::Gpu(gpu) => Some(gpu.index),
+            Reading::GpuProcess(index, _) => Some(index),
+            _ => None,
+        })
+        .uint("endpoint", |s| match s.reading {
+            Reading::GpuProcess(_, process) => process.server,
+            Reading::Server(server) => Some(server.endpoint),
+            _ => None,
+        })
+        .uint("pid", |s| match s.reading {
+            Reading::GpuProcess(_, process) => Some(process.pid),
+            _ => None,
+        })
+        .uint("part_of_gpu", |s| s.reading.gpu()?.part_of)
+        .float("busy_percent", |s| s.reading.gpu()?.utilisation_percent)
+        .float("cpu_percent", |s| match s.reading {
+            Reading::Host(host) => Some(host.cpu_percent),
+            Reading::Server(server) => server.cpu_percent,
+            _ => None,
+        })
+        .int("memory_used_bytes", |s| match s.reading {
+            Reading::Gpu(gpu) => gpu.memory_used_bytes,
+            Reading::GpuProcess(_, process) => process.memory_bytes,
+            Reading::Host(host) => Some(host.memory_used_bytes),
+            Reading::Server(server) => Some(server.memory_bytes),
+        })
+        .int("memory_total_bytes", |s| match s.reading {
+            Reading::Gpu(gpu) => gpu.memory_total_bytes,
+            Reading::Host(host) => Some(host.memory_total_bytes),
+            _ => None,
+        })
+        .float("power_w", |s| s.reading.gpu()?.power_w)
+        .float("energy_j", |s| s.reading.gpu()?.energy_j)
+        .uint("sm_clock_mhz", |s| s.reading.gpu()?.sm_clock_mhz)
+        .uint("memory_clock_mhz", |s| s.reading.gpu()?.memory_clock_mhz)
+        .float("temperature_celsius", |s| s.reading.gpu()?.temperature_c)
+        .words("throttle_reasons", |s| {
+            let reasons = &s.reading.gpu()?.throttle_reasons;
+            (!reasons.is_empty()).then(|| reasons.join(" "))
+        })
+        .float("load_1m", |s| s.reading.host()?.load_1m)
+        .int("swap_used_bytes", |s| s.reading.host()?.swap_used_bytes)
+}
