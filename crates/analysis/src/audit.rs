@@ -1,12 +1,11 @@
-//! The audit: each claim of somebody else's report, computed again from its own tables, its text and its
-//! recorded runs.
+//! The audit: each claim of a published report, recomputed from its own tables, its text and its recorded
+//! runs.
 //!
-//! A claims file ([`Claims`]) says what is published, where, with which tolerance, and by which
-//! [`formula`](Context::evaluate) it is computed again, with other definitions to
-//! try. [`Claims::audit`] gives a [`Ledger`]: each claim reproduced, reproduced only under another
-//! definition, contradicted, undecided, or not testable. What runs only estimate contradicts a claim
-//! no sooner than its whole 95 % interval does. [`PublishedCells`] does the same for the plain cells
-//! of the report's tables, against any rows.
+//! A claims file ([`Claims`]) states what is published, where, with which tolerance, and the SQL query that
+//! recomputes it, with other definitions to try. [`Claims::audit`] gives a [`Ledger`]: each claim
+//! reproduced, reproduced only under another definition, contradicted, undecided, or not testable. An
+//! estimate from repeated runs contradicts a claim only when its whole 95 % interval does.
+//! [`PublishedCells`] does the same for the plain cells of the report's tables.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -23,12 +22,10 @@
 
 mod cells;
 mod claims;
-mod derive;
 mod error;
-mod estimate;
-mod formula;
 mod judge;
 mod ledger;
+mod query;
 mod render;
 mod sources;
 #[cfg(test)]
@@ -36,11 +33,9 @@ mod tests;
 mod value;
 
 pub use cells::{CellCheck, PublishedCell, PublishedCells};
-pub use claims::{Alternative, Claim, Claims, Document};
-pub use error::{AuditError, RecomputeError};
-pub use estimate::{Computed, Evidence};
-pub use formula::Context;
+pub use claims::{Alternative, Claim, Claims, Document, Estimate, View};
+pub use error::AuditError;
 pub use judge::{Published, Relation};
 pub use ledger::{Counts, Finding, Ledger, LedgerEntry, Tried};
-pub use sources::{Rows, Sources};
-pub use value::{Row, Value};
+pub use sources::Sources;
+pub use value::{Computed, Evidence, Value};

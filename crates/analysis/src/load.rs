@@ -19,7 +19,7 @@ use domain::record::Provenance;
 use metrics::notes::Warning;
 use metrics::{Dataset, RunObservation};
 
-use grid::Grid;
+pub(crate) use grid::{Grid, stamp};
 use results::{Kind, read_json, short};
 pub use results::{LoadError, LoadErrorKind, Skipped};
 pub use rows::{Load, read};

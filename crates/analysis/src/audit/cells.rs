@@ -1,13 +1,11 @@
 //! The published report's other figures, against what the rows at hand give.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::claims::{Schema, lines};
+use super::claims::{View, lines};
 use super::error::{AuditError, RecomputeError};
-use super::formula::Context;
 use super::judge::{Judge, Published, Relation};
 use super::sources::Sources;
 use super::value::Value;
@@ -16,7 +14,7 @@ use super::value::Value;
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublishedCells {
     path: PathBuf,
-    quantities: BTreeMap<String, String>,
+    views: Vec<View>,
     cells: Vec<(usize, PublishedCell)>,
 }
 
@@ -24,9 +22,9 @@ pub struct PublishedCells {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(rename = "schema")]
-    _schema: Schema,
+    _schema: i64,
     #[serde(default)]
-    quantities: BTreeMap<String, String>,
+    views: Vec<View>,
     cells: Vec<PublishedCell>,
 }
 
@@ -78,14 +76,11 @@ impl PublishedCell {
 
     fn check(
         &self,
-        context: &Context<'_>,
+        sources: &Sources,
         path: &Path,
         line: usize,
     ) -> Result<CellCheck<'_>, AuditError> {
-        let given = self
-            .recompute
-            .as_ref()
-            .map(|formula| context.evaluate(formula));
+        let given = self.recompute.as_ref().map(|query| sources.exact(query));
         let (recomputed, why) = match given {
             None => (None, self.not_testable.clone()),
             Some(Ok(computed)) => (Some(computed.value), None),
@@ -122,7 +117,7 @@ impl PublishedCells {
 
     /// Checks the text of a file of published figures; `path` is for errors.
     pub fn parse(path: &Path, text: &str) -> Result<Self, AuditError> {
-        let file: File = AuditError::toml(path, text)?;
+        let file: File = AuditError::versioned(path, text)?;
         let cells: Vec<_> = lines(text, "[[cells]]").zip(file.cells).collect();
         for (line, cell) in &cells {
             if let Some(problem) = cell.problem() {
@@ -131,18 +126,23 @@ impl PublishedCells {
         }
         Ok(Self {
             path: path.to_owned(),
-            quantities: file.quantities,
+            views: file.views,
             cells,
         })
     }
 
-    /// Computes every figure from the rows named `rows` in `sources`. Rows that lack what a figure
-    /// needs make it unknown; a column, key or set of rows that does not exist is an error.
-    pub fn check(&self, sources: &Sources, rows: &str) -> Result<Vec<CellCheck<'_>>, AuditError> {
-        let context = Context::new(&self.path, sources, &self.quantities, rows)?;
+    /// Computes every figure from the table named `runs` in `sources`, which its queries name `input`. A
+    /// figure is unknown where the table lacks what it needs; a query that cannot be run is an error.
+    pub fn check(&self, sources: &Sources, runs: &str) -> Result<Vec<CellCheck<'_>>, AuditError> {
+        let mut sources = sources.clone();
+        let input = sources.tables.get(runs).cloned();
+        sources
+            .tables
+            .extend(input.map(|table| ("input".to_owned(), table)));
+        let sources = sources.with_views(&self.path, &self.views)?;
         let cells = self.cells.iter();
         cells
-            .map(|(line, cell)| cell.check(&context, &self.path, *line))
+            .map(|(line, cell)| cell.check(&sources, &self.path, *line))
             .collect()
     }
 }

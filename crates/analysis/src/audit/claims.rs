@@ -1,6 +1,6 @@
 //! The claims file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -9,32 +9,13 @@ use super::error::AuditError;
 use super::judge::{Published, Relation};
 use super::value::Value;
 
-/// The newest layout of a file that this code reads.
-const SCHEMA: i64 = 1;
-
-/// A file's layout.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "i64")]
-pub(super) struct Schema;
-
-impl TryFrom<i64> for Schema {
-    type Error = String;
-
-    fn try_from(schema: i64) -> Result<Self, String> {
-        match schema {
-            SCHEMA => Ok(Self),
-            _ => Err(format!("must be {SCHEMA}")),
-        }
-    }
-}
-
 /// A file of claims, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claims {
     /// Where it was read from.
     pub path: PathBuf,
-    /// Formulas that several claims name.
-    pub quantities: BTreeMap<String, String>,
+    /// Queries that several claims name as tables.
+    pub views: Vec<View>,
     /// The claims, in the file's order.
     pub claims: Vec<Claim>,
 }
@@ -43,10 +24,20 @@ pub struct Claims {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(rename = "schema")]
-    _schema: Schema,
+    _schema: i64,
     #[serde(default)]
-    quantities: BTreeMap<String, String>,
+    views: Vec<View>,
     claims: Vec<Claim>,
+}
+
+/// A query whose rows other queries can select from.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    /// Its name as a table.
+    pub name: String,
+    /// `SELECT …`
+    pub query: String,
 }
 
 /// One claim of a report.
@@ -74,12 +65,14 @@ pub struct Claim {
     /// Half a unit in the last printed place, or what the claim's wording allows; `None` for
     /// texts.
     pub tolerance: Option<f64>,
-    /// The definition as the document states it, as a formula.
+    /// The document's own definition, as a query that gives one cell.
     pub recompute: Option<String>,
+    /// The same where repeated runs only estimate the value; instead of `recompute`.
+    pub estimate: Option<Estimate>,
     /// Other definitions, tried in order.
     #[serde(default)]
     pub alternatives: Vec<Alternative>,
-    /// Why it cannot be tested; instead of `recompute`.
+    /// Why it cannot be tested; instead of `recompute` and `estimate`.
     pub not_testable: Option<String>,
     /// What a reader should know besides.
     pub note: Option<String>,
@@ -105,6 +98,19 @@ impl Document {
     }
 }
 
+/// The mean of a sample, with a 95 % interval: a query that gives one column of single runs, or the
+/// columns `mean`, `sd` and `runs` of repeated ones.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    /// The sample.
+    pub sample: String,
+    /// Less the mean of this sample.
+    pub minus: Option<String>,
+    /// As the percentage by which it differs from the mean of this sample, both means geometric.
+    pub change_from: Option<String>,
+}
+
 /// Another definition under which the published value might arise.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -123,7 +129,7 @@ impl Claims {
 
     /// Checks the text of a claims file; `path` is for errors.
     pub fn parse(path: &Path, text: &str) -> Result<Self, AuditError> {
-        let file: File = AuditError::toml(path, text)?;
+        let file: File = AuditError::versioned(path, text)?;
         let mut claims = file.claims;
         let mut names = BTreeSet::new();
         for (claim, line) in claims.iter_mut().zip(lines(text, "[[claims]]")) {
@@ -139,7 +145,7 @@ impl Claims {
         }
         Ok(Self {
             path: path.to_owned(),
-            quantities: file.quantities,
+            views: file.views,
             claims,
         })
     }
@@ -152,6 +158,29 @@ pub(super) fn lines(text: &str, header: &str) -> impl Iterator<Item = usize> {
 }
 
 impl Claim {
+    /// How it is recomputed, in one line.
+    pub(super) fn method(&self) -> Option<String> {
+        let estimate = |estimate: &Estimate| {
+            let Estimate {
+                sample,
+                minus,
+                change_from,
+            } = estimate;
+            match (minus, change_from) {
+                (Some(other), _) => format!("mean of ({sample}) minus mean of ({other})"),
+                (None, Some(base)) => {
+                    format!("% change of geometric mean from ({base}) to ({sample})")
+                }
+                (None, None) => format!("mean of ({sample})"),
+            }
+        };
+        let text = self
+            .recompute
+            .clone()
+            .or_else(|| self.estimate.as_ref().map(estimate))?;
+        Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
     pub(super) fn refused(&self, path: &Path, key: &str, problem: &str) -> AuditError {
         let problem = format!("claim `{}`, key `{key}`: {problem}", self.id);
         AuditError::refused(path, self.line, problem)
@@ -161,21 +190,31 @@ impl Claim {
     fn problem(&self) -> Option<(&'static str, &'static str)> {
         use Published::{One, Range};
         use Relation::{Equals, VersionAtLeast, Within};
-        match (&self.recompute, &self.not_testable) {
-            (Some(_), None) => {}
-            (None, Some(_)) => return None,
-            (Some(_), Some(_)) => {
-                return Some((
-                    "not_testable",
-                    "stands beside `recompute`; keep one of them",
-                ));
+        let tests = [
+            self.recompute.is_some(),
+            self.estimate.is_some(),
+            self.not_testable.is_some(),
+        ];
+        match tests.into_iter().filter(|given| *given).count() {
+            0 => {
+                let problem =
+                    "is missing; give a query, an `estimate`, or `not_testable` with the reason";
+                return Some(("recompute", problem));
             }
-            (None, None) => {
-                return Some((
-                    "recompute",
-                    "is missing; say how it is computed, or `not_testable` and why",
-                ));
+            1 if self.not_testable.is_some() => return None,
+            1 => {}
+            _ => {
+                let problem = "keep one of `recompute`, `estimate` and `not_testable`";
+                return Some(("recompute", problem));
             }
+        }
+        if let Some(Estimate {
+            minus: Some(_),
+            change_from: Some(_),
+            ..
+        }) = &self.estimate
+        {
+            return Some(("estimate", "keep one of `minus` and `change_from`"));
         }
         let Some(published) = &self.published else {
             return Some(("published", "is missing; type what the document prints"));

@@ -1,8 +1,15 @@
-//! What can be wrong with a claims file or the data it is tested against.
+//! Errors of a claims file and of the data that it is tested against.
 
 use std::path::{Path, PathBuf};
 
 use domain::exit::{Exit, Fails};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::load::LoadError;
+
+/// The layout of claims files and table files that this version reads.
+const SCHEMA: i64 = 2;
 
 /// A claims file, a table file or a data file was refused.
 #[derive(Debug, thiserror::Error)]
@@ -16,12 +23,12 @@ pub enum AuditError {
         /// Why.
         source: std::io::Error,
     },
-    /// Something in a file does not fit.
+    /// Something in a file is wrong.
     #[error("{path}{}: {problem}", .line.map(|line| format!(":{line}")).unwrap_or_default())]
     Refused {
         /// The file.
         path: PathBuf,
-        /// The line, from 1, where the reader knows it.
+        /// The line, from 1, where it is known.
         line: Option<usize>,
         /// Which entry and key, what is wrong, and what would be right.
         problem: String,
@@ -31,6 +38,13 @@ pub enum AuditError {
 impl Fails for AuditError {
     fn exit(&self) -> Exit {
         Exit::Usage
+    }
+}
+
+impl From<LoadError> for AuditError {
+    fn from(error: LoadError) -> Self {
+        let line = error.line.map(|line| line as usize);
+        Self::refused(&error.path, line, error.kind.to_string())
     }
 }
 
@@ -55,12 +69,30 @@ impl AuditError {
         })
     }
 
-    /// What a TOML text holds.
-    pub(super) fn toml<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, Self> {
+    /// Parses a TOML text whose `schema` is the one that this version reads.
+    pub(super) fn versioned<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Self> {
+        #[derive(Deserialize)]
+        struct Head {
+            schema: toml::Spanned<i64>,
+        }
+        let Head { schema } = Self::toml(path, text)?;
+        let problem = match schema.get_ref() {
+            &SCHEMA => return Self::toml(path, text),
+            1 => "1 is the layout with formulas; rewrite each `recompute` as a SQL query, as in fixtures/tr113/claims.toml, and set the schema to 2".to_owned(),
+            other => format!("{other} is unknown; this version reads 2"),
+        };
+        let line = line_of(text, schema.span().start);
+        Err(Self::refused(
+            path,
+            line,
+            format!("key `schema`: {problem}"),
+        ))
+    }
+
+    /// Parses a TOML text.
+    pub(super) fn toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Self> {
         let refuse = |error: &toml::de::Error, place: String| {
-            let at = error.span().map_or(0, |span| span.start);
-            let before = text.get(..at).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
+            let line = line_of(text, error.span().map_or(0, |span| span.start));
             Self::refused(path, line, format!("{place}: {}", error.message()))
         };
         let parsed = toml::Deserializer::parse(text)
@@ -75,13 +107,18 @@ impl AuditError {
     }
 }
 
+/// The line, from 1, of a byte of a text.
+fn line_of(text: &str, at: usize) -> usize {
+    text.get(..at).unwrap_or_default().matches('\n').count() + 1
+}
+
 /// A recomputation that cannot be done with the data at hand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RecomputeError {
-    /// The data lack what the formula needs: rows, values or a divisor that is not 0.
+pub(super) enum RecomputeError {
+    /// The data lack what the query needs: rows, values, or a divisor that is not 0.
     #[error("{0}")]
     Lacking(String),
-    /// The formula cannot be read, or names what is not there.
+    /// The query is not allowed, cannot be run, or gives something else than it should.
     #[error("{0}")]
     Wrong(String),
 }

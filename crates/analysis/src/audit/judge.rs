@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::estimate::{Computed, Evidence};
-use super::value::Value;
+use super::value::{Computed, Evidence, Value};
 
 /// Slack for the last binary digits, relative to the figures compared.
 const ROUNDING: f64 = 1e-9;

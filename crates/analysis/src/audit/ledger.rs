@@ -5,11 +5,10 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value as Json, json};
 
 use super::claims::{Claim, Claims};
-use super::error::AuditError;
-use super::estimate::Computed;
-use super::formula::Context;
+use super::error::{AuditError, RecomputeError};
 use super::judge::{Judge, Verdict};
 use super::sources::Sources;
+use super::value::Computed;
 
 /// Every claim with its finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -97,7 +96,7 @@ pub struct Tried {
 impl Serialize for LedgerEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let claim = &self.claim;
-        let relation = claim.recompute.as_ref().map(|_| claim.relation);
+        let relation = (claim.not_testable.is_none()).then_some(claim.relation);
         let figures = match &self.finding {
             Finding::Reproduced { .. } => Vec::new(),
             Finding::Redefined { under, .. } => vec![
@@ -133,7 +132,7 @@ impl Serialize for LedgerEntry {
             ("relation", json!(relation)),
             ("unit", json!(claim.unit)),
             ("tolerance", json!(claim.tolerance)),
-            ("method", json!(claim.recompute)),
+            ("method", json!(claim.method())),
             ("finding", json!(self.finding.key())),
         ];
         let shown = own.into_iter().chain(recomputed).filter(known);
@@ -182,13 +181,12 @@ impl Finding {
 }
 
 impl Claims {
-    /// Computes every claim again and says what became of it. `the rows` of its formulas are the
-    /// published ones.
+    /// Recomputes every claim.
     pub fn audit(&self, sources: &Sources) -> Result<Ledger, AuditError> {
-        let context = Context::new(&self.path, sources, &self.quantities, "published")?;
+        let sources = sources.clone().with_views(&self.path, &self.views)?;
         let entry = |claim: &Claim| {
             Ok(LedgerEntry {
-                finding: self.finding(claim, &context)?,
+                finding: self.finding(claim, &sources)?,
                 claim: claim.clone(),
             })
         };
@@ -200,8 +198,12 @@ impl Claims {
         })
     }
 
-    fn finding(&self, claim: &Claim, context: &Context<'_>) -> Result<Finding, AuditError> {
-        let (Some(published), Some(recompute)) = (&claim.published, &claim.recompute) else {
+    fn finding(&self, claim: &Claim, sources: &Sources) -> Result<Finding, AuditError> {
+        let Some(published) = claim
+            .published
+            .as_ref()
+            .filter(|_| claim.not_testable.is_none())
+        else {
             return Ok(Finding::NotTestable);
         };
         let judge = Judge {
@@ -209,10 +211,8 @@ impl Claims {
             relation: claim.relation,
             tolerance: claim.tolerance.unwrap_or(0.0),
         };
-        // What a formula gives, and whether that is the published value.
-        let judged = |key: &str, formula: &str| {
+        let judged = |key: &str, computed: Result<Computed, RecomputeError>| {
             let refuse = |problem: &str| claim.refused(&self.path, key, problem);
-            let computed = context.evaluate(formula);
             let computed = computed.map_err(|problem| refuse(&problem.to_string()))?;
             match judge.verdict(&computed) {
                 Some(verdict) => Ok((computed, verdict)),
@@ -222,13 +222,19 @@ impl Claims {
                 ))),
             }
         };
-        let (recomputed, verdict) = judged("recompute", recompute)?;
+        let (recomputed, verdict) = match (&claim.estimate, &claim.recompute) {
+            (Some(estimate), _) => judged("estimate", sources.estimate(estimate))?,
+            (None, query) => {
+                let query = query.as_deref().unwrap_or_default();
+                judged("recompute", sources.exact(query))?
+            }
+        };
         // Alternatives are computed even where they are not needed, so that a wrong one is found at
         // once.
         let mut also_tried = Vec::new();
         let mut found = None;
         for other in &claim.alternatives {
-            let (gives, verdict) = judged("alternatives", &other.recompute)?;
+            let (gives, verdict) = judged("alternatives", sources.exact(&other.recompute))?;
             let tried = Tried {
                 definition: other.definition.clone(),
                 gives,

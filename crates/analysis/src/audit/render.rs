@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use document::number::plain;
 
 use super::claims::Document;
-use super::estimate::Computed;
 use super::judge::{Published, Relation};
 use super::ledger::{Counts, Finding, Ledger, LedgerEntry};
-use super::value::Value;
+use super::value::{Computed, Value};
 
 impl Counts {
     /// One sentence.
@@ -246,8 +245,8 @@ impl Ledger {
         }
         out.push_str("\nHow each figure was computed again:\n\n| claim | method |\n|---|---|\n");
         for LedgerEntry { claim, .. } in &self.entries {
-            if let Some(formula) = &claim.recompute {
-                row(&mut out, [&format!("`{}`", claim.id), formula]);
+            if let Some(method) = claim.method() {
+                row(&mut out, [format!("`{}`", claim.id), method]);
             }
         }
         out

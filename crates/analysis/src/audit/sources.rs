@@ -1,200 +1,220 @@
-//! What a claim is tested against: tables of rows, and single figures under dotted keys.
+//! What a claim is tested against: tables that queries name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::derive::derive;
-use super::error::{AuditError, RecomputeError};
-use super::value::{Row, Value};
+use polars::prelude::{Column, DataFrame, IntoLazy as _};
 
-/// A table: rows, and columns that a row may lack.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Rows {
-    pub(super) columns: BTreeSet<String>,
-    pub(super) list: Vec<Row>,
-}
+use super::claims::View;
+use super::error::AuditError;
+use crate::load::{Grid, stamp};
 
-impl Rows {
-    /// Reads a CSV table with at least `config` and `scenario`. Rows gain the columns that
-    /// `derive` adds, and the options that their ids spell (`bvc_g60_c512_t0.6`, `het_g60_g120`)
-    /// as `num_gpu`, `num_ctx` and `temperature` of agent B. `path` is for errors.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, AuditError> {
-        let refuse = |error: csv::Error| {
-            let line = error.position().map(|at| at.line() as usize);
-            AuditError::refused(path, line, error.to_string())
-        };
-        let mut reader = csv::Reader::from_reader(text.as_bytes());
-        let headers = reader.headers().map_err(refuse)?.clone();
-        for needed in ["config", "scenario"] {
-            if !headers.iter().any(|header| header == needed) {
-                let problem = format!("no column `{needed}`; the header must name it");
-                return Err(AuditError::refused(path, 1, problem));
-            }
-        }
-        let mut list = Vec::new();
-        for record in reader.records() {
-            let record = record.map_err(refuse)?;
-            let cells = headers.iter().zip(&record);
-            let cells = cells.filter(|(_, cell)| !cell.trim().is_empty());
-            let named = cells.map(|(header, cell)| (header.to_owned(), Value::parse(cell)));
-            let mut row: Row = named.collect();
-            for name in ["config", "scenario"] {
-                let place = headers.iter().position(|header| header == name);
-                let text = place.and_then(|at| record.get(at)).unwrap_or_default();
-                row.insert(name.to_owned(), Value::Text(text.to_owned()));
-            }
-            derive(&mut row);
-            list.push(row);
-        }
-        // A column that exists but is empty everywhere is known, and has no value.
-        let mut rows = Self::from(list);
-        rows.columns.extend(headers.iter().map(str::to_owned));
-        Ok(rows)
-    }
-
-    /// The rows.
-    pub fn iter(&self) -> impl Iterator<Item = &Row> {
-        self.list.iter()
-    }
-}
-
-impl From<Vec<Row>> for Rows {
-    fn from(list: Vec<Row>) -> Self {
-        Self {
-            columns: list.iter().flat_map(BTreeMap::keys).cloned().collect(),
-            list,
-        }
-    }
-}
-
-/// The data behind an audit.
+/// The tables behind an audit.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sources {
-    rows: BTreeMap<String, Rows>,
-    figures: BTreeMap<String, Value>,
+    pub(super) tables: BTreeMap<String, DataFrame>,
+}
+
+/// TR113's scenarios, which TR110 has too.
+const SCENARIOS: [&str; 3] = ["baseline_vs_chimera", "chimera_hetero", "chimera_homo"];
+
+/// Columns that a table of runs gains unless it has them: each where the table has the columns it is
+/// computed from. Agent A is the collector, agent B the insight agent, whose options name a configuration.
+const DERIVED: [(&str, &str); 25] = [
+    ("num_gpu", "b_num_gpu"),
+    ("num_ctx", "b_num_ctx"),
+    ("temperature", "b_temperature"),
+    ("contention", "contention_recorded"),
+    ("efficiency_percent", "50 * speedup"),
+    ("efficiency_percent_sd", "50 * speedup_sd"),
+    (
+        "speedup_from_times",
+        "(a_execution_s + b_execution_s) / concurrent_wall_time_s",
+    ),
+    // Positive: B's first token came first.
+    ("ttft_delta_ms", "a_ttft_ms - b_ttft_ms"),
+    ("tokens", "a_tokens + b_tokens"),
+    ("aggregate_rate", "tokens / concurrent_wall_time_s"),
+    ("a_rate", "1000 * a_tokens / NULLIF(a_eval_ms, 0)"),
+    ("b_rate", "1000 * b_tokens / NULLIF(b_eval_ms, 0)"),
+    ("tp_delta", "b_rate - a_rate"),
+    ("mean_rate", "(a_rate + b_rate) / 2"),
+    // The agent whose first token came first, and the other one.
+    (
+        "first",
+        "CASE WHEN a_ttft_ms <= b_ttft_ms THEN 'a' ELSE 'b' END",
+    ),
+    (
+        "first_execution_ms",
+        "1000 * CASE WHEN first = 'a' THEN a_execution_s ELSE b_execution_s END",
+    ),
+    ("second_ttft_ms", "GREATEST(a_ttft_ms, b_ttft_ms)"),
+    (
+        "second_load_ms",
+        "CASE WHEN first = 'a' THEN b_load_ms ELSE a_load_ms END",
+    ),
+    // At least 0: the two never generated at once.
+    ("gap_ms", "second_ttft_ms - first_execution_ms"),
+    (
+        "overlap_s",
+        "GREATEST(LEAST(a_execution_s, b_execution_s) - second_ttft_ms / 1000, 0)",
+    ),
+    // Time with both agents decoding over time with any decoding.
+    (
+        "decode_overlap",
+        "overlap_s / (GREATEST(a_execution_s, b_execution_s) \
+         - (LEAST(a_ttft_ms, b_ttft_ms) + GREATEST(gap_ms, 0)) / 1000)",
+    ),
+    // TR113's speedup of a server that serves strictly in turn.
+    (
+        "serial_speedup",
+        "1 + first_execution_ms / 1000 / concurrent_wall_time_s",
+    ),
+    (
+        "server_work_speedup",
+        "(a_load_ms + a_prompt_eval_ms + a_eval_ms + b_load_ms + b_prompt_eval_ms + b_eval_ms) \
+         / 1000 / concurrent_wall_time_s",
+    ),
+    // The record is stamped when agent B's result is there.
+    ("start_s", "recorded_at - b_execution_s"),
+    ("end_s", "start_s + concurrent_wall_time_s"),
+];
+
+/// Adds [`DERIVED`] columns, and the options that a configuration's id spells (`bvc_g60_c512_t0.6`).
+fn derive(mut table: DataFrame) -> DataFrame {
+    for (name, sql) in DERIVED {
+        if table.column(name).is_ok() {
+            continue;
+        }
+        let value = polars_sql::sql_expr(sql).expect("a constant expression");
+        let wider = table.clone().lazy().with_column(value.alias(name));
+        table = wider.collect().unwrap_or(table);
+    }
+    let Ok(configs) = table.column("config").and_then(Column::str).cloned() else {
+        return table;
+    };
+    for (letter, name) in [('g', "num_gpu"), ('c', "num_ctx"), ('t', "temperature")] {
+        let spelt = |config: Option<&str>| {
+            let parts = config?.split('_');
+            let mut values = parts.filter_map(|part| part.strip_prefix(letter)?.parse().ok());
+            values.next_back()
+        };
+        if table.column(name).is_err() {
+            let spelt: Vec<Option<f64>> = configs.iter().map(spelt).collect();
+            _ = table.with_column(Column::new(name.into(), spelt));
+        }
+    }
+    table
 }
 
 impl Sources {
-    /// Reads a folder laid out as `fixtures/tr113`: the rows `published`, `recorded`, `one-server`,
-    /// `two-servers` and `repeated`, the figures `tr110.*`, `facts.*` and `mechanisms.*`, and the rows
-    /// `tr110-report` and `tr110-cited` (a row a scenario) made of TR110's figures.
+    /// Reads a folder laid out as `fixtures/tr113`: the tables `published`, `recorded`, `one_server`,
+    /// `two_servers` and `repeated`; `tr110`, `facts` and `mechanisms`, each one row of figures; and
+    /// `tr110_cited` and `tr110_report`, a row of TR110's figures for each scenario.
     pub fn load(folder: &Path) -> Result<Self, AuditError> {
         let mut sources = Self::default();
-        let tables = [
+        for file in [
             "published",
             "recorded",
             "one-server",
             "two-servers",
             "repeated",
-        ];
-        for name in tables {
-            let path = folder.join(format!("{name}.csv"));
-            let rows = Rows::parse(&path, &AuditError::read(&path)?)?;
-            sources = sources.with_rows(name, rows);
+        ] {
+            let path = folder.join(format!("{file}.csv"));
+            let text = AuditError::read(&path)?;
+            sources = sources.with_csv(&file.replace('-', "_"), &path, &text)?;
         }
         for name in ["tr110", "facts", "mechanisms"] {
             let path = folder.join(format!("{name}.toml"));
-            let mut table: toml::Table = AuditError::toml(&path, &AuditError::read(&path)?)?;
-            table.remove("schema");
-            sources.flatten(name, &table.into(), &path)?;
-        }
-        for (name, prefix) in [
-            ("tr110-report", "tr110.report."),
-            ("tr110-cited", "tr110.cited."),
-        ] {
-            let rows = sources.scenario_rows(prefix);
-            sources = sources.with_rows(name, rows);
+            let mut figures: toml::Table = AuditError::toml(&path, &AuditError::read(&path)?)?;
+            figures.remove("schema");
+            for (part, figures) in &figures {
+                let rows = SCENARIOS.map(|scenario| (scenario, figures.get(scenario)));
+                if rows.iter().any(|(_, figures)| figures.is_some()) {
+                    sources = sources.with_table(&format!("{name}_{part}"), scenarios(&rows));
+                }
+            }
+            let mut row = Vec::new();
+            flatten("", &figures.into(), &mut row)
+                .map_err(|problem| AuditError::refused(&path, None, problem))?;
+            let table = DataFrame::new(1, row);
+            let table =
+                table.map_err(|error| AuditError::refused(&path, None, error.to_string()))?;
+            sources = sources.with_table(name, table);
         }
         Ok(sources)
     }
 
-    /// With a table.
-    #[must_use]
-    pub fn with_rows(mut self, name: &str, rows: Rows) -> Self {
-        self.rows.insert(name.to_owned(), rows);
+    /// With a table of runs, and the columns that follow from theirs. `path` is for errors.
+    pub fn with_csv(self, name: &str, path: &Path, text: &str) -> Result<Self, AuditError> {
+        let table = Grid::parse(path, text.as_bytes())?.frame()?;
+        Ok(self.with_table(name, derive(table)))
+    }
+
+    pub(super) fn with_table(mut self, name: &str, table: DataFrame) -> Self {
+        self.tables.insert(name.to_owned(), table);
         self
     }
 
-    /// With one figure.
-    #[must_use]
-    pub fn with_figure(mut self, key: &str, value: Value) -> Self {
-        self.figures.insert(key.to_owned(), value);
-        self
-    }
-
-    fn flatten(&mut self, key: &str, value: &toml::Value, path: &Path) -> Result<(), AuditError> {
-        let value = match value {
-            toml::Value::Table(table) => {
-                return table.iter().try_for_each(|(name, value)| {
-                    self.flatten(&format!("{key}.{name}"), value, path)
-                });
+    /// With the views of a file. Each may name the ones before it. `path` is for errors.
+    pub(super) fn with_views(mut self, path: &Path, views: &[View]) -> Result<Self, AuditError> {
+        for View { name, query } in views {
+            let refuse = |problem: &str| {
+                AuditError::refused(path, None, format!("view `{name}`: {problem}"))
+            };
+            if self.tables.contains_key(name) {
+                return Err(refuse("there is a table of this name; give it another"));
             }
-            toml::Value::Integer(number) => Value::Number(*number as f64),
-            toml::Value::Float(number) if number.is_finite() => Value::Number(*number),
-            toml::Value::String(text) => Value::Text(text.clone()),
-            other => {
-                let kind = other.type_str();
-                let problem = format!("key `{key}`: is {kind}; write a number or a text");
-                return Err(AuditError::refused(path, None, problem));
-            }
-        };
-        self.figures.insert(key.to_owned(), value);
-        Ok(())
-    }
-
-    /// A row for each scenario that has figures under the prefix.
-    fn scenario_rows(&self, prefix: &str) -> Rows {
-        let scenarios = ["baseline_vs_chimera", "chimera_hetero", "chimera_homo"];
-        let rows = scenarios.iter().filter_map(|scenario| {
-            let prefix = format!("{prefix}{scenario}.");
-            let figures = self.figures.iter();
-            let mut row: Row = figures
-                .filter(|(_, value)| matches!(value, Value::Number(_)))
-                .filter_map(|(key, value)| {
-                    Some((key.strip_prefix(&prefix)?.to_owned(), value.clone()))
-                })
-                .collect();
-            if row.is_empty() {
-                return None;
-            }
-            for name in ["config", "scenario"] {
-                row.insert(name.to_owned(), Value::Text((*scenario).to_owned()));
-            }
-            Some(row)
-        });
-        Rows::from(rows.collect::<Vec<_>>())
-    }
-
-    pub(super) fn rows(&self, name: &str) -> Result<&Rows, RecomputeError> {
-        self.rows.get(name).ok_or_else(|| {
-            let known = join(self.rows.keys());
-            RecomputeError::Wrong(format!("no rows named `{name}`; there are {known}"))
-        })
-    }
-
-    pub(super) fn figure(&self, key: &str) -> Option<&Value> {
-        self.figures.get(key)
-    }
-
-    /// The known key that shares the longest beginning or ending with a wrong one.
-    pub(super) fn nearest<'a>(
-        &'a self,
-        key: &str,
-        quantities: impl Iterator<Item = &'a String>,
-    ) -> Option<&'a String> {
-        let common = |known: &str| {
-            let start = known.bytes().zip(key.bytes()).take_while(|(a, b)| a == b);
-            let end = known.bytes().rev().zip(key.bytes().rev());
-            start.count() + end.take_while(|(a, b)| a == b).count()
-        };
-        self.figures
-            .keys()
-            .chain(quantities)
-            .max_by_key(|known| common(known))
-            .filter(|known| common(known) >= 4)
+            let table = self.rows(query).map_err(|e| refuse(&e.to_string()))?;
+            self.tables.insert(name.clone(), table);
+        }
+        Ok(self)
     }
 }
 
-pub(super) fn join<'a>(names: impl Iterator<Item = &'a String>) -> String {
-    names.map(String::as_str).collect::<Vec<_>>().join(", ")
+/// The figures of a TOML table as columns of one row, the keys of nested tables joined by `_`.
+fn flatten(prefix: &str, value: &toml::Value, row: &mut Vec<Column>) -> Result<(), String> {
+    let name = prefix.into();
+    row.push(match value {
+        toml::Value::Table(table) => {
+            return table.iter().try_for_each(|(key, value)| {
+                let separator = if prefix.is_empty() { "" } else { "_" };
+                flatten(&format!("{prefix}{separator}{key}"), value, row)
+            });
+        }
+        toml::Value::Integer(number) => Column::new(name, [*number as f64]),
+        toml::Value::Float(number) if number.is_finite() => Column::new(name, [*number]),
+        toml::Value::String(text) => match stamp(text) {
+            Some(seconds) => Column::new(name, [seconds]),
+            None => Column::new(name, [text.as_str()]),
+        },
+        other => {
+            let kind = other.type_str();
+            return Err(format!("`{prefix}` is {kind}; write a number or a text"));
+        }
+    });
+    Ok(())
+}
+
+/// A row for each scenario that has figures; a column for each key with a number.
+fn scenarios(rows: &[(&str, Option<&toml::Value>)]) -> DataFrame {
+    let number = |value: &toml::Value| match value {
+        toml::Value::Integer(number) => Some(*number as f64),
+        value => value.as_float(),
+    };
+    let rows = rows
+        .iter()
+        .filter_map(|(name, row)| Some((*name, row.as_ref()?.as_table()?)));
+    let rows: Vec<_> = rows.collect();
+    let keys: BTreeSet<&String> = rows.iter().flat_map(|(_, row)| row.keys()).collect();
+    let names: Vec<&str> = rows.iter().map(|(name, _)| *name).collect();
+    let mut columns = vec![Column::new("scenario".into(), names)];
+    for key in keys.into_iter().filter(|key| *key != "scenario") {
+        let cells: Vec<_> = rows
+            .iter()
+            .map(|(_, row)| row.get(key).and_then(number))
+            .collect();
+        columns.push(Column::new(key.as_str().into(), cells));
+    }
+    DataFrame::new(rows.len(), columns).expect("columns of one length with different names")
 }

@@ -1,9 +1,9 @@
-//! A number or a text, and rows of them.
+//! What a query gives, and how certain it is.
 
-use std::collections::BTreeMap;
-use std::time::UNIX_EPOCH;
+use metrics::stats::{CONFIDENCE, Interval};
+use serde::{Deserialize, Serialize, Serializer};
 
-use serde::{Deserialize, Serialize};
+use super::query::Located;
 
 /// A number or a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,42 +11,61 @@ use serde::{Deserialize, Serialize};
 pub enum Value {
     /// A number.
     Number(f64),
-    /// A text: a name, a version, a flag (`yes`, `no`), a stamp.
+    /// A text: a name or a version.
     Text(String),
 }
 
-impl Value {
-    /// A number where the text is one, a flag's `true` and `false` as `yes` and `no`.
-    pub(super) fn parse(text: &str) -> Self {
-        match text.trim() {
-            "true" => Self::Text("yes".to_owned()),
-            "false" => Self::Text("no".to_owned()),
-            text => match text.parse::<f64>() {
-                Ok(number) if number.is_finite() => Self::Number(number),
-                _ => Self::Text(text.to_owned()),
-            },
+/// A recomputed value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Computed {
+    /// The number or text.
+    pub value: Value,
+    /// What it rests on.
+    pub evidence: Evidence,
+}
+
+/// What a recomputed value rests on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Evidence {
+    /// The data give it exactly; it says nothing of runs that were not recorded.
+    Exact,
+    /// Repeated runs estimate it, with this 95 % interval.
+    Interval(Interval),
+    /// It would be an estimate, but there are fewer than three runs or pairs.
+    TooFew,
+}
+
+impl Computed {
+    /// The centre and its interval, each mapped by a rising function; without a location the mean.
+    pub(super) fn estimate((location, mean): Located, rising: impl Fn(f64) -> f64) -> Self {
+        let Some(location) = location else {
+            return Self {
+                value: Value::Number(mean),
+                evidence: Evidence::TooFew,
+            };
+        };
+        let Interval { lo, hi } = location.interval(CONFIDENCE);
+        Self {
+            value: Value::Number(rising(location.centre)),
+            evidence: Evidence::Interval(Interval {
+                lo: rising(lo),
+                hi: rising(hi),
+            }),
         }
     }
 
-    /// The number; of an RFC 3339 stamp the seconds since 1970.
-    pub(super) fn number(&self) -> Option<f64> {
-        match self {
-            Self::Number(number) => Some(*number),
-            Self::Text(text) => {
-                let time = humantime::parse_rfc3339(text).ok()?;
-                Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs_f64())
-            }
+    /// The interval of an estimate.
+    pub fn interval(&self) -> Option<Interval> {
+        match self.evidence {
+            Evidence::Interval(interval) => Some(interval),
+            Evidence::Exact | Evidence::TooFew => None,
         }
     }
 }
 
-/// The cells of a row that are not empty, by column.
-pub type Row = BTreeMap<String, Value>;
-
-/// The number in a column; none where it is empty or a text.
-pub(super) fn number(row: &Row, column: &str) -> Option<f64> {
-    match row.get(column)? {
-        Value::Number(number) => Some(*number),
-        Value::Text(_) => None,
+/// As its value alone.
+impl Serialize for Computed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
     }
 }

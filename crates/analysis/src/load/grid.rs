@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use csv::{Reader, StringRecord};
 use domain::plan::ConfigId;
+use polars::prelude::{Column, DataFrame};
 
 use super::{LoadError, LoadErrorKind};
 
@@ -21,10 +23,15 @@ impl Grid {
     /// Reads the file. Refuses rows whose length differs from the header's.
     pub(crate) fn read(path: &Path) -> Result<Self, LoadError> {
         let bytes = fs::read(path).map_err(|e| LoadError::io(path, e))?;
+        Self::parse(path, &bytes)
+    }
+
+    /// The same of a file's content; `path` is for errors.
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, LoadError> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(LoadError::new(path, LoadErrorKind::Empty));
         }
-        let mut reader = Reader::from_reader(bytes.as_slice());
+        let mut reader = Reader::from_reader(bytes);
         let header = names(&mut reader, path)?;
         let rows = reader.records().enumerate().map(|(row, record)| {
             record.map_err(|e| LoadError {
@@ -45,9 +52,58 @@ impl Grid {
         names(&mut reader, path)
     }
 
+    /// A frame of typed columns: numbers, stamps as seconds since 1970, or flags, where all cells of a column
+    /// are that, else texts. An empty cell is null.
+    pub(crate) fn frame(&self) -> Result<DataFrame, LoadError> {
+        let column = |(place, name): (usize, &String)| {
+            let cell = |row| {
+                StringRecord::get(row, place)
+                    .map(str::trim)
+                    .filter(|t| !t.is_empty())
+            };
+            let cells: Vec<Option<&str>> = self.rows.iter().map(cell).collect();
+            let name = name.as_str().into();
+            let numbers = all(&cells, number).or_else(|| all(&cells, stamp));
+            match (numbers, all(&cells, flag)) {
+                (Some(numbers), _) => Column::new(name, numbers),
+                (None, Some(flags)) => Column::new(name, flags),
+                (None, None) => Column::new(name, cells),
+            }
+        };
+        let columns = self.header.iter().enumerate().map(column).collect();
+        DataFrame::new(self.rows.len(), columns)
+            .map_err(|e| LoadError::at(&self.path, 1, LoadErrorKind::Csv(e.to_string())))
+    }
+
     pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.rows.len()).map(|row| Row { grid: self, row })
     }
+}
+
+/// What every cell that is not empty holds, if it can be parsed.
+fn all<T>(cells: &[Option<&str>], parse: impl Fn(&str) -> Option<T>) -> Option<Vec<Option<T>>> {
+    let parsed = cells
+        .iter()
+        .map(|cell| cell.map_or(Some(None), |text| parse(text).map(Some)));
+    parsed.collect()
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
+fn flag(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" => Some(true),
+        "false" | "no" => Some(false),
+        _ => None,
+    }
+}
+
+/// The seconds since 1970 of an RFC 3339 stamp.
+pub(crate) fn stamp(text: &str) -> Option<f64> {
+    let time = humantime::parse_rfc3339(text).ok()?;
+    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs_f64())
 }
 
 /// The file's line of a row: the header is line 1.
@@ -126,15 +182,13 @@ impl<'a> Row<'a> {
 
     /// A finite number, when the cell holds one.
     pub(crate) fn number(self, column: &str) -> Result<Option<f64>, LoadError> {
-        self.parsed(column, "a number", |t| {
-            t.parse::<f64>().ok().filter(|v| v.is_finite())
-        })
+        self.parsed(column, "a number", number)
     }
 
     /// A number at least zero.
     pub(crate) fn amount(self, column: &str) -> Result<f64, LoadError> {
         let expected = "a number, 0 or more";
-        let parse = |t: &str| t.parse::<f64>().ok().filter(|v| v.is_finite() && *v >= 0.0);
+        let parse = |t: &str| number(t).filter(|v| *v >= 0.0);
         self.needed(column, expected, |row, column| {
             row.parsed(column, expected, parse)
         })
@@ -147,13 +201,7 @@ impl<'a> Row<'a> {
 
     /// A truth value: `true`, `false`, `yes`, `no`.
     pub(crate) fn flag(self, column: &str) -> Result<Option<bool>, LoadError> {
-        self.parsed(column, "true or false", |t| {
-            match t.to_ascii_lowercase().as_str() {
-                "true" | "yes" => Some(true),
-                "false" | "no" => Some(false),
-                _ => None,
-            }
-        })
+        self.parsed(column, "true or false", flag)
     }
 
     /// A configuration's id and its scenario.

@@ -1,0 +1,273 @@
+//! Runs the SQL queries of a claims file over the data, with polars.
+
+use std::thread;
+
+use metrics::stats::{self, Location};
+use polars::prelude::{AnyValue, DataFrame, DataType, IntoLazy as _, PolarsResult};
+use polars_sql::{SQLContext, extract_table_identifiers};
+
+use super::claims::Estimate;
+use super::error::RecomputeError;
+use super::sources::Sources;
+use super::value::{Computed, Evidence, Value};
+
+/// Characters of a query, at most. With the stack below this bounds how deep it can nest.
+const MOST_CHARACTERS: usize = 1_000;
+/// Tables in a query, at most: each pair of rows of two tables can be joined, more would not end.
+const MOST_TABLES: usize = 2;
+/// Rows that a view or a sample may have.
+const MOST_ROWS: usize = 1_000;
+/// Polars plans a query recursively; in a debug build an operator in a chain takes 80 KiB.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Functions that a query may call: none of them reads a file, makes rows or grows a text.
+const FUNCTIONS: [&str; 17] = [
+    "ABS",
+    "AVG",
+    "COALESCE",
+    "COUNT",
+    "COVAR_POP",
+    "EXP",
+    "GREATEST",
+    "LEAST",
+    "LN",
+    "MAX",
+    "MEDIAN",
+    "MIN",
+    "NULLIF",
+    "ROUND",
+    "SQRT",
+    "STDDEV",
+    "SUM",
+];
+/// Keywords that a bracket may follow.
+const KEYWORDS: [&str; 18] = [
+    "ALL", "AND", "AS", "BY", "ELSE", "FILTER", "FROM", "HAVING", "IN", "JOIN", "NOT", "ON", "OR",
+    "SELECT", "THEN", "USING", "WHEN", "WHERE",
+];
+
+/// Where the values of a sample lie, none of fewer than three runs, and their plain mean.
+pub(super) type Located = (Option<Location>, f64);
+
+/// Refuses what is not a plain `SELECT`. Quoted names, comments with quotes in them and functions
+/// outside of [`FUNCTIONS`] do not get through, so that polars never sees them.
+fn check(sql: &str) -> Result<(), String> {
+    let first = sql.split_whitespace().next().unwrap_or_default();
+    if !["SELECT", "WITH"]
+        .iter()
+        .any(|word| first.eq_ignore_ascii_case(word))
+    {
+        return Err("a query must begin with SELECT or WITH".to_owned());
+    }
+    if sql.chars().count() > MOST_CHARACTERS {
+        return Err(format!(
+            "a query may have {MOST_CHARACTERS} characters; move a part of it into a view"
+        ));
+    }
+    // Every second piece is a text between quotes.
+    for (place, piece) in sql.split('\'').enumerate() {
+        let others = if place % 2 == 0 {
+            "_.,()=<>!+-*/"
+        } else {
+            "_.:-+% "
+        };
+        let allowed = |c: char| {
+            c.is_ascii_alphanumeric()
+                || others.contains(c)
+                || (place % 2 == 0 && c.is_ascii_whitespace())
+        };
+        if let Some(other) = piece.chars().find(|c| !allowed(*c)) {
+            return Err(format!(
+                "a query must not contain {other:?}; rename what needs it"
+            ));
+        }
+        for (bracket, _) in piece.match_indices('(') {
+            let before = piece[..bracket].trim_end();
+            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let word = &before[before.trim_end_matches(is_part).len()..];
+            let known = FUNCTIONS.iter().chain(&KEYWORDS);
+            if !word.is_empty()
+                && !known
+                    .into_iter()
+                    .any(|known| word.eq_ignore_ascii_case(known))
+            {
+                let functions = FUNCTIONS.join(", ");
+                return Err(format!(
+                    "`{word}` is no function of queries; they are {functions}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Sources {
+    /// The rows that a query gives.
+    pub(super) fn rows(&self, sql: &str) -> Result<DataFrame, RecomputeError> {
+        check(sql).map_err(RecomputeError::Wrong)?;
+        let run = || -> PolarsResult<Result<DataFrame, usize>> {
+            let tables = extract_table_identifiers(sql, false, false)?.len();
+            if tables > MOST_TABLES {
+                return Ok(Err(tables));
+            }
+            let mut context = SQLContext::new();
+            for (name, frame) in &self.tables {
+                context.register(name, frame.clone().lazy());
+            }
+            let rows = context
+                .execute(sql)?
+                .limit(MOST_ROWS as u32 + 1)
+                .collect()?;
+            Ok(Ok(rows))
+        };
+        let ran = thread::scope(|scope| {
+            let thread = thread::Builder::new().stack_size(STACK_BYTES);
+            thread
+                .spawn_scoped(scope, run)
+                .map(|running| running.join())
+        });
+        let problem = match ran {
+            Ok(Ok(Ok(Ok(rows)))) if rows.height() <= MOST_ROWS => return Ok(rows),
+            Ok(Ok(Ok(Ok(_)))) => format!("gives more than {MOST_ROWS} rows; select fewer"),
+            Ok(Ok(Ok(Err(tables)))) => {
+                format!("names {tables} tables, {MOST_TABLES} are allowed; move a join into a view")
+            }
+            Ok(Ok(Err(error))) => {
+                let text = error.to_string();
+                let line = text.lines().next().unwrap_or_default();
+                let tables: Vec<&str> = self.tables.keys().map(String::as_str).collect();
+                let known = if line.starts_with("relation") {
+                    format!("; there are {}", tables.join(", "))
+                } else {
+                    String::new()
+                };
+                format!("polars refuses the query: {line}{known}")
+            }
+            Ok(Err(_)) => "polars fails on the query; write it differently".to_owned(),
+            Err(error) => format!("cannot be run: {error}"),
+        };
+        RecomputeError::wrong(problem)
+    }
+
+    /// The one cell that a query gives.
+    pub(super) fn exact(&self, sql: &str) -> Result<Computed, RecomputeError> {
+        Ok(Computed {
+            value: self.value(sql)?,
+            evidence: Evidence::Exact,
+        })
+    }
+
+    /// The mean of a sample, or how it stands to that of another.
+    pub(super) fn estimate(&self, estimate: &Estimate) -> Result<Computed, RecomputeError> {
+        let Estimate {
+            sample,
+            minus,
+            change_from,
+        } = estimate;
+        let (own, mean) = self.located(sample, change_from.is_some())?;
+        let Some(other) = minus.as_ref().or(change_from.as_ref()) else {
+            return Ok(Computed::estimate((own, mean), |x| x));
+        };
+        let (other, other_mean) = self.located(other, change_from.is_some())?;
+        let difference = own.zip(other).map(|(own, other)| own.minus(other));
+        if change_from.is_none() {
+            return Ok(Computed::estimate((difference, mean - other_mean), |x| x));
+        }
+        let percent = |ratio: f64| 100.0 * (ratio - 1.0);
+        let mean = percent(mean / other_mean);
+        Ok(Computed::estimate((difference, mean), |log| {
+            percent(log.exp())
+        }))
+    }
+
+    fn value(&self, sql: &str) -> Result<Value, RecomputeError> {
+        let rows = self.rows(sql)?;
+        let cell = match rows.shape() {
+            (1, 1) => rows.columns()[0].get(0).unwrap_or(AnyValue::Null),
+            (0, _) => return RecomputeError::lacking("gives no row; its conditions hold nowhere"),
+            (rows, columns) => {
+                return RecomputeError::wrong(format!(
+                    "gives {rows} rows of {columns} columns; select one cell, with an aggregate or LIMIT 1"
+                ));
+            }
+        };
+        match cell {
+            AnyValue::Null => RecomputeError::lacking(
+                "gives null; no row has the value, or too few have it for the statistic",
+            ),
+            AnyValue::String(text) => Ok(Value::Text(text.to_owned())),
+            AnyValue::StringOwned(text) => Ok(Value::Text(text.to_string())),
+            AnyValue::Boolean(_) => {
+                RecomputeError::wrong("gives true or false; count the rows for which it holds")
+            }
+            cell => match cell.extract::<f64>() {
+                Some(number) if number.is_finite() => Ok(Value::Number(number)),
+                Some(number) => {
+                    RecomputeError::lacking(format!("gives {number}; does it divide by 0?"))
+                }
+                None => RecomputeError::wrong("gives neither a number nor a text"),
+            },
+        }
+    }
+
+    /// Where the values that a query gives, or their logarithms, lie: one column of single runs, or the
+    /// columns `mean`, `sd` and `runs` of repeated ones, where each row counts once.
+    pub(super) fn located(&self, sql: &str, logs: bool) -> Result<Located, RecomputeError> {
+        let rows = self.rows(sql)?;
+        let names = rows.get_column_names();
+        let is_repeated = names
+            .iter()
+            .map(|name| name.as_str())
+            .eq(["mean", "sd", "runs"]);
+        if !is_repeated && names.len() != 1 {
+            return RecomputeError::wrong(format!(
+                "a sample has one column, or mean, sd and runs; this one has {}",
+                names
+                    .iter()
+                    .map(|name| name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ));
+        }
+        let mut columns = Vec::new();
+        for column in rows.columns() {
+            let numbers = column.cast(&DataType::Float64).ok();
+            let numbers = numbers.filter(|_| column.dtype().is_primitive_numeric());
+            let Some(numbers) = numbers.as_ref().and_then(|column| column.f64().ok()) else {
+                let name = column.name();
+                return RecomputeError::wrong(format!(
+                    "column `{name}` of a sample must hold numbers"
+                ));
+            };
+            columns.push(numbers.iter().collect::<Vec<Option<f64>>>());
+        }
+        let values: Vec<f64> = columns[0].iter().copied().flatten().collect();
+        let Some(plain) = stats::mean(&values) else {
+            return RecomputeError::lacking("the sample is empty; its conditions hold nowhere");
+        };
+        let location = if is_repeated {
+            let part = |row: usize| {
+                let (mean, sd, runs) = (columns[0][row]?, columns[1][row]?, columns[2][row]?);
+                let error = sd / runs.sqrt();
+                let (centre, error) = if logs {
+                    (mean.ln(), error / mean)
+                } else {
+                    (mean, error)
+                };
+                let freedom = runs - 1.0;
+                (runs >= 3.0).then_some(Location {
+                    centre,
+                    error,
+                    freedom,
+                })
+            };
+            let parts: Option<Vec<_>> = (0..rows.height()).map(part).collect();
+            parts.and_then(|parts| Location::average(&parts))
+        } else if logs {
+            Location::of_logs(&values)
+        } else {
+            Location::of(&values)
+        };
+        Ok((location, plain))
+    }
+}
