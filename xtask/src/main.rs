@@ -51,18 +51,11 @@ Measure (the binary tandem, release profile)
   serve      start the Ollama simulator on a port
   engine     start, stop or check a real llama.cpp server with a random model
 
-<<<<<<< HEAD
 Read (the binary tandem-report, dev profile)
   report     turn the newest results, or --input PATH, into Markdown, PNG, JSON and CSV
+  export     write a results folder as Parquet or CSV files: export FOLDER --out DIR
   audit      check TR113's claims against its own data
   compare    compare two results and apply gates: compare BASE NEW [--fail-if 'wall_s > +5%']
-=======
-Read
-  report     turn the newest sweep or load, or --input PATH, into Markdown, PNG, JSON and CSV
-  export     write a results folder as Parquet or CSV files: export FOLDER --out DIR
-  audit      hold TR113's claims against its own data
-  compare    compare two results: compare BASE NEW [--fail-if 'wall_s > +5%']
->>>>>>> w-frames
 
 Guard the repository
   ci         run every check below, the tests, clippy and the committed reports
@@ -109,7 +102,6 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
-<<<<<<< HEAD
     let asks_for_help = rest.iter().any(|arg| arg == "--help" || arg == "-h");
     let own = OWN.iter().find(|(name, ..)| *name == command);
     let result = match (command.as_str(), own) {
@@ -117,43 +109,13 @@ fn main() -> ExitCode {
         (_, Some((_, help, _))) if asks_for_help => print_help(help),
         (_, Some((_, _, run))) => run(&rest),
         (
-            "sweep" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
+            "init" | "sweep" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
             | "calibrate-profile",
             _,
         ) => delegate::tandem(&command, &rest),
-        ("report" | "audit" | "compare", _) => delegate::tandem_report(&command, &rest),
+        ("report" | "export" | "audit" | "compare", _) => delegate::tandem_report(&command, &rest),
         (other, _) => {
             say!("xtask: unknown command `{other}`\n\n{}", HELP.trim_end());
-=======
-    let asks_for_help = matches!(rest.first().map(String::as_str), Some("--help" | "-h"));
-    let result: Result<ExitCode> = match command.as_str() {
-        "bench" if asks_for_help => bench::run(&[]),
-        "ci" | "licences" | "tidy" if asks_for_help => {
-            let line = HELP.lines().find(|line| line.trim().starts_with(&command));
-            out!("cargo xtask COMMAND\n\n{}", line.unwrap_or_default());
-            Ok(ExitCode::SUCCESS)
-        }
-        "ci" | "licences" | "tidy" if rest.iter().any(|arg| command != "ci" || arg != "--long") => {
-            say!("xtask: {command} does not take {}", rest.join(" "));
-            Ok(ExitCode::from(2))
-        }
-        "sweep" | "init" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
-        | "calibrate-profile" => delegate::tandem(&command, &rest),
-        "report" | "export" | "audit" | "compare" => delegate::tandem_report(&command, &rest),
-        "bench" => bench::run(&rest),
-        "clients" => clients::run(&rest),
-        "engine" => engine::run(&rest),
-        "fuzz" => fuzz::run(&rest),
-        "ci" => ci::run(rest.iter().any(|arg| arg == "--long")),
-        "tidy" => tidy::run(),
-        "licences" => licences::run(),
-        "" | "help" | "--help" | "-h" => {
-            out!("{}", HELP.trim_end());
-            Ok(ExitCode::SUCCESS)
-        }
-        other => {
-            say!("xtask: unknown command `{other}`\n\n{HELP}");
->>>>>>> w-core
             Ok(ExitCode::from(2))
         }
     };
