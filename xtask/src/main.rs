@@ -30,6 +30,7 @@ mod delegate;
 mod engine;
 mod fuzz;
 mod licences;
+mod prose;
 mod tidy;
 
 use std::process::ExitCode;

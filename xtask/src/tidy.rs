@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::circles;
 use crate::delegate::{cargo, exit, root};
+use crate::prose;
 
 /// Which of our crates may depend on which. `ARCHITECTURE.md` says why.
 const GRAPH: &[(&str, &str)] = &[
@@ -80,6 +81,7 @@ pub(crate) fn check() -> Result<Vec<String>> {
     crate_graph(packages, &mut findings);
     import_cycles(packages, &mut findings);
     files(&mut findings)?;
+    names_in_documents(&mut findings)?;
     for finding in &findings {
         say!("tidy: {finding}");
     }
@@ -162,6 +164,49 @@ fn import_cycles(packages: &[Value], findings: &mut Vec<String>) {
     }
 }
 
+/// Checks that functions and files that ARCHITECTURE.md and docs/flows name exist.
+fn names_in_documents(findings: &mut Vec<String>) -> Result<()> {
+    let mut code = String::new();
+    let mut documents = Vec::new();
+    for path in repository_files()? {
+        let is_document = path == "ARCHITECTURE.md" || path.starts_with("docs/flows/");
+        if is_document || path.ends_with(".rs") {
+            let text = std::fs::read_to_string(root().join(&path))?;
+            if is_document {
+                documents.push((path, text));
+            } else {
+                code.push_str(&text);
+            }
+        }
+    }
+    for (path, text) in &documents {
+        let named = prose::named(text);
+        for function in named.functions {
+            let starts = ["(", "<"].map(|next| format!("fn {function}{next}"));
+            if !starts.iter().any(|start| code.contains(start)) {
+                findings.push(format!("{path}: there is no function `{function}`"));
+            }
+        }
+        for file in named.files {
+            if !root().join(file).exists() {
+                findings.push(format!("{path}: there is no `{file}`"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The files of the repository, and new ones that git does not ignore.
+fn repository_files() -> Result<Vec<String>> {
+    let output = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .context("git could not be started")?;
+    let list = String::from_utf8_lossy(&output.stdout);
+    Ok(list.lines().map(str::to_owned).collect())
+}
+
 /// Paths of development machines, which must not be in the project. The pattern is assembled so that this
 /// file does not match itself.
 fn machine_paths() -> [String; 2] {
@@ -169,13 +214,7 @@ fn machine_paths() -> [String; 2] {
 }
 
 fn files(findings: &mut Vec<String>) -> Result<()> {
-    let output = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .current_dir(root())
-        .output()
-        .context("git could not be started")?;
-    let list = String::from_utf8_lossy(&output.stdout);
-    for path in list.lines() {
+    for path in &repository_files()? {
         if path.ends_with(".snap.new") || path.ends_with(".new.png") || path.ends_with(".diff.png")
         {
             findings.push(format!("{path}: left over from a failed snapshot"));
@@ -194,6 +233,11 @@ fn files(findings: &mut Vec<String>) -> Result<()> {
             let at = number + 1;
             if prose && line.ends_with(' ') {
                 findings.push(format!("{path}:{at}: trailing space"));
+            }
+            if prose {
+                for word in prose::refused_words(line) {
+                    findings.push(format!("{path}:{at}: `{word}` hides the actor; name it"));
+                }
             }
             if machine_paths().iter().any(|p| line.contains(p.as_str())) {
                 findings.push(format!("{path}:{at}: a path of a development machine"));
