@@ -18,7 +18,9 @@ pub(crate) fn refused_words(line: &str) -> Vec<String> {
     let line = line.to_lowercase();
     let words: BTreeSet<&str> = line.split(|c: char| !c.is_alphabetic()).collect();
     let refused = REFUSED.iter().map(|(start, end)| format!("{start}{end}"));
-    refused.filter(|word| words.contains(word.as_str())).collect()
+    refused
+        .filter(|word| words.contains(word.as_str()))
+        .collect()
 }
 
 /// Functions and files that a document names between backticks: `path::function()` and `folder/file`.
@@ -32,17 +34,14 @@ pub(crate) struct Named<'t> {
 /// The names in a document.
 pub(crate) fn named(text: &str) -> Named<'_> {
     let code: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
-    let function = |name: &&str| {
-        let last = name.rsplit("::").next()?;
-        last.strip_suffix("()")
-    };
+    let paths = code.iter().filter_map(|name| name.strip_suffix("()"));
+    let roots = ["crates/", "xtask/", "docs/", "fixtures/", "reports/"];
     let is_file = |name: &&str| {
-        let roots = ["crates/", "xtask/", "docs/", "fixtures/", "reports/"];
         roots.iter().any(|root| name.starts_with(root)) && !name.contains([' ', '<', '*', '{'])
     };
     Named {
-        functions: code.iter().filter_map(|name| function(&name)).collect(),
-        files: code.iter().copied().filter(|name| is_file(&name)).collect(),
+        functions: paths.filter_map(|path| path.rsplit("::").next()).collect(),
+        files: code.iter().copied().filter(is_file).collect(),
     }
 }
 
@@ -53,7 +52,10 @@ mod tests {
     #[test]
     fn refused_words_are_found_in_any_case_and_as_whole_words() {
         let word = format!("{}{}", "No", "body");
-        assert_eq!(refused_words(&format!("{word} knows.")), [word.to_lowercase()]);
+        assert_eq!(
+            refused_words(&format!("{word} knows.")),
+            [word.to_lowercase()]
+        );
         assert!(refused_words("the body of a request").is_empty());
     }
 
