@@ -30,7 +30,7 @@ const FUZZ: Effort = Effort::Inputs(5_000);
 /// With `--long`.
 const FUZZ_LONG: Effort = Effort::Seconds(60);
 
-/// A suite that takes so many times its budget has failed: it hangs, or its work has multiplied.
+/// A suite fails at this multiple of its budget: it hangs, or its work has multiplied.
 const TOO_LONG: u32 = 10;
 
 /// A suite: its name, its budget in seconds, and what runs it.

@@ -84,7 +84,7 @@ impl Connection {
         self.answer(pace, clock)
     }
 
-    /// Answers what has been received, one request after another.
+    /// Answers the received requests one after another.
     pub(crate) fn answer(&mut self, pace: Pace, clock: &Clock) -> Turn {
         while self.stream.is_none() && !self.received.is_empty() {
             match parse(&self.received) {

@@ -210,7 +210,7 @@ impl Engine {
         self.free.push(slot);
     }
 
-    /// Sends what is due.
+    /// Sends the tokens that are due.
     fn tick(&mut self) {
         let mut now = self.clock.now();
         for _ in 0..BURST {

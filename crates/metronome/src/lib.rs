@@ -44,7 +44,7 @@ use domain::{Nanos, Stamp};
 use mio::Waker;
 use serde::Serialize;
 
-/// The one model it says it has.
+/// The one model it lists.
 pub const MODEL: &str = "metronome";
 
 /// Connections that may wait to be accepted. Where the system allows fewer, fewer wait.

@@ -116,7 +116,7 @@ impl Generation {
             .or_else(|| self.options.as_ref().and_then(|o| o.seed))
     }
 
-    /// Tokens of the reply: what was asked for, at most `most`.
+    /// Tokens of the reply: the requested number, at most `most`.
     pub(crate) fn tokens(&self, most: u32) -> u32 {
         let asked = self
             .options

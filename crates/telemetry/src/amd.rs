@@ -37,7 +37,7 @@ pub(crate) struct AmdSampler {
 }
 
 impl AmdSampler {
-    /// Looks for this machine's AMD devices. Without any, says why.
+    /// Finds this machine's AMD devices. Without any, the error is the reason.
     pub(crate) fn open() -> Result<Self, String> {
         Self::under(
             Path::new("/sys"),

@@ -14,13 +14,13 @@ use crate::server::{FoundBy, ServerProcess, server_process};
 /// Swap in use below this is what any machine carries along, bytes.
 const SWAP_TOLERATED: u64 = 64 << 20;
 
-/// Describes the machine. What cannot be read is left out; readings that may spoil a benchmark are
+/// Describes the machine. Unreadable facts are left out; readings that may spoil a benchmark are
 /// put into words under `warnings`.
 pub fn environment(gpu: GpuSource) -> Environment {
     describe(gpu, Path::new("/sys"))
 }
 
-/// Adds what does not change about the devices and, for servers on this machine, their processes.
+/// Adds the constant facts of the devices and, for servers on this machine, their processes.
 pub fn describe_devices(
     environment: &mut Environment,
     gpu: Option<&dyn GpuSampler>,

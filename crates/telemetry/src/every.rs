@@ -1,11 +1,11 @@
-//! What is dear to read, and read less often than the rest.
+//! Readings that are expensive, and therefore taken less often.
 
 use domain::{Nanos, Stamp};
 
 /// Processes are listed this often.
 pub(crate) const PROCESSES: Every = Every::new(Nanos::from_secs(1));
 
-/// Says when something is to be read again.
+/// Decides when something is to be read again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Every {
     length: Nanos,

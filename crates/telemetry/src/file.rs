@@ -18,7 +18,7 @@ pub(crate) fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
     rest.map(str::trim)
 }
 
-/// What is in a folder, in the order of names; nothing where it cannot be read.
+/// The entries of a folder, sorted by name; none where it cannot be read.
 pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = folder.read_dir().into_iter().flatten().flatten();
     let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();

@@ -13,7 +13,7 @@ use crate::server::{ServerProcess, server_process};
 /// The devices of this machine and who uses them, at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GpuList {
-    /// What they were read from, or why there are none.
+    /// The source of the readings, or why there is none.
     pub source: GpuSource,
     /// The devices, in index order.
     pub devices: Vec<GpuDevice>,
@@ -88,15 +88,14 @@ fn list(
     GpuList { source, devices }
 }
 
-/// Says of each process whose server it belongs to.
+/// Sets each process's server.
 pub(crate) fn attribute(processes: &mut [GpuProcess], owner: impl Fn(u32) -> Option<u32>) {
     for process in processes {
         process.server = owner(process.pid);
     }
 }
 
-/// Opens what devices there are, NVIDIA's first, then AMD's. There is a sampler unless the source
-/// says that there is nothing to sample, and why.
+/// Opens the devices, NVIDIA's first, then AMD's. Without a sampler, the source has the reason.
 pub fn open_gpus() -> (Option<Box<dyn GpuSampler>>, GpuSource) {
     combine([
         NvmlSampler::open().map(|s| Box::new(s) as _),

@@ -7,7 +7,7 @@
 //!   loopback endpoints cost, on a task of its own at a fixed rate.
 //! - [`environment()`] describes the machine once, with what may spoil a benchmark on it.
 //!
-//! What it does not know: requests, plans, files. What it reads it hands to the caller's sink.
+//! What it does not know: requests, plans, files. The caller's sink receives the readings.
 //!
 //! ```no_run
 //! use clock::Clock;

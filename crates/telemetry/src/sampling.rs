@@ -13,7 +13,7 @@ use crate::host::HostSampler;
 use crate::proc::Proc;
 use crate::server::ServerSampler;
 
-/// What is sampled.
+/// The sources to sample.
 #[derive(Default)]
 pub struct Sources {
     /// Reads the devices.

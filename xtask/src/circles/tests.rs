@@ -25,10 +25,10 @@ fn cycles_are_found_and_nothing_else() {
         let (title, lines) = case.split_once('\n').expect("a title and lines");
         for line in lines.lines() {
             if let Some(arrow) = line.strip_prefix("=>") {
-                expected += &format!("{}\n", arrow.trim_start());
+                expected.extend([arrow.trim_start(), "\n"]);
             } else {
                 let (path, source) = line.split_once(": ").expect("a path and a line");
-                *files.entry(path).or_default() += &format!("{source}\n");
+                files.entry(path).or_default().extend([source, "\n"]);
             }
         }
         assert_eq!(cycles(&files), expected, "{title}");

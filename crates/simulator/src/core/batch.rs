@@ -217,7 +217,7 @@ impl Core {
         }
     }
 
-    /// Whether the runner is idle or dead.
+    /// Marks a runner that has no work or is dead as idle on its devices.
     pub(super) fn stop_computing(&mut self, uid: Uid) {
         if let Some(runner) = self.runners.get_mut(&uid) {
             runner.step = None;

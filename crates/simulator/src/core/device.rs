@@ -147,7 +147,7 @@ impl Device {
         Some(whole_micros(now + Nanos::from_secs_f64(wait)))
     }
 
-    /// The threshold has been reached.
+    /// Starts or stops throttling, at its threshold.
     pub(super) fn switch_throttling(&mut self, now: Stamp) {
         self.settle(now);
         self.throttled = !self.throttled;

@@ -26,7 +26,7 @@ pub(super) struct Placement {
 /// Why a model cannot be placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoPlace {
-    /// The prediction exceeds what is free beside the models already loaded.
+    /// The prediction exceeds the memory left by the models already loaded.
     EvictFirst,
     /// The requested layers do not fit, which is detected when the process allocates them.
     OutOfMemory {

@@ -1,7 +1,7 @@
 //! State of the handlers.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::Nanos;
@@ -46,11 +46,6 @@ pub(super) struct Received {
 }
 
 impl App {
-    /// The next request's number.
-    pub(super) fn next_number(&self) -> u64 {
-        self.received.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
     /// How often this prompt was received before: a sampler without a seed answers differently each
     /// time, and the answer must depend on nothing but the requests.
     pub(super) fn repeat(&self, content: u64) -> i64 {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use domain::{Nanos, Stamp};
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Frame};
 
 use super::encode::{Encoder, Finale};
 use super::exchange::Exchange;
@@ -419,9 +419,5 @@ impl Body for Reply {
 
     fn is_end_stream(&self) -> bool {
         self.over
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
     }
 }

@@ -1,6 +1,7 @@
 //! The routes.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use clock::{ExchangeId, Ledger};
@@ -64,7 +65,7 @@ impl App {
         let now = world.clock().now();
         let line = RequestLog {
             server,
-            number: self.next_number(),
+            number: self.received.fetch_add(1, Ordering::Relaxed) + 1,
             method: head.method.to_string(),
             path: head.uri.path().to_owned(),
             received: now,

@@ -7,62 +7,38 @@ use crate::suite::{
     Checked, Checks, LONG, Server, holds, last, not_here, object, same, text_of, wrong,
 };
 
-pub(crate) fn generation<'a>(server: &'a Server, checks: &mut Checks<'a>) {
-    checks.add(
-        "no byte comes before the first object exists: head after load and prefill",
-        head_after_prefill(server),
-    );
-    checks.add(
-        "the last object's counts and durations are whole and add up",
-        metrics_add_up(server),
-    );
-    checks.add(
-        "loading is in load_duration, and total_duration holds it",
-        loading_is_counted(server),
-    );
-    checks.add("a stop string ends the answer before it", stop(server));
-    checks.add("format json gives JSON", json_format(server));
-    checks.add("a schema gives its fields", schema_format(server));
-    checks.add(
-        "the context limit ends an answer with done_reason length when nothing is shifted out",
-        context_limit(server),
-    );
-    checks.add(
-        "a prompt over the context loses its middle, and half the context is freed",
-        long_prompt(server),
-    );
-    checks.add(
-        "a client that leaves does not stop the next one",
-        leaving(server),
-    );
-    checks.add("two requests at once are both served", two_at_once(server));
-    checks.add(
-        "tools are called with an object, on /v1 with its text",
-        tools(server),
-    );
+/// A function that adds these checks.
+macro_rules! checks {
+    ($function:ident: $($check:ident $name:literal,)*) => {
+        pub(crate) fn $function<'a>(server: &'a Server, checks: &mut Checks<'a>) {
+            $(checks.add($name, $check(server));)*
+        }
+    };
 }
 
-pub(crate) fn lifecycle<'a>(server: &'a Server, checks: &mut Checks<'a>) {
-    checks.add(
-        "another num_ctx reloads the model; the same one does not",
-        reload(server),
-    );
-    checks.add(
-        "temperature, seed, stop, num_predict and format reload nothing",
-        no_reload(server),
-    );
-    checks.add(
-        "/api/ps states no more device memory than memory",
-        device_memory(server),
-    );
+checks! { generation:
+    head_after_prefill "no byte comes before the first object exists: head after load and prefill",
+    metrics_add_up "the last object's counts and durations are whole and add up",
+    loading_is_counted "loading is in load_duration, and total_duration holds it",
+    stop "a stop string ends the answer before it",
+    json_format "format json gives JSON",
+    schema_format "a schema gives its fields",
+    context_limit "the context limit ends an answer with done_reason length when nothing is shifted out",
+    long_prompt "a prompt over the context loses its middle, and half the context is freed",
+    leaving "a client that leaves does not stop the next one",
+    two_at_once "two requests at once are both served",
+    tools "tools are called with an object, on /v1 with its text",
 }
 
-pub(crate) fn openai<'a>(server: &'a Server, checks: &mut Checks<'a>) {
-    checks.add(
-        "/api/embed takes a text or a list and gives vectors of length one",
-        vectors(server),
-    );
-    checks.add("/v1 usage adds up", usage(server));
+checks! { lifecycle:
+    reload "another num_ctx reloads the model; the same one does not",
+    no_reload "temperature, seed, stop, num_predict and format reload nothing",
+    device_memory "/api/ps states no more device memory than memory",
+}
+
+checks! { openai:
+    vectors "/api/embed takes a text or a list and gives vectors of length one",
+    usage "/v1 usage adds up",
 }
 
 /// A member that counts something; 0 where it is left out, as zeros are.

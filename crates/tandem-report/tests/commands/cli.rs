@@ -1,4 +1,4 @@
-//! What a snapshot of the output does not show: files, JSON, and values.
+//! Files, JSON and values, which a snapshot of the output does not show.
 
 use std::fs;
 use std::path::Path;
@@ -10,13 +10,11 @@ use crate::place::Place;
 #[test]
 fn a_report_is_written_and_checked_and_a_change_is_shown() {
     let place = Place::new();
-    let (code, _, err) = place.run("report --input fixtures/tr113");
-    assert_eq!(code, 0, "{err}");
+    place.succeeds("report --input fixtures/tr113");
     for file in ["charts/timeline-front.png", "audit.md"] {
         assert!(place.path("reports/tr113").join(file).is_file());
     }
-    let (code, out, err) = place.run("report --check");
-    assert_eq!(code, 0, "{out}{err}");
+    let out = place.succeeds("report --check");
     assert!(out.contains("files as committed"), "{out}");
 
     let figures = "fixtures/tr113/recorded.csv";
@@ -36,19 +34,17 @@ fn a_report_is_written_and_checked_and_a_change_is_shown() {
 #[test]
 fn json_output_names_the_files() {
     let place = Place::new();
-    let (code, out, err) = place.run("report --input fixtures/tr113 --out here --json");
-    assert_eq!(code, 0, "{err}");
+    let out = place.succeeds("report --input fixtures/tr113 --out here --json");
     let json: Value = serde_json::from_str(&out).unwrap();
     let files = json["files"].as_array().unwrap();
     let exists = |f: &Value| place.path(f.as_str().unwrap()).is_file();
     assert!(files.iter().all(exists), "{files:?}");
 }
 
-/// Makes a report and hands back its `report.json`, having looked at every file it names.
+/// Makes a report, checks every file it names, and returns its `report.json` and `report.md`.
 fn made(place: &Place, input: &str, out: &str) -> (Value, String) {
     let line = format!("report --input {input} --out {out}");
-    let (code, told, err) = place.run(&line);
-    assert_eq!(code, 0, "{err}");
+    let printed = place.succeeds(&line);
     let read = |name: &str| fs::read(place.path(out).join(name)).unwrap();
     let report: Value = serde_json::from_slice(&read("report.json")).unwrap();
     for file in report["files"].as_array().unwrap() {
@@ -66,10 +62,9 @@ fn made(place: &Place, input: &str, out: &str) -> (Value, String) {
         let link = line.rsplit_once("](").unwrap().1.trim_end_matches(')');
         assert!(!read(link).is_empty(), "{link}");
     }
-    assert!(told.contains(report["answer"].as_str().unwrap()), "{told}");
-
-    let (code, told, err) = place.run(&format!("{line} --check"));
-    assert_eq!(code, 0, "{told}{err}");
+    let answer = report["answer"].as_str().unwrap();
+    assert!(printed.contains(answer), "{printed}");
+    place.succeeds(&format!("{line} --check"));
     (report, page)
 }
 
@@ -112,7 +107,7 @@ fn a_load_and_a_calibration_have_reports_of_their_own() {
 }
 
 #[test]
-fn what_a_machine_reads_is_whole() {
+fn json_output_is_complete() {
     let place = Place::new();
     place.slower(1.2);
     let (_, out, _) = place.run("audit --json");
@@ -124,9 +119,9 @@ fn what_a_machine_reads_is_whole() {
     assert!(!json["comparison"]["rows"].as_array().unwrap().is_empty());
 }
 
-/// What reading a side had to say stands in the comparison, whichever its output.
+/// The comparison has the warnings from reading its sides, in every output.
 #[test]
-fn a_comparison_says_what_was_left_out_of_its_sides() {
+fn a_comparison_reports_what_was_left_out_of_its_sides() {
     let place = Place::new();
     let cut = |file: &str| {
         let whole = place.read(file);
@@ -149,29 +144,26 @@ fn a_comparison_says_what_was_left_out_of_its_sides() {
         assert!(!before.contains("is cut off"), "{before}");
         cut(file);
         for output in ["", "--markdown", "--json"] {
-            let (code, out, err) = place.run(&format!("compare {input} {input} {output}"));
-            assert_eq!(code, 0, "{err}");
-            let said = out.matches("is cut off").count();
-            assert!(said >= 2, "{name} {output}: {out}");
+            let out = place.succeeds(&format!("compare {input} {input} {output}"));
+            let warnings = out.matches("is cut off").count();
+            assert!(warnings >= 2, "{name} {output}: {out}");
         }
     }
 }
 
-/// A file that is empty, or that holds nothing but a line feed, holds no sample and is no obstacle.
+/// A file that is empty or has only a line feed has no sample and is accepted.
 #[test]
 fn a_sweep_without_telemetry_has_a_report_and_a_bad_level_leaves_the_others() {
     let place = Place::new();
     let telemetry = "fixtures/one-or-two-servers/telemetry.jsonl";
-    for held in ["", "\n"] {
-        place.write(telemetry, held);
-        let (code, _, err) = place.run("report --input fixtures/one-or-two-servers --out r");
-        assert_eq!(code, 0, "{held:?}: {err}");
+    let line = "report --input fixtures/one-or-two-servers --out r";
+    for content in ["", "\n"] {
+        place.write(telemetry, content);
+        place.succeeds(line);
     }
     place.write(telemetry, "nonsense\n");
-    let line = "report --input fixtures/one-or-two-servers --out r";
     assert_eq!(place.run(line).0, 2);
-    let (code, out, err) = place.run(&format!("{line} --keep-going"));
-    assert_eq!(code, 0, "{err}");
+    let out = place.succeeds(&format!("{line} --keep-going"));
     assert!(
         out.contains("skipped one-or-two-servers/telemetry.jsonl line 1"),
         "{out}"
@@ -184,8 +176,7 @@ fn a_sweep_without_telemetry_has_a_report_and_a_bad_level_leaves_the_others() {
     let (code, _, err) = place.run(line);
     assert_eq!(code, 2);
     assert!(err.contains("--keep-going"), "{err}");
-    let (code, out, err) = place.run(&format!("{line} --keep-going"));
-    assert_eq!(code, 0, "{err}");
+    let out = place.succeeds(&format!("{line} --keep-going"));
     let name = level.file_name().unwrap().to_string_lossy();
     assert!(
         out.contains(&format!("skipped {name}/requests.jsonl line 1")),
@@ -207,23 +198,19 @@ fn without_a_reader_every_command_ends_as_if_it_were_read() {
     let place = Place::new();
     place.slower(1.2);
     let one = "fixtures/tr113/one-server.csv";
+    let gate = format!("compare {one} slower.csv --fail-if 'wall_s > +5%'");
+    let same = format!("compare {one} {one} --json");
     for (line, code) in [
-        ("report --input fixtures/load --out r".to_owned(), 0),
-        (
-            "report --input fixtures/tr113 --out r --check -v".to_owned(),
-            1,
-        ),
-        ("audit".to_owned(), 0),
-        (
-            format!("compare {one} slower.csv --fail-if 'wall_s > +5%'"),
-            1,
-        ),
-        (format!("compare {one} {one} --json"), 0),
-        ("compare --help".to_owned(), 0),
-        ("report --input gone".to_owned(), 2),
+        ("report --input fixtures/load --out r", 0),
+        ("report --input fixtures/tr113 --out r --check -v", 1),
+        ("audit", 0),
+        (&*gate, 1),
+        (&*same, 0),
+        ("compare --help", 0),
+        ("report --input gone", 2),
     ] {
-        assert_eq!(unread(&place, &line), code, "{line}");
-        assert_eq!(place.run(&line).0, code, "{line}");
+        assert_eq!(unread(&place, line), code, "{line}");
+        assert_eq!(place.run(line).0, code, "{line}");
     }
     assert!(place.path("r/report.md").is_file());
 }

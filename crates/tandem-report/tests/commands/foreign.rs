@@ -1,4 +1,4 @@
-//! Strings of a results folder that came from a server, a plan or a stranger, in every output.
+//! Untrusted strings of a results folder, from servers, plans or other people, in every output.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::place::Place;
 
-/// A formula, an escape sequence, a bell, a forged heading, a script, a cell's end, an override of the
-/// direction and a NUL.
+/// A formula, an escape sequence, a bell, a forged heading, a script, the end of a cell, a
+/// right-to-left override and a NUL.
 const HOSTILE: &str =
     "=HYPERLINK(\"http://x\")\u{1b}[31m\u{7}\n# forged\r\n<script>x</script> | \u{202e}\0";
 
-/// The files of a folder that hold JSON, with their values: one a line in JSONL.
+/// The JSON and JSONL files of a folder, with their values.
 fn documents(folder: &Path) -> Vec<(PathBuf, Vec<Value>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -56,7 +56,7 @@ fn replace(value: &mut Value, replaced: &BTreeSet<String>) {
 
 type CanBeRead<'c> = &'c dyn Fn(&Path) -> bool;
 
-/// Replaces every string that may be any text: those with which the folder can still be read.
+/// Makes every free-text string hostile: those whose change leaves the folder readable.
 fn spoil(folder: &Path, can_be_read: CanBeRead<'_>) -> BTreeSet<String> {
     let documents = documents(folder);
     let mut known = BTreeSet::new();
@@ -86,11 +86,11 @@ fn spoil(folder: &Path, can_be_read: CanBeRead<'_>) -> BTreeSet<String> {
     replaced
 }
 
-/// The lines that are not safe, by where they are.
+/// The lines that are not safe, with their positions.
 fn unsafe_lines(what: &str, extension: &str, text: &str) -> Vec<String> {
     let is_raw = |c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
     let is_unsafe = |line: &str| {
-        // What Markdown sets as code is shown as it is.
+        // Markdown shows code unchanged.
         let outside: String = line.split('`').step_by(2).collect();
         let is_cell = |cell: &str| cell.starts_with('=');
         line.contains(is_raw)
@@ -130,34 +130,22 @@ fn foreign_strings_are_safe_in_every_output() {
         "levels/0001-agents-1/requests.jsonl",
         "requests/capacity.jsonl",
     ];
+    let sweep_files = [
+        ["manifest.json", "manifest/simulated.json"],
+        ["journal.jsonl", "journal/simulated.jsonl"],
+        ["telemetry.jsonl", "telemetry/simulated.jsonl"],
+    ];
+    let load_files = [
+        ["load.json", "load/simulated.json"],
+        ["requests.jsonl", "requests/simulated.jsonl"],
+    ];
+    let capacity_files = [["capacity.json", "capacity/simulated.json"], level];
+    let calibration_files = [["calibration.json", "calibration/measured.json"]];
     let kinds: [(&str, CanBeRead<'_>, &[[&str; 2]]); 4] = [
-        (
-            "sweep",
-            &sweep,
-            &[
-                ["manifest.json", "manifest/simulated.json"],
-                ["journal.jsonl", "journal/simulated.jsonl"],
-                ["telemetry.jsonl", "telemetry/simulated.jsonl"],
-            ],
-        ),
-        (
-            "load",
-            &load,
-            &[
-                ["load.json", "load/simulated.json"],
-                ["requests.jsonl", "requests/simulated.jsonl"],
-            ],
-        ),
-        (
-            "capacity",
-            &capacity,
-            &[["capacity.json", "capacity/simulated.json"], level],
-        ),
-        (
-            "calibration",
-            &calibration,
-            &[["calibration.json", "calibration/measured.json"]],
-        ),
+        ("sweep", &sweep, &sweep_files),
+        ("load", &load, &load_files),
+        ("capacity", &capacity, &capacity_files),
+        ("calibration", &calibration, &calibration_files),
     ];
     let place = Place::new();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");

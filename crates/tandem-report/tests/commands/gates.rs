@@ -1,5 +1,5 @@
-//! How often gates err on runs whose change is known, measured on the binary: a table of
-//! `docs/statistics.md`. `cargo xtask bench gates` measures more of each.
+//! Error rates of gates on runs with a known change, measured on the binary: a table of
+//! `docs/statistics.md`. `cargo xtask bench gates` runs more comparisons.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::place::Place;
 
-/// Comparisons of each case, unless `TANDEM_GATE_TRIALS` says otherwise.
+/// Comparisons of each case, unless `TANDEM_GATE_TRIALS` is set.
 const TRIALS: u32 = 20;
 /// Requests of a run of a load: enough for p95.
 const REQUESTS: u64 = 130;
@@ -21,18 +21,18 @@ const REQUESTS: u64 = 130;
 struct Case {
     gate: &'static str,
     runs: u32,
-    /// How much longer everything takes on the second side.
+    /// The factor by which everything takes longer on the second side.
     change: f64,
     /// Spread between the runs of a side, as a share.
     noise: f64,
     data: Data,
-    /// Most comparisons that may fail, and fewest that must pass and fail, in percent.
+    /// The most comparisons that may fail, and the fewest that must pass and fail, in percent.
     bounds: [u32; 3],
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Data {
-    /// Imported figures of so many configurations, which nothing pairs.
+    /// Imported figures of this many configurations, unpaired.
     Figures(u32),
     /// Loads whose repetitions have equal seeds on both sides.
     Loads,
@@ -60,7 +60,7 @@ fn shares(place: &Place, case: &Case, trials: u32, seed: u64) -> [f64; 3] {
                 ("base.csv", "new.csv")
             }
             Data::Loads => {
-                // What the texts of a seed cost is the same on both sides.
+                // The cost of a seed's texts is the same on both sides.
                 let shared: Vec<f64> = (0..case.runs).map(|_| draw.factor(0.1)).collect();
                 loads(place, "base", case, 1.0, &shared, &mut draw);
                 loads(place, "new", case, case.change, &shared, &mut draw);
@@ -151,7 +151,7 @@ fn loads(place: &Place, name: &str, case: &Case, change: f64, shared: &[f64], dr
 }
 
 #[test]
-fn gates_err_as_seldom_as_they_say() {
+fn gates_keep_their_stated_error_rates() {
     let trials = std::env::var("TANDEM_GATE_TRIALS");
     let trials = trials.map_or(TRIALS, |text| text.parse().unwrap());
     let place = Place::new();
@@ -169,64 +169,35 @@ fn gates_err_as_seldom_as_they_say() {
         bounds: [5, 0, 0],
         ..wall
     };
-    let cases = [
-        wall,
-        Case {
-            change: 1.05,
-            bounds: [10, 0, 0],
-            ..wall
-        },
-        Case {
-            change: 1.1,
-            bounds: [100, 0, 80],
-            ..wall
-        },
-        Case {
-            data: Data::Figures(5),
-            // Every one of the five must pass.
-            bounds: [5, 70, 0],
-            ..wall
-        },
-        Case {
-            data: Data::Figures(5),
-            change: 1.05,
-            bounds: [10, 0, 0],
-            ..wall
-        },
-        tail,
-        Case {
-            change: 1.05,
-            bounds: [10, 0, 0],
-            ..tail
-        },
-        Case {
-            change: 1.3,
-            bounds: [100, 0, 80],
-            ..tail
-        },
-        Case {
-            runs: 10,
-            change: 1.05,
-            bounds: [10, 0, 0],
-            ..tail
-        },
-    ];
-    let several = Case {
+    let each = Case {
+        data: Data::Figures(5),
+        // All five must pass.
+        bounds: [5, 70, 0],
+        ..wall
+    };
+    let mean = Case {
         data: Data::Figures(3),
         ..wall
     };
+    let longer = Case { runs: 10, ..tail };
+    let changed = |case: Case, change, bounds| Case {
+        change,
+        bounds,
+        ..case
+    };
     let cases = [
-        &cases[..],
-        &[
-            several,
-            Case {
-                change: 1.1,
-                bounds: [100, 0, 80],
-                ..several
-            },
-        ],
-    ]
-    .concat();
+        wall,
+        changed(wall, 1.05, [10, 0, 0]),
+        changed(wall, 1.1, [100, 0, 80]),
+        each,
+        changed(each, 1.05, [10, 0, 0]),
+        tail,
+        changed(tail, 1.05, [10, 0, 0]),
+        changed(tail, 1.3, [100, 0, 80]),
+        changed(longer, 1.05, [10, 0, 0]),
+        mean,
+        changed(mean, 1.1, [100, 0, 80]),
+    ];
     println!("| gate | data | runs a side | truth | comparisons | fails | passes | undecided |");
     println!("|---|---|---|---|---|---|---|---|");
     let mut wrong = Vec::new();

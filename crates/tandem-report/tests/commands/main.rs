@@ -1,4 +1,4 @@
-//! The program as a user meets it: output, files and exit codes.
+//! The program as a user sees it: output, files and exit codes.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,10 +1,10 @@
-//! What the program prints, as snapshots: help, answers, and the errors with their exit codes.
+//! Snapshots of the program's output: help, answers, and errors with their exit codes.
 
 use std::fs;
 
 use crate::place::Place;
 
-/// Compares what command lines print with their snapshot.
+/// Compares the output of command lines with a snapshot.
 fn pin(name: &str, place: &Place, lines: &[&str]) {
     let seen = place.transcripts(lines);
     insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(name, seen) });
@@ -51,7 +51,7 @@ fn audits() {
 fn comparisons() {
     let place = Place::new();
     place.slower(1.2);
-    // Of a server that stays up: the nonce is not the seed.
+    // As from a server that keeps running: the nonce is not the seed.
     let load = place.read("fixtures/load/load.json");
     let mut load: serde_json::Value = serde_json::from_str(&load).unwrap();
     load["header"]["nonce"] = "00000000000000aa".into();
@@ -79,7 +79,7 @@ fn comparisons() {
     );
 }
 
-/// Mistakes, each named with what to do about it.
+/// Mistakes, each reported with a remedy.
 #[test]
 fn errors() {
     let place = Place::new();

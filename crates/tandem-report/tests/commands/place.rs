@@ -1,4 +1,4 @@
-//! The program in a folder of its own that has the fixtures.
+//! The program, run in a temporary folder with the fixtures.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,13 @@ impl Place {
         command
     }
 
+    /// Runs a command line that must succeed, and returns its standard output.
+    pub(crate) fn succeeds(&self, line: &str) -> String {
+        let (code, out, err) = self.run(line);
+        assert_eq!(code, 0, "{line}: {out}{err}");
+        out
+    }
+
     fn output(&self, line: &str) -> Output {
         self.command(line).output().unwrap()
     }
@@ -66,7 +73,7 @@ impl Place {
         )
     }
 
-    /// Runs command lines and writes down what a person sees of them.
+    /// Runs command lines and returns what a user sees of them.
     pub(crate) fn transcripts(&self, lines: &[&str]) -> String {
         let each = lines.iter().map(|line| {
             Redactor::new()

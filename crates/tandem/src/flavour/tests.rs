@@ -30,12 +30,12 @@ fn lists_of_cpus_are_read_in_order_and_without_repeats() {
         assert_eq!(text.parse(), Ok(CpuList(cpus)));
     }
     for (text, words) in [
-        ("", "`` is no CPU"),
-        ("1,", "`` is no CPU"),
-        ("one", "`one` is no CPU"),
-        ("-1", "`` is no CPU"),
-        ("0-99999999", "`99999999` is no CPU"),
-        ("3-1", "`3-1` runs backwards"),
+        ("", "`` is not a CPU"),
+        ("1,", "`` is not a CPU"),
+        ("one", "`one` is not a CPU"),
+        ("-1", "`` is not a CPU"),
+        ("0-99999999", "`99999999` is not a CPU"),
+        ("3-1", "the range `3-1`"),
     ] {
         let error = text.parse::<CpuList>().unwrap_err();
         assert!(error.starts_with(words), "{text}: {error}");

@@ -252,7 +252,7 @@ fn link(device: &Path) -> Option<String> {
     Some(format!("{speed}{width}"))
 }
 
-/// What the maker wrote into the card, what the list of PCI devices says, or its numbers.
+/// The name in the card, the name in the list of PCI devices, or its PCI numbers.
 fn name(device: &Path, pci_ids: &[PathBuf]) -> String {
     if let Some(name) = read(&device.join("product_name")) {
         return name;

@@ -50,7 +50,7 @@ impl Moment {
     }
 }
 
-/// Recorded moments, each with all devices; the test says which moment it is.
+/// Recorded answers of all devices at several times; the test sets the current one.
 struct Replay {
     series: Vec<Vec<Moment>>,
     now: Arc<AtomicUsize>,

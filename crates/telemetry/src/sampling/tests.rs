@@ -24,7 +24,7 @@ fn collector() -> (
     (samples, sink)
 }
 
-/// The samples of so many seconds of virtual time.
+/// The samples of this many seconds of virtual time.
 async fn sampled(
     clock: &Clock,
     (hz, seconds): (f64, u64),

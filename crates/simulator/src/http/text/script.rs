@@ -75,11 +75,6 @@ const MOST_EQUAL: usize = 31;
 /// The word a stuck model repeats. No other text has it.
 const STUCK: &str = " again";
 
-/// The id of the token that ends a text. No piece of text has an empty spelling.
-fn end_of_text() -> u32 {
-    tokens::id("")
-}
-
 impl Script {
     /// Decides the output.
     pub(crate) fn new(spec: &ScriptSpec<'_>) -> Self {
@@ -135,7 +130,8 @@ impl Script {
                 *end = (*end).min(content.len() as u32);
             }
         } else {
-            ids.push(end_of_text());
+            // The end of text: no piece of text has an empty spelling.
+            ids.push(tokens::id(""));
             ends.push(content.len() as u32);
             shown.push(content.len() as u32);
         }
@@ -152,7 +148,7 @@ impl Script {
         script
     }
 
-    /// After so many tokens the model says one word over and over.
+    /// After this many tokens the model repeats one word.
     pub(crate) fn stick(&mut self, after: u64) {
         // The end of text is never reached.
         let most = self.ids.len().saturating_sub(1);

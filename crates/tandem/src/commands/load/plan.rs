@@ -97,7 +97,7 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
         let usual = in_ramp.map_or(Ok(REQUESTS), |sessions| {
             let requests = limits::REQUESTS.check(sessions.saturating_mul(u64::from(each)));
             requests.map(NonZeroU32::get).map_err(|most| {
-                let what = format!("the ramp starts more than {most} requests");
+                let what = format!("the ramp starts too many requests; the limit is {most}");
                 refused(&what, "limit them with --requests")
             })
         })?;
