@@ -219,7 +219,7 @@ fn causes_worked_by_hand() {
                 calls(call(0).prefill(400), call(1300).prefill(200)),
             ]),
         ),
-        ("slower with nobody beside", not_held),
+        ("slower without another agent", not_held),
         ("the same with clocks held down", held),
         ("our own overhead", overhead),
         // B ends at 5.2 s and alone takes 2.7 s: it waited 1.3 s for its first permit, 1.2 s for the
@@ -440,7 +440,7 @@ fn the_clients_part_is_what_was_calibrated_and_no_more_than_was_seen() {
     for (biases, tell_total, expected) in [
         // Not calibrated: nothing was measured that could count as ours.
         (None, true, [1000, 0, 30]),
-        // Stamps 5 ms late together and 1 ms alone: 4 of the 30 ms are ours, the rest is nobody's.
+        // Stamps 5 ms late together and 1 ms alone: 4 of the 30 ms are ours, the rest is unexplained.
         (Some((5000, 1000)), true, [1000, 4, 26]),
         // What was not seen is not charged: a client 90 ms late shows as no more than 30.
         (Some((90_000, 0)), true, [1000, 30, 0]),

@@ -2,7 +2,7 @@ use domain::record::{Environment, Manifest, TimeScale};
 use domain::telemetry::{GpuProcess, GpuReading, GpuSource, HostReading, ServerReading};
 
 use super::*;
-use crate::timeline::{beside, dataset, request};
+use crate::timeline::{dataset, request, run_together};
 
 /// Any sweep's.
 const MANIFEST: &str = include_str!("../../../../fixtures/one-or-two-servers/manifest.json");
@@ -24,7 +24,7 @@ fn measured(telemetry: Vec<Sample>) -> Dataset {
             warnings: Vec::new(),
         }),
         telemetry,
-        ..dataset(vec![beside("a", 1, &[call])])
+        ..dataset(vec![run_together("a", 1, &[call])])
     }
 }
 

@@ -105,7 +105,7 @@ fn a_capacity_run_that_is_killed_in_a_level_runs_that_level_again() {
     let (code, errors) = said(&place.run("capacity --resume r"));
     assert_eq!(code, 2);
     assert!(errors.contains("no file r/capacity.json"), "{errors}");
-    assert!(errors.contains("begin it again with --out"), "{errors}");
+    assert!(errors.contains("start a new one with --out"), "{errors}");
     place.good(CAPACITY);
 }
 
