@@ -307,10 +307,8 @@ mod nonsense {
     }
 
     fn any_request(rng: &mut ChaCha8Rng) -> RequestTimes {
-        let sent = match rng.random_bool(0.95) {
-            true => Some(early(rng)),
-            false => any_moment(rng),
-        };
+        let (likely, other) = (Some(early(rng)), any_moment(rng));
+        let sent = if rng.random_bool(0.95) { likely } else { other };
         let ended = any_moment(rng);
         // Mostly after `sent`, so that most runs are used and not left out.
         let done = match sent {
@@ -346,10 +344,7 @@ mod nonsense {
                 1 => Outcome::Cancelled,
                 _ => Outcome::Completed,
             },
-            stamps: match rng.random() {
-                true => StampSource::Rebuilt,
-                false => StampSource::Taken,
-            },
+            stamps: [StampSource::Rebuilt, StampSource::Taken][rng.random_range(0..2)],
             ..RequestTimes::default()
         }
     }

@@ -311,7 +311,10 @@ fn a_full_disk_is_said_with_what_works_afterwards() {
         let place = Place::new();
         let (code, errors) = said(&with_room(&place, 20, line));
         assert_eq!(code, 3, "{line}: {errors}");
-        assert!(errors.contains("go on with --resume"), "{line}: {errors}");
+        assert!(
+            errors.contains("continue with --resume"),
+            "{line}: {errors}"
+        );
         place.good(resume);
     }
     let place = Place::new();
