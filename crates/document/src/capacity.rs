@@ -24,7 +24,7 @@ pub struct Answer {
     pub open: u32,
     /// The sentence.
     pub sentence: String,
-    /// What a reader must know beside it.
+    /// Qualifications of the answer.
     pub notes: Vec<String>,
 }
 

@@ -18,7 +18,7 @@ pub struct Said {
     /// The answer with its numbers; where nothing is decided, what would decide.
     pub answer: Vec<String>,
     /// What else the data say of it.
-    pub beside: Vec<String>,
+    pub qualifications: Vec<String>,
 }
 
 /// Says it; the answer itself stands between `strong` marks.
@@ -66,11 +66,11 @@ pub fn said(choice: &Choice, each: &[TopologyComparison], strong: &str) -> Said 
             "\"A server per agent\" means {n} servers here that the agents share (`per_agent_servers`)."
         )
     }));
-    more.extend(beside(&choice.overall));
+    more.extend(qualifications(&choice.overall));
     more.extend(by_themselves(each));
     Said {
         answer: said,
-        beside: more,
+        qualifications: more,
     }
 }
 
@@ -154,7 +154,7 @@ pub(crate) fn times(ratio: &Estimate) -> String {
 }
 
 /// Throughput and time to the first token, which do not rank.
-fn beside(over: &ChoiceOver) -> Option<String> {
+fn qualifications(over: &ChoiceOver) -> Option<String> {
     let part = |name: &str, both: Option<BothWays>, decimals: usize, unit: &str| {
         let both = both?;
         Some(format!(

@@ -46,7 +46,7 @@ pub struct Document {
     pub tables: Vec<Table>,
     /// Every picture.
     pub pictures: Vec<Picture>,
-    /// What `report.json` holds beside what every report holds.
+    /// Members of `report.json` in addition to those of every report.
     pub figures: Map<String, Value>,
     /// Further files that belong to the report, by name.
     pub attachments: BTreeMap<String, String>,
@@ -213,19 +213,19 @@ impl Document {
         if let Some(text) = self.appendix_to_markdown() {
             files.insert("appendix.md".to_owned(), Content::Text(text));
         }
-        let text = self.json_beside(files.keys())?;
+        let text = self.json_with_files(files.keys())?;
         files.insert("report.json".to_owned(), Content::Text(text));
         Ok(files)
     }
 
     /// What every report holds for machines, and the figures of this kind; it names no files.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        self.json_beside(std::iter::empty())
+        self.json_with_files(std::iter::empty())
     }
 
-    /// `report.json`, which names the files beside it. Where a kind says something in its own way, that
+    /// `report.json`, which names the other files of the report. Where a kind says something in its own way, that
     /// stays.
-    fn json_beside<'f>(
+    fn json_with_files<'f>(
         &self,
         files: impl Iterator<Item = &'f String>,
     ) -> Result<String, serde_json::Error> {

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-/// `value` as JSON in which each object under `key`, at any depth, has its members beside that key's
-/// siblings: the `stats` of a configuration beside its name.
+/// `value` as JSON in which each object under `key`, at any depth, has its members among that key's
+/// siblings: the `stats` of a configuration next to its name.
 pub fn lifted(value: &impl Serialize, key: &str) -> serde_json::Result<Value> {
     let mut value = serde_json::to_value(value)?;
     lift(&mut value, key);
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_stand_beside_the_siblings_of_their_key() {
+    fn members_become_siblings_of_their_key() {
         let nested = json!([{ "id": "a", "stats": { "n": 3, "deep": { "stats": { "m": 1 } } } }]);
         let expected = json!([{ "id": "a", "n": 3, "deep": { "m": 1 } }]);
         assert_eq!(lifted(&nested, "stats").unwrap(), expected);

@@ -120,7 +120,7 @@ pub fn note(note: &Note) -> String {
         Note::FewRuns(0) => "no run can be used".to_owned(),
         Note::FewRuns(1) => "single run: no interval, no deviation".to_owned(),
         Note::FewRuns(_) => "two runs: no interval, no deviation".to_owned(),
-        Note::OneAgent => "one agent: nothing runs beside it".to_owned(),
+        Note::OneAgent => "one agent: it never runs together with another".to_owned(),
         Note::EstimatedTokens => "token counts are estimated: chunks were counted".to_owned(),
         Note::FarFromOthers {
             figure,

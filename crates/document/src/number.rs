@@ -19,7 +19,7 @@ pub fn count(n: impl Into<u64>) -> String {
     plain(n.into() as f64, 0)
 }
 
-/// Four significant digits or whole numbers, whichever is more.
+/// Four significant digits, or a whole number if it has more.
 pub fn four_digits(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 1000.0 => 0,

@@ -1,6 +1,6 @@
 //! Standard output and standard error of a command, whose reader may go away before its end: a closed
 //! terminal, `| head`. That stops nothing and changes no exit code. Colours and line ends are the only
-//! control characters that pass, whatever a server's words hold.
+//! control characters that pass, regardless of a server's text.
 
 use std::borrow::Cow;
 use std::fmt;

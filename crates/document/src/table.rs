@@ -18,7 +18,7 @@ pub enum Origin {
     Measured,
     /// Measured on the simulator, or computed from that.
     Simulated,
-    /// Computed from somebody else's records.
+    /// Computed from records of another program.
     Imported,
     /// Computed from other columns of the table.
     Derived,

@@ -212,8 +212,8 @@ mod tests {
         let call = |sent, ms| [request(sent).decode(10, ms)];
         let runs = speedups.iter().zip(["a", "b"]).flat_map(|(of, config)| {
             of.iter().zip(1..).map(move |(speedup, repetition)| {
-                let beside = call(0, (10_000.0 / speedup) as u64);
-                let agents = [0, 50_000].map(|alone| Calls::new(&beside, &call(alone, 5_000)));
+                let together = call(0, (10_000.0 / speedup) as u64);
+                let agents = [0, 50_000].map(|alone| Calls::new(&together, &call(alone, 5_000)));
                 two_arms(config, repetition, "as left", &agents)
             })
         });
@@ -222,23 +222,23 @@ mod tests {
 
     #[test]
     fn what_is_undecided_is_counted_as_such_and_begins_with_no_no() {
-        let begun = |speedups| {
+        let front = |speedups| {
             let configs = configs(speedups);
             let verdicts = Verdicts::of(&configs);
             let lead = verdicts.shared_gain().map(lead);
             (lead, tally(&verdicts), would_decide(configs.iter()))
         };
-        let (lead, counted, more) = begun(&[&[1.73], &[1.73]]);
+        let (lead, counted, more) = front(&[&[1.73], &[1.73]]);
         assert_eq!(lead, Some("Undecided"));
         assert_eq!(counted, "undecided in both configurations");
         assert_eq!(more.unwrap(), "To decide, run 3 repetitions at least.");
-        let (lead, counted, _) = begun(&[&[1.73], &[1.30, 1.31, 1.29]]);
+        let (lead, counted, _) = front(&[&[1.73], &[1.30, 1.31, 1.29]]);
         let both = "yes in 1 of 2 configurations and undecided in 1".to_owned();
         assert_eq!((lead, counted), (None, both));
         // About 1.24 [0.99, 1.56].
-        let (lead, ..) = begun(&[&[1.14, 1.22, 1.37]]);
+        let (lead, ..) = front(&[&[1.14, 1.22, 1.37]]);
         assert_eq!(lead, Some("Undecided"));
-        let (lead, counted, _) = begun(&[&[0.85, 0.86, 0.88]]);
+        let (lead, counted, _) = front(&[&[0.85, 0.86, 0.88]]);
         let loss = "a loss in the one configuration".to_owned();
         assert_eq!((lead, counted), (Some("No, it costs"), loss));
     }

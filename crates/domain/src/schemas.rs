@@ -1,4 +1,4 @@
-//! The JSON Schemas of what is on disk: made from the types, committed under `docs/schemas`.
+//! The JSON Schemas of the files on disk, generated from the types and committed under `docs/schemas`.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -49,7 +49,7 @@ fn the_committed_schemas_are_those_of_the_types() {
     }
 }
 
-/// Where a value does not fit its schema. Knows the words that `schemars` uses for our types.
+/// Checks that a value fits its schema, as far as `schemars` uses the keywords for our types.
 fn misfit(root: &Value, schema: &Value, value: &Value, place: &str) -> Result<(), String> {
     let refused = |why: &str| Err(format!("{place}: {why}"));
     if schema == &Value::Bool(false) {
@@ -110,7 +110,7 @@ fn misfit(root: &Value, schema: &Value, value: &Value, place: &str) -> Result<()
     Ok(())
 }
 
-/// Every value of a file: of its lines, or the one that it is.
+/// The values of a file: one a line, or one in all.
 fn values(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
     let parse = |text: &str| serde_json::from_str(text).unwrap();
@@ -140,31 +140,16 @@ fn what_the_fixtures_hold_fits_the_schemas() {
         ("plan", "plans/tr113.toml"),
     ] {
         let (_, schema) = schemas.iter().find(|(known, _)| *known == name).unwrap();
-        for (line, mut value) in values(&root().join("fixtures").join(path))
-            .into_iter()
-            .enumerate()
-        {
-            assert_eq!(
-                misfit(schema, schema, &value, name),
-                Ok(()),
-                "{path}:{}",
-                line + 1
-            );
-            // A schema that takes anything would say nothing: a key less or a kind else is refused.
-            let required = schema["required"]
-                .as_array()
-                .map(|keys| keys[0].as_str().unwrap());
-            if let Some(key) = required {
+        let values = values(&root().join("fixtures").join(path));
+        for (line, mut value) in values.into_iter().enumerate() {
+            let fits = |value: &Value| misfit(schema, schema, value, name);
+            assert_eq!(fits(&value), Ok(()), "{path}:{}", line + 1);
+            // A value of the wrong type and a missing key are refused.
+            if let Some(key) = schema["required"][0].as_str() {
                 value[key] = Value::Array(vec![Value::Null]);
-                assert!(
-                    misfit(schema, schema, &value, name).is_err(),
-                    "{path}: {key}"
-                );
+                assert!(fits(&value).is_err(), "{path}: {key}");
                 value.as_object_mut().unwrap().remove(key);
-                assert!(
-                    misfit(schema, schema, &value, name).is_err(),
-                    "{path}: {key}"
-                );
+                assert!(fits(&value).is_err(), "{path}: {key}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Results folders, received from somebody else or left by a program that was killed: one file is the
+//! Results folders, received from another user or left by a program that was killed: one file is the
 //! input, the others are good ones.
 
 use std::fs;

@@ -138,7 +138,7 @@ impl On<'_> {
         }
     }
 
-    /// How many runs have hardly any overlap, of those that can tell.
+    /// How many runs have hardly any overlap, of those with a known overlap.
     fn overlapped(&self) -> EvidenceRef {
         let overlap = self.config.stats.overlap;
         let below = f64::from(overlap.below_5_percent);
@@ -156,7 +156,7 @@ impl On<'_> {
     }
 }
 
-/// The estimated speedup beside the evidence that nothing ran at once.
+/// The estimated speedup next to the evidence that nothing ran at once.
 fn never_overlapped(summary: &Summary, all: &Group) -> Option<Finding> {
     let overlap = all.stats.overlap;
     // The average is over exactly the runs that the finding is about.

@@ -35,7 +35,7 @@ pub struct RunCause {
     /// it, and where the servers do not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offload: Option<Offload>,
-    /// The server tells phases and no total: waits for a slot and for a batch, and with them `slot_queue` and
+    /// The server reports phases and no total: waits for a slot and for a batch, and with them `slot_queue` and
     /// part of `shared_prefill`, are inferred from our own stamps and hold transport.
     pub inferred: bool,
 }

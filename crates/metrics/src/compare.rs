@@ -120,7 +120,7 @@ pub enum Reading {
     Worse,
     /// It differs; neither way is better.
     Different,
-    /// It cannot be told apart from no change.
+    /// It is not distinguishable from no change.
     NotToldApart,
     /// Too few runs to say anything.
     TooFew,

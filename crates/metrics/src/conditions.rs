@@ -131,7 +131,7 @@ fn throttled(samples: &[Sample], arms: &Arms) -> Option<Condition> {
     })
 }
 
-/// Other processes on the devices. Without a known server no process can be told from it.
+/// Other processes on the devices. Without a known server no process can be distinguished from it.
 fn gpu_shared(samples: &[Sample]) -> Option<Condition> {
     if samples.iter().all(|sample| sample.servers.is_empty()) {
         return None;

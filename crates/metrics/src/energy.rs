@@ -77,7 +77,7 @@ impl ConfigEnergy {
 #[derive(Debug, Default)]
 pub struct Meter {
     devices: Vec<Device>,
-    /// Whether the devices are known to be the servers': then all of them must tell.
+    /// Whether the devices are known to be the servers': then the energy of all of them must be known.
     servers_own: bool,
     pause: u64,
 }
@@ -115,21 +115,21 @@ impl Meter {
         }
     }
 
-    /// The energy between two moments; none where no device tells it for all of that time.
+    /// The energy between two moments; none if no device has it for all of that time.
     pub fn between(&self, from: Stamp, to: Stamp) -> Option<Energy> {
-        let told: Vec<Option<(f64, EnergySource)>> = self
+        let known: Vec<Option<(f64, EnergySource)>> = self
             .devices
             .iter()
             .map(|device| device.between(from, to, self.pause))
             .collect();
-        if self.servers_own && told.iter().any(Option::is_none) {
+        if self.servers_own && known.iter().any(Option::is_none) {
             return None;
         }
-        let told: Vec<_> = told.into_iter().flatten().collect();
+        let known: Vec<_> = known.into_iter().flatten().collect();
         Some(Energy {
-            joules: told.iter().map(|(joules, _)| joules).sum(),
-            source: told.iter().map(|(_, source)| *source).max()?,
-            devices: told.len() as u32,
+            joules: known.iter().map(|(joules, _)| joules).sum(),
+            source: known.iter().map(|(_, source)| *source).max()?,
+            devices: known.len() as u32,
         })
     }
 }
@@ -165,7 +165,7 @@ fn around(series: &[(Stamp, f64)], from: Stamp, to: Stamp, pause: u64) -> Option
 }
 
 /// From a counter that only rises. It counts through pauses; after a fall (the driver was loaded
-/// anew) it tells nothing.
+/// anew) it is unknown.
 fn counted(series: &[(Stamp, f64)], from: Stamp, to: Stamp, pause: u64) -> Option<f64> {
     let part = around(series, from, to, pause)?;
     if part.windows(2).any(|w| w[1].1 < w[0].1) {

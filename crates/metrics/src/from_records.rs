@@ -237,7 +237,7 @@ fn arm_observation(
             }
         })
         .collect();
-    tell_on_cpu(&mut agents, manifest, record);
+    set_on_cpu(&mut agents, manifest, record);
     let client_bias = client_bias(manifest, &agents);
     ArmObservation {
         arm: record.arm,
@@ -253,9 +253,9 @@ fn arm_observation(
     }
 }
 
-/// Tells each agent which share of its model its server had on the CPU after the arm. The server then has the
-/// model as the last request of the arm wanted it: agents whose options load it otherwise are told nothing.
-fn tell_on_cpu(agents: &mut [AgentObservation], manifest: &Manifest, record: &ArmRecord) {
+/// Sets for each agent the share of its model that its server had on the CPU after the arm. The server then has the model
+/// with the options of the arm's last request, so the share stays unknown for agents with other options.
+fn set_on_cpu(agents: &mut [AgentObservation], manifest: &Manifest, record: &ArmRecord) {
     for (server, loaded) in (0..).zip(&record.loaded_after) {
         let ended = |a: &&AgentObservation| a.requests.iter().map(|r| r.ended).max();
         let on_server = agents.iter().filter(|a| a.server == server);

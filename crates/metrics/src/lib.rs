@@ -1,7 +1,7 @@
 //! The contract as code: what every published number means and how it is computed.
 //!
 //! Input is a [`Dataset`] of [`RunObservation`]s, whether they come from a sweep's journal or from
-//! somebody else's records. Output is per request, per run, per configuration, each number with
+//! records of another program. Output is per request, per run, per configuration, each number with
 //! its `n` and, where the repetitions carry one, its interval.
 //!
 //! What it does not know: files, polars, charts, servers, tokio.

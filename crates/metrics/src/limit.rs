@@ -1,6 +1,5 @@
-//! Limits as they are written: `ttft_p95 < 2s and goodput >= 95%`. One grammar for what a request must
-//! keep (`load --slo`), what a level must keep (`capacity --slo`) and what fails a comparison
-//! (`compare --fail-if`); docs/limits.md describes it.
+//! The syntax of limits: `ttft_p95 < 2s and goodput >= 95%`. One grammar for the limits of a request (`load --slo`), of
+//! a level (`capacity --slo`) and of a comparison (`compare --fail-if`); docs/limits.md describes it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,26 +8,26 @@ use domain::Nanos;
 
 use crate::request::{LatencyFigure, RequestMetrics};
 
-/// Limits that each request, or a level as a whole, must keep, all of them.
+/// Limits that each request, or a level as a whole, must keep together.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Objective {
     text: String,
-    /// Of each request.
+    /// Limits on each request.
     each: Vec<(LatencyFigure, Nanos)>,
-    /// Of all requests together.
+    /// Limits on all requests together.
     criteria: Vec<Criterion>,
 }
 
 /// One limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Criterion {
-    /// A latency's percentile or mean lies below a time.
+    /// A percentile or the mean of a latency is below a time.
     Latency {
-        /// Which latency.
+        /// The latency.
         figure: LatencyFigure,
-        /// What of it.
+        /// The statistic of it.
         statistic: Statistic,
-        /// The time.
+        /// The limit.
         below: Nanos,
     },
     /// At least this share of the requests, in 0..=1, keeps every limit on a request's own latency.
@@ -43,7 +42,7 @@ pub enum Criterion {
     },
 }
 
-/// What of a latency is limited.
+/// The limited statistic of a latency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistic {
     /// A percentile, 50 to 99.
@@ -53,7 +52,7 @@ pub enum Statistic {
 }
 
 impl Objective {
-    /// As they were given.
+    /// The limits as given.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -77,12 +76,13 @@ impl Objective {
         self.each.iter().copied().chain(percentiles)
     }
 
-    /// True when a completed request lies below every limit on a single request.
+    /// True if a completed request keeps every limit on a single request.
     pub(crate) fn is_met(&self, of: &RequestMetrics, tokens: u64) -> bool {
         self.per_request().all(|limit| of.keeps(limit, tokens))
     }
 
-    /// Limits on each request of a load, such as `ttft < 2s and tpot < 80ms`, from their text.
+    /// Parses limits on each request of a load, such as `ttft < 2s and tpot < 80ms`. Fails when the text is no limit, or
+    /// limits something other than a latency of a request.
     pub fn of_requests(text: &str) -> Result<Self, String> {
         let read = Self::read(text)?;
         match read.criteria.first() {
@@ -104,10 +104,8 @@ impl Objective {
         let figure = |clause: &Clause| latency(&clause.name).ok_or_else(|| clause.name.clone());
         for (i, clause) in clauses.iter().enumerate() {
             read.add(clause)?;
-            if clauses[..i]
-                .iter()
-                .any(|before| figure(before) == figure(clause))
-            {
+            let mut earlier = clauses[..i].iter();
+            if earlier.any(|before| figure(before) == figure(clause)) {
                 return Err(format!("{} is limited twice", clause.name));
             }
         }
@@ -161,7 +159,7 @@ impl fmt::Display for Objective {
 }
 
 impl Criterion {
-    /// What is limited: `ttft_p95`, `goodput`.
+    /// The limited figure: `ttft_p95`, `goodput`.
     pub fn name(&self) -> String {
         match self {
             Self::Latency {
@@ -187,12 +185,12 @@ impl fmt::Display for Criterion {
     }
 }
 
-/// A share as percent, without the noise of the conversion.
+/// A share as a percentage, without rounding noise.
 fn percent(share: f64) -> f64 {
     (share * 1e8).round() / 1e6
 }
 
-/// In whole numbers of units: `80ms`, `1s 500ms`.
+/// A time in whole numbers of units: `80ms`, `1s 500ms`.
 fn time(t: Nanos) -> humantime::FormattedDuration {
     humantime::format_duration(t.as_duration())
 }
@@ -200,7 +198,7 @@ fn time(t: Nanos) -> humantime::FormattedDuration {
 impl FromStr for Objective {
     type Err = String;
 
-    /// Limits of a level. Those on each request have a part in it only by its goodput.
+    /// Parses limits of a level. Limits on each request only count through its goodput.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let read = Self::read(text)?;
         let is_goodput = |c: &Criterion| matches!(c, Criterion::Goodput { .. });
@@ -216,7 +214,7 @@ impl FromStr for Objective {
     }
 }
 
-/// The latency of that name, and what of it: nothing where the name says each request's own.
+/// The latency of that name and its statistic; no statistic if the name is that of each request's value.
 pub(crate) fn latency(name: &str) -> Option<(LatencyFigure, Option<Statistic>)> {
     let named = |name| LatencyFigure::ALL.into_iter().find(|f| f.name() == name);
     if let Some(figure) = named(name) {
@@ -233,8 +231,8 @@ pub(crate) fn latency(name: &str) -> Option<(LatencyFigure, Option<Statistic>)> 
     Some((named(figure)?, Some(statistic)))
 }
 
-/// One condition: `FIGURE < VALUE` or `FIGURE > VALUE`, in lowercase. `<=` and `>=` mean the same, for no
-/// measured time is exactly a limit.
+/// One condition: `FIGURE < VALUE` or `FIGURE > VALUE`, in lowercase. `<=` and `>=` mean the same, because no measured
+/// time equals a limit exactly.
 #[derive(Debug)]
 pub(crate) struct Clause {
     pub(crate) name: String,
@@ -243,7 +241,7 @@ pub(crate) struct Clause {
 }
 
 impl Clause {
-    /// The conditions of a text, which are joined by `and` or commas.
+    /// Splits a text at `and` and commas into conditions.
     pub(crate) fn all(text: &str) -> Result<Vec<Self>, String> {
         let lower = text.to_lowercase().replace(',', " and ");
         lower.split(" and ").map(Self::read).collect()
@@ -281,17 +279,16 @@ impl Clause {
     /// A limit on a share of the requests.
     fn share(&self) -> Result<f64, String> {
         let (name, value) = (&self.name, &self.value);
-        // As exact as it is written back.
+        // To the precision of the canonical form.
         let rounded = share(value).map(|share| (share * 1e8).round() / 1e8);
-        rounded
-            .filter(|share| *share > 0.0 && *share < 1.0)
-            .ok_or_else(|| {
-                format!("`{value}` of {name} is not a share between 0 and 100%, such as 95%")
-            })
+        let fits = rounded.filter(|share| *share > 0.0 && *share < 1.0);
+        fits.ok_or_else(|| {
+            format!("`{value}` of {name} is not a share between 0 and 100%, such as 95%")
+        })
     }
 }
 
-/// What a figure is held against.
+/// The value that a figure is compared with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Limit {
     /// Relative change, as a fraction; or a share.
@@ -303,7 +300,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// A limit from its text in lowercase, on a figure of this unit.
+    /// Parses a limit, in lowercase, on a figure with this unit.
     pub(crate) fn read(text: &str, unit: &str) -> Option<Self> {
         let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
         if let Some(percent) = text.strip_suffix('%') {
@@ -340,49 +337,30 @@ mod tests {
 
     #[test]
     fn limits_are_read_and_written_back_in_one_form() {
-        for (given, canonical) in [
-            (
-                "ttft_p95 < 2s and tpot_p95 < 80ms",
-                "ttft_p95 < 2s and tpot_p95 < 80ms",
-            ),
-            (
-                "ttft_p95<2s,tpot_p50<=80ms",
-                "ttft_p95 < 2s and tpot_p50 < 80ms",
-            ),
-            (
-                "E2E_MEAN < 1.5s, goodput>=95% and failed < 0.01",
-                "e2e_mean < 1s 500ms and goodput >= 95% and failed < 1%",
-            ),
-            (
-                "itl_p99 < 250us and e2e_s < 2 s",
-                "itl_p99 < 250us and e2e_mean < 2s",
-            ),
-            ("ttft_scheduled_p90 < 2m", "ttft_scheduled_p90 < 2m"),
-            ("ttft_p50 < 1.5s", "ttft_p50 < 1s 500ms"),
-            (
-                "goodput > 0.9, ttft < 0.5s",
-                "ttft < 500ms and goodput >= 90%",
-            ),
+        for line in [
+            "ttft_p95 < 2s and tpot_p95 < 80ms => ttft_p95 < 2s and tpot_p95 < 80ms",
+            "ttft_p95<2s,tpot_p50<=80ms => ttft_p95 < 2s and tpot_p50 < 80ms",
+            "E2E_MEAN < 1.5s, goodput>=95% and failed < 0.01 => \
+             e2e_mean < 1s 500ms and goodput >= 95% and failed < 1%",
+            "itl_p99 < 250us and e2e_s < 2 s => itl_p99 < 250us and e2e_mean < 2s",
+            "ttft_scheduled_p90 < 2m => ttft_scheduled_p90 < 2m",
+            "ttft_p50 < 1.5s => ttft_p50 < 1s 500ms",
+            "goodput > 0.9, ttft < 0.5s => ttft < 500ms and goodput >= 90%",
         ] {
-            let read: Objective = given.parse().unwrap();
-            assert_eq!(read.to_string(), canonical);
-            assert_eq!(
-                canonical.parse::<Objective>().unwrap().to_string(),
-                canonical
-            );
+            let (given, canonical) = line.split_once(" => ").unwrap();
+            for text in [given, canonical] {
+                let read: Objective = text.parse().unwrap();
+                assert_eq!(read.to_string(), canonical);
+            }
         }
-        for (given, canonical) in [
-            ("ttft<2s, tpot < 80ms", "ttft < 2s and tpot < 80ms"),
-            (
-                "ttft_scheduled < 1.5s and e2e<1m",
-                "ttft_scheduled < 1s 500ms and e2e < 1m",
-            ),
-            ("ttft<40000001ns", "ttft < 40ms 1ns"),
+        for line in [
+            "ttft<2s, tpot < 80ms => ttft < 2s and tpot < 80ms",
+            "ttft_scheduled < 1.5s and e2e<1m => ttft_scheduled < 1s 500ms and e2e < 1m",
+            "ttft<40000001ns => ttft < 40ms 1ns",
         ] {
-            let read = Objective::of_requests(given).unwrap();
-            assert_eq!(read.to_string(), canonical);
-            assert_eq!(read.text(), given);
-            let again = Objective::of_requests(canonical).unwrap();
+            let (given, canonical) = line.split_once(" => ").unwrap();
+            let [read, again] = [given, canonical].map(|t| Objective::of_requests(t).unwrap());
+            assert_eq!((read.to_string().as_str(), read.text()), (canonical, given));
             assert_eq!((again.each, again.criteria), (read.each, read.criteria));
         }
     }
@@ -394,10 +372,7 @@ mod tests {
         for (text, part) in [
             ("", "write FIGURE < VALUE"),
             ("ttft_p95", "write FIGURE < VALUE"),
-            (
-                "latency_p95 < 2s",
-                "no figure `latency_p95`; there are ttft",
-            ),
+            ("latency_p95 < 2s", "no figure `latency_p95`; there are"),
             ("ttft_p20 < 2s", "each with _p50 to _p99, _mean"),
             ("ttft_p95 > 2s", "ttft_p95 < 2s"),
             ("itl < 1s", "itl_p99 or itl_mean"),

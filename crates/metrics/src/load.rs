@@ -69,9 +69,9 @@ pub struct Collected {
     limit: Option<usize>,
 }
 
-/// Different words of failures that are told apart.
+/// Failure messages that are counted one by one.
 const MOST_FAILURES: usize = 100;
-/// The words of all others.
+/// The message for all others.
 const OTHERS: &str = "other failures";
 
 impl Collected {

@@ -28,11 +28,11 @@ pub struct Dataset {
     pub published: Vec<PublishedRow>,
     /// GPU and host samples, in time order.
     pub telemetry: Vec<Sample>,
-    /// Contexts per slot of the models the servers said they had loaded, tokens, ascending.
+    /// Contexts per slot of the models that the servers listed as loaded, tokens, ascending.
     pub contexts: Vec<u64>,
     /// Whether a prompt cache helped, over all main requests.
     pub cache: CacheCheck,
-    /// What could not be loaded or used, in words.
+    /// What could not be loaded or used.
     pub warnings: Vec<Warning>,
 }
 
@@ -43,7 +43,7 @@ pub struct RunObservation {
     pub config: ConfigId,
     /// Scenario.
     pub scenario: String,
-    /// One server or one each; `None` when the data do not say.
+    /// One server or one each; `None` if unknown.
     pub topology: Option<Topology>,
     /// Repetition, from 1.
     pub repetition: u32,
@@ -53,11 +53,11 @@ pub struct RunObservation {
     pub sequential: Option<ArmObservation>,
     /// `load` of requests that were measured after a preload, by agent.
     pub probes: Vec<WarmLoad>,
-    /// The contention flag somebody else recorded with the run.
+    /// The contention flag recorded with the run by another program.
     pub contention_recorded: Option<bool>,
-    /// The speedup somebody else recorded with the run.
+    /// The speedup recorded with the run by another program.
     pub speedup_recorded: Option<f64>,
-    /// The wall time somebody else recorded with the run, seconds. It may differ in the last
+    /// The wall time recorded with the run by another program, seconds. It may differ in the last
     /// digits from what the stamps give.
     pub wall_recorded_s: Option<f64>,
 }
@@ -80,7 +80,7 @@ pub struct ArmObservation {
     pub state_rule: Option<String>,
     /// The agents, in order.
     pub agents: Vec<AgentObservation>,
-    /// Every agent ran to its end, with whatever outcome.
+    /// Whether every agent ran to its end, successfully or not.
     pub complete: bool,
     /// Intervals in which the device held its clocks down for heat or power.
     pub throttled: Vec<(Stamp, Stamp)>,
@@ -107,7 +107,7 @@ pub struct AgentObservation {
     /// Share of its server's model that was on the CPU, 0..1, as the server said after the arm; `None` when it
     /// did not say, or when the model was then loaded with other options.
     pub on_cpu: Option<f64>,
-    /// The rate somebody else recorded for it, tok/s.
+    /// The rate recorded for it by another program, tok/s.
     pub rate_recorded: Option<f64>,
 }
 

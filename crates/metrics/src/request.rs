@@ -26,7 +26,7 @@ pub struct RequestMetrics {
     pub decode_rate_server: Option<f64>,
     /// `(tokens - 1) / (last_token - first_token)`; none where `tpot` is.
     pub decode_rate_client: Option<f64>,
-    /// `total_duration - load - prefill - decode`, at least zero. On a server that tells these three
+    /// `total_duration - load - prefill - decode`, at least zero. On a server that reports these three
     /// and no total, `e2e` stands for it and transport is in it. None without either.
     pub slot_wait: Option<Nanos>,
     /// `e2e - total_duration` in nanoseconds; a negative value is kept and is a clock warning.

@@ -33,16 +33,15 @@ pub struct RunMetrics {
     /// The measurement against running in turn; none without a usable sequential arm.
     pub baseline: Option<BaselineMetrics>,
     /// Time with two or more agents decoding over time with one or more; 0 is serial. None when
-    /// nobody decoded.
+    /// no agent decoded.
     pub decode_overlap: Option<f64>,
     /// All tokens over `wall` in the together arm; none without tokens.
     pub throughput_together: Option<f64>,
-    /// At most this much can `speedup` be, from the waits alone; for runs without a sequential
-    /// arm. A bound, not a measurement.
+    /// Upper bound of `speedup` from the waits alone, for runs without a sequential arm.
     pub speedup_upper_bound: Option<f64>,
     /// The agents, in order.
     pub per_agent: Vec<AgentMetrics>,
-    /// Contention by the three rules, and as somebody else recorded it.
+    /// Contention by the three rules, and as recorded by another program.
     pub contention: Contention,
     /// Where the lost seconds went.
     pub cause: RunCause,
@@ -59,7 +58,7 @@ pub struct Tr113Metrics {
     pub concurrent_wall_time: f64,
     /// Sum of the agents' times while they ran together, seconds.
     pub sequential_estimated_time: f64,
-    /// Their ratio. It cannot tell a serial server from a parallel one.
+    /// Their ratio. It is the same for a serial and a parallel server.
     pub speedup_est: f64,
     /// `100 * speedup_est / n`.
     pub efficiency_est: f64,
@@ -121,7 +120,7 @@ pub struct AgentMetrics {
     pub tokens: u64,
 }
 
-/// Contention by three rules side by side; none where the data cannot tell.
+/// Contention by three rules side by side; none if unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Contention<T = bool> {
     /// An agent's TTFT exceeds its solo TTFT by more than 3 s.
@@ -130,7 +129,7 @@ pub struct Contention<T = bool> {
     pub speedup_rule: Option<T>,
     /// More than 5 % of the wall was lost to waiting for other agents or sharing with them.
     pub cause: Option<T>,
-    /// As somebody else recorded it.
+    /// As recorded by another program.
     pub published: Option<T>,
 }
 

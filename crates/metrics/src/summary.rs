@@ -39,7 +39,7 @@ pub struct Summary {
     pub topologies: Vec<TopologyComparison>,
     /// The same over all configurations; none where there is nothing to choose.
     pub choice: Option<Choice>,
-    /// Best configurations together with those that cannot be told apart from them.
+    /// Best configurations together with those that are not distinguishable from them.
     pub best: Vec<Best>,
     /// The runs behind all of it, in the data set's order.
     #[serde(skip)]
@@ -102,7 +102,7 @@ pub struct Statistics {
     pub overlap: OverlapEvidence,
 }
 
-/// Runs with contention by each rule; none where no run can tell.
+/// Runs with contention by each rule; none if it is unknown for every run.
 pub type ContentionRuns = Contention<u32>;
 
 /// "Overlap 0 in k of n runs."
@@ -147,7 +147,7 @@ pub struct ConfigSummary {
     pub why_serial: Option<WhySerial>,
     /// Peak device memory during the together arms, bytes; none without telemetry.
     pub memory_peak_bytes: Option<Estimate>,
-    /// Device energy; none without telemetry that tells it.
+    /// Device energy; none without telemetry of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy: Option<ConfigEnergy>,
     /// What a reader must know.

@@ -187,7 +187,7 @@ pub fn arm(arm: Arm, state: &str, agents: Vec<AgentObservation>) -> ArmObservati
 }
 
 /// A run of the together arm alone, of an agent on the first server for each of these requests.
-pub fn beside(config: &str, repetition: u32, requests: &[RequestBuilder]) -> RunObservation {
+pub fn run_together(config: &str, repetition: u32, requests: &[RequestBuilder]) -> RunObservation {
     let agents = requests
         .iter()
         .zip(0..)

@@ -49,7 +49,7 @@ impl<'b> Block<'b> {
     }
 }
 
-/// The file as blocks, for whoever asks next.
+/// The file as blocks, each of which goes to the next free thread.
 struct Source {
     file: File,
     /// The beginning of the next block's first line.
@@ -132,7 +132,7 @@ pub(crate) fn parse<T: Send>(
                         Err(error) => Err(error),
                     };
                     let failed = result.is_err();
-                    // Nobody listens any more once an error was met.
+                    // The receiver is gone after an error.
                     if send.send(result).is_err() || failed {
                         return;
                     }

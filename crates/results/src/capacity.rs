@@ -28,7 +28,7 @@ pub fn read(folder: &Path) -> Result<(u32, CapacityRecord), LoadError> {
 /// as this program does, so another version is refused.
 pub fn resume(folder: &Path) -> Result<(Lock, CapacityRecord), FolderError> {
     let path = folder.join(CAPACITY_FILE);
-    FolderError::unless_there(&path)?;
+    FolderError::unless_exists(&path)?;
     let lock = Lock::take(folder)?;
     let ours = CAPACITY_SCHEMA..=CAPACITY_SCHEMA;
     let read = read_versioned(&path, WHAT, ours, |file| file);

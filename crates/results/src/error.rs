@@ -1,5 +1,4 @@
-//! What can be wrong with an input or a results folder: each error names the file, the line where
-//! there is one, and what to do.
+//! Errors of inputs and results folders. Each names the file, the line if there is one, and the fix.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -17,7 +16,7 @@ pub struct LoadError {
     /// What is wrong.
     #[source]
     pub kind: LoadErrorKind,
-    /// It concerns a part without which the rest can be read, if `keep_going` is set.
+    /// Whether the rest can be read without this part, if `keep_going` is set.
     pub can_be_left_out: bool,
 }
 
@@ -27,13 +26,14 @@ impl Fails for LoadError {
     }
 
     fn hint(&self) -> Option<String> {
-        let hint = "mend it, or leave it out with --keep-going; the report says what was left out";
+        let hint =
+            "correct it, or leave it out with --keep-going; the report says what was left out";
         self.can_be_left_out.then(|| hint.to_owned())
     }
 }
 
 impl LoadError {
-    /// What is wrong with a file as a whole.
+    /// An error of a file as a whole.
     pub fn new(path: &Path, kind: LoadErrorKind) -> Self {
         Self {
             path: path.to_owned(),
@@ -43,7 +43,7 @@ impl LoadError {
         }
     }
 
-    /// What is wrong with a line, counted from 1.
+    /// An error of a line, counted from 1.
     pub fn at(path: &Path, line: u64, kind: LoadErrorKind) -> Self {
         Self {
             path: path.to_owned(),
@@ -53,14 +53,14 @@ impl LoadError {
         }
     }
 
-    /// The same, of a part without which the rest can be read.
+    /// Marks the error as one of a part without which the rest can be read.
     #[must_use]
     pub fn of_a_part(mut self) -> Self {
         self.can_be_left_out = true;
         self
     }
 
-    /// What the system says; a missing file has a kind of its own.
+    /// An I/O error. A missing file has its own kind.
     pub fn io(path: &Path, error: io::Error) -> Self {
         let kind = match error.kind() {
             io::ErrorKind::NotFound => LoadErrorKind::NotFound,
@@ -84,13 +84,13 @@ impl fmt::Display for LoadError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadErrorKind {
-    /// There is nothing there.
+    /// The file or folder does not exist.
     #[error("no such file or folder")]
     NotFound,
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Io(io::Error),
-    /// It holds nothing.
+    /// The file is empty.
     #[error("the file is empty")]
     Empty,
     /// It is none of the known kinds of input.
@@ -102,9 +102,9 @@ pub enum LoadErrorKind {
     /// JSON that does not parse or lacks a key.
     #[error("{what}: {message}")]
     Json {
-        /// What was expected there.
+        /// The expected content.
         what: &'static str,
-        /// The parser's words.
+        /// The parser's message.
         message: String,
     },
     /// A table whose rows do not fit its header.
@@ -115,17 +115,17 @@ pub enum LoadErrorKind {
     MissingColumn {
         /// The column.
         column: String,
-        /// The columns there are.
+        /// The known columns.
         known: Vec<String>,
     },
-    /// A cell that is not what its column holds.
+    /// A cell of the wrong type.
     #[error("column `{column}` holds `{value}`, which is not {expected}")]
     BadCell {
         /// The column.
         column: String,
-        /// What the cell holds.
+        /// The cell.
         value: String,
-        /// What it should hold.
+        /// The expected content.
         expected: &'static str,
     },
     /// A name that cannot be a configuration's id.
@@ -149,24 +149,24 @@ pub enum LoadErrorKind {
         /// Ours.
         supported: u32,
     },
-    /// A load, a capacity run or a calibration where runs of agents together and in turn are needed.
+    /// A load, a capacity run or a calibration instead of a sweep.
     #[error("this is {what}, which stands alone; report it by `report --input FOLDER`")]
     Alone {
-        /// What it is.
+        /// The kind of input.
         what: &'static str,
     },
     /// A folder in which nothing could be loaded.
     #[error("nothing in it could be loaded")]
     NothingLoaded,
-    /// An input that stands twice on one side of a comparison.
+    /// An input that is given twice on one side of a comparison.
     #[error("this is given twice, and a run counts once")]
     Twice,
     /// Inputs of several kinds on one side of a comparison.
-    #[error("this is {found} beside {other}; give inputs of one kind")]
+    #[error("this is {found} and an earlier input is {other}; give inputs of one kind")]
     MixedKinds {
-        /// What this input is.
+        /// The kind of this input.
         found: &'static str,
-        /// What those before it are.
+        /// The kind of the earlier inputs.
         other: &'static str,
     },
     /// Inputs that may not be pooled.
@@ -182,7 +182,7 @@ pub enum LoadErrorKind {
     },
 }
 
-/// A results folder cannot be written, or a run cannot go on in it.
+/// Why a results folder cannot be written, or a run cannot be resumed in it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
@@ -193,7 +193,7 @@ pub enum FolderError {
     InUse {
         /// The results folder.
         dir: PathBuf,
-        /// The other process, when it said.
+        /// The other process, if known.
         owner: Option<u32>,
     },
     /// A new sweep into a folder that already holds one.
@@ -204,8 +204,8 @@ pub enum FolderError {
         /// The results folder.
         dir: PathBuf,
     },
-    /// `--resume` of a folder without the file that says what is run in it.
-    #[error("nothing can go on there: no file {}; name the folder of a run, or begin it again with --out", path.display())]
+    /// `--resume` of a folder without the file that describes the run.
+    #[error("nothing to resume: no file {}; name the folder of a run, or start a new one with --out", path.display())]
     NothingThere {
         /// The missing file.
         path: PathBuf,
@@ -219,8 +219,8 @@ pub enum FolderError {
         #[source]
         source: io::Error,
     },
-    /// A file could not be written. What it held before is still there.
-    #[error("failed to write {}; what was recorded before stays, go on with --resume once there is room", path.display())]
+    /// A file could not be written. Its earlier content is kept.
+    #[error("failed to write {}; earlier records are kept, continue with --resume once there is room", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -229,7 +229,7 @@ pub enum FolderError {
         source: io::Error,
     },
     /// The first file of a new run could not be written.
-    #[error("failed to write {}; nothing was recorded: make room or give another --out, and begin again", path.display())]
+    #[error("failed to write {}; nothing was recorded: make room or give another --out, and start again", path.display())]
     Begin {
         /// The file or folder.
         path: PathBuf,
@@ -237,17 +237,17 @@ pub enum FolderError {
         #[source]
         source: io::Error,
     },
-    /// A file that a run writes, or its folder, is no longer where it was.
+    /// A file that a run writes, or its folder, was removed or moved.
     #[error(
-        "{} was removed or moved during the run, which stopped; a folder that was moved goes on with --resume at its new place", path.display()
+        "{} was removed or moved during the run, which stopped; a folder that was moved can be continued with --resume at its new place", path.display()
     )]
     Gone {
-        /// Where it was.
+        /// Its earlier path.
         path: PathBuf,
     },
-    /// A link stands where a run writes.
+    /// A file that a run writes is a link.
     #[error(
-        "{} is a link, and what is written into a results folder stays in it; put the file itself there, or give another --out", path.display()
+        "{} is a link, which a results folder may not contain; replace it by the file, or give another --out", path.display()
     )]
     Link {
         /// The link.
@@ -256,9 +256,9 @@ pub enum FolderError {
     /// A manifest that is not one.
     #[error(transparent)]
     BadManifest(LoadError),
-    /// A folder written by an older program, in lines that new ones cannot follow.
+    /// A folder of an older schema, to which no lines can be appended.
     #[error(
-        "{}: schema {found} is older than the one that this program writes ({supported}), so the sweep cannot go on; \
+        "{}: schema {found} is older than the one that this program writes ({supported}), so the sweep cannot be resumed; \
          `report` reads it as it is, or start a new sweep", path.display()
     )]
     OlderSchema {
@@ -279,19 +279,19 @@ pub enum FolderError {
         /// What is wrong with it.
         message: String,
     },
-    /// A sweep cannot go on under other conditions than it began under.
-    #[error("{} was begun differently, so it cannot be resumed: {}; resume with the same plan and flags, or start a new sweep", dir.display(), differences.join("; "))]
+    /// A sweep cannot be resumed with other settings.
+    #[error("{} was started with other settings, so it cannot be resumed: {}; resume with the same plan and flags, or start a new sweep", dir.display(), differences.join("; "))]
     NotTheSame {
         /// The results folder.
         dir: PathBuf,
-        /// What differs, each as `key: there X, here Y`.
+        /// The differences, each as `key: recorded X, now Y`.
         differences: Vec<String>,
     },
 }
 
 impl FolderError {
-    /// An error unless there is the file without which nothing can go on.
-    pub(crate) fn unless_there(path: &Path) -> Result<(), Self> {
+    /// Fails if the file that describes the run does not exist.
+    pub(crate) fn unless_exists(path: &Path) -> Result<(), Self> {
         let path = path.to_owned();
         if path.exists() {
             Ok(())
@@ -300,7 +300,7 @@ impl FolderError {
         }
     }
 
-    /// What a failed write to `path` is.
+    /// The error of a failed write to `path`.
     pub fn write(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         |source| match source.kind() {
@@ -309,13 +309,13 @@ impl FolderError {
         }
     }
 
-    /// What a failed write to `path` is at the beginning of a new run.
+    /// The error of a failed write to `path` at the start of a new run.
     pub fn begin(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         |source| Self::Begin { path, source }
     }
 
-    /// The same error, when nothing has been recorded yet: there is nothing to go on with.
+    /// The same error if nothing has been recorded yet, so that there is nothing to resume.
     #[must_use]
     pub fn before_anything(self) -> Self {
         match self {
@@ -324,7 +324,7 @@ impl FolderError {
         }
     }
 
-    /// What a failed read of `path` is.
+    /// The error of a failed read of `path`.
     pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         |source| Self::Read { path, source }
@@ -349,7 +349,7 @@ fn owner_note(owner: Option<u32>) -> String {
     owner.map_or_else(String::new, |pid| format!(" (process {pid})"))
 }
 
-/// Something that was left out because `keep_going` was set.
+/// An input that was left out because `keep_going` was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// The file, or the folder.
@@ -361,7 +361,7 @@ pub struct Skipped {
 }
 
 impl Skipped {
-    /// What an error would have said.
+    /// The part of an input that an error refuses.
     pub fn from_error(error: &LoadError) -> Self {
         Self {
             path: error.path.clone(),
@@ -370,23 +370,20 @@ impl Skipped {
         }
     }
 
-    /// As one line for a reader, with the last two parts of the path.
+    /// One line with the last two parts of the path.
     pub fn line(&self) -> String {
         let line = self.line.map_or(String::new(), |n| format!(" line {n}"));
         format!("skipped {}{line}: {}", short(&self.path), self.reason)
     }
 }
 
-/// The last two parts of a path, with forward slashes: enough to know the file by, and the same on
-/// every machine.
+/// The last two parts of a path, with forward slashes.
 pub fn short(path: &Path) -> String {
-    let parts: Vec<_> = path
-        .components()
-        .filter_map(|c| match c {
-            Component::Normal(part) => Some(part.to_string_lossy().into_owned()),
-            _ => None,
-        })
-        .collect();
+    let parts = path.components().filter_map(|c| match c {
+        Component::Normal(part) => Some(part.to_string_lossy().into_owned()),
+        _ => None,
+    });
+    let parts: Vec<_> = parts.collect();
     parts[parts.len().saturating_sub(2)..].join("/")
 }
 

@@ -66,7 +66,7 @@ impl Lock {
     }
 }
 
-/// Refuses a folder in which a link stands where a run writes: a folder that somebody else prepared
+/// Refuses a folder in which a link stands where a run writes: a folder that another user prepared
 /// could have it write anywhere.
 fn refuse_links(dir: &Path) -> Result<(), FolderError> {
     let of_kinds = Kind::ALL.into_iter();

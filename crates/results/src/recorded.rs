@@ -1,4 +1,4 @@
-//! Lines of files of records, whichever file they stand in and whichever version wrote them.
+//! Lines of all files of records, of any version.
 
 use domain::record::{JournalLine, schema1};
 use serde_json::{Value, json};

@@ -79,13 +79,13 @@ fn lifted(line: &[u8]) -> serde_json::Result<JournalLine> {
 fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Vec<String>) {
     let planned = manifest.plan.expand(manifest.repetitions);
     let mut attempts: BTreeMap<(&RunKey, Arm), (u32, bool)> = BTreeMap::new();
-    let mut begun: BTreeSet<(&RunKey, Arm)> = BTreeSet::new();
+    let mut started: BTreeSet<(&RunKey, Arm)> = BTreeSet::new();
     let mut failed_steps = Vec::new();
     let mut last_mark = None;
     for line in journal {
         match line {
             JournalLine::Arm(arm) => {
-                begun.insert((&arm.run, arm.arm));
+                started.insert((&arm.run, arm.arm));
                 let seen = attempts.entry((&arm.run, arm.arm)).or_default();
                 seen.0 += 1;
                 seen.1 |= arm.complete;
@@ -94,7 +94,7 @@ fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Ve
                 }
             }
             JournalLine::Request(request) => {
-                begun.insert((&request.run, request.arm));
+                started.insert((&request.run, request.arm));
             }
             JournalLine::Step(step) => {
                 failed_steps.extend(step.failure().map(|why| {
@@ -112,7 +112,7 @@ fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Ve
     }
     let never: Vec<String> = planned
         .iter()
-        .filter(|spec| !begun.contains(&(&spec.run, spec.arm)))
+        .filter(|spec| !started.contains(&(&spec.run, spec.arm)))
         .map(|spec| place(&spec.run, spec.arm))
         .collect();
     if !never.is_empty() {

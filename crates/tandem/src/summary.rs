@@ -61,7 +61,7 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
     if let Some(choice) = &summary.choice {
         let simulated = if simulated { "SIMULATED: " } else { "" };
         let said = choice::said(choice, &summary.topologies, "");
-        let sentences = [said.answer, said.beside].concat();
+        let sentences = [said.answer, said.qualifications].concat();
         let _ = writeln!(out, "{simulated}{}\n", sentences.join("\n"));
     }
     let admission = dataset.manifest.as_ref().and_then(|m| m.header.admission);

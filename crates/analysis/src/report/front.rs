@@ -104,7 +104,7 @@ fn answer(view: &View<'_>) -> (String, Vec<String>) {
     if let Some(choice) = &view.summary.choice {
         let said = choice::said(choice, &view.summary.topologies, "**");
         answers.push(said.answer.join(" "));
-        why = said.beside;
+        why = said.qualifications;
     }
     for part in overall {
         let place = match part.topology {

@@ -66,7 +66,7 @@ fn every_answer_ranks_or_says_what_would_decide() {
     let mut all = Vec::new();
     let mut say = |choice: &Choice, each: &[TopologyComparison]| {
         let said = said(choice, each, "**");
-        all.push([said.answer.join(" "), said.beside.join(" ")].join("\n  "));
+        all.push([said.answer.join(" "), said.qualifications.join(" ")].join("\n  "));
     };
     let one = |faster, wall_s| choice(over(None, 1, faster, wall_s));
     let mut faster = one(Faster::PerAgent, walls(15.0, 9.6, Some(0.02)));

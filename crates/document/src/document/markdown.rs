@@ -30,7 +30,7 @@ impl Document {
     }
 
     /// The document as a comment on a pull request: the answer as its heading, the sections folded, without
-    /// front matter and glossary. No file lies beside a comment: its tables are inline.
+    /// front matter and glossary. A comment has no further files: its tables are inline.
     pub fn to_comment(&self) -> String {
         let mut page = Page::new(self);
         let badge = page.badge();
@@ -274,7 +274,7 @@ impl<'d> Page<'d> {
         let _ = write!(self.text, "![{alt}](charts/{name}.png)\n\n*{caption}*\n\n");
     }
 
-    /// What lies beside the report: the tables that it does not show, and the appendix.
+    /// The other files of the report: the tables that it does not show, and the appendix.
     fn files(&mut self) {
         let document = self.document;
         let appended = document.appendix.iter().flat_map(|s| &s.blocks);

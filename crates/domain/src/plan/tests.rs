@@ -5,25 +5,15 @@ const TR113: &str = include_str!("../../../../fixtures/plans/tr113.toml");
 #[test]
 fn tr113_has_its_nineteen_configurations() {
     let plan = parse("tr113.toml", TR113).unwrap();
-    assert_eq!(
-        plan.scenarios(),
-        [
-            ("baseline_vs_chimera", 13),
-            ("chimera_hetero", 2),
-            ("chimera_homo", 4)
-        ]
-    );
+    let [bvc, hetero, homo] = plan.scenarios()[..] else {
+        panic!()
+    };
+    assert_eq!(bvc, ("baseline_vs_chimera", 13));
+    assert_eq!((hetero, homo), (("chimera_hetero", 2), ("chimera_homo", 4)));
     let ids: Vec<_> = plan.configs.iter().map(|c| c.id.as_str()).collect();
-    assert_eq!(
-        ids[..3],
-        [
-            "bvc_g60_c512_t0.6",
-            "bvc_g60_c512_t0.8",
-            "bvc_g60_c1024_t0.6"
-        ]
-    );
+    let first = "bvc_g60_c512_t0.6 bvc_g60_c512_t0.8 bvc_g60_c1024_t0.6";
+    assert_eq!(ids[..3].join(" "), first);
     for id in [
-        "bvc_g60_c512_t0.6",
         "homo_g80_c1024_t0.8",
         "het_g60_g120",
         "baseline_g80_c512_t0.8",
@@ -69,54 +59,36 @@ fn a_plain_plan_gets_the_rigorous_protocol_and_every_default() {
 #[test]
 fn every_mistake_names_file_key_and_fix() {
     let mistakes = [
-        ("schema = 1", "schema = 9"),
-        ("schema = 1", "schema = 1\nrepeats = 3"),
-        ("model = \"m\"", "model = 3"),
-        (
-            "model = \"m\"",
-            "model = \"m\"\nprotocol = { kind = \"fast\" }",
-        ),
-        (
-            "model = \"m\"",
-            "model = \"m\"\nprotocol = { repetitions = 0 }",
-        ),
-        ("model = \"m\"", "model = \"m\"\ntopologies = []"),
-        ("total = \"30s\"", "total = 30"),
-        ("total = \"30s\"", "total = \"30 parsecs\""),
-        ("total = \"30s\"", "total = \"0s\""),
-        ("num_ctx = [512, 1024]", "num_ctx = []"),
-        ("num_ctx = [512, 1024]", "num_ctx = [512, 512]"),
-        ("num_ctx = [512, 1024]", "num_ctx = [512, \"1k\"]"),
-        ("num_ctx = [512, 1024]", "num_ctx = [2]"),
-        ("num_ctx = [512, 1024]", "num_cttx = [512]"),
-        ("a_c{num_ctx}", "a_c{num_gpu}"),
-        ("a_c{num_ctx}", "a c{num_ctx}"),
-        (
-            "name = \"collector\", varies",
-            "name = \"collector\", preset = \"fast\", varies",
-        ),
-        (
-            "agents = [{ name = \"collector\", varies = true }]",
-            "agents = []",
-        ),
-        (
-            "varies = true }",
-            "varies = true }, { name = \"collector\" }",
-        ),
-        ("varies = true", "calls = 4294967295"),
-        ("varies = true", "options = { num_predict = 10000001 }"),
-        (
-            "model = \"m\"",
-            "model = \"m\"\nprotocol = { repetitions = 10001 }",
-        ),
-        ("model = \"m\"", "model = \"m\"\nper_agent_servers = 100001"),
-        ("total = \"30s\"", "between_chunks = \"8days\""),
-        ("scenario = \"s\"", "scenario = \"\""),
+        "schema = 1 => schema = 9",
+        "schema = 1 => schema = 1|repeats = 3",
+        r#"model = "m" => model = 3"#,
+        r#"model = "m" => model = "m"|protocol = { kind = "fast" }"#,
+        r#"model = "m" => model = "m"|protocol = { repetitions = 0 }"#,
+        r#"model = "m" => model = "m"|topologies = []"#,
+        r#"total = "30s" => total = 30"#,
+        r#"total = "30s" => total = "30 parsecs""#,
+        r#"total = "30s" => total = "0s""#,
+        "num_ctx = [512, 1024] => num_ctx = []",
+        "num_ctx = [512, 1024] => num_ctx = [512, 512]",
+        r#"num_ctx = [512, 1024] => num_ctx = [512, "1k"]"#,
+        "num_ctx = [512, 1024] => num_ctx = [2]",
+        "num_ctx = [512, 1024] => num_cttx = [512]",
+        "a_c{num_ctx} => a_c{num_gpu}",
+        "a_c{num_ctx} => a c{num_ctx}",
+        r#"name = "collector", varies => name = "collector", preset = "fast", varies"#,
+        r#"agents = [{ name = "collector", varies = true }] => agents = []"#,
+        r#"varies = true } => varies = true }, { name = "collector" }"#,
+        "varies = true => calls = 4294967295",
+        "varies = true => options = { num_predict = 10000001 }",
+        r#"model = "m" => model = "m"|protocol = { repetitions = 10001 }"#,
+        r#"model = "m" => model = "m"|per_agent_servers = 100001"#,
+        r#"total = "30s" => between_chunks = "8days""#,
+        r#"scenario = "s" => scenario = """#,
     ];
-    let messages: Vec<_> = mistakes
-        .iter()
-        .map(|(from, to)| error_of(from, to))
-        .collect();
+    let messages = mistakes.map(|mistake| {
+        let (from, to) = mistake.split_once(" => ").unwrap();
+        error_of(from, &to.replace('|', "\n"))
+    });
     insta::assert_snapshot!(messages.join("\n"));
     let empty = parse("p.toml", "schema = 1\nname = \"p\"\nmodel = \"m\"\n").unwrap_err();
     insta::assert_snapshot!(empty, @"p.toml: configs: the plan has no configurations; add at least one [[configs]] entry");
@@ -140,15 +112,7 @@ fn what_would_fill_tables_or_memory_is_refused_before_it_is_made() {
         assert_eq!(error, says);
     }
     // 10^12 configurations.
-    let axis = |name: &str| {
-        format!(
-            "{name} = [{}]",
-            (10..110)
-                .map(|n| n.to_string())
-                .collect::<Vec<_>>()
-                .join(", ")
-        )
-    };
+    let values: Vec<i32> = (10..110).collect();
     let axes = [
         "num_ctx",
         "top_k",
@@ -156,32 +120,26 @@ fn what_would_fill_tables_or_memory_is_refused_before_it_is_made() {
         "num_batch",
         "num_keep",
         "seed",
-    ]
-    .map(axis);
+    ];
+    let axes = axes.map(|name| format!("{name} = {values:?}"));
     let error = error_of("num_ctx = [512, 1024]", &axes.join(", "));
-    assert!(
-        error.ends_with("1000000 is out of range; 1 to 10000 configurations"),
-        "{error}"
-    );
+    let expected = "1000000 is out of range; 1 to 10000 configurations";
+    assert!(error.ends_with(expected), "{error}");
     let mut plan = parse("tr113.toml", TR113).unwrap();
     plan.protocol.repetitions = NonZeroU32::new(limits::REPETITIONS.most).unwrap();
     plan.topologies = vec![Topology::Shared, Topology::PerAgent];
     assert_eq!(plan.check_arms("x"), Ok(()));
     plan.configs.extend(plan.configs.clone());
     let error = plan.check_arms("x").unwrap_err().to_string();
+    let expected = "protocol.repetitions: 1520000 is out of range; 1 to 1000000 arms in all";
+    assert_eq!(error, format!("x: {expected}"));
     assert_eq!(
-        error,
-        "x: protocol.repetitions: 1520000 is out of range; 1 to 1000000 arms in all"
+        limits::AGENTS.parse("100000"),
+        Ok(NonZeroU32::new(100_000).unwrap())
     );
-    assert_eq!(
-        limits::AGENTS.parse("100000").map(NonZeroU32::get),
-        Ok(100_000)
-    );
+    let refused = Err("give 1 to 100000 agents".to_owned());
     for text in ["0", "100001", "-1", "4294967296", "many"] {
-        assert_eq!(
-            limits::AGENTS.parse(text),
-            Err("give 1 to 100000 agents".to_owned())
-        );
+        assert_eq!(limits::AGENTS.parse(text), refused);
     }
     assert_eq!(limits::wait("7days"), Ok(limits::LONGEST_WAIT));
     assert_eq!(limits::wait("8days"), Err("give 7days at most".to_owned()));
@@ -203,11 +161,8 @@ fn too_few_endpoints_are_refused_unless_the_plan_says_how_agents_share_them() {
         );
         assert!(refused.starts_with(&says), "{refused}");
         // One server for all agents is the other topology.
-        assert_eq!(
-            refused.contains("`per_agent_servers = 2`"),
-            given == 2,
-            "{refused}"
-        );
+        let offers_two = refused.contains("`per_agent_servers = 2`");
+        assert_eq!(offers_two, given == 2, "{refused}");
         assert!(!refused.contains("`per_agent_servers = 1`"), "{refused}");
     }
     let shared = text.replacen("name", &format!("per_agent_servers = 2\n{two}"), 1);
@@ -227,10 +182,8 @@ fn only_keeps_what_matches_and_says_what_there_is() {
         .unwrap();
     assert_eq!(plan.configs.len(), 5);
     let error = plan.keep_only(&["bvc_*".into()]).unwrap_err().to_string();
-    assert!(
-        error.starts_with("--only: no configuration matches bvc_*; the plan has: het_g60_g120"),
-        "{error}"
-    );
+    let expected = "--only: no configuration matches bvc_*; the plan has: het_g60_g120";
+    assert!(error.starts_with(expected), "{error}");
 }
 
 #[test]
@@ -254,20 +207,12 @@ fn expansion_is_seeded_and_pairs_arms_within_a_repetition() {
     assert_eq!(arms.len(), 19 * 3 * 2);
     assert_eq!(arms, plan.expand(3), "the same seed gives the same order");
     for pair in arms.chunks(2) {
-        assert_eq!(
-            pair[0].run, pair[1].run,
-            "the arms of a run stand side by side"
-        );
+        assert_eq!(pair[0].run, pair[1].run, "the arms of a run are adjacent");
         assert_ne!(pair[0].arm, pair[1].arm);
     }
-    let sequential_first = arms
-        .chunks(2)
-        .filter(|p| p[0].arm == Arm::Sequential)
-        .count();
-    assert!(
-        (10..47).contains(&sequential_first),
-        "{sequential_first} of 57 sequential first"
-    );
+    let first = arms.chunks(2).filter(|pair| pair[0].arm == Arm::Sequential);
+    let first = first.count();
+    assert!((10..47).contains(&first), "{first} of 57 sequential first");
     plan.seed += 1;
     assert_ne!(arms, plan.expand(3), "another seed gives another order");
 }
@@ -279,11 +224,8 @@ fn tr113_protocol_runs_once_in_order_together_only() {
     let arms = plan.expand(1);
     assert_eq!(arms.len(), 19);
     assert!(arms.iter().all(|a| a.arm == Arm::Together));
-    assert!(
-        arms.iter()
-            .map(|a| &a.run.config)
-            .eq(plan.configs.iter().map(|c| &c.id))
-    );
+    let ids = plan.configs.iter().map(|config| &config.id);
+    assert!(arms.iter().map(|arm| &arm.run.config).eq(ids));
 }
 
 #[test]
@@ -293,12 +235,8 @@ fn call_seeds_are_equal_in_both_arms_and_differ_otherwise() {
     let seed = plan.call_seed(id, 1, 0, 0);
     assert!((0..=i64::from(i32::MAX)).contains(&seed));
     assert_eq!(seed, plan.call_seed(id, 1, 0, 0));
-    for other in [
-        plan.call_seed(id, 2, 0, 0),
-        plan.call_seed(id, 1, 1, 0),
-        plan.call_seed(id, 1, 0, 1),
-    ] {
-        assert_ne!(seed, other);
+    for [repetition, agent, call] in [[2, 0, 0], [1, 1, 0], [1, 0, 1]] {
+        assert_ne!(seed, plan.call_seed(id, repetition, agent, call));
     }
 }
 

@@ -141,12 +141,12 @@ mod tests {
 
     #[test]
     fn every_line_of_an_old_journal_is_read() {
+        use JournalLine::{Arm, Mark, Request, Step};
         let lines: Vec<JournalLine> = OLD
             .lines()
             .map(|line| journal_line(serde_json::from_str(line).unwrap()))
             .map(|line| serde_json::from_value(line).unwrap())
             .collect();
-        use JournalLine::{Arm, Mark, Request, Step};
         let [Mark(_), Request(first), Step(_), Arm(_), Request(failed)] = &lines[..] else {
             panic!("{lines:?}")
         };

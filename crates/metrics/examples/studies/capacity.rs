@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::levels::{Decided, LIMIT_S, Limit, SPREAD, Server, Together, asked, decide, levels};
 
-/// Searches of each server, unless told otherwise.
+/// Default number of searches of each server.
 pub(crate) const SEARCHES: u32 = 100;
 
 /// Long runs that a server's limit is taken of.
@@ -80,13 +80,13 @@ fn off_the_limit(agents: &[u32], each: u32) {
     }
 }
 
-/// What came of searches of one server.
+/// Results of searches of one server.
 #[derive(Debug, Default)]
 struct Outcomes {
     /// The answer holds the truth: the most agents carried keep the limit, the fewest that break do
     /// not.
     right: u32,
-    /// More are said to be carried than are.
+    /// The search reports more agents than are carried.
     too_many: u32,
     /// A level is said to break the limit that keeps it.
     too_few: u32,

@@ -237,7 +237,7 @@ pub(crate) fn decide(
     panic!("a level of too few requests");
 }
 
-/// What came of levels of one server.
+/// Results of levels of one server.
 #[derive(Debug, Default)]
 pub(crate) struct Decided {
     pub(crate) passes: u32,

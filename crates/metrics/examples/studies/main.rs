@@ -26,7 +26,7 @@ fn number(arg: Option<String>) -> Option<u32> {
     arg.map(|n| n.parse().expect("a number"))
 }
 
-/// Sweeps of each setting, unless told otherwise.
+/// Default number of sweeps of each setting.
 const SWEEPS: u32 = 300;
 
 /// How often the stated speedup interval holds the truth, and how often each verdict is wrong.

@@ -274,7 +274,7 @@ impl Model {
     }
 
     /// A noisy run of both arms, with output lengths that differ a little between them. With a `gain` the
-    /// server is so much faster or slower together that this is the speedup without noise, whatever the
+    /// server is so much faster or slower together that this is the speedup without noise for all
     /// lengths.
     pub(crate) fn run(
         self,

@@ -72,7 +72,7 @@ pub(crate) fn slot_wait(request: &RequestTimes) -> i64 {
     residue(request).map_or(0, signed)
 }
 
-/// What is left of the server's total after load, prefill and decoding. Where the server tells its
+/// What is left of the server's total after load, prefill and decoding. If the server reports its
 /// phases and no total (llama.cpp), what is left of the client's own `e2e`: transport is then in it.
 /// None without either, and none without the decoding, which would be taken for a wait.
 pub(crate) fn residue(request: &RequestTimes) -> Option<Nanos> {

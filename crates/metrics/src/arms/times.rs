@@ -104,7 +104,7 @@ pub(crate) fn decoding(agent: &AgentObservation) -> Spans {
     )
 }
 
-/// Time with two or more agents decoding over time with one or more; none when nobody did.
+/// Time with two or more agents decoding over time with one or more; none when no agent did.
 pub(crate) fn decode_overlap(arm: &ArmObservation) -> Option<f64> {
     let sets: Vec<_> = arm.agents.iter().map(decoding).collect();
     let [one, two] = [1, 2].map(|agents| Spans::at_least(agents, &sets).total());

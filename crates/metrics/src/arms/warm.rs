@@ -62,7 +62,7 @@ fn ready_in_turn(arm: &ArmObservation) -> Vec<(u32, Nanos)> {
     let mut found = Vec::new();
     for (_, agent, request) in calls {
         match loaded.get(&agent.server) {
-            // A server says so, or holds its model whatever is asked of it.
+            // The server reported it, or it holds one model regardless of the options.
             _ if request.counters.load == Some(Nanos::ZERO) && request.outcome.is_completed() => {
                 found.push((agent.agent, Nanos::ZERO));
                 loaded.insert(agent.server, &agent.options);

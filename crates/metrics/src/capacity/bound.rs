@@ -36,9 +36,9 @@ pub(super) fn clopper_pearson(share: f64, n: f64, below: f64, above: f64) -> (f6
     (lo, hi)
 }
 
-/// True when a share seen in `n` trials tells the true one from `target`, either way, but for the
+/// True if a share seen in `n` trials distinguishes the true one from `target`, either way, but for the
 /// chance `error` each.
-pub(super) fn told(share: f64, n: f64, target: f64, error: f64) -> bool {
+pub(super) fn is_distinct(share: f64, n: f64, target: f64, error: f64) -> bool {
     let ok = share * n;
     (ok > 0.0 && at_least(ok, n, target) <= error)
         || (n - ok > 0.0 && at_least(n - ok, n, 1.0 - target) < error)

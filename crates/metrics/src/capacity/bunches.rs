@@ -2,7 +2,7 @@
 //!
 //! Batch means: the window is cut into blocks of time, long enough that one says little of the next
 //! (Fishman & Yarberry 1997 lengthen them until their means are not correlated). How long slow moments
-//! last is read off the ranks of all latencies: the few slow ones alone would not tell.
+//! last is read off the ranks of all latencies: the few slow ones alone would not show it.
 
 use std::collections::BTreeMap;
 
@@ -80,7 +80,7 @@ pub(super) fn design_effect(items: &[Item], window: Window, blocks: u64) -> f64 
 }
 
 /// How much the slowest come in bunches over time: the design effect of lying above the sample's own
-/// percentile. It tells of correlation even where every value keeps the limit. Agents that are always
+/// percentile. It shows correlation even where every value keeps the limit. Agents that are always
 /// slower than others do not count here: the same agents are there all the time.
 pub(super) fn of_the_slowest(values: &[Latency], p: f64, window: Window, blocks: u64) -> f64 {
     let plain: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
@@ -101,7 +101,7 @@ pub(super) fn of_the_slowest(values: &[Latency], p: f64, window: Window, blocks:
 
 /// The variance of the share between blocks of time over that of independent observations, at least
 /// 1, with the blocks' few degrees of freedom allowed for. 1 when all observations agree, or with too
-/// few to tell.
+/// few.
 fn between_blocks(items: &[Item], window: Window, blocks: u64) -> f64 {
     let (n, ok) = counts(items);
     let share = ok / n;

@@ -1,8 +1,8 @@
-//! Whether a level keeps its limits: yes, no, or not to be told yet.
+//! The decision whether a level keeps its limits: pass, fail, or unresolved so far.
 
 use domain::record::capacity::{Decision, Judged, Verdict};
 
-use super::bound::{Item, clopper_pearson, ranks, told};
+use super::bound::{Item, clopper_pearson, is_distinct, ranks};
 use super::bunches::{
     BLOCKS, block_means, blocks, design_effect, in_turn, of_the_slowest, with_all_blocks,
 };
@@ -18,7 +18,7 @@ const ROUNDS: f64 = 12.0;
 /// Values are far inside their limit when each is less than one part in so many of it.
 const FAR_INSIDE: f64 = 3.0;
 
-/// More observations than anybody takes: beyond, a level is too close to its limit to be told.
+/// More observations than a run takes: a level that needs more is too close to its limit.
 const TOO_MANY: f64 = 1e5;
 
 /// How sure a decision must be.
@@ -169,7 +169,7 @@ impl Judge<'_, '_> {
         self.half * spent(u32::try_from(could_before + 1).unwrap_or(u32::MAX))
     }
 
-    /// Requests that a level still lacks to pass, whatever they say.
+    /// Requests that a level still lacks to pass, independent of their values.
     fn missing(&self) -> f64 {
         let needed = ROUNDS * self.sample.agents() as f64;
         (needed - self.sample.len() as f64).max(0.0)
@@ -322,11 +322,11 @@ fn put_share(judged: &mut Judged, failed: bool) {
     };
 }
 
-/// The least number of independent observations of this share that tells it from the target.
+/// The least number of independent observations of this share that distinguishes it from the target.
 fn enough(share: f64, target: f64, error: f64) -> Option<f64> {
-    let told = |n: f64| told(share, n, target, error);
+    let is_distinct = |n: f64| is_distinct(share, n, target, error);
     let mut high = 8.0;
-    while !told(high) {
+    while !is_distinct(high) {
         high *= 2.0;
         if high > TOO_MANY {
             return None;
@@ -335,7 +335,7 @@ fn enough(share: f64, target: f64, error: f64) -> Option<f64> {
     let mut low = high / 2.0;
     while high - low > 1.0 {
         let middle = f64::midpoint(low, high);
-        if told(middle) {
+        if is_distinct(middle) {
             high = middle;
         } else {
             low = middle;

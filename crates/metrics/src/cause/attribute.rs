@@ -15,7 +15,7 @@ struct Around {
     /// When other agents were being served.
     others: Spans,
     /// When the device held its clocks down and no other agent was being served: with both at once the two
-    /// cannot be told apart, and the time counts as shared.
+    /// cannot be distinguished, and the time counts as shared.
     held: Spans,
     /// How much later the client's stamps were in the together arm than in the sequential one, as calibrated
     /// at the rates of the two; none without a calibration.
@@ -164,7 +164,7 @@ fn calibrated_excess(arms: &Arms<'_>) -> Option<i64> {
 
 /// The client's own part of what one request took longer, never more than the calibration measured: transport
 /// beyond it is the network's or the server's, and no known cause. A request's end is one stamp, so that what
-/// the client is late on the average is in it once. Where the server tells no total, there is no transport to
+/// the client is late on the average is in it once. If the server reports no total, there is no transport to
 /// see, and the calibrated part comes out of what nothing else explains.
 fn ours(
     request: &RequestTimes,

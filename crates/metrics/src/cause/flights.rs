@@ -131,7 +131,7 @@ impl Flight<'_> {
     }
 }
 
-/// The residue of the total: the server's, or the client's where the server tells its phases only,
+/// The residue of the total: the server's, or the client's if the server reports its phases only,
 /// and where stamps were rebuilt from durations and the server's total is not there.
 fn residue(request: &RequestTimes, sent: Stamp, done: Stamp) -> Nanos {
     let c = &request.counters;

@@ -26,7 +26,7 @@ pub struct Loss<T> {
     /// Our own overhead: queueing before the send otherwise, gaps between requests, and stamps taken late, no
     /// more than was calibrated.
     pub client: T,
-    /// Slowed while the device held its clocks down and nobody else was being served.
+    /// Slowed while the device held its clocks down and no other agent was being served.
     pub thermal_or_power: T,
     /// The rest.
     pub unexplained: T,

@@ -28,7 +28,7 @@ fn parts(lost: &LossNs) -> String {
 }
 
 /// What a run lost, what each of its agents lost, why it was served in turn, its offload, and its speedup.
-fn told(observed: &RunObservation) -> String {
+fn described(observed: &RunObservation) -> String {
     let m = RunMetrics::of(observed);
     let ms = |ns: Nanos| ns.0 / 1_000_000;
     let why = m.cause.why_serial.map_or("-".to_owned(), |why| {
@@ -112,48 +112,49 @@ fn causes_worked_by_hand() {
     {
         request.admission_wait = Some(Nanos::from_millis(wait));
     }
+    let case = |name: &str, observed| format!("{name}\n{}", described(&observed));
     let cases = [
-        (
+        case(
             "B waits for the slot while A is served",
             both(&[alike(call(0)), calls(long(0).slot(1100), long(1200))]),
         ),
-        (
-            // A waits 2.1 s for B, but B alone would have taken 1 s longer than A.
+        // A waits 2.1 s for B, but B alone would have taken 1 s longer than A.
+        case(
             "what hides behind a longer agent is not lost",
             both(&[
                 calls(call(0).slot(2100), call(0)),
                 calls(long(0), long(1200)),
             ]),
         ),
-        (
-            // A loads for 3 s and ends at 4.1 s; B waits for all of that, then reloads for 3 s. A was
-            // never behind B, though B was in flight all the time that A was loading.
+        // A loads for 3 s and ends at 4.1 s; B waits for all of that, then reloads for 3 s. A was
+        // never behind B, though B was in flight all the time that A was loading.
+        case(
             "waiting for another configuration, and reloading",
             both(&[
                 alike(cold(0)).context(512),
                 calls(cold(0).load(7100), cold(4100)).context(1024),
             ]),
         ),
-        (
-            // Equal options: both wait for the one load, then share.
+        // Equal options: both wait for the one load, then share.
+        case(
             "a first load that both wait for is paid in turn too",
             both(&[
                 alike(cold(0)).context(512),
                 calls(cold(0), call(4100)).context(512),
             ]),
         ),
-        (
-            // num_ctx 512 and 1024, but the server starts one runner for both: one load for the two,
-            // equal to a microsecond, then A is served and B waits for the slot.
+        // num_ctx 512 and 1024, but the server starts one runner for both: one load for the two,
+        // equal to a microsecond, then A is served and B waits for the slot.
+        case(
             "options that differ without a reload are no reason",
             both(&[
                 alike(cold(0)).context(512),
                 calls(cold(0).load(3001).slot(1099), call(4100)).context(1024),
             ]),
         ),
-        (
-            // In turn two loads and 10.2 s, together four loads and 16 s. All but A's first load are
-            // avoidable: 2.9 s each.
+        // In turn two loads and 10.2 s, together four loads and 16 s. All but A's first load are
+        // avoidable: 2.9 s each.
+        case(
             "reloading at every alternation",
             both(&[
                 Calls::new(
@@ -168,18 +169,18 @@ fn causes_worked_by_hand() {
                 .context(1024),
             ]),
         ),
-        (
-            // Two slots. B's prefill waits 500 ms while the server processes a batch of A's prompt; then they
-            // decode at the same time.
+        // Two slots. B's prefill waits 500 ms while the server processes a batch of A's prompt; then they
+        // decode at the same time.
+        case(
             "a wait with a free slot is shared prefill and no queue",
             both(&[
                 alike(call(0).prefill(1000)),
                 calls(long(0).slot(500), long(2200)),
             ]),
         ),
-        (
-            // The same, and A's second call ends before B's second call begins to decode: the first calls show
-            // that there are two slots.
+        // The same, and A's second call ends before B's second call begins to decode: the first calls show
+        // that there are two slots.
+        case(
             "a slot that was shown before is free",
             both(&[
                 Calls::new(
@@ -189,9 +190,9 @@ fn causes_worked_by_hand() {
                 Calls::new(&[call(0), call(3000).slot(400)], &[call(1700), call(2900)]),
             ]),
         ),
-        (
-            // A decodes until 3.2 s, B's model has half of its layers on the CPU: of 900 ms more a token 100 ms
-            // are an even share of the device while A decodes, the rest is the CPU's.
+        // A decodes until 3.2 s, B's model has half of its layers on the CPU: of 900 ms more a token 100 ms
+        // are an even share of the device while A decodes, the rest is the CPU's.
+        case(
             "a model that fits in turn only",
             both(&[
                 alike(call(0).decode(30, 100)).on_cpu(0.0, 0.0),
@@ -200,48 +201,47 @@ fn causes_worked_by_hand() {
                     .on_cpu(0.5, 0.0),
             ]),
         ),
-        (
+        case(
             "as much on the CPU in turn is no loss",
             both(&[
                 alike(call(0)).on_cpu(0.0, 0.0),
                 alike(call(0).decode(10, 1000)).on(1).on_cpu(0.5, 0.5),
             ]),
         ),
-        (
+        case(
             "decoding at half speed while the other decodes",
             both(&shared),
         ),
-        ("the same without arrivals", without_chunks),
-        (
+        case("the same without arrivals", without_chunks),
+        case(
             "prefill slowed by the other's prefill",
             both(&[
                 calls(call(0).prefill(400), call(0).prefill(200)),
                 calls(call(0).prefill(400), call(1300).prefill(200)),
             ]),
         ),
-        ("slower with nobody beside", not_held),
-        ("the same with clocks held down", held),
-        ("our own overhead", overhead),
+        case("slower without another agent", not_held),
+        case("the same with clocks held down", held),
+        case("our own overhead", overhead),
         // B ends at 5.2 s and alone takes 2.7 s: it waited 1.3 s for its first permit, 1.2 s for the
         // next. The wait for the first lies before an agent's own time.
-        ("waiting for a permit", one_permit(true)),
-        ("permits that the records do not tell", one_permit(false)),
-        ("permits and our own time told apart", part),
-        (
+        case("waiting for a permit", one_permit(true)),
+        case("permits that the records do not tell", one_permit(false)),
+        case("permits and our own time told apart", part),
+        case(
             "faster than alone",
             both(&[calls(
                 request(0).load(100).decode(10, 90),
                 request(0).load(100).decode(10, 100),
             )]),
         ),
-        (
-            // As llama.cpp tells it.
+        // As llama.cpp tells it.
+        case(
             "waiting for a slot, told by phases and no total",
             phases_only(),
         ),
     ];
-    let told = cases.map(|(case, observed)| format!("{case}\n{}", told(&observed)));
-    insta::assert_snapshot!(told.concat());
+    insta::assert_snapshot!(cases.concat());
 }
 
 fn together(observed: &mut RunObservation) -> &mut ArmObservation {
@@ -258,10 +258,14 @@ fn all_requests(observed: &mut RunObservation) -> impl Iterator<Item = &mut Requ
 }
 
 /// Two agents of two calls each under a limit of one request in flight. In turn each takes 2.6 s.
-fn one_permit(told: bool) -> RunObservation {
+fn one_permit(is_recorded: bool) -> RunObservation {
     let call = |(at, waited)| {
         let call = request(at).load(100).prefill(200).decode(10, 100);
-        if told { call.permit(waited) } else { call }
+        if is_recorded {
+            call.permit(waited)
+        } else {
+            call
+        }
     };
     // A goes at 0 and, after B's first call, at 2.7 s; B between and after. Each also takes 100 ms
     // between its calls, as alone.
@@ -440,7 +444,7 @@ fn the_clients_part_is_what_was_calibrated_and_no_more_than_was_seen() {
     for (biases, tell_total, expected) in [
         // Not calibrated: nothing was measured that could count as ours.
         (None, true, [1000, 0, 30]),
-        // Stamps 5 ms late together and 1 ms alone: 4 of the 30 ms are ours, the rest is nobody's.
+        // Stamps 5 ms late together and 1 ms alone: 4 of the 30 ms are ours, the rest is unexplained.
         (Some((5000, 1000)), true, [1000, 4, 26]),
         // What was not seen is not charged: a client 90 ms late shows as no more than 30.
         (Some((90_000, 0)), true, [1000, 30, 0]),

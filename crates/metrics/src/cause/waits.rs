@@ -20,7 +20,7 @@ pub struct AgentWaits {
     /// The part of its `load` in which a request of an agent with other runner options was ahead
     /// of it on the same server; none without a `load` counter.
     pub wait_other_config: Option<Nanos>,
-    /// The rest of its `load`: reloading and what a ready model costs, not told apart.
+    /// The rest of its `load`: reloading and the cost of a ready model together.
     pub load_after_wait: Option<Nanos>,
     /// Its time in the queue for a slot while others held all that the server shows to have; none
     /// without the server's total and without its phases.
@@ -157,7 +157,7 @@ pub(super) fn avoidable_reloads(
     reloads
 }
 
-/// The longest wait of an arm whose agents did not overlap, and whom it was for.
+/// The longest wait of an arm whose agents did not overlap, and the agent it was for.
 pub(super) fn why_serial(
     flights: &Flights<'_>,
     arms: &Arms<'_>,

@@ -64,10 +64,10 @@ pub struct CacheHelp {
 impl CacheHelp {
     /// Counts a request in.
     pub fn add(&mut self, counters: &ServerCounters) {
-        let told = counters
+        let counted = counters
             .prompt_eval_count
             .zip(counters.prompt_eval_cached_count);
-        if let Some((prompt, cached)) = told {
+        if let Some((prompt, cached)) = counted {
             // Some releases leave the cached tokens out of the prompt's count.
             self.merge(Self {
                 prompt: prompt.max(cached),

@@ -2,7 +2,7 @@ use domain::record::{Environment, Manifest, TimeScale};
 use domain::telemetry::{GpuProcess, GpuReading, GpuSource, HostReading, ServerReading};
 
 use super::*;
-use crate::timeline::{beside, dataset, request};
+use crate::timeline::{dataset, request, run_together};
 
 /// Any sweep's.
 const MANIFEST: &str = include_str!("../../../../fixtures/one-or-two-servers/manifest.json");
@@ -24,18 +24,17 @@ fn measured(telemetry: Vec<Sample>) -> Dataset {
             warnings: Vec::new(),
         }),
         telemetry,
-        ..dataset(vec![beside("a", 1, &[call])])
+        ..dataset(vec![run_together("a", 1, &[call])])
     }
 }
 
 /// Ten samples a second for four seconds, made by their time.
 fn samples(make: impl Fn(u64) -> Sample) -> Vec<Sample> {
-    (0..40)
-        .map(|k| Sample {
-            at: Stamp(k * 100_000_000),
-            ..make(k * 100)
-        })
-        .collect()
+    let sample = |k: u64| Sample {
+        at: Stamp(k * 100_000_000),
+        ..make(k * 100)
+    };
+    (0..40).map(sample).collect()
 }
 
 #[test]
@@ -79,11 +78,9 @@ fn a_busy_machine_spoils_a_simulator_in_real_time_and_none_in_simulated_time() {
 fn throttling_counts_only_while_arms_ran() {
     let throttled = |from: u64, to: u64| {
         measured(samples(move |ms| {
-            let reasons: &[&str] = if (from..to).contains(&ms) {
-                &["sw_power_cap", "sync_boost"]
-            } else {
-                &[]
-            };
+            let is_held = (from..to).contains(&ms);
+            let held = &["sw_power_cap", "sync_boost"][..];
+            let reasons = if is_held { held } else { &[] };
             Sample {
                 gpus: vec![GpuReading {
                     throttle_reasons: reasons.iter().map(|&r| r.to_owned()).collect(),
@@ -123,10 +120,9 @@ fn other_users_of_the_gpu_are_named_by_memory_once_the_server_is_known() {
     let with = |servers: Vec<ServerReading>, all: &[GpuProcess]| {
         measured(samples(|ms| Sample {
             gpus: vec![GpuReading {
-                processes: if ms % 1000 == 0 {
-                    all.to_vec()
-                } else {
-                    Vec::new()
+                processes: match ms % 1000 {
+                    0 => all.to_vec(),
+                    _ => Vec::new(),
                 },
                 ..GpuReading::default()
             }],
@@ -138,10 +134,8 @@ fn other_users_of_the_gpu_are_named_by_memory_once_the_server_is_known() {
     let own = process(10, Some(9000), Some("ollama"), Some(0));
     let game = process(20, Some(2048), Some("game"), None);
     let of_game = Condition::GpuShared(vec![game.clone()]);
-    assert_eq!(
-        conditions(&with(server.clone(), &[own.clone(), game.clone()])),
-        [of_game]
-    );
+    let both = [own.clone(), game.clone()];
+    assert_eq!(conditions(&with(server.clone(), &both)), [of_game]);
     let more = [
         own.clone(),
         process(30, None, None, None),
@@ -172,7 +166,7 @@ fn busy(from: u64, facts: &[&str]) -> Dataset {
 }
 
 #[test]
-fn a_full_cpu_is_told_and_whether_client_and_server_share_it() {
+fn a_full_cpu_is_reported_and_whether_client_and_server_share_it() {
     for (fact, shared_cores) in [("server_1_process", false), ("server_1_cores_shared", true)] {
         let share = 1.0;
         let full = Condition::CpuFull {
@@ -185,7 +179,7 @@ fn a_full_cpu_is_told_and_whether_client_and_server_share_it() {
 }
 
 #[test]
-fn swap_that_grows_is_told_and_swap_that_stays_is_not() {
+fn swap_that_grows_is_reported_and_swap_that_stays_is_not() {
     let with = |grown: u64| {
         measured(samples(|ms| Sample {
             host: Some(HostReading {

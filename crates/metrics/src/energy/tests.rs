@@ -3,16 +3,15 @@ use domain::telemetry::GpuProcess;
 use super::*;
 use crate::timeline::at;
 
-/// One sample of one device after another: power and counter, where told.
+/// One sample of one device after another: power and counter, if known.
 fn sample(ms: u64, devices: &[(Option<f64>, Option<f64>)]) -> Sample {
-    let gpus = (0..)
-        .zip(devices)
-        .map(|(index, (power_w, energy_j))| GpuReading {
-            index,
-            power_w: *power_w,
-            energy_j: *energy_j,
-            ..GpuReading::default()
-        });
+    let gpu = |(index, (power_w, energy_j)): (_, &_)| GpuReading {
+        index,
+        power_w: *power_w,
+        energy_j: *energy_j,
+        ..GpuReading::default()
+    };
+    let gpus = (0..).zip(devices).map(gpu);
     Sample {
         at: at(ms),
         gpus: gpus.collect(),
@@ -21,18 +20,16 @@ fn sample(ms: u64, devices: &[(Option<f64>, Option<f64>)]) -> Sample {
 }
 
 /// The energy between two moments, ms: joules and source.
-fn told(meter: &Meter, from: u64, to: u64) -> Option<(f64, EnergySource)> {
+fn between(meter: &Meter, from: u64, to: u64) -> Option<(f64, EnergySource)> {
     let energy = meter.between(at(from), at(to))?;
     Some(((energy.joules * 1e9).round() / 1e9, energy.source))
 }
 
 /// One device's samples: power and counter at each time.
 fn meter(samples: &[(u64, Option<f64>, Option<f64>)]) -> Meter {
-    let samples: Vec<Sample> = samples
-        .iter()
-        .map(|(at, power, counter)| sample(*at, &[(*power, *counter)]))
-        .collect();
-    Meter::of(&samples)
+    let samples = samples.iter();
+    let samples = samples.map(|(at, power, counter)| sample(*at, &[(*power, *counter)]));
+    Meter::of(&samples.collect::<Vec<_>>())
 }
 
 #[test]
@@ -77,24 +74,19 @@ fn one_devices_energy_by_hand() {
         (&falls, (0, 2000), estimated(20.0)),
         (&falls, (1000, 2000), counter_says(10.0)),
     ] {
-        assert_eq!(told(meter, from, to), expected, "{from} to {to}");
+        assert_eq!(between(meter, from, to), expected, "{from} to {to}");
     }
 }
 
 #[test]
 fn devices_add_up_and_the_weakest_source_names_the_sum() {
     let samples = [0, 1000].map(|at| {
-        let counter = at as f64 / 10.0;
-        sample(
-            at,
-            &[(None, Some(counter)), (Some(7.0), None), (None, None)],
-        )
+        let counter = (None, Some(at as f64 / 10.0));
+        sample(at, &[counter, (Some(7.0), None), (None, None)])
     });
     let meter = Meter::of(&samples);
-    assert_eq!(
-        told(&meter, 0, 1000),
-        Some((107.0, EnergySource::Estimated))
-    );
+    let sum = Some((107.0, EnergySource::Estimated));
+    assert_eq!(between(&meter, 0, 1000), sum);
     assert_eq!(meter.between(at(0), at(1000)).unwrap().devices, 2);
 }
 
@@ -110,7 +102,7 @@ fn server_process() -> GpuProcess {
 fn only_the_servers_devices_count_where_they_are_known() {
     let mut samples = [0, 1000].map(|at| sample(at, &[(Some(100.0), None), (Some(7.0), None)]));
     samples[0].gpus[1].processes.push(server_process());
-    let energy = told(&Meter::of(&samples), 0, 1000);
+    let energy = between(&Meter::of(&samples), 0, 1000);
     assert_eq!(energy, Some((7.0, EnergySource::Estimated)));
     // The server's device tells nothing, so the other one's energy is not the answer.
     for sample in &mut samples {
@@ -126,16 +118,16 @@ fn instances_are_within_their_card() {
         sample.gpus[1].part_of = Some(0);
     }
     let whole = Some((100.0, EnergySource::Estimated));
-    assert_eq!(told(&Meter::of(&samples), 0, 1000), whole);
+    assert_eq!(between(&Meter::of(&samples), 0, 1000), whole);
     samples[0].gpus[1].processes.push(server_process());
-    assert_eq!(told(&Meter::of(&samples), 0, 1000), whole);
+    assert_eq!(between(&Meter::of(&samples), 0, 1000), whole);
 }
 
 #[test]
 fn time_that_no_sample_covers_has_no_energy() {
     assert_eq!(Meter::of(&[]).between(at(0), at(1)), None);
-    assert_eq!(told(&meter(&[(0, Some(1.0), Some(1.0))]), 0, 1), None);
+    assert_eq!(between(&meter(&[(0, Some(1.0), Some(1.0))]), 0, 1), None);
     let meter = meter(&[0, 100, 200].map(|at| (at, Some(1.0), Some(at as f64))));
-    assert_eq!(told(&meter, 0, 1300), None);
-    assert_eq!(told(&meter, 5000, 6000), None);
+    assert_eq!(between(&meter, 0, 1300), None);
+    assert_eq!(between(&meter, 5000, 6000), None);
 }

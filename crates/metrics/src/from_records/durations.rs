@@ -80,10 +80,9 @@ fn by_stamps(request: &RequestTimes) -> Impossible {
     let arriving = request.last_token.unwrap_or(first).since(first);
     // What stamps and counters of a millisecond, and clocks of two machines, may be apart.
     let apart = Nanos(20_000_000 + whole.0 / 50);
-    let fits = |told: Option<Nanos>, into: Nanos| told.is_none_or(|told| told <= into + apart);
-    let lasts = |told: Option<Nanos>| {
-        told.is_none_or(|told| told >= Nanos(arriving.0 / 2).saturating_sub(apart))
-    };
+    let fits = |duration: Option<Nanos>, into: Nanos| duration.is_none_or(|d| d <= into + apart);
+    let least = Nanos(arriving.0 / 2).saturating_sub(apart);
+    let lasts = |duration: Option<Nanos>| duration.is_none_or(|d| d >= least);
     let c = &request.counters;
     let [load, prefill] = [c.load, c.prompt_eval].map(Option::unwrap_or_default);
     let both_fit = fits(Some(Nanos(load.0.saturating_add(prefill.0))), until_first);
@@ -160,7 +159,7 @@ mod tests {
     }
 
     /// The parts of the loss in milliseconds that are not zero, and the warning.
-    fn told(run: RunObservation) -> (String, Option<Warning>) {
+    fn loss_and_warning(run: RunObservation) -> (String, Option<Warning>) {
         let mut runs = [run];
         let warning = drop_impossible(&mut runs);
         let cause = RunMetrics::of(&runs[0]).cause;
@@ -180,7 +179,10 @@ mod tests {
 
     #[test]
     fn durations_that_can_be_are_kept() {
-        assert_eq!(told(one_slot()), ("slot_queue 1100".to_owned(), None));
+        assert_eq!(
+            loss_and_warning(one_slot()),
+            ("slot_queue 1100".to_owned(), None)
+        );
         let mut runs = [one_slot()];
         assert_eq!(drop_impossible(&mut runs), None);
         assert_eq!(runs[0], one_slot());
@@ -194,7 +196,7 @@ mod tests {
         run.together.as_mut().unwrap().agents[1].requests[0]
             .counters
             .load = Some(Nanos::from_millis(1200));
-        let (lost, warning) = told(run);
+        let (lost, warning) = loss_and_warning(run);
         assert_eq!(lost, "unexplained 1100");
         assert_eq!(warning.unwrap(), dropped(1, &[("load", 1)]));
     }
@@ -204,16 +206,11 @@ mod tests {
         let mut run = one_slot();
         for request in requests(&mut run) {
             let counters = &mut request.counters;
-            for told in [
-                &mut counters.total,
-                &mut counters.load,
-                &mut counters.prompt_eval,
-                &mut counters.eval,
-            ] {
-                *told = Some(Nanos::ZERO);
-            }
+            let zero = Some(Nanos::ZERO);
+            (counters.total, counters.load) = (zero, zero);
+            (counters.prompt_eval, counters.eval) = (zero, zero);
         }
-        let (lost, warning) = told(run);
+        let (lost, warning) = loss_and_warning(run);
         assert_eq!(lost, "unexplained 1100");
         assert_eq!(warning.unwrap(), dropped(4, &[("total", 4), ("decode", 4)]));
     }
@@ -225,7 +222,7 @@ mod tests {
         let alone = &mut run.sequential.as_mut().unwrap().agents[1].requests[0];
         alone.counters.prompt_eval = Some(Nanos::from_millis(500));
         assert_eq!(alone.first_token, Some(at(1500)));
-        let (lost, warning) = told(run);
+        let (lost, warning) = loss_and_warning(run);
         assert_eq!(lost, "unexplained 1100");
         assert_eq!(warning.unwrap(), dropped(1, &[("load", 1), ("prefill", 1)]));
         // A server whose clock runs twice as fast.

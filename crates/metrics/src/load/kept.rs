@@ -42,15 +42,15 @@ pub struct Request {
     pub connect: Option<Nanos>,
 }
 
-/// Where the time of completed requests went, summed, from the counters of servers that tell.
+/// The phases of completed requests, summed, from the servers' counters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Phases {
-    /// Requests whose server told any of its phases.
+    /// Requests whose server reported any phase.
     pub n: u32,
-    /// Those of them whose waits for a slot and for a load are known.
+    /// The part of them whose waits for a slot and for a load are known.
     pub waits_known: u32,
-    /// Those of these whose server told no total: their wait for a slot is what the other phases leave
-    /// of the client's own time, so transport is in it.
+    /// The part of these without a total: their wait for a slot is the client's own time less the other phases, so it
+    /// includes transport.
     pub waits_inferred: u32,
     /// From the planned start to the send.
     pub client_queue: Nanos,
@@ -70,8 +70,11 @@ impl Phases {
     fn add(&mut self, seen: &RequestTimes, of: &RequestMetrics) {
         let counters = &seen.counters;
         let parts = counters.prompt_eval.or(counters.eval);
-        let told = of.slot_wait.is_some() || parts.is_some();
-        let Some(done) = seen.done.filter(|_| told && seen.outcome.is_completed()) else {
+        let has_phases = of.slot_wait.is_some() || parts.is_some();
+        let Some(done) = seen
+            .done
+            .filter(|_| has_phases && seen.outcome.is_completed())
+        else {
             return;
         };
         let is_known = of.slot_wait.is_some();
@@ -172,7 +175,7 @@ pub struct Kept<'f> {
     pub agents: ByAgent,
     /// When chunks with output arrived, of all requests.
     pub arrivals: Arrivals,
-    /// Where the completed requests' time went, where the server tells.
+    /// The phases of the completed requests, if the server reports them.
     pub phases: Phases,
     /// How much the servers' prompt caches helped.
     pub cache: CacheHelp,

@@ -5,7 +5,7 @@ use domain::Nanos;
 use super::many::Many;
 use crate::stats::percentile_by;
 
-/// Bits of a short time that one counting pass tells apart.
+/// Bits of a short time that one counting pass distinguishes.
 const BITS: u32 = 16;
 
 /// Lengths of time, in no order. One below 4.29 s takes four bytes, a longer one eight; none is

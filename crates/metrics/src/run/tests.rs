@@ -111,14 +111,8 @@ fn warm_loads_follow_what_is_loaded() {
     cold.sequential.as_mut().unwrap().state_rule = Some("unloaded".to_owned());
     let warm = warm_loads([&cold]);
     assert_eq!((warm.get(&0), warm.len()), (None, 1));
-    cold.probes.push(crate::WarmLoad {
-        agent: 0,
-        load: Nanos::from_millis(70),
-    });
-    cold.probes.push(crate::WarmLoad {
-        agent: 1,
-        load: Nanos::from_millis(70),
-    });
+    let load = Nanos::from_millis(70);
+    cold.probes = [0, 1].map(|agent| crate::WarmLoad { agent, load }).to_vec();
     let warm = warm_loads([&cold]);
     assert_eq!(warm.get(&0), Some(&Nanos::from_millis(70)));
     // A main request that found its model ready goes before a probe.
@@ -134,10 +128,8 @@ fn a_failed_agent_is_counted_and_left_out() {
         message: "out of memory".to_owned(),
     };
     let m = RunMetrics::of(&observed);
-    let outcome = observed.together.unwrap().agents[1].requests[0]
-        .outcome
-        .clone();
-    let fault = RequestFault::NotCompleted(outcome);
+    let failed = &observed.together.unwrap().agents[1].requests[0];
+    let fault = RequestFault::NotCompleted(failed.outcome.clone());
     let why = Unusable::Request(1, "agent-1".to_owned(), 1, fault);
     assert_eq!(m.excluded, Some(why));
     assert_eq!((m.outcomes.completed, m.outcomes.failed), (1, 1));
@@ -188,11 +180,9 @@ fn stepping_clocks_are_said_and_never_panic() {
     let r = &mut observed.together.as_mut().unwrap().agents[0].requests[0];
     r.sent = Some(Stamp(5_000_000_000));
     let m = RunMetrics::of(&observed);
-    let stepped = matches!(
-        m.excluded,
-        Some(Unusable::Request(.., RequestFault::EndsBeforeItBegins(_)))
-    );
-    assert!(stepped, "{:?}", m.excluded);
+    let Some(Unusable::Request(.., RequestFault::EndsBeforeItBegins(_))) = m.excluded else {
+        panic!("{:?}", m.excluded)
+    };
     let contradicts = |w: &RunWarning| matches!(w, RunWarning::Clocks(..));
     assert!(m.warnings.iter().any(contradicts), "{:?}", m.warnings);
 

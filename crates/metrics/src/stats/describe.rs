@@ -18,7 +18,7 @@ pub fn sample_sd(values: &[f64]) -> Option<f64> {
         .map(|ss| (ss / (values.len() - 1) as f64).sqrt())
 }
 
-/// Population standard deviation, with `n`; none of nothing. Only to check figures that somebody
+/// Population standard deviation, with `n`; none of nothing. Only to check figures that others
 /// else computed this way.
 pub fn population_sd(values: &[f64]) -> Option<f64> {
     sum_of_squares(values).map(|ss| (ss / values.len() as f64).sqrt())
@@ -52,7 +52,7 @@ pub(super) fn percentile_sorted(sorted: &[f64], p: f64) -> Option<f64> {
     percentile_by(sorted.len(), p, |rank| sorted[rank])
 }
 
-/// Percentile `p` of `n` values of which `at` tells the one at a rank, from 0 in ascending order.
+/// Percentile `p` of `n` values of which `at` returns the one at a rank, from 0 in ascending order.
 pub(crate) fn percentile_by(n: usize, p: f64, mut at: impl FnMut(usize) -> f64) -> Option<f64> {
     if n == 0 || !(0.0..=100.0).contains(&p) {
         return None;

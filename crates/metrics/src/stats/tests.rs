@@ -46,11 +46,8 @@ fn a_trimmed_mean_by_the_book() {
     let found = Location::of(&seconds).unwrap();
     close(found.centre, 282.7, 0.05);
     // Yuen (1974): (n - 1) times that variance over h (h - 1), with h = 13 values kept.
-    close(
-        found.error,
-        (18.0 * 21_551.4 / (13.0 * 12.0_f64)).sqrt(),
-        0.01,
-    );
+    let error = (18.0 * 21_551.4 / (13.0 * 12.0_f64)).sqrt();
+    close(found.error, error, 0.01);
     close(found.freedom, 12.0, 0.0);
 }
 
@@ -75,10 +72,8 @@ fn one_cold_run_of_eight_or_more_does_not_hide_a_change() {
         ratios[0] = 0.2;
         let found = Location::of_logs(&ratios).unwrap();
         let interval = found.interval(CONFIDENCE).map(f64::exp);
-        assert!(
-            interval.lo > 1.07 && interval.hi < 1.15,
-            "{n}: {interval:?}"
-        );
+        let Interval { lo, hi } = interval;
+        assert!(lo > 1.07 && hi < 1.15, "{n}: {interval:?}");
         assert!(found.p(0.0) < 0.001);
     }
 }
@@ -204,12 +199,11 @@ fn outliers_are_flagged_by_place() {
 fn clean_samples_have_no_outliers() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     for n in [4, 5, 8, 20] {
-        let flagged = (0..2000)
-            .filter(|_| {
-                let values: Vec<f64> = (0..n).map(|_| StandardNormal.sample(&mut rng)).collect();
-                !outliers(&values).is_empty()
-            })
-            .count();
+        let flagged = (0..2000).filter(|_| {
+            let values: Vec<f64> = (0..n).map(|_| StandardNormal.sample(&mut rng)).collect();
+            !outliers(&values).is_empty()
+        });
+        let flagged = flagged.count();
         // One in a hundred, and what 2,000 samples scatter by.
         assert!(flagged <= 35, "{n}: {flagged} of 2000");
     }

@@ -9,7 +9,7 @@ use super::{Better, ConfigSummary, Quantity};
 use crate::run::RunMetrics;
 use crate::stats::{Estimate, Location, studentized_range_p};
 
-/// The best configuration by one quantity, and those that cannot be told apart from it.
+/// The best configuration by one quantity, and those that are not distinguishable from it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Best {
     /// `speedup`, `throughput_together` or `wall_s`.
@@ -20,7 +20,7 @@ pub struct Best {
     pub topology: Option<Topology>,
     /// Its geometric mean.
     pub value: Estimate,
-    /// The others that cannot be told apart from it, with topology: by `Ranking`, and those with
+    /// The others that are not distinguishable from it, with topology: by `Ranking`, and those with
     /// fewer than three runs.
     pub not_told_apart: Vec<(ConfigId, Option<Topology>)>,
     /// Configurations compared, itself included.
@@ -30,7 +30,7 @@ pub struct Best {
 /// Quantities by which a best configuration is named.
 const BY: [&str; 3] = ["wall_s", "throughput_together", "speedup"];
 
-/// The chance that options that are equal are told apart.
+/// The chance that equal options are found to differ.
 pub(super) const LEVEL: f64 = 0.05;
 
 /// The positive values of an option, by repetition.

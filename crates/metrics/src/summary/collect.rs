@@ -87,48 +87,42 @@ fn positive<T>(items: &[T], value: impl Fn(&T) -> Option<f64>) -> Option<Estimat
     Estimate::of_sizes(&values)
 }
 
-/// The energy of the runs that take part, where telemetry tells it.
+/// The energy of the used runs, if telemetry has it.
 fn energy(meter: &Meter, used: &[Run<'_>]) -> Option<ConfigEnergy> {
     let of = |arm: Option<&ArmObservation>| {
         let arm = arm?;
         let times = ArmTimes::clocked(arm)?;
         let energy = meter.between(times.begin, times.begin + times.wall)?;
-        let tokens = arm
-            .agents
-            .iter()
-            .map(crate::arms::tokens)
-            .fold(0, u64::saturating_add);
+        let tokens = arm.agents.iter().map(crate::arms::tokens);
+        let tokens = tokens.fold(0, u64::saturating_add);
         Some(ArmEnergy {
             energy,
             per_token: (tokens > 0).then(|| energy.joules / tokens as f64),
         })
     };
-    let together: Vec<_> = used
-        .iter()
-        .filter_map(|r| of(r.0.together.as_ref()))
-        .collect();
-    let sequential: Vec<_> = used
-        .iter()
-        .filter_map(|r| of(r.0.sequential.as_ref()))
-        .collect();
-    ConfigEnergy::of(&together, &sequential)
+    let together = used.iter().filter_map(|r| of(r.0.together.as_ref()));
+    let sequential = used.iter().filter_map(|r| of(r.0.sequential.as_ref()));
+    ConfigEnergy::of(
+        &together.collect::<Vec<_>>(),
+        &sequential.collect::<Vec<_>>(),
+    )
 }
 
-/// Most device memory in use during the together arm, all devices together, bytes. A part's memory
-/// is counted with the whole, or for itself where the whole does not tell.
+/// Peak device memory during the together arm over all devices, bytes. The memory of a part of a device counts only if
+/// that of the whole is unknown.
 fn memory_peak(data: &Dataset, run: &RunObservation) -> Option<f64> {
     let times = ArmTimes::clocked(run.together.as_ref()?)?;
     data.telemetry
         .iter()
         .filter(|s| s.at >= times.begin && s.at <= times.begin + times.wall)
         .filter_map(|s| {
-            let told = |index: u32| {
+            let is_known = |index: u32| {
                 let mut whole = s.gpus.iter().filter(|g| g.index == index);
                 whole.any(|g| g.memory_used_bytes.is_some())
             };
             s.gpus
                 .iter()
-                .filter(|g| !g.part_of.is_some_and(told))
+                .filter(|g| !g.part_of.is_some_and(is_known))
                 .filter_map(|g| g.memory_used_bytes)
                 .reduce(|a, b| a + b)
         })
@@ -145,10 +139,8 @@ fn averaged<T>(
 ) -> Statistics {
     let mut statistics = Statistics::default();
     for quantity in &QUANTITIES {
-        let values: Vec<f64> = items
-            .iter()
-            .filter_map(|item| value(quantity, item))
-            .collect();
+        let values = items.iter().filter_map(|item| value(quantity, item));
+        let values: Vec<f64> = values.collect();
         quantity.set(&mut statistics, estimate(quantity, &values));
     }
     let losses: Vec<_> = items.iter().filter_map(|item| lost(item)).collect();

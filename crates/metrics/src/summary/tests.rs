@@ -5,7 +5,7 @@ use domain::{Nanos, Outcome, Stamp};
 
 use super::*;
 use crate::observation::{PublishedRow, RequestTimes, RunObservation, StampSource};
-use crate::timeline::{Calls, agent, arm, at, beside, dataset, request, run, two_arms};
+use crate::timeline::{Calls, agent, arm, at, dataset, request, run, run_together, two_arms};
 
 fn close(a: f64, b: f64) {
     assert!((a - b).abs() < 1e-9, "{a} is not {b}");
@@ -14,10 +14,10 @@ fn close(a: f64, b: f64) {
 /// Two agents on one server each: alone 1.2 s, together `per_token_ms` per token.
 fn on_two(config: &str, repetition: u32, per_token_ms: u64) -> RunObservation {
     let call = |sent, ms| [request(sent).load(100).prefill(100).decode(10, ms)];
-    let beside = call(0, per_token_ms);
+    let together = call(0, per_token_ms);
     let agents = [
-        Calls::new(&beside, &call(0, 100)),
-        Calls::new(&beside, &call(1200, 100)).on(1),
+        Calls::new(&together, &call(0, 100)),
+        Calls::new(&together, &call(1200, 100)).on(1),
     ];
     two_arms(config, repetition, "warm for agent 0", &agents)
 }
@@ -25,13 +25,7 @@ fn on_two(config: &str, repetition: u32, per_token_ms: u64) -> RunObservation {
 #[test]
 fn gain_and_decoding_are_two_answers() {
     use Decoding::{InTurn, Overlapping};
-    let repeated = |mean, lo, hi| Estimate {
-        mean,
-        lo: Some(lo),
-        hi: Some(hi),
-        sd: Some(0.1),
-        n: 3,
-    };
+    use Gain::Undecided;
     for (overlap, (mean, lo, hi), gain, decoding, word) in [
         (0.049, (1.0, 0.98, 1.02), Gain::None, InTurn, "serial"),
         (0.9, (1.0, 0.98, 1.02), Gain::None, Overlapping, "shared"),
@@ -39,49 +33,36 @@ fn gain_and_decoding_are_two_answers() {
         (0.0, (1.32, 1.30, 1.35), Gain::Pays, InTurn, "parallel"),
         (0.9, (1.2, 1.1, 1.3), Gain::Pays, Overlapping, "parallel"),
         // The truth was 1.298: neither "No" nor "Yes" is shown.
-        (
-            0.0,
-            (1.24, 0.99, 1.49),
-            Gain::Undecided,
-            InTurn,
-            "undecided",
-        ),
-        (
-            0.9,
-            (1.2, 1.02, 1.3),
-            Gain::Undecided,
-            Overlapping,
-            "undecided",
-        ),
-        (
-            0.9,
-            (1.0, 0.97, 1.2),
-            Gain::Undecided,
-            Overlapping,
-            "undecided",
-        ),
-        (0.0, (0.9, 0.6, 1.2), Gain::Undecided, InTurn, "undecided"),
+        (0.0, (1.24, 0.99, 1.49), Undecided, InTurn, "undecided"),
+        (0.9, (1.2, 1.02, 1.3), Undecided, Overlapping, "undecided"),
+        (0.9, (1.0, 0.97, 1.2), Undecided, Overlapping, "undecided"),
+        (0.0, (0.9, 0.6, 1.2), Undecided, InTurn, "undecided"),
         (0.9, (1.03, 1.02, 1.04), Gain::None, Overlapping, "shared"),
-        // A loss of time goes first, however the agents were served.
+        // A loss of time takes precedence, however the agents were served.
         (0.0, (0.87, 0.85, 0.90), Gain::Costs, InTurn, "degraded"),
         (0.9, (0.9, 0.85, 0.94), Gain::Costs, Overlapping, "degraded"),
         (0.0, (0.96, 0.88, 1.04), Gain::NoGain, InTurn, "no gain"),
     ] {
-        let found = Verdict::of(Some(overlap), Some(repeated(mean, lo, hi)));
+        let repeated = Some(Estimate {
+            mean,
+            lo: Some(lo),
+            hi: Some(hi),
+            sd: Some(0.1),
+            n: 3,
+        });
+        let found = Verdict::of(Some(overlap), repeated);
         assert_eq!(
             found,
             Verdict { gain, decoding },
             "{overlap} {mean} {lo} {hi}"
         );
         assert_eq!(found.word(), word);
-        let unseen = Verdict::of(None, Some(repeated(mean, lo, hi)));
+        let unseen = Verdict::of(None, repeated);
         assert_eq!(unseen.gain, gain);
         assert_ne!(unseen.word(), "serial");
     }
-    assert_eq!(
-        Verdict::of(Some(0.9), Estimate::of(&[1.9, 1.9])).word(),
-        "undecided"
-    );
+    let twice = Verdict::of(Some(0.9), Estimate::of(&[1.9, 1.9]));
+    assert_eq!(twice.word(), "undecided");
     let in_turn = Verdict::of(Some(0.0), None);
     assert_eq!((in_turn.word(), in_turn.decoding), ("unknown", InTurn));
     assert_eq!(Verdict::of(None, None), Verdict::UNKNOWN);
@@ -155,10 +136,8 @@ fn one_configuration_repeated() {
         .collect();
     let summary = Summary::of(&dataset(runs));
     let config = &summary.configs[0];
-    assert_eq!(
-        (config.runs, config.runs_excluded, config.agents),
-        (3, 0, 2)
-    );
+    let counts = (config.runs, config.runs_excluded, config.agents);
+    assert_eq!(counts, (3, 0, 2));
     let wall = config.stats.wall_s.unwrap();
     close(wall.mean, 1.22);
     close(wall.sd.unwrap(), 0.01);
@@ -191,12 +170,8 @@ fn best_is_said_with_its_equals() {
     let summary = Summary::of(&dataset(runs));
     let best = summary.best.iter().find(|b| b.by == "speedup").unwrap();
     assert_eq!((best.id.as_str(), best.compared), ("fast", 3));
-    let equals: Vec<_> = best
-        .not_told_apart
-        .iter()
-        .map(|(id, _)| id.as_str())
-        .collect();
-    assert_eq!(equals, ["equal"]);
+    let equals = best.not_told_apart.iter().map(|(id, _)| id.as_str());
+    assert!(equals.eq(["equal"]));
     // Single runs are not ranked.
     let single = ["a", "b"].iter().zip([100, 190]);
     let summary = Summary::of(&dataset(single.map(|(c, ms)| on_two(c, 1, ms)).collect()));
@@ -236,10 +211,8 @@ fn failed_runs_are_counted_and_noted() {
     let mut worse = on_two("b", 1, 100);
     worse.together = None;
     let config = &Summary::of(&dataset(vec![worse])).configs[0];
-    assert_eq!(
-        (config.stats.wall_s, config.verdict),
-        (None, Verdict::UNKNOWN)
-    );
+    assert_eq!(config.stats.wall_s, None);
+    assert_eq!(config.verdict, Verdict::UNKNOWN);
     assert!(Summary::of(&dataset(Vec::new())).configs.is_empty());
 }
 
@@ -259,7 +232,7 @@ fn published() -> PublishedRow {
 #[test]
 fn a_published_row_enters_no_mean_of_observed_runs() {
     let call = request(0).load(100).decode(10, 100);
-    let mut data = dataset(vec![beside("a", 1, &[call, call])]);
+    let mut data = dataset(vec![run_together("a", 1, &[call, call])]);
     data.runs[0].scenario = "chimera_homo".to_owned();
     let alone = Summary::of(&data);
     data.published.push(published());
@@ -273,10 +246,9 @@ fn a_published_row_enters_no_mean_of_observed_runs() {
 #[test]
 fn intervals_stay_among_the_values_that_a_quantity_can_have() {
     // Prefills of 1, 1 and 2,000 ms: Student's interval of their mean reaches far below zero.
-    let runs = [1, 1, 2_000]
-        .into_iter()
-        .zip(1..)
-        .map(|(ms, repetition)| beside("a", repetition, &[request(0).prefill(ms).decode(10, 10)]));
+    let runs = [1, 1, 2_000].into_iter().zip(1..).map(|(ms, repetition)| {
+        run_together("a", repetition, &[request(0).prefill(ms).decode(10, 10)])
+    });
     let summary = Summary::of(&dataset(runs.collect()));
     let ttft = summary.configs[0].per_agent[0].ttft_ms.unwrap();
     assert_eq!((ttft.lo, ttft.n), (Some(0.0), 3));
@@ -292,10 +264,8 @@ fn a_published_row_alone_makes_a_configuration() {
     data.published.push(published());
     let config = &Summary::of(&data).configs[0];
     close(config.stats.speedup_est.unwrap().mean, 1.55);
-    assert_eq!(
-        (config.stats.tp_delta, config.verdict),
-        (None, Verdict::UNKNOWN)
-    );
+    assert_eq!(config.stats.tp_delta, None);
+    assert_eq!(config.verdict, Verdict::UNKNOWN);
 }
 
 #[test]
@@ -303,13 +273,7 @@ fn unknown_is_null_in_json_order_of_the_schema() {
     let summary = Summary::of(&dataset(vec![on_two("a", 1, 100)]));
     assert_eq!(summary.configs[0].stats.speedup_upper_bound, None);
     let names: Vec<_> = QUANTITIES.iter().map(|q| q.name).collect();
-    for key in [
-        "wall_s",
-        "speedup_est",
-        "efficiency_est",
-        "ttft_delta_ms",
-        "tp_delta",
-    ] {
+    for key in "wall_s speedup_est efficiency_est ttft_delta_ms tp_delta".split(' ') {
         assert!(names.contains(&key));
     }
 }
@@ -343,12 +307,8 @@ mod nonsense {
     }
 
     fn any_request(rng: &mut ChaCha8Rng) -> RequestTimes {
-        let likely = rng.random_bool(0.95);
-        let sent = if likely {
-            Some(early(rng))
-        } else {
-            any_moment(rng)
-        };
+        let (likely, other) = (Some(early(rng)), any_moment(rng));
+        let sent = if rng.random_bool(0.95) { likely } else { other };
         let ended = any_moment(rng);
         // Mostly after `sent`, so that most runs are used and not left out.
         let done = match sent {
@@ -384,11 +344,7 @@ mod nonsense {
                 1 => Outcome::Cancelled,
                 _ => Outcome::Completed,
             },
-            stamps: if rng.random() {
-                StampSource::Rebuilt
-            } else {
-                StampSource::Taken
-            },
+            stamps: [StampSource::Rebuilt, StampSource::Taken][rng.random_range(0..2)],
             ..RequestTimes::default()
         }
     }
@@ -423,7 +379,7 @@ mod nonsense {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-        /// Whatever is recorded, there is a summary and no panic, and no figure is infinite.
+        /// For any records there is a summary and no panic, and no figure is infinite.
         #[test]
         fn gives_a_result_and_never_a_panic(
             runs in 0..5_u32,

@@ -87,7 +87,7 @@ pub enum Decoding {
     InTurn,
     /// For 5 % of it or more.
     Overlapping,
-    /// The data do not tell.
+    /// Unknown from the data.
     Unknown,
 }
 

@@ -78,7 +78,7 @@ impl ResultsDir {
     /// Takes a folder that an earlier process left, and repairs what it left half written: the end
     /// of a line that was being written is moved into a file of its own beside it.
     pub fn resume(dir: &Path) -> Result<Self, FolderError> {
-        FolderError::unless_there(&dir.join(MANIFEST_FILE))?;
+        FolderError::unless_exists(&dir.join(MANIFEST_FILE))?;
         let lock = Lock::take(dir)?;
         let manifest = read_manifest(dir)?;
         let journal_path = dir.join(JOURNAL_FILE);
@@ -171,7 +171,7 @@ pub fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), FolderError
 /// Reads `manifest.json` of a folder that a sweep is to go on in; another schema is refused.
 pub fn read_manifest(dir: &Path) -> Result<Manifest, FolderError> {
     let path = dir.join(MANIFEST_FILE);
-    FolderError::unless_there(&path)?;
+    FolderError::unless_exists(&path)?;
     let ours = RESULTS_SCHEMA..=RESULTS_SCHEMA;
     match read_versioned::<Manifest>(&path, "manifest", ours, |file| file) {
         Ok((_, mut manifest)) => {

@@ -1,86 +1,56 @@
-//! What differs between a sweep and one that is to go on in its folder.
+//! The differences between a recorded sweep and the settings with which it is resumed.
 
 use std::collections::BTreeSet;
 
 use domain::record::{EndpointFacts, Manifest};
 use serde_json::Value;
 
-/// Each difference as `key: there X, here Y`.
-pub(super) fn differences(there: &Manifest, here: &Manifest) -> Vec<String> {
+/// Each difference as `key: recorded X, now Y`.
+pub(super) fn differences(recorded: &Manifest, now: &Manifest) -> Vec<String> {
     let mut found = Vec::new();
-    let mut compare = |key: &str, there: String, here: String| {
-        if there != here {
-            found.push(format!("{key}: there {there}, here {here}"));
+    let mut compare = |key: &str, of: &dyn Fn(&Manifest) -> String| {
+        let (recorded, now) = (of(recorded), of(now));
+        if recorded != now {
+            found.push(format!("{key}: recorded {recorded}, now {now}"));
         }
     };
-    compare(
-        "repetitions",
-        there.repetitions.to_string(),
-        here.repetitions.to_string(),
-    );
-    compare(
-        "provenance",
-        format!("{:?}", there.header.provenance),
-        format!("{:?}", here.header.provenance),
-    );
-    compare(
-        "endpoints",
-        there.header.endpoints.len().to_string(),
-        here.header.endpoints.len().to_string(),
-    );
-    for (i, (a, b)) in there
-        .header
-        .endpoints
-        .iter()
-        .zip(&here.header.endpoints)
-        .enumerate()
-    {
-        compare(
-            &format!("endpoints[{i}].server"),
-            format!("{} {}", a.server.kind, a.server.version),
-            format!("{} {}", b.server.kind, b.server.version),
-        );
-        let digest = |facts: &EndpointFacts| {
-            facts
-                .model
-                .as_ref()
-                .and_then(|model| model.digest.clone())
-                .unwrap_or_else(|| "unknown".to_owned())
-        };
-        compare(
-            &format!("endpoints[{i}].model.digest"),
-            digest(a),
-            digest(b),
-        );
+    compare("repetitions", &|m| m.repetitions.to_string());
+    compare("provenance", &|m| format!("{:?}", m.header.provenance));
+    compare("endpoints", &|m| m.header.endpoints.len().to_string());
+    let endpoints = [recorded, now].map(|m| m.header.endpoints.len());
+    for i in 0..endpoints[0].min(endpoints[1]) {
+        let of = |m: &Manifest| -> EndpointFacts { m.header.endpoints[i].clone() };
+        compare(&format!("endpoints[{i}].server"), &|m| {
+            let server = of(m).server;
+            format!("{} {}", server.kind, server.version)
+        });
+        compare(&format!("endpoints[{i}].model.digest"), &|m| {
+            let digest = of(m).model.and_then(|model| model.digest);
+            digest.unwrap_or_else(|| "unknown".to_owned())
+        });
     }
-    if there.plan_hash != here.plan_hash {
-        let plan = |manifest: &Manifest| {
+    if recorded.plan_hash != now.plan_hash {
+        let [old, new] = [recorded, now].map(|manifest| {
             serde_json::to_value(&manifest.plan).expect("a plan has no maps with non-string keys")
-        };
+        });
         let before = found.len();
-        value_differences("plan", &plan(there), &plan(here), &mut found);
+        value_differences("plan", &old, &new, &mut found);
         if found.len() == before {
-            found.push(format!(
-                "plan_hash: there {}, here {}",
-                there.plan_hash, here.plan_hash
-            ));
+            let (recorded, now) = (&recorded.plan_hash, &now.plan_hash);
+            found.push(format!("plan_hash: recorded {recorded}, now {now}"));
         }
     }
     found
 }
 
 /// Paths at which two JSON values differ.
-fn value_differences(path: &str, there: &Value, here: &Value, found: &mut Vec<String>) {
-    match (there, here) {
+fn value_differences(path: &str, recorded: &Value, now: &Value, found: &mut Vec<String>) {
+    match (recorded, now) {
         (Value::Object(a), Value::Object(b)) => {
             let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
             for key in keys {
-                value_differences(
-                    &format!("{path}.{key}"),
-                    a.get(key).unwrap_or(&Value::Null),
-                    b.get(key).unwrap_or(&Value::Null),
-                    found,
-                );
+                let [a, b] = [a, b].map(|map| map.get(key).unwrap_or(&Value::Null));
+                value_differences(&format!("{path}.{key}"), a, b, found);
             }
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
@@ -89,13 +59,10 @@ fn value_differences(path: &str, there: &Value, here: &Value, found: &mut Vec<St
             }
         }
         (Value::Array(a), Value::Array(b)) => {
-            found.push(format!(
-                "{path}: there {} entries, here {}",
-                a.len(),
-                b.len()
-            ));
+            let (a, b) = (a.len(), b.len());
+            found.push(format!("{path}: recorded {a} entries, now {b}"));
         }
         (a, b) if a == b => {}
-        (a, b) => found.push(format!("{path}: there {a}, here {b}")),
+        (a, b) => found.push(format!("{path}: recorded {a}, now {b}")),
     }
 }

@@ -203,8 +203,10 @@ fn steps_that_failed_are_counted_and_the_first_is_named() {
         lines.push(arm(1, Arm::Together, 1, true));
         let dir = folder(&lines, "");
         let warnings = read(dir.path(), false, &mut Vec::new()).unwrap().warnings;
-        let told = warnings.into_iter().find(|said| said.contains("steps of"));
-        told.unwrap_or_default()
+        let found = warnings
+            .into_iter()
+            .find(|warning| warning.contains("steps of"));
+        found.unwrap_or_default()
     };
     // A request that failed has a row, and a step that was cancelled did not fail.
     let others = [
@@ -305,9 +307,9 @@ fn other_conditions_are_refused_and_named() {
     assert_eq!(
         differences,
         [
-            "repetitions: there 2, here 5",
-            "plan.configs[0].agents[1].options.num_ctx: there null, here 4096",
-            "plan.seed: there 113, here 7",
+            "repetitions: recorded 2, now 5",
+            "plan.configs[0].agents[1].options.num_ctx: recorded null, now 4096",
+            "plan.seed: recorded 113, now 7",
         ]
     );
 }

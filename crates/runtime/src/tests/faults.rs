@@ -18,10 +18,8 @@ use crate::{RuntimeError, SweepSummary};
 
 /// A reply of `tokens` tokens if `answers`, else a refused connection.
 fn if_up(answers: bool, tokens: u64) -> Reply {
-    match answers {
-        true => Reply::Text { tokens },
-        false => Reply::Refused,
-    }
+    let text = Reply::Text { tokens };
+    if answers { text } else { Reply::Refused }
 }
 
 /// Does `reply` for the agent with this context, and what [`by_context`] does for the others.

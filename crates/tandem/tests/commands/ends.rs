@@ -99,7 +99,7 @@ fn a_capacity_run_that_is_killed_in_a_level_runs_that_level_again() {
 
     fs::remove_dir_all(place.path("r")).unwrap();
     fs::create_dir(place.path("r")).unwrap();
-    let words = ["no file r/capacity.json", "again with --out"];
+    let words = ["no file r/capacity.json", "start a new one with --out"];
     place.fails("capacity --resume r", 2, &words);
     place.good(CAPACITY);
 }
@@ -271,8 +271,8 @@ fn a_full_disk_is_reported_with_the_command_to_continue() {
     }
     // Room for the header but not for the rows.
     for (line, resume, words) in [
-        (sweep, "sweep --resume r", "with --resume"),
-        (CAPACITY, "capacity --resume r", "with --resume"),
+        (sweep, "sweep --resume r", "continue with --resume"),
+        (CAPACITY, "capacity --resume r", "continue with --resume"),
         (load, "", "r is not complete"),
     ] {
         let place = Place::new();

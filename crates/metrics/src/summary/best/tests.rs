@@ -48,10 +48,8 @@ fn equals_are_told_apart_in_at_most_five_percent() {
     ] {
         for paired in [true, false] {
             let found = told_apart(trials, &vec![0.02; count], 0.0, repetitions, paired);
-            assert!(
-                found <= most,
-                "{count} options, {repetitions} repetitions: {found} of {trials}"
-            );
+            let case = format!("{count} options, {repetitions} repetitions");
+            assert!(found <= most, "{case}: {found} of {trials}");
         }
     }
 }
@@ -60,10 +58,8 @@ fn equals_are_told_apart_in_at_most_five_percent() {
 fn the_best_is_found_where_it_is_better() {
     for (count, repetitions) in [(2, 5), (3, 5), (19, 5), (19, 8)] {
         let found = told_apart(50, &vec![0.02; count], 0.10, repetitions, true);
-        assert!(
-            found >= 45,
-            "{count} options, {repetitions} repetitions: {found} of 50"
-        );
+        let case = format!("{count} options, {repetitions} repetitions");
+        assert!(found >= 45, "{case}: {found} of 50");
     }
 }
 

@@ -8,13 +8,7 @@ use crate::observation::RunObservation;
 use crate::timeline::{agent, arm, context, dataset, request, run};
 
 /// Two agents that end after so long, whose options differ or not, on a topology.
-fn took(
-    config: &str,
-    repetition: u32,
-    topology: Topology,
-    wall_s: f64,
-    equal: bool,
-) -> RunObservation {
+fn took(config: &str, at: u32, topology: Topology, wall_s: f64, equal: bool) -> RunObservation {
     let call = request(0).prefill((1e3 * wall_s) as u64 - 10).decode(10, 1);
     let agents = [1024, if equal { 1024 } else { 4096 }].into_iter().zip(0..);
     let agents =
@@ -22,24 +16,16 @@ fn took(
     let arm = arm(Arm::Together, "unloaded", agents.collect());
     RunObservation {
         topology: Some(topology),
-        ..run(config, repetition, Some(arm), None)
+        ..run(config, at, Some(arm), None)
     }
 }
 
 /// Repetitions of a configuration on both topologies, with walls that scatter by 3 % beside one another.
 fn both(config: &str, shared_s: f64, per_agent_s: f64, equal: bool, n: u32) -> Vec<RunObservation> {
-    let sides = [
-        (Topology::Shared, shared_s),
-        (Topology::PerAgent, per_agent_s),
-    ];
     let run = |repetition: u32| {
-        sides.map(|(topology, wall)| {
-            let odd = f64::from(repetition * 7 % 5) - 2.0;
-            let own = if topology == Topology::Shared {
-                odd
-            } else {
-                -odd
-            };
+        let odd = f64::from(repetition * 7 % 5) - 2.0;
+        let shared = (Topology::Shared, shared_s, odd);
+        [shared, (Topology::PerAgent, per_agent_s, -odd)].map(|(topology, wall, own)| {
             let wall = wall * (1.0 + 0.01 * own) * (1.0 + 0.05 * odd);
             took(config, repetition, topology, wall, equal)
         })
@@ -50,6 +36,11 @@ fn both(config: &str, shared_s: f64, per_agent_s: f64, equal: bool, n: u32) -> V
 fn choice_of(runs: Vec<RunObservation>) -> (Vec<TopologyComparison>, Choice) {
     let summary = Summary::of(&dataset(runs));
     (summary.topologies, summary.choice.unwrap())
+}
+
+fn by_group(choice: &Choice) -> Vec<(Kind, Faster)> {
+    let of = |group: &ChoiceOver| (group.kind.clone().unwrap(), group.faster);
+    choice.groups.iter().map(of).collect()
 }
 
 #[test]
@@ -63,16 +54,14 @@ fn a_plan_with_one_topology_offers_no_choice() {
 #[test]
 fn one_configuration_is_ranked_by_paired_walls() {
     let (each, choice) = choice_of(both("a", 15.0, 9.6, true, 5));
+    let (each, overall) = (&each[0], &choice.overall);
     assert_eq!(
-        (each[0].faster, choice.overall.faster),
+        (each.faster, overall.faster),
         (Faster::PerAgent, Faster::PerAgent)
     );
-    assert_eq!(
-        (each[0].wall_s, each[0].p),
-        (choice.overall.wall_s, choice.overall.p)
-    );
+    assert_eq!((each.wall_s, each.p), (overall.wall_s, overall.p));
     assert!(choice.groups.is_empty() && !choice.depends_on_group());
-    let ratio = choice.overall.wall_s.ratio;
+    let ratio = overall.wall_s.ratio;
     // Each wall scatters by 8 %, the pairs by 3 %.
     assert!(
         (ratio.mean - 0.64).abs() < 0.01 && ratio.hi.unwrap() < 0.67,
@@ -82,11 +71,8 @@ fn one_configuration_is_ranked_by_paired_walls() {
     assert_eq!(close.overall.faster, Faster::Neither);
     let (_, open) = choice_of(both("a", 10.0, 10.3, true, 3));
     assert_eq!(open.overall.faster, Faster::Undecided);
-    let (_, few) = choice_of(both("a", 15.0, 9.6, true, 2));
-    assert_eq!(
-        (few.overall.faster, few.overall.p),
-        (Faster::NotRanked, None)
-    );
+    let few = choice_of(both("a", 15.0, 9.6, true, 2)).1.overall;
+    assert_eq!((few.faster, few.p), (Faster::NotRanked, None));
 }
 
 #[test]
@@ -106,17 +92,10 @@ fn an_interaction_is_found_by_repetitions_where_groups_are_small() {
     runs.extend(both("differ2", 17.9, 16.3, false, 5));
     let (each, choice) = choice_of(runs);
     assert!(choice.depends_on_group() && !choice.over_configs);
-    let groups: Vec<_> = choice
-        .groups
-        .iter()
-        .map(|g| (g.kind.clone().unwrap(), g.faster))
-        .collect();
+    let different = (Kind::DifferentOptions, Faster::PerAgent);
     assert_eq!(
-        groups,
-        [
-            (Kind::EqualOptions, Faster::Shared),
-            (Kind::DifferentOptions, Faster::PerAgent)
-        ]
+        by_group(&choice),
+        [(Kind::EqualOptions, Faster::Shared), different]
     );
     let alone: Vec<_> = each.iter().map(|one| one.faster).collect();
     assert_eq!(alone, [Faster::Shared, Faster::PerAgent, Faster::PerAgent]);
@@ -152,17 +131,11 @@ agents = [{ name = "x" }, { name = "y" }]
         ..serde_json::from_str(recorded).unwrap()
     });
     let choice = Summary::of(&data).choice.unwrap();
-    let groups: Vec<_> = choice
-        .groups
-        .iter()
-        .map(|g| (g.kind.clone().unwrap(), g.faster))
-        .collect();
+    let declared = |name: &str| Kind::Declared(name.to_owned());
+    let others = (declared(""), Faster::PerAgent);
     assert_eq!(
-        groups,
-        [
-            (Kind::Declared("short".to_owned()), Faster::Shared),
-            (Kind::Declared(String::new()), Faster::PerAgent)
-        ]
+        by_group(&choice),
+        [(declared("short"), Faster::Shared), others]
     );
     assert!(choice.depends_on_group());
     assert_eq!(choice.per_agent_servers, Some(2));
@@ -173,16 +146,12 @@ agents = [{ name = "x" }, { name = "y" }]
 fn recorded() -> Vec<RunObservation> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113/repeated.csv");
     let text = std::fs::read_to_string(path).unwrap();
-    let rows: Vec<Vec<&str>> = text
-        .lines()
-        .skip(1)
-        .map(|l| l.split(',').collect())
-        .collect();
+    let rows = text.lines().skip(1).map(|l| l.split(',').collect());
+    let rows: Vec<Vec<&str>> = rows.collect();
     let run = |(place, row): (usize, &Vec<&str>)| {
-        let topology = if row[2] == "1" {
-            Topology::Shared
-        } else {
-            Topology::PerAgent
+        let topology = match row[2] {
+            "1" => Topology::Shared,
+            _ => Topology::PerAgent,
         };
         let [mean, sd] = [5, 6].map(|column: usize| row[column].parse::<f64>().unwrap());
         // The file names one configuration twice; its rows are in the same order on both.
@@ -203,11 +172,8 @@ fn three_hundred_recorded_runs_are_a_tie_that_hides_an_interaction() {
     data.provenance = Provenance::Imported;
     let choice = Summary::of(&data).choice.unwrap();
     assert!(choice.over_configs && choice.depends_on_group());
-    assert!(
-        choice.p_interaction.unwrap() < 1e-5,
-        "{:?}",
-        choice.p_interaction
-    );
+    let p = choice.p_interaction.unwrap();
+    assert!(p < 1e-5, "{p}");
     let overall = &choice.overall;
     assert_eq!((overall.configs, overall.faster), (30, Faster::Undecided));
     assert!(overall.p.unwrap() > 0.5);

@@ -71,10 +71,8 @@ fn a_trace_may_have_prompts_and_sessions_in_any_order() {
 #[test]
 fn what_a_load_or_a_sweep_recorded_can_be_replayed() {
     let record = |agent: u32, at: u64, role: &str, counted: bool| {
-        let counters = match counted {
-            true => serde_json::json!({ "prompt_eval_count": 40 + agent }),
-            false => serde_json::json!({}),
-        };
+        let tokens = counted.then_some(40 + agent);
+        let counters = serde_json::json!({ "prompt_eval_count": tokens });
         serde_json::json!({
             "t": "request", "config": "load", "topology": "shared", "repetition": 1,
             "arm": "together", "attempt": 1, "role": role, "agent": agent, "agent_name": "a",
