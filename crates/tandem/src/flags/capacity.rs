@@ -12,7 +12,7 @@ use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, TextFl
 
 /// What a run was asked when it began, the simulator with it: none of it can change on the way. A prompt
 /// whose text was not kept is given again.
-const ASKED: [&str; 23] = [
+const ASKED: [&str; 25] = [
     "model",
     "slo",
     "start",
@@ -36,6 +36,8 @@ const ASKED: [&str; 23] = [
     "runtime",
     "workers",
     "pin",
+    "http",
+    "proxy",
 ];
 
 /// Flags of `tandem capacity`.
