@@ -10,8 +10,8 @@
 //!
 //! Virtual time is only sound while nothing is on its way that the runtime cannot see. Bytes in a
 //! loopback socket are such a thing: tokio may find its tasks idle, jump ahead, and only then see
-//! the readable socket. The [`Ledger`] closes that gap. Whoever puts something on the wire posts
-//! it, whoever takes it off takes it, and while anything is posted a guard task keeps the runtime
+//! the readable socket. The [`Ledger`] closes that gap. A sender posts what it puts on the
+//! wire, a receiver takes it off, and while anything is posted a guard task keeps the runtime
 //! busy so that time stands still.
 //!
 //! What it does not know: what is being timed.

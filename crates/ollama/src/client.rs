@@ -11,7 +11,7 @@ use transport::{
 
 use crate::error::JSON;
 use crate::stream::{Reading, Reply};
-use crate::template::Last;
+use crate::template::SharedTemplate;
 use crate::wire::{EmbedRequest, Embeddings, Request, ShowRequest, Shown, Tags};
 
 /// The port where none is given and no scheme asks for its own.
@@ -50,7 +50,7 @@ pub fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
 #[derive(Debug)]
 pub struct Client {
     pub(crate) transport: Transport,
-    pub(crate) last: Last,
+    pub(crate) last: SharedTemplate,
 }
 
 impl Client {
@@ -64,7 +64,7 @@ impl Client {
     pub fn build(settings: Builder, server: &str) -> Result<Self, BuildError> {
         Ok(Self {
             transport: settings.build(&endpoint(server)?)?,
-            last: Last::default(),
+            last: SharedTemplate::default(),
         })
     }
 
@@ -83,16 +83,16 @@ impl Client {
     /// The models on disk.
     pub async fn tags(&self) -> Result<Tags, BackendError> {
         let mut tags: Tags = self.get("/api/tags").await?;
-        let told = |words: &mut String| *words = self.transport.name(std::mem::take(words));
+        let clean = |words: &mut String| *words = self.transport.name(std::mem::take(words));
         for model in &mut tags.models {
-            told(&mut model.name);
+            clean(&mut model.name);
             let details = &mut model.details;
             let others = [
                 &mut model.digest,
                 &mut details.parameter_size,
                 &mut details.quantization_level,
             ];
-            others.into_iter().flatten().for_each(told);
+            others.into_iter().flatten().for_each(clean);
         }
         Ok(tags)
     }

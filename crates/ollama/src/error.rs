@@ -1,4 +1,4 @@
-//! What responses are, the server's words in its error objects, and what a refusal means.
+//! What responses are, the server's words in its error objects, and what a response means.
 
 use domain::FailureKind;
 use serde_json::value::RawValue;
@@ -12,19 +12,19 @@ pub(crate) const JSON: Expectation = Expectation {
     content_types: &["application/x-ndjson", "application/json"],
     what: "JSON",
     server: "an Ollama",
-    most: 8 * MAX_LINE,
-    refused,
+    max_bytes: 8 * MAX_LINE,
+    on_error_status,
     json_instead: None,
 };
 
 /// What a response that is no success means. `model` is the one that was asked for.
-fn refused(refusal: &ErrorResponse, model: Option<&str>) -> RequestError {
-    let told = error_in(&refusal.body);
-    if let (404, Some(words), Some(model)) = (refusal.status, &told, model) {
+fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestError {
+    let message = error_in(&response.body);
+    if let (404, Some(words), Some(model)) = (response.status, &message, model) {
         let words = ErrorText::message(words).and(format!("; to get it: ollama pull {model}"));
         return RequestError::Failed(FailureKind::ModelNotFound, words);
     }
-    refusal.error(told, None)
+    response.error(message, None)
 }
 
 /// The words of a body that is an error object.

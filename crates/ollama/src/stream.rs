@@ -11,7 +11,7 @@ use transport::{
 
 use crate::chunk::{Chunk, LINE};
 use crate::ndjson::Decoder;
-use crate::template::{Last, Learned, Said};
+use crate::template::{Delta, SharedTemplate, StreamTemplate};
 use crate::wire::ToolCall;
 
 /// How a typed generation ended; what it produced is in the caller's exchange.
@@ -36,14 +36,14 @@ pub(crate) struct Reading {
 struct Shown {
     exchange: Exchange,
     tool_calls: Vec<ToolCall>,
-    learned: Learned,
+    learned: StreamTemplate,
 }
 
 impl Reading {
     /// A reading that begins with what the client's other streams have learned.
-    pub(crate) fn of(last: &Last) -> Self {
+    pub(crate) fn of(last: &SharedTemplate) -> Self {
         let mut reading = Self::default();
-        reading.shown.learned = Learned::from_last(last);
+        reading.shown.learned = StreamTemplate::starting_with(last);
         reading
     }
 
@@ -91,7 +91,7 @@ impl Shown {
     fn line(&mut self, line: &[u8], at: Stamp) -> Result<bool, RequestError> {
         let exchange = &mut self.exchange;
         match self.learned.read(line) {
-            Some(Said::Content(content)) => {
+            Some(Delta::Content(content)) => {
                 let output = Output {
                     content,
                     ..Output::default()
@@ -99,7 +99,7 @@ impl Shown {
                 record(exchange, output, at)?;
                 return Ok(false);
             }
-            Some(Said::Thinking(thinking)) => {
+            Some(Delta::Thinking(thinking)) => {
                 let output = Output {
                     thinking,
                     ..Output::default()

@@ -15,7 +15,7 @@ use crate::chunk::Chunk;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template {
     line: Box<[u8]>,
-    /// When the chunk was made; nobody records it. Empty, and at the start, when it is not there.
+    /// When the chunk was made, which is not recorded. Empty, and at the start, when it is not there.
     time: Range<usize>,
     text: Range<usize>,
     /// The text is thinking.
@@ -24,7 +24,7 @@ pub(crate) struct Template {
 
 /// What a line says, when it says nothing but this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Said<'l> {
+pub(crate) enum Delta<'l> {
     Content(&'l str),
     Thinking(&'l str),
 }
@@ -70,7 +70,7 @@ impl Template {
     }
 
     /// What a line of this form says.
-    fn read<'l>(&self, line: &'l [u8]) -> Option<Said<'l>> {
+    fn read<'l>(&self, line: &'l [u8]) -> Option<Delta<'l>> {
         let mut rest = line.strip_prefix(&self.line[..self.time.start])?;
         if !self.time.is_empty() {
             let (time, after) = rest.split_at(memchr(b'"', rest)?);
@@ -86,9 +86,9 @@ impl Template {
         }
         let text = std::str::from_utf8(text).ok()?;
         Some(if self.is_thinking {
-            Said::Thinking(text)
+            Delta::Thinking(text)
         } else {
-            Said::Content(text)
+            Delta::Content(text)
         })
     }
 }
@@ -103,9 +103,9 @@ fn is_plain(text: &[u8]) -> bool {
 /// The last template that a client's streams have learned. They begin with it: one server's streams
 /// are alike, and what all of them read stays in the cache.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Last(Arc<Mutex<Option<Arc<Template>>>>);
+pub(crate) struct SharedTemplate(Arc<Mutex<Option<Arc<Template>>>>);
 
-impl Last {
+impl SharedTemplate {
     fn get(&self) -> MutexGuard<'_, Option<Arc<Template>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,15 +116,15 @@ const MOST_MISSES: u8 = 4;
 
 /// The template of one stream.
 #[derive(Debug, Default)]
-pub(crate) struct Learned {
-    last: Last,
+pub(crate) struct StreamTemplate {
+    last: SharedTemplate,
     template: Option<Arc<Template>>,
     /// Templates learned since a line had the form of one.
     misses: u8,
 }
 
-impl Learned {
-    pub(crate) fn from_last(last: &Last) -> Self {
+impl StreamTemplate {
+    pub(crate) fn starting_with(last: &SharedTemplate) -> Self {
         Self {
             template: last.get().clone(),
             last: last.clone(),
@@ -133,7 +133,7 @@ impl Learned {
     }
 
     /// What a line says, if it has the form of the template.
-    pub(crate) fn read<'l>(&mut self, line: &'l [u8]) -> Option<Said<'l>> {
+    pub(crate) fn read<'l>(&mut self, line: &'l [u8]) -> Option<Delta<'l>> {
         let said = self.template.as_ref()?.read(line)?;
         self.misses = 0;
         Some(said)

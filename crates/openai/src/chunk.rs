@@ -7,7 +7,7 @@ use domain::backend::Exchange;
 use serde_json::value::RawValue;
 use transport::{RequestError, count, error_message, lenient, missed_count};
 
-use crate::said::Said;
+use crate::text_or_parts::TextOrParts;
 
 /// What a stream is made of, in words.
 pub(crate) const EVENT: &str = "event";
@@ -45,20 +45,20 @@ struct Choice<'a> {
 #[derive(Debug, serde::Deserialize)]
 struct Delta<'a> {
     #[serde(borrow)]
-    content: Option<Said<'a>>,
+    content: Option<TextOrParts<'a>>,
     /// llama.cpp, SGLang, older vLLM.
     #[serde(borrow)]
-    reasoning_content: Option<Said<'a>>,
+    reasoning_content: Option<TextOrParts<'a>>,
     /// Ollama, newer vLLM. Servers in between send both with one text.
     #[serde(borrow)]
-    reasoning: Option<Said<'a>>,
+    reasoning: Option<TextOrParts<'a>>,
     #[serde(borrow)]
-    thinking: Option<Said<'a>>,
+    thinking: Option<TextOrParts<'a>>,
     /// OpenRouter's, beside `reasoning` or in its place.
     #[serde(borrow)]
-    reasoning_details: Option<Said<'a>>,
+    reasoning_details: Option<TextOrParts<'a>>,
     #[serde(borrow)]
-    refusal: Option<Said<'a>>,
+    refusal: Option<TextOrParts<'a>>,
     #[serde(borrow)]
     tool_calls: Option<&'a RawValue>,
     /// What `tool_calls` was called before.
@@ -169,20 +169,20 @@ impl<'a> Chunk<'a> {
 
     /// Content, possibly empty.
     pub(crate) fn content(&self) -> Cow<'_, str> {
-        self.one(|delta| delta.content.as_ref().map(Said::text))
+        self.one(|delta| delta.content.as_ref().map(TextOrParts::text))
     }
 
     /// Thinking, possibly empty; one of several where a server sends it more than once.
     pub(crate) fn thinking(&self) -> Cow<'_, str> {
         self.one(|delta| {
-            let in_content = delta.content.as_ref().map(Said::thinking);
+            let in_content = delta.content.as_ref().map(TextOrParts::thinking);
             let members = [
                 &delta.reasoning_content,
                 &delta.reasoning,
                 &delta.thinking,
                 &delta.reasoning_details,
             ];
-            let texts = members.into_iter().flatten().map(Said::any);
+            let texts = members.into_iter().flatten().map(TextOrParts::any);
             in_content
                 .into_iter()
                 .chain(texts)
@@ -193,8 +193,8 @@ impl<'a> Chunk<'a> {
     /// A refusal, possibly empty.
     pub(crate) fn refusal(&self) -> Cow<'_, str> {
         self.one(|delta| {
-            let in_content = delta.content.as_ref().map(Said::refusal);
-            let member = delta.refusal.as_ref().map(Said::any);
+            let in_content = delta.content.as_ref().map(TextOrParts::refusal);
+            let member = delta.refusal.as_ref().map(TextOrParts::any);
             in_content
                 .into_iter()
                 .chain(member)

@@ -45,14 +45,14 @@ pub fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
     )
 }
 
-/// The version of a server that does not tell its own.
-const UNTOLD: &str = "version not told";
+/// The version of a server that does not report one.
+const UNKNOWN_VERSION: &str = "version not told";
 
 /// A server of which nothing is known but its protocol.
 pub fn unknown_server() -> ServerIdentity {
     ServerIdentity {
         kind: COMPATIBLE.to_owned(),
-        version: UNTOLD.to_owned(),
+        version: UNKNOWN_VERSION.to_owned(),
     }
 }
 
@@ -130,7 +130,7 @@ impl Client {
         let (mut slots, mut context) = (None, models.data.first().and_then(|m| m.max_model_len));
         let (kind, version) = match owner {
             _ if owner == Some("llamacpp") || server.as_deref() == Some(LLAMA_CPP) => {
-                // A server may be told to keep its properties to itself.
+                // A server may be configured not to report its properties.
                 let props: Result<(Props, _), _> = self.get("/props").await;
                 let (props, _) = props.unwrap_or_default();
                 slots = props.total_slots;
@@ -141,17 +141,17 @@ impl Client {
                 (format!("{LLAMA_CPP}{router}"), version)
             }
             Some(owner @ "vllm") => {
-                let told = self.version_at(&["/version"]).await;
-                (owner.to_owned(), told.map(|told| told.version))
+                let found = self.version_at(&["/version"]).await;
+                (owner.to_owned(), found.map(|found| found.version))
             }
             Some(owner @ "sglang") => {
                 let paths = ["/get_server_info", "/server_info"];
-                let told = self.version_at(&paths).await;
-                (owner.to_owned(), told.map(|told| told.version))
+                let found = self.version_at(&paths).await;
+                (owner.to_owned(), found.map(|found| found.version))
             }
             Some("library") => {
-                let told = self.version_at(&["/api/version"]).await;
-                let (version, server) = told.map_or((None, None), |t| (Some(t.version), t.server));
+                let found = self.version_at(&["/api/version"]).await;
+                let (version, server) = found.map_or((None, None), |t| (Some(t.version), t.server));
                 let server =
                     server.map_or("ollama".to_owned(), |server| self.transport.name(server));
                 (format!("{server}{ON_V1}"), version)
@@ -159,7 +159,7 @@ impl Client {
             _ => (COMPATIBLE.to_owned(), None),
         };
         // Not every server tells its version.
-        let version = version.unwrap_or_else(|| UNTOLD.to_owned());
+        let version = version.unwrap_or_else(|| UNKNOWN_VERSION.to_owned());
         Ok(ServerFacts {
             identity: ServerIdentity {
                 kind,

@@ -1,4 +1,4 @@
-//! What responses are, the server's words in its error objects, and what a refusal means.
+//! What responses are, the server's words in its error objects, and what a response means.
 
 use domain::FailureKind;
 use serde_json::value::RawValue;
@@ -12,8 +12,8 @@ pub(crate) const JSON: Expectation = Expectation {
     content_types: &["application/json"],
     what: "JSON",
     server: "an OpenAI-compatible",
-    most: MAX_EVENT,
-    refused,
+    max_bytes: MAX_EVENT,
+    on_error_status,
     json_instead: None,
 };
 
@@ -39,9 +39,9 @@ fn no_stream(body: &str) -> ErrorText {
 }
 
 /// What a response that is no success means. `model` is the one that was asked for.
-fn refused(refusal: &ErrorResponse, model: Option<&str>) -> RequestError {
-    let told = error_in(&refusal.body);
-    if let (404, Some(words), Some(model)) = (refusal.status, &told, model)
+fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestError {
+    let message = error_in(&response.body);
+    if let (404, Some(words), Some(model)) = (response.status, &message, model)
         && words.to_ascii_lowercase().contains("model")
     {
         let asked = format!("; asked for {model}, /v1/models lists what there is");
@@ -50,13 +50,13 @@ fn refused(refusal: &ErrorResponse, model: Option<&str>) -> RequestError {
             ErrorText::message(words).and(asked),
         );
     }
-    let advice = match refusal.status {
-        403 if refusal.with_key => Some("the server refused the key in TANDEM_API_KEY"),
+    let advice = match response.status {
+        403 if response.sent_key => Some("the server refused the key in TANDEM_API_KEY"),
         403 => Some("the server wants a key: set TANDEM_API_KEY"),
         404 => Some("is this an OpenAI-compatible server, and its base URL?"),
         _ => None,
     };
-    refusal.error(told, advice)
+    response.error(message, advice)
 }
 
 /// The words of a body that is an error object.

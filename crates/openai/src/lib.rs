@@ -43,9 +43,10 @@ mod backend;
 mod chunk;
 mod client;
 mod error;
-mod said;
+
 pub mod sse;
 mod stream;
+mod text_or_parts;
 pub mod wire;
 
 pub use client::{Client, DEFAULT_PORT, ServerFacts, endpoint, unknown_server};

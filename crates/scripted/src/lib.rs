@@ -1,4 +1,4 @@
-//! A server for tests: it does exactly as it is told, and plays its side of the ledger.
+//! A server for tests: it follows a script, and keeps its side of the ledger.
 //!
 //! A script is what follows one request; scripts are used in order of arrival. It knows no protocol
 //! but HTTP's framing.

@@ -52,7 +52,7 @@ const HOST_VARIABLE: &str = "OLLAMA_HOST";
 const KEY_VARIABLE: &str = "TANDEM_API_KEY";
 
 /// Decides where to run. Servers named with `--endpoint` must be there: falling back to a simulator
-/// when somebody named a server would answer another question than the one asked.
+/// when a server was named would answer another question than the one asked.
 pub(crate) fn choose(flags: &ServerArgs, model: &str) -> Result<Target, Fatal> {
     if flags.simulate {
         return Ok(Target::Simulator {

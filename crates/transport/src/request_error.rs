@@ -125,24 +125,24 @@ pub struct ErrorResponse {
     pub location: Option<String>,
     /// `Retry-After` as it was sent.
     pub retry_after: Option<String>,
-    /// What stands between the server and here, as far as it says so.
-    pub through: Option<String>,
+    /// The proxies in between, as they name themselves.
+    pub via: Option<String>,
     /// How the body is encoded, although it was asked for as it is; it is left out then.
     pub encodings: Option<String>,
     /// A key was sent along.
-    pub with_key: bool,
+    pub sent_key: bool,
 }
 
 impl ErrorResponse {
-    /// What it means: `told`, the words that the protocol finds in the body, else the page's words,
+    /// What it means: `message`, the words that the protocol finds in the body, else the page's words,
     /// and what to do about it: what holds for every server, else the protocol's advice.
-    pub fn error(&self, told: Option<String>, advice: Option<&str>) -> RequestError {
-        // A page of nobody's protocol may be somebody else's.
-        let through = self.through.as_ref().filter(|_| told.is_none());
+    pub fn error(&self, message: Option<String>, advice: Option<&str>) -> RequestError {
+        // A page that is not of the protocol may be that of a proxy.
+        let through = self.via.as_ref().filter(|_| message.is_none());
         let page = through
             .map(|through| ErrorText::from("it came through ").and(ErrorText::name(through)));
         let page_words = || Some(without_tags(&self.body)).filter(|words| !words.is_empty());
-        let words = match (told.or_else(page_words), &self.encodings) {
+        let words = match (message.or_else(page_words), &self.encodings) {
             (Some(words), _) => ErrorText::message(words),
             (None, Some(encodings)) => ErrorText::from(format!(
                 "HTTP {} {} with a body in ",
@@ -166,11 +166,11 @@ impl ErrorResponse {
 
     fn advice(&self) -> Option<ErrorText> {
         Some(match self.status {
-            401 if self.with_key => "the server refused the key in TANDEM_API_KEY".into(),
+            401 if self.sent_key => "the server refused the key in TANDEM_API_KEY".into(),
             401 => "the server wants a key: set TANDEM_API_KEY".into(),
             407 => {
                 let words = ErrorText::from("a proxy answered instead of the server");
-                match &self.through {
+                match &self.via {
                     Some(through) => words.and(": ").and(ErrorText::name(through)),
                     None => words,
                 }

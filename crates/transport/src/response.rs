@@ -26,9 +26,9 @@ pub struct Expectation {
     /// The kind of server, with its article.
     pub server: &'static str,
     /// Most bytes of a body that is one JSON value.
-    pub most: usize,
+    pub max_bytes: usize,
     /// What an error status means; the model is the one that was requested.
-    pub refused: fn(&ErrorResponse, Option<&str>) -> RequestError,
+    pub on_error_status: fn(&ErrorResponse, Option<&str>) -> RequestError,
     /// What a JSON value means where another content type was expected.
     pub json_instead: Option<fn(&str) -> ErrorText>,
 }
@@ -141,12 +141,12 @@ impl Response {
         &mut self,
         expectation: &Expectation,
         model: Option<&str>,
-        with_key: bool,
+        sent_key: bool,
         limits: &Limits<'_>,
     ) -> Result<(), RequestError> {
         if !(200..300).contains(&self.status) {
-            return Err((expectation.refused)(
-                &self.refusal(limits, with_key).await?,
+            return Err((expectation.on_error_status)(
+                &self.error_response(limits, sent_key).await?,
                 model,
             ));
         }
@@ -170,7 +170,7 @@ impl Response {
         let words = match (essence.as_deref(), expectation.json_instead) {
             (None, _) => return Ok(()),
             (Some(kind), _) if expectation.content_types.contains(&kind) => return Ok(()),
-            (Some("application/json"), Some(words)) => words(&self.page(limits).await?),
+            (Some("application/json"), Some(words)) => words(&self.text(limits).await?),
             (Some(_), _) => {
                 let Expectation { what, server, .. } = expectation;
                 let kind = content_type.unwrap_or_default();
@@ -179,7 +179,7 @@ impl Response {
                     .and(format!(
                         "` where {what} was expected; is this {server} server? The body starts with "
                     ))
-                    .and(ErrorText::quote(self.page(limits).await?));
+                    .and(ErrorText::quote(self.text(limits).await?));
                 match self.header(VIA) {
                     Some(through) => words
                         .and("; it came through ")
@@ -193,16 +193,16 @@ impl Response {
 
     /// The start of a body that is not what was asked for, as text: what had arrived when it ended
     /// or something went wrong.
-    async fn page(&mut self, limits: &Limits<'_>) -> Result<String, RequestError> {
+    async fn text(&mut self, limits: &Limits<'_>) -> Result<String, RequestError> {
         let body = self.collect(limits, ERROR_BYTES, true).await?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     /// What the server said, its status being no success.
-    async fn refusal(
+    async fn error_response(
         &mut self,
         limits: &Limits<'_>,
-        with_key: bool,
+        sent_key: bool,
     ) -> Result<ErrorResponse, RequestError> {
         let status = self.status;
         let reason = StatusCode::from_u16(status).ok();
@@ -213,14 +213,13 @@ impl Response {
                 .unwrap_or_default(),
             body: match encodings(&self.headers) {
                 Some(_) => String::new(),
-                None => self.page(limits).await?,
+                None => self.text(limits).await?,
             },
             encodings: encodings(&self.headers),
             location: self.header(LOCATION),
             retry_after: self.header(RETRY_AFTER),
-            // The proxies that the response passed, as they name themselves.
-            through: self.header(VIA),
-            with_key,
+            via: self.header(VIA),
+            sent_key,
         })
     }
 

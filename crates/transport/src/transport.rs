@@ -79,12 +79,12 @@ impl Transport {
         let read = async {
             let mut exchange = Exchange::default();
             let mut response = self.send(path, body, false, &limits, &mut exchange).await?;
-            let with_key = self.key.is_some();
+            let sent_key = self.key.is_some();
             response
-                .expect(expectation, model, with_key, &limits)
+                .expect(expectation, model, sent_key, &limits)
                 .await?;
             let server = response.header(SERVER);
-            Ok((response.json(&limits, expectation.most).await?, server))
+            Ok((response.json(&limits, expectation.max_bytes).await?, server))
         };
         read.await.map_err(|error| self.backend_error(error))
     }
@@ -110,9 +110,9 @@ impl Transport {
             let mut response = self
                 .send(path, Some(body), is_measured, &limits, exchange)
                 .await?;
-            let with_key = self.key.is_some();
+            let sent_key = self.key.is_some();
             response
-                .expect(expectation, Some(model), with_key, &limits)
+                .expect(expectation, Some(model), sent_key, &limits)
                 .await?;
             response.follow(recording.recorder, &limits).await
         };

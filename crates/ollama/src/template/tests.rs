@@ -26,10 +26,10 @@ fn decoded(line: &[u8]) -> Option<(String, String)> {
     (!more).then(|| (chunk.content().to_owned(), chunk.thinking().to_owned()))
 }
 
-fn words(said: Said<'_>) -> (String, String) {
+fn words(said: Delta<'_>) -> (String, String) {
     match said {
-        Said::Content(text) => (text.to_owned(), String::new()),
-        Said::Thinking(text) => (String::new(), text.to_owned()),
+        Delta::Content(text) => (text.to_owned(), String::new()),
+        Delta::Thinking(text) => (String::new(), text.to_owned()),
     }
 }
 
@@ -46,10 +46,10 @@ fn a_line_that_differs_in_text_and_time_is_read() {
     }
     let line = THINKING.replace("Let me", " think");
     let said = template(THINKING).unwrap().read(line.as_bytes());
-    assert_eq!(said, Some(Said::Thinking(" think")));
+    assert_eq!(said, Some(Delta::Thinking(" think")));
     let line = TIMELESS.replace("\"a\"", "\"b\"");
     let said = template(TIMELESS).unwrap().read(line.as_bytes());
-    assert_eq!(said, Some(Said::Content("b")));
+    assert_eq!(said, Some(Delta::Content("b")));
 }
 
 #[test]
@@ -91,8 +91,8 @@ fn lines_that_say_more_are_no_templates() {
 /// A server whose lines always differ elsewhere costs a few templates, not one for each line.
 #[test]
 fn a_stream_of_which_no_two_lines_are_alike_stops_learning() {
-    let last = Last::default();
-    let mut learned = Learned::from_last(&last);
+    let last = SharedTemplate::default();
+    let mut learned = StreamTemplate::starting_with(&last);
     let line = |n: u32| format!("{{\"n\":{n},\"response\":\"a\",\"done\":false}}");
     for n in 0..20 {
         let line = line(n);
@@ -100,8 +100,10 @@ fn a_stream_of_which_no_two_lines_are_alike_stops_learning() {
         learned.learn(line.as_bytes(), &Chunk::decode(line.as_bytes()).unwrap());
     }
     let known = line(u32::from(MOST_MISSES) - 1);
-    assert_eq!(learned.read(known.as_bytes()), Some(Said::Content("a")));
-    let next = Learned::from_last(&last).read(known.as_bytes()).is_some();
+    assert_eq!(learned.read(known.as_bytes()), Some(Delta::Content("a")));
+    let next = StreamTemplate::starting_with(&last)
+        .read(known.as_bytes())
+        .is_some();
     assert!(next, "another stream begins with what this one learned");
 }
 

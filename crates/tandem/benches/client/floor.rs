@@ -1,5 +1,5 @@
 //! The floor: bare sockets read on one thread over kept connections, newlines counted, nothing
-//! parsed. Nobody reads these streams for less.
+//! parsed. No client can read these streams for less.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -19,6 +19,9 @@ pub(crate) struct Args {
     /// Of each stream, one after another.
     requests: u32,
     tokens: u32,
+    /// Where the requests go: the protocol decides what a token is wrapped in.
+    #[arg(default_value = "/api/generate")]
+    path: String,
 }
 
 /// What any client tells of one request.
@@ -57,8 +60,9 @@ impl Reader {
             args.tokens
         );
         let request = format!(
-            "POST /api/generate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+            "POST {} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",
+            args.path,
             body.len()
         );
         self.first = None;

@@ -53,6 +53,9 @@ fn main() -> Result<()> {
         // `cargo test --all-targets` runs this too.
         None => {
             run_line("stream --streams 3 --requests 2 --tokens 3 --repeats 1")?;
+            run_line(
+                "stream --streams 3 --requests 2 --tokens 3 --repeats 1 --api openai --flags=--http=reqwest",
+            )?;
             run_line("startup --runs 2")
         }
     }

@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let cpu = cpus.map(|cpus| cpus.client);
     let mut server = Server::start(PACE, cpus.map(|cpus| cpus.server))?;
     let mut rows = Vec::new();
-    for ours in [&Floor as &dyn Client, &Product::default()] {
+    for ours in [&Floor::default() as &dyn Client, &Product::default()] {
         rows.extend(measure(args, ours, |_| kit::LEAST, &mut server, cpu));
     }
     let wanted =

@@ -71,8 +71,20 @@ fn rows(folder: &Path) -> Result<Vec<Row>> {
 }
 
 /// The floor, as a client.
-#[derive(Debug)]
-pub(crate) struct Floor;
+#[derive(Debug, Default)]
+pub(crate) struct Floor {
+    pub(crate) api: Api,
+}
+
+/// What the server is made to speak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Api {
+    /// Ollama's own API.
+    #[default]
+    Ollama,
+    /// OpenAI-compatible chat completions.
+    Openai,
+}
 
 impl Client for Floor {
     fn name(&self) -> String {
@@ -83,7 +95,8 @@ impl Client for Floor {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .args(["floor", &server.address])
-            .args([work.streams, work.requests, work.tokens].map(|n| n.to_string()));
+            .args([work.streams, work.requests, work.tokens].map(|n| n.to_string()))
+            .args((self.api == Api::Openai).then_some("/v1/chat/completions"));
         let ended = finish(&mut command, cpu)?;
         let rows = serde_json::from_slice(&ended.output).context("the floor's rows")?;
         Ok((Told::Rows(rows), ended))

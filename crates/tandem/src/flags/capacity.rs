@@ -12,7 +12,7 @@ use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, TextFl
 
 /// Flags that define a run and cannot be given with --resume. A prompt whose text was not kept must be given
 /// again.
-const FIXED: [&str; 23] = [
+const FIXED: [&str; 25] = [
     "model",
     "slo",
     "start",
@@ -36,6 +36,8 @@ const FIXED: [&str; 23] = [
     "runtime",
     "workers",
     "pin",
+    "http",
+    "proxy",
 ];
 
 /// Flags of `tandem capacity`.

@@ -86,7 +86,7 @@ fn flags_that_contradict_each_other_are_refused() {
 fn a_pin_narrows_the_threads_and_a_cpu_that_is_not_there_is_named() {
     use rustix::thread::{CpuSet, sched_getaffinity};
 
-    // On a thread of its own: a pin outlives whoever asked for it.
+    // On a thread of its own: a pin lasts as long as the thread.
     let pinned = std::thread::spawn(|| {
         let allowed = sched_getaffinity(None).unwrap();
         let first = (0..CpuSet::MAX_CPU)

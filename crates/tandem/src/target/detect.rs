@@ -68,7 +68,7 @@ pub(crate) struct NotSeen {
 pub(crate) enum Absence {
     /// The endpoint cannot be used as it was written.
     Usage,
-    /// Nobody answers there.
+    /// No server answers there.
     Unreachable,
     /// It wants a key, or another one.
     Key,
@@ -216,7 +216,7 @@ async fn native(endpoint: &str, settings: &Builder, model: &str) -> Result<Seen,
     })
 }
 
-/// With `is_named`, somebody said that the server speaks `/v1`, and what `/v1/models` does not tell is taken to be
+/// With `is_named`, the user said that the server speaks `/v1`, and what `/v1/models` does not tell is taken to be
 /// so: many gateways have no such list, or not all models in it.
 async fn compatible(
     endpoint: &str,

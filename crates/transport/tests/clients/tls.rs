@@ -1,4 +1,4 @@
-//! TLS against what is not TLS, and against a certificate that nobody signed.
+//! TLS against what is not TLS, and against a self-signed certificate.
 
 use std::sync::Arc;
 
@@ -85,7 +85,7 @@ async fn tls_server(protocol: Protocol) -> String {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_signed_is_refused_until_it_is_trusted() {
+async fn a_self_signed_certificate_is_refused_until_it_is_trusted() {
     for protocol in PROTOCOLS {
         let url = tls_server(protocol).await;
         let Some(distrusting) = client(protocol, &url, None) else {

@@ -109,7 +109,7 @@ fn a_missing_model_names_what_there_is() {
     assert_eq!(fatal.hint_text(), Some("name one it has with --model: m"));
 }
 
-/// Where somebody says that a server speaks `/v1`, a model need not be listed.
+/// With `--api openai` a model need not be listed.
 #[test]
 fn a_named_protocol_needs_no_list_of_models() {
     let html = "200 OK\r\nContent-Type: text/html\r\n\r\n<html>hi</html>";

@@ -9,7 +9,7 @@ struct Passing(Sender<Vec<u8>>);
 
 impl Reader for Passing {
     fn take(&mut self, bytes: &[u8]) -> ReadOutcome {
-        assert!(!bytes.contains(&b'!'), "it was told to");
+        assert!(!bytes.contains(&b'!'), "a panic of the test's own");
         self.0.send(bytes.to_vec()).unwrap();
         if bytes.is_empty() {
             ReadOutcome::Done
@@ -82,9 +82,10 @@ async fn a_flood_leaves_room_for_others() {
     flooding.join().unwrap();
 }
 
-/// A reader's panic ends its reactor: whoever waits is told, and the next connection has another.
+/// A reader's panic ends its reactor: every waiting task gets an error, and the next connection has another
+/// reactor.
 #[tokio::test]
-async fn a_panic_is_told_to_all() {
+async fn a_panic_ends_every_wait() {
     let reactors = Reactors::default();
     let (broken, mut far, _receiver) = wire(&reactors, 64);
     let (beside, _far, _beside) = wire(&reactors, 64);

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 /// What a member says. A garbled character is no reason to lose a measurement.
 #[derive(Debug)]
-pub(crate) enum Said<'a> {
+pub(crate) enum TextOrParts<'a> {
     /// One text, borrowed from the event unless it holds escapes.
     Text(Cow<'a, str>),
     /// Boxed, because nearly no server sends them and every chunk has room for them.
@@ -41,7 +41,7 @@ struct Part<'a> {
     refusal: Option<&'a RawValue>,
 }
 
-impl Said<'_> {
+impl TextOrParts<'_> {
     /// The text, or that of the parts that are text.
     #[inline]
     pub(crate) fn text(&self) -> &str {
@@ -123,32 +123,38 @@ fn texts(member: Option<&RawValue>) -> Option<String> {
     })
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Said<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for TextOrParts<'a> {
     #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SaidVisitor;
-        impl<'de> Visitor<'de> for SaidVisitor {
-            type Value = Said<'de>;
+        struct TextOrPartsVisitor;
+        impl<'de> Visitor<'de> for TextOrPartsVisitor {
+            type Value = TextOrParts<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("text or a list of parts")
             }
-            fn visit_borrowed_bytes<E: Error>(self, text: &'de [u8]) -> Result<Said<'de>, E> {
-                Ok(Said::Text(String::from_utf8_lossy(text)))
+            fn visit_borrowed_bytes<E: Error>(
+                self,
+                text: &'de [u8],
+            ) -> Result<TextOrParts<'de>, E> {
+                Ok(TextOrParts::Text(String::from_utf8_lossy(text)))
             }
-            fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<Said<'de>, E> {
-                Ok(Said::Text(
+            fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<TextOrParts<'de>, E> {
+                Ok(TextOrParts::Text(
                     String::from_utf8_lossy(text).into_owned().into(),
                 ))
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Said<'de>, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut parts: A,
+            ) -> Result<TextOrParts<'de>, A::Error> {
                 let mut said = Box::<Parts>::default();
                 while let Some(part) = parts.next_element::<&RawValue>()? {
                     said.take(part);
                 }
-                Ok(Said::Parts(said))
+                Ok(TextOrParts::Parts(said))
             }
         }
         // As bytes, so that half of a surrogate pair is read, too.
-        deserializer.deserialize_bytes(SaidVisitor)
+        deserializer.deserialize_bytes(TextOrPartsVisitor)
     }
 }
