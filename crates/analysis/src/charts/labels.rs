@@ -39,7 +39,7 @@ impl Covered {
     }
 }
 
-/// Moves sorted places apart to a least distance, neighbours by equal amounts, and up from a limit.
+/// Moves sorted places apart to a least distance, neighbours by equal amounts, between 0 and `lowest`.
 pub(crate) fn apart(wanted: &[i32], distance: i32, lowest: i32) -> Vec<i32> {
     let mut places = wanted.to_vec();
     for _ in 0..wanted.len() * 8 {
@@ -51,9 +51,10 @@ pub(crate) fn apart(wanted: &[i32], distance: i32, lowest: i32) -> Vec<i32> {
             }
         }
     }
-    // What is left over is pushed down, then up from the limit.
-    for at in 1..places.len() {
-        places[at] = places[at].max(places[at - 1] + distance);
+    let mut highest = 0;
+    for place in &mut places {
+        *place = highest.max(*place);
+        highest = *place + distance;
     }
     let mut limit = lowest;
     for place in places.iter_mut().rev() {
