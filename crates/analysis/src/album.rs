@@ -3,7 +3,8 @@
 use document::Picture;
 use metrics::Estimate;
 
-use crate::charts::{ChartError, Draw, Heading, Value, WIDTH};
+use crate::charts::theme::WIDTH;
+use crate::charts::{ChartError, Draw, Heading, Value};
 
 /// The pictures of one report, and what they have in common.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ impl Album {
             self.pictures.push(chart.map(|chart| Picture {
                 name: words.name.to_owned(),
                 caption: words.caption.to_owned(),
+                svg: chart.svg,
                 png: chart.png,
             }));
         }

@@ -8,7 +8,7 @@ mod album;
 pub mod audit;
 pub mod calibration;
 pub mod capacity;
-pub mod charts;
+mod charts;
 pub mod compare;
 pub mod frames;
 mod kind;

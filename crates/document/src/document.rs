@@ -145,14 +145,16 @@ pub struct Picture {
     pub name: String,
     /// Can be read alone.
     pub caption: String,
-    /// The picture.
+    /// The picture as SVG.
+    pub svg: String,
+    /// The same as PNG.
     pub png: Vec<u8>,
 }
 
 /// A file's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Markdown, JSON or CSV.
+    /// Markdown, JSON, CSV or SVG.
     Text(String),
     /// A picture.
     Png(Vec<u8>),
@@ -195,8 +197,9 @@ impl Document {
     pub fn files(&self) -> Result<BTreeMap<String, Content>, serde_json::Error> {
         let mut files = BTreeMap::new();
         for picture in &self.pictures {
-            let path = format!("charts/{}.png", picture.name);
-            files.insert(path, Content::Png(picture.png.clone()));
+            let path = |ending: &str| format!("charts/{}.{ending}", picture.name);
+            files.insert(path("png"), Content::Png(picture.png.clone()));
+            files.insert(path("svg"), Content::Text(picture.svg.clone()));
         }
         for table in &self.tables {
             let path = format!("tables/{}.csv", table.id);

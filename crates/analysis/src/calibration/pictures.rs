@@ -5,9 +5,8 @@ use domain::record::{Bias, BudgetStep, Calibration};
 use metrics::budget::{LIMIT, calibrated_to};
 
 use crate::album::{Album, Words};
-use crate::charts::{
-    ChartError, Color, LineSeries, Lines, Mark, Panel, ReferenceLine, Span, XAxis,
-};
+use crate::charts::theme::GREY;
+use crate::charts::{ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine, Span, XAxis};
 use document::Picture;
 use document::number::{plain, short};
 
@@ -45,7 +44,7 @@ fn rates(calibration: &Calibration, panels: Vec<Panel>) -> Lines {
         label: format!("calibrated: up to {} tok/s", plain(step.tokens_per_s, 0)),
         from: 0.0,
         to: step.tokens_per_s,
-        color: Color::GREY,
+        color: GREY,
     });
     Lines {
         spans: span.into_iter().collect(),

@@ -6,8 +6,9 @@ use metrics::capacity::{Criterion, LatencyFigure, LevelFigures, Statistic};
 
 use super::Material;
 use crate::album::{Album, Words, value};
+use crate::charts::theme::{BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION};
 use crate::charts::{
-    ChartError, Color, LineSeries, Lines, Mark, Note, Panel, ReferenceLine, Span, Value, XAxis,
+    ChartError, LineSeries, Lines, Mark, Note, Panel, ReferenceLine, Span, Value, XAxis,
 };
 use document::Picture;
 use document::number::plain;
@@ -51,14 +52,14 @@ fn over<V: Into<Value>>(
 fn carries(material: &Material<'_>) -> Option<Span> {
     let carries = material.answer.carries?;
     let label = format!("carries {carries}");
-    Some(Span::mark(f64::from(carries), label, Color::GREEN))
+    Some(Span::mark(f64::from(carries), label, GREEN))
 }
 
 /// The levels that stand for the answer, as marks.
 fn answer_marks(material: &Material<'_>) -> Vec<Span> {
     let breaks = material.answer.breaks.map(|n| {
         let label = format!("{n} break the limits");
-        Span::mark(f64::from(n), label, Color::VERMILLION)
+        Span::mark(f64::from(n), label, VERMILLION)
     });
     carries(material).into_iter().chain(breaks).collect()
 }
@@ -87,7 +88,7 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
                 (x, Value { point, interval })
             });
             let name = format!("{}, 95 % band", fit.kind.name());
-            series.push(LineSeries::new(name, Mark::Band, points).color(Color::ORANGE));
+            series.push(LineSeries::new(name, Mark::Band, points).color(ORANGE));
         } else {
             said.push("no law that fits".to_owned());
         }
@@ -95,13 +96,10 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
         if let Some((most, star)) = one {
             let bound = along(highest).map(|x| (x, Value::from(most * (x / star).min(1.0))));
             let name = "as if each added as much as the first, up to the highest";
-            series.push(LineSeries::new(name, Mark::Line, bound).color(Color::GREY));
+            series.push(LineSeries::new(name, Mark::Line, bound).color(GREY));
         }
         let peak = scaling.usl_peak().and_then(|peak| peak.at);
-        let places = [
-            ("knee", scaling.knee.at, Color::PURPLE),
-            ("peak", peak, Color::ORANGE),
-        ];
+        let places = [("knee", scaling.knee.at, PURPLE), ("peak", peak, ORANGE)];
         for (name, at, color) in places {
             let Some(at) = at else { continue };
             let shown = plain(at, 1);
@@ -113,7 +111,7 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
         value(Some(&l.tokens_per_s), 1.0)
     });
     measured.mark = Mark::Dots;
-    series.push(measured.color(Color::BLUE));
+    series.push(measured.color(BLUE));
     let words = Words {
         name: "throughput",
         title: "Throughput against agents",
@@ -256,8 +254,7 @@ fn hockey_stick(material: &Material<'_>, album: &mut Album) {
     let series = vec![against("end to end", &e2e), ttft];
     let note = |level: &LevelFigures| {
         Some(Note {
-            x: level.tokens_per_s.mean,
-            y: e2e(level)?,
+            at: (level.tokens_per_s.mean, e2e(level)?),
             label: level.agents.to_string(),
         })
     };

@@ -1,97 +1,298 @@
-//! Bars in groups: categories by series, with intervals and gaps for what is unknown.
+//! Lying bars from zero, side by side or made of parts.
 
-use super::chart::{Chart, ChartError, Draw, Heading, check_lengths};
-use super::page::{Entry, Swatch};
-use super::rows::{Category, Rows};
-use super::scale::{px, range, short};
+use std::ops::Range;
+
+use plotters::element::{DashedPathElement, EmptyElement, ErrorBar, PathElement, Rectangle, Text};
+use plotters::style::Color as _;
+use plotters::style::text_anchor::HPos;
+
+use super::axis::{Axis, ReferenceLine, Value, drawable, range, short};
+use super::labels::Covered;
+use super::page::{
+    Area, Chart, ChartError, Draw, Drawn, Entry, Grid, Heading, Plot, dash, paint, plot,
+};
 use super::text::Font;
-use super::theme::{INK, series_color};
-use super::value::{ReferenceLine, Value};
+use super::theme::{AXIS, Color, FREE, GRID, INK, MARGIN, TICK, WHITE, X_LABELS, text_color_on};
 
-/// Categories × series as lying bars from zero.
+/// Rows of bars along one axis of values, in sections.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct GroupedBars {
+pub(crate) struct Bars {
     /// Name and unit of the values, written at the axis.
-    pub value_label: String,
-    /// The categories, in order.
-    pub categories: Vec<Category>,
-    /// The series, each with its name in the legend and a value for every category.
-    pub series: Vec<(String, Vec<Value>)>,
-    /// Lines at fixed values: 1.0 = no gain.
-    pub reference_lines: Vec<ReferenceLine>,
+    pub(crate) value_label: String,
+    /// Written after the value of a bar: ` s` for example.
+    pub(crate) unit: &'static str,
+    /// Names and colours of what the parts of the bars stand for.
+    pub(crate) legend: Vec<(String, Color)>,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) reference_lines: Vec<ReferenceLine>,
 }
 
-const BAR: i32 = 22;
-const BAR_GAP: i32 = 3;
-const ROW_GAP: i32 = 18;
+/// What the bars of a row are about.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Row {
+    /// Its name; empty: the row belongs to the name above it.
+    pub(crate) label: String,
+    /// A remark after the name, `n = 5` for example; may be empty.
+    pub(crate) note: String,
+    /// Rows of one section stand together under its name; empty: no section.
+    pub(crate) section: String,
+    pub(crate) bars: Vec<Bar>,
+}
 
-impl Draw for GroupedBars {
-    /// Each series must have as many values as there are categories.
+/// A bar, as long as the sum of its parts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Bar {
+    /// Places in the legend, and values; `None`: not known. Negative parts go to the left of zero.
+    pub(crate) parts: Vec<(usize, Option<f64>)>,
+    /// The interval of the sum, where there is one; drawn as an error bar.
+    pub(crate) interval: Option<(f64, f64)>,
+}
+
+const SECTION: i32 = 48;
+/// Width of the hollow box that stands for an unknown part, px.
+const UNKNOWN: i32 = 30;
+
+impl Bar {
+    pub(crate) fn single(legend: usize, value: Value) -> Self {
+        Self {
+            parts: vec![(legend, value.point)],
+            interval: value.interval,
+        }
+    }
+
+    fn known(&self) -> impl Iterator<Item = (usize, f64)> {
+        let parts = self.parts.iter();
+        parts.filter_map(|(part, value)| Some((*part, value.and_then(drawable)?)))
+    }
+
+    /// True where some parts are known and others are not.
+    fn is_incomplete(&self) -> bool {
+        (1..self.parts.len()).contains(&self.known().count())
+    }
+
+    /// Sums of what lies left and right of zero.
+    fn reach(&self) -> (f64, f64) {
+        self.known().fold((0.0, 0.0), |(low, high), (_, value)| {
+            (low + value.min(0.0), high + value.max(0.0))
+        })
+    }
+
+    /// The sum, with its interval.
+    fn sum(&self) -> Value {
+        let (low, high) = self.reach();
+        Value {
+            point: self.known().next().map(|_| low + high),
+            interval: self.interval,
+        }
+    }
+
+    /// The sum in words; at least that much where a part is unknown.
+    fn text(&self, unit: &str) -> String {
+        let at_least = if self.is_incomplete() { "≥ " } else { "" };
+        let known = self.sum().known();
+        known.map_or_else(
+            || "unknown".to_owned(),
+            |sum| format!("{at_least}{}{unit}", short(sum)),
+        )
+    }
+}
+
+impl Row {
+    fn name(&self) -> String {
+        // An em space, because SVG joins several spaces to one.
+        format!("{}\u{2003}{}", self.label, self.note)
+            .trim()
+            .to_owned()
+    }
+
+    /// Height of a bar, and of all of them with the gap to the next row, px.
+    fn heights(&self) -> (i32, i32) {
+        match self.bars.len() {
+            0 | 1 => (28, 42),
+            several => (22, several as i32 * 25 + 15),
+        }
+    }
+}
+
+impl Draw for Bars {
     fn render(&self, heading: &Heading, width: i32) -> Result<Option<Chart>, ChartError> {
-        let series = self.series.iter();
-        let lengths = series.map(|(name, values)| (format!("series `{name}`"), values.len()));
-        check_lengths(heading, lengths, (self.categories.len(), "categories"))?;
-        let values = || self.series.iter().flat_map(|(_, values)| values);
-        if values().all(|value| value.known().is_none()) {
+        let bars = || self.rows.iter().flat_map(|row| &row.bars);
+        if bars().all(|bar| bar.known().next().is_none()) {
             return Ok(None);
         }
         let lines = self.reference_lines.iter().map(|line| line.value);
-        let extents = values().flat_map(|value| value.extents());
-        let (low, high) = range(extents.chain(lines).chain([0.0])).unwrap_or((0.0, 1.0));
-        let bars = px(self.series.len()) * (BAR + BAR_GAP) - BAR_GAP;
-        let row = (bars + ROW_GAP).max(40);
-        let beyond = |value: &Value| {
-            let reach = value.extents().fold(0.0, f64::max);
-            (reach, Font::SMALL.width(&written(*value)) + 16)
+        let sums = bars().flat_map(|bar| {
+            let (low, high) = bar.reach();
+            bar.sum().extents().chain([low, high])
+        });
+        let values = range(sums.chain(lines)).unwrap_or(0.0..1.0);
+        let names: Vec<String> = self.rows.iter().map(Row::name).collect();
+        let column = Font::LABEL.widest(names.iter().map(|name| &**name));
+        let column = column.min(width * 3 / 8);
+        let texts: Vec<String> = bars().map(|bar| bar.text(self.unit)).collect();
+        let text = Font::SMALL.widest(texts.iter().map(|text| &**text)) + UNKNOWN + 16;
+        let (left, inner) = (column + 2 * TICK, width - 2 * MARGIN);
+        let room = (inner - left - FREE).max(2 * text);
+        let span = (values.end - values.start).max(1e-290);
+        let beyond = f64::from(text) / f64::from(room - text);
+        let x = Axis::linear(values.start..values.end + span * beyond, 9);
+
+        let (mut y, mut last) = (0, "");
+        let (mut tops, mut sections, mut ticks) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, name) in self.rows.iter().zip(&names) {
+            if row.section != last && !row.section.is_empty() {
+                sections.push((&*row.section, y));
+                y += SECTION;
+            }
+            last = &row.section;
+            let (_, height) = row.heights();
+            tops.push(y);
+            ticks.push((f64::from(y + height / 2), Font::LABEL.elide(name, column)));
+            y += height;
+        }
+        let rows = Axis::labelled(f64::from(y)..0.0, ticks);
+        let above = if self.reference_lines.is_empty() {
+            8
+        } else {
+            44
         };
-        let rows = Rows {
+        paint(
             heading,
             width,
-            categories: self.categories.iter().collect(),
-            row,
-            value_label: &self.value_label,
-            reference_lines: &self.reference_lines,
-            range: if low < high { (low, high) } else { (0.0, 1.0) },
-            beyond: values().map(beyond).collect(),
-        };
-        rows.render(self.legend(), |canvas, scale, index, top| {
-            let zero = scale.at(0.0);
-            let mut bar = top + (row - bars) / 2;
-            let mut texts = Vec::new();
-            for (number, (_, values)) in self.series.iter().enumerate() {
-                let (value, middle) = (values[index], bar + BAR / 2);
-                let mut end = zero;
-                if let Some(at) = value.known().map(|value| scale.at(value)) {
-                    let (from, width) = (zero.min(at), (zero - at).abs().max(2));
-                    canvas.rect((from, bar, width, BAR), series_color(number));
-                    end = end.max(at);
-                    if let Some((low, high)) = value.known_interval() {
-                        let ends = (scale.at(low), scale.at(high));
-                        canvas.whisker(ends, middle, false, INK);
-                        end = end.max(ends.1);
+            &self.legend(span),
+            above + y + X_LABELS,
+            |page| {
+                let area = page.margin(above, 0, 0, 0);
+                let mut plot = plot(
+                    &area,
+                    (left, FREE, X_LABELS),
+                    (x, rows),
+                    (&self.value_label, Grid::Upright),
+                )?;
+                let mut ends = Vec::new();
+                for (row, top) in self.rows.iter().zip(tops) {
+                    let (height, whole) = row.heights();
+                    let gap = (whole - row.bars.len() as i32 * (height + 3)) / 2;
+                    for (bar, place) in row.bars.iter().zip(0..) {
+                        let top = f64::from(top + gap + place * (height + 3));
+                        let y = top..top + f64::from(height);
+                        let end = self.draw_bar(&mut plot, bar, &y)?;
+                        ends.push((bar, (end, f64::midpoint(y.start, y.end))));
                     }
                 }
-                texts.push((written(value), (end + 8, middle)));
-                bar += BAR + BAR_GAP;
-            }
-            texts
-        })
+                let zero = [(0.0, f64::from(y)), (0.0, 0.0)];
+                plot.draw_series([PathElement::new(zero, AXIS.stroke_width(2))])?;
+                self.draw_references(page, &mut plot, (inner, f64::from(y)))?;
+                for (bar, end) in ends {
+                    self.draw_value(&mut plot, bar, end)?;
+                }
+                for (name, y) in sections {
+                    area.draw(&Rectangle::new(
+                        [(0, y), (inner, y + SECTION)],
+                        WHITE.filled(),
+                    ))?;
+                    area.draw(&PathElement::new([(0, y + 4), (inner, y + 4)], GRID))?;
+                    let font = Font::LABEL.bold();
+                    let name = font.elide(name, inner);
+                    area.draw_text(&name, &font.style(HPos::Left), (0, y + 30))?;
+                }
+                Ok(())
+            },
+        )
     }
 }
 
-impl GroupedBars {
-    /// Nothing for one series without a name.
-    fn legend(&self) -> Vec<Entry> {
-        let entry = |(index, (name, _)): (usize, &(String, _))| {
-            (Swatch::Fill(series_color(index)), name.clone())
+impl Bars {
+    /// Without the parts of bars that are nowhere a thousandth of the axis long.
+    fn legend(&self, span: f64) -> Vec<Entry> {
+        let bars = || self.rows.iter().flat_map(|row| &row.bars);
+        let is_seen = |place: usize| {
+            bars().any(|bar| {
+                let is_single = bar.parts.len() == 1;
+                let is_long = |v: &f64| v.abs() > span / 1e3;
+                let mut own = bar.parts.iter().filter(|(part, _)| *part == place);
+                own.any(|(_, value)| is_single || value.as_ref().is_none_or(is_long))
+            })
         };
-        match &self.series[..] {
-            [(name, _)] if name.is_empty() => Vec::new(),
-            series => series.iter().enumerate().map(entry).collect(),
+        let entries = self.legend.iter().enumerate();
+        let shown = entries.filter(|(place, (name, _))| !name.is_empty() && is_seen(*place));
+        let mut entries: Vec<Entry> = shown
+            .map(|(_, (name, color))| Entry::fill(name, *color))
+            .collect();
+        if bars().any(Bar::is_incomplete) {
+            entries.push(Entry::new("part unknown", AXIS.stroke_width(2), 11, 0));
         }
+        entries
     }
-}
 
-fn written(value: Value) -> String {
-    value.known().map_or("unknown".to_owned(), short)
+    /// Returns where it ends, its error bar included.
+    fn draw_bar(&self, plot: &mut Plot<'_>, bar: &Bar, y: &Range<f64>) -> Drawn<f64> {
+        let middle = f64::midpoint(y.start, y.end);
+        let is_one = bar.parts.len() == 1;
+        let (mut low, mut high) = (0.0, 0.0);
+        for (part, value) in bar.known() {
+            let edge = if value < 0.0 { &mut low } else { &mut high };
+            let from = *edge;
+            *edge += value;
+            let color = self.legend.get(part).map_or(AXIS, |(_, color)| *color);
+            let corners = [(from, y.start), (*edge, y.end)];
+            plot.draw_series([Rectangle::new(corners, color.filled())])?;
+            let pixels = corners.map(|corner| plot.backend_coord(&corner).0);
+            let text = short(value);
+            if !is_one && Font::SMALL.width(&text) + 14 <= (pixels[1] - pixels[0]).abs() {
+                let style = Font::SMALL.color(text_color_on(color)).style(HPos::Center);
+                let at = EmptyElement::at((from + value / 2.0, middle));
+                plot.draw_series([at + Text::new(text, (0, 2), style)])?;
+            }
+        }
+        let mut end = high;
+        let sum = bar.sum();
+        if let Some((point, (low, high))) = sum.known().zip(sum.known_interval()) {
+            // Below a bar of parts: the numbers inside it stay legible.
+            let y = if is_one { middle } else { y.end };
+            let style = INK.filled().stroke_width(2);
+            plot.draw_series([ErrorBar::new_horizontal(y, low, point, high, style, 10)])?;
+            end = end.max(high);
+        }
+        Ok(end)
+    }
+
+    /// The value of a bar right of its end, on a white ground: no line runs through it.
+    fn draw_value(&self, plot: &mut Plot<'_>, bar: &Bar, end: (f64, f64)) -> Drawn {
+        let mut start = 8;
+        if bar.is_incomplete() {
+            let corners = [(3, -13), (UNKNOWN, 13)];
+            let hollow = Rectangle::new(corners, AXIS.stroke_width(2));
+            plot.draw_series([EmptyElement::at(end) + hollow])?;
+            start += UNKNOWN;
+        }
+        let text = bar.text(self.unit);
+        let ground = [(start - 3, -11), (start + Font::SMALL.width(&text) + 3, 11)];
+        let at = EmptyElement::at(end) + Rectangle::new(ground, WHITE.filled());
+        plot.draw_series([at + Text::new(text, (start, 2), Font::SMALL.style(HPos::Left))])?;
+        Ok(())
+    }
+
+    /// Dashed lines over all rows; a label that would run into another is left out.
+    fn draw_references(
+        &self,
+        page: &Area<'_>,
+        plot: &mut Plot<'_>,
+        (inner, height): (i32, f64),
+    ) -> Drawn {
+        let mut covered = Covered::default();
+        for line in self.reference_lines.iter().filter(|l| l.value.is_finite()) {
+            let ends = [(line.value, height), (line.value, 0.0)];
+            plot.draw_series([DashedPathElement::new(ends, 10, 7, INK.stroke_width(2))])?;
+            let label = Font::NOTE.elide(&line.label, inner);
+            let width = Font::NOTE.width(&label);
+            let x = plot.backend_coord(&ends[0]).0 - MARGIN;
+            let at = (x - width / 2).min(inner - width).max(0);
+            dash(page, (x, 36), (x, 44), INK)?;
+            if covered.claim((at - 6, 0, width + 12, 1)) {
+                page.draw_text(&label, &Font::NOTE.style(HPos::Left), (at, 20))?;
+            }
+        }
+        Ok(())
+    }
 }

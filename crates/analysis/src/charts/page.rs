@@ -1,185 +1,315 @@
-//! What surrounds every plot: title, badge, legend and source line.
+//! What all charts have in common: the page around the plot, the plot's axes and grid, and the way to SVG and PNG.
 
-use super::canvas::{Align, Canvas, paint};
-use super::chart::{Chart, ChartError, Heading};
-use super::scale::px;
-use super::text::Font;
-use super::theme::{Color, MARGIN, WHITE};
+use std::fmt::Display;
+use std::io;
+use std::sync::{Arc, LazyLock};
 
-/// What stands before a legend's label.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Swatch {
-    /// A filled box.
-    Fill(Color),
-    /// A hatched box.
-    Hatch(Color),
-    /// A low strip, as drawn under a timeline's lanes.
-    Strip(Color),
-    /// A line with, perhaps, a dot on it.
-    Line(Color, bool),
-    /// A dot.
-    Dot(Color),
+use plotters::backend::SVGBackend;
+use plotters::chart::{ChartBuilder, ChartContext, SeriesLabelPosition};
+use plotters::coord::Shift;
+use plotters::coord::cartesian::Cartesian2d;
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea as _};
+use plotters::element::{Circle, DashedPathElement, EmptyElement, Rectangle};
+use plotters::style::text_anchor::{HPos, Pos};
+use plotters::style::{Color as _, ShapeStyle, TRANSPARENT};
+use resvg::tiny_skia::Pixmap;
+use resvg::usvg::fontdb::Database;
+use resvg::usvg::{Options, Transform, Tree};
+
+use super::axis::Axis;
+use super::png;
+use super::text::{BOLD, Font, REGULAR};
+use super::theme::{AXIS, Color, GRID, MARGIN, TICK, WHITE};
+
+/// A finished chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chart {
+    /// The SVG file.
+    pub(crate) svg: String,
+    /// The same as a PNG file.
+    pub(crate) png: Vec<u8>,
 }
 
-/// A legend entry.
-pub(crate) type Entry = (Swatch, String);
+/// A description of a chart.
+pub(crate) trait Draw {
+    /// Draws it, `width` px wide (800 at least); none where nothing in it is known.
+    fn render(&self, heading: &Heading, width: i32) -> Result<Option<Chart>, ChartError>;
+}
 
-const SWATCH_WIDTH: i32 = 34;
-const SWATCH_GAP: i32 = 10;
-const ENTRY_GAP: i32 = 34;
+/// The words around a plot.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Heading {
+    /// What the chart shows, ideally as a sentence; wrapped to two lines.
+    pub(crate) title: String,
+    /// Units, arm, protocol; wrapped to two lines; may be empty.
+    pub(crate) subtitle: String,
+    /// Draws the SIMULATED badge.
+    pub(crate) simulated: bool,
+    /// Source and number of observations, under the plot; wrapped to three lines; may be empty.
+    pub(crate) source: String,
+}
+
+/// A chart that could not be drawn, written or read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChartError {
+    /// More rows than fit a picture.
+    #[error("chart `{title}` would be {height} px tall, more than {MAX_HEIGHT}: draw fewer rows")]
+    TooTall {
+        /// The chart's title.
+        title: String,
+        /// Its height, px.
+        height: i32,
+    },
+    /// The SVG or its pixels could not be drawn.
+    #[error("drawing failed: {0}")]
+    Draw(String),
+    /// The PNG could not be written.
+    #[error("writing a PNG failed: {0}")]
+    Encode(String),
+    /// The PNG could not be read.
+    #[error("reading a PNG failed: {0}")]
+    Decode(String),
+}
+
+/// Tallest picture, px. Taller ones are refused by viewers and forges.
+const MAX_HEIGHT: i32 = 16_000;
+
+/// A part of the page, in pixels from its top left.
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// A plot: two axes and what is drawn between them.
+pub(crate) type Plot<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
+/// Result of drawing.
+pub(crate) type Drawn<T = ()> = Result<T, DrawingAreaErrorKind<io::Error>>;
+
+/// A legend entry: a bar of some thickness with, perhaps, a dot on it.
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    style: ShapeStyle,
+    half: i32,
+    dot: i32,
+}
+
+impl Entry {
+    pub(crate) fn new(name: &str, style: ShapeStyle, half: i32, dot: i32) -> Self {
+        Self {
+            name: name.to_owned(),
+            style,
+            half,
+            dot,
+        }
+    }
+
+    /// A filled box.
+    pub(crate) fn fill(name: &str, color: Color) -> Self {
+        Self::new(name, color.filled(), 11, 0)
+    }
+}
+
+const SWATCH: i32 = 34;
+/// Height of a row of the legend, px.
+const LEGEND_ROW: i32 = 36;
 const BADGE: &str = "SIMULATED";
 const BADGE_FONT: Font = Font::LABEL.bold().color(WHITE);
-pub(crate) const BADGE_COLOR: Color = Color(0x8A, 0x2B, 0x62);
+pub(crate) const BADGE_COLOR: Color = plotters::style::RGBColor(0x8A, 0x2B, 0x62);
 
-/// A picture's frame, laid out before its height is known.
-pub(crate) struct Page<'h> {
-    heading: &'h Heading,
-    title: Vec<String>,
-    subtitle: Vec<String>,
-    legend: Vec<Vec<Entry>>,
-    source: Vec<String>,
+/// Makes a chart whose plot is `body` tall, axes included. `draw` draws it into the area it is given.
+pub(crate) fn paint(
+    heading: &Heading,
     width: i32,
-}
-
-impl<'h> Page<'h> {
-    pub(crate) fn new(heading: &'h Heading, width: i32, legend: Vec<Entry>) -> Self {
-        let inner = width - 2 * MARGIN;
-        let badge = if heading.simulated {
-            badge_width() + 24
-        } else {
-            0
-        };
-        Self {
-            heading,
-            title: Font::TITLE.wrap_evenly(&heading.title, inner - badge, 2),
-            subtitle: Font::SUBTITLE.wrap_evenly(&heading.subtitle, inner, 2),
-            legend: flow(legend, inner),
-            source: Font::SMALL.wrap(&heading.source, inner, 3),
-            width,
-        }
+    legend: &[Entry],
+    body: i32,
+    draw: impl FnOnce(&Area<'_>) -> Drawn,
+) -> Result<Option<Chart>, ChartError> {
+    let inner = width - 2 * MARGIN;
+    let badge = match heading.simulated {
+        true => Font::LABEL.bold().width(BADGE) + 44,
+        false => 0,
+    };
+    let above = [
+        (
+            Font::TITLE,
+            Font::TITLE.wrap(&heading.title, inner - badge - 24, 2),
+        ),
+        (
+            Font::SUBTITLE,
+            Font::SUBTITLE.wrap(&heading.subtitle, inner, 2),
+        ),
+    ];
+    let source = Font::SMALL.wrap(&heading.source, inner, 3);
+    let texts: i32 = above
+        .iter()
+        .map(|(font, lines)| font.leading() * lines.len() as i32)
+        .sum();
+    let (rows, columns) = legend_grid(legend, inner);
+    let top = texts + 12 + rows.min(legend.len()) as i32 * LEGEND_ROW;
+    let below = top + 18 + body;
+    let height = below + 22 + source.len() as i32 * Font::SMALL.leading() + 2 * MARGIN;
+    if height > MAX_HEIGHT {
+        let title = heading.title.clone();
+        return Err(ChartError::TooTall { title, height });
     }
+    let size = (width.unsigned_abs(), height.unsigned_abs());
+    let mut svg = String::new();
+    let painted = || -> Drawn {
+        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        root.fill(&WHITE)?;
+        let page = root.margin(MARGIN, MARGIN, MARGIN, MARGIN);
+        let mut y = 0;
+        for (font, lines) in &above {
+            y = text_block(&page, lines, y, *font)?;
+        }
+        if heading.simulated {
+            let (left, right, middle) = (inner - badge + 22, inner - 22, 22);
+            let fill = BADGE_COLOR.filled();
+            page.draw(&Rectangle::new([(left, 0), (right, 44)], fill))?;
+            page.draw(&Circle::new((left, middle), 22, fill))?;
+            page.draw(&Circle::new((right, middle), 22, fill))?;
+            let at = ((left + right) / 2, middle + 2);
+            page.draw_text(BADGE, &BADGE_FONT.style(HPos::Center), at)?;
+        }
+        draw_legend(&page.margin(y + 12, 0, 0, 0), legend, rows, &columns)?;
+        draw(&page.margin(top + 18, height - 2 * MARGIN - below, 0, 0))?;
+        text_block(&page, &source, below + 22, Font::SMALL)?;
+        root.present()
+    };
+    painted().map_err(|error| ChartError::Draw(error.to_string()))?;
+    // XML knows no control characters, whatever a label holds.
+    svg = svg.replace(
+        |c: char| c.is_control() && c != '\n' || matches!(c, '\u{fffe}' | '\u{ffff}'),
+        " ",
+    );
+    let png = rasterize(&svg, size)?;
+    Ok(Some(Chart { svg, png }))
+}
 
-    /// First row below title and legend.
-    fn top(&self) -> i32 {
-        let mut y = MARGIN - 4 + height(&self.title, Font::TITLE);
-        if !self.subtitle.is_empty() {
-            y += 4 + height(&self.subtitle, Font::SUBTITLE);
-        }
-        if !self.legend.is_empty() {
-            y += 14 + px(self.legend.len()) * legend_leading();
-        }
-        y + 18
+/// Lines of text from `y` down; returns where they end.
+fn text_block(area: &Area<'_>, lines: &[String], mut y: i32, font: Font) -> Drawn<i32> {
+    for line in lines {
+        area.draw_text(line, &font.style(HPos::Left), (0, y + font.leading() / 2))?;
+        y += font.leading();
     }
+    Ok(y)
+}
 
-    /// Makes the picture of a plot that is `body` tall, axes included. `draw` draws it from a
-    /// height down.
-    pub(crate) fn paint(
-        &self,
-        body: i32,
-        draw: impl FnOnce(&Canvas<'_>, i32),
-    ) -> Result<Option<Chart>, ChartError> {
-        let below = self.top() + body;
-        let source = match &self.source[..] {
-            [] => 0,
-            lines => 18 + height(lines, Font::SMALL),
-        };
-        let size = (self.width, below + source + MARGIN - 8);
-        paint(&self.heading.title, size, |canvas| {
-            self.draw_head(canvas);
-            draw(canvas, self.top());
-            block(canvas, &self.source, below + 18, Font::SMALL);
-        })
-        .map(Some)
+/// A legend in the fewest rows whose columns fit side by side: how many rows, and how wide each column is.
+fn legend_grid(legend: &[Entry], inner: i32) -> (usize, Vec<i32>) {
+    let column = |entries: &[Entry]| {
+        let names = entries.iter().map(|entry| &*entry.name);
+        (Font::LABEL.widest(names) + SWATCH + 44).min(inner)
+    };
+    let grid = |rows| (rows, legend.chunks(rows).map(column).collect());
+    let mut grids = (1..legend.len()).map(grid);
+    let fitting =
+        grids.find(|(_, columns): &(_, Vec<i32>)| columns.iter().sum::<i32>() <= inner + 30);
+    fitting.unwrap_or_else(|| grid(legend.len().max(1)))
+}
+
+/// The legend, above the plot: plotters' own is one column, of which there are several here.
+fn draw_legend(area: &Area<'_>, legend: &[Entry], rows: usize, columns: &[i32]) -> Drawn {
+    let mut left = 0;
+    for (entries, column) in legend.chunks(rows).zip(columns) {
+        let area = area.margin(0, 0, left, 0);
+        left += column;
+        let mut chart = ChartBuilder::on(&area).build_cartesian_2d(0..1, 0..1)?;
+        for entry in entries {
+            let (style, half, dot) = (entry.style, entry.half, entry.dot);
+            let swatch = move |(x, y)| {
+                EmptyElement::at((x, y - 2))
+                    + Rectangle::new([(0, -half), (SWATCH, half)], style)
+                    + Circle::new((SWATCH / 2, 0), dot, style)
+            };
+            let name = Font::LABEL.elide(&entry.name, column - SWATCH - 12);
+            let series = chart.draw_series(None::<Circle<_, i32>>)?;
+            series.label(name).legend(swatch);
+        }
+        let font = Font::LABEL.style(HPos::Left).pos(Pos::default());
+        let mut labels = chart.configure_series_labels();
+        let labels = labels.position(SeriesLabelPosition::Coordinate(0, 0));
+        labels
+            .margin(0)
+            .legend_area_size(SWATCH + 12)
+            .label_font(font)
+            .draw()?;
     }
-
-    /// Draws title, badge and legend.
-    fn draw_head(&self, canvas: &Canvas<'_>) {
-        let top = MARGIN - 4;
-        let mut y = block(canvas, &self.title, top, Font::TITLE);
-        if self.heading.simulated {
-            let (width, tall) = (badge_width(), 45);
-            let x = self.width - MARGIN - width;
-            let top = top + (Font::TITLE.leading() - tall) / 2;
-            canvas.pill((x, top, width, tall), BADGE_COLOR);
-            let middle = (x + width / 2, top + tall / 2);
-            canvas.text(BADGE, middle, Align::Middle, BADGE_FONT);
-        }
-        if !self.subtitle.is_empty() {
-            y = block(canvas, &self.subtitle, y + 4, Font::SUBTITLE);
-        }
-        y += 14;
-        for row in &self.legend {
-            let middle = y + legend_leading() / 2;
-            let mut x = MARGIN;
-            for (swatch, label) in row {
-                draw_swatch(canvas, *swatch, (x, middle));
-                x += SWATCH_WIDTH + SWATCH_GAP;
-                canvas.text(label, (x, middle), Align::Left, Font::LABEL);
-                x += Font::LABEL.width(label) + ENTRY_GAP;
-            }
-            y += legend_leading();
-        }
-    }
+    Ok(())
 }
 
-fn badge_width() -> i32 {
-    BADGE_FONT.width(BADGE) + 44
+/// Which grid lines a plot has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Grid {
+    /// At the labels of the x axis.
+    Upright,
+    /// At the labels of the y axis.
+    Level,
 }
 
-fn legend_leading() -> i32 {
-    Font::LABEL.leading() + 6
+/// Sets up a plot with its axes and grid. `left` and `below` are the room for labels, `right` what stays free.
+pub(crate) fn plot<'a>(
+    area: &Area<'a>,
+    (left, right, below): (i32, i32, i32),
+    (x, y): (Axis, Axis),
+    (x_name, grid): (&str, Grid),
+) -> Drawn<Plot<'a>> {
+    let mut builder = ChartBuilder::on(area);
+    let builder = builder
+        .margin_right(right)
+        .y_label_area_size(left)
+        .x_label_area_size(below);
+    let mut plot = builder.build_cartesian_2d(x, y)?;
+    let mut mesh = plot.configure_mesh();
+    let names = match grid {
+        Grid::Upright => Font::LABEL,
+        Grid::Level => Font::SMALL,
+    };
+    mesh.light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(AXIS)
+        .x_label_style(Font::SMALL.style(HPos::Center))
+        .y_label_style(names.style(HPos::Center))
+        .axis_desc_style(Font::SMALL.style(HPos::Center))
+        .y_label_offset(2)
+        .set_all_tick_mark_size(TICK)
+        .x_desc(Font::SMALL.elide(x_name, area.dim_in_pixel().0 as i32 - left - right));
+    match grid {
+        Grid::Upright => mesh.disable_y_mesh(),
+        Grid::Level => mesh.disable_x_mesh(),
+    };
+    mesh.draw()?;
+    Ok(plot)
 }
 
-/// Puts legend entries into rows.
-fn flow(entries: Vec<Entry>, inner: i32) -> Vec<Vec<Entry>> {
-    let mut rows: Vec<Vec<Entry>> = Vec::new();
-    let mut used = inner + 1;
-    for (swatch, label) in entries {
-        let label = Font::LABEL.elide(&label, inner - SWATCH_WIDTH - SWATCH_GAP);
-        let width = SWATCH_WIDTH + SWATCH_GAP + Font::LABEL.width(&label);
-        match rows.last_mut() {
-            Some(row) if used + ENTRY_GAP + width <= inner => {
-                used += ENTRY_GAP + width;
-                row.push((swatch, label));
-            }
-            _ => {
-                used = width;
-                rows.push(vec![(swatch, label)]);
-            }
-        }
-    }
-    rows
+/// A dashed line between two places, in pixels.
+pub(crate) fn dash(area: &Area<'_>, from: (i32, i32), to: (i32, i32), color: Color) -> Drawn {
+    area.draw(&DashedPathElement::new(
+        [from, to],
+        10,
+        7,
+        color.stroke_width(2),
+    ))
 }
 
-fn height(lines: &[String], font: Font) -> i32 {
-    px(lines.len()) * font.leading()
-}
-
-/// Lines at the left edge from `y` down; returns where they end.
-fn block(canvas: &Canvas<'_>, lines: &[String], y: i32, font: Font) -> i32 {
-    canvas.lines(lines, (MARGIN, y + font.leading() / 2), font);
-    y + height(lines, font)
-}
-
-fn draw_swatch(canvas: &Canvas<'_>, swatch: Swatch, (x, y): (i32, i32)) {
-    let area = (x, y - 11, SWATCH_WIDTH, 22);
-    let middle = (x + SWATCH_WIDTH / 2, y);
-    match swatch {
-        Swatch::Fill(color) => canvas.rect(area, color),
-        Swatch::Hatch(color) => {
-            canvas.hatch(area, color);
-            canvas.frame(area, color, 2);
-        }
-        Swatch::Strip(color) => {
-            canvas.rect(area, color.tint(22));
-            canvas.rect((x, y + 5, SWATCH_WIDTH, 6), color);
-        }
-        Swatch::Line(color, dot) => {
-            canvas.rect((x, y - 2, SWATCH_WIDTH, 4), color);
-            if dot {
-                canvas.circle(middle, 7, color);
-            }
-        }
-        Swatch::Dot(color) => canvas.circle(middle, 8, color),
-    }
+/// Draws the pixels of an SVG in the bundled fonts alone.
+fn rasterize(svg: &str, (width, height): (u32, u32)) -> Result<Vec<u8>, ChartError> {
+    static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
+        let mut fonts = Database::new();
+        fonts.load_font_data(REGULAR.to_vec());
+        fonts.load_font_data(BOLD.to_vec());
+        Arc::new(fonts)
+    });
+    let failed = |error: &dyn Display| ChartError::Draw(error.to_string());
+    let options = Options {
+        fontdb: FONTS.clone(),
+        ..Options::default()
+    };
+    let tree = Tree::from_str(svg, &options).map_err(|error| failed(&error))?;
+    let mut pixels = Pixmap::new(width, height).ok_or_else(|| failed(&"it has no pixels"))?;
+    resvg::render(&tree, Transform::identity(), &mut pixels.as_mut());
+    let rgb = pixels
+        .data()
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .flat_map(|[r, g, b, _]| [*r, *g, *b]);
+    png::encode(&rgb.collect::<Vec<u8>>(), width, height)
 }

@@ -1,11 +1,13 @@
 //! Phases of a request, their colours, and where decoding overlaps.
 
-use super::theme::Color;
-use super::value::drawable;
+use plotters::style::RGBColor;
+
+use super::axis::drawable;
+use super::theme::{BLUE, Color, GREY, ORANGE, PURPLE, SKY};
 
 /// What a request was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// In the client's own queue.
     ClientQueue,
     /// Waiting for a permit under the client's own limit of requests in flight.
@@ -32,50 +34,50 @@ impl Phase {
     /// Each with its name in the legend and its colour, which are the same in every picture: work
     /// is blue, waiting grey, loading orange.
     pub(crate) const ALL: [(Self, &str, Color); 10] = [
-        (Self::ClientQueue, "client queue", Color(0x8C, 0x92, 0x9A)),
+        (
+            Self::ClientQueue,
+            "client queue",
+            RGBColor(0x8C, 0x92, 0x9A),
+        ),
         (
             Self::Admission,
             "wait for a permit",
-            Color(0xC9, 0xBB, 0x9E),
+            RGBColor(0xC9, 0xBB, 0x9E),
         ),
-        (Self::SlotQueue, "slot queue", Color::GREY),
+        (Self::SlotQueue, "slot queue", GREY),
         (
             Self::WaitOther,
             "wait for the other agent",
-            Color(0xD3, 0xD6, 0xDA),
+            RGBColor(0xD3, 0xD6, 0xDA),
         ),
-        (Self::Load, "model load", Color::ORANGE),
+        (Self::Load, "model load", ORANGE),
         (
             Self::LoadOrWait,
             "load or wait for the other agent",
-            Color(0xF3, 0xCF, 0x80),
+            RGBColor(0xF3, 0xCF, 0x80),
         ),
-        (Self::Prefill, "prefill", Color::SKY),
-        (Self::Decode, "decode", Color::BLUE),
-        (Self::Agent, "agent's own work", Color::PURPLE),
-        (Self::Other, "unattributed", Color(0xE9, 0xDD, 0xE4)),
+        (Self::Prefill, "prefill", SKY),
+        (Self::Decode, "decode", BLUE),
+        (Self::Agent, "agent's own work", PURPLE),
+        (Self::Other, "unattributed", RGBColor(0xE9, 0xDD, 0xE4)),
     ];
 
-    /// Its name in the legend.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         Self::ALL[self as usize].1
     }
 
-    /// Its colour.
-    pub fn color(self) -> Color {
+    pub(crate) fn color(self) -> Color {
         Self::ALL[self as usize].2
     }
 }
 
 /// A stretch of time spent in one phase.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Segment {
-    /// What was going on.
-    pub phase: Phase,
-    /// Start, seconds.
-    pub start_s: f64,
+pub(crate) struct Segment {
+    pub(crate) phase: Phase,
+    pub(crate) start_s: f64,
     /// End, seconds. A segment whose ends are not finite or in the wrong order is not drawn.
-    pub end_s: f64,
+    pub(crate) end_s: f64,
 }
 
 impl Segment {

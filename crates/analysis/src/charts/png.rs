@@ -9,37 +9,35 @@ use png::{
     BitDepth, ColorType, Compression, Decoder, Encoder, EncodingError, Filter, Transformations,
 };
 
-use super::chart::ChartError;
+use super::page::ChartError;
 
 /// A decoded picture: 8-bit RGB, rows from the top.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
+pub(crate) struct Image {
     /// `width * height * 3` bytes.
-    pub rgb: Vec<u8>,
-    /// Columns.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
+    pub(crate) rgb: Vec<u8>,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
 }
 
 /// How two pictures differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageDiff {
+pub(crate) struct ImageDiff {
     /// Pixels of which some channel differs by more than the tolerance. All pixels of the larger
     /// picture when the sizes differ.
-    pub differing_pixels: u64,
+    pub(crate) differing_pixels: u64,
     /// Largest difference in any channel, also below the tolerance; 255 when the sizes differ.
-    pub max_channel_difference: u8,
+    pub(crate) max_channel_difference: u8,
     /// Sizes in pixels, left and right, when they differ.
-    pub sizes: Option<((u32, u32), (u32, u32))>,
+    pub(crate) sizes: Option<((u32, u32), (u32, u32))>,
     /// The left picture washed out, with the differing pixels in red; PNG. Empty when nothing
     /// differs or the sizes do.
-    pub picture: Vec<u8>,
+    pub(crate) picture: Vec<u8>,
 }
 
 impl ImageDiff {
     /// No pixel differs by more than the tolerance.
-    pub fn is_match(&self) -> bool {
+    pub(crate) fn is_match(&self) -> bool {
         self.differing_pixels == 0
     }
 }
@@ -47,14 +45,7 @@ impl ImageDiff {
 /// Encodes 8-bit RGB rows as PNG, indexed where 256 colours suffice, with no time or text chunk.
 ///
 /// Errors: `rgb` is not `width * height * 3` bytes, or a side is 0.
-pub fn encode(rgb: &[u8], width: u32, height: u32) -> Result<Vec<u8>, ChartError> {
-    let expected = u64::from(width) * u64::from(height) * 3;
-    if rgb.len() as u64 != expected {
-        return Err(ChartError::Buffer {
-            found: rgb.len() as u64,
-            expected,
-        });
-    }
+pub(crate) fn encode(rgb: &[u8], width: u32, height: u32) -> Result<Vec<u8>, ChartError> {
     write(rgb, width, height).map_err(|error| ChartError::Encode(error.to_string()))
 }
 
@@ -101,7 +92,7 @@ fn palette(rgb: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 /// Decodes a PNG to 8-bit RGB. Pictures with grey or alpha channels are not ours, and an error.
-pub fn decode(bytes: &[u8]) -> Result<Image, ChartError> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Image, ChartError> {
     let failed = |error: png::DecodingError| ChartError::Decode(error.to_string());
     let refused = |problem: &str| ChartError::Decode(problem.to_owned());
     let mut decoder = Decoder::new(Cursor::new(bytes));
@@ -125,7 +116,7 @@ pub fn decode(bytes: &[u8]) -> Result<Image, ChartError> {
 
 /// Compares two PNG files by their pixels. `tolerance` is the largest difference of a channel
 /// (0 to 255) that still counts as equal.
-pub fn compare(left: &[u8], right: &[u8], tolerance: u8) -> Result<ImageDiff, ChartError> {
+pub(crate) fn compare(left: &[u8], right: &[u8], tolerance: u8) -> Result<ImageDiff, ChartError> {
     let (left, right) = (decode(left)?, decode(right)?);
     let sizes = ((left.width, left.height), (right.width, right.height));
     if sizes.0 != sizes.1 {

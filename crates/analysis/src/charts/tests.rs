@@ -5,16 +5,15 @@ mod odd_input;
 mod parts;
 mod pictures;
 
-use super::{Chart, Draw, Heading};
+use super::page::Chart;
+use super::{Draw, Heading};
 
-/// A picture of each kind with the name of its snapshot; simulated ones say so unless `simulated`
-/// says otherwise.
-fn every(width: i32, simulated: Option<bool>) -> Vec<(&'static str, Chart)> {
+/// Every fixture with its name, drawn.
+fn drawn(width: i32) -> Vec<(&'static str, Heading, Chart)> {
     let charts = fixtures::all().into_iter();
-    let draw = |(name, mut heading, chart): (_, Heading, Box<dyn Draw>)| {
-        heading.simulated = simulated.unwrap_or(heading.simulated);
-        let chart = chart.render(&heading, width).unwrap();
-        (name, chart.expect("it has data"))
+    let draw = |(name, heading, chart): (_, Heading, Box<dyn Draw>)| {
+        let drawn = chart.render(&heading, width).unwrap();
+        (name, heading, drawn.expect("it has data"))
     };
     charts.map(draw).collect()
 }

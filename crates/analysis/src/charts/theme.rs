@@ -1,70 +1,62 @@
-//! Colours and sizes, in one place.
+//! The one theme of all charts: colours and sizes.
 
-/// An RGB colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Color(pub u8, pub u8, pub u8);
+use plotters::style::RGBColor;
 
-impl Color {
-    /// Okabe-Ito orange.
-    pub const ORANGE: Self = Self(0xE6, 0x9F, 0x00);
-    /// Okabe-Ito sky blue.
-    pub const SKY: Self = Self(0x56, 0xB4, 0xE9);
-    /// Okabe-Ito bluish green.
-    pub const GREEN: Self = Self(0x00, 0x9E, 0x73);
-    /// Okabe-Ito blue.
-    pub const BLUE: Self = Self(0x00, 0x72, 0xB2);
-    /// Okabe-Ito vermillion.
-    pub const VERMILLION: Self = Self(0xD5, 0x5E, 0x00);
-    /// Okabe-Ito reddish purple.
-    pub const PURPLE: Self = Self(0xCC, 0x79, 0xA7);
-    /// Neutral grey for what is neither good nor bad.
-    pub const GREY: Self = Self(0xB4, 0xB8, 0xBD);
+pub(crate) type Color = RGBColor;
 
-    /// What is legible on it: white on a dark colour, else ink.
-    pub(crate) fn legible(self) -> Self {
-        // Rec. 601 luma in thousandths.
-        let luma = 299 * u32::from(self.0) + 587 * u32::from(self.1) + 114 * u32::from(self.2);
-        if luma < 140_000 { WHITE } else { INK }
-    }
+// Okabe and Ito's palette, which colour-blind readers can tell apart.
+pub(crate) const ORANGE: Color = RGBColor(0xE6, 0x9F, 0x00);
+pub(crate) const SKY: Color = RGBColor(0x56, 0xB4, 0xE9);
+pub(crate) const GREEN: Color = RGBColor(0x00, 0x9E, 0x73);
+pub(crate) const BLUE: Color = RGBColor(0x00, 0x72, 0xB2);
+pub(crate) const VERMILLION: Color = RGBColor(0xD5, 0x5E, 0x00);
+pub(crate) const PURPLE: Color = RGBColor(0xCC, 0x79, 0xA7);
+/// Neutral grey for what is neither good nor bad.
+pub(crate) const GREY: Color = RGBColor(0xB4, 0xB8, 0xBD);
 
-    /// Mixed with white: 0 is white, 100 the colour itself.
-    pub(crate) fn tint(self, percent: u16) -> Self {
-        let mix = |channel: u8| {
-            let white = 255 - (255 - u16::from(channel)) * percent.min(100) / 100;
-            u8::try_from(white).unwrap_or(u8::MAX)
-        };
-        Self(mix(self.0), mix(self.1), mix(self.2))
-    }
-}
-
-pub(crate) const WHITE: Color = Color(0xFF, 0xFF, 0xFF);
-/// Main text.
-pub(crate) const INK: Color = Color(0x1C, 0x1E, 0x21);
+pub(crate) const WHITE: Color = RGBColor(0xFF, 0xFF, 0xFF);
+/// Text.
+pub(crate) const INK: Color = RGBColor(0x1C, 0x1E, 0x21);
 /// Secondary text.
-pub(crate) const QUIET: Color = Color(0x5A, 0x60, 0x68);
+pub(crate) const QUIET: Color = RGBColor(0x5A, 0x60, 0x68);
 /// Axis lines.
-pub(crate) const AXIS: Color = Color(0x8A, 0x90, 0x98);
+pub(crate) const AXIS: Color = RGBColor(0x8A, 0x90, 0x98);
 /// Grid lines.
-pub(crate) const GRID: Color = Color(0xE4, 0xE6, 0xE9);
+pub(crate) const GRID: Color = RGBColor(0xD9, 0xDC, 0xE0);
+/// Failed requests.
+pub(crate) const FAILURE: Color = RGBColor(0xB3, 0x26, 0x1E);
 
-/// Width of a report's pictures, px.
-pub const WIDTH: i32 = 1600;
+/// Width of a report's charts, px.
+pub(crate) const WIDTH: i32 = 1600;
 /// Empty border around everything, px.
 pub(crate) const MARGIN: i32 = 36;
+/// Length of the marks at an axis, px; labels stand twice as far from it.
+pub(crate) const TICK: i32 = 6;
+/// Free room right of a plot, px, for half of the last label below it.
+pub(crate) const FREE: i32 = 24;
+/// Room below a plot for the labels and the name of its x axis, px.
+pub(crate) const X_LABELS: i32 = 64;
 
 /// Colour of the series at `index`; they repeat when they run out.
 pub(crate) fn series_color(index: usize) -> Color {
     const PALETTE: [Color; 10] = [
-        Color::BLUE,
-        Color::ORANGE,
-        Color::GREEN,
-        Color::PURPLE,
-        Color::SKY,
-        Color::VERMILLION,
-        Color(0xF0, 0xE4, 0x42),
-        Color(0x1A, 0x1A, 0x1A),
-        Color::GREY,
-        Color(0x7A, 0x5C, 0x3E),
+        BLUE,
+        ORANGE,
+        GREEN,
+        PURPLE,
+        SKY,
+        VERMILLION,
+        RGBColor(0xF0, 0xE4, 0x42),
+        RGBColor(0x1A, 0x1A, 0x1A),
+        GREY,
+        RGBColor(0x7A, 0x5C, 0x3E),
     ];
     PALETTE[index % PALETTE.len()]
+}
+
+/// A colour for text on `ground`: white on dark colours, else ink.
+pub(crate) fn text_color_on(RGBColor(r, g, b): Color) -> Color {
+    // Rec. 601 luma in thousandths.
+    let luma = 299 * u32::from(r) + 587 * u32::from(g) + 114 * u32::from(b);
+    if luma < 140_000 { WHITE } else { INK }
 }

@@ -41,22 +41,25 @@ pub(super) fn most_alike<'r>(runs: &[&'r RunObservation]) -> Option<&'r RunObser
     runs.iter().copied().min_by_key(|run| unlike(run))
 }
 
+/// Tokens that each agent generated in an arm.
+pub(super) fn agent_tokens(arm: &ArmObservation) -> Vec<u64> {
+    let of_agent = |agent: &AgentObservation| {
+        let requests = agent.requests.iter();
+        requests.map(|r| r.tokens).fold(0, u64::saturating_add)
+    };
+    arm.agents.iter().map(of_agent).collect()
+}
+
 /// Tokens generated in an arm.
 pub(super) fn tokens(arm: &ArmObservation) -> u64 {
-    arm.agents
-        .iter()
-        .flat_map(|a| &a.requests)
-        .map(|r| r.tokens)
-        .fold(0, u64::saturating_add)
+    agent_tokens(arm).into_iter().fold(0, u64::saturating_add)
 }
 
 /// True when the run's stamps were rebuilt from durations.
 pub(super) fn is_rebuilt(run: &RunObservation) -> bool {
-    run.together
-        .iter()
-        .flat_map(|arm| &arm.agents)
-        .flat_map(|agent| &agent.requests)
-        .any(|r| r.stamps == StampSource::Rebuilt)
+    let agents = run.together.iter().flat_map(|arm| &arm.agents);
+    let mut requests = agents.flat_map(|agent| &agent.requests);
+    requests.any(|r| r.stamps == StampSource::Rebuilt)
 }
 
 /// The agents' names; those that share one are numbered.
@@ -74,40 +77,33 @@ pub(super) fn names(agents: &[AgentObservation]) -> Vec<String> {
 
 /// An arm's agents as lanes, times from the arm's first request.
 pub(super) fn of_arm(arm: &ArmObservation) -> Vec<Lane> {
-    let zero = arm
-        .agents
-        .iter()
-        .flat_map(|a| &a.requests)
-        .map(|r| r.sent.unwrap_or(r.scheduled).min(r.scheduled))
-        .min()
-        .unwrap_or_default();
+    let requests = arm.agents.iter().flat_map(|a| &a.requests);
+    let starts = requests.map(|r| r.sent.unwrap_or(r.scheduled).min(r.scheduled));
+    let zero = starts.min().unwrap_or_default();
+    let seconds = |at: Stamp| at.since(zero).as_secs_f64();
+    let lane = |(agent, label): (&AgentObservation, String)| {
+        let requests = agent.requests.iter();
+        let stretches = requests.flat_map(|request| stretches(arm, agent, request));
+        let segment = |(phase, from, to)| Segment {
+            phase,
+            start_s: seconds(from),
+            end_s: seconds(to),
+        };
+        let failed = agent.requests.iter().filter(|r| !r.outcome.is_completed());
+        let mark = |request: &RequestTimes| LaneMark {
+            at_s: seconds(request.ended),
+            text: request.outcome.class().replace('_', " "),
+        };
+        Lane {
+            label,
+            segments: stretches.map(segment).collect(),
+            marks: failed.map(mark).collect(),
+        }
+    };
     arm.agents
         .iter()
         .zip(names(&arm.agents))
-        .map(|(agent, label)| {
-            let mut segments = Vec::new();
-            let mut marks = Vec::new();
-            for request in &agent.requests {
-                for (phase, from, to) in stretches(arm, agent, request) {
-                    segments.push(Segment {
-                        phase,
-                        start_s: from.since(zero).as_secs_f64(),
-                        end_s: to.since(zero).as_secs_f64(),
-                    });
-                }
-                if !request.outcome.is_completed() {
-                    marks.push(LaneMark {
-                        at_s: request.ended.since(zero).as_secs_f64(),
-                        text: request.outcome.class().replace('_', " "),
-                    });
-                }
-            }
-            Lane {
-                label,
-                segments,
-                marks,
-            }
-        })
+        .map(lane)
         .collect()
 }
 
@@ -171,33 +167,18 @@ fn waited_until(
     if arm.arm == Arm::Sequential {
         return sent;
     }
-    arm.agents
-        .iter()
-        .filter(|other| other.agent != agent.agent && other.server == agent.server)
-        .filter(|other| {
-            other.options.reloads_for(&agent.options) || agent.options.reloads_for(&other.options)
-        })
-        .flat_map(|other| &other.requests)
-        .filter(|other| other.first_token < request.first_token)
-        .filter_map(|other| other.done.or(other.last_token))
-        .filter(|done| *done > sent)
-        .map(|done| done.min(load_to))
-        .max()
-        .unwrap_or(sent)
-}
-
-/// True where every agent put out as many tokens in one arm as in the other.
-pub(super) fn same_work(one: &ArmObservation, other: &ArmObservation) -> bool {
-    let tokens = |arm: &ArmObservation| -> Vec<u64> {
-        let agents = arm.agents.iter();
-        agents
-            .map(|agent| {
-                let requests = agent.requests.iter();
-                requests.map(|r| r.tokens).fold(0, u64::saturating_add)
-            })
-            .collect()
+    let is_behind = |other: &&AgentObservation| {
+        let (own, others) = (&agent.options, &other.options);
+        let is_other = other.agent != agent.agent && other.server == agent.server;
+        is_other && (others.reloads_for(own) || own.reloads_for(others))
     };
-    tokens(one) == tokens(other)
+    let others = arm.agents.iter().filter(is_behind);
+    let before = others
+        .flat_map(|other| &other.requests)
+        .filter(|other| other.first_token < request.first_token);
+    let ends = before.filter_map(|other| other.done.or(other.last_token));
+    let last = ends.filter(|done| *done > sent).max();
+    last.map_or(sent, |done| done.min(load_to))
 }
 
 /// What an agent's time to first token was spent on.

@@ -193,7 +193,10 @@ fn a_plan_of_its_own_gets_a_report_about_that_plan_and_no_number_is_lost() {
         assert!(!md.contains(words), "{words}");
     }
     // No picture of it is about a scenario of TR113's, nor about TR113's estimate.
-    let timelines = own.files.keys().filter(|name| name.contains("timeline"));
+    let timelines = own
+        .files
+        .keys()
+        .filter(|name| name.contains("timeline") && name.ends_with("png"));
     let timelines: Vec<&String> = timelines.collect();
     assert_eq!(
         timelines,

@@ -305,6 +305,11 @@ impl<'d> Page<'d> {
                     .to_owned(),
             );
         }
+        if !document.pictures.is_empty() {
+            let svg = |p: &Picture| format!("[{name}](charts/{name}.svg)", name = p.name);
+            let all: Vec<String> = document.pictures.iter().map(svg).collect();
+            items.push(format!("The charts as SVG: {}.", all.join(", ")));
+        }
         self.list_section("Files", &items);
     }
 }

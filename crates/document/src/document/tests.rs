@@ -65,6 +65,7 @@ fn document() -> Document {
         pictures: vec![Picture {
             name: "front".to_owned(),
             caption: "One run of `a`.".to_owned(),
+            svg: "<svg/>\n".to_owned(),
             png: vec![1, 2, 3],
         }],
         figures: Map::new(),

@@ -1,83 +1,51 @@
 //! Descriptions with realistic content. Figures are of the Chimeraforge runs of 2025-11-12.
 
+use crate::charts::theme::{BLUE, GREEN, GREY, ORANGE, VERMILLION};
 use crate::charts::{
-    Category, Change, Color, Draw, Form, GroupedBars, Heading, Lane, LaneMark, LineSeries, Lines,
-    Mark, Note, Overlap, Pair, Panel, Phase, ReferenceLine, Segment, SlopePanel, Slopes, Span,
-    StackedBars, StackedRow, Timeline, TimelineGroup, Value, XAxis,
+    Bar, Bars, Change, Draw, Form, Heading, Lane, LaneMark, LineSeries, Lines, Mark, Note, Overlap,
+    Pair, Panel, Phase, ReferenceLine, Row, Segment, SlopePanel, Slopes, Span, Timeline,
+    TimelineGroup, Value, XAxis,
 };
 
-/// Configuration; of agents A and B: queue, load, prefill, decode in seconds.
-type Row = (&'static str, [[f64; 4]; 2]);
-
-const RUNS: [Row; 5] = [
-    (
-        "baseline_g80_c512_t0.8",
-        [[0.038, 5.290, 0.639, 4.475], [0.014, 14.890, 0.512, 6.921]],
-    ),
-    (
-        "bvc_g120_c1024_t0.6",
-        [[0.013, 3.671, 0.299, 4.230], [0.012, 11.645, 0.298, 6.462]],
-    ),
-    (
-        "bvc_g60_c512_t0.8",
-        [[0.011, 0.190, 0.014, 4.440], [0.010, 8.910, 0.512, 6.205]],
-    ),
-    (
-        "het_g80_g120",
-        [[0.011, 6.990, 0.256, 4.363], [0.010, 3.067, 0.246, 0.730]],
-    ),
-    (
-        "homo_g80_c1024_t0.6",
-        [[6.382, 0.187, 0.026, 3.602], [0.011, 0.167, 0.013, 6.376]],
-    ),
-];
-
-/// For pictures of the recorded runs.
-fn recorded(title: &str) -> Heading {
-    Heading {
-        title: title.to_owned(),
-        subtitle: "Two agents, gemma3 4.3B Q4_K_M, one Ollama server".to_owned(),
-        simulated: false,
-        source: "Recorded runs of Chimeraforge, 2025-11-12; n = 1 run per configuration. \
-                 Stamps rebuilt from recorded durations, both agents starting at zero."
-            .to_owned(),
-    }
-}
-
-/// For pictures whose numbers nobody measured.
-fn example(title: &str, simulated: bool) -> Heading {
-    Heading {
+/// Every chart: its name, the words around it, what is in it.
+pub(super) fn all() -> Vec<(&'static str, Heading, Box<dyn Draw>)> {
+    let heading = |title: &str, simulated| Heading {
         title: title.to_owned(),
         subtitle: "Two agents, a server each, one GPU".to_owned(),
         simulated,
         source: "Example values, not measured; n = 5 runs.".to_owned(),
-    }
-}
-
-/// Every picture: the name of its snapshot, the words around it, what is in it.
-pub(super) fn all() -> Vec<(&'static str, Heading, Box<dyn Draw>)> {
-    let serial = "In none of these runs did the two agents decode at once";
+    };
     let overlap =
         "With a server each the agents overlap, but each decodes at 62 % of its solo rate";
     let gains = "The estimate sees gains where the measured baseline sees none";
     let waiting = "Time to first token is waiting and loading, hardly ever prefill";
     let mean = "Temperature moves single configurations, not their mean";
     let idle = "The GPU idles while the model is loaded";
-    let agents = example("Throughput against agents", true);
+    let agents = "Throughput against agents";
     vec![
-        ("timeline_full", recorded(serial), Box::new(full_timeline())),
         (
-            "timeline_front_page",
-            example(overlap, true),
-            Box::new(front_page()),
+            "timeline",
+            heading(overlap, true),
+            Box::new(timeline(Form::FrontPage)),
         ),
-        ("bars", example(gains, false), Box::new(speedups())),
-        ("stacked", recorded(waiting), Box::new(ttft_parts())),
-        ("slopes", recorded(mean), Box::new(temperature())),
-        ("telemetry", example(idle, true), Box::new(telemetry())),
-        ("throughput", agents.clone(), Box::new(throughput())),
-        ("doubling", agents, Box::new(levels())),
+        (
+            "timeline_full",
+            heading(overlap, true),
+            Box::new(timeline(Form::Full)),
+        ),
+        ("bars", heading(gains, false), Box::new(speedups())),
+        ("parts", heading(waiting, false), Box::new(ttft_parts())),
+        ("slopes", heading(mean, false), Box::new(temperature())),
+        ("telemetry", heading(idle, true), Box::new(telemetry())),
+        ("levels", heading(agents, true), Box::new(levels())),
     ]
+}
+
+pub(super) fn within(point: f64, low: f64, high: f64) -> Value {
+    Value {
+        point: Some(point),
+        interval: Some((low, high)),
+    }
 }
 
 pub(super) fn lane(name: &str, start: f64, parts: [f64; 4], load: Phase) -> Lane {
@@ -99,25 +67,7 @@ pub(super) fn lane(name: &str, start: f64, parts: [f64; 4], load: Phase) -> Lane
     }
 }
 
-fn full_timeline() -> Timeline {
-    let group = |(config, [a, b]): &Row| TimelineGroup {
-        label: (*config).to_owned(),
-        detail: "together, run 1".to_owned(),
-        lanes: vec![
-            lane("collector", 0.0, *a, Phase::LoadOrWait),
-            lane("insight", 0.0, *b, Phase::LoadOrWait),
-        ],
-        wall_s: None,
-        overlap: Overlap::Measured(0.0),
-        verdict: "serial, n = 1".to_owned(),
-    };
-    Timeline {
-        groups: RUNS.iter().map(group).collect(),
-        form: Form::Full,
-    }
-}
-
-fn front_page() -> Timeline {
+fn timeline(form: Form) -> Timeline {
     let mut stalled = lane("insight", 0.0, [1.5, 2.1, 0.3, 7.9], Phase::Load);
     stalled.marks.push(LaneMark {
         at_s: 11.8,
@@ -146,92 +96,102 @@ fn front_page() -> Timeline {
     };
     Timeline {
         groups: vec![in_turn, together],
-        form: Form::FrontPage,
+        form,
     }
 }
 
-fn speedups() -> GroupedBars {
-    let (within, unknown) = (Value::within, Value::UNKNOWN);
+fn row(label: &str, note: &str, section: &str, bars: Vec<Bar>) -> Row {
+    Row {
+        label: label.to_owned(),
+        note: note.to_owned(),
+        section: section.to_owned(),
+        bars,
+    }
+}
+
+fn speedups() -> Bars {
+    let unknown = Value::UNKNOWN;
     let (bvc, homo) = ("baseline_vs_chimera", "chimera_homo");
     let rows = [
         ("baseline_g80_c512_t0.8", bvc, 1.467, unknown),
         ("bvc_g120_c1024_t0.6", bvc, 1.446, within(1.01, 0.98, 1.05)),
         // No line runs through the value of a bar that ends just before it.
-        ("bvc_g60_c512_t0.8", bvc, 1.297, Value::exact(0.97)),
+        ("bvc_g60_c512_t0.8", bvc, 1.297, Value::from(0.97)),
         (
             "het_g60_g120",
             "chimera_hetero",
             1.573,
             within(1.20, 1.12, 1.29),
         ),
-        ("homo_g80_c1024_t0.6", homo, 1.644, Value::exact(-0.2)),
+        ("homo_g80_c1024_t0.6", homo, 1.644, Value::from(-0.2)),
         ("homo_g80_c512_t0.8", homo, 1.384, unknown),
     ];
-    GroupedBars {
+    Bars {
         value_label: "speedup (1 = no gain)".to_owned(),
-        categories: rows
-            .map(|(label, section, ..)| category(label, "n = 5", section))
-            .to_vec(),
-        series: vec![
-            (
-                "speedup_est, TR113's estimate".to_owned(),
-                rows.map(|(.., estimate, _)| estimate.into()).to_vec(),
-            ),
+        legend: vec![
+            ("speedup_est, TR113's estimate".to_owned(), BLUE),
             (
                 "speedup against the measured sequential arm".to_owned(),
-                rows.map(|(.., truth)| truth).to_vec(),
+                ORANGE,
             ),
         ],
+        rows: rows
+            .map(|(label, section, estimate, truth)| {
+                let bars = vec![Bar::single(0, estimate.into()), Bar::single(1, truth)];
+                row(label, "n = 5", section, bars)
+            })
+            .to_vec(),
         reference_lines: vec![
             ReferenceLine::new(1.0, "no gain"),
             ReferenceLine::new(2.0, "perfect for two"),
         ],
+        ..Bars::default()
     }
 }
 
-pub(super) fn category(label: &str, note: &str, section: &str) -> Category {
-    Category {
-        label: label.to_owned(),
-        note: note.to_owned(),
-        section: section.to_owned(),
-    }
-}
-
-pub(super) fn ttft_parts() -> StackedBars {
+/// Whole, uncertain, incomplete, negative and unknown bars.
+fn ttft_parts() -> Bars {
     let phases = [Phase::SlotQueue, Phase::LoadOrWait, Phase::Prefill];
-    let rows = RUNS.iter().flat_map(|(config, agents)| {
-        let section = match config.split_once('_') {
-            Some(("homo", _)) => "chimera_homo",
-            _ => "others",
-        };
-        let row = |label, agent, [queue, load, prefill, _]: [f64; 4]| StackedRow {
-            category: category(label, agent, section),
-            values: [queue, load, prefill].map(Some).to_vec(),
-            interval: None,
-        };
-        [
-            row(config, "collector", agents[0]),
-            row("", "insight", agents[1]),
-        ]
-    });
-    let mut rows: Vec<StackedRow> = rows.collect();
-    rows[1].interval = Some((14.0, 16.8));
-    rows[3].values[1] = None;
-    rows[4].values[0] = Some(-0.4);
-    rows[5].values = vec![None; 3];
-    let part = |phase: Phase| (phase.name().to_owned(), phase.color());
-    StackedBars {
+    let bar = |parts: [Option<f64>; 3], interval| Bar {
+        parts: (0..).zip(parts).collect(),
+        interval,
+    };
+    let known = |parts: [f64; 3]| bar(parts.map(Some), None);
+    let uncertain = bar([0.014, 14.89, 0.512].map(Some), Some((14.0, 16.8)));
+    let rows = [
+        (
+            "baseline_g80_c512_t0.8",
+            "collector",
+            known([0.038, 5.29, 0.639]),
+        ),
+        ("", "insight", uncertain),
+        ("bvc_g60_c512_t0.8", "collector", known([-0.4, 0.19, 0.014])),
+        ("", "insight", bar([Some(0.01), None, Some(0.512)], None)),
+        (
+            "homo_g80_c1024_t0.6",
+            "collector",
+            known([6.382, 0.187, 0.026]),
+        ),
+        ("", "insight", bar([None; 3], None)),
+    ];
+    Bars {
         value_label: "seconds".to_owned(),
-        parts: phases.map(part).to_vec(),
-        rows,
+        unit: " s",
+        legend: phases
+            .map(|phase| (phase.name().to_owned(), phase.color()))
+            .to_vec(),
+        rows: rows
+            .map(|(label, agent, bar)| row(label, agent, "", vec![bar]))
+            .to_vec(),
+        ..Bars::default()
     }
 }
 
 fn temperature() -> Slopes {
     let pair = |label: &str, left: f64, right: f64, change| Pair {
         label: label.to_owned(),
-        left: Value::within(left, left - 0.05, left + 0.04),
-        right: Value::within(right, right - 0.03, right + 0.05),
+        left: within(left, left - 0.05, left + 0.04),
+        right: within(right, right - 0.03, right + 0.05),
         change,
     };
     let panel = |label: &str, left: &str, right: &str, pairs| SlopePanel {
@@ -285,7 +245,7 @@ fn telemetry() -> Lines {
     let power = |i| saw(i, 40, 60.0, 110.0).into();
     let host = |i| {
         let y = saw(i, 80, 20.0, 40.0);
-        Value::within(y, y - 6.0, y + 9.0)
+        within(y, y - 6.0, y + 9.0)
     };
     let span = |label: &str, from, to, color| Span {
         label: label.to_owned(),
@@ -311,31 +271,11 @@ fn telemetry() -> Lines {
     ];
     Lines {
         spans: vec![
-            span("sequential", 1.0, 28.0, Color::GREY),
-            span("together", 30.0, 47.0, Color::GREEN),
+            span("sequential", 1.0, 28.0, GREY),
+            span("together", 30.0, 47.0, GREEN),
         ],
         ..Lines::new("seconds since the sweep began", panels)
     }
-}
-
-fn throughput() -> Lines {
-    let series = |name: &str, rates: [f64; 5], mark| {
-        let value = |rate: f64| Value::within(rate, rate - 6.0, rate + 9.0);
-        let points = [1.0, 2.0, 3.0, 4.0, 5.0].into_iter().zip(rates.map(value));
-        LineSeries::new(name, mark, points)
-    };
-    let lines = Mark::LineAndDots;
-    let all = vec![
-        series("one server", [98.0, 99.0, 97.0, 98.5, 98.0], lines),
-        series("a server each", [98.0, 118.0, 124.0, 127.0, 128.0], lines),
-        series(
-            "single runs",
-            [101.0, 112.0, 131.0, 120.0, 133.0],
-            Mark::Dots,
-        ),
-    ];
-    let panel = Panel::new("aggregate throughput, tok/s", all);
-    Lines::new("agents", vec![panel])
 }
 
 /// Levels close to each other on an axis of doublings, dots with words beside them, marks whose
@@ -346,23 +286,25 @@ fn levels() -> Lines {
     ];
     let rate = |agents: f64| 900.0 * agents / (agents + 20.0);
     let series = |name: &str, known: bool| {
-        let points = levels.map(|x| (x, known.then(|| rate(x))));
-        LineSeries::new(name, Mark::LineAndDots, points)
+        let value = |x| match known {
+            true => within(rate(x), rate(x) - 30.0, rate(x) + 60.0),
+            false => Value::UNKNOWN,
+        };
+        LineSeries::new(name, Mark::LineAndDots, levels.map(|x| (x, value(x))))
     };
     let note = |x: f64| Note {
-        x,
-        y: rate(x),
+        at: (x, rate(x)),
         label: format!("{x:.0}"),
     };
-    let all = vec![series("one server", true), series("nobody", false)];
+    let all = vec![series("one server", true), series("not measured", false)];
     let panel = Panel::new("aggregate throughput, tok/s", all);
     Lines {
         x_axis: XAxis::Doubling,
         notes: levels.map(note).to_vec(),
         spans: vec![
-            Span::mark(16.0, "carries 16", Color::GREEN),
-            Span::mark(17.0, "17 break the limits", Color::VERMILLION),
-            Span::mark(19.0, "peak 19", Color::ORANGE),
+            Span::mark(16.0, "carries 16", GREEN),
+            Span::mark(17.0, "17 break the limits", VERMILLION),
+            Span::mark(19.0, "peak 19", ORANGE),
         ],
         ..Lines::new("agents", vec![panel])
     }

@@ -7,49 +7,69 @@ use metrics::{ConfigSummary, Estimate};
 use super::super::lanes;
 use super::section;
 use crate::album::{Album, Words, value};
-use crate::charts::{
-    Category, Color, GroupedBars, Phase, ReferenceLine, StackedBars, StackedRow, Value,
-};
+use crate::charts::theme::{PURPLE, VERMILLION, series_color};
+use crate::charts::{Bar, Bars, Color, Phase, ReferenceLine, Row, Value};
 use crate::tables::{RowData, View, topology_word};
-
-/// Every configuration, by scenario, as the categories of a chart.
-fn categories(view: &View<'_>) -> (Vec<ConfigId>, Vec<Category>) {
-    let all = view.scenarios().into_iter().flat_map(|scenario| {
-        let configs = view.configs(scenario).into_iter();
-        configs.map(move |config| (config, scenario))
-    });
-    let category = |(id, scenario): (&ConfigId, &str)| {
-        let summary = view.summary.configs.iter().find(|c| c.id == *id);
-        let category = Category {
-            label: id.to_string(),
-            note: format!("n = {}", summary.map_or(1, runs)),
-            section: section(view, scenario),
-        };
-        (id.clone(), category)
-    };
-    all.map(category).unzip()
-}
 
 /// The repetitions that count.
 fn runs(config: &ConfigSummary) -> u32 {
     config.runs.saturating_sub(config.runs_excluded)
 }
 
+/// Every configuration with its scenario, by scenario.
+fn configurations<'v>(view: &View<'v>) -> Vec<(&'v ConfigId, &'v str)> {
+    let of = |scenario| {
+        view.configs(scenario)
+            .into_iter()
+            .map(move |id| (id, scenario))
+    };
+    view.scenarios().into_iter().flat_map(of).collect()
+}
+
+/// A name, and a value for each configuration.
+type Series = (String, Vec<Value>);
+
 /// A series over the configurations of one source.
 fn series(
     view: &View<'_>,
     source: usize,
-    configs: &[ConfigId],
     name: String,
     get: impl Fn(&RowData<'_>) -> Value,
-) -> (String, Vec<Value>) {
-    let of = |id| view.row(source, id).map_or(Value::UNKNOWN, &get);
-    (name, configs.iter().map(of).collect())
+) -> Series {
+    let configs = configurations(view).into_iter();
+    let of = |(id, _)| view.row(source, id).map_or(Value::UNKNOWN, &get);
+    (name, configs.map(of).collect())
 }
 
 /// True when any value of a series is known.
-fn is_known((_, values): &(String, Vec<Value>)) -> bool {
+fn is_known((_, values): &Series) -> bool {
     values.iter().any(|value| value.point.is_some())
+}
+
+/// A row of bars for each configuration, a bar for each series.
+fn grouped(view: &View<'_>, value_label: &str, all: &[Series]) -> Bars {
+    let configs = configurations(view).into_iter().enumerate();
+    let rows = configs.map(|(at, (id, scenario))| {
+        let summary = view.summary.configs.iter().find(|c| c.id == *id);
+        let bars = all.iter().enumerate();
+        Row {
+            label: id.to_string(),
+            note: format!("n = {}", summary.map_or(1, runs)),
+            section: section(view, scenario),
+            bars: bars
+                .map(|(place, (_, values))| Bar::single(place, values[at]))
+                .collect(),
+        }
+    });
+    let legend = all.iter().enumerate();
+    Bars {
+        value_label: value_label.to_owned(),
+        legend: legend
+            .map(|(place, (name, _))| (name.clone(), series_color(place)))
+            .collect(),
+        rows: rows.collect(),
+        ..Bars::default()
+    }
 }
 
 /// A quantity of the data, with the source's name where there are several.
@@ -74,18 +94,17 @@ fn known(
 }
 
 pub(super) fn speedup(view: &View<'_>, album: &mut Album) {
-    let (configs, categories) = categories(view);
     let sources = || view.sources.iter().enumerate();
     let estimates = sources().filter(|_| view.tr113).map(|(index, source)| {
         let name = format!("speedup est, {}", source.label);
-        series(view, index, &configs, name, |row| {
+        series(view, index, name, |row| {
             known(row, |s| s.stats.speedup_est.as_ref(), row.speedup_est)
         })
     });
     let measured = sources().filter(|(_, source)| !source.is_published());
     let truths = measured.map(|(index, source)| {
         let name = of_source(view, "true speedup", &source.label);
-        series(view, index, &configs, name, |row| {
+        series(view, index, name, |row| {
             value(row.summary.and_then(|s| s.stats.speedup.as_ref()), 1.0)
         })
     });
@@ -115,25 +134,23 @@ pub(super) fn speedup(view: &View<'_>, album: &mut Album) {
                    interval, from three runs on.",
         caption,
     };
-    let bars = GroupedBars {
-        value_label: "speedup (×)".to_owned(),
-        series: estimates.chain(truths).collect(),
-        categories,
+    let all: Vec<Series> = estimates.chain(truths).collect();
+    let bars = Bars {
         reference_lines: vec![ReferenceLine::new(1.0, "true speedup 1 = no gain")],
+        ..grouped(view, "speedup (×)", &all)
     };
     album.put(&words, &bars);
 }
 
 pub(super) fn efficiency(view: &View<'_>, album: &mut Album) {
-    let (configs, categories) = categories(view);
     let mut all = Vec::new();
     for (index, source) in view.sources.iter().enumerate() {
         let name = format!("efficiency est, {}", source.label);
-        all.push(series(view, index, &configs, name, |row| {
+        all.push(series(view, index, name, |row| {
             known(row, |s| s.stats.efficiency_est.as_ref(), row.efficiency_est)
         }));
         let name = of_source(view, "decode overlap", &source.label);
-        let overlap = series(view, index, &configs, name, |row| {
+        let overlap = series(view, index, name, |row| {
             let overlap = row.summary.and_then(|s| s.stats.decode_overlap.as_ref());
             value(overlap, 100.0)
         });
@@ -147,13 +164,7 @@ pub(super) fn efficiency(view: &View<'_>, album: &mut Album) {
         caption: "Efficiency est by configuration, beside the measured overlap of decoding. An overlap of 0 % is \
                   a serial server, whatever the efficiency est.",
     };
-    let bars = GroupedBars {
-        value_label: "percent".to_owned(),
-        categories,
-        series: all,
-        reference_lines: Vec::new(),
-    };
-    album.put(&words, &bars);
+    album.put(&words, &grouped(view, "percent", &all));
 }
 
 /// A configuration with its topology where there are several.
@@ -169,29 +180,23 @@ fn interval(estimate: Option<&Estimate>) -> Option<(f64, f64)> {
 }
 
 /// What the bars stand for.
-fn means(bars: &StackedBars) -> &'static str {
-    if bars.rows.iter().any(|row| row.interval.is_some()) {
+fn means(bars: &Bars) -> &'static str {
+    if bars
+        .rows
+        .iter()
+        .flat_map(|row| &row.bars)
+        .any(|bar| bar.interval.is_some())
+    {
         "means over repetitions, with the 95 % interval of the whole"
     } else {
         "means over repetitions, too few for an interval"
     }
 }
 
-/// Stacked bars without the parts that are nowhere longer than `least`.
-fn stacked(mut bars: StackedBars, least: f64) -> StackedBars {
-    let used: Vec<bool> = (0..bars.parts.len())
-        .map(|at| {
-            let mut values = bars.rows.iter().filter_map(|row| row.values[at]);
-            values.any(|v| v.abs() > least)
-        })
-        .collect();
-    let mut kept = used.iter();
-    bars.parts.retain(|_| *kept.next().unwrap_or(&true));
-    for row in &mut bars.rows {
-        let mut kept = used.iter();
-        row.values.retain(|_| *kept.next().unwrap_or(&true));
-    }
-    bars
+/// Parts of a bar, in the legend's order.
+fn parts(seconds: impl IntoIterator<Item = f64>) -> Vec<(usize, Option<f64>)> {
+    let seconds = seconds.into_iter().enumerate();
+    seconds.map(|(place, s)| (place, Some(s))).collect()
 }
 
 /// TTFT of each agent, split into what it waited for.
@@ -210,25 +215,27 @@ pub(super) fn ttft(view: &View<'_>, album: &mut Album) {
         let agents = lanes::ttft_parts(&lanes::runs(view.dataset, config), &phases);
         agents.into_iter().enumerate().map(|(at, agent)| {
             let whole = agent.ttft_s.map(|e| e.within((0.0, f64::INFINITY)));
-            StackedRow {
-                category: Category {
-                    label: match at {
-                        0 => place(view, config),
-                        _ => String::new(),
-                    },
-                    note: agent.agent,
-                    section: section(view, &config.scenario),
+            Row {
+                label: match at {
+                    0 => place(view, config),
+                    _ => String::new(),
                 },
-                values: agent.parts.into_iter().map(Some).collect(),
-                interval: interval(whole.as_ref()),
+                note: agent.agent,
+                section: section(view, &config.scenario),
+                bars: vec![Bar {
+                    parts: parts(agent.parts),
+                    interval: interval(whole.as_ref()),
+                }],
             }
         })
     });
     let part = |phase: &Phase| (phase.name().to_owned(), phase.color());
-    let bars = StackedBars {
+    let bars = Bars {
         value_label: "seconds".to_owned(),
-        parts: phases.iter().map(part).collect(),
+        unit: " s",
+        legend: phases.iter().map(part).collect(),
         rows: rows.collect(),
+        ..Bars::default()
     };
     let words = Words {
         name: "ttft",
@@ -240,7 +247,7 @@ pub(super) fn ttft(view: &View<'_>, album: &mut Album) {
         caption: "Time to first token of each agent, split by what the request waited for. Prefill is the only \
                   part that the agent's own prompt costs.",
     };
-    album.put(&words, &stacked(bars, 0.0005));
+    album.put(&words, &bars);
 }
 
 pub(super) fn lost(view: &View<'_>, album: &mut Album) {
@@ -259,20 +266,22 @@ pub(super) fn lost(view: &View<'_>, album: &mut Album) {
             .filter(|run| run.excluded.is_none())
             .filter_map(|run| Some(run.cause.lost?.total() as f64 / 1e9))
             .collect();
-        StackedRow {
-            category: Category {
-                label: place(view, config),
-                note: format!("n = {}", runs(config)),
-                section: section(view, &config.scenario),
-            },
-            values: lost.named().iter().map(|(_, s)| Some(*s)).collect(),
-            interval: interval(Estimate::of(&totals).as_ref()),
+        Row {
+            label: place(view, config),
+            note: format!("n = {}", runs(config)),
+            section: section(view, &config.scenario),
+            bars: vec![Bar {
+                parts: parts(lost.named().iter().map(|(_, s)| *s)),
+                interval: interval(Estimate::of(&totals).as_ref()),
+            }],
         }
     };
-    let bars = StackedBars {
+    let bars = Bars {
         value_label: "seconds lost per run".to_owned(),
-        parts: first.named().iter().map(part).collect(),
+        unit: " s",
+        legend: first.named().iter().map(part).collect(),
         rows: known.iter().map(row).collect(),
+        ..Bars::default()
     };
     let words = Words {
         name: "lost",
@@ -283,7 +292,7 @@ pub(super) fn lost(view: &View<'_>, album: &mut Album) {
         ),
         caption: "Seconds lost per run, by cause; the parts add up to the whole.",
     };
-    album.put(&words, &stacked(bars, 0.005));
+    album.put(&words, &bars);
 }
 
 fn lost_color(cause: &str) -> Color {
@@ -297,8 +306,8 @@ fn lost_color(cause: &str) -> Color {
         "client" => Phase::ClientQueue,
         "unexplained" => Phase::Other,
         "cold_load" => Phase::LoadOrWait,
-        "offload" => return Color::VERMILLION,
-        _ => return Color::PURPLE,
+        "offload" => return VERMILLION,
+        _ => return PURPLE,
     };
     phase.color()
 }

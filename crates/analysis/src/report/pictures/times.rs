@@ -67,7 +67,7 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
             same_work = run
                 .together
                 .as_ref()
-                .is_some_and(|other| lanes::same_work(other, arm));
+                .is_some_and(|other| lanes::agent_tokens(other) == lanes::agent_tokens(arm));
             groups.push(group(arm, "in turn"));
         }
     }
