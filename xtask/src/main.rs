@@ -56,7 +56,8 @@ Read
   compare    compare two results: compare BASE NEW [--fail-if 'wall_s > +5%']
 
 Guard
-  clients    other people's clients against the simulator; --conformance against any server
+  clients    third-party clients against the simulator, and readers of an export; --conformance
+             against any server
   fuzz       inputs that break a reader, with libFuzzer: fuzz [--seconds N] [TARGET...]
   ci         everything that guards the repository; --long fuzzes a minute for each input
   licences   licences, sources, banned crates and advisories, as deny.toml has them
