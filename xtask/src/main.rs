@@ -62,7 +62,7 @@ Guard the repository
   ci         run every check below, the tests, clippy and the committed reports
   tidy       check crate graph, import cycles, file sizes, stray files and machine paths
   licences   check licences, sources, banned crates and advisories against deny.toml
-  clients    run third-party clients against the simulator, or the conformance suite against a server
+  clients    run third-party clients and readers of exports, or the conformance suite against a server
   fuzz       search for inputs that break a reader, with libFuzzer
   bench      run a benchmark; without a name, list them
 ";
@@ -71,8 +71,8 @@ const CLIENTS_HELP: &str = "\
 Usage: cargo xtask clients
        cargo xtask clients --conformance --endpoint URL --model NAME [--embedder NAME]
 
-Runs the third-party clients in clients/ against the simulator. With --conformance, runs the protocol
-conformance suite against a server instead.
+Runs the third-party clients in clients/ against the simulator, and opens an export with pandas, polars and
+DuckDB. With --conformance, runs the protocol conformance suite against a server instead.
 
   --endpoint URL     the server under test
   --model NAME       a model of that server; the suite loads and unloads it

@@ -14,7 +14,7 @@ pub(crate) struct Album {
     pictures: Vec<Result<Picture, ChartError>>,
 }
 
-/// What is said in and beside a picture.
+/// The text in and beside a picture.
 pub(crate) struct Words<'a> {
     /// The file's name, without its ending.
     pub(crate) name: &'a str,

@@ -18,7 +18,7 @@ use crate::report::{Report, ReportError, ReportOptions};
 
 pub use read::{CapacityRun, Level, read};
 
-/// What is said of a run.
+/// What a report is written from.
 pub(crate) struct Material<'a> {
     pub(crate) run: &'a CapacityRun,
     pub(crate) objective: &'a Objective,

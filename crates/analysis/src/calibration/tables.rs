@@ -19,7 +19,7 @@ fn ms(ns: Option<i64>) -> Cell {
     Cell::known(ns.map(|ns| ns as f64 / 1e6), 3)
 }
 
-/// A tail that the sample does not carry is not unknown: it is not told.
+/// A dash for a tail that the sample is too small for.
 fn tail(bias: Option<Bias>) -> Cell {
     match bias {
         None => Cell::Unknown,

@@ -140,12 +140,12 @@ fn gaps(budget: &ClientBudget) -> Option<String> {
     let error = step.gap_error?;
     let jitter = step.jitter_p99_ns.map_or_else(String::new, |ns| {
         format!(
-            ", and 99 of 100 gaps are told within {}",
+            ", and 99 of 100 gaps are measured to within {}",
             ms(ns.0.cast_signed())
         )
     });
     Some(format!(
-        "Gaps between tokens are told right on average: at the calibrated load their mean error is {}{jitter}.",
+        "Gaps between tokens are measured correctly on average: at the calibrated load their mean error is {}{jitter}.",
         ms(error.mean_ns)
     ))
 }

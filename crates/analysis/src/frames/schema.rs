@@ -57,7 +57,7 @@ pub(super) struct SampleRow<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Reading<'a> {
     Gpu(&'a GpuReading),
-    GpuProcess(u32, &'a GpuProcess),
+    GpuProcess(&'a GpuReading, &'a GpuProcess),
     Host(&'a HostReading),
     Server(&'a ServerReading),
 }
@@ -67,7 +67,7 @@ pub(super) fn readings(samples: &[Sample]) -> impl Iterator<Item = SampleRow<'_>
     samples.iter().flat_map(|sample| {
         let gpus = sample.gpus.iter().flat_map(|gpu| {
             let own = gpu.processes.iter();
-            let own = own.map(|process| Reading::GpuProcess(gpu.index, process));
+            let own = own.map(|process| Reading::GpuProcess(gpu, process));
             std::iter::once(Reading::Gpu(gpu)).chain(own)
         });
         let host = sample.host.iter().map(Reading::Host);
@@ -411,8 +411,7 @@ pub(super) fn samples<'f>() -> Columns<'f, SampleRow<'f>> {
             })
         })
         .uint("gpu", |s| match s.reading {
-            Reading::Gpu(gpu) => Some(gpu.index),
-            Reading::GpuProcess(index, _) => Some(index),
+            Reading::Gpu(gpu) | Reading::GpuProcess(gpu, _) => Some(gpu.index),
             _ => None,
         })
         .uint("endpoint", |s| match s.reading {
@@ -424,7 +423,10 @@ pub(super) fn samples<'f>() -> Columns<'f, SampleRow<'f>> {
             Reading::GpuProcess(_, process) => Some(process.pid),
             _ => None,
         })
-        .uint("part_of_gpu", |s| s.reading.gpu()?.part_of)
+        .uint("part_of_gpu", |s| match s.reading {
+            Reading::Gpu(gpu) | Reading::GpuProcess(gpu, _) => gpu.part_of,
+            _ => None,
+        })
         .float("busy_percent", |s| s.reading.gpu()?.utilisation_percent)
         .float("cpu_percent", |s| match s.reading {
             Reading::Host(host) => Some(host.cpu_percent),

@@ -144,17 +144,17 @@ fn phases(load: &Load, own: Origin) -> Table {
         .chain([("the rest", Some(rest))])
         .filter(|_| known);
     let waits = if p.waits_known < p.n {
-        "Some requests' servers tell neither a total nor a load, so `waiting for a slot` and `model load` are \
+        "Some requests' servers report neither a total nor a load, so `waiting for a slot` and `model load` are \
          unknown and stand in `the rest`, with the transport."
     } else if p.waits_inferred > 0 {
-        "`waiting for a slot` is inferred where the server tells no total: what its phases leave of the client's own \
+        "`waiting for a slot` is inferred where the server reports no total: what its phases leave of the client's own \
          time, transport included."
     } else {
         "`waiting for a slot` is what the server spent on a request in none of its own phases; `the rest` is the \
          transport and what no counter names."
     };
     Table::of("phases", "Where a request's time goes", fields, rows).note(format!(
-        "Means over completed requests whose server tells its phases. {waits}"
+        "Means over completed requests whose server reports its phases. {waits}"
     ))
 }
 
@@ -222,7 +222,7 @@ fn turns(load: &Load, own: Origin) -> Table {
     ];
     Table::of("turns", "Turn by turn", fields, by_turn(load)).note(
         "Each turn sends all that was said before it. TTFT from the send. Prompt and cached tokens are means of \
-         completed requests, as the server counts them; unknown where it does not tell.",
+         completed requests, as the server counts them; unknown where it reports none.",
     )
 }
 

@@ -126,11 +126,11 @@ fn the_phases_that_a_server_tells_are_said_with_what_is_inferred_and_what_is_unk
             told(10, 10),
             &[
                 "What cost most besides decoding: waiting for a slot, 28 % of the requests' time.",
-                "The wait for a slot is inferred where a server tells no total",
-                "`waiting for a slot` is inferred where the server tells no total",
+                "The wait for a slot is inferred where a server reports no total",
+                "`waiting for a slot` is inferred where the server reports no total",
             ],
         ),
-        // A server that loads models on demand and tells neither a total nor a load.
+        // A server that loads models on demand and reports neither a total nor a load.
         (
             told(0, 0),
             &[
@@ -141,7 +141,7 @@ fn the_phases_that_a_server_tells_are_said_with_what_is_inferred_and_what_is_unk
         ),
         (
             metrics::load::Phases::default(),
-            &["What limited it is unknown: the server does not tell its phases."],
+            &["What limited it is unknown: the server does not report its phases."],
         ),
     ] {
         let mut load = read();

@@ -185,15 +185,15 @@ fn reasons(load: &Load, series: &Series) -> Vec<String> {
             String::new()
         };
         let inferred = if !waits_are_known(load) {
-            " How long they waited for a slot or a load is unknown: a server tells neither a total nor its loads."
+            " How long they waited for a slot or a load is unknown: a server reports neither a total nor its loads."
         } else if p.waits_inferred > 0 {
-            " The wait for a slot is inferred where a server tells no total, and holds the transport there."
+            " The wait for a slot is inferred where a server reports no total, and holds the transport there."
         } else {
             ""
         };
         because.push(format!(
             "Of a request's time {waits}{} % {}to prefill, {} % to decoding, {} % to the client's queue (means over \
-             {} requests whose server tells).{inferred}",
+             {} requests whose server reports them).{inferred}",
             percent(p.prefill),
             if waits.is_empty() { "went " } else { "" },
             percent(p.decode),
@@ -204,14 +204,14 @@ fn reasons(load: &Load, series: &Series) -> Vec<String> {
     because
 }
 
-/// What a time is of the requests' whole time, where the server tells its phases.
+/// What a time is of the requests' whole time, where the server reports its phases.
 fn shares(load: &Load) -> Option<impl Fn(Nanos) -> f64> {
     let whole = load.phases.whole.as_secs_f64();
     let known = load.phases.n > 0 && whole > 0.0;
     known.then_some(move |time: Nanos| time.as_secs_f64() / whole)
 }
 
-/// Every server told how long requests waited for a slot and a load, or enough to infer it.
+/// Every server reported how long requests waited for a slot and a load, or enough to infer it.
 fn waits_are_known(load: &Load) -> bool {
     load.phases.waits_known == load.phases.n
 }
@@ -257,16 +257,16 @@ fn limit(load: &Load, series: &Series) -> (String, &'static str) {
         return (words.to_owned(), "Send fewer requests a second.");
     }
     let Some(share) = shares(load) else {
-        let words = "What limited it is unknown: the server does not tell its phases.";
+        let words = "What limited it is unknown: the server does not report its phases.";
         return (words.to_owned(), more);
     };
-    let told = [p.prefill, p.decode, p.client_queue];
-    let untold = told.into_iter().fold(p.whole, Nanos::saturating_sub);
-    let hides_most = most.is_none_or(|(_, time, _)| time < untold) && share(untold) > MUCH;
+    let reported = [p.prefill, p.decode, p.client_queue];
+    let unreported = reported.into_iter().fold(p.whole, Nanos::saturating_sub);
+    let hides_most = most.is_none_or(|(_, time, _)| time < unreported) && share(unreported) > MUCH;
     if !waits_are_known(load) && hides_most {
-        let percent = plain(100.0 * share(untold), 0);
+        let percent = plain(100.0 * share(unreported), 0);
         let words = format!(
-            "What limited it is unknown: {percent} % of the requests' time lies in no phase that the server tells, as \
+            "What limited it is unknown: {percent} % of the requests' time lies in no phase that the server reports, as \
              waiting for a slot or a load does."
         );
         return (words, more);
@@ -301,7 +301,7 @@ fn growth(series: &Series) -> Option<(f64, f64)> {
     mean(&windows[..third]).zip(mean(&windows[windows.len() - third..]))
 }
 
-/// Whether the client was the limit, and what says so.
+/// Whether the client was the limit, and the evidence.
 fn client(load: &Load, series: &Series) -> (String, Vec<String>) {
     let f = &load.figures;
     let mut because = Vec::new();
@@ -477,7 +477,7 @@ pub(super) fn method(load: &Load) -> Vec<String> {
         "Every figure is made again from `requests.jsonl`; those in `load.json` are only compared with them.",
         "Latencies are those of completed requests; the others are counted by how they ended.",
         "Percentiles interpolate between closest ranks. ITL counts gaps between chunks, many a request, which depend \
-         on each other: its tails are less certain than their n says.",
+         on each other: its tails are less certain than their n suggests.",
     ];
     method.extend(rest.map(str::to_owned));
     method

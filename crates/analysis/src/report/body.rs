@@ -174,7 +174,7 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
         );
     } else {
         lines.push(
-            "The runs are somebody else's records: durations per agent, no stamp per token, no run of an agent \
+            "The runs were recorded by another program: durations per agent, no stamp per token, no run of an agent \
              alone, no run of the agents in turn. Stamps are rebuilt: all agents start at zero, the first token \
              comes at the recorded TTFT, the last at the end of the execution time."
                 .to_owned(),
@@ -187,7 +187,7 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
     lines.push(
         "Means of repeated runs carry n and, from n = 3 on, a 95 % interval in brackets (Student's t); from n = 8 on \
          both are those of the 20 % trimmed mean; a mean over configurations leaves none out. Ratios are averaged \
-         geometrically. Standard deviations are those of a sample (n - 1). `unknown`: the data cannot tell. A dash: \
+         geometrically. Standard deviations are those of a sample (n - 1). `unknown`: the data do not determine it. A dash: \
          does not apply."
             .to_owned(),
     );
@@ -231,7 +231,7 @@ fn context(plan: &SweepPlan, loaded: &[u64]) -> String {
         _ => format!("the plan names num_ctx {}", listed(&asked)),
     };
     let loaded = match loaded.len() {
-        0 => "what was loaded is not told".to_owned(),
+        0 => "the servers did not report what was loaded".to_owned(),
         _ => format!("{} loaded", listed(loaded)),
     };
     format!("{asked}; {loaded}")
@@ -242,7 +242,7 @@ fn listed<T: ToString>(numbers: impl IntoIterator<Item = T>) -> String {
     words.join(", ")
 }
 
-/// The notes of configurations; one that several share is said once.
+/// The notes of configurations; one that several share is listed once.
 fn notes(material: &Material<'_>) -> Vec<String> {
     let configs = &material.view.summary.configs;
     let mut notes: Vec<(&Note, Vec<String>)> = Vec::new();
@@ -266,7 +266,7 @@ fn notes(material: &Material<'_>) -> Vec<String> {
     notes.into_iter().map(said).collect()
 }
 
-/// What was seen to be odd in the data, except for what page one says.
+/// Warnings about the data, except for those on page one.
 fn warnings(material: &Material<'_>) -> Vec<String> {
     let new = |warning: &String| {
         let mut conditions = material.conditions.iter();

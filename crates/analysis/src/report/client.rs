@@ -1,11 +1,10 @@
-//! What a report says of the client's own error.
+//! The client's own measurement error, for reports.
 
 use metrics::Dataset;
 use metrics::budget::{self, Beyond};
 use serde_json::{Value, json};
 
-/// The client's error in one sentence; none where there is no client to speak of, as with somebody
-/// else's records.
+/// The client's error in one sentence; none for runs that another program recorded.
 pub(super) fn in_words(set: &Dataset) -> Option<String> {
     let manifest = set.manifest.as_ref()?;
     // `--time-scale` only paces virtual time.

@@ -514,7 +514,7 @@ fn reports_that_are_written_to_one_place_at_once_are_each_whole() {
     assert_eq!(names(), ["small"]);
 }
 
-/// A folder that somebody else prepared leads nothing out of it.
+/// Links that another user put there lead nothing out of the folder.
 #[cfg(unix)]
 #[test]
 fn a_link_in_the_place_of_a_report_leads_nothing_out_of_it() {

@@ -8,7 +8,7 @@ use super::truth::by_config;
 use super::view::View;
 use super::{Cell, Table, means};
 
-/// Energy by configuration; none where no device tells it.
+/// Energy by configuration; none where no device reports it.
 pub(super) fn table(view: &View<'_>) -> Option<Table> {
     let known = |c: &ConfigSummary| c.energy.is_some();
     if !view.summary.configs.iter().any(known) {

@@ -1,138 +1,136 @@
-//! TR113's 8.3 from telemetry.
+//! TR113's 8.3 from telemetry: each resource's mean and peak over the frame `samples`.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use document::Field;
-use domain::telemetry::{GpuReading, HostReading, Sample, ServerReading};
+use document::{Cell, Kind, Origin, Table};
+use polars::prelude::{DataType, Expr, IntoLazy as _, LazyFrame, col, lit};
 
 use super::view::View;
-use super::{Cell, Origin, Table, numbers};
+use crate::frames;
 
-/// One resource: its name, its unit, decimals, and its readings.
-struct Resource {
-    name: String,
-    unit: &'static str,
-    decimals: usize,
-    values: Vec<f64>,
+/// A resource: its name, its unit, decimals, and its value in a row of `samples`.
+type Resource = (&'static str, &'static str, usize, Expr);
+
+fn number(column: &str) -> Expr {
+    col(column).cast(DataType::Float64)
 }
 
-impl Resource {
-    fn mean(&self) -> f64 {
-        self.values.iter().sum::<f64>() / self.values.len() as f64
-    }
-
-    fn peak(&self) -> f64 {
-        let values = self.values.iter().copied();
-        values.fold(f64::NEG_INFINITY, f64::max)
-    }
-}
-
-/// Name, unit, decimals, and the figure of a reading.
-type Figure<T> = (&'static str, &'static str, usize, fn(&T) -> Option<f64>);
-
-const GPU: [Figure<GpuReading>; 6] = [
-    ("memory", "GB", 2, |g| {
-        g.memory_used_bytes.map(|b| b as f64 / 1e9)
-    }),
-    ("memory, of all", "%", 0, |g| {
-        let (used, total) = g.memory_used_bytes.zip(g.memory_total_bytes)?;
-        Some(100.0 * used as f64 / total as f64)
-    }),
-    ("compute", "%", 0, |g| g.utilisation_percent),
-    ("power", "W", 0, |g| g.power_w),
-    ("SM clock", "MHz", 0, |g| g.sm_clock_mhz.map(f64::from)),
-    ("temperature", "°C", 0, |g| g.temperature_c),
-];
-
-const HOST: [Figure<HostReading>; 2] = [
-    ("CPU, all cores", "%", 0, |h| Some(h.cpu_percent)),
-    ("host memory", "GB", 1, |h| {
-        Some(h.memory_used_bytes as f64 / 1e9)
-    }),
-];
-
-const SERVER: [Figure<ServerReading>; 2] = [
-    ("CPU, of one core", "%", 0, |s| s.cpu_percent),
-    ("memory", "GB", 2, |s| Some(s.memory_bytes as f64 / 1e9)),
-];
-
-/// The figures of readings, each name with `whose` before it.
-fn of<'r, T: 'r>(
-    whose: &str,
-    figures: &[Figure<T>],
-    readings: &(impl Iterator<Item = &'r T> + Clone),
-) -> Vec<Resource> {
-    let resource = |(name, unit, decimals, get): &Figure<T>| Resource {
-        name: format!("{whose}{name}"),
-        unit,
-        decimals: *decimals,
-        values: readings.clone().filter_map(get).collect(),
-    };
-    figures.iter().map(resource).collect()
+fn gigabytes() -> Expr {
+    number("memory_used_bytes") / lit(1e9)
 }
 
 /// Mean and peak of each resource over all samples; none without telemetry.
 pub(super) fn table(view: &View<'_>) -> Option<Table> {
-    let samples = &view.dataset.telemetry;
-    if samples.is_empty() {
+    if view.dataset.telemetry.is_empty() {
         return None;
     }
-    let gpus = samples.iter().flat_map(|s| &s.gpus);
-    let servers = samples.iter().flat_map(|s| &s.servers);
-    let mut resources = Vec::new();
-    for device in gpus.clone().map(|g| g.index).collect::<BTreeSet<_>>() {
-        let own = gpus.clone().filter(|g| g.index == device);
-        resources.extend(of(&format!("GPU {device} "), &GPU, &own));
-    }
-    let host = samples.iter().filter_map(|s| s.host.as_ref());
-    resources.extend(of("", &HOST, &host));
-    for server in servers.clone().map(|s| s.endpoint).collect::<BTreeSet<_>>() {
-        let whose = format!("server {} ", server + 1);
-        let own = servers.clone().filter(|s| s.endpoint == server);
-        resources.extend(of(&whose, &SERVER, &own));
-        let on_devices = samples.iter().filter_map(|s| device_memory(s, server));
-        resources.push(Resource {
-            name: format!("{whose}memory on GPUs"),
-            unit: "GB",
-            decimals: 2,
-            values: on_devices.collect(),
-        });
-    }
-    resources.retain(|resource| !resource.values.is_empty());
+    let samples = frames::samples(&view.dataset.telemetry).lazy();
+    let from = |source: &'static str| samples.clone().filter(col("source").eq(lit(source)));
+    let share = number("memory_used_bytes") / number("memory_total_bytes");
+    let gpu = [
+        ("memory", "GB", 2, gigabytes()),
+        ("memory, of all", "%", 0, lit(100.0) * share),
+        ("compute", "%", 0, number("busy_percent")),
+        ("power", "W", 0, number("power_w")),
+        ("SM clock", "MHz", 0, number("sm_clock_mhz")),
+        ("temperature", "°C", 0, number("temperature_celsius")),
+    ];
+    let host = [
+        ("CPU, all cores", "%", 0, number("cpu_percent")),
+        ("host memory", "GB", 1, gigabytes()),
+    ];
+    let server = [
+        ("CPU, of one core", "%", 0, number("cpu_percent")),
+        ("memory", "GB", 2, gigabytes()),
+    ];
+    let on_gpus = [("memory on GPUs", "GB", 2, gigabytes())];
+    let of_server = |server: u32| format!("server {} ", server + 1);
+    let mut servers = rows(from("server"), "endpoint", of_server, &server);
+    let held = device_memory(from("gpu_process"));
+    servers.extend(rows(held, "endpoint", of_server, &on_gpus));
+    servers.sort_by_key(|(server, _)| *server);
+    let gpus = rows(from("gpu"), "gpu", |gpu| format!("GPU {gpu} "), &gpu);
+    let host = rows(from("host"), "gpu", |_| String::new(), &host);
     let (id, title) = if view.tr113 {
         ("8.3-hardware", "8.3 Hardware utilisation")
     } else {
         ("hardware", "Hardware utilisation")
     };
-    let origin = Origin::from(view.dataset.provenance);
-    let mut fields = vec![Field::label("resource", "resource", |r: &Resource| {
-        Cell::text(&*r.name)
-    })];
-    let figures: [super::Number<Resource>; 2] = [
-        ("mean", "mean", |r| Cell::number(r.mean(), r.decimals)),
-        ("peak", "peak", |r| Cell::number(r.peak(), r.decimals)),
-    ];
-    fields.extend(numbers(origin, figures));
-    fields.push(Field::label("unit", "unit", |r: &Resource| {
-        Cell::text(r.unit)
-    }));
-    fields.push(Field::number("n", "samples (n)", origin, |r: &Resource| {
-        Cell::number(r.values.len() as f64, 0)
-    }));
     let note = "Over all samples of the sweep, pauses between arms included. n counts samples.";
-    Some(Table::of(id, title, fields, resources).note(note))
+    let mut table = Table::new(id, title).note(note);
+    let origin = Origin::from(view.dataset.provenance);
+    table.label("resource", "resource");
+    table.column("mean", "mean", Kind::Number, origin);
+    table.column("peak", "peak", Kind::Number, origin);
+    table.label("unit", "unit");
+    table.column("n", "samples (n)", Kind::Number, origin);
+    for (_, cells) in gpus.into_iter().chain(host).chain(servers) {
+        table.row(cells);
+    }
+    Some(table)
 }
 
-/// What a server's processes hold on all devices, GB; none where no device lists them. On a device
-/// and on its parts a process is listed twice.
-fn device_memory(sample: &Sample, server: u32) -> Option<f64> {
-    let mut held: BTreeMap<(u32, u32), u64> = BTreeMap::new();
-    for gpu in &sample.gpus {
-        for process in gpu.processes.iter().filter(|p| p.server == Some(server)) {
-            let place = (gpu.part_of.unwrap_or(gpu.index), process.pid);
-            let known = held.entry(place).or_default();
-            *known = (*known).max(process.memory_bytes?);
+/// The rows of each device or server that `key` numbers, with its number and with `whose` before the names;
+/// none for a resource that is never known.
+fn rows(
+    samples: LazyFrame,
+    key: &str,
+    whose: impl Fn(u32) -> String,
+    resources: &[Resource],
+) -> Vec<(u32, Vec<Cell>)> {
+    let aggregates = resources.iter().flat_map(|(name, _, _, value)| {
+        [
+            value.clone().mean().alias(format!("{name} mean")),
+            value.clone().max().alias(format!("{name} peak")),
+            value
+                .clone()
+                .count()
+                .cast(DataType::Float64)
+                .alias(format!("{name} n")),
+        ]
+    });
+    let groups = samples
+        .group_by([col(key)])
+        .agg(aggregates.collect::<Vec<_>>())
+        .sort([key], Default::default())
+        .collect()
+        .expect("the frame has these columns, of these types");
+    let mut rows = Vec::new();
+    for place in 0..groups.height() {
+        let keys = groups.column(key).and_then(|keys| keys.u32());
+        let key = keys
+            .ok()
+            .and_then(|keys| keys.get(place))
+            .unwrap_or_default();
+        for (name, unit, decimals, _) in resources {
+            let get = |what: &str| {
+                let column = groups.column(&format!("{name} {what}")).ok()?;
+                column.f64().ok()?.get(place)
+            };
+            if let Some(mean) = get("mean") {
+                let cells = vec![
+                    Cell::text(format!("{}{name}", whose(key))),
+                    Cell::number(mean, *decimals),
+                    Cell::known(get("peak"), *decimals),
+                    Cell::text(*unit),
+                    Cell::known(get("n"), 0),
+                ];
+                rows.push((key, cells));
+            }
         }
     }
-    (!held.is_empty()).then(|| held.values().sum::<u64>() as f64 / 1e9)
+    rows
+}
+
+/// What each server's processes hold on all devices, for each sample in which all of it is known. On a
+/// device and on its parts a process is listed twice.
+fn device_memory(processes: LazyFrame) -> LazyFrame {
+    let memory = || col("memory_used_bytes");
+    let device = col("part_of_gpu").fill_null(col("gpu")).alias("device");
+    let process = [col("at_ns"), col("endpoint"), device, col("pid")];
+    processes
+        .filter(col("endpoint").is_not_null())
+        .group_by(process)
+        .agg([memory().max(), memory().null_count().alias("unknown")])
+        .group_by([col("at_ns"), col("endpoint")])
+        .agg([memory().sum(), col("unknown").sum()])
+        .filter(col("unknown").eq(lit(0)))
 }

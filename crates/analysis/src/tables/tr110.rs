@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::facts::{agent_letter, scenario_title};
 use super::view::{View, mean_of_amounts};
-use super::{Cell, Kind, Origin, Table, percent};
+use super::{Cell, Origin, Table, percent};
 
 /// TR110's figures: those TR113 cites and those of the TR110 report's own tables.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -34,7 +34,6 @@ pub(super) struct Cited {
 }
 
 impl Cited {
-    /// A scenario's figures.
     pub(super) fn scenario(&self, name: &str) -> Option<&CitedScenario> {
         match name {
             "baseline_vs_chimera" => Some(&self.baseline_vs_chimera),
@@ -44,50 +43,37 @@ impl Cited {
         }
     }
 
-    /// The contention at this many GPU layers.
     pub(super) fn contention(&self, num_gpu: i64) -> Option<&CitedContention> {
         self.contention.get(&format!("g{num_gpu}"))
     }
 }
 
-/// What TR113 cites of one of TR110's scenarios.
+/// What TR113 cites of one of TR110's scenarios; efficiencies in percent.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub(super) struct CitedScenario {
-    /// Best speedup.
     pub(super) best_speedup: f64,
-    /// Best efficiency, percent.
     pub(super) best_efficiency: f64,
-    /// Average speedup.
     pub(super) average_speedup: f64,
-    /// Average efficiency, percent.
     pub(super) average_efficiency: f64,
-    /// TTFT delta of the best configuration, ms.
     pub(super) best_ttft_delta_ms: Option<f64>,
-    /// Throughput delta of the best configuration, tok/s.
     pub(super) best_tp_delta: Option<f64>,
 }
 
 /// What TR113 cites of TR110's distribution of efficiencies, percent.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub(super) struct CitedDistribution {
-    /// Least.
     pub(super) min_efficiency: f64,
-    /// Greatest.
     pub(super) max_efficiency: f64,
-    /// Mean.
     pub(super) mean_efficiency: f64,
     /// Standard deviation; which one is not said.
     pub(super) sd_efficiency: f64,
-    /// Configurations above 95 %.
     pub(super) configs_above_95: u32,
-    /// Configurations with contention.
     pub(super) contention_configs: u32,
 }
 
 /// What TR113 cites of TR110's contention at one number of GPU layers.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub(super) struct CitedContention {
-    /// As printed.
     pub(super) percent: f64,
     c512_contended: u32,
     c512_runs: u32,
@@ -150,13 +136,9 @@ pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
     if view.summary.configs.is_empty() {
         return Vec::new();
     }
-    vec![
-        scenarios(view),
-        throughput(view),
-        ttft(view),
-        ranking(view),
-        instances(view),
-    ]
+    [scenarios, throughput, ttft, ranking, instances]
+        .map(|table| table(view))
+        .into()
 }
 
 /// The scenario's name.
@@ -404,7 +386,7 @@ fn ttft(view: &View<'_>) -> Table {
     )
     .note(
         "Delta is A less B: positive means that B is sooner. The TR110 report prints the opposite \
-         sign. `alone`: on a ready model, with nobody else.",
+         sign. `alone`: on a ready model, with no other agent running.",
     )
 }
 
@@ -487,13 +469,9 @@ pub(super) fn instances(view: &View<'_>) -> Table {
         Field::label("source", "source", |i: &Instance| {
             Cell::text(view.label(i.0.0))
         }),
-        Field::new(
-            "server",
-            "server",
-            Kind::Number,
-            Origin::Label,
-            |i: &Instance| Cell::count(i.0.1 + 1),
-        ),
+        Field::number("server", "server", Origin::Label, |i: &Instance| {
+            Cell::count(i.0.1 + 1)
+        }),
         Field::label("agents", "agents", |i: &Instance| {
             Cell::text(i.1.agents.join(", "))
         }),

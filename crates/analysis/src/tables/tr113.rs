@@ -9,7 +9,7 @@ use metrics::ConfigSummary;
 
 use super::facts::{cause_phrase, scenario_title, section};
 use super::figures::FIGURES;
-use super::view::{RowData, View};
+use super::view::{RowData, Source, View};
 use super::{Cell, Kind, Origin, Table, percent, taking_part};
 use options::{contention_by_layers, temperature, temperature_mismatch};
 use overall::{
@@ -51,8 +51,17 @@ fn order(id: &str) -> (bool, Vec<u32>, String) {
     (parts.is_empty(), parts, id.to_owned())
 }
 
-/// A column for each source; with a single source neither key nor heading names it. `cell` takes the
-/// source's place.
+/// Key and heading of a column of a source; where there are `several` sources, both name it.
+fn named(key: &str, heading: &str, source: &Source, several: bool) -> (String, String) {
+    if several {
+        let Source { key: of, label, .. } = source;
+        (format!("{key}_{of}"), format!("{heading}, {label}"))
+    } else {
+        (key.to_owned(), heading.to_owned())
+    }
+}
+
+/// A column for each source. `cell` takes the source's place.
 fn per_source<'f, T: 'f>(
     view: &View<'_>,
     key: &str,
@@ -60,19 +69,11 @@ fn per_source<'f, T: 'f>(
     kind: Kind,
     cell: impl Fn(usize, &T) -> Cell + Copy + 'f,
 ) -> Vec<Field<'f, T>> {
-    let one = view.sources.len() == 1;
-    let column = |(place, source): (usize, &super::view::Source)| {
-        let (key, heading) = if one {
-            (key.to_owned(), heading.to_owned())
-        } else {
-            (
-                format!("{key}_{}", source.key),
-                format!("{heading}, {}", source.label),
-            )
-        };
-        Field::new(key, heading, kind, source.origin, move |row: &T| {
-            cell(place, row)
-        })
+    let several = view.sources.len() > 1;
+    let column = |(place, source): (usize, &Source)| {
+        let (key, heading) = named(key, heading, source, several);
+        let cell = move |row: &T| cell(place, row);
+        Field::new(key, heading, kind, source.origin, cell)
     };
     view.sources.iter().enumerate().map(column).collect()
 }
@@ -136,22 +137,15 @@ const TRUTH: [Truth; 5] = [
 
 /// The truth columns for each topology. A published table alone knows no runs and nothing of the truth.
 fn truth_columns<'f>(view: &'f View<'_>) -> Vec<Field<'f, ConfigId>> {
-    let data = view
-        .sources
-        .iter()
-        .enumerate()
-        .filter(|(_, s)| !s.is_published());
-    let several = view.several_topologies();
-    let columns = data.flat_map(|(place, source)| {
-        TRUTH.map(|((key, heading, kind, measured), cell)| {
-            let (key, heading) = if several {
-                (
-                    format!("{key}_{}", source.key),
-                    format!("{heading}, {}", source.label),
-                )
-            } else {
-                (key.to_owned(), heading.to_owned())
-            };
+    let sources = || view.sources.iter().enumerate();
+    let of_data = sources().any(|(_, source)| !source.is_published());
+    let shown = sources().filter(|(_, source)| source.is_published() != of_data);
+    let columns = shown.flat_map(|(place, source)| {
+        let truth = TRUTH
+            .into_iter()
+            .filter(|truth| of_data || truth.0.0 != "n");
+        truth.map(move |((key, heading, kind, measured), cell)| {
+            let (key, heading) = named(key, heading, source, view.several_topologies());
             let origin = if measured {
                 source.origin
             } else {
@@ -159,27 +153,12 @@ fn truth_columns<'f>(view: &'f View<'_>) -> Vec<Field<'f, ConfigId>> {
             };
             Field::new(key, heading, kind, origin, move |id: &ConfigId| {
                 let summary = view.row(place, id).and_then(|r| r.summary);
-                summary.map_or(Cell::Empty, cell)
+                let absent = if of_data { Cell::Empty } else { Cell::Unknown };
+                summary.map_or(absent, cell)
             })
         })
     });
-    let columns: Vec<_> = columns.collect();
-    if !columns.is_empty() {
-        return columns;
-    }
-    let unknown = |((key, heading, kind, measured), _): Truth| {
-        let origin = if measured {
-            Origin::Published
-        } else {
-            Origin::Derived
-        };
-        Field::new(key, heading, kind, origin, |_: &ConfigId| Cell::Unknown)
-    };
-    TRUTH
-        .into_iter()
-        .filter(|truth| truth.0.0 != "n")
-        .map(unknown)
-        .collect()
+    columns.collect()
 }
 
 fn matrix(view: &View<'_>, scenario: &str) -> Table {
@@ -198,22 +177,12 @@ fn matrix(view: &View<'_>, scenario: &str) -> Table {
     ];
     for figure in &FIGURES {
         let cell = |place, id: &ConfigId| figure.cell(view.row(place, id));
-        columns.extend(per_source(
-            view,
-            figure.key,
-            figure.heading,
-            Kind::Estimate,
-            cell,
-        ));
+        let (key, heading) = (figure.key, figure.heading);
+        columns.extend(per_source(view, key, heading, Kind::Estimate, cell));
     }
     let flag = |place, id: &ConfigId| flag_cell(view.row(place, id));
-    columns.extend(per_source(
-        view,
-        "contention",
-        "contention flag",
-        Kind::Text,
-        flag,
-    ));
+    let (key, heading) = ("contention", "contention flag");
+    columns.extend(per_source(view, key, heading, Kind::Text, flag));
     columns.extend(truth_columns(view));
     Table::of(id, title, columns, view.configs(scenario)).note(
         "`speedup est` is TR113's figure: the sum of the agents' times while they run together, over \
@@ -238,10 +207,8 @@ fn rate_cell((contended, known): (u32, u32)) -> Cell {
 }
 
 fn best<'r, 'a>(view: &'r View<'a>, source: usize, scenario: &str) -> Option<&'r RowData<'a>> {
-    let own = view
-        .rows
-        .iter()
-        .filter(|r| r.source == source && r.scenario == scenario);
-    let known = own.filter_map(|r| Some((r, r.efficiency_est?)));
+    let own = |r: &&RowData<'_>| r.source == source && r.scenario == scenario;
+    let known = view.rows.iter().filter(own);
+    let known = known.filter_map(|r| Some((r, r.efficiency_est?)));
     known.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(row, _)| row)
 }

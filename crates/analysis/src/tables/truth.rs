@@ -135,8 +135,8 @@ fn configurations(view: &View<'_>) -> Table {
     let columns = options.chain(means(view.origin(), figures));
     let columns = columns.chain([verdict_column(), cause]);
     by_config(view, "configurations", "What each configuration gains", columns).note(
-        "`true speedup` is measured against running the same agents in turn, at equal work; an option with several \
-         values is told for each agent.",
+        "`true speedup` is measured against running the same agents in turn, at equal work; an option in which \
+         agents differ is listed for each agent.",
     )
 }
 

@@ -75,7 +75,7 @@ pub(super) fn confidence(view: &View<'_>) -> String {
              server does.",
         ),
         Provenance::Imported => text.push_str(
-            " The records are somebody else's: stamps are rebuilt from recorded durations, with all \
+            " The runs were recorded by another program: stamps are rebuilt from recorded durations, with all \
              agents taken to start at the same moment.",
         ),
         Provenance::Measured => {}
@@ -174,7 +174,7 @@ pub(super) fn figures(view: &View<'_>) -> Table {
             Cell::text("true speedup (×)"),
             Cell::Unknown,
             Cell::count(0),
-            Cell::text("a published table cannot tell"),
+            Cell::text("not known from a published table"),
         ]);
     }
     table

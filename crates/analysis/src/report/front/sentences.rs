@@ -67,7 +67,7 @@ pub(super) fn why_sentence(view: &View<'_>, overall: &Group) -> Option<String> {
         (slot, "a free slot of the server"),
         (
             permit,
-            "a permit of the client, which was told to keep so few requests in flight",
+            "a permit of the client, which was set to keep so few requests in flight",
         ),
     ] {
         if count > 0 {

@@ -17,7 +17,7 @@ pub struct Difference {
     pub from: &'static str,
     /// As published.
     pub published: Shown,
-    /// As recomputed; none where the data cannot tell.
+    /// As recomputed; none where it cannot be computed.
     pub recomputed: Option<Shown>,
     /// The recomputed figure is not the published one within half a unit of its last place.
     pub differs: bool,
