@@ -54,7 +54,7 @@ pub(crate) fn refuse_used(dir: &Path) -> Result<(), Fatal> {
 /// Locks a folder for new results, and makes it if necessary.
 pub(crate) fn begin(dir: &Path) -> Result<Lock, Fatal> {
     let lock = Lock::begin(dir)?;
-    // Another run may have begun and ended since the first check.
+    // Another run may have started and ended since the first check.
     refuse_used(dir)?;
     Ok(lock)
 }

@@ -32,7 +32,7 @@ pub(crate) fn name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// A file kept open; the kernel writes it anew for each reading from its start.
+/// A file kept open; the kernel generates its content for each reading from the start.
 #[derive(Debug)]
 pub(crate) struct Kept {
     file: File,

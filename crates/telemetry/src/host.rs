@@ -25,8 +25,8 @@ impl HostSampler {
     }
 
     /// One reading; `at` must be in real time. CPU use is that of the last whole interval of
-    /// `MINIMUM_CPU_UPDATE_INTERVAL` or more (0.2 s on Linux), so there is nothing to tell before
-    /// the first one has passed.
+    /// `MINIMUM_CPU_UPDATE_INTERVAL` or more (0.2 s on Linux), so there is no reading before the
+    /// first one has passed.
     pub(crate) fn sample(&mut self, at: Stamp) -> Option<HostReading> {
         match self.cpu_from {
             None => {

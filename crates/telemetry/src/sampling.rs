@@ -46,7 +46,7 @@ pub struct Counts {
     pub broken: bool,
 }
 
-/// Sampling under way. Dropping it stops it too, but only [`Sampling::stop`] waits for its end.
+/// Running sampling. Dropping it stops it too, but only [`Sampling::stop`] waits for its end.
 #[derive(Debug)]
 pub struct Sampling {
     stop: oneshot::Sender<()>,

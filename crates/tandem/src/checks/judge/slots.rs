@@ -95,7 +95,7 @@ fn more_slots(report: &ServerReport, plan: &PlanFacts) -> String {
     let architecture = report.architecture.as_ref().filter(|_| is_ollama);
     if let Some(family) = architecture.filter(|family| has_one_slot(family)) {
         return format!(
-            "agents will wait for each other, whatever OLLAMA_NUM_PARALLEL is: Ollama serves models of the \
+            "agents will wait for each other at any OLLAMA_NUM_PARALLEL: Ollama serves models of the \
              family {family} one request at a time; use another model, or a server for each agent"
         );
     }

@@ -226,7 +226,7 @@ fn slots() {
             w.report.probe = Some(probe(Slots::Exactly { n: 1 }));
         }));
     }
-    // Ollama serves some families one request at a time, whatever OLLAMA_NUM_PARALLEL is.
+    // Ollama serves some families one request at a time at any OLLAMA_NUM_PARALLEL.
     for family in ["qwen3vlmoe", "nemotron_h", "mllama", "llama"] {
         all.push(case(&format!("one slot of the family {family}"), |w| {
             w.report.architecture = Some(family.to_owned());

@@ -64,7 +64,7 @@ fn add_counts(lines: &mut Lines, file: &LoadFile, result: &LoadResult) {
     let figures = &result.figures;
     let not_begun = match result.not_begun {
         0 => String::new(),
-        n => format!(", {n} not begun"),
+        n => format!(", {n} not started"),
     };
     lines.add("Outcomes    ", outcomes(&figures.outcomes) + &not_begun);
     for (message, count) in &figures.failures {
