@@ -1,14 +1,25 @@
 //! The committed run as a report.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use document::Content;
 use document::capacity::AnswerKind;
 use domain::record::capacity::{LevelEnd, Probe, Verdict};
 
-use super::{build, read};
+use super::{CapacityRun, Level, build, read};
 use crate::kind::fixture::{self, check, front, options};
+
+/// True when a warning has these words.
+fn warns(run: &CapacityRun, words: &str) -> bool {
+    run.warnings.iter().any(|warning| warning.contains(words))
+}
+
+/// The requests of a level of the run in a folder.
+fn rows_of(folder: &Path, level: &Level) -> PathBuf {
+    let level = folder.join("levels").join(&level.probe.folder);
+    level.join("requests.jsonl")
+}
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -34,21 +45,10 @@ fn decisions_are_derived_again_from_the_requests() {
     let recorded: domain::record::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();
     // Not the probes whole: JSON's floats come back with another last digit.
     let facts = |probes: &[Probe]| -> Vec<_> {
-        let judged = |p: &Probe| {
-            p.decision
-                .judged
-                .iter()
-                .map(|j| j.verdict)
-                .collect::<Vec<_>>()
-        };
         let of = |p: &Probe| {
-            (
-                p.agents,
-                p.decision.verdict,
-                p.decision.requests,
-                judged(p),
-                p.window,
-            )
+            let judged = p.decision.judged.iter().map(|j| j.verdict);
+            let decided = (p.decision.verdict, p.decision.requests);
+            (p.agents, decided, judged.collect::<Vec<_>>(), p.window)
         };
         probes.iter().map(of).collect()
     };
@@ -63,14 +63,8 @@ fn the_front_page_answers() {
     let report = build(&run, &options("capacity")).unwrap();
     check(&report);
     insta::assert_snapshot!(front(&report));
-    assert_eq!(
-        report
-            .files
-            .values()
-            .filter(|c| matches!(c, Content::Png(_)))
-            .count(),
-        5
-    );
+    let files = report.files.values();
+    assert_eq!(files.filter(|c| matches!(c, Content::Png(_))).count(), 5);
 }
 
 #[test]
@@ -78,17 +72,9 @@ fn changed_requests_change_the_decision_and_an_interrupted_run_says_so() {
     let dir = tempfile::tempdir().unwrap();
     copy(&fixture::folder("capacity"), dir.path());
     let run = read(dir.path(), false).unwrap();
-    let passing = run
-        .levels
-        .iter()
-        .find(|l| l.probe.decision.verdict == Verdict::Pass)
-        .unwrap();
+    let passes = |level: &&Level| level.probe.decision.verdict == Verdict::Pass;
     // Every request of the level becomes a failed one.
-    let rows = dir
-        .path()
-        .join("levels")
-        .join(&passing.probe.folder)
-        .join("requests.jsonl");
+    let rows = rows_of(dir.path(), run.levels.iter().find(passes).unwrap());
     let text = fs::read_to_string(&rows).unwrap().replace(
         r#""outcome":"completed""#,
         r#""outcome":{"failed":{"failure":"busy","message":"server busy"}}"#,
@@ -96,9 +82,7 @@ fn changed_requests_change_the_decision_and_an_interrupted_run_says_so() {
     fs::write(&rows, text).unwrap();
     let mut run = read(dir.path(), false).unwrap();
     assert!(
-        run.warnings
-            .iter()
-            .any(|w| w.contains("was recorded as pass and is fail")),
+        warns(&run, "was recorded as pass and is fail"),
         "{:?}",
         run.warnings
     );
@@ -126,24 +110,14 @@ fn what_cannot_be_read_is_named() {
     assert!(error.kind.to_string().contains("schema 99"), "{error}");
     fs::write(&path, text).unwrap();
     let run = read(dir.path(), false).unwrap();
-    let rows = dir
-        .path()
-        .join("levels")
-        .join(&run.levels[1].probe.folder)
-        .join("requests.jsonl");
+    let rows = rows_of(dir.path(), &run.levels[1]);
     fs::write(&rows, "{}\n").unwrap();
     let error = read(dir.path(), false).unwrap_err();
-    assert_eq!(
-        (error.path.as_path(), error.line),
-        (rows.as_path(), Some(1))
-    );
+    assert_eq!((&error.path, error.line), (&rows, Some(1)));
     let kept = read(dir.path(), true).unwrap();
     assert_eq!(kept.levels.len(), run.levels.len() - 1);
     let listed = &kept.skipped[0];
-    assert_eq!(
-        (listed.path.as_path(), listed.line),
-        (rows.as_path(), Some(1))
-    );
+    assert_eq!((&listed.path, listed.line), (&rows, Some(1)));
     assert!(
         kept.warnings.contains(&listed.line()),
         "{:?}",
@@ -155,11 +129,7 @@ fn what_cannot_be_read_is_named() {
     fs::write(&rows, [&whole.unwrap()[..], b"{\"run\""].concat()).unwrap();
     let cut = read(dir.path(), false).unwrap();
     assert_eq!(cut.levels, run.levels);
-    assert!(
-        cut.warnings.iter().any(|said| said.contains("is cut off")),
-        "{:?}",
-        cut.warnings
-    );
+    assert!(warns(&cut, "is cut off"), "{:?}", cut.warnings);
 
     fs::remove_file(&rows).unwrap();
     read(dir.path(), false).unwrap_err();
@@ -185,11 +155,9 @@ fn levels_beyond_the_clients_budget_are_named() {
         record.header.client_budget = Some(budget.clone());
         fs::write(&path, serde_json::to_string(&record).unwrap()).unwrap();
         let run = read(dir.path(), false).unwrap();
-        let named = run
-            .warnings
-            .iter()
-            .filter(|w| w.contains("this run received"));
-        (named.count(), run)
+        let named = run.warnings.iter();
+        let named = named.filter(|w| w.contains("this run received")).count();
+        (named, run)
     };
     let (least, run) = flagged(0.5);
     assert_eq!(least, run.levels.len(), "{:?}", run.warnings);
@@ -197,8 +165,6 @@ fn levels_beyond_the_clients_budget_are_named() {
     assert_eq!(none, 0, "{:?}", run.warnings);
     let report = build(&run, &options("capacity")).unwrap();
     let page = fixture::text(&report, "report.md");
-    assert!(
-        page.contains("The client: calibrated to 100,000,000 tok/s"),
-        "{page}"
-    );
+    let words = "The client: calibrated to 100,000,000 tok/s";
+    assert!(page.contains(words), "{page}");
 }

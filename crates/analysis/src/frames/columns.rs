@@ -105,6 +105,10 @@ impl<'f, R: 'f> Columns<'f, R> {
     }
 
     /// The frame of these rows, built column by column.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an iterator is handed over, though each column reads a clone of it"
+    )]
     pub(crate) fn frame<B: Borrow<R>>(&self, rows: impl Iterator<Item = B> + Clone) -> DataFrame {
         let column = |(name, read): &(String, Read<'f, R>)| -> Column {
             let name = PlSmallStr::from(name.as_str());

@@ -152,14 +152,14 @@ pub fn export(
 }
 
 enum Sink {
-    Parquet(ParquetBatches<File>),
+    Parquet(Box<ParquetBatches<File>>),
     Csv(CsvBatches<File>),
 }
 
 impl Sink {
     fn create(file: File, format: Format, schema: &Schema) -> PolarsResult<Self> {
         Ok(match format {
-            Format::Parquet => Self::Parquet(ParquetWriter::new(file).batched(schema)?),
+            Format::Parquet => Self::Parquet(Box::new(ParquetWriter::new(file).batched(schema)?)),
             Format::Csv => Self::Csv(CsvWriter::new(file).batched(schema)?),
         })
     }

@@ -248,10 +248,6 @@ impl<'a> RunRow<'a> {
         of_sweep.or_else(|| Some(&self.figures()?.outcomes))
     }
 
-    fn level_name(&self) -> Option<&'a str> {
-        self.level.map(|level| level.probe.folder.as_str())
-    }
-
     fn topology(&self) -> Option<Topology> {
         self.sweep.and_then(|run| run.topology)
     }
@@ -277,10 +273,10 @@ fn with_losses<'f, R: 'f>(
 /// The columns of `runs`.
 pub(super) fn runs<'f>() -> Columns<'f, RunRow<'f>> {
     let columns = Columns::<RunRow<'f>>::new()
-        .text("level", |r| r.level_name())
+        .text("level", |r| Some(&r.level?.probe.folder))
         .text("config", |r| Some(r.sweep?.config.as_str()))
         .text("scenario", |r| Some(&r.sweep?.scenario))
-        .words("topology", |r| r.topology())
+        .words("topology", RunRow::topology)
         .uint("repetition", |r| Some(r.sweep?.repetition))
         .uint("agents", |r| r.agents)
         .flag("is_excluded", |r| Some(r.sweep?.excluded.is_some()))

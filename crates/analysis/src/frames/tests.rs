@@ -1,6 +1,7 @@
 //! Frames of the committed results folders.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -45,7 +46,7 @@ fn every_kind_of_results_folder_has_every_frame() {
         assert_eq!(frames.len(), Frame::ALL.len());
         for frame in Frame::ALL {
             let height = frames[frame.name()].height();
-            rows += &format!("{name} {} {height}\n", frame.name());
+            writeln!(rows, "{name} {} {height}", frame.name()).unwrap();
         }
         let requests = &frames["requests"];
         let numbers = requests.column("request").unwrap().u32().unwrap();
@@ -57,7 +58,7 @@ fn every_kind_of_results_folder_has_every_frame() {
             .unwrap()
             .sum()
             .unwrap();
-        assert_eq!(chunks, frames["chunks"].height() as i64);
+        assert_eq!(usize::try_from(chunks).unwrap(), frames["chunks"].height());
         let of = frames["chunks"].column("request").unwrap().u32().unwrap();
         assert!(of.max().unwrap() < requests.height() as u32);
     }
@@ -169,10 +170,8 @@ fn table(page: &str, columns: &[[&str; 3]]) -> String {
         let begin = format!("| `{name}` |");
         let row = page.lines().find(|line| line.starts_with(&begin));
         let meaning = row.and_then(|row| row.trim_end_matches(" |").rsplit(" | ").next());
-        table += &format!(
-            "{begin} {kind} | {unit} | {} |\n",
-            meaning.unwrap_or("TODO")
-        );
+        let meaning = meaning.unwrap_or("TODO");
+        writeln!(table, "{begin} {kind} | {unit} | {meaning} |").unwrap();
     }
     table
 }

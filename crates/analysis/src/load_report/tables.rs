@@ -199,26 +199,20 @@ pub(super) fn by_turn(load: &Load) -> Vec<Turn> {
 }
 
 fn turns(load: &Load, own: Origin) -> Table {
+    let count = |key: &str, get: fn(&Turn) -> u32| {
+        Field::number(key, key, own, move |turn: &Turn| Cell::count(get(turn)))
+    };
+    let known = |key: &str, heading: &str, get: fn(&Turn) -> Option<f64>| {
+        Field::number(key, heading, own, move |t: &Turn| Cell::known(get(t), 1))
+    };
     let fields = vec![
-        Field::number("turn", "turn", own, |t: &Turn| Cell::count(t.place)),
-        Field::number("requests", "requests", own, |t: &Turn| {
-            Cell::count(t.requests)
-        }),
-        Field::number("completed", "completed", own, |t: &Turn| {
-            Cell::count(t.completed)
-        }),
-        Field::number("ttft_p50_ms", "TTFT p50 (ms)", own, |t: &Turn| {
-            Cell::known(t.ttft_ms.0, 1)
-        }),
-        Field::number("ttft_p95_ms", "TTFT p95 (ms)", own, |t: &Turn| {
-            Cell::known(t.ttft_ms.1, 1)
-        }),
-        Field::number("prompt_tokens", "prompt (tokens)", own, |t: &Turn| {
-            Cell::known(t.prompt_tokens.0, 1)
-        }),
-        Field::number("cached_tokens", "cached (tokens)", own, |t: &Turn| {
-            Cell::known(t.prompt_tokens.1, 1)
-        }),
+        count("turn", |t| t.place),
+        count("requests", |t| t.requests),
+        count("completed", |t| t.completed),
+        known("ttft_p50_ms", "TTFT p50 (ms)", |t| t.ttft_ms.0),
+        known("ttft_p95_ms", "TTFT p95 (ms)", |t| t.ttft_ms.1),
+        known("prompt_tokens", "prompt (tokens)", |t| t.prompt_tokens.0),
+        known("cached_tokens", "cached (tokens)", |t| t.prompt_tokens.1),
     ];
     Table::of("turns", "Turn by turn", fields, by_turn(load)).note(
         "Each turn sends all that was said before it. TTFT from the send. Prompt and cached tokens are means of \
@@ -253,11 +247,7 @@ fn agents(load: &Load, own: Origin) -> Table {
     let rate = |a: &Row| a.tokens_per_s.unwrap_or(0.0);
     let mut agents: Vec<&Row> = load.agents.iter().collect();
     agents.sort_by(|a, b| rate(a).total_cmp(&rate(b)).then(a.agent.cmp(&b.agent)));
-    let most = if load.fairness.is_none() {
-        0
-    } else {
-        MOST_AGENTS
-    };
+    let most = load.fairness.as_ref().map_or(0, |_| MOST_AGENTS);
     let title = "Agents, the one served slowest first";
     Table::of("agents", title, fields, agents.into_iter().take(most)).note(
         "`tok/s` is an agent's tokens over its time in requests, from each planned start to its end. TTFT is \

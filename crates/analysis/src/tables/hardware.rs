@@ -1,7 +1,7 @@
 //! TR113's 8.3 from telemetry: each resource's mean and peak over the frame `samples`.
 
 use document::{Cell, Kind, Origin, Table};
-use polars::prelude::{DataType, Expr, IntoLazy as _, LazyFrame, col, lit};
+use polars::prelude::{DataType, Expr, IntoLazy as _, LazyFrame, SortMultipleOptions, col, lit};
 
 use super::view::View;
 use crate::frames;
@@ -90,7 +90,7 @@ fn rows(
     let groups = samples
         .group_by([col(key)])
         .agg(aggregates.collect::<Vec<_>>())
-        .sort([key], Default::default())
+        .sort([key], SortMultipleOptions::default())
         .collect()
         .expect("the frame has these columns, of these types");
     let mut rows = Vec::new();

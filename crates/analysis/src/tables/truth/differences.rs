@@ -61,9 +61,11 @@ pub(crate) fn differences(dataset: &Dataset, summary: &Summary) -> Vec<Differenc
         };
         let section = section(&row.scenario).unwrap_or("table");
         let mut add = |name: &str, published, recomputed, differs| {
+            let place = format!("{section} {} {name}", row.config);
+            let from = "recorded runs";
             all.push(Difference {
-                place: format!("{section} {} {name}", row.config),
-                from: "recorded runs",
+                place,
+                from,
                 published,
                 recomputed,
                 differs,
@@ -74,7 +76,7 @@ pub(crate) fn differences(dataset: &Dataset, summary: &Summary) -> Vec<Differenc
                 continue;
             };
             let recomputed = (figure.of)(&config.stats).map(|e| e.mean);
-            // Half a unit of the last printed place, and what floating point adds.
+            // Half a unit of the last printed place, plus rounding of floats.
             let half = 0.5 / 10_f64.powf(figure.decimals as f64);
             let tolerance = half + 1e-9 * published.abs().max(1.0);
             let shown = |value| Shown::Number(value, figure.decimals);
@@ -132,31 +134,20 @@ pub(crate) fn differences_table(all: &[Difference], only_differing: bool) -> Tab
     let (id, title) = if only_differing {
         ("differences", "Differences from the published report")
     } else {
-        (
-            "comparison",
-            "Every published figure beside the recomputed one",
-        )
+        let title = "Every published figure beside the recomputed one";
+        ("comparison", title)
     };
+    let recomputed = |d: &Difference| {
+        let shown = d.recomputed.as_ref().map(Shown::show);
+        shown.map_or(Cell::Unknown, Cell::Text)
+    };
+    let published = |d: &Difference| Cell::text(d.published.show());
+    let from = |d: &Difference| Cell::text(d.from);
     let mut fields = vec![
         Field::label("where", "where", |d: &Difference| Cell::text(&*d.place)),
-        Field::number(
-            "published",
-            "published",
-            Origin::Published,
-            |d: &Difference| Cell::text(d.published.show()),
-        ),
-        Field::number(
-            "recomputed",
-            "recomputed",
-            Origin::Derived,
-            |d: &Difference| {
-                let shown = d.recomputed.as_ref().map(Shown::show);
-                shown.map_or(Cell::Unknown, Cell::Text)
-            },
-        ),
-        Field::label("from", "recomputed from", |d: &Difference| {
-            Cell::text(d.from)
-        }),
+        Field::number("published", "published", Origin::Published, published),
+        Field::number("recomputed", "recomputed", Origin::Derived, recomputed),
+        Field::label("from", "recomputed from", from),
     ];
     if !only_differing {
         fields.push(Field::label("differs", "differs", |d: &Difference| {
