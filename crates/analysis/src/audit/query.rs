@@ -9,7 +9,7 @@ use polars_sql::{SQLContext, extract_table_identifiers};
 use super::claims::Estimate;
 use super::error::RecomputeError;
 use super::sources::Sources;
-use super::value::{Computed, Evidence, Value};
+use super::value::{Computed, Evidence, Located, Value};
 
 /// Characters of a query, at most. With the stack below this bounds how deep it can nest.
 const MOST_CHARACTERS: usize = 1_000;
@@ -45,9 +45,6 @@ const KEYWORDS: [&str; 18] = [
     "ALL", "AND", "AS", "BY", "ELSE", "FILTER", "FROM", "HAVING", "IN", "JOIN", "NOT", "ON", "OR",
     "SELECT", "THEN", "USING", "WHEN", "WHERE",
 ];
-
-/// Where the values of a sample lie, none of fewer than three runs, and their plain mean.
-pub(super) type Located = (Option<Location>, f64);
 
 /// Refuses what is not a plain `SELECT`. Quoted names, comments with quotes in them and functions
 /// outside of [`FUNCTIONS`] do not get through, so that polars never sees them.
