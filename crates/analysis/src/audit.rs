@@ -5,7 +5,7 @@
 //! recomputes it, with other definitions to try. [`Claims::audit`] gives a [`Ledger`]: each claim
 //! reproduced, reproduced only under another definition, contradicted, undecided, or not testable. An
 //! estimate from repeated runs contradicts a claim only when its whole 95 % interval does.
-//! [`PublishedCells`] does the same for the plain cells of the report's tables.
+//! [`check_cells`] does the same for the plain cells of the report's tables.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -32,7 +32,7 @@ mod sources;
 mod tests;
 mod value;
 
-pub use cells::{CellCheck, PublishedCell, PublishedCells};
+pub use cells::{CellCheck, PublishedCell, check_cells};
 pub use claims::{Alternative, Claim, Claims, Document, Estimate, View};
 pub use error::AuditError;
 pub use judge::{Published, Relation};

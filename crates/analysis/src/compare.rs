@@ -1,5 +1,5 @@
-//! Two sides of runs beside each other, for a terminal and for a pull request. What is compared and what
-//! may be said of it is [`metrics::compare`]'s business.
+//! Two sets of runs compared, for a terminal and for a pull request. [`metrics::compare`] defines what is
+//! compared and tested.
 
 mod input;
 
@@ -8,7 +8,7 @@ use document::{Block, Document, Field, Front, Kind, Section, provenance_word, sa
 use domain::plan::Topology;
 use domain::record::Provenance;
 use metrics::compare::{
-    Change, Comparison, ComparisonRow, Gate, GateCase, GateOutcome, GateReport, Reading,
+    Change, Comparison, ComparisonRow, Gate, GateCase, GateOutcome, GateReport, Reading, Side,
 };
 use serde_json::{Value, json};
 
@@ -18,9 +18,9 @@ use crate::tables::{Cell, Origin, Table, short_number, signed, topology_cell, to
 
 pub use input::{Input, read};
 
-/// What is tested, beside the change of the figures that always are.
+/// What is tested besides the figures that always are.
 #[derive(Debug, Clone, Default)]
-pub struct Questions {
+pub struct CompareOptions {
     /// The gates.
     pub gates: Vec<Gate>,
     /// Test them on each configuration instead of on the mean over all.
@@ -31,25 +31,29 @@ pub struct Questions {
 
 /// A comparison with its gates, ready to be shown.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shown {
+pub struct ComparisonReport {
     comparison: Comparison,
     gates: Vec<GateReport>,
     provenance: [Provenance; 2],
     /// How each side was served, where that is the difference between them.
     serving: Option<[Topology; 2]>,
-    /// What the loads were not asked for alike.
+    /// Keys of the loads' requests that differ.
     asked_differently: Vec<String>,
-    /// Runs sent the prompts of others, on servers that may have kept them in a cache.
+    /// Runs repeated prompts of other runs, on servers that may have cached them.
     repeats_prompts: bool,
     /// Loads are compared.
     is_load: bool,
-    /// What reading either side had to say of it, with the side's name.
+    /// Warnings from reading either side, with the side's name.
     warnings: Vec<String>,
 }
 
 /// Compares two sides and applies the gates. An error is what cannot be compared, or a figure that does
 /// not exist.
-pub fn compare(base: Input, new: Input, questions: &Questions) -> Result<Shown, String> {
+pub fn compare(
+    base: Input,
+    new: Input,
+    options: &CompareOptions,
+) -> Result<ComparisonReport, String> {
     if base.kind != new.kind {
         return Err(format!(
             "{} is {} and {} is {}; give two of one kind",
@@ -63,7 +67,7 @@ pub fn compare(base: Input, new: Input, questions: &Questions) -> Result<Shown, 
     let is_load = base.kind == results::Kind::Load;
     let repeats_prompts = input::repeat_prompts(&base, &new);
     let provenance = [base.provenance, new.provenance];
-    let serving = match [&base, &new].map(Input::only_topology) {
+    let serving = match [&base.side, &new.side].map(Side::only_topology) {
         [Some(a), Some(b)] if a != b => Some([a, b]),
         _ => None,
     };
@@ -80,10 +84,10 @@ pub fn compare(base: Input, new: Input, questions: &Questions) -> Result<Shown, 
         configs.for_each(|config| config.topology = None);
     }
     let [base, new] = &sides;
-    let comparison = metrics::compare::compare(base, new, &questions.primary)?;
-    Ok(Shown {
+    let comparison = metrics::compare::compare(base, new, &options.primary)?;
+    Ok(ComparisonReport {
         serving,
-        gates: metrics::compare::check(&questions.gates, &comparison, questions.each),
+        gates: metrics::compare::check(&options.gates, &comparison, options.each),
         comparison,
         provenance,
         asked_differently,
@@ -93,7 +97,7 @@ pub fn compare(base: Input, new: Input, questions: &Questions) -> Result<Shown, 
     })
 }
 
-impl Shown {
+impl ComparisonReport {
     /// The comparison.
     pub fn comparison(&self) -> &Comparison {
         &self.comparison
@@ -111,14 +115,12 @@ impl Shown {
 
     /// One line: how each primary figure changed.
     pub fn headline(&self) -> String {
-        let mut said = Vec::new();
-        for row in self.primary().filter(|row| self.is_headline(row)) {
-            said.push(self.change_in_words(row));
-        }
-        let said = match (said.is_empty(), self.comparison.configs.is_empty()) {
+        let rows = self.primary().filter(|row| self.is_headline(row));
+        let changes: Vec<String> = rows.map(|row| self.change_in_words(row)).collect();
+        let changes = match (changes.is_empty(), self.comparison.configs.is_empty()) {
             (_, true) => "no configuration is on both sides".to_owned(),
             (true, false) => "no figure that is tested is on both sides".to_owned(),
-            (false, false) => said.join("; "),
+            (false, false) => changes.join("; "),
         };
         let Comparison { base, new, .. } = &self.comparison;
         let pair = |[a, b]: [&str; 2]| format!(" (base: {a}, new: {b})");
@@ -126,7 +128,7 @@ impl Shown {
         let provenance = (self.provenance[0] != self.provenance[1])
             .then(|| pair(self.provenance.map(provenance_word)));
         let [serving, provenance] = [serving, provenance].map(Option::unwrap_or_default);
-        format!("{base} → {new}: {said}{serving}{provenance}")
+        format!("{base} → {new}: {changes}{serving}{provenance}")
     }
 
     /// The rows of the figures that are tested.
@@ -141,17 +143,13 @@ impl Shown {
         row.config.is_none() || others().count() == 1
     }
 
-    /// How a figure changed, and where configurations contradict each other first that they do.
+    /// How a figure changed; first whether it became better in some configurations and worse in others.
     fn change_in_words(&self, row: &ComparisonRow) -> String {
-        let of_configs = || {
-            self.primary()
-                .filter(|other| other.figure == row.figure && other.config.is_some())
-        };
-        let count = |reading| {
-            of_configs()
-                .filter(|other| other.reading == reading)
-                .count()
-        };
+        let of_configs = self
+            .primary()
+            .filter(|r| r.figure == row.figure && r.config.is_some());
+        let readings: Vec<Reading> = of_configs.map(|r| r.reading).collect();
+        let count = |reading| readings.iter().filter(|r| **r == reading).count();
         let name = match row.figure {
             "wall_s" => "wall time",
             "ttft_s" => "TTFT",
@@ -160,12 +158,12 @@ impl Shown {
             other => other,
         };
         let change = match &row.relative {
-            Some(relative) => shown(relative, 100.0, 1, " %"),
-            None => shown(&row.difference, 1.0, 3, &format!(" {}", row.unit)),
+            Some(relative) => format_change(relative, 100.0, 1, " %"),
+            None => format_change(&row.difference, 1.0, 3, &format!(" {}", row.unit)),
         };
         let (better, worse) = (count(Reading::Better), count(Reading::Worse));
         let whole = if better > 0 && worse > 0 {
-            let all = of_configs().count();
+            let all = readings.len();
             format!("better in {better} and worse in {worse} of {all} configurations, on the mean ")
         } else {
             String::new()
@@ -188,10 +186,11 @@ impl Shown {
         };
         let tested = |row: &ComparisonRow| row.reading != Reading::Exploratory;
         let others = self.table(|row| !tested(row)).without_empty_columns(&[]);
-        let title = format!("{} exploratory figures", others.rows.len());
-        let others = Some(others).filter(|table| !table.rows.is_empty());
-        let others = others.map(|table| Section::new(title, vec![Block::Inline(table)]));
-        let sections = others.into_iter().collect();
+        let mut sections = Vec::new();
+        if !others.rows.is_empty() {
+            let title = format!("{} exploratory figures", others.rows.len());
+            sections.push(Section::new(title, vec![Block::Inline(others)]));
+        }
         let figures = json!({
             "provenance": {
                 "base": provenance_word(self.provenance[0]),
@@ -226,7 +225,7 @@ impl Shown {
         }
     }
 
-    /// What else than the server may have changed the figures.
+    /// Causes other than the server that may have changed the figures.
     fn spoilt(&self) -> Vec<String> {
         let cache = self.comparison.cached_share.map(|[base, new]| {
             format!(
@@ -272,36 +271,29 @@ impl Shown {
                     .map(move |note| format!("{side}, {name}: {}.", document::notes::note(note)))
             })
         });
-        let said = [cache, asked, repeats, incomplete];
+        let own = [cache, asked, repeats, incomplete].into_iter().flatten();
         let warnings = self.warnings.iter().map(|warning| safe::markdown(warning));
-        said.into_iter()
-            .flatten()
-            .chain(far)
-            .chain(warnings)
-            .collect()
+        own.chain(far).chain(warnings).collect()
     }
 
     /// The configurations that one side alone has.
     fn missing(&self) -> Vec<String> {
-        let Comparison {
-            base,
-            new,
-            only_base,
-            only_new,
-            ..
-        } = &self.comparison;
-        let sides = [(base, only_base), (new, only_new)].into_iter();
-        let said = sides
-            .filter(|(_, only)| !only.is_empty())
-            .map(|(side, only)| {
-                let names = only.iter().map(|(id, topology)| match topology {
-                    Some(t) => format!("{id} ({})", topology_word(*t)),
-                    None => id.to_string(),
-                });
-                let names: Vec<String> = names.collect();
-                format!("Only in {side}: {}.", names.join(", "))
+        let compared = &self.comparison;
+        let mut lines = Vec::new();
+        for (side, only) in [
+            (&compared.base, &compared.only_base),
+            (&compared.new, &compared.only_new),
+        ] {
+            let names = only.iter().map(|(id, topology)| match topology {
+                Some(t) => format!("{id} ({})", topology_word(*t)),
+                None => id.to_string(),
             });
-        said.collect()
+            let names: Vec<String> = names.collect();
+            if !names.is_empty() {
+                lines.push(format!("Only in {side}: {}.", names.join(", ")));
+            }
+        }
+        lines
     }
 
     fn table(&self, shown: impl Fn(&ComparisonRow) -> bool) -> Table {
@@ -330,10 +322,11 @@ impl Shown {
                 })
             }),
             text("difference", "difference", |r| {
-                changed(&r.difference, 1.0, 3)
+                change_cell(&r.difference, 1.0, 3)
             }),
             text("relative", "change (%)", |r| {
-                r.relative.map_or(Cell::Empty, |r| changed(&r, 100.0, 1))
+                r.relative
+                    .map_or(Cell::Empty, |r| change_cell(&r, 100.0, 1))
             }),
             text("p", "p", |r| Cell::p_value(r.p)),
             Field::label("reading", "reading", |r: &ComparisonRow| {
@@ -376,9 +369,8 @@ fn gate_in_words(gate: &GateReport) -> String {
     if gate.cases.is_empty() {
         reasons.push("no configuration has this figure on both sides".to_owned());
     }
-    let outcome = std::iter::once(verdict::gate(gate.outcome).to_owned());
-    let said: Vec<String> = outcome.chain(reasons).collect();
-    format!("gate {}: {}", safe::code(&gate.gate), said.join("; "))
+    reasons.insert(0, verdict::gate(gate.outcome).to_owned());
+    format!("gate {}: {}", safe::code(&gate.gate), reasons.join("; "))
 }
 
 fn figure_cell(row: &ComparisonRow) -> Cell {
@@ -389,12 +381,12 @@ fn figure_cell(row: &ComparisonRow) -> Cell {
     })
 }
 
-fn changed(change: &Change, factor: f64, decimals: usize) -> Cell {
-    Cell::text(shown(change, factor, decimals, ""))
+fn change_cell(change: &Change, factor: f64, decimals: usize) -> Cell {
+    Cell::text(format_change(change, factor, decimals, ""))
 }
 
 /// A change with its unit, and its interval where it has one.
-fn shown(change: &Change, factor: f64, decimals: usize, unit: &str) -> String {
+fn format_change(change: &Change, factor: f64, decimals: usize, unit: &str) -> String {
     let show = |v: f64| signed(v * factor, decimals);
     let interval = change.lo.zip(change.hi);
     let interval = interval.map(|(lo, hi)| format!(" [{}, {}]", show(lo), show(hi)));

@@ -1,5 +1,5 @@
-//! Reads what a report is made from: our own results, somebody else's recorded runs, figures
-//! tables and published tables. Whatever the input, the outcome is one [`metrics::Dataset`].
+//! Reads what a report is made from: our own results, imported recorded runs, figures tables and published
+//! tables. Whatever the input, the outcome is one [`metrics::Dataset`].
 
 mod figures;
 mod grid;
@@ -119,30 +119,24 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
             let runs = recorded::read(path, keep_going, &mut skipped)?;
             imported(path, format!("recorded runs `{}`", short(path)), runs)
         }
-        InputKind::Figures => {
-            let runs = figures::read_figures(path, keep_going, &mut skipped)?;
-            imported(path, format!("recorded figures `{}`", short(path)), runs)
-        }
-        InputKind::Published => {
-            let mut dataset = imported(
-                path,
-                format!("published table `{}`", short(path)),
-                Vec::new(),
-            );
-            dataset.published = figures::read_published(path, keep_going, &mut skipped)?;
-            dataset
-        }
-        InputKind::PublishedAndFigures => {
-            let published = path.join("published.csv");
-            let recorded = path.join("recorded.csv");
-            let source = format!(
-                "published table `{}` and recorded figures `{}`",
-                short(&published),
-                short(&recorded)
-            );
-            let runs = figures::read_figures(&recorded, keep_going, &mut skipped)?;
-            let mut dataset = imported(path, source, runs);
-            dataset.published = figures::read_published(&published, keep_going, &mut skipped)?;
+        InputKind::Figures | InputKind::Published | InputKind::PublishedAndFigures => {
+            let file = |name: &str, alone| match kind {
+                InputKind::PublishedAndFigures => Some(path.join(name)),
+                kind => (kind == alone).then(|| path.to_owned()),
+            };
+            let published = file("published.csv", InputKind::Published);
+            let figures = file("recorded.csv", InputKind::Figures);
+            let mut dataset = imported(path, String::new(), Vec::new());
+            let mut sources = Vec::new();
+            if let Some(path) = published {
+                dataset.published = figures::read_published(&path, keep_going, &mut skipped)?;
+                sources.push(format!("published table `{}`", short(&path)));
+            }
+            if let Some(path) = figures {
+                dataset.runs = figures::read_figures(&path, keep_going, &mut skipped)?;
+                sources.push(format!("recorded figures `{}`", short(&path)));
+            }
+            dataset.source = sources.join(" and ");
             dataset
         }
     };

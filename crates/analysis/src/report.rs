@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use metrics::conditions::Condition;
 use metrics::{Dataset, Summary};
 
-use crate::audit::{AuditError, Claims, Ledger, PublishedCells, Sources};
+use crate::audit::{AuditError, Claims, Ledger, Sources, check_cells};
 use crate::charts::ChartError;
 use crate::replace::ReplaceError;
 use crate::tables::{self, Difference, Table, View};
@@ -142,8 +142,7 @@ pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, Repor
     let mut ledger = None;
     if let Some(folder) = &options.published {
         let sources = Sources::load(folder)?;
-        let cells = PublishedCells::read(&folder.join("tables.toml"))?;
-        let checks = cells.check(&sources, "published")?;
+        let checks = check_cells(&folder.join("tables.toml"), &sources, "published")?;
         differences.extend(checks.iter().map(tables::cell_difference));
         let claims = Claims::read(&folder.join("claims.toml"))?.audit(&sources)?;
         let text = format!("# Audit ledger\n\n{}", claims.to_markdown(2));

@@ -1,8 +1,8 @@
-//! `compare`: two sides beside each other, with gates.
+//! `compare`: two sets of runs compared, with gates.
 
 use std::io::Write;
 
-use analysis::compare::{self, Questions};
+use analysis::compare::{self, CompareOptions};
 use metrics::compare::GateOutcome;
 
 use domain::exit::{Exit, Fatal};
@@ -10,15 +10,15 @@ use domain::exit::{Exit, Fatal};
 use crate::args::CompareArgs;
 
 pub(crate) fn run(args: &CompareArgs, out: &mut impl Write) -> Result<Exit, Fatal> {
-    let questions = Questions {
+    let options = CompareOptions {
         gates: args.fail_if.clone(),
         each: args.each,
         primary: args.primary.clone(),
     };
     let base = compare::read(&args.base.0, args.keep_going)?;
     let new = compare::read(&args.new.0, args.keep_going)?;
-    let shown = compare::compare(base, new, &questions).map_err(Fatal::usage)?;
-    let document = shown.document();
+    let report = compare::compare(base, new, &options).map_err(Fatal::usage)?;
+    let document = report.document();
     if args.json {
         write!(out, "{}", document.to_json()?)?;
     } else if args.markdown {
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &CompareArgs, out: &mut impl Write) -> Result<Exit, Fata
     } else {
         write!(out, "{}", document.to_text(usize::MAX))?;
     }
-    Ok(match shown.outcome() {
+    Ok(match report.outcome() {
         Some(GateOutcome::Fail) => Exit::SomeFailed,
         Some(GateOutcome::Undecided) => Exit::Undecided,
         Some(GateOutcome::Pass) | None => Exit::Done,

@@ -1,6 +1,6 @@
 //! The published report's other figures, against what the rows at hand give.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -9,14 +9,6 @@ use super::error::{AuditError, RecomputeError};
 use super::judge::{Judge, Published, Relation};
 use super::sources::Sources;
 use super::value::Value;
-
-/// Figures that a report prints in tables and summary lines (`tables.toml`).
-#[derive(Debug, Clone, PartialEq)]
-pub struct PublishedCells {
-    path: PathBuf,
-    views: Vec<View>,
-    cells: Vec<(usize, PublishedCell)>,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,17 +40,39 @@ pub struct PublishedCell {
     not_testable: Option<String>,
 }
 
-/// A published figure beside what the rows give.
+/// A published figure beside the recomputed one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CellCheck<'c> {
+pub struct CellCheck {
     /// What is published.
-    pub cell: &'c PublishedCell,
-    /// What the rows give; `None` when they cannot tell.
+    pub cell: PublishedCell,
+    /// What the runs give; none when they lack what it needs.
     pub recomputed: Option<Value>,
-    /// Whether the rows give something else.
+    /// Whether the runs give something else.
     pub differs: bool,
-    /// Why the rows cannot tell.
-    pub why: Option<String>,
+}
+
+/// Recomputes the figures of a file of table cells (`tables.toml`) from the table of runs named `runs`, which
+/// its queries name `input`. A query that cannot be run is an error.
+pub fn check_cells(
+    path: &Path,
+    sources: &Sources,
+    runs: &str,
+) -> Result<Vec<CellCheck>, AuditError> {
+    let text = AuditError::read(path)?;
+    let file: File = AuditError::versioned(path, &text)?;
+    let mut sources = sources.clone();
+    let input = sources.tables.get(runs).cloned();
+    sources
+        .tables
+        .extend(input.map(|table| ("input".to_owned(), table)));
+    let sources = sources.with_views(path, &file.views)?;
+    let cells = file.cells.into_iter().zip(lines(&text, "[[cells]]"));
+    let check = |(cell, line): (PublishedCell, usize)| {
+        let place = format!("cell ({}, {}, {})", cell.section, cell.row, cell.column);
+        cell.check(&sources)
+            .map_err(|problem| AuditError::refused(path, line, format!("{place}: {problem}")))
+    };
+    cells.map(check).collect()
 }
 
 impl PublishedCell {
@@ -74,20 +88,14 @@ impl PublishedCell {
         }
     }
 
-    fn check(
-        &self,
-        sources: &Sources,
-        path: &Path,
-        line: usize,
-    ) -> Result<CellCheck<'_>, AuditError> {
-        let given = self.recompute.as_ref().map(|query| sources.exact(query));
-        let (recomputed, why) = match given {
-            None => (None, self.not_testable.clone()),
-            Some(Ok(computed)) => (Some(computed.value), None),
-            Some(Err(RecomputeError::Lacking(why))) => (None, Some(why)),
-            Some(Err(RecomputeError::Wrong(problem))) => {
-                return Err(self.refused(path, line, &problem));
-            }
+    fn check(self, sources: &Sources) -> Result<CellCheck, String> {
+        if let Some(problem) = self.problem() {
+            return Err(problem.to_owned());
+        }
+        let recomputed = match self.recompute.as_ref().map(|query| sources.exact(query)) {
+            Some(Ok(computed)) => Some(computed.value),
+            Some(Err(RecomputeError::Wrong(problem))) => return Err(problem),
+            Some(Err(RecomputeError::Lacking(_))) | None => None,
         };
         let judge = Judge {
             published: &self.value,
@@ -96,53 +104,9 @@ impl PublishedCell {
         };
         let differs = |value| judge.holds(value) != Some(true);
         Ok(CellCheck {
-            cell: self,
             differs: recomputed.as_ref().is_some_and(differs),
             recomputed,
-            why,
+            cell: self,
         })
-    }
-
-    fn refused(&self, path: &Path, line: usize, problem: &str) -> AuditError {
-        let place = format!("cell ({}, {}, {})", self.section, self.row, self.column);
-        AuditError::refused(path, line, format!("{place}: {problem}"))
-    }
-}
-
-impl PublishedCells {
-    /// Reads a file of published figures.
-    pub fn read(path: &Path) -> Result<Self, AuditError> {
-        Self::parse(path, &AuditError::read(path)?)
-    }
-
-    /// Checks the text of a file of published figures; `path` is for errors.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, AuditError> {
-        let file: File = AuditError::versioned(path, text)?;
-        let cells: Vec<_> = lines(text, "[[cells]]").zip(file.cells).collect();
-        for (line, cell) in &cells {
-            if let Some(problem) = cell.problem() {
-                return Err(cell.refused(path, *line, problem));
-            }
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            views: file.views,
-            cells,
-        })
-    }
-
-    /// Computes every figure from the table named `runs` in `sources`, which its queries name `input`. A
-    /// figure is unknown where the table lacks what it needs; a query that cannot be run is an error.
-    pub fn check(&self, sources: &Sources, runs: &str) -> Result<Vec<CellCheck<'_>>, AuditError> {
-        let mut sources = sources.clone();
-        let input = sources.tables.get(runs).cloned();
-        sources
-            .tables
-            .extend(input.map(|table| ("input".to_owned(), table)));
-        let sources = sources.with_views(&self.path, &self.views)?;
-        let cells = self.cells.iter();
-        cells
-            .map(|(line, cell)| cell.check(&sources, &self.path, *line))
-            .collect()
     }
 }

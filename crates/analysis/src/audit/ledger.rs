@@ -1,4 +1,4 @@
-//! The ledger: what became of each claim.
+//! The ledger: each claim with its finding.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -8,7 +8,7 @@ use super::claims::{Claim, Claims};
 use super::error::{AuditError, RecomputeError};
 use super::judge::{Judge, Verdict};
 use super::sources::Sources;
-use super::value::Computed;
+use super::value::{Computed, Value};
 
 /// Every claim with its finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,11 +41,11 @@ pub struct Counts {
 pub struct LedgerEntry {
     /// The claim.
     pub claim: Claim,
-    /// What became of it.
+    /// Its finding.
     pub finding: Finding,
 }
 
-/// What became of a claim.
+/// The finding on a claim.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
     /// The data give the published value under the document's own definition.
@@ -216,10 +216,10 @@ impl Claims {
             let computed = computed.map_err(|problem| refuse(&problem.to_string()))?;
             match judge.verdict(&computed) {
                 Some(verdict) => Ok((computed, verdict)),
-                None => Err(refuse(&format!(
-                    "gives {:?}, the published value is {published:?}; both must be numbers or both texts",
-                    computed.value
-                ))),
+                None => Err(refuse(match computed.value {
+                    Value::Number(_) => "gives a number where a text is published",
+                    Value::Text(_) => "gives a text where a number is published",
+                })),
             }
         };
         let (recomputed, verdict) = match (&claim.estimate, &claim.recompute) {
@@ -279,12 +279,5 @@ impl Counts {
             }) += 1;
         }
         counts
-    }
-}
-
-impl Ledger {
-    /// The entry of a claim.
-    pub fn entry(&self, id: &str) -> Option<&LedgerEntry> {
-        self.entries.iter().find(|entry| entry.claim.id == id)
     }
 }

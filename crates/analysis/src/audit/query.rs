@@ -9,7 +9,7 @@ use polars_sql::{SQLContext, extract_table_identifiers};
 use super::claims::Estimate;
 use super::error::RecomputeError;
 use super::sources::Sources;
-use super::value::{Computed, Evidence, Value};
+use super::value::{Computed, Evidence, Located, Value};
 
 /// Characters of a query, at most. With the stack below this bounds how deep it can nest.
 const MOST_CHARACTERS: usize = 1_000;
@@ -46,9 +46,6 @@ const KEYWORDS: [&str; 18] = [
     "SELECT", "THEN", "USING", "WHEN", "WHERE",
 ];
 
-/// Where the values of a sample lie, none of fewer than three runs, and their plain mean.
-pub(super) type Located = (Option<Location>, f64);
-
 /// Refuses what is not a plain `SELECT`. Quoted names, comments with quotes in them and functions
 /// outside of [`FUNCTIONS`] do not get through, so that polars never sees them.
 fn check(sql: &str) -> Result<(), String> {
@@ -61,7 +58,7 @@ fn check(sql: &str) -> Result<(), String> {
     }
     if sql.chars().count() > MOST_CHARACTERS {
         return Err(format!(
-            "a query may have {MOST_CHARACTERS} characters; move a part of it into a view"
+            "the query is longer than {MOST_CHARACTERS} characters; move a part of it into a view"
         ));
     }
     // Every second piece is a text between quotes.
@@ -78,7 +75,7 @@ fn check(sql: &str) -> Result<(), String> {
         };
         if let Some(other) = piece.chars().find(|c| !allowed(*c)) {
             return Err(format!(
-                "a query must not contain {other:?}; rename what needs it"
+                "a query must not contain {other:?}; it is one SELECT over plain names"
             ));
         }
         for (bracket, _) in piece.match_indices('(') {
@@ -124,7 +121,7 @@ impl Sources {
             let thread = thread::Builder::new().stack_size(STACK_BYTES);
             thread
                 .spawn_scoped(scope, run)
-                .map(|running| running.join())
+                .map(thread::ScopedJoinHandle::join)
         });
         let problem = match ran {
             Ok(Ok(Ok(Ok(rows)))) if rows.height() <= MOST_ROWS => return Ok(rows),
@@ -141,9 +138,9 @@ impl Sources {
                 } else {
                     String::new()
                 };
-                format!("polars refuses the query: {line}{known}")
+                format!("polars cannot run the query: {line}{known}")
             }
-            Ok(Err(_)) => "polars fails on the query; write it differently".to_owned(),
+            Ok(Err(_)) => "polars fails on this query; write it differently".to_owned(),
             Err(error) => format!("cannot be run: {error}"),
         };
         RecomputeError::wrong(problem)
@@ -187,7 +184,7 @@ impl Sources {
             (0, _) => return RecomputeError::lacking("gives no row; its conditions hold nowhere"),
             (rows, columns) => {
                 return RecomputeError::wrong(format!(
-                    "gives {rows} rows of {columns} columns; select one cell, with an aggregate or LIMIT 1"
+                    "gives {rows} rows and {columns} columns; select one cell, with an aggregate or LIMIT 1"
                 ));
             }
         };

@@ -179,9 +179,9 @@ fn grouped(number: f64, decimals: usize) -> String {
 }
 
 /// A row of a Markdown table. A `|` would end a cell, a line break a row.
-fn row<T: AsRef<str>>(out: &mut String, cells: impl IntoIterator<Item = T>) {
+fn row<const N: usize>(out: &mut String, cells: [String; N]) {
     for cell in cells {
-        let cell = cell.as_ref().replace('|', "\\|").replace('\n', " ");
+        let cell = cell.replace('|', "\\|").replace('\n', " ");
         _ = write!(out, "| {cell} ");
     }
     out.push_str("|\n");
@@ -212,18 +212,16 @@ impl Ledger {
         );
         for (document, entries) in self.documents() {
             let c = Counts::of(entries);
-            let counts = [
+            _ = writeln!(
+                out,
+                "| {} | {} | {} | {} | {} | {} | {} |",
+                document.title(),
                 c.claims,
                 c.reproduced,
                 c.redefined,
                 c.contradicted,
                 c.undecided,
-                c.not_testable,
-            ];
-            let cells = counts.map(|n| n.to_string()).into_iter();
-            row(
-                &mut out,
-                [document.title().to_owned()].into_iter().chain(cells),
+                c.not_testable
             );
         }
         for (document, entries) in self.documents() {
@@ -233,13 +231,11 @@ impl Ledger {
                 out.push_str("| claim | published | recomputed | finding |\n|---|---:|---:|---|\n");
                 for entry in entries {
                     let claim = format!("{} `{}`", entry.claim.claim, entry.claim.id);
-                    let cells = [
-                        claim,
-                        entry.published_text(),
-                        entry.recomputed_text(),
-                        entry.finding_in_markdown(),
-                    ];
-                    row(&mut out, cells);
+                    let (published, recomputed) = (entry.published_text(), entry.recomputed_text());
+                    row(
+                        &mut out,
+                        [claim, published, recomputed, entry.finding_in_markdown()],
+                    );
                 }
             }
         }
@@ -264,22 +260,22 @@ impl Ledger {
                     section = &entry.claim.section;
                     _ = writeln!(out, "\n  {section}");
                 }
-                let (mark, tested, said) = match entry.finding {
-                    Finding::Reproduced { .. } => ("ok ", true, false),
-                    Finding::Redefined { .. } => ("def", true, true),
-                    Finding::Contradicted { .. } => ("NO ", true, true),
-                    Finding::Undecided { .. } => ("und", true, true),
-                    Finding::NotTestable => ("?  ", false, true),
+                let mark = match entry.finding {
+                    Finding::Reproduced { .. } => "ok ",
+                    Finding::Redefined { .. } => "def",
+                    Finding::Contradicted { .. } => "NO ",
+                    Finding::Undecided { .. } => "und",
+                    Finding::NotTestable => "?  ",
                 };
                 _ = writeln!(out, "    {mark} {}", entry.claim.claim);
-                if tested {
+                if entry.finding != Finding::NotTestable {
                     let (published, recomputed) = (entry.published_text(), entry.recomputed_text());
                     _ = writeln!(
                         out,
                         "         published {published}, recomputed {recomputed}"
                     );
                 }
-                if said {
+                if mark != "ok " {
                     _ = writeln!(out, "         {}", entry.finding_text());
                 }
             }

@@ -20,69 +20,44 @@ const SCENARIOS: [&str; 3] = ["baseline_vs_chimera", "chimera_hetero", "chimera_
 
 /// Columns that a table of runs gains unless it has them: each where the table has the columns it is
 /// computed from. Agent A is the collector, agent B the insight agent, whose options name a configuration.
-const DERIVED: [(&str, &str); 25] = [
-    ("num_gpu", "b_num_gpu"),
-    ("num_ctx", "b_num_ctx"),
-    ("temperature", "b_temperature"),
-    ("contention", "contention_recorded"),
-    ("efficiency_percent", "50 * speedup"),
-    ("efficiency_percent_sd", "50 * speedup_sd"),
-    (
-        "speedup_from_times",
-        "(a_execution_s + b_execution_s) / concurrent_wall_time_s",
-    ),
-    // Positive: B's first token came first.
-    ("ttft_delta_ms", "a_ttft_ms - b_ttft_ms"),
-    ("tokens", "a_tokens + b_tokens"),
-    ("aggregate_rate", "tokens / concurrent_wall_time_s"),
-    ("a_rate", "1000 * a_tokens / NULLIF(a_eval_ms, 0)"),
-    ("b_rate", "1000 * b_tokens / NULLIF(b_eval_ms, 0)"),
-    ("tp_delta", "b_rate - a_rate"),
-    ("mean_rate", "(a_rate + b_rate) / 2"),
-    // The agent whose first token came first, and the other one.
-    (
-        "first",
-        "CASE WHEN a_ttft_ms <= b_ttft_ms THEN 'a' ELSE 'b' END",
-    ),
-    (
-        "first_execution_ms",
-        "1000 * CASE WHEN first = 'a' THEN a_execution_s ELSE b_execution_s END",
-    ),
-    ("second_ttft_ms", "GREATEST(a_ttft_ms, b_ttft_ms)"),
-    (
-        "second_load_ms",
-        "CASE WHEN first = 'a' THEN b_load_ms ELSE a_load_ms END",
-    ),
-    // At least 0: the two never generated at once.
-    ("gap_ms", "second_ttft_ms - first_execution_ms"),
-    (
-        "overlap_s",
-        "GREATEST(LEAST(a_execution_s, b_execution_s) - second_ttft_ms / 1000, 0)",
-    ),
-    // Time with both agents decoding over time with any decoding.
-    (
-        "decode_overlap",
-        "overlap_s / (GREATEST(a_execution_s, b_execution_s) \
-         - (LEAST(a_ttft_ms, b_ttft_ms) + GREATEST(gap_ms, 0)) / 1000)",
-    ),
-    // TR113's speedup of a server that serves strictly in turn.
-    (
-        "serial_speedup",
-        "1 + first_execution_ms / 1000 / concurrent_wall_time_s",
-    ),
-    (
-        "server_work_speedup",
-        "(a_load_ms + a_prompt_eval_ms + a_eval_ms + b_load_ms + b_prompt_eval_ms + b_eval_ms) \
-         / 1000 / concurrent_wall_time_s",
-    ),
-    // The record is stamped when agent B's result is there.
-    ("start_s", "recorded_at - b_execution_s"),
-    ("end_s", "start_s + concurrent_wall_time_s"),
-];
+const DERIVED: &str = "
+num_gpu = b_num_gpu
+num_ctx = b_num_ctx
+temperature = b_temperature
+contention = contention_recorded
+efficiency_percent = 50 * speedup
+efficiency_percent_sd = 50 * speedup_sd
+speedup_from_times = (a_execution_s + b_execution_s) / concurrent_wall_time_s
+-- Positive: B's first token came first.
+ttft_delta_ms = a_ttft_ms - b_ttft_ms
+tokens = a_tokens + b_tokens
+aggregate_rate = tokens / concurrent_wall_time_s
+a_rate = 1000 * a_tokens / NULLIF(a_eval_ms, 0)
+b_rate = 1000 * b_tokens / NULLIF(b_eval_ms, 0)
+tp_delta = b_rate - a_rate
+mean_rate = (a_rate + b_rate) / 2
+-- The agent whose first token came first, and the other one.
+first = CASE WHEN a_ttft_ms <= b_ttft_ms THEN 'a' ELSE 'b' END
+first_execution_ms = 1000 * CASE WHEN first = 'a' THEN a_execution_s ELSE b_execution_s END
+second_ttft_ms = GREATEST(a_ttft_ms, b_ttft_ms)
+second_load_ms = CASE WHEN first = 'a' THEN b_load_ms ELSE a_load_ms END
+-- At least 0: the two never generated at once.
+gap_ms = second_ttft_ms - first_execution_ms
+overlap_s = GREATEST(LEAST(a_execution_s, b_execution_s) - second_ttft_ms / 1000, 0)
+decoding_s = GREATEST(a_execution_s, b_execution_s) - (LEAST(a_ttft_ms, b_ttft_ms) + GREATEST(gap_ms, 0)) / 1000
+decode_overlap = overlap_s / decoding_s
+-- TR113's speedup of a server that serves strictly in turn.
+serial_speedup = 1 + first_execution_ms / 1000 / concurrent_wall_time_s
+server_work_ms = a_load_ms + a_prompt_eval_ms + a_eval_ms + b_load_ms + b_prompt_eval_ms + b_eval_ms
+server_work_speedup = server_work_ms / 1000 / concurrent_wall_time_s
+-- The record is stamped when agent B's result is there.
+start_s = recorded_at - b_execution_s
+end_s = start_s + concurrent_wall_time_s
+";
 
 /// Adds [`DERIVED`] columns, and the options that a configuration's id spells (`bvc_g60_c512_t0.6`).
 fn derive(mut table: DataFrame) -> DataFrame {
-    for (name, sql) in DERIVED {
+    for (name, sql) in DERIVED.lines().filter_map(|line| line.split_once(" = ")) {
         if table.column(name).is_ok() {
             continue;
         }

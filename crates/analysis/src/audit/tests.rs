@@ -133,11 +133,10 @@ fn json_names_every_claim_and_finding() {
 
 #[test]
 fn table_cells_that_differ() {
-    let cells = PublishedCells::read(&folder().join("tables.toml")).unwrap();
     for runs in ["published", "recorded"] {
-        let checks = cells.check(&SHIPPED, runs).unwrap();
+        let checks = check_cells(&folder().join("tables.toml"), &SHIPPED, runs).unwrap();
         let lines = checks.iter().filter(|check| check.differs).map(|check| {
-            let cell = check.cell;
+            let cell = &check.cell;
             let recomputed = match &check.recomputed {
                 Some(Value::Number(number)) => format!("{number:.4}"),
                 other => format!("{other:?}"),
@@ -212,7 +211,7 @@ fn every_mistake_says_where_and_how_to_correct_it() {
             from => with(from, to),
         };
         let error = audit(&text).expect_err(name).to_string();
-        messages += &format!("{name}\n  {}\n", error.trim_end());
+        messages.extend([name, "\n  ", error.trim_end(), "\n"]);
     }
     insta::assert_snapshot!(messages);
 }
@@ -291,25 +290,31 @@ fn a_bar_in_a_claim_does_not_break_the_table() {
 
 #[test]
 fn cells_are_checked_too() {
-    let cell = "schema = 2\n[[cells]]\nsection = '3'\nrow = 'r'\ncolumn = 'c'\nprinted = '8'\nvalue = 8.0\n";
-    let parse =
-        |rest: &str| PublishedCells::parse(Path::new("tables.toml"), &format!("{cell}{rest}"));
-    let error = parse("").unwrap_err().to_string();
-    let expected = "tables.toml:2: cell (3, r, c): must have either `recompute` or `not_testable`";
-    assert_eq!(error, expected);
+    let sources = table("runs", "config,value\na,7\n");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let check = |rest: &str| {
+        let cell = "section = '3'\nrow = 'r'\ncolumn = 'c'\nprinted = '8'\nvalue = 8.0\n";
+        std::fs::write(&file, format!("schema = 2\n[[cells]]\n{cell}{rest}")).unwrap();
+        check_cells(file.path(), &sources, "runs").map_err(|error| error.to_string())
+    };
     let query = "recompute = \"SELECT AVG(value) FROM input WHERE config = 'z'\"\n";
-    let error = parse(query).unwrap_err().to_string();
-    assert!(
-        error.ends_with("must have a `tolerance` of 0 or more"),
-        "{error}"
-    );
+    for (rest, problem) in [
+        ("", "must have either `recompute` or `not_testable`"),
+        (query, "must have a `tolerance` of 0 or more"),
+        (
+            "tolerance = 0\nrecompute = 'SELECT config, value FROM input'",
+            "gives 1 rows and 2 columns; select one cell, with an aggregate or LIMIT 1",
+        ),
+    ] {
+        let error = check(rest).unwrap_err();
+        assert!(
+            error.ends_with(&format!(":2: cell (3, r, c): {problem}")),
+            "{error}"
+        );
+    }
     // A table without the configuration makes the cell unknown, not wrong.
-    let cells = parse(&format!("tolerance = 0.5\n{query}")).unwrap();
-    let check = &cells
-        .check(&table("runs", "config,value\na,7\n"), "runs")
-        .unwrap()[0];
-    assert_eq!((check.differs, &check.recomputed), (false, &None));
-    assert!(check.why.is_some());
+    let checks = check(&format!("tolerance = 0.5\n{query}")).unwrap();
+    assert_eq!((checks[0].differs, &checks[0].recomputed), (false, &None));
 }
 
 /// Worked by hand. 1, 2, 3: mean 2, error √(1/3), two degrees of freedom, t 4.302653; 11, 12, 13

@@ -1,9 +1,10 @@
 //! What a query gives, and how certain it is.
 
-use metrics::stats::{CONFIDENCE, Interval};
+use metrics::stats::{CONFIDENCE, Interval, Location};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::query::Located;
+/// Where the values of a sample lie, none of fewer than three runs, and their plain mean.
+pub(super) type Located = (Option<Location>, f64);
 
 /// A number or a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

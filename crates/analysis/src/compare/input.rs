@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use document::provenance_word;
-use domain::plan::{ConfigId, Topology};
+use domain::plan::ConfigId;
 use domain::record::load::Shape;
 use domain::record::{NonceRoot, Provenance, RunHeader};
 use metrics::capacity::search::carried;
@@ -21,7 +21,7 @@ use crate::load::{self, LoadError, LoadErrorKind, Skipped, natural};
 pub struct Input {
     /// Its runs.
     pub side: Side,
-    /// What a reader must know of them: what was left out, cut off or recorded otherwise.
+    /// What was left out, cut off or recorded otherwise.
     pub(super) warnings: Vec<String>,
     pub(super) kind: Kind,
     pub(super) provenance: Provenance,
@@ -35,11 +35,10 @@ pub struct Input {
 /// makes it, stands for all of these.
 pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
     let name = |path: &PathBuf| {
-        let name = if path.is_file() {
-            path.file_stem()
-        } else {
-            path.file_name()
-        };
+        let name = path
+            .file_stem()
+            .filter(|_| path.is_file())
+            .or(path.file_name());
         name.unwrap_or_default().to_string_lossy().into_owned()
     };
     let names: Vec<String> = paths.iter().map(name).collect();
@@ -101,12 +100,12 @@ fn results_in(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(found)
 }
 
-/// What a load or a level is called as a configuration.
+/// The configuration that a load or a level counts as.
 fn config(name: &str) -> ConfigId {
     ConfigId::new(name).expect("letters, digits, points and hyphens")
 }
 
-fn name_of(shape: &Shape) -> ConfigId {
+fn load_config(shape: &Shape) -> ConfigId {
     config(&match shape {
         Shape::Closed { agents, .. } => format!("agents-{agents}"),
         Shape::Open { rate, .. } => format!("rate-{rate}"),
@@ -129,8 +128,8 @@ impl Input {
     fn add_load(&mut self, folder: &Path, keep_going: bool) -> Result<Provenance, LoadError> {
         let load = load::read(folder, keep_going)?;
         let (header, asked) = (&load.file.header, &load.file.asked);
-        let run = drawn(Run::of_load(&load.figures), header, asked.seed);
-        self.side.add(&name_of(&asked.shape), None, run);
+        let run = with_origin(Run::of_load(&load.figures), header, asked.seed);
+        self.side.add(&load_config(&asked.shape), None, run);
         self.side.cache.merge(load.cache);
         self.side.asked += u64::from(asked.requests);
         self.side.done += u64::from(load.figures.outcomes.completed);
@@ -144,7 +143,7 @@ impl Input {
     fn add_capacity(&mut self, folder: &Path, keep_going: bool) -> Result<Provenance, LoadError> {
         let read = capacity::read(folder, keep_going)?;
         let (header, asked) = (&read.record.header, &read.record.asked);
-        let run = |run| drawn(run, header, asked.seed);
+        let run = |run| with_origin(run, header, asked.seed);
         // A level that was looked at again counts as it was seen last.
         let mut seen = Vec::new();
         for level in read.levels.iter().rev() {
@@ -183,14 +182,9 @@ impl Input {
         self.nonces
             .extend(header.nonce.filter(|nonce| nonce.value() != seed));
     }
-
-    /// The topology of every configuration, where they all have the same.
-    pub(super) fn only_topology(&self) -> Option<Topology> {
-        self.side.only_topology()
-    }
 }
 
-fn drawn(run: Run, header: &RunHeader, seed: u64) -> Run {
+fn with_origin(run: Run, header: &RunHeader, seed: u64) -> Run {
     Run {
         drawn_from: Some(seed.to_string()),
         started_at: Some(header.started_at.clone()),
@@ -198,7 +192,7 @@ fn drawn(run: Run, header: &RunHeader, seed: u64) -> Run {
     }
 }
 
-/// What the loads or capacity runs of both sides were asked for, where it differs: the keys.
+/// The keys of what loads or capacity runs were asked for that differ between any of them.
 pub(super) fn asked_differently(base: &Input, new: &Input) -> Vec<String> {
     let all: Vec<&Value> = base.asked.iter().chain(&new.asked).collect();
     let Some(first) = all.first() else {

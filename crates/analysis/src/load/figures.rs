@@ -20,80 +20,54 @@ use metrics::{
 use super::grid::{Grid, Row};
 use super::{LoadError, LoadErrorKind, Skipped};
 
-/// What a recorded run tells of one agent.
-#[derive(Debug)]
-pub(crate) struct RecordedAgent {
-    pub(crate) name: String,
-    pub(crate) options: ModelOptions,
-    pub(crate) server: u32,
-    pub(crate) execution: Nanos,
-    pub(crate) ttft: Nanos,
-    pub(crate) load: Nanos,
-    pub(crate) prompt_eval: Nanos,
-    pub(crate) eval: Nanos,
-    pub(crate) tokens: u64,
-    pub(crate) rate: Option<f64>,
-}
-
-impl RecordedAgent {
-    /// The agent as an observation, with stamps rebuilt from durations. The recorded execution
-    /// time is the server's own total for the request.
-    pub(crate) fn observe(self, agent: u32) -> AgentObservation {
-        let at = |span: Nanos| Stamp(span.0);
-        let produced = self.tokens > 0;
-        let request = RequestTimes {
-            sent: Some(Stamp::ZERO),
-            first_token: produced.then(|| at(self.ttft)),
-            last_token: produced.then(|| at(self.execution)),
-            done: Some(at(self.execution)),
-            ended: at(self.execution),
-            tokens: self.tokens,
-            tokens_from: TokenSource::Server,
-            counters: ServerCounters {
-                total: Some(self.execution),
-                load: Some(self.load),
-                prompt_eval: Some(self.prompt_eval),
-                eval_count: Some(self.tokens),
-                eval: Some(self.eval),
-                ..ServerCounters::default()
-            },
-            outcome: Outcome::Completed,
-            stamps: StampSource::Rebuilt,
-            ..RequestTimes::default()
-        };
-        AgentObservation {
-            agent,
-            name: self.name,
-            options: self.options,
-            server: self.server,
-            requests: vec![request],
-            span: None,
-            on_cpu: None,
-            rate_recorded: self.rate,
-        }
+/// An agent with its one request. Its stamps are rebuilt from durations: the recorded execution time is the
+/// server's own total.
+pub(super) fn recorded_agent(
+    agent: u32,
+    name: String,
+    options: ModelOptions,
+    server: u32,
+    ttft: Nanos,
+    counters: ServerCounters,
+) -> AgentObservation {
+    let end = Stamp(counters.total.unwrap_or_default().0);
+    let tokens = counters.eval_count.unwrap_or_default();
+    let request = RequestTimes {
+        sent: Some(Stamp::ZERO),
+        first_token: (tokens > 0).then_some(Stamp(ttft.0)),
+        last_token: (tokens > 0).then_some(end),
+        done: Some(end),
+        ended: end,
+        tokens,
+        tokens_from: TokenSource::Server,
+        counters,
+        outcome: Outcome::Completed,
+        stamps: StampSource::Rebuilt,
+        ..RequestTimes::default()
+    };
+    AgentObservation {
+        agent,
+        name,
+        options,
+        server,
+        requests: vec![request],
+        span: None,
+        on_cpu: None,
+        rate_recorded: None,
     }
 }
 
-/// What somebody else recorded with a run.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Recorded {
-    pub(crate) wall_s: f64,
-    pub(crate) speedup: Option<f64>,
-    pub(crate) contention: Option<bool>,
-}
-
-/// A recorded run: its configuration, scenario and number, and its two agents, which both start at
-/// zero and both end.
-pub(crate) fn recorded_run(
-    (config, scenario, repetition): (ConfigId, String, u32),
-    agents: [RecordedAgent; 2],
-    recorded: Recorded,
+/// A recorded run of two agents that both start at zero and both end.
+pub(super) fn recorded_run(
+    config: ConfigId,
+    scenario: String,
+    repetition: u32,
+    agents: [AgentObservation; 2],
 ) -> RunObservation {
     let topology = match agents[1].server {
         0 => Topology::Shared,
         _ => Topology::PerAgent,
     };
-    let agents = agents.into_iter().zip(0..);
     RunObservation {
         config,
         scenario,
@@ -102,16 +76,16 @@ pub(crate) fn recorded_run(
         together: Some(ArmObservation {
             arm: Arm::Together,
             state_rule: None,
-            agents: agents.map(|(agent, place)| agent.observe(place)).collect(),
+            agents: agents.into(),
             complete: true,
             throttled: Vec::new(),
             client_bias: None,
         }),
         sequential: None,
         probes: Vec::new(),
-        contention_recorded: recorded.contention,
-        speedup_recorded: recorded.speedup,
-        wall_recorded_s: Some(recorded.wall_s),
+        contention_recorded: None,
+        speedup_recorded: None,
+        wall_recorded_s: None,
     }
 }
 
@@ -175,33 +149,35 @@ fn figures_row(row: Row<'_>) -> Result<RunObservation, LoadError> {
     let agent = |place: u32, prefix: &str, name: &str| {
         let column = |what: &str| format!("{prefix}_{what}");
         let ms = |what: &str| row.amount(&column(what)).map(Nanos::from_millis_f64);
-        Ok(RecordedAgent {
-            name: name.to_owned(),
-            options: options(row, &format!("{prefix}_"))?,
-            server: if own_servers { place } else { 0 },
-            execution: row
-                .amount(&column("execution_s"))
-                .map(Nanos::from_secs_f64)?,
-            ttft: ms("ttft_ms")?,
-            load: ms("load_ms")?,
-            prompt_eval: ms("prompt_eval_ms")?,
-            eval: ms("eval_ms")?,
-            tokens: row.needed(&column("tokens"), "a whole number", Row::count)?,
-            rate: None,
-        })
+        let execution_s = row.amount(&column("execution_s"))?;
+        let ttft = ms("ttft_ms")?;
+        let counters = ServerCounters {
+            total: Some(Nanos::from_secs_f64(execution_s)),
+            load: Some(ms("load_ms")?),
+            prompt_eval: Some(ms("prompt_eval_ms")?),
+            eval: Some(ms("eval_ms")?),
+            eval_count: Some(row.needed(&column("tokens"), "a whole number", Row::count)?),
+            ..ServerCounters::default()
+        };
+        let options = options(row, &format!("{prefix}_"))?;
+        let server = if own_servers { place } else { 0 };
+        Ok(recorded_agent(
+            place,
+            name.to_owned(),
+            options,
+            server,
+            ttft,
+            counters,
+        ))
     };
     let agents = [agent(0, "a", "collector")?, agent(1, "b", "insight")?];
-    let recorded = Recorded {
-        wall_s: row.amount("concurrent_wall_time_s")?,
-        speedup: row.number("speedup")?,
-        contention: row.flag("contention_recorded")?,
-    };
     let repetition = u32::try_from(repetition).unwrap_or(u32::MAX);
-    Ok(recorded_run(
-        (config, scenario, repetition),
-        agents,
-        recorded,
-    ))
+    Ok(RunObservation {
+        wall_recorded_s: Some(row.amount("concurrent_wall_time_s")?),
+        speedup_recorded: row.number("speedup")?,
+        contention_recorded: row.flag("contention_recorded")?,
+        ..recorded_run(config, scenario, repetition, agents)
+    })
 }
 
 /// The options in the columns that begin with `prefix`, where there are any.

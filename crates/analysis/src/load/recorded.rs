@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use domain::plan::ConfigId;
+use domain::record::ServerCounters;
 use domain::{ModelOptions, Nanos, OPTIONS, OptionValue};
-use metrics::RunObservation;
+use metrics::{AgentObservation, RunObservation};
 use serde::Deserialize;
 
-use super::figures::{Recorded, RecordedAgent, recorded_run};
+use super::figures::{recorded_agent, recorded_run};
 use super::{LoadError, LoadErrorKind, Skipped, read_json};
 
 #[derive(Debug, Deserialize)]
@@ -142,9 +143,12 @@ fn read_config(
         });
         if result.is_err() {
             // Present, though unreadable: it is reported once.
-            present.extend(name_number(
-                &run.file_name().unwrap_or_default().to_string_lossy(),
-            ));
+            let name = run.file_name().unwrap_or_default().to_string_lossy();
+            present.extend(
+                name.rsplit('_')
+                    .next()
+                    .and_then(|number| number.parse::<u32>().ok()),
+            );
         }
         forgive(result)?;
     }
@@ -162,36 +166,33 @@ fn read_config(
     Ok(())
 }
 
-fn name_number(name: &str) -> Option<u32> {
-    name.rsplit('_').next()?.parse().ok()
-}
-
 fn observe(id: &ConfigId, file: MetricsFile) -> RunObservation {
     let own_servers = file.collector.config.base_url != file.insight.config.base_url;
     let agent = |agent: AgentFile, place: u32| {
         let figures = agent.result.aggregate_metrics;
-        RecordedAgent {
-            name: agent.config.id,
-            options: shortest(agent.config.options),
-            server: if own_servers { place } else { 0 },
-            execution: Nanos::from_secs_f64(agent.execution_time_s),
-            ttft: Nanos::from_millis_f64(figures.average_ttft_ms),
-            load: Nanos::from_millis_f64(figures.load_duration_ms),
-            prompt_eval: Nanos::from_millis_f64(figures.prompt_eval_duration_ms),
-            eval: Nanos::from_millis_f64(figures.eval_duration_ms),
-            tokens: figures.total_tokens_generated,
-            rate: Some(figures.average_tokens_per_second),
+        let counters = ServerCounters {
+            total: Some(Nanos::from_secs_f64(agent.execution_time_s)),
+            load: Some(Nanos::from_millis_f64(figures.load_duration_ms)),
+            prompt_eval: Some(Nanos::from_millis_f64(figures.prompt_eval_duration_ms)),
+            eval: Some(Nanos::from_millis_f64(figures.eval_duration_ms)),
+            eval_count: Some(figures.total_tokens_generated),
+            ..ServerCounters::default()
+        };
+        let AgentConfig { id, options, .. } = agent.config;
+        let server = if own_servers { place } else { 0 };
+        let ttft = Nanos::from_millis_f64(figures.average_ttft_ms);
+        AgentObservation {
+            rate_recorded: Some(figures.average_tokens_per_second),
+            ..recorded_agent(place, id, shortest(options), server, ttft, counters)
         }
     };
-    recorded_run(
-        (id.clone(), file.scenario, file.run_number),
-        [agent(file.collector, 0), agent(file.insight, 1)],
-        Recorded {
-            wall_s: file.summary.concurrent_wall_time_s,
-            speedup: Some(file.summary.concurrency_speedup),
-            contention: Some(file.summary.resource_contention_detected),
-        },
-    )
+    let agents = [agent(file.collector, 0), agent(file.insight, 1)];
+    RunObservation {
+        wall_recorded_s: Some(file.summary.concurrent_wall_time_s),
+        speedup_recorded: Some(file.summary.concurrency_speedup),
+        contention_recorded: Some(file.summary.resource_contention_detected),
+        ..recorded_run(id.clone(), file.scenario, file.run_number, agents)
+    }
 }
 
 /// The recorder kept its options as 32-bit floats and wrote them as 64-bit ones: 0.6 became

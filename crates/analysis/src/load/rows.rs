@@ -1,5 +1,5 @@
-//! A load, read from its folder: every figure is made again from the rows, and those in `load.json` are
-//! only compared with them.
+//! A load, read from its folder: every figure is recomputed from the rows, and those in `load.json` are only
+//! compared with them.
 
 mod check;
 #[cfg(test)]
@@ -18,7 +18,7 @@ use results::{LoadError, LoadErrorKind, Skipped};
 pub struct Load {
     /// What `load.json` says.
     pub file: LoadFile,
-    /// The figures, made again from the rows.
+    /// The figures, recomputed from the rows.
     pub figures: Figures,
     /// The agents in the order of their numbers.
     pub agents: Vec<AgentFigures>,

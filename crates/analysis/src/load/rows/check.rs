@@ -1,4 +1,6 @@
-//! What the folder says of itself against what its rows say.
+//! Compares `load.json` with the rows.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::record::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
 use domain::units::plain;
@@ -56,47 +58,38 @@ pub(super) fn against_the_file(file: &LoadFile, rows: u32, figures: &Figures) ->
 
 /// Each figure that differs: its key, stated, recomputed.
 fn differences(stated: &Figures, recomputed: &Figures) -> Vec<String> {
-    let value = |figures: &Figures| serde_json::to_value(figures).unwrap_or_default();
-    let mut found = Vec::new();
     // Loads of earlier versions did not look at caches.
     let recomputed = Figures {
         cache: stated.cache.and(recomputed.cache),
         ..recomputed.clone()
     };
-    walk("", &value(stated), &value(&recomputed), &mut found);
-    found
-}
-
-fn walk(key: &str, stated: &Value, again: &Value, found: &mut Vec<String>) {
-    let same = match (stated, again) {
-        (Value::Object(a), Value::Object(b)) => {
-            let none = Value::Null;
-            let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
-            keys.sort();
-            keys.dedup();
-            for name in keys {
-                let path = if key.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{key}.{name}")
-                };
-                let of = |map: &serde_json::Map<String, Value>| map.get(name).cloned();
-                walk(
-                    &path,
-                    &of(a).unwrap_or(none.clone()),
-                    &of(b).unwrap_or(none.clone()),
-                    found,
-                );
-            }
-            return;
-        }
-        (Value::Number(a), Value::Number(b)) => match a.as_f64().zip(b.as_f64()) {
+    let [stated, recomputed] = [stated, &recomputed].map(|figures| {
+        let mut leaves = BTreeMap::new();
+        let value = serde_json::to_value(figures).unwrap_or_default();
+        add_leaves("", value, &mut leaves);
+        leaves
+    });
+    let keys: BTreeSet<&String> = stated.keys().chain(recomputed.keys()).collect();
+    let differing = keys.into_iter().filter_map(|key| {
+        let [a, b] = [&stated, &recomputed].map(|all| all.get(key).unwrap_or(&Value::Null));
+        let same = match a.as_f64().zip(b.as_f64()) {
             Some((a, b)) => (a - b).abs() <= TOLERANCE * a.abs().max(b.abs()),
             None => a == b,
-        },
-        (a, b) => a == b,
-    };
-    if !same {
-        found.push(format!("{key} {stated}, again {again}"));
+        };
+        (!same).then(|| format!("{key} {a}, again {b}"))
+    });
+    differing.collect()
+}
+
+/// Adds the values in an object by their dotted keys.
+fn add_leaves(key: &str, value: Value, leaves: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                let separator = if key.is_empty() { "" } else { "." };
+                add_leaves(&format!("{key}{separator}{name}"), value, leaves);
+            }
+        }
+        value => _ = leaves.insert(key.to_owned(), value),
     }
 }

@@ -102,8 +102,8 @@ pub(crate) fn differences(dataset: &Dataset, summary: &Summary) -> Vec<Differenc
 }
 
 /// A figure of one of the published report's tables beside what its own rows give.
-pub(crate) fn cell_difference(check: &CellCheck<'_>) -> Difference {
-    let cell = check.cell;
+pub(crate) fn cell_difference(check: &CellCheck) -> Difference {
+    let cell = &check.cell;
     // As many decimals as are printed; one more where the recomputed figure needs it to differ.
     let decimals = match cell.tolerance {
         None => 2,
