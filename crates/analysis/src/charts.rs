@@ -5,6 +5,11 @@
 //! and are shown as unknown, never as zero. Drawing reads no clock, host, path or system font: equal descriptions give
 //! equal files. Charts are laid out for 1600 px and stay legible at half that width.
 
+#![expect(
+    clippy::cast_possible_wrap,
+    reason = "sizes in pixels and numbers of labels are small"
+)]
+
 mod axis;
 mod bars;
 mod labels;

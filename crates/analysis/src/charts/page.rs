@@ -122,9 +122,10 @@ pub(crate) fn paint(
     draw: impl FnOnce(&Area<'_>) -> Drawn,
 ) -> Result<Option<Chart>, ChartError> {
     let inner = width - 2 * MARGIN;
-    let badge = match heading.simulated {
-        true => Font::LABEL.bold().width(BADGE) + 44,
-        false => 0,
+    let badge = if heading.simulated {
+        BADGE_FONT.width(BADGE) + 44
+    } else {
+        0
     };
     let above = [
         (
@@ -165,7 +166,7 @@ pub(crate) fn paint(
             page.draw(&Rectangle::new([(left, 0), (right, 44)], fill))?;
             page.draw(&Circle::new((left, middle), 22, fill))?;
             page.draw(&Circle::new((right, middle), 22, fill))?;
-            let at = ((left + right) / 2, middle + 2);
+            let at = (i32::midpoint(left, right), middle + 2);
             page.draw_text(BADGE, &BADGE_FONT.style(HPos::Center), at)?;
         }
         draw_legend(&page.margin(y + 12, 0, 0, 0), legend, rows, &columns)?;
