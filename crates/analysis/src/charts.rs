@@ -12,6 +12,7 @@
 
 mod axis;
 mod bars;
+mod error;
 mod labels;
 mod lines;
 mod page;
@@ -27,8 +28,9 @@ mod tests;
 
 pub(crate) use axis::{ReferenceLine, Value};
 pub(crate) use bars::{Bar, Bars, Row};
+pub(crate) use error::ChartError;
 pub(crate) use lines::{LineSeries, Lines, Mark, Note, Panel, Span, XAxis};
-pub(crate) use page::{ChartError, Draw, Heading};
+pub(crate) use page::{Draw, Heading};
 pub(crate) use phase::{Phase, Segment};
 pub(crate) use slopes::{Change, Pair, SlopePanel, Slopes};
 pub(crate) use theme::Color;

@@ -17,6 +17,7 @@ use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Options, Transform, Tree};
 
 use super::axis::Axis;
+use super::error::{ChartError, MAX_HEIGHT};
 use super::png;
 use super::text::{BOLD, Font, REGULAR};
 use super::theme::{AXIS, Color, GRID, MARGIN, TICK, WHITE};
@@ -48,32 +49,6 @@ pub(crate) struct Heading {
     /// Source and number of observations, under the plot; wrapped to three lines; may be empty.
     pub(crate) source: String,
 }
-
-/// A chart that could not be drawn, written or read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChartError {
-    /// More rows than fit a picture.
-    #[error("chart `{title}` would be {height} px tall, more than {MAX_HEIGHT}: draw fewer rows")]
-    TooTall {
-        /// The chart's title.
-        title: String,
-        /// Its height, px.
-        height: i32,
-    },
-    /// The SVG or its pixels could not be drawn.
-    #[error("drawing failed: {0}")]
-    Draw(String),
-    /// The PNG could not be written.
-    #[error("writing a PNG failed: {0}")]
-    Encode(String),
-    /// The PNG could not be read.
-    #[error("reading a PNG failed: {0}")]
-    Decode(String),
-}
-
-/// Tallest picture, px. Taller ones are refused by viewers and forges.
-const MAX_HEIGHT: i32 = 16_000;
 
 /// A part of the page, in pixels from its top left.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
