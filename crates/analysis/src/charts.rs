@@ -5,8 +5,14 @@
 //! and are shown as unknown, never as zero. Drawing reads no clock, host, path or system font: equal descriptions give
 //! equal files. Charts are laid out for 1600 px and stay legible at half that width.
 
+#![expect(
+    clippy::cast_possible_wrap,
+    reason = "sizes in pixels and numbers of labels are small"
+)]
+
 mod axis;
 mod bars;
+mod error;
 mod labels;
 mod lines;
 mod page;
@@ -22,8 +28,9 @@ mod tests;
 
 pub(crate) use axis::{ReferenceLine, Value};
 pub(crate) use bars::{Bar, Bars, Row};
+pub(crate) use error::ChartError;
 pub(crate) use lines::{LineSeries, Lines, Mark, Note, Panel, Span, XAxis};
-pub(crate) use page::{ChartError, Draw, Heading};
+pub(crate) use page::{Draw, Heading};
 pub(crate) use phase::{Phase, Segment};
 pub(crate) use slopes::{Change, Pair, SlopePanel, Slopes};
 pub(crate) use theme::Color;

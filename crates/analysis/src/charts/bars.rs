@@ -7,10 +7,9 @@ use plotters::style::Color as _;
 use plotters::style::text_anchor::HPos;
 
 use super::axis::{Axis, ReferenceLine, Value, drawable, range, short};
+use super::error::ChartError;
 use super::labels::Covered;
-use super::page::{
-    Area, Chart, ChartError, Draw, Drawn, Entry, Grid, Heading, Plot, dash, paint, plot,
-};
+use super::page::{Area, Chart, Draw, Drawn, Entry, Grid, Heading, Plot, dash, paint, plot};
 use super::text::Font;
 use super::theme::{AXIS, Color, FREE, GRID, INK, MARGIN, TICK, WHITE, X_LABELS, text_color_on};
 

@@ -7,10 +7,9 @@ use plotters::style::Color as _;
 use plotters::style::text_anchor::HPos;
 
 use super::axis::{Axis, ReferenceLine, Value, drawable, range};
+use super::error::ChartError;
 use super::labels::{Covered, apart};
-use super::page::{
-    Area, Chart, ChartError, Draw, Drawn, Entry, Grid, Heading, Plot, dash, paint, plot,
-};
+use super::page::{Area, Chart, Draw, Drawn, Entry, Grid, Heading, Plot, dash, paint, plot};
 use super::text::Font;
 use super::theme::{Color, FREE, INK, MARGIN, TICK, X_LABELS, series_color};
 

@@ -17,6 +17,7 @@ use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Options, Transform, Tree};
 
 use super::axis::Axis;
+use super::error::{ChartError, MAX_HEIGHT};
 use super::png;
 use super::text::{BOLD, Font, REGULAR};
 use super::theme::{AXIS, Color, GRID, MARGIN, TICK, WHITE};
@@ -48,32 +49,6 @@ pub(crate) struct Heading {
     /// Source and number of observations, under the plot; wrapped to three lines; may be empty.
     pub(crate) source: String,
 }
-
-/// A chart that could not be drawn, written or read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChartError {
-    /// More rows than fit a picture.
-    #[error("chart `{title}` would be {height} px tall, more than {MAX_HEIGHT}: draw fewer rows")]
-    TooTall {
-        /// The chart's title.
-        title: String,
-        /// Its height, px.
-        height: i32,
-    },
-    /// The SVG or its pixels could not be drawn.
-    #[error("drawing failed: {0}")]
-    Draw(String),
-    /// The PNG could not be written.
-    #[error("writing a PNG failed: {0}")]
-    Encode(String),
-    /// The PNG could not be read.
-    #[error("reading a PNG failed: {0}")]
-    Decode(String),
-}
-
-/// Tallest picture, px. Taller ones are refused by viewers and forges.
-const MAX_HEIGHT: i32 = 16_000;
 
 /// A part of the page, in pixels from its top left.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -122,9 +97,10 @@ pub(crate) fn paint(
     draw: impl FnOnce(&Area<'_>) -> Drawn,
 ) -> Result<Option<Chart>, ChartError> {
     let inner = width - 2 * MARGIN;
-    let badge = match heading.simulated {
-        true => Font::LABEL.bold().width(BADGE) + 44,
-        false => 0,
+    let badge = if heading.simulated {
+        BADGE_FONT.width(BADGE) + 44
+    } else {
+        0
     };
     let above = [
         (
@@ -165,7 +141,7 @@ pub(crate) fn paint(
             page.draw(&Rectangle::new([(left, 0), (right, 44)], fill))?;
             page.draw(&Circle::new((left, middle), 22, fill))?;
             page.draw(&Circle::new((right, middle), 22, fill))?;
-            let at = ((left + right) / 2, middle + 2);
+            let at = (i32::midpoint(left, right), middle + 2);
             page.draw_text(BADGE, &BADGE_FONT.style(HPos::Center), at)?;
         }
         draw_legend(&page.margin(y + 12, 0, 0, 0), legend, rows, &columns)?;

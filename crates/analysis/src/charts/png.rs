@@ -9,7 +9,7 @@ use png::{
     BitDepth, ColorType, Compression, Decoder, Encoder, EncodingError, Filter, Transformations,
 };
 
-use super::page::ChartError;
+use super::error::ChartError;
 
 /// A decoded picture: 8-bit RGB, rows from the top.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use plotters::style::Color as _;
 use plotters::style::text_anchor::HPos;
 
 use super::axis::{Axis, Value, range, short};
+use super::error::ChartError;
 use super::labels::apart;
-use super::page::{Area, Chart, ChartError, Draw, Drawn, Entry, Grid, Heading, paint, plot};
+use super::page::{Area, Chart, Draw, Drawn, Entry, Grid, Heading, paint, plot};
 use super::text::Font;
 use super::theme::{AXIS, Color, GREEN, GRID, QUIET, TICK, VERMILLION, X_LABELS};
 

@@ -5,7 +5,8 @@ use plotters::style::text_anchor::HPos;
 use plotters::style::{Color as _, RGBColor};
 
 use super::axis::{Axis, drawable, percent, range, short};
-use super::page::{Area, Chart, ChartError, Draw, Drawn, Entry, Grid, Heading, Plot, paint, plot};
+use super::error::ChartError;
+use super::page::{Area, Chart, Draw, Drawn, Entry, Grid, Heading, Plot, paint, plot};
 use super::phase::{Phase, Segment, overlaps};
 use super::text::Font;
 use super::theme::{

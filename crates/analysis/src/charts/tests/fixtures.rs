@@ -286,9 +286,12 @@ fn levels() -> Lines {
     ];
     let rate = |agents: f64| 900.0 * agents / (agents + 20.0);
     let series = |name: &str, known: bool| {
-        let value = |x| match known {
-            true => within(rate(x), rate(x) - 30.0, rate(x) + 60.0),
-            false => Value::UNKNOWN,
+        let value = |x| {
+            if known {
+                within(rate(x), rate(x) - 30.0, rate(x) + 60.0)
+            } else {
+                Value::UNKNOWN
+            }
         };
         LineSeries::new(name, Mark::LineAndDots, levels.map(|x| (x, value(x))))
     };
