@@ -49,7 +49,8 @@ impl Connection {
             Self::Reactor(socket) => socket.is_quiet(),
             // The system knows of a closing before the runtime does.
             Self::Task(stream) => {
-                is_quiet(SockRef::from(&*stream)) && poll_read(stream, context, |_| ()).is_pending()
+                is_quiet(&SockRef::from(&*stream))
+                    && poll_read(stream, context, |_| ()).is_pending()
             }
         }
     }

@@ -88,7 +88,7 @@ impl Reactors {
 }
 
 /// True for a socket that is open and has nothing to read.
-pub(super) fn is_quiet(socket: SockRef<'_>) -> bool {
+pub(super) fn is_quiet(socket: &SockRef<'_>) -> bool {
     let peeked = socket.peek(&mut [MaybeUninit::uninit()]);
     peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
@@ -104,7 +104,8 @@ impl ReactorSocket {
     /// True while it is open and has nothing to read.
     pub(super) fn is_quiet(&self) -> bool {
         let slot = self.slot.lock_for_task();
-        let is_quiet = (slot.socket.as_ref()).is_some_and(|socket| is_quiet(SockRef::from(socket)));
+        let is_quiet =
+            (slot.socket.as_ref()).is_some_and(|socket| is_quiet(&SockRef::from(socket)));
         is_quiet && self.reactor.ensure_running().is_ok()
     }
 
