@@ -1,7 +1,6 @@
 //! One connection: how it is made, and how the task of a request uses it.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,7 +13,7 @@ use tokio::net::TcpStream;
 use url::Host;
 
 use super::buffer::with_buffer;
-use super::reactor::{ReactorSocket, Reactors};
+use super::reactor::{ReactorSocket, Reactors, is_quiet};
 use crate::bounds::KEEPALIVE;
 use crate::connection_error::not_connected;
 use crate::request_error::RequestError;
@@ -50,16 +49,11 @@ impl Connection {
             Self::Reactor(socket) => socket.is_quiet(),
             // The system knows of a closing before the runtime does.
             Self::Task(stream) => {
-                is_quiet(SockRef::from(&*stream)) && poll_read(stream, context, |_| ()).is_pending()
+                is_quiet(&SockRef::from(&*stream))
+                    && poll_read(stream, context, |_| ()).is_pending()
             }
         }
     }
-}
-
-/// True for a socket that is open and has nothing to read.
-pub(super) fn is_quiet(socket: SockRef<'_>) -> bool {
-    let peeked = socket.peek(&mut [MaybeUninit::uninit()]);
-    peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Reads once and hands over what there is; nothing when the server has closed the connection. `take` must

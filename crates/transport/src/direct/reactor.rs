@@ -8,6 +8,7 @@
 
 use std::any::Any;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -15,7 +16,6 @@ use std::task::{Context, Poll};
 use socket2::SockRef;
 use tokio::runtime::Handle;
 
-use super::connection::is_quiet;
 use crate::body::WaitingFor;
 
 mod slot;
@@ -87,6 +87,12 @@ impl Reactors {
     }
 }
 
+/// True for a socket that is open and has nothing to read.
+pub(super) fn is_quiet(socket: &SockRef<'_>) -> bool {
+    let peeked = socket.peek(&mut [MaybeUninit::uninit()]);
+    peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
 /// A socket that a reactor reads; closed when dropped.
 pub(super) struct ReactorSocket {
     reactor: Arc<Reactor>,
@@ -98,7 +104,8 @@ impl ReactorSocket {
     /// True while it is open and has nothing to read.
     pub(super) fn is_quiet(&self) -> bool {
         let slot = self.slot.lock_for_task();
-        let is_quiet = (slot.socket.as_ref()).is_some_and(|socket| is_quiet(SockRef::from(socket)));
+        let is_quiet =
+            (slot.socket.as_ref()).is_some_and(|socket| is_quiet(&SockRef::from(socket)));
         is_quiet && self.reactor.ensure_running().is_ok()
     }
 

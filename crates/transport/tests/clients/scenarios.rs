@@ -286,7 +286,7 @@ async fn run(protocol: Protocol, clock: Clock, script: Vec<Step>) -> Result {
 }
 
 /// Runs a script in real time, where another thread reads.
-async fn in_real_time(protocol: Protocol, script: Vec<Step>) -> Result {
+fn in_real_time(protocol: Protocol, script: Vec<Step>) -> Result {
     let run = std::thread::spawn(move || {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_all().build().unwrap();
@@ -318,7 +318,7 @@ async fn each_client_makes_of_it_what_it_should() {
                 _ => 0,
             });
             if waits.sum::<u64>() < 100 {
-                let real = in_real_time(protocol, script.clone()).await;
+                let real = in_real_time(protocol, script.clone());
                 assert_eq!((&real.outcome, &real.counts), (outcome, counts), "{name}");
             }
             if name == DIRECT_ONLY {
